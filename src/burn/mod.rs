@@ -1,0 +1,1 @@
+//! The vectorised core on plain slices: prefix sums, window sums, conditions, budgets.

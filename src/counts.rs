@@ -1,0 +1,72 @@
+//! What a source returns: good and total per minute, and which minutes are known.
+//!
+//! **Invariant:** `bad <= total` in every minute, and a minute that nobody observed is absent, never zero.
+
+use std::collections::BTreeMap;
+
+use crate::minute::{Day, MINUTES_PER_DAY};
+use crate::series::SeriesKey;
+
+/// Slots of a day's table of one series.
+pub const SLOTS: usize = MINUTES_PER_DAY.unsigned_abs() as usize;
+
+/// Counts of one minute. `u32` holds 71 million events a second, and halves every pass over the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Events that count towards the SLI.
+    pub total: u32,
+    /// Those among them that broke the promise.
+    pub bad: u32,
+}
+
+impl Count {
+    /// Adds up, and stops at the largest number instead of wrapping round.
+    pub fn add(&mut self, other: Self) {
+        self.total = self.total.saturating_add(other.total);
+        self.bad = self.bad.saturating_add(other.bad);
+    }
+}
+
+/// One day of one series as a source saw it: a slot a minute, `None` where the source says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DayCounts(pub Box<[Option<Count>]>);
+
+impl Default for DayCounts {
+    fn default() -> Self {
+        Self(vec![None; SLOTS].into_boxed_slice())
+    }
+}
+
+/// Counts by series and day.
+pub type Counts = BTreeMap<(SeriesKey, Day), DayCounts>;
+
+/// Sums over a run of minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Events in the known minutes.
+    pub total: u64,
+    /// Bad ones among them.
+    pub bad: u64,
+    /// How many minutes were observed, with or without traffic.
+    pub known: u32,
+}
+
+impl Sums {
+    /// Adds up.
+    pub const fn add(&mut self, other: Self) {
+        self.total += other.total;
+        self.bad += other.bad;
+        self.known += other.known;
+    }
+}
+
+/// One day of one series as the ledger holds it: three columns of [`SLOTS`] minutes, side by side.
+#[derive(Clone, Copy, Debug)]
+pub struct DaySlice<'a> {
+    /// Events; 0 where unknown.
+    pub total: &'a [u32],
+    /// Bad events; 0 where unknown.
+    pub bad: &'a [u32],
+    /// 1 where the minute was observed, else 0.
+    pub known: &'a [u8],
+}

@@ -1,0 +1,58 @@
+//! Numbers that promises are made of, kept exactly: `99.9%` leaves a budget of 1/1000, not of `1.0 - 0.999`.
+//!
+//! Absent on purpose: floating point. Reports turn an [`Exact`] into `f64` when they print it, never before they compare.
+
+/// An exact rational number.
+pub type Exact = num_rational::Ratio<i128>;
+
+/// The most digits a number in a definition may have. It keeps every later product inside `i128`.
+const DIGITS_MAX: usize = 12;
+
+/// Reads a plain decimal number: digits, optionally a point and more digits. No sign, exponent, or separators.
+///
+/// Returns `None` for anything else, and for numbers of more than 12 digits.
+#[must_use]
+pub fn decimal(text: &str) -> Option<Exact> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = whole.len() + fraction.len();
+    let all_digits = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !all_digits || digits > DIGITS_MAX || (text.contains('.') && fraction.is_empty()) {
+        return None;
+    }
+    let scale = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
+    let number: i128 = format!("{whole}{fraction}").parse().ok()?;
+    Some(Exact::new(number, scale))
+}
+
+/// Reads a share written in percent, `99.9%`, as a number between 0 and 1 where it is one: 999/1000.
+#[must_use]
+pub fn percent(text: &str) -> Option<Exact> {
+    Some(decimal(text.strip_suffix('%')?.trim_end())? / Exact::from_integer(100))
+}
+
+/// The nearest `f64`, for printing.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
+pub fn to_f64(number: Exact) -> f64 {
+    *number.numer() as f64 / *number.denom() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentage_is_exact() {
+        assert_eq!(percent("99.9%"), Some(Exact::new(999, 1000)));
+        assert_eq!(percent("99.95 %"), Some(Exact::new(9995, 10_000)));
+        assert_eq!(percent("100%"), Some(Exact::from_integer(1)));
+        assert_eq!(Exact::from_integer(1) - percent("99.9%").unwrap(), Exact::new(1, 1000));
+    }
+
+    #[test]
+    fn what_is_no_plain_decimal_is_refused() {
+        for text in ["99.9", "%", ".5%", "1.%", "-1%", "1e3%", "99,9%", "99.9999999999999%", "½%", "+1%"] {
+            assert_eq!(percent(text), None, "{text}");
+        }
+    }
+}

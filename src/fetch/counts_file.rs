@@ -1,0 +1,1 @@
+//! Counts that any other system wrote: files of `minute,total,bad`.

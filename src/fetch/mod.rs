@@ -1,0 +1,4 @@
+//! Doors to where counts come from.
+
+pub mod counts_file;
+pub mod logs;

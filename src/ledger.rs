@@ -1,0 +1,1 @@
+//! All known minutes of all series.

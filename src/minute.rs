@@ -1,0 +1,371 @@
+//! The only unit of time: whole UTC minutes, half-open spans of them, days, and the windows that SLOs are judged over.
+//!
+//! Absent on purpose: the clock. Only `main` reads it; everything here is arithmetic on a minute that was handed in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan, Zoned};
+
+/// Minutes in a UTC day. UTC has no daylight saving, and leap seconds do not exist in Unix time.
+pub const MINUTES_PER_DAY: i32 = 1_440;
+
+/// A UTC minute, counted from 1970-01-01T00:00Z. It names the sixty seconds that start there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minute(pub i32);
+
+/// A UTC day, counted from 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(pub i32);
+
+/// A half-open run of minutes: `start` belongs to it, `end` does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// First minute of the span.
+    pub start: Minute,
+    /// First minute after the span.
+    pub end: Minute,
+}
+
+/// The text is no UTC minute such as `2026-10-31T23:50Z`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no UTC time\nhint: write it as `2026-10-31T23:50Z`")]
+pub struct MinuteError {
+    text: String,
+}
+
+/// The text is no UTC day such as `2026-10-31`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no day\nhint: write it as `2026-10-31`")]
+pub struct DayError {
+    text: String,
+}
+
+impl Minute {
+    /// The minute that contains this Unix time in seconds.
+    #[must_use]
+    pub fn of_unix_seconds(seconds: i64) -> Self {
+        let minute = seconds.div_euclid(60);
+        Self(i32::try_from(minute).unwrap_or(if minute < 0 { i32::MIN } else { i32::MAX }))
+    }
+
+    /// The day this minute lies in.
+    #[must_use]
+    pub const fn day(self) -> Day {
+        Day(self.0.div_euclid(MINUTES_PER_DAY))
+    }
+
+    /// How many minutes of its day have passed before it: 0 to 1,439.
+    #[must_use]
+    pub const fn of_day(self) -> usize {
+        self.0.rem_euclid(MINUTES_PER_DAY).unsigned_abs() as usize
+    }
+
+    /// The minute this many minutes later (earlier if negative).
+    #[must_use]
+    pub const fn plus(self, minutes: i32) -> Self {
+        Self(self.0.saturating_add(minutes))
+    }
+
+    /// Its first instant.
+    #[must_use]
+    pub fn timestamp(self) -> Timestamp {
+        Timestamp::from_second(i64::from(self.0) * 60).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Reads civil fields that a log line carries; `None` if they are no date.
+    #[must_use]
+    pub fn of_civil(year: i32, month: u32, day: u32, hour: u32, minute: u32) -> Option<Self> {
+        if hour > 23 || minute > 59 {
+            return None;
+        }
+        let day = Day::of_civil(year, month, day)?;
+        Some(day.start().plus(i32::try_from(hour * 60 + minute).ok()?))
+    }
+}
+
+impl Day {
+    /// Its first minute.
+    #[must_use]
+    pub const fn start(self) -> Minute {
+        Minute(self.0.saturating_mul(MINUTES_PER_DAY))
+    }
+
+    /// All its minutes.
+    #[must_use]
+    pub const fn span(self) -> Span {
+        Span { start: self.start(), end: self.plus(1).start() }
+    }
+
+    /// The day this many days later (earlier if negative).
+    #[must_use]
+    pub const fn plus(self, days: i32) -> Self {
+        Self(self.0.saturating_add(days))
+    }
+
+    /// A day of the calendar; `None` if there is no such day.
+    #[must_use]
+    pub fn of_civil(year: i32, month: u32, day: u32) -> Option<Self> {
+        let (year, month, day) = (i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+        let date = jiff::civil::Date::new(year, month, day).ok()?;
+        let midnight = date.to_zoned(TimeZone::UTC).ok()?;
+        Some(Minute::of_unix_seconds(midnight.timestamp().as_second()).day())
+    }
+}
+
+impl Span {
+    /// The span from `start` up to, not including, `end`; empty if they are out of order.
+    #[must_use]
+    pub fn new(start: Minute, end: Minute) -> Self {
+        Self { start, end: end.max(start) }
+    }
+
+    /// The `minutes` minutes that end before `end`.
+    #[must_use]
+    pub fn before(end: Minute, minutes: i32) -> Self {
+        Self { start: end.plus(-minutes), end }
+    }
+
+    /// How many minutes it has.
+    #[must_use]
+    pub const fn minutes(self) -> u32 {
+        self.end.0.abs_diff(self.start.0)
+    }
+
+    /// Whether it has no minute.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.end.0 <= self.start.0
+    }
+
+    /// Whether the minute belongs to it.
+    #[must_use]
+    pub const fn contains(self, minute: Minute) -> bool {
+        self.start.0 <= minute.0 && minute.0 < self.end.0
+    }
+
+    /// The minutes that both have.
+    #[must_use]
+    pub fn intersect(self, other: Self) -> Self {
+        Self::new(self.start.max(other.start), self.end.min(other.end).max(self.start.max(other.start)))
+    }
+
+    /// The UTC days that it touches, in order.
+    pub fn days(self) -> impl DoubleEndedIterator<Item = Day> + Clone {
+        let end = if self.is_empty() { self.start.day().0 } else { self.end.plus(-1).day().0 + 1 };
+        (self.start.day().0..end).map(Day)
+    }
+}
+
+/// What an SLO is judged over: the newest minutes, or a period of the calendar so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// The newest whole minutes, as many as said.
+    Rolling {
+        /// Length in minutes, at most 400 days.
+        minutes: u32,
+    },
+    /// A calendar period in a time zone.
+    Calendar {
+        /// Which period.
+        period: Period,
+        /// In whose calendar.
+        zone: TimeZone,
+    },
+}
+
+/// A period of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Period {
+    /// Monday to Sunday (ISO 8601).
+    Week,
+    /// First to last of a month.
+    Month,
+    /// Three months from January, April, July or October.
+    Quarter,
+    /// January to December.
+    Year,
+}
+
+impl Window {
+    /// The minutes it covers when it is looked at at `at`: a rolling window ends there, a calendar window starts with
+    /// its period and ends there.
+    #[must_use]
+    pub fn span_at(&self, at: Minute) -> Span {
+        Span::new(self.whole_at(at).start, at)
+    }
+
+    /// The whole of it, for a calendar window including the minutes that are still to come.
+    ///
+    /// At the very instant a period ends, that period is still the one looked at: `at` is the first minute not seen.
+    #[must_use]
+    pub fn whole_at(&self, at: Minute) -> Span {
+        match self {
+            Self::Rolling { minutes } => Span::before(at, i32::try_from(*minutes).unwrap_or(i32::MAX)),
+            Self::Calendar { period, zone } => {
+                let newest = at.plus(-1).timestamp().to_zoned(zone.clone());
+                let (start, next) = period.bounds(&newest).unwrap_or((newest.clone(), newest));
+                Span::new(
+                    Minute::of_unix_seconds(start.timestamp().as_second()),
+                    Minute::of_unix_seconds(next.timestamp().as_second()),
+                )
+            }
+        }
+    }
+
+    /// The most minutes it can cover.
+    #[must_use]
+    pub const fn longest_minutes(&self) -> u32 {
+        match self {
+            Self::Rolling { minutes } => *minutes,
+            Self::Calendar { period, .. } => {
+                // One hour more than the days: a period may hold the repeated hour of a clock change.
+                60 + 1_440
+                    * match period {
+                        Period::Week => 7,
+                        Period::Month => 31,
+                        Period::Quarter => 92,
+                        Period::Year => 366,
+                    }
+            }
+        }
+    }
+}
+
+impl Period {
+    /// Start of the period that holds `moment`, and start of the next.
+    fn bounds(self, moment: &Zoned) -> Result<(Zoned, Zoned), jiff::Error> {
+        let date = moment.date();
+        let (first, length) = match self {
+            Self::Week => {
+                let back = date.weekday().since(Weekday::Monday);
+                (date.checked_sub(i64::from(back).days())?, 1.week())
+            }
+            Self::Month => (date.first_of_month(), 1.month()),
+            Self::Quarter => {
+                let month = (date.month() - 1) / 3 * 3 + 1;
+                (jiff::civil::Date::new(date.year(), month, 1)?, 3.months())
+            }
+            Self::Year => (date.first_of_year(), 1.year()),
+        };
+        let zone = moment.time_zone();
+        Ok((first.to_zoned(zone.clone())?, first.checked_add(length)?.to_zoned(zone.clone())?))
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
+        })
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rolling { minutes } => f.write_str(&length_text(*minutes)),
+            Self::Calendar { period, .. } => period.fmt(f),
+        }
+    }
+}
+
+/// A length in the largest unit that divides it: `5m`, `6h`, `30d`, `90m`.
+#[must_use]
+pub fn length_text(minutes: u32) -> String {
+    match minutes {
+        0 => "0m".to_owned(),
+        m if m % 1_440 == 0 => format!("{}d", m / 1_440),
+        m if m % 60 == 0 => format!("{}h", m / 60),
+        m => format!("{m}m"),
+    }
+}
+
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.timestamp().strftime("%Y-%m-%dT%H:%MZ"))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.start().timestamp().strftime("%Y-%m-%d"))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.start, self.end)
+    }
+}
+
+impl FromStr for Minute {
+    type Err = MinuteError;
+
+    /// Reads `2026-10-31T23:50Z`, `2026-10-31T23:50:00Z` or a time with another offset; seconds are cut off.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || MinuteError { text: text.to_owned() };
+        let stamp: Timestamp = text.parse().map_err(|_| wrong())?;
+        Ok(Self::of_unix_seconds(stamp.as_second()))
+    }
+}
+
+impl FromStr for Day {
+    type Err = DayError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || DayError { text: text.to_owned() };
+        let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+        Self::of_civil(i32::from(date.year()), date.month().unsigned_abs().into(), date.day().unsigned_abs().into())
+            .ok_or_else(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(text: &str) -> Minute {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn impossible_dates_are_refused() {
+        for (year, month, day) in
+            [(2026, 2, 29), (2026, 13, 1), (2026, 0, 1), (2026, 4, 31), (1900, 2, 29), (2026, 1, 0)]
+        {
+            assert_eq!(Day::of_civil(year, month, day), None);
+        }
+    }
+
+    #[test]
+    fn a_minute_is_written_as_it_is_read() {
+        for text in ["2026-10-31T23:50Z", "1970-01-01T00:00Z", "1969-12-31T23:59Z", "2024-02-29T12:00Z"] {
+            assert_eq!(minute(text).to_string(), text);
+        }
+        assert_eq!(minute("2026-10-31T23:50:59.9Z"), minute("2026-10-31T23:50Z"));
+    }
+
+    #[test]
+    fn a_calendar_month_starts_at_local_midnight_and_keeps_its_lost_hour() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let window = Window::Calendar { period: Period::Month, zone };
+        let whole = window.whole_at(minute("2026-03-20T10:00Z"));
+        assert_eq!(whole.to_string(), "2026-03-01T05:00Z to 2026-04-01T04:00Z");
+        assert_eq!(whole.minutes(), 31 * 1_440 - 60);
+        assert_eq!(window.whole_at(minute("2026-04-01T04:00Z")), whole, "the end still looks at the month that ends");
+        assert_eq!(window.span_at(minute("2026-03-01T05:01Z")).minutes(), 1);
+    }
+
+    #[test]
+    fn a_span_touches_the_days_of_its_minutes_only() {
+        let span = Span::new(minute("2026-10-30T23:59Z"), minute("2026-11-01T00:00Z"));
+        assert_eq!(span.days().map(|day| day.to_string()).collect::<Vec<_>>(), ["2026-10-30", "2026-10-31"]);
+        assert_eq!(Span::new(span.end, span.end).days().count(), 0);
+    }
+}

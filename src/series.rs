@@ -1,0 +1,30 @@
+//! The identity under which the ledger keeps counts: what is measured, and where.
+//!
+//! It holds no objective, window or tier, so those can change without asking any source again.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A canonical text such as `logs app/mart/50dc6c495c0c9188 latency<=300ms`: equal texts mean equal counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesKey(Arc<str>);
+
+impl SeriesKey {
+    /// Takes the canonical text; `slo::Indicator::series` is the place that writes it.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SeriesKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,1 @@
+//! Deterministic access logs to try things on.

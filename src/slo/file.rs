@@ -1,0 +1,1 @@
+//! The YAML twin: exactly what may be typed.

@@ -1,0 +1,1 @@
+//! Doors to where the ledger is kept.

@@ -1,0 +1,9 @@
+//! One test binary: every test of the program as a whole.
+
+mod accesslog;
+mod burn;
+mod cli;
+mod definitions;
+mod house;
+mod ledger;
+mod simulate;
