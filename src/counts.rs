@@ -63,10 +63,10 @@ impl Sums {
 /// One day of one series as the ledger holds it: three columns of [`SLOTS`] minutes, side by side.
 #[derive(Clone, Copy, Debug)]
 pub struct DaySlice<'a> {
-    /// Events; 0 where unknown.
+    /// Events that were counted.
     pub total: &'a [u32],
-    /// Bad events; 0 where unknown.
+    /// Bad ones among them.
     pub bad: &'a [u32],
-    /// 1 where the minute was observed, else 0.
+    /// 1 where the minute was observed whole, else 0: then its counts are part of no sum.
     pub known: &'a [u8],
 }

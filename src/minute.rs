@@ -286,6 +286,24 @@ pub fn length_text(minutes: u32) -> String {
     }
 }
 
+/// Reads what [`length_text`] writes, and weeks: whole minutes, hours, days or weeks.
+#[must_use]
+pub fn length(text: &str) -> Option<u32> {
+    let unit = text.chars().next_back()?;
+    let minutes = match unit {
+        'm' => 1,
+        'h' => 60,
+        'd' => 1_440,
+        'w' => 10_080,
+        _ => return None,
+    };
+    let number = text.strip_suffix(unit)?;
+    if number.is_empty() || number.len() > 6 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    number.parse::<u32>().ok()?.checked_mul(minutes)
+}
+
 impl fmt::Display for Minute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.timestamp().strftime("%Y-%m-%dT%H:%MZ"))
@@ -307,9 +325,13 @@ impl fmt::Display for Span {
 impl FromStr for Minute {
     type Err = MinuteError;
 
-    /// Reads `2026-10-31T23:50Z`, `2026-10-31T23:50:00Z` or a time with another offset; seconds are cut off.
+    /// Reads `2026-10-31T23:50Z`, `2026-10-31T23:50:00Z` or a time with another offset; seconds are cut off. A day alone is
+    /// its first minute.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || MinuteError { text: text.to_owned() };
+        if let Ok(day) = text.parse::<Day>() {
+            return Ok(day.start());
+        }
         let stamp: Timestamp = text.parse().map_err(|_| wrong())?;
         Ok(Self::of_unix_seconds(stamp.as_second()))
     }

@@ -1,4 +1,5 @@
 //! Doors to where counts come from.
 
 pub mod counts_file;
+pub mod definitions;
 pub mod logs;

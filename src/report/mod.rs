@@ -1,1 +1,17 @@
-//! Words from data.
+//! Words from data: the status table, the budget report, replays, and how problems are shown.
+//!
+//! **Invariant:** the same input gives the same bytes.
+
+pub mod document;
+pub mod minutes;
+pub mod model;
+pub mod problems;
+pub mod replay;
+pub mod status;
+
+/// A number with its noun: `1 object`, `2 objects`.
+#[must_use]
+pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

@@ -2,8 +2,21 @@
 //!
 //! **Invariant:** reading definitions never fails as a whole; it gives a [`Catalog`] of all that is sound and every
 //! problem of what is not. Types here say what was meant; `file` holds what may be typed.
+//!
+//! How files add up: an SLO's own fields win over its service's, those over the SLO of the same name in its class, then
+//! the class, then the fleet. A service has all SLOs of its class; `availability: none` leaves one out. SLOs of a class
+//! that read access logs are only for services with a `load_balancer`. What `fleet.yaml` does not say of sources and
+//! classes is built in (`default_fleet.yaml`).
 
 pub mod file;
+mod fleet;
+mod layer;
+mod positions;
+mod problem;
+mod promise;
+mod read;
+mod service;
+mod tiers;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +25,9 @@ use std::sync::Arc;
 use crate::exact::Exact;
 use crate::minute::Window;
 use crate::series::SeriesKey;
+
+pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
+pub use read::read;
 
 /// All promises that were read and are sound, in order of service name.
 #[derive(Clone, Debug, Default)]

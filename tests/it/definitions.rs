@@ -1,1 +1,269 @@
+//! Definitions: the worked example is sound, every bad file gets the message a tired person needs, and no input at all
+//! stops the reader.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use proptest::prelude::*;
+use slowburn::fetch::definitions::load;
+use slowburn::report::problems::{github, json, terminal};
+use slowburn::slo::file::{SchemaKind, schema};
+use slowburn::slo::{Catalog, DefinitionFile, Problem, Severity, read};
+
+/// Bad files whose badness no schema can see: it lies in arithmetic, in another file, or in the text of the YAML. All
+/// other bad files must be refused by the schema.
+const NOT_STRUCTURAL: &[(&str, &str)] = &[
+    ("counts_outside", "the meaning of a path"),
+    ("counts_without_source", "another file"),
+    ("duplicate_key", "PyYAML keeps the last of two keys"),
+    ("duplicate_service", "another file"),
+    ("field_of_latency", "depends on the indicator, which a name or a class may give"),
+    ("indicator_missing", "a class may give it"),
+    ("latency_without_under", "a class may give it"),
+    ("long_window", "arithmetic"),
+    ("misplaced", "where the file lies"),
+    ("missing_load_balancer", "a service of counts needs none"),
+    ("missing_load_balancer_own", "a service of counts needs none"),
+    ("no_default_tiers", "arithmetic"),
+    ("nothing_to_switch_off", "another file"),
+    ("short_below_delay", "another file"),
+    ("short_window", "arithmetic"),
+    ("time_zone", "the IANA database"),
+    ("unknown_class", "another file"),
+    ("unknown_source", "another file"),
+    ("unknown_team", "another file"),
+    ("unreachable_default", "arithmetic"),
+    ("unreachable_stated", "arithmetic"),
+    ("unreachable_tier", "arithmetic"),
+    ("variable", "the meaning of a text"),
+    ("where_on_counts", "depends on the indicator"),
+];
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn bad_folders() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(root("tests/definitions/bad")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders
+}
+
+fn name(folder: &Path) -> String {
+    folder.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+fn check(files: &[DefinitionFile]) -> (Catalog, Vec<Problem>) {
+    let (catalog, problems) = read(files);
+    drop((terminal(&problems, files, true), json(&problems), github(&problems)));
+    (catalog, problems)
+}
+
+fn service(text: &str) -> (Catalog, Vec<Problem>) {
+    check(&[DefinitionFile { path: "mart/checkout.yaml".to_owned(), text: text.to_owned() }])
+}
+
+#[test]
+fn the_worked_example_is_sound() {
+    let (files, faults) = load(&root("slos")).unwrap();
+    let (catalog, problems) = check(&files);
+    assert_eq!(faults, []);
+    assert_eq!(problems, [], "{}", terminal(&problems, &files, false));
+    let mut text = String::new();
+    for service in &catalog.services {
+        for slo in &service.slos {
+            let windows: Vec<String> = slo.windows.iter().map(ToString::to_string).collect();
+            writeln!(text, "{} {} {} {}", slo.id, slo.objective.text, windows.join(","), slo.indicator).unwrap();
+        }
+    }
+    insta::assert_snapshot!("worked_example", text);
+}
+
+#[test]
+fn every_bad_file_says_what_to_do() {
+    for folder in bad_folders() {
+        let (files, mut problems) = load(&folder).unwrap();
+        let (catalog, found) = check(&files);
+        problems.extend(found);
+        assert!(!problems.is_empty(), "{} has no problem", folder.display());
+        assert!(problems.iter().all(|problem| !problem.message.is_empty() && !problem.hint.is_empty()));
+        let kept: Vec<&str> =
+            catalog.services.iter().flat_map(|service| &service.slos).map(|slo| slo.id.as_str()).collect();
+        let text = format!("{}kept: {}\n", terminal(&problems, &files, false), kept.join(", "));
+        insta::assert_snapshot!(format!("bad_{}", name(&folder)), text);
+    }
+}
+
+#[test]
+fn a_two_line_service_gets_the_rest_from_its_class() {
+    let (catalog, problems) = service("service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\n");
+    assert_eq!(problems, []);
+    let slos: Vec<&str> = catalog.services[0].slos.iter().map(|slo| slo.id.as_str()).collect();
+    assert_eq!(slos, ["checkout/availability", "checkout/latency"]);
+    assert_eq!(catalog.services[0].slos[0].tiers.len(), 4);
+    assert_eq!(catalog.services[0].slos[0].tiers[0].factor.to_string(), "72/5");
+}
+
+#[test]
+fn one_mistake_leaves_the_rest_alone() {
+    let sound = DefinitionFile {
+        path: "shop/cart.yaml".to_owned(),
+        text: "service: cart\nload_balancer: app/shop/50dc6c495c0c9188\n".to_owned(),
+    };
+    for folder in bad_folders().iter().filter(|folder| !folder.join("fleet.yaml").exists()) {
+        let (mut files, _) = load(folder).unwrap();
+        files.push(sound.clone());
+        let (catalog, _) = read(&files);
+        let slos = catalog.services.iter().find(|service| service.name == "cart").map(|service| service.slos.len());
+        assert_eq!(slos, Some(2), "{}", folder.display());
+    }
+}
+
+#[test]
+fn github_commands_are_escaped() {
+    let problem = Problem {
+        file: "a,b:c%.yaml".to_owned(),
+        line: 3,
+        column: 7,
+        range: 0..0,
+        subject: "checkout/latency".to_owned(),
+        message: "`99.9` has no `%`\r".to_owned(),
+        hint: "write `99.9%`: so".to_owned(),
+        severity: Severity::Warning,
+    };
+    assert_eq!(
+        github(&[problem]),
+        "::warning file=a%2Cb%3Ac%25.yaml,line=3,col=7,title=checkout/latency::`99.9` has no `%25`%0D%0Ahint: write `99.9%25`: so\n"
+    );
+}
+
+#[test]
+fn what_cannot_be_loaded_is_named_and_the_rest_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    fs::create_dir(folder.path().join("mart")).unwrap();
+    for (name, bytes) in [
+        ("fine.yaml", b"service: fine\n".to_vec()),
+        ("huge.yaml", vec![b'#'; slowburn::slo::FILE_BYTES_MAX + 1]),
+        ("latin.yml", b"service: x\nrunbook: \xe4\n".to_vec()),
+        ("notes.txt", b"passed over".to_vec()),
+        (".hidden.yaml", b"passed over".to_vec()),
+    ] {
+        fs::write(folder.path().join("mart").join(name), bytes).unwrap();
+    }
+    std::os::unix::fs::symlink(outside.path(), folder.path().join("mart/link.yaml")).unwrap();
+    std::os::unix::fs::symlink("/nowhere", folder.path().join("mart/nowhere.yaml")).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("mart"), folder.path().join("mart/loop")).unwrap();
+    let (files, problems) = load(folder.path()).unwrap();
+    assert_eq!(files.first().map(|file| file.path.as_str()), Some("mart/fine.yaml"));
+    let text: Vec<String> = problems
+        .iter()
+        .filter(|problem| !problem.file.contains("loop"))
+        .map(|problem| format!("{}: {}", problem.file, problem.message))
+        .collect();
+    insta::assert_snapshot!("not_loaded", text.join("\n"));
+    assert!(load(&folder.path().join("absent")).is_err());
+}
+
+#[test]
+fn hostile_texts_are_refused_soon() {
+    let megabyte = 1024 * 1024 - 100;
+    let repeated = |part: &str| part.repeat(megabyte / part.len());
+    let keys: String = (0..60_000).map(|key| format!("k{key}: [1]\n")).collect::<Vec<_>>().concat();
+    let slos: String = (0..20_000).map(|slo| format!("  s{slo}: {{ objective: 9 }}\n")).collect::<Vec<_>>().concat();
+    let files = [repeated("["), repeated("{a: "), repeated("- "), repeated("a: 1\n"), keys, format!("slos:\n{slos}")];
+    for text in files {
+        let started = std::time::Instant::now();
+        let (catalog, problems) = service(&text);
+        println!("{:?} {:?}", started.elapsed(), problems.len());
+        assert!(catalog.services.is_empty() && !problems.is_empty());
+    }
+}
+
+#[test]
+fn problems_are_data() {
+    let (files, _) = load(&root("tests/definitions/bad/two_faulty_slos")).unwrap();
+    insta::assert_snapshot!("problems_json", json(&read(&files).1));
+}
+
+#[test]
+fn schemas_agree_with_an_independent_validator() {
+    let peers = root("target/test-peers");
+    let (requirements, script) = (root("tests/peers/requirements.txt"), root("tests/peers/validate_schema.py"));
+    if !peers.join("jsonschema").exists() {
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"];
+        let mut install = Command::new("python3");
+        assert!(install.args(pip).arg(&peers).arg("-r").arg(requirements).status().unwrap().success());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut arguments = Vec::new();
+    for (file, kind) in [("fleet.json", SchemaKind::Fleet), ("service.json", SchemaKind::Service)] {
+        let path = folder.path().join(file);
+        fs::write(&path, schema(kind).to_string()).unwrap();
+        arguments.push(path);
+    }
+    arguments.push(root("slos"));
+    arguments.extend(bad_folders());
+    let output = Command::new("python3").arg(script).args(arguments).env("PYTHONPATH", peers).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let states: BTreeMap<String, &str> = stdout
+        .lines()
+        .map(|line| line.split_once('\t').unwrap())
+        .map(|(path, state)| (name(Path::new(path)), state))
+        .collect();
+    assert_eq!(states["slos"], "valid");
+    let excused: BTreeMap<&str, &str> = NOT_STRUCTURAL.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for folder in bad_folders() {
+        let name = name(&folder);
+        let state = states[&name];
+        if (state == "valid") != excused.contains_key(name.as_str()) {
+            wrong.push(format!("{name} is {state} for the schema, and excused as {:?}", excused.get(name.as_str())));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_of_other_tools_get_a_problem_each() {
+    #[expect(clippy::disallowed_methods, reason = "it names where shared test data lie, not how the program behaves")]
+    let shared = std::env::var_os("SLOWBURN_SHARED").map_or_else(|| root("../shared"), PathBuf::from);
+    let folder = shared.join("data/slo_definitions");
+    if !folder.exists() {
+        eprintln!("left out: {} is not there", folder.display());
+        return;
+    }
+    let (files, _) = load(&folder).unwrap();
+    for file in files {
+        let (_, problems) = service(&file.text);
+        assert!(problems.iter().any(|problem| problem.severity == Severity::Error), "{}", file.path);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn no_text_stops_the_reader(text in "[ -~\\n\\tÄ\u{202e}\u{1f600}\\r\u{feff}]{0,200}", fleet in any::<bool>()) {
+        let path = if fleet { "fleet.yaml" } else { "mart/checkout.yaml" };
+        let _: (Catalog, Vec<Problem>) = check(&[DefinitionFile { path: path.to_owned(), text }]);
+    }
+
+    #[test]
+    fn no_change_of_a_sound_file_stops_the_reader(at in 0_usize..500, cut in 0_usize..20, put in "[-:,{}\\[\\] \\n%0a\"'#&*!|>$]{0,6}") {
+        for source in ["slos/fleet.yaml", "slos/shop/checkout.yaml"] {
+            let text: Vec<char> = fs::read_to_string(root(source)).unwrap().chars().collect();
+            let at = at.min(text.len());
+            let mutant: String = text[..at].iter().copied().chain(put.chars()).chain(text[(at + cut).min(text.len())..].iter().copied()).collect();
+            let path = source.trim_start_matches("slos/").to_owned();
+            let _: (Catalog, Vec<Problem>) = check(&[DefinitionFile { path, text: mutant }]);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The folder of definitions, from disk to texts. What they mean is read elsewhere.
+//!
+//! Absent on purpose: anything outside the folder. A symbolic link that leaves it is a problem, not a way out.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::slo::{DefinitionFile, FILE_BYTES_MAX, Problem};
+
+/// Folders inside folders beyond this are not looked into. A service file lies one folder deep.
+const DEPTH_MAX: usize = 8;
+
+/// The most files of a folder that are looked at.
+const FILES_MAX: usize = 100_000;
+
+/// The folder itself could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the definitions in `{}`: {source}\nhint: name the folder that holds `fleet.yaml` and the folders of teams", folder.display())]
+pub struct LoadError {
+    folder: PathBuf,
+    source: io::Error,
+}
+
+/// Loads every `.yaml` and `.yml` file below a folder, sorted by path, and says which could not be loaded.
+///
+/// Names that start with a dot are passed over.
+///
+/// # Errors
+/// When the folder itself cannot be read. A file that cannot be read is a [`Problem`].
+pub fn load(folder: &Path) -> Result<(Vec<DefinitionFile>, Vec<Problem>), LoadError> {
+    let wrong = |source| LoadError { folder: folder.to_owned(), source };
+    let root = folder.canonicalize().map_err(wrong)?;
+    let mut walk = Walk { root: &root, files: Vec::new(), problems: Vec::new(), seen: 0 };
+    let entries = sorted(&root).map_err(wrong)?;
+    walk.entries(entries, "", 0);
+    walk.files.sort_by(|one, other| one.path.cmp(&other.path));
+    walk.problems.sort_by(|one, other| one.file.cmp(&other.file));
+    Ok((walk.files, walk.problems))
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    files: Vec<DefinitionFile>,
+    problems: Vec<Problem>,
+    seen: usize,
+}
+
+fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    entries.sort();
+    Ok(entries)
+}
+
+impl Walk<'_> {
+    fn entries(&mut self, entries: Vec<PathBuf>, above: &str, depth: usize) {
+        for entry in entries {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.seen += 1;
+            if self.seen == FILES_MAX {
+                let hint = "split the folder; what comes after this entry is not read";
+                self.problems.push(Problem::of_file(
+                    &format!("{above}{name}"),
+                    "the folder has too many entries",
+                    hint,
+                ));
+            }
+            if self.seen >= FILES_MAX || name.starts_with('.') {
+                continue;
+            }
+            let path = format!("{above}{name}");
+            if let Err(problem) = self.entry(&entry, &path, depth) {
+                self.problems.push(*problem);
+            }
+        }
+    }
+
+    fn entry(&mut self, entry: &Path, path: &str, depth: usize) -> Result<(), Box<Problem>> {
+        let unreadable = |error: io::Error| {
+            Box::new(Problem::of_file(
+                path,
+                format!("cannot be read: {error}"),
+                "look at its permissions, and where links lead",
+            ))
+        };
+        let real = entry.canonicalize().map_err(unreadable)?;
+        if !real.starts_with(self.root) {
+            let hint = "copy the file into the folder; nothing outside it is read";
+            return Err(Box::new(Problem::of_file(path, "the link leaves the folder of definitions", hint)));
+        }
+        if real.is_dir() {
+            if depth >= DEPTH_MAX {
+                let hint = "a service lies in `<team>/<service>.yaml`";
+                return Err(Box::new(Problem::of_file(path, "folders are nested too deeply", hint)));
+            }
+            let entries = sorted(&real).map_err(unreadable)?;
+            self.entries(entries, &format!("{path}/"), depth + 1);
+        } else if real.is_file() && matches!(entry.extension().and_then(OsStr::to_str), Some("yaml" | "yml")) {
+            let text = text(&real, path).map_err(unreadable)??;
+            self.files.push(DefinitionFile { path: path.to_owned(), text });
+        }
+        Ok(())
+    }
+}
+
+/// The text of a file: UTF-8, at most [`FILE_BYTES_MAX`].
+fn text(file: &Path, path: &str) -> io::Result<Result<String, Box<Problem>>> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Ok(Err(Box::new(Problem::of_file(path, "the file is larger than 1 MiB", "split it by service"))));
+    }
+    Ok(String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
+        let message = format!("the file is not UTF-8: line {line} holds something else");
+        Box::new(Problem::of_file(path, message, "save it as UTF-8"))
+    }))
+}

@@ -1,0 +1,114 @@
+//! Problems of definitions in words: for a terminal, for programs, and as annotations of a pull request on GitHub.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::slo::{DefinitionFile, Problem, Severity};
+
+/// For people: each problem with its line, the text meant underlined, and a hint; an empty text if there is none.
+///
+/// `files` are the texts that the problems are about; of a problem whose file is not among them only words are shown.
+#[must_use]
+pub fn terminal(problems: &[Problem], files: &[DefinitionFile], color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let bodies: BTreeMap<&str, &str> = files.iter().map(|file| (file.path.as_str(), file.body())).collect();
+    let mut text = String::new();
+    for problem in problems {
+        let level = match problem.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level.primary_title(titled(problem));
+        let group = match bodies.get(problem.file.as_str()).filter(|_| problem.line > 0) {
+            Some(body) => title.element(snippet(problem, body)),
+            None => Group::with_title(title).element(annotate_snippets::Origin::path(problem.file.as_str())),
+        };
+        let report = [group.element(Level::HELP.with_name("hint").message(problem.hint.as_str()))];
+        text.push_str(&renderer.render(&report));
+        text.push_str("\n\n");
+    }
+    text
+}
+
+/// The lines that are meant, cut out here so that a file of thousands of lines is not looked through for each problem.
+fn snippet<'a>(problem: &'a Problem, body: &'a str) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let start = problem.range.start.min(body.len());
+    let end = problem.range.end.clamp(start, body.len());
+    let from = body.get(..start).and_then(|head| head.rfind('\n')).map_or(0, |newline| newline + 1);
+    let to = body.get(end..).and_then(|tail| tail.find('\n')).map_or(body.len(), |newline| end + newline);
+    let lines = body.get(from..to).unwrap_or("").trim_end_matches('\r');
+    Snippet::source(lines)
+        .path(problem.file.as_str())
+        .line_start(problem.line)
+        .annotation(AnnotationKind::Primary.span((start - from).min(lines.len())..(end - from).min(lines.len())))
+}
+
+/// What it concerns and what is wrong.
+fn titled(problem: &Problem) -> String {
+    if problem.subject.is_empty() {
+        problem.message.clone()
+    } else {
+        format!("{}: {}", problem.subject, problem.message)
+    }
+}
+
+/// For programs: an array of objects, one a problem, and a newline.
+#[must_use]
+pub fn json(problems: &[Problem]) -> String {
+    let list: Vec<serde_json::Value> = problems
+        .iter()
+        .map(|problem| {
+            serde_json::json!({
+                "file": problem.file,
+                "line": problem.line,
+                "column": problem.column,
+                "severity": severity(problem),
+                "subject": problem.subject,
+                "message": problem.message,
+                "hint": problem.hint,
+            })
+        })
+        .collect();
+    format!("{:#}\n", serde_json::Value::Array(list))
+}
+
+/// For GitHub Actions: one workflow command a problem.
+///
+/// Form and escapes: <https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>, and
+/// `packages/core/src/command.ts` of <https://github.com/actions/toolkit>.
+#[must_use]
+pub fn github(problems: &[Problem]) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        let mut command = format!("::{} file={}", severity(problem), property(&problem.file));
+        if problem.line > 0 {
+            written(write!(command, ",line={},col={}", problem.line, problem.column));
+        }
+        let title = if problem.subject.is_empty() { "slowburn" } else { &problem.subject };
+        let message = escaped(&format!("{}\nhint: {}", problem.message, problem.hint));
+        written(writeln!(text, "{command},title={}::{message}", property(title)));
+    }
+    text
+}
+
+/// Writing to a `String` cannot fail.
+fn written(result: std::fmt::Result) {
+    debug_assert!(result.is_ok(), "a string takes all that is written to it");
+}
+
+const fn severity(problem: &Problem) -> &'static str {
+    match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    escaped(text).replace(':', "%3A").replace(',', "%2C")
+}

@@ -1,0 +1,161 @@
+//! Values that name something of a load balancer: itself, its target groups, and what listener rules match.
+//!
+//! Names and their limits: <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html>
+//! and `API_CreateTargetGroup`; wildcards:
+//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html>.
+
+use super::values::FromText;
+use crate::slo::problem::Refusal;
+
+/// A load balancer as its access log names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct LoadBalancer(pub(in crate::slo) String);
+
+impl FromText for LoadBalancer {
+    const PATTERN: &'static str = "^app/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}$";
+    const NOUN: &'static str = "a load balancer";
+    const EXAMPLE: &'static str = "app/mart/50dc6c495c0c9188";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        if is_balancer(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let message = format!("`{text}` is no load balancer");
+        let form = "write `app/<name>/<id>`, the end of its ARN: `app/mart/50dc6c495c0c9188`";
+        let tail = text.split_once(":loadbalancer/").map(|(_, tail)| tail);
+        let hint = match tail {
+            Some(tail) if is_balancer(tail) => format!("write the end of the ARN: `{tail}`"),
+            _ if text.starts_with("net/") || text.contains(":loadbalancer/net/") => {
+                "a network load balancer writes no line for each request; name an application load balancer, `app/<name>/<id>`".to_owned()
+            }
+            _ if text.contains(".elb.amazonaws.com") => {
+                format!("that is its DNS name; {form}; `aws elbv2 describe-load-balancers` prints it")
+            }
+            _ => form.to_owned(),
+        };
+        Err(Refusal::new(message, hint))
+    }
+}
+
+fn is_balancer(text: &str) -> bool {
+    let mut parts = text.split('/');
+    let (kind, name, id, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    kind == Some("app")
+        && name.is_some_and(is_resource_name)
+        && id.is_some_and(|id| id.len() == 16 && id.bytes().all(hex))
+        && rest.is_none()
+}
+
+fn is_resource_name(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// A target group by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct TargetGroup(pub(in crate::slo) String);
+
+impl FromText for TargetGroup {
+    const PATTERN: &'static str = "^[A-Za-z0-9-]{1,32}$";
+    const NOUN: &'static str = "the name of a target group";
+    const EXAMPLE: &'static str = "mart-checkout";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        if is_resource_name(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let tail = text.split_once("targetgroup/").and_then(|(_, tail)| tail.split('/').next());
+        let hint = match tail {
+            Some(name) if is_resource_name(name) => format!("write its name alone: `{name}`"),
+            _ => "write its name: at most 32 letters, digits and `-`".to_owned(),
+        };
+        Err(Refusal::new(format!("`{text}` is no name of a target group"), hint))
+    }
+}
+
+/// A request method, upper-case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Method(pub(in crate::slo) String);
+
+impl FromText for Method {
+    const PATTERN: &'static str = "^[A-Za-z_-]{1,40}$";
+    const NOUN: &'static str = "a request method";
+    const EXAMPLE: &'static str = "POST";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let sound = |byte: u8| byte.is_ascii_alphabetic() || b"-_".contains(&byte);
+        if (1..=40).contains(&text.len()) && text.bytes().all(sound) {
+            return Ok(Self(text.to_ascii_uppercase()));
+        }
+        Err(Refusal::new(
+            format!("`{text}` is no request method"),
+            "write `GET`, `POST` ..., without wildcards; several go into a list: `[GET, HEAD]`",
+        ))
+    }
+}
+
+/// A host pattern, lower-case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct HostPattern(pub(in crate::slo) String);
+
+impl FromText for HostPattern {
+    const PATTERN: &'static str = "^[A-Za-z0-9.*?:_-]{1,128}$";
+    const NOUN: &'static str = "a host pattern";
+    const EXAMPLE: &'static str = "*.example.com";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || b".*?:_-".contains(&byte);
+        if (1..=128).contains(&text.len()) && text.bytes().all(sound) {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        Err(Refusal::new(
+            format!("`{text}` is no host pattern"),
+            "write a host without scheme and path, with `*` and `?` as wildcards: `*.example.com`",
+        ))
+    }
+}
+
+/// A path pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct PathPattern(pub(in crate::slo) String);
+
+impl FromText for PathPattern {
+    const PATTERN: &'static str = "^[/*?][!-~]{0,127}$";
+    const NOUN: &'static str = "a path pattern";
+    const EXAMPLE: &'static str = "/v1/orders/*";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let sound = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if sound && text.starts_with(['/', '*', '?']) {
+            return Ok(Self(text.to_owned()));
+        }
+        let hint = if sound && !text.contains("://") {
+            format!("a path starts with `/`: `/{text}`")
+        } else {
+            "write a path of at most 128 characters without spaces, scheme and host; `*` is any run, `?` one character: `/v1/*`".to_owned()
+        };
+        Err(Refusal::new(format!("`{text}` is no path pattern"), hint))
+    }
+}
+
+/// Where a page, a ticket or a report goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Destination(pub(in crate::slo) String);
+
+impl FromText for Destination {
+    const PATTERN: &'static str = "^(pagerduty|mailto|slack|webhook):[!-~]{1,1000}$";
+    const NOUN: &'static str = "a destination";
+    const EXAMPLE: &'static str = "mailto:mart@example.com";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        let known = ["pagerduty", "mailto", "slack", "webhook"].contains(&kind);
+        if known && (1..=1000).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Refusal::new(
+            format!("`{text}` is no destination"),
+            "write `pagerduty:${KEY}`, `slack:${HOOK}`, `webhook:${URL}` or `mailto:team@example.com`",
+        ))
+    }
+}

@@ -1,0 +1,50 @@
+//! Texts that people choose: names, and lines that are shown as they are.
+
+use super::values::FromText;
+use crate::slo::problem::{Refusal, is_unsafe};
+
+/// The name of a service, an SLO, a class, a source, a team.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Name(pub(in crate::slo) String);
+
+impl FromText for Name {
+    const PATTERN: &'static str = "^[a-z0-9][a-z0-9._-]{0,99}$";
+    const NOUN: &'static str = "a name";
+    const EXAMPLE: &'static str = "checkout";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+        if text.len() > 100 {
+            return Err(Refusal::new(format!("a name of {} bytes", text.len()), "use at most 100"));
+        }
+        if text.bytes().all(sound) && text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+            return Ok(Self(text.to_owned()));
+        }
+        let fixed: String =
+            text.to_ascii_lowercase().bytes().map(|byte| if sound(byte) { char::from(byte) } else { '-' }).collect();
+        let fixed = fixed.trim_matches(['-', '.', '_']);
+        let rule = "a name has lower-case letters, digits, `-`, `_` and `.`, and starts with a letter or digit";
+        let hint = if fixed.is_empty() || !text.is_ascii() { rule.to_owned() } else { format!("{rule}: `{fixed}`") };
+        Err(Refusal::new(format!("`{text}` is no name"), hint))
+    }
+}
+
+/// One line of text for people, or a place in the file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Words(pub(in crate::slo) String);
+
+impl FromText for Words {
+    const PATTERN: &'static str = r"^[^\u0000-\u001f\u007f-\u009f]{1,1000}$";
+    const NOUN: &'static str = "a line of text";
+    const EXAMPLE: &'static str = "https://wiki.example.com/checkout";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        if text.is_empty() || text.chars().count() > 1_000 || text.chars().any(is_unsafe) {
+            return Err(Refusal::new(
+                "the text is empty, longer than 1000 characters, or holds control characters",
+                "write one plain line",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}

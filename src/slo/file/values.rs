@@ -1,0 +1,365 @@
+//! The single values of definitions, each checked where it is read, so that a wrong one is known by its place.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use jiff::tz::TimeZone;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer};
+use serde::{Deserialize, Deserializer};
+
+use crate::exact::{Exact, decimal, percent};
+use crate::minute::{Period, length};
+use crate::slo::problem::Refusal;
+
+/// The most minutes a window may have: 400 days, a year and some.
+const WINDOW_MINUTES_MAX: u32 = 400 * 1_440;
+
+/// The longest threshold of a latency: two minutes. Beyond it the balancer's own timeouts decide.
+const THRESHOLD_US_MAX: u32 = 120_000_000;
+
+/// A value that is written as text.
+pub(in crate::slo) trait FromText: Sized {
+    /// What a value looks like: the schema's pattern, and what it is called in messages.
+    const PATTERN: &'static str;
+    const NOUN: &'static str;
+    const EXAMPLE: &'static str;
+
+    /// Reads the text.
+    fn from_text(text: &str) -> Result<Self, Refusal>;
+
+    /// What to say when a plain number, `true` or `false` stands there.
+    fn bare(text: &str) -> Refusal {
+        Refusal::new(
+            format!("`{text}` is not a text but a number or a truth value"),
+            format!("put it in quotes if it is meant: \"{text}\""),
+        )
+    }
+}
+
+/// A checked text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Typed<T>(pub(in crate::slo) T);
+
+struct TextVisitor<T>(PhantomData<T>);
+
+/// An error that carries both lines; `decode` takes them apart again.
+fn refused<E: Error>(refusal: &Refusal) -> E {
+    E::custom(format_args!("{}\n{}", refusal.message, refusal.hint))
+}
+
+impl<T: FromText> Visitor<'_> for TextVisitor<T> {
+    type Value = Typed<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} such as `{}`", T::NOUN, T::EXAMPLE)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        T::from_text(text).map(Typed).map_err(|refusal| refused(&refusal))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Err(refused(&T::bare(&value.to_string())))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        Err(refused(&T::bare(&value.to_string())))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        Err(refused(&T::bare(&value.to_string())))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        Err(refused(&T::bare(&value.to_string())))
+    }
+}
+
+impl<'de, T: FromText> Deserialize<'de> for Typed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor(PhantomData))
+    }
+}
+
+impl<T: FromText> JsonSchema for Typed<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::NOUN.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": T::PATTERN, "examples": [T::EXAMPLE] })
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct OneOrMany<T>(pub(in crate::slo) Vec<T>);
+
+struct ManyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: FromText> Visitor<'de> for ManyVisitor<T> {
+    type Value = OneOrMany<Typed<T>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} such as `{}`, or a list of them", T::NOUN, T::EXAMPLE)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+        let items = Vec::<Typed<T>>::deserialize(SeqAccessDeserializer::new(items))?;
+        if items.is_empty() {
+            return Err(refused(&Refusal::new(
+                "an empty list",
+                format!("name {} such as `{}`, or remove the line", T::NOUN, T::EXAMPLE),
+            )));
+        }
+        Ok(OneOrMany(items))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        TextVisitor(PhantomData).visit_str(text).map(|one| OneOrMany(vec![one]))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Err(refused(&T::bare(&value.to_string())))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        Err(refused(&T::bare(&value.to_string())))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        Err(refused(&T::bare(&value.to_string())))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        Err(refused(&T::bare(&value.to_string())))
+    }
+}
+
+impl<'de, T: FromText> Deserialize<'de> for OneOrMany<Typed<T>> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ManyVisitor(PhantomData))
+    }
+}
+
+impl<T: FromText> JsonSchema for OneOrMany<Typed<T>> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("one or many: {}", T::NOUN).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<Typed<T>>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+    }
+}
+
+/// A share in percent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Percent {
+    pub(in crate::slo) share: Exact,
+    pub(in crate::slo) text: String,
+}
+
+impl FromText for Percent {
+    const PATTERN: &'static str = r"^[0-9]+(\.[0-9]+)? *%$";
+    const NOUN: &'static str = "a share in percent";
+    const EXAMPLE: &'static str = "99.9%";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let one = Exact::from_integer(1);
+        match percent(text) {
+            Some(share) if share <= one => Ok(Self { share, text: text.replace(' ', "") }),
+            Some(_) => Err(Refusal::new(format!("`{text}` is more than all"), "a share is at most `100%`")),
+            None if decimal(text).is_some() => Err(Self::bare(text)),
+            None => Err(Refusal::new(
+                format!("`{text}` is no share in percent"),
+                "write digits, perhaps a point and more digits, then `%`: `99.95%`; at most 12 digits",
+            )),
+        }
+    }
+
+    fn bare(text: &str) -> Refusal {
+        let message = format!("`{text}` has no `%`");
+        match decimal(text) {
+            Some(number) if number > Exact::from_integer(0) && number < Exact::from_integer(1) => {
+                let percent = decimal_text(number * Exact::from_integer(100));
+                Refusal::new(message, format!("a share is written in percent: `{percent}%`"))
+            }
+            _ => Refusal::new(message, format!("a share is written in percent: `{text}%`")),
+        }
+    }
+}
+
+/// A number with few enough digits that it ends, as plain decimal text; else its first four digits after the point.
+pub(in crate::slo) fn decimal_text(number: Exact) -> String {
+    let whole = number.to_integer();
+    let mut rest = number - Exact::from_integer(whole);
+    let mut text = whole.to_string();
+    for place in 0..6 {
+        if rest == Exact::from_integer(0) {
+            break;
+        }
+        if place == 0 {
+            text.push('.');
+        }
+        rest *= Exact::from_integer(10);
+        text.push_str(&rest.to_integer().to_string());
+        rest -= Exact::from_integer(rest.to_integer());
+    }
+    text
+}
+
+/// A length of whole minutes, at most 400 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Length(pub(in crate::slo) u32);
+
+impl FromText for Length {
+    const PATTERN: &'static str = "^[0-9]{1,6}[mhdw]$";
+    const NOUN: &'static str = "a length of time";
+    const EXAMPLE: &'static str = "6h";
+
+    fn bare(text: &str) -> Refusal {
+        without_unit(text, "m")
+    }
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let minutes = length(text).ok_or_else(|| {
+            Refusal::new(
+                format!("`{text}` is no length of time"),
+                "write a whole number and `m`, `h`, `d` or `w`: `5m`, `6h`, `30d`",
+            )
+        })?;
+        if minutes > WINDOW_MINUTES_MAX {
+            return Err(Refusal::new(format!("`{text}` is longer than 400 days"), "write at most `400d`"));
+        }
+        Ok(Self(minutes))
+    }
+}
+
+/// A window as typed; a calendar window still lacks its time zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::slo) enum WindowText {
+    Rolling(u32),
+    Calendar(Period),
+}
+
+/// The hint for a number without a unit.
+fn without_unit(text: &str, unit: &str) -> Refusal {
+    Refusal::new(format!("`{text}` has no unit"), format!("write `{text}{unit}`; `m`, `h`, `d` and `w` are known"))
+}
+
+impl FromText for WindowText {
+    const PATTERN: &'static str = "^(0*[1-9][0-9]{0,5}[mhdw]|week|month|quarter|year)$";
+    const NOUN: &'static str = "a window";
+    const EXAMPLE: &'static str = "30d";
+
+    fn bare(text: &str) -> Refusal {
+        without_unit(text, "d")
+    }
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        match text {
+            "week" => return Ok(Self::Calendar(Period::Week)),
+            "month" => return Ok(Self::Calendar(Period::Month)),
+            "quarter" => return Ok(Self::Calendar(Period::Quarter)),
+            "year" => return Ok(Self::Calendar(Period::Year)),
+            _ => {}
+        }
+        match length(text) {
+            Some(0) => Err(Refusal::new(format!("the window `{text}` has no minute"), "write at least `1m`")),
+            Some(minutes) if minutes <= WINDOW_MINUTES_MAX => Ok(Self::Rolling(minutes)),
+            Some(_) => Err(Refusal::new(
+                format!("the window `{text}` is longer than 400 days"),
+                "write at most `400d`, or `year` for the calendar year",
+            )),
+            None => Err(Refusal::new(format!("`{text}` is no window"), window_hint(text))),
+        }
+    }
+}
+
+/// What was probably meant by a text that is no window.
+fn window_hint(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    for (word, period, days) in
+        [("month", "month", 30), ("quarter", "quarter", 90), ("year", "year", 365), ("week", "week", 7)]
+    {
+        if lower.contains(word)
+            || (word == "month" && lower.ends_with("mo"))
+            || (word == "year" && lower.ends_with('y'))
+        {
+            return format!("`{period}` is the calendar {period}; a rolling window is a fixed length: `{days}d`");
+        }
+    }
+    "write a rolling window such as `28d` or `30d`, or `week`, `month`, `quarter`, `year` for the calendar".to_owned()
+}
+
+/// The threshold of a latency, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Threshold(pub(in crate::slo) u64);
+
+impl FromText for Threshold {
+    const PATTERN: &'static str = r"^[0-9]+(\.[0-9]+)?(us|ms|s)$";
+    const NOUN: &'static str = "a threshold";
+    const EXAMPLE: &'static str = "300ms";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let (digits, scale) = [("us", 1), ("ms", 1_000), ("s", 1_000_000)]
+            .into_iter()
+            .find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)))
+            .ok_or_else(|| Self::bare(text))?;
+        let us = decimal(digits).ok_or_else(|| Self::bare(text))? * Exact::from_integer(scale);
+        if us == Exact::from_integer(0) {
+            return Err(Refusal::new(format!("no answer takes `{text}`"), "write a time above zero: `300ms`"));
+        }
+        if us > Exact::from_integer(i128::from(THRESHOLD_US_MAX)) {
+            return Err(Refusal::new(
+                format!("the threshold `{text}` is above two minutes"),
+                "write at most `120s`; a person has left long before",
+            ));
+        }
+        match u64::try_from(us.to_integer()) {
+            Ok(whole) if us.is_integer() => Ok(Self(whole)),
+            _ => Err(Refusal::new(
+                format!("`{text}` is finer than a microsecond"),
+                "access logs have milliseconds: `300ms`",
+            )),
+        }
+    }
+
+    fn bare(text: &str) -> Refusal {
+        let number = decimal(text).is_some();
+        let hint = if number {
+            format!("say the unit: `{text}ms` or `{text}s`")
+        } else {
+            "write `300ms` or `1.5s`".to_owned()
+        };
+        Refusal::new(format!("`{text}` is no threshold"), hint)
+    }
+}
+
+/// An IANA time zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Zone(pub(in crate::slo) TimeZone);
+
+impl FromText for Zone {
+    const PATTERN: &'static str = "^[A-Za-z0-9_+/-]{1,64}$";
+    const NOUN: &'static str = "a time zone";
+    const EXAMPLE: &'static str = "Europe/Berlin";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        TimeZone::get(text).map(Self).map_err(|_| {
+            let hint = "write a name of the IANA database, `UTC` or `Asia/Tokyo`; it knows summer time, `CET` or `+09:00` don't";
+            Refusal::new(format!("there is no time zone `{text}`"), hint)
+        })
+    }
+}

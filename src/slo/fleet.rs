@@ -1,0 +1,177 @@
+//! What is common to all services: sources, classes, teams, as `fleet.yaml` says or as is built in.
+
+use std::collections::BTreeMap;
+
+use super::file::{
+    ClassText, Destination, FleetFile, FromText, Name, OneOrMany, Page, SourceText, TeamText, Typed, decode, nearest,
+};
+use super::positions::{Path, Step, keys};
+use super::problem::{DefinitionFile, Problem};
+use super::{Source, SourceKind, Team};
+use crate::exact::Exact;
+
+/// The fleet of a folder without `fleet.yaml`.
+const DEFAULT_FLEET: &str = include_str!("default_fleet.yaml");
+
+/// A fleet file with what it means.
+pub(super) struct Fleet<'a> {
+    pub(super) page: &'a Page<'a>,
+    pub(super) twin: FleetFile,
+    pub(super) sources: BTreeMap<String, Source>,
+    pub(super) teams: BTreeMap<String, Team>,
+    cut: Vec<Path>,
+}
+
+/// The built-in `fleet.yaml`.
+pub(super) fn default_file() -> DefinitionFile {
+    DefinitionFile { path: "fleet.yaml".to_owned(), text: DEFAULT_FLEET.to_owned() }
+}
+
+impl<'a> Fleet<'a> {
+    /// Reads the page. What it leaves out altogether, sources or classes, is built in.
+    pub(super) fn read(page: &'a Page<'a>, problems: &mut Vec<Problem>) -> Self {
+        let decoded = decode::<FleetFile>(page, in_teams, problems);
+        let mut fleet =
+            Self { page, twin: decoded.twin, sources: BTreeMap::new(), teams: BTreeMap::new(), cut: decoded.cut };
+        let default_file = default_file();
+        if let Ok(default_page) = Page::open(&default_file) {
+            let default: FleetFile = decode(&default_page, in_teams, &mut Vec::new()).twin;
+            if fleet.twin.sources.is_none() {
+                fleet.twin.sources = default.sources;
+            }
+            if fleet.twin.classes.is_none() {
+                fleet.twin.classes = default.classes;
+                fleet.twin.default_class = fleet.twin.default_class.or(default.default_class);
+            }
+        }
+        fleet.check_names(problems);
+        fleet.resolve(problems);
+        fleet
+    }
+
+    fn check_names(&mut self, problems: &mut Vec<Problem>) {
+        let mut names = Vec::new();
+        names.extend(self.twin.sources.iter().flatten().map(|(name, _)| keys(&["sources", name])));
+        names.extend(self.twin.teams.iter().flatten().map(|(name, _)| keys(&["teams", name])));
+        for (class, text) in self.twin.classes.iter().flatten() {
+            names.push(keys(&["classes", class]));
+            names.extend(text.slos.iter().flatten().map(|(name, _)| keys(&["classes", class, "slos", name])));
+        }
+        for path in names {
+            problems.extend(name_problem(self.page, &path));
+        }
+    }
+
+    fn resolve(&mut self, problems: &mut Vec<Problem>) {
+        for (name, text) in self.twin.sources.iter().flatten() {
+            if self.is_broken(&["sources", name]) {
+                continue;
+            }
+            match source(text) {
+                Some(source) => drop(self.sources.insert(name.clone(), source)),
+                None => problems.push(self.page.of_key(
+                    &keys(&["sources", name]),
+                    format!("source `{name}` needs exactly one of `access_logs` and `counts`"),
+                    "write `access_logs: ./logs` or `counts: ./counts`",
+                )),
+            }
+        }
+        for (name, text) in self.twin.teams.iter().flatten() {
+            self.teams.insert(name.clone(), team(text));
+        }
+        for (key, name, known) in [
+            ("default_source", &self.twin.default_source, self.twin.sources.as_ref().map(|map| map.keys().collect())),
+            (
+                "default_class",
+                &self.twin.default_class,
+                self.twin.classes.as_ref().map(|map| map.keys().collect::<Vec<_>>()),
+            ),
+        ] {
+            let (Some(name), Some(known)) = (name, known) else { continue };
+            if !known.contains(&&name.0.0) {
+                let hint = match nearest(&name.0.0, known.iter().map(|name| name.as_str())) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("add `{}:` to the fleet, or name one that it has", name.0.0),
+                };
+                let message = format!("`{key}` names `{}`, which the fleet does not have", name.0.0);
+                problems.push(self.page.of_value(&keys(&[key]), message, hint));
+            }
+        }
+    }
+
+    /// Whether something was wrong at a place, around it, or inside it.
+    pub(super) fn is_broken(&self, names: &[&str]) -> bool {
+        let path = keys(names);
+        self.cut.iter().any(|cut| path.starts_with(cut) || cut.starts_with(&path))
+    }
+
+    /// Whether something was wrong with a class, apart from single SLOs of it.
+    pub(super) fn class_is_broken(&self, class: &str) -> bool {
+        let path = keys(&["classes", class]);
+        let slos = keys(&["classes", class, "slos"]);
+        self.cut.iter().any(|cut| {
+            path.starts_with(cut) || (cut.starts_with(&path) && !(cut.starts_with(&slos) && cut.len() > slos.len()))
+        })
+    }
+
+    /// Whether all of the file but single sources, classes and teams could be read. If not, nothing is promised: what
+    /// is built in must not stand in for what somebody meant to say.
+    pub(super) fn is_whole(&self) -> bool {
+        self.cut.iter().all(|path| path.len() > 1 || *path == keys(&["teams"]))
+    }
+
+    /// Classes by name.
+    pub(super) fn classes(&self) -> impl Iterator<Item = (&str, &ClassText)> {
+        self.twin.classes.iter().flatten().map(|(name, class)| (name.as_str(), class))
+    }
+
+    /// The class of a service that names none: the one so named, or the only one, or `standard`.
+    pub(super) fn default_class(&self) -> Option<&str> {
+        let mut names = self.classes().map(|(name, _)| name);
+        match (&self.twin.default_class, names.next(), names.next()) {
+            (Some(name), ..) => Some(&name.0.0),
+            (None, Some(only), None) => Some(only),
+            _ => self.classes().map(|(name, _)| name).find(|name| *name == "standard"),
+        }
+    }
+
+    /// The source of an indicator that names none: the only one of its kind, or the default of the fleet.
+    pub(super) fn default_source(&self, counts: bool) -> Option<&str> {
+        let fits = |source: &Source| matches!(source.kind, SourceKind::Counts { .. }) == counts;
+        let mut fitting = self.sources.iter().filter(|(_, source)| fits(source)).map(|(name, _)| name.as_str());
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Some(only),
+            _ => self.twin.default_source.as_ref().map(|name| name.0.0.as_str()),
+        }
+    }
+}
+
+/// Environment variables are for the secrets of destinations.
+fn in_teams(path: &[Step]) -> bool {
+    matches!(path.first(), Some(Step::Key(key)) if key == "teams")
+}
+
+/// What is wrong with the key at the end of the path, as a name.
+pub(super) fn name_problem(page: &Page<'_>, path: &[Step]) -> Option<Problem> {
+    let Some(Step::Key(name)) = path.last() else { return None };
+    let refusal = Name::from_text(name).err()?;
+    Some(page.of_key(path, refusal.message, refusal.hint))
+}
+
+fn source(text: &SourceText) -> Option<Source> {
+    let (kind, delay) = match (&text.access_logs, &text.counts) {
+        (Some(location), None) => (SourceKind::AccessLogs { location: location.0.0.clone() }, 10),
+        (None, Some(location)) => (SourceKind::Counts { location: location.0.0.clone() }, 0),
+        _ => return None,
+    };
+    let delay_minutes = text.delay.as_ref().map_or(delay, |delay| delay.0.0);
+    let unparsed_limit = text.unparsed_limit.as_ref().map_or(Exact::new(1, 1_000), |limit| limit.0.share);
+    Some(Source { kind, delay_minutes, unparsed_limit })
+}
+
+fn team(text: &TeamText) -> Team {
+    let list = |texts: &Option<OneOrMany<Typed<Destination>>>| {
+        texts.iter().flat_map(|many| &many.0).map(|one| one.0.0.clone()).collect()
+    };
+    Team { pages: list(&text.pages), tickets: list(&text.tickets), reports: list(&text.reports) }
+}

@@ -1,0 +1,116 @@
+//! What is wrong with a definition, and where: a value, never the end of a run.
+
+use std::ops::Range;
+
+/// The most bytes a definition file may have. Real ones have a few hundred; the limit bounds what hostile ones can cost.
+pub const FILE_BYTES_MAX: usize = 1024 * 1024;
+
+/// A definition file that was loaded but not yet read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionFile {
+    /// Path below the folder of definitions, with `/` between its parts: `mart/checkout.yaml`.
+    pub path: String,
+    /// All of its text.
+    pub text: String,
+}
+
+impl DefinitionFile {
+    /// The text without a byte order mark. Ranges of problems count from its first byte.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        self.text.strip_prefix('\u{feff}').unwrap_or(&self.text)
+    }
+}
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// What it names is left out of the catalogue.
+    Error,
+    /// Read all the same, though hardly what was meant.
+    Warning,
+}
+
+/// Something wrong in one place of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Path below the folder of definitions.
+    pub file: String,
+    /// Line, from 1; 0 when the file as a whole is meant.
+    pub line: usize,
+    /// Column in characters, from 1; 0 when the file as a whole is meant.
+    pub column: usize,
+    /// The bytes meant, in [`DefinitionFile::body`].
+    pub range: Range<usize>,
+    /// What it concerns: `service/slo`, `class critical`; empty when that is not known.
+    pub subject: String,
+    /// What is wrong: one line, lower case, without a full stop.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+    /// Whether what it names is left out.
+    pub severity: Severity,
+}
+
+impl Problem {
+    /// A problem of a file as a whole.
+    #[must_use]
+    pub fn of_file(file: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            file: visible(file),
+            line: 0,
+            column: 0,
+            range: 0..0,
+            subject: String::new(),
+            message: visible(&message.into()),
+            hint: visible(&hint.into()),
+            severity: Severity::Error,
+        }
+    }
+
+    /// A problem of some bytes of a text; a range outside the text means its end.
+    #[must_use]
+    pub(super) fn at(file: &str, body: &str, range: Range<usize>, refusal: Refusal) -> Self {
+        let before = body.get(..range.start).unwrap_or(body);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before.chars().count() - before.get(..line_start).map_or(0, |head| head.chars().count()) + 1,
+            range,
+            ..Self::of_file(file, refusal.message, refusal.hint)
+        }
+    }
+}
+
+/// Why a text was refused, and what to write instead, before it is known where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) hint: String,
+}
+
+impl Refusal {
+    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+}
+
+/// The text with everything escaped that could move a terminal's cursor or reorder what it shows: control
+/// characters and the bidirectional marks of Unicode (UAX #9).
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        if is_unsafe(char) {
+            shown.extend(char.escape_default());
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
+}
+
+/// Whether a character changes how a terminal shows what follows.
+pub(super) fn is_unsafe(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}

@@ -1,0 +1,347 @@
+//! One SLO from everything that is said about it.
+
+use super::file::{
+    ErrorsText, FromText, IncludeText, IndicatorText, MeasureText, OneOrMany, Page, SloFields, Typed, WindowText,
+    decimal_text, nearest,
+};
+use super::fleet::Fleet;
+use super::layer::{Layer, first, first_field};
+use super::positions::{Step, keys};
+use super::problem::Problem;
+use super::tiers::{catalogue, period_minutes, stated};
+use super::{
+    Indicator, LatencyBasis, LatencyErrors, Measure, Objective, Slo, SloId, Source, SourceKind, Tier, Traffic,
+};
+use crate::exact::Exact;
+use crate::minute::{Window, length_text};
+use jiff::tz::TimeZone;
+
+/// What a service says for all of its SLOs.
+pub(super) struct Asked<'a> {
+    pub(super) fleet: &'a Fleet<'a>,
+    pub(super) source: Option<(&'a Page<'a>, &'a str)>,
+    pub(super) load_balancer: Option<&'a str>,
+    pub(super) target_groups: Vec<String>,
+}
+
+/// One SLO in the making.
+pub(super) struct Promise<'l, 'a> {
+    pub(super) asked: &'l Asked<'l>,
+    /// Who says something, the most specific first.
+    pub(super) layers: &'l [Layer<'a>],
+    pub(super) service: &'l str,
+    pub(super) slo: &'l str,
+    /// What is wrong; the SLO is left out if anything is.
+    pub(super) found: &'l mut Vec<Problem>,
+}
+
+impl Promise<'_, '_> {
+    /// Makes the SLO; `None` when something necessary is missing.
+    pub(super) fn build(mut self, indicator: Option<IndicatorText>) -> Option<Slo> {
+        let Some(kind) = indicator else {
+            self.wrong("the SLO does not say what it measures", "add `indicator: availability`, `latency` or `counts`");
+            return None;
+        };
+        self.check_fields(kind);
+        let objective = self.objective();
+        let windows = self.windows();
+        let source = self.source(kind == IndicatorText::Counts);
+        let delay = source.as_ref().map_or(0, |(_, delay)| *delay);
+        let indicator = source.and_then(|(name, _)| self.indicator(kind, name));
+        let tiers = objective.as_ref().and_then(|objective| self.tiers(objective, windows.first()?, delay));
+        let blind = first(self.layers, |layer| layer.blind_above);
+        Some(Slo {
+            id: SloId::new(self.service, self.slo),
+            indicator: indicator?,
+            objective: objective?,
+            windows,
+            tiers: tiers?,
+            blind_above: blind.map_or(Exact::new(1, 5), |(_, share)| share.0.share),
+        })
+    }
+
+    /// Notes a problem of the SLO as a whole.
+    fn wrong(&mut self, message: &str, hint: &str) {
+        let layer = self.layers.iter().find(|layer| layer.slo.is_some());
+        self.found.extend(layer.map(|layer| layer.problem(&[], message, hint)));
+    }
+
+    /// Fields that another indicator has.
+    fn check_fields(&mut self, kind: IndicatorText) {
+        type Said = fn(&SloFields) -> bool;
+        let latency: &[(&str, Said)] = &[
+            ("under", |fields| fields.under.is_some()),
+            ("measure", |fields| fields.measure.is_some()),
+            ("errors", |fields| fields.errors.is_some()),
+            ("timeouts", |fields| fields.timeouts.is_some()),
+        ];
+        let logs: &[(&str, Said)] =
+            &[("where", |fields| fields.conditions.is_some()), ("include", |fields| fields.include.is_some())];
+        let counts: &[(&str, Said)] = &[("file", |fields| fields.file.is_some())];
+        let (not_latency, is_counts) = (kind != IndicatorText::Latency, kind == IndicatorText::Counts);
+        for (fields, wrong, owner) in [
+            (latency, not_latency, "`indicator: latency`"),
+            (logs, is_counts, "access logs"),
+            (counts, !is_counts, "`indicator: counts`"),
+        ] {
+            for (key, said) in fields.iter().filter(|_| wrong) {
+                for layer in self.layers.iter().filter(|layer| layer.slo.is_some_and(said)) {
+                    let message = format!("`{key}` belongs to {owner}");
+                    let hint = format!("this SLO measures {}; remove the field, or change `indicator`", noun(kind));
+                    self.found.push(layer.key_problem(key, message, hint));
+                }
+            }
+        }
+    }
+
+    fn objective(&mut self) -> Option<Objective> {
+        let Some((layer, Typed(percent))) = first_field(self.layers, |fields| fields.objective.as_ref()) else {
+            self.wrong("the SLO has no objective", "add `objective: 99.9%`");
+            return None;
+        };
+        let steps = keys(&["objective"]);
+        if percent.share == Exact::from_integer(0) {
+            let hint = "write the share of events that must be good: `99%`";
+            self.found.push(layer.problem(&steps, format!("`{}` promises nothing", percent.text), hint));
+            return None;
+        }
+        if percent.share == Exact::from_integer(1) {
+            let message =
+                format!("`{}` leaves no budget: one bad event breaks it, and no burn rate is defined", percent.text);
+            self.found.push(layer.problem(&steps, message, "promise less, such as `99.99%`"));
+            return None;
+        }
+        Some(Objective { share: percent.share, text: percent.text.clone() })
+    }
+
+    fn windows(&self) -> Vec<Window> {
+        let zone = first(self.layers, |layer| layer.time_zone).map_or(TimeZone::UTC, |(_, zone)| zone.0.0.clone());
+        let Some((_, texts)) = first(self.layers, |layer| layer.windows) else {
+            return vec![Window::Rolling { minutes: 30 * 1_440 }];
+        };
+        let mut windows: Vec<Window> = Vec::new();
+        for Typed(text) in &texts.0 {
+            let window = match *text {
+                WindowText::Rolling(minutes) => Window::Rolling { minutes },
+                WindowText::Calendar(period) => Window::Calendar { period, zone: zone.clone() },
+            };
+            if !windows.contains(&window) {
+                windows.push(window);
+            }
+        }
+        windows
+    }
+
+    /// The name of the source, and its delay in minutes.
+    fn source(&mut self, counts: bool) -> Option<(String, u32)> {
+        let fleet = self.asked.fleet;
+        let own = first_field(self.layers, |fields| fields.source.as_ref());
+        let (name, said) = match (own, self.asked.source) {
+            (Some((layer, name)), _) => (name.0.0.as_str(), Some(layer.problem(&keys(&["source"]), "", ""))),
+            (None, Some((page, name))) => (name, Some(page.of_value(&keys(&["source"]), "", ""))),
+            (None, None) => (fleet.default_source(counts).unwrap_or(""), None),
+        };
+        let wanted = if counts { "`counts`" } else { "`access_logs`" };
+        let fits = |source: &Source| matches!(source.kind, SourceKind::Counts { .. }) == counts;
+        match fleet.sources.get(name) {
+            Some(source) if fits(source) => return Some((name.to_owned(), source.delay_minutes)),
+            // The source itself is faulty, and that has been said.
+            None if fleet.is_broken(&["sources", name]) || (said.is_none() && fleet.is_broken(&["sources"])) => {
+                return None;
+            }
+            _ => {}
+        }
+        let fitting: Vec<&str> =
+            fleet.sources.iter().filter(|(_, source)| fits(source)).map(|(name, _)| name.as_str()).collect();
+        let hint = match nearest(name, fitting.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if fitting.is_empty() => format!("add a source with {wanted} to `fleet.yaml`"),
+            None => format!("sources with {wanted} are `{}`", fitting.join("`, `")),
+        };
+        match said {
+            Some(place) if fleet.sources.contains_key(name) => {
+                let message = format!("the source `{name}` has no {wanted}");
+                self.found.push(Problem { message, hint, ..place });
+            }
+            Some(place) => self.found.push(Problem { message: format!("there is no source `{name}`"), hint, ..place }),
+            None => {
+                self.wrong(
+                    &format!("no source has the {wanted} this SLO needs"),
+                    &format!("add `source: ...`; {hint}"),
+                );
+            }
+        }
+        None
+    }
+
+    fn indicator(&mut self, kind: IndicatorText, source: String) -> Option<Indicator> {
+        let measure = match kind {
+            IndicatorText::Counts => return self.counts(source),
+            IndicatorText::Availability => Measure::Availability,
+            IndicatorText::Latency => self.latency()?,
+        };
+        let Some(load_balancer) = self.asked.load_balancer else {
+            let message = format!("{} needs the service's `load_balancer`", noun(kind));
+            self.wrong(&message, "add `load_balancer: app/<name>/<id>` to the file, or measure `counts`");
+            return None;
+        };
+        let conditions = first_field(self.layers, |fields| fields.conditions.as_ref());
+        if let Some((layer, conditions)) = conditions
+            && conditions.method.is_none()
+            && conditions.host.is_none()
+            && conditions.path.is_none()
+        {
+            self.found.push(layer.problem(&keys(&["where"]), "`where` says nothing", "add `method`, `host` or `path`"));
+        }
+        let conditions = conditions.map(|(_, conditions)| conditions);
+        let include = first_field(self.layers, |fields| fields.include.as_ref());
+        let includes = |what| include.is_some_and(|(_, many)| many.0.contains(&Typed(what)));
+        let traffic = Traffic {
+            load_balancer: load_balancer.to_owned(),
+            target_groups: self.asked.target_groups.clone(),
+            methods: sorted(conditions.and_then(|texts| texts.method.as_ref()), |method| method.0.clone()),
+            hosts: sorted(conditions.and_then(|texts| texts.host.as_ref()), |host| host.0.clone()),
+            paths: sorted(conditions.and_then(|texts| texts.path.as_ref()), |path| path.0.clone()),
+            fixed_responses: includes(IncludeText::FixedResponse),
+            redirects: includes(IncludeText::Redirect),
+        };
+        Some(Indicator::AccessLog { source, traffic, measure })
+    }
+
+    fn latency(&mut self) -> Option<Measure> {
+        let Some((_, under)) = first_field(self.layers, |fields| fields.under.as_ref()) else {
+            self.wrong("a latency needs a threshold", "add `under: 500ms`");
+            return None;
+        };
+        let errors = first_field(self.layers, |fields| fields.errors.as_ref()).map(|(_, errors)| *errors);
+        let measure = first_field(self.layers, |fields| fields.measure.as_ref()).map(|(_, measure)| *measure);
+        Some(Measure::Latency {
+            under_us: under.0.0,
+            basis: match measure {
+                None | Some(MeasureText::Target) => LatencyBasis::Target,
+                Some(MeasureText::Total) => LatencyBasis::Total,
+            },
+            errors: match errors {
+                None | Some(ErrorsText::Counted) => LatencyErrors::Counted,
+                Some(ErrorsText::Bad) => LatencyErrors::Bad,
+                Some(ErrorsText::Excluded) => LatencyErrors::Excluded,
+            },
+            timeouts: first_field(self.layers, |fields| fields.timeouts.as_ref()).is_some(),
+        })
+    }
+
+    fn counts(&mut self, source: String) -> Option<Indicator> {
+        let Some((layer, file)) = first_field(self.layers, |fields| fields.file.as_ref()) else {
+            self.wrong("counts need a file", "add `file: nightly.csv`, a name below the source's directory");
+            return None;
+        };
+        let file = file.0.0.clone();
+        if file.starts_with('/') || file.split(['/', '\\']).any(|part| part == "..") {
+            let hint = "name a file below the source's directory: `nightly.csv`";
+            self.found.push(layer.problem(&keys(&["file"]), format!("`{file}` leaves the source's directory"), hint));
+            return None;
+        }
+        Some(Indicator::Counts { source, file })
+    }
+
+    fn tiers(&mut self, objective: &Objective, window: &Window, delay: u32) -> Option<Vec<Tier>> {
+        let Some((layer, texts)) = first(self.layers, |layer| layer.tiers) else {
+            let Some(tiers) = catalogue(window) else {
+                let message = format!("there are no default tiers for a window of {window}");
+                let hint = "put a window of at least `7d` first, or state `tiers` (`tiers: none` for no alerts)";
+                let place = first(self.layers, |layer| layer.windows);
+                self.found.extend(place.map(|(layer, _)| layer.problem(&keys(&["windows"]), message, hint)));
+                return None;
+            };
+            self.check_default(&tiers, objective, window);
+            return Some(tiers);
+        };
+        let mut tiers = Vec::new();
+        for (index, text) in texts.0.iter().enumerate() {
+            let step = |key: &str| [Step::Key("tiers".to_owned()), Step::Item(index), Step::Key(key.to_owned())];
+            let tier = stated(text, window);
+            let (long, short) = (length_text(tier.long_minutes), length_text(tier.short_minutes));
+            if tier.short_minutes == 0 || tier.short_minutes >= tier.long_minutes {
+                let hint = "the short window ends the alert soon after the trouble; a twelfth of the long one is usual";
+                let message = format!("the short window {short} is not between 0m and the long window {long}");
+                self.found.push(layer.problem(&step("short"), message, hint));
+                continue;
+            }
+            if tier.long_minutes > period_minutes(window) {
+                let message = format!("the long window {long} is longer than the SLO's window {window}");
+                self.found.push(layer.problem(&step("long"), message, format!("write at most `{window}`")));
+                continue;
+            }
+            if tier.short_minutes < delay {
+                let delay = length_text(delay);
+                let message = format!("the short window {short} is shorter than the source's delay of {delay}");
+                let hint = format!("its trouble would be over before it is seen; write at least `{delay}`");
+                self.found.push(layer.problem(&step("short"), message, hint));
+            }
+            if tier.budget_share == Exact::from_integer(0) {
+                self.found.push(layer.problem(
+                    &step("budget"),
+                    "a tier at 0% of the budget always fires",
+                    "write `2%`",
+                ));
+            } else if let Some((message, hint)) = unreachable(&tier, objective, window) {
+                self.found.push(layer.problem(&step("budget"), message, hint));
+            }
+            tiers.push(tier);
+        }
+        tiers.sort_by_key(|tier| std::cmp::Reverse((tier.urgency, tier.factor)));
+        Some(tiers)
+    }
+
+    /// Default tiers are nobody's words, so the objective is what has to be looked at.
+    fn check_default(&mut self, tiers: &[Tier], objective: &Objective, window: &Window) {
+        let Some((message, _)) = tiers.iter().find_map(|tier| unreachable(tier, objective, window)) else { return };
+        let hint = format!(
+            "if every event is bad the burn is 1 / (1 - {}) = {}; promise more, or state `tiers` with smaller shares",
+            objective.text,
+            decimal_text(objective.budget().recip())
+        );
+        let place = first_field(self.layers, |fields| fields.objective.as_ref());
+        self.found.extend(place.map(|(layer, _)| layer.problem(&keys(&["objective"]), message, hint)));
+    }
+}
+
+/// Why a tier can never fire, if so: no burn is above 1 / (1 - objective), and the factor must be exceeded.
+fn unreachable(tier: &Tier, objective: &Objective, window: &Window) -> Option<(String, String)> {
+    let most = objective.budget().recip();
+    if tier.factor < most {
+        return None;
+    }
+    let long = length_text(tier.long_minutes);
+    let (factor, most_text) = (decimal_text(tier.factor), decimal_text(most));
+    let message = format!(
+        "the {} over {long} can never fire: it needs a burn above {factor}, and an objective of {} allows at most {most_text}",
+        tier.urgency, objective.text
+    );
+    let share = |share: Exact| decimal_text(share * Exact::from_integer(100));
+    let limit = tier.budget_share * most / tier.factor;
+    let hint = format!(
+        "{}% x {window} / {long} = {factor}, and 1 / (1 - {}) = {most_text}; write a `budget` below `{}%`",
+        share(tier.budget_share),
+        objective.text,
+        share(limit)
+    );
+    Some((message, hint))
+}
+
+/// What an indicator is called in messages.
+fn noun(kind: IndicatorText) -> &'static str {
+    match kind {
+        IndicatorText::Availability => "availability",
+        IndicatorText::Latency => "latency",
+        IndicatorText::Counts => "counts",
+    }
+}
+
+/// The values of one or many, sorted, each once.
+fn sorted<T: FromText>(many: Option<&OneOrMany<Typed<T>>>, text: impl Fn(&T) -> String) -> Vec<String> {
+    let mut texts: Vec<String> = many.iter().flat_map(|many| &many.0).map(|one| text(&one.0)).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
+}

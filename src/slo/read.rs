@@ -1,0 +1,88 @@
+//! Files to promises: which file is what, and what several files say together.
+
+use super::file::Page;
+use super::fleet::{Fleet, default_file};
+use super::positions::keys;
+use super::problem::{DefinitionFile, Problem, Severity};
+use super::service::{check_class, read_service};
+use super::{Catalog, Service};
+
+/// Reads all definitions: the promises that are sound, and everything that is wrong.
+///
+/// A problem of [`Severity::Error`] leaves out the least that can be left out: one SLO if only that is wrong, else its
+/// service. Problems are sorted by file and place.
+#[must_use]
+pub fn read(files: &[DefinitionFile]) -> (Catalog, Vec<Problem>) {
+    let mut files: Vec<&DefinitionFile> = files.iter().collect();
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    let mut problems = Vec::new();
+    let default = default_file();
+    let fleet_file = files.iter().copied().find(|file| file.path == "fleet.yaml").unwrap_or(&default);
+    let page = opened(fleet_file, &mut problems);
+    let fleet = page.as_ref().map(|page| Fleet::read(page, &mut problems));
+    if let Some(fleet) = &fleet {
+        check_class(fleet, &mut problems);
+    }
+    let mut services: Vec<(Service, &str)> = Vec::new();
+    for file in files.iter().filter(|file| file.path != "fleet.yaml") {
+        let Some(team) = team_of(&file.path, &mut problems) else { continue };
+        let Some(page) = opened(file, &mut problems) else { continue };
+        let Some(service) = read_service(&page, team, fleet.as_ref(), &mut problems) else { continue };
+        if let Some((_, first)) = services.iter().find(|(other, _)| other.name == service.name) {
+            let hint = format!("`{first}` has it already; rename one, or remove it");
+            let message = format!("a second service `{}`", service.name);
+            problems.push(Problem { subject: service.name, ..page.of_value(&keys(&["service"]), message, hint) });
+            continue;
+        }
+        if let Some(fleet) =
+            fleet.as_ref().filter(|fleet| fleet.twin.teams.is_some() && !fleet.teams.contains_key(team))
+        {
+            let hint = format!("add `{team}:` with `pages` and `tickets`, or nobody is told");
+            let message = format!("the team `{team}` is not in `{}`", fleet.page.file);
+            let problem = page.of_value(&keys(&["service"]), message, hint);
+            problems.push(Problem { severity: Severity::Warning, subject: service.name.clone(), ..problem });
+        }
+        services.push((service, &file.path));
+    }
+    services.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    problems.sort_by(|one, other| place(one).cmp(&place(other)));
+    problems.dedup_by(|one, other| place(one) == place(other));
+    let (sources, teams) = fleet.map_or_else(Default::default, |fleet| (fleet.sources, fleet.teams));
+    (Catalog { sources, teams, services: services.into_iter().map(|(service, _)| service).collect() }, problems)
+}
+
+/// What a problem is sorted by, and known by: one mistake in a class is not said once for each of its services.
+fn place(problem: &Problem) -> (&str, usize, usize, &str) {
+    (&problem.file, problem.range.start, problem.range.end, &problem.message)
+}
+
+fn opened<'a>(file: &'a DefinitionFile, problems: &mut Vec<Problem>) -> Option<Page<'a>> {
+    Page::open(file).map_err(|found| problems.extend(found)).ok()
+}
+
+/// The team whose folder a file lies in.
+fn team_of<'a>(path: &'a str, problems: &mut Vec<Problem>) -> Option<&'a str> {
+    let mut parts = path.split('/');
+    let problem = match (parts.next(), parts.next(), parts.next()) {
+        (Some(team), Some(_), None) => match super::file::FromText::from_text(team) {
+            Ok(super::file::Name(_)) => return Some(team),
+            Err(refusal) => Problem::of_file(path, refusal.message, format!("rename the folder; {}", refusal.hint)),
+        },
+        (Some("fleet.yml"), None, _) => {
+            Problem::of_file(path, "the fleet's file has another name", "rename it to `fleet.yaml`")
+        }
+        (Some(file), None, _) => Problem::of_file(
+            path,
+            "a service file lies in the folder of a team",
+            format!("move it to `<team>/{file}`; only `fleet.yaml` lies here"),
+        ),
+        (Some(team), ..) => Problem::of_file(
+            path,
+            "folders of teams have no folders inside",
+            format!("move it to `{team}/{}`", path.rsplit('/').next().unwrap_or_default()),
+        ),
+        (None, ..) => return None,
+    };
+    problems.push(problem);
+    None
+}

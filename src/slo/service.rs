@@ -1,0 +1,252 @@
+//! A service file, with the class behind it, to a service.
+
+use std::collections::BTreeMap;
+
+use super::file::{
+    ClassText, IndicatorText, Page, ServiceFile, SloFields, SloText, TargetGroup, Typed, decode, nearest,
+};
+use super::fleet::{Fleet, name_problem};
+use super::layer::Layer;
+use super::positions::{Path, Step, keys};
+use super::problem::{DefinitionFile, Problem};
+use super::promise::{Asked, Promise};
+use super::{Service, Slo};
+
+/// Reads the file of a service. `None` when it has to be left out; the problems say why.
+pub(super) fn read_service<'a>(
+    page: &'a Page<'a>,
+    team: &str,
+    fleet: Option<&'a Fleet<'a>>,
+    problems: &mut Vec<Problem>,
+) -> Option<Service> {
+    let mut found = Vec::new();
+    let decoded = decode::<ServiceFile>(page, |_| false, &mut found);
+    let file = decoded.twin;
+    let name = file.service.as_ref().map_or("", |name| name.0.0.as_str());
+    if file.service.is_none() && !decoded.cut.contains(&keys(&["service"])) && !decoded.cut.contains(&Path::new()) {
+        found.push(page.of_value(&[], "the service has no name", "add `service: <name>`"));
+    }
+    let known = file.service.is_some();
+    let slos = keys(&["slos"]);
+    let harmless = |path: &Path| {
+        (path.starts_with(&slos) && path.len() > 1) || [keys(&["runbook"]), keys(&["dashboard"])].contains(path)
+    };
+    let service = fleet.filter(|_| known && decoded.cut.iter().all(harmless)).and_then(|fleet| {
+        let faulty: Vec<&str> =
+            decoded.cut.iter().filter(|path| path.starts_with(&slos)).filter_map(|path| key(path, 1)).collect();
+        assemble(page, team, &file, &faulty, fleet, &mut found)
+    });
+    for problem in &mut found {
+        if problem.subject.is_empty() || problem.subject.starts_with('/') {
+            problem.subject.insert_str(0, name);
+        }
+    }
+    problems.extend(found);
+    service
+}
+
+/// Reads every class as if a service without a file of its own had it, so that a mistake shows before anybody uses it.
+pub(super) fn check_class(fleet: &Fleet<'_>, problems: &mut Vec<Problem>) {
+    for (class, _) in fleet.classes() {
+        let text = format!("service: {class}\nclass: {class}\nload_balancer: app/x/0000000000000000\n");
+        let file = DefinitionFile { path: String::new(), text };
+        let mut found = Vec::new();
+        if let Ok(page) = Page::open(&file) {
+            drop(read_service(&page, "", Some(fleet), &mut found));
+        }
+        found.retain(|problem| problem.file == fleet.page.file);
+        for problem in &mut found {
+            problem.subject = format!("class {class}");
+        }
+        problems.extend(found);
+    }
+}
+
+fn key(path: &[Step], at: usize) -> Option<&str> {
+    match path.get(at)? {
+        Step::Key(key) => Some(key),
+        Step::Item(_) => None,
+    }
+}
+
+fn assemble<'a>(
+    page: &'a Page<'a>,
+    team: &str,
+    file: &ServiceFile,
+    faulty: &[&str],
+    fleet: &'a Fleet<'a>,
+    problems: &mut Vec<Problem>,
+) -> Option<Service> {
+    let name = file.service.as_ref()?.0.0.as_str();
+    let (class_name, class) = class_of(page, file, fleet, problems)?;
+    let empty = BTreeMap::new();
+    let own = file.slos.as_ref().unwrap_or(&empty);
+    if file.slos.as_ref().is_some_and(BTreeMap::is_empty) && faulty.is_empty() {
+        problems.push(page.of_key(
+            &keys(&["slos"]),
+            "`slos` is empty",
+            "name a promise such as `availability: 99.9%`, or remove the line",
+        ));
+        return None;
+    }
+    let inherited = class.slos.as_ref().unwrap_or(&empty);
+    let asked = Asked {
+        fleet,
+        source: file.source.as_ref().map(|source| (page, source.0.0.as_str())),
+        load_balancer: file.load_balancer.as_ref().map(|balancer| balancer.0.0.as_str()),
+        target_groups: target_groups(file),
+    };
+    let mut names: Vec<&String> = own.keys().chain(inherited.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut slos = Vec::new();
+    for slo in names {
+        if faulty.contains(&slo.as_str()) || fleet.is_broken(&["classes", class_name, "slos", slo]) {
+            continue;
+        }
+        let texts = Texts { page, file, fleet, class_name, class, own: own.get(slo), inherited: inherited.get(slo) };
+        slos.extend(texts.promise(&asked, name, slo, problems));
+    }
+    if own.is_empty() && slos.is_empty() && faulty.is_empty() && problems.is_empty() {
+        let hint = "add `load_balancer: app/<name>/<id>`, or `slos` that need none";
+        problems.push(page.of_value(
+            &keys(&["service"]),
+            format!("`{name}` promises nothing: it has no `load_balancer`"),
+            hint,
+        ));
+        return None;
+    }
+    Some(Service {
+        name: name.to_owned(),
+        team: team.to_owned(),
+        class: class_name.to_owned(),
+        runbook: file.runbook.as_ref().map(|text| text.0.0.clone()),
+        dashboard: file.dashboard.as_ref().map(|text| text.0.0.clone()),
+        slos,
+    })
+    .filter(|service| !service.slos.is_empty())
+}
+
+fn class_of<'a>(
+    page: &Page<'_>,
+    file: &ServiceFile,
+    fleet: &'a Fleet<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<(&'a str, &'a ClassText)> {
+    if !fleet.is_whole() {
+        return None;
+    }
+    let Some(name) = file.class.as_ref().map(|class| class.0.0.as_str()).or(fleet.default_class()) else {
+        if !fleet.is_broken(&["default_class"]) {
+            let hint = "add `class: ...` here, or `default_class: ...` to `fleet.yaml`";
+            problems.push(page.of_value(&keys(&["service"]), "the service has no class", hint));
+        }
+        return None;
+    };
+    if fleet.class_is_broken(name) {
+        return None;
+    }
+    let found = fleet.classes().find(|(class, _)| *class == name);
+    // An unknown default is a problem of fleet.yaml, and said there.
+    if found.is_none() && file.class.is_some() {
+        let names = || fleet.classes().map(|(name, _)| name);
+        let hint = match nearest(name, names()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("the classes of `fleet.yaml` are `{}`", names().collect::<Vec<_>>().join("`, `")),
+        };
+        problems.push(page.of_value(&keys(&["class"]), format!("there is no class `{name}`"), hint));
+    }
+    found
+}
+
+fn target_groups(file: &ServiceFile) -> Vec<String> {
+    let mut groups: Vec<String> =
+        file.target_group.iter().flat_map(|many| &many.0).map(|Typed(TargetGroup(name))| name.clone()).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
+/// Everything that is said about one SLO.
+struct Texts<'a, 'b> {
+    page: &'b Page<'b>,
+    file: &'b ServiceFile,
+    fleet: &'a Fleet<'a>,
+    class_name: &'b str,
+    class: &'b ClassText,
+    own: Option<&'b SloText>,
+    inherited: Option<&'b SloText>,
+}
+
+impl Texts<'_, '_> {
+    fn promise(&self, asked: &Asked<'_>, service: &str, slo: &str, problems: &mut Vec<Problem>) -> Option<Slo> {
+        let path = keys(&["slos", slo]);
+        let id = format!("{service}/{slo}");
+        let mut found: Vec<Problem> =
+            name_problem(self.page, &path).filter(|_| self.own.is_some()).into_iter().collect();
+        let made = match (self.own, self.inherited) {
+            (Some(SloText::Off), Some(_)) | (None, Some(SloText::Off)) => None,
+            (Some(SloText::Off), None) => {
+                found.push(self.page.of_value(
+                    &path,
+                    format!("there is no `{slo}` to switch off"),
+                    "its class has no such SLO; remove the line",
+                ));
+                None
+            }
+            _ => {
+                let (own, inherited) = (self.own.map(fields), self.inherited.map(fields));
+                self.build(asked, service, slo, own.as_ref(), inherited.as_ref(), &mut found)
+            }
+        };
+        let sound = found.is_empty();
+        problems.extend(found.into_iter().map(|problem| Problem { subject: id.clone(), ..problem }));
+        made.filter(|_| sound)
+    }
+
+    fn build(
+        &self,
+        asked: &Asked<'_>,
+        service: &str,
+        slo: &str,
+        own: Option<&SloFields>,
+        inherited: Option<&SloFields>,
+        found: &mut Vec<Problem>,
+    ) -> Option<Slo> {
+        let kind = |fields: &SloFields| fields.indicator.or(named(slo));
+        let of_class = inherited.and_then(kind);
+        let indicator = own.and_then(|fields| fields.indicator).or(of_class).or(named(slo));
+        // What a class says of another indicator under the same name is about something else.
+        let inherited = inherited.filter(|_| of_class == indicator);
+        if own.is_none() && indicator != Some(IndicatorText::Counts) && asked.load_balancer.is_none() {
+            return None;
+        }
+        let mut layers = Vec::new();
+        layers.extend(own.map(|fields| Layer::of_slo(self.page, keys(&["slos", slo]), fields)));
+        layers.push(Layer::of_service(self.page, self.file));
+        let class = keys(&["classes", self.class_name]);
+        let class_slo = keys(&["classes", self.class_name, "slos", slo]);
+        layers.extend(inherited.map(|fields| Layer::of_slo(self.fleet.page, class_slo, fields)));
+        layers.push(Layer::of_class(self.fleet.page, class, self.class));
+        layers.push(Layer::of_fleet(self.fleet.page, self.fleet.twin.tiers.as_ref()));
+        Promise { asked, layers: &layers, service, slo, found }.build(indicator)
+    }
+}
+
+/// The indicator that an SLO of this name has unless it says otherwise.
+fn named(slo: &str) -> Option<IndicatorText> {
+    match slo {
+        "availability" => Some(IndicatorText::Availability),
+        "latency" => Some(IndicatorText::Latency),
+        _ => None,
+    }
+}
+
+/// The fields a text stands for: an objective alone is a map with nothing but it.
+fn fields(text: &SloText) -> SloFields {
+    match text {
+        SloText::Objective(objective) => SloFields { objective: Some(objective.clone()), ..SloFields::default() },
+        SloText::Off => SloFields::default(),
+        SloText::Fields(fields) => (**fields).clone(),
+    }
+}
