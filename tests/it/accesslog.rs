@@ -1,1 +1,415 @@
+//! Access logs against real lines, independent counts, and files as they go wrong.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly and says what it leaves out")]
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+
+use slowburn::accesslog::alb::{Decoder, Wants};
+use slowburn::accesslog::recognise::{LineKind, recognise};
+use slowburn::accesslog::route::Routes;
+use slowburn::counts::Count;
+use slowburn::fetch::logs::{Batch, ListError, LogFile, ObjectFault, ScanResult, list, scan};
+use slowburn::minute::{Day, Minute, Span};
+use slowburn::series::SeriesKey;
+use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
+
+const ALL_TIME: Span = Span { start: Minute(0), end: Minute(100_000_000) };
+
+/// Data to test against that is not part of the project; `None`, with a word about it, where it is not there.
+fn shared(part: &str) -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "a checkout elsewhere says where the data lies")]
+    let root = std::env::var("SLOWBURN_SHARED").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
+    let path = Path::new(&root).join(part);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("left out: there is no {}", path.display());
+    None
+}
+
+fn traffic(load_balancer: &str) -> Traffic {
+    Traffic {
+        load_balancer: load_balancer.to_owned(),
+        target_groups: vec![],
+        methods: vec![],
+        hosts: vec![],
+        paths: vec![],
+        fixed_responses: true,
+        redirects: true,
+    }
+}
+
+fn indicator(load_balancer: &str, measure: Measure) -> Indicator {
+    Indicator::AccessLog { source: "logs".to_owned(), traffic: traffic(load_balancer), measure }
+}
+
+fn latency(under_ms: u64, errors: LatencyErrors) -> Measure {
+    Measure::Latency { under_us: under_ms * 1_000, basis: LatencyBasis::Total, errors, timeouts: false }
+}
+
+/// Objects by balancer; a listing is in that order.
+fn by_balancer(objects: &[LogFile]) -> Vec<&[LogFile]> {
+    objects.chunk_by(|a, b| a.load_balancer == b.load_balancer).collect()
+}
+
+fn scan_all(root: &Path, measures: &[Measure], threads: usize) -> ScanResult {
+    let listing = list(root, ALL_TIME).unwrap();
+    assert_eq!(listing.unreadable, []);
+    let groups = by_balancer(&listing.objects);
+    let routes: Vec<Routes> = groups
+        .iter()
+        .map(|objects| {
+            let name = &*objects[0].load_balancer;
+            let indicators: Vec<_> = measures.iter().map(|measure| indicator(name, measure.clone())).collect();
+            Routes::new(name, &indicators)
+        })
+        .collect();
+    let batches: Vec<_> = groups.iter().zip(&routes).map(|(objects, routes)| Batch { objects, routes }).collect();
+    scan(root, &batches, threads, &AtomicBool::new(false))
+}
+
+fn at(counts: &BTreeMap<(SeriesKey, Day), Box<[Count]>>, indicator: &Indicator, minute: Minute) -> Count {
+    counts.get(&(indicator.series(), minute.day())).map_or(Count::default(), |day| day[minute.of_day()])
+}
+
+/// Compares every cell of `golden/per_minute.csv` and makes sure that nothing was counted beside it.
+fn check_golden(root: &Path) {
+    const THRESHOLDS_MS: [u64; 8] = [50, 100, 200, 300, 500, 1_000, 2_000, 5_000];
+    let mut measures = vec![Measure::Availability];
+    for under_ms in THRESHOLDS_MS {
+        measures.push(latency(under_ms, LatencyErrors::Counted));
+        measures.push(latency(under_ms, LatencyErrors::Bad));
+    }
+    let result = scan_all(root, &measures, 2);
+    assert!(result.faulty.is_empty() && !result.cancelled);
+    assert!(result.read.iter().all(|object| object.unparsed == 0 && object.trailing == 0));
+    let names: BTreeMap<String, String> = list(root, ALL_TIME)
+        .unwrap()
+        .objects
+        .iter()
+        .map(|file| (file.load_balancer.split('/').nth(1).unwrap().to_owned(), file.load_balancer.to_string()))
+        .collect();
+    let mut reader = csv::Reader::from_path(root.join("golden/per_minute.csv")).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let mut total = 0;
+    for row in reader.records() {
+        let row: BTreeMap<_, _> =
+            headers.iter().map(str::to_owned).zip(row.unwrap().iter().map(str::to_owned)).collect();
+        let minute: Minute = row["minute_utc"].parse().unwrap();
+        let number = |column: &str| row[column].parse::<u32>().unwrap();
+        let name = &names[&row["lb"]];
+        let found = |measure: Measure| at(&result.counts, &indicator(name, measure), minute);
+        let expected = Count { total: number("total"), bad: number("err5xx") };
+        assert_eq!(found(Measure::Availability), expected, "{row:?}");
+        for under_ms in THRESHOLDS_MS {
+            let events = number("n_lat");
+            let within = Count { total: events, bad: events - number(&format!("le_{under_ms}")) };
+            assert_eq!(found(latency(under_ms, LatencyErrors::Counted)), within, "{under_ms} {row:?}");
+            let good = Count { total: events, bad: events - number(&format!("good_{under_ms}")) };
+            assert_eq!(found(latency(under_ms, LatencyErrors::Bad)), good, "{under_ms} {row:?}");
+        }
+        total += u64::from(expected.total);
+    }
+    let lines: u64 = result.read.iter().map(|object| object.lines).sum();
+    assert!(total > 0 && total == lines, "every line is in one row: {total} {lines}");
+}
+
+#[test]
+fn petshop_counts_equal_the_independent_ones_on_every_row() {
+    if let Some(root) = shared("data/petshop") {
+        check_golden(&root);
+    }
+}
+
+#[test]
+fn nezha_counts_equal_the_independent_ones_on_every_row() {
+    let Some(archive) = shared("data/nezha.tar") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let done = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder.path()).status().unwrap();
+    assert!(done.success());
+    check_golden(&folder.path().join("nezha"));
+}
+
+#[test]
+fn every_real_line_is_parsed_or_called_what_it_is() {
+    let Some(folder) = shared("data/elb_lines") else { return };
+    let mut seen: BTreeMap<LineKind, u32> = BTreeMap::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let expected = match name.split('_').next().unwrap() {
+            "alb" => LineKind::Alb,
+            "clb" => LineKind::Classic,
+            "nlb" => LineKind::NlbTls,
+            _ => continue,
+        };
+        for line in fs::read(&path).unwrap().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let text = String::from_utf8_lossy(line);
+            assert_eq!(recognise(line), expected, "{name}: {text}");
+            let decoded = Decoder::new(Wants::ALL).decode(line);
+            assert_eq!(decoded.is_ok(), expected == LineKind::Alb, "{name}: {decoded:?}: {text}");
+            *seen.entry(expected).or_default() += 1;
+        }
+    }
+    println!("{seen:?}");
+    assert_eq!(seen.len(), 3);
+}
+
+/// One whole line of our own, as a balancer of today writes it.
+fn line(minute: &str, status: u16) -> String {
+    format!(
+        "https {minute}:10.500000Z app/shop/0a1b 198.51.100.7:2817 10.0.0.1:80 0.001 0.020 0.000 {status} {status} 34 366 \
+         \"GET https://shop.example.com:443/cart?id=1 HTTP/2.0\" \"curl/8 \\x22x\\x22\" TLS_AES_128_GCM_SHA256 TLSv1.3 \
+         arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/shop/0b \"Root=1-0\" \"shop.example.com\" \"-\" 1 \
+         {minute}:10.479000Z \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"{status}\" \"-\" \"-\" TID_0d \"-\" \"-\" \"-\" 192.0.2.1\n"
+    )
+}
+
+fn gz(text: &str) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    writer.write_all(text.as_bytes()).unwrap();
+    writer.finish().unwrap()
+}
+
+const FOLDER: &str = "AWSLogs/123456789012/elasticloadbalancing/eu-west-1/2026/11/01";
+
+/// A directory with one object of the shop's balancer for 23:55 to 00:00, delivered on the next day.
+fn directory(name: &str, bytes: &[u8]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    add(folder.path(), &format!("{FOLDER}/{START}app.shop.0a1b_20261101T0000Z_192.0.2.1_{name}"), bytes);
+    folder
+}
+
+const START: &str = "123456789012_elasticloadbalancing_eu-west-1_";
+
+fn add(root: &Path, key: &str, bytes: &[u8]) {
+    let path = root.join(key);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+/// `lines/unparsed/trailing: total in 23:58, total in 23:59`, or the object's fault.
+fn outcome(root: &Path) -> String {
+    let result = scan_all(root, &[Measure::Availability], 1);
+    if let Some(object) = result.faulty.first() {
+        assert!(result.counts.is_empty(), "a faulty object leaves no counts");
+        return object.fault.to_string();
+    }
+    let object = &result.read[0];
+    assert_eq!(object.size, fs::metadata(root.join(&*object.key)).unwrap().len());
+    let shop = indicator("app/shop/0a1b", Measure::Availability);
+    let count = |minute: &str| at(&result.counts, &shop, minute.parse().unwrap()).total;
+    let (first, second) = (count("2026-10-31T23:58Z"), count("2026-10-31T23:59Z"));
+    format!("{}/{}/{}: {first}, {second}", object.lines, object.unparsed, object.trailing)
+}
+
+#[test]
+fn an_object_is_counted_whole_or_not_at_all() {
+    let first = line("2026-10-31T23:58", 200);
+    let second = line("2026-10-31T23:59", 502);
+    let both = format!("{first}{second}");
+    let (head, tail) = both.split_at(first.len() + 100);
+    let check = |name: &str, bytes: Vec<u8>, expected: &str| {
+        assert_eq!(outcome(directory(name, &bytes).path()), expected, "{name}");
+    };
+    check("plain.log", both.clone().into_bytes(), "2/0/0: 1, 1");
+    check("plain.log.gz", both.clone().into_bytes(), "2/0/0: 1, 1");
+    check("packed.log", gz(&both), "2/0/0: 1, 1");
+    check("one.log.gz", gz(&both), "2/0/0: 1, 1");
+    check("no-end.log.gz", gz(both.trim_end()), "2/0/0: 1, 1");
+    check("crlf.log.gz", gz(&both.replace('\n', "\r\n")), "2/0/0: 1, 1");
+    check("members.log.gz", [gz(&first), gz(""), gz(&second)].concat(), "2/0/0: 1, 1");
+    check("torn-line.log.gz", [gz(head), gz(tail)].concat(), "2/0/0: 1, 1");
+    check("padded.log.gz", [gz(&both), vec![0; 512]].concat(), "2/0/512: 1, 1");
+    check("garbage.log.gz", [gz(&both), b"garbage".to_vec()].concat(), "2/0/7: 1, 1");
+    check("nothing.log.gz", gz(""), "0/0/0: 0, 0");
+    check("empty.log", vec![], "0/0/0: 0, 0");
+    check("empty.log.gz", vec![], "is empty");
+    let packed = gz(&both);
+    for length in 2..packed.len() {
+        check("cut.log.gz", packed[..length].to_vec(), "is cut short: its gzip stream has no end");
+    }
+    let mut damaged = packed.clone();
+    let place = packed.len() - 6;
+    damaged[place] ^= 1;
+    check("crc.log.gz", damaged, "is damaged: corrupt gzip stream does not have a matching checksum");
+    check(
+        "second-cut.log.gz",
+        [packed.clone(), packed[..packed.len() / 2].to_vec()].concat(),
+        "is cut short: its gzip stream has no end",
+    );
+    check("cipher.log.gz", [b"x\0y".to_vec(), vec![7; 100]].concat(), "is neither gzip nor text");
+}
+
+#[test]
+fn lines_that_are_no_requests_are_counted_and_shown() {
+    let good = line("2026-10-31T23:58", 200);
+    let strange =
+        "2026-10-31T23:58:00.000000Z shop 198.51.100.7:1 10.0.0.1:80 0 0 0 200 200 1 2 \"GET http://h:80/ HTTP/1.1\"";
+    let text = [
+        &good,
+        strange,
+        "\n",
+        &good.replace("0.020", "soon"),
+        &good.replace("app/shop", "app/cart"),
+        &good.replace("2026-10-31T23:58", "2026-09-30T23:58"),
+        &good,
+    ];
+    let folder = directory("odd.log.gz", &gz(&text.map(str::to_owned).concat()));
+    assert_eq!(outcome(folder.path()), "6/4/0: 2, 0");
+    let result = scan_all(folder.path(), &[Measure::Availability], 1);
+    let samples: Vec<_> =
+        result.read[0].samples.iter().map(|s| format!("{}: {}: {}", s.number, s.kind, s.fault)).collect();
+    assert_eq!(
+        samples,
+        [
+            "2: a Classic Load Balancer line: field `time` cannot be read: `shop`",
+            "3: an Application Load Balancer line: field `target_processing_time` cannot be read: `soon`",
+            "4: an Application Load Balancer line: field `elb` does not fit the object's name: `app/cart/0a1b`",
+        ]
+    );
+    assert!(result.read[0].samples.iter().all(|sample| sample.text.len() <= 200));
+}
+
+#[test]
+fn a_large_object_is_streamed_and_counts_the_same() {
+    let text = line("2026-10-31T23:59", 200).repeat(100_000);
+    let long = format!("{text}{}\n{}", "x".repeat(3 << 20), line("2026-10-31T23:58", 200));
+    let packed = directory("long.log.gz", &gz(&long));
+    assert_eq!(outcome(packed.path()), "100002/1/0: 1, 100000");
+    let plain = directory("long.log", long.as_bytes());
+    assert_eq!(outcome(plain.path()), "100002/1/0: 1, 100000");
+    let two = directory("two.log.gz", &[gz(&long), gz(&long), b"tail".to_vec()].concat());
+    assert_eq!(outcome(two.path()), "200004/2/4: 2, 200000");
+}
+
+#[test]
+fn threads_and_order_change_nothing_and_a_raised_flag_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..40 {
+        let key = format!("{FOLDER}/{START}app.shop.0a1b_20261101T0000Z_192.0.2.1_{number:03}.log.gz");
+        let bytes =
+            if number == 7 { b"\x1f\x8bxx".to_vec() } else { gz(&line("2026-10-31T23:59", 200).repeat(number)) };
+        add(folder.path(), &key, &bytes);
+    }
+    let alone = scan_all(folder.path(), &[Measure::Availability], 1);
+    for threads in [2, 3, 64] {
+        let many = scan_all(folder.path(), &[Measure::Availability], threads);
+        assert_eq!((&many.read, &many.counts), (&alone.read, &alone.counts));
+        assert_eq!(many.faulty.len(), 1);
+    }
+    let listing = list(folder.path(), ALL_TIME).unwrap();
+    let shop = indicator("app/shop/0a1b", Measure::Availability);
+    let routes = Routes::new("app/shop/0a1b", [&shop]);
+    let batches = [Batch { objects: &listing.objects, routes: &routes }];
+    let result = scan(folder.path(), &batches, 2, &AtomicBool::new(true));
+    assert!(result.cancelled && result.read.is_empty() && result.counts.is_empty());
+    let (old, new) = listing.objects.split_at(20);
+    let batches = [Batch { objects: old, routes: &routes }, Batch { objects: new, routes: &routes }];
+    let halves = scan(folder.path(), &batches, 2, &AtomicBool::new(false));
+    assert_eq!((halves.read, halves.counts), (alone.read, alone.counts), "batches of one series add up");
+}
+
+#[test]
+fn a_listing_accounts_for_everything_in_its_days() {
+    let folder = directory("a.log.gz", b"");
+    let root = folder.path();
+    for key in [
+        "AWSLogs/123456789012/ELBAccessLogTestFile".to_owned(),
+        format!("{FOLDER}/{START}app.shop.0a1b_20261101T1200Z_192.0.2.1_b.log.gz"),
+        format!("{FOLDER}/{START}net.shop.0a1b_20261101T0000Z_b.log.gz"),
+        format!("{FOLDER}/{START}shop_20261101T0000Z_192.0.2.1_b.log"),
+        format!("{FOLDER}/conn_log.{START}app.shop.0a1b_20261101T0000Z_192.0.2.1_b.log.gz"),
+        format!("{FOLDER}/notes.txt"),
+        "AWSLogs/123456789012/CloudTrail/eu-west-1/2026/11/01/x.json.gz".to_owned(),
+        format!("{}/{START}app.shop.0a1b_20261031T2355Z_192.0.2.1_late.log.gz", FOLDER.replace("11/01", "11/03")),
+        format!("{}/{START}app.shop.0a1b_20261031T2355Z_192.0.2.1_later.log.gz", FOLDER.replace("11/01", "11/04")),
+    ] {
+        add(root, &key, b"");
+    }
+    let day: Day = "2026-10-31".parse().unwrap();
+    let span = Span::new(day.start(), day.plus(1).start().plus(-1));
+    let listing = list(root, span).unwrap();
+    let names: Vec<_> = listing.objects.iter().map(|file| file.key.rsplit('_').next().unwrap()).collect();
+    assert_eq!(names, ["a.log.gz", "late.log.gz"]);
+    let others: Vec<_> = listing.others.iter().map(|(kind, others)| format!("{}: {kind}", others.count)).collect();
+    assert_eq!(
+        others,
+        [
+            "1: a Classic Load Balancer's log",
+            "1: a Network Load Balancer's log",
+            "1: a connection log",
+            "1: a test file",
+            "1: its name does not end in `.log.gz` or `.log`",
+        ]
+    );
+    let above = tempfile::tempdir().unwrap();
+    fs::create_dir_all(above.path().join("bucket/prefix")).unwrap();
+    fs::rename(root.join("AWSLogs"), above.path().join("bucket/prefix/AWSLogs")).unwrap();
+    let listing = list(above.path(), span).unwrap();
+    assert_eq!(listing.objects.len(), 2);
+    assert!(listing.objects.iter().all(|file| file.key.starts_with("bucket/prefix/AWSLogs/")));
+    assert!(matches!(list(root, span), Err(ListError::NoLogs(_))));
+    assert!(matches!(list(&root.join("nowhere"), span), Err(ListError::Unreadable(..))));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_reading_of_a_line_panic(bytes: Vec<u8>) {
+        read_anyhow(&bytes);
+    }
+
+    #[test]
+    fn no_damage_to_a_line_makes_its_reading_panic(
+        places in proptest::collection::vec((0_usize..700, proptest::sample::select(b" \"\\-\n0:./[\xff\0Z".to_vec())), 1..6),
+        end in 0_usize..800,
+    ) {
+        let mut bytes = line("2026-10-31T23:59", 200).into_bytes();
+        for (place, byte) in places {
+            let length = bytes.len();
+            bytes[place % length] = byte;
+        }
+        bytes.truncate(end);
+        read_anyhow(&bytes);
+    }
+
+    #[test]
+    fn no_name_makes_the_reading_of_a_key_panic(name in ".{0,80}", place in 0_usize..200) {
+        let key = format!("{FOLDER}/{START}app.shop.0a1b_20261101T0000Z_192.0.2.1_x.log.gz");
+        let (head, tail) = key.split_at(place % key.len());
+        for key in [name.clone(), format!("{head}{name}{tail}"), format!("{head}{name}")] {
+            drop(slowburn::accesslog::key::read(&key));
+        }
+    }
+}
+
+/// Reads a line for everything and for nothing: both must agree on whether it is one.
+fn read_anyhow(bytes: &[u8]) {
+    let kind = recognise(bytes);
+    let all = Decoder::new(Wants::ALL).decode(bytes).map(|request| (request.minute, request.status));
+    let few = Decoder::new(Wants::NOTHING).decode(bytes).map(|request| (request.minute, request.status));
+    assert_eq!(all, few);
+    assert!(all.is_err() || kind != LineKind::Blank);
+    let shop = indicator("app/shop/0a1b", latency(300, LatencyErrors::Bad));
+    if let Ok(request) = Decoder::new(Wants::ALL).decode(bytes) {
+        Routes::new("app/shop/0a1b", [&shop]).judge(&request, |slot, _| assert_eq!(slot, 0));
+    }
+}
+
+#[test]
+fn damaged_gzip_never_panics_and_never_leaves_counts() {
+    let packed = gz(&line("2026-10-31T23:59", 200).repeat(50));
+    for place in 0..packed.len() {
+        let mut bytes = packed.clone();
+        bytes[place] ^= 0x55;
+        let folder = directory("x.log.gz", &bytes);
+        let result = scan_all(folder.path(), &[Measure::Availability], 1);
+        assert_eq!(result.read.len() + result.faulty.len(), 1);
+        assert_eq!(result.faulty.is_empty(), result.read.iter().any(|object| object.lines > 0), "{place}");
+        assert!(result.faulty.iter().all(|object| !matches!(object.fault, ObjectFault::Empty)));
+    }
+}

@@ -1,1 +1,14 @@
-//! Access logs below a directory.
+//! Access logs below a directory: [`list`] says which objects there are, [`scan`] counts their lines.
+//!
+//! **Invariant:** an object is counted whole or not at all, and every object and line that is not counted is named.
+
+mod inflate;
+mod lines;
+mod listing;
+mod object;
+mod scan;
+mod tally;
+
+pub use listing::{LATE_DAYS, ListError, Listing, LogFile, Others, list};
+pub use object::ObjectFault;
+pub use scan::{Batch, FaultyObject, ObjectRead, ScanResult, UnparsedLine, scan};

@@ -1,0 +1,213 @@
+//! What an object holds, by its key alone.
+//!
+//! Source: "Access log files" in the ELB user guides. An Application Load Balancer writes, every five minutes and node,
+//! `[prefix/]AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/`
+//! `ACCOUNT_elasticloadbalancing_REGION_app.NAME.ID_END_NODE_RANDOM.log.gz`, where the folder is the day of delivery
+//! and END the end of the five minutes.
+
+use crate::accesslog::time::number;
+use crate::minute::{Day, Minute, Span};
+
+/// Minutes that an object of an Application Load Balancer covers.
+pub const INTERVAL_MINUTES: i32 = 5;
+
+/// What an object is by its name. Names may lie; the reader of its lines will notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectKind<'k> {
+    /// Requests at an Application Load Balancer.
+    Alb(LogObject<'k>),
+    /// Requests at a Classic Load Balancer.
+    ClassicElb,
+    /// TLS connections at a Network Load Balancer.
+    NetworkLb,
+    /// Client connections at an Application Load Balancer.
+    ConnectionLog,
+    /// Health checks of targets.
+    HealthCheckLog,
+    /// What AWS writes to try a bucket out.
+    TestFile,
+    /// Anything else, with what is wrong with the name.
+    Foreign(&'static str),
+}
+
+/// What the key of an Application Load Balancer's log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogObject<'k> {
+    /// Account number of the balancer's owner.
+    pub account: &'k str,
+    /// Such as `eu-west-1`.
+    pub region: &'k str,
+    /// The day of the folder: when the object was delivered, which may be later than what it holds.
+    pub delivery_day: Day,
+    /// `app/name/id`, as lines and CloudWatch write it.
+    pub load_balancer: String,
+    /// The first minute after the five that it covers.
+    pub interval_end: Minute,
+    /// Address of the balancer's node.
+    pub node: &'k str,
+}
+
+impl LogObject<'_> {
+    /// The five minutes that it covers.
+    #[must_use]
+    pub fn interval(&self) -> Span {
+        Span::before(self.interval_end, INTERVAL_MINUTES)
+    }
+}
+
+/// What an object is known by, wherever it was copied to and whether or not it was unpacked: AWS's own file name, which
+/// ends in random letters, without `.gz`.
+#[must_use]
+pub fn identity(key: &str) -> &str {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    name.strip_suffix(".gz").unwrap_or(name)
+}
+
+/// Reads a key relative to any root, with `/` between its parts.
+#[must_use]
+pub fn read(key: &str) -> ObjectKind<'_> {
+    let (folder, file) = key.rsplit_once('/').unwrap_or(("", key));
+    if file == "ELBAccessLogTestFile" || file.ends_with("ELBConnectionLogTestFile") {
+        return ObjectKind::TestFile;
+    }
+    if file.starts_with("conn_log") {
+        return ObjectKind::ConnectionLog;
+    }
+    if file.starts_with("health_check_log") {
+        return ObjectKind::HealthCheckLog;
+    }
+    let Some(stem) = file.strip_suffix(".log.gz").or_else(|| file.strip_suffix(".log")) else {
+        return ObjectKind::Foreign("its name does not end in `.log.gz` or `.log`");
+    };
+    let parts: Vec<&str> = stem.splitn(8, '_').collect();
+    match parts.as_slice() {
+        [account, "elasticloadbalancing", region, balancer, rest @ ..] if is_account(account) => {
+            match (balancer.split_once('.'), rest) {
+                (Some(("app", name)), [end, node, _random]) => alb(folder, account, region, name, end, node),
+                (Some(("app", _)), _) => ObjectKind::Foreign("its name has not seven parts"),
+                (Some(("net", _)), _) => ObjectKind::NetworkLb,
+                (Some(_), _) => ObjectKind::Foreign("its name is of no known kind of balancer"),
+                (None, [_end, _node, _random]) => ObjectKind::ClassicElb,
+                (None, _) => ObjectKind::Foreign("its name has not seven parts"),
+            }
+        }
+        _ => ObjectKind::Foreign("its name does not start with `ACCOUNT_elasticloadbalancing_REGION_`"),
+    }
+}
+
+fn alb<'k>(folder: &str, account: &'k str, region: &'k str, name: &str, end: &str, node: &'k str) -> ObjectKind<'k> {
+    let Some((name, id)) = name.split_once('.').filter(|(name, id)| is_word(name) && is_word(id)) else {
+        return ObjectKind::Foreign("its balancer is not `app.NAME.ID`");
+    };
+    let Some(interval_end) = end_of_interval(end) else {
+        return ObjectKind::Foreign("its time is not like `20261031T2350Z`");
+    };
+    let Some(delivery_day) = day_of_folder(folder) else {
+        return ObjectKind::Foreign("it does not lie in a folder `yyyy/mm/dd`");
+    };
+    let load_balancer = format!("app/{name}/{id}");
+    ObjectKind::Alb(LogObject { account, region, delivery_day, load_balancer, interval_end, node })
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Names of balancers have letters, digits and hyphens only.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// `20261031T2350Z`
+fn end_of_interval(text: &str) -> Option<Minute> {
+    let [date @ .., b'T', h0, h1, m0, m1, b'Z'] = text.as_bytes() else { return None };
+    let day = day_of_digits(date.get(..4)?, date.get(4..6)?, date.get(6..)?)?;
+    let (hour, minute) = (number(&[*h0, *h1])?, number(&[*m0, *m1])?);
+    if hour > 23 || minute > 59 {
+        return None;
+    }
+    Some(day.start().plus(i32::try_from(hour * 60 + minute).ok()?))
+}
+
+/// The day that a path ends in, `.../2026/10/31`; `None` if it does not.
+#[must_use]
+pub fn day_of_folder(folder: &str) -> Option<Day> {
+    let mut parts = folder.rsplit('/');
+    let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+    day_of_digits(year.as_bytes(), month.as_bytes(), day.as_bytes())
+}
+
+fn day_of_digits(year: &[u8], month: &[u8], day: &[u8]) -> Option<Day> {
+    if (year.len(), month.len(), day.len()) != (4, 2, 2) {
+        return None;
+    }
+    let small = |digits| u32::try_from(number(digits)?).ok();
+    Day::of_civil(i32::try_from(number(year)?).ok()?, small(month)?, small(day)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOLDER: &str = "AWSLogs/123456789012/elasticloadbalancing/eu-west-1/2026/11/01/";
+    const START: &str = "123456789012_elasticloadbalancing_eu-west-1_";
+
+    fn key(rest: &str) -> String {
+        format!("{FOLDER}{START}{rest}")
+    }
+
+    #[test]
+    fn a_key_tells_balancer_node_and_interval() {
+        for prefix in ["", "some/prefix/"] {
+            let key =
+                format!("{prefix}{}", key("app.my-shop.50dc6c495c0c9188_20261101T0000Z_192.0.2.7_1a2b3c4d.log.gz"));
+            let object = match read(&key) {
+                ObjectKind::Alb(object) => object,
+                other => unreachable!("{key}: {other:?}"),
+            };
+            assert_eq!((object.account, object.region, object.node), ("123456789012", "eu-west-1", "192.0.2.7"));
+            assert_eq!(object.load_balancer, "app/my-shop/50dc6c495c0c9188");
+            assert_eq!(object.delivery_day.to_string(), "2026-11-01");
+            assert_eq!(object.interval().to_string(), "2026-10-31T23:55Z to 2026-11-01T00:00Z");
+        }
+    }
+
+    #[test]
+    fn other_objects_are_called_what_they_are() {
+        let check = |key: &str, kind| assert_eq!(read(key), kind, "{key}");
+        check("AWSLogs/123456789012/ELBAccessLogTestFile", ObjectKind::TestFile);
+        check(&key("net.shop.0a_20261101T0000Z_1a2b.log.gz"), ObjectKind::NetworkLb);
+        check(&key("shop_20261101T0000Z_192.0.2.7_1a2b.log"), ObjectKind::ClassicElb);
+        check(
+            &format!("{FOLDER}conn_log.{START}app.shop.0a_20261101T0000Z_192.0.2.7_1a.log.gz"),
+            ObjectKind::ConnectionLog,
+        );
+        check(&format!("{FOLDER}health_check_log_{START}app.shop.0a_x.log.gz"), ObjectKind::HealthCheckLog);
+    }
+
+    #[test]
+    fn names_that_lie_are_foreign() {
+        for rest in [
+            "app.shop.0a_20261101T2400Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_20261301T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_2026110T00000Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_20261101T0000Z_1a2b.log.gz",
+            "app.shop.0a_20261101T0000Z_a_b_c.log.gz",
+            "app.shop_20261101T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.s/hop.0a_20261101T0000Z_192.0.2.7_1a2b.log.gz",
+            "app..0a_20261101T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.é.0a_20261101T0000Z_192.0.2.7_1a2b.log.gz",
+            "gwy.shop.0a_20261101T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_20261101T0000Z_192.0.2.7_1a2b.log.gz.tmp",
+            "",
+        ] {
+            assert!(matches!(read(&key(rest)), ObjectKind::Foreign(_)), "{rest}");
+        }
+        for key in
+            ["", "/", "//", ".log", "_.log", "2026/02/30/x_elasticloadbalancing_a_app.b.c_20261101T0000Z_d_e.log"]
+        {
+            assert!(matches!(read(key), ObjectKind::Foreign(_)), "{key}");
+        }
+    }
+}

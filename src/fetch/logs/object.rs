@@ -1,0 +1,236 @@
+//! Reads one object, gzip or plain, and hands its lines on piece by piece.
+//!
+//! Objects of ordinary size are inflated in one go; larger ones, and those that do not inflate, go through a streaming
+//! inflater, which needs little memory and can tell a cut file from a damaged one.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+
+use super::inflate::{Inflater, NoMember};
+use super::lines::{Line, Lines};
+
+/// Bytes that are read and inflated in one go when an object is streamed.
+const PIECE_BYTES: usize = 512 << 10;
+/// What all threads together may hold in buffers for whole objects.
+const BUFFERS_BYTES: usize = 64 << 20;
+/// The first two bytes of every gzip member (RFC 1952).
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+
+/// Why an object was not counted. None of its lines were.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectFault {
+    /// It could not be opened or read.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
+    /// It has a gzip name and no bytes, as a copy that was never finished.
+    #[error("is empty")]
+    Empty,
+    /// Its gzip stream stops before its end.
+    #[error("is cut short: its gzip stream has no end")]
+    Truncated,
+    /// Its gzip stream is damaged.
+    #[error("is damaged: {0}")]
+    Corrupt(String),
+    /// It is plain text and ends within a line, as a copy does that is still going on.
+    #[error("ends within a line")]
+    Unfinished,
+    /// It is no gzip and no text: encrypted, or another format.
+    #[error("is neither gzip nor text")]
+    Foreign,
+}
+
+/// What was read besides lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Bytes of the file.
+    pub(super) size: u64,
+    /// Bytes behind the last gzip member that belong to none.
+    pub(super) trailing: u64,
+}
+
+/// Told of each line; asked between pieces whether to go on.
+pub(super) trait LineSink {
+    /// Forget all lines: the object is read from its start again.
+    fn restart(&mut self);
+    /// The next line.
+    fn line(&mut self, line: Line<'_>);
+    /// Whether the rest of the object is of no interest any more.
+    fn is_cancelled(&self) -> bool;
+}
+
+/// The buffers of one thread, used again for every object.
+#[derive(Debug)]
+pub(super) struct ObjectReader {
+    inflater: Option<Inflater>,
+    packed: Vec<u8>,
+    plain: Vec<u8>,
+    lines: Lines,
+    packed_max: usize,
+    plain_max: usize,
+}
+
+impl ObjectReader {
+    /// Buffers that keep within this thread's share.
+    pub(super) fn new(threads: usize) -> Self {
+        let share = BUFFERS_BYTES / threads.max(1);
+        Self {
+            inflater: Inflater::new(),
+            packed: Vec::new(),
+            plain: Vec::new(),
+            lines: Lines::default(),
+            packed_max: share / 8,
+            plain_max: share / 8 * 7,
+        }
+    }
+
+    /// Reads an object; the sink has had all its lines when this returns `Ok` and it was not cancelled.
+    pub(super) fn read(&mut self, path: &Path, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
+        let mut file = File::open(path).map_err(ObjectFault::Unreadable)?;
+        self.packed.clear();
+        let limit = self.packed_max as u64 + 1;
+        Read::by_ref(&mut file).take(limit).read_to_end(&mut self.packed).map_err(ObjectFault::Unreadable)?;
+        self.begin(sink);
+        if self.packed.is_empty() {
+            let packed_name = path.extension().is_some_and(|extension| extension == "gz");
+            return if packed_name { Err(ObjectFault::Empty) } else { Ok(Extent::default()) };
+        }
+        if self.packed.len() > self.packed_max {
+            return self.stream(Some(file), sink);
+        }
+        if !self.packed.starts_with(GZIP_MAGIC) {
+            return self.stream(None, sink);
+        }
+        if let Some(extent) = self.whole(sink) {
+            return Ok(extent);
+        }
+        self.begin(sink);
+        self.stream(None, sink)
+    }
+
+    fn begin(&mut self, sink: &mut impl LineSink) {
+        sink.restart();
+        self.lines.reset();
+    }
+
+    /// Inflates member after member from memory; `None` if one does not fit or is unsound.
+    fn whole(&mut self, sink: &mut impl LineSink) -> Option<Extent> {
+        let inflater = self.inflater.as_mut()?;
+        let mut rest = self.packed.as_slice();
+        while rest.starts_with(GZIP_MAGIC) {
+            let wanted = plain_length(rest).min(self.plain_max);
+            if self.plain.len() < wanted {
+                self.plain.resize(wanted, 0);
+            }
+            let member = loop {
+                match inflater.member(rest, &mut self.plain) {
+                    Ok(member) => break member,
+                    Err(NoMember::TooLong) if self.plain.len() < self.plain_max => {
+                        let longer = (self.plain.len() * 2).clamp(PIECE_BYTES, self.plain_max);
+                        self.plain.resize(longer, 0);
+                    }
+                    Err(_) => return None,
+                }
+            };
+            self.lines.feed(self.plain.get(..member.written)?, |line| sink.line(line));
+            rest = rest.get(member.read..)?;
+            if sink.is_cancelled() {
+                break;
+            }
+        }
+        self.lines.finish(|line| sink.line(line));
+        Some(Extent { size: self.packed.len() as u64, trailing: rest.len() as u64 })
+    }
+
+    /// Reads what is in memory already and then the rest of the file, in pieces.
+    fn stream(&mut self, file: Option<File>, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
+        let packed = std::mem::take(&mut self.packed);
+        let source: Box<dyn Read> = match file {
+            Some(file) => Box::new(Cursor::new(&packed).chain(file)),
+            None => Box::new(Cursor::new(&packed)),
+        };
+        let mut source = Counted { source, size: 0, last: b'\n' };
+        self.plain.resize(self.plain.len().max(PIECE_BYTES), 0);
+        let trailing = if packed.starts_with(GZIP_MAGIC) {
+            self.members(BufReader::with_capacity(PIECE_BYTES, &mut source), sink)
+        } else if packed.iter().take(512).any(|byte| *byte == 0) {
+            Err(ObjectFault::Foreign)
+        } else {
+            match self.pieces(&mut source, sink).map_err(ObjectFault::Unreadable) {
+                Ok(()) if source.last != b'\n' => Err(ObjectFault::Unfinished),
+                read => read.map(|()| 0),
+            }
+        };
+        self.lines.finish(|line| sink.line(line));
+        let size = source.size;
+        drop(source);
+        self.packed = packed;
+        Ok(Extent { size, trailing: trailing? })
+    }
+
+    /// Inflates member after member; gives the number of bytes behind the last.
+    fn members(&mut self, mut source: impl BufRead, sink: &mut impl LineSink) -> Result<u64, ObjectFault> {
+        while !sink.is_cancelled() && is_member_next(&mut source).map_err(ObjectFault::Unreadable)? {
+            // One member at a time: what follows the last may be no gzip, and that must not lose what it follows.
+            let mut member = flate2::bufread::GzDecoder::new(source);
+            self.pieces(&mut member, sink).map_err(fault_of_member)?;
+            source = member.into_inner();
+        }
+        if sink.is_cancelled() {
+            return Ok(0);
+        }
+        io::copy(&mut source, &mut io::sink()).map_err(ObjectFault::Unreadable)
+    }
+
+    fn pieces(&mut self, source: &mut impl Read, sink: &mut impl LineSink) -> io::Result<()> {
+        let piece = self.plain.get_mut(..PIECE_BYTES).unwrap_or_default();
+        while !sink.is_cancelled() {
+            match source.read(piece) {
+                Ok(0) => break,
+                Ok(length) => {
+                    self.lines.feed(piece.get(..length).unwrap_or_default(), |line| sink.line(line));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The length that the trailer claims (modulo 2^32, of the last member): a hint, never trusted. A factor of 20 is more
+/// than logs compress by.
+fn plain_length(packed: &[u8]) -> usize {
+    let claimed = packed.last_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+    claimed.clamp(PIECE_BYTES, (packed.len() * 20).max(PIECE_BYTES))
+}
+
+fn is_member_next(source: &mut impl BufRead) -> io::Result<bool> {
+    // A buffer that ends between the two bytes of the magic is not worth a second look: deflate checks the rest.
+    let next = source.fill_buf()?;
+    Ok(!next.is_empty() && GZIP_MAGIC.starts_with(next.get(..2).unwrap_or(next)))
+}
+
+fn fault_of_member(error: io::Error) -> ObjectFault {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => ObjectFault::Truncated,
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => ObjectFault::Corrupt(error.to_string()),
+        _ => ObjectFault::Unreadable(error),
+    }
+}
+
+/// Counts the bytes that were read, and remembers the last.
+struct Counted<R> {
+    source: R,
+    size: u64,
+    last: u8,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.source.read(buffer)?;
+        self.size += length as u64;
+        self.last = buffer.get(..length).and_then(<[u8]>::last).copied().unwrap_or(self.last);
+        Ok(length)
+    }
+}

@@ -1,0 +1,259 @@
+//! Counts the lines of many objects on all cores, in bounded memory.
+//!
+//! Objects are independent: each thread takes the next one off the list, counts it on its own, and adds the counts of
+//! the whole object to the sum in one step. So the sum holds exactly the objects that are reported as read.
+
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
+
+use super::lines::{LINE_BYTES_MAX, Line};
+use super::listing::LogFile;
+use super::object::{LineSink, ObjectFault, ObjectReader};
+use super::tally::{Sum, Tally, empty_day};
+use crate::accesslog::alb::{Decoder, LineFault};
+use crate::accesslog::recognise::{LineKind, recognise};
+use crate::accesslog::route::Routes;
+use crate::counts::Count;
+use crate::minute::{Day, MINUTES_PER_DAY, Span};
+use crate::series::SeriesKey;
+
+/// Unparsed lines shown of each object.
+const SAMPLES: usize = 3;
+/// Bytes shown of an unparsed line.
+const SAMPLE_BYTES: usize = 200;
+
+/// Objects of one load balancer and the series that they are to be counted for.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// The objects; each must be of the balancer that the routes are for.
+    pub objects: &'a [LogFile],
+    /// All or some of the balancer's series.
+    pub routes: &'a Routes,
+}
+
+/// What became of the objects, and the counts of those that were read.
+#[derive(Debug, Default)]
+pub struct ScanResult {
+    /// Objects that were read to their end, in the order of the batches.
+    pub read: Vec<ObjectRead>,
+    /// Objects that were not counted at all, and why.
+    pub faulty: Vec<FaultyObject>,
+    /// Counts by series and day: a slot a minute, zero where the objects have no event. What is known is for the
+    /// reader to decide, by the objects that were read.
+    pub counts: BTreeMap<(SeriesKey, Day), Box<[Count]>>,
+    /// The flag was raised: some objects are in neither list.
+    pub cancelled: bool,
+}
+
+/// An object that was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRead {
+    /// Its identity.
+    pub key: Arc<str>,
+    /// Bytes that were read.
+    pub size: u64,
+    /// Lines that are not empty.
+    pub lines: u64,
+    /// Those among them that are no request of this balancer at about this time.
+    pub unparsed: u64,
+    /// The first few of those.
+    pub samples: Vec<UnparsedLine>,
+    /// Bytes behind the last gzip member that belong to none: padding, or the rest of a damaged copy.
+    pub trailing: u64,
+}
+
+/// A line that was not counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnparsedLine {
+    /// Its number among the lines that are not empty, from 1.
+    pub number: u64,
+    /// How it starts.
+    pub text: String,
+    /// What it looks like.
+    pub kind: LineKind,
+    /// Why it was not counted.
+    pub fault: LineFault,
+}
+
+/// An object that was not counted.
+#[derive(Debug)]
+pub struct FaultyObject {
+    /// Its identity.
+    pub key: Arc<str>,
+    /// Why.
+    pub fault: ObjectFault,
+}
+
+/// Reads all objects of the batches, on up to this many threads. Raising the flag ends it within a piece of an object.
+#[must_use]
+pub fn scan(root: &Path, batches: &[Batch<'_>], threads: usize, cancel: &AtomicBool) -> ScanResult {
+    let objects = batches.iter().enumerate();
+    let objects: Vec<_> =
+        objects.flat_map(|(place, batch)| batch.objects.iter().map(move |file| (place, file))).collect();
+    let shared = Shared {
+        root,
+        batches,
+        objects,
+        next: AtomicUsize::new(0),
+        sums: batches.iter().map(|_| Mutex::default()).collect(),
+        cancel,
+    };
+    let threads = threads.clamp(1, shared.objects.len().max(1));
+    let mut outcomes: Vec<_> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| shared.work(threads))).collect();
+        let mine = shared.work(threads);
+        // A thread that panicked took outcomes with it whose counts are in the sum: there is no honest result then.
+        let join =
+            |thread: ScopedJoinHandle<'_, Vec<Outcome>>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        others.into_iter().flat_map(join).chain(mine).collect()
+    });
+    outcomes.sort_by_key(|(place, _)| *place);
+    let mut result = ScanResult { cancelled: outcomes.len() < shared.objects.len(), ..ScanResult::default() };
+    for (_, outcome) in outcomes {
+        match outcome {
+            Ok(read) => result.read.push(read),
+            Err(faulty) => result.faulty.push(faulty),
+        }
+    }
+    for (batch, sum) in batches.iter().zip(shared.sums) {
+        add_named(&mut result.counts, batch.routes.series(), sum.into_inner().unwrap_or_else(PoisonError::into_inner));
+    }
+    result
+}
+
+/// Gives the slots their names; two batches may fill the same series.
+fn add_named(counts: &mut BTreeMap<(SeriesKey, Day), Box<[Count]>>, series: &[SeriesKey], sum: Sum) {
+    for ((slot, day), minutes) in sum.0 {
+        let Some(series) = series.get(slot) else { continue };
+        let held = counts.entry((series.clone(), day)).or_insert_with(empty_day);
+        for (to, from) in held.iter_mut().zip(minutes) {
+            to.add(from);
+        }
+    }
+}
+
+type Outcome = (usize, Result<ObjectRead, FaultyObject>);
+
+/// What all threads see.
+struct Shared<'a> {
+    root: &'a Path,
+    batches: &'a [Batch<'a>],
+    /// All objects with the place of their batch.
+    objects: Vec<(usize, &'a LogFile)>,
+    next: AtomicUsize,
+    sums: Vec<Mutex<Sum>>,
+    cancel: &'a AtomicBool,
+}
+
+impl Shared<'_> {
+    /// Takes objects off the list until it is empty.
+    fn work(&self, threads: usize) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        let mut reader = ObjectReader::new(threads);
+        let mut tally = Tally::default();
+        while !self.cancel.load(Ordering::Relaxed) {
+            let place = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some((batch, file)) = self.objects.get(place) else { break };
+            let (Some(batch), Some(sum)) = (self.batches.get(*batch), self.sums.get(*batch)) else { break };
+            let mut sink = Counter::new(batch.routes, file, &mut tally, self.cancel);
+            let result = reader.read(&self.root.join(&*file.key), &mut sink);
+            if sink.is_cancelled() {
+                break;
+            }
+            outcomes.push((
+                place,
+                match result {
+                    Ok(extent) => {
+                        sink.tally.pour_into(&mut sum.lock().unwrap_or_else(PoisonError::into_inner));
+                        Ok(ObjectRead {
+                            key: Arc::clone(&file.key),
+                            size: extent.size,
+                            lines: sink.lines,
+                            unparsed: sink.unparsed,
+                            samples: sink.samples,
+                            trailing: extent.trailing,
+                        })
+                    }
+                    Err(fault) => Err(FaultyObject { key: Arc::clone(&file.key), fault }),
+                },
+            ));
+        }
+        outcomes
+    }
+}
+
+/// Counts the lines of one object.
+struct Counter<'a> {
+    routes: &'a Routes,
+    decoder: Decoder,
+    interval: Span,
+    /// Minutes that its lines may lie in: a day to either side, so that a lying clock cannot touch any day it likes.
+    plausible: Span,
+    tally: &'a mut Tally,
+    lines: u64,
+    unparsed: u64,
+    samples: Vec<UnparsedLine>,
+    cancel: &'a AtomicBool,
+}
+
+impl<'a> Counter<'a> {
+    fn new(routes: &'a Routes, file: &LogFile, tally: &'a mut Tally, cancel: &'a AtomicBool) -> Self {
+        let interval = file.interval;
+        let plausible = Span::new(interval.start.plus(-MINUTES_PER_DAY), interval.end.plus(MINUTES_PER_DAY));
+        let decoder = Decoder::new(routes.wants());
+        Self { routes, decoder, interval, plausible, tally, lines: 0, unparsed: 0, samples: Vec::new(), cancel }
+    }
+
+    #[inline]
+    fn count(&mut self, line: &[u8]) -> Result<(), LineFault> {
+        let request = self.decoder.decode(line)?;
+        if request.load_balancer != self.routes.load_balancer().as_bytes() {
+            return Err(LineFault::misplaced("elb", request.load_balancer));
+        }
+        if !self.plausible.contains(request.minute) {
+            return Err(LineFault::misplaced("time", request.minute.to_string().as_bytes()));
+        }
+        let tally = &mut *self.tally;
+        self.routes.judge(&request, |slot, event| tally.add(slot, request.minute, event));
+        Ok(())
+    }
+
+    #[cold]
+    fn note(&mut self, line: &[u8], fault: LineFault) {
+        self.unparsed += 1;
+        if self.samples.len() < SAMPLES {
+            let start = line.get(..SAMPLE_BYTES).unwrap_or(line);
+            let text = String::from_utf8_lossy(start).into_owned();
+            self.samples.push(UnparsedLine { number: self.lines, text, kind: recognise(line), fault });
+        }
+    }
+}
+
+impl LineSink for Counter<'_> {
+    fn restart(&mut self) {
+        self.tally.start(self.routes.series().len(), self.interval);
+        (self.lines, self.unparsed) = (0, 0);
+        self.samples.clear();
+    }
+
+    #[inline]
+    fn line(&mut self, line: Line<'_>) {
+        self.lines += 1;
+        match line {
+            Line::Whole(line) => {
+                if let Err(fault) = self.count(line) {
+                    self.note(line, fault);
+                }
+            }
+            Line::TooLong(start) => self.note(start, LineFault::TooLong { bytes_max: LINE_BYTES_MAX }),
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}

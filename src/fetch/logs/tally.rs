@@ -1,0 +1,78 @@
+//! Counts of one object while it is read, and of all objects once they have been read whole.
+//!
+//! An object that turns out to be damaged leaves nothing behind: its counts are poured into the sum only at its end.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+
+use crate::accesslog::judge::Event;
+use crate::counts::{Count, SLOTS};
+use crate::minute::{Day, Minute, Span};
+
+/// Minutes before the object's interval that have a place of their own in its table.
+const MARGIN: i32 = 2;
+/// Minutes in the object's table: the five of its interval, and a margin for lines written a little early or late.
+const WIDTH: usize = 8;
+
+/// Counts of one object, by slot and minute.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    first: i32,
+    near: Vec<[Count; WIDTH]>,
+    /// The few lines whose time lies outside the table.
+    far: HashMap<(usize, Minute), Count>,
+}
+
+impl Tally {
+    /// Starts an object with counts for this many slots.
+    pub(super) fn start(&mut self, slots: usize, interval: Span) {
+        self.first = interval.start.plus(-MARGIN).0;
+        self.near.clear();
+        self.near.resize(slots, [Count::default(); WIDTH]);
+        self.far.clear();
+    }
+
+    /// Counts an event.
+    #[inline]
+    pub(super) fn add(&mut self, slot: usize, minute: Minute, event: Event) {
+        let place = usize::try_from(minute.0.wrapping_sub(self.first)).unwrap_or(WIDTH);
+        let count = match self.near.get_mut(slot).and_then(|minutes| minutes.get_mut(place)) {
+            Some(count) => count,
+            None => self.far.entry((slot, minute)).or_default(),
+        };
+        count.add(Count { total: 1, bad: u32::from(event == Event::Bad) });
+    }
+
+    /// Adds all that was counted to the sum.
+    pub(super) fn pour_into(&self, sum: &mut Sum) {
+        for (slot, minutes) in self.near.iter().enumerate() {
+            for (minute, count) in (self.first..).zip(minutes) {
+                if count.total > 0 {
+                    sum.add(slot, Minute(minute), *count);
+                }
+            }
+        }
+        for (&(slot, minute), count) in &self.far {
+            sum.add(slot, minute, *count);
+        }
+    }
+}
+
+/// Counts of all objects of a batch, dense by day.
+#[derive(Debug, Default)]
+pub(super) struct Sum(pub(super) BTreeMap<(usize, Day), Box<[Count]>>);
+
+impl Sum {
+    fn add(&mut self, slot: usize, minute: Minute, count: Count) {
+        let day = self.0.entry((slot, minute.day())).or_insert_with(empty_day);
+        if let Some(held) = day.get_mut(minute.of_day()) {
+            held.add(count);
+        }
+    }
+}
+
+/// A day without events.
+pub(super) fn empty_day() -> Box<[Count]> {
+    vec![Count::default(); SLOTS].into_boxed_slice()
+}
