@@ -1,1 +1,227 @@
-//! Counts that any other system wrote: files of `minute,total,bad`.
+//! Counts that any other system wrote: a CSV or Parquet file with the columns `minute`, `total` and `bad`.
+//!
+//! An absent row is an unknown minute; a row of zeros is a minute without traffic. A row that cannot be right is set aside
+//! and shown, and its minute stays unknown; the other rows count. **Invariant:** the order of rows changes no count.
+
+mod fault;
+mod parquet;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::counts::{Count, Counts, DayCounts};
+use crate::minute::{Day, Minute};
+use crate::series::SeriesKey;
+
+pub use fault::{Place, RowFault, RowFaults, RowProblem};
+
+/// Samples of faulty rows that are kept; all are counted.
+pub const FAULT_SAMPLES: usize = 20;
+
+/// What a file held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CountsRead {
+    /// Counts of the sound rows, all under the one series.
+    pub counts: Counts,
+    /// Rows in the file, sound or not.
+    pub rows: u64,
+    /// Rows that were set aside.
+    pub faults: RowFaults,
+}
+
+/// A file that gives no counts at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CountsError {
+    /// It cannot be opened or read.
+    #[error(
+        "cannot read `{path}`: {source}\nhint: `file:` of the SLO names a file below the directory that `counts:` of its source names"
+    )]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Its content is damaged: a gzip file cut short, or bytes that are no Parquet.
+    #[error("`{path}` is damaged: {reason}\nhint: write it to another name and rename it when it is whole")]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// What the reader said.
+        reason: String,
+    },
+    /// A column is not there, or there twice.
+    #[error(
+        "`{path}` needs one column `{column}`; it has: {found}\nhint: name the columns `minute`, `total` and `bad`"
+    )]
+    Column {
+        /// Which file.
+        path: PathBuf,
+        /// Which column.
+        column: &'static str,
+        /// The columns that it has, joined by commas.
+        found: String,
+    },
+    /// A Parquet column is of a type that holds no such thing.
+    #[error("`{path}`: column `{column}` has the type `{found}`\nhint: make it {wanted}")]
+    Type {
+        /// Which file.
+        path: PathBuf,
+        /// Which column.
+        column: &'static str,
+        /// The type that it has.
+        found: String,
+        /// Types that are read.
+        wanted: &'static str,
+    },
+    /// It has no rows.
+    #[error("`{path}` has no rows\nhint: write a row of zeros for a minute without traffic")]
+    Empty {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Its name does not say what it is.
+    #[error("`{path}` is of an unknown kind\nhint: end its name in `.csv`, `.csv.gz` or `.parquet`")]
+    Kind {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+/// Reads a `.csv`, `.csv.gz` or `.parquet` file as the counts of one series.
+///
+/// CSV needs a header; columns may come in any order and `minute` may be called `minute_utc`; other columns are ignored.
+/// A minute is RFC 3339 with or without seconds, in UTC or with an offset, or in Parquet a timestamp (one without a time zone
+/// is taken as UTC). Counts are whole numbers up to `u32::MAX`.
+///
+/// # Errors
+/// Where the file as a whole says nothing. Faulty rows are no error: they are in [`CountsRead::faults`].
+pub fn read(path: &Path, series: &SeriesKey) -> Result<CountsRead, CountsError> {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().to_ascii_lowercase());
+    let kind = [".csv", ".csv.gz", ".parquet"].into_iter().find(|end| name.ends_with(end));
+    let Some(kind) = kind else { return Err(CountsError::Kind { path: path.to_owned() }) };
+    let file = File::open(path).map_err(|source| CountsError::File { path: path.to_owned(), source })?;
+    let mut intake = Intake::new(path);
+    match kind {
+        ".csv" => text::read(file, &mut intake)?,
+        ".csv.gz" => text::read(flate2::read::MultiGzDecoder::new(io::BufReader::new(file)), &mut intake)?,
+        _ => parquet::read(file, &mut intake)?,
+    }
+    intake.finish(series)
+}
+
+/// The rows of a file on their way into a table.
+struct Intake<'a> {
+    path: &'a Path,
+    days: BTreeMap<Day, DayCounts>,
+    /// The day that the last row belonged to, taken out of `days`: rows of a day come together.
+    current: (Day, DayCounts),
+    /// Minutes that the file contradicts itself about.
+    disputed: BTreeSet<Minute>,
+    rows: u64,
+    faults: RowFaults,
+}
+
+/// A cell as it was read: the value, or what is wrong and the text of it.
+type Cell<T> = Result<T, (RowProblem, String)>;
+
+impl<'a> Intake<'a> {
+    fn new(path: &'a Path) -> Self {
+        let current = (Day(0), DayCounts::default());
+        let (days, disputed, faults) = (BTreeMap::new(), BTreeSet::new(), RowFaults::default());
+        Self { path, days, current, disputed, rows: 0, faults }
+    }
+
+    /// One row.
+    fn take(&mut self, place: Place, minute: Cell<Minute>, total: Cell<u32>, bad: Cell<u32>) {
+        self.rows += 1;
+        let (minute, count) = match (minute, total, bad) {
+            (Ok(minute), Ok(total), Ok(bad)) if bad <= total => (minute, Count { total, bad }),
+            (Ok(_), Ok(total), Ok(bad)) => {
+                return self.fault(place, "bad", RowProblem::MoreThan { total }, &bad.to_string());
+            }
+            (Err((problem, value)), _, _) => return self.fault(place, "minute", problem, &value),
+            (_, Err((problem, value)), _) => return self.fault(place, "total", problem, &value),
+            (_, _, Err((problem, value))) => return self.fault(place, "bad", problem, &value),
+        };
+        if minute.day() != self.current.0 {
+            self.turn_to(minute.day());
+        }
+        let Some(slot) = self.current.1.0.get_mut(minute.of_day()) else { return };
+        match *slot {
+            None if !self.disputed.contains(&minute) => *slot = Some(count),
+            Some(known) if known == count => {}
+            _ => {
+                // Neither row can be trusted more than the other, so the minute is unknown, whichever came first.
+                *slot = None;
+                self.disputed.insert(minute);
+                self.fault(place, "minute", RowProblem::Contradiction, &minute.to_string());
+            }
+        }
+    }
+
+    /// Puts the current day away and takes another out.
+    fn turn_to(&mut self, day: Day) {
+        let next = self.days.remove(&day).unwrap_or_default();
+        let (day, counts) = std::mem::replace(&mut self.current, (day, next));
+        if counts.0.iter().any(Option::is_some) {
+            self.days.insert(day, counts);
+        }
+    }
+
+    fn fault(&mut self, place: Place, column: &'static str, problem: RowProblem, value: &str) {
+        self.faults.add(self.path, place, column, problem, value);
+    }
+
+    /// The header, of which every column must be there once: the places of `minute`, `total` and `bad`.
+    fn columns(&self, names: &[&str]) -> Result<[usize; 3], CountsError> {
+        let place = |column: &'static str, also: &str| {
+            let is_it = |name: &str| name.trim().eq_ignore_ascii_case(column) || name.trim().eq_ignore_ascii_case(also);
+            let mut places = names.iter().enumerate().filter(|(_, name)| is_it(name)).map(|(place, _)| place);
+            match (places.next(), places.next()) {
+                (Some(place), None) => Ok(place),
+                _ => Err(CountsError::Column { path: self.path.to_owned(), column, found: fault::shown(names) }),
+            }
+        };
+        Ok([place("minute", "minute_utc")?, place("total", "total")?, place("bad", "bad")?])
+    }
+
+    fn damaged(&self, reason: &dyn std::fmt::Display) -> CountsError {
+        CountsError::Damaged { path: self.path.to_owned(), reason: reason.to_string() }
+    }
+
+    fn finish(mut self, series: &SeriesKey) -> Result<CountsRead, CountsError> {
+        if self.rows == 0 {
+            return Err(CountsError::Empty { path: self.path.to_owned() });
+        }
+        self.turn_to(Day(i32::MIN));
+        let counts = self.days.into_iter().map(|(day, counts)| ((series.clone(), day), counts)).collect();
+        Ok(CountsRead { counts, rows: self.rows, faults: self.faults })
+    }
+}
+
+/// A whole number as a count.
+fn count_of(number: i128) -> Cell<u32> {
+    u32::try_from(number).map_err(|_| {
+        let problem = if number < 0 { RowProblem::Negative } else { RowProblem::TooLarge };
+        (problem, number.to_string())
+    })
+}
+
+/// The minute that starts at this instant, in nanoseconds since 1970.
+fn minute_of(nanoseconds: i128, shown: impl FnOnce() -> String) -> Cell<Minute> {
+    const MINUTE: i128 = 60_000_000_000;
+    if nanoseconds.rem_euclid(MINUTE) != 0 {
+        return Err((RowProblem::NotOnMinute, shown()));
+    }
+    match i32::try_from(nanoseconds.div_euclid(MINUTE)) {
+        Ok(minute) => Ok(Minute(minute)),
+        Err(_) => Err((RowProblem::NoMinute, shown())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

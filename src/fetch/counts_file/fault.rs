@@ -1,0 +1,128 @@
+//! Rows that cannot be right: where they are, what is wrong, and what to do about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::FAULT_SAMPLES;
+
+/// Faulty rows of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowFaults {
+    /// How many.
+    pub count: u64,
+    /// The first [`FAULT_SAMPLES`] of them.
+    pub samples: Vec<RowFault>,
+}
+
+/// A row that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowFault {
+    /// The file.
+    pub path: PathBuf,
+    /// Where in it.
+    pub place: Place,
+    /// The column that is wrong.
+    pub column: &'static str,
+    /// What it holds, cut after 80 letters.
+    pub value: String,
+    /// What is wrong with that.
+    pub problem: RowProblem,
+}
+
+/// Where a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Line of a text file, the header being line 1.
+    Line(u64),
+    /// Row of a table, the first being row 1.
+    Row(u64),
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowProblem {
+    /// It is not there.
+    Missing,
+    /// It is no time, or one beyond all reason.
+    NoMinute,
+    /// It has seconds.
+    NotOnMinute,
+    /// Another row of that minute has other counts.
+    Contradiction,
+    /// It is no whole number.
+    NotWhole,
+    /// It is below zero.
+    Negative,
+    /// It is above `u32::MAX`.
+    TooLarge,
+    /// More bad events than events.
+    MoreThan {
+        /// The events.
+        total: u32,
+    },
+}
+
+impl RowFaults {
+    /// Counts a fault, and keeps it if it is among the first.
+    pub(super) fn add(&mut self, path: &Path, place: Place, column: &'static str, problem: RowProblem, value: &str) {
+        self.count += 1;
+        if self.samples.len() < FAULT_SAMPLES {
+            let value = value.chars().take(80).collect();
+            self.samples.push(RowFault { path: path.to_owned(), place, column, value, problem });
+        }
+    }
+}
+
+/// Names for an error message: the first twenty, joined by commas, without control characters.
+pub(super) fn shown(names: &[&str]) -> String {
+    let plain = |letter: char| if letter.is_control() { '?' } else { letter };
+    let name = |name: &&str| format!("`{}`", name.chars().take(40).map(plain).collect::<String>());
+    names.iter().take(20).map(name).collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Display for RowFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, place, column, value, problem } = self;
+        let value = value.escape_debug();
+        write!(f, "`{}`, {place}: `{column}` is `{value}`: {problem}\nhint: {}", path.display(), problem.remedy())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
+}
+
+impl fmt::Display for RowProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("nothing is there"),
+            Self::NoMinute => f.write_str("no time that can be read"),
+            Self::NotOnMinute => f.write_str("not the start of a minute"),
+            Self::Contradiction => f.write_str("another row of this minute has other counts, so neither is used"),
+            Self::NotWhole => f.write_str("no whole number"),
+            Self::Negative => f.write_str("below zero"),
+            Self::TooLarge => write!(f, "above {}", u32::MAX),
+            Self::MoreThan { total } => write!(f, "more than the `total` of {total}"),
+        }
+    }
+}
+
+impl RowProblem {
+    /// What to do about it.
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Missing => "leave the row out where the counts are unknown; write zeros where there was no traffic",
+            Self::NoMinute => "write minutes as `2026-10-31T23:50Z`, with `Z` or an offset",
+            Self::NotOnMinute => "add up the counts of each minute and name it by its start",
+            Self::Contradiction => "write one row for each minute",
+            Self::NotWhole | Self::Negative => "write counts as whole numbers from 0 up",
+            Self::TooLarge => "count in larger units, such as thousands, in both columns",
+            Self::MoreThan { .. } => "`bad` events are a part of the `total`",
+        }
+    }
+}
