@@ -1,1 +1,86 @@
-//! Doors to where the ledger is kept.
+//! Doors to where the ledger is kept: named bytes on a shelf, one of which may be swapped.
+
+mod codec;
+mod directory;
+mod ledger;
+mod memory;
+
+pub use directory::DirectoryShelf;
+pub use ledger::{LedgerStore, Needs, StoreError};
+pub use memory::MemoryShelf;
+
+/// What the bytes under a name were when they were read: their hash (an `ETag` on S3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(pub String);
+
+/// A shelf did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ShelfError {
+    /// Another process writes to the same ledger.
+    #[error("another run holds the ledger `{0}`\nhint: wait for it to end, or stop it")]
+    Held(String),
+    /// The bytes were swapped by somebody else since they were read.
+    #[error("`{0}` was changed by another run\nhint: run again")]
+    Lost(String),
+    /// The disk refused.
+    #[error("cannot {action} `{name}`: {source}\nhint: check free space and permissions, then run again")]
+    Disk {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Named bytes. Names are relative and use `/`.
+#[async_trait::async_trait]
+pub trait Shelf: Send + Sync {
+    /// The bytes and their version; `None` if there is no such name.
+    async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError>;
+    /// Writes bytes that never change under this name.
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ShelfError>;
+    /// Replaces the bytes if their version is still the expected one (`None`: if there are none).
+    async fn swap(&self, name: &str, expected: Option<&Version>, bytes: &[u8]) -> Result<Version, ShelfError>;
+    /// All names, sorted.
+    async fn list(&self) -> Result<Vec<String>, ShelfError>;
+    /// Removes a name; nothing happens if there is none.
+    async fn delete(&self, name: &str) -> Result<(), ShelfError>;
+}
+
+/// The version of these bytes: their 128-bit XXH3 in hex.
+#[must_use]
+pub fn version_of(bytes: &[u8]) -> Version {
+    Version(format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn conforms(shelf: &dyn Shelf) {
+        assert!(shelf.get("a").await.unwrap().is_none());
+        let first = shelf.swap("a", None, b"1").await.unwrap();
+        assert!(matches!(shelf.swap("a", None, b"2").await, Err(ShelfError::Lost(_))));
+        let second = shelf.swap("a", Some(&first), b"2").await.unwrap();
+        assert!(matches!(shelf.swap("a", Some(&first), b"3").await, Err(ShelfError::Lost(_))));
+        assert_eq!(shelf.get("a").await.unwrap(), Some((b"2".to_vec(), second)));
+        shelf.put("d/b", b"x").await.unwrap();
+        assert_eq!(shelf.list().await.unwrap(), ["a", "d/b"]);
+        shelf.delete("d/b").await.unwrap();
+        shelf.delete("d/b").await.unwrap();
+        assert_eq!(shelf.list().await.unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn every_shelf_keeps_swaps_and_forgets_alike() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = DirectoryShelf::open(folder.path(), None).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(conforms(&MemoryShelf::default()));
+        runtime.block_on(conforms(&directory));
+        let second = DirectoryShelf::open(folder.path(), None).err().unwrap();
+        assert!(second.to_string().starts_with("another run holds the ledger"));
+    }
+}

@@ -1,1 +1,255 @@
+//! The ledger on disk: the same bytes from the same answers, whatever order, batching or crash they came through.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use proptest::prelude::*;
+use slowburn::command::simulate::write;
+use slowburn::counts::{Count, Counts, DayCounts, SLOTS};
+use slowburn::ledger::{Ledger, ObjectRecord, ObjectsAnswer};
+use slowburn::minute::{Day, Minute, Span};
+use slowburn::series::SeriesKey;
+use slowburn::simulate::Plan;
+use slowburn::store::{DirectoryShelf, LedgerStore, Needs};
+
+fn minute(text: &str) -> Minute {
+    text.parse().unwrap()
+}
+
+/// Every file below a folder but the lock, with its bytes, sorted.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().unwrap() != "lock" {
+                found.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// Runs a future that waits for nothing but files.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// An object of one balancer with a few events in two series.
+#[derive(Clone, Debug)]
+struct Sample {
+    record: ObjectRecord,
+    counts: Vec<(SeriesKey, Minute, Count)>,
+}
+
+fn series(name: &str) -> SeriesKey {
+    SeriesKey::new(&format!("logs app/shop/1 {name}"))
+}
+
+fn sample(place: i32, node: u32, lines: u32) -> Sample {
+    let start = minute("2026-10-01T23:00Z").plus(place * 5);
+    let interval = Span::new(start, start.plus(5));
+    let record = ObjectRecord {
+        key: format!("AWSLogs/123456789012/elasticloadbalancing/us-east-1/{start}_{node}"),
+        size: 100,
+        lines: u64::from(lines),
+        unparsed: 0,
+        load_balancer: "app/shop/1".to_owned(),
+        interval,
+        counted: ["availability", "latency"].map(series).into(),
+    };
+    let count = |name, at: i32, bad| (series(name), start.plus(at), Count { total: lines, bad });
+    let counts = vec![count("availability", 0, 1), count("latency", 4, 0), count("latency", 0, lines)];
+    Sample { record, counts }
+}
+
+/// An answer with some objects, counted for some series.
+fn answer(samples: &[&Sample], wanted: &BTreeSet<SeriesKey>) -> ObjectsAnswer {
+    let mut answer = ObjectsAnswer::default();
+    for sample in samples {
+        answer.objects.push(ObjectRecord { counted: wanted.clone(), ..sample.record.clone() });
+        for (series, at, count) in sample.counts.iter().filter(|(series, ..)| wanted.contains(series)) {
+            let empty = || vec![Count::default(); SLOTS].into_boxed_slice();
+            answer.counts.entry((series.clone(), at.day())).or_insert_with(empty)[at.of_day()].add(*count);
+        }
+    }
+    answer
+}
+
+fn days_around(answer: &ObjectsAnswer) -> Needs {
+    let days: BTreeSet<Day> =
+        answer.objects.iter().flat_map(|object| (-2..=2).map(|near| object.day().plus(near))).collect();
+    Needs { minutes: days.clone(), objects: days }
+}
+
+/// A ledger folder after these answers, each in a commit of its own.
+fn folder_after(answers: &[ObjectsAnswer]) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    wait(async {
+        let shelf = DirectoryShelf::open(folder.path(), None).unwrap();
+        let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
+        for answer in answers {
+            let mut ledger = store.load(&days_around(answer)).await.unwrap();
+            ledger.absorb_objects(answer).unwrap();
+            store.commit(&mut ledger).await.unwrap();
+        }
+        store.sweep().await.unwrap();
+    });
+    files(folder.path())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn order_and_batching_do_not_matter(
+        places in prop::collection::btree_set((0..40_i32, 0..2_u32), 1..25),
+        shuffle in prop::collection::vec(any::<u32>(), 25),
+        cut in 1..6_usize,
+    ) {
+        let all: BTreeSet<SeriesKey> = ["availability", "latency"].map(series).into();
+        let samples: Vec<Sample> =
+            places.iter().map(|(place, node)| sample(*place, *node, 1 + place.unsigned_abs() % 30)).collect();
+        let whole = folder_after(&[answer(&samples.iter().collect::<Vec<_>>(), &all)]);
+        let mut mixed: Vec<(u32, &Sample)> = shuffle.iter().copied().zip(&samples).collect();
+        mixed.sort_by_key(|(key, _)| *key);
+        let mixed: Vec<&Sample> = mixed.into_iter().map(|(_, sample)| sample).collect();
+        let batches: Vec<ObjectsAnswer> = mixed.chunks(cut).map(|batch| answer(batch, &all)).collect();
+        prop_assert!(folder_after(&batches) == whole, "another order gave other bytes");
+        // A series that comes later and is filled from the same objects ends where it would have been from the start.
+        let one: Vec<BTreeSet<SeriesKey>> = all.iter().map(|series| [series.clone()].into()).collect();
+        let later: Vec<ObjectsAnswer> =
+            one.iter().flat_map(|wanted| mixed.chunks(cut).map(|batch| answer(batch, wanted))).collect();
+        prop_assert!(folder_after(&later) == whole, "a series that came later has other bytes");
+    }
+}
+
+#[test]
+fn an_object_is_added_once() {
+    let all: BTreeSet<SeriesKey> = ["availability", "latency"].map(series).into();
+    let one = sample(3, 0, 7);
+    let mut ledger = Ledger::default();
+    ledger.absorb_objects(&answer(&[&one], &all)).unwrap();
+    let wanted = BTreeMap::from([("app/shop/1".to_owned(), all.clone())]);
+    assert!(ledger.unread(std::slice::from_ref(&one.record), &wanted).is_empty());
+    assert!(ledger.absorb_objects(&answer(&[&one], &all)).is_err());
+    let sums = ledger.sums(&series("availability"), one.record.interval).unwrap();
+    assert_eq!((sums.total, sums.bad, sums.known), (7, 1, 5));
+}
+
+#[test]
+fn silence_is_known_where_it_is_plausible_and_a_gap_is_not() {
+    let all: BTreeSet<SeriesKey> = [series("availability")].into();
+    let known = |lines: u32| {
+        // An hour of objects, an hour without, an hour of objects.
+        let samples: Vec<Sample> = (0..12).chain(24..36).map(|place| sample(place, 0, lines)).collect();
+        let mut ledger = Ledger::default();
+        ledger.absorb_objects(&answer(&samples.iter().collect::<Vec<_>>(), &all)).unwrap();
+        ledger
+            .sums(&series("availability"), Span::new(minute("2026-10-01T23:00Z"), minute("2026-10-02T02:00Z")))
+            .unwrap()
+    };
+    assert_eq!(known(2).known, 180, "two requests in five minutes: none in an hour is plausible");
+    assert_eq!(known(50).known, 120, "fifty requests in five minutes: none in an hour is a gap in delivery");
+}
+
+#[test]
+fn counts_replace_and_the_same_again_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let day: Day = "2026-10-01".parse().unwrap();
+    let mut minutes = DayCounts::default();
+    minutes.0[0] = Some(Count { total: 5, bad: 1 });
+    minutes.0[1] = Some(Count { total: 0, bad: 0 });
+    let counts: Counts = BTreeMap::from([((series("counts"), day), minutes)]);
+    let absorb = || {
+        wait(async {
+            let shelf = DirectoryShelf::open(folder.path(), None).unwrap();
+            let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
+            let needs = Needs { minutes: [day].into(), objects: BTreeSet::new() };
+            let mut ledger = store.load(&needs).await.unwrap();
+            ledger.absorb_counts(&counts).unwrap();
+            store.commit(&mut ledger).await.unwrap();
+            let ledger = store.load(&needs).await.unwrap();
+            (ledger.sums(&series("counts"), day.span()).unwrap(), files(folder.path()))
+        })
+    };
+    let (sums, once) = absorb();
+    assert_eq!((sums.total, sums.bad, sums.known), (5, 1, 2), "a zero row is known, an absent row is not");
+    assert_eq!(absorb().1, once);
+}
+
+#[test]
+fn damaged_files_are_named_with_the_remedy() {
+    let all: BTreeSet<SeriesKey> = [series("availability")].into();
+    for damage in [|bytes: &mut Vec<u8>| bytes.truncate(20), |bytes: &mut Vec<u8>| bytes[9] ^= 0x40] {
+        let folder = tempfile::tempdir().unwrap();
+        wait(async {
+            let shelf = DirectoryShelf::open(folder.path(), None).unwrap();
+            let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
+            let mut ledger = Ledger::default();
+            let one = sample(20, 0, 7);
+            ledger.absorb_objects(&answer(&[&one], &all)).unwrap();
+            store.commit(&mut ledger).await.unwrap();
+            for (name, mut bytes) in files(folder.path()) {
+                damage(&mut bytes);
+                fs::write(folder.path().join(name), bytes).unwrap();
+            }
+            let days = days_around(&answer(&[&one], &all));
+            let text = store.load(&days).await.err().unwrap().to_string();
+            assert!(text.contains(".parquet` of the ledger is damaged") && text.contains("hint:"), "{text}");
+            drop(store);
+            let shelf = DirectoryShelf::open(folder.path(), None).unwrap();
+            let text = LedgerStore::open(Box::new(shelf)).await.err().unwrap().to_string();
+            assert!(text.contains("manifest.json") && text.contains("hint:"), "{text}");
+        });
+    }
+}
+
+/// Starts the real program, kills it with SIGKILL at its n-th write of the ledger; `false` if it ended before.
+fn killed_at(point: u64, logs: &Path, ledger: &Path) -> bool {
+    let mut child = run(logs, ledger).env("SLOWBURN_STOP_AT_WRITE", point.to_string()).spawn().unwrap();
+    let mut speech = BufReader::new(child.stderr.take().unwrap()).lines();
+    let stopped = speech.any(|line| line.unwrap() == format!("stopped at write point {point}"));
+    if stopped {
+        child.kill().unwrap();
+    }
+    child.wait().unwrap();
+    stopped
+}
+
+fn run(logs: &Path, ledger: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+    command.args(["run", "--quiet", "--at", "2026-10-02T02:00Z"]).env_clear();
+    command.arg("--slos").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("slos"));
+    command.arg("--logs").arg(logs).arg("--ledger").arg(ledger).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_kill_at_any_write_leaves_a_ledger_that_the_next_run_completes_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let span = Span::new(minute("2026-10-01T22:00Z"), minute("2026-10-02T02:00Z"));
+    write(&Plan { span, ..Plan::default() }, folder.path(), 0).unwrap();
+    let undisturbed = folder.path().join("undisturbed");
+    assert!(run(folder.path(), &undisturbed).status().unwrap().success());
+    let expected = files(&undisturbed);
+    let mut points = 0;
+    for point in 1.. {
+        let ledger = folder.path().join(format!("killed-{point}"));
+        if !killed_at(point, folder.path(), &ledger) {
+            break;
+        }
+        points = point;
+        assert!(run(folder.path(), &ledger).status().unwrap().success());
+        assert!(files(&ledger) == expected, "killed at write point {point}, the ledger differs");
+    }
+    assert!(points > 20, "only {points} write points were passed");
+    println!("{points} write points");
+}
