@@ -1,1 +1,0 @@
-//! All known minutes of all series.
