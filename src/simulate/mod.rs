@@ -1,1 +1,129 @@
-//! Deterministic access logs to try things on.
+//! Deterministic access logs to try things on: a small fleet for thirty days, in AWS's key layout and line format.
+//!
+//! **Invariant:** an object's bytes depend on seed, scale, balancer, node and interval alone, so any part of the span, made
+//! in any order on any number of threads, gives the same objects. Absent on purpose: files and compression
+//! (`command::simulate`), and the clock.
+//!
+//! Keys and fields follow "Access logs for your Application Load Balancer" in the AWS documentation.
+
+mod chance;
+mod event;
+mod fleet;
+mod line;
+mod traffic;
+
+pub use event::{Event, events, thirty_days};
+pub use fleet::{ACCOUNT, BALANCERS, Balancer, REGION, Service};
+
+use crate::minute::{Minute, Span};
+
+use chance::{Chance, number_of};
+
+/// Every node of a balancer writes a file each five minutes.
+pub const INTERVAL_MINUTES: i32 = 5;
+
+/// What to simulate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// Which minutes. Only intervals that lie wholly inside are made.
+    pub span: Span,
+    /// Another seed gives other traffic with the same events.
+    pub seed: u64,
+    /// Factor on the traffic; 1 gives about two million lines in thirty days. The single errors stay single.
+    pub scale: f64,
+}
+
+/// One log file to be: what one node of one balancer saw in one interval.
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectPlan {
+    /// Whose log it is.
+    pub balancer: &'static Balancer,
+    /// The five minutes it holds; a line belongs to the minute of its answer.
+    pub interval: Span,
+    /// When it is delivered, which names its folder.
+    pub delivered: Minute,
+    /// Address of the node.
+    pub node: &'static str,
+    seed: u64,
+    scale: f64,
+}
+
+/// A log object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its key below the bucket: `AWSLogs/...log.gz`.
+    pub key: String,
+    /// Its lines before compression, each with its line feed.
+    pub text: Vec<u8>,
+    /// How many lines that is.
+    pub lines: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { span: thirty_days(), seed: 1, scale: 1.0 }
+    }
+}
+
+impl Plan {
+    /// Every object that is ever delivered, in order of interval, balancer and node; some turn out empty.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectPlan> {
+        let Self { span, seed, scale } = *self;
+        let late = span.start.0.rem_euclid(INTERVAL_MINUTES);
+        let first = span.start.plus((INTERVAL_MINUTES - late) % INTERVAL_MINUTES);
+        let intervals = (first.0..=span.end.0.saturating_sub(INTERVAL_MINUTES)).step_by(5).map(Minute);
+        intervals.flat_map(move |start| {
+            let interval = Span::new(start, start.plus(INTERVAL_MINUTES));
+            BALANCERS.iter().flat_map(move |balancer| {
+                let delivered = event::delivery(balancer, interval);
+                let nodes = balancer.nodes.iter();
+                nodes.filter_map(move |node| {
+                    Some(ObjectPlan { balancer, interval, delivered: delivered?, node, seed, scale })
+                })
+            })
+        })
+    }
+}
+
+impl ObjectPlan {
+    /// Makes the object; `None` if the node saw no request, for then AWS writes no file.
+    #[must_use]
+    pub fn render(&self) -> Option<Object> {
+        let mut chance = self.chance();
+        let name = chance.bits();
+        let arrivals = traffic::arrivals(self, &mut chance);
+        if arrivals.is_empty() {
+            return None;
+        }
+        // A line is about 750 bytes; room for all of them at once saves moving the text.
+        let mut writer = line::Writer::new(self.balancer, self.node, arrivals.len() * 800);
+        for arrival in &arrivals {
+            writer.write(&traffic::exchange(arrival, self.balancer, &mut chance), &mut chance);
+        }
+        Some(Object { key: self.key(name), text: writer.into_text(), lines: arrivals.len() as u64 })
+    }
+
+    /// The folder of its key: the day of delivery, not of the requests.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        let day = self.delivered.day().to_string().replace('-', "/");
+        format!("AWSLogs/{ACCOUNT}/elasticloadbalancing/{REGION}/{day}")
+    }
+
+    /// Its key; the time in it is the end of its interval.
+    fn key(&self, name: u64) -> String {
+        let balancer = self.balancer.name.replace('/', ".");
+        let end = self.interval.end.to_string().replace(['-', ':'], "");
+        let letters = ('a'..='z').chain('0'..='5');
+        let random: String =
+            (0..8).filter_map(|place| letters.clone().nth(usize::try_from((name >> (5 * place)) % 32).ok()?)).collect();
+        let (folder, node) = (self.folder(), self.node);
+        format!("{folder}/{ACCOUNT}_elasticloadbalancing_{REGION}_{balancer}_{end}_{node}_{random}.log.gz")
+    }
+
+    /// The stream of chance that is this object's own.
+    fn chance(&self) -> Chance {
+        let start = u64::from(self.interval.start.0.unsigned_abs());
+        Chance::of(&[self.seed, number_of(self.balancer.name), number_of(self.node), start])
+    }
+}
