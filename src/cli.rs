@@ -1,1 +1,306 @@
-//! What can be typed.
+//! What can be typed, and the only reader of environment variables.
+//!
+//! Every option has a variable `SLOWBURN_...`, so that a container needs no command line. Help texts are written for
+//! somebody who was just woken up.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::minute::{Day, Minute};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  a definition is faulty (check)
+  2  the command line is wrong
+  3  done in part: what failed is named on stderr, the rest is right
+  4  could not be done";
+
+/// SLOs, error budgets and burn rates of services behind AWS load balancers.
+#[derive(Debug, Parser)]
+#[command(name = "slowburn", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub task: Task,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Read what is new, keep it in the ledger, judge every SLO, and print the status: the line for cron
+    Run(RunArgs),
+    /// Print how every SLO stands, from the ledger alone
+    Status(StatusArgs),
+    /// Write the budget report, from the ledger alone
+    Report(ReportArgs),
+    /// Show during which minutes of the past the tiers of an SLO held
+    Replay(ReplayArgs),
+    /// Print the minutes of the ledger as they were counted
+    Export(ExportArgs),
+    /// Check the definitions and name every problem with file, line and remedy
+    Check(CheckArgs),
+    /// Print the JSON Schema of the definition files, for editors
+    Schema(SchemaArgs),
+    /// Write deterministic access logs of a small fleet to try things on
+    Simulate(SimulateArgs),
+    /// Print the completion script of a shell
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the definitions and the ledger are, and which moment is looked at.
+#[derive(Args, Clone, Debug)]
+pub struct Place {
+    /// Folder of definitions: `fleet.yaml` and `TEAM/SERVICE.yaml`
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos")]
+    pub slos: PathBuf,
+    /// Folder of the ledger; it is made if it does not exist
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_LEDGER", default_value = "ledger")]
+    pub ledger: PathBuf,
+    /// The moment to look at instead of now, in UTC: `2026-10-31T23:50Z`
+    #[arg(long, value_name = "TIME", env = "SLOWBURN_AT")]
+    pub at: Option<Minute>,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Where, and when.
+    #[command(flatten)]
+    pub place: Place,
+    /// Directory that holds `AWSLogs/`, instead of the one fleet.yaml names
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_LOGS")]
+    pub logs: Option<PathBuf>,
+    /// Read at most this many days back; the default is what the longest window needs
+    #[arg(long, value_name = "DAYS", env = "SLOWBURN_DAYS", value_parser = clap::value_parser!(u16).range(1..=400))]
+    pub days: Option<u16>,
+    /// Also write `report.md` and `report.json` into this directory
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_REPORT")]
+    pub report: Option<PathBuf>,
+    /// Threads that read logs; the default is one a core
+    #[arg(long, value_name = "N", env = "SLOWBURN_THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Make 30 days of logs of a small fleet and run on them: everything stays below target/demo
+    #[arg(long, conflicts_with_all = ["logs", "at", "days"])]
+    pub demo: bool,
+    /// How to print the status
+    #[arg(long, value_enum, env = "SLOWBURN_FORMAT", default_value_t)]
+    pub format: StatusFormat,
+    /// Print no status, only what went wrong
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Stop for good at the n-th write of the ledger: for tests of crashes.
+    #[cfg(debug_assertions)]
+    #[arg(long, hide = true, env = "SLOWBURN_STOP_AT_WRITE")]
+    pub stop_at_write: Option<u64>,
+}
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// Where, and when.
+    #[command(flatten)]
+    pub place: Place,
+    /// How to print it
+    #[arg(long, value_enum, env = "SLOWBURN_FORMAT", default_value_t)]
+    pub format: StatusFormat,
+}
+
+/// Arguments of `report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// Where, and when.
+    #[command(flatten)]
+    pub place: Place,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReportFormat,
+    /// Write into this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// The SLO as `SERVICE/SLO`
+    pub slo: String,
+    /// Where, and when.
+    #[command(flatten)]
+    pub place: Place,
+    /// First evaluation minute; an evaluation at T sees the minutes that start before T
+    #[arg(long, value_name = "TIME")]
+    pub from: Minute,
+    /// The evaluation minute to stop before
+    #[arg(long, value_name = "TIME")]
+    pub to: Minute,
+    /// The conditions of the tiers as they are, without evidence, working hours or hysteresis
+    #[arg(long, required = true)]
+    pub raw: bool,
+    /// Print the sums of these windows at every minute instead of the tiers: `5m,1h,30d`
+    #[arg(long, value_name = "LENGTHS", value_delimiter = ',')]
+    pub windows: Vec<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReplayFormat,
+}
+
+/// Arguments of `export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// Where, and when.
+    #[command(flatten)]
+    pub place: Place,
+    /// Only this SLO, as `SERVICE/SLO`
+    #[arg(long, value_name = "SLO")]
+    pub slo: Option<String>,
+    /// First minute; the default is the first of the ledger
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Minute>,
+    /// The minute to stop before; the default is the moment looked at
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<Minute>,
+}
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Folder of definitions, as an alternative to `--slos`
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Folder of definitions
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos")]
+    pub slos: PathBuf,
+    /// How to print the problems
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CheckFormat,
+}
+
+/// Arguments of `schema`.
+#[derive(Args, Debug)]
+pub struct SchemaArgs {
+    /// Which kind of file
+    #[arg(value_enum)]
+    pub file: SchemaFile,
+}
+
+/// Arguments of `simulate`.
+#[derive(Args, Debug)]
+pub struct SimulateArgs {
+    /// Directory to write `AWSLogs/` into
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// First day
+    #[arg(long, value_name = "DAY", default_value = "2026-10-02")]
+    pub from: Day,
+    /// How many days
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=400))]
+    pub days: u16,
+    /// Another seed gives other logs; the same seed gives the same bytes
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Traffic as a multiple of the default
+    #[arg(long, default_value_t = 1.0, value_parser = scale)]
+    pub scale: f64,
+}
+
+/// Formats of `status`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum StatusFormat {
+    /// A table for a terminal
+    #[default]
+    Table,
+    /// One JSON document
+    Json,
+    /// Comma-separated values
+    Csv,
+    /// A Markdown table
+    Markdown,
+}
+
+/// Formats of `report`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    #[default]
+    Markdown,
+    /// For programs
+    Json,
+}
+
+/// Formats of `replay`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum ReplayFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+    /// Comma-separated values
+    Csv,
+}
+
+/// Formats of `check`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum CheckFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+    /// Annotations of a GitHub workflow
+    Github,
+}
+
+/// The kinds of definition files.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SchemaFile {
+    /// `fleet.yaml`
+    Fleet,
+    /// `TEAM/SERVICE.yaml`
+    Service,
+}
+
+impl Cli {
+    /// Reads the command line and the environment. On `--help`, `--version` or an error it prints and ends the process,
+    /// with code 2 for an error.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::parse()
+    }
+}
+
+/// Traffic can be a little or a lot, but not nothing and not without a bound.
+fn scale(text: &str) -> Result<f64, String> {
+    let sound = text.parse().ok().filter(|scale| (0.001..=1_000.0).contains(scale));
+    sound.ok_or_else(|| "write a number from 0.001 to 1000".to_owned())
+}
+
+/// The completion script for a shell.
+#[must_use]
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "slowburn", &mut script);
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,1 +1,227 @@
-//! The straight line as one function.
+//! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::accesslog::key::identity;
+use crate::accesslog::route::{Routes, indicators_by_balancer};
+use crate::burn::Running;
+use crate::demand::{self, CountsQuestion, LogsQuestion};
+use crate::exact::Exact;
+use crate::fetch::counts_file;
+use crate::fetch::logs::{self, Batch, LogFile};
+use crate::ledger::{AbsorbError, Ledger, NotLoaded, ObjectRecord, ObjectsAnswer};
+use crate::minute::{Day, Minute, Span};
+use crate::outcome::{LogsRead, Outcome, Said};
+use crate::report::model::{self, Status};
+use crate::series::SeriesKey;
+use crate::slo::Catalog;
+use crate::store::{LedgerStore, Needs, StoreError};
+
+/// What a run is about.
+pub struct Job<'a> {
+    /// The promises.
+    pub catalog: &'a Catalog,
+    /// The moment.
+    pub at: Minute,
+    /// How many days back logs are read; without it as far as the longest window.
+    pub days: Option<u16>,
+    /// Threads that read logs.
+    pub threads: usize,
+    /// Raised when the run should keep what it has and end.
+    pub stop: Arc<AtomicBool>,
+    /// Told how many log files are dealt with, of how many.
+    pub progress: &'a dyn Fn(usize, usize),
+}
+
+/// The ledger could not be read or written: nothing can be said.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The files of the ledger.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An answer that does not fit the ledger.
+    #[error(transparent)]
+    Absorb(#[from] AbsorbError),
+    /// A day that was not asked of the ledger before it was used.
+    #[error(transparent)]
+    NotLoaded(#[from] NotLoaded),
+}
+
+/// Reads what is new, keeps it, and judges every promise.
+///
+/// # Errors
+/// When the ledger cannot be read or written. A source that fails is a fault in the outcome.
+pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, EngineError> {
+    let demand = demand::draw(job.catalog, job.at, job.days);
+    let mut said = Said::default();
+    for question in &demand.counts {
+        read_counts(question, store, &mut said).await?;
+    }
+    for question in &demand.logs {
+        read_logs(job, question, store, &mut said).await?;
+    }
+    store.sweep().await?;
+    let status = judge(job.catalog, store, job.at).await?;
+    Ok(Outcome { status, said })
+}
+
+/// One file of counts: its minutes replace what the ledger held.
+async fn read_counts(question: &CountsQuestion, store: &mut LedgerStore, said: &mut Said) -> Result<(), EngineError> {
+    let path = Path::new(&question.location).join(&question.file);
+    let read = match counts_file::read(&path, &question.series) {
+        Ok(read) => read,
+        Err(error) => {
+            said.faults.push(error.to_string());
+            return Ok(());
+        }
+    };
+    said.row_faults(&path, &read.faults);
+    let minutes = read.counts.keys().map(|(_, day)| *day).collect();
+    let mut ledger = store.load(&Needs { minutes, objects: BTreeSet::new() }).await?;
+    ledger.absorb_counts(&read.counts)?;
+    Ok(store.commit(&mut ledger).await?)
+}
+
+/// One source of access logs, a day of delivery at a time, so that memory and what a crash can lose stay bounded.
+async fn read_logs(
+    job: &Job<'_>,
+    question: &LogsQuestion,
+    store: &mut LedgerStore,
+    said: &mut Said,
+) -> Result<(), EngineError> {
+    let listing = match logs::list(Path::new(&question.location), question.span) {
+        Ok(listing) => listing,
+        Err(error) => {
+            said.faults.push(error.to_string());
+            return Ok(());
+        }
+    };
+    said.listing(question, &listing);
+    let mut read = LogsRead::default();
+    let mut days: BTreeMap<Day, Vec<&LogFile>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let wanted = listing.objects.iter().filter(|object| question.series.contains_key(&*object.load_balancer));
+    // A directory may hold an object twice, packed and unpacked or in two copies of a bucket: one of them is read.
+    for object in wanted.filter(|object| seen.insert(identity(&object.key))) {
+        days.entry(object.delivery_day).or_default().push(object);
+    }
+    let (mut done, all) = (0, days.values().map(Vec::len).sum());
+    for listed in days.values() {
+        read_day(job, question, listed, store, &mut read).await?;
+        done += listed.len();
+        (job.progress)(done, all);
+        if job.stop.load(Ordering::Relaxed) {
+            said.faults.push("stopped before all logs were read\nhint: run again to read the rest".to_owned());
+            break;
+        }
+    }
+    let source = job.catalog.sources.get(&question.source);
+    read.tell(source.map_or(Exact::from_integer(0), |source| source.unparsed_limit), said);
+    Ok(())
+}
+
+/// The objects of one day of delivery: what is new of them is read, absorbed and kept.
+async fn read_day(
+    job: &Job<'_>,
+    question: &LogsQuestion,
+    listed: &[&LogFile],
+    store: &mut LedgerStore,
+    logs_read: &mut LogsRead,
+) -> Result<(), EngineError> {
+    let records: BTreeMap<&str, ObjectRecord> =
+        listed.iter().map(|object| (identity(&object.key), record(object))).collect();
+    let wanted: Vec<ObjectRecord> = records.values().cloned().collect();
+    let days: BTreeSet<Day> = wanted.iter().map(ObjectRecord::day).collect();
+    let index = store.load(&Needs { minutes: BTreeSet::new(), objects: days }).await?;
+    let unread: BTreeMap<String, BTreeSet<SeriesKey>> =
+        index.unread(&wanted, &question.series).into_iter().map(|(object, series)| (object.key, series)).collect();
+    if unread.is_empty() {
+        return Ok(());
+    }
+    let indicators = indicators_by_balancer(job.catalog, &question.source);
+    let mut files: BTreeMap<(&str, &BTreeSet<SeriesKey>), Vec<LogFile>> = BTreeMap::new();
+    for object in listed {
+        if let Some(series) = unread.get(identity(&object.key)) {
+            files.entry((&object.load_balancer, series)).or_default().push((*object).clone());
+        }
+    }
+    let routed: Vec<(Routes, Vec<LogFile>)> = files
+        .into_iter()
+        .map(|((balancer, series), files)| {
+            let all = indicators.get(balancer).into_iter().flatten().copied();
+            (Routes::new(balancer, all.filter(|indicator| series.contains(&indicator.series()))), files)
+        })
+        .collect();
+    let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, files)| Batch { objects: files, routes }).collect();
+    let scanned = logs::scan(Path::new(&question.location), &batches, job.threads, &job.stop);
+    logs_read.add(&scanned);
+    let read = scanned.read.iter().filter_map(|read| {
+        let (record, series) = (records.get(identity(&read.key))?, unread.get(identity(&read.key))?);
+        Some(ObjectRecord { lines: read.lines, unparsed: read.unparsed, counted: series.clone(), ..record.clone() })
+    });
+    // An object that is there but cannot be read is recorded too: what it would have said is unknown, and not silence.
+    let faulty = scanned.faulty.iter().filter_map(|faulty| records.get(identity(&faulty.key)).cloned());
+    absorb(store, &ObjectsAnswer { objects: read.chain(faulty).collect(), counts: scanned.counts }).await
+}
+
+/// Adds an answer to the days it touches, with as many neighbours as coverage looks at.
+async fn absorb(store: &mut LedgerStore, answer: &ObjectsAnswer) -> Result<(), EngineError> {
+    let near = |reach: i32| {
+        let days = answer.objects.iter().map(ObjectRecord::day);
+        days.flat_map(move |day| (-reach..=reach).map(move |near| day.plus(near))).collect::<BTreeSet<Day>>()
+    };
+    let mut needs = Needs { minutes: near(1), objects: near(2) };
+    needs.minutes.extend(answer.counts.keys().map(|(_, day)| *day));
+    let mut ledger = store.load(&needs).await?;
+    ledger.absorb_objects(answer)?;
+    Ok(store.commit(&mut ledger).await?)
+}
+
+/// A listed object before anything was counted in it.
+fn record(listed: &LogFile) -> ObjectRecord {
+    ObjectRecord {
+        key: identity(&listed.key).to_owned(),
+        size: listed.size,
+        lines: 0,
+        unparsed: 0,
+        load_balancer: listed.load_balancer.to_string(),
+        interval: listed.interval,
+        counted: BTreeSet::new(),
+    }
+}
+
+/// Judges every promise from the ledger alone. What it reads is the sums of whole days and the few days that windows cut
+/// into, however long the windows are.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result<Status, EngineError> {
+    let sums = store.load(&Needs::default()).await?;
+    let needs = Needs { minutes: model::cut_days(catalog, &sums, at), objects: BTreeSet::new() };
+    let ledger = store.load(&needs).await?;
+    Ok(model::status(catalog, &ledger, at)?)
+}
+
+/// The minutes of a span, without the log objects.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn minutes(store: &LedgerStore, span: Span) -> Result<Ledger, EngineError> {
+    Ok(store.load(&Needs { minutes: span.days().collect(), objects: BTreeSet::new() }).await?)
+}
+
+/// Prefix sums of one series over a span.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn running(store: &LedgerStore, series: &SeriesKey, span: Span) -> Result<Running, EngineError> {
+    let ledger = minutes(store, span).await?;
+    let mut days = Vec::new();
+    for day in span.days() {
+        days.push((day, ledger.day(series, day)?));
+    }
+    Ok(Running::of(span, days.into_iter()))
+}

@@ -1,4 +1,36 @@
 //! slowburn: SLOs, error budgets and burn rates of services behind AWS load balancers.
+//!
+//! This is the map. Data walks through the rooms in this order; each has one idea and one invariant.
+//!
+//! Before the walk:
+//!
+//! - [`cli`] is what can be typed. **Invariant:** nobody else reads the environment.
+//! - [`command`] has one file a subcommand. **Invariant:** no logic that another command could want.
+//! - [`engine`] is the straight line below as one function. **Invariant:** no arithmetic, no formatting.
+//! - [`outcome`] is what came of it. **Invariant:** whatever was left out is named.
+//!
+//! Pure rooms, without async, files, clock or environment:
+//!
+//! - [`minute`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
+//! - [`exact`] is the only kind of number that promises are made of. **Invariant:** no floating point before printing.
+//! - [`slo`] is what teams promise. **Invariant:** reading never fails as a whole: all that is sound, and every problem.
+//! - [`series`] is what is measured where. **Invariant:** equal keys mean equal counts.
+//! - [`demand`] is what has to be asked for the promises at a moment. **Invariant:** each thing is asked for once.
+//! - [`accesslog`] makes requests of log lines and says what an object key holds. **Invariant:** no bytes make it panic,
+//!   and a line is either counted or named.
+//! - [`counts`] is what a source answers. **Invariant:** `bad <= total`, and an unobserved minute is absent, not zero.
+//! - [`ledger`] is the memory of all known minutes. **Invariant:** the same answers in any order, any number of times,
+//!   give the same ledger.
+//! - [`burn`] turns minutes into burn rates, conditions and budgets. **Invariant:** windows nest, and comparisons are
+//!   exact: at the threshold is not above it.
+//! - [`verdict`] holds numbers against promises. **Invariant:** not enough data is never fine.
+//! - [`report`] makes words of data. **Invariant:** the same input gives the same bytes.
+//! - [`simulate`] makes access logs to try things on. **Invariant:** the same seed gives the same bytes.
+//!
+//! Doors, async and fallible, which never know one another:
+//!
+//! - [`fetch`] is where counts and definitions come from. **Invariant:** a failure is a value beside what was read.
+//! - [`store`] is where the ledger is kept. **Invariant:** a crash leaves the state before or after, never a mixture.
 
 pub mod accesslog;
 pub mod burn;
@@ -11,6 +43,7 @@ pub mod exact;
 pub mod fetch;
 pub mod ledger;
 pub mod minute;
+pub mod outcome;
 pub mod report;
 pub mod series;
 pub mod simulate;

@@ -1,3 +1,19 @@
-//! The program: reads the clock once and turns the outcome into an exit code.
+//! The program: reads the clock once, builds the runtime, and turns the outcome into an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use slowburn::cli::Cli;
+use slowburn::command;
+use slowburn::minute::Minute;
+
+fn main() -> ExitCode {
+    let cli = Cli::read();
+    #[expect(clippy::disallowed_methods, reason = "the one reading of the clock")]
+    let now = Minute::of_unix_seconds(jiff::Timestamp::now().as_second());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(command::perform(cli.task, now)),
+        Err(error) => Err(command::Failure::because("the runtime could not be started", error)),
+    };
+    command::conclude(ended)
+}

@@ -1,1 +1,112 @@
-//! One file per subcommand; adds no logic.
+//! One file per subcommand: it takes what was typed, walks a stretch of the line, and prints. No logic lives here.
+//!
+//! stdout is data, stderr is speech.
+
+mod check;
+mod export;
+mod open;
+mod replay;
+mod report;
+mod run;
+mod schema;
+pub mod simulate;
+mod status;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::cli::Task;
+use crate::engine::EngineError;
+use crate::minute::Minute;
+
+/// How a command ended, as its exit code tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// 0: all of it.
+    Done,
+    /// 1: a definition is faulty, where that was the question.
+    Faulty,
+    /// 3: a part failed and was named.
+    InPart,
+}
+
+/// Why a command could not be done at all. It exits with 4.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+}
+
+impl Failure {
+    /// A failure in one sentence and, after it, `hint: ...` where there is a remedy.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+
+    /// What could not be done, and why.
+    pub fn because(what: &str, why: impl Display) -> Self {
+        Self { message: format!("{what}: {why}") }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self { message: error.to_string() }
+    }
+}
+
+/// Does what was typed. `now` is used where no other moment was asked for.
+///
+/// # Errors
+/// When nothing of it could be done.
+pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
+    match task {
+        Task::Run(arguments) => run::run(arguments, now).await,
+        Task::Status(arguments) => status::status(arguments, now).await,
+        Task::Report(arguments) => report::report(arguments, now).await,
+        Task::Replay(arguments) => replay::replay(arguments, now).await,
+        Task::Export(arguments) => export::export(arguments, now).await,
+        Task::Check(arguments) => check::check(&arguments),
+        Task::Schema(arguments) => schema::schema(&arguments),
+        Task::Simulate(arguments) => simulate::simulate(&arguments),
+        Task::Completions { shell } => print(&crate::cli::completions(shell)).map(|()| Ended::Done),
+    }
+}
+
+/// Prints a failure and gives the exit code.
+#[must_use]
+pub fn conclude(ended: Result<Ended, Failure>) -> ExitCode {
+    match ended {
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::Faulty) => ExitCode::from(1),
+        Ok(Ended::InPart) => ExitCode::from(3),
+        Err(failure) => {
+            say(&format!("{}: {}", styled("error"), failure.message));
+            ExitCode::from(4)
+        }
+    }
+}
+
+/// Writes data to stdout. A reader that went away, as `head` does, ends the output without a complaint.
+fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::because("stdout could not be written", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes speech to stderr. If nobody can hear it, nobody needs to know.
+fn say(text: &str) {
+    let mut err = anstream::stderr().lock();
+    drop(writeln!(err, "{text}"));
+}
+
+/// `error` or `warning` in its colour.
+fn styled(word: &str) -> String {
+    let color = if word == "error" { anstyle::AnsiColor::Red } else { anstyle::AnsiColor::Yellow };
+    let style = color.on_default().bold();
+    format!("{style}{word}{style:#}")
+}

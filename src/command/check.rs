@@ -1,0 +1,27 @@
+//! `slowburn check`: every problem of the definitions, with file, line and remedy.
+
+use super::open::definitions;
+use super::{Ended, Failure, print, say};
+use crate::cli::{CheckArgs, CheckFormat};
+use crate::report::counted;
+use crate::report::problems;
+
+pub(super) fn check(arguments: &CheckArgs) -> Result<Ended, Failure> {
+    let found = definitions(arguments.folder.as_ref().unwrap_or(&arguments.slos))?;
+    let text = match arguments.format {
+        CheckFormat::Text => problems::terminal(&found.problems, &found.files, true),
+        CheckFormat::Json => problems::json(&found.problems),
+        CheckFormat::Github => problems::github(&found.problems),
+    };
+    print(text.as_bytes())?;
+    if matches!(arguments.format, CheckFormat::Text) {
+        let slos: usize = found.catalog.services.iter().map(|service| service.slos.len()).sum();
+        say(&format!(
+            "{} with {} sound; {}",
+            counted(found.catalog.services.len(), "service"),
+            counted(slos, "SLO"),
+            counted(found.problems.len(), "problem")
+        ));
+    }
+    Ok(if found.faulty() { Ended::Faulty } else { Ended::Done })
+}

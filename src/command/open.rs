@@ -1,0 +1,83 @@
+//! What most commands open first: the definitions and the ledger.
+
+use std::path::{Path, PathBuf};
+
+use super::{Failure, say, styled};
+use crate::cli::Place;
+use crate::fetch::definitions;
+use crate::report::problems;
+use crate::slo::{self, Catalog, Problem, Severity, Slo};
+use crate::store::{DirectoryShelf, LedgerStore};
+
+/// Definitions as they were read, with the texts that problems point into.
+pub(super) struct Definitions {
+    pub(super) catalog: Catalog,
+    pub(super) problems: Vec<Problem>,
+    pub(super) files: Vec<slo::DefinitionFile>,
+}
+
+impl Definitions {
+    /// Whether a promise is left out because of a problem.
+    pub(super) fn faulty(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+/// Reads the definitions below a folder.
+pub(super) fn definitions(folder: &Path) -> Result<Definitions, Failure> {
+    let (mut files, mut problems) = definitions::load(folder).map_err(|error| Failure::new(error.to_string()))?;
+    let (catalog, found) = slo::read(&files);
+    problems.extend(found);
+    // Paths are shown as they can be opened from here; an annotation on GitHub needs them so too.
+    let names = files.iter_mut().map(|file| &mut file.path).chain(problems.iter_mut().map(|problem| &mut problem.file));
+    for name in names {
+        *name = folder.join(&*name).components().collect::<PathBuf>().to_string_lossy().into_owned();
+    }
+    Ok(Definitions { catalog, problems, files })
+}
+
+/// Reads the definitions, and says on stderr how many problems they have: `check` is where they are shown whole.
+pub(super) fn sound_definitions(folder: &Path) -> Result<Definitions, Failure> {
+    let found = definitions(folder)?;
+    if found.catalog.services.is_empty() {
+        say(&problems::terminal(&found.problems, &found.files, true));
+        return Err(Failure::new(format!(
+            "no promise can be judged: `{}` holds no sound service file\nhint: write `TEAM/SERVICE.yaml` with two lines: \
+             `service: NAME` and `load_balancer: app/NAME/ID`",
+            folder.display()
+        )));
+    }
+    if found.faulty() {
+        let count = found.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+        say(&format!(
+            "{}: {count} problems in the definitions leave promises out\nhint: `slowburn check {}` names each with its remedy",
+            styled("warning"),
+            folder.display()
+        ));
+    }
+    Ok(found)
+}
+
+/// Opens the ledger of a place for reading.
+pub(super) async fn ledger(place: &Place) -> Result<LedgerStore, Failure> {
+    if !place.ledger.is_dir() {
+        return Err(Failure::new(format!(
+            "there is no ledger at `{}`\nhint: `slowburn run` fills it; `--ledger` names another",
+            place.ledger.display()
+        )));
+    }
+    let shelf = DirectoryShelf::read_only(&place.ledger);
+    LedgerStore::open(Box::new(shelf)).await.map_err(|error| Failure::new(error.to_string()))
+}
+
+/// The SLO of that name.
+pub(super) fn slo<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Slo, Failure> {
+    let mut slos = catalog.services.iter().flat_map(|service| &service.slos);
+    slos.find(|slo| slo.id.as_str() == name).ok_or_else(|| {
+        let service = name.split('/').next().unwrap_or_default();
+        let near = catalog.services.iter().filter(|other| other.name == service).flat_map(|service| &service.slos);
+        let near: Vec<String> = near.map(|slo| format!("`{}`", slo.id)).collect();
+        let hint = if near.is_empty() { "`slowburn status` lists all".to_owned() } else { near.join(", ") };
+        Failure::new(format!("there is no SLO `{name}`\nhint: {hint}"))
+    })
+}

@@ -1,0 +1,64 @@
+//! `slowburn replay`: in which minutes of the past the tiers of an SLO held, or the sums of any windows at every minute.
+
+use super::open::{ledger, slo, sound_definitions};
+use super::{Ended, Failure, print};
+use crate::burn::{Running, replay as evaluate};
+use crate::cli::{ReplayArgs, ReplayFormat};
+use crate::engine;
+use crate::minute::{Minute, Span};
+use crate::report::replay as view;
+use crate::slo::Slo;
+
+pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<Ended, Failure> {
+    let definitions = sound_definitions(&arguments.place.slos)?;
+    let slo = slo(&definitions.catalog, &arguments.slo)?;
+    let windows = windows(&arguments.windows)?;
+    let span = Span::new(arguments.from, arguments.to.min(arguments.place.at.unwrap_or(now).plus(1)));
+    if span.is_empty() {
+        return Err(Failure::new(format!(
+            "no minute lies between {} and {}\nhint: `--to` is the evaluation minute to stop before, and must lie after `--from`",
+            arguments.from, arguments.to
+        )));
+    }
+    let store = ledger(&arguments.place).await?;
+    let reach = Span::new(span.start.plus(-reach(slo, &windows)), span.end);
+    let running = engine::running(&store, &slo.indicator.series(), reach).await.map_err(Failure::from)?;
+    let text = text(&arguments, slo, &running, span, &windows)?;
+    print(text.as_bytes())?;
+    Ok(Ended::Done)
+}
+
+fn text(arguments: &ReplayArgs, slo: &Slo, running: &Running, span: Span, windows: &[u32]) -> Result<String, Failure> {
+    if !windows.is_empty() {
+        return match arguments.format {
+            ReplayFormat::Csv => view::windows_csv(slo, running, span, windows)
+                .map_err(|error| Failure::because("the windows are no CSV", error)),
+            _ => Err(Failure::new("`--windows` is printed as CSV only\nhint: add `--format csv`")),
+        };
+    }
+    let replay = evaluate(slo, running, span);
+    match arguments.format {
+        ReplayFormat::Text => Ok(view::text(slo, &replay, span)),
+        ReplayFormat::Json => Ok(format!("{:#}\n", view::json(slo, &replay, span))),
+        ReplayFormat::Csv => view::csv(&replay).map_err(|error| Failure::because("the replay is no CSV", error)),
+    }
+}
+
+/// How many minutes before the first evaluation are looked at.
+fn reach(slo: &Slo, windows: &[u32]) -> i32 {
+    let tiers = slo.tiers.iter().map(|tier| tier.long_minutes);
+    let budget = slo.windows.first().map(crate::minute::Window::longest_minutes);
+    let longest = tiers.chain(budget).chain(windows.iter().copied()).max().unwrap_or(0);
+    i32::try_from(longest).unwrap_or(i32::MAX)
+}
+
+fn windows(texts: &[String]) -> Result<Vec<u32>, Failure> {
+    let read = |text: &String| {
+        crate::minute::length(text).filter(|minutes| *minutes > 0).ok_or_else(|| {
+            Failure::new(format!(
+                "`{text}` is no length of a window\nhint: write whole minutes, hours or days: `5m,1h,30d`"
+            ))
+        })
+    };
+    texts.iter().map(read).collect()
+}

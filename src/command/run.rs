@@ -1,0 +1,131 @@
+//! `slowburn run`: reads what is new, keeps it, judges every promise, and shows how they stand.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::open::sound_definitions;
+use super::{Ended, Failure, report, say, simulate, status, styled};
+use crate::cli::RunArgs;
+use crate::engine::{self, Job};
+use crate::minute::Minute;
+use crate::outcome::Said;
+use crate::simulate::{Plan, thirty_days};
+use crate::slo::{Catalog, SourceKind};
+use crate::store::{DirectoryShelf, LedgerStore};
+
+/// Where everything of a demonstration lies.
+const DEMO: &str = "target/demo";
+
+pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Failure> {
+    if arguments.demo {
+        prepare_demo(&mut arguments)?;
+    }
+    let mut definitions = sound_definitions(&arguments.place.slos)?;
+    if let Some(logs) = &arguments.logs {
+        read_logs_from(&mut definitions.catalog, logs);
+    }
+    let at = arguments.place.at.unwrap_or(now);
+    let mut store = writable(&arguments).await?;
+    // It draws on a terminal only.
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());
+    let job = Job {
+        catalog: &definitions.catalog,
+        at,
+        days: arguments.days,
+        threads: threads(&arguments),
+        stop: stop_on_signal(),
+        progress: &|done, all| {
+            bar.set_length(u64::try_from(all).unwrap_or(u64::MAX));
+            bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+        },
+    };
+    let outcome = engine::run(&job, &mut store).await.map_err(Failure::from);
+    bar.finish_and_clear();
+    let outcome = outcome?;
+    tell(&outcome.said);
+    if !arguments.quiet {
+        status::show(&outcome.status, arguments.format)?;
+    }
+    if let Some(folder) = &arguments.report {
+        report::save_both(&outcome.status, folder)?;
+    }
+    let in_part = definitions.faulty() || !outcome.said.faults.is_empty();
+    Ok(if in_part { Ended::InPart } else { Ended::Done })
+}
+
+/// Logs of the simulated fleet, made once, and everything else set so that the run is about them.
+fn prepare_demo(arguments: &mut RunArgs) -> Result<(), Failure> {
+    let folder = Path::new(DEMO);
+    let logs = folder.join("logs");
+    let done = folder.join("logs.done");
+    if !done.exists() {
+        say("making 30 days of access logs of a small fleet ...");
+        let written = simulate::write(&Plan::default(), &logs, 0).map_err(|error| Failure::new(error.to_string()))?;
+        std::fs::write(&done, "").map_err(|error| Failure::because("the logs could not be marked as whole", error))?;
+        say(&format!("{written} below `{}`", logs.display()));
+    }
+    arguments.logs = Some(logs);
+    arguments.place.ledger = folder.join("ledger");
+    arguments.place.at = Some(thirty_days().end);
+    arguments.report.get_or_insert_with(|| folder.join("report"));
+    Ok(())
+}
+
+/// The directory of the command line takes the place of the ones that definitions name.
+fn read_logs_from(catalog: &mut Catalog, logs: &Path) {
+    for source in catalog.sources.values_mut() {
+        if let SourceKind::AccessLogs { location } = &mut source.kind {
+            *location = logs.to_string_lossy().into_owned();
+        }
+    }
+}
+
+async fn writable(arguments: &RunArgs) -> Result<LedgerStore, Failure> {
+    #[cfg(debug_assertions)]
+    let stop_at = arguments.stop_at_write;
+    #[cfg(not(debug_assertions))]
+    let stop_at = None;
+    let path: &PathBuf = &arguments.place.ledger;
+    let shelf = DirectoryShelf::open(path, stop_at).map_err(|error| Failure::new(error.to_string()))?;
+    LedgerStore::open(Box::new(shelf)).await.map_err(|error| Failure::new(error.to_string()))
+}
+
+fn threads(arguments: &RunArgs) -> usize {
+    arguments
+        .threads
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from)
+}
+
+/// A flag that the first Ctrl-C or SIGTERM raises; the run then keeps what it has and ends in part.
+fn stop_on_signal() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&stop);
+    tokio::spawn(async move {
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+        let terminated = async {
+            match &mut term {
+                Some(term) => term.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated => {}
+        }
+        raised.store(true, Ordering::Relaxed);
+    });
+    stop
+}
+
+/// What was read and what went wrong, on stderr.
+fn tell(said: &Said) {
+    for note in &said.notes {
+        say(note);
+    }
+    for fault in &said.faults {
+        say(&format!("{}: {fault}", styled("warning")));
+    }
+}

@@ -1,0 +1,114 @@
+//! `slowburn simulate`: writes the objects of a plan below a directory, as AWS would lay them out in a bucket.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+use rayon::prelude::*;
+
+use super::{Ended, Failure, say};
+use crate::cli::SimulateArgs;
+use crate::minute::Span;
+use crate::simulate::{ObjectPlan, Plan};
+
+/// Writes what was asked for and says how much it was.
+pub(super) fn simulate(arguments: &SimulateArgs) -> Result<Ended, Failure> {
+    let last = arguments.from.plus(i32::from(arguments.days));
+    let span = Span::new(arguments.from.start(), last.start());
+    let plan = Plan { span, seed: arguments.seed, scale: arguments.scale };
+    let written = write(&plan, &arguments.out, 0).map_err(|error| Failure::new(error.to_string()))?;
+    say(&format!("{written} below `{}`", arguments.out.display()));
+    Ok(Ended::Done)
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Log files.
+    pub objects: u64,
+    /// Lines in them.
+    pub lines: u64,
+    /// Bytes of the lines before compression.
+    pub bytes_plain: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} log files with {} requests, {} MB", self.objects, self.lines, self.bytes / 1_000_000)
+    }
+}
+
+/// The logs could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// A file or folder could not be made.
+    #[error(
+        "cannot write `{path}`: {source}\nhint: give a directory that can be written to and has room, about 200 MB"
+    )]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The threads could not be started.
+    #[error("cannot start threads: {0}\nhint: ask for fewer threads")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+impl Written {
+    /// Adds up.
+    const fn and(self, other: Self) -> Self {
+        Self {
+            objects: self.objects + other.objects,
+            lines: self.lines + other.lines,
+            bytes_plain: self.bytes_plain + other.bytes_plain,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
+/// Writes all objects of the plan below `out`, which then holds an `AWSLogs` folder, with so many threads (0: as many as
+/// there are cores). Files of the same names are replaced; an interruption leaves no half-written log, only a `.part`.
+///
+/// # Errors
+/// The first file or folder that could not be written; files written before it stay.
+pub fn write(plan: &Plan, out: &Path, threads: usize) -> Result<Written, SimulateError> {
+    let objects: Vec<ObjectPlan> = plan.objects().collect();
+    let days: BTreeSet<_> = objects.iter().map(|object| object.delivered.day()).collect();
+    for day in days {
+        let Some(object) = objects.iter().find(|object| object.delivered.day() == day) else { continue };
+        let folder = out.join(object.folder());
+        fs::create_dir_all(&folder).map_err(|source| SimulateError::File { path: folder, source })?;
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let none = Written::default;
+    pool.install(|| objects.par_iter().map(|object| write_one(object, out)).try_reduce(none, |a, b| Ok(a.and(b))))
+}
+
+/// Writes one object under its key.
+fn write_one(plan: &ObjectPlan, out: &Path) -> Result<Written, SimulateError> {
+    let Some(object) = plan.render() else { return Ok(Written::default()) };
+    let path = out.join(&object.key);
+    let part = path.with_extension("part");
+    let written = compress(&object.text).and_then(|bytes| {
+        fs::write(&part, &bytes)?;
+        fs::rename(&part, &path)?;
+        Ok(bytes.len() as u64)
+    });
+    let bytes = written.map_err(|source| SimulateError::File { path, source })?;
+    Ok(Written { objects: 1, lines: object.lines, bytes_plain: object.text.len() as u64, bytes })
+}
+
+/// One gzip member without a time in it, so that the same lines give the same bytes.
+fn compress(text: &[u8]) -> io::Result<Vec<u8>> {
+    let room = Vec::with_capacity(text.len() / 4 + 64);
+    let mut gz = GzBuilder::new().mtime(0).write(room, Compression::fast());
+    gz.write_all(text)?;
+    gz.finish()
+}

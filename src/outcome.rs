@@ -1,0 +1,147 @@
+//! What came of a run: how promises stand, what was done, and what failed while the rest went on.
+//!
+//! **Invariant:** whatever was left out of the counts is named here, with its number and a sample.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::demand::LogsQuestion;
+use crate::exact::{Exact, to_f64};
+use crate::fetch::counts_file::RowFaults;
+use crate::fetch::logs::{Listing, ObjectFault, ScanResult, UnparsedLine};
+use crate::report::counted;
+use crate::report::model::Status;
+
+/// Faults of one kind that are named one by one; the rest is a number.
+const NAMED: usize = 5;
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How every promise stands.
+    pub status: Status,
+    /// What was done, in words.
+    pub said: Said,
+}
+
+/// What a run has to say beside the status.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// What was done.
+    pub notes: Vec<String>,
+    /// What failed; everything else is right.
+    pub faults: Vec<String>,
+}
+
+impl Said {
+    /// Rows of a file of counts that were set aside.
+    pub fn row_faults(&mut self, path: &Path, faults: &RowFaults) {
+        if faults.count == 0 {
+            return;
+        }
+        self.faults.push(format!("{} rows of `{}` were set aside", faults.count, path.display()));
+        self.faults.extend(faults.samples.iter().take(NAMED).map(ToString::to_string));
+    }
+
+    /// What lay below a directory of logs beside the logs that were asked for, and which of those are not there.
+    pub fn listing(&mut self, question: &LogsQuestion, listing: &Listing) {
+        for (kind, others) in &listing.others {
+            let sample = others.samples.first().map(|key| format!(", `{key}`")).unwrap_or_default();
+            self.notes.push(format!("left out {}: {kind}{sample}", counted(others.count, "object")));
+        }
+        for (place, reason) in &listing.unreadable {
+            self.faults.push(format!("`{place}` cannot be looked into: {reason}"));
+        }
+        let seen: BTreeSet<&str> = listing.objects.iter().map(|object| &*object.load_balancer).collect();
+        let missing: Vec<&str> =
+            question.series.keys().map(String::as_str).filter(|name| !seen.contains(name)).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let hint = match listing.newest_day {
+            _ if !seen.is_empty() => "`load_balancer` must be what the third column of the log says".to_owned(),
+            Some(day) => {
+                format!("the newest folder there is of {day}; `--at {}` looks at its end", day.plus(1).start())
+            }
+            None => "the directory has no folders of days".to_owned(),
+        };
+        self.faults.push(format!(
+            "`{}` has no logs of {} from {}\nhint: {hint}",
+            question.location,
+            missing.join(", "),
+            question.span
+        ));
+    }
+}
+
+/// What was read of a source of access logs.
+#[derive(Debug, Default)]
+pub struct LogsRead {
+    objects: u64,
+    lines: u64,
+    unparsed: u64,
+    samples: Vec<String>,
+    faults: Vec<String>,
+}
+
+impl LogsRead {
+    /// Adds what came of some objects.
+    pub fn add(&mut self, scanned: &ScanResult) {
+        for object in &scanned.read {
+            self.objects += 1;
+            self.lines += object.lines;
+            self.unparsed += object.unparsed;
+            for line in object.samples.iter().take(NAMED.saturating_sub(self.samples.len())) {
+                let UnparsedLine { number, kind, fault, text } = line;
+                self.samples.push(format!("`{}`, line {number}: {kind}: {fault}\n  {text}", object.key));
+            }
+            if object.trailing > 0 {
+                self.faults.push(format!(
+                    "`{}` has {} behind its end that belong to nothing; the lines before them are counted",
+                    object.key,
+                    counted(object.trailing, "byte")
+                ));
+            }
+        }
+        self.faults.extend(scanned.faulty.iter().map(|object| {
+            let remedy = match &object.fault {
+                ObjectFault::Unreadable(_) => "check that the file may be read",
+                _ => "copy it again",
+            };
+            format!("`{}` {}\nhint: {remedy}; until then its minutes are unknown", object.key, object.fault)
+        }));
+    }
+
+    /// Says what was read. Unparsed lines are a fault once their share is above `limit`: a line that vanishes makes an SLI
+    /// look better than it is.
+    pub fn tell(mut self, limit: Exact, said: &mut Said) {
+        if self.objects == 0 && self.faults.is_empty() {
+            said.notes.push("no log file is new".to_owned());
+        } else {
+            said.notes.push(format!("read {} with {}", counted(self.objects, "log file"), counted(self.lines, "line")));
+        }
+        if self.unparsed > 0 {
+            let mut text =
+                format!("{} of {} could not be read as requests", self.unparsed, counted(self.lines, "line"));
+            for sample in &self.samples {
+                text.push_str(&format!("\n  {}", sample.replace('\n', "\n  ")));
+            }
+            let share = Exact::new(i128::from(self.unparsed), i128::from(self.lines.max(1)));
+            if share > limit {
+                text.push_str(&format!(
+                    "\nhint: that is above the source's `unparsed_limit` of {}%; if these lines are no loss, raise it in fleet.yaml",
+                    to_f64(limit) * 100.0
+                ));
+                said.faults.push(text);
+            } else {
+                said.notes.push(text);
+            }
+        }
+        let more = self.faults.len().saturating_sub(NAMED);
+        self.faults.truncate(NAMED);
+        said.faults.append(&mut self.faults);
+        if more > 0 {
+            said.faults.push(format!("{more} more log files have faults of this kind"));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The budget report: what needs action, then every team's promises, as Markdown or JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::model::{Row, Status};
+use super::status;
+use crate::exact::to_f64;
+use crate::verdict::State;
+
+/// The report for people.
+#[must_use]
+pub fn markdown(status: &Status) -> String {
+    let mut text = format!("# Error budgets at {}\n\n", status.at);
+    let action: Vec<&Row> = status.rows.iter().filter(|row| needs_action(row)).collect();
+    text.push_str(&format!("{}\n\n", status::summary(status)));
+    text.push_str("## What needs action\n\n");
+    if action.is_empty() {
+        text.push_str("Nothing.\n");
+    }
+    for row in action {
+        text.push_str(&format!("- **{}/{}** ({}): {}\n", row.service, row.slo, row.team, sentence(row)));
+    }
+    let mut teams: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+    for row in &status.rows {
+        teams.entry(&row.team).or_default().push(row);
+    }
+    for (team, rows) in teams {
+        text.push_str(&format!("\n## {team}\n\n"));
+        text.push_str(&status::markdown_rows(rows.into_iter()));
+    }
+    text.push_str(
+        "\nBudget left: of the events that may fail in the window, the share that has not failed yet. Coverage: the share \
+         of the window's minutes that were observed; the others are unknown and count neither as good nor as bad.\n",
+    );
+    text
+}
+
+/// The report for programs: the status, and which rows need action.
+#[must_use]
+pub fn json(status: &Status) -> Value {
+    let action: Vec<String> = status
+        .rows
+        .iter()
+        .filter(|row| needs_action(row))
+        .map(|row| format!("{}/{} over {}", row.service, row.slo, row.window))
+        .collect();
+    let mut document = status::json(status);
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("needs_action".to_owned(), json!(action));
+        fields.insert("summary".to_owned(), json!(status::summary(status)));
+    }
+    document
+}
+
+/// A promise that burns, that cannot be judged, or whose budget is gone.
+fn needs_action(row: &Row) -> bool {
+    !matches!(row.verdict.state, State::Calm) || row.is_spent()
+}
+
+fn sentence(row: &Row) -> String {
+    let state = match &row.verdict.state {
+        State::Calm => String::new(),
+        _ => format!("{}; ", status::state(row)),
+    };
+    let spent = row.budget.consumed().map_or_else(
+        || "no traffic in the window".to_owned(),
+        |consumed| {
+            format!(
+                "{} of {} events failed, {} of the budget of {} over {} is spent",
+                row.sums.bad,
+                row.sums.total,
+                status::percent(to_f64(consumed), 1),
+                row.objective,
+                row.window
+            )
+        },
+    );
+    format!("{state}{spent}")
+}

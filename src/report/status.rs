@@ -1,0 +1,326 @@
+//! The status as a table for a terminal, as Markdown, CSV and JSON: the same rows, four ways to read them.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::counted;
+use super::model::{Bar, Row, Status};
+use crate::burn::{Budget, Forecast};
+use crate::exact::to_f64;
+use crate::minute::{Minute, length_text};
+use crate::slo::Urgency;
+use crate::verdict::State;
+
+/// Heights of a day's bar by its burn rate: the third is the last that keeps within the day's share of the budget.
+const BARS: [(f64, char); 8] =
+    [(0.0, '▁'), (0.5, '▂'), (1.0, '▃'), (2.0, '▄'), (4.0, '▅'), (8.0, '▆'), (16.0, '▇'), (f64::INFINITY, '█')];
+
+/// Days of bars in a Markdown table.
+const MARKDOWN_DAYS: usize = 30;
+
+const HEADER: [&str; 9] =
+    ["SLO", "team", "objective", "state", "budget left", "SLI", "daily burn", "forecast", "coverage"];
+
+/// The table for a terminal of some columns' width, or as wide as it needs. A table that wraps cannot be scanned, so a
+/// narrow one shows fewer days of bars, and leaves out the team and what can be had from `--format json`.
+#[must_use]
+pub fn table(status: &Status, width: Option<usize>, color: bool) -> String {
+    let fits = |text: &String| width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= width));
+    let mut layouts = LAYOUTS.iter().map(|layout| lines(status, layout));
+    let plain = layouts.find(fits).unwrap_or_else(|| lines(status, &LAYOUTS[LAYOUTS.len() - 1]));
+    let mut lines: Vec<String> = plain.lines().map(str::to_owned).collect();
+    if color {
+        for (line, row) in lines.iter_mut().skip(1).zip(&status.rows) {
+            *line = colored(line, row);
+        }
+    }
+    lines.push(String::new());
+    lines.push(summary(status));
+    lines.join("\n") + "\n"
+}
+
+/// Which columns of [`HEADER`] are shown, and how many days of bars.
+struct Layout {
+    columns: &'static [usize],
+    days: usize,
+}
+
+const LAYOUTS: [Layout; 5] = [
+    Layout { columns: &[0, 1, 2, 3, 4, 5, 6, 7, 8], days: 30 },
+    Layout { columns: &[0, 2, 3, 4, 5, 6, 7, 8], days: 14 },
+    Layout { columns: &[0, 2, 3, 4, 6, 7], days: 7 },
+    Layout { columns: &[0, 2, 3, 4], days: 0 },
+    Layout { columns: &[0, 3, 4], days: 0 },
+];
+
+fn lines(status: &Status, layout: &Layout) -> String {
+    let mut table = Table::new();
+    let header = layout.columns.iter().map(|column| HEADER[*column]);
+    table.load_style(presets::NOTHING).set_header(header).set_content_arrangement(ContentArrangement::Disabled);
+    for row in &status.rows {
+        let cells = cells(row, layout.days);
+        table.add_row(layout.columns.iter().map(|column| Cell::new(&cells[*column])));
+    }
+    for (place, column) in layout.columns.iter().enumerate() {
+        if let (4 | 5 | 8, Some(column)) = (column, table.column_mut(place)) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The row's state in its colour; the rest of the line as it is.
+fn colored(line: &str, row: &Row) -> String {
+    let style = match row.verdict.state {
+        State::Burning { urgency: Urgency::Page, .. } => anstyle::AnsiColor::Red.on_default().bold(),
+        State::Burning { urgency: Urgency::Ticket, .. } => anstyle::AnsiColor::Yellow.on_default(),
+        State::Blind { .. } => anstyle::AnsiColor::Magenta.on_default(),
+        State::Calm if row.is_spent() => anstyle::AnsiColor::Yellow.on_default(),
+        State::Calm => anstyle::AnsiColor::Green.on_default(),
+    };
+    let state = state(row);
+    line.replacen(&state, &format!("{style}{state}{style:#}"), 1)
+}
+
+/// One sentence over all rows.
+pub(super) fn summary(status: &Status) -> String {
+    let count = |wanted: fn(&State) -> bool| status.rows.iter().filter(|row| wanted(&row.verdict.state)).count();
+    let broken = status.rows.iter().filter(|row| row.is_spent()).count();
+    format!(
+        "{} at {}: {} burning at page, {} at ticket, {} blind; {broken} with their budget spent",
+        counted(status.rows.len(), "promise"),
+        status.at,
+        count(|state| matches!(state, State::Burning { urgency: Urgency::Page, .. })),
+        count(|state| matches!(state, State::Burning { urgency: Urgency::Ticket, .. })),
+        count(|state| matches!(state, State::Blind { .. })),
+    )
+}
+
+/// A Markdown table of all rows, and the sentence over them.
+#[must_use]
+pub fn markdown(status: &Status) -> String {
+    format!("{}\n{}\n", markdown_rows(status.rows.iter()), summary(status))
+}
+
+/// A Markdown table of some rows.
+pub(super) fn markdown_rows<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
+    let line = |cells: [String; 9]| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(HEADER.map(str::to_owned)) + "|" + &"---|".repeat(HEADER.len()) + "\n";
+    for row in rows {
+        text.push_str(&line(cells(row, MARKDOWN_DAYS).map(|cell| cell.replace('|', "\\|"))));
+    }
+    text
+}
+
+fn cells(row: &Row, days: usize) -> [String; 9] {
+    [
+        format!("{}/{}", row.service, row.slo),
+        row.team.clone(),
+        format!("{} over {}", row.objective, row.window),
+        state(row),
+        row.budget.remaining().map_or_else(|| "-".to_owned(), |left| percent(to_f64(left), 1)),
+        row.sli.map_or_else(|| "-".to_owned(), |sli| percent(sli, 3)),
+        row.bars.iter().skip(row.bars.len().saturating_sub(days)).map(|bar| glyph(*bar)).collect(),
+        forecast(row.forecast, row.judged_at),
+        percent(row.coverage(), 1),
+    ]
+}
+
+/// What the tiers say, with both rates where one burns.
+#[must_use]
+pub fn state(row: &Row) -> String {
+    match &row.verdict.state {
+        State::Calm if row.sums.total == 0 => "no traffic".to_owned(),
+        State::Calm if row.is_spent() => "calm, but spent".to_owned(),
+        State::Calm => "calm".to_owned(),
+        State::Blind { unknown_share, minutes } => {
+            format!("blind: {} of {} unknown", percent(to_f64(*unknown_share), 0), length_text(*minutes))
+        }
+        State::Burning { tier, urgency } => {
+            let words = row.tiers.get(*tier).zip(row.verdict.tiers.get(*tier)).map(|(text, reading)| {
+                let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}x"));
+                format!("{} in {}, {} in {}", rate(reading.long_burn), text.long, rate(reading.short_burn), text.short)
+            });
+            format!("{urgency}: {}", words.unwrap_or_default())
+        }
+    }
+}
+
+/// A share in percent. What is not quite 100% is never printed as 100%, nor a small loss as none.
+pub(super) fn percent(share: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}%", share * 100.0);
+    let whole = format!("{:.decimals$}%", 100.0);
+    if text == whole && share < 1.0 {
+        let step = 10_f64.powi(-i32::try_from(decimals).unwrap_or(0));
+        return format!("{:.decimals$}%", 100.0 - step);
+    }
+    text
+}
+
+fn glyph(bar: Bar) -> char {
+    match bar {
+        Bar::Unknown => '·',
+        Bar::Silent => ' ',
+        Bar::Burn(rate) => BARS.iter().find(|(limit, _)| rate <= *limit).map_or('█', |(_, glyph)| *glyph),
+    }
+}
+
+fn forecast(forecast: Forecast, judged: Minute) -> String {
+    match forecast {
+        Forecast::AlreadyExhausted => "spent".to_owned(),
+        Forecast::ExhaustedAt(at) => {
+            let minutes = at.0.saturating_sub(judged.0).max(0);
+            match minutes {
+                m if m >= 2_880 => format!("spent in {} days", m / 1_440),
+                m if m >= 120 => format!("spent in {} hours", m / 60),
+                m => format!("spent in {m} minutes"),
+            }
+        }
+        Forecast::NotWithinPeriod => "lasts".to_owned(),
+        Forecast::Unknown => "unknown".to_owned(),
+    }
+}
+
+/// Comma-separated values, one line a row, numbers unrounded.
+///
+/// # Errors
+/// When a value cannot be written as CSV, which no text of ours causes.
+pub fn csv(status: &Status) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record([
+        "team",
+        "service",
+        "slo",
+        "class",
+        "objective",
+        "window",
+        "state",
+        "total",
+        "bad",
+        "sli",
+        "budget_remaining",
+        "forecast",
+        "exhausted_at",
+        "coverage",
+        "judged_at",
+        "watermark",
+    ])?;
+    for row in &status.rows {
+        let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+        writer.write_record([
+            row.team.clone(),
+            row.service.clone(),
+            row.slo.clone(),
+            row.class.clone(),
+            row.objective.clone(),
+            row.window.clone(),
+            state_word(row).to_owned(),
+            row.sums.total.to_string(),
+            row.sums.bad.to_string(),
+            number(row.sli),
+            number(row.budget.remaining().map(to_f64)),
+            forecast_word(row.forecast).to_owned(),
+            exhausted_at(row.forecast).unwrap_or_default(),
+            row.coverage().to_string(),
+            row.judged_at.to_string(),
+            row.watermark.map_or_else(String::new, |mark| mark.to_string()),
+        ])?;
+    }
+    super::replay::text_of(writer)
+}
+
+/// One word a state: `page`, `ticket`, `blind`, `no_traffic`, `calm`.
+#[must_use]
+pub fn state_word(row: &Row) -> &'static str {
+    match row.verdict.state {
+        State::Calm if row.sums.total == 0 => "no_traffic",
+        State::Burning { urgency: Urgency::Page, .. } => "page",
+        State::Burning { urgency: Urgency::Ticket, .. } => "ticket",
+        State::Blind { .. } => "blind",
+        State::Calm => "calm",
+    }
+}
+
+fn forecast_word(forecast: Forecast) -> &'static str {
+    match forecast {
+        Forecast::AlreadyExhausted => "exhausted",
+        Forecast::ExhaustedAt(_) => "exhausted_at",
+        Forecast::NotWithinPeriod => "lasts",
+        Forecast::Unknown => "unknown",
+    }
+}
+
+fn exhausted_at(forecast: Forecast) -> Option<String> {
+    match forecast {
+        Forecast::ExhaustedAt(at) => Some(at.to_string()),
+        _ => None,
+    }
+}
+
+/// One JSON document: `{"at": ..., "slos": [...]}`, numbers unrounded, `null` where nothing is known.
+#[must_use]
+pub fn json(status: &Status) -> Value {
+    json!({ "at": status.at.to_string(), "slos": status.rows.iter().map(row_json).collect::<Vec<_>>() })
+}
+
+fn row_json(row: &Row) -> Value {
+    let tiers: Vec<Value> = row
+        .tiers
+        .iter()
+        .zip(&row.verdict.tiers)
+        .map(|(text, reading)| {
+            json!({
+                "urgency": text.urgency.to_string(),
+                "long": text.long,
+                "short": text.short,
+                "factor": text.factor,
+                "long_burn": reading.long_burn,
+                "short_burn": reading.short_burn,
+                "holds": reading.holds,
+            })
+        })
+        .collect();
+    let bars: Vec<Value> = row
+        .bars
+        .iter()
+        .map(|bar| match bar {
+            Bar::Unknown => Value::Null,
+            Bar::Silent => json!("no traffic"),
+            Bar::Burn(rate) => json!(rate),
+        })
+        .collect();
+    json!({
+        "team": row.team,
+        "service": row.service,
+        "slo": row.slo,
+        "class": row.class,
+        "objective": row.objective,
+        "window": row.window,
+        "judged_at": row.judged_at.to_string(),
+        "watermark": row.watermark.map(|mark| mark.to_string()),
+        "state": state_word(row),
+        "unknown_share": match &row.verdict.state {
+            State::Blind { unknown_share, .. } => Some(to_f64(*unknown_share)),
+            _ => None,
+        },
+        "total": row.sums.total,
+        "bad": row.sums.bad,
+        "known_minutes": row.sums.known,
+        "minutes": row.minutes,
+        "coverage": row.coverage(),
+        "sli": row.sli,
+        "budget": budget_json(&row.budget),
+        "forecast": forecast_word(row.forecast),
+        "exhausted_at": exhausted_at(row.forecast),
+        "tiers": tiers,
+        "daily_burn": bars,
+    })
+}
+
+fn budget_json(budget: &Budget) -> Value {
+    json!({
+        "consumed": budget.consumed().map(to_f64),
+        "remaining": budget.remaining().map(to_f64),
+        "allowed_events": budget.allowed().map(to_f64),
+    })
+}
