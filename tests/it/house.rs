@@ -1,1 +1,218 @@
+//! The house keeps its shape: which room may know which, how long files and functions may be, what they are called.
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test may fail loudly, and cuts where it found ASCII")]
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Rooms that know no async, files, clock or environment.
+const PURE: [&str; 12] = [
+    "accesslog",
+    "burn",
+    "counts",
+    "demand",
+    "exact",
+    "ledger",
+    "minute",
+    "report",
+    "series",
+    "simulate",
+    "slo",
+    "verdict",
+];
+/// Rooms that reach the outside world. None of them may know another.
+const DOORS: [&str; 3] = ["fetch", "store", "notify"];
+/// Which crate may be named below which path, and nowhere else.
+const CRATE_HOMES: [(&str, &[&str]); 9] = [
+    ("serde_yaml", &["slo/file"]),
+    ("clap", &["cli.rs"]),
+    ("clap_complete", &["cli.rs"]),
+    ("polars", &["store/", "fetch/"]),
+    ("polars_io", &["store/", "fetch/"]),
+    ("plotters", &["report/chart"]),
+    ("lettre", &["notify/"]),
+    ("aws_sdk_cloudwatch", &["fetch/"]),
+    ("aws_sdk_athena", &["fetch/"]),
+];
+/// What pure rooms never say.
+const IMPURE: [&str; 6] = ["std::fs", "std::env", "tokio", "SystemTime", "async fn", "Instant::now"];
+const LINES_PER_FILE: usize = 400;
+const LINES_PER_FUNCTION: usize = 70;
+
+struct Source {
+    /// Path below `src/`, with `/`.
+    name: String,
+    /// The lines before the tests.
+    lines: Vec<String>,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && path.file_name().is_none_or(|name| name != "tests.rs")
+            {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let name = path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
+                let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").map(str::to_owned).collect();
+                found.push(Source { name, lines });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(found.len() > 20, "the sources were not found");
+    found
+}
+
+/// `slo/file.rs` lies in the room `slo`, `minute.rs` in `minute`.
+fn room(name: &str) -> &str {
+    name.split(['/', '.']).next().unwrap_or(name)
+}
+
+/// The code of a line, without its comment.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or("")
+}
+
+/// Whether `text` names the word, not as a part of a longer one.
+fn names(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        !joins(before) && !joins(after)
+    })
+}
+
+/// The rooms a line of code reaches into: `use crate::slo::...` or `crate::slo::...`, also in braces.
+fn rooms_named(line: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = Vec::new();
+    for (at, _) in line.match_indices("crate::") {
+        let rest = &line[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(list) => found.extend(list.split(',').map(|part| word(part.trim()))),
+            None => found.push(word(rest)),
+        }
+    }
+    found
+}
+
+fn broken(rule: &str, offences: &[String]) {
+    assert!(offences.is_empty(), "{rule}:\n{}", offences.join("\n"));
+}
+
+#[test]
+fn arrows_point_from_doors_to_pure_rooms_only() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        let own = room(&source.name);
+        for (number, line) in source.lines.iter().enumerate() {
+            for other in rooms_named(code(line)) {
+                let pure_ok = !PURE.contains(&own) || PURE.contains(&other.as_str());
+                let door_ok = !DOORS.contains(&own) || other == own || PURE.contains(&other.as_str());
+                if !pure_ok || !door_ok {
+                    offences.push(format!("src/{}:{}: `{own}` names `{other}`", source.name, number + 1));
+                }
+            }
+        }
+    }
+    broken("pure rooms know pure rooms only, and no door knows another", &offences);
+}
+
+#[test]
+fn pure_rooms_have_no_outside() {
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| PURE.contains(&room(&source.name))) {
+        for (number, line) in source.lines.iter().enumerate() {
+            for word in IMPURE.into_iter().filter(|word| names(code(line), word)) {
+                offences.push(format!("src/{}:{}: `{word}`", source.name, number + 1));
+            }
+        }
+    }
+    broken("pure rooms have no async, files, clock or environment", &offences);
+}
+
+#[test]
+fn each_outside_crate_has_one_home() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        for (krate, homes) in CRATE_HOMES {
+            if homes.iter().any(|home| source.name.starts_with(home)) {
+                continue;
+            }
+            for (number, line) in source.lines.iter().enumerate() {
+                let line = code(line);
+                if line.contains(&format!("{krate}::")) && names(line, krate) {
+                    offences.push(format!("src/{}:{}: `{krate}` lives in {homes:?}", source.name, number + 1));
+                }
+            }
+        }
+        let reads_environment = |line: &String| code(line).contains("env::var");
+        if source.name != "cli.rs" && source.lines.iter().any(reads_environment) {
+            offences.push(format!("src/{}: the environment is read in cli.rs", source.name));
+        }
+    }
+    broken("each outside crate is seen in its home only", &offences);
+}
+
+#[test]
+fn files_are_short_and_open_with_their_idea() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        if !source.lines.first().is_some_and(|line| line.starts_with("//! ")) {
+            offences.push(format!("src/{} opens without a `//!` sentence", source.name));
+        }
+        if source.lines.len() > LINES_PER_FILE {
+            offences.push(format!("src/{} has {} lines", source.name, source.lines.len()));
+        }
+        for part in source.name.trim_end_matches(".rs").split('/') {
+            if ["util", "utils", "helper", "helpers", "common", "misc", "manager"].contains(&part) {
+                offences.push(format!("src/{}: `{part}` says nothing", source.name));
+            }
+        }
+    }
+    broken("files are short, named for what they hold, and say it first", &offences);
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        // rustfmt ends a function with a brace at the indentation of its first line.
+        let mut open: BTreeMap<usize, (usize, String)> = BTreeMap::new();
+        for (number, line) in source.lines.iter().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            if names(code(line), "fn") && !line.trim_end().ends_with(';') && line.trim_start().starts_with(FN_STARTS) {
+                open.insert(indent, (number, line.trim().to_owned()));
+            } else if line.trim() == "}"
+                && let Some((start, text)) = open.remove(&indent)
+                && number - start + 1 > LINES_PER_FUNCTION
+            {
+                offences.push(format!("src/{}:{}: {} lines: {text}", source.name, start + 1, number - start + 1));
+            }
+        }
+    }
+    broken("no function is longer than a screen", &offences);
+}
+
+/// How the first line of a function may begin.
+const FN_STARTS: &[char] = &['p', 'f', 'a', 'c', 'u'];
+
+#[test]
+fn the_map_names_every_room() {
+    let map = sources().into_iter().find(|source| source.name == "lib.rs").unwrap().lines.join("\n");
+    let mut rooms: Vec<String> = sources().iter().map(|source| room(&source.name).to_owned()).collect();
+    rooms.dedup();
+    let missing: Vec<String> = rooms
+        .into_iter()
+        .filter(|name| !["lib", "main"].contains(&name.as_str()))
+        .filter(|name| !map.contains(&format!("[`{name}`]")))
+        .collect();
+    broken("lib.rs says one sentence of every room", &missing);
+}
