@@ -1,6 +1,5 @@
 //! Error budgets by occurrences: how many events may fail, how much of that is gone, and when the rest will be.
 
-use super::burn_rate;
 use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
 use crate::minute::{MINUTES_PER_DAY, Minute, Span, Window};
@@ -66,53 +65,64 @@ impl Forecast {
 
     /// Forecasts the budget of a window.
     ///
-    /// The assumption: every coming minute has the mean traffic of the window's known minutes and the burn rate of the last
-    /// three days. Spending then grows evenly by burn x minutes / period, where the period is the window's whole length.
-    /// For a rolling window the good and bad events that leave it are not counted back, which errs on the early side: a budget that
-    /// was spent evenly at burn 1 is forecast to last, one that is being spent faster is not.
+    /// The one assumption: every coming minute has the mean traffic and the mean bad events of the known minutes of the last
+    /// three days. What leaves a rolling window on the way is not assumed but known, a UTC day at a time: an old outage that
+    /// is about to leave gives its share back, a recent one stays. Between two such days the budget is taken to go evenly.
     #[must_use]
     pub fn of(window: &Window, at: Minute, objective: &Objective, over: &dyn Fn(Span) -> Sums) -> Self {
         let span = window.span_at(at);
+        let surplus = |sums: Sums| Surplus::of(sums, objective);
         let sums = over(span);
-        let Some(remaining) = Budget::of(sums, objective).remaining().map(to_f64) else { return Self::Unknown };
-        if remaining <= 0.0 {
+        let recent = over(Self::recent(at).intersect(span));
+        if sums.total == 0 {
+            return Self::Unknown;
+        }
+        let left = surplus(sums).0;
+        if left < 0.0 || (left == 0.0 && sums.bad > 0) {
             return Self::AlreadyExhausted;
         }
-        let recent = over(Self::recent(at).intersect(span));
-        let Some(burn) = burn_rate(recent, objective) else { return Self::Unknown };
+        if recent.total == 0 {
+            return Self::Unknown;
+        }
+        let each_minute = surplus(recent).0 / f64::from(recent.known);
         match window {
-            Window::Rolling { minutes } => rolling(at, f64::from(*minutes), remaining, burn),
+            Window::Rolling { .. } => {
+                // The window begins at a midnight at these moments; what it then still holds are sums of whole days.
+                let midnights = span.days().skip(1).map(|day| {
+                    let ahead = f64::from(Span::new(span.start, day.start()).minutes());
+                    (ahead, surplus(over(Span::new(day.start(), at))).0 + each_minute * ahead)
+                });
+                let length = f64::from(span.minutes());
+                first_below_zero(at, left, midnights.chain([(length, each_minute * length)]))
+            }
             Window::Calendar { .. } => {
-                let whole = window.whole_at(at);
-                calendar(at, f64::from(span.minutes()), f64::from(whole.minutes()), remaining, burn)
+                let rest = f64::from(Span::new(at, window.whole_at(at).end).minutes());
+                first_below_zero(at, left, std::iter::once((rest, left + each_minute * rest)))
             }
         }
     }
 }
 
-/// A rolling window spends burn / length of its budget a minute and gets back what it spent a length ago, taken as even:
-/// (1 - remaining) / length a minute.
-fn rolling(at: Minute, length: f64, remaining: f64, burn: f64) -> Forecast {
-    let net = burn - (1.0 - remaining);
-    if net <= 0.0 || burn <= 1.0 {
-        return Forecast::NotWithinPeriod;
+/// Events that may still fail: allowed less bad. As a floating-point number, because a forecast is no comparison with a promise.
+struct Surplus(f64);
+
+impl Surplus {
+    #[expect(clippy::cast_precision_loss, reason = "a forecast is a guess to begin with")]
+    fn of(sums: Sums, objective: &Objective) -> Self {
+        Self(sums.total as f64 * to_f64(objective.budget()) - sums.bad as f64)
     }
-    after(at, remaining * length / net, length)
 }
 
-/// A calendar period's budget grows with its traffic. After `m` more minutes at this burn, `gone` minutes' worth of
-/// consumption stands against `gone + m` minutes' worth of budget; it is spent when consumption x gone + burn x m = gone + m.
-fn calendar(at: Minute, gone: f64, whole: f64, remaining: f64, burn: f64) -> Forecast {
-    if burn <= 1.0 {
-        return Forecast::NotWithinPeriod;
+/// When the surplus falls below zero on its way through the points (minutes from now, surplus).
+fn first_below_zero(at: Minute, left: f64, points: impl Iterator<Item = (f64, f64)>) -> Forecast {
+    let mut before = (0.0, left);
+    for after in points {
+        if after.1 < 0.0 {
+            let minutes = before.0 + (after.0 - before.0) * before.1 / (before.1 - after.1);
+            #[expect(clippy::cast_possible_truncation, reason = "at most the length of a window, 400 days")]
+            return Forecast::ExhaustedAt(at.plus(minutes.ceil() as i32));
+        }
+        before = after;
     }
-    after(at, remaining * gone / (burn - 1.0), whole - gone)
-}
-
-fn after(at: Minute, minutes: f64, limit: f64) -> Forecast {
-    if minutes > limit {
-        return Forecast::NotWithinPeriod;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "at most the length of a window, 400 days")]
-    Forecast::ExhaustedAt(at.plus(minutes.ceil() as i32))
+    Forecast::NotWithinPeriod
 }

@@ -143,27 +143,45 @@ fn a_budget_is_counted_in_events() {
     assert!((rate.unwrap() - 14.0).abs() < 1e-12);
 }
 
-#[test]
-fn a_forecast_follows_the_last_three_days() {
+/// The forecast of 99.9% over 30 days at 100 events a minute: 0.1x, an hour some days ago that spent so many percent of the
+/// budget of 4,320 events, and the burn of the last three days in hundredths.
+fn forecast(spent_percent: u64, days_ago: i32, burn: u64) -> Forecast {
     let at = minute("2026-10-31T00:00Z");
-    let window = Window::Rolling { minutes: 43_200 };
-    let forecast = |old_bad: u64, new_bad: u64| {
-        // 100 events a minute; `bad` of 100,000 fail before and within the last three days.
-        let over = |span: Span| {
-            let recent = span.intersect(Forecast::recent(at)).minutes();
-            let old = span.minutes() - recent;
-            let events = |minutes: u32| u64::from(minutes) * 100;
-            let bad = (events(old) * old_bad + events(recent) * new_bad) / 100_000;
-            Sums { total: events(span.minutes()), bad, known: span.minutes() }
-        };
-        Forecast::of(&window, at, &objective("99.9%"), &over)
+    let start = at.plus(-days_ago * 1_440);
+    let hour = Span::new(start, start.plus(60));
+    let bad_millionths = |at_minute: Minute| {
+        if hour.contains(at_minute) {
+            spent_percent * 7_200
+        } else if Forecast::recent(at).contains(at_minute) {
+            burn * 10
+        } else {
+            100
+        }
     };
-    assert_eq!(forecast(10, 50), Forecast::NotWithinPeriod, "half the budget a period lasts");
-    assert_eq!(forecast(10, 100), Forecast::NotWithinPeriod, "exactly the budget a period lasts");
-    assert_eq!(forecast(200, 10), Forecast::AlreadyExhausted);
-    // 27 days at 0.1x and 3 at 5x have spent 59%; the other 41% go at 5x, less the 59% a period that leaves: 2.8 days.
-    let Forecast::ExhaustedAt(when) = forecast(10, 500) else { panic!("it does not last") };
-    assert_eq!((when.0 - at.0) / 144, 27, "{when}");
+    let over = |span: Span| {
+        let bad: u64 = (span.start.0..span.end.0).map(|at| bad_millionths(Minute(at)) * 100).sum();
+        Sums { total: u64::from(span.minutes()) * 100, bad: bad / 1_000_000, known: span.minutes() }
+    };
+    Forecast::of(&Window::Rolling { minutes: 43_200 }, at, &objective("99.9%"), &over)
+}
+
+/// Tenths of days until the budget is spent; -1 if that is not what is forecast.
+fn tenths(forecast: Forecast) -> i32 {
+    let Forecast::ExhaustedAt(when) = forecast else { return -1 };
+    (when.0 - minute("2026-10-31T00:00Z").0) / 144
+}
+
+#[test]
+fn a_forecast_knows_what_leaves_the_window_and_when() {
+    assert_eq!(forecast(0, 10, 50), Forecast::NotWithinPeriod, "half the budget a period lasts");
+    assert_eq!(forecast(0, 10, 100), Forecast::NotWithinPeriod, "exactly the budget a period lasts");
+    assert_eq!(forecast(90, 5, 500), Forecast::AlreadyExhausted);
+    // Figures of a slide minute by minute under the same assumption.
+    assert_eq!(tenths(forecast(60, 5, 90)), 82, "a recent outage stays, so even 0.9x spends the rest");
+    assert_eq!(tenths(forecast(80, 5, 50)), 45);
+    assert_eq!(tenths(forecast(60, 5, 200)), 17);
+    assert_eq!(tenths(forecast(60, 29, 200)), 112, "an old outage leaves tomorrow and gives its share back");
     let nothing = |_: Span| Sums::default();
+    let (window, at) = (Window::Rolling { minutes: 43_200 }, minute("2026-10-31T00:00Z"));
     assert_eq!(Forecast::of(&window, at, &objective("99.9%"), &nothing), Forecast::Unknown);
 }

@@ -179,3 +179,28 @@ fn a_two_line_service_file_is_enough() {
         .unwrap();
     insta::assert_snapshot!("two_lines", place.transcript(&["run", "--slos", "mine", "--logs", "."]));
 }
+
+#[test]
+fn the_definitions_in_the_readme_are_sound() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let place = tempfile::tempdir().unwrap();
+        let fleet = "sources:\n  logs: { access_logs: . }\n  batch: { counts: . }\ndefault_source: logs\n\
+                     classes:\n  standard: { slos: { availability: 99.9% } }\n  critical: { slos: { availability: 99.95% } }\n\
+                     default_class: standard\n";
+        fs::create_dir(place.path().join("mart")).unwrap();
+        fs::write(place.path().join("fleet.yaml"), fleet).unwrap();
+        fs::write(place.path().join("mart/checkout.yaml"), block).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        let output = command.arg("check").arg(place.path()).env_clear().output().unwrap();
+        assert_eq!(
+            code(&output),
+            0,
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}

@@ -28,6 +28,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
+EVALUATIONS = 57_600
 FIRST, LAST = "2026-02-16T00:01Z", "2026-03-28T00:00Z"
 SLOS = {"999_30d": ("99.9%", "30d"), "995_28d": ("99.5%", "28d"), "99_7d": ("99%", "7d")}
 WINDOWS = ["5m", "30m", "1h", "2h", "6h", "1d", "3d", "4d", "12h", "7d", "28d", "30d"]
@@ -219,6 +220,7 @@ def main():
             whole = f"{service(name)}/slo-{slo.replace('_', '-')}"
             text = program.replay(whole, "--windows", ",".join(WINDOWS), "--format", "csv")
             tables[slo] = list(csv.DictReader(io.StringIO(text)))
+            assert [index(row["minute"]) for row in tables[slo]] == list(range(EVALUATIONS)), f"{whole}: minutes are missing"
             replay = json.loads(program.replay(whole, "--format", "json"))
             compare_conditions(tally, slo, replay, alerts, tables[slo])
         compare_windows(tally, tables["999_30d"], rows(golden / "windows" / f"{name}.csv.gz"))
