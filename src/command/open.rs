@@ -1,6 +1,6 @@
 //! What most commands open first: the definitions and the ledger.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{Failure, say, styled};
 use crate::cli::Place;
@@ -31,7 +31,9 @@ pub(super) fn definitions(folder: &Path) -> Result<Definitions, Failure> {
     // Paths are shown as they can be opened from here; an annotation on GitHub needs them so too.
     let names = files.iter_mut().map(|file| &mut file.path).chain(problems.iter_mut().map(|problem| &mut problem.file));
     for name in names {
-        *name = folder.join(&*name).components().collect::<PathBuf>().to_string_lossy().into_owned();
+        let path = folder.join(&*name);
+        let parts = path.components().filter(|part| *part != Component::CurDir);
+        *name = parts.collect::<PathBuf>().to_string_lossy().into_owned();
     }
     Ok(Definitions { catalog, problems, files })
 }
