@@ -26,7 +26,6 @@ fn area(key: &str) -> &str {
 /// Intervals with their lines, and the newest end of the area.
 #[derive(Default)]
 struct Delivered {
-    balancer: String,
     lines: BTreeMap<Span, u64>,
     /// Intervals with an object that was not counted.
     unread: BTreeSet<Span>,
@@ -91,15 +90,20 @@ impl Ledger {
             for series in &object.counted {
                 let entry = delivered.entry(series).or_default();
                 *entry.lines.entry(object.interval).or_default() += object.lines;
-                entry.balancer.clone_from(&object.load_balancer);
                 entry.newest = newest.get(area(&object.key)).copied();
             }
         }
         // An interval of which an object is there but not counted is not known, whatever the other nodes wrote.
+        let mut of_balancer: BTreeMap<&str, BTreeSet<SeriesKey>> = BTreeMap::new();
+        for object in &near {
+            of_balancer.entry(&object.load_balancer).or_default().extend(object.counted.iter().cloned());
+        }
         for object in near {
-            let of_balancer = delivered.iter_mut().filter(|(_, delivered)| delivered.balancer == object.load_balancer);
-            for (_, delivered) in of_balancer.filter(|(series, _)| !object.counted.contains(series)) {
-                delivered.unread.insert(object.interval);
+            let all = of_balancer.get(&*object.load_balancer).filter(|all| all.len() > object.counted.len());
+            for series in all.into_iter().flat_map(|all| all.difference(&object.counted)) {
+                if let Some(delivered) = delivered.get_mut(series) {
+                    delivered.unread.insert(object.interval);
+                }
             }
         }
         delivered.into_iter().map(|(series, delivered)| (series.clone(), delivered)).collect()
