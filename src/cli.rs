@@ -182,6 +182,9 @@ pub struct CheckArgs {
     /// Folder of definitions
     #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos")]
     pub slos: PathBuf,
+    /// The moment by which corrections may be over, instead of now
+    #[arg(long, value_name = "TIME", env = "SLOWBURN_AT")]
+    pub at: Option<Minute>,
     /// How to print the problems
     #[arg(long, value_enum, default_value_t)]
     pub format: CheckFormat,
@@ -270,6 +273,8 @@ pub enum SchemaFile {
     Fleet,
     /// `TEAM/SERVICE.yaml`
     Service,
+    /// `corrections/NAME.yaml`
+    Correction,
 }
 
 impl Cli {

@@ -152,6 +152,20 @@ impl Span {
         Self::new(self.start.max(other.start), self.end.min(other.end).max(self.start.max(other.start)))
     }
 
+    /// The same minutes as the fewest spans, in order, none touching the next.
+    #[must_use]
+    pub fn joined(mut spans: Vec<Self>) -> Vec<Self> {
+        spans.sort_unstable();
+        let mut joined: Vec<Self> = Vec::with_capacity(spans.len());
+        for span in spans {
+            match joined.last_mut() {
+                Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+                _ => joined.push(span),
+            }
+        }
+        joined
+    }
+
     /// The UTC days that it touches, in order.
     pub fn days(self) -> impl DoubleEndedIterator<Item = Day> + Clone {
         let end = if self.is_empty() { self.start.day().0 } else { self.end.plus(-1).day().0 + 1 };

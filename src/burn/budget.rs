@@ -36,6 +36,12 @@ impl Budget {
         Some(Exact::from_integer(i128::from(self.sums.bad)) / allowed)
     }
 
+    /// Whether more failed than may fail: the promise is broken.
+    #[must_use]
+    pub fn is_exceeded(&self) -> bool {
+        self.allowed().is_some_and(|allowed| Exact::from_integer(i128::from(self.sums.bad)) > allowed)
+    }
+
     /// 1 - consumed: 1 is untouched, 0 is spent, below 0 the promise is broken.
     #[must_use]
     pub fn remaining(&self) -> Option<Exact> {

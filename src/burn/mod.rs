@@ -9,10 +9,12 @@
 
 mod budget;
 mod condition;
+mod evidence;
 mod replay;
 mod running;
 
 pub use budget::{Budget, Forecast};
 pub use condition::{Condition, Threshold, burn_rate};
+pub use evidence::chance;
 pub use replay::{Replay, TierSpans, replay};
 pub use running::Running;

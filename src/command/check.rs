@@ -3,11 +3,12 @@
 use super::open::definitions;
 use super::{Ended, Failure, print, say};
 use crate::cli::{CheckArgs, CheckFormat};
+use crate::minute::Minute;
 use crate::report::counted;
 use crate::report::problems;
 
-pub(super) fn check(arguments: &CheckArgs) -> Result<Ended, Failure> {
-    let found = definitions(arguments.folder.as_ref().unwrap_or(&arguments.slos))?;
+pub(super) fn check(arguments: &CheckArgs, now: Minute) -> Result<Ended, Failure> {
+    let found = definitions(arguments.folder.as_ref().unwrap_or(&arguments.slos), arguments.at.unwrap_or(now))?;
     let text = match arguments.format {
         CheckFormat::Text => problems::terminal(&found.problems, &found.files, true),
         CheckFormat::Json => problems::json(&found.problems),

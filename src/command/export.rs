@@ -9,13 +9,14 @@ use crate::report::minutes;
 use crate::slo::Slo;
 
 pub(super) async fn export(arguments: ExportArgs, now: Minute) -> Result<Ended, Failure> {
-    let definitions = sound_definitions(&arguments.place.slos)?;
+    let at = arguments.place.at.unwrap_or(now);
+    let definitions = sound_definitions(&arguments.place.slos, at)?;
     let store = ledger(&arguments.place).await?;
     let slos: Vec<&Slo> = match &arguments.slo {
         Some(name) => vec![slo(&definitions.catalog, name)?],
         None => definitions.catalog.services.iter().flat_map(|service| &service.slos).collect(),
     };
-    let end = arguments.to.or(arguments.place.at).unwrap_or(now);
+    let end = arguments.to.unwrap_or(at);
     let start = arguments.from.or_else(|| store.first_day().map(Day::start)).unwrap_or(end);
     print(minutes::HEADER.as_bytes())?;
     // A day at a time: a ledger of a year need not fit into memory, nor onto the screen before the first line shows.

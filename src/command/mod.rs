@@ -66,7 +66,7 @@ pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
         Task::Report(arguments) => report::report(arguments, now).await,
         Task::Replay(arguments) => replay::replay(arguments, now).await,
         Task::Export(arguments) => export::export(arguments, now).await,
-        Task::Check(arguments) => check::check(&arguments),
+        Task::Check(arguments) => check::check(&arguments, now),
         Task::Schema(arguments) => schema::schema(&arguments),
         Task::Simulate(arguments) => simulate::simulate(&arguments),
         Task::Completions { shell } => print(&crate::cli::completions(shell)).map(|()| Ended::Done),

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::{Failure, say, styled};
 use crate::cli::Place;
 use crate::fetch::definitions;
+use crate::minute::Minute;
 use crate::report::problems;
 use crate::slo::{self, Catalog, Problem, Severity, Slo};
 use crate::store::{DirectoryShelf, LedgerStore};
@@ -24,9 +25,9 @@ impl Definitions {
 }
 
 /// Reads the definitions below a folder.
-pub(super) fn definitions(folder: &Path) -> Result<Definitions, Failure> {
+pub(super) fn definitions(folder: &Path, at: Minute) -> Result<Definitions, Failure> {
     let (mut files, mut problems) = definitions::load(folder).map_err(|error| Failure::new(error.to_string()))?;
-    let (catalog, found) = slo::read(&files);
+    let (catalog, found) = slo::read(&files, at);
     problems.extend(found);
     // Paths are shown as they can be opened from here; an annotation on GitHub needs them so too.
     let names = files.iter_mut().map(|file| &mut file.path).chain(problems.iter_mut().map(|problem| &mut problem.file));
@@ -39,8 +40,8 @@ pub(super) fn definitions(folder: &Path) -> Result<Definitions, Failure> {
 }
 
 /// Reads the definitions, and says on stderr how many problems they have: `check` is where they are shown whole.
-pub(super) fn sound_definitions(folder: &Path) -> Result<Definitions, Failure> {
-    let found = definitions(folder)?;
+pub(super) fn sound_definitions(folder: &Path, at: Minute) -> Result<Definitions, Failure> {
+    let found = definitions(folder, at)?;
     if found.catalog.services.is_empty() {
         say(&problems::terminal(&found.problems, &found.files, true));
         return Err(Failure::new(format!(

@@ -10,10 +10,11 @@ use crate::report::replay as view;
 use crate::slo::Slo;
 
 pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<Ended, Failure> {
-    let definitions = sound_definitions(&arguments.place.slos)?;
+    let at = arguments.place.at.unwrap_or(now);
+    let definitions = sound_definitions(&arguments.place.slos, at)?;
     let slo = slo(&definitions.catalog, &arguments.slo)?;
     let windows = windows(&arguments.windows)?;
-    let span = Span::new(arguments.from, arguments.to.min(arguments.place.at.unwrap_or(now).plus(1)));
+    let span = Span::new(arguments.from, arguments.to.min(at.plus(1)));
     if span.is_empty() {
         return Err(Failure::new(format!(
             "no minute lies between {} and {}\nhint: `--to` is the evaluation minute to stop before, and must lie after `--from`",

@@ -10,9 +10,9 @@ use crate::minute::Minute;
 use crate::report::{document, model};
 
 pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<Ended, Failure> {
-    let definitions = sound_definitions(&arguments.place.slos)?;
-    let store = ledger(&arguments.place).await?;
     let at = arguments.place.at.unwrap_or(now);
+    let definitions = sound_definitions(&arguments.place.slos, at)?;
+    let store = ledger(&arguments.place).await?;
     let status = engine::judge(&definitions.catalog, &store, at).await.map_err(Failure::from)?;
     let text = compose(&status, arguments.format);
     match arguments.out {

@@ -23,11 +23,11 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     if arguments.demo {
         prepare_demo(&mut arguments)?;
     }
-    let mut definitions = sound_definitions(&arguments.place.slos)?;
+    let at = arguments.place.at.unwrap_or(now);
+    let mut definitions = sound_definitions(&arguments.place.slos, at)?;
     if let Some(logs) = &arguments.logs {
         read_logs_from(&mut definitions.catalog, logs);
     }
-    let at = arguments.place.at.unwrap_or(now);
     let mut store = writable(&arguments).await?;
     // It draws on a terminal only.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());

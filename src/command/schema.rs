@@ -8,6 +8,7 @@ pub(super) fn schema(arguments: &SchemaArgs) -> Result<Ended, Failure> {
     let schema = match arguments.file {
         SchemaFile::Fleet => file::schema(SchemaKind::Fleet),
         SchemaFile::Service => file::schema(SchemaKind::Service),
+        SchemaFile::Correction => file::schema(SchemaKind::Correction),
     };
     print(format!("{schema:#}\n").as_bytes())?;
     Ok(Ended::Done)

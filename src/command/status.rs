@@ -8,9 +8,9 @@ use crate::minute::Minute;
 use crate::report::{model, status as view};
 
 pub(super) async fn status(arguments: StatusArgs, now: Minute) -> Result<Ended, Failure> {
-    let definitions = sound_definitions(&arguments.place.slos)?;
-    let store = ledger(&arguments.place).await?;
     let at = arguments.place.at.unwrap_or(now);
+    let definitions = sound_definitions(&arguments.place.slos, at)?;
+    let store = ledger(&arguments.place).await?;
     let found = engine::judge(&definitions.catalog, &store, at).await.map_err(Failure::from)?;
     show(&found, arguments.format)?;
     Ok(if definitions.faulty() { Ended::InPart } else { Ended::Done })

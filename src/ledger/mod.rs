@@ -4,6 +4,7 @@
 
 mod absorb;
 mod coverage;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ use crate::minute::{Day, Minute, Span};
 use crate::series::SeriesKey;
 
 pub use absorb::{AbsorbError, ObjectsAnswer};
+pub use view::View;
 
 /// One day of one series, a slot a minute.
 #[derive(Clone, Debug, PartialEq, Eq)]

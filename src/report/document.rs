@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::model::{Row, Status};
 use super::status;
 use crate::exact::to_f64;
+use crate::minute::length_text;
 use crate::verdict::State;
 
 /// The report for people.
@@ -32,7 +33,8 @@ pub fn markdown(status: &Status) -> String {
     }
     text.push_str(
         "\nBudget left: of the events that may fail in the window, the share that has not failed yet. Coverage: the share \
-         of the window's minutes that were observed; the others are unknown and count neither as good nor as bad.\n",
+         of the window's minutes that were observed; the others are unknown and count neither as good nor as bad. Raw: as it \
+         was counted, with the minutes that corrections exclude.\n",
     );
     text
 }
@@ -64,18 +66,20 @@ fn sentence(row: &Row) -> String {
         State::Calm => String::new(),
         _ => format!("{}; ", status::state(row)),
     };
-    let spent = row.budget.consumed().map_or_else(
-        || "no traffic in the window".to_owned(),
-        |consumed| {
-            format!(
-                "{} of {} events failed, {} of the budget of {} over {} is spent",
-                row.sums.bad,
-                row.sums.total,
-                status::percent(to_f64(consumed), 1),
-                row.objective,
-                row.window
-            )
-        },
-    );
-    format!("{state}{spent}")
+    let failed = format!("{} of {} {} failed", row.sums.bad, row.sums.total, row.counted);
+    let spent = match row.budget.consumed() {
+        _ if row.sums.total == 0 => "no traffic in the window".to_owned(),
+        None => format!("{failed}, and {} over {} allows none", row.objective, row.window),
+        Some(consumed) => {
+            let share = status::percent(to_f64(consumed), 1);
+            format!("{failed}, {share} of the budget of {} over {} is spent", row.objective, row.window)
+        }
+    };
+    let raw = if row.is_corrected() {
+        let (out, names) = (length_text(row.excluded_minutes), row.corrections.join(", "));
+        format!(" (without {out} that do not count: {names}; raw: {} of {} failed)", row.raw.bad, row.raw.total)
+    } else {
+        String::new()
+    };
+    format!("{state}{spent}{raw}")
 }

@@ -7,14 +7,17 @@ use std::collections::BTreeSet;
 
 use crate::burn::{Budget, Forecast, burn_rate};
 use crate::counts::Sums;
-use crate::exact::{Exact, to_f64};
-use crate::ledger::{Ledger, NotLoaded};
-use crate::minute::{Day, Minute, Span, Window, length_text};
-use crate::slo::{Catalog, Service, Slo, Urgency};
-use crate::verdict::{State, Verdict, judge};
+use crate::exact::to_f64;
+use crate::ledger::{Ledger, NotLoaded, View};
+use crate::minute::{Day, MINUTES_PER_DAY, Minute, Span, Window, length_text};
+use crate::slo::{Catalog, Excluded, Service, Slo, Urgency};
+use crate::verdict::{Seen, State, Verdict, judge, weeks_before};
 
 /// Days that the bars of a row show.
 const BAR_DAYS: i32 = 30;
+
+/// Nothing older is looked at: the longest window there is, and a week for what a collapse is measured by.
+const REACH_MINUTES: i32 = 407 * MINUTES_PER_DAY;
 
 /// How every promise stands at one moment.
 #[derive(Clone, Debug)]
@@ -44,8 +47,18 @@ pub struct Row {
     pub judged_at: Minute,
     /// The end of the newest minute that is known, if any is.
     pub watermark: Option<Minute>,
-    /// Sums over the window.
+    /// Sums over the window, without the minutes that corrections exclude.
     pub sums: Sums,
+    /// Sums over the window as they were counted.
+    pub raw: Sums,
+    /// The budget over the window if nothing were excluded.
+    pub raw_budget: Budget,
+    /// Minutes of the window that corrections exclude.
+    pub excluded_minutes: u32,
+    /// The corrections that exclude them, by id.
+    pub corrections: Vec<String>,
+    /// What is counted: `events`, or slices such as `slices of 5m`.
+    pub counted: String,
     /// Minutes of the window, known or not.
     pub minutes: u32,
     /// Good events of all events; `None` without traffic.
@@ -65,6 +78,8 @@ pub struct Row {
 /// A tier in words and numbers.
 #[derive(Clone, Debug)]
 pub struct TierText {
+    /// What definitions call it.
+    pub name: String,
     /// How urgent it is.
     pub urgency: Urgency,
     /// Long window: `1h`.
@@ -96,17 +111,25 @@ impl Row {
     /// Whether more failed than may fail.
     #[must_use]
     pub fn is_spent(&self) -> bool {
-        self.budget.remaining().is_some_and(|left| left < Exact::from_integer(0))
+        self.budget.is_exceeded()
+    }
+
+    /// Whether corrections change what the budget comes to.
+    #[must_use]
+    pub fn is_corrected(&self) -> bool {
+        self.excluded_minutes > 0
     }
 
     /// Smaller is worse. Unknown ranks above everything that only spends budget slowly, because it may hide anything.
     fn rank(&self) -> (u8, f64) {
-        let remaining = self.budget.remaining().map_or(f64::INFINITY, to_f64);
-        let class = match &self.verdict.state {
-            State::Burning { urgency: Urgency::Page, .. } => 0,
-            State::Burning { urgency: Urgency::Ticket, .. } => 1,
-            State::Blind { .. } => 2,
-            State::Calm => 3,
+        let without = if self.is_spent() { f64::NEG_INFINITY } else { f64::INFINITY };
+        let remaining = self.budget.remaining().map_or(without, to_f64);
+        let class = match (self.verdict.state.urgency(), &self.verdict.state) {
+            (Some(Urgency::Severe), _) => 0,
+            (Some(Urgency::Page), _) => 1,
+            (Some(Urgency::Ticket), _) => 2,
+            (None, State::Blind { .. }) => 3,
+            (None, _) => 4,
         };
         (class, remaining)
     }
@@ -119,33 +142,39 @@ pub fn judged_at(catalog: &Catalog, slo: &Slo, at: Minute) -> Minute {
     at.plus(-i32::try_from(delay).unwrap_or(0))
 }
 
+/// What a promise sees of the ledger, in three ways.
+struct Views {
+    /// What spends its budget.
+    corrected: View,
+    /// The same as it was counted, corrections or not.
+    raw: View,
+    /// Single events without the minutes that do not count.
+    events: View,
+}
+
+impl Views {
+    fn of(slo: &Slo, excluded: Vec<Span>) -> Self {
+        let series = slo.indicator.series();
+        let view = |slices, excluded| View { series: series.clone(), slices, excluded };
+        Self {
+            raw: view(slo.slices.clone(), Vec::new()),
+            events: view(None, excluded.clone()),
+            corrected: view(slo.slices.clone(), excluded),
+        }
+    }
+}
+
 /// Takes every number of every promise from the ledger.
 ///
 /// # Errors
 /// When a day that a window cuts into is kept in the ledger but was not loaded.
 pub fn status(catalog: &Catalog, ledger: &Ledger, at: Minute) -> Result<Status, NotLoaded> {
-    // The numbers below ask for sums in many places; the first day that is missing is remembered and told at the end.
-    let missing = RefCell::new(None);
+    let excluded = Excluded::within(catalog, Span::before(at, REACH_MINUTES));
     let mut rows = Vec::new();
     for service in &catalog.services {
         for slo in &service.slos {
-            let series = slo.indicator.series();
-            let over = |span: Span| {
-                ledger.sums(&series, span).unwrap_or_else(|day| {
-                    missing.replace(Some(day));
-                    Sums::default()
-                })
-            };
-            let judged = judged_at(catalog, slo, at);
-            let verdict = judge(slo, judged, &over);
-            let watermark = ledger.watermark(&series, judged)?;
-            for window in &slo.windows {
-                rows.push(Row { watermark, ..row(service, slo, window, &verdict, &over, judged) });
-            }
+            rows.extend(slo_rows(service, slo, &excluded, ledger, judged_at(catalog, slo, at))?);
         }
-    }
-    if let Some(day) = missing.into_inner() {
-        return Err(day);
     }
     rows.sort_by(|a, b| {
         let ((class_a, left_a), (class_b, left_b)) = (a.rank(), b.rank());
@@ -157,29 +186,79 @@ pub fn status(catalog: &Catalog, ledger: &Ledger, at: Minute) -> Result<Status, 
     Ok(Status { at, rows })
 }
 
+/// The rows of one promise, one for each of its windows.
+fn slo_rows(
+    service: &Service,
+    slo: &Slo,
+    excluded: &Excluded<'_>,
+    ledger: &Ledger,
+    judged: Minute,
+) -> Result<Vec<Row>, NotLoaded> {
+    let views = Views::of(slo, excluded.spans(service, slo));
+    // The numbers below ask for sums in many places; the first day that is missing is remembered and told at the end.
+    let missing = RefCell::new(None);
+    let sums = |view: &View, span: Span| {
+        ledger.view_sums(view, span).unwrap_or_else(|day| {
+            missing.replace(Some(day));
+            Sums::default()
+        })
+    };
+    let (over, events) = (|span: Span| sums(&views.corrected, span), |span: Span| sums(&views.events, span));
+    let verdict = judge(slo, judged, &Seen { over: &over, events: &events, excluded: &views.corrected.excluded });
+    let watermark = ledger.watermark(&views.raw.series, judged)?;
+    let mut rows = Vec::new();
+    for window in &slo.windows {
+        let span = window.span_at(judged);
+        let inside = |spans: &[Span]| spans.iter().map(|out| out.intersect(span).minutes()).sum::<u32>();
+        let about = excluded.about(service, slo).filter(|(_, spans)| inside(spans) > 0);
+        let raw = sums(&views.raw, span);
+        rows.push(Row {
+            watermark,
+            raw,
+            raw_budget: Budget::of(raw, &slo.objective),
+            excluded_minutes: inside(&views.corrected.excluded),
+            corrections: about.map(|(correction, _)| correction.id.clone()).collect(),
+            ..row(service, slo, window, &verdict, &over, judged)
+        });
+    }
+    missing.into_inner().map_or(Ok(rows), Err)
+}
+
 /// The days whose minutes [`status`] needs, because a window begins or ends within them: the judged day and the one before the
 /// watermark, the ends of the tiers' windows, the beginnings of the budgets' windows. Their number does not grow with
 /// the length of the windows.
 #[must_use]
 pub fn cut_days(catalog: &Catalog, sums: &Ledger, at: Minute) -> BTreeSet<Day> {
+    let excluded = Excluded::within(catalog, Span::before(at, REACH_MINUTES));
     let mut days = BTreeSet::new();
-    for slo in catalog.services.iter().flat_map(|service| &service.slos) {
-        let judged = judged_at(catalog, slo, at);
-        let lengths = slo.tiers.iter().flat_map(|tier| [tier.long_minutes, tier.short_minutes]);
-        let before = |minutes: u32| Span::before(judged, i32::try_from(minutes).unwrap_or(i32::MAX)).start.day();
-        days.extend(lengths.map(before));
-        days.extend(slo.windows.iter().map(|window| window.span_at(judged).start.day()));
-        days.extend([
-            judged.day(),
-            judged.plus(-1).day(),
-            judged.plus(-60).day(),
-            Forecast::recent(judged).start.day(),
-        ]);
-        days.extend(sums.newest_day(&slo.indicator.series(), judged));
+    for service in &catalog.services {
+        for slo in &service.slos {
+            let judged = judged_at(catalog, slo, at);
+            let before = |minutes: u32| Span::before(judged, i32::try_from(minutes).unwrap_or(i32::MAX));
+            let views = Views::of(slo, excluded.spans(service, slo));
+            let windows: Vec<Span> = slo.windows.iter().map(|window| window.span_at(judged)).collect();
+            let tiers = slo.tiers.iter().flat_map(|tier| [tier.long_minutes, tier.short_minutes]).map(before);
+            let today = Span::new(judged.plus(-1).day().start(), judged);
+            let bars = Span::new(judged.plus(-1).day().plus(1 - BAR_DAYS).start(), judged);
+            let recent = [before(60), today, bars, Forecast::recent(judged)];
+            for span in windows.iter().copied().chain(tiers).chain(recent) {
+                days.extend(sums.days_missing(&views.corrected, span));
+            }
+            for span in &windows {
+                days.extend(sums.days_missing(&views.raw, *span));
+            }
+            let collapse = slo.severe.collapse_minutes.map(before);
+            let weeks = collapse.into_iter().flat_map(weeks_before);
+            for span in weeks.chain(collapse).chain(slo.severe.outage_minutes.map(before)) {
+                days.extend(sums.days_missing(&views.events, span));
+            }
+            days.extend(sums.newest_day(&views.raw.series, judged));
+        }
     }
     days
 }
 
+/// How one promise stands over one of its windows, but for what was excluded.
 fn row(
     service: &Service,
     slo: &Slo,
@@ -195,13 +274,21 @@ fn row(
     Row {
         team: service.team.clone(),
         service: service.name.clone(),
-        slo: slo.id.as_str().rsplit('/').next().unwrap_or_default().to_owned(),
+        slo: slo.name().to_owned(),
         class: service.class.clone(),
         objective: slo.objective.text.clone(),
         window: window.to_string(),
         judged_at: judged,
         watermark: None,
         sums,
+        raw: sums,
+        raw_budget: budget,
+        excluded_minutes: 0,
+        corrections: Vec::new(),
+        counted: slo
+            .slices
+            .as_ref()
+            .map_or_else(|| "events".to_owned(), |slices| format!("slices of {}", length_text(slices.minutes))),
         minutes: span.minutes(),
         sli: sli(sums),
         forecast: match verdict.state {
@@ -215,6 +302,7 @@ fn row(
             .tiers
             .iter()
             .map(|tier| TierText {
+                name: tier.name.clone(),
                 urgency: tier.urgency,
                 long: length_text(tier.long_minutes),
                 short: length_text(tier.short_minutes),

@@ -9,7 +9,7 @@ use crate::burn::{Budget, Forecast};
 use crate::exact::to_f64;
 use crate::minute::{Minute, length_text};
 use crate::slo::Urgency;
-use crate::verdict::State;
+use crate::verdict::{Demotion, State};
 
 /// Heights of a day's bar by its burn rate: the third is the last that keeps within the day's share of the budget.
 const BARS: [(f64, char); 8] =
@@ -71,12 +71,12 @@ fn lines(status: &Status, layout: &Layout) -> String {
 
 /// The row's state in its colour; the rest of the line as it is.
 fn colored(line: &str, row: &Row) -> String {
-    let style = match row.verdict.state {
-        State::Burning { urgency: Urgency::Page, .. } => anstyle::AnsiColor::Red.on_default().bold(),
-        State::Burning { urgency: Urgency::Ticket, .. } => anstyle::AnsiColor::Yellow.on_default(),
-        State::Blind { .. } => anstyle::AnsiColor::Magenta.on_default(),
-        State::Calm if row.is_spent() => anstyle::AnsiColor::Yellow.on_default(),
-        State::Calm => anstyle::AnsiColor::Green.on_default(),
+    let style = match (row.verdict.state.urgency(), &row.verdict.state) {
+        (Some(Urgency::Severe | Urgency::Page), _) => anstyle::AnsiColor::Red.on_default().bold(),
+        (Some(Urgency::Ticket), _) => anstyle::AnsiColor::Yellow.on_default(),
+        (None, State::Blind { .. }) => anstyle::AnsiColor::Magenta.on_default(),
+        (None, _) if row.is_spent() => anstyle::AnsiColor::Yellow.on_default(),
+        (None, _) => anstyle::AnsiColor::Green.on_default(),
     };
     let state = state(row);
     line.replacen(&state, &format!("{style}{state}{style:#}"), 1)
@@ -84,15 +84,20 @@ fn colored(line: &str, row: &Row) -> String {
 
 /// One sentence over all rows.
 pub(super) fn summary(status: &Status) -> String {
-    let count = |wanted: fn(&State) -> bool| status.rows.iter().filter(|row| wanted(&row.verdict.state)).count();
+    let count = |wanted: &dyn Fn(&State) -> bool| status.rows.iter().filter(|row| wanted(&row.verdict.state)).count();
+    let at = |urgency: Urgency| count(&move |state| state.urgency() == Some(urgency));
     let broken = status.rows.iter().filter(|row| row.is_spent()).count();
+    let severe = match at(Urgency::Severe) {
+        0 => String::new(),
+        severe => format!("{severe} severe, "),
+    };
     format!(
-        "{} at {}: {} burning at page, {} at ticket, {} blind; {broken} with their budget spent",
+        "{} at {}: {severe}{} burning at page, {} at ticket, {} blind; {broken} with their budget spent",
         counted(status.rows.len(), "promise"),
         status.at,
-        count(|state| matches!(state, State::Burning { urgency: Urgency::Page, .. })),
-        count(|state| matches!(state, State::Burning { urgency: Urgency::Ticket, .. })),
-        count(|state| matches!(state, State::Blind { .. })),
+        at(Urgency::Page),
+        at(Urgency::Ticket),
+        count(&|state| matches!(state, State::Blind { .. })),
     )
 }
 
@@ -118,12 +123,24 @@ fn cells(row: &Row, days: usize) -> [String; 9] {
         row.team.clone(),
         format!("{} over {}", row.objective, row.window),
         state(row),
-        row.budget.remaining().map_or_else(|| "-".to_owned(), |left| percent(to_f64(left), 1)),
+        budget_left(row),
         row.sli.map_or_else(|| "-".to_owned(), |sli| percent(sli, 3)),
         row.bars.iter().skip(row.bars.len().saturating_sub(days)).map(|bar| glyph(*bar)).collect(),
         forecast(row.forecast, row.judged_at),
         percent(row.coverage(), 1),
     ]
+}
+
+/// The budget that is left, and beside it what would be if no minute were excluded.
+fn budget_left(row: &Row) -> String {
+    let left = |budget: &Budget| match budget.remaining() {
+        Some(left) => percent(to_f64(left), 1),
+        None if budget.is_exceeded() => "broken".to_owned(),
+        None if budget.allowed().is_some() => "kept".to_owned(),
+        None => "-".to_owned(),
+    };
+    let corrected = left(&row.budget);
+    if row.is_corrected() { format!("{corrected} ({} raw)", left(&row.raw_budget)) } else { corrected }
 }
 
 /// What the tiers say, with both rates where one burns.
@@ -136,10 +153,22 @@ pub fn state(row: &Row) -> String {
         State::Blind { unknown_share, minutes } => {
             format!("blind: {} of {} unknown", percent(to_f64(*unknown_share), 0), length_text(*minutes))
         }
+        State::Outage { minutes, sums } => {
+            format!("severe: {} of {} bad in {}", sums.bad, sums.total, length_text(*minutes))
+        }
+        State::Collapse { minutes, seen, expected } => {
+            format!("severe: {seen} of {expected} expected in {}", length_text(*minutes))
+        }
         State::Burning { tier, urgency } => {
             let words = row.tiers.get(*tier).zip(row.verdict.tiers.get(*tier)).map(|(text, reading)| {
                 let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}x"));
-                format!("{} in {}, {} in {}", rate(reading.long_burn), text.long, rate(reading.short_burn), text.short)
+                let why = reading.demoted.map_or("", |demotion| match demotion {
+                    Demotion::OutsideHours => ", outside hours",
+                    Demotion::FewBad { .. } => ", few bad",
+                    Demotion::Chance { .. } => ", maybe chance",
+                });
+                let (long, short) = (rate(reading.long_burn), rate(reading.short_burn));
+                format!("{long} in {}, {short} in {}{why}", text.long, text.short)
             });
             format!("{urgency}: {}", words.unwrap_or_default())
         }
@@ -204,6 +233,11 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
         "coverage",
         "judged_at",
         "watermark",
+        "raw_total",
+        "raw_bad",
+        "raw_budget_remaining",
+        "excluded_minutes",
+        "corrections",
     ])?;
     for row in &status.rows {
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
@@ -224,20 +258,26 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
             row.coverage().to_string(),
             row.judged_at.to_string(),
             row.watermark.map_or_else(String::new, |mark| mark.to_string()),
+            row.raw.total.to_string(),
+            row.raw.bad.to_string(),
+            number(row.raw_budget.remaining().map(to_f64)),
+            row.excluded_minutes.to_string(),
+            row.corrections.join(" "),
         ])?;
     }
     super::replay::text_of(writer)
 }
 
-/// One word a state: `page`, `ticket`, `blind`, `no_traffic`, `calm`.
+/// One word a state: `severe`, `page`, `ticket`, `blind`, `no_traffic`, `calm`.
 #[must_use]
 pub fn state_word(row: &Row) -> &'static str {
-    match row.verdict.state {
-        State::Calm if row.sums.total == 0 => "no_traffic",
-        State::Burning { urgency: Urgency::Page, .. } => "page",
-        State::Burning { urgency: Urgency::Ticket, .. } => "ticket",
-        State::Blind { .. } => "blind",
-        State::Calm => "calm",
+    match (row.verdict.state.urgency(), &row.verdict.state) {
+        (Some(Urgency::Severe), _) => "severe",
+        (Some(Urgency::Page), _) => "page",
+        (Some(Urgency::Ticket), _) => "ticket",
+        (None, State::Blind { .. }) => "blind",
+        (None, _) if row.sums.total == 0 => "no_traffic",
+        (None, _) => "calm",
     }
 }
 
@@ -270,6 +310,7 @@ fn row_json(row: &Row) -> Value {
         .zip(&row.verdict.tiers)
         .map(|(text, reading)| {
             json!({
+                "name": text.name,
                 "urgency": text.urgency.to_string(),
                 "long": text.long,
                 "short": text.short,
@@ -277,6 +318,7 @@ fn row_json(row: &Row) -> Value {
                 "long_burn": reading.long_burn,
                 "short_burn": reading.short_burn,
                 "holds": reading.holds,
+                "demoted": reading.demoted.map(demotion_json),
             })
         })
         .collect();
@@ -303,6 +345,7 @@ fn row_json(row: &Row) -> Value {
             State::Blind { unknown_share, .. } => Some(to_f64(*unknown_share)),
             _ => None,
         },
+        "counted": row.counted,
         "total": row.sums.total,
         "bad": row.sums.bad,
         "known_minutes": row.sums.known,
@@ -310,6 +353,14 @@ fn row_json(row: &Row) -> Value {
         "coverage": row.coverage(),
         "sli": row.sli,
         "budget": budget_json(&row.budget),
+        "excluded_minutes": row.excluded_minutes,
+        "corrections": row.corrections,
+        "raw": {
+            "total": row.raw.total,
+            "bad": row.raw.bad,
+            "known_minutes": row.raw.known,
+            "budget": budget_json(&row.raw_budget),
+        },
         "forecast": forecast_word(row.forecast),
         "exhausted_at": exhausted_at(row.forecast),
         "tiers": tiers,
@@ -317,10 +368,22 @@ fn row_json(row: &Row) -> Value {
     })
 }
 
+/// Why a page is only a ticket, with the numbers that made it one.
+fn demotion_json(demotion: Demotion) -> Value {
+    match demotion {
+        Demotion::OutsideHours => json!({ "why": "outside_hours" }),
+        Demotion::FewBad { bad, bad_min } => json!({ "why": "few_bad", "bad": bad, "bad_min": bad_min }),
+        Demotion::Chance { chance, chance_max } => {
+            json!({ "why": "chance", "chance": chance, "chance_max": chance_max })
+        }
+    }
+}
+
 fn budget_json(budget: &Budget) -> Value {
     json!({
         "consumed": budget.consumed().map(to_f64),
         "remaining": budget.remaining().map(to_f64),
+        "exceeded": budget.is_exceeded(),
         "allowed_events": budget.allowed().map(to_f64),
     })
 }

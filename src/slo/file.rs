@@ -4,25 +4,31 @@
 //! checked when promises are made of it. The JSON Schema comes from these same types.
 
 mod balancer;
+mod correction;
 mod decode;
 mod names;
+mod slo;
+mod tiers;
+mod typed;
 mod values;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{
-    Error, MapAccess, SeqAccess, Visitor,
-    value::{MapAccessDeserializer, SeqAccessDeserializer},
-};
-use serde::{Deserialize, Deserializer};
+use schemars::{JsonSchema, Schema};
+use serde::Deserialize;
 
-pub(super) use balancer::{Destination, HostPattern, LoadBalancer, Method, PathPattern, TargetGroup};
+pub(super) use balancer::{Destination, LoadBalancer, TargetGroup};
+pub(super) use correction::{CategoryText, CorrectionFile, Moment, ScopeText};
 pub(super) use decode::{Page, decode, nearest};
 pub(super) use names::{Name, Words};
-pub(super) use values::{FromText, Length, OneOrMany, Percent, Threshold, Typed, WindowText, Zone, decimal_text};
+pub(super) use slo::{
+    BudgetingText, ErrorsText, IdleText, IncludeText, IndicatorText, MeasureText, SloFields, SloText,
+};
+pub(super) use tiers::{EvidenceText, HoursText, OnlyText, SevereText, TierText, TiersText, UrgencyText};
+pub(super) use typed::{FromText, OneOrMany, Switch, Typed};
+pub(super) use values::{Percent, WindowText, Zone, decimal_text};
+
+use values::Length;
 
 /// The files that have a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +37,8 @@ pub enum SchemaKind {
     Fleet,
     /// `<team>/<service>.yaml`.
     Service,
+    /// `corrections/<name>.yaml`.
+    Correction,
 }
 
 /// The JSON Schema (draft 2020-12) of a file.
@@ -42,6 +50,7 @@ pub fn schema(kind: SchemaKind) -> serde_json::Value {
     match kind {
         SchemaKind::Fleet => generator.into_root_schema_for::<FleetFile>(),
         SchemaKind::Service => generator.into_root_schema_for::<ServiceFile>(),
+        SchemaKind::Correction => generator.into_root_schema_for::<CorrectionFile>(),
     }
     .to_value()
 }
@@ -71,8 +80,14 @@ pub(super) struct FleetFile {
     pub(super) default_class: Option<Typed<Name>>,
     /// Where pages, tickets and reports of a team go, by the name of its folder.
     pub(super) teams: Option<BTreeMap<String, TeamText>>,
-    /// Tiers of all SLOs that have none of their own.
+    /// When to say what: tiers by name, or `none` for no tier at all.
     pub(super) tiers: Option<TiersText>,
+    /// What a page must be backed by, or it is a ticket; `none` for nothing.
+    pub(super) evidence: Option<Switch<EvidenceText>>,
+    /// What is severe whatever the budget says, or `none`.
+    pub(super) severe: Option<Switch<SevereText>>,
+    /// What tiers that are `only: working_hours` mean: `Mon-Fri 09:00-18:00 Europe/Berlin`.
+    pub(super) working_hours: Option<Typed<HoursText>>,
 }
 
 /// A source: exactly one of `access_logs` and `counts`.
@@ -100,8 +115,14 @@ pub(super) struct ClassText {
     pub(super) windows: Option<OneOrMany<Typed<WindowText>>>,
     /// Whose calendar the windows `week`, `month`, `quarter` and `year` follow. Default: UTC.
     pub(super) time_zone: Option<Typed<Zone>>,
-    /// When to say what to whom; `none` switches all tiers off.
+    /// When to say what: tiers by name, or `none` for no tier at all.
     pub(super) tiers: Option<TiersText>,
+    /// What a page must be backed by, or it is a ticket; `none` for nothing.
+    pub(super) evidence: Option<Switch<EvidenceText>>,
+    /// What is severe whatever the budget says, or `none`.
+    pub(super) severe: Option<Switch<SevereText>>,
+    /// What tiers that are `only: working_hours` mean: `Mon-Fri 09:00-18:00 Europe/Berlin`.
+    pub(super) working_hours: Option<Typed<HoursText>>,
     /// The share of unknown minutes above which nothing is judged. Default: 20%.
     pub(super) blind_above: Option<Typed<Percent>>,
 }
@@ -133,6 +154,8 @@ pub(super) struct ServiceFile {
     pub(super) load_balancer: Option<Typed<LoadBalancer>>,
     /// Its target groups by name; left out, all requests of the balancer are its own.
     pub(super) target_group: Option<OneOrMany<Typed<TargetGroup>>>,
+    /// Any words to find it by; corrections can be scoped by them.
+    pub(super) labels: Option<BTreeMap<String, Typed<Words>>>,
     /// What to do when it burns.
     pub(super) runbook: Option<Typed<Words>>,
     /// Where to look when it burns.
@@ -141,250 +164,17 @@ pub(super) struct ServiceFile {
     pub(super) windows: Option<OneOrMany<Typed<WindowText>>>,
     /// Whose calendar the windows `week`, `month`, `quarter` and `year` follow.
     pub(super) time_zone: Option<Typed<Zone>>,
-    /// When to say what to whom; `none` switches all tiers off.
+    /// When to say what: tiers by name, or `none` for no tier at all.
     pub(super) tiers: Option<TiersText>,
+    /// What a page must be backed by, or it is a ticket; `none` for nothing.
+    pub(super) evidence: Option<Switch<EvidenceText>>,
+    /// What is severe whatever the budget says, or `none`.
+    pub(super) severe: Option<Switch<SevereText>>,
+    /// What tiers that are `only: working_hours` mean: `Mon-Fri 09:00-18:00 Europe/Berlin`.
+    pub(super) working_hours: Option<Typed<HoursText>>,
     /// The share of unknown minutes above which nothing is judged.
     pub(super) blind_above: Option<Typed<Percent>>,
     /// Its promises by name: those of its class, overridden or added to.
     #[schemars(extend("minProperties" = 1))]
     pub(super) slos: Option<BTreeMap<String, SloText>>,
-}
-
-/// A promise: an objective alone, `none`, or its fields.
-#[derive(Clone, Debug)]
-pub(super) enum SloText {
-    Objective(Typed<Percent>),
-    Off,
-    Fields(Box<SloFields>),
-}
-
-/// All that can be said of a promise.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct SloFields {
-    /// What is measured. Default: the SLO's own name, or what its class says.
-    pub(super) indicator: Option<IndicatorText>,
-    /// The share of events that must be good: `99.9%`.
-    pub(super) objective: Option<Typed<Percent>>,
-    /// For latency: an answer is good that took at most this long.
-    pub(super) under: Option<Typed<Threshold>>,
-    /// For latency: the target's time alone (default), or with the balancer's own times.
-    pub(super) measure: Option<MeasureText>,
-    /// For latency: what an answer with a 5xx is. Default: counted, by its time.
-    pub(super) errors: Option<ErrorsText>,
-    /// For latency: timeouts without a target time are bad. Default: they are no events.
-    pub(super) timeouts: Option<TimeoutsText>,
-    /// Which requests; all conditions must hold.
-    #[serde(rename = "where")]
-    pub(super) conditions: Option<WhereText>,
-    /// Answers that the balancer gave by rule, and that count all the same.
-    pub(super) include: Option<OneOrMany<Typed<IncludeText>>>,
-    /// For counts: the file below the source's directory.
-    pub(super) file: Option<Typed<Words>>,
-    /// The source that is asked.
-    pub(super) source: Option<Typed<Name>>,
-    /// What budgets are counted over; tiers are derived from the first.
-    pub(super) windows: Option<OneOrMany<Typed<WindowText>>>,
-    /// Whose calendar the windows `week`, `month`, `quarter` and `year` follow.
-    pub(super) time_zone: Option<Typed<Zone>>,
-    /// When to say what to whom; `none` switches all tiers off.
-    pub(super) tiers: Option<TiersText>,
-    /// The share of unknown minutes above which nothing is judged.
-    pub(super) blind_above: Option<Typed<Percent>>,
-}
-
-/// The kinds of indicators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum IndicatorText {
-    /// Requests without a 5xx that the client saw.
-    Availability,
-    /// Requests that were answered in time.
-    Latency,
-    /// Good and bad as a file counts them.
-    Counts,
-}
-
-/// Which times make up a latency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum MeasureText {
-    /// The target's own time.
-    Target,
-    /// Request, target and response processing time together.
-    Total,
-}
-
-/// What an answer with a 5xx is to a latency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum ErrorsText {
-    /// Judged by its time.
-    Counted,
-    /// Bad, however fast.
-    Bad,
-    /// No event.
-    Excluded,
-}
-
-/// What a timeout is to a latency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum TimeoutsText {
-    /// An event, judged by the time it really took.
-    Bad,
-}
-
-/// Answers that a balancer gives by rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IncludeText {
-    FixedResponse,
-    Redirect,
-}
-
-impl FromText for IncludeText {
-    const PATTERN: &'static str = "^(fixed-response|redirect)$";
-    const NOUN: &'static str = "an answer by rule";
-    const EXAMPLE: &'static str = "fixed-response";
-
-    fn from_text(text: &str) -> Result<Self, super::problem::Refusal> {
-        match text {
-            "fixed-response" => Ok(Self::FixedResponse),
-            "redirect" => Ok(Self::Redirect),
-            _ => Err(super::problem::Refusal::new(
-                format!("`{text}` cannot be included"),
-                "write `fixed-response`, `redirect`, or both in a list",
-            )),
-        }
-    }
-}
-
-/// Which requests belong to an SLO.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("minProperties" = 1))]
-pub(super) struct WhereText {
-    /// Request methods.
-    pub(super) method: Option<OneOrMany<Typed<Method>>>,
-    /// Host patterns, with `*` and `?`; case does not matter.
-    pub(super) host: Option<OneOrMany<Typed<HostPattern>>>,
-    /// Path patterns, with `*` and `?`; case matters, the query string does not belong to it.
-    pub(super) path: Option<OneOrMany<Typed<PathPattern>>>,
-}
-
-/// Tiers: a list, or `none`.
-#[derive(Clone, Debug)]
-pub(super) struct TiersText(pub(super) Vec<TierText>);
-
-/// When to say what.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TierText {
-    /// How urgent it is.
-    pub(super) urgency: UrgencyText,
-    /// The share of the budget that is gone when the burn has lasted for the long window.
-    pub(super) budget: Typed<Percent>,
-    /// The long window: it gives significance.
-    pub(super) long: Typed<Length>,
-    /// The short window: it ends the alert soon after the trouble.
-    pub(super) short: Typed<Length>,
-}
-
-/// How urgent a tier is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum UrgencyText {
-    /// Somebody is woken.
-    Page,
-    /// Somebody looks on the next business day.
-    Ticket,
-}
-
-struct SloVisitor;
-
-impl<'de> Visitor<'de> for SloVisitor {
-    type Value = SloText;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an objective such as `99.9%`, `none`, or a map such as `{ objective: 99%, under: 300ms }`")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<SloText, E> {
-        if text == "none" {
-            return Ok(SloText::Off);
-        }
-        Typed::<Percent>::deserialize(serde::de::value::StrDeserializer::new(text)).map(SloText::Objective)
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<SloText, E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<SloText, E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<SloText, E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SloText, A::Error> {
-        SloFields::deserialize(MapAccessDeserializer::new(map)).map(|fields| SloText::Fields(Box::new(fields)))
-    }
-}
-
-impl<'de> Deserialize<'de> for SloText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SloVisitor)
-    }
-}
-
-impl JsonSchema for SloText {
-    fn schema_name() -> Cow<'static, str> {
-        "Slo".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let objective = generator.subschema_for::<Typed<Percent>>();
-        let fields = generator.subschema_for::<SloFields>();
-        json_schema!({ "anyOf": [objective, { "const": "none" }, fields] })
-    }
-}
-
-struct TiersVisitor;
-
-impl<'de> Visitor<'de> for TiersVisitor {
-    type Value = TiersText;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`none`, or a list of tiers such as `{ urgency: page, budget: 2%, long: 1h, short: 5m }`")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<TiersText, E> {
-        if text == "none" {
-            return Ok(TiersText(Vec::new()));
-        }
-        Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<TiersText, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(items)).map(TiersText)
-    }
-}
-
-impl<'de> Deserialize<'de> for TiersText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TiersVisitor)
-    }
-}
-
-impl JsonSchema for TiersText {
-    fn schema_name() -> Cow<'static, str> {
-        "Tiers".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let tier = generator.subschema_for::<TierText>();
-        json_schema!({ "anyOf": [{ "const": "none" }, { "type": "array", "items": tier }] })
-    }
 }

@@ -1,6 +1,9 @@
 //! Who says what about one SLO: its own fields, its service, its class, the fleet. The first that says something wins.
 
-use super::file::{ClassText, OneOrMany, Page, Percent, ServiceFile, SloFields, TiersText, Typed, WindowText, Zone};
+use super::file::{
+    ClassText, EvidenceText, FleetFile, HoursText, OneOrMany, Page, Percent, ServiceFile, SevereText, SloFields,
+    Switch, TiersText, Typed, WindowText, Zone,
+};
 use super::positions::{Path, Step};
 use super::problem::Problem;
 
@@ -13,6 +16,9 @@ pub(super) struct Layer<'a> {
     pub(super) windows: Option<&'a OneOrMany<Typed<WindowText>>>,
     pub(super) time_zone: Option<&'a Typed<Zone>>,
     pub(super) tiers: Option<&'a TiersText>,
+    pub(super) evidence: Option<&'a Switch<EvidenceText>>,
+    pub(super) severe: Option<&'a Switch<SevereText>>,
+    pub(super) working_hours: Option<&'a Typed<HoursText>>,
     pub(super) blind_above: Option<&'a Typed<Percent>>,
 }
 
@@ -25,6 +31,9 @@ impl<'a> Layer<'a> {
             windows: fields.windows.as_ref(),
             time_zone: fields.time_zone.as_ref(),
             tiers: fields.tiers.as_ref(),
+            evidence: fields.evidence.as_ref(),
+            severe: fields.severe.as_ref(),
+            working_hours: fields.working_hours.as_ref(),
             blind_above: fields.blind_above.as_ref(),
         }
     }
@@ -37,6 +46,9 @@ impl<'a> Layer<'a> {
             windows: file.windows.as_ref(),
             time_zone: file.time_zone.as_ref(),
             tiers: file.tiers.as_ref(),
+            evidence: file.evidence.as_ref(),
+            severe: file.severe.as_ref(),
+            working_hours: file.working_hours.as_ref(),
             blind_above: file.blind_above.as_ref(),
         }
     }
@@ -49,12 +61,26 @@ impl<'a> Layer<'a> {
             windows: class.windows.as_ref(),
             time_zone: class.time_zone.as_ref(),
             tiers: class.tiers.as_ref(),
+            evidence: class.evidence.as_ref(),
+            severe: class.severe.as_ref(),
+            working_hours: class.working_hours.as_ref(),
             blind_above: class.blind_above.as_ref(),
         }
     }
 
-    pub(super) fn of_fleet(page: &'a Page<'a>, tiers: Option<&'a TiersText>) -> Self {
-        Self { page, path: Path::new(), slo: None, windows: None, time_zone: None, tiers, blind_above: None }
+    pub(super) fn of_fleet(page: &'a Page<'a>, file: &'a FleetFile) -> Self {
+        Self {
+            page,
+            path: Path::new(),
+            slo: None,
+            windows: None,
+            time_zone: None,
+            tiers: file.tiers.as_ref(),
+            evidence: file.evidence.as_ref(),
+            severe: file.severe.as_ref(),
+            working_hours: file.working_hours.as_ref(),
+            blind_above: None,
+        }
     }
 
     /// A problem of what this layer says under a key, or of the layer's own key for an empty one.

@@ -4,12 +4,17 @@
 //! problem of what is not. Types here say what was meant; `file` holds what may be typed.
 //!
 //! How files add up: an SLO's own fields win over its service's, those over the SLO of the same name in its class, then
-//! the class, then the fleet. A service has all SLOs of its class; `availability: none` leaves one out. SLOs of a class
+//! the class, then the fleet. Tiers add up by name, field by field. A service has all SLOs of its class; `availability: none` leaves one out. SLOs of a class
 //! that read access logs are only for services with a `load_balancer`. What `fleet.yaml` does not say of sources and
 //! classes is built in (`default_fleet.yaml`).
 
+mod alarms;
+mod alerting;
+mod correction;
+mod corrections;
 pub mod file;
 mod fleet;
+mod indicator;
 mod layer;
 mod positions;
 mod problem;
@@ -24,8 +29,10 @@ use std::sync::Arc;
 
 use crate::exact::Exact;
 use crate::minute::Window;
-use crate::series::SeriesKey;
 
+pub use alerting::{Evidence, Severe, Tier, Urgency, WorkingHours};
+pub use correction::{Category, Correction, Excluded, Scope};
+pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Traffic};
 pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
 pub use read::read;
 
@@ -38,6 +45,8 @@ pub struct Catalog {
     pub teams: BTreeMap<String, Team>,
     /// Services, sorted by name; no two share one.
     pub services: Vec<Service>,
+    /// Minutes that do not count, sorted by id; no two share one.
+    pub corrections: Vec<Correction>,
 }
 
 /// A place that counts come from.
@@ -86,6 +95,8 @@ pub struct Service {
     pub team: String,
     /// The class that supplied what the file left out.
     pub class: String,
+    /// Any words it can be found by.
+    pub labels: BTreeMap<String, String>,
     /// What to do when it burns.
     pub runbook: Option<String>,
     /// Where to look when it burns.
@@ -101,14 +112,28 @@ pub struct Slo {
     pub id: SloId,
     /// What is measured.
     pub indicator: Indicator,
-    /// The share of events that must be good.
+    /// What spends the budget: slices of time where this is said, else every bad event.
+    pub slices: Option<Slices>,
+    /// The share of events, or of slices, that must be good.
     pub objective: Objective,
     /// What its budgets are counted over; never empty. Tiers are derived from the first.
     pub windows: Vec<Window>,
     /// When to say what to whom, most urgent first.
     pub tiers: Vec<Tier>,
+    /// What a page must be backed by.
+    pub evidence: Option<Evidence>,
+    /// What is severe whatever the budget says.
+    pub severe: Severe,
     /// The share of unknown minutes above which nothing is judged.
     pub blind_above: Exact,
+}
+
+impl Slo {
+    /// Its name within the service.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.id.as_str().rsplit('/').next().unwrap_or_default()
+    }
 }
 
 /// `service/slo`, unique in the fleet.
@@ -149,188 +174,5 @@ impl Objective {
     #[must_use]
     pub fn budget(&self) -> Exact {
         Exact::from_integer(1) - self.share
-    }
-}
-
-/// How urgently a tier speaks. The order is the order of urgency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Urgency {
-    /// Somebody looks on the next business day.
-    Ticket,
-    /// Somebody is woken.
-    Page,
-}
-
-impl fmt::Display for Urgency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Page => "page",
-            Self::Ticket => "ticket",
-        })
-    }
-}
-
-/// A burn rate at which somebody is told, seen in a long and a short window at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tier {
-    /// How urgent it is.
-    pub urgency: Urgency,
-    /// The share of the budget that is gone when the burn has lasted for the long window.
-    pub budget_share: Exact,
-    /// Long window in minutes: it gives significance.
-    pub long_minutes: u32,
-    /// Short window in minutes: it ends the alert soon after the trouble.
-    pub short_minutes: u32,
-    /// The burn rate that must be exceeded in both: share x period / long window.
-    pub factor: Exact,
-}
-
-/// What is measured, where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Indicator {
-    /// Requests in the access log of a load balancer.
-    AccessLog {
-        /// Name of the source.
-        source: String,
-        /// Which requests.
-        traffic: Traffic,
-        /// Which of them are good.
-        measure: Measure,
-    },
-    /// A file of `minute,total,bad`.
-    Counts {
-        /// Name of the source.
-        source: String,
-        /// Name of the file below the source's directory.
-        file: String,
-    },
-}
-
-/// Which requests of an access log belong to an indicator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Traffic {
-    /// The balancer as log lines name it: `app/name/id`.
-    pub load_balancer: String,
-    /// Target groups by name, sorted; empty means all requests of the balancer.
-    pub target_groups: Vec<String>,
-    /// Upper-case methods, sorted; empty means all.
-    pub methods: Vec<String>,
-    /// Host patterns with the wildcards of an ALB listener rule (`*`, `?`; case does not matter); empty means all.
-    pub hosts: Vec<String>,
-    /// Path patterns with the same wildcards (case matters, no query string); empty means all.
-    pub paths: Vec<String>,
-    /// Count answers that the balancer gave by a fixed-response rule.
-    pub fixed_responses: bool,
-    /// Count redirects that the balancer gave by rule.
-    pub redirects: bool,
-}
-
-/// What makes a request good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// The client saw no 5xx.
-    Availability,
-    /// The answer came in time.
-    Latency {
-        /// At most this many microseconds are good.
-        under_us: u64,
-        /// Which times count.
-        basis: LatencyBasis,
-        /// What an answer with a 5xx is.
-        errors: LatencyErrors,
-        /// A 504 or 460 without a target time is an event, judged by the time it really took.
-        timeouts: bool,
-    },
-}
-
-/// Which times make up a latency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LatencyBasis {
-    /// The target's own time, which is what CloudWatch's `TargetResponseTime` measures.
-    Target,
-    /// Request, target and response processing time together.
-    Total,
-}
-
-/// What a latency indicator makes of an answer with a 5xx.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LatencyErrors {
-    /// Judged by its time like any other, and no event if it has none.
-    Counted,
-    /// Bad, however fast it came and whether or not it has a time.
-    Bad,
-    /// No event.
-    Excluded,
-}
-
-impl Indicator {
-    /// The source that is asked.
-    #[must_use]
-    pub fn source(&self) -> &str {
-        match self {
-            Self::AccessLog { source, .. } | Self::Counts { source, .. } => source,
-        }
-    }
-
-    /// The key under which the ledger keeps its counts.
-    #[must_use]
-    pub fn series(&self) -> SeriesKey {
-        SeriesKey::new(&self.to_string())
-    }
-}
-
-/// The canonical text of an indicator: all that its counts depend on and nothing else.
-impl fmt::Display for Indicator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AccessLog { source, traffic, measure } => write!(f, "{source} {traffic} {measure}"),
-            Self::Counts { source, file } => write!(f, "{source} {file} counts"),
-        }
-    }
-}
-
-impl fmt::Display for Traffic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.load_balancer)?;
-        for (name, values) in [
-            ("target_group", &self.target_groups),
-            ("method", &self.methods),
-            ("host", &self.hosts),
-            ("path", &self.paths),
-        ] {
-            for value in values {
-                write!(f, " {name}={value}")?;
-            }
-        }
-        if self.fixed_responses {
-            f.write_str(" +fixed-response")?;
-        }
-        if self.redirects {
-            f.write_str(" +redirect")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Measure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Availability => f.write_str("availability"),
-            Self::Latency { under_us, basis, errors, timeouts } => {
-                write!(f, "latency<={under_us}us")?;
-                if *basis == LatencyBasis::Total {
-                    f.write_str(" measure=total")?;
-                }
-                match errors {
-                    LatencyErrors::Counted => {}
-                    LatencyErrors::Bad => f.write_str(" errors=bad")?,
-                    LatencyErrors::Excluded => f.write_str(" errors=excluded")?,
-                }
-                if *timeouts {
-                    f.write_str(" timeouts=bad")?;
-                }
-                Ok(())
-            }
-        }
     }
 }

@@ -1,20 +1,21 @@
 //! One SLO from everything that is said about it.
 
+use jiff::tz::TimeZone;
+
+use super::alarms::Alarms;
 use super::file::{
-    ErrorsText, FromText, IncludeText, IndicatorText, MeasureText, OneOrMany, Page, SloFields, Typed, WindowText,
-    decimal_text, nearest,
+    BudgetingText, ErrorsText, FromText, IdleText, IncludeText, IndicatorText, MeasureText, OneOrMany, Page, SloFields,
+    Typed, WindowText, nearest,
 };
 use super::fleet::Fleet;
 use super::layer::{Layer, first, first_field};
-use super::positions::{Step, keys};
+use super::positions::keys;
 use super::problem::Problem;
-use super::tiers::{catalogue, period_minutes, stated};
 use super::{
-    Indicator, LatencyBasis, LatencyErrors, Measure, Objective, Slo, SloId, Source, SourceKind, Tier, Traffic,
+    Indicator, LatencyBasis, LatencyErrors, Measure, Objective, Slices, Slo, SloId, Source, SourceKind, Traffic,
 };
 use crate::exact::Exact;
-use crate::minute::{Window, length_text};
-use jiff::tz::TimeZone;
+use crate::minute::{MINUTES_PER_DAY, Window, length_text};
 
 /// What a service says for all of its SLOs.
 pub(super) struct Asked<'a> {
@@ -39,24 +40,38 @@ impl Promise<'_, '_> {
     /// Makes the SLO; `None` when something necessary is missing.
     pub(super) fn build(mut self, indicator: Option<IndicatorText>) -> Option<Slo> {
         let Some(kind) = indicator else {
-            self.wrong("the SLO does not say what it measures", "add `indicator: availability`, `latency` or `counts`");
+            let hint = "add `indicator: availability`, `latency`, `latency_percentile` or `counts`";
+            self.wrong("the SLO does not say what it measures", hint);
             return None;
         };
         self.check_fields(kind);
         let objective = self.objective();
         let windows = self.windows();
+        let slices = self.slices(kind);
         let source = self.source(kind == IndicatorText::Counts);
         let delay = source.as_ref().map_or(0, |(_, delay)| *delay);
         let indicator = source.and_then(|(name, _)| self.indicator(kind, name));
-        let tiers = objective.as_ref().and_then(|objective| self.tiers(objective, windows.first()?, delay));
+        let (objective, window) = (objective?, windows.first()?);
+        let mut alarms = Alarms {
+            layers: self.layers,
+            objective: &objective,
+            window,
+            least_minutes: slices.as_ref().map_or(1, |slices| slices.minutes),
+            delay_minutes: delay,
+            found: self.found,
+        };
+        let (tiers, evidence, severe) = (alarms.tiers(), alarms.evidence(), alarms.severe(kind));
         let blind = first(self.layers, |layer| layer.blind_above);
         Some(Slo {
             id: SloId::new(self.service, self.slo),
             indicator: indicator?,
-            objective: objective?,
-            windows,
+            slices,
             tiers: tiers?,
+            evidence,
+            severe,
             blind_above: blind.map_or(Exact::new(1, 5), |(_, share)| share.0.share),
+            objective,
+            windows,
         })
     }
 
@@ -75,14 +90,22 @@ impl Promise<'_, '_> {
             ("errors", |fields| fields.errors.is_some()),
             ("timeouts", |fields| fields.timeouts.is_some()),
         ];
+        let percentile: &[(&str, Said)] = &[("percentile", |fields| fields.percentile.is_some())];
         let logs: &[(&str, Said)] =
             &[("where", |fields| fields.conditions.is_some()), ("include", |fields| fields.include.is_some())];
         let counts: &[(&str, Said)] = &[("file", |fields| fields.file.is_some())];
-        let (not_latency, is_counts) = (kind != IndicatorText::Latency, kind == IndicatorText::Counts);
+        let own: &[(&str, Said)] = &[
+            ("budgeting", |fields| fields.budgeting.is_some()),
+            ("slice_target", |fields| fields.slice_target.is_some()),
+        ];
+        let is_percentile = kind == IndicatorText::LatencyPercentile;
+        let (is_latency, is_counts) = (kind == IndicatorText::Latency || is_percentile, kind == IndicatorText::Counts);
         for (fields, wrong, owner) in [
-            (latency, not_latency, "`indicator: latency`"),
+            (latency, !is_latency, "`indicator: latency`"),
+            (percentile, !is_percentile, "`indicator: latency_percentile`"),
             (logs, is_counts, "access logs"),
             (counts, !is_counts, "`indicator: counts`"),
+            (own, is_percentile, "other indicators: a percentile is budgeted by timeslices and is their target"),
         ] {
             for (key, said) in fields.iter().filter(|_| wrong) {
                 for layer in self.layers.iter().filter(|layer| layer.slo.is_some_and(said)) {
@@ -90,6 +113,59 @@ impl Promise<'_, '_> {
                     let hint = format!("this SLO measures {}; remove the field, or change `indicator`", noun(kind));
                     self.found.push(layer.key_problem(key, message, hint));
                 }
+            }
+        }
+    }
+
+    /// Slices, where they are what spends the budget.
+    fn slices(&mut self, kind: IndicatorText) -> Option<Slices> {
+        let one = Exact::from_integer(1);
+        let by_slices = first_field(self.layers, |fields| fields.budgeting.as_ref())
+            .is_some_and(|(_, budgeting)| *budgeting == BudgetingText::Timeslices);
+        let target = match kind {
+            IndicatorText::LatencyPercentile => {
+                let percentile = first_field(self.layers, |fields| fields.percentile.as_ref());
+                if percentile.is_none() {
+                    self.wrong("the percentile is not said", "add `percentile: p99`");
+                }
+                percentile.map(|(_, percentile)| percentile.0.0)
+            }
+            _ if by_slices => {
+                let target = first_field(self.layers, |fields| fields.slice_target.as_ref());
+                if target.is_none() {
+                    let hint = "add `slice_target: 99%`, the share of a slice's events that must be good";
+                    self.wrong("timeslices need to know when a slice is good", hint);
+                }
+                target.map(|(_, share)| share.0.share)
+            }
+            _ => {
+                self.check_no_slices();
+                return None;
+            }
+        };
+        let length = first_field(self.layers, |fields| fields.slice.as_ref());
+        let minutes = length.map_or(1, |(_, length)| length.0.0);
+        if let Some((layer, _)) = length.filter(|_| minutes == 0 || MINUTES_PER_DAY.unsigned_abs() % minutes != 0) {
+            let message = format!("a day cannot be cut into slices of {}", length_text(minutes));
+            self.found.push(layer.problem(&keys(&["slice"]), message, "write `1m`, `5m`, `15m` or `1h`"));
+            return None;
+        }
+        let idle = first_field(self.layers, |fields| fields.idle.as_ref()).map(|(_, idle)| *idle);
+        Some(Slices { minutes, budget: one - target?, idle_good: idle == Some(IdleText::Good) })
+    }
+
+    /// Fields of slices on an SLO that is budgeted by occurrences.
+    fn check_no_slices(&mut self) {
+        type Said = fn(&SloFields) -> bool;
+        let fields: [(&str, Said); 3] = [
+            ("slice", |fields| fields.slice.is_some()),
+            ("slice_target", |fields| fields.slice_target.is_some()),
+            ("idle", |fields| fields.idle.is_some()),
+        ];
+        for (key, said) in fields {
+            for layer in self.layers.iter().filter(|layer| layer.slo.is_some_and(said)) {
+                let hint = "add `budgeting: timeslices`, or remove the field";
+                self.found.push(layer.key_problem(key, format!("`{key}` belongs to timeslices"), hint));
             }
         }
     }
@@ -103,12 +179,6 @@ impl Promise<'_, '_> {
         if percent.share == Exact::from_integer(0) {
             let hint = "write the share of events that must be good: `99%`";
             self.found.push(layer.problem(&steps, format!("`{}` promises nothing", percent.text), hint));
-            return None;
-        }
-        if percent.share == Exact::from_integer(1) {
-            let message =
-                format!("`{}` leaves no budget: one bad event breaks it, and no burn rate is defined", percent.text);
-            self.found.push(layer.problem(&steps, message, "promise less, such as `99.99%`"));
             return None;
         }
         Some(Objective { share: percent.share, text: percent.text.clone() })
@@ -178,7 +248,7 @@ impl Promise<'_, '_> {
         let measure = match kind {
             IndicatorText::Counts => return self.counts(source),
             IndicatorText::Availability => Measure::Availability,
-            IndicatorText::Latency => self.latency()?,
+            IndicatorText::Latency | IndicatorText::LatencyPercentile => self.latency()?,
         };
         let Some(load_balancer) = self.asked.load_balancer else {
             let message = format!("{} needs the service's `load_balancer`", noun(kind));
@@ -243,90 +313,6 @@ impl Promise<'_, '_> {
         }
         Some(Indicator::Counts { source, file })
     }
-
-    fn tiers(&mut self, objective: &Objective, window: &Window, delay: u32) -> Option<Vec<Tier>> {
-        let Some((layer, texts)) = first(self.layers, |layer| layer.tiers) else {
-            let Some(tiers) = catalogue(window) else {
-                let message = format!("there are no default tiers for a window of {window}");
-                let hint = "put a window of at least `7d` first, or state `tiers` (`tiers: none` for no alerts)";
-                let place = first(self.layers, |layer| layer.windows);
-                self.found.extend(place.map(|(layer, _)| layer.problem(&keys(&["windows"]), message, hint)));
-                return None;
-            };
-            self.check_default(&tiers, objective, window);
-            return Some(tiers);
-        };
-        let mut tiers = Vec::new();
-        for (index, text) in texts.0.iter().enumerate() {
-            let step = |key: &str| [Step::Key("tiers".to_owned()), Step::Item(index), Step::Key(key.to_owned())];
-            let tier = stated(text, window);
-            let (long, short) = (length_text(tier.long_minutes), length_text(tier.short_minutes));
-            if tier.short_minutes == 0 || tier.short_minutes >= tier.long_minutes {
-                let hint = "the short window ends the alert soon after the trouble; a twelfth of the long one is usual";
-                let message = format!("the short window {short} is not between 0m and the long window {long}");
-                self.found.push(layer.problem(&step("short"), message, hint));
-                continue;
-            }
-            if tier.long_minutes > period_minutes(window) {
-                let message = format!("the long window {long} is longer than the SLO's window {window}");
-                self.found.push(layer.problem(&step("long"), message, format!("write at most `{window}`")));
-                continue;
-            }
-            if tier.short_minutes < delay {
-                let delay = length_text(delay);
-                let message = format!("the short window {short} is shorter than the source's delay of {delay}");
-                let hint = format!("its trouble would be over before it is seen; write at least `{delay}`");
-                self.found.push(layer.problem(&step("short"), message, hint));
-            }
-            if tier.budget_share == Exact::from_integer(0) {
-                self.found.push(layer.problem(
-                    &step("budget"),
-                    "a tier at 0% of the budget always fires",
-                    "write `2%`",
-                ));
-            } else if let Some((message, hint)) = unreachable(&tier, objective, window) {
-                self.found.push(layer.problem(&step("budget"), message, hint));
-            }
-            tiers.push(tier);
-        }
-        tiers.sort_by_key(|tier| std::cmp::Reverse((tier.urgency, tier.factor)));
-        Some(tiers)
-    }
-
-    /// Default tiers are nobody's words, so the objective is what has to be looked at.
-    fn check_default(&mut self, tiers: &[Tier], objective: &Objective, window: &Window) {
-        let Some((message, _)) = tiers.iter().find_map(|tier| unreachable(tier, objective, window)) else { return };
-        let hint = format!(
-            "if every event is bad the burn is 1 / (1 - {}) = {}; promise more, or state `tiers` with smaller shares",
-            objective.text,
-            decimal_text(objective.budget().recip())
-        );
-        let place = first_field(self.layers, |fields| fields.objective.as_ref());
-        self.found.extend(place.map(|(layer, _)| layer.problem(&keys(&["objective"]), message, hint)));
-    }
-}
-
-/// Why a tier can never fire, if so: no burn is above 1 / (1 - objective), and the factor must be exceeded.
-fn unreachable(tier: &Tier, objective: &Objective, window: &Window) -> Option<(String, String)> {
-    let most = objective.budget().recip();
-    if tier.factor < most {
-        return None;
-    }
-    let long = length_text(tier.long_minutes);
-    let (factor, most_text) = (decimal_text(tier.factor), decimal_text(most));
-    let message = format!(
-        "the {} over {long} can never fire: it needs a burn above {factor}, and an objective of {} allows at most {most_text}",
-        tier.urgency, objective.text
-    );
-    let share = |share: Exact| decimal_text(share * Exact::from_integer(100));
-    let limit = tier.budget_share * most / tier.factor;
-    let hint = format!(
-        "{}% x {window} / {long} = {factor}, and 1 / (1 - {}) = {most_text}; write a `budget` below `{}%`",
-        share(tier.budget_share),
-        objective.text,
-        share(limit)
-    );
-    Some((message, hint))
 }
 
 /// What an indicator is called in messages.
@@ -334,6 +320,7 @@ fn noun(kind: IndicatorText) -> &'static str {
     match kind {
         IndicatorText::Availability => "availability",
         IndicatorText::Latency => "latency",
+        IndicatorText::LatencyPercentile => "a percentile of latency",
         IndicatorText::Counts => "counts",
     }
 }

@@ -1,18 +1,23 @@
 //! Files to promises: which file is what, and what several files say together.
 
+use super::corrections::{Amended, read_correction};
 use super::file::Page;
 use super::fleet::{Fleet, default_file};
 use super::positions::keys;
 use super::problem::{DefinitionFile, Problem, Severity};
 use super::service::{check_class, read_service};
-use super::{Catalog, Service};
+use super::{Catalog, Correction, Service};
+use crate::minute::Minute;
 
-/// Reads all definitions: the promises that are sound, and everything that is wrong.
+/// The folder of corrections, beside those of teams.
+const CORRECTIONS: &str = "corrections";
+
+/// Reads all definitions: the promises that are sound, and everything that is wrong. A correction may be over at `at`.
 ///
 /// A problem of [`Severity::Error`] leaves out the least that can be left out: one SLO if only that is wrong, else its
 /// service. Problems are sorted by file and place.
 #[must_use]
-pub fn read(files: &[DefinitionFile]) -> (Catalog, Vec<Problem>) {
+pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     let mut files: Vec<&DefinitionFile> = files.iter().collect();
     files.sort_by(|one, other| one.path.cmp(&other.path));
     let mut problems = Vec::new();
@@ -24,7 +29,9 @@ pub fn read(files: &[DefinitionFile]) -> (Catalog, Vec<Problem>) {
         check_class(fleet, &mut problems);
     }
     let mut services: Vec<(Service, &str)> = Vec::new();
-    for file in files.iter().filter(|file| file.path != "fleet.yaml") {
+    let (corrections, files): (Vec<&DefinitionFile>, Vec<&DefinitionFile>) =
+        files.into_iter().filter(|file| file.path != "fleet.yaml").partition(|file| folder(&file.path) == CORRECTIONS);
+    for file in files {
         let Some(team) = team_of(&file.path, &mut problems) else { continue };
         let Some(page) = opened(file, &mut problems) else { continue };
         let Some(service) = read_service(&page, team, fleet.as_ref(), &mut problems) else { continue };
@@ -45,10 +52,46 @@ pub fn read(files: &[DefinitionFile]) -> (Catalog, Vec<Problem>) {
         services.push((service, &file.path));
     }
     services.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    let services: Vec<Service> = services.into_iter().map(|(service, _)| service).collect();
+    let corrections = read_corrections(&corrections, &services, at, &mut problems);
     problems.sort_by(|one, other| place(one).cmp(&place(other)));
     problems.dedup_by(|one, other| place(one) == place(other));
     let (sources, teams) = fleet.map_or_else(Default::default, |fleet| (fleet.sources, fleet.teams));
-    (Catalog { sources, teams, services: services.into_iter().map(|(service, _)| service).collect() }, problems)
+    (Catalog { sources, teams, services, corrections }, problems)
+}
+
+fn read_corrections(
+    files: &[&DefinitionFile],
+    services: &[Service],
+    at: Minute,
+    problems: &mut Vec<Problem>,
+) -> Vec<Correction> {
+    let mut pages = Vec::new();
+    for file in files {
+        if file.path.matches('/').count() > 1 {
+            let hint = format!("move it to `{CORRECTIONS}/`");
+            problems.push(Problem::of_file(&file.path, "the folder of corrections has no folders inside", hint));
+            continue;
+        }
+        pages.extend(opened(file, problems));
+    }
+    let mut read: Vec<(Amended<'_>, &str)> = Vec::new();
+    for page in &pages {
+        let Some(amended) = read_correction(page, problems) else { continue };
+        if let Some((_, first)) = read.iter().find(|(other, _)| other.correction.id == amended.correction.id) {
+            problems.push(amended.twice(first));
+            continue;
+        }
+        problems.extend(amended.check(services, at));
+        read.push((amended, page.file));
+    }
+    let mut corrections: Vec<Correction> = read.into_iter().map(|(amended, _)| amended.correction).collect();
+    corrections.sort_by(|one, other| one.id.cmp(&other.id));
+    corrections
+}
+
+fn folder(path: &str) -> &str {
+    path.split_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// What a problem is sorted by, and known by: one mistake in a class is not said once for each of its services.

@@ -120,6 +120,7 @@ fn assemble<'a>(
         name: name.to_owned(),
         team: team.to_owned(),
         class: class_name.to_owned(),
+        labels: file.labels.iter().flatten().map(|(label, value)| (label.clone(), value.0.0.clone())).collect(),
         runbook: file.runbook.as_ref().map(|text| text.0.0.clone()),
         dashboard: file.dashboard.as_ref().map(|text| text.0.0.clone()),
         slos,
@@ -228,7 +229,7 @@ impl Texts<'_, '_> {
         let class_slo = keys(&["classes", self.class_name, "slos", slo]);
         layers.extend(inherited.map(|fields| Layer::of_slo(self.fleet.page, class_slo, fields)));
         layers.push(Layer::of_class(self.fleet.page, class, self.class));
-        layers.push(Layer::of_fleet(self.fleet.page, self.fleet.twin.tiers.as_ref()));
+        layers.push(Layer::of_fleet(self.fleet.page, &self.fleet.twin));
         Promise { asked, layers: &layers, service, slo, found }.build(indicator)
     }
 }
@@ -238,6 +239,7 @@ fn named(slo: &str) -> Option<IndicatorText> {
     match slo {
         "availability" => Some(IndicatorText::Availability),
         "latency" => Some(IndicatorText::Latency),
+        "latency_percentile" => Some(IndicatorText::LatencyPercentile),
         _ => None,
     }
 }

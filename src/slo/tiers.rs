@@ -3,7 +3,6 @@
 //! The burn rate that uses up a share of the budget in the long window is `share x period / long window`, exactly.
 //! The method is that of the SRE Workbook, chapter 5 (<https://sre.google/workbook/alerting-on-slos/>).
 
-use super::file::{TierText, UrgencyText};
 use super::{Tier, Urgency};
 use crate::exact::Exact;
 use crate::minute::{Period, Window};
@@ -11,12 +10,12 @@ use crate::minute::{Period, Window};
 const HOUR: u32 = 60;
 const DAY: u32 = 1_440;
 
-/// Urgency, long window and short window of the four default tiers, whatever the period.
-const SHAPES: [(Urgency, u32, u32); 4] = [
-    (Urgency::Page, HOUR, 5),
-    (Urgency::Page, 6 * HOUR, 30),
-    (Urgency::Ticket, DAY, 2 * HOUR),
-    (Urgency::Ticket, 3 * DAY, 6 * HOUR),
+/// Name, urgency, long window and short window of the four default tiers, whatever the period.
+const SHAPES: [(&str, Urgency, u32, u32); 4] = [
+    ("page_fast", Urgency::Page, HOUR, 5),
+    ("page_slow", Urgency::Page, 6 * HOUR, 30),
+    ("ticket_fast", Urgency::Ticket, DAY, 2 * HOUR),
+    ("ticket_slow", Urgency::Ticket, 3 * DAY, 6 * HOUR),
 ];
 
 /// Shares in tenths of a percent for a period of 28 days and more: the workbook's 2, 5, 10 and 10%, which give
@@ -55,27 +54,18 @@ pub(super) fn catalogue(window: &Window) -> Option<Vec<Tier>> {
         28..30 => (MONTHLY, period),
         _ => (MONTHLY, 30 * DAY),
     };
-    let tier = |((urgency, long_minutes, short_minutes), share): ((Urgency, u32, u32), u32)| {
+    let tier = |((name, urgency, long_minutes, short_minutes), share): ((&str, Urgency, u32, u32), u32)| {
         let factor = ratio(share, 1_000) * ratio(counted, long_minutes);
-        Tier { urgency, budget_share: factor * ratio(long_minutes, period), long_minutes, short_minutes, factor }
+        let budget_share = factor * ratio(long_minutes, period);
+        Tier { name: name.to_owned(), urgency, budget_share, long_minutes, short_minutes, factor, hours: None }
     };
     Some(SHAPES.into_iter().zip(shares).map(tier).collect())
 }
 
-/// A tier as somebody stated it.
-pub(super) fn stated(text: &TierText, window: &Window) -> Tier {
-    let (long_minutes, short_minutes) = (text.long.0.0, text.short.0.0);
-    Tier {
-        urgency: match text.urgency {
-            UrgencyText::Page => Urgency::Page,
-            UrgencyText::Ticket => Urgency::Ticket,
-        },
-        budget_share: text.budget.0.share,
-        long_minutes,
-        short_minutes,
-        // A long window of no minutes is refused before; one minute keeps the division defined.
-        factor: text.budget.0.share * ratio(period_minutes(window), long_minutes.max(1)),
-    }
+/// The burn rate that uses up a share of the budget within the long window.
+pub(super) fn factor(budget_share: Exact, long_minutes: u32, window: &Window) -> Exact {
+    // A long window of no minutes is refused elsewhere; one minute keeps the division defined.
+    budget_share * ratio(period_minutes(window), long_minutes.max(1))
 }
 
 fn ratio(numerator: u32, denominator: u32) -> Exact {

@@ -17,7 +17,16 @@ fn minute(text: &str) -> Minute {
 }
 
 fn tier(factor: Exact, long_minutes: u32, short_minutes: u32) -> Tier {
-    Tier { urgency: Urgency::Page, budget_share: Exact::new(1, 50), long_minutes, short_minutes, factor }
+    let budget_share = Exact::new(1, 50);
+    Tier {
+        name: "page".to_owned(),
+        urgency: Urgency::Page,
+        budget_share,
+        long_minutes,
+        short_minutes,
+        factor,
+        hours: None,
+    }
 }
 
 /// A few days of one series; `None` is an unknown minute.

@@ -4,7 +4,7 @@
 //! and `API_CreateTargetGroup`; wildcards:
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html>.
 
-use super::values::FromText;
+use super::typed::FromText;
 use crate::slo::problem::Refusal;
 
 /// A load balancer as its access log names it.

@@ -1,6 +1,6 @@
 //! Texts that people choose: names, and lines that are shown as they are.
 
-use super::values::FromText;
+use super::typed::FromText;
 use crate::slo::problem::{Refusal, is_unsafe};
 
 /// The name of a service, an SLO, a class, a source, a team.

@@ -1,14 +1,8 @@
 //! The single values of definitions, each checked where it is read, so that a wrong one is known by its place.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
-
 use jiff::tz::TimeZone;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer};
-use serde::{Deserialize, Deserializer};
 
+use super::typed::FromText;
 use crate::exact::{Exact, decimal, percent};
 use crate::minute::{Period, length};
 use crate::slo::problem::Refusal;
@@ -19,147 +13,46 @@ const WINDOW_MINUTES_MAX: u32 = 400 * 1_440;
 /// The longest threshold of a latency: two minutes. Beyond it the balancer's own timeouts decide.
 const THRESHOLD_US_MAX: u32 = 120_000_000;
 
-/// A value that is written as text.
-pub(in crate::slo) trait FromText: Sized {
-    /// What a value looks like: the schema's pattern, and what it is called in messages.
-    const PATTERN: &'static str;
-    const NOUN: &'static str;
-    const EXAMPLE: &'static str;
+/// A whole number above zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Whole(pub(in crate::slo) u32);
 
-    /// Reads the text.
-    fn from_text(text: &str) -> Result<Self, Refusal>;
+impl FromText for Whole {
+    const PATTERN: &'static str = "^[1-9][0-9]{0,5}$";
+    const NOUN: &'static str = "a whole number";
+    const EXAMPLE: &'static str = "5";
+    const TYPES: &'static [&'static str] = &["string", "integer"];
 
-    /// What to say when a plain number, `true` or `false` stands there.
+    fn from_bare(text: &str) -> Result<Self, Refusal> {
+        Self::from_text(text)
+    }
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let number = text.parse().ok().filter(|number| (1..1_000_000).contains(number));
+        number.map(Self).ok_or_else(|| Refusal::new(format!("`{text}` is no whole number above zero"), "write `5`"))
+    }
+}
+
+/// A percentile, as the share of answers that it leaves at or below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Percentile(pub(in crate::slo) Exact);
+
+impl FromText for Percentile {
+    const PATTERN: &'static str = r"^p[0-9]{1,2}(\.[0-9]{1,4})?$";
+    const NOUN: &'static str = "a percentile";
+    const EXAMPLE: &'static str = "p99";
+
     fn bare(text: &str) -> Refusal {
-        Refusal::new(
-            format!("`{text}` is not a text but a number or a truth value"),
-            format!("put it in quotes if it is meant: \"{text}\""),
-        )
-    }
-}
-
-/// A checked text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Typed<T>(pub(in crate::slo) T);
-
-struct TextVisitor<T>(PhantomData<T>);
-
-/// An error that carries both lines; `decode` takes them apart again.
-fn refused<E: Error>(refusal: &Refusal) -> E {
-    E::custom(format_args!("{}\n{}", refusal.message, refusal.hint))
-}
-
-impl<T: FromText> Visitor<'_> for TextVisitor<T> {
-    type Value = Typed<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} such as `{}`", T::NOUN, T::EXAMPLE)
+        Refusal::new(format!("`{text}` is no percentile"), format!("write `p{text}`"))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        T::from_text(text).map(Typed).map_err(|refusal| refused(&refusal))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
-    }
-}
-
-impl<'de, T: FromText> Deserialize<'de> for Typed<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor(PhantomData))
-    }
-}
-
-impl<T: FromText> JsonSchema for Typed<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::NOUN.into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": T::PATTERN, "examples": [T::EXAMPLE] })
-    }
-}
-
-/// One value, or a list of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct OneOrMany<T>(pub(in crate::slo) Vec<T>);
-
-struct ManyVisitor<T>(PhantomData<T>);
-
-impl<'de, T: FromText> Visitor<'de> for ManyVisitor<T> {
-    type Value = OneOrMany<Typed<T>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} such as `{}`, or a list of them", T::NOUN, T::EXAMPLE)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
-        let items = Vec::<Typed<T>>::deserialize(SeqAccessDeserializer::new(items))?;
-        if items.is_empty() {
-            return Err(refused(&Refusal::new(
-                "an empty list",
-                format!("name {} such as `{}`, or remove the line", T::NOUN, T::EXAMPLE),
-            )));
-        }
-        Ok(OneOrMany(items))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        TextVisitor(PhantomData).visit_str(text).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
-    }
-}
-
-impl<'de, T: FromText> Deserialize<'de> for OneOrMany<Typed<T>> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ManyVisitor(PhantomData))
-    }
-}
-
-impl<T: FromText> JsonSchema for OneOrMany<Typed<T>> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("one or many: {}", T::NOUN).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<Typed<T>>();
-        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let share = text.strip_prefix('p').and_then(decimal).map(|number| number / Exact::from_integer(100));
+        let inside = |share: &Exact| *share > Exact::from_integer(0) && *share < Exact::from_integer(1);
+        share
+            .filter(inside)
+            .map(Self)
+            .ok_or_else(|| Refusal::new(format!("`{text}` is no percentile"), "write `p50`, `p90`, `p99` or `p99.9`"))
     }
 }
 

@@ -1,0 +1,134 @@
+//! When somebody is told: tiers, what their pages must be backed by, and what is severe whatever the budget says.
+
+use std::fmt;
+
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+
+use crate::exact::Exact;
+use crate::minute::Minute;
+
+/// How urgently a tier speaks. The order is the order of urgency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// Somebody looks on the next business day.
+    Ticket,
+    /// Somebody is woken.
+    Page,
+    /// Somebody is woken: nothing works, or nobody gets through.
+    Severe,
+}
+
+impl fmt::Display for Urgency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Severe => "severe",
+            Self::Page => "page",
+            Self::Ticket => "ticket",
+        })
+    }
+}
+
+/// A burn rate at which somebody is told, seen in a long and a short window at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// What definitions call it: `page_fast`.
+    pub name: String,
+    /// How urgent it is.
+    pub urgency: Urgency,
+    /// The share of the budget that is gone when the burn has lasted for the long window.
+    pub budget_share: Exact,
+    /// Long window in minutes: it gives significance.
+    pub long_minutes: u32,
+    /// Short window in minutes: it ends the alert soon after the trouble.
+    pub short_minutes: u32,
+    /// The burn rate that must be exceeded in both: share x period / long window.
+    pub factor: Exact,
+    /// A page outside these hours is a ticket.
+    pub hours: Option<WorkingHours>,
+}
+
+/// What a page must be backed by, so that two unlucky requests of a quiet night wake nobody. A page without it is a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The least bad events in the long window.
+    pub bad_min: u32,
+    /// The most likely that chance alone may be: the one-sided probability of at least as many bad events if the true
+    /// burn were just the tier's factor.
+    pub chance_max: Exact,
+}
+
+impl Default for Evidence {
+    /// Five bad events, and a chance of at most 1%.
+    fn default() -> Self {
+        Self { bad_min: 5, chance_max: Exact::new(1, 100) }
+    }
+}
+
+/// What is severe on its own, whatever the budget says. Minutes of the newest stretch that must show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Severe {
+    /// Nearly every event of these minutes is bad.
+    pub outage_minutes: Option<u32>,
+    /// Nearly all of the traffic that the same minutes of earlier weeks had is missing.
+    pub collapse_minutes: Option<u32>,
+}
+
+/// Days of the week and hours of the day, in a time zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkingHours {
+    /// Monday first.
+    pub days: [bool; 7],
+    /// Minutes after midnight at which they begin.
+    pub from: u16,
+    /// Minutes after midnight at which they end. Not after `from`, they end on the next day.
+    pub to: u16,
+    /// Whose clock.
+    pub zone: TimeZone,
+}
+
+impl WorkingHours {
+    /// Whether a minute lies in them. Hours that pass midnight belong to the day they begin on.
+    #[must_use]
+    pub fn contains(&self, minute: Minute) -> bool {
+        let local = minute.timestamp().to_zoned(self.zone.clone());
+        let clock = local.hour().unsigned_abs().into();
+        let clock: u16 = u16::from(local.minute().unsigned_abs()) + 60 * u16::min(clock, 23);
+        let is_day = |day: Weekday| self.days[usize::from(day.to_monday_zero_offset().unsigned_abs()) % 7];
+        let (today, yesterday) = (local.weekday(), local.weekday().previous());
+        if self.from < self.to {
+            return is_day(today) && (self.from..self.to).contains(&clock);
+        }
+        (is_day(today) && clock >= self.from) || (is_day(yesterday) && clock < self.to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn working_hours_follow_the_wall_clock_across_midnight_and_summer_time() {
+        let check = |days, from, to, zone: &str, minute: &str, expected| {
+            let hours = WorkingHours { days, from, to, zone: TimeZone::get(zone).unwrap() };
+            assert_eq!(hours.contains(minute.parse().unwrap()), expected, "{hours:?} {minute}");
+        };
+        let week = [true, true, true, true, true, false, false];
+        // Friday 2026-10-23 is in summer time (UTC+2), Monday 2026-10-26 no longer is (UTC+1).
+        check(week, 540, 1_080, "Europe/Berlin", "2026-10-23T06:59Z", false);
+        check(week, 540, 1_080, "Europe/Berlin", "2026-10-23T07:00Z", true);
+        check(week, 540, 1_080, "Europe/Berlin", "2026-10-23T15:59Z", true);
+        check(week, 540, 1_080, "Europe/Berlin", "2026-10-23T16:00Z", false);
+        check(week, 540, 1_080, "Europe/Berlin", "2026-10-24T10:00Z", false);
+        check(week, 540, 1_080, "Europe/Berlin", "2026-10-26T07:59Z", false);
+        check(week, 540, 1_080, "Europe/Berlin", "2026-10-26T08:00Z", true);
+        let friday = [false, false, false, false, true, false, false];
+        check(friday, 1_320, 360, "UTC", "2026-10-23T21:59Z", false);
+        check(friday, 1_320, 360, "UTC", "2026-10-23T22:00Z", true);
+        check(friday, 1_320, 360, "UTC", "2026-10-24T05:59Z", true);
+        check(friday, 1_320, 360, "UTC", "2026-10-24T06:00Z", false);
+        check(friday, 1_320, 360, "UTC", "2026-10-23T03:00Z", false);
+        check(friday, 0, 0, "UTC", "2026-10-23T00:00Z", true);
+        check(friday, 0, 0, "UTC", "2026-10-24T00:00Z", false);
+    }
+}

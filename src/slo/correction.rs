@@ -1,0 +1,138 @@
+//! Minutes that count for nothing: announced maintenance, outages of others, numbers that are wrong.
+//!
+//! Raw counts stay as they are in the ledger; a correction is applied when they are looked at.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rrule::RRuleSet;
+
+use super::{Catalog, Service, Slo};
+use crate::minute::{Minute, Span};
+
+/// Spans that do not count, for some SLOs, with somebody's reason.
+#[derive(Clone, Debug)]
+pub struct Correction {
+    /// What reports call it.
+    pub id: String,
+    /// Why these minutes do not count.
+    pub reason: String,
+    /// What kind of reason it is.
+    pub category: Category,
+    /// Who answers for it.
+    pub author: String,
+    /// Which SLOs it is about.
+    pub scope: Scope,
+    /// When.
+    pub(super) occurrences: Occurrences,
+}
+
+/// Why minutes do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Category {
+    /// Maintenance that was announced.
+    Planned,
+    /// An event that nobody could answer for.
+    Unplanned,
+    /// The numbers are wrong.
+    Measurement,
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Planned => "planned",
+            Self::Unplanned => "unplanned",
+            Self::Measurement => "measurement",
+        })
+    }
+}
+
+/// Which SLOs a correction is about: all that is said must fit, and an empty list fits everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Services of these teams.
+    pub teams: Vec<String>,
+    /// These services.
+    pub services: Vec<String>,
+    /// SLOs of these names.
+    pub slos: Vec<String>,
+    /// Services with all of these labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Scope {
+    /// Whether an SLO is meant.
+    #[must_use]
+    pub fn covers(&self, service: &Service, slo: &Slo) -> bool {
+        let fits = |names: &[String], name: &str| names.is_empty() || names.iter().any(|one| one == name);
+        fits(&self.teams, &service.team)
+            && fits(&self.services, &service.name)
+            && fits(&self.slos, slo.name())
+            && self.labels.iter().all(|(label, value)| service.labels.get(label) == Some(value))
+    }
+}
+
+/// Once, or again and again with the same length.
+#[derive(Clone, Debug)]
+pub(super) struct Occurrences {
+    pub(super) first: Span,
+    pub(super) rule: Option<Box<RRuleSet>>,
+}
+
+impl Occurrences {
+    /// All occurrences from the first on, in order. The library gives up on a rule that finds nothing for long.
+    pub(super) fn all(&self) -> impl Iterator<Item = Span> + '_ {
+        let minutes = i32::try_from(self.first.minutes()).unwrap_or(i32::MAX);
+        let once = self.rule.is_none().then_some(self.first);
+        let again = self.rule.iter().flat_map(|rule| rule.as_ref().into_iter());
+        once.into_iter().chain(again.map(move |moment| {
+            let start = Minute::of_unix_seconds(moment.timestamp());
+            Span::new(start, start.plus(minutes))
+        }))
+    }
+}
+
+impl Correction {
+    /// The parts of a span that do not count, in order; they may touch or overlap.
+    #[must_use]
+    pub fn spans(&self, within: Span) -> Vec<Span> {
+        self.occurrences
+            .all()
+            .take_while(|occurrence| occurrence.start < within.end)
+            .map(|occurrence| occurrence.intersect(within))
+            .filter(|part| !part.is_empty())
+            .collect()
+    }
+}
+
+/// The minutes that do not count within a span, of all corrections, worked out once for all SLOs.
+#[derive(Clone, Debug)]
+pub struct Excluded<'a> {
+    corrections: Vec<(&'a Correction, Vec<Span>)>,
+}
+
+impl<'a> Excluded<'a> {
+    /// Looks at all corrections of a catalogue.
+    #[must_use]
+    pub fn within(catalog: &'a Catalog, span: Span) -> Self {
+        let corrections = catalog.corrections.iter().map(|correction| (correction, correction.spans(span)));
+        Self { corrections: corrections.filter(|(_, spans)| !spans.is_empty()).collect() }
+    }
+
+    /// The corrections about an SLO, and what they exclude.
+    pub fn about<'s>(
+        &'s self,
+        service: &'s Service,
+        slo: &'s Slo,
+    ) -> impl Iterator<Item = (&'a Correction, &'s [Span])> + 's {
+        let about = self.corrections.iter().filter(|(correction, _)| correction.scope.covers(service, slo));
+        about.map(|(correction, spans)| (*correction, spans.as_slice()))
+    }
+
+    /// The minutes that do not count for an SLO: the fewest spans, in order.
+    #[must_use]
+    pub fn spans(&self, service: &Service, slo: &Slo) -> Vec<Span> {
+        Span::joined(self.about(service, slo).flat_map(|(_, spans)| spans.iter().copied()).collect())
+    }
+}

@@ -1,0 +1,170 @@
+//! What is measured, where: which requests or rows belong to an SLO, and what makes one of them good.
+
+use std::fmt;
+
+use crate::exact::Exact;
+use crate::series::SeriesKey;
+
+/// What is measured, where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Indicator {
+    /// Requests in the access log of a load balancer.
+    AccessLog {
+        /// Name of the source.
+        source: String,
+        /// Which requests.
+        traffic: Traffic,
+        /// Which of them are good.
+        measure: Measure,
+    },
+    /// A file of `minute,total,bad`.
+    Counts {
+        /// Name of the source.
+        source: String,
+        /// Name of the file below the source's directory.
+        file: String,
+    },
+}
+
+/// Slices of time as the events of a budget: a slice whose share of bad events is above the budget is one bad event.
+///
+/// Slices start at UTC midnight. A minute whose nearest-rank percentile p is within a threshold is exactly a minute of which
+/// at most `1 - p` of the answers are above it, so percentiles need no counts of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slices {
+    /// Length of a slice; it divides a day.
+    pub minutes: u32,
+    /// The share of a slice's events that may be bad.
+    pub budget: Exact,
+    /// A slice without traffic is good; otherwise it is no slice.
+    pub idle_good: bool,
+}
+
+/// Which requests of an access log belong to an indicator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// The balancer as log lines name it: `app/name/id`.
+    pub load_balancer: String,
+    /// Target groups by name, sorted; empty means all requests of the balancer.
+    pub target_groups: Vec<String>,
+    /// Upper-case methods, sorted; empty means all.
+    pub methods: Vec<String>,
+    /// Host patterns with the wildcards of an ALB listener rule (`*`, `?`; case does not matter); empty means all.
+    pub hosts: Vec<String>,
+    /// Path patterns with the same wildcards (case matters, no query string); empty means all.
+    pub paths: Vec<String>,
+    /// Count answers that the balancer gave by a fixed-response rule.
+    pub fixed_responses: bool,
+    /// Count redirects that the balancer gave by rule.
+    pub redirects: bool,
+}
+
+/// What makes a request good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// The client saw no 5xx.
+    Availability,
+    /// The answer came in time.
+    Latency {
+        /// At most this many microseconds are good.
+        under_us: u64,
+        /// Which times count.
+        basis: LatencyBasis,
+        /// What an answer with a 5xx is.
+        errors: LatencyErrors,
+        /// A 504 or 460 without a target time is an event, judged by the time it really took.
+        timeouts: bool,
+    },
+}
+
+/// Which times make up a latency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LatencyBasis {
+    /// The target's own time, which is what CloudWatch's `TargetResponseTime` measures.
+    Target,
+    /// Request, target and response processing time together.
+    Total,
+}
+
+/// What a latency indicator makes of an answer with a 5xx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LatencyErrors {
+    /// Judged by its time like any other, and no event if it has none.
+    Counted,
+    /// Bad, however fast it came and whether or not it has a time.
+    Bad,
+    /// No event.
+    Excluded,
+}
+
+impl Indicator {
+    /// The source that is asked.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        match self {
+            Self::AccessLog { source, .. } | Self::Counts { source, .. } => source,
+        }
+    }
+
+    /// The key under which the ledger keeps its counts.
+    #[must_use]
+    pub fn series(&self) -> SeriesKey {
+        SeriesKey::new(&self.to_string())
+    }
+}
+
+/// The canonical text of an indicator: all that its counts depend on and nothing else.
+impl fmt::Display for Indicator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AccessLog { source, traffic, measure } => write!(f, "{source} {traffic} {measure}"),
+            Self::Counts { source, file } => write!(f, "{source} {file} counts"),
+        }
+    }
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.load_balancer)?;
+        for (name, values) in [
+            ("target_group", &self.target_groups),
+            ("method", &self.methods),
+            ("host", &self.hosts),
+            ("path", &self.paths),
+        ] {
+            for value in values {
+                write!(f, " {name}={value}")?;
+            }
+        }
+        if self.fixed_responses {
+            f.write_str(" +fixed-response")?;
+        }
+        if self.redirects {
+            f.write_str(" +redirect")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Availability => f.write_str("availability"),
+            Self::Latency { under_us, basis, errors, timeouts } => {
+                write!(f, "latency<={under_us}us")?;
+                if *basis == LatencyBasis::Total {
+                    f.write_str(" measure=total")?;
+                }
+                match errors {
+                    LatencyErrors::Counted => {}
+                    LatencyErrors::Bad => f.write_str(" errors=bad")?,
+                    LatencyErrors::Excluded => f.write_str(" errors=excluded")?,
+                }
+                if *timeouts {
+                    f.write_str(" timeouts=bad")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
