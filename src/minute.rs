@@ -235,8 +235,8 @@ impl Window {
         match self {
             Self::Rolling { minutes } => *minutes,
             Self::Calendar { period, .. } => {
-                // One hour more than the days: a period may hold the repeated hour of a clock change.
-                60 + 1_440
+                // Two hours more than the days: a period may hold the repeated hours of a clock change, two in Antarctica/Troll.
+                120 + 1_440
                     * match period {
                         Period::Week => 7,
                         Period::Month => 31,

@@ -3,7 +3,7 @@
 //! **Invariant:** not enough data is never fine. Unknown minutes make no condition hold; too many of them make the SLO blind.
 //! A page that is not backed by evidence, or comes outside its hours, is a ticket: it is never dropped.
 
-use crate::burn::{Condition, burn_rate, chance};
+use crate::burn::{Condition, burn_rate, chance, is_at_most};
 use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
 use crate::minute::{Minute, Span};
@@ -178,7 +178,7 @@ fn demotion(slo: &Slo, tier: &Tier, at: Minute, long: Sums) -> Option<Demotion> 
         return Some(Demotion::FewBad { bad: long.bad, bad_min: evidence.bad_min });
     }
     let (chance, chance_max) = (chance(long, tier.factor * slo.objective.budget()), to_f64(evidence.chance_max));
-    (chance > chance_max).then_some(Demotion::Chance { chance, chance_max })
+    (!is_at_most(chance, chance_max)).then_some(Demotion::Chance { chance, chance_max })
 }
 
 /// What is severe whatever the budget says.

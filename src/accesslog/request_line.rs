@@ -39,8 +39,11 @@ fn split_at_byte(text: &[u8], byte: u8) -> (&[u8], &[u8]) {
     }
 }
 
-/// Cuts ` HTTP/1.1`, or the ` -` of a request that had none.
+/// Cuts ` HTTP/1.1`, or what stands there in a request that had none: ` -`, ` - ` or a space alone.
 fn without_protocol(text: &[u8]) -> &[u8] {
+    if let Some(url) = text.strip_suffix(b" - ") {
+        return url;
+    }
     match memchr::memrchr(b' ', text) {
         Some(at) => match text.get(at + 1..).unwrap_or_default() {
             b"" | b"-" => text.get(..at).unwrap_or_default(),
@@ -78,6 +81,7 @@ mod tests {
         );
         check("GET http://h:80/a b c HTTP/1.1", "GET", "h", "/a b c");
         check("GET http://h:80/a ", "GET", "h", "/a");
+        check("GET http://h:80/a - ", "GET", "h", "/a");
         check("GET http://h:80?q HTTP/1.1", "GET", "h", "/");
         check("GET http://[2001:db8::1]:80/x HTTP/1.1", "GET", "[2001:db8::1]", "/x");
         check("GET http://[2001:db8::1]/x HTTP/1.1", "GET", "[2001:db8::1]", "/x");

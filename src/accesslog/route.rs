@@ -71,7 +71,11 @@ impl Routes {
         let exact_hosts = !traffic.hosts.is_empty() && traffic.hosts.iter().all(|host| is_exact(host));
         let mut rule = Rule {
             methods: traffic.methods.iter().map(|method| method.as_bytes().into()).collect(),
-            hosts: if exact_hosts { vec![] } else { traffic.hosts.iter().map(|host| Pattern::host(host)).collect() },
+            hosts: if exact_hosts {
+                vec![]
+            } else {
+                traffic.hosts.iter().map(|host| Pattern::any_case(host)).collect()
+            },
             paths: traffic.paths.iter().map(|path| Pattern::path(path)).collect(),
             fixed_responses: traffic.fixed_responses,
             redirects: traffic.redirects,

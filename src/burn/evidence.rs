@@ -9,6 +9,12 @@ use statrs::function::beta::checked_beta_reg;
 use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
 
+/// Whether a chance is at most what it may be. A hair above is rounding: floating point knows a chance to about nine digits.
+#[must_use]
+pub fn is_at_most(chance: f64, chance_max: f64) -> bool {
+    chance <= chance_max * (1.0 + 1e-9)
+}
+
 /// The chance of at least as many bad events, if each is bad with the probability `share`. 1 without bad events, 0 where
 /// nothing may be bad.
 #[must_use]

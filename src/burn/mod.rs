@@ -15,6 +15,6 @@ mod running;
 
 pub use budget::{Budget, Forecast};
 pub use condition::{Condition, Threshold, burn_rate};
-pub use evidence::chance;
+pub use evidence::{chance, is_at_most};
 pub use replay::{Replay, TierSpans, replay};
 pub use running::Running;

@@ -5,5 +5,6 @@ mod burn;
 mod cli;
 mod definitions;
 mod house;
+mod judgement;
 mod ledger;
 mod simulate;

@@ -126,16 +126,30 @@ impl FromText for PathPattern {
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let sound = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if sound && !names_parts(text) {
+            let hint = "a part of a path is a name in braces: `/v1/orders/{id}`";
+            return Err(Refusal::new(format!("the braces of `{text}` name no part"), hint));
+        }
         if sound && text.starts_with(['/', '*', '?']) {
             return Ok(Self(text.to_owned()));
         }
         let hint = if sound && !text.contains("://") {
             format!("a path starts with `/`: `/{text}`")
         } else {
-            "write a path of at most 128 characters without spaces, scheme and host; `*` is any run, `?` one character: `/v1/*`".to_owned()
+            "write a path of at most 128 characters without spaces, scheme and host; `*` is any run, `?` one character, `{id}` one part: `/v1/*`".to_owned()
         };
         Err(Refusal::new(format!("`{text}` is no path pattern"), hint))
     }
+}
+
+/// Whether every brace belongs to a name such as `{id}`.
+fn names_parts(text: &str) -> bool {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let mut parts = text.split('{');
+    let before = parts.next().unwrap_or_default();
+    !before.contains('}')
+        && parts.all(|part| part.split_once('}').is_some_and(|(name, rest)| is_name(name) && !rest.contains('}')))
 }
 
 /// Where a page, a ticket or a report goes.

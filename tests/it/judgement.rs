@@ -1,0 +1,314 @@
+//! Judgements: evidence against scipy's tables, calendar periods against Python's zoneinfo, pages that become tickets,
+//! what is severe, what corrections exclude.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jiff::tz::TimeZone;
+use slowburn::burn::{chance, is_at_most};
+use slowburn::counts::Sums;
+use slowburn::exact::Exact;
+use slowburn::minute::{Minute, Period, Span, Window};
+use slowburn::slo::{Catalog, DefinitionFile, Excluded, Slo, Urgency};
+use slowburn::verdict::{Demotion, Seen, State, Verdict, judge};
+
+fn minute(text: &str) -> Minute {
+    text.parse().unwrap()
+}
+
+fn shared(path: &str) -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "it names where shared test data lie, not how the program behaves")]
+    let shared = std::env::var_os("SLOWBURN_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = shared.join(path);
+    if !path.exists() {
+        eprintln!("left out: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+fn rows(path: &Path) -> Vec<csv::StringRecord> {
+    csv::Reader::from_path(path).unwrap().records().map(Result::unwrap).collect()
+}
+
+fn sums(total: u64, bad: u64) -> Sums {
+    Sums { total, bad, known: 60 }
+}
+
+fn number(text: &str) -> f64 {
+    text.parse().unwrap()
+}
+
+/// The share that a table's decimal means; 14/3000 among them has none that ends.
+#[expect(clippy::cast_possible_truncation, reason = "a share in thirds of 1e-12")]
+fn share(text: &str) -> Exact {
+    Exact::new((number(text) * 3e12).round() as i128, 3_000_000_000_000)
+}
+
+#[test]
+fn chances_have_their_closed_forms() {
+    let share = Exact::new(18, 1_250);
+    assert!((chance(sums(1, 1), share) - 0.0144).abs() < 1e-15);
+    assert!((chance(sums(2, 2), share) - 0.0144_f64.powi(2)).abs() < 1e-15);
+    assert!((chance(sums(50, 1), share) - (1.0 - (1.0 - 0.0144_f64).powi(50))).abs() < 1e-12);
+    assert!((chance(sums(10, 0), share) - 1.0).abs() < 1e-15);
+    assert!(chance(sums(10, 1), Exact::from_integer(0)).abs() < 1e-15, "nothing may be bad");
+    assert!((chance(sums(10, 10), Exact::from_integer(1)) - 1.0).abs() < 1e-15);
+}
+
+#[test]
+fn chances_agree_with_scipy() {
+    let Some(path) = shared("oracle/tables/binomial_tail.csv") else { return };
+    let mut seen = 0;
+    for row in rows(&path) {
+        let (share, bad, total) = (share(&row[1]), row[2].parse().unwrap(), row[3].parse().unwrap());
+        let (ours, theirs) = (chance(sums(total, bad), share), number(&row[4]));
+        // For a million events the library is right to eight digits; below 1e-290 the far tail runs out of doubles.
+        assert!((ours - theirs).abs() <= 1e-7 * theirs + 1e-290, "{row:?}: {ours}");
+        seen += 1;
+    }
+    assert!(seen > 3_000);
+}
+
+#[test]
+fn the_least_bad_events_agree_with_scipy() {
+    let Some(path) = shared("oracle/tables/min_bad_for_evidence.csv") else { return };
+    let mut seen = 0;
+    for row in rows(&path) {
+        let (share, total, chance_max): (_, u64, _) = (share(&row[1]), row[2].parse().unwrap(), number(&row[3]));
+        let least = (1..=total).find(|bad| is_at_most(chance(sums(total, *bad), share), chance_max));
+        assert_eq!(least.map_or_else(|| "none".to_owned(), |bad| bad.to_string()), row[4], "{row:?}");
+        seen += 1;
+    }
+    assert!(seen > 700);
+}
+
+#[test]
+fn a_chance_at_the_limit_is_the_clopper_pearson_bound() {
+    let Some(path) = shared("oracle/tables/binomial_bounds.csv") else { return };
+    let mut seen = 0;
+    for row in rows(&path) {
+        let (bad, total, confidence): (u64, u64, f64) =
+            (row[0].parse().unwrap(), row[1].parse().unwrap(), number(&row[2]));
+        let bound = number(&row[11]);
+        if bad == 0 || !(1e-8..1.0).contains(&bound) {
+            continue;
+        }
+        // The bound in steps of 1e-12: the chance there is one minus the confidence.
+        #[expect(clippy::cast_possible_truncation, reason = "a share in steps of 1e-12")]
+        let share = Exact::new((bound * 1e12).round() as i128, 1_000_000_000_000);
+        let ours = chance(sums(total, bad), share);
+        assert!((ours / (1.0 - confidence) - 1.0).abs() < 1e-3, "{row:?}: {ours}");
+        seen += 1;
+    }
+    assert!(seen > 700, "{seen}");
+}
+
+#[test]
+fn calendar_periods_are_those_of_zoneinfo() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/calendar_table.py");
+    let output = Command::new("python3").arg(script).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).unwrap();
+    let mut seen = 0;
+    for line in table.lines() {
+        let [zone, period, at, first, next] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let period = match period {
+            "week" => Period::Week,
+            "month" => Period::Month,
+            "quarter" => Period::Quarter,
+            _ => Period::Year,
+        };
+        let window = Window::Calendar { period, zone: TimeZone::get(zone).unwrap() };
+        let whole = window.whole_at(minute(at));
+        assert_eq!((whole.start.to_string().as_str(), whole.end.to_string().as_str()), (first, next), "{line}");
+        assert!(whole.minutes() <= window.longest_minutes(), "{line}");
+        seen += 1;
+    }
+    assert!(seen > 15_000);
+}
+
+/// A catalogue of one service `checkout` with what is added to its only SLO.
+fn catalog(slo: &str, corrections: &[&str]) -> Catalog {
+    let text = format!(
+        "service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\nlabels: {{ area: web }}\nslos:\n  latency: none\n  \
+         availability: {{ objective: 99.9%{slo} }}\n"
+    );
+    let mut files = vec![DefinitionFile { path: "mart/checkout.yaml".to_owned(), text }];
+    for (place, text) in corrections.iter().enumerate() {
+        let text = format!("id: c{place}\nreason: x\ncategory: planned\nauthor: x\n{text}");
+        files.push(DefinitionFile { path: format!("corrections/c{place}.yaml"), text });
+    }
+    let (catalog, problems) = slowburn::slo::read(&files, minute("2026-12-01"));
+    assert_eq!(problems, []);
+    catalog
+}
+
+fn slo(text: &str) -> Slo {
+    catalog(text, &[]).services[0].slos[0].clone()
+}
+
+/// The verdict at a Wednesday noon over known minutes that each have these counts.
+fn verdict(slo: &Slo, at: &str, counts: impl Fn(i32) -> (u64, u64)) -> Verdict {
+    let at = minute(at);
+    let over = |span: Span| {
+        let mut sums = Sums { known: span.minutes(), ..Sums::default() };
+        for age in (span.start.0..span.end.0).map(|minute| at.0 - minute) {
+            let (total, bad) = counts(age);
+            sums.add(Sums { total, bad, known: 0 });
+        }
+        sums
+    };
+    judge(slo, at, &Seen { over: &over, events: &over, excluded: &[] })
+}
+
+const NOON: &str = "2026-10-28T12:00Z";
+
+#[test]
+fn a_page_without_evidence_is_a_ticket() {
+    let quiet = slo(", severe: none");
+    let few = verdict(&quiet, NOON, |age| (u64::from(age % 20 == 1), u64::from(age == 1)));
+    assert_eq!(few.state, State::Burning { tier: 0, urgency: Urgency::Ticket });
+    assert_eq!(few.tiers[0].demoted, Some(Demotion::FewBad { bad: 1, bad_min: 5 }));
+    assert!(few.tiers[0].holds, "the numbers stay what they are");
+
+    let chancy = slo(", severe: none, evidence: { bad: 1, confidence: 99.9% }");
+    let chance = verdict(&chancy, NOON, |age| (u64::from(age % 2 == 1), u64::from(age == 1)));
+    assert_eq!(chance.state.urgency(), Some(Urgency::Ticket));
+    let Some(Demotion::Chance { chance, chance_max }) = chance.tiers[0].demoted else { panic!("{chance:?}") };
+    assert!((chance - (1.0 - (1.0 - 0.0144_f64).powi(30))).abs() < 1e-12 && (chance_max - 0.001).abs() < 1e-12);
+
+    let none = slo(", severe: none, evidence: none");
+    let page = verdict(&none, NOON, |age| (u64::from(age % 20 == 1), u64::from(age == 1)));
+    assert_eq!(page.state, State::Burning { tier: 0, urgency: Urgency::Page });
+}
+
+#[test]
+fn a_quiet_service_that_keeps_failing_still_pages() {
+    // One request every ten minutes, and all of them fail: the hour has six, the page comes with the fifth.
+    let quiet = slo(", severe: none");
+    for (failing, urgency) in [(35, Urgency::Ticket), (45, Urgency::Page)] {
+        let verdict =
+            verdict(&quiet, NOON, |age| (u64::from(age % 10 == 1), u64::from(age % 10 == 1 && age <= failing)));
+        assert_eq!(verdict.state.urgency(), Some(urgency), "failing for {failing} minutes: {verdict:?}");
+    }
+}
+
+#[test]
+fn a_page_outside_working_hours_is_a_ticket() {
+    let office = slo(
+        ", severe: none, working_hours: Mon-Fri 09:00-18:00 Europe/Berlin, tiers: { page_fast: { only: working_hours }, \
+         page_slow: none, ticket_fast: none, ticket_slow: none }",
+    );
+    assert_eq!(office.tiers.len(), 1);
+    for (at, urgency) in [
+        ("2026-10-28T12:00Z", Urgency::Page),
+        ("2026-10-28T17:30Z", Urgency::Ticket),
+        ("2026-10-31T12:00Z", Urgency::Ticket),
+    ] {
+        let verdict = verdict(&office, at, |_| (100, 50));
+        assert_eq!(verdict.state, State::Burning { tier: 0, urgency }, "{at}");
+    }
+}
+
+#[test]
+fn an_outage_is_severe_and_needs_bad_events() {
+    let plain = slo("");
+    let out = verdict(&plain, NOON, |age| (100, if age <= 5 { 91 } else { 0 }));
+    assert_eq!(out.state, State::Outage { minutes: 5, sums: Sums { total: 500, bad: 455, known: 5 } });
+    assert_eq!(out.state.urgency(), Some(Urgency::Severe));
+    let mostly = verdict(&plain, NOON, |age| (100, if age <= 5 { 89 } else { 0 }));
+    assert_eq!(mostly.state, State::Burning { tier: 0, urgency: Urgency::Page });
+    let lone = verdict(&plain, NOON, |age| (u64::from(age == 2), u64::from(age == 2)));
+    assert_eq!(lone.state.urgency(), Some(Urgency::Ticket), "one failed request is no outage");
+    let off = verdict(&slo(", severe: none"), NOON, |age| (100, if age <= 5 { 100 } else { 0 }));
+    assert_eq!(off.state.urgency(), Some(Urgency::Page));
+}
+
+#[test]
+fn a_collapse_is_measured_by_the_quietest_of_the_earlier_weeks() {
+    let plain = slo("");
+    let week = 7 * 1_440;
+    let usual = |now: u64, quietest: u64| {
+        move |age: i32| match age {
+            1..=15 => (now, 0),
+            _ if (1..=15).contains(&(age - 2 * week)) => (quietest, 0),
+            _ => (200, 0),
+        }
+    };
+    let check = |now, quietest| verdict(&plain, NOON, usual(now, quietest)).state;
+    assert_eq!(check(9, 100), State::Collapse { minutes: 15, seen: 135, expected: 1_500 });
+    assert_eq!(check(10, 100), State::Calm, "a tenth is no collapse");
+    assert_eq!(check(0, 6), State::Calm, "a week ago twice it was nearly as quiet");
+    assert_eq!(check(0, 7), State::Collapse { minutes: 15, seen: 0, expected: 105 });
+    let off = verdict(&slo(", severe: { collapse: none }"), NOON, usual(0, 100));
+    assert_eq!(off.state, State::Calm);
+}
+
+#[test]
+fn what_is_unknown_or_excluded_is_no_collapse() {
+    let plain = slo("");
+    let at = minute(NOON);
+    let now = Span::before(at, 15);
+    let counts = |unknown: Option<Span>| {
+        move |span: Span| {
+            let gone = unknown.map_or(0, |gone| gone.intersect(span).minutes());
+            let traffic = span.minutes() - now.intersect(span).minutes();
+            Sums { total: u64::from(traffic) * 100, bad: 0, known: span.minutes() - gone }
+        }
+    };
+    let judged = |over: &dyn Fn(Span) -> Sums, excluded: &[Span]| {
+        judge(&plain, at, &Seen { over, events: over, excluded }).state
+    };
+    assert!(matches!(judged(&counts(None), &[]), State::Collapse { .. }));
+    let gap = Span::before(at.plus(-3), 1);
+    assert_eq!(judged(&counts(Some(gap)), &[]), State::Calm, "a minute is unknown");
+    assert_eq!(judged(&counts(None), &[gap]), State::Calm, "a minute does not count");
+    let week = |weeks: i32| Span::before(at.plus(-weeks * 7 * 1_440), 15);
+    assert!(matches!(judged(&counts(None), &[week(1), week(2)]), State::Collapse { .. }), "two weeks are left");
+    assert_eq!(judged(&counts(None), &[week(1), week(2), week(3)]), State::Calm, "one week is no measure");
+}
+
+#[test]
+fn an_objective_of_all_pages_for_the_fifth_bad_event() {
+    let all = catalog("", &[]).services[0].slos[0].clone();
+    let mut all = all;
+    all.objective = slowburn::slo::Objective { share: Exact::from_integer(1), text: "100%".to_owned() };
+    all.severe = slowburn::slo::Severe::default();
+    let one = verdict(&all, NOON, |age| (1_000, u64::from(age == 1)));
+    assert_eq!(one.state, State::Burning { tier: 0, urgency: Urgency::Ticket });
+    assert_eq!(one.tiers[0].long_burn, None, "no burn rate is defined without a budget");
+    let five = verdict(&all, NOON, |age| (1_000, u64::from(age <= 5)));
+    assert_eq!(five.state, State::Burning { tier: 0, urgency: Urgency::Page });
+    assert_eq!(verdict(&all, NOON, |_| (1_000, 0)).state, State::Calm);
+}
+
+#[test]
+fn corrections_repeat_on_the_wall_clock_and_touch_only_their_scope() {
+    let weekly = "scope: { service: checkout, labels: { area: web } }\nstart: 2026-10-04T02:30\nend: 2026-10-04T04:00\n\
+                  time_zone: Europe/Berlin\nrepeat: FREQ=WEEKLY;BYDAY=SU\n";
+    let once = "scope: { team: mart, slo: availability }\nstart: 2026-10-18T01:00Z\nend: 2026-10-18T05:00Z\n";
+    let other =
+        "scope: { labels: { area: web }, slo: availability }\nstart: 2026-10-18T04:59Z\nend: 2026-10-18T05:30Z\n";
+    let catalog = catalog("", &[weekly, once, other]);
+    let (service, slo) = (&catalog.services[0], &catalog.services[0].slos[0]);
+    let excluded = Excluded::within(&catalog, Span::new(minute("2026-10-01"), minute("2026-11-02")));
+    let spans: Vec<String> = excluded.spans(service, slo).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        spans,
+        [
+            "2026-10-04T00:30Z to 2026-10-04T02:00Z",
+            "2026-10-11T00:30Z to 2026-10-11T02:00Z",
+            "2026-10-18T00:30Z to 2026-10-18T05:30Z",
+            // 02:30 happens twice on the last Sunday of October: the first counts.
+            "2026-10-25T00:30Z to 2026-10-25T02:00Z",
+            "2026-11-01T01:30Z to 2026-11-01T03:00Z",
+        ]
+    );
+    let mut stranger = service.clone();
+    stranger.labels.clear();
+    stranger.team = "other".to_owned();
+    assert!(excluded.spans(&stranger, slo).is_empty());
+}
