@@ -51,7 +51,7 @@ fn columns(slos: usize, day: i32) -> Columns {
 }
 
 fn tiers(objective: &Objective) -> Vec<Condition> {
-    let tier = |urgency, share: i128, long: u32, short: u32| Tier {
+    let tier = |urgency: Urgency, share: i128, long: u32, short: u32| Tier {
         name: urgency.to_string(),
         hours: None,
         urgency,

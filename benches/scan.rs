@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use slowburn::accesslog::alb::Decoder;
 use slowburn::accesslog::route::Routes;
-use slowburn::fetch::logs::{Batch, LogFile, list, scan};
+use slowburn::fetch::logs::{Batch, LogFile, LogTree, scan};
 use slowburn::minute::{Day, Minute, Span};
 use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
 
@@ -86,7 +86,8 @@ fn cpu_seconds() -> f64 {
 }
 
 fn objects(root: &Path) -> Vec<LogFile> {
-    list(root, Span { start: Minute(0), end: Minute(100_000_000) }).unwrap().objects
+    let mut tree = LogTree::open(root, Span { start: Minute(0), end: Minute(100_000_000) }, 60).unwrap();
+    tree.days().into_iter().flat_map(|day| tree.objects(day)).collect()
 }
 
 /// Availability and latency of as many services, each with its own target group.

@@ -24,6 +24,8 @@ pub struct LogsQuestion {
     pub source: String,
     /// The directory that holds `AWSLogs/`.
     pub location: String,
+    /// How many minutes an object of a Classic Load Balancer covers.
+    pub classic_minutes: i32,
     /// The minutes that matter.
     pub span: Span,
     /// What is measured at each balancer, by `app/name/id`.
@@ -52,11 +54,12 @@ pub fn draw(catalog: &Catalog, at: Minute, days: Option<u16>) -> Demand {
     for slo in catalog.services.iter().flat_map(|service| &service.slos) {
         let Some(source) = catalog.sources.get(slo.indicator.source()) else { continue };
         match (&slo.indicator, &source.kind) {
-            (Indicator::AccessLog { source, traffic, .. }, SourceKind::AccessLogs { location }) => {
+            (Indicator::AccessLog { source, traffic, .. }, SourceKind::AccessLogs { location, classic_minutes }) => {
                 let span = span(slo, at, days);
                 let question = logs.entry(source.clone()).or_insert_with(|| LogsQuestion {
                     source: source.clone(),
                     location: location.clone(),
+                    classic_minutes: *classic_minutes,
                     span,
                     series: BTreeMap::new(),
                 });

@@ -11,7 +11,7 @@ use crate::burn::Running;
 use crate::demand::{self, CountsQuestion, LogsQuestion};
 use crate::exact::Exact;
 use crate::fetch::counts_file;
-use crate::fetch::logs::{self, Batch, LogFile};
+use crate::fetch::logs::{self, Batch, LogFile, LogTree};
 use crate::ledger::{AbsorbError, Ledger, NotLoaded, ObjectRecord, ObjectsAnswer};
 use crate::minute::{Day, Minute, Span};
 use crate::outcome::{LogsRead, Outcome, Said};
@@ -32,7 +32,7 @@ pub struct Job<'a> {
     pub threads: usize,
     /// Raised when the run should keep what it has and end.
     pub stop: Arc<AtomicBool>,
-    /// Told how many log files are dealt with, of how many.
+    /// Told how many days of logs are dealt with, of how many.
     pub progress: &'a dyn Fn(usize, usize),
 }
 
@@ -92,32 +92,29 @@ async fn read_logs(
     store: &mut LedgerStore,
     said: &mut Said,
 ) -> Result<(), EngineError> {
-    let listing = match logs::list(Path::new(&question.location), question.span) {
-        Ok(listing) => listing,
+    let mut tree = match LogTree::open(Path::new(&question.location), question.span, question.classic_minutes) {
+        Ok(tree) => tree,
         Err(error) => {
             said.faults.push(error.to_string());
             return Ok(());
         }
     };
-    said.listing(question, &listing);
     let mut read = LogsRead::default();
-    let mut days: BTreeMap<Day, Vec<&LogFile>> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    let wanted = listing.objects.iter().filter(|object| question.series.contains_key(&*object.load_balancer));
-    // A directory may hold an object twice, packed and unpacked or in two copies of a bucket: one of them is read.
-    for object in wanted.filter(|object| seen.insert(identity(&object.key))) {
-        days.entry(object.delivery_day).or_default().push(object);
-    }
-    let (mut done, all) = (0, days.values().map(Vec::len).sum());
-    for listed in days.values() {
-        read_day(job, question, listed, store, &mut read).await?;
-        done += listed.len();
-        (job.progress)(done, all);
+    let days = tree.days();
+    for (done, day) in days.iter().enumerate() {
+        (job.progress)(done, days.len());
+        let objects = tree.objects(*day);
+        // A directory may hold an object twice, packed and unpacked or in two copies of a bucket: one of them is read.
+        let mut seen = BTreeSet::new();
+        let wanted = objects.iter().filter(|object| question.series.contains_key(&*object.load_balancer));
+        let listed: Vec<&LogFile> = wanted.filter(|object| seen.insert(identity(&object.key))).collect();
+        read_day(job, question, &listed, store, &mut read).await?;
         if job.stop.load(Ordering::Relaxed) {
             said.faults.push("stopped before all logs were read\nhint: run again to read the rest".to_owned());
             break;
         }
     }
+    said.listing(question, &tree);
     let source = job.catalog.sources.get(&question.source);
     read.tell(source.map_or(Exact::from_integer(0), |source| source.unparsed_limit), said);
     Ok(())

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
 use crate::fetch::counts_file::RowFaults;
-use crate::fetch::logs::{Listing, ObjectFault, ScanResult, UnparsedLine};
+use crate::fetch::logs::{LogTree, ObjectFault, ScanResult, UnparsedLine};
 use crate::report::counted;
 use crate::report::model::Status;
 
@@ -44,21 +44,27 @@ impl Said {
     }
 
     /// What lay below a directory of logs beside the logs that were asked for, and which of those are not there.
-    pub fn listing(&mut self, question: &LogsQuestion, listing: &Listing) {
-        for (kind, others) in &listing.others {
+    pub fn listing(&mut self, question: &LogsQuestion, tree: &LogTree) {
+        for (kind, others) in &tree.others {
             let sample = others.samples.first().map(|key| format!(", `{key}`")).unwrap_or_default();
             self.notes.push(format!("left out {}: {kind}{sample}", counted(others.count, "object")));
         }
-        for (place, reason) in &listing.unreadable {
+        for (place, reason) in &tree.unreadable {
             self.faults.push(format!("`{place}` cannot be looked into: {reason}"));
         }
-        let seen: BTreeSet<&str> = listing.objects.iter().map(|object| &*object.load_balancer).collect();
+        if let Some(key) = &tree.more_often {
+            self.notes.push(format!(
+                "`{key}` does not end on the hour\nhint: where a Classic Load Balancer writes every five minutes, say \
+                 `classic_interval: 5m` of the source in fleet.yaml"
+            ));
+        }
+        let seen: BTreeSet<&str> = tree.balancers().collect();
         let missing: Vec<&str> =
             question.series.keys().map(String::as_str).filter(|name| !seen.contains(name)).collect();
         if missing.is_empty() {
             return;
         }
-        let hint = match listing.newest_day {
+        let hint = match tree.newest_day {
             _ if !seen.is_empty() => "`load_balancer` must be what the third column of the log says".to_owned(),
             Some(day) => {
                 format!("the newest folder there is of {day}; `--at {}` looks at its end", day.plus(1).start())

@@ -132,7 +132,7 @@ pub enum LineFault {
 const VALUE_BYTES: usize = 60;
 
 impl LineFault {
-    fn unreadable(field: &'static str, value: &[u8]) -> Self {
+    pub(super) fn unreadable(field: &'static str, value: &[u8]) -> Self {
         Self::Unreadable { field, value: quote(value) }
     }
 
@@ -291,7 +291,7 @@ fn elapsed_us(answered: &[u8], arrived: &[u8]) -> Option<u64> {
 }
 
 #[inline]
-fn bare<'a>(fields: &mut Fields<'a>, name: &'static str) -> Result<&'a [u8], LineFault> {
+pub(super) fn bare<'a>(fields: &mut Fields<'a>, name: &'static str) -> Result<&'a [u8], LineFault> {
     match fields.bare() {
         Some(text) if !text.is_empty() => Ok(text),
         Some(text) => Err(LineFault::unreadable(name, text)),
@@ -300,7 +300,7 @@ fn bare<'a>(fields: &mut Fields<'a>, name: &'static str) -> Result<&'a [u8], Lin
 }
 
 #[inline]
-fn duration(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<u64>, LineFault> {
+pub(super) fn duration(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<u64>, LineFault> {
     if let Some(us) = fields.guess().and_then(|text| short_duration_us(*text)) {
         fields.step_over(5);
         return Ok(Some(us));
@@ -316,7 +316,7 @@ fn other_duration(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<
 }
 
 #[inline]
-fn status(fields: &mut Fields<'_>) -> Result<u16, LineFault> {
+pub(super) fn status(fields: &mut Fields<'_>) -> Result<u16, LineFault> {
     // No status is above 599; 000 stands for an HTTP/2 connection that was closed.
     if let Some([a @ b'0'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9']) = fields.guess() {
         let [a, b, c] = [a, b, c].map(|digit| u16::from(digit - b'0'));
@@ -331,7 +331,7 @@ fn status(fields: &mut Fields<'_>) -> Result<u16, LineFault> {
 }
 
 #[cold]
-fn no_request(rest: &[u8]) -> LineFault {
+pub(super) fn no_request(rest: &[u8]) -> LineFault {
     match rest {
         b"" => LineFault::Missing { field: "request" },
         rest if rest.starts_with(b"\"") => LineFault::Missing { field: "request" },

@@ -3,10 +3,11 @@
 //! Source: "Access log files" in the ELB user guides. An Application Load Balancer writes, every five minutes and node,
 //! `[prefix/]AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/`
 //! `ACCOUNT_elasticloadbalancing_REGION_app.NAME.ID_END_NODE_RANDOM.log.gz`, where the folder is the day of delivery
-//! and END the end of the five minutes.
+//! and END the end of the five minutes. A Classic Load Balancer writes every 5 or 60 minutes, unpacked,
+//! `ACCOUNT_elasticloadbalancing_REGION_NAME_END_NODE_RANDOM.log`.
 
 use crate::accesslog::time::number;
-use crate::minute::{Day, Minute, Span};
+use crate::minute::{Day, Minute};
 
 /// Minutes that an object of an Application Load Balancer covers.
 pub const INTERVAL_MINUTES: i32 = 5;
@@ -17,7 +18,7 @@ pub enum ObjectKind<'k> {
     /// Requests at an Application Load Balancer.
     Alb(LogObject<'k>),
     /// Requests at a Classic Load Balancer.
-    ClassicElb,
+    ClassicElb(LogObject<'k>),
     /// TLS connections at a Network Load Balancer.
     NetworkLb,
     /// Client connections at an Application Load Balancer.
@@ -30,7 +31,7 @@ pub enum ObjectKind<'k> {
     Foreign(&'static str),
 }
 
-/// What the key of an Application Load Balancer's log says.
+/// What the key of an Application or Classic Load Balancer's log says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogObject<'k> {
     /// Account number of the balancer's owner.
@@ -39,20 +40,12 @@ pub struct LogObject<'k> {
     pub region: &'k str,
     /// The day of the folder: when the object was delivered, which may be later than what it holds.
     pub delivery_day: Day,
-    /// `app/name/id`, as lines and CloudWatch write it.
+    /// `app/name/id`, as lines and CloudWatch write it; `classic/name` of a Classic one, which they call by its name alone.
     pub load_balancer: String,
-    /// The first minute after the five that it covers.
+    /// The first minute after those that it covers.
     pub interval_end: Minute,
     /// Address of the balancer's node.
     pub node: &'k str,
-}
-
-impl LogObject<'_> {
-    /// The five minutes that it covers.
-    #[must_use]
-    pub fn interval(&self) -> Span {
-        Span::before(self.interval_end, INTERVAL_MINUTES)
-    }
 }
 
 /// What an object is known by, wherever it was copied to and whether or not it was unpacked: AWS's own file name, which
@@ -83,11 +76,18 @@ pub fn read(key: &str) -> ObjectKind<'_> {
     match parts.as_slice() {
         [account, "elasticloadbalancing", region, balancer, rest @ ..] if is_account(account) => {
             match (balancer.split_once('.'), rest) {
-                (Some(("app", name)), [end, node, _random]) => alb(folder, account, region, name, end, node),
+                (Some(("app", name)), [end, node, _random]) => match name.split_once('.') {
+                    Some((name, id)) if is_word(name) && is_word(id) => {
+                        object(folder, account, region, format!("app/{name}/{id}"), end, node, ObjectKind::Alb)
+                    }
+                    _ => ObjectKind::Foreign("its balancer is not `app.NAME.ID`"),
+                },
                 (Some(("app", _)), _) => ObjectKind::Foreign("its name has not seven parts"),
                 (Some(("net", _)), _) => ObjectKind::NetworkLb,
                 (Some(_), _) => ObjectKind::Foreign("its name is of no known kind of balancer"),
-                (None, [_end, _node, _random]) => ObjectKind::ClassicElb,
+                (None, [end, node, _random]) if is_word(balancer) => {
+                    object(folder, account, region, format!("classic/{balancer}"), end, node, ObjectKind::ClassicElb)
+                }
                 (None, _) => ObjectKind::Foreign("its name has not seven parts"),
             }
         }
@@ -95,18 +95,22 @@ pub fn read(key: &str) -> ObjectKind<'_> {
     }
 }
 
-fn alb<'k>(folder: &str, account: &'k str, region: &'k str, name: &str, end: &str, node: &'k str) -> ObjectKind<'k> {
-    let Some((name, id)) = name.split_once('.').filter(|(name, id)| is_word(name) && is_word(id)) else {
-        return ObjectKind::Foreign("its balancer is not `app.NAME.ID`");
-    };
+fn object<'k>(
+    folder: &str,
+    account: &'k str,
+    region: &'k str,
+    load_balancer: String,
+    end: &str,
+    node: &'k str,
+    kind: fn(LogObject<'k>) -> ObjectKind<'k>,
+) -> ObjectKind<'k> {
     let Some(interval_end) = end_of_interval(end) else {
         return ObjectKind::Foreign("its time is not like `20261031T2350Z`");
     };
     let Some(delivery_day) = day_of_folder(folder) else {
         return ObjectKind::Foreign("it does not lie in a folder `yyyy/mm/dd`");
     };
-    let load_balancer = format!("app/{name}/{id}");
-    ObjectKind::Alb(LogObject { account, region, delivery_day, load_balancer, interval_end, node })
+    kind(LogObject { account, region, delivery_day, load_balancer, interval_end, node })
 }
 
 fn is_account(text: &str) -> bool {
@@ -168,7 +172,7 @@ mod tests {
             assert_eq!((object.account, object.region, object.node), ("123456789012", "eu-west-1", "192.0.2.7"));
             assert_eq!(object.load_balancer, "app/my-shop/50dc6c495c0c9188");
             assert_eq!(object.delivery_day.to_string(), "2026-11-01");
-            assert_eq!(object.interval().to_string(), "2026-10-31T23:55Z to 2026-11-01T00:00Z");
+            assert_eq!(object.interval_end.to_string(), "2026-11-01T00:00Z");
         }
     }
 
@@ -177,7 +181,9 @@ mod tests {
         let check = |key: &str, kind| assert_eq!(read(key), kind, "{key}");
         check("AWSLogs/123456789012/ELBAccessLogTestFile", ObjectKind::TestFile);
         check(&key("net.shop.0a_20261101T0000Z_1a2b.log.gz"), ObjectKind::NetworkLb);
-        check(&key("shop_20261101T0000Z_192.0.2.7_1a2b.log"), ObjectKind::ClassicElb);
+        let classic = key("shop_20261101T0000Z_192.0.2.7_1a2b.log");
+        let ObjectKind::ClassicElb(object) = read(&classic) else { unreachable!("{classic}") };
+        assert_eq!((object.load_balancer.as_str(), object.node), ("classic/shop", "192.0.2.7"));
         check(
             &format!("{FOLDER}conn_log.{START}app.shop.0a_20261101T0000Z_192.0.2.7_1a.log.gz"),
             ObjectKind::ConnectionLog,

@@ -7,6 +7,7 @@
 
 pub mod alb;
 mod blocks;
+pub mod classic;
 pub mod fields;
 pub mod judge;
 pub mod key;

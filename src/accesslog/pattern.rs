@@ -1,7 +1,7 @@
 //! The wildcards of an ALB listener rule, `*` for any run of characters and `?` for exactly one, and `{id}` for a part of a path.
 //!
 //! Source: "Listener rules for your Application Load Balancer", host and path conditions, in the ELB user guide. `{id}` is
-//! how API frameworks and OpenAPI write a path parameter; it stands for one or more characters other than `/`.
+//! how API frameworks write a path parameter; it stands for one or more characters other than `/`.
 
 /// The most characters of a pattern, as in a listener rule; a bit of a `u128` stands for each.
 pub const LENGTH_MAX: usize = 128;

@@ -1,7 +1,7 @@
 //! Whether so many bad events can be chance: the one-sided binomial test behind a page.
 //!
 //! If every event were bad with the probability p of the tier's threshold, at least k of n would be bad with the chance
-//! I_p(k, n - k + 1), the regularised incomplete beta function (<https://dlmf.nist.gov/8.17#E5>). That the chance is at most
+//! `I_p(k, n - k + 1)`, the regularised incomplete beta function (<https://dlmf.nist.gov/8.17#E5>). That the chance is at most
 //! alpha is the same as that the lower Clopper-Pearson bound of k / n with confidence 1 - alpha is not below p.
 
 use statrs::function::beta::checked_beta_reg;

@@ -77,7 +77,7 @@ fn prepare_demo(arguments: &mut RunArgs) -> Result<(), Failure> {
 /// The directory of the command line takes the place of the ones that definitions name.
 fn read_logs_from(catalog: &mut Catalog, logs: &Path) {
     for source in catalog.sources.values_mut() {
-        if let SourceKind::AccessLogs { location } = &mut source.kind {
+        if let SourceKind::AccessLogs { location, .. } = &mut source.kind {
             *location = logs.to_string_lossy().into_owned();
         }
     }

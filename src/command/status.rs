@@ -5,7 +5,7 @@ use super::{Ended, Failure, print};
 use crate::cli::{StatusArgs, StatusFormat};
 use crate::engine;
 use crate::minute::Minute;
-use crate::report::{model, status as view};
+use crate::report::{data, model, status as view};
 
 pub(super) async fn status(arguments: StatusArgs, now: Minute) -> Result<Ended, Failure> {
     let at = arguments.place.at.unwrap_or(now);
@@ -21,8 +21,8 @@ pub(super) fn show(found: &model::Status, format: StatusFormat) -> Result<(), Fa
     let text = match format {
         // Colours are always written; the stream takes them out where nobody would see them.
         StatusFormat::Table => view::table(found, terminal_width(), true),
-        StatusFormat::Json => format!("{:#}\n", view::json(found)),
-        StatusFormat::Csv => view::csv(found).map_err(|error| Failure::because("the status is no CSV", error))?,
+        StatusFormat::Json => format!("{:#}\n", data::json(found)),
+        StatusFormat::Csv => data::csv(found).map_err(|error| Failure::because("the status is no CSV", error))?,
         StatusFormat::Markdown => view::markdown(found),
     };
     print(text.as_bytes())

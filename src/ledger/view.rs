@@ -74,19 +74,19 @@ impl Ledger {
 
 fn sliced(table: &Table, slices: &Slices) -> Table {
     let length = slices.minutes as usize;
-    let mut sliced = Table::default();
+    let mut cut = Table::default();
     for start in (0..SLOTS).step_by(length) {
         let range = start..start + length;
         if table.known[range.clone()].contains(&0) {
             continue;
         }
-        sliced.known[range.clone()].fill(1);
+        cut.known[range.clone()].fill(1);
         let sums = table.sums(range.start, range.end);
         let over = i128::from(sums.bad) * slices.budget.denom() > i128::from(sums.total) * slices.budget.numer();
         if sums.total > 0 || slices.idle_good {
-            sliced.total[range.end - 1] = 1;
-            sliced.bad[range.end - 1] = u32::from(sums.total > 0 && over);
+            cut.total[range.end - 1] = 1;
+            cut.bad[range.end - 1] = u32::from(sums.total > 0 && over);
         }
     }
-    sliced
+    cut
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::model::{Row, Status};
-use super::status;
+use super::{data, status};
 use crate::exact::to_f64;
 use crate::minute::length_text;
 use crate::verdict::State;
@@ -48,7 +48,7 @@ pub fn json(status: &Status) -> Value {
         .filter(|row| needs_action(row))
         .map(|row| format!("{}/{} over {}", row.service, row.slo, row.window))
         .collect();
-    let mut document = status::json(status);
+    let mut document = data::json(status);
     if let Some(fields) = document.as_object_mut() {
         fields.insert("needs_action".to_owned(), json!(action));
         fields.insert("summary".to_owned(), json!(status::summary(status)));

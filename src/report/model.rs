@@ -97,7 +97,7 @@ pub enum Bar {
     Unknown,
     /// Known, without traffic.
     Silent,
-    /// The burn rate of the day.
+    /// The burn rate of the day; infinite where nothing may fail and something did.
     Burn(f64),
 }
 
@@ -318,7 +318,9 @@ fn bar(slo: &Slo, judged: Minute, day: Day, over: &dyn Fn(Span) -> Sums) -> Bar 
     let sums = over(Span::new(day.start(), day.span().end.min(judged)));
     match (sums.known, burn_rate(sums, &slo.objective)) {
         (0, _) => Bar::Unknown,
-        (_, None) => Bar::Silent,
+        (_, None) if sums.total == 0 => Bar::Silent,
+        // An objective of 100% has no burn rate: a day keeps it or not.
+        (_, None) => Bar::Burn(if sums.bad > 0 { f64::INFINITY } else { 0.0 }),
         (_, Some(rate)) => Bar::Burn(rate),
     }
 }

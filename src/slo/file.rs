@@ -95,14 +95,27 @@ pub(super) struct FleetFile {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("oneOf" = [{ "required": ["access_logs"] }, { "required": ["counts"] }]))]
 pub(super) struct SourceText {
-    /// A directory with access logs of application load balancers: it holds `AWSLogs/`.
+    /// A directory with access logs of application or classic load balancers: it holds `AWSLogs/`.
     pub(super) access_logs: Option<Typed<Words>>,
+    /// For access logs: how often Classic Load Balancers write. Default: 60m, as AWS has it.
+    pub(super) classic_interval: Option<IntervalText>,
     /// A directory with files of `minute,total,bad`.
     pub(super) counts: Option<Typed<Words>>,
     /// How old a minute must be before its counts are complete. Default: 10m for access logs, 0m for counts.
     pub(super) delay: Option<Typed<Length>>,
     /// The share of lines that may fail to parse before a run is done in part. Default: 0.1%.
     pub(super) unparsed_limit: Option<Typed<Percent>>,
+}
+
+/// How often a Classic Load Balancer writes its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(super) enum IntervalText {
+    /// Every five minutes.
+    #[serde(rename = "5m")]
+    FiveMinutes,
+    /// Every hour.
+    #[serde(rename = "60m")]
+    Hour,
 }
 
 /// A class.
@@ -150,7 +163,7 @@ pub(super) struct ServiceFile {
     pub(super) class: Option<Typed<Name>>,
     /// The source that is asked.
     pub(super) source: Option<Typed<Name>>,
-    /// The application load balancer in front of it, as its access log names it: `app/<name>/<id>`.
+    /// The load balancer in front of it: `app/<name>/<id>`, as its access log names it, or `classic/<name>`.
     pub(super) load_balancer: Option<Typed<LoadBalancer>>,
     /// Its target groups by name; left out, all requests of the balancer are its own.
     pub(super) target_group: Option<OneOrMany<Typed<TargetGroup>>>,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::file::{
-    ClassText, Destination, FleetFile, FromText, Name, OneOrMany, Page, SourceText, TeamText, Typed, decode, nearest,
+    ClassText, Destination, FleetFile, FromText, IntervalText, Name, OneOrMany, Page, SourceText, TeamText, Typed,
+    decode, nearest,
 };
 use super::positions::{Path, Step, keys};
 use super::problem::{DefinitionFile, Problem};
@@ -160,7 +161,10 @@ pub(super) fn name_problem(page: &Page<'_>, path: &[Step]) -> Option<Problem> {
 
 fn source(text: &SourceText) -> Option<Source> {
     let (kind, delay) = match (&text.access_logs, &text.counts) {
-        (Some(location), None) => (SourceKind::AccessLogs { location: location.0.0.clone() }, 10),
+        (Some(location), None) => {
+            let classic_minutes = if text.classic_interval == Some(IntervalText::FiveMinutes) { 5 } else { 60 };
+            (SourceKind::AccessLogs { location: location.0.0.clone(), classic_minutes }, 10)
+        }
         (None, Some(location)) => (SourceKind::Counts { location: location.0.0.clone() }, 0),
         _ => return None,
     };

@@ -67,6 +67,8 @@ pub enum SourceKind {
     AccessLogs {
         /// The directory.
         location: String,
+        /// How many minutes an object of a Classic Load Balancer covers: 5 or 60.
+        classic_minutes: i32,
     },
     /// Files of `minute,total,bad`.
     Counts {

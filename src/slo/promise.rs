@@ -145,7 +145,9 @@ impl Promise<'_, '_> {
         };
         let length = first_field(self.layers, |fields| fields.slice.as_ref());
         let minutes = length.map_or(1, |(_, length)| length.0.0);
-        if let Some((layer, _)) = length.filter(|_| minutes == 0 || MINUTES_PER_DAY.unsigned_abs() % minutes != 0) {
+        if let Some((layer, _)) =
+            length.filter(|_| minutes == 0 || !MINUTES_PER_DAY.unsigned_abs().is_multiple_of(minutes))
+        {
             let message = format!("a day cannot be cut into slices of {}", length_text(minutes));
             self.found.push(layer.problem(&keys(&["slice"]), message, "write `1m`, `5m`, `15m` or `1h`"));
             return None;

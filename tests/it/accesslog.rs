@@ -1,10 +1,10 @@
 //! Access logs against real lines, independent counts, and files as they go wrong.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly and says what it leaves out")]
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
@@ -12,24 +12,12 @@ use slowburn::accesslog::alb::{Decoder, Wants};
 use slowburn::accesslog::recognise::{LineKind, recognise};
 use slowburn::accesslog::route::Routes;
 use slowburn::counts::Count;
-use slowburn::fetch::logs::{Batch, ListError, LogFile, ObjectFault, ScanResult, list, scan};
+use slowburn::fetch::logs::{Batch, ListError, LogFile, LogTree, ObjectFault, ScanResult, scan};
 use slowburn::minute::{Day, Minute, Span};
 use slowburn::series::SeriesKey;
 use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
 
 const ALL_TIME: Span = Span { start: Minute(0), end: Minute(100_000_000) };
-
-/// Data to test against that is not part of the project; `None`, with a word about it, where it is not there.
-fn shared(part: &str) -> Option<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "a checkout elsewhere says where the data lies")]
-    let root = std::env::var("SLOWBURN_SHARED").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
-    let path = Path::new(&root).join(part);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("left out: there is no {}", path.display());
-    None
-}
 
 fn traffic(load_balancer: &str) -> Traffic {
     Traffic {
@@ -51,15 +39,23 @@ fn latency(under_ms: u64, errors: LatencyErrors) -> Measure {
     Measure::Latency { under_us: under_ms * 1_000, basis: LatencyBasis::Total, errors, timeouts: false }
 }
 
-/// Objects by balancer; a listing is in that order.
+/// All objects of a span, and what else lies there.
+fn list(root: &Path, span: Span) -> Result<(Vec<LogFile>, LogTree), ListError> {
+    let mut tree = LogTree::open(root, span, 60)?;
+    let mut objects: Vec<LogFile> = tree.days().into_iter().flat_map(|day| tree.objects(day)).collect();
+    objects.sort_by(|a, b| (&a.load_balancer, &a.key).cmp(&(&b.load_balancer, &b.key)));
+    Ok((objects, tree))
+}
+
+/// Objects by balancer, in that order.
 fn by_balancer(objects: &[LogFile]) -> Vec<&[LogFile]> {
     objects.chunk_by(|a, b| a.load_balancer == b.load_balancer).collect()
 }
 
 fn scan_all(root: &Path, measures: &[Measure], threads: usize) -> ScanResult {
-    let listing = list(root, ALL_TIME).unwrap();
-    assert_eq!(listing.unreadable, []);
-    let groups = by_balancer(&listing.objects);
+    let (objects, tree) = list(root, ALL_TIME).unwrap();
+    assert_eq!(tree.unreadable, []);
+    let groups = by_balancer(&objects);
     let routes: Vec<Routes> = groups
         .iter()
         .map(|objects| {
@@ -89,7 +85,7 @@ fn check_golden(root: &Path) {
     assert!(result.read.iter().all(|object| object.unparsed == 0 && object.trailing == 0));
     let names: BTreeMap<String, String> = list(root, ALL_TIME)
         .unwrap()
-        .objects
+        .0
         .iter()
         .map(|file| (file.load_balancer.split('/').nth(1).unwrap().to_owned(), file.load_balancer.to_string()))
         .collect();
@@ -120,14 +116,14 @@ fn check_golden(root: &Path) {
 
 #[test]
 fn petshop_counts_equal_the_independent_ones_on_every_row() {
-    if let Some(root) = shared("data/petshop") {
+    if let Some(root) = crate::shared("data/petshop") {
         check_golden(&root);
     }
 }
 
 #[test]
 fn nezha_counts_equal_the_independent_ones_on_every_row() {
-    let Some(archive) = shared("data/nezha.tar") else { return };
+    let Some(archive) = crate::shared("data/nezha.tar") else { return };
     let folder = tempfile::tempdir().unwrap();
     let done = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder.path()).status().unwrap();
     assert!(done.success());
@@ -136,7 +132,7 @@ fn nezha_counts_equal_the_independent_ones_on_every_row() {
 
 #[test]
 fn every_real_line_is_parsed_or_called_what_it_is() {
-    let Some(folder) = shared("data/elb_lines") else { return };
+    let Some(folder) = crate::shared("data/elb_lines") else { return };
     let mut seen: BTreeMap<LineKind, u32> = BTreeMap::new();
     for file in fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
@@ -302,13 +298,13 @@ fn threads_and_order_change_nothing_and_a_raised_flag_ends_it() {
         assert_eq!((&many.read, &many.counts), (&alone.read, &alone.counts));
         assert_eq!(many.faulty.len(), 1);
     }
-    let listing = list(folder.path(), ALL_TIME).unwrap();
+    let (objects, _) = list(folder.path(), ALL_TIME).unwrap();
     let shop = indicator("app/shop/0a1b", Measure::Availability);
     let routes = Routes::new("app/shop/0a1b", [&shop]);
-    let batches = [Batch { objects: &listing.objects, routes: &routes }];
+    let batches = [Batch { objects: &objects, routes: &routes }];
     let result = scan(folder.path(), &batches, 2, &AtomicBool::new(true));
     assert!(result.cancelled && result.read.is_empty() && result.counts.is_empty());
-    let (old, new) = listing.objects.split_at(20);
+    let (old, new) = objects.split_at(20);
     let batches = [Batch { objects: old, routes: &routes }, Batch { objects: new, routes: &routes }];
     let halves = scan(folder.path(), &batches, 2, &AtomicBool::new(false));
     assert_eq!((halves.read, halves.counts), (alone.read, alone.counts), "batches of one series add up");
@@ -333,14 +329,13 @@ fn a_listing_accounts_for_everything_in_its_days() {
     }
     let day: Day = "2026-10-31".parse().unwrap();
     let span = Span::new(day.start(), day.plus(1).start().plus(-1));
-    let listing = list(root, span).unwrap();
-    let names: Vec<_> = listing.objects.iter().map(|file| file.key.rsplit('_').next().unwrap()).collect();
-    assert_eq!(names, ["a.log.gz", "late.log.gz"]);
-    let others: Vec<_> = listing.others.iter().map(|(kind, others)| format!("{}: {kind}", others.count)).collect();
+    let (objects, tree) = list(root, span).unwrap();
+    let names: Vec<_> = objects.iter().map(|file| file.key.rsplit('_').next().unwrap()).collect();
+    assert_eq!(names, ["a.log.gz", "late.log.gz", "b.log"], "a Classic Load Balancer's hour is read too");
+    let others: Vec<_> = tree.others.iter().map(|(kind, others)| format!("{}: {kind}", others.count)).collect();
     assert_eq!(
         others,
         [
-            "1: a Classic Load Balancer's log",
             "1: a Network Load Balancer's log",
             "1: a connection log",
             "1: a test file",
@@ -350,9 +345,9 @@ fn a_listing_accounts_for_everything_in_its_days() {
     let above = tempfile::tempdir().unwrap();
     fs::create_dir_all(above.path().join("bucket/prefix")).unwrap();
     fs::rename(root.join("AWSLogs"), above.path().join("bucket/prefix/AWSLogs")).unwrap();
-    let listing = list(above.path(), span).unwrap();
-    assert_eq!(listing.objects.len(), 2);
-    assert!(listing.objects.iter().all(|file| file.key.starts_with("bucket/prefix/AWSLogs/")));
+    let (objects, _) = list(above.path(), span).unwrap();
+    assert_eq!(objects.len(), 3);
+    assert!(objects.iter().all(|file| file.key.starts_with("bucket/prefix/AWSLogs/")));
     assert!(matches!(list(root, span), Err(ListError::NoLogs(_))));
     assert!(matches!(list(&root.join("nowhere"), span), Err(ListError::Unreadable(..))));
 }

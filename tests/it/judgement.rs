@@ -2,7 +2,7 @@
 //! what is severe, what corrections exclude.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use jiff::tz::TimeZone;
@@ -15,18 +15,6 @@ use slowburn::verdict::{Demotion, Seen, State, Verdict, judge};
 
 fn minute(text: &str) -> Minute {
     text.parse().unwrap()
-}
-
-fn shared(path: &str) -> Option<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "it names where shared test data lie, not how the program behaves")]
-    let shared = std::env::var_os("SLOWBURN_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let path = shared.join(path);
-    if !path.exists() {
-        eprintln!("left out: {} is not there", path.display());
-        return None;
-    }
-    Some(path)
 }
 
 fn rows(path: &Path) -> Vec<csv::StringRecord> {
@@ -60,7 +48,7 @@ fn chances_have_their_closed_forms() {
 
 #[test]
 fn chances_agree_with_scipy() {
-    let Some(path) = shared("oracle/tables/binomial_tail.csv") else { return };
+    let Some(path) = crate::shared("oracle/tables/binomial_tail.csv") else { return };
     let mut seen = 0;
     for row in rows(&path) {
         let (share, bad, total) = (share(&row[1]), row[2].parse().unwrap(), row[3].parse().unwrap());
@@ -74,7 +62,7 @@ fn chances_agree_with_scipy() {
 
 #[test]
 fn the_least_bad_events_agree_with_scipy() {
-    let Some(path) = shared("oracle/tables/min_bad_for_evidence.csv") else { return };
+    let Some(path) = crate::shared("oracle/tables/min_bad_for_evidence.csv") else { return };
     let mut seen = 0;
     for row in rows(&path) {
         let (share, total, chance_max): (_, u64, _) = (share(&row[1]), row[2].parse().unwrap(), number(&row[3]));
@@ -87,7 +75,7 @@ fn the_least_bad_events_agree_with_scipy() {
 
 #[test]
 fn a_chance_at_the_limit_is_the_clopper_pearson_bound() {
-    let Some(path) = shared("oracle/tables/binomial_bounds.csv") else { return };
+    let Some(path) = crate::shared("oracle/tables/binomial_bounds.csv") else { return };
     let mut seen = 0;
     for row in rows(&path) {
         let (bad, total, confidence): (u64, u64, f64) =
@@ -174,8 +162,8 @@ fn a_page_without_evidence_is_a_ticket() {
     assert_eq!(few.tiers[0].demoted, Some(Demotion::FewBad { bad: 1, bad_min: 5 }));
     assert!(few.tiers[0].holds, "the numbers stay what they are");
 
-    let chancy = slo(", severe: none, evidence: { bad: 1, confidence: 99.9% }");
-    let chance = verdict(&chancy, NOON, |age| (u64::from(age % 2 == 1), u64::from(age == 1)));
+    let unsure = slo(", severe: none, evidence: { bad: 1, confidence: 99.9% }");
+    let chance = verdict(&unsure, NOON, |age| (u64::from(age % 2 == 1), u64::from(age == 1)));
     assert_eq!(chance.state.urgency(), Some(Urgency::Ticket));
     let Some(Demotion::Chance { chance, chance_max }) = chance.tiers[0].demoted else { panic!("{chance:?}") };
     assert!((chance - (1.0 - (1.0 - 0.0144_f64).powi(30))).abs() < 1e-12 && (chance_max - 0.001).abs() < 1e-12);

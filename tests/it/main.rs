@@ -3,8 +3,22 @@
 mod accesslog;
 mod burn;
 mod cli;
+mod corrected;
 mod definitions;
 mod house;
 mod judgement;
 mod ledger;
 mod simulate;
+
+/// Data to test against that is not part of the project; `None`, with a word about it, where it is not there.
+#[expect(clippy::print_stdout, reason = "a suite says what it leaves out")]
+fn shared(part: &str) -> Option<std::path::PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "it names where test data lie, not how the program behaves")]
+    let root = std::env::var_os("SLOWBURN_SHARED").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into());
+    let path = std::path::Path::new(&root).join(part);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("left out: there is no {}", path.display());
+    None
+}

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::accesslog::key::{self, ObjectKind};
+use crate::accesslog::key::{self, INTERVAL_MINUTES, ObjectKind};
 use crate::minute::{Day, Span};
 
 /// Days after the last day of a span in whose folders its objects are looked for.
@@ -32,16 +32,16 @@ pub enum ListError {
     Unreadable(PathBuf, io::Error),
 }
 
-/// An Application Load Balancer's log object.
+/// The log object of an Application or Classic Load Balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
     /// Path below the root, with `/` between its parts; its identity.
     pub key: Arc<str>,
     /// Bytes as it lies there.
     pub size: u64,
-    /// `app/name/id`.
+    /// `app/name/id`, or `classic/name`.
     pub load_balancer: Arc<str>,
-    /// The five minutes that its name says it covers.
+    /// The minutes that its name says it covers.
     pub interval: Span,
     /// The day it was delivered.
     pub delivery_day: Day,
@@ -56,33 +56,23 @@ pub struct Others {
     pub samples: Vec<String>,
 }
 
-/// What was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// What can be read, in order of balancer, then key.
-    pub objects: Vec<LogFile>,
+/// The folders of days below a root, whose objects are listed a day at a time: a large fleet writes some hundred thousand a day.
+#[derive(Debug)]
+pub struct LogTree {
+    root: PathBuf,
+    span: Span,
+    classic_minutes: i32,
+    folders: BTreeMap<Day, Vec<PathBuf>>,
+    /// Each balancer's name once: a day has thousands of objects of each.
+    balancers: BTreeMap<String, Arc<str>>,
     /// What is there and is not read, by what it is.
     pub others: BTreeMap<String, Others>,
     /// The newest day of delivery of any folder, whether or not it can hold the span.
     pub newest_day: Option<Day>,
     /// Folders and files that could not be looked at, and why.
     pub unreadable: Vec<(String, String)>,
-}
-
-/// Lists the objects whose interval has a minute of the span.
-///
-/// # Errors
-/// If the root cannot be read or holds no `AWSLogs`. What fails further down is part of the listing.
-pub fn list(root: &Path, span: Span) -> Result<Listing, ListError> {
-    let bases = find_logs(root)?;
-    let mut walk = Walk { root, span, found: Listing::default(), balancers: BTreeMap::new() };
-    for base in bases {
-        walk.accounts(&base);
-    }
-    let mut found = walk.found;
-    found.objects.sort_by(|a, b| (&a.load_balancer, &a.key).cmp(&(&b.load_balancer, &b.key)));
-    found.unreadable.sort();
-    Ok(found)
+    /// A Classic Load Balancer's object whose name shows that it writes more often than `classic_interval` says.
+    pub more_often: Option<String>,
 }
 
 /// All folders `AWSLogs` near the root, sorted.
@@ -130,22 +120,61 @@ fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     Ok(found)
 }
 
-struct Walk<'r> {
-    root: &'r Path,
-    span: Span,
-    found: Listing,
-    /// Each balancer's name once: a day has thousands of objects of each.
-    balancers: BTreeMap<String, Arc<str>>,
-}
+impl LogTree {
+    /// Finds the folders of days that can hold an object whose interval has a minute of the span. `classic_minutes` is how
+    /// often Classic Load Balancers write, 5 or 60.
+    ///
+    /// # Errors
+    /// If the root cannot be read or holds no `AWSLogs`. What fails further down is part of the tree.
+    pub fn open(root: &Path, span: Span, classic_minutes: i32) -> Result<Self, ListError> {
+        let bases = find_logs(root)?;
+        let mut tree = Self {
+            root: root.to_owned(),
+            span,
+            classic_minutes,
+            folders: BTreeMap::new(),
+            balancers: BTreeMap::new(),
+            others: BTreeMap::new(),
+            newest_day: None,
+            unreadable: Vec::new(),
+            more_often: None,
+        };
+        for base in bases {
+            tree.accounts(&base);
+        }
+        Ok(tree)
+    }
 
-impl Walk<'_> {
+    /// The days of delivery, oldest first.
+    #[must_use]
+    pub fn days(&self) -> Vec<Day> {
+        self.folders.keys().copied().collect()
+    }
+
+    /// The balancers that an object was seen of.
+    pub fn balancers(&self) -> impl Iterator<Item = &str> {
+        self.balancers.keys().map(String::as_str)
+    }
+
+    /// The objects of a day of delivery whose interval has a minute of the span, in order of balancer, then key.
+    pub fn objects(&mut self, day: Day) -> Vec<LogFile> {
+        let mut objects = Vec::new();
+        for folder in self.folders.get(&day).cloned().unwrap_or_default() {
+            for odd in self.look_into(&folder, &mut objects) {
+                self.other("a folder where objects should be", &odd);
+            }
+        }
+        objects.sort_by(|a, b| (&a.load_balancer, &a.key).cmp(&(&b.load_balancer, &b.key)));
+        objects
+    }
+
     /// `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/`; logs of other AWS services beside it are none of ours.
     fn accounts(&mut self, base: &Path) {
-        for account in self.look_into(base) {
-            for service in self.look_into(&account) {
+        for account in self.folders_in(base) {
+            for service in self.folders_in(&account) {
                 if service.ends_with("elasticloadbalancing") {
-                    for region in self.look_into(&service) {
-                        self.days(&region, 3);
+                    for region in self.folders_in(&service) {
+                        self.find_days(&region, 3);
                     }
                 }
             }
@@ -153,22 +182,18 @@ impl Walk<'_> {
     }
 
     /// Walks `yyyy/mm/dd`, and leaves out the days that cannot hold the span.
-    fn days(&mut self, folder: &Path, levels_below: usize) {
-        for below in self.look_into(folder) {
+    fn find_days(&mut self, folder: &Path, levels_below: usize) {
+        for below in self.folders_in(folder) {
             if levels_below > 1 {
-                self.days(&below, levels_below - 1);
-            } else {
-                let day = key::day_of_folder(&self.key_of(&below));
-                self.found.newest_day = self.found.newest_day.max(day);
-                match day {
-                    Some(day) if self.may_hold_the_span(day) => {
-                        for odd in self.look_into(&below) {
-                            self.other("a folder where objects should be", &odd);
-                        }
-                    }
-                    Some(_) => {}
-                    None => self.other("a folder that is no day", &below),
-                }
+                self.find_days(&below, levels_below - 1);
+                continue;
+            }
+            let day = key::day_of_folder(&self.key_of(&below));
+            self.newest_day = self.newest_day.max(day);
+            match day {
+                Some(day) if self.may_hold_the_span(day) => self.folders.entry(day).or_default().push(below),
+                Some(_) => {}
+                None => self.other("a folder that is no day", &below),
             }
         }
     }
@@ -178,53 +203,65 @@ impl Walk<'_> {
         !self.span.is_empty() && self.span.start.day() <= day && day <= last
     }
 
+    /// The folders above those of days; no object has its place there.
+    fn folders_in(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let mut objects = Vec::new();
+        let folders = self.look_into(folder, &mut objects);
+        for object in objects {
+            self.other("an object outside the folder of its day", &self.root.join(&*object.key));
+        }
+        folders
+    }
+
     /// Takes note of a folder's files and gives its folders.
-    fn look_into(&mut self, folder: &Path) -> Vec<PathBuf> {
+    fn look_into(&mut self, folder: &Path, objects: &mut Vec<LogFile>) -> Vec<PathBuf> {
         let entries = entries(folder).unwrap_or_else(|error| {
-            self.found.unreadable.push((self.key_of(folder), error.to_string()));
+            self.unreadable.push((self.key_of(folder), error.to_string()));
             Vec::new()
         });
         let (folders, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.is_folder);
         for file in files {
-            self.file(&file);
+            objects.extend(self.object(&file));
         }
         folders.into_iter().map(|entry| entry.path).collect()
     }
 
-    fn file(&mut self, file: &Entry) {
-        if !file.is_file {
-            return self.other("neither a file nor a folder", &file.path);
-        }
+    fn object(&mut self, file: &Entry) -> Option<LogFile> {
         let text = self.key_of(&file.path);
-        let kind = match key::read(&text) {
-            ObjectKind::Alb(object) => {
-                let interval = object.interval();
-                if !interval.intersect(self.span).is_empty() {
-                    let name = object.load_balancer;
-                    let shared = self.balancers.entry(name).or_insert_with_key(|name| Arc::from(name.as_str()));
-                    self.found.objects.push(LogFile {
-                        load_balancer: Arc::clone(shared),
-                        key: Arc::from(text.as_str()),
-                        size: file.size,
-                        interval,
-                        delivery_day: object.delivery_day,
-                    });
+        let (kind, object) = match key::read(&text) {
+            _ if !file.is_file => ("neither a file nor a folder", None),
+            ObjectKind::Alb(object) => ("", Some((object, INTERVAL_MINUTES))),
+            ObjectKind::ClassicElb(object) => {
+                let minutes = self.classic_minutes;
+                let fits = object.interval_end.0 % minutes == 0;
+                if !fits {
+                    self.more_often.get_or_insert_with(|| text.clone());
                 }
-                return;
+                ("", Some((object, if fits { minutes } else { INTERVAL_MINUTES })))
             }
-            ObjectKind::ClassicElb => "a Classic Load Balancer's log",
-            ObjectKind::NetworkLb => "a Network Load Balancer's log",
-            ObjectKind::ConnectionLog => "a connection log",
-            ObjectKind::HealthCheckLog => "a health check log",
-            ObjectKind::TestFile => "a test file",
-            ObjectKind::Foreign(why) => why,
+            ObjectKind::NetworkLb => ("a Network Load Balancer's log", None),
+            ObjectKind::ConnectionLog => ("a connection log", None),
+            ObjectKind::HealthCheckLog => ("a health check log", None),
+            ObjectKind::TestFile => ("a test file", None),
+            ObjectKind::Foreign(why) => (why, None),
         };
-        self.other(kind, &file.path);
+        let Some((object, minutes)) = object else {
+            self.other(kind, &file.path);
+            return None;
+        };
+        let interval = Span::before(object.interval_end, minutes);
+        if interval.intersect(self.span).is_empty() {
+            return None;
+        }
+        let delivery_day = object.delivery_day;
+        let shared =
+            self.balancers.entry(object.load_balancer).or_insert_with_key(|name| Arc::from(name.as_str())).clone();
+        Some(LogFile { key: Arc::from(text.as_str()), size: file.size, load_balancer: shared, interval, delivery_day })
     }
 
     fn other(&mut self, kind: &str, path: &Path) {
         let key = self.key_of(path);
-        let others = self.found.others.entry(kind.to_owned()).or_default();
+        let others = self.others.entry(kind.to_owned()).or_default();
         others.count += 1;
         if others.samples.len() < SAMPLES {
             others.samples.push(key);
@@ -232,7 +269,7 @@ impl Walk<'_> {
     }
 
     fn key_of(&self, path: &Path) -> String {
-        let below = path.strip_prefix(self.root).unwrap_or(path);
+        let below = path.strip_prefix(&self.root).unwrap_or(path);
         let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
         parts.join("/")
     }

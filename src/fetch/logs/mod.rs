@@ -1,4 +1,4 @@
-//! Access logs below a directory: [`list`] says which objects there are, [`scan`] counts their lines.
+//! Access logs below a directory: [`LogTree`] says which objects there are, [`scan`] counts their lines.
 //!
 //! **Invariant:** an object is counted whole or not at all, and every object and line that is not counted is named.
 
@@ -9,6 +9,6 @@ mod object;
 mod scan;
 mod tally;
 
-pub use listing::{LATE_DAYS, ListError, Listing, LogFile, Others, list};
+pub use listing::{LATE_DAYS, ListError, LogFile, LogTree, Others};
 pub use object::ObjectFault;
 pub use scan::{Batch, FaultyObject, ObjectRead, ScanResult, UnparsedLine, scan};

@@ -12,7 +12,7 @@ use crate::slo::problem::Refusal;
 pub(in crate::slo) struct LoadBalancer(pub(in crate::slo) String);
 
 impl FromText for LoadBalancer {
-    const PATTERN: &'static str = "^app/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}$";
+    const PATTERN: &'static str = "^(app/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}|classic/[A-Za-z0-9-]{1,32})$";
     const NOUN: &'static str = "a load balancer";
     const EXAMPLE: &'static str = "app/mart/50dc6c495c0c9188";
 
@@ -21,7 +21,7 @@ impl FromText for LoadBalancer {
             return Ok(Self(text.to_owned()));
         }
         let message = format!("`{text}` is no load balancer");
-        let form = "write `app/<name>/<id>`, the end of its ARN: `app/mart/50dc6c495c0c9188`";
+        let form = "write `app/<name>/<id>`, the end of its ARN: `app/mart/50dc6c495c0c9188`; or `classic/<name>`";
         let tail = text.split_once(":loadbalancer/").map(|(_, tail)| tail);
         let hint = match tail {
             Some(tail) if is_balancer(tail) => format!("write the end of the ARN: `{tail}`"),
@@ -38,6 +38,9 @@ impl FromText for LoadBalancer {
 }
 
 fn is_balancer(text: &str) -> bool {
+    if let Some(name) = text.strip_prefix("classic/") {
+        return is_resource_name(name);
+    }
     let mut parts = text.split('/');
     let (kind, name, id, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
     let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);

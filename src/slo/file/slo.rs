@@ -32,7 +32,7 @@ pub(in crate::slo) struct SloFields {
     pub(in crate::slo) objective: Option<Typed<Percent>>,
     /// For latency: an answer is good that took at most this long.
     pub(in crate::slo) under: Option<Typed<Threshold>>,
-    /// For latency_percentile: which of a slice's answers must be in time: `p99`.
+    /// For `latency_percentile`: which of a slice's answers must be in time: `p99`.
     pub(in crate::slo) percentile: Option<Typed<Percentile>>,
     /// For latency: the target's time alone (default), or with the balancer's own times.
     pub(in crate::slo) measure: Option<MeasureText>,

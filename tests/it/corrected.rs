@@ -1,0 +1,120 @@
+//! Whole commands on counts whose sums can be done by hand: timeslices, corrections, an objective of 100%.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use slowburn::minute::Minute;
+
+const AT: &str = "2026-10-11T00:00Z";
+
+/// Ten days of ten events a minute. On the third day from 01:00 to 03:00 half of them fail; on the last day two fail in the
+/// first minute of every hour.
+fn counts() -> String {
+    let mut text = "minute,total,bad\n".to_owned();
+    for step in 0..14_400 {
+        let minute = "2026-10-01".parse::<Minute>().unwrap().plus(step);
+        let bad = match step {
+            2_940..3_060 => 5,
+            12_960.. if step % 60 == 0 => 2,
+            _ => 0,
+        };
+        writeln!(text, "{minute},10,{bad}").unwrap();
+    }
+    text
+}
+
+fn place(slos: &str, corrections: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("counts/orders.csv", &counts());
+    write(
+        "slos/fleet.yaml",
+        "sources:\n  files: { counts: counts }\nclasses:\n  bare: { windows: [10d, 1d] }\ndefault_class: bare\n",
+    );
+    write("slos/mart/orders.yaml", &format!("service: orders\nslos:\n{slos}"));
+    for (name, text) in corrections {
+        write(&format!("slos/corrections/{name}.yaml"), text);
+    }
+    assert_eq!(run(folder.path(), &["run", "--quiet"]).status.code(), Some(0));
+    folder
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+    command.args(arguments).args(["--at", AT]).env_clear().env("NO_COLOR", "1").current_dir(folder);
+    command.output().unwrap()
+}
+
+/// The rows of the status as JSON, by SLO and window.
+fn rows(folder: &Path) -> impl Fn(&str, &str) -> serde_json::Value {
+    let output = run(folder, &["status", "--format", "json"]);
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    move |slo, window| {
+        let mut rows = status["slos"].as_array().unwrap().iter();
+        rows.find(|row| row["slo"] == slo && row["window"] == window).unwrap().clone()
+    }
+}
+
+const MOVE: &str = "id: orders-move\nreason: moving the orders database\ncategory: planned\nauthor: jane@example.com\n\
+                    scope: { service: orders, slo: plain }\nstart: 2026-10-03T03:00\nend: 2026-10-03T05:00\n\
+                    time_zone: Europe/Berlin\n";
+
+#[test]
+fn raw_stands_beside_corrected() {
+    let slos = "  plain: { indicator: counts, file: orders.csv, objective: 99% }\n  \
+                whole: { indicator: counts, file: orders.csv, objective: 99% }\n";
+    let hourly = "id: hourly\nreason: restarts\ncategory: measurement\nauthor: ops\nscope: { team: mart, slo: plain }\n\
+                  start: 2026-10-09T00:00Z\nend: 2026-10-09T00:01Z\nrepeat: FREQ=HOURLY\n";
+    let folder = place(slos, &[("move", MOVE), ("hourly", hourly)]);
+    let row = rows(folder.path());
+    let plain = row("plain", "10d");
+    // 600 events failed in the two hours, 48 in the first minutes of the hours of the last day; hourly takes 48 minutes away.
+    assert_eq!((&plain["raw"]["total"], &plain["raw"]["bad"]), (&144_000.into(), &648.into()));
+    assert_eq!((&plain["total"], &plain["bad"]), (&(144_000 - 1_200 - 480).into(), &0.into()));
+    assert_eq!(plain["excluded_minutes"], 120 + 48);
+    assert_eq!(plain["corrections"], serde_json::json!(["hourly", "orders-move"]));
+    assert_eq!(plain["coverage"], 1.0);
+    let whole = row("whole", "10d");
+    assert_eq!((&whole["total"], &whole["bad"], &whole["excluded_minutes"]), (&144_000.into(), &648.into(), &0.into()));
+    assert_eq!(row("plain", "1d")["corrections"], serde_json::json!(["hourly"]));
+    let table = String::from_utf8(run(folder.path(), &["status"]).stdout).unwrap();
+    let markdown = String::from_utf8(run(folder.path(), &["report"]).stdout).unwrap();
+    let csv = String::from_utf8(run(folder.path(), &["status", "--format", "csv"]).stdout).unwrap();
+    insta::assert_snapshot!("corrected", format!("{table}\n{csv}\n{markdown}"));
+}
+
+#[test]
+fn slices_are_the_events_of_a_budget() {
+    let slos = "  minutes: { indicator: counts, file: orders.csv, objective: 99%, budgeting: timeslices, slice_target: 90%, \
+                tiers: none }\n  \
+                hours: { indicator: counts, file: orders.csv, objective: 99%, budgeting: timeslices, slice: 1h, slice_target: \
+                99%, tiers: none }\n";
+    let folder = place(slos, &[]);
+    let row = rows(folder.path());
+    // A minute of two in ten is bad, an hour of two in six hundred is not.
+    assert_eq!((&row("minutes", "10d")["total"], &row("minutes", "10d")["bad"]), (&14_400.into(), &(120 + 24).into()));
+    assert_eq!((&row("minutes", "1d")["total"], &row("minutes", "1d")["bad"]), (&1_440.into(), &24.into()));
+    assert_eq!((&row("hours", "10d")["total"], &row("hours", "10d")["bad"]), (&240.into(), &2.into()));
+    assert_eq!(row("hours", "10d")["counted"], "slices of 1h");
+    assert_eq!(row("minutes", "10d")["coverage"], 1.0);
+}
+
+#[test]
+fn an_objective_of_all_is_kept_or_broken() {
+    let slos = "  all: { indicator: counts, file: orders.csv, objective: 100% }\n";
+    let folder = place(slos, &[]);
+    let row = rows(folder.path())("all", "10d");
+    assert_eq!(row["budget"]["exceeded"], true);
+    assert_eq!(row["budget"]["remaining"], serde_json::Value::Null);
+    // The newest minute that failed is an hour old: a reason to look, not to wake somebody.
+    assert_eq!(row["state"], "ticket");
+    let table = String::from_utf8(run(folder.path(), &["status"]).stdout).unwrap();
+    assert!(table.contains("ticket: 48 bad in 1d, 4 bad in 2h ") && table.contains(" broken "), "{table}");
+}
