@@ -86,6 +86,7 @@ pub struct LogsRead {
     objects: u64,
     lines: u64,
     unparsed: u64,
+    connections: u64,
     samples: Vec<String>,
     faults: Vec<String>,
 }
@@ -97,6 +98,7 @@ impl LogsRead {
             self.objects += 1;
             self.lines += object.lines;
             self.unparsed += object.unparsed;
+            self.connections += object.connections;
             for line in object.samples.iter().take(NAMED.saturating_sub(self.samples.len())) {
                 let UnparsedLine { number, kind, fault, text } = line;
                 self.samples.push(format!("`{}`, line {number}: {kind}: {fault}\n  {text}", object.key));
@@ -125,6 +127,10 @@ impl LogsRead {
             said.notes.push("no log file is new".to_owned());
         } else {
             said.notes.push(format!("read {} with {}", counted(self.objects, "log file"), counted(self.lines, "line")));
+        }
+        if self.connections > 0 {
+            let connections = counted(self.connections, "connection");
+            said.notes.push(format!("left out {connections} of TCP or SSL listeners: they are no requests"));
         }
         if self.unparsed > 0 {
             let mut text =

@@ -7,7 +7,7 @@
 use crate::accesslog::alb::{Action, LineFault, Request, bare, duration, no_request, status};
 use crate::accesslog::fields::Fields;
 use crate::accesslog::request_line::RequestLine;
-use crate::accesslog::time::{minute, unix_us};
+use crate::accesslog::time::unix_us;
 use crate::minute::Minute;
 
 /// What a record is.
@@ -64,18 +64,55 @@ pub fn decode(record: &[u8]) -> Result<Record<'_>, LineFault> {
     }))
 }
 
-/// Whether a quote is still open at the end of a line, so that the record goes on in the next.
-#[must_use]
-pub fn goes_on(line: &[u8]) -> bool {
+/// The most lines of one record, and the most bytes: a user agent of thousands of line feeds must not cost the square of them.
+const RECORD_LINES_MAX: usize = 64;
+const RECORD_BYTES_MAX: usize = 64 << 10;
+
+/// Joins lines to records.
+///
+/// A line that ends inside quotes goes on in the next one, unless that is a record of its own: then the first was cut short.
+/// A client cannot forge a record with a line feed in its user agent, because the quotes that it would need come out escaped.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    begun: Vec<u8>,
+    lines: usize,
+}
+
+impl Records {
+    /// Takes the next line, and tells `each` every record that it completes.
+    pub fn line(&mut self, line: &[u8], mut each: impl FnMut(&[u8])) {
+        if self.lines > 0 && decode(line).is_ok() {
+            self.finish(&mut each);
+        }
+        if self.lines == 0 {
+            if !goes_on(line) {
+                return each(line);
+            }
+        } else {
+            self.begun.push(b'\n');
+        }
+        self.begun.extend_from_slice(line);
+        self.lines += 1;
+        if self.lines == RECORD_LINES_MAX || self.begun.len() > RECORD_BYTES_MAX || !goes_on(&self.begun) {
+            self.finish(each);
+        }
+    }
+
+    /// Tells `each` what was begun and will not go on.
+    pub fn finish(&mut self, mut each: impl FnMut(&[u8])) {
+        if self.lines > 0 {
+            each(&self.begun);
+        }
+        self.begun.clear();
+        self.lines = 0;
+    }
+}
+
+/// Whether a quote is still open at the end.
+fn goes_on(line: &[u8]) -> bool {
     let mut fields = Fields::new(line);
     while fields.next_field().is_some() {}
     !fields.rest().is_empty()
-}
-
-/// Whether a line can be the start of a record.
-#[must_use]
-pub fn starts(line: &[u8]) -> bool {
-    Fields::new(line).bare().is_some_and(|time| minute(time).is_some())
 }
 
 #[cfg(test)]
@@ -105,7 +142,6 @@ mod tests {
                 (&b"shop"[..], 200, Some(1_200_000))
             );
             assert_eq!((request.line.method, request.line.path), (&b"GET"[..], &b"/cart"[..]));
-            assert!(!goes_on(text.as_bytes()) && starts(text.as_bytes()), "{text}");
         }
     }
 
@@ -135,10 +171,31 @@ mod tests {
         check(&HEAD.replace("1.2", "fast"), "field `backend_processing_time` cannot be read: `fast`");
     }
 
+    fn records(text: &str) -> Vec<String> {
+        let (mut records, mut found) = (Records::default(), Vec::new());
+        let mut each = |record: &[u8]| found.push(String::from_utf8_lossy(record).into_owned());
+        text.split('\n').for_each(|line| records.line(line.as_bytes(), &mut each));
+        records.finish(&mut each);
+        found
+    }
+
     #[test]
-    fn an_open_quote_goes_on() {
-        assert!(goes_on(format!("{HEAD} \"GET http://h:80/ HTTP/1.1\" \"two").as_bytes()));
-        assert!(!goes_on(b"lines\" - -"));
-        assert!(!starts(b"lines\" - -"));
+    fn a_record_may_lie_on_several_lines() {
+        let start = format!("{HEAD} \"GET http://h:80/ HTTP/1.1\"");
+        let plain = format!("{start} \"curl\" - -");
+        let broken = format!("{start} \"one\ntwo \n\nthree\" - -");
+        let cut = format!("{start} \"cut");
+        let check = |parts: &[&str]| assert_eq!(records(&parts.join("\n")), parts, "{parts:?}");
+        check(&[&plain, &plain]);
+        check(&[&plain, &broken, &plain]);
+        check(&[&broken, &broken]);
+        check(&[&cut, &plain, &cut]);
+        let forged = format!(
+            "{start} \"x\n{} \\\"GET http://h:80/ HTTP/1.1\\\" \\\"-\\\" - -\" - -",
+            HEAD.replace("200", "500")
+        );
+        check(&[&forged, &plain]);
+        let endless = format!("{start} \"{}", "\n".repeat(1_000));
+        assert_eq!(records(&endless).len(), 1 + 1_001 - RECORD_LINES_MAX, "the rest are lines of their own");
     }
 }

@@ -267,6 +267,10 @@ impl Promise<'_, '_> {
         }
         let conditions = conditions.map(|(_, conditions)| conditions);
         let include = first_field(self.layers, |fields| fields.include.as_ref());
+        if let Some((layer, _)) = include.filter(|_| load_balancer.starts_with("classic/")) {
+            let message = "a Classic Load Balancer has no listener rules that answer by themselves";
+            self.found.push(layer.key_problem("include", message, "remove `include`"));
+        }
         let includes = |what| include.is_some_and(|(_, many)| many.0.contains(&Typed(what)));
         let traffic = Traffic {
             load_balancer: load_balancer.to_owned(),

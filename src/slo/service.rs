@@ -89,6 +89,13 @@ fn assemble<'a>(
         ));
         return None;
     }
+    if file.target_group.is_some()
+        && let Some(name) = file.load_balancer.as_ref().and_then(|balancer| balancer.0.0.strip_prefix("classic/"))
+    {
+        let message = format!("the Classic Load Balancer `{name}` has no target groups");
+        problems.push(page.of_key(&keys(&["target_group"]), message, "remove the line: its instances are one group"));
+        return None;
+    }
     let inherited = class.slos.as_ref().unwrap_or(&empty);
     let asked = Asked {
         fleet,

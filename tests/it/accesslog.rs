@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use slowburn::accesslog::alb::{Decoder, Wants};
+use slowburn::accesslog::classic;
 use slowburn::accesslog::recognise::{LineKind, recognise};
 use slowburn::accesslog::route::Routes;
 use slowburn::counts::Count;
@@ -148,6 +149,8 @@ fn every_real_line_is_parsed_or_called_what_it_is() {
             assert_eq!(recognise(line), expected, "{name}: {text}");
             let decoded = Decoder::new(Wants::ALL).decode(line);
             assert_eq!(decoded.is_ok(), expected == LineKind::Alb, "{name}: {decoded:?}: {text}");
+            let record = classic::decode(line);
+            assert_eq!(record.is_ok(), expected == LineKind::Classic, "{name}: {record:?}: {text}");
             *seen.entry(expected).or_default() += 1;
         }
     }
@@ -269,6 +272,43 @@ fn lines_that_are_no_requests_are_counted_and_shown() {
         ]
     );
     assert!(result.read[0].samples.iter().all(|sample| sample.text.len() <= 200));
+}
+
+#[test]
+fn a_classic_balancer_is_read_record_by_record() {
+    let record = |time: &str, tail: &str| {
+        format!("2026-10-31T{time}Z shop 198.51.100.7:2817 10.0.0.1:80 0.000073 0.001048 0.000057 {tail}\n")
+    };
+    let agent = |agent: &str| format!("200 200 0 29 \"GET http://shop:80/ HTTP/1.1\" \"{agent}\" - -");
+    let text = [
+        record("23:00:00.000000", &agent("curl")),
+        record("23:58:00.000000", &agent(r#"odd \"quoted\" agent"#)),
+        record("23:58:59.999500", &agent("two\nlines")),
+        record("23:59:00.000000", "502 0 0 29 \"GET http://shop:80/ HTTP/1.1\""),
+        record("23:59:30.000000", "- - 57 502 \"- - - \" \"-\" ECDHE-ECDSA-AES128-GCM-SHA256 TLSv1.2"),
+        record("23:59:30.000000", &agent("cut")).replace("\" - -", ""),
+        record("23:59:40.000000", &agent("-")).replace(" shop ", " cart "),
+        record("23:59:50.000000", &agent("last")),
+    ]
+    .concat();
+    let folder = tempfile::tempdir().unwrap();
+    add(folder.path(), &format!("{FOLDER}/{START}shop_20261101T0000Z_192.0.2.1_a.log"), text.as_bytes());
+    let result = scan_all(folder.path(), &[Measure::Availability, latency(1, LatencyErrors::Counted)], 1);
+    let read = &result.read[0];
+    assert_eq!(
+        (read.lines, read.connections, read.unparsed),
+        (8, 1, 1),
+        "a record that is cut behind its request counts"
+    );
+    let faults: Vec<_> = read.samples.iter().map(|sample| format!("{}: {}", sample.number, sample.fault)).collect();
+    assert_eq!(faults, ["7: field `elb` does not fit the object's name: `cart`"]);
+    let shop = indicator("classic/shop", Measure::Availability);
+    let count = |minute: &str| at(&result.counts, &shop, minute.parse().unwrap());
+    assert_eq!(count("2026-10-31T23:00Z"), Count { total: 1, bad: 0 });
+    assert_eq!(count("2026-10-31T23:58Z"), Count { total: 1, bad: 0 });
+    assert_eq!(count("2026-10-31T23:59Z"), Count { total: 4, bad: 1 }, "a request counts when it was answered");
+    let slow = indicator("classic/shop", latency(1, LatencyErrors::Counted));
+    assert_eq!(at(&result.counts, &slow, "2026-10-31T23:58Z".parse().unwrap()), Count { total: 1, bad: 1 });
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub(super) trait LineSink {
     fn restart(&mut self);
     /// The next line.
     fn line(&mut self, line: Line<'_>);
+    /// There are no more lines.
+    fn finish(&mut self);
     /// Whether the rest of the object is of no interest any more.
     fn is_cancelled(&self) -> bool;
 }
@@ -113,6 +115,11 @@ impl ObjectReader {
         self.lines.reset();
     }
 
+    fn finish(&mut self, sink: &mut impl LineSink) {
+        self.lines.finish(|line| sink.line(line));
+        sink.finish();
+    }
+
     /// Inflates member after member from memory; `None` if one does not fit or is unsound.
     fn whole(&mut self, sink: &mut impl LineSink) -> Option<Extent> {
         let inflater = self.inflater.as_mut()?;
@@ -138,8 +145,9 @@ impl ObjectReader {
                 break;
             }
         }
-        self.lines.finish(|line| sink.line(line));
-        Some(Extent { size: self.packed.len() as u64, trailing: rest.len() as u64 })
+        let extent = Extent { size: self.packed.len() as u64, trailing: rest.len() as u64 };
+        self.finish(sink);
+        Some(extent)
     }
 
     /// Reads what is in memory already and then the rest of the file, in pieces.
@@ -161,7 +169,7 @@ impl ObjectReader {
                 read => read.map(|()| 0),
             }
         };
-        self.lines.finish(|line| sink.line(line));
+        self.finish(sink);
         let size = source.size;
         drop(source);
         self.packed = packed;

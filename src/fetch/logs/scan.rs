@@ -14,7 +14,8 @@ use super::lines::{LINE_BYTES_MAX, Line};
 use super::listing::LogFile;
 use super::object::{LineSink, ObjectFault, ObjectReader};
 use super::tally::{Sum, Tally, empty_day};
-use crate::accesslog::alb::{Decoder, LineFault};
+use crate::accesslog::alb::{Decoder, LineFault, Request};
+use crate::accesslog::classic::{self, Record, Records};
 use crate::accesslog::recognise::{LineKind, recognise};
 use crate::accesslog::route::Routes;
 use crate::counts::Count;
@@ -62,6 +63,8 @@ pub struct ObjectRead {
     pub unparsed: u64,
     /// The first few of those.
     pub samples: Vec<UnparsedLine>,
+    /// Connections of a Classic Load Balancer's TCP listeners among the lines: they are no requests.
+    pub connections: u64,
     /// Bytes behind the last gzip member that belong to none: padding, or the rest of a damaged copy.
     pub trailing: u64,
 }
@@ -175,6 +178,7 @@ impl Shared<'_> {
                             lines: sink.lines,
                             unparsed: sink.unparsed,
                             samples: sink.samples,
+                            connections: sink.connections,
                             trailing: extent.trailing,
                         })
                     }
@@ -189,7 +193,9 @@ impl Shared<'_> {
 /// Counts the lines of one object.
 struct Counter<'a> {
     routes: &'a Routes,
-    decoder: Decoder,
+    form: Form,
+    /// The balancer as lines name it.
+    load_balancer: &'a [u8],
     interval: Span,
     /// Minutes that its lines may lie in: a day to either side, so that a lying clock cannot touch any day it likes.
     plausible: Span,
@@ -197,29 +203,65 @@ struct Counter<'a> {
     lines: u64,
     unparsed: u64,
     samples: Vec<UnparsedLine>,
+    connections: u64,
     cancel: &'a AtomicBool,
+}
+
+/// How the balancer writes its lines.
+enum Form {
+    Alb(Decoder),
+    Classic(Records),
 }
 
 impl<'a> Counter<'a> {
     fn new(routes: &'a Routes, file: &LogFile, tally: &'a mut Tally, cancel: &'a AtomicBool) -> Self {
         let interval = file.interval;
         let plausible = Span::new(interval.start.plus(-MINUTES_PER_DAY), interval.end.plus(MINUTES_PER_DAY));
-        let decoder = Decoder::new(routes.wants());
-        Self { routes, decoder, interval, plausible, tally, lines: 0, unparsed: 0, samples: Vec::new(), cancel }
+        let (form, load_balancer) = match routes.load_balancer().strip_prefix("classic/") {
+            Some(name) => (Form::Classic(Records::default()), name),
+            None => (Form::Alb(Decoder::new(routes.wants())), routes.load_balancer()),
+        };
+        let (samples, load_balancer) = (Vec::new(), load_balancer.as_bytes());
+        Self {
+            routes,
+            form,
+            load_balancer,
+            interval,
+            plausible,
+            tally,
+            lines: 0,
+            unparsed: 0,
+            samples,
+            connections: 0,
+            cancel,
+        }
     }
 
     #[inline]
-    fn count(&mut self, line: &[u8]) -> Result<(), LineFault> {
-        let request = self.decoder.decode(line)?;
-        if request.load_balancer != self.routes.load_balancer().as_bytes() {
+    fn count(&mut self, request: &Request<'_>) -> Result<(), LineFault> {
+        if request.load_balancer != self.load_balancer {
             return Err(LineFault::misplaced("elb", request.load_balancer));
         }
         if !self.plausible.contains(request.minute) {
             return Err(LineFault::misplaced("time", request.minute.to_string().as_bytes()));
         }
         let tally = &mut *self.tally;
-        self.routes.judge(&request, |slot, event| tally.add(slot, request.minute, event));
+        self.routes.judge(request, |slot, event| tally.add(slot, request.minute, event));
         Ok(())
+    }
+
+    fn record(&mut self, record: &[u8]) {
+        self.lines += 1;
+        let counted = classic::decode(record).and_then(|record| match record {
+            Record::Request(request) => self.count(&request),
+            Record::Connection => {
+                self.connections += 1;
+                Ok(())
+            }
+        });
+        if let Err(fault) = counted {
+            self.note(record, fault);
+        }
     }
 
     #[cold]
@@ -236,20 +278,38 @@ impl<'a> Counter<'a> {
 impl LineSink for Counter<'_> {
     fn restart(&mut self) {
         self.tally.start(self.routes.series().len(), self.interval);
-        (self.lines, self.unparsed) = (0, 0);
+        (self.lines, self.unparsed, self.connections) = (0, 0, 0);
         self.samples.clear();
+        if let Form::Classic(records) = &mut self.form {
+            *records = Records::default();
+        }
     }
 
     #[inline]
     fn line(&mut self, line: Line<'_>) {
-        self.lines += 1;
-        match line {
-            Line::Whole(line) => {
-                if let Err(fault) = self.count(line) {
+        match (line, &mut self.form) {
+            (Line::Whole(line), Form::Alb(decoder)) => {
+                self.lines += 1;
+                if let Err(fault) = decoder.decode(line).and_then(|request| self.count(&request)) {
                     self.note(line, fault);
                 }
             }
-            Line::TooLong(start) => self.note(start, LineFault::TooLong { bytes_max: LINE_BYTES_MAX }),
+            (Line::Whole(line), Form::Classic(records)) => {
+                let mut records = std::mem::take(records);
+                records.line(line, |record| self.record(record));
+                self.form = Form::Classic(records);
+            }
+            (Line::TooLong(start), _) => {
+                self.finish();
+                self.lines += 1;
+                self.note(start, LineFault::TooLong { bytes_max: LINE_BYTES_MAX });
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Form::Classic(records) = &mut self.form {
+            std::mem::take(records).finish(|record| self.record(record));
         }
     }
 

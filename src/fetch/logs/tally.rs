@@ -10,16 +10,16 @@ use crate::accesslog::judge::Event;
 use crate::counts::{Count, SLOTS};
 use crate::minute::{Day, Minute, Span};
 
-/// Minutes before the object's interval that have a place of their own in its table.
+/// Minutes around the object's interval that have a place in its table, for lines written a little early or late.
 const MARGIN: i32 = 2;
-/// Minutes in the object's table: the five of its interval, and a margin for lines written a little early or late.
-const WIDTH: usize = 8;
 
 /// Counts of one object, by slot and minute.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     first: i32,
-    near: Vec<[Count; WIDTH]>,
+    /// Minutes of each slot in [`Self::near`].
+    width: usize,
+    near: Vec<Count>,
     /// The few lines whose time lies outside the table.
     far: HashMap<(usize, Minute), Count>,
 }
@@ -28,16 +28,18 @@ impl Tally {
     /// Starts an object with counts for this many slots.
     pub(super) fn start(&mut self, slots: usize, interval: Span) {
         self.first = interval.start.plus(-MARGIN).0;
+        self.width = interval.minutes() as usize + 2 * MARGIN.unsigned_abs() as usize;
         self.near.clear();
-        self.near.resize(slots, [Count::default(); WIDTH]);
+        self.near.resize(slots * self.width, Count::default());
         self.far.clear();
     }
 
     /// Counts an event.
     #[inline]
     pub(super) fn add(&mut self, slot: usize, minute: Minute, event: Event) {
-        let place = usize::try_from(minute.0.wrapping_sub(self.first)).unwrap_or(WIDTH);
-        let count = match self.near.get_mut(slot).and_then(|minutes| minutes.get_mut(place)) {
+        let place = usize::try_from(minute.0.wrapping_sub(self.first)).unwrap_or(usize::MAX);
+        let near = if place < self.width { self.near.get_mut(slot * self.width + place) } else { None };
+        let count = match near {
             Some(count) => count,
             None => self.far.entry((slot, minute)).or_default(),
         };
@@ -46,7 +48,7 @@ impl Tally {
 
     /// Adds all that was counted to the sum.
     pub(super) fn pour_into(&self, sum: &mut Sum) {
-        for (slot, minutes) in self.near.iter().enumerate() {
+        for (slot, minutes) in self.near.chunks(self.width.max(1)).enumerate() {
             for (minute, count) in (self.first..).zip(minutes) {
                 if count.total > 0 {
                     sum.add(slot, Minute(minute), *count);
