@@ -5,6 +5,7 @@
 //! and all behind them may be missing. Those are read only if [`Wants`] asks and the line can need them.
 
 use crate::accesslog::fields::Fields;
+use crate::accesslog::group::{GroupName, GroupReader};
 use crate::accesslog::request_line::RequestLine;
 use crate::accesslog::time::{MinuteReader, duration_us, short_duration_us, unix_us};
 use crate::minute::Minute;
@@ -24,8 +25,10 @@ impl Wants {
     pub const ACTION: Self = Self(4);
     /// The time from arrival to answer (field 22), for a 504 or 460 that has no target time.
     pub const ELAPSED: Self = Self(8);
+    /// Request and response processing time (fields 6 and 8).
+    pub const TOTAL: Self = Self(16);
     /// Everything.
-    pub const ALL: Self = Self(15);
+    pub const ALL: Self = Self(31);
 
     /// Both.
     #[must_use]
@@ -51,18 +54,18 @@ pub struct Request<'a> {
     pub websocket: bool,
     /// Whether the balancer names a target it sent the request to. Lambda targets are never named.
     pub dispatched: bool,
-    /// From arrival until it was sent to the target; `None` for `-1`.
+    /// From arrival until it was sent to the target; `None` for `-1`, or unless wanted.
     pub request_us: Option<u64>,
     /// From there until the target began to answer; `None` for `-1`.
     pub target_us: Option<u64>,
-    /// From there until the balancer began to answer; `None` for `-1`.
+    /// From there until the balancer began to answer; `None` for `-1`, or unless wanted.
     pub response_us: Option<u64>,
     /// The status the client got; 0 where the line has `-` or `000`.
     pub status: u16,
     /// Method, host and path; empty unless wanted.
     pub line: RequestLine<'a>,
     /// The target group's name; `None` without one, or unless wanted or needed for the action.
-    pub target_group: Option<&'a [u8]>,
+    pub target_group: Option<GroupName>,
     /// Which rule's action answered.
     pub action: Action,
     /// From the request's arrival to its answer, if that was wanted and the line says when it arrived.
@@ -150,9 +153,9 @@ fn quote(value: &[u8]) -> Box<str> {
 /// Reads lines one after the other.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Decoder {
-    wants: Wants,
-    minutes: MinuteReader,
-    groups: GroupReader,
+    pub(super) wants: Wants,
+    pub(super) minutes: MinuteReader,
+    pub(super) groups: GroupReader,
 }
 
 impl Decoder {
@@ -182,6 +185,7 @@ impl Decoder {
         bare(&mut fields, "received_bytes")?;
         bare(&mut fields, "sent_bytes")?;
         let text = fields.quoted().ok_or_else(|| no_request(fields.rest()))?;
+        let total = self.wants.has(Wants::TOTAL);
         let dispatched = target != b"-";
         let by_rule = !dispatched && self.wants.has(Wants::ACTION);
         let by_clock = target_us.is_none() && matches!(status, 504 | 460) && self.wants.has(Wants::ELAPSED);
@@ -197,9 +201,9 @@ impl Decoder {
             load_balancer,
             websocket: kind == b"ws" || kind == b"wss" || status == 101,
             dispatched,
-            request_us,
+            request_us: request_us.filter(|_| total),
             target_us,
-            response_us,
+            response_us: response_us.filter(|_| total),
             status,
             line: if self.wants.has(Wants::REQUEST_LINE) { RequestLine::read(text) } else { RequestLine::default() },
             target_group: tail.group,
@@ -224,7 +228,7 @@ impl Decoder {
 
     /// Reads from the user agent to the target group, if the line has that many fields.
     #[inline]
-    fn read_group<'a>(&mut self, fields: &mut Fields<'a>) -> Option<&'a [u8]> {
+    fn read_group(&mut self, fields: &mut Fields<'_>) -> Option<GroupName> {
         // user_agent, ssl_cipher, ssl_protocol
         fields.skip(3)?;
         self.groups.read(fields.next_field()?)
@@ -233,8 +237,8 @@ impl Decoder {
 
 /// What stands behind the request; none of it is a must.
 #[derive(Clone, Copy, Debug, Default)]
-struct Tail<'a> {
-    group: Option<&'a [u8]>,
+struct Tail {
+    group: Option<GroupName>,
     action: Action,
     elapsed_us: Option<u64>,
 }
@@ -246,30 +250,6 @@ fn read_action(mut fields: Fields<'_>, time: &[u8]) -> Option<(Action, Option<u6
     fields.skip(4)?;
     let elapsed_us = elapsed_us(time, fields.next_field()?);
     Some((fields.next_field().map(action).unwrap_or_default(), elapsed_us))
-}
-
-/// Finds `NAME` in `arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID`, in any AWS partition.
-///
-/// The ARNs of one balancer share partition, region and account, so the name mostly starts where the last one did.
-#[derive(Clone, Copy, Debug, Default)]
-struct GroupReader {
-    mark_at: usize,
-}
-
-impl GroupReader {
-    #[inline]
-    fn read<'a>(&mut self, arn: &'a [u8]) -> Option<&'a [u8]> {
-        const MARK: &[u8] = b":targetgroup/";
-        if !arn.get(self.mark_at..).unwrap_or_default().starts_with(MARK) {
-            if !arn.starts_with(b"arn:") {
-                return None;
-            }
-            self.mark_at = memchr::memmem::find(arn, MARK)?;
-        }
-        let name = arn.get(self.mark_at + MARK.len()..)?;
-        let end = name.iter().position(|byte| *byte == b'/').unwrap_or(name.len());
-        name.get(..end).filter(|name| !name.is_empty())
-    }
 }
 
 /// `actions_executed` is a list: `waf,fixed-response`.
@@ -317,17 +297,22 @@ fn other_duration(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<
 
 #[inline]
 pub(super) fn status(fields: &mut Fields<'_>) -> Result<u16, LineFault> {
-    // No status is above 599; 000 stands for an HTTP/2 connection that was closed.
-    if let Some([a @ b'0'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9']) = fields.guess() {
-        let [a, b, c] = [a, b, c].map(|digit| u16::from(digit - b'0'));
+    if let Some(status) = fields.guess().and_then(|text| short_status(*text)) {
         fields.step_over(3);
-        return Ok(a * 100 + b * 10 + c);
+        return Ok(status);
     }
     let text = bare(fields, "elb_status_code")?;
     if text == b"-" {
         return Ok(0);
     }
     Err(LineFault::unreadable("elb_status_code", text))
+}
+
+/// No status is above 599; 000 stands for an HTTP/2 connection that was closed.
+#[inline]
+fn short_status([a, b, c]: [u8; 3]) -> Option<u16> {
+    let [a, b, c] = [a, b, c].map(|digit| u16::from(digit.wrapping_sub(b'0')));
+    (a <= 5 && b <= 9 && c <= 9).then_some(a * 100 + b * 10 + c)
 }
 
 #[cold]
@@ -364,7 +349,7 @@ mod tests {
         assert_eq!((request.status, request.dispatched, request.websocket), (200, true, false));
         assert_eq!((request.line.method, request.line.host), (&b"POST"[..], &b"shop.example.com"[..]));
         assert_eq!(request.line.path, b"/v1/orders");
-        assert_eq!(request.target_group, Some(&b"orders"[..]));
+        assert_eq!(request.target_group, Some(GroupName::new(b"orders")));
     }
 
     #[test]
@@ -372,7 +357,7 @@ mod tests {
         let line = format!("{HEAD}{TAIL} \"-\" \"-\" \"-\" 192.0.2.1 \"-\" \"-\"");
         for end in 0..=line.len() {
             let line = line.get(..end).unwrap();
-            let results = (0..16).map(|wants| decode(line, Wants(wants)).map(|request| request.minute));
+            let results = (0..32).map(|wants| decode(line, Wants(wants)).map(|request| request.minute));
             let results: Vec<_> = results.collect();
             assert!(results.iter().all(|result| *result == results[0]), "{line}");
             assert_eq!(results[0].is_ok(), end >= HEAD.len(), "{line}");
@@ -417,17 +402,17 @@ mod tests {
         check("0.020", "0.020913", &|r| r.target_us == Some(20_913));
         check("https ", "wss ", &|r| r.websocket);
         check("https ", "grpcs ", &|r| !r.websocket);
-        check("curl/8", r"a\x22 b\x5C", &|r| r.target_group == Some(b"orders"));
+        check("curl/8", r"a\x22 b\x5C", &|r| r.target_group == Some(GroupName::new(b"orders")));
         check("curl/8", r#"a"b "c" x"#, &|r| r.status == 200);
-        check("curl/8", r#"a"b; c"d"#, &|r| r.target_group == Some(b"orders"));
+        check("curl/8", r#"a"b; c"d"#, &|r| r.target_group == Some(GroupName::new(b"orders")));
         check("POST https://shop.example.com:443/v1/orders?x=1 HTTP/2.0", "- http://shop:80- -", &|r| {
             r.line.method == b"-" && r.line.host == b"shop" && r.target_group.is_some()
         });
         check("POST https://shop.example.com:443/v1/orders?x=1 HTTP/2.0", "- - - ", &|r| r.line.host.is_empty());
         check("arn:aws:elasticloadbalancing", "arn:aws-cn:elasticloadbalancing", &|r| {
-            r.target_group == Some(b"orders")
+            r.target_group == Some(GroupName::new(b"orders"))
         });
-        check("targetgroup/orders/0b", "targetgroup/orders", &|r| r.target_group == Some(b"orders"));
+        check("targetgroup/orders/0b", "targetgroup/orders", &|r| r.target_group == Some(GroupName::new(b"orders")));
         check("targetgroup/orders/0b", "loadbalancer/orders/0b", &|r| r.target_group.is_none());
     }
 

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use crate::accesslog::alb::{Action, Request, Wants};
+use crate::accesslog::group::GroupName;
 use crate::accesslog::judge::{Event, judge};
 use crate::accesslog::pattern::{Pattern, is_exact};
 use crate::series::SeriesKey;
-use crate::slo::{Catalog, Indicator, Measure, Traffic};
+use crate::slo::{Catalog, Indicator, LatencyBasis, Measure, Traffic};
 
 /// The series of one load balancer, or some of them.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +22,7 @@ pub struct Routes {
     wants: Wants,
     rules: Vec<Rule>,
     /// Rules that name target groups, by name.
-    groups: HashMap<Vec<u8>, Lane>,
+    groups: HashMap<GroupName, Lane>,
     /// Rules for all of the balancer's requests.
     any_group: Lane,
 }
@@ -92,7 +93,7 @@ impl Routes {
             self.any_group.add(place, hosts);
         }
         for group in &traffic.target_groups {
-            self.groups.entry_ref(group.as_bytes()).or_default().add(place, hosts);
+            self.groups.entry(GroupName::new(group.as_bytes())).or_default().add(place, hosts);
         }
         self.rules.push(rule);
     }
@@ -119,7 +120,7 @@ impl Routes {
     #[inline]
     pub fn judge(&self, request: &Request<'_>, mut count: impl FnMut(usize, Event)) {
         self.any_group.each(request, |rule| self.apply(rule, request, &mut count));
-        if let Some(lane) = request.target_group.and_then(|name| self.groups.get(name)) {
+        if let Some(lane) = request.target_group.and_then(|name| self.groups.get(&name)) {
             lane.each(request, |rule| self.apply(rule, request, &mut count));
         }
     }
@@ -183,6 +184,7 @@ impl Rule {
 
 fn wants(traffic: &Traffic, rule: &Rule) -> Wants {
     let waits = |measure: &Measure| matches!(measure, Measure::Latency { timeouts: true, .. });
+    let total = |measure: &Measure| matches!(measure, Measure::Latency { basis: LatencyBasis::Total, .. });
     let filtered = !(traffic.hosts.is_empty() && traffic.methods.is_empty() && traffic.paths.is_empty());
     [
         (!traffic.target_groups.is_empty(), Wants::TARGET_GROUP),
@@ -190,6 +192,7 @@ fn wants(traffic: &Traffic, rule: &Rule) -> Wants {
         // With a target group a rule's own answer is out already: it has none.
         (traffic.target_groups.is_empty() && !(rule.fixed_responses && rule.redirects), Wants::ACTION),
         (rule.measures.iter().any(|(_, measure)| waits(measure)), Wants::ELAPSED),
+        (rule.measures.iter().any(|(_, measure)| total(measure)), Wants::TOTAL),
     ]
     .into_iter()
     .fold(Wants::NOTHING, |all, (asked, want)| if asked { all.and(want) } else { all })

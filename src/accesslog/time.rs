@@ -5,6 +5,9 @@ use crate::minute::Minute;
 /// Bytes of a time up to its minute: `2026-10-31T23:50`.
 pub const MINUTE_BYTES: usize = 16;
 
+/// Bytes of a time with six decimals: `2026-10-31T23:50:07.123456Z`.
+pub const USUAL_BYTES: usize = 27;
+
 /// The minute of an instant such as `2026-10-31T23:50:07.123456Z`; `None` unless all of it is sound.
 #[must_use]
 pub fn minute(text: &[u8]) -> Option<Minute> {
@@ -47,7 +50,26 @@ impl MinuteReader {
         if !has_sound_seconds(text) {
             return None;
         }
-        let head: &[u8; MINUTE_BYTES] = text.first_chunk()?;
+        self.of_head(text.first_chunk()?)
+    }
+
+    /// The same of a time as all of today's lines write it: with six decimals.
+    #[inline]
+    pub fn read_usual(&mut self, text: &[u8; USUAL_BYTES]) -> Option<Minute> {
+        // Of each byte what differs from `:00.0000` and `000Z`: at most 9 for a digit, at most 5 for the tens of seconds.
+        let (_, seconds) = text.split_first_chunk::<MINUTE_BYTES>()?;
+        let front = u64::from_le_bytes(*seconds.first_chunk()?) ^ u64::from_le_bytes(*b":00.0000");
+        let back = u32::from_le_bytes(*seconds.last_chunk()?) ^ u32::from_le_bytes(*b"000Z");
+        let front = front | front.wrapping_add(u64::from_le_bytes([15, 10, 6, 15, 6, 6, 6, 6]));
+        let back = back | back.wrapping_add(u32::from_le_bytes([6, 6, 6, 15]));
+        if front & 0xf0f0_f0f0_f0f0_f0f0 != 0 || back & 0xf0f0_f0f0 != 0 {
+            return None;
+        }
+        self.of_head(text.first_chunk()?)
+    }
+
+    #[inline]
+    fn of_head(&mut self, head: &[u8; MINUTE_BYTES]) -> Option<Minute> {
         if *head != self.text || self.minute.is_none() {
             self.text = *head;
             self.minute = civil_minute(head);
@@ -164,6 +186,18 @@ mod tests {
         }
         assert_eq!(reader.read(b"2026-10-41T23:59:59.999999Z"), None);
         assert_eq!(reader.read(b"2026-10-41T23:59:59.999999Z"), None);
+    }
+
+    #[test]
+    fn the_usual_form_is_read_as_any_other() {
+        let usual = *b"2026-10-31T23:59:59.999999Z";
+        for place in 0..usual.len() {
+            for byte in 0..=255 {
+                let mut text = usual;
+                text[place] = byte;
+                assert_eq!(MinuteReader::default().read_usual(&text), minute(&text), "{text:?}");
+            }
+        }
     }
 
     #[test]

@@ -14,6 +14,20 @@ pub(super) enum Line<'a> {
     TooLong(&'a [u8]),
 }
 
+/// Told of each line; asked between pieces whether to go on.
+pub(super) trait LineSink {
+    /// Forget all lines: the object is read from its start again.
+    fn restart(&mut self);
+    /// The next lines, each with its newline.
+    fn lines(&mut self, text: &[u8]);
+    /// The next line.
+    fn line(&mut self, line: Line<'_>);
+    /// There are no more lines.
+    fn finish(&mut self);
+    /// Whether the rest of the object is of no interest any more.
+    fn is_cancelled(&self) -> bool;
+}
+
 /// Holds the line that the last piece left unfinished.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
@@ -29,41 +43,38 @@ impl Lines {
         self.skipping = false;
     }
 
-    /// Tells `each` every line that ends in this piece.
-    #[inline]
-    pub(super) fn feed(&mut self, piece: &[u8], mut each: impl FnMut(Line<'_>)) {
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', piece) {
-            let line = piece.get(start..end).unwrap_or_default();
-            start = end + 1;
-            if self.begun.is_empty() && !self.skipping {
-                give(line, &mut each);
-            } else {
-                self.go_on(line, &mut each);
-                self.end(&mut each);
-            }
+    /// Tells the sink every line that ends in this piece: one by one where a piece cuts them, the others all at once.
+    pub(super) fn feed(&mut self, mut piece: &[u8], sink: &mut impl LineSink) {
+        if !self.begun.is_empty() || self.skipping {
+            let Some(end) = memchr::memchr(b'\n', piece) else { return self.go_on(piece, sink) };
+            let (line, rest) = piece.split_at(end);
+            self.go_on(line, sink);
+            self.end(sink);
+            piece = rest.get(1..).unwrap_or_default();
         }
-        let rest = piece.get(start..).unwrap_or_default();
+        let (lines, rest) = piece.split_at(memchr::memrchr(b'\n', piece).map_or(0, |end| end + 1));
+        sink.lines(lines);
         if !rest.is_empty() {
-            self.go_on(rest, &mut each);
+            self.go_on(rest, sink);
         }
     }
 
-    /// Tells `each` the last line if no newline ended it.
-    pub(super) fn finish(&mut self, mut each: impl FnMut(Line<'_>)) {
+    /// Tells the sink the last line if no newline ended it.
+    pub(super) fn finish(&mut self, sink: &mut impl LineSink) {
         if !self.begun.is_empty() {
-            self.end(&mut each);
+            self.end(sink);
         }
         self.reset();
+        sink.finish();
     }
 
-    fn go_on(&mut self, part: &[u8], each: &mut impl FnMut(Line<'_>)) {
+    fn go_on(&mut self, part: &[u8], sink: &mut impl LineSink) {
         if self.skipping {
             return;
         }
         if self.begun.len() + part.len() > LINE_BYTES_MAX {
             let start = if self.begun.is_empty() { part } else { &self.begun };
-            each(Line::TooLong(start));
+            sink.line(Line::TooLong(start));
             self.begun.clear();
             self.skipping = true;
             return;
@@ -71,39 +82,58 @@ impl Lines {
         self.begun.extend_from_slice(part);
     }
 
-    fn end(&mut self, each: &mut impl FnMut(Line<'_>)) {
+    fn end(&mut self, sink: &mut impl LineSink) {
         if !self.skipping {
-            give(&self.begun, each);
+            whole(&self.begun).into_iter().for_each(|line| sink.line(line));
         }
         self.reset();
     }
 }
 
+/// What a line of any length is without its line end; an empty one is none.
 #[inline]
-fn give(line: &[u8], each: &mut impl FnMut(Line<'_>)) {
+pub(super) fn whole(line: &[u8]) -> Option<Line<'_>> {
     if line.len() > LINE_BYTES_MAX {
-        return each(Line::TooLong(line));
+        return Some(Line::TooLong(line));
     }
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if !line.is_empty() {
-        each(Line::Whole(line));
-    }
+    (!line.is_empty()).then_some(Line::Whole(line))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[derive(Default)]
+    struct Found(Vec<String>);
+
+    impl LineSink for Found {
+        fn restart(&mut self) {}
+
+        fn lines(&mut self, text: &[u8]) {
+            assert_eq!(text.last().copied().unwrap_or(b'\n'), b'\n');
+            text.split(|byte| *byte == b'\n').filter_map(whole).for_each(|line| self.line(line));
+        }
+
+        fn line(&mut self, line: Line<'_>) {
+            self.0.push(match line {
+                Line::Whole(line) => String::from_utf8_lossy(line).into_owned(),
+                Line::TooLong(_) => "too long".to_owned(),
+            });
+        }
+
+        fn finish(&mut self) {}
+
+        fn is_cancelled(&self) -> bool {
+            false
+        }
+    }
+
     fn cut(text: &[u8], piece: usize) -> Vec<String> {
-        let mut lines = Lines::default();
-        let mut found = Vec::new();
-        let mut each = |line: Line<'_>| match line {
-            Line::Whole(line) => found.push(String::from_utf8_lossy(line).into_owned()),
-            Line::TooLong(_) => found.push("too long".to_owned()),
-        };
-        text.chunks(piece).for_each(|piece| lines.feed(piece, &mut each));
-        lines.finish(&mut each);
-        found
+        let (mut lines, mut found) = (Lines::default(), Found::default());
+        text.chunks(piece).for_each(|piece| lines.feed(piece, &mut found));
+        lines.finish(&mut found);
+        found.0
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use super::inflate::{Inflater, NoMember};
-use super::lines::{Line, Lines};
+use super::lines::{LineSink, Lines};
 
 /// Bytes that are read and inflated in one go when an object is streamed.
-const PIECE_BYTES: usize = 512 << 10;
+const PIECE_BYTES: usize = 256 << 10;
 /// What all threads together may hold in buffers for whole objects.
 const BUFFERS_BYTES: usize = 64 << 20;
 /// The first two bytes of every gzip member (RFC 1952).
@@ -49,18 +49,6 @@ pub(super) struct Extent {
     pub(super) trailing: u64,
 }
 
-/// Told of each line; asked between pieces whether to go on.
-pub(super) trait LineSink {
-    /// Forget all lines: the object is read from its start again.
-    fn restart(&mut self);
-    /// The next line.
-    fn line(&mut self, line: Line<'_>);
-    /// There are no more lines.
-    fn finish(&mut self);
-    /// Whether the rest of the object is of no interest any more.
-    fn is_cancelled(&self) -> bool;
-}
-
 /// The buffers of one thread, used again for every object.
 #[derive(Debug)]
 pub(super) struct ObjectReader {
@@ -89,25 +77,34 @@ impl ObjectReader {
     /// Reads an object; the sink has had all its lines when this returns `Ok` and it was not cancelled.
     pub(super) fn read(&mut self, path: &Path, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
         let mut file = File::open(path).map_err(ObjectFault::Unreadable)?;
-        self.packed.clear();
-        let limit = self.packed_max as u64 + 1;
-        Read::by_ref(&mut file).take(limit).read_to_end(&mut self.packed).map_err(ObjectFault::Unreadable)?;
         self.begin(sink);
-        if self.packed.is_empty() {
+        if self.packed.len() < PIECE_BYTES {
+            self.packed.resize(PIECE_BYTES, 0);
+        }
+        let mut room = PIECE_BYTES;
+        let first = self.packed.get_mut(..room).unwrap_or_default();
+        let mut held = fill(&mut file, first).map_err(ObjectFault::Unreadable)?;
+        let start = self.packed.get(..held).unwrap_or_default();
+        if start.is_empty() {
             let packed_name = path.extension().is_some_and(|extension| extension == "gz");
             return if packed_name { Err(ObjectFault::Empty) } else { Ok(Extent::default()) };
         }
-        if self.packed.len() > self.packed_max {
-            return self.stream(Some(file), sink);
+        if !start.starts_with(GZIP_MAGIC) {
+            return self.text(file, held, sink);
         }
-        if !self.packed.starts_with(GZIP_MAGIC) {
-            return self.stream(None, sink);
+        while held == room && held <= self.packed_max {
+            room = (room * 2).min(self.packed_max + 1);
+            self.packed.resize(self.packed.len().max(room), 0);
+            let rest = self.packed.get_mut(held..room).unwrap_or_default();
+            held += fill(&mut file, rest).map_err(ObjectFault::Unreadable)?;
         }
-        if let Some(extent) = self.whole(sink) {
-            return Ok(extent);
+        if held <= self.packed_max {
+            if let Some(extent) = self.whole(held, sink) {
+                return Ok(extent);
+            }
+            self.begin(sink);
         }
-        self.begin(sink);
-        self.stream(None, sink)
+        self.stream(held, file, sink)
     }
 
     fn begin(&mut self, sink: &mut impl LineSink) {
@@ -115,15 +112,29 @@ impl ObjectReader {
         self.lines.reset();
     }
 
-    fn finish(&mut self, sink: &mut impl LineSink) {
-        self.lines.finish(|line| sink.line(line));
-        sink.finish();
+    /// Plain text, of which so many bytes are in memory already.
+    fn text(&mut self, mut file: File, mut held: usize, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
+        let mut size = 0;
+        let mut last = b'\n';
+        while held > 0 && !sink.is_cancelled() {
+            let piece = self.packed.get(..held).unwrap_or_default();
+            if size == 0 && piece.iter().take(512).any(|byte| *byte == 0) {
+                return Err(ObjectFault::Foreign);
+            }
+            self.lines.feed(piece, sink);
+            size += held as u64;
+            last = piece.last().copied().unwrap_or(last);
+            let piece = self.packed.get_mut(..PIECE_BYTES).unwrap_or_default();
+            held = if held < PIECE_BYTES { 0 } else { fill(&mut file, piece).map_err(ObjectFault::Unreadable)? };
+        }
+        self.lines.finish(sink);
+        if last == b'\n' { Ok(Extent { size, trailing: 0 }) } else { Err(ObjectFault::Unfinished) }
     }
 
     /// Inflates member after member from memory; `None` if one does not fit or is unsound.
-    fn whole(&mut self, sink: &mut impl LineSink) -> Option<Extent> {
+    fn whole(&mut self, held: usize, sink: &mut impl LineSink) -> Option<Extent> {
         let inflater = self.inflater.as_mut()?;
-        let mut rest = self.packed.as_slice();
+        let mut rest = self.packed.get(..held)?;
         while rest.starts_with(GZIP_MAGIC) {
             let wanted = plain_length(rest).min(self.plain_max);
             if self.plain.len() < wanted {
@@ -139,39 +150,26 @@ impl ObjectReader {
                     Err(_) => return None,
                 }
             };
-            self.lines.feed(self.plain.get(..member.written)?, |line| sink.line(line));
+            self.lines.feed(self.plain.get(..member.written)?, sink);
             rest = rest.get(member.read..)?;
             if sink.is_cancelled() {
                 break;
             }
         }
-        let extent = Extent { size: self.packed.len() as u64, trailing: rest.len() as u64 };
-        self.finish(sink);
+        let extent = Extent { size: held as u64, trailing: rest.len() as u64 };
+        self.lines.finish(sink);
         Some(extent)
     }
 
-    /// Reads what is in memory already and then the rest of the file, in pieces.
-    fn stream(&mut self, file: Option<File>, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
+    /// Inflates what is in memory already and then the rest of the file, in pieces.
+    fn stream(&mut self, held: usize, file: File, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
         let packed = std::mem::take(&mut self.packed);
-        let source: Box<dyn Read> = match file {
-            Some(file) => Box::new(Cursor::new(&packed).chain(file)),
-            None => Box::new(Cursor::new(&packed)),
-        };
-        let mut source = Counted { source, size: 0, last: b'\n' };
+        let start = packed.get(..held).unwrap_or_default();
+        let mut source = Counted { source: Cursor::new(start).chain(file), size: 0 };
         self.plain.resize(self.plain.len().max(PIECE_BYTES), 0);
-        let trailing = if packed.starts_with(GZIP_MAGIC) {
-            self.members(BufReader::with_capacity(PIECE_BYTES, &mut source), sink)
-        } else if packed.iter().take(512).any(|byte| *byte == 0) {
-            Err(ObjectFault::Foreign)
-        } else {
-            match self.pieces(&mut source, sink).map_err(ObjectFault::Unreadable) {
-                Ok(()) if source.last != b'\n' => Err(ObjectFault::Unfinished),
-                read => read.map(|()| 0),
-            }
-        };
-        self.finish(sink);
+        let trailing = self.members(BufReader::with_capacity(PIECE_BYTES, &mut source), sink);
+        self.lines.finish(sink);
         let size = source.size;
-        drop(source);
         self.packed = packed;
         Ok(Extent { size, trailing: trailing? })
     }
@@ -195,9 +193,7 @@ impl ObjectReader {
         while !sink.is_cancelled() {
             match source.read(piece) {
                 Ok(0) => break,
-                Ok(length) => {
-                    self.lines.feed(piece.get(..length).unwrap_or_default(), |line| sink.line(line));
-                }
+                Ok(length) => self.lines.feed(piece.get(..length).unwrap_or_default(), sink),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -227,18 +223,30 @@ fn fault_of_member(error: io::Error) -> ObjectFault {
     }
 }
 
-/// Counts the bytes that were read, and remembers the last.
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut held = 0;
+    while let Some(free) = buffer.get_mut(held..).filter(|free| !free.is_empty()) {
+        match file.read(free) {
+            Ok(0) => break,
+            Ok(length) => held += length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(held)
+}
+
+/// Counts the bytes that were read.
 struct Counted<R> {
     source: R,
     size: u64,
-    last: u8,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.source.read(buffer)?;
         self.size += length as u64;
-        self.last = buffer.get(..length).and_then(<[u8]>::last).copied().unwrap_or(self.last);
         Ok(length)
     }
 }

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
 
-use super::lines::{LINE_BYTES_MAX, Line};
+use super::lines::{LINE_BYTES_MAX, Line, LineSink, whole};
 use super::listing::LogFile;
-use super::object::{LineSink, ObjectFault, ObjectReader};
+use super::object::{ObjectFault, ObjectReader};
 use super::tally::{Sum, Tally, empty_day};
 use crate::accesslog::alb::{Decoder, LineFault, Request};
 use crate::accesslog::classic::{self, Record, Records};
+use crate::accesslog::index::Index;
 use crate::accesslog::recognise::{LineKind, recognise};
 use crate::accesslog::route::Routes;
 use crate::counts::Count;
@@ -24,6 +25,8 @@ use crate::series::SeriesKey;
 
 /// Unparsed lines shown of each object.
 const SAMPLES: usize = 3;
+/// Bytes that are marked at once: their marks stay in the nearest cache.
+const MARKED_BYTES: usize = 32 << 10;
 /// Bytes shown of an unparsed line.
 const SAMPLE_BYTES: usize = 200;
 
@@ -157,12 +160,12 @@ impl Shared<'_> {
     fn work(&self, threads: usize) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let mut reader = ObjectReader::new(threads);
-        let mut tally = Tally::default();
+        let (mut tally, mut index) = (Tally::default(), Index::default());
         while !self.cancel.load(Ordering::Relaxed) {
             let place = self.next.fetch_add(1, Ordering::Relaxed);
             let Some((batch, file)) = self.objects.get(place) else { break };
             let (Some(batch), Some(sum)) = (self.batches.get(*batch), self.sums.get(*batch)) else { break };
-            let mut sink = Counter::new(batch.routes, file, &mut tally, self.cancel);
+            let mut sink = Counter::new(batch.routes, file, &mut tally, &mut index, self.cancel);
             let result = reader.read(&self.root.join(&*file.key), &mut sink);
             if sink.is_cancelled() {
                 break;
@@ -200,6 +203,7 @@ struct Counter<'a> {
     /// Minutes that its lines may lie in: a day to either side, so that a lying clock cannot touch any day it likes.
     plausible: Span,
     tally: &'a mut Tally,
+    index: &'a mut Index,
     lines: u64,
     unparsed: u64,
     samples: Vec<UnparsedLine>,
@@ -214,7 +218,13 @@ enum Form {
 }
 
 impl<'a> Counter<'a> {
-    fn new(routes: &'a Routes, file: &LogFile, tally: &'a mut Tally, cancel: &'a AtomicBool) -> Self {
+    fn new(
+        routes: &'a Routes,
+        file: &LogFile,
+        tally: &'a mut Tally,
+        index: &'a mut Index,
+        cancel: &'a AtomicBool,
+    ) -> Self {
         let interval = file.interval;
         let plausible = Span::new(interval.start.plus(-MINUTES_PER_DAY), interval.end.plus(MINUTES_PER_DAY));
         let (form, load_balancer) = match routes.load_balancer().strip_prefix("classic/") {
@@ -229,6 +239,7 @@ impl<'a> Counter<'a> {
             interval,
             plausible,
             tally,
+            index,
             lines: 0,
             unparsed: 0,
             samples,
@@ -248,6 +259,29 @@ impl<'a> Counter<'a> {
         let tally = &mut *self.tally;
         self.routes.judge(request, |slot, event| tally.add(slot, request.minute, event));
         Ok(())
+    }
+
+    /// Counts lines of an Application Load Balancer whose marks are known.
+    fn marked(&mut self, piece: &[u8], index: &Index, decoder: &mut Decoder) {
+        decoder.usual_lines(piece, index, self.load_balancer, |decoder, line, request| match request {
+            Some(request) if self.plausible.contains(request.minute) => {
+                self.lines += 1;
+                let tally = &mut *self.tally;
+                self.routes.judge(request, |slot, event| tally.add(slot, request.minute, event));
+            }
+            _ => match whole(piece.get(line).unwrap_or_default()) {
+                Some(Line::Whole(line)) => self.request(line, decoder),
+                Some(too_long) => self.line(too_long),
+                None => {}
+            },
+        });
+    }
+
+    fn request(&mut self, line: &[u8], decoder: &mut Decoder) {
+        self.lines += 1;
+        if let Err(fault) = decoder.decode(line).and_then(|request| self.count(&request)) {
+            self.note(line, fault);
+        }
     }
 
     fn record(&mut self, record: &[u8]) {
@@ -285,14 +319,31 @@ impl LineSink for Counter<'_> {
         }
     }
 
-    #[inline]
+    fn lines(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let near = rest.get(..MARKED_BYTES).unwrap_or(rest);
+            // A line that is longer than what is marked at once is one piece.
+            let end = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', rest));
+            let (piece, behind) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            rest = behind;
+            if let Form::Alb(mut decoder) = self.form {
+                let mut index = std::mem::take(self.index);
+                index.mark(piece);
+                self.marked(piece, &index, &mut decoder);
+                *self.index = index;
+                self.form = Form::Alb(decoder);
+            } else {
+                piece.split(|byte| *byte == b'\n').filter_map(whole).for_each(|line| self.line(line));
+            }
+        }
+    }
+
     fn line(&mut self, line: Line<'_>) {
         match (line, &mut self.form) {
             (Line::Whole(line), Form::Alb(decoder)) => {
-                self.lines += 1;
-                if let Err(fault) = decoder.decode(line).and_then(|request| self.count(&request)) {
-                    self.note(line, fault);
-                }
+                let mut decoder = *decoder;
+                self.request(line, &mut decoder);
             }
             (Line::Whole(line), Form::Classic(records)) => {
                 let mut records = std::mem::take(records);

@@ -13,15 +13,20 @@ use crate::minute::{Day, Minute, Span};
 /// Minutes around the object's interval that have a place in its table, for lines written a little early or late.
 const MARGIN: i32 = 2;
 
+/// A minute of one slot in one number, so that an event is one addition: bad events in the upper half. No object has as many
+/// lines as one half holds.
+type Packed = u64;
+const BAD: Packed = 1 << 32;
+
 /// Counts of one object, by slot and minute.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     first: i32,
     /// Minutes of each slot in [`Self::near`].
     width: usize,
-    near: Vec<Count>,
+    near: Vec<Packed>,
     /// The few lines whose time lies outside the table.
-    far: HashMap<(usize, Minute), Count>,
+    far: HashMap<(usize, Minute), Packed>,
 }
 
 impl Tally {
@@ -30,35 +35,44 @@ impl Tally {
         self.first = interval.start.plus(-MARGIN).0;
         self.width = interval.minutes() as usize + 2 * MARGIN.unsigned_abs() as usize;
         self.near.clear();
-        self.near.resize(slots * self.width, Count::default());
+        self.near.resize(slots * self.width, 0);
         self.far.clear();
     }
 
     /// Counts an event.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call costs as much as what it does")]
     pub(super) fn add(&mut self, slot: usize, minute: Minute, event: Event) {
         let place = usize::try_from(minute.0.wrapping_sub(self.first)).unwrap_or(usize::MAX);
         let near = if place < self.width { self.near.get_mut(slot * self.width + place) } else { None };
-        let count = match near {
-            Some(count) => count,
-            None => self.far.entry((slot, minute)).or_default(),
-        };
-        count.add(Count { total: 1, bad: u32::from(event == Event::Bad) });
+        let event = if event == Event::Bad { 1 + BAD } else { 1 };
+        match near {
+            Some(packed) => *packed += event,
+            None => self.add_far(slot, minute, event),
+        }
+    }
+
+    #[cold]
+    fn add_far(&mut self, slot: usize, minute: Minute, event: Packed) {
+        *self.far.entry((slot, minute)).or_default() += event;
     }
 
     /// Adds all that was counted to the sum.
     pub(super) fn pour_into(&self, sum: &mut Sum) {
         for (slot, minutes) in self.near.chunks(self.width.max(1)).enumerate() {
-            for (minute, count) in (self.first..).zip(minutes) {
-                if count.total > 0 {
-                    sum.add(slot, Minute(minute), *count);
-                }
+            for (minute, packed) in (self.first..).zip(minutes).filter(|(_, packed)| **packed > 0) {
+                sum.add(slot, Minute(minute), unpacked(*packed));
             }
         }
-        for (&(slot, minute), count) in &self.far {
-            sum.add(slot, minute, *count);
+        for (&(slot, minute), packed) in &self.far {
+            sum.add(slot, minute, unpacked(*packed));
         }
     }
+}
+
+fn unpacked(packed: Packed) -> Count {
+    let half = |number: Packed| u32::try_from(number).unwrap_or(u32::MAX);
+    Count { total: half(packed % BAD), bad: half(packed / BAD) }
 }
 
 /// Counts of all objects of a batch, dense by day.
