@@ -50,6 +50,11 @@ fn main() {
         ("scan plain, 1,000 services", Box::new(|| count(&plain, &plain_objects, &many))),
         ("decode from memory", Box::new(|| decode_alone(&cold, &few))),
     ];
+    // A name as the argument runs one work once, for a profiler to look at.
+    if let Some(wanted) = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')) {
+        works.iter_mut().filter(|(name, _)| *name == wanted).for_each(|(_, work)| work());
+        return;
+    }
     let mut seconds = vec![Vec::new(); works.len()];
     for _ in 0..ROUNDS {
         for ((_, work), seconds) in works.iter_mut().zip(&mut seconds) {

@@ -1,6 +1,6 @@
-//! Finds a space or a quote, a block of bytes at a time: the innermost step of reading a line.
+//! Compares a block of bytes at once: the innermost step of reading a line.
 //!
-//! Fields are short, so what matters is not the bytes per second but that most calls end within one block, without a
+//! Fields are short, so what matters is not the bytes per second but that most steps end within one block, without a
 //! branch that depends on the field's length.
 //!
 //! This is the only file of the room with `unsafe`: calls of functions that are compiled for SSE2, which every x86-64
@@ -10,85 +10,46 @@
     expect(unsafe_code, reason = "calling a function with a target feature is unsafe, however sure the feature is")
 )]
 
-/// Bytes that are marked together, a bit each.
+/// Bytes whose bits fill a word.
 pub(super) const BLOCK: usize = 64;
 /// Bytes that are searched together.
 pub(super) const SEARCHED: usize = 32;
 
-/// Where to write what stands in a text.
-pub(super) struct Marks<'a> {
-    /// A bit for each byte, a word for each block: a space.
-    pub(super) spaces: &'a mut [[u8; 8]],
-    /// The same: a space behind a quote.
-    pub(super) behind_quotes: &'a mut [[u8; 8]],
-    /// The places of newlines, with room for one more than there are bytes.
-    pub(super) ends: &'a mut [u32],
+/// Work that becomes quicker where the processor compares more bytes at once.
+pub(super) trait Work {
+    /// Does it, with a function that tells of a byte where it is in a block, bit i for byte i.
+    fn work(self, equal: impl Fn(u8, &[u8; BLOCK]) -> u64);
 }
 
-/// Marks a text and gives the number of its newlines.
-pub(super) fn mark(text: &[u8], marks: Marks<'_>) -> usize {
+/// Does the work as this processor does it best. The work must be marked to be inlined always.
+pub(super) fn widely(work: impl Work) {
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("avx2")
         && std::is_x86_feature_detected!("bmi1")
         && std::is_x86_feature_detected!("bmi2")
     {
         // SAFETY: the processor has just said that it has what the function is compiled for.
-        return unsafe { mark_avx2(text, marks) };
+        return unsafe { with_avx2(work) };
     }
-    mark_blocks(text, marks, |block| {
-        let of = |byte: u8| {
-            let (halves, _) = block.as_chunks::<SEARCHED>();
-            halves.iter().rev().fold(0, |found, half| found << SEARCHED | u64::from(bits(byte, half)))
-        };
-        [of(b' '), of(b'"'), of(b'\n')]
-    })
+    work.work(|byte, block| {
+        let (halves, _) = block.as_chunks::<SEARCHED>();
+        halves.iter().rev().fold(0, |found, half| found << SEARCHED | u64::from(bits(byte, half)))
+    });
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
-fn mark_avx2(text: &[u8], marks: Marks<'_>) -> usize {
+fn with_avx2(work: impl Work) {
     use std::arch::x86_64::{_mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8};
-    let wanted = [b' ', b'"', b'\n'].map(|byte| _mm256_set1_epi8(byte.cast_signed()));
-    mark_blocks(text, marks, |block| {
+    work.work(|byte, block| {
+        let wanted = _mm256_set1_epi8(byte.cast_signed());
         // SAFETY: both halves of the block are 32 bytes that may be read, wherever they lie.
         let (low, high) =
             unsafe { (_mm256_loadu_si256(block.as_ptr().cast()), _mm256_loadu_si256(block.as_ptr().add(32).cast())) };
-        wanted.map(|wanted| {
-            let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(low, wanted)).cast_unsigned();
-            let high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(high, wanted)).cast_unsigned();
-            u64::from(low) | u64::from(high) << 32
-        })
-    })
-}
-
-/// Marks block by block with what `bits` says of spaces, quotes and newlines.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "it must become part of the function that is compiled for a wider processor")]
-fn mark_blocks(text: &[u8], marks: Marks<'_>, bits: impl Fn(&[u8; BLOCK]) -> [u64; 3]) -> usize {
-    let (blocks, rest) = text.as_chunks::<BLOCK>();
-    let mut last = [0; BLOCK];
-    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    let (mut lines, mut quote_before, mut place) = (0, 0, 0);
-    let words = marks.spaces.iter_mut().zip(marks.behind_quotes);
-    for (block, (space, behind_quote)) in blocks.iter().chain([&last]).zip(words) {
-        let [spaces, quotes, mut newlines] = bits(block);
-        *space = spaces.to_le_bytes();
-        *behind_quote = (spaces & (quotes << 1 | quote_before)).to_le_bytes();
-        quote_before = quotes >> 63;
-        // Most blocks have no newline: a place is written before it is known whether there is one, which needs no jump.
-        loop {
-            if let Some(end) = marks.ends.get_mut(lines) {
-                *end = place + newlines.trailing_zeros();
-            }
-            lines += usize::from(newlines != 0);
-            newlines &= newlines.wrapping_sub(1);
-            if newlines == 0 {
-                break;
-            }
-        }
-        place += 64;
-    }
-    lines
+        let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(low, wanted)).cast_unsigned();
+        let high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(high, wanted)).cast_unsigned();
+        u64::from(low) | u64::from(high) << 32
+    });
 }
 
 /// Where the next such byte is, from this place on; the line's length if there is none.

@@ -66,7 +66,11 @@ impl GroupReader {
     }
 
     /// The same where the name starts where the last one did; `None` says nothing of the ARN.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "it must become part of a function that is compiled for a wider processor"
+    )]
     pub(super) fn read_usual(&self, text: &[u8], arn: Range<usize>) -> Option<GroupName> {
         let mark = arn.start + self.mark_at;
         if !text.get(mark..)?.starts_with(MARK) {

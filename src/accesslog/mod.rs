@@ -10,7 +10,6 @@ mod blocks;
 pub mod classic;
 pub mod fields;
 pub mod group;
-pub mod index;
 pub mod judge;
 pub mod key;
 pub mod pattern;

@@ -39,6 +39,8 @@ struct Lane {
 /// One kind of traffic and all that is measured of it, each with the place of its series.
 #[derive(Clone, Debug)]
 struct Rule {
+    /// Every request fits that no rule of the balancer's answered.
+    plain: bool,
     methods: Vec<Box<[u8]>>,
     /// Empty if the look-up has compared the host already.
     hosts: Vec<Pattern>,
@@ -81,7 +83,9 @@ impl Routes {
             fixed_responses: traffic.fixed_responses,
             redirects: traffic.redirects,
             measures: Vec::with_capacity(measures.len()),
+            plain: false,
         };
+        rule.plain = rule.methods.is_empty() && rule.hosts.is_empty() && rule.paths.is_empty();
         for (series, measure) in measures {
             rule.measures.push((self.series.len(), measure.clone()));
             self.series.push(series);
@@ -169,6 +173,10 @@ impl Lane {
 impl Rule {
     #[inline]
     fn fits(&self, request: &Request<'_>) -> bool {
+        (self.plain && request.action == Action::Forward) || self.fits_closely(request)
+    }
+
+    fn fits_closely(&self, request: &Request<'_>) -> bool {
         let line = &request.line;
         let answered_by_rule_is_wanted = match request.action {
             Action::Forward => true,

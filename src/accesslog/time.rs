@@ -54,7 +54,11 @@ impl MinuteReader {
     }
 
     /// The same of a time as all of today's lines write it: with six decimals.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "it must become part of a function that is compiled for a wider processor"
+    )]
     pub fn read_usual(&mut self, text: &[u8; USUAL_BYTES]) -> Option<Minute> {
         // Of each byte what differs from `:00.0000` and `000Z`: at most 9 for a digit, at most 5 for the tens of seconds.
         let (_, seconds) = text.split_first_chunk::<MINUTE_BYTES>()?;

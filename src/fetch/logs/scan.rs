@@ -16,17 +16,17 @@ use super::object::{ObjectFault, ObjectReader};
 use super::tally::{Sum, Tally, empty_day};
 use crate::accesslog::alb::{Decoder, LineFault, Request};
 use crate::accesslog::classic::{self, Record, Records};
-use crate::accesslog::index::Index;
 use crate::accesslog::recognise::{LineKind, recognise};
 use crate::accesslog::route::Routes;
+use crate::accesslog::usual::LineEnds;
 use crate::counts::Count;
 use crate::minute::{Day, MINUTES_PER_DAY, Span};
 use crate::series::SeriesKey;
 
 /// Unparsed lines shown of each object.
 const SAMPLES: usize = 3;
-/// Bytes that are marked at once: their marks stay in the nearest cache.
-const MARKED_BYTES: usize = 32 << 10;
+/// Bytes whose lines are found at once, so that they are still in the nearest cache when they are read.
+const NEAR_BYTES: usize = 16 << 10;
 /// Bytes shown of an unparsed line.
 const SAMPLE_BYTES: usize = 200;
 
@@ -160,12 +160,12 @@ impl Shared<'_> {
     fn work(&self, threads: usize) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let mut reader = ObjectReader::new(threads);
-        let (mut tally, mut index) = (Tally::default(), Index::default());
+        let (mut tally, mut ends) = (Tally::default(), LineEnds::default());
         while !self.cancel.load(Ordering::Relaxed) {
             let place = self.next.fetch_add(1, Ordering::Relaxed);
             let Some((batch, file)) = self.objects.get(place) else { break };
             let (Some(batch), Some(sum)) = (self.batches.get(*batch), self.sums.get(*batch)) else { break };
-            let mut sink = Counter::new(batch.routes, file, &mut tally, &mut index, self.cancel);
+            let mut sink = Counter::new(batch.routes, file, &mut tally, &mut ends, self.cancel);
             let result = reader.read(&self.root.join(&*file.key), &mut sink);
             if sink.is_cancelled() {
                 break;
@@ -203,7 +203,7 @@ struct Counter<'a> {
     /// Minutes that its lines may lie in: a day to either side, so that a lying clock cannot touch any day it likes.
     plausible: Span,
     tally: &'a mut Tally,
-    index: &'a mut Index,
+    ends: &'a mut LineEnds,
     lines: u64,
     unparsed: u64,
     samples: Vec<UnparsedLine>,
@@ -222,7 +222,7 @@ impl<'a> Counter<'a> {
         routes: &'a Routes,
         file: &LogFile,
         tally: &'a mut Tally,
-        index: &'a mut Index,
+        ends: &'a mut LineEnds,
         cancel: &'a AtomicBool,
     ) -> Self {
         let interval = file.interval;
@@ -239,7 +239,7 @@ impl<'a> Counter<'a> {
             interval,
             plausible,
             tally,
-            index,
+            ends,
             lines: 0,
             unparsed: 0,
             samples,
@@ -257,24 +257,28 @@ impl<'a> Counter<'a> {
             return Err(LineFault::misplaced("time", request.minute.to_string().as_bytes()));
         }
         let tally = &mut *self.tally;
-        self.routes.judge(request, |slot, event| tally.add(slot, request.minute, event));
+        let place = tally.at(request.minute);
+        self.routes.judge(request, |slot, event| tally.add(slot, place, event));
         Ok(())
     }
 
-    /// Counts lines of an Application Load Balancer whose marks are known.
-    fn marked(&mut self, piece: &[u8], index: &Index, decoder: &mut Decoder) {
-        decoder.usual_lines(piece, index, self.load_balancer, |decoder, line, request| match request {
+    /// Counts the lines of an Application Load Balancer in the first `length` bytes of a text.
+    fn requests(&mut self, text: &[u8], length: usize, decoder: &mut Decoder) {
+        let mut ends = std::mem::take(self.ends);
+        decoder.usual_lines(text, length, &mut ends, self.load_balancer, |decoder, line, request| match request {
             Some(request) if self.plausible.contains(request.minute) => {
                 self.lines += 1;
                 let tally = &mut *self.tally;
-                self.routes.judge(request, |slot, event| tally.add(slot, request.minute, event));
+                let place = tally.at(request.minute);
+                self.routes.judge(request, |slot, event| tally.add(slot, place, event));
             }
-            _ => match whole(piece.get(line).unwrap_or_default()) {
+            _ => match whole(text.get(line).unwrap_or_default()) {
                 Some(Line::Whole(line)) => self.request(line, decoder),
                 Some(too_long) => self.line(too_long),
                 None => {}
             },
         });
+        *self.ends = ends;
     }
 
     fn request(&mut self, line: &[u8], decoder: &mut Decoder) {
@@ -320,23 +324,19 @@ impl LineSink for Counter<'_> {
     }
 
     fn lines(&mut self, text: &[u8]) {
+        let Form::Alb(mut decoder) = self.form else {
+            return text.split(|byte| *byte == b'\n').filter_map(whole).for_each(|line| self.line(line));
+        };
         let mut rest = text;
         while !rest.is_empty() {
-            let near = rest.get(..MARKED_BYTES).unwrap_or(rest);
-            // A line that is longer than what is marked at once is one piece.
+            let near = rest.get(..NEAR_BYTES).unwrap_or(rest);
+            // A line that is longer than that is read on its own.
             let end = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', rest));
-            let (piece, behind) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
-            rest = behind;
-            if let Form::Alb(mut decoder) = self.form {
-                let mut index = std::mem::take(self.index);
-                index.mark(piece);
-                self.marked(piece, &index, &mut decoder);
-                *self.index = index;
-                self.form = Form::Alb(decoder);
-            } else {
-                piece.split(|byte| *byte == b'\n').filter_map(whole).for_each(|line| self.line(line));
-            }
+            let length = end.map_or(rest.len(), |end| end + 1);
+            self.requests(rest, length, &mut decoder);
+            rest = rest.get(length..).unwrap_or_default();
         }
+        self.form = Form::Alb(decoder);
     }
 
     fn line(&mut self, line: Line<'_>) {

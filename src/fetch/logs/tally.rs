@@ -29,6 +29,13 @@ pub(super) struct Tally {
     far: HashMap<(usize, Minute), Packed>,
 }
 
+/// A minute, and its place in the table; far beyond its end if it has none.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    near: usize,
+    minute: Minute,
+}
+
 impl Tally {
     /// Starts an object with counts for this many slots.
     pub(super) fn start(&mut self, slots: usize, interval: Span) {
@@ -39,16 +46,20 @@ impl Tally {
         self.far.clear();
     }
 
+    /// Where a minute has its place, to count events in.
+    #[inline]
+    pub(super) fn at(&self, minute: Minute) -> Place {
+        let near = usize::try_from(minute.0.wrapping_sub(self.first)).ok().filter(|place| *place < self.width);
+        Place { near: near.unwrap_or(usize::MAX / 2), minute }
+    }
+
     /// Counts an event.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "a call costs as much as what it does")]
-    pub(super) fn add(&mut self, slot: usize, minute: Minute, event: Event) {
-        let place = usize::try_from(minute.0.wrapping_sub(self.first)).unwrap_or(usize::MAX);
-        let near = if place < self.width { self.near.get_mut(slot * self.width + place) } else { None };
+    #[inline]
+    pub(super) fn add(&mut self, slot: usize, place: Place, event: Event) {
         let event = if event == Event::Bad { 1 + BAD } else { 1 };
-        match near {
+        match self.near.get_mut(slot * self.width + place.near) {
             Some(packed) => *packed += event,
-            None => self.add_far(slot, minute, event),
+            None => self.add_far(slot, place.minute, event),
         }
     }
 
