@@ -1,6 +1,5 @@
-//! Whether a burn rate is exceeded, compared exactly, at one minute or at every minute of a span.
+//! What a burn rate is, and whether it is exceeded: compared exactly.
 
-use super::Running;
 use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
 use crate::minute::{Minute, Span};
@@ -11,8 +10,9 @@ use crate::slo::{Objective, Tier};
 pub struct Threshold {
     numerator: u128,
     denominator: u128,
-    /// Both, where they leave room for 32 bits of events: then 64-bit products cannot overflow.
-    narrow: Option<(u64, u64)>,
+    /// Both, where they leave room for 32 bits of events and a sign: then 64-bit products and their differences cannot
+    /// overflow.
+    narrow: Option<(u32, u32)>,
 }
 
 /// A tier's two windows and the share of bad events both must exceed.
@@ -32,15 +32,22 @@ impl Threshold {
     pub fn new(factor: Exact, objective: &Objective) -> Self {
         let share = factor * objective.budget();
         let (numerator, denominator) = (share.numer().unsigned_abs(), share.denom().unsigned_abs());
-        let small = |number: u128| u32::try_from(number).ok().map(u64::from);
+        let small = |number: u128| u32::try_from(number).ok().filter(|number| *number < 1 << 31);
         Self { numerator, denominator, narrow: small(numerator).zip(small(denominator)) }
+    }
+
+    /// Numerator and denominator, both below 2^31; `None` if they are not.
+    pub(super) const fn narrow(&self) -> Option<(u32, u32)> {
+        self.narrow
     }
 
     /// Whether bad / total is above the threshold. Equal is not above, and without traffic nothing is.
     #[must_use]
     pub fn exceeded(&self, total: u64, bad: u64) -> bool {
         match self.narrow {
-            Some((numerator, denominator)) if u32::try_from(total).is_ok() => bad * denominator > total * numerator,
+            Some((numerator, denominator)) if u32::try_from(total | bad).is_ok() => {
+                bad * u64::from(denominator) > total * u64::from(numerator)
+            }
             _ => u128::from(bad) * self.denominator > u128::from(total) * self.numerator,
         }
     }
@@ -69,50 +76,7 @@ impl Condition {
     pub fn holds(&self, long: Sums, short: Sums) -> bool {
         self.threshold.exceeded(long.total, long.bad) && self.threshold.exceeded(short.total, short.bad)
     }
-
-    /// The evaluation minutes of `span` at which the condition holds, as the fewest spans.
-    ///
-    /// Most minutes of most services are calm, so a block of minutes is first held against a bound: the most bad events and
-    /// the least traffic that any long window ending in the block can have. Only blocks that could hold are looked at
-    /// minute by minute, and the bound never leaves out one that does.
-    #[must_use]
-    pub fn firing(&self, running: &Running, span: Span) -> Vec<Span> {
-        let mut spans: Vec<Span> = Vec::new();
-        let mut first = span.start;
-        while first < span.end {
-            let last = first.plus(BLOCK_MINUTES - 1).min(span.end.plus(-1));
-            if self.may_hold(running, first, last) {
-                for at in (first.0..=last.0).map(Minute).filter(|at| self.holds_at(running, *at)) {
-                    match spans.last_mut() {
-                        Some(newest) if newest.end == at => newest.end = at.plus(1),
-                        _ => spans.push(Span::new(at, at.plus(1))),
-                    }
-                }
-            }
-            first = last.plus(1);
-        }
-        spans
-    }
-
-    fn holds_at(&self, running: &Running, at: Minute) -> bool {
-        let (long, short) = self.windows(at);
-        let exceeded = |(total, bad): (u64, u64)| self.threshold.exceeded(total, bad);
-        exceeded(running.events(short)) && exceeded(running.events(long))
-    }
-
-    /// Whether the long window can exceed the threshold at any evaluation minute from `first` to `last`: all of these windows lie
-    /// within the outer span and contain the inner one.
-    fn may_hold(&self, running: &Running, first: Minute, last: Minute) -> bool {
-        let outer = Span::new(self.windows(first).0.start, last);
-        let inner = Span::new(self.windows(last).0.start, first);
-        let ((_, bad), (total, _)) = (running.events(outer), running.events(inner));
-        // With no traffic for certain, a single bad event may be all there is.
-        bad > 0 && self.threshold.exceeded(total.max(bad), bad)
-    }
 }
-
-/// Short enough that a block adds little to a window of an hour, long enough that looking at its bound costs next to nothing.
-const BLOCK_MINUTES: i32 = 16;
 
 /// The burn rate as a number to print: (bad / total) / (1 - objective). `None` without traffic, and for an objective of
 /// 100%, whose budget nothing can be measured by.
