@@ -26,6 +26,27 @@ pub struct Condition {
     pub threshold: Threshold,
 }
 
+/// The running sums of all events and of the bad ones at the starts and at the ends of some windows.
+pub(super) struct WindowSums<'a, const N: usize> {
+    pub(super) total: (&'a [u64; N], &'a [u64; N]),
+    pub(super) bad: (&'a [u64; N], &'a [u64; N]),
+}
+
+impl<const N: usize> WindowSums<'_, N> {
+    /// Whether none is larger: running sums never fall, so none is larger than from the first start to the last end.
+    #[inline]
+    fn are_at_most(&self, largest: u64) -> bool {
+        let all = |(starts, ends): (&[u64; N], &[u64; N])| ends[N - 1] - starts[0];
+        all(self.total) <= largest && all(self.bad) <= largest
+    }
+
+    /// All events and the bad ones of a window.
+    #[inline]
+    fn at(&self, place: usize) -> (u64, u64) {
+        (self.total.1[place] - self.total.0[place], self.bad.1[place] - self.bad.0[place])
+    }
+}
+
 impl Threshold {
     /// The threshold of a burn rate of `factor` under an objective.
     #[must_use]
@@ -34,11 +55,6 @@ impl Threshold {
         let (numerator, denominator) = (share.numer().unsigned_abs(), share.denom().unsigned_abs());
         let small = |number: u128| u32::try_from(number).ok().filter(|number| *number < 1 << 31);
         Self { numerator, denominator, narrow: small(numerator).zip(small(denominator)) }
-    }
-
-    /// Numerator and denominator, both below 2^31; `None` if they are not.
-    pub(super) const fn narrow(&self) -> Option<(u32, u32)> {
-        self.narrow
     }
 
     /// Whether bad / total is above the threshold. Equal is not above, and without traffic nothing is.
@@ -51,6 +67,39 @@ impl Threshold {
             _ => u128::from(bad) * self.denominator > u128::from(total) * self.numerator,
         }
     }
+
+    /// Keeps the flags of the windows that exceed the threshold. A flag is the highest bit of a number, whose others mean
+    /// nothing. `false` if no flag is left.
+    ///
+    /// Where sums and threshold fit 32 and 31 bits, their products are below 2^63, and the highest bit of the difference says which
+    /// is larger: so windows are decided without a branch, several at a time.
+    #[inline]
+    pub(super) fn keep_exceeded<const N: usize>(&self, sums: &WindowSums<'_, N>, flags: &mut [u64; N]) -> bool {
+        const LOW: u64 = u32::MAX as u64;
+        let mut any = 0;
+        if let Some((numerator, denominator)) = self.narrow
+            && sums.are_at_most(LOW)
+        {
+            let (numerator, denominator) = (u64::from(numerator) & LOW, u64::from(denominator) & LOW);
+            for (place, flag) in flags.iter_mut().enumerate() {
+                let (total, bad) = sums.at(place);
+                *flag &= ((total & LOW) * numerator).wrapping_sub((bad & LOW) * denominator);
+                any |= *flag;
+            }
+        } else {
+            for (place, flag) in flags.iter_mut().enumerate() {
+                let (total, bad) = sums.at(place);
+                *flag &= u64::from(self.exceeded(total, bad)) << 63;
+                any |= *flag;
+            }
+        }
+        is_set(any)
+    }
+}
+
+/// Whether a flag of [`Threshold::keep_exceeded`] is set.
+pub(super) const fn is_set(flag: u64) -> bool {
+    flag >> 63 == 1
 }
 
 impl Condition {

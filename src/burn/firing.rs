@@ -1,132 +1,120 @@
 //! At which minutes of a span a condition holds.
 //!
-//! Most minutes of most services are calm, and a service that burns does so for hours. So blocks of evaluation minutes are
-//! first held against bounds: all windows of a block that end in it lie within an outer run of blocks and contain an inner
-//! one, and neither bad events nor traffic can be negative. The bad events of the outer run over the traffic of the inner
-//! one is more than any of the windows has; the bad events of the inner run over the traffic of the outer one is less. Only blocks
-//! where the threshold lies in between are looked at minute by minute, and every comparison is exact.
-
-use std::ops::Range;
+//! Most minutes of most services are calm, and a service that burns does so for hours. So a block of evaluation minutes is
+//! first held against bounds. All windows that end in it lie within an outer run of blocks and contain an inner one: with the
+//! bad events of the outer and all events of the inner run a window burns more than any of them does, the other way round
+//! less. Only where the threshold lies in between do minutes have to be looked at. Every comparison is exact.
 
 use super::Condition;
 use super::columns::{BLOCK, BLOCK_MINUTES};
-use super::running::{Running, block_of};
+use super::condition::{WindowSums, is_set};
+use super::running::{Running, STRETCH, STRETCH_BLOCKS, block_of};
 use crate::minute::{Minute, Span};
-
-/// Blocks that are held against the bound of the long window together: enough to keep a processor's wide registers busy.
-const STRETCH: i32 = 64;
-const FEW: usize = 4;
-
-/// What bounds say of a condition at the minutes of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outlook {
-    HoldsNowhere,
-    HoldsEverywhere,
-    Open,
-}
 
 impl Condition {
     /// The evaluation minutes of `span` at which the condition holds, as the fewest spans.
     #[must_use]
     pub fn firing(&self, running: &Running<'_>, span: Span) -> Vec<Span> {
         let mut spans: Vec<Span> = Vec::new();
-        let mut first = block_of(span.start);
-        let end = block_of(span.end.plus(BLOCK_MINUTES - 1));
-        while first < end {
-            let stretch = first..end.min(first + STRETCH);
-            first = stretch.end;
-            self.firing_in(running, stretch, span, &mut spans);
+        let mut held = [[0; STRETCH]; 4];
+        let mut block = block_of(span.start);
+        while start_of(block) < span.end {
+            self.firing_in_stretch(running, block, span, &mut held, &mut spans);
+            block += STRETCH_BLOCKS;
         }
         spans
     }
 
-    /// Halves the blocks until the bounds decide, and looks at the minutes of a block where they never do.
-    fn firing_in(&self, running: &Running<'_>, blocks: Range<i32>, span: Span, spans: &mut Vec<Span>) {
-        match self.outlook(running, &blocks) {
-            Outlook::HoldsNowhere => {}
-            Outlook::HoldsEverywhere => {
-                let all = Span::new(start_of(blocks.start), start_of(blocks.end));
-                append(spans, all.intersect(span));
-            }
-            Outlook::Open if blocks.len() > FEW && !self.long_may_exceed(running, &blocks) => {}
-            Outlook::Open if blocks.len() > 1 => {
-                let middle = blocks.start + (blocks.end - blocks.start) / 2;
-                self.firing_in(running, blocks.start..middle, span, spans);
-                self.firing_in(running, middle..blocks.end, span, spans);
-            }
-            Outlook::Open => {
-                let start = start_of(blocks.start);
-                let minutes = self.minutes_in_block(running, start);
-                for at in (start.0..).zip(minutes).filter_map(|(at, holds)| holds.then_some(Minute(at))) {
-                    append(spans, Span::new(at, at.plus(1)).intersect(span));
+    /// The same for the minutes of a stretch of blocks.
+    fn firing_in_stretch(&self, running: &Running<'_>, first: i32, span: Span, held: &mut Held, spans: &mut Vec<Span>) {
+        let (long, short) = (self.long_minutes, self.short_minutes);
+        if !self.may_be_exceeded(running, first, long) {
+            return;
+        }
+        let mut may_hold = [u64::MAX; STRETCH];
+        if !self.keep_exceeded(running, first, long, Bound::Most, held, &mut may_hold)
+            || !self.keep_exceeded(running, first, short, Bound::Most, held, &mut may_hold)
+        {
+            return;
+        }
+        let mut holds = may_hold;
+        self.keep_exceeded(running, first, long, Bound::Least, held, &mut holds);
+        self.keep_exceeded(running, first, short, Bound::Least, held, &mut holds);
+        for (block, (may_hold, holds)) in (first..).zip(may_hold.into_iter().zip(holds)) {
+            let start = start_of(block);
+            if is_set(holds) {
+                append(spans, Span::new(start, start.plus(BLOCK_MINUTES)).intersect(span));
+            } else if is_set(may_hold) && start < span.end {
+                for (at, holds) in (start.0..).zip(self.holds_at(running, start)) {
+                    if is_set(holds) {
+                        append(spans, Span::new(Minute(at), Minute(at + 1)).intersect(span));
+                    }
                 }
             }
         }
     }
 
-    /// What the bounds of both windows say of the minutes of these blocks. The first windows end with the start of the first
-    /// block, the last ones with the last minute of the last.
-    fn outlook(&self, running: &Running<'_>, blocks: &Range<i32>) -> Outlook {
-        let mut outlook = Outlook::HoldsEverywhere;
-        for minutes in [self.long_minutes, self.short_minutes] {
-            let (back_outer, back_inner) = reach(minutes);
-            let outer = blocks.start.saturating_sub(back_outer)..blocks.end;
-            let inner = (blocks.end - 1).saturating_sub(back_inner)..blocks.start;
-            if !self.threshold.exceeded(running.total_in(&inner), running.bad_in(&outer)) {
-                return Outlook::HoldsNowhere;
-            }
-            if outlook == Outlook::HoldsEverywhere
-                && !self.threshold.exceeded(running.total_in(&outer), running.bad_in(&inner))
-            {
-                outlook = Outlook::Open;
-            }
-        }
-        outlook
+    /// Whether a window can exceed the threshold at all within a stretch, as if it were one large block.
+    fn may_be_exceeded(&self, running: &Running<'_>, first: i32, minutes: u32) -> bool {
+        let (back_outer, back_inner) = reach(minutes);
+        let end = first.saturating_add(STRETCH_BLOCKS);
+        let all = running.events_between(end.saturating_sub(1 + back_inner), first).0;
+        let bad = running.events_between(first.saturating_sub(back_outer), end).1;
+        self.threshold.exceeded(all, bad)
     }
 
-    /// Whether the long window can exceed the threshold at the minutes of any of these blocks, each held against its own
-    /// bound; never `false` if it does.
-    ///
-    /// A window of 2^32 events or more is left to other eyes. Below, the products are below 2^63, and the highest bit of their
-    /// difference says which is larger: a stretch is decided without a branch in between.
-    fn long_may_exceed(&self, running: &Running<'_>, blocks: &Range<i32>) -> bool {
-        let (back_outer, back_inner) = reach(self.long_minutes);
-        let ahead = |by: i32| running.entries(blocks.start.saturating_add(by)..blocks.end.saturating_add(by));
-        let columns = || {
-            let bad = ahead(1)?.1.iter().zip(ahead(-back_outer)?.1);
-            let total = ahead(0)?.0.iter().zip(ahead(-back_inner)?.0);
-            Some((self.threshold.narrow()?, bad.zip(total)))
+    /// Keeps the flags of the blocks of a stretch in which a window's bound exceeds the threshold. `false` if none is left.
+    fn keep_exceeded(
+        &self,
+        running: &Running<'_>,
+        first: i32,
+        minutes: u32,
+        bound: Bound,
+        [total_start, total_end, bad_start, bad_end]: &mut Held,
+        flags: &mut [u64; STRETCH],
+    ) -> bool {
+        let (back_outer, back_inner) = reach(minutes);
+        let outer = (first.saturating_sub(back_outer), first.saturating_add(1));
+        let inner = (first.saturating_sub(back_inner), first);
+        let (all, bad) = match bound {
+            Bound::Most => (inner, outer),
+            Bound::Least => (outer, inner),
         };
-        // At the edges of what was summed up, and for a threshold that is no small fraction, block by block.
-        let Some(((numerator, denominator), columns)) = columns() else { return true };
-        let (mut differences, mut any) = (0, 0);
-        for ((bad_end, bad_start), (total_end, total_start)) in columns {
-            let (bad, total) = (bad_end - bad_start, total_end - total_start);
-            any |= bad | total;
-            differences |= ((total & LOW) * u64::from(numerator)).wrapping_sub((bad & LOW) * u64::from(denominator));
-        }
-        any > LOW || differences > u64::MAX >> 1
+        let sums = WindowSums {
+            total: (running.total_before(all.0, total_start), running.total_before(all.1, total_end)),
+            bad: (running.bad_before(bad.0, bad_start), running.bad_before(bad.1, bad_end)),
+        };
+        self.threshold.keep_exceeded(&sums, flags)
     }
 
-    /// At which minutes of a block the condition holds.
-    fn minutes_in_block(&self, running: &Running<'_>, start: Minute) -> [bool; BLOCK] {
-        let end = running.events_before(start);
-        let mut minutes = [true; BLOCK];
-        for length in [self.short_minutes, self.long_minutes] {
-            let start = running.events_before(start.plus(-i32::try_from(length).unwrap_or(i32::MAX)));
-            for (place, holds) in minutes.iter_mut().enumerate() {
-                let (total, bad) = (end.total[place] - start.total[place], end.bad[place] - start.bad[place]);
-                *holds &= self.threshold.exceeded(total, bad);
+    /// At which minutes of a block the condition holds, as flags.
+    fn holds_at(&self, running: &Running<'_>, start: Minute) -> [u64; BLOCK] {
+        let ends = running.events_before(start);
+        let mut flags = [u64::MAX; BLOCK];
+        for minutes in [self.short_minutes, self.long_minutes] {
+            let starts = running.events_before(start.plus(-i32::try_from(minutes).unwrap_or(i32::MAX)));
+            let sums = WindowSums { total: (&starts.total, &ends.total), bad: (&starts.bad, &ends.bad) };
+            if !self.threshold.keep_exceeded(&sums, &mut flags) {
+                break;
             }
         }
-        minutes
+        flags
     }
 }
 
-/// The lower half of 64 bits.
-const LOW: u64 = u32::MAX as u64;
+/// Room for the sums of a stretch that are not all there.
+type Held = [[u64; STRETCH]; 4];
 
-/// How many blocks before a block the outer and the inner run of a window of so many minutes begin.
+/// The burn of a window that is above, or below, the burn of all windows that end in a block.
+#[derive(Clone, Copy)]
+enum Bound {
+    Most,
+    Least,
+}
+
+/// How many blocks before a block the outer and the inner run of a window of so many minutes begin. The outer one starts with
+/// the first window, which ends with the start of the block, and includes the block; the inner one starts with the last
+/// window, which ends with the last minute of the block, and does not.
 const fn reach(minutes: u32) -> (i32, i32) {
     let block = BLOCK_MINUTES.unsigned_abs();
     let inner = minutes.saturating_sub(block - 1) / block;
@@ -135,7 +123,7 @@ const fn reach(minutes: u32) -> (i32, i32) {
 
 /// The first minute of the block of this number.
 const fn start_of(block: i32) -> Minute {
-    Minute(block * BLOCK_MINUTES)
+    Minute(block.saturating_mul(BLOCK_MINUTES))
 }
 
 /// Adds minutes behind those that are there.

@@ -3,11 +3,14 @@
 //! Absent on purpose: prefix sums of every minute. Writing them takes longer than everything else together, and hardly any
 //! minute of hardly any service is ever asked for.
 
-use std::ops::Range;
-
 use super::columns::{BLOCK, BLOCK_MINUTES, BLOCKS_PER_DAY, BlockCounts, DayColumns, DaySums};
 use crate::counts::{DaySlice, Sums};
 use crate::minute::{Day, Minute, Span};
+
+/// Blocks that are looked at together: enough to keep a processor's wide registers busy.
+pub(super) const STRETCH_BLOCKS: i32 = 64;
+/// The same as a number of entries.
+pub(super) const STRETCH: usize = STRETCH_BLOCKS.unsigned_abs() as usize;
 
 /// Running sums over blocks of minutes, beside the columns they were made of.
 ///
@@ -108,30 +111,29 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// All events in a run of blocks. Blocks outside what was summed up are unknown, and where the numbers are out of order
-    /// there is nothing between them.
-    #[inline]
-    pub(super) fn total_in(&self, blocks: &Range<i32>) -> u64 {
-        self.total[self.entry(blocks.end)].saturating_sub(self.total[self.entry(blocks.start)])
+    /// All events and the bad ones from a block to before another; none if they are out of order.
+    pub(super) fn events_between(&self, start: i32, end: i32) -> (u64, u64) {
+        let (start, end) = (self.entry(start), self.entry(end));
+        (self.total[end].saturating_sub(self.total[start]), self.bad[end].saturating_sub(self.bad[start]))
     }
 
-    /// The bad events in a run of blocks, as [`Self::total_in`].
+    /// All events before each block of the stretch that begins with this one. They are kept in `held` where the stretch reaches
+    /// beyond what was summed up, in which nothing is known.
     #[inline]
-    pub(super) fn bad_in(&self, blocks: &Range<i32>) -> u64 {
-        self.bad[self.entry(blocks.end)].saturating_sub(self.bad[self.entry(blocks.start)])
+    pub(super) fn total_before<'b>(&'b self, first: i32, held: &'b mut [u64; STRETCH]) -> &'b [u64; STRETCH] {
+        stretch(&self.total, first.saturating_sub(self.first), held)
+    }
+
+    /// The bad events before each block of a stretch, as [`Self::total_before`].
+    #[inline]
+    pub(super) fn bad_before<'b>(&'b self, first: i32, held: &'b mut [u64; STRETCH]) -> &'b [u64; STRETCH] {
+        stretch(&self.bad, first.saturating_sub(self.first), held)
     }
 
     /// The entry that sums everything before the block of this number.
     #[inline]
     fn entry(&self, block: i32) -> usize {
         usize::try_from(block.saturating_sub(self.first)).unwrap_or(0).min(self.total.len() - 1)
-    }
-
-    /// All events and the bad ones before each of these blocks; `None` if they are not all among those summed up.
-    pub(super) fn entries(&self, blocks: Range<i32>) -> Option<(&[u64], &[u64])> {
-        let start = usize::try_from(blocks.start.checked_sub(self.first)?).ok()?;
-        let entries = start..start + blocks.len();
-        self.total.get(entries.clone()).zip(self.bad.get(entries))
     }
 
     /// The day that the block of this number lies in, and which of the day's blocks it is. `None` if nothing is known.
@@ -146,6 +148,18 @@ impl<'a> Running<'a> {
     fn counts(&self, block: i32) -> BlockCounts {
         self.day(block).map_or_else(BlockCounts::default, |(day, block)| day.counts(block))
     }
+}
+
+/// Entries from a place on; before the first of all it is the first that counts, behind the last the last.
+#[inline]
+fn stretch<'a>(entries: &'a [u64], place: i32, held: &'a mut [u64; STRETCH]) -> &'a [u64; STRETCH] {
+    let within = usize::try_from(place).ok().and_then(|place| entries.get(place..)?.first_chunk());
+    within.unwrap_or_else(|| {
+        for (place, held) in (place..).zip(held.iter_mut()) {
+            *held = entries[usize::try_from(place).unwrap_or(0).min(entries.len() - 1)];
+        }
+        held
+    })
 }
 
 /// The sum before each of the counts from a place on, if it is `sum` before the first.
