@@ -247,6 +247,22 @@ fn one_event_too_many_fires_where_both_windows_see_it() {
     }
 }
 
+/// Traffic that falls leaves a long window little by little: what a window still holds of the busy day must not be taken for
+/// what all of the later ones hold.
+#[test]
+fn a_long_window_forgets_a_busy_day_minute_by_minute() {
+    let mut traffic = Traffic::even(1, 1);
+    traffic.minutes[..SLOTS].fill(Some((1_000, 0)));
+    for (long, short) in [(1_440, 120), (1_000, 7), (720, 719)] {
+        let condition = Condition::new(&tier(Exact::from_integer(1), long, short), &objective("99.5%"));
+        let above = |sums: Sums| sums.bad * 200 > sums.total;
+        let firing = traffic.with_running(|running| condition.firing(running, traffic.span));
+        let minutes: Vec<Minute> = firing.iter().flat_map(|span| span.start.0..span.end.0).map(Minute).collect();
+        assert_eq!(minutes, traffic.firing_slowly(&condition, above, traffic.span));
+        assert_eq!(firing.len(), 1, "from some minute of the second day on");
+    }
+}
+
 #[test]
 fn nothing_is_above_a_share_of_one() {
     let traffic = Traffic::even(7, 7);
