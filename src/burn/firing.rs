@@ -37,19 +37,18 @@ impl Condition {
         {
             return;
         }
-        let mut holds = may_hold;
-        self.keep_exceeded(running, first, long, Bound::Least, held, &mut holds);
-        self.keep_exceeded(running, first, short, Bound::Least, held, &mut holds);
-        for (block, (may_hold, holds)) in (first..).zip(may_hold.into_iter().zip(holds)) {
-            let start = start_of(block);
-            if is_set(holds) {
-                append(spans, Span::new(start, start.plus(BLOCK_MINUTES)).intersect(span));
-            } else if is_set(may_hold) && start < span.end {
-                for (at, holds) in (start.0..).zip(self.holds_at(running, start)) {
-                    if is_set(holds) {
-                        append(spans, Span::new(Minute(at), Minute(at + 1)).intersect(span));
-                    }
-                }
+        // Where one window surely exceeds it, only the other has to be looked at more closely.
+        let (mut long_holds, mut short_holds) = (may_hold, may_hold);
+        self.keep_exceeded(running, first, long, Bound::Least, held, &mut long_holds);
+        self.keep_exceeded(running, first, short, Bound::Least, held, &mut short_holds);
+        for (place, block) in (first..first.saturating_add(STRETCH_BLOCKS)).enumerate() {
+            if !is_set(may_hold[place]) || start_of(block) >= span.end {
+                continue;
+            }
+            let long = (!is_set(long_holds[place])).then_some(long);
+            let short = (!is_set(short_holds[place])).then_some(short);
+            for minutes in self.firing_in_block(running, start_of(block), [short, long]) {
+                append(spans, minutes.intersect(span));
             }
         }
     }
@@ -87,18 +86,32 @@ impl Condition {
         self.threshold.keep_exceeded(&sums, flags)
     }
 
-    /// At which minutes of a block the condition holds, as flags.
-    fn holds_at(&self, running: &Running<'_>, start: Minute) -> [u64; BLOCK] {
-        let ends = running.events_before(start);
+    /// The minutes of a block at which these windows exceed the threshold.
+    fn firing_in_block(
+        &self,
+        running: &Running<'_>,
+        start: Minute,
+        windows: [Option<u32>; 2],
+    ) -> impl Iterator<Item = Span> + use<> {
         let mut flags = [u64::MAX; BLOCK];
-        for minutes in [self.short_minutes, self.long_minutes] {
-            let starts = running.events_before(start.plus(-i32::try_from(minutes).unwrap_or(i32::MAX)));
-            let sums = WindowSums { total: (&starts.total, &ends.total), bad: (&starts.bad, &ends.bad) };
-            if !self.threshold.keep_exceeded(&sums, &mut flags) {
-                break;
+        if windows != [None; 2] {
+            let ends = running.events_before(start);
+            for minutes in windows.into_iter().flatten() {
+                let starts = running.events_before(start.plus(-i32::try_from(minutes).unwrap_or(i32::MAX)));
+                let sums = WindowSums { total: (&starts.total, &ends.total), bad: (&starts.bad, &ends.bad) };
+                if !self.threshold.keep_exceeded(&sums, &mut flags) {
+                    break;
+                }
             }
         }
-        flags
+        let mut left = flags.iter().rfold(0_u32, |bits, flag| bits << 1 | u32::from(is_set(*flag)));
+        std::iter::from_fn(move || {
+            let first = left.trailing_zeros();
+            let count = left.checked_shr(first)?.trailing_ones();
+            left &= u32::MAX << (first + count);
+            let first = start.plus(first.cast_signed());
+            Some(Span::new(first, first.plus(count.cast_signed())))
+        })
     }
 }
 

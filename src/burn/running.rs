@@ -155,9 +155,13 @@ impl<'a> Running<'a> {
 fn stretch<'a>(entries: &'a [u64], place: i32, held: &'a mut [u64; STRETCH]) -> &'a [u64; STRETCH] {
     let within = usize::try_from(place).ok().and_then(|place| entries.get(place..)?.first_chunk());
     within.unwrap_or_else(|| {
-        for (place, held) in (place..).zip(held.iter_mut()) {
-            *held = entries[usize::try_from(place).unwrap_or(0).min(entries.len() - 1)];
-        }
+        let before = place.min(0).unsigned_abs() as usize;
+        let (before, rest) = held.split_at_mut(before.min(STRETCH));
+        let there = entries.get(usize::try_from(place).unwrap_or(0)..).unwrap_or_default();
+        let (there_held, behind) = rest.split_at_mut(there.len().min(rest.len()));
+        before.fill(entries[0]);
+        there_held.copy_from_slice(&there[..there_held.len()]);
+        behind.fill(entries[entries.len() - 1]);
         held
     })
 }
