@@ -210,15 +210,11 @@ pub async fn minutes(store: &LedgerStore, span: Span) -> Result<Ledger, EngineEr
     Ok(store.load(&Needs { minutes: span.days().collect(), objects: BTreeSet::new() }).await?)
 }
 
-/// Prefix sums of one series over a span.
+/// Running sums of one series over a span whose minutes were loaded.
 ///
 /// # Errors
-/// When the ledger cannot be read.
-pub async fn running(store: &LedgerStore, series: &SeriesKey, span: Span) -> Result<Running, EngineError> {
-    let ledger = minutes(store, span).await?;
-    let mut days = Vec::new();
-    for day in span.days() {
-        days.push((day, ledger.day(series, day)?));
-    }
+/// [`NotLoaded`] if they were not.
+pub fn running<'a>(ledger: &'a Ledger, series: &SeriesKey, span: Span) -> Result<Running<'a>, NotLoaded> {
+    let days: Vec<_> = span.days().map(|day| Ok((day, ledger.day(series, day)?))).collect::<Result<_, NotLoaded>>()?;
     Ok(Running::of(span, days.into_iter()))
 }

@@ -1,6 +1,5 @@
-//! Whether a burn rate is exceeded, compared exactly, at one minute or at every minute of a span.
+//! What a burn rate is, and whether it is exceeded: compared exactly.
 
-use super::Running;
 use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
 use crate::minute::{Minute, Span};
@@ -11,8 +10,9 @@ use crate::slo::{Objective, Tier};
 pub struct Threshold {
     numerator: u128,
     denominator: u128,
-    /// Both, where they leave room for 32 bits of events: then 64-bit products cannot overflow.
-    narrow: Option<(u64, u64)>,
+    /// Both, where they leave room for 32 bits of events and a sign: then 64-bit products and their differences cannot
+    /// overflow.
+    narrow: Option<(u32, u32)>,
 }
 
 /// A tier's two windows and the share of bad events both must exceed.
@@ -26,13 +26,34 @@ pub struct Condition {
     pub threshold: Threshold,
 }
 
+/// The running sums of all events and of the bad ones at the starts and at the ends of some windows.
+pub(super) struct WindowSums<'a, const N: usize> {
+    pub(super) total: (&'a [u64; N], &'a [u64; N]),
+    pub(super) bad: (&'a [u64; N], &'a [u64; N]),
+}
+
+impl<const N: usize> WindowSums<'_, N> {
+    /// Whether none is larger: running sums never fall, so none is larger than from the first start to the last end.
+    #[inline]
+    fn are_at_most(&self, largest: u64) -> bool {
+        let all = |(starts, ends): (&[u64; N], &[u64; N])| ends[N - 1] - starts[0];
+        all(self.total) <= largest && all(self.bad) <= largest
+    }
+
+    /// All events and the bad ones of a window.
+    #[inline]
+    fn at(&self, place: usize) -> (u64, u64) {
+        (self.total.1[place] - self.total.0[place], self.bad.1[place] - self.bad.0[place])
+    }
+}
+
 impl Threshold {
     /// The threshold of a burn rate of `factor` under an objective.
     #[must_use]
     pub fn new(factor: Exact, objective: &Objective) -> Self {
         let share = factor * objective.budget();
         let (numerator, denominator) = (share.numer().unsigned_abs(), share.denom().unsigned_abs());
-        let small = |number: u128| u32::try_from(number).ok().map(u64::from);
+        let small = |number: u128| u32::try_from(number).ok().filter(|number| *number < 1 << 31);
         Self { numerator, denominator, narrow: small(numerator).zip(small(denominator)) }
     }
 
@@ -40,10 +61,45 @@ impl Threshold {
     #[must_use]
     pub fn exceeded(&self, total: u64, bad: u64) -> bool {
         match self.narrow {
-            Some((numerator, denominator)) if u32::try_from(total).is_ok() => bad * denominator > total * numerator,
+            Some((numerator, denominator)) if u32::try_from(total | bad).is_ok() => {
+                bad * u64::from(denominator) > total * u64::from(numerator)
+            }
             _ => u128::from(bad) * self.denominator > u128::from(total) * self.numerator,
         }
     }
+
+    /// Keeps the flags of the windows that exceed the threshold. A flag is the highest bit of a number, whose others mean
+    /// nothing. `false` if no flag is left.
+    ///
+    /// Where sums and threshold fit 32 and 31 bits, their products are below 2^63, and the highest bit of the difference says which
+    /// is larger: so windows are decided without a branch, several at a time.
+    #[inline]
+    pub(super) fn keep_exceeded<const N: usize>(&self, sums: &WindowSums<'_, N>, flags: &mut [u64; N]) -> bool {
+        const LOW: u64 = u32::MAX as u64;
+        let mut any = 0;
+        if let Some((numerator, denominator)) = self.narrow
+            && sums.are_at_most(LOW)
+        {
+            let (numerator, denominator) = (u64::from(numerator) & LOW, u64::from(denominator) & LOW);
+            for (place, flag) in flags.iter_mut().enumerate() {
+                let (total, bad) = sums.at(place);
+                *flag &= ((total & LOW) * numerator).wrapping_sub((bad & LOW) * denominator);
+                any |= *flag;
+            }
+        } else {
+            for (place, flag) in flags.iter_mut().enumerate() {
+                let (total, bad) = sums.at(place);
+                *flag &= u64::from(self.exceeded(total, bad)) << 63;
+                any |= *flag;
+            }
+        }
+        is_set(any)
+    }
+}
+
+/// Whether a flag of [`Threshold::keep_exceeded`] is set.
+pub(super) const fn is_set(flag: u64) -> bool {
+    flag >> 63 == 1
 }
 
 impl Condition {
@@ -69,50 +125,7 @@ impl Condition {
     pub fn holds(&self, long: Sums, short: Sums) -> bool {
         self.threshold.exceeded(long.total, long.bad) && self.threshold.exceeded(short.total, short.bad)
     }
-
-    /// The evaluation minutes of `span` at which the condition holds, as the fewest spans.
-    ///
-    /// Most minutes of most services are calm, so a block of minutes is first held against a bound: the most bad events and
-    /// the least traffic that any long window ending in the block can have. Only blocks that could hold are looked at
-    /// minute by minute, and the bound never leaves out one that does.
-    #[must_use]
-    pub fn firing(&self, running: &Running, span: Span) -> Vec<Span> {
-        let mut spans: Vec<Span> = Vec::new();
-        let mut first = span.start;
-        while first < span.end {
-            let last = first.plus(BLOCK_MINUTES - 1).min(span.end.plus(-1));
-            if self.may_hold(running, first, last) {
-                for at in (first.0..=last.0).map(Minute).filter(|at| self.holds_at(running, *at)) {
-                    match spans.last_mut() {
-                        Some(newest) if newest.end == at => newest.end = at.plus(1),
-                        _ => spans.push(Span::new(at, at.plus(1))),
-                    }
-                }
-            }
-            first = last.plus(1);
-        }
-        spans
-    }
-
-    fn holds_at(&self, running: &Running, at: Minute) -> bool {
-        let (long, short) = self.windows(at);
-        let exceeded = |(total, bad): (u64, u64)| self.threshold.exceeded(total, bad);
-        exceeded(running.events(short)) && exceeded(running.events(long))
-    }
-
-    /// Whether the long window can exceed the threshold at any evaluation minute from `first` to `last`: all of these windows lie
-    /// within the outer span and contain the inner one.
-    fn may_hold(&self, running: &Running, first: Minute, last: Minute) -> bool {
-        let outer = Span::new(self.windows(first).0.start, last);
-        let inner = Span::new(self.windows(last).0.start, first);
-        let ((_, bad), (total, _)) = (running.events(outer), running.events(inner));
-        // With no traffic for certain, a single bad event may be all there is.
-        bad > 0 && self.threshold.exceeded(total.max(bad), bad)
-    }
 }
-
-/// Short enough that a block adds little to a window of an hour, long enough that looking at its bound costs next to nothing.
-const BLOCK_MINUTES: i32 = 16;
 
 /// The burn rate as a number to print: (bad / total) / (1 - objective). `None` without traffic, and for an objective of
 /// 100%, whose budget nothing can be measured by.

@@ -4,12 +4,14 @@
 //! (<https://sre.google/workbook/alerting-on-slos/>): burn = (bad / total) / (1 - objective), and a condition holds while
 //! the burn of a long and of a short window are both above the factor.
 //!
-//! **Invariant:** every window is a difference of the same prefix sums, so windows nest; comparisons are made with integers, so
+//! **Invariant:** every window is a difference of the same running sums, so windows nest; comparisons are made with integers, so
 //! a burn that equals the factor does not exceed it.
 
 mod budget;
+mod columns;
 mod condition;
 mod evidence;
+mod firing;
 mod replay;
 mod running;
 

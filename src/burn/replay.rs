@@ -22,7 +22,7 @@ pub struct TierSpans<'a> {
 
 /// Evaluates every tier at every minute of `span`.
 #[must_use]
-pub fn replay<'a>(slo: &'a Slo, running: &Running, span: Span) -> Replay<'a> {
+pub fn replay<'a>(slo: &'a Slo, running: &Running<'_>, span: Span) -> Replay<'a> {
     let spans = |tier: &'a Tier| TierSpans { tier, firing: Condition::new(tier, &slo.objective).firing(running, span) };
     Replay { tiers: slo.tiers.iter().map(spans).collect() }
 }

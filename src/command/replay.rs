@@ -4,7 +4,7 @@ use super::open::{ledger, slo, sound_definitions};
 use super::{Ended, Failure, print};
 use crate::burn::{Running, replay as evaluate};
 use crate::cli::{ReplayArgs, ReplayFormat};
-use crate::engine;
+use crate::engine::{self, EngineError};
 use crate::minute::{Minute, Span};
 use crate::report::replay as view;
 use crate::slo::Slo;
@@ -23,13 +23,20 @@ pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<Ended, 
     }
     let store = ledger(&arguments.place).await?;
     let reach = Span::new(span.start.plus(-reach(slo, &windows)), span.end);
-    let running = engine::running(&store, &slo.indicator.series(), reach).await.map_err(Failure::from)?;
+    let minutes = engine::minutes(&store, reach).await?;
+    let running = engine::running(&minutes, &slo.indicator.series(), reach).map_err(EngineError::from)?;
     let text = text(&arguments, slo, &running, span, &windows)?;
     print(text.as_bytes())?;
     Ok(Ended::Done)
 }
 
-fn text(arguments: &ReplayArgs, slo: &Slo, running: &Running, span: Span, windows: &[u32]) -> Result<String, Failure> {
+fn text(
+    arguments: &ReplayArgs,
+    slo: &Slo,
+    running: &Running<'_>,
+    span: Span,
+    windows: &[u32],
+) -> Result<String, Failure> {
     if !windows.is_empty() {
         return match arguments.format {
             ReplayFormat::Csv => view::windows_csv(slo, running, span, windows)

@@ -99,7 +99,7 @@ pub fn csv(replay: &Replay<'_>) -> Result<String, csv::Error> {
 ///
 /// # Errors
 /// When a value cannot be written as CSV, which no text of ours causes.
-pub fn windows_csv(slo: &Slo, running: &Running, span: Span, windows: &[u32]) -> Result<String, csv::Error> {
+pub fn windows_csv(slo: &Slo, running: &Running<'_>, span: Span, windows: &[u32]) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let names = windows.iter().flat_map(|minutes| {
         let length = length_text(*minutes);

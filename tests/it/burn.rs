@@ -29,89 +29,173 @@ fn tier(factor: Exact, long_minutes: u32, short_minutes: u32) -> Tier {
     }
 }
 
-/// A few days of one series; `None` is an unknown minute.
-#[derive(Debug)]
+/// Three days of one series; `None` is an unknown minute.
+#[derive(Clone, Debug)]
 struct Traffic {
-    start: Minute,
     minutes: Vec<Option<(u32, u32)>>,
+    /// A day of which nothing is held at all.
+    absent: Option<usize>,
+    /// What is summed up of them.
+    span: Span,
+}
+
+const DAYS: usize = 3;
+
+/// The first of the three days.
+fn midnight() -> Minute {
+    minute("2026-10-01T00:00Z")
+}
+
+fn place(at: Minute) -> usize {
+    usize::try_from(at.0 - midnight().0).unwrap()
 }
 
 impl Traffic {
-    fn columns(&self) -> (Vec<u32>, Vec<u32>, Vec<u8>) {
-        let total = self.minutes.iter().map(|minute| minute.map_or(0, |counts| counts.0)).collect();
-        let bad = self.minutes.iter().map(|minute| minute.map_or(0, |counts| counts.1)).collect();
-        (total, bad, self.minutes.iter().map(|minute| u8::from(minute.is_some())).collect())
+    /// The same counts in all minutes of the three days.
+    fn even(total: u32, bad: u32) -> Self {
+        let span = Span::new(midnight(), midnight().day().plus(3).start());
+        Self { minutes: vec![Some((total, bad)); DAYS * SLOTS], absent: None, span }
     }
 
-    fn span(&self) -> Span {
-        Span::new(self.start, self.start.plus(i32::try_from(self.minutes.len()).unwrap()))
+    /// What is known of a minute.
+    fn at(&self, at: Minute) -> Option<(u32, u32)> {
+        if !self.span.contains(at) || self.absent == Some(place(at) / SLOTS) {
+            return None;
+        }
+        self.minutes[place(at)]
     }
 
-    fn running(&self) -> Running {
-        let (total, bad, known) = self.columns();
-        let days = self.span().days().enumerate().map(|(place, day)| {
+    /// Calls `test` with the running sums.
+    fn with_running<R>(&self, test: impl FnOnce(&Running<'_>) -> R) -> R {
+        // What is not known is not nothing: it must not be read.
+        let column = |count: fn((u32, u32)) -> u32| -> Vec<u32> {
+            self.minutes.iter().map(|minute| minute.map_or(77, count)).collect()
+        };
+        let (total, bad) = (column(|counts| counts.0), column(|counts| counts.1));
+        let known: Vec<u8> = self.minutes.iter().map(|minute| u8::from(minute.is_some())).collect();
+        let days = (0..DAYS).map(|place| {
             let range = place * SLOTS..(place + 1) * SLOTS;
-            (day, Some(DaySlice { total: &total[range.clone()], bad: &bad[range.clone()], known: &known[range] }))
+            let slice = DaySlice { total: &total[range.clone()], bad: &bad[range.clone()], known: &known[range] };
+            let day = midnight().day().plus(i32::try_from(place).unwrap());
+            (day, (self.absent != Some(place)).then_some(slice))
         });
-        Running::of(self.span(), days)
+        test(&Running::of(self.span, days))
     }
 
     /// Sums minute by minute.
     fn slowly(&self, span: Span) -> Sums {
         let mut sums = Sums::default();
-        for at in (span.start.0..span.end.0).map(Minute).filter(|at| self.span().contains(*at)) {
-            if let Some((total, bad)) = self.minutes[usize::try_from(at.0 - self.start.0).unwrap()] {
-                sums.add(Sums { total: total.into(), bad: bad.into(), known: 1 });
-            }
+        let span = span.intersect(self.span);
+        for (total, bad) in (span.start.0..span.end.0).filter_map(|at| self.at(Minute(at))) {
+            sums.add(Sums { total: total.into(), bad: bad.into(), known: 1 });
         }
         sums
     }
+
+    /// The minutes of a span at which a condition holds, one by one: each window's sums are carried on from the minute before.
+    fn firing_slowly(&self, condition: &Condition, above: impl Fn(Sums) -> bool, span: Span) -> Vec<Minute> {
+        let mut windows = [condition.long_minutes, condition.short_minutes].map(|minutes| {
+            let minutes = i32::try_from(minutes).unwrap();
+            (minutes, self.slowly(Span::before(span.start, minutes)))
+        });
+        let mut firing = Vec::new();
+        for at in (span.start.0..span.end.0).map(Minute) {
+            if windows.iter().all(|(_, sums)| above(*sums)) {
+                firing.push(at);
+            }
+            for (minutes, sums) in &mut windows {
+                let (total, bad) = self.at(at).unwrap_or_default();
+                let (total_left, bad_left) = self.at(at.plus(-*minutes)).unwrap_or_default();
+                sums.total = sums.total + u64::from(total) - u64::from(total_left);
+                sums.bad = sums.bad + u64::from(bad) - u64::from(bad_left);
+            }
+        }
+        firing
+    }
 }
 
-/// Two days with runs of traffic, silence and unknown minutes.
+/// Runs of traffic, silence and unknown minutes, or of traffic alone; small counts or such that an hour of them is more than
+/// 32 bits hold; all of the days or a part; one of them missing or not.
 fn traffic() -> impl Strategy<Value = Traffic> {
-    let run = (1..200_usize, prop::option::weighted(0.9, (0..50_u32, 0..20_u32)));
-    prop::collection::vec(run, 5..60).prop_map(|runs| {
-        let runs = runs.into_iter().flat_map(|(length, counts)| {
-            (0..length).map(move |place| {
-                let varied = |number: u32| number + u32::try_from(place % 3).unwrap_or(0);
-                counts.map(|(total, bad)| {
-                    (if total < 5 { 0 } else { varied(total) }, if total < 5 { 0 } else { bad.min(total) })
+    // A weight has to be below 1; this is as good as all.
+    let known = prop_oneof![Just(0.999_999), Just(0.9)];
+    let scale = prop_oneof![2 => Just(1_u32), 1 => Just(1 << 20), 1 => Just(u32::MAX / 60)];
+    let ends = (0..SLOTS * 2, 0..SLOTS * 2, prop::bool::ANY, prop::option::weighted(0.2, 0..DAYS));
+    (known, scale, ends).prop_flat_map(|(known, scale, (start, length, is_whole, absent))| {
+        let run = (1..400_usize, prop::option::weighted(known, (0..50_u32, 0..20_u32)));
+        prop::collection::vec(run, 10..60).prop_map(move |runs| {
+            let runs = runs.into_iter().flat_map(|(length, counts)| {
+                (0..length).map(move |place| {
+                    let varied = |number: u32| number + u32::try_from(place % 3).unwrap_or(0);
+                    let scaled = |(total, bad): (u32, u32)| {
+                        if total < 5 { (0, 0) } else { (varied(total) * scale, bad.min(total) * scale) }
+                    };
+                    counts.map(scaled)
                 })
-            })
-        });
-        let mut minutes: Vec<_> = runs.take(2 * SLOTS).collect();
-        minutes.resize(2 * SLOTS, None);
-        Traffic { start: minute("2026-10-01T00:00Z"), minutes }
+            });
+            let mut traffic = Traffic { absent, ..Traffic::even(0, 0) };
+            let runs: Vec<_> = runs.take(DAYS * SLOTS).collect();
+            traffic.minutes.splice(..runs.len(), runs);
+            if !is_whole {
+                let minutes = |number: usize| i32::try_from(number).unwrap_or(0);
+                let start = midnight().plus(minutes(start));
+                traffic.span = traffic.span.intersect(Span::new(start, start.plus(minutes(length))));
+            }
+            traffic
+        })
     })
 }
 
+/// A long and a short window: of any length, of whole hours, or longer than there is traffic.
+fn windows() -> impl Strategy<Value = (u32, u32)> {
+    let long = prop_oneof![2..400_u32, (1..30_u32).prop_map(|hours| hours * 60), 4_000..10_000_u32];
+    (long, 1..60_u32, prop::bool::ANY)
+        .prop_map(|(long, short, is_near)| (long, if is_near { long - 1 } else { short.min(long - 1) }))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn firing_minutes_are_those_of_a_minute_by_minute_model(
         traffic in traffic(),
-        long in 2..400_u32,
-        short in 1..60_u32,
+        (long, short) in windows(),
         share in 1..40_i128,
+        promise in 0..5_usize,
+        before in -70..70_i32,
+        after in -70..70_i32,
     ) {
-        let objective = objective("99.5%");
-        let condition = Condition::new(&tier(Exact::new(share, 3), long, short.min(long - 1)), &objective);
-        let (running, span) = (traffic.running(), traffic.span());
-        let spans = condition.firing(&running, span);
-        for at in (span.start.0..span.end.0).step_by(7).map(Minute) {
-            let (long, short) = condition.windows(at);
-            let (long, short) = (traffic.slowly(long), traffic.slowly(short));
-            prop_assert_eq!(running.over(condition.windows(at).0), long);
-            prop_assert!(short.bad <= long.bad && short.total <= long.total, "windows nest");
-            let above = |sums: Sums| {
-                sums.total > 0
-                    && Exact::new(sums.bad.into(), sums.total.into()) > Exact::new(share, 3) * objective.budget()
-            };
-            prop_assert_eq!(spans.iter().any(|span| span.contains(at)), above(long) && above(short), "at {}", at);
-        }
-        prop_assert!(spans.windows(2).all(|pair| pair[0].end < pair[1].start), "spans neither touch nor overlap");
+        // Of the last two the fractions are too long for 32 bits, and nothing may fail.
+        let objective = objective(["99.5%", "90%", "50%", "99.99999999%", "100%"][promise]);
+        let condition = Condition::new(&tier(Exact::new(share, 3), long, short), &objective);
+        let budget = Exact::new(share, 3) * objective.budget();
+        // Without traffic there are no bad events either.
+        let above = |sums: Sums| i128::from(sums.bad) * budget.denom() > i128::from(sums.total) * budget.numer();
+        let span = Span::new(traffic.span.start.plus(before), traffic.span.end.plus(after));
+        // The model reads three days and what is around them.
+        let span = span.intersect(Span::new(midnight(), midnight().plus(3 * 1_440)));
+        let firing = traffic.with_running(|running| condition.firing(running, span));
+        let minutes: Vec<Minute> =
+            firing.iter().flat_map(|span| span.start.0..span.end.0).map(Minute).collect();
+        prop_assert_eq!(minutes, traffic.firing_slowly(&condition, above, span));
+        prop_assert!(firing.windows(2).all(|pair| pair[0].end < pair[1].start), "spans neither touch nor overlap");
+    }
+
+    #[test]
+    fn sums_of_any_window_are_those_of_its_minutes_and_nest(
+        traffic in traffic(),
+        windows in prop::collection::vec((-100..5_000_i32, 0..5_000_i32, 0..500_i32), 1..20),
+    ) {
+        traffic.with_running(|running| {
+            for (end, long, short) in windows {
+                let end = midnight().plus(end);
+                let (long, short) = (Span::before(end, long), Span::before(end, short.min(long)));
+                let sums = (running.over(long), running.over(short));
+                prop_assert_eq!(sums, (traffic.slowly(long), traffic.slowly(short)));
+                prop_assert!(sums.1.bad <= sums.0.bad && sums.1.total <= sums.0.total && sums.1.known <= sums.0.known);
+            }
+            Ok(())
+        })?;
     }
 
     #[test]
@@ -139,6 +223,53 @@ fn exactly_at_the_threshold_is_not_above_it() {
     // The same beyond 32 bits of events, where products need more than 64.
     assert!(!threshold.exceeded(10_000 << 40, 144 << 40));
     assert!(threshold.exceeded(10_000 << 40, (144 << 40) + 1));
+}
+
+/// Traffic that is exactly at the threshold fires nowhere, and one bad event more exactly where both windows see it: at the
+/// borders of blocks and days, in windows that are whole blocks or not, and in such whose sums need more than 32 bits.
+#[test]
+fn one_event_too_many_fires_where_both_windows_see_it() {
+    let all = Span::new(midnight().plus(1_000), midnight().plus(3 * 1_440));
+    for (total, bad) in [(1_000, 5), (4_000_000_000, 20_000_000)] {
+        for (long, short) in [(60, 5), (64, 16), (65, 15), (360, 30), (1_000, 999), (1_440, 120), (9_000, 48), (2, 1)] {
+            let condition = Condition::new(&tier(Exact::from_integer(1), long, short), &objective("99.5%"));
+            let even = Traffic::even(total, bad);
+            assert_eq!(even.with_running(|running| condition.firing(running, all)), []);
+            for place in (1_424..1_458).chain([1_007, 2_880]) {
+                let mut traffic = even.clone();
+                traffic.minutes[usize::try_from(place).unwrap()] = Some((total, bad + 1));
+                let seen = midnight().plus(place + 1);
+                let expected = [Span::new(seen, seen.plus(i32::try_from(short).unwrap())).intersect(all)];
+                let firing = traffic.with_running(|running| condition.firing(running, all));
+                assert_eq!(firing, expected, "{long} and {short} minutes, minute {place}");
+            }
+        }
+    }
+}
+
+/// Traffic that falls leaves a long window little by little: what a window still holds of the busy day must not be taken for
+/// what all of the later ones hold.
+#[test]
+fn a_long_window_forgets_a_busy_day_minute_by_minute() {
+    let mut traffic = Traffic::even(1, 1);
+    traffic.minutes[..SLOTS].fill(Some((1_000, 0)));
+    for (long, short) in [(1_440, 120), (1_000, 7), (720, 719)] {
+        let condition = Condition::new(&tier(Exact::from_integer(1), long, short), &objective("99.5%"));
+        let above = |sums: Sums| sums.bad * 200 > sums.total;
+        let firing = traffic.with_running(|running| condition.firing(running, traffic.span));
+        let minutes: Vec<Minute> = firing.iter().flat_map(|span| span.start.0..span.end.0).map(Minute).collect();
+        assert_eq!(minutes, traffic.firing_slowly(&condition, above, traffic.span));
+        assert_eq!(firing.len(), 1, "from some minute of the second day on");
+    }
+}
+
+#[test]
+fn nothing_is_above_a_share_of_one() {
+    let traffic = Traffic::even(7, 7);
+    for factor in [2, 3, 1_000] {
+        let condition = Condition::new(&tier(Exact::from_integer(factor), 60, 5), &objective("50%"));
+        assert_eq!(traffic.with_running(|running| condition.firing(running, traffic.span)), []);
+    }
 }
 
 #[test]
