@@ -1,6 +1,11 @@
 //! How much longer a scan of access logs takes than merely inflating them, or than merely finding their newlines.
 //!
 //! It makes its own logs below `target/`, the same ones every time. Only ratios within one run mean anything.
+//!
+//!     cargo bench --bench scan
+//!     cargo bench --bench scan -- 'scan gz'                     one of its works, once, for a profiler to look at
+//!     cargo bench --bench scan -- write DIRECTORY FILES LINES   logs for benches/peers.py: packed below packed/, plain below plain/
+//!     cargo bench --bench scan -- inflate DIRECTORY             libdeflate alone on the packed ones
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench speaks to a person and may fail loudly")]
 
 use std::fs;
@@ -15,6 +20,7 @@ use slowburn::minute::{Day, Minute, Span};
 use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
 
 const FILES: u32 = 240;
+const INTERVALS: u32 = 287;
 const LINES_PER_FILE: u32 = 1_150;
 const SERVICES: u64 = 8;
 const BALANCER: &str = "app/mart/50dc6c495c0c9188";
@@ -25,10 +31,19 @@ const REPEATS: u32 = 4;
 type Work<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["write", folder, files, lines] => {
+            let (packed, plain) = (Path::new(folder).join("packed"), Path::new(folder).join("plain"));
+            return write_logs(&packed, &plain, files.parse().unwrap(), lines.parse().unwrap());
+        }
+        ["inflate", folder] => return inflate_alone(Path::new(folder), &objects(Path::new(folder))),
+        _ => {}
+    }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-logs");
     let (packed, plain) = (folder.join("packed"), folder.join("plain"));
     if !folder.join("complete").exists() {
-        write_logs(&packed, &plain);
+        write_logs(&packed, &plain, FILES, LINES_PER_FILE);
         fs::write(folder.join("complete"), "").unwrap();
     }
     let few = routes(SERVICES);
@@ -50,9 +65,8 @@ fn main() {
         ("scan plain, 1,000 services", Box::new(|| count(&plain, &plain_objects, &many))),
         ("decode from memory", Box::new(|| decode_alone(&cold, &few))),
     ];
-    // A name as the argument runs one work once, for a profiler to look at.
-    if let Some(wanted) = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')) {
-        works.iter_mut().filter(|(name, _)| *name == wanted).for_each(|(_, work)| work());
+    if let Some(wanted) = arguments.first() {
+        works.iter_mut().filter(|(name, _)| name == wanted).for_each(|(_, work)| work());
         return;
     }
     let mut seconds = vec![Vec::new(); works.len()];
@@ -186,13 +200,14 @@ impl Numbers {
     }
 }
 
-fn write_logs(packed: &Path, plain: &Path) {
+fn write_logs(packed: &Path, plain: &Path, files: u32, lines: u32) {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let day: Day = "2026-10-31".parse().unwrap();
-    for file in 0..FILES {
-        let end = day.start().plus(5 * i32::try_from(file).unwrap() + 5);
-        let text = log_text(&mut numbers, end);
-        let name = key(end);
+    // A day has 288 intervals; more files are of more nodes.
+    for file in 0..files {
+        let end = day.start().plus(5 * i32::try_from(file % INTERVALS).unwrap() + 5);
+        let text = log_text(&mut numbers, end, lines);
+        let name = key(end, file / INTERVALS);
         write(&plain.join(format!("{name}.log")), &text);
         let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
         writer.write_all(&text).unwrap();
@@ -205,17 +220,19 @@ fn write(path: &PathBuf, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-fn key(end: Minute) -> String {
+fn key(end: Minute, node: u32) -> String {
     let stamp = end.to_string().replace([':', '-'], "");
     let day = end.day().to_string().replace('-', "/");
     format!(
         "AWSLogs/123456789012/elasticloadbalancing/eu-west-1/{day}/\
-         123456789012_elasticloadbalancing_eu-west-1_app.mart.50dc6c495c0c9188_{stamp}_192.0.2.7_1a2b3c4d"
+         123456789012_elasticloadbalancing_eu-west-1_app.mart.50dc6c495c0c9188_{stamp}_10.0.{}.{}_1a2b3c4d",
+        node / 256,
+        node % 256,
     )
 }
 
 /// Five minutes of requests of the shape that today's balancers write: 34 fields in some 770 bytes, 110 when packed.
-fn log_text(numbers: &mut Numbers, end: Minute) -> Vec<u8> {
+fn log_text(numbers: &mut Numbers, end: Minute, lines: u32) -> Vec<u8> {
     const AGENTS: [&str; 4] = [
         "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
         "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
@@ -223,8 +240,8 @@ fn log_text(numbers: &mut Numbers, end: Minute) -> Vec<u8> {
         "MartApp/7.31 (Android 15; \\x22Pixel 9\\x22)",
     ];
     let mut text = Vec::new();
-    for line in 0..LINES_PER_FILE {
-        let second = u64::from(line * 300 / LINES_PER_FILE);
+    for line in 0..lines {
+        let second = u64::from(line * 300 / lines);
         let minute = end.plus(-5 + i32::try_from(second / 60).unwrap()).to_string();
         let minute = minute.trim_end_matches('Z');
         let seconds = second % 60;
