@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::lanes::{self, Day};
 use crate::counts::{DaySlice, SLOTS};
 
 /// Minutes of a block. It divides the day, so that a block lies in one; it is as many counts as a processor adds up in a few
@@ -61,27 +62,13 @@ impl<'a> DayColumns<'a> {
     }
 
     /// The same as if all minutes were known, as they nearly always are; `false` if they turn out not to be.
-    ///
-    /// The columns are read side by side, a block of each: several streams from memory at once are a good deal faster than
-    /// one column after the other.
     fn sum_up_plainly(&self, sums: &mut DaySums<'_>) -> bool {
-        let (mut total, mut bad, mut known) = (sums.total[0], sums.bad[0], sums.known[0]);
-        let mut all_known = [1; BLOCK];
-        let entries = sums.total[1..].iter_mut().zip(&mut sums.bad[1..]);
-        let columns = blocks(self.total).iter().zip(blocks(self.bad)).zip(blocks(self.known));
-        for ((total_entry, bad_entry), ((totals, bads), knowns)) in entries.zip(columns) {
-            total += sum(totals);
-            bad += sum(bads);
-            (*total_entry, *bad_entry) = (total, bad);
-            for (all, known) in all_known.iter_mut().zip(knowns) {
-                *all &= known;
-            }
-        }
+        let mut known = sums.known[0];
         for entry in &mut sums.known[1..] {
             known += BLOCK_MINUTES.unsigned_abs();
             *entry = known;
         }
-        all_known == [1; BLOCK]
+        lanes::sum_up(Day { total: self.total, bad: self.bad, known: self.known }, sums.total, sums.bad)
     }
 
     /// The columns of all events and of the bad ones from a block to the end of the day, if they can be taken as they are.
@@ -120,7 +107,8 @@ impl<'a> DayColumns<'a> {
     }
 }
 
-fn blocks<T>(column: &[T; SLOTS]) -> &[[T; BLOCK]] {
+/// A column, block by block.
+pub(super) fn blocks<T>(column: &[T; SLOTS]) -> &[[T; BLOCK]] {
     column.as_chunks().0
 }
 

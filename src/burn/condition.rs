@@ -1,5 +1,6 @@
 //! What a burn rate is, and whether it is exceeded: compared exactly.
 
+use super::lanes;
 use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
 use crate::minute::{Minute, Span};
@@ -42,7 +43,7 @@ impl<const N: usize> WindowSums<'_, N> {
 
     /// All events and the bad ones of a window.
     #[inline]
-    fn at(&self, place: usize) -> (u64, u64) {
+    pub(super) fn at(&self, place: usize) -> (u64, u64) {
         (self.total.1[place] - self.total.0[place], self.bad.1[place] - self.bad.0[place])
     }
 }
@@ -71,27 +72,18 @@ impl Threshold {
     /// Keeps the flags of the windows that exceed the threshold. A flag is the highest bit of a number, whose others mean
     /// nothing. `false` if no flag is left.
     ///
-    /// Where sums and threshold fit 32 and 31 bits, their products are below 2^63, and the highest bit of the difference says which
-    /// is larger: so windows are decided without a branch, several at a time.
-    #[inline]
+    /// Where sums and threshold fit 32 and 31 bits, windows are decided without a branch, several at a time.
     pub(super) fn keep_exceeded<const N: usize>(&self, sums: &WindowSums<'_, N>, flags: &mut [u64; N]) -> bool {
-        const LOW: u64 = u32::MAX as u64;
-        let mut any = 0;
-        if let Some((numerator, denominator)) = self.narrow
-            && sums.are_at_most(LOW)
+        if let Some(share) = self.narrow
+            && sums.are_at_most(u32::MAX.into())
         {
-            let (numerator, denominator) = (u64::from(numerator) & LOW, u64::from(denominator) & LOW);
-            for (place, flag) in flags.iter_mut().enumerate() {
-                let (total, bad) = sums.at(place);
-                *flag &= ((total & LOW) * numerator).wrapping_sub((bad & LOW) * denominator);
-                any |= *flag;
-            }
-        } else {
-            for (place, flag) in flags.iter_mut().enumerate() {
-                let (total, bad) = sums.at(place);
-                *flag &= u64::from(self.exceeded(total, bad)) << 63;
-                any |= *flag;
-            }
+            return lanes::keep_above(sums, share, flags);
+        }
+        let mut any = 0;
+        for (place, flag) in flags.iter_mut().enumerate() {
+            let (total, bad) = sums.at(place);
+            *flag &= u64::from(self.exceeded(total, bad)) << 63;
+            any |= *flag;
         }
         is_set(any)
     }

@@ -12,6 +12,7 @@ mod columns;
 mod condition;
 mod evidence;
 mod firing;
+mod lanes;
 mod replay;
 mod running;
 
