@@ -1,7 +1,7 @@
 """The speed of a scan as whole processes, side by side in one run: CPU time, and what it is a multiple of.
 
     cargo build --release && cargo bench --bench scan --no-run
-    python3 -m pip install --target target/peers duckdb==2.0.0 polars==1.39.2
+    python3 -m pip install --target target/peers duckdb==2.0.0 polars==2.1.0
     python3 benches/peers.py [--files 3456] [--lines 1157] [--rounds 3]
 
 It writes its own logs, 4.0 million lines or 3 GB by default, below `target/peers-logs`: once plain and once packed, for eight
