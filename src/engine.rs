@@ -212,8 +212,7 @@ pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result
     let mut ledger = store.load(&Needs::default()).await?;
     let (wanted, minutes) = model::needs(catalog, &ledger, at);
     store.load_more(&mut ledger, &Needs { minutes, wanted, ..Needs::default() }).await?;
-    let found = model::status(catalog, &ledger, at)?;
-    Ok(found)
+    Ok(model::status(catalog, &ledger, at)?)
 }
 
 /// The minutes of a span, without the log objects.

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
 use super::{Delivery, Ledger, NotLoaded, Origin, Part, PartObjects, filed_under};
 use crate::counts::SLOTS;
 use crate::minute::{Day, Minute, Span};
@@ -157,8 +159,10 @@ impl Ledger {
         }
         let mut missing = BTreeSet::new();
         for day in days {
-            for delivered in balancers.values() {
-                for (series, minutes) in delivered.known(*day, &newest) {
+            // Balancers know nothing of each other, so they are looked at on all cores, and put together in their order.
+            let known: Vec<_> = balancers.par_iter().map(|(_, delivered)| delivered.known(*day, &newest)).collect();
+            for of_balancer in known {
+                for (series, minutes) in of_balancer {
                     for part in Part::of_day(*day) {
                         for series in series.iter().filter(|series| self.differs(series, part, &minutes, &mut missing))
                         {

@@ -189,7 +189,7 @@ impl LedgerStore {
         ledger.extracts.add(Extracts::of(wanted));
         let parts = wanted.parts();
         let all: Vec<Part> = parts.union(&wanted.known).copied().collect();
-        for some in all.chunks(rayon::current_num_threads()) {
+        for some in all.chunks(2 * rayon::current_num_threads()) {
             let files = self.minutes_files(some, lists).await?;
             let look = |(part, name, bytes): &(Part, &String, Vec<u8>)| {
                 let mut found = Extracts::default();

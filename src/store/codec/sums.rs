@@ -15,11 +15,13 @@ pub(in crate::store) fn encode_sums(
     first: Day,
     end: Day,
 ) -> Option<PolarsResult<Vec<u8>>> {
-    let mut rows: Vec<(&SeriesKey, Day, Sums)> = sums
-        .iter()
-        .flat_map(|(series, days)| days.days(first, end).map(move |(day, sums)| (series, day, sums)))
-        .collect();
-    rows.sort_unstable_by_key(|(series, day, _)| (*series, *day));
+    // By the few names, not by the many rows.
+    let mut all: Vec<(&SeriesKey, &DaySums)> = sums.iter().collect();
+    all.sort_unstable_by_key(|(series, _)| *series);
+    let mut rows: Vec<(&SeriesKey, Day, Sums)> = Vec::new();
+    for (series, days) in all {
+        rows.extend(days.days(first, end).map(|(day, sums)| (series, day, sums)));
+    }
     if rows.is_empty() {
         return None;
     }
