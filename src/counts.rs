@@ -58,9 +58,16 @@ impl Sums {
         self.bad += other.bad;
         self.known += other.known;
     }
+
+    /// What is left without a part of it.
+    #[must_use]
+    pub const fn less(self, part: Self) -> Self {
+        Self { total: self.total - part.total, bad: self.bad - part.bad, known: self.known - part.known }
+    }
 }
 
-/// One day of one series as the ledger holds it: three columns of [`SLOTS`] minutes, side by side.
+/// One day of one series as the ledger holds it, or a run of its minutes: three columns side by side, [`SLOTS`] minutes of a
+/// whole day.
 #[derive(Clone, Copy, Debug)]
 pub struct DaySlice<'a> {
     /// Events that were counted.
@@ -69,4 +76,26 @@ pub struct DaySlice<'a> {
     pub bad: &'a [u32],
     /// 1 where the minute was observed whole, else 0: then its counts are part of no sum.
     pub known: &'a [u8],
+}
+
+impl DaySlice<'_> {
+    /// Sums of the known minutes.
+    #[must_use]
+    pub fn sums(&self) -> Sums {
+        let mut sums = Sums::default();
+        for ((total, bad), known) in self.total.iter().zip(self.bad).zip(self.known) {
+            // A factor of 0 or 1 instead of a branch: a day is summed several at a time.
+            let known = u64::from(*known);
+            sums.total += u64::from(*total) * known;
+            sums.bad += u64::from(*bad) * known;
+        }
+        sums.known = self.known.iter().map(|known| u32::from(*known)).sum();
+        sums
+    }
+
+    /// Whether anything was observed or counted.
+    #[must_use]
+    pub fn says_something(&self) -> bool {
+        self.known.contains(&1) || self.total.iter().any(|total| *total > 0)
+    }
 }

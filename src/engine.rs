@@ -12,7 +12,7 @@ use crate::demand::{self, CountsQuestion, LogsQuestion};
 use crate::exact::Exact;
 use crate::fetch::counts_file;
 use crate::fetch::logs::{self, Batch, LogFile, LogTree};
-use crate::ledger::{AbsorbError, Ledger, NotLoaded, ObjectRecord, ObjectsAnswer};
+use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, ObjectsAnswer, filed_under};
 use crate::minute::{Day, Minute, Span};
 use crate::outcome::{LogsRead, Outcome, Said};
 use crate::report::model::{self, Status};
@@ -79,8 +79,8 @@ async fn read_counts(question: &CountsQuestion, store: &mut LedgerStore, said: &
         }
     };
     said.row_faults(&path, &read.faults);
-    let minutes = read.counts.keys().map(|(_, day)| *day).collect();
-    let mut ledger = store.load(&Needs { minutes, objects: BTreeSet::new() }).await?;
+    let days: BTreeSet<Day> = read.counts.keys().map(|(_, day)| *day).collect();
+    let mut ledger = store.load(&Needs::of_days(days, [])).await?;
     ledger.absorb_counts(&read.counts)?;
     Ok(store.commit(&mut ledger).await?)
 }
@@ -128,22 +128,21 @@ async fn read_day(
     store: &mut LedgerStore,
     logs_read: &mut LogsRead,
 ) -> Result<(), EngineError> {
-    let records: BTreeMap<&str, ObjectRecord> =
-        listed.iter().map(|object| (identity(&object.key), record(object))).collect();
-    let wanted: Vec<ObjectRecord> = records.values().cloned().collect();
-    let days: BTreeSet<Day> = wanted.iter().map(ObjectRecord::day).collect();
-    let index = store.load(&Needs { minutes: BTreeSet::new(), objects: days }).await?;
-    let unread: BTreeMap<String, BTreeSet<SeriesKey>> =
-        index.unread(&wanted, &question.series).into_iter().map(|(object, series)| (object.key, series)).collect();
+    let objects: Vec<ListedObject<'_>> = listed.iter().map(|object| listed_object(object)).collect();
+    let parts = objects.iter().map(|object| filed_under(object.interval)).collect();
+    let mut ledger = store.load(&Needs { objects: parts, ..Needs::default() }).await?;
+    let unread: BTreeMap<&str, (&LogFile, Arc<BTreeSet<SeriesKey>>)> = ledger
+        .unread(&objects, &question.series)
+        .into_iter()
+        .filter_map(|(place, series)| Some((objects.get(place)?.key, (*listed.get(place)?, series))))
+        .collect();
     if unread.is_empty() {
         return Ok(());
     }
     let indicators = indicators_by_balancer(job.catalog, &question.source);
     let mut files: BTreeMap<(&str, &BTreeSet<SeriesKey>), Vec<LogFile>> = BTreeMap::new();
-    for object in listed {
-        if let Some(series) = unread.get(identity(&object.key)) {
-            files.entry((&object.load_balancer, series)).or_default().push((*object).clone());
-        }
+    for (object, series) in unread.values() {
+        files.entry((&object.load_balancer, series)).or_default().push((*object).clone());
     }
     let routed: Vec<(Routes, Vec<LogFile>)> = files
         .into_iter()
@@ -156,25 +155,39 @@ async fn read_day(
     let scanned = logs::scan(Path::new(&question.location), &batches, job.threads, &job.stop);
     logs_read.add(&scanned);
     let read = scanned.read.iter().filter_map(|read| {
-        let (record, series) = (records.get(identity(&read.key))?, unread.get(identity(&read.key))?);
-        Some(ObjectRecord { lines: read.lines, unparsed: read.unparsed, counted: series.clone(), ..record.clone() })
+        let (object, series) = unread.get(identity(&read.key))?;
+        Some(ObjectRecord { lines: read.lines, unparsed: read.unparsed, counted: Arc::clone(series), ..record(object) })
     });
     // An object that is there but cannot be read is recorded too: what it would have said is unknown, and not silence.
-    let faulty = scanned.faulty.iter().filter_map(|faulty| records.get(identity(&faulty.key)).cloned());
-    absorb(store, &ObjectsAnswer { objects: read.chain(faulty).collect(), counts: scanned.counts }).await
+    let faulty = scanned.faulty.iter().filter_map(|faulty| Some(record(unread.get(identity(&faulty.key))?.0)));
+    absorb(store, &mut ledger, &ObjectsAnswer { objects: read.chain(faulty).collect(), counts: scanned.counts }).await
 }
 
 /// Adds an answer to the days it touches, with as many neighbours as coverage looks at.
-async fn absorb(store: &mut LedgerStore, answer: &ObjectsAnswer) -> Result<(), EngineError> {
+async fn absorb(store: &mut LedgerStore, ledger: &mut Ledger, answer: &ObjectsAnswer) -> Result<(), EngineError> {
     let near = |reach: i32| {
         let days = answer.objects.iter().map(ObjectRecord::day);
         days.flat_map(move |day| (-reach..=reach).map(move |near| day.plus(near))).collect::<BTreeSet<Day>>()
     };
-    let mut needs = Needs { minutes: near(1), objects: near(2) };
-    needs.minutes.extend(answer.counts.keys().map(|(_, day)| *day));
-    let mut ledger = store.load(&needs).await?;
-    ledger.absorb_objects(answer)?;
-    Ok(store.commit(&mut ledger).await?)
+    let mut needs = Needs::of_days([], near(2));
+    needs.deliveries = std::mem::take(&mut needs.objects);
+    needs.wanted.known = Needs::of_days(near(1), []).minutes;
+    needs.minutes = answer.parts();
+    store.load_more(ledger, &needs).await?;
+    // That more minutes are decided anew than those of the answer is rare: where a gap closes, or at the end of a part.
+    match ledger.absorb_objects(answer) {
+        Err(AbsorbError::NotLoaded(NotLoaded(minutes))) => {
+            store.load_more(ledger, &Needs { minutes, ..Needs::default() }).await?;
+            ledger.absorb_objects(answer)?;
+        }
+        absorbed => absorbed?,
+    }
+    Ok(store.commit(ledger).await?)
+}
+
+/// A listed object as the ledger asks for it.
+fn listed_object(listed: &LogFile) -> ListedObject<'_> {
+    ListedObject { key: identity(&listed.key), load_balancer: &listed.load_balancer, interval: listed.interval }
 }
 
 /// A listed object before anything was counted in it.
@@ -184,21 +197,21 @@ fn record(listed: &LogFile) -> ObjectRecord {
         size: listed.size,
         lines: 0,
         unparsed: 0,
-        load_balancer: listed.load_balancer.to_string(),
+        load_balancer: Arc::clone(&listed.load_balancer),
         interval: listed.interval,
-        counted: BTreeSet::new(),
+        counted: Arc::default(),
     }
 }
 
-/// Judges every promise from the ledger alone. What it reads is the sums of whole days and the few days that windows cut
-/// into, however long the windows are.
+/// Judges every promise from the ledger alone. What it reads is the sums of whole days and the few parts of days that windows
+/// cut into, however long the windows are.
 ///
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result<Status, EngineError> {
-    let sums = store.load(&Needs::default()).await?;
-    let needs = Needs { minutes: model::cut_days(catalog, &sums, at), objects: BTreeSet::new() };
-    let ledger = store.load(&needs).await?;
+    let mut ledger = store.load(&Needs::default()).await?;
+    let (wanted, minutes) = model::needs(catalog, &ledger, at);
+    store.load_more(&mut ledger, &Needs { minutes, wanted, ..Needs::default() }).await?;
     Ok(model::status(catalog, &ledger, at)?)
 }
 
@@ -207,7 +220,7 @@ pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn minutes(store: &LedgerStore, span: Span) -> Result<Ledger, EngineError> {
-    Ok(store.load(&Needs { minutes: span.days().collect(), objects: BTreeSet::new() }).await?)
+    Ok(store.load(&Needs::of_days(span.days(), [])).await?)
 }
 
 /// Running sums of one series over a span whose minutes were loaded.

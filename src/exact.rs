@@ -37,9 +37,48 @@ pub fn to_f64(number: Exact) -> f64 {
     *number.numer() as f64 / *number.denom() as f64
 }
 
+/// `numerator / denominator` as [`to_f64`] gives it for printing, and a good deal faster for numbers of ordinary size.
+#[must_use]
+pub fn quotient(numerator: i128, denominator: i128) -> f64 {
+    match (u64::try_from(numerator), u64::try_from(denominator)) {
+        #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
+        (Ok(numerator), Ok(denominator)) if denominator > 0 => {
+            let divisor = common_divisor(numerator, denominator);
+            (numerator / divisor) as f64 / (denominator / divisor) as f64
+        }
+        _ => to_f64(Exact::new(numerator, denominator)),
+    }
+}
+
+/// The greatest common divisor, by halves (Stein); the second number is not 0.
+fn common_divisor(mut one: u64, mut other: u64) -> u64 {
+    if one == 0 {
+        return other;
+    }
+    let twos = (one | other).trailing_zeros();
+    one >>= one.trailing_zeros();
+    while other != 0 {
+        other >>= other.trailing_zeros();
+        (one, other) = (one.min(other), one.abs_diff(other));
+    }
+    one << twos
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quotient_is_what_the_exact_number_prints_as() {
+        let numbers =
+            [0, 1, 2, 3, 7, 12, 1_000, 99_991, 1 << 40, (1 << 53) + 1, i128::from(u64::MAX), i128::from(u64::MAX) + 2];
+        for numerator in numbers {
+            for denominator in &numbers[1..] {
+                let exact = to_f64(Exact::new(numerator, *denominator));
+                assert!(quotient(numerator, *denominator).to_bits() == exact.to_bits(), "{numerator}/{denominator}");
+            }
+        }
+    }
 
     #[test]
     fn a_percentage_is_exact() {

@@ -2,7 +2,7 @@
 
 use super::lanes;
 use crate::counts::Sums;
-use crate::exact::{Exact, to_f64};
+use crate::exact::{Exact, quotient};
 use crate::minute::{Minute, Span};
 use crate::slo::{Objective, Tier};
 
@@ -127,5 +127,5 @@ pub fn burn_rate(sums: Sums, objective: &Objective) -> Option<f64> {
     if sums.total == 0 || budget == Exact::from_integer(0) {
         return None;
     }
-    Some(to_f64(Exact::new(i128::from(sums.bad), i128::from(sums.total)) / budget))
+    Some(quotient(i128::from(sums.bad) * budget.denom(), i128::from(sums.total) * budget.numer()))
 }

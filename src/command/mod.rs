@@ -89,8 +89,17 @@ pub fn conclude(ended: Result<Ended, Failure>) -> ExitCode {
 
 /// Writes data to stdout. A reader that went away, as `head` does, ends the output without a complaint.
 fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
+    let stdout = std::io::stdout();
+    let written = if anstream::AutoStream::choice(&stdout) == anstream::ColorChoice::Never {
+        // The stream would take colours out too, but write every piece between two of them by itself.
+        let plain = anstream::adapter::strip_bytes(bytes).into_vec();
+        let mut out = stdout.lock();
+        out.write_all(&plain).and_then(|()| out.flush())
+    } else {
+        let mut out = anstream::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush())
+    };
+    match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::because("stdout could not be written", error))
         }

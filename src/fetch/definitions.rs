@@ -47,15 +47,21 @@ struct Walk<'a> {
     seen: usize,
 }
 
-fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+/// What a folder holds, by path, and whether each is a plain file. The folder's own path has no link in it, so neither has that
+/// of a plain file, and only the others have to be looked up to know where they lead.
+fn sorted(folder: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+    let entry = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.path(), entry.file_type().is_ok_and(|kind| kind.is_file())))
+    };
+    let mut entries = fs::read_dir(folder)?.map(entry).collect::<io::Result<Vec<_>>>()?;
     entries.sort();
     Ok(entries)
 }
 
 impl Walk<'_> {
-    fn entries(&mut self, entries: Vec<PathBuf>, above: &str, depth: usize) {
-        for entry in entries {
+    fn entries(&mut self, entries: Vec<(PathBuf, bool)>, above: &str, depth: usize) {
+        for (entry, is_plain) in entries {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.seen += 1;
             if self.seen == FILES_MAX {
@@ -70,13 +76,13 @@ impl Walk<'_> {
                 continue;
             }
             let path = format!("{above}{name}");
-            if let Err(problem) = self.entry(&entry, &path, depth) {
+            if let Err(problem) = self.entry(&entry, is_plain, &path, depth) {
                 self.problems.push(*problem);
             }
         }
     }
 
-    fn entry(&mut self, entry: &Path, path: &str, depth: usize) -> Result<(), Box<Problem>> {
+    fn entry(&mut self, entry: &Path, is_plain: bool, path: &str, depth: usize) -> Result<(), Box<Problem>> {
         let unreadable = |error: io::Error| {
             Box::new(Problem::of_file(
                 path,
@@ -84,19 +90,21 @@ impl Walk<'_> {
                 "look at its permissions, and where links lead",
             ))
         };
-        let real = entry.canonicalize().map_err(unreadable)?;
+        let real = if is_plain { entry.to_owned() } else { entry.canonicalize().map_err(unreadable)? };
         if !real.starts_with(self.root) {
             let hint = "copy the file into the folder; nothing outside it is read";
             return Err(Box::new(Problem::of_file(path, "the link leaves the folder of definitions", hint)));
         }
-        if real.is_dir() {
+        if !is_plain && real.is_dir() {
             if depth >= DEPTH_MAX {
                 let hint = "a service lies in `<team>/<service>.yaml`";
                 return Err(Box::new(Problem::of_file(path, "folders are nested too deeply", hint)));
             }
             let entries = sorted(&real).map_err(unreadable)?;
             self.entries(entries, &format!("{path}/"), depth + 1);
-        } else if real.is_file() && matches!(entry.extension().and_then(OsStr::to_str), Some("yaml" | "yml")) {
+        } else if (is_plain || real.is_file())
+            && matches!(entry.extension().and_then(OsStr::to_str), Some("yaml" | "yml"))
+        {
             let text = text(&real, path).map_err(unreadable)??;
             self.files.push(DefinitionFile { path: path.to_owned(), text });
         }

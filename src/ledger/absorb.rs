@@ -1,9 +1,12 @@
 //! How answers enter the ledger: a source's minutes replace, a log object's counts are added exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::{Ledger, NotLoaded, ObjectRecord};
-use crate::counts::{Count, Counts};
+use super::minutes::RowMut;
+use super::objects::{ListedObject, PartObjects, filed_under, merged};
+use super::{DayMinutes, Ledger, NotLoaded, ObjectRecord, Part};
+use crate::counts::{Count, Counts, DaySlice};
 use crate::minute::{Day, Minute};
 use crate::series::SeriesKey;
 
@@ -19,7 +22,7 @@ pub struct ObjectsAnswer {
 /// An answer was refused as a whole; the ledger is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AbsorbError {
-    /// A day that the answer touches is kept but was not loaded.
+    /// A part of a day that the answer touches is kept but was not loaded.
     #[error(transparent)]
     NotLoaded(#[from] NotLoaded),
     /// The object's lines are already in the counts of this series.
@@ -40,20 +43,41 @@ pub enum AbsorbError {
     },
 }
 
+impl ObjectsAnswer {
+    /// The parts of days that have events in it.
+    #[must_use]
+    pub fn parts(&self) -> BTreeSet<Part> {
+        let days = self.counts.iter().map(|((_, day), counts)| (day, counts));
+        let parts = days.flat_map(|(day, counts)| Part::of_day(*day).filter(|part| has_events(&counts[part.slots()])));
+        parts.collect()
+    }
+}
+
+fn has_events(counts: &[Count]) -> bool {
+    counts.iter().any(|count| *count != Count::default())
+}
+
 impl Ledger {
-    /// What is still to be read of listed objects: each with the wanted series that it was not counted for.
+    /// What is still to be read of listed objects: the place of each in the list, with the wanted series that it was not
+    /// counted for.
     #[must_use]
     pub fn unread(
         &self,
-        listed: &[ObjectRecord],
+        listed: &[ListedObject<'_>],
         wanted: &BTreeMap<String, BTreeSet<SeriesKey>>,
-    ) -> Vec<(ObjectRecord, BTreeSet<SeriesKey>)> {
-        let none = BTreeSet::new();
-        let missing = |object: &ObjectRecord| {
-            let counted = self.object(object.day(), &object.key).map_or(&none, |record| &record.counted);
-            wanted.get(&object.load_balancer).unwrap_or(&none).difference(counted).cloned().collect::<BTreeSet<_>>()
+    ) -> Vec<(usize, Arc<BTreeSet<SeriesKey>>)> {
+        let wanted: BTreeMap<&str, Arc<BTreeSet<SeriesKey>>> =
+            wanted.iter().map(|(balancer, series)| (balancer.as_str(), Arc::new(series.clone()))).collect();
+        let missing = |object: &ListedObject<'_>| {
+            let wanted = wanted.get(object.load_balancer)?;
+            let record = self.objects.get(&filed_under(object.interval)).and_then(|part| part.record(object.key));
+            match record {
+                Some(record) if wanted.is_subset(&record.counted) => None,
+                Some(record) => Some(Arc::new(wanted.difference(&record.counted).cloned().collect())),
+                None => (!wanted.is_empty()).then(|| Arc::clone(wanted)),
+            }
         };
-        listed.iter().map(|o| (o.clone(), missing(o))).filter(|(_, missing)| !missing.is_empty()).collect()
+        listed.iter().enumerate().filter_map(|(place, object)| Some((place, missing(object)?))).collect()
     }
 
     /// Sets every minute that the source knows and leaves the others; the same again changes nothing.
@@ -61,29 +85,24 @@ impl Ledger {
     /// # Errors
     /// [`AbsorbError::NotLoaded`].
     pub fn absorb_counts(&mut self, counts: &Counts) -> Result<(), AbsorbError> {
-        for (_, day) in counts.keys() {
-            self.minutes_loaded(*day)?;
-        }
-        let mut days = BTreeSet::new();
+        let mut edits: BTreeMap<Part, BTreeMap<SeriesKey, &[Option<Count>]>> = BTreeMap::new();
         for ((series, day), answer) in counts {
-            let table = self.minutes.entry(*day).or_default().entry(series.clone()).or_default();
-            let before = table.clone();
-            let slots = table.total.iter_mut().zip(&mut table.bad).zip(&mut table.known);
-            for (((total, bad), known), count) in slots.zip(&answer.0) {
-                if let Some(count) = count {
-                    (*total, *bad, *known) = (count.total, count.bad, 1);
+            for part in Part::of_day(*day) {
+                let answer = &answer.0[part.slots()];
+                if answer.iter().any(Option::is_some) {
+                    self.minutes_loaded(part)?;
+                    edits.entry(part).or_default().insert(series.clone(), answer);
                 }
             }
-            if *table != before {
-                days.insert(*day);
-            }
         }
-        self.minutes.retain(|_, tables| {
-            tables.retain(|_, table| table.says_something());
-            !tables.is_empty()
-        });
-        for day in days {
-            self.settle(day);
+        for (part, edits) in edits {
+            self.edit(part, &edits, |answer, row| {
+                for (slot, count) in answer.iter().enumerate() {
+                    if let Some(count) = count {
+                        (row.total[slot], row.bad[slot], row.known[slot]) = (count.total, count.bad, 1);
+                    }
+                }
+            });
         }
         Ok(())
     }
@@ -94,78 +113,136 @@ impl Ledger {
     /// Any [`AbsorbError`]; nothing of the answer is kept then.
     pub fn absorb_objects(&mut self, answer: &ObjectsAnswer) -> Result<(), AbsorbError> {
         self.check_objects(answer)?;
-        self.check_sums(&answer.counts)?;
-        for ((series, day), counts) in &answer.counts {
-            let table = self.minutes.entry(*day).or_default().entry(series.clone()).or_default();
-            let slots = table.total.iter_mut().zip(&mut table.bad);
-            for ((total, bad), count) in slots.zip(counts) {
-                (*total, *bad) = (*total + count.total, *bad + count.bad);
+        let edits = self.checked_counts(&answer.counts)?;
+        let mut around = BTreeSet::new();
+        let mut new: BTreeMap<Part, Vec<&ObjectRecord>> = BTreeMap::new();
+        for object in &answer.objects {
+            around.extend([-1, 0, 1].map(|days| object.day().plus(days)));
+            new.entry(object.part()).or_default().push(object);
+        }
+        let objects: BTreeMap<Part, PartObjects> = new
+            .into_iter()
+            .map(|(part, new)| (part, PartObjects::Records(merged(self.objects.get(&part), new))))
+            .collect();
+        let covered = self.cover(&around, &objects)?;
+        for (part, edits) in edits {
+            self.edit(part, &edits, |counts, row| {
+                for (slot, count) in counts.iter().enumerate() {
+                    row.total[slot] += count.total;
+                    row.bad[slot] += count.bad;
+                }
+            });
+        }
+        for (part, known) in covered {
+            self.edit(part, &known, |known, row| row.known.copy_from_slice(&known[part.slots()]));
+        }
+        self.objects_changed.extend(objects.keys());
+        self.objects.extend(objects);
+        Ok(())
+    }
+
+    /// Changes some series of a part, and the sums of its day with them.
+    pub(super) fn edit<E: Clone>(
+        &mut self,
+        part: Part,
+        edits: &BTreeMap<SeriesKey, E>,
+        change: impl Fn(E, &mut RowMut<'_>),
+    ) {
+        let (day, slots) = (part.day(), part.slots());
+        // Where other parts of the day were left, they take no room.
+        let is_whole = Part::of_day(day).all(|part| !self.minutes_left.contains(&part));
+        let room = if is_whole { DayMinutes::default().slots() } else { slots.clone() };
+        let minutes = self.minutes.entry(day).or_insert_with(|| DayMinutes::empty(room.clone(), Vec::new()));
+        minutes.admit(&room, edits.keys());
+        for (series, edit) in edits {
+            let Some(place) = minutes.place(series) else { continue };
+            let row = minutes.row(place, slots.clone());
+            let (total, bad, known, before) = (row.total.to_vec(), row.bad.to_vec(), row.known.to_vec(), row.sums());
+            change(edit.clone(), &mut minutes.row_mut(place, &slots));
+            let row = minutes.row(place, slots.clone());
+            if (row.total, row.bad, row.known) == (&*total, &*bad, &*known) {
+                continue;
+            }
+            self.minutes_changed.insert(part);
+            let after = row.sums();
+            if before != after {
+                let sums = self.sums.entry(series.clone()).or_default();
+                let mut of_day = sums.over(day, day.plus(1));
+                of_day.add(after);
+                sums.set(day, of_day.less(before));
+                if sums.is_empty() {
+                    self.sums.remove(series);
+                }
             }
         }
-        let mut days: BTreeSet<Day> = answer.counts.keys().map(|(_, day)| *day).collect();
-        let mut around = BTreeSet::new();
-        for object in &answer.objects {
-            let record = self.objects.entry(object.day()).or_default();
-            record
-                .entry(object.key.clone())
-                .and_modify(|record| {
-                    let counted = record.counted.union(&object.counted).cloned().collect();
-                    // Until it could be read, nothing but its name was known.
-                    if record.counted.is_empty() {
-                        *record = object.clone();
-                    }
-                    record.counted = counted;
-                })
-                .or_insert_with(|| object.clone());
-            around.extend([-1, 0, 1].map(|days| object.day().plus(days)));
+        minutes.tidy();
+        if minutes.is_empty() {
+            self.minutes.remove(&day);
         }
-        self.cover(&around);
-        days.extend(around);
-        for day in days {
-            self.settle(day);
-        }
-        Ok(())
     }
 
     fn check_objects(&self, answer: &ObjectsAnswer) -> Result<(), AbsorbError> {
-        let mut seen = BTreeSet::new();
-        for object in &answer.objects {
-            let day = object.day();
-            for near in -2..=2 {
-                self.objects_loaded(day.plus(near))?;
-            }
-            for near in -1..=1 {
-                self.minutes_loaded(day.plus(near))?;
-            }
-            let record = self.object(day, &object.key);
-            for series in &object.counted {
-                let recorded = record.is_some_and(|record| record.counted.contains(series));
-                if recorded || !seen.insert((&object.key, series)) {
-                    return Err(AbsorbError::AlreadyCounted { key: object.key.clone(), series: series.clone() });
+        let days: BTreeSet<Day> = answer.objects.iter().map(ObjectRecord::day).collect();
+        for part in days.into_iter().flat_map(|day| (-2..=2).flat_map(move |near| Part::of_day(day.plus(near)))) {
+            self.objects_loaded(part)?;
+        }
+        let mut objects: Vec<&ObjectRecord> = answer.objects.iter().collect();
+        objects.sort_by(|one, other| one.key.cmp(&other.key));
+        let again = |one: &ObjectRecord, other: &ObjectRecord| {
+            let series = one.counted.intersection(&other.counted).next();
+            series.map(|series| AbsorbError::AlreadyCounted { key: one.key.clone(), series: series.clone() })
+        };
+        for same in objects.chunk_by(|one, other| one.key == other.key) {
+            for (place, object) in same.iter().enumerate() {
+                let held = match self.objects.get(&object.part()) {
+                    Some(PartObjects::Deliveries(_)) => return Err(NotLoaded::from(object.part()).into()),
+                    held => held.and_then(|part| part.record(&object.key)),
+                };
+                let mut earlier = same[..place].iter().copied().chain(held);
+                if let Some(error) = earlier.find_map(|earlier| again(object, earlier)) {
+                    return Err(error);
                 }
             }
         }
         Ok(())
     }
 
-    fn check_sums(&self, counts: &BTreeMap<(SeriesKey, Day), Box<[Count]>>) -> Result<(), AbsorbError> {
+    /// The counts by part, but for parts without an event.
+    fn checked_counts<'a>(
+        &self,
+        counts: &'a BTreeMap<(SeriesKey, Day), Box<[Count]>>,
+    ) -> Result<BTreeMap<Part, BTreeMap<SeriesKey, &'a [Count]>>, AbsorbError> {
+        let mut parts: BTreeMap<Part, BTreeMap<SeriesKey, &[Count]>> = BTreeMap::new();
         for ((series, day), answer) in counts {
-            self.minutes_loaded(*day)?;
-            let Some(table) = self.table(series, *day) else { continue };
-            for ((minute, count), total) in (day.start().0..).zip(answer).zip(&table.total) {
-                if total.checked_add(count.total).is_none() {
-                    return Err(AbsorbError::TooMany { series: series.clone(), minute: Minute(minute) });
+            for part in Part::of_day(*day) {
+                let answer = &answer[part.slots()];
+                if !has_events(answer) {
+                    continue;
                 }
+                self.minutes_loaded(part)?;
+                let held = self.row(series, part).map_or(&[][..], |row| row.total);
+                for ((minute, count), total) in (part.span().start.0..).zip(answer).zip(held) {
+                    if total.checked_add(count.total).is_none() {
+                        return Err(AbsorbError::TooMany { series: series.clone(), minute: Minute(minute) });
+                    }
+                }
+                parts.entry(part).or_default().insert(series.clone(), answer);
             }
         }
-        Ok(())
+        Ok(parts)
     }
 
-    fn minutes_loaded(&self, day: Day) -> Result<(), NotLoaded> {
-        if self.minutes_left.contains(&day) { Err(NotLoaded(day)) } else { Ok(()) }
+    /// The minutes of a part, if anything is said of them.
+    pub(super) fn row(&self, series: &SeriesKey, part: Part) -> Option<DaySlice<'_>> {
+        let minutes = self.minutes.get(&part.day())?;
+        Some(minutes.row(minutes.place(series)?, part.slots()))
     }
 
-    fn objects_loaded(&self, day: Day) -> Result<(), NotLoaded> {
-        if self.objects_left.contains(&day) { Err(NotLoaded(day)) } else { Ok(()) }
+    fn minutes_loaded(&self, part: Part) -> Result<(), NotLoaded> {
+        if self.minutes_left.contains(&part) { Err(part.into()) } else { Ok(()) }
+    }
+
+    fn objects_loaded(&self, part: Part) -> Result<(), NotLoaded> {
+        if self.objects_left.contains(&part) { Err(part.into()) } else { Ok(()) }
     }
 }

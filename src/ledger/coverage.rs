@@ -4,9 +4,14 @@
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>), so a missing
 //! object is either silence or a gap in delivery. The rule looks at recorded objects of one day to each side only.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::{Ledger, ObjectRecord};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use super::{Delivery, Ledger, NotLoaded, Origin, Part, PartObjects, filed_under};
+use crate::counts::SLOTS;
 use crate::minute::{Day, Minute, Span};
 use crate::series::SeriesKey;
 
@@ -18,94 +23,169 @@ const QUIET_LINES: u64 = 8;
 /// uneven, and a whole day would miss the evening in which an office falls silent.
 const AROUND_MINUTES: i32 = 60;
 
-/// Account and region at the start of an object's name, `ACCOUNT_elasticloadbalancing_REGION`: what is delivered together.
-fn area(key: &str) -> &str {
-    key.match_indices('_').nth(2).and_then(|(at, _)| key.get(..at)).unwrap_or_default()
-}
+/// A day's minutes, 1 where known, of each series that changes within a part.
+pub(super) type Covered = BTreeMap<Part, BTreeMap<SeriesKey, Arc<[u8]>>>;
 
-/// Intervals with their lines, and the newest end of the area.
+/// What one balancer delivered: origins, and intervals with their lines and the place of their origin, in order.
 #[derive(Default)]
 struct Delivered {
-    lines: BTreeMap<Span, u64>,
-    /// Intervals with an object that was not counted.
-    unread: BTreeSet<Span>,
-    newest: Option<Minute>,
+    origins: Vec<Arc<Origin>>,
+    intervals: Vec<(Span, u64, usize)>,
 }
 
 impl Delivered {
-    /// Runs of minutes that are known, traffic or not, but for the unread intervals within them.
-    fn known(&self) -> Vec<Span> {
-        let mut spans: Vec<Span> = self.lines.keys().copied().collect();
-        let gaps = self.lines.keys().zip(self.lines.keys().skip(1)).filter(|(left, right)| left.end < right.start);
-        for (left, right) in gaps {
-            let around =
-                [Span::before(left.end, AROUND_MINUTES), Span::new(right.start, right.start.plus(AROUND_MINUTES))];
-            if around.into_iter().any(|span| self.is_quiet(span)) {
-                spans.push(Span::new(left.end, right.start));
-            }
-        }
-        if let (Some((last, _)), Some(newest)) = (self.lines.last_key_value(), self.newest)
-            && self.is_quiet(Span::before(last.end, AROUND_MINUTES))
-        {
-            spans.push(Span::new(last.end, newest));
-        }
-        spans
+    /// Adds deliveries of one origin.
+    fn add(&mut self, run: &[Delivery]) {
+        let Some(Delivery { origin, .. }) = run.first() else { return };
+        let place = self.origins.iter().rposition(|held| held == origin).unwrap_or_else(|| {
+            self.origins.push(Arc::clone(origin));
+            self.origins.len() - 1
+        });
+        self.intervals.extend(run.iter().map(|delivery| (delivery.interval, delivery.lines, place)));
     }
 
-    /// Whether the intervals within a span have, on average over the whole of it, fewer than [`QUIET_LINES`] in five minutes.
-    fn is_quiet(&self, span: Span) -> bool {
-        let first = Span::new(span.start, span.start);
-        let inside = self.lines.range(first..).take_while(|(interval, _)| interval.end <= span.end);
-        inside.map(|(_, lines)| lines * 5).sum::<u64>() < QUIET_LINES * u64::from(span.minutes())
+    /// What is known of a day, for each group of series that were counted from the same objects.
+    fn known(&self, day: Day, newest: &BTreeMap<(&str, Day), Minute>) -> Vec<(Vec<&SeriesKey>, Arc<[u8]>)> {
+        let near: Vec<(Span, u64, usize)> = self
+            .intervals
+            .iter()
+            .copied()
+            .filter(|(span, ..)| day.0.abs_diff(filed_under(*span).day().0) <= 1)
+            .collect();
+        let seen: BTreeSet<usize> = near.iter().map(|(.., origin)| *origin).collect();
+        let mut groups: BTreeMap<Vec<usize>, Vec<&SeriesKey>> = BTreeMap::new();
+        let all: BTreeSet<&SeriesKey> = seen.iter().flat_map(|origin| self.origins[*origin].counted.iter()).collect();
+        for series in all {
+            let counted = seen.iter().copied().filter(|origin| self.origins[*origin].counted.contains(series));
+            groups.entry(counted.collect()).or_default().push(series);
+        }
+        let minutes = |origins: &[usize]| self.minutes_of(origins, &near, day, newest);
+        groups.into_iter().map(|(origins, series)| (series, minutes(&origins))).collect()
+    }
+
+    /// Which minutes of a day are known of the series that were counted from the objects of some origins.
+    fn minutes_of(
+        &self,
+        origins: &[usize],
+        near: &[(Span, u64, usize)],
+        day: Day,
+        newest: &BTreeMap<(&str, Day), Minute>,
+    ) -> Arc<[u8]> {
+        let mut counted: Vec<(Span, u64)> = Vec::with_capacity(near.len());
+        // An interval of which an object is there but not counted is not known, whatever the other nodes wrote.
+        let mut unread = Vec::new();
+        for (span, lines, origin) in near {
+            match counted.last_mut() {
+                _ if !origins.contains(origin) => unread.push(*span),
+                Some((last, sum)) if last == span => *sum += lines,
+                _ => counted.push((*span, *lines)),
+            }
+        }
+        // Where a balancer's name is used in several areas, silence is plausible as far as all of them are heard of.
+        let areas = origins.iter().map(|origin| self.origins[*origin].area.as_str());
+        let end = areas.filter_map(|area| newest_near(newest, area, day)).min();
+        let known = known(&counted, end).into_iter().map(|span| (span, 1));
+        let mut minutes = vec![0; SLOTS];
+        for (span, value) in known.chain(unread.into_iter().map(|span| (span, 0))) {
+            let part = span.intersect(day.span());
+            let from = part.start.of_day();
+            minutes.iter_mut().skip(from).take(part.minutes() as usize).for_each(|slot| *slot = value);
+        }
+        Arc::from(minutes)
     }
 }
 
-impl Ledger {
-    /// Decides anew which minutes of the days are known, for every log series with objects near them.
-    pub(super) fn cover(&mut self, days: &BTreeSet<Day>) {
-        for day in days {
-            for (series, delivered) in self.delivered(*day) {
-                let table = self.minutes.entry(*day).or_default().entry(series).or_default();
-                table.known.fill(0);
-                let known = delivered.known().into_iter().map(|span| (span, 1));
-                for (span, value) in known.chain(delivered.unread.into_iter().map(|span| (span, 0))) {
-                    let part = span.intersect(day.span());
-                    let slots = table.known.iter_mut().skip(part.start.of_day()).take(part.minutes() as usize);
-                    slots.for_each(|known| *known = value);
-                }
-            }
+/// The newest end of what was delivered in an area, of the day and those beside it.
+fn newest_near(newest: &BTreeMap<(&str, Day), Minute>, area: &str, day: Day) -> Option<Minute> {
+    newest.range((area, day.plus(-1))..=(area, day.plus(1))).map(|(_, end)| *end).max()
+}
+
+/// Runs of minutes that are known, traffic or not, by intervals in order with their lines.
+fn known(intervals: &[(Span, u64)], newest: Option<Minute>) -> Vec<Span> {
+    let mut spans: Vec<Span> = intervals.iter().map(|(span, _)| *span).collect();
+    for pair in intervals.windows(2) {
+        if let [(left, _), (right, _)] = pair
+            && left.end < right.start
+            && [Span::before(left.end, AROUND_MINUTES), Span::new(right.start, right.start.plus(AROUND_MINUTES))]
+                .into_iter()
+                .any(|span| is_quiet(intervals, span))
+        {
+            spans.push(Span::new(left.end, right.start));
         }
     }
+    if let (Some((last, _)), Some(newest)) = (intervals.last(), newest)
+        && is_quiet(intervals, Span::before(last.end, AROUND_MINUTES))
+    {
+        spans.push(Span::new(last.end, newest));
+    }
+    spans
+}
 
-    fn delivered(&self, day: Day) -> BTreeMap<SeriesKey, Delivered> {
-        let near: Vec<&ObjectRecord> =
-            self.objects.range(day.plus(-1)..=day.plus(1)).flat_map(|(_, objects)| objects.values()).collect();
-        let mut newest: BTreeMap<&str, Minute> = BTreeMap::new();
-        for object in &near {
-            let end = newest.entry(area(&object.key)).or_insert(object.interval.end);
-            *end = (*end).max(object.interval.end);
-        }
-        let mut delivered: BTreeMap<&SeriesKey, Delivered> = BTreeMap::new();
-        for object in &near {
-            for series in &object.counted {
-                let entry = delivered.entry(series).or_default();
-                *entry.lines.entry(object.interval).or_default() += object.lines;
-                entry.newest = newest.get(area(&object.key)).copied();
+/// Whether the intervals within a span have, on average over the whole of it, fewer than [`QUIET_LINES`] in five minutes.
+fn is_quiet(intervals: &[(Span, u64)], span: Span) -> bool {
+    let first = intervals.partition_point(|(interval, _)| interval.start < span.start);
+    let inside = intervals[first..].iter().take_while(|(interval, _)| interval.end <= span.end);
+    inside.map(|(_, lines)| lines * 5).sum::<u64>() < QUIET_LINES * u64::from(span.minutes())
+}
+
+impl Ledger {
+    /// Decides anew which minutes of the days are known, for every log series with objects near them, when some parts have
+    /// other objects than the ledger's: gives the days' minutes, 1 where known, of each series that changes within a part.
+    pub(super) fn cover(
+        &self,
+        days: &BTreeSet<Day>,
+        changed: &BTreeMap<Part, PartObjects>,
+    ) -> Result<Covered, NotLoaded> {
+        let mut edits = Covered::new();
+        let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(edits) };
+        let near = Part::of_span(Span::new(first.plus(-1).start(), last.plus(2).start()));
+        let objects = near.filter_map(|part| changed.get(&part).or_else(|| self.objects.get(&part)));
+        let deliveries: Vec<Cow<'_, [Delivery]>> = objects.map(PartObjects::deliveries).collect();
+        let mut newest: BTreeMap<(&str, Day), Minute> = BTreeMap::new();
+        let mut balancers: BTreeMap<&str, Delivered> = BTreeMap::new();
+        let runs =
+            deliveries.iter().flat_map(|part| part.chunk_by(|one, other| Arc::ptr_eq(&one.origin, &other.origin)));
+        for run in runs {
+            let Some(Delivery { origin, .. }) = run.first() else { continue };
+            for delivery in run {
+                let filed = filed_under(delivery.interval).day();
+                let end = newest.entry((&origin.area, filed)).or_insert(delivery.interval.end);
+                *end = (*end).max(delivery.interval.end);
             }
+            balancers.entry(&origin.load_balancer).or_default().add(run);
         }
-        // An interval of which an object is there but not counted is not known, whatever the other nodes wrote.
-        let mut of_balancer: BTreeMap<&str, BTreeSet<SeriesKey>> = BTreeMap::new();
-        for object in &near {
-            of_balancer.entry(&object.load_balancer).or_default().extend(object.counted.iter().cloned());
+        for delivered in balancers.values_mut() {
+            delivered.intervals.sort_by_key(|(span, ..)| *span);
         }
-        for object in near {
-            let all = of_balancer.get(&*object.load_balancer).filter(|all| all.len() > object.counted.len());
-            for series in all.into_iter().flat_map(|all| all.difference(&object.counted)) {
-                if let Some(delivered) = delivered.get_mut(series) {
-                    delivered.unread.insert(object.interval);
+        let mut missing = BTreeSet::new();
+        for day in days {
+            // Balancers know nothing of each other, so they are looked at on all cores, and put together in their order.
+            let known: Vec<_> = balancers.par_iter().map(|(_, delivered)| delivered.known(*day, &newest)).collect();
+            for of_balancer in known {
+                for (series, minutes) in of_balancer {
+                    for part in Part::of_day(*day) {
+                        for series in series.iter().filter(|series| self.differs(series, part, &minutes, &mut missing))
+                        {
+                            edits.entry(part).or_default().insert((*series).clone(), Arc::clone(&minutes));
+                        }
+                    }
                 }
             }
         }
-        delivered.into_iter().map(|(series, delivered)| (series.clone(), delivered)).collect()
+        if missing.is_empty() { Ok(edits) } else { Err(NotLoaded(missing)) }
+    }
+
+    /// Whether other minutes of a part are known now than are said to be; adds the part to `missing` if they must be loaded to be
+    /// changed, or nobody can say.
+    fn differs(&self, series: &SeriesKey, part: Part, minutes: &[u8], missing: &mut BTreeSet<Part>) -> bool {
+        let minutes = &minutes[part.slots()];
+        let differs = |known: &[u8]| if known.is_empty() { minutes.contains(&1) } else { known != minutes };
+        if !self.minutes_left.contains(&part) {
+            return differs(self.row(series, part).map_or(&[], |row| row.known));
+        }
+        if self.extracts.known(series, part).is_none_or(differs) {
+            missing.insert(part);
+        }
+        false
     }
 }

@@ -1,9 +1,11 @@
 //! What an SLO sees of a series: cut into slices or not, and without the minutes that do not count.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
-use super::{Ledger, NotLoaded, Table};
-use crate::counts::{SLOTS, Sums};
+use super::{DaySums, Ledger, NotLoaded, Part};
+use crate::counts::{DaySlice, SLOTS, Sums};
 use crate::minute::{Day, Span};
 use crate::series::SeriesKey;
 use crate::slo::Slices;
@@ -19,34 +21,151 @@ pub struct View {
     pub excluded: Vec<Span>,
 }
 
-impl Ledger {
-    /// Sums over any span of a view.
+/// One day as an SLO sees it, a slot a minute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Events that were counted.
+    pub total: Vec<u32>,
+    /// Bad ones among them.
+    pub bad: Vec<u32>,
+    /// 1 where the minute was observed whole, else 0.
+    pub known: Vec<u8>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { total: vec![0; SLOTS], bad: vec![0; SLOTS], known: vec![0; SLOTS] }
+    }
+}
+
+impl Table {
+    /// Sums of the known minutes among the slots `from..to`, at most [`SLOTS`].
+    #[must_use]
+    pub fn sums(&self, from: usize, to: usize) -> Sums {
+        let range = from.min(SLOTS)..to.min(SLOTS);
+        DaySlice { total: &self.total[range.clone()], bad: &self.bad[range.clone()], known: &self.known[range] }.sums()
+    }
+
+    fn says_something(&self) -> bool {
+        DaySlice { total: &self.total, bad: &self.bad, known: &self.known }.says_something()
+    }
+}
+
+impl View {
+    /// Whether it shows the series as it is.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.slices.is_none() && self.excluded.is_empty()
+    }
+
+    /// The days of a span that have to be looked at minute by minute, whole or not.
+    fn altered_days(&self, span: Span) -> BTreeSet<Day> {
+        if self.slices.is_some() {
+            return span.days().collect();
+        }
+        self.excluded.iter().flat_map(|out| out.intersect(span).days()).collect()
+    }
+}
+
+/// The sums of a view. Most spans that are asked for end in the same minute, so what was summed up within a day is kept.
+#[derive(Debug)]
+pub struct ViewSums<'a> {
+    ledger: &'a Ledger,
+    view: &'a View,
+    days: Option<&'a DaySums>,
+    within_days: RefCell<Vec<(Span, Sums)>>,
+    altered: RefCell<BTreeMap<Day, (Option<Table>, Sums)>>,
+}
+
+impl<'a> ViewSums<'a> {
+    /// The sums of a view of a ledger.
+    #[must_use]
+    pub fn of(ledger: &'a Ledger, view: &'a View) -> Self {
+        let days = ledger.sums.get(&view.series);
+        Self { ledger, view, days, within_days: RefCell::default(), altered: RefCell::default() }
+    }
+
+    /// Sums over any span.
     ///
     /// # Errors
     /// [`NotLoaded`] if a day that it needs the minutes of is kept but was not loaded.
-    pub fn view_sums(&self, view: &View, span: Span) -> Result<Sums, NotLoaded> {
-        let mut sums = Sums::default();
-        for day in span.days() {
-            let part = span.intersect(day.span());
-            if view.slices.is_none() && !view.excluded.iter().any(|out| !out.intersect(part).is_empty()) {
-                sums.add(self.sums(&view.series, part)?);
-            } else if let Some(table) = self.view_day(view, day)? {
-                let from = part.start.of_day();
-                sums.add(table.sums(from, from + part.minutes() as usize));
-            }
+    pub fn over(&self, span: Span) -> Result<Sums, NotLoaded> {
+        if self.view.is_plain() {
+            return self.plain(span);
         }
+        let mut sums = Sums::default();
+        let mut rest = span;
+        for day in self.view.altered_days(span) {
+            sums.add(self.plain(Span::new(rest.start, day.start()).intersect(rest))?);
+            let part = day.span().intersect(span);
+            sums.add(self.altered(day, part)?);
+            rest = Span::new(part.end, span.end);
+        }
+        sums.add(self.plain(rest)?);
         Ok(sums)
     }
 
+    /// Sums over a span without anything that the view alters.
+    fn plain(&self, span: Span) -> Result<Sums, NotLoaded> {
+        let mut sums = Sums::default();
+        if span.is_empty() {
+            return Ok(sums);
+        }
+        let (mut first, mut end) = (span.start.day(), span.end.plus(-1).day().plus(1));
+        let head = span.intersect(first.span());
+        if head != first.span() {
+            sums.add(self.within_day(head)?);
+            first = first.plus(1);
+        }
+        let last = end.plus(-1);
+        let tail = span.intersect(last.span());
+        if first < end && tail != last.span() {
+            sums.add(self.within_day(tail)?);
+            end = last;
+        }
+        sums.add(self.days.map_or_else(Sums::default, |days| days.over(first, end)));
+        Ok(sums)
+    }
+
+    fn within_day(&self, part: Span) -> Result<Sums, NotLoaded> {
+        let mut kept = self.within_days.borrow_mut();
+        if let Some((_, sums)) = kept.iter().find(|(span, _)| *span == part) {
+            return Ok(*sums);
+        }
+        let sums = self.ledger.part_sums(&self.view.series, part)?;
+        kept.push((part, sums));
+        Ok(sums)
+    }
+
+    /// Sums over a part of a day that the view alters.
+    fn altered(&self, day: Day, part: Span) -> Result<Sums, NotLoaded> {
+        let mut kept = self.altered.borrow_mut();
+        let (table, sums) = match kept.entry(day) {
+            Entry::Occupied(held) => held.into_mut(),
+            Entry::Vacant(free) => {
+                let table = self.ledger.view_day(self.view, day)?;
+                let sums = table.as_ref().map_or_else(Sums::default, |table| table.sums(0, SLOTS));
+                free.insert((table, sums))
+            }
+        };
+        let from = part.start.of_day();
+        let some = |table: &Table| table.sums(from, from + part.minutes() as usize);
+        Ok(if part == day.span() { *sums } else { table.as_ref().map_or_else(Sums::default, some) })
+    }
+}
+
+impl Ledger {
     /// The minutes of a day of a view; `None` if nothing is known of it.
     ///
     /// # Errors
-    /// [`NotLoaded`] if the day is kept but was not loaded.
+    /// [`NotLoaded`] if a part of the day is kept but was not loaded.
     pub fn view_day(&self, view: &View, day: Day) -> Result<Option<Table>, NotLoaded> {
-        if self.minutes_left.contains(&day) {
-            return Err(NotLoaded(day));
-        }
-        let mut table = self.table(&view.series, day).cloned().unwrap_or_default();
+        let held = self.day(&view.series, day)?;
+        let mut table = held.map_or_else(Table::default, |held| Table {
+            total: held.total.to_vec(),
+            bad: held.bad.to_vec(),
+            known: held.known.to_vec(),
+        });
         for part in view.excluded.iter().map(|out| out.intersect(day.span())).filter(|part| !part.is_empty()) {
             let (from, to) = (part.start.of_day(), part.start.of_day() + part.minutes() as usize);
             table.total[from..to].fill(0);
@@ -59,16 +178,18 @@ impl Ledger {
         Ok(table.says_something().then_some(table))
     }
 
-    /// The days of a span whose minutes [`Self::view_sums`] needs.
+    /// The parts of days whose minutes [`ViewSums::over`] needs over a span, because the view alters them.
     #[must_use]
-    pub fn days_missing(&self, view: &View, span: Span) -> BTreeSet<Day> {
-        let needs = |day: &Day| {
-            let part = span.intersect(day.span());
-            view.slices.is_some()
-                || part != day.span()
-                || view.excluded.iter().any(|out| !out.intersect(part).is_empty())
-        };
-        span.days().filter(needs).collect()
+    pub fn parts_altered(view: &View, span: Span) -> BTreeSet<Part> {
+        view.altered_days(span).into_iter().flat_map(Part::of_day).collect()
+    }
+
+    /// The parts of a span at its ends that are less than a day: [`Self::sums`] needs the sums of each.
+    #[must_use]
+    pub fn ends(span: Span) -> Vec<Span> {
+        let days = BTreeSet::from([span.start.day(), span.end.plus(-1).day()]);
+        let parts = days.into_iter().map(|day| (day, span.intersect(day.span())));
+        parts.filter(|(day, part)| !part.is_empty() && *part != day.span()).map(|(_, part)| part).collect()
     }
 }
 

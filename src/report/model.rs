@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::burn::{Budget, Forecast, burn_rate};
 use crate::counts::Sums;
 use crate::exact::to_f64;
-use crate::ledger::{Ledger, NotLoaded, View};
+use crate::ledger::{Ledger, NotLoaded, Part, View, ViewSums, Wanted};
 use crate::minute::{Day, MINUTES_PER_DAY, Minute, Span, Window, length_text};
 use crate::slo::{Catalog, Excluded, Service, Slo, Urgency};
 use crate::verdict::{Seen, State, Verdict, judge, weeks_before};
@@ -176,14 +176,14 @@ pub fn status(catalog: &Catalog, ledger: &Ledger, at: Minute) -> Result<Status, 
             rows.extend(slo_rows(service, slo, &excluded, ledger, judged_at(catalog, slo, at))?);
         }
     }
-    rows.sort_by(|a, b| {
-        let ((class_a, left_a), (class_b, left_b)) = (a.rank(), b.rank());
+    let mut ranked: Vec<((u8, f64), Row)> = rows.into_iter().map(|row| (row.rank(), row)).collect();
+    ranked.sort_by(|((class_a, left_a), a), ((class_b, left_b), b)| {
         class_a
-            .cmp(&class_b)
-            .then(left_a.total_cmp(&left_b))
+            .cmp(class_b)
+            .then(left_a.total_cmp(left_b))
             .then_with(|| (&a.service, &a.slo).cmp(&(&b.service, &b.slo)))
     });
-    Ok(Status { at, rows })
+    Ok(Status { at, rows: ranked.into_iter().map(|(_, row)| row).collect() })
 }
 
 /// The rows of one promise, one for each of its windows.
@@ -195,15 +195,16 @@ fn slo_rows(
     judged: Minute,
 ) -> Result<Vec<Row>, NotLoaded> {
     let views = Views::of(slo, excluded.spans(service, slo));
-    // The numbers below ask for sums in many places; the first day that is missing is remembered and told at the end.
+    // The numbers below ask for sums in many places; a part that is missing is remembered and told at the end.
     let missing = RefCell::new(None);
-    let sums = |view: &View, span: Span| {
-        ledger.view_sums(view, span).unwrap_or_else(|day| {
-            missing.replace(Some(day));
+    let sums = |view: &ViewSums<'_>, span: Span| {
+        view.over(span).unwrap_or_else(|part| {
+            missing.replace(Some(part));
             Sums::default()
         })
     };
-    let (over, events) = (|span: Span| sums(&views.corrected, span), |span: Span| sums(&views.events, span));
+    let [corrected, raw, events] = [&views.corrected, &views.raw, &views.events].map(|view| ViewSums::of(ledger, view));
+    let (over, events) = (|span: Span| sums(&corrected, span), |span: Span| sums(&events, span));
     let verdict = judge(slo, judged, &Seen { over: &over, events: &events, excluded: &views.corrected.excluded });
     let watermark = ledger.watermark(&views.raw.series, judged)?;
     let mut rows = Vec::new();
@@ -211,7 +212,7 @@ fn slo_rows(
         let span = window.span_at(judged);
         let inside = |spans: &[Span]| spans.iter().map(|out| out.intersect(span).minutes()).sum::<u32>();
         let about = excluded.about(service, slo).filter(|(_, spans)| inside(spans) > 0);
-        let raw = sums(&views.raw, span);
+        let raw = sums(&raw, span);
         rows.push(Row {
             watermark,
             raw,
@@ -224,13 +225,14 @@ fn slo_rows(
     missing.into_inner().map_or(Ok(rows), Err)
 }
 
-/// The days whose minutes [`status`] needs, because a window begins or ends within them: the judged day and the one before the
-/// watermark, the ends of the tiers' windows, the beginnings of the budgets' windows. Their number does not grow with
-/// the length of the windows.
+/// What [`status`] needs of minutes: of the days that a window begins or ends within, the sums of a part of the day; all
+/// minutes only of days that a promise does not see as they are. Without such days it does not grow with the length of the
+/// windows.
 #[must_use]
-pub fn cut_days(catalog: &Catalog, sums: &Ledger, at: Minute) -> BTreeSet<Day> {
+pub fn needs(catalog: &Catalog, sums: &Ledger, at: Minute) -> (Wanted, BTreeSet<Part>) {
     let excluded = Excluded::within(catalog, Span::before(at, REACH_MINUTES));
-    let mut days = BTreeSet::new();
+    // Most promises ask for the same spans.
+    let (mut spans, mut wanted, mut altered) = (BTreeSet::new(), Wanted::default(), BTreeSet::new());
     for service in &catalog.services {
         for slo in &service.slos {
             let judged = judged_at(catalog, slo, at);
@@ -241,21 +243,22 @@ pub fn cut_days(catalog: &Catalog, sums: &Ledger, at: Minute) -> BTreeSet<Day> {
             let today = Span::new(judged.plus(-1).day().start(), judged);
             let bars = Span::new(judged.plus(-1).day().plus(1 - BAR_DAYS).start(), judged);
             let recent = [before(60), today, bars, Forecast::recent(judged)];
-            for span in windows.iter().copied().chain(tiers).chain(recent) {
-                days.extend(sums.days_missing(&views.corrected, span));
-            }
-            for span in &windows {
-                days.extend(sums.days_missing(&views.raw, *span));
-            }
+            let corrected = windows.iter().copied().chain(tiers).chain(recent).map(|span| (&views.corrected, span));
+            let raw = windows.iter().map(|span| (&views.raw, *span));
             let collapse = slo.severe.collapse_minutes.map(before);
             let weeks = collapse.into_iter().flat_map(weeks_before);
-            for span in weeks.chain(collapse).chain(slo.severe.outage_minutes.map(before)) {
-                days.extend(sums.days_missing(&views.events, span));
+            let severe = weeks.chain(collapse).chain(slo.severe.outage_minutes.map(before));
+            for (view, span) in corrected.chain(raw).chain(severe.map(|span| (&views.events, span))) {
+                spans.insert(span);
+                if !view.is_plain() {
+                    altered.extend(Ledger::parts_altered(view, span));
+                }
             }
-            days.extend(sums.newest_day(&views.raw.series, judged));
+            wanted.newest.insert(sums.newest_known(&views.raw.series, judged));
         }
     }
-    days
+    wanted.sums = spans.into_iter().flat_map(Ledger::ends).collect();
+    (wanted, altered)
 }
 
 /// How one promise stands over one of its windows, but for what was excluded.

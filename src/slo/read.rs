@@ -1,5 +1,7 @@
 //! Files to promises: which file is what, and what several files say together.
 
+use std::collections::BTreeMap;
+
 use super::corrections::{Amended, read_correction};
 use super::file::Page;
 use super::fleet::{Fleet, default_file};
@@ -28,14 +30,14 @@ pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     if let Some(fleet) = &fleet {
         check_class(fleet, &mut problems);
     }
-    let mut services: Vec<(Service, &str)> = Vec::new();
+    let (mut services, mut files_of): (Vec<Service>, BTreeMap<String, &str>) = Default::default();
     let (corrections, files): (Vec<&DefinitionFile>, Vec<&DefinitionFile>) =
         files.into_iter().filter(|file| file.path != "fleet.yaml").partition(|file| folder(&file.path) == CORRECTIONS);
     for file in files {
         let Some(team) = team_of(&file.path, &mut problems) else { continue };
         let Some(page) = opened(file, &mut problems) else { continue };
         let Some(service) = read_service(&page, team, fleet.as_ref(), &mut problems) else { continue };
-        if let Some((_, first)) = services.iter().find(|(other, _)| other.name == service.name) {
+        if let Some(first) = files_of.get(&service.name) {
             let hint = format!("`{first}` has it already; rename one, or remove it");
             let message = format!("a second service `{}`", service.name);
             problems.push(Problem { subject: service.name, ..page.of_value(&keys(&["service"]), message, hint) });
@@ -49,10 +51,10 @@ pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
             let problem = page.of_value(&keys(&["service"]), message, hint);
             problems.push(Problem { severity: Severity::Warning, subject: service.name.clone(), ..problem });
         }
-        services.push((service, &file.path));
+        files_of.insert(service.name.clone(), &file.path);
+        services.push(service);
     }
-    services.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
-    let services: Vec<Service> = services.into_iter().map(|(service, _)| service).collect();
+    services.sort_by(|one, other| one.name.cmp(&other.name));
     let corrections = read_corrections(&corrections, &services, at, &mut problems);
     problems.sort_by(|one, other| place(one).cmp(&place(other)));
     problems.dedup_by(|one, other| place(one) == place(other));

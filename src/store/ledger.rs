@@ -1,11 +1,14 @@
 //! The ledger on a shelf: data files named by their own content, and one manifest that says which of them count.
 //!
 //! ```text
-//! manifest.json                       the only name whose bytes change, swapped last
-//! 2026-10-01/minutes-HASH.parquet     counts of a UTC day
-//! 2026-10-01/objects-HASH.parquet     log objects whose interval ends in that day
-//! sums-HASH.parquet                   sums by series and day
+//! manifest.json                         the only name whose bytes change, swapped last
+//! 2026-10-01/minutes-08-HASH.parquet    counts of the part of a UTC day that starts at that hour
+//! 2026-10-01/objects-08-HASH.parquet    log objects whose interval ends in that part
+//! sums-2026-10-HASH.parquet             sums by series and day of a month
 //! ```
+//!
+//! So a run that has only the newest minutes to add writes one part and one month, and one that judges the newest minute reads
+//! only the parts that a window begins or ends in, however long it is.
 //!
 //! **Invariant:** the bytes depend on nothing but what was absorbed: there is no time, no random name, no counter in them. A
 //! file that the manifest does not name is litter, and the next writer sweeps it.
@@ -13,16 +16,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polars::prelude::{PolarsError, PolarsResult};
-use serde::{Deserialize, Serialize};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::codec;
+use super::codec::{self, Lists};
+use super::manifest::{FORMAT, MANIFEST, Manifest, PartFiles};
 use super::{Shelf, ShelfError, Version, version_of};
-use crate::ledger::Ledger;
+use crate::ledger::{DayMinutes, Extracts, Ledger, Part, PartObjects, Wanted};
 use crate::minute::Day;
-
-const MANIFEST: &str = "manifest.json";
-/// Raised when files change so that older programs must not read them.
-const FORMAT: u32 = 1;
 
 /// The ledger's files did not do what they should.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,12 @@ pub enum StoreError {
     #[error(
         "the ledger has format {0}, and this slowburn knows format {FORMAT}\nhint: use the newer slowburn that wrote it"
     )]
-    Format(u32),
+    Newer(u32),
+    /// It was written by a program from before the first release.
+    #[error(
+        "the ledger has format {0}, and this slowburn knows format {FORMAT}\nhint: remove the ledger's folder and run again to fill it anew"
+    )]
+    Older(u32),
     /// A data file is missing or not what its name says.
     #[error(
         "`{name}` of the ledger is {what}\nhint: restore it, or remove the ledger's folder and run again to fill it anew"
@@ -65,28 +70,28 @@ pub enum StoreError {
     },
 }
 
-/// Which days of the ledger are wanted; sums of all days always come along.
+/// Which parts of the ledger are wanted; sums of all days always come along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Days whose minutes are wanted.
-    pub minutes: BTreeSet<Day>,
-    /// Days whose log objects are wanted.
-    pub objects: BTreeSet<Day>,
+    /// Parts whose minutes are wanted.
+    pub minutes: BTreeSet<Part>,
+    /// Parts whose log objects are wanted.
+    pub objects: BTreeSet<Part>,
+    /// Parts of which only matters what their log objects delivered, not what they are called.
+    pub deliveries: BTreeSet<Part>,
+    /// What is wanted of minutes that are not to be kept in memory.
+    pub wanted: Wanted,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Manifest {
-    format: u32,
-    days: BTreeMap<String, DayFiles>,
-    sums: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct DayFiles {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    minutes: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    objects: Option<String>,
+impl Needs {
+    /// The minutes of some days and the log objects of some days.
+    pub fn of_days(minutes: impl IntoIterator<Item = Day>, objects: impl IntoIterator<Item = Day>) -> Self {
+        Self {
+            minutes: minutes.into_iter().flat_map(Part::of_day).collect(),
+            objects: objects.into_iter().flat_map(Part::of_day).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A ledger that is kept on a shelf.
@@ -106,55 +111,163 @@ impl LedgerStore {
             if let Some(name) = shelf.list().await?.into_iter().find(|name| name.ends_with(".parquet")) {
                 return Err(StoreError::NoManifest(name));
             }
-            return Ok(Self {
-                shelf,
-                manifest: Manifest { format: FORMAT, days: BTreeMap::new(), sums: None },
-                version: None,
-            });
+            return Ok(Self { shelf, manifest: Manifest::default(), version: None });
         };
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(StoreError::Manifest)?;
-        if manifest.format != FORMAT {
-            return Err(StoreError::Format(manifest.format));
-        }
+        let manifest = Manifest::read(&bytes)?;
         Ok(Self { shelf, manifest, version: Some(version) })
     }
 
     /// The first day with known minutes.
     #[must_use]
     pub fn first_day(&self) -> Option<Day> {
-        let mut days = self.manifest.days.iter().filter(|(_, files)| files.minutes.is_some());
-        days.next().and_then(|(day, _)| day.parse().ok())
+        self.manifest.parts.iter().find(|(_, files)| files.minutes.is_some()).map(|(part, _)| part.day())
     }
 
-    /// Reads the wanted days and the sums of all.
+    /// Reads the sums of all days, and the wanted parts.
     ///
     /// # Errors
     /// When a file is missing, damaged, or refused by the shelf.
     pub async fn load(&self, needs: &Needs) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger::default();
-        if let Some(name) = &self.manifest.sums {
-            ledger.sums = coded(name, codec::decode_sums(&self.file(name).await?))?;
+        for name in self.manifest.sums.values() {
+            coded(name, codec::decode_sums(&self.file(name).await?, &mut ledger.sums))?;
         }
-        for (text, files) in &self.manifest.days {
-            let Ok(day) = text.parse::<Day>() else { continue };
-            match &files.minutes {
-                Some(name) if needs.minutes.contains(&day) => {
-                    let tables = coded(name, codec::decode_minutes(&self.file(name).await?))?;
-                    ledger.minutes.insert(day, tables);
-                }
-                Some(_) => drop(ledger.minutes_left.insert(day)),
-                None => {}
-            }
-            match &files.objects {
-                Some(name) if needs.objects.contains(&day) => {
-                    let objects = coded(name, codec::decode_objects(&self.file(name).await?))?;
-                    ledger.objects.insert(day, objects);
-                }
-                Some(_) => drop(ledger.objects_left.insert(day)),
-                None => {}
-            }
+        for (part, files) in &self.manifest.parts {
+            ledger.minutes_left.extend(files.minutes.iter().map(|_| *part));
+            ledger.objects_left.extend(files.objects.iter().map(|_| *part));
         }
+        self.load_more(&mut ledger, needs).await?;
         Ok(ledger)
+    }
+
+    /// Reads wanted parts that an unchanged ledger does not hold yet.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, or refused by the shelf.
+    pub async fn load_more(&self, ledger: &mut Ledger, needs: &Needs) -> Result<(), StoreError> {
+        let mut days: BTreeMap<Day, Vec<Part>> = BTreeMap::new();
+        for part in needs.minutes.intersection(&ledger.minutes_left) {
+            days.entry(part.day()).or_default().push(*part);
+        }
+        let mut lists = Lists::default();
+        for (day, parts) in days {
+            self.load_minutes(ledger, day, &parts, &mut lists).await?;
+        }
+        self.look_through(ledger, &needs.wanted, &mut lists).await?;
+        self.load_objects(ledger, needs).await
+    }
+
+    /// Reads log objects. Their files are decoded on all cores.
+    async fn load_objects(&self, ledger: &mut Ledger, needs: &Needs) -> Result<(), StoreError> {
+        let mut files = Vec::new();
+        for part in needs.objects.union(&needs.deliveries) {
+            let Some(name) = self.manifest.parts.get(part).and_then(|files| files.objects.as_ref()) else { continue };
+            let named = needs.objects.contains(part);
+            match ledger.objects.get(part) {
+                Some(PartObjects::Records(_)) => {}
+                Some(PartObjects::Deliveries(_)) if !named => {}
+                _ => files.push((*part, named, name, self.file(name).await?)),
+            }
+        }
+        let decode = |(part, named, name, bytes): &(Part, bool, &String, Vec<u8>)| {
+            let objects = if *named {
+                codec::decode_records(bytes).map(PartObjects::Records)
+            } else {
+                codec::decode_deliveries(bytes).map(PartObjects::Deliveries)
+            };
+            Ok((*part, coded(name, objects)?))
+        };
+        for (part, objects) in files.par_iter().map(decode).collect::<Result<Vec<_>, StoreError>>()? {
+            ledger.objects.insert(part, objects);
+            ledger.objects_left.remove(&part);
+        }
+        Ok(())
+    }
+
+    /// Takes what is wanted from minutes that are not kept in memory. Their files are read on all cores, a few at a time.
+    async fn look_through(&self, ledger: &mut Ledger, wanted: &Wanted, lists: &mut Lists) -> Result<(), StoreError> {
+        ledger.extracts.add(Extracts::of(wanted));
+        let parts = wanted.parts();
+        let all: Vec<Part> = parts.union(&wanted.known).copied().collect();
+        for some in all.chunks(2 * rayon::current_num_threads()) {
+            let files = self.minutes_files(some, lists).await?;
+            let look = |(part, name, bytes): &(Part, &String, Vec<u8>)| {
+                let mut found = Extracts::default();
+                if parts.contains(part) {
+                    let minutes = coded(name, codec::decode_minutes(bytes, part.slots().len(), lists))?;
+                    found = Extracts::look(wanted, *part, &minutes.series, &coded(name, minutes.columns())?);
+                }
+                if wanted.known.contains(part) && ledger.minutes_left.contains(part) {
+                    let (series, known) = coded(name, codec::decode_known(bytes, part.slots().len(), lists))?;
+                    found.add_known(*part, series, known);
+                }
+                Ok(found)
+            };
+            for found in files.par_iter().map(look).collect::<Result<Vec<_>, StoreError>>()? {
+                ledger.extracts.add(found);
+            }
+        }
+        Ok(())
+    }
+
+    /// The files of the minutes of some parts, and the lists of series that they point to.
+    async fn minutes_files(
+        &self,
+        parts: &[Part],
+        lists: &mut Lists,
+    ) -> Result<Vec<(Part, &String, Vec<u8>)>, StoreError> {
+        let mut files = Vec::new();
+        for part in parts {
+            let Some(name) = self.manifest.parts.get(part).and_then(|files| files.minutes.as_ref()) else { continue };
+            let bytes = self.file(name).await?;
+            coded(name, codec::learn_list(&bytes, lists))?;
+            files.push((*part, name, bytes));
+        }
+        Ok(files)
+    }
+
+    /// Reads the minutes of a day from the first to the last of some parts. The parts of a day lie side by side in memory, so
+    /// what was held of it before is read again.
+    async fn load_minutes(
+        &self,
+        ledger: &mut Ledger,
+        day: Day,
+        parts: &[Part],
+        lists: &mut Lists,
+    ) -> Result<(), StoreError> {
+        let held = ledger.minutes.get(&day).map(DayMinutes::slots);
+        let slots = parts.iter().map(|part| part.slots()).chain(held);
+        let Some(mut slots) = slots.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)) else {
+            return Ok(());
+        };
+        let kept = |part: &Part| self.manifest.parts.get(part).and_then(|files| files.minutes.as_ref());
+        let (inside, outside): (Vec<Part>, Vec<Part>) =
+            Part::of_day(day).filter(|part| kept(part).is_some()).partition(|part| slots.contains(&part.slots().start));
+        if outside.is_empty() {
+            slots = DayMinutes::default().slots();
+        }
+        let files = self.minutes_files(&inside, lists).await?;
+        let lists = &*lists;
+        let decode = |(part, name, bytes): &(Part, &String, Vec<u8>)| {
+            Ok((*part, coded(name, codec::decode_minutes(bytes, part.slots().len(), lists))?))
+        };
+        let decoded = files.par_iter().map(decode).collect::<Result<Vec<_>, StoreError>>()?;
+        let mut series: Vec<_> = Vec::new();
+        for (_, minutes) in &decoded {
+            if series != *minutes.series {
+                series.extend(minutes.series.iter().cloned());
+                series.sort_unstable();
+                series.dedup();
+            }
+        }
+        let mut whole = DayMinutes::empty(slots, series);
+        for (part, minutes) in &decoded {
+            let columns = coded("minutes", minutes.columns())?;
+            whole.fill(&part.slots(), &minutes.series, &columns);
+            ledger.minutes_left.remove(part);
+        }
+        ledger.minutes.insert(day, whole);
+        Ok(())
     }
 
     /// Keeps what changed in a loaded ledger. When nothing did, nothing is written.
@@ -167,30 +280,35 @@ impl LedgerStore {
             self.swap(self.manifest.clone()).await?;
         }
         let mut manifest = self.manifest.clone();
-        for day in std::mem::take(&mut ledger.changed) {
-            let files = manifest.days.entry(day.to_string()).or_default();
-            if !ledger.minutes_left.contains(&day) {
-                let tables = ledger.minutes.get(&day).filter(|tables| !tables.is_empty());
-                let kind = format!("{day}/minutes");
-                files.minutes = self.keep(&kind, tables.map(codec::encode_minutes), files.minutes.take()).await?;
-            }
-            if !ledger.objects_left.contains(&day) {
-                let objects = ledger.objects.get(&day).filter(|objects| !objects.is_empty());
-                let kind = format!("{day}/objects");
-                files.objects = self.keep(&kind, objects.map(codec::encode_objects), files.objects.take()).await?;
+        let mut months = BTreeSet::new();
+        for part in std::mem::take(&mut ledger.minutes_changed) {
+            let minutes = ledger.minutes.get(&part.day());
+            let encoded = minutes.and_then(|minutes| codec::encode_minutes(minutes, &part.slots()));
+            let files = manifest.parts.entry(part).or_default();
+            files.minutes = self.keep(&PartFiles::kind(part, "minutes"), encoded, files.minutes.take()).await?;
+            months.insert(month_of(part.day()));
+        }
+        for part in std::mem::take(&mut ledger.objects_changed) {
+            let Some(PartObjects::Records(records)) = ledger.objects.get(&part) else { continue };
+            let encoded = (!records.is_empty()).then(|| codec::encode_objects(records));
+            let files = manifest.parts.entry(part).or_default();
+            files.objects = self.keep(&PartFiles::kind(part, "objects"), encoded, files.objects.take()).await?;
+        }
+        for (month, first, end) in months {
+            let encoded = codec::encode_sums(&ledger.sums, first, end);
+            if let Some(name) = self.keep(&format!("sums-{month}"), encoded, manifest.sums.remove(&month)).await? {
+                manifest.sums.insert(month, name);
             }
         }
-        manifest.days.retain(|_, files| *files != DayFiles::default());
+        manifest.parts.retain(|_, files| *files != PartFiles::default());
         if manifest == self.manifest {
             return Ok(());
         }
-        let sums = (!ledger.sums.is_empty()).then(|| codec::encode_sums(&ledger.sums));
-        manifest.sums = self.keep("sums", sums, manifest.sums.take()).await?;
         self.swap(manifest).await
     }
 
     async fn swap(&mut self, manifest: Manifest) -> Result<(), StoreError> {
-        let bytes = serde_json::to_vec_pretty(&manifest).map_err(StoreError::Manifest)?;
+        let bytes = manifest.write()?;
         self.version = Some(self.shelf.swap(MANIFEST, self.version.as_ref(), &bytes).await?);
         self.manifest = manifest;
         Ok(())
@@ -217,9 +335,7 @@ impl LedgerStore {
     /// # Errors
     /// When the shelf refuses.
     pub async fn sweep(&self) -> Result<(), StoreError> {
-        let files = self.manifest.days.values().flat_map(|files| [&files.minutes, &files.objects]);
-        let named: BTreeSet<&str> =
-            files.chain([&self.manifest.sums]).flatten().map(String::as_str).chain([MANIFEST]).collect();
+        let named: BTreeSet<&str> = self.manifest.names().chain([MANIFEST]).collect();
         for name in self.shelf.list().await? {
             if !named.contains(name.as_str()) {
                 self.shelf.delete(&name).await?;
@@ -238,4 +354,12 @@ impl LedgerStore {
 
 fn coded<T>(name: &str, result: PolarsResult<T>) -> Result<T, StoreError> {
     result.map_err(|source| StoreError::Coding { name: name.to_owned(), source })
+}
+
+/// The month of a day, such as `2026-10`, its first day and that of the next month.
+fn month_of(day: Day) -> (String, Day, Day) {
+    let month = |day: Day| day.to_string().rsplit_once('-').map_or_else(String::new, |(month, _)| month.to_owned());
+    let first = |day: Day| format!("{}-01", month(day)).parse().unwrap_or(day);
+    // The 32nd day of a month lies in the next one.
+    (month(day), first(day), first(first(day).plus(31)))
 }

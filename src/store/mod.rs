@@ -3,6 +3,7 @@
 mod codec;
 mod directory;
 mod ledger;
+mod manifest;
 mod memory;
 
 pub use directory::DirectoryShelf;

@@ -6,11 +6,12 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use slowburn::command::simulate::write;
 use slowburn::counts::{Count, Counts, DayCounts, SLOTS};
-use slowburn::ledger::{Ledger, ObjectRecord, ObjectsAnswer};
+use slowburn::ledger::{Ledger, ListedObject, ObjectRecord, ObjectsAnswer};
 use slowburn::minute::{Day, Minute, Span};
 use slowburn::series::SeriesKey;
 use slowburn::simulate::Plan;
@@ -61,9 +62,9 @@ fn sample(place: i32, node: u32, lines: u32) -> Sample {
         size: 100,
         lines: u64::from(lines),
         unparsed: 0,
-        load_balancer: "app/shop/1".to_owned(),
+        load_balancer: "app/shop/1".into(),
         interval,
-        counted: ["availability", "latency"].map(series).into(),
+        counted: Arc::new(["availability", "latency"].map(series).into()),
     };
     let count = |name, at: i32, bad| (series(name), start.plus(at), Count { total: lines, bad });
     let counts = vec![count("availability", 0, 1), count("latency", 4, 0), count("latency", 0, lines)];
@@ -74,7 +75,7 @@ fn sample(place: i32, node: u32, lines: u32) -> Sample {
 fn answer(samples: &[&Sample], wanted: &BTreeSet<SeriesKey>) -> ObjectsAnswer {
     let mut answer = ObjectsAnswer::default();
     for sample in samples {
-        answer.objects.push(ObjectRecord { counted: wanted.clone(), ..sample.record.clone() });
+        answer.objects.push(ObjectRecord { counted: Arc::new(wanted.clone()), ..sample.record.clone() });
         for (series, at, count) in sample.counts.iter().filter(|(series, ..)| wanted.contains(series)) {
             let empty = || vec![Count::default(); SLOTS].into_boxed_slice();
             answer.counts.entry((series.clone(), at.day())).or_insert_with(empty)[at.of_day()].add(*count);
@@ -86,7 +87,7 @@ fn answer(samples: &[&Sample], wanted: &BTreeSet<SeriesKey>) -> ObjectsAnswer {
 fn days_around(answer: &ObjectsAnswer) -> Needs {
     let days: BTreeSet<Day> =
         answer.objects.iter().flat_map(|object| (-2..=2).map(|near| object.day().plus(near))).collect();
-    Needs { minutes: days.clone(), objects: days }
+    Needs::of_days(days.clone(), days)
 }
 
 /// A ledger folder after these answers, each in a commit of its own.
@@ -138,7 +139,9 @@ fn an_object_is_added_once() {
     let mut ledger = Ledger::default();
     ledger.absorb_objects(&answer(&[&one], &all)).unwrap();
     let wanted = BTreeMap::from([("app/shop/1".to_owned(), all.clone())]);
-    assert!(ledger.unread(std::slice::from_ref(&one.record), &wanted).is_empty());
+    let ObjectRecord { key, load_balancer, interval, .. } = &one.record;
+    let listed = ListedObject { key, load_balancer, interval: *interval };
+    assert!(ledger.unread(&[listed], &wanted).is_empty());
     assert!(ledger.absorb_objects(&answer(&[&one], &all)).is_err());
     let sums = ledger.sums(&series("availability"), one.record.interval).unwrap();
     assert_eq!((sums.total, sums.bad, sums.known), (7, 1, 5));
@@ -172,7 +175,7 @@ fn counts_replace_and_the_same_again_changes_nothing() {
         wait(async {
             let shelf = DirectoryShelf::open(folder.path(), None).unwrap();
             let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
-            let needs = Needs { minutes: [day].into(), objects: BTreeSet::new() };
+            let needs = Needs::of_days([day], []);
             let mut ledger = store.load(&needs).await.unwrap();
             ledger.absorb_counts(&counts).unwrap();
             store.commit(&mut ledger).await.unwrap();

@@ -1,0 +1,89 @@
+//! Sums of one series by day, kept as running sums: those over any run of days are two look-ups, however long it is.
+
+use crate::counts::Sums;
+use crate::minute::Day;
+
+/// Sums of one series by UTC day; days without a known minute are absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DaySums {
+    /// In order.
+    days: Vec<Day>,
+    /// Sums over all days up to this one, and with it.
+    upto: Vec<Sums>,
+}
+
+impl DaySums {
+    /// Sums over the days from `first` up to, not including, `end`.
+    pub(crate) fn over(&self, first: Day, end: Day) -> Sums {
+        let before = |day: Day| self.before(self.days.partition_point(|held| *held < day));
+        if first < end { before(end).less(before(first)) } else { Sums::default() }
+    }
+
+    fn before(&self, place: usize) -> Sums {
+        place.checked_sub(1).and_then(|place| self.upto.get(place)).copied().unwrap_or_default()
+    }
+
+    /// The newest day that is not after `last`.
+    pub(super) fn newest(&self, last: Day) -> Option<Day> {
+        self.days.partition_point(|day| *day <= last).checked_sub(1).and_then(|place| self.days.get(place)).copied()
+    }
+
+    /// Days with known minutes up to `last`, newest first.
+    pub(super) fn back_from(&self, last: Day) -> impl Iterator<Item = Day> + '_ {
+        self.days[..self.days.partition_point(|day| *day <= last)].iter().rev().copied()
+    }
+
+    /// Each day from `first` up to, not including, `end`, with its sums.
+    pub(crate) fn days(&self, first: Day, end: Day) -> impl Iterator<Item = (Day, Sums)> + '_ {
+        let places = self.days.partition_point(|day| *day < first)..self.days.partition_point(|day| *day < end);
+        places.map(|place| (self.days[place], self.before(place + 1).less(self.before(place))))
+    }
+
+    /// Sets the sums of a day. What comes in the order of time is added in no time.
+    pub(crate) fn set(&mut self, day: Day, sums: Sums) {
+        let place = self.days.partition_point(|held| *held < day);
+        let held = self.days.get(place) == Some(&day);
+        let old = if held { self.before(place + 1).less(self.before(place)) } else { Sums::default() };
+        match (held, sums.known > 0) {
+            (false, false) => return,
+            (false, true) => {
+                self.days.insert(place, day);
+                self.upto.insert(place, self.before(place));
+            }
+            (true, false) => {
+                self.days.remove(place);
+                self.upto.remove(place);
+            }
+            (true, true) => {}
+        }
+        for upto in &mut self.upto[place..] {
+            upto.add(sums);
+            *upto = upto.less(old);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.days.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_follow_every_change_of_a_day() {
+        let sums = |number: u32| Sums { total: u64::from(number) * 10, bad: u64::from(number), known: number };
+        let mut days = DaySums::default();
+        for (day, number) in [(5, 3), (2, 1), (9, 4), (5, 7), (2, 0), (7, 2), (11, 0)] {
+            days.set(Day(day), sums(number));
+        }
+        let all: Vec<(Day, Sums)> = days.days(Day(0), Day(20)).collect();
+        assert_eq!(all, [(Day(5), sums(7)), (Day(7), sums(2)), (Day(9), sums(4))]);
+        assert_eq!(days.over(Day(0), Day(20)), sums(13));
+        assert_eq!(days.over(Day(6), Day(9)), sums(2));
+        assert_eq!(days.over(Day(9), Day(6)), Sums::default());
+        assert_eq!((days.newest(Day(8)), days.newest(Day(4))), (Some(Day(7)), None));
+        assert_eq!(days.back_from(Day(8)).collect::<Vec<_>>(), [Day(7), Day(5)]);
+    }
+}

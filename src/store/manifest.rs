@@ -1,0 +1,106 @@
+//! What the ledger's files are at one moment: which data file holds which part. Absent on purpose: the files themselves.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use crate::ledger::Part;
+
+pub(super) const MANIFEST: &str = "manifest.json";
+/// Raised when files change so that older programs must not read them.
+pub(super) const FORMAT: u32 = 2;
+
+/// All data files that count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Manifest {
+    pub(super) parts: BTreeMap<Part, PartFiles>,
+    /// By month: `2026-10`.
+    pub(super) sums: BTreeMap<String, String>,
+}
+
+/// The names of the files of a part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PartFiles {
+    pub(super) minutes: Option<String>,
+    pub(super) objects: Option<String>,
+}
+
+impl PartFiles {
+    /// How the name of a file starts; the hash of its content follows.
+    pub(super) fn kind(part: Part, what: &str) -> String {
+        format!("{}/{what}-{:02}", part.day(), part.hour())
+    }
+}
+
+/// The manifest as it is written: only the hashes of parts' files, since the rest of a name follows from the part.
+#[derive(Serialize, Deserialize)]
+struct Twin {
+    format: u32,
+    #[serde(default)]
+    parts: BTreeMap<String, TwinPart>,
+    #[serde(default)]
+    sums: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TwinPart {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minutes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objects: Option<String>,
+}
+
+/// Only the number, which every format has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+impl Manifest {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, StoreError> {
+        let Format { format } = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
+        if format > FORMAT {
+            return Err(StoreError::Newer(format));
+        }
+        if format < FORMAT {
+            return Err(StoreError::Older(format));
+        }
+        let twin: Twin = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
+        let mut manifest = Self::default();
+        for (text, files) in twin.parts {
+            let part: Part = text.parse().map_err(|error| StoreError::Manifest(serde::de::Error::custom(error)))?;
+            let name = |what: &str, hash: Option<String>| {
+                hash.map(|hash| format!("{}-{hash}.parquet", PartFiles::kind(part, what)))
+            };
+            let files = PartFiles { minutes: name("minutes", files.minutes), objects: name("objects", files.objects) };
+            manifest.parts.insert(part, files);
+        }
+        let sums = twin.sums.unwrap_or_default().into_iter();
+        manifest.sums = sums.map(|(month, hash)| (month.clone(), format!("sums-{month}-{hash}.parquet"))).collect();
+        Ok(manifest)
+    }
+
+    pub(super) fn write(&self) -> Result<Vec<u8>, StoreError> {
+        let parts = self.parts.iter().map(|(part, files)| {
+            let files =
+                TwinPart { minutes: files.minutes.as_deref().map(hash), objects: files.objects.as_deref().map(hash) };
+            (part.to_string(), files)
+        });
+        let sums = self.sums.iter().map(|(month, name)| (month.clone(), hash(name)));
+        let twin = Twin { format: FORMAT, parts: parts.collect(), sums: Some(sums.collect()) };
+        serde_json::to_vec_pretty(&twin).map_err(StoreError::Manifest)
+    }
+
+    /// All names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let parts = self.parts.values().flat_map(|files| [&files.minutes, &files.objects]).flatten();
+        parts.chain(self.sums.values()).map(String::as_str)
+    }
+}
+
+/// The hash in a file's name.
+fn hash(name: &str) -> String {
+    let stem = name.strip_suffix(".parquet").unwrap_or(name);
+    stem.rsplit('-').next().unwrap_or(stem).to_owned()
+}
