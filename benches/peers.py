@@ -79,7 +79,7 @@ def definitions(folder, services):
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "mart").mkdir(parents=True)
     (folder / "fleet.yaml").write_text(
-        "sources:\n  logs: { access_logs: ./logs }\nteams: { mart: {} }\nclasses:\n  bare: { windows: [1d], slos: "
+        "sources:\n  logs: { access_logs: ./logs }\nteams: { mart: {} }\nclasses:\n  bare: { windows: [1d], tiers: none, slos: "
         "{ availability: 99.9%, latency: { objective: 99%, under: 300ms } } }\ndefault_class: bare\n"
     )
     for service in range(services):

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::accesslog::key::identity;
 use crate::accesslog::route::{Routes, indicators_by_balancer};
-use crate::burn::Running;
 use crate::demand::{self, CountsQuestion, LogsQuestion};
 use crate::exact::Exact;
 use crate::fetch::counts_file;
@@ -221,13 +220,4 @@ pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result
 /// When the ledger cannot be read.
 pub async fn minutes(store: &LedgerStore, span: Span) -> Result<Ledger, EngineError> {
     Ok(store.load(&Needs::of_days(span.days(), [])).await?)
-}
-
-/// Running sums of one series over a span whose minutes were loaded.
-///
-/// # Errors
-/// [`NotLoaded`] if they were not.
-pub fn running<'a>(ledger: &'a Ledger, series: &SeriesKey, span: Span) -> Result<Running<'a>, NotLoaded> {
-    let days: Vec<_> = span.days().map(|day| Ok((day, ledger.day(series, day)?))).collect::<Result<_, NotLoaded>>()?;
-    Ok(Running::of(span, days.into_iter()))
 }

@@ -71,7 +71,7 @@ impl GroupReader {
         clippy::inline_always,
         reason = "it must become part of a function that is compiled for a wider processor"
     )]
-    pub(super) fn read_usual(&self, text: &[u8], arn: Range<usize>) -> Option<GroupName> {
+    pub(super) fn read_usual(self, text: &[u8], arn: Range<usize>) -> Option<GroupName> {
         let mark = arn.start + self.mark_at;
         if !text.get(mark..)?.starts_with(MARK) {
             return None;

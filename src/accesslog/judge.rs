@@ -1,6 +1,6 @@
 //! What one request is to one measure: good, bad, or no event at all.
 
-use crate::accesslog::alb::Request;
+use crate::accesslog::alb::{Request, Wants};
 use crate::slo::{LatencyBasis, LatencyErrors, Measure};
 
 /// What a request is to a measure. What is no event has no place here.
@@ -15,6 +15,18 @@ pub enum Event {
 impl Event {
     const fn bad_if(bad: bool) -> Self {
         if bad { Self::Bad } else { Self::Good }
+    }
+}
+
+/// What has to be read of a line beyond its first fields to judge a request by the measure.
+#[must_use]
+pub const fn wants(measure: &Measure) -> Wants {
+    match measure {
+        Measure::Availability => Wants::NOTHING,
+        Measure::Latency { basis, timeouts, .. } => {
+            let total = if matches!(basis, LatencyBasis::Total) { Wants::TOTAL } else { Wants::NOTHING };
+            if *timeouts { total.and(Wants::ELAPSED) } else { total }
+        }
     }
 }
 
@@ -54,7 +66,7 @@ pub fn judge(request: &Request<'_>, measure: &Measure) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accesslog::alb::{Decoder, Wants};
+    use crate::accesslog::alb::Decoder;
 
     /// `type times status created` -> what each measure makes of it.
     fn events(kind: &str, times: &str, status: &str, created: &str, measures: &[Measure]) -> String {

@@ -9,10 +9,10 @@ use hashbrown::HashMap;
 
 use crate::accesslog::alb::{Action, Request, Wants};
 use crate::accesslog::group::GroupName;
-use crate::accesslog::judge::{Event, judge};
+use crate::accesslog::judge::{self, Event, judge};
 use crate::accesslog::pattern::{Pattern, is_exact};
 use crate::series::SeriesKey;
-use crate::slo::{Catalog, Indicator, LatencyBasis, Measure, Traffic};
+use crate::slo::{Catalog, Indicator, Measure, Traffic};
 
 /// The series of one load balancer, or some of them.
 #[derive(Clone, Debug, Default)]
@@ -191,19 +191,17 @@ impl Rule {
 }
 
 fn wants(traffic: &Traffic, rule: &Rule) -> Wants {
-    let waits = |measure: &Measure| matches!(measure, Measure::Latency { timeouts: true, .. });
-    let total = |measure: &Measure| matches!(measure, Measure::Latency { basis: LatencyBasis::Total, .. });
     let filtered = !(traffic.hosts.is_empty() && traffic.methods.is_empty() && traffic.paths.is_empty());
     [
         (!traffic.target_groups.is_empty(), Wants::TARGET_GROUP),
         (filtered, Wants::REQUEST_LINE),
         // With a target group a rule's own answer is out already: it has none.
         (traffic.target_groups.is_empty() && !(rule.fixed_responses && rule.redirects), Wants::ACTION),
-        (rule.measures.iter().any(|(_, measure)| waits(measure)), Wants::ELAPSED),
-        (rule.measures.iter().any(|(_, measure)| total(measure)), Wants::TOTAL),
     ]
     .into_iter()
-    .fold(Wants::NOTHING, |all, (asked, want)| if asked { all.and(want) } else { all })
+    .filter_map(|(asked, want)| asked.then_some(want))
+    .chain(rule.measures.iter().map(|(_, measure)| judge::wants(measure)))
+    .fold(Wants::NOTHING, Wants::and)
 }
 
 /// All indicators that read the access logs of one source, by load balancer.

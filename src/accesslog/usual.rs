@@ -127,22 +127,13 @@ fn usual<'t>(
     if !is_usual {
         return None;
     }
-    let mut last = request_end;
-    let mut target_group = None;
-    if decoder.wants.has(Wants::TARGET_GROUP) {
-        let agent_end = head.quoted_end(request_end + 2, equal)?;
-        let cipher = agent_end + 2;
-        let spaces = equal(b' ', head.block(cipher));
-        let rest = spaces & spaces.wrapping_sub(1);
-        let (protocol, arn) = (cipher + place(spaces) + 1, cipher + place(rest) + 1);
-        let arn_end = head.arn_end(arn, equal);
-        if rest == 0 || head.byte(cipher) == b'"' || head.byte(protocol) == b'"' {
-            return None;
-        }
+    let (target_group, last) = if decoder.wants.has(Wants::TARGET_GROUP) {
+        let arn = head.arn(request_end + 2, equal)?;
         // Most lines without a target group have no target either, and are read for that.
-        target_group = Some(decoder.groups.read_usual(head.0, arn..arn_end)?);
-        last = arn_end;
-    }
+        (Some(decoder.groups.read_usual(head.0, arn.clone())?), arn.end)
+    } else {
+        (None, request_end)
+    };
     if last >= line.len().min(REACH) {
         return None;
     }
@@ -224,11 +215,18 @@ impl<'t> Head<'t> {
         (is_plain && end < REACH).then_some(end)
     }
 
-    /// The space behind an ARN, which is longer than other fields.
+    /// The ARN of the target group, three fields behind the user agent that starts here.
     #[inline(always)]
-    fn arn_end(self, from: usize, equal: &impl Fn(u8, &[u8; BLOCK]) -> u64) -> usize {
-        let (near, far) = (equal(b' ', self.block(from)), equal(b' ', self.block(from + BLOCK)));
-        if near == 0 { from + BLOCK + place(far) } else { from + place(near) }
+    fn arn(self, agent: usize, equal: &impl Fn(u8, &[u8; BLOCK]) -> u64) -> Option<Range<usize>> {
+        let cipher = self.quoted_end(agent, equal)? + 2;
+        let spaces = equal(b' ', self.block(cipher));
+        let rest = spaces & spaces.wrapping_sub(1);
+        let (protocol, arn) = (cipher + place(spaces) + 1, cipher + place(rest) + 1);
+        // It is longer than other fields.
+        let (near, far) = (equal(b' ', self.block(arn)), equal(b' ', self.block(arn + BLOCK)));
+        let end = if near == 0 { BLOCK + place(far) } else { place(near) };
+        let is_bare = rest != 0 && self.byte(cipher) != b'"' && self.byte(protocol) != b'"';
+        is_bare.then_some(arn..arn + end)
     }
 }
 
@@ -319,7 +317,8 @@ mod tests {
                 lines.push(line);
             },
         );
-        let whole: Vec<_> = text[..length].split_terminator('\n').map(str::len).collect();
+        let whole: Vec<_> = text.split('\n').map(str::len).collect();
+        let whole = &whole[..whole.len() - 1];
         assert_eq!(lines.iter().map(Range::len).collect::<Vec<_>>(), whole);
         (known, lines.len())
     }

@@ -13,7 +13,7 @@ pub(super) async fn export(arguments: ExportArgs, now: Minute) -> Result<Ended, 
     let definitions = sound_definitions(&arguments.place.slos, at)?;
     let store = ledger(&arguments.place).await?;
     let slos: Vec<&Slo> = match &arguments.slo {
-        Some(name) => vec![slo(&definitions.catalog, name)?],
+        Some(name) => vec![slo(&definitions.catalog, name)?.1],
         None => definitions.catalog.services.iter().flat_map(|service| &service.slos).collect(),
     };
     let end = arguments.to.unwrap_or(at);

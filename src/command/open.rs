@@ -7,7 +7,7 @@ use crate::cli::Place;
 use crate::fetch::definitions;
 use crate::minute::Minute;
 use crate::report::problems;
-use crate::slo::{self, Catalog, Problem, Severity, Slo};
+use crate::slo::{self, Catalog, Problem, Service, Severity, Slo};
 use crate::store::{DirectoryShelf, LedgerStore};
 
 /// Definitions as they were read, with the texts that problems point into.
@@ -73,10 +73,10 @@ pub(super) async fn ledger(place: &Place) -> Result<LedgerStore, Failure> {
     LedgerStore::open(Box::new(shelf)).await.map_err(|error| Failure::new(error.to_string()))
 }
 
-/// The SLO of that name.
-pub(super) fn slo<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Slo, Failure> {
-    let mut slos = catalog.services.iter().flat_map(|service| &service.slos);
-    slos.find(|slo| slo.id.as_str() == name).ok_or_else(|| {
+/// The SLO of that name, and its service.
+pub(super) fn slo<'a>(catalog: &'a Catalog, name: &str) -> Result<(&'a Service, &'a Slo), Failure> {
+    let mut slos = catalog.services.iter().flat_map(|service| service.slos.iter().map(move |slo| (service, slo)));
+    slos.find(|(_, slo)| slo.id.as_str() == name).ok_or_else(|| {
         let service = name.split('/').next().unwrap_or_default();
         let near = catalog.services.iter().filter(|other| other.name == service).flat_map(|service| &service.slos);
         let near: Vec<String> = near.map(|slo| format!("`{}`", slo.id)).collect();

@@ -5,14 +5,16 @@ use super::{Ended, Failure, print};
 use crate::burn::{Running, replay as evaluate};
 use crate::cli::{ReplayArgs, ReplayFormat};
 use crate::engine::{self, EngineError};
+use crate::ledger::Table;
 use crate::minute::{Minute, Span};
+use crate::report::model::Views;
 use crate::report::replay as view;
-use crate::slo::Slo;
+use crate::slo::{Excluded, Slo};
 
 pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<Ended, Failure> {
     let at = arguments.place.at.unwrap_or(now);
     let definitions = sound_definitions(&arguments.place.slos, at)?;
-    let slo = slo(&definitions.catalog, &arguments.slo)?;
+    let (service, slo) = slo(&definitions.catalog, &arguments.slo)?;
     let windows = windows(&arguments.windows)?;
     let span = Span::new(arguments.from, arguments.to.min(at.plus(1)));
     if span.is_empty() {
@@ -24,7 +26,10 @@ pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<Ended, 
     let store = ledger(&arguments.place).await?;
     let reach = Span::new(span.start.plus(-reach(slo, &windows)), span.end);
     let minutes = engine::minutes(&store, reach).await?;
-    let running = engine::running(&minutes, &slo.indicator.series(), reach).map_err(EngineError::from)?;
+    let excluded = Excluded::within(&definitions.catalog, reach).spans(service, slo);
+    let days = minutes.view_days(&Views::of(slo, excluded).corrected, reach).map_err(EngineError::from)?;
+    let slices = days.iter().map(|(day, table)| (*day, table.as_ref().map(Table::slice)));
+    let running = Running::of(reach, slices);
     let text = text(&arguments, slo, &running, span, &windows)?;
     print(text.as_bytes())?;
     Ok(Ended::Done)

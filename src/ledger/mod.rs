@@ -28,7 +28,7 @@ pub(crate) use objects::{Delivery, Origin, PartObjects, deliver};
 pub use objects::{ListedObject, ObjectRecord, filed_under};
 pub use part::Part;
 pub(crate) use sums::DaySums;
-pub use view::{View, ViewSums};
+pub use view::{Table, View, ViewSums};
 
 /// Parts of days are in the ledger, but were not loaded for this question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -46,8 +46,10 @@ impl Table {
         DaySlice { total: &self.total[range.clone()], bad: &self.bad[range.clone()], known: &self.known[range] }.sums()
     }
 
-    fn says_something(&self) -> bool {
-        DaySlice { total: &self.total, bad: &self.bad, known: &self.known }.says_something()
+    /// Its columns.
+    #[must_use]
+    pub fn slice(&self) -> DaySlice<'_> {
+        DaySlice { total: &self.total, bad: &self.bad, known: &self.known }
     }
 }
 
@@ -175,7 +177,15 @@ impl Ledger {
         if let Some(slices) = &view.slices {
             table = sliced(&table, slices);
         }
-        Ok(table.says_something().then_some(table))
+        Ok(table.slice().says_something().then_some(table))
+    }
+
+    /// The same of all days of a span.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] if a part of one of them is kept but was not loaded.
+    pub fn view_days(&self, view: &View, span: Span) -> Result<Vec<(Day, Option<Table>)>, NotLoaded> {
+        span.days().map(|day| Ok((day, self.view_day(view, day)?))).collect()
     }
 
     /// The parts of days whose minutes [`ViewSums::over`] needs over a span, because the view alters them.

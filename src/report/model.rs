@@ -143,9 +143,9 @@ pub fn judged_at(catalog: &Catalog, slo: &Slo, at: Minute) -> Minute {
 }
 
 /// What a promise sees of the ledger, in three ways.
-struct Views {
+pub struct Views {
     /// What spends its budget.
-    corrected: View,
+    pub corrected: View,
     /// The same as it was counted, corrections or not.
     raw: View,
     /// Single events without the minutes that do not count.
@@ -153,7 +153,9 @@ struct Views {
 }
 
 impl Views {
-    fn of(slo: &Slo, excluded: Vec<Span>) -> Self {
+    /// The views of an SLO, given the minutes that do not count.
+    #[must_use]
+    pub fn of(slo: &Slo, excluded: Vec<Span>) -> Self {
         let series = slo.indicator.series();
         let view = |slices, excluded| View { series: series.clone(), slices, excluded };
         Self {

@@ -300,12 +300,10 @@ impl<'l, 'a> Alarms<'_, 'l, 'a> {
     pub(super) fn severe(&mut self, kind: IndicatorText) -> Severe {
         let of_service = Severe { outage_minutes: Some(OUTAGE_MINUTES), collapse_minutes: Some(COLLAPSE_MINUTES) };
         match first(self.layers, |layer| layer.severe) {
-            None if kind == IndicatorText::Availability => of_service,
+            None if kind.can_be_out() => of_service,
             None | Some((_, Switch::Off)) => Severe::default(),
             // What is said for all SLOs of a service is about those that can be out.
-            Some((layer, Switch::On(_))) if layer.slo.is_none() && kind != IndicatorText::Availability => {
-                Severe::default()
-            }
+            Some((layer, Switch::On(_))) if layer.slo.is_none() && !kind.can_be_out() => Severe::default(),
             Some((_, Switch::On(text))) => Severe {
                 outage_minutes: text.outage.map_or(of_service.outage_minutes, |stretch| stretch.0.0),
                 collapse_minutes: text.collapse.map_or(of_service.collapse_minutes, |stretch| stretch.0.0),

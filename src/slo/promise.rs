@@ -40,8 +40,9 @@ impl Promise<'_, '_> {
     /// Makes the SLO; `None` when something necessary is missing.
     pub(super) fn build(mut self, indicator: Option<IndicatorText>) -> Option<Slo> {
         let Some(kind) = indicator else {
-            let hint = "add `indicator: availability`, `latency`, `latency_percentile` or `counts`";
-            self.wrong("the SLO does not say what it measures", hint);
+            let words: Vec<String> = IndicatorText::ALL.iter().map(|kind| format!("`{}`", kind.word())).collect();
+            let hint = format!("add `indicator: ...`, one of {}", words.join(", "));
+            self.wrong("the SLO does not say what it measures", &hint);
             return None;
         };
         self.check_fields(kind);

@@ -221,9 +221,9 @@ impl Texts<'_, '_> {
         inherited: Option<&SloFields>,
         found: &mut Vec<Problem>,
     ) -> Option<Slo> {
-        let kind = |fields: &SloFields| fields.indicator.or(named(slo));
+        let kind = |fields: &SloFields| fields.indicator.or(IndicatorText::named(slo));
         let of_class = inherited.and_then(kind);
-        let indicator = own.and_then(|fields| fields.indicator).or(of_class).or(named(slo));
+        let indicator = own.and_then(|fields| fields.indicator).or(of_class).or(IndicatorText::named(slo));
         // What a class says of another indicator under the same name is about something else.
         let inherited = inherited.filter(|_| of_class == indicator);
         if own.is_none() && indicator != Some(IndicatorText::Counts) && asked.load_balancer.is_none() {
@@ -238,16 +238,6 @@ impl Texts<'_, '_> {
         layers.push(Layer::of_class(self.fleet.page, class, self.class));
         layers.push(Layer::of_fleet(self.fleet.page, &self.fleet.twin));
         Promise { asked, layers: &layers, service, slo, found }.build(indicator)
-    }
-}
-
-/// The indicator that an SLO of this name has unless it says otherwise.
-fn named(slo: &str) -> Option<IndicatorText> {
-    match slo {
-        "availability" => Some(IndicatorText::Availability),
-        "latency" => Some(IndicatorText::Latency),
-        "latency_percentile" => Some(IndicatorText::LatencyPercentile),
-        _ => None,
     }
 }
 

@@ -107,6 +107,28 @@ fn slices_are_the_events_of_a_budget() {
 }
 
 #[test]
+fn a_replay_sees_what_the_tiers_see() {
+    let slos = "  plain: { indicator: counts, file: orders.csv, objective: 99% }\n  \
+                whole: { indicator: counts, file: orders.csv, objective: 99% }\n  \
+                hours: { indicator: counts, file: orders.csv, objective: 99%, budgeting: timeslices, slice: 1h, slice_target: \
+                99%, tiers: none }\n";
+    let folder = place(slos, &[("move", MOVE)]);
+    let replay = |slo: &str, more: &[&str]| {
+        let span = ["--raw", "--from", "2026-10-03T00:00Z", "--to", "2026-10-03T06:00Z"];
+        let output = run(folder.path(), &[&["replay", slo], &span[..], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let paged = |slo: &str| {
+        let replay: serde_json::Value = serde_json::from_str(&replay(slo, &["--format", "json"])).unwrap();
+        replay["page"].as_array().unwrap().len()
+    };
+    assert_eq!((paged("orders/whole"), paged("orders/plain")), (1, 0), "what a correction excludes burns nothing");
+    let hours = replay("orders/hours", &["--windows", "6h", "--format", "csv"]);
+    assert!(hours.contains("\n2026-10-03T05:00Z,2,6,360,"), "{hours}");
+}
+
+#[test]
 fn an_objective_of_all_is_kept_or_broken() {
     let slos = "  all: { indicator: counts, file: orders.csv, objective: 100% }\n";
     let folder = place(slos, &[]);

@@ -83,8 +83,10 @@ impl Lines {
     }
 
     fn end(&mut self, sink: &mut impl LineSink) {
-        if !self.skipping {
-            whole(&self.begun).into_iter().for_each(|line| sink.line(line));
+        if !self.skipping
+            && let Some(line) = whole(&self.begun)
+        {
+            sink.line(line);
         }
         self.reset();
     }

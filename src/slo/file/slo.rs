@@ -87,6 +87,36 @@ pub(in crate::slo) enum IndicatorText {
     Counts,
 }
 
+impl IndicatorText {
+    /// All of them, in the order in which messages name them.
+    pub(in crate::slo) const ALL: [Self; 4] =
+        [Self::Availability, Self::Latency, Self::LatencyPercentile, Self::Counts];
+
+    /// The word that is typed.
+    pub(in crate::slo) const fn word(self) -> &'static str {
+        match self {
+            Self::Availability => "availability",
+            Self::Latency => "latency",
+            Self::LatencyPercentile => "latency_percentile",
+            Self::Counts => "counts",
+        }
+    }
+
+    /// The indicator that an SLO of this name has unless it says otherwise. Counts need a file, so no name is enough for them.
+    pub(in crate::slo) fn named(slo: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == slo && *kind != Self::Counts)
+    }
+
+    /// Whether a stretch in which nearly every event is bad means that nothing works, and a lack of events that nobody gets
+    /// through. Slow is not out, and what a file counts may be anything.
+    pub(in crate::slo) const fn can_be_out(self) -> bool {
+        match self {
+            Self::Availability => true,
+            Self::Latency | Self::LatencyPercentile | Self::Counts => false,
+        }
+    }
+}
+
 /// Which times make up a latency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -222,5 +252,17 @@ impl JsonSchema for SloText {
         let objective = generator.subschema_for::<Typed<Percent>>();
         let fields = generator.subschema_for::<SloFields>();
         json_schema!({ "anyOf": [objective, { "const": "none" }, fields] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_the_one_that_is_read() {
+        for kind in IndicatorText::ALL {
+            assert_eq!(serde_json::from_value::<IndicatorText>(kind.word().into()).unwrap(), kind);
+        }
     }
 }
