@@ -77,7 +77,8 @@ impl Forecast {
     #[must_use]
     pub fn of(window: &Window, at: Minute, objective: &Objective, over: &dyn Fn(Span) -> Sums) -> Self {
         let span = window.span_at(at);
-        let surplus = |sums: Sums| Surplus::of(sums, objective);
+        let share = to_f64(objective.budget());
+        let surplus = |sums: Sums| Surplus::of(sums, share);
         let sums = over(span);
         let recent = over(Self::recent(at).intersect(span));
         if sums.total == 0 {
@@ -109,13 +110,13 @@ impl Forecast {
     }
 }
 
-/// Events that may still fail: allowed less bad. As a floating-point number, because a forecast is no comparison with a promise.
+/// Events that may still fail: allowed less bad, by the share that may fail. As a floating-point number, because a forecast is no comparison with a promise.
 struct Surplus(f64);
 
 impl Surplus {
     #[expect(clippy::cast_precision_loss, reason = "a forecast is a guess to begin with")]
-    fn of(sums: Sums, objective: &Objective) -> Self {
-        Self(sums.total as f64 * to_f64(objective.budget()) - sums.bad as f64)
+    fn of(sums: Sums, share: f64) -> Self {
+        Self(sums.total as f64 * share - sums.bad as f64)
     }
 }
 

@@ -280,22 +280,20 @@ impl LedgerStore {
             self.swap(self.manifest.clone()).await?;
         }
         let mut manifest = self.manifest.clone();
-        let mut months = BTreeSet::new();
-        for part in std::mem::take(&mut ledger.minutes_changed) {
-            let minutes = ledger.minutes.get(&part.day());
-            let encoded = minutes.and_then(|minutes| codec::encode_minutes(minutes, &part.slots()));
+        let minutes: Vec<Part> = std::mem::take(&mut ledger.minutes_changed).into_iter().collect();
+        let objects: Vec<Part> = std::mem::take(&mut ledger.objects_changed).into_iter().collect();
+        let months: BTreeSet<Month> = minutes.iter().map(|part| month_of(part.day())).collect();
+        let months: Vec<Month> = months.into_iter().collect();
+        let (of_minutes, (of_objects, of_months)) = encoded(ledger, &minutes, &objects, &months);
+        for (part, encoded) in minutes.into_iter().zip(of_minutes) {
             let files = manifest.parts.entry(part).or_default();
             files.minutes = self.keep(&PartFiles::kind(part, "minutes"), encoded, files.minutes.take()).await?;
-            months.insert(month_of(part.day()));
         }
-        for part in std::mem::take(&mut ledger.objects_changed) {
-            let Some(PartObjects::Records(records)) = ledger.objects.get(&part) else { continue };
-            let encoded = (!records.is_empty()).then(|| codec::encode_objects(records));
+        for (part, encoded) in objects.into_iter().zip(of_objects) {
             let files = manifest.parts.entry(part).or_default();
             files.objects = self.keep(&PartFiles::kind(part, "objects"), encoded, files.objects.take()).await?;
         }
-        for (month, first, end) in months {
-            let encoded = codec::encode_sums(&ledger.sums, first, end);
+        for ((month, ..), encoded) in months.into_iter().zip(of_months) {
             if let Some(name) = self.keep(&format!("sums-{month}"), encoded, manifest.sums.remove(&month)).await? {
                 manifest.sums.insert(month, name);
             }
@@ -356,8 +354,35 @@ fn coded<T>(name: &str, result: PolarsResult<T>) -> Result<T, StoreError> {
     result.map_err(|source| StoreError::Coding { name: name.to_owned(), source })
 }
 
-/// The month of a day, such as `2026-10`, its first day and that of the next month.
-fn month_of(day: Day) -> (String, Day, Day) {
+/// The bytes of a file, if it has any.
+type Encoded = Option<PolarsResult<Vec<u8>>>;
+
+/// The files of what changed, encoded on all cores: of minutes, of objects, of sums.
+fn encoded(
+    ledger: &Ledger,
+    minutes: &[Part],
+    objects: &[Part],
+    months: &[Month],
+) -> (Vec<Encoded>, (Vec<Encoded>, Vec<Encoded>)) {
+    let of_minutes = |part: &Part| {
+        let minutes = ledger.minutes.get(&part.day())?;
+        codec::encode_minutes(minutes, &part.slots())
+    };
+    let of_objects = |part: &Part| match ledger.objects.get(part) {
+        Some(PartObjects::Records(records)) if !records.is_empty() => Some(codec::encode_objects(records)),
+        _ => None,
+    };
+    let of_month = |(_, first, end): &Month| codec::encode_sums(&ledger.sums, *first, *end);
+    rayon::join(
+        || minutes.par_iter().map(of_minutes).collect(),
+        || rayon::join(|| objects.par_iter().map(of_objects).collect(), || months.par_iter().map(of_month).collect()),
+    )
+}
+
+/// A month such as `2026-10`, its first day and that of the next month.
+type Month = (String, Day, Day);
+
+fn month_of(day: Day) -> Month {
     let month = |day: Day| day.to_string().rsplit_once('-').map_or_else(String::new, |(month, _)| month.to_owned());
     let first = |day: Day| format!("{}-01", month(day)).parse().unwrap_or(day);
     // The 32nd day of a month lies in the next one.
