@@ -136,7 +136,7 @@ fn usual<'t>(
         let rest = spaces & spaces.wrapping_sub(1);
         let (protocol, arn) = (cipher + place(spaces) + 1, cipher + place(rest) + 1);
         let arn_end = head.arn_end(arn, equal);
-        if rest == 0 || head.byte(cipher) == b'"' || head.byte(protocol) == b'"' {
+        if rest == 0 || [cipher, protocol, arn].iter().any(|field| head.byte(*field) == b'"') {
             return None;
         }
         // Most lines without a target group have no target either, and are read for that.
