@@ -115,9 +115,12 @@ async fn read_logs(
         }
     }
     said.listing(question, &tree);
-    let source = job.catalog.sources.get(&question.source);
-    read.tell(source.map_or(Exact::from_integer(0), |source| source.unparsed_limit), said);
+    read.tell(unparsed_limit(job, question), said);
     Ok(())
+}
+
+fn unparsed_limit(job: &Job<'_>, question: &LogsQuestion) -> Exact {
+    job.catalog.sources.get(&question.source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
 }
 
 /// The objects of one day of delivery: what is new of them is read, absorbed and kept.
@@ -133,6 +136,7 @@ async fn read_day(
     let wanted: Vec<ObjectRecord> = records.values().cloned().collect();
     let days: BTreeSet<Day> = wanted.iter().map(ObjectRecord::day).collect();
     let index = store.load(&Needs { minutes: BTreeSet::new(), objects: days }).await?;
+    compare(job, question, listed, &index.changed_since_read(&wanted), logs_read);
     let unread: BTreeMap<String, BTreeSet<SeriesKey>> =
         index.unread(&wanted, &question.series).into_iter().map(|(object, series)| (object.key, series)).collect();
     if unread.is_empty() {
@@ -154,14 +158,41 @@ async fn read_day(
         .collect();
     let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, files)| Batch { objects: files, routes }).collect();
     let scanned = logs::scan(Path::new(&question.location), &batches, job.threads, &job.stop);
-    logs_read.add(&scanned);
+    let limit = unparsed_limit(job, question);
+    logs_read.add(&scanned, limit);
     let read = scanned.read.iter().filter_map(|read| {
         let (record, series) = (records.get(identity(&read.key))?, unread.get(identity(&read.key))?);
-        Some(ObjectRecord { lines: read.lines, unparsed: read.unparsed, counted: series.clone(), ..record.clone() })
+        // A log of nothing but strange lines is as good as one that cannot be read.
+        let counted = if read.is_strange(limit) { BTreeSet::new() } else { series.clone() };
+        Some(ObjectRecord { size: read.size, lines: read.lines, unparsed: read.unparsed, counted, ..record.clone() })
     });
     // An object that is there but cannot be read is recorded too: what it would have said is unknown, and not silence.
     let faulty = scanned.faulty.iter().filter_map(|faulty| records.get(identity(&faulty.key)).cloned());
     absorb(store, &ObjectsAnswer { objects: read.chain(faulty).collect(), counts: scanned.counts }).await
+}
+
+/// Objects that had another size when they were counted are read once more, without being counted, to see whether their
+/// lines are the same.
+fn compare(
+    job: &Job<'_>,
+    question: &LogsQuestion,
+    listed: &[&LogFile],
+    changed: &[&ObjectRecord],
+    logs_read: &mut LogsRead,
+) {
+    if changed.is_empty() {
+        return;
+    }
+    let before: BTreeMap<&str, &ObjectRecord> = changed.iter().map(|record| (&*record.key, *record)).collect();
+    let again = listed.iter().filter(|object| before.contains_key(identity(&object.key)));
+    let files: Vec<LogFile> = again.map(|object| (*object).clone()).collect();
+    let balancers = files.chunk_by(|a, b| a.load_balancer == b.load_balancer);
+    let routed: Vec<(Routes, &[LogFile])> =
+        balancers.map(|files| (Routes::new(files.first().map_or("", |file| &file.load_balancer), []), files)).collect();
+    let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, objects)| Batch { objects, routes }).collect();
+    let scanned = logs::scan(Path::new(&question.location), &batches, job.threads, &job.stop);
+    let record = |key: &str| before.get(identity(key)).copied();
+    logs_read.compare(&scanned, record);
 }
 
 /// Adds an answer to the days it touches, with as many neighbours as coverage looks at.

@@ -56,6 +56,17 @@ impl Ledger {
         listed.iter().map(|o| (o.clone(), missing(o))).filter(|(_, missing)| !missing.is_empty()).collect()
     }
 
+    /// The records of listed objects that were counted when they had another size. That may be a copy in another form,
+    /// which the lines in it tell apart from one that has changed.
+    #[must_use]
+    pub fn changed_since_read(&self, listed: &[ObjectRecord]) -> Vec<&ObjectRecord> {
+        let changed = |object: &ObjectRecord| {
+            let record = self.object(object.day(), &object.key)?;
+            (!record.counted.is_empty() && record.size != object.size).then_some(record)
+        };
+        listed.iter().filter_map(changed).collect()
+    }
+
     /// Sets every minute that the source knows and leaves the others; the same again changes nothing.
     ///
     /// # Errors
