@@ -114,9 +114,12 @@ async fn read_logs(
         }
     }
     said.listing(question, &tree);
-    let source = job.catalog.sources.get(&question.source);
-    read.tell(source.map_or(Exact::from_integer(0), |source| source.unparsed_limit), said);
+    read.tell(unparsed_limit(job, question), said);
     Ok(())
+}
+
+fn unparsed_limit(job: &Job<'_>, question: &LogsQuestion) -> Exact {
+    job.catalog.sources.get(&question.source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
 }
 
 /// The objects of one day of delivery: what is new of them is read, absorbed and kept.
@@ -130,6 +133,7 @@ async fn read_day(
     let objects: Vec<ListedObject<'_>> = listed.iter().map(|object| listed_object(object)).collect();
     let parts = objects.iter().map(|object| filed_under(object.interval)).collect();
     let mut ledger = store.load(&Needs { objects: parts, ..Needs::default() }).await?;
+    compare(job, question, listed, &ledger.changed_since_read(&objects), logs_read);
     let unread: BTreeMap<&str, (&LogFile, Arc<BTreeSet<SeriesKey>>)> = ledger
         .unread(&objects, &question.series)
         .into_iter()
@@ -152,14 +156,41 @@ async fn read_day(
         .collect();
     let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, files)| Batch { objects: files, routes }).collect();
     let scanned = logs::scan(Path::new(&question.location), &batches, job.threads, &job.stop);
-    logs_read.add(&scanned);
+    let limit = unparsed_limit(job, question);
+    logs_read.add(&scanned, limit);
     let read = scanned.read.iter().filter_map(|read| {
         let (object, series) = unread.get(identity(&read.key))?;
-        Some(ObjectRecord { lines: read.lines, unparsed: read.unparsed, counted: Arc::clone(series), ..record(object) })
+        // A log of nothing but strange lines is as good as one that cannot be read.
+        let counted = if read.is_strange(limit) { Arc::default() } else { Arc::clone(series) };
+        Some(ObjectRecord { size: read.size, lines: read.lines, unparsed: read.unparsed, counted, ..record(object) })
     });
     // An object that is there but cannot be read is recorded too: what it would have said is unknown, and not silence.
     let faulty = scanned.faulty.iter().filter_map(|faulty| Some(record(unread.get(identity(&faulty.key))?.0)));
     absorb(store, &mut ledger, &ObjectsAnswer { objects: read.chain(faulty).collect(), counts: scanned.counts }).await
+}
+
+/// Objects that had another size when they were counted are read once more, without being counted, to see whether their
+/// lines are the same.
+fn compare(
+    job: &Job<'_>,
+    question: &LogsQuestion,
+    listed: &[&LogFile],
+    changed: &[&ObjectRecord],
+    logs_read: &mut LogsRead,
+) {
+    if changed.is_empty() {
+        return;
+    }
+    let before: BTreeMap<&str, &ObjectRecord> = changed.iter().map(|record| (&*record.key, *record)).collect();
+    let again = listed.iter().filter(|object| before.contains_key(identity(&object.key)));
+    let files: Vec<LogFile> = again.map(|object| (*object).clone()).collect();
+    let balancers = files.chunk_by(|a, b| a.load_balancer == b.load_balancer);
+    let routed: Vec<(Routes, &[LogFile])> =
+        balancers.map(|files| (Routes::new(files.first().map_or("", |file| &file.load_balancer), []), files)).collect();
+    let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, objects)| Batch { objects, routes }).collect();
+    let scanned = logs::scan(Path::new(&question.location), &batches, job.threads, &job.stop);
+    let record = |key: &str| before.get(identity(key)).copied();
+    logs_read.compare(&scanned, record);
 }
 
 /// Adds an answer to the days it touches, with as many neighbours as coverage looks at.
@@ -186,7 +217,8 @@ async fn absorb(store: &mut LedgerStore, ledger: &mut Ledger, answer: &ObjectsAn
 
 /// A listed object as the ledger asks for it.
 fn listed_object(listed: &LogFile) -> ListedObject<'_> {
-    ListedObject { key: identity(&listed.key), load_balancer: &listed.load_balancer, interval: listed.interval }
+    let LogFile { key, size, load_balancer, interval, .. } = listed;
+    ListedObject { key: identity(key), size: *size, load_balancer, interval: *interval }
 }
 
 /// A listed object before anything was counted in it.

@@ -12,6 +12,7 @@
 //! Pure rooms, without async, files, clock or environment:
 //!
 //! - [`minute`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
+//! - [`visible`] is what may be shown of text that others wrote. **Invariant:** it moves no cursor and ends no line.
 //! - [`exact`] is the only kind of number that promises are made of. **Invariant:** no floating point before printing.
 //! - [`slo`] is what teams promise. **Invariant:** reading never fails as a whole: all that is sound, and every problem.
 //! - [`series`] is what is measured where. **Invariant:** equal keys mean equal counts.
@@ -50,3 +51,4 @@ pub mod simulate;
 pub mod slo;
 pub mod store;
 pub mod verdict;
+pub mod visible;

@@ -8,9 +8,11 @@ use std::path::Path;
 use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
 use crate::fetch::counts_file::RowFaults;
-use crate::fetch::logs::{LogTree, ObjectFault, ScanResult, UnparsedLine};
+use crate::fetch::logs::{LogTree, ObjectFault, Others, ScanResult, UnparsedLine};
+use crate::ledger::ObjectRecord;
 use crate::report::counted;
 use crate::report::model::Status;
+use crate::visible::visible;
 
 /// Faults of one kind that are named one by one; the rest is a number.
 const NAMED: usize = 5;
@@ -46,16 +48,24 @@ impl Said {
     /// What lay below a directory of logs beside the logs that were asked for, and which of those are not there.
     pub fn listing(&mut self, question: &LogsQuestion, tree: &LogTree) {
         for (kind, others) in &tree.others {
-            let sample = others.samples.first().map(|key| format!(", `{key}`")).unwrap_or_default();
-            self.notes.push(format!("left out {}: {kind}{sample}", counted(others.count, "object")));
+            self.notes.push(format!("left out {}: {kind}{}", counted(others.count, "object"), sample(others)));
+        }
+        for (kind, others) in &tree.doubtful {
+            let objects = counted(others.count, "object");
+            self.notes.push(format!("{objects} counted by name and lines: {kind}{}", sample(others)));
         }
         for (place, reason) in &tree.unreadable {
-            self.faults.push(format!("`{place}` cannot be looked into: {reason}"));
+            self.faults.push(format!(
+                "`{}` cannot be looked into: {reason}\nhint: check that it exists and may be read; what would lie there is not \
+                 counted",
+                visible(place)
+            ));
         }
         if let Some(key) = &tree.more_often {
             self.notes.push(format!(
-                "`{key}` does not end on the hour\nhint: where a Classic Load Balancer writes every five minutes, say \
-                 `classic_interval: 5m` of the source in fleet.yaml"
+                "`{}` does not end on the hour\nhint: where a Classic Load Balancer writes every five minutes, say \
+                 `classic_interval: 5m` of the source in fleet.yaml",
+                visible(key)
             ));
         }
         let seen: BTreeSet<&str> = tree.balancers().collect();
@@ -80,6 +90,11 @@ impl Said {
     }
 }
 
+/// The first of a kind of objects, as the end of a sentence.
+fn sample(others: &Others) -> String {
+    others.samples.first().map(|key| format!(", `{}`", visible(key))).unwrap_or_default()
+}
+
 /// What was read of a source of access logs.
 #[derive(Debug, Default)]
 pub struct LogsRead {
@@ -89,24 +104,36 @@ pub struct LogsRead {
     connections: u64,
     samples: Vec<String>,
     faults: Vec<String>,
+    /// Objects that changed after they were counted.
+    changed: Vec<String>,
+    /// Objects that were counted in another form, and one of them.
+    other_forms: (u64, String),
 }
 
 impl LogsRead {
-    /// Adds what came of some objects.
-    pub fn add(&mut self, scanned: &ScanResult) {
+    /// Adds what came of some objects, where no more than `limit` of the lines may be strange.
+    pub fn add(&mut self, scanned: &ScanResult, limit: Exact) {
         for object in &scanned.read {
+            let key = visible(&object.key);
             self.objects += 1;
             self.lines += object.lines;
             self.unparsed += object.unparsed;
             self.connections += object.connections;
             for line in object.samples.iter().take(NAMED.saturating_sub(self.samples.len())) {
                 let UnparsedLine { number, kind, fault, text } = line;
-                self.samples.push(format!("`{}`, line {number}: {kind}: {fault}\n  {text}", object.key));
+                let (fault, text) = (visible(&fault.to_string()), visible(text));
+                self.samples.push(format!("`{key}`, line {number}: {kind}: {fault}\n  {text}"));
+            }
+            if object.is_strange(limit) {
+                self.faults.push(format!(
+                    "`{key}` has no line that is a request of its balancer and time\nhint: check what was copied to that \
+                     name; until then its minutes are unknown"
+                ));
             }
             if object.trailing > 0 {
                 self.faults.push(format!(
-                    "`{}` has {} behind its end that belong to nothing; the lines before them are counted",
-                    object.key,
+                    "`{key}` has {} behind its end that belong to nothing; the lines before them are counted\nhint: copy it \
+                     again if more should follow",
                     counted(object.trailing, "byte")
                 ));
             }
@@ -114,10 +141,45 @@ impl LogsRead {
         self.faults.extend(scanned.faulty.iter().map(|object| {
             let remedy = match &object.fault {
                 ObjectFault::Unreadable(_) => "check that the file may be read",
+                ObjectFault::Unfinished => "let its copy come to an end, or copy it again",
+                ObjectFault::Foreign => "check that it was not encrypted or packed on its way, and copy it again",
                 _ => "copy it again",
             };
-            format!("`{}` {}\nhint: {remedy}; until then its minutes are unknown", object.key, object.fault)
+            let key = visible(&object.key);
+            format!("`{key}` {}\nhint: {remedy}; until then its minutes are unknown", object.fault)
         }));
+    }
+
+    /// Adds what was found in objects that had another size when they were counted; `record` is what they had.
+    pub fn compare<'a>(&mut self, again: &ScanResult, record: impl Fn(&str) -> Option<&'a ObjectRecord>) {
+        const HINT: &str = "hint: AWS never changes an object, so let copies finish before they are read; to count it anew, remove \
+                            the ledger and run again";
+        for object in &again.read {
+            let Some(before) = record(&object.key) else { continue };
+            if (object.lines, object.unparsed) == (before.lines, before.unparsed) {
+                self.other_forms.0 += 1;
+                self.other_forms.1 = visible(&object.key);
+                continue;
+            }
+            self.changed.push(format!(
+                "`{}` had {} and {} when it was counted, and has {} and {} now; what changed is not counted\n{HINT}",
+                visible(&object.key),
+                counted(before.size, "byte"),
+                counted(before.lines, "line"),
+                counted(object.size, "byte"),
+                counted(object.lines, "line"),
+            ));
+        }
+        for object in &again.faulty {
+            let Some(before) = record(&object.key) else { continue };
+            self.changed.push(format!(
+                "`{}` had {} and {} when it was counted, and now {}; what was counted stays\n{HINT}",
+                visible(&object.key),
+                counted(before.size, "byte"),
+                counted(before.lines, "line"),
+                object.fault
+            ));
+        }
     }
 
     /// Says what was read. Unparsed lines are a fault once their share is above `limit`: a line that vanishes makes an SLI
@@ -127,6 +189,14 @@ impl LogsRead {
             said.notes.push("no log file is new".to_owned());
         } else {
             said.notes.push(format!("read {} with {}", counted(self.objects, "log file"), counted(self.lines, "line")));
+        }
+        if self.other_forms.0 > 0 {
+            let (count, key) = &self.other_forms;
+            said.notes.push(format!(
+                "{} of another size than when counted, with the same lines, such as `{key}`\nhint: they are read again each \
+                 time to make sure; keep logs in the form in which they were counted",
+                counted(*count, "log file")
+            ));
         }
         if self.connections > 0 {
             let connections = counted(self.connections, "connection");
@@ -149,6 +219,7 @@ impl LogsRead {
                 said.notes.push(text);
             }
         }
+        self.faults.append(&mut self.changed);
         let more = self.faults.len().saturating_sub(NAMED);
         self.faults.truncate(NAMED);
         said.faults.append(&mut self.faults);

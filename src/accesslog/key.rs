@@ -12,6 +12,9 @@ use crate::minute::{Day, Minute};
 /// Minutes that an object of an Application Load Balancer covers.
 pub const INTERVAL_MINUTES: i32 = 5;
 
+/// Days after the last day of a span in whose folders its objects are looked for.
+pub const LATE_DAYS: i32 = 3;
+
 /// What an object is by its name. Names may lie; the reader of its lines will notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ObjectKind<'k> {
@@ -46,6 +49,8 @@ pub struct LogObject<'k> {
     pub interval_end: Minute,
     /// Address of the balancer's node.
     pub node: &'k str,
+    /// What its folder says otherwise than its own name, if anything. The name counts: it is what a copy keeps.
+    pub doubt: Option<&'static str>,
 }
 
 /// What an object is known by, wherever it was copied to and whether or not it was unpacked: AWS's own file name, which
@@ -110,7 +115,27 @@ fn object<'k>(
     let Some(delivery_day) = day_of_folder(folder) else {
         return ObjectKind::Foreign("it does not lie in a folder `yyyy/mm/dd`");
     };
-    kind(LogObject { account, region, delivery_day, load_balancer, interval_end, node })
+    let doubt = if !is_area(folder, account, region) {
+        Some("its folder is of another account or region than its name says")
+    } else if !is_delivered_near(delivery_day, interval_end) {
+        Some("the day of its folder is far from the time in its name")
+    } else {
+        None
+    };
+    kind(LogObject { account, region, delivery_day, load_balancer, interval_end, node, doubt })
+}
+
+/// Whether a folder ends in `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`; one that is shorter says nothing of them.
+fn is_area(folder: &str, account: &str, region: &str) -> bool {
+    let mut parts = folder.rsplit('/').skip(3);
+    let mut fits = |expected: &str| parts.next().is_none_or(|part| part == expected);
+    fits(region) && fits("elasticloadbalancing") && fits(account)
+}
+
+/// Nothing is delivered before it is over, but for what clocks and calendars may differ by, nor later than [`LATE_DAYS`].
+fn is_delivered_near(delivery_day: Day, interval_end: Minute) -> bool {
+    let end = interval_end.day();
+    end.plus(-1) <= delivery_day && delivery_day <= end.plus(LATE_DAYS)
 }
 
 fn is_account(text: &str) -> bool {

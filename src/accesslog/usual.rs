@@ -225,7 +225,7 @@ impl<'t> Head<'t> {
         // It is longer than other fields.
         let (near, far) = (equal(b' ', self.block(arn)), equal(b' ', self.block(arn + BLOCK)));
         let end = if near == 0 { BLOCK + place(far) } else { place(near) };
-        let is_bare = rest != 0 && self.byte(cipher) != b'"' && self.byte(protocol) != b'"';
+        let is_bare = rest != 0 && [cipher, protocol, arn].iter().all(|field| self.byte(*field) != b'"');
         is_bare.then_some(arn..arn + end)
     }
 }

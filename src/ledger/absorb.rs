@@ -80,6 +80,17 @@ impl Ledger {
         listed.iter().enumerate().filter_map(|(place, object)| Some((place, missing(object)?))).collect()
     }
 
+    /// The records of listed objects that were counted when they had another size. That may be a copy in another form,
+    /// which the lines in it tell apart from one that has changed.
+    #[must_use]
+    pub fn changed_since_read(&self, listed: &[ListedObject<'_>]) -> Vec<&ObjectRecord> {
+        let changed = |object: &ListedObject<'_>| {
+            let record = self.objects.get(&filed_under(object.interval))?.record(object.key)?;
+            (!record.counted.is_empty() && record.size != object.size).then_some(record)
+        };
+        listed.iter().filter_map(changed).collect()
+    }
+
     /// Sets every minute that the source knows and leaves the others; the same again changes nothing.
     ///
     /// # Errors

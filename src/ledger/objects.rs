@@ -61,6 +61,8 @@ pub const fn filed_under(interval: Span) -> Part {
 pub struct ListedObject<'a> {
     /// Its whole name.
     pub key: &'a str,
+    /// Bytes as stored.
+    pub size: u64,
     /// The load balancer that wrote it.
     pub load_balancer: &'a str,
     /// The minutes it was delivered for.

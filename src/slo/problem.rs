@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::visible::visible;
+
 /// The most bytes a definition file may have. Real ones have a few hundred; the limit bounds what hostile ones can cost.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -93,24 +95,4 @@ impl Refusal {
     pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into() }
     }
-}
-
-/// The text with everything escaped that could move a terminal's cursor or reorder what it shows: control
-/// characters and the bidirectional marks of Unicode (UAX #9).
-fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for char in text.chars() {
-        if is_unsafe(char) {
-            shown.extend(char.escape_default());
-        } else {
-            shown.push(char);
-        }
-    }
-    shown
-}
-
-/// Whether a character changes how a terminal shows what follows.
-pub(super) fn is_unsafe(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

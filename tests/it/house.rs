@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms that know no async, files, clock or environment.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "accesslog",
     "burn",
     "counts",
@@ -18,6 +18,7 @@ const PURE: [&str; 12] = [
     "simulate",
     "slo",
     "verdict",
+    "visible",
 ];
 /// Rooms that reach the outside world. None of them may know another.
 const DOORS: [&str; 3] = ["fetch", "store", "notify"];

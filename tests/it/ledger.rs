@@ -140,7 +140,7 @@ fn an_object_is_added_once() {
     ledger.absorb_objects(&answer(&[&one], &all)).unwrap();
     let wanted = BTreeMap::from([("app/shop/1".to_owned(), all.clone())]);
     let ObjectRecord { key, load_balancer, interval, .. } = &one.record;
-    let listed = ListedObject { key, load_balancer, interval: *interval };
+    let listed = ListedObject { key, size: 0, load_balancer, interval: *interval };
     assert!(ledger.unread(&[listed], &wanted).is_empty());
     assert!(ledger.absorb_objects(&answer(&[&one], &all)).is_err());
     let sums = ledger.sums(&series("availability"), one.record.interval).unwrap();

@@ -9,11 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::accesslog::key::{self, INTERVAL_MINUTES, ObjectKind};
+use crate::accesslog::key::{self, INTERVAL_MINUTES, LATE_DAYS, ObjectKind};
 use crate::minute::{Day, Span};
 
-/// Days after the last day of a span in whose folders its objects are looked for.
-pub const LATE_DAYS: i32 = 3;
 /// How many folders of a bucket's prefix may stand above `AWSLogs`.
 const PREFIX_DEPTH: usize = 4;
 /// Keys shown of each kind of object that is not read.
@@ -56,6 +54,15 @@ pub struct Others {
     pub samples: Vec<String>,
 }
 
+impl Others {
+    fn add(&mut self, key: String) {
+        self.count += 1;
+        if self.samples.len() < SAMPLES {
+            self.samples.push(key);
+        }
+    }
+}
+
 /// The folders of days below a root, whose objects are listed a day at a time: a large fleet writes some hundred thousand a day.
 #[derive(Debug)]
 pub struct LogTree {
@@ -67,6 +74,8 @@ pub struct LogTree {
     balancers: BTreeMap<String, Arc<str>>,
     /// What is there and is not read, by what it is.
     pub others: BTreeMap<String, Others>,
+    /// What is read although its folder says otherwise than its name, by what that is.
+    pub doubtful: BTreeMap<String, Others>,
     /// The newest day of delivery of any folder, whether or not it can hold the span.
     pub newest_day: Option<Day>,
     /// Folders and files that could not be looked at, and why.
@@ -100,8 +109,14 @@ struct Entry {
     name: String,
     path: PathBuf,
     is_folder: bool,
-    is_file: bool,
     size: u64,
+    /// Why nothing can be said of it: a link leads nowhere, or in a circle.
+    fault: Option<io::Error>,
+}
+
+/// Whether this is the name of a log that is read.
+fn is_log(key: &str) -> bool {
+    matches!(key::read(key), ObjectKind::Alb(_) | ObjectKind::ClassicElb(_))
 }
 
 /// What a folder holds, sorted by name. Links are followed; names that are no UTF-8 are no log's name.
@@ -110,11 +125,11 @@ fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // A link that leads nowhere has no metadata; it is named like everything else that is no file.
-        let about = fs::metadata(&path).ok();
-        let is = |kind: fn(&fs::Metadata) -> bool| about.as_ref().is_some_and(kind);
-        let size = about.as_ref().map_or(0, fs::Metadata::len);
-        found.push(Entry { is_folder: is(fs::Metadata::is_dir), is_file: is(fs::Metadata::is_file), name, path, size });
+        let (is_folder, size, fault) = match fs::metadata(&path) {
+            Ok(about) => (about.is_dir(), about.len(), None),
+            Err(error) => (false, 0, Some(error)),
+        };
+        found.push(Entry { name, path, is_folder, size, fault });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
@@ -135,6 +150,7 @@ impl LogTree {
             folders: BTreeMap::new(),
             balancers: BTreeMap::new(),
             others: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
             newest_day: None,
             unreadable: Vec::new(),
             more_often: None,
@@ -219,7 +235,9 @@ impl LogTree {
             self.unreadable.push((self.key_of(folder), error.to_string()));
             Vec::new()
         });
-        let (folders, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.is_folder);
+        // What has the name of a log is one, though it may turn out that it cannot be read: its minutes are unknown then.
+        let (folders, files): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| entry.is_folder && !is_log(&self.key_of(&entry.path)));
         for file in files {
             objects.extend(self.object(&file));
         }
@@ -229,7 +247,6 @@ impl LogTree {
     fn object(&mut self, file: &Entry) -> Option<LogFile> {
         let text = self.key_of(&file.path);
         let (kind, object) = match key::read(&text) {
-            _ if !file.is_file => ("neither a file nor a folder", None),
             ObjectKind::Alb(object) => ("", Some((object, INTERVAL_MINUTES))),
             ObjectKind::ClassicElb(object) => {
                 let minutes = self.classic_minutes;
@@ -246,11 +263,19 @@ impl LogTree {
             ObjectKind::Foreign(why) => (why, None),
         };
         let Some((object, minutes)) = object else {
-            self.other(kind, &file.path);
+            match &file.fault {
+                Some(error) => self.unreadable.push((text, error.to_string())),
+                None => self.other(kind, &file.path),
+            }
             return None;
         };
         let interval = Span::before(object.interval_end, minutes);
-        if interval.intersect(self.span).is_empty() {
+        let is_wanted = !interval.intersect(self.span).is_empty();
+        if let Some(doubt) = object.doubt {
+            let kind = if is_wanted { &mut self.doubtful } else { &mut self.others };
+            kind.entry(doubt.to_owned()).or_default().add(text.clone());
+        }
+        if !is_wanted {
             return None;
         }
         let delivery_day = object.delivery_day;
@@ -261,11 +286,7 @@ impl LogTree {
 
     fn other(&mut self, kind: &str, path: &Path) {
         let key = self.key_of(path);
-        let others = self.others.entry(kind.to_owned()).or_default();
-        others.count += 1;
-        if others.samples.len() < SAMPLES {
-            others.samples.push(key);
-        }
+        self.others.entry(kind.to_owned()).or_default().add(key);
     }
 
     fn key_of(&self, path: &Path) -> String {

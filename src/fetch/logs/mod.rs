@@ -9,6 +9,6 @@ mod object;
 mod scan;
 mod tally;
 
-pub use listing::{LATE_DAYS, ListError, LogFile, LogTree, Others};
+pub use listing::{ListError, LogFile, LogTree, Others};
 pub use object::ObjectFault;
 pub use scan::{Batch, FaultyObject, ObjectRead, ScanResult, UnparsedLine, scan};

@@ -3,12 +3,13 @@
 //! Objects of ordinary size are inflated in one go; larger ones, and those that do not inflate, go through a streaming
 //! inflater, which needs little memory and can tell a cut file from a damaged one.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use super::inflate::{Inflater, NoMember};
 use super::lines::{LineSink, Lines};
+use crate::accesslog::recognise::{LineKind, recognise};
 
 /// Bytes that are read and inflated in one go when an object is streamed.
 const PIECE_BYTES: usize = 256 << 10;
@@ -76,6 +77,10 @@ impl ObjectReader {
 
     /// Reads an object; the sink has had all its lines when this returns `Ok` and it was not cancelled.
     pub(super) fn read(&mut self, path: &Path, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
+        // To open a pipe would wait for somebody to write to it.
+        if !fs::metadata(path).map_err(ObjectFault::Unreadable)?.is_file() {
+            return Err(ObjectFault::Unreadable(io::Error::other("it is no file")));
+        }
         let mut file = File::open(path).map_err(ObjectFault::Unreadable)?;
         self.begin(sink);
         if self.packed.len() < PIECE_BYTES {
@@ -118,7 +123,7 @@ impl ObjectReader {
         let mut last = b'\n';
         while held > 0 && !sink.is_cancelled() {
             let piece = self.packed.get(..held).unwrap_or_default();
-            if size == 0 && piece.iter().take(512).any(|byte| *byte == 0) {
+            if size == 0 && is_foreign(piece) {
                 return Err(ObjectFault::Foreign);
             }
             self.lines.feed(piece, sink);
@@ -200,6 +205,12 @@ impl ObjectReader {
         }
         Ok(())
     }
+}
+
+/// Whether an object that is no gzip starts like no text. A NUL byte alone does not tell: a client may have sent it.
+fn is_foreign(start: &[u8]) -> bool {
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    start.iter().take(512).any(|byte| *byte == 0) && recognise(line) == LineKind::Unknown
 }
 
 /// The length that the trailer claims (modulo 2^32, of the last member): a hint, never trusted. A factor of 20 is more

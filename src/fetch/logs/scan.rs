@@ -20,6 +20,7 @@ use crate::accesslog::recognise::{LineKind, recognise};
 use crate::accesslog::route::Routes;
 use crate::accesslog::usual::LineEnds;
 use crate::counts::Count;
+use crate::exact::Exact;
 use crate::minute::{Day, MINUTES_PER_DAY, Span};
 use crate::series::SeriesKey;
 
@@ -70,6 +71,14 @@ pub struct ObjectRead {
     pub connections: u64,
     /// Bytes behind the last gzip member that belong to none: padding, or the rest of a damaged copy.
     pub trailing: u64,
+}
+
+impl ObjectRead {
+    /// Whether it has lines and none of them is of its balancer and time, where no more than this share of lines may be so.
+    #[must_use]
+    pub fn is_strange(&self, limit: Exact) -> bool {
+        self.lines > 0 && self.unparsed == self.lines && limit < Exact::from_integer(1)
+    }
 }
 
 /// A line that was not counted.

@@ -1,7 +1,8 @@
 //! Texts that people choose: names, and lines that are shown as they are.
 
 use super::typed::FromText;
-use crate::slo::problem::{Refusal, is_unsafe};
+use crate::slo::problem::Refusal;
+use crate::visible::is_unsafe;
 
 /// The name of a service, an SLO, a class, a source, a team.
 #[derive(Clone, Debug, PartialEq, Eq)]
