@@ -170,6 +170,10 @@ fn day_of_digits(year: &[u8], month: &[u8], day: &[u8]) -> Option<Day> {
     if (year.len(), month.len(), day.len()) != (4, 2, 2) {
         return None;
     }
+    // Minutes are counted in 32 bits, which end in the year 6053. There were no balancers before 1970.
+    if !(1970..6000).contains(&number(year)?) {
+        return None;
+    }
     let small = |digits| u32::try_from(number(digits)?).ok();
     Day::of_civil(i32::try_from(number(year)?).ok()?, small(month)?, small(day)?)
 }
@@ -221,6 +225,7 @@ mod tests {
         for rest in [
             "app.shop.0a_20261101T2400Z_192.0.2.7_1a2b.log.gz",
             "app.shop.0a_20261301T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_74001002T0000Z_192.0.2.7_1a2b.log.gz",
             "app.shop.0a_2026110T00000Z_192.0.2.7_1a2b.log.gz",
             "app.shop.0a_T0000Z_192.0.2.7_1a2b.log.gz",
             "app.shop.0a_20261101T0000Z_1a2b.log.gz",

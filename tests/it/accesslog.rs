@@ -159,7 +159,7 @@ fn every_real_line_is_parsed_or_called_what_it_is() {
 }
 
 /// One whole line of our own, as a balancer of today writes it.
-fn line(minute: &str, status: u16) -> String {
+pub(super) fn line(minute: &str, status: u16) -> String {
     format!(
         "https {minute}:10.500000Z app/shop/0a1b 198.51.100.7:2817 10.0.0.1:80 0.001 0.020 0.000 {status} {status} 34 366 \
          \"GET https://shop.example.com:443/cart?id=1 HTTP/2.0\" \"curl/8 \\x22x\\x22\" TLS_AES_128_GCM_SHA256 TLSv1.3 \
@@ -168,13 +168,13 @@ fn line(minute: &str, status: u16) -> String {
     )
 }
 
-fn gz(text: &str) -> Vec<u8> {
+pub(super) fn gz(text: impl AsRef<[u8]>) -> Vec<u8> {
     let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    writer.write_all(text.as_bytes()).unwrap();
+    writer.write_all(text.as_ref()).unwrap();
     writer.finish().unwrap()
 }
 
-const FOLDER: &str = "AWSLogs/123456789012/elasticloadbalancing/eu-west-1/2026/11/01";
+pub(super) const FOLDER: &str = "AWSLogs/123456789012/elasticloadbalancing/eu-west-1/2026/11/01";
 
 /// A directory with one object of the shop's balancer for 23:55 to 00:00, delivered on the next day.
 fn directory(name: &str, bytes: &[u8]) -> tempfile::TempDir {
@@ -183,9 +183,9 @@ fn directory(name: &str, bytes: &[u8]) -> tempfile::TempDir {
     folder
 }
 
-const START: &str = "123456789012_elasticloadbalancing_eu-west-1_";
+pub(super) const START: &str = "123456789012_elasticloadbalancing_eu-west-1_";
 
-fn add(root: &Path, key: &str, bytes: &[u8]) {
+pub(super) fn add(root: &Path, key: &str, bytes: &[u8]) {
     let path = root.join(key);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();

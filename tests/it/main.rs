@@ -5,9 +5,11 @@ mod burn;
 mod cli;
 mod corrected;
 mod definitions;
+mod hostile;
 mod house;
 mod judgement;
 mod ledger;
+mod mutated;
 mod simulate;
 
 /// Data to test against that is not part of the project; `None`, with a word about it, where it is not there.

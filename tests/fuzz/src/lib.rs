@@ -1,0 +1,17 @@
+//! The pure rooms of slowburn that read what others wrote, compiled by themselves: a fuzzer instruments all that it builds,
+//! and with Polars, which no such room needs, that would take a quarter of an hour.
+#![allow(dead_code, reason = "other rooms use the rest")]
+
+#[path = "../../../src/accesslog/mod.rs"]
+pub mod accesslog;
+#[path = "../../../src/exact.rs"]
+pub mod exact;
+#[path = "../../../src/minute.rs"]
+pub mod minute;
+pub mod report;
+#[path = "../../../src/series.rs"]
+pub mod series;
+#[path = "../../../src/slo/mod.rs"]
+pub mod slo;
+#[path = "../../../src/visible.rs"]
+pub mod visible;
