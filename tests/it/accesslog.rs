@@ -168,7 +168,7 @@ pub(super) fn line(minute: &str, status: u16) -> String {
     )
 }
 
-pub(super) fn gz(text: impl AsRef<[u8]>) -> Vec<u8> {
+pub(super) fn gz(text: &(impl AsRef<[u8]> + ?Sized)) -> Vec<u8> {
     let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     writer.write_all(text.as_ref()).unwrap();
     writer.finish().unwrap()

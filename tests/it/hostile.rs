@@ -76,7 +76,7 @@ fn shop(ending: &str) -> String {
 
 fn told(output: &Output) -> String {
     let speech = String::from_utf8(output.stderr.clone()).unwrap();
-    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{speech}"));
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let row = &status["slos"][0];
     let known = row["coverage"].as_f64().unwrap() * 14_400.0;
     let of_bad_node = row["total"].as_u64().unwrap().saturating_sub(OTHER_NODE_LINES);
@@ -153,13 +153,16 @@ fn every_bad_object_is_named_and_the_rest_counts() {
     insta::assert_snapshot!("bad_objects", table);
 }
 
+/// What is done to a place before the program looks at it.
+type Spoil<'a> = &'a dyn Fn(&Place);
+
 #[test]
 fn every_bad_name_and_folder_is_named_and_the_rest_counts() {
     let two = gz(&line("2026-10-31T23:58", 200).repeat(2));
     let link = |to: &str, at: PathBuf| std::os::unix::fs::symlink(to, at);
     let logs = |key: &str| format!("logs/{key}");
     let moved = |from: &str, to: &str| format!("{}/{}", FOLDER.replace(from, to), shop("a.log.gz"));
-    let cases: [(&str, &dyn Fn(&Place)); 9] = [
+    let cases: [(&str, Spoil<'_>); 9] = [
         ("a folder with the name of an object", &|place| fs::create_dir(place.object("a.log.gz")).unwrap()),
         ("a link to an object that is gone", &|place| link("nowhere", place.object("a.log.gz")).unwrap()),
         ("a link in a circle", &|place| link(&shop("a.log.gz"), place.object("a.log.gz")).unwrap()),

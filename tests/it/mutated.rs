@@ -118,7 +118,9 @@ fn damage() -> impl Strategy<Value = Damage> {
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     (any::<Index>(), vec(damage(), 0..5)).prop_map(|(which, damages)| {
         let mut line = LINES[which.index(LINES.len())].clone();
-        damages.iter().for_each(|damage| damage.to(&mut line));
+        for damage in &damages {
+            damage.to(&mut line);
+        }
         line
     })
 }
@@ -204,7 +206,9 @@ proptest! {
     fn no_damaged_key_is_more_than_a_name(damages in vec(damage(), 1..4), classic: bool) {
         let balancer = if classic { "shop" } else { "app.shop.0a1b" };
         let mut name = format!("{FOLDER}/{START}{balancer}_20261101T0000Z_192.0.2.1_x.log.gz").into_bytes();
-        damages.iter().for_each(|damage| damage.to(&mut name));
+        for damage in &damages {
+            damage.to(&mut name);
+        }
         let name = String::from_utf8_lossy(&name).into_owned();
         prop_assert!(!key::identity(&name).contains('/'));
         if let ObjectKind::Alb(object) | ObjectKind::ClassicElb(object) = key::read(&name) {
