@@ -184,17 +184,24 @@ fn a_two_line_service_file_is_enough() {
 fn the_definitions_in_the_readme_are_sound() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(blocks.len(), 2);
-    for block in blocks {
+    assert_eq!(blocks.len(), 4);
+    for (number, block) in blocks.iter().enumerate() {
         let place = tempfile::tempdir().unwrap();
         let fleet = "sources:\n  logs: { access_logs: . }\n  batch: { counts: . }\ndefault_source: logs\n\
                      classes:\n  standard: { slos: { availability: 99.9% } }\n  critical: { slos: { availability: 99.95% } }\n\
                      default_class: standard\n";
         fs::create_dir(place.path().join("mart")).unwrap();
         fs::write(place.path().join("fleet.yaml"), fleet).unwrap();
-        fs::write(place.path().join("mart/checkout.yaml"), block).unwrap();
+        // The last one is a correction of what the one before it promises.
+        let service = blocks[number.min(2)];
+        fs::write(place.path().join("mart/service.yaml"), service).unwrap();
+        if number == 3 {
+            fs::create_dir(place.path().join("corrections")).unwrap();
+            fs::write(place.path().join("corrections/reindex.yaml"), block).unwrap();
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
-        let output = command.arg("check").arg(place.path()).env_clear().output().unwrap();
+        let output =
+            command.arg("check").arg(place.path()).args(["--at", "2026-11-01T00:00Z"]).env_clear().output().unwrap();
         assert_eq!(
             code(&output),
             0,
