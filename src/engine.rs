@@ -11,12 +11,12 @@ use crate::demand::{self, CountsQuestion, LogsQuestion};
 use crate::exact::Exact;
 use crate::fetch::counts_file;
 use crate::fetch::logs::{self, Batch, LogFile, LogTree};
-use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, ObjectsAnswer, filed_under};
+use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, ObjectsAnswer, Table, filed_under};
 use crate::minute::{Day, Minute, Span};
 use crate::outcome::{LogsRead, Outcome, Said};
-use crate::report::model::{self, Status};
+use crate::report::model::{self, Status, Views};
 use crate::series::SeriesKey;
-use crate::slo::Catalog;
+use crate::slo::{Catalog, Excluded, Service, Slo};
 use crate::store::{LedgerStore, Needs, StoreError};
 
 /// What a run is about.
@@ -252,4 +252,18 @@ pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result
 /// When the ledger cannot be read.
 pub async fn minutes(store: &LedgerStore, span: Span) -> Result<Ledger, EngineError> {
     Ok(store.load(&Needs::of_days(span.days(), [])).await?)
+}
+
+/// The days of a span as an SLO's tiers see them: cut into slices where it has any, without what corrections exclude.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn seen_days(
+    catalog: &Catalog,
+    store: &LedgerStore,
+    (service, slo): (&Service, &Slo),
+    span: Span,
+) -> Result<Vec<(Day, Option<Table>)>, EngineError> {
+    let excluded = Excluded::within(catalog, span).spans(service, slo);
+    Ok(minutes(store, span).await?.view_days(&Views::of(slo, excluded).corrected, span)?)
 }

@@ -43,25 +43,11 @@ pub fn quotient(numerator: i128, denominator: i128) -> f64 {
     match (u64::try_from(numerator), u64::try_from(denominator)) {
         #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
         (Ok(numerator), Ok(denominator)) if denominator > 0 => {
-            let divisor = common_divisor(numerator, denominator);
-            (numerator / divisor) as f64 / (denominator / divisor) as f64
+            let reduced = num_rational::Ratio::new(numerator, denominator);
+            *reduced.numer() as f64 / *reduced.denom() as f64
         }
         _ => to_f64(Exact::new(numerator, denominator)),
     }
-}
-
-/// The greatest common divisor, by halves (Stein); the second number is not 0.
-fn common_divisor(mut one: u64, mut other: u64) -> u64 {
-    if one == 0 {
-        return other;
-    }
-    let twos = (one | other).trailing_zeros();
-    one >>= one.trailing_zeros();
-    while other != 0 {
-        other >>= other.trailing_zeros();
-        (one, other) = (one.min(other), one.abs_diff(other));
-    }
-    one << twos
 }
 
 #[cfg(test)]

@@ -31,20 +31,7 @@ impl Replay<'_> {
     /// The evaluation minutes at which any tier of this urgency held.
     #[must_use]
     pub fn any_of(&self, urgency: Urgency) -> Vec<Span> {
-        let mut all: Vec<Span> = self
-            .tiers
-            .iter()
-            .filter(|spans| spans.tier.urgency == urgency)
-            .flat_map(|spans| spans.firing.iter().copied())
-            .collect();
-        all.sort_unstable();
-        let mut joined: Vec<Span> = Vec::with_capacity(all.len());
-        for span in all {
-            match joined.last_mut() {
-                Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
-                _ => joined.push(span),
-            }
-        }
-        joined
+        let all = self.tiers.iter().filter(|spans| spans.tier.urgency == urgency);
+        Span::joined(all.flat_map(|spans| spans.firing.iter().copied()).collect())
     }
 }

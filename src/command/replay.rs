@@ -4,12 +4,11 @@ use super::open::{ledger, slo, sound_definitions};
 use super::{Ended, Failure, print};
 use crate::burn::{Running, replay as evaluate};
 use crate::cli::{ReplayArgs, ReplayFormat};
-use crate::engine::{self, EngineError};
+use crate::engine;
 use crate::ledger::Table;
 use crate::minute::{Minute, Span};
-use crate::report::model::Views;
 use crate::report::replay as view;
-use crate::slo::{Excluded, Slo};
+use crate::slo::Slo;
 
 pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<Ended, Failure> {
     let at = arguments.place.at.unwrap_or(now);
@@ -25,11 +24,8 @@ pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<Ended, 
     }
     let store = ledger(&arguments.place).await?;
     let reach = Span::new(span.start.plus(-reach(slo, &windows)), span.end);
-    let minutes = engine::minutes(&store, reach).await?;
-    let excluded = Excluded::within(&definitions.catalog, reach).spans(service, slo);
-    let days = minutes.view_days(&Views::of(slo, excluded).corrected, reach).map_err(EngineError::from)?;
-    let slices = days.iter().map(|(day, table)| (*day, table.as_ref().map(Table::slice)));
-    let running = Running::of(reach, slices);
+    let days = engine::seen_days(&definitions.catalog, &store, (service, slo), reach).await?;
+    let running = Running::of(reach, days.iter().map(|(day, table)| (*day, table.as_ref().map(Table::slice))));
     let text = text(&arguments, slo, &running, span, &windows)?;
     print(text.as_bytes())?;
     Ok(Ended::Done)

@@ -18,7 +18,7 @@ use slowburn::minute::{Day, Minute, Span};
 use slowburn::series::SeriesKey;
 use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
 
-const ALL_TIME: Span = Span { start: Minute(0), end: Minute(100_000_000) };
+pub(super) const ALL_TIME: Span = Span { start: Minute(0), end: Minute(100_000_000) };
 
 fn traffic(load_balancer: &str) -> Traffic {
     Traffic {
@@ -32,7 +32,7 @@ fn traffic(load_balancer: &str) -> Traffic {
     }
 }
 
-fn indicator(load_balancer: &str, measure: Measure) -> Indicator {
+pub(super) fn indicator(load_balancer: &str, measure: Measure) -> Indicator {
     Indicator::AccessLog { source: "logs".to_owned(), traffic: traffic(load_balancer), measure }
 }
 

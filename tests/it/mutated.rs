@@ -17,9 +17,9 @@ use slowburn::accesslog::recognise::{LineKind, recognise};
 use slowburn::accesslog::route::Routes;
 use slowburn::fetch::logs::{Batch, LogFile, ScanResult, scan};
 use slowburn::minute::{Minute, Span};
-use slowburn::slo::{Indicator, Measure, Traffic};
+use slowburn::slo::Measure;
 
-use crate::accesslog::{FOLDER, START, gz, line};
+use crate::accesslog::{ALL_TIME, FOLDER, START, gz, indicator, line};
 
 /// Lines of our own of every kind and vintage, and real ones where they are there.
 static LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -125,21 +125,6 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-const EVER: Span = Span { start: Minute(0), end: Minute(100_000_000) };
-
-fn availability(load_balancer: &str) -> Indicator {
-    let traffic = Traffic {
-        load_balancer: load_balancer.to_owned(),
-        target_groups: vec![],
-        methods: vec![],
-        hosts: vec![],
-        paths: vec![],
-        fixed_responses: true,
-        redirects: true,
-    };
-    Indicator::AccessLog { source: "logs".to_owned(), traffic, measure: Measure::Availability }
-}
-
 /// Scans one object with these bytes.
 fn scanned(root: &Path, load_balancer: &str, bytes: &[u8]) -> ScanResult {
     fs::write(root.join("object"), bytes).unwrap();
@@ -151,7 +136,7 @@ fn scanned(root: &Path, load_balancer: &str, bytes: &[u8]) -> ScanResult {
         interval: Span::before(end, 5),
         delivery_day: end.day(),
     };
-    let indicator = availability(load_balancer);
+    let indicator = indicator(load_balancer, Measure::Availability);
     let routes = Routes::new(load_balancer, [&indicator]);
     scan(root, &[Batch { objects: &[file], routes: &routes }], 1, &AtomicBool::new(false))
 }
@@ -212,7 +197,7 @@ proptest! {
         let name = String::from_utf8_lossy(&name).into_owned();
         prop_assert!(!key::identity(&name).contains('/'));
         if let ObjectKind::Alb(object) | ObjectKind::ClassicElb(object) = key::read(&name) {
-            prop_assert!(EVER.contains(object.interval_end) || object.interval_end < EVER.start);
+            prop_assert!(ALL_TIME.contains(object.interval_end) || object.interval_end < ALL_TIME.start);
             prop_assert!(object.account.len() == 12 && !object.load_balancer.contains('.'));
         }
     }
