@@ -19,16 +19,14 @@ impl Wants {
     pub const NOTHING: Self = Self(0);
     /// The target group (field 17).
     pub const TARGET_GROUP: Self = Self(1);
-    /// Method, host and path (field 13).
-    pub const REQUEST_LINE: Self = Self(2);
     /// Whether a rule's action answered instead of a target (field 23).
-    pub const ACTION: Self = Self(4);
+    pub const ACTION: Self = Self(2);
     /// The time from arrival to answer (field 22), for a 504 or 460 that has no target time.
-    pub const ELAPSED: Self = Self(8);
+    pub const ELAPSED: Self = Self(4);
     /// Request and response processing time (fields 6 and 8).
-    pub const TOTAL: Self = Self(16);
+    pub const TOTAL: Self = Self(8);
     /// Everything.
-    pub const ALL: Self = Self(31);
+    pub const ALL: Self = Self(15);
 
     /// Both.
     #[must_use]
@@ -62,8 +60,8 @@ pub struct Request<'a> {
     pub response_us: Option<u64>,
     /// The status the client got; 0 where the line has `-` or `000`.
     pub status: u16,
-    /// Method, host and path; empty unless wanted.
-    pub line: RequestLine<'a>,
+    /// The field `request` without its quotes.
+    pub request: &'a [u8],
     /// The target group's name; `None` without one, or unless wanted or needed for the action.
     pub target_group: Option<GroupName>,
     /// Which rule's action answered.
@@ -84,7 +82,13 @@ pub enum Action {
     Redirect,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// Method, host and path.
+    #[must_use]
+    pub fn line(&self) -> RequestLine<'a> {
+        RequestLine::read(self.request)
+    }
+
     /// A 504 (the target did not answer in time) or 460 (the client did not wait) that got no answer from a target.
     #[must_use]
     pub const fn timed_out(&self) -> bool {
@@ -205,7 +209,7 @@ impl Decoder {
             target_us,
             response_us: response_us.filter(|_| total),
             status,
-            line: if self.wants.has(Wants::REQUEST_LINE) { RequestLine::read(text) } else { RequestLine::default() },
+            request: text,
             target_group: tail.group,
             action: if dispatched || tail.group.is_some() { Action::Forward } else { tail.action },
             elapsed_us: tail.elapsed_us,
@@ -347,8 +351,8 @@ mod tests {
         assert_eq!(request.load_balancer, b"app/shop/0a");
         assert_eq!((request.request_us, request.target_us, request.response_us), (Some(1_000), Some(20_000), Some(0)));
         assert_eq!((request.status, request.dispatched, request.websocket), (200, true, false));
-        assert_eq!((request.line.method, request.line.host), (&b"POST"[..], &b"shop.example.com"[..]));
-        assert_eq!(request.line.path, b"/v1/orders");
+        assert_eq!((request.line().method, request.line().host), (&b"POST"[..], &b"shop.example.com"[..]));
+        assert_eq!(request.line().path, b"/v1/orders");
         assert_eq!(request.target_group, Some(GroupName::new(b"orders")));
     }
 
@@ -406,9 +410,9 @@ mod tests {
         check("curl/8", r#"a"b "c" x"#, &|r| r.status == 200);
         check("curl/8", r#"a"b; c"d"#, &|r| r.target_group == Some(GroupName::new(b"orders")));
         check("POST https://shop.example.com:443/v1/orders?x=1 HTTP/2.0", "- http://shop:80- -", &|r| {
-            r.line.method == b"-" && r.line.host == b"shop" && r.target_group.is_some()
+            r.line().method == b"-" && r.line().host == b"shop" && r.target_group.is_some()
         });
-        check("POST https://shop.example.com:443/v1/orders?x=1 HTTP/2.0", "- - - ", &|r| r.line.host.is_empty());
+        check("POST https://shop.example.com:443/v1/orders?x=1 HTTP/2.0", "- - - ", &|r| r.line().host.is_empty());
         check("arn:aws:elasticloadbalancing", "arn:aws-cn:elasticloadbalancing", &|r| {
             r.target_group == Some(GroupName::new(b"orders"))
         });

@@ -9,16 +9,23 @@
     target_arch = "x86_64",
     expect(unsafe_code, reason = "calling a function with a target feature is unsafe, however sure the feature is")
 )]
+#![expect(
+    clippy::inline_always,
+    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
+)]
 
 /// Bytes whose bits fill a word.
 pub(super) const BLOCK: usize = 64;
+/// As many bytes.
+pub(super) type Block = [u8; BLOCK];
 /// Bytes that are searched together.
 pub(super) const SEARCHED: usize = 32;
 
 /// Work that becomes quicker where the processor compares more bytes at once.
 pub(super) trait Work {
-    /// Does it, with a function that tells of a byte where it is in a block, bit i for byte i.
-    fn work(self, equal: impl Fn(u8, &[u8; BLOCK]) -> u64);
+    /// Does it, with a function that tells where two blocks are equal, bit i for byte i, and one that tells whether either of
+    /// two is equal to the first anywhere.
+    fn work(self, same: impl Fn(&Block, &Block) -> u64, either: impl Fn(&Block, &[Block; 2]) -> bool);
 }
 
 /// Does the work as this processor does it best. The work must be marked to be inlined always.
@@ -31,25 +38,44 @@ pub(super) fn widely(work: impl Work) {
         // SAFETY: the processor has just said that it has what the function is compiled for.
         return unsafe { with_avx2(work) };
     }
-    work.work(|byte, block| {
-        let (halves, _) = block.as_chunks::<SEARCHED>();
-        halves.iter().rev().fold(0, |found, half| found << SEARCHED | u64::from(bits(byte, half)))
-    });
+    let same = |one: &Block, other: &Block| {
+        let ((ones, _), (others, _)) = (one.as_chunks::<SEARCHED>(), other.as_chunks::<SEARCHED>());
+        ones.iter().zip(others).rev().fold(0, |found, (one, other)| found << SEARCHED | u64::from(equal(one, other)))
+    };
+    work.work(same, |one, [first, second]| same(one, first) | same(one, second) != 0);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 fn with_avx2(work: impl Work) {
-    use std::arch::x86_64::{_mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8};
-    work.work(|byte, block| {
-        let wanted = _mm256_set1_epi8(byte.cast_signed());
-        // SAFETY: both halves of the block are 32 bytes that may be read, wherever they lie.
-        let (low, high) =
-            unsafe { (_mm256_loadu_si256(block.as_ptr().cast()), _mm256_loadu_si256(block.as_ptr().add(32).cast())) };
-        let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(low, wanted)).cast_unsigned();
-        let high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(high, wanted)).cast_unsigned();
+    use std::arch::x86_64::{__m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256};
+    let halves = |one: &Block, other: &Block| -> [__m256i; 2] {
+        // SAFETY: both halves of a block are 32 bytes that may be read, wherever they lie.
+        let load = |block: &Block| unsafe {
+            (_mm256_loadu_si256(block.as_ptr().cast()), _mm256_loadu_si256(block.as_ptr().add(32).cast()))
+        };
+        let ((one_low, one_high), (other_low, other_high)) = (load(one), load(other));
+        [_mm256_cmpeq_epi8(one_low, other_low), _mm256_cmpeq_epi8(one_high, other_high)]
+    };
+    let same = |one: &Block, other: &Block| {
+        let [low, high] = halves(one, other).map(|half| _mm256_movemask_epi8(half).cast_unsigned());
         u64::from(low) | u64::from(high) << 32
+    };
+    work.work(same, |one, [first, second]| {
+        let ([a, b], [c, d]) = (halves(one, first), halves(one, second));
+        _mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d))) != 0
     });
+}
+
+/// Whether each byte is at most so far from another one: digits and what stands between them are told at once, since the bits
+/// that differ between a digit and `0` are its value.
+#[inline(always)]
+pub(super) fn within(text: &[u8; SEARCHED], from: &[u8; SEARCHED], most: &[u8; SEARCHED]) -> bool {
+    let mut beyond = 0;
+    for place in 0..SEARCHED {
+        beyond |= (text[place] ^ from[place]).saturating_sub(most[place]);
+    }
+    beyond == 0
 }
 
 /// Where the next such byte is, from this place on; the line's length if there is none.
@@ -68,33 +94,38 @@ pub(super) fn find(byte: u8, line: &[u8], from: usize) -> usize {
 }
 
 /// Bit i is set if byte i is the one.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn bits(byte: u8, block: &[u8; SEARCHED]) -> u32 {
+    equal(&[byte; SEARCHED], block)
+}
+
+/// Bit i is set if byte i is the same in both.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn equal(one: &[u8; SEARCHED], other: &[u8; SEARCHED]) -> u32 {
     // SAFETY: SSE2 is part of every x86-64 processor, and the function touches nothing but its arguments.
-    unsafe { bits_sse2(byte, block) }
+    unsafe { equal_sse2(one, other) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "sse2")]
-fn bits_sse2(byte: u8, block: &[u8; SEARCHED]) -> u32 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
-    let wanted = _mm_set1_epi8(byte.cast_signed());
-    let mut found = 0;
-    let (eights, _) = block.as_chunks::<8>();
-    let (pairs, _) = eights.as_chunks::<2>();
-    for (place, [low, high]) in pairs.iter().enumerate() {
-        let bytes = _mm_set_epi64x(i64::from_le_bytes(*high), i64::from_le_bytes(*low));
-        found |= _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)).cast_unsigned() << (16 * place);
-    }
-    found
+fn equal_sse2(one: &[u8; SEARCHED], other: &[u8; SEARCHED]) -> u32 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8};
+    // SAFETY: both halves are 16 bytes that may be read, wherever they lie.
+    let load = |block: &[u8; SEARCHED]| unsafe {
+        (_mm_loadu_si128(block.as_ptr().cast()), _mm_loadu_si128(block.as_ptr().add(16).cast()))
+    };
+    let ((one_low, one_high), (other_low, other_high)) = (load(one), load(other));
+    let low = _mm_movemask_epi8(_mm_cmpeq_epi8(one_low, other_low)).cast_unsigned();
+    let high = _mm_movemask_epi8(_mm_cmpeq_epi8(one_high, other_high)).cast_unsigned();
+    low | high << 16
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-pub(super) fn bits(byte: u8, block: &[u8; SEARCHED]) -> u32 {
-    block.iter().enumerate().fold(0, |found, (place, other)| found | (u32::from(*other == byte) << place))
+fn equal(one: &[u8; SEARCHED], other: &[u8; SEARCHED]) -> u32 {
+    one.iter().zip(other).enumerate().fold(0, |found, (place, (one, other))| found | (u32::from(one == other) << place))
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub fn decode(record: &[u8]) -> Result<Record<'_>, LineFault> {
         target_us,
         response_us,
         status,
-        line,
+        request: text,
         target_group: None,
         action: Action::Forward,
         elapsed_us: None,
@@ -141,7 +141,7 @@ mod tests {
                 (request.load_balancer, request.status, request.target_us),
                 (&b"shop"[..], 200, Some(1_200_000))
             );
-            assert_eq!((request.line.method, request.line.path), (&b"GET"[..], &b"/cart"[..]));
+            assert_eq!((request.line().method, request.line().path), (&b"GET"[..], &b"/cart"[..]));
         }
     }
 

@@ -2,6 +2,10 @@
 //!
 //! `arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID`, in any AWS partition. A name has at most 32 characters
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>).
+#![expect(
+    clippy::inline_always,
+    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
+)]
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -12,8 +16,10 @@ use super::blocks::{SEARCHED, bits};
 const MARK: &[u8] = b":targetgroup/";
 
 /// A name of at most 32 bytes, the rest of them zero. Longer ones, which AWS does not give, are all one that no group has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct GroupName([u8; SEARCHED]);
+#[derive(Clone, Copy, Eq)]
+pub struct GroupName([u64; WORDS]);
+
+const WORDS: usize = SEARCHED / 8;
 
 impl GroupName {
     /// Takes a name.
@@ -24,7 +30,27 @@ impl GroupName {
             Some(start) => start.copy_from_slice(name),
             None => bytes = [0xff; SEARCHED],
         }
-        Self(bytes)
+        Self(words(&bytes))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|word| word.to_le_bytes()).take_while(|byte| *byte != 0).collect()
+    }
+}
+
+#[inline(always)]
+fn words(bytes: &[u8; SEARCHED]) -> [u64; WORDS] {
+    let word =
+        |place: usize| bytes.get(place..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word));
+    [word(0), word(8), word(16), word(24)]
+}
+
+impl PartialEq for GroupName {
+    /// Word by word, as the processor holds them.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other) = (self.0, other.0);
+        (one[0] ^ other[0]) | (one[1] ^ other[1]) | (one[2] ^ other[2]) | (one[3] ^ other[3]) == 0
     }
 }
 
@@ -32,15 +58,39 @@ impl Hash for GroupName {
     /// One number of all bytes is enough to tell the names of a balancer apart.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let (words, _) = self.0.as_chunks::<8>();
-        let mixed = words.iter().fold(0_u64, |mixed, word| mixed.rotate_left(23) ^ u64::from_le_bytes(*word));
+        let words = self.0;
+        let mixed = words[0] ^ words[1].rotate_left(17) ^ words[2].rotate_left(34) ^ words[3].rotate_left(51);
         state.write_u64(mixed);
+    }
+}
+
+/// Spreads the one number of a [`GroupName`]. The names are those of definitions, so nobody chooses them to collide.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct GroupHasher(u64);
+
+impl Hasher for GroupHasher {
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio in 64 bits, as Fibonacci hashing has it; the product's halves are both well mixed.
+        let (low, high) = (number ^ self.0).carrying_mul(0x9e37_79b9_7f4a_7c15, 0);
+        self.0 = low ^ high;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
 impl fmt::Debug for GroupName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", String::from_utf8_lossy(self.0.split(|byte| *byte == 0).next().unwrap_or_default()))
+        write!(f, "{}", String::from_utf8_lossy(&self.bytes()))
     }
 }
 
@@ -67,10 +117,6 @@ impl GroupReader {
 
     /// The same where the name starts where the last one did; `None` says nothing of the ARN.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "it must become part of a function that is compiled for a wider processor"
-    )]
     pub(super) fn read_usual(self, text: &[u8], arn: Range<usize>) -> Option<GroupName> {
         let mark = arn.start + self.mark_at;
         if !text.get(mark..)?.starts_with(MARK) {
@@ -82,8 +128,8 @@ impl GroupReader {
         if length == 0 || length == SEARCHED || start + length >= arn.end {
             return None;
         }
-        let kept: &[u8; SEARCHED] = KEPT.get(SEARCHED - length..)?.first_chunk()?;
-        Some(GroupName(std::array::from_fn(|place| near[place] & kept[place])))
+        let (near, kept) = (words(near), words(KEPT.get(SEARCHED - length..)?.first_chunk()?));
+        Some(GroupName([near[0] & kept[0], near[1] & kept[1], near[2] & kept[2], near[3] & kept[3]]))
     }
 }
 

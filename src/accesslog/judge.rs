@@ -1,4 +1,8 @@
 //! What one request is to one measure: good, bad, or no event at all.
+#![expect(
+    clippy::inline_always,
+    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
+)]
 
 use crate::accesslog::alb::{Request, Wants};
 use crate::slo::{LatencyBasis, LatencyErrors, Measure};
@@ -36,7 +40,7 @@ pub const fn wants(measure: &Measure) -> Wants {
 /// WebSocket is none: its times are the life of a connection. `timeouts` goes before `errors: excluded`: it names the
 /// 504s it wants, the other names all 5xx.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn judge(request: &Request<'_>, measure: &Measure) -> Option<Event> {
     let (under_us, basis, errors, timeouts) = match *measure {
         Measure::Availability => return Some(Event::bad_if(request.is_server_error())),

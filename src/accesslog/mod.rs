@@ -13,6 +13,7 @@ pub mod group;
 pub mod judge;
 pub mod key;
 pub mod pattern;
+mod places;
 pub mod recognise;
 pub mod request_line;
 pub mod route;

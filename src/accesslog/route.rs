@@ -2,15 +2,21 @@
 //!
 //! A request is looked up by its target group, then by its host; only rules with wildcards in their hosts are tried
 //! one after the other, so a request costs the same among ten services as among a thousand.
+#![expect(
+    clippy::inline_always,
+    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
+)]
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasherDefault;
 
 use hashbrown::HashMap;
 
 use crate::accesslog::alb::{Action, Request, Wants};
-use crate::accesslog::group::GroupName;
+use crate::accesslog::group::{GroupHasher, GroupName};
 use crate::accesslog::judge::{self, Event, judge};
 use crate::accesslog::pattern::{Pattern, is_exact};
+use crate::accesslog::request_line::RequestLine;
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, Indicator, Measure, Traffic};
 
@@ -22,7 +28,7 @@ pub struct Routes {
     wants: Wants,
     rules: Vec<Rule>,
     /// Rules that name target groups, by name.
-    groups: HashMap<GroupName, Lane>,
+    groups: HashMap<GroupName, Lane, BuildHasherDefault<GroupHasher>>,
     /// Rules for all of the balancer's requests.
     any_group: Lane,
 }
@@ -30,17 +36,19 @@ pub struct Routes {
 /// Rules that share the first step of the look-up, by their place in [`Routes::rules`].
 #[derive(Clone, Debug, Default)]
 struct Lane {
+    /// What is measured of every request that no rule of the balancer's answered, ready to be judged.
+    plain: Vec<(usize, Measure)>,
+    /// The rules that this comes from.
+    plain_rules: Vec<usize>,
     /// By host in lower case.
     hosts: HashMap<Vec<u8>, Vec<usize>>,
-    /// Those with any host, or with wildcards in it.
+    /// Others with any host, or with wildcards in it.
     rest: Vec<usize>,
 }
 
 /// One kind of traffic and all that is measured of it, each with the place of its series.
 #[derive(Clone, Debug)]
 struct Rule {
-    /// Every request fits that no rule of the balancer's answered.
-    plain: bool,
     methods: Vec<Box<[u8]>>,
     /// Empty if the look-up has compared the host already.
     hosts: Vec<Pattern>,
@@ -83,9 +91,7 @@ impl Routes {
             fixed_responses: traffic.fixed_responses,
             redirects: traffic.redirects,
             measures: Vec::with_capacity(measures.len()),
-            plain: false,
         };
-        rule.plain = rule.methods.is_empty() && rule.hosts.is_empty() && rule.paths.is_empty();
         for (series, measure) in measures {
             rule.measures.push((self.series.len(), measure.clone()));
             self.series.push(series);
@@ -94,10 +100,10 @@ impl Routes {
         let place = self.rules.len();
         let hosts = if exact_hosts { traffic.hosts.as_slice() } else { &[] };
         if traffic.target_groups.is_empty() {
-            self.any_group.add(place, hosts);
+            self.any_group.add(place, &rule, hosts);
         }
         for group in &traffic.target_groups {
-            self.groups.entry(GroupName::new(group.as_bytes())).or_default().add(place, hosts);
+            self.groups.entry(GroupName::new(group.as_bytes())).or_default().add(place, &rule, hosts);
         }
         self.rules.push(rule);
     }
@@ -121,64 +127,89 @@ impl Routes {
     }
 
     /// Tells `count` every slot that the request is an event of, and what it is there. No slot is told twice.
-    #[inline]
+    #[inline(always)]
     pub fn judge(&self, request: &Request<'_>, mut count: impl FnMut(usize, Event)) {
-        self.any_group.each(request, |rule| self.apply(rule, request, &mut count));
+        self.judge_lane(&self.any_group, request, &mut count);
         if let Some(lane) = request.target_group.and_then(|name| self.groups.get(&name)) {
-            lane.each(request, |rule| self.apply(rule, request, &mut count));
+            self.judge_lane(lane, request, &mut count);
         }
     }
 
-    #[inline]
-    fn apply(&self, rule: usize, request: &Request<'_>, count: &mut impl FnMut(usize, Event)) {
-        let Some(rule) = self.rules.get(rule).filter(|rule| rule.fits(request)) else { return };
-        for (slot, measure) in &rule.measures {
-            if let Some(event) = judge(request, measure) {
-                count(*slot, event);
+    #[inline(always)]
+    fn judge_lane(&self, lane: &Lane, request: &Request<'_>, count: &mut impl FnMut(usize, Event)) {
+        if request.action == Action::Forward {
+            judge_all(&lane.plain, request, count);
+        }
+        if !lane.is_plain(request) {
+            // A copy, so that the request need not be in memory where nothing is tried.
+            self.judge_closely(lane, &{ *request }, count);
+        }
+    }
+
+    /// Tries rule by rule.
+    #[inline(never)]
+    fn judge_closely(&self, lane: &Lane, request: &Request<'_>, count: &mut impl FnMut(usize, Event)) {
+        let parts = request.line();
+        let plain = if request.action == Action::Forward { [].as_slice() } else { &lane.plain_rules };
+        for rule in plain.iter().chain(&lane.rest).chain(lane.of_host(parts.host)) {
+            if let Some(rule) = self.rules.get(*rule).filter(|rule| rule.fits(request.action, &parts)) {
+                judge_all(&rule.measures, request, count);
             }
+        }
+    }
+}
+
+#[inline(always)]
+fn judge_all(measures: &[(usize, Measure)], request: &Request<'_>, count: &mut impl FnMut(usize, Event)) {
+    for (slot, measure) in measures {
+        if let Some(event) = judge(request, measure) {
+            count(*slot, event);
         }
     }
 }
 
 impl Lane {
-    fn add(&mut self, rule: usize, exact_hosts: &[String]) {
+    fn add(&mut self, place: usize, rule: &Rule, exact_hosts: &[String]) {
         // A rule may come twice, by a group or host written twice, and a request counts once.
-        if exact_hosts.is_empty() && self.rest.last() != Some(&rule) {
-            self.rest.push(rule);
+        if exact_hosts.is_empty() {
+            let plain = rule.methods.is_empty() && rule.hosts.is_empty() && rule.paths.is_empty();
+            let rules = if plain { &mut self.plain_rules } else { &mut self.rest };
+            if rules.last() == Some(&place) {
+                return;
+            }
+            rules.push(place);
+            if plain {
+                self.plain.extend_from_slice(&rule.measures);
+            }
         }
         for host in exact_hosts {
             let rules = self.hosts.entry_ref(host.to_ascii_lowercase().as_bytes()).or_default();
-            if rules.last() != Some(&rule) {
-                rules.push(rule);
+            if rules.last() != Some(&place) {
+                rules.push(place);
             }
         }
     }
 
-    #[inline]
-    fn each(&self, request: &Request<'_>, mut apply: impl FnMut(usize)) {
-        self.rest.iter().for_each(|rule| apply(*rule));
-        if self.hosts.is_empty() {
-            return;
-        }
-        let host = request.line.host;
+    /// Whether nothing has to be tried for the request.
+    #[inline(always)]
+    fn is_plain(&self, request: &Request<'_>) -> bool {
+        self.rest.is_empty() && self.hosts.is_empty() && request.action == Action::Forward
+    }
+
+    /// The rules that name this host.
+    fn of_host(&self, host: &[u8]) -> &[usize] {
         let rules = if host.iter().any(u8::is_ascii_uppercase) {
             self.hosts.get(host.to_ascii_lowercase().as_slice())
         } else {
             self.hosts.get(host)
         };
-        rules.into_iter().flatten().for_each(|rule| apply(*rule));
+        rules.map_or(&[], Vec::as_slice)
     }
 }
 
 impl Rule {
-    #[inline]
-    fn fits(&self, request: &Request<'_>) -> bool {
-        (self.plain && request.action == Action::Forward) || self.fits_closely(request)
-    }
-
-    fn fits_closely(&self, request: &Request<'_>) -> bool {
-        let line = &request.line;
-        let answered_by_rule_is_wanted = match request.action {
+    fn fits(&self, action: Action, line: &RequestLine<'_>) -> bool {
+        let answered_by_rule_is_wanted = match action {
             Action::Forward => true,
             Action::FixedResponse => self.fixed_responses,
             Action::Redirect => self.redirects,
@@ -191,10 +222,8 @@ impl Rule {
 }
 
 fn wants(traffic: &Traffic, rule: &Rule) -> Wants {
-    let filtered = !(traffic.hosts.is_empty() && traffic.methods.is_empty() && traffic.paths.is_empty());
     [
         (!traffic.target_groups.is_empty(), Wants::TARGET_GROUP),
-        (filtered, Wants::REQUEST_LINE),
         // With a target group a rule's own answer is out already: it has none.
         (traffic.target_groups.is_empty() && !(rule.fixed_responses && rule.redirects), Wants::ACTION),
     ]

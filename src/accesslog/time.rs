@@ -1,5 +1,10 @@
 //! The times in a log line: instants with microseconds and durations in seconds, read exactly, as integers.
+#![expect(
+    clippy::inline_always,
+    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
+)]
 
+use crate::accesslog::blocks::{SEARCHED, within};
 use crate::minute::Minute;
 
 /// Bytes of a time up to its minute: `2026-10-31T23:50`.
@@ -33,13 +38,19 @@ pub fn unix_us(text: &[u8]) -> Option<i64> {
 /// Remembers the last minute it read, since neighbours in a log mostly share it.
 #[derive(Clone, Copy, Debug)]
 pub struct MinuteReader {
-    text: [u8; MINUTE_BYTES],
+    /// The last minute as text, and what follows it in a time with six decimals.
+    usual: [u8; SEARCHED],
     minute: Option<Minute>,
 }
 
+/// How far each byte of a time may be from [`MinuteReader::usual`]: not at all up to the minute; `:59.999999Z`; the rest is another
+/// field.
+const FARTHEST: &[u8; SEARCHED] =
+    &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 9, 0, 9, 9, 9, 9, 9, 9, 0, 255, 255, 255, 255, 255];
+
 impl Default for MinuteReader {
     fn default() -> Self {
-        Self { text: [0; MINUTE_BYTES], minute: None }
+        Self { usual: *b"                :00.000000Z     ", minute: None }
     }
 }
 
@@ -55,28 +66,24 @@ impl MinuteReader {
 
     /// The same of a time as all of today's lines write it: with six decimals.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "it must become part of a function that is compiled for a wider processor"
-    )]
-    pub fn read_usual(&mut self, text: &[u8; USUAL_BYTES]) -> Option<Minute> {
-        // Of each byte what differs from `:00.0000` and `000Z`: at most 9 for a digit, at most 5 for the tens of seconds.
-        let (_, seconds) = text.split_first_chunk::<MINUTE_BYTES>()?;
-        let front = u64::from_le_bytes(*seconds.first_chunk()?) ^ u64::from_le_bytes(*b":00.0000");
-        let back = u32::from_le_bytes(*seconds.last_chunk()?) ^ u32::from_le_bytes(*b"000Z");
-        let front = front | front.wrapping_add(u64::from_le_bytes([15, 10, 6, 15, 6, 6, 6, 6]));
-        let back = back | back.wrapping_add(u32::from_le_bytes([6, 6, 6, 15]));
-        if front & 0xf0f0_f0f0_f0f0_f0f0 != 0 || back & 0xf0f0_f0f0 != 0 {
-            return None;
+    pub(super) fn read_usual(&mut self, text: &[u8; SEARCHED]) -> Option<Minute> {
+        if within(text, &self.usual, FARTHEST) {
+            return self.minute;
         }
-        self.of_head(text.first_chunk()?)
+        self.other_minute(text)
+    }
+
+    #[cold]
+    fn other_minute(&mut self, text: &[u8; SEARCHED]) -> Option<Minute> {
+        self.read(text.get(..USUAL_BYTES)?)
     }
 
     #[inline]
     fn of_head(&mut self, head: &[u8; MINUTE_BYTES]) -> Option<Minute> {
-        if *head != self.text || self.minute.is_none() {
-            self.text = *head;
-            self.minute = civil_minute(head);
+        let (last, _) = self.usual.split_first_chunk_mut()?;
+        if last != head {
+            let minute = civil_minute(head)?;
+            (*last, self.minute) = (*head, Some(minute));
         }
         self.minute
     }
@@ -199,7 +206,12 @@ mod tests {
             for byte in 0..=255 {
                 let mut text = usual;
                 text[place] = byte;
-                assert_eq!(MinuteReader::default().read_usual(&text), minute(&text), "{text:?}");
+                let mut held = *b"2026-10-31T23:59:59.999999Z app/";
+                let mut reader = MinuteReader::default();
+                assert_eq!(reader.read_usual(&held), minute(&usual));
+                held[..usual.len()].copy_from_slice(&text);
+                assert_eq!(reader.read_usual(&held), minute(&text), "{text:?}");
+                assert_eq!(MinuteReader::default().read_usual(&held), minute(&text), "{text:?}");
             }
         }
     }

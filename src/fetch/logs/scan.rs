@@ -274,19 +274,26 @@ impl<'a> Counter<'a> {
     /// Counts the lines of an Application Load Balancer in the first `length` bytes of a text.
     fn requests(&mut self, text: &[u8], length: usize, decoder: &mut Decoder) {
         let mut ends = std::mem::take(self.ends);
-        decoder.usual_lines(text, length, &mut ends, self.load_balancer, |decoder, line, request| match request {
-            Some(request) if self.plausible.contains(request.minute) => {
-                self.lines += 1;
-                let tally = &mut *self.tally;
-                let place = tally.at(request.minute);
-                self.routes.judge(request, |slot, event| tally.add(slot, place, event));
-            }
-            _ => match whole(text.get(line).unwrap_or_default()) {
-                Some(Line::Whole(line)) => self.request(line, decoder),
-                Some(too_long) => self.line(too_long),
-                None => {}
+        decoder.usual_lines(
+            text,
+            length,
+            &mut ends,
+            self.load_balancer,
+            #[inline(always)]
+            |decoder, line, request| match request {
+                Some(request) if self.plausible.contains(request.minute) => {
+                    self.lines += 1;
+                    let tally = &mut *self.tally;
+                    let place = tally.at(request.minute);
+                    self.routes.judge(request, |slot, event| tally.add(slot, place, event));
+                }
+                _ => match whole(text.get(line).unwrap_or_default()) {
+                    Some(Line::Whole(line)) => self.request(line, decoder),
+                    Some(too_long) => self.line(too_long),
+                    None => {}
+                },
             },
-        });
+        );
         *self.ends = ends;
     }
 

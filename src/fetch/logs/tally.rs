@@ -1,6 +1,10 @@
 //! Counts of one object while it is read, and of all objects once they have been read whole.
 //!
 //! An object that turns out to be damaged leaves nothing behind: its counts are poured into the sum only at its end.
+#![expect(
+    clippy::inline_always,
+    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
+)]
 
 use std::collections::BTreeMap;
 
@@ -22,8 +26,10 @@ const BAD: Packed = 1 << 32;
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     first: i32,
-    /// Minutes of each slot in [`Self::near`].
+    slots: usize,
+    /// Minutes in [`Self::near`].
     width: usize,
+    /// Minute by minute, a number for each slot.
     near: Vec<Packed>,
     /// The few lines whose time lies outside the table.
     far: HashMap<(usize, Minute), Packed>,
@@ -41,23 +47,24 @@ impl Tally {
     pub(super) fn start(&mut self, slots: usize, interval: Span) {
         self.first = interval.start.plus(-MARGIN).0;
         self.width = interval.minutes() as usize + 2 * MARGIN.unsigned_abs() as usize;
+        self.slots = slots;
         self.near.clear();
         self.near.resize(slots * self.width, 0);
         self.far.clear();
     }
 
     /// Where a minute has its place, to count events in.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(&self, minute: Minute) -> Place {
         let near = usize::try_from(minute.0.wrapping_sub(self.first)).ok().filter(|place| *place < self.width);
-        Place { near: near.unwrap_or(usize::MAX / 2), minute }
+        Place { near: near.map_or(usize::MAX / 2, |near| near * self.slots), minute }
     }
 
     /// Counts an event.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, slot: usize, place: Place, event: Event) {
         let event = if event == Event::Bad { 1 + BAD } else { 1 };
-        match self.near.get_mut(slot * self.width + place.near) {
+        match self.near.get_mut(place.near + slot) {
             Some(packed) => *packed += event,
             None => self.add_far(slot, place.minute, event),
         }
@@ -70,8 +77,8 @@ impl Tally {
 
     /// Adds all that was counted to the sum.
     pub(super) fn pour_into(&self, sum: &mut Sum) {
-        for (slot, minutes) in self.near.chunks(self.width.max(1)).enumerate() {
-            for (minute, packed) in (self.first..).zip(minutes).filter(|(_, packed)| **packed > 0) {
+        for (minute, slots) in (self.first..).zip(self.near.chunks(self.slots.max(1))) {
+            for (slot, packed) in slots.iter().enumerate().filter(|(_, packed)| **packed > 0) {
                 sum.add(slot, Minute(minute), unpacked(*packed));
             }
         }
