@@ -23,13 +23,18 @@ const LANES: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub struct LineEnds(Vec<u32>);
 
-/// Reading the lines of a text.
+/// Finding where lines end; work of its own, so that it has all registers.
+struct Finding<'t> {
+    lines: &'t [u8],
+    ends: &'t mut Vec<u32>,
+}
+
+/// Reading lines whose ends are known.
 struct Reading<'t, 'd, F> {
     decoder: &'d mut Decoder,
-    /// Whole lines, and what happens to stand behind them.
+    /// The lines, and what happens to stand behind them.
     text: &'t [u8],
-    length: usize,
-    ends: &'d mut Vec<u32>,
+    ends: &'d [u32],
     load_balancer: LoadBalancer<'t>,
     each: F,
 }
@@ -46,16 +51,40 @@ impl Decoder {
         each: impl FnMut(&mut Self, Range<usize>, Option<&Request<'t>>),
     ) {
         let load_balancer = LoadBalancer::new(load_balancer);
-        widely(Reading { decoder: self, text, length, ends: &mut ends.0, load_balancer, each });
+        widely(Finding { lines: text.get(..length).unwrap_or(text), ends: &mut ends.0 });
+        widely(Reading { decoder: self, text, ends: &ends.0, load_balancer, each });
+    }
+}
+
+impl Work for Finding<'_> {
+    /// Looks closely only at blocks that have a newline: lines are much longer than that.
+    #[inline(always)]
+    fn work(self, equal: impl Fn(&Block, &Block) -> u64, either: impl Fn(&Block, &[Block; 2]) -> bool) {
+        self.ends.clear();
+        let (blocks, rest) = self.lines.as_chunks::<BLOCK>();
+        let (pairs, odd) = blocks.as_chunks::<2>();
+        let mut last = [0; BLOCK];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        let mut place = 0;
+        for pair in pairs {
+            if either(NEWLINES, pair) {
+                // Both at once: which of them has it cannot be foreseen.
+                let [low, high] = [&pair[0], &pair[1]].map(|block| u128::from(equal(NEWLINES, block)));
+                push_ends(place, low | high << 64, self.ends);
+            }
+            place += 128;
+        }
+        for block in odd.iter().chain([&last]) {
+            push_ends(place, equal(NEWLINES, block).into(), self.ends);
+            place += 64;
+        }
     }
 }
 
 impl<'t, F: FnMut(&mut Decoder, Range<usize>, Option<&Request<'t>>)> Work for Reading<'t, '_, F> {
     #[inline(always)]
-    fn work(mut self, equal: impl Fn(&Block, &Block) -> u64, either: impl Fn(&Block, &[Block; 2]) -> bool) {
-        find_ends(self.text.get(..self.length).unwrap_or_default(), self.ends, &equal, &either);
-        let ends = std::mem::take(self.ends);
-        let (together, rest) = ends.as_chunks::<LANES>();
+    fn work(mut self, equal: impl Fn(&Block, &Block) -> u64, _: impl Fn(&Block, &[Block; 2]) -> bool) {
+        let (together, rest) = self.ends.as_chunks::<LANES>();
         let mut start = 0;
         for ends in together {
             self.lines(ends, &mut start, &equal);
@@ -63,7 +92,6 @@ impl<'t, F: FnMut(&mut Decoder, Range<usize>, Option<&Request<'t>>)> Work for Re
         for end in rest {
             self.lines(&[*end], &mut start, &equal);
         }
-        *self.ends = ends;
     }
 }
 
@@ -112,35 +140,8 @@ impl<'t, F: FnMut(&mut Decoder, Range<usize>, Option<&Request<'t>>)> Reading<'t,
     }
 }
 
-/// Looks closely only at blocks that have a newline: lines are much longer than that.
 #[inline(always)]
-fn find_ends(
-    text: &[u8],
-    ends: &mut Vec<u32>,
-    equal: &impl Fn(&Block, &Block) -> u64,
-    either: &impl Fn(&Block, &[Block; 2]) -> bool,
-) {
-    ends.clear();
-    let (blocks, rest) = text.as_chunks::<BLOCK>();
-    let (pairs, odd) = blocks.as_chunks::<2>();
-    let mut last = [0; BLOCK];
-    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    let mut place = 0;
-    for pair in pairs {
-        if either(NEWLINES, pair) {
-            push_ends(place, equal(NEWLINES, &pair[0]), ends);
-            push_ends(place + 64, equal(NEWLINES, &pair[1]), ends);
-        }
-        place += 128;
-    }
-    for block in odd.iter().chain([&last]) {
-        push_ends(place, equal(NEWLINES, block), ends);
-        place += 64;
-    }
-}
-
-#[inline(always)]
-fn push_ends(place: u32, mut newlines: u64, ends: &mut Vec<u32>) {
+fn push_ends(place: u32, mut newlines: u128, ends: &mut Vec<u32>) {
     while newlines != 0 {
         ends.push(place + newlines.trailing_zeros());
         newlines &= newlines - 1;
