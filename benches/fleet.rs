@@ -20,7 +20,7 @@ use slowburn::ledger::{ObjectRecord, ObjectsAnswer};
 use slowburn::minute::{Day, Minute, Span};
 use slowburn::series::SeriesKey;
 use slowburn::slo::{self, Catalog, Indicator, Measure};
-use slowburn::store::{DirectoryShelf, LedgerStore, Needs};
+use slowburn::store::{DirectoryShelf, LedgerStore, Needs, WritePoints};
 
 /// The end of what the ledger knows; the newest objects cover the five minutes after it.
 const KNOWN_UNTIL: &str = "2026-10-31T12:00Z";
@@ -201,7 +201,7 @@ fn log_text(plan: &Plan, balancer: u64, end: Minute) -> Vec<u8> {
 
 /// Fills the ledger a day at a time; gives the number of objects.
 async fn fill(plan: &Plan, catalog: &Catalog, until: Minute) -> usize {
-    let shelf = DirectoryShelf::open(&plan.folder.join("ledger"), None).unwrap();
+    let shelf = DirectoryShelf::open(&plan.folder.join("ledger"), WritePoints::default()).unwrap();
     let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
     let today = until.day();
     let mut recorded = 0;

@@ -9,6 +9,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::minute::{Day, Minute};
+use crate::store::Location;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -65,9 +66,9 @@ pub struct Place {
     /// Folder of definitions: `fleet.yaml` and `TEAM/SERVICE.yaml`
     #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos")]
     pub slos: PathBuf,
-    /// Folder of the ledger; it is made if it does not exist
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_LEDGER", default_value = "ledger")]
-    pub ledger: PathBuf,
+    /// Where the ledger is: a folder, made if it does not exist, or `s3://bucket/prefix`
+    #[arg(long, value_name = "PLACE", env = "SLOWBURN_LEDGER", default_value = "ledger")]
+    pub ledger: Location,
     /// The moment to look at instead of now, in UTC: `2026-10-31T23:50Z`
     #[arg(long, value_name = "TIME", env = "SLOWBURN_AT")]
     pub at: Option<Minute>,

@@ -30,10 +30,12 @@
 //!
 //! Doors, async and fallible, which never know one another:
 //!
+//! - [`aws`] is how AWS is reached. **Invariant:** every request is retried in the same way, and none waits for ever.
 //! - [`fetch`] is where counts and definitions come from. **Invariant:** a failure is a value beside what was read.
 //! - [`store`] is where the ledger is kept. **Invariant:** a crash leaves the state before or after, never a mixture.
 
 pub mod accesslog;
+pub mod aws;
 pub mod burn;
 pub mod cli;
 pub mod command;

@@ -8,7 +8,7 @@ use crate::fetch::definitions;
 use crate::minute::Minute;
 use crate::report::problems;
 use crate::slo::{self, Catalog, Problem, Service, Severity, Slo};
-use crate::store::{DirectoryShelf, LedgerStore};
+use crate::store::LedgerStore;
 
 /// Definitions as they were read, with the texts that problems point into.
 pub(super) struct Definitions {
@@ -63,14 +63,15 @@ pub(super) fn sound_definitions(folder: &Path, at: Minute) -> Result<Definitions
 
 /// Opens the ledger of a place for reading.
 pub(super) async fn ledger(place: &Place) -> Result<LedgerStore, Failure> {
-    if !place.ledger.is_dir() {
+    let opened = LedgerStore::open(place.ledger.readable().await).await;
+    let store = opened.map_err(|error| Failure::new(error.to_string()))?;
+    if store.is_new() {
         return Err(Failure::new(format!(
             "there is no ledger at `{}`\nhint: `slowburn run` fills it; `--ledger` names another",
-            place.ledger.display()
+            place.ledger
         )));
     }
-    let shelf = DirectoryShelf::read_only(&place.ledger);
-    LedgerStore::open(Box::new(shelf)).await.map_err(|error| Failure::new(error.to_string()))
+    Ok(store)
 }
 
 /// The SLO of that name, and its service.

@@ -1,6 +1,6 @@
 //! `slowburn run`: reads what is new, keeps it, judges every promise, and shows how they stand.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,7 +14,7 @@ use crate::minute::Minute;
 use crate::outcome::Said;
 use crate::simulate::{Plan, thirty_days};
 use crate::slo::{Catalog, SourceKind};
-use crate::store::{DirectoryShelf, LedgerStore};
+use crate::store::{LedgerStore, Location, WritePoints};
 
 /// Where everything of a demonstration lies.
 const DEMO: &str = "target/demo";
@@ -68,7 +68,7 @@ fn prepare_demo(arguments: &mut RunArgs) -> Result<(), Failure> {
         say(&format!("{written} below `{}`", logs.display()));
     }
     arguments.logs = Some(logs);
-    arguments.place.ledger = folder.join("ledger");
+    arguments.place.ledger = Location::Directory(folder.join("ledger"));
     arguments.place.at = Some(thirty_days().end);
     arguments.report.get_or_insert_with(|| folder.join("report"));
     Ok(())
@@ -88,9 +88,10 @@ async fn writable(arguments: &RunArgs) -> Result<LedgerStore, Failure> {
     let stop_at = arguments.stop_at_write;
     #[cfg(not(debug_assertions))]
     let stop_at = None;
-    let path: &PathBuf = &arguments.place.ledger;
-    let shelf = DirectoryShelf::open(path, stop_at).map_err(|error| Failure::new(error.to_string()))?;
-    LedgerStore::open(Box::new(shelf)).await.map_err(|error| Failure::new(error.to_string()))
+    let shelf = arguments.place.ledger.writable(WritePoints::stop_at(stop_at)).await;
+    LedgerStore::open(shelf.map_err(|error| Failure::new(error.to_string()))?)
+        .await
+        .map_err(|error| Failure::new(error.to_string()))
 }
 
 fn threads(arguments: &RunArgs) -> usize {

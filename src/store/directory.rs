@@ -3,9 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Shelf, ShelfError, Version, version_of};
+use super::{Shelf, ShelfError, Version, WritePoints, version_of};
 
 const LOCK: &str = "lock";
 
@@ -15,17 +14,15 @@ pub struct DirectoryShelf {
     root: PathBuf,
     /// Held while the shelf may be written to.
     _lock: Option<File>,
-    stop_at: Option<u64>,
-    points: AtomicU64,
+    points: WritePoints,
 }
 
 impl DirectoryShelf {
-    /// Creates the directory if needed and locks it. In debug builds the process halts for good at write point
-    /// `stop_at` (from 1), so that a test can kill it there.
+    /// Creates the directory if needed and locks it.
     ///
     /// # Errors
     /// [`ShelfError::Held`] if another process has it, [`ShelfError::Disk`] if the disk refuses.
-    pub fn open(root: &Path, stop_at: Option<u64>) -> Result<Self, ShelfError> {
+    pub fn open(root: &Path, points: WritePoints) -> Result<Self, ShelfError> {
         let name = root.display().to_string();
         fs::create_dir_all(root).map_err(|source| disk("create", &name, source))?;
         let lock = File::options().create(true).truncate(false).write(true).open(root.join(LOCK));
@@ -35,24 +32,13 @@ impl DirectoryShelf {
             Err(TryLockError::WouldBlock) => return Err(ShelfError::Held(name)),
             Err(TryLockError::Error(source)) => return Err(disk("lock", &name, source)),
         }
-        Ok(Self { root: root.to_owned(), _lock: Some(lock), stop_at, points: AtomicU64::new(0) })
+        Ok(Self { root: root.to_owned(), _lock: Some(lock), points })
     }
 
     /// Opens the directory to read from it, also while another process writes: what a manifest names does not change.
     #[must_use]
     pub fn read_only(root: &Path) -> Self {
-        Self { root: root.to_owned(), _lock: None, stop_at: None, points: AtomicU64::new(0) }
-    }
-
-    /// Counts a write point, and halts at the one that a test asked for.
-    fn point(&self) {
-        let point = self.points.fetch_add(1, Ordering::Relaxed) + 1;
-        if cfg!(debug_assertions) && self.stop_at == Some(point) {
-            writeln!(std::io::stderr(), "stopped at write point {point}").ok();
-            loop {
-                std::thread::park();
-            }
-        }
+        Self { root: root.to_owned(), _lock: None, points: WritePoints::default() }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
@@ -63,12 +49,12 @@ impl DirectoryShelf {
         let mut file = File::create(&aside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        self.point();
+        self.points.pass();
         fs::rename(&aside, &path)?;
-        self.point();
+        self.points.pass();
         File::open(folder)?.sync_all()?;
         File::open(&self.root)?.sync_all()?;
-        self.point();
+        self.points.pass();
         Ok(())
     }
 
@@ -130,7 +116,7 @@ impl Shelf for DirectoryShelf {
                 // A day folder that lost its last file goes too; one that still has files stays, which is no failure.
                 let folder = Path::new(name).parent().filter(|folder| !folder.as_os_str().is_empty());
                 drop(folder.map(|folder| fs::remove_dir(self.root.join(folder))));
-                self.point();
+                self.points.pass();
                 Ok(())
             }
         }

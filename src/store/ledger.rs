@@ -117,6 +117,12 @@ impl LedgerStore {
         Ok(Self { shelf, manifest, version: Some(version) })
     }
 
+    /// Whether nothing was ever kept in it.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.version.is_none()
+    }
+
     /// The first day with known minutes.
     #[must_use]
     pub fn first_day(&self) -> Option<Day> {
@@ -334,10 +340,8 @@ impl LedgerStore {
     /// When the shelf refuses.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let named: BTreeSet<&str> = self.manifest.names().chain([MANIFEST]).collect();
-        for name in self.shelf.list().await? {
-            if !named.contains(name.as_str()) {
-                self.shelf.delete(&name).await?;
-            }
+        for name in self.shelf.litter(&named).await? {
+            self.shelf.delete(&name).await?;
         }
         Ok(())
     }
@@ -345,8 +349,9 @@ impl LedgerStore {
     /// A data file, checked against the hash in its name, so that damaged bytes never reach a decoder.
     async fn file(&self, name: &str) -> Result<Vec<u8>, StoreError> {
         let damaged = |what| StoreError::Damaged { name: name.to_owned(), what };
-        let (bytes, version) = self.shelf.get(name).await?.ok_or_else(|| damaged("missing"))?;
-        if name.ends_with(&format!("-{}.parquet", version.0)) { Ok(bytes) } else { Err(damaged("damaged")) }
+        let (bytes, _) = self.shelf.get(name).await?.ok_or_else(|| damaged("missing"))?;
+        let hash = version_of(&bytes).0;
+        if name.ends_with(&format!("-{hash}.parquet")) { Ok(bytes) } else { Err(damaged("damaged")) }
     }
 }
 

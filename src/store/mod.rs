@@ -3,14 +3,22 @@
 mod codec;
 mod directory;
 mod ledger;
+mod location;
 mod manifest;
 mod memory;
+mod points;
+mod s3;
+
+use std::collections::BTreeSet;
 
 pub use directory::DirectoryShelf;
 pub use ledger::{LedgerStore, Needs, StoreError};
+pub use location::Location;
 pub use memory::MemoryShelf;
+pub use points::WritePoints;
+pub use s3::S3Shelf;
 
-/// What the bytes under a name were when they were read: their hash (an `ETag` on S3).
+/// What the bytes under a name were when they were read: their hash, or the `ETag` that S3 gave them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(pub String);
 
@@ -33,6 +41,18 @@ pub enum ShelfError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// S3 refused.
+    #[error("cannot {action} `{name}`: {said}\nhint: {remedy}")]
+    Refused {
+        /// What was tried.
+        action: &'static str,
+        /// The object.
+        name: String,
+        /// What AWS said.
+        said: String,
+        /// What can be done about it.
+        remedy: &'static str,
+    },
 }
 
 /// Named bytes. Names are relative and use `/`.
@@ -46,6 +66,10 @@ pub trait Shelf: Send + Sync {
     async fn swap(&self, name: &str, expected: Option<&Version>, bytes: &[u8]) -> Result<Version, ShelfError>;
     /// All names, sorted.
     async fn list(&self) -> Result<Vec<String>, ShelfError>;
+    /// Names that are not among these, and that no other run can be about to name.
+    async fn litter(&self, named: &BTreeSet<&str>) -> Result<Vec<String>, ShelfError> {
+        Ok(self.list().await?.into_iter().filter(|name| !named.contains(name.as_str())).collect())
+    }
     /// Removes a name; nothing happens if there is none.
     async fn delete(&self, name: &str) -> Result<(), ShelfError>;
 }
@@ -77,11 +101,11 @@ mod tests {
     #[test]
     fn every_shelf_keeps_swaps_and_forgets_alike() {
         let folder = tempfile::tempdir().unwrap();
-        let directory = DirectoryShelf::open(folder.path(), None).unwrap();
+        let directory = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(conforms(&MemoryShelf::default()));
         runtime.block_on(conforms(&directory));
-        let second = DirectoryShelf::open(folder.path(), None).err().unwrap();
+        let second = DirectoryShelf::open(folder.path(), WritePoints::default()).err().unwrap();
         assert!(second.to_string().starts_with("another run holds the ledger"));
     }
 }

@@ -22,8 +22,12 @@ const PURE: [&str; 13] = [
 ];
 /// Rooms that reach the outside world. None of them may know another.
 const DOORS: [&str; 3] = ["fetch", "store", "notify"];
+/// What doors stand on: it knows no door itself.
+const GROUND: &str = "aws";
 /// Which crate may be named below which path, and nowhere else.
-const CRATE_HOMES: [(&str, &[&str]); 9] = [
+const CRATE_HOMES: [(&str, &[&str]); 11] = [
+    ("aws_config", &["aws.rs"]),
+    ("aws_sdk_s3", &["aws.rs", "store/", "fetch/"]),
     ("serde_yaml", &["slo/file"]),
     ("clap", &["cli.rs"]),
     ("clap_complete", &["cli.rs"]),
@@ -116,7 +120,8 @@ fn arrows_point_from_doors_to_pure_rooms_only() {
         for (number, line) in source.lines.iter().enumerate() {
             for other in rooms_named(code(line)) {
                 let pure_ok = !PURE.contains(&own) || PURE.contains(&other.as_str());
-                let door_ok = !DOORS.contains(&own) || other == own || PURE.contains(&other.as_str());
+                let below = PURE.contains(&other.as_str()) || (other == GROUND && own != GROUND);
+                let door_ok = !(DOORS.contains(&own) || own == GROUND) || other == own || below;
                 if !pure_ok || !door_ok {
                     offences.push(format!("src/{}:{}: `{own}` names `{other}`", source.name, number + 1));
                 }

@@ -15,7 +15,7 @@ use slowburn::ledger::{Ledger, ListedObject, ObjectRecord, ObjectsAnswer};
 use slowburn::minute::{Day, Minute, Span};
 use slowburn::series::SeriesKey;
 use slowburn::simulate::Plan;
-use slowburn::store::{DirectoryShelf, LedgerStore, Needs};
+use slowburn::store::{DirectoryShelf, LedgerStore, Needs, WritePoints};
 
 fn minute(text: &str) -> Minute {
     text.parse().unwrap()
@@ -94,7 +94,7 @@ fn days_around(answer: &ObjectsAnswer) -> Needs {
 fn folder_after(answers: &[ObjectsAnswer]) -> BTreeMap<PathBuf, Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     wait(async {
-        let shelf = DirectoryShelf::open(folder.path(), None).unwrap();
+        let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
         let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
         for answer in answers {
             let mut ledger = store.load(&days_around(answer)).await.unwrap();
@@ -173,7 +173,7 @@ fn counts_replace_and_the_same_again_changes_nothing() {
     let counts: Counts = BTreeMap::from([((series("counts"), day), minutes)]);
     let absorb = || {
         wait(async {
-            let shelf = DirectoryShelf::open(folder.path(), None).unwrap();
+            let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
             let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
             let needs = Needs::of_days([day], []);
             let mut ledger = store.load(&needs).await.unwrap();
@@ -194,7 +194,7 @@ fn damaged_files_are_named_with_the_remedy() {
     for damage in [|bytes: &mut Vec<u8>| bytes.truncate(20), |bytes: &mut Vec<u8>| bytes[9] ^= 0x40] {
         let folder = tempfile::tempdir().unwrap();
         wait(async {
-            let shelf = DirectoryShelf::open(folder.path(), None).unwrap();
+            let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
             let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
             let mut ledger = Ledger::default();
             let one = sample(20, 0, 7);
@@ -208,7 +208,7 @@ fn damaged_files_are_named_with_the_remedy() {
             let text = store.load(&days).await.err().unwrap().to_string();
             assert!(text.contains(".parquet` of the ledger is damaged") && text.contains("hint:"), "{text}");
             drop(store);
-            let shelf = DirectoryShelf::open(folder.path(), None).unwrap();
+            let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
             let text = LedgerStore::open(Box::new(shelf)).await.err().unwrap().to_string();
             assert!(text.contains("manifest.json") && text.contains("hint:"), "{text}");
         });

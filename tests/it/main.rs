@@ -10,6 +10,8 @@ mod house;
 mod judgement;
 mod ledger;
 mod mutated;
+mod peers;
+mod s3;
 mod simulate;
 
 /// Data to test against that is not part of the project; `None`, with a word about it, where it is not there.

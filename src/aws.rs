@@ -1,0 +1,134 @@
+//! How AWS is reached: one configuration, one HTTP client and one way of retrying for all its services.
+//!
+//! Region, credentials and endpoints come the way every AWS tool takes them: `AWS_REGION`, `AWS_PROFILE`, web identity, the
+//! credentials of an ECS task, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_S3` and so on
+//! (<https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>).
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::service_config::ServiceConfigKey;
+
+/// Attempts at one request before it has failed: throttling and short outages are over by then.
+const ATTEMPTS: u32 = 5;
+const CONNECT: Duration = Duration::from_secs(5);
+/// One attempt, from its first byte out to the last header in.
+const ATTEMPT: Duration = Duration::from_secs(30);
+/// All attempts with the pauses between them.
+const OPERATION: Duration = Duration::from_mins(2);
+
+/// AWS, ready to be asked.
+#[derive(Clone, Debug)]
+pub struct Aws(SdkConfig);
+
+impl Aws {
+    /// Takes the configuration from where AWS tools have it. Nothing is asked yet.
+    pub async fn reach() -> Self {
+        let client = Builder::new().build_with_connector_fn(|settings, components| {
+            // Unlike the client that the SDK would make, it goes through the proxy of the environment.
+            let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+            connector.set_connector_settings(settings.cloned());
+            connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+            connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+        });
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(OPERATION)
+            .build();
+        let loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(client)
+            .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts);
+        Self(loader.load().await)
+    }
+
+    /// A client for S3.
+    #[must_use]
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        // Other servers that speak S3 seldom have a name for each bucket.
+        let path_style = self.endpoint_of("S3").is_some();
+        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&self.0).force_path_style(path_style).build())
+    }
+
+    /// The endpoint that somebody set for a service or for all of them.
+    fn endpoint_of(&self, service: &str) -> Option<String> {
+        let key =
+            ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+        let own = key.ok().and_then(|key| self.0.service_config()?.load_config(key));
+        own.or_else(|| self.0.endpoint_url().map(str::to_owned))
+    }
+}
+
+/// Why AWS did not do what it was asked, for a person, and what that person can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// AWS's own word, such as `AccessDenied`; empty if it never answered.
+    pub code: String,
+    /// What it said, on one line.
+    pub said: String,
+}
+
+impl Refusal {
+    /// Reads an error of any service.
+    pub fn of<E>(error: &E) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata,
+    {
+        let code = error.code().unwrap_or_default().to_owned();
+        let said = match error.message() {
+            Some(message) if !code.is_empty() => format!("{code}: {message}"),
+            _ if !code.is_empty() => code.clone(),
+            _ => first_cause(error).lines().next().unwrap_or_default().to_owned(),
+        };
+        // The SDK lists below it where it looked for credentials.
+        Self { code, said: crate::visible::visible(said.trim_end_matches(" Attempted:")) }
+    }
+
+    /// What can be done about it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self.code.as_str() {
+            "AccessDenied" | "AccessDeniedException" | "Forbidden" | "AllAccessDisabled" => {
+                "the role of this task lacks a permission, or a key of KMS is not shared with it"
+            }
+            "ExpiredToken"
+            | "ExpiredTokenException"
+            | "InvalidAccessKeyId"
+            | "InvalidClientTokenId"
+            | "SignatureDoesNotMatch"
+            | "UnrecognizedClientException" => {
+                "the credentials are wrong or have run out: see `aws sts get-caller-identity`"
+            }
+            "NoSuchBucket" => "check the name of the bucket; slowburn does not make one",
+            "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
+                "the bucket lies in another region: set AWS_REGION to it"
+            }
+            "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
+                "AWS slowed this account down for longer than slowburn waits: run again"
+            }
+            "" if self.said.contains("credentials") => {
+                "there are no credentials: give the task a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+            }
+            "" if self.said.contains("region") => "set AWS_REGION",
+            _ => "run again; if it stays, check network, region and credentials",
+        }
+    }
+}
+
+/// The first cause of an error: what stands before it says only that something failed.
+fn first_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

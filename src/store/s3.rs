@@ -1,0 +1,148 @@
+//! A shelf in a bucket of S3: two runs may write to it at once, and only one of them swaps the manifest.
+//!
+//! A swap is a conditional write: `If-Match` with the `ETag` that was read, or `If-None-Match: *`
+//! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>). Nothing is locked, so a task that was
+//! killed leaves nothing that another would have to wait for.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::points::WritePoints;
+use super::{Shelf, ShelfError, Version};
+use crate::aws::Refusal;
+
+/// Seconds after which nobody can be about to name a file any more that no manifest names: no run lasts a day.
+const SPARED_SECONDS: i64 = 24 * 60 * 60;
+
+/// Objects below a prefix of a bucket.
+#[derive(Debug)]
+pub struct S3Shelf {
+    client: Client,
+    bucket: String,
+    /// Empty, or with a slash at its end.
+    prefix: String,
+    points: WritePoints,
+}
+
+impl S3Shelf {
+    /// A shelf below a prefix without slashes at its ends.
+    #[must_use]
+    pub fn new(client: Client, bucket: &str, prefix: &str, points: WritePoints) -> Self {
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Self { client, bucket: bucket.to_owned(), prefix, points }
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn refused<E>(&self, action: &'static str, name: &str, error: &E) -> ShelfError
+    where
+        E: std::error::Error + ProvideErrorMetadata,
+    {
+        let refusal = Refusal::of(error);
+        let (said, remedy) = (refusal.said.clone(), refusal.remedy());
+        ShelfError::Refused { action, name: format!("s3://{}/{}", self.bucket, self.key(name)), said, remedy }
+    }
+
+    /// Names with the time of their last change.
+    async fn listed(&self) -> Result<Vec<(String, Option<DateTime>)>, ShelfError> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(&self.prefix);
+        let mut pages = request.into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            for object in page.map_err(|error| self.refused("list", "", &error))?.contents.unwrap_or_default() {
+                let name = object.key.as_deref().and_then(|key| key.strip_prefix(&self.prefix));
+                found.extend(name.map(|name| (name.to_owned(), object.last_modified)));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+#[async_trait::async_trait]
+impl Shelf for S3Shelf {
+    async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
+        let object = match self.client.get_object().bucket(&self.bucket).key(self.key(name)).send().await {
+            Ok(object) => object,
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(self.refused("read", name, &error)),
+        };
+        let version = Version(object.e_tag.unwrap_or_default());
+        let bytes = object.body.collect().await.map_err(|error| ShelfError::Refused {
+            action: "read",
+            name: self.key(name),
+            said: error.to_string(),
+            remedy: "the connection broke off: run again",
+        })?;
+        Ok(Some((bytes.to_vec(), version)))
+    }
+
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ShelfError> {
+        let body = ByteStream::from(bytes.to_vec());
+        let put = self.client.put_object().bucket(&self.bucket).key(self.key(name)).body(body);
+        self.points.pass();
+        put.send().await.map_err(|error| self.refused("write", name, &error))?;
+        self.points.pass();
+        Ok(())
+    }
+
+    async fn swap(&self, name: &str, expected: Option<&Version>, bytes: &[u8]) -> Result<Version, ShelfError> {
+        let body = ByteStream::from(bytes.to_vec());
+        let put = self.client.put_object().bucket(&self.bucket).key(self.key(name)).body(body);
+        let put = match expected {
+            Some(version) => put.if_match(&version.0),
+            None => put.if_none_match("*"),
+        };
+        self.points.pass();
+        let swapped = put.send().await;
+        self.points.pass();
+        match swapped {
+            Ok(put) => Ok(Version(put.e_tag.unwrap_or_default())),
+            // A conflict is a race that S3 itself could not order; a missing name was deleted since.
+            Err(error)
+                if matches!(error.code(), Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey")) =>
+            {
+                // An answer that was lost on its way makes the next attempt find what the first one wrote.
+                match self.get(name).await? {
+                    Some((held, version)) if held == bytes => Ok(version),
+                    _ => Err(ShelfError::Lost(name.to_owned())),
+                }
+            }
+            Err(error) => Err(self.refused("write", name, &error)),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<String>, ShelfError> {
+        Ok(self.listed().await?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    async fn litter(&self, named: &BTreeSet<&str>) -> Result<Vec<String>, ShelfError> {
+        let listed = self.listed().await?;
+        let newest = listed.iter().filter_map(|(_, changed)| changed.as_ref().map(DateTime::secs)).max();
+        // What another run has just written is not named yet. The newest object tells the time by S3's own clock.
+        let old = |changed: &Option<DateTime>| {
+            changed.as_ref().zip(newest).is_some_and(|(changed, newest)| newest - changed.secs() > SPARED_SECONDS)
+        };
+        Ok(listed
+            .into_iter()
+            .filter(|(name, changed)| !named.contains(name.as_str()) && old(changed))
+            .map(|(name, _)| name)
+            .collect())
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), ShelfError> {
+        let delete = self.client.delete_object().bucket(&self.bucket).key(self.key(name));
+        delete.send().await.map_err(|error| self.refused("delete", name, &error))?;
+        self.points.pass();
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! The ledger in S3, through the real SDK against a peer that keeps its conditional writes.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use slowburn::command::simulate::write;
+use slowburn::minute::Span;
+use slowburn::simulate::Plan;
+use slowburn::store::{S3Shelf, Shelf, ShelfError, WritePoints};
+
+use crate::peers::Moto;
+
+const BUCKET: &str = "ledgers";
+
+/// A peer with a bucket, a runtime to speak to it, and a folder with four hours of logs.
+struct Scene {
+    moto: Moto,
+    runtime: tokio::runtime::Runtime,
+    logs: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let moto = Moto::start();
+        let place = BucketLocationConstraint::EuWest1;
+        let place = CreateBucketConfiguration::builder().location_constraint(place).build();
+        let create = moto.s3().create_bucket().bucket(BUCKET).create_bucket_configuration(place);
+        runtime.block_on(create.send()).unwrap();
+        let logs = tempfile::tempdir().unwrap();
+        let span = Span::new("2026-10-01T22:00Z".parse().unwrap(), "2026-10-02T02:00Z".parse().unwrap());
+        write(&Plan { span, ..Plan::default() }, logs.path(), 0).unwrap();
+        Self { moto, runtime, logs }
+    }
+
+    fn shelf(&self, prefix: &str) -> S3Shelf {
+        S3Shelf::new(self.moto.s3(), BUCKET, prefix, WritePoints::default())
+    }
+
+    fn slowburn(&self, task: &str, ledger: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.args([task, "--at", "2026-10-02T02:00Z", "--ledger", ledger]).env_clear().envs(self.moto.environment());
+        command.arg("--slos").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("slos"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, ledger: &str) -> Command {
+        let mut command = self.slowburn("run", ledger);
+        command.arg("--quiet").arg("--logs").arg(self.logs.path());
+        command
+    }
+
+    /// What a reader of the ledger sees, and the manifest that makes it so.
+    fn seen(&self, prefix: &str) -> (Vec<u8>, Vec<u8>) {
+        let status = self.slowburn("status", &format!("s3://{BUCKET}/{prefix}")).args(["--format", "json"]).output();
+        let (manifest, _) = self.runtime.block_on(self.shelf(prefix).get("manifest.json")).unwrap().unwrap();
+        (succeeded(&status.unwrap()), manifest)
+    }
+}
+
+fn succeeded(output: &Output) -> Vec<u8> {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout.clone()
+}
+
+#[test]
+fn a_bucket_keeps_swaps_and_forgets_as_a_directory_does() {
+    let scene = Scene::new();
+    let shelf = scene.shelf("of/us");
+    scene.runtime.block_on(async {
+        assert!(shelf.get("a").await.unwrap().is_none());
+        let first = shelf.swap("a", None, b"1").await.unwrap();
+        assert!(matches!(shelf.swap("a", None, b"2").await, Err(ShelfError::Lost(_))));
+        let second = shelf.swap("a", Some(&first), b"2").await.unwrap();
+        assert!(matches!(shelf.swap("a", Some(&first), b"3").await, Err(ShelfError::Lost(_))));
+        // The same bytes again are what the retry of an answer that was lost looks like.
+        assert_eq!(shelf.swap("a", Some(&first), b"2").await.unwrap(), second);
+        assert_eq!(shelf.get("a").await.unwrap(), Some((b"2".to_vec(), second)));
+        shelf.put("d/b", b"x").await.unwrap();
+        scene.shelf("of/others").put("c", b"x").await.unwrap();
+        assert_eq!(shelf.list().await.unwrap(), ["a", "d/b"]);
+        // Somebody may have written it a moment ago and be about to name it.
+        assert!(shelf.litter(&["a"].into()).await.unwrap().is_empty());
+        shelf.delete("d/b").await.unwrap();
+        shelf.delete("d/b").await.unwrap();
+        assert_eq!(shelf.list().await.unwrap(), ["a"]);
+    });
+}
+
+#[test]
+fn a_ledger_in_a_bucket_says_what_one_in_a_folder_says() {
+    let scene = Scene::new();
+    let folder = scene.logs.path().join("ledger");
+    succeeded(&scene.run(folder.to_str().unwrap()).output().unwrap());
+    succeeded(&scene.run("s3://ledgers/of/us").output().unwrap());
+    let (seen, manifest) = scene.seen("of/us");
+    let status = scene.slowburn("status", folder.to_str().unwrap()).args(["--format", "json"]).output().unwrap();
+    assert!(seen == succeeded(&status), "the bucket and the folder tell different things");
+    assert!(manifest == std::fs::read(folder.join("manifest.json")).unwrap());
+
+    let error = |ledger: &str| {
+        let output = scene.slowburn("status", ledger).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    insta::assert_snapshot!("no_bucket", format!("{:?}", error("s3://nobody/x")));
+    insta::assert_snapshot!("no_ledger_in_bucket", format!("{:?}", error("s3://ledgers/none")));
+    let output = scene.slowburn("status", "s3://ledgers/of/us").env_remove("AWS_ACCESS_KEY_ID").output().unwrap();
+    insta::assert_snapshot!("no_credentials", String::from_utf8(output.stderr).unwrap());
+}
+
+#[test]
+fn a_kill_at_any_write_to_a_bucket_is_mended_by_the_next_run() {
+    let scene = Scene::new();
+    succeeded(&scene.run("s3://ledgers/undisturbed").output().unwrap());
+    let manifest = |prefix: &str| scene.runtime.block_on(scene.shelf(prefix).get("manifest.json")).unwrap().unwrap().0;
+    let expected = manifest("undisturbed");
+    let mut points = 0;
+    // Odd points lie before a write, even ones behind it, which is before the next.
+    for point in (1..).step_by(2) {
+        let ledger = format!("s3://ledgers/killed-{point}");
+        let mut child = scene.run(&ledger).env("SLOWBURN_STOP_AT_WRITE", point.to_string()).spawn().unwrap();
+        let mut speech = BufReader::new(child.stderr.take().unwrap()).lines();
+        let stopped = speech.any(|line| line.unwrap() == format!("stopped at write point {point}"));
+        if stopped {
+            child.kill().unwrap();
+        }
+        child.wait().unwrap();
+        if !stopped {
+            break;
+        }
+        points = point;
+        succeeded(&scene.run(&ledger).output().unwrap());
+        assert!(manifest(&format!("killed-{point}")) == expected, "killed at write point {point}, the ledger differs");
+    }
+    assert!(points > 10, "only {points} write points were passed");
+}
+
+#[test]
+fn of_runs_at_the_same_time_none_loses_or_doubles_a_count() {
+    let scene = Scene::new();
+    succeeded(&scene.run("s3://ledgers/undisturbed").output().unwrap());
+    let expected = scene.seen("undisturbed");
+    for round in 0..3 {
+        let prefix = format!("raced-{round}");
+        let ledger = format!("s3://ledgers/{prefix}");
+        let runs: Vec<_> = (0..6).map(|_| scene.run(&ledger).spawn().unwrap()).collect();
+        let ended: Vec<Output> = runs.into_iter().map(|run| run.wait_with_output().unwrap()).collect();
+        for output in ended.iter().filter(|output| !output.status.success()) {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("was changed by another run"), "{said}");
+        }
+        assert!(ended.iter().any(|output| output.status.success()), "none of the runs won");
+        succeeded(&scene.run(&ledger).output().unwrap());
+        assert!(scene.seen(&prefix) == expected, "after round {round} the ledger differs");
+    }
+}
