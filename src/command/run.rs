@@ -9,13 +9,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::open::sound_definitions;
 use super::{Ended, Failure, report, say, simulate, status, styled};
 use crate::cli::RunArgs;
-use crate::engine::{self, Job};
+use crate::engine::{self, EngineError, Job};
 use crate::minute::Minute;
-use crate::outcome::Said;
+use crate::outcome::{Outcome, Said};
 use crate::simulate::{Plan, thirty_days};
 use crate::slo::{Catalog, SourceKind};
-use crate::store::{LedgerStore, Location, WritePoints};
+use crate::store::{LedgerStore, Location, ShelfError, StoreError, WritePoints};
 
+/// How often a run begins anew because others were quicker.
+const RACES: usize = 3;
 /// Where everything of a demonstration lies.
 const DEMO: &str = "target/demo";
 
@@ -28,7 +30,6 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     if let Some(logs) = &arguments.logs {
         read_logs_from(&mut definitions.catalog, logs);
     }
-    let mut store = writable(&arguments).await?;
     // It draws on a terminal only.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());
     let job = Job {
@@ -42,7 +43,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
             bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
         },
     };
-    let outcome = engine::run(&job, &mut store).await.map_err(Failure::from);
+    let outcome = run_alone(&job, &arguments).await;
     bar.finish_and_clear();
     let outcome = outcome?;
     tell(&outcome.said);
@@ -79,6 +80,21 @@ fn read_logs_from(catalog: &mut Catalog, logs: &Path) {
     for source in catalog.sources.values_mut() {
         if let SourceKind::AccessLogs { location, .. } = &mut source.kind {
             *location = logs.to_string_lossy().into_owned();
+        }
+    }
+}
+
+/// Runs until no other run has changed the ledger meanwhile: what the other has read need not be read again.
+async fn run_alone(job: &Job<'_>, arguments: &RunArgs) -> Result<Outcome, Failure> {
+    let mut races = 0;
+    loop {
+        let mut store = writable(arguments).await?;
+        match engine::run(job, &mut store).await {
+            Err(EngineError::Store(StoreError::Shelf(ShelfError::Lost(_)))) if races < RACES => {
+                races += 1;
+                say("another run changed the ledger meanwhile: going on from what it left");
+            }
+            ended => return Ok(ended?),
         }
     }
 }

@@ -15,60 +15,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use polars::prelude::{PolarsError, PolarsResult};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use polars::prelude::PolarsResult;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::codec::{self, Lists};
-use super::manifest::{FORMAT, MANIFEST, Manifest, PartFiles};
-use super::{Shelf, ShelfError, Version, version_of};
+use super::manifest::{MANIFEST, Manifest, PartFiles};
+use super::{Shelf, StoreError, Version, version_of};
 use crate::ledger::{DayMinutes, Extracts, Ledger, Part, PartObjects, Wanted};
 use crate::minute::Day;
 
-/// The ledger's files did not do what they should.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The shelf refused.
-    #[error(transparent)]
-    Shelf(#[from] ShelfError),
-    /// The manifest is no manifest.
-    #[error(
-        "`manifest.json` of the ledger cannot be read: {0}\nhint: restore it, or remove the ledger's folder and run again to fill it anew"
-    )]
-    Manifest(#[source] serde_json::Error),
-    /// There are data files, but nothing says which of them count.
-    #[error(
-        "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it, or remove the ledger's folder and run again to fill it anew"
-    )]
-    NoManifest(String),
-    /// It was written by a newer program.
-    #[error(
-        "the ledger has format {0}, and this slowburn knows format {FORMAT}\nhint: use the newer slowburn that wrote it"
-    )]
-    Newer(u32),
-    /// It was written by a program from before the first release.
-    #[error(
-        "the ledger has format {0}, and this slowburn knows format {FORMAT}\nhint: remove the ledger's folder and run again to fill it anew"
-    )]
-    Older(u32),
-    /// A data file is missing or not what its name says.
-    #[error(
-        "`{name}` of the ledger is {what}\nhint: restore it, or remove the ledger's folder and run again to fill it anew"
-    )]
-    Damaged {
-        /// Which.
-        name: String,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// Parquet could not be written or read.
-    #[error("`{name}` of the ledger cannot be coded: {source}")]
-    Coding {
-        /// Which.
-        name: String,
-        /// What the library said.
-        source: PolarsError,
-    },
-}
+/// Files that are read at the same time.
+const READ_TOGETHER: usize = 16;
 
 /// Which parts of the ledger are wanted; sums of all days always come along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,8 +93,8 @@ impl LedgerStore {
     /// When a file is missing, damaged, or refused by the shelf.
     pub async fn load(&self, needs: &Needs) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger::default();
-        for name in self.manifest.sums.values() {
-            coded(name, codec::decode_sums(&self.file(name).await?, &mut ledger.sums))?;
+        for (name, bytes) in self.files(self.manifest.sums.values()).await? {
+            coded(name, codec::decode_sums(&bytes, &mut ledger.sums))?;
         }
         for (part, files) in &self.manifest.parts {
             ledger.minutes_left.extend(files.minutes.iter().map(|_| *part));
@@ -165,17 +123,19 @@ impl LedgerStore {
 
     /// Reads log objects. Their files are decoded on all cores.
     async fn load_objects(&self, ledger: &mut Ledger, needs: &Needs) -> Result<(), StoreError> {
-        let mut files = Vec::new();
+        let mut left = Vec::new();
         for part in needs.objects.union(&needs.deliveries) {
             let Some(name) = self.manifest.parts.get(part).and_then(|files| files.objects.as_ref()) else { continue };
             let named = needs.objects.contains(part);
             match ledger.objects.get(part) {
                 Some(PartObjects::Records(_)) => {}
                 Some(PartObjects::Deliveries(_)) if !named => {}
-                _ => files.push((*part, named, name, self.file(name).await?)),
+                _ => left.push((*part, named, name)),
             }
         }
-        let decode = |(part, named, name, bytes): &(Part, bool, &String, Vec<u8>)| {
+        let files = self.files(left.iter().map(|(.., name)| *name)).await?;
+        let files: Vec<_> = left.iter().zip(files).collect();
+        let decode = |((part, named, _), (name, bytes)): &(&(Part, bool, &String), (&String, Vec<u8>))| {
             let objects = if *named {
                 codec::decode_records(bytes).map(PartObjects::Records)
             } else {
@@ -222,14 +182,16 @@ impl LedgerStore {
         parts: &[Part],
         lists: &mut Lists,
     ) -> Result<Vec<(Part, &String, Vec<u8>)>, StoreError> {
-        let mut files = Vec::new();
-        for part in parts {
-            let Some(name) = self.manifest.parts.get(part).and_then(|files| files.minutes.as_ref()) else { continue };
-            let bytes = self.file(name).await?;
-            coded(name, codec::learn_list(&bytes, lists))?;
-            files.push((*part, name, bytes));
-        }
-        Ok(files)
+        let named = |part: &Part| Some((*part, self.manifest.parts.get(part)?.minutes.as_ref()?));
+        let named: Vec<(Part, &String)> = parts.iter().filter_map(named).collect();
+        let files = self.files(named.iter().map(|(_, name)| *name)).await?;
+        let files = named.into_iter().zip(files).map(|((part, name), (_, bytes))| (part, name, bytes));
+        files
+            .map(|(part, name, bytes)| {
+                coded(name, codec::learn_list(&bytes, lists))?;
+                Ok((part, name, bytes))
+            })
+            .collect()
     }
 
     /// Reads the minutes of a day from the first to the last of some parts. The parts of a day lie side by side in memory, so
@@ -344,6 +306,15 @@ impl LedgerStore {
             self.shelf.delete(&name).await?;
         }
         Ok(())
+    }
+
+    /// Data files in the order of their names here, some of them read at the same time: a bucket is far away.
+    async fn files<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a String>,
+    ) -> Result<Vec<(&'a String, Vec<u8>)>, StoreError> {
+        let read = names.into_iter().map(async |name| Ok((name, self.file(name).await?)));
+        stream::iter(read).buffered(READ_TOGETHER).try_collect().await
     }
 
     /// A data file, checked against the hash in its name, so that damaged bytes never reach a decoder.

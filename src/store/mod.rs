@@ -2,6 +2,7 @@
 
 mod codec;
 mod directory;
+mod error;
 mod ledger;
 mod location;
 mod manifest;
@@ -12,7 +13,8 @@ mod s3;
 use std::collections::BTreeSet;
 
 pub use directory::DirectoryShelf;
-pub use ledger::{LedgerStore, Needs, StoreError};
+pub use error::{ShelfError, StoreError};
+pub use ledger::{LedgerStore, Needs};
 pub use location::Location;
 pub use memory::MemoryShelf;
 pub use points::WritePoints;
@@ -21,39 +23,6 @@ pub use s3::S3Shelf;
 /// What the bytes under a name were when they were read: their hash, or the `ETag` that S3 gave them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(pub String);
-
-/// A shelf did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum ShelfError {
-    /// Another process writes to the same ledger.
-    #[error("another run holds the ledger `{0}`\nhint: wait for it to end, or stop it")]
-    Held(String),
-    /// The bytes were swapped by somebody else since they were read.
-    #[error("`{0}` was changed by another run\nhint: run again")]
-    Lost(String),
-    /// The disk refused.
-    #[error("cannot {action} `{name}`: {source}\nhint: check free space and permissions, then run again")]
-    Disk {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        name: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// S3 refused.
-    #[error("cannot {action} `{name}`: {said}\nhint: {remedy}")]
-    Refused {
-        /// What was tried.
-        action: &'static str,
-        /// The object.
-        name: String,
-        /// What AWS said.
-        said: String,
-        /// What can be done about it.
-        remedy: &'static str,
-    },
-}
 
 /// Named bytes. Names are relative and use `/`.
 #[async_trait::async_trait]

@@ -144,6 +144,7 @@ fn of_runs_at_the_same_time_none_loses_or_doubles_a_count() {
     let scene = Scene::new();
     succeeded(&scene.run("s3://ledgers/undisturbed").output().unwrap());
     let expected = scene.seen("undisturbed");
+    let mut races = 0;
     for round in 0..3 {
         let prefix = format!("raced-{round}");
         let ledger = format!("s3://ledgers/{prefix}");
@@ -154,7 +155,9 @@ fn of_runs_at_the_same_time_none_loses_or_doubles_a_count() {
             assert!(said.contains("was changed by another run"), "{said}");
         }
         assert!(ended.iter().any(|output| output.status.success()), "none of the runs won");
+        races += ended.iter().filter(|output| String::from_utf8_lossy(&output.stderr).contains("another run")).count();
         succeeded(&scene.run(&ledger).output().unwrap());
         assert!(scene.seen(&prefix) == expected, "after round {round} the ledger differs");
     }
+    assert!(races > 0, "no two runs met");
 }
