@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 
 use slowburn::accesslog::alb::Decoder;
 use slowburn::accesslog::route::Routes;
-use slowburn::fetch::logs::{Batch, LogFile, LogTree, scan};
+use slowburn::fetch::logs::{Batch, LogFile, LogTree, Place, scan};
 use slowburn::minute::{Day, Minute, Span};
 use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
 
@@ -51,7 +51,7 @@ fn main() {
     let packed_objects = objects(&packed);
     let plain_objects = objects(&plain);
     let count = |root: &Path, objects: &[LogFile], routes: &Routes| {
-        let result = scan(root, &[Batch { objects, routes }], 1, &AtomicBool::new(false));
+        let result = scan(&Place::Directory(root.to_owned()), &[Batch { objects, routes }], 1, &AtomicBool::new(false));
         assert_eq!(result.read.iter().map(|object| object.lines).sum::<u64>(), u64::from(FILES * LINES_PER_FILE));
         assert!(result.read.iter().all(|object| object.unparsed == 0));
     };
@@ -105,8 +105,10 @@ fn cpu_seconds() -> f64 {
 }
 
 fn objects(root: &Path) -> Vec<LogFile> {
-    let mut tree = LogTree::open(root, Span { start: Minute(0), end: Minute(100_000_000) }, 60).unwrap();
-    tree.days().into_iter().flat_map(|day| tree.objects(day)).collect()
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (place, all_time) = (Place::Directory(root.to_owned()), Span { start: Minute(0), end: Minute(100_000_000) });
+    let mut tree = runtime.block_on(LogTree::open(place, all_time, 60)).unwrap();
+    tree.days().into_iter().flat_map(|day| runtime.block_on(tree.objects(day))).collect()
 }
 
 /// Availability and latency of as many services, each with its own target group.

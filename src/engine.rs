@@ -5,12 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::task::block_in_place;
+
 use crate::accesslog::key::identity;
 use crate::accesslog::route::{Routes, indicators_by_balancer};
 use crate::demand::{self, CountsQuestion, LogsQuestion};
 use crate::exact::Exact;
 use crate::fetch::counts_file;
-use crate::fetch::logs::{self, Batch, LogFile, LogTree};
+use crate::fetch::logs::{self, Batch, LogFile, LogTree, Place};
 use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, ObjectsAnswer, Table, filed_under};
 use crate::minute::{Day, Minute, Span};
 use crate::outcome::{LogsRead, Outcome, Said};
@@ -91,10 +93,10 @@ async fn read_logs(
     store: &mut LedgerStore,
     said: &mut Said,
 ) -> Result<(), EngineError> {
-    let mut tree = match LogTree::open(Path::new(&question.location), question.span, question.classic_minutes) {
+    let mut tree = match log_tree(question).await {
         Ok(tree) => tree,
         Err(error) => {
-            said.faults.push(error.to_string());
+            said.faults.push(error);
             return Ok(());
         }
     };
@@ -102,12 +104,12 @@ async fn read_logs(
     let days = tree.days();
     for (done, day) in days.iter().enumerate() {
         (job.progress)(done, days.len());
-        let objects = tree.objects(*day);
+        let objects = tree.objects(*day).await;
         // A directory may hold an object twice, packed and unpacked or in two copies of a bucket: one of them is read.
         let mut seen = BTreeSet::new();
         let wanted = objects.iter().filter(|object| question.series.contains_key(&*object.load_balancer));
         let listed: Vec<&LogFile> = wanted.filter(|object| seen.insert(identity(&object.key))).collect();
-        read_day(job, question, &listed, store, &mut read).await?;
+        read_day(job, question, (tree.place(), &listed), store, &mut read).await?;
         if job.stop.load(Ordering::Relaxed) {
             said.faults.push("stopped before all logs were read\nhint: run again to read the rest".to_owned());
             break;
@@ -118,6 +120,11 @@ async fn read_logs(
     Ok(())
 }
 
+async fn log_tree(question: &LogsQuestion) -> Result<LogTree, String> {
+    let place = Place::of(&question.location.parse()?).await;
+    LogTree::open(place, question.span, question.classic_minutes).await.map_err(|error| error.to_string())
+}
+
 fn unparsed_limit(job: &Job<'_>, question: &LogsQuestion) -> Exact {
     job.catalog.sources.get(&question.source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
 }
@@ -126,14 +133,14 @@ fn unparsed_limit(job: &Job<'_>, question: &LogsQuestion) -> Exact {
 async fn read_day(
     job: &Job<'_>,
     question: &LogsQuestion,
-    listed: &[&LogFile],
+    (place, listed): (&Place, &[&LogFile]),
     store: &mut LedgerStore,
     logs_read: &mut LogsRead,
 ) -> Result<(), EngineError> {
     let objects: Vec<ListedObject<'_>> = listed.iter().map(|object| listed_object(object)).collect();
     let parts = objects.iter().map(|object| filed_under(object.interval)).collect();
     let mut ledger = store.load(&Needs { objects: parts, ..Needs::default() }).await?;
-    compare(job, question, listed, &ledger.changed_since_read(&objects), logs_read);
+    compare(job, (place, listed), &ledger.changed_since_read(&objects), logs_read);
     let unread: BTreeMap<&str, (&LogFile, Arc<BTreeSet<SeriesKey>>)> = ledger
         .unread(&objects, &question.series)
         .into_iter()
@@ -155,7 +162,7 @@ async fn read_day(
         })
         .collect();
     let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, files)| Batch { objects: files, routes }).collect();
-    let scanned = logs::scan(Path::new(&question.location), &batches, job.threads, &job.stop);
+    let scanned = block_in_place(|| logs::scan(place, &batches, job.threads, &job.stop));
     let limit = unparsed_limit(job, question);
     logs_read.add(&scanned, limit);
     let read = scanned.read.iter().filter_map(|read| {
@@ -171,13 +178,7 @@ async fn read_day(
 
 /// Objects that had another size when they were counted are read once more, without being counted, to see whether their
 /// lines are the same.
-fn compare(
-    job: &Job<'_>,
-    question: &LogsQuestion,
-    listed: &[&LogFile],
-    changed: &[&ObjectRecord],
-    logs_read: &mut LogsRead,
-) {
+fn compare(job: &Job<'_>, (place, listed): (&Place, &[&LogFile]), changed: &[&ObjectRecord], logs_read: &mut LogsRead) {
     if changed.is_empty() {
         return;
     }
@@ -188,7 +189,7 @@ fn compare(
     let routed: Vec<(Routes, &[LogFile])> =
         balancers.map(|files| (Routes::new(files.first().map_or("", |file| &file.load_balancer), []), files)).collect();
     let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, objects)| Batch { objects, routes }).collect();
-    let scanned = logs::scan(Path::new(&question.location), &batches, job.threads, &job.stop);
+    let scanned = block_in_place(|| logs::scan(place, &batches, job.threads, &job.stop));
     let record = |key: &str| before.get(identity(key)).copied();
     logs_read.compare(&scanned, record);
 }

@@ -11,6 +11,7 @@
 //!
 //! Pure rooms, without async, files, clock or environment:
 //!
+//! - [`location`] is a place as a person writes it. **Invariant:** what it shows reads back as itself.
 //! - [`minute`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
 //! - [`visible`] is what may be shown of text that others wrote. **Invariant:** it moves no cursor and ends no line.
 //! - [`exact`] is the only kind of number that promises are made of. **Invariant:** no floating point before printing.
@@ -45,6 +46,7 @@ pub mod engine;
 pub mod exact;
 pub mod fetch;
 pub mod ledger;
+pub mod location;
 pub mod minute;
 pub mod outcome;
 pub mod report;

@@ -10,7 +10,8 @@ fn main() -> ExitCode {
     let cli = Cli::read();
     #[expect(clippy::disallowed_methods, reason = "the one reading of the clock")]
     let now = Minute::of_unix_seconds(jiff::Timestamp::now().as_second());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // Log objects are fetched while others are read, which keeps this thread.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(command::perform(cli.task, now)),
         Err(error) => Err(command::Failure::because("the runtime could not be started", error)),

@@ -8,7 +8,7 @@ use crate::fetch::definitions;
 use crate::minute::Minute;
 use crate::report::problems;
 use crate::slo::{self, Catalog, Problem, Service, Severity, Slo};
-use crate::store::LedgerStore;
+use crate::store::{self, LedgerStore};
 
 /// Definitions as they were read, with the texts that problems point into.
 pub(super) struct Definitions {
@@ -63,7 +63,7 @@ pub(super) fn sound_definitions(folder: &Path, at: Minute) -> Result<Definitions
 
 /// Opens the ledger of a place for reading.
 pub(super) async fn ledger(place: &Place) -> Result<LedgerStore, Failure> {
-    let opened = LedgerStore::open(place.ledger.readable().await).await;
+    let opened = LedgerStore::open(store::readable(&place.ledger).await).await;
     let store = opened.map_err(|error| Failure::new(error.to_string()))?;
     if store.is_new() {
         return Err(Failure::new(format!(

@@ -10,11 +10,12 @@ use super::open::sound_definitions;
 use super::{Ended, Failure, report, say, simulate, status, styled};
 use crate::cli::RunArgs;
 use crate::engine::{self, EngineError, Job};
+use crate::location::Location;
 use crate::minute::Minute;
 use crate::outcome::{Outcome, Said};
 use crate::simulate::{Plan, thirty_days};
 use crate::slo::{Catalog, SourceKind};
-use crate::store::{LedgerStore, Location, ShelfError, StoreError, WritePoints};
+use crate::store::{self, LedgerStore, ShelfError, StoreError, WritePoints};
 
 /// How often a run begins anew because others were quicker.
 const RACES: usize = 3;
@@ -104,7 +105,7 @@ async fn writable(arguments: &RunArgs) -> Result<LedgerStore, Failure> {
     let stop_at = arguments.stop_at_write;
     #[cfg(not(debug_assertions))]
     let stop_at = None;
-    let shelf = arguments.place.ledger.writable(WritePoints::stop_at(stop_at)).await;
+    let shelf = store::writable(&arguments.place.ledger, WritePoints::stop_at(stop_at)).await;
     LedgerStore::open(shelf.map_err(|error| Failure::new(error.to_string()))?)
         .await
         .map_err(|error| Failure::new(error.to_string()))

@@ -4,9 +4,9 @@ mod codec;
 mod directory;
 mod error;
 mod ledger;
-mod location;
 mod manifest;
 mod memory;
+mod open;
 mod points;
 mod s3;
 
@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 pub use directory::DirectoryShelf;
 pub use error::{ShelfError, StoreError};
 pub use ledger::{LedgerStore, Needs};
-pub use location::Location;
 pub use memory::MemoryShelf;
+pub use open::{readable, writable};
 pub use points::WritePoints;
 pub use s3::S3Shelf;
 

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
+use crate::wait;
 use slowburn::accesslog::alb::{Decoder, Wants};
 use slowburn::accesslog::classic;
 use slowburn::accesslog::recognise::{LineKind, recognise};
 use slowburn::accesslog::route::Routes;
 use slowburn::counts::Count;
-use slowburn::fetch::logs::{Batch, ListError, LogFile, LogTree, ObjectFault, ScanResult, scan};
+use slowburn::fetch::logs::{Batch, ListError, LogFile, LogTree, ObjectFault, Place, ScanResult, scan};
 use slowburn::minute::{Day, Minute, Span};
 use slowburn::series::SeriesKey;
 use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
@@ -42,8 +43,8 @@ fn latency(under_ms: u64, errors: LatencyErrors) -> Measure {
 
 /// All objects of a span, and what else lies there.
 fn list(root: &Path, span: Span) -> Result<(Vec<LogFile>, LogTree), ListError> {
-    let mut tree = LogTree::open(root, span, 60)?;
-    let mut objects: Vec<LogFile> = tree.days().into_iter().flat_map(|day| tree.objects(day)).collect();
+    let mut tree = wait(LogTree::open(Place::Directory(root.to_owned()), span, 60))?;
+    let mut objects: Vec<LogFile> = tree.days().into_iter().flat_map(|day| wait(tree.objects(day))).collect();
     objects.sort_by(|a, b| (&a.load_balancer, &a.key).cmp(&(&b.load_balancer, &b.key)));
     Ok((objects, tree))
 }
@@ -66,7 +67,7 @@ fn scan_all(root: &Path, measures: &[Measure], threads: usize) -> ScanResult {
         })
         .collect();
     let batches: Vec<_> = groups.iter().zip(&routes).map(|(objects, routes)| Batch { objects, routes }).collect();
-    scan(root, &batches, threads, &AtomicBool::new(false))
+    scan(&Place::Directory(root.to_owned()), &batches, threads, &AtomicBool::new(false))
 }
 
 fn at(counts: &BTreeMap<(SeriesKey, Day), Box<[Count]>>, indicator: &Indicator, minute: Minute) -> Count {
@@ -342,11 +343,11 @@ fn threads_and_order_change_nothing_and_a_raised_flag_ends_it() {
     let shop = indicator("app/shop/0a1b", Measure::Availability);
     let routes = Routes::new("app/shop/0a1b", [&shop]);
     let batches = [Batch { objects: &objects, routes: &routes }];
-    let result = scan(folder.path(), &batches, 2, &AtomicBool::new(true));
+    let result = scan(&Place::Directory(folder.path().to_owned()), &batches, 2, &AtomicBool::new(true));
     assert!(result.cancelled && result.read.is_empty() && result.counts.is_empty());
     let (old, new) = objects.split_at(20);
     let batches = [Batch { objects: old, routes: &routes }, Batch { objects: new, routes: &routes }];
-    let halves = scan(folder.path(), &batches, 2, &AtomicBool::new(false));
+    let halves = scan(&Place::Directory(folder.path().to_owned()), &batches, 2, &AtomicBool::new(false));
     assert_eq!((halves.read, halves.counts), (alone.read, alone.counts), "batches of one series add up");
 }
 

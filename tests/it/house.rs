@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms that know no async, files, clock or environment.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "accesslog",
     "burn",
     "counts",
     "demand",
     "exact",
     "ledger",
+    "location",
     "minute",
     "report",
     "series",

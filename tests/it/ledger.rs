@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use crate::wait;
 use proptest::prelude::*;
 use slowburn::command::simulate::write;
 use slowburn::counts::{Count, Counts, DayCounts, SLOTS};
@@ -36,11 +37,6 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     found
-}
-
-/// Runs a future that waits for nothing but files.
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
 /// An object of one balancer with a few events in two series.

@@ -14,6 +14,12 @@ mod peers;
 mod s3;
 mod simulate;
 
+/// Runs a future that waits for nothing but files.
+#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
 /// Data to test against that is not part of the project; `None`, with a word about it, where it is not there.
 #[expect(clippy::print_stdout, reason = "a suite says what it leaves out")]
 fn shared(part: &str) -> Option<std::path::PathBuf> {

@@ -15,7 +15,7 @@ use slowburn::accesslog::classic::{self, Record, Records};
 use slowburn::accesslog::key::{self, ObjectKind};
 use slowburn::accesslog::recognise::{LineKind, recognise};
 use slowburn::accesslog::route::Routes;
-use slowburn::fetch::logs::{Batch, LogFile, ScanResult, scan};
+use slowburn::fetch::logs::{Batch, LogFile, Place, ScanResult, scan};
 use slowburn::minute::{Minute, Span};
 use slowburn::slo::Measure;
 
@@ -138,7 +138,7 @@ fn scanned(root: &Path, load_balancer: &str, bytes: &[u8]) -> ScanResult {
     };
     let indicator = indicator(load_balancer, Measure::Availability);
     let routes = Routes::new(load_balancer, [&indicator]);
-    scan(root, &[Batch { objects: &[file], routes: &routes }], 1, &AtomicBool::new(false))
+    scan(&Place::Directory(root.to_owned()), &[Batch { objects: &[file], routes: &routes }], 1, &AtomicBool::new(false))
 }
 
 /// `(lines, unparsed, connections)` of the records of a text, read one at a time.

@@ -1,6 +1,8 @@
 //! The ledger in S3, through the real SDK against a peer that keeps its conditional writes.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -49,9 +51,35 @@ impl Scene {
     }
 
     fn run(&self, ledger: &str) -> Command {
+        self.run_on(self.logs.path(), ledger)
+    }
+
+    fn run_on(&self, logs: impl AsRef<OsStr>, ledger: &str) -> Command {
         let mut command = self.slowburn("run", ledger);
-        command.arg("--quiet").arg("--logs").arg(self.logs.path());
+        command.arg("--quiet").arg("--logs").arg(logs);
         command
+    }
+
+    fn put(&self, key: &str, bytes: Vec<u8>) {
+        let put = self.moto.s3().put_object().bucket(BUCKET).key(key).body(bytes.into());
+        self.runtime.block_on(put.send()).unwrap();
+    }
+
+    /// The log files of the folder by their keys.
+    fn objects(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.logs.path().join("AWSLogs")];
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let key = path.strip_prefix(self.logs.path()).unwrap().to_str().unwrap();
+                    found.insert(key.to_owned(), std::fs::read(&path).unwrap());
+                }
+            }
+        }
+        found
     }
 
     /// What a reader of the ledger sees, and the manifest that makes it so.
@@ -110,6 +138,39 @@ fn a_ledger_in_a_bucket_says_what_one_in_a_folder_says() {
     insta::assert_snapshot!("no_ledger_in_bucket", format!("{:?}", error("s3://ledgers/none")));
     let output = scene.slowburn("status", "s3://ledgers/of/us").env_remove("AWS_ACCESS_KEY_ID").output().unwrap();
     insta::assert_snapshot!("no_credentials", String::from_utf8(output.stderr).unwrap());
+}
+
+#[test]
+fn logs_in_a_bucket_count_as_those_in_a_folder_however_late_they_come() {
+    let scene = Scene::new();
+    let ledgers = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (ledgers.path().join("bucket"), ledgers.path().join("folder"));
+    let read = |logs: &str| scene.run_on(logs, ours.to_str().unwrap()).output().unwrap();
+    let said = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let objects = scene.objects();
+    let (late, soon): (Vec<_>, Vec<_>) = objects.iter().enumerate().partition(|(place, _)| place % 10 == 0);
+    for (_, (key, bytes)) in soon {
+        scene.put(&format!("a/prefix/{key}"), bytes.clone());
+    }
+    scene.put("a/prefix/AWSLogs/123456789012/ELBAccessLogTestFile", b"Enable AccessLog for ELB".to_vec());
+    // One that is cut short: its minutes are unknown until it is whole.
+    let (_, (cut, whole)) = late.last().unwrap();
+    scene.put(&format!("a/prefix/{cut}"), whole[..whole.len() / 2].to_vec());
+    let first = read("s3://ledgers/a/prefix");
+    assert_eq!(first.status.code(), Some(3), "{}", said(&first));
+    assert!(said(&first).contains("is cut short") && said(&first).contains("a test file"), "{}", said(&first));
+    for (_, (key, bytes)) in &late {
+        scene.put(&format!("a/prefix/{key}"), (*bytes).clone());
+    }
+    succeeded(&read("s3://ledgers/a/prefix"));
+    assert!(said(&read("s3://ledgers/a/prefix")).contains("no log file is new"));
+    succeeded(&scene.run_on(scene.logs.path(), theirs.to_str().unwrap()).output().unwrap());
+    let manifest = |ledger: &Path| std::fs::read_to_string(ledger.join("manifest.json")).unwrap();
+    assert!(manifest(&ours) == manifest(&theirs), "the bucket and the folder give different ledgers");
+
+    insta::assert_snapshot!("no_bucket_of_logs", said(&read("s3://nobody/logs")));
+    insta::assert_snapshot!("no_logs_in_bucket", said(&read("s3://ledgers/elsewhere")));
+    insta::assert_snapshot!("no_such_place", said(&read("gs://ledgers/elsewhere")));
 }
 
 #[test]

@@ -10,16 +10,21 @@ and once with errors as bad), lets the program read the access logs, and compare
   * every SLI over the whole span of its balancer, and over 1 and 7 days      with  golden/sli.csv
   * every hour, for PetShop: bad and total of seven windows                   with  golden/burn_hourly.csv
 
-Any difference ends it with code 1. Standard library only.
+PetShop is then read once more out of a bucket, which moto keeps (tests/peers/requirements.txt), and compared in the same way.
+Any difference ends it with code 1.
 """
 
 import argparse
+import contextlib
 import csv
 import io
 import json
+import os
+import socket
 import subprocess
 import sys
 import tarfile
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -146,7 +151,36 @@ def compare_hours(program, golden):
     return compared, wrong
 
 
-def check(name, data, binary, work, hourly):
+@contextlib.contextmanager
+def bucket(folder):
+    """The logs below a folder in a bucket of a server of their own, which the environment then names."""
+    import boto3
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        os.environ.update(AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{port}", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
+                          AWS_REGION="us-east-1", AWS_DEFAULT_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true")
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="logs")
+        for path in (folder / "AWSLogs").rglob("*"):
+            if path.is_file():
+                s3.put_object(Bucket="logs", Key=f"a/prefix/{path.relative_to(folder)}", Body=path.read_bytes())
+        yield "s3://logs/a/prefix"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def check(name, data, binary, work, hourly, logs=None):
     golden = data / "golden"
     minutes = list(rows(golden / "per_minute.csv"))
     slis = list(rows(golden / "sli.csv"))
@@ -160,7 +194,7 @@ def check(name, data, binary, work, hourly):
         balancers[balancer] = f"{kind}/{balancer}/{identity}"
     define(work / "slos", balancers, wholes)
     program = Program(binary, work / "slos", work / "ledger", text(end))
-    program("run", "--logs", str(data), "--days", str((end - start).days + 2), "--quiet")
+    program("run", "--logs", logs or str(data), "--days", str((end - start).days + 2), "--quiet")
     results = {"minutes": compare_minutes(program, minutes), "SLIs": compare_slis(program, slis, wholes)}
     if hourly:
         results["hourly windows"] = compare_hours(program, rows(golden / "burn_hourly.csv"))
@@ -191,6 +225,9 @@ def main():
     with tarfile.open(options.shared / "data" / "nezha.tar") as tar:
         tar.extractall(options.work, filter="data")
     failed = check("petshop", options.shared / "data" / "petshop", options.slowburn, options.work / "petshop", True)
+    petshop = options.shared / "data" / "petshop"
+    with bucket(petshop) as logs:
+        failed |= check("petshop in S3", petshop, options.slowburn, options.work / "petshop-s3", False, logs)
     failed |= check("nezha", options.work / "nezha", options.slowburn, options.work / "nezha-out", False)
     sys.exit(1 if failed else 0)
 

@@ -1,14 +1,12 @@
-//! Which log objects lie below a directory: everything found is either read or accounted for by name.
+//! Which log objects lie below a place: everything found is either read or accounted for by name.
 //!
 //! Folders of days are days of delivery. An object of 23:55 to 00:00 lies in the next day's folder and a late one later
 //! still, so a span is looked for in its own days and a few more.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::place::{Entry, Place, Unseen};
 use crate::accesslog::key::{self, INTERVAL_MINUTES, LATE_DAYS, ObjectKind};
 use crate::minute::{Day, Span};
 
@@ -17,17 +15,17 @@ const PREFIX_DEPTH: usize = 4;
 /// Keys shown of each kind of object that is not read.
 const SAMPLES: usize = 3;
 
-/// The directory cannot serve as a source.
+/// The place cannot serve as a source.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// Nothing there looks like AWS's layout.
     #[error(
         "`{0}` holds no folder `AWSLogs`\nhint: name the folder that holds `AWSLogs/`, or one at most {PREFIX_DEPTH} above"
     )]
-    NoLogs(PathBuf),
-    /// The directory itself cannot be read.
-    #[error("`{0}` cannot be read: {1}\nhint: check that the folder exists and may be read")]
-    Unreadable(PathBuf, io::Error),
+    NoLogs(String),
+    /// The place itself cannot be read.
+    #[error("`{0}` cannot be read: {1}\nhint: {2}")]
+    Unreadable(String, String, &'static str),
 }
 
 /// The log object of an Application or Classic Load Balancer.
@@ -66,10 +64,10 @@ impl Others {
 /// The folders of days below a root, whose objects are listed a day at a time: a large fleet writes some hundred thousand a day.
 #[derive(Debug)]
 pub struct LogTree {
-    root: PathBuf,
+    place: Place,
     span: Span,
     classic_minutes: i32,
-    folders: BTreeMap<Day, Vec<PathBuf>>,
+    folders: BTreeMap<Day, Vec<String>>,
     /// Each balancer's name once: a day has thousands of objects of each.
     balancers: BTreeMap<String, Arc<str>>,
     /// What is there and is not read, by what it is.
@@ -85,54 +83,32 @@ pub struct LogTree {
 }
 
 /// All folders `AWSLogs` near the root, sorted.
-fn find_logs(root: &Path) -> Result<Vec<PathBuf>, ListError> {
-    fs::read_dir(root).map_err(|error| ListError::Unreadable(root.to_owned(), error))?;
+async fn find_logs(place: &Place) -> Result<Vec<String>, ListError> {
+    let unreadable = |unseen: Unseen| ListError::Unreadable(place.to_string(), unseen.said, unseen.remedy);
+    let mut level = vec![place.look_into("").await.map_err(unreadable)?];
     let mut found = Vec::new();
-    let mut level = vec![root.to_owned()];
-    for _ in 0..=PREFIX_DEPTH {
-        let mut below = Vec::new();
-        for folder in &level {
-            let logs = folder.join("AWSLogs");
-            if logs.is_dir() {
-                found.push(logs);
-            } else if let Ok(entries) = entries(folder) {
-                below.extend(entries.into_iter().filter(|entry| entry.is_folder).map(|entry| entry.path));
+    for depth in 0..=PREFIX_DEPTH {
+        let mut next = Vec::new();
+        for entries in level {
+            let folders = entries.into_iter().filter(|entry| entry.is_folder);
+            let folders: Vec<String> = folders.map(|entry| entry.key).collect();
+            if let Some(logs) = folders.iter().find(|key| *key == "AWSLogs" || key.ends_with("/AWSLogs")) {
+                found.push(logs.clone());
+            } else if depth < PREFIX_DEPTH {
+                for folder in folders {
+                    next.extend(place.look_into(&folder).await.ok());
+                }
             }
         }
-        level = below;
+        level = next;
     }
     found.sort();
-    if found.is_empty() { Err(ListError::NoLogs(root.to_owned())) } else { Ok(found) }
-}
-
-struct Entry {
-    name: String,
-    path: PathBuf,
-    is_folder: bool,
-    size: u64,
-    /// Why nothing can be said of it: a link leads nowhere, or in a circle.
-    fault: Option<io::Error>,
+    if found.is_empty() { Err(ListError::NoLogs(place.to_string())) } else { Ok(found) }
 }
 
 /// Whether this is the name of a log that is read.
 fn is_log(key: &str) -> bool {
     matches!(key::read(key), ObjectKind::Alb(_) | ObjectKind::ClassicElb(_))
-}
-
-/// What a folder holds, sorted by name. Links are followed; names that are no UTF-8 are no log's name.
-fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let (is_folder, size, fault) = match fs::metadata(&path) {
-            Ok(about) => (about.is_dir(), about.len(), None),
-            Err(error) => (false, 0, Some(error)),
-        };
-        found.push(Entry { name, path, is_folder, size, fault });
-    }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
 }
 
 impl LogTree {
@@ -141,10 +117,10 @@ impl LogTree {
     ///
     /// # Errors
     /// If the root cannot be read or holds no `AWSLogs`. What fails further down is part of the tree.
-    pub fn open(root: &Path, span: Span, classic_minutes: i32) -> Result<Self, ListError> {
-        let bases = find_logs(root)?;
+    pub async fn open(place: Place, span: Span, classic_minutes: i32) -> Result<Self, ListError> {
+        let bases = find_logs(&place).await?;
         let mut tree = Self {
-            root: root.to_owned(),
+            place,
             span,
             classic_minutes,
             folders: BTreeMap::new(),
@@ -156,7 +132,7 @@ impl LogTree {
             more_often: None,
         };
         for base in bases {
-            tree.accounts(&base);
+            tree.accounts(&base).await;
         }
         Ok(tree)
     }
@@ -173,24 +149,30 @@ impl LogTree {
     }
 
     /// The objects of a day of delivery whose interval has a minute of the span, in order of balancer, then key.
-    pub fn objects(&mut self, day: Day) -> Vec<LogFile> {
+    pub async fn objects(&mut self, day: Day) -> Vec<LogFile> {
         let mut objects = Vec::new();
         for folder in self.folders.get(&day).cloned().unwrap_or_default() {
-            for odd in self.look_into(&folder, &mut objects) {
-                self.other("a folder where objects should be", &odd);
+            for odd in self.look_into(&folder, &mut objects).await {
+                self.other("a folder where objects should be", odd);
             }
         }
         objects.sort_by(|a, b| (&a.load_balancer, &a.key).cmp(&(&b.load_balancer, &b.key)));
         objects
     }
 
+    /// Where the objects lie.
+    #[must_use]
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/`; logs of other AWS services beside it are none of ours.
-    fn accounts(&mut self, base: &Path) {
-        for account in self.folders_in(base) {
-            for service in self.folders_in(&account) {
-                if service.ends_with("elasticloadbalancing") {
-                    for region in self.folders_in(&service) {
-                        self.find_days(&region, 3);
+    async fn accounts(&mut self, base: &str) {
+        for account in self.folders_in(base).await {
+            for service in self.folders_in(&account).await {
+                if service.ends_with("/elasticloadbalancing") {
+                    for region in self.folders_in(&service).await {
+                        self.find_days(&region).await;
                     }
                 }
             }
@@ -198,18 +180,20 @@ impl LogTree {
     }
 
     /// Walks `yyyy/mm/dd`, and leaves out the days that cannot hold the span.
-    fn find_days(&mut self, folder: &Path, levels_below: usize) {
-        for below in self.folders_in(folder) {
-            if levels_below > 1 {
-                self.find_days(&below, levels_below - 1);
-                continue;
+    async fn find_days(&mut self, region: &str) {
+        let mut days = Vec::new();
+        for year in self.folders_in(region).await {
+            for month in self.folders_in(&year).await {
+                days.extend(self.folders_in(&month).await);
             }
-            let day = key::day_of_folder(&self.key_of(&below));
+        }
+        for folder in days {
+            let day = key::day_of_folder(&folder);
             self.newest_day = self.newest_day.max(day);
             match day {
-                Some(day) if self.may_hold_the_span(day) => self.folders.entry(day).or_default().push(below),
+                Some(day) if self.may_hold_the_span(day) => self.folders.entry(day).or_default().push(folder),
                 Some(_) => {}
-                None => self.other("a folder that is no day", &below),
+                None => self.other("a folder that is no day", folder),
             }
         }
     }
@@ -220,32 +204,32 @@ impl LogTree {
     }
 
     /// The folders above those of days; no object has its place there.
-    fn folders_in(&mut self, folder: &Path) -> Vec<PathBuf> {
+    async fn folders_in(&mut self, folder: &str) -> Vec<String> {
         let mut objects = Vec::new();
-        let folders = self.look_into(folder, &mut objects);
+        let folders = self.look_into(folder, &mut objects).await;
         for object in objects {
-            self.other("an object outside the folder of its day", &self.root.join(&*object.key));
+            self.other("an object outside the folder of its day", object.key.to_string());
         }
         folders
     }
 
     /// Takes note of a folder's files and gives its folders.
-    fn look_into(&mut self, folder: &Path, objects: &mut Vec<LogFile>) -> Vec<PathBuf> {
-        let entries = entries(folder).unwrap_or_else(|error| {
-            self.unreadable.push((self.key_of(folder), error.to_string()));
+    async fn look_into(&mut self, folder: &str, objects: &mut Vec<LogFile>) -> Vec<String> {
+        let entries = self.place.look_into(folder).await.unwrap_or_else(|unseen| {
+            self.unreadable.push((folder.to_owned(), unseen.said));
             Vec::new()
         });
         // What has the name of a log is one, though it may turn out that it cannot be read: its minutes are unknown then.
         let (folders, files): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|entry| entry.is_folder && !is_log(&self.key_of(&entry.path)));
+            entries.into_iter().partition(|entry| entry.is_folder && !is_log(&entry.key));
         for file in files {
-            objects.extend(self.object(&file));
+            objects.extend(self.object(file));
         }
-        folders.into_iter().map(|entry| entry.path).collect()
+        folders.into_iter().map(|entry| entry.key).collect()
     }
 
-    fn object(&mut self, file: &Entry) -> Option<LogFile> {
-        let text = self.key_of(&file.path);
+    fn object(&mut self, file: Entry) -> Option<LogFile> {
+        let text = file.key;
         let (kind, object) = match key::read(&text) {
             ObjectKind::Alb(object) => ("", Some((object, INTERVAL_MINUTES))),
             ObjectKind::ClassicElb(object) => {
@@ -265,7 +249,7 @@ impl LogTree {
         let Some((object, minutes)) = object else {
             match &file.fault {
                 Some(error) => self.unreadable.push((text, error.to_string())),
-                None => self.other(kind, &file.path),
+                None => self.other(kind, text),
             }
             return None;
         };
@@ -284,14 +268,7 @@ impl LogTree {
         Some(LogFile { key: Arc::from(text.as_str()), size: file.size, load_balancer: shared, interval, delivery_day })
     }
 
-    fn other(&mut self, kind: &str, path: &Path) {
-        let key = self.key_of(path);
+    fn other(&mut self, kind: &str, key: String) {
         self.others.entry(kind.to_owned()).or_default().add(key);
-    }
-
-    fn key_of(&self, path: &Path) -> String {
-        let below = path.strip_prefix(&self.root).unwrap_or(path);
-        let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-        parts.join("/")
     }
 }

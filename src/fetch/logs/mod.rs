@@ -1,14 +1,17 @@
-//! Access logs below a directory: [`LogTree`] says which objects there are, [`scan`] counts their lines.
+//! Access logs below a directory or in a bucket: [`LogTree`] says which objects there are, [`scan`] counts their lines.
 //!
 //! **Invariant:** an object is counted whole or not at all, and every object and line that is not counted is named.
 
+mod bucket;
 mod inflate;
 mod lines;
 mod listing;
 mod object;
+mod place;
 mod scan;
 mod tally;
 
 pub use listing::{ListError, LogFile, LogTree, Others};
 pub use object::ObjectFault;
+pub use place::Place;
 pub use scan::{Batch, FaultyObject, ObjectRead, ScanResult, UnparsedLine, scan};

@@ -75,13 +75,23 @@ impl ObjectReader {
         }
     }
 
-    /// Reads an object; the sink has had all its lines when this returns `Ok` and it was not cancelled.
-    pub(super) fn read(&mut self, path: &Path, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
+    /// Reads a file; the sink has had all its lines when this returns `Ok` and it was not cancelled.
+    pub(super) fn read_file(&mut self, path: &Path, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
         // To open a pipe would wait for somebody to write to it.
         if !fs::metadata(path).map_err(ObjectFault::Unreadable)?.is_file() {
             return Err(ObjectFault::Unreadable(io::Error::other("it is no file")));
         }
-        let mut file = File::open(path).map_err(ObjectFault::Unreadable)?;
+        let file = File::open(path).map_err(ObjectFault::Unreadable)?;
+        self.read(file, path, sink)
+    }
+
+    /// The same of any source of its bytes. The name tells only whether it should be packed.
+    pub(super) fn read(
+        &mut self,
+        mut file: impl Read,
+        name: &Path,
+        sink: &mut impl LineSink,
+    ) -> Result<Extent, ObjectFault> {
         self.begin(sink);
         if self.packed.len() < PIECE_BYTES {
             self.packed.resize(PIECE_BYTES, 0);
@@ -91,7 +101,7 @@ impl ObjectReader {
         let mut held = fill(&mut file, first).map_err(ObjectFault::Unreadable)?;
         let start = self.packed.get(..held).unwrap_or_default();
         if start.is_empty() {
-            let packed_name = path.extension().is_some_and(|extension| extension == "gz");
+            let packed_name = name.extension().is_some_and(|extension| extension == "gz");
             return if packed_name { Err(ObjectFault::Empty) } else { Ok(Extent::default()) };
         }
         if !start.starts_with(GZIP_MAGIC) {
@@ -118,7 +128,7 @@ impl ObjectReader {
     }
 
     /// Plain text, of which so many bytes are in memory already.
-    fn text(&mut self, mut file: File, mut held: usize, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
+    fn text(&mut self, mut file: impl Read, mut held: usize, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
         let mut size = 0;
         let mut last = b'\n';
         while held > 0 && !sink.is_cancelled() {
@@ -167,7 +177,7 @@ impl ObjectReader {
     }
 
     /// Inflates what is in memory already and then the rest of the file, in pieces.
-    fn stream(&mut self, held: usize, file: File, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
+    fn stream(&mut self, held: usize, file: impl Read, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
         let packed = std::mem::take(&mut self.packed);
         let start = packed.get(..held).unwrap_or_default();
         let mut source = Counted { source: Cursor::new(start).chain(file), size: 0 };
@@ -235,7 +245,7 @@ fn fault_of_member(error: io::Error) -> ObjectFault {
 }
 
 /// Reads until the buffer is full or the file ends.
-fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut held = 0;
     while let Some(free) = buffer.get_mut(held..).filter(|free| !free.is_empty()) {
         match file.read(free) {

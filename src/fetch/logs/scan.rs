@@ -10,9 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
 
+use tokio::sync::mpsc;
+
+use super::bucket::Fetched;
 use super::lines::{LINE_BYTES_MAX, Line, LineSink, whole};
 use super::listing::LogFile;
 use super::object::{ObjectFault, ObjectReader};
+use super::place::Place;
 use super::tally::{Sum, Tally, empty_day};
 use crate::accesslog::alb::{Decoder, LineFault, Request};
 use crate::accesslog::classic::{self, Record, Records};
@@ -103,20 +107,21 @@ pub struct FaultyObject {
     pub fault: ObjectFault,
 }
 
-/// Reads all objects of the batches, on up to this many threads. Raising the flag ends it within a piece of an object.
+/// Reads all objects of the batches, on up to this many threads. Raising the flag ends it within a piece of an object. Objects of
+/// a bucket are fetched meanwhile, so there it must be called within a runtime of several threads.
 #[must_use]
-pub fn scan(root: &Path, batches: &[Batch<'_>], threads: usize, cancel: &AtomicBool) -> ScanResult {
+pub fn scan(place: &Place, batches: &[Batch<'_>], threads: usize, cancel: &AtomicBool) -> ScanResult {
     let objects = batches.iter().enumerate();
     let objects: Vec<_> =
         objects.flat_map(|(place, batch)| batch.objects.iter().map(move |file| (place, file))).collect();
-    let shared = Shared {
-        root,
-        batches,
-        objects,
-        next: AtomicUsize::new(0),
-        sums: batches.iter().map(|_| Mutex::default()).collect(),
-        cancel,
+    let source = match place {
+        Place::Directory(root) => Source::Directory(root, AtomicUsize::new(0)),
+        Place::Bucket(bucket) => {
+            let wanted = objects.iter().map(|(_, file)| (Arc::clone(&file.key), file.size)).collect();
+            Source::Bucket(Mutex::new(bucket.fetch_ahead(wanted)))
+        }
     };
+    let shared = Shared { source, batches, objects, sums: batches.iter().map(|_| Mutex::default()).collect(), cancel };
     let threads = threads.clamp(1, shared.objects.len().max(1));
     let mut outcomes: Vec<_> = std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| shared.work(threads))).collect();
@@ -153,13 +158,33 @@ fn add_named(counts: &mut BTreeMap<(SeriesKey, Day), Box<[Count]>>, series: &[Se
 
 type Outcome = (usize, Result<ObjectRead, FaultyObject>);
 
+/// Where the threads have their next object from.
+enum Source<'a> {
+    /// The files of a directory, and the place of the next one.
+    Directory(&'a Path, AtomicUsize),
+    /// What was fetched from a bucket.
+    Bucket(Mutex<mpsc::Receiver<Fetched>>),
+}
+
+impl Source<'_> {
+    /// The place of the next object, and its bytes if they had to be fetched.
+    fn next(&self) -> Option<(usize, Option<Fetched>)> {
+        match self {
+            Self::Directory(_, next) => Some((next.fetch_add(1, Ordering::Relaxed), None)),
+            Self::Bucket(fetched) => {
+                let fetched = fetched.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()?;
+                Some((fetched.place, Some(fetched)))
+            }
+        }
+    }
+}
+
 /// What all threads see.
 struct Shared<'a> {
-    root: &'a Path,
+    source: Source<'a>,
     batches: &'a [Batch<'a>],
     /// All objects with the place of their batch.
     objects: Vec<(usize, &'a LogFile)>,
-    next: AtomicUsize,
     sums: Vec<Mutex<Sum>>,
     cancel: &'a AtomicBool,
 }
@@ -171,11 +196,16 @@ impl Shared<'_> {
         let mut reader = ObjectReader::new(threads);
         let (mut tally, mut ends) = (Tally::default(), LineEnds::default());
         while !self.cancel.load(Ordering::Relaxed) {
-            let place = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some((place, fetched)) = self.source.next() else { break };
             let Some((batch, file)) = self.objects.get(place) else { break };
             let (Some(batch), Some(sum)) = (self.batches.get(*batch), self.sums.get(*batch)) else { break };
             let mut sink = Counter::new(batch.routes, file, &mut tally, &mut ends, self.cancel);
-            let result = reader.read(&self.root.join(&*file.key), &mut sink);
+            let result = match (&self.source, fetched) {
+                (Source::Directory(root, _), _) => reader.read_file(&root.join(&*file.key), &mut sink),
+                (_, Some(Fetched { bytes: Ok(bytes), .. })) => reader.read(&*bytes, Path::new(&*file.key), &mut sink),
+                (_, Some(Fetched { bytes: Err(fault), .. })) => Err(fault),
+                (_, None) => break,
+            };
             if sink.is_cancelled() {
                 break;
             }

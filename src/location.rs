@@ -1,13 +1,9 @@
-//! Where a ledger is, as a person writes it: a directory, or `s3://bucket/prefix`.
+//! A place as a person writes it: a directory, or `s3://bucket/prefix`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::points::WritePoints;
-use super::{DirectoryShelf, S3Shelf, Shelf, ShelfError};
-use crate::aws::Aws;
-
-/// A place to keep a ledger.
+/// A directory, or a prefix of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A directory of this machine.
@@ -28,7 +24,7 @@ impl FromStr for Location {
         let Some(rest) = text.strip_prefix("s3://") else {
             return match text.split_once("://") {
                 Some((scheme, _)) => {
-                    Err(format!("`{scheme}://` is no place for a ledger: name a directory or `s3://bucket/prefix`"))
+                    Err(format!("`{scheme}://` is not supported: name a directory or `s3://bucket/prefix`"))
                 }
                 None => Ok(Self::Directory(text.into())),
             };
@@ -47,29 +43,6 @@ impl std::fmt::Display for Location {
             Self::Directory(path) => write!(f, "{}", path.display()),
             Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
             Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
-        }
-    }
-}
-
-impl Location {
-    /// A shelf to write to. A directory is made and locked; a bucket is not.
-    ///
-    /// # Errors
-    /// [`ShelfError::Held`] if another process has the directory, [`ShelfError::Disk`] if the disk refuses.
-    pub async fn writable(&self, points: WritePoints) -> Result<Box<dyn Shelf>, ShelfError> {
-        Ok(match self {
-            Self::Directory(path) => Box::new(DirectoryShelf::open(path, points)?),
-            Self::S3 { bucket, prefix } => Box::new(S3Shelf::new(Aws::reach().await.s3(), bucket, prefix, points)),
-        })
-    }
-
-    /// A shelf to read from, also while others write.
-    pub async fn readable(&self) -> Box<dyn Shelf> {
-        match self {
-            Self::Directory(path) => Box::new(DirectoryShelf::read_only(path)),
-            Self::S3 { bucket, prefix } => {
-                Box::new(S3Shelf::new(Aws::reach().await.s3(), bucket, prefix, WritePoints::default()))
-            }
         }
     }
 }

@@ -1,0 +1,88 @@
+//! Where log objects lie: below a directory, or below a prefix of a bucket, which both look like folders from here.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::bucket::Bucket;
+use crate::aws::Aws;
+use crate::location::Location;
+
+/// A place that can be looked into and read from.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A directory.
+    Directory(PathBuf),
+    /// A prefix of a bucket.
+    Bucket(Arc<Bucket>),
+}
+
+/// What a folder holds, with its path below the place.
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) is_folder: bool,
+    pub(super) size: u64,
+    /// Why nothing can be said of it: a link leads nowhere, or in a circle.
+    pub(super) fault: Option<io::Error>,
+}
+
+/// Why a folder cannot be looked into, and what can be done.
+#[derive(Debug)]
+pub(super) struct Unseen {
+    pub(super) said: String,
+    pub(super) remedy: &'static str,
+}
+
+impl Place {
+    /// The place that a person wrote.
+    pub async fn of(location: &Location) -> Self {
+        match location {
+            Location::Directory(path) => Self::Directory(path.clone()),
+            Location::S3 { bucket, prefix } => {
+                Self::Bucket(Arc::new(Bucket::new(Aws::reach().await.s3(), bucket, prefix)))
+            }
+        }
+    }
+
+    /// What a folder holds, sorted by name; the place itself is the folder "". Links are followed; names that are no UTF-8 are
+    /// no log's name.
+    pub(super) async fn look_into(&self, folder: &str) -> Result<Vec<Entry>, Unseen> {
+        match self {
+            Self::Directory(root) => entries(root, folder).map_err(|error| Unseen {
+                said: error.to_string(),
+                remedy: "check that the folder exists and may be read",
+            }),
+            Self::Bucket(bucket) => bucket.look_into(folder).await,
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(path) => write!(f, "{}", path.display()),
+            Self::Bucket(bucket) => write!(f, "{bucket}"),
+        }
+    }
+}
+
+/// The key of what lies in a folder.
+pub(super) fn below(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+fn entries(root: &std::path::Path, folder: &str) -> io::Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root.join(folder))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (is_folder, size, fault) = match fs::metadata(&path) {
+            Ok(about) => (about.is_dir(), about.len(), None),
+            Err(error) => (false, 0, Some(error)),
+        };
+        found.push(Entry { key: below(folder, &name), is_folder, size, fault });
+    }
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(found)
+}
