@@ -1,23 +1,18 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod logs;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use tokio::task::block_in_place;
-
-use crate::accesslog::key::identity;
-use crate::accesslog::route::{Routes, indicators_by_balancer};
-use crate::demand::{self, CountsQuestion, LogsQuestion};
-use crate::exact::Exact;
+use crate::demand::{self, CountsQuestion};
 use crate::fetch::counts_file;
-use crate::fetch::logs::{self, Batch, LogFile, LogTree, Place};
-use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, ObjectsAnswer, Table, filed_under};
+use crate::ledger::{AbsorbError, Ledger, NotLoaded, Table};
 use crate::minute::{Day, Minute, Span};
-use crate::outcome::{LogsRead, Outcome, Said};
+use crate::outcome::{Outcome, Said};
 use crate::report::model::{self, Status, Views};
-use crate::series::SeriesKey;
 use crate::slo::{Catalog, Excluded, Service, Slo};
 use crate::store::{LedgerStore, Needs, StoreError};
 
@@ -62,7 +57,7 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
         read_counts(question, store, &mut said).await?;
     }
     for question in &demand.logs {
-        read_logs(job, question, store, &mut said).await?;
+        logs::read_logs(job, question, store, &mut said).await?;
     }
     store.sweep().await?;
     let status = judge(job.catalog, store, job.at).await?;
@@ -84,155 +79,6 @@ async fn read_counts(question: &CountsQuestion, store: &mut LedgerStore, said: &
     let mut ledger = store.load(&Needs::of_days(days, [])).await?;
     ledger.absorb_counts(&read.counts)?;
     Ok(store.commit(&mut ledger).await?)
-}
-
-/// One source of access logs, a day of delivery at a time, so that memory and what a crash can lose stay bounded.
-async fn read_logs(
-    job: &Job<'_>,
-    question: &LogsQuestion,
-    store: &mut LedgerStore,
-    said: &mut Said,
-) -> Result<(), EngineError> {
-    let mut tree = match log_tree(question).await {
-        Ok(tree) => tree,
-        Err(error) => {
-            said.faults.push(error);
-            return Ok(());
-        }
-    };
-    let mut read = LogsRead::default();
-    let days = tree.days();
-    for (done, day) in days.iter().enumerate() {
-        (job.progress)(done, days.len());
-        let objects = tree.objects(*day).await;
-        // A directory may hold an object twice, packed and unpacked or in two copies of a bucket: one of them is read.
-        let mut seen = BTreeSet::new();
-        let wanted = objects.iter().filter(|object| question.series.contains_key(&*object.load_balancer));
-        let listed: Vec<&LogFile> = wanted.filter(|object| seen.insert(identity(&object.key))).collect();
-        read_day(job, question, (tree.place(), &listed), store, &mut read).await?;
-        if job.stop.load(Ordering::Relaxed) {
-            said.faults.push("stopped before all logs were read\nhint: run again to read the rest".to_owned());
-            break;
-        }
-    }
-    said.listing(question, &tree);
-    read.tell(unparsed_limit(job, question), said);
-    Ok(())
-}
-
-async fn log_tree(question: &LogsQuestion) -> Result<LogTree, String> {
-    let place = Place::of(&question.location.parse()?).await;
-    LogTree::open(place, question.span, question.classic_minutes).await.map_err(|error| error.to_string())
-}
-
-fn unparsed_limit(job: &Job<'_>, question: &LogsQuestion) -> Exact {
-    job.catalog.sources.get(&question.source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
-}
-
-/// The objects of one day of delivery: what is new of them is read, absorbed and kept.
-async fn read_day(
-    job: &Job<'_>,
-    question: &LogsQuestion,
-    (place, listed): (&Place, &[&LogFile]),
-    store: &mut LedgerStore,
-    logs_read: &mut LogsRead,
-) -> Result<(), EngineError> {
-    let objects: Vec<ListedObject<'_>> = listed.iter().map(|object| listed_object(object)).collect();
-    let parts = objects.iter().map(|object| filed_under(object.interval)).collect();
-    let mut ledger = store.load(&Needs { objects: parts, ..Needs::default() }).await?;
-    compare(job, (place, listed), &ledger.changed_since_read(&objects), logs_read);
-    let unread: BTreeMap<&str, (&LogFile, Arc<BTreeSet<SeriesKey>>)> = ledger
-        .unread(&objects, &question.series)
-        .into_iter()
-        .filter_map(|(place, series)| Some((objects.get(place)?.key, (*listed.get(place)?, series))))
-        .collect();
-    if unread.is_empty() {
-        return Ok(());
-    }
-    let indicators = indicators_by_balancer(job.catalog, &question.source);
-    let mut files: BTreeMap<(&str, &BTreeSet<SeriesKey>), Vec<LogFile>> = BTreeMap::new();
-    for (object, series) in unread.values() {
-        files.entry((&object.load_balancer, series)).or_default().push((*object).clone());
-    }
-    let routed: Vec<(Routes, Vec<LogFile>)> = files
-        .into_iter()
-        .map(|((balancer, series), files)| {
-            let all = indicators.get(balancer).into_iter().flatten().copied();
-            (Routes::new(balancer, all.filter(|indicator| series.contains(&indicator.series()))), files)
-        })
-        .collect();
-    let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, files)| Batch { objects: files, routes }).collect();
-    let scanned = block_in_place(|| logs::scan(place, &batches, job.threads, &job.stop));
-    let limit = unparsed_limit(job, question);
-    logs_read.add(&scanned, limit);
-    let read = scanned.read.iter().filter_map(|read| {
-        let (object, series) = unread.get(identity(&read.key))?;
-        // A log of nothing but strange lines is as good as one that cannot be read.
-        let counted = if read.is_strange(limit) { Arc::default() } else { Arc::clone(series) };
-        Some(ObjectRecord { size: read.size, lines: read.lines, unparsed: read.unparsed, counted, ..record(object) })
-    });
-    // An object that is there but cannot be read is recorded too: what it would have said is unknown, and not silence.
-    let faulty = scanned.faulty.iter().filter_map(|faulty| Some(record(unread.get(identity(&faulty.key))?.0)));
-    absorb(store, &mut ledger, &ObjectsAnswer { objects: read.chain(faulty).collect(), counts: scanned.counts }).await
-}
-
-/// Objects that had another size when they were counted are read once more, without being counted, to see whether their
-/// lines are the same.
-fn compare(job: &Job<'_>, (place, listed): (&Place, &[&LogFile]), changed: &[&ObjectRecord], logs_read: &mut LogsRead) {
-    if changed.is_empty() {
-        return;
-    }
-    let before: BTreeMap<&str, &ObjectRecord> = changed.iter().map(|record| (&*record.key, *record)).collect();
-    let again = listed.iter().filter(|object| before.contains_key(identity(&object.key)));
-    let files: Vec<LogFile> = again.map(|object| (*object).clone()).collect();
-    let balancers = files.chunk_by(|a, b| a.load_balancer == b.load_balancer);
-    let routed: Vec<(Routes, &[LogFile])> =
-        balancers.map(|files| (Routes::new(files.first().map_or("", |file| &file.load_balancer), []), files)).collect();
-    let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, objects)| Batch { objects, routes }).collect();
-    let scanned = block_in_place(|| logs::scan(place, &batches, job.threads, &job.stop));
-    let record = |key: &str| before.get(identity(key)).copied();
-    logs_read.compare(&scanned, record);
-}
-
-/// Adds an answer to the days it touches, with as many neighbours as coverage looks at.
-async fn absorb(store: &mut LedgerStore, ledger: &mut Ledger, answer: &ObjectsAnswer) -> Result<(), EngineError> {
-    let near = |reach: i32| {
-        let days = answer.objects.iter().map(ObjectRecord::day);
-        days.flat_map(move |day| (-reach..=reach).map(move |near| day.plus(near))).collect::<BTreeSet<Day>>()
-    };
-    let mut needs = Needs::of_days([], near(2));
-    needs.deliveries = std::mem::take(&mut needs.objects);
-    needs.wanted.known = Needs::of_days(near(1), []).minutes;
-    needs.minutes = answer.parts();
-    store.load_more(ledger, &needs).await?;
-    // That more minutes are decided anew than those of the answer is rare: where a gap closes, or at the end of a part.
-    match ledger.absorb_objects(answer) {
-        Err(AbsorbError::NotLoaded(NotLoaded(minutes))) => {
-            store.load_more(ledger, &Needs { minutes, ..Needs::default() }).await?;
-            ledger.absorb_objects(answer)?;
-        }
-        absorbed => absorbed?,
-    }
-    Ok(store.commit(ledger).await?)
-}
-
-/// A listed object as the ledger asks for it.
-fn listed_object(listed: &LogFile) -> ListedObject<'_> {
-    let LogFile { key, size, load_balancer, interval, .. } = listed;
-    ListedObject { key: identity(key), size: *size, load_balancer, interval: *interval }
-}
-
-/// A listed object before anything was counted in it.
-fn record(listed: &LogFile) -> ObjectRecord {
-    ObjectRecord {
-        key: identity(&listed.key).to_owned(),
-        size: listed.size,
-        lines: 0,
-        unparsed: 0,
-        load_balancer: Arc::clone(&listed.load_balancer),
-        interval: listed.interval,
-        counted: Arc::default(),
-    }
 }
 
 /// Judges every promise from the ledger alone. What it reads is the sums of whole days and the few parts of days that windows

@@ -1,0 +1,204 @@
+//! Counts the lines of one object: each is counted for the series it belongs to, or noted as one that is not.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::lines::{LINE_BYTES_MAX, Line, LineSink, whole};
+use super::listing::LogFile;
+use super::scan::UnparsedLine;
+use super::tally::Tally;
+use crate::accesslog::alb::{Decoder, LineFault, Request};
+use crate::accesslog::classic::{self, Record, Records};
+use crate::accesslog::recognise::recognise;
+use crate::accesslog::route::Routes;
+use crate::accesslog::usual::LineEnds;
+use crate::minute::{MINUTES_PER_DAY, Span};
+
+/// Unparsed lines shown of each object.
+const SAMPLES: usize = 3;
+/// Bytes whose lines are found at once, so that they are still in the nearest cache when they are read.
+const NEAR_BYTES: usize = 16 << 10;
+/// Bytes shown of an unparsed line.
+const SAMPLE_BYTES: usize = 200;
+
+/// Counts the lines of one object.
+pub(super) struct Counter<'a> {
+    routes: &'a Routes,
+    form: Form,
+    /// The balancer as lines name it.
+    load_balancer: &'a [u8],
+    interval: Span,
+    /// Minutes that its lines may lie in: a day to either side, so that a lying clock cannot touch any day it likes.
+    plausible: Span,
+    pub(super) tally: &'a mut Tally,
+    ends: &'a mut LineEnds,
+    pub(super) lines: u64,
+    pub(super) unparsed: u64,
+    pub(super) samples: Vec<UnparsedLine>,
+    pub(super) connections: u64,
+    cancel: &'a AtomicBool,
+}
+
+/// How the balancer writes its lines.
+enum Form {
+    Alb(Decoder),
+    Classic(Records),
+}
+
+impl<'a> Counter<'a> {
+    pub(super) fn new(
+        routes: &'a Routes,
+        file: &LogFile,
+        tally: &'a mut Tally,
+        ends: &'a mut LineEnds,
+        cancel: &'a AtomicBool,
+    ) -> Self {
+        let interval = file.interval;
+        let plausible = Span::new(interval.start.plus(-MINUTES_PER_DAY), interval.end.plus(MINUTES_PER_DAY));
+        let (form, load_balancer) = match routes.load_balancer().strip_prefix("classic/") {
+            Some(name) => (Form::Classic(Records::default()), name),
+            None => (Form::Alb(Decoder::new(routes.wants())), routes.load_balancer()),
+        };
+        let (samples, load_balancer) = (Vec::new(), load_balancer.as_bytes());
+        Self {
+            routes,
+            form,
+            load_balancer,
+            interval,
+            plausible,
+            tally,
+            ends,
+            lines: 0,
+            unparsed: 0,
+            samples,
+            connections: 0,
+            cancel,
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, request: &Request<'_>) -> Result<(), LineFault> {
+        if request.load_balancer != self.load_balancer {
+            return Err(LineFault::misplaced("elb", request.load_balancer));
+        }
+        if !self.plausible.contains(request.minute) {
+            return Err(LineFault::misplaced("time", request.minute.to_string().as_bytes()));
+        }
+        let tally = &mut *self.tally;
+        let place = tally.at(request.minute);
+        self.routes.judge(request, |slot, event| tally.add(slot, place, event));
+        Ok(())
+    }
+
+    /// Counts the lines of an Application Load Balancer in the first `length` bytes of a text.
+    fn requests(&mut self, text: &[u8], length: usize, decoder: &mut Decoder) {
+        let mut ends = std::mem::take(self.ends);
+        decoder.usual_lines(
+            text,
+            length,
+            &mut ends,
+            self.load_balancer,
+            #[inline(always)]
+            |decoder, line, request| match request {
+                Some(request) if self.plausible.contains(request.minute) => {
+                    self.lines += 1;
+                    let tally = &mut *self.tally;
+                    let place = tally.at(request.minute);
+                    self.routes.judge(request, |slot, event| tally.add(slot, place, event));
+                }
+                _ => match whole(text.get(line).unwrap_or_default()) {
+                    Some(Line::Whole(line)) => self.request(line, decoder),
+                    Some(too_long) => self.line(too_long),
+                    None => {}
+                },
+            },
+        );
+        *self.ends = ends;
+    }
+
+    fn request(&mut self, line: &[u8], decoder: &mut Decoder) {
+        self.lines += 1;
+        if let Err(fault) = decoder.decode(line).and_then(|request| self.count(&request)) {
+            self.note(line, fault);
+        }
+    }
+
+    fn record(&mut self, record: &[u8]) {
+        self.lines += 1;
+        let counted = classic::decode(record).and_then(|record| match record {
+            Record::Request(request) => self.count(&request),
+            Record::Connection => {
+                self.connections += 1;
+                Ok(())
+            }
+        });
+        if let Err(fault) = counted {
+            self.note(record, fault);
+        }
+    }
+
+    #[cold]
+    fn note(&mut self, line: &[u8], fault: LineFault) {
+        self.unparsed += 1;
+        if self.samples.len() < SAMPLES {
+            let start = line.get(..SAMPLE_BYTES).unwrap_or(line);
+            let text = String::from_utf8_lossy(start).into_owned();
+            self.samples.push(UnparsedLine { number: self.lines, text, kind: recognise(line), fault });
+        }
+    }
+}
+
+impl LineSink for Counter<'_> {
+    fn restart(&mut self) {
+        self.tally.start(self.routes.series().len(), self.interval);
+        (self.lines, self.unparsed, self.connections) = (0, 0, 0);
+        self.samples.clear();
+        if let Form::Classic(records) = &mut self.form {
+            *records = Records::default();
+        }
+    }
+
+    fn lines(&mut self, text: &[u8]) {
+        let Form::Alb(mut decoder) = self.form else {
+            return text.split(|byte| *byte == b'\n').filter_map(whole).for_each(|line| self.line(line));
+        };
+        let mut rest = text;
+        while !rest.is_empty() {
+            let near = rest.get(..NEAR_BYTES).unwrap_or(rest);
+            // A line that is longer than that is read on its own.
+            let end = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', rest));
+            let length = end.map_or(rest.len(), |end| end + 1);
+            self.requests(rest, length, &mut decoder);
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        self.form = Form::Alb(decoder);
+    }
+
+    fn line(&mut self, line: Line<'_>) {
+        match (line, &mut self.form) {
+            (Line::Whole(line), Form::Alb(decoder)) => {
+                let mut decoder = *decoder;
+                self.request(line, &mut decoder);
+            }
+            (Line::Whole(line), Form::Classic(records)) => {
+                let mut records = std::mem::take(records);
+                records.line(line, |record| self.record(record));
+                self.form = Form::Classic(records);
+            }
+            (Line::TooLong(start), _) => {
+                self.finish();
+                self.lines += 1;
+                self.note(start, LineFault::TooLong { bytes_max: LINE_BYTES_MAX });
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Form::Classic(records) = &mut self.form {
+            std::mem::take(records).finish(|record| self.record(record));
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}
