@@ -13,9 +13,11 @@ use std::ops::Range;
 
 use super::blocks::{SEARCHED, bits};
 
+const ARN: &[u8] = b"arn:";
 const MARK: &[u8] = b":targetgroup/";
 
-/// A name of at most 32 bytes, the rest of them zero. Longer ones, which AWS does not give, are all one that no group has.
+/// A name of at most 32 bytes, the rest of them zero. Longer ones and those that end in NUL, which AWS does not give, are all one
+/// that no group has.
 #[derive(Clone, Copy, Eq)]
 pub struct GroupName([u64; WORDS]);
 
@@ -26,7 +28,7 @@ impl GroupName {
     #[must_use]
     pub fn new(name: &[u8]) -> Self {
         let mut bytes = [0; SEARCHED];
-        match bytes.get_mut(..name.len()) {
+        match bytes.get_mut(..name.len()).filter(|_| name.last() != Some(&0)) {
             Some(start) => start.copy_from_slice(name),
             None => bytes = [0xff; SEARCHED],
         }
@@ -104,12 +106,10 @@ impl GroupReader {
     /// The name in an ARN; `None` if there is none.
     #[inline]
     pub(super) fn read(&mut self, arn: &[u8]) -> Option<GroupName> {
-        if !arn.get(self.mark_at..).unwrap_or_default().starts_with(MARK) {
-            if !arn.starts_with(b"arn:") {
-                return None;
-            }
-            self.mark_at = memchr::memmem::find(arn, MARK)?;
+        if !arn.starts_with(ARN) {
+            return None;
         }
+        self.mark_at = memchr::memmem::find(arn, MARK)?;
         let name = arn.get(self.mark_at + MARK.len()..)?;
         let end = memchr::memchr(b'/', name).unwrap_or(name.len());
         name.get(..end).filter(|name| !name.is_empty()).map(GroupName::new)
@@ -119,13 +119,15 @@ impl GroupReader {
     #[inline(always)]
     pub(super) fn read_usual(self, text: &[u8], arn: Range<usize>) -> Option<GroupName> {
         let mark = arn.start + self.mark_at;
-        if !text.get(mark..)?.starts_with(MARK) {
+        if !(text.get(arn.start..)?.starts_with(ARN) && text.get(mark..)?.starts_with(MARK)) {
             return None;
         }
         let start = mark + MARK.len();
         let near: &[u8; SEARCHED] = text.get(start..)?.first_chunk()?;
         let length = bits(b'/', near).trailing_zeros() as usize;
-        if length == 0 || length == SEARCHED || start + length >= arn.end {
+        // A name that ends in NUL would be taken for the one without it.
+        let ends_in_nul = length.checked_sub(1).and_then(|last| near.get(last)).is_none_or(|last| *last == 0);
+        if ends_in_nul || length == SEARCHED || start + length >= arn.end {
             return None;
         }
         let (near, kept) = (words(near), words(KEPT.get(SEARCHED - length..)?.first_chunk()?));
@@ -164,9 +166,18 @@ mod tests {
                 }
             }
         }
-        for arn in ["", "-", "arn:aws:x", "x:targetgroup/orders/0b", "arn:aws:elasticloadbalancing:::targetgroup//0b"] {
+        assert!(reader.read(b"arn:aws:elasticloadbalancing:::targetgroup/orders/0b").is_some());
+        for arn in [
+            "",
+            "-",
+            "arn:aws:x",
+            "x:targetgroup/orders/0b",
+            "xrn:aws:elasticloadbalancing:::targetgroup/orders/0b",
+            "arn:aws:elasticloadbalancing:::targetgroup//0b",
+        ] {
             assert_eq!(reader.read(arn.as_bytes()), None, "{arn}");
         }
+        assert_eq!(reader.read(b"arn:aws:::targetgroup/orders\0/0b"), Some(GroupName::new(&[b'x'; 33])));
         assert_eq!(GroupName::new(&[b'x'; 33]), GroupName::new(&[b'y'; 40]));
     }
 }

@@ -144,7 +144,7 @@ impl<'t> Places<'t> {
             | (adjacent(code_spaces) & up_to(last_code))
             | (adjacent(spaces) & up_to(target))
             == 0;
-        let is_usual = kind_end > 0
+        let is_usual = (1..BLOCK).contains(&kind_end)
             && head.byte(elb) == b' '
             && head.byte(client - 1) == b' '
             && self.is_elb
@@ -169,7 +169,7 @@ impl<'t> Places<'t> {
         Some(Request {
             minute,
             load_balancer,
-            websocket: (kind_end <= 3 && head.byte(0) == b'w' && head.byte(1) == b's') || numbers.status() == 101,
+            websocket: self.is_websocket() || numbers.status() == 101,
             dispatched,
             request_us: total.then(|| numbers.duration_us(0)),
             target_us: Some(numbers.duration_us(1)),
@@ -180,6 +180,13 @@ impl<'t> Places<'t> {
             action: Action::Forward,
             elapsed_us: None,
         })
+    }
+
+    /// Whether the type is `ws` or `wss`.
+    #[inline(always)]
+    fn is_websocket(&self) -> bool {
+        let Self { head, kind_end, .. } = *self;
+        kind_end <= 3 && head.byte(0) == b'w' && head.byte(1) == b's' && (kind_end == 2 || head.byte(2) == b's')
     }
 
     /// The name of the target group, three fields behind the user agent.

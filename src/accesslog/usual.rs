@@ -233,8 +233,10 @@ mod tests {
         #[test]
         fn what_is_usual_is_what_a_whole_look_says(
             changes in prop::collection::vec((0..1_400_usize, 0..6_usize, "[ -~]|[\"\\\\ \\n\\r:/.0-9-]{0,4}|é| - | \" \"|\" \""), 0..5),
-            which in 0..6_usize,
+            which in 0..8_usize,
             wants in 0..16_u8,
+            kind in 60..70_usize,
+            glued: bool,
         ) {
             let wants = (0..4_u8).filter(|bit| wants >> bit & 1 == 1).fold(Wants::NOTHING, |all, bit| {
                 all.and([Wants::TARGET_GROUP, Wants::ACTION, Wants::ELAPSED, Wants::TOTAL][usize::from(bit)])
@@ -245,6 +247,8 @@ mod tests {
                 2 => line("198.51.100.7:2817", &"x".repeat(300), "agent \\x22quoted\\x22", GROUP),
                 3 => line("198.51.100.7:2817", "cart", "curl/8", GROUP).replace("10.0.0.1:8080 0.001 0.020 0.000", "- -1 -1 -1"),
                 4 => line("198.51.100.7:2817", "cart", "a \"stray\" quote", GROUP).replace("0.020", "12.020"),
+                5 => line("198.51.100.7:2817", "cart", "curl/8", GROUP).replace(if glued { "https " } else { "https" }, &"k".repeat(kind)),
+                6 => line("198.51.100.7:2817", "cart", "", &GROUP.replace("arn:", "xrn:").replace("orders", "orders\0")).replace("https", "wsx"),
                 _ => line("198.51.100.7:2817", "cart", &"y ".repeat(200), &GROUP.replace("orders", &"n".repeat(33))),
             };
             let mut text: Vec<char> = format!("{0}\n{1}\n{1}\n{0}\n{2}", line("198.51.100.7:1", "", "-", GROUP), one, "z".repeat(900)).chars().collect();

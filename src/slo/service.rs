@@ -10,7 +10,7 @@ use super::layer::Layer;
 use super::positions::{Path, Step, keys};
 use super::problem::{DefinitionFile, Problem};
 use super::promise::{Asked, Promise};
-use super::{Service, Slo};
+use super::{Service, Slo, Source, SourceKind};
 
 /// Reads the file of a service. `None` when it has to be left out; the problems say why.
 pub(super) fn read_service<'a>(
@@ -45,8 +45,13 @@ pub(super) fn read_service<'a>(
     service
 }
 
-/// Reads every class as if a service without a file of its own had it, so that a mistake shows before anybody uses it.
+/// Reads every class as if a service without a file of its own had it, so that a mistake shows before anybody uses it. A fleet that
+/// measures nothing but counts has no such services.
 pub(super) fn check_class(fleet: &Fleet<'_>, problems: &mut Vec<Problem>) {
+    let counts_only = |source: &Source| matches!(source.kind, SourceKind::Counts { .. });
+    if !fleet.sources.is_empty() && fleet.sources.values().all(counts_only) {
+        return;
+    }
     for (class, _) in fleet.classes() {
         let text = format!("service: {class}\nclass: {class}\nload_balancer: app/x/0000000000000000\n");
         let file = DefinitionFile { path: String::new(), text };

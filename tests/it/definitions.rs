@@ -211,6 +211,16 @@ fn hostile_texts_are_refused_soon() {
 }
 
 #[test]
+fn a_fleet_that_counts_elsewhere_needs_no_access_logs() {
+    let file = |path: &str, text: &str| DefinitionFile { path: path.to_owned(), text: text.to_owned() };
+    let fleet = file("fleet.yaml", "sources:\n  batch: { counts: . }\nteams: { mart: {} }\n");
+    let text = "service: nightly\nslos:\n  orders: { indicator: counts, file: orders.csv, objective: 99% }\n";
+    let (catalog, problems) = check(&[fleet, file("mart/nightly.yaml", text)]);
+    assert_eq!(problems, []);
+    assert_eq!(catalog.services.iter().map(|service| service.slos.len()).sum::<usize>(), 1);
+}
+
+#[test]
 fn problems_are_data() {
     let (files, _) = load(&root("tests/definitions/bad/two_faulty_slos")).unwrap();
     insta::assert_snapshot!("problems_json", json(&read(&files).1));

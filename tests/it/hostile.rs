@@ -130,6 +130,7 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("lines of another year", "a.log.gz", gz(&with(line("2025-10-31T23:58", 200).trim_end()))),
         ("NUL bytes in a user agent", "a.log", agent(b"\0\0")),
         ("NUL bytes in a time", "a.log", broken(b"2026-10-31T23:58\0")),
+        ("a line of NUL bytes before all others", "a.log", [&[0; 100][..], b"\n", good().as_bytes()].concat()),
         ("no UTF-8 in a user agent", "a.log", agent(b"\xff\xfe\xc3")),
         ("no UTF-8 in a time", "a.log", broken(b"\xff\xfe\xc3")),
         ("escape sequences in a user agent", "a.log", agent(b"\x1b[2J\x1b]0;x\x07")),

@@ -15,6 +15,8 @@ use crate::accesslog::recognise::{LineKind, recognise};
 const PIECE_BYTES: usize = 256 << 10;
 /// What all threads together may hold in buffers for whole objects.
 const BUFFERS_BYTES: usize = 64 << 20;
+/// Lines among which one must be known for text with a NUL byte to be read.
+const FIRST_LINES: usize = 16;
 /// The first two bytes of every gzip member (RFC 1952).
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
@@ -219,8 +221,8 @@ impl ObjectReader {
 
 /// Whether an object that is no gzip starts like no text. A NUL byte alone does not tell: a client may have sent it.
 fn is_foreign(start: &[u8]) -> bool {
-    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    start.iter().take(512).any(|byte| *byte == 0) && recognise(line) == LineKind::Unknown
+    let mut lines = start.split(|byte| *byte == b'\n').take(FIRST_LINES);
+    start.iter().take(512).any(|byte| *byte == 0) && lines.all(|line| recognise(line) == LineKind::Unknown)
 }
 
 /// The length that the trailer claims (modulo 2^32, of the last member): a hint, never trusted. A factor of 20 is more
