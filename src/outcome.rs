@@ -46,7 +46,8 @@ impl Said {
     }
 
     /// What lay below a directory of logs beside the logs that were asked for, and which of those are not there.
-    pub fn listing(&mut self, question: &LogsQuestion, tree: &LogTree) {
+    /// Whether a balancer has no logs at all is known only if every folder was looked into.
+    pub fn listing(&mut self, question: &LogsQuestion, tree: &LogTree, whole: bool) {
         for (kind, others) in &tree.others {
             self.notes.push(format!("left out {}: {kind}{}", counted(others.count, "object"), sample(others)));
         }
@@ -71,7 +72,7 @@ impl Said {
         let seen: BTreeSet<&str> = tree.balancers().collect();
         let missing: Vec<&str> =
             question.series.keys().map(String::as_str).filter(|name| !seen.contains(name)).collect();
-        if missing.is_empty() {
+        if missing.is_empty() || !whole {
             return;
         }
         let hint = match tree.newest_day {

@@ -16,7 +16,7 @@ use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, 
 use crate::minute::Day;
 use crate::outcome::{LogsRead, Said};
 use crate::series::SeriesKey;
-use crate::store::{LedgerStore, Needs};
+use crate::store::{LedgerStore, Looked, Needs, version_of};
 
 /// One source of access logs, a day of delivery at a time, so that memory and what a crash can lose stay bounded.
 pub(super) async fn read_logs(
@@ -34,8 +34,12 @@ pub(super) async fn read_logs(
     };
     let mut read = LogsRead::default();
     let days = tree.days();
+    let mut looks = Looks::new(job, question, &tree);
     for (done, day) in days.iter().enumerate() {
         (job.progress)(done, days.len());
+        if looks.may_leave_out(store, *day) {
+            continue;
+        }
         let objects = tree.objects(*day).await;
         // A directory may hold an object twice, packed and unpacked or in two copies of a bucket: one of them is read.
         let mut seen = BTreeSet::new();
@@ -47,9 +51,55 @@ pub(super) async fn read_logs(
             break;
         }
     }
-    said.listing(question, &tree);
+    if !job.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty() {
+        looks.keep(store).await?;
+    }
+    said.listing(question, &tree, looks.left_out == 0);
     read.tell(unparsed_limit(job, question), said);
     Ok(())
+}
+
+/// Which folders of a bucket are looked into. The folder of a day holds what was delivered on that day, so the last two are looked
+/// into by every run, the last week by the first run of a day, and older ones once for each set of definitions. A directory costs
+/// nothing to list, and is looked into as a whole.
+struct Looks<'a> {
+    place: Option<String>,
+    /// The hash of all that is asked.
+    asked: String,
+    today: Day,
+    days: BTreeMap<Day, Looked>,
+    left_out: usize,
+    question: &'a LogsQuestion,
+}
+
+/// Days that the first run of a day looks back to.
+const NIGHTLY_DAYS: i32 = 7;
+
+impl<'a> Looks<'a> {
+    fn new(job: &Job<'_>, question: &'a LogsQuestion, tree: &LogTree) -> Self {
+        let place = matches!(tree.place(), Place::Bucket(_)).then(|| tree.place().to_string());
+        let asked: Vec<String> = question.series.values().flatten().map(ToString::to_string).collect();
+        let asked = version_of(asked.join("\n").as_bytes()).0;
+        Self { place, asked, today: job.at.day(), days: BTreeMap::new(), left_out: 0, question }
+    }
+
+    /// Whether nothing new can be in the folder of a day; otherwise it is taken to be looked into now.
+    fn may_leave_out(&mut self, store: &LedgerStore, day: Day) -> bool {
+        let Some(place) = self.place.as_ref().filter(|_| day < self.today.plus(-1)) else { return false };
+        let looked = store.looked(place, day).filter(|looked| looked.asked == self.asked);
+        let is_settled = |looked: &&Looked| looked.on == self.today || day < self.today.plus(-NIGHTLY_DAYS);
+        let settled = looked.filter(is_settled);
+        self.left_out += usize::from(settled.is_some());
+        let now = Looked { asked: self.asked.clone(), on: self.today };
+        self.days.insert(day, settled.cloned().unwrap_or(now));
+        settled.is_some()
+    }
+
+    async fn keep(&self, store: &mut LedgerStore) -> Result<(), EngineError> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let days = self.days.iter().filter(|(day, _)| **day >= self.question.span.start.day());
+        Ok(store.keep_looked(place, days.map(|(day, looked)| (*day, looked.clone())).collect()).await?)
+    }
 }
 
 async fn log_tree(question: &LogsQuestion) -> Result<LogTree, String> {

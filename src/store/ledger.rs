@@ -10,7 +10,7 @@
 //! So a run that has only the newest minutes to add writes one part and one month, and one that judges the newest minute reads
 //! only the parts that a window begins or ends in, however long it is.
 //!
-//! **Invariant:** the bytes depend on nothing but what was absorbed: there is no time, no random name, no counter in them. A
+//! **Invariant:** the bytes of data files depend on nothing but what was absorbed: there is no time, no random name, no counter in them. A
 //! file that the manifest does not name is litter, and the next writer sweeps it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ use polars::prelude::PolarsResult;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::codec::{self, Lists};
-use super::manifest::{MANIFEST, Manifest, PartFiles};
+use super::manifest::{Looked, MANIFEST, Manifest, PartFiles};
 use super::{Shelf, StoreError, Version, version_of};
 use crate::ledger::{DayMinutes, Extracts, Ledger, Part, PartObjects, Wanted};
 use crate::minute::Day;
@@ -79,6 +79,23 @@ impl LedgerStore {
     #[must_use]
     pub const fn is_new(&self) -> bool {
         self.version.is_none()
+    }
+
+    /// Whether and what for a finished day's folder in a bucket was looked into.
+    #[must_use]
+    pub fn looked(&self, place: &str, day: Day) -> Option<&Looked> {
+        self.manifest.looked.get(place)?.get(&day)
+    }
+
+    /// Keeps what was looked into, and forgets days of the bucket that nothing asks for any more.
+    ///
+    /// # Errors
+    /// When the shelf refuses.
+    pub async fn keep_looked(&mut self, place: &str, looked: BTreeMap<Day, Looked>) -> Result<(), StoreError> {
+        let mut manifest = self.manifest.clone();
+        manifest.looked.insert(place.to_owned(), looked);
+        manifest.looked.retain(|_, days| !days.is_empty());
+        if manifest == self.manifest { Ok(()) } else { self.swap(manifest).await }
     }
 
     /// The first day with known minutes.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::ledger::Part;
+use crate::minute::Day;
 
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Raised when files change so that older programs must not read them.
@@ -17,6 +18,34 @@ pub(super) struct Manifest {
     pub(super) parts: BTreeMap<Part, PartFiles>,
     /// By month: `2026-10`.
     pub(super) sums: BTreeMap<String, String>,
+    /// What folders of finished days were looked into for, by bucket.
+    pub(super) looked: BTreeMap<String, BTreeMap<Day, Looked>>,
+}
+
+/// That a finished day's folder in a bucket was looked into, so that it need not be listed at every tick.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    /// The hash of all that was asked of it.
+    pub asked: String,
+    /// The day on which that was done last.
+    #[serde(with = "day")]
+    pub on: Day,
+}
+
+/// A day as text.
+mod day {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::minute::Day;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(day: &Day, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(day)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Day, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// The names of the files of a part.
@@ -41,6 +70,8 @@ struct Twin {
     parts: BTreeMap<String, TwinPart>,
     #[serde(default)]
     sums: Option<BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    looked: BTreeMap<String, BTreeMap<String, Looked>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +107,13 @@ impl Manifest {
             let files = PartFiles { minutes: name("minutes", files.minutes), objects: name("objects", files.objects) };
             manifest.parts.insert(part, files);
         }
+        for (place, days) in twin.looked {
+            let held: &mut BTreeMap<Day, Looked> = manifest.looked.entry(place).or_default();
+            for (text, looked) in days {
+                let day = text.parse().map_err(|error| StoreError::Manifest(serde::de::Error::custom(error)))?;
+                held.insert(day, looked);
+            }
+        }
         let sums = twin.sums.unwrap_or_default().into_iter();
         manifest.sums = sums.map(|(month, hash)| (month.clone(), format!("sums-{month}-{hash}.parquet"))).collect();
         Ok(manifest)
@@ -88,7 +126,11 @@ impl Manifest {
             (part.to_string(), files)
         });
         let sums = self.sums.iter().map(|(month, name)| (month.clone(), hash(name)));
-        let twin = Twin { format: FORMAT, parts: parts.collect(), sums: Some(sums.collect()) };
+        let looked = self.looked.iter().map(|(place, days)| {
+            (place.clone(), days.iter().map(|(day, looked)| (day.to_string(), looked.clone())).collect())
+        });
+        let twin =
+            Twin { format: FORMAT, parts: parts.collect(), sums: Some(sums.collect()), looked: looked.collect() };
         serde_json::to_vec_pretty(&twin).map_err(StoreError::Manifest)
     }
 

@@ -44,7 +44,8 @@ impl Scene {
 
     fn slowburn(&self, task: &str, ledger: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
-        command.args([task, "--at", "2026-10-02T02:00Z", "--ledger", ledger]).env_clear().envs(self.moto.environment());
+        command.args([task, "--ledger", ledger]).env_clear().envs(self.moto.environment());
+        command.env("SLOWBURN_AT", "2026-10-02T02:00Z");
         command.arg("--slos").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("slos"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -171,6 +172,25 @@ fn logs_in_a_bucket_count_as_those_in_a_folder_however_late_they_come() {
     insta::assert_snapshot!("no_bucket_of_logs", said(&read("s3://nobody/logs")));
     insta::assert_snapshot!("no_logs_in_bucket", said(&read("s3://ledgers/elsewhere")));
     insta::assert_snapshot!("no_such_place", said(&read("gs://ledgers/elsewhere")));
+}
+
+#[test]
+fn folders_of_finished_days_are_looked_into_again_by_the_first_run_of_a_day() {
+    let scene = Scene::new();
+    let ledger = scene.logs.path().join("ledger");
+    let objects = scene.objects();
+    let (late, bytes) = objects.iter().find(|(key, _)| key.contains("/2026/10/01/")).unwrap();
+    for (key, bytes) in objects.iter().filter(|(key, _)| *key != late) {
+        scene.put(key, bytes.clone());
+    }
+    let read = |at: &str| {
+        let output = scene.run_on("s3://ledgers", ledger.to_str().unwrap()).env("SLOWBURN_AT", at).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    read("2026-10-05T00:10Z");
+    scene.put(late, bytes.clone());
+    assert!(read("2026-10-05T00:15Z").contains("no log file is new"));
+    assert!(read("2026-10-06T00:10Z").contains("read 1 log file"));
 }
 
 #[test]

@@ -106,6 +106,18 @@ async fn find_logs(place: &Place) -> Result<Vec<String>, ListError> {
     if found.is_empty() { Err(ListError::NoLogs(place.to_string())) } else { Ok(found) }
 }
 
+/// Leaves out folders of years or months before a day `yyyy/mm/dd`, but for the newest of them: a bucket may be many years old.
+fn not_before(first: &str, mut folders: Vec<String>) -> Vec<String> {
+    let newest = folders.iter().max().cloned();
+    folders.retain(|folder| {
+        let depth = folder.len().saturating_sub(folder.find("/elasticloadbalancing/").unwrap_or(0));
+        let parts: Vec<&str> = folder.get(folder.len() - depth..).unwrap_or_default().split('/').skip(3).collect();
+        let date = parts.join("/");
+        first.get(..date.len()).is_none_or(|first| first <= date.as_str()) || newest.as_ref() == Some(folder)
+    });
+    folders
+}
+
 /// Whether this is the name of a log that is read.
 fn is_log(key: &str) -> bool {
     matches!(key::read(key), ObjectKind::Alb(_) | ObjectKind::ClassicElb(_))
@@ -182,8 +194,9 @@ impl LogTree {
     /// Walks `yyyy/mm/dd`, and leaves out the days that cannot hold the span.
     async fn find_days(&mut self, region: &str) {
         let mut days = Vec::new();
-        for year in self.folders_in(region).await {
-            for month in self.folders_in(&year).await {
+        let first = self.span.start.day().to_string().replace('-', "/");
+        for year in not_before(&first, self.folders_in(region).await) {
+            for month in not_before(&first, self.folders_in(&year).await) {
                 days.extend(self.folders_in(&month).await);
             }
         }
