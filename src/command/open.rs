@@ -6,7 +6,7 @@ use super::{Failure, say, styled};
 use crate::cli::Place;
 use crate::fetch::definitions;
 use crate::minute::Minute;
-use crate::report::problems;
+use crate::report::{counted, problems};
 use crate::slo::{self, Catalog, Problem, Service, Severity, Slo};
 use crate::store::{self, LedgerStore};
 
@@ -53,8 +53,9 @@ pub(super) fn sound_definitions(folder: &Path, at: Minute) -> Result<Definitions
     if found.faulty() {
         let count = found.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
         say(&format!(
-            "{}: {count} problems in the definitions leave promises out\nhint: `slowburn check {}` names each with its remedy",
+            "{}: promises are left out for {} in the definitions\nhint: `slowburn check {}` names each with its remedy",
             styled("warning"),
+            counted(count, "problem"),
             folder.display()
         ));
     }

@@ -137,6 +137,14 @@ impl Promise<'_, '_> {
                     let hint = "add `slice_target: 99%`, the share of a slice's events that must be good";
                     self.wrong("timeslices need to know when a slice is good", hint);
                 }
+                if let Some((layer, Typed(percent))) =
+                    target.filter(|(_, share)| share.0.share == Exact::from_integer(0))
+                {
+                    let message = format!("a slice is never bad at `{}`", percent.text);
+                    let hint = "write the share of a slice's events that must be good: `99%`";
+                    self.found.push(layer.problem(&keys(&["slice_target"]), message, hint));
+                    return None;
+                }
                 target.map(|(_, share)| share.0.share)
             }
             _ => {

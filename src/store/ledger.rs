@@ -65,10 +65,17 @@ impl LedgerStore {
     /// # Errors
     /// When the shelf refuses, or the manifest is damaged or of a newer format.
     pub async fn open(shelf: Box<dyn Shelf>) -> Result<Self, StoreError> {
-        let Some((bytes, version)) = shelf.get(MANIFEST).await? else {
-            if let Some(name) = shelf.list().await?.into_iter().find(|name| name.ends_with(".parquet")) {
+        let mut manifest = shelf.get(MANIFEST).await?;
+        if manifest.is_none()
+            && let Some(name) = shelf.list().await?.into_iter().find(|name| name.ends_with(".parquet"))
+        {
+            // Another run may have begun the ledger between the two looks: it writes the manifest before any data.
+            manifest = shelf.get(MANIFEST).await?;
+            if manifest.is_none() {
                 return Err(StoreError::NoManifest(name));
             }
+        }
+        let Some((bytes, version)) = manifest else {
             return Ok(Self { shelf, manifest: Manifest::default(), version: None });
         };
         let manifest = Manifest::read(&bytes)?;

@@ -226,7 +226,8 @@ fn of_runs_at_the_same_time_none_loses_or_doubles_a_count() {
     succeeded(&scene.run("s3://ledgers/undisturbed").output().unwrap());
     let expected = scene.seen("undisturbed");
     let mut races = 0;
-    for round in 0..3 {
+    // A busy machine may let them pass one after the other.
+    for round in 0..20 {
         let prefix = format!("raced-{round}");
         let ledger = format!("s3://ledgers/{prefix}");
         let runs: Vec<_> = (0..6).map(|_| scene.run(&ledger).spawn().unwrap()).collect();
@@ -239,6 +240,9 @@ fn of_runs_at_the_same_time_none_loses_or_doubles_a_count() {
         races += ended.iter().filter(|output| String::from_utf8_lossy(&output.stderr).contains("another run")).count();
         succeeded(&scene.run(&ledger).output().unwrap());
         assert!(scene.seen(&prefix) == expected, "after round {round} the ledger differs");
+        if round >= 2 && races > 0 {
+            break;
+        }
     }
     assert!(races > 0, "no two runs met");
 }

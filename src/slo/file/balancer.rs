@@ -102,14 +102,24 @@ impl FromText for Method {
 pub(in crate::slo) struct HostPattern(pub(in crate::slo) String);
 
 impl FromText for HostPattern {
-    const PATTERN: &'static str = "^[A-Za-z0-9.*?:_-]{1,128}$";
+    const PATTERN: &'static str = r"^(?=.{1,128}$)([A-Za-z0-9.*?_-]+|\[[A-Fa-f0-9:.*?]+\])$";
     const NOUN: &'static str = "a host pattern";
     const EXAMPLE: &'static str = "*.example.com";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        let sound = |byte: u8| byte.is_ascii_alphanumeric() || b".*?:_-".contains(&byte);
-        if (1..=128).contains(&text.len()) && text.bytes().all(sound) {
+        let name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".*?_-".contains(&byte));
+        let address = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.*?".contains(&byte));
+        let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let sound = inside.map_or_else(|| name(text), |inside| !inside.is_empty() && address(inside));
+        if (1..=128).contains(&text.len()) && sound {
             return Ok(Self(text.to_ascii_lowercase()));
+        }
+        if let Some((host, port)) = text.rsplit_once(':')
+            && name(host)
+            && !port.is_empty()
+            && port.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return Err(Refusal::new(format!("`:{port}` is a port, and no part of a host"), format!("write `{host}`")));
         }
         Err(Refusal::new(
             format!("`{text}` is no host pattern"),
@@ -132,6 +142,10 @@ impl FromText for PathPattern {
         if sound && !names_parts(text) {
             let hint = "a part of a path is a name in braces: `/v1/orders/{id}`";
             return Err(Refusal::new(format!("the braces of `{text}` name no part"), hint));
+        }
+        if let Some((path, query)) = text.split_once('?').filter(|(_, query)| query.contains('=')) {
+            let hint = format!("write `{path}`: an SLO is of a path with every query");
+            return Err(Refusal::new(format!("`?{query}` is a query, and no part of a path"), hint));
         }
         if sound && text.starts_with(['/', '*', '?']) {
             return Ok(Self(text.to_owned()));
