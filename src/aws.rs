@@ -16,6 +16,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::service_config::ServiceConfigKey;
+use tokio::sync::OnceCell;
 
 /// Attempts at one request before it has failed: throttling and short outages are over by then.
 const ATTEMPTS: u32 = 5;
@@ -30,8 +31,14 @@ const OPERATION: Duration = Duration::from_mins(2);
 pub struct Aws(SdkConfig);
 
 impl Aws {
+    /// AWS as the environment configures it: read once, so that credentials, connections and the pace of retries are shared.
+    pub async fn reach() -> &'static Self {
+        static REACHED: OnceCell<Aws> = OnceCell::const_new();
+        REACHED.get_or_init(Self::configured).await
+    }
+
     /// Takes the configuration from where AWS tools have it. Nothing is asked yet.
-    pub async fn reach() -> Self {
+    async fn configured() -> Self {
         let client = Builder::new().build_with_connector_fn(|settings, components| {
             // Unlike the client that the SDK would make, it goes through the proxy of the environment.
             let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());

@@ -45,16 +45,19 @@ pub(super) async fn read_logs(
         let mut seen = BTreeSet::new();
         let wanted = objects.iter().filter(|object| question.series.contains_key(&*object.load_balancer));
         let listed: Vec<&LogFile> = wanted.filter(|object| seen.insert(identity(&object.key))).collect();
-        read_day(job, question, (tree.place(), &listed), store, &mut read).await?;
+        let faulty = read_day(job, question, (tree.place(), &listed), store, &mut read).await?;
+        if faulty {
+            looks.again(*day);
+        }
         if job.stop.load(Ordering::Relaxed) {
             said.faults.push("stopped before all logs were read\nhint: run again to read the rest".to_owned());
             break;
         }
     }
+    said.listing(question, &tree, looks.left_out == 0);
     if !job.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty() {
         looks.keep(store).await?;
     }
-    said.listing(question, &tree, looks.left_out == 0);
     read.tell(unparsed_limit(job, question), said);
     Ok(())
 }
@@ -87,18 +90,24 @@ impl<'a> Looks<'a> {
     fn may_leave_out(&mut self, store: &LedgerStore, day: Day) -> bool {
         let Some(place) = self.place.as_ref().filter(|_| day < self.today.plus(-1)) else { return false };
         let looked = store.looked(place, day).filter(|looked| looked.asked == self.asked);
-        let is_settled = |looked: &&Looked| looked.on == self.today || day < self.today.plus(-NIGHTLY_DAYS);
+        let from = self.question.span.start;
+        let is_settled =
+            |looked: &&Looked| looked.from <= from && (looked.on == self.today || day < self.today.plus(-NIGHTLY_DAYS));
         let settled = looked.filter(is_settled);
         self.left_out += usize::from(settled.is_some());
-        let now = Looked { asked: self.asked.clone(), on: self.today };
+        let now = Looked { asked: self.asked.clone(), from, on: self.today };
         self.days.insert(day, settled.cloned().unwrap_or(now));
         settled.is_some()
     }
 
-    async fn keep(&self, store: &mut LedgerStore) -> Result<(), EngineError> {
+    /// Something in the folder of a day could not be read, and may be by the next run.
+    fn again(&mut self, day: Day) {
+        self.days.remove(&day);
+    }
+
+    async fn keep(self, store: &mut LedgerStore) -> Result<(), EngineError> {
         let Some(place) = &self.place else { return Ok(()) };
-        let days = self.days.iter().filter(|(day, _)| **day >= self.question.span.start.day());
-        Ok(store.keep_looked(place, days.map(|(day, looked)| (*day, looked.clone())).collect()).await?)
+        Ok(store.keep_looked(place, self.days).await?)
     }
 }
 
@@ -111,14 +120,14 @@ fn unparsed_limit(job: &Job<'_>, question: &LogsQuestion) -> Exact {
     job.catalog.sources.get(&question.source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
 }
 
-/// The objects of one day of delivery: what is new of them is read, absorbed and kept.
+/// The objects of one day of delivery: what is new of them is read, absorbed and kept. Tells whether any could not be read.
 async fn read_day(
     job: &Job<'_>,
     question: &LogsQuestion,
     (place, listed): (&Place, &[&LogFile]),
     store: &mut LedgerStore,
     logs_read: &mut LogsRead,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     let objects: Vec<ListedObject<'_>> = listed.iter().map(|object| listed_object(object)).collect();
     let parts = objects.iter().map(|object| filed_under(object.interval)).collect();
     let mut ledger = store.load(&Needs { objects: parts, ..Needs::default() }).await?;
@@ -129,7 +138,7 @@ async fn read_day(
         .filter_map(|(place, series)| Some((objects.get(place)?.key, (*listed.get(place)?, series))))
         .collect();
     if unread.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let indicators = indicators_by_balancer(job.catalog, &question.source);
     let mut files: BTreeMap<(&str, &BTreeSet<SeriesKey>), Vec<LogFile>> = BTreeMap::new();
@@ -155,7 +164,9 @@ async fn read_day(
     });
     // An object that is there but cannot be read is recorded too: what it would have said is unknown, and not silence.
     let faulty = scanned.faulty.iter().filter_map(|faulty| Some(record(unread.get(identity(&faulty.key))?.0)));
-    absorb(store, &mut ledger, &ObjectsAnswer { objects: read.chain(faulty).collect(), counts: scanned.counts }).await
+    let answer = ObjectsAnswer { objects: read.chain(faulty).collect(), counts: scanned.counts };
+    absorb(store, &mut ledger, &answer).await?;
+    Ok(!scanned.faulty.is_empty())
 }
 
 /// Objects that had another size when they were counted are read once more, without being counted, to see whether their

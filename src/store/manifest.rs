@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::ledger::Part;
-use crate::minute::Day;
+use crate::minute::{Day, Minute};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Raised when files change so that older programs must not read them.
@@ -27,23 +27,26 @@ pub(super) struct Manifest {
 pub struct Looked {
     /// The hash of all that was asked of it.
     pub asked: String,
+    /// The first minute that was asked for: objects of earlier ones were left where they lie.
+    #[serde(with = "text")]
+    pub from: Minute,
     /// The day on which that was done last.
-    #[serde(with = "day")]
+    #[serde(with = "text")]
     pub on: Day,
 }
 
-/// A day as text.
-mod day {
+/// A day or a minute as people write it.
+mod text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::minute::Day;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-    pub(super) fn serialize<S: Serializer>(day: &Day, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(day)
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Day, D::Error> {
+    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
         String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }

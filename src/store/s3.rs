@@ -46,8 +46,8 @@ impl S3Shelf {
         E: std::error::Error + ProvideErrorMetadata,
     {
         let refusal = Refusal::of(error);
-        let (said, remedy) = (refusal.said.clone(), refusal.remedy());
-        ShelfError::Refused { action, name: format!("s3://{}/{}", self.bucket, self.key(name)), said, remedy }
+        let name = format!("s3://{}/{}", self.bucket, self.key(name));
+        ShelfError::Refused { action, name, remedy: refusal.remedy(), said: refusal.said }
     }
 
     /// Names with the time of their last change.

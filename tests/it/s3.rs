@@ -188,9 +188,12 @@ fn folders_of_finished_days_are_looked_into_again_by_the_first_run_of_a_day() {
         String::from_utf8(output.stderr).unwrap()
     };
     read("2026-10-05T00:10Z");
-    scene.put(late, bytes.clone());
+    scene.put(late, bytes[..bytes.len() / 2].to_vec());
     assert!(read("2026-10-05T00:15Z").contains("no log file is new"));
-    assert!(read("2026-10-06T00:10Z").contains("read 1 log file"));
+    assert!(read("2026-10-06T00:10Z").contains("is cut short"));
+    // What could not be read is looked at again by every run.
+    scene.put(late, bytes.clone());
+    assert!(read("2026-10-06T00:15Z").contains("read 1 log file"));
 }
 
 #[test]

@@ -84,8 +84,8 @@ impl Bucket {
         Ok(bytes.to_vec())
     }
 
-    /// Fetches objects in about this order, ahead of the readers but never more than there is room for. It ends when they have
-    /// all been taken, or when nobody takes them any more.
+    /// Fetches objects in any order, ahead of the readers but never more than there is room for. It ends when they have all been
+    /// taken, or when nobody takes them any more.
     pub(super) fn fetch_ahead(self: &Arc<Self>, objects: Vec<(Arc<str>, u64)>) -> mpsc::Receiver<Fetched> {
         let (sender, receiver) = mpsc::channel(FETCHED_TOGETHER);
         let bucket = Arc::clone(self);
@@ -99,7 +99,8 @@ impl Bucket {
                     Fetched { place, bytes: bucket.fetch(&key).await, _room: permit }
                 }
             });
-            let mut fetches = stream::iter(fetches).buffered(FETCHED_TOGETHER);
+            // In order, one that waits for room could wait for others that wait for their turn.
+            let mut fetches = stream::iter(fetches).buffer_unordered(FETCHED_TOGETHER);
             while let Some(fetched) = fetches.next().await {
                 if sender.send(fetched).await.is_err() {
                     break;

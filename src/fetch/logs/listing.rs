@@ -110,10 +110,9 @@ async fn find_logs(place: &Place) -> Result<Vec<String>, ListError> {
 fn not_before(first: &str, mut folders: Vec<String>) -> Vec<String> {
     let newest = folders.iter().max().cloned();
     folders.retain(|folder| {
-        let depth = folder.len().saturating_sub(folder.find("/elasticloadbalancing/").unwrap_or(0));
-        let parts: Vec<&str> = folder.get(folder.len() - depth..).unwrap_or_default().split('/').skip(3).collect();
-        let date = parts.join("/");
-        first.get(..date.len()).is_none_or(|first| first <= date.as_str()) || newest.as_ref() == Some(folder)
+        let below = folder.rsplit_once("/elasticloadbalancing/").map_or("", |(_, below)| below);
+        let (_, date) = below.split_once('/').unwrap_or_default();
+        first.get(..date.len()).is_none_or(|first| first <= date) || newest.as_ref() == Some(folder)
     });
     folders
 }
