@@ -251,10 +251,10 @@ fn day_counts(plan: &Plan, catalog: &Catalog, day: Day, minutes: usize) -> BTree
                 let answered = all - share(&mut numbers, *all, 0.000_3);
                 let (late, slow) = (share(&mut numbers, answered, 0.004), share(&mut numbers, answered, 0.000_4));
                 *slot = match &slo.indicator {
-                    Indicator::AccessLog { measure: Measure::Availability, .. } => {
+                    Indicator::Requests { measure: Measure::Availability, .. } => {
                         Count { total: *all, bad: share(&mut numbers, *all, 0.000_5) }
                     }
-                    Indicator::AccessLog { measure: Measure::Latency { under_us: 500_000, .. }, .. } => {
+                    Indicator::Requests { measure: Measure::Latency { under_us: 500_000, .. }, .. } => {
                         Count { total: answered, bad: (late + slow).min(answered) }
                     }
                     _ => Count { total: answered, bad: slow },
@@ -305,7 +305,7 @@ fn day_objects(
 ) -> Vec<ObjectRecord> {
     let mut balancers: BTreeMap<String, (BTreeSet<SeriesKey>, Vec<u64>)> = BTreeMap::new();
     for slo in catalog.services.iter().flat_map(|service| &service.slos) {
-        let Indicator::AccessLog { traffic, measure, .. } = &slo.indicator else { continue };
+        let Indicator::Requests { traffic, measure, .. } = &slo.indicator else { continue };
         let (series, lines) =
             balancers.entry(traffic.load_balancer.clone()).or_insert_with(|| (BTreeSet::new(), vec![0; SLOTS]));
         series.insert(slo.indicator.series());

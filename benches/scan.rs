@@ -131,7 +131,7 @@ fn routes(services: u64) -> Routes {
             timeouts: false,
         };
         for measure in [Measure::Availability, latency] {
-            indicators.push(Indicator::AccessLog { source: "logs".to_owned(), traffic: traffic.clone(), measure });
+            indicators.push(Indicator::Requests { source: "logs".to_owned(), traffic: traffic.clone(), measure });
         }
     }
     Routes::new(BALANCER, &indicators)

@@ -4,9 +4,13 @@
 //! credentials of an ECS task, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_S3` and so on
 //! (<https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>).
 
+mod requests;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -15,8 +19,12 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::sdk_config::SharedCredentialsProvider;
 use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell;
+
+use crate::slo::Reach;
+use requests::Requests;
 
 /// Attempts at one request before it has failed: throttling and short outages are over by then.
 const ATTEMPTS: u32 = 5;
@@ -26,9 +34,15 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 /// All attempts with the pauses between them.
 const OPERATION: Duration = Duration::from_mins(2);
 
+/// How this program calls itself where a role is assumed; AWS shows it in its trail of events.
+const SESSION: &str = "slowburn";
+
 /// AWS, ready to be asked.
 #[derive(Clone, Debug)]
-pub struct Aws(SdkConfig);
+pub struct Aws {
+    config: SdkConfig,
+    requests: Requests,
+}
 
 impl Aws {
     /// AWS as the environment configures it: read once, so that credentials, connections and the pace of retries are shared.
@@ -55,7 +69,30 @@ impl Aws {
             .http_client(client)
             .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
             .timeout_config(timeouts);
-        Self(loader.load().await)
+        Self { config: loader.load().await, requests: Requests::default() }
+    }
+
+    /// The same AWS in another region or as another role. Requests are still counted together.
+    #[must_use]
+    pub async fn of(&self, reach: &Reach) -> Self {
+        let mut config = self.config.to_builder();
+        if let Some(region) = &reach.region {
+            config = config.region(Region::new(region.clone()));
+        }
+        let config = config.build();
+        let Some(role) = &reach.role_arn else { return Self { config, requests: self.requests.clone() } };
+        let mut provider = AssumeRoleProvider::builder(role).session_name(SESSION).configure(&config);
+        if let Some(id) = &reach.external_id {
+            provider = provider.external_id(id);
+        }
+        let provider = SharedCredentialsProvider::new(provider.build().await);
+        Self { config: config.into_builder().credentials_provider(provider).build(), requests: self.requests.clone() }
+    }
+
+    /// Requests sent by this process to services that are paid by request, by service and operation, retries included.
+    #[must_use]
+    pub fn sent(&self) -> BTreeMap<(String, String), u64> {
+        self.requests.sent()
     }
 
     /// A client for S3.
@@ -63,15 +100,30 @@ impl Aws {
     pub fn s3(&self) -> aws_sdk_s3::Client {
         // Other servers that speak S3 seldom have a name for each bucket.
         let path_style = self.endpoint_of("S3").is_some();
-        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&self.0).force_path_style(path_style).build())
+        let config = aws_sdk_s3::config::Builder::from(&self.config).interceptor(self.requests.clone());
+        aws_sdk_s3::Client::from_conf(config.force_path_style(path_style).build())
+    }
+
+    /// A client for CloudWatch.
+    #[must_use]
+    pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
+        let config = aws_sdk_cloudwatch::config::Builder::from(&self.config).interceptor(self.requests.clone());
+        aws_sdk_cloudwatch::Client::from_conf(config.build())
+    }
+
+    /// A client for Athena.
+    #[must_use]
+    pub fn athena(&self) -> aws_sdk_athena::Client {
+        let config = aws_sdk_athena::config::Builder::from(&self.config).interceptor(self.requests.clone());
+        aws_sdk_athena::Client::from_conf(config.build())
     }
 
     /// The endpoint that somebody set for a service or for all of them.
     fn endpoint_of(&self, service: &str) -> Option<String> {
         let key =
             ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-        let own = key.ok().and_then(|key| self.0.service_config()?.load_config(key));
-        own.or_else(|| self.0.endpoint_url().map(str::to_owned))
+        let own = key.ok().and_then(|key| self.config.service_config()?.load_config(key));
+        own.or_else(|| self.config.endpoint_url().map(str::to_owned))
     }
 }
 

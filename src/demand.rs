@@ -2,17 +2,25 @@
 //!
 //! **Invariant:** each series is asked for once, however many promises stand on it.
 
+mod metrics;
+mod spans;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, Indicator, Slo, SourceKind};
 
+pub use metrics::metric_counts;
+pub use spans::{Ask, AskedOf, SpanQuestion, asks, remember};
+
 /// All questions of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     /// One for each source of access logs that a promise stands on.
     pub logs: Vec<LogsQuestion>,
+    /// One for each source that answers with the counts of any span: CloudWatch and Athena.
+    pub spans: Vec<SpanQuestion>,
     /// One for each file of counts that a promise stands on.
     pub counts: Vec<CountsQuestion>,
 }
@@ -50,11 +58,12 @@ pub struct CountsQuestion {
 #[must_use]
 pub fn draw(catalog: &Catalog, at: Minute, days: Option<u16>) -> Demand {
     let mut logs: BTreeMap<String, LogsQuestion> = BTreeMap::new();
+    let mut spans: BTreeMap<String, SpanQuestion> = BTreeMap::new();
     let mut counts = BTreeSet::new();
     for slo in catalog.services.iter().flat_map(|service| &service.slos) {
         let Some(source) = catalog.sources.get(slo.indicator.source()) else { continue };
         match (&slo.indicator, &source.kind) {
-            (Indicator::AccessLog { source, traffic, .. }, SourceKind::AccessLogs { location, classic_minutes }) => {
+            (Indicator::Requests { source, traffic, .. }, SourceKind::AccessLogs { location, classic_minutes }) => {
                 let span = span(slo, at, days);
                 let question = logs.entry(source.clone()).or_insert_with(|| LogsQuestion {
                     source: source.clone(),
@@ -74,11 +83,16 @@ pub fn draw(catalog: &Catalog, at: Minute, days: Option<u16>) -> Demand {
                     series: slo.indicator.series(),
                 });
             }
+            (indicator, SourceKind::CloudWatch { .. } | SourceKind::Athena { .. }) => {
+                let name = indicator.source();
+                let question = spans.entry(name.to_owned()).or_insert_with(|| SpanQuestion::new(name, source, at));
+                question.want(indicator, span(slo, question.end, days).start);
+            }
             // The definitions' own check has named an indicator that does not fit its source.
             _ => {}
         }
     }
-    Demand { logs: logs.into_values().collect(), counts: counts.into_iter().collect() }
+    Demand { logs: logs.into_values().collect(), spans: spans.into_values().collect(), counts: counts.into_iter().collect() }
 }
 
 fn span(slo: &Slo, at: Minute, days: Option<u16>) -> Span {

@@ -1,6 +1,7 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
 mod logs;
+mod spans;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,8 +21,10 @@ use crate::store::{LedgerStore, Needs, StoreError};
 pub struct Job<'a> {
     /// The promises.
     pub catalog: &'a Catalog,
-    /// The moment.
+    /// The moment that is looked at.
     pub at: Minute,
+    /// What time it is: how finely CloudWatch still has the past depends on it.
+    pub now: Minute,
     /// How many days back logs are read; without it as far as the longest window.
     pub days: Option<u16>,
     /// Threads that read logs.
@@ -58,6 +61,9 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     }
     for question in &demand.logs {
         logs::read_logs(job, question, store, &mut said).await?;
+    }
+    for question in &demand.spans {
+        spans::read_spans(job, question, store, &mut said).await?;
     }
     store.sweep().await?;
     let status = judge(job.catalog, store, job.at).await?;

@@ -2,16 +2,18 @@
 //!
 //! **Invariant:** whatever was left out of the counts is named here, with its number and a sample.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
+use crate::fetch::cloudwatch::Answer;
 use crate::fetch::counts_file::RowFaults;
 use crate::fetch::logs::{LogTree, ObjectFault, Others, ScanResult, UnparsedLine};
 use crate::ledger::ObjectRecord;
 use crate::report::counted;
 use crate::report::model::Status;
+use crate::series::SeriesKey;
 use crate::visible::visible;
 
 /// Faults of one kind that are named one by one; the rest is a number.
@@ -226,6 +228,57 @@ impl LogsRead {
         said.faults.append(&mut self.faults);
         if more > 0 {
             said.faults.push(format!("{more} more log files have faults of this kind"));
+        }
+    }
+}
+
+/// What was read of a source of metrics.
+#[derive(Debug, Default)]
+pub struct MetricsRead {
+    series: usize,
+    metrics: u64,
+    requests: u64,
+    faults: BTreeMap<String, usize>,
+    absurd: BTreeMap<SeriesKey, u32>,
+}
+
+impl MetricsRead {
+    /// Adds what came of some series.
+    pub fn add(&mut self, answer: &Answer) {
+        self.series += answer.answered.len();
+        self.metrics += answer.metrics;
+        self.requests += answer.requests;
+        for (fault, series) in &answer.faults {
+            *self.faults.entry(fault.clone()).or_default() += series;
+        }
+        for (series, minutes) in &answer.absurd {
+            *self.absurd.entry(series.clone()).or_default() += minutes;
+        }
+    }
+
+    /// Says what was read, and what is unknown.
+    pub fn tell(&self, source: &str, said: &mut Said) {
+        said.notes.push(format!(
+            "asked `{source}` for {} in {}; {} answered",
+            counted(self.metrics, "metric"),
+            counted(self.requests, "request"),
+            counted(self.series as u64, "SLI")
+        ));
+        for (fault, series) in &self.faults {
+            let (what, hint) = fault.split_once('\n').unwrap_or((fault, ""));
+            let left = match series {
+                0 => String::new(),
+                _ => format!("; {} are left as they were", counted(*series as u64, "SLI")),
+            };
+            said.faults.push(format!("`{source}`: {what}{left}\n{hint}"));
+        }
+        if let Some((series, _)) = self.absurd.first_key_value() {
+            let minutes: u64 = self.absurd.values().map(|minutes| u64::from(*minutes)).sum();
+            said.faults.push(format!(
+                "`{source}`: in {} more events are good or bad than there are, such as of `{series}`; they are unknown\nhint: \
+                 `total` must count every event of `good` or `bad`",
+                counted(minutes, "minute")
+            ));
         }
     }
 }

@@ -64,7 +64,7 @@ impl Routes {
     pub fn new<'a>(load_balancer: &str, indicators: impl IntoIterator<Item = &'a Indicator>) -> Self {
         let mut traffics: BTreeMap<String, (&Traffic, BTreeMap<SeriesKey, &Measure>)> = BTreeMap::new();
         for indicator in indicators {
-            if let Indicator::AccessLog { traffic, measure, .. } = indicator
+            if let Indicator::Requests { traffic, measure, .. } = indicator
                 && traffic.load_balancer == load_balancer
             {
                 let same = traffics.entry(traffic.to_string()).or_insert_with(|| (traffic, BTreeMap::new()));
@@ -238,7 +238,7 @@ fn wants(traffic: &Traffic, rule: &Rule) -> Wants {
 pub fn indicators_by_balancer<'a>(catalog: &'a Catalog, source: &str) -> BTreeMap<&'a str, Vec<&'a Indicator>> {
     let mut found: BTreeMap<&str, Vec<&Indicator>> = BTreeMap::new();
     for slo in catalog.services.iter().flat_map(|service| &service.slos) {
-        if let Indicator::AccessLog { source: name, traffic, .. } = &slo.indicator
+        if let Indicator::Requests { source: name, traffic, .. } = &slo.indicator
             && name == source
         {
             found.entry(&traffic.load_balancer).or_default().push(&slo.indicator);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn availability(traffic: Traffic) -> Indicator {
-        Indicator::AccessLog { source: "logs".to_owned(), traffic, measure: Measure::Availability }
+        Indicator::Requests { source: "logs".to_owned(), traffic, measure: Measure::Availability }
     }
 
     fn texts(values: &[&str]) -> Vec<String> {

@@ -36,6 +36,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     let job = Job {
         catalog: &definitions.catalog,
         at,
+        now,
         days: arguments.days,
         threads: threads(&arguments),
         stop: stop_on_signal(),

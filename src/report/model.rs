@@ -138,8 +138,7 @@ impl Row {
 /// The moment a promise is judged at: minutes younger than the delay of its source are not settled.
 #[must_use]
 pub fn judged_at(catalog: &Catalog, slo: &Slo, at: Minute) -> Minute {
-    let delay = catalog.sources.get(slo.indicator.source()).map_or(0, |source| source.delay_minutes);
-    at.plus(-i32::try_from(delay).unwrap_or(0))
+    catalog.sources.get(slo.indicator.source()).map_or(at, |source| source.judged_at(at))
 }
 
 /// What a promise sees of the ledger, in three ways.

@@ -6,8 +6,10 @@
 mod balancer;
 mod correction;
 mod decode;
+mod metric;
 mod names;
 mod slo;
+mod source;
 mod tiers;
 mod typed;
 mod values;
@@ -20,15 +22,15 @@ use serde::Deserialize;
 pub(super) use balancer::{Destination, LoadBalancer, TargetGroup};
 pub(super) use correction::{CategoryText, CorrectionFile, Moment, ScopeText};
 pub(super) use decode::{Page, decode, nearest};
+pub(super) use metric::{MetricsText, StatisticText};
 pub(super) use names::{Name, Words};
 pub(super) use slo::{
-    BudgetingText, ErrorsText, IdleText, IncludeText, IndicatorText, MeasureText, SloFields, SloText,
+    BudgetingText, ElbErrorsText, ErrorsText, IdleText, IncludeText, IndicatorText, MeasureText, SloFields, SloText,
 };
+pub(super) use source::{AccountId, IntervalText, Region, RoleArn, SourceText, TableName, Workgroup};
 pub(super) use tiers::{EvidenceText, HoursText, OnlyText, SevereText, TierText, TiersText, UrgencyText};
 pub(super) use typed::{FromText, OneOrMany, Switch, Typed};
 pub(super) use values::{Percent, WindowText, Zone, decimal_text};
-
-use values::Length;
 
 /// The files that have a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,34 +90,6 @@ pub(super) struct FleetFile {
     pub(super) severe: Option<Switch<SevereText>>,
     /// What tiers that are `only: working_hours` mean: `Mon-Fri 09:00-18:00 Europe/Berlin`.
     pub(super) working_hours: Option<Typed<HoursText>>,
-}
-
-/// A source: exactly one of `access_logs` and `counts`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("oneOf" = [{ "required": ["access_logs"] }, { "required": ["counts"] }]))]
-pub(super) struct SourceText {
-    /// A directory with access logs of application or classic load balancers: it holds `AWSLogs/`.
-    pub(super) access_logs: Option<Typed<Words>>,
-    /// For access logs: how often Classic Load Balancers write. Default: 60m, as AWS has it.
-    pub(super) classic_interval: Option<IntervalText>,
-    /// A directory with files of `minute,total,bad`.
-    pub(super) counts: Option<Typed<Words>>,
-    /// How old a minute must be before its counts are complete. Default: 10m for access logs, 0m for counts.
-    pub(super) delay: Option<Typed<Length>>,
-    /// The share of lines that may fail to parse before a run is done in part. Default: 0.1%.
-    pub(super) unparsed_limit: Option<Typed<Percent>>,
-}
-
-/// How often a Classic Load Balancer writes its log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(super) enum IntervalText {
-    /// Every five minutes.
-    #[serde(rename = "5m")]
-    FiveMinutes,
-    /// Every hour.
-    #[serde(rename = "60m")]
-    Hour,
 }
 
 /// A class.

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::file::{
-    ClassText, Destination, FleetFile, FromText, IntervalText, Name, OneOrMany, Page, SourceText, TeamText, Typed,
-    decode, nearest,
+    ClassText, Destination, FleetFile, FromText, Name, OneOrMany, Page, TeamText, Typed, decode, nearest,
 };
 use super::positions::{Path, Step, keys};
 use super::problem::{DefinitionFile, Problem};
-use super::{Source, SourceKind, Team};
-use crate::exact::Exact;
+use super::source::{Source, source};
+use super::{SourceKind, Team};
 
 /// The fleet of a folder without `fleet.yaml`.
 const DEFAULT_FLEET: &str = include_str!("default_fleet.yaml");
@@ -68,13 +67,8 @@ impl<'a> Fleet<'a> {
             if self.is_broken(&["sources", name]) {
                 continue;
             }
-            match source(text) {
-                Some(source) => drop(self.sources.insert(name.clone(), source)),
-                None => problems.push(self.page.of_key(
-                    &keys(&["sources", name]),
-                    format!("source `{name}` needs exactly one of `access_logs` and `counts`"),
-                    "write `access_logs: ./logs` or `counts: ./counts`",
-                )),
+            if let Some(source) = source(self.page, name, text, problems) {
+                self.sources.insert(name.clone(), source);
             }
         }
         for (name, text) in self.twin.teams.iter().flatten() {
@@ -136,10 +130,9 @@ impl<'a> Fleet<'a> {
         }
     }
 
-    /// The source of an indicator that names none: the only one of its kind, or the default of the fleet.
-    pub(super) fn default_source(&self, counts: bool) -> Option<&str> {
-        let fits = |source: &Source| matches!(source.kind, SourceKind::Counts { .. }) == counts;
-        let mut fitting = self.sources.iter().filter(|(_, source)| fits(source)).map(|(name, _)| name.as_str());
+    /// The source of an indicator that names none: the only one that fits it, or the default of the fleet.
+    pub(super) fn default_source(&self, fits: impl Fn(&SourceKind) -> bool) -> Option<&str> {
+        let mut fitting = self.sources.iter().filter(|(_, source)| fits(&source.kind)).map(|(name, _)| name.as_str());
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => Some(only),
             _ => self.twin.default_source.as_ref().map(|name| name.0.0.as_str()),
@@ -157,20 +150,6 @@ pub(super) fn name_problem(page: &Page<'_>, path: &[Step]) -> Option<Problem> {
     let Some(Step::Key(name)) = path.last() else { return None };
     let refusal = Name::from_text(name).err()?;
     Some(page.of_key(path, refusal.message, refusal.hint))
-}
-
-fn source(text: &SourceText) -> Option<Source> {
-    let (kind, delay) = match (&text.access_logs, &text.counts) {
-        (Some(location), None) => {
-            let classic_minutes = if text.classic_interval == Some(IntervalText::FiveMinutes) { 5 } else { 60 };
-            (SourceKind::AccessLogs { location: location.0.0.clone(), classic_minutes }, 10)
-        }
-        (None, Some(location)) => (SourceKind::Counts { location: location.0.0.clone() }, 0),
-        _ => return None,
-    };
-    let delay_minutes = text.delay.as_ref().map_or(delay, |delay| delay.0.0);
-    let unparsed_limit = text.unparsed_limit.as_ref().map_or(Exact::new(1, 1_000), |limit| limit.0.share);
-    Some(Source { kind, delay_minutes, unparsed_limit })
 }
 
 fn team(text: &TeamText) -> Team {

@@ -2,20 +2,35 @@
 
 use std::fmt;
 
+use super::metric::MetricCounts;
 use crate::exact::Exact;
 use crate::series::SeriesKey;
 
 /// What is measured, where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Indicator {
-    /// Requests in the access log of a load balancer.
-    AccessLog {
+    /// Requests at a load balancer, as its access log has them or as metrics count them.
+    Requests {
         /// Name of the source.
         source: String,
         /// Which requests.
         traffic: Traffic,
         /// Which of them are good.
         measure: Measure,
+    },
+    /// Events that metrics of CloudWatch count.
+    Ratio {
+        /// Name of the source.
+        source: String,
+        /// Which metrics.
+        counts: MetricCounts,
+    },
+    /// Events that an SQL query counts.
+    Query {
+        /// Name of the source.
+        source: String,
+        /// Name of the file below the folder of queries.
+        file: String,
     },
     /// A file of `minute,total,bad`.
     Counts {
@@ -40,12 +55,12 @@ pub struct Slices {
     pub idle_good: bool,
 }
 
-/// Which requests of an access log belong to an indicator.
+/// Which requests of a load balancer belong to an indicator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
     /// The balancer as log lines name it: `app/name/id`.
     pub load_balancer: String,
-    /// Target groups by name, sorted; empty means all requests of the balancer.
+    /// Target groups by name, sorted; empty means all requests of the balancer. For CloudWatch with their ids: `name/id`.
     pub target_groups: Vec<String>,
     /// Upper-case methods, sorted; empty means all.
     pub methods: Vec<String>,
@@ -102,7 +117,10 @@ impl Indicator {
     #[must_use]
     pub fn source(&self) -> &str {
         match self {
-            Self::AccessLog { source, .. } | Self::Counts { source, .. } => source,
+            Self::Requests { source, .. }
+            | Self::Ratio { source, .. }
+            | Self::Query { source, .. }
+            | Self::Counts { source, .. } => source,
         }
     }
 
@@ -117,7 +135,9 @@ impl Indicator {
 impl fmt::Display for Indicator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AccessLog { source, traffic, measure } => write!(f, "{source} {traffic} {measure}"),
+            Self::Requests { source, traffic, measure } => write!(f, "{source} {traffic} {measure}"),
+            Self::Ratio { source, counts } => write!(f, "{source} ratio{counts}"),
+            Self::Query { source, file } => write!(f, "{source} {file} query"),
             Self::Counts { source, file } => write!(f, "{source} {file} counts"),
         }
     }

@@ -16,11 +16,14 @@ pub mod file;
 mod fleet;
 mod indicator;
 mod layer;
+mod measured;
+mod metric;
 mod positions;
 mod problem;
 mod promise;
 mod read;
 mod service;
+mod source;
 mod tiers;
 
 use std::collections::BTreeMap;
@@ -33,8 +36,10 @@ use crate::minute::Window;
 pub use alerting::{Evidence, Severe, Tier, Urgency, WorkingHours};
 pub use correction::{Category, Correction, Excluded, Scope};
 pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Traffic};
+pub use metric::{Judged, Metric, MetricCount, MetricCounts, Statistic};
 pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
 pub use read::read;
+pub use source::{Lake, Reach, Source, SourceKind, TableOfLogs};
 
 /// All promises that were read and are sound, in order of service name.
 #[derive(Clone, Debug, Default)]
@@ -47,34 +52,6 @@ pub struct Catalog {
     pub services: Vec<Service>,
     /// Minutes that do not count, sorted by id; no two share one.
     pub corrections: Vec<Correction>,
-}
-
-/// A place that counts come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// What kind of place, and where it is.
-    pub kind: SourceKind,
-    /// Minutes after which a minute's counts no longer change. Younger minutes are not judged.
-    pub delay_minutes: u32,
-    /// The share of log lines that may fail to parse before a run counts as done in part.
-    pub unparsed_limit: Exact,
-}
-
-/// The kinds of sources.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceKind {
-    /// Access logs of load balancers below a directory that holds `AWSLogs/`.
-    AccessLogs {
-        /// The directory.
-        location: String,
-        /// How many minutes an object of a Classic Load Balancer covers: 5 or 60.
-        classic_minutes: i32,
-    },
-    /// Files of `minute,total,bad`.
-    Counts {
-        /// The directory that file names are relative to.
-        location: String,
-    },
 }
 
 /// A team, and where its pages, tickets and reports go.

@@ -3,17 +3,12 @@
 use jiff::tz::TimeZone;
 
 use super::alarms::Alarms;
-use super::file::{
-    BudgetingText, ErrorsText, FromText, IdleText, IncludeText, IndicatorText, MeasureText, OneOrMany, Page, SloFields,
-    Typed, WindowText, nearest,
-};
+use super::file::{BudgetingText, IdleText, IndicatorText, Page, SloFields, Typed, WindowText};
 use super::fleet::Fleet;
 use super::layer::{Layer, first, first_field};
 use super::positions::keys;
 use super::problem::Problem;
-use super::{
-    Indicator, LatencyBasis, LatencyErrors, Measure, Objective, Slices, Slo, SloId, Source, SourceKind, Traffic,
-};
+use super::{Objective, Slices, Slo, SloId};
 use crate::exact::Exact;
 use crate::minute::{MINUTES_PER_DAY, Window, length_text};
 
@@ -49,9 +44,10 @@ impl Promise<'_, '_> {
         let objective = self.objective();
         let windows = self.windows();
         let slices = self.slices(kind);
-        let source = self.source(kind == IndicatorText::Counts);
-        let delay = source.as_ref().map_or(0, |(_, delay)| *delay);
-        let indicator = source.and_then(|(name, _)| self.indicator(kind, name));
+        let source = self.source(kind);
+        // What is asked every hour may be an hour older than what the source has.
+        let delay = source.as_ref().map_or(0, |(_, source)| source.delay_minutes + source.every_minutes.saturating_sub(5));
+        let indicator = source.and_then(|(name, source)| self.indicator(kind, name, &source.kind));
         let (objective, window) = (objective?, windows.first()?);
         let mut alarms = Alarms {
             layers: self.layers,
@@ -77,7 +73,7 @@ impl Promise<'_, '_> {
     }
 
     /// Notes a problem of the SLO as a whole.
-    fn wrong(&mut self, message: &str, hint: &str) {
+    pub(super) fn wrong(&mut self, message: &str, hint: &str) {
         let layer = self.layers.iter().find(|layer| layer.slo.is_some());
         self.found.extend(layer.map(|layer| layer.problem(&[], message, hint)));
     }
@@ -92,20 +88,30 @@ impl Promise<'_, '_> {
             ("timeouts", |fields| fields.timeouts.is_some()),
         ];
         let percentile: &[(&str, Said)] = &[("percentile", |fields| fields.percentile.is_some())];
-        let logs: &[(&str, Said)] =
-            &[("where", |fields| fields.conditions.is_some()), ("include", |fields| fields.include.is_some())];
-        let counts: &[(&str, Said)] = &[("file", |fields| fields.file.is_some())];
+        let requests: &[(&str, Said)] = &[
+            ("where", |fields| fields.conditions.is_some()),
+            ("include", |fields| fields.include.is_some()),
+            ("elb_5xx", |fields| fields.elb_5xx.is_some()),
+        ];
+        let ratio: &[(&str, Said)] = &[
+            ("total", |fields| fields.total.is_some()),
+            ("good", |fields| fields.good.is_some()),
+            ("bad", |fields| fields.bad.is_some()),
+        ];
+        let files: &[(&str, Said)] = &[("file", |fields| fields.file.is_some())];
         let own: &[(&str, Said)] = &[
             ("budgeting", |fields| fields.budgeting.is_some()),
             ("slice_target", |fields| fields.slice_target.is_some()),
         ];
         let is_percentile = kind == IndicatorText::LatencyPercentile;
-        let (is_latency, is_counts) = (kind == IndicatorText::Latency || is_percentile, kind == IndicatorText::Counts);
+        let is_latency = kind == IndicatorText::Latency || is_percentile;
+        let has_file = matches!(kind, IndicatorText::Counts | IndicatorText::Query);
         for (fields, wrong, owner) in [
             (latency, !is_latency, "`indicator: latency`"),
             (percentile, !is_percentile, "`indicator: latency_percentile`"),
-            (logs, is_counts, "access logs"),
-            (counts, !is_counts, "`indicator: counts`"),
+            (requests, !kind.is_of_requests(), "requests at a load balancer"),
+            (ratio, kind != IndicatorText::Ratio, "`indicator: ratio`"),
+            (files, !has_file, "`indicator: counts` and `indicator: query`"),
             (own, is_percentile, "other indicators: a percentile is budgeted by timeslices and is their target"),
         ] {
             for (key, said) in fields.iter().filter(|_| wrong) {
@@ -212,138 +218,16 @@ impl Promise<'_, '_> {
         }
         windows
     }
-
-    /// The name of the source, and its delay in minutes.
-    fn source(&mut self, counts: bool) -> Option<(String, u32)> {
-        let fleet = self.asked.fleet;
-        let own = first_field(self.layers, |fields| fields.source.as_ref());
-        let (name, said) = match (own, self.asked.source) {
-            (Some((layer, name)), _) => (name.0.0.as_str(), Some(layer.problem(&keys(&["source"]), "", ""))),
-            (None, Some((page, name))) => (name, Some(page.of_value(&keys(&["source"]), "", ""))),
-            (None, None) => (fleet.default_source(counts).unwrap_or(""), None),
-        };
-        let wanted = if counts { "`counts`" } else { "`access_logs`" };
-        let fits = |source: &Source| matches!(source.kind, SourceKind::Counts { .. }) == counts;
-        match fleet.sources.get(name) {
-            Some(source) if fits(source) => return Some((name.to_owned(), source.delay_minutes)),
-            // The source itself is faulty, and that has been said.
-            None if fleet.is_broken(&["sources", name]) || (said.is_none() && fleet.is_broken(&["sources"])) => {
-                return None;
-            }
-            _ => {}
-        }
-        let fitting: Vec<&str> =
-            fleet.sources.iter().filter(|(_, source)| fits(source)).map(|(name, _)| name.as_str()).collect();
-        let hint = match nearest(name, fitting.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if fitting.is_empty() => format!("add a source with {wanted} to `fleet.yaml`"),
-            None => format!("sources with {wanted} are `{}`", fitting.join("`, `")),
-        };
-        match said {
-            Some(place) if fleet.sources.contains_key(name) => {
-                let message = format!("the source `{name}` has no {wanted}");
-                self.found.push(Problem { message, hint, ..place });
-            }
-            Some(place) => self.found.push(Problem { message: format!("there is no source `{name}`"), hint, ..place }),
-            None => {
-                self.wrong(
-                    &format!("no source has the {wanted} this SLO needs"),
-                    &format!("add `source: ...`; {hint}"),
-                );
-            }
-        }
-        None
-    }
-
-    fn indicator(&mut self, kind: IndicatorText, source: String) -> Option<Indicator> {
-        let measure = match kind {
-            IndicatorText::Counts => return self.counts(source),
-            IndicatorText::Availability => Measure::Availability,
-            IndicatorText::Latency | IndicatorText::LatencyPercentile => self.latency()?,
-        };
-        let Some(load_balancer) = self.asked.load_balancer else {
-            let message = format!("{} needs the service's `load_balancer`", noun(kind));
-            self.wrong(&message, "add `load_balancer: app/<name>/<id>` to the file, or measure `counts`");
-            return None;
-        };
-        let conditions = first_field(self.layers, |fields| fields.conditions.as_ref());
-        if let Some((layer, conditions)) = conditions
-            && conditions.method.is_none()
-            && conditions.host.is_none()
-            && conditions.path.is_none()
-        {
-            self.found.push(layer.problem(&keys(&["where"]), "`where` says nothing", "add `method`, `host` or `path`"));
-        }
-        let conditions = conditions.map(|(_, conditions)| conditions);
-        let include = first_field(self.layers, |fields| fields.include.as_ref());
-        if let Some((layer, _)) = include.filter(|_| load_balancer.starts_with("classic/")) {
-            let message = "a Classic Load Balancer has no listener rules that answer by themselves";
-            self.found.push(layer.key_problem("include", message, "remove `include`"));
-        }
-        let includes = |what| include.is_some_and(|(_, many)| many.0.contains(&Typed(what)));
-        let traffic = Traffic {
-            load_balancer: load_balancer.to_owned(),
-            target_groups: self.asked.target_groups.clone(),
-            methods: sorted(conditions.and_then(|texts| texts.method.as_ref()), |method| method.0.clone()),
-            hosts: sorted(conditions.and_then(|texts| texts.host.as_ref()), |host| host.0.clone()),
-            paths: sorted(conditions.and_then(|texts| texts.path.as_ref()), |path| path.0.clone()),
-            fixed_responses: includes(IncludeText::FixedResponse),
-            redirects: includes(IncludeText::Redirect),
-        };
-        Some(Indicator::AccessLog { source, traffic, measure })
-    }
-
-    fn latency(&mut self) -> Option<Measure> {
-        let Some((_, under)) = first_field(self.layers, |fields| fields.under.as_ref()) else {
-            self.wrong("a latency needs a threshold", "add `under: 500ms`");
-            return None;
-        };
-        let errors = first_field(self.layers, |fields| fields.errors.as_ref()).map(|(_, errors)| *errors);
-        let measure = first_field(self.layers, |fields| fields.measure.as_ref()).map(|(_, measure)| *measure);
-        Some(Measure::Latency {
-            under_us: under.0.0,
-            basis: match measure {
-                None | Some(MeasureText::Target) => LatencyBasis::Target,
-                Some(MeasureText::Total) => LatencyBasis::Total,
-            },
-            errors: match errors {
-                None | Some(ErrorsText::Counted) => LatencyErrors::Counted,
-                Some(ErrorsText::Bad) => LatencyErrors::Bad,
-                Some(ErrorsText::Excluded) => LatencyErrors::Excluded,
-            },
-            timeouts: first_field(self.layers, |fields| fields.timeouts.as_ref()).is_some(),
-        })
-    }
-
-    fn counts(&mut self, source: String) -> Option<Indicator> {
-        let Some((layer, file)) = first_field(self.layers, |fields| fields.file.as_ref()) else {
-            self.wrong("counts need a file", "add `file: nightly.csv`, a name below the source's directory");
-            return None;
-        };
-        let file = file.0.0.clone();
-        if file.starts_with('/') || file.split(['/', '\\']).any(|part| part == "..") {
-            let hint = "name a file below the source's directory: `nightly.csv`";
-            self.found.push(layer.problem(&keys(&["file"]), format!("`{file}` leaves the source's directory"), hint));
-            return None;
-        }
-        Some(Indicator::Counts { source, file })
-    }
 }
 
 /// What an indicator is called in messages.
-fn noun(kind: IndicatorText) -> &'static str {
+pub(super) fn noun(kind: IndicatorText) -> &'static str {
     match kind {
         IndicatorText::Availability => "availability",
         IndicatorText::Latency => "latency",
         IndicatorText::LatencyPercentile => "a percentile of latency",
+        IndicatorText::Ratio => "a ratio of metrics",
+        IndicatorText::Query => "a query",
         IndicatorText::Counts => "counts",
     }
-}
-
-/// The values of one or many, sorted, each once.
-fn sorted<T: FromText>(many: Option<&OneOrMany<Typed<T>>>, text: impl Fn(&T) -> String) -> Vec<String> {
-    let mut texts: Vec<String> = many.iter().flat_map(|many| &many.0).map(|one| text(&one.0)).collect();
-    texts.sort_unstable();
-    texts.dedup();
-    texts
 }

@@ -231,7 +231,7 @@ impl Texts<'_, '_> {
         let indicator = own.and_then(|fields| fields.indicator).or(of_class).or(IndicatorText::named(slo));
         // What a class says of another indicator under the same name is about something else.
         let inherited = inherited.filter(|_| of_class == indicator);
-        if own.is_none() && indicator != Some(IndicatorText::Counts) && asked.load_balancer.is_none() {
+        if own.is_none() && indicator.is_none_or(IndicatorText::is_of_requests) && asked.load_balancer.is_none() {
             return None;
         }
         let mut layers = Vec::new();

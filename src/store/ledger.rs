@@ -5,6 +5,7 @@
 //! 2026-10-01/minutes-08-HASH.parquet    counts of the part of a UTC day that starts at that hour
 //! 2026-10-01/objects-08-HASH.parquet    log objects whose interval ends in that part
 //! sums-2026-10-HASH.parquet             sums by series and day of a month
+//! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
 //! ```
 //!
 //! So a run that has only the newest minutes to add writes one part and one month, and one that judges the newest minute reads
@@ -12,6 +13,8 @@
 //!
 //! **Invariant:** the bytes of data files depend on nothing but what was absorbed: there is no time, no random name, no counter in them. A
 //! file that the manifest does not name is litter, and the next writer sweeps it.
+
+mod asked;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -346,7 +349,7 @@ impl LedgerStore {
         let damaged = |what| StoreError::Damaged { name: name.to_owned(), what };
         let (bytes, _) = self.shelf.get(name).await?.ok_or_else(|| damaged("missing"))?;
         let hash = version_of(&bytes).0;
-        if name.ends_with(&format!("-{hash}.parquet")) { Ok(bytes) } else { Err(damaged("damaged")) }
+        if name.contains(&format!("-{hash}.")) { Ok(bytes) } else { Err(damaged("damaged")) }
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Manifest {
     pub(super) sums: BTreeMap<String, String>,
     /// What folders of finished days were looked into for, by bucket.
     pub(super) looked: BTreeMap<String, BTreeMap<Day, Looked>>,
+    /// The file that tells what sources were asked.
+    pub(super) asked: Option<String>,
 }
 
 /// That a finished day's folder in a bucket was looked into, so that it need not be listed at every tick.
@@ -36,17 +38,17 @@ pub struct Looked {
 }
 
 /// A day or a minute as people write it.
-mod text {
+pub(super) mod text {
     use std::fmt::Display;
     use std::str::FromStr;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::store) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(value)
     }
 
-    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    pub(in crate::store) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
         String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
@@ -75,6 +77,8 @@ struct Twin {
     sums: Option<BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     looked: BTreeMap<String, BTreeMap<String, Looked>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,6 +123,7 @@ impl Manifest {
         }
         let sums = twin.sums.unwrap_or_default().into_iter();
         manifest.sums = sums.map(|(month, hash)| (month.clone(), format!("sums-{month}-{hash}.parquet"))).collect();
+        manifest.asked = twin.asked.map(|hash| format!("asked-{hash}.json"));
         Ok(manifest)
     }
 
@@ -132,20 +137,25 @@ impl Manifest {
         let looked = self.looked.iter().map(|(place, days)| {
             (place.clone(), days.iter().map(|(day, looked)| (day.to_string(), looked.clone())).collect())
         });
-        let twin =
-            Twin { format: FORMAT, parts: parts.collect(), sums: Some(sums.collect()), looked: looked.collect() };
+        let twin = Twin {
+            format: FORMAT,
+            parts: parts.collect(),
+            sums: Some(sums.collect()),
+            looked: looked.collect(),
+            asked: self.asked.as_deref().map(hash),
+        };
         serde_json::to_vec_pretty(&twin).map_err(StoreError::Manifest)
     }
 
     /// All names.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let parts = self.parts.values().flat_map(|files| [&files.minutes, &files.objects]).flatten();
-        parts.chain(self.sums.values()).map(String::as_str)
+        parts.chain(self.sums.values()).chain(&self.asked).map(String::as_str)
     }
 }
 
 /// The hash in a file's name.
 fn hash(name: &str) -> String {
-    let stem = name.strip_suffix(".parquet").unwrap_or(name);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     stem.rsplit('-').next().unwrap_or(stem).to_owned()
 }

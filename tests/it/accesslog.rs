@@ -34,7 +34,7 @@ fn traffic(load_balancer: &str) -> Traffic {
 }
 
 pub(super) fn indicator(load_balancer: &str, measure: Measure) -> Indicator {
-    Indicator::AccessLog { source: "logs".to_owned(), traffic: traffic(load_balancer), measure }
+    Indicator::Requests { source: "logs".to_owned(), traffic: traffic(load_balancer), measure }
 }
 
 fn latency(under_ms: u64, errors: LatencyErrors) -> Measure {

@@ -43,33 +43,37 @@ fn is_balancer(text: &str) -> bool {
     }
     let mut parts = text.split('/');
     let (kind, name, id, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
-    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    kind == Some("app")
-        && name.is_some_and(is_resource_name)
-        && id.is_some_and(|id| id.len() == 16 && id.bytes().all(hex))
-        && rest.is_none()
+    kind == Some("app") && name.is_some_and(is_resource_name) && id.is_some_and(is_id) && rest.is_none()
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn is_resource_name(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// A target group by name.
+/// A target group by name, or by name and id, as CloudWatch wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::slo) struct TargetGroup(pub(in crate::slo) String);
 
 impl FromText for TargetGroup {
-    const PATTERN: &'static str = "^[A-Za-z0-9-]{1,32}$";
+    const PATTERN: &'static str = "^[A-Za-z0-9-]{1,32}(/[0-9a-f]{16})?$";
     const NOUN: &'static str = "the name of a target group";
     const EXAMPLE: &'static str = "mart-checkout";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        if is_resource_name(text) {
+        let is_group = |text: &str| match text.split_once('/') {
+            Some((name, id)) => is_resource_name(name) && is_id(id),
+            None => is_resource_name(text),
+        };
+        if is_group(text) {
             return Ok(Self(text.to_owned()));
         }
-        let tail = text.split_once("targetgroup/").and_then(|(_, tail)| tail.split('/').next());
+        let tail = text.split_once("targetgroup/").map(|(_, tail)| tail);
         let hint = match tail {
-            Some(name) if is_resource_name(name) => format!("write its name alone: `{name}`"),
+            Some(tail) if is_group(tail) => format!("write the end of the ARN: `{tail}`"),
             _ => "write its name: at most 32 letters, digits and `-`".to_owned(),
         };
         Err(Refusal::new(format!("`{text}` is no name of a target group"), hint))

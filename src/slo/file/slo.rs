@@ -8,6 +8,7 @@ use serde::de::{Error, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
 use super::balancer::{HostPattern, Method, PathPattern};
+use super::metric::MetricsText;
 use super::names::{Name, Words};
 use super::tiers::{EvidenceText, HoursText, SevereText, TiersText};
 use super::typed::{FromText, OneOrMany, Switch, Typed};
@@ -53,7 +54,16 @@ pub(in crate::slo) struct SloFields {
     pub(in crate::slo) slice_target: Option<Typed<Percent>>,
     /// For timeslices: what a slice without traffic is. Default: excluded, no slice at all.
     pub(in crate::slo) idle: Option<IdleText>,
-    /// For counts: the file below the source's directory.
+    /// For a target group in CloudWatch: says that the balancer's own 5xx, which CloudWatch does not tell by target group,
+    /// are left out.
+    pub(in crate::slo) elb_5xx: Option<ElbErrorsText>,
+    /// For `ratio`: the metrics that count all events.
+    pub(in crate::slo) total: Option<MetricsText>,
+    /// For `ratio`: the metrics that count the good events.
+    pub(in crate::slo) good: Option<MetricsText>,
+    /// For `ratio`: the metrics that count the bad events.
+    pub(in crate::slo) bad: Option<MetricsText>,
+    /// For counts: the file below the source's directory. For `query`: the SQL file below the folder of queries.
     pub(in crate::slo) file: Option<Typed<Words>>,
     /// The source that is asked.
     pub(in crate::slo) source: Option<Typed<Name>>,
@@ -83,14 +93,18 @@ pub(in crate::slo) enum IndicatorText {
     Latency,
     /// Minutes whose percentile was in time.
     LatencyPercentile,
+    /// Events that metrics of CloudWatch count.
+    Ratio,
+    /// Events that an SQL query counts.
+    Query,
     /// Good and bad as a file counts them.
     Counts,
 }
 
 impl IndicatorText {
     /// All of them, in the order in which messages name them.
-    pub(in crate::slo) const ALL: [Self; 4] =
-        [Self::Availability, Self::Latency, Self::LatencyPercentile, Self::Counts];
+    pub(in crate::slo) const ALL: [Self; 6] =
+        [Self::Availability, Self::Latency, Self::LatencyPercentile, Self::Ratio, Self::Query, Self::Counts];
 
     /// The word that is typed.
     pub(in crate::slo) const fn word(self) -> &'static str {
@@ -98,13 +112,24 @@ impl IndicatorText {
             Self::Availability => "availability",
             Self::Latency => "latency",
             Self::LatencyPercentile => "latency_percentile",
+            Self::Ratio => "ratio",
+            Self::Query => "query",
             Self::Counts => "counts",
         }
     }
 
-    /// The indicator that an SLO of this name has unless it says otherwise. Counts need a file, so no name is enough for them.
+    /// Whether it is about requests at a load balancer.
+    pub(in crate::slo) const fn is_of_requests(self) -> bool {
+        match self {
+            Self::Availability | Self::Latency | Self::LatencyPercentile => true,
+            Self::Ratio | Self::Query | Self::Counts => false,
+        }
+    }
+
+    /// The indicator that an SLO of this name has unless it says otherwise. The others need to be told what they count, so
+    /// that no name is enough for them.
     pub(in crate::slo) fn named(slo: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == slo && *kind != Self::Counts)
+        Self::ALL.into_iter().find(|kind| kind.word() == slo && kind.is_of_requests())
     }
 
     /// Whether a stretch in which nearly every event is bad means that nothing works, and a lack of events that nobody gets
@@ -112,7 +137,7 @@ impl IndicatorText {
     pub(in crate::slo) const fn can_be_out(self) -> bool {
         match self {
             Self::Availability => true,
-            Self::Latency | Self::LatencyPercentile | Self::Counts => false,
+            Self::Latency | Self::LatencyPercentile | Self::Ratio | Self::Query | Self::Counts => false,
         }
     }
 }
@@ -145,6 +170,14 @@ pub(in crate::slo) enum ErrorsText {
 pub(in crate::slo) enum TimeoutsText {
     /// An event, judged by the time it really took.
     Bad,
+}
+
+/// What becomes of the errors that a balancer makes itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::slo) enum ElbErrorsText {
+    /// They are no events.
+    Excluded,
 }
 
 /// What spends a budget.

@@ -1,0 +1,175 @@
+//! What is asked of sources that answer with the counts of any span, so that each minute is asked for once.
+
+use std::collections::BTreeMap;
+
+use crate::minute::{Minute, Span};
+use crate::series::SeriesKey;
+use crate::slo::{Indicator, Source, SourceKind};
+
+/// Counts of CloudWatch younger than this may still grow, and are asked for again: exporters see values converge for up to ten
+/// minutes, and some for longer.
+const CLOUDWATCH_MINUTES: i32 = 15;
+/// Log objects may arrive hours late. A query reads whole days anyway, so that asking again for half a day costs little.
+const ATHENA_MINUTES: i32 = 12 * 60;
+
+/// What is wanted of one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpanQuestion {
+    /// Name of the source.
+    pub source: String,
+    /// What it is and where.
+    pub kind: SourceKind,
+    /// The end of what can be known of it.
+    pub end: Minute,
+    /// Minutes before this no longer change.
+    pub settled: Minute,
+    /// What is measured, and from which minute on, by series.
+    pub series: BTreeMap<SeriesKey, (Indicator, Minute)>,
+}
+
+/// What was asked of one series, and answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskedOf {
+    /// From this minute on,
+    pub from: Minute,
+    /// up to this one it was settled,
+    pub settled: Minute,
+    /// and up to this one it was answered, for the time being.
+    pub end: Minute,
+}
+
+/// A span that is to be asked for some series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The minutes.
+    pub span: Span,
+    /// The series.
+    pub series: Vec<SeriesKey>,
+}
+
+impl SpanQuestion {
+    /// Nothing is wanted yet.
+    pub(super) fn new(name: &str, source: &Source, at: Minute) -> Self {
+        let late_minutes = match source.kind {
+            SourceKind::CloudWatch { .. } => CLOUDWATCH_MINUTES,
+            SourceKind::Athena { .. } | SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => ATHENA_MINUTES,
+        };
+        let end = source.judged_at(at);
+        let (kind, settled) = (source.kind.clone(), end.min(at.plus(-late_minutes)));
+        Self { source: name.to_owned(), kind, end, settled, series: BTreeMap::new() }
+    }
+
+    /// Adds what an SLO stands on; several may want the same.
+    pub(super) fn want(&mut self, indicator: &Indicator, from: Minute) {
+        // The hour is what CloudWatch keeps longest.
+        let from = from.plus(-from.0.rem_euclid(60));
+        let (_, held) = self.series.entry(indicator.series()).or_insert_with(|| (indicator.clone(), from));
+        *held = from.min(*held);
+    }
+}
+
+/// What is still to be asked, the newest first, given what was asked before.
+#[must_use]
+pub fn asks(question: &SpanQuestion, asked: &BTreeMap<SeriesKey, AskedOf>) -> Vec<Ask> {
+    let mut spans: BTreeMap<(Minute, Minute), Vec<SeriesKey>> = BTreeMap::new();
+    for (series, (_, from)) in &question.series {
+        let wanted = Span::new(*from, question.end);
+        let missing = match asked.get(series) {
+            // A clock that went back, or a past that is looked at again, asks for nothing.
+            Some(held) => [
+                Span::new(held.settled, wanted.end),
+                Span::new(wanted.start, wanted.end.min(held.from)),
+            ],
+            None => [wanted, Span::new(wanted.end, wanted.end)],
+        };
+        let is_answered = asked.get(series).is_some_and(|held| held.end >= question.end);
+        for (place, span) in missing.into_iter().enumerate() {
+            if !span.is_empty() && !(place == 0 && is_answered) {
+                spans.entry((span.start, span.end)).or_default().push(series.clone());
+            }
+        }
+    }
+    let asks = spans.into_iter().rev().map(|((start, end), series)| Ask { span: Span::new(start, end), series });
+    asks.collect()
+}
+
+/// Notes that a span of a series was answered.
+pub fn remember(asked: &mut BTreeMap<SeriesKey, AskedOf>, question: &SpanQuestion, series: &SeriesKey, span: Span) {
+    let settled = span.end.min(question.settled).max(span.start);
+    let now = AskedOf { from: span.start, settled, end: span.end };
+    let held = asked.entry(series.clone()).or_insert(now);
+    // What does not touch leaves a hole: the newer of the two is kept, and the rest will be asked again.
+    if span.end < held.from {
+        return;
+    }
+    if span.start > held.settled {
+        *held = now;
+        return;
+    }
+    held.from = held.from.min(span.start);
+    held.settled = held.settled.max(settled);
+    held.end = held.end.max(span.end);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exact::Exact;
+    use crate::slo::Reach;
+
+    const SERIES: &str = "metrics a query";
+
+    fn question(at: i32, from: i32) -> SpanQuestion {
+        let kind = SourceKind::CloudWatch { reach: Reach::default(), account: None };
+        let source = Source { kind, delay_minutes: 3, every_minutes: 5, unparsed_limit: Exact::from_integer(0) };
+        let mut question = SpanQuestion::new("metrics", &source, Minute(at));
+        let indicator = Indicator::Query { source: "metrics".to_owned(), file: "a".to_owned() };
+        assert_eq!(indicator.series().as_str(), SERIES);
+        question.want(&indicator, Minute(from));
+        question
+    }
+
+    /// What is asked at some moments, if all of it is answered.
+    fn asked_at(moments: &[(i32, i32)]) -> Vec<Vec<(i32, i32)>> {
+        let mut asked = BTreeMap::new();
+        let ask = |(at, from): &(i32, i32)| {
+            let question = question(*at, *from);
+            let asks = asks(&question, &asked);
+            for ask in &asks {
+                for series in &ask.series {
+                    remember(&mut asked, &question, series, ask.span);
+                }
+            }
+            asks.iter().map(|ask| (ask.span.start.0, ask.span.end.0)).collect()
+        };
+        moments.iter().map(ask).collect()
+    }
+
+    #[test]
+    fn each_minute_is_asked_for_once_but_for_those_that_may_still_change() {
+        assert_eq!(
+            asked_at(&[(1_000, 130), (1_002, 130), (1_005, 130), (1_066, 130), (1_070, 65)]),
+            [
+                vec![(120, 997)],
+                vec![],            // nothing is due before the next five minutes
+                vec![(985, 1_002)], // what was younger than 15 minutes once more
+                vec![(990, 1_062)], // a pause leaves no gap
+                vec![(1_051, 1_067), (60, 120)], // a longer window asks for what lies before
+            ]
+        );
+    }
+
+    #[test]
+    fn a_look_back_asks_for_nothing() {
+        assert_eq!(asked_at(&[(1_000, 100), (900, 100)]), [vec![(60, 997)], vec![]]);
+    }
+
+    #[test]
+    fn what_was_not_answered_is_asked_again() {
+        let question = question(1_000, 100);
+        let mut asked = BTreeMap::new();
+        remember(&mut asked, &question, &SeriesKey::new(SERIES), Span::new(Minute(500), Minute(997)));
+        let spans: Vec<Span> = asks(&question, &asked).iter().map(|ask| ask.span).collect();
+        assert_eq!(spans, [Span::new(Minute(60), Minute(500))]);
+    }
+}

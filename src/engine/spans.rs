@@ -1,0 +1,102 @@
+//! The stretch of the line that sources walk which answer with the counts of any span: asked for what is missing, absorbed, kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+
+use super::{EngineError, Job};
+use crate::aws::Aws;
+use crate::demand::{Ask, AskedOf, SpanQuestion, asks, metric_counts, remember};
+use crate::fetch::cloudwatch::{self, Question, Wanted};
+use crate::ledger::{Ledger, Part};
+use crate::minute::{Day, Span};
+use crate::outcome::{MetricsRead, Said};
+use crate::series::SeriesKey;
+use crate::slo::{Reach, SourceKind};
+use crate::store::{LedgerStore, Needs};
+
+/// Numbers that are held at the same time while the past is asked for: about 100 MB.
+const NUMBERS_MAX: u64 = 5_000_000;
+/// A metric that had events within as many days still exists: CloudWatch lists metrics of the last two weeks.
+const ALIVE_DAYS: i32 = 14;
+
+/// Asks one source for what the ledger lacks.
+pub(super) async fn read_spans(
+    job: &Job<'_>,
+    question: &SpanQuestion,
+    store: &mut LedgerStore,
+    said: &mut Said,
+) -> Result<(), EngineError> {
+    let mut asked = store.asked().await?;
+    let asks = asks(question, &asked);
+    if asks.is_empty() {
+        said.notes.push(format!("`{}` has been asked up to {}", question.source, question.end));
+        return Ok(());
+    }
+    match &question.kind {
+        SourceKind::CloudWatch { reach, account } => {
+            read_metrics(job, (question, &asks), (reach, account.as_deref()), (&mut asked, store), said).await
+        }
+        SourceKind::Athena { .. } | SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => Ok(()),
+    }
+}
+
+/// CloudWatch, some series at a time, so that memory and what a crash can lose stay bounded.
+async fn read_metrics(
+    job: &Job<'_>,
+    (question, asks): (&SpanQuestion, &[Ask]),
+    (reach, account): (&Reach, Option<&str>),
+    (asked, store): (&mut BTreeMap<SeriesKey, AskedOf>, &mut LedgerStore),
+    said: &mut Said,
+) -> Result<(), EngineError> {
+    let client = Aws::reach().await.of(reach).await.cloudwatch();
+    let mut read = MetricsRead::default();
+    let sums = store.load(&Needs::default()).await?;
+    let batches: Vec<(Span, Vec<Wanted>)> = asks.iter().flat_map(|ask| batches(question, ask, &sums)).collect();
+    for (done, (span, wanted)) in batches.iter().enumerate() {
+        (job.progress)(done, batches.len());
+        if job.stop.load(Ordering::Relaxed) {
+            said.faults.push("stopped before all metrics were asked for\nhint: run again to ask for the rest".to_owned());
+            break;
+        }
+        let of = Question { client: &client, account, span: *span, settled: question.settled, now: job.now };
+        let answer = cloudwatch::answer(&of, wanted).await;
+        // A day at a time: a fleet's past is larger than memory should be.
+        let days: BTreeSet<Day> = answer.counts.keys().map(|(_, day)| *day).collect();
+        for day in days {
+            let counts = answer.counts.iter().filter(|((_, of), _)| *of == day);
+            let counts = counts.map(|(key, counts)| (key.clone(), counts.clone())).collect();
+            let minutes = day.span().intersect(*span);
+            let mut ledger = store.load(&Needs { minutes: Part::of_span(minutes).collect(), ..Needs::default() }).await?;
+            ledger.absorb_counts(&counts)?;
+            store.commit(&mut ledger).await?;
+        }
+        for series in &answer.answered {
+            remember(asked, question, series, *span);
+        }
+        store.keep_asked(asked).await?;
+        read.add(&answer);
+    }
+    read.tell(&question.source, said);
+    Ok(())
+}
+
+/// The series of an ask in batches of a bounded size, each with what it is made of.
+fn batches(question: &SpanQuestion, ask: &Ask, sums: &Ledger) -> Vec<(Span, Vec<Wanted>)> {
+    let mut batches: Vec<(u64, Vec<Wanted>)> = Vec::new();
+    for series in &ask.series {
+        let counts = question.series.get(series).and_then(|(indicator, _)| metric_counts(indicator));
+        let Some(counts) = counts else { continue };
+        let first = ask.span.start.day();
+        let is_alive = (-ALIVE_DAYS..=0).any(|back| sums.day_sums(series, first.plus(back)).total > 0);
+        let size = cloudwatch::size(&counts, ask.span);
+        let wanted = Wanted { series: series.clone(), counts, is_alive };
+        match batches.last_mut() {
+            Some((held, batch)) if *held + size <= NUMBERS_MAX => {
+                *held += size;
+                batch.push(wanted);
+            }
+            _ => batches.push((size, vec![wanted])),
+        }
+    }
+    batches.into_iter().map(|(_, batch)| (ask.span, batch)).collect()
+}

@@ -1,0 +1,153 @@
+//! GetMetricData: one request with all of its pages, and what it says of each metric.
+//!
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
+
+use std::fmt;
+
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, MessageData, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StatusCode};
+
+use super::Question;
+use super::plan::{Call, Piece};
+use crate::aws::Refusal;
+use crate::minute::Minute;
+use crate::slo::MetricCount;
+
+/// What one request came to.
+pub(super) struct Result {
+    /// In the order of the call's queries.
+    pub(super) answers: Vec<Answered>,
+    pub(super) requests: u64,
+    /// What CloudWatch had to say beside its values.
+    pub(super) notes: Vec<String>,
+}
+
+/// What was said of one query.
+pub(super) enum Answered {
+    /// All values there are, in order of time.
+    Whole(Vec<(Minute, f64)>),
+    /// Not all of them.
+    Not(Unanswered),
+}
+
+/// Why a metric was not answered whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Unanswered {
+    /// The request was refused: what was said, and a remedy.
+    Refused(String, &'static str),
+    /// CloudWatch says so of the metric.
+    Status(String),
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(said, remedy) => write!(f, "CloudWatch did not answer: {said}\nhint: {remedy}"),
+            Self::Status(code) if code == "Forbidden" => {
+                f.write_str("CloudWatch may not show the metrics: Forbidden\nhint: link the account to the monitoring account, and check `account`")
+            }
+            Self::Status(code) => write!(f, "CloudWatch gave no whole answer: {code}\nhint: the next run asks again"),
+        }
+    }
+}
+
+/// Sends a request and reads all pages of its answer.
+pub(super) async fn ask(question: &Question<'_>, queries: &[&MetricCount], call: &Call) -> Result {
+    let queries = &queries[call.queries.clone()];
+    let mut answers: Vec<Partial> = queries.iter().map(|_| Partial::default()).collect();
+    let asked: Vec<MetricDataQuery> =
+        queries.iter().enumerate().filter_map(|(place, query)| data_query(place, query, &call.piece, question.account)).collect();
+    let (mut token, mut requests, mut notes) = (None, 0, Vec::new());
+    loop {
+        let request = question
+            .client
+            .get_metric_data()
+            .set_metric_data_queries(Some(asked.clone()))
+            .start_time(date_time(call.piece.span.start))
+            .end_time(date_time(call.piece.span.end))
+            .scan_by(ScanBy::TimestampAscending)
+            .set_next_token(token);
+        requests += 1;
+        let page = match request.send().await {
+            Ok(page) => page,
+            Err(error) => {
+                // What came before is not whole without it.
+                let refusal = Refusal::of(&error);
+                let fault = Unanswered::Refused(refusal.said.clone(), refusal.remedy());
+                let answers = queries.iter().map(|_| Answered::Not(fault.clone())).collect();
+                return Result { answers, requests, notes };
+            }
+        };
+        notes.extend(page.messages().iter().map(note));
+        for result in page.metric_data_results() {
+            if let Some(answer) = result.id().and_then(place).and_then(|place| answers.get_mut(place)) {
+                answer.add(result);
+            }
+        }
+        token = page.next_token().map(str::to_owned);
+        if token.is_none() {
+            break;
+        }
+    }
+    Result { answers: answers.into_iter().map(Partial::end).collect(), requests, notes }
+}
+
+/// What the pages so far say of one query.
+#[derive(Default)]
+struct Partial {
+    values: Vec<(Minute, f64)>,
+    status: Option<StatusCode>,
+}
+
+impl Partial {
+    fn add(&mut self, result: &MetricDataResult) {
+        let minutes = result.timestamps().iter().map(|time| Minute::of_unix_seconds(time.secs()));
+        self.values.extend(minutes.zip(result.values().iter().copied()));
+        // `PartialData` means that more pages follow; a later page may complete it, but nothing mends an error.
+        if !matches!(self.status, Some(StatusCode::InternalError | StatusCode::Forbidden)) {
+            self.status = result.status_code().cloned();
+        }
+    }
+
+    fn end(self) -> Answered {
+        match self.status {
+            Some(StatusCode::Complete) => {
+                let mut values = self.values;
+                values.sort_unstable_by_key(|(minute, _)| *minute);
+                Answered::Whole(values)
+            }
+            Some(status) => Answered::Not(Unanswered::Status(status.as_str().to_owned())),
+            None => Answered::Not(Unanswered::Status("no result".to_owned())),
+        }
+    }
+}
+
+fn note(message: &MessageData) -> String {
+    let text = format!("{}: {}", message.code().unwrap_or_default(), message.value().unwrap_or_default());
+    format!("CloudWatch says {}\nhint: the counts may be incomplete; run again", crate::visible::visible(&text))
+}
+
+/// Ids must begin with a lower-case letter.
+fn place(id: &str) -> Option<usize> {
+    id.strip_prefix('q')?.parse().ok()
+}
+
+fn date_time(minute: Minute) -> DateTime {
+    DateTime::from_secs(minute.timestamp().as_second())
+}
+
+fn data_query(place: usize, query: &MetricCount, piece: &Piece, account: Option<&str>) -> Option<MetricDataQuery> {
+    let dimensions = query.metric.dimensions.iter();
+    let dimensions = dimensions.map(|(name, value)| Dimension::builder().name(name).value(value).build());
+    let metric = Metric::builder()
+        .namespace(&query.metric.namespace)
+        .metric_name(&query.metric.name)
+        .set_dimensions(Some(dimensions.collect()));
+    let statistic = MetricStat::builder()
+        .metric(metric.build())
+        .period(piece.period * 60)
+        .stat(query.statistic.to_string())
+        .build();
+    let asked = MetricDataQuery::builder().id(format!("q{place}")).metric_stat(statistic).return_data(true);
+    Some(asked.set_account_id(account.map(str::to_owned)).build())
+}

@@ -1,0 +1,139 @@
+//! Counts from metrics of CloudWatch: [`answer`] asks for a span of some series, in as few requests as may be.
+//!
+//! **Invariant:** a minute is known only if every metric that it is made of was answered whole; what was not asked for, not
+//! answered, or answered in part is nothing, and never zero.
+
+mod ask;
+mod plan;
+mod settle;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_cloudwatch::Client;
+use futures_util::stream::{self, StreamExt};
+
+use crate::counts::Counts;
+use crate::minute::{Minute, Span};
+use crate::series::SeriesKey;
+use crate::slo::{MetricCount, MetricCounts};
+use ask::{Answered, Unanswered};
+use plan::{Call, Piece};
+
+/// Requests at the same time. An account may send 50 a second to a region.
+const ASKED_TOGETHER: usize = 8;
+
+/// One series to be answered.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Its key.
+    pub series: SeriesKey,
+    /// What counts its events.
+    pub counts: MetricCounts,
+    /// Whether the ledger had events of it lately, so that silence is no traffic and not a metric that does not exist.
+    pub is_alive: bool,
+}
+
+/// What a span is asked with.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// CloudWatch of a region, asked as somebody.
+    pub client: &'a Client,
+    /// In a monitoring account: whose metrics.
+    pub account: Option<&'a str>,
+    /// The minutes.
+    pub span: Span,
+    /// Minutes before this no longer change, so that nothing in them means no traffic.
+    pub settled: Minute,
+    /// What time it is: the age of a minute decides how finely CloudWatch still has it.
+    pub now: Minute,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The minutes that are known.
+    pub counts: Counts,
+    /// The series that were answered whole.
+    pub answered: Vec<SeriesKey>,
+    /// What went wrong, each with the number of series that it left unknown.
+    pub faults: BTreeMap<String, usize>,
+    /// Metrics that were paid for.
+    pub metrics: u64,
+    /// Requests that were sent, pages included.
+    pub requests: u64,
+    /// Series whose good or bad events outnumber all, by minutes.
+    pub absurd: BTreeMap<SeriesKey, u32>,
+}
+
+/// How many numbers an answer would hold: what its memory depends on.
+#[must_use]
+pub fn size(wanted: &MetricCounts, span: Span) -> u64 {
+    wanted.all().len() as u64 * u64::from(span.minutes())
+}
+
+/// Asks CloudWatch for a span of some series.
+pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
+    let queries: Vec<&MetricCount> =
+        wanted.iter().flat_map(|wanted| wanted.counts.all()).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut answer = Answer::default();
+    let mut failed: BTreeMap<&MetricCount, Unanswered> = BTreeMap::new();
+    for piece in plan::pieces(question.span, question.now) {
+        let calls = plan::calls(&queries, &piece);
+        answer.metrics += calls.iter().map(|call| plan::billed(&queries[call.queries.clone()])).sum::<u64>();
+        let sent = calls.iter().map(|call| ask::ask(question, &queries, call));
+        let results: Vec<(&Call, ask::Result)> =
+            stream::iter(calls.iter().zip(sent).map(async |(call, sent)| (call, sent.await)))
+                .buffer_unordered(ASKED_TOGETHER)
+                .collect()
+                .await;
+        let mut points = BTreeMap::new();
+        for (call, result) in results {
+            answer.requests += result.requests;
+            for note in result.notes {
+                *answer.faults.entry(note).or_default() += 0;
+            }
+            for (query, answered) in queries[call.queries.clone()].iter().zip(result.answers) {
+                match answered {
+                    Answered::Whole(values) => drop(points.insert(*query, values)),
+                    Answered::Not(fault) => drop(failed.insert(*query, fault)),
+                }
+            }
+        }
+        absorb(question, wanted, &piece, &points, &mut answer);
+    }
+    for wanted in wanted {
+        let faults: BTreeSet<&Unanswered> = wanted.counts.all().into_iter().filter_map(|query| failed.get(query)).collect();
+        match faults.first() {
+            None => answer.answered.push(wanted.series.clone()),
+            Some(fault) => *answer.faults.entry(fault.to_string()).or_default() += 1,
+        }
+    }
+    answer
+}
+
+/// Makes counts of the series whose metrics were all answered for a piece.
+fn absorb(
+    question: &Question<'_>,
+    wanted: &[Wanted],
+    piece: &Piece,
+    points: &BTreeMap<&MetricCount, Vec<(Minute, f64)>>,
+    answer: &mut Answer,
+) {
+    for wanted in wanted {
+        if wanted.counts.all().iter().any(|query| !points.contains_key(query)) {
+            continue;
+        }
+        let settled = settle::settle(wanted, piece, question.settled, |query| points.get(query).map_or(&[], Vec::as_slice));
+        if settled.absurd > 0 {
+            *answer.absurd.entry(wanted.series.clone()).or_default() += settled.absurd;
+        }
+        for (day, counts) in settled.days {
+            let held = answer.counts.entry((wanted.series.clone(), day)).or_default();
+            for (slot, count) in counts.0.iter().enumerate() {
+                if count.is_some() {
+                    held.0[slot] = *count;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Values of metrics to counts of minutes: what is zero, what is no traffic, and what is unknown.
+//!
+//! A load balancer reports a metric only when it has something to say, so that a missing value beside one of the same minute is
+//! zero. When nothing at all is there, it is either silence or a gap
+//! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
+
+use std::collections::BTreeMap;
+
+use super::Wanted;
+use super::plan::Piece;
+use crate::counts::{Count, DayCounts};
+use crate::minute::{Day, Minute};
+use crate::slo::{Judged, MetricCount};
+
+/// Counts of one series.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    pub(super) days: BTreeMap<Day, DayCounts>,
+    /// Minutes whose good or bad events outnumber all of them, and that therefore are unknown.
+    pub(super) absurd: u32,
+}
+
+/// What is known of a series in a piece. A value of five minutes or an hour is kept in its first minute, and nothing in the
+/// others, so that sums over whole ones are exact.
+pub(super) fn settle<'a>(
+    wanted: &Wanted,
+    piece: &Piece,
+    settled: Minute,
+    values: impl Fn(&MetricCount) -> &'a [(Minute, f64)],
+) -> Settled {
+    let mut sums: BTreeMap<Minute, (f64, f64)> = BTreeMap::new();
+    let (is_good, judged) = match &wanted.counts.judged {
+        Judged::Good(judged) => (true, judged),
+        Judged::Bad(judged) => (false, judged),
+    };
+    for (minute, value) in wanted.counts.total.iter().flat_map(&values) {
+        sums.entry(*minute).or_default().0 += value;
+    }
+    for (minute, value) in judged.iter().flat_map(&values) {
+        sums.entry(*minute).or_default().1 += value;
+    }
+    let is_alive = wanted.is_alive || !sums.is_empty();
+    let mut found = Settled::default();
+    let mut minute = piece.span.start;
+    while minute < piece.span.end {
+        let end = minute.plus(piece.period);
+        let count = match sums.get(&minute) {
+            Some((total, judged)) => match count(*total, *judged, is_good) {
+                Some(count) => Some(count),
+                None => {
+                    found.absurd += piece.period.unsigned_abs();
+                    None
+                }
+            },
+            None => (is_alive && end <= settled).then(Count::default),
+        };
+        if let Some(count) = count {
+            for at in minute.0..end.0.min(piece.span.end.0) {
+                let at = Minute(at);
+                let counts = found.days.entry(at.day()).or_default();
+                counts.0[at.of_day()] = Some(if at == minute { count } else { Count::default() });
+            }
+        }
+        minute = end;
+    }
+    found
+}
+
+/// Sums are whole numbers up to how floating point adds them. `None` where they cannot be counts.
+fn count(total: f64, judged: f64, is_good: bool) -> Option<Count> {
+    let [total, judged] = [total.round(), judged.round()];
+    if !(0.0..=f64::from(u32::MAX)).contains(&total) || !(0.0..=total).contains(&judged) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked above")]
+    let [total, judged] = [total as u32, judged as u32];
+    Some(Count { total, bad: if is_good { total - judged } else { judged } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::minute::Span;
+    use crate::series::SeriesKey;
+    use crate::slo::{Metric, MetricCounts, Statistic};
+
+    fn metric(name: &str) -> MetricCount {
+        let metric = Metric { namespace: "N".to_owned(), name: name.to_owned(), dimensions: BTreeMap::new() };
+        MetricCount { metric, statistic: Statistic::Sum }
+    }
+
+    /// Minutes 0 to 6 as `total/bad`, `-` where nothing is known.
+    fn settled(good: bool, is_alive: bool, period: i32, ok: &[(i32, f64)], judged: &[(i32, f64)]) -> (String, u32) {
+        let counts = MetricCounts {
+            total: vec![metric("ok"), metric("judged")],
+            judged: if good { Judged::Good(vec![metric("judged")]) } else { Judged::Bad(vec![metric("judged")]) },
+        };
+        let wanted = Wanted { series: SeriesKey::new("s"), counts, is_alive };
+        let of = |values: &[(i32, f64)]| values.iter().map(|(at, value)| (Minute(*at), *value)).collect::<Vec<_>>();
+        let (ok, judged) = (of(ok), of(judged));
+        let piece = Piece { span: Span::new(Minute(0), Minute(6)), period };
+        let found = settle(&wanted, &piece, Minute(5), |query| if query.metric.name == "ok" { &ok } else { &judged });
+        let text = (0..6).map(|slot| match found.days.get(&Day(0)).and_then(|day| day.0[slot]) {
+            Some(Count { total, bad }) => format!("{total}/{bad}"),
+            None => "-".to_owned(),
+        });
+        (text.collect::<Vec<_>>().join(" "), found.absurd)
+    }
+
+    #[test]
+    fn a_missing_value_is_zero_beside_another_and_silence_is_no_traffic_once_it_is_settled() {
+        assert_eq!(settled(false, false, 1, &[(0, 9.0), (2, 1.0)], &[(0, 1.0), (3, 2.0)]).0, "10/1 0/0 1/0 2/2 0/0 -");
+        assert_eq!(settled(true, false, 1, &[(5, 3.0)], &[(5, 7.0)]).0, "0/0 0/0 0/0 0/0 0/0 10/3");
+    }
+
+    #[test]
+    fn a_metric_that_never_was_is_unknown() {
+        assert_eq!(settled(false, false, 1, &[], &[]).0, "- - - - - -");
+        assert_eq!(settled(false, true, 1, &[], &[]).0, "0/0 0/0 0/0 0/0 0/0 -");
+    }
+
+    #[test]
+    fn what_stands_for_several_minutes_is_kept_in_the_first() {
+        assert_eq!(settled(false, false, 5, &[(0, 100.0)], &[]).0, "100/0 0/0 0/0 0/0 0/0 -");
+    }
+
+    #[test]
+    fn numbers_that_are_no_counts_are_unknown() {
+        let values = [(0, -1.0), (1, f64::NAN), (2, 5e9), (3, 1.0)];
+        assert_eq!(settled(false, true, 1, &values, &[]), ("- - - 1/0 0/0 -".to_owned(), 3));
+        // More bad events than there are events.
+        assert_eq!(settled(false, true, 1, &[(0, -3.0)], &[(0, 5.0)]), ("- 0/0 0/0 0/0 0/0 -".to_owned(), 1));
+    }
+}

@@ -1,0 +1,139 @@
+//! Metrics of CloudWatch, as typed in a `ratio`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{
+    Error, MapAccess, SeqAccess, Visitor,
+    value::{MapAccessDeserializer, SeqAccessDeserializer},
+};
+use serde::{Deserialize, Deserializer};
+
+use super::names::Words;
+use super::typed::{FromText, Typed};
+use crate::slo::problem::Refusal;
+
+/// One metric and what of it is summed
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Metric.html>).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::slo) struct MetricText {
+    /// Its namespace: `Shop/Orders`.
+    pub(in crate::slo) namespace: Typed<MetricName>,
+    /// Its name.
+    pub(in crate::slo) metric: Typed<MetricName>,
+    /// Exactly the dimensions that it was published with. Default: none.
+    #[serde(default)]
+    pub(in crate::slo) dimensions: BTreeMap<String, Typed<Words>>,
+    /// What counts: `Sum` (default), `SampleCount`, or `TC(<low>:<high>)`, the number of values between two bounds.
+    pub(in crate::slo) statistic: Option<Typed<StatisticText>>,
+}
+
+/// One metric, or several whose counts are added up.
+#[derive(Clone, Debug)]
+pub(in crate::slo) struct MetricsText(pub(in crate::slo) Vec<MetricText>);
+
+struct MetricsVisitor;
+
+impl<'de> Visitor<'de> for MetricsVisitor {
+    type Value = MetricsText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a metric such as `{ namespace: Shop/Orders, metric: Placed }`, or a list of them")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<MetricsText, A::Error> {
+        let items = Vec::<MetricText>::deserialize(SeqAccessDeserializer::new(items))?;
+        if items.is_empty() {
+            return Err(A::Error::custom("an empty list\nname a metric such as `{ namespace: Shop/Orders, metric: Placed }`"));
+        }
+        Ok(MetricsText(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MetricsText, A::Error> {
+        MetricText::deserialize(MapAccessDeserializer::new(map)).map(|one| MetricsText(vec![one]))
+    }
+}
+
+impl<'de> Deserialize<'de> for MetricsText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MetricsVisitor)
+    }
+}
+
+impl JsonSchema for MetricsText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Metrics".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<MetricText>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+    }
+}
+
+/// The name of a metric or namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct MetricName(pub(in crate::slo) String);
+
+impl FromText for MetricName {
+    const PATTERN: &'static str = "^[!-9;-~]([ -~]{0,253}[!-~])?$";
+    const NOUN: &'static str = "the name of a metric or namespace";
+    const EXAMPLE: &'static str = "RequestCount";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let graphic = |byte: u8| (b' '..=b'~').contains(&byte);
+        let sound = (1..=255).contains(&text.len())
+            && text.bytes().all(graphic)
+            && !text.starts_with([' ', ':'])
+            && !text.ends_with(' ');
+        if sound {
+            return Ok(Self(text.to_owned()));
+        }
+        let hint = "write at most 255 ASCII characters, and no `:` or space first: `aws cloudwatch list-metrics` prints names";
+        Err(Refusal::new(format!("`{text}` is no name of a metric or namespace"), hint))
+    }
+}
+
+/// What counts of a metric. Only counts add up over minutes; averages and percentiles do not
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) enum StatisticText {
+    Sum,
+    SampleCount,
+    /// Values above the first bound, which may be empty, and at most the second.
+    Within(String, String),
+}
+
+impl FromText for StatisticText {
+    const PATTERN: &'static str = r"^(Sum|SampleCount|TC\(([0-9]+(\.[0-9]+)?:([0-9]+(\.[0-9]+)?)?|:[0-9]+(\.[0-9]+)?)\))$";
+    const NOUN: &'static str = "a statistic that counts";
+    const EXAMPLE: &'static str = "Sum";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let number = |text: &str| {
+            let (whole, rest) = text.split_once('.').unwrap_or((text, "0"));
+            [whole, rest].iter().all(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let bounds = text.strip_prefix("TC(").and_then(|rest| rest.strip_suffix(')')).and_then(|rest| rest.split_once(':'));
+        match (text, bounds) {
+            ("Sum", _) => Ok(Self::Sum),
+            ("SampleCount", _) => Ok(Self::SampleCount),
+            (_, Some((low, high)))
+                if [low, high].iter().all(|bound| bound.is_empty() || number(bound)) && low.len() + high.len() > 0 =>
+            {
+                Ok(Self::Within(low.to_owned(), high.to_owned()))
+            }
+            _ => Err(Refusal::new(
+                format!("`{text}` is no statistic that counts"),
+                "write `Sum`, `SampleCount`, or `TC(:0.5)` for the values up to 0.5; averages and percentiles of minutes do not add up",
+            )),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What one SLO measures, and of which source: the part of a promise that makes its indicator.
+
+use super::file::{
+    ElbErrorsText, ErrorsText, FromText, IncludeText, IndicatorText, MeasureText, MetricsText, OneOrMany, StatisticText,
+    Typed, nearest,
+};
+use super::layer::first_field;
+use super::positions::keys;
+use super::problem::Problem;
+use super::promise::{Promise, noun};
+use super::{
+    Indicator, Judged, LatencyBasis, LatencyErrors, Measure, Metric, MetricCount, MetricCounts, Source, SourceKind,
+    Statistic, Traffic,
+};
+
+/// Whether a source can answer an indicator.
+fn fits(indicator: IndicatorText, source: &SourceKind) -> bool {
+    match source {
+        SourceKind::AccessLogs { .. } => indicator.is_of_requests(),
+        SourceKind::CloudWatch { .. } => indicator.is_of_requests() || indicator == IndicatorText::Ratio,
+        SourceKind::Athena { .. } => indicator.is_of_requests() || indicator == IndicatorText::Query,
+        SourceKind::Counts { .. } => indicator == IndicatorText::Counts,
+    }
+}
+
+/// What a source of the fleet needs to have for an indicator, as messages say it.
+const fn wanted(indicator: IndicatorText) -> &'static str {
+    match indicator {
+        IndicatorText::Availability | IndicatorText::Latency | IndicatorText::LatencyPercentile => "`access_logs`",
+        IndicatorText::Ratio => "`cloudwatch`",
+        IndicatorText::Query => "`athena`",
+        IndicatorText::Counts => "`counts`",
+    }
+}
+
+impl Promise<'_, '_> {
+    /// The source, by its name.
+    pub(super) fn source(&mut self, kind: IndicatorText) -> Option<(String, Source)> {
+        let fleet = self.asked.fleet;
+        let own = first_field(self.layers, |fields| fields.source.as_ref());
+        let (name, said) = match (own, self.asked.source) {
+            (Some((layer, name)), _) => (name.0.0.as_str(), Some(layer.problem(&keys(&["source"]), "", ""))),
+            (None, Some((page, name))) => (name, Some(page.of_value(&keys(&["source"]), "", ""))),
+            (None, None) => (fleet.default_source(|source| fits(kind, source)).unwrap_or(""), None),
+        };
+        let wanted = wanted(kind);
+        match fleet.sources.get(name) {
+            Some(source) if fits(kind, &source.kind) => return Some((name.to_owned(), source.clone())),
+            // The source itself is faulty, and that has been said.
+            None if fleet.is_broken(&["sources", name]) || (said.is_none() && fleet.is_broken(&["sources"])) => {
+                return None;
+            }
+            _ => {}
+        }
+        let fitting: Vec<&str> =
+            fleet.sources.iter().filter(|(_, source)| fits(kind, &source.kind)).map(|(name, _)| name.as_str()).collect();
+        let hint = match nearest(name, fitting.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if fitting.is_empty() => format!("add a source with {wanted} to `fleet.yaml`"),
+            None => format!("sources that {} can be measured with are `{}`", noun(kind), fitting.join("`, `")),
+        };
+        match said {
+            Some(place) if fleet.sources.contains_key(name) => {
+                let message = format!("the source `{name}` has no {wanted}");
+                self.found.push(Problem { message, hint, ..place });
+            }
+            Some(place) => self.found.push(Problem { message: format!("there is no source `{name}`"), hint, ..place }),
+            None => {
+                self.wrong(
+                    &format!("no source has the {wanted} this SLO needs"),
+                    &format!("add `source: ...`; {hint}"),
+                );
+            }
+        }
+        None
+    }
+
+    /// What is measured.
+    pub(super) fn indicator(&mut self, kind: IndicatorText, source: String, of: &SourceKind) -> Option<Indicator> {
+        let measure = match kind {
+            IndicatorText::Counts => return self.file(kind).map(|file| Indicator::Counts { source, file }),
+            IndicatorText::Query => return self.file(kind).map(|file| Indicator::Query { source, file }),
+            IndicatorText::Ratio => return self.ratio().map(|counts| Indicator::Ratio { source, counts }),
+            IndicatorText::Availability => Measure::Availability,
+            IndicatorText::Latency | IndicatorText::LatencyPercentile => self.latency()?,
+        };
+        let Some(load_balancer) = self.asked.load_balancer else {
+            let message = format!("{} needs the service's `load_balancer`", noun(kind));
+            self.wrong(&message, "add `load_balancer: app/<name>/<id>` to the file, or measure `counts`");
+            return None;
+        };
+        let conditions = first_field(self.layers, |fields| fields.conditions.as_ref());
+        if let Some((layer, conditions)) = conditions
+            && conditions.method.is_none()
+            && conditions.host.is_none()
+            && conditions.path.is_none()
+        {
+            self.found.push(layer.problem(&keys(&["where"]), "`where` says nothing", "add `method`, `host` or `path`"));
+        }
+        let conditions = conditions.map(|(_, conditions)| conditions);
+        let include = first_field(self.layers, |fields| fields.include.as_ref());
+        if let Some((layer, _)) = include.filter(|_| load_balancer.starts_with("classic/")) {
+            let message = "a Classic Load Balancer has no listener rules that answer by themselves";
+            self.found.push(layer.key_problem("include", message, "remove `include`"));
+        }
+        let includes = |what| include.is_some_and(|(_, many)| many.0.contains(&Typed(what)));
+        let mut traffic = Traffic {
+            load_balancer: load_balancer.to_owned(),
+            target_groups: self.asked.target_groups.clone(),
+            methods: sorted(conditions.and_then(|texts| texts.method.as_ref()), |method| method.0.clone()),
+            hosts: sorted(conditions.and_then(|texts| texts.host.as_ref()), |host| host.0.clone()),
+            paths: sorted(conditions.and_then(|texts| texts.path.as_ref()), |path| path.0.clone()),
+            fixed_responses: includes(IncludeText::FixedResponse),
+            redirects: includes(IncludeText::Redirect),
+        };
+        match of {
+            SourceKind::CloudWatch { .. } => self.check_metrics(&traffic, &measure),
+            SourceKind::Athena { lake, .. } if lake.classic_table.is_none() && load_balancer.starts_with("classic/") => {
+                let message = format!("the source `{source}` has no table of Classic Load Balancers");
+                self.wrong(&message, "add `classic_table: <database>.<table>` to the source in `fleet.yaml`");
+            }
+            SourceKind::Athena { .. } | SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => {}
+        }
+        if !matches!(of, SourceKind::CloudWatch { .. }) {
+            self.check_no_metrics();
+            // A log tells target groups apart by name: one that is made anew goes on as the same.
+            for group in &mut traffic.target_groups {
+                group.truncate(group.find('/').unwrap_or(group.len()));
+            }
+            traffic.target_groups.dedup();
+        }
+        Some(Indicator::Requests { source, traffic, measure })
+    }
+
+    /// What CloudWatch cannot tell apart. Its metrics are by load balancer and target group, and there is no target group in
+    /// what the balancer answers by itself
+    /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
+    fn check_metrics(&mut self, traffic: &Traffic, measure: &Measure) {
+        const HINT: &str = "name a source with `access_logs` or `athena`, or remove the field";
+        for (key, said) in [
+            ("where", !(traffic.methods.is_empty() && traffic.hosts.is_empty() && traffic.paths.is_empty())),
+            ("include", traffic.fixed_responses || traffic.redirects),
+            ("measure", matches!(measure, Measure::Latency { basis: LatencyBasis::Total, .. })),
+            (
+                "errors",
+                matches!(measure, Measure::Latency { errors: LatencyErrors::Bad | LatencyErrors::Excluded, .. }),
+            ),
+            ("timeouts", matches!(measure, Measure::Latency { timeouts: true, .. })),
+        ] {
+            if !said {
+                continue;
+            }
+            let says = |fields: &super::file::SloFields| match key {
+                "where" => fields.conditions.is_some(),
+                "include" => fields.include.is_some(),
+                "measure" => fields.measure.is_some(),
+                "errors" => fields.errors.is_some(),
+                _ => fields.timeouts.is_some(),
+            };
+            if let Some(layer) = self.layers.iter().find(|layer| layer.slo.is_some_and(says)) {
+                self.found.push(layer.key_problem(key, format!("CloudWatch cannot tell `{key}`"), HINT));
+            }
+        }
+        let excluded = first_field(self.layers, |fields| fields.elb_5xx.as_ref());
+        let is_of_group = !traffic.target_groups.is_empty() && matches!(measure, Measure::Availability);
+        match excluded {
+            Some((layer, ElbErrorsText::Excluded)) if !is_of_group => {
+                let message = "`elb_5xx` belongs to the availability of a target group";
+                self.found.push(layer.key_problem("elb_5xx", message, "remove the field: nothing is left out here"));
+            }
+            None if is_of_group => {
+                let message = format!(
+                    "CloudWatch does not tell by target group which 502, 503 and 504 `{}` made itself: they would be missing",
+                    traffic.load_balancer
+                );
+                let hint = "name a source with `access_logs`, which has them; or drop `target_group` if the balancer serves nobody \
+                            else; or say `elb_5xx: excluded`";
+                self.wrong(&message, hint);
+            }
+            _ => {}
+        }
+        for group in traffic.target_groups.iter().filter(|group| !group.contains('/')) {
+            let message = format!("CloudWatch knows the target group `{group}` by its id only");
+            let hint = format!("write `target_group: {group}/<id>`, the end of its ARN");
+            self.wrong(&message, &hint);
+        }
+    }
+
+    fn check_no_metrics(&mut self) {
+        if let Some((layer, _)) = first_field(self.layers, |fields| fields.elb_5xx.as_ref()) {
+            let message = "`elb_5xx` belongs to sources with `cloudwatch`";
+            self.found.push(layer.key_problem("elb_5xx", message, "remove the field: an access log has every 5xx"));
+        }
+    }
+
+    fn latency(&mut self) -> Option<Measure> {
+        let Some((_, under)) = first_field(self.layers, |fields| fields.under.as_ref()) else {
+            self.wrong("a latency needs a threshold", "add `under: 500ms`");
+            return None;
+        };
+        let errors = first_field(self.layers, |fields| fields.errors.as_ref()).map(|(_, errors)| *errors);
+        let measure = first_field(self.layers, |fields| fields.measure.as_ref()).map(|(_, measure)| *measure);
+        Some(Measure::Latency {
+            under_us: under.0.0,
+            basis: match measure {
+                None | Some(MeasureText::Target) => LatencyBasis::Target,
+                Some(MeasureText::Total) => LatencyBasis::Total,
+            },
+            errors: match errors {
+                None | Some(ErrorsText::Counted) => LatencyErrors::Counted,
+                Some(ErrorsText::Bad) => LatencyErrors::Bad,
+                Some(ErrorsText::Excluded) => LatencyErrors::Excluded,
+            },
+            timeouts: first_field(self.layers, |fields| fields.timeouts.as_ref()).is_some(),
+        })
+    }
+
+    /// A file that is named below a folder.
+    fn file(&mut self, kind: IndicatorText) -> Option<String> {
+        let (example, folder) = match kind {
+            IndicatorText::Query => ("orders.sql", "the folder of queries"),
+            _ => ("nightly.csv", "the source's directory"),
+        };
+        let Some((layer, file)) = first_field(self.layers, |fields| fields.file.as_ref()) else {
+            let what = if kind == IndicatorText::Query { "a query needs a file" } else { "counts need a file" };
+            self.wrong(what, &format!("add `file: {example}`, a name below {folder}"));
+            return None;
+        };
+        let file = file.0.0.clone();
+        if file.starts_with('/') || file.split(['/', '\\']).any(|part| part == "..") {
+            let hint = format!("name a file below {folder}: `{example}`");
+            self.found.push(layer.problem(&keys(&["file"]), format!("`{file}` leaves {folder}"), hint));
+            return None;
+        }
+        Some(file)
+    }
+
+    fn ratio(&mut self) -> Option<MetricCounts> {
+        let total = first_field(self.layers, |fields| fields.total.as_ref());
+        let good = first_field(self.layers, |fields| fields.good.as_ref());
+        let bad = first_field(self.layers, |fields| fields.bad.as_ref());
+        const EXAMPLE: &str = "{ namespace: Shop/Orders, metric: Placed }";
+        if total.is_none() {
+            self.wrong("a ratio needs the metrics of all events", &format!("add `total: {EXAMPLE}`"));
+        }
+        let judged = match (good, bad) {
+            (Some((_, good)), None) => Judged::Good(metric_counts(good)),
+            (None, Some((_, bad))) => Judged::Bad(metric_counts(bad)),
+            (None, None) => {
+                self.wrong("a ratio needs the metrics of good or of bad events", &format!("add `bad: {EXAMPLE}`"));
+                return None;
+            }
+            (Some((layer, _)), Some(_)) => {
+                let message = "a ratio is of good or of bad events, not of both";
+                self.found.push(layer.key_problem("good", message, "remove `good` or `bad`"));
+                return None;
+            }
+        };
+        Some(MetricCounts { total: metric_counts(total?.1), judged })
+    }
+}
+
+/// The metrics as they are asked for, sorted, each once: the same metric twice would count its events twice.
+fn metric_counts(texts: &MetricsText) -> Vec<MetricCount> {
+    let mut counts: Vec<MetricCount> = texts
+        .0
+        .iter()
+        .map(|text| MetricCount {
+            metric: Metric {
+                namespace: text.namespace.0.0.clone(),
+                name: text.metric.0.0.clone(),
+                dimensions: text.dimensions.iter().map(|(name, value)| (name.clone(), value.0.0.clone())).collect(),
+            },
+            statistic: match &text.statistic {
+                None | Some(Typed(StatisticText::Sum)) => Statistic::Sum,
+                Some(Typed(StatisticText::SampleCount)) => Statistic::SampleCount,
+                Some(Typed(StatisticText::Within(low, high))) => Statistic::Within(low.clone(), high.clone()),
+            },
+        })
+        .collect();
+    counts.sort_unstable();
+    counts.dedup();
+    counts
+}
+
+/// The values of one or many, sorted, each once.
+fn sorted<T: FromText>(many: Option<&OneOrMany<Typed<T>>>, text: impl Fn(&T) -> String) -> Vec<String> {
+    let mut texts: Vec<String> = many.iter().flat_map(|many| &many.0).map(|one| text(&one.0)).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
+}

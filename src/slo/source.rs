@@ -1,0 +1,216 @@
+//! A place that counts come from, and what a fleet file says of it.
+
+use super::file::{AccountId, IntervalText, Page, Region, RoleArn, SourceText, TableName, Typed, Words, Workgroup};
+use super::positions::keys;
+use super::problem::Problem;
+use crate::exact::Exact;
+use crate::location::Location;
+use crate::minute::{Minute, length_text};
+
+/// A place that counts come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// What kind of place, and where it is.
+    pub kind: SourceKind,
+    /// Minutes after which a minute's counts no longer change. Younger minutes are not judged.
+    pub delay_minutes: u32,
+    /// How often at most it is asked, in minutes; zero where asking costs nothing.
+    pub every_minutes: u32,
+    /// The share of log lines that may fail to parse before a run counts as done in part.
+    pub unparsed_limit: Exact,
+}
+
+/// The kinds of sources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Access logs of load balancers below a directory that holds `AWSLogs/`.
+    AccessLogs {
+        /// The directory.
+        location: String,
+        /// How many minutes an object of a Classic Load Balancer covers: 5 or 60.
+        classic_minutes: i32,
+    },
+    /// Metrics of load balancers, and others.
+    CloudWatch {
+        /// Who is asked, and as whom. There is always a region.
+        reach: Reach,
+        /// In a monitoring account: whose metrics.
+        account: Option<String>,
+    },
+    /// Access logs as tables of Athena.
+    Athena {
+        /// Who is asked, and as whom.
+        reach: Reach,
+        /// What is asked.
+        lake: Lake,
+    },
+    /// Files of `minute,total,bad`.
+    Counts {
+        /// The directory that file names are relative to.
+        location: String,
+    },
+}
+
+/// Where AWS is asked, and as whom; what is not said is taken from the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reach {
+    /// Such as `eu-west-1`.
+    pub region: Option<String>,
+    /// The role that is assumed.
+    pub role_arn: Option<String>,
+    /// What the trust policy of that role asks for.
+    pub external_id: Option<String>,
+}
+
+/// Tables over access logs, and how queries run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lake {
+    /// The table of application load balancers.
+    pub table: TableOfLogs,
+    /// The table of Classic Load Balancers, if there is one.
+    pub classic_table: Option<TableOfLogs>,
+    /// The workgroup.
+    pub workgroup: String,
+    /// Where results go, if the workgroup does not say it.
+    pub results: Option<String>,
+    /// How many bytes a run may scan.
+    pub scan_limit_bytes: u64,
+}
+
+/// A table of the Glue catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableOfLogs {
+    /// Its database.
+    pub database: String,
+    /// Its name there.
+    pub name: String,
+}
+
+impl Source {
+    /// The end of what can be known of it at a moment: minutes younger than its delay are not settled, and what is asked every
+    /// hour is known up to the last full hour. It depends on nothing but the moment, however often slowburn runs.
+    #[must_use]
+    pub fn judged_at(&self, at: Minute) -> Minute {
+        let minutes = |length: u32| i32::try_from(length).unwrap_or(i32::MAX);
+        let past = if self.every_minutes > 0 { at.0.rem_euclid(minutes(self.every_minutes)) } else { 0 };
+        at.plus(-past).plus(-minutes(self.delay_minutes))
+    }
+}
+
+impl SourceKind {
+    /// The word that tells it apart in `fleet.yaml`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::AccessLogs { .. } => "access_logs",
+            Self::CloudWatch { .. } => "cloudwatch",
+            Self::Athena { .. } => "athena",
+            Self::Counts { .. } => "counts",
+        }
+    }
+}
+
+/// What a fleet file means by a source. `None` when it cannot be said; the problems tell why.
+pub(super) fn source(page: &Page<'_>, name: &str, text: &SourceText, problems: &mut Vec<Problem>) -> Option<Source> {
+    let Some((kind, delay, every)) = kind(text) else {
+        problems.push(page.of_key(
+            &keys(&["sources", name]),
+            format!("source `{name}` needs exactly one of `access_logs`, `cloudwatch`, `athena` and `counts`"),
+            "write `access_logs: ./logs`, `cloudwatch: eu-west-1`, `athena: elb_logs.alb` or `counts: ./counts`",
+        ));
+        return None;
+    };
+    let before = problems.len();
+    check_fields(page, name, text, &kind, problems);
+    let every_minutes = text.every.as_ref().map_or(every, |every| every.0.0);
+    let delay_minutes = text.delay.as_ref().map_or(delay, |delay| delay.0.0);
+    if matches!(kind, SourceKind::CloudWatch { .. }) && delay_minutes < delay {
+        let message = format!("a minute of CloudWatch is not whole after {}", length_text(delay_minutes));
+        problems.push(page.of_value(
+            &keys(&["sources", name, "delay"]),
+            message,
+            format!("write at least `{delay}m`, or leave it out: counts of younger minutes still grow"),
+        ));
+    }
+    let unparsed_limit = text.unparsed_limit.as_ref().map_or(Exact::new(1, 1_000), |limit| limit.0.share);
+    (problems.len() == before).then_some(Source { kind, delay_minutes, every_minutes, unparsed_limit })
+}
+
+/// The one kind that is said, with its default delay and how often it is asked.
+fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
+    match (&text.access_logs, &text.cloudwatch, &text.athena, &text.counts) {
+        (Some(Typed(Words(location))), None, None, None) => {
+            let classic_minutes = if text.classic_interval == Some(IntervalText::FiveMinutes) { 5 } else { 60 };
+            Some((SourceKind::AccessLogs { location: location.clone(), classic_minutes }, 10, 0))
+        }
+        (None, Some(Typed(region)), None, None) => {
+            let account = text.account.as_ref().map(|Typed(AccountId(account))| account.clone());
+            // Exporters that wait less see counts grow: atlas and telegraf wait two minutes for load balancers.
+            Some((SourceKind::CloudWatch { reach: reach(text, Some(region)), account }, 3, 5))
+        }
+        (None, None, Some(Typed(table)), None) => {
+            let named = |TableName(database, name): &TableName| TableOfLogs { database: database.clone(), name: name.clone() };
+            let lake = Lake {
+                table: named(table),
+                classic_table: text.classic_table.as_ref().map(|Typed(table)| named(table)),
+                workgroup: text.workgroup.as_ref().map_or("primary", |Typed(Workgroup(name))| name).to_owned(),
+                results: text.results.as_ref().map(|Typed(Words(location))| location.clone()),
+                scan_limit_bytes: text.scan_limit.map_or(100_000_000_000, |limit| limit.0.0),
+            };
+            let region = text.region.as_ref().map(|Typed(region)| region);
+            // A log object is written every five minutes and takes as long to arrive; late ones take longer.
+            Some((SourceKind::Athena { reach: reach(text, region), lake }, 15, 60))
+        }
+        (None, None, None, Some(Typed(Words(location)))) => {
+            Some((SourceKind::Counts { location: location.clone() }, 0, 0))
+        }
+        _ => None,
+    }
+}
+
+fn reach(text: &SourceText, region: Option<&Region>) -> Reach {
+    Reach {
+        region: region.map(|Region(region)| region.clone()),
+        role_arn: text.role_arn.as_ref().map(|Typed(RoleArn(arn))| arn.clone()),
+        external_id: text.external_id.as_ref().map(|Typed(Words(id))| id.clone()),
+    }
+}
+
+/// Fields that another kind has.
+fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKind, problems: &mut Vec<Problem>) {
+    const LOGS: &[&str] = &["access_logs"];
+    const METRICS: &[&str] = &["cloudwatch"];
+    const LAKE: &[&str] = &["athena"];
+    const ASKED: &[&str] = &["cloudwatch", "athena"];
+    const LINES: &[&str] = &["access_logs", "athena"];
+    for (key, said, owners) in [
+        ("classic_interval", text.classic_interval.is_some(), LOGS),
+        ("account", text.account.is_some(), METRICS),
+        ("classic_table", text.classic_table.is_some(), LAKE),
+        ("workgroup", text.workgroup.is_some(), LAKE),
+        ("results", text.results.is_some(), LAKE),
+        ("scan_limit", text.scan_limit.is_some(), LAKE),
+        ("region", text.region.is_some(), LAKE),
+        ("role_arn", text.role_arn.is_some(), ASKED),
+        ("external_id", text.external_id.is_some(), ASKED),
+        ("every", text.every.is_some(), ASKED),
+        ("unparsed_limit", text.unparsed_limit.is_some(), LINES),
+    ] {
+        if said && !owners.contains(&kind.word()) {
+            let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
+            let message = format!("`{key}` belongs to {}", owners.join(" and "));
+            let hint = format!("this source has `{}`; remove the field", kind.word());
+            problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
+        }
+    }
+    if text.external_id.is_some() && text.role_arn.is_none() {
+        let hint = "add `role_arn`, whose trust policy asks for it, or remove the field";
+        problems.push(page.of_key(&keys(&["sources", name, "external_id"]), "`external_id` belongs to a role", hint));
+    }
+    if let Some(Typed(Words(results))) = &text.results
+        && !matches!(results.parse(), Ok(Location::S3 { .. }))
+    {
+        let message = format!("`{results}` is no place in a bucket");
+        problems.push(page.of_value(&keys(&["sources", name, "results"]), message, "write `s3://<bucket>/<prefix>`"));
+    }
+}

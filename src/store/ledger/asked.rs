@@ -1,0 +1,71 @@
+//! What sources were asked and answered, as it is kept: series with the same spans together, since most have.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::LedgerStore;
+use crate::demand::AskedOf;
+use crate::minute::Minute;
+use crate::series::SeriesKey;
+use crate::store::manifest::{Manifest, text};
+use crate::store::{StoreError, version_of};
+
+/// Series that were asked for alike.
+#[derive(Serialize, Deserialize)]
+struct Twin {
+    #[serde(with = "text")]
+    from: Minute,
+    #[serde(with = "text")]
+    settled: Minute,
+    #[serde(with = "text")]
+    end: Minute,
+    series: Vec<String>,
+}
+
+impl LedgerStore {
+    /// What sources were asked and answered.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged, or refused by the shelf.
+    pub async fn asked(&self) -> Result<BTreeMap<SeriesKey, AskedOf>, StoreError> {
+        match &self.manifest.asked {
+            Some(name) => read(&self.file(name).await?),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// Keeps what sources were asked and answered. Their counts must be kept before: what is lost in between is asked again.
+    ///
+    /// # Errors
+    /// When the shelf refuses.
+    pub async fn keep_asked(&mut self, asked: &BTreeMap<SeriesKey, AskedOf>) -> Result<(), StoreError> {
+        let bytes = write(asked)?;
+        let name = format!("asked-{}.json", version_of(&bytes).0);
+        if self.manifest.asked.as_ref() == Some(&name) {
+            return Ok(());
+        }
+        if self.version.is_none() {
+            self.swap(self.manifest.clone()).await?;
+        }
+        self.shelf.put(&name, &bytes).await?;
+        self.swap(Manifest { asked: Some(name), ..self.manifest.clone() }).await
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<BTreeMap<SeriesKey, AskedOf>, StoreError> {
+    let twins: Vec<Twin> = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
+    let series = twins.into_iter().flat_map(|Twin { from, settled, end, series }| {
+        series.into_iter().map(move |series| (SeriesKey::new(&series), AskedOf { from, settled, end }))
+    });
+    Ok(series.collect())
+}
+
+fn write(asked: &BTreeMap<SeriesKey, AskedOf>) -> Result<Vec<u8>, StoreError> {
+    let mut groups: BTreeMap<AskedOf, Vec<String>> = BTreeMap::new();
+    for (series, of) in asked {
+        groups.entry(*of).or_default().push(series.to_string());
+    }
+    let twins = groups.into_iter().map(|(AskedOf { from, settled, end }, series)| Twin { from, settled, end, series });
+    serde_json::to_vec_pretty(&twins.collect::<Vec<_>>()).map_err(StoreError::Manifest)
+}
