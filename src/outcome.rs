@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::cost::Usage;
 use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
 use crate::fetch::cloudwatch::Answer;
@@ -45,6 +46,13 @@ impl Said {
         }
         self.faults.push(format!("{} rows of `{}` were set aside", faults.count, path.display()));
         self.faults.extend(faults.samples.iter().take(NAMED).map(ToString::to_string));
+    }
+
+    /// What AWS was asked, and its list price.
+    pub fn used(&mut self, usage: &Usage) {
+        if *usage != Usage::default() {
+            self.notes.push(format!("asked AWS for {usage}: {} by list price", usage.price()));
+        }
     }
 
     /// What lay below a directory of logs beside the logs that were asked for, and which of those are not there.

@@ -38,6 +38,8 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         at,
         now,
         days: arguments.days,
+        max_cost: arguments.max_cost,
+        offline: arguments.offline,
         threads: threads(&arguments),
         stop: stop_on_signal(),
         progress: &|done, all| {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::{EngineError, Job};
 use crate::aws::Aws;
+use crate::cost::Usage;
 use crate::demand::{Ask, AskedOf, SpanQuestion, asks, metric_counts, remember};
 use crate::fetch::cloudwatch::{self, Question, Wanted};
 use crate::ledger::{Ledger, Part};
@@ -48,25 +49,34 @@ async fn read_metrics(
     (asked, store): (&mut BTreeMap<SeriesKey, AskedOf>, &mut LedgerStore),
     said: &mut Said,
 ) -> Result<(), EngineError> {
-    let client = Aws::reach().await.of(reach).await.cloudwatch();
+    let aws = Aws::reach().await.of(reach).await;
+    let client = aws.cloudwatch();
     let mut read = MetricsRead::default();
     let sums = store.load(&Needs::default()).await?;
     let batches: Vec<(Span, Vec<Wanted>)> = asks.iter().flat_map(|ask| batches(question, ask, &sums)).collect();
+    let metrics = batches.iter().map(|(span, wanted)| cloudwatch::metrics(*span, job.now, wanted)).sum();
+    if let Err(refused) = affordable(job, &question.source, &Usage { metrics, ..Usage::default() }) {
+        said.faults.push(refused);
+        return Ok(());
+    }
     for (done, (span, wanted)) in batches.iter().enumerate() {
         (job.progress)(done, batches.len());
         if job.stop.load(Ordering::Relaxed) {
-            said.faults.push("stopped before all metrics were asked for\nhint: run again to ask for the rest".to_owned());
+            said.faults
+                .push("stopped before all metrics were asked for\nhint: run again to ask for the rest".to_owned());
             break;
         }
         let of = Question { client: &client, account, span: *span, settled: question.settled, now: job.now };
         let answer = cloudwatch::answer(&of, wanted).await;
+        aws.note_metrics(answer.metrics);
         // A day at a time: a fleet's past is larger than memory should be.
         let days: BTreeSet<Day> = answer.counts.keys().map(|(_, day)| *day).collect();
         for day in days {
             let counts = answer.counts.iter().filter(|((_, of), _)| *of == day);
             let counts = counts.map(|(key, counts)| (key.clone(), counts.clone())).collect();
             let minutes = day.span().intersect(*span);
-            let mut ledger = store.load(&Needs { minutes: Part::of_span(minutes).collect(), ..Needs::default() }).await?;
+            let mut ledger =
+                store.load(&Needs { minutes: Part::of_span(minutes).collect(), ..Needs::default() }).await?;
             ledger.absorb_counts(&counts)?;
             store.commit(&mut ledger).await?;
         }
@@ -78,6 +88,18 @@ async fn read_metrics(
     }
     read.tell(&question.source, said);
     Ok(())
+}
+
+/// Whether what a source is about to be asked stays within what the run may cost.
+pub(super) fn affordable(job: &Job<'_>, source: &str, usage: &Usage) -> Result<(), String> {
+    let (price, spent) = (usage.price(), Aws::used().price());
+    match job.max_cost {
+        Some(most) if spent.0.saturating_add(price.0) > most.0 => Err(format!(
+            "`{source}` is not asked: {usage} would cost {price} after {spent}, and the run may cost {most}\nhint: raise \
+             `--max-cost`, ask less often with `every` of the source, or look fewer days back with `--days`"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The series of an ask in batches of a bounded size, each with what it is made of.

@@ -149,7 +149,8 @@ fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
             Some((SourceKind::CloudWatch { reach: reach(text, Some(region)), account }, 3, 5))
         }
         (None, None, Some(Typed(table)), None) => {
-            let named = |TableName(database, name): &TableName| TableOfLogs { database: database.clone(), name: name.clone() };
+            let named =
+                |TableName(database, name): &TableName| TableOfLogs { database: database.clone(), name: name.clone() };
             let lake = Lake {
                 table: named(table),
                 classic_table: text.classic_table.as_ref().map(|Typed(table)| named(table)),
