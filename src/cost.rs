@@ -69,15 +69,17 @@ impl Usage {
     }
 }
 
-/// In words: `3927 metrics of CloudWatch, 12 reads and 3 writes of S3`.
+/// In words: `3927 metrics of CloudWatch, 12 S3 reads, 3 S3 writes and lists`.
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counted = |number: u64, noun: &str| (number > 0).then(|| format!("{} {noun}", grouped(number)));
+        let counted = |number: u64, one: &str, many: &str| {
+            (number > 0).then(|| format!("{} {}", grouped(number), if number == 1 { one } else { many }))
+        };
         let parts = [
-            counted(self.metrics, "metrics of CloudWatch"),
-            counted(self.athena_bytes.div_ceil(1_000_000), "MB scanned by Athena"),
-            counted(self.s3_reads, "reads of S3"),
-            counted(self.s3_writes, "writes and lists of S3"),
+            counted(self.metrics, "metric of CloudWatch", "metrics of CloudWatch"),
+            counted(self.athena_bytes.div_ceil(1_000_000), "MB scanned by Athena", "MB scanned by Athena"),
+            counted(self.s3_reads, "S3 read", "S3 reads"),
+            counted(self.s3_writes, "S3 write or list", "S3 writes and lists"),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         if parts.is_empty() { f.write_str("nothing that is paid for") } else { f.write_str(&parts.join(", ")) }
@@ -154,7 +156,7 @@ mod tests {
     #[test]
     fn usage_is_said_in_words() {
         let usage = Usage { metrics: 3_927, s3_reads: 1_200_000, s3_writes: 3, athena_bytes: 0 };
-        assert_eq!(usage.to_string(), "3,927 metrics of CloudWatch, 1,200,000 reads of S3, 3 writes and lists of S3");
+        assert_eq!(usage.to_string(), "3,927 metrics of CloudWatch, 1,200,000 S3 reads, 3 S3 writes and lists");
         assert_eq!(Usage::default().to_string(), "nothing that is paid for");
     }
 }
