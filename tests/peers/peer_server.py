@@ -127,6 +127,8 @@ class Handler(BaseHTTPRequestHandler):
     """One connection. A subclass knows how its service writes requests and answers."""
 
     protocol_version = "HTTP/1.1"
+    # Head and body in one packet: two would wait for each other's acknowledgement.
+    wbufsize = -1
     peer: Peer
 
     def log_message(self, *_):
