@@ -19,7 +19,7 @@ SCALARS = {
     "abs(-3)": "3", "ceil(1.2)": "2", "floor(-1.2)": "-2", "greatest(1,3,2)": "3", "least(1,3,2)": "1", "greatest(1,NULL)": None,
     "length('héy')": "3", "lower('AB')": "ab", "upper('ab')": "AB", "replace('aXb','X','-')": "a-b", "trim('  a ')": "a",
     "nullif(1,1)": None, "coalesce(NULL,2)": "2", "concat('a','b','c')": "abc", "'a'||NULL": None, "rpad('18',6,'0')": "180000",
-    "rpad('1234567',6,'0')": "123456", "split_part('a?b','?',2)": "b", "split_part('a','?',2)": "", "strpos('abc','z')": "0",
+    "rpad('1234567',6,'0')": "123456", "strpos('abc','z')": "0",
     "substr('abc',2)": "bc", "substr('abc',9,6)": "", "'a''b'": "a'b", r"'\'": "\\", r"'\d%_'": r"\d%_", "'--'": "--", "'a;--b'": "a;--b",
     # Dates
     "year(date '2024-05-06')": "2024", "month(date '2024-05-06')": "5", "day(date '2024-05-06')": "6", f"hour({INSTANT})": "7",
@@ -60,7 +60,9 @@ AGGREGATES = {
     "array_join(array_agg(v ORDER BY k DESC), ' ')": "c b a",
 }
 REFUSED = {
-    "SELECT sha256(x) FROM (VALUES 1) AS t(x)": "FUNCTION_NOT_FOUND",
+    # NULL beyond the last part in Trino, an empty text in DuckDB.
+    "SELECT split_part('a', '?', 2)": "FUNCTION_NOT_FOUND",
+    "SELECT 1, sha256(x) FROM (VALUES 1) AS t(x)": "FUNCTION_NOT_FOUND",
     "SELECT k AS a FROM (VALUES 1) AS t(k) GROUP BY a": "COLUMN_NOT_FOUND",
     "SELECT 1 FROM nowhere": "TABLE_NOT_FOUND",
     "SELECT 'a' = 1": "TYPE_MISMATCH",
