@@ -322,7 +322,7 @@ def classic(facts, logs):
 def mutated(chance, text):
     """One change to some line, behind its balancer's name: what a line is read as must not depend on who reads it."""
     lines = text.splitlines()
-    for _ in range(chance.randrange(4)):
+    for _ in range(chance.randrange(8) if lines else 0):
         place = chance.randrange(len(lines))
         start = lines[place].find(differential.BALANCER) + len(differential.BALANCER) + 1
         if start > len(differential.BALANCER) + 1 and start < len(lines[place]):
@@ -341,6 +341,7 @@ def random_sets(facts, ask, root, options):
         for path in folder.rglob("*.gz"):
             path.write_bytes(gzip.compress(mutated(chance, gzip.decompress(path.read_bytes()).decode()).encode()))
         slos = {f"s{number}": differential.definition(chance) for number in range(chance.randrange(2, 8))}
+        slos["all"] = {"indicator": "availability", "objective": "50%", "tiers": "none", "include": ["fixed-response", "redirect"]}
         groups = chance.choice([[], [], ["orders"], ["orders", "orders-green"], ["nobody"]])
         ours = of_program(options.slowburn, folder, slos, groups, end)
         first, last = begin.strftime("%Y/%m/%d"), (end + timedelta(days=1)).strftime("%Y/%m/%d")
@@ -354,6 +355,10 @@ def random_sets(facts, ask, root, options):
             mine = {at: pair for at, pair in ours.get(name, {}).items() if pair != (0, 0)}
             facts.equal(f"set {seed} {name} {slos[name]}", sorted(theirs.items() - mine.items()), sorted(mine.items() - theirs.items()))
             values += len(mine)
+        if not groups:
+            parsed = {f"{at}Z": lines - unparsed for at, (lines, unparsed) in found.lines.get(differential.BALANCER, {}).items()}
+            mine = {at: total for at, (total, _) in ours["all"].items()}
+            facts.equal(f"set {seed} lines", {at: number for at, number in parsed.items() if number}, {at: total for at, total in mine.items() if total})
     print(f"{options.sets} random log sets, {values} minutes with events compared with slowburn")
 
 
