@@ -89,6 +89,8 @@ class Counted:
         for balancer, measure, hour, minutes, example in rows:
             name = names[int(balancer)]
             held = self.events.setdefault(int(measure), {}) if measure != "0" else self.lines.setdefault(name, {})
+            if minutes.split(" ") != sorted(minutes.split(" ")):
+                raise ValueError(f"not in order: {minutes}")
             for text in minutes.split(" "):
                 minute, total, bad = text.split(":")
                 held[f"{hour}:{minute}"] = int(total), int(bad)
