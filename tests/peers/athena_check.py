@@ -11,7 +11,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from started import Facts, started
+from started import Facts, started, started_moto
 
 OUTPUT = "s3://results/a"
 INSTANT = "timestamp '2024-05-06 07:08:09'"
@@ -171,6 +171,21 @@ def faults(facts, peer, ask):
     facts.equal("no output", code(lambda: ask.client.start_query_execution(QueryString=one)), "InvalidRequestException")
 
 
+def over_s3(facts):
+    with started_moto() as moto, started("athena_peer.py", "--s3", moto.url, "--output", OUTPUT) as peer:
+        s3 = moto.client("s3", region="us-east-1")
+        for bucket in ("logs", "results"):
+            s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket="logs", Key="x/2026/10/31/a.log", Body=b"one 1\ntwo 2\n")
+        ask = Asking(peer, ResultConfiguration={})
+        ask(TABLE)
+        facts.equal("objects of a bucket", ask("SELECT sum(b) AS b FROM lines WHERE day = '2026/10/31'"), [["3"]])
+        result = s3.get_object(Bucket="results", Key=f"a/{ask.run['QueryExecutionId']}.csv")["Body"].read()
+        facts.equal("and the result there", result, b'"b"\n"3"\n')
+        ask("UNLOAD (SELECT a, b FROM lines) TO 's3://results/unloaded/' WITH (format = 'PARQUET')")
+        facts.equal("unloaded", s3.list_objects_v2(Bucket="results", Prefix="unloaded/")["KeyCount"], 1)
+
+
 def main():
     facts = Facts()
     with tempfile.TemporaryDirectory() as folder, started("athena_peer.py", "--root", folder, "--cache", f"{folder}/cache") as peer:
@@ -187,6 +202,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, started("athena_peer.py", "--root", folder, "--managed") as peer:
         facts.equal("managed results", Asking(peer, ResultConfiguration={})("SELECT 1 AS one"), [["1"]])
         facts.equal("take no output", code(lambda: Asking(peer)("SELECT 1")), "InvalidRequestException")
+    over_s3(facts)
     facts.end("Athena peer")
 
 

@@ -263,7 +263,7 @@ def unparsed(facts, logs):
              whole.replace("2026-10-31T23:01:10", "2026-10-31T25:01:10"), whole[: ends[0] - 1], whole.replace('"GET', "GET"), "garbage",
              whole.replace("0.001 ", "0.0000001 "), whole.replace("https ", "https  ", 1)]
     logs.write([whole[:end] for end in ends] + wrong + [""])
-    logs.write([line(2), "garbage too"], name="app.other.0c")
+    logs.write([line(2), line(3), "garbage too"], name="app.other.0c")
     logs.write(["nobody's"], file="copied-by-hand.log.gz")
     logs.write([whole, "late"], end="20261101T0000Z")
     logs.write(["later"], end="20261101T0005Z")
@@ -272,16 +272,33 @@ def unparsed(facts, logs):
         logs.write(["no line of these is missed"], name=name, file=file)
     logs.create()
     found = logs.count("alb_counts.sql", [rule(1, ALB)])
-    facts.equal("all lengths are read", found.events[1], {minute(1): (len(ends) + 1, 0), minute(2): (1, 0)})
+    facts.equal("all lengths are read", found.events[1], {minute(1): (len(ends) + 1, 0), minute(2): (1, 0), minute(3): (1, 0)})
     facts.equal("unparsed lines stand where their object ends", found.lines[ALB],
-                {minute(1): (len(ends) + 1, 0), minute(2): (1, 0), minute(55): (len(wrong), len(wrong)), "2026-11-01T00:00": (1, 1)})
+                {minute(1): (len(ends) + 1, 0), minute(2): (1, 0), minute(3): (1, 0), minute(55): (len(wrong), len(wrong)), "2026-11-01T00:00": (1, 1)})
     facts.equal("and those of no known object", found.lines[""], {minute(0): (1, 1)})
     facts.equal("with an example", (found.examples[""], found.examples[ALB] in [*wrong, "late"]), ("nobody's", True))
     facts.equal("nothing else", (set(found.events), set(found.lines)), ({1}, {ALB, ""}))
     later = logs.count("alb_counts.sql", [rule(1, ALB)], begin=minute(2), until=minute(3))
     facts.equal("half-open", (later.events, later.lines[ALB]), ({1: {minute(2): (1, 0)}}, {minute(2): (1, 0)}))
-    silent = logs.count("alb_counts.sql", [], ["app/silent/0e", ALB], begin=minute(0), until=minute(10))
+    silent = logs.count("alb_counts.sql", [], ["app/silent/0e", ALB], begin=minute(0), until=minute(3))
     facts.equal("without rules", (silent.events, silent.lines), ({}, {ALB: {minute(1): (len(ends) + 1, 0), minute(2): (1, 0)}, "": {minute(0): (1, 1)}}))
+
+
+def partitions(facts, ask, root):
+    """Accounts and regions that the table names, days that the query names, and a file that is delivered on the next day."""
+    for account, region, day, number in (("1" * 12, "eu-west-1", "31", 1), ("2" * 12, "eu-central-1", "31", 2), ("3" * 12, "eu-west-1", "31", 3),
+                                         ("1" * 12, "us-east-1", "31", 4), ("1" * 12, "eu-west-1", "30", 5)):
+        logs = Logs(ask, root, "partitions")
+        logs.folder = root / f"partitions/some/prefix/AWSLogs/{account}/elasticloadbalancing/{region}/2026/10/{day}"
+        logs.write([line(number)], file=f"{account}_elasticloadbalancing_{region}_app.shop.0a1b_20261031T2355Z_192.0.2.7_1a2b.log.gz")
+    logs.folder = root / f"partitions/some/prefix/AWSLogs/{'2' * 12}/elasticloadbalancing/eu-west-1/2026/11/01"
+    logs.write([line(59), line(0).replace("2026-10-31T23:", "2026-11-01T00:")], end="20261101T0000Z")
+    logs.location = "s3://partitions/some/prefix"
+    logs.create(["1" * 12, "2" * 12], ["eu-west-1", "eu-central-1"])
+    found = logs.count("alb_counts.sql", [rule(1, ALB)], days=(DAY, "2026/11/01"))
+    facts.equal("partitions", found.events[1], {minute(1): (1, 0), minute(2): (1, 0), minute(59): (1, 0)})
+    found = logs.count("alb_counts.sql", [rule(1, ALB)], days=(DAY, DAY))
+    facts.equal("days", found.events[1], {minute(1): (1, 0), minute(2): (1, 0)})
 
 
 CLASSIC_HEAD = "{time} shop 198.51.100.7:2817 {backend} {times} {status} 0 29 \"{request}\""
@@ -466,6 +483,7 @@ def main():
             belonging(facts, Logs(ask, root, "belonging"))
             unparsed(facts, Logs(ask, root, "unparsed"))
             classic(facts, Logs(ask, root, "classic", "classic_table.sql"))
+            partitions(facts, ask, root)
             if options.slowburn:
                 random_sets(facts, ask, root, options)
             if options.shared and (options.shared / "data").is_dir():
