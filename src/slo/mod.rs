@@ -20,6 +20,7 @@ mod positions;
 mod problem;
 mod promise;
 mod read;
+mod recurrence;
 mod service;
 mod tiers;
 
