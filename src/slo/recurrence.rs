@@ -1,5 +1,6 @@
 //! Recurrence rules (RFC 5545, section 3.3.10), read together with the first occurrence that they go on from.
 
+use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, Zoned};
 use rrule::{Frequency, RRuleSet};
 
@@ -25,6 +26,7 @@ impl RuleFault {
 /// The rule that a text means, in the calendar of the zone of its first occurrence.
 pub(super) fn rule(text: &str, start: &Zoned, end: &Zoned) -> Result<RRuleSet, RuleFault> {
     let text = text.strip_prefix("RRULE:").unwrap_or(text);
+    check_until(text, start)?;
     if is_ambiguous(start) {
         // A rule goes on from what the clock shows, and that is two moments.
         let message =
@@ -91,4 +93,52 @@ fn as_typed(moment: &Zoned) -> String {
         return moment.timestamp().strftime("%Y-%m-%dT%H:%MZ").to_string();
     }
     moment.strftime("%Y-%m-%dT%H:%M").to_string()
+}
+
+/// "If the DTSTART property is specified as a date with UTC time or a date with local time and time zone reference, then the
+/// UNTIL rule part MUST be specified as a date with UTC time" (RFC 5545, section 3.3.10), and `start` always is.
+fn check_until(text: &str, start: &Zoned) -> Result<(), RuleFault> {
+    let parts = text.split(';').filter_map(|part| part.split_once('='));
+    let Some((_, value)) = parts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("UNTIL")) else {
+        return Ok(());
+    };
+    let (example, what) = match until_of(value, start) {
+        Some(Until::Utc(until)) if until < start.timestamp() => {
+            let hint = "name the last moment it may begin at, or remove `repeat` if it happens once";
+            return Err(RuleFault::repeat(format!("`UNTIL={value}` lies before `start`"), hint));
+        }
+        Some(Until::Utc(until)) if until_text(until) == value => return Ok(()),
+        Some(Until::Utc(until)) => (until, String::new()),
+        Some(Until::Local(local)) => {
+            let moment = start.time_zone().to_zoned(local).map_or(start.timestamp(), |moment| moment.timestamp());
+            (moment, format!(", which is {} in {}", local.strftime("%H:%M:%S on %Y-%m-%d"), zone_name(start)))
+        }
+        None => (start.timestamp(), ", which is the moment of `start`".to_owned()),
+    };
+    let message = format!("`UNTIL={value}` is not day and time in UTC, in the form of RFC 5545");
+    Err(RuleFault::repeat(message, format!("write it as `UNTIL={}`{what}", until_text(example))))
+}
+
+/// What an `UNTIL` probably means.
+enum Until {
+    Utc(Timestamp),
+    /// On the clock of the correction's zone.
+    Local(DateTime),
+}
+
+fn until_of(value: &str, start: &Zoned) -> Option<Until> {
+    if let Ok(instant) = value.parse::<Timestamp>() {
+        return Some(Until::Utc(instant));
+    }
+    if value.contains(['T', 't', ' ']) {
+        return value.parse().ok().map(Until::Local);
+    }
+    // A day counts up to its last second, as it would if `start` were a day.
+    let day: Date = value.parse().ok()?;
+    let last = Time::new(23, 59, 59, 0).unwrap_or(start.time());
+    Some(Until::Local(day.to_datetime(last)))
+}
+
+fn until_text(moment: Timestamp) -> String {
+    moment.strftime("%Y%m%dT%H%M%SZ").to_string()
 }

@@ -30,6 +30,7 @@ const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("correction_rule_never", "arithmetic"),
     ("correction_rule_often", "arithmetic"),
     ("correction_rule_start", "arithmetic"),
+    ("correction_rule_until", "the grammar of RFC 5545"),
     ("correction_scope_nobody", "another file"),
     ("correction_scope_unknown", "another file"),
     ("correction_twice", "another file"),
