@@ -152,7 +152,9 @@ impl LogsRead {
         self.faults.extend(scanned.faulty.iter().map(|object| {
             let remedy = match &object.fault {
                 ObjectFault::Unreadable(_) => "check that the file may be read",
-                ObjectFault::Unfinished => "let its copy come to an end, or copy it again",
+                ObjectFault::Unfinished => {
+                    "let its copy come to an end, or copy it again; if it is all there, pack it with `gzip`, which marks the end"
+                }
                 ObjectFault::Foreign => "check that it was not encrypted or packed on its way, and copy it again",
                 _ => "copy it again",
             };
@@ -165,6 +167,9 @@ impl LogsRead {
     pub fn compare<'a>(&mut self, again: &ScanResult, record: impl Fn(&str) -> Option<&'a ObjectRecord>) {
         const HINT: &str = "hint: AWS never changes an object, so let copies finish before they are read; to count it anew, remove \
                             the ledger and run again";
+        const GROWN: &str = "hint: AWS never changes an object, so it was read while it was copied; put the lines that came later \
+                             into a file of their own beside it, named alike with letters added before `.log`, and leave in this \
+                             one those that were counted; or remove the ledger and run again, if all older logs are still there";
         for object in &again.read {
             let Some(before) = record(&object.key) else { continue };
             if (object.lines, object.unparsed) == (before.lines, before.unparsed) {
@@ -172,8 +177,9 @@ impl LogsRead {
                 self.other_forms.1 = visible(&object.key);
                 continue;
             }
+            let hint = if object.lines > before.lines { GROWN } else { HINT };
             self.changed.push(format!(
-                "`{}` had {} and {} when it was counted, and has {} and {} now; what changed is not counted\n{HINT}",
+                "`{}` had {} and {} when it was counted, and has {} and {} now; what changed is not counted\n{hint}",
                 visible(&object.key),
                 counted(before.size, "byte"),
                 counted(before.lines, "line"),
