@@ -10,7 +10,8 @@ and once with errors as bad), lets the program read the access logs, and compare
   * every SLI over the whole span of its balancer, and over 1 and 7 days      with  golden/sli.csv
   * every hour, for PetShop: bad and total of seven windows                   with  golden/burn_hourly.csv
 
-PetShop is then read once more out of a bucket, which moto keeps (tests/peers/requirements.txt), and compared in the same way.
+PetShop is then read once more out of a bucket, which moto keeps, and compared in the same way; and its own CloudWatch metrics
+out of a CloudWatch of ours. All of it needs PYTHONPATH=target/test-peers.
 Any difference ends it with code 1.
 """
 
@@ -20,13 +21,13 @@ import csv
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import tarfile
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from started import started, started_moto
 
 THRESHOLDS_MS = [50, 100, 200, 300, 500, 1000, 2000, 5000]
 
@@ -154,30 +155,66 @@ def compare_hours(program, golden):
 @contextlib.contextmanager
 def bucket(folder):
     """The logs below a folder in a bucket of a server of their own, which the environment then names."""
-    import boto3
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        os.environ.update(AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{port}", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
-                          AWS_REGION="us-east-1", AWS_DEFAULT_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true")
-        s3 = boto3.client("s3")
+    with started_moto() as moto:
+        os.environ.update(AWS_ENDPOINT_URL_S3=moto.url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
+                          AWS_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true")
+        s3 = moto.client("s3", region="us-east-1")
         s3.create_bucket(Bucket="logs")
         for path in (folder / "AWSLogs").rglob("*"):
             if path.is_file():
                 s3.put_object(Bucket="logs", Key=f"a/prefix/{path.relative_to(folder)}", Body=path.read_bytes())
         yield "s3://logs/a/prefix"
-    finally:
-        server.kill()
-        server.wait()
+
+
+def check_metrics(data, binary, work):
+    """Requests and failures as PetShop's own CloudWatch had them, asked for while it still has every minute, and when only sums
+    of five minutes and of an hour are left. Returns whether any differ."""
+    wanted, failed = {}, False
+    for row in rows(data / "datapoints.csv"):
+        if row["stat"] == "Sum":
+            column = {"RequestCount": "total", "HTTPCode_Target_5XX_Count": "bad"}[row["metric"]]
+            wanted.setdefault(row["load_balancer"], {}).setdefault(minute(row["timestamp_utc"]), {})[column] = int(float(row["value"]))
+    begin, end = datetime(2023, 4, 18, 17), datetime(2023, 4, 30, 16)
+    grid = [begin + timedelta(minutes=slot) for slot in range(int((end - begin).total_seconds()) // 60)]
+    series = [
+        {"namespace": "AWS/ApplicationELB", "metric": metric, "dimensions": {"LoadBalancer": balancer}, "start": text(begin),
+         "sums": [points.get(at, {}).get(column) for at in grid]}
+        for balancer, points in wanted.items() for metric, column in (("RequestCount", "total"), ("HTTPCode_Target_5XX_Count", "bad"))
+    ]
+    slos = work / "slos"
+    (slos / "real").mkdir(parents=True)
+    (slos / "fleet.yaml").write_text("sources: { metrics: { cloudwatch: eu-west-1 } }\nclasses: { bare: { windows: [90d] } }\n")
+    for balancer in wanted:
+        metric = f"namespace: AWS/ApplicationELB, dimensions: {{ LoadBalancer: {balancer} }}, metric"
+        name = balancer.split("/")[1]
+        (slos / "real" / f"{name}.yaml").write_text(
+            f"service: {name}\nslos:\n  requests:\n    indicator: ratio\n    objective: 99%\n"
+            f"    total: {{ {metric}: RequestCount }}\n    bad: {{ {metric}: HTTPCode_Target_5XX_Count }}\n")
+    with started("cloudwatch_peer.py") as peer:
+        peer.post("/_series", series)
+        os.environ.update(AWS_ENDPOINT_URL_CLOUDWATCH=peer.url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_EC2_METADATA_DISABLED="true")
+        for period, clock in ((1, end), (5, end + timedelta(days=30)), (60, end + timedelta(days=70))):
+            peer.control(now=text(clock))
+            os.environ["SLOWBURN_CLOCK"] = text(clock)
+            program = Program(binary, slos, work / f"ledger-{period}", text(clock))
+            program("run", "--quiet")
+            ours = {}
+            for row in csv.DictReader(io.StringIO(program("export"))):
+                if int(row["total"]):
+                    ours[row["slo"], minute(row["minute"])] = (int(row["total"]), int(row["bad"]))
+            sums = {}
+            for balancer, points in wanted.items():
+                for at, point in points.items():
+                    key = (f"{balancer.split('/')[1]}/requests", at - timedelta(minutes=at.minute % period))
+                    total, bad = sums.get(key, (0, 0))
+                    sums[key] = (total + point.get("total", 0), bad + point.get("bad", 0))
+            sums = {key: counts for key, counts in sums.items() if counts[0]}
+            differ = [key for key in sums.keys() | ours.keys() if sums.get(key) != ours.get(key)]
+            totals = [sum(total for total, _ in sums.values()), sum(bad for _, bad in sums.values())]
+            print(f"petshop in CloudWatch, period {period}: {len(sums)} sums compared ({totals[0]} requests, {totals[1]} failed), {len(differ)} differ")
+            failed |= bool(differ) or not sums
+    del os.environ["SLOWBURN_CLOCK"]
+    return failed
 
 
 def check(name, data, binary, work, hourly, logs=None):
@@ -228,6 +265,7 @@ def main():
     petshop = options.shared / "data" / "petshop"
     with bucket(petshop) as logs:
         failed |= check("petshop in S3", petshop, options.slowburn, options.work / "petshop-s3", False, logs)
+    failed |= check_metrics(options.shared / "data" / "cloudwatch" / "petshop", options.slowburn, options.work / "petshop-metrics")
     failed |= check("nezha", options.work / "nezha", options.slowburn, options.work / "nezha-out", False)
     sys.exit(1 if failed else 0)
 
