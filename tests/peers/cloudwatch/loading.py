@@ -86,7 +86,7 @@ def load_fleet(store, balancers, days, now_s):
     for number in range(balancers):
         requests = chance.poisson(wave, minutes).astype(float)
         failed = {
-            "RequestCount": requests,
+            "HTTPCode_Target_2XX_Count": requests,
             "HTTPCode_Target_5XX_Count": chance.binomial(requests.astype(int), 0.001).astype(float),
             "HTTPCode_ELB_5XX_Count": chance.binomial(requests.astype(int), 0.0002).astype(float),
         }
