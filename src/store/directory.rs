@@ -103,7 +103,11 @@ impl Shelf for DirectoryShelf {
 
     async fn list(&self) -> Result<Vec<String>, ShelfError> {
         let mut names = Vec::new();
-        self.walk(&self.root, &mut names).map_err(|source| disk("list", &self.root.to_string_lossy(), source))?;
+        match self.walk(&self.root, &mut names) {
+            // A directory that nobody has made yet holds nothing.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
+            walked => walked.map_err(|source| disk("list", &self.root.to_string_lossy(), source))?,
+        }
         names.retain(|name| name != LOCK);
         names.sort();
         Ok(names)

@@ -75,6 +75,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(conforms(&MemoryShelf::default()));
         runtime.block_on(conforms(&directory));
+        let nobody_made = DirectoryShelf::read_only(&folder.path().join("none"));
+        assert!(runtime.block_on(nobody_made.list()).unwrap().is_empty());
         let second = DirectoryShelf::open(folder.path(), WritePoints::default()).err().unwrap();
         assert!(second.to_string().starts_with("another run holds the ledger"));
     }
