@@ -86,7 +86,7 @@ pub(super) struct FleetFile {
     pub(super) tiers: Option<TiersText>,
     /// What a page must be backed by, or it is a ticket; `none` for nothing.
     pub(super) evidence: Option<Switch<EvidenceText>>,
-    /// What is severe whatever the budget says, or `none`.
+    /// What is severe whatever the budget says, or `none`: of SLOs that are measured as availability.
     pub(super) severe: Option<Switch<SevereText>>,
     /// What tiers that are `only: working_hours` mean: `Mon-Fri 09:00-18:00 Europe/Berlin`.
     pub(super) working_hours: Option<Typed<HoursText>>,
@@ -106,7 +106,7 @@ pub(super) struct ClassText {
     pub(super) tiers: Option<TiersText>,
     /// What a page must be backed by, or it is a ticket; `none` for nothing.
     pub(super) evidence: Option<Switch<EvidenceText>>,
-    /// What is severe whatever the budget says, or `none`.
+    /// What is severe whatever the budget says, or `none`: of SLOs that are measured as availability.
     pub(super) severe: Option<Switch<SevereText>>,
     /// What tiers that are `only: working_hours` mean: `Mon-Fri 09:00-18:00 Europe/Berlin`.
     pub(super) working_hours: Option<Typed<HoursText>>,
@@ -155,7 +155,7 @@ pub(super) struct ServiceFile {
     pub(super) tiers: Option<TiersText>,
     /// What a page must be backed by, or it is a ticket; `none` for nothing.
     pub(super) evidence: Option<Switch<EvidenceText>>,
-    /// What is severe whatever the budget says, or `none`.
+    /// What is severe whatever the budget says, or `none`: of SLOs that are measured as availability.
     pub(super) severe: Option<Switch<SevereText>>,
     /// What tiers that are `only: working_hours` mean: `Mon-Fri 09:00-18:00 Europe/Berlin`.
     pub(super) working_hours: Option<Typed<HoursText>>,

@@ -243,6 +243,29 @@ fn a_fleet_that_counts_elsewhere_needs_no_access_logs() {
 }
 
 #[test]
+fn severe_is_on_for_availability_and_where_an_slo_says_so_itself() {
+    let fleet = "sources:\n  logs: { access_logs: logs }\n  batch: { counts: . }\ndefault_source: logs\n";
+    let text = "service: nightly\nload_balancer: app/mart/50dc6c495c0c9188\nsevere: { outage: 3m }\nslos:\n\
+                \x20 orders: { indicator: counts, source: batch, file: a.csv, objective: 99% }\n\
+                \x20 exports: { indicator: counts, source: batch, file: b.csv, objective: 99%, severe: {} }\n";
+    let file = |path: &str, text: &str| DefinitionFile { path: path.to_owned(), text: text.to_owned() };
+    let (catalog, problems) = check(&[file("fleet.yaml", fleet), file("mart/nightly.yaml", text)]);
+    assert_eq!(problems, []);
+    let severe =
+        catalog.services[0].slos.iter().map(|slo| (slo.name(), slo.severe.outage_minutes, slo.severe.collapse_minutes));
+    assert_eq!(
+        severe.collect::<Vec<_>>(),
+        [
+            ("availability", Some(3), Some(15)),
+            ("exports", Some(5), Some(15)),
+            ("latency", None, None),
+            ("orders", None, None),
+        ]
+    );
+    assert!(schema(SchemaKind::Service).to_string().contains("only what is measured as availability has it"));
+}
+
+#[test]
 fn problems_are_data() {
     let (files, _) = load(&root("tests/definitions/bad/two_faulty_slos")).unwrap();
     insta::assert_snapshot!("problems_json", json(&read(&files).1));

@@ -75,7 +75,8 @@ pub(in crate::slo) struct SloFields {
     pub(in crate::slo) tiers: Option<TiersText>,
     /// What a page must be backed by, or it is a ticket; `none` for nothing.
     pub(in crate::slo) evidence: Option<Switch<EvidenceText>>,
-    /// What is severe whatever the budget says, or `none`.
+    /// What is severe whatever the budget says, or `none`. Unless it is said here, only what is measured as availability has it: slow
+    /// is not out, and what a file counts may be anything.
     pub(in crate::slo) severe: Option<Switch<SevereText>>,
     /// What tiers that are `only: working_hours` mean.
     pub(in crate::slo) working_hours: Option<Typed<HoursText>>,
