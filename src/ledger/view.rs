@@ -60,12 +60,9 @@ impl View {
         self.slices.is_none() && self.excluded.is_empty()
     }
 
-    /// The days of a span that have to be looked at minute by minute, whole or not.
-    fn altered_days(&self, span: Span) -> BTreeSet<Day> {
-        if self.slices.is_some() {
-            return span.days().collect();
-        }
-        self.excluded.iter().flat_map(|out| out.intersect(span).days()).collect()
+    /// The stretches of a span that do not count.
+    fn excluded(&self, span: Span) -> impl Iterator<Item = Span> {
+        self.excluded.iter().map(move |out| out.intersect(span)).filter(|out| !out.is_empty())
     }
 }
 
@@ -76,7 +73,7 @@ pub struct ViewSums<'a> {
     view: &'a View,
     days: Option<&'a DaySums>,
     within_days: RefCell<Vec<(Span, Sums)>>,
-    altered: RefCell<BTreeMap<Day, (Option<Table>, Sums)>>,
+    sliced: RefCell<BTreeMap<Day, (Option<Table>, Sums)>>,
 }
 
 impl<'a> ViewSums<'a> {
@@ -84,7 +81,7 @@ impl<'a> ViewSums<'a> {
     #[must_use]
     pub fn of(ledger: &'a Ledger, view: &'a View) -> Self {
         let days = ledger.sums.get(&view.series);
-        Self { ledger, view, days, within_days: RefCell::default(), altered: RefCell::default() }
+        Self { ledger, view, days, within_days: RefCell::default(), sliced: RefCell::default() }
     }
 
     /// Sums over any span.
@@ -92,18 +89,19 @@ impl<'a> ViewSums<'a> {
     /// # Errors
     /// [`NotLoaded`] if a day that it needs the minutes of is kept but was not loaded.
     pub fn over(&self, span: Span) -> Result<Sums, NotLoaded> {
-        if self.view.is_plain() {
-            return self.plain(span);
+        if self.view.slices.is_some() {
+            let mut sums = Sums::default();
+            for day in span.days() {
+                sums.add(self.sliced(day, day.span().intersect(span))?);
+            }
+            return Ok(sums);
         }
-        let mut sums = Sums::default();
-        let mut rest = span;
-        for day in self.view.altered_days(span) {
-            sums.add(self.plain(Span::new(rest.start, day.start()).intersect(rest))?);
-            let part = day.span().intersect(span);
-            sums.add(self.altered(day, part)?);
-            rest = Span::new(part.end, span.end);
+        // What does not count is as good as known: taken out of the sums, it needs no minutes of its own.
+        let mut sums = self.plain(span)?;
+        for out in self.view.excluded(span) {
+            sums = sums.less(self.plain(out)?);
+            sums.known += out.minutes();
         }
-        sums.add(self.plain(rest)?);
         Ok(sums)
     }
 
@@ -139,9 +137,9 @@ impl<'a> ViewSums<'a> {
         Ok(sums)
     }
 
-    /// Sums over a part of a day that the view alters.
-    fn altered(&self, day: Day, part: Span) -> Result<Sums, NotLoaded> {
-        let mut kept = self.altered.borrow_mut();
+    /// Sums over a part of a day of slices.
+    fn sliced(&self, day: Day, part: Span) -> Result<Sums, NotLoaded> {
+        let mut kept = self.sliced.borrow_mut();
         let (table, sums) = match kept.entry(day) {
             Entry::Occupied(held) => held.into_mut(),
             Entry::Vacant(free) => {
@@ -188,10 +186,18 @@ impl Ledger {
         span.days().map(|day| Ok((day, self.view_day(view, day)?))).collect()
     }
 
-    /// The parts of days whose minutes [`ViewSums::over`] needs over a span, because the view alters them.
+    /// The parts of days whose minutes [`ViewSums::over`] needs over a span, because the view cuts them into slices.
     #[must_use]
-    pub fn parts_altered(view: &View, span: Span) -> BTreeSet<Part> {
-        view.altered_days(span).into_iter().flat_map(Part::of_day).collect()
+    pub fn parts_sliced(view: &View, span: Span) -> BTreeSet<Part> {
+        let days = view.slices.iter().flat_map(|_| span.days());
+        days.flat_map(Part::of_day).collect()
+    }
+
+    /// The parts of days whose sums [`ViewSums::over`] needs over a span: at its ends, and at those of what does not count.
+    #[must_use]
+    pub fn ends_seen(view: &View, span: Span) -> BTreeSet<Span> {
+        let whole = std::iter::once(span).filter(|_| view.slices.is_none());
+        whole.chain(view.excluded(span).filter(|_| view.slices.is_none())).flat_map(Self::ends).collect()
     }
 
     /// The parts of a span at its ends that are less than a day: [`Self::sums`] needs the sums of each.

@@ -226,14 +226,13 @@ fn slo_rows(
     missing.into_inner().map_or(Ok(rows), Err)
 }
 
-/// What [`status`] needs of minutes: of the days that a window begins or ends within, the sums of a part of the day; all
-/// minutes only of days that a promise does not see as they are. Without such days it does not grow with the length of the
-/// windows.
+/// What [`status`] needs of minutes: of the days that a window or a correction begins or ends within, the sums of a part of the
+/// day; all minutes only where a promise cuts them into slices. Without slices it does not grow with the length of the windows.
 #[must_use]
 pub fn needs(catalog: &Catalog, sums: &Ledger, at: Minute) -> (Wanted, BTreeSet<Part>) {
     let excluded = Excluded::within(catalog, Span::before(at, REACH_MINUTES));
     // Most promises ask for the same spans.
-    let (mut spans, mut wanted, mut altered) = (BTreeSet::new(), Wanted::default(), BTreeSet::new());
+    let (mut spans, mut wanted, mut sliced) = (BTreeSet::new(), Wanted::default(), BTreeSet::new());
     for service in &catalog.services {
         for slo in &service.slos {
             let judged = judged_at(catalog, slo, at);
@@ -250,16 +249,18 @@ pub fn needs(catalog: &Catalog, sums: &Ledger, at: Minute) -> (Wanted, BTreeSet<
             let weeks = collapse.into_iter().flat_map(weeks_before);
             let severe = weeks.chain(collapse).chain(slo.severe.outage_minutes.map(before));
             for (view, span) in corrected.chain(raw).chain(severe.map(|span| (&views.events, span))) {
-                spans.insert(span);
-                if !view.is_plain() {
-                    altered.extend(Ledger::parts_altered(view, span));
+                if view.is_plain() {
+                    spans.insert(span);
+                } else {
+                    wanted.sums.extend(Ledger::ends_seen(view, span));
+                    sliced.extend(Ledger::parts_sliced(view, span));
                 }
             }
             wanted.newest.insert(sums.newest_known(&views.raw.series, judged));
         }
     }
-    wanted.sums = spans.into_iter().flat_map(Ledger::ends).collect();
-    (wanted, altered)
+    wanted.sums.extend(spans.into_iter().flat_map(Ledger::ends));
+    (wanted, sliced)
 }
 
 /// How one promise stands over one of its windows, but for what was excluded.
