@@ -6,6 +6,7 @@
 
 mod requests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
@@ -90,10 +91,17 @@ impl Aws {
         Self { config: config.into_builder().credentials_provider(provider).build(), requests: self.requests.clone() }
     }
 
-    /// What this process has asked so far, retries included.
+    /// Requests of this process so far by service and operation, retries included; metrics and bytes that are paid for stand
+    /// among them.
+    #[must_use]
+    pub fn sent() -> BTreeMap<(String, String), u64> {
+        REACHED.get().map(|aws| aws.requests.sent()).unwrap_or_default()
+    }
+
+    /// What of that is paid for.
     #[must_use]
     pub fn used() -> Usage {
-        REACHED.get().map(|aws| Usage::of(&aws.requests.sent())).unwrap_or_default()
+        Usage::of(&Self::sent())
     }
 
     /// Notes metrics that CloudWatch was asked for.

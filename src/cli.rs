@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::Targets;
 
 use crate::cost::Dollars;
 use crate::location::Location;
@@ -30,6 +31,10 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "slowburn", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 110)]
 pub struct Cli {
+    /// Tell on stderr what is done, how long it takes and how many requests it needs: `info`, `debug`, or by part, such as
+    /// `slowburn=debug,aws_smithy_runtime=warn`
+    #[arg(long, global = true, value_name = "LEVEL", env = "SLOWBURN_LOG", help_heading = "Looking inside")]
+    pub log: Option<Targets>,
     /// What to do.
     #[command(subcommand)]
     pub task: Task,

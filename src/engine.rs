@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use tracing::{Instrument, info, info_span};
+
 use crate::aws::Aws;
 use crate::cost::{self, Dollars, Forecast, Habits};
 use crate::demand::{self, CountsQuestion, Demand};
@@ -63,18 +65,24 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     let mut said = Said::default();
     let demand = if job.offline { Demand::default() } else { demand::draw(job.catalog, job.at, job.days) };
     for question in &demand.counts {
-        read_counts(question, store, &mut said).await?;
+        let span = info_span!("counts", source = question.source, file = question.file);
+        read_counts(question, store, &mut said).instrument(span).await?;
     }
     for question in &demand.logs {
-        logs::read_logs(job, question, store, &mut said).await?;
+        let span = info_span!("access_logs", source = question.source, location = question.location);
+        logs::read_logs(job, question, store, &mut said).instrument(span).await?;
     }
     for question in &demand.spans {
-        spans::read_spans(job, question, store, &mut said).await?;
+        let span = info_span!("spans", source = question.source, kind = question.kind.word());
+        spans::read_spans(job, question, store, &mut said).instrument(span).await?;
     }
     store.sweep().await?;
+    for ((service, operation), count) in Aws::sent() {
+        info!(service, operation, count, "asked AWS");
+    }
     said.used(&Aws::used());
     store.note_usage(job.now.day(), &Aws::used()).await?;
-    let status = judge(job.catalog, store, job.at).await?;
+    let status = judge(job.catalog, store, job.at).instrument(info_span!("judge")).await?;
     Ok(Outcome { status, said })
 }
 

@@ -8,6 +8,7 @@ use slowburn::minute::Minute;
 
 fn main() -> ExitCode {
     let cli = Cli::read();
+    command::listen(cli.log);
     #[expect(clippy::disallowed_methods, reason = "the one reading of the clock")]
     let now = Minute::of_unix_seconds(jiff::Timestamp::now().as_second());
     // Log objects are fetched while others are read, which keeps this thread.

@@ -17,6 +17,11 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
 use crate::cli::Task;
 use crate::engine::EngineError;
 use crate::minute::Minute;
@@ -73,6 +78,13 @@ pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
         Task::Simulate(arguments) => simulate::simulate(&arguments),
         Task::Completions { shell } => print(&crate::cli::completions(shell)).map(|()| Ended::Done),
     }
+}
+
+/// Shows on stderr what goes on inside, where that was asked for: each stretch when it ends, with the time it took.
+pub fn listen(log: Option<Targets>) {
+    let Some(log) = log else { return };
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_span_events(FmtSpan::CLOSE);
+    tracing_subscriber::registry().with(layer.with_filter(log)).init();
 }
 
 /// Prints a failure and gives the exit code.

@@ -11,6 +11,8 @@ use aws_sdk_cloudwatch::types::{
 
 use super::Question;
 use super::plan::{Call, Piece};
+use tracing::debug;
+
 use crate::aws::Refusal;
 use crate::minute::Minute;
 use crate::slo::MetricCount;
@@ -96,6 +98,8 @@ pub(super) async fn ask(question: &Question<'_>, queries: &[&MetricCount], call:
             break;
         }
     }
+    let Piece { span, period } = call.piece;
+    debug!(%span, period, queries = queries.len(), pages = requests, "GetMetricData");
     Result { answers: answers.into_iter().map(Partial::end).collect(), requests, is_paid: true, notes }
 }
 
