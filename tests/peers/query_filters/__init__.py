@@ -1,0 +1,32 @@
+"""The filters through which values enter the templates of `queries/`, for sqlfluff and for the checks here.
+
+The program registers the same three (and nothing else), so each says exactly what it lets through.
+"""
+
+import re
+
+
+def literal(text):
+    """A string of Trino: `it's` -> `'it''s'`. A backslash is a backslash there. Control characters are refused."""
+    refuse(text, re.search(r"[\x00-\x1f\x7f]", text), "a control character")
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(text):
+    """A name that a template puts into quotes itself, backticks in DDL and double quotes in a query."""
+    refuse(text, not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", text), "what no name has")
+    return text
+
+
+def plain(text):
+    """A text that a template puts into a string of Hive's itself: nothing in it could end the string or mean something else."""
+    refuse(text, not re.fullmatch(r"[A-Za-z0-9_./:,@=+~-]{1,2048}", text), "what would have to be escaped in DDL")
+    return text
+
+
+def refuse(text, is_wrong, what):
+    if is_wrong:
+        raise ValueError(f"`{text}` has {what}")
+
+
+SQLFLUFF_JINJA_FILTERS = {"literal": literal, "identifier": identifier, "plain": plain}
