@@ -1,5 +1,6 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
+mod lake;
 mod logs;
 mod spans;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::demand::{self, CountsQuestion};
+use crate::exact::Exact;
 use crate::fetch::counts_file;
 use crate::ledger::{AbsorbError, Ledger, NotLoaded, Table};
 use crate::minute::{Day, Minute, Span};
@@ -27,6 +29,8 @@ pub struct Job<'a> {
     pub now: Minute,
     /// How many days back logs are read; without it as far as the longest window.
     pub days: Option<u16>,
+    /// The folder of teams' own queries.
+    pub queries: &'a Path,
     /// Threads that read logs.
     pub threads: usize,
     /// Raised when the run should keep what it has and end.
@@ -68,6 +72,11 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     store.sweep().await?;
     let status = judge(job.catalog, store, job.at).await?;
     Ok(Outcome { status, said })
+}
+
+/// The share of a source's lines that may fail to parse.
+fn unparsed_limit(catalog: &Catalog, source: &str) -> Exact {
+    catalog.sources.get(source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
 }
 
 /// One file of counts: its minutes replace what the ledger held.

@@ -38,6 +38,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         at,
         now,
         days: arguments.days,
+        queries: &arguments.queries,
         threads: threads(&arguments),
         stop: stop_on_signal(),
         progress: &|done, all| {
