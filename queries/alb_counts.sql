@@ -1,10 +1,7 @@
-{#- Counts of every rule per minute, out of access logs of Application Load Balancers, in one scan. -#}
-{%- from "counting.jinja" import rule_columns, rule_rows, microseconds, fraction_us, second, url, host, path, object_end -%}
+{#- Counts of every measure per minute, out of access logs of Application Load Balancers, in one scan. -#}
+{%- from "counting.jinja" import asked, microseconds, fraction_us, second, url, host, path, object_end -%}
 {%- from "counting.jinja" import judgement, by_hour -%}
-WITH rules ({{ rule_columns() }}) AS (
-    VALUES
-    {{ rule_rows(balancers, rules) }}
-),
+WITH {{ asked(balancers, traffics) }},
 
 fields AS (
     SELECT
@@ -14,7 +11,7 @@ fields AS (
         substr(rest, 1, 200) AS line,
         {{ object_end() }} AS object_end,
         replace(
-            regexp_extract("$path", '_elasticloadbalancing_[^_/]+_(app[.][^_/.]+[.][^_/.]+)_[^/]*$', 1), '.', '/'
+            regexp_extract("$path", '/[0-9]{12}_elasticloadbalancing_[^_/]+_(app[.][^_/.]+[.][^_/.]+)_[^/]*$', 1), '.', '/'
         ) AS object_balancer,
         regexp_like("$path", '_elasticloadbalancing_[^/]*$') AS is_named_by_aws,
         type IN ('ws', 'wss') OR elb_status_code = '101' AS is_websocket,
@@ -68,29 +65,32 @@ lines AS (
 
 events AS (
     SELECT
-        rules.id,
+        balancers.id AS balancer,
+        measures.id AS measure,
         lines.minute,
         lines.example,
         {{ judgement() }} AS is_bad
     FROM lines
-    INNER JOIN rules
+    INNER JOIN balancers ON lines.balancer = balancers.name
+    INNER JOIN traffics
         ON
-            lines.balancer = rules.balancer
+            balancers.id = traffics.balancer
             AND (
-                rules.measure = 'lines'
+                traffics.id = 0
                 OR (
                     NOT lines.is_unparsed
-                    AND (rules.target_groups IS NULL OR contains(rules.target_groups, lines.target_group))
+                    AND (traffics.target_groups IS NULL OR contains(traffics.target_groups, lines.target_group))
                     AND (
                         lines.answered_by_rule IS NULL
-                        OR (lines.answered_by_rule = 'fixed-response' AND rules.fixed_responses)
-                        OR (lines.answered_by_rule = 'redirect' AND rules.redirects)
+                        OR (lines.answered_by_rule = 'fixed-response' AND traffics.fixed_responses)
+                        OR (lines.answered_by_rule = 'redirect' AND traffics.redirects)
                     )
-                    AND (rules.methods IS NULL OR contains(rules.methods, lines.method))
-                    AND (rules.host IS NULL OR regexp_like(coalesce(lines.host, ''), rules.host))
-                    AND (rules.path IS NULL OR regexp_like(coalesce(lines.path, ''), rules.path))
+                    AND (traffics.methods IS NULL OR contains(traffics.methods, lines.method))
+                    AND (traffics.host IS NULL OR regexp_like(coalesce(lines.host, ''), traffics.host))
+                    AND (traffics.path IS NULL OR regexp_like(coalesce(lines.path, ''), traffics.path))
                 )
             )
+    INNER JOIN measures ON traffics.id = measures.traffic
 ),
 
 {{ by_hour() }}

@@ -1,10 +1,7 @@
-{#- Counts of every rule per minute, out of access logs of Classic Load Balancers, in one scan. -#}
-{%- from "counting.jinja" import rule_columns, rule_rows, microseconds, fraction_us, second, url, host, path, object_end -%}
+{#- Counts of every measure per minute, out of access logs of Classic Load Balancers, in one scan. -#}
+{%- from "counting.jinja" import asked, microseconds, fraction_us, second, url, host, path, object_end -%}
 {%- from "counting.jinja" import judgement, by_hour -%}
-WITH rules ({{ rule_columns() }}) AS (
-    VALUES
-    {{ rule_rows(balancers, rules) }}
-),
+WITH {{ asked(balancers, traffics) }},
 
 fields AS (
     SELECT
@@ -12,7 +9,7 @@ fields AS (
         time,
         substr(rest, 1, 200) AS line,
         {{ object_end() }} AS object_end,
-        regexp_extract("$path", '_elasticloadbalancing_[^_/]+_([A-Za-z0-9-]+)_[0-9]{8}T[^/]*$', 1) AS object_balancer,
+        regexp_extract("$path", '/[0-9]{12}_elasticloadbalancing_[^_/]+_([A-Za-z0-9-]+)_[0-9]{8}T[^/]*$', 1) AS object_balancer,
         regexp_like("$path", '_elasticloadbalancing_[^/]*$') AS is_named_by_aws,
         elb_status_code,
         {{ microseconds("request_processing_time") }} AS request_us,
@@ -81,25 +78,28 @@ lines AS (
 
 events AS (
     SELECT
-        rules.id,
+        balancers.id AS balancer,
+        measures.id AS measure,
         lines.minute,
         lines.example,
         {{ judgement() }} AS is_bad
     FROM lines
-    INNER JOIN rules
+    INNER JOIN balancers ON lines.balancer = balancers.name
+    INNER JOIN traffics
         ON
-            lines.balancer = rules.balancer
+            balancers.id = traffics.balancer
             AND (
-                rules.measure = 'lines'
+                traffics.id = 0
                 OR (
                     NOT lines.is_unparsed
                     AND NOT lines.is_connection
-                    AND rules.target_groups IS NULL
-                    AND (rules.methods IS NULL OR contains(rules.methods, lines.method))
-                    AND (rules.host IS NULL OR regexp_like(coalesce(lines.host, ''), rules.host))
-                    AND (rules.path IS NULL OR regexp_like(coalesce(lines.path, ''), rules.path))
+                    AND traffics.target_groups IS NULL
+                    AND (traffics.methods IS NULL OR contains(traffics.methods, lines.method))
+                    AND (traffics.host IS NULL OR regexp_like(coalesce(lines.host, ''), traffics.host))
+                    AND (traffics.path IS NULL OR regexp_like(coalesce(lines.path, ''), traffics.path))
                 )
             )
+    INNER JOIN measures ON traffics.id = measures.traffic
 ),
 
 {{ by_hour() }}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An Athena that the AWS SDKs speak to (awsJson1_1), and that really runs the SQL.
 
-    athena_peer.py [--port 0] --root DIR | --s3 http://127.0.0.1:PORT  [--output s3://bucket/prefix | --managed]
+    athena_peer.py [--port 0] [--control JSON] --root DIR | --s3 http://127.0.0.1:PORT  [--output s3://bucket/prefix | --managed]
 
 SQL is parsed as Athena's dialect (sqlglot), checked against rules of Trino that DuckDB is laxer about, translated, and run by
 DuckDB over RegexSerDe tables, with partition projection, whose objects are those of an S3 peer or files of a folder
@@ -19,7 +19,7 @@ from pathlib import Path
 from athena.api import Athena
 from athena.engine import Engine
 from athena.storage import Bucket, Folder
-from peer_server import Handler, Refusal, add_port, listen
+from peer_server import Handler, Refusal, add_options, listen
 
 
 class Wire(Handler):
@@ -40,7 +40,7 @@ class Wire(Handler):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_port(parser)
+    add_options(parser)
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("--root", type=Path, help="folder that holds the buckets")
     place.add_argument("--s3", help="endpoint of an S3 peer")
@@ -51,7 +51,7 @@ def main():
     cache = options.cache or Path(tempfile.mkdtemp(prefix="athena-peer-"))
     cache.mkdir(parents=True, exist_ok=True)
     storage = Folder(options.root) if options.root else Bucket(options.s3, cache)
-    listen(Athena(Engine(storage, cache), options.output, options.managed), Wire, options.port)
+    listen(Athena(Engine(storage, cache), options.output, options.managed, options.control), Wire, options.port)
 
 
 if __name__ == "__main__":

@@ -160,14 +160,12 @@ def csv(facts, peer):
 
 def main():
     facts = Facts()
-    with started("cloudwatch_peer.py") as peer:
-        peer.control(retention=False)
+    with started("cloudwatch_peer.py", "--control", '{"retention": false}') as peer:
         peer.post("/_series", [series(TIME, samples=[[0.1, [0.3, 3], 0.5], None, [0.9]]),
                                series("HTTPCode_Target_5XX_Count", sums=[3, None, 1])])
         statistics(facts, peer.client("cloudwatch"))
         for check in (accounts, pages, retention, faults, counters, cbor, csv):
             peer.post("/_reset", {})
-            peer.control(retention=False)
             check(facts, peer)
     facts.end("CloudWatch peer")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A CloudWatch that the AWS SDKs of Rust (smithy rpc-v2-cbor) and Python (awsJson) speak to.
 
-    cloudwatch_peer.py [--port 0] [--load FILE]... [--fleet BALANCERS --days DAYS]
+    cloudwatch_peer.py [--port 0] [--control JSON] [--load FILE]... [--fleet BALANCERS --days DAYS]
 
 It answers GetMetricData, PutMetricData and ListMetrics with exact statistics (Sum, SampleCount, Average, Minimum, Maximum,
 pNN, PR, TC, TS), in pages, for several accounts and regions, and forgets fine data as CloudWatch does. Beside the paths of
@@ -21,7 +21,7 @@ import cbor2
 
 from cloudwatch.api import CloudWatch
 from cloudwatch.loading import load, load_fleet
-from peer_server import Handler, Refusal, add_port, listen
+from peer_server import Handler, Refusal, add_options, listen
 
 EPOCH_TAG = 1
 
@@ -54,12 +54,12 @@ class Wire(Handler):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_port(parser)
+    add_options(parser)
     parser.add_argument("--load", type=Path, action="append", default=[], help="series to begin with, JSON or CSV")
     parser.add_argument("--fleet", type=int, default=0, help="balancers of a made-up fleet")
     parser.add_argument("--days", type=int, default=30, help="days of its past")
     options = parser.parse_args()
-    peer = CloudWatch()
+    peer = CloudWatch(options.control)
     for file in options.load:
         load(peer.store, file.read_text())
     load_fleet(peer.store, options.fleet, options.days, peer.now_s())

@@ -8,7 +8,7 @@ access-log indicator can say. slowburn reads the objects, `export` prints its mi
 budgets; DuckDB counts the same objects by the SQL below, which shares nothing with the program but the definitions'
 meaning. Any difference ends it with code 1 and keeps the folder of the set.
 
-Needs duckdb (tests/peers/duckdb.txt).
+Needs duckdb (tests/peers/requirements.txt).
 """
 
 import argparse
@@ -324,4 +324,5 @@ def main():
     print(f"{arguments.sets} random log sets, {compared} values compared with DuckDB {duckdb.__version__}, 0 differ")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -57,8 +57,9 @@ class Peer:
 
     settings: dict = {}
 
-    def __init__(self):
+    def __init__(self, control=None):
         self.lock = threading.RLock()
+        self.at_start = control or {}
         self.reset()
 
     def reset(self):
@@ -66,6 +67,7 @@ class Peer:
             self.control = {"latency_s": 0.0, "faults": [], **copy.deepcopy(self.settings)}
             self.counters = {"requests": {}, "refused": 0}
             self.requests = []
+            self.set_control(copy.deepcopy(self.at_start))
 
     def set_control(self, changes):
         unknown = changes.keys() - self.control.keys()
@@ -195,8 +197,9 @@ ASSUMED = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15
 </AssumeRoleResponse>"""
 
 
-def add_port(parser):
+def add_options(parser):
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one (default)")
+    parser.add_argument("--control", type=json.loads, default={}, help="settings to begin with, as for POST /_control")
 
 
 def listen(peer, handler, port):

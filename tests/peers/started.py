@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -52,6 +54,26 @@ def started(script, *arguments):
         if "listening on " not in ready:
             sys.exit(f"{script} did not start: {ready}{process.stderr.read()}")
         yield Started(ready.split("listening on ")[1].strip())
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def started_moto():
+    """S3 on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield Started(f"http://127.0.0.1:{port}")
     finally:
         process.kill()
         process.wait()

@@ -64,10 +64,10 @@ class Athena(Peer):
 
     settings = {"delay_s": 0.0, "scan_limit": None, "queries": []}
 
-    def __init__(self, engine, output, managed):
+    def __init__(self, engine, output, managed, control=None):
         self.engine, self.output, self.managed = engine, output, managed
         self.runs = {}
-        super().__init__()
+        super().__init__(control)
 
     def state(self):
         return {"tables": [".".join(key) for key in self.engine.tables], "runs": len(self.runs)}

@@ -23,7 +23,7 @@ def as_csv(path, regex, cache):
     pattern = re.compile(regex)
     unmatched = [NULL] * pattern.groups
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", errors="replace", newline="\n") as lines, open(part, "w", newline="") as rows:
+    with opened(path, "rt", encoding="utf-8", errors="replace", newline=None) as lines, open(part, "w", newline="") as rows:
         writer = csv.writer(rows, quoting=csv.QUOTE_MINIMAL)
         for line in lines:
             found = pattern.fullmatch(line.removesuffix("\n"))

@@ -20,7 +20,7 @@ FUNCTIONS = set(
     """abs approx_distinct approx_percentile arbitrary array_agg array_join avg cardinality cast ceil coalesce concat contains
     count count_if date date_add date_diff date_format date_parse date_trunc day element_at floor from_iso8601_timestamp
     from_unixtime greatest hour if least length lower max max_by min min_by minute month nullif parse_datetime format_datetime
-    regexp_extract regexp_like regexp_replace replace round row_number rpad second split_part strpos substr substring sum
+    regexp_extract regexp_like regexp_replace replace round row_number rpad second strpos substr substring sum
     to_unixtime trim try try_cast upper url_extract_host url_extract_path url_extract_query year stddev row lag lead bool_or
     bool_and""".split()
 )
@@ -103,8 +103,8 @@ def check_functions(query):
         name = token.text.lower()
         if following.text != "(" or token.token_type.name in ("STRING", "IDENTIFIER", "NUMBER") or not re.fullmatch(r"\w+", name):
             continue
-        # A name of columns: `AS x(k, v)`, `WITH x (k, v) AS`.
-        is_named = re.search(rf"\bAS\s+{name}\s*\(|\b(WITH|,)\s*{name}\s*\(", query, re.I)
+        # Names of columns and no function: `AS x (k, v)`, `WITH x (k, v) AS (`.
+        is_named = re.search(rf"\bAS\s+{name}\s*\(|(\bWITH|,)\s*{name}\s*\([^()]*\)\s*AS\s*\(", query, re.I)
         if name not in FUNCTIONS | KEYWORDS and not is_named:
             raise QueryFault(f"FUNCTION_NOT_FOUND: function '{name}' not registered (or not proven in this peer)")
 

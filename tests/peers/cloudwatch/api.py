@@ -36,9 +36,9 @@ class CloudWatch(Peer):
 
     settings = {"now": None, "retention": True, "page": POINTS_PER_PAGE, "results": [], "messages": []}
 
-    def __init__(self):
+    def __init__(self, control=None):
         self.store = {}
-        super().__init__()
+        super().__init__(control)
 
     def now_s(self):
         now = self.control["now"]

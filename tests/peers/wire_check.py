@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""A second opinion on how CloudWatch's bytes look: the same CBOR requests to our peer and to ministack, answers compared.
+
+    python3 -m pip install --target target/ministack -r tests/peers/ministack.txt
+    PYTHONPATH=target/test-peers python3 tests/peers/wire_check.py --ministack target/ministack
+
+ministack is asked for sums only: its TC and PR are averages.
+"""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import cbor2
+
+from started import Facts, started
+
+METRIC = {"Namespace": "shop", "MetricName": "requests", "Dimensions": [{"Name": "LoadBalancer", "Value": "app/shop/0a"}]}
+
+
+def call(url, operation, body):
+    request = urllib.request.Request(
+        f"{url}/service/GraniteServiceVersion20100801/operation/{operation}", cbor2.dumps(body),
+        {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor",
+         "Authorization": "AWS4-HMAC-SHA256 Credential=test/20261031/eu-west-1/monitoring/aws4_request, SignedHeaders=host, Signature=0"})
+    with urllib.request.urlopen(request) as answer:
+        return answer.headers["Content-Type"], answer.headers["smithy-protocol"], cbor2.loads(answer.read())
+
+
+def conversation(url, start):
+    """What is said when a sum is put and asked for."""
+    moment = lambda seconds: cbor2.CBORTag(1, float(start + seconds))
+    datum = {"MetricName": METRIC["MetricName"], "Dimensions": METRIC["Dimensions"], "Timestamp": moment(0), "Value": 3.0}
+    query = {"Id": "a", "MetricStat": {"Metric": METRIC, "Period": 60, "Stat": "Sum"}}
+    said = [call(url, "PutMetricData", {"Namespace": "shop", "MetricData": [datum]}),
+            call(url, "GetMetricData", {"MetricDataQueries": [query], "StartTime": moment(0), "EndTime": moment(600)}),
+            call(url, "ListMetrics", {"Namespace": "shop"})]
+    # An empty list and none are the same to a client.
+    said[1][2].pop("Messages", None)
+    return said
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ministack", required=True, help="folder that it is installed in")
+    options = parser.parse_args()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    other = {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "GATEWAY_PORT": str(port), "PYTHONPATH": options.ministack}
+    ministack = subprocess.Popen([sys.executable, "-m", "ministack.app"], env=os.environ | other, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+    facts, start = Facts(), int(time.time()) // 60 * 60 - 3600
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        theirs = conversation(f"http://127.0.0.1:{port}", start)
+    finally:
+        ministack.kill()
+        ministack.wait()
+    with started("cloudwatch_peer.py") as peer:
+        for ours, other in zip(conversation(peer.url, start), theirs, strict=True):
+            facts.equal("an answer", ours, other)
+    facts.end("CloudWatch on the wire, beside ministack")
+
+
+if __name__ == "__main__":
+    main()
