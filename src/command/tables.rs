@@ -34,8 +34,7 @@ pub(super) async fn tables(arguments: &TablesArgs, now: Minute) -> Result<Ended,
                 ended = Ended::InPart;
             }
         } else {
-            let text: String = statements.iter().map(|statement| format!("{statement};\n\n")).collect();
-            print(text.as_bytes())?;
+            print(format!("{};\n", statements.join(";\n\n")).as_bytes())?;
         }
     }
     if lakes == 0 {

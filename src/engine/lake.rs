@@ -20,7 +20,7 @@ const HEARD_DAYS: i32 = 14;
 
 /// What is scanned by itself: a table for all of its series, or a team's own query.
 enum Part<'a> {
-    Table(Table<'a>, BTreeMap<&'a SeriesKey, Rule<'a>>),
+    Table(Box<Table<'a>>, BTreeMap<&'a SeriesKey, Rule<'a>>),
     Own(OwnQuery<'a>, Access<'a>, &'a SeriesKey),
 }
 
@@ -48,11 +48,7 @@ pub(super) async fn read_lake(
 }
 
 /// What the series of a question are read from, by its name.
-fn parts<'a>(
-    job: &Job<'a>,
-    question: &'a SpanQuestion,
-    access: Access<'a>,
-) -> Vec<(String, Result<Part<'a>, Fault>)> {
+fn parts<'a>(job: &Job<'a>, question: &'a SpanQuestion, access: Access<'a>) -> Vec<(String, Result<Part<'a>, Fault>)> {
     let mut rules: BTreeMap<bool, BTreeMap<&SeriesKey, Rule<'_>>> = BTreeMap::new();
     let mut parts = Vec::new();
     for (series, (indicator, _)) in &question.series {
@@ -72,7 +68,7 @@ fn parts<'a>(
     let limit = super::unparsed_limit(job.catalog, &question.source);
     let tables = rules.into_iter().filter_map(|(is_classic, rules)| {
         let table: &TableOfLogs = if is_classic { access.lake.classic_table.as_ref()? } else { &access.lake.table };
-        Some((table.to_string(), Table::new(access, table, limit).map(|table| Part::Table(table, rules))))
+        Some((table.to_string(), Table::new(access, table, limit).map(|table| Part::Table(Box::new(table), rules))))
     });
     tables.chain(parts).collect()
 }
@@ -201,6 +197,10 @@ impl Part<'_> {
         let silent = rules.values().filter(|rule| !table.hears(rule) && !is_known(rule.series));
         let silent = silent.map(|rule| rule.traffic.load_balancer.clone());
         let silent: BTreeSet<String> = silent.collect();
-        if span.minutes() < MINUTES_PER_DAY.unsigned_abs() { Some(Vec::new()) } else { Some(silent.into_iter().collect()) }
+        if span.minutes() < MINUTES_PER_DAY.unsigned_abs() {
+            Some(Vec::new())
+        } else {
+            Some(silent.into_iter().collect())
+        }
     }
 }

@@ -59,7 +59,8 @@ async fn read_metrics(
     for (done, (span, wanted)) in batches.iter().enumerate() {
         (job.progress)(done, batches.len());
         if job.stop.load(Ordering::Relaxed) {
-            said.faults.push("stopped before all metrics were asked for\nhint: run again to ask for the rest".to_owned());
+            said.faults
+                .push("stopped before all metrics were asked for\nhint: run again to ask for the rest".to_owned());
             break;
         }
         let of = Question { client: &client, account, span: *span, settled: question.settled, now: job.now };

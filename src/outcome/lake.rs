@@ -25,7 +25,7 @@ pub struct LakeRead {
 /// Lines of a table, or rows of a query, that were set aside.
 #[derive(Debug, Default)]
 struct Lines {
-    lines: u64,
+    all: u64,
     unparsed: u64,
     wrong: u64,
     outside: u64,
@@ -51,7 +51,7 @@ impl LakeRead {
         self.spent.add(answer.spent);
         self.series = self.series.max(answer.answered.len());
         let lines = self.lines.entry(name.to_owned()).or_default();
-        lines.lines += answer.lines;
+        lines.all += answer.lines;
         lines.unparsed += answer.unparsed;
         lines.wrong += answer.wrong;
         lines.outside += answer.outside;
@@ -79,8 +79,12 @@ impl LakeRead {
             Some(balancers) => format!("has no line of {}", balancers.join(", ")),
         };
         let hint = match balancers {
-            None => "a table that looks in the wrong place has no lines and no error: compare it with what `slowburn tables` prints",
-            Some(_) => "`load_balancer` must be what the third column of the log says, and its account and region must be those of the table",
+            None => {
+                "a table that looks in the wrong place has no lines and no error: compare it with what `slowburn tables` prints"
+            }
+            Some(_) => {
+                "`load_balancer` must be what the third column of the log says, and its account and region must be those of the table"
+            }
         };
         self.faults.push(format!("`{}`: `{name}` {what} from {span}\nhint: {hint}", self.source));
     }
@@ -102,7 +106,8 @@ impl LakeRead {
     }
 
     fn tell_lines(&self, name: &str, lines: &Lines, said: &mut Said) {
-        let samples: String = lines.samples.iter().map(|sample| format!("\n  {sample}")).collect();
+        let samples: Vec<&str> = [""].into_iter().chain(lines.samples.iter().map(String::as_str)).collect();
+        let samples = samples.join("\n  ");
         if lines.outside > 0 {
             let rows = counted(lines.outside, "row");
             said.notes.push(format!("`{name}` gave {rows} of minutes that were not asked for; they were left out"));
@@ -120,9 +125,9 @@ impl LakeRead {
         let text = format!(
             "{} of {} of `{name}` could not be read as requests{samples}",
             lines.unparsed,
-            counted(lines.lines, "line")
+            counted(lines.all, "line")
         );
-        if Exact::new(i128::from(lines.unparsed), i128::from(lines.lines.max(1))) > self.limit {
+        if Exact::new(i128::from(lines.unparsed), i128::from(lines.all.max(1))) > self.limit {
             said.faults.push(format!(
                 "{text}\nhint: that is above the source's `unparsed_limit` of {}%; if these lines are no loss, raise it in fleet.yaml",
                 to_f64(self.limit) * 100.0

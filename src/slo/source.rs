@@ -46,7 +46,7 @@ pub enum SourceKind {
         /// Who is asked, and as whom.
         reach: Reach,
         /// What is asked.
-        lake: Lake,
+        lake: Box<Lake>,
     },
     /// Files of `minute,total,bad`.
     Counts {
@@ -174,7 +174,8 @@ fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
             Some((SourceKind::CloudWatch { reach: reach(text, Some(region)), account }, 3, 5))
         }
         (None, None, Some(Typed(table)), None) => {
-            let named = |TableName(database, name): &TableName| TableOfLogs { database: database.clone(), name: name.clone() };
+            let named =
+                |TableName(database, name): &TableName| TableOfLogs { database: database.clone(), name: name.clone() };
             let lake = Lake {
                 table: named(table),
                 classic_table: text.classic_table.as_ref().map(|Typed(table)| named(table)),
@@ -185,7 +186,7 @@ fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
             };
             let region = text.region.as_ref().map(|Typed(region)| region);
             // A log object is written every five minutes and takes as long to arrive; late ones take longer.
-            Some((SourceKind::Athena { reach: reach(text, region), lake }, 15, 60))
+            Some((SourceKind::Athena { reach: reach(text, region), lake: Box::new(lake) }, 15, 60))
         }
         (None, None, None, Some(Typed(Words(location)))) => {
             Some((SourceKind::Counts { location: location.clone() }, 0, 0))
@@ -268,7 +269,8 @@ fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKin
 /// What `slowburn tables` needs to know is said as a whole or not at all.
 fn check_tables(page: &Page<'_>, name: &str, text: &SourceText, problems: &mut Vec<Problem>) {
     let is_lake = text.athena.is_some();
-    let said = [("accounts", text.accounts.is_some()), ("regions", text.regions.is_some()), ("since", text.since.is_some())];
+    let said =
+        [("accounts", text.accounts.is_some()), ("regions", text.regions.is_some()), ("since", text.since.is_some())];
     if let Some((key, _)) = said.iter().find(|(_, said)| *said && is_lake && text.logs.is_none()) {
         let message = format!("`{key}` says what tables are made of, and there is no `logs`");
         let hint = "add `logs: s3://<bucket>/<prefix>`, which holds `AWSLogs/`, or remove the field";

@@ -50,7 +50,8 @@ impl Cap {
     pub fn next(&self, piece: &Ask, price: Price<'_>) -> Result<Span, Fault> {
         let run = |is_known| runs(piece.span, piece.series.len(), is_known).first().copied().unwrap_or(piece.span);
         let Some(day_bytes) = price.day_bytes else { return Ok(run(false)) };
-        let cost = |spans: Vec<Span>| expected(spans.into_iter().map(|span| (span, price.queries)), day_bytes, self.now);
+        let cost =
+            |spans: Vec<Span>| expected(spans.into_iter().map(|span| (span, price.queries)), day_bytes, self.now);
         let all = cost(runs(piece.span, piece.series.len(), true));
         if self.has_room(all) {
             return Ok(run(true));
@@ -80,7 +81,8 @@ impl Cap {
         let left = self.limit.0.saturating_sub(self.spent.0) / day_bytes.saturating_mul(price.queries).max(1);
         let after = Span::new(piece.span.end, self.end).minutes() / MINUTES_PER_DAY.unsigned_abs();
         let days = left.saturating_sub(2).saturating_add(u64::from(after));
-        let fewer = if days == 0 { String::new() } else { format!(", or look back less far with `--days {}`", days.min(400)) };
+        let fewer =
+            if days == 0 { String::new() } else { format!(", or look back less far with `--days {}`", days.min(400)) };
         let remedy = format!(
             "say `scan_limit: {needed}GB` of the source in fleet.yaml for as long as it takes{fewer}; prices: \
              https://aws.amazon.com/athena/pricing/"

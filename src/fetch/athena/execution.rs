@@ -1,5 +1,5 @@
-//! One query from its start to its end: StartQueryExecution, GetQueryExecution until it is over, StopQueryExecution if we
-//! cannot wait.
+//! One query from its start to its end: `StartQueryExecution`, `GetQueryExecution` until it is over,
+//! `StopQueryExecution` if we cannot wait.
 //!
 //! <https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html>
 
@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_athena::Client;
-use aws_sdk_athena::types::{QueryExecutionState, QueryExecutionStatus, ResultConfiguration};
+use aws_sdk_athena::types::{
+    AthenaError, QueryExecutionState, QueryExecutionStatistics, QueryExecutionStatus, ResultConfiguration,
+};
 use tokio::time::{Instant, sleep};
 
 use super::Fault;
@@ -120,14 +122,14 @@ async fn wait(access: &Access<'_>, mut guard: Guard<'_>) -> Ended {
             }
         };
         let statistics = execution.as_ref().and_then(|execution| execution.statistics());
-        let scanned = statistics.and_then(|statistics| statistics.data_scanned_in_bytes()).unwrap_or(0);
+        let scanned = statistics.and_then(QueryExecutionStatistics::data_scanned_in_bytes).unwrap_or(0);
         scanned_bytes = u64::try_from(scanned).unwrap_or(0).max(scanned_bytes);
         let status = execution.as_ref().and_then(|execution| execution.status());
         looks += 1;
         if let Some(ended) = status.and_then(|status| ended(status, &id)) {
             guard.id = None;
             let error = status.and_then(QueryExecutionStatus::athena_error);
-            let is_retryable = error.is_some_and(|error| error.retryable());
+            let is_retryable = error.is_some_and(AthenaError::retryable);
             return Ended { scanned_bytes, was_there: looks == 1, is_retryable, id: ended.map(|()| id) };
         }
         let stopped = if began.elapsed() > LONGEST {
@@ -164,7 +166,7 @@ fn ended(status: &QueryExecutionStatus, id: &str) -> Option<Result<(), Fault>> {
         Some(state @ (QueryExecutionState::Failed | QueryExecutionState::Cancelled)) => {
             let error = status.athena_error();
             let reason = status.state_change_reason().or_else(|| error.and_then(|error| error.error_message()));
-            let category = error.and_then(|error| error.error_category());
+            let category = error.and_then(AthenaError::error_category);
             Some(Err(Fault::ended(state.as_str(), reason.unwrap_or_default(), category, id)))
         }
         // A running query may go back to the queue.

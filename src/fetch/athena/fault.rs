@@ -41,18 +41,20 @@ const REMEDIES: &[(&[&str], &str)] = &[
          this role may see in Lake Formation",
     ),
     (
-        &["ccess denied", "ccess Denied", "AccessDenied", "not authorized", "nsufficient permissions", "PERMISSION_DENIED", "Forbidden"],
+        &[
+            "ccess denied",
+            "ccess Denied",
+            "AccessDenied",
+            "not authorized",
+            "nsufficient permissions",
+            "PERMISSION_DENIED",
+            "Forbidden",
+        ],
         "the role lacks a permission: on the bucket of logs `s3:GetObject` and `s3:ListBucket`, in Glue `glue:GetTable` and \
          `glue:GetPartitions`, and on the bucket of results, if there is one, `s3:PutObject`",
     ),
-    (
-        &["exhausted resources"],
-        "Athena had no room for it: run again with fewer `--days`, or split the source",
-    ),
-    (
-        &["timeout", "timed out"],
-        "run again with fewer `--days`",
-    ),
+    (&["exhausted resources"], "Athena had no room for it: run again with fewer `--days`, or split the source"),
+    (&["timeout", "timed out"], "run again with fewer `--days`"),
     (
         &["No output location", "output location", "output bucket"],
         "say `results: s3://<bucket>/<prefix>` of the source in fleet.yaml, or let the workgroup manage results",
@@ -84,7 +86,9 @@ impl Fault {
     pub(super) fn refused(refusal: &Refusal) -> Self {
         // `InvalidRequestException` and the like say nothing; what follows does.
         let remedy = match refusal.code.as_str() {
-            "InvalidRequestException" => remedy(&refusal.said).unwrap_or("check `workgroup`, `results` and `region` of the source in fleet.yaml"),
+            "InvalidRequestException" => {
+                remedy(&refusal.said).unwrap_or("check `workgroup`, `results` and `region` of the source in fleet.yaml")
+            }
             _ => refusal.remedy(),
         };
         Self::new(format!("Athena did not answer: {}", refusal.said), remedy)
@@ -97,9 +101,13 @@ impl Fault {
         let said = format!("the query {word}: {}", visible(reason));
         let remedy = match (remedy(reason), state, category) {
             (Some(remedy), ..) => remedy.to_owned(),
-            (None, "CANCELLED", _) => format!("somebody or a limit of the workgroup cancelled the query {query}; run again"),
+            (None, "CANCELLED", _) => {
+                format!("somebody or a limit of the workgroup cancelled the query {query}; run again")
+            }
             // "System errors are not under the control of the user" (`ErrorCategory`, API_AthenaError).
-            (None, _, Some(1)) => format!("the fault lies with AWS: run again; if it stays, ask them about the query {query}"),
+            (None, _, Some(1)) => {
+                format!("the fault lies with AWS: run again; if it stays, ask them about the query {query}")
+            }
             (None, ..) => format!("look at the query {query} in Athena's console"),
         };
         Self::new(said, remedy)
@@ -122,7 +130,10 @@ mod tests {
             ("Query cancelled! : Bytes scanned limit was exceeded", "limit of data scanned"),
             ("Query exhausted resources at this scale factor", "fewer `--days`"),
             ("Access denied when writing output to url: s3://results/", "permission"),
-            ("COLUMN_NOT_FOUND: line 9:1: Column 'rest' cannot be resolved or requester is not authorized", "other columns"),
+            (
+                "COLUMN_NOT_FOUND: line 9:1: Column 'rest' cannot be resolved or requester is not authorized",
+                "other columns",
+            ),
         ] {
             assert!(hint("FAILED", reason, Some(2)).contains(part), "{reason}");
         }

@@ -98,7 +98,7 @@ pub struct Answer {
 /// A table of logs in the course of a run.
 pub struct Table<'a> {
     access: Access<'a>,
-    table: &'a TableOfLogs,
+    place: &'a TableOfLogs,
     templates: Templates,
     heard: Heard,
     /// The share of an interval's lines that may be strange.
@@ -111,7 +111,7 @@ impl<'a> Table<'a> {
     /// # Errors
     /// When a template is broken.
     pub fn new(access: Access<'a>, table: &'a TableOfLogs, limit: Exact) -> Result<Self, Fault> {
-        Ok(Self { access, table, templates: Templates::ours()?, heard: Heard::default(), limit })
+        Ok(Self { access, place: table, templates: Templates::ours()?, heard: Heard::default(), limit })
     }
 
     /// How many queries a span needs: each scans its days.
@@ -119,7 +119,7 @@ impl<'a> Table<'a> {
     /// # Errors
     /// When a rule cannot be asked for.
     pub fn queries(&self, span: Span, rules: &[Rule<'_>]) -> Result<u64, Fault> {
-        Ok(rules::queries(&self.templates, self.table, span, rules)?.len() as u64)
+        Ok(rules::queries(&self.templates, self.place, span, rules)?.len() as u64)
     }
 
     /// Whether any line was found so far. A table that looks in the wrong place has none, and no error either.
@@ -137,7 +137,7 @@ impl<'a> Table<'a> {
     /// Asks for a span of some series; spans come from the newest to the oldest.
     pub async fn count(&mut self, span: Span, rules: &[Rule<'_>]) -> Answer {
         let mut answer = Answer::default();
-        let queries = match rules::queries(&self.templates, self.table, span, rules) {
+        let queries = match rules::queries(&self.templates, self.place, span, rules) {
             Ok(queries) => queries,
             Err(fault) => return Answer { fault: Some(fault), ..answer },
         };

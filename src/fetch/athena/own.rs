@@ -93,8 +93,10 @@ impl<'a> OwnQuery<'a> {
         let names = names.await?;
         // No row at all is an answer too, if it is one of such columns.
         self.columns(&names)?;
-        let unknown: Vec<Minute> = found.iter().filter(|(_, count)| count.is_none()).map(|(minute, _)| *minute).collect();
-        let events: Vec<(Minute, Count)> = found.iter().filter_map(|(minute, count)| Some((*minute, (*count)?))).collect();
+        let unknown: Vec<Minute> =
+            found.iter().filter(|(_, count)| count.is_none()).map(|(minute, _)| *minute).collect();
+        let events: Vec<(Minute, Count)> =
+            found.iter().filter_map(|(minute, count)| Some((*minute, (*count)?))).collect();
         tell(&mut answer.counts, self.series, ([span].iter(), span), &events);
         for minute in unknown {
             if let Some(day) = answer.counts.get_mut(&(self.series.clone(), minute.day())) {
@@ -136,7 +138,8 @@ impl<'a> OwnQuery<'a> {
         let text = value(columns.minute);
         let Some(minute) = text.and_then(whole_minute) else {
             let said = format!("`{}` gives a row whose `minute` is `{}`", self.path, visible(text.unwrap_or("NULL")));
-            let hint = "a minute is a whole one in UTC, as `2026-10-31T23:50` or a timestamp: use `date_trunc('minute', ...)`";
+            let hint =
+                "a minute is a whole one in UTC, as `2026-10-31T23:50` or a timestamp: use `date_trunc('minute', ...)`";
             return Err(Fault::new(said, hint));
         };
         if !span.contains(minute) {
@@ -195,10 +198,19 @@ mod tests {
     fn minutes_and_numbers_are_read_as_athena_writes_them() {
         let at = |text: &str| whole_minute(text).map(|minute| minute.to_string());
         let wanted = Some("2026-10-31T23:50Z".to_owned());
-        for text in ["2026-10-31T23:50", "2026-10-31 23:50:00.000", "2026-10-31 23:50:00.000 UTC", "2026-10-31T23:50:00Z"] {
+        for text in
+            ["2026-10-31T23:50", "2026-10-31 23:50:00.000", "2026-10-31 23:50:00.000 UTC", "2026-10-31T23:50:00Z"]
+        {
             assert_eq!(at(text), wanted, "{text}");
         }
-        for text in ["2026-10-31", "2026-10-31 23:50:01.000", "2026-10-31T23:50+02:00", "ä026-10-31T23:5", "", "2026-10-31 23:50:00.000 Europe/Berlin"] {
+        for text in [
+            "2026-10-31",
+            "2026-10-31 23:50:01.000",
+            "2026-10-31T23:50+02:00",
+            "ä026-10-31T23:5",
+            "",
+            "2026-10-31 23:50:00.000 Europe/Berlin",
+        ] {
             assert_eq!(at(text), None, "{text}");
         }
         assert_eq!(["12", "12.00", "1.2E1", "0"].map(whole), [Some(12), Some(12), Some(12), Some(0)]);

@@ -62,11 +62,17 @@ mod tests {
 
     #[test]
     fn what_several_want_is_asked_for_once() {
-        let asks = [ask(500, 1_000, &["a", "b", "x"]), ask(200, 1_000, &["c"]), ask(100, 300, &["b"]), ask(0, 50, &["x"])];
+        let asks =
+            [ask(500, 1_000, &["a", "b", "x"]), ask(200, 1_000, &["c"]), ask(100, 300, &["b"]), ask(0, 50, &["x"])];
         let found = pieces(&asks, |series| series.as_str() != "x");
         assert_eq!(
             found,
-            [ask(500, 1_000, &["a", "b", "c"]), ask(300, 500, &["c"]), ask(200, 300, &["b", "c"]), ask(100, 200, &["b"])]
+            [
+                ask(500, 1_000, &["a", "b", "c"]),
+                ask(300, 500, &["c"]),
+                ask(200, 300, &["b", "c"]),
+                ask(100, 200, &["b"])
+            ]
         );
     }
 
@@ -77,10 +83,7 @@ mod tests {
             runs(span, series, known).iter().map(|span| (span.start.0, span.end.0)).collect::<Vec<_>>()
         };
         let span = Span::new(Minute(100), Minute(10 * day + 300));
-        assert_eq!(
-            made(span, 5, false),
-            [(10 * day, 10 * day + 300), (3 * day, 10 * day), (100, 3 * day)]
-        );
+        assert_eq!(made(span, 5, false), [(10 * day, 10 * day + 300), (3 * day, 10 * day), (100, 3 * day)]);
         assert_eq!(made(span, 5, true), [(4 * day, 10 * day + 300), (100, 4 * day)]);
         assert_eq!(made(Span::new(Minute(0), Minute(2 * day)), 1_000_000, true), [(day, 2 * day), (0, day)]);
         assert_eq!(made(Span::new(Minute(5), Minute(5)), 1, true), []);

@@ -1,7 +1,9 @@
-//! GetQueryResults: the rows of a query, page by page.
+//! `GetQueryResults`: the rows of a query, page by page.
 //!
 //! <https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html>: at most 1,000 rows a page, the first of which
 //! holds the names of the columns.
+
+use aws_sdk_athena::types::{ResultSet, ResultSetMetadata};
 
 use super::{Access, Fault};
 use crate::aws::Refusal;
@@ -17,9 +19,9 @@ pub(super) async fn read(
         let request = access.client.get_query_results().query_execution_id(id).set_next_token(token);
         let page = request.send().await.map_err(|error| Fault::refused(&Refusal::of(&error)))?;
         let set = page.result_set();
-        let columns = set.and_then(|set| set.result_set_metadata()).map(|metadata| metadata.column_info());
+        let columns = set.and_then(|set| set.result_set_metadata()).map(ResultSetMetadata::column_info);
         let columns: Vec<String> = columns.unwrap_or_default().iter().map(|column| column.name().to_owned()).collect();
-        for row in set.map(|set| set.rows()).unwrap_or_default().iter().skip(usize::from(is_first)) {
+        for row in set.map(ResultSet::rows).unwrap_or_default().iter().skip(usize::from(is_first)) {
             let values: Vec<Option<&str>> = row.data().iter().map(|value| value.var_char_value()).collect();
             each(&columns, &values)?;
         }

@@ -10,7 +10,7 @@ use crate::minute::{Day, Minute, Span};
 use crate::series::SeriesKey;
 use crate::slo::{LatencyBasis, LatencyErrors, Measure, TableOfLogs, Traffic};
 
-/// Bytes of a query (`QueryString`, API_StartQueryExecution).
+/// Bytes of a query (`QueryString` of `StartQueryExecution`).
 const QUERY_BYTES_MAX: usize = 262_144;
 /// Lines within as many minutes before what is asked for tell whether a silence is plausible: an hour, and the end of the
 /// interval before it.
@@ -80,7 +80,10 @@ pub(super) fn queries<'a>(
             left.extend([second, first]);
         } else {
             let series = query.rules.first().map_or_else(String::new, |rule| rule.series.to_string());
-            return Err(Fault::new(format!("`{series}` alone makes a query too long for Athena"), "give it fewer patterns"));
+            return Err(Fault::new(
+                format!("`{series}` alone makes a query too long for Athena"),
+                "give it fewer patterns",
+            ));
         }
     }
     Ok(queries)

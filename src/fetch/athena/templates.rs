@@ -91,9 +91,8 @@ mod tests {
 
     #[test]
     fn values_enter_as_what_they_are_or_not_at_all() {
-        let rendered = |text: &str, value: &str| {
-            render_own("t.sql", text, context! { value }).map_err(|fault| fault.to_string())
-        };
+        let rendered =
+            |text: &str, value: &str| render_own("t.sql", text, context! { value }).map_err(|fault| fault.to_string());
         assert_eq!(rendered("{{ value | literal }}", "a'; DROP TABLE x --\\\"").unwrap(), "'a''; DROP TABLE x --\\\"'");
         assert!(rendered("{{ value | literal }}", "a\nb").unwrap_err().contains("`a\\nb` has a control character"));
         assert_eq!(rendered("`{{ value | identifier }}`", "elb_logs").unwrap(), "`elb_logs`");

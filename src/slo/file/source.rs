@@ -93,7 +93,9 @@ impl FromText for Region {
             return Ok(Self(text.to_owned()));
         }
         let hint = match text.char_indices().next_back() {
-            Some((at, letter)) if letter.is_ascii_lowercase() && Self::from_text(text.get(..at).unwrap_or("")).is_ok() => {
+            Some((at, letter))
+                if letter.is_ascii_lowercase() && Self::from_text(text.get(..at).unwrap_or("")).is_ok() =>
+            {
                 format!("that is an availability zone; its region is `{}`", text.get(..at).unwrap_or(""))
             }
             _ => "write its code, such as `eu-west-1`".to_owned(),
@@ -189,9 +191,7 @@ impl FromText for TableName {
             (1..=255).contains(&name.len()) && name.bytes().all(sound)
         };
         match text.split_once('.') {
-            Some((database, table)) if fits(database) && fits(table) => {
-                Ok(Self(database.to_owned(), table.to_owned()))
-            }
+            Some((database, table)) if fits(database) && fits(table) => Ok(Self(database.to_owned(), table.to_owned())),
             _ => Err(Refusal::new(
                 format!("`{text}` is no table with its database"),
                 "write `<database>.<table>` with lower-case letters, digits and `_`: `elb_logs.alb`",
@@ -233,10 +233,12 @@ impl FromText for Bytes {
     }
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        let amount = [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)].iter().find_map(|(unit, size)| {
-            let number: u64 = text.strip_suffix(unit)?.parse().ok().filter(|number| (1..1_000_000).contains(number))?;
-            Some(Self(number * size))
-        });
+        let amount =
+            [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)].iter().find_map(|(unit, size)| {
+                let number: u64 =
+                    text.strip_suffix(unit)?.parse().ok().filter(|number| (1..1_000_000).contains(number))?;
+                Some(Self(number * size))
+            });
         amount.ok_or_else(|| {
             Refusal::new(format!("`{text}` is no amount of data"), "write a whole number with its unit: `100GB`")
         })
