@@ -6,7 +6,6 @@
 
 mod requests;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
@@ -23,6 +22,7 @@ use aws_types::sdk_config::SharedCredentialsProvider;
 use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell;
 
+use crate::cost::Usage;
 use crate::slo::Reach;
 use requests::Requests;
 
@@ -37,6 +37,8 @@ const OPERATION: Duration = Duration::from_mins(2);
 /// How this program calls itself where a role is assumed; AWS shows it in its trail of events.
 const SESSION: &str = "slowburn";
 
+static REACHED: OnceCell<Aws> = OnceCell::const_new();
+
 /// AWS, ready to be asked.
 #[derive(Clone, Debug)]
 pub struct Aws {
@@ -47,7 +49,6 @@ pub struct Aws {
 impl Aws {
     /// AWS as the environment configures it: read once, so that credentials, connections and the pace of retries are shared.
     pub async fn reach() -> &'static Self {
-        static REACHED: OnceCell<Aws> = OnceCell::const_new();
         REACHED.get_or_init(Self::configured).await
     }
 
@@ -89,10 +90,20 @@ impl Aws {
         Self { config: config.into_builder().credentials_provider(provider).build(), requests: self.requests.clone() }
     }
 
-    /// Requests sent by this process to services that are paid by request, by service and operation, retries included.
+    /// What this process has asked so far, retries included.
     #[must_use]
-    pub fn sent(&self) -> BTreeMap<(String, String), u64> {
-        self.requests.sent()
+    pub fn used() -> Usage {
+        REACHED.get().map(|aws| Usage::of(&aws.requests.sent())).unwrap_or_default()
+    }
+
+    /// Notes metrics that CloudWatch was asked for.
+    pub fn note_metrics(&self, count: u64) {
+        self.requests.note("CloudWatch", "metrics", count);
+    }
+
+    /// Notes bytes that Athena scanned, as it bills them.
+    pub fn note_scanned(&self, bytes: u64) {
+        self.requests.note("Athena", "bytes", bytes);
     }
 
     /// A client for S3.

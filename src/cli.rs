@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::cost::Dollars;
 use crate::location::Location;
-use crate::minute::{Day, Minute};
+use crate::minute::{Day, Minute, length};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -43,6 +44,8 @@ pub enum Task {
     Status(StatusArgs),
     /// Write the budget report, from the ledger alone
     Report(ReportArgs),
+    /// Predict what a day and a month of runs will ask AWS for, and its list price, without asking
+    Cost(CostArgs),
     /// Show during which minutes of the past the tiers of an SLO held
     Replay(ReplayArgs),
     /// Print the minutes of the ledger as they were counted
@@ -91,6 +94,12 @@ pub struct RunArgs {
     /// Folder of the SQL files that `query` indicators name
     #[arg(long, value_name = "DIR", env = "SLOWBURN_QUERIES", default_value = "queries")]
     pub queries: PathBuf,
+    /// Ask AWS for no more than this costs by list price, in US dollars; what would cost more is left out and named
+    #[arg(long, value_name = "DOLLARS", env = "SLOWBURN_MAX_COST")]
+    pub max_cost: Option<Dollars>,
+    /// Read nothing new: judge by what the ledger has
+    #[arg(long, env = "SLOWBURN_OFFLINE")]
+    pub offline: bool,
     /// Also write `report.md` and `report.json` into this directory
     #[arg(long, value_name = "DIR", env = "SLOWBURN_REPORT")]
     pub report: Option<PathBuf>,
@@ -135,6 +144,23 @@ pub struct ReportArgs {
     /// Write into this file instead of stdout
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// Arguments of `cost`.
+#[derive(Args, Debug)]
+pub struct CostArgs {
+    /// Where, and when.
+    #[command(flatten)]
+    pub place: Place,
+    /// How often `slowburn run` runs
+    #[arg(long, value_name = "LENGTH", env = "SLOWBURN_EVERY", default_value = "5m", value_parser = every)]
+    pub every: u32,
+    /// Show every service, not only the dearest
+    #[arg(long)]
+    pub all: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CostFormat,
 }
 
 /// Arguments of `replay`.
@@ -262,6 +288,16 @@ pub enum ReportFormat {
     Json,
 }
 
+/// Formats of `cost`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum CostFormat {
+    /// Tables for a terminal
+    #[default]
+    Table,
+    /// One JSON document
+    Json,
+}
+
 /// Formats of `replay`.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum ReplayFormat {
@@ -310,6 +346,12 @@ impl Cli {
 fn scale(text: &str) -> Result<f64, String> {
     let sound = text.parse().ok().filter(|scale| (0.001..=1_000.0).contains(scale));
     sound.ok_or_else(|| "write a number from 0.001 to 1000".to_owned())
+}
+
+/// A length between two runs.
+fn every(text: &str) -> Result<u32, String> {
+    let minutes = length(text).filter(|minutes| (1..=1_440).contains(minutes));
+    minutes.ok_or_else(|| "write a length from `1m` to `1d`, such as `5m`".to_owned())
 }
 
 /// The completion script for a shell.

@@ -92,7 +92,11 @@ pub fn draw(catalog: &Catalog, at: Minute, days: Option<u16>) -> Demand {
             _ => {}
         }
     }
-    Demand { logs: logs.into_values().collect(), spans: spans.into_values().collect(), counts: counts.into_iter().collect() }
+    Demand {
+        logs: logs.into_values().collect(),
+        spans: spans.into_values().collect(),
+        counts: counts.into_iter().collect(),
+    }
 }
 
 fn span(slo: &Slo, at: Minute, days: Option<u16>) -> Span {

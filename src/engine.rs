@@ -4,12 +4,14 @@ mod lake;
 mod logs;
 mod spans;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::demand::{self, CountsQuestion};
+use crate::aws::Aws;
+use crate::cost::{self, Dollars, Forecast, Habits};
+use crate::demand::{self, CountsQuestion, Demand};
 use crate::exact::Exact;
 use crate::fetch::counts_file;
 use crate::ledger::{AbsorbError, Ledger, NotLoaded, Table};
@@ -31,6 +33,10 @@ pub struct Job<'a> {
     pub days: Option<u16>,
     /// The folder of teams' own queries.
     pub queries: &'a Path,
+    /// What all that is asked of AWS may cost by list price; without it, whatever it takes.
+    pub max_cost: Option<Dollars>,
+    /// Ask nobody: what the ledger has is all there is.
+    pub offline: bool,
     /// Threads that read logs.
     pub threads: usize,
     /// Raised when the run should keep what it has and end.
@@ -58,8 +64,8 @@ pub enum EngineError {
 /// # Errors
 /// When the ledger cannot be read or written. A source that fails is a fault in the outcome.
 pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, EngineError> {
-    let demand = demand::draw(job.catalog, job.at, job.days);
     let mut said = Said::default();
+    let demand = if job.offline { Demand::default() } else { demand::draw(job.catalog, job.at, job.days) };
     for question in &demand.counts {
         read_counts(question, store, &mut said).await?;
     }
@@ -70,6 +76,8 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
         spans::read_spans(job, question, store, &mut said).await?;
     }
     store.sweep().await?;
+    said.used(&Aws::used());
+    store.note_usage(job.now.day(), &Aws::used()).await?;
     let status = judge(job.catalog, store, job.at).await?;
     Ok(Outcome { status, said })
 }
@@ -106,6 +114,21 @@ pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result
     let (wanted, minutes) = model::needs(catalog, &ledger, at);
     store.load_more(&mut ledger, &Needs { minutes, wanted, ..Needs::default() }).await?;
     Ok(model::status(catalog, &ledger, at)?)
+}
+
+/// What a fleet will ask of AWS in a day, by what was delivered on the last whole day.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn cost(catalog: &Catalog, store: &LedgerStore, at: Minute, habits: Habits) -> Result<Forecast, EngineError> {
+    let ledger = store.load(&Needs::of_days([], [at.day().plus(-1)])).await?;
+    let mut scanned: BTreeMap<String, u64> = BTreeMap::new();
+    for (place, bytes) in store.scanned() {
+        // By source and table. A run scans the folders of half a day back to now, which is one day on average.
+        let source = place.split(' ').next().unwrap_or_default();
+        *scanned.entry(source.to_owned()).or_default() += bytes;
+    }
+    Ok(cost::forecast(catalog, &Habits { objects: ledger.objects_by_balancer(), scanned, ..habits }))
 }
 
 /// The minutes of a span, without the log objects.

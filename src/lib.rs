@@ -18,6 +18,7 @@
 //! - [`slo`] is what teams promise. **Invariant:** reading never fails as a whole: all that is sound, and every problem.
 //! - [`series`] is what is measured where. **Invariant:** equal keys mean equal counts.
 //! - [`demand`] is what has to be asked for the promises at a moment. **Invariant:** each thing is asked for once.
+//! - [`cost`] is what AWS is asked, and its price. **Invariant:** money is whole numbers until it is printed.
 //! - [`accesslog`] makes requests of log lines and says what an object key holds. **Invariant:** no bytes make it panic,
 //!   and a line is either counted or named.
 //! - [`counts`] is what a source answers. **Invariant:** `bad <= total`, and an unobserved minute is absent, not zero.
@@ -40,6 +41,7 @@ pub mod aws;
 pub mod burn;
 pub mod cli;
 pub mod command;
+pub mod cost;
 pub mod counts;
 pub mod demand;
 pub mod engine;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::Weekday;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 
@@ -29,26 +30,46 @@ pub struct Span {
     pub end: Minute,
 }
 
-/// The text is no UTC minute such as `2026-10-31T23:50Z`.
+/// Why a text is no UTC minute such as `2026-10-31T23:50Z`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no UTC time\nhint: write it as `2026-10-31T23:50Z`")]
-pub struct MinuteError {
-    text: String,
+pub enum MinuteError {
+    /// It is written in another way.
+    #[error("`{0}` is no UTC time\nhint: write it as `2026-10-31T23:50Z`")]
+    Malformed(String),
+    /// No [`Minute`] is so far from 1970.
+    #[error(
+        "`{0}` is out of range\nhint: minutes are counted from {first} to {last}",
+        first = Minute(i32::MIN).timestamp(),
+        last = Minute(i32::MAX).timestamp()
+    )]
+    OutOfRange(String),
 }
 
-/// The text is no UTC day such as `2026-10-31`.
+/// Why a text is no UTC day such as `2026-10-31`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no day\nhint: write it as `2026-10-31`")]
-pub struct DayError {
-    text: String,
+pub enum DayError {
+    /// It is written in another way.
+    #[error("`{0}` is no day\nhint: write it as `2026-10-31`")]
+    Malformed(String),
+    /// Not all of its minutes are [`Minute`]s.
+    #[error(
+        "`{0}` is out of range\nhint: the first day is that of {first}, the last one that of {last}",
+        first = Day::FIRST.start().timestamp(),
+        last = Day::LAST.start().timestamp()
+    )]
+    OutOfRange(String),
 }
 
 impl Minute {
-    /// The minute that contains this Unix time in seconds.
+    /// The minute that contains this Unix time in seconds; the first or last one there is if it lies beyond.
     #[must_use]
     pub fn of_unix_seconds(seconds: i64) -> Self {
-        let minute = seconds.div_euclid(60);
-        Self(i32::try_from(minute).unwrap_or(if minute < 0 { i32::MIN } else { i32::MAX }))
+        Self::in_range(seconds).unwrap_or(Self(if seconds < 0 { i32::MIN } else { i32::MAX }))
+    }
+
+    /// The same, unless it is too far from 1970 to be counted.
+    fn in_range(seconds: i64) -> Option<Self> {
+        i32::try_from(seconds.div_euclid(60)).ok().map(Self)
     }
 
     /// The day this minute lies in.
@@ -87,6 +108,10 @@ impl Minute {
 }
 
 impl Day {
+    /// The first and the last day of which all minutes can be counted.
+    const FIRST: Self = Self(i32::MIN / MINUTES_PER_DAY);
+    const LAST: Self = Self(i32::MAX / MINUTES_PER_DAY - 1);
+
     /// Its first minute.
     #[must_use]
     pub const fn start(self) -> Minute {
@@ -342,12 +367,18 @@ impl FromStr for Minute {
     /// Reads `2026-10-31T23:50Z`, `2026-10-31T23:50:00Z` or a time with another offset; seconds are cut off. A day alone is
     /// its first minute.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || MinuteError { text: text.to_owned() };
-        if let Ok(day) = text.parse::<Day>() {
-            return Ok(day.start());
+        match text.parse::<Day>() {
+            Ok(day) => return Ok(day.start()),
+            Err(DayError::OutOfRange(text)) => return Err(MinuteError::OutOfRange(text)),
+            Err(DayError::Malformed(_)) => {}
         }
-        let stamp: Timestamp = text.parse().map_err(|_| wrong())?;
-        Ok(Self::of_unix_seconds(stamp.as_second()))
+        if let Ok(stamp) = text.parse::<Timestamp>() {
+            return Self::in_range(stamp.as_second()).ok_or_else(|| MinuteError::OutOfRange(text.to_owned()));
+        }
+        // What has date, time and offset is no timestamp only because there is none so late or so early.
+        let pieces = Pieces::parse(text).ok();
+        let is_whole = pieces.is_some_and(|pieces| pieces.time().is_some() && pieces.offset().is_some());
+        Err(if is_whole { MinuteError::OutOfRange } else { MinuteError::Malformed }(text.to_owned()))
     }
 }
 
@@ -355,10 +386,13 @@ impl FromStr for Day {
     type Err = DayError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || DayError { text: text.to_owned() };
-        let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
-        Self::of_civil(i32::from(date.year()), date.month().unsigned_abs().into(), date.day().unsigned_abs().into())
-            .ok_or_else(wrong)
+        let malformed = || DayError::Malformed(text.to_owned());
+        // A time behind the day would be passed over in silence.
+        let day_only = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'));
+        let date: jiff::civil::Date = day_only.and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
+        let day = date.duration_since(jiff::civil::Date::constant(1970, 1, 1)).as_hours() / 24;
+        let day = i32::try_from(day).map(Self).ok().filter(|day| (Self::FIRST..=Self::LAST).contains(day));
+        day.ok_or_else(|| DayError::OutOfRange(text.to_owned()))
     }
 }
 
@@ -385,6 +419,22 @@ mod tests {
             assert_eq!(minute(text).to_string(), text);
         }
         assert_eq!(minute("2026-10-31T23:50:59.9Z"), minute("2026-10-31T23:50Z"));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_told_from_what_is_written_in_another_way() {
+        let last = "6053-01-23T02:07:00Z";
+        assert_eq!(minute(last), Minute(i32::MAX));
+        assert_eq!(minute("-002114-12-08T21:52:00Z"), Minute(i32::MIN));
+        assert_eq!(minute("6053-01-22").day(), Day::LAST);
+        let refused = |text: &str| text.parse::<Minute>().unwrap_err();
+        for text in ["6053-01-23T02:08Z", "9999-12-31T23:59Z", "9999-12-31", "6053-01-23", "-005000-01-01"] {
+            assert_eq!(refused(text), MinuteError::OutOfRange(text.to_owned()));
+        }
+        for text in ["2026-02-30T00:00Z", "2026-10-31T23:50", "9999-12-31T23:59", "23:59Z", "now"] {
+            assert_eq!(refused(text), MinuteError::Malformed(text.to_owned()));
+        }
+        assert!(refused("9999-12-31T23:59Z").to_string().ends_with(&format!(" to {last}")));
     }
 
     #[test]

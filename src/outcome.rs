@@ -7,6 +7,7 @@ mod lake;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::cost::Usage;
 use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
 use crate::fetch::cloudwatch::Answer;
@@ -49,6 +50,13 @@ impl Said {
         }
         self.faults.push(format!("{} rows of `{}` were set aside", faults.count, path.display()));
         self.faults.extend(faults.samples.iter().take(NAMED).map(ToString::to_string));
+    }
+
+    /// What AWS was asked, and its list price.
+    pub fn used(&mut self, usage: &Usage) {
+        if *usage != Usage::default() {
+            self.notes.push(format!("asked AWS for {usage}: {} by list price", usage.price()));
+        }
     }
 
     /// What lay below a directory of logs beside the logs that were asked for, and which of those are not there.
@@ -148,7 +156,9 @@ impl LogsRead {
         self.faults.extend(scanned.faulty.iter().map(|object| {
             let remedy = match &object.fault {
                 ObjectFault::Unreadable(_) => "check that the file may be read",
-                ObjectFault::Unfinished => "let its copy come to an end, or copy it again",
+                ObjectFault::Unfinished => {
+                    "let its copy come to an end, or copy it again; if it is all there, pack it with `gzip`, which marks the end"
+                }
                 ObjectFault::Foreign => "check that it was not encrypted or packed on its way, and copy it again",
                 _ => "copy it again",
             };
@@ -161,6 +171,9 @@ impl LogsRead {
     pub fn compare<'a>(&mut self, again: &ScanResult, record: impl Fn(&str) -> Option<&'a ObjectRecord>) {
         const HINT: &str = "hint: AWS never changes an object, so let copies finish before they are read; to count it anew, remove \
                             the ledger and run again";
+        const GROWN: &str = "hint: AWS never changes an object, so it was read while it was copied; put the lines that came later \
+                             into a file of their own beside it, named alike with letters added before `.log`, and leave in this \
+                             one those that were counted; or remove the ledger and run again, if all older logs are still there";
         for object in &again.read {
             let Some(before) = record(&object.key) else { continue };
             if (object.lines, object.unparsed) == (before.lines, before.unparsed) {
@@ -168,8 +181,9 @@ impl LogsRead {
                 self.other_forms.1 = visible(&object.key);
                 continue;
             }
+            let hint = if object.lines > before.lines { GROWN } else { HINT };
             self.changed.push(format!(
-                "`{}` had {} and {} when it was counted, and has {} and {} now; what changed is not counted\n{HINT}",
+                "`{}` had {} and {} when it was counted, and has {} and {} now; what changed is not counted\n{hint}",
                 visible(&object.key),
                 counted(before.size, "byte"),
                 counted(before.lines, "line"),

@@ -15,6 +15,12 @@ use aws_smithy_types::config_bag::ConfigBag;
 pub(super) struct Requests(Arc<Mutex<BTreeMap<(String, String), u64>>>);
 
 impl Requests {
+    /// Notes what is paid for otherwise than by request.
+    pub(super) fn note(&self, service: &str, what: &str, count: u64) {
+        let key = (service.to_owned(), what.to_owned());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += count;
+    }
+
     /// How many were sent so far, retries included.
     pub(super) fn sent(&self) -> BTreeMap<(String, String), u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -34,8 +40,7 @@ impl Intercept for Requests {
         settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(operation) = settings.load::<Metadata>() {
-            let key = (operation.service().to_owned(), operation.name().to_owned());
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += 1;
+            self.note(operation.service(), operation.name(), 1);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! stdout is data, stderr is speech.
 
 mod check;
+mod cost;
 mod export;
 mod open;
 mod replay;
@@ -65,6 +66,7 @@ pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
         Task::Run(arguments) => run::run(arguments, now).await,
         Task::Status(arguments) => status::status(arguments, now).await,
         Task::Report(arguments) => report::report(arguments, now).await,
+        Task::Cost(arguments) => cost::cost(arguments, now).await,
         Task::Replay(arguments) => replay::replay(arguments, now).await,
         Task::Export(arguments) => export::export(arguments, now).await,
         Task::Check(arguments) => check::check(&arguments, now),

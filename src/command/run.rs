@@ -39,6 +39,8 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         now,
         days: arguments.days,
         queries: &arguments.queries,
+        max_cost: arguments.max_cost,
+        offline: arguments.offline,
         threads: threads(&arguments),
         stop: stop_on_signal(),
         progress: &|done, all| {

@@ -137,8 +137,12 @@ mod tests {
     fn a_whole_balancer_counts_what_it_answers_itself_and_a_target_group_does_not() {
         let whole = asked("app/mart/50dc6c495c0c9188", &[], Measure::Availability);
         assert_eq!(whole.matches(" total=[AWS/ApplicationELB HTTPCode_").count(), 6);
-        assert!(whole.contains("bad=[AWS/ApplicationELB HTTPCode_ELB_5XX_Count LoadBalancer=app/mart/50dc6c495c0c9188 Sum]"));
-        let group = asked("app/mart/50dc6c495c0c9188", &["a/0123456789abcdef", "b/0123456789abcdef"], Measure::Availability);
+        assert!(
+            whole
+                .contains("bad=[AWS/ApplicationELB HTTPCode_ELB_5XX_Count LoadBalancer=app/mart/50dc6c495c0c9188 Sum]")
+        );
+        let group =
+            asked("app/mart/50dc6c495c0c9188", &["a/0123456789abcdef", "b/0123456789abcdef"], Measure::Availability);
         assert_eq!((group.matches(" total=[").count(), group.matches("ELB_5XX").count()), (8, 0));
         assert!(group.contains("LoadBalancer=app/mart/50dc6c495c0c9188 TargetGroup=targetgroup/b/0123456789abcdef"));
         let classic = asked("classic/mart", &[], Measure::Availability);
@@ -147,7 +151,9 @@ mod tests {
 
     #[test]
     fn a_threshold_is_asked_in_seconds() {
-        for (under_us, text) in [(500_000, "TC(:0.5)"), (1_000_000, "TC(:1)"), (120_000_000, "TC(:120)"), (1_500, "TC(:0.0015)")] {
+        for (under_us, text) in
+            [(500_000, "TC(:0.5)"), (1_000_000, "TC(:1)"), (120_000_000, "TC(:120)"), (1_500, "TC(:0.0015)")]
+        {
             let (basis, errors) = (LatencyBasis::Target, LatencyErrors::Counted);
             let measure = Measure::Latency { under_us, basis, errors, timeouts: false };
             assert!(asked("app/mart/50dc6c495c0c9188", &[], measure).contains(text), "{text}");

@@ -76,15 +76,13 @@ pub fn asks(question: &SpanQuestion, asked: &BTreeMap<SeriesKey, AskedOf>) -> Ve
         let wanted = Span::new(*from, question.end);
         let missing = match asked.get(series) {
             // A clock that went back, or a past that is looked at again, asks for nothing.
-            Some(held) => [
-                Span::new(held.settled, wanted.end),
-                Span::new(wanted.start, wanted.end.min(held.from)),
-            ],
+            Some(held) => [Span::new(held.settled, wanted.end), Span::new(wanted.start, wanted.end.min(held.from))],
             None => [wanted, Span::new(wanted.end, wanted.end)],
         };
         let is_answered = asked.get(series).is_some_and(|held| held.end >= question.end);
         for (place, span) in missing.into_iter().enumerate() {
-            if !span.is_empty() && !(place == 0 && is_answered) {
+            let is_wanted = !span.is_empty() && (place > 0 || !is_answered);
+            if is_wanted {
                 spans.entry((span.start, span.end)).or_default().push(series.clone());
             }
         }
@@ -151,9 +149,9 @@ mod tests {
             asked_at(&[(1_000, 130), (1_002, 130), (1_005, 130), (1_066, 130), (1_070, 65)]),
             [
                 vec![(120, 997)],
-                vec![],            // nothing is due before the next five minutes
-                vec![(985, 1_002)], // what was younger than 15 minutes once more
-                vec![(990, 1_062)], // a pause leaves no gap
+                vec![],                          // nothing is due before the next five minutes
+                vec![(985, 1_002)],              // what was younger than 15 minutes once more
+                vec![(990, 1_062)],              // a pause leaves no gap
                 vec![(1_051, 1_067), (60, 120)], // a longer window asks for what lies before
             ]
         );

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use super::spans::keep;
+use super::spans::{affordable, keep};
 use super::{EngineError, Job};
 use crate::aws::Aws;
+use crate::cost::Usage;
 use crate::demand::{Ask, AskedOf, SpanQuestion, remember};
 use crate::fetch::athena::{Access, Answer, Cap, Fault, OwnQuery, Price, Rule, Table, pieces};
 use crate::ledger::Ledger;
@@ -32,11 +33,12 @@ pub(super) async fn read_lake(
     (asked, store): (&mut BTreeMap<SeriesKey, AskedOf>, &mut LedgerStore),
     said: &mut Said,
 ) -> Result<(), EngineError> {
-    let client = Aws::reach().await.of(reach).await.athena();
+    let aws = Aws::reach().await.of(reach).await;
+    let client = aws.athena();
     let access = Access { client: &client, lake, moment: question.end, stop: &job.stop };
     let sums = store.load(&Needs::default()).await?;
     let mut read = LakeRead::new(job.catalog, &question.source);
-    let mut run = Run { job, question, asks, sums, cap: Cap::new(lake, question.end, job.now) };
+    let mut run = Run { job, aws: &aws, question, asks, sums, cap: Cap::new(lake, question.end, job.now) };
     for (name, part) in parts(job, question, access) {
         match part {
             Ok(part) => run.read(&name, part, (asked, store), &mut read).await?,
@@ -76,6 +78,7 @@ fn parts<'a>(job: &Job<'a>, question: &'a SpanQuestion, access: Access<'a>) -> V
 /// What one source is asked in the course of a run.
 struct Run<'a> {
     job: &'a Job<'a>,
+    aws: &'a Aws,
     question: &'a SpanQuestion,
     asks: &'a [Ask],
     sums: Ledger,
@@ -103,14 +106,11 @@ impl Run<'_> {
                 read.fault(name, &Fault::stopped());
                 return Ok(());
             }
-            let span = match self.next(&part, &piece, (name, store.scanned().get(&key).copied())) {
-                Ok(span) => span,
-                Err(fault) => {
-                    read.fault(name, &fault);
-                    return Ok(());
-                }
+            let Some(span) = self.next(&part, &piece, (name, store.scanned().get(&key).copied()), read) else {
+                return Ok(());
             };
             let answer = part.ask(span, &piece.series).await;
+            self.aws.note_scanned(answer.spent.billed.0);
             keep(&answer.counts, store).await?;
             if part.is_believed() {
                 for series in &answer.answered {
@@ -138,8 +138,25 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn next(&self, part: &Part<'_>, piece: &Ask, (of, day_bytes): (&str, Option<u64>)) -> Result<Span, Fault> {
-        self.cap.next(piece, Price { of, queries: part.queries(piece)?, day_bytes })
+    /// What of a piece is asked for next, if it may be.
+    fn next(
+        &self,
+        part: &Part<'_>,
+        piece: &Ask,
+        (of, day_bytes): (&str, Option<u64>),
+        read: &mut LakeRead,
+    ) -> Option<Span> {
+        let next = part.queries(piece).and_then(|queries| {
+            let price = Price { of, queries, day_bytes };
+            let span = self.cap.next(piece, price)?;
+            Ok((span, Usage { athena_bytes: self.cap.expected(span, price).0, ..Usage::default() }))
+        });
+        match next.map(|(span, usage)| affordable(self.job, &self.question.source, &usage).map(|()| span)) {
+            Ok(Ok(span)) => return Some(span),
+            Ok(Err(refused)) => read.refused(refused),
+            Err(fault) => read.fault(of, &fault),
+        }
+        None
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::{EngineError, Job, lake};
 use crate::aws::Aws;
+use crate::cost::Usage;
 use crate::counts::Counts;
 use crate::demand::{Ask, AskedOf, SpanQuestion, asks, metric_counts, remember};
 use crate::fetch::cloudwatch::{self, Question, Wanted};
@@ -52,10 +53,16 @@ async fn read_metrics(
     (asked, store): (&mut BTreeMap<SeriesKey, AskedOf>, &mut LedgerStore),
     said: &mut Said,
 ) -> Result<(), EngineError> {
-    let client = Aws::reach().await.of(reach).await.cloudwatch();
+    let aws = Aws::reach().await.of(reach).await;
+    let client = aws.cloudwatch();
     let mut read = MetricsRead::default();
     let sums = store.load(&Needs::default()).await?;
     let batches: Vec<(Span, Vec<Wanted>)> = asks.iter().flat_map(|ask| batches(question, ask, &sums)).collect();
+    let metrics = batches.iter().map(|(span, wanted)| cloudwatch::metrics(*span, job.now, wanted)).sum();
+    if let Err(refused) = affordable(job, &question.source, &Usage { metrics, ..Usage::default() }) {
+        said.faults.push(refused);
+        return Ok(());
+    }
     for (done, (span, wanted)) in batches.iter().enumerate() {
         (job.progress)(done, batches.len());
         if job.stop.load(Ordering::Relaxed) {
@@ -66,6 +73,7 @@ async fn read_metrics(
         let of = Question { client: &client, account, span: *span, settled: question.settled, now: job.now };
         let answer = cloudwatch::answer(&of, wanted).await;
         keep(&answer.counts, store).await?;
+        aws.note_metrics(answer.metrics);
         for series in &answer.answered {
             remember(asked, question, series, *span);
         }
@@ -89,6 +97,18 @@ pub(super) async fn keep(counts: &Counts, store: &mut LedgerStore) -> Result<(),
         store.commit(&mut ledger).await?;
     }
     Ok(())
+}
+
+/// Whether what a source is about to be asked stays within what the run may cost.
+pub(super) fn affordable(job: &Job<'_>, source: &str, usage: &Usage) -> Result<(), String> {
+    let (price, spent) = (usage.price(), Aws::used().price());
+    match job.max_cost {
+        Some(most) if spent.0.saturating_add(price.0) > most.0 => Err(format!(
+            "`{source}` is not asked: {usage} would cost {price} after {spent}, and the run may cost {most}\nhint: raise \
+             `--max-cost`, ask less often with `every` of the source, or look fewer days back with `--days`"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The series of an ask in batches of a bounded size, each with what it is made of.

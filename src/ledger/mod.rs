@@ -136,6 +136,20 @@ impl Ledger {
         Ok(None)
     }
 
+    /// How many log objects were loaded, by the balancer that wrote them.
+    #[must_use]
+    pub fn objects_by_balancer(&self) -> BTreeMap<String, u64> {
+        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+        for part in self.objects.values() {
+            if let PartObjects::Records(records) = part {
+                for record in records {
+                    *found.entry(record.load_balancer.to_string()).or_default() += 1;
+                }
+            }
+        }
+        found
+    }
+
     /// The minutes that [`Self::watermark`] looks at first: those before `before` of the newest day with a known minute.
     #[must_use]
     pub fn newest_known(&self, series: &SeriesKey, before: Minute) -> Span {

@@ -71,6 +71,11 @@ impl LakeRead {
         ));
     }
 
+    /// Adds what was not asked because of its price.
+    pub fn refused(&mut self, said: String) {
+        self.faults.push(said);
+    }
+
     /// Adds balancers that the whole of a span has no line of; `None` stands for all of them.
     pub fn missing(&mut self, name: &str, span: Span, balancers: &Option<Vec<String>>) {
         let what = match balancers {

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** the same input gives the same bytes.
 
+pub mod cost;
 pub mod data;
 pub mod document;
 pub mod minutes;

@@ -4,20 +4,17 @@ use std::collections::BTreeMap;
 
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, Zoned};
-use rrule::{Frequency, RRuleSet};
 
 use super::correction::Occurrences;
 use super::file::{CategoryText, CorrectionFile, Moment, OneOrMany, Page, ScopeText, Typed, decode, nearest};
 use super::positions::{Path, keys};
 use super::problem::{Problem, Severity};
+use super::recurrence::{RuleFault, rule};
 use super::{Category, Correction, Scope, Service, Slo};
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 
 /// Nothing is looked at that is older than the longest window a definition can have.
-const REACH_MINUTES: i32 = 400 * MINUTES_PER_DAY;
-
-/// A correction that repeats more often than this within the reach is no maintenance: every hour of 400 days.
-const OCCURRENCES_MAX: usize = 9_600;
+pub(super) const REACH_MINUTES: i32 = 400 * MINUTES_PER_DAY;
 
 /// A correction with its page, for problems that show only when all services are known.
 pub(super) struct Amended<'a> {
@@ -86,10 +83,14 @@ fn assemble(page: &Page<'_>, file: &CorrectionFile, found: &mut Vec<Problem>) ->
     }
     let rule = match &file.repeat {
         None => None,
-        Some(text) => match rule(&text.0.0, &start) {
+        Some(text) => match rule(&text.0.0, &start, &end) {
             Ok(rule) => Some(Box::new(rule)),
-            Err((message, hint)) => {
-                found.push(page.of_value(&keys(&["repeat"]), message, hint));
+            Err(fault) => {
+                let (key, refusal) = match fault {
+                    RuleFault::Repeat(refusal) => ("repeat", refusal),
+                    RuleFault::Start(refusal) => ("start", refusal),
+                };
+                found.push(page.of_value(&keys(&[key]), refusal.message, refusal.hint));
                 return None;
             }
         },
@@ -134,33 +135,6 @@ fn instant(page: &Page<'_>, key: &str, moment: Moment, zone: &TimeZone, found: &
     let hint = format!("write it in UTC: `{}`", utc.strftime("%Y-%m-%dT%H:%MZ"));
     found.push(page.of_value(&keys(&[key]), message, hint));
     None
-}
-
-/// A recurrence rule from the first occurrence on, in the calendar of its zone (RFC 5545, section 3.3.10).
-fn rule(text: &str, start: &Zoned) -> Result<RRuleSet, (String, String)> {
-    let known = "write a rule of RFC 5545 such as `FREQ=WEEKLY;BYDAY=SU`";
-    let text = text.strip_prefix("RRULE:").unwrap_or(text);
-    let zone = start.time_zone().iana_name().unwrap_or("UTC");
-    let begin = match zone {
-        "UTC" => format!("DTSTART:{}Z", start.strftime("%Y%m%dT%H%M%S")),
-        zone => format!("DTSTART;TZID={zone}:{}", start.strftime("%Y%m%dT%H%M%S")),
-    };
-    let set: RRuleSet = format!("{begin}\nRRULE:{text}").parse().map_err(|error: rrule::RRuleError| {
-        (format!("`{text}` is no recurrence rule: {}", error.to_string().replace('\n', " ")), known.to_owned())
-    })?;
-    let too_often =
-        set.get_rrule().iter().any(|rule| matches!(rule.get_freq(), Frequency::Minutely | Frequency::Secondly));
-    let reach = start.timestamp().as_second() + i64::from(REACH_MINUTES) * 60;
-    let set = set.limit();
-    let count = set.into_iter().take_while(|moment| moment.timestamp() < reach).take(OCCURRENCES_MAX + 1).count();
-    if too_often || count > OCCURRENCES_MAX {
-        let hint = "at most one an hour; what never counts is better left out by `where`";
-        return Err((format!("`{text}` comes again too often"), hint.to_owned()));
-    }
-    if count == 0 {
-        return Err((format!("`{text}` never happens"), "look at its `BYMONTHDAY`, `COUNT` and `UNTIL`".to_owned()));
-    }
-    Ok(set)
 }
 
 impl Amended<'_> {

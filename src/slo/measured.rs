@@ -1,8 +1,8 @@
 //! What one SLO measures, and of which source: the part of a promise that makes its indicator.
 
 use super::file::{
-    ElbErrorsText, ErrorsText, FromText, IncludeText, IndicatorText, MeasureText, MetricsText, OneOrMany, StatisticText,
-    Typed, nearest,
+    ElbErrorsText, ErrorsText, FromText, IncludeText, IndicatorText, MeasureText, MetricsText, OneOrMany,
+    StatisticText, Typed, nearest,
 };
 use super::layer::first_field;
 use super::positions::keys;
@@ -52,8 +52,12 @@ impl Promise<'_, '_> {
             }
             _ => {}
         }
-        let fitting: Vec<&str> =
-            fleet.sources.iter().filter(|(_, source)| fits(kind, &source.kind)).map(|(name, _)| name.as_str()).collect();
+        let fitting: Vec<&str> = fleet
+            .sources
+            .iter()
+            .filter(|(_, source)| fits(kind, &source.kind))
+            .map(|(name, _)| name.as_str())
+            .collect();
         let hint = match nearest(name, fitting.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None if fitting.is_empty() => format!("add a source with {wanted} to `fleet.yaml`"),
@@ -115,7 +119,9 @@ impl Promise<'_, '_> {
         };
         match of {
             SourceKind::CloudWatch { .. } => self.check_metrics(&traffic, &measure),
-            SourceKind::Athena { lake, .. } if lake.classic_table.is_none() && load_balancer.starts_with("classic/") => {
+            SourceKind::Athena { lake, .. }
+                if lake.classic_table.is_none() && load_balancer.starts_with("classic/") =>
+            {
                 let message = format!("the source `{source}` has no table of Classic Load Balancers");
                 self.wrong(&message, "add `classic_table: <database>.<table>` to the source in `fleet.yaml`");
             }
@@ -236,10 +242,10 @@ impl Promise<'_, '_> {
     }
 
     fn ratio(&mut self) -> Option<MetricCounts> {
+        const EXAMPLE: &str = "{ namespace: Shop/Orders, metric: Placed }";
         let total = first_field(self.layers, |fields| fields.total.as_ref());
         let good = first_field(self.layers, |fields| fields.good.as_ref());
         let bad = first_field(self.layers, |fields| fields.bad.as_ref());
-        const EXAMPLE: &str = "{ namespace: Shop/Orders, metric: Placed }";
         if total.is_none() {
             self.wrong("a ratio needs the metrics of all events", &format!("add `total: {EXAMPLE}`"));
         }

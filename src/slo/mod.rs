@@ -22,6 +22,7 @@ mod positions;
 mod problem;
 mod promise;
 mod read;
+mod recurrence;
 mod service;
 mod source;
 mod tiers;

@@ -46,7 +46,8 @@ impl Promise<'_, '_> {
         let slices = self.slices(kind);
         let source = self.source(kind);
         // What is asked every hour may be an hour older than what the source has.
-        let delay = source.as_ref().map_or(0, |(_, source)| source.delay_minutes + source.every_minutes.saturating_sub(5));
+        let delay =
+            source.as_ref().map_or(0, |(_, source)| source.delay_minutes + source.every_minutes.saturating_sub(5));
         let indicator = source.and_then(|(name, source)| self.indicator(kind, name, &source.kind));
         let (objective, window) = (objective?, windows.first()?);
         let mut alarms = Alarms {

@@ -5,6 +5,7 @@
 //! 2026-10-01/minutes-08-HASH.parquet    counts of the part of a UTC day that starts at that hour
 //! 2026-10-01/objects-08-HASH.parquet    log objects whose interval ends in that part
 //! sums-2026-10-HASH.parquet             sums by series and day of a month
+//! usage-2026-10.json                    what AWS was asked, by day
 //! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
 //! ```
 //!
@@ -15,6 +16,7 @@
 //! file that the manifest does not name is litter, and the next writer sweeps it.
 
 mod asked;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -329,8 +331,8 @@ impl LedgerStore {
     /// When the shelf refuses.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let named: BTreeSet<&str> = self.manifest.names().chain([MANIFEST]).collect();
-        for name in self.shelf.litter(&named).await? {
-            self.shelf.delete(&name).await?;
+        for name in self.shelf.litter(&named).await?.iter().filter(|name| !name.starts_with(usage::USAGE)) {
+            self.shelf.delete(name).await?;
         }
         Ok(())
     }

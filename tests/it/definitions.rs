@@ -29,6 +29,8 @@ const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("correction_rule", "the grammar of RFC 5545"),
     ("correction_rule_never", "arithmetic"),
     ("correction_rule_often", "arithmetic"),
+    ("correction_rule_start", "arithmetic"),
+    ("correction_rule_until", "the grammar of RFC 5545"),
     ("correction_scope_nobody", "another file"),
     ("correction_scope_unknown", "another file"),
     ("correction_twice", "another file"),
@@ -52,6 +54,7 @@ const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("tier_working_hours", "another place may say them"),
     ("tier_zero", "arithmetic"),
     ("time_zone", "the IANA database"),
+    ("time_zone_abbreviation", "the IANA database"),
     ("unknown_class", "another file"),
     ("unknown_source", "another file"),
     ("unknown_team", "another file"),
@@ -207,6 +210,25 @@ fn hostile_texts_are_refused_soon() {
         let (catalog, problems) = service(&text);
         println!("{:?} {:?}", started.elapsed(), problems.len());
         assert!(catalog.services.is_empty() && !problems.is_empty());
+    }
+}
+
+/// Debian, for one, keeps `CET` and `US/Eastern` in a package of its own.
+#[test]
+fn a_system_without_old_names_of_time_zones_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir_all(path("slos/mart")).unwrap();
+    fs::create_dir_all(path("zones/Etc")).unwrap();
+    // A database of one zone, in the form of RFC 8536: no transitions, one type of time, `UTC`.
+    let counts = [0_u32, 0, 0, 0, 1, 4].map(u32::to_be_bytes).concat();
+    fs::write(path("zones/Etc/UTC"), [&b"TZif"[..], &[0; 16], &counts, &[0; 6], b"UTC\0"].concat()).unwrap();
+    let text = "service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\nwindows: [month]\n";
+    for (zone, code) in [("Etc/UTC", 0), ("CET", 0), ("US/Eastern", 0), ("Europe/Berlim", 1)] {
+        fs::write(path("slos/mart/checkout.yaml"), format!("{text}time_zone: {zone}\n")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.args(["check", "slos"]).current_dir(folder.path()).env("TZDIR", path("zones"));
+        assert_eq!(command.output().unwrap().status.code(), Some(code), "{zone}");
     }
 }
 

@@ -239,6 +239,32 @@ fn an_object_that_changed_after_it_was_counted_is_named() {
 }
 
 #[test]
+fn lines_that_came_later_count_in_a_file_of_their_own() {
+    let place = Place::new();
+    let one = line("2026-10-31T23:58", 200);
+    fs::write(place.object("a.log"), &one).unwrap();
+    assert!(place.outcome().starts_with("exit 0: 60 minutes known, 1 lines counted"));
+    fs::write(place.object("a.log"), one.repeat(3)).unwrap();
+    assert!(place.outcome().contains("put the lines that came later into a file of their own"));
+    fs::write(place.object("amore.log"), one.repeat(2)).unwrap();
+    fs::write(place.object("a.log"), &one).unwrap();
+    assert_eq!(place.outcome(), "exit 0: 60 minutes known, 3 lines counted\nread 1 log file with 2 lines\n");
+}
+
+#[test]
+fn a_file_that_ends_within_a_line_counts_once_it_is_packed() {
+    let place = Place::new();
+    let text = line("2026-10-31T23:58", 200).repeat(2);
+    fs::write(place.object("a.log"), text.trim_end()).unwrap();
+    let outcome = place.outcome();
+    assert!(outcome.starts_with("exit 3: 55 minutes known, 0 lines counted"), "{outcome}");
+    assert!(outcome.contains("if it is all there, pack it with `gzip`"), "{outcome}");
+    fs::remove_file(place.object("a.log")).unwrap();
+    fs::write(place.object("a.log.gz"), gz(text.trim_end())).unwrap();
+    assert_eq!(place.outcome(), "exit 0: 60 minutes known, 2 lines counted\nread 1 log file with 2 lines\n");
+}
+
+#[test]
 fn an_object_that_grows_until_it_is_whole_is_counted_once() {
     let place = Place::new();
     let packed = gz(&line("2026-10-31T23:58", 200).repeat(40));

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms that know no async, files, clock or environment.
-const PURE: [&str; 14] = [
+const PURE: [&str; 15] = [
     "accesslog",
     "burn",
+    "cost",
     "counts",
     "demand",
     "exact",
@@ -36,8 +37,8 @@ const CRATE_HOMES: [(&str, &[&str]); 11] = [
     ("polars_io", &["store/", "fetch/"]),
     ("plotters", &["report/chart"]),
     ("lettre", &["notify/"]),
-    ("aws_sdk_cloudwatch", &["fetch/"]),
-    ("aws_sdk_athena", &["fetch/"]),
+    ("aws_sdk_cloudwatch", &["aws.rs", "fetch/"]),
+    ("aws_sdk_athena", &["aws.rs", "fetch/"]),
 ];
 /// What pure rooms never say.
 const IMPURE: [&str; 6] = ["std::fs", "std::env", "tokio", "SystemTime", "async fn", "Instant::now"];

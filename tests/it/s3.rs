@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -172,6 +172,20 @@ fn logs_in_a_bucket_count_as_those_in_a_folder_however_late_they_come() {
     insta::assert_snapshot!("no_bucket_of_logs", said(&read("s3://nobody/logs")));
     insta::assert_snapshot!("no_logs_in_bucket", said(&read("s3://ledgers/elsewhere")));
     insta::assert_snapshot!("no_such_place", said(&read("gs://ledgers/elsewhere")));
+}
+
+#[test]
+fn a_plain_object_without_a_last_newline_is_whole_in_a_bucket() {
+    let scene = Scene::new();
+    let ledger = scene.logs.path().join("ledger");
+    let objects = scene.objects();
+    let (key, packed) = objects.first_key_value().unwrap();
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
+    scene.put(key.trim_end_matches(".gz"), text.trim_end().as_bytes().to_vec());
+    let said = scene.run_on("s3://ledgers", ledger.to_str().unwrap()).output().unwrap().stderr;
+    let expected = format!("read 1 log file with {} lines", text.lines().count());
+    assert!(String::from_utf8_lossy(&said).contains(&expected), "{}", String::from_utf8_lossy(&said));
 }
 
 #[test]

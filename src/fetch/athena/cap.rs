@@ -42,6 +42,12 @@ impl Cap {
         day_bytes(answer.scan?.0, span, self.now)
     }
 
+    /// What a span is expected to be billed for; nothing, where nobody knows.
+    #[must_use]
+    pub fn expected(&self, span: Span, price: Price<'_>) -> Bytes {
+        price.day_bytes.map_or(Bytes(0), |day_bytes| expected([(span, price.queries)], day_bytes, self.now))
+    }
+
     /// The part of a piece to be asked for next, its newest. Where nobody knows what a day costs, that is one day. Where all of it
     /// would be too much, the newest day is asked for all the same, so that what happens now is seen.
     ///

@@ -3,11 +3,10 @@
 use std::fmt;
 
 use super::rules::folders;
+use crate::cost::{Dollars, Usage};
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 
-/// "$5 per TB of data scanned", in whole megabytes and at least ten of them a query, in most regions
-/// (<https://aws.amazon.com/athena/pricing/>).
-const CENTS_PER_TERABYTE: u64 = 500;
+/// Data is paid for in whole megabytes, and at least ten of them a query (<https://aws.amazon.com/athena/pricing/>).
 const TERABYTE: u64 = 1_000_000_000_000;
 const MEGABYTE: u64 = 1_000_000;
 const QUERY_BYTES_MIN: u64 = 10 * MEGABYTE;
@@ -37,12 +36,10 @@ impl Bytes {
         Self(self.0.div_ceil(MEGABYTE).saturating_mul(MEGABYTE).max(QUERY_BYTES_MIN))
     }
 
-    /// Its list price, rounded up to a cent: `$0.07`.
+    /// Its list price.
     #[must_use]
-    pub fn price(self) -> String {
-        let cents = u64::try_from((u128::from(self.0) * u128::from(CENTS_PER_TERABYTE)).div_ceil(u128::from(TERABYTE)));
-        let cents = cents.unwrap_or(u64::MAX);
-        format!("${}.{:02}", cents / 100, cents % 100)
+    pub fn price(self) -> Dollars {
+        Usage { athena_bytes: self.0, ..Usage::default() }.price()
     }
 }
 
@@ -79,9 +76,9 @@ mod tests {
     #[test]
     fn bytes_have_a_unit_and_a_price() {
         let shown = |bytes: u64| format!("{} {}", Bytes(bytes), Bytes(bytes).price());
-        assert_eq!(shown(999), "999 bytes $0.01");
-        assert_eq!(shown(10_000_000), "10.0 MB $0.01");
-        assert_eq!(shown(100_000_000_001), "100.1 GB $0.51");
+        assert_eq!(shown(999), "999 bytes $0.00001");
+        assert_eq!(shown(10_000_000), "10.0 MB $0.00005");
+        assert_eq!(shown(100_000_000_001), "100.1 GB $0.500");
         assert_eq!(shown(2_500_000_000_000), "2.5 TB $12.50");
         assert_eq!([0, 10_000_001].map(|bytes| Bytes(bytes).billed().0), [10_000_000, 11_000_000]);
     }

@@ -1,11 +1,13 @@
-//! GetMetricData: one request with all of its pages, and what it says of each metric.
+//! `GetMetricData`: one request with all of its pages, and what it says of each metric.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 
 use std::fmt;
 
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, MessageData, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StatusCode};
+use aws_sdk_cloudwatch::types::{
+    Dimension, MessageData, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StatusCode,
+};
 
 use super::Question;
 use super::plan::{Call, Piece};
@@ -55,8 +57,11 @@ impl fmt::Display for Unanswered {
 pub(super) async fn ask(question: &Question<'_>, queries: &[&MetricCount], call: &Call) -> Result {
     let queries = &queries[call.queries.clone()];
     let mut answers: Vec<Partial> = queries.iter().map(|_| Partial::default()).collect();
-    let asked: Vec<MetricDataQuery> =
-        queries.iter().enumerate().filter_map(|(place, query)| data_query(place, query, &call.piece, question.account)).collect();
+    let asked: Vec<MetricDataQuery> = queries
+        .iter()
+        .enumerate()
+        .map(|(place, query)| data_query(place, query, &call.piece, question.account))
+        .collect();
     let (mut token, mut requests, mut notes) = (None, 0, Vec::new());
     loop {
         let request = question
@@ -136,7 +141,7 @@ fn date_time(minute: Minute) -> DateTime {
     DateTime::from_secs(minute.timestamp().as_second())
 }
 
-fn data_query(place: usize, query: &MetricCount, piece: &Piece, account: Option<&str>) -> Option<MetricDataQuery> {
+fn data_query(place: usize, query: &MetricCount, piece: &Piece, account: Option<&str>) -> MetricDataQuery {
     let dimensions = query.metric.dimensions.iter();
     let dimensions = dimensions.map(|(name, value)| Dimension::builder().name(name).value(value).build());
     let metric = Metric::builder()
@@ -149,5 +154,5 @@ fn data_query(place: usize, query: &MetricCount, piece: &Piece, account: Option<
         .stat(query.statistic.to_string())
         .build();
     let asked = MetricDataQuery::builder().id(format!("q{place}")).metric_stat(statistic).return_data(true);
-    Some(asked.set_account_id(account.map(str::to_owned)).build())
+    asked.set_account_id(account.map(str::to_owned)).build()
 }

@@ -71,10 +71,22 @@ pub fn size(wanted: &MetricCounts, span: Span) -> u64 {
     wanted.all().len() as u64 * u64::from(span.minutes())
 }
 
+/// How many metrics a question would be paid as.
+#[must_use]
+pub fn metrics(span: Span, now: Minute, wanted: &[Wanted]) -> u64 {
+    let queries: Vec<&MetricCount> = queries(wanted);
+    let calls = plan::pieces(span, now).into_iter().flat_map(|piece| plan::calls(&queries, &piece));
+    calls.map(|call| plan::billed(&queries[call.queries])).sum()
+}
+
+/// All that has to be asked, sorted, each once.
+fn queries(wanted: &[Wanted]) -> Vec<&MetricCount> {
+    wanted.iter().flat_map(|wanted| wanted.counts.all()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// Asks CloudWatch for a span of some series.
 pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
-    let queries: Vec<&MetricCount> =
-        wanted.iter().flat_map(|wanted| wanted.counts.all()).collect::<BTreeSet<_>>().into_iter().collect();
+    let queries = queries(wanted);
     let mut answer = Answer::default();
     let mut failed: BTreeMap<&MetricCount, Unanswered> = BTreeMap::new();
     for piece in plan::pieces(question.span, question.now) {
@@ -102,7 +114,8 @@ pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
         absorb(question, wanted, &piece, &points, &mut answer);
     }
     for wanted in wanted {
-        let faults: BTreeSet<&Unanswered> = wanted.counts.all().into_iter().filter_map(|query| failed.get(query)).collect();
+        let faults: BTreeSet<&Unanswered> =
+            wanted.counts.all().into_iter().filter_map(|query| failed.get(query)).collect();
         match faults.first() {
             None => answer.answered.push(wanted.series.clone()),
             Some(fault) => *answer.faults.entry(fault.to_string()).or_default() += 1,
@@ -123,7 +136,8 @@ fn absorb(
         if wanted.counts.all().iter().any(|query| !points.contains_key(query)) {
             continue;
         }
-        let settled = settle::settle(wanted, piece, question.settled, |query| points.get(query).map_or(&[], Vec::as_slice));
+        let settled =
+            settle::settle(wanted, piece, question.settled, |query| points.get(query).map_or(&[], Vec::as_slice));
         if settled.absurd > 0 {
             *answer.absurd.entry(wanted.series.clone()).or_default() += settled.absurd;
         }

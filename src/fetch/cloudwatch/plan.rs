@@ -39,11 +39,15 @@ pub(super) fn pieces(span: Span, now: Minute) -> Vec<Piece> {
     let on_the_hour = |minute: Minute| minute.plus(-minute.0.rem_euclid(60));
     let [fives, minutes] = [BY_FIVE, BY_MINUTE].map(|age| on_the_hour(now.plus(-age)).plus(60));
     let start = if span.start < minutes { on_the_hour(span.start) } else { span.start };
-    [(60, Span::new(start, fives)), (5, Span::new(start.max(fives), minutes)), (1, Span::new(start.max(minutes), span.end))]
-        .into_iter()
-        .map(|(period, piece)| Piece { span: Span::new(piece.start, piece.end.min(span.end)), period })
-        .filter(|piece| !piece.span.is_empty())
-        .collect()
+    [
+        (60, Span::new(start, fives)),
+        (5, Span::new(start.max(fives), minutes)),
+        (1, Span::new(start.max(minutes), span.end)),
+    ]
+    .into_iter()
+    .map(|(period, piece)| Piece { span: Span::new(piece.start, piece.end.min(span.end)), period })
+    .filter(|piece| !piece.span.is_empty())
+    .collect()
 }
 
 /// Requests for sorted queries, so that the answer to each fits one page and the statistics of a metric stay together.

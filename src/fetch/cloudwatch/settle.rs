@@ -45,13 +45,11 @@ pub(super) fn settle<'a>(
     while minute < piece.span.end {
         let end = minute.plus(piece.period);
         let count = match sums.get(&minute) {
-            Some((total, judged)) => match count(*total, *judged, is_good) {
-                Some(count) => Some(count),
-                None => {
-                    found.absurd += piece.period.unsigned_abs();
-                    None
-                }
-            },
+            Some((total, judged)) => {
+                let count = count(*total, *judged, is_good);
+                found.absurd += if count.is_none() { piece.period.unsigned_abs() } else { 0 };
+                count
+            }
             None => (is_alive && end <= settled).then(Count::default),
         };
         if let Some(count) = count {

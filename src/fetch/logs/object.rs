@@ -35,7 +35,7 @@ pub enum ObjectFault {
     /// Its gzip stream is damaged.
     #[error("is damaged: {0}")]
     Corrupt(String),
-    /// It is plain text and ends within a line, as a copy does that is still going on.
+    /// It is a file of plain text that ends within a line, as a copy does that is still going on.
     #[error("ends within a line")]
     Unfinished,
     /// It is no gzip and no text: encrypted, or another format.
@@ -50,6 +50,8 @@ pub(super) struct Extent {
     pub(super) size: u64,
     /// Bytes behind the last gzip member that belong to none.
     pub(super) trailing: u64,
+    /// It is plain text that ends within a line. That line was handed on too.
+    ends_within_line: bool,
 }
 
 /// The buffers of one thread, used again for every object.
@@ -84,10 +86,12 @@ impl ObjectReader {
             return Err(ObjectFault::Unreadable(io::Error::other("it is no file")));
         }
         let file = File::open(path).map_err(ObjectFault::Unreadable)?;
-        self.read(file, path, sink)
+        let extent = self.read(file, path, sink)?;
+        if extent.ends_within_line { Err(ObjectFault::Unfinished) } else { Ok(extent) }
     }
 
-    /// The same of any source of its bytes. The name tells only whether it should be packed.
+    /// The same of any source that is known to give all of its bytes: "Amazon S3 never adds partial objects"
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>). The name tells only whether it should be packed.
     pub(super) fn read(
         &mut self,
         mut file: impl Read,
@@ -145,7 +149,7 @@ impl ObjectReader {
             held = if held < PIECE_BYTES { 0 } else { fill(&mut file, piece).map_err(ObjectFault::Unreadable)? };
         }
         self.lines.finish(sink);
-        if last == b'\n' { Ok(Extent { size, trailing: 0 }) } else { Err(ObjectFault::Unfinished) }
+        Ok(Extent { size, trailing: 0, ends_within_line: last != b'\n' })
     }
 
     /// Inflates member after member from memory; `None` if one does not fit or is unsound.
@@ -173,7 +177,7 @@ impl ObjectReader {
                 break;
             }
         }
-        let extent = Extent { size: held as u64, trailing: rest.len() as u64 };
+        let extent = Extent { size: held as u64, trailing: rest.len() as u64, ends_within_line: false };
         self.lines.finish(sink);
         Some(extent)
     }
@@ -188,7 +192,7 @@ impl ObjectReader {
         self.lines.finish(sink);
         let size = source.size;
         self.packed = packed;
-        Ok(Extent { size, trailing: trailing? })
+        Ok(Extent { size, trailing: trailing?, ends_within_line: false })
     }
 
     /// Inflates member after member; gives the number of bytes behind the last.

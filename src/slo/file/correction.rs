@@ -33,7 +33,8 @@ pub(in crate::slo) struct CorrectionFile {
     pub(in crate::slo) end: Option<Typed<Moment>>,
     /// Whose clock `start` and `end` are read from, and whose calendar a repetition follows. Default: UTC.
     pub(in crate::slo) time_zone: Option<Typed<Zone>>,
-    /// A recurrence rule (RFC 5545) if it comes again: `FREQ=WEEKLY;BYDAY=SU`.
+    /// A recurrence rule (RFC 5545) if it comes again: `FREQ=WEEKLY;BYDAY=SU`. `start` is the first moment it gives; an `UNTIL` is
+    /// in UTC: `UNTIL=20261231T235959Z`.
     pub(in crate::slo) repeat: Option<Typed<Words>>,
 }
 

@@ -47,7 +47,9 @@ impl<'de> Visitor<'de> for MetricsVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<MetricsText, A::Error> {
         let items = Vec::<MetricText>::deserialize(SeqAccessDeserializer::new(items))?;
         if items.is_empty() {
-            return Err(A::Error::custom("an empty list\nname a metric such as `{ namespace: Shop/Orders, metric: Placed }`"));
+            return Err(A::Error::custom(
+                "an empty list\nname a metric such as `{ namespace: Shop/Orders, metric: Placed }`",
+            ));
         }
         Ok(MetricsText(items))
     }
@@ -96,7 +98,8 @@ impl FromText for MetricName {
         if sound {
             return Ok(Self(text.to_owned()));
         }
-        let hint = "write at most 255 ASCII characters, and no `:` or space first: `aws cloudwatch list-metrics` prints names";
+        let hint =
+            "write at most 255 ASCII characters, and no `:` or space first: `aws cloudwatch list-metrics` prints names";
         Err(Refusal::new(format!("`{text}` is no name of a metric or namespace"), hint))
     }
 }
@@ -112,7 +115,8 @@ pub(in crate::slo) enum StatisticText {
 }
 
 impl FromText for StatisticText {
-    const PATTERN: &'static str = r"^(Sum|SampleCount|TC\(([0-9]+(\.[0-9]+)?:([0-9]+(\.[0-9]+)?)?|:[0-9]+(\.[0-9]+)?)\))$";
+    const PATTERN: &'static str =
+        r"^(Sum|SampleCount|TC\(([0-9]+(\.[0-9]+)?:([0-9]+(\.[0-9]+)?)?|:[0-9]+(\.[0-9]+)?)\))$";
     const NOUN: &'static str = "a statistic that counts";
     const EXAMPLE: &'static str = "Sum";
 
@@ -121,7 +125,8 @@ impl FromText for StatisticText {
             let (whole, rest) = text.split_once('.').unwrap_or((text, "0"));
             [whole, rest].iter().all(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
         };
-        let bounds = text.strip_prefix("TC(").and_then(|rest| rest.strip_suffix(')')).and_then(|rest| rest.split_once(':'));
+        let bounds =
+            text.strip_prefix("TC(").and_then(|rest| rest.strip_suffix(')')).and_then(|rest| rest.split_once(':'));
         match (text, bounds) {
             ("Sum", _) => Ok(Self::Sum),
             ("SampleCount", _) => Ok(Self::SampleCount),

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::typed::{FromText, Switch, Typed};
-use super::values::{Length, Percent, Whole};
+use super::values::{Length, Percent, Whole, zone_of};
 use crate::minute::length;
 use crate::slo::problem::Refusal;
 
@@ -115,8 +114,7 @@ impl FromText for HoursText {
         let days = days_of(days).ok_or_else(|| refusal("does not start with days of the week"))?;
         let both = hours.split_once('-').and_then(|(from, to)| Some((clock(from)?, clock(to)?)));
         let (from, to) = both.ok_or_else(|| refusal("has no hours such as `09:00-18:00`"))?;
-        let zone = TimeZone::get(zone).map_err(|_| refusal("names no time zone of the IANA database"))?;
-        Ok(Self(crate::slo::WorkingHours { days, from, to, zone }))
+        Ok(Self(crate::slo::WorkingHours { days, from, to, zone: zone_of(zone)? }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The single values of definitions, each checked where it is read, so that a wrong one is known by its place.
 
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::typed::FromText;
 use crate::exact::{Exact, decimal, percent};
@@ -250,9 +250,22 @@ impl FromText for Zone {
     const EXAMPLE: &'static str = "Europe/Berlin";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        TimeZone::get(text).map(Self).map_err(|_| {
-            let hint = "write a name of the IANA database, `UTC` or `Asia/Tokyo`; it knows summer time, `CET` or `+09:00` don't";
-            Refusal::new(format!("there is no time zone `{text}`"), hint)
-        })
+        zone_of(text).map(Self)
     }
+}
+
+/// The time zone of a name. Systems leave out older names (`CET`, `US/Eastern`), so those that come with this program count as
+/// well: what is sound on a desk is sound in a container.
+pub(super) fn zone_of(name: &str) -> Result<TimeZone, Refusal> {
+    TimeZone::get(name).or_else(|_| TimeZoneDatabase::bundled().get(name)).map_err(|_| {
+        let is_abbreviation = (3..=5).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase());
+        let is_offset = name.contains(|char: char| char.is_ascii_digit());
+        let why = match (is_abbreviation, is_offset) {
+            (true, _) => "an abbreviation is ambiguous and has no rule for summer time; ",
+            (_, true) => "an offset has no rule for summer time; ",
+            _ => "",
+        };
+        let hint = format!("{why}write the IANA name of a city such as `Europe/Berlin`, or `UTC`");
+        Refusal::new(format!("the time zone database has no `{name}`"), hint)
+    })
 }

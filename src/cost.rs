@@ -1,0 +1,162 @@
+//! What AWS was asked, what it will be asked, and the list price of both.
+//!
+//! Prices are those of most regions in US dollars, without free tiers, discounts and data that leaves a region:
+//! <https://aws.amazon.com/s3/pricing/>, <https://aws.amazon.com/cloudwatch/pricing/>, <https://aws.amazon.com/athena/pricing/>.
+
+mod forecast;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub use forecast::{Forecast, Habits, Line, forecast};
+
+/// GET and HEAD of an object: $0.0004 for 1,000.
+const READ: u64 = 400;
+/// PUT and LIST: $0.005 for 1,000. DELETE is free.
+const WRITE: u64 = 5_000;
+/// A metric of `GetMetricData`: $0.01 for 1,000; it has no free tier.
+const METRIC: u64 = 10_000;
+/// Data that Athena scans: $5 for 1 TB, here 10^12 bytes.
+const MEGABYTE: u64 = 5_000;
+
+/// An amount of money in millionths of a thousandth of a dollar, so that sums are exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dollars(pub u64);
+
+/// What AWS was asked, as far as it is paid for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Objects that were read from S3.
+    pub s3_reads: u64,
+    /// Objects that were written to S3, and pages of its listings.
+    pub s3_writes: u64,
+    /// Metrics that CloudWatch was asked for, as it bills them.
+    pub metrics: u64,
+    /// Bytes that Athena scanned, as it bills them.
+    pub athena_bytes: u64,
+}
+
+impl Usage {
+    /// What requests by service and operation are paid as; metrics and bytes stand among them by their own names.
+    #[must_use]
+    pub fn of(sent: &BTreeMap<(String, String), u64>) -> Self {
+        let mut usage = Self::default();
+        for ((service, operation), count) in sent {
+            match (service.as_str(), operation.as_str()) {
+                ("S3", "GetObject" | "HeadObject") => usage.s3_reads += count,
+                ("S3", "PutObject" | "ListObjectsV2") => usage.s3_writes += count,
+                ("CloudWatch", "metrics") => usage.metrics += count,
+                ("Athena", "bytes") => usage.athena_bytes += count,
+                _ => {}
+            }
+        }
+        usage
+    }
+
+    /// Adds up.
+    pub const fn add(&mut self, other: &Self) {
+        self.s3_reads += other.s3_reads;
+        self.s3_writes += other.s3_writes;
+        self.metrics += other.metrics;
+        self.athena_bytes += other.athena_bytes;
+    }
+
+    /// The list price.
+    #[must_use]
+    pub const fn price(&self) -> Dollars {
+        let scanned = self.athena_bytes.div_ceil(1_000_000);
+        Dollars(self.s3_reads * READ + self.s3_writes * WRITE + self.metrics * METRIC + scanned * MEGABYTE)
+    }
+}
+
+/// In words: `3927 metrics of CloudWatch, 12 S3 reads, 3 S3 writes and lists`.
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = |number: u64, one: &str, many: &str| {
+            (number > 0).then(|| format!("{} {}", grouped(number), if number == 1 { one } else { many }))
+        };
+        let parts = [
+            counted(self.metrics, "metric of CloudWatch", "metrics of CloudWatch"),
+            counted(self.athena_bytes.div_ceil(1_000_000), "MB scanned by Athena", "MB scanned by Athena"),
+            counted(self.s3_reads, "S3 read", "S3 reads"),
+            counted(self.s3_writes, "S3 write or list", "S3 writes and lists"),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if parts.is_empty() { f.write_str("nothing that is paid for") } else { f.write_str(&parts.join(", ")) }
+    }
+}
+
+/// Cents and, of small amounts, as many digits as tell something.
+impl fmt::Display for Dollars {
+    #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dollars = self.0 as f64 / 1e9;
+        match self.0 {
+            0 => f.write_str("$0"),
+            1..10_000 => f.write_str("< $0.00001"),
+            10_000..10_000_000 => write!(f, "${dollars:.5}"),
+            10_000_000..1_000_000_000 => write!(f, "${dollars:.3}"),
+            _ => write!(f, "${dollars:.2}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Dollars {
+    type Err = String;
+
+    /// Reads `1.50` or `$1.50`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = || format!("`{text}` is no amount of US dollars; write `1.50`");
+        let digits = text.strip_prefix('$').unwrap_or(text);
+        let amount = crate::exact::decimal(digits).ok_or_else(refused)?;
+        let nanos = (amount * crate::exact::Exact::from_integer(1_000_000_000)).to_integer();
+        u64::try_from(nanos).map(Self).map_err(|_| refused())
+    }
+}
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_those_of_the_list() {
+        let price = |usage: Usage| usage.price().to_string();
+        let none = Usage::default();
+        // The example of the price list: 561 services with seven metrics, every five minutes for a month.
+        assert_eq!(price(Usage { metrics: 561 * 7 * 288 * 30, ..none }), "$339.29");
+        assert_eq!(price(Usage { metrics: 3_927, ..none }), "$0.039");
+        assert_eq!(price(Usage { athena_bytes: 1_000_000_000_000, ..none }), "$5.00");
+        assert_eq!(price(Usage { s3_reads: 1_000_000, s3_writes: 1_000_000, ..none }), "$5.40");
+        assert_eq!(price(Usage { s3_reads: 30, s3_writes: 2, ..none }), "$0.00002");
+        assert_eq!(price(none), "$0");
+    }
+
+    #[test]
+    fn amounts_are_read_as_people_write_them() {
+        assert_eq!("1.50".parse(), Ok(Dollars(1_500_000_000)));
+        assert_eq!("$0.0394".parse(), Ok(Dollars(39_400_000)));
+        for text in ["", "-1", "1,50", "five", "$"] {
+            assert!(text.parse::<Dollars>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn usage_is_said_in_words() {
+        let usage = Usage { metrics: 3_927, s3_reads: 1_200_000, s3_writes: 3, athena_bytes: 0 };
+        assert_eq!(usage.to_string(), "3,927 metrics of CloudWatch, 1,200,000 S3 reads, 3 S3 writes and lists");
+        assert_eq!(Usage::default().to_string(), "nothing that is paid for");
+    }
+}

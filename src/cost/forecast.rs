@@ -1,0 +1,168 @@
+//! What a fleet will ask of AWS in a day, before it is asked: by source, class and service.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Dollars, Usage};
+use crate::demand::metric_counts;
+use crate::minute::MINUTES_PER_DAY;
+use crate::slo::{Catalog, Indicator, Metric, Service, Source, SourceKind};
+
+/// Nodes of a load balancer of which nothing is known yet: it has one in each of at least two zones, and each writes an object
+/// every five minutes
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>).
+const NODES: u64 = 2;
+const INTERVALS: u64 = 288;
+/// Objects on a page of a listing.
+const PAGE: u64 = 1_000;
+/// What a run reads and writes of a ledger in S3, measured with 1,683 SLOs: manifest, sums and parts of days; then the newest
+/// part, the month's sums, and the manifest once for each of them.
+const LEDGER_READS: u64 = 60;
+const LEDGER_WRITES: u64 = 8;
+/// Statistics of one metric that are billed as one.
+const STATISTICS_OF_ONE: usize = 5;
+
+/// How slowburn is run, and what is known of the past.
+#[derive(Clone, Debug, Default)]
+pub struct Habits {
+    /// Minutes between two runs.
+    pub every_minutes: u32,
+    /// Whether the ledger lies in S3.
+    pub ledger_in_s3: bool,
+    /// Log objects of the last whole day, by balancer.
+    pub objects: BTreeMap<String, u64>,
+    /// Bytes that Athena scanned for the last whole day, by source.
+    pub scanned: BTreeMap<String, u64>,
+}
+
+/// What something will ask in a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The source, class or service.
+    pub name: String,
+    /// What it is, such as `cloudwatch`; the number of services of a class; the class of a service.
+    pub about: String,
+    /// What is asked.
+    pub usage: Usage,
+    /// Whether a part of it is assumed, because nothing was measured yet.
+    pub assumed: bool,
+}
+
+/// A day of a fleet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forecast {
+    /// By source, the ledger last.
+    pub sources: Vec<Line>,
+    /// By class: what it would ask by itself, so that what is shared counts for each.
+    pub classes: Vec<Line>,
+    /// By service, dearest first; likewise.
+    pub services: Vec<Line>,
+}
+
+impl Forecast {
+    /// The list price of a day.
+    #[must_use]
+    pub fn price(&self) -> Dollars {
+        Dollars(self.sources.iter().map(|line| line.usage.price().0).sum())
+    }
+}
+
+/// What a fleet will ask in a day.
+#[must_use]
+pub fn forecast(catalog: &Catalog, habits: &Habits) -> Forecast {
+    let asked_of = |services: &[&Service], name: &str, source: &Source| asked(services, name, source, habits);
+    let every: Vec<&Service> = catalog.services.iter().collect();
+    let runs = runs(habits.every_minutes, 0);
+    let mut sources: Vec<Line> = catalog
+        .sources
+        .iter()
+        .map(|(name, source)| {
+            let (usage, assumed) = asked_of(&every, name, source);
+            Line { name: name.clone(), about: source.kind.word().to_owned(), usage, assumed }
+        })
+        .collect();
+    if habits.ledger_in_s3 {
+        let usage = Usage { s3_reads: runs * LEDGER_READS, s3_writes: runs * LEDGER_WRITES, ..Usage::default() };
+        sources.push(Line { name: "ledger".to_owned(), about: "s3".to_owned(), usage, assumed: false });
+    }
+    let of = |services: &[&Service]| {
+        let all = catalog.sources.iter().map(|(name, source)| asked_of(services, name, source));
+        all.fold((Usage::default(), false), |(mut sum, assumed), (usage, also)| {
+            // Listings are of the whole folder, whoever asks.
+            sum.add(&Usage { s3_writes: 0, ..usage });
+            (sum, assumed || also)
+        })
+    };
+    let mut by_class: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
+    for service in &catalog.services {
+        by_class.entry(&service.class).or_default().push(service);
+    }
+    let classes = by_class.into_iter().map(|(class, services)| {
+        let (usage, assumed) = of(&services);
+        Line { name: class.to_owned(), about: crate::report::counted(services.len(), "service"), usage, assumed }
+    });
+    let mut services: Vec<Line> = catalog
+        .services
+        .iter()
+        .map(|service| {
+            let (usage, assumed) = of(&[service]);
+            Line { name: service.name.clone(), about: service.class.clone(), usage, assumed }
+        })
+        .collect();
+    services.sort_by(|one, other| other.usage.price().cmp(&one.usage.price()).then(one.name.cmp(&other.name)));
+    Forecast { sources, classes: classes.collect(), services }
+}
+
+/// How often in a day something is asked that is asked no more often than every so many minutes.
+fn runs(every_minutes: u32, at_most_every: u32) -> u64 {
+    let every = every_minutes.max(at_most_every).max(1);
+    u64::from(MINUTES_PER_DAY.unsigned_abs().div_ceil(every))
+}
+
+/// What some services ask of a source in a day, and whether it is assumed.
+fn asked(services: &[&Service], name: &str, source: &Source, habits: &Habits) -> (Usage, bool) {
+    let slos = services.iter().flat_map(|service| &service.slos).map(|slo| &slo.indicator);
+    let indicators: Vec<&Indicator> = slos.filter(|indicator| indicator.source() == name).collect();
+    if indicators.is_empty() {
+        return (Usage::default(), false);
+    }
+    match &source.kind {
+        SourceKind::AccessLogs { location, .. } if location.starts_with("s3://") => objects(&indicators, habits),
+        SourceKind::CloudWatch { .. } => {
+            let metrics = metrics(&indicators) * runs(habits.every_minutes, source.every_minutes);
+            (Usage { metrics, ..Usage::default() }, false)
+        }
+        SourceKind::Athena { .. } => {
+            let scanned = habits.scanned.get(name);
+            let bytes = scanned.copied().unwrap_or_default() * runs(habits.every_minutes, source.every_minutes);
+            (Usage { athena_bytes: bytes, ..Usage::default() }, scanned.is_none())
+        }
+        SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => (Usage::default(), false),
+    }
+}
+
+/// Each object is read once. The folder of today is listed by every run, and is half full on average; those of the last week
+/// once a day.
+fn objects(indicators: &[&Indicator], habits: &Habits) -> (Usage, bool) {
+    let balancers: BTreeSet<&str> = indicators
+        .iter()
+        .filter_map(|indicator| match indicator {
+            Indicator::Requests { traffic, .. } => Some(traffic.load_balancer.as_str()),
+            _ => None,
+        })
+        .collect();
+    let known = |balancer: &&str| habits.objects.get(*balancer);
+    let assumed = balancers.iter().any(|balancer| known(balancer).is_none());
+    let objects = balancers.iter().map(|balancer| known(balancer).copied().unwrap_or(NODES * INTERVALS)).sum::<u64>();
+    let pages = (objects / 2).div_ceil(PAGE) * runs(habits.every_minutes, 0) + 7 * objects.div_ceil(PAGE);
+    (Usage { s3_reads: objects, s3_writes: pages, ..Usage::default() }, assumed)
+}
+
+/// Metrics as they are billed each time they are asked for.
+fn metrics(indicators: &[&Indicator]) -> u64 {
+    let counts: Vec<_> = indicators.iter().filter_map(|indicator| metric_counts(indicator)).collect();
+    let mut statistics: BTreeMap<&Metric, BTreeSet<_>> = BTreeMap::new();
+    for count in counts.iter().flat_map(|counts| counts.all()) {
+        statistics.entry(&count.metric).or_default().insert(&count.statistic);
+    }
+    statistics.values().map(|statistics| statistics.len().div_ceil(STATISTICS_OF_ONE) as u64).sum()
+}

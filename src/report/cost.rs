@@ -1,0 +1,94 @@
+//! What a fleet will ask of AWS, as tables for a terminal and as JSON.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use crate::cost::{Dollars, Forecast, Line};
+use crate::minute::length_text;
+
+/// A month, as prices are compared.
+const DAYS: u64 = 30;
+/// Services that are shown unless all are wanted.
+const DEAREST: usize = 10;
+
+/// By source, by class, and the dearest services or all.
+#[must_use]
+pub fn table(forecast: &Forecast, every_minutes: u32, all: bool) -> String {
+    let services =
+        if all { &*forecast.services } else { forecast.services.get(..DEAREST).unwrap_or(&forecast.services) };
+    let costly: Vec<&Line> = services.iter().filter(|line| line.usage.price() > Dollars(0)).collect();
+    let mut text = lines("source", &forecast.sources.iter().collect::<Vec<_>>());
+    if !costly.is_empty() {
+        text.push('\n');
+        text.push_str(&lines("class", &forecast.classes.iter().collect::<Vec<_>>()));
+        text.push('\n');
+        text.push_str(&lines("service", &costly));
+        let more = forecast.services.len() - services.len();
+        if more > 0 {
+            text.push_str(&format!(" and {}; `--all` shows each\n", super::counted(more, "more service")));
+        }
+    }
+    let (day, month) = prices(forecast.price());
+    text.push_str(&format!(
+        "\nwith a run every {}, by list price: {day} a day, {month} in {DAYS} days\n",
+        length_text(every_minutes)
+    ));
+    if forecast.sources.iter().any(|line| line.assumed) {
+        text.push_str("* assumed, until a day of it is in the ledger: two nodes of each load balancer that write all day; no scan\n");
+    }
+    text
+}
+
+fn prices(day: Dollars) -> (Dollars, Dollars) {
+    (day, Dollars(day.0.saturating_mul(DAYS)))
+}
+
+fn lines(what: &str, lines: &[&Line]) -> String {
+    let mut table = Table::new();
+    let header = [what, "", "asked in a day", "a day", "30 days"];
+    table.load_style(presets::NOTHING).set_header(header).set_content_arrangement(ContentArrangement::Disabled);
+    for line in lines {
+        let (day, month) = prices(line.usage.price());
+        let asked = format!("{}{}", line.usage, if line.assumed { " *" } else { "" });
+        table.add_row([line.name.clone(), line.about.clone(), asked, day.to_string(), month.to_string()]);
+    }
+    for place in [3, 4] {
+        if let Some(column) = table.column_mut(place) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// For programs: prices in dollars.
+#[must_use]
+pub fn json(forecast: &Forecast, every_minutes: u32) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
+    let dollars = |amount: Dollars| amount.0 as f64 / 1e9;
+    let lines = |lines: &[Line]| {
+        let value = |line: &Line| {
+            let (day, month) = prices(line.usage.price());
+            json!({
+                "name": line.name,
+                "about": line.about,
+                "metrics": line.usage.metrics,
+                "athena_bytes": line.usage.athena_bytes,
+                "s3_reads": line.usage.s3_reads,
+                "s3_writes": line.usage.s3_writes,
+                "assumed": line.assumed,
+                "dollars_day": dollars(day),
+                "dollars_30_days": dollars(month),
+            })
+        };
+        lines.iter().map(value).collect::<Value>()
+    };
+    let (day, month) = prices(forecast.price());
+    json!({
+        "every_minutes": every_minutes,
+        "dollars_day": dollars(day),
+        "dollars_30_days": dollars(month),
+        "sources": lines(&forecast.sources),
+        "classes": lines(&forecast.classes),
+        "services": lines(&forecast.services),
+    })
+}

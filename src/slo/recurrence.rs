@@ -1,0 +1,144 @@
+//! Recurrence rules (RFC 5545, section 3.3.10), read together with the first occurrence that they go on from.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::{Timestamp, Zoned};
+use rrule::{Frequency, RRuleSet};
+
+use super::corrections::REACH_MINUTES;
+use super::problem::Refusal;
+
+/// A correction that repeats more often than this within the reach is no maintenance: every hour of 400 days.
+const OCCURRENCES_MAX: usize = 9_600;
+
+/// Why there is no sound rule, by the field that has to be changed.
+#[derive(Debug)]
+pub(super) enum RuleFault {
+    Repeat(Refusal),
+    Start(Refusal),
+}
+
+impl RuleFault {
+    fn repeat(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Repeat(Refusal::new(message, hint))
+    }
+}
+
+/// The rule that a text means, in the calendar of the zone of its first occurrence.
+pub(super) fn rule(text: &str, start: &Zoned, end: &Zoned) -> Result<RRuleSet, RuleFault> {
+    let text = text.strip_prefix("RRULE:").unwrap_or(text);
+    check_until(text, start)?;
+    if is_ambiguous(start) {
+        // A rule goes on from what the clock shows, and that is two moments.
+        let message =
+            format!("{} happens twice in {}, so nothing can repeat from it", on_clock(start), zone_name(start));
+        let hint = "let `start` be an earlier or later time of the rule; give this one a correction of its own";
+        return Err(RuleFault::Start(Refusal::new(message, hint)));
+    }
+    let zone = zone_name(start);
+    let begin = match zone {
+        "UTC" => format!("DTSTART:{}Z", start.strftime("%Y%m%dT%H%M%S")),
+        zone => format!("DTSTART;TZID={zone}:{}", start.strftime("%Y%m%dT%H%M%S")),
+    };
+    let set: RRuleSet = format!("{begin}\nRRULE:{text}").parse().map_err(|error: rrule::RRuleError| {
+        let message = format!("`{text}` is no recurrence rule: {}", error.to_string().replace('\n', " "));
+        RuleFault::repeat(message, "write a rule of RFC 5545 such as `FREQ=WEEKLY;BYDAY=SU`")
+    })?;
+    let too_often =
+        set.get_rrule().iter().any(|rule| matches!(rule.get_freq(), Frequency::Minutely | Frequency::Secondly));
+    let reach = start.timestamp().as_second() + i64::from(REACH_MINUTES) * 60;
+    let set = set.limit();
+    let count = set.into_iter().take_while(|moment| moment.timestamp() < reach).take(OCCURRENCES_MAX + 1).count();
+    if too_often || count > OCCURRENCES_MAX {
+        let hint = "at most one an hour; what never counts is better left out by `where`";
+        return Err(RuleFault::repeat(format!("`{text}` comes again too often"), hint));
+    }
+    let in_zone = |stamp: Timestamp| stamp.to_zoned(start.time_zone().clone());
+    let moments = || set.into_iter().filter_map(|moment| Timestamp::from_second(moment.timestamp()).ok()).map(in_zone);
+    let Some(first) = moments().next() else {
+        let hint = "look at its `BYMONTHDAY`, `COUNT` and `UNTIL`";
+        return Err(RuleFault::repeat(format!("`{text}` never happens"), hint));
+    };
+    // "The DTSTART property value SHOULD be synchronized with the recurrence rule, if specified. The recurrence set generated
+    // with a DTSTART property value not synchronized with the recurrence rule is undefined" (RFC 5545, section 3.8.5.3).
+    if first.timestamp() == start.timestamp() {
+        return Ok(set);
+    }
+    let message = format!("`repeat` does not give {}: its first moment is {}", on_clock(start), on_clock(&first));
+    let start_instead = moments().find(|moment| !is_ambiguous(moment)).unwrap_or(first);
+    let end_instead = start_instead.checked_add(start.duration_until(end)).unwrap_or_else(|_| end.clone());
+    let hint = format!(
+        "the first time is one of the rule's: write `start: {}` and `end: {}`, or change `repeat`",
+        as_typed(&start_instead),
+        as_typed(&end_instead)
+    );
+    Err(RuleFault::Start(Refusal::new(message, hint)))
+}
+
+fn on_clock(moment: &Zoned) -> String {
+    moment.strftime("%A, %Y-%m-%d %H:%M").to_string()
+}
+
+fn zone_name(moment: &Zoned) -> &str {
+    moment.time_zone().iana_name().unwrap_or("UTC")
+}
+
+/// Whether the clock of its zone shows the same at another moment.
+fn is_ambiguous(moment: &Zoned) -> bool {
+    moment.time_zone().to_ambiguous_zoned(moment.datetime()).is_ambiguous()
+}
+
+/// A moment as `start` and `end` are written: on the clock of its zone, or in UTC where that clock shows it twice.
+fn as_typed(moment: &Zoned) -> String {
+    if is_ambiguous(moment) {
+        return moment.timestamp().strftime("%Y-%m-%dT%H:%MZ").to_string();
+    }
+    moment.strftime("%Y-%m-%dT%H:%M").to_string()
+}
+
+/// "If the DTSTART property is specified as a date with UTC time or a date with local time and time zone reference, then the
+/// UNTIL rule part MUST be specified as a date with UTC time" (RFC 5545, section 3.3.10), and `start` always is.
+fn check_until(text: &str, start: &Zoned) -> Result<(), RuleFault> {
+    let parts = text.split(';').filter_map(|part| part.split_once('='));
+    let Some((_, value)) = parts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("UNTIL")) else {
+        return Ok(());
+    };
+    let (example, what) = match until_of(value, start) {
+        Some(Until::Utc(until)) if until < start.timestamp() => {
+            let hint = "name the last moment it may begin at, or remove `repeat` if it happens once";
+            return Err(RuleFault::repeat(format!("`UNTIL={value}` lies before `start`"), hint));
+        }
+        Some(Until::Utc(until)) if until_text(until) == value => return Ok(()),
+        Some(Until::Utc(until)) => (until, String::new()),
+        Some(Until::Local(local)) => {
+            let moment = start.time_zone().to_zoned(local).map_or(start.timestamp(), |moment| moment.timestamp());
+            (moment, format!(", which is {} in {}", local.strftime("%H:%M:%S on %Y-%m-%d"), zone_name(start)))
+        }
+        None => (start.timestamp(), ", which is the moment of `start`".to_owned()),
+    };
+    let message = format!("`UNTIL={value}` is not day and time in UTC, in the form of RFC 5545");
+    Err(RuleFault::repeat(message, format!("write it as `UNTIL={}`{what}", until_text(example))))
+}
+
+/// What an `UNTIL` probably means.
+enum Until {
+    Utc(Timestamp),
+    /// On the clock of the correction's zone.
+    Local(DateTime),
+}
+
+fn until_of(value: &str, start: &Zoned) -> Option<Until> {
+    if let Ok(instant) = value.parse::<Timestamp>() {
+        return Some(Until::Utc(instant));
+    }
+    if value.contains(['T', 't', ' ']) {
+        return value.parse().ok().map(Until::Local);
+    }
+    // A day counts up to its last second, as it would if `start` were a day.
+    let day: Date = value.parse().ok()?;
+    let last = Time::new(23, 59, 59, 0).unwrap_or(start.time());
+    Some(Until::Local(day.to_datetime(last)))
+}
+
+fn until_text(moment: Timestamp) -> String {
+    moment.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
