@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn bytes_have_a_unit_and_a_price() {
         let shown = |bytes: u64| format!("{} {}", Bytes(bytes), Bytes(bytes).price());
-        assert_eq!(shown(999), "999 bytes $0.00001");
+        assert_eq!(shown(999), "999 bytes < $0.00001");
         assert_eq!(shown(10_000_000), "10.0 MB $0.00005");
         assert_eq!(shown(100_000_000_001), "100.1 GB $0.500");
         assert_eq!(shown(2_500_000_000_000), "2.5 TB $12.50");

@@ -1,5 +1,5 @@
-//! The rows of a count query as counts: `rule, hour, minutes, example`, with `05:120:1 06:98:0` for 120 events at minute 5, one of
-//! them bad.
+//! The rows of a count query as counts: `balancer, measure, hour, minutes, example`, with `05:120:1 06:98:0` for 120 events at
+//! minute 5, one of them bad.
 
 use std::collections::BTreeMap;
 
@@ -23,27 +23,28 @@ pub(super) struct Counted<'a> {
 impl<'a> Counted<'a> {
     /// Adds a row. What is not as the query makes it is a fault: nothing of the answer is believed then.
     pub(super) fn add(&mut self, query: &CountQuery<'a>, row: &[Option<&str>]) -> Result<(), Fault> {
-        let [Some(rule), Some(hour), Some(minutes), example] = row else { return Err(unreadable(row)) };
-        let rule: usize = rule.parse().map_err(|_| unreadable(row))?;
-        let place = rule.checked_sub(1);
-        let balancer = match place {
-            None => Some(""),
-            Some(place) => place.checked_sub(query.rules.len()).and_then(|place| query.balancers.get(place)).copied(),
-        };
-        let series = place.and_then(|place| query.rules.get(place)).map(|rule| rule.series);
-        if balancer.is_none() && series.is_none() {
+        let [Some(balancer), Some(measure), Some(hour), Some(minutes), example] = row else {
             return Err(unreadable(row));
-        }
+        };
+        let place = |text: &str| text.parse::<usize>().map_err(|_| unreadable(row));
+        let (balancer, measure) = (place(balancer)?, place(measure)?);
+        let name = match balancer.checked_sub(1) {
+            None => "",
+            Some(place) => query.balancers.get(place).ok_or_else(|| unreadable(row))?,
+        };
+        let series = match measure.checked_sub(1) {
+            None => None,
+            Some(place) => Some(query.rules.get(place).ok_or_else(|| unreadable(row))?.series),
+        };
         for text in minutes.split(' ') {
             let (minute, total, bad) = minute(hour, text).ok_or_else(|| unreadable(row))?;
-            if let Some(balancer) = balancer {
-                self.lines.entry(balancer).or_default().insert(minute, (u64::from(total), u64::from(bad)));
-            } else if let Some(series) = series {
-                self.events.entry(series).or_default().push((minute, Count { total, bad }));
+            match series {
+                None => drop(self.lines.entry(name).or_default().insert(minute, (u64::from(total), u64::from(bad)))),
+                Some(series) => self.events.entry(series).or_default().push((minute, Count { total, bad })),
             }
         }
-        if let (Some(balancer), Some(example)) = (balancer, example) {
-            self.examples.entry(balancer).or_insert_with(|| visible(example));
+        if let Some(example) = example {
+            self.examples.entry(name).or_insert_with(|| visible(example));
         }
         Ok(())
     }
@@ -87,24 +88,29 @@ mod tests {
         let rule = Rule { series: &series, traffic: &traffic, measure: &Measure::Availability };
         let query = CountQuery { text: String::new(), rules: vec![rule], balancers: vec!["app/shop/0a"] };
         let mut counted = Counted::default();
-        counted.add(&query, &[Some("1"), Some("2026-10-31T23"), Some("05:120:1 59:4294967295:0"), None]).unwrap();
-        counted.add(&query, &[Some("2"), Some("2026-10-31T23"), Some("05:130:3"), Some("ba\u{1b}d")]).unwrap();
-        counted.add(&query, &[Some("0"), Some("2026-10-31T23"), Some("00:1:1"), Some("?")]).unwrap();
+        counted
+            .add(&query, &[Some("1"), Some("1"), Some("2026-10-31T23"), Some("05:120:1 59:4294967295:0"), None])
+            .unwrap();
+        counted
+            .add(&query, &[Some("1"), Some("0"), Some("2026-10-31T23"), Some("05:130:3"), Some("ba\u{1b}d")])
+            .unwrap();
+        counted.add(&query, &[Some("0"), Some("0"), Some("2026-10-31T23"), Some("00:1:1"), Some("?")]).unwrap();
         let at = |text: &str| text.parse::<Minute>().unwrap();
         let events = &counted.events[&series];
         assert_eq!(events[0], (at("2026-10-31T23:05Z"), Count { total: 120, bad: 1 }));
         assert_eq!(counted.lines["app/shop/0a"][&at("2026-10-31T23:05Z")], (130, 3));
         assert_eq!((counted.lines[""].len(), counted.examples["app/shop/0a"].as_str()), (1, "ba\\u{1b}d"));
         for row in [
-            [Some("1"), None, Some("05:1:0"), None],
-            [None, Some("2026-10-31T23"), Some("05:1:0"), None],
-            [Some("1"), Some("2026-10-31T23"), None, None],
-            [Some("3"), Some("2026-10-31T23"), Some("05:1:0"), None],
-            [Some("1"), Some("2026-10-31T24"), Some("05:1:0"), None],
-            [Some("1"), Some("2026-10-31T23"), Some("60:1:0"), None],
-            [Some("1"), Some("2026-10-31T23"), Some("05:1:2"), None],
-            [Some("1"), Some("2026-10-31T23"), Some("05:-1:0"), None],
-            [Some("1"), Some("2026-10-31T23"), Some("05:4294967296:0"), None],
+            [Some("1"), Some("1"), None, Some("05:1:0"), None],
+            [None, Some("1"), Some("2026-10-31T23"), Some("05:1:0"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T23"), None, None],
+            [Some("1"), Some("2"), Some("2026-10-31T23"), Some("05:1:0"), None],
+            [Some("2"), Some("1"), Some("2026-10-31T23"), Some("05:1:0"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T24"), Some("05:1:0"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T23"), Some("60:1:0"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T23"), Some("05:1:2"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T23"), Some("05:-1:0"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T23"), Some("05:4294967296:0"), None],
         ] {
             assert!(counted.add(&query, &row).unwrap_err().to_string().contains("no count"), "{row:?}");
         }

@@ -1,6 +1,8 @@
 //! What is counted as rows of the count queries, and as many of them in one query as it has room for: each query scans the days
 //! of its table anew.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Fault;
@@ -37,7 +39,8 @@ impl<'a> Rule<'a> {
     }
 }
 
-/// A query that counts some rules: rule `n` of the answer is `rules[n - 1]`, and behind them come the lines of `balancers`.
+/// A query that counts some rules: measure `n` of the answer is `rules[n - 1]`, measure 0 has the lines of a balancer, and balancer
+/// `n` is `balancers[n - 1]`; balancer 0 has the lines of which nobody can tell it.
 #[derive(Debug)]
 pub(super) struct CountQuery<'a> {
     pub(super) text: String,
@@ -107,8 +110,8 @@ fn query<'a>(
         last_day: folder(last_day),
         from: minute_text(asked.start),
         until: minute_text(asked.end),
-        rules: rules.iter().enumerate().map(|(place, rule)| row(place + 1, rule)).collect(),
-        balancers: (rules.len() + 1..).zip(&balancers).map(|(id, name)| Balancer { id, name }).collect(),
+        balancers: (1..).zip(&balancers).map(|(id, name)| Balancer { id, name }).collect(),
+        traffics: traffics(&rules, &balancers),
     };
     let text = templates.render(if is_classic { "classic_counts.sql" } else { "alb_counts.sql" }, &context)?;
     Ok(CountQuery { text, rules, balancers })
@@ -133,7 +136,7 @@ struct Context<'a> {
     from: String,
     until: String,
     balancers: Vec<Balancer<'a>>,
-    rules: Vec<Row<'a>>,
+    traffics: Vec<TrafficRow<'a>>,
 }
 
 #[derive(Serialize)]
@@ -142,53 +145,68 @@ struct Balancer<'a> {
     name: &'a str,
 }
 
+/// Requests of a balancer, which are looked for once however much is measured of them.
 #[derive(Serialize)]
-struct Row<'a> {
-    id: usize,
-    balancer: &'a str,
+struct TrafficRow<'a> {
+    balancer: usize,
     target_groups: &'a [String],
     methods: &'a [String],
     hosts: Vec<String>,
     paths: Vec<String>,
     fixed_responses: bool,
     redirects: bool,
+    measures: Vec<MeasureRow>,
+}
+
+#[derive(Serialize)]
+struct MeasureRow {
+    id: usize,
     measure: &'static str,
     under_us: u64,
     errors: &'static str,
     timeouts: bool,
 }
 
-fn row<'a>(id: usize, rule: &Rule<'a>) -> Row<'a> {
-    let (measure, under_us, errors, timeouts) = match rule.measure {
-        Measure::Availability => ("availability", 0, "counted", false),
-        Measure::Latency { under_us, basis, errors, timeouts } => {
-            let basis = match basis {
+fn traffics<'a>(rules: &[Rule<'a>], balancers: &[&str]) -> Vec<TrafficRow<'a>> {
+    let mut rows: BTreeMap<(usize, String), TrafficRow<'a>> = BTreeMap::new();
+    for (id, rule) in (1..).zip(rules) {
+        let balancer = balancers.binary_search(&rule.balancer()).map_or(0, |place| place + 1);
+        let traffic = rule.traffic;
+        let row = rows.entry((balancer, traffic.to_string())).or_insert_with(|| TrafficRow {
+            balancer,
+            target_groups: &traffic.target_groups,
+            methods: &traffic.methods,
+            // Case does not matter in a host, and the query puts those of lines into lower case.
+            hosts: traffic.hosts.iter().map(|host| expression(&host.to_ascii_lowercase())).collect(),
+            paths: traffic.paths.iter().map(|path| expression(path)).collect(),
+            fixed_responses: traffic.fixed_responses,
+            redirects: traffic.redirects,
+            measures: Vec::new(),
+        });
+        row.measures.push(measure(id, rule.measure));
+    }
+    rows.into_values().collect()
+}
+
+const fn measure(id: usize, measure: &Measure) -> MeasureRow {
+    match measure {
+        Measure::Availability => {
+            MeasureRow { id, measure: "availability", under_us: 0, errors: "counted", timeouts: false }
+        }
+        Measure::Latency { under_us, basis, errors, timeouts } => MeasureRow {
+            id,
+            measure: match basis {
                 LatencyBasis::Target => "target",
                 LatencyBasis::Total => "total",
-            };
-            let errors = match errors {
+            },
+            under_us: *under_us,
+            errors: match errors {
                 LatencyErrors::Counted => "counted",
                 LatencyErrors::Bad => "bad",
                 LatencyErrors::Excluded => "excluded",
-            };
-            (basis, *under_us, errors, *timeouts)
-        }
-    };
-    let traffic = rule.traffic;
-    Row {
-        id,
-        balancer: rule.balancer(),
-        target_groups: &traffic.target_groups,
-        methods: &traffic.methods,
-        // Case does not matter in a host, and the query puts those of lines into lower case.
-        hosts: traffic.hosts.iter().map(|host| expression(&host.to_ascii_lowercase())).collect(),
-        paths: traffic.paths.iter().map(|path| expression(path)).collect(),
-        fixed_responses: traffic.fixed_responses,
-        redirects: traffic.redirects,
-        measure,
-        under_us,
-        errors,
-        timeouts,
+            },
+            timeouts: *timeouts,
+        },
     }
 }
 
