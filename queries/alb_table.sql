@@ -1,11 +1,11 @@
 {#- The table of access logs of Application Load Balancers. -#}
 {#- One column for each group of the regular expression: where their numbers differ, some versions of the SerDe give NULLs. -#}
 {%- set duration -%} (-1|[0-9]{1,12}(?:[.][0-9]{1,6})?) {%- endset -%}
-{#- A field in quotes ends at a quote that a space or the end follows and that no backslash escapes: `accesslog/fields.rs`. -#}
+{#- Inside quotes: up to a quote that a space or the end follows and that no backslash escapes, as in `accesslog/fields.rs`. -#}
 {#- `*+` never goes back, so that a user agent of 8 KB costs no stack in Java. A backslash is doubled twice: for the regular -#}
 {#- expression, and for Hive's string. -#}
 {%- set inside -%} [^"\\\\]*+(?:(?:\\\\.|"(?=[^ ]))[^"\\\\]*+)*+ {%- endset -%}
-{%- set field -%} (?:"{{ inside }}"(?![^ ])|(?!")[^ ]*+) {%- endset -%}
+{%- set field -%} (?:"{{ inside }}"|(?!")[^ ]*+) {%- endset -%}
 {%- set moment -%} [0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]++)?Z {%- endset -%}
 CREATE EXTERNAL TABLE IF NOT EXISTS `{{ database | identifier }}`.`{{ table | identifier }}` (
     type string,
@@ -26,7 +26,7 @@ PARTITIONED BY ({% if accounts | length > 1 %}account string, {% endif %}{% if r
 ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.RegexSerDe'
 WITH SERDEPROPERTIES (
     'serialization.format' = '1',
-    'input.regex' = '(?s)(?:([^ ]++) ({{ moment }}) ([^ ]++) [^ ]++ ([^ ]++) {{ duration }} {{ duration }} {{ duration }} ([0-5][0-9]{2}|-) [^ ]++ [^ ]++ [^ ]++ "({{ inside }})"(?![^ ])(?: {{ field }} {{ field }} {{ field }} ({{ field }})(?: {{ field }} {{ field }} {{ field }} {{ field }} (?:({{ moment }})(?![^ ])|{{ field }})(?: ({{ field }}))?+)?+)?+)?+(.*)'
+    'input.regex' = '(?s)(?:([^ ]++) ({{ moment }}) ([^ ]++) [^ ]++ ([^ ]++) {{ duration }} {{ duration }} {{ duration }} ([0-5][0-9]{2}|-) [^ ]++ [^ ]++ [^ ]++ "({{ inside }})"(?: {{ field }} {{ field }} {{ field }} ({{ field }})(?: {{ field }} {{ field }} {{ field }} {{ field }} (?:({{ moment }})(?![^ ])|{{ field }})(?: ({{ field }}))?+)?+)?+)?+(.*)'
 )
 LOCATION '{{ location | plain }}/AWSLogs/'
 TBLPROPERTIES (

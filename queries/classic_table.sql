@@ -3,7 +3,7 @@
 holds a line feed makes two lines of its record: the first is counted, the rest comes out as lines that could not be read. -#}
 {#- One column for each group of the regular expression: where their numbers differ, some versions of the SerDe give NULLs. -#}
 {%- set duration -%} (-1|[0-9]{1,12}(?:[.][0-9]{1,6})?) {%- endset -%}
-{#- A field in quotes ends at a quote that a space or the end follows and that no backslash escapes: `accesslog/fields.rs`. -#}
+{#- Inside quotes: up to a quote that a space or the end follows and that no backslash escapes, as in `accesslog/fields.rs`. -#}
 {#- `*+` never goes back, so that a user agent of 8 KB costs no stack in Java. A backslash is doubled twice: for the regular -#}
 {#- expression, and for Hive's string. -#}
 {%- set inside -%} [^"\\\\]*+(?:(?:\\\\.|"(?=[^ ]))[^"\\\\]*+)*+ {%- endset -%}
@@ -23,7 +23,7 @@ PARTITIONED BY ({% if accounts | length > 1 %}account string, {% endif %}{% if r
 ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.RegexSerDe'
 WITH SERDEPROPERTIES (
     'serialization.format' = '1',
-    'input.regex' = '(?s)(?:({{ moment }}) ([^ ]++) [^ ]++ ([^ ]++) {{ duration }} {{ duration }} {{ duration }} ([0-5][0-9]{2}|-) [^ ]++ [^ ]++ [^ ]++ "({{ inside }})"(?![^ ]))?+(.*)'
+    'input.regex' = '(?s)(?:({{ moment }}) ([^ ]++) [^ ]++ ([^ ]++) {{ duration }} {{ duration }} {{ duration }} ([0-5][0-9]{2}|-) [^ ]++ [^ ]++ [^ ]++ "({{ inside }})")?+(.*)'
 )
 LOCATION '{{ location | plain }}/AWSLogs/'
 TBLPROPERTIES (

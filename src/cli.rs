@@ -115,6 +115,10 @@ pub struct RunArgs {
     /// Print no status, only what went wrong
     #[arg(long, short)]
     pub quiet: bool,
+    /// What time it is, for tests of what CloudWatch still has of the past.
+    #[cfg(debug_assertions)]
+    #[arg(long, hide = true, env = "SLOWBURN_CLOCK")]
+    pub clock: Option<Minute>,
     /// Stop for good at the n-th write of the ledger: for tests of crashes.
     #[cfg(debug_assertions)]
     #[arg(long, hide = true, env = "SLOWBURN_STOP_AT_WRITE")]

@@ -286,7 +286,7 @@ impl MetricsRead {
             let (what, hint) = fault.split_once('\n').unwrap_or((fault, ""));
             let left = match series {
                 0 => String::new(),
-                _ => format!("; {} are left as they were", counted(*series as u64, "SLI")),
+                _ => format!("; nothing new of {}", counted(*series as u64, "SLI")),
             };
             said.faults.push(format!("`{source}`: {what}{left}\n{hint}"));
         }

@@ -26,6 +26,8 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     if arguments.demo {
         prepare_demo(&mut arguments)?;
     }
+    #[cfg(debug_assertions)]
+    let now = arguments.clock.unwrap_or(now);
     let at = arguments.place.at.unwrap_or(now);
     let mut definitions = sound_definitions(&arguments.place.slos, at)?;
     if let Some(logs) = &arguments.logs {

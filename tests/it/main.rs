@@ -3,6 +3,7 @@
 mod accesslog;
 mod burn;
 mod cli;
+mod cloudwatch;
 mod corrected;
 mod definitions;
 mod hostile;

@@ -1,8 +1,8 @@
 //! Peers that real AWS SDKs speak to: Python packages of pinned versions, started on a free port of loopback for one test each.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -75,6 +75,61 @@ impl Moto {
 }
 
 impl Drop for Moto {
+    fn drop(&mut self) {
+        drop(self.server.kill());
+        drop(self.server.wait());
+    }
+}
+
+/// A peer of ours, from `tests/peers/`.
+pub(crate) struct Peer {
+    server: Child,
+    pub(crate) url: String,
+}
+
+impl Peer {
+    /// Starts a script on a free port, with settings to begin with as JSON.
+    pub(crate) fn start(script: &str, control: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
+        let mut python = Command::new("python3");
+        python.arg(path).args(["--control", control]).env("PYTHONPATH", packages());
+        let mut server = python.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut speech = BufReader::new(server.stderr.take().unwrap()).lines();
+        let ready =
+            speech.find_map(|line| line.unwrap().split_once("listening on ").map(|(_, url)| url.trim().to_owned()));
+        std::thread::spawn(move || speech.for_each(drop));
+        Self { server, url: ready.unwrap() }
+    }
+
+    /// Sends JSON to the peer itself, and gives its answer.
+    pub(crate) fn post(&self, path: &str, body: &str) -> String {
+        self.speak(&format!("POST {path}"), body)
+    }
+
+    /// What it has counted.
+    pub(crate) fn counters(&self) -> serde_json::Value {
+        serde_json::from_str(&self.speak("GET /", "")).unwrap()
+    }
+
+    /// The last requests: what was asked, by whom.
+    pub(crate) fn requests(&self) -> String {
+        self.speak("GET /_requests", "")
+    }
+
+    fn speak(&self, request: &str, body: &str) -> String {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let length = body.len();
+        write!(stream, "{request} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.lines().next().unwrap().contains(" 200 "), "{answer}");
+        body.to_owned()
+    }
+}
+
+impl Drop for Peer {
     fn drop(&mut self) {
         drop(self.server.kill());
         drop(self.server.wait());

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the Athena peer against values that Trino's documentation gives, and against what Athena's says of its API.
 
-    PYTHONPATH=target/test-peers python3 tests/peers/athena_check.py
+PYTHONPATH=target/test-peers python3 tests/peers/athena_check.py
 """
 
 import gzip
@@ -16,47 +16,104 @@ from started import Facts, started, started_moto
 OUTPUT = "s3://results/a"
 INSTANT = "timestamp '2024-05-06 07:08:09'"
 SCALARS = {
-    "abs(-3)": "3", "ceil(1.2)": "2", "floor(-1.2)": "-2", "greatest(1,3,2)": "3", "least(1,3,2)": "1", "greatest(1,NULL)": None,
-    "length('héy')": "3", "lower('AB')": "ab", "upper('ab')": "AB", "replace('aXb','X','-')": "a-b", "trim('  a ')": "a",
-    "nullif(1,1)": None, "coalesce(NULL,2)": "2", "concat('a','b','c')": "abc", "'a'||NULL": None, "rpad('18',6,'0')": "180000",
-    "rpad('1234567',6,'0')": "123456", "strpos('abc','z')": "0",
-    "substr('abc',2)": "bc", "substr('abc',9,6)": "", "'a''b'": "a'b", r"'\'": "\\", r"'\d%_'": r"\d%_", "'--'": "--", "'a;--b'": "a;--b",
+    "abs(-3)": "3",
+    "ceil(1.2)": "2",
+    "floor(-1.2)": "-2",
+    "greatest(1,3,2)": "3",
+    "least(1,3,2)": "1",
+    "greatest(1,NULL)": None,
+    "length('héy')": "3",
+    "lower('AB')": "ab",
+    "upper('ab')": "AB",
+    "replace('aXb','X','-')": "a-b",
+    "trim('  a ')": "a",
+    "nullif(1,1)": None,
+    "coalesce(NULL,2)": "2",
+    "concat('a','b','c')": "abc",
+    "'a'||NULL": None,
+    "rpad('18',6,'0')": "180000",
+    "rpad('1234567',6,'0')": "123456",
+    "strpos('abc','z')": "0",
+    "substr('abc',2)": "bc",
+    "substr('abc',9,6)": "",
+    "'a''b'": "a'b",
+    r"'\'": "\\",
+    r"'\d%_'": r"\d%_",
+    "'--'": "--",
+    "'a;--b'": "a;--b",
     # Dates
-    "year(date '2024-05-06')": "2024", "month(date '2024-05-06')": "5", "day(date '2024-05-06')": "6", f"hour({INSTANT})": "7",
-    f"minute({INSTANT})": "8", f"second({INSTANT})": "9", "date('2024-05-06')": "2024-05-06",
+    "year(date '2024-05-06')": "2024",
+    "month(date '2024-05-06')": "5",
+    "day(date '2024-05-06')": "6",
+    f"hour({INSTANT})": "7",
+    f"minute({INSTANT})": "8",
+    f"second({INSTANT})": "9",
+    "date('2024-05-06')": "2024-05-06",
     f"date_trunc('hour', {INSTANT})": "2024-05-06 07:00:00.000",
     "date_trunc('week', timestamp '2024-05-08 07:08:09')": "2024-05-06 00:00:00.000",
     f"format_datetime({INSTANT},'yyyy/MM/dd HH:mm:ss')": "2024/05/06 07:08:09",
     f"date_format({INSTANT},'%Y-%m-%d %H:%i:%s')": "2024-05-06 07:08:09",
-    "from_unixtime(1714979289)": "2024-05-06 07:08:09.000 UTC", "to_unixtime(timestamp '2024-05-06 07:08:09 UTC')": "1.714979289E9",
+    "from_unixtime(1714979289)": "2024-05-06 07:08:09.000 UTC",
+    "to_unixtime(timestamp '2024-05-06 07:08:09 UTC')": "1.714979289E9",
     "from_iso8601_timestamp('2024-05-06T07:08:09.123456Z')": "2024-05-06 07:08:09.123 UTC",
     "try(from_iso8601_timestamp('2024-02-30T07:08:09Z'))": None,
     "parse_datetime('2024-05-06T07:08:09.123456Z','yyyy-MM-dd''T''HH:mm:ss.SSSSSS''Z''')": "2024-05-06 07:08:09.123 UTC",
     f"date_add('minute',5,{INSTANT})": "2024-05-06 07:13:09.000",
-    "date_format(date_add('second', CAST(51 AS bigint) + 0, from_iso8601_timestamp('2024-05-06T07:08:09Z')), '%Y-%m-%dT%H:%i')":
-        "2024-05-06T07:09",
+    "date_format(date_add('second', CAST(51 AS bigint) + 0, from_iso8601_timestamp('2024-05-06T07:08:09Z')), '%Y-%m-%dT%H:%i')": "2024-05-06T07:09",
     f"date_diff('second',{INSTANT},timestamp '2024-05-06 07:09:09')": "60",
     f"date_diff('second',timestamp '2024-05-06 07:09:09',{INSTANT})": "-60",
     # URLs and patterns
     "url_extract_host('https://u@h.example:443/a/b?x=1#f')": "h.example",
-    "url_extract_path('https://h.example:443/a/b?x=1#f')": "/a/b", "url_extract_query('https://h.example:443/a/b?x=1#f')": "x=1",
-    r"regexp_replace('a1b22','(\d+)','<$1>')": "a<1>b<22>", r"regexp_extract('ab12','\d+')": "12", r"regexp_extract('ab','\d+')": None,
-    "regexp_extract('a-b','-(.)',1)": "b", "regexp_like('ab12','^ab')": "true", "regexp_like('xab','^ab')": "false",
+    "url_extract_path('https://h.example:443/a/b?x=1#f')": "/a/b",
+    "url_extract_query('https://h.example:443/a/b?x=1#f')": "x=1",
+    r"regexp_replace('a1b22','(\d+)','<$1>')": "a<1>b<22>",
+    r"regexp_extract('ab12','\d+')": "12",
+    r"regexp_extract('ab','\d+')": None,
+    "regexp_extract('a-b','-(.)',1)": "b",
+    "regexp_like('ab12','^ab')": "true",
+    "regexp_like('xab','^ab')": "false",
     r"regexp_like('a.b\c', '^a\.b\\c$')": "true",
     # Arrays
-    "element_at(ARRAY[1,2],-1)": "2", "cardinality(ARRAY[1,2])": "2", "contains(ARRAY[1,2],2)": "true",
-    "contains(CAST(NULL AS ARRAY(VARCHAR)),'a')": None, "array_join(ARRAY['a','b'],' ')": "a b",
+    "element_at(ARRAY[1,2],-1)": "2",
+    "cardinality(ARRAY[1,2])": "2",
+    "contains(ARRAY[1,2],2)": "true",
+    "contains(CAST(NULL AS ARRAY(VARCHAR)),'a')": None,
+    "array_join(ARRAY['a','b'],' ')": "a b",
     # Numbers
-    "7/2": "3", "-7/2": "-3", "7e0/2": "3.5", "1e10": "1.0E10", "0.0001e0": "1.0E-4", "123456789e0": "1.23456789E8",
-    "CAST(0.1 AS double)+0.2e0": "0.30000000000000004", "round(2.567,1)": "2.6", "round(2.5e0)": "3.0", "CAST('5' AS bigint)": "5",
+    "7/2": "3",
+    "-7/2": "-3",
+    "7e0/2": "3.5",
+    "1e10": "1.0E10",
+    "0.0001e0": "1.0E-4",
+    "123456789e0": "1.23456789E8",
+    "CAST(0.1 AS double)+0.2e0": "0.30000000000000004",
+    "round(2.567,1)": "2.6",
+    "round(2.5e0)": "3.0",
+    "CAST('5' AS bigint)": "5",
     "CAST(CAST('0.300001' AS decimal(18,6)) * 1000000 AS bigint)": "300001",
-    "try_cast('x' AS bigint)": None, "TRY(CAST('x' AS bigint))": None, "true": "true", "CAST(1.50 AS decimal(5,2))": "1.50",
-    "CAST(3 AS varchar)": "3", "if(1=1,'a','b')": "a", "5 % 3": "2",
+    "try_cast('x' AS bigint)": None,
+    "TRY(CAST('x' AS bigint))": None,
+    "true": "true",
+    "CAST(1.50 AS decimal(5,2))": "1.50",
+    "CAST(3 AS varchar)": "3",
+    "if(1=1,'a','b')": "a",
+    "5 % 3": "2",
 }
 AGGREGATES = {
-    "min_by(v,k)": "a", "max_by(v,k)": "c", "stddev(k)": "1.0", "bool_and(k>0)": "true", "bool_or(k>2)": "true", "count_if(k>1)": "2",
-    "count_if(CAST(NULL AS boolean))": "0", "sum(k)": "6", "avg(k)": "2.0", "approx_distinct(v)": "3", "array_agg(k)": "[1, 2, 3]",
-    "count(DISTINCT v)": "3", "sum(k) FILTER (WHERE k>1)": "5", "max(row_n)": "3",
+    "min_by(v,k)": "a",
+    "max_by(v,k)": "c",
+    "stddev(k)": "1.0",
+    "bool_and(k>0)": "true",
+    "bool_or(k>2)": "true",
+    "count_if(k>1)": "2",
+    "count_if(CAST(NULL AS boolean))": "0",
+    "sum(k)": "6",
+    "avg(k)": "2.0",
+    "approx_distinct(v)": "3",
+    "array_agg(k)": "[1, 2, 3]",
+    "count(DISTINCT v)": "3",
+    "sum(k) FILTER (WHERE k>1)": "5",
+    "max(row_n)": "3",
     "array_join(array_agg(v ORDER BY k DESC), ' ')": "c b a",
 }
 REFUSED = {
@@ -106,8 +163,11 @@ def functions(facts, ask):
         facts.equal(text, ask(f"WITH t AS ({rows}) SELECT {text} AS r FROM t"), [[wanted]])
     for query, wanted in REFUSED.items():
         facts.equal(query, str(ask(query))[: len(wanted)], wanted)
-    facts.equal("parameters", ask("SELECT k FROM (VALUES ('a'), ('?')) AS x(k) WHERE k = ? OR k = '?'", ExecutionParameters=["'a'"]),
-                [["a"], ["?"]])
+    facts.equal(
+        "parameters",
+        ask("SELECT k FROM (VALUES ('a'), ('?')) AS x(k) WHERE k = ? OR k = '?'", ExecutionParameters=["'a'"]),
+        [["a"], ["?"]],
+    )
 
 
 def tables(facts, ask, root):
@@ -119,13 +179,19 @@ def tables(facts, ask, root):
     facts.equal("create", ask(TABLE), [])
     facts.equal("create again", "AlreadyExists" in ask(TABLE), True)
     facts.equal("create if not there", ask(TABLE.replace("TABLE", "TABLE IF NOT EXISTS")), [])
-    facts.equal("rows, and one of NULLs", ask("SELECT a, b, rest FROM lines WHERE day = '2026/10/30' ORDER BY a"),
-                [["one", "1", " x"], ["two", None, None], [None, None, None]])
+    facts.equal(
+        "rows, and one of NULLs",
+        ask("SELECT a, b, rest FROM lines WHERE day = '2026/10/30' ORDER BY a"),
+        [["one", "1", " x"], ["two", None, None], [None, None, None]],
+    )
     size = (root / "logs/x/2026/10/30/a_1.log.gz").stat().st_size
     facts.equal("only one day was read", ask.run["Statistics"]["DataScannedInBytes"], size)
     facts.equal("no day before the range", ask("SELECT count(*) FROM lines"), [["4"]])
-    facts.equal("the object's address", ask("""SELECT "$path" FROM lines WHERE day = '2026/10/31'"""),
-                [["s3://logs/x/2026/10/31/a_1.log.gz"]])
+    facts.equal(
+        "the object's address",
+        ask("""SELECT "$path" FROM lines WHERE day = '2026/10/31'"""),
+        [["s3://logs/x/2026/10/31/a_1.log.gz"]],
+    )
     twice = """SELECT count(*) FROM lines WHERE day = '2026/10/30'
                UNION ALL SELECT count(*) FROM lines WHERE day = '2026/10/30' AND a IS NULL"""
     facts.equal("two references", sorted(ask(twice)), [["1"], ["3"]])
@@ -146,8 +212,12 @@ def faults(facts, peer, ask):
     one = "SELECT 1 AS one"
     peer.control(faults=[{"action": "StartQueryExecution", "code": "TooManyRequestsException", "times": 1}])
     facts.equal("throttled", [code(lambda: ask(one)) for _ in range(2)], ["TooManyRequestsException", None])
-    peer.control(queries=[{"contains": "one", "reason": "INTERNAL_ERROR_QUERY_ENGINE", "category": 1, "retryable": True, "times": 1},
-                          {"state": "CANCELLED", "reason": "Query cancelled by administrator"}])
+    peer.control(
+        queries=[
+            {"contains": "one", "reason": "INTERNAL_ERROR_QUERY_ENGINE", "category": 1, "retryable": True, "times": 1},
+            {"state": "CANCELLED", "reason": "Query cancelled by administrator"},
+        ]
+    )
     facts.equal("failed", ask(one), "INTERNAL_ERROR_QUERY_ENGINE")
     facts.equal("retryable", ask.run["Status"]["AthenaError"]["Retryable"], True)
     facts.equal("cancelled", (ask(one), ask.run["Status"]["State"]), ("Query cancelled by administrator", "CANCELLED"))
@@ -195,8 +265,11 @@ def main():
         peer.post("/_reset", {})
         ask(TABLE)
         peer.control(scan_limit=10)
-        facts.equal("the work group's limit", (ask("SELECT count(*) FROM lines"), ask.run["Status"]["State"]),
-                    ("Query cancelled! : Bytes scanned limit was exceeded", "CANCELLED"))
+        facts.equal(
+            "the work group's limit",
+            (ask("SELECT count(*) FROM lines"), ask.run["Status"]["State"]),
+            ("Query cancelled! : Bytes scanned limit was exceeded", "CANCELLED"),
+        )
         peer.post("/_reset", {})
         faults(facts, peer, ask)
     with tempfile.TemporaryDirectory() as folder, started("athena_peer.py", "--root", folder, "--managed") as peer:

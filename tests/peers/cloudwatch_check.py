@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the CloudWatch peer against facts of CloudWatch's documentation, through boto3 and through raw CBOR.
 
-    PYTHONPATH=target/test-peers python3 tests/peers/cloudwatch_check.py
+PYTHONPATH=target/test-peers python3 tests/peers/cloudwatch_check.py
 """
 
 import urllib.request
@@ -28,8 +28,13 @@ def query(number, metric, stat, period=60, **more):
 
 
 def ask(client, *queries, start=START, minutes=60, **more):
-    return client.get_metric_data(MetricDataQueries=list(queries), StartTime=start, EndTime=start + timedelta(minutes=minutes),
-                                  ScanBy="TimestampAscending", **more)
+    return client.get_metric_data(
+        MetricDataQueries=list(queries),
+        StartTime=start,
+        EndTime=start + timedelta(minutes=minutes),
+        ScanBy="TimestampAscending",
+        **more,
+    )
 
 
 def values(client, stat, metric=TIME, period=60, **more):
@@ -39,9 +44,18 @@ def values(client, stat, metric=TIME, period=60, **more):
 def statistics(facts, client):
     """Minute 0 has 0.1, 0.3 x 3 and 0.5; minute 1 nothing; minute 2 has 0.9."""
     for stat, wanted in {
-        "SampleCount": [5.0, 1.0], "Sum": [1.5, 0.9], "Minimum": [0.1, 0.9], "Maximum": [0.5, 0.9], "Average": [0.3, 0.9],
-        "TC(:0.3)": [4.0, 0.0], "TC(0.3:)": [1.0, 1.0], "TC(0.1:0.5)": [4.0, 0.0], "PR(:0.3)": [80.0, 0.0],
-        "TS(:0.3)": [1.0, 0.0], "p50": [0.3, 0.9], "p99": [0.5, 0.9],
+        "SampleCount": [5.0, 1.0],
+        "Sum": [1.5, 0.9],
+        "Minimum": [0.1, 0.9],
+        "Maximum": [0.5, 0.9],
+        "Average": [0.3, 0.9],
+        "TC(:0.3)": [4.0, 0.0],
+        "TC(0.3:)": [1.0, 1.0],
+        "TC(0.1:0.5)": [4.0, 0.0],
+        "PR(:0.3)": [80.0, 0.0],
+        "TS(:0.3)": [1.0, 0.0],
+        "p50": [0.3, 0.9],
+        "p99": [0.5, 0.9],
     }.items():
         facts.equal(stat, [round(value, 9) for value in values(client, stat)], wanted)
     facts.equal("a longer period adds up counts", values(client, "TC(:0.3)", period=300), [4.0])
@@ -64,8 +78,10 @@ def refused(call):
 
 
 def accounts(facts, peer):
-    peer.post("/_series", [series("RequestCount", account="222222222222", sums=[7]),
-                           series("RequestCount", region="eu-central-1", sums=[9])])
+    peer.post(
+        "/_series",
+        [series("RequestCount", account="222222222222", sums=[7]), series("RequestCount", region="eu-central-1", sums=[9])],
+    )
     mine = peer.client("cloudwatch")
     facts.equal("another account", values(mine, "Sum", "RequestCount"), [])
     linked = ask(mine, query(0, "RequestCount", "Sum", AccountId="222222222222"))
@@ -85,16 +101,23 @@ def pages(facts, peer):
     peer.post("/_series", [series("Long", sums=list(range(1, 101)))])
     peer.control(page=30)
     first = ask(client, query(0, "Long", "Sum"), query(1, "Long", "SampleCount"), minutes=100)
-    facts.equal("a page", [(result["StatusCode"], len(result["Values"])) for result in first["MetricDataResults"]],
-                [("PartialData", 15)] * 2)
-    found = list(client.get_paginator("get_metric_data").paginate(
-        MetricDataQueries=[query(0, "Long", "Sum")], StartTime=START, EndTime=START + timedelta(minutes=100)))
+    facts.equal(
+        "a page",
+        [(result["StatusCode"], len(result["Values"])) for result in first["MetricDataResults"]],
+        [("PartialData", 15)] * 2,
+    )
+    found = list(
+        client.get_paginator("get_metric_data").paginate(
+            MetricDataQueries=[query(0, "Long", "Sum")], StartTime=START, EndTime=START + timedelta(minutes=100)
+        )
+    )
     merged = [value for page in found for value in page["MetricDataResults"][0]["Values"]]
     facts.equal("all pages, newest first", merged, [float(value) for value in range(100, 0, -1)])
     peer.control(faults=[{"action": "GetMetricData", "code": "InternalServiceFault", "status": 500, "after": 1}])
     paginator = client.get_paginator("get_metric_data")
-    whole = lambda: list(paginator.paginate(MetricDataQueries=[query(0, "Long", "Sum")], StartTime=START,
-                                            EndTime=START + timedelta(minutes=100)))
+    whole = lambda: list(
+        paginator.paginate(MetricDataQueries=[query(0, "Long", "Sum")], StartTime=START, EndTime=START + timedelta(minutes=100))
+    )
     facts.equal("the second page fails", refused(whole), "InternalServiceFault")
     facts.equal("and the next try does not", refused(whole), None)
 
@@ -119,8 +142,11 @@ def faults(facts, peer):
     facts.equal("dropped", [refused(lambda: values(client, "Sum")) for _ in range(2)], ["dropped", None])
     peer.control(results=[{"metric": TIME, "code": "PartialData", "times": 1}])
     cut = [ask(client, query(0, TIME, "SampleCount"))["MetricDataResults"][0] for _ in range(2)]
-    facts.equal("half is there", [(result["StatusCode"], result["Values"]) for result in cut],
-                [("PartialData", [5.0]), ("Complete", [5.0, 1.0])])
+    facts.equal(
+        "half is there",
+        [(result["StatusCode"], result["Values"]) for result in cut],
+        [("PartialData", [5.0]), ("Complete", [5.0, 1.0])],
+    )
     peer.control(messages=[{"Code": "MaxMetricsExceeded", "Value": "Maximum number of allowed metrics exceeded"}])
     facts.equal("a message of the answer", ask(client, query(0, TIME, "Sum"))["Messages"][0]["Code"], "MaxMetricsExceeded")
 
@@ -134,23 +160,36 @@ def counters(facts, peer):
     facts.equal("datapoints", found["datapoints"], 6 * 2 + 100)
     facts.equal("pages", (found["pages"], found["requests"]), (1, {"GetMetricData": 1}))
     asked = peer.get("/_requests")[0]
-    facts.equal("the request is kept", (asked["start"], asked["end"], len(asked["queries"])),
-                ("2026-10-31T00:00:00Z", "2026-10-31T01:40:00Z", 7))
+    facts.equal(
+        "the request is kept",
+        (asked["start"], asked["end"], len(asked["queries"])),
+        ("2026-10-31T00:00:00Z", "2026-10-31T01:40:00Z", 7),
+    )
 
 
 def cbor(facts, peer):
-    body = {"MetricDataQueries": [query(0, TIME, "TC(:0.3)")], "StartTime": cbor2.CBORTag(1, START.timestamp()),
-            "EndTime": cbor2.CBORTag(1, START.timestamp() + 3600), "ScanBy": "TimestampAscending"}
-    request = urllib.request.Request(peer.url + "/service/GraniteServiceVersion20100801/operation/GetMetricData", cbor2.dumps(body),
-                                     {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"})
+    body = {
+        "MetricDataQueries": [query(0, TIME, "TC(:0.3)")],
+        "StartTime": cbor2.CBORTag(1, START.timestamp()),
+        "EndTime": cbor2.CBORTag(1, START.timestamp() + 3600),
+        "ScanBy": "TimestampAscending",
+    }
+    request = urllib.request.Request(
+        peer.url + "/service/GraniteServiceVersion20100801/operation/GetMetricData",
+        cbor2.dumps(body),
+        {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"},
+    )
     with urllib.request.urlopen(request) as answer:
         found = cbor2.loads(answer.read())["MetricDataResults"][0]
     facts.equal("cbor", (found["Timestamps"], found["Values"]), ([START, START + timedelta(minutes=2)], [4.0, 0.0]))
 
 
 def csv(facts, peer):
-    peer.post("/_series", "namespace,metric,dimensions,account,region,minute,value,count\n"
-                          "AWS/ELB,Latency,LoadBalancerName=old,,,2026-10-31T00:01Z,0.25,4\n")
+    peer.post(
+        "/_series",
+        "namespace,metric,dimensions,account,region,minute,value,count\n"
+        "AWS/ELB,Latency,LoadBalancerName=old,,,2026-10-31T00:01Z,0.25,4\n",
+    )
     wanted = {"Namespace": "AWS/ELB", "MetricName": "Latency", "Dimensions": [{"Name": "LoadBalancerName", "Value": "old"}]}
     found = ask(peer.client("cloudwatch"), {"Id": "a", "MetricStat": {"Metric": wanted, "Period": 60, "Stat": "SampleCount"}})
     facts.equal("csv", found["MetricDataResults"][0]["Values"], [4.0])
@@ -161,8 +200,10 @@ def csv(facts, peer):
 def main():
     facts = Facts()
     with started("cloudwatch_peer.py", "--control", '{"retention": false}') as peer:
-        peer.post("/_series", [series(TIME, samples=[[0.1, [0.3, 3], 0.5], None, [0.9]]),
-                               series("HTTPCode_Target_5XX_Count", sums=[3, None, 1])])
+        peer.post(
+            "/_series",
+            [series(TIME, samples=[[0.1, [0.3, 3], 0.5], None, [0.9]]), series("HTTPCode_Target_5XX_Count", sums=[3, None, 1])],
+        )
         statistics(facts, peer.client("cloudwatch"))
         for check in (accounts, pages, retention, faults, counters, cbor, csv):
             peer.post("/_reset", {})

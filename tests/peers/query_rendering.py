@@ -51,8 +51,16 @@ def host(pattern):
 
 def rule(number, balancer, **more):
     """One measure of one kind of traffic: availability of all of a balancer's requests, unless more is said."""
-    said = {"target_groups": [], "methods": [], "hosts": [], "paths": [], "fixed_responses": False, "redirects": False,
-            "measure": "availability", **more}
+    said = {
+        "target_groups": [],
+        "methods": [],
+        "hosts": [],
+        "paths": [],
+        "fixed_responses": False,
+        "redirects": False,
+        "measure": "availability",
+        **more,
+    }
     measure = {name: said.pop(name) for name in ("measure", "under_us", "errors", "timeouts") if name in said}
     return balancer, said, {"id": number, **measure}
 
@@ -72,8 +80,16 @@ def counts_context(table, first_day, last_day, begin, until, rules, balancers=()
             same = traffic | {"measures": []}
             traffics.append(same)
         same["measures"].append(measure)
-    return {"database": "default", "table": table, "first_day": first_day, "last_day": last_day, "from": begin, "until": until,
-            "balancers": [{"id": 1 + place, "name": name} for place, name in enumerate(names)], "traffics": traffics}
+    return {
+        "database": "default",
+        "table": table,
+        "first_day": first_day,
+        "last_day": last_day,
+        "from": begin,
+        "until": until,
+        "balancers": [{"id": 1 + place, "name": name} for place, name in enumerate(names)],
+        "traffics": traffics,
+    }
 
 
 def table_context(table, location, accounts, regions, since="2015/01/01"):

@@ -25,8 +25,9 @@ class Started:
     def client(self, service, retries=0, account=None, region="eu-west-1"):
         key = f"ASIA{account}TEST" if account else "test"
         config = Config(retries={"max_attempts": retries}, read_timeout=300)
-        return boto3.client(service, endpoint_url=self.url, region_name=region, aws_access_key_id=key,
-                            aws_secret_access_key="test", config=config)
+        return boto3.client(
+            service, endpoint_url=self.url, region_name=region, aws_access_key_id=key, aws_secret_access_key="test", config=config
+        )
 
     def get(self, path="/"):
         with urllib.request.urlopen(self.url + path) as answer:

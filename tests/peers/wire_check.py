@@ -24,9 +24,14 @@ METRIC = {"Namespace": "shop", "MetricName": "requests", "Dimensions": [{"Name":
 
 def call(url, operation, body):
     request = urllib.request.Request(
-        f"{url}/service/GraniteServiceVersion20100801/operation/{operation}", cbor2.dumps(body),
-        {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor",
-         "Authorization": "AWS4-HMAC-SHA256 Credential=test/20261031/eu-west-1/monitoring/aws4_request, SignedHeaders=host, Signature=0"})
+        f"{url}/service/GraniteServiceVersion20100801/operation/{operation}",
+        cbor2.dumps(body),
+        {
+            "smithy-protocol": "rpc-v2-cbor",
+            "Content-Type": "application/cbor",
+            "Authorization": "AWS4-HMAC-SHA256 Credential=test/20261031/eu-west-1/monitoring/aws4_request, SignedHeaders=host, Signature=0",
+        },
+    )
     with urllib.request.urlopen(request) as answer:
         return answer.headers["Content-Type"], answer.headers["smithy-protocol"], cbor2.loads(answer.read())
 
@@ -36,9 +41,11 @@ def conversation(url, start):
     moment = lambda seconds: cbor2.CBORTag(1, float(start + seconds))
     datum = {"MetricName": METRIC["MetricName"], "Dimensions": METRIC["Dimensions"], "Timestamp": moment(0), "Value": 3.0}
     query = {"Id": "a", "MetricStat": {"Metric": METRIC, "Period": 60, "Stat": "Sum"}}
-    said = [call(url, "PutMetricData", {"Namespace": "shop", "MetricData": [datum]}),
-            call(url, "GetMetricData", {"MetricDataQueries": [query], "StartTime": moment(0), "EndTime": moment(600)}),
-            call(url, "ListMetrics", {"Namespace": "shop"})]
+    said = [
+        call(url, "PutMetricData", {"Namespace": "shop", "MetricData": [datum]}),
+        call(url, "GetMetricData", {"MetricDataQueries": [query], "StartTime": moment(0), "EndTime": moment(600)}),
+        call(url, "ListMetrics", {"Namespace": "shop"}),
+    ]
     # An empty list and none are the same to a client.
     said[1][2].pop("Messages", None)
     return said
@@ -52,8 +59,9 @@ def main():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     other = {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "GATEWAY_PORT": str(port), "PYTHONPATH": options.ministack}
-    ministack = subprocess.Popen([sys.executable, "-m", "ministack.app"], env=os.environ | other, stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.DEVNULL)
+    ministack = subprocess.Popen(
+        [sys.executable, "-m", "ministack.app"], env=os.environ | other, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     facts, start = Facts(), int(time.time()) // 60 * 60 - 3600
     try:
         for _ in range(300):

@@ -20,6 +20,8 @@ pub(super) struct Result {
     /// In the order of the call's queries.
     pub(super) answers: Vec<Answered>,
     pub(super) requests: u64,
+    /// Whether any page came: a request that is refused costs nothing.
+    pub(super) is_paid: bool,
     /// What CloudWatch had to say beside its values.
     pub(super) notes: Vec<String>,
 }
@@ -80,7 +82,7 @@ pub(super) async fn ask(question: &Question<'_>, queries: &[&MetricCount], call:
                 let refusal = Refusal::of(&error);
                 let fault = Unanswered::Refused(refusal.said.clone(), refusal.remedy());
                 let answers = queries.iter().map(|_| Answered::Not(fault.clone())).collect();
-                return Result { answers, requests, notes };
+                return Result { answers, requests, is_paid: requests > 1, notes };
             }
         };
         notes.extend(page.messages().iter().map(note));
@@ -94,7 +96,7 @@ pub(super) async fn ask(question: &Question<'_>, queries: &[&MetricCount], call:
             break;
         }
     }
-    Result { answers: answers.into_iter().map(Partial::end).collect(), requests, notes }
+    Result { answers: answers.into_iter().map(Partial::end).collect(), requests, is_paid: true, notes }
 }
 
 /// What the pages so far say of one query.

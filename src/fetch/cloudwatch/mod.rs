@@ -91,7 +91,6 @@ pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
     let mut failed: BTreeMap<&MetricCount, Unanswered> = BTreeMap::new();
     for piece in plan::pieces(question.span, question.now) {
         let calls = plan::calls(&queries, &piece);
-        answer.metrics += calls.iter().map(|call| plan::billed(&queries[call.queries.clone()])).sum::<u64>();
         let sent = calls.iter().map(|call| ask::ask(question, &queries, call));
         let results: Vec<(&Call, ask::Result)> =
             stream::iter(calls.iter().zip(sent).map(async |(call, sent)| (call, sent.await)))
@@ -101,6 +100,7 @@ pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
         let mut points = BTreeMap::new();
         for (call, result) in results {
             answer.requests += result.requests;
+            answer.metrics += if result.is_paid { plan::billed(&queries[call.queries.clone()]) } else { 0 };
             for note in result.notes {
                 *answer.faults.entry(note).or_default() += 0;
             }

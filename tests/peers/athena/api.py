@@ -49,7 +49,12 @@ class Run:
         if reason:
             self.status["StateChangeReason"] = reason
         if state == "FAILED":
-            self.status["AthenaError"] = {"ErrorCategory": category, "ErrorType": 1000, "Retryable": retryable, "ErrorMessage": reason}
+            self.status["AthenaError"] = {
+                "ErrorCategory": category,
+                "ErrorType": 1000,
+                "Retryable": retryable,
+                "ErrorMessage": reason,
+            }
         self.status["State"] = state
 
 
@@ -78,9 +83,18 @@ class Athena(Peer):
     def post(self, path, raw):
         if path != "/_queries":
             return None
-        return [{"id": run.id, "state": run.status["State"], "reason": run.status.get("StateChangeReason"), "query": run.query,
-                 "bytes": run.statistics["DataScannedInBytes"], "scans": run.scans, "rows": len(run.rows)}
-                for run in self.runs.values()]
+        return [
+            {
+                "id": run.id,
+                "state": run.status["State"],
+                "reason": run.status.get("StateChangeReason"),
+                "query": run.query,
+                "bytes": run.statistics["DataScannedInBytes"],
+                "scans": run.scans,
+                "rows": len(run.rows),
+            }
+            for run in self.runs.values()
+        ]
 
     def answer(self, action, body, caller):
         if action == "StartQueryExecution":
@@ -103,13 +117,17 @@ class Athena(Peer):
     def start(self, body):
         query = body["QueryString"]
         if not 1 <= len(query.encode()) <= QUERY_BYTES:
-            raise invalid(f"1 validation error detected: Value at 'queryString' must have length less than or equal to {QUERY_BYTES}")
+            raise invalid(
+                f"1 validation error detected: Value at 'queryString' must have length less than or equal to {QUERY_BYTES}"
+            )
         output = (body.get("ResultConfiguration") or {}).get("OutputLocation") or self.output
         if self.managed and output:
             raise invalid("ManagedQueryResultsConfiguration and ResultConfiguration cannot be set together")
         if not self.managed and not output:
-            raise invalid("No output location provided. An output location is required either through the Workgroup result "
-                          "configuration setting or as an API input.")
+            raise invalid(
+                "No output location provided. An output location is required either through the Workgroup result "
+                "configuration setting or as an API input."
+            )
         with self.lock:
             run = Run(body, output)
             for earlier in self.runs.values():
@@ -133,8 +151,13 @@ class Athena(Peer):
         try:
             fault = self.due_query(run)
             if fault:
-                return self.finish(run, fault.get("state", "FAILED"), fault.get("reason", "GENERIC_INTERNAL_ERROR: by request"),
-                                   fault.get("category", 1), fault.get("retryable", False))
+                return self.finish(
+                    run,
+                    fault.get("state", "FAILED"),
+                    fault.get("reason", "GENERIC_INTERNAL_ERROR: by request"),
+                    fault.get("category", 1),
+                    fault.get("retryable", False),
+                )
             database = (run.context.get("Database") or "default").lower()
             result = self.engine.execute(run.query, database, run.parameters, self.control["scan_limit"])
             if run.output:
@@ -195,8 +218,18 @@ class Athena(Peer):
 
 
 def column_info(name, kind):
-    return {"CatalogName": "hive", "SchemaName": "", "TableName": "", "Name": name, "Label": name, "Type": kind, "Precision": 0,
-            "Scale": 0, "Nullable": "UNKNOWN", "CaseSensitive": kind == "varchar"}
+    return {
+        "CatalogName": "hive",
+        "SchemaName": "",
+        "TableName": "",
+        "Name": name,
+        "Label": name,
+        "Type": kind,
+        "Precision": 0,
+        "Scale": 0,
+        "Nullable": "UNKNOWN",
+        "CaseSensitive": kind == "varchar",
+    }
 
 
 def csv_of(result):

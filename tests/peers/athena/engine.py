@@ -38,8 +38,10 @@ class Engine:
         for macro in MACROS:
             connection.execute(macro)
         scans = [(flat, held, where) for flat, (held, wheres) in translated.references.items() for where in wheres]
-        read = [(flat, self._read(connection, flat, held, where, is_only=len(translated.references[flat][1]) == 1))
-                for flat, held, where in scans]
+        read = [
+            (flat, self._read(connection, flat, held, where, is_only=len(translated.references[flat][1]) == 1))
+            for flat, held, where in scans
+        ]
         bytes_scanned = sum(size for _, size in read)
         if scan_limit is not None and bytes_scanned > scan_limit:
             raise QueryFault("Query cancelled! : Bytes scanned limit was exceeded")
@@ -66,8 +68,12 @@ class Engine:
             if key not in self.tables and not dropped[1]:
                 raise QueryFault(f"FAILED: SemanticException [Error 10001]: Table not found {dropped[2]}")
             self.tables.pop(key, None)
-        elif added := re.match(r"ALTER\s+TABLE\s+([\w.`\"-]+)\s+ADD\s+(?:IF\s+NOT\s+EXISTS\s+)?PARTITION\s*\((.*?)\)\s*"
-                               r"LOCATION\s*'([^']+)'", statement, re.I | re.S):
+        elif added := re.match(
+            r"ALTER\s+TABLE\s+([\w.`\"-]+)\s+ADD\s+(?:IF\s+NOT\s+EXISTS\s+)?PARTITION\s*\((.*?)\)\s*"
+            r"LOCATION\s*'([^']+)'",
+            statement,
+            re.I | re.S,
+        ):
             table = self.tables.get(name_of(added[1], database))
             if table is None:
                 raise QueryFault(f"FAILED: SemanticException [Error 10001]: Table not found {added[1]}")
@@ -80,7 +86,9 @@ class Engine:
     def _create(self, statement, database):
         found = CREATE.match(statement)
         if not found:
-            raise QueryFault("FAILED: ParseException: this peer takes CREATE EXTERNAL TABLE .. ROW FORMAT SERDE .. LOCATION .. only")
+            raise QueryFault(
+                "FAILED: ParseException: this peer takes CREATE EXTERNAL TABLE .. ROW FORMAT SERDE .. LOCATION .. only"
+            )
         key = name_of(found["name"], database)
         if key[0] not in self.databases:
             raise QueryFault(f"FAILED: SemanticException [Error 10072]: Database does not exist: {key[0]}")
@@ -102,10 +110,15 @@ class Engine:
 
     def _lay(self, connection, flat, table, partitions):
         names = table.names
-        connection.execute(f'CREATE TEMP TABLE "{flat}__objects"(csv VARCHAR, path VARCHAR%s)'
-                           % "".join(f', "{name}" {TYPES[kind]}' for name, kind in table.partitions))
-        rows = [(str(as_csv(self.storage.local(handle), table.regex, self.cache)), uri, *values)
-                for values, objects in partitions.items() for uri, _, handle in objects]
+        connection.execute(
+            f'CREATE TEMP TABLE "{flat}__objects"(csv VARCHAR, path VARCHAR%s)'
+            % "".join(f', "{name}" {TYPES[kind]}' for name, kind in table.partitions)
+        )
+        rows = [
+            (str(as_csv(self.storage.local(handle), table.regex, self.cache)), uri, *values)
+            for values, objects in partitions.items()
+            for uri, _, handle in objects
+        ]
         cells = [f"c{number}" for number in range(len(table.columns))]
         source = "(SELECT %s, NULL::VARCHAR AS csv WHERE false)" % ", ".join(f"NULL::VARCHAR AS {cell}" for cell in cells)
         if rows:
@@ -114,11 +127,15 @@ class Engine:
             files = ", ".join("'" + row[0].replace("'", "''") + "'" for row in rows)
             kinds = ", ".join(f"'{cell}': 'VARCHAR'" for cell in cells)
             source = f"read_csv([{files}], columns={{{kinds}}}, filename='csv', {READ_OPTIONS})"
-        read = ", ".join((f"g.{cell}" if TYPES[kind] == "VARCHAR" else f"TRY_CAST(g.{cell} AS {TYPES[kind]})") + f' AS "{name}"'
-                         for cell, (name, kind) in zip(cells, table.columns, strict=True))
+        read = ", ".join(
+            (f"g.{cell}" if TYPES[kind] == "VARCHAR" else f"TRY_CAST(g.{cell} AS {TYPES[kind]})") + f' AS "{name}"'
+            for cell, (name, kind) in zip(cells, table.columns, strict=True)
+        )
         more = "".join(f', o."{name}"' for name in names)
-        connection.execute(f'CREATE TEMP TABLE "{flat}" AS SELECT {read}{more}, o.path AS "{PATH_COLUMN}" '
-                           f'FROM {source} g JOIN "{flat}__objects" o ON o.csv = g.csv')
+        connection.execute(
+            f'CREATE TEMP TABLE "{flat}" AS SELECT {read}{more}, o.path AS "{PATH_COLUMN}" '
+            f'FROM {source} g JOIN "{flat}__objects" o ON o.csv = g.csv'
+        )
 
     def _unload(self, connection, target, options):
         form = dict(re.findall(r"(\w+)\s*=\s*'(\w+)'", options)).get("format", "")
@@ -135,8 +152,15 @@ class Engine:
 
 def type_name(text):
     """Athena's name of a type of DuckDB's."""
-    known = {"HUGEINT": "bigint", "UBIGINT": "bigint", "BIGINT": "bigint", "INTEGER": "integer", "VARCHAR": "varchar",
-             "TIMESTAMP WITH TIME ZONE": "timestamp with time zone", "FLOAT": "float"}
+    known = {
+        "HUGEINT": "bigint",
+        "UBIGINT": "bigint",
+        "BIGINT": "bigint",
+        "INTEGER": "integer",
+        "VARCHAR": "varchar",
+        "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
+        "FLOAT": "float",
+    }
     bare = str(text).split("(")[0]
     return "array" if str(text).endswith("[]") else known.get(bare, bare.lower())
 

@@ -93,8 +93,10 @@ class Translated:
                 for column in select.args[clause].find_all(exp.Column) if select.args.get(clause) else []:
                     name = column.name.lower()
                     if not column.table and name in given and name not in inputs and not self.named:
-                        raise QueryFault(f"COLUMN_NOT_FOUND: line 1:1: Column '{column.name}' cannot be resolved or requester is "
-                                         "not authorized to access requested resources")
+                        raise QueryFault(
+                            f"COLUMN_NOT_FOUND: line 1:1: Column '{column.name}' cannot be resolved or requester is "
+                            "not authorized to access requested resources"
+                        )
 
 
 def check_functions(query):
@@ -119,8 +121,9 @@ def parse(query, parameters):
         raise QueryFault(f"NOT_SUPPORTED: {type(tree).__name__} in this peer")
     expected = sum(1 for _ in tree.find_all(exp.Placeholder))
     if expected != len(parameters):
-        raise QueryFault(f"INVALID_PARAMETER_USAGE: line 1:1: Incorrect number of parameters: expected {expected} but found "
-                         f"{len(parameters)}")
+        raise QueryFault(
+            f"INVALID_PARAMETER_USAGE: line 1:1: Incorrect number of parameters: expected {expected} but found {len(parameters)}"
+        )
     if not parameters:
         return tree
     left = iter(parameters)
@@ -132,8 +135,10 @@ def parse(query, parameters):
 def check_comparisons(tree):
     """Trino compares no text with a number; DuckDB would cast."""
     for node in tree.find_all(exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE):
-        sides = ["text" if side.is_type(*exp.DataType.TEXT_TYPES) else "number" if side.is_type(*exp.DataType.NUMERIC_TYPES) else ""
-                 for side in (node.left, node.right)]
+        sides = [
+            "text" if side.is_type(*exp.DataType.TEXT_TYPES) else "number" if side.is_type(*exp.DataType.NUMERIC_TYPES) else ""
+            for side in (node.left, node.right)
+        ]
         if sorted(filter(None, sides)) == ["number", "text"]:
             kinds = [side.type.sql().lower() for side in (node.left, node.right)]
             raise QueryFault(f"TYPE_MISMATCH: line 1:1: Cannot apply operator: {kinds[0]} {node.key} {kinds[1]}")

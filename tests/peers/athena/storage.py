@@ -51,8 +51,14 @@ class Bucket:
         from botocore.config import Config
 
         self.cache = Path(cache)
-        self.client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test",
-                                   aws_secret_access_key="test", config=Config(s3={"addressing_style": "path"}))
+        self.client = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(s3={"addressing_style": "path"}),
+        )
 
     def objects(self, uri):
         bucket, prefix = split(uri)

@@ -14,9 +14,21 @@ from athena import QueryFault
 from athena.datetimes import strftime_of
 from athena.storage import split
 
-TYPES = {"string": "VARCHAR", "varchar": "VARCHAR", "char": "VARCHAR", "int": "INTEGER", "integer": "INTEGER",
-         "bigint": "BIGINT", "smallint": "SMALLINT", "tinyint": "TINYINT", "double": "DOUBLE", "float": "FLOAT",
-         "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
+TYPES = {
+    "string": "VARCHAR",
+    "varchar": "VARCHAR",
+    "char": "VARCHAR",
+    "int": "INTEGER",
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+    "smallint": "SMALLINT",
+    "tinyint": "TINYINT",
+    "double": "DOUBLE",
+    "float": "FLOAT",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+}
 # A Hive string: a backslash takes away the meaning of what follows it.
 HIVE_STRING = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 CREATE = re.compile(
@@ -28,8 +40,14 @@ CREATE = re.compile(
     re.S | re.I,
 )
 NOW = re.compile(r"NOW(?:\s*([+-])\s*(\d+)\s*(YEAR|MONTH|WEEK|DAY|HOUR|MINUTE)S?)?")
-UNITS = {"YEAR": timedelta(days=365), "MONTH": timedelta(days=30), "WEEK": timedelta(weeks=1), "DAY": timedelta(days=1),
-         "HOUR": timedelta(hours=1), "MINUTE": timedelta(minutes=1)}
+UNITS = {
+    "YEAR": timedelta(days=365),
+    "MONTH": timedelta(days=30),
+    "WEEK": timedelta(weeks=1),
+    "DAY": timedelta(days=1),
+    "HOUR": timedelta(hours=1),
+    "MINUTE": timedelta(minutes=1),
+}
 
 
 def unquoted(text):
@@ -90,8 +108,12 @@ class Table:
         template = self.properties.get("storage.location.template") or f"{self.location.rstrip('/')}/{folders}"
         patterns = {name: self._pattern(name, where) for name in self.names}
         pieces = re.split(r"(\$\{\w+\})", template.rstrip("/"))
-        pattern = re.compile("".join(f"(?P<{piece[2:-1]}>{patterns[piece[2:-1]]})" if piece.startswith("${") else re.escape(piece)
-                                     for piece in pieces) + "/")
+        pattern = re.compile(
+            "".join(
+                f"(?P<{piece[2:-1]}>{patterns[piece[2:-1]]})" if piece.startswith("${") else re.escape(piece) for piece in pieces
+            )
+            + "/"
+        )
         split(template)
         found = {}
         for each in storage.objects(pieces[0]):
@@ -111,8 +133,10 @@ class Table:
                 return r"[^/]+"
             case "injected":
                 if where is None or not re.search(rf"\b{name}\b\"?\s*(=|IN)", where.sql(), re.I):
-                    raise QueryFault(f"CONSTRAINT_VIOLATION: For the injected projected partition column {name}, the WHERE clause "
-                                     "must contain only static equality conditions, and at least one such condition must be present.")
+                    raise QueryFault(
+                        f"CONSTRAINT_VIOLATION: For the injected projected partition column {name}, the WHERE clause "
+                        "must contain only static equality conditions, and at least one such condition must be present."
+                    )
                 return r"[^/]+"
         raise QueryFault(f"INVALID_TABLE_PROPERTY: projection.{name}.type")
 

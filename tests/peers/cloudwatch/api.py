@@ -62,8 +62,12 @@ class CloudWatch(Peer):
             return {}
         text = lambda moment: datetime.fromtimestamp(epoch_s(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         queries = body.get("MetricDataQueries", [])
-        return {"start": text(body["StartTime"]), "end": text(body["EndTime"]), "first_page": not body.get("NextToken"),
-                "queries": [described(query) for query in queries]}
+        return {
+            "start": text(body["StartTime"]),
+            "end": text(body["EndTime"]),
+            "first_page": not body.get("NextToken"),
+            "queries": [described(query) for query in queries],
+        }
 
     def answer(self, action, body, caller):
         actions = {"GetMetricData": self.get_metric_data, "PutMetricData": self.put_metric_data, "ListMetrics": self.list_metrics}
@@ -112,8 +116,13 @@ class CloudWatch(Peer):
             code = fault["code"]
             left = len(times) // 2 if code == "PartialData" else 0
             times, values = times[:left], values[:left]
-        result = {"Id": query["Id"], "Label": query.get("Label", query["Id"]), "Timestamps": [float(moment) for moment in times],
-                  "Values": [float(value) for value in values], "StatusCode": code}
+        result = {
+            "Id": query["Id"],
+            "Label": query.get("Label", query["Id"]),
+            "Timestamps": [float(moment) for moment in times],
+            "Values": [float(value) for value in values],
+            "StatusCode": code,
+        }
         return result | ({"Messages": [{"Code": code, "Value": f"{code} for query {query['Id']}"}]} if fault else {})
 
     def due_result(self, query, caller):
@@ -152,9 +161,16 @@ class CloudWatch(Peer):
                 found.append((account, namespace, metric, dimensions))
         at = int(body.get("NextToken") or 0)
         page = found[at : at + METRICS_PER_LIST]
-        answer = {"Metrics": [{"Namespace": namespace, "MetricName": metric,
-                               "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions]}
-                              for _, namespace, metric, dimensions in page]}
+        answer = {
+            "Metrics": [
+                {
+                    "Namespace": namespace,
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions],
+                }
+                for _, namespace, metric, dimensions in page
+            ]
+        }
         if linked:
             answer["OwningAccounts"] = [account for account, *_ in page]
         return answer | ({"NextToken": str(at + METRICS_PER_LIST)} if len(found) > at + METRICS_PER_LIST else {})
@@ -194,5 +210,10 @@ def described(query):
     if "MetricStat" not in query:
         return {"expression": query.get("Expression")}
     wanted, metric = query["MetricStat"], query["MetricStat"]["Metric"]
-    return {"metric": metric["MetricName"], "stat": wanted["Stat"], "period": wanted["Period"], "account": query.get("AccountId"),
-            "dimensions": {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions") or []}}
+    return {
+        "metric": metric["MetricName"],
+        "stat": wanted["Stat"],
+        "period": wanted["Period"],
+        "account": query.get("AccountId"),
+        "dimensions": {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions") or []},
+    }

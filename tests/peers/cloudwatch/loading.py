@@ -48,8 +48,13 @@ def load_json(store, entries):
         unknown = entry.keys() - {"namespace", "metric", "dimensions", "account", "region", "start", "samples", "sums"}
         if unknown or ("samples" in entry) == ("sums" in entry):
             raise ValueError(f"a series has `samples` or `sums`, and no {sorted(unknown)}")
-        name = key(entry.get("account", ACCOUNT), entry.get("region", REGION), entry["namespace"], entry["metric"],
-                   entry.get("dimensions", {}).items())
+        name = key(
+            entry.get("account", ACCOUNT),
+            entry.get("region", REGION),
+            entry["namespace"],
+            entry["metric"],
+            entry.get("dimensions", {}).items(),
+        )
         series, start = store.setdefault(name, Series()), minute_of(entry["start"])
         for offset, cell in enumerate(entry.get("samples") or entry.get("sums")):
             if cell is None or cell == []:

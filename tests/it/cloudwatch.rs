@@ -1,0 +1,267 @@
+//! Counts from CloudWatch, through the real SDK against a peer that speaks its protocol.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::peers::Peer;
+
+const FLEET: &str = "\
+sources:
+  metrics: { cloudwatch: eu-west-1 }
+classes:
+  standard:
+    slos:
+      availability: 99.9%
+      latency: { objective: 99%, under: 300ms }
+    windows: [7d]
+";
+const NOW: &str = "2026-10-31T12:00Z";
+
+/// A peer with metrics of one balancer, and definitions of its service.
+struct Scene {
+    peer: Peer,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(fleet: &str, services: &[(&str, &str)]) -> Self {
+        let peer = Peer::start("cloudwatch_peer.py", &format!(r#"{{"now": "{NOW}"}}"#));
+        let folder = tempfile::tempdir().unwrap();
+        let scene = Self { peer, folder };
+        scene.define("fleet.yaml", fleet);
+        for (name, text) in services {
+            scene.define(&format!("shop/{name}.yaml"), text);
+        }
+        scene
+    }
+
+    fn with_shop() -> Self {
+        let scene = Self::new(FLEET, &[("shop", "service: shop\nload_balancer: app/shop/00000000000000aa\n")]);
+        scene.traffic("app/shop/00000000000000aa", "123456789012");
+        scene
+    }
+
+    /// An hour of 100 requests a minute, three of them errors, one made by the balancer; 20 of 97 answers are slow.
+    fn traffic(&self, balancer: &str, account: &str) {
+        let metric = |name: &str, minute: &str| {
+            let minutes = vec![minute; 60].join(",");
+            let what = if name == "TargetResponseTime" { "samples" } else { "sums" };
+            format!(
+                r#"{{"namespace": "AWS/ApplicationELB", "metric": "{name}", "dimensions": {{"LoadBalancer": "{balancer}"}},
+                "account": "{account}", "region": "eu-west-1", "start": "2026-10-31T10:57Z", "{what}": [{minutes}]}}"#
+            )
+        };
+        let metrics = [
+            metric("HTTPCode_Target_2XX_Count", "97"),
+            metric("HTTPCode_Target_5XX_Count", "2"),
+            metric("HTTPCode_ELB_5XX_Count", "1"),
+            metric("TargetResponseTime", "[[0.1, 77], [0.3, 2], [0.301, 20]]"),
+        ];
+        self.peer.post("/_series", &format!("[{}]", metrics.join(",")));
+    }
+
+    fn define(&self, file: &str, text: &str) {
+        let path = self.folder.path().join("slos").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn slowburn(&self, task: &str, at: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.arg(task).arg("--ledger").arg(self.folder.path().join("ledger"));
+        command.arg("--slos").arg(self.folder.path().join("slos")).args(["--at", at]);
+        command.env_clear().envs([
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", self.peer.url.as_str()),
+            ("AWS_ENDPOINT_URL_STS", &self.peer.url),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("SLOWBURN_CLOCK", at),
+        ]);
+        command
+    }
+
+    fn run(&self, at: &str) -> Output {
+        self.slowburn("run", at).arg("--quiet").output().unwrap()
+    }
+
+    /// What a run said, with its exit code.
+    fn said(&self, at: &str) -> String {
+        let output = self.run(at);
+        format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    /// Known minutes and their sums, by SLO: `60 minutes, 6000 total, 180 bad`.
+    fn known(&self) -> BTreeMap<String, String> {
+        let output = self.slowburn("export", NOW).output().unwrap();
+        let mut sums: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
+        for row in csv::Reader::from_reader(&*output.stdout).deserialize::<BTreeMap<String, String>>() {
+            let row = row.unwrap();
+            let sum = sums.entry(row["slo"].clone()).or_default();
+            let number = |column: &str| row[column].parse::<u64>().unwrap();
+            *sum = (sum.0 + 1, sum.1 + number("total"), sum.2 + number("bad"));
+        }
+        let text = |(minutes, total, bad)| format!("{minutes} minutes, {total} total, {bad} bad");
+        sums.into_iter().map(|(slo, sum)| (slo, text(sum))).collect()
+    }
+
+    /// What the peer has counted: `metrics_billed`, or its `requests`.
+    fn billed(&self, what: &str) -> u64 {
+        let counters = &self.peer.counters()["counters"];
+        let counter = if what == "requests" { &counters[what]["GetMetricData"] } else { &counters[what] };
+        counter.as_u64().unwrap_or(0)
+    }
+
+    fn control(&self, settings: &str) {
+        self.peer.post("/_control", settings);
+    }
+}
+
+fn known(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(slo, sums)| ((*slo).to_owned(), (*sums).to_owned())).collect()
+}
+
+fn snapshot(name: &str, text: &str) {
+    insta::assert_snapshot!(name, text);
+}
+
+/// Seven days are known but for the last minutes: before the first value there was no traffic.
+const ALL: [(&str, &str); 2] = [
+    ("shop/availability", "11577 minutes, 6000 total, 180 bad"),
+    ("shop/latency", "11577 minutes, 5940 total, 1200 bad"),
+];
+
+#[test]
+fn a_minute_is_asked_for_once_and_a_young_one_again() {
+    let scene = Scene::with_shop();
+    snapshot("first_run", &scene.said(NOW));
+    assert_eq!(scene.known(), known(&ALL));
+    let asked = scene.billed("requests");
+    // Seven metrics, of which the times have two statistics.
+    assert_eq!(scene.billed("metrics_billed"), 7);
+    // Before the next five minutes there is nothing new.
+    assert!(scene.said("2026-10-31T12:04Z").starts_with("exit 0\n`metrics` has been asked up to 2026-10-31T11:57Z\n"));
+    assert_eq!(scene.billed("requests"), asked);
+    assert!(scene.said("2026-10-31T12:05Z").starts_with("exit 0\nasked `metrics` for 7 metrics in 1 request;"));
+    let last = scene.peer.requests();
+    assert!(last.contains("2026-10-31T11:45") && last.contains("2026-10-31T12:02"), "{last}");
+}
+
+#[test]
+fn nothing_that_was_not_answered_whole_is_stored() {
+    for (name, settings, stored) in [
+        ("forbidden", r#"{"results": [{"code": "Forbidden"}]}"#, vec![]),
+        ("partial", r#"{"results": [{"metric": "TargetResponseTime", "code": "PartialData"}]}"#, vec![ALL[0]]),
+        ("internal", r#"{"results": [{"metric": "HTTPCode_ELB_5XX_Count", "code": "InternalError"}]}"#, vec![ALL[1]]),
+        (
+            "second_page",
+            r#"{"page": 30, "faults": [{"action": "GetMetricData", "code": "InternalServiceFault", "status": 500, "after": 1, "times": 100}]}"#,
+            vec![],
+        ),
+        (
+            "expired",
+            r#"{"faults": [{"action": "GetMetricData", "code": "ExpiredToken", "status": 403, "times": 100}]}"#,
+            vec![],
+        ),
+    ] {
+        let scene = Scene::with_shop();
+        scene.control(settings);
+        snapshot(name, &scene.said(NOW));
+        assert_eq!(scene.known(), known(&stored), "{name}");
+        // The next run asks for what is missing, and for nothing that is there.
+        scene.peer.post("/_reset", "");
+        scene.control(&format!(r#"{{"now": "{NOW}"}}"#));
+        assert!(scene.said(NOW).starts_with("exit 0\n"));
+        assert_eq!(scene.known(), known(&ALL), "{name}");
+        let asked = if stored.is_empty() { 7 } else { 8 - scene_metrics(&stored) };
+        assert!(scene.billed("metrics_billed") <= asked, "{name}");
+    }
+}
+
+/// Metrics that need not be asked for again.
+fn scene_metrics(stored: &[(&str, &str)]) -> u64 {
+    stored.iter().map(|(slo, _)| if slo.ends_with("latency") { 1 } else { 6 }).sum()
+}
+
+#[test]
+fn throttling_errors_and_lost_connections_are_tried_again() {
+    for settings in [
+        r#"{"faults": [{"action": "GetMetricData", "code": "ThrottlingException", "status": 400, "times": 2}]}"#,
+        r#"{"faults": [{"action": "GetMetricData", "code": "InternalServiceFault", "status": 500, "times": 2}]}"#,
+        r#"{"faults": [{"action": "GetMetricData", "drop": true, "times": 2}]}"#,
+        r#"{"page": 30}"#,
+        r#"{"latency_s": 0.2}"#,
+    ] {
+        let scene = Scene::with_shop();
+        scene.control(settings);
+        let said = scene.said(NOW);
+        assert!(said.starts_with("exit 0\n"), "{settings}: {said}");
+        assert_eq!(scene.known(), known(&ALL), "{settings}");
+    }
+}
+
+#[test]
+fn a_forbidden_account_blinds_nobody_else() {
+    let fleet = "\
+sources:
+  one: { cloudwatch: eu-west-1, account: 111111111111 }
+  two: { cloudwatch: eu-west-1, account: 222222222222 }
+  three: { cloudwatch: eu-west-1, role_arn: arn:aws:iam::333333333333:role/slowburn, external_id: ours }
+default_source: one
+classes:
+  standard: { slos: { availability: 99.9% }, windows: [7d] }
+";
+    let service = |name: &str| {
+        let text = format!("service: {name}\nsource: {name}\nload_balancer: app/{name}/00000000000000aa\n");
+        (name.to_owned(), text)
+    };
+    let services = ["one", "two", "three"].map(service);
+    let services: Vec<(&str, &str)> = services.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let scene = Scene::new(fleet, &services);
+    for (name, account) in [("one", "111111111111"), ("two", "222222222222"), ("three", "333333333333")] {
+        scene.traffic(&format!("app/{name}/00000000000000aa"), account);
+    }
+    scene.control(r#"{"results": [{"account": "222222222222", "code": "Forbidden"}]}"#);
+    snapshot("three_accounts", &scene.said(NOW));
+    let sums = "11577 minutes, 6000 total, 180 bad";
+    assert_eq!(scene.known(), known(&[("one/availability", sums), ("three/availability", sums)]));
+}
+
+#[test]
+fn a_ratio_counts_what_any_metrics_say() {
+    let service = "\
+service: orders
+slos:
+  placed:
+    indicator: ratio
+    objective: 99%
+    total: { namespace: Shop, metric: Orders, dimensions: { Stage: prod } }
+    bad: { namespace: Shop, metric: Failed, dimensions: { Stage: prod } }
+";
+    let scene = Scene::new(FLEET, &[("orders", service)]);
+    let metric = |name: &str, sums: &str| {
+        format!(
+            r#"{{"namespace": "Shop", "metric": "{name}", "dimensions": {{"Stage": "prod"}}, "account": "123456789012",
+            "region": "eu-west-1", "start": "2026-10-31T11:00Z", "sums": [{sums}]}}"#
+        )
+    };
+    // The third minute has no orders and yet a failed one.
+    let series = format!("[{}, {}]", metric("Orders", "10, 20, null, 5"), metric("Failed", "1, null, 1, 5"));
+    scene.peer.post("/_series", &series);
+    snapshot("ratio", &scene.said(NOW));
+    assert_eq!(scene.known(), known(&[("orders/placed", "11564 minutes, 35 total, 6 bad")]));
+}
+
+#[test]
+fn a_run_costs_no_more_than_it_may() {
+    let scene = Scene::with_shop();
+    let output = scene.slowburn("run", NOW).args(["--quiet", "--max-cost", "0.00006"]).output().unwrap();
+    let said = format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap());
+    snapshot("too_dear", &said);
+    assert_eq!(scene.billed("metrics_billed"), 0);
+    let output = scene.slowburn("run", NOW).args(["--quiet", "--offline"]).output().unwrap();
+    assert_eq!((output.status.code(), scene.billed("metrics_billed")), (Some(0), 0));
+    assert!(Path::new(scene.folder.path()).join("ledger").exists());
+}
