@@ -147,7 +147,7 @@ impl Run<'_> {
         read: &mut LakeRead,
     ) -> Option<Span> {
         let next = part.queries(piece).and_then(|queries| {
-            let price = Price { of, queries, day_bytes };
+            let price = Price { queries, day_bytes };
             let span = self.cap.next(piece, price)?;
             Ok((span, Usage { athena_bytes: self.cap.expected(span, price).0, ..Usage::default() }))
         });

@@ -7,6 +7,9 @@ use crate::demand::Ask;
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::slo::Lake;
 
+/// The most days that anybody may look back.
+const DAYS_MAX: i32 = 400;
+
 /// The limit of a source, and how much of it is used up.
 #[derive(Clone, Copy, Debug)]
 pub struct Cap {
@@ -20,9 +23,7 @@ pub struct Cap {
 
 /// What a piece of the past costs.
 #[derive(Clone, Copy, Debug)]
-pub struct Price<'a> {
-    /// What is scanned: a table, or the tables of a team's query.
-    pub of: &'a str,
+pub struct Price {
     /// Queries that each span takes.
     pub queries: u64,
     /// Bytes of a day, if they are known.
@@ -44,7 +45,7 @@ impl Cap {
 
     /// What a span is expected to be billed for; nothing, where nobody knows.
     #[must_use]
-    pub fn expected(&self, span: Span, price: Price<'_>) -> Bytes {
+    pub fn expected(&self, span: Span, price: Price) -> Bytes {
         price.day_bytes.map_or(Bytes(0), |day_bytes| expected([(span, price.queries)], day_bytes, self.now))
     }
 
@@ -53,7 +54,7 @@ impl Cap {
     ///
     /// # Errors
     /// When it would be too much: with what it would cost, and the remedy.
-    pub fn next(&self, piece: &Ask, price: Price<'_>) -> Result<Span, Fault> {
+    pub fn next(&self, piece: &Ask, price: Price) -> Result<Span, Fault> {
         let run = |is_known| runs(piece.span, piece.series.len(), is_known).first().copied().unwrap_or(piece.span);
         let Some(day_bytes) = price.day_bytes else { return Ok(run(false)) };
         let cost =
@@ -73,22 +74,22 @@ impl Cap {
         self.spent.0.saturating_add(cost.0) <= self.limit.0
     }
 
-    fn refusal(&self, piece: &Ask, price: Price<'_>, all: Bytes, day_bytes: u64) -> Fault {
+    fn refusal(&self, piece: &Ask, price: Price, all: Bytes, day_bytes: u64) -> Fault {
         let needed = self.spent.0.saturating_add(all.0).div_ceil(1_000_000_000);
         let spent = if self.spent.0 == 0 { String::new() } else { format!(", of which {} are used up", self.spent) };
         let said = format!(
-            "{} would have to scan about {all} for {}, at a list price of {}, and may scan {} a run{spent}; that was not asked for",
-            price.of,
+            "about {all} would have to be scanned for {}, at a list price of {}, and a run may scan {}{spent}: it was not asked for",
             piece.span,
             all.price(),
             self.limit,
         );
-        // The day behind each span is read too.
-        let left = self.limit.0.saturating_sub(self.spent.0) / day_bytes.saturating_mul(price.queries).max(1);
-        let after = Span::new(piece.span.end, self.end).minutes() / MINUTES_PER_DAY.unsigned_abs();
-        let days = left.saturating_sub(2).saturating_add(u64::from(after));
-        let fewer =
-            if days == 0 { String::new() } else { format!(", or look back less far with `--days {}`", days.min(400)) };
+        let fits = |days: &i32| {
+            let span = Span::new(self.end.plus(-days * MINUTES_PER_DAY), piece.span.end);
+            let spans = runs(span, piece.series.len(), true).into_iter().map(|span| (span, price.queries));
+            !span.is_empty() && self.has_room(expected(spans, day_bytes, self.now))
+        };
+        let fewer = (1..=DAYS_MAX).rev().find(fits);
+        let fewer = fewer.map_or_else(String::new, |days| format!(", or look back less far with `--days {days}`"));
         let remedy = format!(
             "say `scan_limit: {needed}GB` of the source in fleet.yaml for as long as it takes{fewer}; prices: \
              https://aws.amazon.com/athena/pricing/"
@@ -128,14 +129,14 @@ mod tests {
 
     #[test]
     fn a_day_is_read_before_anybody_knows_what_days_cost() {
-        let price = Price { of: "`elb.alb`", queries: 1, day_bytes: None };
+        let price = Price { queries: 1, day_bytes: None };
         let span = cap(1).next(&piece("2026-10-01T12:00Z", "2026-10-31T12:00Z"), price).unwrap();
         assert_eq!(span.to_string(), "2026-10-31T00:00Z to 2026-10-31T12:00Z");
     }
 
     #[test]
     fn what_would_be_too_much_is_refused_with_its_price_and_the_newest_day_is_read_all_the_same() {
-        let price = Price { of: "`elb.alb`", queries: 1, day_bytes: Some(10 * GIGABYTE) };
+        let price = Price { queries: 1, day_bytes: Some(10 * GIGABYTE) };
         let mut cap = cap(100 * GIGABYTE);
         let month = piece("2026-10-01T12:00Z", "2026-10-31T12:00Z");
         assert_eq!(cap.next(&month, price).unwrap().to_string(), "2026-10-31T00:00Z to 2026-10-31T12:00Z");

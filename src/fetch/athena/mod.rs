@@ -186,7 +186,7 @@ impl<'a> Table<'a> {
             let id = ended.id?;
             let mut counts = Counted::default();
             rows::read(&self.access, &id, |_, row| counts.add(query, row)).await?;
-            if ended.was_there && counts.lines.is_empty() && unwanted == 0 {
+            if ended.was_there && counts.lines.is_empty() && !self.heard.anything() && unwanted == 0 {
                 unwanted = tries + 1;
                 continue;
             }
