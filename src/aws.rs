@@ -193,7 +193,7 @@ impl Refusal {
             "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
                 "AWS slowed this account down for longer than slowburn waits: run again"
             }
-            "" if self.said.contains("credentials") => {
+            "" if self.said.contains("credentials") || self.said.contains("IMDS") => {
                 "there are no credentials: give the task a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
             }
             "" if self.said.contains("region") => "set AWS_REGION",

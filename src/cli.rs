@@ -57,6 +57,8 @@ pub enum Task {
     Export(ExportArgs),
     /// Check the definitions and name every problem with file, line and remedy
     Check(CheckArgs),
+    /// Print the tables that Athena sources need as SQL, or create them
+    Tables(TablesArgs),
     /// Print the JSON Schema of the definition files, for editors
     Schema(SchemaArgs),
     /// Write deterministic access logs of a small fleet to try things on
@@ -94,6 +96,9 @@ pub struct RunArgs {
     /// Read at most this many days back; the default is what the longest window needs
     #[arg(long, value_name = "DAYS", env = "SLOWBURN_DAYS", value_parser = clap::value_parser!(u16).range(1..=400))]
     pub days: Option<u16>,
+    /// Folder of the SQL files that `query` indicators name
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_QUERIES", default_value = "queries")]
+    pub queries: PathBuf,
     /// Ask AWS for no more than this costs by list price, in US dollars; what would cost more is left out and named
     #[arg(long, value_name = "DOLLARS", env = "SLOWBURN_MAX_COST")]
     pub max_cost: Option<Dollars>,
@@ -224,6 +229,20 @@ pub struct CheckArgs {
     /// How to print the problems
     #[arg(long, value_enum, default_value_t)]
     pub format: CheckFormat,
+}
+
+/// Arguments of `tables`.
+#[derive(Args, Debug)]
+pub struct TablesArgs {
+    /// Folder of definitions
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos")]
+    pub slos: PathBuf,
+    /// Only the tables of this source of fleet.yaml
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Create them in Athena: a table that exists is left as it is
+    #[arg(long)]
+    pub create: bool,
 }
 
 /// Arguments of `schema`.

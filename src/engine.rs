@@ -1,9 +1,10 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
+mod lake;
 mod logs;
 mod spans;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,6 +14,7 @@ use tracing::{Instrument, info, info_span};
 use crate::aws::Aws;
 use crate::cost::{self, Dollars, Forecast, Habits};
 use crate::demand::{self, CountsQuestion, Demand};
+use crate::exact::Exact;
 use crate::fetch::counts_file;
 use crate::ledger::{AbsorbError, Ledger, NotLoaded, Table};
 use crate::minute::{Day, Minute, Span};
@@ -31,6 +33,8 @@ pub struct Job<'a> {
     pub now: Minute,
     /// How many days back logs are read; without it as far as the longest window.
     pub days: Option<u16>,
+    /// The folder of teams' own queries.
+    pub queries: &'a Path,
     /// What all that is asked of AWS may cost by list price; without it, whatever it takes.
     pub max_cost: Option<Dollars>,
     /// Ask nobody: what the ledger has is all there is.
@@ -86,6 +90,11 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     Ok(Outcome { status, said })
 }
 
+/// The share of a source's lines that may fail to parse.
+fn unparsed_limit(catalog: &Catalog, source: &str) -> Exact {
+    catalog.sources.get(source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
+}
+
 /// One file of counts: its minutes replace what the ledger held.
 async fn read_counts(question: &CountsQuestion, store: &mut LedgerStore, said: &mut Said) -> Result<(), EngineError> {
     let path = Path::new(&question.location).join(&question.file);
@@ -121,7 +130,13 @@ pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result
 /// When the ledger cannot be read.
 pub async fn cost(catalog: &Catalog, store: &LedgerStore, at: Minute, habits: Habits) -> Result<Forecast, EngineError> {
     let ledger = store.load(&Needs::of_days([], [at.day().plus(-1)])).await?;
-    Ok(cost::forecast(catalog, &Habits { objects: ledger.objects_by_balancer(), ..habits }))
+    let mut scanned: BTreeMap<String, u64> = BTreeMap::new();
+    for (place, bytes) in store.scanned() {
+        // By source and table. A run scans the folders of half a day back to now, which is one day on average.
+        let source = place.split(' ').next().unwrap_or_default();
+        *scanned.entry(source.to_owned()).or_default() += bytes;
+    }
+    Ok(cost::forecast(catalog, &Habits { objects: ledger.objects_by_balancer(), scanned, ..habits }))
 }
 
 /// The minutes of a span, without the log objects.

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** whatever was left out of the counts is named here, with its number and a sample.
 
+mod lake;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -16,6 +18,8 @@ use crate::report::counted;
 use crate::report::model::Status;
 use crate::series::SeriesKey;
 use crate::visible::visible;
+
+pub use lake::LakeRead;
 
 /// Faults of one kind that are named one by one; the rest is a number.
 const NAMED: usize = 5;

@@ -111,6 +111,33 @@ fn tokens(text: &str) -> Box<[Token]> {
     tokens.into()
 }
 
+/// The same as a regular expression of Trino's, Java's or RE2's, for the whole of a text. Athena is asked with it; the texts of a
+/// log have no line breaks, at which a dot would stop.
+#[must_use]
+pub fn expression(text: &str) -> String {
+    let mut expression = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(sign) = rest.chars().next() {
+        rest = rest.get(sign.len_utf8()..).unwrap_or_default();
+        let name = if sign == '{' { rest.split_once('}').filter(|(name, _)| !name.is_empty()) } else { None };
+        match (sign, name) {
+            (_, Some((_, behind))) => {
+                expression.push_str("[^/]+");
+                rest = behind;
+            }
+            ('*', _) => expression.push_str(".*"),
+            ('?', _) => expression.push('.'),
+            (sign, _) => {
+                if r".^$+()[]{}|\".contains(sign) {
+                    expression.push('\\');
+                }
+                expression.push(sign);
+            }
+        }
+    }
+    expression
+}
+
 /// Whether the text has no wildcard, so that equality is enough.
 #[must_use]
 pub fn is_exact(text: &str) -> bool {
@@ -151,6 +178,8 @@ mod tests {
         check(&"a".repeat(128), &"a".repeat(128), true);
         check(&"a".repeat(128), &"a".repeat(127), false);
         check(&"?".repeat(128), &"a".repeat(129), false);
+        assert_eq!(expression("/v1/{id}/*.(a|b)?{}{open\\"), r"/v1/[^/]+/.*\.\(a\|b\).\{\}\{open\\");
+        assert_eq!(expression("/ä'\"{ü}"), "/ä'\"[^/]+");
         assert!(Pattern::any_case("*.Example.com").matches(b"SHOP.example.COM"));
         assert!(!Pattern::any_case("*.example.com").matches(b"example.com"));
     }

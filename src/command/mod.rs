@@ -12,6 +12,7 @@ mod run;
 mod schema;
 pub mod simulate;
 mod status;
+mod tables;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -74,6 +75,7 @@ pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
         Task::Replay(arguments) => replay::replay(arguments, now).await,
         Task::Export(arguments) => export::export(arguments, now).await,
         Task::Check(arguments) => check::check(&arguments, now),
+        Task::Tables(arguments) => tables::tables(&arguments, now).await,
         Task::Schema(arguments) => schema::schema(&arguments),
         Task::Simulate(arguments) => simulate::simulate(&arguments),
         Task::Completions { shell } => print(&crate::cli::completions(shell)).map(|()| Ended::Done),

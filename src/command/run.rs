@@ -40,6 +40,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         at,
         now,
         days: arguments.days,
+        queries: &arguments.queries,
         max_cost: arguments.max_cost,
         offline: arguments.offline,
         threads: threads(&arguments),

@@ -6,11 +6,10 @@ use std::sync::atomic::Ordering;
 
 use tokio::task::block_in_place;
 
-use super::{EngineError, Job};
+use super::{EngineError, Job, unparsed_limit};
 use crate::accesslog::key::identity;
 use crate::accesslog::route::{Routes, indicators_by_balancer};
 use crate::demand::LogsQuestion;
-use crate::exact::Exact;
 use crate::fetch::logs::{self, Batch, LogFile, LogTree, Place};
 use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, ObjectsAnswer, filed_under};
 use crate::minute::Day;
@@ -58,7 +57,7 @@ pub(super) async fn read_logs(
     if !job.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty() {
         looks.keep(store).await?;
     }
-    read.tell(unparsed_limit(job, question), said);
+    read.tell(unparsed_limit(job.catalog, &question.source), said);
     Ok(())
 }
 
@@ -116,10 +115,6 @@ async fn log_tree(question: &LogsQuestion) -> Result<LogTree, String> {
     LogTree::open(place, question.span, question.classic_minutes).await.map_err(|error| error.to_string())
 }
 
-fn unparsed_limit(job: &Job<'_>, question: &LogsQuestion) -> Exact {
-    job.catalog.sources.get(&question.source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
-}
-
 /// The objects of one day of delivery: what is new of them is read, absorbed and kept. Tells whether any could not be read.
 async fn read_day(
     job: &Job<'_>,
@@ -154,7 +149,7 @@ async fn read_day(
         .collect();
     let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, files)| Batch { objects: files, routes }).collect();
     let scanned = block_in_place(|| logs::scan(place, &batches, job.threads, &job.stop));
-    let limit = unparsed_limit(job, question);
+    let limit = unparsed_limit(job.catalog, &question.source);
     logs_read.add(&scanned, limit);
     let read = scanned.read.iter().filter_map(|read| {
         let (object, series) = unread.get(identity(&read.key))?;

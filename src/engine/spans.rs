@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use super::{EngineError, Job};
+use super::{EngineError, Job, lake};
 use crate::aws::Aws;
 use crate::cost::Usage;
+use crate::counts::Counts;
 use crate::demand::{Ask, AskedOf, SpanQuestion, asks, metric_counts, remember};
 use crate::fetch::cloudwatch::{self, Question, Wanted};
 use crate::ledger::{Ledger, Part};
@@ -37,7 +38,10 @@ pub(super) async fn read_spans(
         SourceKind::CloudWatch { reach, account } => {
             read_metrics(job, (question, &asks), (reach, account.as_deref()), (&mut asked, store), said).await
         }
-        SourceKind::Athena { .. } | SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => Ok(()),
+        SourceKind::Athena { reach, lake } => {
+            lake::read_lake(job, (question, &asks), (reach, lake), (&mut asked, store), said).await
+        }
+        SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => Ok(()),
     }
 }
 
@@ -68,18 +72,8 @@ async fn read_metrics(
         }
         let of = Question { client: &client, account, span: *span, settled: question.settled, now: job.now };
         let answer = cloudwatch::answer(&of, wanted).await;
+        keep(&answer.counts, store).await?;
         aws.note_metrics(answer.metrics);
-        // A day at a time: a fleet's past is larger than memory should be.
-        let days: BTreeSet<Day> = answer.counts.keys().map(|(_, day)| *day).collect();
-        for day in days {
-            let counts = answer.counts.iter().filter(|((_, of), _)| *of == day);
-            let counts = counts.map(|(key, counts)| (key.clone(), counts.clone())).collect();
-            let minutes = day.span().intersect(*span);
-            let mut ledger =
-                store.load(&Needs { minutes: Part::of_span(minutes).collect(), ..Needs::default() }).await?;
-            ledger.absorb_counts(&counts)?;
-            store.commit(&mut ledger).await?;
-        }
         for series in &answer.answered {
             remember(asked, question, series, *span);
         }
@@ -87,6 +81,21 @@ async fn read_metrics(
         read.add(&answer);
     }
     read.tell(&question.source, said);
+    Ok(())
+}
+
+/// Keeps counts, a day at a time: a fleet's past is larger than memory should be.
+pub(super) async fn keep(counts: &Counts, store: &mut LedgerStore) -> Result<(), EngineError> {
+    let days: BTreeSet<Day> = counts.keys().map(|(_, day)| *day).collect();
+    for day in days {
+        let of_day = counts.iter().filter(|((_, of), _)| *of == day);
+        let of_day: Counts = of_day.map(|(key, counts)| (key.clone(), counts.clone())).collect();
+        let has = |part: &Part| of_day.values().any(|counts| counts.0[part.slots()].iter().any(Option::is_some));
+        let minutes = Part::of_day(day).filter(has).collect();
+        let mut ledger = store.load(&Needs { minutes, ..Needs::default() }).await?;
+        ledger.absorb_counts(&of_day)?;
+        store.commit(&mut ledger).await?;
+    }
     Ok(())
 }
 

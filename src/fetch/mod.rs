@@ -1,5 +1,6 @@
 //! Doors to where counts come from.
 
+pub mod athena;
 pub mod cloudwatch;
 pub mod counts_file;
 pub mod definitions;

@@ -10,18 +10,11 @@ use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use super::silence::heard;
 use super::{Delivery, Ledger, NotLoaded, Origin, Part, PartObjects, filed_under};
 use crate::counts::SLOTS;
 use crate::minute::{Day, Minute, Span};
 use crate::series::SeriesKey;
-
-/// Where a balancer has at least this many lines in five minutes, silence is not believed: with a mean of 8 requests the
-/// chance of none is e^-8 = 0.03% (Poisson), and a silence that lasts is less likely still.
-const QUIET_LINES: u64 = 8;
-
-/// The lines of how many minutes on each side tell how busy a balancer is around a silence. One interval alone would be too
-/// uneven, and a whole day would miss the evening in which an office falls silent.
-const AROUND_MINUTES: i32 = 60;
 
 /// A day's minutes, 1 where known, of each series that changes within a part.
 pub(super) type Covered = BTreeMap<Part, BTreeMap<SeriesKey, Arc<[u8]>>>;
@@ -84,7 +77,7 @@ impl Delivered {
         // Where a balancer's name is used in several areas, silence is plausible as far as all of them are heard of.
         let areas = origins.iter().map(|origin| self.origins[*origin].area.as_str());
         let end = areas.filter_map(|area| newest_near(newest, area, day)).min();
-        let known = known(&counted, end).into_iter().map(|span| (span, 1));
+        let known = heard(&counted, end).into_iter().map(|span| (span, 1));
         let mut minutes = vec![0; SLOTS];
         for (span, value) in known.chain(unread.into_iter().map(|span| (span, 0))) {
             let part = span.intersect(day.span());
@@ -98,34 +91,6 @@ impl Delivered {
 /// The newest end of what was delivered in an area, of the day and those beside it.
 fn newest_near(newest: &BTreeMap<(&str, Day), Minute>, area: &str, day: Day) -> Option<Minute> {
     newest.range((area, day.plus(-1))..=(area, day.plus(1))).map(|(_, end)| *end).max()
-}
-
-/// Runs of minutes that are known, traffic or not, by intervals in order with their lines.
-fn known(intervals: &[(Span, u64)], newest: Option<Minute>) -> Vec<Span> {
-    let mut spans: Vec<Span> = intervals.iter().map(|(span, _)| *span).collect();
-    for pair in intervals.windows(2) {
-        if let [(left, _), (right, _)] = pair
-            && left.end < right.start
-            && [Span::before(left.end, AROUND_MINUTES), Span::new(right.start, right.start.plus(AROUND_MINUTES))]
-                .into_iter()
-                .any(|span| is_quiet(intervals, span))
-        {
-            spans.push(Span::new(left.end, right.start));
-        }
-    }
-    if let (Some((last, _)), Some(newest)) = (intervals.last(), newest)
-        && is_quiet(intervals, Span::before(last.end, AROUND_MINUTES))
-    {
-        spans.push(Span::new(last.end, newest));
-    }
-    spans
-}
-
-/// Whether the intervals within a span have, on average over the whole of it, fewer than [`QUIET_LINES`] in five minutes.
-fn is_quiet(intervals: &[(Span, u64)], span: Span) -> bool {
-    let first = intervals.partition_point(|(interval, _)| interval.start < span.start);
-    let inside = intervals[first..].iter().take_while(|(interval, _)| interval.end <= span.end);
-    inside.map(|(_, lines)| lines * 5).sum::<u64>() < QUIET_LINES * u64::from(span.minutes())
 }
 
 impl Ledger {

@@ -8,6 +8,7 @@ mod extracts;
 mod minutes;
 mod objects;
 mod part;
+mod silence;
 mod sums;
 mod view;
 
@@ -27,6 +28,7 @@ pub use minutes::DayMinutes;
 pub(crate) use objects::{Delivery, Origin, PartObjects, deliver};
 pub use objects::{ListedObject, ObjectRecord, filed_under};
 pub use part::Part;
+pub use silence::heard;
 pub(crate) use sums::DaySums;
 pub use view::{Table, View, ViewSums};
 

@@ -27,7 +27,7 @@ pub(super) use names::{Name, Words};
 pub(super) use slo::{
     BudgetingText, ElbErrorsText, ErrorsText, IdleText, IncludeText, IndicatorText, MeasureText, SloFields, SloText,
 };
-pub(super) use source::{AccountId, IntervalText, Region, RoleArn, SourceText, TableName, Workgroup};
+pub(super) use source::{AccountId, DayText, IntervalText, Region, RoleArn, SourceText, TableName, Workgroup};
 pub(super) use tiers::{EvidenceText, HoursText, OnlyText, SevereText, TierText, TiersText, UrgencyText};
 pub(super) use typed::{FromText, OneOrMany, Switch, Typed};
 pub(super) use values::{Percent, WindowText, Zone, decimal_text};

@@ -1,11 +1,15 @@
 //! A place that counts come from, and what a fleet file says of it.
 
-use super::file::{AccountId, IntervalText, Page, Region, RoleArn, SourceText, TableName, Typed, Words, Workgroup};
+use std::fmt;
+
+use super::file::{
+    AccountId, DayText, IntervalText, OneOrMany, Page, Region, RoleArn, SourceText, TableName, Typed, Words, Workgroup,
+};
 use super::positions::keys;
 use super::problem::Problem;
 use crate::exact::Exact;
 use crate::location::Location;
-use crate::minute::{Minute, length_text};
+use crate::minute::{Day, Minute, length_text};
 
 /// A place that counts come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +46,7 @@ pub enum SourceKind {
         /// Who is asked, and as whom.
         reach: Reach,
         /// What is asked.
-        lake: Lake,
+        lake: Box<Lake>,
     },
     /// Files of `minute,total,bad`.
     Counts {
@@ -75,6 +79,21 @@ pub struct Lake {
     pub results: Option<String>,
     /// How many bytes a run may scan.
     pub scan_limit_bytes: u64,
+    /// What its tables are made of, if slowburn is to make them.
+    pub made_of: Option<TableSource>,
+}
+
+/// Where the logs are that a table is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSource {
+    /// `s3://bucket/prefix`, which holds `AWSLogs/`.
+    pub logs: String,
+    /// Whose logs.
+    pub accounts: Vec<String>,
+    /// Of which regions.
+    pub regions: Vec<String>,
+    /// The first day that there may be logs of.
+    pub since: Day,
 }
 
 /// A table of the Glue catalogue.
@@ -84,6 +103,12 @@ pub struct TableOfLogs {
     pub database: String,
     /// Its name there.
     pub name: String,
+}
+
+impl fmt::Display for TableOfLogs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.database, self.name)
+    }
 }
 
 impl Source {
@@ -157,16 +182,34 @@ fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
                 workgroup: text.workgroup.as_ref().map_or("primary", |Typed(Workgroup(name))| name).to_owned(),
                 results: text.results.as_ref().map(|Typed(Words(location))| location.clone()),
                 scan_limit_bytes: text.scan_limit.map_or(100_000_000_000, |limit| limit.0.0),
+                made_of: made_of(text),
             };
             let region = text.region.as_ref().map(|Typed(region)| region);
             // A log object is written every five minutes and takes as long to arrive; late ones take longer.
-            Some((SourceKind::Athena { reach: reach(text, region), lake }, 15, 60))
+            Some((SourceKind::Athena { reach: reach(text, region), lake: Box::new(lake) }, 15, 60))
         }
         (None, None, None, Some(Typed(Words(location)))) => {
             Some((SourceKind::Counts { location: location.clone() }, 0, 0))
         }
         _ => None,
     }
+}
+
+/// What tables are made of. Before 2016 there were no logs of application load balancers, and a table may begin before its logs do.
+fn made_of(text: &SourceText) -> Option<TableSource> {
+    let Typed(Words(logs)) = text.logs.as_ref()?;
+    let Some(OneOrMany(accounts)) = &text.accounts else { return None };
+    let regions = match (&text.regions, &text.region) {
+        (Some(OneOrMany(regions)), _) => regions.iter().map(|Typed(Region(region))| region.clone()).collect(),
+        (None, Some(Typed(Region(region)))) => vec![region.clone()],
+        (None, None) => Vec::new(),
+    };
+    Some(TableSource {
+        logs: logs.clone(),
+        accounts: accounts.iter().map(|Typed(AccountId(account))| account.clone()).collect(),
+        regions,
+        since: text.since.map_or(Day::of_civil(2016, 1, 1)?, |Typed(DayText(since))| since),
+    })
 }
 
 fn reach(text: &SourceText, region: Option<&Region>) -> Reach {
@@ -191,6 +234,10 @@ fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKin
         ("workgroup", text.workgroup.is_some(), LAKE),
         ("results", text.results.is_some(), LAKE),
         ("scan_limit", text.scan_limit.is_some(), LAKE),
+        ("logs", text.logs.is_some(), LAKE),
+        ("accounts", text.accounts.is_some(), LAKE),
+        ("regions", text.regions.is_some(), LAKE),
+        ("since", text.since.is_some(), LAKE),
         ("region", text.region.is_some(), LAKE),
         ("role_arn", text.role_arn.is_some(), ASKED),
         ("external_id", text.external_id.is_some(), ASKED),
@@ -208,10 +255,33 @@ fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKin
         let hint = "add `role_arn`, whose trust policy asks for it, or remove the field";
         problems.push(page.of_key(&keys(&["sources", name, "external_id"]), "`external_id` belongs to a role", hint));
     }
-    if let Some(Typed(Words(results))) = &text.results
-        && !matches!(results.parse(), Ok(Location::S3 { .. }))
-    {
-        let message = format!("`{results}` is no place in a bucket");
-        problems.push(page.of_value(&keys(&["sources", name, "results"]), message, "write `s3://<bucket>/<prefix>`"));
+    for (key, place) in [("results", &text.results), ("logs", &text.logs)] {
+        if let Some(Typed(Words(place))) = place
+            && !matches!(place.parse(), Ok(Location::S3 { .. }))
+        {
+            let message = format!("`{place}` is no place in a bucket");
+            problems.push(page.of_value(&keys(&["sources", name, key]), message, "write `s3://<bucket>/<prefix>`"));
+        }
+    }
+    check_tables(page, name, text, problems);
+}
+
+/// What `slowburn tables` needs to know is said as a whole or not at all.
+fn check_tables(page: &Page<'_>, name: &str, text: &SourceText, problems: &mut Vec<Problem>) {
+    let is_lake = text.athena.is_some();
+    let said =
+        [("accounts", text.accounts.is_some()), ("regions", text.regions.is_some()), ("since", text.since.is_some())];
+    if let Some((key, _)) = said.iter().find(|(_, said)| *said && is_lake && text.logs.is_none()) {
+        let message = format!("`{key}` says what tables are made of, and there is no `logs`");
+        let hint = "add `logs: s3://<bucket>/<prefix>`, which holds `AWSLogs/`, or remove the field";
+        problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
+    }
+    if is_lake && text.logs.is_some() && text.accounts.is_none() {
+        let hint = "add `accounts: [\"<twelve digits>\"]`: those whose folders lie below `AWSLogs/`";
+        problems.push(page.of_key(&keys(&["sources", name, "logs"]), "a table of `logs` needs their `accounts`", hint));
+    }
+    if is_lake && text.logs.is_some() && text.regions.is_none() && text.region.is_none() {
+        let hint = "add `regions: [eu-west-1]`, or `region` if that is the only one";
+        problems.push(page.of_key(&keys(&["sources", name, "logs"]), "a table of `logs` needs their `regions`", hint));
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Manifest {
     pub(super) looked: BTreeMap<String, BTreeMap<Day, Looked>>,
     /// The file that tells what sources were asked.
     pub(super) asked: Option<String>,
+    /// Bytes that a day of a table scans, as the last query of it had them.
+    pub(super) scanned: BTreeMap<String, u64>,
 }
 
 /// That a finished day's folder in a bucket was looked into, so that it need not be listed at every tick.
@@ -81,6 +83,8 @@ struct Twin {
     looked: BTreeMap<String, BTreeMap<String, Looked>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    scanned: BTreeMap<String, u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,6 +130,7 @@ impl Manifest {
         let sums = twin.sums.unwrap_or_default().into_iter();
         manifest.sums = sums.map(|(month, hash)| (month.clone(), format!("sums-{month}-{hash}.parquet"))).collect();
         manifest.asked = twin.asked.map(|hash| format!("asked-{hash}.json"));
+        manifest.scanned = twin.scanned;
         Ok(manifest)
     }
 
@@ -145,6 +150,7 @@ impl Manifest {
             sums: Some(sums.collect()),
             looked: looked.collect(),
             asked: self.asked.as_deref().map(hash),
+            scanned: self.scanned.clone(),
         };
         serde_json::to_vec_pretty(&twin).map_err(StoreError::Manifest)
     }

@@ -27,7 +27,7 @@ const DOORS: [&str; 3] = ["fetch", "store", "notify"];
 /// What doors stand on: it knows no door itself.
 const GROUND: &str = "aws";
 /// Which crate may be named below which path, and nowhere else.
-const CRATE_HOMES: [(&str, &[&str]); 11] = [
+const CRATE_HOMES: [(&str, &[&str]); 12] = [
     ("aws_config", &["aws.rs"]),
     ("aws_sdk_s3", &["aws.rs", "store/", "fetch/"]),
     ("serde_yaml", &["slo/file"]),
@@ -39,6 +39,7 @@ const CRATE_HOMES: [(&str, &[&str]); 11] = [
     ("lettre", &["notify/"]),
     ("aws_sdk_cloudwatch", &["aws.rs", "fetch/"]),
     ("aws_sdk_athena", &["aws.rs", "fetch/"]),
+    ("minijinja", &["fetch/"]),
 ];
 /// What pure rooms never say.
 const IMPURE: [&str; 6] = ["std::fs", "std::env", "tokio", "SystemTime", "async fn", "Instant::now"];

@@ -90,9 +90,14 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts a script on a free port, with settings to begin with as JSON.
     pub(crate) fn start(script: &str, control: &str) -> Self {
+        Self::with(script, control, &[])
+    }
+
+    /// The same with more of its own arguments.
+    pub(crate) fn with(script: &str, control: &str, more: &[&str]) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
         let mut python = Command::new("python3");
-        python.arg(path).args(["--control", control]).env("PYTHONPATH", packages());
+        python.arg(path).args(["--control", control]).args(more).env("PYTHONPATH", packages());
         let mut server = python.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut speech = BufReader::new(server.stderr.take().unwrap()).lines();
         let ready =

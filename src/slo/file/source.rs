@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::names::Words;
-use super::typed::{FromText, Typed};
+use super::typed::{FromText, OneOrMany, Typed};
 use super::values::{Length, Percent};
+use crate::minute::Day;
 use crate::slo::problem::Refusal;
 
 /// A source: exactly one of `access_logs`, `cloudwatch`, `athena` and `counts`.
@@ -33,6 +34,14 @@ pub(in crate::slo) struct SourceText {
     pub(in crate::slo) results: Option<Typed<Words>>,
     /// For Athena: how much one run may scan before it is refused. Default: 100GB.
     pub(in crate::slo) scan_limit: Option<Typed<Bytes>>,
+    /// For `slowburn tables`: the bucket of access logs, `s3://<bucket>/<prefix>`, which holds `AWSLogs/`.
+    pub(in crate::slo) logs: Option<Typed<Words>>,
+    /// For `slowburn tables`: the accounts whose logs lie there.
+    pub(in crate::slo) accounts: Option<OneOrMany<Typed<AccountId>>>,
+    /// For `slowburn tables`: the regions whose logs lie there. Default: `region`.
+    pub(in crate::slo) regions: Option<OneOrMany<Typed<Region>>>,
+    /// For `slowburn tables`: the first day of logs. Default: 2016-01-01.
+    pub(in crate::slo) since: Option<Typed<DayText>>,
     /// For Athena: the region. Default: that of the environment.
     pub(in crate::slo) region: Option<Typed<Region>>,
     /// For CloudWatch and Athena: the role that is assumed to ask.
@@ -146,6 +155,21 @@ impl FromText for RoleArn {
         }
         let hint = "write `arn:aws:iam::<account>:role/<name>`; `aws iam get-role` prints it";
         Err(Refusal::new(format!("`{text}` is no ARN of a role"), hint))
+    }
+}
+
+/// A day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct DayText(pub(in crate::slo) Day);
+
+impl FromText for DayText {
+    const PATTERN: &'static str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
+    const NOUN: &'static str = "a day";
+    const EXAMPLE: &'static str = "2026-01-31";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let hint = "write year, month and day: `2026-01-31`";
+        text.parse().map(Self).map_err(|_| Refusal::new(format!("`{text}` is no day"), hint))
     }
 }
 

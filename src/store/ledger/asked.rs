@@ -53,6 +53,25 @@ impl LedgerStore {
     }
 }
 
+impl LedgerStore {
+    /// Bytes that a day of each table of Athena scans, as far as it is known.
+    #[must_use]
+    pub const fn scanned(&self) -> &BTreeMap<String, u64> {
+        &self.manifest.scanned
+    }
+
+    /// Keeps what a day of tables scans.
+    ///
+    /// # Errors
+    /// When the shelf refuses.
+    pub async fn keep_scanned(&mut self, scanned: BTreeMap<String, u64>) -> Result<(), StoreError> {
+        if scanned == self.manifest.scanned {
+            return Ok(());
+        }
+        self.swap(Manifest { scanned, ..self.manifest.clone() }).await
+    }
+}
+
 fn read(bytes: &[u8]) -> Result<BTreeMap<SeriesKey, AskedOf>, StoreError> {
     let twins: Vec<Twin> = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
     let series = twins.into_iter().flat_map(|Twin { from, settled, end, series }| {

@@ -1,0 +1,153 @@
+//! What a run may scan: what would be more is refused before it is asked for.
+
+use super::cost::{Bytes, day_bytes, expected};
+use super::plan::runs;
+use super::{Answer, Fault};
+use crate::demand::Ask;
+use crate::minute::{MINUTES_PER_DAY, Minute, Span};
+use crate::slo::Lake;
+
+/// The most days that anybody may look back.
+const DAYS_MAX: i32 = 400;
+
+/// The limit of a source, and how much of it is used up.
+#[derive(Clone, Copy, Debug)]
+pub struct Cap {
+    limit: Bytes,
+    spent: Bytes,
+    /// The end of what is asked for.
+    end: Minute,
+    /// What time it is: folders of the future are empty.
+    now: Minute,
+}
+
+/// What a piece of the past costs.
+#[derive(Clone, Copy, Debug)]
+pub struct Price {
+    /// Queries that each span takes.
+    pub queries: u64,
+    /// Bytes of a day, if they are known.
+    pub day_bytes: Option<u64>,
+}
+
+impl Cap {
+    /// Nothing is used up yet.
+    #[must_use]
+    pub const fn new(lake: &Lake, end: Minute, now: Minute) -> Self {
+        Self { limit: Bytes(lake.scan_limit_bytes), spent: Bytes(0), end, now }
+    }
+
+    /// Uses up what an answer cost, and tells what a day scans by it.
+    pub fn spend(&mut self, answer: &Answer, span: Span) -> Option<u64> {
+        self.spent.0 = self.spent.0.saturating_add(answer.spent.billed.0);
+        day_bytes(answer.scan?.0, span, self.now)
+    }
+
+    /// What a span is expected to be billed for; nothing, where nobody knows.
+    #[must_use]
+    pub fn expected(&self, span: Span, price: Price) -> Bytes {
+        price.day_bytes.map_or(Bytes(0), |day_bytes| expected([(span, price.queries)], day_bytes, self.now))
+    }
+
+    /// The part of a piece to be asked for next, its newest. Where nobody knows what a day costs, that is one day. Where all of it
+    /// would be too much, the newest day is asked for all the same, so that what happens now is seen.
+    ///
+    /// # Errors
+    /// When it would be too much: with what it would cost, and the remedy.
+    pub fn next(&self, piece: &Ask, price: Price) -> Result<Span, Fault> {
+        let run = |is_known| runs(piece.span, piece.series.len(), is_known).first().copied().unwrap_or(piece.span);
+        let Some(day_bytes) = price.day_bytes else { return Ok(run(false)) };
+        let cost =
+            |spans: Vec<Span>| expected(spans.into_iter().map(|span| (span, price.queries)), day_bytes, self.now);
+        let all = cost(runs(piece.span, piece.series.len(), true));
+        if self.has_room(all) {
+            return Ok(run(true));
+        }
+        let newest = run(false);
+        if piece.span.end == self.end && newest != piece.span && self.has_room(cost(vec![newest])) {
+            return Ok(newest);
+        }
+        Err(self.refusal(piece, price, all, day_bytes))
+    }
+
+    fn has_room(&self, cost: Bytes) -> bool {
+        self.spent.0.saturating_add(cost.0) <= self.limit.0
+    }
+
+    fn refusal(&self, piece: &Ask, price: Price, all: Bytes, day_bytes: u64) -> Fault {
+        let needed = self.spent.0.saturating_add(all.0).div_ceil(1_000_000_000);
+        let spent = if self.spent.0 == 0 { String::new() } else { format!(", of which {} are used up", self.spent) };
+        let said = format!(
+            "about {all} would have to be scanned for {}, at a list price of {}, and a run may scan {}{spent}: it was not asked for",
+            piece.span,
+            all.price(),
+            self.limit,
+        );
+        let fits = |days: &i32| {
+            let span = Span::new(self.end.plus(-days * MINUTES_PER_DAY), piece.span.end);
+            let spans = runs(span, piece.series.len(), true).into_iter().map(|span| (span, price.queries));
+            !span.is_empty() && self.has_room(expected(spans, day_bytes, self.now))
+        };
+        let fewer = (1..=DAYS_MAX).rev().find(fits);
+        let fewer = fewer.map_or_else(String::new, |days| format!(", or look back less far with `--days {days}`"));
+        let remedy = format!(
+            "say `scan_limit: {needed}GB` of the source in fleet.yaml for as long as it takes{fewer}; prices: \
+             https://aws.amazon.com/athena/pricing/"
+        );
+        Fault::new(said, remedy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::athena::Spent;
+    use crate::series::SeriesKey;
+    use crate::slo::TableOfLogs;
+
+    const GIGABYTE: u64 = 1_000_000_000;
+
+    fn minute(text: &str) -> Minute {
+        text.parse().unwrap()
+    }
+
+    fn cap(limit: u64) -> Cap {
+        let lake = Lake {
+            table: TableOfLogs { database: "elb".to_owned(), name: "alb".to_owned() },
+            classic_table: None,
+            workgroup: "primary".to_owned(),
+            results: None,
+            scan_limit_bytes: limit,
+            made_of: None,
+        };
+        Cap::new(&lake, minute("2026-10-31T12:00Z"), minute("2026-10-31T12:15Z"))
+    }
+
+    fn piece(start: &str, end: &str) -> Ask {
+        Ask { span: Span::new(minute(start), minute(end)), series: vec![SeriesKey::new("s")] }
+    }
+
+    #[test]
+    fn a_day_is_read_before_anybody_knows_what_days_cost() {
+        let price = Price { queries: 1, day_bytes: None };
+        let span = cap(1).next(&piece("2026-10-01T12:00Z", "2026-10-31T12:00Z"), price).unwrap();
+        assert_eq!(span.to_string(), "2026-10-31T00:00Z to 2026-10-31T12:00Z");
+    }
+
+    #[test]
+    fn what_would_be_too_much_is_refused_with_its_price_and_the_newest_day_is_read_all_the_same() {
+        let price = Price { queries: 1, day_bytes: Some(10 * GIGABYTE) };
+        let mut cap = cap(100 * GIGABYTE);
+        let month = piece("2026-10-01T12:00Z", "2026-10-31T12:00Z");
+        assert_eq!(cap.next(&month, price).unwrap().to_string(), "2026-10-31T00:00Z to 2026-10-31T12:00Z");
+        let spent = Spent { queries: 1, scanned: Bytes(5 * GIGABYTE), billed: Bytes(5 * GIGABYTE) };
+        let answer = Answer { spent, scan: Some(Bytes(5 * GIGABYTE)), ..Answer::default() };
+        let day_bytes = cap.spend(&answer, Span::new(minute("2026-10-31T00:00Z"), minute("2026-10-31T12:00Z")));
+        assert_eq!(day_bytes, Some(9_795_918_368));
+        let fault = cap.next(&piece("2026-10-01T12:00Z", "2026-10-31T00:00Z"), price).unwrap_err();
+        insta::assert_snapshot!(fault.to_string());
+        let week = piece("2026-10-25T12:00Z", "2026-10-31T00:00Z");
+        assert_eq!(cap.next(&week, price).unwrap(), week.span);
+        assert!(cap.next(&week, Price { queries: 2, ..price }).is_err());
+    }
+}

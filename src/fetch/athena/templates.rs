@@ -1,0 +1,107 @@
+//! The templates of `queries/`, and the three filters through which values enter them: nothing else may.
+
+use std::borrow::Cow;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use serde::Serialize;
+
+use super::Fault;
+use crate::visible::visible;
+
+/// The templates of the program itself, by the names by which they import one another.
+const TEMPLATES: [(&str, &str); 5] = [
+    ("counting.jinja", include_str!("../../../queries/counting.jinja")),
+    ("alb_counts.sql", include_str!("../../../queries/alb_counts.sql")),
+    ("classic_counts.sql", include_str!("../../../queries/classic_counts.sql")),
+    ("alb_table.sql", include_str!("../../../queries/alb_table.sql")),
+    ("classic_table.sql", include_str!("../../../queries/classic_table.sql")),
+];
+
+/// Templates ready to be rendered. A name that the context lacks is an error, and so is a value that a filter refuses.
+pub(super) struct Templates(Environment<'static>);
+
+impl Templates {
+    /// The program's own.
+    pub(super) fn ours() -> Result<Self, Fault> {
+        let mut environment = bare();
+        for (name, text) in TEMPLATES {
+            environment.add_template(name, text).map_err(|error| fault(name, &error))?;
+        }
+        Ok(Self(environment))
+    }
+
+    /// One of them with its values.
+    pub(super) fn render(&self, name: &str, context: impl Serialize) -> Result<String, Fault> {
+        let template = self.0.get_template(name).map_err(|error| fault(name, &error))?;
+        template.render(Serde(context)).map_err(|error| fault(name, &error))
+    }
+}
+
+/// A team's own text with values. It can include nothing.
+pub(super) fn render_own(name: &str, text: &str, context: impl Serialize) -> Result<String, Fault> {
+    bare().render_named_str(name, text, Serde(context)).map_err(|error| fault(name, &error))
+}
+
+fn bare() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_filter("literal", |text: Cow<'_, str>| literal(&text));
+    environment.add_filter("identifier", |text: Cow<'_, str>| only(&text, 255, "_-", "what no name has"));
+    environment.add_filter("plain", |text: Cow<'_, str>| {
+        only(&text, 2_048, "_./:,@=+~-", "what would have to be escaped in DDL")
+    });
+    environment
+}
+
+/// A string of Trino: `it's` becomes `'it''s'`; a backslash is a backslash there.
+fn literal(text: &str) -> Result<String, Error> {
+    if text.contains(|sign: char| sign.is_ascii_control()) {
+        return Err(refusal(text, "a control character"));
+    }
+    Ok(format!("'{}'", text.replace('\'', "''")))
+}
+
+/// A text of letters, digits and a few other signs, for a place where the template has quotes itself.
+fn only(text: &str, length_max: usize, others: &str, what: &str) -> Result<String, Error> {
+    let sound = |sign: char| sign.is_ascii_alphanumeric() || others.contains(sign);
+    if text.is_empty() || text.len() > length_max || !text.chars().all(sound) {
+        return Err(refusal(text, what));
+    }
+    Ok(text.to_owned())
+}
+
+fn refusal(text: &str, what: &str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, format!("`{}` has {what}", visible(text)))
+}
+
+fn fault(name: &str, error: &Error) -> Fault {
+    // The innermost cause says what is wrong; what is around it says where.
+    let line = error.line().map_or_else(String::new, |line| format!(", line {line}"));
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let name = visible(error.name().unwrap_or(name));
+    Fault::new(format!("`{name}`{line} cannot be made a query: {}", visible(&detail)), "mend that value or that line")
+}
+
+#[cfg(test)]
+mod tests {
+    use minijinja::context;
+
+    use super::*;
+
+    #[test]
+    fn values_enter_as_what_they_are_or_not_at_all() {
+        let rendered =
+            |text: &str, value: &str| render_own("t.sql", text, context! { value }).map_err(|fault| fault.to_string());
+        assert_eq!(rendered("{{ value | literal }}", "a'; DROP TABLE x --\\\"").unwrap(), "'a''; DROP TABLE x --\\\"'");
+        assert!(rendered("{{ value | literal }}", "a\nb").unwrap_err().contains("`a\\nb` has a control character"));
+        assert_eq!(rendered("`{{ value | identifier }}`", "elb_logs").unwrap(), "`elb_logs`");
+        for hostile in ["a`b", "a\"b", "", "a b", "ä"] {
+            assert!(rendered("`{{ value | identifier }}`", hostile).is_err(), "{hostile}");
+            assert!(rendered("'{{ value | plain }}'", hostile).is_err(), "{hostile}");
+        }
+        assert_eq!(rendered("'{{ value | plain }}'", "s3://b/a=1").unwrap(), "'s3://b/a=1'");
+        assert!(rendered("{{ values }}", "").unwrap_err().contains("line 1"));
+        assert!(rendered("{% include 'counting.jinja' %}", "").is_err());
+    }
+}

@@ -1,0 +1,438 @@
+//! Counts from Athena, through the real SDK against a peer that really runs the SQL.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use slowburn::command::simulate::write;
+use slowburn::minute::Span;
+use slowburn::simulate::Plan;
+
+use crate::peers::{Peer, packages};
+
+const LAKE: &str = "sources:
+  lake:
+    athena: elb_logs.alb
+    region: eu-west-1
+    logs: s3://elb-logs/a/prefix
+    accounts: \"123456789012\"
+    since: 2026-09-01
+classes:
+  standard:
+    slos:
+      availability: 99.9%
+      latency: { objective: 99%, under: 300ms }
+    windows: [7d]
+";
+const SHOP: &str = "service: shop\nload_balancer: app/shop/00000000000000aa\n";
+const NOW: &str = "2026-10-31T12:00Z";
+const FOLDER: &str = "elb-logs/a/prefix/AWSLogs/123456789012/elasticloadbalancing/eu-west-1";
+
+/// A peer with buckets in a folder, and definitions.
+struct Scene {
+    peer: Peer,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(fleet: &str, services: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let buckets = folder.path().join("buckets");
+        fs::create_dir(&buckets).unwrap();
+        let peer = Peer::with("athena_peer.py", "{}", &["--managed", "--root", buckets.to_str().unwrap()]);
+        let scene = Self { peer, folder };
+        scene.write("slos/fleet.yaml", fleet);
+        for (name, text) in services {
+            scene.write(&format!("slos/shop/{name}.yaml"), text);
+        }
+        scene
+    }
+
+    /// A shop with its table, whose one balancer answers two requests a minute, one of ten with a 500.
+    fn with_shop() -> Self {
+        let scene = Self::new(LAKE, &[("shop", SHOP)]);
+        scene.busy("2026/10/31", 8..12);
+        scene.tables();
+        scene
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::create_dir_all(self.path(file).parent().unwrap()).unwrap();
+        fs::write(self.path(file), text).unwrap();
+    }
+
+    /// A log object of five minutes that end at `HH:MM`.
+    fn object(&self, day: &str, end: &str, lines: &[String]) {
+        let text: String = lines.concat();
+        let name = format!(
+            "buckets/{FOLDER}/{day}/123456789012_elasticloadbalancing_eu-west-1_app.shop.00000000000000aa_{}T{}Z_192.0.2.7_1a2b.log.gz",
+            day.replace('/', ""),
+            end.replace(':', "")
+        );
+        fs::create_dir_all(self.path(&name).parent().unwrap()).unwrap();
+        let mut packed =
+            flate2::write::GzEncoder::new(fs::File::create(self.path(&name)).unwrap(), flate2::Compression::fast());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap();
+    }
+
+    fn busy(&self, day: &str, hours: std::ops::Range<usize>) {
+        for start in (hours.start * 60..hours.end * 60).step_by(5) {
+            let lines: Vec<String> = (0..10)
+                .map(|number| {
+                    let minute = start + number / 2;
+                    let status = if number == 3 { 500 } else { 200 };
+                    line(&format!("{}T{:02}:{:02}", day.replace('/', "-"), minute / 60, minute % 60), status, "/cart")
+                })
+                .collect();
+            let end = start + 5;
+            self.object(day, &format!("{:02}:{:02}", end / 60, end % 60), &lines);
+        }
+    }
+
+    fn slowburn(&self, task: &str, at: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.arg(task).arg("--slos").arg(self.path("slos"));
+        command.current_dir(self.folder.path()).env_clear().envs([
+            ("AWS_ENDPOINT_URL_ATHENA", self.peer.url.as_str()),
+            ("AWS_ENDPOINT_URL_STS", &self.peer.url),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("SLOWBURN_CLOCK", at),
+            ("SLOWBURN_AT", at),
+        ]);
+        command
+    }
+
+    fn tables(&self) {
+        let output = self.slowburn("tables", NOW).arg("--create").output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+
+    /// What a run said, with its exit code.
+    fn said(&self, at: &str) -> String {
+        said(&self.slowburn("run", at).arg("--quiet").output().unwrap())
+    }
+
+    fn export(&self, ledger: &str) -> BTreeMap<(String, String), (u64, u64)> {
+        let output = self.slowburn("export", NOW).args(["--ledger", ledger]).output().unwrap();
+        let rows = csv::Reader::from_reader(&*output.stdout).into_deserialize::<(String, String, u64, u64)>();
+        rows.map(|row| row.unwrap()).map(|(slo, minute, total, bad)| ((slo, minute), (total, bad))).collect()
+    }
+
+    /// Known minutes and their sums, by SLO: `60 minutes, 6000 total, 180 bad`.
+    fn known(&self) -> BTreeMap<String, String> {
+        let mut sums: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
+        for ((slo, _), (total, bad)) in self.export("ledger") {
+            let sum = sums.entry(slo).or_default();
+            *sum = (sum.0 + 1, sum.1 + total, sum.2 + bad);
+        }
+        let text = |(minutes, total, bad)| format!("{minutes} minutes, {total} total, {bad} bad");
+        sums.into_iter().map(|(slo, sum)| (slo, text(sum))).collect()
+    }
+
+    /// Queries that were started; the same again is none.
+    fn queries(&self) -> Vec<serde_json::Value> {
+        let queries: Vec<serde_json::Value> = serde_json::from_str(&self.peer.post("/_queries", "{}")).unwrap();
+        queries.into_iter().filter(|query| !query["query"].as_str().unwrap().starts_with("CREATE")).collect()
+    }
+}
+
+fn said(output: &Output) -> String {
+    format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr.clone()).unwrap())
+}
+
+fn line(minute: &str, status: u16, path: &str) -> String {
+    format!(
+        "https {minute}:10.500000Z app/shop/00000000000000aa 198.51.100.7:2817 10.0.0.1:80 0.001 0.020 0.000 {status} {status} 34 366 \
+         \"GET https://shop.example.com:443{path} HTTP/2.0\" \"curl/8\" - TLSv1.3 \
+         arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/shop/0b \"Root=1-0\" \"shop.example.com\" \"-\" 1 \
+         {minute}:10.479000Z \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"{status}\" \"-\" \"-\"\n"
+    )
+}
+
+fn known(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(slo, sums)| ((*slo).to_owned(), (*sums).to_owned())).collect()
+}
+
+/// Ids of queries are drawn by the peer.
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(true);
+    let id = |word: &&str| word.len() == 36 && word.matches('-').count() == 4;
+    let word = |text: &str| text.trim_matches(|sign: char| !sign.is_ascii_alphanumeric()).to_owned();
+    let ids: Vec<String> = text.split_whitespace().map(word).filter(|word| id(&word.as_str())).collect();
+    let text = ids.iter().fold(text.to_owned(), |text, id| text.replace(id.as_str(), "ID"));
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+/// Four hours, of which the last quarter of an hour is too young.
+const ALL: [(&str, &str); 2] =
+    [("shop/availability", "225 minutes, 450 total, 45 bad"), ("shop/latency", "225 minutes, 450 total, 0 bad")];
+
+#[test]
+fn the_simulated_fleet_counts_alike_through_files_and_through_athena() {
+    let scene = Scene::new("", &[]);
+    let logs = scene.path("buckets/elb-logs/a/prefix");
+    let span = Span::new("2026-10-15T20:00Z".parse().unwrap(), "2026-10-16T06:00Z".parse().unwrap());
+    write(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
+    let slos = Path::new(env!("CARGO_MANIFEST_DIR")).join("slos");
+    let copied = Command::new("cp").arg("-r").arg(&slos).arg(scene.folder.path()).status().unwrap();
+    assert!(copied.success());
+    let fleet = fs::read_to_string(slos.join("fleet.yaml")).unwrap();
+    let (_, rest) = fleet.split_once("\ndefault_class").unwrap();
+    let run = |source: &str, ledger: &str| {
+        scene.write("slos/fleet.yaml", &format!("{source}\ndefault_class{rest}"));
+        let mut run = scene.slowburn("run", "2026-10-16T06:20Z");
+        said(&run.args(["--quiet", "--days", "2", "--ledger", ledger]).output().unwrap())
+    };
+    let lake = LAKE.split_once("classes:").unwrap().0.replace("since", "regions: us-east-1\n    since");
+    scene.write("slos/fleet.yaml", &format!("{lake}\ndefault_class{rest}"));
+    scene.tables();
+    let by_athena = run(&lake.replacen("region", "delay: 15m\n    every: 5m\n    region", 1), "lake");
+    let by_files = run(&format!("sources: {{ lake: {{ access_logs: {}, delay: 15m }} }}\n", logs.display()), "files");
+    assert!(by_files.starts_with("exit 0\n"), "{by_files}");
+    snapshot("simulated", &by_athena);
+    let (ours, theirs) = (scene.export("files"), scene.export("lake"));
+    let differing: Vec<_> = ours.iter().filter(|(minute, counts)| theirs.get(*minute) != Some(*counts)).collect();
+    assert!(
+        differing.is_empty(),
+        "{} of {} differ, such as {:?}",
+        differing.len(),
+        ours.len(),
+        &differing[..10.min(differing.len())]
+    );
+    let more: Vec<_> = theirs.keys().filter(|minute| !ours.contains_key(*minute)).collect();
+    assert!(more.is_empty(), "{} more, such as {:?}", more.len(), &more[..10.min(more.len())]);
+    assert!(ours.len() > 10_000);
+}
+
+#[test]
+fn a_table_is_scanned_once_for_all_series_and_a_minute_is_asked_for_until_it_is_settled() {
+    let scene = Scene::with_shop();
+    snapshot("first_run", &scene.said(NOW));
+    assert_eq!(scene.known(), known(&ALL));
+    // The newest day by itself, since nobody knows what a day costs; then the week before it, and what is left.
+    assert_eq!(scene.queries().len(), 3);
+    assert!(scene.said("2026-10-31T12:10Z").starts_with("exit 0\n`lake` has been asked up to 2026-10-31T11:45Z\n"));
+    assert_eq!(scene.queries().len(), 3);
+    scene.busy("2026/10/31", 12..13);
+    assert!(scene.said("2026-10-31T13:05Z").contains("asked `lake` for 2 SLIs in 1 query"), "an hour later");
+    let last = &scene.queries()[3]["query"];
+    assert!(last.as_str().unwrap().contains("< '2026-10-31T12:45'"), "{last}");
+}
+
+#[test]
+fn what_fails_is_told_with_a_remedy_and_never_stored_as_zero() {
+    for (name, settings) in [
+        (
+            "missing_table",
+            r#"{"queries": [{"reason": "TABLE_NOT_FOUND: line 1:1: Table 'awsdatacatalog.elb_logs.alb' does not exist"}]}"#,
+        ),
+        ("no_permission", r#"{"queries": [{"reason": "Access denied when reading s3://elb-logs/a/prefix/AWSLogs/"}]}"#),
+        ("workgroup_limit", r#"{"scan_limit": 100}"#),
+        ("exhausted", r#"{"queries": [{"reason": "Query exhausted resources at this scale factor"}]}"#),
+        ("cancelled", r#"{"queries": [{"state": "CANCELLED", "reason": "Query cancelled by user"}]}"#),
+        (
+            "broken",
+            r#"{"queries": [{"reason": "GENERIC_INTERNAL_ERROR: out of luck", "category": 1, "retryable": true, "times": 9}]}"#,
+        ),
+        ("expired", r#"{"faults": [{"action": "*", "code": "ExpiredTokenException", "times": 100}]}"#),
+        ("throttled", r#"{"faults": [{"action": "GetQueryExecution", "code": "ThrottlingException", "times": 100}]}"#),
+        (
+            "second_page",
+            r#"{"faults": [{"action": "GetQueryResults", "code": "InternalServerException", "status": 500, "times": 100}]}"#,
+        ),
+    ] {
+        let scene = Scene::with_shop();
+        // Seen while it runs, so that it is not taken for the remains of an earlier run.
+        scene.peer.post("/_control", &settings.replacen('{', r#"{"delay_s": 0.2, "#, 1));
+        let text = scene.said(NOW);
+        snapshot(&format!("fault_{name}"), &text);
+        assert!(scene.known().is_empty(), "{name}: {:?}", scene.known());
+        assert!(text.starts_with("exit 3\n"), "{name}: {text}");
+        scene.peer.post("/_reset", "{}");
+        assert!(scene.said(NOW).starts_with("exit 0\n"), "{name} is not mended by the next run");
+        assert_eq!(scene.known(), known(&ALL), "{name}");
+    }
+}
+
+#[test]
+fn what_passes_is_tried_again() {
+    for settings in [
+        r#"{"faults": [{"action": "StartQueryExecution", "code": "TooManyRequestsException", "times": 2}]}"#,
+        r#"{"faults": [{"action": "GetQueryExecution", "drop": true, "times": 2}]}"#,
+        r#"{"faults": [{"action": "GetQueryResults", "code": "InternalServerException", "status": 500, "times": 2}]}"#,
+        r#"{"queries": [{"reason": "GENERIC_INTERNAL_ERROR: out of luck", "category": 1, "retryable": true, "times": 1}]}"#,
+        r#"{"latency_s": 0.2, "delay_s": 1.0}"#,
+    ] {
+        let scene = Scene::with_shop();
+        scene.peer.post("/_control", settings);
+        let text = scene.said(NOW);
+        assert!(text.starts_with("exit 0\n"), "{settings}: {text}");
+        assert_eq!(scene.known(), known(&ALL), "{settings}");
+    }
+}
+
+#[test]
+fn lines_that_are_no_requests_are_told_and_their_intervals_are_unknown() {
+    let scene = Scene::with_shop();
+    let broken = |minute: &str| line(minute, 200, "/cart").replace(" 0.020 ", " fast ");
+    // One line of ten; then an interval of nothing else.
+    let mut lines: Vec<String> = (0..9).map(|_| line("2026-10-31T09:01", 200, "/cart")).collect();
+    lines.push(broken("2026-10-31T09:01"));
+    scene.object("2026/10/31", "09:05", &lines);
+    scene.object("2026/10/31", "09:10", &[broken("2026-10-31T09:06"), "garbage \u{1b}[31m\n".to_owned()]);
+    snapshot("unparsed", &scene.said(NOW));
+    assert_eq!(
+        scene.known(),
+        known(&[
+            ("shop/availability", "220 minutes, 439 total, 43 bad"),
+            ("shop/latency", "220 minutes, 439 total, 0 bad")
+        ])
+    );
+}
+
+#[test]
+fn hostile_values_are_values() {
+    let paths = ["/it's*", "/a';DROP--", "/\\d+{id}", "/(a|b)?", "/%27{id}*"];
+    let slo = |(place, path): (usize, &&str)| {
+        let path = path.replace('\'', "''");
+        format!("  s{place}: {{ indicator: availability, objective: 99%, where: {{ path: '{path}' }} }}\n")
+    };
+    let slos: Vec<String> = paths.iter().enumerate().map(slo).collect();
+    let text = format!("{SHOP}class: bare\nwindows: [7d]\nslos:\n{}", slos.concat());
+    let scene = Scene::new(&format!("{LAKE}  bare: {{}}\n"), &[("shop", &text)]);
+    let lines = ["/it's", "/a';DROP--", "/\\d+7", "/(a|b)c", "/49", "/ad"];
+    scene.object("2026/10/31", "11:05", &lines.map(|path| line("2026-10-31T11:01", 200, path)));
+    scene.tables();
+    let text = scene.said(NOW);
+    assert!(text.starts_with("exit 0\n"), "{text}");
+    let totals: BTreeMap<String, u64> =
+        scene.export("ledger").into_iter().fold(BTreeMap::new(), |mut sums, ((slo, _), (total, _))| {
+            *sums.entry(slo).or_default() += total;
+            sums
+        });
+    let found: Vec<u64> = (0..paths.len()).map(|place| totals[&format!("shop/s{place}")]).collect();
+    // What a pattern matches is what the program's own matcher says: neither quotes nor signs of SQL, regular expressions and
+    // templates mean anything.
+    let wanted: Vec<u64> = paths
+        .iter()
+        .map(|path| {
+            let pattern = slowburn::accesslog::pattern::Pattern::path(path);
+            lines.iter().filter(|line| pattern.matches(line.as_bytes())).count() as u64
+        })
+        .collect();
+    assert_eq!((&found, found.iter().sum()), (&wanted, 4));
+}
+
+#[test]
+fn what_would_scan_more_than_a_run_may_is_refused_before_it_is_asked() {
+    let scene = Scene::with_shop();
+    // A query is billed 10 MB at least: the newest day and one more query are all there is room for.
+    scene.write("slos/fleet.yaml", &LAKE.replace("    since", "    scan_limit: 15MB\n    since"));
+    snapshot("too_much", &scene.said(NOW));
+    assert_eq!((scene.queries().len(), scene.known()), (1, known(&ALL)));
+    // The newest minutes go on being read.
+    scene.busy("2026/10/31", 12..13);
+    assert!(scene.said("2026-10-31T13:05Z").contains("asked `lake` for 2 SLIs in 1 query"));
+    assert_eq!(scene.queries().len(), 2);
+}
+
+#[test]
+fn a_query_is_not_paid_for_twice_and_a_run_that_is_stopped_ends_it() {
+    let scene = Scene::with_shop();
+    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    let asked = scene.queries().len();
+    // A ledger that was lost: the answers are still there.
+    fs::remove_dir_all(scene.path("ledger")).unwrap();
+    let text = scene.said(NOW);
+    assert!(text.contains("in 0 queries that scanned 0 bytes"), "{text}");
+    assert_eq!((scene.queries().len(), scene.known()), (asked, known(&ALL)));
+
+    fs::remove_dir_all(scene.path("ledger")).unwrap();
+    scene.busy("2026/10/31", 12..13);
+    scene.peer.post("/_control", r#"{"delay_s": 60}"#);
+    let mut run = scene.slowburn("run", "2026-10-31T13:05Z");
+    let child = run.arg("--quiet").stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // A look takes a while; a minute of them is more than a run needs to ask.
+    let began = std::time::Instant::now();
+    while scene.queries().len() == asked && began.elapsed().as_secs() < 60 {}
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    snapshot("stopped", &said(&child.wait_with_output().unwrap()));
+    assert_eq!(scene.queries()[asked]["state"], "CANCELLED");
+    assert!(scene.known().is_empty());
+    scene.peer.post("/_reset", "{}");
+    assert!(scene.said("2026-10-31T13:05Z").starts_with("exit 0\n"));
+    assert_eq!(scene.known()["shop/availability"], "240 minutes, 480 total, 48 bad");
+}
+
+#[test]
+fn a_table_in_the_wrong_place_is_told_and_asked_again() {
+    let scene = Scene::new(&LAKE.replace("s3://elb-logs/a/prefix", "s3://elb-logs/elsewhere"), &[("shop", SHOP)]);
+    scene.tables();
+    snapshot("no_lines", &scene.said(NOW));
+    scene.write("slos/shop/other.yaml", "service: other\nload_balancer: app/other/00000000000000bb\n");
+    let there = Scene::with_shop();
+    there.write("slos/shop/other.yaml", "service: other\nload_balancer: app/other/00000000000000bb\n");
+    snapshot("missing_balancer", &there.said(NOW));
+}
+
+#[test]
+fn tables_are_printed_and_made() {
+    let scene = Scene::new(LAKE, &[("shop", SHOP)]);
+    let printed = scene.slowburn("tables", NOW).output().unwrap();
+    snapshot("tables", &String::from_utf8(printed.stdout).unwrap());
+    snapshot("tables_made", &said(&scene.slowburn("tables", NOW).arg("--create").output().unwrap()));
+    scene.write("slos/fleet.yaml", "sources: { lake: { athena: elb_logs.alb } }\n");
+    snapshot("tables_of_nothing", &said(&scene.slowburn("tables", NOW).output().unwrap()));
+    scene.write("slos/fleet.yaml", "sources: { logs: { access_logs: ./logs } }\n");
+    snapshot("tables_without_source", &said(&scene.slowburn("tables", NOW).output().unwrap()));
+}
+
+#[test]
+fn a_teams_own_query_counts_what_it_gives() {
+    const QUERY: &str = "SELECT substr(time, 1, 16) AS minute, count(*) AS total, count_if(elb_status_code < '500') AS good \
+         FROM elb_logs.alb WHERE day BETWEEN {{ first_day | literal }} AND {{ last_day | literal }} \
+         AND substr(time, 1, 16) >= {{ from | literal }} AND substr(time, 1, 16) < {{ until | literal }} GROUP BY 1;";
+    let scene = Scene::with_shop();
+    let text = "service: shop\nclass: bare\nslos:\n  own: { indicator: query, objective: 99%, file: own.sql, windows: [7d] }\n";
+    scene.write("slos/fleet.yaml", &format!("{LAKE}  bare: {{}}\n"));
+    scene.write("slos/shop/shop.yaml", text);
+    snapshot("own_missing", &scene.said(NOW));
+    for (name, from, to) in [
+        ("own_column", "AS good", "AS fine"),
+        ("own_half", ", count_if(elb_status_code < '500') AS good", ""),
+        ("own_minute", "substr(time, 1, 16) AS minute", "substr(time, 1, 13) AS minute"),
+        ("own_null", "count_if(elb_status_code < '500') AS good", "CASE WHEN count(*) > 2 THEN 1 END AS good"),
+        ("own_template", "until", "end"),
+    ] {
+        scene.write("queries/own.sql", &QUERY.replace(from, to));
+        snapshot(name, &scene.said(NOW));
+        drop(fs::remove_dir_all(scene.path("ledger")));
+    }
+    scene.write("queries/own.sql", QUERY);
+    let text = scene.said(NOW);
+    assert!(text.starts_with("exit 0\n"), "{text}");
+    // It answers for all it was asked for: where it gives no row there were no events.
+    assert_eq!(scene.known(), known(&[("shop/own", "11565 minutes, 450 total, 45 bad")]));
+}
+
+#[test]
+fn every_query_is_athenas_dialect() {
+    let queries = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
+    for command in ["parse", "lint"] {
+        let mut fluff = Command::new("python3");
+        fluff.args(["-m", "sqlfluff", command, "."]).current_dir(&queries).env("PYTHONPATH", packages());
+        let output = fluff.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
