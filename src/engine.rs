@@ -74,11 +74,12 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     }
     for question in &demand.logs {
         let span = info_span!("access_logs", source = question.source, location = question.location);
-        logs::read_logs(job, question, store, &mut said).instrument(span).await?;
+        Box::pin(logs::read_logs(job, question, store, &mut said)).instrument(span).await?;
     }
     for question in &demand.spans {
         let span = info_span!("spans", source = question.source, kind = question.kind.word());
-        spans::read_spans(job, question, store, &mut said).instrument(span).await?;
+        // The future of everything that may be asked is large and deep.
+        Box::pin(spans::read_spans(job, question, store, &mut said)).instrument(span).await?;
     }
     store.sweep().await?;
     for ((service, operation), count) in Aws::sent() {

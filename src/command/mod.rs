@@ -68,7 +68,7 @@ impl From<EngineError> for Failure {
 /// When nothing of it could be done.
 pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
     match task {
-        Task::Run(arguments) => run::run(arguments, now).await,
+        Task::Run(arguments) => Box::pin(run::run(arguments, now)).await,
         Task::Status(arguments) => status::status(arguments, now).await,
         Task::Report(arguments) => report::report(arguments, now).await,
         Task::Cost(arguments) => cost::cost(arguments, now).await,
@@ -85,7 +85,8 @@ pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
 /// Shows on stderr what goes on inside, where that was asked for: each stretch when it ends, with the time it took.
 pub fn listen(log: Option<Targets>) {
     let Some(log) = log else { return };
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_span_events(FmtSpan::CLOSE);
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_span_events(FmtSpan::CLOSE);
     tracing_subscriber::registry().with(layer.with_filter(log)).init();
 }
 

@@ -133,7 +133,8 @@ def objects(events):
     chance = random.Random(7)
     for (balancer, end), some in of.items():
         name, packed = ("old", False) if balancer == OLD else (balancer.replace("/", "."), True)
-        late = end > FIRST or (balancer == MART and chance.random() < 0.05)
+        # Of tables, only the last half day is looked at again.
+        late = end > FIRST or (balancer == MART and end > FIRST - timedelta(hours=10) and chance.random() < 0.1)
         # The folder is of the day on which AWS delivers, however old the lines are.
         delivered = SECOND - timedelta(minutes=10) if late else end + timedelta(minutes=2)
         key = (f"AWSLogs/{ACCOUNT}/elasticloadbalancing/{REGION}/{delivered:%Y/%m/%d}/{ACCOUNT}_elasticloadbalancing_{REGION}_{name}_"
@@ -267,8 +268,13 @@ def check(binary, work):
         sources = [
             Source(binary, work, "directory", {"access_logs": str(folder)}),
             Source(binary, work, "bucket", {"access_logs": f"s3://{BUCKET}"}, keys | {"AWS_ENDPOINT_URL_S3": moto.url}),
+            Source(binary, work, "athena", {
+                "athena": "elb.alb", "classic_table": "elb.classic", "logs": f"s3://{BUCKET}", "accounts": [ACCOUNT], "regions": [REGION],
+                "region": REGION, "since": "2026-10-01",
+            }, keys | {"AWS_ENDPOINT_URL_ATHENA": athena.url}),
             Source(binary, work, "cloudwatch", {"cloudwatch": REGION}, keys | {"AWS_ENDPOINT_URL_CLOUDWATCH": cloudwatch.url}),
         ]
+        facts.equal("tables are made", sources[2]("tables", FIRST, "--create").returncode, 0)
         for late, at in ((False, FIRST), (True, SECOND)):
             for key, _, content in (file for file in files if file[1] == late):
                 (folder / key).parent.mkdir(parents=True, exist_ok=True)
