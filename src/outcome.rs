@@ -10,7 +10,7 @@ use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
 use crate::fetch::cloudwatch::Answer;
 use crate::fetch::counts_file::RowFaults;
-use crate::fetch::logs::{LogTree, ObjectFault, Others, ScanResult, UnparsedLine};
+use crate::fetch::logs::{LogTree, ObjectFault, Others, ScanResult, UnparsedLine, Unread};
 use crate::ledger::ObjectRecord;
 use crate::report::counted;
 use crate::report::model::Status;
@@ -55,21 +55,21 @@ impl Said {
         }
     }
 
-    /// What lay below a directory of logs beside the logs that were asked for, and which of those are not there.
+    /// What lay below a directory or in a bucket of logs beside the logs that were asked for, and which of those are not there.
     /// Whether a balancer has no logs at all is known only if every folder was looked into.
     pub fn listing(&mut self, question: &LogsQuestion, tree: &LogTree, whole: bool) {
         for (kind, others) in &tree.others {
-            self.notes.push(format!("left out {}: {kind}{}", counted(others.count, "object"), sample(others)));
+            let least = if tree.passed_over { "at least " } else { "" };
+            self.notes.push(format!("left out {least}{}: {kind}{}", counted(others.count, "object"), sample(others)));
         }
         for (kind, others) in &tree.doubtful {
             let objects = counted(others.count, "object");
             self.notes.push(format!("{objects} counted by name and lines: {kind}{}", sample(others)));
         }
-        for (place, reason) in &tree.unreadable {
+        for Unread { key, said, remedy } in &tree.unreadable {
             self.faults.push(format!(
-                "`{}` cannot be looked into: {reason}\nhint: check that it exists and may be read; what would lie there is not \
-                 counted",
-                visible(place)
+                "`{}` cannot be looked into: {said}\nhint: {remedy}; what would lie there is not counted",
+                visible(key)
             ));
         }
         if let Some(key) = &tree.more_often {
@@ -90,7 +90,7 @@ impl Said {
             Some(day) => {
                 format!("the newest folder there is of {day}; `--at {}` looks at its end", day.plus(1).start())
             }
-            None => "the directory has no folders of days".to_owned(),
+            None => "below its `AWSLogs` there are no folders of days".to_owned(),
         };
         self.faults.push(format!(
             "`{}` has no logs of {} from {}\nhint: {hint}",
@@ -152,6 +152,15 @@ impl LogsRead {
         self.faults.extend(scanned.faulty.iter().map(|object| {
             let remedy = match &object.fault {
                 ObjectFault::Unreadable(_) => "check that the file may be read",
+                ObjectFault::Refused { remedy, .. } => remedy,
+                ObjectFault::Gone => {
+                    let key = visible(&object.key);
+                    return format!(
+                        "`{key}` {}\nhint: let the rules of the bucket keep logs until they are read; its minutes are unknown",
+                        object.fault
+                    );
+                }
+                ObjectFault::Rewritten => "let its copy come to an end, and run again",
                 ObjectFault::Unfinished => {
                     "let its copy come to an end, or copy it again; if it is all there, pack it with `gzip`, which marks the end"
                 }
