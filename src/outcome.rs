@@ -115,6 +115,8 @@ pub struct LogsRead {
     connections: u64,
     samples: Vec<String>,
     faults: Vec<String>,
+    /// What S3 did not give, by what it said and what can be done: how many, and one of them.
+    refused: BTreeMap<(String, String), (u64, String)>,
     /// Objects that changed after they were counted.
     changed: Vec<String>,
     /// Objects that were counted in another form, and one of them.
@@ -149,17 +151,16 @@ impl LogsRead {
                 ));
             }
         }
-        self.faults.extend(scanned.faulty.iter().map(|object| {
+        for object in &scanned.faulty {
+            let key = visible(&object.key);
             let remedy = match &object.fault {
                 ObjectFault::Unreadable(_) => "check that the file may be read",
-                ObjectFault::Refused { remedy, .. } => remedy,
-                ObjectFault::Gone => {
-                    let key = visible(&object.key);
-                    return format!(
-                        "`{key}` {}\nhint: let the rules of the bucket keep logs until they are read; its minutes are unknown",
-                        object.fault
-                    );
+                ObjectFault::Refused { said, remedy } => {
+                    let of_kind = (said.clone(), remedy.to_string());
+                    self.refused.entry(of_kind).or_insert((0, key)).0 += 1;
+                    continue;
                 }
+                ObjectFault::Gone => "let the rules of the bucket keep logs until they are read",
                 ObjectFault::Rewritten => "let its copy come to an end, and run again",
                 ObjectFault::Unfinished => {
                     "let its copy come to an end, or copy it again; if it is all there, pack it with `gzip`, which marks the end"
@@ -167,9 +168,9 @@ impl LogsRead {
                 ObjectFault::Foreign => "check that it was not encrypted or packed on its way, and copy it again",
                 _ => "copy it again",
             };
-            let key = visible(&object.key);
-            format!("`{key}` {}\nhint: {remedy}; until then its minutes are unknown", object.fault)
-        }));
+            let until = if matches!(object.fault, ObjectFault::Gone) { "" } else { "until then " };
+            self.faults.push(format!("`{key}` {}\nhint: {remedy}; {until}its minutes are unknown", object.fault));
+        }
     }
 
     /// Adds what was found in objects that had another size when they were counted; `record` is what they had.
@@ -245,6 +246,9 @@ impl LogsRead {
                 said.notes.push(text);
             }
         }
+        for ((said, remedy), (count, key)) in std::mem::take(&mut self.refused) {
+            said_once(&mut self.faults, count, &key, &said, &remedy);
+        }
         self.faults.append(&mut self.changed);
         let more = self.faults.len().saturating_sub(NAMED);
         self.faults.truncate(NAMED);
@@ -253,6 +257,17 @@ impl LogsRead {
             said.faults.push(format!("{more} more log files have faults of this kind"));
         }
     }
+}
+
+/// One message for all objects that S3 did not give for the same reason.
+fn said_once(faults: &mut Vec<String>, count: u64, key: &str, said: &str, remedy: &str) {
+    faults.push(match count {
+        1 => format!("`{key}` was not given: {said}\nhint: {remedy}; until then its minutes are unknown"),
+        _ => format!(
+            "{} were not given, such as `{key}`: {said}\nhint: {remedy}; until then their minutes are unknown",
+            counted(count, "log file")
+        ),
+    });
 }
 
 /// What was read of a source of metrics.

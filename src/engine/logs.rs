@@ -54,8 +54,9 @@ pub(super) async fn read_logs(
             break;
         }
     }
-    said.listing(question, &tree, looks.left_out == 0);
-    if !job.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty() {
+    let seen = !job.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty();
+    said.listing(question, &tree, seen && looks.left_out == 0);
+    if seen {
         looks.keep(store).await?;
     }
     read.tell(unparsed_limit(job, question), said);
