@@ -225,12 +225,8 @@ mod tests {
         let classic = key("shop_20261101T0000Z_192.0.2.7_1a2b.log");
         let ObjectKind::ClassicElb(object) = read(&classic) else { unreachable!("{classic}") };
         assert_eq!((object.load_balancer.as_str(), object.node), ("classic/shop", "192.0.2.7"));
-        assert!(
-            classic.starts_with(&format!(
-                "{FOLDER}{}",
-                start_of_names(&FOLDER[..FOLDER.len() - 1], "classic/shop").unwrap()
-            ))
-        );
+        let start = start_of_names(FOLDER.trim_end_matches('/'), "classic/shop").unwrap();
+        assert!(classic.starts_with(&format!("{FOLDER}{start}")));
         check(
             &format!("{FOLDER}conn_log.{START}app.shop.0a_20261101T0000Z_192.0.2.7_1a.log.gz"),
             ObjectKind::ConnectionLog,

@@ -184,16 +184,17 @@ fn a_two_line_service_file_is_enough() {
 fn the_definitions_in_the_readme_are_sound() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(blocks.len(), 4);
+    assert_eq!(blocks.len(), 5);
     for (number, block) in blocks.iter().enumerate() {
         let place = tempfile::tempdir().unwrap();
-        let fleet = "sources:\n  logs: { access_logs: . }\n  batch: { counts: . }\ndefault_source: logs\n\
-                     classes:\n  standard: { slos: { availability: 99.9% } }\n  critical: { slos: { availability: 99.95% } }\n\
+        let is_fleet = block.contains("\nsources:\n");
+        let sources = "sources:\n  logs: { access_logs: . }\n  batch: { counts: . }\ndefault_source: logs\n";
+        let classes = "classes:\n  standard: { slos: { availability: 99.9% } }\n  critical: { slos: { availability: 99.95% } }\n\
                      default_class: standard\n";
         fs::create_dir(place.path().join("mart")).unwrap();
-        fs::write(place.path().join("fleet.yaml"), fleet).unwrap();
-        // The last one is a correction of what the one before it promises.
-        let service = blocks[number.min(2)];
+        fs::write(place.path().join("fleet.yaml"), [if is_fleet { block } else { sources }, classes].concat()).unwrap();
+        // The fourth is a correction of what the one before it promises, and one is a part of a fleet.
+        let service = if is_fleet { blocks[0] } else { blocks[number.min(2)] };
         fs::write(place.path().join("mart/service.yaml"), service).unwrap();
         if number == 3 {
             fs::create_dir(place.path().join("corrections")).unwrap();
