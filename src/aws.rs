@@ -171,6 +171,11 @@ impl Refusal {
         Self { code, said: crate::visible::visible(said.trim_end_matches(" Attempted:")) }
     }
 
+    /// Reads what broke a connection.
+    pub fn of_connection(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self { code: String::new(), said: crate::visible::visible(&first_cause(error)) }
+    }
+
     /// What can be done about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::series::SeriesKey;
-use crate::slo::{Catalog, Indicator, Slo, SourceKind};
+use crate::slo::{Access, Catalog, Indicator, Slo, SourceKind};
 
 pub use metrics::metric_counts;
 pub use spans::{Ask, AskedOf, SpanQuestion, asks, remember};
@@ -30,8 +30,10 @@ pub struct Demand {
 pub struct LogsQuestion {
     /// Name of the source.
     pub source: String,
-    /// The directory that holds `AWSLogs/`.
+    /// The directory or bucket that holds `AWSLogs/`.
     pub location: String,
+    /// How a bucket is read.
+    pub access: Access,
     /// How many minutes an object of a Classic Load Balancer covers.
     pub classic_minutes: i32,
     /// The minutes that matter.
@@ -63,11 +65,15 @@ pub fn draw(catalog: &Catalog, at: Minute, days: Option<u16>) -> Demand {
     for slo in catalog.services.iter().flat_map(|service| &service.slos) {
         let Some(source) = catalog.sources.get(slo.indicator.source()) else { continue };
         match (&slo.indicator, &source.kind) {
-            (Indicator::Requests { source, traffic, .. }, SourceKind::AccessLogs { location, classic_minutes }) => {
+            (
+                Indicator::Requests { source, traffic, .. },
+                SourceKind::AccessLogs { location, access, classic_minutes },
+            ) => {
                 let span = span(slo, at, days);
                 let question = logs.entry(source.clone()).or_insert_with(|| LogsQuestion {
                     source: source.clone(),
                     location: location.clone(),
+                    access: access.clone(),
                     classic_minutes: *classic_minutes,
                     span,
                     series: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! A place as a person writes it: a directory, or `s3://bucket/prefix`.
+//! A place as a person writes it: a directory, or `s3://bucket/prefix`; and the keys below such a prefix.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -47,6 +47,43 @@ impl std::fmt::Display for Location {
     }
 }
 
+/// The keys of a bucket below a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The bucket.
+    pub bucket: String,
+    /// Empty, or with a slash at its end.
+    start: String,
+}
+
+impl Keys {
+    /// Those below a prefix without slashes at its ends.
+    #[must_use]
+    pub fn below(bucket: &str, prefix: &str) -> Self {
+        let start = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Self { bucket: bucket.to_owned(), start }
+    }
+
+    /// The whole key of a name.
+    #[must_use]
+    pub fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.start)
+    }
+
+    /// The name that a whole key is of; none if it lies elsewhere.
+    #[must_use]
+    pub fn name<'k>(&self, key: &'k str) -> Option<&'k str> {
+        key.strip_prefix(&self.start)
+    }
+}
+
+impl std::fmt::Display for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let prefix = self.start.trim_end_matches('/').to_owned();
+        Location::S3 { bucket: self.bucket.clone(), prefix }.fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +96,12 @@ mod tests {
             assert_eq!(place(text), Ok(Location::S3 { bucket: "b".to_owned(), prefix: prefix.to_owned() }));
         }
         assert_eq!(place("s3://b/a/").unwrap().to_string(), "s3://b/a");
+        for (prefix, key) in [("", "x/y"), ("a/c", "a/c/x/y")] {
+            let keys = Keys::below("b", prefix);
+            assert_eq!((keys.key("x/y").as_str(), keys.name(key)), (key, Some("x/y")));
+            assert_eq!(keys.to_string(), place(&format!("s3://b/{prefix}")).unwrap().to_string());
+        }
+        assert_eq!(Keys::below("b", "a").name("ab/x"), None);
         assert!(place("s3:///a").unwrap_err().contains("bucket"));
         assert!(place("gs://b/a").unwrap_err().contains("gs://"));
     }

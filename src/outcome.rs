@@ -12,7 +12,7 @@ use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
 use crate::fetch::cloudwatch::Answer;
 use crate::fetch::counts_file::RowFaults;
-use crate::fetch::logs::{LogTree, ObjectFault, Others, ScanResult, UnparsedLine};
+use crate::fetch::logs::{LogTree, ObjectFault, Others, ScanResult, UnparsedLine, Unread};
 use crate::ledger::ObjectRecord;
 use crate::report::counted;
 use crate::report::model::Status;
@@ -59,21 +59,21 @@ impl Said {
         }
     }
 
-    /// What lay below a directory of logs beside the logs that were asked for, and which of those are not there.
+    /// What lay below a directory or in a bucket of logs beside the logs that were asked for, and which of those are not there.
     /// Whether a balancer has no logs at all is known only if every folder was looked into.
     pub fn listing(&mut self, question: &LogsQuestion, tree: &LogTree, whole: bool) {
         for (kind, others) in &tree.others {
-            self.notes.push(format!("left out {}: {kind}{}", counted(others.count, "object"), sample(others)));
+            let least = if tree.passed_over { "at least " } else { "" };
+            self.notes.push(format!("left out {least}{}: {kind}{}", counted(others.count, "object"), sample(others)));
         }
         for (kind, others) in &tree.doubtful {
             let objects = counted(others.count, "object");
             self.notes.push(format!("{objects} counted by name and lines: {kind}{}", sample(others)));
         }
-        for (place, reason) in &tree.unreadable {
+        for Unread { key, said, remedy } in &tree.unreadable {
             self.faults.push(format!(
-                "`{}` cannot be looked into: {reason}\nhint: check that it exists and may be read; what would lie there is not \
-                 counted",
-                visible(place)
+                "`{}` cannot be looked into: {said}\nhint: {remedy}; what would lie there is not counted",
+                visible(key)
             ));
         }
         if let Some(key) = &tree.more_often {
@@ -94,7 +94,7 @@ impl Said {
             Some(day) => {
                 format!("the newest folder there is of {day}; `--at {}` looks at its end", day.plus(1).start())
             }
-            None => "the directory has no folders of days".to_owned(),
+            None => "below its `AWSLogs` there are no folders of days".to_owned(),
         };
         self.faults.push(format!(
             "`{}` has no logs of {} from {}\nhint: {hint}",
@@ -119,6 +119,8 @@ pub struct LogsRead {
     connections: u64,
     samples: Vec<String>,
     faults: Vec<String>,
+    /// What S3 did not give, by what it said and what can be done: how many, and one of them.
+    refused: BTreeMap<(String, String), (u64, String)>,
     /// Objects that changed after they were counted.
     changed: Vec<String>,
     /// Objects that were counted in another form, and one of them.
@@ -153,18 +155,26 @@ impl LogsRead {
                 ));
             }
         }
-        self.faults.extend(scanned.faulty.iter().map(|object| {
+        for object in &scanned.faulty {
+            let key = visible(&object.key);
             let remedy = match &object.fault {
                 ObjectFault::Unreadable(_) => "check that the file may be read",
+                ObjectFault::Refused { said, remedy } => {
+                    let of_kind = (said.clone(), remedy.to_string());
+                    self.refused.entry(of_kind).or_insert((0, key)).0 += 1;
+                    continue;
+                }
+                ObjectFault::Gone => "let the rules of the bucket keep logs until they are read",
+                ObjectFault::Rewritten => "let its copy come to an end, and run again",
                 ObjectFault::Unfinished => {
                     "let its copy come to an end, or copy it again; if it is all there, pack it with `gzip`, which marks the end"
                 }
                 ObjectFault::Foreign => "check that it was not encrypted or packed on its way, and copy it again",
                 _ => "copy it again",
             };
-            let key = visible(&object.key);
-            format!("`{key}` {}\nhint: {remedy}; until then its minutes are unknown", object.fault)
-        }));
+            let until = if matches!(object.fault, ObjectFault::Gone) { "" } else { "until then " };
+            self.faults.push(format!("`{key}` {}\nhint: {remedy}; {until}its minutes are unknown", object.fault));
+        }
     }
 
     /// Adds what was found in objects that had another size when they were counted; `record` is what they had.
@@ -240,6 +250,9 @@ impl LogsRead {
                 said.notes.push(text);
             }
         }
+        for ((said, remedy), (count, key)) in std::mem::take(&mut self.refused) {
+            said_once(&mut self.faults, count, &key, &said, &remedy);
+        }
         self.faults.append(&mut self.changed);
         let more = self.faults.len().saturating_sub(NAMED);
         self.faults.truncate(NAMED);
@@ -248,6 +261,17 @@ impl LogsRead {
             said.faults.push(format!("{more} more log files have faults of this kind"));
         }
     }
+}
+
+/// One message for all objects that S3 did not give for the same reason.
+fn said_once(faults: &mut Vec<String>, count: u64, key: &str, said: &str, remedy: &str) {
+    faults.push(match count {
+        1 => format!("`{key}` was not given: {said}\nhint: {remedy}; until then its minutes are unknown"),
+        _ => format!(
+            "{} were not given, such as `{key}`: {said}\nhint: {remedy}; until then their minutes are unknown",
+            counted(count, "log file")
+        ),
+    });
 }
 
 /// What was read of a source of metrics.

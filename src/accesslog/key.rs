@@ -147,6 +147,16 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
+/// How the names of a balancer's logs start in a folder `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`, where AWS put them;
+/// `None` if the folder is shorter.
+#[must_use]
+pub fn start_of_names(folder: &str, load_balancer: &str) -> Option<String> {
+    let mut parts = folder.rsplit('/').skip(3);
+    let (region, _, account) = (parts.next()?, parts.next()?, parts.next()?);
+    let balancer = load_balancer.strip_prefix("classic/").unwrap_or(load_balancer).replace('/', ".");
+    Some(format!("{account}_elasticloadbalancing_{region}_{balancer}_"))
+}
+
 /// `20261031T2350Z`
 fn end_of_interval(text: &str) -> Option<Minute> {
     let [date @ .., b'T', h0, h1, m0, m1, b'Z'] = text.as_bytes() else { return None };
@@ -200,6 +210,8 @@ mod tests {
             };
             assert_eq!((object.account, object.region, object.node), ("123456789012", "eu-west-1", "192.0.2.7"));
             assert_eq!(object.load_balancer, "app/my-shop/50dc6c495c0c9188");
+            let start = start_of_names(key.rsplit_once('/').unwrap().0, &object.load_balancer);
+            assert!(key.ends_with(&format!("/{}20261101T0000Z_192.0.2.7_1a2b3c4d.log.gz", start.unwrap())));
             assert_eq!(object.delivery_day.to_string(), "2026-11-01");
             assert_eq!(object.interval_end.to_string(), "2026-11-01T00:00Z");
         }
@@ -213,6 +225,8 @@ mod tests {
         let classic = key("shop_20261101T0000Z_192.0.2.7_1a2b.log");
         let ObjectKind::ClassicElb(object) = read(&classic) else { unreachable!("{classic}") };
         assert_eq!((object.load_balancer.as_str(), object.node), ("classic/shop", "192.0.2.7"));
+        let start = start_of_names(FOLDER.trim_end_matches('/'), "classic/shop").unwrap();
+        assert!(classic.starts_with(&format!("{FOLDER}{start}")));
         check(
             &format!("{FOLDER}conn_log.{START}app.shop.0a_20261101T0000Z_192.0.2.7_1a.log.gz"),
             ObjectKind::ConnectionLog,

@@ -14,6 +14,8 @@ const NODES: u64 = 2;
 const INTERVALS: u64 = 288;
 /// Objects on a page of a listing.
 const PAGE: u64 = 1_000;
+/// Folders above those of days, of one account and region: the prefix, `AWSLogs`, account, `elasticloadbalancing`, region, year, month.
+const FOLDERS_ABOVE: u64 = 7;
 /// What a run reads and writes of a ledger in S3, measured with 1,683 SLOs: manifest, sums and parts of days; then the newest
 /// part, the month's sums, and the manifest once for each of them.
 const LEDGER_READS: u64 = 60;
@@ -140,8 +142,9 @@ fn asked(services: &[&Service], name: &str, source: &Source, habits: &Habits) ->
     }
 }
 
-/// Each object is read once. The folder of today is listed by every run, and is half full on average; those of the last week
-/// once a day.
+/// Each object is read once. The folder of today is listed by every run, and is half full on average; that of yesterday by every run
+/// of the first hour, and those of the last week once a day. The folders above them hold less than a page each, and are listed by
+/// every run.
 fn objects(indicators: &[&Indicator], habits: &Habits) -> (Usage, bool) {
     let balancers: BTreeSet<&str> = indicators
         .iter()
@@ -153,7 +156,9 @@ fn objects(indicators: &[&Indicator], habits: &Habits) -> (Usage, bool) {
     let known = |balancer: &&str| habits.objects.get(*balancer);
     let assumed = balancers.iter().any(|balancer| known(balancer).is_none());
     let objects = balancers.iter().map(|balancer| known(balancer).copied().unwrap_or(NODES * INTERVALS)).sum::<u64>();
-    let pages = (objects / 2).div_ceil(PAGE) * runs(habits.every_minutes, 0) + 7 * objects.div_ceil(PAGE);
+    let (runs, of_a_day) = (runs(habits.every_minutes, 0), objects.div_ceil(PAGE));
+    let of_days = (objects / 2).div_ceil(PAGE) * runs + of_a_day * runs.div_ceil(24) + 7 * of_a_day;
+    let pages = of_days + FOLDERS_ABOVE * runs;
     (Usage { s3_reads: objects, s3_writes: pages, ..Usage::default() }, assumed)
 }
 

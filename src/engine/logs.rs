@@ -53,22 +53,26 @@ pub(super) async fn read_logs(
             break;
         }
     }
-    said.listing(question, &tree, looks.left_out == 0);
-    if !job.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty() {
+    let seen = !job.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty();
+    said.listing(question, &tree, seen && looks.left_out == 0);
+    if seen {
         looks.keep(store).await?;
     }
     read.tell(unparsed_limit(job.catalog, &question.source), said);
     Ok(())
 }
 
-/// Which folders of a bucket are looked into. The folder of a day holds what was delivered on that day, so the last two are looked
-/// into by every run, the last week by the first run of a day, and older ones once for each set of definitions. A directory costs
-/// nothing to list, and is looked into as a whole.
+/// Which folders of a bucket are looked into. The folder of a day holds what was delivered on that day, so it is looked into by
+/// every run until that day is over, by the first run thereafter, for a week by the first run of each day, and later once for
+/// each set of definitions. A directory costs nothing to list, and is looked into as a whole.
 struct Looks<'a> {
+    /// The source and its bucket: two sources of one bucket ask for different balancers.
     place: Option<String>,
     /// The hash of all that is asked.
     asked: String,
     today: Day,
+    /// The newest day whose folder gets nothing more.
+    over: Day,
     days: BTreeMap<Day, Looked>,
     left_out: usize,
     question: &'a LogsQuestion,
@@ -76,18 +80,24 @@ struct Looks<'a> {
 
 /// Days that the first run of a day looks back to.
 const NIGHTLY_DAYS: i32 = 7;
+/// How long after the end of a day its folder may still get what was delivered on it: clocks differ, and an object appears only
+/// when the last of it was written.
+const LATE_MINUTES: i32 = 60;
 
 impl<'a> Looks<'a> {
     fn new(job: &Job<'_>, question: &'a LogsQuestion, tree: &LogTree) -> Self {
-        let place = matches!(tree.place(), Place::Bucket(_)).then(|| tree.place().to_string());
+        let place = matches!(tree.place(), Place::Bucket(_)).then(|| format!("{}: {}", question.source, tree.place()));
         let asked: Vec<String> = question.series.values().flatten().map(ToString::to_string).collect();
         let asked = version_of(asked.join("\n").as_bytes()).0;
-        Self { place, asked, today: job.at.day(), days: BTreeMap::new(), left_out: 0, question }
+        // What lies in a bucket depends on what time it is, and a ledger of an earlier moment has less of it still.
+        let at = job.at.min(job.now);
+        let over = at.plus(-LATE_MINUTES).day().plus(-1);
+        Self { place, asked, today: at.day(), over, days: BTreeMap::new(), left_out: 0, question }
     }
 
     /// Whether nothing new can be in the folder of a day; otherwise it is taken to be looked into now.
     fn may_leave_out(&mut self, store: &LedgerStore, day: Day) -> bool {
-        let Some(place) = self.place.as_ref().filter(|_| day < self.today.plus(-1)) else { return false };
+        let Some(place) = self.place.as_ref().filter(|_| day <= self.over) else { return false };
         let looked = store.looked(place, day).filter(|looked| looked.asked == self.asked);
         let from = self.question.span.start;
         let is_settled =
@@ -111,8 +121,10 @@ impl<'a> Looks<'a> {
 }
 
 async fn log_tree(question: &LogsQuestion) -> Result<LogTree, String> {
-    let place = Place::of(&question.location.parse()?).await;
-    LogTree::open(place, question.span, question.classic_minutes).await.map_err(|error| error.to_string())
+    let place = Place::of(&question.location.parse()?, &question.access).await;
+    let tree =
+        LogTree::open(place, question.span, question.classic_minutes).await.map_err(|error| error.to_string())?;
+    Ok(tree.of_balancers(question.series.keys()))
 }
 
 /// The objects of one day of delivery: what is new of them is read, absorbed and kept. Tells whether any could not be read.

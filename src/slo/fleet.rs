@@ -67,8 +67,9 @@ impl<'a> Fleet<'a> {
             if self.is_broken(&["sources", name]) {
                 continue;
             }
-            if let Some(source) = source(self.page, name, text, problems) {
-                self.sources.insert(name.clone(), source);
+            match source(self.page, name, text, problems) {
+                Some(source) => drop(self.sources.insert(name.clone(), source)),
+                None => self.cut.push(keys(&["sources", name])),
             }
         }
         for (name, text) in self.twin.teams.iter().flatten() {

@@ -40,7 +40,7 @@ pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Tra
 pub use metric::{Judged, Metric, MetricCount, MetricCounts, Statistic};
 pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
 pub use read::read;
-pub use source::{Lake, Reach, Source, SourceKind, TableOfLogs, TableSource};
+pub use source::{Access, Lake, Reach, Source, SourceKind, TableOfLogs, TableSource};
 
 /// All promises that were read and are sound, in order of service name.
 #[derive(Clone, Debug, Default)]

@@ -119,7 +119,9 @@ fn assemble<'a>(
         let texts = Texts { page, file, fleet, class_name, class, own: own.get(slo), inherited: inherited.get(slo) };
         slos.extend(texts.promise(&asked, name, slo, problems));
     }
-    if own.is_empty() && slos.is_empty() && faulty.is_empty() && problems.is_empty() {
+    // Where there is a balancer, what the class brings along was left out for another reason, which has been said.
+    let was_said = asked.load_balancer.is_some() && !inherited.is_empty();
+    if own.is_empty() && slos.is_empty() && faulty.is_empty() && problems.is_empty() && !was_said {
         let hint = "add `load_balancer: app/<name>/<id>`, or `slos` that need none";
         problems.push(page.of_value(
             &keys(&["service"]),

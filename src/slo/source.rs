@@ -27,10 +27,12 @@ pub struct Source {
 /// The kinds of sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceKind {
-    /// Access logs of load balancers below a directory that holds `AWSLogs/`.
+    /// Access logs of load balancers below a directory or in a bucket that holds `AWSLogs/`.
     AccessLogs {
-        /// The directory.
+        /// The directory or bucket.
         location: String,
+        /// How a bucket is read.
+        access: Access,
         /// How many minutes an object of a Classic Load Balancer covers: 5 or 60.
         classic_minutes: i32,
     },
@@ -64,6 +66,15 @@ pub struct Reach {
     pub role_arn: Option<String>,
     /// What the trust policy of that role asks for.
     pub external_id: Option<String>,
+}
+
+/// How a bucket is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Access {
+    /// Who asks, and where.
+    pub reach: Reach,
+    /// Whether who reads pays, and not who owns the bucket.
+    pub requester_pays: bool,
 }
 
 /// Tables over access logs, and how queries run.
@@ -166,7 +177,9 @@ fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
     match (&text.access_logs, &text.cloudwatch, &text.athena, &text.counts) {
         (Some(Typed(Words(location))), None, None, None) => {
             let classic_minutes = if text.classic_interval == Some(IntervalText::FiveMinutes) { 5 } else { 60 };
-            Some((SourceKind::AccessLogs { location: location.clone(), classic_minutes }, 10, 0))
+            let reach = reach(text, text.region.as_ref().map(|Typed(region)| region));
+            let access = Access { reach, requester_pays: text.requester_pays == Some(true) };
+            Some((SourceKind::AccessLogs { location: location.clone(), access, classic_minutes }, 10, 0))
         }
         (None, Some(Typed(region)), None, None) => {
             let account = text.account.as_ref().map(|Typed(AccountId(account))| account.clone());
@@ -226,6 +239,7 @@ fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKin
     const METRICS: &[&str] = &["cloudwatch"];
     const LAKE: &[&str] = &["athena"];
     const ASKED: &[&str] = &["cloudwatch", "athena"];
+    const REACHED: &[&str] = &["access_logs", "cloudwatch", "athena"];
     const LINES: &[&str] = &["access_logs", "athena"];
     for (key, said, owners) in [
         ("classic_interval", text.classic_interval.is_some(), LOGS),
@@ -238,9 +252,10 @@ fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKin
         ("accounts", text.accounts.is_some(), LAKE),
         ("regions", text.regions.is_some(), LAKE),
         ("since", text.since.is_some(), LAKE),
-        ("region", text.region.is_some(), LAKE),
-        ("role_arn", text.role_arn.is_some(), ASKED),
-        ("external_id", text.external_id.is_some(), ASKED),
+        ("region", text.region.is_some(), LINES),
+        ("role_arn", text.role_arn.is_some(), REACHED),
+        ("external_id", text.external_id.is_some(), REACHED),
+        ("requester_pays", text.requester_pays.is_some(), LOGS),
         ("every", text.every.is_some(), ASKED),
         ("unparsed_limit", text.unparsed_limit.is_some(), LINES),
     ] {
@@ -249,6 +264,22 @@ fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKin
             let message = format!("`{key}` belongs to {}", owners.join(" and "));
             let hint = format!("this source has `{}`; remove the field", kind.word());
             problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
+        }
+    }
+    if let SourceKind::AccessLogs { location, .. } = kind
+        && matches!(location.parse(), Ok(Location::Directory(_)))
+    {
+        for (key, said) in [
+            ("region", text.region.is_some()),
+            ("role_arn", text.role_arn.is_some()),
+            ("external_id", text.external_id.is_some()),
+            ("requester_pays", text.requester_pays.is_some()),
+        ] {
+            if said {
+                let message = format!("`{key}` belongs to logs in a bucket");
+                let hint = format!("`{location}` is a directory; write `s3://<bucket>/<prefix>`, or remove the field");
+                problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
+            }
         }
     }
     if text.external_id.is_some() && text.role_arn.is_none() {

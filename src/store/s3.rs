@@ -15,6 +15,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::points::WritePoints;
 use super::{Shelf, ShelfError, Version};
 use crate::aws::Refusal;
+use crate::location::Keys;
 
 /// Seconds after which nobody can be about to name a file any more that no manifest names: no run lasts a day.
 const SPARED_SECONDS: i64 = 24 * 60 * 60;
@@ -23,9 +24,7 @@ const SPARED_SECONDS: i64 = 24 * 60 * 60;
 #[derive(Debug)]
 pub struct S3Shelf {
     client: Client,
-    bucket: String,
-    /// Empty, or with a slash at its end.
-    prefix: String,
+    keys: Keys,
     points: WritePoints,
 }
 
@@ -33,12 +32,7 @@ impl S3Shelf {
     /// A shelf below a prefix without slashes at its ends.
     #[must_use]
     pub fn new(client: Client, bucket: &str, prefix: &str, points: WritePoints) -> Self {
-        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Self { client, bucket: bucket.to_owned(), prefix, points }
-    }
-
-    fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
+        Self { client, keys: Keys::below(bucket, prefix), points }
     }
 
     fn refused<E>(&self, action: &'static str, name: &str, error: &E) -> ShelfError
@@ -46,18 +40,18 @@ impl S3Shelf {
         E: std::error::Error + ProvideErrorMetadata,
     {
         let refusal = Refusal::of(error);
-        let name = format!("s3://{}/{}", self.bucket, self.key(name));
+        let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
         ShelfError::Refused { action, name, remedy: refusal.remedy(), said: refusal.said }
     }
 
     /// Names with the time of their last change.
     async fn listed(&self) -> Result<Vec<(String, Option<DateTime>)>, ShelfError> {
-        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(&self.prefix);
+        let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key(""));
         let mut pages = request.into_paginator().send();
         let mut found = Vec::new();
         while let Some(page) = pages.next().await {
             for object in page.map_err(|error| self.refused("list", "", &error))?.contents.unwrap_or_default() {
-                let name = object.key.as_deref().and_then(|key| key.strip_prefix(&self.prefix));
+                let name = object.key.as_deref().and_then(|key| self.keys.name(key));
                 found.extend(name.map(|name| (name.to_owned(), object.last_modified)));
             }
         }
@@ -69,7 +63,7 @@ impl S3Shelf {
 #[async_trait::async_trait]
 impl Shelf for S3Shelf {
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
-        let object = match self.client.get_object().bucket(&self.bucket).key(self.key(name)).send().await {
+        let object = match self.client.get_object().bucket(&self.keys.bucket).key(self.keys.key(name)).send().await {
             Ok(object) => object,
             Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
                 return Ok(None);
@@ -79,7 +73,7 @@ impl Shelf for S3Shelf {
         let version = Version(object.e_tag.unwrap_or_default());
         let bytes = object.body.collect().await.map_err(|error| ShelfError::Refused {
             action: "read",
-            name: self.key(name),
+            name: self.keys.key(name),
             said: error.to_string(),
             remedy: "the connection broke off: run again",
         })?;
@@ -88,7 +82,7 @@ impl Shelf for S3Shelf {
 
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ShelfError> {
         let body = ByteStream::from(bytes.to_vec());
-        let put = self.client.put_object().bucket(&self.bucket).key(self.key(name)).body(body);
+        let put = self.client.put_object().bucket(&self.keys.bucket).key(self.keys.key(name)).body(body);
         self.points.pass();
         put.send().await.map_err(|error| self.refused("write", name, &error))?;
         self.points.pass();
@@ -97,7 +91,7 @@ impl Shelf for S3Shelf {
 
     async fn swap(&self, name: &str, expected: Option<&Version>, bytes: &[u8]) -> Result<Version, ShelfError> {
         let body = ByteStream::from(bytes.to_vec());
-        let put = self.client.put_object().bucket(&self.bucket).key(self.key(name)).body(body);
+        let put = self.client.put_object().bucket(&self.keys.bucket).key(self.keys.key(name)).body(body);
         let put = match expected {
             Some(version) => put.if_match(&version.0),
             None => put.if_none_match("*"),
@@ -140,7 +134,7 @@ impl Shelf for S3Shelf {
     }
 
     async fn delete(&self, name: &str) -> Result<(), ShelfError> {
-        let delete = self.client.delete_object().bucket(&self.bucket).key(self.key(name));
+        let delete = self.client.delete_object().bucket(&self.keys.bucket).key(self.keys.key(name));
         delete.send().await.map_err(|error| self.refused("delete", name, &error))?;
         self.points.pass();
         Ok(())

@@ -184,25 +184,29 @@ fn a_two_line_service_file_is_enough() {
 fn the_definitions_in_the_readme_are_sound() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(blocks.len(), 5);
-    for (number, block) in blocks.iter().enumerate() {
+    let default_sources = "sources:\n  logs: { access_logs: . }\n  batch: { counts: . }\ndefault_source: logs\n";
+    let classes = "classes:\n  standard: { slos: { availability: 99.9% } }\n  critical: { slos: { availability: 99.95% } }\n\
+                   default_class: standard\n";
+    let (mut fleets, mut newest, mut services) = (0, default_sources, "");
+    for block in &blocks {
         let place = tempfile::tempdir().unwrap();
-        let fleet = "sources:\n  logs: { access_logs: . }\n  batch: { counts: . }\ndefault_source: logs\n\
-                     classes:\n  standard: { slos: { availability: 99.9% } }\n  critical: { slos: { availability: 99.95% } }\n\
-                     default_class: standard\n";
-        fs::create_dir(place.path().join("mart")).unwrap();
-        fs::write(place.path().join("fleet.yaml"), fleet).unwrap();
-        // The fourth is a correction of what the one before it promises, the last a fleet.
-        let service = blocks[number.min(2)];
-        fs::write(place.path().join("mart/service.yaml"), service).unwrap();
-        if number == 4 {
-            fs::write(place.path().join("fleet.yaml"), format!("{block}{}", fleet.trim_start_matches("sources:\n")))
-                .unwrap();
-        }
-        if number == 3 {
-            fs::create_dir(place.path().join("corrections")).unwrap();
+        fs::create_dir_all(place.path().join("mart")).unwrap();
+        fs::create_dir(place.path().join("corrections")).unwrap();
+        let (fleet, service) = if let Some((_, below)) = block.split_once("sources:\n  ") {
+            (fleets, newest) = (fleets + 1, block);
+            let source = below.split_once(':').unwrap().0;
+            (*block, format!("service: checkout\nsource: {source}\nload_balancer: app/mart/50dc6c495c0c9188\n"))
+        } else if block.starts_with("id:") {
+            // A correction is of what the block before it promises.
             fs::write(place.path().join("corrections/reindex.yaml"), block).unwrap();
-        }
+            (default_sources, services.to_owned())
+        } else {
+            services = block;
+            // A service that names its source has it from the fleet before.
+            (if block.contains("\nsource:") { newest } else { default_sources }, (*block).to_owned())
+        };
+        fs::write(place.path().join("fleet.yaml"), [fleet, classes].concat()).unwrap();
+        fs::write(place.path().join("mart/service.yaml"), service).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
         let output =
             command.arg("check").arg(place.path()).args(["--at", "2026-11-01T00:00Z"]).env_clear().output().unwrap();
@@ -214,4 +218,5 @@ fn the_definitions_in_the_readme_are_sound() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+    assert_eq!((blocks.len(), fleets), (8, 3));
 }

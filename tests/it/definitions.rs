@@ -29,6 +29,7 @@ const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("query_without_source", "another file"),
     ("ratio", "a class may say the rest"),
     ("source_of_another_kind", "depends on another field"),
+    ("bucket_fields", "depends on the location"),
     ("classic_include", "depends on the balancer"),
     ("classic_target_group", "depends on the balancer"),
     ("correction_backwards", "arithmetic"),

@@ -14,6 +14,7 @@ mod ledger;
 mod mutated;
 mod peers;
 mod s3;
+mod s3_logs;
 mod simulate;
 
 /// Runs a future that waits for nothing but files.

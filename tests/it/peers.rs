@@ -33,15 +33,21 @@ pub(crate) fn packages() -> &'static Path {
 /// moto: S3 with conditional writes, in memory.
 pub(crate) struct Moto {
     server: Child,
-    endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl Moto {
     pub(crate) fn start() -> Self {
+        Self::with_pages_of(1_000)
+    }
+
+    /// One whose listings come in pages of so many keys.
+    pub(crate) fn with_pages_of(keys: usize) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut python = Command::new("python3");
         python.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
-        python.env("PYTHONPATH", packages()).stdout(Stdio::null()).stderr(Stdio::piped());
+        python.env("PYTHONPATH", packages()).env("MOTO_S3_DEFAULT_MAX_KEYS", keys.to_string());
+        python.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut moto = Self { server: python.spawn().unwrap(), endpoint: format!("http://127.0.0.1:{port}") };
         let mut speech = BufReader::new(moto.server.stderr.take().unwrap()).lines();
         assert!(speech.any(|line| line.unwrap().contains("Running on")), "moto did not start");

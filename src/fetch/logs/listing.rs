@@ -3,10 +3,11 @@
 //! Folders of days are days of delivery. An object of 23:55 to 00:00 lies in the next day's folder and a late one later
 //! still, so a span is looked for in its own days and a few more.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::place::{Entry, Place, Unseen};
+use super::place::{Entry, Folder, Place, Unseen};
 use crate::accesslog::key::{self, INTERVAL_MINUTES, LATE_DAYS, ObjectKind};
 use crate::minute::{Day, Span};
 
@@ -25,7 +26,7 @@ pub enum ListError {
     NoLogs(String),
     /// The place itself cannot be read.
     #[error("`{0}` cannot be read: {1}\nhint: {2}")]
-    Unreadable(String, String, &'static str),
+    Unreadable(String, String, Cow<'static, str>),
 }
 
 /// The log object of an Application or Classic Load Balancer.
@@ -68,35 +69,50 @@ pub struct LogTree {
     span: Span,
     classic_minutes: i32,
     folders: BTreeMap<Day, Vec<String>>,
+    /// The balancers that are wanted; all, if there are none.
+    wanted: Vec<String>,
     /// Each balancer's name once: a day has thousands of objects of each.
     balancers: BTreeMap<String, Arc<str>>,
     /// What is there and is not read, by what it is.
     pub others: BTreeMap<String, Others>,
+    /// Folders of a bucket hold more than was looked at: there are at least so many others.
+    pub passed_over: bool,
     /// What is read although its folder says otherwise than its name, by what that is.
     pub doubtful: BTreeMap<String, Others>,
     /// The newest day of delivery of any folder, whether or not it can hold the span.
     pub newest_day: Option<Day>,
     /// Folders and files that could not be looked at, and why.
-    pub unreadable: Vec<(String, String)>,
+    pub unreadable: Vec<Unread>,
     /// A Classic Load Balancer's object whose name shows that it writes more often than `classic_interval` says.
     pub more_often: Option<String>,
+}
+
+/// A folder or file that could not be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Its path below the root.
+    pub key: String,
+    /// Why.
+    pub said: String,
+    /// What can be done.
+    pub remedy: Cow<'static, str>,
 }
 
 /// All folders `AWSLogs` near the root, sorted.
 async fn find_logs(place: &Place) -> Result<Vec<String>, ListError> {
     let unreadable = |unseen: Unseen| ListError::Unreadable(place.to_string(), unseen.said, unseen.remedy);
-    let mut level = vec![place.look_into("").await.map_err(unreadable)?];
+    let mut level = vec![place.look_into("", &[]).await.map_err(unreadable)?];
     let mut found = Vec::new();
     for depth in 0..=PREFIX_DEPTH {
         let mut next = Vec::new();
-        for entries in level {
-            let folders = entries.into_iter().filter(|entry| entry.is_folder);
+        for folder in level {
+            let folders = folder.entries.into_iter().filter(|entry| entry.is_folder);
             let folders: Vec<String> = folders.map(|entry| entry.key).collect();
             if let Some(logs) = folders.iter().find(|key| *key == "AWSLogs" || key.ends_with("/AWSLogs")) {
                 found.push(logs.clone());
             } else if depth < PREFIX_DEPTH {
                 for folder in folders {
-                    next.extend(place.look_into(&folder).await.ok());
+                    next.extend(place.look_into(&folder, &[]).await.ok());
                 }
             }
         }
@@ -135,8 +151,10 @@ impl LogTree {
             span,
             classic_minutes,
             folders: BTreeMap::new(),
+            wanted: Vec::new(),
             balancers: BTreeMap::new(),
             others: BTreeMap::new(),
+            passed_over: false,
             doubtful: BTreeMap::new(),
             newest_day: None,
             unreadable: Vec::new(),
@@ -146,6 +164,13 @@ impl LogTree {
             tree.accounts(&base).await;
         }
         Ok(tree)
+    }
+
+    /// The tree for somebody who wants objects of these balancers only: where a folder of a bucket is long, others are passed over.
+    #[must_use]
+    pub fn of_balancers<'b>(mut self, wanted: impl Iterator<Item = &'b String>) -> Self {
+        self.wanted = wanted.cloned().collect();
+        self
     }
 
     /// The days of delivery, oldest first.
@@ -163,7 +188,10 @@ impl LogTree {
     pub async fn objects(&mut self, day: Day) -> Vec<LogFile> {
         let mut objects = Vec::new();
         for folder in self.folders.get(&day).cloned().unwrap_or_default() {
-            for odd in self.look_into(&folder, &mut objects).await {
+            let wanted = self.wanted.iter().filter_map(|balancer| key::start_of_names(&folder, balancer));
+            let mut starts: Vec<String> = wanted.collect();
+            starts.sort();
+            for odd in self.look_into(&folder, &starts, &mut objects).await {
                 self.other("a folder where objects should be", odd);
             }
         }
@@ -218,7 +246,7 @@ impl LogTree {
     /// The folders above those of days; no object has its place there.
     async fn folders_in(&mut self, folder: &str) -> Vec<String> {
         let mut objects = Vec::new();
-        let folders = self.look_into(folder, &mut objects).await;
+        let folders = self.look_into(folder, &[], &mut objects).await;
         for object in objects {
             self.other("an object outside the folder of its day", object.key.to_string());
         }
@@ -226,11 +254,15 @@ impl LogTree {
     }
 
     /// Takes note of a folder's files and gives its folders.
-    async fn look_into(&mut self, folder: &str, objects: &mut Vec<LogFile>) -> Vec<String> {
-        let entries = self.place.look_into(folder).await.unwrap_or_else(|unseen| {
-            self.unreadable.push((folder.to_owned(), unseen.said));
-            Vec::new()
-        });
+    async fn look_into(&mut self, folder: &str, starts: &[String], objects: &mut Vec<LogFile>) -> Vec<String> {
+        let Folder { entries, is_whole } = match self.place.look_into(folder, starts).await {
+            Ok(seen) => seen,
+            Err(Unseen { said, remedy }) => {
+                self.unreadable.push(Unread { key: folder.to_owned(), said, remedy });
+                return Vec::new();
+            }
+        };
+        self.passed_over |= !is_whole;
         // What has the name of a log is one, though it may turn out that it cannot be read: its minutes are unknown then.
         let (folders, files): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.is_folder && !is_log(&entry.key));
@@ -260,7 +292,10 @@ impl LogTree {
         };
         let Some((object, minutes)) = object else {
             match &file.fault {
-                Some(error) => self.unreadable.push((text, error.to_string())),
+                Some(error) => {
+                    let remedy = "check that it exists and may be read".into();
+                    self.unreadable.push(Unread { key: text, said: error.to_string(), remedy });
+                }
                 None => self.other(kind, text),
             }
             return None;

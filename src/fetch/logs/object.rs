@@ -3,6 +3,7 @@
 //! Objects of ordinary size are inflated in one go; larger ones, and those that do not inflate, go through a streaming
 //! inflater, which needs little memory and can tell a cut file from a damaged one.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
@@ -26,6 +27,20 @@ pub enum ObjectFault {
     /// It could not be opened or read.
     #[error("cannot be read: {0}")]
     Unreadable(#[source] io::Error),
+    /// S3 did not give it, or not all of it.
+    #[error("was not given: {said}")]
+    Refused {
+        /// What S3 said.
+        said: String,
+        /// What can be done.
+        remedy: Cow<'static, str>,
+    },
+    /// It was listed, and is not there any more.
+    #[error("was deleted after it was listed")]
+    Gone,
+    /// It is another object than the one whose first bytes were read.
+    #[error("was written anew while it was read")]
+    Rewritten,
     /// It has a gzip name and no bytes, as a copy that was never finished.
     #[error("is empty")]
     Empty,
@@ -41,6 +56,13 @@ pub enum ObjectFault {
     /// It is no gzip and no text: encrypted, or another format.
     #[error("is neither gzip nor text")]
     Foreign,
+}
+
+impl ObjectFault {
+    /// What kept a reader from the next bytes; one of ours is known again.
+    fn of(error: io::Error) -> Self {
+        error.downcast().unwrap_or_else(Self::Unreadable)
+    }
 }
 
 /// What was read besides lines.
@@ -104,7 +126,7 @@ impl ObjectReader {
         }
         let mut room = PIECE_BYTES;
         let first = self.packed.get_mut(..room).unwrap_or_default();
-        let mut held = fill(&mut file, first).map_err(ObjectFault::Unreadable)?;
+        let mut held = fill(&mut file, first).map_err(ObjectFault::of)?;
         let start = self.packed.get(..held).unwrap_or_default();
         if start.is_empty() {
             let packed_name = name.extension().is_some_and(|extension| extension == "gz");
@@ -117,7 +139,7 @@ impl ObjectReader {
             room = (room * 2).min(self.packed_max + 1);
             self.packed.resize(self.packed.len().max(room), 0);
             let rest = self.packed.get_mut(held..room).unwrap_or_default();
-            held += fill(&mut file, rest).map_err(ObjectFault::Unreadable)?;
+            held += fill(&mut file, rest).map_err(ObjectFault::of)?;
         }
         if held <= self.packed_max {
             if let Some(extent) = self.whole(held, sink) {
@@ -146,7 +168,7 @@ impl ObjectReader {
             size += held as u64;
             last = piece.last().copied().unwrap_or(last);
             let piece = self.packed.get_mut(..PIECE_BYTES).unwrap_or_default();
-            held = if held < PIECE_BYTES { 0 } else { fill(&mut file, piece).map_err(ObjectFault::Unreadable)? };
+            held = if held < PIECE_BYTES { 0 } else { fill(&mut file, piece).map_err(ObjectFault::of)? };
         }
         self.lines.finish(sink);
         Ok(Extent { size, trailing: 0, ends_within_line: last != b'\n' })
@@ -197,7 +219,7 @@ impl ObjectReader {
 
     /// Inflates member after member; gives the number of bytes behind the last.
     fn members(&mut self, mut source: impl BufRead, sink: &mut impl LineSink) -> Result<u64, ObjectFault> {
-        while !sink.is_cancelled() && is_member_next(&mut source).map_err(ObjectFault::Unreadable)? {
+        while !sink.is_cancelled() && is_member_next(&mut source).map_err(ObjectFault::of)? {
             // One member at a time: what follows the last may be no gzip, and that must not lose what it follows.
             let mut member = flate2::bufread::GzDecoder::new(source);
             self.pieces(&mut member, sink).map_err(fault_of_member)?;
@@ -206,7 +228,7 @@ impl ObjectReader {
         if sink.is_cancelled() {
             return Ok(0);
         }
-        io::copy(&mut source, &mut io::sink()).map_err(ObjectFault::Unreadable)
+        io::copy(&mut source, &mut io::sink()).map_err(ObjectFault::of)
     }
 
     fn pieces(&mut self, source: &mut impl Read, sink: &mut impl LineSink) -> io::Result<()> {
@@ -246,7 +268,7 @@ fn fault_of_member(error: io::Error) -> ObjectFault {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => ObjectFault::Truncated,
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => ObjectFault::Corrupt(error.to_string()),
-        _ => ObjectFault::Unreadable(error),
+        _ => ObjectFault::of(error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where log objects lie: below a directory, or below a prefix of a bucket, which both look like folders from here.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +8,8 @@ use std::sync::Arc;
 
 use super::bucket::Bucket;
 use crate::aws::Aws;
-use crate::location::Location;
+use crate::location::{Keys, Location};
+use crate::slo::Access;
 
 /// A place that can be looked into and read from.
 #[derive(Clone, Debug)]
@@ -27,33 +29,45 @@ pub(super) struct Entry {
     pub(super) fault: Option<io::Error>,
 }
 
+/// What was seen of a folder.
+pub(super) struct Folder {
+    /// Sorted by name.
+    pub(super) entries: Vec<Entry>,
+    /// Nothing was passed over.
+    pub(super) is_whole: bool,
+}
+
 /// Why a folder cannot be looked into, and what can be done.
 #[derive(Debug)]
 pub(super) struct Unseen {
     pub(super) said: String,
-    pub(super) remedy: &'static str,
+    pub(super) remedy: Cow<'static, str>,
 }
 
 impl Place {
     /// The place that a person wrote.
-    pub async fn of(location: &Location) -> Self {
+    pub async fn of(location: &Location, access: &Access) -> Self {
         match location {
             Location::Directory(path) => Self::Directory(path.clone()),
             Location::S3 { bucket, prefix } => {
-                Self::Bucket(Arc::new(Bucket::new(Aws::reach().await.s3(), bucket, prefix)))
+                let client = Aws::reach().await.of(&access.reach).await.s3();
+                Self::Bucket(Arc::new(Bucket::new(client, Keys::below(bucket, prefix), access.requester_pays)))
             }
         }
     }
 
-    /// What a folder holds, sorted by name; the place itself is the folder "". Links are followed; names that are no UTF-8 are
-    /// no log's name.
-    pub(super) async fn look_into(&self, folder: &str) -> Result<Vec<Entry>, Unseen> {
+    /// What a folder holds; the place itself is the folder "". Links are followed; names that are no UTF-8 are no log's name. In
+    /// a bucket, more than a page is looked at only where names start in one of these ways, in order; all, if there are none.
+    pub(super) async fn look_into(&self, folder: &str, starts: &[String]) -> Result<Folder, Unseen> {
         match self {
-            Self::Directory(root) => entries(root, folder).map_err(|error| Unseen {
-                said: error.to_string(),
-                remedy: "check that the folder exists and may be read",
-            }),
-            Self::Bucket(bucket) => bucket.look_into(folder).await,
+            Self::Directory(root) => {
+                let entries = entries(root, folder).map_err(|error| Unseen {
+                    said: error.to_string(),
+                    remedy: "check that the folder exists and may be read".into(),
+                })?;
+                Ok(Folder { entries, is_whole: true })
+            }
+            Self::Bucket(bucket) => bucket.look_into(folder, starts).await,
         }
     }
 }

@@ -195,8 +195,8 @@ impl Shared<'_> {
             let mut sink = Counter::new(batch.routes, file, &mut tally, &mut ends, self.cancel);
             let result = match (&self.source, fetched) {
                 (Source::Directory(root, _), _) => reader.read_file(&root.join(&*file.key), &mut sink),
-                (_, Some(Fetched { bytes: Ok(bytes), .. })) => reader.read(&*bytes, Path::new(&*file.key), &mut sink),
-                (_, Some(Fetched { bytes: Err(fault), .. })) => Err(fault),
+                (_, Some(Fetched { body: Ok(body), .. })) => reader.read(body, Path::new(&*file.key), &mut sink),
+                (_, Some(Fetched { body: Err(fault), .. })) => Err(fault),
                 (_, None) => break,
             };
             if sink.is_cancelled() {

@@ -195,6 +195,7 @@ fn explain(page: &Page<'_>, mut path: Path, text: &str) -> (Path, Problem) {
     let found = found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
     let expected = match expected {
         "a map" => "a map of names",
+        "a boolean" => "`true` or `false`",
         _ if expected.starts_with("struct ") => "a map of fields",
         _ => expected,
     };

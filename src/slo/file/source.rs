@@ -42,12 +42,14 @@ pub(in crate::slo) struct SourceText {
     pub(in crate::slo) regions: Option<OneOrMany<Typed<Region>>>,
     /// For `slowburn tables`: the first day of logs. Default: 2016-01-01.
     pub(in crate::slo) since: Option<Typed<DayText>>,
-    /// For Athena: the region. Default: that of the environment.
+    /// For access logs in a bucket and Athena: the region. Default: that of the environment.
     pub(in crate::slo) region: Option<Typed<Region>>,
-    /// For CloudWatch and Athena: the role that is assumed to ask.
+    /// For access logs in a bucket, CloudWatch and Athena: the role that is assumed to ask.
     pub(in crate::slo) role_arn: Option<Typed<RoleArn>>,
     /// The external id that the role's trust policy asks for.
     pub(in crate::slo) external_id: Option<Typed<Words>>,
+    /// For access logs in a bucket: whether who reads pays, and not who owns the bucket. Default: false.
+    pub(in crate::slo) requester_pays: Option<bool>,
     /// A directory with files of `minute,total,bad`.
     pub(in crate::slo) counts: Option<Typed<Words>>,
     /// How old a minute must be before its counts are complete. Default: 10m for access logs, 3m for CloudWatch, 15m for

@@ -1,0 +1,68 @@
+//! Why S3 did not list or give something, and what can be done: which permission, key, region or setting is missing.
+
+use std::borrow::Cow;
+use std::error::Error;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use super::Bucket;
+use crate::aws::Refusal;
+use crate::fetch::logs::object::ObjectFault;
+
+/// S3 names a bucket's region wherever it refuses for it
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>).
+const REGION_HEADER: &str = "x-amz-bucket-region";
+
+impl Bucket {
+    /// What can be done about a refusal of what needs this permission.
+    pub(super) fn remedy<E>(
+        &self,
+        refusal: &Refusal,
+        permission: &str,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Cow<'static, str> {
+        // S3 passes on what KMS said: <https://repost.aws/knowledge-center/s3-access-denied-error-kms>.
+        let of_kms = refusal.code.starts_with("KMS.") || refusal.said.contains("kms:");
+        match refusal.code.as_str() {
+            "AccessDenied" | "AllAccessDisabled" if of_kms => {
+                "it is encrypted with a key of KMS: allow the role `kms:Decrypt`, in its own policy and in that of the key"
+                    .into()
+            }
+            _ if of_kms => "the key of KMS that it is encrypted with cannot be used: enable it, or bring it back".into(),
+            "AccessDenied" | "AllAccessDisabled" => {
+                let pays = if self.requester_pays { "" } else { "; if its readers pay, say `requester_pays: true` of the source" };
+                format!("allow the role `{permission}` on bucket `{}`{pays}", self.keys.bucket).into()
+            }
+            "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
+                let region = error.raw_response().and_then(|response| response.headers().get(REGION_HEADER));
+                match region.map(crate::visible::visible) {
+                    Some(region) => format!("the bucket lies in `{region}`: say `region: {region}` of the source").into(),
+                    None => "the bucket lies in another region: say `region` of the source".into(),
+                }
+            }
+            _ => refusal.remedy().into(),
+        }
+    }
+
+    /// Why an object was not given.
+    pub(super) fn fault<E>(&self, error: &SdkError<E, HttpResponse>) -> ObjectFault
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        let refusal = Refusal::of(error);
+        match refusal.code.as_str() {
+            "NoSuchKey" => ObjectFault::Gone,
+            "PreconditionFailed" => ObjectFault::Rewritten,
+            _ => ObjectFault::Refused { remedy: self.remedy(&refusal, "s3:GetObject", error), said: refusal.said },
+        }
+    }
+}
+
+/// The bytes of an object stopped coming.
+pub(super) fn broken(error: &(dyn Error + 'static)) -> ObjectFault {
+    ObjectFault::Refused {
+        said: Refusal::of_connection(error).said,
+        remedy: "the connection broke off: run again".into(),
+    }
+}

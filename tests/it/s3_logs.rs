@@ -1,0 +1,415 @@
+//! Access logs straight from S3, through the real SDK: what is asked for, by whom, and what becomes of refusals.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use slowburn::command::simulate::write;
+use slowburn::minute::Span;
+use slowburn::simulate::Plan;
+
+use crate::peers::{Moto, Peer};
+
+const BUCKET: &str = "elb-logs";
+const SHOP: &str = "app/shop/5f1c0e7a9b2d4c68";
+const PARTNERS: &str = "app/partners/c4a79e1350f8b26d";
+const NOW: &str = "2026-10-02T11:10Z";
+/// The key of one object of the shop's.
+const ONE: &str = "5f1c0e7a9b2d4c68_20261002T1030Z";
+
+/// Logs in a bucket behind a front that can refuse them, definitions, and a ledger for each test of a scene.
+struct Scene {
+    moto: Moto,
+    front: Peer,
+    runtime: tokio::runtime::Runtime,
+    folder: tempfile::TempDir,
+    /// By key below the prefix.
+    objects: BTreeMap<String, Vec<u8>>,
+}
+
+impl Scene {
+    /// A bucket with the logs of a span, with pages of so many keys.
+    fn new((from, to): (&str, &str), keys: usize) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let moto = Moto::with_pages_of(keys);
+        let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
+        let place = BucketLocationConstraint::EuWest1;
+        let place = CreateBucketConfiguration::builder().location_constraint(place).build();
+        let create = moto.s3().create_bucket().bucket(BUCKET).create_bucket_configuration(place);
+        runtime.block_on(create.send()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let logs = folder.path().join("logs");
+        let span = Span::new(from.parse().unwrap(), to.parse().unwrap());
+        write(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
+        let objects = files_below(&logs);
+        let scene = Self { moto, front, runtime, folder, objects };
+        for (key, bytes) in &scene.objects {
+            scene.put(key, bytes.clone());
+        }
+        scene
+    }
+
+    /// An hour, and definitions of two services.
+    fn of_an_hour() -> Self {
+        let scene = Self::new(("2026-10-02T10:00Z", "2026-10-02T11:00Z"), 1_000);
+        scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
+        scene.service("shop", SHOP);
+        scene.service("partners", PARTNERS);
+        scene
+    }
+
+    fn define(&self, file: &str, text: &str) {
+        let path = self.folder.path().join("slos").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn fleet(&self, source: &str, windows: &str) {
+        let classes = format!("classes: {{ standard: {{ slos: {{ availability: 99.9% }}, windows: {windows} }} }}");
+        self.define("fleet.yaml", &format!("sources:\n  logs: {source}\n{classes}\n"));
+    }
+
+    fn service(&self, name: &str, load_balancer: &str) {
+        self.define(&format!("mart/{name}.yaml"), &format!("service: {name}\nload_balancer: {load_balancer}\n"));
+    }
+
+    fn put(&self, key: &str, bytes: Vec<u8>) {
+        let put = self.moto.s3().put_object().bucket(BUCKET).key(format!("a/{key}")).body(bytes.into());
+        self.runtime.block_on(put.send()).unwrap();
+    }
+
+    fn faults(&self, faults: &str) {
+        self.front.post("/_control", &format!(r#"{{"faults": [{faults}]}}"#));
+    }
+
+    fn slowburn(&self, task: &str, ledger: &str, at: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.arg(task).arg("--ledger").arg(self.folder.path().join(ledger));
+        command.arg("--slos").arg(self.folder.path().join("slos")).args(["--at", at]);
+        command.env_clear().envs(self.moto.environment());
+        command.env("AWS_ENDPOINT_URL_S3", &self.front.url).env("AWS_ENDPOINT_URL_STS", &self.front.url);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// What a run said, with its exit code.
+    fn run(&self, ledger: &str, at: &str) -> String {
+        told(&self.slowburn("run", ledger, at).arg("--quiet").output().unwrap())
+    }
+
+    /// Known minutes and their sums by SLO: `60 minutes, 6000 total, 180 bad`.
+    fn known(&self, ledger: &str) -> BTreeMap<String, String> {
+        let output = self.slowburn("export", ledger, "2026-10-05T00:00Z").output().unwrap();
+        let mut sums: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
+        for row in csv::Reader::from_reader(&*output.stdout).deserialize::<BTreeMap<String, String>>() {
+            let row = row.unwrap();
+            let sum = sums.entry(row["slo"].clone()).or_default();
+            let number = |column: &str| row[column].parse::<u64>().unwrap();
+            *sum = (sum.0 + 1, sum.1 + number("total"), sum.2 + number("bad"));
+        }
+        let text = |(minutes, total, bad)| format!("{minutes} minutes, {total} total, {bad} bad");
+        sums.into_iter().map(|(slo, sum)| (slo, text(sum))).collect()
+    }
+
+    /// The requests since the last time: account, region, action and path.
+    fn requests(&self) -> Vec<(String, String, String, String)> {
+        let all: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&self.front.requests()).unwrap();
+        let text =
+            |request: &BTreeMap<String, serde_json::Value>, field: &str| request[field].as_str().unwrap().to_owned();
+        let requests = all.iter().map(|request| {
+            (text(request, "account"), text(request, "region"), text(request, "action"), text(request, "path"))
+        });
+        let requests = requests.collect();
+        self.front.post("/_reset", "");
+        requests
+    }
+
+    /// Pages of listings of a day's folders since the last time.
+    fn listed(&self, day: &str) -> usize {
+        let of_day = |path: &str| path.contains("list-type=2") && path.contains(&format!("/{day}/"));
+        self.requests().iter().filter(|(_, _, _, path)| of_day(path)).count()
+    }
+}
+
+fn told(output: &Output) -> String {
+    format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr))
+}
+
+fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let (mut found, mut folders) = (BTreeMap::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        let paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        for path in paths {
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(key) = path.strip_prefix(root) {
+                found.insert(key.to_str().unwrap().to_owned(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// What a run says of a fault, and what it knows then; without the fault, the next run knows all.
+#[test]
+fn what_s3_refuses_is_named_and_unknown_and_the_rest_is_counted() {
+    let scene = Scene::of_an_hour();
+    assert!(scene.run("whole", NOW).starts_with("exit 0\n"));
+    let whole = scene.known("whole");
+    let object = |fault: &str| format!(r#"{{"action": "GetObject", "contains": "{ONE}", {fault}}}"#);
+    let denied = r#""code": "AccessDenied", "status": 403, "message": "Access Denied""#;
+    let kms = "User: arn:aws:sts::123456789012:assumed-role/slowburn/x is not authorized to perform: kms:Decrypt on resource: \
+               arn:aws:kms:eu-west-1:123456789012:key/1 because no identity-based policy allows the kms:Decrypt action";
+    let slow = r#""code": "SlowDown", "status": 503, "message": "Please reduce your request rate.""#;
+    for (name, fault) in [
+        ("denied", object(denied)),
+        ("kms_denied", object(&format!(r#""code": "AccessDenied", "status": 403, "message": "{kms}""#))),
+        (
+            "kms_disabled",
+            object(
+                r#""code": "KMS.DisabledException", "message": "arn:aws:kms:eu-west-1:123456789012:key/1 is disabled.""#,
+            ),
+        ),
+        (
+            "expired",
+            r#"{"action": "GetObject", "code": "ExpiredToken", "message": "The provided token has expired."}"#
+                .to_owned(),
+        ),
+        ("slowed_down", object(slow)),
+        ("cut", object(r#""cut": 100"#)),
+        ("folder_denied", format!(r#"{{"action": "ListObjectsV2", "contains": "2026/10/02", {denied}}}"#)),
+        ("bucket_denied", format!(r#"{{"action": "ListObjectsV2", {denied}}}"#)),
+    ] {
+        scene.faults(&fault);
+        let said = scene.run(name, NOW);
+        insta::assert_snapshot!(name, format!("{said}\n{:#?}", scene.known(name)));
+        scene.faults("");
+        let mended = scene.run(name, NOW);
+        assert!(mended.starts_with("exit 0\n"), "{name}: {mended}");
+        assert_eq!(scene.known(name), whole, "{name}");
+    }
+}
+
+#[test]
+fn short_trouble_with_s3_passes_unnoticed() {
+    let scene = Scene::of_an_hour();
+    let calm = scene.run("calm", NOW);
+    assert!(calm.starts_with("exit 0\n"), "{calm}");
+    for (name, fault) in [
+        ("burst", r#""code": "SlowDown", "status": 503, "times": 3"#),
+        ("error", r#""code": "InternalError", "status": 500, "times": 2"#),
+        ("dropped", r#""drop": true, "times": 2"#),
+        ("cut", r#""cut": 100, "times": 2"#),
+        ("slow", r#""pieces": 5, "pace_s": 0.2"#),
+    ] {
+        scene.faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE}", {fault}}}"#));
+        let said = scene.run(name, NOW);
+        assert!(said.starts_with("exit 0\n"), "{name}: {said}");
+        assert_eq!(scene.known(name), scene.known("calm"), "{name}");
+    }
+}
+
+#[test]
+fn an_object_that_was_deleted_after_it_was_listed_stays_unknown() {
+    let scene = Scene::of_an_hour();
+    let gone = r#""code": "NoSuchKey", "status": 404, "message": "The specified key does not exist.""#;
+    scene.faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE}", {gone}}}"#));
+    let said = scene.run("ledger", NOW);
+    insta::assert_snapshot!("gone", format!("{said}\n{:#?}", scene.known("ledger")));
+    for key in scene.objects.keys().filter(|key| key.contains(ONE)) {
+        let delete = scene.moto.s3().delete_object().bucket(BUCKET).key(format!("a/{key}"));
+        scene.runtime.block_on(delete.send()).unwrap();
+    }
+    let before = scene.known("ledger");
+    scene.run("ledger", NOW);
+    assert_eq!(scene.known("ledger"), before);
+}
+
+#[test]
+fn a_bucket_of_another_region_or_whose_readers_pay_says_which_field_is_missing() {
+    let scene = Scene::of_an_hour();
+    let moved = r#""unless": {"region": "eu-central-1"}, "code": "PermanentRedirect", "status": 301,
+        "headers": {"x-amz-bucket-region": "eu-central-1"},
+        "message": "The bucket you are attempting to access must be addressed using the specified endpoint.""#;
+    let paid = r#""unless": {"header": "x-amz-request-payer"}, "code": "AccessDenied", "status": 403, "message": "Access Denied""#;
+    for (name, fault, field) in
+        [("moved", moved, "region: eu-central-1"), ("requester_pays", paid, "requester_pays: true")]
+    {
+        scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
+        scene.faults(&format!("{{{}}}", fault.replace('\n', " ")));
+        let said = scene.run(name, NOW);
+        insta::assert_snapshot!(name, said);
+        assert!(said.contains(&format!("`{field}`")), "{said}");
+        scene.fleet(&format!("{{ access_logs: s3://elb-logs/a, {field} }}"), "[7d]");
+        let said = scene.run(name, NOW);
+        assert!(said.starts_with("exit 0\n"), "{said}");
+    }
+}
+
+#[test]
+fn sources_of_several_accounts_and_regions_are_read_side_by_side() {
+    let scene = Scene::of_an_hour();
+    let role = |account: &str| format!("role_arn: \"arn:aws:iam::{account}:role/slowburn\", external_id: abc");
+    let (one, other) = (role("111111111111"), role("222222222222"));
+    scene.define(
+        "fleet.yaml",
+        &format!(
+            "default_source: one\nsources:\n  one: {{ access_logs: s3://elb-logs/a, region: eu-central-1, {one} }}\n  other: {{ access_logs: \
+             s3://elb-logs/a, region: us-east-1, {other} }}\nclasses: {{ standard: {{ slos: {{ availability: 99.9% }}, windows: \
+             [7d] }} }}\n"
+        ),
+    );
+    let service = |name: &str, source: &str, balancer: &str| {
+        scene.define(
+            &format!("mart/{name}.yaml"),
+            &format!("service: {name}\nsource: {source}\nload_balancer: {balancer}\n"),
+        );
+    };
+    service("shop", "one", SHOP);
+    service("partners", "other", PARTNERS);
+    let said = scene.run("ledger", NOW);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert_eq!(scene.front.counters()["counters"]["roles_assumed"], 2);
+    let requests = scene.requests();
+    let asked: BTreeSet<(&str, &str)> = requests.iter().map(|(account, region, ..)| (&**account, &**region)).collect();
+    assert_eq!(asked, BTreeSet::from([("111111111111", "eu-central-1"), ("222222222222", "us-east-1")]));
+    let as_whom = |balancer: &str| {
+        let reads = requests.iter().filter(|(_, _, action, path)| action == "GetObject" && path.contains(balancer));
+        reads.map(|(account, ..)| account.as_str()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(as_whom("app.shop."), BTreeSet::from(["111111111111"]));
+    assert_eq!(as_whom("app.partners."), BTreeSet::from(["222222222222"]));
+    // One that is refused does not keep the other from being read.
+    scene.faults(r#"{"contains": "app.shop.", "code": "AccessDenied", "status": 403, "message": "Access Denied"}"#);
+    let said = scene.run("fresh", NOW);
+    assert!(said.starts_with("exit 3\n"), "{said}");
+    assert_eq!(scene.known("fresh")["partners/availability"], scene.known("ledger")["partners/availability"]);
+}
+
+#[test]
+fn a_day_that_is_over_is_looked_into_once_more_and_then_nightly() {
+    let scene = Scene::new(("2026-10-02T22:00Z", "2026-10-03T00:30Z"), 1_000);
+    scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
+    scene.service("shop", SHOP);
+    let mut looks = Vec::new();
+    for at in [
+        "2026-10-02T23:50Z",
+        "2026-10-03T00:30Z",
+        "2026-10-03T00:35Z",
+        "2026-10-03T01:00Z",
+        "2026-10-03T01:05Z",
+        "2026-10-03T23:00Z",
+        "2026-10-04T00:05Z",
+        "2026-10-04T00:10Z",
+        "2026-10-04T01:10Z",
+    ] {
+        let said = scene.run("ledger", at);
+        assert!(said.starts_with("exit 0\n"), "{said}");
+        looks.push(scene.listed("2026/10/02"));
+    }
+    assert_eq!(looks, [1, 1, 1, 1, 0, 0, 1, 0, 0]);
+    // Of more than the last week, nothing is new, unless more of it is asked for.
+    scene.run("ledger", "2026-10-06T02:00Z");
+    scene.requests();
+    scene.run("ledger", "2026-10-06T02:05Z");
+    assert_eq!(scene.listed("2026/10/02"), 0);
+    scene.fleet("{ access_logs: s3://elb-logs/a }", "[14d]");
+    scene.run("ledger", "2026-10-06T02:10Z");
+    assert_eq!(scene.listed("2026/10/02"), 1, "a longer window looks into a settled day again");
+    scene.run("ledger", "2026-10-06T02:15Z");
+    assert_eq!(scene.listed("2026/10/02"), 0);
+}
+
+#[test]
+fn of_a_long_folder_only_the_wanted_balancers_are_listed() {
+    let scene = Scene::new(("2026-10-02T08:00Z", "2026-10-02T12:00Z"), 20);
+    scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
+    for name in ["0.txt", "readme.txt"] {
+        scene
+            .put(&format!("AWSLogs/123456789012/elasticloadbalancing/us-east-1/2026/10/02/{name}"), b"a note".to_vec());
+    }
+    let at = "2026-10-02T12:10Z";
+    let count = |what: &str| scene.objects.keys().filter(|key| key.contains(what)).count();
+    let (all, partners) = (count("2026/10/02/") + 2, count("app.partners."));
+    let looked = |ledger: &str| {
+        let said = scene.run(ledger, at);
+        (said, scene.listed("2026/10/02"))
+    };
+
+    scene.service("partners", PARTNERS);
+    let (said, few) = looked("few");
+    // The first page, and those of the balancer; a last one says that there are no more of it.
+    assert!(few <= 1 + partners.div_ceil(20) + 1 && few < all.div_ceil(20) / 2, "{few} pages of {all} objects: {said}");
+    insta::assert_snapshot!("few_of_many", said);
+
+    // An unknown balancer costs one page more, and is missed.
+    scene.service("nobody", "app/nobody/0000000000000000");
+    let (said, more) = looked("nobody");
+    assert!(more <= few + 1 && said.contains("has no logs of app/nobody/0000000000000000"), "{more} pages: {said}");
+    std::fs::remove_file(scene.folder.path().join("slos/mart/nobody.yaml")).unwrap();
+
+    // Where all are wanted, there are no more pages than without.
+    for (name, balancer) in
+        [("shop", SHOP), ("internal", "app/internal/2e90b7d4863f1ca5"), ("accounts", "app/accounts/81d3f6c05ab94e27")]
+    {
+        scene.service(name, balancer);
+    }
+    let (said, pages) = looked("all");
+    assert!(said.contains("left out 2 objects") && pages <= all.div_ceil(20), "{pages} pages of {all} objects: {said}");
+    // A folder of this machine tells the same.
+    scene.fleet("{ access_logs: ./elsewhere }", "[7d]");
+    let mut run = scene.slowburn("run", "folder", at);
+    let output = run.arg("--quiet").arg("--logs").arg(scene.folder.path().join("logs")).output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    assert_eq!(scene.known("all"), scene.known("folder"));
+    assert_eq!(scene.known("few")["partners/availability"], scene.known("folder")["partners/availability"]);
+}
+
+/// The most memory that a run may take at any time, whatever it reads.
+const MEMORY_MAX_KB: u64 = 150 << 10;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_large_object_is_read_in_pieces_of_one_version() {
+    let scene = Scene::of_an_hour();
+    let (key, packed) = scene.objects.iter().find(|(key, _)| key.contains(ONE)).unwrap();
+    let unpacked = |packed: &[u8]| {
+        let mut text = String::new();
+        flate2::read::MultiGzDecoder::new(packed).read_to_string(&mut text).unwrap();
+        text
+    };
+    let (text, mut member) = (unpacked(packed), Vec::new());
+    let mut writer = flate2::write::GzEncoder::new(&mut member, flate2::Compression::fast());
+    writer.write_all(text.as_bytes()).unwrap();
+    writer.finish().unwrap();
+    let times = 100_000_000 / member.len();
+    scene.put(key, member.repeat(times));
+    let mut child = scene.slowburn("run", "ledger", NOW).arg("--quiet").spawn().unwrap();
+    let mut memory_kb = 0;
+    while child.try_wait().unwrap().is_none() {
+        let about = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let peak = about.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        memory_kb = memory_kb.max(peak.unwrap_or(0));
+        #[expect(clippy::disallowed_methods, reason = "nothing tells when another process needs more memory")]
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let said = told(&child.wait_with_output().unwrap());
+    println!("{memory_kb} kB at most: {said}");
+    assert!((1..MEMORY_MAX_KB).contains(&memory_kb), "{memory_kb} kB: {said}");
+    let others: usize = scene
+        .objects
+        .iter()
+        .filter(|(other, _)| *other != key && (other.contains("app.shop.") || other.contains("app.partners.")))
+        .map(|(_, packed)| unpacked(packed).lines().count())
+        .sum();
+    let lines = text.lines().count() * times;
+    assert!(said.contains(&format!("with {} lines", others + lines)), "{others} + {lines}: {said}");
+    // One piece of another version, and the whole is unknown.
+    let changed = r#""after": 2, "code": "PreconditionFailed", "status": 412, "message": "At least one of the pre-conditions you specified did not hold""#;
+    scene.faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE}", {changed}}}"#));
+    let said = scene.run("changed", NOW);
+    assert!(said.starts_with("exit 3\n") && said.contains("was written anew while it was read"), "{said}");
+}
