@@ -69,6 +69,13 @@ impl Promise<'_, '_> {
                 self.found.push(Problem { message, hint, ..place });
             }
             Some(place) => self.found.push(Problem { message: format!("there is no source `{name}`"), hint, ..place }),
+            None if !fitting.is_empty() => {
+                let message = "the SLO does not say which source it is measured with";
+                self.wrong(
+                    message,
+                    &format!("add `source: ...` here, or `default_source: ...` to `fleet.yaml`; {hint}"),
+                );
+            }
             None => {
                 self.wrong(
                     &format!("no source has the {wanted} this SLO needs"),

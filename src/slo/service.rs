@@ -53,7 +53,14 @@ pub(super) fn check_class(fleet: &Fleet<'_>, problems: &mut Vec<Problem>) {
         return;
     }
     for (class, _) in fleet.classes() {
-        let text = format!("service: {class}\nclass: {class}\nload_balancer: app/x/0000000000000000\n");
+        // Where services name their source, any of them will do.
+        let measures = |kind: &SourceKind| !matches!(kind, SourceKind::Counts { .. });
+        let source = match fleet.default_source(measures) {
+            None => fleet.sources.iter().find(|(_, source)| measures(&source.kind)).map(|(name, _)| name),
+            Some(_) => None,
+        };
+        let source = source.map_or_else(String::new, |name| format!("source: {name}\n"));
+        let text = format!("service: {class}\nclass: {class}\nload_balancer: app/x/0000000000000000\n{source}");
         let file = DefinitionFile { path: String::new(), text };
         let mut found = Vec::new();
         if let Ok(page) = Page::open(&file) {

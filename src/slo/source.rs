@@ -261,7 +261,7 @@ fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKin
     ] {
         if said && !owners.contains(&kind.word()) {
             let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
-            let message = format!("`{key}` belongs to {}", owners.join(" and "));
+            let message = format!("`{key}` belongs to {}", owners.join(", "));
             let hint = format!("this source has `{}`; remove the field", kind.word());
             problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
         }
