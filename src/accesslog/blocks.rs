@@ -70,9 +70,9 @@ fn with_avx2(work: impl Work) {
 /// Whether each byte is at most so far from another one: digits and what stands between them are told at once, since the bits
 /// that differ between a digit and `0` are its value.
 #[inline(always)]
-pub(super) fn within(text: &[u8; SEARCHED], from: &[u8; SEARCHED], most: &[u8; SEARCHED]) -> bool {
+pub(super) fn within<const BYTES: usize>(text: &[u8; BYTES], from: &[u8; BYTES], most: &[u8; BYTES]) -> bool {
     let mut beyond = 0;
-    for place in 0..SEARCHED {
+    for place in 0..BYTES {
         beyond |= (text[place] ^ from[place]).saturating_sub(most[place]);
     }
     beyond == 0

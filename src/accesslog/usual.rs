@@ -129,9 +129,6 @@ impl<'t, F: FnMut(&mut Decoder, Range<usize>, Option<&Request<'t>>)> Reading<'t,
             for line in &mut lines {
                 line.find_target_group(equal);
             }
-            for line in &mut lines {
-                line.find_its_end(equal);
-            }
         }
         for line in &lines {
             let request = line.request(self.decoder, elb.name);
