@@ -131,9 +131,10 @@ impl GroupReader {
 
     fn remember(&mut self, start: &[u8]) {
         *self = Self::default();
-        if let Some((to, others)) = self.start.split_at_mut_checked(start.len()) {
-            to.copy_from_slice(start);
-            self.farthest[START_BYTES - others.len()..].fill(u8::MAX);
+        let others = self.farthest.get_mut(start.len()..);
+        if let (Some(same), Some(others)) = (self.start.get_mut(..start.len()), others) {
+            same.copy_from_slice(start);
+            others.fill(u8::MAX);
             self.name_at = start.len();
         }
     }
@@ -184,7 +185,8 @@ mod tests {
                     let arn = format!("arn:{partition}:elasticloadbalancing:eu-west-1:1:targetgroup/{name}{tail}");
                     let expected = GroupName::new(name.as_bytes());
                     assert_eq!(reader.read(arn.as_bytes()), Some(expected), "{arn}");
-                    let text = format!("x {arn} and more text behind it, enough for a whole block of it, or for two of them");
+                    let text =
+                        format!("x {arn} and more text behind it, enough for a whole block of it, or for two of them");
                     let usual = reader.read_usual(text.as_bytes(), 2);
                     let end = 2 + arn.len() - tail.len();
                     assert!(usual.is_none_or(|usual| usual == (expected, end)), "{arn}");

@@ -17,7 +17,7 @@ const REACH: usize = 1024;
 /// Bytes that can be read without a look at where the text ends.
 pub(super) const HEAD_BYTES: usize = REACH + BLOCK;
 
-pub(super) const NEWLINES: &Block = &[b'\n'; BLOCK];
+const NEWLINES: &Block = &[b'\n'; BLOCK];
 const SPACES: &Block = &[b' '; BLOCK];
 const QUOTES: &Block = &[b'"'; BLOCK];
 
