@@ -4,7 +4,7 @@
 //! branch that depends on the field's length.
 //!
 //! This is the only file of the room with `unsafe`: calls of functions that are compiled for SSE2, which every x86-64
-//! processor has, and for AVX2 where the processor says that it has it.
+//! processor has, and for AVX2 and VPCLMULQDQ where the processor says that it has them.
 #![cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "calling a function with a target feature is unsafe, however sure the feature is")
@@ -23,10 +23,18 @@ pub(super) const SEARCHED: usize = 32;
 
 /// Work that becomes quicker where the processor compares more bytes at once.
 pub(super) trait Work {
-    /// Does it, with a function that tells where two blocks are equal, bit i for byte i, and one that tells whether either of
-    /// two is equal to the first anywhere.
-    fn work(self, same: impl Fn(&Block, &Block) -> u64, either: impl Fn(&Block, &[Block; 2]) -> bool);
+    /// Does it, with a function that tells where two blocks are equal, bit i for byte i, one that tells whether either of two is
+    /// equal to the first anywhere, and one that folds two more blocks, where the processor can.
+    fn work(
+        self,
+        same: impl Fn(&Block, &Block) -> u64,
+        either: impl Fn(&Block, &[Block; 2]) -> bool,
+        fold: Option<impl Fn(Folded, &[Block; 2]) -> Folded>,
+    );
 }
+
+/// What [`Work`] has where nothing can be folded.
+type NoFold = fn(Folded, &[Block; 2]) -> Folded;
 
 /// Does the work as this processor does it best. The work must be marked to be inlined always.
 pub(super) fn widely(work: impl Work) {
@@ -35,44 +43,141 @@ pub(super) fn widely(work: impl Work) {
         && std::is_x86_feature_detected!("bmi1")
         && std::is_x86_feature_detected!("bmi2")
     {
-        // SAFETY: the processor has just said that it has what the function is compiled for.
-        return unsafe { with_avx2(work) };
+        // SAFETY: the processor has just said that it has what the functions are compiled for.
+        return unsafe {
+            if std::is_x86_feature_detected!("vpclmulqdq") { with_vpclmulqdq(work) } else { with_avx2(work) }
+        };
     }
     let same = |one: &Block, other: &Block| {
         let ((ones, _), (others, _)) = (one.as_chunks::<SEARCHED>(), other.as_chunks::<SEARCHED>());
         ones.iter().zip(others).rev().fold(0, |found, (one, other)| found << SEARCHED | u64::from(equal(one, other)))
     };
-    work.work(same, |one, [first, second]| same(one, first) | same(one, second) != 0);
+    work.work(same, |one, [first, second]| same(one, first) | same(one, second) != 0, None::<NoFold>);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 fn with_avx2(work: impl Work) {
-    use std::arch::x86_64::{__m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256};
-    let halves = |one: &Block, other: &Block| -> [__m256i; 2] {
-        // SAFETY: both halves of a block are 32 bytes that may be read, wherever they lie.
-        let load = |block: &Block| unsafe {
-            (_mm256_loadu_si256(block.as_ptr().cast()), _mm256_loadu_si256(block.as_ptr().add(32).cast()))
-        };
-        let ((one_low, one_high), (other_low, other_high)) = (load(one), load(other));
-        [_mm256_cmpeq_epi8(one_low, other_low), _mm256_cmpeq_epi8(one_high, other_high)]
+    work.work(|one, other| wide::same(one, other), |one, two| wide::either(one, two), None::<NoFold>);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,vpclmulqdq")]
+fn with_vpclmulqdq(work: impl Work) {
+    let fold = |folded, two: &_| wide::fold(folded, two);
+    work.work(|one, other| wide::same(one, other), |one, two| wide::either(one, two), Some(fold));
+}
+
+/// The same on 32 bytes at once.
+#[cfg(target_arch = "x86_64")]
+mod wide {
+    use std::arch::x86_64::{
+        __m256i, _mm256_clmulepi64_epi128, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
+        _mm256_or_si256, _mm256_set_epi64x, _mm256_storeu_si256, _mm256_xor_si256,
     };
-    let same = |one: &Block, other: &Block| {
-        let [low, high] = halves(one, other).map(|half| _mm256_movemask_epi8(half).cast_unsigned());
+
+    use super::{BLOCK, Block, FOLDED, Folded, remainder};
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn load(block: &[u8; 32]) -> __m256i {
+        // SAFETY: 32 bytes may be read, wherever they lie.
+        unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn halves(one: &Block, other: &Block) -> [__m256i; 2] {
+        let ((ones, _), (others, _)) = (one.as_chunks(), other.as_chunks());
+        [_mm256_cmpeq_epi8(load(&ones[0]), load(&others[0])), _mm256_cmpeq_epi8(load(&ones[1]), load(&others[1]))]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn same(one: &Block, other: &Block) -> u64 {
+        let [low, high] = halves(one, other);
+        let (low, high) = (_mm256_movemask_epi8(low).cast_unsigned(), _mm256_movemask_epi8(high).cast_unsigned());
         u64::from(low) | u64::from(high) << 32
-    };
-    work.work(same, |one, [first, second]| {
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn either(one: &Block, [first, second]: &[Block; 2]) -> bool {
         let ([a, b], [c, d]) = (halves(one, first), halves(one, second));
         _mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d))) != 0
-    });
+    }
+
+    /// Each 16 bytes, 1,024 bits further on: their first half is that and 64 bits before the end, where a reflected product lies
+    /// one bit and 32 more aside.
+    #[inline]
+    #[target_feature(enable = "avx2,vpclmulqdq")]
+    pub(super) fn fold(folded: Folded, two: &[Block; 2]) -> Folded {
+        const BITS: usize = 8 * FOLDED;
+        const FIRST: i64 = remainder(BITS + 31) as i64;
+        const SECOND: i64 = remainder(BITS - 33) as i64;
+        let factors = _mm256_set_epi64x(SECOND, FIRST, SECOND, FIRST);
+        let mut bytes = [0; FOLDED];
+        let (held, _) = folded.0.as_chunks();
+        let (text, _) = two.as_flattened().as_chunks();
+        let (next, _) = bytes.as_chunks_mut::<32>();
+        for place in 0..2 * BLOCK / 32 {
+            let held = load(&held[place]);
+            let (first, second) =
+                (_mm256_clmulepi64_epi128(held, factors, 0x00), _mm256_clmulepi64_epi128(held, factors, 0x11));
+            let sum = _mm256_xor_si256(_mm256_xor_si256(first, second), load(&text[place]));
+            // SAFETY: 32 bytes may be written, wherever they lie.
+            unsafe { _mm256_storeu_si256(next[place].as_mut_ptr().cast(), sum) };
+        }
+        Folded(bytes)
+    }
+}
+
+/// Bytes that stand for a text.
+pub const FOLDED: usize = 2 * BLOCK;
+
+/// The end of what was read, changed so that a CRC-32 leaves the same of it as of all that was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Folded([u8; FOLDED]);
+
+impl Folded {
+    /// Nothing was read: what becomes of this 128 bytes further on is the ones that every CRC-32 starts with.
+    pub(super) const START: Self = {
+        let (mut ones, mut step) = (u32::MAX, 0);
+        while step < 8 * FOLDED {
+            let carry = ones >> 31;
+            ones = ((ones ^ (carry * POLYNOMIAL)) << 1) | carry;
+            step += 1;
+        }
+        let (mut bytes, [a, b, c, d]) = ([0; FOLDED], ones.to_le_bytes());
+        (bytes[0], bytes[1], bytes[2], bytes[3]) = (a, b, c, d);
+        Self(bytes)
+    };
+
+    pub(super) const fn bytes(self) -> [u8; FOLDED] {
+        self.0
+    }
+}
+
+/// The polynomial of CRC-32 (RFC 1952, section 8), its highest power in the lowest bit.
+const POLYNOMIAL: u32 = 0xedb8_8320;
+
+/// What a division by the polynomial leaves of a power of x.
+#[cfg(target_arch = "x86_64")]
+const fn remainder(power: usize) -> u32 {
+    let (mut left, mut step) = (1 << 31, 0);
+    while step < power {
+        left = (left >> 1) ^ ((left & 1) * POLYNOMIAL);
+        step += 1;
+    }
+    left
 }
 
 /// Whether each byte is at most so far from another one: digits and what stands between them are told at once, since the bits
 /// that differ between a digit and `0` are its value.
 #[inline(always)]
-pub(super) fn within(text: &[u8; SEARCHED], from: &[u8; SEARCHED], most: &[u8; SEARCHED]) -> bool {
+pub(super) fn within<const BYTES: usize>(text: &[u8; BYTES], from: &[u8; BYTES], most: &[u8; BYTES]) -> bool {
     let mut beyond = 0;
-    for place in 0..SEARCHED {
+    for place in 0..BYTES {
         beyond |= (text[place] ^ from[place]).saturating_sub(most[place]);
     }
     beyond == 0

@@ -9,9 +9,8 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::ops::Range;
 
-use super::blocks::{SEARCHED, bits};
+use super::blocks::{SEARCHED, bits, within};
 
 const ARN: &[u8] = b"arn:";
 const MARK: &[u8] = b":targetgroup/";
@@ -96,10 +95,25 @@ impl fmt::Debug for GroupName {
     }
 }
 
-/// Reads names. The ARNs of one balancer share partition, region and account, so the name mostly starts where the last one did.
-#[derive(Clone, Copy, Debug, Default)]
+/// Bytes of an ARN in which its name must start to be read at once; it starts behind 64 to 85.
+const START_BYTES: usize = 3 * SEARCHED;
+
+/// Reads names. The ARNs of one balancer share partition, region and account, so all before the name is mostly the same.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct GroupReader {
-    mark_at: usize,
+    /// How the last ARN started, up to its name.
+    start: [u8; START_BYTES],
+    /// How far each byte may be from that: not at all up to the name.
+    farthest: [u8; START_BYTES],
+    /// Where the name starts.
+    name_at: usize,
+}
+
+impl Default for GroupReader {
+    /// No ARN has a newline.
+    fn default() -> Self {
+        Self { start: [b'\n'; START_BYTES], farthest: [0; START_BYTES], name_at: 0 }
+    }
 }
 
 impl GroupReader {
@@ -109,29 +123,41 @@ impl GroupReader {
         if !arn.starts_with(ARN) {
             return None;
         }
-        self.mark_at = memchr::memmem::find(arn, MARK)?;
-        let name = arn.get(self.mark_at + MARK.len()..)?;
+        let (start, name) = arn.split_at_checked(memchr::memmem::find(arn, MARK)? + MARK.len())?;
+        self.remember(start);
         let end = memchr::memchr(b'/', name).unwrap_or(name.len());
         name.get(..end).filter(|name| !name.is_empty()).map(GroupName::new)
     }
 
-    /// The same where the name starts where the last one did; `None` says nothing of the ARN.
+    fn remember(&mut self, start: &[u8]) {
+        *self = Self::default();
+        let others = self.farthest.get_mut(start.len()..);
+        if let (Some(same), Some(others)) = (self.start.get_mut(..start.len()), others) {
+            same.copy_from_slice(start);
+            others.fill(u8::MAX);
+            self.name_at = start.len();
+        }
+    }
+
+    /// The same of an ARN that starts here as the last one did, and where the name ends; `None` says nothing of the ARN. It has no
+    /// space up to there, so all of this is one field.
     #[inline(always)]
-    pub(super) fn read_usual(self, text: &[u8], arn: Range<usize>) -> Option<GroupName> {
-        let mark = arn.start + self.mark_at;
-        if !(text.get(arn.start..)?.starts_with(ARN) && text.get(mark..)?.starts_with(MARK)) {
+    pub(super) fn read_usual(&self, text: &[u8], arn: usize) -> Option<(GroupName, usize)> {
+        if !within(text.get(arn..)?.first_chunk()?, &self.start, &self.farthest) {
             return None;
         }
-        let start = mark + MARK.len();
+        let start = arn + self.name_at;
         let near: &[u8; SEARCHED] = text.get(start..)?.first_chunk()?;
-        let length = bits(b'/', near).trailing_zeros() as usize;
+        let (slashes, spaces) = (bits(b'/', near), bits(b' ', near));
+        let length = slashes.trailing_zeros() as usize;
         // A name that ends in NUL would be taken for the one without it.
         let ends_in_nul = length.checked_sub(1).and_then(|last| near.get(last)).is_none_or(|last| *last == 0);
-        if ends_in_nul || length == SEARCHED || start + length >= arn.end {
+        if ends_in_nul || length == SEARCHED || spaces.trailing_zeros() < slashes.trailing_zeros() {
             return None;
         }
         let (near, kept) = (words(near), words(KEPT.get(SEARCHED - length..)?.first_chunk()?));
-        Some(GroupName([near[0] & kept[0], near[1] & kept[1], near[2] & kept[2], near[3] & kept[3]]))
+        let name = GroupName([near[0] & kept[0], near[1] & kept[1], near[2] & kept[2], near[3] & kept[3]]);
+        Some((name, start + length))
     }
 }
 
@@ -159,9 +185,11 @@ mod tests {
                     let arn = format!("arn:{partition}:elasticloadbalancing:eu-west-1:1:targetgroup/{name}{tail}");
                     let expected = GroupName::new(name.as_bytes());
                     assert_eq!(reader.read(arn.as_bytes()), Some(expected), "{arn}");
-                    let text = format!("x {arn} and more text behind it, enough for a whole block");
-                    let usual = reader.read_usual(text.as_bytes(), 2..2 + arn.len());
-                    assert!(usual.is_none_or(|usual| usual == expected), "{arn}");
+                    let text =
+                        format!("x {arn} and more text behind it, enough for a whole block of it, or for two of them");
+                    let usual = reader.read_usual(text.as_bytes(), 2);
+                    let end = 2 + arn.len() - tail.len();
+                    assert!(usual.is_none_or(|usual| usual == (expected, end)), "{arn}");
                     assert_eq!(usual.is_some(), !tail.is_empty() && name.len() < 32, "{arn}");
                 }
             }

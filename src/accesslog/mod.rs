@@ -8,6 +8,7 @@
 pub mod alb;
 mod blocks;
 pub mod classic;
+pub mod ends;
 pub mod fields;
 pub mod group;
 pub mod judge;

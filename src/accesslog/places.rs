@@ -17,7 +17,7 @@ const REACH: usize = 1024;
 /// Bytes that can be read without a look at where the text ends.
 pub(super) const HEAD_BYTES: usize = REACH + BLOCK;
 
-pub(super) const NEWLINES: &Block = &[b'\n'; BLOCK];
+const NEWLINES: &Block = &[b'\n'; BLOCK];
 const SPACES: &Block = &[b' '; BLOCK];
 const QUOTES: &Block = &[b'"'; BLOCK];
 
@@ -73,7 +73,6 @@ pub(super) struct Places<'t> {
     /// Spaces from there on.
     cipher_spaces: u64,
     arn: usize,
-    arn_end: usize,
 }
 
 impl<'t> Places<'t> {
@@ -122,13 +121,6 @@ impl<'t> Places<'t> {
         self.arn = self.cipher + place(behind(self.cipher_spaces)) + 1;
     }
 
-    #[inline(always)]
-    pub(super) fn find_its_end(&mut self, equal: &impl Fn(&Block, &Block) -> u64) {
-        // It is longer than other fields.
-        let (near, far) = (equal(SPACES, self.head.block(self.arn)), equal(SPACES, self.head.block(self.arn + BLOCK)));
-        self.arn_end = self.arn + if near == 0 { BLOCK + place(far) } else { place(near) };
-    }
-
     /// What the line is, if it is of the usual shape and all that is wanted of it lies within reach.
     #[inline(always)]
     pub(super) fn request(&self, decoder: &mut Decoder, load_balancer: &'t [u8]) -> Option<Request<'t>> {
@@ -158,7 +150,8 @@ impl<'t> Places<'t> {
         }
         let (target_group, last) = if decoder.wants.has(Wants::TARGET_GROUP) {
             // Most lines without a target group have no target either, and are read for that.
-            (Some(self.target_group(decoder)?), self.arn_end)
+            let (name, end) = self.target_group(decoder)?;
+            (Some(name), end)
         } else {
             (None, request_end)
         };
@@ -189,17 +182,16 @@ impl<'t> Places<'t> {
         kind_end <= 3 && head.byte(0) == b'w' && head.byte(1) == b's' && (kind_end == 2 || head.byte(2) == b's')
     }
 
-    /// The name of the target group, three fields behind the user agent.
+    /// The name of the target group, three fields behind the user agent, and where it ends.
     #[inline(always)]
-    fn target_group(&self, decoder: &Decoder) -> Option<GroupName> {
-        let Self { head, request_end, cipher, cipher_spaces, arn, arn_end, .. } = *self;
+    fn target_group(&self, decoder: &Decoder) -> Option<(GroupName, usize)> {
+        let Self { head, request_end, cipher, cipher_spaces, arn, .. } = *self;
         let protocol = cipher + place(cipher_spaces) + 1;
-        let is_bare =
-            behind(cipher_spaces) != 0 && [cipher, protocol, arn].iter().all(|field| head.byte(*field) != b'"');
+        let is_bare = behind(cipher_spaces) != 0 && head.byte(cipher) != b'"' && head.byte(protocol) != b'"';
         if !(is_bare && head.is_quoted(request_end + 2, cipher - 2)) {
             return None;
         }
-        decoder.groups.read_usual(head.0, arn..arn_end)
+        decoder.groups.read_usual(head.0, arn)
     }
 }
 

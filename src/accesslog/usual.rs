@@ -13,79 +13,49 @@
 use std::ops::Range;
 
 use crate::accesslog::alb::{Decoder, Request, Wants};
-use crate::accesslog::blocks::{BLOCK, Block, Work, widely};
-use crate::accesslog::places::{LoadBalancer, NEWLINES, Places};
+use crate::accesslog::blocks::{Block, Folded, Work, widely};
+use crate::accesslog::places::{LoadBalancer, Places};
 
-/// Lines that are read in step: while the processor waits for a place in one, it compares the next.
-const LANES: usize = 4;
-
-/// Memory for the places of line ends, used again for every text.
-#[derive(Clone, Debug, Default)]
-pub struct LineEnds(Vec<u32>);
-
-/// Finding where lines end; work of its own, so that it has all registers.
-struct Finding<'t> {
-    lines: &'t [u8],
-    ends: &'t mut Vec<u32>,
-}
+/// Lines that are read in step: while the processor waits for a place in one, it compares the next. Others are read one by one.
+pub const LANES: usize = 4;
 
 /// Reading lines whose ends are known.
 struct Reading<'t, 'd, F> {
     decoder: &'d mut Decoder,
     /// The lines, and what happens to stand behind them.
     text: &'t [u8],
+    start: usize,
     ends: &'d [u32],
     load_balancer: LoadBalancer<'t>,
     each: F,
 }
 
 impl Decoder {
-    /// Reads the lines in the first `length` bytes of a text of less than 4 GiB, the last of which is a newline, and tells
-    /// `each` line in turn what it is; `None` says nothing of it, so that this decoder has to look at it again.
+    /// Reads lines of a text, the first of which starts here, up to these ends, and tells `each` in turn what it is; `None` says
+    /// nothing of it, so that this decoder has to look at it again.
     pub fn usual_lines<'t>(
         &mut self,
         text: &'t [u8],
-        length: usize,
-        ends: &mut LineEnds,
+        start: usize,
+        ends: &[u32],
         load_balancer: &'t [u8],
         each: impl FnMut(&mut Self, Range<usize>, Option<&Request<'t>>),
     ) {
         let load_balancer = LoadBalancer::new(load_balancer);
-        widely(Finding { lines: text.get(..length).unwrap_or(text), ends: &mut ends.0 });
-        widely(Reading { decoder: self, text, ends: &ends.0, load_balancer, each });
-    }
-}
-
-impl Work for Finding<'_> {
-    /// Looks closely only at blocks that have a newline: lines are much longer than that.
-    #[inline(always)]
-    fn work(self, equal: impl Fn(&Block, &Block) -> u64, either: impl Fn(&Block, &[Block; 2]) -> bool) {
-        self.ends.clear();
-        let (blocks, rest) = self.lines.as_chunks::<BLOCK>();
-        let (pairs, odd) = blocks.as_chunks::<2>();
-        let mut last = [0; BLOCK];
-        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        let mut place = 0;
-        for pair in pairs {
-            if either(NEWLINES, pair) {
-                // Both at once: which of them has it cannot be foreseen.
-                let [low, high] = [&pair[0], &pair[1]].map(|block| u128::from(equal(NEWLINES, block)));
-                push_ends(place, low | high << 64, self.ends);
-            }
-            place += 128;
-        }
-        for block in odd.iter().chain([&last]) {
-            push_ends(place, equal(NEWLINES, block).into(), self.ends);
-            place += 64;
-        }
+        widely(Reading { decoder: self, text, start, ends, load_balancer, each });
     }
 }
 
 impl<'t, F: FnMut(&mut Decoder, Range<usize>, Option<&Request<'t>>)> Work for Reading<'t, '_, F> {
     #[inline(always)]
-    fn work(mut self, equal: impl Fn(&Block, &Block) -> u64, _: impl Fn(&Block, &[Block; 2]) -> bool) {
+    fn work(
+        mut self,
+        equal: impl Fn(&Block, &Block) -> u64,
+        _: impl Fn(&Block, &[Block; 2]) -> bool,
+        _: Option<impl Fn(Folded, &[Block; 2]) -> Folded>,
+    ) {
         let (together, rest) = self.ends.as_chunks::<LANES>();
-        let mut start = 0;
+        let mut start = self.start;
         for ends in together {
             self.lines(ends, &mut start, &equal);
         }
@@ -129,9 +99,6 @@ impl<'t, F: FnMut(&mut Decoder, Range<usize>, Option<&Request<'t>>)> Reading<'t,
             for line in &mut lines {
                 line.find_target_group(equal);
             }
-            for line in &mut lines {
-                line.find_its_end(equal);
-            }
         }
         for line in &lines {
             let request = line.request(self.decoder, elb.name);
@@ -140,19 +107,12 @@ impl<'t, F: FnMut(&mut Decoder, Range<usize>, Option<&Request<'t>>)> Reading<'t,
     }
 }
 
-#[inline(always)]
-fn push_ends(place: u32, mut newlines: u128, ends: &mut Vec<u32>) {
-    while newlines != 0 {
-        ends.push(place + newlines.trailing_zeros());
-        newlines &= newlines - 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::accesslog::ends::LineEnds;
     use crate::accesslog::places::HEAD_BYTES;
 
     const ELB: &str = "app/shop/50dc6c495c0c9188";
@@ -166,27 +126,27 @@ mod tests {
         )
     }
 
+    fn ends_of(text: &str) -> Vec<u32> {
+        let mut ends = LineEnds::default();
+        ends.start(false);
+        while ends.find(text.as_bytes(), 1 << 10) {}
+        ends.found().to_vec()
+    }
+
     /// What each line of a text is, without those that are left to [`Decoder::decode`], and how many there are of each.
     fn usual_of(text: &str, wants: Wants) -> (usize, usize) {
         let mut decoder = Decoder::new(wants);
         let (mut known, mut lines) = (0, Vec::new());
         // The decoder learns where names of target groups start from the first line that it has to look at again.
-        let length = text.rfind('\n').map_or(0, |end| end + 1);
-        decoder.usual_lines(
-            text.as_bytes(),
-            length,
-            &mut LineEnds::default(),
-            ELB.as_bytes(),
-            |decoder, line, request| {
-                let whole = &text.as_bytes()[line.clone()];
-                let slowly = decoder.decode(whole);
-                if let Some(request) = request {
-                    assert_eq!(slowly.as_ref(), Ok(request), "{}", String::from_utf8_lossy(whole));
-                    known += 1;
-                }
-                lines.push(line);
-            },
-        );
+        decoder.usual_lines(text.as_bytes(), 0, &ends_of(text), ELB.as_bytes(), |decoder, line, request| {
+            let whole = &text.as_bytes()[line.clone()];
+            let slowly = decoder.decode(whole);
+            if let Some(request) = request {
+                assert_eq!(slowly.as_ref(), Ok(request), "{}", String::from_utf8_lossy(whole));
+                known += 1;
+            }
+            lines.push(line);
+        });
         let whole: Vec<_> = text.split('\n').map(str::len).collect();
         let whole = &whole[..whole.len() - 1];
         assert_eq!(lines.iter().map(Range::len).collect::<Vec<_>>(), whole);
@@ -219,8 +179,7 @@ mod tests {
                 let line = line("198.51.100.7:2817", "cart", "curl/8", GROUP).replace(ELB, &other);
                 let text = format!("{line}\n{}", "x".repeat(HEAD_BYTES));
                 let mut decoder = Decoder::new(Wants::NOTHING);
-                let mut ends = LineEnds::default();
-                decoder.usual_lines(text.as_bytes(), line.len() + 1, &mut ends, name.as_bytes(), |_, _, request| {
+                decoder.usual_lines(text.as_bytes(), 0, &ends_of(&text), name.as_bytes(), |_, _, request| {
                     assert_eq!(request, None, "{name} is not {other}");
                 });
             }

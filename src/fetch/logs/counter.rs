@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::lines::{LINE_BYTES_MAX, Line, LineSink, whole};
+use super::lines::{LINE_BYTES_MAX, Line, LineSink, each_line, whole};
 use super::listing::LogFile;
 use super::scan::UnparsedLine;
 use super::tally::Tally;
@@ -10,13 +10,10 @@ use crate::accesslog::alb::{Decoder, LineFault, Request};
 use crate::accesslog::classic::{self, Record, Records};
 use crate::accesslog::recognise::recognise;
 use crate::accesslog::route::Routes;
-use crate::accesslog::usual::LineEnds;
 use crate::minute::{MINUTES_PER_DAY, Span};
 
 /// Unparsed lines shown of each object.
 const SAMPLES: usize = 3;
-/// Bytes whose lines are found at once, so that they are still in the nearest cache when they are read.
-const NEAR_BYTES: usize = 16 << 10;
 /// Bytes shown of an unparsed line.
 const SAMPLE_BYTES: usize = 200;
 
@@ -30,7 +27,6 @@ pub(super) struct Counter<'a> {
     /// Minutes that its lines may lie in: a day to either side, so that a lying clock cannot touch any day it likes.
     plausible: Span,
     pub(super) tally: &'a mut Tally,
-    ends: &'a mut LineEnds,
     pub(super) lines: u64,
     pub(super) unparsed: u64,
     pub(super) samples: Vec<UnparsedLine>,
@@ -39,19 +35,14 @@ pub(super) struct Counter<'a> {
 }
 
 /// How the balancer writes its lines.
+#[expect(clippy::large_enum_variant, reason = "there is one of them for each object")]
 enum Form {
     Alb(Decoder),
     Classic(Records),
 }
 
 impl<'a> Counter<'a> {
-    pub(super) fn new(
-        routes: &'a Routes,
-        file: &LogFile,
-        tally: &'a mut Tally,
-        ends: &'a mut LineEnds,
-        cancel: &'a AtomicBool,
-    ) -> Self {
+    pub(super) fn new(routes: &'a Routes, file: &LogFile, tally: &'a mut Tally, cancel: &'a AtomicBool) -> Self {
         let interval = file.interval;
         let plausible = Span::new(interval.start.plus(-MINUTES_PER_DAY), interval.end.plus(MINUTES_PER_DAY));
         let (form, load_balancer) = match routes.load_balancer().strip_prefix("classic/") {
@@ -66,7 +57,6 @@ impl<'a> Counter<'a> {
             interval,
             plausible,
             tally,
-            ends,
             lines: 0,
             unparsed: 0,
             samples,
@@ -89,13 +79,12 @@ impl<'a> Counter<'a> {
         Ok(())
     }
 
-    /// Counts the lines of an Application Load Balancer in the first `length` bytes of a text.
-    fn requests(&mut self, text: &[u8], length: usize, decoder: &mut Decoder) {
-        let mut ends = std::mem::take(self.ends);
+    /// Counts lines of an Application Load Balancer.
+    fn requests(&mut self, text: &[u8], start: usize, ends: &[u32], decoder: &mut Decoder) {
         decoder.usual_lines(
             text,
-            length,
-            &mut ends,
+            start,
+            ends,
             self.load_balancer,
             #[inline(always)]
             |decoder, line, request| match request {
@@ -112,7 +101,6 @@ impl<'a> Counter<'a> {
                 },
             },
         );
-        *self.ends = ends;
     }
 
     fn request(&mut self, line: &[u8], decoder: &mut Decoder) {
@@ -157,19 +145,11 @@ impl LineSink for Counter<'_> {
         }
     }
 
-    fn lines(&mut self, text: &[u8]) {
+    fn lines(&mut self, text: &[u8], start: usize, ends: &[u32]) {
         let Form::Alb(mut decoder) = self.form else {
-            return text.split(|byte| *byte == b'\n').filter_map(whole).for_each(|line| self.line(line));
+            return each_line(text, start, ends, |line| self.line(line));
         };
-        let mut rest = text;
-        while !rest.is_empty() {
-            let near = rest.get(..NEAR_BYTES).unwrap_or(rest);
-            // A line that is longer than that is read on its own.
-            let end = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', rest));
-            let length = end.map_or(rest.len(), |end| end + 1);
-            self.requests(rest, length, &mut decoder);
-            rest = rest.get(length..).unwrap_or_default();
-        }
+        self.requests(text, start, ends, &mut decoder);
         self.form = Form::Alb(decoder);
     }
 

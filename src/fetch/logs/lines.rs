@@ -2,8 +2,14 @@
 //!
 //! A newline always ends a line: an Application Load Balancer escapes it inside quotes.
 
+use crate::accesslog::ends::{FOLDED, LineEnds};
+use crate::accesslog::usual::LANES;
+
 /// The longest line that is looked at. The balancer cuts user agents at 8 KB and URLs at 16 KB.
 pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes whose lines are found at once, so that they are still in the nearest cache when they are read.
+const NEAR_BYTES: usize = 16 << 10;
 
 /// What a line turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +24,8 @@ pub(super) enum Line<'a> {
 pub(super) trait LineSink {
     /// Forget all lines: the object is read from its start again.
     fn restart(&mut self);
-    /// The next lines, each with its newline.
-    fn lines(&mut self, text: &[u8]);
+    /// The next lines: of this text, from here on, up to newlines that stand here.
+    fn lines(&mut self, text: &[u8], start: usize, ends: &[u32]);
     /// The next line.
     fn line(&mut self, line: Line<'_>);
     /// There are no more lines.
@@ -32,6 +38,7 @@ pub(super) trait LineSink {
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     begun: Vec<u8>,
+    ends: LineEnds,
     /// The rest of a line that was too long is being skipped.
     skipping: bool,
 }
@@ -43,20 +50,51 @@ impl Lines {
         self.skipping = false;
     }
 
-    /// Tells the sink every line that ends in this piece: one by one where a piece cuts them, the others all at once.
-    pub(super) fn feed(&mut self, mut piece: &[u8], sink: &mut impl LineSink) {
-        if !self.begun.is_empty() || self.skipping {
-            let Some(end) = memchr::memchr(b'\n', piece) else { return self.go_on(piece, sink) };
-            let (line, rest) = piece.split_at(end);
-            self.go_on(line, sink);
-            self.end(sink);
-            piece = rest.get(1..).unwrap_or_default();
+    /// Tells the sink every line that ends in this piece of less than 4 GiB.
+    pub(super) fn feed(&mut self, piece: &[u8], sink: &mut impl LineSink) {
+        self.cut(piece, false, sink);
+    }
+
+    /// The same, and gives what [`LineEnds::folded`] makes of the piece.
+    pub(super) fn feed_folding<'t>(
+        &mut self,
+        piece: &'t [u8],
+        sink: &mut impl LineSink,
+    ) -> Option<([u8; FOLDED], &'t [u8])> {
+        self.cut(piece, true, sink);
+        self.ends.folded(piece)
+    }
+
+    /// The line that the last piece left unfinished goes one way, the others many at once.
+    fn cut(&mut self, piece: &[u8], folding: bool, sink: &mut impl LineSink) {
+        let mut start = 0;
+        self.ends.start(folding);
+        while self.ends.find(piece, NEAR_BYTES) {
+            if (!self.begun.is_empty() || self.skipping)
+                && let Some(&end) = self.ends.found().first()
+            {
+                self.go_on(piece.get(..end as usize).unwrap_or_default(), sink);
+                self.end(sink);
+                self.ends.take(1);
+                start = end as usize + 1;
+            }
+            let count = self.ends.found().len() / LANES * LANES;
+            start = self.hand_over(piece, start, count, sink);
         }
-        let (lines, rest) = piece.split_at(memchr::memrchr(b'\n', piece).map_or(0, |end| end + 1));
-        sink.lines(lines);
+        start = self.hand_over(piece, start, self.ends.found().len(), sink);
+        let rest = piece.get(start..).unwrap_or_default();
         if !rest.is_empty() {
             self.go_on(rest, sink);
         }
+    }
+
+    /// Tells the sink so many lines; gives where the next one starts.
+    fn hand_over(&mut self, piece: &[u8], start: usize, count: usize, sink: &mut impl LineSink) -> usize {
+        let ends = self.ends.found().get(..count).unwrap_or_default();
+        let Some(last) = ends.last().copied() else { return start };
+        sink.lines(piece, start, ends);
+        self.ends.take(count);
+        last as usize + 1
     }
 
     /// Tells the sink the last line if no newline ended it.
@@ -102,6 +140,14 @@ pub(super) fn whole(line: &[u8]) -> Option<Line<'_>> {
     (!line.is_empty()).then_some(Line::Whole(line))
 }
 
+/// Tells of each of the lines that [`LineSink::lines`] is told of.
+pub(super) fn each_line(text: &[u8], mut start: usize, ends: &[u32], mut each: impl FnMut(Line<'_>)) {
+    for end in ends {
+        text.get(start..*end as usize).and_then(whole).map(&mut each);
+        start = *end as usize + 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,9 +158,8 @@ mod tests {
     impl LineSink for Found {
         fn restart(&mut self) {}
 
-        fn lines(&mut self, text: &[u8]) {
-            assert_eq!(text.last().copied().unwrap_or(b'\n'), b'\n');
-            text.split(|byte| *byte == b'\n').filter_map(whole).for_each(|line| self.line(line));
+        fn lines(&mut self, text: &[u8], start: usize, ends: &[u32]) {
+            each_line(text, start, ends, |line| self.line(line));
         }
 
         fn line(&mut self, line: Line<'_>) {

@@ -193,7 +193,12 @@ impl ObjectReader {
                     Err(_) => return None,
                 }
             };
-            self.lines.feed(self.plain.get(..member.written)?, sink);
+            let plain = self.plain.get(..member.written)?;
+            let folded = self.lines.feed_folding(plain, sink);
+            // All of it is counted by then; whoever is told that there is nothing forgets that.
+            if !member.is_sound(plain, folded) {
+                return None;
+            }
             rest = rest.get(member.read..)?;
             if sink.is_cancelled() {
                 break;

@@ -22,7 +22,6 @@ use super::tally::{Sum, Tally, empty_day};
 use crate::accesslog::alb::LineFault;
 use crate::accesslog::recognise::LineKind;
 use crate::accesslog::route::Routes;
-use crate::accesslog::usual::LineEnds;
 use crate::counts::Count;
 use crate::exact::Exact;
 use crate::minute::Day;
@@ -187,12 +186,12 @@ impl Shared<'_> {
     fn work(&self, threads: usize) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let mut reader = ObjectReader::new(threads);
-        let (mut tally, mut ends) = (Tally::default(), LineEnds::default());
+        let mut tally = Tally::default();
         while !self.cancel.load(Ordering::Relaxed) {
             let Some((place, fetched)) = self.source.next() else { break };
             let Some((batch, file)) = self.objects.get(place) else { break };
             let (Some(batch), Some(sum)) = (self.batches.get(*batch), self.sums.get(*batch)) else { break };
-            let mut sink = Counter::new(batch.routes, file, &mut tally, &mut ends, self.cancel);
+            let mut sink = Counter::new(batch.routes, file, &mut tally, self.cancel);
             let result = match (&self.source, fetched) {
                 (Source::Directory(root, _), _) => reader.read_file(&root.join(&*file.key), &mut sink),
                 (_, Some(Fetched { body: Ok(body), .. })) => reader.read(body, Path::new(&*file.key), &mut sink),

@@ -5,8 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use slowburn_fuzz::accesslog::alb::{Decoder, Wants};
 use slowburn_fuzz::accesslog::classic::{self, Records};
+use slowburn_fuzz::accesslog::ends::LineEnds;
 use slowburn_fuzz::accesslog::recognise::recognise;
-use slowburn_fuzz::accesslog::usual::LineEnds;
 use slowburn_fuzz::visible::{is_unsafe, visible};
 
 const BALANCER: &[u8] = b"app/shop/50dc6c495c0c9188";
@@ -30,11 +30,13 @@ fuzz_target!(|data: &[u8]| {
     }
     records.finish(|record| bytes += record.len());
     assert!(bytes <= data.len());
-    for wants in [Wants::NOTHING, Wants::TARGET_GROUP.and(Wants::REQUEST_LINE), Wants::ALL] {
+    for wants in [Wants::NOTHING, Wants::TARGET_GROUP.and(Wants::ACTION), Wants::ALL] {
         // What stands behind the lines must not matter to them, so there is a little of it.
         let text = [data, b"\n\"\\ "].concat();
         let (mut ends, mut lines) = (LineEnds::default(), 0);
-        Decoder::new(wants).usual_lines(&text, data.len() + 1, &mut ends, BALANCER, |_, line, request| {
+        ends.start(true);
+        while ends.find(&text[..=data.len()], 1 << 10) {}
+        Decoder::new(wants).usual_lines(&text, 0, ends.found(), BALANCER, |_, line, request| {
             lines += 1;
             if let Some(request) = request {
                 assert_eq!(Ok(*request), Decoder::new(wants).decode(&text[line]));
