@@ -93,19 +93,17 @@ pub fn asks(question: &SpanQuestion, asked: &BTreeMap<SeriesKey, AskedOf>) -> Ve
 
 /// Notes that a span of a series was answered.
 pub fn remember(asked: &mut BTreeMap<SeriesKey, AskedOf>, question: &SpanQuestion, series: &SeriesKey, span: Span) {
-    let settled = span.end.min(question.settled).max(span.start);
-    let now = AskedOf { from: span.start, settled, end: span.end };
-    let held = asked.entry(series.clone()).or_insert(now);
-    // What does not touch leaves a hole: the newer of the two is kept, and the rest will be asked again.
-    if span.end < held.from {
+    // What is answered newest first may lie behind all that is settled.
+    let settled = span.end.min(question.settled);
+    let held = asked.entry(series.clone()).or_insert(AskedOf { from: span.start, settled, end: span.end });
+    // What does not touch would leave a hole: it is asked again together with what lies between.
+    if span.end < held.from || span.start > held.end {
         return;
     }
-    if span.start > held.settled {
-        *held = now;
-        return;
+    if span.start <= held.settled {
+        held.settled = held.settled.max(settled);
     }
     held.from = held.from.min(span.start);
-    held.settled = held.settled.max(settled);
     held.end = held.end.max(span.end);
 }
 
@@ -160,6 +158,29 @@ mod tests {
     #[test]
     fn a_look_back_asks_for_nothing() {
         assert_eq!(asked_at(&[(1_000, 100), (900, 100)]), [vec![(60, 997)], vec![]]);
+    }
+
+    #[test]
+    fn what_is_answered_newest_first_is_settled_no_sooner() {
+        let mut asked = BTreeMap::new();
+        let answered = |asked: &mut BTreeMap<SeriesKey, AskedOf>, at: i32, pieces: &[(i32, i32)]| {
+            let question = question(at, 60);
+            for (start, end) in pieces {
+                remember(asked, &question, &SeriesKey::new(SERIES), Span::new(Minute(*start), Minute(*end)));
+            }
+            let of = asked[&SeriesKey::new(SERIES)];
+            (of.from.0, of.settled.0, of.end.0)
+        };
+        assert_eq!(answered(&mut asked, 1_000, &[(990, 997), (500, 990), (60, 500)]), (60, 985, 997));
+        assert_eq!(
+            answered(&mut asked, 1_005, &[(992, 1_002)]),
+            (60, 985, 1_002),
+            "what lies before was not asked again yet"
+        );
+        assert_eq!(answered(&mut asked, 1_005, &[(985, 992)]), (60, 990, 1_002));
+        // After a pause the newest piece alone would leave a hole.
+        assert_eq!(answered(&mut asked, 2_000, &[(1_500, 1_997)]), (60, 990, 1_002));
+        assert_eq!(answered(&mut asked, 2_000, &[(990, 1_500), (1_500, 1_997)]), (60, 1_985, 1_997));
     }
 
     #[test]

@@ -31,7 +31,7 @@ from started import Facts, started, started_moto
 
 ACCOUNT, REGION, BUCKET = "123456789012", "eu-west-1", "logs"
 BEGIN, END = datetime(2026, 10, 24, 20, tzinfo=UTC), datetime(2026, 10, 26, 2, tzinfo=UTC)
-FIRST, SECOND = END - timedelta(hours=1), END + timedelta(minutes=30)
+FIRST, SECOND = END - timedelta(hours=1), END + timedelta(minutes=75)
 MART, SOLO, OLD = "app/mart/50dc6c495c0c9188", "app/solo/00000000000000aa", "classic/old"
 GROUPS = {"orders": "73e2d6bc24d8a067", "cart": "83e2d6bc24d8a067"}
 UNDER_MS = 300
