@@ -21,22 +21,25 @@ const NEWLINES: &Block = &[b'\n'; BLOCK];
 const SPACES: &Block = &[b' '; BLOCK];
 const QUOTES: &Block = &[b'"'; BLOCK];
 
-/// The balancer's name, to be compared at once.
+/// The balancer's name, to be compared at once together with the spaces around it.
 #[derive(Clone, Copy)]
 pub(super) struct LoadBalancer<'t> {
     pub(super) name: &'t [u8],
     block: Block,
-    /// Bits of those bytes that the name has.
+    /// Bits of those bytes that the name and its spaces have.
     bits: u64,
 }
 
 impl<'t> LoadBalancer<'t> {
     pub(super) fn new(name: &'t [u8]) -> Self {
-        let whole = u32::try_from(name.len()).ok().and_then(|length| 1_u64.checked_shl(length));
         // A name that is too long to be compared here is that of no line: no field has a newline.
-        let (mut block, bits) = (*NEWLINES, whole.map_or(u64::MAX, |bit| bit - 1));
-        if whole.is_some() {
-            block.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+        let (mut block, mut bits) = (*NEWLINES, 1);
+        if let Some([before, rest @ ..]) = block.get_mut(..name.len() + 2)
+            && let Some((same, [behind, ..])) = rest.split_at_mut_checked(name.len())
+        {
+            same.copy_from_slice(name);
+            (*before, *behind) = (b' ', b' ');
+            bits = u64::MAX >> (BLOCK - name.len() - 2);
         }
         Self { name, block, bits }
     }
@@ -87,10 +90,10 @@ impl<'t> Places<'t> {
     #[inline(always)]
     pub(super) fn find_client(&mut self, load_balancer: &LoadBalancer<'_>, equal: &impl Fn(&Block, &Block) -> u64) {
         self.kind_end = place(equal(SPACES, self.head.block(0)));
-        let elb = self.kind_end + 1 + USUAL_BYTES + 1;
-        let other = !equal(&load_balancer.block, self.head.block(elb));
+        let time_end = self.kind_end + 1 + USUAL_BYTES;
+        let other = !equal(&load_balancer.block, self.head.block(time_end));
         self.is_elb = other & load_balancer.bits == 0;
-        self.client = elb + load_balancer.name.len() + 1;
+        self.client = time_end + 1 + load_balancer.name.len() + 1;
     }
 
     #[inline(always)]
@@ -126,19 +129,13 @@ impl<'t> Places<'t> {
     pub(super) fn request(&self, decoder: &mut Decoder, load_balancer: &'t [u8]) -> Option<Request<'t>> {
         let Self { head, kind_end, client, spaces, codes, code_spaces, request, request_end, .. } = *self;
         let minute = decoder.minutes.read_usual(head.chunk(kind_end + 1)?)?;
-        let elb = kind_end + 1 + USUAL_BYTES;
         let numbers = Numbers::read(head.chunk(codes - NUMBERS_BYTES)?)?;
         let (client_end, target_end) = (client + place(spaces), codes - NUMBERS_BYTES - 1);
         let dispatched = target_end > client_end + 2 || head.byte(client_end + 1) != b'-';
         let (target, last_code) = (behind(spaces), behind(behind(code_spaces)));
-        let none_empty = (code_spaces & 1)
-            | (spaces & 1)
-            | (adjacent(code_spaces) & up_to(last_code))
-            | (adjacent(spaces) & up_to(target))
-            == 0;
+        let none_empty =
+            (behind_another(code_spaces) & up_to(last_code)) | (behind_another(spaces) & up_to(target)) == 0;
         let is_usual = (1..BLOCK).contains(&kind_end)
-            && head.byte(elb) == b' '
-            && head.byte(client - 1) == b' '
             && self.is_elb
             && none_empty
             && last_code != 0
@@ -178,8 +175,9 @@ impl<'t> Places<'t> {
     /// Whether the type is `ws` or `wss`.
     #[inline(always)]
     fn is_websocket(&self) -> bool {
-        let Self { head, kind_end, .. } = *self;
-        kind_end <= 3 && head.byte(0) == b'w' && head.byte(1) == b's' && (kind_end == 2 || head.byte(2) == b's')
+        let [first, second, third, fourth, ..] = *self.head.0;
+        let start = u32::from_le_bytes([first, second, third, fourth]);
+        start == u32::from_le_bytes(*b"wss ") || start << 8 == u32::from_le_bytes(*b"\0ws ")
     }
 
     /// The name of the target group, three fields behind the user agent, and where it ends.
@@ -207,10 +205,10 @@ fn behind(bits: u64) -> u64 {
     bits & bits.wrapping_sub(1)
 }
 
-/// Bits behind a bit.
+/// Those of these spaces that stand behind another: a space stands before all of them too.
 #[inline(always)]
-fn adjacent(bits: u64) -> u64 {
-    bits & bits << 1
+fn behind_another(spaces: u64) -> u64 {
+    spaces & (spaces << 1 | 1)
 }
 
 /// All bits up to the first of these.

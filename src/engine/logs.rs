@@ -149,8 +149,14 @@ async fn read_day(
     }
     let indicators = indicators_by_balancer(job.catalog, &question.source);
     let mut files: BTreeMap<(&str, &BTreeSet<SeriesKey>), Vec<LogFile>> = BTreeMap::new();
-    for (object, series) in unread.values() {
-        files.entry((&object.load_balancer, series)).or_default().push((*object).clone());
+    // Neighbours mostly share one set, and to compare all series for every object would cost more than to count it.
+    let objects: Vec<_> = unread.values().collect();
+    for alike in objects.chunk_by(|(one, _), (other, _)| one.load_balancer == other.load_balancer) {
+        for alike in alike.chunk_by(|(_, one), (_, other)| Arc::ptr_eq(one, other)) {
+            let Some((object, series)) = alike.first() else { continue };
+            let same = files.entry((&object.load_balancer, series)).or_default();
+            same.extend(alike.iter().map(|(object, _)| (*object).clone()));
+        }
     }
     let routed: Vec<(Routes, Vec<LogFile>)> = files
         .into_iter()

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use super::minutes::RowMut;
 use super::objects::{ListedObject, PartObjects, filed_under, merged};
 use super::{DayMinutes, Ledger, NotLoaded, ObjectRecord, Part};
@@ -68,14 +70,17 @@ impl Ledger {
     ) -> Vec<(usize, Arc<BTreeSet<SeriesKey>>)> {
         let wanted: BTreeMap<&str, Arc<BTreeSet<SeriesKey>>> =
             wanted.iter().map(|(balancer, series)| (balancer.as_str(), Arc::new(series.clone()))).collect();
-        let missing = |object: &ListedObject<'_>| {
+        // Records share their sets, and to compare all series of a balancer for every object would take longer than all else.
+        let mut lacking = HashMap::new();
+        let mut missing = |object: &ListedObject<'_>| {
             let wanted = wanted.get(object.load_balancer)?;
             let record = self.objects.get(&filed_under(object.interval)).and_then(|part| part.record(object.key));
-            match record {
-                Some(record) if wanted.is_subset(&record.counted) => None,
-                Some(record) => Some(Arc::new(wanted.difference(&record.counted).cloned().collect())),
-                None => (!wanted.is_empty()).then(|| Arc::clone(wanted)),
-            }
+            let Some(record) = record else { return (!wanted.is_empty()).then(|| Arc::clone(wanted)) };
+            let lacks = lacking.entry((Arc::as_ptr(wanted), Arc::as_ptr(&record.counted))).or_insert_with(|| {
+                let lacks: BTreeSet<SeriesKey> = wanted.difference(&record.counted).cloned().collect();
+                (!lacks.is_empty()).then(|| Arc::new(lacks))
+            });
+            lacks.clone()
         };
         listed.iter().enumerate().filter_map(|(place, object)| Some((place, missing(object)?))).collect()
     }

@@ -3,6 +3,7 @@
 //! **Invariant:** an object is counted whole or not at all, and every object and line that is not counted is named.
 
 mod bucket;
+mod buffer;
 mod counter;
 mod inflate;
 mod lines;

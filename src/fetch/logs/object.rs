@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
+use super::buffer::Buffer;
 use super::inflate::{Inflater, NoMember};
 use super::lines::{LineSink, Lines};
 use crate::accesslog::recognise::{LineKind, recognise};
@@ -80,7 +81,7 @@ pub(super) struct Extent {
 #[derive(Debug)]
 pub(super) struct ObjectReader {
     inflater: Option<Inflater>,
-    packed: Vec<u8>,
+    packed: Buffer,
     plain: Vec<u8>,
     lines: Lines,
     packed_max: usize,
@@ -93,7 +94,7 @@ impl ObjectReader {
         let share = BUFFERS_BYTES / threads.max(1);
         Self {
             inflater: Inflater::new(),
-            packed: Vec::new(),
+            packed: Buffer::default(),
             plain: Vec::new(),
             lines: Lines::default(),
             packed_max: share / 8,
@@ -121,9 +122,7 @@ impl ObjectReader {
         sink: &mut impl LineSink,
     ) -> Result<Extent, ObjectFault> {
         self.begin(sink);
-        if self.packed.len() < PIECE_BYTES {
-            self.packed.resize(PIECE_BYTES, 0);
-        }
+        self.packed.grow(PIECE_BYTES);
         let mut room = PIECE_BYTES;
         let first = self.packed.get_mut(..room).unwrap_or_default();
         let mut held = fill(&mut file, first).map_err(ObjectFault::of)?;
@@ -137,7 +136,7 @@ impl ObjectReader {
         }
         while held == room && held <= self.packed_max {
             room = (room * 2).min(self.packed_max + 1);
-            self.packed.resize(self.packed.len().max(room), 0);
+            self.packed.grow(room);
             let rest = self.packed.get_mut(held..room).unwrap_or_default();
             held += fill(&mut file, rest).map_err(ObjectFault::of)?;
         }

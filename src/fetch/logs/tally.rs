@@ -22,6 +22,9 @@ const MARGIN: i32 = 2;
 type Packed = u64;
 const BAD: Packed = 1 << 32;
 
+/// Slots that are looked at together for whether they have any count.
+const TOGETHER: usize = 16;
+
 /// Counts of one object, by slot and minute.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -78,8 +81,14 @@ impl Tally {
     /// Adds all that was counted to the sum.
     pub(super) fn pour_into(&self, sum: &mut Sum) {
         for (minute, slots) in (self.first..).zip(self.near.chunks(self.slots.max(1))) {
-            for (slot, packed) in slots.iter().enumerate().filter(|(_, packed)| **packed > 0) {
-                sum.add(slot, Minute(minute), unpacked(*packed));
+            // Most slots have nothing in one object, so several are looked at together.
+            for (first, some) in (0..).step_by(TOGETHER).zip(slots.chunks(TOGETHER)) {
+                if some.iter().fold(0, |all, packed| all | packed) == 0 {
+                    continue;
+                }
+                for (slot, packed) in (first..).zip(some).filter(|(_, packed)| **packed > 0) {
+                    sum.add(slot, Minute(minute), unpacked(*packed));
+                }
             }
         }
         for (&(slot, minute), packed) in &self.far {
