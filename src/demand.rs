@@ -11,7 +11,7 @@ use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::series::SeriesKey;
 use crate::slo::{Access, Catalog, Indicator, Slo, SourceKind};
 
-pub use metrics::metric_counts;
+pub use metrics::{STATISTICS_OF_ONE, billed, metric_counts};
 pub use spans::{Ask, AskedOf, SpanQuestion, asks, remember};
 
 /// All questions of a run.

@@ -300,12 +300,14 @@ impl MetricsRead {
 
     /// Says what was read, and what is unknown.
     pub fn tell(&self, source: &str, said: &mut Said) {
-        said.notes.push(format!(
-            "asked `{source}` for {} in {}; {} answered",
-            counted(self.metrics, "metric"),
-            counted(self.requests, "request"),
-            counted(self.series as u64, "SLI")
-        ));
+        if self.requests > 0 {
+            said.notes.push(format!(
+                "asked `{source}` for {} in {}; {} answered",
+                counted(self.metrics, "metric"),
+                counted(self.requests, "request"),
+                counted(self.series as u64, "SLI")
+            ));
+        }
         for (fault, series) in &self.faults {
             let (what, hint) = fault.split_once('\n').unwrap_or((fault, ""));
             let left = match series {

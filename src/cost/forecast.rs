@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Dollars, Usage};
-use crate::demand::metric_counts;
+use crate::demand::{billed, metric_counts};
 use crate::minute::MINUTES_PER_DAY;
-use crate::slo::{Catalog, Indicator, Metric, Service, Source, SourceKind};
+use crate::slo::{Catalog, Indicator, MetricCount, Service, Source, SourceKind};
 
 /// Nodes of a load balancer of which nothing is known yet: it has one in each of at least two zones, and each writes an object
 /// every five minutes
@@ -20,9 +20,6 @@ const FOLDERS_ABOVE: u64 = 7;
 /// part, the month's sums, and the manifest once for each of them.
 const LEDGER_READS: u64 = 60;
 const LEDGER_WRITES: u64 = 8;
-/// Statistics of one metric that are billed as one.
-const STATISTICS_OF_ONE: usize = 5;
-
 /// How slowburn is run, and what is known of the past.
 #[derive(Clone, Debug, Default)]
 pub struct Habits {
@@ -165,9 +162,6 @@ fn objects(indicators: &[&Indicator], habits: &Habits) -> (Usage, bool) {
 /// Metrics as they are billed each time they are asked for.
 fn metrics(indicators: &[&Indicator]) -> u64 {
     let counts: Vec<_> = indicators.iter().filter_map(|indicator| metric_counts(indicator)).collect();
-    let mut statistics: BTreeMap<&Metric, BTreeSet<_>> = BTreeMap::new();
-    for count in counts.iter().flat_map(|counts| counts.all()) {
-        statistics.entry(&count.metric).or_default().insert(&count.statistic);
-    }
-    statistics.values().map(|statistics| statistics.len().div_ceil(STATISTICS_OF_ONE) as u64).sum()
+    let asked: BTreeSet<&MetricCount> = counts.iter().flat_map(|counts| counts.all()).collect();
+    billed(&asked.into_iter().collect::<Vec<_>>())
 }

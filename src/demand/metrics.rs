@@ -8,6 +8,17 @@ use std::collections::BTreeMap;
 
 use crate::slo::{Indicator, Judged, Measure, Metric, MetricCount, MetricCounts, Statistic, Traffic};
 
+/// Statistics of one metric that are paid for as one in a request ("up to five statistics for the same metric",
+/// <https://aws.amazon.com/cloudwatch/pricing/>).
+pub const STATISTICS_OF_ONE: usize = 5;
+
+/// How many metrics a request for some sorted counts is paid as.
+#[must_use]
+pub fn billed(counts: &[&MetricCount]) -> u64 {
+    let metrics = counts.chunk_by(|one, other| one.metric == other.metric);
+    metrics.map(|statistics| statistics.len().div_ceil(STATISTICS_OF_ONE) as u64).sum()
+}
+
 /// What CloudWatch is asked for an indicator; `None` if it cannot tell.
 #[must_use]
 pub fn metric_counts(indicator: &Indicator) -> Option<MetricCounts> {

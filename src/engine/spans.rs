@@ -57,28 +57,36 @@ async fn read_metrics(
     let client = aws.cloudwatch();
     let mut read = MetricsRead::default();
     let sums = store.load(&Needs::default()).await?;
-    let batches: Vec<(Span, Vec<Wanted>)> = asks.iter().flat_map(|ask| batches(question, ask, &sums)).collect();
-    let metrics = batches.iter().map(|(span, wanted)| cloudwatch::metrics(*span, job.now, wanted)).sum();
-    if let Err(refused) = affordable(job, &question.source, &Usage { metrics, ..Usage::default() }) {
-        said.faults.push(refused);
-        return Ok(());
-    }
-    for (done, (span, wanted)) in batches.iter().enumerate() {
-        (job.progress)(done, batches.len());
-        if job.stop.load(Ordering::Relaxed) {
-            said.faults
-                .push("stopped before all metrics were asked for\nhint: run again to ask for the rest".to_owned());
-            break;
+    // The newest is asked first; a past that would be too dear takes nothing from it.
+    let planned: Vec<(Span, Vec<Vec<Wanted>>)> =
+        asks.iter().map(|ask| (ask.span, batches(question, ask, &sums))).collect();
+    let all: usize = planned.iter().map(|(_, batches)| batches.len()).sum();
+    let mut done = 0;
+    'asks: for (span, batches) in planned {
+        let metrics = batches.iter().map(|wanted| cloudwatch::metrics(span, job.now, wanted)).sum();
+        if let Err(refused) = affordable(job, &question.source, &Usage { metrics, ..Usage::default() }) {
+            said.faults.push(refused);
+            continue;
         }
-        let of = Question { client: &client, account, span: *span, settled: question.settled, now: job.now };
-        let answer = cloudwatch::answer(&of, wanted).await;
-        keep(&answer.counts, store).await?;
-        aws.note_metrics(answer.metrics);
-        for series in &answer.answered {
-            remember(asked, question, series, *span);
+        for wanted in batches {
+            (job.progress)(done, all);
+            done += 1;
+            if job.stop.load(Ordering::Relaxed) {
+                said.faults
+                    .push("stopped before all metrics were asked for\nhint: run again to ask for the rest".to_owned());
+                break 'asks;
+            }
+            let of = Question { client: &client, account, span, settled: question.settled, now: job.now };
+            let answer = cloudwatch::answer(&of, &wanted).await;
+            // It is paid for, whatever becomes of it.
+            aws.note_metrics(answer.metrics);
+            keep(&answer.counts, store).await?;
+            for series in &answer.answered {
+                remember(asked, question, series, span);
+            }
+            store.keep_asked(asked).await?;
+            read.add(&answer);
         }
-        store.keep_asked(asked).await?;
-        read.add(&answer);
     }
     read.tell(&question.source, said);
     Ok(())
@@ -112,7 +120,7 @@ pub(super) fn affordable(job: &Job<'_>, source: &str, usage: &Usage) -> Result<(
 }
 
 /// The series of an ask in batches of a bounded size, each with what it is made of.
-fn batches(question: &SpanQuestion, ask: &Ask, sums: &Ledger) -> Vec<(Span, Vec<Wanted>)> {
+fn batches(question: &SpanQuestion, ask: &Ask, sums: &Ledger) -> Vec<Vec<Wanted>> {
     let mut batches: Vec<(u64, Vec<Wanted>)> = Vec::new();
     for series in &ask.series {
         let counts = question.series.get(series).and_then(|(indicator, _)| metric_counts(indicator));
@@ -129,5 +137,5 @@ fn batches(question: &SpanQuestion, ask: &Ask, sums: &Ledger) -> Vec<(Span, Vec<
             _ => batches.push((size, vec![wanted])),
         }
     }
-    batches.into_iter().map(|(_, batch)| (ask.span, batch)).collect()
+    batches.into_iter().map(|(_, batch)| batch).collect()
 }

@@ -96,15 +96,7 @@ impl Scene {
     /// Known minutes and their sums, by SLO: `60 minutes, 6000 total, 180 bad`.
     fn known(&self) -> BTreeMap<String, String> {
         let output = self.slowburn("export", NOW).output().unwrap();
-        let mut sums: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
-        for row in csv::Reader::from_reader(&*output.stdout).deserialize::<BTreeMap<String, String>>() {
-            let row = row.unwrap();
-            let sum = sums.entry(row["slo"].clone()).or_default();
-            let number = |column: &str| row[column].parse::<u64>().unwrap();
-            *sum = (sum.0 + 1, sum.1 + number("total"), sum.2 + number("bad"));
-        }
-        let text = |(minutes, total, bad)| format!("{minutes} minutes, {total} total, {bad} bad");
-        sums.into_iter().map(|(slo, sum)| (slo, text(sum))).collect()
+        crate::peers::known(&output.stdout)
     }
 
     /// What the peer has counted: `metrics_billed`, or its `requests`.
@@ -264,4 +256,21 @@ fn a_run_costs_no_more_than_it_may() {
     let output = scene.slowburn("run", NOW).args(["--quiet", "--offline"]).output().unwrap();
     assert_eq!((output.status.code(), scene.billed("metrics_billed")), (Some(0), 0));
     assert!(Path::new(scene.folder.path()).join("ledger").exists());
+}
+
+#[test]
+fn a_past_that_is_too_dear_takes_nothing_from_the_present() {
+    let scene = Scene::with_shop();
+    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    scene.define("shop/new.yaml", "service: new\nload_balancer: app/new/00000000000000bb\n");
+    scene.traffic("app/new/00000000000000bb", "123456789012");
+    let before = scene.billed("metrics_billed");
+    let at = "2026-10-31T12:05Z";
+    let output = scene.slowburn("run", at).args(["--quiet", "--max-cost", "0.00008"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(said.contains("asked `metrics` for 7 metrics in 1 request; 2 SLIs answered"), "{said}");
+    assert!(said.contains("`metrics` is not asked: 7 metrics of CloudWatch would cost"), "{said}");
+    assert_eq!(scene.billed("metrics_billed") - before, 7);
+    assert!(scene.known().keys().all(|slo| slo.starts_with("shop/")));
 }

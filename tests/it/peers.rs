@@ -1,6 +1,7 @@
 //! Peers that real AWS SDKs speak to: Python packages of pinned versions, started on a free port of loopback for one test each.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -145,4 +146,17 @@ impl Drop for Peer {
         drop(self.server.kill());
         drop(self.server.wait());
     }
+}
+
+/// Known minutes and their sums, by SLO, out of what `export` prints: `60 minutes, 6000 total, 180 bad`.
+pub(crate) fn known(export: &[u8]) -> BTreeMap<String, String> {
+    let mut sums: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
+    for row in csv::Reader::from_reader(export).deserialize::<BTreeMap<String, String>>() {
+        let row = row.unwrap();
+        let sum = sums.entry(row["slo"].clone()).or_default();
+        let number = |column: &str| row[column].parse::<u64>().unwrap();
+        *sum = (sum.0 + 1, sum.1 + number("total"), sum.2 + number("bad"));
+    }
+    let text = |(minutes, total, bad)| format!("{minutes} minutes, {total} total, {bad} bad");
+    sums.into_iter().map(|(slo, sum)| (slo, text(sum))).collect()
 }

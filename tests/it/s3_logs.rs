@@ -103,15 +103,7 @@ impl Scene {
     /// Known minutes and their sums by SLO: `60 minutes, 6000 total, 180 bad`.
     fn known(&self, ledger: &str) -> BTreeMap<String, String> {
         let output = self.slowburn("export", ledger, "2026-10-05T00:00Z").output().unwrap();
-        let mut sums: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
-        for row in csv::Reader::from_reader(&*output.stdout).deserialize::<BTreeMap<String, String>>() {
-            let row = row.unwrap();
-            let sum = sums.entry(row["slo"].clone()).or_default();
-            let number = |column: &str| row[column].parse::<u64>().unwrap();
-            *sum = (sum.0 + 1, sum.1 + number("total"), sum.2 + number("bad"));
-        }
-        let text = |(minutes, total, bad)| format!("{minutes} minutes, {total} total, {bad} bad");
-        sums.into_iter().map(|(slo, sum)| (slo, text(sum))).collect()
+        crate::peers::known(&output.stdout)
     }
 
     /// The requests since the last time: account, region, action and path.

@@ -30,6 +30,19 @@ REGION = "eu-west-1"
 REQUESTS_KEPT = 10_000
 
 
+def due(faults, fits):
+    """The first fault that fits and still has its turn, which it uses up; the first `after` times it lets pass."""
+    for fault in faults:
+        if not fits(fault) or fault.get("times", 1) <= 0:
+            continue
+        if fault.get("after", 0) > 0:
+            fault["after"] -= 1
+            continue
+        fault["times"] = fault.get("times", 1) - 1
+        return fault
+    return None
+
+
 class Refusal(Exception):
     """An API call that is answered with an error."""
 
@@ -99,15 +112,7 @@ class Peer:
         raise Refusal(code, fault.get("message", "Rate exceeded"), fault.get("status", 400))
 
     def due_fault(self, action):
-        for fault in self.control["faults"]:
-            if fault["action"] not in (action, "*") or fault.get("times", 1) <= 0:
-                continue
-            if fault.get("after", 0) > 0:
-                fault["after"] -= 1
-                continue
-            fault["times"] = fault.get("times", 1) - 1
-            return fault
-        return None
+        return due(self.control["faults"], lambda fault: fault["action"] in (action, "*"))
 
     def state(self):
         """What `GET /` tells beside the counters."""

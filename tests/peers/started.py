@@ -61,13 +61,13 @@ def started(script, *arguments):
 
 
 @contextlib.contextmanager
-def started_moto():
-    """S3 on a free port."""
+def started_module(command, environment=None):
+    """A server of others on a free port, until the block ends; `command` and `environment` make what it needs of the port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", *command(port)], env=environment and environment(port),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
             with socket.socket() as probe:
@@ -78,6 +78,11 @@ def started_moto():
     finally:
         process.kill()
         process.wait()
+
+
+def started_moto():
+    """S3 on a free port."""
+    return started_module(lambda port: ["moto.server", "-H", "127.0.0.1", "-p", str(port)])
 
 
 class Facts:

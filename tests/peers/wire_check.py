@@ -9,15 +9,12 @@ ministack is asked for sums only: its TC and PR are averages.
 
 import argparse
 import os
-import socket
-import subprocess
-import sys
 import time
 import urllib.request
 
 import cbor2
 
-from started import Facts, started
+from started import Facts, started, started_module
 
 METRIC = {"Namespace": "shop", "MetricName": "requests", "Dimensions": [{"Name": "LoadBalancer", "Value": "app/shop/0a"}]}
 
@@ -55,24 +52,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ministack", required=True, help="folder that it is installed in")
     options = parser.parse_args()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    other = {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "GATEWAY_PORT": str(port), "PYTHONPATH": options.ministack}
-    ministack = subprocess.Popen(
-        [sys.executable, "-m", "ministack.app"], env=os.environ | other, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    def environment(port):
+        return os.environ | {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "GATEWAY_PORT": str(port), "PYTHONPATH": options.ministack}
+
     facts, start = Facts(), int(time.time()) // 60 * 60 - 3600
-    try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        theirs = conversation(f"http://127.0.0.1:{port}", start)
-    finally:
-        ministack.kill()
-        ministack.wait()
+    with started_module(lambda _: ["ministack.app"], environment) as ministack:
+        theirs = conversation(ministack.url, start)
     with started("cloudwatch_peer.py") as peer:
         for ours, other in zip(conversation(peer.url, start), theirs, strict=True):
             facts.equal("an answer", ours, other)

@@ -13,6 +13,7 @@ use aws_sdk_cloudwatch::Client;
 use futures_util::stream::{self, StreamExt};
 
 use crate::counts::Counts;
+use crate::demand::billed;
 use crate::minute::{Minute, Span};
 use crate::series::SeriesKey;
 use crate::slo::{MetricCount, MetricCounts};
@@ -76,7 +77,7 @@ pub fn size(wanted: &MetricCounts, span: Span) -> u64 {
 pub fn metrics(span: Span, now: Minute, wanted: &[Wanted]) -> u64 {
     let queries: Vec<&MetricCount> = queries(wanted);
     let calls = plan::pieces(span, now).into_iter().flat_map(|piece| plan::calls(&queries, &piece));
-    calls.map(|call| plan::billed(&queries[call.queries])).sum()
+    calls.map(|call| billed(&queries[call.queries])).sum()
 }
 
 /// All that has to be asked, sorted, each once.
@@ -100,7 +101,7 @@ pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
         let mut points = BTreeMap::new();
         for (call, result) in results {
             answer.requests += result.requests;
-            answer.metrics += if result.is_paid { plan::billed(&queries[call.queries.clone()]) } else { 0 };
+            answer.metrics += if result.is_paid { billed(&queries[call.queries.clone()]) } else { 0 };
             for note in result.notes {
                 *answer.faults.entry(note).or_default() += 0;
             }

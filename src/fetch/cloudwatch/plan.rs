@@ -5,14 +5,12 @@
 
 use std::ops::Range;
 
+use crate::demand::STATISTICS_OF_ONE;
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::slo::MetricCount;
 
 const QUERIES_MAX: usize = 500;
 const VALUES_MAX: usize = 100_800;
-/// Statistics of one metric that are paid for as one in a request ("up to five statistics for the same metric",
-/// <https://aws.amazon.com/cloudwatch/pricing/>).
-const STATISTICS_OF_ONE: usize = 5;
 
 /// Minutes of which each has its own value: 15 days. Older ones come by five minutes for 63 days, then by the hour: with a
 /// shorter period there is no answer, and no error either (same page, `Period`). An hour is left for clocks and slow answers.
@@ -69,17 +67,12 @@ pub(super) fn calls(queries: &[&MetricCount], piece: &Piece) -> Vec<Call> {
     calls
 }
 
-/// How many metrics a request for some sorted queries is paid as.
-pub(super) fn billed(queries: &[&MetricCount]) -> u64 {
-    let metrics = queries.chunk_by(|one, other| one.metric == other.metric);
-    metrics.map(|statistics| statistics.len().div_ceil(STATISTICS_OF_ONE) as u64).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::demand::billed;
     use crate::slo::{Metric, Statistic};
 
     fn queries(metrics: usize, statistics: usize) -> Vec<MetricCount> {

@@ -6,6 +6,8 @@
 pub mod accesslog;
 #[path = "../../../src/exact.rs"]
 pub mod exact;
+#[path = "../../../src/location.rs"]
+pub mod location;
 #[path = "../../../src/minute.rs"]
 pub mod minute;
 pub mod report;

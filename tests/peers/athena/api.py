@@ -7,7 +7,7 @@ import time
 import uuid
 
 from athena import QueryFault
-from peer_server import Peer, Refusal
+from peer_server import Peer, Refusal, due
 
 ROWS_PER_PAGE = 1000
 QUERY_BYTES = 262_144
@@ -182,15 +182,7 @@ class Athena(Peer):
 
     def due_query(self, run):
         with self.lock:
-            for fault in self.control["queries"]:
-                if not run.is_select or fault.get("contains", "") not in run.query or fault.get("times", 1) <= 0:
-                    continue
-                if fault.get("after", 0) > 0:
-                    fault["after"] -= 1
-                    continue
-                fault["times"] = fault.get("times", 1) - 1
-                return fault
-        return None
+            return due(self.control["queries"], lambda fault: run.is_select and fault.get("contains", "") in run.query)
 
     def results(self, run, body):
         state = run.status["State"]
