@@ -630,7 +630,7 @@ def genuine_lines(facts, ask, root, shared):
 
 
 def petshop(facts, ask, root, shared):
-    (root / "petshop").symlink_to(shared / "data/petshop")
+    (root / "petshop").symlink_to((shared / "data/petshop").resolve(strict=True))
     ask(render("alb_table.sql", table_context("petshop", "s3://petshop", [ACCOUNT], ["us-east-1"], "2023/04/01")))
     names = {
         path.name.split("_app.")[1].split(".")[0]: "app/" + path.name.split("_app.")[1].split("_")[0].replace(".", "/")
