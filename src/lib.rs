@@ -27,6 +27,8 @@
 //! - [`burn`] turns minutes into burn rates, conditions and budgets. **Invariant:** windows nest, and comparisons are
 //!   exact: at the threshold is not above it.
 //! - [`verdict`] holds numbers against promises. **Invariant:** not enough data is never fine.
+//! - [`alert`] is what is told to whom, and when. **Invariant:** the same minutes give the same incidents, however often
+//!   slowburn runs.
 //! - [`report`] makes words of data. **Invariant:** the same input gives the same bytes.
 //! - [`simulate`] makes access logs to try things on. **Invariant:** the same seed gives the same bytes.
 //!
@@ -37,6 +39,7 @@
 //! - [`store`] is where the ledger is kept. **Invariant:** a crash leaves the state before or after, never a mixture.
 
 pub mod accesslog;
+pub mod alert;
 pub mod aws;
 pub mod burn;
 pub mod cli;

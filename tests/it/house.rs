@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms that know no async, files, clock or environment.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "accesslog",
+    "alert",
     "burn",
     "cost",
     "counts",

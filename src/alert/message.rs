@@ -1,0 +1,77 @@
+//! One message about one thing, in plain words, before any channel gives it a form. It holds no secret and no destination.
+
+use crate::minute::Minute;
+use crate::slo::Urgency;
+
+/// What somebody is told.
+///
+/// It is composed once, when it is decided, and kept in the outbox: whatever is sent again later is the same message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What it is about, the same for all messages of an incident: `checkout/availability@2026-10-01T10:05Z`. Channels group
+    /// and deduplicate by it.
+    pub key: String,
+    /// Its place among the messages of this key, from 1. Key and number together are unique.
+    pub number: u32,
+    /// What it does to the incident.
+    pub phase: Phase,
+    /// How urgent it is.
+    pub urgency: Urgency,
+    /// One line that decides whether to get up: `checkout: 1 in 4 orders fails since 10:03 UTC`.
+    pub title: String,
+    /// The answer to each question in plain sentences, one paragraph each.
+    pub paragraphs: Vec<String>,
+    /// Figures as label and value, in the order they are shown.
+    pub facts: Vec<(String, String)>,
+    /// Where to look next.
+    pub links: Vec<Link>,
+    /// Whose service it is about; for what is about the fleet, `slowburn`.
+    pub service: String,
+    /// The team that owns it.
+    pub team: String,
+    /// The class of the service; empty for what is about the fleet.
+    pub class: String,
+    /// The minute that was judged.
+    pub at: Minute,
+}
+
+/// Where to look next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// `runbook`, `dashboard`, `report`.
+    pub text: String,
+    /// As the definition says; it may be anything that somebody typed.
+    pub url: String,
+}
+
+/// What a message does to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// It begins.
+    Opened,
+    /// It goes on, more or less urgent than before.
+    Changed,
+    /// It goes on as it is, and nobody has been told for a while.
+    Reminder,
+    /// It is over.
+    Resolved,
+    /// No incident: something was changed, such as an objective.
+    Note,
+    /// No incident: somebody tries whether messages arrive.
+    Test,
+}
+
+impl Phase {
+    /// The word that stands for it in files and in what is sent.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Changed => "changed",
+            Self::Reminder => "reminder",
+            Self::Resolved => "resolved",
+            Self::Note => "note",
+            Self::Test => "test",
+        }
+    }
+}
