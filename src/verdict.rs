@@ -94,7 +94,9 @@ pub struct TierReading {
     pub long_burn: Option<f64>,
     /// Burn rate in the short window; `None` without traffic.
     pub short_burn: Option<f64>,
-    /// Whether both exceed the tier's factor, compared exactly.
+    /// Whether the short window alone exceeds the tier's factor, compared exactly.
+    pub short_holds: bool,
+    /// Whether both exceed it.
     pub holds: bool,
     /// Why a page that holds is only a ticket.
     pub demoted: Option<Demotion>,
@@ -157,12 +159,14 @@ fn reading(slo: &Slo, tier: &Tier, at: Minute, seen: &Seen<'_>) -> TierReading {
     let condition = Condition::new(tier, &slo.objective);
     let (long, short) = condition.windows(at);
     let (long, short) = ((seen.over)(long), (seen.over)(short));
+    let short_holds = condition.threshold.exceeded(short.total, short.bad);
     let holds = condition.holds(long, short);
     TierReading {
         long,
         short,
         long_burn: burn_rate(long, &slo.objective),
         short_burn: burn_rate(short, &slo.objective),
+        short_holds,
         holds,
         demoted: if holds && tier.urgency == Urgency::Page { demotion(slo, tier, at, long) } else { None },
     }

@@ -3,6 +3,7 @@
 //! Every field is optional here, so that all that is wrong with a file can be said at once; what must be there is
 //! checked when promises are made of it. The JSON Schema comes from these same types.
 
+mod alerts;
 mod balancer;
 mod correction;
 mod decode;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
+pub(super) use alerts::{AlertsText, Pause};
 pub(super) use balancer::{Destination, LoadBalancer, TargetGroup};
 pub(super) use correction::{CategoryText, CorrectionFile, Moment, ScopeText};
 pub(super) use decode::{Page, decode, nearest};
@@ -30,7 +32,7 @@ pub(super) use slo::{
 pub(super) use source::{AccountId, DayText, IntervalText, Region, RoleArn, SourceText, TableName, Workgroup};
 pub(super) use tiers::{EvidenceText, HoursText, OnlyText, SevereText, TierText, TiersText, UrgencyText};
 pub(super) use typed::{FromText, OneOrMany, Switch, Typed};
-pub(super) use values::{Percent, WindowText, Zone, decimal_text};
+pub(super) use values::{Length, Percent, WindowText, Zone, decimal_text};
 
 /// The files that have a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,8 @@ pub(super) struct FleetFile {
     pub(super) default_class: Option<Typed<Name>>,
     /// Where pages, tickets and reports of a team go, by the name of its folder.
     pub(super) teams: Option<BTreeMap<String, TeamText>>,
+    /// How incidents are told of.
+    pub(super) alerts: Option<AlertsText>,
     /// When to say what: tiers by name, or `none` for no tier at all.
     pub(super) tiers: Option<TiersText>,
     /// What a page must be backed by, or it is a ticket; `none` for nothing.

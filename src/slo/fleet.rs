@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::alerts::rules;
 use super::file::{
     ClassText, Destination, FleetFile, FromText, Name, OneOrMany, Page, TeamText, Typed, decode, nearest,
 };
 use super::positions::{Path, Step, keys};
 use super::problem::{DefinitionFile, Problem};
 use super::source::{Source, source};
-use super::{SourceKind, Team};
+use super::{AlertRules, SourceKind, Team};
 
 /// The fleet of a folder without `fleet.yaml`.
 const DEFAULT_FLEET: &str = include_str!("default_fleet.yaml");
@@ -19,6 +20,7 @@ pub(super) struct Fleet<'a> {
     pub(super) twin: FleetFile,
     pub(super) sources: BTreeMap<String, Source>,
     pub(super) teams: BTreeMap<String, Team>,
+    pub(super) alerts: AlertRules,
     cut: Vec<Path>,
 }
 
@@ -30,12 +32,18 @@ pub(super) fn default_file() -> DefinitionFile {
 impl<'a> Fleet<'a> {
     /// Reads the page. What it leaves out altogether, sources or classes, is built in.
     pub(super) fn read(page: &'a Page<'a>, problems: &mut Vec<Problem>) -> Self {
-        let decoded = decode::<FleetFile>(page, in_teams, problems);
-        let mut fleet =
-            Self { page, twin: decoded.twin, sources: BTreeMap::new(), teams: BTreeMap::new(), cut: decoded.cut };
+        let decoded = decode::<FleetFile>(page, of_secrets, problems);
+        let mut fleet = Self {
+            page,
+            twin: decoded.twin,
+            sources: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            alerts: AlertRules::default(),
+            cut: decoded.cut,
+        };
         let default_file = default_file();
         if let Ok(default_page) = Page::open(&default_file) {
-            let default: FleetFile = decode(&default_page, in_teams, &mut Vec::new()).twin;
+            let default: FleetFile = decode(&default_page, of_secrets, &mut Vec::new()).twin;
             if fleet.twin.sources.is_none() {
                 fleet.twin.sources = default.sources;
             }
@@ -75,6 +83,9 @@ impl<'a> Fleet<'a> {
         for (name, text) in self.twin.teams.iter().flatten() {
             self.teams.insert(name.clone(), team(text));
         }
+        if let Some(text) = &self.twin.alerts {
+            self.alerts = rules(self.page, text, &self.teams, problems);
+        }
         for (key, name, known) in [
             ("default_source", &self.twin.default_source, self.twin.sources.as_ref().map(|map| map.keys().collect())),
             (
@@ -113,7 +124,7 @@ impl<'a> Fleet<'a> {
     /// Whether all of the file but single sources, classes and teams could be read. If not, nothing is promised: what
     /// is built in must not stand in for what somebody meant to say.
     pub(super) fn is_whole(&self) -> bool {
-        self.cut.iter().all(|path| path.len() > 1 || *path == keys(&["teams"]))
+        self.cut.iter().all(|path| path.len() > 1 || [keys(&["teams"]), keys(&["alerts"])].contains(path))
     }
 
     /// Classes by name.
@@ -142,8 +153,8 @@ impl<'a> Fleet<'a> {
 }
 
 /// Environment variables are for the secrets of destinations.
-fn in_teams(path: &[Step]) -> bool {
-    matches!(path.first(), Some(Step::Key(key)) if key == "teams")
+fn of_secrets(path: &[Step]) -> bool {
+    matches!(path.first(), Some(Step::Key(key)) if key == "teams" || key == "alerts")
 }
 
 /// What is wrong with the key at the end of the path, as a name.

@@ -10,6 +10,7 @@
 
 mod alarms;
 mod alerting;
+mod alerts;
 mod correction;
 mod corrections;
 pub mod file;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use crate::exact::Exact;
 use crate::minute::Window;
 
-pub use alerting::{Evidence, Severe, Tier, Urgency, WorkingHours};
+pub use alerting::{AlertRules, Evidence, Severe, Tier, Urgency, WorkingHours};
 pub use correction::{Category, Correction, Excluded, Scope};
 pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Traffic};
 pub use metric::{Judged, Metric, MetricCount, MetricCounts, Statistic};
@@ -51,6 +52,8 @@ pub struct Catalog {
     pub teams: BTreeMap<String, Team>,
     /// Services, sorted by name; no two share one.
     pub services: Vec<Service>,
+    /// How incidents are told of.
+    pub alerts: AlertRules,
     /// Minutes that do not count, sorted by id; no two share one.
     pub corrections: Vec<Correction>,
 }

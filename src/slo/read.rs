@@ -58,8 +58,9 @@ pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     let corrections = read_corrections(&corrections, &services, at, &mut problems);
     problems.sort_by(|one, other| place(one).cmp(&place(other)));
     problems.dedup_by(|one, other| place(one) == place(other));
-    let (sources, teams) = fleet.map_or_else(Default::default, |fleet| (fleet.sources, fleet.teams));
-    (Catalog { sources, teams, services, corrections }, problems)
+    let (sources, teams, alerts) =
+        fleet.map_or_else(Default::default, |fleet| (fleet.sources, fleet.teams, fleet.alerts));
+    (Catalog { sources, teams, alerts, services, corrections }, problems)
 }
 
 fn read_corrections(

@@ -9,6 +9,7 @@ mod corrected;
 mod definitions;
 mod hostile;
 mod house;
+mod incidents;
 mod judgement;
 mod ledger;
 mod mutated;

@@ -1,0 +1,259 @@
+//! The one state machine: what minutes say, taken into the book in order. Live runs, replays and tests go through here.
+//!
+//! The rules that late data follows: an SLO is evaluated up to its newest known minute, each evaluation once. If minutes
+//! behind it have changed since, they are evaluated again, as far back as `open_within`. Incidents that share no minute with
+//! one that is known are new, and marked as late; the others are known already. An open incident is only marked as
+//! corrected: it goes on or ends by what newer minutes say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::shared;
+use super::{AlertBook, Beat, Course, Incident, IncidentKey, Owner, Place, Subject, Watch, Why};
+use crate::counts::Sums;
+use crate::minute::{Minute, Span};
+use crate::slo::{AlertRules, SloId, Urgency};
+
+/// One SLO in a round.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Which.
+    pub slo: SloId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What it shares with others.
+    pub places: Vec<Place>,
+    /// What is promised, as its hash.
+    pub promise: String,
+    /// The objective as it was written.
+    pub objective: String,
+    /// What minutes say from [`Due::from`] on, in order.
+    pub beats: Vec<Beat>,
+    /// The newest evaluation of this round.
+    pub evaluated: Minute,
+    /// What the minutes before it sum up to, over [`seen_span`].
+    pub seen: Sums,
+    /// Whether minutes that were evaluated before are among the beats, or have changed without being so.
+    pub changed: bool,
+}
+
+/// From where an SLO has to be evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The first evaluation.
+    pub from: Minute,
+    /// Whether evaluated minutes have changed since.
+    pub changed: bool,
+}
+
+/// One round of all SLOs.
+#[derive(Debug)]
+pub struct Round<'a> {
+    /// The moment the run is about.
+    pub at: Minute,
+    /// How incidents are told of.
+    pub rules: &'a AlertRules,
+    /// All SLOs that can be judged.
+    pub heard: Vec<Heard>,
+    /// Whether definitions could not all be read: what is missing may only be faulty.
+    pub in_part: bool,
+    /// The newest known minute of each source that has one.
+    pub newest: BTreeMap<String, Minute>,
+}
+
+/// What late data is recognised by: the minutes before an evaluation that may still open an incident.
+#[must_use]
+pub fn seen_span(evaluated: Minute, rules: &AlertRules) -> Span {
+    Span::before(evaluated, minutes(rules.open_within))
+}
+
+/// What has to be evaluated of an SLO whose newest minute is known up to `until`; `None` if nothing. An SLO that was never
+/// seen starts there: its past wakes nobody. `seen` is what the minutes say now that [`Watch::seen`] summed up.
+#[must_use]
+pub fn due(book: &AlertBook, slo: &SloId, until: Minute, seen: Sums, rules: &AlertRules) -> Option<Due> {
+    let Some(watch) = book.watches.get(slo) else { return Some(Due { from: until, changed: false }) };
+    let changed = seen != watch.seen;
+    let back = |end: Minute| end.plus(1 - minutes(rules.open_within));
+    let from = if changed { back(watch.evaluated) } else { watch.evaluated.plus(1).max(back(until)) };
+    (changed || from <= until).then_some(Due { from, changed })
+}
+
+/// Takes a round into the book. Nothing is told yet: that is [`super::decide`].
+pub fn advance(book: &mut AlertBook, round: &Round<'_>) {
+    end_what_is_gone(book, round);
+    let mut beats: BTreeMap<Minute, Vec<(usize, &Beat)>> = BTreeMap::new();
+    for (place, heard) in round.heard.iter().enumerate() {
+        let known_to = begin(book, heard, round.rules);
+        for beat in heard.beats.iter().filter(|beat| Some(beat.at) > known_to) {
+            beats.entry(beat.at).or_default().push((place, beat));
+        }
+    }
+    let places: BTreeMap<&SloId, &[Place]> =
+        round.heard.iter().map(|heard| (&heard.slo, heard.places.as_slice())).collect();
+    for (at, beats) in beats {
+        let mut moved = false;
+        for (place, beat) in beats {
+            moved |= step(book, &round.heard[place], beat, round.rules);
+        }
+        if moved {
+            shared::gather(book, at, round.rules, &places);
+        }
+    }
+    for heard in &round.heard {
+        if let Some(watch) = book.watches.get_mut(&heard.slo) {
+            watch.evaluated = heard.evaluated.max(watch.evaluated);
+            watch.seen = heard.seen;
+        }
+    }
+    listen_for_sources(book, round);
+    book.ran = book.ran.max(Some(round.at));
+    book.forget(round.at);
+}
+
+/// Incidents of promises that are no longer made.
+fn end_what_is_gone(book: &mut AlertBook, round: &Round<'_>) {
+    if round.in_part {
+        return;
+    }
+    let promised: BTreeSet<&SloId> = round.heard.iter().map(|heard| &heard.slo).collect();
+    let gone: Vec<SloId> = book.watches.keys().filter(|slo| !promised.contains(slo)).cloned().collect();
+    for slo in gone {
+        book.watches.remove(&slo);
+        end(book, &Subject::Slo(slo), round.at, Why::Removed);
+    }
+}
+
+/// Makes ready to evaluate an SLO, and says up to where it was evaluated before.
+fn begin(book: &mut AlertBook, heard: &Heard, rules: &AlertRules) -> Option<Minute> {
+    let subject = Subject::Slo(heard.slo.clone());
+    let Some(watch) = book.watches.get(&heard.slo) else {
+        let watch = Watch {
+            evaluated: heard.evaluated,
+            seen: heard.seen,
+            course: Course::default(),
+            promise: heard.promise.clone(),
+            objective: heard.objective.clone(),
+        };
+        book.watches.insert(heard.slo.clone(), watch);
+        return None;
+    };
+    let (evaluated, is_other) = (watch.evaluated, watch.promise != heard.promise);
+    if is_other {
+        end(book, &subject, evaluated, Why::Changed);
+    }
+    let open = book.open(&subject);
+    let again = heard.changed.then(|| look_again(book, heard, evaluated, rules));
+    let course = match &open {
+        Some(key) => {
+            book.incidents.entry(key.clone()).and_modify(|incident| incident.corrected |= heard.changed);
+            None
+        }
+        None => again.or(is_other.then(Course::default)),
+    };
+    if let Some(watch) = book.watches.get_mut(&heard.slo) {
+        watch.course = course.unwrap_or(watch.course);
+        watch.promise.clone_from(&heard.promise);
+        watch.objective.clone_from(&heard.objective);
+    }
+    Some(evaluated)
+}
+
+/// Evaluates minutes again that have changed, up to where they were evaluated before, and says where that leads.
+fn look_again(book: &mut AlertBook, heard: &Heard, evaluated: Minute, rules: &AlertRules) -> Course {
+    let subject = Subject::Slo(heard.slo.clone());
+    let mut course = Course::default();
+    let mut found: Vec<Incident> = Vec::new();
+    for beat in heard.beats.iter().filter(|beat| beat.at <= evaluated) {
+        course.step(beat, rules.resolve_after);
+        let open = found.last_mut().filter(|incident| incident.is_open());
+        match (course.urgency(), open) {
+            (Some(urgency), Some(incident)) => incident.turn(urgency, beat.at),
+            (Some(urgency), None) => found.push(Incident::open(&heard.owner, urgency, beat.at)),
+            (None, Some(incident)) => incident.ended = Some((beat.at, why(&course))),
+            (None, None) => {}
+        }
+    }
+    let known: Vec<Span> = book.of(&subject).map(|(key, incident)| lasted(key.started, incident)).collect();
+    for incident in found {
+        let Some((started, _)) = incident.turns.first().copied() else { continue };
+        let span = lasted(started, &incident);
+        let last = known.iter().filter(|other| !other.intersect(span).is_empty()).map(|other| other.end).max();
+        // What goes on although it was taken for over is a new incident from there on.
+        let started = match last {
+            None => started,
+            Some(end) if incident.is_open() && end <= evaluated => end,
+            Some(_) => continue,
+        };
+        let urgency = incident.urgency;
+        let turns = if last.is_some() { vec![(started, urgency)] } else { incident.turns.clone() };
+        book.incidents
+            .insert(IncidentKey { subject: subject.clone(), started }, Incident { late: true, turns, ..incident });
+    }
+    course
+}
+
+/// The evaluations in which an incident was open.
+fn lasted(started: Minute, incident: &Incident) -> Span {
+    Span::new(started, incident.ended.map_or(Minute(i32::MAX), |(at, _)| at.max(started.plus(1))))
+}
+
+const fn why(course: &Course) -> Why {
+    if course.is_forsaken() { Why::Silence } else { Why::Calm }
+}
+
+/// Takes one minute of one SLO into account. `true` if its incident began, ended, or changed.
+fn step(book: &mut AlertBook, heard: &Heard, beat: &Beat, rules: &AlertRules) -> bool {
+    let Some(watch) = book.watches.get_mut(&heard.slo) else { return false };
+    let before = watch.course.urgency();
+    watch.course.step(beat, rules.resolve_after);
+    let (urgency, why) = (watch.course.urgency(), why(&watch.course));
+    if before == urgency {
+        return false;
+    }
+    let subject = Subject::Slo(heard.slo.clone());
+    match (urgency, book.open(&subject).and_then(|key| book.incidents.get_mut(&key))) {
+        (Some(urgency), Some(incident)) => incident.turn(urgency, beat.at),
+        (Some(urgency), None) => {
+            let incident = Incident::open(&heard.owner, urgency, beat.at);
+            book.incidents.insert(IncidentKey { subject, started: beat.at }, incident);
+        }
+        (None, Some(incident)) => incident.ended = Some((beat.at, why)),
+        (None, None) => {}
+    }
+    true
+}
+
+/// Ends the open incident of a subject.
+pub(super) fn end(book: &mut AlertBook, subject: &Subject, at: Minute, why: Why) {
+    if let Some(incident) = book.open(subject).and_then(|key| book.incidents.get_mut(&key)) {
+        incident.ended = Some((at.max(incident.turns.last().map_or(at, |(turned, _)| *turned)), why));
+    }
+}
+
+/// Sources that nothing new comes from. The minute such an incident begins is the same in whatever run it is found.
+fn listen_for_sources(book: &mut AlertBook, round: &Round<'_>) {
+    let (Some(after), Some(team)) = (round.rules.stale_after, &round.rules.team) else { return };
+    for (source, newest) in &round.newest {
+        let subject = Subject::Stale(source.clone());
+        let begins = newest.plus(minutes(after));
+        let open = book.open(&subject);
+        if begins > round.at {
+            end(book, &subject, round.at, Why::Calm);
+        } else if open.is_none() && begins > round.at.plus(-minutes(round.rules.open_within)) {
+            let incident = Incident::open(&Owner::fleet(team), Urgency::Page, begins);
+            book.incidents.insert(IncidentKey { subject, started: begins }, incident);
+        }
+    }
+}
+
+impl Owner {
+    /// The team that hears of the fleet itself.
+    #[must_use]
+    pub fn fleet(team: &str) -> Self {
+        Self { team: team.to_owned(), service: "slowburn".to_owned(), class: String::new() }
+    }
+}
+
+/// Minutes of rules as the arithmetic of minutes takes them.
+pub(super) fn minutes(length: u32) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,62 @@
+//! What is remembered from run to run: how far each SLO was evaluated, its incidents, and what is still to be delivered.
+
+use std::collections::BTreeMap;
+
+use super::{Course, Entry, Incident, IncidentKey, Subject};
+use crate::counts::Sums;
+use crate::minute::{MINUTES_PER_DAY, Minute};
+use crate::slo::SloId;
+
+/// How long ended incidents stay: as long as reports look back, and some days.
+const KEPT_MINUTES: i32 = 35 * MINUTES_PER_DAY;
+
+/// The memory of all alerts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertBook {
+    /// The minute that the newest run was about.
+    pub ran: Option<Minute>,
+    /// How far each SLO was evaluated.
+    pub watches: BTreeMap<SloId, Watch>,
+    /// Open incidents, and those that ended in the last weeks.
+    pub incidents: BTreeMap<IncidentKey, Incident>,
+    /// Messages that were decided and not yet delivered, oldest first.
+    pub outbox: Vec<Entry>,
+}
+
+/// How far an SLO was evaluated, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The newest evaluation.
+    pub evaluated: Minute,
+    /// What the minutes before it summed up to then, as far back as late data may open an incident.
+    pub seen: Sums,
+    /// How urgent it is, and for how long still.
+    pub course: Course,
+    /// The promise it was evaluated by, as its hash.
+    pub promise: String,
+    /// The objective as it was written.
+    pub objective: String,
+}
+
+impl AlertBook {
+    /// The open incident of a subject.
+    #[must_use]
+    pub fn open(&self, subject: &Subject) -> Option<IncidentKey> {
+        let all = self.of(subject).filter(|(_, incident)| incident.is_open());
+        all.map(|(key, _)| key.clone()).next_back()
+    }
+
+    /// The incidents of a subject, oldest first.
+    pub fn of(&self, subject: &Subject) -> impl DoubleEndedIterator<Item = (&IncidentKey, &Incident)> + use<'_> {
+        let key = |started| IncidentKey { subject: subject.clone(), started };
+        self.incidents.range(key(Minute(i32::MIN))..=key(Minute(i32::MAX)))
+    }
+
+    /// Forgets incidents that ended long ago.
+    pub fn forget(&mut self, now: Minute) {
+        self.incidents.retain(|_, incident| match incident.ended {
+            Some((at, _)) => at > now.plus(-KEPT_MINUTES) || !incident.told.is_empty(),
+            None => true,
+        });
+    }
+}

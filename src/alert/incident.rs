@@ -1,0 +1,188 @@
+//! An incident: what burns, since when, how urgent it was at which minute, who was told, and why it ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::Phase;
+use crate::minute::Minute;
+use crate::slo::{SloId, Urgency};
+
+/// What an incident is about, and the minute it began: unique, and the same in whatever run it is found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IncidentKey {
+    /// What it is about.
+    pub subject: Subject,
+    /// The evaluation that opened it.
+    pub started: Minute,
+}
+
+/// What an incident is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// One promise.
+    Slo(SloId),
+    /// Many services of one place: a cause that they share.
+    Shared(Place),
+    /// A source that nothing new came from.
+    Stale(String),
+}
+
+/// A place that services share.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A load balancer.
+    LoadBalancer(String),
+    /// A source: an account and a region, as definitions name it.
+    Source(String),
+}
+
+/// One incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// The team that owns what it is about.
+    pub team: String,
+    /// The service; `slowburn` for what is about the fleet.
+    pub service: String,
+    /// The class of the service; empty for what is about the fleet.
+    pub class: String,
+    /// How urgent it is, or was last.
+    pub urgency: Urgency,
+    /// How urgent it was at most.
+    pub peak: Urgency,
+    /// When it became how urgent, the opening first.
+    pub turns: Vec<(Minute, Urgency)>,
+    /// When and why it ended.
+    pub ended: Option<(Minute, Why)>,
+    /// It was found in minutes that had been evaluated before, when they were still unknown.
+    pub late: bool,
+    /// Minutes that it was judged by have changed since.
+    pub corrected: bool,
+    /// The shared cause that it is part of.
+    pub part_of: Option<IncidentKey>,
+    /// Of a shared cause: the incidents that are part of it.
+    pub parts: BTreeSet<IncidentKey>,
+    /// How urgent it is to each destination that was told and has not heard the end.
+    pub told: BTreeMap<String, Urgency>,
+    /// When somebody was last told of it.
+    pub told_at: Option<Minute>,
+    /// Number of messages that were decided on.
+    pub messages: u32,
+    /// What was delivered.
+    pub sent: Vec<Sent>,
+}
+
+/// Why an incident ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// Nothing has held for long enough.
+    Calm,
+    /// There was no event for a day.
+    Silence,
+    /// The promise was changed: what it was judged by no longer holds.
+    Changed,
+    /// The promise was removed.
+    Removed,
+}
+
+/// A message that was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its number within the incident.
+    pub number: u32,
+    /// What it did.
+    pub phase: Phase,
+    /// How urgent it was.
+    pub urgency: Urgency,
+    /// Where to, as the definition says.
+    pub to: String,
+    /// The run that delivered it.
+    pub at: Minute,
+}
+
+impl Incident {
+    /// Opens an incident of a subject that belongs to somebody.
+    #[must_use]
+    pub fn open(owner: &Owner, urgency: Urgency, at: Minute) -> Self {
+        Self {
+            team: owner.team.clone(),
+            service: owner.service.clone(),
+            class: owner.class.clone(),
+            urgency,
+            peak: urgency,
+            turns: vec![(at, urgency)],
+            ended: None,
+            late: false,
+            corrected: false,
+            part_of: None,
+            parts: BTreeSet::new(),
+            told: BTreeMap::new(),
+            told_at: None,
+            messages: 0,
+            sent: Vec::new(),
+        }
+    }
+
+    /// Notes how urgent it has become.
+    pub fn turn(&mut self, urgency: Urgency, at: Minute) {
+        if self.urgency != urgency {
+            self.urgency = urgency;
+            self.peak = self.peak.max(urgency);
+            self.turns.push((at, urgency));
+        }
+    }
+
+    /// Whether it goes on.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.ended.is_none()
+    }
+}
+
+/// Whom something belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The team.
+    pub team: String,
+    /// The service.
+    pub service: String,
+    /// Its class.
+    pub class: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LoadBalancer(name) => write!(f, "load balancer {name}"),
+            Self::Source(name) => write!(f, "source {name}"),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slo(id) => id.fmt(f),
+            Self::Shared(place) => place.fmt(f),
+            Self::Stale(source) => write!(f, "silent source {source}"),
+        }
+    }
+}
+
+impl fmt::Display for IncidentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.subject, self.started)
+    }
+}
+
+impl Why {
+    /// The word that stands for it in files.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Calm => "calm",
+            Self::Silence => "silence",
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Causes that services share: when many of one load balancer or one source begin to burn within minutes, that is one incident.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::advance::{end, minutes};
+use super::{AlertBook, Incident, IncidentKey, Owner, Place, Subject, Why};
+use crate::minute::Minute;
+use crate::slo::{AlertRules, SloId, Urgency};
+
+/// Finds shared causes after a minute in which an incident began, ended or changed.
+pub(super) fn gather(book: &mut AlertBook, at: Minute, rules: &AlertRules, places: &BTreeMap<&SloId, &[Place]>) {
+    let (Some((services, within)), Some(team)) = (rules.shared_cause, &rules.team) else { return };
+    let mut burning: BTreeMap<&Place, Vec<IncidentKey>> = BTreeMap::new();
+    for (key, incident) in &book.incidents {
+        let Subject::Slo(slo) = &key.subject else { continue };
+        if incident.is_open() && incident.urgency >= Urgency::Page {
+            for place in places.get(slo).into_iter().copied().flatten() {
+                burning.entry(place).or_default().push(key.clone());
+            }
+        }
+    }
+    end_what_no_longer_burns(book, at);
+    // The narrower place first: what a load balancer explains is not explained by its account too.
+    for (place, keys) in burning {
+        let subject = Subject::Shared(place.clone());
+        let recent = at.plus(-minutes(within));
+        let open = book.open(&subject);
+        let free: Vec<&IncidentKey> = keys
+            .iter()
+            .filter(|key| book.incidents.get(key).is_some_and(|incident| incident.part_of.is_none()))
+            .filter(|key| key.started > recent || open.as_ref().is_some_and(|open| key.started >= open.started))
+            .collect();
+        let names: BTreeSet<&str> =
+            free.iter().filter_map(|key| book.incidents.get(key)).map(|incident| incident.service.as_str()).collect();
+        if open.is_none() && u32::try_from(names.len()).unwrap_or(u32::MAX) < services {
+            continue;
+        }
+        let free: Vec<IncidentKey> = free.into_iter().cloned().collect();
+        let group = open.unwrap_or(IncidentKey { subject, started: at });
+        let shared = book
+            .incidents
+            .entry(group.clone())
+            .or_insert_with(|| Incident::open(&Owner::fleet(team), Urgency::Page, at));
+        shared.parts.extend(free.iter().cloned());
+        for key in free {
+            if let Some(incident) = book.incidents.get_mut(&key) {
+                incident.part_of = Some(group.clone());
+            }
+        }
+    }
+}
+
+/// A shared cause is over when none of its parts burns that much any more; what is left of them is on its own again.
+fn end_what_no_longer_burns(book: &mut AlertBook, at: Minute) {
+    let burns =
+        |key: &IncidentKey| book.incidents.get(key).is_some_and(|part| part.is_open() && part.urgency >= Urgency::Page);
+    let shared = book.incidents.iter().filter(|(key, incident)| {
+        matches!(key.subject, Subject::Shared(_)) && incident.is_open() && !incident.parts.iter().any(burns)
+    });
+    let over: Vec<(IncidentKey, BTreeSet<IncidentKey>)> =
+        shared.map(|(key, incident)| (key.clone(), incident.parts.clone())).collect();
+    for (key, parts) in over {
+        end(book, &key.subject, at, Why::Calm);
+        for part in parts {
+            if let Some(incident) = book.incidents.get_mut(&part).filter(|incident| incident.is_open()) {
+                incident.part_of = None;
+            }
+        }
+    }
+}

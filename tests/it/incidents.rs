@@ -1,0 +1,386 @@
+//! The rules of incidents against a model of them, over random schedules: traffic, gaps, late minutes, cadences, crashes
+//! after every step, runs that overlap, channels that fail in every way.
+//!
+//! The model has no state and no runs: it looks at all minutes as they are in the end, and applies the rule of
+//! `alert::course` to each of them. What slowburn found must be the same, and must have arrived.
+//!
+//! `SLOWBURN_TICKS=1000000 cargo test --release --test it incidents -- --nocapture` simulates that many evaluations of runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use slowburn::alert::{
+    AlertBook, Beat, Entry, Heard, Message, Owner, Phase, Round, Routes, Subject, Tried, advance, decide, due,
+    seen_span,
+};
+use slowburn::counts::Sums;
+use slowburn::minute::{Minute, Span};
+use slowburn::slo::{AlertRules, SloId, Urgency};
+
+/// Evaluation minutes of a schedule.
+const MINUTES: i32 = 700;
+/// A minute is settled when it is so old.
+const DELAY: i32 = 3;
+/// The window that beats look at.
+const WINDOW: i32 = 4;
+const LEVELS: [Urgency; 3] = [Urgency::Severe, Urgency::Page, Urgency::Ticket];
+
+/// Numbers that are the same for the same seed.
+struct Dice(TestRng);
+
+impl Dice {
+    fn of(seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        Self(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.0.next_u64() % end
+    }
+
+    fn one_in(&mut self, number: u64) -> bool {
+        self.below(number) == 0
+    }
+}
+
+/// A minute of an SLO: how bad it is (0 calm to 3 severe; `None` without events), and when it is heard of.
+#[derive(Clone, Copy, Debug)]
+struct Truth {
+    bad: Option<u8>,
+    arrives: i32,
+}
+
+/// Everything that happens, but for runs.
+struct World {
+    slos: Vec<(SloId, Vec<Truth>)>,
+}
+
+impl World {
+    fn of(dice: &mut Dice, late: bool) -> Self {
+        let slos = (0..1 + dice.below(4)).map(|number| {
+            let (calm, gaps) = (3 + dice.below(60), 10 + dice.below(200));
+            let (mut level, mut deaf) = (Some(0), 0);
+            let minutes = (0..MINUTES).map(|minute| {
+                if dice.one_in(calm) {
+                    level = [None, Some(0), Some(0), Some(0), Some(1), Some(2), Some(3)][dice.below(7) as usize];
+                }
+                if deaf == 0 && dice.one_in(gaps) {
+                    deaf = 1 + dice.below(20) as i32;
+                }
+                let arrives = if deaf > 0 {
+                    deaf -= 1;
+                    // Late, or never.
+                    if late && dice.one_in(2) { minute + DELAY + dice.below(200) as i32 } else { i32::MAX }
+                } else {
+                    minute + 1
+                };
+                Truth { bad: level, arrives }
+            });
+            (SloId::new(&format!("service-{number}"), "availability"), minutes.collect())
+        });
+        Self { slos: slos.collect() }
+    }
+
+    /// What minutes sum up to for somebody who looks at `now`.
+    fn sums(minutes: &[Truth], span: Span, now: i32) -> Sums {
+        let mut sums = Sums::default();
+        for minute in span.start.0.max(0)..span.end.0.min(MINUTES) {
+            let truth = minutes[minute as usize];
+            if truth.arrives <= now {
+                let bad = truth.bad.map_or(0, |bad| [0, 2, 5, 10][usize::from(bad)]);
+                sums.add(Sums { total: truth.bad.map_or(0, |_| 10), bad, known: 1 });
+            }
+        }
+        sums
+    }
+
+    /// What an evaluation says: a level holds if its share failed over the window and in the newest minute.
+    fn beat(minutes: &[Truth], at: Minute, now: i32) -> Beat {
+        let newest = Self::sums(minutes, Span::before(at, 1), now);
+        let window = Self::sums(minutes, Span::before(at, WINDOW), now);
+        let above = |sums: Sums, level: usize| sums.bad * 10 > sums.total * [9, 4, 1][level];
+        let held = (0..3).find(|level| above(newest, *level) && above(window, *level)).map(|level| LEVELS[level]);
+        let short = (1..3).find(|level| above(newest, *level)).map(|level| LEVELS[level]);
+        Beat { at, heard: newest.known == 1, held, above: short, silent: newest.total == 0 }
+    }
+
+    /// The model: how urgent each minute is, by looking back over all of them.
+    fn urgency(minutes: &[Truth], rules: &AlertRules) -> Vec<Option<Urgency>> {
+        let beats: Vec<Beat> = (1..=MINUTES).map(|at| Self::beat(minutes, Minute(at), i32::MAX - 1)).collect();
+        let heard: Vec<&Beat> = beats.iter().filter(|beat| beat.heard).collect();
+        let calm = |level: Urgency, beat: &&&Beat| !beat.silent && beat.above < Some(level);
+        let at_level = |before: &[&Beat], level: Urgency| {
+            let newest = before.iter().rposition(|beat| beat.held >= Some(level))?;
+            let calm = before[newest + 1..].iter().filter(|beat| calm(level, beat)).count();
+            (calm < rules.resolve_after as usize).then_some(level)
+        };
+        let mut urgencies = Vec::new();
+        for beat in &beats {
+            let before = heard.partition_point(|other| other.at <= beat.at);
+            urgencies.push(LEVELS.into_iter().find_map(|level| at_level(&heard[..before], level)));
+        }
+        urgencies
+    }
+
+    /// The model's incidents: first minute, how urgent at most, minute it ended.
+    fn incidents(minutes: &[Truth], rules: &AlertRules) -> Vec<Found> {
+        let mut found: Vec<Found> = Vec::new();
+        let mut open = false;
+        for (at, urgency) in (1..).zip(Self::urgency(minutes, rules)) {
+            match (urgency, open) {
+                (Some(urgency), false) => found.push(Found { started: at, ended: None, turns: vec![(at, urgency)] }),
+                (Some(urgency), true) => {
+                    let turns = found.last_mut().map(|found| &mut found.turns).unwrap();
+                    if turns.last().unwrap().1 != urgency {
+                        turns.push((at, urgency));
+                    }
+                }
+                (None, true) => found.last_mut().unwrap().ended = Some(at),
+                (None, false) => {}
+            }
+            open = urgency.is_some();
+        }
+        found
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    started: i32,
+    ended: Option<i32>,
+    turns: Vec<(i32, Urgency)>,
+}
+
+/// How runs go.
+struct Schedule {
+    cadence: i32,
+    /// One in so many steps ends the run.
+    crashes: u64,
+    /// One in so many sendings fails.
+    failures: u64,
+    /// One in so many runs overlaps the one before it.
+    overlaps: u64,
+    rules: AlertRules,
+}
+
+/// Everything that survives a crash: the book, and what destinations have received.
+struct Kept {
+    book: AlertBook,
+    version: u64,
+    /// Who received which message, and how often.
+    received: BTreeMap<(String, String, u32), (Message, u32)>,
+    ticks: u64,
+}
+
+impl Kept {
+    fn swap(&mut self, book: AlertBook, expected: u64) -> bool {
+        let won = self.version == expected;
+        if won {
+            self.book = book;
+            self.version += 1;
+        }
+        won
+    }
+}
+
+/// One run; `None` where it crashed. The steps are those of the program: decide, record, send, confirm.
+fn run(world: &World, schedule: &Schedule, kept: &mut Kept, now: i32, dice: &mut Dice, alone: bool) -> Option<()> {
+    let crash = |dice: &mut Dice| if schedule.crashes > 0 && dice.one_in(schedule.crashes) { None } else { Some(()) };
+    let (mut book, version) = (kept.book.clone(), kept.version);
+    let rules = &schedule.rules;
+    let mut heard = Vec::new();
+    for (slo, minutes) in &world.slos {
+        let judged = (now - DELAY).min(MINUTES);
+        let known = |minute: &i32| minutes[*minute as usize].arrives <= now;
+        let Some(until) = (0..judged).rev().find(known).map(|newest| Minute(newest + 1)) else { continue };
+        let seen = |at: Minute| World::sums(minutes, seen_span(at, rules), now);
+        let before = book.watches.get(slo).map_or(until, |watch| watch.evaluated);
+        let due = due(&book, slo, until.max(before), seen(before), rules);
+        let from = due.map_or(until.plus(1), |due| due.from);
+        let from = if book.watches.contains_key(slo) { from } else { Minute(1) };
+        kept.ticks += u64::from((until.0 - from.0 + 1).max(0).unsigned_abs());
+        heard.push(Heard {
+            slo: slo.clone(),
+            owner: Owner { team: "mart".into(), service: slo.to_string(), class: "standard".into() },
+            places: vec![],
+            promise: "the same".into(),
+            objective: "99%".into(),
+            beats: (from.0..=until.0).map(|at| World::beat(minutes, Minute(at), now)).collect(),
+            evaluated: until.max(before),
+            seen: seen(until.max(before)),
+            changed: due.is_some_and(|due| due.changed),
+        });
+    }
+    crash(dice)?;
+    let round = Round { at: Minute(now), rules, heard, in_part: false, newest: BTreeMap::new() };
+    advance(&mut book, &round);
+    let to =
+        |urgency: Urgency| if urgency >= Urgency::Page { vec!["pages".to_owned()] } else { vec!["tickets".to_owned()] };
+    let routes = Routes { of: &|_, urgency| to(urgency), silenced: &|_| false };
+    for telling in decide(&mut book, Minute(now), rules, &routes) {
+        let message = Message {
+            key: telling.key.to_string(),
+            number: telling.number,
+            phase: telling.phase,
+            urgency: telling.urgency,
+            title: String::new(),
+            paragraphs: vec![],
+            facts: vec![],
+            links: vec![],
+            service: String::new(),
+            team: String::new(),
+            class: String::new(),
+            at: Minute(now),
+        };
+        book.outbox.extend(telling.to.into_iter().map(|to| Entry::new(message.clone(), to, Minute(now))));
+    }
+    let claimed = book.claim(Minute(now), alone);
+    crash(dice)?;
+    if !kept.swap(book, version) {
+        return Some(());
+    }
+    crash(dice)?;
+    if !alone && dice.one_in(schedule.overlaps) {
+        // Another one begins and ends while this one sends.
+        let _ = run(world, schedule, kept, now, dice, false);
+    }
+    let mut tries = Vec::new();
+    for entry in claimed {
+        crash(dice)?;
+        let fails = schedule.failures > 0 && dice.one_in(schedule.failures);
+        // What was taken and not answered counts as not delivered, too.
+        let taken = !fails || dice.one_in(3);
+        if taken {
+            let key = (entry.to.clone(), entry.message.key.clone(), entry.message.number);
+            let (_, times) = kept.received.entry(key).or_insert_with(|| (entry.message.clone(), 0));
+            *times += 1;
+        }
+        let wait = dice.one_in(4).then(|| dice.below(9) as u32);
+        tries.push((entry, if fails { Tried::Later { why: "503".into(), wait } } else { Tried::Delivered }));
+        crash(dice)?;
+    }
+    loop {
+        let (mut book, version) = (kept.book.clone(), kept.version);
+        book.confirm(&tries, Minute(now));
+        if kept.swap(book, version) {
+            return Some(());
+        }
+    }
+}
+
+fn simulate(world: &World, schedule: &Schedule, dice: &mut Dice, alone: bool) -> Kept {
+    let mut kept = Kept { book: AlertBook::default(), version: 0, received: BTreeMap::new(), ticks: 0 };
+    let mut now = 1;
+    while now < MINUTES + DELAY + 250 {
+        now += 1 + if schedule.cadence > 1 { dice.below(schedule.cadence as u64 * 2 - 1) as i32 } else { 0 };
+        let _ = run(world, schedule, &mut kept, now, dice, alone);
+    }
+    // Then everything works again for a while.
+    let whole = Schedule { crashes: 0, failures: 0, overlaps: u64::MAX, rules: schedule.rules.clone(), ..*schedule };
+    for _ in 0..40 {
+        now += 5;
+        run(world, &whole, &mut kept, now, dice, alone);
+    }
+    kept
+}
+
+fn found(book: &AlertBook, slo: &SloId) -> Vec<Found> {
+    let all = book.of(&Subject::Slo(slo.clone()));
+    all.map(|(key, incident)| Found {
+        started: key.started.0,
+        ended: incident.ended.map(|(at, _)| at.0),
+        turns: incident.turns.iter().map(|(at, urgency)| (at.0, *urgency)).collect(),
+    })
+    .collect()
+}
+
+/// Nothing lost, nothing doubled on its way: whoever was told that something began hears how it goes on and that it ended.
+fn check_delivery(kept: &Kept, seed: u64) {
+    assert!(kept.book.outbox.is_empty(), "seed {seed}: {:?}", kept.book.outbox);
+    for (key, incident) in &kept.book.incidents {
+        let mut heard: BTreeMap<&str, Vec<(u32, Phase)>> = BTreeMap::new();
+        for ((to, _, number), (message, _)) in
+            kept.received.iter().filter(|((_, about, _), _)| *about == key.to_string())
+        {
+            heard.entry(to).or_default().push((*number, message.phase));
+        }
+        let all: BTreeSet<u32> = heard.values().flatten().map(|(number, _)| *number).collect();
+        assert_eq!(all, (1..=incident.messages).collect(), "seed {seed}: every message of {key} has arrived");
+        assert!(incident.messages > 0, "seed {seed}: {key} was never told");
+        for (to, messages) in heard {
+            let count = |phase| messages.iter().filter(|(_, other)| *other == phase).count();
+            if count(Phase::Note) == 1 && messages.len() == 1 {
+                continue;
+            }
+            assert_eq!(count(Phase::Opened), 1, "seed {seed}: {to} is told once that {key} began: {messages:?}");
+            assert_eq!(messages[0].1, Phase::Opened, "seed {seed}: {to} {key} {messages:?}");
+            let over = usize::from(incident.ended.is_some());
+            assert_eq!(count(Phase::Resolved), over, "seed {seed}: {to} is told that {key} ended: {messages:?}");
+        }
+    }
+}
+
+fn schedule(dice: &mut Dice) -> Schedule {
+    let one_of = |dice: &mut Dice, choices: [u64; 4]| choices[dice.below(4) as usize];
+    Schedule {
+        cadence: 1 + dice.below(30) as i32,
+        crashes: one_of(dice, [0, 5, 20, 100]),
+        failures: one_of(dice, [0, 2, 5, 30]),
+        overlaps: one_of(dice, [u64::MAX, 2, 5, 20]),
+        rules: AlertRules {
+            resolve_after: 1 + dice.below(20) as u32,
+            open_within: 240 + dice.below(300) as u32,
+            remind_pages: Some(30),
+            ..AlertRules::default()
+        },
+    }
+}
+
+/// One world, several schedules. The number of evaluations.
+fn try_seed(seed: u64, late: bool) -> u64 {
+    let mut dice = Dice::of(seed);
+    let world = World::of(&mut dice, late);
+    let mut ticks = 0;
+    let rules = schedule(&mut dice).rules;
+    let expected: Vec<Vec<Found>> = world.slos.iter().map(|(_, minutes)| World::incidents(minutes, &rules)).collect();
+    for _ in 0..3 {
+        let schedule = Schedule { rules: rules.clone(), ..schedule(&mut dice) };
+        let alone = dice.one_in(2);
+        let kept = simulate(&world, &schedule, &mut dice, alone);
+        for ((slo, _), expected) in world.slos.iter().zip(&expected) {
+            let found = found(&kept.book, slo);
+            if late {
+                covered(&found, expected, seed);
+            } else {
+                assert_eq!(&found, expected, "seed {seed}, {slo}, every {} minutes", schedule.cadence);
+            }
+        }
+        check_delivery(&kept, seed);
+        ticks += kept.ticks;
+    }
+    ticks
+}
+
+/// With minutes that come late an incident may have been found later or ended earlier than who knows all of them would say,
+/// but each that the model has is found, and none is found that shares no minute with one of the model's.
+fn covered(found: &[Found], expected: &[Found], seed: u64) {
+    let meets = |one: &Found, other: &Found| {
+        one.started <= other.ended.unwrap_or(i32::MAX) && other.started <= one.ended.unwrap_or(i32::MAX)
+    };
+    for incident in expected {
+        assert!(found.iter().any(|other| meets(incident, other)), "seed {seed}: {incident:?} is lost in {found:?}");
+    }
+}
+
+#[test]
+fn every_schedule_finds_the_incidents_of_the_model_and_delivers_each_once() {
+    let wanted: u64 = std::env::var("SLOWBURN_TICKS").ok().and_then(|text| text.parse().ok()).unwrap_or(60_000);
+    let (mut ticks, mut seed) = (0, 0);
+    while ticks < wanted {
+        ticks += try_seed(seed, seed % 2 == 1);
+        seed += 1;
+    }
+    println!("{ticks} evaluations in {} worlds of three schedules each", seed);
+}
