@@ -13,7 +13,7 @@ const LOCK: &str = "lock";
 pub struct DirectoryShelf {
     root: PathBuf,
     /// Held while the shelf may be written to.
-    _lock: Option<File>,
+    lock: Option<File>,
     points: WritePoints,
 }
 
@@ -32,13 +32,13 @@ impl DirectoryShelf {
             Err(TryLockError::WouldBlock) => return Err(ShelfError::Held(name)),
             Err(TryLockError::Error(source)) => return Err(disk("lock", &name, source)),
         }
-        Ok(Self { root: root.to_owned(), _lock: Some(lock), points })
+        Ok(Self { root: root.to_owned(), lock: Some(lock), points })
     }
 
     /// Opens the directory to read from it, also while another process writes: what a manifest names does not change.
     #[must_use]
     pub fn read_only(root: &Path) -> Self {
-        Self { root: root.to_owned(), _lock: None, points: WritePoints::default() }
+        Self { root: root.to_owned(), lock: None, points: WritePoints::default() }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
@@ -111,6 +111,10 @@ impl Shelf for DirectoryShelf {
         names.retain(|name| name != LOCK);
         names.sort();
         Ok(names)
+    }
+
+    fn is_alone(&self) -> bool {
+        self.lock.is_some()
     }
 
     async fn delete(&self, name: &str) -> Result<(), ShelfError> {

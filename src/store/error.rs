@@ -48,6 +48,14 @@ pub enum StoreError {
         "`manifest.json` of the ledger cannot be read: {0}\nhint: restore it, or remove the ledger's folder and run again to fill it anew"
     )]
     Manifest(#[source] serde_json::Error),
+    /// The alert book is no alert book.
+    #[error(
+        "`alerts.json` of the ledger cannot be read: {0}\nhint: restore it; without it open incidents are forgotten and may be told again"
+    )]
+    Book(#[source] serde_json::Error),
+    /// The alert book was written by a newer program.
+    #[error("`alerts.json` of the ledger has format {0}\nhint: use the newer slowburn that wrote it")]
+    NewerBook(u32),
     /// There are data files, but nothing says which of them count.
     #[error(
         "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it, or remove the ledger's folder and run again to fill it anew"

@@ -6,6 +6,7 @@
 //! 2026-10-01/objects-08-HASH.parquet    log objects whose interval ends in that part
 //! sums-2026-10-HASH.parquet             sums by series and day of a month
 //! usage-2026-10.json                    what AWS was asked, by day
+//! alerts.json                           the alert book: incidents, and what is still to be delivered
 //! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
 //! ```
 //!
@@ -16,6 +17,7 @@
 //! file that the manifest does not name is litter, and the next writer sweeps it.
 
 mod asked;
+mod book;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -330,7 +332,7 @@ impl LedgerStore {
     /// # Errors
     /// When the shelf refuses.
     pub async fn sweep(&self) -> Result<(), StoreError> {
-        let named: BTreeSet<&str> = self.manifest.names().chain([MANIFEST]).collect();
+        let named: BTreeSet<&str> = self.manifest.names().chain([MANIFEST, book::BOOK]).collect();
         for name in self.shelf.litter(&named).await?.iter().filter(|name| !name.starts_with(usage::USAGE)) {
             self.shelf.delete(name).await?;
         }

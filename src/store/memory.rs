@@ -39,6 +39,10 @@ impl Shelf for MemoryShelf {
         Ok(self.held().keys().cloned().collect())
     }
 
+    fn is_alone(&self) -> bool {
+        true
+    }
+
     async fn delete(&self, name: &str) -> Result<(), ShelfError> {
         self.held().remove(name);
         Ok(())

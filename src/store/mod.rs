@@ -1,5 +1,6 @@
 //! Doors to where the ledger is kept: named bytes on a shelf, one of which may be swapped.
 
+mod book;
 mod codec;
 mod directory;
 mod error;
@@ -42,6 +43,8 @@ pub trait Shelf: Send + Sync {
     }
     /// Removes a name; nothing happens if there is none.
     async fn delete(&self, name: &str) -> Result<(), ShelfError>;
+    /// Whether nobody else can write to it meanwhile.
+    fn is_alone(&self) -> bool;
 }
 
 /// The version of these bytes: their 128-bit XXH3 in hex.

@@ -133,6 +133,10 @@ impl Shelf for S3Shelf {
             .collect())
     }
 
+    fn is_alone(&self) -> bool {
+        false
+    }
+
     async fn delete(&self, name: &str) -> Result<(), ShelfError> {
         let delete = self.client.delete_object().bucket(&self.keys.bucket).key(self.keys.key(name));
         delete.send().await.map_err(|error| self.refused("delete", name, &error))?;

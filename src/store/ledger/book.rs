@@ -1,0 +1,33 @@
+//! The alert book beside the manifest: one file, swapped as a whole.
+
+use super::LedgerStore;
+use crate::alert::AlertBook;
+use crate::store::{StoreError, Version, book};
+
+/// The name of the file.
+pub(super) const BOOK: &str = "alerts.json";
+
+impl LedgerStore {
+    /// The alert book, and what it was when it was read; a ledger without one has an empty book.
+    ///
+    /// # Errors
+    /// When the file is damaged or the shelf refuses.
+    pub async fn book(&self) -> Result<(AlertBook, Option<Version>), StoreError> {
+        let Some((bytes, version)) = self.shelf.get(BOOK).await? else { return Ok((AlertBook::default(), None)) };
+        Ok((book::read(&bytes)?, Some(version)))
+    }
+
+    /// Replaces the alert book, unless another run has replaced it since it was read.
+    ///
+    /// # Errors
+    /// [`crate::store::ShelfError::Lost`] if another run was quicker, or when the shelf refuses.
+    pub async fn keep_book(&self, book: &AlertBook, read: Option<&Version>) -> Result<Version, StoreError> {
+        Ok(self.shelf.swap(BOOK, read, &book::write(book)?).await?)
+    }
+
+    /// Whether no other run can be at work on it: a directory is locked, a bucket is not.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.shelf.is_alone()
+    }
+}
