@@ -2,8 +2,10 @@
 
     cargo bench --no-run && python3 benches/tick.py [FLEET-BENCH] [7 30 90 400]
 
-`status` judges from the ledger alone; `run` also reads the log objects of the newest five minutes and keeps them.
-Fleets are made once below target/tick and used again.
+`status` judges from the ledger alone; `run` also reads the log objects of the newest five minutes and keeps them. Some
+services also promise slices: one or 50 of them by timeslices, and as many by a percentile. The first run after that was
+promised cuts the whole past, those after it the newest minutes.
+Fleets are made once below target/tick and used again; SLOWBURN names another program than the one built last.
 """
 
 import glob
@@ -15,7 +17,7 @@ import sys
 from measure import cost, median
 
 ROUNDS = 5
-BINARY = "target/release/slowburn"
+BINARY = os.environ.get("SLOWBURN", "target/release/slowburn")
 AT = "2026-10-31T12:10Z"
 
 
@@ -33,22 +35,42 @@ def fleet(folder, **about):
         return file.read()
 
 
-def place(folder, ledger="ledger"):
-    return ["--slos", f"{folder}/slos", "--ledger", f"{folder}/{ledger}", "--at", AT]
+SLICED = """slos:
+  steady: { indicator: availability, budgeting: timeslices, slice: 5m, slice_target: 99%, objective: 99% }
+  p99: { indicator: latency_percentile, percentile: p99, under: 500ms, objective: 99% }
+"""
 
 
-def status(folder):
-    return median([cost([BINARY, "status", *place(folder)]) for _ in range(ROUNDS)])
+def with_slices(folder, services):
+    """The same promises, and slices for some services; gives the names of the definitions and of a ledger to cut."""
+    slos, ledger = f"slos-{services}", f"ledger-{services}"
+    for made in (slos, ledger):
+        shutil.rmtree(f"{folder}/{made}", ignore_errors=True)
+    shutil.copytree(f"{folder}/slos", f"{folder}/{slos}")
+    for number in range(services):
+        name = f"service-{number:04}"
+        with open(f"{folder}/{slos}/team-{number % 40:02}/{name}.yaml", "a") as file:
+            file.write(SLICED)
+    shutil.copytree(f"{folder}/ledger", f"{folder}/{ledger}")
+    return slos, ledger
 
 
-def run(folder, *more):
+def place(folder, slos="slos", ledger="ledger"):
+    return ["--slos", f"{folder}/{slos}", "--ledger", f"{folder}/{ledger}", "--at", AT]
+
+
+def status(folder, *names):
+    return median([cost([BINARY, "status", *place(folder, *names)]) for _ in range(ROUNDS)])
+
+
+def run(folder, slos="slos", ledger="ledger"):
     """A run changes the ledger, so each has a copy of its own."""
     costs = []
     for _ in range(ROUNDS):
         copy = f"{folder}/copy"
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(f"{folder}/ledger", copy)
-        costs.append(cost([BINARY, "run", *place(folder, "copy"), *more]))
+        shutil.copytree(f"{folder}/{ledger}", copy)
+        costs.append(cost([BINARY, "run", *place(folder, slos, "copy")]))
         shutil.rmtree(copy)
     return median(costs)
 
@@ -74,6 +96,12 @@ def main():
             print(f"{bytes_of('minutes') / cells:.2f} bytes per (SLO, minute), {bytes_of('objects') / objects:.1f} per log object")
         show(f"{days}d: status", status(folder))
         show(f"{days}d: run, nothing older listed", run(folder))
+        for services in (1, 50):
+            names, what = with_slices(folder, services), f"{days}d, {2 * services} with slices"
+            show(f"{what}: cut once", cost([BINARY, "run", "--offline", *place(folder, *names)]))
+            show(f"{what}: status", status(folder, *names))
+            show(f"{what}: run", run(folder, *names))
+            shutil.rmtree(f"{folder}/{names[1]}")
 
 
 if __name__ == "__main__":

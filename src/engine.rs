@@ -81,13 +81,14 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
         // The future of everything that may be asked is large and deep.
         Box::pin(spans::read_spans(job, question, store, &mut said)).instrument(span).await?;
     }
+    let (status, ledger) = judged(job.catalog, store, job.at).instrument(info_span!("judge")).await?;
+    store.keep_slices(&ledger).await?;
     store.sweep().await?;
     for ((service, operation), count) in Aws::sent() {
         info!(service, operation, count, "asked AWS");
     }
     said.used(&Aws::used());
     store.note_usage(job.now.day(), &Aws::used()).await?;
-    let status = judge(job.catalog, store, job.at).instrument(info_span!("judge")).await?;
     Ok(Outcome { status, said })
 }
 
@@ -119,10 +120,22 @@ async fn read_counts(question: &CountsQuestion, store: &mut LedgerStore, said: &
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result<Status, EngineError> {
+    Ok(judged(catalog, store, at).await?.0)
+}
+
+/// How every promise stands, and what was looked at for that.
+async fn judged(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result<(Status, Ledger), EngineError> {
     let mut ledger = store.load(&Needs::default()).await?;
-    let (wanted, minutes) = model::needs(catalog, &ledger, at);
-    store.load_more(&mut ledger, &Needs { minutes, wanted, ..Needs::default() }).await?;
-    Ok(model::status(catalog, &ledger, at)?)
+    store.load_slices(&mut ledger).await?;
+    let wanted = model::needs(catalog, &ledger, at);
+    store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
+    loop {
+        match model::status(catalog, &ledger, at) {
+            // That the newest known minute before the moment lies on an earlier day than was looked at is rare.
+            Err(NotLoaded(minutes)) => store.load_more(&mut ledger, &Needs { minutes, ..Needs::default() }).await?,
+            Ok(status) => return Ok((status, ledger)),
+        }
+    }
 }
 
 /// What a fleet will ask of AWS in a day, by what was delivered on the last whole day.

@@ -182,7 +182,7 @@ impl Ledger {
             self.minutes_changed.insert(part);
             let after = row.sums();
             if before != after {
-                let sums = self.sums.entry(series.clone()).or_default();
+                let sums = Arc::make_mut(self.sums.entry(series.clone()).or_default());
                 let mut of_day = sums.over(day, day.plus(1));
                 of_day.add(after);
                 sums.set(day, of_day.less(before));

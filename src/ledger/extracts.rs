@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::{Part, around, slots};
+use super::{Ledger, Part, View, around, slots};
 use crate::counts::{DaySlice, Sums};
-use crate::minute::{Minute, Span};
+use crate::minute::{Day, Minute, Span};
 use crate::series::SeriesKey;
+
+/// Days and parts of them that views cut into slices.
+pub(super) type SlicedWants = BTreeMap<Day, Vec<(Arc<View>, Vec<Span>)>>;
 
 /// What is wanted of minutes without keeping them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub struct Wanted {
     pub newest: BTreeSet<Span>,
     /// Parts of which it is wanted which minutes are known.
     pub known: BTreeSet<Part>,
+    /// Days, and spans within them, of which the sums of slices are wanted.
+    pub sliced: SlicedWants,
 }
 
 impl Wanted {
@@ -29,6 +34,19 @@ impl Wanted {
     pub(crate) fn parts(&self) -> BTreeSet<Part> {
         let summed = self.sums.iter().flat_map(|span| summed(*span).0);
         summed.chain(self.newest.iter().copied()).flat_map(Part::of_span).collect()
+    }
+
+    /// The parts that sums of slices come from.
+    pub(crate) fn sliced_parts(&self) -> BTreeSet<Part> {
+        let wants = self.sliced.values().flatten();
+        wants.flat_map(|(view, spans)| Ledger::parts_of_slices(view, spans)).collect()
+    }
+
+    /// The series that are cut into slices on a day, sorted.
+    pub(crate) fn sliced_series(&self, day: Day) -> Vec<SeriesKey> {
+        let series: BTreeSet<&SeriesKey> =
+            self.sliced.get(&day).into_iter().flatten().map(|(view, _)| &view.series).collect();
+        series.into_iter().cloned().collect()
     }
 }
 

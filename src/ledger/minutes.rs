@@ -37,6 +37,25 @@ impl DayMinutes {
         Self { slots, series, total: vec![0; rows], bad: vec![0; rows], known: vec![0; rows] }
     }
 
+    /// Wanted series, sorted, out of the columns of more of them.
+    pub(crate) fn picked(
+        slots: Range<usize>,
+        wanted: Vec<SeriesKey>,
+        series: &[SeriesKey],
+        columns: &DaySlice<'_>,
+    ) -> Self {
+        let width = slots.len();
+        let mut picked = Self::empty(slots.clone(), wanted);
+        for place in 0..picked.series.len() {
+            let Ok(from) = series.binary_search(&picked.series[place]) else { continue };
+            let (from, row) = (from * width..(from + 1) * width, picked.row_mut(place, &slots));
+            row.total.copy_from_slice(&columns.total[from.clone()]);
+            row.bad.copy_from_slice(&columns.bad[from.clone()]);
+            row.known.copy_from_slice(&columns.known[from]);
+        }
+        picked
+    }
+
     /// The minutes of the day that are here.
     pub(crate) fn slots(&self) -> Range<usize> {
         self.slots.clone()

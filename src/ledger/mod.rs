@@ -9,11 +9,13 @@ mod minutes;
 mod objects;
 mod part;
 mod silence;
+mod slices;
 mod sums;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -29,6 +31,7 @@ pub(crate) use objects::{Delivery, Origin, PartObjects, deliver};
 pub use objects::{ListedObject, ObjectRecord, filed_under};
 pub use part::Part;
 pub use silence::heard;
+pub(crate) use slices::SlicedSums;
 pub(crate) use sums::DaySums;
 pub use view::{Table, View, ViewSums};
 
@@ -52,7 +55,8 @@ fn first(parts: &BTreeSet<Part>) -> String {
 pub struct Ledger {
     pub(crate) minutes: BTreeMap<Day, DayMinutes>,
     pub(crate) objects: BTreeMap<Part, PartObjects>,
-    pub(crate) sums: HashMap<SeriesKey, DaySums>,
+    pub(crate) sums: HashMap<SeriesKey, Arc<DaySums>>,
+    pub(crate) sliced: SlicedSums,
     /// Of parts whose minutes were left where they are.
     pub(crate) extracts: Extracts,
     /// Parts that are kept, but whose minutes or objects were left where they are.
@@ -60,6 +64,8 @@ pub struct Ledger {
     pub(crate) objects_left: BTreeSet<Part>,
     pub(crate) minutes_changed: BTreeSet<Part>,
     pub(crate) objects_changed: BTreeSet<Part>,
+    /// Which state of a shelf it was loaded from, if from any.
+    pub(crate) edition: Option<u64>,
 }
 
 impl Ledger {
@@ -123,8 +129,9 @@ impl Ledger {
                     newest => return Ok(newest),
                 }
             }
-            if let Some(left) = self.first_left(span) {
-                return Err(left.into());
+            let left: BTreeSet<Part> = Part::of_span(span).filter(|part| self.minutes_left.contains(part)).collect();
+            if !left.is_empty() {
+                return Err(NotLoaded(left));
             }
             let Some(minutes) = self.minutes.get(&day) else { continue };
             let known = minutes.place(series).map(|place| minutes.row(place, slots(span)).known);

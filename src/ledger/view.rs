@@ -2,16 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::collections::btree_map::{BTreeMap, Entry};
+use std::ops::Range;
+use std::sync::Arc;
 
-use super::{DaySums, Ledger, NotLoaded, Part};
+use super::slices::{Cut, CutDays};
+use super::{DaySums, Ledger, NotLoaded, Wanted};
 use crate::counts::{DaySlice, SLOTS, Sums};
-use crate::minute::{Day, Span};
+use crate::minute::{Day, MINUTES_PER_DAY, Span};
 use crate::series::SeriesKey;
 use crate::slo::Slices;
 
 /// What an SLO sees of a series.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// The series.
     pub series: SeriesKey,
@@ -46,6 +48,14 @@ impl Table {
         DaySlice { total: &self.total[range.clone()], bad: &self.bad[range.clone()], known: &self.known[range] }.sums()
     }
 
+    /// Puts minutes in their place.
+    pub(super) fn fill(&mut self, slots: Range<usize>, minutes: Option<DaySlice<'_>>) {
+        let Some(minutes) = minutes else { return };
+        self.total[slots.clone()].copy_from_slice(minutes.total);
+        self.bad[slots.clone()].copy_from_slice(minutes.bad);
+        self.known[slots].copy_from_slice(minutes.known);
+    }
+
     /// Its columns.
     #[must_use]
     pub fn slice(&self) -> DaySlice<'_> {
@@ -61,8 +71,10 @@ impl View {
     }
 
     /// The stretches of a span that do not count.
-    fn excluded(&self, span: Span) -> impl Iterator<Item = Span> {
-        self.excluded.iter().map(move |out| out.intersect(span)).filter(|out| !out.is_empty())
+    pub(super) fn excluded(&self, span: Span) -> impl Iterator<Item = Span> {
+        let first = self.excluded.partition_point(|out| out.end <= span.start);
+        let inside = self.excluded[first..].iter().take_while(move |out| out.start < span.end);
+        inside.map(move |out| out.intersect(span)).filter(|out| !out.is_empty())
     }
 }
 
@@ -72,16 +84,18 @@ pub struct ViewSums<'a> {
     ledger: &'a Ledger,
     view: &'a View,
     days: Option<&'a DaySums>,
+    /// Where the view has slices, sums of days are those of slices.
+    cut: Option<RefCell<CutDays<'a>>>,
     within_days: RefCell<Vec<(Span, Sums)>>,
-    sliced: RefCell<BTreeMap<Day, (Option<Table>, Sums)>>,
 }
 
 impl<'a> ViewSums<'a> {
     /// The sums of a view of a ledger.
     #[must_use]
     pub fn of(ledger: &'a Ledger, view: &'a View) -> Self {
-        let days = ledger.sums.get(&view.series);
-        Self { ledger, view, days, within_days: RefCell::default(), sliced: RefCell::default() }
+        let days = ledger.sums.get(&view.series).map(Arc::as_ref);
+        let cut = Cut::of(view).map(|cut| RefCell::new(CutDays::of(ledger, cut)));
+        Self { ledger, view, days, cut, within_days: RefCell::default() }
     }
 
     /// Sums over any span.
@@ -89,41 +103,30 @@ impl<'a> ViewSums<'a> {
     /// # Errors
     /// [`NotLoaded`] if a day that it needs the minutes of is kept but was not loaded.
     pub fn over(&self, span: Span) -> Result<Sums, NotLoaded> {
-        if self.view.slices.is_some() {
-            let mut sums = Sums::default();
-            for day in span.days() {
-                sums.add(self.sliced(day, day.span().intersect(span))?);
+        let mut sums = self.by_days(span)?;
+        if self.cut.is_none() {
+            // What does not count is as good as known: taken out of the sums, it needs no minutes of its own.
+            for out in self.view.excluded(span) {
+                sums = sums.less(self.by_days(out)?);
+                sums.known += out.minutes();
             }
-            return Ok(sums);
-        }
-        // What does not count is as good as known: taken out of the sums, it needs no minutes of its own.
-        let mut sums = self.plain(span)?;
-        for out in self.view.excluded(span) {
-            sums = sums.less(self.plain(out)?);
-            sums.known += out.minutes();
         }
         Ok(sums)
     }
 
-    /// Sums over a span without anything that the view alters.
-    fn plain(&self, span: Span) -> Result<Sums, NotLoaded> {
+    /// Sums over a span: those of its whole days, and of parts of days at its ends.
+    fn by_days(&self, span: Span) -> Result<Sums, NotLoaded> {
         let mut sums = Sums::default();
-        if span.is_empty() {
-            return Ok(sums);
+        for part in Ledger::ends(span) {
+            sums.add(self.within_day(part)?);
         }
-        let (mut first, mut end) = (span.start.day(), span.end.plus(-1).day().plus(1));
-        let head = span.intersect(first.span());
-        if head != first.span() {
-            sums.add(self.within_day(head)?);
-            first = first.plus(1);
+        let (first, end) = Ledger::whole_days(span);
+        if first < end {
+            sums.add(match &self.cut {
+                Some(cut) => cut.borrow_mut().over(first, end)?,
+                None => self.days.map_or_else(Sums::default, |days| days.over(first, end)),
+            });
         }
-        let last = end.plus(-1);
-        let tail = span.intersect(last.span());
-        if first < end && tail != last.span() {
-            sums.add(self.within_day(tail)?);
-            end = last;
-        }
-        sums.add(self.days.map_or_else(Sums::default, |days| days.over(first, end)));
         Ok(sums)
     }
 
@@ -132,25 +135,12 @@ impl<'a> ViewSums<'a> {
         if let Some((_, sums)) = kept.iter().find(|(span, _)| *span == part) {
             return Ok(*sums);
         }
-        let sums = self.ledger.part_sums(&self.view.series, part)?;
+        let sums = match &self.cut {
+            Some(cut) => cut.borrow().within_day(part)?,
+            None => self.ledger.part_sums(&self.view.series, part)?,
+        };
         kept.push((part, sums));
         Ok(sums)
-    }
-
-    /// Sums over a part of a day of slices.
-    fn sliced(&self, day: Day, part: Span) -> Result<Sums, NotLoaded> {
-        let mut kept = self.sliced.borrow_mut();
-        let (table, sums) = match kept.entry(day) {
-            Entry::Occupied(held) => held.into_mut(),
-            Entry::Vacant(free) => {
-                let table = self.ledger.view_day(self.view, day)?;
-                let sums = table.as_ref().map_or_else(Sums::default, |table| table.sums(0, SLOTS));
-                free.insert((table, sums))
-            }
-        };
-        let from = part.start.of_day();
-        let some = |table: &Table| table.sums(from, from + part.minutes() as usize);
-        Ok(if part == day.span() { *sums } else { table.as_ref().map_or_else(Sums::default, some) })
     }
 }
 
@@ -161,20 +151,9 @@ impl Ledger {
     /// [`NotLoaded`] if a part of the day is kept but was not loaded.
     pub fn view_day(&self, view: &View, day: Day) -> Result<Option<Table>, NotLoaded> {
         let held = self.day(&view.series, day)?;
-        let mut table = held.map_or_else(Table::default, |held| Table {
-            total: held.total.to_vec(),
-            bad: held.bad.to_vec(),
-            known: held.known.to_vec(),
-        });
-        for part in view.excluded.iter().map(|out| out.intersect(day.span())).filter(|part| !part.is_empty()) {
-            let (from, to) = (part.start.of_day(), part.start.of_day() + part.minutes() as usize);
-            table.total[from..to].fill(0);
-            table.bad[from..to].fill(0);
-            table.known[from..to].fill(1);
-        }
-        if let Some(slices) = &view.slices {
-            table = sliced(&table, slices);
-        }
+        let mut table = Table::default();
+        table.fill(0..SLOTS, held);
+        view.alter(&mut table, day.span());
         Ok(table.slice().says_something().then_some(table))
     }
 
@@ -186,44 +165,31 @@ impl Ledger {
         span.days().map(|day| Ok((day, self.view_day(view, day)?))).collect()
     }
 
-    /// The parts of days whose minutes [`ViewSums::over`] needs over a span, because the view cuts them into slices.
-    #[must_use]
-    pub fn parts_sliced(view: &View, span: Span) -> BTreeSet<Part> {
-        let days = view.slices.iter().flat_map(|_| span.days());
-        days.flat_map(Part::of_day).collect()
-    }
-
-    /// The parts of days whose sums [`ViewSums::over`] needs over a span: at its ends, and at those of what does not count.
-    #[must_use]
-    pub fn ends_seen(view: &View, span: Span) -> BTreeSet<Span> {
-        let whole = std::iter::once(span).filter(|_| view.slices.is_none());
-        whole.chain(view.excluded(span).filter(|_| view.slices.is_none())).flat_map(Self::ends).collect()
+    /// Adds what [`ViewSums::over`] needs of minutes over some spans: of the days that a span, or what does not count, begins
+    /// or ends within. Where the view has slices, also days that were never cut so, or have changed since.
+    pub fn want(&self, view: &Arc<View>, spans: &BTreeSet<Span>, wanted: &mut Wanted) {
+        if let Some(cut) = Cut::of(view) {
+            for (day, parts) in self.want_slices(&cut, spans) {
+                wanted.sliced.entry(day).or_default().push((Arc::clone(view), parts));
+            }
+        } else {
+            let excluded = spans.iter().flat_map(|span| view.excluded(*span));
+            wanted.sums.extend(spans.iter().copied().chain(excluded).flat_map(Self::ends));
+        }
     }
 
     /// The parts of a span at its ends that are less than a day: [`Self::sums`] needs the sums of each.
-    #[must_use]
-    pub fn ends(span: Span) -> Vec<Span> {
-        let days = BTreeSet::from([span.start.day(), span.end.plus(-1).day()]);
-        let parts = days.into_iter().map(|day| (day, span.intersect(day.span())));
-        parts.filter(|(day, part)| !part.is_empty() && *part != day.span()).map(|(_, part)| part).collect()
+    pub fn ends(span: Span) -> impl Iterator<Item = Span> {
+        let (first, last) = (span.start.day(), span.end.plus(-1).day());
+        let days = [Some(first), Some(last).filter(|last| *last != first)].into_iter().flatten();
+        let parts = days.map(move |day| (day, span.intersect(day.span())));
+        parts.filter(|(day, part)| !part.is_empty() && *part != day.span()).map(|(_, part)| part)
     }
-}
 
-fn sliced(table: &Table, slices: &Slices) -> Table {
-    let length = slices.minutes as usize;
-    let mut cut = Table::default();
-    for start in (0..SLOTS).step_by(length) {
-        let range = start..start + length;
-        if table.known[range.clone()].contains(&0) {
-            continue;
-        }
-        cut.known[range.clone()].fill(1);
-        let sums = table.sums(range.start, range.end);
-        let over = i128::from(sums.bad) * slices.budget.denom() > i128::from(sums.total) * slices.budget.numer();
-        if sums.total > 0 || slices.idle_good {
-            cut.total[range.end - 1] = 1;
-            cut.bad[range.end - 1] = u32::from(sums.total > 0 && over);
-        }
+    /// The first of the whole days of a span, and the day after the last of them.
+    #[must_use]
+    pub(super) fn whole_days(span: Span) -> (Day, Day) {
+        let first = span.start.plus(MINUTES_PER_DAY - 1).day();
+        (first, span.end.day().max(first))
     }
-    cut
 }

@@ -4,11 +4,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::burn::{Budget, Forecast, burn_rate};
 use crate::counts::Sums;
 use crate::exact::to_f64;
-use crate::ledger::{Ledger, NotLoaded, Part, View, ViewSums, Wanted};
+use crate::ledger::{Ledger, NotLoaded, View, ViewSums, Wanted};
 use crate::minute::{Day, MINUTES_PER_DAY, Minute, Span, Window, length_text};
 use crate::slo::{Catalog, Excluded, Service, Slo, Urgency};
 use crate::verdict::{Seen, State, Verdict, judge, weeks_before};
@@ -144,11 +145,11 @@ pub fn judged_at(catalog: &Catalog, slo: &Slo, at: Minute) -> Minute {
 /// What a promise sees of the ledger, in three ways.
 pub struct Views {
     /// What spends its budget.
-    pub corrected: View,
+    pub corrected: Arc<View>,
     /// The same as it was counted, corrections or not.
-    raw: View,
+    raw: Arc<View>,
     /// Single events without the minutes that do not count.
-    events: View,
+    events: Arc<View>,
 }
 
 impl Views {
@@ -156,7 +157,7 @@ impl Views {
     #[must_use]
     pub fn of(slo: &Slo, excluded: Vec<Span>) -> Self {
         let series = slo.indicator.series();
-        let view = |slices, excluded| View { series: series.clone(), slices, excluded };
+        let view = |slices, excluded| Arc::new(View { series: series.clone(), slices, excluded });
         Self {
             raw: view(slo.slices.clone(), Vec::new()),
             events: view(None, excluded.clone()),
@@ -227,40 +228,41 @@ fn slo_rows(
 }
 
 /// What [`status`] needs of minutes: of the days that a window or a correction begins or ends within, the sums of a part of the
-/// day; all minutes only where a promise cuts them into slices. Without slices it does not grow with the length of the windows.
+/// day; and days that are cut into slices for the first time. So it does not grow with the length of the windows.
 #[must_use]
-pub fn needs(catalog: &Catalog, sums: &Ledger, at: Minute) -> (Wanted, BTreeSet<Part>) {
+pub fn needs(catalog: &Catalog, sums: &Ledger, at: Minute) -> Wanted {
     let excluded = Excluded::within(catalog, Span::before(at, REACH_MINUTES));
     // Most promises ask for the same spans.
-    let (mut spans, mut wanted, mut sliced) = (BTreeSet::new(), Wanted::default(), BTreeSet::new());
+    let (mut plain, mut wanted) = (BTreeSet::new(), Wanted::default());
     for service in &catalog.services {
         for slo in &service.slos {
             let judged = judged_at(catalog, slo, at);
             let before = |minutes: u32| Span::before(judged, i32::try_from(minutes).unwrap_or(i32::MAX));
-            let views = Views::of(slo, excluded.spans(service, slo));
-            let windows: Vec<Span> = slo.windows.iter().map(|window| window.span_at(judged)).collect();
+            let Views { corrected, raw, events } = Views::of(slo, excluded.spans(service, slo));
+            let windows: BTreeSet<Span> = slo.windows.iter().map(|window| window.span_at(judged)).collect();
             let tiers = slo.tiers.iter().flat_map(|tier| [tier.long_minutes, tier.short_minutes]).map(before);
             let today = Span::new(judged.plus(-1).day().start(), judged);
             let bars = Span::new(judged.plus(-1).day().plus(1 - BAR_DAYS).start(), judged);
             let recent = [before(60), today, bars, Forecast::recent(judged)];
-            let corrected = windows.iter().copied().chain(tiers).chain(recent).map(|span| (&views.corrected, span));
-            let raw = windows.iter().map(|span| (&views.raw, *span));
+            let spent: BTreeSet<Span> = windows.iter().copied().chain(tiers).chain(recent).collect();
             let collapse = slo.severe.collapse_minutes.map(before);
             let weeks = collapse.into_iter().flat_map(weeks_before);
-            let severe = weeks.chain(collapse).chain(slo.severe.outage_minutes.map(before));
-            for (view, span) in corrected.chain(raw).chain(severe.map(|span| (&views.events, span))) {
+            let severe = weeks.chain(collapse).chain(slo.severe.outage_minutes.map(before)).collect();
+            wanted.newest.insert(sums.newest_known(&raw.series, judged));
+            // Where nothing is corrected, what is raw is part of the rest.
+            let views =
+                [Some((&corrected, spent)), Some((&events, severe)), (raw != corrected).then_some((&raw, windows))];
+            for (view, mut spans) in views.into_iter().flatten() {
                 if view.is_plain() {
-                    spans.insert(span);
+                    plain.append(&mut spans);
                 } else {
-                    wanted.sums.extend(Ledger::ends_seen(view, span));
-                    sliced.extend(Ledger::parts_sliced(view, span));
+                    sums.want(view, &spans, &mut wanted);
                 }
             }
-            wanted.newest.insert(sums.newest_known(&views.raw.series, judged));
         }
     }
-    wanted.sums.extend(spans.into_iter().flat_map(Ledger::ends));
-    (wanted, sliced)
+    wanted.sums.extend(plain.into_iter().flat_map(Ledger::ends));
+    wanted
 }
 
 /// How one promise stands over one of its windows, but for what was excluded.

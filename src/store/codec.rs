@@ -16,7 +16,7 @@ use polars_io::parquet::write::{KeyValueMetadata, ParquetCompression, ParquetWri
 
 pub(super) use minutes::{Lists, decode_known, decode_minutes, encode_minutes, learn_list};
 pub(super) use objects::{decode_deliveries, decode_records, encode_objects};
-pub(super) use sums::{decode_sums, encode_sums};
+pub(super) use sums::{decode_rows, decode_sums, encode_slices, encode_sums, slices_cut_from};
 
 fn encode(height: usize, columns: Vec<Column>, about: Option<(&str, String)>) -> PolarsResult<Vec<u8>> {
     let mut frame = DataFrame::new(height, columns)?;

@@ -5,6 +5,7 @@
 //! 2026-10-01/minutes-08-HASH.parquet    counts of the part of a UTC day that starts at that hour
 //! 2026-10-01/objects-08-HASH.parquet    log objects whose interval ends in that part
 //! sums-2026-10-HASH.parquet             sums by series and day of a month
+//! slices-2026-10-HASH.parquet           the same of what promises cut into slices, where any does
 //! usage-2026-10.json                    what AWS was asked, by day
 //! alerts.json                           the alert book: incidents, and what is still to be delivered
 //! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
@@ -18,19 +19,24 @@
 
 mod asked;
 mod book;
+mod look;
+mod slices;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use hashbrown::HashMap;
 use polars::prelude::PolarsResult;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::codec::{self, Lists};
 use super::manifest::{Looked, MANIFEST, Manifest, PartFiles};
 use super::{Shelf, StoreError, Version, version_of};
-use crate::ledger::{DayMinutes, Extracts, Ledger, Part, PartObjects, Wanted};
+use crate::ledger::{DayMinutes, DaySums, Ledger, Part, PartObjects, Wanted};
 use crate::minute::Day;
+use crate::series::SeriesKey;
 
 /// Files that are read at the same time.
 const READ_TOGETHER: usize = 16;
@@ -64,7 +70,14 @@ pub struct LedgerStore {
     shelf: Box<dyn Shelf>,
     manifest: Manifest,
     version: Option<Version>,
+    /// Counts the commits: what was loaded before one is of an earlier edition.
+    edition: u64,
+    /// Sums of all days as they are now, once they were read.
+    sums: Mutex<Option<DaySumsBySeries>>,
 }
+
+/// Sums of all days. Copies share what did not change.
+type DaySumsBySeries = HashMap<SeriesKey, Arc<DaySums>>;
 
 impl LedgerStore {
     /// Reads the manifest; a shelf without one is an empty ledger.
@@ -83,10 +96,14 @@ impl LedgerStore {
             }
         }
         let Some((bytes, version)) = manifest else {
-            return Ok(Self { shelf, manifest: Manifest::default(), version: None });
+            return Ok(Self::of(shelf, Manifest::default(), None));
         };
         let manifest = Manifest::read(&bytes)?;
-        Ok(Self { shelf, manifest, version: Some(version) })
+        Ok(Self::of(shelf, manifest, Some(version)))
+    }
+
+    fn of(shelf: Box<dyn Shelf>, manifest: Manifest, version: Option<Version>) -> Self {
+        Self { shelf, manifest, version, edition: 0, sums: Mutex::default() }
     }
 
     /// Whether nothing was ever kept in it.
@@ -123,16 +140,31 @@ impl LedgerStore {
     /// # Errors
     /// When a file is missing, damaged, or refused by the shelf.
     pub async fn load(&self, needs: &Needs) -> Result<Ledger, StoreError> {
-        let mut ledger = Ledger::default();
-        for (name, bytes) in self.files(self.manifest.sums.values()).await? {
-            coded(name, codec::decode_sums(&bytes, &mut ledger.sums))?;
-        }
+        let mut ledger = Ledger { sums: self.sums().await?, edition: Some(self.edition), ..Ledger::default() };
         for (part, files) in &self.manifest.parts {
             ledger.minutes_left.extend(files.minutes.iter().map(|_| *part));
             ledger.objects_left.extend(files.objects.iter().map(|_| *part));
         }
         self.load_more(&mut ledger, needs).await?;
         Ok(ledger)
+    }
+
+    /// Sums of all days: a run asks for them again and again, and reads them once.
+    async fn sums(&self) -> Result<DaySumsBySeries, StoreError> {
+        if let Some(sums) = self.held_sums().as_ref() {
+            return Ok(sums.clone());
+        }
+        let mut sums = HashMap::new();
+        for (name, bytes) in self.files(self.manifest.sums.values()).await? {
+            coded(name, codec::decode_sums(&bytes, &mut sums))?;
+        }
+        *self.held_sums() = Some(sums.clone());
+        Ok(sums)
+    }
+
+    fn held_sums(&self) -> std::sync::MutexGuard<'_, Option<DaySumsBySeries>> {
+        // What another thread left half done when it panicked is whole or nothing.
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads wanted parts that an unchanged ledger does not hold yet.
@@ -179,50 +211,6 @@ impl LedgerStore {
             ledger.objects_left.remove(&part);
         }
         Ok(())
-    }
-
-    /// Takes what is wanted from minutes that are not kept in memory. Their files are read on all cores, a few at a time.
-    async fn look_through(&self, ledger: &mut Ledger, wanted: &Wanted, lists: &mut Lists) -> Result<(), StoreError> {
-        ledger.extracts.add(Extracts::of(wanted));
-        let parts = wanted.parts();
-        let all: Vec<Part> = parts.union(&wanted.known).copied().collect();
-        for some in all.chunks(2 * rayon::current_num_threads()) {
-            let files = self.minutes_files(some, lists).await?;
-            let look = |(part, name, bytes): &(Part, &String, Vec<u8>)| {
-                let mut found = Extracts::default();
-                if parts.contains(part) {
-                    let minutes = coded(name, codec::decode_minutes(bytes, part.slots().len(), lists))?;
-                    found = Extracts::look(wanted, *part, &minutes.series, &coded(name, minutes.columns())?);
-                }
-                if wanted.known.contains(part) && ledger.minutes_left.contains(part) {
-                    let (series, known) = coded(name, codec::decode_known(bytes, part.slots().len(), lists))?;
-                    found.add_known(*part, series, known);
-                }
-                Ok(found)
-            };
-            for found in files.par_iter().map(look).collect::<Result<Vec<_>, StoreError>>()? {
-                ledger.extracts.add(found);
-            }
-        }
-        Ok(())
-    }
-
-    /// The files of the minutes of some parts, and the lists of series that they point to.
-    async fn minutes_files(
-        &self,
-        parts: &[Part],
-        lists: &mut Lists,
-    ) -> Result<Vec<(Part, &String, Vec<u8>)>, StoreError> {
-        let named = |part: &Part| Some((*part, self.manifest.parts.get(part)?.minutes.as_ref()?));
-        let named: Vec<(Part, &String)> = parts.iter().filter_map(named).collect();
-        let files = self.files(named.iter().map(|(_, name)| *name)).await?;
-        let files = named.into_iter().zip(files).map(|((part, name), (_, bytes))| (part, name, bytes));
-        files
-            .map(|(part, name, bytes)| {
-                coded(name, codec::learn_list(&bytes, lists))?;
-                Ok((part, name, bytes))
-            })
-            .collect()
     }
 
     /// Reads the minutes of a day from the first to the last of some parts. The parts of a day lie side by side in memory, so
@@ -301,7 +289,13 @@ impl LedgerStore {
         if manifest == self.manifest {
             return Ok(());
         }
-        self.swap(manifest).await
+        self.swap(manifest).await?;
+        // A ledger that was loaded before the last commit does not know what that one added.
+        let is_current = ledger.edition == Some(self.edition);
+        self.edition += 1;
+        *self.held_sums() = is_current.then(|| ledger.sums.clone());
+        ledger.edition = is_current.then_some(self.edition);
+        Ok(())
     }
 
     async fn swap(&mut self, manifest: Manifest) -> Result<(), StoreError> {

@@ -18,6 +18,8 @@ pub(super) struct Manifest {
     pub(super) parts: BTreeMap<Part, PartFiles>,
     /// By month: `2026-10`.
     pub(super) sums: BTreeMap<String, String>,
+    /// By month. An older program that does not know them drops them, and the next run makes them again.
+    pub(super) slices: BTreeMap<String, String>,
     /// What folders of finished days were looked into for, by bucket.
     pub(super) looked: BTreeMap<String, BTreeMap<Day, Looked>>,
     /// The file that tells what sources were asked.
@@ -80,6 +82,8 @@ struct Twin {
     #[serde(default)]
     sums: Option<BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    slices: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     looked: BTreeMap<String, BTreeMap<String, Looked>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<String>,
@@ -127,8 +131,13 @@ impl Manifest {
                 held.insert(day, looked);
             }
         }
-        let sums = twin.sums.unwrap_or_default().into_iter();
-        manifest.sums = sums.map(|(month, hash)| (month.clone(), format!("sums-{month}-{hash}.parquet"))).collect();
+        let named = |what: &str, months: BTreeMap<String, String>| {
+            let names =
+                months.into_iter().map(|(month, hash)| (month.clone(), format!("{what}-{month}-{hash}.parquet")));
+            names.collect()
+        };
+        manifest.sums = named("sums", twin.sums.unwrap_or_default());
+        manifest.slices = named("slices", twin.slices);
         manifest.asked = twin.asked.map(|hash| format!("asked-{hash}.json"));
         manifest.scanned = twin.scanned;
         Ok(manifest)
@@ -140,14 +149,17 @@ impl Manifest {
                 TwinPart { minutes: files.minutes.as_deref().map(hash), objects: files.objects.as_deref().map(hash) };
             (part.to_string(), files)
         });
-        let sums = self.sums.iter().map(|(month, name)| (month.clone(), hash(name)));
+        let hashes = |months: &BTreeMap<String, String>| {
+            months.iter().map(|(month, name)| (month.clone(), hash(name))).collect::<BTreeMap<_, _>>()
+        };
         let looked = self.looked.iter().map(|(place, days)| {
             (place.clone(), days.iter().map(|(day, looked)| (day.to_string(), looked.clone())).collect())
         });
         let twin = Twin {
             format: FORMAT,
             parts: parts.collect(),
-            sums: Some(sums.collect()),
+            sums: Some(hashes(&self.sums)),
+            slices: hashes(&self.slices),
             looked: looked.collect(),
             asked: self.asked.as_deref().map(hash),
             scanned: self.scanned.clone(),
@@ -158,7 +170,7 @@ impl Manifest {
     /// All names.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let parts = self.parts.values().flat_map(|files| [&files.minutes, &files.objects]).flatten();
-        parts.chain(self.sums.values()).chain(&self.asked).map(String::as_str)
+        parts.chain(self.sums.values()).chain(self.slices.values()).chain(&self.asked).map(String::as_str)
     }
 }
 

@@ -17,6 +17,7 @@ mod peers;
 mod s3;
 mod s3_logs;
 mod simulate;
+mod slices;
 
 /// Runs a future that waits for nothing but files.
 #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]

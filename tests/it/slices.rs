@@ -1,0 +1,316 @@
+//! Slices: what is kept of them comes to the same as cutting every minute anew, whatever came late, was corrected, or is cut
+//! another way.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use crate::wait;
+use proptest::prelude::*;
+use slowburn::counts::{Count, Counts, DayCounts, Sums};
+use slowburn::engine::{self, Job};
+use slowburn::ledger::Part;
+use slowburn::minute::{Day, Minute, Span};
+use slowburn::report::model::{self, Status};
+use slowburn::series::SeriesKey;
+use slowburn::slo::{Catalog, DefinitionFile, Excluded, Service, Slo};
+use slowburn::store::{LedgerStore, MemoryShelf, Needs, Shelf, ShelfError, Version};
+
+/// The clock is changed in Berlin on the eleventh day, and in St. John's on the eighteenth.
+const FIRST: &str = "2026-10-15";
+const DAYS: i32 = 20;
+
+fn first() -> Day {
+    FIRST.parse().unwrap()
+}
+
+/// A shelf in memory that says what was read of it.
+#[derive(Clone, Default)]
+struct Watched {
+    shelf: Arc<MemoryShelf>,
+    read: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Watched {
+    /// Files of minutes that were read since this was asked before.
+    fn minutes_read(&self) -> usize {
+        std::mem::take(&mut *self.read.lock().unwrap()).iter().filter(|name| name.contains("/minutes-")).count()
+    }
+}
+
+#[async_trait::async_trait]
+impl Shelf for Watched {
+    async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
+        self.read.lock().unwrap().insert(name.to_owned());
+        self.shelf.get(name).await
+    }
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ShelfError> {
+        self.shelf.put(name, bytes).await
+    }
+    async fn swap(&self, name: &str, expected: Option<&Version>, bytes: &[u8]) -> Result<Version, ShelfError> {
+        self.shelf.swap(name, expected, bytes).await
+    }
+    async fn list(&self) -> Result<Vec<String>, ShelfError> {
+        self.shelf.list().await
+    }
+    async fn delete(&self, name: &str) -> Result<(), ShelfError> {
+        self.shelf.delete(name).await
+    }
+}
+
+/// Minutes that come in one answer: of which series, from which minute on, how many, with which counts.
+#[derive(Clone, Debug)]
+struct Stretch {
+    file: usize,
+    start: i32,
+    minutes: i32,
+    total: u32,
+    bad: u32,
+}
+
+/// How one SLO is cut.
+type Cut = (&'static str, &'static str, bool, usize);
+
+/// When something does not count, and for which SLO or for all.
+type Correction = (i32, i32, Option<usize>, bool);
+
+#[derive(Clone, Debug)]
+struct Story {
+    cuts: Vec<Cut>,
+    corrections: Vec<Correction>,
+    /// Each absorbed and then judged at a minute.
+    rounds: Vec<(Vec<Stretch>, i32)>,
+}
+
+fn story() -> impl Strategy<Value = Story> {
+    let slice = prop::sample::select(vec!["1m", "4m", "5m", "9m", "1h", "96m", "8h", "1d"]);
+    let target = prop::sample::select(vec!["50%", "90%", "99%", "99.9%"]);
+    let cuts = prop::collection::vec((slice, target, any::<bool>(), 0..3_usize), 1..4);
+    let correction = (0..DAYS * 1_440, 1..3_000, prop::option::of(0..3_usize), any::<bool>());
+    let stretch = (
+        0..3_usize,
+        0..DAYS * 1_440,
+        prop::sample::select(vec![1, 5, 7, 300, 1_440, 5_000, 20_000]),
+        0..50_u32,
+        0..9_u32,
+    );
+    let stretch = stretch.prop_map(|(file, start, minutes, total, bad)| Stretch {
+        file,
+        start,
+        minutes: minutes.min(DAYS * 1_440 - start),
+        total,
+        bad: bad.min(total),
+    });
+    let round = (prop::collection::vec(stretch, 1..5), 2_000..DAYS * 1_440);
+    let rounds = prop::collection::vec(round, 1..5);
+    (cuts, prop::collection::vec(correction, 0..4), rounds).prop_map(|(cuts, corrections, rounds)| Story {
+        cuts,
+        corrections,
+        rounds,
+    })
+}
+
+fn catalog(cuts: &[Cut], corrections: &[Correction]) -> Catalog {
+    let zones = ["Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"];
+    let mut text = "service: shop\nslos:\n".to_owned();
+    for (place, (slice, target, idle_good, zone)) in cuts.iter().enumerate() {
+        let idle = if *idle_good { ", idle: good" } else { "" };
+        text.push_str(&format!(
+            "  s{place}: {{ indicator: counts, file: {place}.csv, objective: 90%, budgeting: timeslices, slice: {slice}, \
+             slice_target: {target}{idle}, windows: [30d, 2d, week, month], time_zone: {}, tiers: none }}\n  \
+             t{place}: {{ indicator: counts, file: 0.csv, objective: 95%, budgeting: timeslices, slice: {slice}, \
+             slice_target: {target}{idle}, windows: [7d] }}\n",
+            zones[*zone]
+        ));
+    }
+    text.push_str("  plain: { indicator: counts, file: 0.csv, objective: 99% }\n");
+    let fleet = "sources:\n  files: { counts: counts }\n";
+    let mut files = vec![("fleet.yaml".to_owned(), fleet.to_owned()), ("mart/shop.yaml".to_owned(), text)];
+    for (place, (start, minutes, slo, weekly)) in corrections.iter().enumerate() {
+        let start = first().start().plus(*start);
+        let slo = slo.filter(|slo| *slo < cuts.len()).map_or_else(String::new, |slo| format!(", slo: s{slo}"));
+        let repeat = if *weekly { "repeat: FREQ=WEEKLY\n" } else { "" };
+        let text = format!(
+            "id: c{place}\nreason: x\ncategory: planned\nauthor: x\nscope: {{ service: shop{slo} }}\nstart: {start}\nend: \
+             {}\n{repeat}",
+            start.plus(*minutes)
+        );
+        files.push((format!("corrections/c{place}.yaml"), text));
+    }
+    let files: Vec<DefinitionFile> = files.into_iter().map(|(path, text)| DefinitionFile { path, text }).collect();
+    let (catalog, problems) = slowburn::slo::read(&files, first().plus(DAYS).start());
+    assert_eq!(problems, [], "{files:?}");
+    catalog
+}
+
+fn series(file: usize) -> SeriesKey {
+    SeriesKey::new(&format!("files {file}.csv counts"))
+}
+
+/// All minutes that were ever said.
+type Minutes = BTreeMap<(SeriesKey, Minute), Count>;
+
+async fn absorb(store: &mut LedgerStore, stretches: &[Stretch], said: &mut Minutes) {
+    let mut counts = Counts::new();
+    for Stretch { file, start, minutes, total, bad } in stretches {
+        for step in *start..start + minutes {
+            let minute = first().start().plus(step);
+            // Some minutes have no traffic, and some more of it fails.
+            let spread = u32::try_from(step % 7).unwrap();
+            let total = if spread == 3 { 0 } else { total + spread };
+            let count = Count { total, bad: (bad * spread / 3).min(total) };
+            let day: &mut DayCounts = counts.entry((series(*file), minute.day())).or_default();
+            day.0[minute.of_day()] = Some(count);
+            said.insert((series(*file), minute), count);
+        }
+    }
+    let days: BTreeSet<Day> = counts.keys().map(|(_, day)| *day).collect();
+    let mut ledger = store.load(&Needs::of_days(days, [])).await.unwrap();
+    ledger.absorb_counts(&counts).unwrap();
+    store.commit(&mut ledger).await.unwrap();
+}
+
+async fn run(catalog: &Catalog, store: &mut LedgerStore, at: Minute) -> Status {
+    let job = Job {
+        catalog,
+        at,
+        now: at,
+        days: None,
+        queries: Path::new("queries"),
+        max_cost: None,
+        offline: true,
+        threads: 1,
+        stop: Arc::default(),
+        progress: &|_, _| {},
+    };
+    engine::run(&job, store).await.unwrap().status
+}
+
+/// Slice by slice, minute by minute, as the definition of a slice says it.
+fn by_hand(slo: &Slo, excluded: &[Span], said: &Minutes, span: Span) -> Sums {
+    let slices = slo.slices.as_ref().unwrap();
+    let series = slo.indicator.series();
+    let length = i32::try_from(slices.minutes).unwrap();
+    let mut sums = Sums::default();
+    let mut start = span.start.plus(-span.start.0.rem_euclid(length));
+    while start < span.end {
+        let slice = Span::new(start, start.plus(length));
+        let (mut total, mut bad, mut known) = (0, 0, true);
+        for minute in (slice.start.0..slice.end.0).map(Minute) {
+            if excluded.iter().any(|out| out.contains(minute)) {
+                continue;
+            }
+            match said.get(&(series.clone(), minute)) {
+                Some(count) => (total, bad) = (total + i128::from(count.total), bad + i128::from(count.bad)),
+                None => known = false,
+            }
+        }
+        if known {
+            sums.known += slice.intersect(span).minutes();
+            if span.contains(slice.end.plus(-1)) && (total > 0 || slices.idle_good) {
+                sums.total += 1;
+                sums.bad += u64::from(bad * slices.budget.denom() > total * slices.budget.numer());
+            }
+        }
+        start = slice.end;
+    }
+    sums
+}
+
+fn check(catalog: &Catalog, said: &Minutes, status: &Status) {
+    let excluded = Excluded::within(catalog, Span::before(status.at, 60 * 1_440));
+    let slos = |service: &'static str| -> Vec<(&Service, &Slo)> {
+        let services = catalog.services.iter().filter(move |found| found.name == service);
+        services.flat_map(|service| service.slos.iter().map(move |slo| (service, slo))).collect()
+    };
+    for (service, slo) in slos("shop").into_iter().filter(|(_, slo)| slo.slices.is_some()) {
+        for window in &slo.windows {
+            let mut rows = status.rows.iter();
+            let row = rows.find(|row| row.slo == slo.name() && row.window == window.to_string()).unwrap();
+            let span = window.span_at(row.judged_at);
+            let out = excluded.spans(service, slo);
+            assert_eq!(row.sums, by_hand(slo, &out, said, span), "{} {window} at {}", slo.id, status.at);
+            assert_eq!(row.raw, by_hand(slo, &[], said, span), "{} {window} raw at {}", slo.id, status.at);
+        }
+    }
+}
+
+/// How everything stands by a ledger of which every minute is in memory, and nothing else.
+async fn by_minutes(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Status {
+    let days = (0..DAYS).map(|day| first().plus(day));
+    model::status(catalog, &store.load(&Needs::of_days(days, [])).await.unwrap(), at).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_kept_of_slices_is_what_the_minutes_say(story in story()) {
+        wait(async {
+            let shelf = Watched::default();
+            let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
+            let mut said = Minutes::new();
+            let whole = catalog(&story.cuts, &story.corrections);
+            // At first less is promised, and nothing is corrected: both come to a ledger that has a past.
+            let less = catalog(&story.cuts[..1], &[]);
+            for (round, (stretches, at)) in story.rounds.iter().enumerate() {
+                let at = first().start().plus(*at);
+                absorb(&mut store, stretches, &mut said).await;
+                let catalog = if round == 0 { &less } else { &whole };
+                for _ in 0..2 {
+                    let status = run(catalog, &mut store, at).await;
+                    check(catalog, &said, &status);
+                    let by_minutes = by_minutes(catalog, &store, at).await;
+                    assert_eq!(format!("{status:?}"), format!("{by_minutes:?}"));
+                }
+                // Another process finds the same.
+                store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
+                let status = engine::judge(catalog, &store, at).await.unwrap();
+                check(catalog, &said, &status);
+            }
+        });
+    }
+}
+
+#[test]
+fn finished_days_are_read_once_for_each_way_of_cutting_them() {
+    wait(async {
+        let shelf = Watched::default();
+        let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
+        let mut said = Minutes::new();
+        let all = |file| Stretch { file, start: 0, minutes: DAYS * 1_440 - 700, total: 40, bad: 1 };
+        absorb(&mut store, &[all(0), all(1)], &mut said).await;
+        let at = first().start().plus(DAYS * 1_440 - 700);
+        let hours = catalog(&[("1h", "90%", false, 0)], &[]);
+        let read = async |catalog: &Catalog| {
+            // A run of its own, which holds nothing in memory.
+            let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
+            shelf.minutes_read();
+            check(catalog, &said, &run(catalog, &mut store, at).await);
+            shelf.minutes_read()
+        };
+        let parts = usize::try_from(DAYS * 6 - 2).unwrap();
+        assert_eq!(read(&hours).await, parts, "every part, once");
+        let tick = read(&hours).await;
+        assert!(tick <= 20, "only those that windows begin or end in, not {tick}");
+        let quarters = catalog(&[("1h", "90%", false, 0), ("15m", "90%", false, 0)], &[]);
+        assert_eq!(read(&quarters).await, parts);
+        assert_eq!(read(&quarters).await, tick);
+        let corrected = catalog(&[("1h", "90%", false, 0), ("15m", "90%", false, 0)], &[(7_000, 100, None, false)]);
+        let once = read(&corrected).await;
+        assert!(once > tick && once <= tick + 12, "the corrected day: {once} after {tick}");
+        let again = read(&corrected).await;
+        assert!(again <= tick + 2, "of the plain SLO, the parts that the correction begins and ends in: {again}");
+
+        let names = shelf.list().await.unwrap();
+        assert_eq!(names.iter().filter(|name| name.starts_with("slices-")).count(), 2, "two months: {names:?}");
+        let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
+        let late = Stretch { file: 0, start: 3 * 1_440 + 5, minutes: 1, total: 900, bad: 9 };
+        absorb(&mut store, &[late], &mut said).await;
+        let changed = engine::judge(&quarters, &store, at).await.unwrap();
+        check(&quarters, &said, &changed);
+        let part = Part::of(first().start().plus(3 * 1_440));
+        assert!(shelf.read.lock().unwrap().iter().any(|name| name.starts_with(&part.day().to_string())));
+    });
+}
