@@ -133,6 +133,28 @@ pub struct Seen<'a> {
     pub excluded: &'a [Span],
 }
 
+/// What [`judge`] looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looks {
+    /// Spans whose sums of what spends the budget it asks for.
+    pub spent: Vec<Span>,
+    /// Spans whose sums of single events it asks for.
+    pub events: Vec<Span>,
+}
+
+/// The spans that [`judge`] looks at.
+#[must_use]
+pub fn looks_at(slo: &Slo, at: Minute) -> Looks {
+    let before = |minutes: u32| Span::before(at, i32::try_from(minutes).unwrap_or(i32::MAX));
+    let tiers = slo.tiers.iter().flat_map(|tier| [tier.long_minutes, tier.short_minutes]);
+    let collapse = slo.severe.collapse_minutes.map(before);
+    let weeks = collapse.into_iter().flat_map(weeks_before);
+    Looks {
+        spent: tiers.chain([blind_minutes(slo)]).map(before).collect(),
+        events: weeks.chain(collapse).chain(slo.severe.outage_minutes.map(before)).collect(),
+    }
+}
+
 /// Judges an SLO at `at`, which sees the minutes that start before it.
 ///
 /// Blindness is measured in the shortest long window of the tiers, an hour by default: it is what the quickest tier
@@ -211,13 +233,18 @@ fn collapse(span: Span, seen: &Seen<'_>) -> Option<State> {
 }
 
 /// The same minutes of the week in the weeks that a collapse is measured by.
-pub fn weeks_before(span: Span) -> impl Iterator<Item = Span> {
+fn weeks_before(span: Span) -> impl Iterator<Item = Span> {
     (1..=WEEKS).map(move |week| Span::new(span.start.plus(-week * WEEK_MINUTES), span.end.plus(-week * WEEK_MINUTES)))
+}
+
+/// The minutes that blindness is measured in.
+fn blind_minutes(slo: &Slo) -> u32 {
+    slo.tiers.iter().map(|tier| tier.long_minutes).min().unwrap_or(60).max(1)
 }
 
 /// What an SLO is when no tier holds: calm, or too much unknown to say so.
 fn unlit(slo: &Slo, at: Minute, seen: &Seen<'_>) -> State {
-    let minutes = slo.tiers.iter().map(|tier| tier.long_minutes).min().unwrap_or(60).max(1);
+    let minutes = blind_minutes(slo);
     let known = (seen.over)(Span::before(at, i32::try_from(minutes).unwrap_or(i32::MAX))).known;
     let unknown_share = Exact::new(i128::from(minutes - known.min(minutes)), i128::from(minutes));
     if unknown_share > slo.blind_above { State::Blind { unknown_share, minutes } } else { State::Calm }

@@ -12,7 +12,7 @@ use crate::exact::to_f64;
 use crate::ledger::{Ledger, NotLoaded, View, ViewSums, Wanted};
 use crate::minute::{Day, MINUTES_PER_DAY, Minute, Span, Window, length_text};
 use crate::slo::{Catalog, Excluded, Service, Slo, Urgency};
-use crate::verdict::{Seen, State, Verdict, judge, weeks_before};
+use crate::verdict::{Seen, State, Verdict, judge, looks_at};
 
 /// Days that the bars of a row show.
 const BAR_DAYS: i32 = 30;
@@ -147,9 +147,9 @@ pub struct Views {
     /// What spends its budget.
     pub corrected: Arc<View>,
     /// The same as it was counted, corrections or not.
-    raw: Arc<View>,
+    pub raw: Arc<View>,
     /// Single events without the minutes that do not count.
-    events: Arc<View>,
+    pub events: Arc<View>,
 }
 
 impl Views {
@@ -237,17 +237,14 @@ pub fn needs(catalog: &Catalog, sums: &Ledger, at: Minute) -> Wanted {
     for service in &catalog.services {
         for slo in &service.slos {
             let judged = judged_at(catalog, slo, at);
-            let before = |minutes: u32| Span::before(judged, i32::try_from(minutes).unwrap_or(i32::MAX));
+            let looks = looks_at(slo, judged);
             let Views { corrected, raw, events } = Views::of(slo, excluded.spans(service, slo));
             let windows: BTreeSet<Span> = slo.windows.iter().map(|window| window.span_at(judged)).collect();
-            let tiers = slo.tiers.iter().flat_map(|tier| [tier.long_minutes, tier.short_minutes]).map(before);
             let today = Span::new(judged.plus(-1).day().start(), judged);
             let bars = Span::new(judged.plus(-1).day().plus(1 - BAR_DAYS).start(), judged);
-            let recent = [before(60), today, bars, Forecast::recent(judged)];
-            let spent: BTreeSet<Span> = windows.iter().copied().chain(tiers).chain(recent).collect();
-            let collapse = slo.severe.collapse_minutes.map(before);
-            let weeks = collapse.into_iter().flat_map(weeks_before);
-            let severe = weeks.chain(collapse).chain(slo.severe.outage_minutes.map(before)).collect();
+            let recent = [today, bars, Forecast::recent(judged)];
+            let spent: BTreeSet<Span> = windows.iter().copied().chain(looks.spent).chain(recent).collect();
+            let severe = looks.events.into_iter().collect();
             wanted.newest.insert(sums.newest_known(&raw.series, judged));
             // Where nothing is corrected, what is raw is part of the rest.
             let views =

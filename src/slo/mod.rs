@@ -14,6 +14,7 @@ mod alerts;
 mod correction;
 mod corrections;
 pub mod file;
+mod fingerprint;
 mod fleet;
 mod indicator;
 mod layer;

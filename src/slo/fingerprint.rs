@@ -1,0 +1,43 @@
+//! What a promise is judged by, as a short hash: equal hashes mean that the same minutes are judged alike.
+
+use super::{Slo, Tier, WorkingHours};
+use crate::minute::Window;
+
+impl Slo {
+    /// The hash of everything that burn rates and tiers depend on. Texts that only people read are no part of it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let window = |window: &Window| match window {
+            Window::Rolling { .. } => window.to_string(),
+            Window::Calendar { zone, .. } => format!("{window} {}", zone.iana_name().unwrap_or("UTC")),
+        };
+        let mut parts = vec![self.indicator.series().to_string(), self.objective.share.to_string()];
+        parts.extend(self.windows.first().map(window));
+        parts.extend(
+            self.slices
+                .as_ref()
+                .map(|slices| format!("slices {} {} {}", slices.minutes, slices.budget, slices.idle_good)),
+        );
+        parts.extend(self.tiers.iter().map(tier));
+        parts.extend(
+            self.evidence.as_ref().map(|evidence| format!("evidence {} {}", evidence.bad_min, evidence.chance_max)),
+        );
+        parts.push(format!("severe {:?} {:?}", self.severe.outage_minutes, self.severe.collapse_minutes));
+        format!("{:016x}", xxhash_rust::xxh3::xxh3_64(parts.join("\n").as_bytes()))
+    }
+}
+
+fn tier(tier: &Tier) -> String {
+    let hours = |hours: &WorkingHours| {
+        format!("{:?} {} {} {}", hours.days, hours.from, hours.to, hours.zone.iana_name().unwrap_or("UTC"))
+    };
+    format!(
+        "{} {} {} {} {} {}",
+        tier.name,
+        tier.urgency,
+        tier.factor,
+        tier.long_minutes,
+        tier.short_minutes,
+        tier.hours.as_ref().map_or_else(String::new, hours)
+    )
+}
