@@ -10,6 +10,7 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use minijinja::{Environment, context};
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -37,8 +38,8 @@ const FORMS: &str = "write `smtps://USER:PASSWORD@HOST:465` for TLS or `smtp://U
 pub(super) struct Relay {
     server: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
-    /// What must not be shown.
-    password: Secret,
+    /// What must not be shown: the password as it is, and as the address has it.
+    passwords: [Secret; 2],
 }
 
 impl Relay {
@@ -59,16 +60,16 @@ impl Relay {
                 "write `slowburn@example.com` or `slowburn <slowburn@example.com>`",
             )
         })?;
-        let password = sound(&url)?;
+        let passwords = sound(&url)?;
         // What it says of a URL may show some of it.
         let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.reveal())
             .map_err(|_| SendError::never(format!("`{URL}` is no address of a mail server"), FORMS))?;
-        Ok(Self { server: server.timeout(Some(COMMAND)).build(), from, password })
+        Ok(Self { server: server.timeout(Some(COMMAND)).build(), from, passwords })
     }
 }
 
-/// The password of an address that sends none in the clear.
-fn sound(text: &Secret) -> Result<Secret, SendError> {
+/// The password of an address that sends none in the clear, decoded and as it stands there.
+fn sound(text: &Secret) -> Result<[Secret; 2], SendError> {
     let no_address = || SendError::never(format!("`{URL}` is no address of a mail server"), FORMS);
     let url = Url::parse(text.reveal()).map_err(|_| no_address())?;
     if url.host_str().is_none_or(str::is_empty) || !["smtp", "smtps"].contains(&url.scheme()) {
@@ -79,7 +80,9 @@ fn sound(text: &Secret) -> Result<Secret, SendError> {
     if login && !required {
         return Err(SendError::never(format!("`{URL}` would send the password without encryption"), FORMS));
     }
-    Ok(Secret::new(url.password().unwrap_or_default()))
+    let password = url.password().unwrap_or_default();
+    let decoded = percent_decode_str(password).decode_utf8_lossy();
+    Ok([Secret::new(&decoded), Secret::new(password)])
 }
 
 /// One mailbox.
@@ -133,7 +136,7 @@ impl Channel for Mail {
                 let said: Vec<&str> = response.message().collect();
                 Ok(Receipt { said: visible(&format!("{} {}", response.code(), said.join(" "))) })
             }
-            Ok(Err(error)) => Err(refused(&error).without(&self.relay.password)),
+            Ok(Err(error)) => Err(self.relay.passwords.iter().fold(refused(&error), SendError::without)),
             Err(_) => Err(SendError::later(
                 format!("the mail server did not finish within {} seconds", WHOLE.as_secs()),
                 "slowburn tries again; if it stays, see how the mail server is",

@@ -118,7 +118,8 @@ impl Postman {
     /// # Errors
     /// When it was not taken over; the error says whether trying again can help.
     pub async fn send(&self, destination: &str, message: &Message) -> Result<Receipt, SendError> {
-        let moment = self.now.timestamp() + self.began.elapsed();
+        let started = self.now.timestamp();
+        let moment = started.checked_add(self.began.elapsed()).unwrap_or(started);
         self.channel(destination)?.send(&words::clean(message), moment).await
     }
 

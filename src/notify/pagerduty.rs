@@ -27,10 +27,10 @@ pub(super) struct PagerDuty {
 
 impl PagerDuty {
     pub(super) fn new(client: &Client, base: &str, key: Secret) -> Result<Self, SendError> {
-        let sound = key.reveal().len() == 32 && key.reveal().bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let sound = key.reveal().len() == 32 && key.reveal().bytes().all(|byte| byte.is_ascii_graphic());
         if !sound {
             return Err(SendError::never(
-                "the integration key is none of PagerDuty: it has to have 32 letters and digits",
+                "the integration key is none of PagerDuty: it has to have 32 characters",
                 "copy the key of an `Events API v2` integration of the service",
             ));
         }

@@ -21,7 +21,7 @@ impl Secret {
         &self.0
     }
 
-    /// A text with `***` wherever the secret stood in it, as it is or percent-encoded.
+    /// A text with `***` wherever the secret stood in it.
     pub(super) fn hidden_in(&self, text: &str) -> String {
         // What is that short is no secret, and would tear words apart.
         if self.0.len() < 6 { text.to_owned() } else { text.replace(&self.0, HIDDEN) }

@@ -28,7 +28,7 @@ const DOORS: [&str; 3] = ["fetch", "store", "notify"];
 /// What doors stand on: it knows no door itself.
 const GROUND: &str = "aws";
 /// Which crate may be named below which path, and nowhere else.
-const CRATE_HOMES: [(&str, &[&str]); 16] = [
+const CRATE_HOMES: [(&str, &[&str]); 18] = [
     ("aws_config", &["aws.rs"]),
     ("aws_sdk_s3", &["aws.rs", "store/", "fetch/"]),
     ("serde_yaml", &["slo/file"]),
@@ -40,7 +40,9 @@ const CRATE_HOMES: [(&str, &[&str]); 16] = [
     ("lettre", &["notify/"]),
     ("reqwest", &["notify/"]),
     ("rustls", &["notify/"]),
+    ("base64", &["notify/"]),
     ("hmac", &["notify/"]),
+    ("percent_encoding", &["notify/"]),
     ("sha2", &["notify/"]),
     ("aws_sdk_cloudwatch", &["aws.rs", "fetch/"]),
     ("aws_sdk_athena", &["aws.rs", "fetch/"]),

@@ -12,6 +12,7 @@ mod house;
 mod judgement;
 mod ledger;
 mod mutated;
+mod notify;
 mod peers;
 mod s3;
 mod s3_logs;

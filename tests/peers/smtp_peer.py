@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A mail server that keeps what it gets: STARTTLS or TLS from the start, a login, and faults by recipient.
 
-    python3 tests/peers/smtp_peer.py --folder DIR [--tls] [--name localhost] [--days 30]
+    python3 tests/peers/smtp_peer.py --folder DIR [--tls | --plain] [--name localhost] [--days 30]
 
 DIR gets `ca.pem`, `other-ca.pem` (certificates.py), and each message as `001.eml` with its envelope in `001.json`. Nothing is taken
-before encryption and login, whose name and password are `user@example.com` and `pass word/%`. The part of a recipient before `@` says what becomes of it:
+before encryption and login, whose name and password are `user@example.com` and `pass word/%`, unless it is
+`--plain`, a relay of the machine itself. The part of a recipient before `@` says what becomes of it:
 
     tempfail   451, try later            full       452, over its quota        slow       an answer after `--slow` seconds
     reject     550, no such mailbox      drop       the connection is closed   lost       the message is kept, and the
@@ -68,9 +69,9 @@ async def serve(arguments):
     folder = Path(arguments.folder)
     context = certificates.make(folder, names=(arguments.name,), days=arguments.days)
     sink = Sink(folder, arguments.slow)
-    rules = {"authenticator": authenticate, "auth_required": True, "hostname": "localhost"}
-    if arguments.tls:
-        # It is encrypted already, which aiosmtpd only knows of STARTTLS.
+    rules = {"authenticator": authenticate, "auth_required": not arguments.plain, "hostname": "localhost"}
+    if arguments.tls or arguments.plain:
+        # With TLS it is encrypted already, which aiosmtpd only knows of STARTTLS.
         rules["auth_require_tls"] = False
     else:
         rules |= {"tls_context": context, "require_starttls": True}
@@ -88,6 +89,7 @@ if __name__ == "__main__":
     parser.add_argument("--control", help="taken and passed over, as every peer is started with it")
     parser.add_argument("--folder", required=True, help="where certificates and messages go")
     parser.add_argument("--tls", action="store_true", help="TLS from the first byte instead of STARTTLS")
+    parser.add_argument("--plain", action="store_true", help="neither encryption nor login")
     parser.add_argument("--name", default="localhost", help="the host that the certificate is for")
     parser.add_argument("--days", type=int, default=30, help="how long the certificate still holds; negative if it has expired")
     parser.add_argument("--slow", type=float, default=3.0, help="seconds that `slow@` waits")
