@@ -1,7 +1,9 @@
-//! What can be typed, and the only reader of environment variables.
+//! What can be typed, and with [`notify`] the only reader of environment variables.
 //!
 //! Every option has a variable `SLOWBURN_...`, so that a container needs no command line. Help texts are written for
 //! somebody who was just woken up.
+
+pub mod notify;
 
 use std::path::PathBuf;
 
@@ -12,6 +14,7 @@ use tracing_subscriber::filter::Targets;
 use crate::cost::Dollars;
 use crate::location::Location;
 use crate::minute::{Day, Minute, length};
+use notify::NotifyArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -59,7 +62,9 @@ pub enum Task {
     Check(CheckArgs),
     /// Print the tables that Athena sources need as SQL, or create them
     Tables(TablesArgs),
-    /// Print the JSON Schema of the definition files, for editors
+    /// Send a message that says it is a test to everybody whom a team's pages, tickets and reports go to
+    Notify(NotifyArgs),
+    /// Print the JSON Schema of the definition files, for editors, or of what webhooks get
     Schema(SchemaArgs),
     /// Write deterministic access logs of a small fleet to try things on
     Simulate(SimulateArgs),
@@ -248,7 +253,7 @@ pub struct TablesArgs {
 /// Arguments of `schema`.
 #[derive(Args, Debug)]
 pub struct SchemaArgs {
-    /// Which kind of file
+    /// Which kind
     #[arg(value_enum)]
     pub file: SchemaFile,
 }
@@ -331,7 +336,7 @@ pub enum CheckFormat {
     Github,
 }
 
-/// The kinds of definition files.
+/// What has a schema.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum SchemaFile {
     /// `fleet.yaml`
@@ -340,6 +345,8 @@ pub enum SchemaFile {
     Service,
     /// `corrections/NAME.yaml`
     Correction,
+    /// What a webhook gets
+    Message,
 }
 
 impl Cli {

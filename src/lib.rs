@@ -36,6 +36,7 @@
 //!
 //! - [`aws`] is how AWS is reached. **Invariant:** every request is retried in the same way, and none waits for ever.
 //! - [`fetch`] is where counts and definitions come from. **Invariant:** a failure is a value beside what was read.
+//! - [`notify`] takes messages to people. **Invariant:** no secret is ever shown, and every failure says whether trying again helps.
 //! - [`store`] is where the ledger is kept. **Invariant:** a crash leaves the state before or after, never a mixture.
 
 pub mod accesslog;
@@ -53,6 +54,7 @@ pub mod fetch;
 pub mod ledger;
 pub mod location;
 pub mod minute;
+pub mod notify;
 pub mod outcome;
 pub mod report;
 pub mod series;

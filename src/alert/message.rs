@@ -35,6 +35,29 @@ pub struct Message {
     pub at: Minute,
 }
 
+impl Message {
+    /// One that nobody has to act on, to see whether messages of a team arrive.
+    #[must_use]
+    pub fn test(team: &str, at: Minute) -> Self {
+        Self {
+            key: format!("test/{team}@{at}"),
+            number: 1,
+            phase: Phase::Test,
+            urgency: Urgency::Ticket,
+            title: format!("a test of how {team} is told; nothing is wrong"),
+            paragraphs: vec![format!(
+                "Somebody ran `slowburn notify --test {team}` to see whether messages get here. They do. Nothing has to be done."
+            )],
+            facts: Vec::new(),
+            links: Vec::new(),
+            service: "slowburn".to_owned(),
+            team: team.to_owned(),
+            class: String::new(),
+            at,
+        }
+    }
+}
+
 /// Where to look next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {

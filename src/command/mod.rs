@@ -5,6 +5,7 @@
 mod check;
 mod cost;
 mod export;
+mod notify;
 mod open;
 mod replay;
 mod report;
@@ -76,6 +77,7 @@ pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
         Task::Export(arguments) => export::export(arguments, now).await,
         Task::Check(arguments) => check::check(&arguments, now),
         Task::Tables(arguments) => tables::tables(&arguments, now).await,
+        Task::Notify(arguments) => notify::notify(&arguments, now).await,
         Task::Schema(arguments) => schema::schema(&arguments),
         Task::Simulate(arguments) => simulate::simulate(&arguments),
         Task::Completions { shell } => print(&crate::cli::completions(shell)).map(|()| Ended::Done),

@@ -1,7 +1,8 @@
-//! `slowburn schema`: the JSON Schema of a kind of definition file.
+//! `slowburn schema`: the JSON Schema of a kind of definition file, or of what webhooks get.
 
 use super::{Ended, Failure, print};
 use crate::cli::{SchemaArgs, SchemaFile};
+use crate::notify;
 use crate::slo::file::{self, SchemaKind};
 
 pub(super) fn schema(arguments: &SchemaArgs) -> Result<Ended, Failure> {
@@ -9,6 +10,7 @@ pub(super) fn schema(arguments: &SchemaArgs) -> Result<Ended, Failure> {
         SchemaFile::Fleet => file::schema(SchemaKind::Fleet),
         SchemaFile::Service => file::schema(SchemaKind::Service),
         SchemaFile::Correction => file::schema(SchemaKind::Correction),
+        SchemaFile::Message => notify::schema(),
     };
     print(format!("{schema:#}\n").as_bytes())?;
     Ok(Ended::Done)

@@ -195,17 +195,23 @@ fn the_definitions_in_the_readme_are_sound() {
         let (fleet, service) = if let Some((_, below)) = block.split_once("sources:\n  ") {
             (fleets, newest) = (fleets + 1, block);
             let source = below.split_once(':').unwrap().0;
-            (*block, format!("service: checkout\nsource: {source}\nload_balancer: app/mart/50dc6c495c0c9188\n"))
+            (
+                (*block).to_owned(),
+                format!("service: checkout\nsource: {source}\nload_balancer: app/mart/50dc6c495c0c9188\n"),
+            )
+        } else if block.starts_with("teams:") {
+            let service = "service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\n";
+            ([block, default_sources].concat(), service.to_owned())
         } else if block.starts_with("id:") {
             // A correction is of what the block before it promises.
             fs::write(place.path().join("corrections/reindex.yaml"), block).unwrap();
-            (default_sources, services.to_owned())
+            (default_sources.to_owned(), services.to_owned())
         } else {
             services = block;
             // A service that names its source has it from the fleet before.
-            (if block.contains("\nsource:") { newest } else { default_sources }, (*block).to_owned())
+            (if block.contains("\nsource:") { newest } else { default_sources }.to_owned(), (*block).to_owned())
         };
-        fs::write(place.path().join("fleet.yaml"), [fleet, classes].concat()).unwrap();
+        fs::write(place.path().join("fleet.yaml"), fleet + classes).unwrap();
         fs::write(place.path().join("mart/service.yaml"), service).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
         let output =
@@ -218,5 +224,5 @@ fn the_definitions_in_the_readme_are_sound() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    assert_eq!((blocks.len(), fleets), (8, 3));
+    assert_eq!((blocks.len(), fleets), (9, 3));
 }

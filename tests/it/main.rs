@@ -13,6 +13,7 @@ mod incidents;
 mod judgement;
 mod ledger;
 mod mutated;
+mod notify;
 mod peers;
 mod s3;
 mod s3_logs;

@@ -207,10 +207,14 @@ def add_options(parser):
     parser.add_argument("--control", type=json.loads, default={}, help="settings to begin with, as for POST /_control")
 
 
-def listen(peer, handler, port):
+def listen(peer, handler, port, tls=None):
     """Serves until the process ends. The line on stderr says that it is ready, and where."""
     handler.peer = peer
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
-    print(f"listening on http://127.0.0.1:{server.server_port}", file=sys.stderr, flush=True)
+    if tls:
+        # The handshake waits for the thread of its connection.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    scheme = "https" if tls else "http"
+    print(f"listening on {scheme}://127.0.0.1:{server.server_port}", file=sys.stderr, flush=True)
     server.serve_forever()

@@ -173,24 +173,60 @@ fn names_parts(text: &str) -> bool {
         && parts.all(|part| part.split_once('}').is_some_and(|(name, rest)| is_name(name) && !rest.contains('}')))
 }
 
-/// Where a page, a ticket or a report goes.
+/// Where a page, a ticket or a report goes. What is secret of it is the name of a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::slo) struct Destination(pub(in crate::slo) String);
 
 impl FromText for Destination {
-    const PATTERN: &'static str = "^(pagerduty|mailto|slack|webhook):[!-~]{1,1000}$";
+    const PATTERN: &'static str = r"^((pagerduty|slack):\$\{[A-Za-z_][A-Za-z0-9_]{0,99}\}|webhook:[!-~]{1,1000}|mailto:[!-+\--~]{1,100}@[!-+\--~]{1,200})$";
     const NOUN: &'static str = "a destination";
     const EXAMPLE: &'static str = "mailto:mart@example.com";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-        let known = ["pagerduty", "mailto", "slack", "webhook"].contains(&kind);
-        if known && (1..=1000).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let graphic = (1..=1000).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_graphic());
+        let sound = graphic
+            && match kind {
+                "pagerduty" | "slack" => is_variable(rest),
+                "webhook" => true,
+                "mailto" => is_address(rest),
+                _ => false,
+            };
+        if sound {
             return Ok(Self(text.to_owned()));
         }
-        Err(Refusal::new(
-            format!("`{text}` is no destination"),
-            "write `pagerduty:${KEY}`, `slack:${HOOK}`, `webhook:${URL}` or `mailto:team@example.com`",
-        ))
+        // What is no variable may be the secret itself, and is not repeated.
+        let (message, hint) = match kind {
+            "pagerduty" | "slack" if graphic => (
+                format!("what follows `{kind}:` is no variable"),
+                format!(
+                    "a secret does not belong into a file: put it into an environment variable, and write `{kind}:${{NAME}}`"
+                ),
+            ),
+            "mailto" if rest.contains(',') => (
+                format!("`{text}` has several addresses"),
+                "write a list with `mailto:` before each, so that one that is refused holds up no other".to_owned(),
+            ),
+            _ => (
+                format!("`{text}` is no destination"),
+                "write `pagerduty:${KEY}`, `slack:${HOOK}`, `webhook:${URL}` or `mailto:team@example.com`".to_owned(),
+            ),
+        };
+        Err(Refusal::new(message, hint))
     }
+}
+
+/// Whether it is `${NAME}` and nothing else.
+fn is_variable(text: &str) -> bool {
+    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (1..=100).contains(&name.len())
+        && name.bytes().all(sound)
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Whether it is one mail address; what is before and after the `@` is the mail server's business.
+fn is_address(text: &str) -> bool {
+    let (name, host) = text.rsplit_once('@').unwrap_or_default();
+    (1..=100).contains(&name.len()) && (1..=200).contains(&host.len()) && !text.contains(',')
 }

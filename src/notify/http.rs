@@ -1,0 +1,167 @@
+//! One POST over HTTP, and what its status says about trying again.
+//!
+//! Absent on purpose: redirects. A POST that is sent elsewhere takes its secret along.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{Client, Response, StatusCode, Url};
+
+use super::{Receipt, Secret, SendError};
+use crate::visible::visible;
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// From the first byte out to the last byte in.
+const WHOLE: Duration = Duration::from_secs(10);
+/// What is read of an answer: enough for a reason.
+const ANSWER_BYTES_MAX: usize = 4_096;
+/// What is shown of it.
+const SAID_CHARS_MAX: usize = 300;
+/// The longest that anybody may ask to be left alone.
+const WAIT_S_MAX: u64 = 86_400;
+
+/// The client of all channels. Proxies come from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; certificates are checked against those of
+/// the machine, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` name.
+pub(super) fn client() -> Result<Client, SendError> {
+    // The first to install it wins, and every one here would install the same.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = Client::builder()
+        .connect_timeout(CONNECT)
+        .timeout(WHOLE)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("slowburn/", env!("CARGO_PKG_VERSION")))
+        .build();
+    client.map_err(|error| {
+        SendError::later(
+            format!("the HTTP client could not be made: {}", reason(error)),
+            "install the certificates of the system (`ca-certificates`), or set SSL_CERT_FILE to a file that holds them",
+        )
+    })
+}
+
+/// An address to send to. It may hold a secret, so that no message shows it.
+///
+/// What holds a secret itself goes over TLS, except to this machine.
+pub(super) fn address(text: &Secret, what: &str, tls: bool) -> Result<Url, SendError> {
+    let url = Url::parse(text.reveal()).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+    let Some(url) = url else {
+        return Err(SendError::never(
+            format!("{what} is no address"),
+            "it begins with `https://`; copy it once more, as a whole",
+        ));
+    };
+    let here = ["127.0.0.1", "localhost", "[::1]"].contains(&url.host_str().unwrap_or_default());
+    if tls && url.scheme() != "https" && !here {
+        return Err(SendError::never(
+            format!("{what} would be sent without encryption"),
+            "write `https://` instead of `http://`",
+        ));
+    }
+    Ok(url)
+}
+
+/// What is sent, and how its answer is read.
+pub(super) struct Post<'a> {
+    pub(super) url: Url,
+    pub(super) body: String,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) moment: Timestamp,
+    /// What must not be shown of an answer.
+    pub(super) secret: &'a Secret,
+    /// What a person can do about a refusal with this status and text.
+    pub(super) remedy: fn(u16, &str) -> &'static str,
+}
+
+/// Sends JSON.
+pub(super) async fn post(client: &Client, post: Post<'_>) -> Result<Receipt, SendError> {
+    let mut request = client.post(post.url).header("Content-Type", "application/json").body(post.body);
+    for (name, value) in post.headers {
+        request = request.header(name, value);
+    }
+    let host_broken = |error| unreachable(error).without(post.secret);
+    let response = request.send().await.map_err(host_broken)?;
+    let status = response.status();
+    let wait_s = wait_s(&response, post.moment);
+    let said = post.secret.hidden_in(&said(response).await);
+    if status.is_success() {
+        return Ok(Receipt { said: format!("{}{said}", status.as_u16()) });
+    }
+    let why = format!("answered with {status}{said}");
+    if may_pass(status) {
+        return Err(SendError::Later {
+            wait_s,
+            why,
+            remedy: "slowburn tries again; if it stays, see whether the other side has an outage".to_owned(),
+        });
+    }
+    if status.is_redirection() {
+        return Err(SendError::never(
+            why,
+            "redirects are not followed, because they would take secrets along: write the final address",
+        ));
+    }
+    Err(SendError::never(why, (post.remedy)(status.as_u16(), &said)))
+}
+
+/// Whether another time may bring another answer: what RFC 9110 and RFC 6585 say of each status.
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error()
+        || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS].contains(&status)
+}
+
+/// What went wrong on the way, without the address.
+fn unreachable(error: reqwest::Error) -> SendError {
+    let timed_out = error.is_timeout();
+    let connecting = error.is_connect();
+    let reason = reason(error);
+    if timed_out && !connecting {
+        let why =
+            format!("did not answer within {} seconds, and may have taken the message all the same", WHOLE.as_secs());
+        return SendError::later(why, "slowburn tries again; if it stays, see whether the other side has an outage");
+    }
+    let remedy = if reason.contains("certificate") {
+        "the other side could not prove who it is; if it uses a CA of your own, name its file in SSL_CERT_FILE"
+    } else {
+        "slowburn tries again; if it stays, check the address, the network, and HTTPS_PROXY"
+    };
+    SendError::later(format!("could not be reached: {reason}"), remedy)
+}
+
+/// The first cause: what stands before it says only that something failed, and where.
+fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    visible(&cause.to_string())
+}
+
+/// `Retry-After` in seconds, whichever of its two forms it has (RFC 9110, section 10.2.3).
+fn wait_s(response: &Response, moment: Timestamp) -> Option<u64> {
+    let text = response.headers().get("Retry-After")?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            u64::try_from(until.as_second().saturating_sub(moment.as_second())).unwrap_or_default()
+        }
+    };
+    Some(wait.min(WAIT_S_MAX))
+}
+
+/// The start of an answer on one line, after a colon; nothing if there is none.
+async fn said(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < ANSWER_BYTES_MAX {
+        // What breaks off now changes nothing about the status.
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            _ => break,
+        }
+    }
+    bytes.truncate(ANSWER_BYTES_MAX);
+    let text = String::from_utf8_lossy(&bytes);
+    let text = super::words::clip(text.trim(), SAID_CHARS_MAX);
+    if text.is_empty() { text } else { format!(": {}", visible(&text)) }
+}

@@ -1,0 +1,120 @@
+//! Secrets: they are looked up when they are needed, used once, and never shown.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::SendError;
+
+/// A text that nobody may see. It has no way into a log: what formats it, even for debugging, gives `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a text into keeping, without the white space around it: files and consoles like to add a newline.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.trim().to_owned())
+    }
+
+    /// The text itself, for the one place that uses it.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// A text with `***` wherever the secret stood in it.
+    pub(super) fn hidden_in(&self, text: &str) -> String {
+        // What is that short is no secret, and would tear words apart.
+        if self.0.len() < 6 { text.to_owned() } else { text.replace(&self.0, HIDDEN) }
+    }
+}
+
+const HIDDEN: &str = "***";
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+type LookUp = dyn Fn(&str) -> Option<Secret> + Send + Sync;
+
+/// Where secrets are looked up by the names that definitions give them.
+#[derive(Clone)]
+pub struct Secrets(Arc<LookUp>);
+
+impl Secrets {
+    /// Secrets as a function of their names.
+    #[must_use]
+    pub fn new(look_up: impl Fn(&str) -> Option<Secret> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look_up))
+    }
+
+    /// The secret of a name, if there is one that is not empty.
+    pub(super) fn get(&self, name: &str) -> Option<Secret> {
+        (self.0)(name).filter(|secret| !secret.0.is_empty())
+    }
+
+    /// A text with each `${NAME}` replaced. All of it is then a secret.
+    pub(super) fn filled(&self, text: &str) -> Result<Secret, SendError> {
+        let mut parts = text.split("${");
+        let mut filled = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let Some((name, rest)) = part.split_once('}') else {
+                return Err(SendError::never(
+                    format!("a `${{` of `{text}` is not closed"),
+                    "write `${NAME}` in fleet.yaml",
+                ));
+            };
+            let Some(secret) = self.get(name) else {
+                return Err(SendError::never(
+                    format!("the environment variable `{name}` is not set"),
+                    format!("set `{name}` where slowburn runs, or change the destination in fleet.yaml"),
+                ));
+            };
+            filled.push_str(secret.reveal());
+            filled.push_str(rest);
+        }
+        Ok(Secret(filled))
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secrets = Secrets::new(|name| (name == "KEY").then(|| Secret::new(" 0123456789abcdef\n")));
+        let filled = secrets.filled("https://example.com/${KEY}/x").unwrap();
+        assert_eq!(filled.reveal(), "https://example.com/0123456789abcdef/x");
+        assert_eq!(format!("{filled} {filled:?} {secrets:?}"), "*** *** Secrets");
+        assert_eq!(secrets.get("KEY").unwrap().hidden_in("at /0123456789abcdef!"), "at /***!");
+    }
+
+    #[test]
+    fn a_variable_that_is_missing_is_named() {
+        let secrets = Secrets::new(|name| (name == "EMPTY").then(|| Secret::new(" \n")));
+        for text in ["${ELSEWHERE}", "x${EMPTY}", "${UNCLOSED"] {
+            let error = secrets.filled(text).unwrap_err();
+            assert!(matches!(error, SendError::Never { .. }), "{error}");
+        }
+        let error = secrets.filled("${EMPTY}").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the environment variable `EMPTY` is not set\nhint: set `EMPTY` where slowburn runs, or change the destination in \
+             fleet.yaml"
+        );
+    }
+}

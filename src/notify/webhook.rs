@@ -1,0 +1,102 @@
+//! Any other program, by a webhook: the JSON document, signed if there is a secret for that.
+//!
+//! Signature and headers are those of Standard Webhooks (<https://www.standardwebhooks.com>), which has libraries for receivers: HMAC-SHA256
+//! over `webhook-id.webhook-timestamp.body`, so that nobody can change a body, or send an old one again.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use reqwest::{Client, Url};
+use sha2::Sha256;
+
+use super::document::Document;
+use super::http::{self, Post};
+use super::words::key_name;
+use super::{Channel, Receipt, Secret, Secrets, SendError};
+use crate::alert::Message;
+
+/// The variable that holds the secret of signatures.
+const SECRET: &str = "SLOWBURN_WEBHOOK_SECRET";
+/// What Standard Webhooks write before a secret in base64.
+const SECRET_PREFIX: &str = "whsec_";
+const KEY_CHARS_MAX: usize = 200;
+
+/// One address.
+pub(super) struct Webhook {
+    client: Client,
+    address: Secret,
+    url: Url,
+    signing: Option<Vec<u8>>,
+}
+
+impl Webhook {
+    pub(super) fn new(client: &Client, address: Secret, secrets: &Secrets) -> Result<Self, SendError> {
+        let url = http::address(&address, "the webhook", false)?;
+        let signing = secrets.get(SECRET).map(|secret| signing_key(&secret)).transpose()?;
+        Ok(Self { client: client.clone(), address, url, signing })
+    }
+}
+
+#[async_trait::async_trait]
+impl Channel for Webhook {
+    async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError> {
+        let body = serde_json::to_string(&Document::of(message)).map_err(|error| {
+            SendError::never(format!("the message is no JSON: {error}"), "report this as a fault of slowburn")
+        })?;
+        let id = format!("{}#{}", key_name(message, KEY_CHARS_MAX), message.number);
+        let mut headers =
+            vec![("Idempotency-Key", format!("\"{id}\"")), ("webhook-timestamp", moment.as_second().to_string())];
+        if let Some(key) = &self.signing {
+            headers.push(("webhook-signature", signature(key, &id, moment, &body)?));
+        }
+        headers.push(("webhook-id", id));
+        let secret = Secret::new(self.url.path());
+        let post = Post { url: self.url.clone(), body, headers, moment, secret: &secret, remedy };
+        http::post(&self.client, post).await.map_err(|error| error.without(&self.address))
+    }
+}
+
+/// The bytes of a secret: base64 after `whsec_`, and otherwise as they are.
+fn signing_key(secret: &Secret) -> Result<Vec<u8>, SendError> {
+    let Some(encoded) = secret.reveal().strip_prefix(SECRET_PREFIX) else {
+        return Ok(secret.reveal().as_bytes().to_vec());
+    };
+    // The error would show a byte of it.
+    STANDARD.decode(encoded).map_err(|_| {
+        SendError::never(
+            format!("`{SECRET}` is no base64 after `{SECRET_PREFIX}`"),
+            format!("copy it once more, or write a secret without `{SECRET_PREFIX}`, which is taken as it is"),
+        )
+    })
+}
+
+fn signature(key: &[u8], id: &str, moment: Timestamp, body: &str) -> Result<String, SendError> {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return Err(SendError::never(format!("`{SECRET}` cannot be used"), "write another secret, of 32 characters"));
+    };
+    mac.update(format!("{id}.{}.{body}", moment.as_second()).as_bytes());
+    Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+}
+
+fn remedy(status: u16, _said: &str) -> &'static str {
+    match status {
+        401 | 403 => "the receiver wants to know who sends: check the address and SLOWBURN_WEBHOOK_SECRET",
+        404 | 410 => "check the address in its variable or in fleet.yaml",
+        _ => "see what the receiver said; `slowburn schema message` shows what it is sent",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the specification, "Signature scheme".
+    #[test]
+    fn a_signature_is_that_of_the_specification() {
+        let key = signing_key(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
+        let moment = Timestamp::from_second(1_614_265_330).unwrap();
+        let found = signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", moment, r#"{"test": 2432232314}"#).unwrap();
+        assert_eq!(found, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+}

@@ -1,0 +1,191 @@
+//! What all channels do to words before they give them a form: make them harmless, cut them, and put them in a row.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::alert::{Link, Message, Phase};
+use crate::visible::visible;
+
+// What a person reads, and what no channel refuses: of characters that take four bytes each, all of it stays below the 512 KB that
+// PagerDuty takes.
+const TITLE_CHARS_MAX: usize = 1_000;
+const PARAGRAPHS_MAX: usize = 20;
+const PARAGRAPH_CHARS_MAX: usize = 4_000;
+const FACTS_MAX: usize = 50;
+const LABEL_CHARS_MAX: usize = 100;
+const VALUE_CHARS_MAX: usize = 500;
+const LINKS_MAX: usize = 10;
+/// Browsers and mail programs take longer links for an attack.
+const URL_CHARS_MAX: usize = 2_000;
+const NAME_CHARS_MAX: usize = 200;
+
+/// The message with nothing in it that could move a cursor, end a header or line, or reorder what is shown, only with links
+/// that lead to a web page, and of a bounded size. Of all texts only a paragraph may have several lines.
+pub(super) fn clean(message: &Message) -> Message {
+    let short = |text: &str, chars| clip(&visible(text), chars);
+    let paragraph =
+        |text: &String| clip(&text.lines().map(visible).collect::<Vec<_>>().join("\n"), PARAGRAPH_CHARS_MAX);
+    let fact = |(label, value): &(String, String)| (short(label, LABEL_CHARS_MAX), short(value, VALUE_CHARS_MAX));
+    Message {
+        key: visible(&message.key),
+        number: message.number,
+        phase: message.phase,
+        urgency: message.urgency,
+        title: short(&message.title, TITLE_CHARS_MAX),
+        paragraphs: message.paragraphs.iter().take(PARAGRAPHS_MAX).map(paragraph).collect(),
+        facts: message.facts.iter().take(FACTS_MAX).map(fact).collect(),
+        links: message.links.iter().filter_map(web_link).take(LINKS_MAX).collect(),
+        service: short(&message.service, NAME_CHARS_MAX),
+        team: short(&message.team, NAME_CHARS_MAX),
+        class: short(&message.class, NAME_CHARS_MAX),
+        at: message.at,
+    }
+}
+
+/// The link as a browser would follow it, if it leads to a web page: `javascript:` and `file:` do not.
+fn web_link(link: &Link) -> Option<Link> {
+    let url = reqwest::Url::parse(&link.url).ok()?;
+    let url = ["http", "https"].contains(&url.scheme()).then(|| url.to_string())?;
+    // Left as they are by the rules of URLs, these would end a link in Slack or an attribute in HTML.
+    let url = url.replace('|', "%7C").replace('\'', "%27").replace('<', "%3C").replace('>', "%3E").replace('"', "%22");
+    (url.len() <= URL_CHARS_MAX).then(|| Link { text: clip(&visible(&link.text), LABEL_CHARS_MAX), url })
+}
+
+/// At most so many characters; `…` stands for what was left out.
+pub(super) fn clip(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(chars.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// What a message is, in a word or two, before its title: `page`, `resolved`, `ticket, still`.
+pub(super) fn mark(message: &Message) -> String {
+    match message.phase {
+        Phase::Opened | Phase::Changed => message.urgency.to_string(),
+        Phase::Reminder => format!("{}, still", message.urgency),
+        Phase::Resolved | Phase::Note | Phase::Test => message.phase.word().to_owned(),
+    }
+}
+
+/// A name for all messages of an incident, of printable ASCII and of at most so many characters. Keys that differ have names
+/// that differ.
+pub(super) fn key_name(message: &Message, chars: usize) -> String {
+    let key = &message.key;
+    if key.len() <= chars && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return key.clone();
+    }
+    let start: String = key.chars().filter(char::is_ascii_graphic).take(chars.saturating_sub(33)).collect();
+    format!("{start}-{:032x}", xxh3_128(key.as_bytes()))
+}
+
+/// Who it concerns, on one line: `team shop · service checkout · class critical`.
+pub(super) fn concerned(message: &Message) -> String {
+    let named = [("team", &message.team), ("service", &message.service), ("class", &message.class)];
+    let named = named.iter().filter(|(_, name)| !name.is_empty());
+    named.map(|(what, name)| format!("{what} {name}")).collect::<Vec<_>>().join(" · ")
+}
+
+/// The whole message as plain text.
+pub(super) fn plain(message: &Message) -> String {
+    let mut text = format!("[{}] {}\n", mark(message), message.title);
+    for paragraph in &message.paragraphs {
+        text.push_str(&format!("\n{paragraph}\n"));
+    }
+    if !message.facts.is_empty() {
+        text.push('\n');
+    }
+    let widest = message.facts.iter().map(|(label, _)| label.chars().count()).max().unwrap_or_default().min(30);
+    for (label, value) in &message.facts {
+        text.push_str(&format!("{label:<widest$}  {value}\n"));
+    }
+    if !message.links.is_empty() {
+        text.push('\n');
+    }
+    for Link { text: name, url } in &message.links {
+        text.push_str(&format!("{name}: {url}\n"));
+    }
+    text.push_str(&format!("\n{} · {}\n", concerned(message), message.at));
+    text
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::slo::Urgency;
+
+    /// A page as it might be.
+    pub(crate) fn page() -> Message {
+        let fact = |label: &str, value: &str| (label.to_owned(), value.to_owned());
+        let link = |text: &str, url: &str| Link { text: text.to_owned(), url: url.to_owned() };
+        Message {
+            key: "checkout/availability@2026-10-01T10:05Z".to_owned(),
+            number: 1,
+            phase: Phase::Opened,
+            urgency: Urgency::Page,
+            title: "checkout: 1 in 4 orders fails since 10:03 UTC".to_owned(),
+            paragraphs: vec![
+                "Of 4,812 requests in the last hour 1,203 failed.".to_owned(),
+                "It ends when ...".to_owned(),
+            ],
+            facts: vec![fact("budget left", "71.2%"), fact("gone at this rate", "in 2 h 10 min")],
+            links: vec![
+                link("runbook", "https://wiki.example.com/checkout?a=1&b=2"),
+                link("bad", "javascript:alert(1)"),
+            ],
+            service: "checkout".to_owned(),
+            team: "shop".to_owned(),
+            class: "critical".to_owned(),
+            at: "2026-10-01T10:10Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_is_hostile_is_made_harmless() {
+        let mut message = page();
+        message.title = "a\r\nBcc: x@example.com\u{202e}".to_owned();
+        message.paragraphs = vec!["one\ntwo\u{1b}[31m".to_owned()];
+        let cleaned = clean(&message);
+        assert_eq!(cleaned.title, "a\\r\\nBcc: x@example.com\\u{202e}");
+        assert_eq!(cleaned.paragraphs, ["one\ntwo\\u{1b}[31m"]);
+        assert_eq!(cleaned.links.len(), 1);
+        let url = |url: &str| web_link(&Link { text: "x".to_owned(), url: url.to_owned() }).map(|link| link.url);
+        assert_eq!(url("https://a.example/x|y>z'"), Some("https://a.example/x%7Cy%3Ez%27".to_owned()));
+        assert_eq!(url(" JavaScript:alert(1)"), None);
+        assert_eq!(url("data:text/html,x"), None);
+        assert_eq!(url("wiki/checkout"), None);
+        assert_eq!(url(&format!("https://a.example/{}", "x".repeat(3_000))), None);
+    }
+
+    #[test]
+    fn a_cut_says_that_it_is_one() {
+        assert_eq!(clip("äöü", 3), "äöü");
+        assert_eq!(clip("äöüx", 3), "äö…");
+    }
+
+    #[test]
+    fn names_of_keys_are_short_and_differ() {
+        let mut message = page();
+        assert_eq!(key_name(&message, 255), message.key);
+        message.key = "ü".repeat(400);
+        let one = key_name(&message, 255);
+        message.key.push('x');
+        let other = key_name(&message, 255);
+        assert!(one != other && other.len() <= 255 && other.is_ascii(), "{one} {other}");
+        message.key = "x".repeat(10_000);
+        assert_eq!(key_name(&message, 255).len(), 255);
+    }
+
+    #[test]
+    fn plain_text_is_for_reading() {
+        assert_eq!(
+            plain(&clean(&page())),
+            "[page] checkout: 1 in 4 orders fails since 10:03 UTC\n\n\
+             Of 4,812 requests in the last hour 1,203 failed.\n\n\
+             It ends when ...\n\n\
+             budget left        71.2%\n\
+             gone at this rate  in 2 h 10 min\n\n\
+             runbook: https://wiki.example.com/checkout?a=1&b=2\n\n\
+             team shop · service checkout · class critical · 2026-10-01T10:10Z\n"
+        );
+    }
+}
