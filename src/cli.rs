@@ -113,6 +113,16 @@ pub struct RunArgs {
     /// Also write `report.md` and `report.json` into this directory
     #[arg(long, value_name = "DIR", env = "SLOWBURN_REPORT")]
     pub report: Option<PathBuf>,
+    /// How people are told.
+    #[command(flatten)]
+    pub channels: notify::ChannelArgs,
+    /// Open no incident and tell nobody
+    #[arg(long, env = "SLOWBURN_SILENT", conflicts_with = "paper")]
+    pub silent: bool,
+    /// With `--notify paper:DIR`, and where nothing was told on paper before: also write what would have been told since this moment,
+    /// had slowburn run every five minutes
+    #[arg(long, value_name = "TIME", requires = "paper")]
+    pub since: Option<Minute>,
     /// Threads that read logs; the default is one a core
     #[arg(long, value_name = "N", env = "SLOWBURN_THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,

@@ -1,7 +1,9 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
+mod alerts;
 mod lake;
 mod logs;
+mod rehearse;
 mod spans;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use tracing::{Instrument, info, info_span};
 
+use crate::alert::AlertBook;
 use crate::aws::Aws;
 use crate::cost::{self, Dollars, Forecast, Habits};
 use crate::demand::{self, CountsQuestion, Demand};
@@ -22,6 +25,8 @@ use crate::outcome::{Outcome, Said};
 use crate::report::model::{self, Status, Views};
 use crate::slo::{Catalog, Excluded, Service, Slo};
 use crate::store::{LedgerStore, Needs, StoreError};
+
+pub use alerts::Telling;
 
 /// What a run is about.
 pub struct Job<'a> {
@@ -41,6 +46,8 @@ pub struct Job<'a> {
     pub offline: bool,
     /// Threads that read logs.
     pub threads: usize,
+    /// How people are told; without it nobody is, and no incident is opened.
+    pub telling: Option<Telling<'a>>,
     /// Raised when the run should keep what it has and end.
     pub stop: Arc<AtomicBool>,
     /// Told how many days of logs are dealt with, of how many.
@@ -81,9 +88,18 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
         // The future of everything that may be asked is large and deep.
         Box::pin(spans::read_spans(job, question, store, &mut said)).instrument(span).await?;
     }
-    let (status, ledger) = judged(job.catalog, store, job.at).instrument(info_span!("judge")).await?;
+    let book = match &job.telling {
+        Some(telling) => Some(store.book(telling.kind()).await?),
+        None => None,
+    };
+    let known = book.as_ref().map(|(book, _)| book);
+    let (status, mut ledger) = judged(job.catalog, store, job.at, known).instrument(info_span!("judge")).await?;
     store.keep_slices(&ledger).await?;
     store.sweep().await?;
+    if let Some((telling, book)) = job.telling.as_ref().zip(book) {
+        let told = alerts::tell_people(job, telling, (&status, &mut ledger), book, store, &mut said);
+        Box::pin(told).instrument(info_span!("alerts")).await?;
+    }
     for ((service, operation), count) in Aws::sent() {
         info!(service, operation, count, "asked AWS");
     }
@@ -120,14 +136,22 @@ async fn read_counts(question: &CountsQuestion, store: &mut LedgerStore, said: &
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result<Status, EngineError> {
-    Ok(judged(catalog, store, at).await?.0)
+    Ok(judged(catalog, store, at, None).await?.0)
 }
 
 /// How every promise stands, and what was looked at for that.
-async fn judged(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result<(Status, Ledger), EngineError> {
+///
+/// With a book, what its incidents have to be judged by comes along.
+async fn judged(
+    catalog: &Catalog,
+    store: &LedgerStore,
+    at: Minute,
+    book: Option<&AlertBook>,
+) -> Result<(Status, Ledger), EngineError> {
     let mut ledger = store.load(&Needs::default()).await?;
     store.load_slices(&mut ledger).await?;
-    let wanted = model::needs(catalog, &ledger, at);
+    let mut wanted = model::needs(catalog, &ledger, at);
+    book.into_iter().for_each(|book| alerts::want(catalog, at, &ledger, book, &mut wanted));
     store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
     loop {
         match model::status(catalog, &ledger, at) {

@@ -7,6 +7,7 @@ mod lake;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::alert::{Entry, Telling, Tried};
 use crate::cost::Usage;
 use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
@@ -50,6 +51,26 @@ impl Said {
         }
         self.faults.push(format!("{} rows of `{}` were set aside", faults.count, path.display()));
         self.faults.extend(faults.samples.iter().take(NAMED).map(ToString::to_string));
+    }
+
+    /// What is told to whom.
+    pub fn decided(&mut self, tellings: &[Telling]) {
+        for telling in tellings {
+            let to = counted(telling.to.len(), "destination");
+            self.notes.push(format!("{}: {} {} is told to {to}", telling.key, telling.urgency, telling.phase.word()));
+        }
+    }
+
+    /// Messages that did not arrive.
+    pub fn tries(&mut self, tries: &[(Entry, Tried)]) {
+        for (entry, tried) in tries {
+            let (why, then) = match tried {
+                Tried::Delivered => continue,
+                Tried::Later { why, .. } => (why, "it is tried again"),
+                Tried::Never { why } => (why, "it is set aside"),
+            };
+            self.faults.push(format!("`{}` was not told of {}; {then}: {why}", entry.to, entry.message.key));
+        }
     }
 
     /// What AWS was asked, and its list price.

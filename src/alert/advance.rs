@@ -11,7 +11,7 @@ use super::shared;
 use super::{AlertBook, Beat, Course, Incident, IncidentKey, Owner, Place, Subject, Watch, Why};
 use crate::counts::Sums;
 use crate::minute::{Minute, Span};
-use crate::slo::{AlertRules, SloId, Urgency};
+use crate::slo::{AlertRules, Slo, SloId, Urgency};
 
 /// One SLO in a round.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Heard {
     pub promise: String,
     /// The objective as it was written.
     pub objective: String,
+    /// How many calm minutes end ticket, page and severe: see [`resolve_after`].
+    pub resolve_after: [u32; 3],
     /// What minutes say from [`Due::from`] on, in order.
     pub beats: Vec<Beat>,
     /// The newest evaluation of this round.
@@ -60,6 +62,16 @@ pub struct Round<'a> {
     pub newest: BTreeMap<String, Minute>,
 }
 
+/// How many calm minutes end ticket, page and severe of an SLO. A ticket that is seen in hours does not end in minutes.
+#[must_use]
+pub fn resolve_after(slo: &Slo, rules: &AlertRules) -> [u32; 3] {
+    let of = |urgency: Urgency| {
+        let short = slo.tiers.iter().filter(|tier| tier.urgency == urgency).map(|tier| tier.short_minutes).min();
+        short.unwrap_or(0).max(rules.resolve_after)
+    };
+    [of(Urgency::Ticket), of(Urgency::Page), of(Urgency::Severe)]
+}
+
 /// What late data is recognised by: the minutes before an evaluation that may still open an incident.
 #[must_use]
 pub fn seen_span(evaluated: Minute, rules: &AlertRules) -> Span {
@@ -77,12 +89,35 @@ pub fn due(book: &AlertBook, slo: &SloId, until: Minute, seen: Sums, rules: &Ale
     (changed || from <= until).then_some(Due { from, changed })
 }
 
-/// Takes a round into the book. Nothing is told yet: that is [`super::decide`].
-pub fn advance(book: &mut AlertBook, round: &Round<'_>) {
+/// An objective that was changed since the last run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Of which promise.
+    pub slo: SloId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// As it was written.
+    pub before: String,
+    /// As it is written now.
+    pub after: String,
+}
+
+/// Takes a round into the book, and says which objectives were changed. Nothing is told yet: that is [`super::decide`].
+pub fn advance(book: &mut AlertBook, round: &Round<'_>) -> Vec<Rewritten> {
     end_what_is_gone(book, round);
+    let rewritten = round.heard.iter().filter_map(|heard| {
+        let before = &book.watches.get(&heard.slo)?.objective;
+        (*before != heard.objective).then(|| Rewritten {
+            slo: heard.slo.clone(),
+            owner: heard.owner.clone(),
+            before: before.clone(),
+            after: heard.objective.clone(),
+        })
+    });
+    let rewritten = rewritten.collect();
     let mut beats: BTreeMap<Minute, Vec<(usize, &Beat)>> = BTreeMap::new();
     for (place, heard) in round.heard.iter().enumerate() {
-        let known_to = begin(book, heard, round.rules);
+        let known_to = begin(book, heard);
         for beat in heard.beats.iter().filter(|beat| Some(beat.at) > known_to) {
             beats.entry(beat.at).or_default().push((place, beat));
         }
@@ -92,7 +127,7 @@ pub fn advance(book: &mut AlertBook, round: &Round<'_>) {
     for (at, beats) in beats {
         let mut moved = false;
         for (place, beat) in beats {
-            moved |= step(book, &round.heard[place], beat, round.rules);
+            moved |= step(book, &round.heard[place], beat);
         }
         if moved {
             shared::gather(book, at, round.rules, &places);
@@ -107,6 +142,7 @@ pub fn advance(book: &mut AlertBook, round: &Round<'_>) {
     listen_for_sources(book, round);
     book.ran = book.ran.max(Some(round.at));
     book.forget(round.at);
+    rewritten
 }
 
 /// Incidents of promises that are no longer made.
@@ -123,7 +159,7 @@ fn end_what_is_gone(book: &mut AlertBook, round: &Round<'_>) {
 }
 
 /// Makes ready to evaluate an SLO, and says up to where it was evaluated before.
-fn begin(book: &mut AlertBook, heard: &Heard, rules: &AlertRules) -> Option<Minute> {
+fn begin(book: &mut AlertBook, heard: &Heard) -> Option<Minute> {
     let subject = Subject::Slo(heard.slo.clone());
     let Some(watch) = book.watches.get(&heard.slo) else {
         let watch = Watch {
@@ -141,7 +177,7 @@ fn begin(book: &mut AlertBook, heard: &Heard, rules: &AlertRules) -> Option<Minu
         end(book, &subject, evaluated, Why::Changed);
     }
     let open = book.open(&subject);
-    let again = heard.changed.then(|| look_again(book, heard, evaluated, rules));
+    let again = heard.changed.then(|| look_again(book, heard, evaluated));
     let course = match &open {
         Some(key) => {
             book.incidents.entry(key.clone()).and_modify(|incident| incident.corrected |= heard.changed);
@@ -158,12 +194,12 @@ fn begin(book: &mut AlertBook, heard: &Heard, rules: &AlertRules) -> Option<Minu
 }
 
 /// Evaluates minutes again that have changed, up to where they were evaluated before, and says where that leads.
-fn look_again(book: &mut AlertBook, heard: &Heard, evaluated: Minute, rules: &AlertRules) -> Course {
+fn look_again(book: &mut AlertBook, heard: &Heard, evaluated: Minute) -> Course {
     let subject = Subject::Slo(heard.slo.clone());
     let mut course = Course::default();
     let mut found: Vec<Incident> = Vec::new();
     for beat in heard.beats.iter().filter(|beat| beat.at <= evaluated) {
-        course.step(beat, rules.resolve_after);
+        course.step(beat, heard.resolve_after);
         let open = found.last_mut().filter(|incident| incident.is_open());
         match (course.urgency(), open) {
             (Some(urgency), Some(incident)) => incident.turn(urgency, beat.at),
@@ -201,10 +237,10 @@ const fn why(course: &Course) -> Why {
 }
 
 /// Takes one minute of one SLO into account. `true` if its incident began, ended, or changed.
-fn step(book: &mut AlertBook, heard: &Heard, beat: &Beat, rules: &AlertRules) -> bool {
+fn step(book: &mut AlertBook, heard: &Heard, beat: &Beat) -> bool {
     let Some(watch) = book.watches.get_mut(&heard.slo) else { return false };
     let before = watch.course.urgency();
-    watch.course.step(beat, rules.resolve_after);
+    watch.course.step(beat, heard.resolve_after);
     let (urgency, why) = (watch.course.urgency(), why(&watch.course));
     if before == urgency {
         return false;

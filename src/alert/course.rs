@@ -1,7 +1,7 @@
 //! How urgent an SLO is from minute to minute: at once more urgent, and less urgent only after a while.
 //!
-//! The rule, in one sentence: an SLO is as urgent as the most urgent thing that held within its newest `resolve_after` calm
-//! minutes. Calm is a minute that proves something: it was observed, there was traffic, and no short window burns any more. A
+//! The rule, in one sentence: an SLO is as urgent as the most urgent thing that held within its newest calm minutes, of which
+//! there must be `resolve_after`, and for a ticket as many as the short window of its tiers has. Calm is a minute that proves something: it was observed, there was traffic, and no short window burns any more. A
 //! minute that nobody observed proves nothing, and neither does silence: what failed before the night and was not asked since
 //! has not recovered. Only after a whole day without events is there nothing left to alert about.
 
@@ -50,12 +50,12 @@ impl Course {
         self.silent >= SILENCE_MINUTES
     }
 
-    /// Takes one more minute into account.
-    pub fn step(&mut self, beat: &Beat, resolve_after: u32) {
+    /// Takes one more minute into account. `resolve_after`: how many calm minutes end ticket, page and severe.
+    pub fn step(&mut self, beat: &Beat, resolve_after: [u32; 3]) {
         if !beat.heard {
             return;
         }
-        for (level, left) in LEVELS.into_iter().zip(&mut self.left) {
+        for ((level, left), resolve_after) in LEVELS.into_iter().zip(&mut self.left).zip(resolve_after) {
             if beat.held >= Some(level) {
                 *left = resolve_after.max(1);
             } else if !beat.silent && beat.above < Some(level) {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     /// What the rule says of a whole history, without a state: looks back from the newest beat.
-    fn by_definition(beats: &[Beat], resolve_after: u32) -> Option<Urgency> {
+    fn by_definition(beats: &[Beat], resolve_after: [u32; 3]) -> Option<Urgency> {
         let heard: Vec<&Beat> = beats.iter().filter(|beat| beat.heard).collect();
         LEVELS.into_iter().rev().find(|level| {
             let Some(newest) = heard.iter().rposition(|beat| beat.held >= Some(*level)) else { return false };
@@ -88,14 +88,14 @@ mod tests {
                 in_a_row = if beat.silent && beat.held.is_none() { in_a_row + 1 } else { 0 };
                 in_a_row >= SILENCE_MINUTES
             });
-            calm < resolve_after as usize && !forsaken
+            calm < resolve_after[*level as usize] as usize && !forsaken
         })
     }
 
     proptest! {
         #[test]
         fn it_is_as_urgent_as_what_held_within_the_calm_minutes(
-            resolve_after in 1_u32..20,
+            resolve_after in proptest::array::uniform3(1_u32..20),
             drawn in proptest::collection::vec((0_u8..5, 0_usize..20, 0_usize..12, 0_u8..4), 1..300),
         ) {
             let mut course = Course::default();
@@ -114,12 +114,12 @@ mod tests {
     fn a_day_of_silence_ends_it_and_an_unknown_day_does_not() {
         let beat = |heard, silent, held| Beat { at: Minute(0), heard, held, above: None, silent };
         let mut course = Course::default();
-        course.step(&beat(true, false, Some(Urgency::Page)), 15);
-        (0..5_000).for_each(|_| course.step(&beat(false, true, None), 15));
+        course.step(&beat(true, false, Some(Urgency::Page)), [15; 3]);
+        (0..5_000).for_each(|_| course.step(&beat(false, true, None), [15; 3]));
         assert_eq!(course.urgency(), Some(Urgency::Page));
-        (0..SILENCE_MINUTES - 1).for_each(|_| course.step(&beat(true, true, None), 15));
+        (0..SILENCE_MINUTES - 1).for_each(|_| course.step(&beat(true, true, None), [15; 3]));
         assert_eq!(course.urgency(), Some(Urgency::Page));
-        course.step(&beat(true, true, None), 15);
+        course.step(&beat(true, true, None), [15; 3]);
         assert_eq!(course.urgency(), None);
         assert!(course.is_forsaken());
     }

@@ -51,7 +51,10 @@ pub fn decide(book: &mut AlertBook, at: Minute, rules: &AlertRules, routes: &Rou
             }
             None if (routes.silenced)(key) => {}
             None => {
-                let route = (routes.of)(incident, urgency);
+                // Who is told that it has become less urgent is told enough.
+                let falls = incident.told.values().max().is_some_and(|told| *told >= urgency);
+                let route =
+                    if falls { incident.told.keys().cloned().collect() } else { (routes.of)(incident, urgency) };
                 let remind = is_time_to_remind(incident, urgency, at, rules);
                 let all: BTreeSet<&String> = route.iter().chain(incident.told.keys()).collect();
                 for to in all {

@@ -6,13 +6,13 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AlertBook, Beat, Due, Heard, Owner, Place, due};
+use super::{AlertBook, Beat, Due, Heard, Owner, Place, due, resolve_after};
 use crate::counts::Sums;
 use crate::ledger::{Ledger, NotLoaded, ViewSums, Wanted};
 use crate::minute::{Minute, Span};
 use crate::report::model::{Views, judged_at};
 use crate::slo::{AlertRules, Catalog, Excluded, Indicator, Service, Slo, SloId, Urgency};
-use crate::verdict::{Seen, Verdict, judge, looks_at};
+use crate::verdict::{Seen, State, Verdict, judge, looks_at};
 
 /// New minutes up to which they are heard together with the status.
 const TOGETHER_MINUTES: i32 = 15;
@@ -142,6 +142,7 @@ impl<'a> Audience<'a> {
             places: balancer.into_iter().chain([Place::Source(slo.indicator.source().to_owned())]).collect(),
             promise: slo.fingerprint(),
             objective: slo.objective.text.clone(),
+            resolve_after: resolve_after(slo, self.rules()),
             beats: Vec::new(),
             evaluated,
             seen,
@@ -247,10 +248,17 @@ fn beat(slo: &Slo, at: Minute, seen: &Seen<'_>) -> Beat {
     Beat {
         at,
         heard,
-        held: verdict.state.urgency(),
+        held: verdict.state.urgency().filter(|_| !is_lone(slo, &verdict)),
         above: above(slo, &verdict),
         silent: shortest.map_or((seen.events)(newest).total, |(total, _)| total) == 0,
     }
+}
+
+/// Whether all there is to say is that one single event was bad: in a quiet service that is above any burn rate, and no news.
+fn is_lone(slo: &Slo, verdict: &Verdict) -> bool {
+    let State::Burning { tier, .. } = verdict.state else { return false };
+    let reading = verdict.tiers.get(tier);
+    slo.slices.is_none() && slo.evidence.is_some() && reading.is_some_and(|reading| reading.long.bad <= 1)
 }
 
 /// The most urgent tier whose short window alone still burns.

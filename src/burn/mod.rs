@@ -16,7 +16,7 @@ mod lanes;
 mod replay;
 mod running;
 
-pub use budget::{Budget, Forecast};
+pub use budget::{Budget, Forecast, spent_after};
 pub use condition::{Condition, Threshold, burn_rate};
 pub use evidence::{chance, is_at_most};
 pub use replay::{Replay, TierSpans, replay};

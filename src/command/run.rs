@@ -9,9 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::open::sound_definitions;
 use super::{Ended, Failure, report, say, simulate, status, styled};
 use crate::cli::RunArgs;
-use crate::engine::{self, EngineError, Job};
+use crate::engine::{self, EngineError, Job, Telling};
 use crate::location::Location;
 use crate::minute::Minute;
+use crate::notify::Postman;
 use crate::outcome::{Outcome, Said};
 use crate::simulate::{Plan, thirty_days};
 use crate::slo::{Catalog, SourceKind};
@@ -19,6 +20,8 @@ use crate::store::{self, LedgerStore, ShelfError, StoreError, WritePoints};
 
 /// How often a run begins anew because others were quicker.
 const RACES: usize = 3;
+/// A run that is about a moment so far from now tells nobody.
+const TOLD_MINUTES: u32 = 60;
 /// Where everything of a demonstration lies.
 const DEMO: &str = "target/demo";
 
@@ -35,6 +38,15 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     }
     // It draws on a terminal only.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());
+    let points = points(&arguments);
+    let postman = Postman::new(arguments.channels.settings(), now).map_err(|error| Failure::new(error.to_string()))?;
+    let telling = Telling {
+        postman: &postman,
+        paper: arguments.channels.paper.is_some(),
+        since: arguments.since,
+        in_part: definitions.faulty(),
+        points: &points,
+    };
     let job = Job {
         catalog: &definitions.catalog,
         at,
@@ -44,13 +56,14 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         max_cost: arguments.max_cost,
         offline: arguments.offline,
         threads: threads(&arguments),
+        telling: tells(&arguments, at, now).then_some(telling),
         stop: stop_on_signal(),
         progress: &|done, all| {
             bar.set_length(u64::try_from(all).unwrap_or(u64::MAX));
             bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
         },
     };
-    let outcome = run_alone(&job, &arguments).await;
+    let outcome = run_alone(&job, &arguments, &points).await;
     bar.finish_and_clear();
     let outcome = outcome?;
     tell(&outcome.said);
@@ -79,6 +92,8 @@ fn prepare_demo(arguments: &mut RunArgs) -> Result<(), Failure> {
     arguments.place.ledger = Location::Directory(folder.join("ledger"));
     arguments.place.at = Some(thirty_days().end);
     arguments.report.get_or_insert_with(|| folder.join("report"));
+    arguments.channels.paper.get_or_insert_with(|| folder.join("told"));
+    arguments.since.get_or_insert_with(|| thirty_days().start);
     Ok(())
 }
 
@@ -92,10 +107,10 @@ fn read_logs_from(catalog: &mut Catalog, logs: &Path) {
 }
 
 /// Runs until no other run has changed the ledger meanwhile: what the other has read need not be read again.
-async fn run_alone(job: &Job<'_>, arguments: &RunArgs) -> Result<Outcome, Failure> {
+async fn run_alone(job: &Job<'_>, arguments: &RunArgs, points: &WritePoints) -> Result<Outcome, Failure> {
     let mut races = 0;
     loop {
-        let mut store = writable(arguments).await?;
+        let mut store = writable(arguments, points).await?;
         match engine::run(job, &mut store).await {
             Err(EngineError::Store(StoreError::Shelf(ShelfError::Lost(_)))) if races < RACES => {
                 races += 1;
@@ -106,12 +121,28 @@ async fn run_alone(job: &Job<'_>, arguments: &RunArgs) -> Result<Outcome, Failur
     }
 }
 
-async fn writable(arguments: &RunArgs) -> Result<LedgerStore, Failure> {
+/// Where a test stops the process.
+#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "only tests stop it"))]
+fn points(arguments: &RunArgs) -> WritePoints {
     #[cfg(debug_assertions)]
     let stop_at = arguments.stop_at_write;
     #[cfg(not(debug_assertions))]
     let stop_at = None;
-    let shelf = store::writable(&arguments.place.ledger, WritePoints::stop_at(stop_at)).await;
+    WritePoints::stop_at(stop_at)
+}
+
+/// Whether people are told. What lies so far back that no incident would be opened for it is none of their business, unless
+/// somebody wants it on paper.
+fn tells(arguments: &RunArgs, at: Minute, now: Minute) -> bool {
+    let recent = at.0.abs_diff(now.0) <= TOLD_MINUTES;
+    if !arguments.silent && !recent && arguments.channels.paper.is_none() {
+        say("nobody is told, because `--at` is not now; `--notify paper:DIR` writes what would be told");
+    }
+    !arguments.silent && (recent || arguments.channels.paper.is_some())
+}
+
+async fn writable(arguments: &RunArgs, points: &WritePoints) -> Result<LedgerStore, Failure> {
+    let shelf = store::writable(&arguments.place.ledger, points.clone()).await;
     LedgerStore::open(shelf.map_err(|error| Failure::new(error.to_string()))?)
         .await
         .map_err(|error| Failure::new(error.to_string()))

@@ -103,6 +103,13 @@ pub(super) async fn post(client: &Client, post: Post<'_>) -> Result<Receipt, Sen
     Err(SendError::never(why, (post.remedy)(status.as_u16(), &said)))
 }
 
+/// Calls an address with nothing to say but that somebody is there.
+pub(super) async fn ping(client: &Client, secret: &Secret, moment: Timestamp) -> Result<Receipt, SendError> {
+    let url = address(secret, "the address of the heartbeat", false)?;
+    let remedy = |_, _: &str| "copy the address of the check once more, as a whole";
+    post(client, Post { url, body: "{}".to_owned(), headers: Vec::new(), moment, secret, remedy }).await
+}
+
 /// Whether another time may bring another answer: what RFC 9110 and RFC 6585 say of each status.
 fn may_pass(status: StatusCode) -> bool {
     status.is_server_error()

@@ -123,6 +123,15 @@ impl Postman {
         self.channel(destination)?.send(&words::clean(message), moment).await
     }
 
+    /// Calls an address, so that whoever watches it knows that a run has come to its end.
+    ///
+    /// # Errors
+    /// When it could not be called.
+    pub async fn ping(&self, destination: &str) -> Result<Receipt, SendError> {
+        let address = destination.strip_prefix("webhook:").unwrap_or(destination);
+        http::ping(&self.http, &self.settings.secrets.filled(address)?, self.now.timestamp()).await
+    }
+
     /// The way to a destination.
     fn channel(&self, destination: &str) -> Result<Box<dyn Channel>, SendError> {
         if let Some(folder) = &self.settings.paper {

@@ -18,7 +18,7 @@ use crate::verdict::{Seen, State, Verdict, judge, looks_at};
 const BAR_DAYS: i32 = 30;
 
 /// Nothing older is looked at: the longest window there is, and a week for what a collapse is measured by.
-const REACH_MINUTES: i32 = 407 * MINUTES_PER_DAY;
+pub const REACH_MINUTES: i32 = 407 * MINUTES_PER_DAY;
 
 /// How every promise stands at one moment.
 #[derive(Clone, Debug)]

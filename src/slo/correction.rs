@@ -36,6 +36,8 @@ pub enum Category {
     Unplanned,
     /// The numbers are wrong.
     Measurement,
+    /// The minutes count, but nobody is told of them meanwhile.
+    Silence,
 }
 
 impl fmt::Display for Category {
@@ -44,6 +46,7 @@ impl fmt::Display for Category {
             Self::Planned => "planned",
             Self::Unplanned => "unplanned",
             Self::Measurement => "measurement",
+            Self::Silence => "silence",
         })
     }
 }

@@ -57,7 +57,9 @@ fn hint_of(key: &str) -> &'static str {
     match key {
         "id" => "add a name that reports can show: `id: orders-move-2026-10`",
         "reason" => "add one line for whoever reads the report: `reason: ...`",
-        "category" => "add `category: planned`, `unplanned` or `measurement`",
+        "category" => {
+            "add `category: planned`, `unplanned` or `measurement`; `silence` if the minutes count but nobody is to be told"
+        }
         "author" => "add who answers for it: `author: jane@example.com`",
         "scope" => "add which SLOs it is about: `scope: { service: checkout }`",
         "start" => "add its first minute: `start: 2026-10-03T01:00`",
@@ -106,6 +108,7 @@ fn assemble(page: &Page<'_>, file: &CorrectionFile, found: &mut Vec<Problem>) ->
             CategoryText::Planned => Category::Planned,
             CategoryText::Unplanned => Category::Unplanned,
             CategoryText::Measurement => Category::Measurement,
+            CategoryText::Silence => Category::Silence,
         },
         author: file.author.as_ref()?.0.0.clone(),
         scope: Scope {

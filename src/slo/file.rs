@@ -116,12 +116,16 @@ pub(super) struct ClassText {
     pub(super) working_hours: Option<Typed<HoursText>>,
     /// The share of unknown minutes above which nothing is judged. Default: 20%.
     pub(super) blind_above: Option<Typed<Percent>>,
+    /// Who is told besides the team.
+    pub(super) also: Option<TeamText>,
 }
 
 /// Where a team is told.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TeamText {
+    /// Where pages go that are severe: nothing works, or nobody gets through. Default: `pages`.
+    pub(super) severe: Option<OneOrMany<Typed<Destination>>>,
     /// Where its pages go.
     pub(super) pages: Option<OneOrMany<Typed<Destination>>>,
     /// Where its tickets go.

@@ -20,6 +20,7 @@ pub(super) struct Fleet<'a> {
     pub(super) twin: FleetFile,
     pub(super) sources: BTreeMap<String, Source>,
     pub(super) teams: BTreeMap<String, Team>,
+    pub(super) also: BTreeMap<String, Team>,
     pub(super) alerts: AlertRules,
     cut: Vec<Path>,
 }
@@ -38,6 +39,7 @@ impl<'a> Fleet<'a> {
             twin: decoded.twin,
             sources: BTreeMap::new(),
             teams: BTreeMap::new(),
+            also: BTreeMap::new(),
             alerts: AlertRules::default(),
             cut: decoded.cut,
         };
@@ -82,6 +84,9 @@ impl<'a> Fleet<'a> {
         }
         for (name, text) in self.twin.teams.iter().flatten() {
             self.teams.insert(name.clone(), team(text));
+        }
+        for (name, text) in self.twin.classes.iter().flatten() {
+            self.also.extend(text.also.as_ref().map(|also| (name.clone(), team(also))));
         }
         if let Some(text) = &self.twin.alerts {
             self.alerts = rules(self.page, text, &self.teams, problems);
@@ -154,7 +159,8 @@ impl<'a> Fleet<'a> {
 
 /// Environment variables are for the secrets of destinations.
 fn of_secrets(path: &[Step]) -> bool {
-    matches!(path.first(), Some(Step::Key(key)) if key == "teams" || key == "alerts")
+    let is = |place: usize, key: &str| matches!(path.get(place), Some(Step::Key(held)) if held == key);
+    is(0, "teams") || is(0, "alerts") || (is(0, "classes") && is(2, "also"))
 }
 
 /// What is wrong with the key at the end of the path, as a name.
@@ -168,5 +174,10 @@ fn team(text: &TeamText) -> Team {
     let list = |texts: &Option<OneOrMany<Typed<Destination>>>| {
         texts.iter().flat_map(|many| &many.0).map(|one| one.0.0.clone()).collect()
     };
-    Team { pages: list(&text.pages), tickets: list(&text.tickets), reports: list(&text.reports) }
+    Team {
+        severe: list(&text.severe),
+        pages: list(&text.pages),
+        tickets: list(&text.tickets),
+        reports: list(&text.reports),
+    }
 }

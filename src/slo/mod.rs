@@ -34,7 +34,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::exact::Exact;
-use crate::minute::Window;
+use crate::minute::{Minute, Span, Window};
 
 pub use alerting::{AlertRules, Evidence, Severe, Tier, Urgency, WorkingHours};
 pub use correction::{Category, Correction, Excluded, Scope};
@@ -53,21 +53,54 @@ pub struct Catalog {
     pub teams: BTreeMap<String, Team>,
     /// Services, sorted by name; no two share one.
     pub services: Vec<Service>,
+    /// Who is told besides the team, by class.
+    pub also: BTreeMap<String, Team>,
     /// How incidents are told of.
     pub alerts: AlertRules,
     /// Minutes that do not count, sorted by id; no two share one.
     pub corrections: Vec<Correction>,
+    /// When nobody is told, sorted by id.
+    pub silences: Vec<Correction>,
+}
+
+impl Catalog {
+    /// The silence that an SLO lies in at a moment, if any.
+    #[must_use]
+    pub fn silence(&self, service: &Service, slo: &Slo, at: Minute) -> Option<&Correction> {
+        let moment = Span::new(at, at.plus(1));
+        self.silences.iter().find(|silence| silence.scope.covers(service, slo) && !silence.spans(moment).is_empty())
+    }
+
+    /// All promises with their services.
+    pub fn slos(&self) -> impl Iterator<Item = (&Service, &Slo)> {
+        self.services.iter().flat_map(|service| service.slos.iter().map(move |slo| (service, slo)))
+    }
 }
 
 /// A team, and where its pages, tickets and reports go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
-    /// Destinations of high urgency.
+    /// Destinations of the highest urgency; if there are none, those of pages.
+    pub severe: Vec<String>,
+    /// Destinations of high urgency; if there are none, those of tickets: better late than never.
     pub pages: Vec<String>,
     /// Destinations of low urgency.
     pub tickets: Vec<String>,
     /// Destinations of the weekly report.
     pub reports: Vec<String>,
+}
+
+impl Team {
+    /// Where something of this urgency goes.
+    #[must_use]
+    pub fn told_of(&self, urgency: Urgency) -> Vec<String> {
+        let lists = match urgency {
+            Urgency::Severe => [&self.severe, &self.pages, &self.tickets],
+            Urgency::Page => [&self.pages, &self.severe, &self.tickets],
+            Urgency::Ticket => [&self.tickets, &self.pages, &self.severe],
+        };
+        lists.into_iter().find(|list| !list.is_empty()).cloned().unwrap_or_default()
+    }
 }
 
 /// A service and what it promises.

@@ -8,7 +8,7 @@ use super::fleet::{Fleet, default_file};
 use super::positions::keys;
 use super::problem::{DefinitionFile, Problem, Severity};
 use super::service::{check_class, read_service};
-use super::{Catalog, Correction, Service};
+use super::{Catalog, Category, Correction, Service};
 use crate::minute::Minute;
 
 /// The folder of corrections, beside those of teams.
@@ -56,11 +56,15 @@ pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     }
     services.sort_by(|one, other| one.name.cmp(&other.name));
     let corrections = read_corrections(&corrections, &services, at, &mut problems);
+    let (silences, corrections) =
+        corrections.into_iter().partition(|correction| correction.category == Category::Silence);
     problems.sort_by(|one, other| place(one).cmp(&place(other)));
     problems.dedup_by(|one, other| place(one) == place(other));
-    let (sources, teams, alerts) =
-        fleet.map_or_else(Default::default, |fleet| (fleet.sources, fleet.teams, fleet.alerts));
-    (Catalog { sources, teams, alerts, services, corrections }, problems)
+    let mut catalog = Catalog { services, corrections, silences, ..Catalog::default() };
+    if let Some(Fleet { sources, teams, also, alerts, .. }) = fleet {
+        catalog = Catalog { sources, teams, also, alerts, ..catalog };
+    }
+    (catalog, problems)
 }
 
 fn read_corrections(

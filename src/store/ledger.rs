@@ -8,6 +8,7 @@
 //! slices-2026-10-HASH.parquet           the same of what promises cut into slices, where any does
 //! usage-2026-10.json                    what AWS was asked, by day
 //! alerts.json                           the alert book: incidents, and what is still to be delivered
+//! alerts-paper.json                     the same of what was only told on paper
 //! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
 //! ```
 //!
@@ -22,6 +23,8 @@ mod book;
 mod look;
 mod slices;
 mod usage;
+
+pub use book::BookKind;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -326,7 +329,8 @@ impl LedgerStore {
     /// # Errors
     /// When the shelf refuses.
     pub async fn sweep(&self) -> Result<(), StoreError> {
-        let named: BTreeSet<&str> = self.manifest.names().chain([MANIFEST, book::BOOK]).collect();
+        let named: BTreeSet<&str> =
+            self.manifest.names().chain([MANIFEST]).chain(BookKind::ALL.map(BookKind::file)).collect();
         for name in self.shelf.litter(&named).await?.iter().filter(|name| !name.starts_with(usage::USAGE)) {
             self.shelf.delete(name).await?;
         }

@@ -207,6 +207,7 @@ fn run(world: &World, schedule: &Schedule, kept: &mut Kept, now: i32, dice: &mut
             places: vec![],
             promise: "the same".into(),
             objective: "99%".into(),
+            resolve_after: [rules.resolve_after; 3],
             beats: (from.0..=until.0).map(|at| World::beat(minutes, Minute(at), now)).collect(),
             evaluated: until.max(before),
             seen: seen(until.max(before)),

@@ -48,6 +48,8 @@ pub(in crate::slo) enum CategoryText {
     Unplanned,
     /// The numbers are wrong: a broken probe, a load test.
     Measurement,
+    /// The minutes count, but nobody is told of them meanwhile.
+    Silence,
 }
 
 /// Which SLOs a correction is about; all that is said must fit.

@@ -1,0 +1,255 @@
+//! From judgements to people: heard, advanced, decided; then recorded, sent and confirmed, in this order, so that whatever
+//! happens in between is made good by the next run.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::{EngineError, Job, rehearse};
+use crate::alert::{AlertBook, Audience, Entry, Heard, Incident, Round, Routes, Subject, Tried, advance, decide};
+use crate::ledger::{Ledger, Wanted};
+use crate::minute::{Minute, Span};
+use crate::notify::{Postman, SendError};
+use crate::outcome::Said;
+use crate::report::message::Facts;
+use crate::report::model::{REACH_MINUTES, Status};
+use crate::slo::{Catalog, Excluded, Urgency};
+use crate::store::{BookKind, LedgerStore, Needs, ShelfError, StoreError, Version, WritePoints};
+
+/// How often the book is read again because another run wrote it.
+const RACES: usize = 8;
+/// Messages that are on their way at the same time.
+const TOGETHER: usize = 8;
+/// A run sends for so long at most, which is less than a claim lasts. What is left is for the next one.
+pub(super) const SENDING: Duration = Duration::from_secs(100);
+
+/// How a run tells people.
+pub struct Telling<'a> {
+    /// Takes messages to them.
+    pub postman: &'a Postman,
+    /// Whether it writes files instead: then everybody is told, even who has no destination.
+    pub paper: bool,
+    /// On paper, where the past begins that is gone through as if runs had come; without it nothing is told of the past.
+    pub since: Option<Minute>,
+    /// Whether definitions could not all be read.
+    pub in_part: bool,
+    /// Where a test may stop the process.
+    pub points: &'a WritePoints,
+}
+
+impl Telling<'_> {
+    /// What is told on paper has a book of its own: nobody has heard of it.
+    pub(super) const fn kind(&self) -> BookKind {
+        if self.paper { BookKind::Paper } else { BookKind::People }
+    }
+}
+
+/// The book, and what it was when it was read.
+pub(super) type Book = (AlertBook, Option<Version>);
+
+/// Adds what hearing needs of minutes to what the status needs.
+pub(super) fn want(catalog: &Catalog, at: Minute, ledger: &Ledger, book: &AlertBook, wanted: &mut Wanted) {
+    let excluded = Excluded::within(catalog, Span::before(at, REACH_MINUTES));
+    Audience::of(catalog, &excluded, at).want(ledger, book, wanted);
+}
+
+/// Takes the newest minutes into the book, and tells whoever has to be told.
+pub(super) async fn tell_people(
+    job: &Job<'_>,
+    telling: &Telling<'_>,
+    (status, ledger): (&Status, &mut Ledger),
+    book: Book,
+    store: &LedgerStore,
+    said: &mut Said,
+) -> Result<(), EngineError> {
+    let kind = telling.kind();
+    if let (Some(since), None) = (telling.since, &book.1) {
+        let book = rehearse::rehearse(job, telling, since, store, said).await?;
+        store.keep_book(kind, &book, None).await?;
+        return Ok(());
+    }
+    let Some((mut book, mut version)) = record(job, telling, (status, ledger), book, store, said).await? else {
+        return Ok(());
+    };
+    // What waits behind a message to the same place is sent when that has arrived.
+    let end = tokio::time::Instant::now() + SENDING;
+    loop {
+        let claimed = book.claim(job.now, store.is_alone());
+        if claimed.is_empty() || tokio::time::Instant::now() >= end {
+            break;
+        }
+        if !store.is_alone() {
+            match store.keep_book(kind, &book, Some(&version)).await {
+                Err(StoreError::Shelf(ShelfError::Lost(_))) => break,
+                kept => version = kept?,
+            }
+        }
+        let tries = send(telling, claimed, end).await;
+        said.tries(&tries);
+        (book, version) = confirm(job, kind, &tries, (book, version), store).await?;
+    }
+    ping(job, telling, said).await;
+    Ok(())
+}
+
+/// Decides, and records what was decided. `None` where other runs were quicker again and again: they tell, then.
+async fn record(
+    job: &Job<'_>,
+    telling: &Telling<'_>,
+    (status, ledger): (&Status, &mut Ledger),
+    (mut book, mut version): Book,
+    store: &LedgerStore,
+    said: &mut Said,
+) -> Result<Option<(AlertBook, Version)>, EngineError> {
+    let rules = &job.catalog.alerts;
+    for _ in 0..RACES {
+        let (heard, newest) = hear(job, ledger, &book, store).await?;
+        let round = Round { at: job.at, rules, heard, in_part: telling.in_part, newest };
+        let rewritten = advance(&mut book, &round);
+        let of = |incident: &Incident, urgency| destinations(job.catalog, telling.paper, incident, urgency);
+        let routes = Routes { of: &of, silenced: &|key| is_silenced(job.catalog, &key.subject, job.at) };
+        let tellings = decide(&mut book, job.at, rules, &routes);
+        let facts = Facts { catalog: job.catalog, book: &book, status };
+        let mut entries: Vec<Entry> = Vec::new();
+        for one in &tellings {
+            let message = facts.message(one);
+            entries.extend(one.to.iter().map(|to| Entry::new(message.clone(), to.clone(), job.now)));
+        }
+        for change in &rewritten {
+            let message = facts.rewritten(change);
+            let to = change_routes(job.catalog, &change.owner.team);
+            entries.extend(to.into_iter().map(|to| Entry::new(message.clone(), to, job.now)));
+        }
+        book.outbox.extend(entries);
+        match store.keep_book(telling.kind(), &book, version.as_ref()).await {
+            Ok(version) => {
+                said.decided(&tellings);
+                return Ok(Some((book, version)));
+            }
+            Err(StoreError::Shelf(ShelfError::Lost(_))) => (book, version) = store.book(telling.kind()).await?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    said.notes.push("other runs are at the alerts: they tell whom there is to tell".to_owned());
+    Ok(None)
+}
+
+/// What is new of every SLO.
+async fn hear(
+    job: &Job<'_>,
+    ledger: &mut Ledger,
+    book: &AlertBook,
+    store: &LedgerStore,
+) -> Result<(Vec<Heard>, std::collections::BTreeMap<String, Minute>), EngineError> {
+    let excluded = Excluded::within(job.catalog, Span::before(job.at, REACH_MINUTES));
+    let audience = Audience::of(job.catalog, &excluded, job.at);
+    let (mut heard, later) = loop {
+        match audience.hear(ledger, book, None) {
+            Ok(found) => break found,
+            Err(missing) => store.load_more(ledger, &Needs { minutes: missing.0, ..Needs::default() }).await?,
+        }
+    };
+    for piece in Audience::pieces(&later) {
+        let mut ledger = store.load(&Needs::default()).await?;
+        store.load_slices(&mut ledger).await?;
+        let mut wanted = Wanted::default();
+        audience.want_piece(&ledger, &piece, &mut wanted);
+        store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
+        audience.hear_piece(&ledger, &piece, &mut heard)?;
+    }
+    let newest = audience.newest(&heard);
+    Ok((heard, newest))
+}
+
+/// Where messages about an incident go: those of its team, or of the team that keeps the fleet if there are none.
+pub(super) fn destinations(catalog: &Catalog, paper: bool, incident: &Incident, urgency: Urgency) -> Vec<String> {
+    let of_team = |team: &str| catalog.teams.get(team).map(|team| team.told_of(urgency)).unwrap_or_default();
+    let mut to = of_team(&incident.team);
+    if to.is_empty() {
+        to = catalog.alerts.team.as_deref().map(of_team).unwrap_or_default();
+    }
+    to.extend(catalog.also.get(&incident.class).map(|also| also.told_of(urgency)).unwrap_or_default());
+    if to.is_empty() && paper {
+        let list = if urgency == Urgency::Ticket { "tickets" } else { "pages" };
+        to.push(format!("nobody:{}-{list}", incident.team));
+    }
+    to.sort_unstable();
+    to.dedup();
+    to
+}
+
+/// Whether somebody asked not to be told of a promise at a moment.
+pub(super) fn is_silenced(catalog: &Catalog, subject: &Subject, at: Minute) -> bool {
+    let Subject::Slo(id) = subject else { return false };
+    !catalog.silences.is_empty()
+        && catalog.slos().any(|(service, slo)| slo.id == *id && catalog.silence(service, slo, at).is_some())
+}
+
+/// Who keeps a record of changes: PagerDuty shows them beside what burns.
+fn change_routes(catalog: &Catalog, team: &str) -> Vec<String> {
+    let pages = catalog.teams.get(team).map(|team| team.told_of(Urgency::Page)).unwrap_or_default();
+    pages.into_iter().filter(|to| to.starts_with("pagerduty:")).collect()
+}
+
+/// Sends what was claimed, several at a time, for as long as there is time.
+pub(super) async fn send(telling: &Telling<'_>, claimed: Vec<Entry>, end: tokio::time::Instant) -> Vec<(Entry, Tried)> {
+    let mut tries = Vec::new();
+    let mut sending = stream::iter(claimed)
+        .map(async |entry| {
+            telling.points.pass();
+            let tried = match telling.postman.send(&entry.to, &entry.message).await {
+                Ok(_) => Tried::Delivered,
+                Err(SendError::Later { wait_s, why, remedy }) => {
+                    let wait = wait_s.map(|seconds| u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX));
+                    Tried::Later { why: format!("{why}\nhint: {remedy}"), wait }
+                }
+                Err(SendError::Never { why, remedy }) => Tried::Never { why: format!("{why}\nhint: {remedy}") },
+            };
+            telling.points.pass();
+            (entry, tried)
+        })
+        .buffer_unordered(TOGETHER);
+    while let Ok(Some(tried)) = tokio::time::timeout_at(end, sending.next()).await {
+        tries.push(tried);
+    }
+    tries
+}
+
+/// Notes in the book what arrived, whoever wrote it meanwhile. What never can is told to those who keep the fleet.
+async fn confirm(
+    job: &Job<'_>,
+    kind: BookKind,
+    tries: &[(Entry, Tried)],
+    (mut book, mut version): (AlertBook, Version),
+    store: &LedgerStore,
+) -> Result<(AlertBook, Version), EngineError> {
+    for _ in 0..RACES {
+        let aside = book.confirm(tries, job.now);
+        let to = job.catalog.alerts.team.as_ref().and_then(|team| job.catalog.teams.get(team));
+        let to = to.map(|team| team.told_of(Urgency::Ticket)).unwrap_or_default();
+        for entry in aside {
+            let message = Facts::undelivered(&entry, job.now);
+            let others = to.iter().filter(|to| **to != entry.to);
+            book.outbox.extend(others.map(|to| Entry::new(message.clone(), to.clone(), job.now)));
+        }
+        match store.keep_book(kind, &book, Some(&version)).await {
+            Ok(version) => return Ok((book, version)),
+            Err(StoreError::Shelf(ShelfError::Lost(_))) => {
+                let (newer, read) = store.book(kind).await?;
+                book = newer;
+                version = read.unwrap_or(version);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // What was sent and could not be confirmed is sent again: every message says which it is.
+    Ok((book, version))
+}
+
+/// Tells whoever watches from elsewhere that this run has come to its end.
+async fn ping(job: &Job<'_>, telling: &Telling<'_>, said: &mut Said) {
+    let Some(to) = job.catalog.alerts.heartbeat.as_ref().filter(|_| !telling.paper) else { return };
+    if let Err(error) = telling.postman.ping(to).await {
+        said.faults.push(format!("the heartbeat could not be sent: {error}"));
+    }
+}

@@ -1,0 +1,100 @@
+//! The past as if a run had come every five minutes: what would have been told to whom, on paper.
+//!
+//! It goes through the same doors as a run does, [`advance`] and [`decide`], with a moment that walks.
+
+use std::collections::BTreeMap;
+
+use super::alerts::{self, Telling};
+use super::{EngineError, Job, judge};
+use crate::alert::{AlertBook, Audience, Beat, Entry, Heard, Incident, Round, Routes, advance, decide};
+use crate::ledger::Wanted;
+use crate::minute::{Minute, Span};
+use crate::outcome::Said;
+use crate::report::message::Facts;
+use crate::report::model::{REACH_MINUTES, judged_at};
+use crate::slo::Excluded;
+use crate::store::{LedgerStore, Needs};
+
+/// How often a run would have come.
+const EVERY_MINUTES: i32 = 5;
+
+/// Takes everything since a moment into a new book, and writes what would have been told on the way.
+pub(super) async fn rehearse(
+    job: &Job<'_>,
+    telling: &Telling<'_>,
+    since: Minute,
+    store: &LedgerStore,
+    said: &mut Said,
+) -> Result<AlertBook, EngineError> {
+    let excluded = Excluded::within(job.catalog, Span::before(job.at, REACH_MINUTES));
+    let audience = Audience::of(job.catalog, &excluded, job.at);
+    let mut book = AlertBook::default();
+    let mut ledger = store.load(&Needs::default()).await?;
+    store.load_slices(&mut ledger).await?;
+    let (silent, later) = loop {
+        match audience.hear(&ledger, &book, Some(since)) {
+            Ok(found) => break found,
+            Err(missing) => store.load_more(&mut ledger, &Needs { minutes: missing.0, ..Needs::default() }).await?,
+        }
+    };
+    let mut left: Vec<Heard> = silent;
+    left.iter_mut().for_each(|heard| heard.beats.clear());
+    let mut step = since;
+    for piece in Audience::pieces(&later) {
+        let mut ledger = store.load(&Needs::default()).await?;
+        store.load_slices(&mut ledger).await?;
+        let mut wanted = Wanted::default();
+        audience.want_piece(&ledger, &piece, &mut wanted);
+        store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
+        audience.hear_piece(&ledger, &piece, &mut left)?;
+        let end = piece.iter().map(|one| one.until).max().unwrap_or(step);
+        while step <= end {
+            walk(job, telling, step, (&mut left, &mut book), store, said).await?;
+            step = step.plus(EVERY_MINUTES);
+        }
+    }
+    // What is so new that its source may still change it is heard by the runs to come.
+    walk(job, telling, job.at, (&mut left, &mut book), store, said).await?;
+    Ok(book)
+}
+
+/// One run of the past.
+async fn walk(
+    job: &Job<'_>,
+    telling: &Telling<'_>,
+    at: Minute,
+    (left, book): (&mut [Heard], &mut AlertBook),
+    store: &LedgerStore,
+    said: &mut Said,
+) -> Result<(), EngineError> {
+    let rules = &job.catalog.alerts;
+    let mut heard = Vec::new();
+    for ((_, slo), all) in job.catalog.slos().zip(left.iter_mut()) {
+        let judged = judged_at(job.catalog, slo, at);
+        let split = all.beats.partition_point(|beat| beat.at <= judged);
+        let beats: Vec<Beat> = all.beats.drain(..split).collect();
+        let evaluated = beats.last().map_or(judged, |beat| beat.at);
+        heard.push(Heard { beats, evaluated, changed: false, ..all.clone() });
+    }
+    advance(book, &Round { at, rules, heard, in_part: true, newest: BTreeMap::new() });
+    let of = |incident: &Incident, urgency| alerts::destinations(job.catalog, telling.paper, incident, urgency);
+    let routes = Routes { of: &of, silenced: &|key| alerts::is_silenced(job.catalog, &key.subject, at) };
+    let tellings = decide(book, at, rules, &routes);
+    if tellings.is_empty() {
+        return Ok(());
+    }
+    let status = judge(job.catalog, store, at).await?;
+    let facts = Facts { catalog: job.catalog, book, status: &status };
+    let mut entries = Vec::new();
+    for one in &tellings {
+        let message = facts.message(one);
+        entries.extend(one.to.iter().map(|to| Entry::new(message.clone(), to.clone(), at)));
+    }
+    said.decided(&tellings);
+    let end = tokio::time::Instant::now() + alerts::SENDING;
+    let tries = alerts::send(telling, entries.clone(), end).await;
+    said.tries(&tries);
+    book.outbox.extend(entries);
+    book.confirm(&tries, at);
+    Ok(())
+}
