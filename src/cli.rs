@@ -62,6 +62,8 @@ pub enum Task {
     Check(CheckArgs),
     /// Print the tables that Athena sources need as SQL, or create them
     Tables(TablesArgs),
+    /// Say why an SLO did or did not wake anybody at a minute: every window, every gate, and what was told to whom
+    Explain(ExplainArgs),
     /// Send a message that says it is a test to everybody whom a team's pages, tickets and reports go to
     Notify(NotifyArgs),
     /// Print the JSON Schema of the definition files, for editors, or of what webhooks get
@@ -210,6 +212,32 @@ pub struct ReplayArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: ReplayFormat,
+}
+
+/// Arguments of `explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// The SLO as `SERVICE/SLO`
+    pub slo: String,
+    /// Where, and which evaluation: one at T sees the minutes that start before T.
+    #[command(flatten)]
+    pub place: Place,
+    /// By what was told on paper, as `run --notify paper:DIR` remembers it
+    #[arg(long)]
+    pub paper: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ExplainFormat,
+}
+
+/// Formats of `explain`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum ExplainFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
 }
 
 /// Arguments of `export`.

@@ -1,6 +1,7 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
 mod alerts;
+mod explain;
 mod lake;
 mod logs;
 mod rehearse;
@@ -27,6 +28,7 @@ use crate::slo::{Catalog, Excluded, Service, Slo};
 use crate::store::{LedgerStore, Needs, StoreError};
 
 pub use alerts::Telling;
+pub use explain::explain;
 
 /// What a run is about.
 pub struct Job<'a> {
@@ -63,6 +65,9 @@ pub enum EngineError {
     /// An answer that does not fit the ledger.
     #[error(transparent)]
     Absorb(#[from] AbsorbError),
+    /// A minute that is so far away that nothing can be said of it.
+    #[error("nothing can be said of {0}")]
+    NoMinute(Minute),
     /// A day that was not asked of the ledger before it was used.
     #[error(transparent)]
     NotLoaded(#[from] NotLoaded),

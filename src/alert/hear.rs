@@ -150,6 +150,36 @@ impl<'a> Audience<'a> {
         }
     }
 
+    /// The evaluations of one SLO, as something that is left for later.
+    #[must_use]
+    pub fn one(&self, slo: &Slo, from: Minute, until: Minute) -> Vec<Later> {
+        let place = self.all().position(|(_, other)| other.id == slo.id);
+        place.into_iter().map(|place| Later { place, from, until }).collect()
+    }
+
+    /// What the evaluations of a piece of one SLO say.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] if minutes are kept that [`Self::want_piece`] did not foresee.
+    pub fn beats_of(&self, ledger: &Ledger, piece: &[Later]) -> Result<Vec<Beat>, NotLoaded> {
+        let all: Vec<(&Service, &Slo)> = self.all().collect();
+        let mut beats = Vec::new();
+        for one in piece {
+            if let Some(slo) = all.get(one.place) {
+                beats.extend(self.beats(ledger, *slo, one.from, one.until)?);
+            }
+        }
+        Ok(beats)
+    }
+
+    /// What the numbers of one evaluation come to.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] if minutes are kept that [`Self::want_piece`] did not foresee.
+    pub fn verdict(&self, ledger: &Ledger, slo: (&Service, &Slo), at: Minute) -> Result<Verdict, NotLoaded> {
+        self.with_seen(ledger, slo, |seen| judge(slo.1, at, seen))
+    }
+
     /// What the evaluations of a span say.
     fn beats(
         &self,
@@ -158,6 +188,18 @@ impl<'a> Audience<'a> {
         from: Minute,
         until: Minute,
     ) -> Result<Vec<Beat>, NotLoaded> {
+        self.with_seen(ledger, (service, slo), |seen| {
+            (from.0..=until.0).map(|at| beat(slo, Minute(at), seen)).collect()
+        })
+    }
+
+    /// Works with what an SLO is judged by. The numbers are asked for in many places; a part that is missing is told at the end.
+    fn with_seen<T>(
+        &self,
+        ledger: &Ledger,
+        (service, slo): (&Service, &Slo),
+        work: impl FnOnce(&Seen<'_>) -> T,
+    ) -> Result<T, NotLoaded> {
         let views = Views::of(slo, self.excluded.spans(service, slo));
         let missing = RefCell::new(None);
         let sums = |view: &ViewSums<'_>, span: Span| {
@@ -168,9 +210,8 @@ impl<'a> Audience<'a> {
         };
         let [corrected, events] = [&views.corrected, &views.events].map(|view| ViewSums::of(ledger, view));
         let (over, events) = (|span: Span| sums(&corrected, span), |span: Span| sums(&events, span));
-        let seen = Seen { over: &over, events: &events, excluded: &views.corrected.excluded };
-        let beats = (from.0..=until.0).map(|at| beat(slo, Minute(at), &seen)).collect();
-        missing.into_inner().map_or(Ok(beats), Err)
+        let worked = work(&Seen { over: &over, events: &events, excluded: &views.corrected.excluded });
+        missing.into_inner().map_or(Ok(worked), Err)
     }
 
     /// What was left for later, cut into pieces: which, and the evaluations of each.

@@ -4,6 +4,7 @@
 
 mod check;
 mod cost;
+mod explain;
 mod export;
 mod notify;
 mod open;
@@ -77,6 +78,7 @@ pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
         Task::Export(arguments) => export::export(arguments, now).await,
         Task::Check(arguments) => check::check(&arguments, now),
         Task::Tables(arguments) => tables::tables(&arguments, now).await,
+        Task::Explain(arguments) => explain::explain(arguments, now).await,
         Task::Notify(arguments) => notify::notify(&arguments, now).await,
         Task::Schema(arguments) => schema::schema(&arguments),
         Task::Simulate(arguments) => simulate::simulate(&arguments),

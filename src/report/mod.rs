@@ -5,6 +5,7 @@
 pub mod cost;
 pub mod data;
 pub mod document;
+pub mod explain;
 pub mod message;
 pub mod minutes;
 pub mod model;

@@ -1,0 +1,66 @@
+//! One minute of one SLO, from the ledger and the book alone.
+
+use super::EngineError;
+use crate::alert::{Audience, Course, Subject, resolve_after};
+use crate::ledger::Wanted;
+use crate::minute::{MINUTES_PER_DAY, Minute, Span};
+use crate::report::explain::Explanation;
+use crate::report::model::REACH_MINUTES;
+use crate::slo::{Catalog, Excluded, Service, Slo};
+use crate::store::{BookKind, LedgerStore, Needs};
+
+/// How far back an open incident is gone through to see what ends it.
+const BACK_MINUTES: i32 = 3 * MINUTES_PER_DAY;
+
+/// Explains an evaluation.
+///
+/// # Errors
+/// When the ledger or the book cannot be read.
+pub async fn explain<'a>(
+    catalog: &'a Catalog,
+    store: &LedgerStore,
+    kind: BookKind,
+    (service, slo): (&'a Service, &'a Slo),
+    at: Minute,
+) -> Result<Explanation<'a>, EngineError> {
+    let (book, _) = store.book(kind).await?;
+    let subject = Subject::Slo(slo.id.clone());
+    let covers = |started: Minute, ended: Option<Minute>| started <= at && ended.is_none_or(|ended| at <= ended);
+    let incident = book.of(&subject).rfind(|(key, one)| covers(key.started, one.ended.map(|(ended, _)| ended)));
+    let incident = incident.map(|(key, incident)| (key.clone(), incident.clone()));
+    let begins = incident.as_ref().map_or(at, |(key, _)| key.started).max(at.plus(-BACK_MINUTES));
+    let excluded = Excluded::within(catalog, Span::before(at, REACH_MINUTES));
+    let audience = Audience::of(catalog, &excluded, at);
+    let (mut beats, mut verdict) = (Vec::new(), None);
+    for piece in Audience::pieces(&audience.one(slo, begins, at)) {
+        let mut ledger = store.load(&Needs::default()).await?;
+        store.load_slices(&mut ledger).await?;
+        let mut wanted = Wanted::default();
+        audience.want_piece(&ledger, &piece, &mut wanted);
+        store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
+        beats.extend(audience.beats_of(&ledger, &piece)?);
+        if piece.iter().any(|one| one.until == at) {
+            verdict = Some(audience.verdict(&ledger, (service, slo), at)?);
+        }
+    }
+    let resolve_after = resolve_after(slo, &catalog.alerts);
+    let mut course = Course::default();
+    beats.iter().for_each(|beat| course.step(beat, resolve_after));
+    let key = incident.as_ref().map(|(key, _)| key.to_string());
+    let (Some(verdict), Some(beat)) = (verdict, beats.last().copied()) else {
+        return Err(EngineError::NoMinute(at));
+    };
+    Ok(Explanation {
+        service,
+        slo,
+        at,
+        verdict,
+        beat,
+        course,
+        resolve_after,
+        evaluated: book.watches.get(&slo.id).map(|watch| watch.evaluated),
+        silence: catalog.silence(service, slo, at),
+        waiting: book.outbox.into_iter().filter(|entry| Some(&entry.message.key) == key.as_ref()).collect(),
+        incident,
+    })
+}
