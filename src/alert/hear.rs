@@ -12,7 +12,7 @@ use crate::ledger::{Ledger, NotLoaded, ViewSums, Wanted};
 use crate::minute::{Minute, Span};
 use crate::report::model::{Views, judged_at};
 use crate::slo::{AlertRules, Catalog, Excluded, Indicator, Service, Slo, SloId, Urgency};
-use crate::verdict::{Seen, State, Verdict, judge, looks_at};
+use crate::verdict::{Seen, State, TierReading, Verdict, judge, looks_at};
 
 /// New minutes up to which they are heard together with the status.
 const TOGETHER_MINUTES: i32 = 15;
@@ -296,10 +296,11 @@ fn beat(slo: &Slo, at: Minute, seen: &Seen<'_>) -> Beat {
 }
 
 /// Whether all there is to say is that one single event was bad: in a quiet service that is above any burn rate, and no news.
+/// For a ticket that goes for its short window too, which is what has happened since: the long one may remember an outage.
 fn is_lone(slo: &Slo, verdict: &Verdict) -> bool {
-    let State::Burning { tier, .. } = verdict.state else { return false };
-    let reading = verdict.tiers.get(tier);
-    slo.slices.is_none() && slo.evidence.is_some() && reading.is_some_and(|reading| reading.long.bad <= 1)
+    let State::Burning { tier, urgency } = verdict.state else { return false };
+    let lone = |reading: &TierReading| reading.long.bad <= 1 || (urgency == Urgency::Ticket && reading.short.bad <= 1);
+    slo.slices.is_none() && slo.evidence.is_some() && verdict.tiers.get(tier).is_some_and(lone)
 }
 
 /// The most urgent tier whose short window alone still burns.
