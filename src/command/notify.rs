@@ -49,9 +49,9 @@ pub(super) async fn notify(arguments: &NotifyArgs, now: Minute) -> Result<Ended,
 fn team<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Team, Failure> {
     catalog.teams.get(name).ok_or_else(|| {
         let known: Vec<String> = catalog.teams.keys().map(|team| format!("`{team}`")).collect();
-        let hint = match known.is_empty() {
-            true => "add it to `teams` of fleet.yaml".to_owned(),
-            false => format!("there are {}", known.join(", ")),
+        let hint = match known.as_slice() {
+            [] => "add it to `teams` of fleet.yaml".to_owned(),
+            known => format!("there are {}", known.join(", ")),
         };
         Failure::new(format!("fleet.yaml has no team `{}`\nhint: {hint}", visible(name)))
     })

@@ -137,7 +137,7 @@ impl Postman {
             "mailto" => {
                 // Reading the certificates of the machine takes a while.
                 let relay = self.relay.get_or_init(|| mail::Relay::new(&self.settings));
-                Box::new(mail::Mail::new(relay.clone()?, filled()?)?)
+                Box::new(mail::Mail::new(relay.clone()?, &filled()?)?)
             }
             _ => {
                 return Err(SendError::never(

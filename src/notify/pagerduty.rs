@@ -126,12 +126,9 @@ fn severity(message: &Message) -> &'static str {
 fn details(message: &Message) -> Value {
     let mut details = Map::new();
     details.insert("message".to_owned(), json!(message.paragraphs.join("\n\n")));
-    for (label, value) in &message.facts {
-        let mut label = label.clone();
-        while details.contains_key(&label) {
-            label.push('\'');
-        }
-        details.insert(label, json!(value));
+    for (place, (label, value)) in message.facts.iter().enumerate() {
+        let name = if details.contains_key(label) { format!("{label} ({})", place + 1) } else { label.clone() };
+        details.insert(name, json!(value));
     }
     Value::Object(details)
 }

@@ -21,14 +21,20 @@ impl Secret {
         &self.0
     }
 
-    /// A text with `***` wherever the secret stood in it.
+    /// A text with `***` wherever the secret stood in it. Of an address, a server may well repeat only the part that it looked up: so
+    /// each long part goes too.
     pub(super) fn hidden_in(&self, text: &str) -> String {
-        // What is that short is no secret, and would tear words apart.
-        if self.0.len() < 6 { text.to_owned() } else { text.replace(&self.0, HIDDEN) }
+        let parts = self.0.split(|char: char| !char.is_alphanumeric() && !"-_~%".contains(char));
+        let parts = parts.filter(|part| part.len() >= PART_BYTES_MIN);
+        // What is shorter than that is no secret, and would tear words apart.
+        let whole = Some(self.0.as_str()).filter(|whole| whole.len() >= WHOLE_BYTES_MIN);
+        whole.into_iter().chain(parts).fold(text.to_owned(), |text, part| text.replace(part, HIDDEN))
     }
 }
 
 const HIDDEN: &str = "***";
+const WHOLE_BYTES_MIN: usize = 6;
+const PART_BYTES_MIN: usize = 12;
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,7 +106,8 @@ mod tests {
         let filled = secrets.filled("https://example.com/${KEY}/x").unwrap();
         assert_eq!(filled.reveal(), "https://example.com/0123456789abcdef/x");
         assert_eq!(format!("{filled} {filled:?} {secrets:?}"), "*** *** Secrets");
-        assert_eq!(secrets.get("KEY").unwrap().hidden_in("at /0123456789abcdef!"), "at /***!");
+        assert_eq!(filled.hidden_in("no 0123456789abcdef at https://example.com"), "no *** at https://example.com");
+        assert_eq!(filled.hidden_in("no https://example.com/0123456789abcdef/x"), "no ***");
     }
 
     #[test]

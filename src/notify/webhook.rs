@@ -51,9 +51,8 @@ impl Channel for Webhook {
             headers.push(("webhook-signature", signature(key, &id, moment, &body)?));
         }
         headers.push(("webhook-id", id));
-        let secret = Secret::new(self.url.path());
-        let post = Post { url: self.url.clone(), body, headers, moment, secret: &secret, remedy };
-        http::post(&self.client, post).await.map_err(|error| error.without(&self.address))
+        let post = Post { url: self.url.clone(), body, headers, moment, secret: &self.address, remedy };
+        http::post(&self.client, post).await
     }
 }
 
