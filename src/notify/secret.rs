@@ -21,14 +21,16 @@ impl Secret {
         &self.0
     }
 
-    /// A text with `***` wherever the secret stood in it. Of an address, a server may well repeat only the part that it looked up: so
-    /// each long part goes too.
+    /// A text with `***` wherever the secret stood in it. Of an address, a server may well repeat only what it looked up: so what
+    /// follows the host goes too, and each long part of it.
     pub(super) fn hidden_in(&self, text: &str) -> String {
-        let parts = self.0.split(|char: char| !char.is_alphanumeric() && !"-_~%".contains(char));
+        let whole = self.0.as_str();
+        let below_host = whole.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+        let parts = whole.split(|char: char| !char.is_alphanumeric() && !"-_~%".contains(char));
         let parts = parts.filter(|part| part.len() >= PART_BYTES_MIN);
         // What is shorter than that is no secret, and would tear words apart.
-        let whole = Some(self.0.as_str()).filter(|whole| whole.len() >= WHOLE_BYTES_MIN);
-        whole.into_iter().chain(parts).fold(text.to_owned(), |text, part| text.replace(part, HIDDEN))
+        let wholes = [Some(whole), below_host].into_iter().flatten().filter(|whole| whole.len() >= WHOLE_BYTES_MIN);
+        wholes.chain(parts).fold(text.to_owned(), |text, part| text.replace(part, HIDDEN))
     }
 }
 
@@ -108,6 +110,7 @@ mod tests {
         assert_eq!(format!("{filled} {filled:?} {secrets:?}"), "*** *** Secrets");
         assert_eq!(filled.hidden_in("no 0123456789abcdef at https://example.com"), "no *** at https://example.com");
         assert_eq!(filled.hidden_in("no https://example.com/0123456789abcdef/x"), "no ***");
+        assert_eq!(filled.hidden_in("GET /0123456789abcdef/x"), "GET /***");
     }
 
     #[test]
