@@ -24,7 +24,7 @@ pub(super) async fn notify(arguments: &NotifyArgs, now: Minute) -> Result<Ended,
             arguments.test
         )));
     }
-    let postman = Postman::new(arguments.channels.settings(), now).map_err(|error| Failure::new(error.to_string()))?;
+    let postman = Postman::new(arguments.channels.settings(), now);
     let message = Message::test(&arguments.test, now);
     let sending = destinations.iter().map(|(destination, uses)| async {
         let sent = postman.send(destination, &message).await;

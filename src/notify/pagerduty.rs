@@ -26,7 +26,7 @@ pub(super) struct PagerDuty {
 }
 
 impl PagerDuty {
-    pub(super) fn new(client: &Client, base: &str, key: Secret) -> Result<Self, SendError> {
+    pub(super) fn new(client: Client, base: &str, key: Secret) -> Result<Self, SendError> {
         let sound = key.reveal().len() == 32 && key.reveal().bytes().all(|byte| byte.is_ascii_graphic());
         if !sound {
             return Err(SendError::never(
@@ -34,7 +34,7 @@ impl PagerDuty {
                 "copy the key of an `Events API v2` integration of the service",
             ));
         }
-        Ok(Self { client: client.clone(), base: base.trim_end_matches('/').to_owned(), key })
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), key })
     }
 
     async fn post(&self, path: &str, event: &Value, moment: Timestamp) -> Result<Receipt, SendError> {

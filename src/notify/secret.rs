@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use super::SendError;
 
+const HIDDEN: &str = "***";
+const WHOLE_BYTES_MIN: usize = 6;
+const PART_BYTES_MIN: usize = 12;
+
 /// A text that nobody may see. It has no way into a log: what formats it, even for debugging, gives `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -33,10 +37,6 @@ impl Secret {
         wholes.chain(parts).fold(text.to_owned(), |text, part| text.replace(part, HIDDEN))
     }
 }
-
-const HIDDEN: &str = "***";
-const WHOLE_BYTES_MIN: usize = 6;
-const PART_BYTES_MIN: usize = 12;
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -30,9 +30,9 @@ pub(super) struct Slack {
 }
 
 impl Slack {
-    pub(super) fn new(client: &Client, hook: Secret) -> Result<Self, SendError> {
+    pub(super) fn new(client: Client, hook: Secret) -> Result<Self, SendError> {
         let url = http::address(&hook, "the webhook of Slack", true)?;
-        Ok(Self { client: client.clone(), hook, url })
+        Ok(Self { client, hook, url })
     }
 }
 

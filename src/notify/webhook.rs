@@ -31,10 +31,10 @@ pub(super) struct Webhook {
 }
 
 impl Webhook {
-    pub(super) fn new(client: &Client, address: Secret, secrets: &Secrets) -> Result<Self, SendError> {
+    pub(super) fn new(client: Client, address: Secret, secrets: &Secrets) -> Result<Self, SendError> {
         let url = http::address(&address, "the webhook", false)?;
         let signing = secrets.get(SECRET).map(|secret| signing_key(&secret)).transpose()?;
-        Ok(Self { client: client.clone(), address, url, signing })
+        Ok(Self { client, address, url, signing })
     }
 }
 
