@@ -24,7 +24,7 @@ pub(super) async fn notify(arguments: &NotifyArgs, now: Minute) -> Result<Ended,
             arguments.test
         )));
     }
-    let postman = Postman::new(arguments.channels.settings(), now).map_err(|error| Failure::new(error.to_string()))?;
+    let postman = Postman::new(arguments.channels.settings(), now);
     let message = Message::test(&arguments.test, now);
     let sending = destinations.iter().map(|(destination, uses)| async {
         let sent = postman.send(destination, &message).await;
@@ -49,9 +49,9 @@ pub(super) async fn notify(arguments: &NotifyArgs, now: Minute) -> Result<Ended,
 fn team<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Team, Failure> {
     catalog.teams.get(name).ok_or_else(|| {
         let known: Vec<String> = catalog.teams.keys().map(|team| format!("`{team}`")).collect();
-        let hint = match known.is_empty() {
-            true => "add it to `teams` of fleet.yaml".to_owned(),
-            false => format!("there are {}", known.join(", ")),
+        let hint = match known.as_slice() {
+            [] => "add it to `teams` of fleet.yaml".to_owned(),
+            known => format!("there are {}", known.join(", ")),
         };
         Failure::new(format!("fleet.yaml has no team `{}`\nhint: {hint}", visible(name)))
     })

@@ -91,7 +91,7 @@ pub(super) async fn post(client: &Client, post: Post<'_>) -> Result<Receipt, Sen
         return Err(SendError::Later {
             wait_s,
             why,
-            remedy: "slowburn tries again; if it stays, see whether the other side has an outage".to_owned(),
+            remedy: "it may pass by itself; if it stays, see whether the other side has an outage".to_owned(),
         });
     }
     if status.is_redirection() {
@@ -124,12 +124,12 @@ fn unreachable(error: reqwest::Error) -> SendError {
     if timed_out && !connecting {
         let why =
             format!("did not answer within {} seconds, and may have taken the message all the same", WHOLE.as_secs());
-        return SendError::later(why, "slowburn tries again; if it stays, see whether the other side has an outage");
+        return SendError::later(why, "it may pass by itself; if it stays, see whether the other side has an outage");
     }
     let remedy = if reason.contains("certificate") {
         "the other side could not prove who it is; if it uses a CA of your own, name its file in SSL_CERT_FILE"
     } else {
-        "slowburn tries again; if it stays, check the address, the network, and HTTPS_PROXY"
+        "it may pass by itself; if it stays, check the address, the network, and HTTPS_PROXY"
     };
     SendError::later(format!("could not be reached: {reason}"), remedy)
 }
@@ -147,13 +147,9 @@ fn reason(error: reqwest::Error) -> String {
 /// `Retry-After` in seconds, whichever of its two forms it has (RFC 9110, section 10.2.3).
 fn wait_s(response: &Response, moment: Timestamp) -> Option<u64> {
     let text = response.headers().get("Retry-After")?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            u64::try_from(until.as_second().saturating_sub(moment.as_second())).unwrap_or_default()
-        }
-    };
+    let until = || jiff::fmt::rfc2822::parse(text).ok().map(|until| until.timestamp().as_second());
+    let seconds_until = || until().map(|until| u64::try_from(until - moment.as_second()).unwrap_or_default());
+    let wait = text.parse().ok().or_else(seconds_until)?;
     Some(wait.min(WAIT_S_MAX))
 }
 

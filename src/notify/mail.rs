@@ -92,7 +92,7 @@ pub(super) struct Mail {
 }
 
 impl Mail {
-    pub(super) fn new(relay: Relay, to: Secret) -> Result<Self, SendError> {
+    pub(super) fn new(relay: Relay, to: &Secret) -> Result<Self, SendError> {
         let to = to.reveal().parse().map_err(|_| {
             SendError::never(
                 "the destination is no mail address",
@@ -139,7 +139,7 @@ impl Channel for Mail {
             Ok(Err(error)) => Err(self.relay.passwords.iter().fold(refused(&error), SendError::without)),
             Err(_) => Err(SendError::later(
                 format!("the mail server did not finish within {} seconds", WHOLE.as_secs()),
-                "slowburn tries again; if it stays, see how the mail server is",
+                "it may pass by itself; if it stays, see how the mail server is",
             )),
         }
     }
@@ -157,12 +157,16 @@ fn refused(error: &SmtpError) -> SendError {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    let said = visible(&cause.to_string());
+    let said = match cause.to_string() {
+        // What it goes on with is about programming.
+        text if text.contains("close_notify") => "the connection was closed".to_owned(),
+        text => visible(&text),
+    };
     let Some(code) = error.status().map(|code| code.to_string()) else {
         let remedy = if said.contains("certificate") {
             "the mail server could not prove who it is; if it uses a CA of your own, name its file in SSL_CERT_FILE"
         } else {
-            "slowburn tries again; if it stays, check host, port and kind of encryption in SLOWBURN_SMTP_URL"
+            "it may pass by itself; if it stays, check host, port and kind of encryption in SLOWBURN_SMTP_URL"
         };
         return SendError::later(format!("the mail server could not be used: {said}"), remedy);
     };
@@ -172,7 +176,7 @@ fn refused(error: &SmtpError) -> SendError {
             SendError::later(why, "check name and password in SLOWBURN_SMTP_URL, with `%40` for `@` and so on")
         }
         _ if error.is_transient() => {
-            SendError::later(why, "slowburn tries again; if it stays, ask who keeps the mailbox or the server")
+            SendError::later(why, "it may pass by itself; if it stays, ask who keeps the mailbox or the server")
         }
         _ => SendError::never(why, "check the address in fleet.yaml, and whether SLOWBURN_MAIL_FROM may send there"),
     }
@@ -263,7 +267,7 @@ mod tests {
         let message = clean(&message);
         let page = html(&message).unwrap();
         assert!(!page.contains("<script") && !page.contains("<img"), "{page}");
-        let mail = Mail::new(relay("smtp://h").unwrap(), Secret::new("a@example.com")).unwrap();
+        let mail = Mail::new(relay("smtp://h").unwrap(), &Secret::new("a@example.com")).unwrap();
         let letter = String::from_utf8(mail.letter(&message, Timestamp::UNIX_EPOCH).unwrap().formatted()).unwrap();
         let (headers, _) = letter.split_once("\r\n\r\n").unwrap();
         assert!(headers.lines().all(|line| !line.starts_with("Bcc")), "{headers}");
@@ -271,7 +275,7 @@ mod tests {
 
     #[test]
     fn messages_of_an_incident_are_a_thread() {
-        let mail = Mail::new(relay("smtp://h").unwrap(), Secret::new("a@example.com")).unwrap();
+        let mail = Mail::new(relay("smtp://h").unwrap(), &Secret::new("a@example.com")).unwrap();
         let headers = |number| {
             let message = Message { number, ..page() };
             let letter = mail.letter(&message, Timestamp::UNIX_EPOCH).unwrap();

@@ -98,7 +98,8 @@ pub struct Settings {
 /// Takes messages to destinations, as definitions write them.
 pub struct Postman {
     settings: Settings,
-    http: reqwest::Client,
+    // Both read the certificates of the machine, which takes a while, and which a dry run does not need.
+    http: OnceLock<Result<reqwest::Client, SendError>>,
     relay: OnceLock<Result<mail::Relay, SendError>>,
     now: Minute,
     began: Instant,
@@ -106,11 +107,9 @@ pub struct Postman {
 
 impl Postman {
     /// One that may start at once. `now` is what the clock said when the program did.
-    ///
-    /// # Errors
-    /// When the certificates of this machine cannot be read.
-    pub fn new(settings: Settings, now: Minute) -> Result<Self, SendError> {
-        Ok(Self { settings, http: http::client()?, relay: OnceLock::new(), now, began: Instant::now() })
+    #[must_use]
+    pub fn new(settings: Settings, now: Minute) -> Self {
+        Self { settings, http: OnceLock::new(), relay: OnceLock::new(), now, began: Instant::now() }
     }
 
     /// Delivers a message to a destination such as `pagerduty:${KEY}` or `mailto:team@example.com`.
@@ -139,14 +138,14 @@ impl Postman {
         }
         let (kind, rest) = destination.split_once(':').unwrap_or((destination, ""));
         let filled = || self.settings.secrets.filled(rest);
+        let http = || self.http.get_or_init(http::client).clone();
         Ok(match kind {
-            "pagerduty" => Box::new(pagerduty::PagerDuty::new(&self.http, &self.settings.pagerduty, filled()?)?),
-            "slack" => Box::new(slack::Slack::new(&self.http, filled()?)?),
-            "webhook" => Box::new(webhook::Webhook::new(&self.http, filled()?, &self.settings.secrets)?),
+            "pagerduty" => Box::new(pagerduty::PagerDuty::new(http()?, &self.settings.pagerduty, filled()?)?),
+            "slack" => Box::new(slack::Slack::new(http()?, filled()?)?),
+            "webhook" => Box::new(webhook::Webhook::new(http()?, filled()?, &self.settings.secrets)?),
             "mailto" => {
-                // Reading the certificates of the machine takes a while.
                 let relay = self.relay.get_or_init(|| mail::Relay::new(&self.settings));
-                Box::new(mail::Mail::new(relay.clone()?, filled()?)?)
+                Box::new(mail::Mail::new(relay.clone()?, &filled()?)?)
             }
             _ => {
                 return Err(SendError::never(

@@ -26,7 +26,7 @@ pub(super) struct PagerDuty {
 }
 
 impl PagerDuty {
-    pub(super) fn new(client: &Client, base: &str, key: Secret) -> Result<Self, SendError> {
+    pub(super) fn new(client: Client, base: &str, key: Secret) -> Result<Self, SendError> {
         let sound = key.reveal().len() == 32 && key.reveal().bytes().all(|byte| byte.is_ascii_graphic());
         if !sound {
             return Err(SendError::never(
@@ -34,7 +34,7 @@ impl PagerDuty {
                 "copy the key of an `Events API v2` integration of the service",
             ));
         }
-        Ok(Self { client: client.clone(), base: base.trim_end_matches('/').to_owned(), key })
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), key })
     }
 
     async fn post(&self, path: &str, event: &Value, moment: Timestamp) -> Result<Receipt, SendError> {
@@ -126,12 +126,9 @@ fn severity(message: &Message) -> &'static str {
 fn details(message: &Message) -> Value {
     let mut details = Map::new();
     details.insert("message".to_owned(), json!(message.paragraphs.join("\n\n")));
-    for (label, value) in &message.facts {
-        let mut label = label.clone();
-        while details.contains_key(&label) {
-            label.push('\'');
-        }
-        details.insert(label, json!(value));
+    for (place, (label, value)) in message.facts.iter().enumerate() {
+        let name = if details.contains_key(label) { format!("{label} ({})", place + 1) } else { label.clone() };
+        details.insert(name, json!(value));
     }
     Value::Object(details)
 }

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use super::SendError;
 
+const HIDDEN: &str = "***";
+const WHOLE_BYTES_MIN: usize = 6;
+const PART_BYTES_MIN: usize = 12;
+
 /// A text that nobody may see. It has no way into a log: what formats it, even for debugging, gives `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -21,14 +25,18 @@ impl Secret {
         &self.0
     }
 
-    /// A text with `***` wherever the secret stood in it.
+    /// A text with `***` wherever the secret stood in it. Of an address, a server may well repeat only what it looked up: so what
+    /// follows the host goes too, and each long part of it.
     pub(super) fn hidden_in(&self, text: &str) -> String {
-        // What is that short is no secret, and would tear words apart.
-        if self.0.len() < 6 { text.to_owned() } else { text.replace(&self.0, HIDDEN) }
+        let whole = self.0.as_str();
+        let below_host = whole.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+        let parts = whole.split(|char: char| !char.is_alphanumeric() && !"-_~%".contains(char));
+        let parts = parts.filter(|part| part.len() >= PART_BYTES_MIN);
+        // What is shorter than that is no secret, and would tear words apart.
+        let wholes = [Some(whole), below_host].into_iter().flatten().filter(|whole| whole.len() >= WHOLE_BYTES_MIN);
+        wholes.chain(parts).fold(text.to_owned(), |text, part| text.replace(part, HIDDEN))
     }
 }
-
-const HIDDEN: &str = "***";
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,7 +108,9 @@ mod tests {
         let filled = secrets.filled("https://example.com/${KEY}/x").unwrap();
         assert_eq!(filled.reveal(), "https://example.com/0123456789abcdef/x");
         assert_eq!(format!("{filled} {filled:?} {secrets:?}"), "*** *** Secrets");
-        assert_eq!(secrets.get("KEY").unwrap().hidden_in("at /0123456789abcdef!"), "at /***!");
+        assert_eq!(filled.hidden_in("no 0123456789abcdef at https://example.com"), "no *** at https://example.com");
+        assert_eq!(filled.hidden_in("no https://example.com/0123456789abcdef/x"), "no ***");
+        assert_eq!(filled.hidden_in("GET /0123456789abcdef/x"), "GET /***");
     }
 
     #[test]

@@ -30,9 +30,9 @@ pub(super) struct Slack {
 }
 
 impl Slack {
-    pub(super) fn new(client: &Client, hook: Secret) -> Result<Self, SendError> {
+    pub(super) fn new(client: Client, hook: Secret) -> Result<Self, SendError> {
         let url = http::address(&hook, "the webhook of Slack", true)?;
-        Ok(Self { client: client.clone(), hook, url })
+        Ok(Self { client, hook, url })
     }
 }
 
@@ -40,10 +40,7 @@ impl Slack {
 impl Channel for Slack {
     async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError> {
         let (url, body) = (self.url.clone(), body(message).to_string());
-        // A server that repeats anything of the address gives the path of it.
-        let secret = Secret::new(self.url.path());
-        let post = Post { url, body, headers: Vec::new(), moment, secret: &secret, remedy };
-        http::post(&self.client, post).await.map_err(|error| error.without(&self.hook))
+        http::post(&self.client, Post { url, body, headers: Vec::new(), moment, secret: &self.hook, remedy }).await
     }
 }
 

@@ -31,10 +31,10 @@ pub(super) struct Webhook {
 }
 
 impl Webhook {
-    pub(super) fn new(client: &Client, address: Secret, secrets: &Secrets) -> Result<Self, SendError> {
+    pub(super) fn new(client: Client, address: Secret, secrets: &Secrets) -> Result<Self, SendError> {
         let url = http::address(&address, "the webhook", false)?;
         let signing = secrets.get(SECRET).map(|secret| signing_key(&secret)).transpose()?;
-        Ok(Self { client: client.clone(), address, url, signing })
+        Ok(Self { client, address, url, signing })
     }
 }
 
@@ -51,9 +51,8 @@ impl Channel for Webhook {
             headers.push(("webhook-signature", signature(key, &id, moment, &body)?));
         }
         headers.push(("webhook-id", id));
-        let secret = Secret::new(self.url.path());
-        let post = Post { url: self.url.clone(), body, headers, moment, secret: &secret, remedy };
-        http::post(&self.client, post).await.map_err(|error| error.without(&self.address))
+        let post = Post { url: self.url.clone(), body, headers, moment, secret: &self.address, remedy };
+        http::post(&self.client, post).await
     }
 }
 

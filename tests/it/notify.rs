@@ -83,7 +83,13 @@ impl Place {
             for peer in peers {
                 text = text.replace(peer.trim_start_matches("http://"), "PEER");
             }
-            text
+            // The moment of a test, as its key has it.
+            match text.split_once("@20") {
+                Some((before, after)) if after.contains('Z') => {
+                    format!("{before}@MOMENT{}", after.split_once('Z').unwrap().1)
+                }
+                _ => text,
+            }
         };
         let code = output.status.code().unwrap_or(-1);
         format!("exit {code}\n-- stdout\n{}-- stderr\n{}", text(&output.stdout), text(&output.stderr))
@@ -144,7 +150,7 @@ fn postman(peer: &str) -> Postman {
     };
     #[expect(clippy::disallowed_methods, reason = "the receiver of a signature goes by the real time")]
     let now = Minute::of_unix_seconds(jiff::Timestamp::now().as_second());
-    Postman::new(settings, now).unwrap()
+    Postman::new(settings, now)
 }
 
 fn send(postman: &Postman, destination: &str, message: &Message) -> Result<Receipt, SendError> {
@@ -343,6 +349,18 @@ fn an_answer_that_is_lost_makes_no_second_message() {
     );
 }
 
+/// Every text of a document, names of fields included.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(list) => list.iter().flat_map(texts).collect(),
+        Value::Object(fields) => {
+            fields.iter().flat_map(|(name, value)| [vec![name.clone()], texts(value)].concat()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 #[test]
 fn hostile_texts_break_out_of_nothing() {
     let schema = Place::new().run(&["schema", "message"]).stdout;
@@ -357,8 +375,11 @@ fn hostile_texts_break_out_of_nothing() {
     }
     for request in requests(&peer) {
         let body = request["body"].as_str().unwrap();
-        assert!(!body.contains("javascript:") && !body.contains("data:text"), "{body}");
-        assert!(!body.contains("\\u001b") && !body.contains('\u{202e}') && !body.contains("\\r"), "{body}");
+        assert!(!body.contains("javascript:") && !body.contains("data:text"), "{}", request["action"]);
+        let unsafe_text = texts(&serde_json::from_str(body).unwrap())
+            .into_iter()
+            .find(|text| text.chars().any(|char| char != '\n' && slowburn::visible::is_unsafe(char)));
+        assert_eq!(unsafe_text, None, "{}", request["action"]);
         assert_eq!((&request["mentions"], &request["unescaped"]), (&json!([]), &json!(0)));
         for link in request["links"].as_array().unwrap() {
             assert!(link.as_str().unwrap().starts_with("https://a.example/x%7Cy%3Ez"), "{link}");
@@ -439,7 +460,12 @@ fn a_wrong_certificate_or_password_is_refused() {
 
 #[test]
 fn no_secret_is_ever_shown() {
-    let echo = format!("no {KEY} {HOOK} {TOKEN} {SIGNING} pass word/% hush-hush-hush");
+    // Servers like to repeat what they did not like, or a part of it.
+    let echoes = [
+        ("enqueue", format!("no integration {KEY}")),
+        ("slack", format!("{HOOK}: no hook hush-hush-hush")),
+        ("hook", format!("/hook/{TOKEN}: no token {TOKEN}")),
+    ];
     let (peer, mailbox) = (Peer::start("notify_peer.py", "{}"), Mailbox::start(&[]));
     let faults =
         ["enqueue", "slack", "hook"].map(|action| json!({ "action": action, "status": 400, "body": echo, "times": 9 }));
@@ -463,7 +489,8 @@ fn no_secret_is_ever_shown() {
 
 #[test]
 fn a_dry_run_writes_what_would_be_sent_and_needs_no_secret() {
-    let place = Place::new();
+    // Not even certificates.
+    let place = Place::new().with("SSL_CERT_FILE", "nowhere.pem");
     let line = ["notify", "--test", "shop", "--notify", "paper:outbox"];
     let output = place.run(&line);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
