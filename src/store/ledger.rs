@@ -17,6 +17,7 @@
 
 mod asked;
 mod usage;
+mod walked;
 
 use std::collections::{BTreeMap, BTreeSet};
 
