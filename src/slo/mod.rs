@@ -36,7 +36,7 @@ use crate::minute::Window;
 
 pub use alerting::{Evidence, Severe, Tier, Urgency, WorkingHours};
 pub use correction::{Category, Correction, Excluded, Scope};
-pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Traffic};
+pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Sql, Traffic};
 pub use metric::{Judged, Metric, MetricCount, MetricCounts, Statistic};
 pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
 pub use read::read;
@@ -53,6 +53,18 @@ pub struct Catalog {
     pub services: Vec<Service>,
     /// Minutes that do not count, sorted by id; no two share one.
     pub corrections: Vec<Correction>,
+}
+
+impl Catalog {
+    /// Gives queries the texts that `read` has for their files. Files are outside of the definitions, so that reading these
+    /// does not tell.
+    pub fn take_queries(&mut self, mut read: impl FnMut(&SloId, &str) -> Option<Sql>) {
+        for slo in self.services.iter_mut().flat_map(|service| &mut service.slos) {
+            if let Indicator::Query { file, sql, .. } = &mut slo.indicator {
+                *sql = read(&slo.id, file);
+            }
+        }
+    }
 }
 
 /// A team, and where its pages, tickets and reports go.
