@@ -176,12 +176,41 @@ impl Refusal {
         Self { code: String::new(), said: crate::visible::visible(&first_cause(error)) }
     }
 
-    /// What can be done about it.
+    /// Whether it is about a key that an object is encrypted with: S3 passes on what KMS said
+    /// (<https://repost.aws/knowledge-center/s3-access-denied-error-kms>).
+    #[must_use]
+    pub fn is_of_kms(&self) -> bool {
+        self.code.starts_with("KMS.") || self.said.contains("kms:")
+    }
+
+    /// What can be done where S3 refused.
+    #[must_use]
+    pub fn remedy_of_s3(&self) -> &'static str {
+        match self.code.as_str() {
+            "AccessDenied" | "AllAccessDisabled" if self.said.contains("kms:GenerateDataKey") => {
+                "the bucket encrypts with a key of KMS: allow the role `kms:GenerateDataKey` and `kms:Decrypt`, in its own policy and in \
+                 that of the key"
+            }
+            "AccessDenied" | "AllAccessDisabled" if self.is_of_kms() => {
+                "it is encrypted with a key of KMS: allow the role `kms:Decrypt`, in its own policy and in that of the key"
+            }
+            _ if self.is_of_kms() => {
+                "the key of KMS that it is encrypted with cannot be used: enable it, or bring it back"
+            }
+            "NoSuchBucket" => "check the name of the bucket; slowburn does not make one",
+            "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
+                "the bucket lies in another region: set AWS_REGION to it"
+            }
+            _ => self.remedy(),
+        }
+    }
+
+    /// What can be done about it, whichever service refused.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self.code.as_str() {
             "AccessDenied" | "AccessDeniedException" | "Forbidden" | "AllAccessDisabled" => {
-                "the role of this task lacks a permission, or a key of KMS is not shared with it"
+                "the role of this task lacks a permission: what AWS says names it"
             }
             "ExpiredToken"
             | "ExpiredTokenException"
@@ -190,10 +219,6 @@ impl Refusal {
             | "SignatureDoesNotMatch"
             | "UnrecognizedClientException" => {
                 "the credentials are wrong or have run out: see `aws sts get-caller-identity`"
-            }
-            "NoSuchBucket" => "check the name of the bucket; slowburn does not make one",
-            "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
-                "the bucket lies in another region: set AWS_REGION to it"
             }
             "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
                 "AWS slowed this account down for longer than slowburn waits: run again"
@@ -214,4 +239,22 @@ fn first_cause(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_a_key_is_spoken_of_it_is_the_remedy() {
+        let refusal = |code: &str, said: &str| Refusal { code: code.to_owned(), said: said.to_owned() };
+        let denied = refusal("AccessDenied", "AccessDenied: not authorized to perform: cloudwatch:GetMetricData");
+        assert!(!denied.remedy().contains("KMS") && denied.remedy_of_s3() == denied.remedy());
+        let read = refusal("AccessDenied", "AccessDenied: not authorized to perform: kms:Decrypt on resource");
+        let write = refusal("AccessDenied", "AccessDenied: not authorized to perform: kms:GenerateDataKey on resource");
+        assert!(
+            read.remedy_of_s3().contains("`kms:Decrypt`") && write.remedy_of_s3().contains("`kms:GenerateDataKey`")
+        );
+        assert!(refusal("KMS.DisabledException", "is disabled").remedy_of_s3().contains("enable it"));
+    }
 }

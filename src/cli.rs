@@ -81,7 +81,7 @@ pub enum Task {
 #[derive(Args, Clone, Debug)]
 pub struct Place {
     /// Folder of definitions: `fleet.yaml` and `TEAM/SERVICE.yaml`
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos")]
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = folder)]
     pub slos: PathBuf,
     /// Where the ledger is: a folder, made if it does not exist, or `s3://bucket/prefix`
     #[arg(long, value_name = "PLACE", env = "SLOWBURN_LEDGER", default_value = "ledger")]
@@ -89,6 +89,9 @@ pub struct Place {
     /// The moment to look at instead of now, in UTC: `2026-10-31T23:50Z`
     #[arg(long, value_name = "TIME", env = "SLOWBURN_AT")]
     pub at: Option<Minute>,
+    /// Folder of the SQL files that `query` indicators name: what such a file says tells which counts are its own
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_QUERIES", default_value = "queries", value_parser = folder)]
+    pub queries: PathBuf,
 }
 
 /// Arguments of `run`.
@@ -103,9 +106,6 @@ pub struct RunArgs {
     /// Read at most this many days back; the default is what the longest window needs
     #[arg(long, value_name = "DAYS", env = "SLOWBURN_DAYS", value_parser = clap::value_parser!(u16).range(1..=400))]
     pub days: Option<u16>,
-    /// Folder of the SQL files that `query` indicators name
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_QUERIES", default_value = "queries")]
-    pub queries: PathBuf,
     /// Ask AWS for no more than this costs by list price, in US dollars; what would cost more is left out and named
     #[arg(long, value_name = "DOLLARS", env = "SLOWBURN_MAX_COST")]
     pub max_cost: Option<Dollars>,
@@ -261,10 +261,10 @@ pub struct ExportArgs {
 #[derive(Args, Debug)]
 pub struct CheckArgs {
     /// Folder of definitions, as an alternative to `--slos`
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = folder)]
     pub folder: Option<PathBuf>,
     /// Folder of definitions
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos")]
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = folder)]
     pub slos: PathBuf,
     /// The moment by which corrections may be over, instead of now
     #[arg(long, value_name = "TIME", env = "SLOWBURN_AT")]
@@ -278,7 +278,7 @@ pub struct CheckArgs {
 #[derive(Args, Debug)]
 pub struct TablesArgs {
     /// Folder of definitions
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos")]
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = folder)]
     pub slos: PathBuf,
     /// Only the tables of this source of fleet.yaml
     #[arg(long, value_name = "NAME")]
@@ -400,6 +400,17 @@ impl Cli {
 fn scale(text: &str) -> Result<f64, String> {
     let sound = text.parse().ok().filter(|scale| (0.001..=1_000.0).contains(scale));
     sound.ok_or_else(|| "write a number from 0.001 to 1000".to_owned())
+}
+
+/// A folder that is read where it is.
+fn folder(text: &str) -> Result<PathBuf, String> {
+    match text.split_once("://") {
+        None => Ok(text.into()),
+        Some(("s3", _)) => {
+            Err(format!("it has to be a folder of this machine: copy it first, as by `aws s3 sync {text} DIR`"))
+        }
+        Some(_) => Err("it has to be a folder of this machine: copy it first".to_owned()),
+    }
 }
 
 /// A length between two runs.

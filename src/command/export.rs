@@ -10,7 +10,7 @@ use crate::slo::Slo;
 
 pub(super) async fn export(arguments: ExportArgs, now: Minute) -> Result<Ended, Failure> {
     let at = arguments.place.at.unwrap_or(now);
-    let definitions = sound_definitions(&arguments.place.slos, at)?;
+    let definitions = sound_definitions(&arguments.place, at)?;
     let store = ledger(&arguments.place).await?;
     let slos: Vec<&Slo> = match &arguments.slo {
         Some(name) => vec![slo(&definitions.catalog, name)?.1],

@@ -1,10 +1,11 @@
 //! What most commands open first: the definitions and the ledger.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Failure, say, styled};
 use crate::cli::Place;
-use crate::fetch::definitions;
+use crate::fetch::{athena, definitions};
 use crate::minute::Minute;
 use crate::report::{counted, problems};
 use crate::slo::{self, Catalog, Problem, Service, Severity, Slo};
@@ -15,12 +16,33 @@ pub(super) struct Definitions {
     pub(super) catalog: Catalog,
     pub(super) problems: Vec<Problem>,
     pub(super) files: Vec<slo::DefinitionFile>,
+    /// Why the texts of some queries are not known.
+    unread: Vec<String>,
 }
 
 impl Definitions {
-    /// Whether a promise is left out because of a problem.
+    /// Whether a promise is left out because of a problem, or cannot be measured because of one.
     pub(super) fn faulty(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+        self.errors() > 0 || !self.unread.is_empty()
+    }
+
+    fn errors(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+    }
+
+    /// Reads the texts of queries, and keeps why one cannot be: it is told once for all promises that stand on it.
+    fn read_queries(&mut self, folder: &Path) {
+        let mut texts = BTreeMap::new();
+        let mut left_out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        self.catalog.take_queries(|slo, file| {
+            let read = texts.entry(file.to_owned()).or_insert_with(|| athena::read_sql(folder, file));
+            read.as_ref()
+                .map_err(|fault| left_out.entry(fault.to_string()).or_default().push(format!("`{slo}`")))
+                .ok()
+                .cloned()
+        });
+        let told = |(fault, slos): (String, Vec<String>)| format!("{} cannot be measured: {fault}", slos.join(", "));
+        self.unread = left_out.into_iter().map(told).collect();
     }
 }
 
@@ -36,12 +58,14 @@ pub(super) fn definitions(folder: &Path, at: Minute) -> Result<Definitions, Fail
         let parts = path.components().filter(|part| *part != Component::CurDir);
         *name = parts.collect::<PathBuf>().to_string_lossy().into_owned();
     }
-    Ok(Definitions { catalog, problems, files })
+    Ok(Definitions { catalog, problems, files, unread: Vec::new() })
 }
 
-/// Reads the definitions, and says on stderr how many problems they have: `check` is where they are shown whole.
-pub(super) fn sound_definitions(folder: &Path, at: Minute) -> Result<Definitions, Failure> {
-    let found = definitions(folder, at)?;
+/// Reads the definitions with the queries that they name, and says on stderr how many problems they have: `check` is where they
+/// are shown whole.
+pub(super) fn sound_definitions(place: &Place, at: Minute) -> Result<Definitions, Failure> {
+    let folder = &place.slos;
+    let mut found = definitions(folder, at)?;
     if found.catalog.services.is_empty() {
         say(&problems::terminal(&found.problems, &found.files, true));
         return Err(Failure::new(format!(
@@ -50,14 +74,18 @@ pub(super) fn sound_definitions(folder: &Path, at: Minute) -> Result<Definitions
             folder.display()
         )));
     }
-    if found.faulty() {
-        let count = found.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let count = found.errors();
+    if count > 0 {
         say(&format!(
             "{}: promises are left out for {} in the definitions\nhint: `slowburn check {}` names each with its remedy",
             styled("warning"),
             counted(count, "problem"),
             folder.display()
         ));
+    }
+    found.read_queries(&place.queries);
+    for fault in &found.unread {
+        say(&format!("{}: {fault}", styled("warning")));
     }
     Ok(found)
 }

@@ -12,7 +12,7 @@ use crate::slo::Slo;
 
 pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<Ended, Failure> {
     let at = arguments.place.at.unwrap_or(now);
-    let definitions = sound_definitions(&arguments.place.slos, at)?;
+    let definitions = sound_definitions(&arguments.place, at)?;
     let (service, slo) = slo(&definitions.catalog, &arguments.slo)?;
     let windows = windows(&arguments.windows)?;
     let span = Span::new(arguments.from, arguments.to.min(at.plus(1)));

@@ -11,7 +11,7 @@ use crate::report::{document, model};
 
 pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<Ended, Failure> {
     let at = arguments.place.at.unwrap_or(now);
-    let definitions = sound_definitions(&arguments.place.slos, at)?;
+    let definitions = sound_definitions(&arguments.place, at)?;
     let store = ledger(&arguments.place).await?;
     let status = engine::judge(&definitions.catalog, &store, at).await.map_err(Failure::from)?;
     let text = compose(&status, arguments.format);

@@ -32,7 +32,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     #[cfg(debug_assertions)]
     let now = arguments.clock.unwrap_or(now);
     let at = arguments.place.at.unwrap_or(now);
-    let mut definitions = sound_definitions(&arguments.place.slos, at)?;
+    let mut definitions = sound_definitions(&arguments.place, at)?;
     if let Some(logs) = &arguments.logs {
         read_logs_from(&mut definitions.catalog, logs);
     }
@@ -52,7 +52,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         at,
         now,
         days: arguments.days,
-        queries: &arguments.queries,
+        queries: &arguments.place.queries,
         max_cost: arguments.max_cost,
         offline: arguments.offline,
         threads: threads(&arguments),

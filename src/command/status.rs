@@ -9,7 +9,7 @@ use crate::report::{data, model, status as view};
 
 pub(super) async fn status(arguments: StatusArgs, now: Minute) -> Result<Ended, Failure> {
     let at = arguments.place.at.unwrap_or(now);
-    let definitions = sound_definitions(&arguments.place.slos, at)?;
+    let definitions = sound_definitions(&arguments.place, at)?;
     let store = ledger(&arguments.place).await?;
     let found = engine::judge(&definitions.catalog, &store, at).await.map_err(Failure::from)?;
     show(&found, arguments.format)?;

@@ -1,6 +1,6 @@
 //! `slowburn tables`: the DDL of the tables that Athena sources need, printed or run.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::open::definitions;
 use super::{Ended, Failure, print, say, styled};
@@ -47,7 +47,8 @@ pub(super) async fn tables(arguments: &TablesArgs, now: Minute) -> Result<Ended,
 
 async fn create(statements: &[String], (reach, lake): (&Reach, &Lake), now: Minute) -> Result<(), Fault> {
     let client = Aws::reach().await.of(reach).await.athena();
-    let access = Access { client: &client, lake, moment: now, stop: &AtomicBool::new(false) };
+    let access =
+        Access { client: &client, lake, moment: now, stop: &AtomicBool::new(false), room: &AtomicU64::new(u64::MAX) };
     for statement in statements {
         athena::create(&access, statement).await?;
         say(statement.lines().next().unwrap_or_default().trim_end_matches([' ', '(']));

@@ -16,6 +16,8 @@ const INTERVALS: u64 = 288;
 const PAGE: u64 = 1_000;
 /// Folders above those of days, of one account and region: the prefix, `AWSLogs`, account, `elasticloadbalancing`, region, year, month.
 const FOLDERS_ABOVE: u64 = 7;
+/// How often in a day they are listed at most.
+const WALKS: u64 = 24;
 /// What a run reads and writes of a ledger in S3, measured with 1,683 SLOs: manifest, sums and parts of days; then the newest
 /// part, the month's sums, and the manifest once for each of them.
 const LEDGER_READS: u64 = 60;
@@ -140,8 +142,8 @@ fn asked(services: &[&Service], name: &str, source: &Source, habits: &Habits) ->
 }
 
 /// Each object is read once. The folder of today is listed by every run, and is half full on average; that of yesterday by every run
-/// of the first hour, and those of the last week once a day. The folders above them hold less than a page each, and are listed by
-/// every run.
+/// of the first hour, and those of the last week once a day. The folders above them hold less than a page each, and are listed once
+/// an hour.
 fn objects(indicators: &[&Indicator], habits: &Habits) -> (Usage, bool) {
     let balancers: BTreeSet<&str> = indicators
         .iter()
@@ -155,7 +157,7 @@ fn objects(indicators: &[&Indicator], habits: &Habits) -> (Usage, bool) {
     let objects = balancers.iter().map(|balancer| known(balancer).copied().unwrap_or(NODES * INTERVALS)).sum::<u64>();
     let (runs, of_a_day) = (runs(habits.every_minutes, 0), objects.div_ceil(PAGE));
     let of_days = (objects / 2).div_ceil(PAGE) * runs + of_a_day * runs.div_ceil(24) + 7 * of_a_day;
-    let pages = of_days + FOLDERS_ABOVE * runs;
+    let pages = of_days + FOLDERS_ABOVE * runs.min(WALKS);
     (Usage { s3_reads: objects, s3_writes: pages, ..Usage::default() }, assumed)
 }
 

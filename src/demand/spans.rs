@@ -113,13 +113,13 @@ mod tests {
     use crate::exact::Exact;
     use crate::slo::Reach;
 
-    const SERIES: &str = "metrics a query";
+    const SERIES: &str = "metrics a query unread";
 
     fn question(at: i32, from: i32) -> SpanQuestion {
         let kind = SourceKind::CloudWatch { reach: Reach::default(), account: None };
         let source = Source { kind, delay_minutes: 3, every_minutes: 5, unparsed_limit: Exact::from_integer(0) };
         let mut question = SpanQuestion::new("metrics", &source, Minute(at));
-        let indicator = Indicator::Query { source: "metrics".to_owned(), file: "a".to_owned() };
+        let indicator = Indicator::Query { source: "metrics".to_owned(), file: "a".to_owned(), sql: None };
         assert_eq!(indicator.series().as_str(), SERIES);
         question.want(&indicator, Minute(from));
         question

@@ -1,7 +1,7 @@
 //! The stretch of the line that tables of Athena walk: what is missing is asked for piece by piece, newest first, and kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::spans::{affordable, keep};
 use super::{EngineError, Job};
@@ -18,6 +18,8 @@ use crate::store::{LedgerStore, Needs};
 
 /// A balancer that had lines within as many days, or a part of that, is not missing.
 const HEARD_DAYS: i32 = 14;
+/// Hexadecimal digits of the mark of a query's text.
+const MARK_LENGTH: usize = 32;
 
 /// What is scanned by itself: a table for all of its series, or a team's own query.
 enum Part<'a> {
@@ -35,10 +37,12 @@ pub(super) async fn read_lake(
 ) -> Result<(), EngineError> {
     let aws = Aws::reach().await.of(reach).await;
     let client = aws.athena();
-    let access = Access { client: &client, lake, moment: question.end, stop: &job.stop };
+    let room = AtomicU64::new(u64::MAX);
+    let access = Access { client: &client, lake, moment: question.end, stop: &job.stop, room: &room };
     let sums = store.load(&Needs::default()).await?;
     let mut read = LakeRead::new(job.catalog, &question.source);
-    let mut run = Run { job, aws: &aws, question, asks, sums, cap: Cap::new(lake, question.end, job.now) };
+    let cap = Cap::new(lake, question.end, job.now);
+    let mut run = Run { job, aws: &aws, question, asks, sums, cap, room: &room };
     for (name, part) in parts(job, question, access) {
         match part {
             Ok(part) => run.read(&name, part, (asked, store), &mut read).await?,
@@ -59,12 +63,12 @@ fn parts<'a>(job: &Job<'a>, question: &'a SpanQuestion, access: Access<'a>) -> V
                 let is_classic = traffic.load_balancer.starts_with("classic/");
                 rules.entry(is_classic).or_default().insert(series, Rule { series, traffic, measure });
             }
-            Indicator::Query { file, .. } => {
-                let query = OwnQuery::read(job.queries, file, series);
-                parts.push((file.clone(), query.map(|query| Part::Own(query, access, series))));
+            Indicator::Query { file, sql: Some(sql), .. } => {
+                let query = OwnQuery::new(job.queries, file, sql, series);
+                parts.push((file.clone(), Ok(Part::Own(query, access, series))));
             }
-            // The definitions' own check has named an indicator that does not fit its source.
-            Indicator::Ratio { .. } | Indicator::Counts { .. } => {}
+            // Who read the definitions has named a file that is not there, and an indicator that does not fit its source.
+            Indicator::Query { sql: None, .. } | Indicator::Ratio { .. } | Indicator::Counts { .. } => {}
         }
     }
     let limit = super::unparsed_limit(job.catalog, &question.source);
@@ -83,6 +87,8 @@ struct Run<'a> {
     asks: &'a [Ask],
     sums: Ledger,
     cap: Cap,
+    /// What queries in flight may scan.
+    room: &'a AtomicU64,
 }
 
 impl Run<'_> {
@@ -97,7 +103,8 @@ impl Run<'_> {
         let mut left = pieces(self.asks, |series| part.has(series));
         let minutes: u32 = left.iter().map(|piece| piece.span.minutes()).sum();
         left.reverse();
-        let key = format!("{} {name}", self.question.source);
+        let place = format!("{} {name}", self.question.source);
+        let key = part.text_mark().map_or_else(|| place.clone(), |mark| format!("{place} {mark}"));
         let whole = left.first().zip(left.last()).map(|(first, last)| Span::new(first.span.start, last.span.end));
         while let Some(piece) = left.pop() {
             let done = minutes - left.iter().map(|piece| piece.span.minutes()).sum::<u32>() - piece.span.minutes();
@@ -120,6 +127,8 @@ impl Run<'_> {
             }
             if let Some(day_bytes) = self.cap.spend(&answer, span) {
                 let mut scanned = store.scanned().clone();
+                // What an earlier text of a query scanned says nothing of this one.
+                scanned.retain(|of, _| !is_of(of, &place));
                 scanned.insert(key.clone(), day_bytes);
                 store.keep_scanned(scanned).await?;
             }
@@ -149,15 +158,30 @@ impl Run<'_> {
         let next = part.queries(piece).and_then(|queries| {
             let price = Price { queries, day_bytes };
             let span = self.cap.next(piece, price)?;
-            Ok((span, Usage { athena_bytes: self.cap.expected(span, price).0, ..Usage::default() }))
+            Ok((span, self.cap.most(span, price)))
         });
-        match next.map(|(span, usage)| affordable(self.job, &self.question.source, &usage).map(|()| span)) {
-            Ok(Ok(span)) => return Some(span),
-            Ok(Err(refused)) => read.refused(refused),
-            Err(fault) => read.fault(of, &fault),
+        let (span, most) = next.map_err(|fault| read.fault(of, &fault)).ok()?;
+        let usage = Usage { athena_bytes: most.0, ..Usage::default() };
+        match affordable(self.job, &self.question.source, &usage) {
+            Ok(()) => {
+                // A guess may be a little too low, and what is all but done has been paid for. Where there is none, the limit holds.
+                self.room.store(if day_bytes.is_some() { u64::MAX } else { most.0 }, Ordering::Relaxed);
+                return Some(span);
+            }
+            Err(refused) if day_bytes.is_some() => read.refused(refused),
+            Err(_) => {
+                let cost = (Aws::used().price(), self.job.max_cost.unwrap_or_default());
+                read.fault(of, &self.cap.too_dear(of, most, cost));
+            }
         }
         None
     }
+}
+
+/// Whether a place whose size is known is this one, with whatever mark of its text.
+fn is_of(known: &str, place: &str) -> bool {
+    let rest = known.strip_prefix(place).map(|rest| rest.strip_prefix(' ').unwrap_or(rest));
+    rest.is_some_and(|mark| mark.bytes().all(|byte| byte.is_ascii_hexdigit()) && [0, MARK_LENGTH].contains(&mark.len()))
 }
 
 impl Part<'_> {
@@ -189,6 +213,14 @@ impl Part<'_> {
                 table.count(span, &rules).await
             }
             Self::Own(query, access, _) => query.count(access, span).await,
+        }
+    }
+
+    /// What tells the text of a team's own query from an earlier one.
+    fn text_mark(&self) -> Option<&str> {
+        match self {
+            Self::Table(..) => None,
+            Self::Own(query, ..) => Some(query.mark()),
         }
     }
 

@@ -10,12 +10,12 @@ use super::{EngineError, Job, unparsed_limit};
 use crate::accesslog::key::identity;
 use crate::accesslog::route::{Routes, indicators_by_balancer};
 use crate::demand::LogsQuestion;
-use crate::fetch::logs::{self, Batch, LogFile, LogTree, Place};
+use crate::fetch::logs::{self, Batch, LogFile, LogFolders, LogTree, Place};
 use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, ObjectsAnswer, filed_under};
-use crate::minute::Day;
+use crate::minute::{Day, Minute};
 use crate::outcome::{LogsRead, Said};
 use crate::series::SeriesKey;
-use crate::store::{LedgerStore, Looked, Needs, version_of};
+use crate::store::{LedgerStore, Looked, Needs, Walked, version_of};
 
 /// One source of access logs, a day of delivery at a time, so that memory and what a crash can lose stay bounded.
 pub(super) async fn read_logs(
@@ -24,8 +24,16 @@ pub(super) async fn read_logs(
     store: &mut LedgerStore,
     said: &mut Said,
 ) -> Result<(), EngineError> {
-    let mut tree = match log_tree(question).await {
-        Ok(tree) => tree,
+    let opened = match question.location.parse() {
+        Ok(location) => {
+            let place = Place::of(&location, &question.access).await;
+            let looks = Looks::new(job, question, &place);
+            looks.tree(place, store).await.map(|tree| (looks, tree.of_balancers(question.series.keys())))
+        }
+        Err(error) => Err(error),
+    };
+    let (mut looks, mut tree) = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             said.faults.push(error);
             return Ok(());
@@ -33,7 +41,6 @@ pub(super) async fn read_logs(
     };
     let mut read = LogsRead::default();
     let days = tree.days();
-    let mut looks = Looks::new(job, question, &tree);
     for (done, day) in days.iter().enumerate() {
         (job.progress)(done, days.len());
         if looks.may_leave_out(store, *day) {
@@ -56,7 +63,7 @@ pub(super) async fn read_logs(
     let seen = !job.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty();
     said.listing(question, &tree, seen && looks.left_out == 0);
     if seen {
-        looks.keep(store).await?;
+        looks.keep(tree.above, store).await?;
     }
     read.tell(unparsed_limit(job.catalog, &question.source), said);
     Ok(())
@@ -70,6 +77,8 @@ struct Looks<'a> {
     place: Option<String>,
     /// The hash of all that is asked.
     asked: String,
+    at: Minute,
+    now: Minute,
     today: Day,
     /// The newest day whose folder gets nothing more.
     over: Day,
@@ -80,19 +89,43 @@ struct Looks<'a> {
 
 /// Days that the first run of a day looks back to.
 const NIGHTLY_DAYS: i32 = 7;
+/// How long the folders above those of days are known: a new account or region shows within as long. There may be hundreds of
+/// folders, and each is a request.
+const WALK_MINUTES: i32 = 60;
 /// How long after the end of a day its folder may still get what was delivered on it: clocks differ, and an object appears only
 /// when the last of it was written.
 const LATE_MINUTES: i32 = 60;
 
 impl<'a> Looks<'a> {
-    fn new(job: &Job<'_>, question: &'a LogsQuestion, tree: &LogTree) -> Self {
-        let place = matches!(tree.place(), Place::Bucket(_)).then(|| format!("{}: {}", question.source, tree.place()));
+    fn new(job: &Job<'_>, question: &'a LogsQuestion, place: &Place) -> Self {
+        let place = matches!(place, Place::Bucket(_)).then(|| format!("{}: {place}", question.source));
         let asked: Vec<String> = question.series.values().flatten().map(ToString::to_string).collect();
         let asked = version_of(asked.join("\n").as_bytes()).0;
         // What lies in a bucket depends on what time it is, and a ledger of an earlier moment has less of it still.
         let at = job.at.min(job.now);
         let over = at.plus(-LATE_MINUTES).day().plus(-1);
-        Self { place, asked, today: at.day(), over, days: BTreeMap::new(), left_out: 0, question }
+        Self { place, asked, at, now: job.now, today: at.day(), over, days: BTreeMap::new(), left_out: 0, question }
+    }
+
+    /// The folders as they were found within the same hour for the same question.
+    fn known<'s>(&self, store: &'s LedgerStore) -> Option<&'s Walked> {
+        let hour = |at: Minute| at.0.div_euclid(WALK_MINUTES);
+        store.walked(self.place.as_ref()?).filter(|known| {
+            let is_same = known.asked == self.asked && known.from <= self.question.span.start;
+            is_same && hour(known.at) == hour(self.at) && hour(known.now) == hour(self.now)
+        })
+    }
+
+    /// The folders of days: as they are known, else looked for.
+    async fn tree(&self, place: Place, store: &LedgerStore) -> Result<LogTree, String> {
+        let LogsQuestion { span, classic_minutes, .. } = self.question;
+        match self.known(store) {
+            Some(Walked { regions, days, .. }) => {
+                let above = LogFolders { regions: regions.clone(), days: days.iter().cloned().collect() };
+                Ok(LogTree::of_folders(place, *span, *classic_minutes, above, self.today))
+            }
+            None => LogTree::open(place, *span, *classic_minutes).await.map_err(|error| error.to_string()),
+        }
     }
 
     /// Whether nothing new can be in the folder of a day; otherwise it is taken to be looked into now.
@@ -114,17 +147,18 @@ impl<'a> Looks<'a> {
         self.days.remove(&day);
     }
 
-    async fn keep(self, store: &mut LedgerStore) -> Result<(), EngineError> {
+    async fn keep(self, above: LogFolders, store: &mut LedgerStore) -> Result<(), EngineError> {
         let Some(place) = &self.place else { return Ok(()) };
-        Ok(store.keep_looked(place, self.days).await?)
+        // Where there are no logs yet, the first may come at any moment.
+        let is_kept = self.known(store).is_some() || above.days.is_empty();
+        store.keep_looked(place, self.days).await?;
+        if is_kept {
+            return Ok(());
+        }
+        let (from, days) = (self.question.span.start, above.days.into_iter().collect());
+        let walked = Walked { asked: self.asked, from, at: self.at, now: self.now, regions: above.regions, days };
+        Ok(store.keep_walked(place, walked).await?)
     }
-}
-
-async fn log_tree(question: &LogsQuestion) -> Result<LogTree, String> {
-    let place = Place::of(&question.location.parse()?, &question.access).await;
-    let tree =
-        LogTree::open(place, question.span, question.classic_minutes).await.map_err(|error| error.to_string())?;
-    Ok(tree.of_balancers(question.series.keys()))
 }
 
 /// The objects of one day of delivery: what is new of them is read, absorbed and kept. Tells whether any could not be read.

@@ -1,6 +1,7 @@
 //! What is measured, where: which requests or rows belong to an SLO, and what makes one of them good.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::metric::MetricCounts;
 use crate::exact::Exact;
@@ -31,6 +32,8 @@ pub enum Indicator {
         source: String,
         /// Name of the file below the folder of queries.
         file: String,
+        /// What the file says; nothing where it could not be read.
+        sql: Option<Sql>,
     },
     /// A file of `minute,total,bad`.
     Counts {
@@ -39,6 +42,15 @@ pub enum Indicator {
         /// Name of the file below the source's directory.
         file: String,
     },
+}
+
+/// The text of a query, and a mark of it: another text counts something else, under another key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sql {
+    /// As the file has it.
+    pub text: Arc<str>,
+    /// Equal marks mean equal texts.
+    pub mark: Arc<str>,
 }
 
 /// Slices of time as the events of a budget: a slice whose share of bad events is above the budget is one bad event.
@@ -137,7 +149,8 @@ impl fmt::Display for Indicator {
         match self {
             Self::Requests { source, traffic, measure } => write!(f, "{source} {traffic} {measure}"),
             Self::Ratio { source, counts } => write!(f, "{source} ratio{counts}"),
-            Self::Query { source, file } => write!(f, "{source} {file} query"),
+            Self::Query { source, file, sql: None } => write!(f, "{source} {file} query unread"),
+            Self::Query { source, file, sql: Some(sql) } => write!(f, "{source} {file} query {}", sql.mark),
             Self::Counts { source, file } => write!(f, "{source} {file} counts"),
         }
     }

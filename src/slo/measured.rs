@@ -90,7 +90,7 @@ impl Promise<'_, '_> {
     pub(super) fn indicator(&mut self, kind: IndicatorText, source: String, of: &SourceKind) -> Option<Indicator> {
         let measure = match kind {
             IndicatorText::Counts => return self.file(kind).map(|file| Indicator::Counts { source, file }),
-            IndicatorText::Query => return self.file(kind).map(|file| Indicator::Query { source, file }),
+            IndicatorText::Query => return self.file(kind).map(|file| Indicator::Query { source, file, sql: None }),
             IndicatorText::Ratio => return self.ratio().map(|counts| Indicator::Ratio { source, counts }),
             IndicatorText::Availability => Measure::Availability,
             IndicatorText::Latency | IndicatorText::LatencyPercentile => self.latency()?,
@@ -240,7 +240,7 @@ impl Promise<'_, '_> {
             return None;
         };
         let file = file.0.0.clone();
-        if file.starts_with('/') || file.split(['/', '\\']).any(|part| part == "..") {
+        if file.starts_with('/') || file.contains("://") || file.split(['/', '\\']).any(|part| part == "..") {
             let hint = format!("name a file below {folder}: `{example}`");
             self.found.push(layer.problem(&keys(&["file"]), format!("`{file}` leaves {folder}"), hint));
             return None;

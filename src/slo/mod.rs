@@ -38,7 +38,7 @@ use crate::minute::{Minute, Span, Window};
 
 pub use alerting::{AlertRules, Evidence, Severe, Tier, Urgency, WorkingHours};
 pub use correction::{Category, Correction, Excluded, Scope};
-pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Traffic};
+pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Sql, Traffic};
 pub use metric::{Judged, Metric, MetricCount, MetricCounts, Statistic};
 pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
 pub use read::read;
@@ -74,6 +74,18 @@ impl Catalog {
     /// All promises with their services.
     pub fn slos(&self) -> impl Iterator<Item = (&Service, &Slo)> {
         self.services.iter().flat_map(|service| service.slos.iter().map(move |slo| (service, slo)))
+    }
+}
+
+impl Catalog {
+    /// Gives queries the texts that `read` has for their files. Files are outside of the definitions, so that reading these
+    /// does not tell.
+    pub fn take_queries(&mut self, mut read: impl FnMut(&SloId, &str) -> Option<Sql>) {
+        for slo in self.services.iter_mut().flat_map(|service| &mut service.slos) {
+            if let Indicator::Query { file, sql, .. } = &mut slo.indicator {
+                *sql = read(&slo.id, file);
+            }
+        }
     }
 }
 

@@ -294,7 +294,24 @@ fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKin
             problems.push(page.of_value(&keys(&["sources", name, key]), message, "write `s3://<bucket>/<prefix>`"));
         }
     }
+    check_place(page, name, kind, problems);
     check_tables(page, name, text, problems);
+}
+
+/// Logs may lie in a bucket, counts may not.
+fn check_place(page: &Page<'_>, name: &str, kind: &SourceKind, problems: &mut Vec<Problem>) {
+    let (message, hint) = match kind {
+        SourceKind::AccessLogs { location, .. } => match location.parse::<Location>() {
+            Ok(_) => return,
+            Err(refused) => (refused, "write `./logs` or `s3://<bucket>/<prefix>`".to_owned()),
+        },
+        SourceKind::Counts { location } if location.contains("://") => (
+            format!("files of counts are read from a directory only, and `{location}` is none"),
+            "copy them to a folder before each run, as `aws s3 sync` does, and write `counts: ./counts`".to_owned(),
+        ),
+        _ => return,
+    };
+    problems.push(page.of_value(&keys(&["sources", name, kind.word()]), message, hint));
 }
 
 /// What `slowburn tables` needs to know is said as a whole or not at all.

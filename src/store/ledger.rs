@@ -23,6 +23,7 @@ mod book;
 mod look;
 mod slices;
 mod usage;
+mod walked;
 
 pub use book::BookKind;
 

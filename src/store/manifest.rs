@@ -22,6 +22,8 @@ pub(super) struct Manifest {
     pub(super) slices: BTreeMap<String, String>,
     /// What folders of finished days were looked into for, by bucket.
     pub(super) looked: BTreeMap<String, BTreeMap<Day, Looked>>,
+    /// The folders above those of days, by bucket.
+    pub(super) walked: BTreeMap<String, Walked>,
     /// The file that tells what sources were asked.
     pub(super) asked: Option<String>,
     /// Bytes that a day of a table scans, as the last query of it had them.
@@ -39,6 +41,26 @@ pub struct Looked {
     /// The day on which that was done last.
     #[serde(with = "text")]
     pub on: Day,
+}
+
+/// The folders above those of days as they were found in a bucket, so that they need not be listed at every tick.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walked {
+    /// The hash of all that was asked of it.
+    pub asked: String,
+    /// The first minute that was asked for: folders of earlier days were left out.
+    #[serde(with = "text")]
+    pub from: Minute,
+    /// The moment that was looked at.
+    #[serde(with = "text")]
+    pub at: Minute,
+    /// When that was done.
+    #[serde(with = "text")]
+    pub now: Minute,
+    /// Folders of accounts and regions.
+    pub regions: Vec<String>,
+    /// Folders of days that any of them has: `2026/10/31`.
+    pub days: Vec<String>,
 }
 
 /// A day or a minute as people write it.
@@ -85,6 +107,8 @@ struct Twin {
     slices: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     looked: BTreeMap<String, BTreeMap<String, Looked>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    walked: BTreeMap<String, Walked>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -140,6 +164,7 @@ impl Manifest {
         manifest.slices = named("slices", twin.slices);
         manifest.asked = twin.asked.map(|hash| format!("asked-{hash}.json"));
         manifest.scanned = twin.scanned;
+        manifest.walked = twin.walked;
         Ok(manifest)
     }
 
@@ -161,6 +186,7 @@ impl Manifest {
             sums: Some(hashes(&self.sums)),
             slices: hashes(&self.slices),
             looked: looked.collect(),
+            walked: self.walked.clone(),
             asked: self.asked.as_deref().map(hash),
             scanned: self.scanned.clone(),
         };

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 pub use directory::DirectoryShelf;
 pub use error::{ShelfError, StoreError};
 pub use ledger::{BookKind, LedgerStore, Needs};
-pub use manifest::Looked;
+pub use manifest::{Looked, Walked};
 pub use memory::MemoryShelf;
 pub use open::{readable, writable};
 pub use points::WritePoints;

@@ -41,7 +41,7 @@ impl S3Shelf {
     {
         let refusal = Refusal::of(error);
         let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
-        ShelfError::Refused { action, name, remedy: refusal.remedy(), said: refusal.said }
+        ShelfError::Refused { action, name, remedy: refusal.remedy_of_s3(), said: refusal.said }
     }
 
     /// Names with the time of their last change.

@@ -265,6 +265,61 @@ fn what_fails_is_told_with_a_remedy_and_never_stored_as_zero() {
     }
 }
 
+/// A shop with so many latencies that the rows of the newest day fill two pages of a thousand, one more for each and hour.
+fn with_two_pages() -> Scene {
+    let scene = Scene::with_shop();
+    let latencies =
+        (1..=300).map(|under| format!("  l{under:03}: {{ indicator: latency, objective: 99%, under: {under}ms }}\n"));
+    let latencies: String = latencies.collect();
+    scene.write("slos/fleet.yaml", &format!("{LAKE}  bare: {{}}\n"));
+    scene.write("slos/shop/shop.yaml", &format!("{SHOP}class: bare\nwindows: [7d]\nslos:\n{latencies}"));
+    scene
+}
+
+#[test]
+fn the_rows_of_all_pages_are_counted_and_those_of_a_broken_answer_are_not_zero() {
+    let scene = with_two_pages();
+    let fault =
+        r#"{"action": "GetQueryResults", "code": "InternalServerException", "status": 500, "after": 1, "times": 100}"#;
+    scene.peer.post("/_control", &format!("{{\"delay_s\": 0.2, \"faults\": [{fault}]}}"));
+    let text = scene.said(NOW);
+    assert!(text.starts_with("exit 3\n") && text.contains("InternalServerException"), "{text}");
+    let counted = |name: &str| scene.peer.counters()["counters"][name].as_u64().unwrap();
+    assert_eq!((counted("pages"), counted("rows")), (1, 1_000), "the first page was answered");
+    assert_eq!(scene.known(), BTreeMap::new());
+    scene.peer.post("/_reset", "{}");
+    let text = scene.said(NOW);
+    assert!(text.starts_with("exit 0\n"), "{text}");
+    // Four hours of 300 latencies and of all lines, behind the names of the columns; then a past without a line.
+    assert_eq!((counted("pages"), counted("rows")), (3, 1 + 4 * 301 + 1));
+    let all = scene.known();
+    assert_eq!(all.len(), 300);
+    for (slo, sums) in &all {
+        // An answer takes 20 ms, which is within a threshold of so much.
+        let bad = if slo.as_str() < "shop/l020" { 450 } else { 0 };
+        assert_eq!(*sums, format!("225 minutes, 450 total, {bad} bad"), "{slo}");
+    }
+}
+
+#[test]
+fn another_account_is_asked_as_the_role_that_the_source_names() {
+    let scene = Scene::with_shop();
+    let role = "role_arn: arn:aws:iam::999988887777:role/slo\n    external_id: abc";
+    scene.write("slos/fleet.yaml", &LAKE.replace("    since", &format!("    {role}\n    since")));
+    scene.peer.post("/_reset", "{}");
+    let text = scene.said(NOW);
+    assert!(text.starts_with("exit 0\n"), "{text}");
+    assert_eq!(scene.known(), known(&ALL));
+    let requests: Vec<serde_json::Value> = serde_json::from_str(&scene.peer.requests()).unwrap();
+    assert!(requests.len() > 5 && requests.iter().all(|request| request["account"] == "999988887777"), "{requests:?}");
+    let roles = &scene.peer.counters()["counters"]["roles"];
+    assert_eq!(*roles, serde_json::json!([["arn:aws:iam::999988887777:role/slo", "abc"]]));
+    // The tables are made as that role too.
+    scene.peer.post("/_reset", "{}");
+    scene.tables();
+    assert!(scene.peer.requests().contains("999988887777"));
+}
+
 #[test]
 fn what_passes_is_tried_again() {
     for settings in [
@@ -348,6 +403,31 @@ fn what_would_scan_more_than_a_run_may_is_refused_before_it_is_asked() {
 }
 
 #[test]
+fn a_table_that_nobody_knows_the_size_of_is_asked_only_if_the_worst_of_it_is_affordable() {
+    let scene = Scene::with_shop();
+    let run = |more: &[&str]| said(&scene.slowburn("run", NOW).arg("--quiet").args(more).output().unwrap());
+    snapshot("size_unknown", &run(&["--max-cost", "0.10"]));
+    assert_eq!(scene.queries().len(), 0);
+    scene.write("slos/fleet.yaml", &LAKE.replace("    since", "    scan_limit: 20GB\n    since"));
+    let text = run(&["--max-cost", "0.10"]);
+    assert!(text.starts_with("exit 0\n"), "{text}");
+    assert_eq!(scene.known(), known(&ALL));
+}
+
+#[test]
+fn a_query_that_turns_out_to_scan_more_than_a_run_may_is_ended_and_not_tried_again() {
+    let scene = Scene::with_shop();
+    scene.write("slos/fleet.yaml", &LAKE.replace("    since", "    scan_limit: 20GB\n    since"));
+    scene.peer.post("/_control", r#"{"delay_s": 20, "scanned": 21000000000}"#);
+    snapshot("scans_too_much", &scene.said(NOW));
+    assert_eq!((scene.queries().len(), &scene.queries()[0]["state"]), (1, &"CANCELLED".into()));
+    scene.peer.post("/_reset", "{}");
+    let text = scene.said(NOW);
+    assert!(text.contains("would have to be scanned") && text.contains("scan_limit: "), "{text}");
+    assert_eq!((scene.queries().len(), scene.known()), (1, BTreeMap::new()));
+}
+
+#[test]
 fn a_query_is_not_paid_for_twice_and_a_run_that_is_stopped_ends_it() {
     let scene = Scene::with_shop();
     assert!(scene.said(NOW).starts_with("exit 0\n"));
@@ -398,15 +478,61 @@ fn tables_are_printed_and_made() {
     snapshot("tables_without_source", &said(&scene.slowburn("tables", NOW).output().unwrap()));
 }
 
-#[test]
-fn a_teams_own_query_counts_what_it_gives() {
-    const QUERY: &str = "SELECT substr(time, 1, 16) AS minute, count(*) AS total, count_if(elb_status_code < '500') AS good \
-         FROM elb_logs.alb WHERE day BETWEEN {{ first_day | literal }} AND {{ last_day | literal }} \
-         AND substr(time, 1, 16) >= {{ from | literal }} AND substr(time, 1, 16) < {{ until | literal }} GROUP BY 1;";
+const QUERY: &str = "SELECT substr(time, 1, 16) AS minute, count(*) AS total, count_if(elb_status_code < '500') AS good \
+     FROM elb_logs.alb WHERE day BETWEEN {{ first_day | literal }} AND {{ last_day | literal }} \
+     AND substr(time, 1, 16) >= {{ from | literal }} AND substr(time, 1, 16) < {{ until | literal }} GROUP BY 1;";
+
+/// A shop that promises what its own query counts.
+fn with_own_query() -> Scene {
     let scene = Scene::with_shop();
     let text = "service: shop\nclass: bare\nslos:\n  own: { indicator: query, objective: 99%, file: own.sql, windows: [7d] }\n";
     scene.write("slos/fleet.yaml", &format!("{LAKE}  bare: {{}}\n"));
     scene.write("slos/shop/shop.yaml", text);
+    scene
+}
+
+#[test]
+fn a_changed_query_is_asked_again_for_all_of_its_window_and_its_counts_are_never_mixed() {
+    let scene = with_own_query();
+    let known = |scene: &Scene| scene.known()["shop/own"].clone();
+    scene.write("queries/own.sql", QUERY);
+    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    let first = scene.queries().len();
+    assert_eq!(known(&scene), "11565 minutes, 450 total, 45 bad");
+    // How lines end is no change.
+    scene.write("queries/own.sql", &format!("{QUERY}\r\n"));
+    assert!(scene.said(NOW).contains("has been asked up to"));
+    scene.write("queries/own.sql", &QUERY.replace("'500'", "'600'"));
+    scene.peer.post(
+        "/_control",
+        r#"{"queries": [{"reason": "Query exhausted resources at this scale factor"}], "delay_s": 0.2}"#,
+    );
+    assert!(scene.said(NOW).starts_with("exit 3\n"));
+    assert_eq!(scene.known().get("shop/own"), None, "what another text counted is not its own");
+    scene.peer.post("/_reset", "{}");
+    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    assert_eq!(known(&scene), "11565 minutes, 450 total, 0 bad");
+    assert!(scene.queries().len() >= 2 * first, "{} after {first}", scene.queries().len());
+    let manifest: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(scene.path("ledger/manifest.json")).unwrap()).unwrap();
+    assert_eq!(
+        manifest["scanned"].as_object().unwrap().len(),
+        1,
+        "what the first text scanned says nothing of this one"
+    );
+    // The counts of the first text are still there.
+    let asked = scene.queries().len();
+    scene.write("queries/own.sql", QUERY);
+    assert!(scene.said(NOW).contains("has been asked up to"));
+    assert_eq!((known(&scene).as_str(), scene.queries().len()), ("11565 minutes, 450 total, 45 bad", asked));
+    // Who looks at the ledger from elsewhere is told why nothing is known.
+    let status = scene.slowburn("status", NOW).args(["--queries", "elsewhere"]).output().unwrap();
+    snapshot("own_elsewhere", &format!("{}{}", said(&status), String::from_utf8_lossy(&status.stdout)));
+}
+
+#[test]
+fn a_teams_own_query_counts_what_it_gives() {
+    let scene = with_own_query();
     snapshot("own_missing", &scene.said(NOW));
     for (name, from, to) in [
         ("own_column", "AS good", "AS fine"),

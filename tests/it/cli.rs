@@ -109,6 +109,16 @@ fn replay_names_the_minutes_of_the_outage() {
 }
 
 #[test]
+fn definitions_in_a_bucket_are_refused_with_the_way_to_copy_them() {
+    let place = Place::new();
+    for line in [["check", "s3://ours/slos", "--format=text"], ["status", "--queries", "s3://ours/queries"]] {
+        let output = place.run(&line);
+        let speech = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(code(&output) == 2 && speech.contains("copy it first, as by `aws s3 sync s3://ours/"), "{speech}");
+    }
+}
+
+#[test]
 fn logs_that_are_not_there_are_named_with_the_remedy() {
     let place = Place::new();
     insta::assert_snapshot!("no_logs", place.transcript(&["run", "--logs", "elsewhere"]));

@@ -316,6 +316,43 @@ fn a_day_that_is_over_is_looked_into_once_more_and_then_nightly() {
 }
 
 #[test]
+fn folders_above_those_of_days_are_listed_once_an_hour_and_for_other_definitions() {
+    let scene = Scene::new(("2026-10-02T08:00Z", "2026-10-02T13:00Z"), 1_000);
+    scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
+    scene.service("shop", SHOP);
+    let run = |at: &str| {
+        let output = scene.slowburn("run", "ledger", at).arg("--quiet").env("SLOWBURN_CLOCK", at).output().unwrap();
+        let said = told(&output);
+        assert!(said.starts_with("exit 0\n"), "{said}");
+        let lists = scene.requests().into_iter().filter(|(.., path)| path.contains("list-type=2"));
+        lists.filter(|(.., path)| !path.contains("/2026/10/02/")).count()
+    };
+    // The prefix, `AWSLogs`, account, service, region, year, month.
+    assert_eq!(
+        ["2026-10-02T10:20Z", "2026-10-02T10:25Z", "2026-10-02T10:59Z", "2026-10-02T11:05Z"].map(run),
+        [7, 0, 0, 7]
+    );
+    // What a known folder gets is seen at once, another region within the hour.
+    let shop = |sums: &str| assert_eq!(scene.known("ledger")["shop/availability"], sums);
+    let (key, packed) =
+        scene.objects.iter().find(|(key, _)| key.contains("app.shop.") && key.contains("T1100Z")).unwrap();
+    assert_eq!(run("2026-10-02T11:06Z"), 0);
+    let before = scene.known("ledger")["shop/availability"].clone();
+    let other = key.replace("us-east-1", "eu-central-1").replace(".log.gz", "zz.log.gz");
+    scene.put(&other, packed.clone());
+    assert_eq!(run("2026-10-02T11:07Z"), 0);
+    shop(&before);
+    assert_eq!(run("2026-10-02T12:00Z"), 10, "and the years, months and days of that region");
+    let fresh = scene.slowburn("run", "fresh", "2026-10-02T12:00Z").output().unwrap();
+    assert!(fresh.status.success() && scene.requests().iter().any(|(.., path)| path.contains("eu-central-1")));
+    shop(&scene.known("fresh")["shop/availability"]);
+    // Who adds a service need not wait.
+    scene.service("partners", PARTNERS);
+    assert_eq!(["2026-10-02T12:05Z", "2026-10-02T12:10Z"].map(run), [10, 0]);
+    assert!(scene.known("ledger").contains_key("partners/availability"));
+}
+
+#[test]
 fn of_a_long_folder_only_the_wanted_balancers_are_listed() {
     let scene = Scene::new(("2026-10-02T08:00Z", "2026-10-02T12:00Z"), 20);
     scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");

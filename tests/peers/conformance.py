@@ -13,6 +13,7 @@ Where a source cannot tell something, `CANNOT` says so, and the comparison expec
 """
 
 import argparse
+import contextlib
 import csv
 import gzip
 import io
@@ -262,7 +263,10 @@ def check(binary, work):
     files = list(objects(events))
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
     folder = work / "root" / BUCKET
-    with started_moto() as moto, started("cloudwatch_peer.py") as cloudwatch, started("athena_peer.py", "--root", work / "root", "--managed") as athena:
+    with contextlib.ExitStack() as running:
+        moto, cloudwatch = running.enter_context(started_moto()), running.enter_context(started("cloudwatch_peer.py"))
+        # Athena reads the very objects that the bucket has.
+        athena = running.enter_context(started("athena_peer.py", "--s3", moto.url, "--managed"))
         s3 = moto.client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         sources = [

@@ -10,8 +10,8 @@ and once with errors as bad), lets the program read the access logs, and compare
   * every SLI over the whole span of its balancer, and over 1 and 7 days      with  golden/sli.csv
   * every hour, for PetShop: bad and total of seven windows                   with  golden/burn_hourly.csv
 
-PetShop is then read once more out of a bucket, which moto keeps, and compared in the same way; and its own CloudWatch metrics
-out of a CloudWatch of ours. All of it needs PYTHONPATH=target/test-peers.
+PetShop is then read once more out of a bucket, which moto keeps, and by an Athena of ours, and compared in the same way; and its
+own CloudWatch metrics out of a CloudWatch of ours. All of it needs PYTHONPATH=target/test-peers.
 Any difference ends it with code 1.
 """
 
@@ -59,10 +59,10 @@ class Program:
         return done.stdout
 
 
-def define(folder, balancers, wholes):
+def define(folder, balancers, wholes, source):
     (folder / "real").mkdir(parents=True)
     (folder / "fleet.yaml").write_text(
-        "sources:\n  logs: { access_logs: ., delay: 0m }\n"
+        f"sources:\n  logs: {{ {source}, delay: 0m }}\n"
         "classes:\n  bare: {}\ndefault_class: bare\nteams:\n  real: {}\n"
     )
     for name, balancer in balancers.items():
@@ -166,6 +166,16 @@ def bucket(folder):
         yield "s3://logs/a/prefix"
 
 
+@contextlib.contextmanager
+def lake(folder):
+    """An Athena whose buckets are folders beside the one of the logs, which the environment then names."""
+    with started("athena_peer.py", "--root", folder.parent, "--managed") as athena:
+        os.environ.update(AWS_ENDPOINT_URL_ATHENA=athena.url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
+                          AWS_EC2_METADATA_DISABLED="true")
+        yield (f"athena: elb.alb, logs: s3://{folder.name}, accounts: ['123456789012'], regions: [us-east-1], region: us-east-1, "
+               "since: 2023-04-01, every: 5m")
+
+
 def check_metrics(data, binary, work):
     """Requests and failures as PetShop's own CloudWatch had them, asked for while it still has every minute, and when only sums
     of five minutes and of an hour are left. Returns whether any differ."""
@@ -217,7 +227,7 @@ def check_metrics(data, binary, work):
     return failed
 
 
-def check(name, data, binary, work, hourly, logs=None):
+def check(name, data, binary, work, hourly, logs=None, source="access_logs: ."):
     golden = data / "golden"
     minutes = list(rows(golden / "per_minute.csv"))
     slis = list(rows(golden / "sli.csv"))
@@ -229,9 +239,15 @@ def check(name, data, binary, work, hourly, logs=None):
         middle = path.name.split("_elasticloadbalancing_")[1].split("_")[1]
         kind, balancer, identity = middle.split(".")
         balancers[balancer] = f"{kind}/{balancer}/{identity}"
-    define(work / "slos", balancers, wholes)
+    define(work / "slos", balancers, wholes, source)
     program = Program(binary, work / "slos", work / "ledger", text(end))
-    program("run", "--logs", logs or str(data), "--days", str((end - start).days + 2), "--quiet")
+    days = ["--days", str((end - start).days + 2), "--quiet"]
+    if source.startswith("athena"):
+        subprocess.run([binary, "tables", "--create", "--slos", work / "slos"], check=True, capture_output=True)
+        # It is asked up to the last five minutes that are over.
+        program("run", *days, at=text(end + timedelta(minutes=5)))
+    else:
+        program("run", "--logs", logs or str(data), *days)
     results = {"minutes": compare_minutes(program, minutes), "SLIs": compare_slis(program, slis, wholes)}
     if hourly:
         results["hourly windows"] = compare_hours(program, rows(golden / "burn_hourly.csv"))
@@ -265,6 +281,8 @@ def main():
     petshop = options.shared / "data" / "petshop"
     with bucket(petshop) as logs:
         failed |= check("petshop in S3", petshop, options.slowburn, options.work / "petshop-s3", False, logs)
+    with lake(petshop) as source:
+        failed |= check("petshop in Athena", petshop, options.slowburn, options.work / "petshop-athena", False, source=source)
     failed |= check_metrics(options.shared / "data" / "cloudwatch" / "petshop", options.slowburn, options.work / "petshop-metrics")
     failed |= check("nezha", options.work / "nezha", options.slowburn, options.work / "nezha-out", False)
     sys.exit(1 if failed else 0)

@@ -189,6 +189,8 @@ class Handler(BaseHTTPRequestHandler):
         arn, session = form["RoleArn"][0], form.get("RoleSessionName", ["session"])[0]
         account = arn.split(":")[4]
         self.peer.count("roles_assumed")
+        with self.peer.lock:
+            self.peer.counters.setdefault("roles", []).append([arn, form.get("ExternalId", [None])[0]])
         self.send(200, ASSUMED.format(account=account, arn=arn, session=session).encode(), "text/xml")
 
     def serve(self, raw, caller):

@@ -1,14 +1,17 @@
 //! What a run may scan: what would be more is refused before it is asked for.
 
-use super::cost::{Bytes, day_bytes, expected};
+use super::cost::{Bytes, MEGABYTE, QUERY_BYTES_MIN, day_bytes, expected};
 use super::plan::runs;
 use super::{Answer, Fault};
+use crate::cost::Dollars;
 use crate::demand::Ask;
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::slo::Lake;
 
 /// The most days that anybody may look back.
 const DAYS_MAX: i32 = 400;
+const GIGABYTE: u64 = 1_000 * MEGABYTE;
+const CENT: u64 = 10_000_000;
 
 /// The limit of a source, and how much of it is used up.
 #[derive(Clone, Copy, Debug)]
@@ -43,10 +46,30 @@ impl Cap {
         day_bytes(answer.scan?.0, span, self.now)
     }
 
-    /// What a span is expected to be billed for; nothing, where nobody knows.
+    /// What a span will be billed for: what is expected, or, where nobody knows, all that is left of the limit.
     #[must_use]
-    pub fn expected(&self, span: Span, price: Price) -> Bytes {
-        price.day_bytes.map_or(Bytes(0), |day_bytes| expected([(span, price.queries)], day_bytes, self.now))
+    pub fn most(&self, span: Span, price: Price) -> Bytes {
+        let known = price.day_bytes.map(|day_bytes| expected([(span, price.queries)], day_bytes, self.now));
+        known.unwrap_or(Bytes(self.limit.0.saturating_sub(self.spent.0)))
+    }
+
+    /// Why something that nobody knows the size of is not asked, where a run may cost so much and has cost some of it.
+    #[must_use]
+    pub fn too_dear(&self, of: &str, most: Bytes, (spent, allowed): (Dollars, Dollars)) -> Fault {
+        let said = format!(
+            "nobody knows yet what a day of `{of}` scans: it may be {most}, all that `scan_limit` leaves, at a list price of {} after \
+             {spent}, and the run may cost {allowed}: it was not asked for",
+            most.price(),
+        );
+        let paid = Bytes::paid_by(Dollars(allowed.0.saturating_sub(spent.0)));
+        let limit = self.spent.0.saturating_add(paid.0);
+        let lowered = match (paid.0, limit) {
+            (..QUERY_BYTES_MIN, _) => String::new(),
+            (_, ..GIGABYTE) => format!("say `scan_limit: {}MB` of the source in fleet.yaml, or ", limit / MEGABYTE),
+            _ => format!("say `scan_limit: {}GB` of the source in fleet.yaml, or ", limit / GIGABYTE),
+        };
+        let raised = Dollars(spent.0.saturating_add(most.price().0).div_ceil(CENT).saturating_mul(CENT));
+        Fault::new(said, format!("{lowered}raise `--max-cost` to {raised} until a day of it was read"))
     }
 
     /// The part of a piece to be asked for next, its newest. Where nobody knows what a day costs, that is one day. Where all of it
@@ -56,7 +79,10 @@ impl Cap {
     /// When it would be too much: with what it would cost, and the remedy.
     pub fn next(&self, piece: &Ask, price: Price) -> Result<Span, Fault> {
         let run = |is_known| runs(piece.span, piece.series.len(), is_known).first().copied().unwrap_or(piece.span);
-        let Some(day_bytes) = price.day_bytes else { return Ok(run(false)) };
+        let Some(day_bytes) = price.day_bytes else {
+            let least = Bytes(QUERY_BYTES_MIN.saturating_mul(price.queries));
+            return if self.has_room(least) { Ok(run(false)) } else { Err(self.no_room(least)) };
+        };
         let cost =
             |spans: Vec<Span>| expected(spans.into_iter().map(|span| (span, price.queries)), day_bytes, self.now);
         let all = cost(runs(piece.span, piece.series.len(), true));
@@ -74,9 +100,22 @@ impl Cap {
         self.spent.0.saturating_add(cost.0) <= self.limit.0
     }
 
+    fn no_room(&self, least: Bytes) -> Fault {
+        let said = format!(
+            "what was not asked before is billed for {least} at least, and a run may scan {}{}: it was not asked for",
+            self.limit,
+            self.used_up(),
+        );
+        Fault::new(said, "raise `scan_limit` of the source in fleet.yaml")
+    }
+
+    fn used_up(&self) -> String {
+        if self.spent.0 == 0 { String::new() } else { format!(", of which {} are used up", self.spent) }
+    }
+
     fn refusal(&self, piece: &Ask, price: Price, all: Bytes, day_bytes: u64) -> Fault {
         let needed = self.spent.0.saturating_add(all.0).div_ceil(1_000_000_000);
-        let spent = if self.spent.0 == 0 { String::new() } else { format!(", of which {} are used up", self.spent) };
+        let spent = self.used_up();
         let said = format!(
             "about {all} would have to be scanned for {}, at a list price of {}, and a run may scan {}{spent}: it was not asked for",
             piece.span,
@@ -105,8 +144,6 @@ mod tests {
     use crate::series::SeriesKey;
     use crate::slo::TableOfLogs;
 
-    const GIGABYTE: u64 = 1_000_000_000;
-
     fn minute(text: &str) -> Minute {
         text.parse().unwrap()
     }
@@ -130,8 +167,23 @@ mod tests {
     #[test]
     fn a_day_is_read_before_anybody_knows_what_days_cost() {
         let price = Price { queries: 1, day_bytes: None };
-        let span = cap(1).next(&piece("2026-10-01T12:00Z", "2026-10-31T12:00Z"), price).unwrap();
+        let span = cap(QUERY_BYTES_MIN).next(&piece("2026-10-01T12:00Z", "2026-10-31T12:00Z"), price).unwrap();
         assert_eq!(span.to_string(), "2026-10-31T00:00Z to 2026-10-31T12:00Z");
+        let least = cap(QUERY_BYTES_MIN - 1).next(&piece("2026-10-01T12:00Z", "2026-10-31T12:00Z"), price);
+        assert!(least.unwrap_err().to_string().contains("10.0 MB at least"));
+    }
+
+    #[test]
+    fn what_nobody_knows_is_taken_for_all_that_may_be_scanned() {
+        let (cap, span) = (cap(100 * GIGABYTE), piece("2026-10-31T00:00Z", "2026-10-31T12:00Z").span);
+        let most = cap.most(span, Price { queries: 1, day_bytes: None });
+        let known = cap.most(span, Price { queries: 2, day_bytes: Some(96 * GIGABYTE) });
+        // Two queries of a day of which a quarter of an hour more than a half is over.
+        assert_eq!((most, known), (Bytes(100 * GIGABYTE), Bytes(98 * GIGABYTE)));
+        let said = |allowed: u64| cap.too_dear("elb.alb", most, (Dollars(1_000_000), Dollars(allowed))).to_string();
+        insta::assert_snapshot!(said(101_000_000));
+        assert!(said(4_000_000).contains("`scan_limit: 600MB`"), "{}", said(4_000_000));
+        assert!(!said(1_040_000).contains("scan_limit:"), "{}", said(1_040_000));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 
 /// Data is paid for in whole megabytes, and at least ten of them a query (<https://aws.amazon.com/athena/pricing/>).
 const TERABYTE: u64 = 1_000_000_000_000;
-const MEGABYTE: u64 = 1_000_000;
-const QUERY_BYTES_MIN: u64 = 10 * MEGABYTE;
+pub(super) const MEGABYTE: u64 = 1_000_000;
+pub(super) const QUERY_BYTES_MIN: u64 = 10 * MEGABYTE;
 
 /// An amount of data, shown with its unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,13 @@ impl Bytes {
     #[must_use]
     pub fn billed(self) -> Self {
         Self(self.0.div_ceil(MEGABYTE).saturating_mul(MEGABYTE).max(QUERY_BYTES_MIN))
+    }
+
+    /// What an amount of money pays for by list price: whole megabytes.
+    #[must_use]
+    pub fn paid_by(money: Dollars) -> Self {
+        let megabyte = Self(MEGABYTE).price().0.max(1);
+        Self((money.0 / megabyte).saturating_mul(MEGABYTE))
     }
 
     /// Its list price.

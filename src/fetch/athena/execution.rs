@@ -3,7 +3,7 @@
 //!
 //! <https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html>
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_athena::Client;
@@ -12,7 +12,7 @@ use aws_sdk_athena::types::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::Fault;
+use super::{Bytes, Fault};
 use crate::aws::Refusal;
 use crate::minute::Minute;
 use crate::slo::Lake;
@@ -39,6 +39,8 @@ pub struct Access<'a> {
     pub moment: Minute,
     /// Raised when nobody waits for an answer any more.
     pub stop: &'a AtomicBool,
+    /// Bytes that queries may scan by now: one that scans more is ended as soon as Athena tells.
+    pub room: &'a AtomicU64,
 }
 
 /// How a query ended.
@@ -50,13 +52,20 @@ pub(super) struct Ended {
     pub(super) was_there: bool,
     /// Whether Athena says that it may go well another time.
     is_retryable: bool,
+    /// Whether it was ended because it scanned more than there was room for.
+    is_too_much: bool,
     /// The id under which its rows are, if it came to anything.
     pub(super) id: Result<String, Fault>,
 }
 
 impl Ended {
     const fn nothing(fault: Fault) -> Self {
-        Self { scanned_bytes: 0, was_there: false, is_retryable: false, id: Err(fault) }
+        Self { scanned_bytes: 0, was_there: false, is_retryable: false, is_too_much: false, id: Err(fault) }
+    }
+
+    /// What it tells of the size of what it read: all, or more than there was room for. A query that failed tells nothing.
+    pub(super) fn scan(&self) -> Option<Bytes> {
+        (self.id.is_ok() || self.is_too_much).then_some(Bytes(self.scanned_bytes))
     }
 }
 
@@ -75,6 +84,9 @@ pub(super) async fn run(access: &Access<'_>, query: &str, mut unwanted: u32) -> 
         if !ended.was_there {
             scanned_bytes += ended.scanned_bytes;
             retried = true;
+            let used = ended.scanned_bytes;
+            let left = |room: u64| Some(room.saturating_sub(used));
+            access.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).ok();
         }
         if !again {
             ended.scanned_bytes = scanned_bytes.max(ended.scanned_bytes);
@@ -130,9 +142,13 @@ async fn wait(access: &Access<'_>, mut guard: Guard<'_>) -> Ended {
             guard.id = None;
             let error = status.and_then(QueryExecutionStatus::athena_error);
             let is_retryable = error.is_some_and(AthenaError::retryable);
-            return Ended { scanned_bytes, was_there: looks == 1, is_retryable, id: ended.map(|()| id) };
+            let (was_there, id) = (looks == 1, ended.map(|()| id));
+            return Ended { scanned_bytes, was_there, is_retryable, is_too_much: false, id };
         }
-        let stopped = if began.elapsed() > LONGEST {
+        let is_too_much = scanned_bytes > access.room.load(Ordering::Relaxed);
+        let stopped = if is_too_much {
+            Some(Fault::too_much(Bytes(scanned_bytes), &id))
+        } else if began.elapsed() > LONGEST {
             let said = format!("the query {id} took more than {} minutes, and was cancelled", LONGEST.as_secs() / 60);
             Some(Fault::new(said, "run again, with fewer `--days` if it stays"))
         } else {
@@ -140,7 +156,7 @@ async fn wait(access: &Access<'_>, mut guard: Guard<'_>) -> Ended {
         };
         if let Some(fault) = stopped {
             guard.stop().await;
-            return Ended { scanned_bytes, ..Ended::nothing(fault) };
+            return Ended { scanned_bytes, is_too_much, ..Ended::nothing(fault) };
         }
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);
     }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::Bytes;
 use crate::aws::Refusal;
 use crate::visible::visible;
 
@@ -80,6 +81,18 @@ impl Fault {
     pub fn stopped() -> Self {
         let said = "stopped before Athena had answered; its query was cancelled";
         Self { is_stop: true, ..Self::new(said, "run again to ask for the rest") }
+    }
+
+    /// A query that nobody knew the size of turned out to scan more than the run may.
+    pub(super) fn too_much(scanned: Bytes, query: &str) -> Self {
+        Self::new(
+            format!(
+                "the query {query} had scanned {scanned}, for {}, and that is more than the run may: it was cancelled",
+                scanned.billed().price()
+            ),
+            "from now on that much is expected of it: see whether the days of the table are its partitions, as `slowburn tables` \
+             prints it, or raise `scan_limit` of the source in fleet.yaml",
+        )
     }
 
     /// A request to Athena was refused.

@@ -33,7 +33,7 @@ pub use cap::{Cap, Price};
 pub use cost::Bytes;
 pub use execution::Access;
 pub use fault::Fault;
-pub use own::OwnQuery;
+pub use own::{OwnQuery, read_sql};
 pub use plan::pieces;
 pub use rules::Rule;
 pub use tables::{create, statements};
@@ -183,6 +183,7 @@ impl<'a> Table<'a> {
         loop {
             let (ended, tries) = execution::run(&self.access, &query.text, unwanted).await;
             answer.spent.add(Spent::of(&ended));
+            answer.scan = ended.scan().or(answer.scan);
             let id = ended.id?;
             let mut counts = Counted::default();
             rows::read(&self.access, &id, |_, row| counts.add(query, row)).await?;
@@ -190,7 +191,6 @@ impl<'a> Table<'a> {
                 unwanted = tries + 1;
                 continue;
             }
-            answer.scan = Some(Bytes(ended.scanned_bytes));
             return Ok(counts);
         }
     }

@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use super::rules::{folder, folders, minute_text};
 use super::templates::render_own;
-use super::{Access, Answer, Bytes, Fault, SAMPLES, Spent, execution, rows, tell};
+use super::{Access, Answer, Fault, SAMPLES, Spent, execution, rows, tell};
 use crate::counts::Count;
 use crate::minute::{Minute, Span};
 use crate::series::SeriesKey;
+use crate::slo::Sql;
 use crate::visible::visible;
 
 /// A query as it was read.
@@ -22,7 +23,7 @@ pub struct OwnQuery<'a> {
     series: &'a SeriesKey,
     /// The file as it can be opened from here.
     path: String,
-    text: String,
+    sql: &'a Sql,
 }
 
 #[derive(Serialize)]
@@ -41,21 +42,35 @@ struct Columns {
     is_good: bool,
 }
 
+/// Reads the file of a query below a folder.
+///
+/// # Errors
+/// When it is not there.
+pub fn read_sql(queries: &Path, file: &str) -> Result<Sql, Fault> {
+    let path = queries.join(file);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Fault::new(
+            format!("`{}` cannot be read: {error}", visible(&path.display().to_string())),
+            "`file` is a name below the folder of queries, which `--queries` names",
+        )
+    })?;
+    // Another end of lines, or a line at the end, is not another query.
+    let same = text.trim_end().replace("\r\n", "\n");
+    let mark = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(same.as_bytes()));
+    Ok(Sql { text: text.into(), mark: mark.into() })
+}
+
 impl<'a> OwnQuery<'a> {
-    /// Reads the file of a query below a folder.
-    ///
-    /// # Errors
-    /// When it is not there.
-    pub fn read(queries: &Path, file: &str, series: &'a SeriesKey) -> Result<Self, Fault> {
-        let path = queries.join(file);
-        let shown = visible(&path.display().to_string());
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Self { series, path: shown, text }),
-            Err(error) => Err(Fault::new(
-                format!("`{shown}` cannot be read: {error}"),
-                "`file` is a name below the folder of queries, which `--queries` names",
-            )),
-        }
+    /// Gets ready to ask the query of a file below a folder.
+    #[must_use]
+    pub fn new(queries: &Path, file: &str, sql: &'a Sql, series: &'a SeriesKey) -> Self {
+        Self { series, path: visible(&queries.join(file).display().to_string()), sql }
+    }
+
+    /// What its text is known by.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.sql.mark
     }
 
     /// Asks for the minutes of a span.
@@ -76,10 +91,10 @@ impl<'a> OwnQuery<'a> {
             first_day: folder(first_day),
             last_day: folder(last_day),
         };
-        let text = render_own(&self.path, &self.text, context)?;
+        let text = render_own(&self.path, &self.sql.text, context)?;
         let (ended, _) = execution::run(access, text.trim().trim_end_matches(';'), 0).await;
         answer.spent.add(Spent::of(&ended));
-        answer.scan = Some(Bytes(ended.scanned_bytes));
+        answer.scan = ended.scan();
         let id = ended.id.map_err(|fault| Fault { said: format!("`{}`: {}", self.path, fault.said), ..fault })?;
         let mut found: BTreeMap<Minute, Option<Count>> = BTreeMap::new();
         let mut columns: Option<Columns> = None;
@@ -219,7 +234,8 @@ mod tests {
 
     #[test]
     fn columns_are_the_ones_that_counts_are_made_of() {
-        let query = OwnQuery { series: &SeriesKey::new("s"), path: "q.sql".to_owned(), text: String::new() };
+        let sql = Sql { text: "".into(), mark: "".into() };
+        let query = OwnQuery { series: &SeriesKey::new("s"), path: "q.sql".to_owned(), sql: &sql };
         let said = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             query.columns(&names).map_or_else(|fault| fault.said, |columns| columns.is_good.to_string())
@@ -235,7 +251,8 @@ mod tests {
 
     #[test]
     fn a_minute_whose_row_holds_no_counts_is_unknown() {
-        let query = OwnQuery { series: &SeriesKey::new("s"), path: "q.sql".to_owned(), text: String::new() };
+        let sql = Sql { text: "".into(), mark: "".into() };
+        let query = OwnQuery { series: &SeriesKey::new("s"), path: "q.sql".to_owned(), sql: &sql };
         let columns = Columns { minute: 0, total: 1, judged: 2, is_good: true };
         let span = Span::new("2026-10-31T23:00Z".parse().unwrap(), "2026-11-01T00:00Z".parse().unwrap());
         let (mut found, mut answer) = (BTreeMap::new(), Answer::default());

@@ -4,7 +4,7 @@
 //! still, so a span is looked for in its own days and a few more.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::place::{Entry, Folder, Place, Unseen};
@@ -44,6 +44,15 @@ pub struct LogFile {
     pub delivery_day: Day,
 }
 
+/// The folders in which those of days lie, and the days that any of them has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogFolders {
+    /// `AWSLogs/ACCOUNT/elasticloadbalancing/REGION`.
+    pub regions: Vec<String>,
+    /// `2026/10/31`.
+    pub days: BTreeSet<String>,
+}
+
 /// Objects that are not read, of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Others {
@@ -69,6 +78,8 @@ pub struct LogTree {
     span: Span,
     classic_minutes: i32,
     folders: BTreeMap<Day, Vec<String>>,
+    /// What they were found in.
+    pub above: LogFolders,
     /// The balancers that are wanted; all, if there are none.
     wanted: Vec<String>,
     /// Each balancer's name once: a day has thousands of objects of each.
@@ -146,11 +157,38 @@ impl LogTree {
     /// If the root cannot be read or holds no `AWSLogs`. What fails further down is part of the tree.
     pub async fn open(place: Place, span: Span, classic_minutes: i32) -> Result<Self, ListError> {
         let bases = find_logs(&place).await?;
-        let mut tree = Self {
+        let mut tree = Self::bare(place, span, classic_minutes);
+        for base in bases {
+            tree.accounts(&base).await;
+        }
+        Ok(tree)
+    }
+
+    /// The same out of folders that were found before, and of a day that each may have got since: nothing is looked into.
+    #[must_use]
+    pub fn of_folders(place: Place, span: Span, classic_minutes: i32, above: LogFolders, newest: Day) -> Self {
+        let mut tree = Self::bare(place, span, classic_minutes);
+        tree.newest_day = above.days.iter().filter_map(|day| key::day_of_folder(&format!("/{day}"))).max();
+        let days = above.days.iter().cloned().chain([newest.to_string().replace('-', "/")]);
+        for day in days.collect::<BTreeSet<String>>() {
+            for region in &above.regions {
+                let folder = format!("{region}/{day}");
+                if let Some(day) = key::day_of_folder(&folder).filter(|day| tree.may_hold_the_span(*day)) {
+                    tree.folders.entry(day).or_default().push(folder);
+                }
+            }
+        }
+        tree.above = above;
+        tree
+    }
+
+    const fn bare(place: Place, span: Span, classic_minutes: i32) -> Self {
+        Self {
             place,
             span,
             classic_minutes,
             folders: BTreeMap::new(),
+            above: LogFolders { regions: Vec::new(), days: BTreeSet::new() },
             wanted: Vec::new(),
             balancers: BTreeMap::new(),
             others: BTreeMap::new(),
@@ -159,11 +197,7 @@ impl LogTree {
             newest_day: None,
             unreadable: Vec::new(),
             more_often: None,
-        };
-        for base in bases {
-            tree.accounts(&base).await;
         }
-        Ok(tree)
     }
 
     /// The tree for somebody who wants objects of these balancers only: where a folder of a bucket is long, others are passed over.
@@ -212,6 +246,7 @@ impl LogTree {
                 if service.ends_with("/elasticloadbalancing") {
                     for region in self.folders_in(&service).await {
                         self.find_days(&region).await;
+                        self.above.regions.push(region);
                     }
                 }
             }
@@ -231,7 +266,10 @@ impl LogTree {
             let day = key::day_of_folder(&folder);
             self.newest_day = self.newest_day.max(day);
             match day {
-                Some(day) if self.may_hold_the_span(day) => self.folders.entry(day).or_default().push(folder),
+                Some(day) if self.may_hold_the_span(day) => {
+                    self.above.days.extend(folder.get(region.len() + 1..).map(str::to_owned));
+                    self.folders.entry(day).or_default().push(folder);
+                }
                 Some(_) => {}
                 None => self.other("a folder that is no day", folder),
             }

@@ -13,7 +13,7 @@ mod place;
 mod scan;
 mod tally;
 
-pub use listing::{ListError, LogFile, LogTree, Others, Unread};
+pub use listing::{ListError, LogFile, LogFolders, LogTree, Others, Unread};
 pub use object::ObjectFault;
 pub use place::Place;
 pub use scan::{Batch, FaultyObject, ObjectRead, ScanResult, UnparsedLine, scan};

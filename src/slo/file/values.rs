@@ -257,6 +257,14 @@ impl FromText for Zone {
 /// The time zone of a name. Systems leave out older names (`CET`, `US/Eastern`), so those that come with this program count as
 /// well: what is sound on a desk is sound in a container.
 pub(super) fn zone_of(name: &str) -> Result<TimeZone, Refusal> {
+    const CITY: &str = "write the IANA name of a city such as `Europe/Berlin`, or `UTC`";
+    let is_one_of = |names: &[&str]| names.iter().any(|other| other.eq_ignore_ascii_case(name));
+    if is_one_of(&["localtime", "posixrules"]) {
+        return Err(Refusal::new(format!("`{name}` is another time zone on every machine"), CITY));
+    }
+    if is_one_of(&["Factory", "Etc/Unknown"]) {
+        return Err(Refusal::new(format!("`{name}` stands for a time zone that nobody has set"), CITY));
+    }
     TimeZone::get(name).or_else(|_| TimeZoneDatabase::bundled().get(name)).map_err(|_| {
         let is_abbreviation = (3..=5).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase());
         let is_offset = name.contains(|char: char| char.is_ascii_digit());
@@ -265,7 +273,6 @@ pub(super) fn zone_of(name: &str) -> Result<TimeZone, Refusal> {
             (_, true) => "an offset has no rule for summer time; ",
             _ => "",
         };
-        let hint = format!("{why}write the IANA name of a city such as `Europe/Berlin`, or `UTC`");
-        Refusal::new(format!("the time zone database has no `{name}`"), hint)
+        Refusal::new(format!("the time zone database has no `{name}`"), format!("{why}{CITY}"))
     })
 }

@@ -63,11 +63,12 @@ class Athena(Peer):
 
     delay_s      seconds that a query takes, half of them QUEUED and half RUNNING
     scan_limit   bytes after which a query is cancelled, as by a work group's limit
+    scanned      bytes that a query tells it has scanned while it still runs
     queries      list of {contains, state, reason, category, retryable, times, after}: SELECTs whose text has `contains` end in
                  `state` (FAILED unless said, or CANCELLED) instead of running, `times` times once `after` of them have passed
     """
 
-    settings = {"delay_s": 0.0, "scan_limit": None, "queries": []}
+    settings = {"delay_s": 0.0, "scan_limit": None, "scanned": 0, "queries": []}
 
     def __init__(self, engine, output, managed, control=None):
         self.engine, self.output, self.managed = engine, output, managed
@@ -147,6 +148,7 @@ class Athena(Peer):
         with self.lock:
             if run.status["State"] == "QUEUED":
                 run.status["State"] = "RUNNING"
+                run.statistics["DataScannedInBytes"] = self.control["scanned"] if run.is_select else 0
         time.sleep(delay / 2)
         try:
             fault = self.due_query(run)

@@ -22,26 +22,26 @@ impl Bucket {
         permission: &str,
         error: &SdkError<E, HttpResponse>,
     ) -> Cow<'static, str> {
-        // S3 passes on what KMS said: <https://repost.aws/knowledge-center/s3-access-denied-error-kms>.
-        let of_kms = refusal.code.starts_with("KMS.") || refusal.said.contains("kms:");
         match refusal.code.as_str() {
-            "AccessDenied" | "AllAccessDisabled" if of_kms => {
-                "it is encrypted with a key of KMS: allow the role `kms:Decrypt`, in its own policy and in that of the key"
-                    .into()
-            }
-            _ if of_kms => "the key of KMS that it is encrypted with cannot be used: enable it, or bring it back".into(),
+            _ if refusal.is_of_kms() => refusal.remedy_of_s3().into(),
             "AccessDenied" | "AllAccessDisabled" => {
-                let pays = if self.requester_pays { "" } else { "; if its readers pay, say `requester_pays: true` of the source" };
+                let pays = if self.requester_pays {
+                    ""
+                } else {
+                    "; if its readers pay, say `requester_pays: true` of the source"
+                };
                 format!("allow the role `{permission}` on bucket `{}`{pays}", self.keys.bucket).into()
             }
             "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
                 let region = error.raw_response().and_then(|response| response.headers().get(REGION_HEADER));
                 match region.map(crate::visible::visible) {
-                    Some(region) => format!("the bucket lies in `{region}`: say `region: {region}` of the source").into(),
+                    Some(region) => {
+                        format!("the bucket lies in `{region}`: say `region: {region}` of the source").into()
+                    }
                     None => "the bucket lies in another region: say `region` of the source".into(),
                 }
             }
-            _ => refusal.remedy().into(),
+            _ => refusal.remedy_of_s3().into(),
         }
     }
 
