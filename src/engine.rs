@@ -1,5 +1,6 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
+mod discover;
 mod lake;
 mod logs;
 mod spans;
@@ -14,6 +15,7 @@ use tracing::{Instrument, info, info_span};
 use crate::aws::Aws;
 use crate::cost::{self, Dollars, Forecast, Habits};
 use crate::demand::{self, CountsQuestion, Demand};
+use crate::discovery::{self, Discovery};
 use crate::exact::Exact;
 use crate::fetch::counts_file;
 use crate::ledger::{AbsorbError, Ledger, NotLoaded, Table};
@@ -67,7 +69,11 @@ pub enum EngineError {
 /// When the ledger cannot be read or written. A source that fails is a fault in the outcome.
 pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, EngineError> {
     let mut said = Said::default();
-    let demand = if job.offline { Demand::default() } else { demand::draw(job.catalog, job.at, job.days) };
+    let (mut discovery, mut demand) = (Discovery::default(), Demand::default());
+    if !job.offline {
+        discovery = discover::discover(job, store, &mut said).instrument(info_span!("discover")).await?;
+        demand = demand::draw(job.catalog, &discovery, job.at, job.days);
+    }
     for question in &demand.counts {
         let span = info_span!("counts", source = question.source, file = question.file);
         read_counts(question, store, &mut said).instrument(span).await?;
@@ -79,7 +85,7 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     for question in &demand.spans {
         let span = info_span!("spans", source = question.source, kind = question.kind.word());
         // The future of everything that may be asked is large and deep.
-        Box::pin(spans::read_spans(job, question, store, &mut said)).instrument(span).await?;
+        Box::pin(spans::read_spans(job, &discovery, question, store, &mut said)).instrument(span).await?;
     }
     store.sweep().await?;
     for ((service, operation), count) in Aws::sent() {
@@ -137,7 +143,9 @@ pub async fn cost(catalog: &Catalog, store: &LedgerStore, at: Minute, habits: Ha
         let source = place.split(' ').next().unwrap_or_default();
         *scanned.entry(source.to_owned()).or_default() += bytes;
     }
-    Ok(cost::forecast(catalog, &Habits { objects: ledger.objects_by_balancer(), scanned, ..habits }))
+    let discovery = if discovery::is_needed(catalog) { store.discovered().await? } else { Discovery::default() };
+    let habits = Habits { objects: ledger.objects_by_balancer(), scanned, discovery, ..habits };
+    Ok(cost::forecast(catalog, &habits))
 }
 
 /// The minutes of a span, without the log objects.

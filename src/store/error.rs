@@ -48,6 +48,11 @@ pub enum StoreError {
         "`manifest.json` of the ledger cannot be read: {0}\nhint: restore it, or remove the ledger's folder and run again to fill it anew"
     )]
     Manifest(#[source] serde_json::Error),
+    /// What names and tags stand for.
+    #[error(
+        "`discovered.json` of the ledger cannot be read: {0}\nhint: restore it, or remove it: what is there now is looked up again"
+    )]
+    Discovered(#[source] serde_json::Error),
     /// There are data files, but nothing says which of them count.
     #[error(
         "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it, or remove the ledger's folder and run again to fill it anew"

@@ -6,6 +6,7 @@
 //! 2026-10-01/objects-08-HASH.parquet    log objects whose interval ends in that part
 //! sums-2026-10-HASH.parquet             sums by series and day of a month
 //! usage-2026-10.json                    what AWS was asked, by day
+//! discovered.json                       which ids names and tags of balancers stand for, and stood for
 //! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
 //! ```
 //!
@@ -16,6 +17,7 @@
 //! file that the manifest does not name is litter, and the next writer sweeps it.
 
 mod asked;
+mod discovered;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -331,7 +333,7 @@ impl LedgerStore {
     /// When the shelf refuses.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let named: BTreeSet<&str> = self.manifest.names().chain([MANIFEST]).collect();
-        for name in self.shelf.litter(&named).await?.iter().filter(|name| !name.starts_with(usage::USAGE)) {
+        for name in self.shelf.litter(&named).await?.iter().filter(|name| !is_beside(name)) {
             self.shelf.delete(name).await?;
         }
         Ok(())
@@ -353,6 +355,11 @@ impl LedgerStore {
         let hash = version_of(&bytes).0;
         if name.contains(&format!("-{hash}.")) { Ok(bytes) } else { Err(damaged("damaged")) }
     }
+}
+
+/// Whether a file is no data of the manifest's, and no litter either.
+fn is_beside(name: &str) -> bool {
+    name.starts_with(usage::USAGE) || name == discovered::DISCOVERED
 }
 
 fn coded<T>(name: &str, result: PolarsResult<T>) -> Result<T, StoreError> {

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms that know no async, files, clock or environment.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "accesslog",
     "burn",
     "cost",
     "counts",
     "demand",
+    "discovery",
     "exact",
     "ledger",
     "location",
@@ -27,7 +28,7 @@ const DOORS: [&str; 3] = ["fetch", "store", "notify"];
 /// What doors stand on: it knows no door itself.
 const GROUND: &str = "aws";
 /// Which crate may be named below which path, and nowhere else.
-const CRATE_HOMES: [(&str, &[&str]); 12] = [
+const CRATE_HOMES: [(&str, &[&str]); 14] = [
     ("aws_config", &["aws.rs"]),
     ("aws_sdk_s3", &["aws.rs", "store/", "fetch/"]),
     ("serde_yaml", &["slo/file"]),
@@ -39,6 +40,8 @@ const CRATE_HOMES: [(&str, &[&str]); 12] = [
     ("lettre", &["notify/"]),
     ("aws_sdk_cloudwatch", &["aws.rs", "fetch/"]),
     ("aws_sdk_athena", &["aws.rs", "fetch/"]),
+    ("aws_sdk_elasticloadbalancingv2", &["aws.rs", "fetch/"]),
+    ("aws_sdk_resourcegroupstagging", &["aws.rs", "fetch/"]),
     ("minijinja", &["fetch/"]),
 ];
 /// What pure rooms never say.
