@@ -201,14 +201,17 @@ impl Promise<'_, '_> {
     fn check_look_up(&mut self, traffic: &Traffic, (source, account): (&str, Option<&str>)) {
         let Some(account) = account else { return };
         let groups = traffic.target_groups.iter().filter(|group| !group.contains('/') || Tags::read(group).is_some());
-        let named = [&traffic.load_balancer].into_iter().filter(|balancer| lacks_id(balancer)).chain(groups).next();
-        if let Some(named) = named {
+        let balancer = [&traffic.load_balancer].into_iter().filter(|balancer| lacks_id(balancer));
+        let named =
+            balancer.map(|text| ("load_balancer", text)).chain(groups.map(|text| ("target_group", text))).next();
+        let of_service = self.layers.iter().find(|layer| layer.slo.is_none());
+        if let (Some((key, named)), Some(layer)) = (named, of_service) {
             let message = format!(
                 "the id of `{named}` cannot be looked up: `{source}` sees the metrics of account {account}, and nothing else of it"
             );
             let hint =
                 "write the end of its ARN, or let the source ask that account itself: `role_arn` in place of `account`";
-            self.wrong(&message, hint);
+            self.found.push(layer.problem(&keys(&[key]), message, hint));
         }
     }
 

@@ -18,6 +18,7 @@
 
 mod asked;
 mod discovered;
+mod sweep;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -327,18 +328,6 @@ impl LedgerStore {
         Ok(Some(name))
     }
 
-    /// Removes files that the manifest does not name: what a crash left, and what the last commit replaced.
-    ///
-    /// # Errors
-    /// When the shelf refuses.
-    pub async fn sweep(&self) -> Result<(), StoreError> {
-        let named: BTreeSet<&str> = self.manifest.names().chain([MANIFEST]).collect();
-        for name in self.shelf.litter(&named).await?.iter().filter(|name| !is_beside(name)) {
-            self.shelf.delete(name).await?;
-        }
-        Ok(())
-    }
-
     /// Data files in the order of their names here, some of them read at the same time: a bucket is far away.
     async fn files<'a>(
         &self,
@@ -355,11 +344,6 @@ impl LedgerStore {
         let hash = version_of(&bytes).0;
         if name.contains(&format!("-{hash}.")) { Ok(bytes) } else { Err(damaged("damaged")) }
     }
-}
-
-/// Whether a file is no data of the manifest's, and no litter either.
-fn is_beside(name: &str) -> bool {
-    name.starts_with(usage::USAGE) || name == discovered::DISCOVERED
 }
 
 fn coded<T>(name: &str, result: PolarsResult<T>) -> Result<T, StoreError> {

@@ -34,6 +34,7 @@ pub(in crate::slo) struct Selected<T> {
 #[serde(deny_unknown_fields)]
 struct TagsText {
     /// Values by key.
+    #[schemars(extend("minProperties" = 1))]
     tags: BTreeMap<String, Typed<TagValue>>,
 }
 
