@@ -143,7 +143,8 @@ pub async fn cost(catalog: &Catalog, store: &LedgerStore, at: Minute, habits: Ha
         let source = place.split(' ').next().unwrap_or_default();
         *scanned.entry(source.to_owned()).or_default() += bytes;
     }
-    let discovery = if discovery::is_needed(catalog) { store.discovered().await? } else { Discovery::default() };
+    let is_needed = discovery::is_needed(catalog);
+    let discovery = if is_needed { store.discovered().await?.0 } else { Discovery::default() };
     let habits = Habits { objects: ledger.objects_by_balancer(), scanned, discovery, ..habits };
     Ok(cost::forecast(catalog, &habits))
 }

@@ -19,8 +19,8 @@ pub(super) async fn discover(
     if !discovery::is_needed(job.catalog) {
         return Ok(Discovery::default());
     }
-    let mut discovery = store.discovered().await?;
-    let before = discovery.clone();
+    let (before, version) = store.discovered().await?;
+    let mut discovery = before.clone();
     for look_up in discovery::due(job.catalog, &discovery, job.now) {
         let aws = Aws::reach().await.of(&look_up.reach).await;
         let (seen, refused) = fetch::discovery::look(&aws, &look_up).await;
@@ -38,7 +38,7 @@ pub(super) async fn discover(
         store.keep_asked(&asked).await?;
     }
     if discovery != before {
-        store.keep_discovered(&discovery).await?;
+        store.keep_discovered(&discovery, version.as_ref()).await?;
     }
     said.lost(&discovery::lost(job.catalog, &discovery));
     Ok(discovery)

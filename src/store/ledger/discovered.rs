@@ -9,7 +9,7 @@ use crate::discovery::{Discovery, Found, Life, Place, Selector};
 use crate::minute::Minute;
 use crate::slo::Reach;
 use crate::store::manifest::text;
-use crate::store::{ShelfError, StoreError};
+use crate::store::{ShelfError, StoreError, Version};
 
 pub(super) const DISCOVERED: &str = "discovered.json";
 
@@ -42,24 +42,23 @@ struct TwinLife {
 }
 
 impl LedgerStore {
-    /// What names and tags stand for, as far as anybody looked.
+    /// What names and tags stand for, as far as anybody looked, and the version that says so.
     ///
     /// # Errors
     /// When the file is damaged or the shelf refuses.
-    pub async fn discovered(&self) -> Result<Discovery, StoreError> {
+    pub async fn discovered(&self) -> Result<(Discovery, Option<Version>), StoreError> {
         match self.shelf.get(DISCOVERED).await? {
-            Some((bytes, _)) => read(&bytes),
-            None => Ok(Discovery::default()),
+            Some((bytes, version)) => Ok((read(&bytes)?, Some(version))),
+            None => Ok((Discovery::default(), None)),
         }
     }
 
-    /// Keeps what was looked up. Where another run keeps something at the same time, it has just looked as well.
+    /// Keeps what was looked up since a version. Where another run has kept something meanwhile, it has just looked as well.
     ///
     /// # Errors
     /// When the shelf refuses.
-    pub async fn keep_discovered(&self, discovery: &Discovery) -> Result<(), StoreError> {
-        let version = self.shelf.get(DISCOVERED).await?.map(|(_, version)| version);
-        match self.shelf.swap(DISCOVERED, version.as_ref(), &write(discovery)?).await {
+    pub async fn keep_discovered(&self, discovery: &Discovery, before: Option<&Version>) -> Result<(), StoreError> {
+        match self.shelf.swap(DISCOVERED, before, &write(discovery)?).await {
             Ok(_) | Err(ShelfError::Lost(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }

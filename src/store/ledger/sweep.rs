@@ -13,13 +13,8 @@ impl LedgerStore {
     /// When the shelf refuses.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let named: BTreeSet<&str> = self.manifest.names().chain([MANIFEST]).collect();
-        for name in self
-            .shelf
-            .litter(&named)
-            .await?
-            .iter()
-            .filter(|name| !name.starts_with(usage::USAGE) && *name != discovered::DISCOVERED)
-        {
+        let is_kept = |name: &str| name.starts_with(usage::USAGE) || name == discovered::DISCOVERED;
+        for name in self.shelf.litter(&named).await?.iter().filter(|name| !is_kept(name)) {
             self.shelf.delete(name).await?;
         }
         Ok(())
