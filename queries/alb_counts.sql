@@ -1,6 +1,6 @@
 {#- Counts of every measure per minute, out of access logs of Application Load Balancers, in one scan. -#}
 {%- from "counting.jinja" import asked, microseconds, fraction_us, second, url, host, path, object_end -%}
-{%- from "counting.jinja" import judgement, by_hour -%}
+{%- from "counting.jinja" import judgement, by_hour, without_id -%}
 WITH {{ asked(balancers, traffics) }},
 
 fields AS (
@@ -44,6 +44,7 @@ fields AS (
 lines AS (
     SELECT
         coalesce(balancer, object_balancer, CASE WHEN NOT is_named_by_aws THEN '' END) AS balancer,
+        {{ without_id("coalesce(balancer, object_balancer, CASE WHEN NOT is_named_by_aws THEN '' END)") }} AS name,
         coalesce(minute, object_end, {{ from | literal }}) AS minute,
         is_unparsed,
         CASE WHEN is_unparsed THEN line END AS example,
@@ -71,7 +72,10 @@ events AS (
         lines.example,
         {{ judgement() }} AS is_bad
     FROM lines
-    INNER JOIN balancers ON lines.balancer = balancers.name
+    INNER JOIN balancers
+        ON
+            lines.name = {{ without_id("balancers.name") }}
+            AND (lines.balancer = balancers.name OR balancers.name NOT LIKE 'app/%/%')
     INNER JOIN traffics
         ON
             balancers.id = traffics.balancer

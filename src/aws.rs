@@ -137,6 +137,22 @@ impl Aws {
         aws_sdk_athena::Client::from_conf(config.build())
     }
 
+    /// A client for Elastic Load Balancing.
+    #[must_use]
+    pub fn balancers(&self) -> aws_sdk_elasticloadbalancingv2::Client {
+        let config =
+            aws_sdk_elasticloadbalancingv2::config::Builder::from(&self.config).interceptor(self.requests.clone());
+        aws_sdk_elasticloadbalancingv2::Client::from_conf(config.build())
+    }
+
+    /// A client for the tags of resources.
+    #[must_use]
+    pub fn tags(&self) -> aws_sdk_resourcegroupstagging::Client {
+        let config =
+            aws_sdk_resourcegroupstagging::config::Builder::from(&self.config).interceptor(self.requests.clone());
+        aws_sdk_resourcegroupstagging::Client::from_conf(config.build())
+    }
+
     /// The endpoint that somebody set for a service or for all of them.
     fn endpoint_of(&self, service: &str) -> Option<String> {
         let key =

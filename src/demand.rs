@@ -5,14 +5,16 @@
 mod metrics;
 mod spans;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::discovery::Discovery;
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::series::SeriesKey;
-use crate::slo::{Access, Catalog, Indicator, Slo, SourceKind};
+use crate::slo::{Access, Catalog, Indicator, Measure, Slo, SourceKind, Traffic, names_balancer};
 
 pub use metrics::{STATISTICS_OF_ONE, billed, metric_counts};
-pub use spans::{Ask, AskedOf, SpanQuestion, asks, remember};
+pub use spans::{Ask, AskedOf, SpanQuestion, asks, forget, remember};
 
 /// All questions of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,8 +40,19 @@ pub struct LogsQuestion {
     pub classic_minutes: i32,
     /// The minutes that matter.
     pub span: Span,
-    /// What is measured at each balancer, by `app/name/id`.
+    /// What is measured at each balancer, by how it is named: `app/name` is wanted whatever its id is.
     pub series: BTreeMap<String, BTreeSet<SeriesKey>>,
+    /// Which requests belong to a series, and which of them are good.
+    pub requests: BTreeMap<SeriesKey, (Traffic, Measure)>,
+}
+
+impl LogsQuestion {
+    /// What is measured at a balancer with its id.
+    #[must_use]
+    pub fn series_of(&self, balancer: &str) -> BTreeSet<SeriesKey> {
+        let named = self.series.iter().filter(|(name, _)| names_balancer(name, balancer));
+        named.flat_map(|(_, series)| series.iter().cloned()).collect()
+    }
 }
 
 /// Which file of counts is wanted.
@@ -56,9 +69,10 @@ pub struct CountsQuestion {
 }
 
 /// The questions for a catalogue at a moment. `days` limits how far back they reach; without it they reach as far as the
-/// longest window, and one day further for what is delivered late.
+/// longest window, and one day further for what is delivered late. What tags stand for must have been looked up: where nothing
+/// is known to have them, nothing is asked.
 #[must_use]
-pub fn draw(catalog: &Catalog, at: Minute, days: Option<u16>) -> Demand {
+pub fn draw(catalog: &Catalog, discovery: &Discovery, at: Minute, days: Option<u16>) -> Demand {
     let mut logs: BTreeMap<String, LogsQuestion> = BTreeMap::new();
     let mut spans: BTreeMap<String, SpanQuestion> = BTreeMap::new();
     let mut counts = BTreeSet::new();
@@ -66,9 +80,10 @@ pub fn draw(catalog: &Catalog, at: Minute, days: Option<u16>) -> Demand {
         let Some(source) = catalog.sources.get(slo.indicator.source()) else { continue };
         match (&slo.indicator, &source.kind) {
             (
-                Indicator::Requests { source, traffic, .. },
+                Indicator::Requests { source, traffic, measure },
                 SourceKind::AccessLogs { location, access, classic_minutes },
             ) => {
+                let Some(traffic) = discovery.by_name(&access.reach, traffic) else { continue };
                 let span = span(slo, at, days);
                 let question = logs.entry(source.clone()).or_insert_with(|| LogsQuestion {
                     source: source.clone(),
@@ -77,9 +92,14 @@ pub fn draw(catalog: &Catalog, at: Minute, days: Option<u16>) -> Demand {
                     classic_minutes: *classic_minutes,
                     span,
                     series: BTreeMap::new(),
+                    requests: BTreeMap::new(),
                 });
                 question.span = Span::new(question.span.start.min(span.start), at);
-                question.series.entry(traffic.load_balancer.clone()).or_default().insert(slo.indicator.series());
+                let series = slo.indicator.series();
+                for balancer in traffic.load_balancer.split(' ') {
+                    question.series.entry(balancer.to_owned()).or_default().insert(series.clone());
+                }
+                question.requests.insert(series, (traffic.into_owned(), measure.clone()));
             }
             (Indicator::Counts { source, file }, SourceKind::Counts { location }) => {
                 counts.insert(CountsQuestion {
@@ -90,9 +110,10 @@ pub fn draw(catalog: &Catalog, at: Minute, days: Option<u16>) -> Demand {
                 });
             }
             (indicator, SourceKind::CloudWatch { .. } | SourceKind::Athena { .. }) => {
+                let Some(asked) = as_asked(indicator, &source.kind, discovery) else { continue };
                 let name = indicator.source();
                 let question = spans.entry(name.to_owned()).or_insert_with(|| SpanQuestion::new(name, source, at));
-                question.want(indicator, span(slo, question.end, days).start);
+                question.want(indicator.series(), &asked, span(slo, question.end, days).start);
             }
             // The definitions' own check has named an indicator that does not fit its source.
             _ => {}
@@ -102,6 +123,21 @@ pub fn draw(catalog: &Catalog, at: Minute, days: Option<u16>) -> Demand {
         logs: logs.into_values().collect(),
         spans: spans.into_values().collect(),
         counts: counts.into_iter().collect(),
+    }
+}
+
+/// What a source is asked for an indicator: Athena by name, and CloudWatch by ids, of which there are others at other times.
+fn as_asked<'a>(indicator: &'a Indicator, kind: &SourceKind, discovery: &Discovery) -> Option<Cow<'a, Indicator>> {
+    match (indicator, kind) {
+        (Indicator::Requests { source, traffic, measure }, SourceKind::Athena { reach, .. }) => {
+            Some(match discovery.by_name(reach, traffic)? {
+                Cow::Borrowed(_) => Cow::Borrowed(indicator),
+                Cow::Owned(traffic) => {
+                    Cow::Owned(Indicator::Requests { source: source.clone(), traffic, measure: measure.clone() })
+                }
+            })
+        }
+        _ => Some(Cow::Borrowed(indicator)),
     }
 }
 

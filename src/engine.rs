@@ -1,6 +1,7 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
 mod alerts;
+mod discover;
 mod explain;
 mod lake;
 mod logs;
@@ -18,6 +19,7 @@ use crate::alert::AlertBook;
 use crate::aws::Aws;
 use crate::cost::{self, Dollars, Forecast, Habits};
 use crate::demand::{self, CountsQuestion, Demand};
+use crate::discovery::{self, Discovery};
 use crate::exact::Exact;
 use crate::fetch::counts_file;
 use crate::ledger::{AbsorbError, Ledger, NotLoaded, Table};
@@ -79,7 +81,11 @@ pub enum EngineError {
 /// When the ledger cannot be read or written. A source that fails is a fault in the outcome.
 pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, EngineError> {
     let mut said = Said::default();
-    let demand = if job.offline { Demand::default() } else { demand::draw(job.catalog, job.at, job.days) };
+    let (mut discovery, mut demand) = (Discovery::default(), Demand::default());
+    if !job.offline {
+        discovery = discover::discover(job, store, &mut said).instrument(info_span!("discover")).await?;
+        demand = demand::draw(job.catalog, &discovery, job.at, job.days);
+    }
     for question in &demand.counts {
         let span = info_span!("counts", source = question.source, file = question.file);
         read_counts(question, store, &mut said).instrument(span).await?;
@@ -91,7 +97,7 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     for question in &demand.spans {
         let span = info_span!("spans", source = question.source, kind = question.kind.word());
         // The future of everything that may be asked is large and deep.
-        Box::pin(spans::read_spans(job, question, store, &mut said)).instrument(span).await?;
+        Box::pin(spans::read_spans(job, &discovery, question, store, &mut said)).instrument(span).await?;
     }
     let book = match &job.telling {
         Some(telling) => Some(store.book(telling.kind()).await?),
@@ -179,7 +185,10 @@ pub async fn cost(catalog: &Catalog, store: &LedgerStore, at: Minute, habits: Ha
         let source = place.split(' ').next().unwrap_or_default();
         *scanned.entry(source.to_owned()).or_default() += bytes;
     }
-    Ok(cost::forecast(catalog, &Habits { objects: ledger.objects_by_balancer(), scanned, ..habits }))
+    let is_needed = discovery::is_needed(catalog);
+    let discovery = if is_needed { store.discovered().await?.0 } else { Discovery::default() };
+    let habits = Habits { objects: ledger.objects_by_balancer(), scanned, discovery, ..habits };
+    Ok(cost::forecast(catalog, &habits))
 }
 
 /// The minutes of a span, without the log objects.

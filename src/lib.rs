@@ -17,6 +17,8 @@
 //! - [`exact`] is the only kind of number that promises are made of. **Invariant:** no floating point before printing.
 //! - [`slo`] is what teams promise. **Invariant:** reading never fails as a whole: all that is sound, and every problem.
 //! - [`series`] is what is measured where. **Invariant:** equal keys mean equal counts.
+//! - [`discovery`] is which ids stand behind names and tags, and when. **Invariant:** what was ever found counts for the span in
+//!   which it was there, and is asked for no other.
 //! - [`demand`] is what has to be asked for the promises at a moment. **Invariant:** each thing is asked for once.
 //! - [`cost`] is what AWS is asked, and its price. **Invariant:** money is whole numbers until it is printed.
 //! - [`accesslog`] makes requests of log lines and says what an object key holds. **Invariant:** no bytes make it panic,
@@ -48,6 +50,7 @@ pub mod command;
 pub mod cost;
 pub mod counts;
 pub mod demand;
+pub mod discovery;
 pub mod engine;
 pub mod exact;
 pub mod fetch;

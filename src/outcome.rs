@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** whatever was left out of the counts is named here, with its number and a sample.
 
+mod discovered;
 mod lake;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use crate::ledger::ObjectRecord;
 use crate::report::counted;
 use crate::report::model::Status;
 use crate::series::SeriesKey;
+use crate::slo::names_balancer;
 use crate::visible::visible;
 
 pub use lake::LakeRead;
@@ -105,13 +107,15 @@ impl Said {
             ));
         }
         let seen: BTreeSet<&str> = tree.balancers().collect();
-        let missing: Vec<&str> =
-            question.series.keys().map(String::as_str).filter(|name| !seen.contains(name)).collect();
+        let is_seen = |name: &str| seen.contains(name) || seen.iter().any(|seen| names_balancer(name, seen));
+        let missing: Vec<&str> = question.series.keys().map(String::as_str).filter(|name| !is_seen(name)).collect();
         if missing.is_empty() || !whole {
             return;
         }
         let hint = match tree.newest_day {
-            _ if !seen.is_empty() => "`load_balancer` must be what the third column of the log says".to_owned(),
+            _ if !seen.is_empty() => {
+                "`load_balancer` must be what the third column of the log says, with its id or without".to_owned()
+            }
             Some(day) => {
                 format!("the newest folder there is of {day}; `--at {}` looks at its end", day.plus(1).start())
             }

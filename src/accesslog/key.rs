@@ -8,6 +8,7 @@
 
 use crate::accesslog::time::number;
 use crate::minute::{Day, Minute};
+use crate::slo::lacks_id;
 
 /// Minutes that an object of an Application Load Balancer covers.
 pub const INTERVAL_MINUTES: i32 = 5;
@@ -148,13 +149,14 @@ fn is_word(text: &str) -> bool {
 }
 
 /// How the names of a balancer's logs start in a folder `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`, where AWS put them;
-/// `None` if the folder is shorter.
+/// `None` if the folder is shorter. Of `app/name` they are those of every id.
 #[must_use]
 pub fn start_of_names(folder: &str, load_balancer: &str) -> Option<String> {
     let mut parts = folder.rsplit('/').skip(3);
     let (region, _, account) = (parts.next()?, parts.next()?, parts.next()?);
     let balancer = load_balancer.strip_prefix("classic/").unwrap_or(load_balancer).replace('/', ".");
-    Some(format!("{account}_elasticloadbalancing_{region}_{balancer}_"))
+    let end = if lacks_id(load_balancer) { '.' } else { '_' };
+    Some(format!("{account}_elasticloadbalancing_{region}_{balancer}{end}"))
 }
 
 /// `20261031T2350Z`
@@ -212,6 +214,8 @@ mod tests {
             assert_eq!(object.load_balancer, "app/my-shop/50dc6c495c0c9188");
             let start = start_of_names(key.rsplit_once('/').unwrap().0, &object.load_balancer);
             assert!(key.ends_with(&format!("/{}20261101T0000Z_192.0.2.7_1a2b3c4d.log.gz", start.unwrap())));
+            let start = start_of_names(key.rsplit_once('/').unwrap().0, "app/my-shop").unwrap();
+            assert!(key.contains(&format!("/{start}50dc6c495c0c9188_")), "{start}");
             assert_eq!(object.delivery_day.to_string(), "2026-11-01");
             assert_eq!(object.interval_end.to_string(), "2026-11-01T00:00Z");
         }

@@ -18,7 +18,7 @@ use crate::accesslog::judge::{self, Event, judge};
 use crate::accesslog::pattern::{Pattern, is_exact};
 use crate::accesslog::request_line::RequestLine;
 use crate::series::SeriesKey;
-use crate::slo::{Catalog, Indicator, Measure, Traffic};
+use crate::slo::{Indicator, Measure, Traffic, names_balancer};
 
 /// The series of one load balancer, or some of them.
 #[derive(Clone, Debug, Default)]
@@ -62,13 +62,24 @@ impl Routes {
     /// The table of some indicators; those of other load balancers are left out. Equal series share one slot.
     #[must_use]
     pub fn new<'a>(load_balancer: &str, indicators: impl IntoIterator<Item = &'a Indicator>) -> Self {
+        let requests = indicators.into_iter().filter_map(|indicator| match indicator {
+            Indicator::Requests { traffic, measure, .. } => Some((indicator.series(), (traffic, measure))),
+            Indicator::Ratio { .. } | Indicator::Query { .. } | Indicator::Counts { .. } => None,
+        });
+        Self::of(load_balancer, requests)
+    }
+
+    /// The same of what some series measure of which traffic, where its tags have been looked up.
+    #[must_use]
+    pub fn of<'a>(
+        load_balancer: &str,
+        requests: impl IntoIterator<Item = (SeriesKey, (&'a Traffic, &'a Measure))>,
+    ) -> Self {
         let mut traffics: BTreeMap<String, (&Traffic, BTreeMap<SeriesKey, &Measure>)> = BTreeMap::new();
-        for indicator in indicators {
-            if let Indicator::Requests { traffic, measure, .. } = indicator
-                && traffic.load_balancer == load_balancer
-            {
+        for (series, (traffic, measure)) in requests {
+            if names_balancer(&traffic.load_balancer, load_balancer) {
                 let same = traffics.entry(traffic.to_string()).or_insert_with(|| (traffic, BTreeMap::new()));
-                same.1.insert(indicator.series(), measure);
+                same.1.insert(series, measure);
             }
         }
         let mut routes = Self { load_balancer: load_balancer.to_owned(), ..Self::default() };
@@ -231,20 +242,6 @@ fn wants(traffic: &Traffic, rule: &Rule) -> Wants {
     .filter_map(|(asked, want)| asked.then_some(want))
     .chain(rule.measures.iter().map(|(_, measure)| judge::wants(measure)))
     .fold(Wants::NOTHING, Wants::and)
-}
-
-/// All indicators that read the access logs of one source, by load balancer.
-#[must_use]
-pub fn indicators_by_balancer<'a>(catalog: &'a Catalog, source: &str) -> BTreeMap<&'a str, Vec<&'a Indicator>> {
-    let mut found: BTreeMap<&str, Vec<&Indicator>> = BTreeMap::new();
-    for slo in catalog.services.iter().flat_map(|service| &service.slos) {
-        if let Indicator::Requests { source: name, traffic, .. } = &slo.indicator
-            && name == source
-        {
-            found.entry(&traffic.load_balancer).or_default().push(&slo.indicator);
-        }
-    }
-    found
 }
 
 #[cfg(test)]

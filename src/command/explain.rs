@@ -10,7 +10,7 @@ use crate::store::BookKind;
 
 pub(super) async fn explain(arguments: ExplainArgs, now: Minute) -> Result<Ended, Failure> {
     let moment = arguments.place.at.unwrap_or(now);
-    let definitions = sound_definitions(&arguments.place.slos, moment)?;
+    let definitions = sound_definitions(&arguments.place, moment)?;
     let (service, slo) = slo(&definitions.catalog, &arguments.slo)?;
     // Without a moment it is the newest minute that a run would judge now.
     let at = arguments.place.at.unwrap_or_else(|| judged_at(&definitions.catalog, slo, now));

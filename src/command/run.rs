@@ -39,7 +39,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     // It draws on a terminal only.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());
     let points = points(&arguments);
-    let postman = Postman::new(arguments.channels.settings(), now).map_err(|error| Failure::new(error.to_string()))?;
+    let postman = Postman::new(arguments.channels.settings(), now);
     let telling = Telling {
         postman: &postman,
         paper: arguments.channels.paper.is_some(),

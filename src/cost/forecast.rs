@@ -1,11 +1,13 @@
 //! What a fleet will ask of AWS in a day, before it is asked: by source, class and service.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Dollars, Usage};
 use crate::demand::{billed, metric_counts};
+use crate::discovery::Discovery;
 use crate::minute::MINUTES_PER_DAY;
-use crate::slo::{Catalog, Indicator, MetricCount, Service, Source, SourceKind};
+use crate::slo::{Catalog, Indicator, MetricCount, MetricCounts, Reach, Service, Source, SourceKind, names_balancer};
 
 /// Nodes of a load balancer of which nothing is known yet: it has one in each of at least two zones, and each writes an object
 /// every five minutes
@@ -33,6 +35,8 @@ pub struct Habits {
     pub objects: BTreeMap<String, u64>,
     /// Bytes that Athena scanned for the last whole day, by source.
     pub scanned: BTreeMap<String, u64>,
+    /// What names and tags stand for, as far as anybody looked.
+    pub discovery: Discovery,
 }
 
 /// What something will ask in a day.
@@ -127,10 +131,13 @@ fn asked(services: &[&Service], name: &str, source: &Source, habits: &Habits) ->
         return (Usage::default(), false);
     }
     match &source.kind {
-        SourceKind::AccessLogs { location, .. } if location.starts_with("s3://") => objects(&indicators, habits),
-        SourceKind::CloudWatch { .. } => {
-            let metrics = metrics(&indicators) * runs(habits.every_minutes, source.every_minutes);
-            (Usage { metrics, ..Usage::default() }, false)
+        SourceKind::AccessLogs { location, access, .. } if location.starts_with("s3://") => {
+            objects(&indicators, &access.reach, habits)
+        }
+        SourceKind::CloudWatch { reach, .. } => {
+            let (metrics, assumed) = metrics(&indicators, reach, habits);
+            let metrics = metrics * runs(habits.every_minutes, source.every_minutes);
+            (Usage { metrics, ..Usage::default() }, assumed)
         }
         SourceKind::Athena { .. } => {
             let scanned = habits.scanned.get(name);
@@ -144,26 +151,45 @@ fn asked(services: &[&Service], name: &str, source: &Source, habits: &Habits) ->
 /// Each object is read once. The folder of today is listed by every run, and is half full on average; that of yesterday by every run
 /// of the first hour, and those of the last week once a day. The folders above them hold less than a page each, and are listed once
 /// an hour.
-fn objects(indicators: &[&Indicator], habits: &Habits) -> (Usage, bool) {
-    let balancers: BTreeSet<&str> = indicators
+fn objects(indicators: &[&Indicator], reach: &Reach, habits: &Habits) -> (Usage, bool) {
+    let traffics = indicators.iter().filter_map(|indicator| match indicator {
+        Indicator::Requests { traffic, .. } => Some(traffic),
+        _ => None,
+    });
+    // What nobody knows yet is taken for one balancer.
+    let named = traffics.map(|traffic| habits.discovery.by_name(reach, traffic).unwrap_or(Cow::Borrowed(traffic)));
+    let balancers: BTreeSet<String> =
+        named.flat_map(|traffic| traffic.load_balancer.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+    let known: Vec<Option<u64>> = balancers
         .iter()
-        .filter_map(|indicator| match indicator {
-            Indicator::Requests { traffic, .. } => Some(traffic.load_balancer.as_str()),
-            _ => None,
+        .map(|name| {
+            let of = habits.objects.iter().filter(|(balancer, _)| names_balancer(name, balancer));
+            of.map(|(_, objects)| *objects).reduce(|sum, objects| sum + objects)
         })
         .collect();
-    let known = |balancer: &&str| habits.objects.get(*balancer);
-    let assumed = balancers.iter().any(|balancer| known(balancer).is_none());
-    let objects = balancers.iter().map(|balancer| known(balancer).copied().unwrap_or(NODES * INTERVALS)).sum::<u64>();
+    let assumed = known.iter().any(Option::is_none);
+    let objects = known.iter().map(|known| known.unwrap_or(NODES * INTERVALS)).sum::<u64>();
     let (runs, of_a_day) = (runs(habits.every_minutes, 0), objects.div_ceil(PAGE));
     let of_days = (objects / 2).div_ceil(PAGE) * runs + of_a_day * runs.div_ceil(24) + 7 * of_a_day;
     let pages = of_days + FOLDERS_ABOVE * runs.min(WALKS);
     (Usage { s3_reads: objects, s3_writes: pages, ..Usage::default() }, assumed)
 }
 
-/// Metrics as they are billed each time they are asked for.
-fn metrics(indicators: &[&Indicator]) -> u64 {
-    let counts: Vec<_> = indicators.iter().filter_map(|indicator| metric_counts(indicator)).collect();
-    let asked: BTreeSet<&MetricCount> = counts.iter().flat_map(|counts| counts.all()).collect();
-    billed(&asked.into_iter().collect::<Vec<_>>())
+/// Metrics as they are billed each time they are asked for, and whether they are those of names that nobody has looked up yet: each
+/// is taken for one balancer or target group.
+fn metrics(indicators: &[&Indicator], reach: &Reach, habits: &Habits) -> (u64, bool) {
+    let (mut counts, mut assumed) = (Vec::new(), false);
+    for indicator in indicators {
+        let with_ids = match indicator {
+            Indicator::Requests { traffic, .. } => {
+                let found = habits.discovery.located_now(reach, traffic);
+                assumed |= found.is_empty();
+                if found.is_empty() { vec![traffic.clone()] } else { found }
+            }
+            _ => Vec::new(),
+        };
+        counts.extend(metric_counts(indicator, &with_ids));
+    }
+    let asked: BTreeSet<&MetricCount> = counts.iter().flat_map(MetricCounts::all).collect();
+    (billed(&asked.into_iter().collect::<Vec<_>>()), assumed)
 }

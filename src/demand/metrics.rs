@@ -19,14 +19,15 @@ pub fn billed(counts: &[&MetricCount]) -> u64 {
     metrics.map(|statistics| statistics.len().div_ceil(STATISTICS_OF_ONE) as u64).sum()
 }
 
-/// What CloudWatch is asked for an indicator; `None` if it cannot tell.
+/// What CloudWatch is asked for an indicator, where its requests are these, with ids; `None` if it cannot tell, or there are none.
 #[must_use]
-pub fn metric_counts(indicator: &Indicator) -> Option<MetricCounts> {
+pub fn metric_counts(indicator: &Indicator, with_ids: &[Traffic]) -> Option<MetricCounts> {
     match indicator {
         Indicator::Ratio { counts, .. } => Some(counts.clone()),
-        Indicator::Requests { traffic, measure, .. } => Some(match measure {
-            Measure::Availability => availability(traffic),
-            Measure::Latency { under_us, .. } => latency(traffic, *under_us),
+        Indicator::Requests { .. } if with_ids.is_empty() => None,
+        Indicator::Requests { measure, .. } => Some(match measure {
+            Measure::Availability => availability(with_ids),
+            Measure::Latency { under_us, .. } => latency(with_ids, *under_us),
         }),
         Indicator::Query { .. } | Indicator::Counts { .. } => None,
     }
@@ -35,9 +36,9 @@ pub fn metric_counts(indicator: &Indicator) -> Option<MetricCounts> {
 /// All answers by their class of status. `RequestCount` leaves out what was turned away before a target was chosen, such as the
 /// 503 of a target group without targets, so in an outage it would say that there is no traffic. Redirects that the balancer
 /// made by rule are no events, as in an access log.
-fn availability(traffic: &Traffic) -> MetricCounts {
+fn availability(with_ids: &[Traffic]) -> MetricCounts {
     let (mut total, mut bad) = (Vec::new(), Vec::new());
-    for place in Place::all(traffic) {
+    for place in with_ids.iter().flat_map(Place::all) {
         let by_target = ["2XX", "3XX", "4XX", "5XX"].map(|class| place.count_of_target(class));
         bad.extend(by_target.last().cloned());
         total.extend(by_target);
@@ -52,9 +53,9 @@ fn availability(traffic: &Traffic) -> MetricCounts {
 
 /// Answers of targets by their time. `TC(:x)` counts values up to and including x
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html>).
-fn latency(traffic: &Traffic, under_us: u64) -> MetricCounts {
+fn latency(with_ids: &[Traffic], under_us: u64) -> MetricCounts {
     let (mut total, mut good) = (Vec::new(), Vec::new());
-    for place in Place::all(traffic) {
+    for place in with_ids.iter().flat_map(Place::all) {
         total.push(place.times(Statistic::SampleCount));
         good.push(place.times(Statistic::Within(String::new(), seconds(under_us))));
     }
@@ -140,8 +141,8 @@ mod tests {
             fixed_responses: false,
             redirects: false,
         };
-        let indicator = Indicator::Requests { source: "metrics".to_owned(), traffic, measure };
-        metric_counts(&indicator).unwrap().to_string()
+        let indicator = Indicator::Requests { source: "metrics".to_owned(), traffic: traffic.clone(), measure };
+        metric_counts(&indicator, &[traffic]).unwrap().to_string()
     }
 
     #[test]

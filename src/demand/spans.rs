@@ -60,10 +60,10 @@ impl SpanQuestion {
     }
 
     /// Adds what an SLO stands on; several may want the same.
-    pub(super) fn want(&mut self, indicator: &Indicator, from: Minute) {
+    pub(super) fn want(&mut self, series: SeriesKey, indicator: &Indicator, from: Minute) {
         // The hour is what CloudWatch keeps longest.
         let from = from.plus(-from.0.rem_euclid(60));
-        let (_, held) = self.series.entry(indicator.series()).or_insert_with(|| (indicator.clone(), from));
+        let (_, held) = self.series.entry(series).or_insert_with(|| (indicator.clone(), from));
         *held = from.min(*held);
     }
 }
@@ -107,6 +107,17 @@ pub fn remember(asked: &mut BTreeMap<SeriesKey, AskedOf>, question: &SpanQuestio
     held.end = held.end.max(span.end);
 }
 
+/// Forgets that a series was answered from a minute on: it turned out that more than what was asked belongs to it.
+pub fn forget(asked: &mut BTreeMap<SeriesKey, AskedOf>, series: &SeriesKey, from: Minute) {
+    let Some(held) = asked.get_mut(series) else { return };
+    if from <= held.from {
+        asked.remove(series);
+        return;
+    }
+    held.settled = held.settled.min(from);
+    held.end = held.end.min(from);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,7 +132,7 @@ mod tests {
         let mut question = SpanQuestion::new("metrics", &source, Minute(at));
         let indicator = Indicator::Query { source: "metrics".to_owned(), file: "a".to_owned(), sql: None };
         assert_eq!(indicator.series().as_str(), SERIES);
-        question.want(&indicator, Minute(from));
+        question.want(indicator.series(), &indicator, Minute(from));
         question
     }
 
@@ -181,6 +192,22 @@ mod tests {
         // After a pause the newest piece alone would leave a hole.
         assert_eq!(answered(&mut asked, 2_000, &[(1_500, 1_997)]), (60, 990, 1_002));
         assert_eq!(answered(&mut asked, 2_000, &[(990, 1_500), (1_500, 1_997)]), (60, 1_985, 1_997));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_asked_again_and_nothing_before_it() {
+        let question = question(1_000, 100);
+        let series = SeriesKey::new(SERIES);
+        let spans = |from: i32| {
+            let mut asked = BTreeMap::new();
+            remember(&mut asked, &question, &series, Span::new(Minute(60), Minute(997)));
+            forget(&mut asked, &series, Minute(from));
+            asks(&question, &asked).iter().map(|ask| (ask.span.start.0, ask.span.end.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(spans(700), [(700, 997)]);
+        assert_eq!(spans(990), [(985, 997)], "what may still change goes with it");
+        assert_eq!(spans(997), []);
+        assert_eq!(spans(50), [(60, 997)]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::task::block_in_place;
 
 use super::{EngineError, Job, unparsed_limit};
 use crate::accesslog::key::identity;
-use crate::accesslog::route::{Routes, indicators_by_balancer};
+use crate::accesslog::route::Routes;
 use crate::demand::LogsQuestion;
 use crate::fetch::logs::{self, Batch, LogFile, LogFolders, LogTree, Place};
 use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, ObjectsAnswer, filed_under};
@@ -41,6 +41,8 @@ pub(super) async fn read_logs(
     };
     let mut read = LogsRead::default();
     let days = tree.days();
+    // By balancers with their ids: a name may stand for several.
+    let mut series: BTreeMap<String, BTreeSet<SeriesKey>> = BTreeMap::new();
     for (done, day) in days.iter().enumerate() {
         (job.progress)(done, days.len());
         if looks.may_leave_out(store, *day) {
@@ -49,9 +51,15 @@ pub(super) async fn read_logs(
         let objects = tree.objects(*day).await;
         // A directory may hold an object twice, packed and unpacked or in two copies of a bucket: one of them is read.
         let mut seen = BTreeSet::new();
-        let wanted = objects.iter().filter(|object| question.series.contains_key(&*object.load_balancer));
+        for object in &objects {
+            if !series.contains_key(&*object.load_balancer) {
+                series.insert(object.load_balancer.to_string(), question.series_of(&object.load_balancer));
+            }
+        }
+        let is_wanted = |object: &&LogFile| series.get(&*object.load_balancer).is_some_and(|series| !series.is_empty());
+        let wanted = objects.iter().filter(is_wanted);
         let listed: Vec<&LogFile> = wanted.filter(|object| seen.insert(identity(&object.key))).collect();
-        let faulty = read_day(job, question, (tree.place(), &listed), store, &mut read).await?;
+        let faulty = read_day(job, (question, &series), (tree.place(), &listed), store, &mut read).await?;
         if faulty {
             looks.again(*day);
         }
@@ -99,7 +107,8 @@ const LATE_MINUTES: i32 = 60;
 impl<'a> Looks<'a> {
     fn new(job: &Job<'_>, question: &'a LogsQuestion, place: &Place) -> Self {
         let place = matches!(place, Place::Bucket(_)).then(|| format!("{}: {place}", question.source));
-        let asked: Vec<String> = question.series.values().flatten().map(ToString::to_string).collect();
+        let named = question.series.iter().flat_map(|(name, series)| series.iter().map(move |series| (name, series)));
+        let asked: Vec<String> = named.map(|(name, series)| format!("{name} {series}")).collect();
         let asked = version_of(asked.join("\n").as_bytes()).0;
         // What lies in a bucket depends on what time it is, and a ledger of an earlier moment has less of it still.
         let at = job.at.min(job.now);
@@ -164,7 +173,7 @@ impl<'a> Looks<'a> {
 /// The objects of one day of delivery: what is new of them is read, absorbed and kept. Tells whether any could not be read.
 async fn read_day(
     job: &Job<'_>,
-    question: &LogsQuestion,
+    (question, series): (&LogsQuestion, &BTreeMap<String, BTreeSet<SeriesKey>>),
     (place, listed): (&Place, &[&LogFile]),
     store: &mut LedgerStore,
     logs_read: &mut LogsRead,
@@ -174,14 +183,13 @@ async fn read_day(
     let mut ledger = store.load(&Needs { objects: parts, ..Needs::default() }).await?;
     compare(job, (place, listed), &ledger.changed_since_read(&objects), logs_read);
     let unread: BTreeMap<&str, (&LogFile, Arc<BTreeSet<SeriesKey>>)> = ledger
-        .unread(&objects, &question.series)
+        .unread(&objects, series)
         .into_iter()
         .filter_map(|(place, series)| Some((objects.get(place)?.key, (*listed.get(place)?, series))))
         .collect();
     if unread.is_empty() {
         return Ok(false);
     }
-    let indicators = indicators_by_balancer(job.catalog, &question.source);
     let mut files: BTreeMap<(&str, &BTreeSet<SeriesKey>), Vec<LogFile>> = BTreeMap::new();
     // Neighbours mostly share one set, and to compare all series for every object would cost more than to count it.
     let objects: Vec<_> = unread.values().collect();
@@ -195,8 +203,11 @@ async fn read_day(
     let routed: Vec<(Routes, Vec<LogFile>)> = files
         .into_iter()
         .map(|((balancer, series), files)| {
-            let all = indicators.get(balancer).into_iter().flatten().copied();
-            (Routes::new(balancer, all.filter(|indicator| series.contains(&indicator.series()))), files)
+            let requests = series.iter().filter_map(|series| {
+                let (traffic, measure) = question.requests.get(series)?;
+                Some((series.clone(), (traffic, measure)))
+            });
+            (Routes::of(balancer, requests), files)
         })
         .collect();
     let batches: Vec<Batch<'_>> = routed.iter().map(|(routes, files)| Batch { objects: files, routes }).collect();

@@ -8,12 +8,13 @@ use crate::aws::Aws;
 use crate::cost::Usage;
 use crate::counts::Counts;
 use crate::demand::{Ask, AskedOf, SpanQuestion, asks, metric_counts, remember};
+use crate::discovery::{Discovery, Located};
 use crate::fetch::cloudwatch::{self, Question, Wanted};
 use crate::ledger::{Ledger, Part};
 use crate::minute::{Day, Span};
 use crate::outcome::{MetricsRead, Said};
 use crate::series::SeriesKey;
-use crate::slo::{Reach, SourceKind};
+use crate::slo::{Indicator, Reach, SourceKind};
 use crate::store::{LedgerStore, Needs};
 
 /// Numbers that are held at the same time while the past is asked for: about 100 MB.
@@ -24,6 +25,7 @@ const ALIVE_DAYS: i32 = 14;
 /// Asks one source for what the ledger lacks.
 pub(super) async fn read_spans(
     job: &Job<'_>,
+    discovery: &Discovery,
     question: &SpanQuestion,
     store: &mut LedgerStore,
     said: &mut Said,
@@ -36,7 +38,8 @@ pub(super) async fn read_spans(
     }
     match &question.kind {
         SourceKind::CloudWatch { reach, account } => {
-            read_metrics(job, (question, &asks), (reach, account.as_deref()), (&mut asked, store), said).await
+            let of = (reach, account.as_deref(), discovery);
+            read_metrics(job, (question, &asks), of, (&mut asked, store), said).await
         }
         SourceKind::Athena { reach, lake } => {
             lake::read_lake(job, (question, &asks), (reach, lake), (&mut asked, store), said).await
@@ -49,7 +52,7 @@ pub(super) async fn read_spans(
 async fn read_metrics(
     job: &Job<'_>,
     (question, asks): (&SpanQuestion, &[Ask]),
-    (reach, account): (&Reach, Option<&str>),
+    (reach, account, discovery): (&Reach, Option<&str>, &Discovery),
     (asked, store): (&mut BTreeMap<SeriesKey, AskedOf>, &mut LedgerStore),
     said: &mut Said,
 ) -> Result<(), EngineError> {
@@ -59,7 +62,7 @@ async fn read_metrics(
     let sums = store.load(&Needs::default()).await?;
     // The newest is asked first; a past that would be too dear takes nothing from it.
     let planned: Vec<(Span, Vec<Vec<Wanted>>)> =
-        asks.iter().map(|ask| (ask.span, batches(question, ask, &sums))).collect();
+        asks.iter().map(|ask| (ask.span, batches(question, ask, &sums, (discovery, reach)))).collect();
     let all: usize = planned.iter().map(|(_, batches)| batches.len()).sum();
     let mut done = 0;
     'asks: for (span, batches) in planned {
@@ -120,15 +123,24 @@ pub(super) fn affordable(job: &Job<'_>, source: &str, usage: &Usage) -> Result<(
 }
 
 /// The series of an ask in batches of a bounded size, each with what it is made of.
-fn batches(question: &SpanQuestion, ask: &Ask, sums: &Ledger) -> Vec<Vec<Wanted>> {
+fn batches(
+    question: &SpanQuestion,
+    ask: &Ask,
+    sums: &Ledger,
+    (discovery, reach): (&Discovery, &Reach),
+) -> Vec<Vec<Wanted>> {
     let mut batches: Vec<(u64, Vec<Wanted>)> = Vec::new();
     for series in &ask.series {
-        let counts = question.series.get(series).and_then(|(indicator, _)| metric_counts(indicator));
-        let Some(counts) = counts else { continue };
+        let Some((indicator, _)) = question.series.get(series) else { continue };
+        let Located { with_ids, lived } = match indicator {
+            Indicator::Requests { traffic, .. } => discovery.located(reach, traffic, ask.span),
+            _ => Located { with_ids: Vec::new(), lived: vec![ask.span] },
+        };
+        let Some(counts) = metric_counts(indicator, &with_ids) else { continue };
         let first = ask.span.start.day();
         let is_alive = (-ALIVE_DAYS..=0).any(|back| sums.day_sums(series, first.plus(back)).total > 0);
         let size = cloudwatch::size(&counts, ask.span);
-        let wanted = Wanted { series: series.clone(), counts, is_alive };
+        let wanted = Wanted { series: series.clone(), counts, is_alive, lived };
         match batches.last_mut() {
             Some((held, batch)) if *held + size <= NUMBERS_MAX => {
                 *held += size;

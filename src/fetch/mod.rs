@@ -4,4 +4,5 @@ pub mod athena;
 pub mod cloudwatch;
 pub mod counts_file;
 pub mod definitions;
+pub mod discovery;
 pub mod logs;

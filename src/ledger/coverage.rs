@@ -37,6 +37,19 @@ impl Delivered {
         self.intervals.extend(run.iter().map(|delivery| (delivery.interval, delivery.lines, place)));
     }
 
+    /// Several balancers as one: those of a name that was given anew, or of the same tags. Together they are its nodes.
+    fn together<'d>(all: impl Iterator<Item = &'d Self>) -> Self {
+        let mut sum = Self::default();
+        for delivered in all {
+            let places = sum.origins.len();
+            sum.origins.extend(delivered.origins.iter().map(Arc::clone));
+            let moved = delivered.intervals.iter().map(|(span, lines, origin)| (*span, *lines, origin + places));
+            sum.intervals.extend(moved);
+        }
+        sum.intervals.sort_by_key(|(span, ..)| *span);
+        sum
+    }
+
     /// What is known of a day, for each group of series that were counted from the same objects.
     fn known(&self, day: Day, newest: &BTreeMap<(&str, Day), Minute>) -> Vec<(Vec<&SeriesKey>, Arc<[u8]>)> {
         let near: Vec<(Span, u64, usize)> = self
@@ -93,6 +106,18 @@ fn newest_near(newest: &BTreeMap<(&str, Day), Minute>, area: &str, day: Day) -> 
     newest.range((area, day.plus(-1))..=(area, day.plus(1))).map(|(_, end)| *end).max()
 }
 
+/// The balancers of those series that were counted from the logs of several.
+fn shared<'d>(balancers: &'d BTreeMap<&str, Delivered>) -> BTreeMap<&'d SeriesKey, BTreeSet<&'d str>> {
+    let mut owners: BTreeMap<&SeriesKey, BTreeSet<&str>> = BTreeMap::new();
+    for (name, delivered) in balancers {
+        for series in delivered.origins.iter().flat_map(|origin| origin.counted.iter()) {
+            owners.entry(series).or_default().insert(name);
+        }
+    }
+    owners.retain(|_, names| names.len() > 1);
+    owners
+}
+
 impl Ledger {
     /// Decides anew which minutes of the days are known, for every log series with objects near them, when some parts have
     /// other objects than the ledger's: gives the days' minutes, 1 where known, of each series that changes within a part.
@@ -122,12 +147,26 @@ impl Ledger {
         for delivered in balancers.values_mut() {
             delivered.intervals.sort_by_key(|(span, ..)| *span);
         }
+        let shared = shared(&balancers);
+        let sets: BTreeSet<&BTreeSet<&str>> = shared.values().collect();
+        let together = sets
+            .into_iter()
+            .map(|names| (Some(names), Delivered::together(names.iter().filter_map(|name| balancers.get(name)))));
+        let together: Vec<(Option<&BTreeSet<&str>>, Delivered)> = together.collect();
+        let all: Vec<(Option<&BTreeSet<&str>>, &Delivered)> = balancers
+            .values()
+            .map(|delivered| (None, delivered))
+            .chain(together.iter().map(|(names, delivered)| (*names, delivered)))
+            .collect();
         let mut missing = BTreeSet::new();
         for day in days {
             // Balancers know nothing of each other, so they are looked at on all cores, and put together in their order.
-            let known: Vec<_> = balancers.par_iter().map(|(_, delivered)| delivered.known(*day, &newest)).collect();
-            for of_balancer in known {
+            let known: Vec<_> =
+                all.par_iter().map(|(names, delivered)| (names, delivered.known(*day, &newest))).collect();
+            for (names, of_balancer) in known {
                 for (series, minutes) in of_balancer {
+                    let series: Vec<&SeriesKey> =
+                        series.into_iter().filter(|series| shared.get(series) == *names).collect();
                     for part in Part::of_day(*day) {
                         for series in series.iter().filter(|series| self.differs(series, part, &minutes, &mut missing))
                         {

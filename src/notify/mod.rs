@@ -128,7 +128,8 @@ impl Postman {
     /// When it could not be called.
     pub async fn ping(&self, destination: &str) -> Result<Receipt, SendError> {
         let address = destination.strip_prefix("webhook:").unwrap_or(destination);
-        http::ping(&self.http, &self.settings.secrets.filled(address)?, self.now.timestamp()).await
+        let client = self.http.get_or_init(http::client).clone()?;
+        http::ping(&client, &self.settings.secrets.filled(address)?, self.now.timestamp()).await
     }
 
     /// The way to a destination.

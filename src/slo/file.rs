@@ -9,6 +9,7 @@ mod correction;
 mod decode;
 mod metric;
 mod names;
+mod selected;
 mod slo;
 mod source;
 mod tiers;
@@ -26,6 +27,7 @@ pub(super) use correction::{CategoryText, CorrectionFile, Moment, ScopeText};
 pub(super) use decode::{Page, decode, nearest};
 pub(super) use metric::{MetricsText, StatisticText};
 pub(super) use names::{Name, Words};
+pub(super) use selected::Selected;
 pub(super) use slo::{
     BudgetingText, ElbErrorsText, ErrorsText, IdleText, IncludeText, IndicatorText, MeasureText, SloFields, SloText,
 };
@@ -145,10 +147,11 @@ pub(super) struct ServiceFile {
     pub(super) class: Option<Typed<Name>>,
     /// The source that is asked.
     pub(super) source: Option<Typed<Name>>,
-    /// The load balancer in front of it: `app/<name>/<id>`, as its access log names it, or `classic/<name>`.
-    pub(super) load_balancer: Option<Typed<LoadBalancer>>,
-    /// Its target groups by name; left out, all requests of the balancer are its own.
-    pub(super) target_group: Option<OneOrMany<Typed<TargetGroup>>>,
+    /// The load balancer in front of it: `app/<name>`, whatever its id is, `app/<name>/<id>`, `classic/<name>`, or
+    /// `{ tags: { <key>: <value> } }`.
+    pub(super) load_balancer: Option<Selected<LoadBalancer>>,
+    /// Its target groups by name or tags; left out, all requests of the balancer are its own.
+    pub(super) target_group: Option<OneOrMany<Selected<TargetGroup>>>,
     /// Any words to find it by; corrections can be scoped by them.
     pub(super) labels: Option<BTreeMap<String, Typed<Words>>>,
     /// What to do when it burns.

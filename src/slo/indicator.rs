@@ -70,9 +70,10 @@ pub struct Slices {
 /// Which requests of a load balancer belong to an indicator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
-    /// The balancer as log lines name it: `app/name/id`.
+    /// The balancer as the definition names it: `app/name`, `app/name/id`, `classic/name` or by tags, `{key=value}`. Where it was
+    /// looked up by tags: the names that were found, with a space between.
     pub load_balancer: String,
-    /// Target groups by name, sorted; empty means all requests of the balancer. For CloudWatch with their ids: `name/id`.
+    /// Target groups by name, `name/id` or `{key=value}`, sorted; empty means all requests of the balancer.
     pub target_groups: Vec<String>,
     /// Upper-case methods, sorted; empty means all.
     pub methods: Vec<String>,

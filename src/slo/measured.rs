@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::promise::{Promise, noun};
 use super::{
     Indicator, Judged, LatencyBasis, LatencyErrors, Measure, Metric, MetricCount, MetricCounts, Source, SourceKind,
-    Statistic, Traffic,
+    Statistic, Tags, Traffic, lacks_id,
 };
 
 /// Whether a source can answer an indicator.
@@ -97,7 +97,7 @@ impl Promise<'_, '_> {
         };
         let Some(load_balancer) = self.asked.load_balancer else {
             let message = format!("{} needs the service's `load_balancer`", noun(kind));
-            self.wrong(&message, "add `load_balancer: app/<name>/<id>` to the file, or measure `counts`");
+            self.wrong(&message, "add `load_balancer: app/<name>` to the file, or measure `counts`");
             return None;
         };
         let conditions = first_field(self.layers, |fields| fields.conditions.as_ref());
@@ -125,7 +125,10 @@ impl Promise<'_, '_> {
             redirects: includes(IncludeText::Redirect),
         };
         match of {
-            SourceKind::CloudWatch { .. } => self.check_metrics(&traffic, &measure),
+            SourceKind::CloudWatch { account, .. } => {
+                self.check_metrics(&traffic, &measure);
+                self.check_look_up(&traffic, (&source, account.as_deref()));
+            }
             SourceKind::Athena { lake, .. }
                 if lake.classic_table.is_none() && load_balancer.starts_with("classic/") =>
             {
@@ -137,7 +140,7 @@ impl Promise<'_, '_> {
         if !matches!(of, SourceKind::CloudWatch { .. }) {
             self.check_no_metrics();
             // A log tells target groups apart by name: one that is made anew goes on as the same.
-            for group in &mut traffic.target_groups {
+            for group in traffic.target_groups.iter_mut().filter(|group| Tags::read(group).is_none()) {
                 group.truncate(group.find('/').unwrap_or(group.len()));
             }
             traffic.target_groups.dedup();
@@ -192,10 +195,23 @@ impl Promise<'_, '_> {
             }
             _ => {}
         }
-        for group in traffic.target_groups.iter().filter(|group| !group.contains('/')) {
-            let message = format!("CloudWatch knows the target group `{group}` by its id only");
-            let hint = format!("write `target_group: {group}/<id>`, the end of its ARN");
-            self.wrong(&message, &hint);
+    }
+
+    /// A monitoring account sees the metrics of others, but not their load balancers.
+    fn check_look_up(&mut self, traffic: &Traffic, (source, account): (&str, Option<&str>)) {
+        let Some(account) = account else { return };
+        let groups = traffic.target_groups.iter().filter(|group| !group.contains('/') || Tags::read(group).is_some());
+        let balancer = [&traffic.load_balancer].into_iter().filter(|balancer| lacks_id(balancer));
+        let named =
+            balancer.map(|text| ("load_balancer", text)).chain(groups.map(|text| ("target_group", text))).next();
+        let of_service = self.layers.iter().find(|layer| layer.slo.is_none());
+        if let (Some((key, named)), Some(layer)) = (named, of_service) {
+            let message = format!(
+                "the id of `{named}` cannot be looked up: `{source}` sees the metrics of account {account}, and nothing else of it"
+            );
+            let hint =
+                "write the end of its ARN, or let the source ask that account itself: `role_arn` in place of `account`";
+            self.found.push(layer.problem(&keys(&[key]), message, hint));
         }
     }
 

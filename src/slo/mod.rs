@@ -25,6 +25,7 @@ mod problem;
 mod promise;
 mod read;
 mod recurrence;
+mod selector;
 mod service;
 mod source;
 mod tiers;
@@ -42,6 +43,7 @@ pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Sql
 pub use metric::{Judged, Metric, MetricCount, MetricCounts, Statistic};
 pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
 pub use read::read;
+pub use selector::{Tags, lacks_id, names_balancer, names_group, without_id};
 pub use source::{Access, Lake, Reach, Source, SourceKind, TableOfLogs, TableSource};
 
 /// All promises that were read and are sound, in order of service name.

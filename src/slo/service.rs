@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{
-    ClassText, IndicatorText, Page, ServiceFile, SloFields, SloText, TargetGroup, Typed, decode, nearest,
-};
+use super::file::{ClassText, IndicatorText, Page, ServiceFile, SloFields, SloText, decode, nearest};
 use super::fleet::{Fleet, name_problem};
 use super::layer::Layer;
 use super::positions::{Path, Step, keys};
@@ -102,7 +100,7 @@ fn assemble<'a>(
         return None;
     }
     if file.target_group.is_some()
-        && let Some(name) = file.load_balancer.as_ref().and_then(|balancer| balancer.0.0.strip_prefix("classic/"))
+        && let Some(name) = file.load_balancer.as_ref().and_then(|balancer| balancer.text.strip_prefix("classic/"))
     {
         let message = format!("the Classic Load Balancer `{name}` has no target groups");
         problems.push(page.of_key(&keys(&["target_group"]), message, "remove the line: its instances are one group"));
@@ -112,7 +110,7 @@ fn assemble<'a>(
     let asked = Asked {
         fleet,
         source: file.source.as_ref().map(|source| (page, source.0.0.as_str())),
-        load_balancer: file.load_balancer.as_ref().map(|balancer| balancer.0.0.as_str()),
+        load_balancer: file.load_balancer.as_ref().map(|balancer| balancer.text.as_str()),
         target_groups: target_groups(file),
     };
     let mut names: Vec<&String> = own.keys().chain(inherited.keys()).collect();
@@ -129,7 +127,7 @@ fn assemble<'a>(
     // Where there is a balancer, what the class brings along was left out for another reason, which has been said.
     let was_said = asked.load_balancer.is_some() && !inherited.is_empty();
     if own.is_empty() && slos.is_empty() && faulty.is_empty() && problems.is_empty() && !was_said {
-        let hint = "add `load_balancer: app/<name>/<id>`, or `slos` that need none";
+        let hint = "add `load_balancer: app/<name>`, or `slos` that need none";
         problems.push(page.of_value(
             &keys(&["service"]),
             format!("`{name}` promises nothing: it has no `load_balancer`"),
@@ -183,7 +181,7 @@ fn class_of<'a>(
 
 fn target_groups(file: &ServiceFile) -> Vec<String> {
     let mut groups: Vec<String> =
-        file.target_group.iter().flat_map(|many| &many.0).map(|Typed(TargetGroup(name))| name.clone()).collect();
+        file.target_group.iter().flat_map(|many| &many.0).map(|group| group.text.clone()).collect();
     groups.sort_unstable();
     groups.dedup();
     groups

@@ -56,6 +56,11 @@ pub enum StoreError {
     /// The alert book was written by a newer program.
     #[error("`alerts.json` of the ledger has format {0}\nhint: use the newer slowburn that wrote it")]
     NewerBook(u32),
+    /// What names and tags stand for.
+    #[error(
+        "`discovered.json` of the ledger cannot be read: {0}\nhint: restore it, or remove it: what is there now is looked up again"
+    )]
+    Discovered(#[source] serde_json::Error),
     /// There are data files, but nothing says which of them count.
     #[error(
         "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it, or remove the ledger's folder and run again to fill it anew"

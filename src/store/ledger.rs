@@ -9,6 +9,7 @@
 //! usage-2026-10.json                    what AWS was asked, by day
 //! alerts.json                           the alert book: incidents, and what is still to be delivered
 //! alerts-paper.json                     the same of what was only told on paper
+//! discovered.json                       which ids names and tags of balancers stand for, and stood for
 //! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
 //! ```
 //!
@@ -20,8 +21,10 @@
 
 mod asked;
 mod book;
+mod discovered;
 mod look;
 mod slices;
+mod sweep;
 mod usage;
 mod walked;
 
@@ -323,19 +326,6 @@ impl LedgerStore {
             self.shelf.put(&name, &bytes).await?;
         }
         Ok(Some(name))
-    }
-
-    /// Removes files that the manifest does not name: what a crash left, and what the last commit replaced.
-    ///
-    /// # Errors
-    /// When the shelf refuses.
-    pub async fn sweep(&self) -> Result<(), StoreError> {
-        let named: BTreeSet<&str> =
-            self.manifest.names().chain([MANIFEST]).chain(BookKind::ALL.map(BookKind::file)).collect();
-        for name in self.shelf.litter(&named).await?.iter().filter(|name| !name.starts_with(usage::USAGE)) {
-            self.shelf.delete(name).await?;
-        }
-        Ok(())
     }
 
     /// Data files in the order of their names here, some of them read at the same time: a bucket is far away.

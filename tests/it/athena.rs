@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -561,4 +561,33 @@ fn every_query_is_athenas_dialect() {
         let output = fluff.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+#[test]
+fn a_name_counts_for_every_id_of_it() {
+    let named = "service: named\nload_balancer: app/shop\n";
+    let scene = Scene::new(LAKE, &[("shop", SHOP), ("named", named)]);
+    scene.busy("2026/10/31", 8..12);
+    // From eleven on the balancer has another id.
+    let folder = scene.path(&format!("buckets/{FOLDER}/2026/10/31"));
+    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    for name in files.filter(|name| name.contains("aa_20261031T11") && !name.contains("T1100Z")) {
+        let mut text = String::new();
+        let file = fs::File::open(folder.join(&name)).unwrap();
+        flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+        let anew = |text: &str| text.replace("00000000000000aa", "00000000000000bb");
+        let file = fs::File::create(folder.join(anew(&name))).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        packed.write_all(anew(&text).as_bytes()).unwrap();
+        packed.finish().unwrap();
+        fs::remove_file(folder.join(&name)).unwrap();
+    }
+    scene.tables();
+    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    let known = scene.known();
+    // As of one balancer that has answered all the time.
+    let whole = Scene::with_shop();
+    assert!(whole.said(NOW).starts_with("exit 0\n"));
+    assert_eq!(known["named/availability"], whole.known()["shop/availability"]);
+    assert_ne!(known["shop/availability"], known["named/availability"]);
 }

@@ -23,6 +23,7 @@ const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("athena_tables", "depends on other fields"),
     ("classic_without_table", "depends on the balancer"),
     ("cloudwatch_conditions", "depends on the source"),
+    ("cloudwatch_linked_name", "depends on the source"),
     ("cloudwatch_target_group", "depends on the source"),
     ("elb_5xx", "depends on the source"),
     ("query_file", "the meaning of a path"),

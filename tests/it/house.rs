@@ -12,6 +12,7 @@ const PURE: [&str; 16] = [
     "cost",
     "counts",
     "demand",
+    "discovery",
     "exact",
     "ledger",
     "location",
@@ -28,7 +29,7 @@ const DOORS: [&str; 3] = ["fetch", "store", "notify"];
 /// What doors stand on: it knows no door itself.
 const GROUND: &str = "aws";
 /// Which crate may be named below which path, and nowhere else.
-const CRATE_HOMES: [(&str, &[&str]); 18] = [
+const CRATE_HOMES: [(&str, &[&str]); 20] = [
     ("aws_config", &["aws.rs"]),
     ("aws_sdk_s3", &["aws.rs", "store/", "fetch/"]),
     ("serde_yaml", &["slo/file"]),
@@ -46,6 +47,8 @@ const CRATE_HOMES: [(&str, &[&str]); 18] = [
     ("sha2", &["notify/"]),
     ("aws_sdk_cloudwatch", &["aws.rs", "fetch/"]),
     ("aws_sdk_athena", &["aws.rs", "fetch/"]),
+    ("aws_sdk_elasticloadbalancingv2", &["aws.rs", "fetch/"]),
+    ("aws_sdk_resourcegroupstagging", &["aws.rs", "fetch/"]),
     ("minijinja", &["fetch/", "notify/"]),
 ];
 /// What pure rooms never say.

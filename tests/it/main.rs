@@ -7,6 +7,7 @@ mod cli;
 mod cloudwatch;
 mod corrected;
 mod definitions;
+mod discovery;
 mod hostile;
 mod house;
 mod incidents;

@@ -1,5 +1,5 @@
 //! Access logs straight from S3, through the real SDK: what is asked for, by whom, and what becomes of refusals.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test may fail loudly, and cuts ASCII")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -441,4 +441,61 @@ fn a_large_object_is_read_in_pieces_of_one_version() {
     scene.faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE}", {changed}}}"#));
     let said = scene.run("changed", NOW);
     assert!(said.starts_with("exit 3\n") && said.contains("was written anew while it was read"), "{said}");
+}
+
+/// The logs of a balancer that was deleted at half past ten and made anew under the same name.
+fn made_anew(scene: &Scene) -> BTreeMap<String, Vec<u8>> {
+    let new = |key: &String, bytes: &Vec<u8>| {
+        let at = key.split("_20261002T").nth(1).map_or("", |rest| &rest[..4]);
+        if !key.contains("app.shop.") || at <= "1030" {
+            return (key.clone(), bytes.clone());
+        }
+        let mut text = String::new();
+        flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(text.replace("5f1c0e7a9b2d4c68", NEW).as_bytes()).unwrap();
+        (key.replace("5f1c0e7a9b2d4c68", NEW), packed.finish().unwrap())
+    };
+    scene.objects.iter().map(|(key, bytes)| new(key, bytes)).collect()
+}
+
+const NEW: &str = "00000000000000ff";
+
+#[test]
+fn a_balancer_that_is_made_anew_goes_on_under_its_name() {
+    // Pages of ten keys: what lies between the wanted names is passed over.
+    let scene = Scene::new(("2026-10-02T10:00Z", "2026-10-02T11:00Z"), 10);
+    scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
+    scene.service("shop", SHOP);
+    assert!(scene.run("with_id", NOW).starts_with("exit 0\n"));
+    let whole = scene.known("with_id");
+    scene.service("shop", "app/shop");
+    let said = scene.run("by_name", NOW);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert_eq!(scene.known("by_name"), whole, "a name is as good as an id");
+    let pages = scene.requests().iter().filter(|(.., path)| path.contains("list-type=2")).count();
+    for key in scene.objects.keys() {
+        let delete = scene.moto.s3().delete_object().bucket(BUCKET).key(format!("a/{key}"));
+        scene.runtime.block_on(delete.send()).unwrap();
+    }
+    let (first, second): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        made_anew(&scene).into_iter().partition(|(key, _)| !key.contains(NEW));
+    assert!(second.len() > 3, "{}", second.len());
+    for (key, bytes) in first {
+        scene.put(&key, bytes);
+    }
+    scene.run("anew", "2026-10-02T10:45Z");
+    assert_ne!(scene.known("anew"), whole);
+    for (key, bytes) in second {
+        scene.put(&key, bytes);
+    }
+    drop(scene.requests());
+    let said = scene.run("anew", NOW);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert_eq!(scene.known("anew"), whole, "no minute is lost, and none doubled");
+    let listed = scene.requests().iter().filter(|(.., path)| path.contains("list-type=2")).count();
+    assert!(listed <= pages + 1, "{listed} pages after {pages}");
+    // All at once, as a ledger that is filled anew sees them.
+    assert!(scene.run("at_once", NOW).starts_with("exit 0\n"));
+    assert_eq!(scene.known("at_once"), whole);
 }

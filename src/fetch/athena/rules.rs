@@ -110,7 +110,10 @@ fn query<'a>(
         last_day: folder(last_day),
         from: minute_text(asked.start),
         until: minute_text(asked.end),
-        balancers: (1..).zip(&balancers).map(|(id, name)| Balancer { id, name }).collect(),
+        balancers: (1..)
+            .zip(&balancers)
+            .flat_map(|(id, names)| names.split(' ').map(move |name| Balancer { id, name }))
+            .collect(),
         traffics: traffics(&rules, &balancers),
     };
     let text = templates.render(if is_classic { "classic_counts.sql" } else { "alb_counts.sql" }, &context)?;

@@ -32,6 +32,8 @@ pub struct Wanted {
     pub counts: MetricCounts,
     /// Whether the ledger had events of it lately, so that silence is no traffic and not a metric that does not exist.
     pub is_alive: bool,
+    /// The minutes that its metrics tell of, in order: before and behind there was nothing that could have any.
+    pub lived: Vec<Span>,
 }
 
 /// What a span is asked with.

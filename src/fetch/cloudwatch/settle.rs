@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::Wanted;
 use super::plan::Piece;
 use crate::counts::{Count, DayCounts};
-use crate::minute::{Day, Minute};
+use crate::minute::{Day, Minute, Span};
 use crate::slo::{Judged, MetricCount};
 
 /// Counts of one series.
@@ -53,8 +53,7 @@ pub(super) fn settle<'a>(
             None => (is_alive && end <= settled).then(Count::default),
         };
         if let Some(count) = count {
-            for at in minute.0..end.0.min(piece.span.end.0) {
-                let at = Minute(at);
+            for at in (minute.0..end.0.min(piece.span.end.0)).map(Minute).filter(|at| is_lived(&wanted.lived, *at)) {
                 let counts = found.days.entry(at.day()).or_default();
                 counts.0[at.of_day()] = Some(if at == minute { count } else { Count::default() });
             }
@@ -62,6 +61,10 @@ pub(super) fn settle<'a>(
         minute = end;
     }
     found
+}
+
+fn is_lived(lived: &[Span], minute: Minute) -> bool {
+    lived.iter().any(|span| span.contains(minute))
 }
 
 /// Sums are whole numbers up to how floating point adds them. `None` where they cannot be counts.
@@ -78,7 +81,6 @@ fn count(total: f64, judged: f64, is_good: bool) -> Option<Count> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::minute::Span;
     use crate::series::SeriesKey;
     use crate::slo::{Metric, MetricCounts, Statistic};
 
@@ -93,7 +95,8 @@ mod tests {
             total: vec![metric("ok"), metric("judged")],
             judged: if good { Judged::Good(vec![metric("judged")]) } else { Judged::Bad(vec![metric("judged")]) },
         };
-        let wanted = Wanted { series: SeriesKey::new("s"), counts, is_alive };
+        let lived = vec![Span::new(Minute(0), Minute(6))];
+        let wanted = Wanted { series: SeriesKey::new("s"), counts, is_alive, lived };
         let of = |values: &[(i32, f64)]| values.iter().map(|(at, value)| (Minute(*at), *value)).collect::<Vec<_>>();
         let (ok, judged) = (of(ok), of(judged));
         let piece = Piece { span: Span::new(Minute(0), Minute(6)), period };

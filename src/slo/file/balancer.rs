@@ -4,29 +4,36 @@
 //! and `API_CreateTargetGroup`; wildcards:
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html>.
 
+use super::selected::Selectable;
 use super::typed::FromText;
 use crate::slo::problem::Refusal;
+use crate::slo::selector::without_id;
 
-/// A load balancer as its access log names it.
+/// A load balancer as its access log names it, with its id or without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::slo) struct LoadBalancer(pub(in crate::slo) String);
 
 impl FromText for LoadBalancer {
-    const PATTERN: &'static str = "^(app/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}|classic/[A-Za-z0-9-]{1,32})$";
+    const PATTERN: &'static str = "^(app/[A-Za-z0-9-]{1,32}(/[0-9a-f]{16})?|classic/[A-Za-z0-9-]{1,32})$";
     const NOUN: &'static str = "a load balancer";
-    const EXAMPLE: &'static str = "app/mart/50dc6c495c0c9188";
+    const EXAMPLE: &'static str = "app/mart";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         if is_balancer(text) {
             return Ok(Self(text.to_owned()));
         }
         let message = format!("`{text}` is no load balancer");
-        let form = "write `app/<name>/<id>`, the end of its ARN: `app/mart/50dc6c495c0c9188`; or `classic/<name>`";
+        let form = "write `app/<name>`, or with its id as at the end of its ARN: `app/mart/50dc6c495c0c9188`; or `classic/<name>`";
         let tail = text.split_once(":loadbalancer/").map(|(_, tail)| tail);
         let hint = match tail {
-            Some(tail) if is_balancer(tail) => format!("write the end of the ARN: `{tail}`"),
+            Some(tail) if is_balancer(tail) => {
+                format!("write its name, `{}`, or the end of the ARN: `{tail}`", without_id(tail))
+            }
+            _ if is_resource_name(text) => {
+                format!("say what kind it is: `app/{text}`; or `classic/{text}` if it is a Classic Load Balancer")
+            }
             _ if text.starts_with("net/") || text.contains(":loadbalancer/net/") => {
-                "a network load balancer writes no line for each request; name an application load balancer, `app/<name>/<id>`".to_owned()
+                "a network load balancer writes no line for each request; name an application load balancer, `app/<name>`".to_owned()
             }
             _ if text.contains(".elb.amazonaws.com") => {
                 format!("that is its DNS name; {form}; `aws elbv2 describe-load-balancers` prints it")
@@ -37,13 +44,19 @@ impl FromText for LoadBalancer {
     }
 }
 
+impl Selectable for LoadBalancer {
+    fn into_text(self) -> String {
+        self.0
+    }
+}
+
 fn is_balancer(text: &str) -> bool {
     if let Some(name) = text.strip_prefix("classic/") {
         return is_resource_name(name);
     }
     let mut parts = text.split('/');
     let (kind, name, id, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
-    kind == Some("app") && name.is_some_and(is_resource_name) && id.is_some_and(is_id) && rest.is_none()
+    kind == Some("app") && name.is_some_and(is_resource_name) && id.is_none_or(is_id) && rest.is_none()
 }
 
 fn is_id(text: &str) -> bool {
@@ -54,7 +67,7 @@ fn is_resource_name(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// A target group by name, or by name and id, as CloudWatch wants it.
+/// A target group by name, or by name and id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::slo) struct TargetGroup(pub(in crate::slo) String);
 
@@ -77,6 +90,12 @@ impl FromText for TargetGroup {
             _ => "write its name: at most 32 letters, digits and `-`".to_owned(),
         };
         Err(Refusal::new(format!("`{text}` is no name of a target group"), hint))
+    }
+}
+
+impl Selectable for TargetGroup {
+    fn into_text(self) -> String {
+        self.0
     }
 }
 

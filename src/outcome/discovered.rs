@@ -1,0 +1,83 @@
+//! What a run has to say of names and tags that were looked up: what was not there, and what AWS did not list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{NAMED, Said};
+use crate::discovery::{Discovery, LookUp, Lost, Selector};
+use crate::fetch::discovery::Unlisted;
+use crate::minute::Minute;
+use crate::slo::Tags;
+
+impl Said {
+    /// What AWS did not list. What was found before is asked on.
+    pub fn unlisted(&mut self, look_up: &LookUp, before: &Discovery, refused: &[Unlisted]) {
+        let place = place(look_up);
+        let known = look_up.selectors.iter().filter(|selector| before.knows(&look_up.reach, selector)).count();
+        let rest = match (known, look_up.selectors.len() - known) {
+            (_, 0) => "what was found before is asked on".to_owned(),
+            (0, _) => "what definitions name there stays unknown".to_owned(),
+            (_, unknown) => format!("what was found before is asked on, and {unknown} of the names stay unknown"),
+        };
+        for Unlisted { permission, refusal } in refused {
+            let remedy = match refusal.code.as_str() {
+                "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+                    format!("allow `{permission}` on `*` to the role that asks")
+                }
+                _ => refusal.remedy().to_owned(),
+            };
+            self.faults.push(format!(
+                "load balancers of {place} were not looked up with `{permission}`: {}; {rest}\nhint: {remedy}",
+                refusal.said
+            ));
+        }
+    }
+
+    /// What the last look did not find.
+    pub fn lost(&mut self, lost: &BTreeSet<Lost>) {
+        let mut kinds: BTreeMap<(&str, bool, bool), Vec<&Lost>> = BTreeMap::new();
+        for one in lost {
+            let is_balancer = matches!(one.selector, Selector::Balancer(_));
+            let is_tagged = Tags::read(one.selector.text()).is_some();
+            kinds.entry((&one.source, is_balancer, is_tagged)).or_default().push(one);
+        }
+        for ((source, is_balancer, is_tagged), lost) in kinds {
+            let named =
+                lost.iter().take(NAMED).map(|one| one_of(&one.selector, one.gone)).collect::<Vec<_>>().join(", ");
+            let more = match lost.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let (what, called) = match (is_balancer, is_tagged) {
+                (true, false) => ("application load balancer", "called"),
+                (true, true) => ("application load balancer", "tagged"),
+                (false, false) => ("target group behind a load balancer", "called"),
+                (false, true) => ("target group behind a load balancer", "tagged"),
+            };
+            let list = if is_balancer { "describe-load-balancers" } else { "describe-target-groups" };
+            let hint = if is_tagged {
+                "tags must be on the resource itself, letter by letter, in the region and account of the source; `aws \
+                 resourcegroupstaggingapi get-resources` lists them"
+                    .to_owned()
+            } else {
+                format!("it must be in the region and account of the source; `aws elbv2 {list}` lists them")
+            };
+            self.faults.push(format!(
+                "`{source}` has no {what} {called} {named}{more}; what is measured there stays unknown\nhint: {hint}"
+            ));
+        }
+    }
+}
+
+fn one_of(selector: &Selector, gone: Option<Minute>) -> String {
+    let text = selector.text();
+    let gone = gone.map_or_else(String::new, |gone| format!(" since {gone}"));
+    format!("`{text}`{gone}")
+}
+
+fn place(look_up: &LookUp) -> String {
+    let region = look_up.reach.region.as_deref().unwrap_or("the environment's region");
+    match &look_up.reach.role_arn {
+        Some(role) => format!("{region} as {role}"),
+        None => region.to_owned(),
+    }
+}

@@ -1,0 +1,157 @@
+//! How a definition names a load balancer or a target group: by name, with its id, or by tags. Absent on purpose: what it stands
+//! for at a moment, which `discovery` knows.
+//!
+//! An id changes when a balancer is made anew, and a name goes on. So indicators, and with them the series of the ledger, keep
+//! what the definition says, as one word of text:
+//!
+//! ```text
+//! app/mart   app/mart/50dc6c495c0c9188   classic/mart   {env=prod,service=checkout}     of balancers
+//! mart-blue  mart-blue/73e2d6bc24d8a067                 {service=checkout}              of target groups
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Tags that a resource must have, all of them; never empty.
+///
+/// As text they stand in braces, and what would end one of them is written as `%` and its two hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tags(BTreeMap<String, String>);
+
+impl Tags {
+    /// Takes values by key.
+    #[must_use]
+    pub const fn new(tags: BTreeMap<String, String>) -> Self {
+        Self(tags)
+    }
+
+    /// Reads the text of a selector; `None` if it selects by name.
+    #[must_use]
+    pub fn read(selector: &str) -> Option<Self> {
+        let inside = selector.strip_prefix('{')?.strip_suffix('}')?;
+        let tag = |text: &str| text.split_once('=').map(|(key, value)| Some((unescaped(key)?, unescaped(value)?)))?;
+        inside.split(',').map(tag).collect::<Option<_>>().map(Self)
+    }
+
+    /// Whether a resource with these tags is meant.
+    #[must_use]
+    pub fn fit(&self, tags: &BTreeMap<String, String>) -> bool {
+        self.0.iter().all(|(key, value)| tags.get(key) == Some(value))
+    }
+}
+
+impl fmt::Display for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tags: Vec<String> =
+            self.0.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value))).collect();
+        write!(f, "{{{}}}", tags.join(","))
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_ascii() && (char.is_ascii_whitespace() || char.is_ascii_control() || "{},=%/".contains(char)) {
+            safe.push_str(&format!("%{:02x}", u32::from(char)));
+        } else {
+            safe.push(char);
+        }
+    }
+    safe
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut plain = parts.next()?.to_owned();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2)?;
+        plain.push(char::from(u8::from_str_radix(code, 16).ok()?));
+        plain.push_str(rest);
+    }
+    Some(plain)
+}
+
+/// Whether a balancer is meant by one of these names, which stand with a space between. `app/mart` means it whatever its id is.
+/// Tags mean none here: what has them must be looked up.
+#[must_use]
+pub fn names_balancer(names: &str, balancer: &str) -> bool {
+    names.split(' ').any(|name| {
+        let rest = balancer.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || (!is_whole(name) && rest.starts_with('/')))
+    })
+}
+
+/// Whether a target group `name/id` is meant by a name.
+#[must_use]
+pub fn names_group(name: &str, group: &str) -> bool {
+    group == name || (!name.is_empty() && group.split_once('/').is_some_and(|(of, _)| of == name))
+}
+
+/// Whether it takes a look at AWS to tell the metrics of a balancer: they are by id.
+#[must_use]
+pub fn lacks_id(balancer: &str) -> bool {
+    !is_whole(balancer)
+}
+
+/// Whether a balancer is named once and for all. A Classic one has no id.
+fn is_whole(balancer: &str) -> bool {
+    balancer.starts_with("classic/") || balancer.matches('/').count() > 1
+}
+
+/// A balancer without its id, as it is named before and after it is made anew.
+#[must_use]
+pub fn without_id(balancer: &str) -> &str {
+    let end = balancer.match_indices('/').nth(1).map_or(balancer.len(), |(at, _)| at);
+    balancer.get(..end).unwrap_or(balancer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_read_back_as_themselves() {
+        let pairs = [("Service", "check out"), ("a=b,{c}", "50%"), ("größe", ""), ("tab\t", "a/b/c")];
+        let tags: BTreeMap<String, String> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let text = Tags::new(tags.clone()).to_string();
+        assert_eq!(text, "{Service=check%20out,a%3db%2c%7bc%7d=50%25,größe=,tab%09=a%2fb%2fc}");
+        assert_eq!(Tags::read(&text), Some(Tags(tags.clone())));
+        assert!(Tags::read(&text).unwrap().fit(&tags));
+        assert!(!Tags::read("{größe=x}").unwrap().fit(&tags) && !Tags::read("{other=}").unwrap().fit(&tags));
+        for text in ["", "app/mart", "{", "{}", "{a}", "{a=%}", "{a=%é}", "{a=%zz}"] {
+            assert_eq!(Tags::read(text), None, "{text}");
+        }
+    }
+
+    fn text_of(value: &str) -> String {
+        Tags::new(BTreeMap::from([("a".to_owned(), value.to_owned())])).to_string()
+    }
+
+    #[test]
+    fn a_name_means_every_id_and_no_longer_name() {
+        for (names, balancer, expected) in [
+            ("app/mart", "app/mart/0a", true),
+            ("app/mart", "app/mart-2/0a", false),
+            ("app/mart", "app/mart", true),
+            ("app/mart/0a", "app/mart/0a", true),
+            ("app/mart/0a", "app/mart/0b", false),
+            ("app/mart/0a", "app/mart/0a/x", false),
+            ("app/cart app/mart", "app/mart/0a", true),
+            ("classic/mart", "classic/mart", true),
+            ("classic/mart", "app/mart/0a", false),
+            ("{service=mart}", "app/mart/0a", false),
+            ("", "app/mart/0a", false),
+        ] {
+            assert_eq!(names_balancer(names, balancer), expected, "{names} {balancer}");
+        }
+        assert!(names_group("blue", "blue/0a") && names_group("blue/0a", "blue/0a"));
+        assert!(!names_group("blue", "blue-2/0a") && !names_group("blue/0a", "blue/0b") && !names_group("", "/0a"));
+        assert_eq!((without_id("app/mart/0a"), without_id("classic/mart")), ("app/mart", "classic/mart"));
+        assert!(
+            lacks_id("app/mart")
+                && lacks_id(&text_of("a/b/c"))
+                && !lacks_id("app/mart/0a")
+                && !lacks_id("classic/mart")
+        );
+    }
+}

@@ -1,0 +1,300 @@
+//! Load balancers by name and by tags, through the real SDKs: what is looked up, how often, and what becomes of one that is made
+//! anew.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output};
+
+use crate::peers::{Moto, Peer};
+
+const NOW: &str = "2026-10-31T12:00Z";
+const FLEET: &str = "\
+sources:
+  metrics: { cloudwatch: eu-west-1 }
+classes:
+  standard: { slos: { availability: 99.9% }, windows: [1d] }
+";
+
+/// An account with load balancers, their metrics, and definitions.
+struct Scene {
+    _moto: Moto,
+    elb: Peer,
+    metrics: Peer,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(fleet: &str, services: &[(&str, &str)]) -> Self {
+        let moto = Moto::start();
+        let elb = Peer::start("elb_front.py", &format!(r#"{{"upstream": "{}", "page": 2}}"#, moto.endpoint));
+        let metrics = Peer::start("cloudwatch_peer.py", &format!(r#"{{"now": "{NOW}"}}"#));
+        let scene = Self { _moto: moto, elb, metrics, folder: tempfile::tempdir().unwrap() };
+        scene.define("fleet.yaml", fleet);
+        for (name, text) in services {
+            scene.define(&format!("shop/{name}.yaml"), &format!("service: {name}\n{text}"));
+        }
+        scene
+    }
+
+    fn define(&self, file: &str, text: &str) {
+        let path = self.folder.path().join("slos").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// A balancer with target groups behind it, each with the tag `service`; gives `app/name/id` and the groups' `name/id`.
+    fn create(&self, balancer: &str, service: &str, groups: &[&str]) -> (String, Vec<String>) {
+        let tags = format!(r#"{{"service": "{service}"}}"#);
+        let groups: Vec<String> = groups.iter().map(|name| format!(r#""{name}": {tags}"#)).collect();
+        let groups = groups.join(",");
+        let asked = format!(r#"{{"balancer": "{balancer}", "tags": {tags}, "groups": {{{groups}}}}}"#);
+        let made: BTreeMap<String, serde_json::Value> =
+            serde_json::from_str(&self.elb.post("/_create", &asked)).unwrap();
+        let groups = made["groups"].as_array().unwrap().iter().map(|group| group.as_str().unwrap().to_owned());
+        (made["balancer"].as_str().unwrap().to_owned(), groups.collect())
+    }
+
+    fn delete(&self, balancer: &str) {
+        self.elb.post("/_delete", &format!(r#"{{"balancer": "{balancer}"}}"#));
+    }
+
+    /// Requests in each of some minutes.
+    fn traffic(&self, dimensions: &str, start: &str, minutes: usize, count: u32) {
+        let of = |name: &str, what: &str, value: &str| {
+            let values = vec![value; minutes].join(",");
+            format!(
+                r#"{{"namespace": "AWS/ApplicationELB", "metric": "{name}", "dimensions": {{{dimensions}}},
+                "account": "123456789012", "region": "eu-west-1", "start": "2026-10-31T{start}Z", "{what}": [{values}]}}"#
+            )
+        };
+        let metrics = [
+            of("HTTPCode_Target_2XX_Count", "sums", &count.to_string()),
+            of("TargetResponseTime", "samples", &format!("[[0.1, {count}]]")),
+        ];
+        self.metrics.post("/_series", &format!("[{}]", metrics.join(",")));
+    }
+
+    fn slowburn(&self, task: &str, at: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.arg(task).arg("--ledger").arg(self.folder.path().join("ledger"));
+        command.arg("--slos").arg(self.folder.path().join("slos"));
+        command.env_clear().envs([
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", self.metrics.url.as_str()),
+            ("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", &self.elb.url),
+            ("AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API", &self.elb.url),
+            ("AWS_ENDPOINT_URL_STS", &self.elb.url),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("SLOWBURN_CLOCK", at),
+        ]);
+        command
+    }
+
+    /// What a run said, with its exit code.
+    fn run(&self, at: &str) -> String {
+        told(&self.slowburn("run", at).args(["--quiet", "--at", at]).output().unwrap())
+    }
+
+    /// Counts of each known minute from a moment on, by SLO.
+    fn minutes(&self, from: &str) -> BTreeMap<String, Vec<(String, u64)>> {
+        let output = self.slowburn("export", NOW).args(["--at", "2026-10-31T23:00Z"]).output().unwrap();
+        let mut minutes: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
+        for row in csv::Reader::from_reader(&*output.stdout).deserialize::<BTreeMap<String, String>>() {
+            let row = row.unwrap();
+            let of = minutes.entry(row["slo"].clone()).or_default();
+            if row["minute"].as_str() >= from {
+                of.push((row["minute"].clone(), row["total"].parse().unwrap()));
+            }
+        }
+        minutes
+    }
+
+    /// Asserts that each minute from one on is known with so many requests, up to another.
+    fn assert_each(&self, slo: &str, (from, until): (&str, &str), count: u64) {
+        let minutes = self.minutes(from).remove(slo).unwrap_or_default();
+        let [first, last] = [from, until].map(|minute| minute.parse::<slowburn::minute::Minute>().unwrap());
+        let expected: Vec<(String, u64)> =
+            (first.0..last.0).map(|minute| (slowburn::minute::Minute(minute).to_string(), count)).collect();
+        assert_eq!(minutes, expected);
+    }
+
+    /// Requests of Elastic Load Balancing and of tags since the last time.
+    fn looked_up(&self) -> Vec<(String, u64)> {
+        let counters = self.elb.counters();
+        let requests = counters["counters"]["requests"].as_object().unwrap();
+        let counted = requests.iter().map(|(action, count)| (action.clone(), count.as_u64().unwrap())).collect();
+        self.elb.post("/_reset", "");
+        counted
+    }
+
+    /// What CloudWatch was asked last.
+    fn asked(&self) -> String {
+        let all: Vec<serde_json::Value> = serde_json::from_str(&self.metrics.requests()).unwrap();
+        all.last().unwrap().to_string()
+    }
+}
+
+fn told(output: &Output) -> String {
+    format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr))
+}
+
+fn requests(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
+    pairs.iter().map(|(action, count)| ((*action).to_owned(), *count)).collect()
+}
+
+/// The dimensions of a balancer, or of a target group behind it.
+fn of(balancer: &str, group: Option<&str>) -> String {
+    let group = group.map_or_else(String::new, |group| format!(r#""TargetGroup": "targetgroup/{group}", "#));
+    format!(r#"{group}"LoadBalancer": "{balancer}""#)
+}
+
+#[test]
+fn a_name_is_looked_up_page_by_page_and_then_known() {
+    let scene = Scene::new(FLEET, &[("mart", "load_balancer: app/mart\n")]);
+    for name in ["cart", "mart-2", "orders"] {
+        let (other, _) = scene.create(name, name, &[]);
+        scene.traffic(&of(&other, None), "10:00", 120, 7);
+    }
+    let (balancer, _) = scene.create("mart", "mart", &[]);
+    scene.traffic(&of(&balancer, None), "11:00", 60, 100);
+    let said = scene.run(NOW);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    // Four balancers at two a page; without tags and target groups in definitions nobody lists them.
+    assert_eq!(scene.looked_up(), requests(&[("DescribeLoadBalancers", 2)]));
+    scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 100);
+    for at in ["2026-10-31T12:05Z", "2026-10-31T12:10Z"] {
+        assert!(scene.run(at).starts_with("exit 0\n"));
+    }
+    assert_eq!(scene.looked_up(), [], "what was found is known for a while");
+    assert!(scene.run("2026-10-31T12:15Z").starts_with("exit 0\n"));
+    assert_eq!(scene.looked_up(), requests(&[("DescribeLoadBalancers", 2)]));
+    let offline = scene.slowburn("run", "2026-10-31T14:00Z").args(["--quiet", "--offline"]).output().unwrap();
+    assert_eq!((offline.status.code(), scene.looked_up()), (Some(0), vec![]));
+}
+
+#[test]
+fn a_balancer_that_is_made_anew_continues_its_slo() {
+    let scene = Scene::new(FLEET, &[("mart", "load_balancer: app/mart\n")]);
+    let (old, _) = scene.create("mart", "mart", &[]);
+    scene.traffic(&of(&old, None), "11:00", 67, 100);
+    assert!(scene.run(NOW).starts_with("exit 0\n"));
+    scene.delete("mart");
+    let (new, _) = scene.create("mart", "mart", &[]);
+    assert_ne!(old, new);
+    // In one minute both of them answered.
+    scene.traffic(&of(&old, None), "12:07", 1, 40);
+    scene.traffic(&of(&new, None), "12:07", 1, 60);
+    scene.traffic(&of(&new, None), "12:08", 60, 100);
+    // Nobody looks yet, and what the new one answers is missing for the time being.
+    assert!(scene.run("2026-10-31T12:12Z").starts_with("exit 0\n"));
+    assert!(scene.run("2026-10-31T12:20Z").starts_with("exit 0\n"));
+    let asked = scene.asked();
+    assert!(asked.contains(&old) && asked.contains(&new), "{asked}");
+    scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T12:17Z"), 100);
+    assert!(scene.run("2026-10-31T12:45Z").starts_with("exit 0\n"));
+    assert!(scene.run("2026-10-31T13:00Z").starts_with("exit 0\n"));
+    let asked = scene.asked();
+    assert!(!asked.contains(&old) && asked.contains(&new), "nobody asks for what is gone: {asked}");
+    scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T12:57Z"), 100);
+    let ledger = scene.folder.path().join("ledger");
+    assert!(std::fs::read_to_string(ledger.join("discovered.json")).unwrap().contains(&old));
+}
+
+#[test]
+fn a_change_over_that_nobody_could_look_up_is_made_good() {
+    let scene = Scene::new(FLEET, &[("mart", "load_balancer: app/mart\n")]);
+    let (old, _) = scene.create("mart", "mart", &[]);
+    scene.traffic(&of(&old, None), "11:00", 67, 100);
+    assert!(scene.run(NOW).starts_with("exit 0\n"));
+    scene.delete("mart");
+    let (new, _) = scene.create("mart", "mart", &[]);
+    scene.traffic(&of(&new, None), "12:07", 180, 100);
+    let denied = r#"{"faults": [{"action": "DescribeLoadBalancers", "code": "AccessDenied", "status": 403, "times": 9,
+        "message": "User: slowburn is not authorized to perform: elasticloadbalancing:DescribeLoadBalancers"}]}"#;
+    scene.elb.post("/_control", denied);
+    let said = scene.run("2026-10-31T12:30Z");
+    insta::assert_snapshot!("denied", said.replace(&old, "app/mart/OLD"));
+    assert!(scene.run("2026-10-31T13:30Z").starts_with("exit 3\n"));
+    scene.elb.post("/_reset", "");
+    assert!(scene.run("2026-10-31T13:45Z").starts_with("exit 0\n"));
+    scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T13:42Z"), 100);
+}
+
+#[test]
+fn tags_stand_for_all_that_have_them() {
+    let fleet = FLEET.replace("availability: 99.9%", "latency: { objective: 99%, under: 300ms }");
+    let text = "load_balancer: app/mart\ntarget_group: { tags: { service: checkout } }\n";
+    let whole = "load_balancer: { tags: { service: mart } }\n";
+    let scene = Scene::new(&fleet, &[("checkout", text), ("mart", whole)]);
+    let (one, groups) = scene.create("mart", "mart", &[]);
+    assert_eq!(groups, [""; 0]);
+    scene.delete("mart");
+    let (mart, groups) = scene.create("mart", "checkout", &["blue", "green"]);
+    assert_ne!(one, mart);
+    let (north, _) = scene.create("north", "mart", &[]);
+    let (south, _) = scene.create("south", "mart", &[]);
+    for (place, count) in [
+        (of(&mart, Some(&groups[0])), 30),
+        (of(&mart, Some(&groups[1])), 12),
+        (of(&mart, None), 50),
+        (of(&north, None), 3),
+        (of(&south, None), 4),
+    ] {
+        scene.traffic(&place, "11:00", 60, count);
+    }
+    let said = scene.run(NOW);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    let expected = [("DescribeLoadBalancers", 2), ("DescribeTargetGroups", 1), ("GetResources", 3)];
+    assert_eq!(scene.looked_up(), requests(&expected), "one look at everything, whoever asks");
+    scene.assert_each("checkout/latency", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 42);
+    scene.assert_each("mart/latency", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 7);
+}
+
+#[test]
+fn what_is_not_there_is_named_and_unknown() {
+    let nobody = "load_balancer: app/nobody\n";
+    let untagged = "load_balancer: { tags: { service: nobody } }\n";
+    let grouped = "load_balancer: app/mart\ntarget_group: idle\nslos: { availability: { objective: 99.9%, elb_5xx: excluded } }\n";
+    let scene = Scene::new(
+        FLEET,
+        &[("nobody", nobody), ("untagged", untagged), ("grouped", grouped), ("mart", "load_balancer: app/mart\n")],
+    );
+    let (mart, _) = scene.create("mart", "mart", &[]);
+    scene.traffic(&of(&mart, None), "11:00", 60, 100);
+    insta::assert_snapshot!("nothing_found", scene.run(NOW));
+    assert_eq!(scene.minutes("2026-10-31T11:00Z").into_keys().collect::<Vec<_>>(), ["mart/availability"]);
+    drop(scene.looked_up());
+    // It is looked for until it is there.
+    let (new, _) = scene.create("nobody", "nobody", &[]);
+    scene.traffic(&of(&new, None), "12:00", 5, 9);
+    assert!(scene.run("2026-10-31T12:05Z").starts_with("exit 3\n"));
+    scene.assert_each("nobody/availability", ("2026-10-31T12:00Z", "2026-10-31T12:02Z"), 9);
+    // It is gone, and its minutes are unknown from then on.
+    scene.delete("nobody");
+    assert!(scene.run("2026-10-31T12:25Z").contains("`app/nobody` since 2026-10-31T12:25Z"));
+    assert!(scene.run("2026-10-31T13:25Z").contains("`app/nobody` since 2026-10-31T12:25Z"));
+    let last = scene.minutes("2026-10-31T12:00Z")["nobody/availability"].last().unwrap().0.clone();
+    assert!(last.as_str() < "2026-10-31T12:30Z", "{last}");
+}
+
+#[test]
+fn short_trouble_passes_unnoticed_and_costs_are_known_before() {
+    let scene = Scene::new(FLEET, &[("mart", "load_balancer: app/mart\n")]);
+    let cost = || {
+        let output = scene.slowburn("cost", NOW).args(["--format", "json"]).output().unwrap();
+        let forecast: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let source = &forecast["sources"][0];
+        (source["metrics"].as_u64().unwrap(), source["assumed"].as_bool().unwrap())
+    };
+    assert_eq!(cost(), (6 * 288, true), "a name is taken for one balancer");
+    let (mart, _) = scene.create("mart", "mart", &[]);
+    scene.traffic(&of(&mart, None), "11:00", 60, 100);
+    let faults = r#"{"faults": [{"action": "DescribeLoadBalancers", "code": "Throttling", "status": 400, "times": 2},
+        {"action": "DescribeLoadBalancers", "drop": true, "times": 1}]}"#;
+    scene.elb.post("/_control", faults);
+    let said = scene.run(NOW);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 100);
+    assert_eq!(cost(), (6 * 288, false));
+}
