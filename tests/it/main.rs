@@ -1,6 +1,7 @@
 //! One test binary: every test of the program as a whole.
 
 mod accesslog;
+mod alerts;
 mod athena;
 mod burn;
 mod cli;

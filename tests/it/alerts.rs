@@ -1,0 +1,251 @@
+//! Alerts end to end: the real program, a real ledger, and peers of PagerDuty and Slack that are as strict as the real ones.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::fmt::Write;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use slowburn::minute::{Minute, Span};
+
+use crate::peers::Peer;
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+const HOOK: &str = "/services/T0SECRET/B0SECRET/hush-hush-hush";
+
+const FLEET: &str = "\
+sources: { given: { counts: ./counts, delay: 1m } }
+teams:
+  shop: { pages: 'pagerduty:${KEY}', tickets: 'slack:${HOOK}' }
+  sre: { pages: 'pagerduty:${SRE_KEY}', tickets: 'slack:${HOOK}' }
+alerts: { team: sre, stale_after: none }
+classes: { standard: { slos: {} } }
+";
+
+/// A fleet whose minutes are given, and a peer that is told.
+struct Scene {
+    folder: tempfile::TempDir,
+    peer: Peer,
+}
+
+fn minute(text: &str) -> Minute {
+    text.parse().unwrap()
+}
+
+impl Scene {
+    fn new(services: &[&str]) -> Self {
+        let scene = Self { folder: tempfile::tempdir().unwrap(), peer: Peer::start("notify_peer.py", "{}") };
+        scene.write("slos/fleet.yaml", FLEET);
+        for service in services {
+            let text = format!(
+                "service: {service}\nrunbook: https://wiki.example.com/{service}\nslos:\n  orders:\n    indicator: counts\n    \
+                 file: {service}.csv\n    objective: 99.9%\n    severe: {{ outage: 5m }}\n"
+            );
+            scene.write(&format!("slos/shop/{service}.yaml"), &text);
+        }
+        scene
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// A hundred events a minute from midnight on, of which so many are bad in some spans.
+    fn counts(&self, service: &str, end: Minute, bad: &[(Span, u32)]) {
+        let mut text = "minute,total,bad\n".to_owned();
+        for at in (minute("2026-10-01T00:00Z").0..end.0).map(Minute) {
+            let bad = bad.iter().find(|(span, _)| span.contains(at)).map_or(0, |(_, bad)| *bad);
+            writeln!(text, "{at},100,{bad}").unwrap();
+        }
+        self.write(&format!("counts/{service}.csv"), &text);
+    }
+
+    fn command(&self, ledger: &str, at: Minute) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.args(["run", "--quiet", "--ledger", ledger, "--at", &at.to_string()]).env_clear();
+        command.current_dir(self.folder.path()).env("SLOWBURN_CLOCK", at.to_string()).env("NO_COLOR", "1");
+        command.env("SLOWBURN_PAGERDUTY_URL", &self.peer.url).env("KEY", KEY).env("SRE_KEY", KEY.replace('0', "f"));
+        command.env("HOOK", format!("{}{HOOK}", self.peer.url));
+        command
+    }
+
+    /// Runs; what was said.
+    fn run(&self, ledger: &str, at: Minute) -> String {
+        let output = self.command(ledger, at).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        said
+    }
+
+    /// Runs until the n-th write or sending, and is killed there; `false` if it ended before.
+    fn killed_at(&self, point: u64, ledger: &str, at: Minute) -> bool {
+        let mut command = self.command(ledger, at);
+        command.env("SLOWBURN_STOP_AT_WRITE", point.to_string()).stderr(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut speech = BufReader::new(child.stderr.take().unwrap()).lines();
+        let stopped = speech.any(|line| line.unwrap() == format!("stopped at write point {point}"));
+        if stopped {
+            child.kill().unwrap();
+        }
+        child.wait().unwrap();
+        stopped
+    }
+
+    fn alerts(&self) -> Vec<Value> {
+        serde_json::from_str(&self.peer.post("/_alerts", "")).unwrap()
+    }
+
+    fn requests(&self) -> Vec<Value> {
+        serde_json::from_str(&self.peer.requests()).unwrap()
+    }
+}
+
+const fn span(start: Minute, minutes: i32) -> Span {
+    Span { start, end: start.plus(minutes) }
+}
+
+#[test]
+fn a_kill_between_any_two_steps_tells_each_thing_once() {
+    let scene = Scene::new(&["checkout"]);
+    let noon = minute("2026-10-01T12:00Z");
+    let outage = [(span(noon, 20), 100)];
+    let mut points = 0;
+    for point in 1.. {
+        let ledger = format!("ledger-{point}");
+        scene.peer.post("/_reset", "");
+        scene.counts("checkout", noon, &[]);
+        scene.run(&ledger, noon.plus(1));
+        scene.counts("checkout", noon.plus(10), &outage);
+        let stopped = scene.killed_at(point, &ledger, noon.plus(11));
+        scene.run(&ledger, noon.plus(11));
+        scene.counts("checkout", noon.plus(60), &outage);
+        scene.run(&ledger, noon.plus(61));
+        scene.counts("checkout", noon.plus(300), &outage);
+        scene.run(&ledger, noon.plus(301));
+        scene.counts("checkout", noon.plus(1_000), &outage);
+        scene.run(&ledger, noon.plus(1_001));
+        let alerts = scene.alerts();
+        assert_eq!(alerts.len(), 1, "killed at point {point}: {alerts:?}");
+        assert_eq!(alerts[0]["status"], "resolved", "killed at point {point}: {alerts:?}");
+        assert_eq!(alerts[0]["severities"][0], "critical", "killed at point {point}: {alerts:?}");
+        if !stopped {
+            break;
+        }
+        points = point;
+    }
+    assert!(points > 12, "only {points} points were passed");
+    println!("{points} points");
+}
+
+#[test]
+fn an_incident_reads_as_somebody_woken_needs_it() {
+    let scene = Scene::new(&["checkout"]);
+    let noon = minute("2026-10-01T12:00Z");
+    let bad = [(span(noon, 30), 40)];
+    let mut said = Vec::new();
+    for at in [0, 6, 20, 60, 300, 700, 1_000] {
+        scene.counts("checkout", noon.plus(at), &bad);
+        said.push(scene.run("ledger", noon.plus(at + 1)));
+    }
+    insta::assert_snapshot!("alerts_run", said.join("--\n"));
+    let bodies = scene.requests().into_iter().map(|request| {
+        let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
+        format!("{} {}\n{body:#}", request["action"].as_str().unwrap(), request["status"])
+    });
+    insta::assert_snapshot!("alerts_sent", bodies.collect::<Vec<_>>().join("\n\n"));
+    let explain = Command::new(env!("CARGO_BIN_EXE_slowburn"))
+        .args(["explain", "checkout/orders", "--ledger", "ledger", "--at", "2026-10-01T12:15Z"])
+        .current_dir(scene.folder.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    insta::assert_snapshot!("alerts_explained", String::from_utf8_lossy(&explain.stdout));
+}
+
+#[test]
+fn services_that_fall_together_are_one_incident_for_those_who_run_the_platform() {
+    let services = ["one", "two", "three", "four", "five", "six"];
+    let scene = Scene::new(&services);
+    let noon = minute("2026-10-01T12:00Z");
+    for service in services {
+        scene.counts(service, noon, &[]);
+    }
+    scene.run("ledger", noon.plus(1));
+    for (late, service) in (0..).zip(services) {
+        scene.counts(service, noon.plus(12), &[(span(noon.plus(late), 60), 100)]);
+    }
+    let said = scene.run("ledger", noon.plus(13));
+    let alerts = scene.alerts();
+    assert_eq!(alerts.len(), 1, "{said}\n{alerts:?}");
+    assert!(alerts[0]["dedup_key"].as_str().unwrap().starts_with("source given@"), "{alerts:?}");
+    let slack = scene.requests().iter().filter(|request| request["action"] == "slack").count();
+    assert_eq!(slack, services.len(), "every team is told by ticket: {said}");
+}
+
+#[test]
+fn a_channel_that_is_down_is_told_later_and_holds_up_no_other() {
+    let scene = Scene::new(&["checkout"]);
+    let noon = minute("2026-10-01T12:00Z");
+    let bad = [(span(noon, 400), 100)];
+    scene.counts("checkout", noon, &[]);
+    scene.run("ledger", noon.plus(1));
+    scene.counts("checkout", noon.plus(10), &bad);
+    scene.peer.post("/_control", r#"{"faults": [{"action": "enqueue", "status": 503}, {"action": "enqueue", "status": 429, "headers": {"Retry-After": "120"}}]}"#);
+    let down = scene.command("ledger", noon.plus(11)).output().unwrap();
+    assert_eq!(down.status.code(), Some(3));
+    let busy = scene.command("ledger", noon.plus(13)).output().unwrap();
+    assert_eq!(busy.status.code(), Some(3), "{}", String::from_utf8_lossy(&busy.stderr));
+    // Not before the pause that was asked for.
+    scene.run("ledger", noon.plus(14));
+    assert_eq!(scene.alerts().len(), 0);
+    scene.run("ledger", noon.plus(16));
+    assert_eq!(scene.alerts().len(), 1);
+    let book = fs::read_to_string(scene.folder.path().join("ledger/alerts.json")).unwrap();
+    let said = String::from_utf8_lossy(&down.stderr).into_owned() + &book;
+    assert!(!said.contains(KEY) && !said.contains("hush"), "{said}");
+    insta::assert_snapshot!("alerts_channel_down", String::from_utf8_lossy(&down.stderr));
+}
+
+#[test]
+fn a_silence_and_a_removed_promise_are_heeded() {
+    let scene = Scene::new(&["checkout", "search"]);
+    let noon = minute("2026-10-01T12:00Z");
+    let bad = [(span(noon, 600), 100)];
+    scene.write(
+        "slos/corrections/quiet.yaml",
+        "id: quiet\nreason: the old shop is switched off\ncategory: silence\nauthor: jane@example.com\nscope: { service: checkout }\n\
+         start: 2026-10-01T11:00Z\nend: 2026-10-01T12:30Z\n",
+    );
+    for (at, alerts) in [(0, 0), (10, 1), (25, 1), (40, 2)] {
+        for service in ["checkout", "search"] {
+            scene.counts(service, noon.plus(at), &bad);
+        }
+        let said = scene.run("ledger", noon.plus(at + 1));
+        assert_eq!(scene.alerts().len(), alerts, "minute {at}: {said}");
+    }
+    fs::remove_file(scene.folder.path().join("slos/shop/search.yaml")).unwrap();
+    scene.run("ledger", noon.plus(45));
+    let search: Vec<Value> =
+        scene.alerts().into_iter().filter(|alert| alert["dedup_key"].as_str().unwrap().starts_with("search")).collect();
+    assert_eq!(search[0]["status"], "resolved");
+}
+
+#[test]
+fn the_demonstration_tells_its_story() {
+    let folder = tempfile::tempdir().unwrap();
+    let slos = Path::new(env!("CARGO_MANIFEST_DIR")).join("slos");
+    let output = Command::new(env!("CARGO_BIN_EXE_slowburn"))
+        .args(["run", "--demo", "--quiet", "--slos"])
+        .arg(slos)
+        .current_dir(folder.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let story: Vec<&str> = said.lines().filter(|line| line.contains(" is told to ")).collect();
+    insta::assert_snapshot!("alerts_demo", story.join("\n"));
+}
