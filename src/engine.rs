@@ -107,16 +107,19 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     let (status, mut ledger) = judged(job.catalog, store, job.at, known).instrument(info_span!("judge")).await?;
     store.keep_slices(&ledger).await?;
     store.sweep().await?;
-    if let Some((telling, book)) = job.telling.as_ref().zip(book) {
-        let told = alerts::tell_people(job, telling, (&status, &mut ledger), book, store, &mut said);
-        Box::pin(told).instrument(info_span!("alerts")).await?;
-    }
+    let book = match job.telling.as_ref().zip(book) {
+        Some((telling, book)) => {
+            let told = alerts::tell_people(job, telling, (&status, &mut ledger), book, store, &mut said);
+            Box::pin(told).instrument(info_span!("alerts")).await?
+        }
+        None => AlertBook::default(),
+    };
     for ((service, operation), count) in Aws::sent() {
         info!(service, operation, count, "asked AWS");
     }
     said.used(&Aws::used());
     store.note_usage(job.now.day(), &Aws::used()).await?;
-    Ok(Outcome { status, said })
+    Ok(Outcome { status, book, said })
 }
 
 /// The share of a source's lines that may fail to parse.

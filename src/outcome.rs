@@ -8,7 +8,7 @@ mod lake;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::alert::{Entry, Telling, Tried};
+use crate::alert::{AlertBook, Entry, Telling, Tried};
 use crate::cost::Usage;
 use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
@@ -32,6 +32,8 @@ const NAMED: usize = 5;
 pub struct Outcome {
     /// How every promise stands.
     pub status: Status,
+    /// The incidents; empty where nobody is told.
+    pub book: AlertBook,
     /// What was done, in words.
     pub said: Said,
 }

@@ -262,6 +262,9 @@ impl<'a> Audience<'a> {
     pub fn newest(&self, heard: &[Heard]) -> BTreeMap<String, Minute> {
         let mut newest: BTreeMap<String, Minute> = BTreeMap::new();
         for ((_, slo), heard) in self.all().zip(heard).filter(|(_, heard)| heard.seen.known > 0) {
+            if matches!(slo.indicator, Indicator::Counts { .. }) {
+                continue; // Such files come when they come.
+            }
             let held = newest.entry(slo.indicator.source().to_owned()).or_insert(heard.evaluated);
             *held = heard.evaluated.max(*held);
         }

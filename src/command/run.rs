@@ -69,9 +69,10 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     tell(&outcome.said);
     if !arguments.quiet {
         status::show(&outcome.status, arguments.format)?;
+        status::show_incidents(&outcome.book, &outcome.status, arguments.format)?;
     }
     if let Some(folder) = &arguments.report {
-        report::save_both(&outcome.status, folder)?;
+        report::save_both(&outcome.status, &outcome.book, folder)?;
     }
     let in_part = definitions.faulty() || !outcome.said.faults.is_empty();
     Ok(if in_part { Ended::InPart } else { Ended::Done })

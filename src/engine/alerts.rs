@@ -61,15 +61,15 @@ pub(super) async fn tell_people(
     book: Book,
     store: &LedgerStore,
     said: &mut Said,
-) -> Result<(), EngineError> {
+) -> Result<AlertBook, EngineError> {
     let kind = telling.kind();
     if let (Some(since), None) = (telling.since, &book.1) {
         let book = rehearse::rehearse(job, telling, since, store, said).await?;
         store.keep_book(kind, &book, None).await?;
-        return Ok(());
+        return Ok(book);
     }
     let Some((mut book, mut version)) = record(job, telling, (status, ledger), book, store, said).await? else {
-        return Ok(());
+        return Ok(store.book(kind).await?.0);
     };
     // What waits behind a message to the same place is sent when that has arrived.
     let end = tokio::time::Instant::now() + SENDING;
@@ -89,7 +89,7 @@ pub(super) async fn tell_people(
         (book, version) = confirm(job, kind, &tries, (book, version), store).await?;
     }
     ping(job, telling, said).await;
-    Ok(())
+    Ok(book)
 }
 
 /// Decides, and records what was decided. `None` where other runs were quicker again and again: they tell, then.

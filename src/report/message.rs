@@ -405,11 +405,12 @@ fn time_text(microseconds: u64) -> String {
 }
 
 /// `10:05 UTC on 31 October`.
-fn clock(at: Minute) -> String {
+pub(super) fn clock(at: Minute) -> String {
     at.timestamp().strftime("%H:%M UTC on %-d %B").to_string()
 }
 
-fn between(from: Minute, to: Minute) -> String {
+/// A length in words: `35 minutes`, `3 hours`, `2 days`.
+pub(super) fn between(from: Minute, to: Minute) -> String {
     match to.0.saturating_sub(from.0).max(0) {
         minutes if minutes >= 2 * 1_440 => format!("{} days", minutes / 1_440),
         minutes if minutes >= 120 => format!("{} hours", minutes / 60),

@@ -6,6 +6,7 @@ pub mod cost;
 pub mod data;
 pub mod document;
 pub mod explain;
+pub mod incidents;
 pub mod message;
 pub mod minutes;
 pub mod model;
