@@ -12,7 +12,7 @@ const FLEET: &str = "\
 sources:
   metrics: { cloudwatch: eu-west-1 }
 classes:
-  standard: { slos: { availability: 99.9% }, windows: [1d] }
+  standard: { slos: { availability: 99.9% }, windows: [7d] }
 ";
 
 /// An account with load balancers, their metrics, and definitions.
