@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use super::slices::{Cut, CutDays};
 use super::{DaySums, Ledger, NotLoaded, Wanted};
 use crate::counts::{DaySlice, SLOTS, Sums};
@@ -86,7 +88,7 @@ pub struct ViewSums<'a> {
     days: Option<&'a DaySums>,
     /// Where the view has slices, sums of days are those of slices.
     cut: Option<RefCell<CutDays<'a>>>,
-    within_days: RefCell<Vec<(Span, Sums)>>,
+    within_days: RefCell<HashMap<Span, Sums>>,
 }
 
 impl<'a> ViewSums<'a> {
@@ -132,14 +134,14 @@ impl<'a> ViewSums<'a> {
 
     fn within_day(&self, part: Span) -> Result<Sums, NotLoaded> {
         let mut kept = self.within_days.borrow_mut();
-        if let Some((_, sums)) = kept.iter().find(|(span, _)| *span == part) {
+        if let Some(sums) = kept.get(&part) {
             return Ok(*sums);
         }
         let sums = match &self.cut {
             Some(cut) => cut.borrow().within_day(part)?,
             None => self.ledger.part_sums(&self.view.series, part)?,
         };
-        kept.push((part, sums));
+        kept.insert(part, sums);
         Ok(sums)
     }
 }

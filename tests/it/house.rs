@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms that know no async, files, clock or environment.
-const PURE: [&str; 16] = [
+const PURE: [&str; 17] = [
     "accesslog",
     "alert",
     "burn",

@@ -467,8 +467,7 @@ fn no_secret_is_ever_shown() {
         ("hook", format!("/hook/{TOKEN}: no token {TOKEN}")),
     ];
     let (peer, mailbox) = (Peer::start("notify_peer.py", "{}"), Mailbox::start(&[]));
-    let faults =
-        ["enqueue", "slack", "hook"].map(|action| json!({ "action": action, "status": 400, "body": echo, "times": 9 }));
+    let faults = echoes.map(|(action, body)| json!({ "action": action, "status": 400, "body": body, "times": 9 }));
     for faults in [json!([]), json!(faults), json!([{ "action": "*", "drop": true, "times": 99 }])] {
         peer.post("/_control", &json!({ "faults": faults }).to_string());
         for scheme in ["smtp", "smtps"] {

@@ -45,6 +45,9 @@ impl Shelf for Watched {
         self.read.lock().unwrap().insert(name.to_owned());
         self.shelf.get(name).await
     }
+    fn is_alone(&self) -> bool {
+        self.shelf.is_alone()
+    }
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ShelfError> {
         self.shelf.put(name, bytes).await
     }
@@ -181,6 +184,7 @@ async fn run(catalog: &Catalog, store: &mut LedgerStore, at: Minute) -> Status {
         max_cost: None,
         offline: true,
         threads: 1,
+        telling: None,
         stop: Arc::default(),
         progress: &|_, _| {},
     };
