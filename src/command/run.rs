@@ -136,9 +136,6 @@ fn points(arguments: &RunArgs) -> WritePoints {
 /// somebody wants it on paper.
 fn tells(arguments: &RunArgs, at: Minute, now: Minute) -> bool {
     let recent = at.0.abs_diff(now.0) <= TOLD_MINUTES;
-    if !arguments.silent && !recent && arguments.channels.paper.is_none() {
-        say("nobody is told, because `--at` is not now; `--notify paper:DIR` writes what would be told");
-    }
     !arguments.silent && (recent || arguments.channels.paper.is_some())
 }
 
