@@ -16,8 +16,8 @@
 //! So a run that has only the newest minutes to add writes one part and one month, and one that judges the newest minute reads
 //! only the parts that a window begins or ends in, however long it is.
 //!
-//! **Invariant:** the bytes of data files depend on nothing but what was absorbed: there is no time, no random name, no counter in them. A
-//! file that the manifest does not name is litter, and the next writer sweeps it.
+//! **Invariant:** the bytes of data files depend on nothing but what was absorbed, and those of slices on what was asked of it: there is no
+//! time, no random name, no counter in them. A file that the manifest does not name is litter, and the next writer sweeps it.
 
 mod asked;
 mod book;

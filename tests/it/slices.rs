@@ -29,20 +29,20 @@ fn first() -> Day {
 #[derive(Clone, Default)]
 struct Watched {
     shelf: Arc<MemoryShelf>,
-    read: Arc<Mutex<BTreeSet<String>>>,
+    read: Arc<Mutex<Vec<String>>>,
 }
 
 impl Watched {
-    /// Files of minutes that were read since this was asked before.
-    fn minutes_read(&self) -> usize {
-        std::mem::take(&mut *self.read.lock().unwrap()).iter().filter(|name| name.contains("/minutes-")).count()
+    /// Files of a kind that were read since this was asked before; one that is read again counts again.
+    fn read(&self, kind: &str) -> usize {
+        std::mem::take(&mut *self.read.lock().unwrap()).iter().filter(|name| name.contains(kind)).count()
     }
 }
 
 #[async_trait::async_trait]
 impl Shelf for Watched {
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
-        self.read.lock().unwrap().insert(name.to_owned());
+        self.read.lock().unwrap().push(name.to_owned());
         self.shelf.get(name).await
     }
     fn is_alone(&self) -> bool {
@@ -290,9 +290,9 @@ fn finished_days_are_read_once_for_each_way_of_cutting_them() {
         let read = async |catalog: &Catalog| {
             // A run of its own, which holds nothing in memory.
             let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-            shelf.minutes_read();
+            shelf.read("");
             check(catalog, &said, &run(catalog, &mut store, at).await);
-            shelf.minutes_read()
+            shelf.read("/minutes-")
         };
         let parts = usize::try_from(DAYS * 6 - 2).unwrap();
         assert_eq!(read(&hours).await, parts, "every part, once");
@@ -316,5 +316,43 @@ fn finished_days_are_read_once_for_each_way_of_cutting_them() {
         check(&quarters, &said, &changed);
         let part = Part::of(first().start().plus(3 * 1_440));
         assert!(shelf.read.lock().unwrap().iter().any(|name| name.starts_with(&part.day().to_string())));
+    });
+}
+
+#[test]
+fn a_run_reads_the_sums_of_all_days_once() {
+    wait(async {
+        let shelf = Watched::default();
+        let mut said = Minutes::new();
+        let of_day = |day: i32| Stretch { file: 0, start: day * 1_440 + 60, minutes: 90, total: 40, bad: 1 };
+        let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
+        absorb(&mut store, &[of_day(1), of_day(18)], &mut said).await;
+        let catalog = catalog(&[("1h", "90%", false, 0)], &[]);
+        let at = first().plus(DAYS).start();
+        let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
+        shelf.read("");
+        for day in [1, 2, 3, 19] {
+            absorb(&mut store, &[of_day(day)], &mut said).await;
+        }
+        let status = run(&catalog, &mut store, at).await;
+        assert_eq!(shelf.read("sums-"), 2, "one for each of two months");
+        check(&catalog, &said, &status);
+        let anew = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
+        let anew = engine::judge(&catalog, &anew, at).await.unwrap();
+        assert_eq!(format!("{status:?}"), format!("{anew:?}"), "what is held is what was written");
+    });
+}
+
+#[test]
+fn a_moment_before_all_that_is_known_of_its_day_is_judged() {
+    wait(async {
+        let mut store = LedgerStore::open(Box::new(MemoryShelf::default())).await.unwrap();
+        let mut said = Minutes::new();
+        let at = |start: i32| Stretch { file: 0, start, minutes: 1, total: 5, bad: 1 };
+        absorb(&mut store, &[at(100), at(5 * 1_440 + 900)], &mut said).await;
+        let catalog = catalog(&[("1m", "90%", false, 0)], &[]);
+        let status = run(&catalog, &mut store, first().plus(5).start().plus(600)).await;
+        check(&catalog, &said, &status);
+        assert_eq!(status.rows[0].watermark, Some(first().start().plus(101)));
     });
 }
