@@ -3,6 +3,7 @@
 //! Every option has a variable `SLOWBURN_...`, so that a container needs no command line. Help texts are written for
 //! somebody who was just woken up.
 
+pub mod explain;
 pub mod notify;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use tracing_subscriber::filter::Targets;
 use crate::cost::Dollars;
 use crate::location::Location;
 use crate::minute::{Day, Minute, length};
+use explain::ExplainArgs;
 use notify::NotifyArgs;
 
 const STYLES: Styles = Styles::styled()
@@ -212,32 +214,6 @@ pub struct ReplayArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: ReplayFormat,
-}
-
-/// Arguments of `explain`.
-#[derive(Args, Debug)]
-pub struct ExplainArgs {
-    /// The SLO as `SERVICE/SLO`
-    pub slo: String,
-    /// Where, and which evaluation: one at T sees the minutes that start before T.
-    #[command(flatten)]
-    pub place: Place,
-    /// By what was told on paper, as `run --notify paper:DIR` remembers it
-    #[arg(long)]
-    pub paper: bool,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
-    pub format: ExplainFormat,
-}
-
-/// Formats of `explain`.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum ExplainFormat {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
 }
 
 /// Arguments of `export`.

@@ -2,7 +2,7 @@
 
 use super::open::{ledger, slo, sound_definitions};
 use super::{Ended, Failure, print};
-use crate::cli::{ExplainArgs, ExplainFormat};
+use crate::cli::explain::{ExplainArgs, ExplainFormat};
 use crate::engine;
 use crate::minute::Minute;
 use crate::report::model::judged_at;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::counted;
-use super::message::{between, clock};
 use super::model::{Row, Status};
 use super::status::percent;
+use super::words::{between, clock};
 use crate::alert::{AlertBook, Incident, IncidentKey, Phase, Sent, Subject};
 use crate::exact::to_f64;
 use crate::minute::{MINUTES_PER_DAY, Minute};

@@ -3,6 +3,7 @@
 use super::counted;
 use super::model::{Row, Status, TierText};
 use super::status::percent;
+use super::words::{between, clock, few, ratio, time_text};
 use crate::alert::{
     AlertBook, Entry, Incident, IncidentKey, Link, Message, Phase, Rewritten, Subject, Telling, Why, resolve_after,
 };
@@ -371,49 +372,5 @@ impl About<'_> {
         }
         facts.push(("Noticed".to_owned(), clock(self.key.started)));
         facts
-    }
-}
-
-/// `1 in 4`, `all`, `3 in 1,000`: what people can picture.
-fn ratio(sums: Sums) -> String {
-    if sums.total == 0 || sums.bad == 0 {
-        return "no".to_owned();
-    }
-    if sums.bad == sums.total {
-        return "all".to_owned();
-    }
-    let times = sums.total.div_ceil(sums.bad);
-    if times >= 2 && sums.total >= sums.bad * 2 {
-        format!("1 in {}", grouped((sums.total + sums.bad / 2) / sums.bad))
-    } else {
-        format!("{} in 10", (sums.bad * 10 + sums.total / 2) / sums.total)
-    }
-}
-
-/// How many may fail; of few it matters whether it is a whole one.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a printed number, and never negative")]
-fn few(number: f64) -> String {
-    if number < 10.0 { format!("{number:.1}") } else { grouped(number as u64) }
-}
-
-fn time_text(microseconds: u64) -> String {
-    match microseconds {
-        us if us % 1_000_000 == 0 => format!("{} s", us / 1_000_000),
-        us if us % 1_000 == 0 => format!("{} ms", us / 1_000),
-        us => format!("{us} us"),
-    }
-}
-
-/// `10:05 UTC on 31 October`.
-pub(super) fn clock(at: Minute) -> String {
-    at.timestamp().strftime("%H:%M UTC on %-d %B").to_string()
-}
-
-/// A length in words: `35 minutes`, `3 hours`, `2 days`.
-pub(super) fn between(from: Minute, to: Minute) -> String {
-    match to.0.saturating_sub(from.0).max(0) {
-        minutes if minutes >= 2 * 1_440 => format!("{} days", minutes / 1_440),
-        minutes if minutes >= 120 => format!("{} hours", minutes / 60),
-        minutes => format!("{minutes} minutes"),
     }
 }

@@ -13,6 +13,7 @@ pub mod model;
 pub mod problems;
 pub mod replay;
 pub mod status;
+mod words;
 
 /// A number with its noun: `1 object`, `2 objects`.
 #[must_use]
