@@ -3,6 +3,7 @@
 //! Every option has a variable `SLOWBURN_...`, so that a container needs no command line. Help texts are written for
 //! somebody who was just woken up.
 
+pub mod cost;
 pub mod explain;
 pub mod notify;
 
@@ -14,7 +15,8 @@ use tracing_subscriber::filter::Targets;
 
 use crate::cost::Dollars;
 use crate::location::Location;
-use crate::minute::{Day, Minute, length};
+use crate::minute::{Day, Minute};
+use cost::CostArgs;
 use explain::ExplainArgs;
 use notify::NotifyArgs;
 
@@ -174,23 +176,6 @@ pub struct ReportArgs {
     pub out: Option<PathBuf>,
 }
 
-/// Arguments of `cost`.
-#[derive(Args, Debug)]
-pub struct CostArgs {
-    /// Where, and when.
-    #[command(flatten)]
-    pub place: Place,
-    /// How often `slowburn run` runs
-    #[arg(long, value_name = "LENGTH", env = "SLOWBURN_EVERY", default_value = "5m", value_parser = every)]
-    pub every: u32,
-    /// Show every service, not only the dearest
-    #[arg(long)]
-    pub all: bool,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
-    pub format: CostFormat,
-}
-
 /// Arguments of `replay`.
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
@@ -316,16 +301,6 @@ pub enum ReportFormat {
     Json,
 }
 
-/// Formats of `cost`.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum CostFormat {
-    /// Tables for a terminal
-    #[default]
-    Table,
-    /// One JSON document
-    Json,
-}
-
 /// Formats of `replay`.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum ReplayFormat {
@@ -387,12 +362,6 @@ fn folder(text: &str) -> Result<PathBuf, String> {
         }
         Some(_) => Err("it has to be a folder of this machine: copy it first".to_owned()),
     }
-}
-
-/// A length between two runs.
-fn every(text: &str) -> Result<u32, String> {
-    let minutes = length(text).filter(|minutes| (1..=1_440).contains(minutes));
-    minutes.ok_or_else(|| "write a length from `1m` to `1d`, such as `5m`".to_owned())
 }
 
 /// The completion script for a shell.

@@ -2,7 +2,7 @@
 
 use super::open::sound_definitions;
 use super::{Ended, Failure, print};
-use crate::cli::{CostArgs, CostFormat};
+use crate::cli::cost::{CostArgs, CostFormat};
 use crate::cost::Habits;
 use crate::engine;
 use crate::location::Location;

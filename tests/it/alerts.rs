@@ -177,7 +177,7 @@ fn services_that_fall_together_are_one_incident_for_those_who_run_the_platform()
     let said = scene.run("ledger", noon.plus(13));
     let alerts = scene.alerts();
     assert_eq!(alerts.len(), 1, "{said}\n{alerts:?}");
-    assert!(alerts[0]["name"][1].as_str().unwrap().starts_with("source given@"), "{alerts:?}");
+    assert!(alerts[0]["name"][1].as_str().unwrap().contains("given@"), "{alerts:?}");
     let slack = scene.requests().iter().filter(|request| request["action"] == "slack").count();
     assert_eq!(slack, services.len(), "every team is told by ticket: {said}");
 }

@@ -234,5 +234,5 @@ fn the_definitions_in_the_readme_are_sound() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    assert_eq!((blocks.len(), fleets), (9, 3));
+    assert_eq!((blocks.len(), fleets), (10, 3));
 }
