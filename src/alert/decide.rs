@@ -36,6 +36,13 @@ pub struct Routes<'a> {
 /// Decides what to tell at a moment, and notes in the book that it was decided.
 pub fn decide(book: &mut AlertBook, at: Minute, rules: &AlertRules, routes: &Routes<'_>) -> Vec<Telling> {
     let mut tellings = Vec::new();
+    // Who has not even got the last message needs no reminder.
+    let waiting: BTreeSet<(String, String)> = book
+        .outbox
+        .iter()
+        .filter(|entry| !entry.set_aside)
+        .map(|entry| (entry.message.key.clone(), entry.to.clone()))
+        .collect();
     for (key, incident) in &mut book.incidents {
         let mut phases: BTreeMap<u8, (Phase, Vec<String>)> = BTreeMap::new();
         let mut add = |phase: Phase, to: String| phases.entry(phase as u8).or_insert((phase, Vec::new())).1.push(to);
@@ -61,7 +68,11 @@ pub fn decide(book: &mut AlertBook, at: Minute, rules: &AlertRules, routes: &Rou
                     match incident.told.get(to) {
                         None => add(Phase::Opened, to.clone()),
                         Some(told) if *told != urgency => add(Phase::Changed, to.clone()),
-                        Some(_) if remind && route.contains(to) => add(Phase::Reminder, to.clone()),
+                        Some(_)
+                            if remind && route.contains(to) && !waiting.contains(&(key.to_string(), to.clone())) =>
+                        {
+                            add(Phase::Reminder, to.clone());
+                        }
                         Some(_) => {}
                     }
                 }

@@ -18,6 +18,9 @@ const PAUSE_MINUTES_MAX: i32 = 30;
 /// After so many minutes without success a message is set aside: what it says is no longer true.
 const TRY_MINUTES_MAX: i32 = MINUTES_PER_DAY;
 
+/// After so many minutes those who keep the fleet hear that a message does not arrive.
+const LONG_MINUTES: i32 = 15;
+
 /// How long what was set aside can still be looked at.
 const ASIDE_MINUTES: i32 = 7 * MINUTES_PER_DAY;
 
@@ -36,6 +39,8 @@ pub struct Entry {
     pub wait_until: Minute,
     /// Why the last try failed, without secrets.
     pub failed: Option<String>,
+    /// Those who keep the fleet know that it does not arrive.
+    pub reported: bool,
     /// It will not be tried again.
     pub set_aside: bool,
 }
@@ -63,7 +68,7 @@ impl Entry {
     /// A message to a destination that nobody has tried to deliver yet.
     #[must_use]
     pub const fn new(message: Message, to: String, decided: Minute) -> Self {
-        Self { message, to, decided, tries: 0, wait_until: decided, failed: None, set_aside: false }
+        Self { message, to, decided, tries: 0, wait_until: decided, failed: None, reported: false, set_aside: false }
     }
 
     /// Whether it may be tried.
@@ -84,9 +89,11 @@ impl Entry {
                 self.failed = Some(why.clone());
                 self.set_aside = now.0.saturating_sub(self.decided.0) >= TRY_MINUTES_MAX;
             }
+            // Whoever was told what stands in the way may have mended it, and what would wake somebody is worth another try.
             Tried::Never { why } => {
                 self.failed = Some(why.clone());
-                self.set_aside = true;
+                self.wait_until = now.plus(PAUSE_MINUTES_MAX);
+                self.set_aside = now.0.saturating_sub(self.decided.0) >= TRY_MINUTES_MAX;
             }
         }
     }
@@ -119,8 +126,8 @@ impl AlertBook {
         claimed
     }
 
-    /// Notes how tries ended, of messages that may have been dealt with by another run meanwhile. What was set aside by it is
-    /// returned.
+    /// Notes how tries ended, of messages that may have been dealt with by another run meanwhile. What somebody has to look into
+    /// is returned, once: what was refused for good, what waits for long, and what is given up.
     pub fn confirm(&mut self, tries: &[(Entry, Tried)], now: Minute) -> Vec<Entry> {
         let mut aside = Vec::new();
         for (tried, how) in tries {
@@ -135,7 +142,12 @@ impl AlertBook {
                 });
             } else if let Some(entry) = self.outbox.get_mut(place) {
                 entry.put_off(how, now);
-                aside.extend(Some(&*entry).filter(|entry| entry.set_aside).cloned());
+                let waits = now.0.saturating_sub(entry.decided.0) >= LONG_MINUTES;
+                let matters = matches!(how, Tried::Never { .. }) || waits;
+                if (matters && !entry.reported) || entry.set_aside {
+                    entry.reported = true;
+                    aside.push(entry.clone());
+                }
             }
         }
         self.outbox.retain(|entry| !entry.set_aside || entry.decided > now.plus(-ASIDE_MINUTES));

@@ -19,7 +19,7 @@ pub(super) fn gather(book: &mut AlertBook, at: Minute, rules: &AlertRules, place
             }
         }
     }
-    end_what_no_longer_burns(book, at);
+    end_what_no_longer_burns(book, at, services);
     // The narrower place first: what a load balancer explains is not explained by its account too.
     for (place, keys) in burning {
         let subject = Subject::Shared(place.clone());
@@ -36,12 +36,14 @@ pub(super) fn gather(book: &mut AlertBook, at: Minute, rules: &AlertRules, place
             continue;
         }
         let free: Vec<IncidentKey> = free.into_iter().cloned().collect();
+        let most = free.iter().filter_map(|key| book.incidents.get(key)).map(|incident| incident.urgency).max();
         let group = open.unwrap_or(IncidentKey { subject, started: at });
         let shared = book
             .incidents
             .entry(group.clone())
             .or_insert_with(|| Incident::open(&Owner::fleet(team), Urgency::Page, at));
         shared.parts.extend(free.iter().cloned());
+        shared.turn(most.unwrap_or(Urgency::Page).max(shared.urgency), at);
         for key in free {
             if let Some(incident) = book.incidents.get_mut(&key) {
                 incident.part_of = Some(group.clone());
@@ -50,16 +52,27 @@ pub(super) fn gather(book: &mut AlertBook, at: Minute, rules: &AlertRules, place
     }
 }
 
-/// A shared cause is over when none of its parts burns that much any more; what is left of them is on its own again.
-fn end_what_no_longer_burns(book: &mut AlertBook, at: Minute) {
-    let burns =
-        |key: &IncidentKey| book.incidents.get(key).is_some_and(|part| part.is_open() && part.urgency >= Urgency::Page);
-    let shared = book.incidents.iter().filter(|(key, incident)| {
-        matches!(key.subject, Subject::Shared(_)) && incident.is_open() && !incident.parts.iter().any(burns)
-    });
-    let over: Vec<(IncidentKey, BTreeSet<IncidentKey>)> =
-        shared.map(|(key, incident)| (key.clone(), incident.parts.clone())).collect();
-    for (key, parts) in over {
+/// A shared cause is as urgent as the most urgent of its parts. It is over when fewer than half as many burn as it takes: what is
+/// left of them is on its own again, and wakes its own team.
+fn end_what_no_longer_burns(book: &mut AlertBook, at: Minute, services: u32) {
+    let is_shared =
+        |key: &IncidentKey, incident: &Incident| matches!(key.subject, Subject::Shared(_)) && incident.is_open();
+    let shared: Vec<IncidentKey> =
+        book.incidents.iter().filter(|(key, one)| is_shared(key, one)).map(|(key, _)| key.clone()).collect();
+    for key in shared {
+        let parts = book.incidents.get(&key).map_or_else(BTreeSet::new, |incident| incident.parts.clone());
+        let burning: Vec<Urgency> = parts
+            .iter()
+            .filter_map(|part| book.incidents.get(part))
+            .filter(|part| part.is_open() && part.urgency >= Urgency::Page)
+            .map(|part| part.urgency)
+            .collect();
+        if let (Some(most), Some(incident)) = (burning.iter().max(), book.incidents.get_mut(&key)) {
+            incident.turn(*most, at);
+        }
+        if u32::try_from(burning.len() * 2).unwrap_or(u32::MAX) >= services {
+            continue;
+        }
         end(book, &key.subject, at, Why::Calm);
         for part in parts {
             if let Some(incident) = book.incidents.get_mut(&part).filter(|incident| incident.is_open()) {

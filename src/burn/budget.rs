@@ -134,10 +134,14 @@ fn first_below_zero(at: Minute, left: f64, points: impl Iterator<Item = (f64, f6
     Forecast::NotWithinPeriod
 }
 
-/// Minutes until a budget of which a share is left is spent, if it burns on at a rate: a whole budget lasts for one window at
-/// rate 1. `None` if it never is, or is already.
+/// Minutes until so many more events have failed, if as many fail as failed in the newest minutes. `None` if they never will, or
+/// have already.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "more minutes than fit are never reached, and casts saturate")]
-pub fn spent_after(left: f64, rate: f64, window_minutes: u32) -> Option<i32> {
-    (left > 0.0 && rate > 0.0).then(|| (left * f64::from(window_minutes) / rate).ceil() as i32)
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "printed to the minute; more minutes than fit are never reached, and casts saturate"
+)]
+pub fn spent_after(may_fail: f64, failed: u64, minutes: u32) -> Option<i32> {
+    (may_fail > 0.0 && failed > 0).then(|| (may_fail * f64::from(minutes) / failed as f64).ceil() as i32)
 }

@@ -63,6 +63,10 @@ pub(super) async fn tell_people(
     said: &mut Said,
 ) -> Result<AlertBook, EngineError> {
     let kind = telling.kind();
+    if telling.since.is_some() && book.1.is_some() {
+        let hint = "remove `alerts-paper.json` of the ledger to go through the past once more";
+        said.notes.push(format!("something was told on paper before, so it goes on from there\nhint: {hint}"));
+    }
     if let (Some(since), None) = (telling.since, &book.1) {
         let book = rehearse::rehearse(job, telling, since, store, said).await?;
         store.keep_book(kind, &book, None).await?;
@@ -226,8 +230,9 @@ async fn confirm(
     for _ in 0..RACES {
         let aside = book.confirm(tries, job.now);
         let to = job.catalog.alerts.team.as_ref().and_then(|team| job.catalog.teams.get(team));
-        let to = to.map(|team| team.told_of(Urgency::Ticket)).unwrap_or_default();
         for entry in aside {
+            // What would have woken somebody wakes those who can see to it.
+            let to = to.map(|team| team.told_of(entry.message.urgency)).unwrap_or_default();
             let message = Facts::undelivered(&entry, job.now);
             let others = to.iter().filter(|to| **to != entry.to);
             book.outbox.extend(others.map(|to| Entry::new(message.clone(), to.clone(), job.now)));

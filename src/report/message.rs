@@ -83,9 +83,16 @@ impl Facts<'_> {
     pub fn undelivered(entry: &Entry, at: Minute) -> Message {
         let message = &entry.message;
         Message {
-            title: format!("could not tell team {}: {}", message.team, message.title),
+            phase: if message.urgency >= Urgency::Page { Phase::Opened } else { Phase::Note },
+            urgency: message.urgency,
+            title: format!("team {} could not be told: {}", message.team, message.title),
             paragraphs: vec![
-                format!("The message to `{}` was given up, tried {}.", entry.to, counted(entry.tries, "time")),
+                format!(
+                    "The message to `{}` has not arrived, tried {}{}.",
+                    entry.to,
+                    counted(entry.tries, "time"),
+                    if entry.set_aside { ", and is given up" } else { "; it is tried again for a day" }
+                ),
                 entry.failed.clone().unwrap_or_default(),
                 "It said:".to_owned(),
                 message.paragraphs.join(" "),
@@ -214,13 +221,30 @@ impl About<'_> {
             ),
             State::Burning { .. } => self.tier().map_or_else(
                 || format!("{name} fails"),
-                |(reading, tier)| format!("{name}: {} in the last {}", self.share(reading.long), tier.long),
+                |(reading, tier)| format!("{name}: {}", self.worse(reading, tier)),
             ),
-            State::Calm | State::Blind { .. } => self.tier().map_or_else(
-                || format!("{name} was failing"),
-                |(reading, tier)| format!("{name}: {} in the last {}, falling", self.share(reading.long), tier.long),
+            State::Blind { unknown_share, minutes } => format!(
+                "{name} was failing; {} of the last {} are unknown",
+                percent(to_f64(*unknown_share), 0),
+                length_text(*minutes)
             ),
+            State::Calm => match self.tier() {
+                Some((reading, tier)) if reading.long.bad > 0 => {
+                    format!("{name}: getting better; {} in the last {}", self.share(reading.long), tier.long)
+                }
+                _ => format!("{name} was failing"),
+            },
         }
+    }
+
+    /// The window that says how bad it is: the short one while it is worse than the long one.
+    fn worse(&self, reading: &TierReading, tier: &TierText) -> String {
+        let (sums, window) = if reading.short_burn > reading.long_burn {
+            (reading.short, &tier.short)
+        } else {
+            (reading.long, &tier.long)
+        };
+        format!("{} in the last {window}", self.share(sums))
     }
 
     /// The tier that says most about it: the one that burns, else the quickest.
@@ -327,8 +351,10 @@ impl About<'_> {
         );
         // What may be chance has no rate.
         if self.incident.is_open() && self.demoted().is_none() {
-            let rate = self.tier().and_then(|(reading, _)| reading.long_burn);
-            let minutes = rate.and_then(|rate| spent_after(to_f64(left), rate, row.minutes));
+            let minutes = self.tier().and_then(|(reading, tier)| {
+                let may_fail = to_f64(allowed) * to_f64(left);
+                spent_after(may_fail, reading.short.bad, crate::minute::length(&tier.short)?)
+            });
             text.push_str(&match (row.budget.is_exceeded(), minutes) {
                 (true, _) => " It is spent.".to_owned(),
                 (false, Some(minutes)) => {
@@ -345,16 +371,25 @@ impl About<'_> {
 
     /// What ends it.
     fn end(&self) -> String {
-        let tiers = self.slo.tiers.iter().filter(|tier| tier.urgency <= self.incident.urgency.min(Urgency::Page));
-        let least = tiers.map(|tier| tier.factor * self.slo.objective.budget()).min();
-        let calm = length_text(resolve_after(self.slo, self.rules)[self.incident.urgency as usize]);
-        match least.map(to_f64).filter(|share| *share < 1.0) {
-            Some(share) => format!(
-                "It ends by itself once there have been {calm} with {} of which no more than {} failed.",
-                self.events(),
-                percent(share, 2)
+        let level = |urgency: Urgency| {
+            let tiers = self.slo.tiers.iter().filter(|tier| tier.urgency == urgency);
+            let least = tiers.map(|tier| tier.factor * self.slo.objective.budget()).min().map(to_f64);
+            let calm = length_text(resolve_after(self.slo, self.rules)[urgency as usize]);
+            match least.filter(|share| *share < 1.0) {
+                Some(share) => {
+                    format!("{calm} with {} of which no more than {} are bad", self.events(), percent(share, 2))
+                }
+                None => format!("{calm} without trouble"),
+            }
+        };
+        match self.incident.urgency {
+            Urgency::Ticket => format!("It ends by itself after {}.", level(Urgency::Ticket)),
+            urgency => format!(
+                "It is no longer a {} after {}, and ends by itself after {}.",
+                if urgency == Urgency::Severe { "severe page" } else { "page" },
+                level(urgency),
+                level(Urgency::Ticket)
             ),
-            None => format!("It ends by itself after {calm} in which it no longer fails."),
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) fn ratio(sums: Sums) -> String {
         return "all".to_owned();
     }
     let times = sums.total.div_ceil(sums.bad);
-    if times >= 2 && sums.total >= sums.bad * 2 {
+    if times >= 6 {
         format!("1 in {}", grouped((sums.total + sums.bad / 2) / sums.bad))
     } else {
         format!("{} in 10", (sums.bad * 10 + sums.total / 2) / sums.total)

@@ -110,6 +110,8 @@ struct EntryTwin {
     wait_until: At,
     failed: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    reported: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     set_aside: bool,
     message: MessageTwin,
 }
@@ -291,6 +293,7 @@ fn entry_twin(entry: &Entry) -> EntryTwin {
         tries: entry.tries,
         wait_until: At(entry.wait_until),
         failed: entry.failed.clone(),
+        reported: entry.reported,
         set_aside: entry.set_aside,
         message: message_twin(&entry.message),
     }
@@ -304,6 +307,7 @@ fn entry_of(twin: EntryTwin) -> Entry {
         tries: twin.tries,
         wait_until: twin.wait_until.0,
         failed: twin.failed,
+        reported: twin.reported,
         set_aside: twin.set_aside,
     }
 }
