@@ -119,8 +119,8 @@ impl Discovery {
         let mut named = traffic.clone();
         if is_tagged(&traffic.load_balancer) {
             let found = self.found(reach, &Selector::Balancer(traffic.load_balancer.clone()))?;
-            let names: BTreeSet<&str> = found.lives.keys().map(|place| without_id(&place.balancer)).collect();
-            named.load_balancer = names.into_iter().collect::<Vec<_>>().join(" ");
+            let balancers: BTreeSet<&str> = found.lives.keys().map(|place| without_id(&place.balancer)).collect();
+            named.load_balancer = balancers.into_iter().collect::<Vec<_>>().join(" ");
         }
         let mut groups = BTreeSet::new();
         for group in &traffic.target_groups {

@@ -54,14 +54,15 @@ pub struct Lost {
 /// What a source needs to have looked up, and with whom.
 fn selectors<'k>(kind: &'k SourceKind, traffic: &Traffic) -> Option<(&'k Reach, BTreeSet<Selector>)> {
     let is_tagged = |text: &str| Tags::read(text).is_some();
-    let (reach, balancer, group): (_, fn(&str) -> bool, fn(&str) -> bool) = match kind {
-        SourceKind::CloudWatch { reach, .. } => (reach, lacks_id, group_lacks_id),
-        SourceKind::AccessLogs { access, .. } => (&access.reach, is_tagged, is_tagged),
-        SourceKind::Athena { reach, .. } => (reach, is_tagged, is_tagged),
+    let (reach, by_id) = match kind {
+        SourceKind::CloudWatch { reach, .. } => (reach, true),
+        SourceKind::AccessLogs { access, .. } => (&access.reach, false),
+        SourceKind::Athena { reach, .. } => (reach, false),
         SourceKind::Counts { .. } => return None,
     };
-    let balancers = [&traffic.load_balancer].into_iter().filter(|text| balancer(text));
-    let groups = traffic.target_groups.iter().filter(|text| group(text));
+    let balancers = [&traffic.load_balancer].into_iter();
+    let balancers = balancers.filter(|text| is_tagged(text) || (by_id && lacks_id(text)));
+    let groups = traffic.target_groups.iter().filter(|text| is_tagged(text) || (by_id && group_lacks_id(text)));
     let groups = groups.map(|text| Selector::Group(text.clone()));
     let all: BTreeSet<Selector> = balancers.map(|text| Selector::Balancer(text.clone())).chain(groups).collect();
     (!all.is_empty()).then_some((reach, all))

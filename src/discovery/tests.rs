@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
-
 use super::*;
 use crate::slo::{self, Catalog, DefinitionFile, Source, SourceKind};
 
@@ -79,8 +77,9 @@ fn look(catalog: &Catalog, discovery: &mut Discovery, at: i32, seen: &Seen) -> O
 fn asked(catalog: &Catalog, discovery: &Discovery, service: &str, span: (i32, i32)) -> (Vec<String>, Vec<(i32, i32)>) {
     let span = Span::new(Minute(span.0), Minute(span.1));
     let located = discovery.located(&reach(catalog, "metrics"), &traffic(catalog, service), span);
-    let place =
-        |traffic: &Traffic| [&[traffic.load_balancer.clone()], traffic.target_groups.as_slice()].concat().join(" ");
+    let place = |traffic: &Traffic| {
+        [std::slice::from_ref(&traffic.load_balancer), traffic.target_groups.as_slice()].concat().join(" ")
+    };
     (
         located.with_ids.iter().map(place).collect(),
         located.lived.iter().map(|span| (span.start.0, span.end.0)).collect(),

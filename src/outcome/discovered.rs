@@ -53,13 +53,13 @@ impl Said {
                 (false, false) => ("target group behind a load balancer", "called"),
                 (false, true) => ("target group behind a load balancer", "tagged"),
             };
-            let list = if is_balancer { "describe-load-balancers" } else { "describe-target-groups" };
+            let operation = if is_balancer { "describe-load-balancers" } else { "describe-target-groups" };
             let hint = if is_tagged {
                 "tags must be on the resource itself, letter by letter, in the region and account of the source; `aws \
                  resourcegroupstaggingapi get-resources` lists them"
                     .to_owned()
             } else {
-                format!("it must be in the region and account of the source; `aws elbv2 {list}` lists them")
+                format!("it must be in the region and account of the source; `aws elbv2 {operation}` lists them")
             };
             self.faults.push(format!(
                 "`{source}` has no {what} {called} {named}{more}; what is measured there stays unknown\nhint: {hint}"
