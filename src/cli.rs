@@ -100,6 +100,7 @@ pub struct Place {
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct RunArgs {
     /// Where, and when.
     #[command(flatten)]

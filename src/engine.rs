@@ -165,7 +165,9 @@ async fn judged(
     let mut ledger = store.load(&Needs::default()).await?;
     store.load_slices(&mut ledger).await?;
     let mut wanted = model::needs(catalog, &ledger, at);
-    book.into_iter().for_each(|book| alerts::want(catalog, at, &ledger, book, &mut wanted));
+    if let Some(book) = book {
+        alerts::want(catalog, at, &ledger, book, &mut wanted);
+    }
     store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
     loop {
         match model::status(catalog, &ledger, at) {

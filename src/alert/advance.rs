@@ -127,7 +127,7 @@ pub fn advance(book: &mut AlertBook, round: &Round<'_>) -> Vec<Rewritten> {
     for (at, beats) in beats {
         let mut moved = false;
         for (place, beat) in beats {
-            moved |= step(book, &round.heard[place], beat);
+            moved |= step(book, &round.heard[place], *beat);
         }
         if moved {
             shared::gather(book, at, round.rules, &places);
@@ -237,10 +237,10 @@ const fn why(course: &Course) -> Why {
 }
 
 /// Takes one minute of one SLO into account. `true` if its incident began, ended, or changed.
-fn step(book: &mut AlertBook, heard: &Heard, beat: &Beat) -> bool {
+fn step(book: &mut AlertBook, heard: &Heard, beat: Beat) -> bool {
     let Some(watch) = book.watches.get_mut(&heard.slo) else { return false };
     let before = watch.course.urgency();
-    watch.course.step(beat, heard.resolve_after);
+    watch.course.step(&beat, heard.resolve_after);
     let (urgency, why) = (watch.course.urgency(), why(&watch.course));
     if before == urgency {
         return false;

@@ -47,6 +47,7 @@ impl AlertBook {
     }
 
     /// The incidents of a subject, oldest first.
+    #[must_use]
     pub fn of(&self, subject: &Subject) -> impl DoubleEndedIterator<Item = (&IncidentKey, &Incident)> + use<'_> {
         let key = |started| IncidentKey { subject: subject.clone(), started };
         self.incidents.range(key(Minute(i32::MIN))..=key(Minute(i32::MAX)))

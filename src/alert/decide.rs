@@ -49,11 +49,15 @@ pub fn decide(book: &mut AlertBook, at: Minute, rules: &AlertRules, routes: &Rou
         let urgency = told_urgency(incident);
         match incident.ended {
             Some(_) if !incident.told.is_empty() => {
-                std::mem::take(&mut incident.told).into_keys().for_each(|to| add(Phase::Resolved, to));
+                for to in std::mem::take(&mut incident.told).into_keys() {
+                    add(Phase::Resolved, to);
+                }
             }
             Some((ended, why)) => {
                 if is_news(incident, ended, why, at, rules) && !(routes.silenced)(key) {
-                    (routes.of)(incident, Urgency::Ticket).into_iter().for_each(|to| add(Phase::Note, to));
+                    for to in (routes.of)(incident, Urgency::Ticket) {
+                        add(Phase::Note, to);
+                    }
                 }
             }
             None if (routes.silenced)(key) => {}

@@ -255,15 +255,13 @@ impl<'a> Audience<'a> {
         Ok(())
     }
 
-    /// The newest known minute of each source.
-    ///
-    /// # Errors
-    /// [`NotLoaded`] if minutes are kept that [`Self::want`] did not foresee.
+    /// The newest known minute of each source, but for files of counts, which come when they come.
+    #[must_use]
     pub fn newest(&self, heard: &[Heard]) -> BTreeMap<String, Minute> {
         let mut newest: BTreeMap<String, Minute> = BTreeMap::new();
         for ((_, slo), heard) in self.all().zip(heard).filter(|(_, heard)| heard.seen.known > 0) {
             if matches!(slo.indicator, Indicator::Counts { .. }) {
-                continue; // Such files come when they come.
+                continue;
             }
             let held = newest.entry(slo.indicator.source().to_owned()).or_insert(heard.evaluated);
             *held = heard.evaluated.max(*held);

@@ -137,9 +137,9 @@ impl AlertBook {
                 let entry = self.outbox.remove(place);
                 let incident = self.incidents.iter_mut().find(|(key, _)| key.to_string() == entry.message.key);
                 let Message { number, phase, urgency, .. } = entry.message;
-                incident.into_iter().for_each(|(_, incident)| {
-                    incident.sent.push(Sent { number, phase, urgency, to: entry.to.clone(), at: now });
-                });
+                if let Some((_, incident)) = incident {
+                    incident.sent.push(Sent { number, phase, urgency, to: entry.to, at: now });
+                }
             } else if let Some(entry) = self.outbox.get_mut(place) {
                 entry.put_off(how, now);
                 let waits = now.0.saturating_sub(entry.decided.0) >= LONG_MINUTES;

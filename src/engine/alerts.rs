@@ -201,7 +201,7 @@ pub(super) async fn send(telling: &Telling<'_>, claimed: Vec<Entry>, end: tokio:
     let mut sending = stream::iter(claimed)
         .map(async |entry| {
             telling.points.pass();
-            let tried = match telling.postman.send(&entry.to, &entry.message).await {
+            let how = match telling.postman.send(&entry.to, &entry.message).await {
                 Ok(_) => Tried::Delivered,
                 Err(SendError::Later { wait_s, why, remedy }) => {
                     let wait = wait_s.map(|seconds| u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX));
@@ -210,7 +210,7 @@ pub(super) async fn send(telling: &Telling<'_>, claimed: Vec<Entry>, end: tokio:
                 Err(SendError::Never { why, remedy }) => Tried::Never { why: format!("{why}\nhint: {remedy}") },
             };
             telling.points.pass();
-            (entry, tried)
+            (entry, how)
         })
         .buffer_unordered(TOGETHER);
     while let Ok(Some(tried)) = tokio::time::timeout_at(end, sending.next()).await {

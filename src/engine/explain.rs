@@ -45,7 +45,9 @@ pub async fn explain<'a>(
     }
     let resolve_after = resolve_after(slo, &catalog.alerts);
     let mut course = Course::default();
-    beats.iter().for_each(|beat| course.step(beat, resolve_after));
+    for beat in &beats {
+        course.step(beat, resolve_after);
+    }
     let key = incident.as_ref().map(|(key, _)| key.to_string());
     let (Some(verdict), Some(beat)) = (verdict, beats.last().copied()) else {
         return Err(EngineError::NoMinute(at));

@@ -38,7 +38,9 @@ pub(super) async fn rehearse(
         }
     };
     let mut left: Vec<Heard> = silent;
-    left.iter_mut().for_each(|heard| heard.beats.clear());
+    for heard in &mut left {
+        heard.beats.clear();
+    }
     let mut step = since;
     for piece in Audience::pieces(&later) {
         let mut ledger = store.load(&Needs::default()).await?;

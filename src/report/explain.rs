@@ -84,7 +84,8 @@ impl Explanation<'_> {
         for (tier, reading) in self.slo.tiers.iter().zip(&self.verdict.tiers) {
             table.add_row(self.tier_cells(tier, reading));
         }
-        let mut text: String = table.lines().map(|line| format!("  {}\n", line.trim_end())).collect();
+        let lines: Vec<String> = table.lines().map(|line| format!("  {}", line.trim_end())).collect();
+        let mut text = lines.join("\n") + "\n";
         match &self.verdict.state {
             State::Outage { minutes, sums } => {
                 let (bad, total) = (grouped(sums.bad), grouped(sums.total));

@@ -116,9 +116,9 @@ fn suggestion(row: &Row, incidents: usize) -> Option<String> {
 #[must_use]
 pub fn markdown(book: &AlertBook, status: &Status) -> String {
     let mut text = String::new();
-    let open = text_of_open(book, status.at);
+    let open: Vec<String> = self::text(book, status.at).lines().map(|line| format!("- {line}\n")).collect();
     if !open.is_empty() {
-        text.push_str(&format!("\n## Open incidents\n\n{open}"));
+        text.push_str(&format!("\n## Open incidents\n\n{}", open.concat()));
     }
     let noise = noise(book, status);
     if noise.is_empty() {
@@ -134,10 +134,6 @@ pub fn markdown(book: &AlertBook, status: &Status) -> String {
         text.push_str(&format!("\n- **{}**: {}\n", one.about, one.suggestion.as_deref().unwrap_or_default()));
     }
     text
-}
-
-fn text_of_open(book: &AlertBook, at: Minute) -> String {
-    text(book, at).lines().map(|line| format!("- {line}\n")).collect()
 }
 
 /// The same for programs: `{"open": [...], "noise": [...]}`.

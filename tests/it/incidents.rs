@@ -6,6 +6,13 @@
 //!
 //! `SLOWBURN_TICKS=1000000 cargo test --release --test it incidents -- --nocapture` simulates that many evaluations of runs.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a test may fail loudly, and its numbers are small"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::Rng;
@@ -59,7 +66,7 @@ struct World {
 
 impl World {
     fn of(dice: &mut Dice, late: bool) -> Self {
-        let slos = (0..1 + dice.below(4)).map(|number| {
+        let slos = (0..=dice.below(4)).map(|number| {
             let (calm, gaps) = (3 + dice.below(60), 10 + dice.below(200));
             let (mut level, mut deaf) = (Some(0), 0);
             let minutes = (0..MINUTES).map(|minute| {
@@ -377,11 +384,12 @@ fn covered(found: &[Found], expected: &[Found], seed: u64) {
 
 #[test]
 fn every_schedule_finds_the_incidents_of_the_model_and_delivers_each_once() {
+    #[expect(clippy::disallowed_methods, reason = "how long a test goes on is no setting of the program")]
     let wanted: u64 = std::env::var("SLOWBURN_TICKS").ok().and_then(|text| text.parse().ok()).unwrap_or(60_000);
     let (mut ticks, mut seed) = (0, 0);
     while ticks < wanted {
         ticks += try_seed(seed, seed % 2 == 1);
         seed += 1;
     }
-    println!("{ticks} evaluations in {} worlds of three schedules each", seed);
+    println!("{ticks} evaluations in {seed} worlds of three schedules each");
 }
