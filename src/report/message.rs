@@ -4,9 +4,7 @@ use super::counted;
 use super::model::{Row, Status, TierText};
 use super::status::percent;
 use super::words::{between, clock, few, ratio, time_text};
-use crate::alert::{
-    AlertBook, Entry, Incident, IncidentKey, Link, Message, Phase, Rewritten, Subject, Telling, Why, resolve_after,
-};
+use crate::alert::{AlertBook, Incident, IncidentKey, Link, Message, Phase, Subject, Telling, Why, resolve_after};
 use crate::burn::{Forecast, spent_after};
 use crate::cost::grouped;
 use crate::counts::Sums;
@@ -64,44 +62,6 @@ impl Facts<'_> {
         message
     }
 
-    /// Says that an objective was changed.
-    #[must_use]
-    pub fn rewritten(&self, change: &Rewritten) -> Message {
-        let Rewritten { slo, owner, before, after } = change;
-        Message {
-            title: format!("{slo}: the objective is {after} now, and was {before}"),
-            paragraphs: vec!["Budgets and what is told of it follow the new one from now on.".to_owned()],
-            service: owner.service.clone(),
-            team: owner.team.clone(),
-            class: owner.class.clone(),
-            ..note(format!("{slo}@objective {after} {}", self.status.at), self.status.at)
-        }
-    }
-
-    /// Says that a message can never be delivered.
-    #[must_use]
-    pub fn undelivered(entry: &Entry, at: Minute) -> Message {
-        let message = &entry.message;
-        Message {
-            phase: if message.urgency >= Urgency::Page { Phase::Opened } else { Phase::Note },
-            urgency: message.urgency,
-            title: format!("team {} could not be told: {}", message.team, message.title),
-            paragraphs: vec![
-                format!(
-                    "The message to `{}` has not arrived, tried {}{}.",
-                    entry.to,
-                    counted(entry.tries, "time"),
-                    if entry.set_aside { ", and is given up" } else { "; it is tried again for a day" }
-                ),
-                entry.failed.clone().unwrap_or_default(),
-                "It said:".to_owned(),
-                message.paragraphs.join(" "),
-            ],
-            service: "slowburn".to_owned(),
-            ..note(format!("undelivered {} to {}", message.key, entry.to), at)
-        }
-    }
-
     fn shared(&self, place: &str, incident: &Incident, key: &IncidentKey, message: &mut Message) {
         let mut services: Vec<&str> = incident
             .parts
@@ -149,24 +109,6 @@ impl Facts<'_> {
             "See what `slowburn run` says of this source, whether its logs or metrics are still written, and whether slowburn may read them."
                 .to_owned(),
         );
-    }
-}
-
-/// A message that belongs to no incident.
-fn note(key: String, at: Minute) -> Message {
-    Message {
-        key,
-        number: 1,
-        phase: Phase::Note,
-        urgency: Urgency::Ticket,
-        title: String::new(),
-        paragraphs: Vec::new(),
-        facts: Vec::new(),
-        links: Vec::new(),
-        service: String::new(),
-        team: String::new(),
-        class: String::new(),
-        at,
     }
 }
 

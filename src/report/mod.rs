@@ -10,6 +10,7 @@ pub mod incidents;
 pub mod message;
 pub mod minutes;
 pub mod model;
+mod notes;
 pub mod problems;
 pub mod replay;
 pub mod status;
