@@ -65,11 +65,10 @@ def rows(path):
 
 class Program:
     def __init__(self, binary, work):
-        self.binary = binary
-        self.place = ["--slos", str(work / "slos"), "--ledger", str(work / "ledger"), "--at", LAST]
+        self.binary, self.place = binary, ["--slos", str(work / "slos"), "--ledger", str(work / "ledger")]
 
-    def __call__(self, command, *arguments):
-        line = [self.binary, command, *arguments, *self.place]
+    def __call__(self, command, *arguments, at=LAST):
+        line = [self.binary, command, *arguments, *self.place, "--at", at]
         done = subprocess.run(line, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{' '.join(line)} ended with {done.returncode}:\n{done.stderr}")
@@ -104,23 +103,28 @@ class Tally:
             self.wrong.append(f"{what}: {ours!r} instead of {theirs!r}")
 
 
-def define(work, scenarios, names):
+def define(work, scenarios, names, destinations="{}", more=""):
+    """Three SLOs for each scenario. `destinations`: of their team; `more`: fields of each SLO."""
     team = work / "slos" / "oracle"
     team.mkdir(parents=True)
     (work / "slos" / "fleet.yaml").write_text(
         f"sources:\n  recorded: {{ counts: {scenarios.resolve()}, delay: 0m }}\nclasses:\n  bare: {{}}\n"
-        "default_class: bare\nteams:\n  oracle: {}\n"
+        f"default_class: bare\nteams:\n  oracle: {destinations}\n"
     )
     for name in names:
         lines = [f"service: {service(name)}", "slos:"]
         for slo, (objective, window) in SLOS.items():
-            lines.append(f"  slo-{slo.replace('_', '-')}: {{ indicator: counts, file: {name}.csv.gz, "
-                         f"objective: {objective}, windows: [{window}] }}")
+            lines.append(f"  {promise(slo)}: {{ indicator: counts, file: {name}.csv.gz, "
+                         f"objective: {objective}, windows: [{window}]{more} }}")
         (team / f"{service(name)}.yaml").write_text("\n".join(lines) + "\n")
 
 
 def service(name):
     return name.replace("_", "-")
+
+
+def promise(slo):
+    return f"slo-{slo.replace('_', '-')}"
 
 
 def compare_windows(tally, table, golden):
@@ -217,7 +221,7 @@ def main():
         tables, golden = {}, oracle / "golden"
         alerts = json.load(gzip.open(golden / "alerts" / f"{name}.json.gz"))
         for slo in SLOS:
-            whole = f"{service(name)}/slo-{slo.replace('_', '-')}"
+            whole = f"{service(name)}/{promise(slo)}"
             text = program.replay(whole, "--windows", ",".join(WINDOWS), "--format", "csv")
             tables[slo] = list(csv.DictReader(io.StringIO(text)))
             assert [index(row["minute"]) for row in tables[slo]] == list(range(EVALUATIONS)), f"{whole}: minutes are missing"
