@@ -190,12 +190,12 @@ fn reading(slo: &Slo, tier: &Tier, at: Minute, seen: &Seen<'_>) -> TierReading {
         short_burn: burn_rate(short, &slo.objective),
         short_holds,
         holds,
-        demoted: if holds && tier.urgency == Urgency::Page { demotion(slo, tier, at, long) } else { None },
+        demoted: if holds && tier.urgency == Urgency::Page { demotion(slo, tier, at, long, short) } else { None },
     }
 }
 
 /// Why a page that holds is only a ticket, if it is.
-fn demotion(slo: &Slo, tier: &Tier, at: Minute, long: Sums) -> Option<Demotion> {
+fn demotion(slo: &Slo, tier: &Tier, at: Minute, long: Sums, short: Sums) -> Option<Demotion> {
     if tier.hours.as_ref().is_some_and(|hours| !hours.contains(at)) {
         return Some(Demotion::OutsideHours);
     }
@@ -203,8 +203,13 @@ fn demotion(slo: &Slo, tier: &Tier, at: Minute, long: Sums) -> Option<Demotion> 
     if long.bad < u64::from(evidence.bad_min) {
         return Some(Demotion::FewBad { bad: long.bad, bad_min: evidence.bad_min });
     }
-    let (chance, chance_max) = (chance(long, tier.factor * slo.objective.budget()), to_f64(evidence.chance_max));
-    (!is_at_most(chance, chance_max)).then_some(Demotion::Chance { chance, chance_max })
+    let (share, chance_max) = (tier.factor * slo.objective.budget(), to_f64(evidence.chance_max));
+    let chance_long = chance(long, share);
+    // An outage of one minute can lift a whole hour just above the threshold, where the hour alone proves nothing, and the minutes
+    // since it began everything. There are so many short windows in a long one, and each could be chance (Bonferroni).
+    let looks = f64::from(tier.long_minutes) / f64::from(tier.short_minutes.max(1));
+    let proves = short.bad >= u64::from(evidence.bad_min) && is_at_most(chance(short, share) * looks, chance_max);
+    (!proves && !is_at_most(chance_long, chance_max)).then_some(Demotion::Chance { chance: chance_long, chance_max })
 }
 
 /// What is severe whatever the budget says.

@@ -174,6 +174,17 @@ fn a_page_without_evidence_is_a_ticket() {
 }
 
 #[test]
+fn the_first_minute_of_an_outage_pages_however_busy_the_hour_before_it_was() {
+    // 1,000 requests a minute an hour ago, 900 now: all that fail in one minute are 1.5% of the hour, where 1.44% is the
+    // threshold. As many in an hour may be chance, but not within five minutes.
+    let busy = slo(", severe: none");
+    let outage = verdict(&busy, NOON, |age| (if age > 5 { 1_000 } else { 900 }, if age == 1 { 900 } else { 0 }));
+    assert_eq!(outage.state, State::Burning { tier: 0, urgency: Urgency::Page });
+    let steady = verdict(&busy, NOON, |age| (if age > 5 { 1_000 } else { 900 }, if age <= 60 { 15 } else { 0 }));
+    assert_eq!(steady.state.urgency(), Some(Urgency::Ticket), "1.5% for an hour may be chance");
+}
+
+#[test]
 fn a_quiet_service_that_keeps_failing_still_pages() {
     // One request every ten minutes, and all of them fail: the hour has six, the page comes with the fifth.
     let quiet = slo(", severe: none");
