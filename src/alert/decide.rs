@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::advance::minutes;
-use super::{AlertBook, Incident, IncidentKey, Phase, Subject, Why};
+use super::{AlertBook, Incident, IncidentKey, Phase, Why};
 use crate::minute::Minute;
 use crate::slo::{AlertRules, Urgency};
 
@@ -122,13 +122,5 @@ fn spare_the_sleeping(book: &mut AlertBook, tellings: &[Telling]) {
         for entry in book.outbox.iter_mut().filter(|entry| entry.message.key == key && entry.opens()) {
             entry.message.urgency = Urgency::Ticket;
         }
-    }
-}
-
-impl Subject {
-    /// Whether it is about the fleet and not about a promise.
-    #[must_use]
-    pub const fn is_of_fleet(&self) -> bool {
-        !matches!(self, Self::Slo(_))
     }
 }

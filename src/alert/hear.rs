@@ -11,7 +11,7 @@ use crate::counts::Sums;
 use crate::ledger::{Ledger, NotLoaded, ViewSums, Wanted};
 use crate::minute::{Minute, Span};
 use crate::report::model::{Views, judged_at};
-use crate::slo::{AlertRules, Catalog, Excluded, Indicator, Service, Slo, SloId, Urgency};
+use crate::slo::{AlertRules, Catalog, Excluded, Indicator, Service, Slo, Urgency};
 use crate::verdict::{Seen, State, TierReading, Verdict, judge, looks_at};
 
 /// New minutes up to which they are heard together with the status.
@@ -45,17 +45,13 @@ impl<'a> Audience<'a> {
         Self { catalog, excluded, at }
     }
 
-    fn all(&self) -> impl Iterator<Item = (&'a Service, &'a Slo)> {
-        self.catalog.services.iter().flat_map(|service| service.slos.iter().map(move |slo| (service, slo)))
-    }
-
     fn rules(&self) -> &'a AlertRules {
         &self.catalog.alerts
     }
 
     /// Adds what [`Self::hear`] needs of minutes.
     pub fn want(&self, ledger: &Ledger, book: &AlertBook, wanted: &mut Wanted) {
-        for (service, slo) in self.all() {
+        for (service, slo) in self.catalog.slos() {
             let judged = judged_at(self.catalog, slo, self.at);
             let watch = book.watches.get(&slo.id);
             let from = watch.map_or(judged, |watch| watch.evaluated.plus(1)).max(judged.plus(1 - TOGETHER_MINUTES));
@@ -103,7 +99,7 @@ impl<'a> Audience<'a> {
         since: Option<Minute>,
     ) -> Result<(Vec<Heard>, Vec<Later>), NotLoaded> {
         let (mut all, mut later) = (Vec::new(), Vec::new());
-        for (place, (service, slo)) in self.all().enumerate() {
+        for (place, (service, slo)) in self.catalog.slos().enumerate() {
             let judged = judged_at(self.catalog, slo, self.at);
             let raw = Views::of(slo, Vec::new()).raw;
             let sums = ViewSums::of(ledger, &raw);
@@ -153,7 +149,7 @@ impl<'a> Audience<'a> {
     /// The evaluations of one SLO, as something that is left for later.
     #[must_use]
     pub fn one(&self, slo: &Slo, from: Minute, until: Minute) -> Vec<Later> {
-        let place = self.all().position(|(_, other)| other.id == slo.id);
+        let place = self.catalog.slos().position(|(_, other)| other.id == slo.id);
         place.into_iter().map(|place| Later { place, from, until }).collect()
     }
 
@@ -162,7 +158,7 @@ impl<'a> Audience<'a> {
     /// # Errors
     /// [`NotLoaded`] if minutes are kept that [`Self::want_piece`] did not foresee.
     pub fn beats_of(&self, ledger: &Ledger, piece: &[Later]) -> Result<Vec<Beat>, NotLoaded> {
-        let all: Vec<(&Service, &Slo)> = self.all().collect();
+        let all: Vec<(&Service, &Slo)> = self.catalog.slos().collect();
         let mut beats = Vec::new();
         for one in piece {
             if let Some(slo) = all.get(one.place) {
@@ -233,7 +229,7 @@ impl<'a> Audience<'a> {
 
     /// Adds what a piece needs of minutes.
     pub fn want_piece(&self, ledger: &Ledger, piece: &[Later], wanted: &mut Wanted) {
-        let all: Vec<(&Service, &Slo)> = self.all().collect();
+        let all: Vec<(&Service, &Slo)> = self.catalog.slos().collect();
         for one in piece {
             if let Some(slo) = all.get(one.place) {
                 self.want_beats(ledger, *slo, one.from, one.until, wanted);
@@ -246,7 +242,7 @@ impl<'a> Audience<'a> {
     /// # Errors
     /// [`NotLoaded`] if minutes are kept that [`Self::want_piece`] did not foresee.
     pub fn hear_piece(&self, ledger: &Ledger, piece: &[Later], heard: &mut [Heard]) -> Result<(), NotLoaded> {
-        let all: Vec<(&Service, &Slo)> = self.all().collect();
+        let all: Vec<(&Service, &Slo)> = self.catalog.slos().collect();
         for one in piece {
             if let (Some(slo), Some(heard)) = (all.get(one.place), heard.get_mut(one.place)) {
                 heard.beats.extend(self.beats(ledger, *slo, one.from, one.until)?);
@@ -259,7 +255,7 @@ impl<'a> Audience<'a> {
     #[must_use]
     pub fn newest(&self, heard: &[Heard]) -> BTreeMap<String, Minute> {
         let mut newest: BTreeMap<String, Minute> = BTreeMap::new();
-        for ((_, slo), heard) in self.all().zip(heard).filter(|(_, heard)| heard.seen.known > 0) {
+        for ((_, slo), heard) in self.catalog.slos().zip(heard).filter(|(_, heard)| heard.seen.known > 0) {
             if matches!(slo.indicator, Indicator::Counts { .. }) {
                 continue;
             }
@@ -267,12 +263,6 @@ impl<'a> Audience<'a> {
             *held = heard.evaluated.max(*held);
         }
         newest
-    }
-
-    /// The service and the SLO of an id.
-    #[must_use]
-    pub fn find(&self, id: &SloId) -> Option<(&'a Service, &'a Slo)> {
-        self.all().find(|(_, slo)| slo.id == *id)
     }
 }
 

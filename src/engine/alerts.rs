@@ -6,7 +6,10 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 
 use super::{EngineError, Job, rehearse};
-use crate::alert::{AlertBook, Audience, Entry, Heard, Incident, Round, Routes, Subject, Tried, advance, decide};
+use crate::alert::Telling as Decided;
+use crate::alert::{
+    AlertBook, Audience, Entry, Heard, Incident, Later, Round, Routes, Subject, Tried, advance, decide,
+};
 use crate::ledger::{Ledger, Wanted};
 use crate::minute::{Minute, Span};
 use crate::notify::{Postman, SendError};
@@ -78,7 +81,8 @@ pub(super) async fn tell_people(
     // What waits behind a message to the same place is sent when that has arrived.
     let end = tokio::time::Instant::now() + SENDING;
     loop {
-        let claimed = book.claim(job.now, store.is_alone());
+        // Fetching may have taken longer than a claim lasts.
+        let claimed = book.claim(telling.postman.minute(), store.is_alone());
         if claimed.is_empty() || tokio::time::Instant::now() >= end {
             break;
         }
@@ -90,7 +94,7 @@ pub(super) async fn tell_people(
         }
         let tries = send(telling, claimed, end).await;
         said.tries(&tries);
-        (book, version) = confirm(job, kind, &tries, (book, version), store).await?;
+        (book, version) = confirm(job, telling, &tries, (book, version), store).await?;
     }
     ping(job, telling, said).await;
     Ok(book)
@@ -114,11 +118,7 @@ async fn record(
         let routes = Routes { of: &of, silenced: &|key| is_silenced(job.catalog, &key.subject, job.at) };
         let tellings = decide(&mut book, job.at, rules, &routes);
         let facts = Facts { catalog: job.catalog, book: &book, status };
-        let mut entries: Vec<Entry> = Vec::new();
-        for one in &tellings {
-            let message = facts.message(one);
-            entries.extend(one.to.iter().map(|to| Entry::new(message.clone(), to.clone(), job.now)));
-        }
+        let mut entries = entries(&facts, &tellings, job.now);
         for change in &rewritten {
             let message = facts.rewritten(change);
             let to = change_routes(job.catalog, &change.owner.team);
@@ -147,22 +147,51 @@ async fn hear(
 ) -> Result<(Vec<Heard>, std::collections::BTreeMap<String, Minute>), EngineError> {
     let excluded = Excluded::within(job.catalog, Span::before(job.at, REACH_MINUTES));
     let audience = Audience::of(job.catalog, &excluded, job.at);
-    let (mut heard, later) = loop {
-        match audience.hear(ledger, book, None) {
-            Ok(found) => break found,
-            Err(missing) => store.load_more(ledger, &Needs { minutes: missing.0, ..Needs::default() }).await?,
-        }
-    };
+    let (mut heard, later) = hear_newest(&audience, ledger, book, None, store).await?;
     for piece in Audience::pieces(&later) {
-        let mut ledger = store.load(&Needs::default()).await?;
-        store.load_slices(&mut ledger).await?;
-        let mut wanted = Wanted::default();
-        audience.want_piece(&ledger, &piece, &mut wanted);
-        store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
-        audience.hear_piece(&ledger, &piece, &mut heard)?;
+        audience.hear_piece(&load_piece(&audience, &piece, store).await?, &piece, &mut heard)?;
     }
     let newest = audience.newest(&heard);
     Ok((heard, newest))
+}
+
+/// Hears what can be heard at once, and says what is left for later.
+pub(super) async fn hear_newest(
+    audience: &Audience<'_>,
+    ledger: &mut Ledger,
+    book: &AlertBook,
+    since: Option<Minute>,
+    store: &LedgerStore,
+) -> Result<(Vec<Heard>, Vec<Later>), EngineError> {
+    loop {
+        match audience.hear(ledger, book, since) {
+            Ok(found) => return Ok(found),
+            Err(missing) => store.load_more(ledger, &Needs { minutes: missing.0, ..Needs::default() }).await?,
+        }
+    }
+}
+
+/// A ledger that knows what a piece asks for, and no more.
+pub(super) async fn load_piece(
+    audience: &Audience<'_>,
+    piece: &[Later],
+    store: &LedgerStore,
+) -> Result<Ledger, EngineError> {
+    let mut ledger = store.load(&Needs::default()).await?;
+    store.load_slices(&mut ledger).await?;
+    let mut wanted = Wanted::default();
+    audience.want_piece(&ledger, piece, &mut wanted);
+    store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
+    Ok(ledger)
+}
+
+/// What was decided, in words, once for each destination.
+pub(super) fn entries(facts: &Facts<'_>, tellings: &[Decided], at: Minute) -> Vec<Entry> {
+    let of = |one: &Decided| {
+        let message = facts.message(one);
+        one.to.iter().map(move |to| Entry::new(message.clone(), to.clone(), at)).collect::<Vec<_>>()
+    };
+    tellings.iter().flat_map(of).collect()
 }
 
 /// Where messages about an incident go: those of its team, or of the team that keeps the fleet if there are none.
@@ -222,20 +251,22 @@ pub(super) async fn send(telling: &Telling<'_>, claimed: Vec<Entry>, end: tokio:
 /// Notes in the book what arrived, whoever wrote it meanwhile. What never can is told to those who keep the fleet.
 async fn confirm(
     job: &Job<'_>,
-    kind: BookKind,
+    telling: &Telling<'_>,
     tries: &[(Entry, Tried)],
     (mut book, mut version): (AlertBook, Version),
     store: &LedgerStore,
 ) -> Result<(AlertBook, Version), EngineError> {
+    let (kind, now) = (telling.kind(), telling.postman.minute());
     for _ in 0..RACES {
-        let aside = book.confirm(tries, job.now);
+        let aside = book.confirm(tries, now);
         let to = job.catalog.alerts.team.as_ref().and_then(|team| job.catalog.teams.get(team));
-        for entry in aside {
+        // Of what was to say so nobody is told again: it would go on for ever.
+        for entry in aside.into_iter().filter(|entry| !Facts::is_undelivered(&entry.message)) {
             // What would have woken somebody wakes those who can see to it.
             let to = to.map(|team| team.told_of(entry.message.urgency)).unwrap_or_default();
-            let message = Facts::undelivered(&entry, job.now);
+            let message = Facts::undelivered(&entry, now);
             let others = to.iter().filter(|to| **to != entry.to);
-            book.outbox.extend(others.map(|to| Entry::new(message.clone(), to.clone(), job.now)));
+            book.outbox.extend(others.map(|to| Entry::new(message.clone(), to.clone(), now)));
         }
         match store.keep_book(kind, &book, Some(&version)).await {
             Ok(version) => return Ok((book, version)),

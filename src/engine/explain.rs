@@ -1,13 +1,13 @@
 //! One minute of one SLO, from the ledger and the book alone.
 
 use super::EngineError;
+use super::alerts::load_piece;
 use crate::alert::{Audience, Course, Subject, resolve_after};
-use crate::ledger::Wanted;
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::report::explain::Explanation;
 use crate::report::model::REACH_MINUTES;
 use crate::slo::{Catalog, Excluded, Service, Slo};
-use crate::store::{BookKind, LedgerStore, Needs};
+use crate::store::{BookKind, LedgerStore};
 
 /// How far back an open incident is gone through to see what ends it.
 const BACK_MINUTES: i32 = 3 * MINUTES_PER_DAY;
@@ -33,11 +33,7 @@ pub async fn explain<'a>(
     let audience = Audience::of(catalog, &excluded, at);
     let (mut beats, mut verdict) = (Vec::new(), None);
     for piece in Audience::pieces(&audience.one(slo, begins, at)) {
-        let mut ledger = store.load(&Needs::default()).await?;
-        store.load_slices(&mut ledger).await?;
-        let mut wanted = Wanted::default();
-        audience.want_piece(&ledger, &piece, &mut wanted);
-        store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
+        let ledger = load_piece(&audience, &piece, store).await?;
         beats.extend(audience.beats_of(&ledger, &piece)?);
         if piece.iter().any(|one| one.until == at) {
             verdict = Some(audience.verdict(&ledger, (service, slo), at)?);

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use super::alerts::{self, Telling};
 use super::{EngineError, Job, judge};
-use crate::alert::{AlertBook, Audience, Beat, Entry, Heard, Incident, Round, Routes, advance, decide};
-use crate::ledger::Wanted;
+use crate::alert::{AlertBook, Audience, Heard, Incident, Round, Routes, advance, decide};
 use crate::minute::{Minute, Span};
 use crate::outcome::Said;
 use crate::report::message::Facts;
@@ -31,24 +30,13 @@ pub(super) async fn rehearse(
     let mut book = AlertBook::default();
     let mut ledger = store.load(&Needs::default()).await?;
     store.load_slices(&mut ledger).await?;
-    let (silent, later) = loop {
-        match audience.hear(&ledger, &book, Some(since)) {
-            Ok(found) => break found,
-            Err(missing) => store.load_more(&mut ledger, &Needs { minutes: missing.0, ..Needs::default() }).await?,
-        }
-    };
-    let mut left: Vec<Heard> = silent;
+    let (mut left, later) = alerts::hear_newest(&audience, &mut ledger, &book, Some(since), store).await?;
     for heard in &mut left {
         heard.beats.clear();
     }
     let mut step = since;
     for piece in Audience::pieces(&later) {
-        let mut ledger = store.load(&Needs::default()).await?;
-        store.load_slices(&mut ledger).await?;
-        let mut wanted = Wanted::default();
-        audience.want_piece(&ledger, &piece, &mut wanted);
-        store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
-        audience.hear_piece(&ledger, &piece, &mut left)?;
+        audience.hear_piece(&alerts::load_piece(&audience, &piece, store).await?, &piece, &mut left)?;
         let end = piece.iter().map(|one| one.until).max().unwrap_or(step);
         while step <= end {
             walk(job, telling, step, (&mut left, &mut book), store, said).await?;
@@ -73,10 +61,11 @@ async fn walk(
     let mut heard = Vec::new();
     for ((_, slo), all) in job.catalog.slos().zip(left.iter_mut()) {
         let judged = judged_at(job.catalog, slo, at);
-        let split = all.beats.partition_point(|beat| beat.at <= judged);
-        let beats: Vec<Beat> = all.beats.drain(..split).collect();
-        let evaluated = beats.last().map_or(judged, |beat| beat.at);
+        let to_come = all.beats.split_off(all.beats.partition_point(|beat| beat.at <= judged));
+        let evaluated = all.beats.last().map_or(judged, |beat| beat.at);
+        let beats = std::mem::take(&mut all.beats);
         heard.push(Heard { beats, evaluated, changed: false, ..all.clone() });
+        all.beats = to_come;
     }
     advance(book, &Round { at, rules, heard, in_part: true, newest: BTreeMap::new() });
     let of = |incident: &Incident, urgency| alerts::destinations(job.catalog, telling.paper, incident, urgency);
@@ -87,11 +76,7 @@ async fn walk(
     }
     let status = judge(job.catalog, store, at).await?;
     let facts = Facts { catalog: job.catalog, book, status: &status };
-    let mut entries = Vec::new();
-    for one in &tellings {
-        let message = facts.message(one);
-        entries.extend(one.to.iter().map(|to| Entry::new(message.clone(), to.clone(), at)));
-    }
+    let entries = alerts::entries(&facts, &tellings, at);
     said.decided(&tellings);
     let end = tokio::time::Instant::now() + alerts::SENDING;
     let tries = alerts::send(telling, entries.clone(), end).await;

@@ -117,9 +117,19 @@ impl Postman {
     /// # Errors
     /// When it was not taken over; the error says whether trying again can help.
     pub async fn send(&self, destination: &str, message: &Message) -> Result<Receipt, SendError> {
+        self.channel(destination)?.send(&words::clean(message), self.moment()).await
+    }
+
+    /// What the clock says, by how long ago the program began.
+    fn moment(&self) -> Timestamp {
         let started = self.now.timestamp();
-        let moment = started.checked_add(self.began.elapsed()).unwrap_or(started);
-        self.channel(destination)?.send(&words::clean(message), moment).await
+        started.checked_add(self.began.elapsed()).unwrap_or(started)
+    }
+
+    /// The minute that it is by now.
+    #[must_use]
+    pub fn minute(&self) -> Minute {
+        Minute::of_unix_seconds(self.moment().as_second())
     }
 
     /// Calls an address, so that whoever watches it knows that a run has come to its end.

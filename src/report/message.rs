@@ -44,18 +44,14 @@ impl Facts<'_> {
         };
         let Some(incident) = incident else { return message };
         match &telling.key.subject {
-            Subject::Slo(id) => {
-                let mut all = self.catalog.services.iter().flat_map(|one| one.slos.iter().map(move |slo| (one, slo)));
-                match all.find(|(_, slo)| slo.id == *id) {
-                    Some((service, slo)) => {
-                        let row =
-                            self.status.rows.iter().find(|row| row.service == service.name && row.slo == slo.name());
-                        About { service, slo, row, incident, key: &telling.key, rules: &self.catalog.alerts }
-                            .tell(&mut message);
-                    }
-                    None => message.title = format!("over: {id}, which is no longer promised"),
+            Subject::Slo(id) => match self.catalog.slos().find(|(_, slo)| slo.id == *id) {
+                Some((service, slo)) => {
+                    let row = self.status.rows.iter().find(|row| row.service == service.name && row.slo == slo.name());
+                    About { service, slo, row, incident, key: &telling.key, rules: &self.catalog.alerts }
+                        .tell(&mut message);
                 }
-            }
+                None => message.title = format!("over: {id}, which is no longer promised"),
+            },
             Subject::Shared(place) => self.shared(&place.to_string(), incident, &telling.key, &mut message),
             Subject::Stale(source) => self.stale(source, incident, &telling.key, &mut message),
         }

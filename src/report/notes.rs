@@ -6,6 +6,9 @@ use crate::alert::{Entry, Message, Phase, Rewritten};
 use crate::minute::Minute;
 use crate::slo::Urgency;
 
+/// How the keys of messages begin that are about another message; no incident has such a key.
+const UNDELIVERED: &str = "undelivered ";
+
 impl Facts<'_> {
     /// Says that an objective was changed.
     #[must_use]
@@ -21,7 +24,7 @@ impl Facts<'_> {
         }
     }
 
-    /// Says that a message can never be delivered.
+    /// Says that a message does not arrive.
     #[must_use]
     pub fn undelivered(entry: &Entry, at: Minute) -> Message {
         let message = &entry.message;
@@ -41,8 +44,14 @@ impl Facts<'_> {
                 message.paragraphs.join(" "),
             ],
             service: "slowburn".to_owned(),
-            ..note(format!("undelivered {} to {}", message.key, entry.to), at)
+            ..note(format!("{UNDELIVERED}{} to {}", message.key, entry.to), at)
         }
+    }
+
+    /// Whether a message says that another could not be delivered.
+    #[must_use]
+    pub fn is_undelivered(message: &Message) -> bool {
+        message.key.starts_with(UNDELIVERED)
     }
 }
 

@@ -207,6 +207,30 @@ fn a_channel_that_is_down_is_told_later_and_holds_up_no_other() {
 }
 
 #[test]
+fn where_nobody_takes_anything_messages_about_messages_come_to_an_end() {
+    let scene = Scene::new(&["checkout"]);
+    let both = "sre: { pages: ['pagerduty:${SRE_KEY}', 'slack:${HOOK}'] }";
+    scene.write(
+        "slos/fleet.yaml",
+        &FLEET.replace("sre: { pages: 'pagerduty:${SRE_KEY}', tickets: 'slack:${HOOK}' }", both),
+    );
+    let noon = minute("2026-10-01T12:00Z");
+    scene.counts("checkout", noon, &[]);
+    scene.run("ledger", noon.plus(1));
+    scene.counts("checkout", noon.plus(300), &[(span(noon, 600), 100)]);
+    scene.peer.post("/_control", r#"{"faults": [{"action": "*", "status": 400, "times": 9999}]}"#);
+    let mut kept = Vec::new();
+    for at in [11, 42, 73, 104, 135] {
+        assert_eq!(scene.command("ledger", noon.plus(at)).output().unwrap().status.code(), Some(3));
+        let book: Value =
+            serde_json::from_slice(&fs::read(scene.folder.path().join("ledger/alerts.json")).unwrap()).unwrap();
+        kept.push(book["outbox"].as_array().unwrap().len());
+    }
+    // The page, and that it did not arrive to each of those who keep the fleet.
+    assert_eq!(kept, [3; 5]);
+}
+
+#[test]
 fn a_silence_and_a_removed_promise_are_heeded() {
     let scene = Scene::new(&["checkout", "search"]);
     let noon = minute("2026-10-01T12:00Z");
