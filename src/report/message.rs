@@ -1,8 +1,13 @@
 //! What an incident is, in plain words for whoever was woken by it: what fails, how much, since when, what it costs, what ends it.
 
+use std::collections::BTreeMap;
+
+use super::contributors::sentences;
 use super::counted;
 use super::model::{Row, Status, TierText};
+use super::pictured::{few, ratio, time_text};
 use super::status::percent;
+use crate::accesslog::contributors::Contributors;
 use crate::alert::{
     AlertBook, Entry, Incident, IncidentKey, Link, Message, Phase, Rewritten, Subject, Telling, Why, resolve_after,
 };
@@ -22,6 +27,8 @@ pub struct Facts<'a> {
     pub book: &'a AlertBook,
     /// How every promise stands.
     pub status: &'a Status,
+    /// Where failures come from, of what was looked into.
+    pub contributors: &'a BTreeMap<IncidentKey, Contributors>,
 }
 
 impl Facts<'_> {
@@ -51,8 +58,9 @@ impl Facts<'_> {
                     Some((service, slo)) => {
                         let row =
                             self.status.rows.iter().find(|row| row.service == service.name && row.slo == slo.name());
-                        About { service, slo, row, incident, key: &telling.key, rules: &self.catalog.alerts }
-                            .tell(&mut message);
+                        let (key, rules) = (&telling.key, &self.catalog.alerts);
+                        let contributors = self.contributors.get(key);
+                        About { service, slo, row, incident, key, rules, contributors }.tell(&mut message);
                     }
                     None => message.title = format!("over: {id}, which is no longer promised"),
                 }
@@ -170,6 +178,7 @@ struct About<'a> {
     incident: &'a Incident,
     key: &'a IncidentKey,
     rules: &'a AlertRules,
+    contributors: Option<&'a Contributors>,
 }
 
 impl About<'_> {
@@ -180,6 +189,7 @@ impl About<'_> {
             (None, Phase::Reminder) => format!("still, after {}: {what}", between(self.key.started, message.at)),
             (None, _) => what,
         };
+        message.paragraphs.extend(self.contributors.and_then(|found| sentences(found, &self.event_bad())));
         message.paragraphs.extend(self.course());
         if self.incident.is_open() {
             message.paragraphs.extend(self.demoted());
@@ -246,12 +256,19 @@ impl About<'_> {
     fn bad(&self) -> String {
         match (&self.slo.slices, &self.slo.indicator) {
             (Some(slices), _) => format!("of {} were bad", length_text(slices.minutes)),
-            (None, Indicator::Requests { measure: Measure::Latency { under_us, basis, .. }, .. }) => {
+            (None, _) => self.event_bad(),
+        }
+    }
+
+    /// What is wrong with a single event.
+    fn event_bad(&self) -> String {
+        match &self.slo.indicator {
+            Indicator::Requests { measure: Measure::Latency { under_us, basis, .. }, .. } => {
                 let of = if *basis == LatencyBasis::Target { "" } else { " in total" };
                 format!("took longer than {}{of}", time_text(*under_us))
             }
-            (None, Indicator::Requests { .. }) => "failed".to_owned(),
-            (None, _) => "were bad".to_owned(),
+            Indicator::Requests { .. } => "failed".to_owned(),
+            _ => "were bad".to_owned(),
         }
     }
 
@@ -371,36 +388,6 @@ impl About<'_> {
         }
         facts.push(("Noticed".to_owned(), clock(self.key.started)));
         facts
-    }
-}
-
-/// `1 in 4`, `all`, `3 in 1,000`: what people can picture.
-fn ratio(sums: Sums) -> String {
-    if sums.total == 0 || sums.bad == 0 {
-        return "no".to_owned();
-    }
-    if sums.bad == sums.total {
-        return "all".to_owned();
-    }
-    let times = sums.total.div_ceil(sums.bad);
-    if times >= 2 && sums.total >= sums.bad * 2 {
-        format!("1 in {}", grouped((sums.total + sums.bad / 2) / sums.bad))
-    } else {
-        format!("{} in 10", (sums.bad * 10 + sums.total / 2) / sums.total)
-    }
-}
-
-/// How many may fail; of few it matters whether it is a whole one.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a printed number, and never negative")]
-fn few(number: f64) -> String {
-    if number < 10.0 { format!("{number:.1}") } else { grouped(number as u64) }
-}
-
-fn time_text(microseconds: u64) -> String {
-    match microseconds {
-        us if us % 1_000_000 == 0 => format!("{} s", us / 1_000_000),
-        us if us % 1_000 == 0 => format!("{} ms", us / 1_000),
-        us => format!("{us} us"),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** the same input gives the same bytes.
 
+mod contributors;
 pub mod cost;
 pub mod data;
 pub mod document;
@@ -9,6 +10,7 @@ pub mod explain;
 pub mod message;
 pub mod minutes;
 pub mod model;
+mod pictured;
 pub mod problems;
 pub mod replay;
 pub mod status;
