@@ -1,6 +1,7 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
 mod alerts;
+mod contributors;
 mod discover;
 mod explain;
 mod lake;
@@ -90,9 +91,10 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
         let span = info_span!("counts", source = question.source, file = question.file);
         read_counts(question, store, &mut said).instrument(span).await?;
     }
+    let mut recent = Vec::new();
     for question in &demand.logs {
         let span = info_span!("access_logs", source = question.source, location = question.location);
-        Box::pin(logs::read_logs(job, question, store, &mut said)).instrument(span).await?;
+        recent.extend(Box::pin(logs::read_logs(job, question, store, &mut said)).instrument(span).await?);
     }
     for question in &demand.spans {
         let span = info_span!("spans", source = question.source, kind = question.kind.word());
@@ -109,7 +111,7 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     store.sweep().await?;
     let book = match job.telling.as_ref().zip(book) {
         Some((telling, book)) => {
-            let told = alerts::tell_people(job, telling, (&status, &mut ledger), book, store, &mut said);
+            let told = alerts::tell_people(job, telling, (&status, &mut ledger), (book, &recent), store, &mut said);
             Box::pin(told).instrument(info_span!("alerts")).await?
         }
         None => AlertBook::default(),

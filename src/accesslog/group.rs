@@ -34,6 +34,13 @@ impl GroupName {
         Self(words(&bytes))
     }
 
+    /// The name, if it is one that AWS gives: letters, digits and hyphens.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        let sound = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+        String::from_utf8(self.bytes()).ok().filter(|name| !name.is_empty() && name.as_bytes().iter().all(sound))
+    }
+
     fn bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|word| word.to_le_bytes()).take_while(|byte| *byte != 0).collect()
     }

@@ -8,6 +8,7 @@
 pub mod alb;
 mod blocks;
 pub mod classic;
+pub mod contributors;
 pub mod ends;
 pub mod fields;
 pub mod group;
@@ -18,5 +19,6 @@ mod places;
 pub mod recognise;
 pub mod request_line;
 pub mod route;
+pub mod template;
 pub mod time;
 pub mod usual;

@@ -145,16 +145,34 @@ pub fn advance(book: &mut AlertBook, round: &Round<'_>) -> Vec<Rewritten> {
     rewritten
 }
 
-/// Incidents of promises that are no longer made.
+/// Incidents of promises that are no longer made; and where definitions are faulty, one for each team whose promises may only be
+/// missing because of that.
 fn end_what_is_gone(book: &mut AlertBook, round: &Round<'_>) {
-    if round.in_part {
-        return;
-    }
     let promised: BTreeSet<&SloId> = round.heard.iter().map(|heard| &heard.slo).collect();
     let gone: Vec<SloId> = book.watches.keys().filter(|slo| !promised.contains(slo)).cloned().collect();
+    let mut unread: BTreeSet<String> = BTreeSet::new();
     for slo in gone {
-        book.watches.remove(&slo);
-        end(book, &Subject::Slo(slo), round.at, Why::Removed);
+        if round.in_part {
+            unread.extend(book.watches.get(&slo).map(|watch| watch.team.clone()));
+        } else {
+            book.watches.remove(&slo);
+            end(book, &Subject::Slo(slo), round.at, Why::Removed);
+        }
+    }
+    let open = book.incidents.iter().filter(|(_, incident)| incident.is_open()).map(|(key, _)| &key.subject);
+    let told: Vec<Subject> = open.filter(|subject| matches!(subject, Subject::Unread(_))).cloned().collect();
+    for subject in &told {
+        if matches!(subject, Subject::Unread(team) if !unread.contains(team)) {
+            end(book, subject, round.at, Why::Calm);
+        }
+    }
+    for team in unread {
+        let owner = Owner { team: team.clone(), ..Owner::fleet("") };
+        let subject = Subject::Unread(team);
+        if !told.contains(&subject) {
+            let incident = Incident::open(&owner, Urgency::Ticket, round.at);
+            book.incidents.insert(IncidentKey { subject, started: round.at }, incident);
+        }
     }
 }
 
@@ -168,13 +186,16 @@ fn begin(book: &mut AlertBook, heard: &Heard) -> Option<Minute> {
             course: Course::default(),
             promise: heard.promise.clone(),
             objective: heard.objective.clone(),
+            team: heard.owner.team.clone(),
         };
         book.watches.insert(heard.slo.clone(), watch);
         return None;
     };
-    let (evaluated, is_other) = (watch.evaluated, watch.promise != heard.promise);
+    // Whoever takes a service over hears of what burns as of something new.
+    let has_moved = !watch.team.is_empty() && watch.team != heard.owner.team;
+    let (evaluated, is_other) = (watch.evaluated, watch.promise != heard.promise || has_moved);
     if is_other {
-        end(book, &subject, evaluated, Why::Changed);
+        end(book, &subject, evaluated, if has_moved { Why::Moved } else { Why::Changed });
     }
     let open = book.open(&subject);
     let again = heard.changed.then(|| look_again(book, heard, evaluated));
@@ -189,6 +210,7 @@ fn begin(book: &mut AlertBook, heard: &Heard) -> Option<Minute> {
         watch.course = course.unwrap_or(watch.course);
         watch.promise.clone_from(&heard.promise);
         watch.objective.clone_from(&heard.objective);
+        watch.team.clone_from(&heard.owner.team);
     }
     Some(evaluated)
 }

@@ -36,6 +36,8 @@ pub struct Watch {
     pub promise: String,
     /// The objective as it was written.
     pub objective: String,
+    /// The team that owns it; empty in books of before that was kept.
+    pub team: String,
 }
 
 impl AlertBook {

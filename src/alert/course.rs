@@ -1,9 +1,13 @@
 //! How urgent an SLO is from minute to minute: at once more urgent, and less urgent only after a while.
 //!
 //! The rule, in one sentence: an SLO is as urgent as the most urgent thing that held within its newest calm minutes, of which
-//! there must be `resolve_after`, and for a ticket as many as the short window of its tiers has. Calm is a minute that proves something: it was observed, there was traffic, and no short window burns any more. A
-//! minute that nobody observed proves nothing, and neither does silence: what failed before the night and was not asked since
-//! has not recovered. Only after a whole day without events is there nothing left to alert about.
+//! there must be `resolve_after`, and for a ticket as many as the short window of its tiers has. Calm is a minute that proves
+//! something: it was observed, there was traffic, and no short window burns any more. A minute that nobody observed proves
+//! nothing, and neither does silence: what failed before the night and was not asked since has not recovered. Only after a whole
+//! day without events is there nothing left to alert about.
+//!
+//! What comes back within [`BACK_MINUTES`] of its end has shown that its calm meant little: it then takes as many calm minutes to
+//! end. So whatever comes and goes all night wakes somebody twice, and not at each turn.
 
 use crate::minute::{MINUTES_PER_DAY, Minute};
 use crate::slo::Urgency;
@@ -33,7 +37,14 @@ pub struct Course {
     pub left: [u32; 3],
     /// Observed minutes in a row without an event, counted while something is open.
     pub silent: u32,
+    /// The evaluation in which it last ended.
+    pub ended: Option<Minute>,
+    /// Whether what is open had begun soon after that.
+    pub is_back: bool,
 }
+
+/// What begins again so soon after its end is the same trouble, and ends only after as many calm minutes.
+pub const BACK_MINUTES: i32 = 60;
 
 const LEVELS: [Urgency; 3] = [Urgency::Ticket, Urgency::Page, Urgency::Severe];
 
@@ -55,9 +66,14 @@ impl Course {
         if !beat.heard {
             return;
         }
+        let was = self.urgency();
+        if was.is_none() && beat.held.is_some() {
+            self.is_back = self.ended.is_some_and(|ended| beat.at <= ended.plus(BACK_MINUTES));
+        }
+        let least = if self.is_back { BACK_MINUTES.unsigned_abs() } else { 1 };
         for ((level, left), resolve_after) in LEVELS.into_iter().zip(&mut self.left).zip(resolve_after) {
             if beat.held >= Some(level) {
-                *left = resolve_after.max(1);
+                *left = resolve_after.max(least);
             } else if !beat.silent && beat.above < Some(level) {
                 *left = left.saturating_sub(1);
             }
@@ -66,6 +82,9 @@ impl Course {
         self.silent = if waits { self.silent.saturating_add(1) } else { 0 };
         if self.is_forsaken() {
             self.left = [0; 3];
+        }
+        if was.is_some() && self.urgency().is_none() {
+            (self.ended, self.is_back) = (Some(beat.at), false);
         }
     }
 }
@@ -76,9 +95,14 @@ mod tests {
 
     use super::*;
 
-    /// What the rule says of a whole history, without a state: looks back from the newest beat.
-    fn by_definition(beats: &[Beat], resolve_after: [u32; 3]) -> Option<Urgency> {
-        let heard: Vec<&Beat> = beats.iter().filter(|beat| beat.heard).collect();
+    /// What the rule says of a whole history, without a state: looks back from the newest beat. `before` is what it said of each
+    /// beat but the newest.
+    fn by_definition(beats: &[Beat], before: &[Option<Urgency>], resolve_after: [u32; 3]) -> Option<Urgency> {
+        let calm_before = before.iter().rposition(Option::is_none).map_or(0, |place| place + 1);
+        let ended = before[..calm_before].iter().rposition(Option::is_some).map(|place| beats[place + 1].at);
+        let is_back = ended.is_some_and(|ended| beats[calm_before].at.0 - ended.0 <= BACK_MINUTES);
+        let resolve_after = resolve_after.map(|minutes| if is_back { minutes.max(60) } else { minutes });
+        let heard: Vec<&Beat> = beats[calm_before..].iter().filter(|beat| beat.heard).collect();
         LEVELS.into_iter().rev().find(|level| {
             let Some(newest) = heard.iter().rposition(|beat| beat.held >= Some(*level)) else { return false };
             let since = &heard[newest + 1..];
@@ -99,15 +123,28 @@ mod tests {
             drawn in proptest::collection::vec((0_u8..5, 0_usize..20, 0_usize..12, 0_u8..4), 1..300),
         ) {
             let mut course = Course::default();
-            let mut beats = Vec::new();
+            let (mut beats, mut said) = (Vec::new(), Vec::new());
             for (minute, (deaf, held, above, silent)) in (0..).zip(drawn) {
                 let held = LEVELS.get(held).copied();
                 let above = LEVELS[..2].get(above).copied();
                 beats.push(Beat { at: Minute(minute), heard: deaf > 0, held, above, silent: silent == 0 });
                 course.step(&beats[beats.len() - 1], resolve_after);
-                prop_assert_eq!(course.urgency(), by_definition(&beats, resolve_after), "{:?}", beats);
+                prop_assert_eq!(course.urgency(), by_definition(&beats, &said, resolve_after), "{:?}", beats);
+                said.push(course.urgency());
             }
         }
+    }
+
+    #[test]
+    fn what_comes_and_goes_all_night_is_two_incidents() {
+        let (mut course, mut begun) = (Course::default(), 0);
+        for minute in 0..600 {
+            let held = (minute % 30 < 5).then_some(Urgency::Page);
+            let before = course.urgency();
+            course.step(&Beat { at: Minute(minute), heard: true, held, above: held, silent: false }, [15; 3]);
+            begun += u32::from(before.is_none() && course.urgency().is_some());
+        }
+        assert_eq!(begun, 2);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum Subject {
     Shared(Place),
     /// A source that nothing new came from.
     Stale(String),
+    /// Promises of a team that were judged before and are not any more, because their definitions are faulty.
+    Unread(String),
 }
 
 /// A place that services share.
@@ -82,6 +84,8 @@ pub enum Why {
     Changed,
     /// The promise was removed.
     Removed,
+    /// Another team owns the service now.
+    Moved,
 }
 
 /// A message that was delivered.
@@ -164,6 +168,7 @@ impl fmt::Display for Subject {
             Self::Slo(id) => id.fmt(f),
             Self::Shared(place) => place.fmt(f),
             Self::Stale(source) => write!(f, "silent source {source}"),
+            Self::Unread(team) => write!(f, "faulty definitions of {team}"),
         }
     }
 }
@@ -183,6 +188,7 @@ impl Why {
             Self::Silence => "silence",
             Self::Changed => "changed",
             Self::Removed => "removed",
+            Self::Moved => "moved",
         }
     }
 }

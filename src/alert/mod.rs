@@ -17,7 +17,7 @@ mod shared;
 
 pub use advance::{Due, Heard, Rewritten, Round, advance, due, resolve_after, seen_span};
 pub use book::{AlertBook, Watch};
-pub use course::{Beat, Course, SILENCE_MINUTES};
+pub use course::{BACK_MINUTES, Beat, Course, SILENCE_MINUTES};
 pub use decide::{Routes, Telling, decide};
 pub use hear::{Audience, Later};
 pub use incident::{Incident, IncidentKey, Owner, Place, Sent, Subject, Why};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
+use super::contributors::{Causes, Recent};
 use super::{EngineError, Job, rehearse};
 use crate::alert::Telling as Decided;
 use crate::alert::{
@@ -61,7 +62,7 @@ pub(super) async fn tell_people(
     job: &Job<'_>,
     telling: &Telling<'_>,
     (status, ledger): (&Status, &mut Ledger),
-    book: Book,
+    (book, recent): (Book, &[Recent<'_>]),
     store: &LedgerStore,
     said: &mut Said,
 ) -> Result<AlertBook, EngineError> {
@@ -75,7 +76,8 @@ pub(super) async fn tell_people(
         store.keep_book(kind, &book, None).await?;
         return Ok(book);
     }
-    let Some((mut book, mut version)) = record(job, telling, (status, ledger), book, store, said).await? else {
+    let Some((mut book, mut version)) = record(job, telling, (status, ledger), (book, recent), store, said).await?
+    else {
         return Ok(store.book(kind).await?.0);
     };
     // What waits behind a message to the same place is sent when that has arrived.
@@ -105,11 +107,12 @@ async fn record(
     job: &Job<'_>,
     telling: &Telling<'_>,
     (status, ledger): (&Status, &mut Ledger),
-    (mut book, mut version): Book,
+    ((mut book, mut version), recent): (Book, &[Recent<'_>]),
     store: &LedgerStore,
     said: &mut Said,
 ) -> Result<Option<(AlertBook, Version)>, EngineError> {
     let rules = &job.catalog.alerts;
+    let mut causes = Causes::new(recent);
     for _ in 0..RACES {
         let (heard, newest) = hear(job, ledger, &book, store).await?;
         let round = Round { at: job.at, rules, heard, in_part: telling.in_part, newest };
@@ -117,7 +120,8 @@ async fn record(
         let of = |incident: &Incident, urgency| destinations(job.catalog, telling.paper, incident, urgency);
         let routes = Routes { of: &of, silenced: &|key| is_silenced(job.catalog, &key.subject, job.at) };
         let tellings = decide(&mut book, job.at, rules, &routes);
-        let facts = Facts { catalog: job.catalog, book: &book, status };
+        causes.look_into(job, (&tellings, &book), status, said).await;
+        let facts = Facts { catalog: job.catalog, book: &book, status, contributors: &causes.known };
         let mut entries = entries(&facts, &tellings, job.now);
         for change in &rewritten {
             let message = facts.rewritten(change);

@@ -40,7 +40,9 @@ pub async fn explain<'a>(
         }
     }
     let resolve_after = resolve_after(slo, &catalog.alerts);
-    let mut course = Course::default();
+    // What comes back soon takes longer to end.
+    let ends = book.of(&subject).filter_map(|(_, incident)| incident.ended.map(|(ended, _)| ended));
+    let mut course = Course { ended: ends.filter(|ended| *ended <= begins).max(), ..Course::default() };
     for beat in &beats {
         course.step(beat, resolve_after);
     }
@@ -56,6 +58,7 @@ pub async fn explain<'a>(
         beat,
         course,
         resolve_after,
+        open_within: catalog.alerts.open_within,
         evaluated: book.watches.get(&slo.id).map(|watch| watch.evaluated),
         silence: catalog.silence(service, slo, at),
         waiting: book.outbox.into_iter().filter(|entry| Some(&entry.message.key) == key.as_ref()).collect(),

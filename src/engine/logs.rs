@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::task::block_in_place;
 
+use super::contributors::Recent;
 use super::{EngineError, Job, unparsed_limit};
 use crate::accesslog::key::identity;
 use crate::accesslog::route::Routes;
@@ -17,13 +18,14 @@ use crate::outcome::{LogsRead, Said};
 use crate::series::SeriesKey;
 use crate::store::{LedgerStore, Looked, Needs, Walked, version_of};
 
-/// One source of access logs, a day of delivery at a time, so that memory and what a crash can lose stay bounded.
-pub(super) async fn read_logs(
+/// One source of access logs, a day of delivery at a time, so that memory and what a crash can lose stay bounded. Gives what it
+/// saw of the newest hour.
+pub(super) async fn read_logs<'q>(
     job: &Job<'_>,
-    question: &LogsQuestion,
+    question: &'q LogsQuestion,
     store: &mut LedgerStore,
     said: &mut Said,
-) -> Result<(), EngineError> {
+) -> Result<Option<Recent<'q>>, EngineError> {
     let opened = match question.location.parse() {
         Ok(location) => {
             let place = Place::of(&location, &question.access).await;
@@ -36,10 +38,11 @@ pub(super) async fn read_logs(
         Ok(opened) => opened,
         Err(error) => {
             said.faults.push(error);
-            return Ok(());
+            return Ok(None);
         }
     };
     let mut read = LogsRead::default();
+    let mut recent = Recent::new(question, tree.place().clone());
     let days = tree.days();
     // By balancers with their ids: a name may stand for several.
     let mut series: BTreeMap<String, BTreeSet<SeriesKey>> = BTreeMap::new();
@@ -59,6 +62,7 @@ pub(super) async fn read_logs(
         let is_wanted = |object: &&LogFile| series.get(&*object.load_balancer).is_some_and(|series| !series.is_empty());
         let wanted = objects.iter().filter(is_wanted);
         let listed: Vec<&LogFile> = wanted.filter(|object| seen.insert(identity(&object.key))).collect();
+        recent.note(job, &listed);
         let faulty = read_day(job, (question, &series), (tree.place(), &listed), store, &mut read).await?;
         if faulty {
             looks.again(*day);
@@ -74,7 +78,7 @@ pub(super) async fn read_logs(
         looks.keep(tree.above, store).await?;
     }
     read.tell(unparsed_limit(job.catalog, &question.source), said);
-    Ok(())
+    Ok(Some(recent))
 }
 
 /// Which folders of a bucket are looked into. The folder of a day holds what was delivered on that day, so it is looked into by

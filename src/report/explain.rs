@@ -30,6 +30,8 @@ pub struct Explanation<'a> {
     pub resolve_after: [u32; 3],
     /// Up to where it was evaluated, if it ever was.
     pub evaluated: Option<Minute>,
+    /// How late minutes may come and still open an incident.
+    pub open_within: u32,
     /// The silence it lay in.
     pub silence: Option<&'a Correction>,
     /// The incident that was open, or ended in this minute.
@@ -163,7 +165,17 @@ impl Explanation<'_> {
             || "open: nobody asked not to be told".to_owned(),
             |silence| format!("closed by `{}`: {} ({})", silence.id, silence.reason, silence.author),
         );
-        vec![("evidence", evidence), ("hours", hours), ("silence", silence), ("hysteresis", self.hysteresis())]
+        let cause = match self.incident.as_ref().and_then(|(_, incident)| incident.part_of.as_ref()) {
+            Some(group) => format!("closed: part of {group}, which wakes whoever runs the platform; this is a ticket"),
+            None => "open: no shared cause".to_owned(),
+        };
+        vec![
+            ("evidence", evidence),
+            ("hours", hours),
+            ("silence", silence),
+            ("cause", cause),
+            ("hysteresis", self.hysteresis()),
+        ]
     }
 
     fn hysteresis(&self) -> String {
@@ -186,8 +198,11 @@ impl Explanation<'_> {
         if let Some((at, why)) = incident.ended {
             text.push_str(&format!("  {at}  ended: {}\n", why.word()));
         }
-        if let Some(group) = &incident.part_of {
-            text.push_str(&format!("  part of {group}, which wakes the people who run the platform\n"));
+        if incident.late {
+            text.push_str("  found late: its minutes were not known when they were first judged\n");
+        }
+        if incident.corrected {
+            text.push_str("  corrected: minutes that it was judged by have changed since\n");
         }
         text.push_str("Told\n");
         for sent in &incident.sent {
@@ -224,6 +239,12 @@ impl Explanation<'_> {
             {
                 format!("{urgency}, in an incident that began at {}", key.started)
             }
+            (Some((key, incident)), None, _) if incident.ended.is_none_or(|(ended, _)| self.at < ended) => {
+                format!(
+                    "calm by what is known now; the incident that began at {} was open all the same: minutes have changed since",
+                    key.started
+                )
+            }
             (Some((key, _)), ..) => format!("the incident that began at {} has ended", key.started),
             (None, _, Some(urgency)) if !self.beat.heard => {
                 format!("{urgency} by older minutes, but this one is not known: nothing opens")
@@ -231,7 +252,11 @@ impl Explanation<'_> {
             (None, _, Some(_)) if self.beat.held.is_none() => {
                 "one single bad event, which is above any rate in a quiet service and no news".to_owned()
             }
-            (None, _, Some(urgency)) => format!("{urgency}, and no incident is in the book"),
+            (None, _, Some(urgency)) => format!(
+                "{urgency} by what is known now, and no incident is in the book: these minutes came more than {} late, or were \
+                 judged by another promise, or before the first run that tells",
+                length_text(self.open_within)
+            ),
             (None, _, None) => "nothing holds, so nobody was told".to_owned(),
         }
     }

@@ -1,10 +1,15 @@
 //! What an incident is, in plain words for whoever was woken by it: what fails, how much, since when, what it costs, what ends it.
 
-use super::counted;
+use std::collections::BTreeMap;
+
+use super::contributors::sentences;
 use super::model::{Row, Status, TierText};
 use super::status::percent;
 use super::words::{between, clock, few, ratio, time_text};
-use crate::alert::{AlertBook, Incident, IncidentKey, Link, Message, Phase, Subject, Telling, Why, resolve_after};
+use crate::accesslog::contributors::Contributors;
+use crate::alert::{
+    AlertBook, BACK_MINUTES, Incident, IncidentKey, Link, Message, Phase, Subject, Telling, Why, resolve_after,
+};
 use crate::burn::{Forecast, spent_after};
 use crate::cost::grouped;
 use crate::counts::Sums;
@@ -21,6 +26,8 @@ pub struct Facts<'a> {
     pub book: &'a AlertBook,
     /// How every promise stands.
     pub status: &'a Status,
+    /// Where failures come from, of what was looked into.
+    pub contributors: &'a BTreeMap<IncidentKey, Contributors>,
 }
 
 impl Facts<'_> {
@@ -47,64 +54,18 @@ impl Facts<'_> {
             Subject::Slo(id) => match self.catalog.slos().find(|(_, slo)| slo.id == *id) {
                 Some((service, slo)) => {
                     let row = self.status.rows.iter().find(|row| row.service == service.name && row.slo == slo.name());
-                    About { service, slo, row, incident, key: &telling.key, rules: &self.catalog.alerts }
-                        .tell(&mut message);
+                    let (key, rules) = (&telling.key, &self.catalog.alerts);
+                    let contributors = self.contributors.get(key);
+                    let is_back = self.book.watches.get(id).is_some_and(|watch| watch.course.is_back);
+                    About { service, slo, row, incident, key, rules, contributors, is_back }.tell(&mut message);
                 }
                 None => message.title = format!("over: {id}, which is no longer promised"),
             },
             Subject::Shared(place) => self.shared(&place.to_string(), incident, &telling.key, &mut message),
             Subject::Stale(source) => self.stale(source, incident, &telling.key, &mut message),
+            Subject::Unread(team) => self.unread(team, incident, &mut message),
         }
         message
-    }
-
-    fn shared(&self, place: &str, incident: &Incident, key: &IncidentKey, message: &mut Message) {
-        let mut services: Vec<&str> = incident
-            .parts
-            .iter()
-            .filter_map(|key| self.book.incidents.get(key))
-            .map(|part| part.service.as_str())
-            .collect();
-        services.sort_unstable();
-        services.dedup();
-        let many = counted(services.len(), "service");
-        message.title = match incident.ended {
-            Some((ended, _)) => {
-                format!("over: {many} of {place} have recovered, after {}", between(key.started, ended))
-            }
-            None => format!("{many} of {place} fail together since {}", clock(key.started)),
-        };
-        message.paragraphs.push(format!(
-            "Within minutes of {} these services began to fail: {}.",
-            clock(key.started),
-            services.join(", ")
-        ));
-        message.paragraphs.push(
-            "They most likely have one cause. Their teams are told by ticket, unless they had been paged before."
-                .to_owned(),
-        );
-        message.facts.push(("Began".to_owned(), clock(key.started)));
-        message.facts.push(("Services".to_owned(), services.len().to_string()));
-    }
-
-    fn stale(&self, source: &str, incident: &Incident, key: &IncidentKey, message: &mut Message) {
-        let after = self.catalog.alerts.stale_after.unwrap_or(0);
-        let since = key.started.plus(-i32::try_from(after).unwrap_or(0));
-        let blind = self.catalog.services.iter().flat_map(|service| &service.slos);
-        let blind = blind.filter(|slo| slo.indicator.source() == source).count();
-        message.title = match incident.ended {
-            Some(_) => format!("over: source {source} delivers again"),
-            None => format!("source {source} has been silent since {}", clock(since)),
-        };
-        message.paragraphs.push(format!(
-            "Nothing newer than {} is known of {}. As long as that is so, none of them can wake anybody.",
-            clock(since),
-            counted(blind, "promise")
-        ));
-        message.paragraphs.push(
-            "See what `slowburn run` says of this source, whether its logs or metrics are still written, and whether slowburn may read them."
-                .to_owned(),
-        );
     }
 }
 
@@ -116,6 +77,9 @@ struct About<'a> {
     incident: &'a Incident,
     key: &'a IncidentKey,
     rules: &'a AlertRules,
+    contributors: Option<&'a Contributors>,
+    /// Whether it began soon after the one before it had ended.
+    is_back: bool,
 }
 
 impl About<'_> {
@@ -126,6 +90,7 @@ impl About<'_> {
             (None, Phase::Reminder) => format!("still, after {}: {what}", between(self.key.started, message.at)),
             (None, _) => what,
         };
+        message.paragraphs.extend(self.contributors.and_then(|found| sentences(found, &self.event_bad())));
         message.paragraphs.extend(self.course());
         if self.incident.is_open() {
             message.paragraphs.extend(self.demoted());
@@ -209,12 +174,19 @@ impl About<'_> {
     fn bad(&self) -> String {
         match (&self.slo.slices, &self.slo.indicator) {
             (Some(slices), _) => format!("of {} were bad", length_text(slices.minutes)),
-            (None, Indicator::Requests { measure: Measure::Latency { under_us, basis, .. }, .. }) => {
+            (None, _) => self.event_bad(),
+        }
+    }
+
+    /// What is wrong with a single event.
+    fn event_bad(&self) -> String {
+        match &self.slo.indicator {
+            Indicator::Requests { measure: Measure::Latency { under_us, basis, .. }, .. } => {
                 let of = if *basis == LatencyBasis::Target { "" } else { " in total" };
                 format!("took longer than {}{of}", time_text(*under_us))
             }
-            (None, Indicator::Requests { .. }) => "failed".to_owned(),
-            (None, _) => "were bad".to_owned(),
+            Indicator::Requests { .. } => "failed".to_owned(),
+            _ => "were bad".to_owned(),
         }
     }
 
@@ -224,6 +196,7 @@ impl About<'_> {
             Why::Calm => format!("over: {id} has recovered, after {lasted}"),
             Why::Silence => format!("over: {id} has had no {} for a day", self.events()),
             Why::Changed => format!("over: {id} is promised differently now, after {lasted}"),
+            Why::Moved => format!("over: {id} belongs to team {} now, after {lasted}", self.service.team),
             Why::Removed => format!("over: {id} is no longer promised, after {lasted}"),
         }
     }
@@ -312,7 +285,8 @@ impl About<'_> {
         let level = |urgency: Urgency| {
             let tiers = self.slo.tiers.iter().filter(|tier| tier.urgency == urgency);
             let least = tiers.map(|tier| tier.factor * self.slo.objective.budget()).min().map(to_f64);
-            let calm = length_text(resolve_after(self.slo, self.rules)[urgency as usize]);
+            let back = if self.is_back { BACK_MINUTES.unsigned_abs() } else { 0 };
+            let calm = length_text(resolve_after(self.slo, self.rules)[urgency as usize].max(back));
             match least.filter(|share| *share < 1.0) {
                 Some(share) => {
                     format!("{calm} with {} of which no more than {} are bad", self.events(), percent(share, 2))

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** the same input gives the same bytes.
 
+mod contributors;
 pub mod cost;
 pub mod data;
 pub mod document;
@@ -11,6 +12,7 @@ pub mod message;
 pub mod minutes;
 pub mod model;
 mod notes;
+mod platform;
 pub mod problems;
 pub mod replay;
 pub mod status;

@@ -39,8 +39,14 @@ struct WatchTwin {
     left: [u32; 3],
     #[serde(default, skip_serializing_if = "is_zero")]
     silent: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<At>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_back: bool,
     promise: String,
     objective: String,
+    #[serde(default)]
+    team: String,
 }
 
 fn is_calm(left: &[u32; 3]) -> bool {
@@ -67,6 +73,7 @@ enum SubjectTwin {
     SharedLoadBalancer(String),
     SharedSource(String),
     SilentSource(String),
+    FaultyDefinitions(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -156,7 +163,7 @@ macro_rules! twins {
 twins! {
     UrgencyTwin of Urgency { Ticket, Page, Severe }
     PhaseTwin of Phase { Opened, Changed, Reminder, Resolved, Note, Test }
-    WhyTwin of Why { Calm, Silence, Changed, Removed }
+    WhyTwin of Why { Calm, Silence, Changed, Removed, Moved }
 }
 
 /// The bytes of a book.
@@ -196,8 +203,11 @@ fn watch_twin(watch: &Watch) -> WatchTwin {
         seen: (watch.seen.total, watch.seen.bad, watch.seen.known),
         left: watch.course.left,
         silent: watch.course.silent,
+        ended: watch.course.ended.map(At),
+        is_back: watch.course.is_back,
         promise: watch.promise.clone(),
         objective: watch.objective.clone(),
+        team: watch.team.clone(),
     }
 }
 
@@ -206,9 +216,15 @@ fn watch_of(twin: WatchTwin) -> Watch {
     Watch {
         evaluated: twin.evaluated.0,
         seen: Sums { total, bad, known },
-        course: Course { left: twin.left, silent: twin.silent },
+        course: Course {
+            left: twin.left,
+            silent: twin.silent,
+            ended: twin.ended.map(|at| at.0),
+            is_back: twin.is_back,
+        },
         promise: twin.promise,
         objective: twin.objective,
+        team: twin.team,
     }
 }
 
@@ -218,6 +234,7 @@ fn key_twin(key: &IncidentKey) -> KeyTwin {
         Subject::Shared(Place::LoadBalancer(name)) => SubjectTwin::SharedLoadBalancer(name.clone()),
         Subject::Shared(Place::Source(name)) => SubjectTwin::SharedSource(name.clone()),
         Subject::Stale(name) => SubjectTwin::SilentSource(name.clone()),
+        Subject::Unread(team) => SubjectTwin::FaultyDefinitions(team.clone()),
     };
     KeyTwin { subject, started: At(key.started) }
 }
@@ -228,6 +245,7 @@ fn key_of(twin: KeyTwin) -> IncidentKey {
         SubjectTwin::SharedLoadBalancer(name) => Subject::Shared(Place::LoadBalancer(name)),
         SubjectTwin::SharedSource(name) => Subject::Shared(Place::Source(name)),
         SubjectTwin::SilentSource(name) => Subject::Stale(name),
+        SubjectTwin::FaultyDefinitions(team) => Subject::Unread(team),
     };
     IncidentKey { subject, started: twin.started.0 }
 }

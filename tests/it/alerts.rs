@@ -255,6 +255,58 @@ fn a_silence_and_a_removed_promise_are_heeded() {
 }
 
 #[test]
+fn a_promise_that_can_no_longer_be_read_is_named_and_loses_nothing() {
+    let scene = Scene::new(&["checkout", "search"]);
+    let noon = minute("2026-10-01T12:00Z");
+    let count = |end| ["checkout", "search"].map(|service| scene.counts(service, end, &[(span(noon, 600), 100)]));
+    count(noon.plus(10));
+    scene.run("ledger", noon.plus(11));
+    let opened = scene.alerts().len();
+    let file = scene.folder.path().join("slos/shop/search.yaml");
+    let sound = fs::read_to_string(&file).unwrap();
+    fs::write(&file, sound.replace("99.9%", "99.9")).unwrap();
+    let slack = || scene.requests().into_iter().filter(|one| one["path"] == HOOK).collect::<Vec<_>>();
+    for at in [15, 16] {
+        count(noon.plus(at));
+        let output = scene.command("ledger", noon.plus(at + 1)).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        let told = slack();
+        assert_eq!(told.len(), 1, "{said}");
+        let body = told[0]["body"].as_str().unwrap();
+        assert!(body.contains("1 promise of team shop cannot be judged: the definitions are faulty"), "{body}");
+        assert!(body.contains("search/orders"), "{body}");
+    }
+    fs::write(&file, sound).unwrap();
+    count(noon.plus(20));
+    scene.run("ledger", noon.plus(21));
+    assert!(slack()[1]["body"].as_str().unwrap().contains("over: all promises of team shop are judged again"));
+    let alerts = scene.alerts();
+    assert_eq!(alerts.len(), opened, "{alerts:#?}");
+    assert!(alerts.iter().all(|alert| alert["status"] == "triggered"), "{alerts:#?}");
+}
+
+#[test]
+fn whoever_takes_a_service_over_hears_of_what_burns() {
+    let scene = Scene::new(&["checkout"]);
+    let noon = minute("2026-10-01T12:00Z");
+    scene.counts("checkout", noon.plus(10), &[(span(noon, 600), 100)]);
+    scene.run("ledger", noon.plus(11));
+    fs::create_dir(scene.folder.path().join("slos/sre")).unwrap();
+    let place = |team: &str| scene.folder.path().join(format!("slos/{team}/checkout.yaml"));
+    fs::rename(place("shop"), place("sre")).unwrap();
+    scene.counts("checkout", noon.plus(20), &[(span(noon, 600), 100)]);
+    scene.run("ledger", noon.plus(21));
+    let requests = scene.requests();
+    let sent = requests.iter().filter_map(|one| serde_json::from_str::<Value>(one["body"].as_str()?).ok());
+    let sent: Vec<String> =
+        sent.map(|event| format!("{} {}", event["routing_key"].as_str().unwrap(), event["event_action"])).collect();
+    let sre = KEY.replace('0', "f");
+    let expected = [(KEY, "trigger"), (KEY, "resolve"), (&sre, "trigger")];
+    assert_eq!(sent, expected.map(|(key, action)| format!("{key} \"{action}\"")), "{requests:#?}");
+}
+
+#[test]
 fn the_demonstration_tells_its_story() {
     let folder = tempfile::tempdir().unwrap();
     let slos = Path::new(env!("CARGO_MANIFEST_DIR")).join("slos");

@@ -113,20 +113,29 @@ impl World {
         Beat { at, heard: newest.known == 1, held, above: short, silent: newest.total == 0 }
     }
 
-    /// The model: how urgent each minute is, by looking back over all of them.
+    /// The model: how urgent each minute is, by looking back over all since the last calm one. What comes back within an hour
+    /// takes an hour to end.
     fn urgency(minutes: &[Truth], rules: &AlertRules) -> Vec<Option<Urgency>> {
         let beats: Vec<Beat> = (1..=MINUTES).map(|at| Self::beat(minutes, Minute(at), i32::MAX - 1)).collect();
         let heard: Vec<&Beat> = beats.iter().filter(|beat| beat.heard).collect();
         let calm = |level: Urgency, beat: &&&Beat| !beat.silent && beat.above < Some(level);
-        let at_level = |before: &[&Beat], level: Urgency| {
+        let at_level = |before: &[&Beat], is_back: bool, level: Urgency| {
+            let resolve_after = rules.resolve_after.max(if is_back { 60 } else { 1 });
             let newest = before.iter().rposition(|beat| beat.held >= Some(level))?;
             let calm = before[newest + 1..].iter().filter(|beat| calm(level, beat)).count();
-            (calm < rules.resolve_after as usize).then_some(level)
+            (calm < resolve_after as usize).then_some(level)
         };
-        let mut urgencies = Vec::new();
+        let (mut urgencies, mut ended, mut calm_to): (Vec<Option<Urgency>>, _, _) = (Vec::new(), i32::MIN, 0);
         for beat in &beats {
-            let before = heard.partition_point(|other| other.at <= beat.at);
-            urgencies.push(LEVELS.into_iter().find_map(|level| at_level(&heard[..before], level)));
+            let until = heard.partition_point(|other| other.at <= beat.at);
+            let since = heard.partition_point(|other| other.at.0 <= calm_to);
+            let is_back = calm_to + 1 - 60 <= ended;
+            let urgency = LEVELS.into_iter().find_map(|level| at_level(&heard[since..until], is_back, level));
+            if urgency.is_none() {
+                calm_to = beat.at.0;
+                ended = if urgencies.last().is_some_and(Option::is_some) { beat.at.0 } else { ended };
+            }
+            urgencies.push(urgency);
         }
         urgencies
     }

@@ -6,7 +6,7 @@ use super::lines::{LINE_BYTES_MAX, Line, LineSink, each_line, whole};
 use super::listing::LogFile;
 use super::scan::UnparsedLine;
 use super::tally::Tally;
-use crate::accesslog::alb::{Decoder, LineFault, Request};
+use crate::accesslog::alb::{Decoder, LineFault, Request, Wants};
 use crate::accesslog::classic::{self, Record, Records};
 use crate::accesslog::recognise::recognise;
 use crate::accesslog::route::Routes;
@@ -36,20 +36,27 @@ pub(super) struct Counter<'a> {
 
 /// How the balancer writes its lines.
 #[expect(clippy::large_enum_variant, reason = "there is one of them for each object")]
-enum Form {
+pub(super) enum Form {
     Alb(Decoder),
     Classic(Records),
+}
+
+impl Form {
+    /// How lines of the routes' balancer are read if this is wanted of them, and what they call it.
+    pub(super) fn of(routes: &Routes, wants: Wants) -> (Self, &[u8]) {
+        match routes.load_balancer().strip_prefix("classic/") {
+            Some(name) => (Self::Classic(Records::default()), name.as_bytes()),
+            None => (Self::Alb(Decoder::new(wants)), routes.load_balancer().as_bytes()),
+        }
+    }
 }
 
 impl<'a> Counter<'a> {
     pub(super) fn new(routes: &'a Routes, file: &LogFile, tally: &'a mut Tally, cancel: &'a AtomicBool) -> Self {
         let interval = file.interval;
         let plausible = Span::new(interval.start.plus(-MINUTES_PER_DAY), interval.end.plus(MINUTES_PER_DAY));
-        let (form, load_balancer) = match routes.load_balancer().strip_prefix("classic/") {
-            Some(name) => (Form::Classic(Records::default()), name),
-            None => (Form::Alb(Decoder::new(routes.wants())), routes.load_balancer()),
-        };
-        let (samples, load_balancer) = (Vec::new(), load_balancer.as_bytes());
+        let (form, load_balancer) = Form::of(routes, routes.wants());
+        let samples = Vec::new();
         Self {
             routes,
             form,

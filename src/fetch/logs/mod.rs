@@ -10,10 +10,12 @@ mod lines;
 mod listing;
 mod object;
 mod place;
+mod reread;
 mod scan;
 mod tally;
 
 pub use listing::{ListError, LogFile, LogFolders, LogTree, Others, Unread};
 pub use object::ObjectFault;
 pub use place::Place;
+pub use reread::{Again, reread};
 pub use scan::{Batch, FaultyObject, ObjectRead, ScanResult, UnparsedLine, scan};

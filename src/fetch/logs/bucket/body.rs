@@ -45,6 +45,12 @@ impl Body {
         let rest = size.filter(|size| at < *size).map(|size| Rest { bucket, key, e_tag, at, size, runtime });
         Ok(Self { piece: Cursor::new(bytes), rest })
     }
+
+    /// No more of it than was fetched, so that reading waits for nothing; and whether that is all of it.
+    pub(in crate::fetch::logs) fn begun(self) -> (Self, bool) {
+        let is_whole = self.rest.is_none();
+        (Self { rest: None, ..self }, is_whole)
+    }
 }
 
 fn range_from(at: u64) -> String {

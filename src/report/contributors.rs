@@ -1,0 +1,57 @@
+//! Where failures come from, as one or two plain sentences: only what stands out is said.
+
+use super::status::percent;
+use crate::accesslog::contributors::{Contributors, Dimension, Maker, Share};
+use crate::cost::grouped;
+use crate::exact::{Exact, to_f64};
+use crate::minute::length_text;
+use crate::visible::visible;
+
+/// Who answered, and where what is `bad` (`failed`, `took longer than 300 ms`) comes from; `None` if nothing of it stands out.
+pub(super) fn sentences(found: &Contributors, bad: &str) -> Option<String> {
+    let all = found.all().bad;
+    let mut said: Vec<String> = Vec::new();
+    if let Some((maker, status, count)) = found.made_by() {
+        let status = status.map(|status| format!(" {status}")).unwrap_or_default();
+        let maker = match maker {
+            Maker::Balancer => "by the load balancer in place of a target",
+            Maker::Target => "by the target itself",
+        };
+        said.push(format!("{} answered{status} {maker}", of_all(count, all, "was", "were")));
+    }
+    // A target says more than its group.
+    let target = found.stands_out(Dimension::Target).map(|share| ("went to target", share));
+    let group = || found.stands_out(Dimension::TargetGroup).map(|share| ("went to target group", share));
+    if let Some((went, share)) = target.or_else(group) {
+        said.push(format!("{} {went} {}", of_all(share.events.bad, all, "", ""), named(found, &share)));
+    }
+    if let Some(share) = found.stands_out(Dimension::Route) {
+        said.push(format!("{} {}", of_all(share.events.bad, all, "asked for", "asked for"), named(found, &share)));
+    }
+    let first = said.first_mut()?;
+    let minutes = length_text(found.span.minutes());
+    let read = if found.whole { "" } else { ", as far as their logs were read again" };
+    let requests = if all == 1 { "request that" } else { "requests that" };
+    *first = format!("Of the {} {requests} {bad} in the last {minutes}{read}, {first}", grouped(all));
+    let ended = said.iter().map(|sentence| format!("{}.", capital(sentence)));
+    Some(ended.collect::<Vec<_>>().join(" "))
+}
+
+/// `all were`, `290 of 312 were`.
+fn of_all(count: u64, all: u64, one: &str, many: &str) -> String {
+    let verb = if count == 1 { one } else { many };
+    let number = if count == all { "all".to_owned() } else { format!("{} of {}", grouped(count), grouped(all)) };
+    format!("{number} {verb}").trim_end().to_owned()
+}
+
+/// What it is, and how much less of the requests it has.
+fn named(found: &Contributors, share: &Share) -> String {
+    let of = Exact::new(i128::from(share.events.total), i128::from(found.all().total.max(1)));
+    let part = if of < Exact::new(1, 100) { "less than 1%".to_owned() } else { percent(to_f64(of), 0) };
+    format!("`{}`, which got {part} of all requests", visible(&share.value))
+}
+
+fn capital(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -1,0 +1,244 @@
+//! Where failures come from, end to end: logs in a directory or a bucket, the real program, and what arrives at PagerDuty.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use slowburn::minute::{Minute, Span};
+
+use crate::peers::{Moto, Peer};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+const BUCKET: &str = "elb-logs";
+/// Of the outsider who asks for what fails, and must not be told on.
+const SECRET: &str = "4111111111111111";
+const CLIENT: &str = "198.51.100.77";
+
+fn minute(text: &str) -> Minute {
+    text.parse().unwrap()
+}
+
+/// A line of an Application Load Balancer: of a number of requests, one of each target in turn.
+fn line(balancer: &str, at: Minute, number: usize, statuses: &str, request: &str) -> String {
+    let second = number % 60;
+    let time = at.timestamp().strftime("%Y-%m-%dT%H:%M:");
+    let target = if statuses.ends_with('-') { "-".to_owned() } else { format!("10.0.1.{}:8080", number % 7 + 1) };
+    format!(
+        "https {time}{second:02}.500000Z {balancer} {CLIENT}:2817 {target} 0.001 0.020 0.000 {statuses} 34 366 \
+         \"{request} HTTP/2.0\" \"curl/8\" TLS_AES_128_GCM_SHA256 TLSv1.3 \
+         arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0b \"Root=1-0\" \"shop.example.com\" \"-\" 1 \
+         {time}{second:02}.479000Z \"forward\" \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" TID_0d\n"
+    )
+}
+
+/// Seventy requests of a minute of the shop: from noon on its seventh target fails.
+fn shop(at: Minute, noon: Minute) -> String {
+    (0..70).fold(String::new(), |mut text, number| {
+        let statuses = if at >= noon && number % 7 == 6 { "500 500" } else { "200 200" };
+        let request = format!("GET https://shop.example.com:443/cart/{}", number * 91);
+        text.push_str(&line("app/shop/5f1c0e7a9b2d4c68", at, number, statuses, &request));
+        text
+    })
+}
+
+/// The same of the bank: from noon on whatever is paid is answered by the balancer.
+fn bank(at: Minute, noon: Minute) -> String {
+    (0..70).fold(String::new(), |mut text, number| {
+        let (statuses, request) = if number % 5 == 2 {
+            let statuses = if at >= noon { "502 -" } else { "200 200" };
+            (statuses, format!("POST https://bank.example.com:443/pay/{number}77/`<!channel>`?card={SECRET}"))
+        } else {
+            ("200 200", "GET https://bank.example.com:443/".to_owned())
+        };
+        text.push_str(&line("app/bank/81d3f6c05ab94e27", at, number, statuses, &request));
+        text
+    })
+}
+
+/// The objects of a span by key, of which two balancers write one each every five minutes.
+fn objects(span: Span, noon: Minute) -> BTreeMap<String, String> {
+    let mut objects = BTreeMap::new();
+    let lines: [(&str, fn(Minute, Minute) -> String); 2] =
+        [("app.shop.5f1c0e7a9b2d4c68", shop), ("app.bank.81d3f6c05ab94e27", bank)];
+    for start in (span.start.0..span.end.0).step_by(5).map(Minute) {
+        for (name, lines) in lines {
+            let text: String = (0..5).map(|after| lines(start.plus(after), noon)).collect();
+            let end = start.plus(5).timestamp();
+            let (folder, stamp) = (end.strftime("%Y/%m/%d"), end.strftime("%Y%m%dT%H%MZ"));
+            let key = format!(
+                "AWSLogs/123456789012/elasticloadbalancing/eu-west-1/{folder}/123456789012_elasticloadbalancing_eu-west-1_{name}_{stamp}_\
+                 203.0.113.21_{}.log",
+                start.0
+            );
+            objects.insert(key, text);
+        }
+    }
+    objects
+}
+
+struct Scene {
+    folder: tempfile::TempDir,
+    peer: Peer,
+}
+
+impl Scene {
+    fn new(place: &str) -> Self {
+        let scene = Self { folder: tempfile::tempdir().unwrap(), peer: Peer::start("notify_peer.py", "{}") };
+        let mut fleet = format!("sources: {{ logs: {{ access_logs: '{place}', delay: 10m }} }}\n");
+        writeln!(fleet, "teams: {{ ops: {{ pages: 'pagerduty:${{KEY}}', tickets: 'pagerduty:${{KEY}}' }} }}").unwrap();
+        writeln!(fleet, "classes: {{ standard: {{ slos: {{ availability: 99.9% }} }} }}").unwrap();
+        scene.write("slos/fleet.yaml", &fleet);
+        for name in ["shop", "bank"] {
+            scene.write(&format!("slos/ops/{name}.yaml"), &format!("service: {name}\nload_balancer: app/{name}\n"));
+        }
+        scene
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn command(&self, at: Minute) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.args(["run", "--quiet", "--ledger", "ledger", "--at", &at.to_string()]).env_clear();
+        command.current_dir(self.folder.path()).env("SLOWBURN_CLOCK", at.to_string()).env("NO_COLOR", "1");
+        command.env("SLOWBURN_PAGERDUTY_URL", &self.peer.url).env("KEY", KEY);
+        command
+    }
+
+    /// Every event that came, by the service it is about.
+    fn told(&self) -> BTreeMap<String, String> {
+        let requests: Vec<Value> = serde_json::from_str(&self.peer.requests()).unwrap();
+        let bodies = requests.iter().map(|request| request["body"].as_str().unwrap().to_owned());
+        let service = |body: &str| if body.contains("shop/availability") { "shop" } else { "bank" };
+        bodies.map(|body| (service(&body).to_owned(), body)).collect()
+    }
+}
+
+fn said(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    said
+}
+
+const OF_SHOP: &str = "Of the 100 requests that failed in the last 1h, all were answered 500 by the target itself. \
+                       All went to target `10.0.1.7:8080`, which got 14% of all requests.";
+const OF_BANK: &str = "Of the 140 requests that failed in the last 1h, all were answered 502 by the load balancer in place of a target. \
+                       All asked for `POST /pay/{id}/%60%3C!channel%3E%60`, which got 20% of all requests.";
+
+#[test]
+fn a_page_says_which_target_and_which_route_fail() {
+    let scene = Scene::new("./logs");
+    let noon = minute("2026-10-01T12:00Z");
+    let write = |span| objects(span, noon).iter().for_each(|(key, text)| scene.write(&format!("logs/{key}"), text));
+    write(Span::new(noon.plus(-120), noon));
+    said(&mut scene.command(noon.plus(10)));
+    assert!(scene.told().is_empty());
+    write(Span::new(noon, noon.plus(10)));
+    let words = said(&mut scene.command(noon.plus(20)));
+    let told = scene.told();
+    assert!(told["shop"].contains(OF_SHOP), "{words}\n{told:#?}");
+    assert!(told["bank"].contains(OF_BANK), "{words}\n{told:#?}");
+    let events = scene.peer.requests();
+    let kept = fs::read_to_string(scene.folder.path().join("ledger/alerts.json")).unwrap();
+    for text in told.values().chain([&kept]) {
+        assert!(!text.contains(SECRET) && !text.contains(CLIENT) && !text.contains("<!channel>"), "{text}");
+    }
+    assert!(!words.contains("not wholly known"), "{words}");
+    // What goes on as it was needs no second look.
+    write(Span::new(noon.plus(10), noon.plus(15)));
+    said(&mut scene.command(noon.plus(25)));
+    assert_eq!(scene.peer.requests(), events);
+}
+
+/// The same logs in a bucket behind a front that counts and refuses.
+struct Bucket {
+    moto: Moto,
+    front: Peer,
+    runtime: tokio::runtime::Runtime,
+    scene: Scene,
+}
+
+impl Bucket {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let moto = Moto::start();
+        let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
+        let bucket = Self { moto, front, runtime, scene: Scene::new("s3://elb-logs") };
+        let place = aws_sdk_s3::types::CreateBucketConfiguration::builder();
+        let place = place.location_constraint(aws_sdk_s3::types::BucketLocationConstraint::EuWest1).build();
+        let create = bucket.moto.s3().create_bucket().bucket(BUCKET).create_bucket_configuration(place);
+        bucket.runtime.block_on(create.send()).unwrap();
+        bucket
+    }
+
+    fn put(&self, span: Span, noon: Minute) -> usize {
+        let objects = objects(span, noon);
+        for (key, text) in &objects {
+            let put = self.moto.s3().put_object().bucket(BUCKET).key(key).body(text.clone().into_bytes().into());
+            self.runtime.block_on(put.send()).unwrap();
+        }
+        objects.len()
+    }
+
+    fn run(&self, at: Minute) -> String {
+        let mut command = self.scene.command(at);
+        said(command.envs(self.moto.environment()).env("AWS_ENDPOINT_URL_S3", &self.front.url))
+    }
+
+    /// How often objects were fetched and folders looked into since the last time.
+    fn asked(&self) -> (usize, usize) {
+        let all: Vec<Value> = serde_json::from_str(&self.front.requests()).unwrap();
+        self.front.post("/_reset", "");
+        let of = |action: &str| all.iter().filter(|request| request["action"] == action).count();
+        (of("GetObject"), of("ListObjectsV2"))
+    }
+}
+
+#[test]
+fn a_bucket_is_asked_for_an_hour_and_never_holds_up_a_page() {
+    let bucket = Bucket::new();
+    let noon = minute("2026-10-01T12:00Z");
+    bucket.put(Span::new(noon.plus(-60), noon), noon);
+    bucket.run(noon.plus(10));
+    bucket.asked();
+    let new = bucket.put(Span::new(noon, noon.plus(10)), noon);
+    // Twelve objects of five minutes are an hour of one node; nothing is listed for it.
+    let begun = Instant::now();
+    let words = bucket.run(noon.plus(20));
+    let (fetched, listed) = bucket.asked();
+    assert_eq!(fetched, new + 2 * 12, "{words}");
+    println!("{fetched} objects fetched, {new} of them new, {listed} listings, {:?}", begun.elapsed());
+    let told = bucket.scene.told();
+    assert!(told["shop"].contains(OF_SHOP) && told["bank"].contains(OF_BANK), "{words}\n{told:#?}");
+}
+
+#[test]
+fn what_cannot_be_read_again_in_time_is_left_out() {
+    let noon = minute("2026-10-01T12:00Z");
+    let check = |fault: &str, seconds: std::ops::Range<u64>| {
+        let bucket = Bucket::new();
+        bucket.put(Span::new(noon.plus(-60), noon), noon);
+        bucket.run(noon.plus(10));
+        let new = bucket.put(Span::new(noon, noon.plus(10)), noon);
+        let faults = format!(r#"{{"faults": [{{"action": "GetObject", "after": {new}, {fault}}}]}}"#);
+        bucket.front.post("/_control", &faults);
+        let begun = Instant::now();
+        let words = bucket.run(noon.plus(20));
+        let took = begun.elapsed();
+        assert!((seconds.start..seconds.end).contains(&took.as_secs()), "{took:?}: {words}");
+        assert!(words.contains("where the failures of 2 incidents come from is not wholly known"), "{words}");
+        let told = bucket.scene.told();
+        assert_eq!(told.len(), 2, "{words}");
+        assert!(told.values().all(|body| !body.contains("requests that failed")), "{told:#?}");
+    };
+    check(r#""code": "AccessDenied", "status": 403"#, 0..10);
+    check(r#""pieces": 2, "pace_s": 60"#, 10..Duration::from_secs(25).as_secs());
+}
