@@ -253,12 +253,12 @@ impl About<'_> {
         let (allowed, left) = (row.budget.allowed()?, row.budget.remaining()?);
         let used = 1.0 - to_f64(left);
         let mut text = format!(
-            "Of the budget for {} {} is used: {} of {} {} that may fail.",
+            "Of the budget for {} {} is used: {} {} were bad, and {} may be.",
             row.window,
             percent(used, 0),
             grouped(row.sums.bad),
-            few(to_f64(allowed)),
-            self.events()
+            self.events(),
+            few(to_f64(allowed))
         );
         // What may be chance has no rate.
         if self.incident.is_open() && self.demoted().is_none() {
