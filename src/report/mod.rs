@@ -6,6 +6,7 @@ pub mod cost;
 pub mod data;
 pub mod document;
 pub mod explain;
+pub mod gate;
 pub mod incidents;
 pub mod message;
 pub mod minutes;

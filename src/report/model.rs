@@ -11,7 +11,7 @@ use crate::counts::Sums;
 use crate::exact::to_f64;
 use crate::ledger::{Ledger, NotLoaded, View, ViewSums, Wanted};
 use crate::minute::{Day, MINUTES_PER_DAY, Minute, Span, Window, length_text};
-use crate::slo::{Catalog, Excluded, Service, Slo, Urgency};
+use crate::slo::{Catalog, Excluded, PolicyStep, Service, Slo, Urgency};
 use crate::verdict::{Seen, State, Verdict, judge, looks_at};
 
 /// Days that the bars of a row show.
@@ -74,6 +74,8 @@ pub struct Row {
     pub tiers: Vec<TierText>,
     /// The burn rate of each of the newest days, oldest first.
     pub bars: Vec<Bar>,
+    /// What the error-budget policy of its class says of such a budget, if anything.
+    pub policy: Option<PolicyStep>,
 }
 
 /// A tier in words and numbers.
@@ -177,6 +179,9 @@ pub fn status(catalog: &Catalog, ledger: &Ledger, at: Minute) -> Result<Status, 
         for slo in &service.slos {
             rows.extend(slo_rows(service, slo, &excluded, ledger, judged_at(catalog, slo, at))?);
         }
+    }
+    for row in &mut rows {
+        row.policy = catalog.policies.get(&row.class).and_then(|policy| row.budget.step(policy)).cloned();
     }
     let mut ranked: Vec<((u8, f64), Row)> = rows.into_iter().map(|row| (row.rank(), row)).collect();
     ranked.sort_by(|((class_a, left_a), a), ((class_b, left_b), b)| {
@@ -313,6 +318,7 @@ fn row(
                 factor: to_f64(tier.factor),
             })
             .collect(),
+        policy: None,
         bars: (0..BAR_DAYS).rev().map(|back| bar(slo, judged, today.plus(-back), over)).collect(),
     }
 }

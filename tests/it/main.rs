@@ -9,6 +9,7 @@ mod cloudwatch;
 mod corrected;
 mod definitions;
 mod discovery;
+mod gate;
 mod hostile;
 mod house;
 mod incidents;
