@@ -8,6 +8,7 @@ pub mod explain;
 pub mod export;
 pub mod gate;
 pub mod notify;
+pub mod weekly;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ use explain::ExplainArgs;
 use export::ExportArgs;
 use gate::GateArgs;
 use notify::NotifyArgs;
+use weekly::WeeklyArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -60,6 +62,8 @@ pub enum Task {
     Status(StatusArgs),
     /// Write the budget report, from the ledger alone
     Report(ReportArgs),
+    /// The report of the last whole week: of a team or the fleet, printed, kept, or sent to whom it is for
+    Weekly(WeeklyArgs),
     /// Predict what a day and a month of runs will ask AWS for, and its list price, without asking
     Cost(CostArgs),
     /// Show during which minutes of the past the tiers of an SLO held

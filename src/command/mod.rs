@@ -16,6 +16,7 @@ mod schema;
 pub mod simulate;
 mod status;
 mod tables;
+mod weekly;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -74,6 +75,7 @@ pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
         Task::Run(arguments) => Box::pin(run::run(arguments, now)).await,
         Task::Status(arguments) => status::status(arguments, now).await,
         Task::Report(arguments) => report::report(arguments, now).await,
+        Task::Weekly(arguments) => Box::pin(weekly::weekly(arguments, now)).await,
         Task::Cost(arguments) => cost::cost(arguments, now).await,
         Task::Replay(arguments) => replay::replay(arguments, now).await,
         Task::Gate(arguments) => gate::gate(arguments, now).await,

@@ -15,7 +15,7 @@ use reqwest::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::document::Document;
-use super::words::{clip, concerned, mark, plain};
+use super::words::{clip, concerned, is_weekly, mark, plain};
 use super::{Channel, Receipt, Secret, SendError, Settings};
 use crate::alert::{Message, Phase};
 use crate::slo::Urgency;
@@ -111,6 +111,9 @@ impl Mail {
             .date(moment.into())
             .message_id(Some(id(message.number)))
             .header(AutoSubmitted);
+        if is_weekly(message) {
+            letter = letter.header(ListId(format!("<{}.weekly.{}>", message.team, self.relay.from.email.domain())));
+        }
         if message.number > 1 {
             letter = letter.in_reply_to(id(1)).references(id(1));
         }
@@ -222,6 +225,24 @@ impl Header for AutoSubmitted {
 
     fn display(&self) -> HeaderValue {
         HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// Which list it belongs to, so that a person can sort it (RFC 2919). Names of teams are harmless in it.
+#[derive(Clone)]
+struct ListId(String);
+
+impl Header for ListId {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("List-Id")
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), self.0.clone())
     }
 }
 

@@ -1,7 +1,8 @@
-//! Words from data: the status table, the budget report, replays, and how problems are shown.
+//! Words and pictures from data: the status table, the budget report, charts, replays, and how problems are shown.
 //!
 //! **Invariant:** the same input gives the same bytes.
 
+pub mod chart;
 pub mod cost;
 pub mod data;
 pub mod document;
@@ -14,7 +15,9 @@ pub mod model;
 mod notes;
 pub mod problems;
 pub mod replay;
+pub mod standing;
 pub mod status;
+pub mod weekly;
 mod words;
 
 /// A number with its noun: `1 object`, `2 objects`.

@@ -10,6 +10,7 @@
 //! alerts.json                           the alert book: incidents, and what is still to be delivered
 //! alerts-paper.json                     the same of what was only told on paper
 //! overrides.json                        deploys in spite of the error-budget policy
+//! weekly.json                           which weekly reports were sent where
 //! discovered.json                       which ids names and tags of balancers stand for, and stood for
 //! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
 //! ```
@@ -29,6 +30,7 @@ mod slices;
 mod sweep;
 mod usage;
 mod walked;
+mod weekly;
 
 pub use book::BookKind;
 

@@ -22,6 +22,7 @@ mod s3;
 mod s3_logs;
 mod simulate;
 mod slices;
+mod weekly;
 
 /// Runs a future that waits for nothing but files.
 #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
