@@ -295,6 +295,17 @@ mod tests {
     }
 
     #[test]
+    fn a_weekly_report_belongs_to_a_list() {
+        let mail = Mail::new(relay("smtp://h").unwrap(), &Secret::new("a@example.com")).unwrap();
+        let list = |key: &str| {
+            let letter = mail.letter(&Message { key: key.to_owned(), ..page() }, Timestamp::UNIX_EPOCH).unwrap();
+            letter.headers().get_raw("List-Id").map(str::to_owned)
+        };
+        assert_eq!(list("weekly/shop@2026-W47").as_deref(), Some("<shop.weekly.example.com>"));
+        assert_eq!(list("checkout/availability@2026-10-01T10:05Z"), None);
+    }
+
+    #[test]
     fn messages_of_an_incident_are_a_thread() {
         let mail = Mail::new(relay("smtp://h").unwrap(), &Secret::new("a@example.com")).unwrap();
         let headers = |number| {

@@ -265,6 +265,7 @@ impl Weekly {
             "from": self.week.span.start.to_string(),
             "to": self.week.span.end.to_string(),
             "of": self.of,
+            "is_of_fleet": self.is_of_fleet,
             "subject": self.subject,
             "verdict": self.verdict,
             "promises": counts,
@@ -315,6 +316,41 @@ mod tests {
         assert_eq!(week("2026-11-22T23:59Z").to_string(), "2026-W46");
         assert_eq!(week("2027-01-05T00:00Z").to_string(), "2026-W53");
         assert_eq!(week("2027-01-05T00:00Z").span.to_string(), "2026-12-28T00:00Z to 2027-01-04T00:00Z");
+    }
+
+    #[test]
+    fn pages_of_the_week_are_counted_once_an_incident_and_those_of_the_night_beside() {
+        use crate::alert::{Owner, Sent, Subject, Why};
+        use crate::slo::SloId;
+        let at = |text: &str| text.parse::<Minute>().unwrap();
+        let owner = Owner { team: "mart".to_owned(), service: "checkout".to_owned(), class: String::new() };
+        let mut book = AlertBook::default();
+        for (started, sent, urgency, ended) in [
+            ("2026-11-18T12:00Z", "2026-11-18T12:05Z", Urgency::Page, Some("2026-11-18T13:00Z")),
+            ("2026-11-19T23:00Z", "2026-11-19T23:05Z", Urgency::Severe, None),
+            ("2026-11-20T12:00Z", "2026-11-20T12:05Z", Urgency::Ticket, Some("2026-11-25T00:00Z")),
+            ("2026-11-10T12:00Z", "2026-11-10T12:05Z", Urgency::Page, Some("2026-11-10T13:00Z")),
+            ("2026-11-23T01:00Z", "2026-11-23T01:05Z", Urgency::Page, None),
+        ] {
+            let mut incident = Incident::open(&owner, urgency, at(started));
+            let one = |number| Sent { number, phase: Phase::Opened, urgency, to: format!("to {number}"), at: at(sent) };
+            incident.sent = vec![one(1), one(2)];
+            incident.ended = ended.map(|ended| (at(ended), Why::Calm));
+            let key = IncidentKey { subject: Subject::Slo(SloId::new("checkout", "orders")), started: at(started) };
+            book.incidents.insert(key, incident);
+        }
+        let (catalog, status) = (Catalog::default(), Status { at: at("2026-11-23T00:00Z"), rows: Vec::new() });
+        let week = Week::before(status.at);
+        let usage = Usage::default();
+        let facts = Facts { week, catalog: &catalog, status: &status, book: &book, overrides: &[], usage };
+        let lines = [
+            "2 pages; 1 at night, from 22 to 7 o'clock",
+            "checkout/orders: page from 2026-11-18T12:00Z until 2026-11-18T13:00Z",
+            "checkout/orders: severe from 2026-11-19T23:00Z still open when the week ended",
+            "checkout/orders: ticket from 2026-11-20T12:00Z still open when the week ended",
+        ];
+        assert_eq!(facts.incidents(Some("mart")), lines);
+        assert_eq!(facts.incidents(Some("other")), ["none"]);
     }
 
     #[test]

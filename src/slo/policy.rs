@@ -74,6 +74,6 @@ pub(super) fn policy(
         let then = then.to_owned();
         steps.push(PolicyStep { share: used.share, text: used.text, then, blocks_deploys: step.blocks_deploys() });
     }
-    steps.sort_by(|one, other| one.share.cmp(&other.share));
+    steps.sort_by_key(|step| step.share);
     Policy { steps }
 }
