@@ -5,7 +5,10 @@
 
 pub mod cost;
 pub mod explain;
+pub mod export;
+pub mod gate;
 pub mod notify;
+pub mod weekly;
 
 use std::path::PathBuf;
 
@@ -18,7 +21,10 @@ use crate::location::Location;
 use crate::minute::{Day, Minute};
 use cost::CostArgs;
 use explain::ExplainArgs;
+use export::ExportArgs;
+use gate::GateArgs;
 use notify::NotifyArgs;
+use weekly::WeeklyArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -29,7 +35,7 @@ const STYLES: Styles = Styles::styled()
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  a definition is faulty (check)
+  1  a definition is faulty (check), or a promise is broken (gate)
   2  the command line is wrong
   3  done in part: what failed is named on stderr, the rest is right
   4  could not be done";
@@ -56,10 +62,14 @@ pub enum Task {
     Status(StatusArgs),
     /// Write the budget report, from the ledger alone
     Report(ReportArgs),
+    /// The report of the last whole week: of a team or the fleet, printed, kept, or sent to whom it is for
+    Weekly(WeeklyArgs),
     /// Predict what a day and a month of runs will ask AWS for, and its list price, without asking
     Cost(CostArgs),
     /// Show during which minutes of the past the tiers of an SLO held
     Replay(ReplayArgs),
+    /// Say whether a service may be deployed by the error-budget policy of its class: an exit code for pipelines, and a sentence
+    Gate(GateArgs),
     /// Print the minutes of the ledger as they were counted
     Export(ExportArgs),
     /// Check the definitions and name every problem with file, line and remedy
@@ -200,23 +210,6 @@ pub struct ReplayArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: ReplayFormat,
-}
-
-/// Arguments of `export`.
-#[derive(Args, Debug)]
-pub struct ExportArgs {
-    /// Where, and when.
-    #[command(flatten)]
-    pub place: Place,
-    /// Only this SLO, as `SERVICE/SLO`
-    #[arg(long, value_name = "SLO")]
-    pub slo: Option<String>,
-    /// First minute; the default is the first of the ledger
-    #[arg(long, value_name = "TIME")]
-    pub from: Option<Minute>,
-    /// The minute to stop before; the default is the moment looked at
-    #[arg(long, value_name = "TIME")]
-    pub to: Option<Minute>,
 }
 
 /// Arguments of `check`.

@@ -13,6 +13,7 @@ mod condition;
 mod evidence;
 mod firing;
 mod lanes;
+mod policy;
 mod replay;
 mod running;
 

@@ -2,7 +2,7 @@
 
 use super::open::{ledger, slo, sound_definitions};
 use super::{Ended, Failure, print};
-use crate::cli::ExportArgs;
+use crate::cli::export::ExportArgs;
 use crate::engine;
 use crate::minute::{Day, Minute, Span};
 use crate::report::minutes;

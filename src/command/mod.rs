@@ -6,6 +6,7 @@ mod check;
 mod cost;
 mod explain;
 mod export;
+mod gate;
 mod notify;
 mod open;
 mod replay;
@@ -15,6 +16,7 @@ mod schema;
 pub mod simulate;
 mod status;
 mod tables;
+mod weekly;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -34,7 +36,7 @@ use crate::minute::Minute;
 pub enum Ended {
     /// 0: all of it.
     Done,
-    /// 1: a definition is faulty, where that was the question.
+    /// 1: a definition is faulty or a promise is broken, where that was the question.
     Faulty,
     /// 3: a part failed and was named.
     InPart,
@@ -73,8 +75,10 @@ pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
         Task::Run(arguments) => Box::pin(run::run(arguments, now)).await,
         Task::Status(arguments) => status::status(arguments, now).await,
         Task::Report(arguments) => report::report(arguments, now).await,
+        Task::Weekly(arguments) => Box::pin(weekly::weekly(arguments, now)).await,
         Task::Cost(arguments) => cost::cost(arguments, now).await,
         Task::Replay(arguments) => replay::replay(arguments, now).await,
+        Task::Gate(arguments) => gate::gate(arguments, now).await,
         Task::Export(arguments) => export::export(arguments, now).await,
         Task::Check(arguments) => check::check(&arguments, now),
         Task::Tables(arguments) => tables::tables(&arguments, now).await,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::open::sound_definitions;
+use super::open::{ledger, sound_definitions};
 use super::{Ended, Failure, report, say, simulate, status, styled};
 use crate::cli::RunArgs;
 use crate::engine::{self, EngineError, Job, Telling};
@@ -72,7 +72,9 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         status::show_incidents(&outcome.book, &outcome.status, arguments.format)?;
     }
     if let Some(folder) = &arguments.report {
-        report::save_both(&outcome.status, &outcome.book, folder)?;
+        let store = ledger(&arguments.place).await?;
+        let overrides = report::overrides(&store, at).await?;
+        report::save_both(&outcome.status, &outcome.book, &overrides, folder)?;
     }
     let in_part = definitions.faulty() || !outcome.said.faults.is_empty();
     Ok(if in_part { Ended::InPart } else { Ended::Done })

@@ -15,7 +15,7 @@ use reqwest::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::document::Document;
-use super::words::{clip, concerned, mark, plain};
+use super::words::{clip, concerned, is_weekly, mark, plain};
 use super::{Channel, Receipt, Secret, SendError, Settings};
 use crate::alert::{Message, Phase};
 use crate::slo::Urgency;
@@ -111,6 +111,9 @@ impl Mail {
             .date(moment.into())
             .message_id(Some(id(message.number)))
             .header(AutoSubmitted);
+        if is_weekly(message) {
+            letter = letter.header(ListId(format!("<{}.weekly.{}>", message.team, self.relay.from.email.domain())));
+        }
         if message.number > 1 {
             letter = letter.in_reply_to(id(1)).references(id(1));
         }
@@ -225,6 +228,24 @@ impl Header for AutoSubmitted {
     }
 }
 
+/// Which list it belongs to, so that a person can sort it (RFC 2919). Names of teams are harmless in it.
+#[derive(Clone)]
+struct ListId(String);
+
+impl Header for ListId {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("List-Id")
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), self.0.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::words::{clean, tests::page};
@@ -271,6 +292,17 @@ mod tests {
         let letter = String::from_utf8(mail.letter(&message, Timestamp::UNIX_EPOCH).unwrap().formatted()).unwrap();
         let (headers, _) = letter.split_once("\r\n\r\n").unwrap();
         assert!(headers.lines().all(|line| !line.starts_with("Bcc")), "{headers}");
+    }
+
+    #[test]
+    fn a_weekly_report_belongs_to_a_list() {
+        let mail = Mail::new(relay("smtp://h").unwrap(), &Secret::new("a@example.com")).unwrap();
+        let list = |key: &str| {
+            let letter = mail.letter(&Message { key: key.to_owned(), ..page() }, Timestamp::UNIX_EPOCH).unwrap();
+            letter.headers().get_raw("List-Id").map(str::to_owned)
+        };
+        assert_eq!(list("weekly/shop@2026-W47").as_deref(), Some("<shop.weekly.example.com>"));
+        assert_eq!(list("checkout/availability@2026-10-01T10:05Z"), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::alert::{Link, Message, Phase};
+use crate::report::weekly::WEEKLY;
 use crate::visible::visible;
 
 // What a person reads, and what no channel refuses: of characters that take four bytes each, all of it stays below the 512 KB that
@@ -58,11 +59,17 @@ pub(super) fn clip(text: &str, chars: usize) -> String {
     }
 }
 
+/// Whether it is a report of a week.
+pub(super) fn is_weekly(message: &Message) -> bool {
+    message.key.starts_with(WEEKLY)
+}
+
 /// What a message is, in a word or two, before its title: `page`, `resolved`, `ticket, still`.
 pub(super) fn mark(message: &Message) -> String {
     match message.phase {
         Phase::Opened | Phase::Changed => message.urgency.to_string(),
         Phase::Reminder => format!("{}, still", message.urgency),
+        Phase::Note if is_weekly(message) => "weekly".to_owned(),
         Phase::Resolved | Phase::Note | Phase::Test => message.phase.word().to_owned(),
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::gate::step_json;
 use super::model::{Bar, Row, Status};
 use crate::burn::{Budget, Forecast};
 use crate::exact::to_f64;
@@ -36,6 +37,7 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
         "raw_budget_remaining",
         "excluded_minutes",
         "corrections",
+        "policy",
     ])?;
     for row in &status.rows {
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
@@ -61,6 +63,7 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
             number(row.raw_budget.remaining().map(to_f64)),
             row.excluded_minutes.to_string(),
             row.corrections.join(" "),
+            row.policy.as_ref().map_or_else(String::new, |step| step.text.clone()),
         ])?;
     }
     super::replay::text_of(writer)
@@ -160,6 +163,7 @@ fn row_json(row: &Row) -> Value {
             "known_minutes": row.raw.known,
             "budget": budget_json(&row.raw_budget),
         },
+        "policy": row.policy.as_ref().map(step_json),
         "forecast": forecast_word(row.forecast),
         "exhausted_at": exhausted_at(row.forecast),
         "tiers": tiers,

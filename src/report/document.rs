@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::model::{Row, Status};
-use super::{data, status};
+use super::{data, gate, status};
 use crate::exact::to_f64;
 use crate::minute::length_text;
 use crate::verdict::State;
@@ -23,6 +23,7 @@ pub fn markdown(status: &Status) -> String {
     for row in action {
         text.push_str(&format!("- **{}/{}** ({}): {}\n", row.service, row.slo, row.team, sentence(row)));
     }
+    text.push_str(&gate::policy_markdown(status));
     let mut teams: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
     for row in &status.rows {
         teams.entry(&row.team).or_default().push(row);

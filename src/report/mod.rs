@@ -1,12 +1,14 @@
-//! Words from data: the status table, the budget report, replays, and how problems are shown.
+//! Words and pictures from data: the status table, the budget report, charts, replays, and how problems are shown.
 //!
 //! **Invariant:** the same input gives the same bytes.
 
+pub mod chart;
 mod contributors;
 pub mod cost;
 pub mod data;
 pub mod document;
 pub mod explain;
+pub mod gate;
 pub mod incidents;
 pub mod message;
 pub mod minutes;
@@ -15,7 +17,9 @@ mod notes;
 mod platform;
 pub mod problems;
 pub mod replay;
+pub mod standing;
 pub mod status;
+pub mod weekly;
 mod words;
 
 /// A number with its noun: `1 object`, `2 objects`.

@@ -11,7 +11,7 @@ use crate::counts::Sums;
 use crate::exact::to_f64;
 use crate::ledger::{Ledger, NotLoaded, View, ViewSums, Wanted};
 use crate::minute::{Day, MINUTES_PER_DAY, Minute, Span, Window, length_text};
-use crate::slo::{Catalog, Excluded, Service, Slo, Urgency};
+use crate::slo::{Catalog, Excluded, PolicyStep, Service, Slo, Tier, Urgency};
 use crate::verdict::{Seen, State, Verdict, judge, looks_at};
 
 /// Days that the bars of a row show.
@@ -68,12 +68,52 @@ pub struct Row {
     pub budget: Budget,
     /// When it will run out.
     pub forecast: Forecast,
+    /// How it stood a week ago.
+    pub week_ago: Past,
     /// What the tiers say.
     pub verdict: Verdict,
     /// The tiers as text, in the verdict's order.
     pub tiers: Vec<TierText>,
     /// The burn rate of each of the newest days, oldest first.
     pub bars: Vec<Bar>,
+    /// What the error-budget policy of its class says of such a budget, if anything.
+    pub policy: Option<PolicyStep>,
+}
+
+/// How a promise stood over the same window at an earlier moment, by what is known of that time now.
+#[derive(Clone, Copy, Debug)]
+pub struct Past {
+    /// That moment: the UTC midnight nearest to a week before, so that sums of whole days tell it.
+    pub at: Minute,
+    /// Sums over the window.
+    pub sums: Sums,
+    /// Minutes of the window, known or not.
+    pub minutes: u32,
+    /// The budget over the window.
+    pub budget: Budget,
+    /// When it would have run out.
+    pub forecast: Forecast,
+}
+
+impl Past {
+    /// The moment that is a week before another.
+    #[must_use]
+    pub fn week_before(at: Minute) -> Minute {
+        at.plus(-7 * MINUTES_PER_DAY + MINUTES_PER_DAY / 2).day().start()
+    }
+
+    fn of(slo: &Slo, window: &Window, at: Minute, over: &dyn Fn(Span) -> Sums) -> Self {
+        let span = window.span_at(at);
+        let sums = over(span);
+        let budget = Budget::of(sums, &slo.objective);
+        Self { at, sums, minutes: span.minutes(), budget, forecast: Forecast::of(window, at, &slo.objective, over) }
+    }
+
+    /// The share of the window's minutes that were observed.
+    #[must_use]
+    pub fn coverage(&self) -> f64 {
+        if self.minutes == 0 { 0.0 } else { f64::from(self.sums.known) / f64::from(self.minutes) }
+    }
 }
 
 /// A tier in words and numbers.
@@ -89,6 +129,18 @@ pub struct TierText {
     pub short: String,
     /// The burn rate that has to be exceeded.
     pub factor: f64,
+}
+
+impl TierText {
+    fn of(tier: &Tier) -> Self {
+        Self {
+            name: tier.name.clone(),
+            urgency: tier.urgency,
+            long: length_text(tier.long_minutes),
+            short: length_text(tier.short_minutes),
+            factor: to_f64(tier.factor),
+        }
+    }
 }
 
 /// One day of a row's bars.
@@ -178,6 +230,9 @@ pub fn status(catalog: &Catalog, ledger: &Ledger, at: Minute) -> Result<Status, 
             rows.extend(slo_rows(service, slo, &excluded, ledger, judged_at(catalog, slo, at))?);
         }
     }
+    for row in &mut rows {
+        row.policy = catalog.policies.get(&row.class).and_then(|policy| row.budget.step(policy)).cloned();
+    }
     let mut ranked: Vec<((u8, f64), Row)> = rows.into_iter().map(|row| (row.rank(), row)).collect();
     ranked.sort_by(|((class_a, left_a), a), ((class_b, left_b), b)| {
         class_a
@@ -242,8 +297,10 @@ pub fn needs(catalog: &Catalog, sums: &Ledger, at: Minute) -> Wanted {
             let windows: BTreeSet<Span> = slo.windows.iter().map(|window| window.span_at(judged)).collect();
             let today = Span::new(judged.plus(-1).day().start(), judged);
             let bars = Span::new(judged.plus(-1).day().plus(1 - BAR_DAYS).start(), judged);
-            let recent = [today, bars, Forecast::recent(judged)];
-            let spent: BTreeSet<Span> = windows.iter().copied().chain(looks.spent).chain(recent).collect();
+            let before = Past::week_before(judged);
+            let weeks = slo.windows.iter().map(|window| window.span_at(before));
+            let recent = [today, bars, Forecast::recent(judged), Forecast::recent(before)];
+            let spent: BTreeSet<Span> = windows.iter().copied().chain(looks.spent).chain(recent).chain(weeks).collect();
             let severe = looks.events.into_iter().collect();
             wanted.newest.insert(sums.newest_known(&raw.series, judged));
             // Where nothing is corrected, what is raw is part of the rest.
@@ -300,19 +357,11 @@ fn row(
             State::Blind { .. } => Forecast::Unknown,
             _ => Forecast::of(window, judged, &slo.objective, over),
         },
+        week_ago: Past::of(slo, window, Past::week_before(judged), over),
         budget,
         verdict: verdict.clone(),
-        tiers: slo
-            .tiers
-            .iter()
-            .map(|tier| TierText {
-                name: tier.name.clone(),
-                urgency: tier.urgency,
-                long: length_text(tier.long_minutes),
-                short: length_text(tier.short_minutes),
-                factor: to_f64(tier.factor),
-            })
-            .collect(),
+        tiers: slo.tiers.iter().map(TierText::of).collect(),
+        policy: None,
         bars: (0..BAR_DAYS).rev().map(|back| bar(slo, judged, today.plus(-back), over)).collect(),
     }
 }

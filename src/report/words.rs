@@ -3,6 +3,7 @@
 use crate::cost::grouped;
 use crate::counts::Sums;
 use crate::minute::Minute;
+use crate::visible::visible;
 
 /// `1 in 4`, `all`, `3 in 1,000`: what people can picture.
 pub(super) fn ratio(sums: Sums) -> String {
@@ -46,4 +47,16 @@ pub(super) fn between(from: Minute, to: Minute) -> String {
         minutes if minutes >= 120 => format!("{} hours", minutes / 60),
         minutes => format!("{minutes} minutes"),
     }
+}
+
+/// Text that somebody else wrote, as Markdown that shows it as it is: no link, no HTML, no cell of a table that it ends.
+pub(super) fn marked_down(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for char in visible(text).chars() {
+        if r"\`*_[]<>|#~&".contains(char) {
+            shown.push('\\');
+        }
+        shown.push(char);
+    }
+    shown
 }

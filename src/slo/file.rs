@@ -9,6 +9,7 @@ mod correction;
 mod decode;
 mod metric;
 mod names;
+mod policy;
 mod selected;
 mod slo;
 mod source;
@@ -27,6 +28,7 @@ pub(super) use correction::{CategoryText, CorrectionFile, Moment, ScopeText};
 pub(super) use decode::{Page, decode, nearest};
 pub(super) use metric::{MetricsText, StatisticText};
 pub(super) use names::{Name, Words};
+pub(super) use policy::{PolicyText, StepText, Used};
 pub(super) use selected::Selected;
 pub(super) use slo::{
     BudgetingText, ElbErrorsText, ErrorsText, IdleText, IncludeText, IndicatorText, MeasureText, SloFields, SloText,
@@ -120,6 +122,9 @@ pub(super) struct ClassText {
     pub(super) blind_above: Option<Typed<Percent>>,
     /// Who is told besides the team.
     pub(super) also: Option<TeamText>,
+    /// What follows when so much of a budget is used: `75%: ...`, or `100%: { then: ..., blocks: deploys }`.
+    #[schemars(extend("minProperties" = 1, "propertyNames" = { "pattern": r"^[0-9]+(\.[0-9]+)? *%$" }))]
+    pub(super) policy: Option<PolicyText>,
 }
 
 /// Where a team is told.

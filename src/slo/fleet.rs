@@ -6,10 +6,11 @@ use super::alerts::rules;
 use super::file::{
     ClassText, Destination, FleetFile, FromText, Name, OneOrMany, Page, TeamText, Typed, decode, nearest,
 };
+use super::policy::policy;
 use super::positions::{Path, Step, keys};
 use super::problem::{DefinitionFile, Problem};
 use super::source::{Source, source};
-use super::{AlertRules, SourceKind, Team};
+use super::{AlertRules, Policy, SourceKind, Team};
 
 /// The fleet of a folder without `fleet.yaml`.
 const DEFAULT_FLEET: &str = include_str!("default_fleet.yaml");
@@ -21,6 +22,7 @@ pub(super) struct Fleet<'a> {
     pub(super) sources: BTreeMap<String, Source>,
     pub(super) teams: BTreeMap<String, Team>,
     pub(super) also: BTreeMap<String, Team>,
+    pub(super) policies: BTreeMap<String, Policy>,
     pub(super) alerts: AlertRules,
     cut: Vec<Path>,
 }
@@ -40,6 +42,7 @@ impl<'a> Fleet<'a> {
             sources: BTreeMap::new(),
             teams: BTreeMap::new(),
             also: BTreeMap::new(),
+            policies: BTreeMap::new(),
             alerts: AlertRules::default(),
             cut: decoded.cut,
         };
@@ -87,6 +90,9 @@ impl<'a> Fleet<'a> {
         }
         for (name, text) in self.twin.classes.iter().flatten() {
             self.also.extend(text.also.as_ref().map(|also| (name.clone(), team(also))));
+            if let Some(steps) = &text.policy {
+                self.policies.insert(name.clone(), policy(self.page, name, steps, problems));
+            }
         }
         if let Some(text) = &self.twin.alerts {
             self.alerts = rules(self.page, text, &self.teams, problems);
@@ -117,13 +123,13 @@ impl<'a> Fleet<'a> {
         self.cut.iter().any(|cut| path.starts_with(cut) || cut.starts_with(&path))
     }
 
-    /// Whether something was wrong with a class, apart from single SLOs of it.
+    /// Whether something was wrong with a class, apart from single SLOs of it and from what follows when budgets run low.
     pub(super) fn class_is_broken(&self, class: &str) -> bool {
         let path = keys(&["classes", class]);
         let slos = keys(&["classes", class, "slos"]);
-        self.cut.iter().any(|cut| {
-            path.starts_with(cut) || (cut.starts_with(&path) && !(cut.starts_with(&slos) && cut.len() > slos.len()))
-        })
+        let policy = keys(&["classes", class, "policy"]);
+        let harmless = |cut: &Path| (cut.starts_with(&slos) && cut.len() > slos.len()) || cut.starts_with(&policy);
+        self.cut.iter().any(|cut| path.starts_with(cut) || (cut.starts_with(&path) && !harmless(cut)))
     }
 
     /// Whether all of the file but single sources, classes and teams could be read. If not, nothing is promised: what

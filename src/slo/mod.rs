@@ -20,6 +20,7 @@ mod indicator;
 mod layer;
 mod measured;
 mod metric;
+mod policy;
 mod positions;
 mod problem;
 mod promise;
@@ -41,6 +42,7 @@ pub use alerting::{AlertRules, Evidence, Severe, Tier, Urgency, WorkingHours};
 pub use correction::{Category, Correction, Excluded, Scope};
 pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Sql, Traffic};
 pub use metric::{Judged, Metric, MetricCount, MetricCounts, Statistic};
+pub use policy::{Policy, PolicyStep};
 pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
 pub use read::read;
 pub use selector::{Tags, lacks_id, names_balancer, names_group, without_id};
@@ -57,6 +59,8 @@ pub struct Catalog {
     pub services: Vec<Service>,
     /// Who is told besides the team, by class.
     pub also: BTreeMap<String, Team>,
+    /// What follows when budgets run low, by class.
+    pub policies: BTreeMap<String, Policy>,
     /// How incidents are told of.
     pub alerts: AlertRules,
     /// Minutes that do not count, sorted by id; no two share one.

@@ -61,8 +61,8 @@ pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     problems.sort_by(|one, other| place(one).cmp(&place(other)));
     problems.dedup_by(|one, other| place(one) == place(other));
     let mut catalog = Catalog { services, corrections, silences, ..Catalog::default() };
-    if let Some(Fleet { sources, teams, also, alerts, .. }) = fleet {
-        catalog = Catalog { sources, teams, also, alerts, ..catalog };
+    if let Some(Fleet { sources, teams, also, policies, alerts, .. }) = fleet {
+        catalog = Catalog { sources, teams, also, policies, alerts, ..catalog };
     }
     (catalog, problems)
 }

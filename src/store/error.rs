@@ -61,6 +61,24 @@ pub enum StoreError {
         "`discovered.json` of the ledger cannot be read: {0}\nhint: restore it, or remove it: what is there now is looked up again"
     )]
     Discovered(#[source] serde_json::Error),
+    /// A small file beside the manifest is not what it should be.
+    #[error("`{name}` of the ledger cannot be read: {source}\nhint: {hint}")]
+    Json {
+        /// Which.
+        name: &'static str,
+        /// What is wrong with it.
+        source: serde_json::Error,
+        /// What can be done.
+        hint: &'static str,
+    },
+    /// A small file beside the manifest was written by a newer program.
+    #[error("`{name}` of the ledger has format {format}\nhint: use the newer slowburn that wrote it")]
+    NewerFile {
+        /// Which.
+        name: &'static str,
+        /// Its format.
+        format: u32,
+    },
     /// There are data files, but nothing says which of them count.
     #[error(
         "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it, or remove the ledger's folder and run again to fill it anew"

@@ -9,6 +9,8 @@
 //! usage-2026-10.json                    what AWS was asked, by day
 //! alerts.json                           the alert book: incidents, and what is still to be delivered
 //! alerts-paper.json                     the same of what was only told on paper
+//! overrides.json                        deploys in spite of the error-budget policy
+//! weekly.json                           which weekly reports were sent where
 //! discovered.json                       which ids names and tags of balancers stand for, and stood for
 //! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
 //! ```
@@ -23,10 +25,12 @@ mod asked;
 mod book;
 mod discovered;
 mod look;
+mod overrides;
 mod slices;
 mod sweep;
 mod usage;
 mod walked;
+mod weekly;
 
 pub use book::BookKind;
 

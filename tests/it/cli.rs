@@ -212,6 +212,10 @@ fn the_definitions_in_the_readme_are_sound() {
         } else if block.starts_with("teams:") {
             let service = "service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\n";
             ([block, default_sources].concat(), service.to_owned())
+        } else if block.starts_with("classes:") {
+            let service =
+                "service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\nslos: { availability: 99.9% }\n";
+            (default_sources.to_owned(), service.to_owned())
         } else if block.starts_with("id:") {
             // A correction is of what the block before it promises.
             fs::write(place.path().join("corrections/reindex.yaml"), block).unwrap();
@@ -221,6 +225,7 @@ fn the_definitions_in_the_readme_are_sound() {
             // A service that names its source has it from the fleet before.
             (if block.contains("\nsource:") { newest } else { default_sources }.to_owned(), (*block).to_owned())
         };
+        let classes = if block.starts_with("classes:") { block } else { classes };
         fs::write(place.path().join("fleet.yaml"), fleet + classes).unwrap();
         fs::write(place.path().join("mart/service.yaml"), service).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
@@ -234,5 +239,5 @@ fn the_definitions_in_the_readme_are_sound() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    assert_eq!((blocks.len(), fleets), (10, 3));
+    assert_eq!((blocks.len(), fleets), (11, 3));
 }

@@ -10,6 +10,7 @@ mod contributors;
 mod corrected;
 mod definitions;
 mod discovery;
+mod gate;
 mod hostile;
 mod house;
 mod incidents;
@@ -22,6 +23,7 @@ mod s3;
 mod s3_logs;
 mod simulate;
 mod slices;
+mod weekly;
 
 /// Runs a future that waits for nothing but files.
 #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{BookKind, LedgerStore, discovered, usage};
+use super::{BookKind, LedgerStore, discovered, overrides, usage, weekly};
 use crate::store::StoreError;
 use crate::store::manifest::MANIFEST;
 
@@ -15,7 +15,8 @@ impl LedgerStore {
         let named: BTreeSet<&str> = self.manifest.names().chain([MANIFEST]).collect();
         let is_kept = |name: &str| {
             let books = BookKind::ALL.map(BookKind::file);
-            name.starts_with(usage::USAGE) || name == discovered::DISCOVERED || books.contains(&name)
+            let others = [discovered::DISCOVERED, overrides::OVERRIDES, weekly::WEEKLY];
+            name.starts_with(usage::USAGE) || others.contains(&name) || books.contains(&name)
         };
         for name in self.shelf.litter(&named).await?.iter().filter(|name| !is_kept(name)) {
             self.shelf.delete(name).await?;

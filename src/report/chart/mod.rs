@@ -1,0 +1,245 @@
+//! Pictures of numbers as SVG: areas, lines, bands and bars, without a word in them.
+//!
+//! Absent on purpose: axes with text. A picture is stretched to the width that a page has, and letters in it would be stretched with
+//! it; labels are text of the page. What it shows is told in its title and description, for whoever does not see it.
+//!
+//! Coordinates are whole numbers in what is drawn, so pictures are drawn several times as large as they are shown.
+
+mod shape;
+
+use std::ops::Range;
+
+use plotters::prelude::*;
+
+pub use shape::{steps, thin};
+
+/// What something is drawn with. A style sheet finds each by its colour, `[stroke="#2A6B9C"]`, and gives it another on a dark
+/// page; where there is no style sheet the colour is right on white.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ink {
+    /// Lines that only help the eye.
+    Grid,
+    /// A limit that should not be crossed.
+    Limit,
+    /// The number that matters.
+    Line,
+    /// The area below it.
+    Wash,
+    /// What failed.
+    Bad,
+    /// The area below that.
+    BadWash,
+    /// What may come to be bad.
+    Warn,
+    /// What would be without corrections, or is there to compare with.
+    Raw,
+    /// Where nothing is known.
+    Unknown,
+    /// What is as it should be.
+    Good,
+}
+
+impl Ink {
+    const fn rgb(self) -> RGBColor {
+        match self {
+            Self::Grid => RGBColor(0xD5, 0xD9, 0xDD),
+            Self::Limit => RGBColor(0x5B, 0x64, 0x70),
+            Self::Line => RGBColor(0x2A, 0x6B, 0x9C),
+            Self::Wash => RGBColor(0xD3, 0xE3, 0xEF),
+            Self::Bad => RGBColor(0xB3, 0x26, 0x1E),
+            Self::BadWash => RGBColor(0xF2, 0xCF, 0xCC),
+            Self::Warn => RGBColor(0x9A, 0x5B, 0x00),
+            Self::Raw => RGBColor(0x8A, 0x92, 0x9A),
+            Self::Unknown => RGBColor(0xE4, 0xE0, 0xEE),
+            Self::Good => RGBColor(0x2E, 0x6B, 0x3F),
+        }
+    }
+}
+
+/// One thing that is drawn, over those before it. Coordinates are those of the picture's ranges; what lies outside is cut off.
+#[derive(Clone, Debug)]
+pub enum Layer {
+    /// The area between points and a height.
+    Area {
+        /// From left to right.
+        points: Vec<(f64, f64)>,
+        /// The height.
+        base: f64,
+        /// With what.
+        ink: Ink,
+    },
+    /// A line through points.
+    Line {
+        /// From left to right.
+        points: Vec<(f64, f64)>,
+        /// With what.
+        ink: Ink,
+        /// How wide, in points of the screen.
+        width: u32,
+    },
+    /// A line from left to right at a height.
+    Across {
+        /// The height.
+        y: f64,
+        /// With what.
+        ink: Ink,
+    },
+    /// A filled rectangle.
+    Band {
+        /// From left to right.
+        x: Range<f64>,
+        /// From bottom to top.
+        y: Range<f64>,
+        /// With what.
+        ink: Ink,
+    },
+}
+
+/// A picture.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// How wide it is drawn.
+    pub width: u32,
+    /// How high it is drawn.
+    pub height: u32,
+    /// What its left and right edges stand for.
+    pub x: Range<f64>,
+    /// What its bottom and top stand for.
+    pub y: Range<f64>,
+    /// What it shows, the hindmost first.
+    pub layers: Vec<Layer>,
+}
+
+/// What a picture shows, in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Alt<'a> {
+    /// Unique in the document that holds the picture.
+    pub id: &'a str,
+    /// What it is a picture of.
+    pub title: &'a str,
+    /// What there is to see.
+    pub desc: &'a str,
+}
+
+impl Picture {
+    /// The picture as an SVG element of class `chart`, as wide and high as what it stands in.
+    #[must_use]
+    pub fn svg(&self, alt: &Alt<'_>) -> String {
+        let id = escaped(alt.id);
+        format!(
+            "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\" \
+             role=\"img\" aria-labelledby=\"{id}-t {id}-d\"><title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{}</svg>",
+            self.width,
+            self.height,
+            escaped(alt.title),
+            escaped(alt.desc),
+            self.drawn()
+        )
+    }
+
+    /// The same where the text beside it says all that there is to see.
+    #[must_use]
+    pub fn ornament(&self) -> String {
+        format!(
+            "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\" \
+             aria-hidden=\"true\">{}</svg>",
+            self.width,
+            self.height,
+            self.drawn()
+        )
+    }
+
+    /// What plotters draws, without the element around it.
+    fn drawn(&self) -> String {
+        let mut drawn = String::new();
+        if self.draw(&mut drawn).is_err() {
+            // Nothing refuses to be written into a string; if it did, the words would still be there.
+            return String::new();
+        }
+        let body = drawn.split_once('>').map_or("", |(_, body)| body);
+        let body = body.trim_end().strip_suffix("</svg>").unwrap_or(body);
+        // What each element would be without saying so.
+        body.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").replace(" \"/>", "\"/>").replace('\n', "")
+    }
+
+    fn draw(&self, into: &mut String) -> Result<(), Box<dyn std::error::Error + '_>> {
+        let fault = |error: &dyn std::fmt::Display| error.to_string();
+        let area = SVGBackend::with_string(into, (self.width, self.height)).into_drawing_area();
+        let mut chart = ChartBuilder::on(&area)
+            .build_cartesian_2d(self.x.clone(), self.y.clone())
+            .map_err(|error| fault(&error))?;
+        for layer in &self.layers {
+            match layer {
+                Layer::Area { points, base, ink } => {
+                    let points = points.iter().map(|point| self.inside(*point));
+                    let series = AreaSeries::new(points, *base, ink.rgb().filled());
+                    chart.draw_series(series).map_err(|error| fault(&error))?;
+                }
+                Layer::Line { points, ink, width } => {
+                    let points = points.iter().map(|point| self.inside(*point));
+                    let series = LineSeries::new(points, ink.rgb().stroke_width(*width));
+                    chart.draw_series(series).map_err(|error| fault(&error))?;
+                }
+                Layer::Across { y, ink } => {
+                    let points = [(self.x.start, *y), (self.x.end, *y)].map(|point| self.inside(point));
+                    chart.draw_series(LineSeries::new(points, ink.rgb())).map_err(|error| fault(&error))?;
+                }
+                Layer::Band { x, y, ink } => {
+                    let corners = [(x.start, y.end), (x.end, y.start)].map(|point| self.inside(point));
+                    let rectangle = Rectangle::new(corners, ink.rgb().filled());
+                    chart.draw_series(std::iter::once(rectangle)).map_err(|error| fault(&error))?;
+                }
+            }
+        }
+        drop(chart);
+        area.present().map_err(|error| fault(&error))?;
+        Ok(())
+    }
+
+    fn inside(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        (x.clamp(self.x.start, self.x.end), y.clamp(self.y.start, self.y.end))
+    }
+}
+
+/// Text as it may stand in markup and in an attribute.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_says_what_it_shows_and_styles_nothing_by_itself() {
+        let picture = Picture {
+            width: 300,
+            height: 100,
+            x: 0.0..3.0,
+            y: 0.0..1.0,
+            layers: vec![
+                Layer::Area { points: vec![(0.0, 1.0), (3.0, 0.5)], base: 0.0, ink: Ink::Wash },
+                Layer::Line { points: vec![(0.0, 1.0), (3.0, 9.0)], ink: Ink::Line, width: 2 },
+                Layer::Band { x: 1.0..2.0, y: 0.0..1.0, ink: Ink::Bad },
+            ],
+        };
+        let svg = picture.svg(&Alt { id: "a", title: "<b>", desc: "\"quoted\"" });
+        assert!(svg.contains("<title id=\"a-t\">&lt;b&gt;</title><desc id=\"a-d\">&quot;quoted&quot;</desc>"), "{svg}");
+        assert!(svg.contains("stroke=\"#2A6B9C\" stroke-width=\"2\" points=\"0,0 299,0\""), "{svg}");
+        assert!(svg.contains("<polygon fill=\"#D3E3EF\""), "{svg}");
+        assert!(!svg.contains("style=") && !svg.contains("<text") && svg.matches("<svg").count() == 1, "{svg}");
+        assert!(picture.ornament().contains("aria-hidden"));
+    }
+}

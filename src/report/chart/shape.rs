@@ -1,0 +1,32 @@
+//! Lines through points, with no more points than can be seen.
+
+/// The same line without the points that lie on a level stretch: nobody sees them, and most of a calm month is level.
+#[must_use]
+pub fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let level = |one: f64, other: f64| (one - other).abs() < f64::EPSILON;
+    let is_needed =
+        |place: usize| match (place.checked_sub(1).and_then(|before| points.get(before)), points.get(place + 1)) {
+            (Some(before), Some(after)) => !(level(before.1, points[place].1) && level(points[place].1, after.1)),
+            _ => true,
+        };
+    (0..points.len()).filter(|place| is_needed(*place)).map(|place| points[place]).collect()
+}
+
+/// Levels that each last from one place to the next, as a line with right angles.
+#[must_use]
+pub fn steps(levels: &[(f64, f64, f64)]) -> Vec<(f64, f64)> {
+    thin(&levels.iter().flat_map(|(start, end, level)| [(*start, *level), (*end, *level)]).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_stretch_keeps_its_ends_only() {
+        let points = [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (3.0, 0.5), (4.0, 0.5)];
+        assert_eq!(thin(&points), [(0.0, 1.0), (2.0, 1.0), (3.0, 0.5), (4.0, 0.5)]);
+        assert_eq!(steps(&[(0.0, 1.0, 2.0), (1.0, 2.0, 2.0)]), [(0.0, 2.0), (2.0, 2.0)]);
+        assert!(thin(&[]).is_empty());
+    }
+}

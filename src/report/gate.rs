@@ -1,0 +1,241 @@
+//! Whether a service may be deployed: the error-budget policy of its class against its budgets, and what came of it in spite of it.
+//!
+//! **Invariant:** what is not known never counts as a yes.
+
+use serde_json::{Value, json};
+
+use super::counted;
+use super::model::{Row, Status};
+use super::status::{percent, state};
+use super::words::marked_down;
+use crate::exact::to_f64;
+use crate::minute::Minute;
+use crate::slo::{Catalog, PolicyStep, Service};
+use crate::verdict::State;
+
+/// Whether a service may be deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing stops it.
+    Go,
+    /// A step of the policy does.
+    Blocked,
+    /// Nobody can say.
+    Unknown,
+}
+
+/// The answer for one service at one moment, with what it comes from.
+#[derive(Clone, Debug)]
+pub struct Gate<'a> {
+    /// Whose deploy it is about.
+    pub service: &'a Service,
+    /// The moment that was looked at.
+    pub at: Minute,
+    /// Whether it may be deployed.
+    pub answer: Answer,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// Each promise and window, with the step that stops deploys.
+    rows: Vec<(&'a Row, Option<&'a PolicyStep>)>,
+}
+
+/// A deploy that somebody took on themselves, whatever the policy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// When.
+    pub at: Minute,
+    /// What was deployed.
+    pub service: String,
+    /// The team that owns it.
+    pub team: String,
+    /// Who says so.
+    pub by: String,
+    /// Why, in their words.
+    pub reason: String,
+    /// What it was done in spite of.
+    pub against: String,
+}
+
+/// Decides. `faults` is the number of problems in what is said of the service or its class: what they left out might stop it.
+#[must_use]
+pub fn decide<'a>(catalog: &'a Catalog, service: &'a Service, status: &'a Status, faults: usize) -> Gate<'a> {
+    let name = &service.name;
+    let policy = catalog.policies.get(&service.class);
+    let rows: Vec<_> = status.rows.iter().filter(|row| row.service == *name).collect();
+    let mut rows: Vec<(&Row, Option<&PolicyStep>)> =
+        rows.into_iter().map(|row| (row, policy.and_then(|policy| row.budget.blocking(policy)))).collect();
+    // What has used most of its budget first; a promise that allows nothing and failed has used all and more.
+    let used = |row: &Row| match row.budget.consumed() {
+        Some(consumed) => to_f64(consumed),
+        None if row.is_spent() => f64::INFINITY,
+        None => -1.0,
+    };
+    rows.sort_by(|(one, _), (other, _)| used(other).total_cmp(&used(one)));
+    let blocked: Vec<(&Row, &PolicyStep)> = rows.iter().filter_map(|(row, step)| Some((*row, (*step)?))).collect();
+    let blind: Vec<&Row> = rows.iter().map(|(row, _)| *row).filter(|row| is_unknown(row)).collect();
+    let blocks = policy.is_some_and(crate::slo::Policy::blocks);
+    let (answer, reason) = if let Some((row, step)) = blocked.first() {
+        (Answer::Blocked, format!("{name} must not be deployed: {}{}", why(row, step), others(blocked.len())))
+    } else if faults > 0 {
+        let count = counted(faults, "problem");
+        (
+            Answer::Unknown,
+            format!(
+                "nobody can say whether {name} may be deployed: {count} in its definition or its class, which `slowburn check` names"
+            ),
+        )
+    } else if !blocks {
+        let class = &service.class;
+        let why = match policy {
+            None => format!("the class {class} has no error-budget policy"),
+            Some(_) => format!("no step of the error-budget policy of the class {class} stops deploys"),
+        };
+        (Answer::Go, format!("{name} may be deployed: {why}"))
+    } else if let Some(row) = blind.first() {
+        let why = format!("{}/{} over {} is {}", row.service, row.slo, row.window, unknown(row));
+        (Answer::Unknown, format!("nobody can say whether {name} may be deployed: {why}{}", others(blind.len())))
+    } else {
+        let most = rows.first().map(|(row, _)| *row);
+        (Answer::Go, format!("{name} may be deployed: {}", most.map_or_else(String::new, room)))
+    };
+    Gate { service, at: status.at, answer, reason, rows }
+}
+
+/// Nothing is known of the window, or too little of its newest part.
+fn is_unknown(row: &Row) -> bool {
+    row.sums.known == 0 || matches!(row.verdict.state, State::Blind { .. })
+}
+
+fn unknown(row: &Row) -> String {
+    if row.sums.known == 0 { "unknown: no minute was observed".to_owned() } else { state(row) }
+}
+
+fn others(count: usize) -> String {
+    if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() }
+}
+
+/// `checkout/availability has used 177.3% of its budget over 30d, and from 100% on: only what repairs is deployed`.
+fn why(row: &Row, step: &PolicyStep) -> String {
+    format!(
+        "{}/{} has used {} over {}, and from {} on: {}",
+        row.service,
+        row.slo,
+        used(row),
+        row.window,
+        step.text,
+        step.then
+    )
+}
+
+fn used(row: &Row) -> String {
+    row.budget
+        .consumed()
+        .map_or_else(|| "a budget of nothing".to_owned(), |used| format!("{} of its budget", percent(to_f64(used), 1)))
+}
+
+/// How much room there is.
+fn room(row: &Row) -> String {
+    if row.budget.consumed().is_none() {
+        return "there was no traffic to fail".to_owned();
+    }
+    format!("at most {} is used, by {}/{} over {}", used(row), row.service, row.slo, row.window)
+}
+
+impl Gate<'_> {
+    /// What somebody takes on themselves by deploying all the same. The texts were made harmless where they were typed.
+    #[must_use]
+    pub fn overridden(&self, by: String, reason: String) -> Override {
+        let (service, team) = (self.service.name.clone(), self.service.team.clone());
+        Override { at: self.at, service, team, by, reason, against: self.reason.clone() }
+    }
+
+    /// The answer for programs. A deploy in spite of it is `overridden`.
+    #[must_use]
+    pub fn json(&self, overridden: Option<&Override>) -> Value {
+        let answer = match (overridden, self.answer) {
+            (Some(_), _) => "overridden",
+            (None, Answer::Go) => "go",
+            (None, Answer::Blocked) => "blocked",
+            (None, Answer::Unknown) => "unknown",
+        };
+        let promise = |(row, step): &(&Row, Option<&PolicyStep>)| {
+            json!({
+                "slo": format!("{}/{}", row.service, row.slo),
+                "objective": row.objective,
+                "window": row.window,
+                "used": row.budget.consumed().map(to_f64),
+                "coverage": row.coverage(),
+                "unknown": is_unknown(row),
+                "policy": row.policy.as_ref().map(step_json),
+                "blocked_by": step.map(step_json),
+            })
+        };
+        json!({
+            "service": self.service.name,
+            "team": self.service.team,
+            "class": self.service.class,
+            "at": self.at.to_string(),
+            "answer": answer,
+            "reason": self.reason,
+            "override": overridden.map(override_json),
+            "promises": self.rows.iter().map(promise).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A step for programs.
+pub(super) fn step_json(step: &PolicyStep) -> Value {
+    let blocks: &[&str] = if step.blocks_deploys { &["deploys"] } else { &[] };
+    json!({ "used": step.text, "then": step.then, "blocks": blocks })
+}
+
+fn override_json(one: &Override) -> Value {
+    json!({
+        "at": one.at.to_string(), "service": one.service, "team": one.team, "by": one.by, "reason": one.reason,
+        "against": one.against,
+    })
+}
+
+/// What follows from the policies by what is used now: a section of the report; nothing where no step is reached.
+#[must_use]
+pub(super) fn policy_markdown(status: &Status) -> String {
+    let mut text = String::new();
+    for row in &status.rows {
+        let Some(step) = &row.policy else { continue };
+        let stops = if step.blocks_deploys { " It stops deploys." } else { "" };
+        text.push_str(&format!(
+            "- **{}/{}** ({}) has used {} over {}: {}.{stops}\n",
+            row.service,
+            row.slo,
+            row.team,
+            used(row),
+            row.window,
+            marked_down(step.then.trim_end_matches('.')),
+        ));
+    }
+    if text.is_empty() { text } else { format!("\n## What the error-budget policy says\n\n{text}") }
+}
+
+/// Deploys in spite of the policy for people, newest first; nothing if there were none.
+#[must_use]
+pub fn overrides_markdown(overrides: &[Override]) -> String {
+    let mut text = String::new();
+    for one in overrides.iter().rev() {
+        text.push_str(&format!(
+            "- {}: **{}** ({}), by {}: {}. Against: {}\n",
+            one.at,
+            one.service,
+            one.team,
+            marked_down(&one.by),
+            marked_down(one.reason.trim_end_matches('.')),
+            marked_down(&one.against),
+        ));
+    }
+    if text.is_empty() { text } else { format!("\n## Deploys in spite of the policy\n\n{text}") }
+}
+
+/// The same for programs, oldest first.
+#[must_use]
+pub fn overrides_json(overrides: &[Override]) -> Value {
+    overrides.iter().map(override_json).collect()
+}

@@ -1,0 +1,163 @@
+//! The weekly report: what it says, that dated ones never change, and that nobody gets one twice.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::fmt::Write;
+use std::fs;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use slowburn::minute::{Minute, Span};
+
+use crate::peers::Peer;
+
+const FLEET: &str = "\
+sources: { given: { counts: ./counts, delay: 1m } }
+teams:
+  mart: { reports: ['slack:${HOOK}', 'webhook:${URL}'] }
+  fleet: { reports: ['webhook:${URL}'] }
+  sre: { reports: ['webhook:${URL}'] }
+  quiet: { tickets: 'mailto:quiet@example.com' }
+alerts: { team: sre, stale_after: none }
+classes:
+  strict:
+    slos: {}
+    policy:
+      75%: '<script>alert(1)</script> [x](javascript:alert(1))'
+      100%: { then: only what repairs is deployed, blocks: deploys }
+";
+
+/// Three weeks of a hundred events a minute, up to the Monday that week 47 ends with.
+struct Scene {
+    folder: tempfile::TempDir,
+    peer: Peer,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self { folder: tempfile::tempdir().unwrap(), peer: Peer::start("notify_peer.py", "{}") };
+        scene.write("slos/fleet.yaml", FLEET);
+        let minute = |text: &str| text.parse::<Minute>().unwrap();
+        let span = Span::new(minute("2026-11-02T00:00Z"), minute("2026-11-23T00:00Z"));
+        let outage = minute("2026-11-18T12:00Z");
+        let before = minute("2026-11-10T12:00Z");
+        // 7 days x 1,440 x 100 events x 0.1% may fail: 1,008.
+        for (team, service, bad, back) in [
+            ("mart", "checkout", 1_500, 0),
+            ("mart", "search", 800, 0),
+            ("fleet", "edge", 0, 1_500),
+            ("quiet", "batch", 0, 0),
+        ] {
+            let file = format!(
+                "service: {service}\nclass: strict\nslos:\n  orders:\n    indicator: counts\n    file: {service}.csv\n    objective: \
+                 99.9%\n    windows: [7d]\n"
+            );
+            scene.write(&format!("slos/{team}/{service}.yaml"), &file);
+            let mut text = "minute,total,bad\n".to_owned();
+            for at in (span.start.0..span.end.0).map(Minute) {
+                let failed = |from: Minute, all: i32| (all - 100 * (at.0 - from.0).max(0)).clamp(0, 100);
+                let failed = if at >= outage {
+                    failed(outage, bad)
+                } else if at >= before {
+                    failed(before, back)
+                } else {
+                    0
+                };
+                writeln!(text, "{at},100,{failed}").unwrap();
+            }
+            scene.write(&format!("counts/{service}.csv"), &text);
+        }
+        let correction = "id: reindex\nreason: the <b>index</b> is rebuilt\ncategory: planned\nauthor: jane@example.com\nscope: { service: \
+                          search }\nstart: 2026-11-17T02:00\nend: 2026-11-17T03:30\ntime_zone: UTC\n";
+        scene.write("slos/corrections/reindex.yaml", correction);
+        scene.good(&["run", "--quiet", "--silent"], "2026-11-23T00:10Z");
+        let take = ["gate", "checkout", "--override", "fixes the leak", "--by", "jane"];
+        scene.good(&take, "2026-11-20T10:00Z");
+        scene
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str], at: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.args(arguments).env_clear().env("NO_COLOR", "1").env("SLOWBURN_AT", at).current_dir(self.folder.path());
+        command.env("HOOK", format!("{}/services/T0SECRET/B0SECRET/hush-hush-hush", self.peer.url));
+        command.env("URL", format!("{}/hook/token-that-nobody-sees", self.peer.url));
+        command
+    }
+
+    fn slowburn(&self, arguments: &[&str], at: &str) -> Output {
+        self.command(arguments, at).output().unwrap()
+    }
+
+    fn good(&self, arguments: &[&str], at: &str) -> String {
+        let output = self.slowburn(arguments, at);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn requests(&self) -> Vec<Value> {
+        serde_json::from_str(&self.peer.requests()).unwrap()
+    }
+}
+
+#[test]
+fn a_team_and_the_fleet_read_what_the_week_came_to() {
+    let scene = Scene::new();
+    let mut text = scene.good(&["weekly", "--team", "mart"], "2026-11-23T08:00Z");
+    text.push_str(&scene.good(&["weekly"], "2026-11-23T08:00Z"));
+    let unescaped = text.replace("\\<", "").replace("\\]", "");
+    assert!(!unescaped.contains('<') && !unescaped.contains("]("), "{text}");
+    text.push_str(&scene.good(&["weekly", "--team", "fleet", "--format", "json"], "2026-11-23T08:00Z"));
+    insta::assert_snapshot!("weekly", text);
+    let later = scene.good(&["weekly", "--team", "mart"], "2026-11-29T23:00Z");
+    assert!(text.starts_with(&later), "it says the same on whatever day it is made");
+    let unknown = scene.slowburn(&["weekly", "--team", "sre"], "2026-11-23T08:00Z");
+    assert_eq!(unknown.status.code(), Some(4));
+}
+
+#[test]
+fn dated_reports_never_change_and_latest_moves() {
+    let scene = Scene::new();
+    let read = |name: &str| fs::read_to_string(scene.folder.path().join("reports").join(name)).unwrap();
+    assert_eq!(scene.good(&["weekly", "--out", "reports"], "2026-11-23T08:00Z"), "");
+    let (team, fleet) = (read("2026-W47/fleet.md"), read("2026-W47/_fleet.md"));
+    assert!(
+        team.contains("edge/orders") && !team.contains("checkout") && fleet.contains("checkout/orders"),
+        "{team}{fleet}"
+    );
+    assert_eq!(read("latest/mart.json"), read("2026-W47/mart.json"));
+    let loose = FLEET.replace("strict:", "strict:\n    blind_above: 30%").replace("only what repairs", "nothing");
+    scene.write("slos/fleet.yaml", &loose);
+    scene.good(&["weekly", "--out", "reports"], "2026-11-24T08:00Z");
+    assert_eq!((read("2026-W47/fleet.md"), read("2026-W47/_fleet.md")), (team, fleet));
+    assert!(read("latest/mart.md").contains("nothing is deployed"));
+    scene.good(&["weekly", "--out", "reports"], "2026-12-01T08:00Z");
+    assert!(read("2026-W48/mart.md").contains("SLO week 48") && read("latest/mart.md").contains("SLO week 48"));
+}
+
+#[test]
+fn each_report_is_sent_once_and_what_failed_again() {
+    let scene = Scene::new();
+    let actions = || -> Vec<String> {
+        let action = |one: &Value| format!("{} {}", one["action"].as_str().unwrap(), one["status"]);
+        scene.requests().iter().map(action).collect()
+    };
+    let first = scene.command(&["weekly", "--send"], "2026-11-23T08:00Z").env_remove("HOOK").output().unwrap();
+    let said = String::from_utf8_lossy(&first.stderr).into_owned();
+    assert_eq!(first.status.code(), Some(3), "{said}");
+    assert!(said.contains("the report of quiet goes to nobody"), "{said}");
+    assert!(said.contains("the report of mart did not get to `slack:${HOOK}`"), "{said}");
+    assert_eq!(actions(), ["hook 204", "hook 204", "hook 204"]);
+    scene.good(&["weekly", "--send"], "2026-11-23T08:05Z");
+    assert_eq!(actions(), ["hook 204", "hook 204", "hook 204", "slack 200"]);
+    scene.good(&["run", "--quiet", "--silent"], "2026-11-23T08:10Z");
+    scene.good(&["weekly", "--send"], "2026-11-23T09:00Z");
+    assert_eq!(actions().len(), 4, "nothing is sent again");
+    let digest = scene.requests().pop().unwrap();
+    assert_eq!(digest["links"].as_array().map(Vec::len), Some(0), "{digest}");
+    assert!(digest["body"].to_string().contains("SLO week 47 · mart: 1 exhausted, 1 at risk"), "{digest}");
+}
