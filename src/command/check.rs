@@ -8,7 +8,8 @@ use crate::report::counted;
 use crate::report::problems;
 
 pub(super) fn check(arguments: &CheckArgs, now: Minute) -> Result<Ended, Failure> {
-    let found = definitions(arguments.folder.as_ref().unwrap_or(&arguments.slos), arguments.at.unwrap_or(now))?;
+    let folder = arguments.folder.as_ref().unwrap_or(&arguments.slos);
+    let found = definitions(folder, Some(&arguments.queries), arguments.at.unwrap_or(now))?;
     let text = match arguments.format {
         CheckFormat::Text => problems::terminal(&found.problems, &found.files, true),
         CheckFormat::Json => problems::json(&found.problems),

@@ -534,6 +534,10 @@ fn a_changed_query_is_asked_again_for_all_of_its_window_and_its_counts_are_never
 fn a_teams_own_query_counts_what_it_gives() {
     let scene = with_own_query();
     snapshot("own_missing", &scene.said(NOW));
+    let mut check = scene.slowburn("check", NOW);
+    check.env_remove("SLOWBURN_AT");
+    let check = check.output().unwrap();
+    snapshot("own_missing_checked", &format!("{}{}", said(&check), String::from_utf8_lossy(&check.stdout)));
     for (name, from, to) in [
         ("own_column", "AS good", "AS fine"),
         ("own_half", ", count_if(elb_status_code < '500') AS good", ""),
