@@ -221,6 +221,9 @@ pub struct CheckArgs {
     /// Folder of definitions
     #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = folder)]
     pub slos: PathBuf,
+    /// Folder of the SQL files that `query` indicators name
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_QUERIES", default_value = "queries", value_parser = folder)]
+    pub queries: PathBuf,
     /// The moment by which corrections may be over, instead of now
     #[arg(long, value_name = "TIME", env = "SLOWBURN_AT")]
     pub at: Option<Minute>,

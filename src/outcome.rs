@@ -4,6 +4,7 @@
 
 mod discovered;
 mod lake;
+mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,17 +13,16 @@ use crate::alert::{AlertBook, Entry, Telling, Tried};
 use crate::cost::Usage;
 use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
-use crate::fetch::cloudwatch::Answer;
 use crate::fetch::counts_file::RowFaults;
 use crate::fetch::logs::{LogTree, ObjectFault, Others, ScanResult, UnparsedLine, Unread};
 use crate::ledger::ObjectRecord;
 use crate::report::counted;
 use crate::report::model::Status;
-use crate::series::SeriesKey;
 use crate::slo::names_balancer;
 use crate::visible::visible;
 
 pub use lake::LakeRead;
+pub use metrics::MetricsRead;
 
 /// Faults of one kind that are named one by one; the rest is a number.
 const NAMED: usize = 5;
@@ -299,57 +299,4 @@ fn said_once(faults: &mut Vec<String>, count: u64, key: &str, said: &str, remedy
             counted(count, "log file")
         ),
     });
-}
-
-/// What was read of a source of metrics.
-#[derive(Debug, Default)]
-pub struct MetricsRead {
-    series: usize,
-    metrics: u64,
-    requests: u64,
-    faults: BTreeMap<String, usize>,
-    absurd: BTreeMap<SeriesKey, u32>,
-}
-
-impl MetricsRead {
-    /// Adds what came of some series.
-    pub fn add(&mut self, answer: &Answer) {
-        self.series += answer.answered.len();
-        self.metrics += answer.metrics;
-        self.requests += answer.requests;
-        for (fault, series) in &answer.faults {
-            *self.faults.entry(fault.clone()).or_default() += series;
-        }
-        for (series, minutes) in &answer.absurd {
-            *self.absurd.entry(series.clone()).or_default() += minutes;
-        }
-    }
-
-    /// Says what was read, and what is unknown.
-    pub fn tell(&self, source: &str, said: &mut Said) {
-        if self.requests > 0 {
-            said.notes.push(format!(
-                "asked `{source}` for {} in {}; {} answered",
-                counted(self.metrics, "metric"),
-                counted(self.requests, "request"),
-                counted(self.series as u64, "SLI")
-            ));
-        }
-        for (fault, series) in &self.faults {
-            let (what, hint) = fault.split_once('\n').unwrap_or((fault, ""));
-            let left = match series {
-                0 => String::new(),
-                _ => format!("; nothing new of {}", counted(*series as u64, "SLI")),
-            };
-            said.faults.push(format!("`{source}`: {what}{left}\n{hint}"));
-        }
-        if let Some((series, _)) = self.absurd.first_key_value() {
-            let minutes: u64 = self.absurd.values().map(|minutes| u64::from(*minutes)).sum();
-            said.faults.push(format!(
-                "`{source}`: in {} more events are good or bad than there are, such as of `{series}`; they are unknown\nhint: \
-                 `total` must count every event of `good` or `bad`",
-                counted(minutes, "minute")
-            ));
-        }
-    }
 }

@@ -15,7 +15,7 @@ use crate::slo::{Catalog, Team};
 use crate::visible::visible;
 
 pub(super) async fn notify(arguments: &NotifyArgs, now: Minute) -> Result<Ended, Failure> {
-    let found = definitions(&arguments.slos, now)?;
+    let found = definitions(&arguments.slos, None, now)?;
     let team = team(&found.catalog, &arguments.test)?;
     let destinations = destinations(team);
     if destinations.is_empty() {

@@ -16,41 +16,31 @@ pub(super) struct Definitions {
     pub(super) catalog: Catalog,
     pub(super) problems: Vec<Problem>,
     pub(super) files: Vec<slo::DefinitionFile>,
-    /// Why the texts of some queries are not known.
-    unread: Vec<String>,
 }
 
 impl Definitions {
     /// Whether a promise is left out because of a problem, or cannot be measured because of one.
     pub(super) fn faulty(&self) -> bool {
-        self.errors() > 0 || !self.unread.is_empty()
+        self.errors() > 0
     }
 
     fn errors(&self) -> usize {
         self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
     }
-
-    /// Reads the texts of queries, and keeps why one cannot be: it is told once for all promises that stand on it.
-    fn read_queries(&mut self, folder: &Path) {
-        let mut texts = BTreeMap::new();
-        let mut left_out: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        self.catalog.take_queries(|slo, file| {
-            let read = texts.entry(file.to_owned()).or_insert_with(|| athena::read_sql(folder, file));
-            read.as_ref()
-                .map_err(|fault| left_out.entry(fault.to_string()).or_default().push(format!("`{slo}`")))
-                .ok()
-                .cloned()
-        });
-        let told = |(fault, slos): (String, Vec<String>)| format!("{} cannot be measured: {fault}", slos.join(", "));
-        self.unread = left_out.into_iter().map(told).collect();
-    }
 }
 
-/// Reads the definitions below a folder.
-pub(super) fn definitions(folder: &Path, at: Minute) -> Result<Definitions, Failure> {
+/// Reads the definitions below a folder, and, where they are wanted, the queries that they name below another.
+pub(super) fn definitions(folder: &Path, queries: Option<&Path>, at: Minute) -> Result<Definitions, Failure> {
     let (mut files, mut problems) = definitions::load(folder).map_err(|error| Failure::new(error.to_string()))?;
-    let (catalog, found) = slo::read(&files, at);
+    let (mut catalog, found) = slo::read(&files, at);
     problems.extend(found);
+    if let Some(queries) = queries {
+        let mut texts = BTreeMap::new();
+        problems.extend(catalog.take_queries(|file| {
+            let read = texts.entry(file.to_owned()).or_insert_with(|| athena::read_sql(queries, file));
+            read.clone().map_err(|fault| (fault.said, fault.remedy))
+        }));
+    }
     // Paths are shown as they can be opened from here; an annotation on GitHub needs them so too.
     let names = files.iter_mut().map(|file| &mut file.path).chain(problems.iter_mut().map(|problem| &mut problem.file));
     for name in names {
@@ -58,14 +48,14 @@ pub(super) fn definitions(folder: &Path, at: Minute) -> Result<Definitions, Fail
         let parts = path.components().filter(|part| *part != Component::CurDir);
         *name = parts.collect::<PathBuf>().to_string_lossy().into_owned();
     }
-    Ok(Definitions { catalog, problems, files, unread: Vec::new() })
+    Ok(Definitions { catalog, problems, files })
 }
 
 /// Reads the definitions with the queries that they name, and says on stderr how many problems they have: `check` is where they
 /// are shown whole.
 pub(super) fn sound_definitions(place: &Place, at: Minute) -> Result<Definitions, Failure> {
     let folder = &place.slos;
-    let mut found = definitions(folder, at)?;
+    let found = definitions(folder, Some(&place.queries), at)?;
     if found.catalog.services.is_empty() {
         say(&problems::terminal(&found.problems, &found.files, true));
         return Err(Failure::new(format!(
@@ -74,18 +64,21 @@ pub(super) fn sound_definitions(place: &Place, at: Minute) -> Result<Definitions
             folder.display()
         )));
     }
-    let count = found.errors();
-    if count > 0 {
+    // Only here a missing query is more than a faulty definition: what stands on it has no counts, not even those of the past.
+    let (unread, left_out): (Vec<Problem>, Vec<Problem>) =
+        found.problems.iter().filter(|problem| problem.severity == Severity::Error).cloned().partition(|problem| {
+            found.catalog.slos().any(|(_, slo)| slo.query_at.is_some() && slo.id.as_str() == problem.subject)
+        });
+    if !left_out.is_empty() {
         say(&format!(
             "{}: promises are left out for {} in the definitions\nhint: `slowburn check {}` names each with its remedy",
             styled("warning"),
-            counted(count, "problem"),
+            counted(left_out.len(), "problem"),
             folder.display()
         ));
     }
-    found.read_queries(&place.queries);
-    for fault in &found.unread {
-        say(&format!("{}: {fault}", styled("warning")));
+    if !unread.is_empty() {
+        say(problems::terminal(&unread, &found.files, true).trim_end());
     }
     Ok(found)
 }

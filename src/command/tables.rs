@@ -11,7 +11,7 @@ use crate::minute::Minute;
 use crate::slo::{Lake, Reach, SourceKind};
 
 pub(super) async fn tables(arguments: &TablesArgs, now: Minute) -> Result<Ended, Failure> {
-    let found = definitions(&arguments.slos, now)?;
+    let found = definitions(&arguments.slos, None, now)?;
     let named = |name: &str| arguments.source.as_ref().is_none_or(|wanted| wanted == name);
     let (mut ended, mut lakes) = (Ended::Done, 0);
     for (name, source) in found.catalog.sources.iter().filter(|(name, _)| named(name)) {

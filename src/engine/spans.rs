@@ -62,7 +62,7 @@ async fn read_metrics(
     let sums = store.load(&Needs::default()).await?;
     // The newest is asked first; a past that would be too dear takes nothing from it.
     let planned: Vec<(Span, Vec<Vec<Wanted>>)> =
-        asks.iter().map(|ask| (ask.span, batches(question, ask, &sums, (discovery, reach)))).collect();
+        asks.iter().map(|ask| (ask.span, batches(question, ask, (&sums, store), (discovery, reach)))).collect();
     let all: usize = planned.iter().map(|(_, batches)| batches.len()).sum();
     let mut done = 0;
     'asks: for (span, batches) in planned {
@@ -84,6 +84,7 @@ async fn read_metrics(
             // It is paid for, whatever becomes of it.
             aws.note_metrics(answer.metrics);
             keep(&answer.counts, store).await?;
+            store.keep_began(&answer.began).await?;
             for series in &answer.answered {
                 remember(asked, question, series, span);
             }
@@ -91,7 +92,7 @@ async fn read_metrics(
             read.add(&answer);
         }
     }
-    read.tell(&question.source, said);
+    read.tell(job.catalog, &question.source, said);
     Ok(())
 }
 
@@ -126,7 +127,7 @@ pub(super) fn affordable(job: &Job<'_>, source: &str, usage: &Usage) -> Result<(
 fn batches(
     question: &SpanQuestion,
     ask: &Ask,
-    sums: &Ledger,
+    (sums, store): (&Ledger, &LedgerStore),
     (discovery, reach): (&Discovery, &Reach),
 ) -> Vec<Vec<Wanted>> {
     let mut batches: Vec<(u64, Vec<Wanted>)> = Vec::new();
@@ -140,7 +141,8 @@ fn batches(
         let first = ask.span.start.day();
         let is_alive = (-ALIVE_DAYS..=0).any(|back| sums.day_sums(series, first.plus(back)).total > 0);
         let size = cloudwatch::size(&counts, ask.span);
-        let wanted = Wanted { series: series.clone(), counts, is_alive, lived };
+        let began = matches!(indicator, Indicator::Ratio { .. }).then(|| store.began(series));
+        let wanted = Wanted { series: series.clone(), counts, is_alive, lived, began };
         match batches.last_mut() {
             Some((held, batch)) if *held + size <= NUMBERS_MAX => {
                 *held += size;

@@ -84,14 +84,20 @@ impl Catalog {
 }
 
 impl Catalog {
-    /// Gives queries the texts that `read` has for their files. Files are outside of the definitions, so that reading these
-    /// does not tell.
-    pub fn take_queries(&mut self, mut read: impl FnMut(&SloId, &str) -> Option<Sql>) {
+    /// Gives queries the texts that `read` has for their files, or the problems that it has instead: what is wrong, and what helps.
+    /// Files are outside of the definitions, so that reading these does not tell. A promise whose query is not there stays, so that
+    /// its incidents do, and is measured with nothing.
+    pub fn take_queries(&mut self, mut read: impl FnMut(&str) -> Result<Sql, (String, String)>) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = Vec::new();
         for slo in self.services.iter_mut().flat_map(|service| &mut service.slos) {
-            if let Indicator::Query { file, sql, .. } = &mut slo.indicator {
-                *sql = read(&slo.id, file);
-            }
+            let Indicator::Query { file, sql, .. } = &mut slo.indicator else { continue };
+            let refused = read(file).map(|read| *sql = Some(read)).err().zip(slo.query_at.clone());
+            problems.extend(refused.map(|((message, hint), at)| Problem { message, hint, ..at }));
         }
+        // What a class says is said once, whoever takes it over.
+        problems.sort_by(|one, other| one.place().cmp(&other.place()));
+        problems.dedup_by(|one, other| one.place() == other.place());
+        problems
     }
 }
 
@@ -147,6 +153,8 @@ pub struct Slo {
     pub id: SloId,
     /// What is measured.
     pub indicator: Indicator,
+    /// Where it names the file of its query: the problem that a missing one is.
+    pub query_at: Option<Problem>,
     /// What spends the budget: slices of time where this is said, else every bad event.
     pub slices: Option<Slices>,
     /// The share of events, or of slices, that must be good.

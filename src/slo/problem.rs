@@ -70,6 +70,11 @@ impl Problem {
         }
     }
 
+    /// What it is sorted by, and known by: one mistake in a class is not said once for each of its services.
+    pub(super) fn place(&self) -> (&str, usize, usize, &str) {
+        (&self.file, self.range.start, self.range.end, &self.message)
+    }
+
     /// A problem of some bytes of a text; a range outside the text means its end.
     #[must_use]
     pub(super) fn at(file: &str, body: &str, range: Range<usize>, refusal: Refusal) -> Self {

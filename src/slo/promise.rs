@@ -8,7 +8,7 @@ use super::fleet::Fleet;
 use super::layer::{Layer, first, first_field};
 use super::positions::keys;
 use super::problem::Problem;
-use super::{Objective, Slices, Slo, SloId};
+use super::{Indicator, Objective, Slices, Slo, SloId};
 use crate::exact::Exact;
 use crate::minute::{MINUTES_PER_DAY, Window, length_text};
 
@@ -60,9 +60,18 @@ impl Promise<'_, '_> {
         };
         let (tiers, evidence, severe) = (alarms.tiers(), alarms.evidence(), alarms.severe(kind));
         let blind = first(self.layers, |layer| layer.blind_above);
+        let indicator = indicator?;
+        let id = SloId::new(self.service, self.slo);
+        let query_at = match &indicator {
+            Indicator::Query { .. } => first(self.layers, |layer| layer.slo?.file.as_ref()),
+            _ => None,
+        };
+        let subject = id.to_string();
+        let query_at = query_at.map(|(layer, _)| Problem { subject, ..layer.problem(&keys(&["file"]), "", "") });
         Some(Slo {
-            id: SloId::new(self.service, self.slo),
-            indicator: indicator?,
+            id,
+            indicator,
+            query_at,
             slices,
             tiers: tiers?,
             evidence,

@@ -58,8 +58,8 @@ pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     let corrections = read_corrections(&corrections, &services, at, &mut problems);
     let (silences, corrections) =
         corrections.into_iter().partition(|correction| correction.category == Category::Silence);
-    problems.sort_by(|one, other| place(one).cmp(&place(other)));
-    problems.dedup_by(|one, other| place(one) == place(other));
+    problems.sort_by(|one, other| one.place().cmp(&other.place()));
+    problems.dedup_by(|one, other| one.place() == other.place());
     let mut catalog = Catalog { services, corrections, silences, ..Catalog::default() };
     if let Some(Fleet { sources, teams, also, policies, alerts, .. }) = fleet {
         catalog = Catalog { sources, teams, also, policies, alerts, ..catalog };
@@ -99,11 +99,6 @@ fn read_corrections(
 
 fn folder(path: &str) -> &str {
     path.split_once('/').map_or("", |(folder, _)| folder)
-}
-
-/// What a problem is sorted by, and known by: one mistake in a class is not said once for each of its services.
-fn place(problem: &Problem) -> (&str, usize, usize, &str) {
-    (&problem.file, problem.range.start, problem.range.end, &problem.message)
 }
 
 fn opened<'a>(file: &'a DefinitionFile, problems: &mut Vec<Problem>) -> Option<Page<'a>> {

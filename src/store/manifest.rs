@@ -28,6 +28,8 @@ pub(super) struct Manifest {
     pub(super) asked: Option<String>,
     /// Bytes that a day of a table scans, as the last query of it had them.
     pub(super) scanned: BTreeMap<String, u64>,
+    /// The minutes of the first values of metrics, by series.
+    pub(super) began: BTreeMap<String, BTreeMap<String, Minute>>,
 }
 
 /// That a finished day's folder in a bucket was looked into, so that it need not be listed at every tick.
@@ -113,7 +115,12 @@ struct Twin {
     asked: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     scanned: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    began: BTreeMap<String, BTreeMap<String, TwinMinute>>,
 }
+
+#[derive(Serialize, Deserialize)]
+struct TwinMinute(#[serde(with = "text")] Minute);
 
 #[derive(Serialize, Deserialize)]
 struct TwinPart {
@@ -164,6 +171,8 @@ impl Manifest {
         manifest.slices = named("slices", twin.slices);
         manifest.asked = twin.asked.map(|hash| format!("asked-{hash}.json"));
         manifest.scanned = twin.scanned;
+        let minutes = |began: BTreeMap<String, TwinMinute>| began.into_iter().map(|(name, at)| (name, at.0)).collect();
+        manifest.began = twin.began.into_iter().map(|(series, began)| (series, minutes(began))).collect();
         manifest.walked = twin.walked;
         Ok(manifest)
     }
@@ -180,6 +189,8 @@ impl Manifest {
         let looked = self.looked.iter().map(|(place, days)| {
             (place.clone(), days.iter().map(|(day, looked)| (day.to_string(), looked.clone())).collect())
         });
+        let minutes =
+            |began: &BTreeMap<String, Minute>| began.iter().map(|(name, at)| (name.clone(), TwinMinute(*at))).collect();
         let twin = Twin {
             format: FORMAT,
             parts: parts.collect(),
@@ -189,6 +200,7 @@ impl Manifest {
             walked: self.walked.clone(),
             asked: self.asked.as_deref().map(hash),
             scanned: self.scanned.clone(),
+            began: self.began.iter().map(|(series, began)| (series.clone(), minutes(began))).collect(),
         };
         serde_json::to_vec_pretty(&twin).map_err(StoreError::Manifest)
     }

@@ -247,6 +247,40 @@ slos:
 }
 
 #[test]
+fn a_metric_that_never_was_is_named_and_never_makes_a_number_by_itself() {
+    for (name, total, judged, published, wanted) in [
+        // A counter of errors may not have had any yet: zero, said aloud.
+        ("bad", "Orders", "bad: Failde", ["Orders", "Failed"], Some("11565 minutes, 35 total, 0 bad")),
+        ("total", "Ordesr", "bad: Failed", ["Orders", "Failed"], None),
+        ("good", "Orders", "good: Fulfiled", ["Orders", "Fulfilled"], None),
+        ("all", "Ordesr", "bad: Failde", ["Orders", "Failed"], None),
+    ] {
+        let metric = |text: &str| {
+            let (what, name) = text.split_once(": ").unwrap();
+            format!("    {what}: {{ namespace: Shop, metric: {name}, dimensions: {{ Stage: prod }} }}\n")
+        };
+        let slo = [format!("total: {total}"), judged.to_owned()].map(|text| metric(&text)).concat();
+        let slo = format!("service: orders\nslos:\n  placed:\n    indicator: ratio\n    objective: 99%\n{slo}");
+        let scene = Scene::new(FLEET, &[("orders", &slo)]);
+        let [all, some] = published.map(|name| {
+            let sums = if name == "Orders" { "10, 20, null, 5" } else { "1, 2, null, 5" };
+            format!(
+                r#"{{"namespace": "Shop", "metric": "{name}", "dimensions": {{"Stage": "prod"}}, "account": "123456789012",
+                "region": "eu-west-1", "start": "2026-10-31T11:00Z", "sums": [{sums}]}}"#
+            )
+        });
+        scene.peer.post("/_series", &format!("[{all}, {some}]"));
+        snapshot(&format!("never_{name}"), &scene.said(NOW));
+        let wanted = wanted.map(|sums| ("orders/placed", sums));
+        assert_eq!(scene.known(), known(wanted.as_slice()), "{name}");
+        // The next run asks for a few minutes without a value, and remembers what there was.
+        let next = scene.said("2026-10-31T12:05Z");
+        assert_eq!(next.contains("counts as zero"), name == "bad", "{next}");
+        assert_eq!(next.contains("without it nothing is known"), name != "bad", "{next}");
+    }
+}
+
+#[test]
 fn a_run_costs_no_more_than_it_may() {
     let scene = Scene::with_shop();
     let output = scene.slowburn("run", NOW).args(["--quiet", "--max-cost", "0.00006"]).output().unwrap();

@@ -25,8 +25,6 @@ const STEP: Duration = Duration::from_millis(200);
 /// What a query may take, waiting in the queue included: Athena itself ends one that runs for half an hour
 /// (<https://docs.aws.amazon.com/athena/latest/ug/service-limits.html>).
 const LONGEST: Duration = Duration::from_mins(30);
-/// How often the same question is started anew because what an earlier run had asked came to nothing.
-const TRIES: u32 = 20;
 
 /// Where queries run, and until when.
 #[derive(Clone, Copy, Debug)]
@@ -70,17 +68,19 @@ impl Ended {
 }
 
 /// Runs a query. One that an earlier run started and did not live to see is taken up, and not paid for twice; one that had come
-/// to nothing by the first look, or was `unwanted`, is asked anew. Tells how many were unwanted in the end.
-pub(super) async fn run(access: &Access<'_>, query: &str, mut unwanted: u32) -> (Ended, u32) {
+/// to nothing by the first look is asked anew, once, since what was in its way may have been mended. What Athena says may go well
+/// another time gets one more try, and nothing else does. A `fresh` query is nobody else's.
+pub(super) async fn run(access: &Access<'_>, query: &str, mut fresh: bool) -> Ended {
     let (mut scanned_bytes, mut retried) = (0, false);
     loop {
-        let id = match start(access, query, unwanted).await {
+        let id = match start(access, query, fresh).await {
             Ok(id) => id,
-            Err(fault) => return (Ended::nothing(fault), unwanted),
+            Err(fault) => return Ended::nothing(fault),
         };
         let guard = Guard { client: access.client, id: Some(id) };
         let mut ended = wait(access, guard).await;
-        let again = ended.id.is_err() && unwanted < TRIES && (ended.was_there || (ended.is_retryable && !retried));
+        ended.was_there &= !fresh;
+        let again = ended.id.is_err() && (ended.was_there || (ended.is_retryable && !retried));
         if !ended.was_there {
             scanned_bytes += ended.scanned_bytes;
             retried = true;
@@ -90,20 +90,22 @@ pub(super) async fn run(access: &Access<'_>, query: &str, mut unwanted: u32) -> 
         }
         if !again {
             ended.scanned_bytes = scanned_bytes.max(ended.scanned_bytes);
-            return (ended, unwanted);
+            return ended;
         }
-        unwanted += 1;
+        fresh = true;
     }
 }
 
-async fn start(access: &Access<'_>, query: &str, unwanted: u32) -> Result<String, Fault> {
+async fn start(access: &Access<'_>, query: &str, fresh: bool) -> Result<String, Fault> {
+    // Without one of ours, the SDK draws one at random.
+    let token = (!fresh).then(|| token(access, query));
     let results = access.lake.results.as_ref();
     let results = results.map(|place| ResultConfiguration::builder().output_location(place).build());
     let started = access
         .client
         .start_query_execution()
         .query_string(query)
-        .client_request_token(token(access, query, unwanted))
+        .set_client_request_token(token)
         .work_group(&access.lake.workgroup)
         .set_result_configuration(results)
         .send()
@@ -114,9 +116,9 @@ async fn start(access: &Access<'_>, query: &str, unwanted: u32) -> Result<String
 }
 
 /// What makes two requests the same for Athena: 32 to 128 characters.
-fn token(access: &Access<'_>, query: &str, unwanted: u32) -> String {
+fn token(access: &Access<'_>, query: &str) -> String {
     let Lake { workgroup, results, .. } = access.lake;
-    let said = format!("{query}\n{workgroup}\n{results:?}\n{}\n{unwanted}", access.moment);
+    let said = format!("{query}\n{workgroup}\n{results:?}\n{}", access.moment);
     format!("slowburn-{:032x}", xxhash_rust::xxh3::xxh3_128(said.as_bytes()))
 }
 

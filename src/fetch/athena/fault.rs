@@ -26,20 +26,23 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What can be done about the tables that slowburn makes.
+const OUR_TABLES: &str = "`slowburn tables --create` makes the tables that fleet.yaml names";
+const OUR_COLUMNS: &str = "the table has other columns than `slowburn tables` prints: let `athena` name a table that was made with it, or check what \
+                           this role may see in Lake Formation";
+
 /// What a reason says, and its remedy. The first that fits is taken, so that the narrower ones come first.
 const REMEDIES: &[(&[&str], &str)] = &[
     (
         &["Bytes scanned limit was exceeded"],
         "the workgroup allows a query fewer bytes: raise its limit of data scanned per query, or name another `workgroup`",
     ),
+    (&["TABLE_NOT_FOUND", "SCHEMA_NOT_FOUND", "Table not found", "Database does not exist"], OUR_TABLES),
+    (&["COLUMN_NOT_FOUND"], OUR_COLUMNS),
     (
-        &["TABLE_NOT_FOUND", "SCHEMA_NOT_FOUND", "Table not found", "Database does not exist"],
-        "`slowburn tables --create` makes the tables that fleet.yaml names",
-    ),
-    (
-        &["COLUMN_NOT_FOUND"],
-        "the table has other columns than `slowburn tables` prints: let `athena` name a table that was made with it, or check what \
-         this role may see in Lake Formation",
+        &["NoSuchBucket", "bucket does not exist", "to save your query results"],
+        "the bucket is not there: make that of `results` of the source in fleet.yaml, in the source's region, or name another; it may also \
+         be the one of the workgroup, or of the table's logs",
     ),
     (
         &[
@@ -95,6 +98,22 @@ impl Fault {
         )
     }
 
+    /// The same of a team's own query, whose tables and columns are none of ours.
+    #[must_use]
+    pub(super) fn of_own_query(self, path: &str) -> Self {
+        let remedy = match self.remedy.as_str() {
+            OUR_TABLES => {
+                "check the tables that the file names, with their databases: they must be in the catalog of the source's account and region"
+                    .to_owned()
+            }
+            OUR_COLUMNS => {
+                "check the columns that the file names, and what this role may see in Lake Formation".to_owned()
+            }
+            _ => self.remedy,
+        };
+        Self { said: format!("`{path}`: {}", self.said), remedy, ..self }
+    }
+
     /// A request to Athena was refused.
     pub(super) fn refused(refusal: &Refusal) -> Self {
         // `InvalidRequestException` and the like say nothing; what follows does.
@@ -143,12 +162,17 @@ mod tests {
             ("Query cancelled! : Bytes scanned limit was exceeded", "limit of data scanned"),
             ("Query exhausted resources at this scale factor", "fewer `--days`"),
             ("Access denied when writing output to url: s3://results/", "permission"),
+            ("The specified bucket does not exist (Service: Amazon S3; Error Code: NoSuchBucket)", "`results`"),
             (
                 "COLUMN_NOT_FOUND: line 9:1: Column 'rest' cannot be resolved or requester is not authorized",
                 "other columns",
             ),
         ] {
             assert!(hint("FAILED", reason, Some(2)).contains(part), "{reason}");
+        }
+        let own = |reason: &str| Fault::ended("FAILED", reason, Some(2), "4e1c").of_own_query("queries/own.sql").remedy;
+        for reason in ["TABLE_NOT_FOUND: line 1:1", "SCHEMA_NOT_FOUND: line 1:1", "COLUMN_NOT_FOUND: line 1:1"] {
+            assert!(own(reason).contains("the file names") && !own(reason).contains("slowburn tables"), "{reason}");
         }
         assert!(hint("CANCELLED", "", None).starts_with("somebody"));
         assert!(hint("FAILED", "GENERIC_INTERNAL_ERROR", Some(1)).contains("lies with AWS"));

@@ -179,16 +179,16 @@ impl<'a> Table<'a> {
     /// Runs one query and reads its answer. An answer of nothing that an earlier run had got is asked for anew: the table may
     /// have been mended since.
     async fn ask<'r>(&self, query: &CountQuery<'r>, answer: &mut Answer) -> Result<Counted<'r>, Fault> {
-        let mut unwanted = 0;
+        let mut fresh = false;
         loop {
-            let (ended, tries) = execution::run(&self.access, &query.text, unwanted).await;
+            let ended = execution::run(&self.access, &query.text, fresh).await;
             answer.spent.add(Spent::of(&ended));
             answer.scan = ended.scan().or(answer.scan);
             let id = ended.id?;
             let mut counts = Counted::default();
             rows::read(&self.access, &id, |_, row| counts.add(query, row)).await?;
-            if ended.was_there && counts.lines.is_empty() && !self.heard.anything() && unwanted == 0 {
-                unwanted = tries + 1;
+            if ended.was_there && counts.lines.is_empty() && !self.heard.anything() {
+                fresh = true;
                 continue;
             }
             return Ok(counts);

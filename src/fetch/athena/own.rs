@@ -92,10 +92,10 @@ impl<'a> OwnQuery<'a> {
             last_day: folder(last_day),
         };
         let text = render_own(&self.path, &self.sql.text, context)?;
-        let (ended, _) = execution::run(access, text.trim().trim_end_matches(';'), 0).await;
+        let ended = execution::run(access, text.trim().trim_end_matches(';'), false).await;
         answer.spent.add(Spent::of(&ended));
         answer.scan = ended.scan();
-        let id = ended.id.map_err(|fault| Fault { said: format!("`{}`: {}", self.path, fault.said), ..fault })?;
+        let id = ended.id.map_err(|fault| fault.of_own_query(&self.path))?;
         let mut found: BTreeMap<Minute, Option<Count>> = BTreeMap::new();
         let mut columns: Option<Columns> = None;
         let names = rows::read(access, &id, |names, row| {

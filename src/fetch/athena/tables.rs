@@ -54,5 +54,5 @@ pub fn statements(lake: &Lake, of: &TableSource) -> Result<Vec<String>, Fault> {
 /// # Errors
 /// When it did not succeed.
 pub async fn create(access: &Access<'_>, statement: &str) -> Result<(), Fault> {
-    execution::run(access, statement, 0).await.0.id.map(drop)
+    execution::run(access, statement, false).await.id.map(drop)
 }

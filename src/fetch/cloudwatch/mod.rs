@@ -4,6 +4,7 @@
 //! answered, or answered in part is nothing, and never zero.
 
 mod ask;
+mod began;
 mod plan;
 mod settle;
 
@@ -20,6 +21,8 @@ use crate::slo::{MetricCount, MetricCounts};
 use ask::{Answered, Unanswered};
 use plan::{Call, Piece};
 
+pub use began::{Began, Silent};
+
 /// Requests at the same time. An account may send 50 a second to a region.
 const ASKED_TOGETHER: usize = 8;
 
@@ -34,6 +37,8 @@ pub struct Wanted {
     pub is_alive: bool,
     /// The minutes that its metrics tell of, in order: before and behind there was nothing that could have any.
     pub lived: Vec<Span>,
+    /// When its metrics had their first values, as far as that was seen; `None` where nobody could have misspelt them.
+    pub began: Option<Began>,
 }
 
 /// What a span is asked with.
@@ -66,6 +71,10 @@ pub struct Answer {
     pub requests: u64,
     /// Series whose good or bad events outnumber all, by minutes.
     pub absurd: BTreeMap<SeriesKey, u32>,
+    /// When the metrics of ratios had their first values, what was known before included.
+    pub began: BTreeMap<SeriesKey, Began>,
+    /// Ratios with metrics that never had any.
+    pub silent: BTreeMap<SeriesKey, Silent>,
 }
 
 /// How many numbers an answer would hold: what its memory depends on.
@@ -92,6 +101,7 @@ pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
     let queries = queries(wanted);
     let mut answer = Answer::default();
     let mut failed: BTreeMap<&MetricCount, Unanswered> = BTreeMap::new();
+    let mut began: Vec<Option<Began>> = wanted.iter().map(|wanted| wanted.began.clone()).collect();
     for piece in plan::pieces(question.span, question.now) {
         let calls = plan::calls(&queries, &piece);
         let sent = calls.iter().map(|call| ask::ask(question, &queries, call));
@@ -114,13 +124,18 @@ pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
                 }
             }
         }
-        absorb(question, wanted, &piece, &points, &mut answer);
+        absorb(question, (wanted, &mut began), &piece, &points, &mut answer);
     }
-    for wanted in wanted {
+    for (wanted, began) in wanted.iter().zip(began) {
         let faults: BTreeSet<&Unanswered> =
             wanted.counts.all().into_iter().filter_map(|query| failed.get(query)).collect();
         match faults.first() {
-            None => answer.answered.push(wanted.series.clone()),
+            None => {
+                answer.answered.push(wanted.series.clone());
+                if let Some(began) = began {
+                    answer.note_began(&wanted.series, &wanted.counts, began);
+                }
+            }
             Some(fault) => *answer.faults.entry(fault.to_string()).or_default() += 1,
         }
     }
@@ -130,17 +145,26 @@ pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
 /// Makes counts of the series whose metrics were all answered for a piece.
 fn absorb(
     question: &Question<'_>,
-    wanted: &[Wanted],
+    (wanted, began): (&[Wanted], &mut [Option<Began>]),
     piece: &Piece,
     points: &BTreeMap<&MetricCount, Vec<(Minute, f64)>>,
     answer: &mut Answer,
 ) {
-    for wanted in wanted {
+    for (wanted, began) in wanted.iter().zip(began) {
         if wanted.counts.all().iter().any(|query| !points.contains_key(query)) {
             continue;
         }
-        let settled =
-            settle::settle(wanted, piece, question.settled, |query| points.get(query).map_or(&[], Vec::as_slice));
+        let values = |query: &MetricCount| points.get(query).map_or(&[][..], Vec::as_slice);
+        let ready = match began {
+            None => Some(Minute(i32::MIN)),
+            Some(began) => {
+                began::learn(began, &wanted.counts, values);
+                began::ready(began, &wanted.counts)
+            }
+        };
+        // Of something that nothing can be counted of, no minute is known: not even that it had no traffic.
+        let Some(ready) = ready else { continue };
+        let settled = settle::settle((wanted, ready), piece, question.settled, values);
         if settled.absurd > 0 {
             *answer.absurd.entry(wanted.series.clone()).or_default() += settled.absurd;
         }

@@ -21,9 +21,9 @@ pub(super) struct Settled {
 }
 
 /// What is known of a series in a piece. A value of five minutes or an hour is kept in its first minute, and nothing in the
-/// others, so that sums over whole ones are exact.
+/// others, so that sums over whole ones are exact. Values before the minute from which on a missing one is zero tell nothing.
 pub(super) fn settle<'a>(
-    wanted: &Wanted,
+    (wanted, ready): (&Wanted, Minute),
     piece: &Piece,
     settled: Minute,
     values: impl Fn(&MetricCount) -> &'a [(Minute, f64)],
@@ -45,6 +45,7 @@ pub(super) fn settle<'a>(
     while minute < piece.span.end {
         let end = minute.plus(piece.period);
         let count = match sums.get(&minute) {
+            Some(_) if minute < ready => None,
             Some((total, judged)) => {
                 let count = count(*total, *judged, is_good);
                 found.absurd += if count.is_none() { piece.period.unsigned_abs() } else { 0 };
@@ -91,16 +92,27 @@ mod tests {
 
     /// Minutes 0 to 6 as `total/bad`, `-` where nothing is known.
     fn settled(good: bool, is_alive: bool, period: i32, ok: &[(i32, f64)], judged: &[(i32, f64)]) -> (String, u32) {
+        settled_from(i32::MIN, good, (is_alive, period), ok, judged)
+    }
+
+    fn settled_from(
+        ready: i32,
+        good: bool,
+        (is_alive, period): (bool, i32),
+        ok: &[(i32, f64)],
+        judged: &[(i32, f64)],
+    ) -> (String, u32) {
         let counts = MetricCounts {
             total: vec![metric("ok"), metric("judged")],
             judged: if good { Judged::Good(vec![metric("judged")]) } else { Judged::Bad(vec![metric("judged")]) },
         };
         let lived = vec![Span::new(Minute(0), Minute(6))];
-        let wanted = Wanted { series: SeriesKey::new("s"), counts, is_alive, lived };
+        let wanted = Wanted { series: SeriesKey::new("s"), counts, is_alive, lived, began: None };
         let of = |values: &[(i32, f64)]| values.iter().map(|(at, value)| (Minute(*at), *value)).collect::<Vec<_>>();
         let (ok, judged) = (of(ok), of(judged));
         let piece = Piece { span: Span::new(Minute(0), Minute(6)), period };
-        let found = settle(&wanted, &piece, Minute(5), |query| if query.metric.name == "ok" { &ok } else { &judged });
+        let wanted = (&wanted, Minute(ready));
+        let found = settle(wanted, &piece, Minute(5), |query| if query.metric.name == "ok" { &ok } else { &judged });
         let text = (0..6).map(|slot| match found.days.get(&Day(0)).and_then(|day| day.0[slot]) {
             Some(Count { total, bad }) => format!("{total}/{bad}"),
             None => "-".to_owned(),
@@ -118,6 +130,12 @@ mod tests {
     fn a_metric_that_never_was_is_unknown() {
         assert_eq!(settled(false, false, 1, &[], &[]).0, "- - - - - -");
         assert_eq!(settled(false, true, 1, &[], &[]).0, "0/0 0/0 0/0 0/0 0/0 -");
+    }
+
+    #[test]
+    fn a_missing_value_is_no_zero_before_there_could_be_one() {
+        let (ok, good) = ([(0, 9.0), (2, 9.0)], [(2, 9.0)]);
+        assert_eq!(settled_from(2, true, (false, 1), &ok, &good), ("- 0/0 18/9 0/0 0/0 -".to_owned(), 0));
     }
 
     #[test]

@@ -72,6 +72,28 @@ impl LedgerStore {
     }
 }
 
+impl LedgerStore {
+    /// The minutes of the first values that the metrics of a series had, as far as they were seen.
+    #[must_use]
+    pub fn began(&self, series: &SeriesKey) -> BTreeMap<String, Minute> {
+        self.manifest.began.get(series.as_str()).cloned().unwrap_or_default()
+    }
+
+    /// Keeps when metrics began.
+    ///
+    /// # Errors
+    /// When the shelf refuses.
+    pub async fn keep_began(
+        &mut self,
+        began: &BTreeMap<SeriesKey, BTreeMap<String, Minute>>,
+    ) -> Result<(), StoreError> {
+        let mut manifest = self.manifest.clone();
+        manifest.began.extend(began.iter().map(|(series, began)| (series.to_string(), began.clone())));
+        manifest.began.retain(|_, began| !began.is_empty());
+        if manifest == self.manifest { Ok(()) } else { self.swap(manifest).await }
+    }
+}
+
 fn read(bytes: &[u8]) -> Result<BTreeMap<SeriesKey, AskedOf>, StoreError> {
     let twins: Vec<Twin> = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
     let series = twins.into_iter().flat_map(|Twin { from, settled, end, series }| {
