@@ -59,11 +59,13 @@ fn bank(at: Minute, noon: Minute) -> String {
     })
 }
 
+/// Writes the lines of a minute, of a fleet that begins to fail at noon.
+type Writer = fn(Minute, Minute) -> String;
+
 /// The objects of a span by key, of which two balancers write one each every five minutes.
 fn objects(span: Span, noon: Minute) -> BTreeMap<String, String> {
     let mut objects = BTreeMap::new();
-    let lines: [(&str, fn(Minute, Minute) -> String); 2] =
-        [("app.shop.5f1c0e7a9b2d4c68", shop), ("app.bank.81d3f6c05ab94e27", bank)];
+    let lines: [(&str, Writer); 2] = [("app.shop.5f1c0e7a9b2d4c68", shop), ("app.bank.81d3f6c05ab94e27", bank)];
     for start in (span.start.0..span.end.0).step_by(5).map(Minute) {
         for (name, lines) in lines {
             let text: String = (0..5).map(|after| lines(start.plus(after), noon)).collect();
