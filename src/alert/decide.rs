@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::advance::minutes;
 use super::{AlertBook, Incident, IncidentKey, Phase, Why};
-use crate::minute::Minute;
+use crate::minute::{MINUTES_PER_DAY, Minute};
 use crate::slo::{AlertRules, Urgency};
 
 /// Something to tell, before it has words.
@@ -53,14 +53,13 @@ pub fn decide(book: &mut AlertBook, at: Minute, rules: &AlertRules, routes: &Rou
                     add(Phase::Resolved, to);
                 }
             }
-            Some((ended, why)) => {
-                if is_news(incident, ended, why, at, rules) && !(routes.silenced)(key) {
-                    for to in (routes.of)(incident, Urgency::Ticket) {
-                        add(Phase::Note, to);
-                    }
+            Some((ended, why)) if !is_news(incident, ended, why, at, rules) => {}
+            Some(_) | None if (routes.silenced)(key) => incident.hushed = true,
+            Some(_) => {
+                for to in (routes.of)(incident, Urgency::Ticket) {
+                    add(Phase::Note, to);
                 }
             }
-            None if (routes.silenced)(key) => {}
             None => {
                 // Who is told that it has become less urgent is told enough.
                 let falls = incident.told.values().max().is_some_and(|told| *told >= urgency);
@@ -102,11 +101,13 @@ fn told_urgency(incident: &Incident) -> Urgency {
     if incident.part_of.is_some() && !woken { Urgency::Ticket } else { incident.urgency }
 }
 
-/// Whether the end of an incident that nobody was told of is worth a word.
+/// Whether the end of an incident that nobody was told of is worth a word. What may open one is known as late as runs come and
+/// minutes arrive; what ended longer ago than that had nobody to tell.
 fn is_news(incident: &Incident, ended: Minute, why: Why, at: Minute, rules: &AlertRules) -> bool {
     incident.messages == 0
         && matches!(why, Why::Calm | Why::Silence)
-        && ended > at.plus(-minutes(rules.open_within))
+        && ended > at.plus(-minutes(rules.open_within) - MINUTES_PER_DAY)
+        && !incident.hushed
         && incident.part_of.is_none()
 }
 

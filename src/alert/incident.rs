@@ -59,6 +59,8 @@ pub struct Incident {
     pub late: bool,
     /// Minutes that it was judged by have changed since.
     pub corrected: bool,
+    /// Somebody had asked not to be told of it when it would have been.
+    pub hushed: bool,
     /// The shared cause that it is part of.
     pub part_of: Option<IncidentKey>,
     /// Of a shared cause: the incidents that are part of it.
@@ -117,6 +119,7 @@ impl Incident {
             ended: None,
             late: false,
             corrected: false,
+            hushed: false,
             part_of: None,
             parts: BTreeSet::new(),
             told: BTreeMap::new(),

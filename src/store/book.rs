@@ -89,6 +89,8 @@ struct IncidentTwin {
     late: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     corrected: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    hushed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     part_of: Option<KeyTwin>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -260,6 +262,7 @@ fn incident_twin(key: &IncidentKey, incident: &Incident) -> IncidentTwin {
         ended: incident.ended.map(|(at, why)| (At(at), why.into())),
         late: incident.late,
         corrected: incident.corrected,
+        hushed: incident.hushed,
         part_of: incident.part_of.as_ref().map(key_twin),
         parts: incident.parts.iter().map(key_twin).collect(),
         told: incident.told.iter().map(|(to, urgency)| (to.clone(), (*urgency).into())).collect(),
@@ -284,6 +287,7 @@ fn incident_of(twin: IncidentTwin) -> (IncidentKey, Incident) {
         ended: twin.ended.map(|(at, why)| (at.0, why.into())),
         late: twin.late,
         corrected: twin.corrected,
+        hushed: twin.hushed,
         part_of: twin.part_of.map(key_of),
         parts: twin.parts.into_iter().map(key_of).collect::<BTreeSet<_>>(),
         told: twin.told.into_iter().map(|(to, urgency)| (to, urgency.into())).collect(),
