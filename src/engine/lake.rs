@@ -184,6 +184,16 @@ fn is_of(known: &str, place: &str) -> bool {
     rest.is_some_and(|mark| mark.bytes().all(|byte| byte.is_ascii_hexdigit()) && [0, MARK_LENGTH].contains(&mark.len()))
 }
 
+/// The source, and the table or file, that a place whose size is known is of.
+pub(super) fn part_of(known: &str) -> Option<(String, String)> {
+    let (source, part) = known.split_once(' ')?;
+    let part = part
+        .rsplit_once(' ')
+        .filter(|(part, _)| is_of(known, &format!("{source} {part}")))
+        .map_or(part, |(part, _)| part);
+    Some((source.to_owned(), part.to_owned()))
+}
+
 impl Part<'_> {
     fn has(&self, series: &SeriesKey) -> bool {
         match self {
