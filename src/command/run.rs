@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::open::sound_definitions;
+use super::open::{ledger, sound_definitions};
 use super::{Ended, Failure, report, say, simulate, status, styled};
 use crate::cli::RunArgs;
 use crate::engine::{self, EngineError, Job, Telling};
@@ -35,6 +35,10 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     let mut definitions = sound_definitions(&arguments.place, at)?;
     if let Some(logs) = &arguments.logs {
         read_logs_from(&mut definitions.catalog, logs);
+    }
+    if arguments.offline {
+        // Nobody is asked, so that there must be something already.
+        drop(ledger(&arguments.place).await?);
     }
     // It draws on a terminal only.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());
