@@ -85,7 +85,7 @@ pub fn draw(catalog: &Catalog, discovery: &Discovery, at: Minute, days: Option<u
                 Indicator::Requests { source, traffic, measure },
                 SourceKind::AccessLogs { location, access, classic_minutes },
             ) => {
-                let by_tags = traffic.target_groups.iter().any(|group| Tags::read(group).is_some());
+                let by_tags = has_tagged_groups(traffic);
                 let Some(traffic) = discovery.by_name(&access.reach, traffic) else { continue };
                 let span = span(slo, at, days);
                 let question = logs.entry(source.clone()).or_insert_with(|| LogsQuestion {
@@ -118,6 +118,8 @@ pub fn draw(catalog: &Catalog, discovery: &Discovery, at: Minute, days: Option<u
                 let Some(asked) = as_asked(indicator, &source.kind, discovery) else { continue };
                 let name = indicator.source();
                 let question = spans.entry(name.to_owned()).or_insert_with(|| SpanQuestion::new(name, source, at));
+                let by_tags = matches!(indicator, Indicator::Requests { traffic, .. } if has_tagged_groups(traffic));
+                question.tagged.extend(by_tags.then(|| indicator.series()));
                 question.want(indicator.series(), &asked, span(slo, question.end, days).start);
             }
             // The definitions' own check has named an indicator that does not fit its source.
@@ -129,6 +131,10 @@ pub fn draw(catalog: &Catalog, discovery: &Discovery, at: Minute, days: Option<u
         spans: spans.into_values().collect(),
         counts: counts.into_iter().collect(),
     }
+}
+
+fn has_tagged_groups(traffic: &Traffic) -> bool {
+    traffic.target_groups.iter().any(|group| Tags::read(group).is_some())
 }
 
 /// What a source is asked for an indicator: Athena by name, and CloudWatch by ids, of which there are others at other times.

@@ -1,6 +1,7 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
 mod alerts;
+mod begun;
 mod discover;
 mod explain;
 mod lake;

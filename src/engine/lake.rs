@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::begun::leave_unseen;
 use super::spans::{affordable, keep};
 use super::{EngineError, Job};
 use crate::aws::Aws;
@@ -116,8 +117,9 @@ impl Run<'_> {
             let Some(span) = self.next(&part, &piece, (name, store.scanned().get(&key).copied()), read) else {
                 return Ok(());
             };
-            let answer = part.ask(span, &piece.series).await;
+            let mut answer = part.ask(span, &piece.series).await;
             self.aws.note_scanned(answer.spent.billed.0);
+            leave_unseen(self.question, (&self.sums, &mut answer.counts), store).await?;
             keep(&answer.counts, store).await?;
             if part.is_believed() {
                 for series in &answer.answered {

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 
 use tokio::task::block_in_place;
 
+use super::begun::began;
 use super::{EngineError, Job, unparsed_limit};
 use crate::accesslog::key::identity;
 use crate::accesslog::route::Routes;
 use crate::aws::Aws;
 use crate::cost::Usage;
-use crate::counts::Count;
 use crate::demand::LogsQuestion;
 use crate::fetch::logs::{self, Batch, LogFile, LogFolders, LogTree, Place};
 use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, ObjectsAnswer, filed_under};
@@ -19,11 +19,6 @@ use crate::minute::{Day, Minute};
 use crate::outcome::{LogsRead, Said};
 use crate::series::SeriesKey;
 use crate::store::{LedgerStore, Looked, Needs, Walked, version_of};
-
-/// What the minute of a series' first request is kept by.
-const FIRST_REQUEST: &str = "request";
-/// No window is longer than so many days.
-const DAYS_KEPT: i32 = 400;
 
 /// One source of access logs, a day of delivery at a time, so that memory and what a crash can lose stay bounded.
 pub(super) async fn read_logs(
@@ -265,36 +260,10 @@ async fn read_day(
     // An object that is there but cannot be read is recorded too: what it would have said is unknown, and not silence.
     let faulty = scanned.faulty.iter().filter_map(|faulty| Some(record(unread.get(identity(&faulty.key))?.0)));
     let left_out = left.iter().map(|object| record(object));
-    let began = first_requests(question, (&ledger, &scanned.counts), store).await?;
+    let began = began(question, (&ledger, &scanned.counts), store).await?;
     let answer = ObjectsAnswer { objects: read.chain(faulty).chain(left_out).collect(), counts: scanned.counts, began };
     absorb(store, &mut ledger, &answer).await?;
     Ok(!scanned.faulty.is_empty() || !left.is_empty())
-}
-
-/// When series by tags had their first request, as far as it is known by now; it is kept before the counts that go by it are.
-async fn first_requests(
-    question: &LogsQuestion,
-    (ledger, counts): (&Ledger, &BTreeMap<(SeriesKey, Day), Box<[Count]>>),
-    store: &mut LedgerStore,
-) -> Result<BTreeMap<SeriesKey, Minute>, EngineError> {
-    let mut began = BTreeMap::new();
-    for series in &question.tagged {
-        let days = counts.iter().filter(|((of, _), _)| of == series);
-        let first = |(day, minutes): (Day, &[Count])| {
-            let slot = minutes.iter().position(|count| count.total > 0)?;
-            Some(day.start().plus(i32::try_from(slot).ok()?))
-        };
-        let found = days.filter_map(|((_, day), minutes)| first((*day, minutes))).min();
-        // An older ledger has not kept it, and has the day of it.
-        let day = || (0..=DAYS_KEPT).rev().map(|back| question.span.end.day().plus(-back));
-        let of_ledger = || day().find(|day| ledger.day_sums(series, *day).total > 0).map(Day::start);
-        let held = store.began(series).get(FIRST_REQUEST).copied().or_else(of_ledger);
-        began.insert(series.clone(), found.into_iter().chain(held).min());
-    }
-    let known =
-        began.iter().filter_map(|(series, at)| Some((series.clone(), [(FIRST_REQUEST.to_owned(), (*at)?)].into())));
-    store.keep_began(&known.collect()).await?;
-    Ok(began.into_iter().map(|(series, at)| (series, at.unwrap_or(Minute(i32::MAX)))).collect())
 }
 
 /// Takes out the objects that would cost more than the run may.
