@@ -221,7 +221,7 @@ async fn fill(plan: &Plan, catalog: &Catalog, until: Minute) -> usize {
         let objects_today = Needs::of_days([], [day]).objects;
         let needs = Needs { deliveries: needs.objects, objects: objects_today, ..needs };
         let mut ledger = store.load(&needs).await.unwrap();
-        ledger.absorb_objects(&ObjectsAnswer { objects, counts }).unwrap();
+        ledger.absorb_objects(&ObjectsAnswer { objects, counts, ..ObjectsAnswer::default() }).unwrap();
         store.commit(&mut ledger).await.unwrap();
     }
     store.sweep().await.unwrap();

@@ -23,7 +23,7 @@ use aws_types::sdk_config::SharedCredentialsProvider;
 use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell;
 
-use crate::cost::Usage;
+use crate::cost::{Dollars, Usage};
 use crate::slo::Reach;
 use requests::Requests;
 
@@ -102,6 +102,13 @@ impl Aws {
     #[must_use]
     pub fn used() -> Usage {
         Usage::of(&Self::sent())
+    }
+
+    /// Whether something may be asked beside all that was, where all of it may cost so much by list price.
+    #[must_use]
+    pub fn has_room(most: Option<Dollars>, usage: &Usage) -> bool {
+        let price = usage.price();
+        price == Dollars(0) || most.is_none_or(|most| Self::used().price().0.saturating_add(price.0) <= most.0)
     }
 
     /// Notes metrics that CloudWatch was asked for.

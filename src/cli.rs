@@ -121,7 +121,8 @@ pub struct RunArgs {
     /// Read at most this many days back; the default is what the longest window needs
     #[arg(long, value_name = "DAYS", env = "SLOWBURN_DAYS", value_parser = clap::value_parser!(u16).range(1..=400))]
     pub days: Option<u16>,
-    /// Ask AWS for no more than this costs by list price, in US dollars; what would cost more is left out and named
+    /// Ask AWS for no more than this costs by list price, in US dollars; what would cost more is left out and named. A ledger in a
+    /// bucket counts, and is never left out
     #[arg(long, value_name = "DOLLARS", env = "SLOWBURN_MAX_COST")]
     pub max_cost: Option<Dollars>,
     /// Read nothing new: judge by what the ledger has

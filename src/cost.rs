@@ -19,6 +19,17 @@ const METRIC: u64 = 10_000;
 /// Data that Athena scans: $5 for 1 TB, here 10^12 bytes.
 const MEGABYTE: u64 = 5_000;
 
+/// Athena bills whole megabytes, and ten of them for each query at least (<https://aws.amazon.com/athena/pricing/>).
+pub const ATHENA_MEGABYTE: u64 = 1_000_000;
+/// See [`ATHENA_MEGABYTE`].
+pub const ATHENA_BYTES_MIN: u64 = 10 * ATHENA_MEGABYTE;
+
+/// What a query that scanned so many bytes is billed for, in bytes.
+#[must_use]
+pub fn athena_billed(scanned: u64) -> u64 {
+    scanned.div_ceil(ATHENA_MEGABYTE).saturating_mul(ATHENA_MEGABYTE).max(ATHENA_BYTES_MIN)
+}
+
 /// An amount of money in millionths of a thousandth of a dollar, so that sums are exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dollars(pub u64);
@@ -64,7 +75,7 @@ impl Usage {
     /// The list price.
     #[must_use]
     pub const fn price(&self) -> Dollars {
-        let scanned = self.athena_bytes.div_ceil(1_000_000);
+        let scanned = self.athena_bytes.div_ceil(ATHENA_MEGABYTE);
         Dollars(self.s3_reads * READ + self.s3_writes * WRITE + self.metrics * METRIC + scanned * MEGABYTE)
     }
 }
@@ -77,7 +88,7 @@ impl fmt::Display for Usage {
         };
         let parts = [
             counted(self.metrics, "metric of CloudWatch", "metrics of CloudWatch"),
-            counted(self.athena_bytes.div_ceil(1_000_000), "MB scanned by Athena", "MB scanned by Athena"),
+            counted(self.athena_bytes.div_ceil(ATHENA_MEGABYTE), "MB scanned by Athena", "MB scanned by Athena"),
             counted(self.s3_reads, "S3 read", "S3 reads"),
             counted(self.s3_writes, "S3 write or list", "S3 writes and lists"),
         ];

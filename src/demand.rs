@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::discovery::Discovery;
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::series::SeriesKey;
-use crate::slo::{Access, Catalog, Indicator, Measure, Slo, SourceKind, Traffic, names_balancer};
+use crate::slo::{Access, Catalog, Indicator, Measure, Slo, SourceKind, Tags, Traffic, names_balancer};
 
 pub use metrics::{STATISTICS_OF_ONE, billed, metric_counts};
 pub use spans::{Ask, AskedOf, SpanQuestion, asks, forget, remember};
@@ -44,6 +44,8 @@ pub struct LogsQuestion {
     pub series: BTreeMap<String, BTreeSet<SeriesKey>>,
     /// Which requests belong to a series, and which of them are good.
     pub requests: BTreeMap<SeriesKey, (Traffic, Measure)>,
+    /// Series of target groups by tags: lines hold their names, and not what had the tags before anybody looked.
+    pub tagged: BTreeSet<SeriesKey>,
 }
 
 impl LogsQuestion {
@@ -83,6 +85,7 @@ pub fn draw(catalog: &Catalog, discovery: &Discovery, at: Minute, days: Option<u
                 Indicator::Requests { source, traffic, measure },
                 SourceKind::AccessLogs { location, access, classic_minutes },
             ) => {
+                let by_tags = has_tagged_groups(traffic);
                 let Some(traffic) = discovery.by_name(&access.reach, traffic) else { continue };
                 let span = span(slo, at, days);
                 let question = logs.entry(source.clone()).or_insert_with(|| LogsQuestion {
@@ -93,12 +96,14 @@ pub fn draw(catalog: &Catalog, discovery: &Discovery, at: Minute, days: Option<u
                     span,
                     series: BTreeMap::new(),
                     requests: BTreeMap::new(),
+                    tagged: BTreeSet::new(),
                 });
                 question.span = Span::new(question.span.start.min(span.start), at);
                 let series = slo.indicator.series();
                 for balancer in traffic.load_balancer.split(' ') {
                     question.series.entry(balancer.to_owned()).or_default().insert(series.clone());
                 }
+                question.tagged.extend(by_tags.then(|| series.clone()));
                 question.requests.insert(series, (traffic.into_owned(), measure.clone()));
             }
             (Indicator::Counts { source, file }, SourceKind::Counts { location }) => {
@@ -113,6 +118,8 @@ pub fn draw(catalog: &Catalog, discovery: &Discovery, at: Minute, days: Option<u
                 let Some(asked) = as_asked(indicator, &source.kind, discovery) else { continue };
                 let name = indicator.source();
                 let question = spans.entry(name.to_owned()).or_insert_with(|| SpanQuestion::new(name, source, at));
+                let by_tags = matches!(indicator, Indicator::Requests { traffic, .. } if has_tagged_groups(traffic));
+                question.tagged.extend(by_tags.then(|| indicator.series()));
                 question.want(indicator.series(), &asked, span(slo, question.end, days).start);
             }
             // The definitions' own check has named an indicator that does not fit its source.
@@ -124,6 +131,10 @@ pub fn draw(catalog: &Catalog, discovery: &Discovery, at: Minute, days: Option<u
         spans: spans.into_values().collect(),
         counts: counts.into_iter().collect(),
     }
+}
+
+fn has_tagged_groups(traffic: &Traffic) -> bool {
+    traffic.target_groups.iter().any(|group| Tags::read(group).is_some())
 }
 
 /// What a source is asked for an indicator: Athena by name, and CloudWatch by ids, of which there are others at other times.

@@ -1,6 +1,7 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
 
 mod alerts;
+mod begun;
 mod contributors;
 mod discover;
 mod explain;
@@ -9,7 +10,7 @@ mod logs;
 mod rehearse;
 mod spans;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -186,12 +187,7 @@ async fn judged(
 /// When the ledger cannot be read.
 pub async fn cost(catalog: &Catalog, store: &LedgerStore, at: Minute, habits: Habits) -> Result<Forecast, EngineError> {
     let ledger = store.load(&Needs::of_days([], [at.day().plus(-1)])).await?;
-    let mut scanned: BTreeMap<String, u64> = BTreeMap::new();
-    for (place, bytes) in store.scanned() {
-        // By source and table. A run scans the folders of half a day back to now, which is one day on average.
-        let source = place.split(' ').next().unwrap_or_default();
-        *scanned.entry(source.to_owned()).or_default() += bytes;
-    }
+    let scanned = store.scanned().iter().filter_map(|(place, bytes)| Some((lake::part_of(place)?, *bytes))).collect();
     let is_needed = discovery::is_needed(catalog);
     let discovery = if is_needed { store.discovered().await?.0 } else { Discovery::default() };
     let habits = Habits { objects: ledger.objects_by_balancer(), scanned, discovery, ..habits };

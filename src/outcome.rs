@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::alert::{AlertBook, Entry, Telling, Tried};
-use crate::cost::Usage;
+use crate::cost::{Dollars, Usage, grouped};
 use crate::demand::LogsQuestion;
 use crate::exact::{Exact, to_f64};
 use crate::fetch::counts_file::RowFaults;
@@ -95,10 +95,18 @@ impl Said {
             let objects = counted(others.count, "object");
             self.notes.push(format!("{objects} counted by name and lines: {kind}{}", sample(others)));
         }
+        let mut unreadable: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for Unread { key, said, remedy } in &tree.unreadable {
+            unreadable.entry((said, remedy)).or_default().push(key);
+        }
+        for ((said, remedy), keys) in unreadable {
+            let more = match keys.len() {
+                1 => String::new(),
+                all => format!(" and {} more folders", all - 1),
+            };
             self.faults.push(format!(
-                "`{}` cannot be looked into: {said}\nhint: {remedy}; what would lie there is not counted",
-                visible(key)
+                "`{}`{more} cannot be looked into: {said}\nhint: {remedy}; what would lie there is not counted",
+                visible(keys.first().copied().unwrap_or_default())
             ));
         }
         if let Some(key) = &tree.more_often {
@@ -152,9 +160,49 @@ pub struct LogsRead {
     changed: Vec<String>,
     /// Objects that were counted in another form, and one of them.
     other_forms: (u64, String),
+    /// Whether they lie in a bucket.
+    in_bucket: bool,
+    /// Objects, and folders of days, that would have cost more than the run may.
+    too_dear: (u64, u64),
 }
 
 impl LogsRead {
+    /// Nothing is read yet, of a directory or of a bucket.
+    #[must_use]
+    pub fn new(in_bucket: bool) -> Self {
+        Self { in_bucket, ..Self::default() }
+    }
+
+    /// Adds objects, and days whose folders were not looked into, that would have cost more than the run may.
+    pub const fn too_dear(&mut self, objects: usize, days: usize) {
+        self.too_dear.0 += objects as u64;
+        self.too_dear.1 += days as u64;
+    }
+
+    /// Whether anything was left out because of its price.
+    #[must_use]
+    pub fn is_too_dear(&self) -> bool {
+        self.too_dear != (0, 0)
+    }
+
+    /// Says what was left out because of its price, where the run has cost so much and may cost so much.
+    pub fn tell_too_dear(&self, source: &str, (spent, most): (Dollars, Dollars), said: &mut Said) {
+        let (objects, days) = self.too_dear;
+        let parts = [(objects, "log file is", "log files are"), (days, "day of delivery is", "days of delivery are")];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, many)| format!("{} {}", grouped(count), if count == 1 { one } else { many }))
+            .collect();
+        if !parts.is_empty() {
+            said.faults.push(format!(
+                "`{source}`: {} left for a later run: this one has cost {spent}, and may cost {most}\nhint: run again, or raise \
+                 `--max-cost`; `slowburn cost` says what a day takes; until then their minutes are unknown",
+                parts.join(" and ")
+            ));
+        }
+    }
+
     /// Adds what came of some objects, where no more than `limit` of the lines may be strange.
     pub fn add(&mut self, scanned: &ScanResult, limit: Exact) {
         for object in &scanned.read {
@@ -184,21 +232,12 @@ impl LogsRead {
         }
         for object in &scanned.faulty {
             let key = visible(&object.key);
-            let remedy = match &object.fault {
-                ObjectFault::Unreadable(_) => "check that the file may be read",
-                ObjectFault::Refused { said, remedy } => {
-                    let of_kind = (said.clone(), remedy.to_string());
-                    self.refused.entry(of_kind).or_insert((0, key)).0 += 1;
-                    continue;
-                }
-                ObjectFault::Gone => "let the rules of the bucket keep logs until they are read",
-                ObjectFault::Rewritten => "let its copy come to an end, and run again",
-                ObjectFault::Unfinished => {
-                    "let its copy come to an end, or copy it again; if it is all there, pack it with `gzip`, which marks the end"
-                }
-                ObjectFault::Foreign => "check that it was not encrypted or packed on its way, and copy it again",
-                _ => "copy it again",
-            };
+            if let ObjectFault::Refused { said, remedy } = &object.fault {
+                let of_kind = (said.clone(), remedy.to_string());
+                self.refused.entry(of_kind).or_insert((0, key)).0 += 1;
+                continue;
+            }
+            let remedy = remedy_of(&object.fault, self.in_bucket);
             let until = if matches!(object.fault, ObjectFault::Gone) { "" } else { "until then " };
             self.faults.push(format!("`{key}` {}\nhint: {remedy}; {until}its minutes are unknown", object.fault));
         }
@@ -287,6 +326,24 @@ impl LogsRead {
         if more > 0 {
             said.faults.push(format!("{more} more log files have faults of this kind"));
         }
+    }
+}
+
+/// What can be done about an object that was given and not counted.
+const fn remedy_of(fault: &ObjectFault, in_bucket: bool) -> &'static str {
+    match fault {
+        ObjectFault::Unreadable(_) => "check that the file may be read",
+        ObjectFault::Gone => "let the rules of the bucket keep logs until they are read",
+        ObjectFault::Rewritten => "let its copy come to an end, and run again",
+        _ if in_bucket => {
+            "AWS writes an object once and whole: if this bucket is a copy, copy the object again from where its load balancer writes; if it \
+             is broken there too, nothing brings its lines back, and a correction of category `measurement` leaves its minutes out"
+        }
+        ObjectFault::Unfinished => {
+            "let its copy come to an end, or copy it again; if it is all there, pack it with `gzip`, which marks the end"
+        }
+        ObjectFault::Foreign => "check that it was not encrypted or packed on its way, and copy it again",
+        _ => "copy it again",
     }
 }
 

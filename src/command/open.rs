@@ -89,7 +89,7 @@ pub(super) async fn ledger(place: &Place) -> Result<LedgerStore, Failure> {
     let store = opened.map_err(|error| Failure::new(error.to_string()))?;
     if store.is_new() {
         return Err(Failure::new(format!(
-            "there is no ledger at `{}`\nhint: `slowburn run` fills it; `--ledger` names another",
+            "there is no ledger at `{}`\nhint: `slowburn run`, without `--offline`, fills it; `--ledger` names another",
             place.ledger
         )));
     }

@@ -36,6 +36,10 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     if let Some(logs) = &arguments.logs {
         read_logs_from(&mut definitions.catalog, logs);
     }
+    if arguments.offline {
+        // Nobody is asked, so that there must be something already.
+        drop(ledger(&arguments.place).await?);
+    }
     // It draws on a terminal only.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());
     let points = points(&arguments);

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Dollars, Usage};
+use super::{Dollars, Usage, athena_billed};
 use crate::demand::{billed, metric_counts};
 use crate::discovery::Discovery;
 use crate::minute::MINUTES_PER_DAY;
-use crate::slo::{Catalog, Indicator, MetricCount, MetricCounts, Reach, Service, Source, SourceKind, names_balancer};
+use crate::slo::{
+    Catalog, Indicator, Lake, MetricCount, MetricCounts, Reach, Service, Source, SourceKind, names_balancer,
+};
 
 /// Nodes of a load balancer of which nothing is known yet: it has one in each of at least two zones, and each writes an object
 /// every five minutes
@@ -33,8 +35,8 @@ pub struct Habits {
     pub ledger_in_s3: bool,
     /// Log objects of the last whole day, by balancer.
     pub objects: BTreeMap<String, u64>,
-    /// Bytes that Athena scanned for the last whole day, by source.
-    pub scanned: BTreeMap<String, u64>,
+    /// Bytes that a query of Athena scans for a day, by source and by table or by file of a query.
+    pub scanned: BTreeMap<(String, String), u64>,
     /// What names and tags stand for, as far as anybody looked.
     pub discovery: Discovery,
 }
@@ -139,10 +141,10 @@ fn asked(services: &[&Service], name: &str, source: &Source, habits: &Habits) ->
             let metrics = metrics * runs(habits.every_minutes, source.every_minutes);
             (Usage { metrics, ..Usage::default() }, assumed)
         }
-        SourceKind::Athena { .. } => {
-            let scanned = habits.scanned.get(name);
-            let bytes = scanned.copied().unwrap_or_default() * runs(habits.every_minutes, source.every_minutes);
-            (Usage { athena_bytes: bytes, ..Usage::default() }, scanned.is_none())
+        SourceKind::Athena { lake, .. } => {
+            let runs = runs(habits.every_minutes, source.every_minutes);
+            let (bytes, assumed) = scanned(&indicators, (name, lake), habits);
+            (Usage { athena_bytes: bytes.saturating_mul(runs), ..Usage::default() }, assumed)
         }
         SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => (Usage::default(), false),
     }
@@ -192,4 +194,56 @@ fn metrics(indicators: &[&Indicator], reach: &Reach, habits: &Habits) -> (u64, b
     }
     let asked: BTreeSet<&MetricCount> = counts.iter().flat_map(MetricCounts::all).collect();
     (billed(&asked.into_iter().collect::<Vec<_>>()), assumed)
+}
+
+/// What one run scans, as it is billed: a query for each table and each file, each of which reads a day of folders on average. As
+/// long as nobody knows what one of them scans it is all that a run may scan.
+fn scanned(indicators: &[&Indicator], (source, lake): (&str, &Lake), habits: &Habits) -> (u64, bool) {
+    let part = |indicator: &&Indicator| match indicator {
+        Indicator::Requests { traffic, .. } if traffic.load_balancer.starts_with("classic/") => {
+            lake.classic_table.as_ref().map(ToString::to_string)
+        }
+        Indicator::Requests { .. } => Some(lake.table.to_string()),
+        Indicator::Query { file, .. } => Some(file.clone()),
+        Indicator::Ratio { .. } | Indicator::Counts { .. } => None,
+    };
+    let parts: BTreeSet<String> = indicators.iter().filter_map(part).collect();
+    let known = parts.into_iter().map(|part| habits.scanned.get(&(source.to_owned(), part)).copied());
+    let known: Option<u64> = known.map(|bytes| bytes.map(athena_billed)).sum();
+    known.map_or((lake.scan_limit_bytes, true), |bytes| (bytes, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::minute::Minute;
+    use crate::slo::DefinitionFile;
+
+    const FLEET: &str = "sources: { lake: { athena: elb.alb, region: eu-west-1, scan_limit: 20GB } }\n\
+                         classes: { standard: { slos: { availability: 99% }, windows: [7d] } }\n";
+
+    /// What a day of Athena is billed for, and whether that is assumed.
+    fn lake(scanned: &[(&str, u64)]) -> (u64, bool) {
+        let own = "service: own\nslos: { own: { indicator: query, file: own.sql, objective: 99% } }\n";
+        let files = [
+            ("fleet.yaml", FLEET),
+            ("a/shop.yaml", "service: shop\nload_balancer: app/shop\n"),
+            ("a/mart.yaml", "service: mart\nload_balancer: app/mart\n"),
+            ("a/own.yaml", own),
+        ];
+        let file = |(path, text): (&str, &str)| DefinitionFile { path: path.to_owned(), text: text.to_owned() };
+        let (catalog, problems) = crate::slo::read(&files.map(file), Minute(0));
+        assert!(problems.is_empty(), "{problems:?}");
+        let scanned = scanned.iter().map(|(part, bytes)| (("lake".to_owned(), (*part).to_owned()), *bytes)).collect();
+        let forecast = forecast(&catalog, &Habits { every_minutes: 5, scanned, ..Habits::default() });
+        (forecast.sources[0].usage.athena_bytes, forecast.sources[0].assumed)
+    }
+
+    #[test]
+    fn what_athena_scans_is_bounded_by_what_it_may_until_all_of_it_is_known_and_ten_megabytes_a_query_at_least() {
+        let hours = 24;
+        assert_eq!(lake(&[]), (20_000_000_000 * hours, true));
+        assert_eq!(lake(&[("elb.alb", 160_000)]), (20_000_000_000 * hours, true));
+        assert_eq!(lake(&[("elb.alb", 160_000), ("own.sql", 11_000_001)]), ((10_000_000 + 12_000_000) * hours, false));
+    }
 }

@@ -1,6 +1,6 @@
 //! What is asked of sources that answer with the counts of any span, so that each minute is asked for once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::minute::{Minute, Span};
 use crate::series::SeriesKey;
@@ -25,6 +25,8 @@ pub struct SpanQuestion {
     pub settled: Minute,
     /// What is measured, and from which minute on, by series.
     pub series: BTreeMap<SeriesKey, (Indicator, Minute)>,
+    /// Series of target groups by tags: lines hold their names, and not what had the tags before anybody looked.
+    pub tagged: BTreeSet<SeriesKey>,
 }
 
 /// What was asked of one series, and answered.
@@ -56,7 +58,7 @@ impl SpanQuestion {
         };
         let end = source.judged_at(at);
         let (kind, settled) = (source.kind.clone(), end.min(at.plus(-late_minutes)));
-        Self { source: name.to_owned(), kind, end, settled, series: BTreeMap::new() }
+        Self { source: name.to_owned(), kind, end, settled, series: BTreeMap::new(), tagged: BTreeSet::new() }
     }
 
     /// Adds what an SLO stands on; several may want the same.

@@ -18,6 +18,8 @@ pub struct LookUp {
     pub reach: Reach,
     /// What for.
     pub selectors: BTreeSet<Selector>,
+    /// Which sources ask for it.
+    pub sources: BTreeSet<String>,
 }
 
 impl LookUp {
@@ -98,7 +100,7 @@ pub fn is_needed(catalog: &Catalog) -> bool {
 pub fn due(catalog: &Catalog, discovery: &Discovery, now: Minute) -> Vec<LookUp> {
     let mut all: BTreeMap<Reach, LookUp> = BTreeMap::new();
     let mut due: BTreeSet<Reach> = BTreeSet::new();
-    for Wanted { kind, reach, selectors, .. } in wanted(catalog) {
+    for Wanted { source, kind, reach, selectors, .. } in wanted(catalog) {
         let is_due = |selector: &Selector| {
             // An object of a log is counted once: a target group that is found later has no part in it.
             let once = matches!(kind, SourceKind::AccessLogs { .. }) && matches!(selector, Selector::Group(_));
@@ -108,9 +110,13 @@ pub fn due(catalog: &Catalog, discovery: &Discovery, now: Minute) -> Vec<LookUp>
         if selectors.iter().any(is_due) {
             due.insert(area(reach));
         }
-        let look_up =
-            all.entry(area(reach)).or_insert_with(|| LookUp { reach: reach.clone(), selectors: BTreeSet::new() });
+        let look_up = all.entry(area(reach)).or_insert_with(|| LookUp {
+            reach: reach.clone(),
+            selectors: BTreeSet::new(),
+            sources: BTreeSet::new(),
+        });
         look_up.selectors.extend(selectors);
+        look_up.sources.insert(source.to_owned());
     }
     all.into_iter().filter(|(area, _)| due.contains(area)).map(|(_, look_up)| look_up).collect()
 }

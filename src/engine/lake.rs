@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::begun::leave_unseen;
 use super::spans::{affordable, keep};
 use super::{EngineError, Job};
 use crate::aws::Aws;
@@ -116,8 +117,9 @@ impl Run<'_> {
             let Some(span) = self.next(&part, &piece, (name, store.scanned().get(&key).copied()), read) else {
                 return Ok(());
             };
-            let answer = part.ask(span, &piece.series).await;
+            let mut answer = part.ask(span, &piece.series).await;
             self.aws.note_scanned(answer.spent.billed.0);
+            leave_unseen(self.question, (&self.sums, &mut answer.counts), store).await?;
             keep(&answer.counts, store).await?;
             if part.is_believed() {
                 for series in &answer.answered {
@@ -182,6 +184,16 @@ impl Run<'_> {
 fn is_of(known: &str, place: &str) -> bool {
     let rest = known.strip_prefix(place).map(|rest| rest.strip_prefix(' ').unwrap_or(rest));
     rest.is_some_and(|mark| mark.bytes().all(|byte| byte.is_ascii_hexdigit()) && [0, MARK_LENGTH].contains(&mark.len()))
+}
+
+/// The source, and the table or file, that a place whose size is known is of.
+pub(super) fn part_of(known: &str) -> Option<(String, String)> {
+    let (source, part) = known.split_once(' ')?;
+    let part = part
+        .rsplit_once(' ')
+        .filter(|(part, _)| is_of(known, &format!("{source} {part}")))
+        .map_or(part, |(part, _)| part);
+    Some((source.to_owned(), part.to_owned()))
 }
 
 impl Part<'_> {

@@ -6,10 +6,13 @@ use std::sync::atomic::Ordering;
 
 use tokio::task::block_in_place;
 
+use super::begun::began;
 use super::contributors::Recent;
 use super::{EngineError, Job, unparsed_limit};
 use crate::accesslog::key::identity;
 use crate::accesslog::route::Routes;
+use crate::aws::Aws;
+use crate::cost::Usage;
 use crate::demand::LogsQuestion;
 use crate::fetch::logs::{self, Batch, LogFile, LogFolders, LogTree, Place};
 use crate::ledger::{AbsorbError, Ledger, ListedObject, NotLoaded, ObjectRecord, ObjectsAnswer, filed_under};
@@ -28,7 +31,7 @@ pub(super) async fn read_logs<'q>(
 ) -> Result<Option<Recent<'q>>, EngineError> {
     let opened = match question.location.parse() {
         Ok(location) => {
-            let place = Place::of(&location, &question.access).await;
+            let place = Place::of(&location, &question.access, job.max_cost).await;
             let looks = Looks::new(job, question, &place);
             looks.tree(place, store).await.map(|tree| (looks, tree.of_balancers(question.series.keys())))
         }
@@ -41,7 +44,7 @@ pub(super) async fn read_logs<'q>(
             return Ok(None);
         }
     };
-    let mut read = LogsRead::default();
+    let mut read = LogsRead::new(matches!(tree.place(), Place::Bucket(_)));
     let mut recent = Recent::new(question, tree.place().clone());
     let days = tree.days();
     // By balancers with their ids: a name may stand for several.
@@ -51,7 +54,11 @@ pub(super) async fn read_logs<'q>(
         if looks.may_leave_out(store, *day) {
             continue;
         }
-        let objects = tree.objects(*day).await;
+        let Some(objects) = affordable_objects(job, &mut tree, *day).await else {
+            read.too_dear(0, days.len() - done);
+            looks.leave(store, days.get(done..).unwrap_or_default());
+            break;
+        };
         // A directory may hold an object twice, packed and unpacked or in two copies of a bucket: one of them is read.
         let mut seen = BTreeSet::new();
         for object in &objects {
@@ -73,12 +80,31 @@ pub(super) async fn read_logs<'q>(
         }
     }
     let seen = !job.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty();
-    said.listing(question, &tree, seen && looks.left_out == 0);
+    said.listing(question, &tree, seen && looks.left_out == 0 && !read.is_too_dear());
     if seen {
         looks.keep(tree.above, store).await?;
     }
+    read.tell_too_dear(&question.source, (Aws::used().price(), job.max_cost.unwrap_or_default()), said);
     read.tell(unparsed_limit(job.catalog, &question.source), said);
     Ok(Some(recent))
+}
+
+/// The objects of a day, unless to list them would cost more than the run may: half a listing would look like silence.
+async fn affordable_objects(job: &Job<'_>, tree: &mut LogTree, day: Day) -> Option<Vec<LogFile>> {
+    let has_room = |pages: usize| Aws::has_room(job.max_cost, &Usage { s3_writes: pages as u64, ..Usage::default() });
+    if matches!(tree.place(), Place::Directory(_)) {
+        return Some(tree.objects(day).await);
+    }
+    if !has_room(tree.folders(day)) {
+        return None;
+    }
+    let before = tree.unreadable.len();
+    let objects = tree.objects(day).await;
+    if tree.unreadable.len() > before && !has_room(1) {
+        tree.unreadable.truncate(before);
+        return None;
+    }
+    Some(objects)
 }
 
 /// Which folders of a bucket are looked into. The folder of a day holds what was delivered on that day, so it is looked into by
@@ -160,6 +186,15 @@ impl<'a> Looks<'a> {
         self.days.remove(&day);
     }
 
+    /// Days that were not looked into are known as they were.
+    fn leave(&mut self, store: &LedgerStore, days: &[Day]) {
+        let Some(place) = &self.place else { return };
+        for day in days {
+            self.days.remove(day);
+            self.days.extend(store.looked(place, *day).map(|looked| (*day, looked.clone())));
+        }
+    }
+
     async fn keep(self, above: LogFolders, store: &mut LedgerStore) -> Result<(), EngineError> {
         let Some(place) = &self.place else { return Ok(()) };
         // Where there are no logs yet, the first may come at any moment.
@@ -186,7 +221,7 @@ async fn read_day(
     let parts = objects.iter().map(|object| filed_under(object.interval)).collect();
     let mut ledger = store.load(&Needs { objects: parts, ..Needs::default() }).await?;
     compare(job, (place, listed), &ledger.changed_since_read(&objects), logs_read);
-    let unread: BTreeMap<&str, (&LogFile, Arc<BTreeSet<SeriesKey>>)> = ledger
+    let mut unread: BTreeMap<&str, (&LogFile, Arc<BTreeSet<SeriesKey>>)> = ledger
         .unread(&objects, series)
         .into_iter()
         .filter_map(|(place, series)| Some((objects.get(place)?.key, (*listed.get(place)?, series))))
@@ -194,6 +229,8 @@ async fn read_day(
     if unread.is_empty() {
         return Ok(false);
     }
+    let left = left_out(job, place, &mut unread);
+    logs_read.too_dear(left.len(), 0);
     let mut files: BTreeMap<(&str, &BTreeSet<SeriesKey>), Vec<LogFile>> = BTreeMap::new();
     // Neighbours mostly share one set, and to compare all series for every object would cost more than to count it.
     let objects: Vec<_> = unread.values().collect();
@@ -226,20 +263,42 @@ async fn read_day(
     });
     // An object that is there but cannot be read is recorded too: what it would have said is unknown, and not silence.
     let faulty = scanned.faulty.iter().filter_map(|faulty| Some(record(unread.get(identity(&faulty.key))?.0)));
-    let answer = ObjectsAnswer { objects: read.chain(faulty).collect(), counts: scanned.counts };
+    let left_out = left.iter().map(|object| record(object));
+    let began = began(question, (&ledger, &scanned.counts), store).await?;
+    let answer = ObjectsAnswer { objects: read.chain(faulty).chain(left_out).collect(), counts: scanned.counts, began };
     absorb(store, &mut ledger, &answer).await?;
-    Ok(!scanned.faulty.is_empty())
+    Ok(!scanned.faulty.is_empty() || !left.is_empty())
+}
+
+/// Takes out the objects that would cost more than the run may.
+fn left_out<'l, T>(job: &Job<'_>, place: &Place, unread: &mut BTreeMap<&str, (&'l LogFile, T)>) -> Vec<&'l LogFile> {
+    let (mut reads, mut left) = (0, Vec::new());
+    unread.retain(|_, (object, _)| {
+        let more = reads + place.reads(object.size);
+        let has_room = Aws::has_room(job.max_cost, &Usage { s3_reads: more, ..Usage::default() });
+        if has_room {
+            reads = more;
+        } else {
+            left.push(*object);
+        }
+        has_room
+    });
+    left
 }
 
 /// Objects that had another size when they were counted are read once more, without being counted, to see whether their
 /// lines are the same.
 fn compare(job: &Job<'_>, (place, listed): (&Place, &[&LogFile]), changed: &[&ObjectRecord], logs_read: &mut LogsRead) {
-    if changed.is_empty() {
-        return;
-    }
     let before: BTreeMap<&str, &ObjectRecord> = changed.iter().map(|record| (&*record.key, *record)).collect();
     let again = listed.iter().filter(|object| before.contains_key(identity(&object.key)));
-    let files: Vec<LogFile> = again.map(|object| (*object).clone()).collect();
+    let mut again: BTreeMap<&str, (&LogFile, ())> = again.map(|object| (&*object.key, (*object, ()))).collect();
+    // What the run cannot afford is compared by a later one.
+    left_out(job, place, &mut again);
+    let mut files: Vec<LogFile> = again.into_values().map(|(object, ())| object.clone()).collect();
+    files.sort_by(|one, other| one.load_balancer.cmp(&other.load_balancer));
+    if files.is_empty() {
+        return;
+    }
     let balancers = files.chunk_by(|a, b| a.load_balancer == b.load_balancer);
     let routed: Vec<(Routes, &[LogFile])> =
         balancers.map(|files| (Routes::new(files.first().map_or("", |file| &file.load_balancer), []), files)).collect();

@@ -113,14 +113,14 @@ pub(super) async fn keep(counts: &Counts, store: &mut LedgerStore) -> Result<(),
 
 /// Whether what a source is about to be asked stays within what the run may cost.
 pub(super) fn affordable(job: &Job<'_>, source: &str, usage: &Usage) -> Result<(), String> {
-    let (price, spent) = (usage.price(), Aws::used().price());
-    match job.max_cost {
-        Some(most) if spent.0.saturating_add(price.0) > most.0 => Err(format!(
-            "`{source}` is not asked: {usage} would cost {price} after {spent}, and the run may cost {most}\nhint: raise \
-             `--max-cost`, ask less often with `every` of the source, or look fewer days back with `--days`"
-        )),
-        _ => Ok(()),
+    if Aws::has_room(job.max_cost, usage) {
+        return Ok(());
     }
+    let (price, spent, most) = (usage.price(), Aws::used().price(), job.max_cost.unwrap_or_default());
+    Err(format!(
+        "`{source}` is not asked: {usage} would cost {price} after {spent}, and the run may cost {most}\nhint: raise \
+         `--max-cost`, ask less often with `every` of the source, or look fewer days back with `--days`"
+    ))
 }
 
 /// The series of an ask in batches of a bounded size, each with what it is made of.

@@ -19,6 +19,9 @@ pub struct ObjectsAnswer {
     pub objects: Vec<ObjectRecord>,
     /// Their lines, by series and day: a slot a minute, zero where they have no event.
     pub counts: BTreeMap<(SeriesKey, Day), Box<[Count]>>,
+    /// Series whose requests nobody can tell of before the first that there was: what stood for their tags then is not known. Minutes
+    /// before that one are unknown.
+    pub began: BTreeMap<SeriesKey, Minute>,
 }
 
 /// An answer was refused as a whole; the ledger is as it was.
@@ -140,7 +143,7 @@ impl Ledger {
             .into_iter()
             .map(|(part, new)| (part, PartObjects::Records(merged(self.objects.get(&part), new))))
             .collect();
-        let covered = self.cover(&around, &objects)?;
+        let covered = self.cover(&around, &objects, &answer.began)?;
         for (part, edits) in edits {
             self.edit(part, &edits, |counts, row| {
                 for (slot, count) in counts.iter().enumerate() {

@@ -101,6 +101,12 @@ impl Delivered {
     }
 }
 
+/// A day's minutes, of which none before one is known.
+fn from_then_on(minutes: &Arc<[u8]>, day: Day, at: Minute) -> Arc<[u8]> {
+    let before = usize::try_from(at.0.saturating_sub(day.span().start.0)).unwrap_or(0).min(minutes.len());
+    std::iter::repeat_n(0, before).chain(minutes.iter().skip(before).copied()).collect()
+}
+
 /// The newest end of what was delivered in an area, of the day and those beside it.
 fn newest_near(newest: &BTreeMap<(&str, Day), Minute>, area: &str, day: Day) -> Option<Minute> {
     newest.range((area, day.plus(-1))..=(area, day.plus(1))).map(|(_, end)| *end).max()
@@ -120,11 +126,13 @@ fn shared<'d>(balancers: &'d BTreeMap<&str, Delivered>) -> BTreeMap<&'d SeriesKe
 
 impl Ledger {
     /// Decides anew which minutes of the days are known, for every log series with objects near them, when some parts have
-    /// other objects than the ledger's: gives the days' minutes, 1 where known, of each series that changes within a part.
+    /// other objects than the ledger's: gives the days' minutes, 1 where known, of each series that changes within a part. Of some
+    /// series nothing is known before the minute in which they `began`.
     pub(super) fn cover(
         &self,
         days: &BTreeSet<Day>,
         changed: &BTreeMap<Part, PartObjects>,
+        began: &BTreeMap<SeriesKey, Minute>,
     ) -> Result<Covered, NotLoaded> {
         let mut edits = Covered::new();
         let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(edits) };
@@ -167,10 +175,13 @@ impl Ledger {
                 for (series, minutes) in of_balancer {
                     let series: Vec<&SeriesKey> =
                         series.into_iter().filter(|series| shared.get(series) == *names).collect();
-                    for part in Part::of_day(*day) {
-                        for series in series.iter().filter(|series| self.differs(series, part, &minutes, &mut missing))
-                        {
-                            edits.entry(part).or_default().insert((*series).clone(), Arc::clone(&minutes));
+                    for series in series {
+                        let minutes =
+                            began.get(series).map_or(Arc::clone(&minutes), |at| from_then_on(&minutes, *day, *at));
+                        for part in Part::of_day(*day) {
+                            if self.differs(series, part, &minutes, &mut missing) {
+                                edits.entry(part).or_default().insert(series.clone(), Arc::clone(&minutes));
+                            }
                         }
                     }
                 }

@@ -18,6 +18,8 @@ impl Said {
             (0, _) => "what definitions name there stays unknown".to_owned(),
             (_, unknown) => format!("what was found before is asked on, and {unknown} of the names stay unknown"),
         };
+        // What is in the way of all is said once.
+        let mut kinds: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
         for Unlisted { permission, refusal } in refused {
             let remedy = match refusal.code.as_str() {
                 "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
@@ -25,9 +27,14 @@ impl Said {
                 }
                 _ => refusal.remedy().to_owned(),
             };
+            kinds.entry((&refusal.said, remedy)).or_default().push(format!("`{permission}`"));
+        }
+        let sources: Vec<String> = look_up.sources.iter().map(|source| format!("`{source}`")).collect();
+        for ((said, remedy), permissions) in kinds {
             self.faults.push(format!(
-                "load balancers of {place} were not looked up with `{permission}`: {}; {rest}\nhint: {remedy}",
-                refusal.said
+                "{}: load balancers of {place} were not looked up with {}: {said}; {rest}\nhint: {remedy}",
+                sources.join(", "),
+                permissions.join(", "),
             ));
         }
     }
@@ -75,7 +82,7 @@ fn one_of(selector: &Selector, gone: Option<Minute>) -> String {
 }
 
 fn place(look_up: &LookUp) -> String {
-    let region = look_up.reach.region.as_deref().unwrap_or("the environment's region");
+    let region = look_up.reach.region.as_deref().unwrap_or("the region of the environment, `AWS_REGION`,");
     match &look_up.reach.role_arn {
         Some(role) => format!("{region} as {role}"),
         None => region.to_owned(),

@@ -28,13 +28,32 @@ pub fn table(forecast: &Forecast, every_minutes: u32, all: bool) -> String {
             text.push_str(&format!(" and {}; `--all` shows each\n", super::counted(more, "more service")));
         }
     }
+    // Those of services leave out what is asked for all of them, so only what is shared makes them more.
+    let alone = Dollars(forecast.services.iter().map(|line| line.usage.price().0).sum());
+    if alone > forecast.price() {
+        text.push_str(
+            "\na class or service has what it would take by itself: what several share, such as a load balancer, is asked once and in each \
+             of them\n",
+        );
+    }
     let (day, month) = prices(forecast.price());
     text.push_str(&format!(
         "\nwith a run every {}, by list price: {day} a day, {month} in {DAYS} days\n",
         length_text(every_minutes)
     ));
-    if forecast.sources.iter().any(|line| line.assumed) {
-        text.push_str("* assumed, until a day of it is in the ledger: two nodes of each load balancer that write all day; no scan\n");
+    let is_assumed = |scans: bool| {
+        let mut assumed = forecast.sources.iter().filter(|line| line.assumed);
+        assumed.any(|line| (line.usage.athena_bytes > 0) == scans)
+    };
+    if is_assumed(false) {
+        text.push_str(
+            "* assumed, until a day of it is in the ledger: two nodes of each load balancer that write all day\n",
+        );
+    }
+    if is_assumed(true) {
+        text.push_str(
+            "* at most, until a first query tells what a day of logs is: all that `scan_limit` lets each run scan\n",
+        );
     }
     text
 }

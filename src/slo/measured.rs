@@ -191,7 +191,9 @@ impl Promise<'_, '_> {
                 );
                 let hint = "name a source with `access_logs`, which has them; or drop `target_group` if the balancer serves nobody \
                             else; or say `elb_5xx: excluded`";
-                self.wrong(&message, hint);
+                // The service says it, whoever promises: a class does not know what its services name.
+                let layer = self.layers.iter().find(|layer| layer.slo.is_none());
+                self.found.extend(layer.map(|layer| layer.problem(&keys(&["target_group"]), message, hint)));
             }
             _ => {}
         }

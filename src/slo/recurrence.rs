@@ -27,6 +27,7 @@ impl RuleFault {
 pub(super) fn rule(text: &str, start: &Zoned, end: &Zoned) -> Result<RRuleSet, RuleFault> {
     let text = text.strip_prefix("RRULE:").unwrap_or(text);
     check_until(text, start)?;
+    check_interval(text)?;
     if is_ambiguous(start) {
         // A rule goes on from what the clock shows, and that is two moments.
         let message =
@@ -93,6 +94,19 @@ fn as_typed(moment: &Zoned) -> String {
         return moment.timestamp().strftime("%Y-%m-%dT%H:%MZ").to_string();
     }
     moment.strftime("%Y-%m-%dT%H:%M").to_string()
+}
+
+/// "The INTERVAL rule part contains a positive integer" (RFC 5545, section 3.3.10).
+fn check_interval(text: &str) -> Result<(), RuleFault> {
+    let parts = text.split(';').filter_map(|part| part.split_once('='));
+    let interval = parts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("INTERVAL"));
+    match interval {
+        Some((_, value)) if !value.is_empty() && value.bytes().all(|digit| digit == b'0') => Err(RuleFault::repeat(
+            format!("`INTERVAL={value}` goes on to no other day"),
+            "write how many days, weeks or months lie between two occurrences, as `INTERVAL=2`, or leave it out for each one",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// "If the DTSTART property is specified as a date with UTC time or a date with local time and time zone reference, then the

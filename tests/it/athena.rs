@@ -218,7 +218,11 @@ fn the_simulated_fleet_counts_alike_through_files_and_through_athena() {
 #[test]
 fn a_table_is_scanned_once_for_all_series_and_a_minute_is_asked_for_until_it_is_settled() {
     let scene = Scene::with_shop();
+    let cost = || String::from_utf8(scene.slowburn("cost", NOW).output().unwrap().stdout).unwrap();
+    // All that a run may scan, 24 times a day; then what a query is billed for at least.
+    snapshot("cost_unknown", &cost());
     snapshot("first_run", &scene.said(NOW));
+    snapshot("cost_known", &cost());
     assert_eq!(scene.known(), known(&ALL));
     // The newest day by itself, since nobody knows what a day costs; then the week before it, and what is left.
     assert_eq!(scene.queries().len(), 3);

@@ -288,7 +288,13 @@ fn a_run_costs_no_more_than_it_may() {
     snapshot("too_dear", &said);
     assert_eq!(scene.billed("metrics_billed"), 0);
     let output = scene.slowburn("run", NOW).args(["--quiet", "--offline"]).output().unwrap();
-    assert_eq!((output.status.code(), scene.billed("metrics_billed")), (Some(0), 0));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("there is no ledger at") && said.contains("without `--offline`"), "{said}");
+    assert_eq!((output.status.code(), scene.billed("metrics_billed")), (Some(4), 0));
+    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    let billed = scene.billed("metrics_billed");
+    let output = scene.slowburn("run", NOW).args(["--quiet", "--offline"]).output().unwrap();
+    assert_eq!((output.status.code(), scene.billed("metrics_billed")), (Some(0), billed));
     assert!(Path::new(scene.folder.path()).join("ledger").exists());
 }
 

@@ -39,6 +39,7 @@ const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("correction_misplaced", "where the file lies"),
     ("correction_over", "the clock"),
     ("correction_rule", "the grammar of RFC 5545"),
+    ("correction_rule_interval", "arithmetic"),
     ("correction_rule_never", "arithmetic"),
     ("correction_rule_often", "arithmetic"),
     ("correction_rule_start", "arithmetic"),

@@ -298,3 +298,55 @@ fn short_trouble_passes_unnoticed_and_costs_are_known_before() {
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 100);
     assert_eq!(cost(), (6 * 288, false));
 }
+
+/// A minute of two requests that went to a target group.
+fn lines(minute: &str, group: &str) -> String {
+    let line = format!(
+        "https {minute}:10.500000Z app/shop/00000000000000aa 198.51.100.7:2817 10.0.0.1:80 0.001 0.020 0.000 200 200 34 366 \
+         \"GET https://shop.example.com:443/cart HTTP/2.0\" \"curl/8\" - TLSv1.3 \
+         arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{group}/0b \"Root=1-0\" \"shop.example.com\" \"-\" 1 \
+         {minute}:10.479000Z \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\"\n"
+    );
+    line.repeat(2)
+}
+
+#[test]
+fn what_had_a_tag_before_anybody_looked_is_unknown_in_logs_and_not_silence() {
+    let text = "source: logs\nload_balancer: app/shop\ntarget_group: { tags: { service: checkout } }\n";
+    let scene = Scene::new(FLEET, &[("checkout", text)]);
+    let logs = scene.folder.path().join("logs");
+    let source = format!("sources:\n  logs: {{ access_logs: {}, region: eu-west-1 }}\n", logs.display());
+    scene.define("fleet.yaml", &FLEET.replace("sources:\n", &source));
+    scene.create("shop", "checkout", &["blue"]);
+    let write = |from: i32, until: i32| {
+        for end in (from + 5..=until).step_by(5) {
+            // The group that served until eleven is gone, and nothing tells whose it was.
+            let group = if end <= 11 * 60 { "old" } else { "blue" };
+            // From half past eleven on there are no requests of it.
+            let group = if end > 11 * 60 + 30 { "red" } else { group };
+            let minute = |minute: i32| format!("2026-10-31T{:02}:{:02}", minute / 60, minute % 60);
+            let text: String = (end - 5..end).map(|at| lines(&minute(at), group)).collect();
+            let folder = logs.join("AWSLogs/123456789012/elasticloadbalancing/eu-west-1/2026/10/31");
+            std::fs::create_dir_all(&folder).unwrap();
+            let end = minute(end).replace(['-', ':'], "");
+            let name = format!(
+                "123456789012_elasticloadbalancing_eu-west-1_app.shop.00000000000000aa_{end}Z_192.0.2.7_1a2b.log"
+            );
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+    };
+    let check = |until: &str| {
+        let known = scene.minutes("2026-10-31T00:00Z").remove("checkout/availability").unwrap_or_default();
+        let first = known.first().map(|(minute, _)| minute.as_str());
+        assert_eq!(first, Some("2026-10-31T11:00Z"));
+        assert_eq!(known.iter().filter(|(_, total)| *total == 2).count(), 30);
+        assert_eq!(known.last().map(|(minute, total)| (minute.as_str(), *total)), Some((until, 0)));
+    };
+    write(9 * 60, 12 * 60);
+    let said = scene.run(NOW);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    check("2026-10-31T11:59Z");
+    write(12 * 60, 12 * 60 + 30);
+    assert!(scene.run("2026-10-31T12:35Z").starts_with("exit 0\n"));
+    check("2026-10-31T12:29Z");
+}

@@ -499,3 +499,38 @@ fn a_balancer_that_is_made_anew_goes_on_under_its_name() {
     assert!(scene.run("at_once", NOW).starts_with("exit 0\n"));
     assert_eq!(scene.known("at_once"), whole);
 }
+
+#[test]
+fn a_run_asks_for_no_more_than_it_may_cost_and_the_next_one_goes_on() {
+    let scene = Scene::of_an_hour();
+    assert!(scene.run("whole", NOW).starts_with("exit 0\n"));
+    let export = |ledger: &str| {
+        let rows = scene.slowburn("export", ledger, "2026-10-05T00:00Z").output().unwrap().stdout;
+        String::from_utf8(rows).unwrap().lines().map(str::to_owned).collect::<BTreeSet<String>>()
+    };
+    // Millionths of a thousandth of a dollar, by list price.
+    let cost = |requests: &[(String, String, String, String)]| {
+        let price = |action: &str| if action == "GetObject" { 400 } else { 5_000 };
+        requests.iter().map(|(_, _, action, _)| price(action)).sum::<u64>()
+    };
+    let run = |ledger: &str, most: &str| {
+        scene.requests();
+        let output = scene.slowburn("run", ledger, NOW).args(["--quiet", "--max-cost", most]).output().unwrap();
+        (told(&output), cost(&scene.requests()))
+    };
+    // Too little to find the folders of days.
+    let (said, paid) = run("little", "0.00002");
+    insta::assert_snapshot!("too_dear_to_list", said);
+    assert!(paid <= 20_000 && export("little").len() <= 1, "{paid}");
+    let whole = export("whole");
+    let (said, paid) = run("some", "0.00005");
+    insta::assert_snapshot!("too_dear", said);
+    assert!((40_000..=50_000).contains(&paid), "{paid}");
+    assert!(export("some").is_subset(&whole), "what was not read is unknown, and not zero");
+    let mut runs = 1;
+    while !run("some", "0.00005").0.starts_with("exit 0\n") {
+        runs += 1;
+        assert!(runs < 20 && export("some").is_subset(&whole));
+    }
+    assert_eq!(export("some"), whole);
+}

@@ -3,13 +3,11 @@
 use std::fmt;
 
 use super::rules::folders;
-use crate::cost::{Dollars, Usage};
+pub(super) use crate::cost::{ATHENA_BYTES_MIN as QUERY_BYTES_MIN, ATHENA_MEGABYTE as MEGABYTE};
+use crate::cost::{Dollars, Usage, athena_billed};
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 
-/// Data is paid for in whole megabytes, and at least ten of them a query (<https://aws.amazon.com/athena/pricing/>).
-const TERABYTE: u64 = 1_000_000_000_000;
-pub(super) const MEGABYTE: u64 = 1_000_000;
-pub(super) const QUERY_BYTES_MIN: u64 = 10 * MEGABYTE;
+const TERABYTE: u64 = 1_000_000 * MEGABYTE;
 
 /// An amount of data, shown with its unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +31,7 @@ impl Bytes {
     /// What a query that scanned so much is paid for.
     #[must_use]
     pub fn billed(self) -> Self {
-        Self(self.0.div_ceil(MEGABYTE).saturating_mul(MEGABYTE).max(QUERY_BYTES_MIN))
+        Self(athena_billed(self.0))
     }
 
     /// What an amount of money pays for by list price: whole megabytes.

@@ -15,7 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::object::ObjectFault;
 use super::place::{Entry, Folder, Unseen, below};
-use crate::aws::Refusal;
+use crate::aws::{Aws, Refusal};
+use crate::cost::{Dollars, Usage};
 use crate::location::Keys;
 pub(super) use body::Body;
 
@@ -33,6 +34,8 @@ pub struct Bucket {
     client: Client,
     keys: Keys,
     requester_pays: bool,
+    /// What all that AWS is asked may cost.
+    most: Option<Dollars>,
 }
 
 /// An object that was fetched, or why it was not, and the room it takes until it is dropped.
@@ -56,8 +59,13 @@ impl std::fmt::Display for Bucket {
 }
 
 impl Bucket {
-    pub(super) const fn new(client: Client, keys: Keys, requester_pays: bool) -> Self {
-        Self { client, keys, requester_pays }
+    pub(super) const fn new(client: Client, keys: Keys, requester_pays: bool, most: Option<Dollars>) -> Self {
+        Self { client, keys, requester_pays, most }
+    }
+
+    /// How many requests an object takes.
+    pub(super) fn reads(size: u64) -> u64 {
+        size.div_ceil(body::PIECE_BYTES).max(1)
     }
 
     fn payer(&self) -> Option<RequestPayer> {
@@ -74,6 +82,13 @@ impl Bucket {
         let (mut entries, mut is_whole) = (Vec::new(), true);
         let mut next = None;
         loop {
+            if !Aws::has_room(self.most, &Usage { s3_writes: 1, ..Usage::default() }) {
+                let most = self.most.unwrap_or_default();
+                return Err(Unseen {
+                    said: format!("one more request would cost more than the {most} that the run may cost"),
+                    remedy: "raise `--max-cost`".into(),
+                });
+            }
             let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(&above).delimiter("/");
             let request = match next {
                 Some(Next::Nowhere) => break,

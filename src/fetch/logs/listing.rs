@@ -113,7 +113,7 @@ pub struct Unread {
 async fn find_logs(place: &Place) -> Result<Vec<String>, ListError> {
     let unreadable = |unseen: Unseen| ListError::Unreadable(place.to_string(), unseen.said, unseen.remedy);
     let mut level = vec![place.look_into("", &[]).await.map_err(unreadable)?];
-    let mut found = Vec::new();
+    let (mut found, mut refused) = (Vec::new(), None);
     for depth in 0..=PREFIX_DEPTH {
         let mut next = Vec::new();
         for folder in level {
@@ -123,14 +123,22 @@ async fn find_logs(place: &Place) -> Result<Vec<String>, ListError> {
                 found.push(logs.clone());
             } else if depth < PREFIX_DEPTH {
                 for folder in folders {
-                    next.extend(place.look_into(&folder, &[]).await.ok());
+                    match place.look_into(&folder, &[]).await {
+                        Ok(seen) => next.push(seen),
+                        Err(unseen) => refused = Some(unseen),
+                    }
                 }
             }
         }
         level = next;
     }
     found.sort();
-    if found.is_empty() { Err(ListError::NoLogs(place.to_string())) } else { Ok(found) }
+    match refused {
+        _ if !found.is_empty() => Ok(found),
+        // Where it could not be looked for, nobody knows that it is not there.
+        Some(unseen) => Err(unreadable(unseen)),
+        None => Err(ListError::NoLogs(place.to_string())),
+    }
 }
 
 /// Leaves out folders of years or months before a day `yyyy/mm/dd`, but for the newest of them: a bucket may be many years old.
@@ -211,6 +219,12 @@ impl LogTree {
     #[must_use]
     pub fn days(&self) -> Vec<Day> {
         self.folders.keys().copied().collect()
+    }
+
+    /// How many folders a day of delivery has.
+    #[must_use]
+    pub fn folders(&self, day: Day) -> usize {
+        self.folders.get(&day).map_or(0, Vec::len)
     }
 
     /// The balancers that an object was seen of.

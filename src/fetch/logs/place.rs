@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::bucket::Bucket;
 use crate::aws::Aws;
+use crate::cost::Dollars;
 use crate::location::{Keys, Location};
 use crate::slo::Access;
 
@@ -45,14 +46,24 @@ pub(super) struct Unseen {
 }
 
 impl Place {
-    /// The place that a person wrote.
-    pub async fn of(location: &Location, access: &Access) -> Self {
+    /// The place that a person wrote. A bucket is looked into no further than all that AWS is asked may cost.
+    pub async fn of(location: &Location, access: &Access, most: Option<Dollars>) -> Self {
         match location {
             Location::Directory(path) => Self::Directory(path.clone()),
             Location::S3 { bucket, prefix } => {
                 let client = Aws::reach().await.of(&access.reach).await.s3();
-                Self::Bucket(Arc::new(Bucket::new(client, Keys::below(bucket, prefix), access.requester_pays)))
+                let keys = Keys::below(bucket, prefix);
+                Self::Bucket(Arc::new(Bucket::new(client, keys, access.requester_pays, most)))
             }
+        }
+    }
+
+    /// How many requests an object takes that are paid for.
+    #[must_use]
+    pub fn reads(&self, size: u64) -> u64 {
+        match self {
+            Self::Directory(_) => 0,
+            Self::Bucket(_) => Bucket::reads(size),
         }
     }
 

@@ -73,7 +73,7 @@ impl LedgerStore {
 }
 
 impl LedgerStore {
-    /// The minutes of the first values that the metrics of a series had, as far as they were seen.
+    /// The minutes of the first values that the metrics of a series had, or of its first request, as far as they were seen.
     #[must_use]
     pub fn began(&self, series: &SeriesKey) -> BTreeMap<String, Minute> {
         self.manifest.began.get(series.as_str()).cloned().unwrap_or_default()
