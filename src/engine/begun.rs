@@ -16,10 +16,13 @@ const FIRST_REQUEST: &str = "request";
 /// No window is longer than so many days.
 const DAYS_KEPT: i32 = 400;
 
+/// What objects held of each series, by minutes of the day.
+type ByDay = BTreeMap<(SeriesKey, Day), Box<[Count]>>;
+
 /// When each series by tags had its first request, as far as it is known by now; it is kept before the counts that go by it are.
 pub(super) async fn began(
     question: &LogsQuestion,
-    (ledger, counts): (&Ledger, &BTreeMap<(SeriesKey, Day), Box<[Count]>>),
+    (ledger, counts): (&Ledger, &ByDay),
     store: &mut LedgerStore,
 ) -> Result<BTreeMap<SeriesKey, Minute>, EngineError> {
     let mut began = BTreeMap::new();
