@@ -315,7 +315,7 @@ fn what_had_a_tag_before_anybody_looked_is_unknown_in_logs_and_not_silence() {
     let text = "source: logs\nload_balancer: app/shop\ntarget_group: { tags: { service: checkout } }\n";
     let scene = Scene::new(FLEET, &[("checkout", text)]);
     let logs = scene.folder.path().join("logs");
-    let source = format!("sources:\n  logs: {{ access_logs: {}, region: eu-west-1 }}\n", logs.display());
+    let source = format!("sources:\n  logs: {{ access_logs: {} }}\n", logs.display());
     scene.define("fleet.yaml", &FLEET.replace("sources:\n", &source));
     scene.create("shop", "checkout", &["blue"]);
     let write = |from: i32, until: i32| {
