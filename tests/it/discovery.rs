@@ -86,6 +86,8 @@ impl Scene {
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
+            // Of logs in a directory, which has no region of its own.
+            ("AWS_REGION", "eu-west-1"),
             ("SLOWBURN_CLOCK", at),
         ]);
         command
