@@ -21,6 +21,7 @@
 //! **Invariant:** the bytes of data files depend on nothing but what was absorbed, and those of slices on what was asked of it: there is no
 //! time, no random name, no counter in them. A file that the manifest does not name is litter, and the next writer sweeps it.
 
+mod aside;
 mod asked;
 mod book;
 mod discovered;
