@@ -259,10 +259,12 @@ impl LedgerStore {
                 series.dedup();
             }
         }
-        let mut whole = DayMinutes::empty(slots, series);
-        for (part, minutes) in &decoded {
-            let columns = coded("minutes", minutes.columns())?;
-            whole.fill(&part.slots(), &minutes.series, &columns);
+        let columns = decoded
+            .iter()
+            .map(|(part, minutes)| Ok((part.slots(), &**minutes.series, coded("minutes", minutes.columns())?)));
+        let columns = columns.collect::<Result<Vec<_>, StoreError>>()?;
+        let whole = DayMinutes::filled(slots, series, columns.into_iter());
+        for (part, _) in &decoded {
             ledger.minutes_left.remove(part);
         }
         ledger.minutes.insert(day, whole);
