@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use super::{Failure, say, styled};
 use crate::cli::Place;
 use crate::fetch::{athena, definitions};
+use crate::location::Location;
 use crate::minute::Minute;
 use crate::report::{counted, problems};
 use crate::slo::{self, Catalog, Problem, Service, Severity, Slo};
-use crate::store::{self, LedgerStore};
+use crate::store::{self, LedgerStore, ShelfError, StoreError, WritePoints};
+
+/// How often a ledger that a run holds is tried again, and how long is waited between.
+const TRIES: usize = 120;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Definitions as they were read, with the texts that problems point into.
 pub(super) struct Definitions {
@@ -94,6 +100,18 @@ pub(super) async fn ledger(place: &Place) -> Result<LedgerStore, Failure> {
         )));
     }
     Ok(store)
+}
+
+/// Opens a ledger to add something small to it. A run that holds it is waited for: it takes seconds.
+pub(super) async fn ledger_to_change(place: &Location) -> Result<LedgerStore, StoreError> {
+    let mut tried = 0;
+    loop {
+        match store::writable(place, WritePoints::default()).await {
+            Err(ShelfError::Held(_)) if tried < TRIES => tokio::time::sleep(PAUSE).await,
+            opened => return LedgerStore::open(opened?).await,
+        }
+        tried += 1;
+    }
 }
 
 /// The SLO of that name, and its service.

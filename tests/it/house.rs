@@ -29,7 +29,7 @@ const DOORS: [&str; 3] = ["fetch", "store", "notify"];
 /// What doors stand on: it knows no door itself.
 const GROUND: &str = "aws";
 /// Which crate may be named below which path, and nowhere else.
-const CRATE_HOMES: [(&str, &[&str]); 20] = [
+const CRATE_HOMES: [(&str, &[&str]); 22] = [
     ("aws_config", &["aws.rs"]),
     ("aws_sdk_s3", &["aws.rs", "store/", "fetch/"]),
     ("serde_yaml", &["slo/file"]),
@@ -38,10 +38,12 @@ const CRATE_HOMES: [(&str, &[&str]); 20] = [
     ("polars", &["store/", "fetch/"]),
     ("polars_io", &["store/", "fetch/"]),
     ("plotters", &["report/chart"]),
+    ("png", &["report/chart"]),
+    ("prometheus_client", &["report/data/openmetrics"]),
     ("lettre", &["notify/"]),
     ("reqwest", &["notify/"]),
     ("rustls", &["notify/"]),
-    ("base64", &["notify/"]),
+    ("base64", &["notify/", "report/weekly/page"]),
     ("hmac", &["notify/"]),
     ("percent_encoding", &["notify/"]),
     ("sha2", &["notify/"]),
@@ -49,7 +51,7 @@ const CRATE_HOMES: [(&str, &[&str]); 20] = [
     ("aws_sdk_athena", &["aws.rs", "fetch/"]),
     ("aws_sdk_elasticloadbalancingv2", &["aws.rs", "fetch/"]),
     ("aws_sdk_resourcegroupstagging", &["aws.rs", "fetch/"]),
-    ("minijinja", &["fetch/", "notify/", "report/site"]),
+    ("minijinja", &["fetch/", "notify/", "report/site", "report/weekly/page"]),
 ];
 /// What pure rooms never say.
 const IMPURE: [&str; 6] = ["std::fs", "std::env", "tokio", "SystemTime", "async fn", "Instant::now"];
