@@ -8,6 +8,7 @@ pub mod explain;
 pub mod export;
 pub mod gate;
 pub mod notify;
+pub mod status;
 pub mod weekly;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use explain::ExplainArgs;
 use export::ExportArgs;
 use gate::GateArgs;
 use notify::NotifyArgs;
+use status::{StatusArgs, StatusFormat};
 use weekly::WeeklyArgs;
 
 const STYLES: Styles = Styles::styled()
@@ -163,17 +165,6 @@ pub struct RunArgs {
     pub stop_at_write: Option<u64>,
 }
 
-/// Arguments of `status`.
-#[derive(Args, Debug)]
-pub struct StatusArgs {
-    /// Where, and when.
-    #[command(flatten)]
-    pub place: Place,
-    /// How to print it
-    #[arg(long, value_enum, env = "SLOWBURN_FORMAT", default_value_t)]
-    pub format: StatusFormat,
-}
-
 /// Arguments of `report`.
 #[derive(Args, Debug)]
 pub struct ReportArgs {
@@ -275,20 +266,6 @@ pub struct SimulateArgs {
     pub scale: f64,
 }
 
-/// Formats of `status`.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum StatusFormat {
-    /// A table for a terminal
-    #[default]
-    Table,
-    /// One JSON document
-    Json,
-    /// Comma-separated values
-    Csv,
-    /// A Markdown table
-    Markdown,
-}
-
 /// Formats of `report`.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum ReportFormat {
@@ -334,6 +311,8 @@ pub enum SchemaFile {
     Correction,
     /// What a webhook gets
     Message,
+    /// What `status --format json` prints
+    Status,
 }
 
 impl Cli {

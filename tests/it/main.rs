@@ -10,6 +10,7 @@ mod contributors;
 mod corrected;
 mod definitions;
 mod discovery;
+mod exports;
 mod gate;
 mod hostile;
 mod house;
