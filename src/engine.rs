@@ -95,7 +95,9 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     let mut recent = Vec::new();
     for question in &demand.logs {
         let span = info_span!("access_logs", source = question.source, location = question.location);
-        recent.extend(Box::pin(logs::read_logs(job, question, store, &mut said)).instrument(span).await?);
+        let mut of_source = Said::default();
+        recent.extend(Box::pin(logs::read_logs(job, question, store, &mut of_source)).instrument(span).await?);
+        said.of_logs(of_source, (demand.logs.len() > 1).then_some(&question.source));
     }
     for question in &demand.spans {
         let span = info_span!("spans", source = question.source, kind = question.kind.word());

@@ -146,6 +146,11 @@ fn nothing_that_was_not_answered_whole_is_stored() {
     for (name, settings, stored) in [
         ("forbidden", r#"{"results": [{"code": "Forbidden"}]}"#, vec![]),
         ("partial", r#"{"results": [{"metric": "TargetResponseTime", "code": "PartialData"}]}"#, vec![ALL[0]]),
+        (
+            "message",
+            r#"{"messages": [{"Code": "MaxMetricsExceeded", "Value": "Maximum number of allowed metrics exceeded"}]}"#,
+            vec![],
+        ),
         ("internal", r#"{"results": [{"metric": "HTTPCode_ELB_5XX_Count", "code": "InternalError"}]}"#, vec![ALL[1]]),
         (
             "second_page",
@@ -219,6 +224,39 @@ classes:
     snapshot("three_accounts", &scene.said(NOW));
     let sums = "11577 minutes, 6000 total, 180 bad";
     assert_eq!(scene.known(), known(&[("one/availability", sums), ("three/availability", sums)]));
+}
+
+#[test]
+fn a_role_that_may_not_be_assumed_is_named_with_what_it_takes() {
+    let fleet = "\
+sources:
+  ours: { cloudwatch: eu-west-1 }
+  theirs: { cloudwatch: eu-west-1, role_arn: arn:aws:iam::333333333333:role/slowburn, external_id: other }
+default_source: ours
+classes:
+  standard: { slos: { availability: 99.9% }, windows: [7d] }
+";
+    let theirs = "service: theirs\nsource: theirs\nload_balancer: app/theirs/00000000000000aa\n";
+    let ours = "service: ours\nload_balancer: app/ours/00000000000000aa\n";
+    let scene = Scene::new(fleet, &[("ours", ours), ("theirs", theirs)]);
+    scene.traffic("app/ours/00000000000000aa", "123456789012");
+    scene.control(
+        r#"{"faults": [{"action": "AssumeRole", "code": "AccessDenied", "status": 403, "times": 9, "message":
+        "User: arn:aws:sts::123456789012:assumed-role/task/1 is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::333333333333:role/slowburn"}]}"#,
+    );
+    snapshot("role_refused", &scene.said(NOW));
+    assert_eq!(scene.known(), known(&[("ours/availability", "11577 minutes, 6000 total, 180 bad")]));
+}
+
+#[test]
+fn credentials_that_cannot_be_had_are_not_told_as_a_service_that_is_away() {
+    let scene = Scene::with_shop();
+    let mut run = scene.slowburn("run", NOW);
+    run.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").arg("--quiet");
+    run.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/slowburn").env("AWS_WEB_IDENTITY_TOKEN_FILE", "/not/there");
+    let said = String::from_utf8(run.output().unwrap().stderr).unwrap();
+    assert!(said.contains("there were no credentials to ask with: No such file or directory"), "{said}");
+    assert!(said.contains("\nhint: there are no credentials: give the task a role"), "{said}");
 }
 
 #[test]
