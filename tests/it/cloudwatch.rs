@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::peers::Peer;
+use crate::peers::{Peer, ministack, packages};
 
 const FLEET: &str = "\
 sources:
@@ -260,6 +260,50 @@ fn credentials_that_cannot_be_had_are_not_told_as_a_service_that_is_away() {
 }
 
 #[test]
+fn a_balancer_that_never_had_a_value_is_named_and_one_whose_window_grew_is_not() {
+    let scene = Scene::with_shop();
+    for number in 1..=7 {
+        let text = format!("service: typo{number}\nload_balancer: app/typo{number}/00000000000000ab\n");
+        scene.define(&format!("shop/typo{number}.yaml"), &text);
+    }
+    snapshot("never_balancer", &scene.said(NOW));
+    assert_eq!(scene.known(), known(&ALL));
+    for number in 1..=7 {
+        std::fs::remove_file(scene.folder.path().join(format!("slos/shop/typo{number}.yaml"))).unwrap();
+    }
+    scene.define("fleet.yaml", &FLEET.replace("[7d]", "[13d]"));
+    let said = scene.said("2026-10-31T12:05Z");
+    assert!(said.starts_with("exit 0\n") && !said.contains("no value"), "{said}");
+    assert!(scene.billed("metrics_billed") > 7);
+}
+
+#[test]
+fn ratios_of_names_with_spaces_are_told_apart_and_their_remedy_can_be_pasted() {
+    let slo = |name: &str, namespace: &str, total: &str, bad: &str| {
+        format!(
+            "  {name}:\n    indicator: ratio\n    objective: 99%\n    total: {{ namespace: {namespace}, metric: {total} }}\n    \
+             bad: {{ namespace: {namespace}, metric: {bad} }}\n"
+        )
+    };
+    let slos =
+        [slo("one", "Shop A", "B", "E"), slo("other", "Shop", "A B", "A E"), slo("none", "It's", "A; B", "C")].concat();
+    let scene = Scene::new(FLEET, &[("orders", &format!("service: orders\nslos:\n{slos}"))]);
+    let series = [("Shop A", "B", 100), ("Shop A", "E", 1), ("Shop", "A B", 7), ("Shop", "A E", 3)].map(
+        |(namespace, name, sum)| {
+            format!(
+                r#"{{"namespace": "{namespace}", "metric": "{name}", "dimensions": {{}}, "account": "123456789012",
+            "region": "eu-west-1", "start": "2026-10-31T11:00Z", "sums": [{sum}]}}"#
+            )
+        },
+    );
+    scene.peer.post("/_series", &format!("[{}]", series.join(",")));
+    let said = scene.said(NOW);
+    assert!(said.contains(r#"--namespace "It's" --metric-name 'A; B'` lists"#), "{said}");
+    let (one, other) = ("11565 minutes, 100 total, 1 bad", "11565 minutes, 7 total, 3 bad");
+    assert_eq!(scene.known(), known(&[("orders/one", one), ("orders/other", other)]));
+}
+
+#[test]
 fn a_ratio_counts_what_any_metrics_say() {
     let service = "\
 service: orders
@@ -351,4 +395,18 @@ fn a_past_that_is_too_dear_takes_nothing_from_the_present() {
     assert!(said.contains("`metrics` is not asked: 7 metrics of CloudWatch would cost"), "{said}");
     assert_eq!(scene.billed("metrics_billed") - before, 7);
     assert!(scene.known().keys().all(|slo| slo.starts_with("shop/")));
+}
+
+#[test]
+fn another_emulator_speaks_the_same_bytes() {
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/wire_check.py");
+    let mut python = Command::new("python3");
+    python.arg(check).arg("--ministack").arg(ministack()).args(["--slowburn", env!("CARGO_BIN_EXE_slowburn")]);
+    let output = python.env("PYTHONPATH", packages()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

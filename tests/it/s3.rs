@@ -160,6 +160,27 @@ fn bytes_of_the_ledger_that_break_off_are_asked_for_again() {
 }
 
 #[test]
+fn a_run_that_cannot_keep_what_it_read_says_what_it_asked_and_one_that_cannot_keep_that_is_done() {
+    let scene = Scene::new();
+    let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, scene.moto.endpoint));
+    let refused = |part: &str| {
+        let fault =
+            format!(r#"{{"action": "PutObject", "contains": "{part}", "code": "AccessDenied", "status": 403}}"#);
+        front.post("/_control", &format!(r#"{{"faults": [{fault}]}}"#));
+        let mut run = scene.run("s3://ledgers/refused");
+        let output = run.env("AWS_ENDPOINT_URL_S3", &front.url).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = refused("minutes-");
+    assert!(code == Some(4) && said.starts_with("asked AWS for ") && said.contains("error: cannot write"), "{said}");
+    let (code, said) = refused("usage-");
+    assert!(code == Some(3) && said.contains("warning: cannot write `s3://ledgers/refused/usage-"), "{said}");
+    let (seen, _) = scene.seen("refused");
+    succeeded(&scene.run("s3://ledgers/undisturbed").output().unwrap());
+    assert!(seen == scene.seen("undisturbed").0);
+}
+
+#[test]
 fn logs_in_a_bucket_count_as_those_in_a_folder_however_late_they_come() {
     let scene = Scene::new();
     let ledgers = tempfile::tempdir().unwrap();
