@@ -195,7 +195,8 @@ pub async fn cost(catalog: &Catalog, store: &LedgerStore, at: Minute, habits: Ha
     let scanned = store.scanned().iter().filter_map(|(place, bytes)| Some((lake::part_of(place)?, *bytes))).collect();
     let is_needed = discovery::is_needed(catalog);
     let discovery = if is_needed { store.discovered().await?.0 } else { Discovery::default() };
-    let habits = Habits { objects: ledger.objects_by_balancer(), scanned, discovery, ..habits };
+    let objects = ledger.objects_by_balancer();
+    let habits = Habits { objects, scanned, discovery, is_new: store.is_new(), ..habits };
     Ok(cost::forecast(catalog, &habits))
 }
 

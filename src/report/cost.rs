@@ -41,6 +41,13 @@ pub fn table(forecast: &Forecast, every_minutes: u32, all: bool) -> String {
         "\nwith a run every {}, by list price: {day} a day, {month} in {DAYS} days\n",
         length_text(every_minutes)
     ));
+    if forecast.past != Usage::default() {
+        let Forecast { past, .. } = forecast;
+        text.push_str(&format!(
+            "the first run asks for the past of the longest windows, once: {past}, {}\n",
+            past.price()
+        ));
+    }
     let assumed = |of: fn(&Usage) -> u64| forecast.sources.iter().any(|line| line.assumed && of(&line.usage) > 0);
     if assumed(|usage| usage.s3_reads) {
         text.push_str(
@@ -108,6 +115,7 @@ pub fn json(forecast: &Forecast, every_minutes: u32) -> Value {
         "every_minutes": every_minutes,
         "dollars_day": dollars(day),
         "dollars_30_days": dollars(month),
+        "dollars_first_run": dollars(forecast.past.price()),
         "sources": lines(&forecast.sources),
         "classes": lines(&forecast.classes),
         "services": lines(&forecast.services),

@@ -128,7 +128,12 @@ const ALL: [(&str, &str); 2] = [
 #[test]
 fn a_minute_is_asked_for_once_and_a_young_one_again() {
     let scene = Scene::with_shop();
+    let forecast = scene.slowburn("cost", NOW).output().unwrap();
+    let forecast = String::from_utf8(forecast.stdout).unwrap();
+    assert!(forecast.contains("windows, once: 7 metrics of CloudWatch, $0.00007\n"), "{forecast}");
     snapshot("first_run", &scene.said(NOW));
+    let forecast = scene.slowburn("cost", NOW).output().unwrap();
+    assert!(!String::from_utf8(forecast.stdout).unwrap().contains("first run"));
     assert_eq!(scene.known(), known(&ALL));
     let asked = scene.billed("requests");
     // Seven metrics, of which the times have two statistics.
