@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::open::{ledger, sound_definitions};
 use super::{Ended, Failure, report, say, simulate, status, styled};
+use crate::aws::Aws;
 use crate::cli::RunArgs;
 use crate::engine::{self, EngineError, Job, Telling};
 use crate::location::Location;
@@ -123,7 +124,14 @@ async fn run_alone(job: &Job<'_>, arguments: &RunArgs, points: &WritePoints) -> 
                 races += 1;
                 say("another run changed the ledger meanwhile: going on from what it left");
             }
-            ended => return Ok(ended?),
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => {
+                // It was asked for, and is paid for, whether or not it could be kept.
+                let mut said = Said::default();
+                said.used(&Aws::used());
+                tell(&said);
+                return Err(error.into());
+            }
         }
     }
 }
