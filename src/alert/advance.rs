@@ -58,8 +58,17 @@ pub struct Round<'a> {
     pub heard: Vec<Heard>,
     /// Whether definitions could not all be read: what is missing may only be faulty.
     pub in_part: bool,
-    /// The newest known minute of each source that has one.
-    pub newest: BTreeMap<String, Minute>,
+    /// How far each source is known, of those of which anything is.
+    pub newest: BTreeMap<String, Newest>,
+}
+
+/// How far a source is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// The evaluation of its newest known minute.
+    pub known: Minute,
+    /// When it was last asked.
+    pub asked: Minute,
 }
 
 /// How many calm minutes end ticket, page and severe of an SLO. A ticket that is seen in hours does not end in minutes.
@@ -85,7 +94,7 @@ pub fn due(book: &AlertBook, slo: &SloId, until: Minute, seen: Sums, rules: &Ale
     let Some(watch) = book.watches.get(slo) else { return Some(Due { from: until, changed: false }) };
     let changed = seen != watch.seen;
     let back = |end: Minute| end.plus(1 - minutes(rules.open_within));
-    let from = if changed { back(watch.evaluated) } else { watch.evaluated.plus(1).max(back(until)) };
+    let from = if changed { back(watch.evaluated) } else { watch.evaluated.plus(1) }.max(back(until));
     (changed || from <= until).then_some(Due { from, changed })
 }
 
@@ -133,6 +142,7 @@ pub fn advance(book: &mut AlertBook, round: &Round<'_>) -> Vec<Rewritten> {
             shared::gather(book, at, round.rules, &places);
         }
     }
+    shared::settle(book, round.at, round.rules);
     for heard in &round.heard {
         if let Some(watch) = book.watches.get_mut(&heard.slo) {
             watch.evaluated = heard.evaluated.max(watch.evaluated);
@@ -287,16 +297,24 @@ pub(super) fn end(book: &mut AlertBook, subject: &Subject, at: Minute, why: Why)
     }
 }
 
-/// Sources that nothing new comes from. The minute such an incident begins is the same in whatever run it is found.
+/// Sources that nothing new comes from. The minute such an incident begins is the same in whatever run it is found; how long ago that
+/// is does not matter, since it goes on.
 fn listen_for_sources(book: &mut AlertBook, round: &Round<'_>) {
-    let (Some(after), Some(team)) = (round.rules.stale_after, &round.rules.team) else { return };
+    let listened = round.rules.stale_after.zip(round.rules.team.as_ref());
+    let promised: BTreeSet<&Place> = round.heard.iter().flat_map(|heard| &heard.places).collect();
+    let open = book.incidents.iter().filter(|(_, incident)| incident.is_open()).map(|(key, _)| &key.subject);
+    let is_gone = |source: &String| !round.in_part && !promised.contains(&Place::Source(source.clone()));
+    let left = |subject: &&Subject| matches!(subject, Subject::Stale(source) if listened.is_none() || is_gone(source));
+    for subject in open.filter(left).cloned().collect::<Vec<_>>() {
+        end(book, &subject, round.at, Why::Removed);
+    }
+    let Some((after, team)) = listened else { return };
     for (source, newest) in &round.newest {
         let subject = Subject::Stale(source.clone());
-        let begins = newest.plus(minutes(after));
-        let open = book.open(&subject);
-        if begins > round.at {
+        let begins = newest.known.plus(minutes(after));
+        if begins > newest.asked {
             end(book, &subject, round.at, Why::Calm);
-        } else if open.is_none() && begins > round.at.plus(-minutes(round.rules.open_within)) {
+        } else if book.open(&subject).is_none() {
             let incident = Incident::open(&Owner::fleet(team), Urgency::Page, begins);
             book.incidents.insert(IncidentKey { subject, started: begins }, incident);
         }

@@ -138,6 +138,21 @@ impl Incident {
         }
     }
 
+    /// Whether it is less urgent than before.
+    #[must_use]
+    pub fn has_fallen(&self) -> bool {
+        matches!(self.turns.as_slice(), [.., (_, before), (_, now)] if now < before)
+    }
+
+    /// When it last began to page.
+    #[must_use]
+    pub fn paged(&self) -> Option<Minute> {
+        let pages = |place: usize| self.turns.get(place).is_some_and(|(_, urgency)| *urgency >= Urgency::Page);
+        let rises = |place: &usize| pages(*place) && (*place == 0 || !pages(place - 1));
+        let place = (0..self.turns.len()).rfind(rises)?;
+        self.turns.get(place).map(|(at, _)| *at)
+    }
+
     /// Whether it goes on.
     #[must_use]
     pub const fn is_open(&self) -> bool {
