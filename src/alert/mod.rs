@@ -15,7 +15,7 @@ mod message;
 mod outbox;
 mod shared;
 
-pub use advance::{Due, Heard, Newest, Rewritten, Round, advance, due, resolve_after, seen_span};
+pub use advance::{Due, Faulty, Heard, Newest, Rewritten, Round, advance, due, resolve_after, seen_span};
 pub use book::{AlertBook, Watch};
 pub use course::{Beat, Course, SILENCE_MINUTES, calm_minutes};
 pub use decide::{Routes, Telling, decide};

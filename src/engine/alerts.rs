@@ -11,7 +11,8 @@ use super::contributors::{Causes, Recent};
 use super::{EngineError, Job, rehearse};
 use crate::alert::Telling as Decided;
 use crate::alert::{
-    AlertBook, Audience, Entry, Fate, Heard, Incident, Later, Newest, Round, Routes, Subject, Tried, advance, decide,
+    AlertBook, Audience, Entry, Fate, Faulty, Heard, Incident, Later, Newest, Round, Routes, Subject, Tried, advance,
+    decide,
 };
 use crate::ledger::{Ledger, Wanted};
 use crate::minute::{Minute, Span};
@@ -35,8 +36,8 @@ pub struct Telling<'a> {
     pub paper: bool,
     /// On paper, where the past begins that is gone through as if runs had come; without it nothing is told of the past.
     pub since: Option<Minute>,
-    /// Whether definitions could not all be read.
-    pub in_part: bool,
+    /// Definitions that could not be read.
+    pub faulty: Faulty,
     /// Where a test may stop the process.
     pub points: &'a WritePoints,
 }
@@ -115,7 +116,7 @@ async fn record(
     let mut causes = Causes::new(recent);
     for _ in 0..RACES {
         let (heard, newest) = hear(job, ledger, &book, store).await?;
-        let round = Round { at: job.at, rules, heard, in_part: telling.in_part, newest };
+        let round = Round { at: job.at, rules, heard, faulty: &telling.faulty, newest };
         let rewritten = advance(&mut book, &round);
         let of = |incident: &Incident, urgency| destinations(job.catalog, telling.paper, incident, urgency);
         let routes = Routes { of: &of, silenced: &|key| is_silenced(job.catalog, &key.subject, job.at) };

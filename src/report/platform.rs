@@ -73,8 +73,8 @@ impl Facts<'_> {
             missing.join(", ")
         ));
         message.paragraphs.push(
-            "`slowburn check` names every mistake with its file, its line and its remedy. A promise that was meant to go ends with \
-             the next definitions that are sound as a whole."
+            "`slowburn check` names every mistake with its file, its line and its remedy. A promise that was meant to go ends as soon \
+             as the definitions of its team are sound."
                 .to_owned(),
         );
     }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use slowburn::alert::{
-    AlertBook, Beat, Entry, Heard, Message, Owner, Phase, Round, Routes, Subject, Tried, advance, decide, due,
+    AlertBook, Beat, Entry, Faulty, Heard, Message, Owner, Phase, Round, Routes, Subject, Tried, advance, decide, due,
     seen_span,
 };
 use slowburn::counts::Sums;
@@ -236,7 +236,7 @@ fn run(world: &World, schedule: &Schedule, kept: &mut Kept, now: i32, dice: &mut
         });
     }
     crash(dice)?;
-    let round = Round { at: Minute(now), rules, heard, in_part: false, newest: BTreeMap::new() };
+    let round = Round { at: Minute(now), rules, heard, faulty: &Faulty::default(), newest: BTreeMap::new() };
     advance(&mut book, &round);
     let to =
         |urgency: Urgency| if urgency >= Urgency::Page { vec!["pages".to_owned()] } else { vec!["tickets".to_owned()] };
