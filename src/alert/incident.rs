@@ -138,10 +138,10 @@ impl Incident {
         }
     }
 
-    /// Whether it is less urgent than before.
+    /// How urgent it was in what a destination got last.
     #[must_use]
-    pub fn has_fallen(&self) -> bool {
-        matches!(self.turns.as_slice(), [.., (_, before), (_, now)] if now < before)
+    pub fn last_sent(&self, to: &str) -> Option<Urgency> {
+        self.sent.iter().filter(|sent| sent.to == to).max_by_key(|sent| sent.number).map(|sent| sent.urgency)
     }
 
     /// When it last began to page.

@@ -299,16 +299,18 @@ async fn confirm(
 fn tell_of(catalog: &Catalog, fate: &Fate, book: &mut AlertBook, now: Minute) {
     let (Fate::Stuck(entry) | Fate::Arrived(entry)) = fate;
     // Of what was to say so nobody is told again: it would go on for ever.
-    let (false, Some(urgency)) = (Facts::is_undelivered(&entry.message), entry.reported) else { return };
-    let message = match fate {
-        Fate::Stuck(_) => Facts::undelivered(entry, urgency, now),
-        // A note has no end.
-        Fate::Arrived(_) if urgency < Urgency::Page => return,
-        Fate::Arrived(_) => {
+    if Facts::is_undelivered(&entry.message) {
+        return;
+    }
+    let (urgency, message) = match (fate, entry.reported) {
+        (Fate::Stuck(_), _) => (entry.matters(), Facts::undelivered(entry, now)),
+        (Fate::Arrived(_), Some(urgency)) if urgency >= Urgency::Page => {
             let message = Facts::arrived(entry, urgency, now);
             book.spare_the_sleeping(&message.key);
-            message
+            (urgency, message)
         }
+        // A note has no end.
+        (Fate::Arrived(_), _) => return,
     };
     // What would have woken somebody wakes those who can see to it.
     let team = catalog.alerts.team.as_ref().and_then(|team| catalog.teams.get(team));

@@ -57,7 +57,10 @@ impl Facts<'_> {
                     let (key, rules) = (&telling.key, &self.catalog.alerts);
                     let contributors = self.contributors.get(key);
                     let is_back = self.book.watches.get(id).map_or([false; 3], |watch| watch.course.is_back);
-                    About { service, slo, row, incident, key, rules, contributors, is_back }.tell(&mut message);
+                    let fell = |to: &String| incident.last_sent(to) > Some(telling.urgency);
+                    let has_fallen = telling.to.iter().all(fell);
+                    About { service, slo, row, incident, key, rules, contributors, is_back, has_fallen }
+                        .tell(&mut message);
                 }
                 None => message.title = format!("over: {id}, which is no longer promised"),
             },
@@ -80,6 +83,8 @@ struct About<'a> {
     contributors: Option<&'a Contributors>,
     /// For ticket, page and severe: whether it is as urgent again soon after it ceased to be.
     is_back: [bool; 3],
+    /// Whether it is less urgent than whoever is told has heard.
+    has_fallen: bool,
 }
 
 impl About<'_> {
@@ -88,7 +93,7 @@ impl About<'_> {
         message.title = match (self.incident.ended, message.phase) {
             (Some((ended, why)), _) => self.over(ended, why),
             (None, Phase::Reminder) => format!("still, after {}: {what}", between(self.key.started, message.at)),
-            (None, Phase::Changed) if self.incident.has_fallen() => format!("less urgent now: {what}"),
+            (None, Phase::Changed) if self.has_fallen => format!("less urgent now: {what}"),
             (None, _) => what,
         };
         message.paragraphs.extend(self.contributors.and_then(|found| sentences(found, &self.event_bad())));

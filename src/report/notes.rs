@@ -26,8 +26,8 @@ impl Facts<'_> {
 
     /// Says that a message does not arrive.
     #[must_use]
-    pub fn undelivered(entry: &Entry, urgency: Urgency, at: Minute) -> Message {
-        let message = &entry.message;
+    pub fn undelivered(entry: &Entry, at: Minute) -> Message {
+        let (message, urgency) = (&entry.message, entry.matters());
         Message {
             phase: if urgency >= Urgency::Page { Phase::Opened } else { Phase::Note },
             number: if entry.set_aside { 2 } else { 1 },

@@ -424,6 +424,33 @@ fn a_promise_that_can_no_longer_be_read_is_named_and_loses_nothing() {
 }
 
 #[test]
+fn a_service_that_is_removed_ends_its_incident_although_another_team_is_at_fault() {
+    let scene = Scene::new(&["checkout", "search"]);
+    let file = |place: &str| scene.folder.path().join(format!("slos/{place}.yaml"));
+    fs::create_dir(scene.folder.path().join("slos/sre")).unwrap();
+    fs::rename(file("shop/search"), file("sre/search")).unwrap();
+    let noon = minute("2026-10-01T12:00Z");
+    let count = |end| ["checkout", "search"].map(|service| scene.counts(service, end, &[(span(noon, 600), 100)]));
+    count(noon.plus(10));
+    scene.run("ledger", noon.plus(11));
+    fs::remove_file(file("shop/checkout")).unwrap();
+    let sound = fs::read_to_string(file("sre/search")).unwrap();
+    fs::write(file("sre/search"), sound.replace("99.9%", "99.9")).unwrap();
+    scene.write("slos/sre/third.yaml", &sound.replace("search", "third"));
+    scene.counts("third", noon.plus(15), &[]);
+    assert_eq!(scene.command("ledger", noon.plus(16)).output().unwrap().status.code(), Some(3));
+    let statuses = scene.alerts().into_iter().map(|one| (one["name"][1].clone(), one["status"].clone()));
+    let key = |service: &str| Value::from(format!("{service}/orders@2026-10-01T12:09Z"));
+    let expected = [(key("checkout"), "resolved".into()), (key("search"), "triggered".into())];
+    let mut statuses: Vec<(Value, Value)> = statuses.collect();
+    statuses.sort_by_key(|(name, _)| name.to_string());
+    assert_eq!(statuses, expected);
+    let slack: Vec<Value> = scene.requests().into_iter().filter(|one| one["path"] == HOOK).collect();
+    assert_eq!(slack.len(), 1, "{slack:?}");
+    assert!(slack[0]["body"].as_str().unwrap().contains("1 promise of team sre cannot be judged"), "{slack:?}");
+}
+
+#[test]
 fn whoever_takes_a_service_over_hears_of_what_burns() {
     let scene = Scene::new(&["checkout"]);
     let noon = minute("2026-10-01T12:00Z");
