@@ -160,7 +160,7 @@ mod tests {
     fn a_page_that_comes_and_goes_all_night_wakes_twice_while_its_ticket_stays_open() {
         let (mut course, mut woken) = (Course::default(), 0);
         for minute in 0..600 {
-            let held = if minute % 70 < 5 { Urgency::Page } else { Urgency::Ticket };
+            let held = if minute % 50 < 5 { Urgency::Page } else { Urgency::Ticket };
             let before = course.urgency();
             course.step(
                 &Beat { at: Minute(minute), heard: true, held: Some(held), above: Some(held), silent: false },

@@ -440,7 +440,7 @@ fn a_service_that_is_removed_ends_its_incident_although_another_team_is_at_fault
     scene.counts("third", noon.plus(15), &[]);
     assert_eq!(scene.command("ledger", noon.plus(16)).output().unwrap().status.code(), Some(3));
     let statuses = scene.alerts().into_iter().map(|one| (one["name"][1].clone(), one["status"].clone()));
-    let key = |service: &str| Value::from(format!("{service}/orders@2026-10-01T12:09Z"));
+    let key = |service: &str| Value::from(format!("{service}/orders@2026-10-01T12:10Z"));
     let expected = [(key("checkout"), "resolved".into()), (key("search"), "triggered".into())];
     let mut statuses: Vec<(Value, Value)> = statuses.collect();
     statuses.sort_by_key(|(name, _)| name.to_string());
