@@ -191,7 +191,7 @@ fn services_whose_tickets_become_pages_together_have_one_cause() {
     let count = |end: Minute| {
         let bad =
             [(span(noon, 600), 100), (Span { start: noon.plus(-120), end: noon }, 1), (span(noon.plus(-600), 300), 1)];
-        services.iter().for_each(|service| scene.counts(service, end, &bad));
+        services.map(|service| scene.counts(service, end, &bad));
     };
     count(noon);
     scene.run("ledger", noon.plus(1));
@@ -212,7 +212,7 @@ fn an_outage_of_its_own_pages_its_team_while_others_share_a_cause_and_a_cause_en
     scene.write("slos/shop/other.yaml", &file.replace("one", "other"));
     let noon = minute("2026-10-01T12:00Z");
     let count = |end: Minute| {
-        shared.iter().for_each(|service| scene.counts(service, end, &[(span(noon, 3_000), 100)]));
+        shared.map(|service| scene.counts(service, end, &[(span(noon, 3_000), 100)]));
         scene.counts("other", end, &[(span(noon.plus(130), 3_000), 100)]);
     };
     count(noon);
@@ -320,7 +320,7 @@ fn a_channel_that_never_answers_holds_up_no_page_to_another() {
     let mut run = command.stderr(Stdio::null()).spawn().unwrap();
     let began = std::time::Instant::now();
     while scene.alerts().is_empty() && began.elapsed().as_secs() < 8 {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::yield_now();
     }
     let alerts = scene.alerts();
     run.kill().unwrap();
