@@ -191,7 +191,9 @@ fn services_whose_tickets_become_pages_together_have_one_cause() {
     let count = |end: Minute| {
         let bad =
             [(span(noon, 600), 100), (Span { start: noon.plus(-120), end: noon }, 1), (span(noon.plus(-600), 300), 1)];
-        services.map(|service| scene.counts(service, end, &bad));
+        for service in services {
+            scene.counts(service, end, &bad);
+        }
     };
     count(noon);
     scene.run("ledger", noon.plus(1));
@@ -212,7 +214,9 @@ fn an_outage_of_its_own_pages_its_team_while_others_share_a_cause_and_a_cause_en
     scene.write("slos/shop/other.yaml", &file.replace("one", "other"));
     let noon = minute("2026-10-01T12:00Z");
     let count = |end: Minute| {
-        shared.map(|service| scene.counts(service, end, &[(span(noon, 3_000), 100)]));
+        for service in shared {
+            scene.counts(service, end, &[(span(noon, 3_000), 100)]);
+        }
         scene.counts("other", end, &[(span(noon.plus(130), 3_000), 100)]);
     };
     count(noon);
