@@ -81,7 +81,10 @@ impl Said {
             let (why, then) = match tried {
                 Tried::Delivered => continue,
                 Tried::Later { why, .. } => (why, "it is tried again"),
-                Tried::Never { why } => (why, "it is set aside"),
+                Tried::Never { why } => (
+                    why,
+                    if entry.set_aside { "it is given up" } else { "it is tried again every half hour for a day" },
+                ),
             };
             self.faults.push(format!("`{}` was not told of {}; {then}: {why}", entry.to, entry.message.key));
         }

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::{Failure, say, styled};
+use crate::alert::Faulty;
 use crate::cli::Place;
 use crate::fetch::{athena, definitions};
 use crate::location::Location;
@@ -31,7 +32,32 @@ impl Definitions {
     }
 
     fn errors(&self) -> usize {
-        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+        self.faults().count()
+    }
+
+    fn faults(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Where promises may be missing because of a problem, of definitions below a folder.
+    pub(super) fn missing(&self, folder: &Path) -> Faulty {
+        let mut faulty = Faulty::default();
+        for problem in self.faults() {
+            let path = Path::new(&problem.file);
+            let below = folder.components().filter(|part| *part != Component::CurDir).collect::<PathBuf>();
+            let names: Vec<&str> =
+                path.strip_prefix(below).iter().flat_map(|path| path.iter()).filter_map(|name| name.to_str()).collect();
+            match names.as_slice() {
+                // No promise is missing because of them.
+                [slo::CORRECTIONS, _] => {}
+                [team, file] => {
+                    let service = file.split('.').next().unwrap_or_default();
+                    faulty.services.insert(((*team).to_owned(), service.to_owned()));
+                }
+                _ => faulty.fleet = true,
+            }
+        }
+        faulty
     }
 }
 

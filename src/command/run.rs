@@ -49,7 +49,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         postman: &postman,
         paper: arguments.channels.paper.is_some(),
         since: arguments.since,
-        in_part: definitions.faulty(),
+        faulty: definitions.missing(&arguments.place.slos),
         points: &points,
     };
     let job = Job {
