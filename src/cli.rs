@@ -7,6 +7,7 @@ pub mod cost;
 pub mod explain;
 pub mod export;
 pub mod gate;
+pub mod metrics;
 pub mod notify;
 pub mod status;
 pub mod weekly;
@@ -136,6 +137,9 @@ pub struct RunArgs {
     /// How people are told.
     #[command(flatten)]
     pub channels: notify::ChannelArgs,
+    /// What CloudWatch is told.
+    #[command(flatten)]
+    pub metrics: metrics::MetricsArgs,
     /// Open no incident and tell nobody
     #[arg(long, env = "SLOWBURN_SILENT", conflicts_with = "paper")]
     pub silent: bool,

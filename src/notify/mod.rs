@@ -5,6 +5,7 @@
 mod document;
 mod http;
 mod mail;
+mod metrics;
 mod pagerduty;
 mod paper;
 mod secret;
@@ -23,6 +24,7 @@ use crate::minute::Minute;
 use crate::report::weekly::Weekly;
 
 pub use document::schema;
+pub use metrics::{PutError, put};
 pub use secret::{Secret, Secrets};
 
 /// A way to one destination.

@@ -1,6 +1,7 @@
-//! The status for programs, as CSV, JSON and OpenMetrics: all numbers unrounded.
+//! The status for programs, as CSV, JSON, OpenMetrics and metrics of CloudWatch: all numbers unrounded.
 
 mod document;
+mod metrics;
 mod openmetrics;
 
 use super::model::{Row, Status};
@@ -12,6 +13,7 @@ use crate::verdict::State;
 
 pub(super) use document::StepText;
 pub use document::{json, schema};
+pub use metrics::{Datum, of_fleet, of_promises};
 pub use openmetrics::openmetrics;
 
 /// Comma-separated values, one line a row, numbers unrounded.

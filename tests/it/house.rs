@@ -48,7 +48,7 @@ const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("hmac", &["notify/"]),
     ("percent_encoding", &["notify/", "fetch/logs/bucket"]),
     ("sha2", &["notify/"]),
-    ("aws_sdk_cloudwatch", &["aws.rs", "fetch/"]),
+    ("aws_sdk_cloudwatch", &["aws.rs", "fetch/", "notify/metrics"]),
     ("aws_sdk_athena", &["aws.rs", "fetch/"]),
     ("aws_sdk_elasticloadbalancingv2", &["aws.rs", "fetch/"]),
     ("aws_sdk_resourcegroupstagging", &["aws.rs", "fetch/"]),

@@ -95,7 +95,7 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str], at: &str) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str], at: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
         command.args(arguments).env_clear().env("NO_COLOR", "1").env("SLOWBURN_AT", at).current_dir(self.folder.path());
         command.env("HOOK", format!("{}/services/T0SECRET/B0SECRET/hush-hush-hush", self.peer.url));

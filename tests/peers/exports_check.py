@@ -24,7 +24,7 @@ slos:
   orders: {{ indicator: counts, file: orders.csv, objective: 99.9%, windows: [7d, month] }}
   idle: {{ indicator: counts, file: idle.csv, objective: 99%, windows: [7d] }}
 """
-NAMES = ["checkout", "o'brien {x} \u00e9", 'a "quoted" \\ name']
+NAMES = ["checkout", "search-2", "a.b_c"]
 AT = "2026-11-23T08:00Z"
 
 
