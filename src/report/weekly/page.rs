@@ -128,13 +128,15 @@ fn row(promise: &Promise, picture: String, with_team: bool) -> RowText {
     let team = if with_team { format!(" · {}", promise.team) } else { String::new() };
     let again = if promise.weeks > 1 { format!("; so for {} in a row", promise.for_weeks()) } else { String::new() };
     let policy = promise.policy.as_ref().map_or_else(String::new, |then| format!("; the policy says: {then}"));
+    // Of what is fine, the number beside it says it all.
+    let why = if promise.standing == Standing::Fine && policy.is_empty() { "" } else { &promise.why };
     RowText {
         key: promise.standing.key(),
         sign: promise.standing.sign(),
         word: promise.standing.word(),
         name: clipped(&promise.name, NAME_CHARS),
         promised: clipped(&format!("{}{team}", promise.promised), NAME_CHARS),
-        why: clipped(&format!("{}{again}{policy}", promise.why), LINE_CHARS),
+        why: clipped(&format!("{why}{again}{policy}"), LINE_CHARS),
         left: clipped(&promise.left, NAME_CHARS),
         trend: promise.trend().unwrap_or_default(),
         picture,

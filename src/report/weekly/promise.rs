@@ -6,7 +6,7 @@ use crate::exact::to_f64;
 use crate::report::counted;
 use crate::report::model::{Bar, Row, Status};
 use crate::report::standing::{Standing, why};
-use crate::report::status::{budget_left, percent};
+use crate::report::status::budget_left;
 
 /// How promises stood at the ends of the weeks before, the newest first.
 #[derive(Default)]
@@ -104,11 +104,11 @@ impl Promise {
         format!("{least}{}", counted(self.weeks, "week"))
     }
 
-    /// How the budget moved in the week: `12% less than a week before`; `None` where it did not.
+    /// How the budget moved in the week, in points of a percent of it: `12 points less in a week`; `None` where it did not.
     #[must_use]
     pub fn trend(&self) -> Option<String> {
-        let moved = self.remaining? - self.week_before?;
-        let than = if moved < 0.0 { "less" } else { "more" };
-        (moved.abs() >= 0.005).then(|| format!("{} {than} than a week before", percent(moved.abs(), 0)))
+        let moved = 100.0 * (self.remaining? - self.week_before?);
+        let way = if moved < 0.0 { "less" } else { "more" };
+        (moved.abs() >= 0.5).then(|| format!("{:.0} points {way} in a week", moved.abs()))
     }
 }
