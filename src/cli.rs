@@ -8,6 +8,7 @@ pub mod explain;
 pub mod export;
 pub mod gate;
 pub mod notify;
+pub mod report;
 pub mod weekly;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use explain::ExplainArgs;
 use export::ExportArgs;
 use gate::GateArgs;
 use notify::NotifyArgs;
+use report::ReportArgs;
 use weekly::WeeklyArgs;
 
 const STYLES: Styles = Styles::styled()
@@ -60,7 +62,7 @@ pub enum Task {
     Run(RunArgs),
     /// Print how every SLO stands, from the ledger alone
     Status(StatusArgs),
-    /// Write the budget report, from the ledger alone
+    /// Print the budget report, or write pages of it for a browser, from the ledger alone
     Report(ReportArgs),
     /// The report of the last whole week: of a team or the fleet, printed, kept, or sent to whom it is for
     Weekly(WeeklyArgs),
@@ -174,20 +176,6 @@ pub struct StatusArgs {
     pub format: StatusFormat,
 }
 
-/// Arguments of `report`.
-#[derive(Args, Debug)]
-pub struct ReportArgs {
-    /// Where, and when.
-    #[command(flatten)]
-    pub place: Place,
-    /// How to write it
-    #[arg(long, value_enum, default_value_t)]
-    pub format: ReportFormat,
-    /// Write into this file instead of stdout
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-}
-
 /// Arguments of `replay`.
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
@@ -287,16 +275,6 @@ pub enum StatusFormat {
     Csv,
     /// A Markdown table
     Markdown,
-}
-
-/// Formats of `report`.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum ReportFormat {
-    /// For people
-    #[default]
-    Markdown,
-    /// For programs
-    Json,
 }
 
 /// Formats of `replay`.

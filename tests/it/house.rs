@@ -41,15 +41,15 @@ const CRATE_HOMES: [(&str, &[&str]); 20] = [
     ("lettre", &["notify/"]),
     ("reqwest", &["notify/"]),
     ("rustls", &["notify/"]),
-    ("base64", &["notify/"]),
+    ("base64", &["notify/", "report/site"]),
     ("hmac", &["notify/"]),
     ("percent_encoding", &["notify/"]),
-    ("sha2", &["notify/"]),
+    ("sha2", &["notify/", "report/site"]),
     ("aws_sdk_cloudwatch", &["aws.rs", "fetch/"]),
     ("aws_sdk_athena", &["aws.rs", "fetch/"]),
     ("aws_sdk_elasticloadbalancingv2", &["aws.rs", "fetch/"]),
     ("aws_sdk_resourcegroupstagging", &["aws.rs", "fetch/"]),
-    ("minijinja", &["fetch/", "notify/", "report/site"]),
+    ("minijinja", &["fetch/", "notify/", "report/chart", "report/site"]),
 ];
 /// What pure rooms never say.
 const IMPURE: [&str; 6] = ["std::fs", "std::env", "tokio", "SystemTime", "async fn", "Instant::now"];
