@@ -9,7 +9,7 @@ use crate::slo::Slo;
 /// Slots in which it is looked; a slice of time may be longer.
 const SLOT_MINUTES: u32 = 5;
 /// What is no further apart is one stretch.
-const GAP_MINUTES: i32 = 10;
+const GAP_MINUTES: i32 = 5;
 /// So many are kept.
 const KEPT: usize = 60;
 
