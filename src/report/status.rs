@@ -132,7 +132,7 @@ fn cells(row: &Row, days: usize) -> [String; 9] {
 }
 
 /// The budget that is left, and beside it what would be if no minute were excluded.
-pub(super) fn budget_left(row: &Row) -> String {
+fn budget_left(row: &Row) -> String {
     let corrected = left(&row.budget);
     if row.is_corrected() { format!("{corrected} ({} raw)", left(&row.raw_budget)) } else { corrected }
 }

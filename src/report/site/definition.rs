@@ -159,6 +159,14 @@ pub(super) fn bad(slo: &Slo) -> String {
     }
 }
 
+/// The same in a sentence: `failed`, `took longer than 300 ms`, `were bad`.
+pub(super) fn were(slo: &Slo) -> String {
+    match bad(slo) {
+        bad if bad == "bad" => "were bad".to_owned(),
+        bad => bad.replacen("slower", "took longer", 1),
+    }
+}
+
 /// What is counted: `requests`, `events`, `slices`.
 pub(super) const fn events(slo: &Slo) -> &'static str {
     match (&slo.slices, &slo.indicator) {

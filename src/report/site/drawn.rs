@@ -83,7 +83,10 @@ impl Canvas<'_> {
         let (mut layers, mut legend) = (Vec::new(), Vec::new());
         let unknown = unknown(pieces);
         layers.extend(unknown.iter().filter_map(|span| self.band(*span, y, Ink::Unknown)));
-        legend.extend((!layers.is_empty()).then_some(Sign { key: "unknown", text: "not observed" }));
+        // What is too narrow to be seen needs no explanation.
+        let minutes: u32 = unknown.iter().map(|span| span.minutes()).sum();
+        let is_seen = minutes > 0 && minutes * 200 >= self.span.minutes();
+        legend.extend(is_seen.then_some(Sign { key: "unknown", text: "not observed" }));
         let before = layers.len();
         layers.extend(self.backdrop.excluded.iter().filter_map(|span| self.band(*span, y, Ink::Grid)));
         legend.extend((layers.len() > before).then_some(Sign { key: "excluded", text: "does not count" }));
@@ -311,7 +314,7 @@ pub(super) fn looks(
 
 /// What is left of a budget, so small that it stands in a line of a table.
 pub(super) fn spark(span: Span, pieces: &[Piece], objective: &Objective) -> Option<String> {
-    const DOTS: (u32, u32) = (90, 22);
+    const DOTS: (u32, u32) = (96, 28);
     const POINTS: usize = 30;
     let backdrop = Backdrop::default();
     let canvas = Canvas { id: String::new(), span, backdrop: &backdrop };

@@ -47,7 +47,7 @@ impl Trend {
         let (key, sign, word) = match points {
             points if points >= 0.05 => ("better", "▲", "more"),
             points if points <= -0.05 => ("worse", "▼", "less"),
-            _ => ("same", "=", "more or less"),
+            _ => ("same", "±", ""),
         };
         let said = if key == "same" {
             "as much is left as a week ago".to_owned()

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::definition::{bad, events};
+use super::definition::{events, were};
 use crate::cost::grouped;
 use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
@@ -25,7 +25,7 @@ pub(super) fn numbers(slo: &Slo, row: &Row) -> Vec<Made> {
     let mut made = vec![
         Made {
             what: "Counted",
-            how: format!("{} of {all} {} were {}", grouped(failed), events(slo), bad(slo)),
+            how: format!("{} of {all} {} {}", grouped(failed), events(slo), were(slo)),
         },
         Made {
             what: "Coverage",
@@ -60,12 +60,12 @@ pub(super) fn numbers(slo: &Slo, row: &Row) -> Vec<Made> {
     }
     if row.is_corrected() {
         let how = format!(
-            "{} do not count, by {}; as counted: {} of {} were {}, and {} is left of a budget of (1 − {}) × {} = {}",
+            "{} do not count, by {}; as counted: {} of {} {}, and {} is left of a budget of (1 − {}) × {} = {}",
             length_text(row.excluded_minutes),
             row.corrections.join(", "),
             grouped(row.raw.bad),
             grouped(row.raw.total),
-            bad(slo),
+            were(slo),
             left(&row.raw_budget),
             row.objective,
             grouped(row.raw.total),

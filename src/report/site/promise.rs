@@ -18,7 +18,7 @@ use crate::minute::{Span, Window};
 use crate::report::history::{History, LOOKS_MINUTES, Piece, Stretch};
 use crate::report::model::Row;
 use crate::report::standing::{Standing, why};
-use crate::report::status::{budget_left, forecast, percent, state};
+use crate::report::status::{forecast, left, percent, state};
 use crate::slo::{Service, Slo};
 use crate::verdict::TierReading;
 
@@ -44,6 +44,8 @@ pub(super) struct Promise {
     explain: String,
     events: &'static str,
     bad: String,
+    /// `failed`, `took longer than 300 ms`.
+    were: String,
 }
 
 /// A promise over one of its windows.
@@ -56,6 +58,8 @@ struct OverWindow {
     to: When,
     why: String,
     left: String,
+    /// What would be left without corrections, where there are any.
+    raw: Option<String>,
     is_below: bool,
     sli: String,
     forecast: String,
@@ -136,6 +140,7 @@ impl Site<'_> {
             explain: format!("slowburn explain {} --at {judged}", slo.id),
             events: definition::events(slo),
             bad: definition::bad(slo),
+            were: definition::were(slo),
         }
     }
 
@@ -149,7 +154,8 @@ impl Site<'_> {
             from: When::of(span.start),
             to: When::of(span.end),
             why: why(row),
-            left: budget_left(row),
+            left: left(&row.budget),
+            raw: row.is_corrected().then(|| left(&row.raw_budget)),
             is_below: row.budget.is_exceeded(),
             sli: row.sli.map_or_else(|| "-".to_owned(), |sli| percent(sli, 3)),
             forecast: forecast(row.forecast, row.judged_at),
@@ -170,8 +176,8 @@ impl Site<'_> {
             drawn::budget(&canvas("budget"), &history.pieces(window), &slo.objective).into_iter().collect();
         // Traffic and failures go up and down all the time, where a budget only ever falls: fewer pieces say as much.
         let wide = history.wide_pieces(window);
-        let (events, bad) = (definition::events(slo), definition::bad(slo));
-        figures.push(drawn::failures(&canvas("bad"), &wide, &slo.objective, format!("Share of {events} that were {bad}")));
+        let (events, were) = (definition::events(slo), definition::were(slo));
+        figures.push(drawn::failures(&canvas("bad"), &wide, &slo.objective, format!("Share of {events} that {were}")));
         figures.push(drawn::traffic(&canvas("traffic"), &wide, events));
         figures
     }

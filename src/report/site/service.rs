@@ -8,7 +8,7 @@ use super::team::{Overridden, Step};
 use super::{Site, definition, names};
 use crate::report::model::Row;
 use crate::report::standing::{Standing, why};
-use crate::report::status::{budget_left, forecast, percent};
+use crate::report::status::{forecast, left, percent};
 use crate::slo::Service;
 
 #[derive(Debug, Serialize)]
@@ -44,6 +44,8 @@ struct Line {
     slo: String,
     over: String,
     left: String,
+    /// What would be left without corrections, where there are any.
+    raw: Option<String>,
     is_below: bool,
     trend: Trend,
     forecast: String,
@@ -64,7 +66,8 @@ impl Line {
             standing: Shown::of(Standing::of(row)),
             slo: row.slo.clone(),
             over: format!("{} over {}", row.objective, row.window),
-            left: budget_left(row),
+            left: left(&row.budget),
+            raw: row.is_corrected().then(|| left(&row.raw_budget)),
             is_below: row.budget.is_exceeded(),
             trend: Trend::of(row),
             forecast: forecast(row.forecast, row.judged_at),
