@@ -41,10 +41,8 @@ pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<Ended, 
             overrides: &overrides,
         };
         let documents = [("report.md", ReportFormat::Markdown), ("report.json", ReportFormat::Json)];
-        let documents = documents.map(|(name, format)| Page {
-            name: name.to_owned(),
-            text: compose(&status, &book, &overrides, format),
-        });
+        let documents = documents
+            .map(|(name, format)| Page { name: name.to_owned(), text: compose(&status, &book, &overrides, format) });
         write_site(place, facts, documents).await?;
     } else {
         print(compose(&status, &book, &overrides, arguments.format).as_bytes())?;

@@ -43,7 +43,9 @@ pub enum PagesError {
     #[error("`{0}` holds an `{FIRST}` that slowburn did not write\nhint: name an empty folder")]
     Taken(Location),
     /// A file lies where the folder should be.
-    #[error("`{0}` is a file\nhint: `--out` names a folder; for one document, let the shell write it: `slowburn report > FILE`")]
+    #[error(
+        "`{0}` is a file\nhint: `--out` names a folder; for one document, let the shell write it: `slowburn report > FILE`"
+    )]
     File(Location),
     /// The list is not what it should be.
     #[error("`{LIST}` in `{0}` cannot be read: {1}\nhint: remove the folder, and write all pages anew")]
@@ -206,7 +208,9 @@ mod tests {
         fs::write(folder.path().join("outside.html"), "theirs").unwrap();
         assert_eq!(there(), ["a/b/one.html", "a/theirs.html", "a/two.html", "index.html", LIST]);
         let list = folder.path().join("site").join(LIST);
-        let hostile = fs::read_to_string(&list).unwrap().replace("\"pages\": [", "\"pages\": [\"../outside.html\", \"/etc/x.html\",");
+        let hostile = fs::read_to_string(&list)
+            .unwrap()
+            .replace("\"pages\": [", "\"pages\": [\"../outside.html\", \"/etc/x.html\",");
         fs::write(&list, hostile).unwrap();
         write(&["index.html", "a/two.html"]).unwrap();
         assert_eq!(there(), ["a/theirs.html", "a/two.html", "index.html", LIST]);

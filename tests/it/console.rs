@@ -188,7 +188,13 @@ fn the_worst_comes_first_and_unknown_is_not_fine() {
         .collect();
     assert_eq!(
         rows,
-        [("exhausted", "checkout"), ("at_risk", "search"), ("unknown", "batch"), ("recovered", "orders"), ("fine", "stock")]
+        [
+            ("exhausted", "checkout"),
+            ("at_risk", "search"),
+            ("unknown", "batch"),
+            ("recovered", "orders"),
+            ("fine", "stock")
+        ]
     );
 }
 
@@ -299,7 +305,16 @@ fn nothing_that_somebody_wrote_runs_or_stands_raw_in_a_page() {
     for (name, page) in site.iter().filter(|(name, _)| name.ends_with(".html")) {
         let body = page.split_once("</style>").unwrap().1;
         let body = body.split_once("<script>").map_or(body, |(before, _)| before);
-        for raw in ["<script>alert", "<img", "<b>\u{202e}", "<i>jane", "</style>", "onmouseover=\"", "href=\"javascript", "<!--"] {
+        for raw in [
+            "<script>alert",
+            "<img",
+            "<b>\u{202e}",
+            "<i>jane",
+            "</style>",
+            "onmouseover=\"",
+            "href=\"javascript",
+            "<!--",
+        ] {
             assert!(!body.contains(raw), "{name} holds {raw}");
         }
         assert!(!page.contains(['\u{202e}', '\u{1b}', '\r']), "{name}");

@@ -115,11 +115,8 @@ mod tests {
         assert!(found.look_at(day) && !found.look_at(day.plus(1)));
         found.add_day(day, &table);
         found.finish();
-        let told: Vec<(usize, u32, u64)> = found
-            .found()
-            .iter()
-            .map(|one| (one.span.start.of_day(), one.span.minutes(), one.sums.bad))
-            .collect();
+        let told: Vec<(usize, u32, u64)> =
+            found.found().iter().map(|one| (one.span.start.of_day(), one.span.minutes(), one.sums.bad)).collect();
         assert_eq!(told, [(100, 15, 10), (600, 5, 9), (1_435, 5, 1)]);
     }
 }

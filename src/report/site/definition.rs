@@ -46,7 +46,9 @@ pub(super) fn sentences(slo: &Slo) -> Vec<String> {
     }));
     let severe = [
         slo.severe.outage_minutes.map(|minutes| format!("{} in which nearly all fails", length_text(minutes))),
-        slo.severe.collapse_minutes.map(|minutes| format!("{} in which nearly all traffic is missing", length_text(minutes))),
+        slo.severe
+            .collapse_minutes
+            .map(|minutes| format!("{} in which nearly all traffic is missing", length_text(minutes))),
     ];
     let severe: Vec<String> = severe.into_iter().flatten().collect();
     if !severe.is_empty() {
@@ -97,9 +99,7 @@ fn what(slo: &Slo) -> (String, String) {
 /// Which requests of a balancer are meant, where it is not all of them.
 fn which(traffic: &Traffic) -> Option<String> {
     let mut parts = Vec::new();
-    for (noun, values) in
-        [("method", &traffic.methods), ("host", &traffic.hosts), ("path", &traffic.paths)]
-    {
+    for (noun, values) in [("method", &traffic.methods), ("host", &traffic.hosts), ("path", &traffic.paths)] {
         if !values.is_empty() {
             parts.push(format!("{noun} {}", values.join(" or ")));
         }

@@ -155,7 +155,9 @@ pub(super) fn budget(canvas: &Canvas<'_>, pieces: &[Piece], objective: &Objectiv
     let floor = lowest(&corrected).min(raw.as_deref().map_or(0.0, lowest));
     let lane = (1.0 - floor) * 0.09;
     let y = floor - 1.6 * lane..1.0 + 0.25 * lane;
-    let (mut layers, mut legend) = canvas.behind(pieces, &y);
+    // What is left of a budget is only what was seen of it: where nothing was, there is no area.
+    let (behind, mut legend) = canvas.behind(pieces, &y);
+    let mut layers = Vec::new();
     let corrected_line = snapped(&corrected, &y, TALL);
     let clamped = |from: f64, to: f64| -> Vec<(f64, f64)> {
         snapped(&corrected_line.iter().map(|(x, level)| (*x, level.clamp(from, to))).collect::<Vec<_>>(), &y, TALL)
@@ -164,6 +166,7 @@ pub(super) fn budget(canvas: &Canvas<'_>, pieces: &[Piece], objective: &Objectiv
     if lowest(&corrected) < 0.0 {
         layers.push(Layer::Area { points: clamped(floor, 0.0), base: 0.0, ink: Ink::BadWash });
     }
+    layers.extend(behind);
     layers.push(Layer::Across { y: 0.0, ink: Ink::Limit });
     if let Some(raw) = raw {
         layers.push(Layer::Line { points: snapped(&raw, &y, TALL), ink: Ink::Raw, width: 1 });
@@ -321,8 +324,12 @@ pub(super) fn spark(span: Span, pieces: &[Piece], objective: &Objective) -> Opti
     let points = left(&canvas, pieces, objective, |piece| piece.sums)?;
     let every = points.len().div_ceil(POINTS).max(1);
     let newest = points.len() - 1;
-    let few: Vec<(f64, f64)> =
-        points.into_iter().enumerate().filter(|(place, _)| (newest - place).is_multiple_of(every)).map(|(_, point)| point).collect();
+    let few: Vec<(f64, f64)> = points
+        .into_iter()
+        .enumerate()
+        .filter(|(place, _)| (newest - place).is_multiple_of(every))
+        .map(|(_, point)| point)
+        .collect();
     let floor = few.iter().map(|(_, level)| *level).fold(0.0, f64::min);
     let y = floor - 0.04 * (1.0 - floor)..1.0;
     let line = snapped(&few, &y, DOTS.1);

@@ -23,10 +23,7 @@ pub(super) fn numbers(slo: &Slo, row: &Row) -> Vec<Made> {
     let Sums { total, bad: failed, known } = row.sums;
     let (all, share) = (grouped(total), slo.objective.budget());
     let mut made = vec![
-        Made {
-            what: "Counted",
-            how: format!("{} of {all} {} {}", grouped(failed), events(slo), were(slo)),
-        },
+        Made { what: "Counted", how: format!("{} of {all} {} {}", grouped(failed), events(slo), were(slo)) },
         Made {
             what: "Coverage",
             how: format!(
@@ -75,7 +72,10 @@ pub(super) fn numbers(slo: &Slo, row: &Row) -> Vec<Made> {
     }
     made.push(Made {
         what: "Burn rate",
-        how: format!("(bad / total of the window) / {}; 1x spends the whole budget in one period", percent(to_f64(share), 4)),
+        how: format!(
+            "(bad / total of the window) / {}; 1x spends the whole budget in one period",
+            percent(to_f64(share), 4)
+        ),
     });
     made
 }

@@ -46,7 +46,15 @@ mod tests {
     #[test]
     fn only_addresses_of_the_web_are_links() {
         assert!(harmless("https://wiki.example.com/x?a=b#c").is_some() && harmless("HTTP://x").is_some());
-        for hostile in ["javascript:alert(1)//https://", "javascript://x", "data:text/html,x", "https://", "x", "https://a b", "//x"] {
+        for hostile in [
+            "javascript:alert(1)//https://",
+            "javascript://x",
+            "data:text/html,x",
+            "https://",
+            "x",
+            "https://a b",
+            "//x",
+        ] {
             assert_eq!(harmless(hostile), None, "{hostile}");
         }
     }

@@ -91,10 +91,13 @@ impl Site<'_> {
             class: service.class.clone(),
             standing: worst.map(|row| Shown::of(Standing::of(row))),
             lead: worst.map(|row| format!("{} over {}: {}", row.slo, row.window, why(row))),
-            links: [LinkTo::of("Runbook", service.runbook.as_ref()), LinkTo::of("Dashboard", service.dashboard.as_ref())]
-                .into_iter()
-                .flatten()
-                .collect(),
+            links: [
+                LinkTo::of("Runbook", service.runbook.as_ref()),
+                LinkTo::of("Dashboard", service.dashboard.as_ref()),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             facts: definition::facts(service, self.facts.catalog),
             policy: self.policy(|other| other.name == service.name),
             overrides: self.overridden(|name| name == service.name),
