@@ -199,6 +199,16 @@ fn the_worst_comes_first_and_unknown_is_not_fine() {
 }
 
 #[test]
+fn what_was_not_observed_is_shaded_and_never_good() {
+    let site = Scene::new().site("site");
+    let unknown = site["services/quiet/batch.html"].split_once("</style>").unwrap().1;
+    assert!(unknown.contains("chip unknown") && !unknown.contains("chip fine"), "{unknown}");
+    assert!(unknown.contains("fill=\"#E4E0EE\"") && unknown.contains(">not observed</span>"));
+    let known = site["services/mart/stock.html"].split_once("</style>").unwrap().1;
+    assert!(known.contains("chip fine") && !known.contains("fill=\"#E4E0EE\""));
+}
+
+#[test]
 fn the_same_ledger_gives_the_same_bytes_and_what_is_gone_goes() {
     let scene = Scene::new();
     let first = scene.site("site");
