@@ -117,7 +117,7 @@ pub fn advance(book: &mut AlertBook, round: &Round<'_>) -> Vec<Rewritten> {
     let rewritten = rewritten.collect();
     let mut beats: BTreeMap<Minute, Vec<(usize, &Beat)>> = BTreeMap::new();
     for (place, heard) in round.heard.iter().enumerate() {
-        let known_to = begin(book, heard);
+        let known_to = begin(book, heard, round.at);
         for beat in heard.beats.iter().filter(|beat| Some(beat.at) > known_to) {
             beats.entry(beat.at).or_default().push((place, beat));
         }
@@ -177,7 +177,7 @@ fn end_what_is_gone(book: &mut AlertBook, round: &Round<'_>) {
 }
 
 /// Makes ready to evaluate an SLO, and says up to where it was evaluated before.
-fn begin(book: &mut AlertBook, heard: &Heard) -> Option<Minute> {
+fn begin(book: &mut AlertBook, heard: &Heard, at: Minute) -> Option<Minute> {
     let subject = Subject::Slo(heard.slo.clone());
     let Some(watch) = book.watches.get(&heard.slo) else {
         let watch = Watch {
@@ -187,6 +187,7 @@ fn begin(book: &mut AlertBook, heard: &Heard) -> Option<Minute> {
             promise: heard.promise.clone(),
             objective: heard.objective.clone(),
             team: heard.owner.team.clone(),
+            earlier: Vec::new(),
         };
         book.watches.insert(heard.slo.clone(), watch);
         return None;
@@ -208,6 +209,9 @@ fn begin(book: &mut AlertBook, heard: &Heard) -> Option<Minute> {
     };
     if let Some(watch) = book.watches.get_mut(&heard.slo) {
         watch.course = course.unwrap_or(watch.course);
+        if (&watch.promise, &watch.objective) != (&heard.promise, &heard.objective) {
+            watch.supersede(at);
+        }
         watch.promise.clone_from(&heard.promise);
         watch.objective.clone_from(&heard.objective);
         watch.team.clone_from(&heard.owner.team);

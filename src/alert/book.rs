@@ -38,6 +38,35 @@ pub struct Watch {
     pub objective: String,
     /// The team that owns it; empty in books of before that was kept.
     pub team: String,
+    /// What was promised before, oldest first.
+    pub earlier: Vec<Earlier>,
+}
+
+/// A promise as it was until somebody changed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// The minute that the first run with the next one was about.
+    pub until: Minute,
+    /// Its objective as it was written. The next one may have the same, and other requests, windows or tiers.
+    pub objective: String,
+}
+
+/// How many changes of a promise are remembered.
+const EARLIER_MAX: usize = 50;
+
+impl Watch {
+    /// Remembers what was promised until now.
+    pub(super) fn supersede(&mut self, at: Minute) {
+        self.earlier.push(Earlier { until: at, objective: self.objective.clone() });
+        let old = self.earlier.len().saturating_sub(EARLIER_MAX);
+        self.earlier.drain(..old);
+    }
+
+    /// What was promised up to each change, and from it on: when, before, after; oldest first.
+    pub fn changes(&self) -> impl Iterator<Item = (Minute, &str, &str)> {
+        let after = self.earlier.iter().skip(1).map(|next| &next.objective).chain([&self.objective]);
+        self.earlier.iter().zip(after).map(|(before, after)| (before.until, before.objective.as_str(), after.as_str()))
+    }
 }
 
 impl AlertBook {

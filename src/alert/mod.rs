@@ -16,7 +16,7 @@ mod outbox;
 mod shared;
 
 pub use advance::{Due, Heard, Rewritten, Round, advance, due, resolve_after, seen_span};
-pub use book::{AlertBook, Watch};
+pub use book::{AlertBook, Earlier, Watch};
 pub use course::{BACK_MINUTES, Beat, Course, SILENCE_MINUTES};
 pub use decide::{Routes, Telling, decide};
 pub use hear::{Audience, Later};

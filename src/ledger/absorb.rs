@@ -1,6 +1,7 @@
 //! How answers enter the ledger: a source's minutes replace, a log object's counts are added exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -8,7 +9,7 @@ use hashbrown::HashMap;
 use super::minutes::RowMut;
 use super::objects::{ListedObject, PartObjects, filed_under, merged};
 use super::{DayMinutes, Ledger, NotLoaded, ObjectRecord, Part};
-use crate::counts::{Count, Counts, DaySlice};
+use crate::counts::{Count, Counts, DaySlice, Sums};
 use crate::minute::{Day, Minute};
 use crate::series::SeriesKey;
 
@@ -160,12 +161,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// Changes some series of a part, and the sums of its day with them.
-    pub(super) fn edit<E: Clone>(
+    /// Changes some series of a part, and the sums of its day with them. Where series share their minutes and an edit, it is made
+    /// once for all of them.
+    pub(super) fn edit<T, E: Deref<Target = [T]>>(
         &mut self,
         part: Part,
         edits: &BTreeMap<SeriesKey, E>,
-        change: impl Fn(E, &mut RowMut<'_>),
+        change: impl Fn(&[T], &mut RowMut<'_>),
     ) {
         let (day, slots) = (part.day(), part.slots());
         // Where other parts of the day were left, they take no room.
@@ -173,17 +175,26 @@ impl Ledger {
         let room = if is_whole { DayMinutes::default().slots() } else { slots.clone() };
         let minutes = self.minutes.entry(day).or_insert_with(|| DayMinutes::empty(room.clone(), Vec::new()));
         minutes.admit(&room, edits.keys());
+        let mut made: HashMap<(usize, *const T), (usize, Sums, Sums)> = HashMap::new();
         for (series, edit) in edits {
             let Some(place) = minutes.place(series) else { continue };
-            let row = minutes.row(place, slots.clone());
-            let (total, bad, known, before) = (row.total.to_vec(), row.bad.to_vec(), row.known.to_vec(), row.sums());
-            change(edit.clone(), &mut minutes.row_mut(place, &slots));
-            let row = minutes.row(place, slots.clone());
-            if (row.total, row.bad, row.known) == (&*total, &*bad, &*known) {
-                continue;
-            }
-            self.minutes_changed.insert(part);
-            let after = row.sums();
+            let alike = (minutes.row_of(place), edit.as_ptr());
+            let (before, after) = if let Some((like, before, after)) = made.get(&alike) {
+                minutes.share(place, *like);
+                (*before, *after)
+            } else {
+                let row = minutes.row(place, slots.clone());
+                let (total, bad, known, before) =
+                    (row.total.to_vec(), row.bad.to_vec(), row.known.to_vec(), row.sums());
+                change(edit, &mut minutes.row_mut(place, &slots));
+                let row = minutes.row(place, slots.clone());
+                let after = row.sums();
+                made.insert(alike, (place, before, after));
+                if (row.total, row.bad, row.known) != (&*total, &*bad, &*known) {
+                    self.minutes_changed.insert(part);
+                }
+                (before, after)
+            };
             if before != after {
                 let sums = Arc::make_mut(self.sums.entry(series.clone()).or_default());
                 let mut of_day = sums.over(day, day.plus(1));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use super::manifest::text;
 use crate::alert::{
-    AlertBook, Course, Entry, Incident, IncidentKey, Link, Message, Phase, Place, Sent, Subject, Watch, Why,
+    AlertBook, Course, Earlier, Entry, Incident, IncidentKey, Link, Message, Phase, Place, Sent, Subject, Watch, Why,
 };
 use crate::counts::Sums;
 use crate::minute::Minute;
@@ -47,6 +47,9 @@ struct WatchTwin {
     objective: String,
     #[serde(default)]
     team: String,
+    /// Until when, and the objective.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<(At, String)>,
 }
 
 fn is_calm(left: &[u32; 3]) -> bool {
@@ -210,6 +213,7 @@ fn watch_twin(watch: &Watch) -> WatchTwin {
         promise: watch.promise.clone(),
         objective: watch.objective.clone(),
         team: watch.team.clone(),
+        earlier: watch.earlier.iter().map(|one| (At(one.until), one.objective.clone())).collect(),
     }
 }
 
@@ -227,6 +231,7 @@ fn watch_of(twin: WatchTwin) -> Watch {
         promise: twin.promise,
         objective: twin.objective,
         team: twin.team,
+        earlier: twin.earlier.into_iter().map(|(At(until), objective)| Earlier { until, objective }).collect(),
     }
 }
 

@@ -65,7 +65,7 @@ pub enum StoreError {
     #[error("`{name}` of the ledger cannot be read: {source}\nhint: {hint}")]
     Json {
         /// Which.
-        name: &'static str,
+        name: String,
         /// What is wrong with it.
         source: serde_json::Error,
         /// What can be done.

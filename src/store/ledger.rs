@@ -21,6 +21,7 @@
 //! **Invariant:** the bytes of data files depend on nothing but what was absorbed, and those of slices on what was asked of it: there is no
 //! time, no random name, no counter in them. A file that the manifest does not name is litter, and the next writer sweeps it.
 
+mod aside;
 mod asked;
 mod book;
 mod discovered;
@@ -258,10 +259,12 @@ impl LedgerStore {
                 series.dedup();
             }
         }
-        let mut whole = DayMinutes::empty(slots, series);
-        for (part, minutes) in &decoded {
-            let columns = coded("minutes", minutes.columns())?;
-            whole.fill(&part.slots(), &minutes.series, &columns);
+        let columns = decoded
+            .iter()
+            .map(|(part, minutes)| Ok((part.slots(), &**minutes.series, coded("minutes", minutes.columns())?)));
+        let columns = columns.collect::<Result<Vec<_>, StoreError>>()?;
+        let whole = DayMinutes::filled(slots, series, columns.into_iter());
+        for (part, _) in &decoded {
             ledger.minutes_left.remove(part);
         }
         ledger.minutes.insert(day, whole);

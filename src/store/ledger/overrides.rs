@@ -3,17 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::LedgerStore;
+use super::aside::Aside;
 use crate::minute::{MINUTES_PER_DAY, Minute};
 use crate::report::gate::Override;
+use crate::store::StoreError;
 use crate::store::manifest::text;
-use crate::store::{ShelfError, StoreError, Version};
 
 /// The name of the file.
 pub(super) const OVERRIDES: &str = "overrides.json";
 /// Raised when the file changes so that older programs must not read it.
 const FORMAT: u32 = 1;
-/// How often the file is read again because others wrote it.
-const RACES: usize = 20;
+const FILE: Aside<'_> = Aside { name: OVERRIDES, hint: "restore it, or remove it: only reports show what it says" };
 /// What is older than the longest window is forgotten.
 const KEPT_MINUTES: i32 = 400 * MINUTES_PER_DAY;
 
@@ -52,7 +52,9 @@ impl LedgerStore {
     /// # Errors
     /// When the file is damaged or the shelf refuses.
     pub async fn overrides(&self) -> Result<Vec<Override>, StoreError> {
-        Ok(self.file_of_overrides().await?.0.into_iter().map(Override::from).collect())
+        let file: FileTwin = FILE.read(self).await?;
+        file.check()?;
+        Ok(file.overrides.into_iter().map(Override::from).collect())
     }
 
     /// Adds one. Unless it is kept, nobody may act on it.
@@ -60,31 +62,23 @@ impl LedgerStore {
     /// # Errors
     /// When the file is damaged, others are at it all the time, or the shelf refuses.
     pub async fn keep_override(&self, new: &Override) -> Result<(), StoreError> {
-        let mut lost = ShelfError::Lost(OVERRIDES.to_owned());
-        for _ in 0..RACES {
-            let (mut overrides, version) = self.file_of_overrides().await?;
-            overrides.push(new.clone().into());
-            overrides.retain(|one| one.at >= new.at.plus(-KEPT_MINUTES));
-            overrides.sort_by_key(|one| one.at);
-            let bytes = serde_json::to_vec_pretty(&FileTwin { format: FORMAT, overrides }).map_err(damaged)?;
-            match self.shelf.swap(OVERRIDES, version.as_ref(), &bytes).await {
-                Err(refused @ ShelfError::Lost(_)) => lost = refused,
-                written => return Ok(written.map(drop)?),
-            }
-        }
-        Err(lost.into())
-    }
-
-    async fn file_of_overrides(&self) -> Result<(Vec<Twin>, Option<Version>), StoreError> {
-        let Some((bytes, version)) = self.shelf.get(OVERRIDES).await? else { return Ok((Vec::new(), None)) };
-        let file: FileTwin = serde_json::from_slice(&bytes).map_err(damaged)?;
-        if file.format > FORMAT {
-            return Err(StoreError::NewerFile { name: OVERRIDES, format: file.format });
-        }
-        Ok((file.overrides, Some(version)))
+        let add = |file: &mut FileTwin| {
+            file.check()?;
+            file.format = FORMAT;
+            file.overrides.push(new.clone().into());
+            file.overrides.retain(|one| one.at >= new.at.plus(-KEPT_MINUTES));
+            file.overrides.sort_by_key(|one| one.at);
+            Ok(())
+        };
+        FILE.change(self, add).await
     }
 }
 
-fn damaged(source: serde_json::Error) -> StoreError {
-    StoreError::Json { name: OVERRIDES, source, hint: "restore it, or remove it: only reports show what it says" }
+impl FileTwin {
+    const fn check(&self) -> Result<(), StoreError> {
+        if self.format > FORMAT {
+            return Err(StoreError::NewerFile { name: OVERRIDES, format: self.format });
+        }
+        Ok(())
+    }
 }

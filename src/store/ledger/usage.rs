@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerStore;
+use super::aside::Aside;
 use crate::cost::Usage;
 use crate::minute::Day;
 use crate::store::{ShelfError, StoreError};
 
 /// How the names of these files start.
 pub(super) const USAGE: &str = "usage-";
-/// How often the file is read again because others wrote it.
-const RACES: usize = 5;
 
 /// What a day asked for, as it is written.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -46,19 +45,18 @@ impl LedgerStore {
             return Ok(());
         }
         let name = file_of(day);
-        for _ in 0..RACES {
-            let (mut days, version) = self.month_of_usage(&name).await?;
-            let mut sum = Usage::from(days.get(&day.to_string()).copied().unwrap_or_default());
+        let add = |days: &mut BTreeMap<String, Twin>| {
+            let held = days.entry(day.to_string()).or_default();
+            let mut sum = Usage::from(*held);
             sum.add(usage);
-            days.insert(day.to_string(), sum.into());
-            let bytes = serde_json::to_vec_pretty(&days).map_err(StoreError::Manifest)?;
-            match self.shelf.swap(&name, version.as_ref(), &bytes).await {
-                Err(ShelfError::Lost(_)) => {}
-                written => return Ok(written.map(drop)?),
-            }
+            *held = sum.into();
+            Ok(())
+        };
+        match month(&name).change(self, add).await {
+            // Others are at it all the time: a sum that lacks one run is better than a run that fails.
+            Err(StoreError::Shelf(ShelfError::Lost(_))) => Ok(()),
+            noted => noted,
         }
-        // Others are at it all the time: a sum that lacks one run is better than a run that fails.
-        Ok(())
     }
 
     /// What was asked on a day by all runs.
@@ -66,18 +64,13 @@ impl LedgerStore {
     /// # Errors
     /// When the file is damaged or the shelf refuses.
     pub async fn usage(&self, day: Day) -> Result<Usage, StoreError> {
-        let (days, _) = self.month_of_usage(&file_of(day)).await?;
+        let days: BTreeMap<String, Twin> = month(&file_of(day)).read(self).await?;
         Ok(days.get(&day.to_string()).copied().unwrap_or_default().into())
     }
+}
 
-    async fn month_of_usage(
-        &self,
-        name: &str,
-    ) -> Result<(BTreeMap<String, Twin>, Option<crate::store::Version>), StoreError> {
-        let Some((bytes, version)) = self.shelf.get(name).await? else { return Ok((BTreeMap::new(), None)) };
-        let days = serde_json::from_slice(&bytes).map_err(StoreError::Manifest)?;
-        Ok((days, Some(version)))
-    }
+fn month(name: &str) -> Aside<'_> {
+    Aside { name, hint: "restore it, or remove it: only what AWS was asked in that month is forgotten" }
 }
 
 fn file_of(day: Day) -> String {

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::LedgerStore;
-use crate::store::{ShelfError, StoreError};
+use super::aside::Aside;
+use crate::store::StoreError;
 
 /// The name of the file.
 pub(super) const WEEKLY: &str = "weekly.json";
-/// How often the file is read again because others wrote it.
-const RACES: usize = 20;
+const FILE: Aside<'_> =
+    Aside { name: WEEKLY, hint: "restore it, or remove it: reports of this week may then be sent again" };
 /// What is older is forgotten; a line is a report and a destination.
 const KEPT_MAX: usize = 50_000;
 
@@ -18,10 +19,7 @@ impl LedgerStore {
     /// # Errors
     /// When the file is damaged or the shelf refuses.
     pub async fn sent_weekly(&self) -> Result<BTreeSet<String>, StoreError> {
-        match self.shelf.get(WEEKLY).await? {
-            Some((bytes, _)) => serde_json::from_slice(&bytes).map_err(damaged),
-            None => Ok(BTreeSet::new()),
-        }
+        FILE.read(self).await
     }
 
     /// Adds what was sent.
@@ -29,31 +27,13 @@ impl LedgerStore {
     /// # Errors
     /// When the file is damaged, others are at it all the time, or the shelf refuses.
     pub async fn keep_sent_weekly(&self, new: &BTreeSet<String>) -> Result<(), StoreError> {
-        let mut lost = ShelfError::Lost(WEEKLY.to_owned());
-        for _ in 0..RACES {
-            let held = self.shelf.get(WEEKLY).await?;
-            let (mut sent, version): (BTreeSet<String>, _) = match held {
-                Some((bytes, version)) => (serde_json::from_slice(&bytes).map_err(damaged)?, Some(version)),
-                None => (BTreeSet::new(), None),
-            };
+        let add = |sent: &mut BTreeSet<String>| {
             sent.extend(new.iter().cloned());
             while sent.len() > KEPT_MAX {
                 sent.pop_first();
             }
-            let bytes = serde_json::to_vec_pretty(&sent).map_err(damaged)?;
-            match self.shelf.swap(WEEKLY, version.as_ref(), &bytes).await {
-                Err(refused @ ShelfError::Lost(_)) => lost = refused,
-                written => return Ok(written.map(drop)?),
-            }
-        }
-        Err(lost.into())
-    }
-}
-
-fn damaged(source: serde_json::Error) -> StoreError {
-    StoreError::Json {
-        name: WEEKLY,
-        source,
-        hint: "restore it, or remove it: reports of this week may then be sent again",
+            Ok(())
+        };
+        FILE.change(self, add).await
     }
 }
