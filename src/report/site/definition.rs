@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::when::When;
-use crate::alert::AlertBook;
-use crate::minute::{Window, length_text};
+use crate::alert::{AlertBook, Watch};
+use crate::minute::{Minute, Window, length_text};
 use crate::report::words::time_text;
 use crate::slo::{Catalog, Indicator, Judged, LatencyBasis, LatencyErrors, Measure, Service, Slo, Traffic};
 
@@ -15,10 +15,19 @@ pub(super) struct Change {
     text: String,
 }
 
-/// What is known of earlier versions of a promise, the newest first. The book does not keep them yet, so there are none: what it
-/// comes to keep of a watch is shown from here.
-pub(super) const fn changes(_book: &AlertBook, _slo: &Slo) -> Vec<Change> {
-    Vec::new()
+/// What is known of earlier versions of a promise, the newest first.
+pub(super) fn changes(book: &AlertBook, slo: &Slo) -> Vec<Change> {
+    let change = |(at, before, after): (Minute, &str, &str)| Change {
+        at: When::of(at),
+        text: if before == after {
+            format!("other requests, windows or tiers; the objective stayed {after}")
+        } else {
+            format!("{after} in place of {before}")
+        },
+    };
+    let mut changes: Vec<Change> = book.watches.get(&slo.id).into_iter().flat_map(Watch::changes).map(change).collect();
+    changes.reverse();
+    changes
 }
 
 /// The promise in sentences.
