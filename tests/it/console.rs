@@ -209,6 +209,18 @@ fn what_was_not_observed_is_shaded_and_never_good() {
 }
 
 #[test]
+fn a_changed_promise_says_what_it_was_before() {
+    let scene = Scene::new();
+    let file = scene.path("slos/mart/stock.yaml");
+    let changed = fs::read_to_string(&file).unwrap().replace("99.9%", "99.5%");
+    fs::write(file, changed).unwrap();
+    scene.good(&["run", "--quiet", "--notify", "paper:paper"], "2026-11-01T00:05Z");
+    let page = &scene.site("site")["services/mart/stock.html"];
+    let line = "<time datetime=\"2026-11-01T00:05Z\">1 Nov 00:05</time>: 99.5% in place of 99.9%";
+    assert!(page.contains(line), "{page}");
+}
+
+#[test]
 fn the_same_ledger_gives_the_same_bytes_and_what_is_gone_goes() {
     let scene = Scene::new();
     let first = scene.site("site");
