@@ -93,7 +93,8 @@ impl Scene {
 
     fn command(&self, arguments: &[&str], at: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
-        command.args(arguments).env_clear().env("NO_COLOR", "1").env("SLOWBURN_AT", at).current_dir(self.0.path());
+        command.args(arguments).env_clear().env("NO_COLOR", "1").env("SLOWBURN_AT", at);
+        command.env("SLOWBURN_CLOCK", at).current_dir(self.0.path());
         command
     }
 

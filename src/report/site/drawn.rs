@@ -331,7 +331,8 @@ pub(super) fn spark(span: Span, pieces: &[Piece], objective: &Objective) -> Opti
         .map(|(_, point)| point)
         .collect();
     let floor = few.iter().map(|(_, level)| *level).fold(0.0, f64::min);
-    let y = floor - 0.04 * (1.0 - floor)..1.0;
+    let edge = 0.04 * (1.0 - floor);
+    let y = floor - edge..1.0 + edge;
     let line = snapped(&few, &y, DOTS.1);
     let mut layers: Vec<Layer> =
         unknown(pieces).into_iter().filter_map(|span| canvas.band(span, &y, Ink::Unknown)).collect();

@@ -52,7 +52,7 @@ impl Trend {
         let said = if key == "same" {
             "as much is left as a week ago".to_owned()
         } else {
-            format!("{:.1} points {word} are left than a week ago, when it was {}", points.abs(), percent(then, 1))
+            format!("{:.1} points {word} than a week ago, when {} was left", points.abs(), percent(then, 1))
         };
         Self { key, sign, text: format!("{:.1}", points.abs()), said }
     }
