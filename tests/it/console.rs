@@ -209,6 +209,50 @@ fn what_was_not_observed_is_shaded_and_never_good() {
     assert!(known.contains("chip fine") && !known.contains("fill=\"#E4E0EE\""));
 }
 
+/// Numbers of the columns of a table, but for the first, added up.
+fn added_up(table: &str, column: usize) -> u64 {
+    let body = table.split_once("<tbody>").unwrap().1.split_once("</tbody>").unwrap().0;
+    let number =
+        |row: &str| row.split("class=\"num\">").nth(column)?.split_once('<')?.0.replace(',', "").parse::<u64>().ok();
+    body.split("</tr>").filter_map(number).sum()
+}
+
+#[test]
+fn days_of_a_long_window_add_up_whether_or_not_it_is_cut_into_slices() {
+    let scene = Scene::empty();
+    let slo = |more: &str| {
+        format!("{{ indicator: counts, file: archive.csv, objective: 99%, windows: [90d, month, 3d]{more} }}")
+    };
+    let text = format!(
+        "service: archive\nclass: relaxed\nslos:\n  events: {}\n  slices: {}\n",
+        slo(""),
+        slo(", budgeting: timeslices, slice_target: 95%, slice: 10m")
+    );
+    scene.write("slos/mart/archive.yaml", &text);
+    let at = |text: &str| minute(text);
+    let bad = [
+        (Span::new(at("2026-08-20T00:10Z"), at("2026-08-20T01:00Z")), 50),
+        (Span::new(at("2026-10-30T23:50Z"), at("2026-10-31T00:20Z")), 100),
+    ];
+    scene.counts("archive", Span::new(at("2026-08-01T00:00Z"), at(AT)), &bad);
+    scene.write(
+        "slos/corrections/c.yaml",
+        "id: c\nreason: why not\ncategory: planned\nauthor: jane\nscope: { service: archive }\nstart: 2026-08-20T00:30\nend: \
+         2026-08-20T00:40\ntime_zone: UTC\n",
+    );
+    scene.good(&["run", "--quiet", "--silent"], AT);
+    let page = &scene.site("site")["services/mart/archive.html"];
+    let counted: Vec<&str> = page.split("<dt>Bad</dt><dd>").skip(1).map(|one| one.split_once('<').unwrap().0).collect();
+    let tables = page.split("<caption class=\"aloud\">Days of").skip(1);
+    let told: Vec<(u64, u64)> = tables.map(|table| (added_up(table, 2), added_up(table, 1))).collect();
+    let numbers: Vec<String> = told.iter().map(|(bad, all)| format!("{bad} of {all}")).collect();
+    assert_eq!(numbers, counted.iter().map(|one| one.replace(',', "")).collect::<Vec<_>>());
+    assert_eq!(
+        counted,
+        ["5,000 of 12,959,000", "3,000 of 4,464,000", "3,000 of 432,000", "7 of 12,959", "3 of 4,464", "3 of 432"]
+    );
+}
+
 #[test]
 fn a_changed_promise_says_what_it_was_before() {
     let scene = Scene::new();
