@@ -132,14 +132,14 @@ impl Pages {
 impl Place {
     fn shelf(&self) -> &dyn Shelf {
         match self {
-            Self::Directory(shelf, _) => shelf,
-            Self::Bucket(shelf) => shelf,
+            Self::Directory(folder, _) => folder,
+            Self::Bucket(bucket) => bucket,
         }
     }
 
     async fn put(&self, name: &str, text: String) -> Result<(), ShelfError> {
         match self {
-            Self::Bucket(shelf) => shelf.put_page(name, text.into_bytes(), kind(name)).await,
+            Self::Bucket(bucket) => bucket.put_page(name, text.into_bytes(), kind(name)).await,
             Self::Directory(_, root) => {
                 let path = root.join(name);
                 // What stays as it is keeps its time, so that a copy of the site is quick.

@@ -11,7 +11,7 @@ const SLOT_MINUTES: u32 = 5;
 /// What is no further apart is one stretch.
 const GAP_MINUTES: i32 = 5;
 /// So many are kept.
-const KEPT: usize = 60;
+const KEPT: usize = 40;
 
 /// A stretch in which more failed than may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -158,13 +158,11 @@ pub(super) fn facts(service: &Service, catalog: &Catalog) -> Vec<(&'static str, 
 
 /// What a bad event of a promise did: `failed`, `slower than 300 ms`, `bad`.
 pub(super) fn bad(slo: &Slo) -> String {
-    match (&slo.slices, &slo.indicator) {
-        (Some(_), _) => "bad".to_owned(),
-        (None, Indicator::Requests { measure: Measure::Availability, .. }) => "failed".to_owned(),
-        (None, Indicator::Requests { measure: Measure::Latency { under_us, .. }, .. }) => {
-            format!("slower than {}", time_text(*under_us))
-        }
-        (None, _) => "bad".to_owned(),
+    let Indicator::Requests { measure, .. } = &slo.indicator else { return "bad".to_owned() };
+    match measure {
+        _ if slo.slices.is_some() => "bad".to_owned(),
+        Measure::Availability => "failed".to_owned(),
+        Measure::Latency { under_us, .. } => format!("slower than {}", time_text(*under_us)),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Told {
     /// What else there is to know of it.
     notes: Vec<String>,
     /// What was told when, to whom.
-    told: Vec<Line>,
+    sayings: Vec<Line>,
     /// Messages that are left out.
     more: usize,
 }
@@ -98,7 +98,7 @@ impl Site<'_> {
             lasted: lasted(Span::new(key.started, end).minutes()),
             notes: notes(one),
             more: lines.len().saturating_sub(TOLD_MAX),
-            told: lines.into_iter().take(TOLD_MAX).map(line).collect(),
+            sayings: lines.iter().take(TOLD_MAX).map(line).collect(),
         }
     }
 }
@@ -119,7 +119,7 @@ fn sayings(sent: &[Sent]) -> Vec<Saying> {
     found
 }
 
-fn line(saying: Saying) -> Line {
+fn line(saying: &Saying) -> Line {
     let what = match saying.phase {
         Phase::Opened => format!("{} opened", saying.urgency),
         Phase::Changed => format!("now {}", saying.urgency),
