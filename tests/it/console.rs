@@ -131,10 +131,11 @@ fn pages(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// A page without its style and pictures.
+/// A page without its style, its script and its pictures.
 fn words(page: &str) -> String {
     let (before, after) = page.split_once("<style>").unwrap();
     let (mut text, mut rest) = (before.to_owned(), after.split_once("</style>").unwrap().1);
+    rest = rest.split_once("<script>").map_or(rest, |(before, _)| before);
     while let Some((before, after)) = rest.split_once("<svg") {
         text.push_str(before);
         let (picture, after) = after.split_once("</svg>").unwrap();
@@ -201,6 +202,12 @@ fn what_was_not_observed_is_shaded_and_never_good() {
     let unknown = site["services/quiet/batch.html"].split_once("</style>").unwrap().1;
     assert!(unknown.contains("chip unknown") && !unknown.contains("chip fine"), "{unknown}");
     assert!(unknown.contains("fill=\"#E4E0EE\"") && unknown.contains(">not observed</span>"));
+    let looks = unknown.split_once("id=\"slo-orders-page_fast-d\"").unwrap().1.split_once("</svg>").unwrap().0;
+    assert!(looks.contains("fill=\"#E4E0EE\""), "a window that saw nothing is not calm: {looks}");
+    assert!(
+        unknown.contains("too little was observed to compare")
+            || unknown.contains("<span class=\"quiet\">unknown</span>")
+    );
     let known = site["services/mart/stock.html"].split_once("</style>").unwrap().1;
     assert!(known.contains("chip fine") && !known.contains("fill=\"#E4E0EE\""));
 }

@@ -285,16 +285,24 @@ pub(super) fn looks(
     canvas: &Canvas<'_>,
     looks: &[(Minute, Sums)],
     objective: &Objective,
-    (factor, title): (f64, String),
+    (factor, minutes, title): (f64, u32, String),
 ) -> Option<Figure> {
     let rates: Vec<(f64, f64)> =
         looks.iter().map(|(at, sums)| (canvas.x(*at), burn_rate(*sums, objective).unwrap_or(0.0))).collect();
     if factor <= 0.0 || rates.is_empty() {
         return None;
     }
+    // A look that saw too little is as unknown as the time up to it.
+    let unseen = looks.iter().zip(looks.iter().skip(1)).map(|((from, _), (at, sums))| {
+        let span = Span::new(*from, *at);
+        let known = if sums.known * 2 < minutes { 0 } else { span.minutes() };
+        let sums = Sums { known, ..Sums::default() };
+        Piece { span, sums, raw: sums }
+    });
+    let unseen: Vec<Piece> = unseen.collect();
     let top = rates.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
     let y = 0.0..(top * 1.08).clamp(1.5 * factor, 6.0 * factor);
-    let (mut layers, _) = canvas.behind(&[], &y);
+    let (mut layers, legend) = canvas.behind(&unseen, &y);
     let line = snapped(&rates, &y, LOW);
     let over: Vec<(f64, f64)> = line.iter().map(|(x, rate)| (*x, rate.max(factor))).collect();
     if top > factor {
@@ -311,7 +319,7 @@ pub(super) fn looks(
         heights: vec![(factor, format!("{factor:.1}x")), (0.0, "0".to_owned())],
         y,
         layers,
-        legend: Vec::new(),
+        legend,
     }))
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Site, drawn, names};
 use crate::burn::Budget;
+use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
 use crate::report::model::Row;
 use crate::report::standing::{COVERAGE_MIN, Standing, why};
@@ -37,10 +38,13 @@ pub(super) struct Trend {
 
 impl Trend {
     pub(super) fn of(row: &Row) -> Self {
-        let observed = Exact::new(i128::from(row.week_ago.sums.known), i128::from(row.week_ago.minutes.max(1)));
-        let known = |budget: &Budget| budget.remaining().filter(|_| observed >= COVERAGE_MIN).map(to_f64);
-        let Some((now, then)) = known(&row.budget).zip(known(&row.week_ago.budget)) else {
-            let said = "how it was a week ago is not known".to_owned();
+        let known = |budget: &Budget, sums: Sums, minutes: u32| {
+            let observed = Exact::new(i128::from(sums.known), i128::from(minutes.max(1)));
+            budget.remaining().filter(|_| observed >= COVERAGE_MIN).map(to_f64)
+        };
+        let (past, now) = (&row.week_ago, known(&row.budget, row.sums, row.minutes));
+        let Some((now, then)) = now.zip(known(&past.budget, past.sums, past.minutes)) else {
+            let said = "too little was observed to compare".to_owned();
             return Self { key: "unknown", sign: "?", text: "unknown".to_owned(), said };
         };
         let points = (now - then) * 100.0;

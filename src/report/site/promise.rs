@@ -189,7 +189,12 @@ impl Site<'_> {
         let look = |tier: &crate::slo::Tier| {
             let canvas = Canvas { id: format!("{}-{}", anchor(slo), tier.name), span, backdrop: &backdrop };
             let title = format!("{} over {}", tier.name, crate::minute::length_text(tier.long_minutes));
-            drawn::looks(&canvas, &history.looks(tier.long_minutes), &slo.objective, (to_f64(tier.factor), title))
+            drawn::looks(
+                &canvas,
+                &history.looks(tier.long_minutes),
+                &slo.objective,
+                (to_f64(tier.factor), tier.long_minutes, title),
+            )
         };
         slo.tiers.iter().filter_map(look).collect()
     }
