@@ -44,7 +44,7 @@ impl Trend {
         };
         let (past, now) = (&row.week_ago, known(&row.budget, row.sums, row.minutes));
         let Some((now, then)) = now.zip(known(&past.budget, past.sums, past.minutes)) else {
-            let said = "too little was observed to compare".to_owned();
+            let said = String::new();
             return Self { key: "unknown", sign: "?", text: "unknown".to_owned(), said };
         };
         let points = (now - then) * 100.0;
