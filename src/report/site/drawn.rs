@@ -14,6 +14,7 @@ use crate::minute::{Minute, Span};
 use crate::report::chart::{Alt, Ink, Layer, Picture, snapped};
 use crate::report::history::Piece;
 use crate::report::status::percent;
+use crate::report::words::capital;
 use crate::slo::{Objective, Urgency};
 
 /// How wide and high pictures are drawn, in dots.
@@ -310,11 +311,15 @@ pub(super) fn looks(
     }
     layers.push(Layer::Across { y: factor, ink: Ink::Limit });
     layers.push(Layer::Line { points: line, ink: Ink::Line, width: 2 });
-    let most = if top > y.end { format!("{top:.0}x, cut off") } else { format!("{top:.1}x") };
+    let note = match top {
+        _ if unseen.iter().all(|piece| piece.sums.known == 0) => "nothing observed".to_owned(),
+        top if top > y.end => format!("at most {top:.0}x, cut off"),
+        top => format!("at most {top:.1}x"),
+    };
     Some(canvas.figure(Drawn {
         title,
-        note: format!("at most {most}"),
-        desc: format!("At most {most}; its threshold is {factor:.1}x."),
+        desc: format!("{}; its threshold is {factor:.1}x.", capital(&note)),
+        note,
         height: LOW,
         heights: vec![(factor, format!("{factor:.1}x")), (0.0, "0".to_owned())],
         y,
