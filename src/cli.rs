@@ -9,6 +9,7 @@ pub mod export;
 pub mod gate;
 pub mod metrics;
 pub mod notify;
+pub mod report;
 pub mod status;
 pub mod weekly;
 
@@ -26,6 +27,7 @@ use explain::ExplainArgs;
 use export::ExportArgs;
 use gate::GateArgs;
 use notify::NotifyArgs;
+use report::ReportArgs;
 use status::{StatusArgs, StatusFormat};
 use weekly::WeeklyArgs;
 
@@ -63,7 +65,7 @@ pub enum Task {
     Run(RunArgs),
     /// Print how every SLO stands, from the ledger alone
     Status(StatusArgs),
-    /// Write the budget report, from the ledger alone
+    /// Print the budget report, or write pages of it for a browser, from the ledger alone
     Report(ReportArgs),
     /// The report of the last whole week: of a team or the fleet, printed, kept, or sent to whom it is for
     Weekly(WeeklyArgs),
@@ -169,20 +171,6 @@ pub struct RunArgs {
     pub stop_at_write: Option<u64>,
 }
 
-/// Arguments of `report`.
-#[derive(Args, Debug)]
-pub struct ReportArgs {
-    /// Where, and when.
-    #[command(flatten)]
-    pub place: Place,
-    /// How to write it
-    #[arg(long, value_enum, default_value_t)]
-    pub format: ReportFormat,
-    /// Write into this file instead of stdout
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-}
-
 /// Arguments of `replay`.
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
@@ -268,16 +256,6 @@ pub struct SimulateArgs {
     /// Traffic as a multiple of the default
     #[arg(long, default_value_t = 1.0, value_parser = scale)]
     pub scale: f64,
-}
-
-/// Formats of `report`.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum ReportFormat {
-    /// For people
-    #[default]
-    Markdown,
-    /// For programs
-    Json,
 }
 
 /// Formats of `replay`.

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod begun;
+mod console;
 mod contributors;
 mod discover;
 mod explain;
@@ -32,6 +33,7 @@ use crate::slo::{Catalog, Excluded, Service, Slo};
 use crate::store::{LedgerStore, Needs, StoreError};
 
 pub use alerts::Telling;
+pub use console::histories;
 pub use explain::explain;
 
 /// What a run is about.

@@ -1,16 +1,24 @@
-//! `slowburn report`: the budget report, from the ledger alone.
+//! `slowburn report`: the budget report as a document or as pages, from the ledger alone.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
 use super::open::{ledger, sound_definitions};
-use super::{Ended, Failure, print};
+use super::{Ended, Failure, print, say};
 use crate::alert::AlertBook;
-use crate::cli::{ReportArgs, ReportFormat};
+use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::engine;
+use crate::location::Location;
 use crate::minute::{MINUTES_PER_DAY, Minute};
 use crate::report::gate::{self, Override};
-use crate::report::{document, incidents, model};
-use crate::store::{BookKind, LedgerStore};
+use crate::report::site::{Facts, RenderError, Site, Subject};
+use crate::report::{counted, document, incidents, model};
+use crate::store::{BookKind, LedgerStore, Page, Pages, PagesError};
+
+/// Pages that are held in memory at a time.
+const TOGETHER: usize = 64;
 
 /// How many days back a report shows deploys in spite of the policy.
 const OVERRIDE_DAYS: i32 = 30;
@@ -20,14 +28,46 @@ pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<Ended, 
     let definitions = sound_definitions(&arguments.place, at)?;
     let store = ledger(&arguments.place).await?;
     let status = engine::judge(&definitions.catalog, &store, at).await.map_err(Failure::from)?;
-    let (book, _) = store.book(BookKind::People).await.map_err(|error| Failure::new(error.to_string()))?;
+    let kind = if arguments.paper { BookKind::Paper } else { BookKind::People };
+    let (book, _) = store.book(kind).await.map_err(|error| Failure::new(error.to_string()))?;
     let overrides = overrides(&store, at).await?;
-    let text = compose(&status, &book, &overrides, arguments.format);
-    match arguments.out {
-        Some(path) => save(&path, &text)?,
-        None => print(text.as_bytes())?,
+    if let Some(place) = &arguments.out {
+        let histories = engine::histories(&definitions.catalog, &store, at).await?;
+        let facts = Facts {
+            catalog: &definitions.catalog,
+            status: &status,
+            histories: &histories,
+            book: &book,
+            overrides: &overrides,
+        };
+        let documents = [("report.md", ReportFormat::Markdown), ("report.json", ReportFormat::Json)];
+        let documents = documents
+            .map(|(name, format)| Page { name: name.to_owned(), text: compose(&status, &book, &overrides, format) });
+        write_site(place, facts, documents).await?;
+    } else {
+        print(compose(&status, &book, &overrides, arguments.format).as_bytes())?;
     }
     Ok(if definitions.faulty() { Ended::InPart } else { Ended::Done })
+}
+
+/// Writes all pages, some at a time.
+async fn write_site(place: &Location, facts: Facts<'_>, documents: [Page; 2]) -> Result<(), Failure> {
+    let failed = |error: PagesError| Failure::new(error.to_string());
+    let faulty = |error: RenderError| Failure::because("a page could not be written", error);
+    let site = Site::new(facts).map_err(faulty)?;
+    let subjects = site.subjects();
+    let names: BTreeSet<String> =
+        subjects.iter().map(Subject::name).chain(documents.iter().map(|page| page.name.clone())).collect();
+    let pages = Pages::begin(place, names).await.map_err(failed)?;
+    for some in subjects.chunks(TOGETHER) {
+        let page = |subject: &Subject<'_>| Ok(Page { name: subject.name(), text: site.page(*subject)? });
+        let written: Result<Vec<Page>, RenderError> = some.par_iter().map(page).collect();
+        pages.put(written.map_err(faulty)?).await.map_err(failed)?;
+    }
+    pages.put(documents.into()).await.map_err(failed)?;
+    pages.finish().await.map_err(failed)?;
+    say(&format!("wrote {} to `{place}`: begin with `index.html`", counted(subjects.len(), "page")));
+    Ok(())
 }
 
 /// Writes `report.md` and `report.json` into a folder.

@@ -1,6 +1,7 @@
 //! Where failures come from, as one or two plain sentences: only what stands out is said.
 
 use super::status::percent;
+use super::words::capital;
 use crate::accesslog::contributors::{Contributors, Dimension, Maker, Share};
 use crate::cost::grouped;
 use crate::exact::{Exact, to_f64};
@@ -49,9 +50,4 @@ fn named(found: &Contributors, share: &Share) -> String {
     let of = Exact::new(i128::from(share.events.total), i128::from(found.all().total.max(1)));
     let part = if of < Exact::new(1, 100) { "less than 1%".to_owned() } else { percent(to_f64(of), 0) };
     format!("`{}`, which got {part} of all requests", visible(&share.value))
-}
-
-fn capital(sentence: &str) -> String {
-    let mut chars = sentence.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

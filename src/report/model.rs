@@ -195,6 +195,7 @@ pub fn judged_at(catalog: &Catalog, slo: &Slo, at: Minute) -> Minute {
 }
 
 /// What a promise sees of the ledger, in three ways.
+#[derive(Debug)]
 pub struct Views {
     /// What spends its budget.
     pub corrected: Arc<View>,

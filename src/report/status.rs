@@ -136,14 +136,18 @@ fn cells(row: &Row, days: usize) -> [String; 9] {
 
 /// The budget that is left, and beside it what would be if no minute were excluded.
 pub(super) fn budget_left(row: &Row) -> String {
-    let left = |budget: &Budget| match budget.remaining() {
+    let corrected = left(&row.budget);
+    if row.is_corrected() { format!("{corrected} ({} raw)", left(&row.raw_budget)) } else { corrected }
+}
+
+/// What is left of a budget.
+pub(super) fn left(budget: &Budget) -> String {
+    match budget.remaining() {
         Some(left) => percent(to_f64(left), 1),
         None if budget.is_exceeded() => "broken".to_owned(),
         None if budget.allowed().is_some() => "kept".to_owned(),
         None => "-".to_owned(),
-    };
-    let corrected = left(&row.budget);
-    if row.is_corrected() { format!("{corrected} ({} raw)", left(&row.raw_budget)) } else { corrected }
+    }
 }
 
 /// What the tiers say, with both rates where one burns.
@@ -200,7 +204,7 @@ fn glyph(bar: Bar) -> char {
     }
 }
 
-fn forecast(forecast: Forecast, judged: Minute) -> String {
+pub(super) fn forecast(forecast: Forecast, judged: Minute) -> String {
     match forecast {
         Forecast::AlreadyExhausted => "spent".to_owned(),
         Forecast::ExhaustedAt(at) => {

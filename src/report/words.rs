@@ -49,6 +49,12 @@ pub(super) fn between(from: Minute, to: Minute) -> String {
     }
 }
 
+/// A sentence's beginning.
+pub(super) fn capital(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
 /// Text that somebody else wrote, as Markdown that shows it as it is: no link, no HTML, no cell of a table that it ends.
 pub(super) fn marked_down(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

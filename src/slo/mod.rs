@@ -134,6 +134,8 @@ pub struct Service {
     pub name: String,
     /// The team whose folder its file lies in.
     pub team: String,
+    /// Its file, below the folder of definitions: `mart/checkout.yaml`.
+    pub file: String,
     /// The class that supplied what the file left out.
     pub class: String,
     /// Any words it can be found by.

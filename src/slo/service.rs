@@ -138,6 +138,7 @@ fn assemble<'a>(
     Some(Service {
         name: name.to_owned(),
         team: team.to_owned(),
+        file: page.file.to_owned(),
         class: class_name.to_owned(),
         labels: file.labels.iter().flatten().map(|(label, value)| (label.clone(), value.0.0.clone())).collect(),
         runbook: file.runbook.as_ref().map(|text| text.0.0.clone()),

@@ -8,6 +8,7 @@ mod ledger;
 mod manifest;
 mod memory;
 mod open;
+mod pages;
 mod points;
 mod s3;
 
@@ -20,6 +21,7 @@ pub use ledger::{BookKind, LedgerStore, Needs};
 pub use manifest::{Looked, Walked};
 pub use memory::MemoryShelf;
 pub use open::{readable, writable};
+pub use pages::{Page, Pages, PagesError};
 pub use points::WritePoints;
 pub use s3::S3Shelf;
 

@@ -54,6 +54,13 @@ impl S3Shelf {
         ShelfError::Refused { action: "read", name, said, remedy: "the connection broke off: run again" }
     }
 
+    /// Writes a page for browsers, which ask each time whether it is still the same.
+    pub(super) async fn put_page(&self, name: &str, bytes: Vec<u8>, kind: &str) -> Result<(), ShelfError> {
+        let put = self.client.put_object().bucket(&self.keys.bucket).key(self.keys.key(name)).body(bytes.into());
+        let sent = put.content_type(kind).cache_control("no-cache").send().await;
+        sent.map(drop).map_err(|error| self.refused("write", name, &error))
+    }
+
     /// Names with the time of their last change.
     async fn listed(&self) -> Result<Vec<(String, Option<DateTime>)>, ShelfError> {
         let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key(""));

@@ -44,15 +44,15 @@ const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("lettre", &["notify/"]),
     ("reqwest", &["notify/"]),
     ("rustls", &["notify/"]),
-    ("base64", &["notify/", "report/weekly/page"]),
+    ("base64", &["notify/", "report/site", "report/weekly/page"]),
     ("hmac", &["notify/"]),
     ("percent_encoding", &["notify/", "fetch/logs/bucket"]),
-    ("sha2", &["notify/"]),
+    ("sha2", &["notify/", "report/site"]),
     ("aws_sdk_cloudwatch", &["aws.rs", "fetch/", "notify/metrics"]),
     ("aws_sdk_athena", &["aws.rs", "fetch/"]),
     ("aws_sdk_elasticloadbalancingv2", &["aws.rs", "fetch/"]),
     ("aws_sdk_resourcegroupstagging", &["aws.rs", "fetch/"]),
-    ("minijinja", &["fetch/", "notify/", "report/site", "report/weekly/page"]),
+    ("minijinja", &["fetch/", "notify/", "report/chart", "report/site", "report/weekly/page"]),
 ];
 /// What pure rooms never say.
 const IMPURE: [&str; 6] = ["std::fs", "std::env", "tokio", "SystemTime", "async fn", "Instant::now"];

@@ -6,6 +6,7 @@ mod athena;
 mod burn;
 mod cli;
 mod cloudwatch;
+mod console;
 mod contributors;
 mod corrected;
 mod definitions;

@@ -11,10 +11,11 @@ mod shape;
 
 use std::ops::Range;
 
+use minijinja::HtmlEscape;
 use plotters::prelude::*;
 
 pub use days::{days, days_in_words};
-pub use shape::{steps, thin};
+pub use shape::{snapped, steps, thin};
 
 /// What something is drawn with. A style sheet finds each by its colour, `[stroke="#2A6B9C"]`, and gives it another on a dark
 /// page; where there is no style sheet the colour is right on white.
@@ -128,14 +129,14 @@ impl Picture {
     /// The picture as an SVG element of class `chart`, as wide and high as what it stands in.
     #[must_use]
     pub fn svg(&self, alt: &Alt<'_>) -> String {
-        let id = escaped(alt.id);
+        let id = HtmlEscape(alt.id);
         format!(
             "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\" \
              role=\"img\" aria-labelledby=\"{id}-t {id}-d\"><title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{}</svg>",
             self.width,
             self.height,
-            escaped(alt.title),
-            escaped(alt.desc),
+            HtmlEscape(alt.title),
+            HtmlEscape(alt.desc),
             self.drawn()
         )
     }
@@ -203,23 +204,6 @@ impl Picture {
     fn inside(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (x.clamp(self.x.start, self.x.end), y.clamp(self.y.start, self.y.end))
     }
-}
-
-/// Text as it may stand in markup and in an attribute.
-#[must_use]
-pub fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Lines through points, with no more points than can be seen.
 
+use std::ops::Range;
+
 /// The same line without the points that lie on a level stretch: nobody sees them, and most of a calm month is level.
 #[must_use]
 pub fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
@@ -10,6 +12,14 @@ pub fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
             _ => true,
         };
     (0..points.len()).filter(|place| is_needed(*place)).map(|place| points[place]).collect()
+}
+
+/// The same line with heights that are whole dots of a picture so many dots high, and without what is level then.
+#[must_use]
+pub fn snapped(points: &[(f64, f64)], y: &Range<f64>, height: u32) -> Vec<(f64, f64)> {
+    let dot = (y.end - y.start) / f64::from(height.max(1));
+    let snap = |level: f64| if dot > 0.0 { y.start + ((level - y.start) / dot).round() * dot } else { level };
+    thin(&points.iter().map(|(x, level)| (*x, snap(*level))).collect::<Vec<_>>())
 }
 
 /// Levels that each last from one place to the next, as a line with right angles.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::exact::to_f64;
 use crate::report::counted;
 use crate::report::model::{Bar, Row, Status};
-use crate::report::standing::{Standing, why};
+use crate::report::standing::{Standing, in_a_week, why};
 use crate::report::status::budget_left;
 
 /// How promises stood at the ends of the weeks before, the newest first.
@@ -51,7 +51,7 @@ pub struct Promise {
     pub left: String,
     /// The share of the budget that is left; `None` where there is none to be left.
     pub remaining: Option<f64>,
-    /// That share a week before.
+    /// That share a week before, where both weeks are known well enough to be compared.
     pub week_before: Option<f64>,
     /// For how many weeks in a row it has been exhausted or at risk, this one included.
     pub weeks: usize,
@@ -73,7 +73,7 @@ impl Promise {
             why: why(row),
             left: budget_left(row),
             remaining: row.budget.remaining().map(to_f64),
-            week_before: row.week_ago.budget.remaining().map(to_f64),
+            week_before: in_a_week(row).map(|(_, then)| then),
             weeks: if in_trouble(row) { before + 1 } else { 0 },
             policy: row.policy.as_ref().map(|step| step.then.clone()),
             days: row.bars.clone(),

@@ -1,0 +1,43 @@
+//! The page of all services, the worst first.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::Site;
+use super::incident::{BACK_MINUTES, Told};
+use super::listed::{Listed, Tally};
+use crate::alert::Subject;
+use crate::minute::Span;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Fleet {
+    tally: Vec<Tally>,
+    services: Vec<Listed>,
+    teams: Vec<String>,
+    classes: Vec<String>,
+    coverage: String,
+    /// What is the matter with the fleet and not with one service.
+    shared: Vec<Told>,
+}
+
+impl Site<'_> {
+    pub(super) fn fleet(&self) -> Fleet {
+        let services = &self.facts.catalog.services;
+        let names = |of: fn(&crate::slo::Service) -> &String| -> Vec<String> {
+            services.iter().map(of).collect::<BTreeSet<_>>().into_iter().cloned().collect()
+        };
+        let at = self.facts.status.at;
+        let shared = self.incidents(Span::before(at.plus(1), BACK_MINUTES), |key, one| {
+            one.is_open() && !matches!(key.subject, Subject::Slo(_))
+        });
+        Fleet {
+            tally: self.tally(None),
+            services: self.listed(None),
+            teams: names(|service| &service.team),
+            classes: names(|service| &service.class),
+            coverage: self.coverage(None),
+            shared,
+        }
+    }
+}

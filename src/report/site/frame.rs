@@ -1,0 +1,75 @@
+//! What is around every page: its style, its script, and what it may load, which is nothing.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Value, escape_formatter};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::RenderError;
+use crate::report::words::capital;
+use crate::visible::visible;
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("filter.js");
+
+/// So much is shown of a text that somebody else wrote: as much as definitions allow.
+const CHARS_MAX: usize = 1_000;
+
+/// Style and script of a page, and the policy that names them.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Frame {
+    policy: String,
+    style: &'static str,
+    script: Option<&'static str>,
+}
+
+/// The frame without a script, and the one with it.
+pub(super) fn frames() -> [Frame; 2] {
+    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+    let frame = |script: Option<&'static str>| Frame {
+        // A hash holds wherever the page lies: for a browser, files of a disk are not of the same place as each other.
+        policy: format!(
+            "default-src 'none'; style-src {}; script-src {}; img-src data:; base-uri 'none'; form-action 'none'",
+            hash(STYLE),
+            script.map_or_else(|| "'none'".to_owned(), hash)
+        ),
+        style: STYLE,
+        script,
+    };
+    [frame(None), frame(Some(SCRIPT))]
+}
+
+/// The templates, and how texts get into them.
+pub(super) fn environment() -> Result<Environment<'static>, RenderError> {
+    let mut environment = Environment::new();
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    // The ending of a name is what makes it escape.
+    for (name, text) in [
+        ("base.html", include_str!("base.html")),
+        ("parts.html", include_str!("parts.html")),
+        ("index.html", include_str!("index.html")),
+        ("team.html", include_str!("team.html")),
+        ("service.html", include_str!("service.html")),
+        ("promise.html", include_str!("promise.html")),
+    ] {
+        environment.add_template(name, text)?;
+    }
+    environment.add_filter("capitalize_first", |text: &str| capital(text));
+    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+    environment.set_formatter(|out, state, value| match value.as_str().filter(|_| !value.is_safe()) {
+        Some(text) => escape_formatter(out, state, &Value::from(shown(text))),
+        None => escape_formatter(out, state, value),
+    });
+    Ok(environment)
+}
+
+/// What is shown of a text: nothing that reorders what stands around it, and no more than somebody would read.
+fn shown(text: &str) -> String {
+    let text = visible(text);
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
