@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::model::{Row, Status};
-use super::standing::Standing;
+use super::standing::{Standing, is_too_early, needs_action, too_early};
 use super::{data, gate, status};
 use crate::exact::to_f64;
 use crate::minute::length_text;
@@ -15,16 +15,18 @@ use crate::verdict::State;
 #[must_use]
 pub fn markdown(status: &Status) -> String {
     let mut text = format!("# Error budgets at {}\n\n", status.at);
-    let action: Vec<&Row> = status.rows.iter().filter(|row| Standing::of(row).needs_action()).collect();
+    let action: Vec<&Row> = status.rows.iter().filter(|row| needs_action(row)).collect();
     text.push_str(&format!("{}\n\n", status::summary(status)));
     text.push_str("## What needs action\n\n");
-    if action.is_empty() {
+    let early = too_early(status.rows.iter().filter(|row| is_too_early(row)).count());
+    if action.is_empty() && early.is_none() {
         text.push_str("Nothing.\n");
     }
     for row in action {
         let word = Standing::of(row).word();
         text.push_str(&format!("- **{}/{}** ({}), {word}: {}\n", row.service, row.slo, row.team, sentence(row)));
     }
+    text.extend(early.map(|early| format!("- {early}\n")));
     text.push_str(&gate::policy_markdown(status));
     let mut teams: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
     for row in &status.rows {
@@ -48,7 +50,7 @@ pub fn json(status: &Status) -> Value {
     let action: Vec<String> = status
         .rows
         .iter()
-        .filter(|row| Standing::of(row).needs_action())
+        .filter(|row| needs_action(row))
         .map(|row| format!("{}/{} over {}", row.service, row.slo, row.window))
         .collect();
     let mut document = data::json(status);

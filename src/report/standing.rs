@@ -98,12 +98,30 @@ impl Standing {
             Self::Fine => '✓',
         }
     }
+}
 
-    /// Whether somebody should do something about it.
-    #[must_use]
-    pub const fn needs_action(self) -> bool {
-        matches!(self, Self::Exhausted | Self::AtRisk | Self::Unknown)
+/// Whether somebody should do something about it: nothing helps where a window is only too long for what was observed so far.
+#[must_use]
+pub fn needs_action(row: &Row) -> bool {
+    match Standing::of(row) {
+        Standing::Exhausted | Standing::AtRisk => true,
+        Standing::Unknown => !is_too_early(row),
+        Standing::Recovered | Standing::Fine => false,
     }
+}
+
+/// Whether it is unknown only because too little of its window was observed.
+#[must_use]
+pub fn is_too_early(row: &Row) -> bool {
+    let is_blind = matches!(row.verdict.state, State::Blind { .. });
+    Standing::of(row) == Standing::Unknown && !is_blind && row.sums.total > 0
+}
+
+/// What there is to say of all that it is too early for.
+#[must_use]
+pub fn too_early(count: usize) -> Option<String> {
+    let cannot = if count == 1 { "promise cannot" } else { "promises cannot" };
+    (count > 0).then(|| format!("{count} {cannot} be judged yet: less than half of the window was observed"))
 }
 
 /// Why a row stands as it does, as the rest of a sentence that began with its name.

@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use super::counted;
 use super::gate::Override;
 use super::model::Status;
-use super::standing::Standing;
+use super::standing::{Standing, too_early};
 use crate::alert::AlertBook;
 use crate::cost::Usage;
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
@@ -121,7 +121,7 @@ impl Facts<'_> {
         let of = team.unwrap_or("fleet").to_owned();
         let told: Vec<String> = counts.iter().map(|(standing, count)| format!("{count} {}", standing.word())).collect();
         let told = if told.is_empty() { "no promise".to_owned() } else { told.join(", ") };
-        let action: Vec<&Promise> = promises.iter().filter(|promise| promise.standing.needs_action()).collect();
+        let action: Vec<&Promise> = promises.iter().filter(|promise| promise.needs_action).collect();
         let verdict = match action.first() {
             None => "Nothing needs action.".to_owned(),
             Some(first) => {
@@ -130,9 +130,13 @@ impl Facts<'_> {
                 format!("{} {needs} action, first of all {first}.", counted(action.len(), "promise"))
             }
         };
+        let early = promises.iter().filter(|promise| promise.is_too_early).count();
         let recovered = promises.iter().filter(|promise| promise.standing == Standing::Recovered);
         let mut sections = vec![
-            Section { title: "What needs action", lines: action.iter().map(|promise| promise.action()).collect() },
+            Section {
+                title: "What needs action",
+                lines: action.iter().map(|promise| promise.action()).chain(too_early(early)).collect(),
+            },
             Section { title: "What recovered", lines: recovered.map(Promise::line).collect() },
             Section { title: "Incidents", lines: self.incidents(team) },
             Section { title: "Objectives that changed", lines: self.changes(team) },

@@ -87,8 +87,9 @@ impl Weekly {
 
     fn laid_out(&self, images: Images, rows_max: usize, lines_max: usize) -> Result<Page, PageError> {
         // Of a fleet nobody wants to scroll past hundreds that are fine.
-        let shown: Vec<&Promise> =
-            self.promises.iter().filter(|promise| !self.is_of_fleet || promise.standing != Standing::Fine).collect();
+        let is_shown =
+            |promise: &&Promise| !self.is_of_fleet || (promise.standing != Standing::Fine && !promise.is_too_early);
+        let shown: Vec<&Promise> = self.promises.iter().filter(is_shown).collect();
         let mut pictures = Vec::new();
         let mut rows = Vec::new();
         for promise in shown.iter().take(rows_max) {

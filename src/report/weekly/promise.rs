@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::exact::to_f64;
 use crate::report::counted;
 use crate::report::model::{Bar, Row, Status};
-use crate::report::standing::{Standing, in_a_week, why};
+use crate::report::standing::{Standing, in_a_week, is_too_early, needs_action, why};
 use crate::report::status::budget_left;
 
 /// How promises stood at the ends of the weeks before, the newest first.
@@ -39,6 +39,10 @@ fn names(row: &Row) -> [String; 3] {
 pub struct Promise {
     /// How it stands.
     pub standing: Standing,
+    /// Whether somebody should do something about it.
+    pub needs_action: bool,
+    /// Whether too little was observed yet to judge it.
+    pub is_too_early: bool,
     /// `checkout/availability`.
     pub name: String,
     /// `99.9% over 30d`.
@@ -67,6 +71,8 @@ impl Promise {
         let before = weeks.before(row).iter().take_while(|row| in_trouble(row)).count();
         Self {
             standing: Standing::of(row),
+            needs_action: needs_action(row),
+            is_too_early: is_too_early(row),
             name: format!("{}/{}", row.service, row.slo),
             promised: format!("{} over {}", row.objective, row.window),
             team: row.team.clone(),
