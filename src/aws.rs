@@ -7,16 +7,18 @@
 mod requests;
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::sdk_config::SharedCredentialsProvider;
@@ -176,27 +178,43 @@ pub struct Refusal {
     pub code: String,
     /// What it said, on one line.
     pub said: String,
+    /// Whether it never came to the question, because there were no credentials to ask with.
+    pub lacks_credentials: bool,
 }
 
 impl Refusal {
     /// Reads an error of any service.
     pub fn of<E>(error: &E) -> Self
     where
-        E: std::error::Error + ProvideErrorMetadata,
+        E: Error + ProvideErrorMetadata,
     {
-        let code = error.code().unwrap_or_default().to_owned();
-        let said = match error.message() {
+        let causes = causes(error);
+        let lacks_credentials = causes.iter().any(|cause| cause.is::<CredentialsError>());
+        // Where a role was to be assumed, what STS said is the cause of all others, and no text for people.
+        let of_sts = causes.last().and_then(|cause| cause.downcast_ref::<ErrorMetadata>());
+        let (code, message) = match (error.code(), of_sts) {
+            (None, Some(said)) => (said.code(), said.message()),
+            (code, _) => (code, error.message()),
+        };
+        let code = code.unwrap_or_default().to_owned();
+        let said = match message {
             Some(message) if !code.is_empty() => format!("{code}: {message}"),
             _ if !code.is_empty() => code.clone(),
             _ => first_cause(error).lines().next().unwrap_or_default().to_owned(),
         };
         // The SDK lists below it where it looked for credentials.
-        Self { code, said: crate::visible::visible(said.trim_end_matches(" Attempted:")) }
+        let said = crate::visible::visible(said.trim_end_matches(" Attempted:"));
+        let said = if lacks_credentials && !said.contains("credentials") {
+            format!("there were no credentials to ask with: {said}")
+        } else {
+            said
+        };
+        Self { code, said, lacks_credentials }
     }
 
     /// Reads what broke a connection.
-    pub fn of_connection(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self { code: String::new(), said: crate::visible::visible(&first_cause(error)) }
+    pub fn of_connection(error: &(dyn Error + 'static)) -> Self {
+        Self { code: String::new(), said: crate::visible::visible(&first_cause(error)), lacks_credentials: false }
     }
 
     /// Whether it is about a key that an object is encrypted with: S3 passes on what KMS said
@@ -210,6 +228,7 @@ impl Refusal {
     #[must_use]
     pub fn remedy_of_s3(&self) -> &'static str {
         match self.code.as_str() {
+            _ if self.lacks_credentials => self.remedy(),
             "AccessDenied" | "AllAccessDisabled" if self.said.contains("kms:GenerateDataKey") => {
                 "the bucket encrypts with a key of KMS: allow the role `kms:GenerateDataKey` and `kms:Decrypt`, in its own policy and in \
                  that of the key"
@@ -232,6 +251,10 @@ impl Refusal {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self.code.as_str() {
+            "AccessDenied" if self.lacks_credentials => {
+                "the role may not be assumed: its trust policy must name who asks (`aws sts get-caller-identity`) and fit `external_id`, and \
+                 their own policy must allow `sts:AssumeRole` on it"
+            }
             "AccessDenied" | "AccessDeniedException" | "Forbidden" | "AllAccessDisabled" => {
                 "the role of this task lacks a permission: what AWS says names it"
             }
@@ -246,7 +269,7 @@ impl Refusal {
             "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
                 "AWS slowed this account down for longer than slowburn waits: run again"
             }
-            "" if self.said.contains("credentials") || self.said.contains("IMDS") => {
+            "" if self.lacks_credentials || self.said.contains("credentials") || self.said.contains("IMDS") => {
                 "there are no credentials: give the task a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
             }
             "" if self.said.contains("region") => "set AWS_REGION",
@@ -255,13 +278,20 @@ impl Refusal {
     }
 }
 
-/// The first cause of an error: what stands before it says only that something failed.
-fn first_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
+/// What stands behind an error, the first cause last.
+fn causes(error: &dyn Error) -> Vec<&(dyn Error + 'static)> {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause);
+        next = cause.source();
     }
-    cause.to_string()
+    causes
+}
+
+/// The first cause of an error: what stands before it says only that something failed.
+fn first_cause(error: &dyn Error) -> String {
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 #[cfg(test)]
@@ -270,7 +300,8 @@ mod tests {
 
     #[test]
     fn only_where_a_key_is_spoken_of_it_is_the_remedy() {
-        let refusal = |code: &str, said: &str| Refusal { code: code.to_owned(), said: said.to_owned() };
+        let refusal =
+            |code: &str, said: &str| Refusal { code: code.to_owned(), said: said.to_owned(), lacks_credentials: false };
         let denied = refusal("AccessDenied", "AccessDenied: not authorized to perform: cloudwatch:GetMetricData");
         assert!(!denied.remedy().contains("KMS") && denied.remedy_of_s3() == denied.remedy());
         let read = refusal("AccessDenied", "AccessDenied: not authorized to perform: kms:Decrypt on resource");

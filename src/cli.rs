@@ -7,8 +7,10 @@ pub mod cost;
 pub mod explain;
 pub mod export;
 pub mod gate;
+pub mod metrics;
 pub mod notify;
 pub mod report;
+pub mod status;
 pub mod weekly;
 
 use std::path::PathBuf;
@@ -26,6 +28,7 @@ use export::ExportArgs;
 use gate::GateArgs;
 use notify::NotifyArgs;
 use report::ReportArgs;
+use status::{StatusArgs, StatusFormat};
 use weekly::WeeklyArgs;
 
 const STYLES: Styles = Styles::styled()
@@ -136,6 +139,9 @@ pub struct RunArgs {
     /// How people are told.
     #[command(flatten)]
     pub channels: notify::ChannelArgs,
+    /// What CloudWatch is told.
+    #[command(flatten)]
+    pub metrics: metrics::MetricsArgs,
     /// Open no incident and tell nobody
     #[arg(long, env = "SLOWBURN_SILENT", conflicts_with = "paper")]
     pub silent: bool,
@@ -163,17 +169,6 @@ pub struct RunArgs {
     #[cfg(debug_assertions)]
     #[arg(long, hide = true, env = "SLOWBURN_STOP_AT_WRITE")]
     pub stop_at_write: Option<u64>,
-}
-
-/// Arguments of `status`.
-#[derive(Args, Debug)]
-pub struct StatusArgs {
-    /// Where, and when.
-    #[command(flatten)]
-    pub place: Place,
-    /// How to print it
-    #[arg(long, value_enum, env = "SLOWBURN_FORMAT", default_value_t)]
-    pub format: StatusFormat,
 }
 
 /// Arguments of `replay`.
@@ -263,20 +258,6 @@ pub struct SimulateArgs {
     pub scale: f64,
 }
 
-/// Formats of `status`.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum StatusFormat {
-    /// A table for a terminal
-    #[default]
-    Table,
-    /// One JSON document
-    Json,
-    /// Comma-separated values
-    Csv,
-    /// A Markdown table
-    Markdown,
-}
-
 /// Formats of `replay`.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum ReplayFormat {
@@ -312,6 +293,8 @@ pub enum SchemaFile {
     Correction,
     /// What a webhook gets
     Message,
+    /// What `status --format json` prints
+    Status,
 }
 
 impl Cli {

@@ -97,7 +97,9 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     let mut recent = Vec::new();
     for question in &demand.logs {
         let span = info_span!("access_logs", source = question.source, location = question.location);
-        recent.extend(Box::pin(logs::read_logs(job, question, store, &mut said)).instrument(span).await?);
+        let mut of_source = Said::default();
+        recent.extend(Box::pin(logs::read_logs(job, question, store, &mut of_source)).instrument(span).await?);
+        said.of_logs(of_source, (demand.logs.len() > 1).then_some(&question.source));
     }
     for question in &demand.spans {
         let span = info_span!("spans", source = question.source, kind = question.kind.word());
@@ -123,7 +125,10 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
         info!(service, operation, count, "asked AWS");
     }
     said.used(&Aws::used());
-    store.note_usage(job.now.day(), &Aws::used()).await?;
+    if let Err(refused) = store.note_usage(job.now.day(), &Aws::used()).await {
+        // Everything else is done, and says more than a sum.
+        said.faults.push(refused.to_string());
+    }
     Ok(Outcome { status, book, said })
 }
 
@@ -192,7 +197,8 @@ pub async fn cost(catalog: &Catalog, store: &LedgerStore, at: Minute, habits: Ha
     let scanned = store.scanned().iter().filter_map(|(place, bytes)| Some((lake::part_of(place)?, *bytes))).collect();
     let is_needed = discovery::is_needed(catalog);
     let discovery = if is_needed { store.discovered().await?.0 } else { Discovery::default() };
-    let habits = Habits { objects: ledger.objects_by_balancer(), scanned, discovery, ..habits };
+    let objects = ledger.objects_by_balancer();
+    let habits = Habits { objects, scanned, discovery, is_new: store.is_new(), ..habits };
     Ok(cost::forecast(catalog, &habits))
 }
 

@@ -48,6 +48,16 @@ pub struct Said {
 }
 
 impl Said {
+    /// Adds what is said of a source of access logs, with its name where there are several: their keys look alike.
+    pub fn of_logs(&mut self, of_source: Self, source: Option<&String>) {
+        let named = |said: String| match source.map(|source| format!("`{source}`: ")) {
+            Some(name) if !said.starts_with(&name) => name + &said,
+            _ => said,
+        };
+        self.notes.extend(of_source.notes.into_iter().map(named));
+        self.faults.extend(of_source.faults.into_iter().map(named));
+    }
+
     /// Rows of a file of counts that were set aside.
     pub fn row_faults(&mut self, path: &Path, faults: &RowFaults) {
         if faults.count == 0 {
@@ -71,7 +81,10 @@ impl Said {
             let (why, then) = match tried {
                 Tried::Delivered => continue,
                 Tried::Later { why, .. } => (why, "it is tried again"),
-                Tried::Never { why } => (why, "it is set aside"),
+                Tried::Never { why } => (
+                    why,
+                    if entry.set_aside { "it is given up" } else { "it is tried again every half hour for a day" },
+                ),
             };
             self.faults.push(format!("`{}` was not told of {}; {then}: {why}", entry.to, entry.message.key));
         }
@@ -118,7 +131,7 @@ impl Said {
         }
         let seen: BTreeSet<&str> = tree.balancers().collect();
         let is_seen = |name: &str| seen.contains(name) || seen.iter().any(|seen| names_balancer(name, seen));
-        let missing: Vec<&str> = question.series.keys().map(String::as_str).filter(|name| !is_seen(name)).collect();
+        let missing: Vec<String> = question.series.keys().filter(|name| !is_seen(name)).cloned().collect();
         if missing.is_empty() || !whole {
             return;
         }
@@ -134,10 +147,19 @@ impl Said {
         self.faults.push(format!(
             "`{}` has no logs of {} from {}\nhint: {hint}",
             question.location,
-            missing.join(", "),
+            some_of(missing),
             question.span
         ));
     }
+}
+
+/// The first few of many names.
+fn some_of(names: impl IntoIterator<Item = String>) -> String {
+    let mut names: Vec<String> = names.into_iter().collect();
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    names.join(", ") + &more
 }
 
 /// The first of a kind of objects, as the end of a sentence.

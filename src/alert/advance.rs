@@ -56,10 +56,40 @@ pub struct Round<'a> {
     pub rules: &'a AlertRules,
     /// All SLOs that can be judged.
     pub heard: Vec<Heard>,
-    /// Whether definitions could not all be read: what is missing may only be faulty.
-    pub in_part: bool,
-    /// The newest known minute of each source that has one.
-    pub newest: BTreeMap<String, Minute>,
+    /// Definitions that could not be read.
+    pub faulty: &'a Faulty,
+    /// How far each source is known, of those of which anything is.
+    pub newest: BTreeMap<String, Newest>,
+}
+
+/// Definitions that could not be read: what is missing may only be faulty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faulty {
+    /// Any promise may be missing because of them.
+    pub fleet: bool,
+    /// Files of services, by team and name.
+    pub services: BTreeSet<(String, String)>,
+}
+
+impl Faulty {
+    /// Whether a promise may be missing because of them. Faults of one team hide nothing of another, but what it has just taken over.
+    fn hides(&self, slo: &SloId, team: &str) -> bool {
+        let service = slo.as_str().split('/').next().unwrap_or_default();
+        self.fleet || self.services.iter().any(|(of, name)| of == team || team.is_empty() || name == service)
+    }
+
+    fn is_none(&self) -> bool {
+        !self.fleet && self.services.is_empty()
+    }
+}
+
+/// How far a source is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// The evaluation of its newest known minute.
+    pub known: Minute,
+    /// When it was last asked.
+    pub asked: Minute,
 }
 
 /// How many calm minutes end ticket, page and severe of an SLO. A ticket that is seen in hours does not end in minutes.
@@ -85,7 +115,7 @@ pub fn due(book: &AlertBook, slo: &SloId, until: Minute, seen: Sums, rules: &Ale
     let Some(watch) = book.watches.get(slo) else { return Some(Due { from: until, changed: false }) };
     let changed = seen != watch.seen;
     let back = |end: Minute| end.plus(1 - minutes(rules.open_within));
-    let from = if changed { back(watch.evaluated) } else { watch.evaluated.plus(1).max(back(until)) };
+    let from = if changed { back(watch.evaluated) } else { watch.evaluated.plus(1) }.max(back(until));
     (changed || from <= until).then_some(Due { from, changed })
 }
 
@@ -133,6 +163,7 @@ pub fn advance(book: &mut AlertBook, round: &Round<'_>) -> Vec<Rewritten> {
             shared::gather(book, at, round.rules, &places);
         }
     }
+    shared::settle(book, round.at, round.rules);
     for heard in &round.heard {
         if let Some(watch) = book.watches.get_mut(&heard.slo) {
             watch.evaluated = heard.evaluated.max(watch.evaluated);
@@ -152,8 +183,9 @@ fn end_what_is_gone(book: &mut AlertBook, round: &Round<'_>) {
     let gone: Vec<SloId> = book.watches.keys().filter(|slo| !promised.contains(slo)).cloned().collect();
     let mut unread: BTreeSet<String> = BTreeSet::new();
     for slo in gone {
-        if round.in_part {
-            unread.extend(book.watches.get(&slo).map(|watch| watch.team.clone()));
+        let team = book.watches.get(&slo).map(|watch| watch.team.clone()).unwrap_or_default();
+        if round.faulty.hides(&slo, &team) {
+            unread.insert(team);
         } else {
             book.watches.remove(&slo);
             end(book, &Subject::Slo(slo), round.at, Why::Removed);
@@ -291,16 +323,24 @@ pub(super) fn end(book: &mut AlertBook, subject: &Subject, at: Minute, why: Why)
     }
 }
 
-/// Sources that nothing new comes from. The minute such an incident begins is the same in whatever run it is found.
+/// Sources that nothing new comes from. The minute such an incident begins is the same in whatever run it is found; how long ago that
+/// is does not matter, since it goes on.
 fn listen_for_sources(book: &mut AlertBook, round: &Round<'_>) {
-    let (Some(after), Some(team)) = (round.rules.stale_after, &round.rules.team) else { return };
+    let listened = round.rules.stale_after.zip(round.rules.team.as_ref());
+    let promised: BTreeSet<&Place> = round.heard.iter().flat_map(|heard| &heard.places).collect();
+    let open = book.incidents.iter().filter(|(_, incident)| incident.is_open()).map(|(key, _)| &key.subject);
+    let is_gone = |source: &String| round.faulty.is_none() && !promised.contains(&Place::Source(source.clone()));
+    let left = |subject: &&Subject| matches!(subject, Subject::Stale(source) if listened.is_none() || is_gone(source));
+    for subject in open.filter(left).cloned().collect::<Vec<_>>() {
+        end(book, &subject, round.at, Why::Removed);
+    }
+    let Some((after, team)) = listened else { return };
     for (source, newest) in &round.newest {
         let subject = Subject::Stale(source.clone());
-        let begins = newest.plus(minutes(after));
-        let open = book.open(&subject);
-        if begins > round.at {
+        let begins = newest.known.plus(minutes(after));
+        if begins > newest.asked {
             end(book, &subject, round.at, Why::Calm);
-        } else if open.is_none() && begins > round.at.plus(-minutes(round.rules.open_within)) {
+        } else if book.open(&subject).is_none() {
             let incident = Incident::open(&Owner::fleet(team), Urgency::Page, begins);
             book.incidents.insert(IncidentKey { subject, started: begins }, incident);
         }
@@ -318,4 +358,91 @@ impl Owner {
 /// Minutes of rules as the arithmetic of minutes takes them.
 pub(super) fn minutes(length: u32) -> i32 {
     i32::try_from(length).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slo::SloId;
+
+    const HOUR: i32 = 60;
+
+    fn rules() -> AlertRules {
+        AlertRules { team: Some("sre".to_owned()), ..AlertRules::default() }
+    }
+
+    fn heard(source: &str) -> Heard {
+        Heard {
+            slo: SloId::new("checkout", "availability"),
+            owner: Owner { team: "shop".to_owned(), service: "checkout".to_owned(), class: String::new() },
+            places: vec![Place::Source(source.to_owned())],
+            promise: String::new(),
+            objective: String::new(),
+            resolve_after: [15; 3],
+            beats: Vec::new(),
+            evaluated: Minute(0),
+            seen: Sums::default(),
+            changed: false,
+        }
+    }
+
+    /// A run that knows a source up to a minute, and asked it at another.
+    fn run(book: &mut AlertBook, at: i32, source: Option<(&str, i32, i32)>, rules: &AlertRules) -> Vec<String> {
+        let (heard, newest) = match source {
+            Some((name, known, asked)) => (
+                vec![heard(name)],
+                BTreeMap::from([(name.to_owned(), Newest { known: Minute(known), asked: Minute(asked) })]),
+            ),
+            None => (Vec::new(), BTreeMap::new()),
+        };
+        advance(book, &Round { at: Minute(at), rules, heard, faulty: &Faulty::default(), newest });
+        let open = book.incidents.iter().filter(|(_, incident)| incident.is_open());
+        open.map(|(key, _)| format!("{} {}", key.subject, key.started.0)).collect()
+    }
+
+    #[test]
+    fn a_source_that_fell_silent_while_no_run_came_is_an_incident_too() {
+        let mut book = AlertBook::default();
+        let ten_hours = 10 * HOUR;
+        assert_eq!(run(&mut book, ten_hours, Some(("logs", 0, ten_hours)), &rules()), ["silent source logs 180"]);
+        assert!(run(&mut book, ten_hours + 5, Some(("logs", ten_hours, ten_hours + 5)), &rules()).is_empty());
+    }
+
+    #[test]
+    fn a_silent_source_that_nothing_is_promised_of_any_more_is_no_incident() {
+        for nobody_listens in [false, true] {
+            let mut book = AlertBook::default();
+            assert_eq!(run(&mut book, 200, Some(("logs", 0, 200)), &rules()).len(), 1);
+            let (source, rules) = if nobody_listens {
+                (Some(("logs", 0, 205)), AlertRules { stale_after: None, ..rules() })
+            } else {
+                (None, rules())
+            };
+            assert!(run(&mut book, 205, source, &rules).is_empty(), "{nobody_listens}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_asked_every_six_hours_is_not_silent_in_between() {
+        let mut book = AlertBook::default();
+        for at in (0..48 * HOUR).step_by(5) {
+            let asked = at - at % (6 * HOUR);
+            assert!(run(&mut book, at, Some(("lake", asked - 15, asked)), &rules()).is_empty(), "{at}");
+        }
+        let at = 54 * HOUR;
+        assert_eq!(run(&mut book, at, Some(("lake", 42 * HOUR, at)), &rules()).len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_evaluated_that_is_older_than_what_may_open_whether_minutes_have_changed_or_not() {
+        let mut book = AlertBook::default();
+        run(&mut book, 0, Some(("logs", 0, 0)), &rules());
+        let slo = SloId::new("checkout", "availability");
+        let changed = Sums { total: 1, bad: 1, known: 1 };
+        for seen in [Sums::default(), changed] {
+            let due = due(&book, &slo, Minute(3_000), seen, &rules()).map(|due| due.from);
+            assert_eq!(due, Some(Minute(3_001 - 360)));
+        }
+        assert_eq!(due(&book, &slo, Minute(5), changed, &rules()).map(|due| due.from), Some(Minute(6 - 360)));
+    }
 }

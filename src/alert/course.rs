@@ -6,8 +6,9 @@
 //! nothing, and neither does silence: what failed before the night and was not asked since has not recovered. Only after a whole
 //! day without events is there nothing left to alert about.
 //!
-//! What comes back within [`BACK_MINUTES`] of its end has shown that its calm meant little: it then takes as many calm minutes to
-//! end. So whatever comes and goes all night wakes somebody twice, and not at each turn.
+//! What is as urgent again within [`BACK_MINUTES`] has shown that its calm meant little: it then takes as many calm minutes to be
+//! less urgent, or to end. So whatever comes and goes all night wakes somebody twice, and not at each turn, whether a ticket
+//! stays open in between or not.
 
 use crate::minute::{MINUTES_PER_DAY, Minute};
 use crate::slo::Urgency;
@@ -37,14 +38,14 @@ pub struct Course {
     pub left: [u32; 3],
     /// Observed minutes in a row without an event, counted while something is open.
     pub silent: u32,
-    /// The evaluation in which it last ended.
-    pub ended: Option<Minute>,
-    /// Whether what is open had begun soon after that.
-    pub is_back: bool,
+    /// For ticket, page and severe: the evaluation in which it last ceased to be as urgent as that.
+    pub fell: [Option<Minute>; 3],
+    /// For ticket, page and severe: whether it is as urgent as that again soon after it ceased to be.
+    pub is_back: [bool; 3],
 }
 
-/// What begins again so soon after its end is the same trouble, and ends only after as many calm minutes.
-pub const BACK_MINUTES: i32 = 60;
+/// What comes back so soon is the same trouble, and goes only after as many calm minutes.
+const BACK_MINUTES: i32 = 60;
 
 const LEVELS: [Urgency; 3] = [Urgency::Ticket, Urgency::Page, Urgency::Severe];
 
@@ -67,15 +68,15 @@ impl Course {
             return;
         }
         let was = self.urgency();
-        if was.is_none() && beat.held.is_some() {
-            self.is_back = self.ended.is_some_and(|ended| beat.at <= ended.plus(BACK_MINUTES));
-        }
-        let least = if self.is_back { BACK_MINUTES.unsigned_abs() } else { 1 };
-        for ((level, left), resolve_after) in LEVELS.into_iter().zip(&mut self.left).zip(resolve_after) {
+        for level in LEVELS {
+            let place = level as usize;
             if beat.held >= Some(level) {
-                *left = resolve_after.max(least);
+                if was < Some(level) {
+                    self.is_back[place] = self.fell[place].is_some_and(|fell| beat.at <= fell.plus(BACK_MINUTES));
+                }
+                self.left[place] = calm_minutes(resolve_after[place], self.is_back[place]);
             } else if !beat.silent && beat.above < Some(level) {
-                *left = left.saturating_sub(1);
+                self.left[place] = self.left[place].saturating_sub(1);
             }
         }
         let waits = beat.silent && beat.held.is_none() && self.urgency().is_some();
@@ -83,10 +84,17 @@ impl Course {
         if self.is_forsaken() {
             self.left = [0; 3];
         }
-        if was.is_some() && self.urgency().is_none() {
-            (self.ended, self.is_back) = (Some(beat.at), false);
+        let is = self.urgency();
+        for level in LEVELS.into_iter().filter(|level| was >= Some(*level) && is < Some(*level)) {
+            (self.fell[level as usize], self.is_back[level as usize]) = (Some(beat.at), false);
         }
     }
+}
+
+/// How many calm minutes it takes to be less urgent, or to end.
+#[must_use]
+pub fn calm_minutes(resolve_after: u32, is_back: bool) -> u32 {
+    resolve_after.max(if is_back { BACK_MINUTES.unsigned_abs() } else { 1 })
 }
 
 #[cfg(test)]
@@ -98,12 +106,13 @@ mod tests {
     /// What the rule says of a whole history, without a state: looks back from the newest beat. `before` is what it said of each
     /// beat but the newest.
     fn by_definition(beats: &[Beat], before: &[Option<Urgency>], resolve_after: [u32; 3]) -> Option<Urgency> {
-        let calm_before = before.iter().rposition(Option::is_none).map_or(0, |place| place + 1);
-        let ended = before[..calm_before].iter().rposition(Option::is_some).map(|place| beats[place + 1].at);
-        let is_back = ended.is_some_and(|ended| beats[calm_before].at.0 - ended.0 <= BACK_MINUTES);
-        let resolve_after = resolve_after.map(|minutes| if is_back { minutes.max(60) } else { minutes });
-        let heard: Vec<&Beat> = beats[calm_before..].iter().filter(|beat| beat.heard).collect();
         LEVELS.into_iter().rev().find(|level| {
+            let calm_before = before.iter().rposition(|said| *said < Some(*level)).map_or(0, |place| place + 1);
+            let was = before[..calm_before].iter().rposition(|said| *said >= Some(*level));
+            let fell = was.map(|place| beats[place + 1].at);
+            let is_back = fell.is_some_and(|fell| beats[calm_before].at.0 - fell.0 <= BACK_MINUTES);
+            let resolve_after = resolve_after[*level as usize].max(if is_back { 60 } else { 1 });
+            let heard: Vec<&Beat> = beats[calm_before..].iter().filter(|beat| beat.heard).collect();
             let Some(newest) = heard.iter().rposition(|beat| beat.held >= Some(*level)) else { return false };
             let since = &heard[newest + 1..];
             let calm = since.iter().filter(|beat| !beat.silent && beat.above < Some(*level)).count();
@@ -112,7 +121,7 @@ mod tests {
                 in_a_row = if beat.silent && beat.held.is_none() { in_a_row + 1 } else { 0 };
                 in_a_row >= SILENCE_MINUTES
             });
-            calm < resolve_after[*level as usize] as usize && !forsaken
+            calm < resolve_after as usize && !forsaken
         })
     }
 
@@ -145,6 +154,21 @@ mod tests {
             begun += u32::from(before.is_none() && course.urgency().is_some());
         }
         assert_eq!(begun, 2);
+    }
+
+    #[test]
+    fn a_page_that_comes_and_goes_all_night_wakes_twice_while_its_ticket_stays_open() {
+        let (mut course, mut woken) = (Course::default(), 0);
+        for minute in 0..600 {
+            let held = if minute % 50 < 5 { Urgency::Page } else { Urgency::Ticket };
+            let before = course.urgency();
+            course.step(
+                &Beat { at: Minute(minute), heard: true, held: Some(held), above: Some(held), silent: false },
+                [15; 3],
+            );
+            woken += u32::from(before < Some(Urgency::Page) && course.urgency() == Some(Urgency::Page));
+        }
+        assert_eq!(woken, 2);
     }
 
     #[test]

@@ -91,7 +91,9 @@ pub fn decide(book: &mut AlertBook, at: Minute, rules: &AlertRules, routes: &Rou
             tellings.push(Telling { key: key.clone(), number: incident.messages, phase, urgency, to });
         }
     }
-    spare_the_sleeping(book, &tellings);
+    for telling in tellings.iter().filter(|telling| telling.phase == Phase::Resolved) {
+        book.spare_the_sleeping(&telling.key.to_string());
+    }
     tellings
 }
 
@@ -114,14 +116,4 @@ fn is_news(incident: &Incident, ended: Minute, why: Why, at: Minute, rules: &Ale
 fn is_time_to_remind(incident: &Incident, urgency: Urgency, at: Minute, rules: &AlertRules) -> bool {
     let pause = if urgency >= Urgency::Page { rules.remind_pages } else { rules.remind_tickets };
     pause.zip(incident.told_at).is_some_and(|(pause, told)| at >= told.plus(minutes(pause)))
-}
-
-/// What is over before it was delivered still arrives, so that nothing is lost, but wakes nobody.
-fn spare_the_sleeping(book: &mut AlertBook, tellings: &[Telling]) {
-    for telling in tellings.iter().filter(|telling| telling.phase == Phase::Resolved) {
-        let key = telling.key.to_string();
-        for entry in book.outbox.iter_mut().filter(|entry| entry.message.key == key && entry.opens()) {
-            entry.message.urgency = Urgency::Ticket;
-        }
-    }
 }

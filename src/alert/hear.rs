@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AlertBook, Beat, Due, Heard, Owner, Place, due, resolve_after};
+use super::{AlertBook, Beat, Due, Heard, Newest, Owner, Place, due, resolve_after};
 use crate::counts::Sums;
 use crate::ledger::{Ledger, NotLoaded, ViewSums, Wanted};
 use crate::minute::{Minute, Span};
@@ -251,16 +251,20 @@ impl<'a> Audience<'a> {
         Ok(())
     }
 
-    /// The newest known minute of each source, but for files of counts, which come when they come.
+    /// The newest known minute of each source and up to where it was asked, but for files of counts, which come when they come.
     #[must_use]
-    pub fn newest(&self, heard: &[Heard]) -> BTreeMap<String, Minute> {
-        let mut newest: BTreeMap<String, Minute> = BTreeMap::new();
+    pub fn newest(&self, heard: &[Heard]) -> BTreeMap<String, Newest> {
+        let mut newest: BTreeMap<String, Newest> = BTreeMap::new();
         for ((_, slo), heard) in self.catalog.slos().zip(heard).filter(|(_, heard)| heard.seen.known > 0) {
             if matches!(slo.indicator, Indicator::Counts { .. }) {
                 continue;
             }
-            let held = newest.entry(slo.indicator.source().to_owned()).or_insert(heard.evaluated);
-            *held = heard.evaluated.max(*held);
+            let name = slo.indicator.source();
+            // What is asked once in six hours has nothing new for six hours.
+            let asked = || self.catalog.sources.get(name).map_or(self.at, |source| source.asked_at(self.at));
+            let new = || Newest { known: heard.evaluated, asked: asked() };
+            let held = newest.entry(name.to_owned()).or_insert_with(new);
+            held.known = heard.evaluated.max(held.known);
         }
         newest
     }

@@ -138,6 +138,21 @@ impl Incident {
         }
     }
 
+    /// How urgent it was in what a destination got last.
+    #[must_use]
+    pub fn last_sent(&self, to: &str) -> Option<Urgency> {
+        self.sent.iter().filter(|sent| sent.to == to).max_by_key(|sent| sent.number).map(|sent| sent.urgency)
+    }
+
+    /// When it last began to page.
+    #[must_use]
+    pub fn paged(&self) -> Option<Minute> {
+        let pages = |place: usize| self.turns.get(place).is_some_and(|(_, urgency)| *urgency >= Urgency::Page);
+        let rises = |place: &usize| pages(*place) && (*place == 0 || !pages(place - 1));
+        let place = (0..self.turns.len()).rfind(rises)?;
+        self.turns.get(place).map(|(at, _)| *at)
+    }
+
     /// Whether it goes on.
     #[must_use]
     pub const fn is_open(&self) -> bool {

@@ -15,11 +15,11 @@ mod message;
 mod outbox;
 mod shared;
 
-pub use advance::{Due, Heard, Rewritten, Round, advance, due, resolve_after, seen_span};
+pub use advance::{Due, Faulty, Heard, Newest, Rewritten, Round, advance, due, resolve_after, seen_span};
 pub use book::{AlertBook, Earlier, Watch};
-pub use course::{BACK_MINUTES, Beat, Course, SILENCE_MINUTES};
+pub use course::{Beat, Course, SILENCE_MINUTES, calm_minutes};
 pub use decide::{Routes, Telling, decide};
 pub use hear::{Audience, Later};
 pub use incident::{Incident, IncidentKey, Owner, Place, Sent, Subject, Why};
 pub use message::{Link, Message, Phase};
-pub use outbox::{CLAIM_MINUTES, Entry, Tried};
+pub use outbox::{CLAIM_MINUTES, Entry, Fate, Tried};

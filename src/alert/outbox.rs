@@ -2,12 +2,13 @@
 //!
 //! A message leaves the outbox when its destination has confirmed it. Whoever sends it claims it first, so that a second run
 //! at the same time does not send it too; a claim ends by itself, in case the sender did. What can never be delivered is
-//! set aside and told to those who keep the fleet.
+//! set aside and told to those who keep the fleet, and so is what arrives after all.
 
 use std::collections::BTreeSet;
 
 use super::{AlertBook, Message, Phase, Sent};
 use crate::minute::{MINUTES_PER_DAY, Minute};
+use crate::slo::Urgency;
 
 /// Minutes for which a message belongs to the run that claimed it; a run sends for less.
 pub const CLAIM_MINUTES: i32 = 3;
@@ -39,8 +40,8 @@ pub struct Entry {
     pub wait_until: Minute,
     /// Why the last try failed, without secrets.
     pub failed: Option<String>,
-    /// Those who keep the fleet know that it does not arrive.
-    pub reported: bool,
+    /// How urgently those who keep the fleet were told that it does not arrive; `None` if they were not.
+    pub reported: Option<Urgency>,
     /// It will not be tried again.
     pub set_aside: bool,
 }
@@ -64,17 +65,28 @@ pub enum Tried {
     },
 }
 
+/// What those who keep the fleet should hear of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It does not arrive.
+    Stuck(Entry),
+    /// It has arrived, after they heard that it does not.
+    Arrived(Entry),
+}
+
 impl Entry {
     /// A message to a destination that nobody has tried to deliver yet.
     #[must_use]
     pub const fn new(message: Message, to: String, decided: Minute) -> Self {
-        Self { message, to, decided, tries: 0, wait_until: decided, failed: None, reported: false, set_aside: false }
+        Self { message, to, decided, tries: 0, wait_until: decided, failed: None, reported: None, set_aside: false }
     }
 
     /// Whether it may be tried.
     fn is_due(&self, now: Minute, alone: bool) -> bool {
         // Nobody else can be at it where one run at a time has the ledger, so a claim is from one that died.
-        !self.set_aside && (self.wait_until <= now || (alone && self.failed.is_none()))
+        let waits = self.wait_until > now && !(alone && self.failed.is_none());
+        // No pause is so long: the clock was wrong when it was set.
+        !self.set_aside && (!waits || self.wait_until > now.plus(TRY_MINUTES_MAX))
     }
 
     /// Notes that a try failed.
@@ -104,6 +116,12 @@ impl Entry {
         (&self.message.key, self.message.number, &self.to) == (&other.message.key, other.message.number, &other.to)
     }
 
+    /// How urgent it is that it arrives: that something is over wakes nobody.
+    #[must_use]
+    pub fn matters(&self) -> Urgency {
+        if self.opens() { self.message.urgency } else { Urgency::Ticket }
+    }
+
     /// Whether it can still wake somebody up.
     #[must_use]
     pub const fn opens(&self) -> bool {
@@ -126,31 +144,45 @@ impl AlertBook {
         claimed
     }
 
-    /// Notes how tries ended, of messages that may have been dealt with by another run meanwhile. What somebody has to look into
-    /// is returned, once: what was refused for good, what waits for long, and what is given up.
-    pub fn confirm(&mut self, tries: &[(Entry, Tried)], now: Minute) -> Vec<Entry> {
-        let mut aside = Vec::new();
+    /// What is over before it was delivered still arrives, so that nothing is lost, but wakes nobody.
+    pub fn spare_the_sleeping(&mut self, key: &str) {
+        for entry in self.outbox.iter_mut().filter(|entry| entry.message.key == key && entry.opens()) {
+            entry.message.urgency = Urgency::Ticket;
+        }
+    }
+
+    /// Notes how tries ended, of messages that may have been dealt with by another run meanwhile. What those who keep the fleet
+    /// should hear of is returned, once: what was refused for good, what waits for long, what is given up, and what of these has
+    /// arrived after all.
+    pub fn confirm(&mut self, tries: &[(Entry, Tried)], now: Minute) -> Vec<Fate> {
+        let mut fates = Vec::new();
         for (tried, how) in tries {
             let same = |entry: &Entry| entry.is_same(tried);
             let Some(place) = self.outbox.iter().position(same) else { continue };
             if *how == Tried::Delivered {
                 let entry = self.outbox.remove(place);
                 let incident = self.incidents.iter_mut().find(|(key, _)| key.to_string() == entry.message.key);
+                if entry.reported.is_some() {
+                    fates.push(Fate::Arrived(entry.clone()));
+                }
                 let Message { number, phase, urgency, .. } = entry.message;
                 if let Some((_, incident)) = incident {
                     incident.sent.push(Sent { number, phase, urgency, to: entry.to, at: now });
                 }
             } else if let Some(entry) = self.outbox.get_mut(place) {
                 entry.put_off(how, now);
-                let waits = now.0.saturating_sub(entry.decided.0) >= LONG_MINUTES;
-                let matters = matches!(how, Tried::Never { .. }) || waits;
-                if (matters && !entry.reported) || entry.set_aside {
-                    entry.reported = true;
-                    aside.push(entry.clone());
+                // Who asks to be left alone for long says now that it will take long.
+                let asked = matches!(how, Tried::Later { wait: Some(_), .. });
+                let until = if asked { entry.wait_until } else { now };
+                let waits = until.0.saturating_sub(entry.decided.0) >= LONG_MINUTES;
+                let is_news = (matches!(how, Tried::Never { .. }) || waits) && entry.reported.is_none();
+                if is_news || entry.set_aside {
+                    entry.reported = entry.reported.max(Some(entry.matters()));
+                    fates.push(Fate::Stuck(entry.clone()));
                 }
             }
         }
         self.outbox.retain(|entry| !entry.set_aside || entry.decided > now.plus(-ASIDE_MINUTES));
-        aside
+        fates
     }
 }

@@ -1,4 +1,8 @@
-//! Causes that services share: when many of one load balancer or one source begin to burn within minutes, that is one incident.
+//! Causes that services share: when many of one load balancer or one source begin to page within minutes, that is one incident.
+//!
+//! Whatever begins to page behind the same load balancer as long as that goes on is part of it. A source is as wide as an account, or
+//! as the whole fleet: there it is part of it only for as long as services keep joining, so that hours later nobody's own
+//! outage is taken for a part.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,17 +23,14 @@ pub(super) fn gather(book: &mut AlertBook, at: Minute, rules: &AlertRules, place
             }
         }
     }
-    end_what_no_longer_burns(book, at, services);
+    end_what_no_longer_burns(book, at, Some(services));
     // The narrower place first: what a load balancer explains is not explained by its account too.
     for (place, keys) in burning {
         let subject = Subject::Shared(place.clone());
-        let recent = at.plus(-minutes(within));
         let open = book.open(&subject);
-        let free: Vec<&IncidentKey> = keys
-            .iter()
-            .filter(|key| book.incidents.get(key).is_some_and(|incident| incident.part_of.is_none()))
-            .filter(|key| key.started > recent || open.as_ref().is_some_and(|open| key.started >= open.started))
-            .collect();
+        let since = since(book, open.as_ref(), at.plus(-minutes(within)));
+        let joins = |incident: &Incident| incident.part_of.is_none() && incident.paged() > Some(since);
+        let free: Vec<&IncidentKey> = keys.iter().filter(|key| book.incidents.get(key).is_some_and(joins)).collect();
         let names: BTreeSet<&str> =
             free.iter().filter_map(|key| book.incidents.get(key)).map(|incident| incident.service.as_str()).collect();
         if open.is_none() && u32::try_from(names.len()).unwrap_or(u32::MAX) < services {
@@ -52,9 +53,24 @@ pub(super) fn gather(book: &mut AlertBook, at: Minute, rules: &AlertRules, place
     }
 }
 
+/// After which minute an incident must have begun to page to be part of a cause. `recent`: that of a cause that is not open.
+fn since(book: &AlertBook, open: Option<&IncidentKey>, recent: Minute) -> Minute {
+    let Some(open) = open else { return recent };
+    let Subject::Shared(Place::Source(_)) = open.subject else { return recent.min(open.started.plus(-1)) };
+    let parts = book.incidents.get(open).into_iter().flat_map(|incident| &incident.parts);
+    let newest = parts.filter_map(|part| book.incidents.get(part)?.paged()).max();
+    // Nobody has joined for so long that what begins now is something else.
+    if newest.is_none_or(|newest| newest <= recent) { Minute(i32::MAX) } else { recent }
+}
+
+/// Ends shared causes of which parts have gone without any minute that said so, or that nobody wants to hear of any more.
+pub(super) fn settle(book: &mut AlertBook, at: Minute, rules: &AlertRules) {
+    end_what_no_longer_burns(book, at, rules.shared_cause.zip(rules.team.as_ref()).map(|((services, _), _)| services));
+}
+
 /// A shared cause is as urgent as the most urgent of its parts. It is over when fewer than half as many burn as it takes: what is
-/// left of them is on its own again, and wakes its own team.
-fn end_what_no_longer_burns(book: &mut AlertBook, at: Minute, services: u32) {
+/// left of them is on its own again, and wakes its own team. `services`: how many it takes; `None` if there are no shared causes.
+fn end_what_no_longer_burns(book: &mut AlertBook, at: Minute, services: Option<u32>) {
     let is_shared =
         |key: &IncidentKey, incident: &Incident| matches!(key.subject, Subject::Shared(_)) && incident.is_open();
     let shared: Vec<IncidentKey> =
@@ -70,10 +86,11 @@ fn end_what_no_longer_burns(book: &mut AlertBook, at: Minute, services: u32) {
         if let (Some(most), Some(incident)) = (burning.iter().max(), book.incidents.get_mut(&key)) {
             incident.turn(*most, at);
         }
-        if u32::try_from(burning.len() * 2).unwrap_or(u32::MAX) >= services {
+        let burning = u32::try_from(burning.len() * 2).unwrap_or(u32::MAX);
+        if services.is_some_and(|services| burning >= services) {
             continue;
         }
-        end(book, &key.subject, at, Why::Calm);
+        end(book, &key.subject, at, if services.is_some() { Why::Calm } else { Why::Changed });
         for part in parts {
             if let Some(incident) = book.incidents.get_mut(&part).filter(|incident| incident.is_open()) {
                 incident.part_of = None;

@@ -19,12 +19,12 @@ pub struct WeeklyArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: WeeklyFormat,
-    /// Keep all reports below this directory, as `2026-W47/TEAM.md` and `.json`, and again below `latest`. One that is there is never
-    /// changed
+    /// Keep all reports below this directory, as `2026-W47/TEAM.md`, `.json` and `.html`, and again below `latest`. One that is there
+    /// is never changed
     #[arg(long, value_name = "DIR", env = "SLOWBURN_REPORTS")]
     pub out: Option<PathBuf>,
-    /// Send each team its own report to `reports` of the team, and that of the fleet to those of `alerts: { team: ... }`. What was
-    /// sent is remembered in the ledger, and not sent again
+    /// Send each team its own report to `reports` of the team, and that of the fleet to those of `alerts: { team: ... }`; what has been
+    /// at risk for two weeks or more to `tickets` of the team too. What was sent is remembered in the ledger, and not sent again
     #[arg(long)]
     pub send: bool,
     /// How people are told.
@@ -40,4 +40,6 @@ pub enum WeeklyFormat {
     Markdown,
     /// For programs
     Json,
+    /// As the mail looks, in a file that needs no other
+    Html,
 }

@@ -1,30 +1,90 @@
-//! `slowburn export`: the known minutes of the ledger, as they were counted.
+//! `slowburn export`: the known minutes of the ledger as they were counted, or budgets day by day.
 
 use super::open::{ledger, slo, sound_definitions};
-use super::{Ended, Failure, print};
-use crate::cli::export::ExportArgs;
+use super::output::Output;
+use super::{Ended, Failure};
+use crate::cli::export::{ExportArgs, ExportFormat, ExportWhat};
 use crate::engine;
 use crate::minute::{Day, Minute, Span};
+use crate::report::budgets::{self, DayBudget};
 use crate::report::minutes;
-use crate::slo::Slo;
+use crate::slo::{Catalog, Service, Slo};
+use crate::store::{LedgerStore, budgets_parquet};
+
+/// How many days of budgets there are unless others are asked for.
+const BUDGET_DAYS: i32 = 30;
 
 pub(super) async fn export(arguments: ExportArgs, now: Minute) -> Result<Ended, Failure> {
     let at = arguments.place.at.unwrap_or(now);
+    if arguments.format == ExportFormat::Parquet {
+        if arguments.what == ExportWhat::Minutes {
+            return Err(Failure::new(
+                "minutes are exported as CSV only\nhint: those of the ledger are Parquet already, in its folder `parts`".to_owned(),
+            ));
+        }
+        if arguments.out.is_none() {
+            return Err(Failure::new(
+                "a Parquet file is not for a terminal\nhint: name a file with `--out`".to_owned(),
+            ));
+        }
+    }
     let definitions = sound_definitions(&arguments.place, at)?;
     let store = ledger(&arguments.place).await?;
-    let slos: Vec<&Slo> = match &arguments.slo {
-        Some(name) => vec![slo(&definitions.catalog, name)?.1],
-        None => definitions.catalog.services.iter().flat_map(|service| &service.slos).collect(),
-    };
-    let end = arguments.to.unwrap_or(at);
-    let start = arguments.from.or_else(|| store.first_day().map(Day::start)).unwrap_or(end);
-    print(minutes::HEADER.as_bytes())?;
-    // A day at a time: a ledger of a year need not fit into memory, nor onto the screen before the first line shows.
-    for day in Span::new(start, end).days() {
-        let span = day.span().intersect(Span::new(start, end));
-        let ledger = engine::minutes(&store, span).await.map_err(Failure::from)?;
-        let text = minutes::csv(&slos, &ledger, span).map_err(|day| Failure::new(day.to_string()))?;
-        print(text.as_bytes())?;
+    let wanted = arguments.slo.as_ref().map(|name| slo(&definitions.catalog, name)).transpose()?;
+    let mut output = Output::to(arguments.out.as_deref())?;
+    match arguments.what {
+        ExportWhat::Minutes => {
+            let slos: Vec<&Slo> = match wanted {
+                Some((_, slo)) => vec![slo],
+                None => definitions.catalog.slos().map(|(_, slo)| slo).collect(),
+            };
+            let end = arguments.to.unwrap_or(at);
+            let start = arguments.from.or_else(|| store.first_day().map(Day::start)).unwrap_or(end);
+            write_minutes(&mut output, &slos, &store, Span::new(start, end)).await?;
+        }
+        ExportWhat::Budgets => {
+            let catalog = wanted.map_or_else(|| definitions.catalog.clone(), |one| alone(&definitions.catalog, one));
+            let end = arguments.to.unwrap_or(at).day().start();
+            let start = arguments.from.unwrap_or_else(|| end.day().plus(-BUDGET_DAYS).start());
+            let all = day_by_day(&catalog, &store, Span::new(start, end)).await?;
+            let bytes = match arguments.format {
+                ExportFormat::Csv => {
+                    let text = budgets::csv(&all);
+                    text.map_err(|error| Failure::because("the budgets are no CSV", error))?.into_bytes()
+                }
+                ExportFormat::Parquet => budgets_parquet(&all).map_err(|error| Failure::new(error.to_string()))?,
+            };
+            output.write(&bytes)?;
+        }
     }
+    output.finish()?;
     Ok(if definitions.faulty() { Ended::InPart } else { Ended::Done })
+}
+
+async fn write_minutes(output: &mut Output, slos: &[&Slo], store: &LedgerStore, all: Span) -> Result<(), Failure> {
+    output.write(minutes::HEADER.as_bytes())?;
+    // A day at a time: a ledger of a year need not fit into memory, nor onto the screen before the first line shows.
+    for day in all.days() {
+        let span = day.span().intersect(all);
+        let ledger = engine::minutes(store, span).await.map_err(Failure::from)?;
+        let text = minutes::csv(slos, &ledger, span).map_err(|day| Failure::new(day.to_string()))?;
+        output.write(text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// A day that has not ended is left out: its budget would be another one tomorrow.
+async fn day_by_day(catalog: &Catalog, store: &LedgerStore, span: Span) -> Result<Vec<DayBudget>, Failure> {
+    let mut all = Vec::new();
+    for day in span.days().filter(|day| day.span().end <= span.end) {
+        let status = engine::judge(catalog, store, day.span().end).await?;
+        all.extend(budgets::of_day(day, &status));
+    }
+    Ok(all)
+}
+
+/// The catalogue as if it made but one promise.
+fn alone(catalog: &Catalog, (service, slo): (&Service, &Slo)) -> Catalog {
+    let service = Service { slos: vec![slo.clone()], ..service.clone() };
+    Catalog { services: vec![service], ..catalog.clone() }
 }

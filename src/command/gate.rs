@@ -1,8 +1,6 @@
 //! `slowburn gate SERVICE`: whether it may be deployed, as an exit code and a sentence.
 
-use std::time::Duration;
-
-use super::open::{Definitions, ledger, sound_definitions};
+use super::open::{Definitions, ledger, ledger_to_change, sound_definitions};
 use super::{Ended, Failure, print, say, styled};
 use crate::cli::gate::{GateArgs, GateFormat};
 use crate::engine;
@@ -10,12 +8,8 @@ use crate::location::Location;
 use crate::minute::Minute;
 use crate::report::gate::{self, Answer, Override};
 use crate::slo::{Catalog, Service, Severity};
-use crate::store::{self, LedgerStore, ShelfError, StoreError, WritePoints};
+use crate::store::StoreError;
 use crate::visible::visible;
-
-/// How often an override is tried to be kept while a run holds the ledger, and how long is waited between.
-const TRIES: usize = 120;
-const PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) async fn gate(arguments: GateArgs, now: Minute) -> Result<Ended, Failure> {
     let at = arguments.place.at.unwrap_or(now);
@@ -72,18 +66,7 @@ fn faults(definitions: &Definitions, service: &Service) -> usize {
     problems.filter(|problem| concerns(&problem.subject)).count()
 }
 
-/// Keeps an override. A run that holds the ledger is waited for: it takes seconds.
 async fn keep(ledger: &Location, new: &Override) -> Result<(), Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::because("the override could not be kept", error);
-    for tried in 1.. {
-        match store::writable(ledger, WritePoints::default()).await {
-            Err(ShelfError::Held(_)) if tried < TRIES => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(failed(&error)),
-            Ok(shelf) => {
-                let kept = async { LedgerStore::open(shelf).await?.keep_override(new).await };
-                return kept.await.map_err(|error: StoreError| failed(&error));
-            }
-        }
-    }
-    Ok(())
+    let kept = async { ledger_to_change(ledger).await?.keep_override(new).await };
+    kept.await.map_err(|error: StoreError| Failure::because("the override could not be kept", error))
 }

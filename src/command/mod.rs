@@ -9,6 +9,7 @@ mod export;
 mod gate;
 mod notify;
 mod open;
+mod output;
 mod replay;
 mod report;
 mod run;

@@ -2,14 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use super::{Failure, say, styled};
+use crate::alert::Faulty;
 use crate::cli::Place;
 use crate::fetch::{athena, definitions};
+use crate::location::Location;
 use crate::minute::Minute;
 use crate::report::{counted, problems};
 use crate::slo::{self, Catalog, Problem, Service, Severity, Slo};
-use crate::store::{self, LedgerStore};
+use crate::store::{self, LedgerStore, ShelfError, StoreError, WritePoints};
+
+/// How often a ledger that a run holds is tried again, and how long is waited between.
+const TRIES: usize = 120;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Definitions as they were read, with the texts that problems point into.
 pub(super) struct Definitions {
@@ -25,7 +32,32 @@ impl Definitions {
     }
 
     fn errors(&self) -> usize {
-        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+        self.faults().count()
+    }
+
+    fn faults(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Where promises may be missing because of a problem, of definitions below a folder.
+    pub(super) fn missing(&self, folder: &Path) -> Faulty {
+        let mut faulty = Faulty::default();
+        for problem in self.faults() {
+            let path = Path::new(&problem.file);
+            let below = folder.components().filter(|part| *part != Component::CurDir).collect::<PathBuf>();
+            let names: Vec<&str> =
+                path.strip_prefix(below).iter().flat_map(|path| path.iter()).filter_map(|name| name.to_str()).collect();
+            match names.as_slice() {
+                // No promise is missing because of them.
+                [slo::CORRECTIONS, _] => {}
+                [team, file] => {
+                    let service = file.split('.').next().unwrap_or_default();
+                    faulty.services.insert(((*team).to_owned(), service.to_owned()));
+                }
+                _ => faulty.fleet = true,
+            }
+        }
+        faulty
     }
 }
 
@@ -94,6 +126,18 @@ pub(super) async fn ledger(place: &Place) -> Result<LedgerStore, Failure> {
         )));
     }
     Ok(store)
+}
+
+/// Opens a ledger to add something small to it. A run that holds it is waited for: it takes seconds.
+pub(super) async fn ledger_to_change(place: &Location) -> Result<LedgerStore, StoreError> {
+    let mut tried = 0;
+    loop {
+        match store::writable(place, WritePoints::default()).await {
+            Err(ShelfError::Held(_)) if tried < TRIES => tokio::time::sleep(PAUSE).await,
+            opened => return LedgerStore::open(opened?).await,
+        }
+        tried += 1;
+    }
 }
 
 /// The SLO of that name, and its service.

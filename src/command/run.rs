@@ -8,12 +8,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::open::{ledger, sound_definitions};
 use super::{Ended, Failure, report, say, simulate, status, styled};
+use crate::aws::Aws;
 use crate::cli::RunArgs;
 use crate::engine::{self, EngineError, Job, Telling};
 use crate::location::Location;
 use crate::minute::Minute;
-use crate::notify::Postman;
+use crate::notify::{self, Postman};
 use crate::outcome::{Outcome, Said};
+use crate::report::data;
 use crate::simulate::{Plan, thirty_days};
 use crate::slo::{Catalog, SourceKind};
 use crate::store::{self, LedgerStore, ShelfError, StoreError, WritePoints};
@@ -48,7 +50,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         postman: &postman,
         paper: arguments.channels.paper.is_some(),
         since: arguments.since,
-        in_part: definitions.faulty(),
+        faulty: definitions.missing(&arguments.place.slos),
         points: &points,
     };
     let job = Job {
@@ -80,8 +82,24 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         let overrides = report::overrides(&store, at).await?;
         report::save_both(&outcome.status, &outcome.book, &overrides, folder)?;
     }
-    let in_part = definitions.faulty() || !outcome.said.faults.is_empty();
+    let is_put = put_metrics(&arguments, &outcome, now).await;
+    let in_part = definitions.faulty() || !outcome.said.faults.is_empty() || !is_put;
     Ok(if in_part { Ended::InPart } else { Ended::Done })
+}
+
+/// Tells CloudWatch how the run ended, where that is asked for; whether nothing was refused. A past moment is none of its business.
+async fn put_metrics(arguments: &RunArgs, outcome: &Outcome, now: Minute) -> bool {
+    let Some(namespace) = &arguments.metrics.namespace else { return true };
+    let at = outcome.status.at;
+    if arguments.offline || at.0.abs_diff(now.0) > TOLD_MINUTES {
+        return true;
+    }
+    let mut data = data::of_fleet(&outcome.status);
+    if arguments.metrics.of_promises {
+        data.extend(data::of_promises(&outcome.status));
+    }
+    let put = notify::put(namespace, &data, at).await;
+    put.map_err(|error| say(&format!("{}: {error}", styled("warning")))).is_ok()
 }
 
 /// Logs of the simulated fleet, made once, and everything else set so that the run is about them.
@@ -123,7 +141,14 @@ async fn run_alone(job: &Job<'_>, arguments: &RunArgs, points: &WritePoints) -> 
                 races += 1;
                 say("another run changed the ledger meanwhile: going on from what it left");
             }
-            ended => return Ok(ended?),
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => {
+                // It was asked for, and is paid for, whether or not it could be kept.
+                let mut said = Said::default();
+                said.used(&Aws::used());
+                tell(&said);
+                return Err(error.into());
+            }
         }
     }
 }

@@ -4,32 +4,27 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::open::{ledger, sound_definitions};
+use super::open::{Definitions, ledger, ledger_to_change, sound_definitions};
 use super::{Ended, Failure, print, say, styled};
 use crate::cli::weekly::{WeeklyArgs, WeeklyFormat};
 use crate::cost::Usage;
 use crate::engine;
-use crate::minute::Minute;
-use crate::notify::Postman;
-use crate::report::weekly::{Facts, Week, Weekly};
-use crate::slo::Catalog;
-use crate::store::{self, BookKind, LedgerStore, StoreError, WritePoints};
+use crate::minute::{MINUTES_PER_DAY, Minute};
+use crate::notify::{Postman, Receipt, SendError};
+use crate::report::model::Status;
+use crate::report::weekly::{Facts, Images, WEEKS_BEFORE, Week, Weekly, Weeks};
+use crate::slo::{Catalog, Team};
+use crate::store::{BookKind, LedgerStore, StoreError};
 use crate::visible::visible;
+
+const ENDINGS: [(WeeklyFormat, &str); 3] =
+    [(WeeklyFormat::Markdown, "md"), (WeeklyFormat::Json, "json"), (WeeklyFormat::Html, "html")];
 
 pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<Ended, Failure> {
     let week = Week::before(arguments.place.at.unwrap_or(now));
     let definitions = sound_definitions(&arguments.place, week.span.end)?;
     let catalog = &definitions.catalog;
     let store = ledger(&arguments.place).await?;
-    let failed = |error: StoreError| Failure::new(error.to_string());
-    let status = engine::judge(catalog, &store, week.span.end).await?;
-    let (book, _) = store.book(BookKind::People).await.map_err(failed)?;
-    let overrides = store.overrides().await.map_err(failed)?;
-    let mut usage = Usage::default();
-    for day in week.span.days() {
-        usage.add(&store.usage(day).await.map_err(failed)?);
-    }
-    let facts = Facts { week, catalog, status: &status, book: &book, overrides: &overrides, usage };
     let teams: BTreeSet<&str> = catalog.services.iter().map(|service| service.team.as_str()).collect();
     if let Some(team) = arguments.team.as_deref().filter(|team| !teams.contains(team)) {
         let known: Vec<&str> = teams.into_iter().collect();
@@ -39,45 +34,95 @@ pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<Ended, 
             known.join("`, `")
         )));
     }
-    let all: Vec<Weekly> = teams.iter().map(|team| facts.weekly(Some(team))).chain([facts.weekly(None)]).collect();
+    let all = compose(&definitions, &store, week, &teams).await?;
     if let Some(folder) = &arguments.out {
-        keep(folder, &week, &all)?;
+        keep(folder, week, &all)?;
     }
     let mut undelivered = 0;
     if arguments.send {
-        let sent = store.sent_weekly().await.map_err(failed)?;
+        let sent = store.sent_weekly().await.map_err(|error| Failure::new(error.to_string()))?;
         drop(store);
-        undelivered = send(&arguments, catalog, &all, &sent, now).await?;
+        undelivered =
+            Round { arguments: &arguments, catalog, sent, postman: Postman::new(arguments.channels.settings(), now) }
+                .send(&all)
+                .await?;
     } else if arguments.out.is_none() || arguments.team.is_some() {
-        let one = facts.weekly(arguments.team.as_deref());
-        print(text(&one, arguments.format).as_bytes())?;
+        let wanted = |one: &&Weekly| match &arguments.team {
+            Some(team) => !one.is_of_fleet() && one.of == *team,
+            None => one.is_of_fleet(),
+        };
+        if let Some(one) = all.iter().find(wanted) {
+            print(text(one, arguments.format)?.as_bytes())?;
+        }
     }
     Ok(if definitions.faulty() || undelivered > 0 { Ended::InPart } else { Ended::Done })
 }
 
-fn text(one: &Weekly, format: WeeklyFormat) -> String {
-    match format {
-        WeeklyFormat::Markdown => one.markdown(),
-        WeeklyFormat::Json => format!("{:#}\n", one.json()),
+/// The reports of all teams, and that of the fleet.
+async fn compose(
+    definitions: &Definitions,
+    store: &LedgerStore,
+    week: Week,
+    teams: &BTreeSet<&str>,
+) -> Result<Vec<Weekly>, Failure> {
+    let catalog = &definitions.catalog;
+    let failed = |error: StoreError| Failure::new(error.to_string());
+    let status = engine::judge(catalog, store, week.span.end).await?;
+    let mut before: Vec<Status> = Vec::new();
+    for back in 1..=WEEKS_BEFORE {
+        before.push(engine::judge(catalog, store, week.span.end.plus(-7 * back * MINUTES_PER_DAY)).await?);
     }
+    let (book, _) = store.book(BookKind::People).await.map_err(failed)?;
+    let overrides = store.overrides().await.map_err(failed)?;
+    let mut usage = Usage::default();
+    for day in week.span.days() {
+        usage.add(&store.usage(day).await.map_err(failed)?);
+    }
+    let facts = Facts {
+        week,
+        catalog,
+        problems: &definitions.problems,
+        status: &status,
+        weeks: Weeks::of(&before),
+        book: &book,
+        overrides: &overrides,
+        usage,
+    };
+    Ok(teams.iter().map(|team| facts.weekly(Some(team))).chain([facts.weekly(None)]).collect())
 }
 
-/// Writes reports that are not there yet, and what they are below `latest`.
-fn keep(folder: &Path, week: &Week, all: &[Weekly]) -> Result<(), Failure> {
+fn text(one: &Weekly, format: WeeklyFormat) -> Result<String, Failure> {
+    Ok(match format {
+        WeeklyFormat::Markdown => one.markdown(),
+        WeeklyFormat::Json => format!("{:#}\n", one.json()),
+        WeeklyFormat::Html => one.page(Images::Inside).map_err(|error| Failure::new(error.to_string()))?.html,
+    })
+}
+
+/// Writes reports that are not there yet, and what they are below `latest`, unless those of a later week are there.
+fn keep(folder: &Path, week: Week, all: &[Weekly]) -> Result<(), Failure> {
     let failed = |path: &Path, error| Failure::because(&format!("`{}` could not be written", path.display()), error);
-    for (name, dated) in [(week.to_string(), true), ("latest".to_owned(), false)] {
+    let dated = week.to_string();
+    std::fs::create_dir_all(folder.join(&dated)).map_err(|error| failed(folder, error))?;
+    let names = std::fs::read_dir(folder).map_err(|error| failed(folder, error))?;
+    let names = names.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
+    // Weeks sort as their names do.
+    let is_latest = names.filter(|name| name.starts_with(|char: char| char.is_ascii_digit())).all(|name| name <= dated);
+    let mut places = vec![(dated, true)];
+    if is_latest {
+        places.push(("latest".to_owned(), false));
+    }
+    for (name, is_dated) in places {
         let folder = folder.join(name);
         std::fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
-        for (one, (format, ending)) in all
-            .iter()
-            .flat_map(|one| [(WeeklyFormat::Markdown, "md"), (WeeklyFormat::Json, "json")].map(|format| (one, format)))
-        {
-            // A team may be called `fleet`; names of teams have no `_` at their beginning.
-            let name = if one.is_of_fleet() { "_fleet" } else { one.of.as_str() };
-            let path = folder.join(format!("{name}.{ending}"));
-            let aside = folder.join(format!("{name}.{ending}.tmp"));
-            std::fs::write(&aside, text(one, format)).map_err(|error| failed(&path, error))?;
-            let placed = if dated { std::fs::hard_link(&aside, &path) } else { std::fs::copy(&aside, &path).map(drop) };
+        for (one, (format, ending)) in all.iter().flat_map(|one| ENDINGS.map(|format| (one, format))) {
+            // A team may be called as it likes, but for what a folder may not be called.
+            let path = folder.join(format!("{}.{ending}", one.name()));
+            let aside = folder.join(format!("{}.{ending}.tmp", one.name()));
+            std::fs::write(&aside, text(one, format)?).map_err(|error| failed(&path, error))?;
+            // A link to a name that is taken fails, so what is dated stays as it is, even if two make it at once.
+            let placed =
+                if is_dated { std::fs::hard_link(&aside, &path) } else { std::fs::copy(&aside, &path).map(drop) };
             std::fs::remove_file(&aside).map_err(|error| failed(&path, error))?;
             match placed {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(&path, error)),
@@ -88,55 +133,74 @@ fn keep(folder: &Path, week: &Week, all: &[Weekly]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sends what was not sent before; how many could not be.
-async fn send(
-    arguments: &WeeklyArgs,
-    catalog: &Catalog,
-    all: &[Weekly],
-    sent: &BTreeSet<String>,
-    now: Minute,
-) -> Result<usize, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::because("what was sent could not be kept", error);
-    // On paper nobody was told, so nothing is remembered of it.
-    let paper = arguments.channels.paper.is_some();
-    let writable = if paper {
-        None
-    } else {
-        let shelf =
-            store::writable(&arguments.place.ledger, WritePoints::default()).await.map_err(|error| failed(&error))?;
-        Some(LedgerStore::open(shelf).await.map_err(|error| failed(&error))?)
-    };
-    let postman = Postman::new(arguments.channels.settings(), now);
-    let mut undelivered = 0;
-    for one in all {
-        let team = if one.is_of_fleet() { catalog.alerts.team.as_deref() } else { Some(one.of.as_str()) };
-        let reports =
-            team.and_then(|team| catalog.teams.get(team)).map(|team| team.reports.as_slice()).unwrap_or_default();
-        if reports.is_empty() {
-            say(&format!("the report of {} goes to nobody: its team has no `reports` in fleet.yaml", one.of));
-        }
-        for destination in reports {
-            let line = one.line(destination);
-            if !paper && sent.contains(&line) {
-                continue;
+/// Everything that goes out for a week.
+struct Round<'a> {
+    arguments: &'a WeeklyArgs,
+    catalog: &'a Catalog,
+    sent: BTreeSet<String>,
+    postman: Postman,
+}
+
+impl Round<'_> {
+    /// Sends what was not sent yet; says how much did not arrive.
+    async fn send(&self, all: &[Weekly]) -> Result<usize, Failure> {
+        let mut undelivered = 0;
+        for one in all {
+            let team = if one.is_of_fleet() { self.catalog.alerts.team.as_deref() } else { Some(one.of.as_str()) };
+            let reports = team.and_then(|team| self.catalog.teams.get(team)).map_or(&[][..], |team| &team.reports);
+            if reports.is_empty() {
+                say(&format!("the report of {} goes to nobody: its team has no `reports` in fleet.yaml", one.of));
             }
-            match postman.send(destination, &one.message()).await {
-                Err(error) => {
-                    undelivered += 1;
-                    say(&format!(
-                        "{}: the report of {} did not get to `{}`: {error}",
-                        styled("warning"),
-                        one.of,
-                        visible(destination)
-                    ));
+            for destination in reports {
+                let posted = self.once(one.line(destination), self.postman.report(destination, one)).await?;
+                undelivered += Self::arrived(&format!("the report of {}", one.of), destination, posted);
+            }
+            for nudge in one.is_of_fleet().then(|| one.nudges()).into_iter().flatten() {
+                let channels = self.catalog.teams.get(&nudge.team).map_or_else(Vec::new, channels);
+                for destination in &channels {
+                    let line = format!("{} {}/nudge {destination}", one.week, nudge.team);
+                    let posted = self.once(line, self.postman.send(destination, &nudge.message)).await?;
+                    undelivered += Self::arrived(&format!("the nudge of {}", nudge.team), destination, posted);
                 }
-                Ok(_) => {
-                    if let Some(store) = &writable {
-                        store.keep_sent_weekly(&BTreeSet::from([line])).await.map_err(|error| failed(&error))?;
-                    }
-                }
+            }
+        }
+        Ok(undelivered)
+    }
+
+    /// Sends something unless it was sent before, and remembers it.
+    async fn once(
+        &self,
+        line: String,
+        posting: impl Future<Output = Result<Receipt, SendError>>,
+    ) -> Result<Result<(), SendError>, Failure> {
+        // A dry run tells nobody, so it is always made anew, and never remembered.
+        let paper = self.arguments.channels.paper.is_some();
+        if !paper && self.sent.contains(&line) {
+            return Ok(Ok(()));
+        }
+        if let Err(error) = posting.await {
+            return Ok(Err(error));
+        }
+        if !paper {
+            let place = &self.arguments.place.ledger;
+            let kept = async { ledger_to_change(place).await?.keep_sent_weekly(&BTreeSet::from([line])).await };
+            kept.await.map_err(|error: StoreError| Failure::because("what was sent could not be kept", error))?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn arrived(what: &str, destination: &str, posted: Result<(), SendError>) -> usize {
+        match posted {
+            Ok(()) => 0,
+            Err(error) => {
+                say(&format!("{}: {what} did not get to `{}`: {error}", styled("warning"), visible(destination)));
+                1
             }
         }
     }
-    Ok(undelivered)
+}
+
+/// Where a team hears of low urgencies, but for those that get its report anyway.
+fn channels(team: &Team) -> Vec<String> {
+    team.tickets.iter().filter(|destination| !team.reports.contains(destination)).cloned().collect()
 }

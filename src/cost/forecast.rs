@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Dollars, Usage, athena_billed};
 use crate::demand::{billed, metric_counts};
 use crate::discovery::Discovery;
-use crate::minute::MINUTES_PER_DAY;
+use crate::minute::{MINUTES_PER_DAY, Window};
 use crate::slo::{
     Catalog, Indicator, Lake, MetricCount, MetricCounts, Reach, Service, Source, SourceKind, names_balancer,
 };
@@ -39,6 +39,8 @@ pub struct Habits {
     pub scanned: BTreeMap<(String, String), u64>,
     /// What names and tags stand for, as far as anybody looked.
     pub discovery: Discovery,
+    /// Whether nothing was ever kept, so that the first run is still to come.
+    pub is_new: bool,
 }
 
 /// What something will ask in a day.
@@ -63,6 +65,8 @@ pub struct Forecast {
     pub classes: Vec<Line>,
     /// By service, dearest first; likewise.
     pub services: Vec<Line>,
+    /// What the first run asks for beside that: the past of the longest windows. Nothing, if there was a run.
+    pub past: Usage,
 }
 
 impl Forecast {
@@ -116,7 +120,46 @@ pub fn forecast(catalog: &Catalog, habits: &Habits) -> Forecast {
         })
         .collect();
     services.sort_by(|one, other| other.usage.price().cmp(&one.usage.price()).then(one.name.cmp(&other.name)));
-    Forecast { sources, classes: classes.collect(), services }
+    let mut past = Usage::default();
+    for (name, source) in catalog.sources.iter().filter(|_| habits.is_new) {
+        past.add(&past_of(&every, name, source, habits));
+    }
+    Forecast { sources, classes: classes.collect(), services, past }
+}
+
+/// What the past of the longest window of a source is asked as, once.
+fn past_of(services: &[&Service], name: &str, source: &Source, habits: &Habits) -> Usage {
+    let slos = services.iter().flat_map(|service| &service.slos).filter(|slo| slo.indicator.source() == name);
+    let (mut indicators, mut minutes) = (Vec::new(), 0);
+    for slo in slos {
+        minutes = slo.windows.iter().map(Window::longest_minutes).max().unwrap_or(0).max(minutes);
+        indicators.push(&slo.indicator);
+    }
+    if indicators.is_empty() {
+        return Usage::default();
+    }
+    // A day further back lies what is delivered late.
+    let days = u64::from(minutes.div_ceil(MINUTES_PER_DAY.unsigned_abs())) + 1;
+    match &source.kind {
+        SourceKind::AccessLogs { location, access, .. } if location.starts_with("s3://") => {
+            let of_a_day = objects(&indicators, &access.reach, habits).0.s3_reads;
+            Usage {
+                s3_reads: of_a_day * days,
+                s3_writes: of_a_day.div_ceil(PAGE) * days + FOLDERS_ABOVE,
+                ..Usage::default()
+            }
+        }
+        SourceKind::CloudWatch { reach, .. } => {
+            // Each of the resolutions in which CloudWatch keeps its past is a request of its own.
+            let periods = 1 + u64::from(days > 15) + u64::from(days > 63);
+            Usage { metrics: metrics(&indicators, reach, habits).0 * periods, ..Usage::default() }
+        }
+        SourceKind::Athena { lake, .. } => {
+            // As long as nobody knows what a day of it scans, that is all that a run may scan.
+            Usage { athena_bytes: scanned(&indicators, (name, lake), habits).0, ..Usage::default() }
+        }
+        SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => Usage::default(),
+    }
 }
 
 /// How often in a day something is asked that is asked no more often than every so many minutes.
@@ -245,5 +288,24 @@ mod tests {
         assert_eq!(lake(&[]), (20_000_000_000 * hours, true));
         assert_eq!(lake(&[("elb.alb", 160_000)]), (20_000_000_000 * hours, true));
         assert_eq!(lake(&[("elb.alb", 160_000), ("own.sql", 11_000_001)]), ((10_000_000 + 12_000_000) * hours, false));
+    }
+
+    #[test]
+    fn the_first_run_asks_for_the_past_once() {
+        let fleet = "sources: { logs: { access_logs: s3://logs }, metrics: { cloudwatch: eu-west-1 } }\n\
+                     default_source: logs\n\
+                     classes: { standard: { slos: { availability: 99% }, windows: [30d] } }\n";
+        let files = [
+            ("fleet.yaml", fleet),
+            ("a/shop.yaml", "service: shop\nload_balancer: app/shop\n"),
+            ("a/mart.yaml", "service: mart\nsource: metrics\nload_balancer: app/mart/00000000000000aa\n"),
+        ];
+        let file = |(path, text): (&str, &str)| DefinitionFile { path: path.to_owned(), text: text.to_owned() };
+        let (catalog, problems) = crate::slo::read(&files.map(file), Minute(0));
+        assert!(problems.is_empty(), "{problems:?}");
+        let past = |is_new| forecast(&catalog, &Habits { every_minutes: 5, is_new, ..Habits::default() }).past;
+        let (objects, metrics) = (2 * 288 * 31, 6 * 2);
+        assert_eq!(past(true), Usage { s3_reads: objects, s3_writes: 31 + 7, metrics, athena_bytes: 0 });
+        assert_eq!(past(false), Usage::default());
     }
 }

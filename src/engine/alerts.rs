@@ -1,6 +1,8 @@
 //! From judgements to people: heard, advanced, decided; then recorded, sent and confirmed, in this order, so that whatever
 //! happens in between is made good by the next run.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -9,7 +11,8 @@ use super::contributors::{Causes, Recent};
 use super::{EngineError, Job, rehearse};
 use crate::alert::Telling as Decided;
 use crate::alert::{
-    AlertBook, Audience, Entry, Heard, Incident, Later, Round, Routes, Subject, Tried, advance, decide,
+    AlertBook, Audience, Entry, Fate, Faulty, Heard, Incident, Later, Newest, Round, Routes, Subject, Tried, advance,
+    decide,
 };
 use crate::ledger::{Ledger, Wanted};
 use crate::minute::{Minute, Span};
@@ -22,8 +25,6 @@ use crate::store::{BookKind, LedgerStore, Needs, ShelfError, StoreError, Version
 
 /// How often the book is read again because another run wrote it.
 const RACES: usize = 8;
-/// Messages that are on their way at the same time.
-const TOGETHER: usize = 8;
 /// A run sends for so long at most, which is less than a claim lasts. What is left is for the next one.
 pub(super) const SENDING: Duration = Duration::from_secs(100);
 
@@ -35,8 +36,8 @@ pub struct Telling<'a> {
     pub paper: bool,
     /// On paper, where the past begins that is gone through as if runs had come; without it nothing is told of the past.
     pub since: Option<Minute>,
-    /// Whether definitions could not all be read.
-    pub in_part: bool,
+    /// Definitions that could not be read.
+    pub faulty: Faulty,
     /// Where a test may stop the process.
     pub points: &'a WritePoints,
 }
@@ -115,7 +116,7 @@ async fn record(
     let mut causes = Causes::new(recent);
     for _ in 0..RACES {
         let (heard, newest) = hear(job, ledger, &book, store).await?;
-        let round = Round { at: job.at, rules, heard, in_part: telling.in_part, newest };
+        let round = Round { at: job.at, rules, heard, faulty: &telling.faulty, newest };
         let rewritten = advance(&mut book, &round);
         let of = |incident: &Incident, urgency| destinations(job.catalog, telling.paper, incident, urgency);
         let routes = Routes { of: &of, silenced: &|key| is_silenced(job.catalog, &key.subject, job.at) };
@@ -148,7 +149,7 @@ async fn hear(
     ledger: &mut Ledger,
     book: &AlertBook,
     store: &LedgerStore,
-) -> Result<(Vec<Heard>, std::collections::BTreeMap<String, Minute>), EngineError> {
+) -> Result<(Vec<Heard>, BTreeMap<String, Newest>), EngineError> {
     let excluded = Excluded::within(job.catalog, Span::before(job.at, REACH_MINUTES));
     let audience = Audience::of(job.catalog, &excluded, job.at);
     let (mut heard, later) = hear_newest(&audience, ledger, book, None, store).await?;
@@ -228,28 +229,43 @@ fn change_routes(catalog: &Catalog, team: &str) -> Vec<String> {
     pages.into_iter().filter(|to| to.starts_with("pagerduty:")).collect()
 }
 
-/// Sends what was claimed, several at a time, for as long as there is time.
+/// Sends what was claimed for as long as there is time: to each destination one after another, what may wake somebody first, and to
+/// all of them at once, so that one that does not answer holds up no other.
 pub(super) async fn send(telling: &Telling<'_>, claimed: Vec<Entry>, end: tokio::time::Instant) -> Vec<(Entry, Tried)> {
-    let mut tries = Vec::new();
-    let mut sending = stream::iter(claimed)
-        .map(async |entry| {
-            telling.points.pass();
-            let how = match telling.postman.send(&entry.to, &entry.message).await {
-                Ok(_) => Tried::Delivered,
-                Err(SendError::Later { wait_s, why, remedy }) => {
-                    let wait = wait_s.map(|seconds| u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX));
-                    Tried::Later { why: format!("{why}\nhint: {remedy}"), wait }
-                }
-                Err(SendError::Never { why, remedy }) => Tried::Never { why: format!("{why}\nhint: {remedy}") },
-            };
-            telling.points.pass();
-            (entry, how)
-        })
-        .buffer_unordered(TOGETHER);
+    let mut lanes: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    for entry in claimed {
+        lanes.entry(entry.to.clone()).or_default().push(entry);
+    }
+    let lanes = lanes.into_values().map(|mut lane| {
+        lane.sort_by_key(|entry| Reverse(entry.matters()));
+        let sending = stream::unfold((lane.into_iter(), None), async |(mut lane, asked): (_, Option<Tried>)| {
+            let entry: Entry = Iterator::next(&mut lane)?;
+            // Who asks to be left alone for a while means all that is for them.
+            let how = if let Some(asked) = &asked { asked.clone() } else { send_one(telling, &entry).await };
+            let asked = Some(how.clone()).filter(|how| matches!(how, Tried::Later { wait: Some(_), .. }));
+            Some(((entry, how), (lane, asked)))
+        });
+        Box::pin(sending)
+    });
+    let (mut tries, mut sending) = (Vec::new(), stream::select_all(lanes));
     while let Ok(Some(tried)) = tokio::time::timeout_at(end, sending.next()).await {
         tries.push(tried);
     }
     tries
+}
+
+async fn send_one(telling: &Telling<'_>, entry: &Entry) -> Tried {
+    telling.points.pass();
+    let how = match telling.postman.send(&entry.to, &entry.message).await {
+        Ok(_) => Tried::Delivered,
+        Err(SendError::Later { wait_s, why, remedy }) => {
+            let wait = wait_s.map(|seconds| u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX));
+            Tried::Later { why: format!("{why}\nhint: {remedy}"), wait }
+        }
+        Err(SendError::Never { why, remedy }) => Tried::Never { why: format!("{why}\nhint: {remedy}") },
+    };
+    telling.points.pass();
+    how
 }
 
 /// Notes in the book what arrived, whoever wrote it meanwhile. What never can is told to those who keep the fleet.
@@ -262,15 +278,8 @@ async fn confirm(
 ) -> Result<(AlertBook, Version), EngineError> {
     let (kind, now) = (telling.kind(), telling.postman.minute());
     for _ in 0..RACES {
-        let aside = book.confirm(tries, now);
-        let to = job.catalog.alerts.team.as_ref().and_then(|team| job.catalog.teams.get(team));
-        // Of what was to say so nobody is told again: it would go on for ever.
-        for entry in aside.into_iter().filter(|entry| !Facts::is_undelivered(&entry.message)) {
-            // What would have woken somebody wakes those who can see to it.
-            let to = to.map(|team| team.told_of(entry.message.urgency)).unwrap_or_default();
-            let message = Facts::undelivered(&entry, now);
-            let others = to.iter().filter(|to| **to != entry.to);
-            book.outbox.extend(others.map(|to| Entry::new(message.clone(), to.clone(), now)));
+        for fate in book.confirm(tries, now) {
+            tell_of(job.catalog, &fate, &mut book, now);
         }
         match store.keep_book(kind, &book, Some(&version)).await {
             Ok(version) => return Ok((book, version)),
@@ -284,6 +293,30 @@ async fn confirm(
     }
     // What was sent and could not be confirmed is sent again: every message says which it is.
     Ok((book, version))
+}
+
+/// Those who keep the fleet hear of a message that does not arrive, and of one that does after all.
+fn tell_of(catalog: &Catalog, fate: &Fate, book: &mut AlertBook, now: Minute) {
+    let (Fate::Stuck(entry) | Fate::Arrived(entry)) = fate;
+    // Of what was to say so nobody is told again: it would go on for ever.
+    if Facts::is_undelivered(&entry.message) {
+        return;
+    }
+    let (urgency, message) = match (fate, entry.reported) {
+        (Fate::Stuck(_), _) => (entry.matters(), Facts::undelivered(entry, now)),
+        (Fate::Arrived(_), Some(urgency)) if urgency >= Urgency::Page => {
+            let message = Facts::arrived(entry, urgency, now);
+            book.spare_the_sleeping(&message.key);
+            (urgency, message)
+        }
+        // A note has no end.
+        (Fate::Arrived(_), _) => return,
+    };
+    // What would have woken somebody wakes those who can see to it.
+    let team = catalog.alerts.team.as_ref().and_then(|team| catalog.teams.get(team));
+    let to = team.map(|team| team.told_of(urgency)).unwrap_or_default();
+    let others = to.into_iter().filter(|to| *to != entry.to);
+    book.outbox.extend(others.map(|to| Entry::new(message.clone(), to, now)));
 }
 
 /// Tells whoever watches from elsewhere that this run has come to its end.

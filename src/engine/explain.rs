@@ -2,11 +2,11 @@
 
 use super::EngineError;
 use super::alerts::load_piece;
-use crate::alert::{Audience, Course, Subject, resolve_after};
+use crate::alert::{AlertBook, Audience, Course, Subject, resolve_after};
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::report::explain::Explanation;
 use crate::report::model::REACH_MINUTES;
-use crate::slo::{Catalog, Excluded, Service, Slo};
+use crate::slo::{Catalog, Excluded, Service, Slo, Urgency};
 use crate::store::{BookKind, LedgerStore};
 
 /// How far back an open incident is gone through to see what ends it.
@@ -40,9 +40,7 @@ pub async fn explain<'a>(
         }
     }
     let resolve_after = resolve_after(slo, &catalog.alerts);
-    // What comes back soon takes longer to end.
-    let ends = book.of(&subject).filter_map(|(_, incident)| incident.ended.map(|(ended, _)| ended));
-    let mut course = Course { ended: ends.filter(|ended| *ended <= begins).max(), ..Course::default() };
+    let mut course = Course { fell: fell(&book, &subject, begins), ..Course::default() };
     for beat in &beats {
         course.step(beat, resolve_after);
     }
@@ -64,4 +62,22 @@ pub async fn explain<'a>(
         waiting: book.outbox.into_iter().filter(|entry| Some(&entry.message.key) == key.as_ref()).collect(),
         incident,
     })
+}
+
+/// When it last ceased to be as urgent as a ticket, a page and severe, up to a minute: what comes back soon takes longer to go.
+fn fell(book: &AlertBook, subject: &Subject, until: Minute) -> [Option<Minute>; 3] {
+    let (mut fell, mut was) = ([None; 3], None);
+    for (_, incident) in book.of(subject) {
+        let turns = incident.turns.iter().map(|(at, urgency)| (*at, Some(*urgency)));
+        let ended = incident.ended.map(|(at, _)| (at, None));
+        for (at, is) in turns.chain(ended).filter(|(at, _)| *at <= until) {
+            for level in [Urgency::Ticket, Urgency::Page, Urgency::Severe] {
+                if was >= Some(level) && is < Some(level) {
+                    fell[level as usize] = Some(at);
+                }
+            }
+            was = is;
+        }
+    }
+    fell
 }

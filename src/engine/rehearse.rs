@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::alerts::{self, Telling};
 use super::{EngineError, Job, judge};
-use crate::alert::{AlertBook, Audience, Heard, Incident, Round, Routes, advance, decide};
+use crate::alert::{AlertBook, Audience, Faulty, Heard, Incident, Round, Routes, advance, decide};
 use crate::minute::{Minute, Span};
 use crate::outcome::Said;
 use crate::report::message::Facts;
@@ -67,7 +67,9 @@ async fn walk(
         heard.push(Heard { beats, evaluated, changed: false, ..all.clone() });
         all.beats = to_come;
     }
-    advance(book, &Round { at, rules, heard, in_part: true, newest: BTreeMap::new() });
+    // What was promised then and is not any more, nobody knows.
+    let faulty = Faulty { fleet: true, ..Faulty::default() };
+    advance(book, &Round { at, rules, heard, faulty: &faulty, newest: BTreeMap::new() });
     let of = |incident: &Incident, urgency| alerts::destinations(job.catalog, telling.paper, incident, urgency);
     let routes = Routes { of: &of, silenced: &|key| alerts::is_silenced(job.catalog, &key.subject, at) };
     let tellings = decide(book, at, rules, &routes);

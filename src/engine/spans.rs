@@ -89,7 +89,7 @@ async fn read_metrics(
                 remember(asked, question, series, span);
             }
             store.keep_asked(asked).await?;
-            read.add(&answer);
+            read.add(&answer, |series| sums.knows(series));
         }
     }
     read.tell(job.catalog, &question.source, said);

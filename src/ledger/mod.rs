@@ -98,6 +98,12 @@ impl Ledger {
         Part::of_span(span).find(|part| self.minutes_left.contains(part))
     }
 
+    /// Whether anything was ever known of a series.
+    #[must_use]
+    pub fn knows(&self, series: &SeriesKey) -> bool {
+        self.sums.contains_key(series)
+    }
+
     /// Sums of a whole UTC day.
     #[must_use]
     pub fn day_sums(&self, series: &SeriesKey, day: Day) -> Sums {

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lettre::message::header::{Header, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use minijinja::{Environment, context};
@@ -15,9 +15,10 @@ use reqwest::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::document::Document;
-use super::words::{clip, concerned, is_weekly, mark, plain};
+use super::words::{clean, clip, concerned, is_weekly, mark, plain};
 use super::{Channel, Receipt, Secret, SendError, Settings};
 use crate::alert::{Message, Phase};
+use crate::report::weekly::{Images, Weekly};
 use crate::slo::Urgency;
 use crate::visible::visible;
 
@@ -103,6 +104,35 @@ impl Mail {
     }
 
     fn letter(&self, message: &Message, moment: Timestamp) -> Result<lettre::Message, SendError> {
+        let html = html(message).map_err(|error| {
+            SendError::never(format!("the mail could not be written: {error}"), "report this as a fault of slowburn")
+        })?;
+        self.put_together(message, moment, MultiPart::alternative_plain_html(plain(message), html))
+    }
+
+    /// A weekly report, with its pictures as parts of the same mail.
+    fn weekly(&self, report: &Weekly, moment: Timestamp) -> Result<lettre::Message, SendError> {
+        let message = clean(&report.message());
+        let page = report
+            .page(Images::Attached)
+            .map_err(|error| SendError::never(error.to_string(), "report this as a fault of slowburn"))?;
+        let png = ContentType::parse("image/png").map_err(|error| {
+            SendError::never(format!("the mail could not be written: {error}"), "report this as a fault of slowburn")
+        })?;
+        let mut related = MultiPart::related().singlepart(SinglePart::html(page.html));
+        for (id, picture) in page.pictures {
+            related = related.singlepart(Attachment::new_inline(id).body(picture, png.clone()));
+        }
+        let parts = MultiPart::alternative().singlepart(SinglePart::plain(plain(&message))).multipart(related);
+        self.put_together(&message, moment, parts)
+    }
+
+    fn put_together(
+        &self,
+        message: &Message,
+        moment: Timestamp,
+        parts: MultiPart,
+    ) -> Result<lettre::Message, SendError> {
         let id = |number| message_id(&message.key, number, self.relay.from.email.domain());
         let mut letter = lettre::Message::builder()
             .from(self.relay.from.clone())
@@ -117,22 +147,15 @@ impl Mail {
         if message.number > 1 {
             letter = letter.in_reply_to(id(1)).references(id(1));
         }
-        let html = html(message).map_err(|error| {
-            SendError::never(format!("the mail could not be written: {error}"), "report this as a fault of slowburn")
-        })?;
-        letter.multipart(MultiPart::alternative_plain_html(plain(message), html)).map_err(|error| {
+        letter.multipart(parts).map_err(|error| {
             SendError::never(
                 format!("the mail could not be put together: {error}"),
                 "report this as a fault of slowburn",
             )
         })
     }
-}
 
-#[async_trait::async_trait]
-impl Channel for Mail {
-    async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError> {
-        let letter = self.letter(message, moment)?;
+    async fn post(&self, letter: lettre::Message) -> Result<Receipt, SendError> {
         let sent = tokio::time::timeout(WHOLE, self.relay.server.send(letter)).await;
         match sent {
             Ok(Ok(response)) => {
@@ -145,6 +168,17 @@ impl Channel for Mail {
                 "it may pass by itself; if it stays, see how the mail server is",
             )),
         }
+    }
+}
+
+#[async_trait::async_trait]
+impl Channel for Mail {
+    async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError> {
+        self.post(self.letter(message, moment)?).await
+    }
+
+    async fn report(&self, report: &Weekly, moment: Timestamp) -> Result<Receipt, SendError> {
+        self.post(self.weekly(report, moment)?).await
     }
 }
 
@@ -248,7 +282,7 @@ impl Header for ListId {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::{clean, tests::page};
+    use super::super::words::tests::page;
     use super::*;
 
     fn relay(url: &str) -> Result<Relay, SendError> {

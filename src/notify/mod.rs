@@ -5,6 +5,7 @@
 mod document;
 mod http;
 mod mail;
+mod metrics;
 mod pagerduty;
 mod paper;
 mod secret;
@@ -20,8 +21,10 @@ use jiff::Timestamp;
 
 use crate::alert::Message;
 use crate::minute::Minute;
+use crate::report::weekly::Weekly;
 
 pub use document::schema;
+pub use metrics::{PutError, put};
 pub use secret::{Secret, Secrets};
 
 /// A way to one destination.
@@ -32,6 +35,11 @@ pub trait Channel: Send + Sync {
     /// The same message may be given twice, after a crash or an answer that never came: each channel says with it what the
     /// other side can tell them apart by.
     async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError>;
+
+    /// Delivers a weekly report, in the form that suits the channel.
+    async fn report(&self, report: &Weekly, moment: Timestamp) -> Result<Receipt, SendError> {
+        self.send(&words::clean(&report.message()), moment).await
+    }
 }
 
 /// A message was taken over by the other side. Whether a person read it, nobody here knows.
@@ -118,6 +126,14 @@ impl Postman {
     /// When it was not taken over; the error says whether trying again can help.
     pub async fn send(&self, destination: &str, message: &Message) -> Result<Receipt, SendError> {
         self.channel(destination)?.send(&words::clean(message), self.moment()).await
+    }
+
+    /// Delivers a weekly report to a destination.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn report(&self, destination: &str, report: &Weekly) -> Result<Receipt, SendError> {
+        self.channel(destination)?.report(report, self.moment()).await
     }
 
     /// What the clock says, by how long ago the program began.

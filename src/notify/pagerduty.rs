@@ -72,10 +72,11 @@ fn trigger(message: &Message, routing_key: &str) -> Value {
         "severity": severity(message),
         "timestamp": message.at.timestamp().to_string(),
         "component": message.service,
-        "group": message.team,
     });
-    if !message.class.is_empty() {
-        payload["class"] = json!(message.class);
+    for (name, value) in
+        [("group", &message.team), ("class", &message.class)].iter().filter(|(_, value)| !value.is_empty())
+    {
+        payload[*name] = json!(value);
     }
     payload["custom_details"] = details(message);
     let mut event = json!({

@@ -9,9 +9,10 @@ use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
 use super::http::{self, Post};
-use super::words::{concerned, mark};
+use super::words::{clean, concerned, mark};
 use super::{Channel, Receipt, Secret, SendError};
 use crate::alert::{Message, Phase};
+use crate::report::weekly::Weekly;
 use crate::slo::Urgency;
 
 const HEADER_CHARS_MAX: usize = 150;
@@ -41,6 +42,10 @@ impl Channel for Slack {
     async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError> {
         let (url, body) = (self.url.clone(), body(message).to_string());
         http::post(&self.client, Post { url, body, headers: Vec::new(), moment, secret: &self.hook, remedy }).await
+    }
+
+    async fn report(&self, report: &Weekly, moment: Timestamp) -> Result<Receipt, SendError> {
+        self.send(&clean(&report.digest()), moment).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{NAMED, Said};
+use super::{Said, some_of};
 use crate::discovery::{Discovery, LookUp, Lost, Selector};
 use crate::fetch::discovery::Unlisted;
 use crate::minute::Minute;
@@ -22,6 +22,7 @@ impl Said {
         let mut kinds: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
         for Unlisted { permission, refusal } in refused {
             let remedy = match refusal.code.as_str() {
+                _ if refusal.lacks_credentials => refusal.remedy().to_owned(),
                 "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
                     format!("allow `{permission}` on `*` to the role that asks")
                 }
@@ -48,12 +49,7 @@ impl Said {
             kinds.entry((&one.source, is_balancer, is_tagged)).or_default().push(one);
         }
         for ((source, is_balancer, is_tagged), lost) in kinds {
-            let named =
-                lost.iter().take(NAMED).map(|one| one_of(&one.selector, one.gone)).collect::<Vec<_>>().join(", ");
-            let more = match lost.len().saturating_sub(NAMED) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
+            let named = some_of(lost.iter().map(|one| one_of(&one.selector, one.gone)));
             let (what, called) = match (is_balancer, is_tagged) {
                 (true, false) => ("application load balancer", "called"),
                 (true, true) => ("application load balancer", "tagged"),
@@ -69,7 +65,7 @@ impl Said {
                 format!("it must be in the region and account of the source; `aws elbv2 {operation}` lists them")
             };
             self.faults.push(format!(
-                "`{source}` has no {what} {called} {named}{more}; what is measured there stays unknown\nhint: {hint}"
+                "`{source}` has no {what} {called} {named}; what is measured there stays unknown\nhint: {hint}"
             ));
         }
     }

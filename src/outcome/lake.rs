@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{NAMED, Said};
+use super::{NAMED, Said, some_of};
 use crate::exact::{Exact, to_f64};
 use crate::fetch::athena::{Answer, Fault, Spent};
 use crate::minute::Span;
@@ -81,7 +81,7 @@ impl LakeRead {
         let what = match balancers {
             None => "has no line at all".to_owned(),
             Some(balancers) if balancers.is_empty() => return,
-            Some(balancers) => format!("has no line of {}", balancers.join(", ")),
+            Some(balancers) => format!("has no line of {}", some_of(balancers.iter().cloned())),
         };
         let hint = match balancers {
             None => {

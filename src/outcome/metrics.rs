@@ -1,12 +1,13 @@
 //! What was read of a source of metrics, and what is unknown.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{NAMED, Said};
+use super::{NAMED, Said, some_of};
 use crate::fetch::cloudwatch::{Answer, Silent};
 use crate::report::counted;
 use crate::series::SeriesKey;
-use crate::slo::{Catalog, Metric};
+use crate::slo::{Catalog, Indicator, Metric};
 
 /// What was read of a source of metrics.
 #[derive(Debug, Default)]
@@ -17,11 +18,14 @@ pub struct MetricsRead {
     faults: BTreeMap<String, usize>,
     absurd: BTreeMap<SeriesKey, u32>,
     silent: BTreeMap<SeriesKey, Silent>,
+    /// Series that were answered without a value, and of which nothing was ever known.
+    unheard: BTreeSet<SeriesKey>,
+    heard: BTreeSet<SeriesKey>,
 }
 
 impl MetricsRead {
-    /// Adds what came of some series.
-    pub fn add(&mut self, answer: &Answer) {
+    /// Adds what came of some series, of which some were known before.
+    pub fn add(&mut self, answer: &Answer, is_known: impl Fn(&SeriesKey) -> bool) {
         self.series += answer.answered.len();
         self.metrics += answer.metrics;
         self.requests += answer.requests;
@@ -31,6 +35,9 @@ impl MetricsRead {
         for (series, minutes) in &answer.absurd {
             *self.absurd.entry(series.clone()).or_default() += minutes;
         }
+        let counted = answer.counts.keys().map(|(series, _)| series);
+        self.heard.extend(counted.cloned());
+        self.unheard.extend(answer.answered.iter().filter(|series| !is_known(series)).cloned());
         for series in &answer.answered {
             // What was asked later knows of more.
             match answer.silent.get(series) {
@@ -52,11 +59,8 @@ impl MetricsRead {
         }
         for (fault, series) in &self.faults {
             let (what, hint) = fault.split_once('\n').unwrap_or((fault, ""));
-            let left = match series {
-                0 => String::new(),
-                _ => format!("; nothing new of {}", counted(*series as u64, "SLI")),
-            };
-            said.faults.push(format!("`{source}`: {what}{left}\n{hint}"));
+            let left = counted(*series as u64, "SLI");
+            said.faults.push(format!("`{source}`: {what}; nothing new of {left}\n{hint}"));
         }
         if let Some((series, _)) = self.absurd.first_key_value() {
             let minutes: u64 = self.absurd.values().map(|minutes| u64::from(*minutes)).sum();
@@ -66,7 +70,27 @@ impl MetricsRead {
                 counted(minutes, "minute")
             ));
         }
+        self.tell_unheard(catalog, source, said);
         self.tell_silent(catalog, source, said);
+    }
+
+    /// Names load balancers without a value in anything asked so far: CloudWatch answers for one that does not exist as for one
+    /// without a request.
+    fn tell_unheard(&self, catalog: &Catalog, source: &str, said: &mut Said) {
+        let unheard = |series: &SeriesKey| self.unheard.contains(series) && !self.heard.contains(series);
+        let places = catalog.slos().filter_map(|(_, slo)| match &slo.indicator {
+            Indicator::Requests { traffic, .. } if unheard(&slo.indicator.series()) => Some(format!("`{traffic}`")),
+            _ => None,
+        });
+        let places: BTreeSet<String> = places.collect();
+        if !places.is_empty() {
+            said.faults.push(format!(
+                "`{source}` has had no value of {} in anything asked so far; what is measured there is unknown\nhint: an id must be as `aws \
+                 elbv2 describe-load-balancers` lists it, in the region and account of the source; there are no values before the first \
+                 request",
+                some_of(places)
+            ));
+        }
     }
 
     /// Names metrics that never had a value: those without which nothing is known, and those that count as zero.
@@ -77,6 +101,8 @@ impl MetricsRead {
         {
             for count in &silent.metrics {
                 let Metric { namespace, name, .. } = &count.metric;
+                let [namespace, name] =
+                    [namespace, name].map(|text| shlex::try_quote(text).unwrap_or(Cow::Borrowed(text)));
                 let listed = format!(
                     "`aws cloudwatch list-metrics --namespace {namespace} --metric-name {name}` lists what was published within two weeks, \
                      and a metric has to be named with all of its dimensions"

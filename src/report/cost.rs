@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use crate::cost::{Dollars, Forecast, Line};
+use crate::cost::{Dollars, Forecast, Line, Usage};
 use crate::minute::length_text;
 
 /// A month, as prices are compared.
@@ -41,16 +41,25 @@ pub fn table(forecast: &Forecast, every_minutes: u32, all: bool) -> String {
         "\nwith a run every {}, by list price: {day} a day, {month} in {DAYS} days\n",
         length_text(every_minutes)
     ));
-    let is_assumed = |scans: bool| {
-        let mut assumed = forecast.sources.iter().filter(|line| line.assumed);
-        assumed.any(|line| (line.usage.athena_bytes > 0) == scans)
-    };
-    if is_assumed(false) {
+    if forecast.past != Usage::default() {
+        let Forecast { past, .. } = forecast;
+        text.push_str(&format!(
+            "the first run asks for the past of the longest windows, once: {past}, {}\n",
+            past.price()
+        ));
+    }
+    let assumed = |of: fn(&Usage) -> u64| forecast.sources.iter().any(|line| line.assumed && of(&line.usage) > 0);
+    if assumed(|usage| usage.s3_reads) {
         text.push_str(
             "* assumed, until a day of it is in the ledger: two nodes of each load balancer that write all day\n",
         );
     }
-    if is_assumed(true) {
+    if assumed(|usage| usage.metrics) {
+        text.push_str(
+            "* assumed, until a run has looked names and tags up: each of them is one load balancer or target group\n",
+        );
+    }
+    if assumed(|usage| usage.athena_bytes) {
         text.push_str(
             "* at most, until a first query tells what a day of logs is: all that `scan_limit` lets each run scan\n",
         );
@@ -106,6 +115,7 @@ pub fn json(forecast: &Forecast, every_minutes: u32) -> Value {
         "every_minutes": every_minutes,
         "dollars_day": dollars(day),
         "dollars_30_days": dollars(month),
+        "dollars_first_run": dollars(forecast.past.price()),
         "sources": lines(&forecast.sources),
         "classes": lines(&forecast.classes),
         "services": lines(&forecast.services),

@@ -1,13 +1,20 @@
-//! The status for programs, as CSV and JSON: all numbers unrounded.
+//! The status for programs, as CSV, JSON, OpenMetrics and metrics of CloudWatch: all numbers unrounded.
 
-use serde_json::{Value, json};
+mod document;
+mod metrics;
+mod openmetrics;
 
-use super::gate::step_json;
-use super::model::{Bar, Row, Status};
-use crate::burn::{Budget, Forecast};
+use super::model::{Row, Status};
+use super::standing::Standing;
+use crate::burn::Forecast;
 use crate::exact::to_f64;
 use crate::slo::Urgency;
-use crate::verdict::{Demotion, State};
+use crate::verdict::State;
+
+pub(super) use document::StepText;
+pub use document::{json, schema};
+pub use metrics::{Datum, of_fleet, of_promises};
+pub use openmetrics::openmetrics;
 
 /// Comma-separated values, one line a row, numbers unrounded.
 ///
@@ -38,6 +45,7 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
         "excluded_minutes",
         "corrections",
         "policy",
+        "standing",
     ])?;
     for row in &status.rows {
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
@@ -64,6 +72,7 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
             row.excluded_minutes.to_string(),
             row.corrections.join(" "),
             row.policy.as_ref().map_or_else(String::new, |step| step.text.clone()),
+            Standing::of(row).key().to_owned(),
         ])?;
     }
     super::replay::text_of(writer)
@@ -96,97 +105,4 @@ fn exhausted_at(forecast: Forecast) -> Option<String> {
         Forecast::ExhaustedAt(at) => Some(at.to_string()),
         _ => None,
     }
-}
-
-/// One JSON document: `{"at": ..., "slos": [...]}`, numbers unrounded, `null` where nothing is known.
-#[must_use]
-pub fn json(status: &Status) -> Value {
-    json!({ "at": status.at.to_string(), "slos": status.rows.iter().map(row_json).collect::<Vec<_>>() })
-}
-
-fn row_json(row: &Row) -> Value {
-    let tiers: Vec<Value> = row
-        .tiers
-        .iter()
-        .zip(&row.verdict.tiers)
-        .map(|(text, reading)| {
-            json!({
-                "name": text.name,
-                "urgency": text.urgency.to_string(),
-                "long": text.long,
-                "short": text.short,
-                "factor": text.factor,
-                "long_burn": reading.long_burn,
-                "short_burn": reading.short_burn,
-                "holds": reading.holds,
-                "demoted": reading.demoted.map(demotion_json),
-            })
-        })
-        .collect();
-    let bars: Vec<Value> = row
-        .bars
-        .iter()
-        .map(|bar| match bar {
-            Bar::Unknown => Value::Null,
-            Bar::Silent => json!("no traffic"),
-            Bar::Burn(rate) if rate.is_finite() => json!(rate),
-            Bar::Burn(_) => json!("exceeded"),
-        })
-        .collect();
-    json!({
-        "team": row.team,
-        "service": row.service,
-        "slo": row.slo,
-        "class": row.class,
-        "objective": row.objective,
-        "window": row.window,
-        "judged_at": row.judged_at.to_string(),
-        "watermark": row.watermark.map(|mark| mark.to_string()),
-        "state": state_word(row),
-        "unknown_share": match &row.verdict.state {
-            State::Blind { unknown_share, .. } => Some(to_f64(*unknown_share)),
-            _ => None,
-        },
-        "counted": row.counted,
-        "total": row.sums.total,
-        "bad": row.sums.bad,
-        "known_minutes": row.sums.known,
-        "minutes": row.minutes,
-        "coverage": row.coverage(),
-        "sli": row.sli,
-        "budget": budget_json(&row.budget),
-        "excluded_minutes": row.excluded_minutes,
-        "corrections": row.corrections,
-        "raw": {
-            "total": row.raw.total,
-            "bad": row.raw.bad,
-            "known_minutes": row.raw.known,
-            "budget": budget_json(&row.raw_budget),
-        },
-        "policy": row.policy.as_ref().map(step_json),
-        "forecast": forecast_word(row.forecast),
-        "exhausted_at": exhausted_at(row.forecast),
-        "tiers": tiers,
-        "daily_burn": bars,
-    })
-}
-
-/// Why a page is only a ticket, with the numbers that made it one.
-fn demotion_json(demotion: Demotion) -> Value {
-    match demotion {
-        Demotion::OutsideHours => json!({ "why": "outside_hours" }),
-        Demotion::FewBad { bad, bad_min } => json!({ "why": "few_bad", "bad": bad, "bad_min": bad_min }),
-        Demotion::Chance { chance, chance_max } => {
-            json!({ "why": "chance", "chance": chance, "chance_max": chance_max })
-        }
-    }
-}
-
-fn budget_json(budget: &Budget) -> Value {
-    json!({
-        "consumed": budget.consumed().map(to_f64),
-        "remaining": budget.remaining().map(to_f64),
-        "exceeded": budget.is_exceeded(),
-        "allowed_events": budget.allowed().map(to_f64),
-    })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::model::{Row, Status};
+use super::standing::Standing;
 use super::{data, gate, status};
 use crate::exact::to_f64;
 use crate::minute::length_text;
@@ -14,14 +15,15 @@ use crate::verdict::State;
 #[must_use]
 pub fn markdown(status: &Status) -> String {
     let mut text = format!("# Error budgets at {}\n\n", status.at);
-    let action: Vec<&Row> = status.rows.iter().filter(|row| needs_action(row)).collect();
+    let action: Vec<&Row> = status.rows.iter().filter(|row| Standing::of(row).needs_action()).collect();
     text.push_str(&format!("{}\n\n", status::summary(status)));
     text.push_str("## What needs action\n\n");
     if action.is_empty() {
         text.push_str("Nothing.\n");
     }
     for row in action {
-        text.push_str(&format!("- **{}/{}** ({}): {}\n", row.service, row.slo, row.team, sentence(row)));
+        let word = Standing::of(row).word();
+        text.push_str(&format!("- **{}/{}** ({}), {word}: {}\n", row.service, row.slo, row.team, sentence(row)));
     }
     text.push_str(&gate::policy_markdown(status));
     let mut teams: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
@@ -46,7 +48,7 @@ pub fn json(status: &Status) -> Value {
     let action: Vec<String> = status
         .rows
         .iter()
-        .filter(|row| needs_action(row))
+        .filter(|row| Standing::of(row).needs_action())
         .map(|row| format!("{}/{} over {}", row.service, row.slo, row.window))
         .collect();
     let mut document = data::json(status);
@@ -55,11 +57,6 @@ pub fn json(status: &Status) -> Value {
         fields.insert("summary".to_owned(), json!(status::summary(status)));
     }
     document
-}
-
-/// A promise that burns, that cannot be judged, or whose budget is gone.
-fn needs_action(row: &Row) -> bool {
-    !matches!(row.verdict.state, State::Calm) || row.is_spent()
 }
 
 fn sentence(row: &Row) -> String {

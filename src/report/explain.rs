@@ -4,7 +4,7 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::status::percent;
-use crate::alert::{Beat, Course, Entry, Incident, IncidentKey};
+use crate::alert::{Beat, Course, Entry, Incident, IncidentKey, calm_minutes};
 use crate::cost::grouped;
 use crate::counts::Sums;
 use crate::exact::to_f64;
@@ -180,7 +180,9 @@ impl Explanation<'_> {
 
     fn hysteresis(&self) -> String {
         let Some(urgency) = self.course.urgency() else { return "nothing is open".to_owned() };
-        let (left, all) = (self.course.left[urgency as usize], self.resolve_after[urgency as usize]);
+        let place = urgency as usize;
+        let all = calm_minutes(self.resolve_after[place], self.course.is_back[place]);
+        let left = self.course.left[place];
         let silent = if self.course.silent > 0 {
             format!("; {} minutes without an event prove nothing", self.course.silent)
         } else {

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::counted;
+use super::data::StepText;
 use super::model::{Row, Status};
 use super::status::{percent, state};
 use super::words::marked_down;
@@ -166,8 +167,8 @@ impl Gate<'_> {
                 "used": row.budget.consumed().map(to_f64),
                 "coverage": row.coverage(),
                 "unknown": is_unknown(row),
-                "policy": row.policy.as_ref().map(step_json),
-                "blocked_by": step.map(step_json),
+                "policy": row.policy.as_ref().map(StepText::of),
+                "blocked_by": step.map(StepText::of),
             })
         };
         json!({
@@ -181,12 +182,6 @@ impl Gate<'_> {
             "promises": self.rows.iter().map(promise).collect::<Vec<_>>(),
         })
     }
-}
-
-/// A step for programs.
-pub(super) fn step_json(step: &PolicyStep) -> Value {
-    let blocks: &[&str] = if step.blocks_deploys { &["deploys"] } else { &[] };
-    json!({ "used": step.text, "then": step.then, "blocks": blocks })
 }
 
 fn override_json(one: &Override) -> Value {

@@ -8,7 +8,7 @@ use super::status::percent;
 use super::words::{between, clock, few, ratio, time_text};
 use crate::accesslog::contributors::Contributors;
 use crate::alert::{
-    AlertBook, BACK_MINUTES, Incident, IncidentKey, Link, Message, Phase, Subject, Telling, Why, resolve_after,
+    AlertBook, Incident, IncidentKey, Link, Message, Phase, Subject, Telling, Why, calm_minutes, resolve_after,
 };
 use crate::burn::{Forecast, spent_after};
 use crate::cost::grouped;
@@ -56,8 +56,11 @@ impl Facts<'_> {
                     let row = self.status.rows.iter().find(|row| row.service == service.name && row.slo == slo.name());
                     let (key, rules) = (&telling.key, &self.catalog.alerts);
                     let contributors = self.contributors.get(key);
-                    let is_back = self.book.watches.get(id).is_some_and(|watch| watch.course.is_back);
-                    About { service, slo, row, incident, key, rules, contributors, is_back }.tell(&mut message);
+                    let is_back = self.book.watches.get(id).map_or([false; 3], |watch| watch.course.is_back);
+                    let fell = |to: &String| incident.last_sent(to) > Some(telling.urgency);
+                    let has_fallen = telling.to.iter().all(fell);
+                    About { service, slo, row, incident, key, rules, contributors, is_back, has_fallen }
+                        .tell(&mut message);
                 }
                 None => message.title = format!("over: {id}, which is no longer promised"),
             },
@@ -78,8 +81,10 @@ struct About<'a> {
     key: &'a IncidentKey,
     rules: &'a AlertRules,
     contributors: Option<&'a Contributors>,
-    /// Whether it began soon after the one before it had ended.
-    is_back: bool,
+    /// For ticket, page and severe: whether it is as urgent again soon after it ceased to be.
+    is_back: [bool; 3],
+    /// Whether it is less urgent than whoever is told has heard.
+    has_fallen: bool,
 }
 
 impl About<'_> {
@@ -88,6 +93,7 @@ impl About<'_> {
         message.title = match (self.incident.ended, message.phase) {
             (Some((ended, why)), _) => self.over(ended, why),
             (None, Phase::Reminder) => format!("still, after {}: {what}", between(self.key.started, message.at)),
+            (None, Phase::Changed) if self.has_fallen => format!("less urgent now: {what}"),
             (None, _) => what,
         };
         message.paragraphs.extend(self.contributors.and_then(|found| sentences(found, &self.event_bad())));
@@ -285,8 +291,8 @@ impl About<'_> {
         let level = |urgency: Urgency| {
             let tiers = self.slo.tiers.iter().filter(|tier| tier.urgency == urgency);
             let least = tiers.map(|tier| tier.factor * self.slo.objective.budget()).min().map(to_f64);
-            let back = if self.is_back { BACK_MINUTES.unsigned_abs() } else { 0 };
-            let calm = length_text(resolve_after(self.slo, self.rules)[urgency as usize].max(back));
+            let place = urgency as usize;
+            let calm = length_text(calm_minutes(resolve_after(self.slo, self.rules)[place], self.is_back[place]));
             match least.filter(|share| *share < 1.0) {
                 Some(share) => {
                     format!("{calm} with {} of which no more than {} are bad", self.events(), percent(share, 2))

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** the same input gives the same bytes.
 
+pub mod budgets;
 pub mod chart;
 mod contributors;
 pub mod cost;

@@ -27,10 +27,11 @@ impl Facts<'_> {
     /// Says that a message does not arrive.
     #[must_use]
     pub fn undelivered(entry: &Entry, at: Minute) -> Message {
-        let message = &entry.message;
+        let (message, urgency) = (&entry.message, entry.matters());
         Message {
-            phase: if message.urgency >= Urgency::Page { Phase::Opened } else { Phase::Note },
-            urgency: message.urgency,
+            phase: if urgency >= Urgency::Page { Phase::Opened } else { Phase::Note },
+            number: if entry.set_aside { 2 } else { 1 },
+            urgency,
             title: format!("team {} could not be told: {}", message.team, message.title),
             paragraphs: vec![
                 format!(
@@ -43,8 +44,25 @@ impl Facts<'_> {
                 "It said:".to_owned(),
                 message.paragraphs.join(" "),
             ],
-            service: "slowburn".to_owned(),
-            ..note(format!("{UNDELIVERED}{} to {}", message.key, entry.to), at)
+            ..about(entry, at)
+        }
+    }
+
+    /// Says that a message has arrived, of which it was said that it does not.
+    #[must_use]
+    pub fn arrived(entry: &Entry, urgency: Urgency, at: Minute) -> Message {
+        let message = &entry.message;
+        Message {
+            phase: Phase::Resolved,
+            number: 2,
+            urgency,
+            title: format!("over: team {} has been told: {}", message.team, message.title),
+            paragraphs: vec![format!(
+                "The message to `{}` has arrived after all, after {}.",
+                entry.to,
+                counted(entry.tries, "failed attempt")
+            )],
+            ..about(entry, at)
         }
     }
 
@@ -52,6 +70,16 @@ impl Facts<'_> {
     #[must_use]
     pub fn is_undelivered(message: &Message) -> bool {
         message.key.starts_with(UNDELIVERED)
+    }
+}
+
+/// A message about another one, for those who keep the fleet.
+fn about(entry: &Entry, at: Minute) -> Message {
+    let Message { key, team, .. } = &entry.message;
+    Message {
+        service: "slowburn".to_owned(),
+        team: team.clone(),
+        ..note(format!("{UNDELIVERED}{key} to {}", entry.to), at)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::counted;
 use super::message::Facts;
 use super::words::{between, clock};
-use crate::alert::{Incident, IncidentKey, Message};
+use crate::alert::{Incident, IncidentKey, Message, Why};
 use crate::slo::SloId;
 
 impl Facts<'_> {
@@ -18,9 +18,10 @@ impl Facts<'_> {
         services.dedup();
         let many = counted(services.len(), "service");
         message.title = match incident.ended {
-            Some((ended, _)) => {
+            Some((ended, Why::Calm)) => {
                 format!("over: {many} of {place} have recovered, after {}", between(key.started, ended))
             }
+            Some(_) => format!("over: what {many} of {place} share is no longer looked for"),
             None => format!("{many} of {place} fail together since {}", clock(key.started)),
         };
         message.paragraphs.push(format!(
@@ -42,7 +43,8 @@ impl Facts<'_> {
         let blind = self.catalog.services.iter().flat_map(|service| &service.slos);
         let blind = blind.filter(|slo| slo.indicator.source() == source).count();
         message.title = match incident.ended {
-            Some(_) => format!("over: source {source} delivers again"),
+            Some((_, Why::Calm)) => format!("over: source {source} delivers again"),
+            Some(_) => format!("over: source {source} is no longer listened for"),
             None => format!("source {source} has been silent since {}", clock(since)),
         };
         message.paragraphs.push(format!(
@@ -71,8 +73,8 @@ impl Facts<'_> {
             missing.join(", ")
         ));
         message.paragraphs.push(
-            "`slowburn check` names every mistake with its file, its line and its remedy. A promise that was meant to go ends with \
-             the next definitions that are sound as a whole."
+            "`slowburn check` names every mistake with its file, its line and its remedy. A promise that was meant to go ends as soon \
+             as the definitions of its team are sound."
                 .to_owned(),
         );
     }

@@ -6,6 +6,7 @@ use super::model::{Past, Row};
 use super::status::percent;
 use super::words::between;
 use crate::burn::{Budget, Forecast};
+use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
 use crate::slo::Urgency;
 use crate::verdict::State;
@@ -136,6 +137,20 @@ pub fn why(row: &Row) -> String {
     }
 }
 
+/// The share of the budget that is left, and that was a week ago, where both are known of at least half of their windows.
+#[must_use]
+pub fn in_a_week(row: &Row) -> Option<(f64, f64)> {
+    let known = |budget: &Budget, sums: Sums, minutes: u32| {
+        budget.remaining().filter(|_| observed(sums, minutes) >= COVERAGE_MIN).map(to_f64)
+    };
+    let (past, now) = (&row.week_ago, known(&row.budget, row.sums, row.minutes));
+    now.zip(known(&past.budget, past.sums, past.minutes))
+}
+
+fn observed(sums: Sums, minutes: u32) -> Exact {
+    Exact::new(i128::from(sums.known), i128::from(minutes.max(1)))
+}
+
 /// Whether nothing may fail any more, and something did.
 fn is_spent(budget: &Budget) -> bool {
     budget.is_exceeded() || budget.remaining() == Some(Exact::from_integer(0))
@@ -146,7 +161,7 @@ fn will_not_last(budget: &Budget, forecast: Forecast) -> bool {
 }
 
 fn is_unknown(row: &Row) -> bool {
-    let observed = Exact::new(i128::from(row.sums.known), i128::from(row.minutes.max(1)));
+    let observed = observed(row.sums, row.minutes);
     matches!(row.verdict.state, State::Blind { .. }) || row.sums.total == 0 || observed < COVERAGE_MIN
 }
 

@@ -4,6 +4,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::counted;
 use super::model::{Bar, Row, Status};
+use super::standing::Standing;
 use crate::burn::{Budget, Forecast};
 use crate::counts::Sums;
 use crate::exact::to_f64;
@@ -82,23 +83,25 @@ fn colored(line: &str, row: &Row) -> String {
     line.replacen(&state, &format!("{style}{state}{style:#}"), 1)
 }
 
-/// One sentence over all rows.
+/// One sentence over all rows: how promises stand, and what burns.
 pub(super) fn summary(status: &Status) -> String {
-    let count = |wanted: &dyn Fn(&State) -> bool| status.rows.iter().filter(|row| wanted(&row.verdict.state)).count();
-    let at = |urgency: Urgency| count(&move |state| state.urgency() == Some(urgency));
-    let broken = status.rows.iter().filter(|row| row.is_spent()).count();
-    let severe = match at(Urgency::Severe) {
-        0 => String::new(),
-        severe => format!("{severe} severe, "),
-    };
-    format!(
-        "{} at {}: {severe}{} burning at page, {} at ticket, {} blind; {broken} with their budget spent",
-        counted(status.rows.len(), "promise"),
-        status.at,
-        at(Urgency::Page),
-        at(Urgency::Ticket),
-        count(&|state| matches!(state, State::Blind { .. })),
-    )
+    let count = |wanted: &dyn Fn(&Row) -> bool| status.rows.iter().filter(|row| wanted(row)).count();
+    let standing = Standing::ALL.into_iter().map(|one| (one, count(&|row| Standing::of(row) == one)));
+    let standing = standing.filter(|(_, count)| *count > 0);
+    let standing: Vec<String> = standing.map(|(one, count)| format!("{} {count} {}", one.sign(), one.word())).collect();
+    let urgencies =
+        [(Urgency::Severe, "severe"), (Urgency::Page, "burning at page"), (Urgency::Ticket, "burning at ticket")];
+    let burning = urgencies
+        .into_iter()
+        .map(|(urgency, words)| (count(&|row| row.verdict.state.urgency() == Some(urgency)), words));
+    let blind = (count(&|row| matches!(row.verdict.state, State::Blind { .. })), "blind");
+    let burning: Vec<String> = burning
+        .chain([blind])
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, words)| format!("{count} {words}"))
+        .collect();
+    let burning = if burning.is_empty() { "nothing burns".to_owned() } else { burning.join(", ") };
+    format!("{} at {}: {}; {burning}", counted(status.rows.len(), "promise"), status.at, standing.join(", "))
 }
 
 /// A Markdown table of all rows, and the sentence over them.
@@ -119,7 +122,7 @@ pub(super) fn markdown_rows<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
 
 fn cells(row: &Row, days: usize) -> [String; 9] {
     [
-        format!("{}/{}", row.service, row.slo),
+        format!("{} {}/{}", Standing::of(row).sign(), row.service, row.slo),
         row.team.clone(),
         format!("{} over {}", row.objective, row.window),
         state(row),
@@ -132,7 +135,7 @@ fn cells(row: &Row, days: usize) -> [String; 9] {
 }
 
 /// The budget that is left, and beside it what would be if no minute were excluded.
-fn budget_left(row: &Row) -> String {
+pub(super) fn budget_left(row: &Row) -> String {
     let corrected = left(&row.budget);
     if row.is_corrected() { format!("{corrected} ({} raw)", left(&row.raw_budget)) } else { corrected }
 }

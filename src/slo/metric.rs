@@ -1,5 +1,6 @@
 //! Counts that metrics of CloudWatch hold: which statistic of which metric, as it is asked for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -75,12 +76,18 @@ impl fmt::Display for Statistic {
 impl fmt::Display for MetricCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Metric { namespace, name, dimensions } = &self.metric;
-        write!(f, "{namespace} {name}")?;
+        write!(f, "{} {}", apart(namespace), apart(name))?;
         for (name, value) in dimensions {
-            write!(f, " {name}={value}")?;
+            write!(f, " {}={}", apart(name), apart(value))?;
         }
         write!(f, " {}", self.statistic)
     }
+}
+
+/// A name in quotes where one could not see where it ends, so that different metrics are never written alike.
+fn apart(name: &str) -> Cow<'_, str> {
+    let is_plain = |sign: char| !sign.is_whitespace() && !"=[]\"".contains(sign);
+    if name.chars().all(is_plain) { Cow::Borrowed(name) } else { Cow::Owned(format!("{name:?}")) }
 }
 
 impl fmt::Display for MetricCounts {
@@ -95,5 +102,26 @@ impl fmt::Display for MetricCounts {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_metrics_are_never_written_alike() {
+        let text = |namespace: &str, name: &str, dimensions: &[(&str, &str)]| {
+            let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let dimensions = dimensions.iter().map(pair).collect();
+            let metric = Metric { namespace: namespace.to_owned(), name: name.to_owned(), dimensions };
+            MetricCount { metric, statistic: Statistic::Sum }.to_string()
+        };
+        assert_eq!(text("Shop/Orders", "Placed", &[("Stage", "prod")]), "Shop/Orders Placed Stage=prod Sum");
+        assert_ne!(text("Shop A", "B", &[]), text("Shop", "A B", &[]));
+        assert_ne!(text("Shop", "A", &[("a", "1 b=2")]), text("Shop", "A", &[("a", "1"), ("b", "2")]));
+        assert_ne!(text("Shop", "A", &[("a=b", "c")]), text("Shop", "A", &[("a", "b=c")]));
+        assert_ne!(text("Shop", "A Sum] bad=[Shop A", &[]), text("Shop", "A", &[]));
+        assert_ne!(text("Shop", "\"A B\"", &[]), text("Shop", "A B", &[]));
     }
 }

@@ -44,7 +44,7 @@ pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Sql
 pub use metric::{Judged, Metric, MetricCount, MetricCounts, Statistic};
 pub use policy::{Policy, PolicyStep};
 pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
-pub use read::read;
+pub use read::{CORRECTIONS, read};
 pub use selector::{Tags, lacks_id, names_balancer, names_group, without_id};
 pub use source::{Access, Lake, Reach, Source, SourceKind, TableOfLogs, TableSource};
 

@@ -12,7 +12,7 @@ use super::{Catalog, Category, Correction, Service};
 use crate::minute::Minute;
 
 /// The folder of corrections, beside those of teams.
-const CORRECTIONS: &str = "corrections";
+pub const CORRECTIONS: &str = "corrections";
 
 /// Reads all definitions: the promises that are sound, and everything that is wrong. A correction may be over at `at`.
 ///

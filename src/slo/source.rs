@@ -127,9 +127,15 @@ impl Source {
     /// hour is known up to the last full hour. It depends on nothing but the moment, however often slowburn runs.
     #[must_use]
     pub fn judged_at(&self, at: Minute) -> Minute {
-        let minutes = |length: u32| i32::try_from(length).unwrap_or(i32::MAX);
-        let past = if self.every_minutes > 0 { at.0.rem_euclid(minutes(self.every_minutes)) } else { 0 };
-        at.plus(-past).plus(-minutes(self.delay_minutes))
+        self.asked_at(at).plus(-i32::try_from(self.delay_minutes).unwrap_or(i32::MAX))
+    }
+
+    /// When it was last asked, at a moment.
+    #[must_use]
+    pub fn asked_at(&self, at: Minute) -> Minute {
+        let every = i32::try_from(self.every_minutes).unwrap_or(i32::MAX);
+        let past = if every > 0 { at.0.rem_euclid(every) } else { 0 };
+        at.plus(-past)
     }
 }
 

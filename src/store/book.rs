@@ -39,10 +39,10 @@ struct WatchTwin {
     left: [u32; 3],
     #[serde(default, skip_serializing_if = "is_zero")]
     silent: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ended: Option<At>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    is_back: bool,
+    #[serde(default, skip_serializing_if = "is_never")]
+    fell: [Option<At>; 3],
+    #[serde(default, skip_serializing_if = "is_new")]
+    back: [bool; 3],
     promise: String,
     objective: String,
     #[serde(default)]
@@ -54,6 +54,15 @@ struct WatchTwin {
 
 fn is_calm(left: &[u32; 3]) -> bool {
     *left == [0; 3]
+}
+
+fn is_never(fell: &[Option<At>; 3]) -> bool {
+    fell.iter().all(Option::is_none)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_new(back: &[bool; 3]) -> bool {
+    *back == [false; 3]
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -121,8 +130,8 @@ struct EntryTwin {
     tries: u32,
     wait_until: At,
     failed: Option<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    reported: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reported_as: Option<UrgencyTwin>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     set_aside: bool,
     message: MessageTwin,
@@ -208,8 +217,8 @@ fn watch_twin(watch: &Watch) -> WatchTwin {
         seen: (watch.seen.total, watch.seen.bad, watch.seen.known),
         left: watch.course.left,
         silent: watch.course.silent,
-        ended: watch.course.ended.map(At),
-        is_back: watch.course.is_back,
+        fell: watch.course.fell.map(|fell| fell.map(At)),
+        back: watch.course.is_back,
         promise: watch.promise.clone(),
         objective: watch.objective.clone(),
         team: watch.team.clone(),
@@ -225,8 +234,8 @@ fn watch_of(twin: WatchTwin) -> Watch {
         course: Course {
             left: twin.left,
             silent: twin.silent,
-            ended: twin.ended.map(|at| at.0),
-            is_back: twin.is_back,
+            fell: twin.fell.map(|fell| fell.map(|at| at.0)),
+            is_back: twin.back,
         },
         promise: twin.promise,
         objective: twin.objective,
@@ -320,7 +329,7 @@ fn entry_twin(entry: &Entry) -> EntryTwin {
         tries: entry.tries,
         wait_until: At(entry.wait_until),
         failed: entry.failed.clone(),
-        reported: entry.reported,
+        reported_as: entry.reported.map(Into::into),
         set_aside: entry.set_aside,
         message: message_twin(&entry.message),
     }
@@ -334,7 +343,7 @@ fn entry_of(twin: EntryTwin) -> Entry {
         tries: twin.tries,
         wait_until: twin.wait_until.0,
         failed: twin.failed,
-        reported: twin.reported,
+        reported: twin.reported_as.map(Into::into),
         set_aside: twin.set_aside,
     }
 }

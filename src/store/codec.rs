@@ -3,6 +3,7 @@
 //! Each is readable by any Parquet tool. A text that would repeat on many rows in a row (the name of a series, a balancer, a
 //! set of series) stands on the first of them; null means: as in the row above.
 
+mod budgets;
 mod minutes;
 mod objects;
 mod sums;
@@ -14,14 +15,16 @@ use polars_io::SerReader;
 use polars_io::parquet::read::{ParallelStrategy, ParquetReader};
 use polars_io::parquet::write::{KeyValueMetadata, ParquetCompression, ParquetWriter, StatisticsOptions};
 
+pub use budgets::budgets_parquet;
 pub(super) use minutes::{Lists, decode_known, decode_minutes, encode_minutes, learn_list};
 pub(super) use objects::{decode_deliveries, decode_records, encode_objects};
 pub(super) use sums::{decode_rows, decode_sums, encode_slices, encode_sums, slices_cut_from};
 
-fn encode(height: usize, columns: Vec<Column>, about: Option<(&str, String)>) -> PolarsResult<Vec<u8>> {
+fn encode(height: usize, columns: Vec<Column>, about: &[(&str, String)]) -> PolarsResult<Vec<u8>> {
     let mut frame = DataFrame::new(height, columns)?;
     let mut bytes = Vec::new();
-    let about = about.map(|(key, value)| KeyValueMetadata::from_static(vec![(key.to_owned(), value)]));
+    let about: Vec<(String, String)> = about.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let about = (!about.is_empty()).then(|| KeyValueMetadata::from_static(about));
     ParquetWriter::new(&mut bytes)
         .with_compression(ParquetCompression::Zstd(None))
         .with_statistics(StatisticsOptions::empty())

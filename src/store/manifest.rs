@@ -10,7 +10,9 @@ use crate::minute::{Day, Minute};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Raised when files change so that older programs must not read them.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
+/// The oldest that can be read: in files of format 2 no series share their minutes.
+const OLDEST: u32 = 2;
 
 /// All data files that count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,7 +144,7 @@ impl Manifest {
         if format > FORMAT {
             return Err(StoreError::Newer(format));
         }
-        if format < FORMAT {
+        if format < OLDEST {
             return Err(StoreError::Older(format));
         }
         let twin: Twin = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;

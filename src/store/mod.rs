@@ -14,6 +14,7 @@ mod s3;
 
 use std::collections::BTreeSet;
 
+pub use codec::budgets_parquet;
 pub use directory::DirectoryShelf;
 pub use error::{ShelfError, StoreError};
 pub use ledger::{BookKind, LedgerStore, Needs};

@@ -20,6 +20,9 @@ use crate::location::Keys;
 /// Seconds after which nobody can be about to name a file any more that no manifest names: no run lasts a day.
 const SPARED_SECONDS: i64 = 24 * 60 * 60;
 
+/// How often the bytes of an object may break off; the SDK tries again only until they begin to come.
+const TRIES: u32 = 3;
+
 /// Objects below a prefix of a bucket.
 #[derive(Debug)]
 pub struct S3Shelf {
@@ -42,6 +45,13 @@ impl S3Shelf {
         let refusal = Refusal::of(error);
         let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
         ShelfError::Refused { action, name, remedy: refusal.remedy_of_s3(), said: refusal.said }
+    }
+
+    /// The bytes of an object stopped coming.
+    fn broken(&self, name: &str, error: &(dyn std::error::Error + 'static)) -> ShelfError {
+        let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
+        let said = Refusal::of_connection(error).said;
+        ShelfError::Refused { action: "read", name, said, remedy: "the connection broke off: run again" }
     }
 
     /// Writes a page for browsers, which ask each time whether it is still the same.
@@ -70,21 +80,23 @@ impl S3Shelf {
 #[async_trait::async_trait]
 impl Shelf for S3Shelf {
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
-        let object = match self.client.get_object().bucket(&self.keys.bucket).key(self.keys.key(name)).send().await {
-            Ok(object) => object,
-            Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
-                return Ok(None);
+        let mut tries = 1;
+        loop {
+            let key = self.keys.key(name);
+            let object = match self.client.get_object().bucket(&self.keys.bucket).key(key).send().await {
+                Ok(object) => object,
+                Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(self.refused("read", name, &error)),
+            };
+            let version = Version(object.e_tag.unwrap_or_default());
+            match object.body.collect().await {
+                Ok(bytes) => return Ok(Some((bytes.to_vec(), version))),
+                Err(_) if tries < TRIES => tries += 1,
+                Err(error) => return Err(self.broken(name, &error)),
             }
-            Err(error) => return Err(self.refused("read", name, &error)),
-        };
-        let version = Version(object.e_tag.unwrap_or_default());
-        let bytes = object.body.collect().await.map_err(|error| ShelfError::Refused {
-            action: "read",
-            name: self.keys.key(name),
-            said: error.to_string(),
-            remedy: "the connection broke off: run again",
-        })?;
-        Ok(Some((bytes.to_vec(), version)))
+        }
     }
 
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ShelfError> {

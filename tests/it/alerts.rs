@@ -183,6 +183,63 @@ fn services_that_fall_together_are_one_incident_for_those_who_run_the_platform()
 }
 
 #[test]
+fn services_whose_tickets_become_pages_together_have_one_cause() {
+    let services = ["one", "two", "three", "four", "five"];
+    let scene = Scene::new(&services);
+    let noon = minute("2026-10-01T12:00Z");
+    // Enough for a ticket, and not for a page.
+    let count = |end: Minute| {
+        let bad =
+            [(span(noon, 600), 100), (Span { start: noon.plus(-120), end: noon }, 1), (span(noon.plus(-600), 300), 1)];
+        for service in services {
+            scene.counts(service, end, &bad);
+        }
+    };
+    count(noon);
+    scene.run("ledger", noon.plus(1));
+    let tickets = scene.requests().len();
+    assert!(tickets >= services.len() && scene.alerts().is_empty(), "{:?}", scene.requests());
+    count(noon.plus(12));
+    let said = scene.run("ledger", noon.plus(13));
+    let alerts = scene.alerts();
+    assert_eq!(alerts.len(), 1, "{said}\n{alerts:?}");
+    assert!(alerts[0]["name"][1].as_str().unwrap().contains("given@"), "{alerts:?}");
+}
+
+#[test]
+fn an_outage_of_its_own_pages_its_team_while_others_share_a_cause_and_a_cause_ends_with_its_parts() {
+    let shared = ["one", "two", "three", "four", "five"];
+    let scene = Scene::new(&shared);
+    let file = fs::read_to_string(scene.folder.path().join("slos/shop/one.yaml")).unwrap();
+    scene.write("slos/shop/other.yaml", &file.replace("one", "other"));
+    let noon = minute("2026-10-01T12:00Z");
+    let count = |end: Minute| {
+        for service in shared {
+            scene.counts(service, end, &[(span(noon, 3_000), 100)]);
+        }
+        scene.counts("other", end, &[(span(noon.plus(130), 3_000), 100)]);
+    };
+    count(noon);
+    scene.run("ledger", noon.plus(1));
+    count(noon.plus(12));
+    scene.run("ledger", noon.plus(13));
+    count(noon.plus(150));
+    let said = scene.run("ledger", noon.plus(151));
+    let names = |alerts: Vec<Value>, status: &str| {
+        let alerts = alerts.into_iter().filter(|alert| alert["status"] == status);
+        alerts.map(|alert| alert["name"][1].as_str().unwrap().split('@').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(scene.alerts(), "triggered"), ["sourcegiven", "other/orders"], "{said}");
+    for service in shared {
+        fs::remove_file(scene.folder.path().join(format!("slos/shop/{service}.yaml"))).unwrap();
+    }
+    count(noon.plus(155));
+    scene.run("ledger", noon.plus(156));
+    assert_eq!(names(scene.alerts(), "triggered"), ["other/orders"]);
+    assert_eq!(names(scene.alerts(), "resolved"), ["sourcegiven"]);
+}
+
+#[test]
 fn a_channel_that_is_down_is_told_later_and_holds_up_no_other() {
     let scene = Scene::new(&["checkout"]);
     let noon = minute("2026-10-01T12:00Z");
@@ -204,6 +261,90 @@ fn a_channel_that_is_down_is_told_later_and_holds_up_no_other() {
     let said = String::from_utf8_lossy(&down.stderr).into_owned() + &book;
     assert!(!said.contains(KEY) && !said.contains("hush"), "{said}");
     insta::assert_snapshot!("alerts_channel_down", String::from_utf8_lossy(&down.stderr));
+}
+
+#[test]
+fn who_keeps_the_fleet_hears_of_a_page_that_does_not_arrive_and_of_its_arrival() {
+    let scene = Scene::new(&["checkout"]);
+    let noon = minute("2026-10-01T12:00Z");
+    let outage = [(span(noon, 3_000), 100)];
+    scene.counts("checkout", noon, &[]);
+    scene.run("ledger", noon.plus(1));
+    scene.counts("checkout", noon.plus(10), &outage);
+    let sre = KEY.replace('0', "f");
+    scene.peer.post("/_control", &format!(r#"{{"keys": ["{sre}"]}}"#));
+    assert_eq!(scene.command("ledger", noon.plus(11)).output().unwrap().status.code(), Some(3));
+    let alerts = scene.alerts();
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert_eq!((&alerts[0]["name"][0], &alerts[0]["severities"][0]), (&sre.clone().into(), &"critical".into()));
+    let summary = alerts[0]["summary"].as_str().unwrap();
+    assert!(summary.starts_with("team shop could not be told: checkout/orders"), "{summary}");
+    scene.peer.post("/_control", r#"{"keys": []}"#);
+    scene.run("ledger", noon.plus(50));
+    let statuses: Vec<(bool, Value)> =
+        scene.alerts().into_iter().map(|one| (one["name"][0] == sre.as_str(), one["status"].clone())).collect();
+    assert_eq!(statuses, [(true, "resolved".into()), (false, "triggered".into())]);
+}
+
+#[test]
+fn who_asks_to_be_left_alone_for_a_day_is_no_secret_for_a_day() {
+    let scene = Scene::new(&["checkout"]);
+    let noon = minute("2026-10-01T12:00Z");
+    scene.counts("checkout", noon, &[]);
+    scene.run("ledger", noon.plus(1));
+    scene.counts("checkout", noon.plus(10), &[(span(noon, 3_000), 100)]);
+    let busy = r#"{"faults": [{"action": "enqueue", "status": 429, "headers": {"Retry-After": "86400"}, "times": 1}]}"#;
+    scene.peer.post("/_control", busy);
+    assert_eq!(scene.command("ledger", noon.plus(11)).output().unwrap().status.code(), Some(3));
+    let alerts = scene.alerts();
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert_eq!(alerts[0]["name"][0], KEY.replace('0', "f"), "{alerts:?}");
+}
+
+#[test]
+fn a_channel_that_never_answers_holds_up_no_page_to_another() {
+    let services: Vec<String> = (0..12).map(|number| format!("a{number:02}")).collect();
+    let names: Vec<&str> = services.iter().map(String::as_str).collect();
+    let scene = Scene::new(&names);
+    let noon = minute("2026-10-01T12:00Z");
+    // It takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let fleet = FLEET.replace("pages: 'pagerduty:${KEY}'", "pages: 'slack:${SILENT}'");
+    scene.write("slos/fleet.yaml", &fleet.replace("stale_after: none", "stale_after: none, shared_cause: none"));
+    let file = fs::read_to_string(scene.folder.path().join("slos/shop/a00.yaml")).unwrap();
+    scene.write("slos/sre/zebra.yaml", &file.replace("a00", "zebra"));
+    let count = |end: Minute, bad: &[(Span, u32)]| {
+        names.iter().chain(&["zebra"]).for_each(|service| scene.counts(service, end, bad));
+    };
+    count(noon, &[]);
+    scene.run("ledger", noon.plus(1));
+    count(noon.plus(10), &[(span(noon, 600), 100)]);
+    let mut command = scene.command("ledger", noon.plus(11));
+    command.env("SILENT", format!("http://{}/services/x", silent.local_addr().unwrap()));
+    let mut run = command.stderr(Stdio::null()).spawn().unwrap();
+    let began = std::time::Instant::now();
+    while scene.alerts().is_empty() && began.elapsed().as_secs() < 8 {
+        std::thread::yield_now();
+    }
+    let alerts = scene.alerts();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert!(alerts[0]["name"][1].as_str().unwrap().starts_with("zebra"), "{alerts:?}");
+}
+
+#[test]
+fn a_clock_that_was_wrong_once_holds_nothing_up() {
+    let scene = Scene::new(&["checkout"]);
+    let noon = minute("2026-10-01T12:00Z");
+    scene.counts("checkout", noon, &[]);
+    scene.run("ledger", noon.plus(1));
+    scene.counts("checkout", noon.plus(10), &[(span(noon, 600), 100)]);
+    scene.peer.post("/_control", r#"{"faults": [{"action": "enqueue", "status": 503, "times": 1}]}"#);
+    let years_later = minute("2029-10-01T12:00Z");
+    assert_eq!(scene.command("ledger", years_later).output().unwrap().status.code(), Some(3));
+    scene.run("ledger", noon.plus(16));
+    assert_eq!(scene.alerts().len(), 1);
 }
 
 #[test]
@@ -284,6 +425,33 @@ fn a_promise_that_can_no_longer_be_read_is_named_and_loses_nothing() {
     let alerts = scene.alerts();
     assert_eq!(alerts.len(), opened, "{alerts:#?}");
     assert!(alerts.iter().all(|alert| alert["status"] == "triggered"), "{alerts:#?}");
+}
+
+#[test]
+fn a_service_that_is_removed_ends_its_incident_although_another_team_is_at_fault() {
+    let scene = Scene::new(&["checkout", "search"]);
+    let file = |place: &str| scene.folder.path().join(format!("slos/{place}.yaml"));
+    fs::create_dir(scene.folder.path().join("slos/sre")).unwrap();
+    fs::rename(file("shop/search"), file("sre/search")).unwrap();
+    let noon = minute("2026-10-01T12:00Z");
+    let count = |end| ["checkout", "search"].map(|service| scene.counts(service, end, &[(span(noon, 600), 100)]));
+    count(noon.plus(10));
+    scene.run("ledger", noon.plus(11));
+    fs::remove_file(file("shop/checkout")).unwrap();
+    let sound = fs::read_to_string(file("sre/search")).unwrap();
+    fs::write(file("sre/search"), sound.replace("99.9%", "99.9")).unwrap();
+    scene.write("slos/sre/third.yaml", &sound.replace("search", "third"));
+    scene.counts("third", noon.plus(15), &[]);
+    assert_eq!(scene.command("ledger", noon.plus(16)).output().unwrap().status.code(), Some(3));
+    let statuses = scene.alerts().into_iter().map(|one| (one["name"][1].clone(), one["status"].clone()));
+    let key = |service: &str| Value::from(format!("{service}/orders@2026-10-01T12:10Z"));
+    let expected = [(key("checkout"), "resolved".into()), (key("search"), "triggered".into())];
+    let mut statuses: Vec<(Value, Value)> = statuses.collect();
+    statuses.sort_by_key(|(name, _)| name.to_string());
+    assert_eq!(statuses, expected);
+    let slack: Vec<Value> = scene.requests().into_iter().filter(|one| one["path"] == HOOK).collect();
+    assert_eq!(slack.len(), 1, "{slack:?}");
+    assert!(slack[0]["body"].as_str().unwrap().contains("1 promise of team sre cannot be judged"), "{slack:?}");
 }
 
 #[test]

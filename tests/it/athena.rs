@@ -471,6 +471,19 @@ fn a_table_in_the_wrong_place_is_told_and_asked_again() {
 }
 
 #[test]
+fn of_many_silent_balancers_a_few_are_named() {
+    let scene = Scene::with_shop();
+    for number in 1..=9 {
+        scene.write(
+            &format!("slos/shop/s{number}.yaml"),
+            &format!("service: s{number}\nload_balancer: app/s{number}\n"),
+        );
+    }
+    let said = scene.said(NOW);
+    assert!(said.contains("has no line of app/s1, app/s2, app/s3, app/s4, app/s5 and 4 more from "), "{said}");
+}
+
+#[test]
 fn tables_are_printed_and_made() {
     let scene = Scene::new(LAKE, &[("shop", SHOP)]);
     let printed = scene.slowburn("tables", NOW).output().unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::peers::Peer;
+use crate::peers::{Peer, ministack, packages};
 
 const FLEET: &str = "\
 sources:
@@ -128,7 +128,12 @@ const ALL: [(&str, &str); 2] = [
 #[test]
 fn a_minute_is_asked_for_once_and_a_young_one_again() {
     let scene = Scene::with_shop();
+    let forecast = scene.slowburn("cost", NOW).output().unwrap();
+    let forecast = String::from_utf8(forecast.stdout).unwrap();
+    assert!(forecast.contains("windows, once: 7 metrics of CloudWatch, $0.00007\n"), "{forecast}");
     snapshot("first_run", &scene.said(NOW));
+    let forecast = scene.slowburn("cost", NOW).output().unwrap();
+    assert!(!String::from_utf8(forecast.stdout).unwrap().contains("first run"));
     assert_eq!(scene.known(), known(&ALL));
     let asked = scene.billed("requests");
     // Seven metrics, of which the times have two statistics.
@@ -146,6 +151,11 @@ fn nothing_that_was_not_answered_whole_is_stored() {
     for (name, settings, stored) in [
         ("forbidden", r#"{"results": [{"code": "Forbidden"}]}"#, vec![]),
         ("partial", r#"{"results": [{"metric": "TargetResponseTime", "code": "PartialData"}]}"#, vec![ALL[0]]),
+        (
+            "message",
+            r#"{"messages": [{"Code": "MaxMetricsExceeded", "Value": "Maximum number of allowed metrics exceeded"}]}"#,
+            vec![],
+        ),
         ("internal", r#"{"results": [{"metric": "HTTPCode_ELB_5XX_Count", "code": "InternalError"}]}"#, vec![ALL[1]]),
         (
             "second_page",
@@ -219,6 +229,83 @@ classes:
     snapshot("three_accounts", &scene.said(NOW));
     let sums = "11577 minutes, 6000 total, 180 bad";
     assert_eq!(scene.known(), known(&[("one/availability", sums), ("three/availability", sums)]));
+}
+
+#[test]
+fn a_role_that_may_not_be_assumed_is_named_with_what_it_takes() {
+    let fleet = "\
+sources:
+  ours: { cloudwatch: eu-west-1 }
+  theirs: { cloudwatch: eu-west-1, role_arn: arn:aws:iam::333333333333:role/slowburn, external_id: other }
+default_source: ours
+classes:
+  standard: { slos: { availability: 99.9% }, windows: [7d] }
+";
+    let theirs = "service: theirs\nsource: theirs\nload_balancer: app/theirs/00000000000000aa\n";
+    let ours = "service: ours\nload_balancer: app/ours/00000000000000aa\n";
+    let scene = Scene::new(fleet, &[("ours", ours), ("theirs", theirs)]);
+    scene.traffic("app/ours/00000000000000aa", "123456789012");
+    scene.control(
+        r#"{"faults": [{"action": "AssumeRole", "code": "AccessDenied", "status": 403, "times": 9, "message":
+        "User: arn:aws:sts::123456789012:assumed-role/task/1 is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::333333333333:role/slowburn"}]}"#,
+    );
+    snapshot("role_refused", &scene.said(NOW));
+    assert_eq!(scene.known(), known(&[("ours/availability", "11577 minutes, 6000 total, 180 bad")]));
+}
+
+#[test]
+fn credentials_that_cannot_be_had_are_not_told_as_a_service_that_is_away() {
+    let scene = Scene::with_shop();
+    let mut run = scene.slowburn("run", NOW);
+    run.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").arg("--quiet");
+    run.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/slowburn").env("AWS_WEB_IDENTITY_TOKEN_FILE", "/not/there");
+    let said = String::from_utf8(run.output().unwrap().stderr).unwrap();
+    assert!(said.contains("there were no credentials to ask with: No such file or directory"), "{said}");
+    assert!(said.contains("\nhint: there are no credentials: give the task a role"), "{said}");
+}
+
+#[test]
+fn a_balancer_that_never_had_a_value_is_named_and_one_whose_window_grew_is_not() {
+    let scene = Scene::with_shop();
+    for number in 1..=7 {
+        let text = format!("service: typo{number}\nload_balancer: app/typo{number}/00000000000000ab\n");
+        scene.define(&format!("shop/typo{number}.yaml"), &text);
+    }
+    snapshot("never_balancer", &scene.said(NOW));
+    assert_eq!(scene.known(), known(&ALL));
+    for number in 1..=7 {
+        std::fs::remove_file(scene.folder.path().join(format!("slos/shop/typo{number}.yaml"))).unwrap();
+    }
+    scene.define("fleet.yaml", &FLEET.replace("[7d]", "[13d]"));
+    let said = scene.said("2026-10-31T12:05Z");
+    assert!(said.starts_with("exit 0\n") && !said.contains("no value"), "{said}");
+    assert!(scene.billed("metrics_billed") > 7);
+}
+
+#[test]
+fn ratios_of_names_with_spaces_are_told_apart_and_their_remedy_can_be_pasted() {
+    let slo = |name: &str, namespace: &str, total: &str, bad: &str| {
+        format!(
+            "  {name}:\n    indicator: ratio\n    objective: 99%\n    total: {{ namespace: {namespace}, metric: {total} }}\n    \
+             bad: {{ namespace: {namespace}, metric: {bad} }}\n"
+        )
+    };
+    let slos =
+        [slo("one", "Shop A", "B", "E"), slo("other", "Shop", "A B", "A E"), slo("none", "It's", "A; B", "C")].concat();
+    let scene = Scene::new(FLEET, &[("orders", &format!("service: orders\nslos:\n{slos}"))]);
+    let series = [("Shop A", "B", 100), ("Shop A", "E", 1), ("Shop", "A B", 7), ("Shop", "A E", 3)].map(
+        |(namespace, name, sum)| {
+            format!(
+                r#"{{"namespace": "{namespace}", "metric": "{name}", "dimensions": {{}}, "account": "123456789012",
+            "region": "eu-west-1", "start": "2026-10-31T11:00Z", "sums": [{sum}]}}"#
+            )
+        },
+    );
+    scene.peer.post("/_series", &format!("[{}]", series.join(",")));
+    let said = scene.said(NOW);
+    assert!(said.contains(r#"--namespace "It's" --metric-name 'A; B'` lists"#), "{said}");
+    let (one, other) = ("11565 minutes, 100 total, 1 bad", "11565 minutes, 7 total, 3 bad");
+    assert_eq!(scene.known(), known(&[("orders/one", one), ("orders/other", other)]));
 }
 
 #[test]
@@ -313,4 +400,18 @@ fn a_past_that_is_too_dear_takes_nothing_from_the_present() {
     assert!(said.contains("`metrics` is not asked: 7 metrics of CloudWatch would cost"), "{said}");
     assert_eq!(scene.billed("metrics_billed") - before, 7);
     assert!(scene.known().keys().all(|slo| slo.starts_with("shop/")));
+}
+
+#[test]
+fn another_emulator_speaks_the_same_bytes() {
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/wire_check.py");
+    let mut python = Command::new("python3");
+    python.arg(check).arg("--ministack").arg(ministack()).args(["--slowburn", env!("CARGO_BIN_EXE_slowburn")]);
+    let output = python.env("PYTHONPATH", packages()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

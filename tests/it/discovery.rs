@@ -290,6 +290,8 @@ fn short_trouble_passes_unnoticed_and_costs_are_known_before() {
         (source["metrics"].as_u64().unwrap(), source["assumed"].as_bool().unwrap())
     };
     assert_eq!(cost(), (6 * 288, true), "a name is taken for one balancer");
+    let table = String::from_utf8(scene.slowburn("cost", NOW).output().unwrap().stdout).unwrap();
+    assert!(table.contains("\n* assumed, until a run has looked names") && !table.contains("two nodes"), "{table}");
     let (mart, _) = scene.create("mart", "mart", &[]);
     scene.traffic(&of(&mart, None), "11:00", 60, 100);
     let faults = r#"{"faults": [{"action": "DescribeLoadBalancers", "code": "Throttling", "status": 400, "times": 2},

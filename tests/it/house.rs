@@ -29,8 +29,9 @@ const DOORS: [&str; 3] = ["fetch", "store", "notify"];
 /// What doors stand on: it knows no door itself.
 const GROUND: &str = "aws";
 /// Which crate may be named below which path, and nowhere else.
-const CRATE_HOMES: [(&str, &[&str]); 20] = [
+const CRATE_HOMES: &[(&str, &[&str])] = &[
     ("aws_config", &["aws.rs"]),
+    ("aws_credential_types", &["aws.rs"]),
     ("aws_sdk_s3", &["aws.rs", "store/", "fetch/"]),
     ("serde_yaml", &["slo/file"]),
     ("clap", &["cli.rs", "cli/"]),
@@ -38,18 +39,20 @@ const CRATE_HOMES: [(&str, &[&str]); 20] = [
     ("polars", &["store/", "fetch/"]),
     ("polars_io", &["store/", "fetch/"]),
     ("plotters", &["report/chart"]),
+    ("png", &["report/chart"]),
+    ("prometheus_client", &["report/data/openmetrics"]),
     ("lettre", &["notify/"]),
     ("reqwest", &["notify/"]),
     ("rustls", &["notify/"]),
-    ("base64", &["notify/", "report/site"]),
+    ("base64", &["notify/", "report/site", "report/weekly/page"]),
     ("hmac", &["notify/"]),
-    ("percent_encoding", &["notify/"]),
+    ("percent_encoding", &["notify/", "fetch/logs/bucket"]),
     ("sha2", &["notify/", "report/site"]),
-    ("aws_sdk_cloudwatch", &["aws.rs", "fetch/"]),
+    ("aws_sdk_cloudwatch", &["aws.rs", "fetch/", "notify/metrics"]),
     ("aws_sdk_athena", &["aws.rs", "fetch/"]),
     ("aws_sdk_elasticloadbalancingv2", &["aws.rs", "fetch/"]),
     ("aws_sdk_resourcegroupstagging", &["aws.rs", "fetch/"]),
-    ("minijinja", &["fetch/", "notify/", "report/chart", "report/site"]),
+    ("minijinja", &["fetch/", "notify/", "report/chart", "report/site", "report/weekly/page"]),
 ];
 /// What pure rooms never say.
 const IMPURE: [&str; 6] = ["std::fs", "std::env", "tokio", "SystemTime", "async fn", "Instant::now"];

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use slowburn::alert::{
-    AlertBook, Beat, Entry, Heard, Message, Owner, Phase, Round, Routes, Subject, Tried, advance, decide, due,
+    AlertBook, Beat, Entry, Faulty, Heard, Message, Owner, Phase, Round, Routes, Subject, Tried, advance, decide, due,
     seen_span,
 };
 use slowburn::counts::Sums;
@@ -113,8 +113,8 @@ impl World {
         Beat { at, heard: newest.known == 1, held, above: short, silent: newest.total == 0 }
     }
 
-    /// The model: how urgent each minute is, by looking back over all since the last calm one. What comes back within an hour
-    /// takes an hour to end.
+    /// The model: how urgent each minute is, by looking back, for each level, over all since it was last less urgent than that. What
+    /// is as urgent again within an hour takes an hour of calm to be less so.
     fn urgency(minutes: &[Truth], rules: &AlertRules) -> Vec<Option<Urgency>> {
         let beats: Vec<Beat> = (1..=MINUTES).map(|at| Self::beat(minutes, Minute(at), i32::MAX - 1)).collect();
         let heard: Vec<&Beat> = beats.iter().filter(|beat| beat.heard).collect();
@@ -125,15 +125,20 @@ impl World {
             let calm = before[newest + 1..].iter().filter(|beat| calm(level, beat)).count();
             (calm < resolve_after as usize).then_some(level)
         };
-        let (mut urgencies, mut ended, mut calm_to): (Vec<Option<Urgency>>, _, _) = (Vec::new(), i32::MIN, 0);
+        let mut urgencies: Vec<Option<Urgency>> = Vec::new();
+        let (mut below_to, mut fell) = ([0; 3], [i32::MIN; 3]);
         for beat in &beats {
             let until = heard.partition_point(|other| other.at <= beat.at);
-            let since = heard.partition_point(|other| other.at.0 <= calm_to);
-            let is_back = calm_to + 1 - 60 <= ended;
-            let urgency = LEVELS.into_iter().find_map(|level| at_level(&heard[since..until], is_back, level));
-            if urgency.is_none() {
-                calm_to = beat.at.0;
-                ended = if urgencies.last().is_some_and(Option::is_some) { beat.at.0 } else { ended };
+            let urgency = LEVELS.into_iter().find_map(|level| {
+                let below_to = below_to[level as usize];
+                let since = heard.partition_point(|other| other.at.0 <= below_to);
+                at_level(&heard[since..until], below_to + 1 - 60 <= fell[level as usize], level)
+            });
+            for level in LEVELS.into_iter().filter(|level| urgency < Some(*level)) {
+                below_to[level as usize] = beat.at.0;
+                if urgencies.last().copied().flatten() >= Some(level) {
+                    fell[level as usize] = beat.at.0;
+                }
             }
             urgencies.push(urgency);
         }
@@ -231,7 +236,7 @@ fn run(world: &World, schedule: &Schedule, kept: &mut Kept, now: i32, dice: &mut
         });
     }
     crash(dice)?;
-    let round = Round { at: Minute(now), rules, heard, in_part: false, newest: BTreeMap::new() };
+    let round = Round { at: Minute(now), rules, heard, faulty: &Faulty::default(), newest: BTreeMap::new() };
     advance(&mut book, &round);
     let to =
         |urgency: Urgency| if urgency >= Urgency::Page { vec!["pages".to_owned()] } else { vec!["tickets".to_owned()] };

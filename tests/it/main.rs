@@ -11,6 +11,7 @@ mod contributors;
 mod corrected;
 mod definitions;
 mod discovery;
+mod exports;
 mod gate;
 mod hostile;
 mod house;

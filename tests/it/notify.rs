@@ -20,7 +20,7 @@ const HOOK: &str = "/services/T0SECRET/B0SECRET/hush-hush-hush";
 const TOKEN: &str = "token-that-nobody-sees";
 const SIGNING: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
 /// `pass word/%` as an address has it, of `user@example.com`.
-const LOGIN: &str = "user%40example.com:pass%20word%2F%25";
+pub(crate) const LOGIN: &str = "user%40example.com:pass%20word%2F%25";
 
 const FLEET: &str = "\
 teams:
@@ -97,13 +97,13 @@ impl Place {
 }
 
 /// A mail server and where it keeps what it got.
-struct Mailbox {
-    server: Peer,
-    folder: tempfile::TempDir,
+pub(crate) struct Mailbox {
+    pub(crate) server: Peer,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Mailbox {
-    fn start(more: &[&str]) -> Self {
+    pub(crate) fn start(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().to_string_lossy().into_owned();
         let arguments = [&["--folder", place.as_str()], more].concat();
@@ -111,7 +111,7 @@ impl Mailbox {
     }
 
     /// Letters as they came, by their numbers, with their envelopes.
-    fn letters(&self) -> Vec<(String, Value)> {
+    pub(crate) fn letters(&self) -> Vec<(String, Value)> {
         let mut names: Vec<_> = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.retain(|path| path.extension().is_some_and(|ending| ending == "eml"));
         names.sort();
@@ -124,7 +124,7 @@ impl Mailbox {
 }
 
 /// A header of a letter, unfolded.
-fn header(letter: &str, name: &str) -> Option<String> {
+pub(crate) fn header(letter: &str, name: &str) -> Option<String> {
     let (head, _) = letter.split_once("\r\n\r\n").unwrap();
     let unfolded = head.replace("\r\n ", " ");
     unfolded.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned))

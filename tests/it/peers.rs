@@ -13,22 +13,30 @@ use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region};
 
 const REGION: &str = "eu-west-1";
 
-/// The folder of Python packages that tests need, installed once and again when their list changes.
+/// The folder of Python packages that tests need.
 pub(crate) fn packages() -> &'static Path {
     static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGES.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let (list, folder) = (root.join("tests/peers/requirements.txt"), root.join("target/test-peers"));
-        let installed = folder.join("installed.txt");
-        let wanted = std::fs::read_to_string(&list).unwrap();
-        if std::fs::read_to_string(&installed).ok().as_ref() != Some(&wanted) {
-            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"];
-            let mut install = Command::new("python3");
-            assert!(install.args(pip).arg(&folder).arg("-r").arg(list).status().unwrap().success());
-            std::fs::write(installed, wanted).unwrap();
-        }
-        folder
-    })
+    PACKAGES.get_or_init(|| installed("requirements.txt", "target/test-peers"))
+}
+
+/// The folder of ministack, which needs other versions of some of them.
+pub(crate) fn ministack() -> PathBuf {
+    installed("ministack.txt", "target/ministack")
+}
+
+/// A folder of Python packages, installed once and again when their list changes.
+fn installed(list: &str, folder: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (list, folder) = (root.join("tests/peers").join(list), root.join(folder));
+    let installed = folder.join("installed.txt");
+    let wanted = std::fs::read_to_string(&list).unwrap();
+    if std::fs::read_to_string(&installed).ok().as_ref() != Some(&wanted) {
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"];
+        let mut install = Command::new("python3");
+        assert!(install.args(pip).arg(&folder).arg("-r").arg(list).status().unwrap().success());
+        std::fs::write(installed, wanted).unwrap();
+    }
+    folder
 }
 
 /// moto: S3 with conditional writes, in memory.

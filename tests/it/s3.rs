@@ -13,7 +13,7 @@ use slowburn::minute::Span;
 use slowburn::simulate::Plan;
 use slowburn::store::{S3Shelf, Shelf, ShelfError, WritePoints};
 
-use crate::peers::Moto;
+use crate::peers::{Moto, Peer};
 
 const BUCKET: &str = "ledgers";
 
@@ -139,6 +139,45 @@ fn a_ledger_in_a_bucket_says_what_one_in_a_folder_says() {
     insta::assert_snapshot!("no_ledger_in_bucket", format!("{:?}", error("s3://ledgers/none")));
     let output = scene.slowburn("status", "s3://ledgers/of/us").env_remove("AWS_ACCESS_KEY_ID").output().unwrap();
     insta::assert_snapshot!("no_credentials", String::from_utf8(output.stderr).unwrap());
+}
+
+#[test]
+fn bytes_of_the_ledger_that_break_off_are_asked_for_again() {
+    let scene = Scene::new();
+    succeeded(&scene.run("s3://ledgers/cut").output().unwrap());
+    let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, scene.moto.endpoint));
+    let cut = |times: u32| {
+        let fault = format!(r#"{{"action": "GetObject", "contains": "sums-", "cut": 10, "times": {times}}}"#);
+        front.post("/_control", &format!(r#"{{"faults": [{fault}]}}"#));
+        let mut status = scene.slowburn("status", "s3://ledgers/cut");
+        status.env("AWS_ENDPOINT_URL_S3", &front.url).output().unwrap()
+    };
+    succeeded(&cut(2));
+    let output = cut(3);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(4) && said.contains("cannot read `s3://ledgers/cut/sums-2026-10-"), "{said}");
+    assert!(said.contains("end of file before message length reached\nhint: the connection broke off"), "{said}");
+}
+
+#[test]
+fn a_run_that_cannot_keep_what_it_read_says_what_it_asked_and_one_that_cannot_keep_that_is_done() {
+    let scene = Scene::new();
+    let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, scene.moto.endpoint));
+    let refused = |part: &str| {
+        let fault =
+            format!(r#"{{"action": "PutObject", "contains": "{part}", "code": "AccessDenied", "status": 403}}"#);
+        front.post("/_control", &format!(r#"{{"faults": [{fault}]}}"#));
+        let mut run = scene.run("s3://ledgers/refused");
+        let output = run.env("AWS_ENDPOINT_URL_S3", &front.url).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = refused("minutes-");
+    assert!(code == Some(4) && said.starts_with("asked AWS for ") && said.contains("error: cannot write"), "{said}");
+    let (code, said) = refused("usage-");
+    assert!(code == Some(3) && said.contains("warning: cannot write `s3://ledgers/refused/usage-"), "{said}");
+    let (seen, _) = scene.seen("refused");
+    succeeded(&scene.run("s3://ledgers/undisturbed").output().unwrap());
+    assert!(seen == scene.seen("undisturbed").0);
 }
 
 #[test]

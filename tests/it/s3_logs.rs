@@ -221,6 +221,34 @@ fn an_object_that_was_deleted_after_it_was_listed_stays_unknown() {
 }
 
 #[test]
+fn a_key_that_xml_cannot_hold_hides_no_other() {
+    let scene = Scene::of_an_hour();
+    let said = scene.run("calm", NOW);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    let (key, _) = scene.objects.iter().find(|(key, _)| key.contains(ONE)).unwrap();
+    let (folder, _) = key.rsplit_once('/').unwrap();
+    scene.put(&format!("{folder}/a+b c%2B\u{1b}[31m.txt"), b"x".to_vec());
+    let said = scene.run("hostile", NOW);
+    assert!(said.starts_with("exit 0\n") && said.contains("/a+b c%2B\\u{1b}[31m.txt`"), "{said}");
+    assert_eq!(scene.known("hostile"), scene.known("calm"));
+}
+
+#[test]
+fn a_role_that_may_not_be_assumed_is_no_lack_of_a_permission_on_the_bucket() {
+    let scene = Scene::of_an_hour();
+    scene.fleet("{ access_logs: s3://elb-logs/a, role_arn: arn:aws:iam::333333333333:role/slowburn }", "[7d]");
+    scene.faults(r#"{"action": "AssumeRole", "code": "AccessDenied", "status": 403, "message": "not authorized to perform: sts:AssumeRole"}"#);
+    let said = scene.run("ledger", NOW);
+    assert!(
+        said.contains(
+            "`s3://elb-logs/a` cannot be read: there were no credentials to ask with: AccessDenied: not authorized"
+        ),
+        "{said}"
+    );
+    assert!(said.contains("hint: the role may not be assumed") && !said.contains("s3:ListBucket"), "{said}");
+}
+
+#[test]
 fn a_bucket_of_another_region_or_whose_readers_pay_says_which_field_is_missing() {
     let scene = Scene::of_an_hour();
     let moved = r#""unless": {"region": "eu-central-1"}, "code": "PermanentRedirect", "status": 301,
@@ -263,7 +291,7 @@ fn sources_of_several_accounts_and_regions_are_read_side_by_side() {
     service("shop", "one", SHOP);
     service("partners", "other", PARTNERS);
     let said = scene.run("ledger", NOW);
-    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert!(said.starts_with("exit 0\n`one`: read 24 log files with "), "{said}");
     assert_eq!(scene.front.counters()["counters"]["roles_assumed"], 2);
     let requests = scene.requests();
     let asked: BTreeSet<(&str, &str)> = requests.iter().map(|(account, region, ..)| (&**account, &**region)).collect();

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use slowburn::minute::{Minute, Span};
 
+use crate::notify::{LOGIN, Mailbox, header};
 use crate::peers::Peer;
 
 const FLEET: &str = "\
@@ -17,6 +18,7 @@ teams:
   fleet: { reports: ['webhook:${URL}'] }
   sre: { reports: ['webhook:${URL}'] }
   quiet: { tickets: 'mailto:quiet@example.com' }
+  stuck: { tickets: 'webhook:${URL}' }
 alerts: { team: sre, stale_after: none }
 classes:
   strict:
@@ -26,18 +28,18 @@ classes:
       100%: { then: only what repairs is deployed, blocks: deploys }
 ";
 
-/// Three weeks of a hundred events a minute, up to the Monday that week 47 ends with.
-struct Scene {
+/// Five weeks of a hundred events a minute, up to the Monday that week 47 ends with. One service fails all the time, one has no events.
+pub(crate) struct Scene {
     folder: tempfile::TempDir,
     peer: Peer,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let scene = Self { folder: tempfile::tempdir().unwrap(), peer: Peer::start("notify_peer.py", "{}") };
         scene.write("slos/fleet.yaml", FLEET);
         let minute = |text: &str| text.parse::<Minute>().unwrap();
-        let span = Span::new(minute("2026-11-02T00:00Z"), minute("2026-11-23T00:00Z"));
+        let span = Span::new(minute("2026-10-19T00:00Z"), minute("2026-11-23T00:00Z"));
         let outage = minute("2026-11-18T12:00Z");
         let before = minute("2026-11-10T12:00Z");
         // 7 days x 1,440 x 100 events x 0.1% may fail: 1,008.
@@ -46,6 +48,9 @@ impl Scene {
             ("mart", "search", 800, 0),
             ("fleet", "edge", 0, 1_500),
             ("quiet", "batch", 0, 0),
+            ("quiet", "idle", 0, 0),
+            ("stuck", "legacy", 0, 0),
+            ("nobody", "orphan", 0, 0),
         ] {
             let file = format!(
                 "service: {service}\nclass: strict\nslos:\n  orders:\n    indicator: counts\n    file: {service}.csv\n    objective: \
@@ -62,7 +67,12 @@ impl Scene {
                 } else {
                     0
                 };
-                writeln!(text, "{at},100,{failed}").unwrap();
+                let (total, failed) = match service {
+                    "idle" => (0, 0),
+                    "legacy" => (100, i32::from(at.0 % 5 == 0)),
+                    _ => (100, failed),
+                };
+                writeln!(text, "{at},{total},{failed}").unwrap();
             }
             scene.write(&format!("counts/{service}.csv"), &text);
         }
@@ -81,7 +91,11 @@ impl Scene {
         fs::write(path, text).unwrap();
     }
 
-    fn command(&self, arguments: &[&str], at: &str) -> Command {
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str], at: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
         command.args(arguments).env_clear().env("NO_COLOR", "1").env("SLOWBURN_AT", at).current_dir(self.folder.path());
         command.env("HOOK", format!("{}/services/T0SECRET/B0SECRET/hush-hush-hush", self.peer.url));
@@ -89,11 +103,11 @@ impl Scene {
         command
     }
 
-    fn slowburn(&self, arguments: &[&str], at: &str) -> Output {
+    pub(crate) fn slowburn(&self, arguments: &[&str], at: &str) -> Output {
         self.command(arguments, at).output().unwrap()
     }
 
-    fn good(&self, arguments: &[&str], at: &str) -> String {
+    pub(crate) fn good(&self, arguments: &[&str], at: &str) -> String {
         let output = self.slowburn(arguments, at);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -130,6 +144,7 @@ fn dated_reports_never_change_and_latest_moves() {
         "{team}{fleet}"
     );
     assert_eq!(read("latest/mart.json"), read("2026-W47/mart.json"));
+    assert_eq!(read("latest/_fleet.html"), scene.good(&["weekly", "--format", "html"], "2026-11-23T09:00Z"));
     let loose = FLEET.replace("strict:", "strict:\n    blind_above: 30%").replace("only what repairs", "nothing");
     scene.write("slos/fleet.yaml", &loose);
     scene.good(&["weekly", "--out", "reports"], "2026-11-24T08:00Z");
@@ -137,6 +152,8 @@ fn dated_reports_never_change_and_latest_moves() {
     assert!(read("latest/mart.md").contains("nothing is deployed"));
     scene.good(&["weekly", "--out", "reports"], "2026-12-01T08:00Z");
     assert!(read("2026-W48/mart.md").contains("SLO week 48") && read("latest/mart.md").contains("SLO week 48"));
+    scene.good(&["weekly", "--out", "reports"], "2026-11-17T08:00Z");
+    assert!(read("2026-W46/mart.md").contains("SLO week 46") && read("latest/mart.md").contains("SLO week 48"));
 }
 
 #[test]
@@ -151,13 +168,76 @@ fn each_report_is_sent_once_and_what_failed_again() {
     assert_eq!(first.status.code(), Some(3), "{said}");
     assert!(said.contains("the report of quiet goes to nobody"), "{said}");
     assert!(said.contains("the report of mart did not get to `slack:${HOOK}`"), "{said}");
-    assert_eq!(actions(), ["hook 204", "hook 204", "hook 204"]);
+    assert!(said.contains("the report of stuck goes to nobody"), "{said}");
+    assert_eq!(actions(), ["hook 204"; 4], "a team, another, the fleet, and a nudge");
+    let nudge: Value = serde_json::from_str(scene.requests().pop().unwrap()["body"].as_str().unwrap()).unwrap();
+    assert_eq!(nudge["title"], "SLO week 47 · stuck: 1 promise does not recover");
+    assert_eq!(nudge["phase"], "note");
+    assert_eq!(
+        nudge["paragraphs"][0],
+        "legacy/orders is exhausted for at least 4 weeks: 200% of the budget is used. The policy says: only what repairs is deployed"
+    );
     scene.good(&["weekly", "--send"], "2026-11-23T08:05Z");
-    assert_eq!(actions(), ["hook 204", "hook 204", "hook 204", "slack 200"]);
+    assert_eq!(actions(), ["hook 204", "hook 204", "hook 204", "hook 204", "slack 200"]);
     scene.good(&["run", "--quiet", "--silent"], "2026-11-23T08:10Z");
     scene.good(&["weekly", "--send"], "2026-11-23T09:00Z");
-    assert_eq!(actions().len(), 4, "nothing is sent again");
+    assert_eq!(actions().len(), 5, "nothing is sent again");
     let digest = scene.requests().pop().unwrap();
     assert_eq!(digest["links"].as_array().map(Vec::len), Some(0), "{digest}");
     assert!(digest["body"].to_string().contains("SLO week 47 · mart: 1 exhausted, 1 at risk"), "{digest}");
+}
+
+#[test]
+fn a_mail_of_the_week_needs_nothing_but_itself() {
+    let scene = Scene::new();
+    scene.write("slos/fleet.yaml", &FLEET.replace("['slack:${HOOK}', 'webhook:${URL}']", "'mailto:mart@example.com'"));
+    let mailbox = Mailbox::start(&[]);
+    let send = || {
+        let mut command = scene.command(&["weekly", "--send"], "2026-11-23T08:00Z");
+        command.env("SLOWBURN_SMTP_URL", format!("smtp://{LOGIN}@{}?tls=required", mailbox.server.url));
+        command.env("SSL_CERT_FILE", mailbox.folder.path().join("ca.pem"));
+        command.env("SLOWBURN_MAIL_FROM", "slowburn <slowburn@example.com>").output().unwrap()
+    };
+    let first = send();
+    assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
+    let (letter, envelope) = mailbox.letters().pop().unwrap();
+    assert_eq!(envelope["tls"], true);
+    assert_eq!(header(&letter, "List-Id").as_deref(), Some("<mart.weekly.example.com>"));
+    assert!(header(&letter, "Subject").is_some(), "{letter}");
+    let ids: Vec<&str> = letter.lines().filter_map(|line| line.strip_prefix("Content-ID: ")).collect();
+    assert_eq!(ids, ["<days-0>", "<days-1>"]);
+    for part in ["multipart/alternative", "multipart/related", "text/plain", "text/html", "image/png"] {
+        assert!(letter.contains(&format!("Content-Type: {part}")), "{part}: {letter}");
+    }
+    // What was forgotten is sent again under the same name, which mail programs take for the same letter.
+    fs::remove_file(scene.folder.path().join("ledger/weekly.json")).unwrap();
+    send();
+    let letters = mailbox.letters();
+    assert_eq!(letters.len(), 2);
+    assert_eq!(header(&letters[0].0, "Message-ID"), header(&letters[1].0, "Message-ID"));
+}
+
+#[test]
+fn a_page_of_the_week_stays_small_and_harmless_whatever_it_says() {
+    let scene = Scene::new();
+    let name = "x".repeat(50);
+    let policy = "<b>&\"'".repeat(30);
+    let fleet = FLEET
+        .replace("'<script>alert(1)</script> [x](javascript:alert(1))'", &format!("'{}'", policy.replace('\'', "''")));
+    scene.write("slos/fleet.yaml", &fleet);
+    for number in 0..80 {
+        let file = format!(
+            "service: {name}-{number}\nclass: strict\nslos:\n  orders:\n    indicator: counts\n    file: search.csv\n    objective: 99.9%\n    windows: [7d]\n"
+        );
+        scene.write(&format!("slos/mart/many-{number}.yaml"), &file);
+    }
+    scene.good(&["run", "--quiet", "--silent"], "2026-11-23T00:10Z");
+    let html = scene.good(&["weekly", "--team", "mart", "--format", "html"], "2026-11-23T08:00Z");
+    let without_pictures: usize = html
+        .split("data:image/png;base64,")
+        .map(|part| part.split_once('"').map_or(part.len(), |(_, rest)| rest.len()))
+        .sum();
+    assert!(without_pictures < 100_000, "{without_pictures} bytes");
+    assert!(!html.contains("<b>&\"") && !html.contains("<script"), "{html}");
+    assert!(html.contains("more are not shown here"), "{html}");
 }

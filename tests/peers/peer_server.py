@@ -188,6 +188,11 @@ class Handler(BaseHTTPRequestHandler):
         """STS AssumeRole: a key that carries the role's account."""
         arn, session = form["RoleArn"][0], form.get("RoleSessionName", ["session"])[0]
         account = arn.split(":")[4]
+        with self.peer.lock:
+            fault = due(self.peer.control["faults"], lambda fault: fault.get("action") == "AssumeRole")
+        if fault:
+            text = NOT_ASSUMED.format(code=fault["code"], message=fault.get("message", ""))
+            return self.send(fault.get("status", 403), text.encode(), "text/xml")
         self.peer.count("roles_assumed")
         with self.peer.lock:
             self.peer.counters.setdefault("roles", []).append([arn, form.get("ExternalId", [None])[0]])
@@ -196,6 +201,9 @@ class Handler(BaseHTTPRequestHandler):
     def serve(self, raw, caller):
         raise NotImplementedError
 
+
+NOT_ASSUMED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
+<Code>{code}</Code><Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"""
 
 ASSUMED = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
 <AccessKeyId>ASIA{account}ROLE</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>

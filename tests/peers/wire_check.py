@@ -1,16 +1,24 @@
 #!/usr/bin/env python3
-"""A second opinion on how CloudWatch's bytes look: the same CBOR requests to our peer and to ministack, answers compared.
+"""A second opinion on how CloudWatch's bytes look: the same CBOR requests to our peer and to ministack, answers compared. Then the
+program itself asks ministack, and has to find the sum that was put there.
 
     python3 -m pip install --target target/ministack -r tests/peers/ministack.txt
-    PYTHONPATH=target/test-peers python3 tests/peers/wire_check.py --ministack target/ministack
+    PYTHONPATH=target/test-peers python3 tests/peers/wire_check.py --ministack target/ministack --slowburn BINARY
 
 ministack is asked for sums only: its TC and PR are averages.
 """
 
 import argparse
+import csv
+import io
+import json
 import os
+import subprocess
+import tempfile
 import time
 import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
 
 import cbor2
 
@@ -48,16 +56,37 @@ def conversation(url, start):
     return said
 
 
+def counted(binary, url, minute):
+    """Total and bad of a minute by the program, whose ratio has a metric of failures that never had any."""
+    with tempfile.TemporaryDirectory() as work:
+        slos = Path(work) / "slos"
+        (slos / "shop").mkdir(parents=True)
+        metric = {"namespace": "shop", "metric": "requests", "dimensions": {"LoadBalancer": "app/shop/0a"}}
+        slo = {"indicator": "ratio", "objective": "99%", "total": metric, "bad": metric | {"metric": "failed"}}
+        (slos / "fleet.yaml").write_text(json.dumps({"sources": {"metrics": {"cloudwatch": "eu-west-1"}}, "classes": {"standard": {"windows": ["7d"]}}}))
+        (slos / "shop" / "shop.yaml").write_text(json.dumps({"service": "shop", "slos": {"requests": slo}}))
+        environment = {"AWS_ENDPOINT_URL_CLOUDWATCH": url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+                       "AWS_EC2_METADATA_DISABLED": "true"}
+        place = ["--slos", str(slos), "--ledger", str(Path(work) / "ledger")]
+        subprocess.run([binary, "run", "--quiet", *place], env=environment, check=True)
+        export = subprocess.run([binary, "export", *place], env=environment, check=True, capture_output=True, text=True).stdout
+    rows = {row["minute"]: (int(row["total"]), int(row["bad"])) for row in csv.DictReader(io.StringIO(export))}
+    return rows.get(f"{datetime.fromtimestamp(minute, UTC):%Y-%m-%dT%H:%MZ}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ministack", required=True, help="folder that it is installed in")
+    parser.add_argument("--slowburn", required=True)
     options = parser.parse_args()
+
     def environment(port):
         return os.environ | {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "GATEWAY_PORT": str(port), "PYTHONPATH": options.ministack}
 
     facts, start = Facts(), int(time.time()) // 60 * 60 - 3600
     with started_module(lambda _: ["ministack.app"], environment) as ministack:
         theirs = conversation(ministack.url, start)
+        facts.equal("what the program counts", counted(os.path.abspath(options.slowburn), ministack.url, start), (3, 0))
     with started("cloudwatch_peer.py") as peer:
         for ours, other in zip(conversation(peer.url, start), theirs, strict=True):
             facts.equal("an answer", ours, other)

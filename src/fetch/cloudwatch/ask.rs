@@ -24,8 +24,6 @@ pub(super) struct Result {
     pub(super) requests: u64,
     /// Whether any page came: a request that is refused costs nothing.
     pub(super) is_paid: bool,
-    /// What CloudWatch had to say beside its values.
-    pub(super) notes: Vec<String>,
 }
 
 /// What was said of one query.
@@ -43,6 +41,9 @@ pub(super) enum Unanswered {
     Refused(String, &'static str),
     /// CloudWatch says so of the metric.
     Status(String),
+    /// CloudWatch says so of the whole request: "as much of the operation as possible is still executed", and nobody knows how much,
+    /// so that a value that is missing may be no zero.
+    Message(String),
 }
 
 impl fmt::Display for Unanswered {
@@ -53,6 +54,11 @@ impl fmt::Display for Unanswered {
                 f.write_str("CloudWatch may not show the metrics: Forbidden\nhint: link the account to the monitoring account, and check `account`")
             }
             Self::Status(code) => write!(f, "CloudWatch gave no whole answer: {code}\nhint: the next run asks again"),
+            Self::Message(said) => write!(
+                f,
+                "CloudWatch gave no whole answer: {said}\nhint: the next run asks again; if it stays, see the quotas of `GetMetricData` in \
+                 that account and region"
+            ),
         }
     }
 }
@@ -66,7 +72,7 @@ pub(super) async fn ask(question: &Question<'_>, queries: &[&MetricCount], call:
         .enumerate()
         .map(|(place, query)| data_query(place, query, &call.piece, question.account))
         .collect();
-    let (mut token, mut requests, mut notes) = (None, 0, Vec::new());
+    let (mut token, mut requests, mut message) = (None, 0, None);
     loop {
         let request = question
             .client
@@ -84,10 +90,10 @@ pub(super) async fn ask(question: &Question<'_>, queries: &[&MetricCount], call:
                 let refusal = Refusal::of(&error);
                 let fault = Unanswered::Refused(refusal.said.clone(), refusal.remedy());
                 let answers = queries.iter().map(|_| Answered::Not(fault.clone())).collect();
-                return Result { answers, requests, is_paid: requests > 1, notes };
+                return Result { answers, requests, is_paid: requests > 1 };
             }
         };
-        notes.extend(page.messages().iter().map(note));
+        message = message.or_else(|| page.messages().first().map(said));
         for result in page.metric_data_results() {
             if let Some(answer) = result.id().and_then(place).and_then(|place| answers.get_mut(place)) {
                 answer.add(result);
@@ -100,7 +106,11 @@ pub(super) async fn ask(question: &Question<'_>, queries: &[&MetricCount], call:
     }
     let Piece { span, period } = call.piece;
     debug!(%span, period, queries = queries.len(), pages = requests, "GetMetricData");
-    Result { answers: answers.into_iter().map(Partial::end).collect(), requests, is_paid: true, notes }
+    let answers = answers.into_iter().map(|partial| match &message {
+        Some(said) => Answered::Not(Unanswered::Message(said.clone())),
+        None => partial.end(),
+    });
+    Result { answers: answers.collect(), requests, is_paid: true }
 }
 
 /// What the pages so far say of one query.
@@ -133,9 +143,9 @@ impl Partial {
     }
 }
 
-fn note(message: &MessageData) -> String {
+fn said(message: &MessageData) -> String {
     let text = format!("{}: {}", message.code().unwrap_or_default(), message.value().unwrap_or_default());
-    format!("CloudWatch says {}\nhint: the counts may be incomplete; run again", crate::visible::visible(&text))
+    crate::visible::visible(&text)
 }
 
 /// Ids must begin with a lower-case letter.

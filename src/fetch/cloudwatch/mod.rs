@@ -114,9 +114,6 @@ pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
         for (call, result) in results {
             answer.requests += result.requests;
             answer.metrics += if result.is_paid { billed(&queries[call.queries.clone()]) } else { 0 };
-            for note in result.notes {
-                *answer.faults.entry(note).or_default() += 0;
-            }
             for (query, answered) in queries[call.queries.clone()].iter().zip(result.answers) {
                 match answered {
                     Answered::Whole(values) => drop(points.insert(*query, values)),

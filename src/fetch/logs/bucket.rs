@@ -8,8 +8,9 @@ use std::sync::Arc;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-use aws_sdk_s3::types::RequestPayer;
+use aws_sdk_s3::types::{EncodingType, RequestPayer};
 use futures_util::stream::{self, StreamExt};
+use percent_encoding::percent_decode_str;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -89,7 +90,10 @@ impl Bucket {
                     remedy: "raise `--max-cost`".into(),
                 });
             }
+            // XML cannot hold every key that S3 can, and one of those would make a page unreadable
+            // (`encoding-type`, <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
             let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(&above).delimiter("/");
+            let request = request.encoding_type(EncodingType::Url);
             let request = match next {
                 Some(Next::Nowhere) => break,
                 Some(Next::Page(token)) => request.continuation_token(token),
@@ -192,18 +196,26 @@ fn name_of(key: &str) -> &str {
 }
 
 fn entries_of(page: ListObjectsV2Output, above: &str, folder: &str) -> Vec<Entry> {
+    let is_encoded = page.encoding_type == Some(EncodingType::Url);
+    let plain = |key: String| if is_encoded { decoded(&key) } else { key };
     let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
-    let folders = folders.filter_map(|path| {
+    let folders = folders.map(plain).filter_map(|path| {
         let name = path.strip_prefix(above)?.trim_end_matches('/');
         Some(Entry { key: below(folder, name), is_folder: true, size: 0, fault: None })
     });
     let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
         // A key that ends with a slash is what consoles make so that an empty folder can be seen.
-        let name = object.key.as_deref()?.strip_prefix(above).filter(|name| !name.is_empty())?;
+        let key = plain(object.key?);
+        let name = key.strip_prefix(above).filter(|name| !name.is_empty())?;
         let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
         Some(Entry { key: below(folder, name), is_folder: false, size, fault: None })
     });
     folders.chain(objects).collect()
+}
+
+/// A key as it is, where a space was written as `+`.
+fn decoded(key: &str) -> String {
+    percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! Pictures of numbers as SVG: areas, lines, bands and bars, without a word in them.
+//! Pictures of numbers as SVG, and as PNG for mail: areas, lines, bands and bars, without a word in them.
 //!
 //! Absent on purpose: axes with text. A picture is stretched to the width that a page has, and letters in it would be stretched with
 //! it; labels are text of the page. What it shows is told in its title and description, for whoever does not see it.
 //!
 //! Coordinates are whole numbers in what is drawn, so pictures are drawn several times as large as they are shown.
 
+mod days;
+mod pixels;
 mod shape;
 
 use std::ops::Range;
@@ -12,6 +14,7 @@ use std::ops::Range;
 use minijinja::HtmlEscape;
 use plotters::prelude::*;
 
+pub use days::{days, days_in_words};
 pub use shape::{snapped, steps, thin};
 
 /// What something is drawn with. A style sheet finds each by its colour, `[stroke="#2A6B9C"]`, and gives it another on a dark
@@ -153,7 +156,7 @@ impl Picture {
     /// What plotters draws, without the element around it.
     fn drawn(&self) -> String {
         let mut drawn = String::new();
-        if self.draw(&mut drawn).is_err() {
+        if self.draw(SVGBackend::with_string(&mut drawn, (self.width, self.height))).is_err() {
             // Nothing refuses to be written into a string; if it did, the words would still be there.
             return String::new();
         }
@@ -163,9 +166,10 @@ impl Picture {
         body.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").replace(" \"/>", "\"/>").replace('\n', "")
     }
 
-    fn draw(&self, into: &mut String) -> Result<(), Box<dyn std::error::Error + '_>> {
+    /// Draws it with any of the backends of plotters.
+    fn draw<B: DrawingBackend>(&self, backend: B) -> Result<(), String> {
         let fault = |error: &dyn std::fmt::Display| error.to_string();
-        let area = SVGBackend::with_string(into, (self.width, self.height)).into_drawing_area();
+        let area = backend.into_drawing_area();
         let mut chart = ChartBuilder::on(&area)
             .build_cartesian_2d(self.x.clone(), self.y.clone())
             .map_err(|error| fault(&error))?;

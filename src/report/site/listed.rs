@@ -3,11 +3,8 @@
 use serde::Serialize;
 
 use super::{Site, drawn, names};
-use crate::burn::Budget;
-use crate::counts::Sums;
-use crate::exact::{Exact, to_f64};
 use crate::report::model::Row;
-use crate::report::standing::{COVERAGE_MIN, Standing, why};
+use crate::report::standing::{Standing, in_a_week, why};
 use crate::report::status::{forecast, left, percent};
 use crate::slo::{Service, Slo};
 
@@ -38,12 +35,7 @@ pub(super) struct Trend {
 
 impl Trend {
     pub(super) fn of(row: &Row) -> Self {
-        let known = |budget: &Budget, sums: Sums, minutes: u32| {
-            let observed = Exact::new(i128::from(sums.known), i128::from(minutes.max(1)));
-            budget.remaining().filter(|_| observed >= COVERAGE_MIN).map(to_f64)
-        };
-        let (past, now) = (&row.week_ago, known(&row.budget, row.sums, row.minutes));
-        let Some((now, then)) = now.zip(known(&past.budget, past.sums, past.minutes)) else {
+        let Some((now, then)) = in_a_week(row) else {
             let said = String::new();
             return Self { key: "unknown", sign: "?", text: "unknown".to_owned(), said };
         };

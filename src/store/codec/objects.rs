@@ -37,7 +37,7 @@ pub(in crate::store) fn encode_objects(objects: &[ObjectRecord]) -> PolarsResult
         Column::new("end".into(), all().map(|object| object.interval.end.0).collect::<Vec<_>>()),
         changes("counted", of_object.iter().filter_map(|place| sets.get(*place)).map(|(_, json)| json.as_str())),
     ];
-    encode(objects.len(), columns, None)
+    encode(objects.len(), columns, &[])
 }
 
 /// The inverse of [`encode_objects`].

@@ -49,7 +49,7 @@ fn encode_rows(rows: &[(&SeriesKey, Day, Sums)], about: Option<(&str, String)>) 
         Column::new("bad".into(), rows.iter().map(|row| row.2.bad).collect::<Vec<_>>()),
         Column::new("known".into(), rows.iter().map(|row| row.2.known).collect::<Vec<_>>()),
     ];
-    Some(encode(rows.len(), columns, about))
+    Some(encode(rows.len(), columns, about.as_slice()))
 }
 
 /// Adds the sums of [`encode_sums`]; months are to be added in their order.

@@ -4,6 +4,9 @@
 
 #[path = "../../../src/accesslog/mod.rs"]
 pub mod accesslog;
+pub mod burn;
+#[path = "../../../src/counts.rs"]
+pub mod counts;
 #[path = "../../../src/exact.rs"]
 pub mod exact;
 #[path = "../../../src/location.rs"]

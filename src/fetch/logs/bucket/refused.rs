@@ -23,7 +23,7 @@ impl Bucket {
         error: &SdkError<E, HttpResponse>,
     ) -> Cow<'static, str> {
         match refusal.code.as_str() {
-            _ if refusal.is_of_kms() => refusal.remedy_of_s3().into(),
+            _ if refusal.lacks_credentials || refusal.is_of_kms() => refusal.remedy_of_s3().into(),
             "AccessDenied" | "AllAccessDisabled" => {
                 let pays = if self.requester_pays {
                     ""

@@ -1,0 +1,48 @@
+//! The status as metrics of CloudWatch: few of the fleet, or one of each promise besides.
+
+use std::collections::BTreeMap;
+
+use crate::exact::to_f64;
+use crate::report::model::{Row, Status};
+use crate::report::standing::Standing;
+
+/// One number of one moment. Names of definitions are such as CloudWatch takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Datum {
+    /// What it is.
+    pub name: &'static str,
+    /// Of what.
+    pub dimensions: Vec<(&'static str, String)>,
+    /// How much.
+    pub value: f64,
+    /// Whether it is in percent, or a count.
+    pub is_percent: bool,
+}
+
+/// That a run came to its end, and how many promises of each class stand how.
+#[must_use]
+pub fn of_fleet(status: &Status) -> Vec<Datum> {
+    let count = |name, dimensions, value: u32| Datum { name, dimensions, value: value.into(), is_percent: false };
+    let mut classes: BTreeMap<(&str, Standing), u32> = BTreeMap::new();
+    for row in &status.rows {
+        for standing in Standing::ALL {
+            *classes.entry((&row.class, standing)).or_default() += u32::from(Standing::of(row) == standing);
+        }
+    }
+    let of_class = classes.into_iter().map(|((class, standing), number)| {
+        count("Promises", vec![("Class", class.to_owned()), ("Standing", standing.key().to_owned())], number)
+    });
+    std::iter::once(count("Runs", Vec::new(), 1)).chain(of_class).collect()
+}
+
+/// The budget that is left of each promise, in percent, where it is known.
+#[must_use]
+pub fn of_promises(status: &Status) -> Vec<Datum> {
+    let left = |row: &Row| {
+        let left = row.budget.remaining()?;
+        let dimensions = [("Team", &row.team), ("Service", &row.service), ("SLO", &row.slo), ("Window", &row.window)];
+        let dimensions = dimensions.map(|(name, text)| (name, text.clone())).to_vec();
+        Some(Datum { name: "ErrorBudgetLeft", dimensions, value: 100.0 * to_f64(left), is_percent: true })
+    };
+    status.rows.iter().filter_map(left).collect()
+}

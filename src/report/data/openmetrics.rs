@@ -1,0 +1,159 @@
+//! The status as OpenMetrics text, for the textfile collector of Prometheus' node exporter.
+//!
+//! Form: <https://prometheus.io/docs/specs/om/open_metrics_spec/>; names: <https://prometheus.io/docs/practices/naming/>. What is not
+//! known has no sample, so that no rule takes it for zero.
+
+use std::collections::HashSet;
+use std::fmt::Error;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use super::state_word;
+use crate::exact::{percent, to_f64};
+use crate::minute::Minute;
+use crate::report::model::{Row, Status};
+use crate::report::standing::Standing;
+
+type Label<'a> = (&'a str, &'a str);
+
+/// A number of a row, if it is known.
+type Reading = fn(&Row) -> Option<f64>;
+
+/// What each row has: name, what it is, and the number.
+const GAUGES: [(&str, &str, Reading); 9] = [
+    ("slo_objective_ratio", "Share of events that is promised to be good", |row| percent(&row.objective).map(to_f64)),
+    ("slo_sli_ratio", "Share of events that were good in the window", |row| row.sli),
+    ("slo_events", "Events of the window", |row| Some(whole(row.sums.total))),
+    ("slo_bad_events", "Bad events of the window", |row| Some(whole(row.sums.bad))),
+    (
+        "slo_error_budget_remaining_ratio",
+        "Share of the error budget that is left; below 0 the promise is broken",
+        |row| row.budget.remaining().map(to_f64),
+    ),
+    ("slo_error_budget_remaining_week_ago_ratio", "The same at the midnight nearest to a week ago", |row| {
+        row.week_ago.budget.remaining().map(to_f64)
+    }),
+    ("slo_coverage_ratio", "Share of the minutes of the window that were observed", |row| Some(row.coverage())),
+    ("slo_judged_timestamp_seconds", "Up to when it was judged", |row| Some(seconds(row.judged_at))),
+    ("slo_watermark_timestamp_seconds", "The end of the newest known minute", |row| row.watermark.map(seconds)),
+];
+
+/// The words of `slo_state`, of which one is 1.
+const STATES: [&str; 6] = ["severe", "page", "ticket", "blind", "no_traffic", "calm"];
+
+/// The text, which ends with `# EOF`; the same for the same status.
+///
+/// # Errors
+/// When a sample cannot be written, which no status causes.
+pub fn openmetrics(status: &Status) -> Result<String, Error> {
+    let mut registry = Registry::with_prefix("slowburn");
+    registry.register_collector(Box::new(Snapshot(status.clone())));
+    let mut written = String::new();
+    text::encode(&mut written, &registry)?;
+    Ok(written)
+}
+
+#[derive(Debug)]
+struct Snapshot(Status);
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let Self(status) = self;
+        let mut family = Family::of(&mut encoder, "status_timestamp_seconds", "The moment that was looked at");
+        family.add(&[], seconds(status.at));
+        family.write()?;
+        for (name, help, reading) in GAUGES {
+            let mut family = Family::of(&mut encoder, name, help);
+            for row in &status.rows {
+                if let Some(value) = reading(row) {
+                    family.add(&labels(row), value);
+                }
+            }
+            family.write()?;
+        }
+        let mut family = Family::of(&mut encoder, "slo_standing", "1 for how it stands, 0 for the others");
+        for row in &status.rows {
+            family.add_one_of(row, "standing", Standing::ALL.map(Standing::key), Standing::of(row).key());
+        }
+        family.write()?;
+        let mut family = Family::of(&mut encoder, "slo_state", "1 for what its tiers say, 0 for the others");
+        for row in &status.rows {
+            family.add_one_of(row, "state", STATES, state_word(row));
+        }
+        family.write()?;
+        burn_rates(&mut encoder, status)
+    }
+}
+
+fn burn_rates(encoder: &mut DescriptorEncoder<'_>, status: &Status) -> Result<(), Error> {
+    let help =
+        "Burn rate in the windows of each tier; at 1 the budget lasts exactly as long as the window of the promise";
+    let mut family = Family::of(encoder, "slo_burn_rate", help);
+    let mut seen = HashSet::new();
+    // The tiers of a promise are the same over each of its windows.
+    for row in status.rows.iter().filter(|row| seen.insert((&row.service, &row.slo))) {
+        let [team, service, slo, class, _] = labels(row);
+        for (tier, reading) in row.tiers.iter().zip(&row.verdict.tiers) {
+            for (length, burn) in [(&tier.long, reading.long_burn), (&tier.short, reading.short_burn)] {
+                if let Some(burn) = burn {
+                    family.add(&[team, service, slo, class, ("tier", &tier.name), ("burn_window", length)], burn);
+                }
+            }
+        }
+    }
+    family.write()
+}
+
+/// The samples of one metric.
+struct Family<'e, 's> {
+    encoder: &'e mut DescriptorEncoder<'s>,
+    name: &'static str,
+    help: &'static str,
+    samples: Vec<(Vec<(String, String)>, f64)>,
+}
+
+impl<'e, 's> Family<'e, 's> {
+    fn of(encoder: &'e mut DescriptorEncoder<'s>, name: &'static str, help: &'static str) -> Self {
+        Self { encoder, name, help, samples: Vec::new() }
+    }
+
+    fn add(&mut self, labels: &[Label<'_>], value: f64) {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.samples.push((labels.collect(), value));
+    }
+
+    fn add_one_of<const N: usize>(&mut self, row: &Row, name: &str, words: [&str; N], is: &str) {
+        for word in words {
+            let [team, service, slo, class, window] = labels(row);
+            self.add(&[team, service, slo, class, window, (name, word)], f64::from(u8::from(word == is)));
+        }
+    }
+
+    fn write(self) -> Result<(), Error> {
+        if self.samples.is_empty() {
+            return Ok(());
+        }
+        let mut family = self.encoder.encode_descriptor(self.name, self.help, None, MetricType::Gauge)?;
+        for (labels, value) in self.samples {
+            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn labels(row: &Row) -> [Label<'_>; 5] {
+    [("team", &row.team), ("service", &row.service), ("slo", &row.slo), ("class", &row.class), ("window", &row.window)]
+}
+
+fn seconds(at: Minute) -> f64 {
+    f64::from(at.0) * 60.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
+fn whole(number: u64) -> f64 {
+    number as f64
+}

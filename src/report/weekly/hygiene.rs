@@ -1,0 +1,133 @@
+//! What those who keep the fleet may want to tidy up, each with a suggestion.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Facts, WEEKS_BEFORE};
+use crate::exact::{Exact, percent, to_f64};
+use crate::report::model::Row;
+use crate::report::standing::Standing;
+use crate::report::status::percent as shown;
+use crate::slo::Severity;
+
+/// Objectives that people promise.
+const OBJECTIVES: [&str; 11] =
+    ["50%", "80%", "90%", "95%", "98%", "99%", "99.5%", "99.9%", "99.95%", "99.99%", "99.999%"];
+/// A budget of which never more than this share is used says that more could be promised.
+const HARDLY_USED: Exact = Exact::new_raw(1, 20);
+/// A stricter objective is suggested if it would have left this share of its budget.
+const ROOM: Exact = Exact::new_raw(1, 2);
+/// An objective under which fewer events may fail is not suggested: that none failed would say little.
+const ALLOWED_MIN: i128 = 20;
+/// A window of which less was observed is no habit.
+const COVERAGE_MIN: f64 = 0.9;
+
+impl Facts<'_> {
+    pub(super) fn hygiene(&self) -> Vec<String> {
+        let mut lines = self.without_owner();
+        let mut silent = BTreeSet::new();
+        for row in &self.status.rows {
+            let weeks: Vec<&Row> = std::iter::once(row).chain(self.weeks.before(row).iter().copied()).collect();
+            if row.sums.total == 0 && row.sums.known > 0 {
+                if silent.insert((&row.service, &row.slo)) {
+                    lines.push(format!(
+                        "{}/{} ({}) had no event in {}; if nobody uses it any more, remove it",
+                        row.service, row.slo, row.team, row.window
+                    ));
+                }
+            } else if usize::try_from(WEEKS_BEFORE).is_ok_and(|before| weeks.len() > before) {
+                lines.extend(too_loose(&weeks).or_else(|| too_strict(&weeks)));
+            }
+        }
+        let warnings = self.problems.iter().filter(|problem| problem.severity == Severity::Warning);
+        let mut by_message: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for problem in warnings {
+            by_message.entry(&problem.message).or_default().push(format!("{}:{}", problem.file, problem.line));
+        }
+        lines.extend(by_message.into_iter().map(|(message, places)| match places.as_slice() {
+            [place] => format!("{place}: {message}; `slowburn check` says what helps"),
+            [place, ..] => {
+                format!("{place} and {} more places: {message}; `slowburn check` says what helps", places.len() - 1)
+            }
+            [] => String::new(),
+        }));
+        lines
+    }
+
+    /// Teams with services whose trouble nobody would hear of.
+    fn without_owner(&self) -> Vec<String> {
+        let mut services: BTreeMap<&str, usize> = BTreeMap::new();
+        for service in &self.catalog.services {
+            *services.entry(&service.team).or_default() += 1;
+        }
+        let is_deaf = |team: &str| {
+            let team = self.catalog.teams.get(team);
+            team.is_none_or(|team| {
+                [&team.severe, &team.pages, &team.tickets, &team.reports].iter().all(|to| to.is_empty())
+            })
+        };
+        services.retain(|team, _| is_deaf(team));
+        let line = |(team, services)| {
+            format!(
+                "{} of {team}: nobody is told of {}; name destinations of `{team}` in fleet.yaml",
+                crate::report::counted(services, "service"),
+                if services == 1 { "it" } else { "them" }
+            )
+        };
+        services.into_iter().map(line).collect()
+    }
+}
+
+/// A promise that was never put to the test in any of the weeks.
+fn too_loose(weeks: &[&Row]) -> Option<String> {
+    let row = weeks.first()?;
+    let used = weeks.iter().map(|row| row.budget.consumed()).collect::<Option<Vec<_>>>()?.into_iter().max()?;
+    let allowed = weeks.iter().filter_map(|row| row.budget.allowed()).min()?;
+    if used > HARDLY_USED || weeks.iter().any(|row| row.coverage() < COVERAGE_MIN) {
+        return None;
+    }
+    let budget = percent(&row.objective).map(|objective| Exact::from_integer(1) - objective)?;
+    let stricter = OBJECTIVES.iter().rev().find(|text| {
+        let other = percent(text).map(|objective| Exact::from_integer(1) - objective);
+        other.is_some_and(|other| {
+            let enough = allowed * other / budget >= Exact::from_integer(ALLOWED_MIN);
+            other < budget && enough && used * budget / other <= ROOM
+        })
+    })?;
+    let used = if used == Exact::from_integer(0) {
+        "nothing".to_owned()
+    } else {
+        format!("at most {}", shown(to_f64(used), 1))
+    };
+    Some(format!(
+        "{}/{} ({}): {used} of its budget was used in any of {} weeks; {} may be too loose, {stricter} would have left half of its \
+         budget or more",
+        row.service,
+        row.slo,
+        row.team,
+        weeks.len(),
+        row.objective
+    ))
+}
+
+/// A promise that was broken at the end of each of the weeks.
+fn too_strict(weeks: &[&Row]) -> Option<String> {
+    let row = weeks.first()?;
+    if weeks.iter().any(|row| Standing::of(row) != Standing::Exhausted) {
+        return None;
+    }
+    let failed = weeks.iter().filter(|row| row.sums.total > 0);
+    let worst = failed.map(|row| Exact::new(i128::from(row.sums.bad), i128::from(row.sums.total))).max()?;
+    let kept = OBJECTIVES
+        .iter()
+        .rev()
+        .find(|text| percent(text).is_some_and(|objective| Exact::from_integer(1) - objective >= worst));
+    let kept = kept.map_or_else(String::new, |kept| format!(", or promise {kept}, which it kept"));
+    Some(format!(
+        "{}/{} ({}): {} was broken at the end of each of {} weeks; work on the service{kept}",
+        row.service,
+        row.slo,
+        row.team,
+        row.objective,
+        weeks.len()
+    ))
+}

@@ -1,0 +1,155 @@
+//! The report as a page that a mail program shows: inline styles, tables, and pictures that are PNG.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::{Environment, context};
+use serde::Serialize;
+
+use super::{Promise, Weekly};
+use crate::report::chart::{days, days_in_words};
+use crate::report::standing::Standing;
+use crate::visible::visible;
+
+const PAGE: &str = "mail.html";
+/// Gmail shows 102 KB of a mail and hides the rest (<https://www.caniemail.com/>, "Gmail clipping"). What is longer than this is
+/// made with fewer lines.
+const BYTES_MAX: usize = 90_000;
+/// Promises with a row of their own, and lines of each section; the first that fits is taken.
+const ROWS: [(usize, usize); 5] = [(40, 30), (30, 15), (20, 10), (10, 5), (5, 3)];
+/// Characters of a name, and of a line.
+const NAME_CHARS: usize = 80;
+const LINE_CHARS: usize = 400;
+
+/// How a page names its pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// By content id, as parts of the same mail.
+    Attached,
+    /// Within the page, so that a file needs no other.
+    Inside,
+}
+
+/// A page and the pictures that are to be attached to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// HTML.
+    pub html: String,
+    /// PNG files by content id; none if they are inside.
+    pub pictures: Vec<(String, Vec<u8>)>,
+}
+
+/// The page could not be made, which no text of a report causes.
+#[derive(Debug, thiserror::Error)]
+#[error("the weekly report could not be laid out: {0}")]
+pub struct PageError(#[from] minijinja::Error);
+
+#[derive(Serialize)]
+struct RowText {
+    key: &'static str,
+    sign: char,
+    word: &'static str,
+    name: String,
+    promised: String,
+    why: String,
+    left: String,
+    trend: String,
+    picture: String,
+    alt: String,
+    width: usize,
+}
+
+#[derive(Serialize)]
+struct SectionText {
+    title: &'static str,
+    lines: Vec<String>,
+}
+
+impl Weekly {
+    /// The page, never longer than mail programs show.
+    ///
+    /// # Errors
+    /// When the template cannot be filled.
+    pub fn page(&self, images: Images) -> Result<Page, PageError> {
+        let mut page = Page { html: String::new(), pictures: Vec::new() };
+        for (rows, lines) in ROWS {
+            page = self.laid_out(images, rows, lines)?;
+            let inside: usize =
+                if images == Images::Inside { page.pictures.iter().map(|(_, png)| png.len() * 4 / 3).sum() } else { 0 };
+            if page.html.len() <= BYTES_MAX + inside {
+                break;
+            }
+        }
+        if images == Images::Inside {
+            page.pictures.clear();
+        }
+        Ok(page)
+    }
+
+    fn laid_out(&self, images: Images, rows_max: usize, lines_max: usize) -> Result<Page, PageError> {
+        // Of a fleet nobody wants to scroll past hundreds that are fine.
+        let shown: Vec<&Promise> =
+            self.promises.iter().filter(|promise| !self.is_of_fleet || promise.standing != Standing::Fine).collect();
+        let mut pictures = Vec::new();
+        let mut rows = Vec::new();
+        for promise in shown.iter().take(rows_max) {
+            let png = days(&promise.days).png().unwrap_or_default();
+            let id = format!("days-{}", rows.len());
+            let picture = match images {
+                Images::Attached => format!("cid:{id}"),
+                Images::Inside => format!("data:image/png;base64,{}", STANDARD.encode(&png)),
+            };
+            rows.push(row(promise, picture, self.is_of_fleet));
+            pictures.push((id, png));
+        }
+        let section = |section: &super::Section| SectionText {
+            title: section.title,
+            lines: section.shown(lines_max).iter().map(|line| clipped(line, LINE_CHARS)).collect(),
+        };
+        let mut environment = Environment::new();
+        // The ending of the name is what makes it escape.
+        environment.add_template(PAGE, include_str!("mail.html"))?;
+        let html = environment.get_template(PAGE)?.render(context! {
+            subject => clipped(&self.subject, LINE_CHARS),
+            week => self.week.number,
+            year => self.week.year,
+            of => clipped(&self.of, NAME_CHARS),
+            verdict => clipped(&self.verdict, 2 * LINE_CHARS),
+            counts => self.counts.iter().map(|(standing, count)| (standing.key(), standing.sign().to_string(), *count, standing.word())).collect::<Vec<_>>(),
+            rows => minijinja::value::Serde(rows),
+            more => self.promises.len().saturating_sub(rows_max.min(shown.len())),
+            sections => minijinja::value::Serde(self.sections.iter().filter(|one| one.title != "What needs action").map(section).collect::<Vec<_>>()),
+            at => self.week.span.end.to_string(),
+        })?;
+        Ok(Page { html, pictures })
+    }
+}
+
+fn row(promise: &Promise, picture: String, with_team: bool) -> RowText {
+    let team = if with_team { format!(" · {}", promise.team) } else { String::new() };
+    let again = if promise.weeks > 1 { format!("; so for {} in a row", promise.for_weeks()) } else { String::new() };
+    let policy = promise.policy.as_ref().map_or_else(String::new, |then| format!("; the policy says: {then}"));
+    // Of what is fine, the number beside it says it all.
+    let why = if promise.standing == Standing::Fine && policy.is_empty() { "" } else { &promise.why };
+    RowText {
+        key: promise.standing.key(),
+        sign: promise.standing.sign(),
+        word: promise.standing.word(),
+        name: clipped(&promise.name, NAME_CHARS),
+        promised: clipped(&format!("{}{team}", promise.promised), NAME_CHARS),
+        why: clipped(&format!("{why}{again}{policy}"), LINE_CHARS),
+        left: clipped(&promise.left, NAME_CHARS),
+        trend: promise.trend().unwrap_or_default(),
+        picture,
+        alt: days_in_words(&promise.days),
+        width: promise.days.len() * 5,
+    }
+}
+
+/// Harmless, and of a bounded size.
+fn clipped(text: &str, chars: usize) -> String {
+    let text = visible(text);
+    match text.char_indices().nth(chars) {
+        None => text,
+        Some(_) => text.chars().take(chars.saturating_sub(1)).chain(['…']).collect(),
+    }
+}

@@ -1,0 +1,38 @@
+//! Budgets day by day as a Parquet file, a row for each day, promise and window; any Parquet tool reads it.
+
+use polars::prelude::{Column, PolarsResult};
+
+use super::encode;
+use crate::report::budgets::{COLUMNS, DayBudget};
+use crate::store::StoreError;
+
+/// The file; days are texts, `2026-10-31`, and null is what is not known.
+///
+/// # Errors
+/// When the library cannot code it, which no budget causes.
+pub fn budgets_parquet(budgets: &[DayBudget]) -> Result<Vec<u8>, StoreError> {
+    coded(budgets).map_err(|source| StoreError::Coding { name: "budgets".to_owned(), source })
+}
+
+fn coded(budgets: &[DayBudget]) -> PolarsResult<Vec<u8>> {
+    let texts = |of: fn(&DayBudget) -> &str| budgets.iter().map(of).collect::<Vec<_>>();
+    let [day, team, service, slo, class, objective, window, total, bad, coverage, consumed, remaining, standing] =
+        COLUMNS.map(Into::into);
+    let days: Vec<String> = budgets.iter().map(|one| one.day.to_string()).collect();
+    let columns = vec![
+        Column::new(day, days),
+        Column::new(team, texts(|one| &one.team)),
+        Column::new(service, texts(|one| &one.service)),
+        Column::new(slo, texts(|one| &one.slo)),
+        Column::new(class, texts(|one| &one.class)),
+        Column::new(objective, texts(|one| &one.objective)),
+        Column::new(window, texts(|one| &one.window)),
+        Column::new(total, budgets.iter().map(|one| one.total).collect::<Vec<_>>()),
+        Column::new(bad, budgets.iter().map(|one| one.bad).collect::<Vec<_>>()),
+        Column::new(coverage, budgets.iter().map(|one| one.coverage).collect::<Vec<_>>()),
+        Column::new(consumed, budgets.iter().map(|one| one.consumed).collect::<Vec<_>>()),
+        Column::new(remaining, budgets.iter().map(|one| one.remaining).collect::<Vec<_>>()),
+        Column::new(standing, texts(|one| one.standing.key())),
+    ];
+    encode(budgets.len(), columns, &[])
+}

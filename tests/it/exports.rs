@@ -1,0 +1,112 @@
+//! What programs read: the status as JSON and OpenMetrics, and budgets day by day.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use crate::peers::Peer;
+use crate::weekly::Scene;
+
+const AT: &str = "2026-11-23T08:00Z";
+
+#[test]
+fn metrics_say_what_the_status_says_and_nothing_of_what_is_not_known() {
+    let scene = Scene::new();
+    let text = scene.good(&["status", "--format", "openmetrics"], AT);
+    assert_eq!(text, scene.good(&["status", "--format", "openmetrics"], AT));
+    let labels = "team=\"mart\",service=\"checkout\",slo=\"orders\",class=\"strict\",window=\"7d\"";
+    for line in [
+        format!("slowburn_slo_bad_events{{{labels}}} 1500.0"),
+        format!("slowburn_slo_standing{{{labels},standing=\"exhausted\"}} 1.0"),
+        format!("slowburn_slo_standing{{{labels},standing=\"fine\"}} 0.0"),
+        "# EOF".to_owned(),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    // Without an event there is no share of good ones, and nothing of a budget to be left.
+    let idle = |metric: &str| text.lines().any(|line| line.starts_with(metric) && line.contains("\"idle\""));
+    assert!(
+        idle("slowburn_slo_events") && !idle("slowburn_slo_sli") && !idle("slowburn_slo_error_budget_remaining_ratio")
+    );
+    scene.good(&["status", "--format", "openmetrics", "--out", "slowburn.prom"], AT);
+    assert_eq!(std::fs::read_to_string(scene.path("slowburn.prom")).unwrap(), text);
+}
+
+#[test]
+fn budgets_are_exported_as_they_stood_at_the_end_of_each_day() {
+    let scene = Scene::new();
+    let asked = ["export", "--what", "budgets", "--slo", "checkout/orders", "--from", "2026-11-17T00:00Z"];
+    insta::assert_snapshot!("exports_budgets", scene.good(&asked, "2026-11-20T12:00Z"));
+    let all = scene.good(&["export", "--what", "budgets"], "2026-11-20T12:00Z");
+    // The header, and seven promises on 30 days, of which today is none.
+    assert_eq!((all.lines().count(), all.contains("2026-11-20")), (1 + 7 * 30, false));
+    let refused = scene.slowburn(&["export", "--what", "budgets", "--format", "parquet"], AT);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(4) && said.contains("name a file with `--out`"), "{said}");
+    scene.good(&["export", "--what", "budgets", "--format", "parquet", "--out", "b.parquet"], AT);
+    assert!(std::fs::read(scene.path("b.parquet")).unwrap().starts_with(b"PAR1"));
+}
+
+#[test]
+fn cloudwatch_is_told_how_a_run_ended_where_that_is_asked_for() {
+    let scene = Scene::new();
+    let peer = Peer::start("cloudwatch_peer.py", &format!(r#"{{"now": "{AT}"}}"#));
+    let run = |more: &[&str]| {
+        let mut command = scene.command(&[&["run", "--quiet", "--silent"], more].concat(), AT);
+        command.env("SLOWBURN_CLOCK", AT).env("AWS_ENDPOINT_URL_CLOUDWATCH", &peer.url).env("AWS_REGION", "eu-west-1");
+        command
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        command.output().unwrap()
+    };
+    assert_eq!(run(&[]).status.code(), Some(0));
+    assert_eq!(peer.requests(), "[]", "nobody asked for it");
+    let ran = run(&["--metrics", "SLO", "--metrics-of-promises"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+    let values = crate::wait(values(&peer.url));
+    // One for the run, five standings of one class, and a budget of each promise that has one: all but the one without an event.
+    assert_eq!(values.len(), 1 + 5 + 6, "{values:?}");
+    for expected in [
+        ("Runs", "", 1.0),
+        ("Promises", "Class=strict Standing=exhausted", 2.0),
+        ("Promises", "Class=strict Standing=fine", 2.0),
+        ("ErrorBudgetLeft", "Team=stuck Service=legacy SLO=orders Window=7d", -100.0),
+    ] {
+        let found = values.iter().any(|(name, of, value)| (name.as_str(), of.as_str(), *value) == expected);
+        assert!(found, "{expected:?} is not among {values:?}");
+    }
+    drop(peer);
+    let refused = scene.command(&["run", "--quiet", "--silent", "--metrics", "AWS/SLO"], AT).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+/// All metrics of the namespace: name, dimensions, and the value of the moment.
+async fn values(url: &str) -> Vec<(String, String, f64)> {
+    use aws_sdk_cloudwatch::config::{BehaviorVersion, Config, Credentials, Region};
+    use aws_sdk_cloudwatch::primitives::DateTime;
+    use aws_sdk_cloudwatch::types::{MetricDataQuery, MetricStat};
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(url);
+    let client = aws_sdk_cloudwatch::Client::from_conf(config.build());
+    let metrics = client.list_metrics().namespace("SLO").send().await.unwrap();
+    let at = AT.parse::<slowburn::minute::Minute>().unwrap().timestamp().as_second();
+    let mut values = Vec::new();
+    for metric in metrics.metrics() {
+        let stat = MetricStat::builder().metric(metric.clone()).period(60).stat("Sum").build();
+        let query = MetricDataQuery::builder().id("q").metric_stat(stat).build();
+        let asked = client.get_metric_data().metric_data_queries(query);
+        let asked = asked.start_time(DateTime::from_secs(at)).end_time(DateTime::from_secs(at + 60));
+        let answer = asked.send().await.unwrap();
+        let dimensions = metric.dimensions().iter();
+        let dimensions: Vec<String> =
+            dimensions.map(|one| format!("{}={}", one.name().unwrap(), one.value().unwrap())).collect();
+        values.push((
+            metric.metric_name().unwrap().to_owned(),
+            dimensions.join(" "),
+            answer.metric_data_results()[0].values()[0],
+        ));
+    }
+    values
+}
