@@ -108,11 +108,11 @@ fn keep(folder: &Path, week: Week, all: &[Weekly]) -> Result<(), Failure> {
     let names = names.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
     // Weeks sort as their names do.
     let is_latest = names.filter(|name| name.starts_with(|char: char| char.is_ascii_digit())).all(|name| name <= dated);
-    let mut places = vec![(dated, true)];
+    let mut folders = vec![(dated, true)];
     if is_latest {
-        places.push(("latest".to_owned(), false));
+        folders.push(("latest".to_owned(), false));
     }
-    for (name, is_dated) in places {
+    for (name, is_dated) in folders {
         let folder = folder.join(name);
         std::fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
         for (one, (format, ending)) in all.iter().flat_map(|one| ENDINGS.map(|format| (one, format))) {

@@ -1,4 +1,4 @@
-//! The status for programs, as CSV, JSON, OpenMetrics and metrics of CloudWatch: all numbers unrounded.
+//! The status for programs, as CSV, JSON, `OpenMetrics` and metrics of CloudWatch: all numbers unrounded.
 
 mod document;
 mod metrics;

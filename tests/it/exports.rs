@@ -1,4 +1,4 @@
-//! What programs read: the status as JSON and OpenMetrics, and budgets day by day.
+//! What programs read: the status as JSON and `OpenMetrics`, and budgets day by day.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use crate::peers::Peer;

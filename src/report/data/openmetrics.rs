@@ -1,4 +1,4 @@
-//! The status as OpenMetrics text, for the textfile collector of Prometheus' node exporter.
+//! The status as `OpenMetrics` text, for the textfile collector of Prometheus' node exporter.
 //!
 //! Form: <https://prometheus.io/docs/specs/om/open_metrics_spec/>; names: <https://prometheus.io/docs/practices/naming/>. What is not
 //! known has no sample, so that no rule takes it for zero.

@@ -27,7 +27,7 @@ pub(in crate::store) fn encode_sums(
     for (series, days) in all {
         rows.extend(days.days(first, end).map(|(day, sums)| (series, day, sums)));
     }
-    encode_rows(&rows, None)
+    encode_rows(&rows, &[])
 }
 
 /// Sums of slices, sorted by name and day, and what they were cut from.
@@ -35,10 +35,10 @@ pub(in crate::store) fn encode_slices(
     rows: &[(&SeriesKey, Day, Sums)],
     minutes: String,
 ) -> Option<PolarsResult<Vec<u8>>> {
-    encode_rows(rows, Some((MINUTES, minutes)))
+    encode_rows(rows, &[(MINUTES, minutes)])
 }
 
-fn encode_rows(rows: &[(&SeriesKey, Day, Sums)], about: Option<(&str, String)>) -> Option<PolarsResult<Vec<u8>>> {
+fn encode_rows(rows: &[(&SeriesKey, Day, Sums)], about: &[(&str, String)]) -> Option<PolarsResult<Vec<u8>>> {
     if rows.is_empty() {
         return None;
     }
@@ -49,7 +49,7 @@ fn encode_rows(rows: &[(&SeriesKey, Day, Sums)], about: Option<(&str, String)>) 
         Column::new("bad".into(), rows.iter().map(|row| row.2.bad).collect::<Vec<_>>()),
         Column::new("known".into(), rows.iter().map(|row| row.2.known).collect::<Vec<_>>()),
     ];
-    Some(encode(rows.len(), columns, about.as_slice()))
+    Some(encode(rows.len(), columns, about))
 }
 
 /// Adds the sums of [`encode_sums`]; months are to be added in their order.
