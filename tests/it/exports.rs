@@ -61,7 +61,8 @@ fn cloudwatch_is_told_how_a_run_ended_where_that_is_asked_for() {
     assert_eq!(peer.requests(), "[]", "nobody asked for it");
     let ran = run(&["--metrics", "SLO", "--metrics-of-promises"]);
     assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
-    let values = crate::wait(values(&peer.url));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let values = runtime.block_on(values(&peer.url));
     // One for the run, five standings of one class, and a budget of each promise that has one: all but the one without an event.
     assert_eq!(values.len(), 1 + 5 + 6, "{values:?}");
     for expected in [
