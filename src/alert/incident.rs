@@ -61,6 +61,8 @@ pub struct Incident {
     pub corrected: bool,
     /// Somebody had asked not to be told of it when it would have been.
     pub hushed: bool,
+    /// Where its failures came from when somebody was last told, in words: what stood out in the newest logs.
+    pub came_from: Option<String>,
     /// The shared cause that it is part of.
     pub part_of: Option<IncidentKey>,
     /// Of a shared cause: the incidents that are part of it.
@@ -120,6 +122,7 @@ impl Incident {
             late: false,
             corrected: false,
             hushed: false,
+            came_from: None,
             part_of: None,
             parts: BTreeSet::new(),
             told: BTreeMap::new(),

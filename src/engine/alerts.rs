@@ -122,6 +122,7 @@ async fn record(
         let routes = Routes { of: &of, silenced: &|key| is_silenced(job.catalog, &key.subject, job.at) };
         let tellings = decide(&mut book, job.at, rules, &routes);
         causes.look_into(job, (&tellings, &book), status, said).await;
+        causes.note(job, &mut book);
         let facts = Facts { catalog: job.catalog, book: &book, status, contributors: &causes.known };
         let mut entries = entries(&facts, &tellings, job.now);
         for change in &rewritten {

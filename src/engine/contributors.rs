@@ -15,6 +15,7 @@ use crate::demand::LogsQuestion;
 use crate::fetch::logs::{Again, LogFile, Place, reread};
 use crate::minute::{Minute, Span};
 use crate::outcome::Said;
+use crate::report::contributors::came_from;
 use crate::report::model::Status;
 use crate::series::SeriesKey;
 use crate::slo::{Excluded, Indicator};
@@ -104,6 +105,17 @@ impl<'r> Causes<'r> {
                 "where the failures of {} come from is not wholly known: not all of their newest logs were read once more",
                 crate::report::counted(partly, "incident")
             ));
+        }
+    }
+
+    /// Keeps with each incident what was found of it, for pages that are written later.
+    pub(super) fn note(&self, job: &Job<'_>, book: &mut AlertBook) {
+        for (key, found) in &self.known {
+            let Subject::Slo(id) = &key.subject else { continue };
+            let slo = job.catalog.slos().find(|(_, slo)| slo.id == *id);
+            if let (Some((_, slo)), Some(incident)) = (slo, book.incidents.get_mut(key)) {
+                incident.came_from = came_from(found, slo);
+            }
         }
     }
 

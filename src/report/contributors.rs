@@ -1,15 +1,18 @@
 //! Where failures come from, as one or two plain sentences: only what stands out is said.
 
 use super::status::percent;
-use super::words::capital;
+use super::words::{capital, time_text};
 use crate::accesslog::contributors::{Contributors, Dimension, Maker, Share};
 use crate::cost::grouped;
 use crate::exact::{Exact, to_f64};
 use crate::minute::length_text;
+use crate::slo::{Indicator, LatencyBasis, Measure, Slo};
 use crate::visible::visible;
 
-/// Who answered, and where what is `bad` (`failed`, `took longer than 300 ms`) comes from; `None` if nothing of it stands out.
-pub(super) fn sentences(found: &Contributors, bad: &str) -> Option<String> {
+/// Who answered, and where the bad events of a promise come from; `None` if nothing of it stands out.
+#[must_use]
+pub fn came_from(found: &Contributors, slo: &Slo) -> Option<String> {
+    let bad = event_bad(slo);
     let all = found.all().bad;
     let mut said: Vec<String> = Vec::new();
     if let Some((maker, status, count)) = found.made_by() {
@@ -36,6 +39,18 @@ pub(super) fn sentences(found: &Contributors, bad: &str) -> Option<String> {
     *first = format!("Of the {} {requests} {bad} in the last {minutes}{read}, {first}", grouped(all));
     let ended = said.iter().map(|sentence| format!("{}.", capital(sentence)));
     Some(ended.collect::<Vec<_>>().join(" "))
+}
+
+/// What is wrong with a single event: `failed`, `took longer than 300 ms`.
+pub(super) fn event_bad(slo: &Slo) -> String {
+    match &slo.indicator {
+        Indicator::Requests { measure: Measure::Latency { under_us, basis, .. }, .. } => {
+            let of = if *basis == LatencyBasis::Target { "" } else { " in total" };
+            format!("took longer than {}{of}", time_text(*under_us))
+        }
+        Indicator::Requests { .. } => "failed".to_owned(),
+        _ => "were bad".to_owned(),
+    }
 }
 
 /// `all were`, `290 of 312 were`.

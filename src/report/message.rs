@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::contributors::sentences;
+use super::contributors::{came_from, event_bad};
 use super::model::{Row, Status, TierText};
 use super::status::percent;
-use super::words::{between, clock, few, ratio, time_text};
+use super::words::{between, clock, few, ratio};
 use crate::accesslog::contributors::Contributors;
 use crate::alert::{
     AlertBook, Incident, IncidentKey, Link, Message, Phase, Subject, Telling, Why, calm_minutes, resolve_after,
@@ -15,7 +15,7 @@ use crate::cost::grouped;
 use crate::counts::Sums;
 use crate::exact::to_f64;
 use crate::minute::{Minute, length_text};
-use crate::slo::{AlertRules, Catalog, Indicator, LatencyBasis, Measure, Service, Slo, Urgency};
+use crate::slo::{AlertRules, Catalog, Indicator, Service, Slo, Urgency};
 use crate::verdict::{Demotion, State, TierReading};
 
 /// What messages are made from.
@@ -96,7 +96,7 @@ impl About<'_> {
             (None, Phase::Changed) if self.has_fallen => format!("less urgent now: {what}"),
             (None, _) => what,
         };
-        message.paragraphs.extend(self.contributors.and_then(|found| sentences(found, &self.event_bad())));
+        message.paragraphs.extend(self.contributors.and_then(|found| came_from(found, self.slo)));
         message.paragraphs.extend(self.course());
         if self.incident.is_open() {
             message.paragraphs.extend(self.demoted());
@@ -180,19 +180,7 @@ impl About<'_> {
     fn bad(&self) -> String {
         match (&self.slo.slices, &self.slo.indicator) {
             (Some(slices), _) => format!("of {} were bad", length_text(slices.minutes)),
-            (None, _) => self.event_bad(),
-        }
-    }
-
-    /// What is wrong with a single event.
-    fn event_bad(&self) -> String {
-        match &self.slo.indicator {
-            Indicator::Requests { measure: Measure::Latency { under_us, basis, .. }, .. } => {
-                let of = if *basis == LatencyBasis::Target { "" } else { " in total" };
-                format!("took longer than {}{of}", time_text(*under_us))
-            }
-            Indicator::Requests { .. } => "failed".to_owned(),
-            _ => "were bad".to_owned(),
+            (None, _) => event_bad(self.slo),
         }
     }
 

@@ -4,7 +4,7 @@
 
 pub mod budgets;
 pub mod chart;
-mod contributors;
+pub mod contributors;
 pub mod cost;
 pub mod data;
 pub mod document;

@@ -104,6 +104,8 @@ struct IncidentTwin {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     hushed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    came_from: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     part_of: Option<KeyTwin>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<KeyTwin>,
@@ -277,6 +279,7 @@ fn incident_twin(key: &IncidentKey, incident: &Incident) -> IncidentTwin {
         late: incident.late,
         corrected: incident.corrected,
         hushed: incident.hushed,
+        came_from: incident.came_from.clone(),
         part_of: incident.part_of.as_ref().map(key_twin),
         parts: incident.parts.iter().map(key_twin).collect(),
         told: incident.told.iter().map(|(to, urgency)| (to.clone(), (*urgency).into())).collect(),
@@ -302,6 +305,7 @@ fn incident_of(twin: IncidentTwin) -> (IncidentKey, Incident) {
         late: twin.late,
         corrected: twin.corrected,
         hushed: twin.hushed,
+        came_from: twin.came_from,
         part_of: twin.part_of.map(key_of),
         parts: twin.parts.into_iter().map(key_of).collect::<BTreeSet<_>>(),
         told: twin.told.into_iter().map(|(to, urgency)| (to, urgency.into())).collect(),

@@ -154,6 +154,15 @@ fn a_page_says_which_target_and_which_route_fail() {
         assert!(!text.contains(SECRET) && !text.contains(CLIENT) && !text.contains("<!channel>"), "{text}");
     }
     assert!(!words.contains("not wholly known"), "{words}");
+    // Pages that are written later say it too.
+    let mut report = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+    report.args(["report", "--ledger", "ledger", "--out", "site", "--at", &noon.plus(20).to_string()]).env_clear();
+    assert!(report.current_dir(scene.folder.path()).output().unwrap().status.success());
+    for (service, words) in [("shop", OF_SHOP), ("bank", OF_BANK)] {
+        let page = fs::read_to_string(scene.folder.path().join(format!("site/services/ops/{service}.html"))).unwrap();
+        let page = page.replace("&#x2f;", "/").replace("&lt;", "<").replace("&amp;", "&");
+        assert!(page.contains(words), "{words}: {page}");
+    }
     // What goes on as it was needs no second look.
     write(Span::new(noon.plus(10), noon.plus(15)));
     said(&mut scene.command(noon.plus(25)));

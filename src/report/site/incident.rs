@@ -9,6 +9,7 @@ use super::{Site, names};
 use crate::alert::{Incident, IncidentKey, Phase, Sent, Subject, Why};
 use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::slo::{SloId, Urgency};
+use crate::visible::visible;
 
 /// How far back the incidents of a team are told.
 pub(super) const BACK_MINUTES: i32 = 30 * MINUTES_PER_DAY;
@@ -26,6 +27,8 @@ pub(super) struct Told {
     since: When,
     until: Option<When>,
     lasted: String,
+    /// Where its failures came from, if that is known.
+    came_from: Option<String>,
     /// What else there is to know of it.
     notes: Vec<String>,
     /// What was told when, to whom.
@@ -96,6 +99,7 @@ impl Site<'_> {
             since: When::of(key.started),
             until: one.ended.map(|(ended, _)| When::of(ended)),
             lasted: lasted(Span::new(key.started, end).minutes()),
+            came_from: one.came_from.as_deref().map(visible),
             notes: notes(one),
             more: lines.len().saturating_sub(TOLD_MAX),
             sayings: lines.iter().take(TOLD_MAX).map(line).collect(),
