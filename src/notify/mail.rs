@@ -134,10 +134,13 @@ impl Mail {
         parts: MultiPart,
     ) -> Result<lettre::Message, SendError> {
         let id = |number| message_id(&message.key, number, self.relay.from.email.domain());
+        // The subject of a report says by itself what it is.
+        let subject =
+            if is_weekly(message) { message.title.clone() } else { format!("[{}] {}", mark(message), message.title) };
         let mut letter = lettre::Message::builder()
             .from(self.relay.from.clone())
             .to(Mailbox::new(None, self.to.clone()))
-            .subject(clip(&format!("[{}] {}", mark(message), message.title), SUBJECT_CHARS_MAX))
+            .subject(clip(&subject, SUBJECT_CHARS_MAX))
             .date(moment.into())
             .message_id(Some(id(message.number)))
             .header(AutoSubmitted);

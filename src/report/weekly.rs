@@ -132,26 +132,26 @@ impl Facts<'_> {
         };
         let early = promises.iter().filter(|promise| promise.is_too_early).count();
         let recovered = promises.iter().filter(|promise| promise.standing == Standing::Recovered);
+        let of_fleet = |lines: &dyn Fn() -> Vec<String>| if team.is_none() { lines() } else { Vec::new() };
+        let usage = &self.usage;
         let mut sections = vec![
             Section {
                 title: "What needs action",
                 lines: action.iter().map(|promise| promise.action()).chain(too_early(early)).collect(),
             },
+            Section { title: "Again and again", lines: of_fleet(&|| nudge::again_and_again(&promises)) },
             Section { title: "What recovered", lines: recovered.map(Promise::line).collect() },
             Section { title: "Incidents", lines: self.incidents(team) },
             Section { title: "Objectives that changed", lines: self.changes(team) },
             Section { title: "Deploys in spite of the policy", lines: self.overridden(team) },
             Section { title: "Minutes that do not count", lines: self.corrections(team) },
+            Section { title: "Worth a look by those who keep the fleet", lines: of_fleet(&|| self.hygiene()) },
             Section { title: "What was observed", lines: self.coverage(team) },
+            Section {
+                title: "What AWS takes",
+                lines: of_fleet(&|| vec![format!("{usage}: {} by list price", usage.price())]),
+            },
         ];
-        if team.is_none() {
-            let usage = &self.usage;
-            sections.extend([
-                Section { title: "Again and again", lines: nudge::again_and_again(&promises) },
-                Section { title: "Worth a look by those who keep the fleet", lines: self.hygiene() },
-                Section { title: "What AWS takes", lines: vec![format!("{usage}: {} by list price", usage.price())] },
-            ]);
-        }
         sections.retain(|section| !section.lines.is_empty());
         let subject = format!("SLO week {} · {of}: {told}", self.week.number);
         Weekly { week: self.week, is_of_fleet: team.is_none(), of, subject, verdict, counts, promises, sections }
