@@ -26,6 +26,9 @@ impl FromStr for Location {
                 Some((scheme, _)) => {
                     Err(format!("`{scheme}://` is not supported: name a directory or `s3://bucket/prefix`"))
                 }
+                None if text.is_empty() => {
+                    Err("an empty text names no place: use `.` for the folder that you are in".to_owned())
+                }
                 None => Ok(Self::Directory(text.into())),
             };
         };

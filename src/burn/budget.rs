@@ -63,6 +63,16 @@ pub enum Forecast {
 }
 
 impl Forecast {
+    /// The same, unless the budget is spent sooner.
+    #[must_use]
+    pub fn or_sooner(self, at: Option<Minute>) -> Self {
+        match (self, at) {
+            (Self::ExhaustedAt(later), Some(at)) => Self::ExhaustedAt(at.min(later)),
+            (Self::NotWithinPeriod, Some(at)) => Self::ExhaustedAt(at),
+            _ => self,
+        }
+    }
+
     /// The recent past that a forecast goes by.
     #[must_use]
     pub fn recent(at: Minute) -> Span {

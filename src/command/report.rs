@@ -39,6 +39,7 @@ pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<Ended, 
             histories: &histories,
             book: &book,
             overrides: &overrides,
+            problems: &definitions.problems,
         };
         let documents = [("report.md", ReportFormat::Markdown), ("report.json", ReportFormat::Json)];
         let documents = documents

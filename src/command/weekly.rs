@@ -35,17 +35,28 @@ pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<Ended, 
         )));
     }
     let all = compose(&definitions, &store, week, &teams).await?;
-    if let Some(folder) = &arguments.out {
-        keep(folder, week, &all)?;
-    }
+    let kept = arguments.out.as_ref().map_or(Ok(()), |folder| keep(folder, week, &all));
     let mut undelivered = 0;
+    if let Err(failure) = kept {
+        // A full disk is no reason to keep the report from people.
+        if !arguments.send {
+            return Err(failure);
+        }
+        say(&format!("{}: {}", styled("warning"), failure.message));
+        undelivered += 1;
+    }
     if arguments.send {
         let sent = store.sent_weekly().await.map_err(|error| Failure::new(error.to_string()))?;
         drop(store);
-        undelivered =
-            Round { arguments: &arguments, catalog, sent, postman: Postman::new(arguments.channels.settings(), now) }
-                .send(&all)
-                .await?;
+        undelivered = Round {
+            arguments: &arguments,
+            catalog,
+            sent,
+            postman: Postman::new(arguments.channels.settings(), now),
+            now,
+        }
+        .send(&all)
+        .await?;
     } else if arguments.out.is_none() || arguments.team.is_some() {
         let wanted = |one: &&Weekly| match &arguments.team {
             Some(team) => !one.is_of_fleet() && one.of == *team,
@@ -139,6 +150,7 @@ struct Round<'a> {
     catalog: &'a Catalog,
     sent: BTreeSet<String>,
     postman: Postman,
+    now: Minute,
 }
 
 impl Round<'_> {
@@ -167,26 +179,27 @@ impl Round<'_> {
         Ok(undelivered)
     }
 
-    /// Sends something unless it was sent before, and remembers it.
+    /// Sends something unless it was sent before or another is at it, and remembers it.
     async fn once(
         &self,
         line: String,
         posting: impl Future<Output = Result<Receipt, SendError>>,
     ) -> Result<Result<(), SendError>, Failure> {
         // A dry run tells nobody, so it is always made anew, and never remembered.
-        let paper = self.arguments.channels.paper.is_some();
-        if !paper && self.sent.contains(&line) {
+        if self.arguments.channels.paper.is_some() {
+            return Ok(posting.await.map(drop));
+        }
+        let failed = |error: StoreError| Failure::because("what was sent could not be kept", error);
+        let place = &self.arguments.place.ledger;
+        if self.sent.contains(&line)
+            || !ledger_to_change(place).await.map_err(failed)?.claim_weekly(&line, self.now).await.map_err(failed)?
+        {
             return Ok(Ok(()));
         }
-        if let Err(error) = posting.await {
-            return Ok(Err(error));
-        }
-        if !paper {
-            let place = &self.arguments.place.ledger;
-            let kept = async { ledger_to_change(place).await?.keep_sent_weekly(&BTreeSet::from([line])).await };
-            kept.await.map_err(|error: StoreError| Failure::because("what was sent could not be kept", error))?;
-        }
-        Ok(Ok(()))
+        let posted = posting.await;
+        let store = ledger_to_change(place).await.map_err(failed)?;
+        store.settle_weekly(&line, posted.is_ok()).await.map_err(failed)?;
+        Ok(posted.map(drop))
     }
 
     fn arrived(what: &str, destination: &str, posted: Result<(), SendError>) -> usize {

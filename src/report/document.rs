@@ -68,6 +68,7 @@ fn sentence(row: &Row) -> String {
     };
     let failed = format!("{} of {} {} failed", row.sums.bad, row.sums.total, row.counted);
     let spent = match row.budget.consumed() {
+        _ if row.sums.known == 0 => "nothing was observed in the window".to_owned(),
         _ if row.sums.total == 0 => "no traffic in the window".to_owned(),
         None => format!("{failed}, and {} over {} allows none", row.objective, row.window),
         Some(consumed) => {

@@ -136,8 +136,12 @@ fn used(row: &Row) -> String {
 
 /// How much room there is.
 fn room(row: &Row) -> String {
-    if row.budget.consumed().is_none() {
+    if row.sums.total == 0 {
         return "there was no traffic to fail".to_owned();
+    }
+    if row.budget.consumed().is_none() {
+        let Row { service, slo, window, sums, .. } = row;
+        return format!("{} of {} failed, by {service}/{slo} over {window}, where none may", sums.bad, sums.total);
     }
     format!("at most {} is used, by {}/{} over {}", used(row), row.service, row.slo, row.window)
 }

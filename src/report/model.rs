@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::burn::{Budget, Forecast, burn_rate};
+use crate::burn::{Budget, Forecast, burn_rate, spent_after};
 use crate::counts::Sums;
 use crate::exact::to_f64;
 use crate::ledger::{Ledger, NotLoaded, View, ViewSums, Wanted};
@@ -356,7 +356,7 @@ fn row(
         forecast: match verdict.state {
             // Where hardly anything is known of the last hour, nobody can say how it goes on.
             State::Blind { .. } => Forecast::Unknown,
-            _ => Forecast::of(window, judged, &slo.objective, over),
+            _ => Forecast::of(window, judged, &slo.objective, over).or_sooner(spent_at(slo, verdict, &budget, judged)),
         },
         week_ago: Past::of(slo, window, Past::week_before(judged), over),
         budget,
@@ -368,6 +368,19 @@ fn row(
 }
 
 /// The burn rate of a UTC day, up to the judged minute.
+/// When the budget is spent at the rate of what wakes somebody: three days even out an outage that has just begun.
+fn spent_at(slo: &Slo, verdict: &Verdict, budget: &Budget, judged: Minute) -> Option<Minute> {
+    let (bad, minutes) = match verdict.state {
+        State::Burning { tier, urgency } if urgency >= Urgency::Page => {
+            (verdict.tiers.get(tier)?.short.bad, slo.tiers.get(tier)?.short_minutes)
+        }
+        State::Outage { minutes, sums } => (sums.bad, minutes),
+        _ => return None,
+    };
+    let may_fail = to_f64(budget.allowed()?) * to_f64(budget.remaining()?);
+    Some(judged.plus(spent_after(may_fail, bad, minutes)?))
+}
+
 fn bar(slo: &Slo, judged: Minute, day: Day, over: &dyn Fn(Span) -> Sums) -> Bar {
     let sums = over(Span::new(day.start(), day.span().end.min(judged)));
     match (sums.known, burn_rate(sums, &slo.objective)) {

@@ -2,10 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::slo::{DefinitionFile, Problem, Severity};
+
+/// What leaves out promises, of a team's files or of all, a line each: whatever is read without them has to say so.
+#[must_use]
+pub fn leaving_out(problems: &[Problem], team: Option<&str>) -> Vec<String> {
+    let is_of = |problem: &&Problem| {
+        let folder = Path::new(&problem.file).parent().and_then(Path::file_name);
+        problem.severity == Severity::Error && team.is_none_or(|team| folder.is_some_and(|folder| folder == team))
+    };
+    let line = |problem: &Problem| {
+        let about = if problem.subject.is_empty() { String::new() } else { format!("{}: ", problem.subject) };
+        let place = if problem.line > 0 { format!(":{}", problem.line) } else { String::new() };
+        format!("{about}{} ({}{place})", problem.message, problem.file)
+    };
+    problems.iter().filter(is_of).map(line).collect()
+}
 
 /// For people: each problem with its line, the text meant underlined, and a hint; an empty text if there is none.
 ///

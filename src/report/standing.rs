@@ -2,9 +2,9 @@
 //!
 //! Absent on purpose: colours. A word and a sign say it all; a colour may only repeat them.
 
-use super::model::{Past, Row};
+use super::model::Row;
 use super::status::percent;
-use super::words::between;
+use super::words::{between, clock};
 use crate::burn::{Budget, Forecast};
 use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
@@ -53,7 +53,7 @@ impl Standing {
             Self::AtRisk
         } else if is_unknown(row) {
             Self::Unknown
-        } else if was_in_trouble(&row.week_ago) {
+        } else if was_in_trouble(row) {
             Self::Recovered
         } else {
             Self::Fine
@@ -129,13 +129,29 @@ pub fn too_early(count: usize) -> Option<String> {
 pub fn why(row: &Row) -> String {
     let left = || row.budget.remaining().map_or_else(String::new, |left| percent(to_f64(left), 0));
     match Standing::of(row) {
-        Standing::Exhausted => match row.budget.consumed() {
-            Some(consumed) => format!("{} of the budget is used", percent(to_f64(consumed), 0)),
-            None => format!("{} failed where none may", row.sums.bad),
-        },
+        Standing::Exhausted => {
+            // It may have recovered, or got worse: nobody knows.
+            let since = row.watermark.filter(|_| matches!(row.verdict.state, State::Blind { .. }));
+            let since = since.map_or_else(String::new, |mark| format!(", and nothing is known since {}", clock(mark)));
+            match row.budget.consumed() {
+                Some(consumed) => format!("{} of the budget is used{since}", percent(to_f64(consumed), 0)),
+                None => format!("{} failed where none may{since}", row.sums.bad),
+            }
+        }
         Standing::AtRisk => match (row.verdict.state.urgency(), row.forecast) {
-            (Some(Urgency::Severe), _) => "it is down, or its traffic is gone".to_owned(),
-            (Some(Urgency::Page), _) => "it burns fast enough to wake somebody".to_owned(),
+            (Some(urgency @ (Urgency::Severe | Urgency::Page)), forecast) => {
+                let what = if urgency == Urgency::Severe {
+                    "it is down, or its traffic is gone"
+                } else {
+                    "it burns fast enough to wake somebody"
+                };
+                match forecast {
+                    Forecast::ExhaustedAt(at) => {
+                        format!("{what}; its budget is spent in {}", between(row.judged_at, at))
+                    }
+                    _ => what.to_owned(),
+                }
+            }
             (Some(Urgency::Ticket), _) => "it burns faster than it may".to_owned(),
             (None, Forecast::ExhaustedAt(at)) => {
                 format!("{} of the budget is left, and it runs out in {}", left(), between(row.judged_at, at))
@@ -161,7 +177,7 @@ pub fn in_a_week(row: &Row) -> Option<(f64, f64)> {
     let known = |budget: &Budget, sums: Sums, minutes: u32| {
         budget.remaining().filter(|_| observed(sums, minutes) >= COVERAGE_MIN).map(to_f64)
     };
-    let (past, now) = (&row.week_ago, known(&row.budget, row.sums, row.minutes));
+    let (past, now) = (&row.week_ago, known(&row.budget, row.sums, row.minutes).filter(|_| is_of_same_period(row)));
     now.zip(known(&past.budget, past.sums, past.minutes))
 }
 
@@ -183,6 +199,12 @@ fn is_unknown(row: &Row) -> bool {
     matches!(row.verdict.state, State::Blind { .. }) || row.sums.total == 0 || observed < COVERAGE_MIN
 }
 
-fn was_in_trouble(past: &Past) -> bool {
-    is_spent(&past.budget) || will_not_last(&past.budget, past.forecast)
+fn was_in_trouble(row: &Row) -> bool {
+    let past = &row.week_ago;
+    is_of_same_period(row) && (is_spent(&past.budget) || will_not_last(&past.budget, past.forecast))
+}
+
+/// Whether a week ago was in the same period: where the calendar has turned since, nothing has recovered.
+fn is_of_same_period(row: &Row) -> bool {
+    row.week_ago.minutes <= row.minutes
 }

@@ -154,6 +154,7 @@ pub(super) fn left(budget: &Budget) -> String {
 #[must_use]
 pub fn state(row: &Row) -> String {
     match &row.verdict.state {
+        State::Calm if row.sums.known == 0 => "nothing observed".to_owned(),
         State::Calm if row.sums.total == 0 => "no traffic".to_owned(),
         State::Calm if row.is_spent() => "calm, but spent".to_owned(),
         State::Calm => "calm".to_owned(),

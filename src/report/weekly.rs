@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use super::counted;
 use super::gate::Override;
 use super::model::Status;
+use super::problems::leaving_out;
 use super::standing::{Standing, too_early};
 use crate::alert::AlertBook;
 use crate::cost::Usage;
@@ -121,16 +122,23 @@ impl Facts<'_> {
         let of = team.unwrap_or("fleet").to_owned();
         let told: Vec<String> = counts.iter().map(|(standing, count)| format!("{count} {}", standing.word())).collect();
         let told = if told.is_empty() { "no promise".to_owned() } else { told.join(", ") };
+        let unread = leaving_out(self.problems, team);
+        let early = promises.iter().filter(|promise| promise.is_too_early).count();
         let action: Vec<&Promise> = promises.iter().filter(|promise| promise.needs_action).collect();
         let verdict = match action.first() {
-            None => "Nothing needs action.".to_owned(),
+            None if !unread.is_empty() => {
+                format!("{} of definitions leave out promises.", counted(unread.len(), "fault"))
+            }
+            None => too_early(early).map_or_else(
+                || "Nothing needs action.".to_owned(),
+                |early| format!("Nothing needs action yet; {early}."),
+            ),
             Some(first) => {
                 let needs = if action.len() == 1 { "needs" } else { "need" };
                 let first = format!("{}: {}", first.name, first.why);
                 format!("{} {needs} action, first of all {first}.", counted(action.len(), "promise"))
             }
         };
-        let early = promises.iter().filter(|promise| promise.is_too_early).count();
         let recovered = promises.iter().filter(|promise| promise.standing == Standing::Recovered);
         let of_fleet = |lines: &dyn Fn() -> Vec<String>| if team.is_none() { lines() } else { Vec::new() };
         let usage = &self.usage;
@@ -139,6 +147,7 @@ impl Facts<'_> {
                 title: "What needs action",
                 lines: action.iter().map(|promise| promise.action()).chain(too_early(early)).collect(),
             },
+            Section { title: "What nobody judges, because its definition is faulty", lines: unread },
             Section { title: "Again and again", lines: of_fleet(&|| nudge::again_and_again(&promises)) },
             Section { title: "What recovered", lines: recovered.map(Promise::line).collect() },
             Section { title: "Incidents", lines: self.incidents(team) },

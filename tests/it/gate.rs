@@ -114,6 +114,17 @@ fn a_step_that_cannot_be_read_does_not_open_the_gate() {
     scene.write("slos/fleet.yaml", &FLEET.replace("blocks: deploys", "blocks: deploy"));
     let text = scene.transcript(&["gate", "broken"]) + &scene.transcript(&["gate", "loose"]);
     insta::assert_snapshot!("gate_faulty", text);
+    // Neither does a definition that cannot be read at all.
+    scene.write("slos/fleet.yaml", FLEET);
+    for definition in
+        ["service: used\nslos: [\n", "service: used\nclass: strict\nslos: { orders: { objective: 199% } }\n"]
+    {
+        scene.write("slos/shop/used.yaml", definition);
+        let asked = scene.slowburn(&["gate", "used"]);
+        let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+        assert_eq!(asked.status.code(), Some(3), "{said}");
+        assert!(said.starts_with("nobody can say whether used may be deployed: "), "{said}");
+    }
 }
 
 #[test]

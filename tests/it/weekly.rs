@@ -241,3 +241,39 @@ fn a_page_of_the_week_stays_small_and_harmless_whatever_it_says() {
     assert!(!html.contains("<b>&\"") && !html.contains("<script"), "{html}");
     assert!(html.contains("more are not shown here"), "{html}");
 }
+
+#[test]
+fn what_is_left_out_because_its_definition_is_faulty_is_named() {
+    let scene = Scene::new();
+    scene.write("slos/mart/broken.yaml", "service: broken\nclass: strict\nslos: { orders: { objective: 199% } }\n");
+    let reported = |arguments: &[&str]| {
+        let output = scene.slowburn(arguments, "2026-11-23T08:00Z");
+        assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for team in [&["--team", "mart"][..], &[]] {
+        let text = reported(&[&["weekly"], team].concat());
+        assert!(text.contains("## What nobody judges, because its definition is faulty"), "{text}");
+        assert!(text.contains("slos/mart/broken.yaml:3"), "{text}");
+    }
+    assert!(!reported(&["weekly", "--team", "quiet"]).contains("broken"));
+    reported(&["report", "--out", "site"]);
+    for (page, is_named) in [("index", true), ("teams/mart", true), ("teams/quiet", false)] {
+        let page = fs::read_to_string(scene.path(&format!("site/{page}.html"))).unwrap();
+        assert_eq!(page.contains("slos&#x2f;mart&#x2f;broken.yaml:3"), is_named, "{page}");
+    }
+}
+
+#[test]
+fn two_that_send_at_once_tell_each_thing_once() {
+    let scene = Scene::new();
+    let start = || {
+        let mut command = scene.command(&["weekly", "--send"], "2026-11-23T08:00Z");
+        command.spawn().unwrap()
+    };
+    for mut child in [start(), start(), start()] {
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    // Two for mart, one for fleet, that of the fleet, and a nudge.
+    assert_eq!(scene.requests().len(), 5);
+}

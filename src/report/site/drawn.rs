@@ -271,8 +271,12 @@ pub(super) fn failures(canvas: &Canvas<'_>, pieces: &[Piece], objective: &Object
     }
     canvas.figure(Drawn {
         title,
-        note: format!("at most {}", percent(top, decimals)),
-        desc: format!("At most {}; {} are allowed on the whole.", percent(top, decimals), percent(may, decimals)),
+        note: format!("highest mean {}", percent(top, decimals)),
+        desc: format!(
+            "The highest mean is {}, of single minutes it is more; {} are allowed on the whole.",
+            percent(top, decimals),
+            percent(may, decimals)
+        ),
         height: LOW,
         y,
         layers,

@@ -9,6 +9,8 @@ use super::incident::{BACK_MINUTES, Told};
 use super::listed::{Listed, Tally};
 use crate::alert::Subject;
 use crate::minute::Span;
+use crate::report::problems::leaving_out;
+use crate::visible::visible;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Fleet {
@@ -17,11 +19,18 @@ pub(super) struct Fleet {
     teams: Vec<String>,
     classes: Vec<String>,
     coverage: String,
+    /// What leaves out promises.
+    faults: Vec<String>,
     /// What is the matter with the fleet and not with one service.
     shared: Vec<Told>,
 }
 
 impl Site<'_> {
+    /// What leaves out promises of a team, or of all.
+    pub(super) fn faults(&self, team: Option<&str>) -> Vec<String> {
+        leaving_out(self.facts.problems, team).iter().map(|line| visible(line)).collect()
+    }
+
     pub(super) fn fleet(&self) -> Fleet {
         let services = &self.facts.catalog.services;
         let names = |of: fn(&crate::slo::Service) -> &String| -> Vec<String> {
@@ -38,6 +47,7 @@ impl Site<'_> {
             classes: names(|service| &service.class),
             coverage: self.coverage(None),
             shared,
+            faults: self.faults(None),
         }
     }
 }

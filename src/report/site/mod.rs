@@ -30,7 +30,7 @@ use super::history::History;
 use super::model::{Row, Status};
 use super::standing::Standing;
 use crate::alert::AlertBook;
-use crate::slo::{Catalog, Service, SloId};
+use crate::slo::{Catalog, Problem, Service, SloId};
 
 /// Why a page could not be written; it is a fault of a template.
 pub type RenderError = minijinja::Error;
@@ -47,6 +47,8 @@ pub struct Facts<'a> {
     pub book: &'a AlertBook,
     /// Deploys in spite of the policy.
     pub overrides: &'a [Override],
+    /// What is wrong with definitions.
+    pub problems: &'a [Problem],
 }
 
 /// What a page is about.

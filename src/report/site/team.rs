@@ -20,6 +20,8 @@ const OCCURRENCES_MAX: usize = 4;
 pub(super) struct Team {
     name: String,
     tally: Vec<Tally>,
+    /// What leaves out promises.
+    faults: Vec<String>,
     services: Vec<Listed>,
     coverage: String,
     incidents: Vec<Told>,
@@ -70,6 +72,7 @@ impl Site<'_> {
         Team {
             name: team.to_owned(),
             tally: self.tally(Some(team)),
+            faults: self.faults(Some(team)),
             services: self.listed(Some(team)),
             coverage: self.coverage(Some(team)),
             incidents: self.incidents(Span::before(at.plus(1), BACK_MINUTES), |_, one| one.team == team),

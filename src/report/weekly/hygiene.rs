@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Facts, WEEKS_BEFORE};
 use crate::exact::{Exact, percent, to_f64};
+use crate::report::counted;
 use crate::report::model::Row;
 use crate::report::standing::Standing;
 use crate::report::status::percent as shown;
-use crate::slo::Severity;
+use crate::slo::{Severity, Team, Urgency};
 
 /// Objectives that people promise.
 const OBJECTIVES: [&str; 11] =
@@ -20,14 +21,16 @@ const ROOM: Exact = Exact::new_raw(1, 2);
 const ALLOWED_MIN: i128 = 20;
 /// A window of which less was observed is no habit.
 const COVERAGE_MIN: f64 = 0.9;
+/// Teams that are named in one line.
+const NAMED_MAX: usize = 8;
 
 impl Facts<'_> {
     pub(super) fn hygiene(&self) -> Vec<String> {
-        let mut lines = self.without_owner();
+        let mut lines: Vec<String> = self.without_owner().into_iter().collect();
         let mut silent = BTreeSet::new();
         for row in &self.status.rows {
             let weeks: Vec<&Row> = std::iter::once(row).chain(self.weeks.before(row).iter().copied()).collect();
-            if row.sums.total == 0 && row.sums.known > 0 {
+            if row.raw.total == 0 && row.coverage() >= COVERAGE_MIN {
                 if silent.insert((&row.service, &row.slo)) {
                     lines.push(format!(
                         "{}/{} ({}) had no event in {}; if nobody uses it any more, remove it",
@@ -53,27 +56,29 @@ impl Facts<'_> {
         lines
     }
 
-    /// Teams with services whose trouble nobody would hear of.
-    fn without_owner(&self) -> Vec<String> {
-        let mut services: BTreeMap<&str, usize> = BTreeMap::new();
-        for service in &self.catalog.services {
-            *services.entry(&service.team).or_default() += 1;
+    /// Teams with services whose trouble nobody would hear of: they have no destination, and there is no team that hears for them.
+    fn without_owner(&self) -> Option<String> {
+        let has_any = |team: &Team| !team.told_of(Urgency::Ticket).is_empty();
+        let hears = |team: &str| self.catalog.teams.get(team).is_some_and(has_any);
+        if self.catalog.alerts.team.as_deref().is_some_and(hears) {
+            return None;
         }
-        let is_deaf = |team: &str| {
-            let team = self.catalog.teams.get(team);
-            team.is_none_or(|team| {
-                [&team.severe, &team.pages, &team.tickets, &team.reports].iter().all(|to| to.is_empty())
-            })
-        };
-        services.retain(|team, _| is_deaf(team));
-        let line = |(team, services)| {
+        let deaf = self.catalog.services.iter().filter(|service| !hears(&service.team));
+        let mut teams: BTreeMap<&str, usize> = BTreeMap::new();
+        for service in deaf {
+            *teams.entry(&service.team).or_default() += 1;
+        }
+        let services: usize = teams.values().sum();
+        let named: Vec<&str> = teams.into_keys().collect();
+        let (first, rest) = named.split_at_checked(NAMED_MAX).unwrap_or((&named, &[]));
+        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        (services > 0).then(|| {
             format!(
-                "{} of {team}: nobody is told of {}; name destinations of `{team}` in fleet.yaml",
-                crate::report::counted(services, "service"),
-                if services == 1 { "it" } else { "them" }
+                "nobody is told of {} of {}{more}; name destinations of their teams in fleet.yaml, or a team in `alerts`",
+                counted(services, "service"),
+                first.join(", ")
             )
-        };
-        services.into_iter().map(line).collect()
+        })
     }
 }
 
@@ -112,15 +117,16 @@ fn too_loose(weeks: &[&Row]) -> Option<String> {
 /// A promise that was broken at the end of each of the weeks.
 fn too_strict(weeks: &[&Row]) -> Option<String> {
     let row = weeks.first()?;
-    if weeks.iter().any(|row| Standing::of(row) != Standing::Exhausted) {
+    if weeks.iter().any(|row| Standing::of(row) != Standing::Exhausted || row.coverage() < COVERAGE_MIN) {
         return None;
     }
+    let promised = percent(&row.objective)?;
     let failed = weeks.iter().filter(|row| row.sums.total > 0);
     let worst = failed.map(|row| Exact::new(i128::from(row.sums.bad), i128::from(row.sums.total))).max()?;
     let kept = OBJECTIVES
         .iter()
         .rev()
-        .find(|text| percent(text).is_some_and(|objective| Exact::from_integer(1) - objective >= worst));
+        .find(|text| percent(text).is_some_and(|other| other < promised && Exact::from_integer(1) - other >= worst));
     let kept = kept.map_or_else(String::new, |kept| format!(", or promise {kept}, which it kept"));
     Some(format!(
         "{}/{} ({}): {} was broken at the end of each of {} weeks; work on the service{kept}",

@@ -85,12 +85,19 @@ impl Facts<'_> {
             if team.is_some_and(|team| watch.team != team) {
                 continue;
             }
-            for (at, before, after) in watch.changes().filter(|(at, ..)| self.week.span.contains(*at)) {
-                lines.push(if before == after {
+            for (at, before, after) in watch.changes().filter(|(at, ..)| *at >= self.week.span.start) {
+                let change = if before == after {
                     format!("{slo}: still {after}, by other requests, windows or tiers from {at} on")
                 } else {
                     format!("{slo}: {after} from {at} on, {before} before")
-                });
+                };
+                // What was promised in the week is told by what is promised now.
+                let later = if at >= self.week.span.end {
+                    "; changed after the week, and judged here as it is now"
+                } else {
+                    ""
+                };
+                lines.push(change + later);
             }
         }
         lines
