@@ -165,6 +165,6 @@ async fn said(mut response: Response) -> String {
     }
     bytes.truncate(ANSWER_BYTES_MAX);
     let text = String::from_utf8_lossy(&bytes);
-    let text = super::words::clip(text.trim(), SAID_CHARS_MAX);
+    let text = crate::visible::clip(text.trim(), SAID_CHARS_MAX);
     if text.is_empty() { text } else { format!(": {}", visible(&text)) }
 }

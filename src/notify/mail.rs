@@ -15,12 +15,12 @@ use reqwest::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::document::Document;
-use super::words::{clean, clip, concerned, is_weekly, mark, plain};
+use super::words::{clean, concerned, is_weekly, mark, plain};
 use super::{Channel, Receipt, Secret, SendError, Settings};
 use crate::alert::{Message, Phase};
 use crate::report::weekly::{Images, Weekly};
 use crate::slo::Urgency;
-use crate::visible::visible;
+use crate::visible::{clip, visible};
 
 /// The variable that says where mail goes out, and as whom.
 const URL: &str = "SLOWBURN_SMTP_URL";

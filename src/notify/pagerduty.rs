@@ -10,10 +10,11 @@ use reqwest::Client;
 use serde_json::{Map, Value, json};
 
 use super::http::{self, Post};
-use super::words::{clip, key_name};
+use super::words::key_name;
 use super::{Channel, Receipt, Secret, SendError};
 use crate::alert::{Message, Phase};
 use crate::slo::Urgency;
+use crate::visible::clip;
 
 const SUMMARY_CHARS_MAX: usize = 1_024;
 const KEY_CHARS_MAX: usize = 255;

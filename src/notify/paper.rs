@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::document::Document;
-use super::words::{clip, plain};
+use super::words::plain;
 use super::{Channel, Receipt, SendError};
 use crate::alert::Message;
+use crate::visible::clip;
 
 /// A directory that stands for a destination.
 pub(super) struct Paper {

@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::alert::{Link, Message, Phase};
 use crate::report::weekly::WEEKLY;
-use crate::visible::visible;
+use crate::visible::{clip, visible};
 
 // What a person reads, and what no channel refuses: of characters that take four bytes each, all of it stays below the 512 KB that
 // PagerDuty takes.
@@ -49,14 +49,6 @@ fn web_link(link: &Link) -> Option<Link> {
     // Left as they are by the rules of URLs, these would end a link in Slack or an attribute in HTML.
     let url = url.replace('|', "%7C").replace('\'', "%27").replace('<', "%3C").replace('>', "%3E").replace('"', "%22");
     (url.len() <= URL_CHARS_MAX).then(|| Link { text: clip(&visible(&link.text), LABEL_CHARS_MAX), url })
-}
-
-/// At most so many characters; `…` stands for what was left out.
-pub(super) fn clip(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(chars.saturating_sub(1)).chain(['…']).collect(),
-    }
 }
 
 /// Whether it is a report of a week.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Promise, Weekly};
 use crate::report::chart::{days, days_in_words};
 use crate::report::standing::Standing;
-use crate::visible::visible;
+use crate::visible::{clip, visible};
 
 const PAGE: &str = "mail.html";
 /// Gmail shows 102 KB of a mail and hides the rest (<https://www.caniemail.com/>, "Gmail clipping"). What is longer than this is
@@ -148,9 +148,5 @@ fn row(promise: &Promise, picture: String, with_team: bool) -> RowText {
 
 /// Harmless, and of a bounded size.
 fn clipped(text: &str, chars: usize) -> String {
-    let text = visible(text);
-    match text.char_indices().nth(chars) {
-        None => text,
-        Some(_) => text.chars().take(chars.saturating_sub(1)).chain(['…']).collect(),
-    }
+    clip(&visible(text), chars)
 }
