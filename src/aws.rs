@@ -13,6 +13,7 @@ use std::time::Duration;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -29,8 +30,17 @@ use crate::cost::{Dollars, Usage};
 use crate::slo::Reach;
 use requests::Requests;
 
-/// Attempts at one request before it has failed: throttling and short outages are over by then.
-const ATTEMPTS: u32 = 5;
+/// Attempts at one request before it has failed. With the pauses below that is ten seconds on average, and an error that meets three
+/// requests of ten fails one of 170,000.
+const ATTEMPTS: u32 = 10;
+/// The longest pause before the first repetition. It doubles with each one, and what is taken of it is random, so that requests that were
+/// refused together do not come back together.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// What repetitions take from: 5 for each that was refused, 10 where the connection failed. One that succeeds gives its own back, and each
+/// request that needs none gives 1. So three refusals of ten go on for ever, and where everything is refused 500 repetitions are the end.
+const RETRY_TOKENS: usize = 2_500;
 const CONNECT: Duration = Duration::from_secs(5);
 /// One attempt, from its first byte out to the last header in.
 const ATTEMPT: Duration = Duration::from_secs(30);
@@ -47,6 +57,7 @@ static REACHED: OnceCell<Aws> = OnceCell::const_new();
 pub struct Aws {
     config: SdkConfig,
     requests: Requests,
+    retries: RetryPartition,
 }
 
 impl Aws {
@@ -71,12 +82,13 @@ impl Aws {
             .build();
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(client)
-            .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
+            .retry_config(retry_config())
             .timeout_config(timeouts);
-        Self { config: loader.load().await, requests: Requests::default() }
+        Self { config: loader.load().await, requests: Requests::default(), retries: retries() }
     }
 
-    /// The same AWS in another region or as another role. Requests are still counted together.
+    /// The same AWS in another region or as another role. Requests are still counted together, and what is refused there takes no
+    /// repetition from others.
     #[must_use]
     pub async fn of(&self, reach: &Reach) -> Self {
         let mut config = self.config.to_builder();
@@ -84,13 +96,14 @@ impl Aws {
             config = config.region(Region::new(region.clone()));
         }
         let config = config.build();
-        let Some(role) = &reach.role_arn else { return Self { config, requests: self.requests.clone() } };
+        let (requests, retries) = (self.requests.clone(), retries());
+        let Some(role) = &reach.role_arn else { return Self { config, requests, retries } };
         let mut provider = AssumeRoleProvider::builder(role).session_name(SESSION).configure(&config);
         if let Some(id) = &reach.external_id {
             provider = provider.external_id(id);
         }
         let provider = SharedCredentialsProvider::new(provider.build().await);
-        Self { config: config.into_builder().credentials_provider(provider).build(), requests: self.requests.clone() }
+        Self { config: config.into_builder().credentials_provider(provider).build(), requests, retries }
     }
 
     /// Requests of this process so far by service and operation, retries included; metrics and bytes that are paid for stand
@@ -129,6 +142,7 @@ impl Aws {
         // Other servers that speak S3 seldom have a name for each bucket.
         let path_style = self.endpoint_of("S3").is_some();
         let config = aws_sdk_s3::config::Builder::from(&self.config).interceptor(self.requests.clone());
+        let config = config.retry_partition(self.retries.clone());
         aws_sdk_s3::Client::from_conf(config.force_path_style(path_style).build())
     }
 
@@ -136,14 +150,14 @@ impl Aws {
     #[must_use]
     pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
         let config = aws_sdk_cloudwatch::config::Builder::from(&self.config).interceptor(self.requests.clone());
-        aws_sdk_cloudwatch::Client::from_conf(config.build())
+        aws_sdk_cloudwatch::Client::from_conf(config.retry_partition(self.retries.clone()).build())
     }
 
     /// A client for Athena.
     #[must_use]
     pub fn athena(&self) -> aws_sdk_athena::Client {
         let config = aws_sdk_athena::config::Builder::from(&self.config).interceptor(self.requests.clone());
-        aws_sdk_athena::Client::from_conf(config.build())
+        aws_sdk_athena::Client::from_conf(config.retry_partition(self.retries.clone()).build())
     }
 
     /// A client for Elastic Load Balancing.
@@ -151,7 +165,7 @@ impl Aws {
     pub fn balancers(&self) -> aws_sdk_elasticloadbalancingv2::Client {
         let config =
             aws_sdk_elasticloadbalancingv2::config::Builder::from(&self.config).interceptor(self.requests.clone());
-        aws_sdk_elasticloadbalancingv2::Client::from_conf(config.build())
+        aws_sdk_elasticloadbalancingv2::Client::from_conf(config.retry_partition(self.retries.clone()).build())
     }
 
     /// A client for the tags of resources.
@@ -159,7 +173,7 @@ impl Aws {
     pub fn tags(&self) -> aws_sdk_resourcegroupstagging::Client {
         let config =
             aws_sdk_resourcegroupstagging::config::Builder::from(&self.config).interceptor(self.requests.clone());
-        aws_sdk_resourcegroupstagging::Client::from_conf(config.build())
+        aws_sdk_resourcegroupstagging::Client::from_conf(config.retry_partition(self.retries.clone()).build())
     }
 
     /// The endpoint that somebody set for a service or for all of them.
@@ -169,6 +183,17 @@ impl Aws {
         let own = key.ok().and_then(|key| self.config.service_config()?.load_config(key));
         own.or_else(|| self.config.endpoint_url().map(str::to_owned))
     }
+}
+
+/// How often and when a request is tried again. The adaptive mode of the SDK is no choice: after one refusal it slows down all that is
+/// asked of a service, for minutes.
+fn retry_config() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(PAUSE).with_max_backoff(PAUSE_MAX)
+}
+
+/// What the repetitions of one source take from, so that an outage is not met with a storm of requests.
+fn retries() -> RetryPartition {
+    RetryPartition::custom("slowburn").token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
 }
 
 /// Why AWS did not do what it was asked, for a person, and what that person can do.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use slowburn::command::simulate::write;
@@ -201,6 +202,30 @@ fn short_trouble_with_s3_passes_unnoticed() {
         let said = scene.run(name, NOW);
         assert!(said.starts_with("exit 0\n"), "{name}: {said}");
         assert_eq!(scene.known(name), scene.known("calm"), "{name}");
+    }
+}
+
+#[test]
+fn three_refusals_of_ten_cost_seconds_and_no_minute() {
+    let scene = Scene::new(("2026-10-02T08:00Z", "2026-10-02T11:00Z"), 1_000);
+    scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
+    for (name, balancer) in [("shop", SHOP), ("partners", PARTNERS), ("internal", "app/internal/2e90b7d4863f1ca5")] {
+        scene.service(name, balancer);
+    }
+    let timed = |ledger: &str| {
+        let begun = Instant::now();
+        let said = scene.run(ledger, NOW);
+        assert!(said.starts_with("exit 0\n"), "{ledger}: {said}");
+        begun.elapsed()
+    };
+    let calm = timed("calm");
+    for (ledger, rate) in [("few", 0.01), ("many", 0.3)] {
+        let slow = r#""code": "SlowDown", "status": 503, "message": "Please reduce your request rate.""#;
+        scene.faults(&format!(r#"{{"action": "GetObject", "rate": {rate}, {slow}}}"#));
+        let took = timed(ledger);
+        println!("{took:?} instead of {calm:?} where {rate} is refused");
+        assert!(took < calm + Duration::from_secs(15), "{took:?} instead of {calm:?} where {rate} is refused");
+        assert_eq!(scene.known(ledger), scene.known("calm"), "{ledger}");
     }
 }
 

@@ -7,6 +7,7 @@ Faults, beside what every peer has (action, code, status, message, times, after,
 for ever unless said:
 
     contains     a part of the path, such as a key
+    rate         the share of such requests that it meets, drawn alike each time
     unless       {"header": name} or {"region": name}: it does not meet requests that have that header, or are signed for that region
     headers      of the answer
     cut          of the body that moto gave, so many bytes are sent before the connection is closed
@@ -15,6 +16,7 @@ for ever unless said:
 
 import argparse
 import http.client
+import random
 import time
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -28,6 +30,7 @@ OWN_HEADERS = {"connection", "content-length", "date", "server", "transfer-encod
 
 class Front(Peer):
     settings = {"upstream": ""}
+    chance = random.Random(7)
 
     def fault_of(self, action, path, headers, caller):
         with self.lock:
@@ -43,6 +46,8 @@ class Front(Peer):
                     continue
                 if fault.get("after", 0) > 0:
                     fault["after"] -= 1
+                    continue
+                if self.chance.random() >= fault.get("rate", 1):
                     continue
                 if "times" in fault:
                     fault["times"] -= 1
