@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use super::minutes::RowMut;
 use super::objects::{ListedObject, PartObjects, filed_under, merged};
 use super::{DayMinutes, Ledger, NotLoaded, ObjectRecord, Part};
-use crate::counts::{Count, Counts, DaySlice, Sums};
-use crate::minute::{Day, Minute};
+use crate::counts::{Count, Counts, DayCounts, DaySlice, Sums};
+use crate::minute::{Day, Minute, Span};
 use crate::series::SeriesKey;
 
 /// Counts of log objects, added up over all of `objects`.
@@ -59,6 +59,30 @@ impl ObjectsAnswer {
     }
 }
 
+/// What an answer does to a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MinuteEdit {
+    Keep,
+    Unknown,
+    Set(Count),
+}
+
+/// What the counts of a day, and spans that an answer replaces, do to the minutes of a part of it.
+fn minute_edits(part: Part, counts: Option<&DayCounts>, replaced: &[Span]) -> Vec<MinuteEdit> {
+    let mut edits = vec![MinuteEdit::Keep; part.slots().len()];
+    for span in replaced {
+        let inside = span.intersect(part.span());
+        let from = usize::try_from(inside.start.0 - part.span().start.0).unwrap_or(0);
+        edits.iter_mut().skip(from).take(inside.minutes() as usize).for_each(|edit| *edit = MinuteEdit::Unknown);
+    }
+    for (edit, count) in edits.iter_mut().zip(counts.into_iter().flat_map(|counts| &counts.0[part.slots()])) {
+        if let Some(count) = count {
+            *edit = MinuteEdit::Set(*count);
+        }
+    }
+    edits
+}
+
 fn has_events(counts: &[Count]) -> bool {
     counts.iter().any(|count| *count != Count::default())
 }
@@ -105,22 +129,46 @@ impl Ledger {
     /// # Errors
     /// [`AbsorbError::NotLoaded`].
     pub fn absorb_counts(&mut self, counts: &Counts) -> Result<(), AbsorbError> {
-        let mut edits: BTreeMap<Part, BTreeMap<SeriesKey, &[Option<Count>]>> = BTreeMap::new();
-        for ((series, day), answer) in counts {
-            for part in Part::of_day(*day) {
-                let answer = &answer.0[part.slots()];
-                if answer.iter().any(Option::is_some) {
-                    self.minutes_loaded(part)?;
-                    edits.entry(part).or_default().insert(series.clone(), answer);
+        self.replace_counts(counts, &BTreeMap::new())
+    }
+
+    /// Sets every minute that the source knows. In spans that the answer replaces, the others are unknown from now on. The same again
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`AbsorbError::NotLoaded`].
+    pub fn replace_counts(
+        &mut self,
+        counts: &Counts,
+        replaced: &BTreeMap<SeriesKey, Vec<Span>>,
+    ) -> Result<(), AbsorbError> {
+        let days = replaced.iter().flat_map(|(series, spans)| {
+            spans.iter().flat_map(|span| span.days()).map(move |day| (series.clone(), day))
+        });
+        let days: BTreeSet<(SeriesKey, Day)> = days.chain(counts.keys().cloned()).collect();
+        let mut edits: BTreeMap<Part, BTreeMap<SeriesKey, Vec<MinuteEdit>>> = BTreeMap::new();
+        for (series, day) in days {
+            let (counts, spans) = (counts.get(&(series.clone(), day)), replaced.get(&series));
+            for part in Part::of_day(day) {
+                let edit = minute_edits(part, counts, spans.map_or(&[], Vec::as_slice));
+                if edit.iter().all(|edit| *edit == MinuteEdit::Keep) {
+                    continue;
+                }
+                self.minutes_loaded(part)?;
+                if edit.iter().any(|edit| matches!(edit, MinuteEdit::Set(_))) || self.row(&series, part).is_some() {
+                    edits.entry(part).or_default().insert(series.clone(), edit);
                 }
             }
         }
         for (part, edits) in edits {
-            self.edit(part, &edits, |answer, row| {
-                for (slot, count) in answer.iter().enumerate() {
-                    if let Some(count) = count {
-                        (row.total[slot], row.bad[slot], row.known[slot]) = (count.total, count.bad, 1);
-                    }
+            self.edit(part, &edits, |edits, row| {
+                for (slot, edit) in edits.iter().enumerate() {
+                    let (count, known) = match edit {
+                        MinuteEdit::Keep => continue,
+                        MinuteEdit::Unknown => (Count::default(), 0),
+                        MinuteEdit::Set(count) => (*count, 1),
+                    };
+                    (row.total[slot], row.bad[slot], row.known[slot]) = (count.total, count.bad, known);
                 }
             });
         }

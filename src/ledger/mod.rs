@@ -104,6 +104,18 @@ impl Ledger {
         self.sums.contains_key(series)
     }
 
+    /// Whether a series had events before a minute.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] if only the minutes of that day can tell, and they were not loaded.
+    pub fn had_traffic(&self, series: &SeriesKey, before: Minute) -> Result<bool, NotLoaded> {
+        let day = before.day();
+        if self.sums.get(series).is_some_and(|days| days.over(Day(i32::MIN), day).total > 0) {
+            return Ok(true);
+        }
+        Ok(self.day_sums(series, day).total > 0 && self.sums(series, Span::new(day.start(), before))?.total > 0)
+    }
+
     /// Sums of a whole UTC day.
     #[must_use]
     pub fn day_sums(&self, series: &SeriesKey, day: Day) -> Sums {

@@ -185,6 +185,34 @@ fn counts_replace_and_the_same_again_changes_nothing() {
 }
 
 #[test]
+fn an_answer_replaces_all_that_was_known_of_its_spans() {
+    let day: Day = "2026-10-01".parse().unwrap();
+    let counts = |counts: &[(usize, u32)]| -> Counts {
+        let mut minutes = DayCounts::default();
+        for (slot, total) in counts {
+            minutes.0[*slot] = Some(Count { total: *total, bad: 1 });
+        }
+        BTreeMap::from([((series("counts"), day), minutes)])
+    };
+    let span = |from: i32, end: i32| Span::new(day.start().plus(from), day.start().plus(end));
+    let mut ledger = Ledger::default();
+    ledger.absorb_counts(&counts(&[(0, 5), (1, 6), (239, 7), (240, 8), (600, 9)])).unwrap();
+    // Within some minutes and over the border of two parts; and of a series that nothing is known of.
+    let replaced =
+        BTreeMap::from([(series("counts"), vec![span(1, 2), span(200, 300)]), (series("other"), vec![span(0, 9)])]);
+    ledger.replace_counts(&counts(&[(240, 3)]), &replaced).unwrap();
+    let sums = |ledger: &Ledger| {
+        let sums = ledger.day_sums(&series("counts"), day);
+        (sums.total, sums.bad, sums.known)
+    };
+    assert_eq!(sums(&ledger), (5 + 3 + 9, 3, 3));
+    assert!(!ledger.knows(&series("other")));
+    ledger.replace_counts(&Counts::new(), &BTreeMap::from([(series("counts"), vec![span(-60, 5_000)])])).unwrap();
+    assert_eq!(sums(&ledger), (0, 0, 0));
+    assert!(!ledger.knows(&series("counts")));
+}
+
+#[test]
 fn damaged_files_are_named_with_the_remedy() {
     let all: BTreeSet<SeriesKey> = [series("availability")].into();
     for damage in [|bytes: &mut Vec<u8>| bytes.truncate(20), |bytes: &mut Vec<u8>| bytes[9] ^= 0x40] {
