@@ -22,7 +22,7 @@ use crate::store::{self, LedgerStore, ShelfError, StoreError, WritePoints};
 
 /// How often a run begins anew because others were quicker.
 const RACES: usize = 3;
-/// A run that is about a moment so far from now tells nobody.
+/// A run that is about a moment so far back tells nobody.
 const TOLD_MINUTES: u32 = 60;
 /// Where everything of a demonstration lies.
 const DEMO: &str = "target/demo";
@@ -34,6 +34,13 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     #[cfg(debug_assertions)]
     let now = arguments.clock.unwrap_or(now);
     let at = arguments.place.at.unwrap_or(now);
+    if at > now && arguments.channels.paper.is_none() {
+        say(&format!(
+            "{}: {at} is still to come, so that nobody is notified and no metrics are put; sources are asked up to {now}\nhint: leave out \
+             `--at` or SLOWBURN_AT, or name a moment that has been",
+            styled("warning")
+        ));
+    }
     let mut definitions = sound_definitions(&arguments.place, at)?;
     if let Some(logs) = &arguments.logs {
         read_logs_from(&mut definitions.catalog, logs);
@@ -87,11 +94,11 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     Ok(if in_part { Ended::InPart } else { Ended::Done })
 }
 
-/// Tells CloudWatch how the run ended, where that is asked for; whether nothing was refused. A past moment is none of its business.
+/// Tells CloudWatch how the run ended, where that is asked for; whether nothing was refused. It hears of the present moment only.
 async fn put_metrics(arguments: &RunArgs, outcome: &Outcome, now: Minute) -> bool {
     let Some(namespace) = &arguments.metrics.namespace else { return true };
     let at = outcome.status.at;
-    if arguments.offline || at.0.abs_diff(now.0) > TOLD_MINUTES {
+    if arguments.offline || !is_present(at, now) {
         return true;
     }
     let mut data = data::of_fleet(&outcome.status);
@@ -163,11 +170,15 @@ fn points(arguments: &RunArgs) -> WritePoints {
     WritePoints::stop_at(stop_at)
 }
 
-/// Whether people are told. What lies so far back that no incident would be opened for it is none of their business, unless
-/// somebody wants it on paper.
+/// Whether people are told. What lies so far back that no incident would be opened for it is none of their business, and neither is what
+/// nobody has seen yet, unless somebody wants it on paper.
 fn tells(arguments: &RunArgs, at: Minute, now: Minute) -> bool {
-    let recent = at.0.abs_diff(now.0) <= TOLD_MINUTES;
-    !arguments.silent && (recent || arguments.channels.paper.is_some())
+    !arguments.silent && (is_present(at, now) || arguments.channels.paper.is_some())
+}
+
+/// Whether a moment is near enough to the present one, and not still to come.
+fn is_present(at: Minute, now: Minute) -> bool {
+    at <= now && at.0.abs_diff(now.0) <= TOLD_MINUTES
 }
 
 async fn writable(arguments: &RunArgs, points: &WritePoints) -> Result<LedgerStore, Failure> {
