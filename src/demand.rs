@@ -14,7 +14,7 @@ use crate::series::SeriesKey;
 use crate::slo::{Access, Catalog, Indicator, Measure, Slo, SourceKind, Tags, Traffic, names_balancer};
 
 pub use metrics::{STATISTICS_OF_ONE, billed, metric_counts};
-pub use spans::{Ask, AskedOf, SpanQuestion, asks, forget, remember};
+pub use spans::{Ask, AskedOf, SpanQuestion, asks, forget, remember, retract_future};
 
 /// All questions of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,9 +72,10 @@ pub struct CountsQuestion {
 
 /// The questions for a catalogue at a moment. `days` limits how far back they reach; without it they reach as far as the
 /// longest window, and one day further for what is delivered late. What tags stand for must have been looked up: where nothing
-/// is known to have them, nothing is asked.
+/// is known to have them, nothing is asked. CloudWatch and Athena are asked up to `now` at most: they answer for minutes to come as for
+/// minutes without traffic.
 #[must_use]
-pub fn draw(catalog: &Catalog, discovery: &Discovery, at: Minute, days: Option<u16>) -> Demand {
+pub fn draw(catalog: &Catalog, discovery: &Discovery, (at, now): (Minute, Minute), days: Option<u16>) -> Demand {
     let mut logs: BTreeMap<String, LogsQuestion> = BTreeMap::new();
     let mut spans: BTreeMap<String, SpanQuestion> = BTreeMap::new();
     let mut counts = BTreeSet::new();
@@ -117,7 +118,8 @@ pub fn draw(catalog: &Catalog, discovery: &Discovery, at: Minute, days: Option<u
             (indicator, SourceKind::CloudWatch { .. } | SourceKind::Athena { .. }) => {
                 let Some(asked) = as_asked(indicator, &source.kind, discovery) else { continue };
                 let name = indicator.source();
-                let question = spans.entry(name.to_owned()).or_insert_with(|| SpanQuestion::new(name, source, at));
+                let question =
+                    spans.entry(name.to_owned()).or_insert_with(|| SpanQuestion::new(name, source, (at, now)));
                 let by_tags = matches!(indicator, Indicator::Requests { traffic, .. } if has_tagged_groups(traffic));
                 question.tagged.extend(by_tags.then(|| indicator.series()));
                 question.want(indicator.series(), &asked, span(slo, question.end, days).start);

@@ -88,7 +88,7 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
     let (mut discovery, mut demand) = (Discovery::default(), Demand::default());
     if !job.offline {
         discovery = discover::discover(job, store, &mut said).instrument(info_span!("discover")).await?;
-        demand = demand::draw(job.catalog, &discovery, job.at, job.days);
+        demand = demand::draw(job.catalog, &discovery, (job.at, job.now), job.days);
     }
     for question in &demand.counts {
         let span = info_span!("counts", source = question.source, file = question.file);

@@ -6,9 +6,9 @@ use crate::minute::{Minute, Span};
 use crate::series::SeriesKey;
 use crate::slo::{Indicator, Source, SourceKind};
 
-/// Counts of CloudWatch younger than this may still grow, and are asked for again: exporters see values converge for up to ten
-/// minutes, and some for longer.
-const CLOUDWATCH_MINUTES: i32 = 15;
+/// Counts of CloudWatch younger than this are asked for again by every run: values have come more than 20 minutes late for hours on end
+/// (grafana/alloy #3929, Netflix/atlas #1300), and a metric costs the same whatever the span.
+const CLOUDWATCH_MINUTES: i32 = 120;
 /// Log objects may arrive hours late. A query reads whole days anyway, so that asking again for half a day costs little.
 const ATHENA_MINUTES: i32 = 12 * 60;
 
@@ -23,6 +23,8 @@ pub struct SpanQuestion {
     pub end: Minute,
     /// Minutes before this no longer change.
     pub settled: Minute,
+    /// The same at the present moment, where an earlier one is looked at.
+    pub settled_now: Minute,
     /// What is measured, and from which minute on, by series.
     pub series: BTreeMap<SeriesKey, (Indicator, Minute)>,
     /// Series of target groups by tags: lines hold their names, and not what had the tags before anybody looked.
@@ -50,15 +52,23 @@ pub struct Ask {
 }
 
 impl SpanQuestion {
-    /// Nothing is wanted yet.
-    pub(super) fn new(name: &str, source: &Source, at: Minute) -> Self {
+    /// Nothing is wanted yet. A moment that is still to come is asked as far as there is something to know.
+    pub(super) fn new(name: &str, source: &Source, (at, now): (Minute, Minute)) -> Self {
         let late_minutes = match source.kind {
             SourceKind::CloudWatch { .. } => CLOUDWATCH_MINUTES,
             SourceKind::Athena { .. } | SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => ATHENA_MINUTES,
         };
-        let end = source.judged_at(at);
-        let (kind, settled) = (source.kind.clone(), end.min(at.plus(-late_minutes)));
-        Self { source: name.to_owned(), kind, end, settled, series: BTreeMap::new(), tagged: BTreeSet::new() }
+        let end = source.judged_at(at.min(now));
+        let settled = |moment: Minute| source.judged_at(moment).min(moment.plus(-late_minutes));
+        Self {
+            source: name.to_owned(),
+            kind: source.kind.clone(),
+            end,
+            settled: settled(at.min(now)),
+            settled_now: settled(now),
+            series: BTreeMap::new(),
+            tagged: BTreeSet::new(),
+        }
     }
 
     /// Adds what an SLO stands on; several may want the same.
@@ -109,6 +119,26 @@ pub fn remember(asked: &mut BTreeMap<SeriesKey, AskedOf>, question: &SpanQuestio
     held.end = held.end.max(span.end);
 }
 
+/// Retracts what nobody can have been answered by now: an earlier run took a moment that is still to come for the present. Gives the spans
+/// whose minutes are unknown again, by series. What may still change is asked again in any case.
+pub fn retract_future(
+    asked: &mut BTreeMap<SeriesKey, AskedOf>,
+    question: &SpanQuestion,
+    now: Minute,
+) -> BTreeMap<SeriesKey, Vec<Span>> {
+    let mut unknown = BTreeMap::new();
+    for series in question.series.keys() {
+        let Some(held) = asked.get_mut(series) else { continue };
+        held.settled = held.settled.min(question.settled_now);
+        if held.end > now {
+            // Since when that run believed it nobody can tell; what is asked again anyway is not taken on trust either.
+            unknown.insert(series.clone(), vec![Span::new(question.settled_now.max(held.from), held.end)]);
+            forget(asked, series, question.settled_now);
+        }
+    }
+    unknown
+}
+
 /// Forgets that a series was answered from a minute on: it turned out that more than what was asked belongs to it.
 pub fn forget(asked: &mut BTreeMap<SeriesKey, AskedOf>, series: &SeriesKey, from: Minute) {
     let Some(held) = asked.get_mut(series) else { return };
@@ -129,9 +159,13 @@ mod tests {
     const SERIES: &str = "metrics a query unread";
 
     fn question(at: i32, from: i32) -> SpanQuestion {
+        question_at(at, at, from)
+    }
+
+    fn question_at(at: i32, now: i32, from: i32) -> SpanQuestion {
         let kind = SourceKind::CloudWatch { reach: Reach::default(), account: None };
         let source = Source { kind, delay_minutes: 3, every_minutes: 5, unparsed_limit: Exact::from_integer(0) };
-        let mut question = SpanQuestion::new("metrics", &source, Minute(at));
+        let mut question = SpanQuestion::new("metrics", &source, (Minute(at), Minute(now)));
         let indicator = Indicator::Query { source: "metrics".to_owned(), file: "a".to_owned(), sql: None };
         assert_eq!(indicator.series().as_str(), SERIES);
         question.want(indicator.series(), &indicator, Minute(from));
@@ -160,10 +194,10 @@ mod tests {
             asked_at(&[(1_000, 130), (1_002, 130), (1_005, 130), (1_066, 130), (1_070, 65)]),
             [
                 vec![(120, 997)],
-                vec![],                          // nothing is due before the next five minutes
-                vec![(985, 1_002)],              // what was younger than 15 minutes once more
-                vec![(990, 1_062)],              // a pause leaves no gap
-                vec![(1_051, 1_067), (60, 120)], // a longer window asks for what lies before
+                vec![],                        // nothing is due before the next five minutes
+                vec![(880, 1_002)],            // what was younger than two hours once more
+                vec![(885, 1_062)],            // a pause leaves no gap
+                vec![(946, 1_067), (60, 120)], // a longer window asks for what lies before
             ]
         );
     }
@@ -184,16 +218,16 @@ mod tests {
             let of = asked[&SeriesKey::new(SERIES)];
             (of.from.0, of.settled.0, of.end.0)
         };
-        assert_eq!(answered(&mut asked, 1_000, &[(990, 997), (500, 990), (60, 500)]), (60, 985, 997));
+        assert_eq!(answered(&mut asked, 1_000, &[(990, 997), (500, 990), (60, 500)]), (60, 880, 997));
         assert_eq!(
             answered(&mut asked, 1_005, &[(992, 1_002)]),
-            (60, 985, 1_002),
+            (60, 880, 1_002),
             "what lies before was not asked again yet"
         );
-        assert_eq!(answered(&mut asked, 1_005, &[(985, 992)]), (60, 990, 1_002));
+        assert_eq!(answered(&mut asked, 1_005, &[(880, 992)]), (60, 885, 1_002));
         // After a pause the newest piece alone would leave a hole.
-        assert_eq!(answered(&mut asked, 2_000, &[(1_500, 1_997)]), (60, 990, 1_002));
-        assert_eq!(answered(&mut asked, 2_000, &[(990, 1_500), (1_500, 1_997)]), (60, 1_985, 1_997));
+        assert_eq!(answered(&mut asked, 2_000, &[(1_500, 1_997)]), (60, 885, 1_002));
+        assert_eq!(answered(&mut asked, 2_000, &[(885, 1_500), (1_500, 1_997)]), (60, 1_880, 1_997));
     }
 
     #[test]
@@ -207,9 +241,41 @@ mod tests {
             asks(&question, &asked).iter().map(|ask| (ask.span.start.0, ask.span.end.0)).collect::<Vec<_>>()
         };
         assert_eq!(spans(700), [(700, 997)]);
-        assert_eq!(spans(990), [(985, 997)], "what may still change goes with it");
+        assert_eq!(spans(990), [(880, 997)], "what may still change goes with it");
         assert_eq!(spans(997), []);
         assert_eq!(spans(50), [(60, 997)]);
+    }
+
+    #[test]
+    fn a_moment_to_come_is_asked_up_to_the_present_one() {
+        assert_eq!(question_at(5_000, 1_000, 60), question(1_000, 60));
+        // A look back settles no more than it would have then.
+        let back = question_at(800, 1_000, 60);
+        assert_eq!((back.end, back.settled, back.settled_now), (Minute(797), Minute(680), Minute(880)));
+    }
+
+    #[test]
+    fn what_nobody_can_have_answered_by_now_is_retracted() {
+        let series = SeriesKey::new(SERIES);
+        let held = |from: i32, settled: i32, end: i32| AskedOf {
+            from: Minute(from),
+            settled: Minute(settled),
+            end: Minute(end),
+        };
+        let taken = |at: i32, before: AskedOf| {
+            let mut asked = BTreeMap::from([(series.clone(), before)]);
+            let unknown = retract_future(&mut asked, &question_at(at, 1_000, 60), Minute(1_000));
+            let unknown: Vec<(i32, i32)> =
+                unknown.into_values().flatten().map(|span| (span.start.0, span.end.0)).collect();
+            (unknown, asked.get(&series).copied())
+        };
+        let sound = held(60, 880, 997);
+        assert_eq!(taken(1_000, sound), (vec![], Some(sound)));
+        assert_eq!(taken(600, sound), (vec![], Some(sound)), "a look back changes nothing");
+        // A run of a moment that was to come, and one of the time when younger minutes were settled.
+        assert_eq!(taken(1_000, held(60, 1_100, 1_217)), (vec![(880, 1_217)], Some(held(60, 880, 880))));
+        assert_eq!(taken(1_000, held(990, 1_100, 1_217)), (vec![(990, 1_217)], None));
+        assert_eq!(taken(1_000, held(60, 985, 997)), (vec![], Some(sound)));
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Run<'_> {
             let mut answer = part.ask(span, &piece.series).await;
             self.aws.note_scanned(answer.spent.billed.0);
             leave_unseen(self.question, (&self.sums, &mut answer.counts), store).await?;
-            keep(&answer.counts, store).await?;
+            keep(&answer.counts, &part.replaced(&answer, span), store).await?;
             if part.is_believed() {
                 for series in &answer.answered {
                     remember(asked, self.question, series, span);
@@ -225,6 +225,15 @@ impl Part<'_> {
                 table.count(span, &rules).await
             }
             Self::Own(query, access, _) => query.count(access, span).await,
+        }
+    }
+
+    /// The spans in which an answer replaces all that was known. Lines of a table that come late are added to those that were there, and a
+    /// team's own query says all there is.
+    fn replaced(&self, answer: &Answer, span: Span) -> BTreeMap<SeriesKey, Vec<Span>> {
+        match self {
+            Self::Table(..) => BTreeMap::new(),
+            Self::Own(..) => answer.answered.iter().map(|series| (series.clone(), vec![span])).collect(),
         }
     }
 

@@ -584,6 +584,26 @@ fn a_teams_own_query_counts_what_it_gives() {
 }
 
 #[test]
+fn what_a_teams_own_query_says_of_a_minute_last_is_all_that_is_known_of_it() {
+    let scene = with_own_query();
+    let good = "count_if(elb_status_code < '500') AS good";
+    let sql = QUERY.replace(
+        good,
+        "CASE WHEN count_if(elb_status_code = '599') = 0 THEN count_if(elb_status_code < '500') END AS good",
+    );
+    scene.write("queries/own.sql", &sql);
+    // A moment that is still to come is asked up to the present one.
+    let future = scene.slowburn("run", "2026-10-31T16:00Z").env("SLOWBURN_CLOCK", NOW).arg("--quiet").output().unwrap();
+    assert!(said(&future).starts_with("exit 0\n") && said(&future).contains("is still to come"), "{}", said(&future));
+    let wanted = |sums: &str| known(&[("shop/own", sums)]);
+    assert_eq!(scene.known(), wanted("11565 minutes, 450 total, 45 bad"));
+    // A line that comes late makes its minute unknown.
+    scene.object("2026/10/31", "11:43", &[line("2026-10-31T11:42", 599, "/cart")]);
+    assert!(scene.said("2026-10-31T13:05Z").starts_with("exit 3\n"));
+    assert_eq!(scene.known(), wanted("11579 minutes, 478 total, 48 bad"));
+}
+
+#[test]
 fn every_query_is_athenas_dialect() {
     let queries = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
     for command in ["parse", "lint"] {

@@ -1,9 +1,12 @@
 //! Counts from CloudWatch, through the real SDK against a peer that speaks its protocol.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test may fail loudly, and cuts ASCII")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use slowburn::minute::{Day, Minute};
 
 use crate::peers::{Peer, ministack, packages};
 
@@ -16,6 +19,13 @@ classes:
       availability: 99.9%
       latency: { objective: 99%, under: 300ms }
     windows: [7d]
+";
+/// The same without latency.
+const AVAILABILITY: &str = "\
+sources:
+  metrics: { cloudwatch: eu-west-1 }
+classes:
+  standard: { slos: { availability: 99.9% }, windows: [7d] }
 ";
 const NOW: &str = "2026-10-31T12:00Z";
 
@@ -99,6 +109,38 @@ impl Scene {
         crate::peers::known(&output.stdout)
     }
 
+    /// So many requests in each minute of a balancer from a moment on.
+    fn requests(&self, balancer: &str, start: &str, counts: &[u32]) {
+        let sums: Vec<String> = counts.iter().map(u32::to_string).collect();
+        let series = format!(
+            r#"[{{"namespace": "AWS/ApplicationELB", "metric": "HTTPCode_Target_2XX_Count", "account": "123456789012",
+            "dimensions": {{"LoadBalancer": "{balancer}"}}, "region": "eu-west-1", "start": "{start}", "sums": [{}]}}]"#,
+            sums.join(",")
+        );
+        self.peer.post("/_series", &series);
+    }
+
+    /// Requests of each known minute of an SLO, as spans of minutes with the same number: `11:31-11:45 0`.
+    fn minutes(&self, slo: &str) -> Vec<String> {
+        let output = self.slowburn("export", "2026-10-31T23:00Z").output().unwrap();
+        let mut runs: Vec<(Minute, Minute, u32)> = Vec::new();
+        for row in csv::Reader::from_reader(&*output.stdout).deserialize::<(String, String, u32, u32)>() {
+            let (of, minute, total, _) = row.unwrap();
+            let minute: Minute = minute.parse().unwrap();
+            match runs.last_mut() {
+                _ if of != slo => {}
+                Some((_, end, count)) if (*end, *count) == (minute, total) => *end = minute.plus(1),
+                _ => runs.push((minute, minute.plus(1), total)),
+            }
+        }
+        let day = "2026-10-31".parse::<Day>().unwrap();
+        let text = |minute: Minute| {
+            let text = minute.to_string();
+            if minute.day() == day { text[11..16].to_owned() } else { text }
+        };
+        runs.into_iter().map(|(from, end, count)| format!("{}-{} {count}", text(from), text(end))).collect()
+    }
+
     /// What the peer has counted: `metrics_billed`, or its `requests`.
     fn billed(&self, what: &str) -> u64 {
         let counters = &self.peer.counters()["counters"];
@@ -119,11 +161,9 @@ fn snapshot(name: &str, text: &str) {
     insta::assert_snapshot!(name, text);
 }
 
-/// Seven days are known but for the last minutes: before the first value there was no traffic.
-const ALL: [(&str, &str); 2] = [
-    ("shop/availability", "11577 minutes, 6000 total, 180 bad"),
-    ("shop/latency", "11577 minutes, 5940 total, 1200 bad"),
-];
+/// The hour that has values: before the first one nobody knows whether there was a balancer.
+const ALL: [(&str, &str); 2] =
+    [("shop/availability", "60 minutes, 6000 total, 180 bad"), ("shop/latency", "60 minutes, 5940 total, 1200 bad")];
 
 #[test]
 fn a_minute_is_asked_for_once_and_a_young_one_again() {
@@ -143,7 +183,7 @@ fn a_minute_is_asked_for_once_and_a_young_one_again() {
     assert_eq!(scene.billed("requests"), asked);
     assert!(scene.said("2026-10-31T12:05Z").starts_with("exit 0\nasked `metrics` for 7 metrics in 1 request;"));
     let last = scene.peer.requests();
-    assert!(last.contains("2026-10-31T11:45") && last.contains("2026-10-31T12:02"), "{last}");
+    assert!(last.contains("2026-10-31T10:00") && last.contains("2026-10-31T12:02"), "two hours once more: {last}");
 }
 
 #[test]
@@ -190,7 +230,7 @@ fn scene_metrics(stored: &[(&str, &str)]) -> u64 {
 #[test]
 fn throttling_errors_and_lost_connections_are_tried_again() {
     for settings in [
-        r#"{"faults": [{"action": "GetMetricData", "code": "ThrottlingException", "status": 400, "times": 2}]}"#,
+        r#"{"faults": [{"action": "GetMetricData", "code": "ThrottlingException", "status": 400, "times": 3}]}"#,
         r#"{"faults": [{"action": "GetMetricData", "code": "InternalServiceFault", "status": 500, "times": 2}]}"#,
         r#"{"faults": [{"action": "GetMetricData", "drop": true, "times": 2}]}"#,
         r#"{"page": 30}"#,
@@ -198,8 +238,10 @@ fn throttling_errors_and_lost_connections_are_tried_again() {
     ] {
         let scene = Scene::with_shop();
         scene.control(settings);
+        let begun = Instant::now();
         let said = scene.said(NOW);
         assert!(said.starts_with("exit 0\n"), "{settings}: {said}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{settings}: {:?}", begun.elapsed());
         assert_eq!(scene.known(), known(&ALL), "{settings}");
     }
 }
@@ -227,7 +269,7 @@ classes:
     }
     scene.control(r#"{"results": [{"account": "222222222222", "code": "Forbidden"}]}"#);
     snapshot("three_accounts", &scene.said(NOW));
-    let sums = "11577 minutes, 6000 total, 180 bad";
+    let sums = "60 minutes, 6000 total, 180 bad";
     assert_eq!(scene.known(), known(&[("one/availability", sums), ("three/availability", sums)]));
 }
 
@@ -250,7 +292,7 @@ classes:
         "User: arn:aws:sts::123456789012:assumed-role/task/1 is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::333333333333:role/slowburn"}]}"#,
     );
     snapshot("role_refused", &scene.said(NOW));
-    assert_eq!(scene.known(), known(&[("ours/availability", "11577 minutes, 6000 total, 180 bad")]));
+    assert_eq!(scene.known(), known(&[("ours/availability", "60 minutes, 6000 total, 180 bad")]));
 }
 
 #[test]
@@ -304,7 +346,7 @@ fn ratios_of_names_with_spaces_are_told_apart_and_their_remedy_can_be_pasted() {
     scene.peer.post("/_series", &format!("[{}]", series.join(",")));
     let said = scene.said(NOW);
     assert!(said.contains(r#"--namespace "It's" --metric-name 'A; B'` lists"#), "{said}");
-    let (one, other) = ("11565 minutes, 100 total, 1 bad", "11565 minutes, 7 total, 3 bad");
+    let (one, other) = ("1 minutes, 100 total, 1 bad", "1 minutes, 7 total, 3 bad");
     assert_eq!(scene.known(), known(&[("orders/one", one), ("orders/other", other)]));
 }
 
@@ -330,14 +372,14 @@ slos:
     let series = format!("[{}, {}]", metric("Orders", "10, 20, null, 5"), metric("Failed", "1, null, 1, 5"));
     scene.peer.post("/_series", &series);
     snapshot("ratio", &scene.said(NOW));
-    assert_eq!(scene.known(), known(&[("orders/placed", "11564 minutes, 35 total, 6 bad")]));
+    assert_eq!(scene.known(), known(&[("orders/placed", "3 minutes, 35 total, 6 bad")]));
 }
 
 #[test]
 fn a_metric_that_never_was_is_named_and_never_makes_a_number_by_itself() {
     for (name, total, judged, published, wanted) in [
         // A counter of errors may not have had any yet: zero, said aloud.
-        ("bad", "Orders", "bad: Failde", ["Orders", "Failed"], Some("11565 minutes, 35 total, 0 bad")),
+        ("bad", "Orders", "bad: Failde", ["Orders", "Failed"], Some("4 minutes, 35 total, 0 bad")),
         ("total", "Ordesr", "bad: Failed", ["Orders", "Failed"], None),
         ("good", "Orders", "good: Fulfiled", ["Orders", "Fulfilled"], None),
         ("all", "Ordesr", "bad: Failde", ["Orders", "Failed"], None),
@@ -400,6 +442,135 @@ fn a_past_that_is_too_dear_takes_nothing_from_the_present() {
     assert!(said.contains("`metrics` is not asked: 7 metrics of CloudWatch would cost"), "{said}");
     assert_eq!(scene.billed("metrics_billed") - before, 7);
     assert!(scene.known().keys().all(|slo| slo.starts_with("shop/")));
+}
+
+#[test]
+fn a_moment_that_is_still_to_come_is_asked_up_to_the_present_one_and_told_to_nobody() {
+    let scene = Scene::with_shop();
+    let book = scene.folder.path().join("ledger/alerts.json");
+    for at in ["2026-10-31T12:30Z", "2026-10-31T16:00Z"] {
+        let mut run = scene.slowburn("run", at);
+        let output = run.env("SLOWBURN_CLOCK", NOW).args(["--quiet", "--metrics", "SLO"]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains(&format!("warning: {at} is still to come, so that nobody is notified")), "{said}");
+        assert_eq!(scene.known(), known(&ALL), "nobody knows what {at} brings");
+        assert!(!book.exists(), "the alerts of {at} are nobody's business");
+    }
+    let requests: Vec<serde_json::Value> = serde_json::from_str(&scene.peer.requests()).unwrap();
+    let beyond = |request: &&serde_json::Value| {
+        request["action"] != "GetMetricData" || request["end"].as_str() > Some("2026-10-31T11:57:00Z")
+    };
+    assert_eq!(requests.iter().find(beyond), None);
+    // Nothing is lost of what comes then.
+    scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 10]);
+    assert!(!scene.said("2026-10-31T12:10Z").contains("still to come"));
+    assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:07 50"]);
+    assert!(book.exists());
+}
+
+#[test]
+fn what_a_run_noted_of_a_time_that_had_not_come_is_retracted() {
+    let scene = Scene::with_shop();
+    // Its clock is four and a half hours fast.
+    assert!(scene.said("2026-10-31T16:30Z").starts_with("exit 0\n"));
+    assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-14:30 0"]);
+    scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 15]);
+    let said = scene.said("2026-10-31T12:05Z");
+    assert!(said.starts_with("exit 0\nan earlier run took a moment that was still to come for the present"), "{said}");
+    assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:02 50"]);
+    let said = scene.said("2026-10-31T12:15Z");
+    assert!(!said.contains("an earlier run"), "{said}");
+    assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:12 50"]);
+}
+
+#[test]
+fn values_that_come_late_are_unknown_until_they_are_there_and_never_no_traffic() {
+    let one = "service: one\nload_balancer: app/one/00000000000000aa\n";
+    let other = "service: other\nload_balancer: app/other/00000000000000bb\n";
+    let scene = Scene::new(AVAILABILITY, &[("one", one), ("other", other)]);
+    let deliver = |start: &str, minutes: usize| {
+        for balancer in ["app/one/00000000000000aa", "app/other/00000000000000bb"] {
+            scene.requests(balancer, start, &vec![300; minutes]);
+        }
+    };
+    // CloudWatch is twenty minutes late for most of an hour, and then makes it good.
+    for (at, start, minutes, known) in [
+        ("2026-10-31T12:00Z", "2026-10-31T10:00Z", 100, "10:00-11:40 300"),
+        ("2026-10-31T12:05Z", "2026-10-31T11:40Z", 5, "10:00-11:45 300"),
+        ("2026-10-31T12:30Z", "2026-10-31T11:45Z", 25, "10:00-12:10 300"),
+        ("2026-10-31T12:40Z", "2026-10-31T12:10Z", 10, "10:00-12:20 300"),
+        ("2026-10-31T12:45Z", "2026-10-31T12:20Z", 22, "10:00-12:42 300"),
+    ] {
+        deliver(start, minutes);
+        assert!(scene.said(at).starts_with("exit 0\n"));
+        for slo in ["one/availability", "other/availability"] {
+            assert_eq!(scene.minutes(slo), [known], "{slo} at {at}");
+        }
+    }
+}
+
+#[test]
+fn a_silent_minute_is_no_traffic_where_others_have_values_or_after_two_hours() {
+    let quiet = "service: quiet\nload_balancer: app/quiet/00000000000000aa\n";
+    let busy = "service: busy\nload_balancer: app/busy/00000000000000bb\n";
+    let scene = Scene::new(AVAILABILITY, &[("quiet", quiet), ("busy", busy)]);
+    scene.requests("app/quiet/00000000000000aa", "2026-10-31T11:10Z", &[5]);
+    scene.requests("app/busy/00000000000000bb", "2026-10-31T11:00Z", &[300; 57]);
+    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    assert_eq!(scene.minutes("quiet/availability"), ["11:10-11:11 5", "11:11-11:45 0"]);
+    // A value that comes late takes the place of the silence.
+    scene.requests("app/quiet/00000000000000aa", "2026-10-31T11:20Z", &[7]);
+    assert!(scene.said("2026-10-31T12:05Z").starts_with("exit 0\n"));
+    let known = ["11:10-11:11 5", "11:11-11:20 0", "11:20-11:21 7", "11:21-11:50 0"];
+    assert_eq!(scene.minutes("quiet/availability"), known);
+    // Then nobody has a value any more, and what was no traffic by others' values stays so.
+    for (at, end) in [("2026-10-31T13:00Z", "11:57"), ("2026-10-31T14:05Z", "12:05")] {
+        assert!(scene.said(at).starts_with("exit 0\n"));
+        let known = [known[0], known[1], known[2], &format!("11:21-{end} 0")];
+        assert_eq!(scene.minutes("quiet/availability"), known, "{at}");
+    }
+    assert_eq!(scene.minutes("busy/availability"), ["11:00-11:57 300", "11:57-12:05 0"]);
+}
+
+#[test]
+fn what_lies_before_the_first_value_of_a_balancer_is_unknown_and_a_silence_of_weeks_is_not() {
+    let young = "service: young\nload_balancer: app/young/00000000000000aa\n";
+    let rare = "service: rare\nload_balancer: app/rare/00000000000000bb\n";
+    let scene = Scene::new(&AVAILABILITY.replace("[7d]", "[30d]"), &[("young", young), ("rare", rare)]);
+    scene.requests("app/young/00000000000000aa", "2026-10-09T12:00Z", &vec![10; 22 * 1_440 - 3]);
+    scene.requests("app/rare/00000000000000bb", "2026-10-10T12:00Z", &[1; 60]);
+    let output = scene.slowburn("run", NOW).args(["--format", "json"]).output().unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let known_minutes = |service: &str| {
+        let mut rows = status["slos"].as_array().unwrap().iter();
+        let row = rows.find(|row| row["service"] == service).unwrap();
+        (row["known_minutes"].as_u64().unwrap(), row["minutes"].as_u64().unwrap(), row["total"].as_u64().unwrap())
+    };
+    assert_eq!(known_minutes("young"), (22 * 1_440 - 3, 30 * 1_440, 10 * (22 * 1_440 - 3)));
+    // It has been known since its first value, up to where a silence may still be late.
+    assert_eq!(known_minutes("rare"), (21 * 1_440 - 15, 30 * 1_440, 60));
+    // The next run asks for two hours of it, in which there is nothing, and knows what that means.
+    scene.requests("app/young/00000000000000aa", "2026-10-31T11:57Z", &[10; 5]);
+    assert!(scene.said("2026-10-31T12:05Z").starts_with("exit 0\n"));
+    assert_eq!(scene.minutes("rare/availability").last().unwrap().rsplit_once('-').unwrap().1, "11:50 0");
+}
+
+#[test]
+fn a_series_that_turns_out_to_be_older_is_asked_again_for_the_silence_after_it() {
+    let scene = Scene::with_shop();
+    scene.requests("app/shop/00000000000000aa", "2026-10-21T12:00Z", &[5; 60]);
+    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100"]);
+    scene.define("fleet.yaml", &FLEET.replace("[7d]", "[13d]"));
+    for at in ["2026-10-31T12:05Z", "2026-10-31T12:10Z"] {
+        assert!(scene.said(at).starts_with("exit 0\n"));
+    }
+    let known = ["2026-10-21T12:00Z-2026-10-21T13:00Z 5", "2026-10-21T13:00Z-10:57 0", "10:57-11:57 100"];
+    assert_eq!(scene.minutes("shop/availability"), known);
+    let billed = scene.billed("metrics_billed");
+    assert!(scene.said("2026-10-31T12:15Z").starts_with("exit 0\n"));
+    assert_eq!(scene.billed("metrics_billed"), billed + 7, "once is enough");
 }
 
 #[test]

@@ -38,6 +38,14 @@ pub(super) fn learn<'v>(
     }
 }
 
+/// The minute of the first value of any metric.
+pub(super) fn first_value<'v>(
+    counts: &MetricCounts,
+    values: impl Fn(&MetricCount) -> &'v [(Minute, f64)],
+) -> Option<Minute> {
+    counts.all().into_iter().filter_map(|count| values(count).first()).map(|(minute, _)| *minute).min()
+}
+
 /// The minute from which on a value that is missing beside another is zero: both all events and those that may be good have had one.
 pub(super) fn ready(began: &Began, counts: &MetricCounts) -> Option<Minute> {
     needed(counts).iter().map(|counts| first(began, counts)).try_fold(Minute(i32::MIN), |at, of| Some(at.max(of?)))

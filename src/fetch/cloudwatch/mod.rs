@@ -1,7 +1,7 @@
 //! Counts from metrics of CloudWatch: [`answer`] asks for a span of some series, in as few requests as may be.
 //!
 //! **Invariant:** a minute is known only if every metric that it is made of was answered whole; what was not asked for, not
-//! answered, or answered in part is nothing, and never zero.
+//! answered, or answered in part is nothing, and never zero. What was answered whole replaces what an earlier answer said.
 
 mod ask;
 mod began;
@@ -33,8 +33,8 @@ pub struct Wanted {
     pub series: SeriesKey,
     /// What counts its events.
     pub counts: MetricCounts,
-    /// Whether the ledger had events of it lately, so that silence is no traffic and not a metric that does not exist.
-    pub is_alive: bool,
+    /// Whether the ledger has events of it from before the span, so that its metrics exist and silence is no traffic.
+    pub had_traffic: bool,
     /// The minutes that its metrics tell of, in order: before and behind there was nothing that could have any.
     pub lived: Vec<Span>,
     /// When its metrics had their first values, as far as that was seen; `None` where nobody could have misspelt them.
@@ -52,6 +52,10 @@ pub struct Question<'a> {
     pub span: Span,
     /// Minutes before this no longer change, so that nothing in them means no traffic.
     pub settled: Minute,
+    /// Minutes before this have usually been delivered: nothing in them means no traffic where the watermark says that they have.
+    pub expected_until: Minute,
+    /// The newest minute that any metric of the source had a value of, as far as this run has asked.
+    pub watermark: Option<Minute>,
     /// What time it is: the age of a minute decides how finely CloudWatch still has it.
     pub now: Minute,
 }
@@ -61,8 +65,14 @@ pub struct Question<'a> {
 pub struct Answer {
     /// The minutes that are known.
     pub counts: Counts,
+    /// The spans in which this answer replaces what was known, by series: minutes without a count are unknown.
+    pub replaced: BTreeMap<SeriesKey, Vec<Span>>,
     /// The series that were answered whole.
     pub answered: Vec<SeriesKey>,
+    /// The newest minute that any metric had a value of.
+    pub watermark: Option<Minute>,
+    /// The first minute from which on silence is no traffic, of series that had no traffic before the span.
+    pub first_known: BTreeMap<SeriesKey, Minute>,
     /// What went wrong, each with the number of series that it left unknown.
     pub faults: BTreeMap<String, usize>,
     /// Metrics that were paid for.
@@ -99,7 +109,7 @@ fn queries(wanted: &[Wanted]) -> Vec<&MetricCount> {
 /// Asks CloudWatch for a span of some series.
 pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
     let queries = queries(wanted);
-    let mut answer = Answer::default();
+    let mut answer = Answer { watermark: question.watermark, ..Answer::default() };
     let mut failed: BTreeMap<&MetricCount, Unanswered> = BTreeMap::new();
     let mut began: Vec<Option<Began>> = wanted.iter().map(|wanted| wanted.began.clone()).collect();
     for piece in plan::pieces(question.span, question.now) {
@@ -121,6 +131,8 @@ pub async fn answer(question: &Question<'_>, wanted: &[Wanted]) -> Answer {
                 }
             }
         }
+        let newest = points.values().filter_map(|values| values.last()).map(|(minute, _)| *minute).max();
+        answer.watermark = answer.watermark.max(newest);
         absorb(question, (wanted, &mut began), &piece, &points, &mut answer);
     }
     for (wanted, began) in wanted.iter().zip(began) {
@@ -151,17 +163,27 @@ fn absorb(
         if wanted.counts.all().iter().any(|query| !points.contains_key(query)) {
             continue;
         }
+        answer.replaced.entry(wanted.series.clone()).or_default().push(piece.span);
         let values = |query: &MetricCount| points.get(query).map_or(&[][..], Vec::as_slice);
-        let ready = match began {
-            None => Some(Minute(i32::MIN)),
+        // Pieces come from the oldest to the newest.
+        let from = match began {
+            None if wanted.had_traffic => Some(Minute(i32::MIN)),
+            None => {
+                answer.first_known.get(&wanted.series).copied().or_else(|| began::first_value(&wanted.counts, values))
+            }
             Some(began) => {
                 began::learn(began, &wanted.counts, values);
                 began::ready(began, &wanted.counts)
             }
         };
         // Of something that nothing can be counted of, no minute is known: not even that it had no traffic.
-        let Some(ready) = ready else { continue };
-        let settled = settle::settle((wanted, ready), piece, question.settled, values);
+        let Some(from) = from else { continue };
+        if from >= question.span.start {
+            answer.first_known.insert(wanted.series.clone(), from);
+        }
+        let Question { settled, expected_until, .. } = *question;
+        let bounds = settle::Bounds { from, settled, expected_until, watermark: answer.watermark };
+        let settled = settle::settle(wanted, &bounds, piece, values);
         if settled.absurd > 0 {
             *answer.absurd.entry(wanted.series.clone()).or_default() += settled.absurd;
         }

@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn a_tick_takes_as_few_requests_as_there_are_five_hundreds_of_queries() {
-        assert_eq!(planned(1_122, 4, 17), ([vec![500; 8], vec![488]].concat(), 1_122));
+        assert_eq!(planned(1_122, 4, 122), ([vec![500; 8], vec![488]].concat(), 1_122));
         // Five statistics cost as one metric, a sixth as another; and they are not torn apart.
-        assert_eq!(planned(166, 3, 17), (vec![498], 166));
-        assert_eq!(planned(2, 6, 17), (vec![12], 4));
-        assert_eq!(planned(167, 3, 17), (vec![498, 3], 167));
+        assert_eq!(planned(166, 3, 122), (vec![498], 166));
+        assert_eq!(planned(2, 6, 122), (vec![12], 4));
+        assert_eq!(planned(167, 3, 122), (vec![498, 3], 167));
     }
 
     #[test]
