@@ -54,6 +54,9 @@ CANNOT = {
     },
 }
 
+# What has no values before the first request, and does not tell whether there was a balancer.
+SILENT_AT_FIRST = {"cloudwatch"}
+
 
 @dataclass(frozen=True)
 class Event:
@@ -240,12 +243,13 @@ class Source:
         known = 0
         for service in SERVICES:
             for slo in (f"{service}/availability", f"{service}/latency"):
+                first = min(moment for of, moment in wanted if of == slo) if self.name in SILENT_AT_FIRST else BEGIN
                 for moment in minutes:
                     mine = found.get((slo, f"{moment:%Y-%m-%dT%H:%MZ}"))
                     total, bad = wanted.get((slo, moment), (0, 0))
                     if mine is not None or total or moment < settled:
                         known += mine is not None
-                        facts.equal(f"{self.name} {slo} {moment:%d %H:%M}", mine, (total, bad))
+                        facts.equal(f"{self.name} {slo} {moment:%d %H:%M}", mine, (total, bad) if moment >= first else None)
         return known
 
 
