@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** each series is asked for once, however many promises stand on it.
 
+mod files;
 mod metrics;
 mod spans;
 
@@ -13,6 +14,7 @@ use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::series::SeriesKey;
 use crate::slo::{Access, Catalog, Indicator, Measure, Slo, SourceKind, Tags, Traffic, names_balancer};
 
+pub use files::{FileRead, FileState};
 pub use metrics::{STATISTICS_OF_ONE, billed, metric_counts};
 pub use spans::{Ask, AskedOf, SpanQuestion, asks, forget, remember, retract_future};
 

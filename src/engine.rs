@@ -4,6 +4,7 @@ mod alerts;
 mod begun;
 mod console;
 mod contributors;
+mod counts;
 mod discover;
 mod explain;
 mod lake;
@@ -11,7 +12,6 @@ mod logs;
 mod rehearse;
 mod spans;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,10 +21,9 @@ use tracing::{Instrument, info, info_span};
 use crate::alert::AlertBook;
 use crate::aws::Aws;
 use crate::cost::{self, Dollars, Forecast, Habits};
-use crate::demand::{self, CountsQuestion, Demand};
+use crate::demand::{self, Demand};
 use crate::discovery::{self, Discovery};
 use crate::exact::Exact;
-use crate::fetch::counts_file;
 use crate::ledger::{AbsorbError, Ledger, NotLoaded, Table};
 use crate::minute::{Day, Minute, Span};
 use crate::outcome::{Outcome, Said};
@@ -90,10 +89,7 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
         discovery = discover::discover(job, store, &mut said).instrument(info_span!("discover")).await?;
         demand = demand::draw(job.catalog, &discovery, (job.at, job.now), job.days);
     }
-    for question in &demand.counts {
-        let span = info_span!("counts", source = question.source, file = question.file);
-        read_counts(question, store, &mut said).instrument(span).await?;
-    }
+    counts::read_counts(job, &demand.counts, store, &mut said).instrument(info_span!("counts")).await?;
     let mut recent = Vec::new();
     for question in &demand.logs {
         let span = info_span!("access_logs", source = question.source, location = question.location);
@@ -135,23 +131,6 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
 /// The share of a source's lines that may fail to parse.
 fn unparsed_limit(catalog: &Catalog, source: &str) -> Exact {
     catalog.sources.get(source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
-}
-
-/// One file of counts: its minutes replace what the ledger held.
-async fn read_counts(question: &CountsQuestion, store: &mut LedgerStore, said: &mut Said) -> Result<(), EngineError> {
-    let path = Path::new(&question.location).join(&question.file);
-    let read = match counts_file::read(&path, &question.series) {
-        Ok(read) => read,
-        Err(error) => {
-            said.faults.push(error.to_string());
-            return Ok(());
-        }
-    };
-    said.row_faults(&path, &read.faults);
-    let days: BTreeSet<Day> = read.counts.keys().map(|(_, day)| *day).collect();
-    let mut ledger = store.load(&Needs::of_days(days, [])).await?;
-    ledger.absorb_counts(&read.counts)?;
-    Ok(store.commit(&mut ledger).await?)
 }
 
 /// Judges every promise from the ledger alone. What it reads is the sums of whole days and the few parts of days that windows

@@ -170,18 +170,28 @@ pub(super) async fn keep(
             let spans: Vec<Span> = spans.iter().map(|span| span.intersect(day.span())).collect();
             (series.clone(), spans.into_iter().filter(|span| !span.is_empty()).collect())
         };
-        let replaced: BTreeMap<SeriesKey, Vec<Span>> = replaced.iter().map(within).collect();
-        let spans: BTreeSet<Span> = replaced.values().flatten().copied().collect();
-        let has = |part: &Part| {
-            let is_answered = spans.iter().any(|span| !span.intersect(part.span()).is_empty());
-            is_answered || of_day.values().any(|counts| counts.0[part.slots()].iter().any(Option::is_some))
-        };
-        let minutes = Part::of_day(day).filter(has).collect();
-        let mut ledger = store.load(&Needs { minutes, ..Needs::default() }).await?;
-        ledger.replace_counts(&of_day, &replaced)?;
-        store.commit(&mut ledger).await?;
+        let replaced = replaced.iter().map(within).collect();
+        keep_day(day, &of_day, &replaced, store).await?;
     }
     Ok(())
+}
+
+/// The same of one day.
+pub(super) async fn keep_day(
+    day: Day,
+    counts: &Counts,
+    replaced: &BTreeMap<SeriesKey, Vec<Span>>,
+    store: &mut LedgerStore,
+) -> Result<(), EngineError> {
+    let spans: BTreeSet<Span> = replaced.values().flatten().copied().collect();
+    let has = |part: &Part| {
+        let is_answered = spans.iter().any(|span| !span.intersect(part.span()).is_empty());
+        is_answered || counts.values().any(|counts| counts.0[part.slots()].iter().any(Option::is_some))
+    };
+    let minutes = Part::of_day(day).filter(has).collect();
+    let mut ledger = store.load(&Needs { minutes, ..Needs::default() }).await?;
+    ledger.replace_counts(counts, replaced)?;
+    Ok(store.commit(&mut ledger).await?)
 }
 
 /// Whether what a source is about to be asked stays within what the run may cost.

@@ -4,19 +4,25 @@
 //! and shown, and its minute stays unknown; the other rows count. **Invariant:** the order of rows changes no count.
 
 mod fault;
+mod packed;
 mod parquet;
+mod plain;
+mod state;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::counts::{Count, Counts, DayCounts};
+use state::{Hashed, hash_of, state_of};
+
+use crate::counts::{Count, DayCounts};
+use crate::demand::{FileRead, FileState};
 use crate::minute::{Day, Minute};
-use crate::series::SeriesKey;
 
 pub use fault::{Place, RowFault, RowFaults, RowProblem};
+pub use packed::PackedDay;
 
 /// Samples of faulty rows that are kept; all are counted.
 pub const FAULT_SAMPLES: usize = 20;
@@ -24,12 +30,27 @@ pub const FAULT_SAMPLES: usize = 20;
 /// What a file held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CountsRead {
-    /// Counts of the sound rows, all under the one series.
-    pub counts: Counts,
+    /// Counts of the sound rows.
+    pub days: BTreeMap<Day, PackedDay>,
     /// Rows in the file, sound or not.
     pub rows: u64,
     /// Rows that were set aside.
     pub faults: RowFaults,
+    /// The hash of its bytes.
+    pub hash: String,
+    /// Its state before it was read; `None` where the file system does not tell.
+    pub state: Option<FileState>,
+}
+
+/// A file beside what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// It has not changed, and was not opened.
+    Unchanged,
+    /// It was written again with the same content.
+    SameContent(FileState),
+    /// It is new or has other content.
+    Read(CountsRead),
 }
 
 /// A file that gives no counts at all.
@@ -91,7 +112,26 @@ pub enum CountsError {
     },
 }
 
-/// Reads a `.csv`, `.csv.gz` or `.parquet` file as the counts of one series.
+/// Reads a file unless it is as it was when it was read before.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_if_changed(path: &Path, before: Option<&FileRead>) -> Result<Compared, CountsError> {
+    let name = path.to_string_lossy();
+    let state = || fs::metadata(path).ok().as_ref().and_then(state_of);
+    if let Some((before, state)) = before.filter(|before| before.path == name).zip(state()) {
+        if before.is_unchanged(&name, state) {
+            return Ok(Compared::Unchanged);
+        }
+        // To hash a file takes a fraction of what it takes to read its rows.
+        if before.state.size == state.size && hash_of(path).is_ok_and(|hash| hash == before.hash) {
+            return Ok(Compared::SameContent(state));
+        }
+    }
+    read(path).map(Compared::Read)
+}
+
+/// Reads a `.csv`, `.csv.gz` or `.parquet` file.
 ///
 /// CSV needs a header; columns may come in any order and `minute` may be called `minute_utc`; other columns are ignored.
 /// A minute is RFC 3339 with or without seconds, in UTC or with an offset, or in Parquet a timestamp (one without a time zone
@@ -99,18 +139,21 @@ pub enum CountsError {
 ///
 /// # Errors
 /// Where the file as a whole says nothing. Faulty rows are no error: they are in [`CountsRead::faults`].
-pub fn read(path: &Path, series: &SeriesKey) -> Result<CountsRead, CountsError> {
+pub fn read(path: &Path) -> Result<CountsRead, CountsError> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().to_ascii_lowercase());
     let kind = [".csv", ".csv.gz", ".parquet"].into_iter().find(|end| name.ends_with(end));
     let Some(kind) = kind else { return Err(CountsError::Kind { path: path.to_owned() }) };
     let file = File::open(path).map_err(|source| CountsError::File { path: path.to_owned(), source })?;
+    // Whatever changes the file from here on changes its time too.
+    let state = file.metadata().ok().as_ref().and_then(state_of);
+    let mut file = Hashed::new(file);
     let mut intake = Intake::new(path);
     match kind {
-        ".csv" => text::read(file, &mut intake)?,
-        ".csv.gz" => text::read(flate2::read::MultiGzDecoder::new(io::BufReader::new(file)), &mut intake)?,
-        _ => parquet::read(file, &mut intake)?,
+        ".csv" => text::read(&mut file, &mut intake)?,
+        ".csv.gz" => text::read(flate2::read::MultiGzDecoder::new(io::BufReader::new(&mut file)), &mut intake)?,
+        _ => parquet::read(&mut file, &mut intake)?,
     }
-    intake.finish(series)
+    Ok(CountsRead { state, hash: file.finish(), ..intake.finish()? })
 }
 
 /// The rows of a file on their way into a table.
@@ -193,13 +236,13 @@ impl<'a> Intake<'a> {
         CountsError::Damaged { path: self.path.to_owned(), reason: reason.to_string() }
     }
 
-    fn finish(mut self, series: &SeriesKey) -> Result<CountsRead, CountsError> {
+    fn finish(mut self) -> Result<CountsRead, CountsError> {
         if self.rows == 0 {
             return Err(CountsError::Empty { path: self.path.to_owned() });
         }
         self.turn_to(Day(i32::MIN));
-        let counts = self.days.into_iter().map(|(day, counts)| ((series.clone(), day), counts)).collect();
-        Ok(CountsRead { counts, rows: self.rows, faults: self.faults })
+        let days = self.days.into_iter().map(|(day, counts)| (day, PackedDay::of(&counts))).collect();
+        Ok(CountsRead { days, rows: self.rows, faults: self.faults, ..CountsRead::default() })
     }
 }
 

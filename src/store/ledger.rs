@@ -13,6 +13,7 @@
 //! weekly.json                           which weekly reports were sent where
 //! discovered.json                       which ids names and tags of balancers stand for, and stood for
 //! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
+//! counts-HASH.json                      which files of counts were read, and in which state
 //! ```
 //!
 //! So a run that has only the newest minutes to add writes one part and one month, and one that judges the newest minute reads
@@ -24,6 +25,7 @@
 mod aside;
 mod asked;
 mod book;
+mod counts_files;
 mod discovered;
 mod look;
 mod overrides;

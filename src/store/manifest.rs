@@ -28,6 +28,8 @@ pub(super) struct Manifest {
     pub(super) walked: BTreeMap<String, Walked>,
     /// The file that tells what sources were asked.
     pub(super) asked: Option<String>,
+    /// The file that says which files of counts were read. An older program drops it, and the next run reads them again.
+    pub(super) counts_files: Option<String>,
     /// Bytes that a day of a table scans, as the last query of it had them.
     pub(super) scanned: BTreeMap<String, u64>,
     /// The minutes of the first values of metrics, by series.
@@ -115,6 +117,8 @@ struct Twin {
     walked: BTreeMap<String, Walked>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counts_files: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     scanned: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -172,6 +176,7 @@ impl Manifest {
         manifest.sums = named("sums", twin.sums.unwrap_or_default());
         manifest.slices = named("slices", twin.slices);
         manifest.asked = twin.asked.map(|hash| format!("asked-{hash}.json"));
+        manifest.counts_files = twin.counts_files.map(|hash| format!("counts-{hash}.json"));
         manifest.scanned = twin.scanned;
         let minutes = |began: BTreeMap<String, TwinMinute>| began.into_iter().map(|(name, at)| (name, at.0)).collect();
         manifest.began = twin.began.into_iter().map(|(series, began)| (series, minutes(began))).collect();
@@ -201,6 +206,7 @@ impl Manifest {
             looked: looked.collect(),
             walked: self.walked.clone(),
             asked: self.asked.as_deref().map(hash),
+            counts_files: self.counts_files.as_deref().map(hash),
             scanned: self.scanned.clone(),
             began: self.began.iter().map(|(series, began)| (series.clone(), minutes(began))).collect(),
         };
@@ -210,7 +216,8 @@ impl Manifest {
     /// All names.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let parts = self.parts.values().flat_map(|files| [&files.minutes, &files.objects]).flatten();
-        parts.chain(self.sums.values()).chain(self.slices.values()).chain(&self.asked).map(String::as_str)
+        let months = self.sums.values().chain(self.slices.values());
+        parts.chain(months).chain(&self.asked).chain(&self.counts_files).map(String::as_str)
     }
 }
 

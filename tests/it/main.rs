@@ -9,6 +9,7 @@ mod cloudwatch;
 mod console;
 mod contributors;
 mod corrected;
+mod counts_files;
 mod definitions;
 mod discovery;
 mod exports;

@@ -2,7 +2,6 @@
 //!
 //! Columns are decoded as the plain numbers they are stored as, so polars needs no type of its own for time.
 
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -19,7 +18,7 @@ const MINUTE_TYPES: &str = "a timestamp or text such as `2026-10-31T23:50Z`";
 const COUNT_TYPES: &str = "an integer of up to 64 bits";
 
 /// Reads all rows.
-pub(super) fn read(mut file: File, intake: &mut Intake<'_>) -> Result<(), CountsError> {
+pub(super) fn read(mut file: impl Read, intake: &mut Intake<'_>) -> Result<(), CountsError> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|source| CountsError::File { path: intake.path.to_owned(), source })?;
     let table = no_panic(|| Table::open(&bytes)).map_err(|reason| intake.damaged(&reason))?;

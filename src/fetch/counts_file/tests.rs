@@ -5,25 +5,22 @@ use std::io::Write;
 use flate2::{Compression, write::GzEncoder};
 use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use polars_io::parquet::write::ParquetWriter;
+use proptest::prelude::*;
 
 use super::*;
 use crate::minute::Span;
-
-fn key() -> SeriesKey {
-    SeriesKey::new("own orders.csv counts")
-}
 
 fn read_bytes(name: &str, bytes: &[u8]) -> Result<CountsRead, CountsError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
-    read(&path, &key())
+    read(&path)
 }
 
 /// The count of a minute as `total/bad`, `?` where unknown.
 fn at(read: &CountsRead, minute: &str) -> String {
     let minute: Minute = minute.parse().unwrap();
-    let day = read.counts.get(&(key(), minute.day()));
+    let day = read.days.get(&minute.day()).map(PackedDay::unpack);
     match day.and_then(|day| day.0[minute.of_day()]) {
         Some(Count { total, bad }) => format!("{total}/{bad}"),
         None => "?".to_owned(),
@@ -154,8 +151,87 @@ fn a_file_that_says_nothing_is_an_error_with_a_hint() {
         let said = read_bytes(name, text.as_bytes()).unwrap_err().to_string();
         assert!(said.contains(expected) && said.contains("\nhint: "), "{said}");
     }
-    let said = read(Path::new("no-such-folder/a.csv"), &key()).unwrap_err().to_string();
+    let said = read(Path::new("no-such-folder/a.csv")).unwrap_err().to_string();
     assert!(said.starts_with("cannot read `no-such-folder/a.csv`: "), "{said}");
+}
+
+/// What the CSV parser alone makes of a text.
+fn by_records(text: &[u8]) -> Option<CountsRead> {
+    let mut intake = Intake::new(Path::new("a.csv"));
+    text::read_records(text, &text::Position::default(), &mut text::Minutes::default(), &mut intake).ok()?;
+    intake.finish().ok()
+}
+
+proptest! {
+    #[test]
+    fn plain_lines_are_read_as_the_csv_parser_reads_them(
+        header in prop::sample::select(vec![
+            "minute,total,bad", "\u{feff}minute,total,bad", "host,bad, total ,minute_utc", "\"minute\",total,bad", "minute,total",
+            "\nminute,total,bad", "minute,total,bad\r",
+        ]),
+        lines in prop::collection::vec(
+            prop_oneof![
+                10 => (0..60_u32, 0..900_u32, 0..3_u32).prop_map(|(at, total, bad)| format!("2026-02-16T00:{at:02}Z,{total},{bad}")),
+                1 => prop::sample::select(vec![
+                    "", "", " ", ",", ",,", "2026-02-16T00:01Z,5,6", "2026-02-16T00:01Z,5", "2026-02-16T00:01Z, +5 ,5.0,x", "\r",
+                    "2026-02-16T00:01Z,4294967296,1", "2026-02-16T00:01Z,0000000005,1", "\u{feff}2026-02-16T00:01Z,5,1",
+                ]).prop_map(str::to_owned),
+                1 => prop::sample::select(vec![
+                    "2026-02-16T00:01Z,5,1\r", "\"2026-02-16T00:01Z\",5,1", "\"2026-02-16\nT00:01Z\",5,1", "\"",
+                ]).prop_map(str::to_owned),
+            ],
+            0..60,
+        ),
+        plain in 0..2_usize,
+        is_cut in any::<bool>(),
+    ) {
+        // So much of it is plain that more than one block is given.
+        let rows = "2026-02-16T00:03Z,7,1\n".repeat(plain * 14_000);
+        let text = format!("{header}\n{rows}{}{}", lines.join("\n"), if is_cut { "" } else { "\n" });
+        let mut read = read_bytes("a.csv", text.as_bytes()).ok();
+        if let Some(read) = &mut read {
+            prop_assert_eq!(&read.hash, &format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes())));
+            (read.hash, read.state) = (String::new(), None);
+            read.faults.samples.iter_mut().for_each(|fault| fault.path = "a.csv".into());
+        }
+        prop_assert_eq!(read, by_records(text.as_bytes()));
+    }
+}
+
+#[test]
+fn a_file_is_opened_only_where_its_state_differs_and_its_rows_are_read_only_where_its_content_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    let write = |text: &str, seconds: u64| {
+        std::fs::write(&path, text).unwrap();
+        let modified = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
+    };
+    write("minute,total,bad\n2026-02-16T00:00Z,5,1\n", 1_000);
+    let Compared::Read(CountsRead { hash, state: Some(state), .. }) = read_if_changed(&path, None).unwrap() else {
+        panic!("it is new");
+    };
+    assert_eq!(state.modified_ns, 1_000_000_000_000);
+    let before = FileRead { path: path.to_string_lossy().into_owned(), state, hash };
+    let compared = || read_if_changed(&path, Some(&before)).unwrap();
+    assert_eq!(compared(), Compared::Unchanged);
+    write("minute,total,bad\n2026-02-16T00:00Z,6,1\n", 1_000);
+    assert_eq!(compared(), Compared::Unchanged, "it was not opened");
+    write("minute,total,bad\n2026-02-16T00:00Z,5,1\n", 2_000);
+    assert_eq!(compared(), Compared::SameContent(FileState { modified_ns: 2_000_000_000_000, ..state }));
+    for (text, seconds) in
+        [("minute,total,bad\n2026-02-16T00:00Z,6,1\n", 2_000), ("minute,total,bad\n2026-02-16T00:00Z,50,1\n", 1_000)]
+    {
+        write(text, seconds);
+        assert!(matches!(compared(), Compared::Read(read) if read.rows == 1), "{text}");
+    }
+    assert!(matches!(
+        read_if_changed(&path, Some(&FileRead { path: String::new(), ..before.clone() })),
+        Ok(Compared::Read(_))
+    ));
+    std::fs::remove_file(&path).unwrap();
+    let said = read_if_changed(&path, Some(&before)).unwrap_err().to_string();
+    assert!(said.starts_with("cannot read `") && said.contains("a.csv`: "), "{said}");
 }
 
 fn parquet_bytes(columns: Vec<Series>) -> Vec<u8> {
@@ -193,7 +269,7 @@ fn a_parquet_table_says_the_same_as_the_text() {
 fn timestamps_of_every_unit_are_read_as_other_programs_write_them() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/counts"));
     for name in ["pandas_ms", "pandas_us", "pandas_ns", "duckdb_sum"] {
-        let read = read(&folder.join(format!("{name}.parquet")), &key()).unwrap();
+        let read = read(&folder.join(format!("{name}.parquet"))).unwrap();
         let found = ["2026-02-16T00:00Z", "2026-02-16T00:01Z", "2026-02-16T00:02Z"].map(|minute| at(&read, minute));
         assert_eq!(found, ["5/1", "0/0", "?"], "{name}");
         let said = read.faults.samples[0].to_string();
@@ -203,8 +279,8 @@ fn timestamps_of_every_unit_are_read_as_other_programs_write_them() {
 
 /// Sums of a file of shared data.
 fn sums(read: &CountsRead) -> (u64, u64) {
-    read.counts
-        .values()
+    let days: Vec<DayCounts> = read.days.values().map(PackedDay::unpack).collect();
+    days.iter()
         .flat_map(|day| day.0.iter().flatten())
         .fold((0, 0), |(total, bad), count| (total + u64::from(count.total), bad + u64::from(count.bad)))
 }
@@ -228,12 +304,12 @@ fn recorded_scenarios_have_the_sums_that_are_written_down_for_them() {
     assert_eq!(listed.len(), 12);
     for scenario in listed {
         let name = scenario["name"].as_str().unwrap();
-        let read = read(&folder.join(format!("scenarios/{name}.csv.gz")), &key()).unwrap();
+        let read = read(&folder.join(format!("scenarios/{name}.csv.gz"))).unwrap();
         let number = |field: &str| scenario[field].as_u64().unwrap();
         assert_eq!(read.faults, RowFaults::default(), "{name}");
         assert_eq!((read.rows, sums(&read)), (number("rows"), (number("total"), number("bad"))), "{name}");
         let first: Minute = scenario["first_minute"].as_str().unwrap().parse().unwrap();
         let span = Span::new(first, first.plus(i32::try_from(number("minutes")).unwrap()));
-        assert!(read.counts.keys().all(|(_, day)| span.days().any(|known| known == *day)), "{name}");
+        assert!(read.days.keys().all(|day| span.days().any(|known| known == *day)), "{name}");
     }
 }

@@ -1,0 +1,272 @@
+//! Files of counts: which of them are read, how often, and what is left when a run is killed while it absorbs them.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
+
+use slowburn::minute::Minute;
+
+const AT: &str = "2026-10-04T00:00Z";
+
+/// Some services, each with a file of counts.
+struct Scene {
+    folder: tempfile::TempDir,
+}
+
+/// What a run said and how it ended.
+struct Ran {
+    code: i32,
+    said: String,
+}
+
+impl Scene {
+    fn new(services: &[&str]) -> Self {
+        let scene = Self { folder: tempfile::tempdir().unwrap() };
+        scene.write("slos/fleet.yaml", "sources: { given: { counts: counts } }\n");
+        for service in services {
+            scene.define(service);
+        }
+        scene
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn define(&self, service: &str) {
+        let slo = format!("{{ indicator: counts, file: {service}.csv, objective: 99%, windows: [7d] }}");
+        self.write(&format!("slos/shop/{service}.yaml"), &format!("service: {service}\nslos: {{ orders: {slo} }}\n"));
+    }
+
+    /// A file of counts that was modified so many seconds before the run.
+    fn counts(&self, service: &str, text: &str, age: u64) {
+        let path = self.write(&format!("counts/{service}.csv"), text);
+        let at = u64::try_from(AT.parse::<Minute>().unwrap().0).unwrap() * 60;
+        let modified = UNIX_EPOCH + Duration::from_secs(at - age);
+        File::options().append(true).open(path).unwrap().set_modified(modified).unwrap();
+    }
+
+    fn command(&self, ledger: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.args(["run", "--quiet", "--silent", "--ledger", ledger, "--at", AT]).env_clear();
+        command.current_dir(self.folder.path()).env("SLOWBURN_CLOCK", AT).env("NO_COLOR", "1");
+        command
+    }
+
+    fn run(&self) -> Ran {
+        let output = self.command("ledger").output().unwrap();
+        Ran { code: output.status.code().unwrap(), said: String::from_utf8_lossy(&output.stderr).into_owned() }
+    }
+
+    /// Events, bad ones and coverage of the window of a service.
+    fn sums(&self, service: &str) -> (u64, u64) {
+        let output = Command::new(env!("CARGO_BIN_EXE_slowburn"))
+            .args(["status", "--format", "json", "--ledger", "ledger", "--at", AT])
+            .env_clear()
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let row = status["slos"].as_array().unwrap().iter().find(|row| row["service"] == service).unwrap().clone();
+        (row["total"].as_u64().unwrap_or(0), row["bad"].as_u64().unwrap_or(0))
+    }
+
+    /// The files of a ledger but the lock, with their bytes.
+    fn files(&self, ledger: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let (root, mut found) = (self.folder.path().join(ledger), BTreeMap::new());
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.file_name().unwrap() != "lock" {
+                    found.insert(path.strip_prefix(&root).unwrap().to_owned(), fs::read(&path).unwrap());
+                }
+            }
+        }
+        found
+    }
+
+    /// The parts of days in the ledger.
+    fn parts(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = self.files("ledger");
+        files.retain(|name, _| name.components().count() > 1);
+        files
+    }
+}
+
+const HEADER: &str = "minute,total,bad\n";
+/// Three days of two rows each, all of the same length.
+fn rows(total: u32, bad: u32) -> String {
+    let mut text = HEADER.to_owned();
+    for day in 1..4 {
+        for at in ["07:00", "19:30"] {
+            writeln!(text, "2026-10-0{day}T{at}Z,{total},{bad}").unwrap();
+        }
+    }
+    text
+}
+
+/// As long as some rows, and no table.
+fn garbage(rows: &str) -> String {
+    "x".repeat(rows.len())
+}
+
+const OLD: u64 = 3_600;
+
+#[test]
+fn a_file_is_not_opened_again_until_it_changes() {
+    let scene = Scene::new(&["a", "b"]);
+    for service in ["a", "b"] {
+        scene.counts(service, &rows(10, 1), OLD);
+    }
+    assert_eq!(scene.run().code, 0);
+    assert_eq!((scene.sums("a"), scene.sums("b")), ((60, 6), (60, 6)));
+    // Whoever opened it would say what it has become.
+    scene.counts("a", &garbage(&rows(10, 1)), OLD);
+    let ran = scene.run();
+    assert_eq!((ran.code, ran.said.contains("a.csv")), (0, false), "{}", ran.said);
+    let parts = scene.parts();
+    scene.counts("a", &rows(20, 2), OLD - 1);
+    assert_eq!(scene.run().code, 0);
+    assert_eq!((scene.sums("a"), scene.sums("b")), ((120, 12), (60, 6)));
+    assert_eq!(scene.parts().keys().filter(|name| parts.contains_key(*name)).count(), 0, "each part has another row");
+    scene.counts("a", &garbage(&rows(20, 2)), OLD - 2);
+    for _ in 0..2 {
+        let ran = scene.run();
+        assert_eq!(
+            (ran.code, ran.said.contains("`counts/a.csv` needs one column `minute`")),
+            (3, true),
+            "{}",
+            ran.said
+        );
+    }
+    assert_eq!(scene.sums("a"), (120, 12), "what is known stays known");
+}
+
+#[test]
+fn a_file_that_is_written_again_with_the_same_content_changes_nothing() {
+    let scene = Scene::new(&["a"]);
+    scene.counts("a", &rows(10, 1), OLD);
+    assert_eq!(scene.run().code, 0);
+    let parts = scene.parts();
+    scene.counts("a", &rows(10, 1), OLD / 2);
+    assert_eq!(scene.run().code, 0);
+    assert_eq!(scene.parts(), parts);
+    scene.counts("a", &garbage(&rows(10, 1)), OLD / 2);
+    assert_eq!(scene.run().code, 0, "its new time is known");
+}
+
+#[test]
+fn a_file_with_faulty_rows_is_reported_by_every_run() {
+    let scene = Scene::new(&["a"]);
+    scene.counts("a", &(rows(10, 1) + "2026-10-03T20:00Z,1,2\n"), OLD);
+    for _ in 0..3 {
+        let ran = scene.run();
+        assert_eq!(ran.code, 3);
+        assert!(ran.said.contains("line 8: `bad` is `2`: more than the `total` of 1"), "{}", ran.said);
+        assert_eq!(scene.sums("a"), (60, 6));
+    }
+    scene.counts("a", &rows(10, 1), OLD);
+    assert_eq!(scene.run().code, 0);
+    fs::remove_file(scene.folder.path().join("counts/a.csv")).unwrap();
+    for _ in 0..2 {
+        let ran = scene.run();
+        assert_eq!((ran.code, ran.said.contains("cannot read `counts/a.csv`")), (3, true), "{}", ran.said);
+    }
+}
+
+#[test]
+fn a_file_that_was_modified_within_the_last_minute_is_read_again() {
+    let scene = Scene::new(&["a"]);
+    for (total, bad) in [(10, 1), (20, 2), (30, 3)] {
+        scene.counts("a", &rows(total, bad), 59);
+        assert_eq!(scene.run().code, 0);
+        assert_eq!(scene.sums("a"), (u64::from(total) * 6, u64::from(bad) * 6));
+    }
+    scene.counts("a", &rows(40, 4), 60);
+    assert_eq!(scene.run().code, 0);
+    scene.counts("a", &rows(50, 5), 60);
+    assert_eq!(scene.run().code, 0);
+    assert_eq!(scene.sums("a"), (240, 24), "a minute later nothing writes to it without a new time");
+}
+
+#[test]
+fn a_file_of_another_series_is_read_although_it_has_not_changed() {
+    let scene = Scene::new(&["a"]);
+    scene.counts("a", &rows(10, 1), OLD);
+    assert_eq!(scene.run().code, 0);
+    scene.write("slos/fleet.yaml", "sources: { renamed: { counts: counts } }\n");
+    assert_eq!(scene.sums("a"), (0, 0));
+    assert_eq!(scene.run().code, 0);
+    assert_eq!(scene.sums("a"), (60, 6));
+}
+
+#[test]
+fn many_files_at_once_give_the_bytes_of_one_after_the_other() {
+    let services: Vec<String> = (0..40).map(|number| format!("s{number}")).collect();
+    let names: Vec<&str> = services.iter().map(String::as_str).collect();
+    let scene = Scene::new(&names);
+    for (number, service) in (10..).zip(&services) {
+        scene.counts(service, &rows(number, number % 7), OLD);
+    }
+    assert_eq!(scene.run().code, 0);
+    let at_once = scene.parts();
+    assert_eq!(at_once.len(), 6, "one part for each of two rows of three days: {:?}", at_once.keys());
+    let one_by_one = Scene::new(&[]);
+    for (number, service) in (10..50).zip(&services).rev() {
+        one_by_one.define(service);
+        one_by_one.counts(service, &rows(number, number % 7), OLD);
+        assert_eq!(one_by_one.run().code, 0);
+    }
+    assert!(one_by_one.parts() == at_once, "another order gave other bytes");
+}
+
+/// Kills a run at its n-th write; `false` if it ended before.
+fn is_killed_at(point: u64, mut run: Command) -> bool {
+    run.env("SLOWBURN_STOP_AT_WRITE", point.to_string()).stderr(Stdio::piped());
+    let mut child = run.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let is_stopped = said.any(|line| line.unwrap() == format!("stopped at write point {point}"));
+    if is_stopped {
+        child.kill().unwrap();
+    }
+    child.wait().unwrap();
+    is_stopped
+}
+
+#[test]
+fn a_kill_at_any_write_loses_no_file() {
+    let scene = Scene::new(&["a", "b", "c"]);
+    let all = |total| ["a", "b", "c"].map(|service| scene.counts(service, &rows(total, 1), OLD - u64::from(total)));
+    let run = |ledger: &str| assert!(scene.command(ledger).status().unwrap().success());
+    all(10);
+    run("undisturbed");
+    all(20);
+    run("undisturbed");
+    let expected = scene.files("undisturbed");
+    let mut points = 0;
+    for point in 1.. {
+        let ledger = format!("killed-{point}");
+        all(10);
+        run(&ledger);
+        all(20);
+        if !is_killed_at(point, scene.command(&ledger)) {
+            break;
+        }
+        points = point;
+        run(&ledger);
+        assert!(scene.files(&ledger) == expected, "killed at write point {point}, the ledger differs");
+    }
+    assert!(points > 10, "only {points} write points were passed");
+    assert!(Path::new(&scene.folder.path().join("undisturbed")).exists());
+}
