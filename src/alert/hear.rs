@@ -5,10 +5,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{AlertBook, Beat, Due, Heard, Newest, Owner, Place, due, resolve_after};
 use crate::counts::Sums;
-use crate::ledger::{Ledger, NotLoaded, ViewSums, Wanted};
+use crate::ledger::{Ledger, NotLoaded, View, ViewSums, Wanted};
 use crate::minute::{Minute, Span};
 use crate::report::model::{Views, judged_at};
 use crate::slo::{AlertRules, Catalog, Excluded, Indicator, Service, Slo, Urgency};
@@ -58,7 +59,7 @@ impl<'a> Audience<'a> {
             self.want_beats(ledger, (service, slo), from, judged, wanted);
             let mut seen = BTreeSet::from([self.seen(judged, judged), self.seen(judged.plus(-60), judged)]);
             seen.extend(watch.map(|watch| self.seen(watch.evaluated, watch.evaluated)));
-            ledger.want(&Views::of(slo, Vec::new()).raw, &seen, wanted);
+            ledger.want(&plain(slo), &seen, wanted);
         }
     }
 
@@ -101,11 +102,11 @@ impl<'a> Audience<'a> {
         let (mut all, mut later) = (Vec::new(), Vec::new());
         for (place, (service, slo)) in self.catalog.slos().enumerate() {
             let judged = judged_at(self.catalog, slo, self.at);
-            let raw = Views::of(slo, Vec::new()).raw;
-            let sums = ViewSums::of(ledger, &raw);
+            let plain = plain(slo);
+            let sums = ViewSums::of(ledger, &plain);
             let watch = book.watches.get(&slo.id);
             let before = watch.map(|watch| watch.evaluated);
-            let known = ledger.watermark(&raw.series, judged)?;
+            let known = ledger.watermark(&plain.series, judged)?;
             let until = known.max(before).unwrap_or(judged);
             let seen = before.map_or(Ok(Sums::default()), |before| sums.over(self.seen(before, before)))?;
             let mut due = due(book, &slo.id, until, seen, self.rules());
@@ -268,6 +269,12 @@ impl<'a> Audience<'a> {
         }
         newest
     }
+}
+
+/// What late data is recognised by: single events. A slice that the evaluated minute cuts is unknown until it has ended, and what
+/// then becomes known of it is not late.
+fn plain(slo: &Slo) -> Arc<View> {
+    Views::of(slo, Vec::new()).events
 }
 
 /// What one evaluation says.

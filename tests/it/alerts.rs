@@ -477,6 +477,39 @@ fn whoever_takes_a_service_over_hears_of_what_burns() {
 }
 
 #[test]
+fn a_slice_that_the_newest_minute_cuts_is_no_late_data() {
+    let scene = Scene::new(&["checkout"]);
+    scene.write(
+        "slos/shop/checkout.yaml",
+        "service: checkout\nslos:\n  orders: { indicator: counts, file: checkout.csv, objective: 99%, budgeting: timeslices, slice: \
+         30m, slice_target: 99% }\n",
+    );
+    let noon = minute("2026-10-01T12:00Z");
+    let missing = noon.plus(67).to_string();
+    let count = |at: i32, is_late_here: bool| {
+        scene.counts("checkout", noon.plus(at), &[(span(noon, 600), 100)]);
+        let file = scene.folder.path().join("counts/checkout.csv");
+        let text = fs::read_to_string(&file).unwrap();
+        let kept = text.lines().filter(|line| is_late_here || !line.starts_with(&missing));
+        fs::write(&file, kept.collect::<Vec<_>>().join("\n")).unwrap();
+    };
+    let corrected = || -> Vec<bool> {
+        let book: Value =
+            serde_json::from_slice(&fs::read(scene.folder.path().join("ledger/alerts.json")).unwrap()).unwrap();
+        let incidents = book["incidents"].as_array().unwrap().iter();
+        incidents.map(|incident| incident["corrected"].as_bool().unwrap_or(false)).collect()
+    };
+    for at in (0..=150).step_by(5) {
+        count(at, false);
+        scene.run("ledger", noon.plus(at + 1));
+    }
+    assert_eq!(corrected(), [false], "every minute came in its turn");
+    count(155, true);
+    scene.run("ledger", noon.plus(156));
+    assert_eq!(corrected(), [true], "a minute of an hour ago has come");
+}
+
+#[test]
 fn the_demonstration_tells_its_story() {
     let folder = tempfile::tempdir().unwrap();
     let slos = Path::new(env!("CARGO_MANIFEST_DIR")).join("slos");
