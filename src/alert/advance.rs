@@ -203,7 +203,7 @@ fn end_what_is_gone(book: &mut AlertBook, round: &Round<'_>) {
         let subject = Subject::Unread(team);
         if !told.contains(&subject) {
             let incident = Incident::open(&owner, Urgency::Ticket, round.at);
-            book.incidents.insert(IncidentKey { subject, started: round.at }, incident);
+            book.begin(IncidentKey { subject, started: round.at }, incident);
         }
     }
 }
@@ -279,8 +279,7 @@ fn look_again(book: &mut AlertBook, heard: &Heard, evaluated: Minute) -> Course 
         };
         let urgency = incident.urgency;
         let turns = if last.is_some() { vec![(started, urgency)] } else { incident.turns.clone() };
-        book.incidents
-            .insert(IncidentKey { subject: subject.clone(), started }, Incident { late: true, turns, ..incident });
+        book.begin(IncidentKey { subject: subject.clone(), started }, Incident { late: true, turns, ..incident });
     }
     course
 }
@@ -308,7 +307,7 @@ fn step(book: &mut AlertBook, heard: &Heard, beat: Beat) -> bool {
         (Some(urgency), Some(incident)) => incident.turn(urgency, beat.at),
         (Some(urgency), None) => {
             let incident = Incident::open(&heard.owner, urgency, beat.at);
-            book.incidents.insert(IncidentKey { subject, started: beat.at }, incident);
+            book.begin(IncidentKey { subject, started: beat.at }, incident);
         }
         (None, Some(incident)) => incident.ended = Some((beat.at, why)),
         (None, None) => {}
@@ -342,7 +341,7 @@ fn listen_for_sources(book: &mut AlertBook, round: &Round<'_>) {
             end(book, &subject, round.at, Why::Calm);
         } else if book.open(&subject).is_none() {
             let incident = Incident::open(&Owner::fleet(team), Urgency::Page, begins);
-            book.incidents.insert(IncidentKey { subject, started: begins }, incident);
+            book.begin(IncidentKey { subject, started: begins }, incident);
         }
     }
 }
@@ -363,6 +362,7 @@ pub(super) fn minutes(length: u32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::{Routes, decide};
     use crate::slo::SloId;
 
     const HOUR: i32 = 60;
@@ -420,6 +420,85 @@ mod tests {
             };
             assert!(run(&mut book, 205, source, &rules).is_empty(), "{nobody_listens}");
         }
+    }
+
+    /// A promise that pages in each of the last minutes up to one.
+    fn burning(service: &str, until: i32) -> Heard {
+        let held = Some(Urgency::Page);
+        let beat = |at| Beat { at: Minute(at), heard: true, held, above: held, silent: false };
+        Heard {
+            slo: SloId::new(service, "availability"),
+            owner: Owner { team: "shop".to_owned(), service: service.to_owned(), class: String::new() },
+            beats: vec![beat(until)],
+            evaluated: Minute(until),
+            ..heard("logs")
+        }
+    }
+
+    /// Takes a round into the book; who is told what of which number.
+    fn told(book: &mut AlertBook, heard: Vec<Heard>, faulty: &Faulty, silent: Option<(i32, i32)>) -> Vec<String> {
+        let (at, rules) = (Minute(200), AlertRules { shared_cause: Some((3, 5)), ..rules() });
+        let newest = |(known, asked)| ("logs".to_owned(), Newest { known: Minute(known), asked: Minute(asked) });
+        let newest = silent.map(newest).into_iter().collect();
+        advance(book, &Round { at, rules: &rules, heard, faulty, newest });
+        let routes = Routes { of: &|_, _| vec!["somebody".to_owned()], silenced: &|_| false };
+        let told = decide(book, at, &rules, &routes);
+        told.iter().map(|one| format!("{} {} {}", one.key.subject, one.number, one.phase.word())).collect()
+    }
+
+    #[test]
+    fn an_incident_whose_key_comes_again_goes_on_with_its_messages() {
+        let none = Faulty::default();
+        let fleet = Faulty { fleet: true, ..Faulty::default() };
+        let shared = |_: i32| ["one", "two", "three"].map(|service| burning(service, 200)).to_vec();
+        let expected = |subject: &str| ["1 opened", "2 resolved", "3 opened"].map(|told| format!("{subject} {told}"));
+        // A promise that was removed for one run, and no minute is newer than before.
+        let mut book = AlertBook::default();
+        let mut said = told(&mut book, vec![burning("checkout", 200)], &none, None);
+        said.extend(told(&mut book, Vec::new(), &none, None));
+        said.extend(told(&mut book, vec![burning("checkout", 200)], &none, None));
+        assert_eq!(said, expected("checkout/availability"));
+        assert_eq!(book.incidents.len(), 1);
+        // A source that nothing was promised of for one run.
+        let mut book = AlertBook::default();
+        let mut said = told(&mut book, vec![heard("logs")], &none, Some((0, 200)));
+        said.extend(told(&mut book, Vec::new(), &none, None));
+        said.extend(told(&mut book, vec![heard("logs")], &none, Some((0, 200))));
+        assert_eq!(said, expected("silent source logs"));
+        // Definitions that were sound for one run within the same minute.
+        let mut book = AlertBook::default();
+        told(&mut book, vec![heard("logs")], &none, None);
+        let mut said = told(&mut book, Vec::new(), &fleet, None);
+        said.extend(told(&mut book, vec![heard("logs")], &none, None));
+        said.extend(told(&mut book, Vec::new(), &fleet, None));
+        assert_eq!(said, expected("faulty definitions of shop"));
+        // A cause that all services of were removed for one run.
+        let mut book = AlertBook::default();
+        let mut said = told(&mut book, shared(200), &none, None);
+        said.extend(told(&mut book, Vec::new(), &none, None));
+        said.extend(told(&mut book, shared(200), &none, None));
+        said.retain(|told| told.starts_with("source"));
+        assert_eq!(said, expected("source logs"));
+        let open = book.incidents.values().filter(|incident| incident.is_open()).count();
+        assert_eq!((book.incidents.len(), open), (4, 4));
+        let cause = book.open(&Subject::Shared(Place::Source("logs".to_owned())));
+        let parts = book.incidents.values().filter(|incident| incident.part_of.is_some() && incident.part_of == cause);
+        assert_eq!(parts.count(), 3);
+    }
+
+    #[test]
+    fn an_incident_of_late_data_whose_key_was_held_goes_on_with_its_messages() {
+        let mut book = AlertBook::default();
+        told(&mut book, vec![burning("checkout", 200)], &Faulty::default(), None);
+        let key = book.incidents.keys().next().cloned().unwrap();
+        let held = book.incidents[&key].clone();
+        let owner = Owner { team: "shop".to_owned(), service: "checkout".to_owned(), class: String::new() };
+        end(&mut book, &key.subject, Minute(201), Why::Removed);
+        book.begin(key.clone(), Incident { late: true, ..Incident::open(&owner, Urgency::Severe, Minute(200)) });
+        let again = &book.incidents[&key];
+        assert_eq!((again.messages, again.is_open(), again.late), (held.messages, true, false));
+        assert_eq!((again.urgency, again.peak), (Urgency::Severe, Urgency::Severe));
+        assert_eq!(again.turns, [(Minute(200), Urgency::Page), (Minute(200), Urgency::Severe)]);
     }
 
     #[test]

@@ -84,6 +84,20 @@ impl AlertBook {
         self.incidents.range(key(Minute(i32::MIN))..=key(Minute(i32::MAX)))
     }
 
+    /// Opens an incident. One of the same key may have been held before: the promise was gone for one run, or a run looked at an
+    /// earlier minute. Then it goes on.
+    pub(super) fn begin(&mut self, key: IncidentKey, new: Incident) {
+        let incident = match self.incidents.remove(&key) {
+            None => new,
+            Some(mut held) => {
+                // What was part of a cause that is over speaks for itself again.
+                held.part_of.take_if(|cause| !self.incidents.get(cause).is_some_and(Incident::is_open));
+                held.reopened(new)
+            }
+        };
+        self.incidents.insert(key, incident);
+    }
+
     /// Forgets incidents that ended long ago.
     pub fn forget(&mut self, now: Minute) {
         self.incidents.retain(|_, incident| match incident.ended {

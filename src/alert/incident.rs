@@ -132,6 +132,35 @@ impl Incident {
         }
     }
 
+    /// Goes on with an incident that ended, as `new` says. What was sent of it stays, and its messages are counted on: receivers
+    /// take a message of the same incident and number for a copy.
+    #[must_use]
+    pub(super) fn reopened(self, new: Self) -> Self {
+        let mut turns = self.turns;
+        for (at, urgency) in new.turns {
+            match turns.last().copied() {
+                Some((_, last)) if last == urgency => {}
+                Some((turned, _)) => turns.push((at.max(turned), urgency)),
+                None => turns.push((at, urgency)),
+            }
+        }
+        Self {
+            turns,
+            peak: self.peak.max(new.peak),
+            late: self.late,
+            corrected: self.corrected,
+            hushed: self.hushed,
+            came_from: self.came_from,
+            part_of: self.part_of,
+            parts: self.parts,
+            told: self.told,
+            told_at: self.told_at,
+            messages: self.messages,
+            sent: self.sent,
+            ..new
+        }
+    }
+
     /// Notes how urgent it has become.
     pub fn turn(&mut self, urgency: Urgency, at: Minute) {
         if self.urgency != urgency {

@@ -38,11 +38,12 @@ pub(super) fn gather(book: &mut AlertBook, at: Minute, rules: &AlertRules, place
         }
         let free: Vec<IncidentKey> = free.into_iter().cloned().collect();
         let most = free.iter().filter_map(|key| book.incidents.get(key)).map(|incident| incident.urgency).max();
-        let group = open.unwrap_or(IncidentKey { subject, started: at });
-        let shared = book
-            .incidents
-            .entry(group.clone())
-            .or_insert_with(|| Incident::open(&Owner::fleet(team), Urgency::Page, at));
+        let group = open.unwrap_or_else(|| {
+            let key = IncidentKey { subject, started: at };
+            book.begin(key.clone(), Incident::open(&Owner::fleet(team), Urgency::Page, at));
+            key
+        });
+        let Some(shared) = book.incidents.get_mut(&group) else { continue };
         shared.parts.extend(free.iter().cloned());
         shared.turn(most.unwrap_or(Urgency::Page).max(shared.urgency), at);
         for key in free {
