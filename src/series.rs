@@ -16,6 +16,12 @@ impl SeriesKey {
         Self(Arc::from(text))
     }
 
+    /// The name of the source that it is measured by, which has no space.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.0.split(' ').next().unwrap_or_default()
+    }
+
     /// The text itself.
     #[must_use]
     pub fn as_str(&self) -> &str {

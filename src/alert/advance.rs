@@ -487,6 +487,21 @@ mod tests {
     }
 
     #[test]
+    fn classic_load_balancers_of_one_name_in_two_sources_are_no_shared_cause() {
+        let paging = |load_balancer: &str| {
+            let four = [("one", "east"), ("two", "east"), ("three", "west"), ("four", "west")];
+            let heard = four.map(|(service, source)| {
+                let places = vec![Place::behind(load_balancer, source), Place::Source(source.to_owned())];
+                Heard { places, ..burning(service, 200) }
+            });
+            let said = told(&mut AlertBook::default(), heard.to_vec(), &Faulty::default(), None);
+            said.into_iter().filter(|told| told.starts_with("load balancer")).collect::<Vec<_>>()
+        };
+        assert_eq!(paging("classic/front"), [""; 0]);
+        assert_eq!(paging("app/front/50dc6c495c0c9188"), ["load balancer app/front/50dc6c495c0c9188 1 opened"]);
+    }
+
+    #[test]
     fn an_incident_of_late_data_whose_key_was_held_goes_on_with_its_messages() {
         let mut book = AlertBook::default();
         told(&mut book, vec![burning("checkout", 200)], &Faulty::default(), None);

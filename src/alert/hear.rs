@@ -130,7 +130,7 @@ impl<'a> Audience<'a> {
 
     fn heard(&self, (service, slo): (&Service, &Slo), evaluated: Minute, seen: Sums, changed: bool) -> Heard {
         let balancer = match &slo.indicator {
-            Indicator::Requests { traffic, .. } => Some(Place::LoadBalancer(traffic.load_balancer.clone())),
+            Indicator::Requests { source, traffic, .. } => Some(Place::behind(&traffic.load_balancer, source)),
             _ => None,
         };
         Heard {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::Phase;
 use crate::minute::Minute;
-use crate::slo::{SloId, Urgency};
+use crate::slo::{SloId, Urgency, lacks_id};
 
 /// What an incident is about, and the minute it began: unique, and the same in whatever run it is found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,7 +32,8 @@ pub enum Subject {
 /// A place that services share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
-    /// A load balancer.
+    /// A load balancer: its name with its id, or with the source where the name alone stands for different ones: see
+    /// [`Place::behind`].
     LoadBalancer(String),
     /// A source: an account and a region, as definitions name it.
     Source(String),
@@ -105,6 +106,20 @@ pub struct Sent {
     pub to: String,
     /// The run that delivered it.
     pub at: Minute,
+}
+
+impl Place {
+    /// The load balancer that requests of a source come through. A name with an id stands for one load balancer. A Classic one and
+    /// a name without id are unique within an account and region only, so that the same name in two sources may be two of them.
+    #[must_use]
+    pub fn behind(load_balancer: &str, source: &str) -> Self {
+        let is_ambiguous = |name: &str| name.starts_with("classic/") || lacks_id(name);
+        Self::LoadBalancer(if load_balancer.split(' ').any(is_ambiguous) {
+            format!("{load_balancer} of source {source}")
+        } else {
+            load_balancer.to_owned()
+        })
+    }
 }
 
 impl Incident {
@@ -240,5 +255,26 @@ impl Why {
             Self::Removed => "removed",
             Self::Moved => "moved",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_may_be_that_of_another_load_balancer_is_one_of_its_source() {
+        for (names, expected) in [
+            ("app/mart/50dc6c495c0c9188", "load balancer app/mart/50dc6c495c0c9188"),
+            ("app/mart/0a net/mart/0b", "load balancer app/mart/0a net/mart/0b"),
+            ("classic/mart", "load balancer classic/mart of source east"),
+            ("app/mart", "load balancer app/mart of source east"),
+            ("app/mart/0a classic/mart", "load balancer app/mart/0a classic/mart of source east"),
+            ("{service=mart}", "load balancer {service=mart} of source east"),
+        ] {
+            assert_eq!(Place::behind(names, "east").to_string(), expected);
+        }
+        assert_eq!(Place::behind("app/mart/0a", "east"), Place::behind("app/mart/0a", "west"));
+        assert_ne!(Place::behind("classic/mart", "east"), Place::behind("classic/mart", "west"));
     }
 }

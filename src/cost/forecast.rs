@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Dollars, Usage, athena_billed};
 use crate::demand::{billed, metric_counts};
 use crate::discovery::Discovery;
+use crate::ledger::ObjectsWritten;
 use crate::minute::{MINUTES_PER_DAY, Window};
 use crate::slo::{
     Catalog, Indicator, Lake, MetricCount, MetricCounts, Reach, Service, Source, SourceKind, names_balancer,
@@ -33,8 +34,8 @@ pub struct Habits {
     pub every_minutes: u32,
     /// Whether the ledger lies in S3.
     pub ledger_in_s3: bool,
-    /// Log objects of the last whole day, by balancer.
-    pub objects: BTreeMap<String, u64>,
+    /// Log objects of the last whole day, by account and region and by load balancer.
+    pub objects: BTreeMap<(String, String), ObjectsWritten>,
     /// Bytes that a query of Athena scans for a day, by source and by table or by file of a query.
     pub scanned: BTreeMap<(String, String), u64>,
     /// What names and tags stand for, as far as anybody looked.
@@ -142,7 +143,7 @@ fn past_of(services: &[&Service], name: &str, source: &Source, habits: &Habits) 
     let days = u64::from(minutes.div_ceil(MINUTES_PER_DAY.unsigned_abs())) + 1;
     match &source.kind {
         SourceKind::AccessLogs { location, access, .. } if location.starts_with("s3://") => {
-            let of_a_day = objects(&indicators, &access.reach, habits).0.s3_reads;
+            let of_a_day = objects(&indicators, (name, &access.reach), habits).0.s3_reads;
             Usage {
                 s3_reads: of_a_day * days,
                 s3_writes: of_a_day.div_ceil(PAGE) * days + FOLDERS_ABOVE,
@@ -177,7 +178,7 @@ fn asked(services: &[&Service], name: &str, source: &Source, habits: &Habits) ->
     }
     match &source.kind {
         SourceKind::AccessLogs { location, access, .. } if location.starts_with("s3://") => {
-            objects(&indicators, &access.reach, habits)
+            objects(&indicators, (name, &access.reach), habits)
         }
         SourceKind::CloudWatch { reach, .. } => {
             let (metrics, assumed) = metrics(&indicators, reach, habits);
@@ -196,7 +197,7 @@ fn asked(services: &[&Service], name: &str, source: &Source, habits: &Habits) ->
 /// Each object is read once. The folder of today is listed by every run, and is half full on average; that of yesterday by every run
 /// of the first hour, and those of the last week once a day. The folders above them hold less than a page each, and are listed once
 /// an hour.
-fn objects(indicators: &[&Indicator], reach: &Reach, habits: &Habits) -> (Usage, bool) {
+fn objects(indicators: &[&Indicator], (source, reach): (&str, &Reach), habits: &Habits) -> (Usage, bool) {
     let traffics = indicators.iter().filter_map(|indicator| match indicator {
         Indicator::Requests { traffic, .. } => Some(traffic),
         _ => None,
@@ -205,13 +206,15 @@ fn objects(indicators: &[&Indicator], reach: &Reach, habits: &Habits) -> (Usage,
     let named = traffics.map(|traffic| habits.discovery.by_name(reach, traffic).unwrap_or(Cow::Borrowed(traffic)));
     let balancers: BTreeSet<String> =
         named.flat_map(|traffic| traffic.load_balancer.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
-    let known: Vec<Option<u64>> = balancers
-        .iter()
-        .map(|name| {
-            let of = habits.objects.iter().filter(|(balancer, _)| names_balancer(name, balancer));
-            of.map(|(_, objects)| *objects).reduce(|sum, objects| sum + objects)
-        })
-        .collect();
+    // A load balancer of the same name in an account or region that the source does not read is another one.
+    let all = || habits.objects.iter().map(|((area, balancer), objects)| (area, balancer, objects));
+    let areas: BTreeSet<&String> =
+        all().filter(|(.., objects)| objects.sources.contains(source)).map(|(area, ..)| area).collect();
+    let known = balancers.iter().map(|name| {
+        let of = all().filter(|(area, balancer, _)| areas.contains(area) && names_balancer(name, balancer));
+        of.map(|(.., objects)| objects.count).reduce(|sum, count| sum + count)
+    });
+    let known: Vec<Option<u64>> = known.collect();
     let assumed = known.iter().any(Option::is_none);
     let objects = known.iter().map(|known| known.unwrap_or(NODES * INTERVALS)).sum::<u64>();
     let (runs, of_a_day) = (runs(habits.every_minutes, 0), objects.div_ceil(PAGE));
@@ -288,6 +291,31 @@ mod tests {
         assert_eq!(lake(&[]), (20_000_000_000 * hours, true));
         assert_eq!(lake(&[("elb.alb", 160_000)]), (20_000_000_000 * hours, true));
         assert_eq!(lake(&[("elb.alb", 160_000), ("own.sql", 11_000_001)]), ((10_000_000 + 12_000_000) * hours, false));
+    }
+
+    #[test]
+    fn a_classic_load_balancer_of_the_same_name_in_another_account_is_another_one() {
+        let fleet = "sources: { east: { access_logs: s3://east }, west: { access_logs: s3://west } }\n\
+                     classes: { standard: { slos: { availability: 99% }, windows: [7d] } }\n";
+        let files = [
+            ("fleet.yaml", fleet),
+            ("a/shop.yaml", "service: shop\nsource: east\nload_balancer: classic/front\n"),
+            ("a/mart.yaml", "service: mart\nsource: west\nload_balancer: classic/front\n"),
+        ];
+        let file = |(path, text): (&str, &str)| DefinitionFile { path: path.to_owned(), text: text.to_owned() };
+        let (catalog, problems) = crate::slo::read(&files.map(file), Minute(0));
+        assert!(problems.is_empty(), "{problems:?}");
+        let written = |account: &str, source: &str, count| {
+            let area = format!("{account}_elasticloadbalancing_eu-west-1");
+            let sources = BTreeSet::from([source.to_owned()]);
+            ((area, "classic/front".to_owned()), ObjectsWritten { count, sources })
+        };
+        let objects = BTreeMap::from([written("111111111111", "east", 100), written("222222222222", "west", 7)]);
+        let forecast = forecast(&catalog, &Habits { every_minutes: 5, objects, ..Habits::default() });
+        let reads: Vec<(u64, bool)> = forecast.sources.iter().map(|line| (line.usage.s3_reads, line.assumed)).collect();
+        assert_eq!(reads, [(100, false), (7, false)]);
+        let of_services: Vec<u64> = forecast.services.iter().map(|line| line.usage.s3_reads).collect();
+        assert_eq!(of_services, [100, 7]);
     }
 
     #[test]

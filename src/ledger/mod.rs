@@ -50,6 +50,15 @@ fn first(parts: &BTreeSet<Part>) -> String {
     parts.first().map_or_else(String::new, ToString::to_string)
 }
 
+/// Log objects of one load balancer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectsWritten {
+    /// How many.
+    pub count: u64,
+    /// The sources that they were read by.
+    pub sources: BTreeSet<String>,
+}
+
 /// What has been loaded of the ledger.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -161,14 +170,21 @@ impl Ledger {
         Ok(None)
     }
 
-    /// How many log objects were loaded, by the balancer that wrote them.
+    /// How many log objects were loaded, by account and region and by the load balancer that wrote them: the name of a Classic one may
+    /// be that of another in the next account.
     #[must_use]
-    pub fn objects_by_balancer(&self) -> BTreeMap<String, u64> {
-        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+    pub fn objects_by_balancer(&self) -> BTreeMap<(String, String), ObjectsWritten> {
+        let mut found: BTreeMap<(String, String), ObjectsWritten> = BTreeMap::new();
         for part in self.objects.values() {
-            if let PartObjects::Records(records) = part {
-                for record in records {
-                    *found.entry(record.load_balancer.to_string()).or_default() += 1;
+            let PartObjects::Records(records) = part else { continue };
+            for record in records {
+                let key = (record.area().to_owned(), record.load_balancer.to_string());
+                let written = found.entry(key).or_default();
+                written.count += 1;
+                for source in record.counted.iter().map(SeriesKey::source) {
+                    if !written.sources.contains(source) {
+                        written.sources.insert(source.to_owned());
+                    }
                 }
             }
         }
