@@ -20,8 +20,8 @@ use crate::store::LedgerStore;
 
 /// Files that are read before anybody looks at what they held.
 const READ_TOGETHER: usize = 16;
-/// Packed counts that wait to be absorbed at most: a month of some 1,600 series.
-const WAITING_BYTES_MAX: usize = 128 << 20;
+/// Packed counts that wait to be absorbed at most: a month of some 1,500 series. All together then takes less than 300 MB.
+const WAITING_BYTES_MAX: usize = 96 << 20;
 
 /// What was read and is not in the ledger yet.
 #[derive(Default)]
