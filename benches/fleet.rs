@@ -224,7 +224,7 @@ async fn fill(plan: &Plan, catalog: &Catalog, until: Minute) -> usize {
         ledger.absorb_objects(&ObjectsAnswer { objects, counts, ..ObjectsAnswer::default() }).unwrap();
         store.commit(&mut ledger).await.unwrap();
     }
-    store.sweep().await.unwrap();
+    store.sweep(today).await.unwrap();
     recorded
 }
 
@@ -329,6 +329,7 @@ fn day_objects(
                     load_balancer: Arc::clone(&name),
                     interval: Span::new(start_minute, start_minute.plus(5)),
                     counted: Arc::clone(&series),
+                    unread: Arc::default(),
                 });
             }
         }

@@ -8,13 +8,15 @@ mod counts;
 mod discover;
 mod explain;
 mod lake;
+mod listing_plan;
 mod logs;
 mod rehearse;
 mod spans;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{Instrument, info, info_span};
 
@@ -29,7 +31,10 @@ use crate::minute::{Day, Minute, Span};
 use crate::outcome::{Outcome, Said};
 use crate::report::model::{self, Status, Views};
 use crate::slo::{Catalog, Excluded, Service, Slo};
-use crate::store::{LedgerStore, Needs, StoreError};
+use crate::store::{LedgerStore, Needs, ShelfError, StoreError};
+
+use contributors::Recent;
+use listing_plan::ListingPlan;
 
 pub use alerts::Telling;
 pub use console::histories;
@@ -89,43 +94,102 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
         discovery = discover::discover(job, store, &mut said).instrument(info_span!("discover")).await?;
         demand = demand::draw(job.catalog, &discovery, (job.at, job.now), job.days);
     }
-    counts::read_counts(job, &demand.counts, store, &mut said).instrument(info_span!("counts")).await?;
-    let mut recent = Vec::new();
-    for question in &demand.logs {
-        let span = info_span!("access_logs", source = question.source, location = question.location);
-        let mut of_source = Said::default();
-        recent.extend(Box::pin(logs::read_logs(job, question, store, &mut of_source)).instrument(span).await?);
-        said.of_logs(of_source, (demand.logs.len() > 1).then_some(&question.source));
-    }
-    for question in &demand.spans {
-        let span = info_span!("spans", source = question.source, kind = question.kind.word());
-        // The future of everything that may be asked is large and deep.
-        Box::pin(spans::read_spans(job, &discovery, question, store, &mut said)).instrument(span).await?;
-    }
+    let fetched = Box::pin(fetch(job, (&discovery, &demand), store, &mut said)).await;
+    // What was fetched before a failure is kept: it need not be fetched again.
+    let published = store.publish().instrument(info_span!("publish")).await;
+    let recent = fetched?;
+    published?;
     let book = match &job.telling {
         Some(telling) => Some(store.book(telling.kind()).await?),
         None => None,
     };
     let known = book.as_ref().map(|(book, _)| book);
     let (status, mut ledger) = judged(job.catalog, store, job.at, known).instrument(info_span!("judge")).await?;
-    store.keep_slices(&ledger).await?;
-    store.sweep().await?;
     let book = match job.telling.as_ref().zip(book) {
+        // Half of what was to be read would be judged as if it were all.
+        Some(_) if job.stop.load(Ordering::Relaxed) => {
+            said.faults
+                .push("stopped before alerts were evaluated: no notification was sent\nhint: run again".to_owned());
+            AlertBook::default()
+        }
         Some((telling, book)) => {
             let told = alerts::tell_people(job, telling, (&status, &mut ledger), (book, &recent), store, &mut said);
             Box::pin(told).instrument(info_span!("alerts")).await?
         }
         None => AlertBook::default(),
     };
+    keep_house(job, &ledger, store, &mut said).instrument(info_span!("housekeeping")).await;
+    Ok(Outcome { status, book, said })
+}
+
+/// Fetches what the ledger lacks, from all sources. Gives what was seen of the newest hour of access logs.
+async fn fetch<'q>(
+    job: &Job<'_>,
+    (discovery, demand): (&Discovery, &'q Demand),
+    store: &mut LedgerStore,
+    said: &mut Said,
+) -> Result<Vec<Recent<'q>>, EngineError> {
+    counts::read_counts(job, &demand.counts, store, said).instrument(info_span!("counts")).await?;
+    let recent = Box::pin(fetch_access_logs(job, demand, store, said)).await?;
+    for question in &demand.spans {
+        let span = info_span!("spans", source = question.source, kind = question.kind.word());
+        // The future of everything that may be asked is large and deep.
+        Box::pin(spans::read_spans(job, discovery, question, store, said)).instrument(span).await?;
+    }
+    Ok(recent)
+}
+
+/// Reads access logs, source by source. Until a source was listed, nothing of it becomes known through the objects of another.
+async fn fetch_access_logs<'q>(
+    job: &Job<'_>,
+    demand: &'q Demand,
+    store: &mut LedgerStore,
+    said: &mut Said,
+) -> Result<Vec<Recent<'q>>, EngineError> {
+    let unlisted_before = store.unlisted().clone();
+    let mut plans = Vec::new();
+    for question in &demand.logs {
+        match ListingPlan::new(job, question, store).await {
+            Ok(plan) => plans.push(plan),
+            Err(error) => said.faults.push(error),
+        }
+    }
+    let tagged = demand.logs.iter().flat_map(|question| question.tagged.iter().cloned()).collect();
+    let mut shared = logs::Shared { tagged: &tagged, held_back: BTreeSet::new() };
+    let mut recent = Vec::new();
+    for plan in plans {
+        let (source, location) = (&plan.question.source, &plan.question.location);
+        let span = info_span!("access_logs", source, location);
+        let mut of_source = Said::default();
+        let read = Box::pin(logs::read_logs(job, plan, &mut shared, store, &mut of_source));
+        recent.extend(read.instrument(span).await?);
+        said.of_logs(of_source, (demand.logs.len() > 1).then_some(source));
+    }
+    let mut days = shared.held_back;
+    for (source, unlisted) in unlisted_before.0 {
+        let listed = unlisted.into_keys().filter(|day| !store.unlisted().has(&source, *day));
+        // The last minutes of a day lie in the folder of the next one.
+        days.extend(listed.flat_map(|day| [day.plus(-1), day]));
+    }
+    if !days.is_empty() {
+        logs::decide_again(&tagged, days, store).await?;
+    }
+    Ok(recent)
+}
+
+/// What may fail without harm to anybody, after everybody was notified: caches, clean-up, and what AWS was asked.
+async fn keep_house(job: &Job<'_>, ledger: &Ledger, store: &mut LedgerStore, said: &mut Said) {
     for ((service, operation), count) in Aws::sent() {
         info!(service, operation, count, "asked AWS");
     }
     said.used(&Aws::used());
-    if let Err(refused) = store.note_usage(job.now.day(), &Aws::used()).await {
-        // Everything else is done, and says more than a sum.
-        said.faults.push(refused.to_string());
-    }
-    Ok(Outcome { status, book, said })
+    let noted = store.note_usage(job.now.day(), &Aws::used()).await;
+    let kept = store.keep_slices(ledger).await;
+    let swept = store.sweep(job.now.day()).await;
+    let failed = [noted, kept, swept].into_iter().filter_map(Result::err);
+    // Another run that was quicker keeps house as well.
+    let failed = failed.filter(|error| !matches!(error, StoreError::Shelf(ShelfError::Lost(_))));
+    said.faults.extend(failed.map(|error| error.to_string()));
 }
 
 /// The share of a source's lines that may fail to parse.

@@ -1,9 +1,8 @@
 //! Since when anything can be said of target groups by tags: logs hold their names, and not what had the tags before anybody looked,
 //! so that no request before the first that is known of them is no silence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::EngineError;
 use crate::counts::{Count, Counts};
 use crate::demand::{LogsQuestion, SpanQuestion};
 use crate::ledger::Ledger;
@@ -19,29 +18,27 @@ const DAYS_KEPT: i32 = 400;
 /// What objects held of each series, by minutes of the day.
 type ByDay = BTreeMap<(SeriesKey, Day), Box<[Count]>>;
 
-/// When each series by tags had its first request, as far as it is known by now; it is kept before the counts that go by it are.
-pub(super) async fn began(
-    question: &LogsQuestion,
-    (ledger, counts): (&Ledger, &ByDay),
-    store: &mut LedgerStore,
-) -> Result<BTreeMap<SeriesKey, Minute>, EngineError> {
+/// Notes the first requests that objects held of series by tags.
+pub(super) fn note_first_requests(question: &LogsQuestion, ledger: &Ledger, counts: &ByDay, store: &mut LedgerStore) {
     let mut began = BTreeMap::new();
     for series in &question.tagged {
         let mut days = counts.iter().filter(|((of, _), _)| of == series);
         let found = days.find_map(|((_, day), minutes)| first_of(*day, minutes.iter().map(|count| count.total)));
         began.insert(series.clone(), first(series, found, (ledger, question.span.end), store));
     }
-    keep(&began, store).await?;
-    Ok(began.into_iter().map(|(series, at)| (series, at.unwrap_or(Minute(i32::MAX)))).collect())
+    keep(&began, store);
+}
+
+/// When each series by tags had its first request, as far as it is known by now, of whatever source. One without any is unknown for
+/// ever.
+pub(super) fn first_requests(tagged: &BTreeSet<SeriesKey>, store: &LedgerStore) -> BTreeMap<SeriesKey, Minute> {
+    let first = |series: &SeriesKey| store.began(series).get(FIRST_REQUEST).copied().unwrap_or(Minute(i32::MAX));
+    tagged.iter().map(|series| (series.clone(), first(series))).collect()
 }
 
 /// Leaves out of counts what lies before the first request. Spans come newest first, so that what lies before the first one of a
 /// span stays unknown unless an older one is known already.
-pub(super) async fn leave_unseen(
-    question: &SpanQuestion,
-    (ledger, counts): (&Ledger, &mut Counts),
-    store: &mut LedgerStore,
-) -> Result<(), EngineError> {
+pub(super) fn leave_unseen(question: &SpanQuestion, (ledger, counts): (&Ledger, &mut Counts), store: &mut LedgerStore) {
     let mut began = BTreeMap::new();
     for series in &question.tagged {
         let mut days = counts.iter().filter(|((of, _), _)| of == series);
@@ -55,13 +52,13 @@ pub(super) async fn leave_unseen(
         }
         began.insert(series.clone(), first);
     }
-    keep(&began, store).await
+    keep(&began, store);
 }
 
-async fn keep(began: &BTreeMap<SeriesKey, Option<Minute>>, store: &mut LedgerStore) -> Result<(), EngineError> {
+fn keep(began: &BTreeMap<SeriesKey, Option<Minute>>, store: &mut LedgerStore) {
     let known = began.iter().filter_map(|(series, at)| Some((series.clone(), (*at)?)));
     let known = known.map(|(series, at)| (series, BTreeMap::from([(FIRST_REQUEST.to_owned(), at)])));
-    Ok(store.keep_began(&known.collect()).await?)
+    store.keep_began(&known.collect());
 }
 
 /// The minute of a day that has the first events.

@@ -119,7 +119,7 @@ impl Run<'_> {
             };
             let mut answer = part.ask(span, &piece.series).await;
             self.aws.note_scanned(answer.spent.billed.0);
-            leave_unseen(self.question, (&self.sums, &mut answer.counts), store).await?;
+            leave_unseen(self.question, (&self.sums, &mut answer.counts), store);
             keep(&answer.counts, &part.replaced(&answer, span), store).await?;
             if part.is_believed() {
                 for series in &answer.answered {
@@ -132,8 +132,10 @@ impl Run<'_> {
                 // What an earlier text of a query scanned says nothing of this one.
                 scanned.retain(|of, _| !is_of(of, &place));
                 scanned.insert(key.clone(), day_bytes);
-                store.keep_scanned(scanned).await?;
+                store.keep_scanned(scanned);
             }
+            // It is paid for: a run that is killed must not ask for it again.
+            store.publish().await?;
             read.add(name, &answer);
             if answer.fault.is_some() {
                 return Ok(());

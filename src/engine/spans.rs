@@ -102,12 +102,14 @@ async fn read_metrics(
             // It is paid for, whatever becomes of it.
             aws.note_metrics(answer.metrics);
             keep(&answer.counts, &answer.replaced, store).await?;
-            store.keep_began(&answer.began).await?;
+            store.keep_began(&answer.began);
             for series in &answer.answered {
                 remember(asked, question, series, span);
             }
             refetch_behind(asked, (&answer, span), store).await?;
             store.keep_asked(asked).await?;
+            // It is paid for: a run that is killed must not ask for it again.
+            store.publish().await?;
             read.add(&answer, |series| sums.knows(series));
         }
     }

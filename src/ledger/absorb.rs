@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::coverage::Limits;
 use super::minutes::RowMut;
 use super::objects::{ListedObject, PartObjects, filed_under, merged};
 use super::{DayMinutes, Ledger, NotLoaded, ObjectRecord, Part};
@@ -23,6 +24,8 @@ pub struct ObjectsAnswer {
     /// Series whose requests nobody can tell of before the first that there was: what stood for their tags then is not known. Minutes
     /// before that one are unknown.
     pub began: BTreeMap<SeriesKey, Minute>,
+    /// Days whose known minutes are decided anew although none of the objects is near them.
+    pub days: BTreeSet<Day>,
 }
 
 /// An answer was refused as a whole; the ledger is as it was.
@@ -103,6 +106,8 @@ impl Ledger {
         let mut missing = |object: &ListedObject<'_>| {
             let wanted = wanted.get(object.load_balancer)?;
             let record = self.objects.get(&filed_under(object.interval)).and_then(|part| part.record(object.key));
+            // What had no lines when it was counted added nothing: it is read as if it were new.
+            let record = record.filter(|record| !record.is_replaced_by(object.size));
             let Some(record) = record else { return (!wanted.is_empty()).then(|| Arc::clone(wanted)) };
             let lacks = lacking.entry((Arc::as_ptr(wanted), Arc::as_ptr(&record.counted))).or_insert_with(|| {
                 let lacks: BTreeSet<SeriesKey> = wanted.difference(&record.counted).cloned().collect();
@@ -119,7 +124,8 @@ impl Ledger {
     pub fn changed_since_read(&self, listed: &[ListedObject<'_>]) -> Vec<&ObjectRecord> {
         let changed = |object: &ListedObject<'_>| {
             let record = self.objects.get(&filed_under(object.interval))?.record(object.key)?;
-            (!record.counted.is_empty() && record.size != object.size).then_some(record)
+            let is_other = record.size != object.size && !record.is_replaced_by(object.size);
+            (!record.counted.is_empty() && is_other).then_some(record)
         };
         listed.iter().filter_map(changed).collect()
     }
@@ -175,14 +181,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// Adds the counts of objects and decides anew which minutes around them are known.
+    /// Adds the counts of objects and decides anew which minutes around them are known. Gives the days of which some are held back
+    /// because a folder was not listed.
     ///
     /// # Errors
     /// Any [`AbsorbError`]; nothing of the answer is kept then.
-    pub fn absorb_objects(&mut self, answer: &ObjectsAnswer) -> Result<(), AbsorbError> {
+    pub fn absorb_objects(&mut self, answer: &ObjectsAnswer) -> Result<BTreeSet<Day>, AbsorbError> {
         self.check_objects(answer)?;
         let edits = self.checked_counts(&answer.counts)?;
-        let mut around = BTreeSet::new();
+        let mut around = answer.days.clone();
         let mut new: BTreeMap<Part, Vec<&ObjectRecord>> = BTreeMap::new();
         for object in &answer.objects {
             around.extend([-1, 0, 1].map(|days| object.day().plus(days)));
@@ -192,7 +199,8 @@ impl Ledger {
             .into_iter()
             .map(|(part, new)| (part, PartObjects::Records(merged(self.objects.get(&part), new))))
             .collect();
-        let covered = self.cover(&around, &objects, &answer.began)?;
+        let limits = Limits { began: &answer.began, unlisted: &self.unlisted };
+        let covered = self.cover(&around, &objects, limits)?;
         for (part, edits) in edits {
             self.edit(part, &edits, |counts, row| {
                 for (slot, count) in counts.iter().enumerate() {
@@ -201,12 +209,12 @@ impl Ledger {
                 }
             });
         }
-        for (part, known) in covered {
+        for (part, known) in covered.changes {
             self.edit(part, &known, |known, row| row.known.copy_from_slice(&known[part.slots()]));
         }
         self.objects_changed.extend(objects.keys());
         self.objects.extend(objects);
-        Ok(())
+        Ok(covered.held_back)
     }
 
     /// Changes some series of a part, and the sums of its day with them. Where series share their minutes and an edit, it is made
@@ -260,7 +268,8 @@ impl Ledger {
     }
 
     fn check_objects(&self, answer: &ObjectsAnswer) -> Result<(), AbsorbError> {
-        let days: BTreeSet<Day> = answer.objects.iter().map(ObjectRecord::day).collect();
+        let days: BTreeSet<Day> =
+            answer.objects.iter().map(ObjectRecord::day).chain(answer.days.iter().copied()).collect();
         for part in days.into_iter().flat_map(|day| (-2..=2).flat_map(move |near| Part::of_day(day.plus(near)))) {
             self.objects_loaded(part)?;
         }
@@ -274,7 +283,8 @@ impl Ledger {
             for (place, object) in same.iter().enumerate() {
                 let held = match self.objects.get(&object.part()) {
                     Some(PartObjects::Deliveries(_)) => return Err(NotLoaded::from(object.part()).into()),
-                    held => held.and_then(|part| part.record(&object.key)),
+                    // What had no lines added nothing.
+                    held => held.and_then(|part| part.record(&object.key)).filter(|held| held.lines > 0),
                 };
                 let mut earlier = same[..place].iter().copied().chain(held);
                 if let Some(error) = earlier.find_map(|earlier| again(object, earlier)) {

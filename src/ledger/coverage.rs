@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::silence::heard;
+use super::unlisted::Unlisted;
 use super::{Delivery, Ledger, NotLoaded, Origin, Part, PartObjects, filed_under};
 use crate::counts::SLOTS;
 use crate::minute::{Day, Minute, Span};
@@ -18,6 +19,30 @@ use crate::series::SeriesKey;
 
 /// A day's minutes, 1 where known, of each series that changes within a part.
 pub(super) type Covered = BTreeMap<Part, BTreeMap<SeriesKey, Arc<[u8]>>>;
+
+/// A load balancer: account and region, and its name. Classic names, and those without an id, are unique there only.
+type Balancer<'a> = (&'a str, &'a str);
+
+/// What several balancers deliver together, or one alone: which, their names where they are several, and what.
+type Group<'a> = (Vec<Balancer<'a>>, Option<&'a BTreeSet<Balancer<'a>>>, &'a Delivered);
+
+/// What objects alone do not tell of coverage.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits<'a> {
+    /// Series that are unknown before a minute.
+    pub(super) began: &'a BTreeMap<SeriesKey, Minute>,
+    /// Folders of days that were not listed.
+    pub(super) unlisted: &'a Unlisted,
+}
+
+/// Which minutes are known now.
+#[derive(Debug, Default)]
+pub(super) struct Coverage {
+    /// Those that change.
+    pub(super) changes: Covered,
+    /// Days of which some minutes would be known but for a folder that was not listed.
+    pub(super) held_back: BTreeSet<Day>,
+}
 
 /// What one balancer delivered: origins, and intervals with their lines and the place of their origin, in order.
 #[derive(Default)]
@@ -60,7 +85,7 @@ impl Delivered {
             .collect();
         let seen: BTreeSet<usize> = near.iter().map(|(.., origin)| *origin).collect();
         let mut groups: BTreeMap<Vec<usize>, Vec<&SeriesKey>> = BTreeMap::new();
-        let all: BTreeSet<&SeriesKey> = seen.iter().flat_map(|origin| self.origins[*origin].counted.iter()).collect();
+        let all: BTreeSet<&SeriesKey> = seen.iter().flat_map(|origin| self.origins[*origin].series()).collect();
         for series in all {
             let counted = seen.iter().copied().filter(|origin| self.origins[*origin].counted.contains(series));
             groups.entry(counted.collect()).or_default().push(series);
@@ -78,15 +103,20 @@ impl Delivered {
         newest: &BTreeMap<(&str, Day), Minute>,
     ) -> Arc<[u8]> {
         let mut counted: Vec<(Span, u64)> = Vec::with_capacity(near.len());
-        // An interval of which an object is there but not counted is not known, whatever the other nodes wrote.
-        let mut unread = Vec::new();
+        // An interval of which an object is there but not counted is not known, whatever the other nodes wrote. A file without
+        // a byte hides nothing that they wrote: its node may have nothing to say.
+        let (mut unread, mut pending) = (Vec::new(), Vec::new());
         for (span, lines, origin) in near {
             match counted.last_mut() {
+                _ if !origins.contains(origin) && self.origins[*origin].is_pending => pending.push(*span),
                 _ if !origins.contains(origin) => unread.push(*span),
                 Some((last, sum)) if last == span => *sum += lines,
                 _ => counted.push((*span, *lines)),
             }
         }
+        let has_lines =
+            |span: &Span| counted.iter().any(|(other, lines)| *lines > 0 && !other.intersect(*span).is_empty());
+        unread.extend(pending.into_iter().filter(|span| !has_lines(span)));
         // Where a balancer's name is used in several areas, silence is plausible as far as all of them are heard of.
         let areas = origins.iter().map(|origin| self.origins[*origin].area.as_str());
         let end = areas.filter_map(|area| newest_near(newest, area, day)).min();
@@ -112,95 +142,134 @@ fn newest_near(newest: &BTreeMap<(&str, Day), Minute>, area: &str, day: Day) -> 
     newest.range((area, day.plus(-1))..=(area, day.plus(1))).map(|(_, end)| *end).max()
 }
 
-/// The balancers of those series that were counted from the logs of several.
-fn shared<'d>(balancers: &'d BTreeMap<&str, Delivered>) -> BTreeMap<&'d SeriesKey, BTreeSet<&'d str>> {
-    let mut owners: BTreeMap<&SeriesKey, BTreeSet<&str>> = BTreeMap::new();
-    for (name, delivered) in balancers {
-        for series in delivered.origins.iter().flat_map(|origin| origin.counted.iter()) {
-            owners.entry(series).or_default().insert(name);
+/// The balancers of those series that belong to several.
+fn shared<'d>(balancers: &BTreeMap<Balancer<'d>, Delivered>) -> BTreeMap<SeriesKey, BTreeSet<Balancer<'d>>> {
+    let mut owners: BTreeMap<&SeriesKey, BTreeSet<Balancer<'d>>> = BTreeMap::new();
+    for (balancer, delivered) in balancers {
+        for series in delivered.origins.iter().flat_map(|origin| origin.series()) {
+            owners.entry(series).or_default().insert(*balancer);
         }
     }
-    owners.retain(|_, names| names.len() > 1);
-    owners
+    let several = owners.into_iter().filter(|(_, balancers)| balancers.len() > 1);
+    several.map(|(series, balancers)| (series.clone(), balancers)).collect()
 }
 
-impl Ledger {
-    /// Decides anew which minutes of the days are known, for every log series with objects near them, when some parts have
-    /// other objects than the ledger's: gives the days' minutes, 1 where known, of each series that changes within a part. Of some
-    /// series nothing is known before the minute in which they `began`.
-    pub(super) fn cover(
-        &self,
-        days: &BTreeSet<Day>,
-        changed: &BTreeMap<Part, PartObjects>,
-        began: &BTreeMap<SeriesKey, Minute>,
-    ) -> Result<Covered, NotLoaded> {
-        let mut edits = Covered::new();
-        let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(edits) };
-        let near = Part::of_span(Span::new(first.plus(-1).start(), last.plus(2).start()));
-        let objects = near.filter_map(|part| changed.get(&part).or_else(|| self.objects.get(&part)));
-        let deliveries: Vec<Cow<'_, [Delivery]>> = objects.map(PartObjects::deliveries).collect();
-        let mut newest: BTreeMap<(&str, Day), Minute> = BTreeMap::new();
-        let mut balancers: BTreeMap<&str, Delivered> = BTreeMap::new();
-        let runs =
-            deliveries.iter().flat_map(|part| part.chunk_by(|one, other| Arc::ptr_eq(&one.origin, &other.origin)));
+/// What each balancer delivered, and the newest end of what was delivered in each area, by days.
+struct Deliveries<'d> {
+    balancers: BTreeMap<Balancer<'d>, Delivered>,
+    newest: BTreeMap<(&'d str, Day), Minute>,
+}
+
+impl<'d> Deliveries<'d> {
+    fn of(parts: &'d [Cow<'_, [Delivery]>]) -> Self {
+        let mut all = Self { balancers: BTreeMap::new(), newest: BTreeMap::new() };
+        let runs = parts.iter().flat_map(|part| part.chunk_by(|one, other| Arc::ptr_eq(&one.origin, &other.origin)));
         for run in runs {
             let Some(Delivery { origin, .. }) = run.first() else { continue };
             for delivery in run {
                 let filed = filed_under(delivery.interval).day();
-                let end = newest.entry((&origin.area, filed)).or_insert(delivery.interval.end);
+                let end = all.newest.entry((&origin.area, filed)).or_insert(delivery.interval.end);
                 *end = (*end).max(delivery.interval.end);
             }
-            balancers.entry(&origin.load_balancer).or_default().add(run);
+            all.balancers.entry((&origin.area, &origin.load_balancer)).or_default().add(run);
         }
-        for delivered in balancers.values_mut() {
+        for delivered in all.balancers.values_mut() {
             delivered.intervals.sort_by_key(|(span, ..)| *span);
         }
+        all
+    }
+}
+
+impl Ledger {
+    /// Decides anew which minutes of the days are known, for every log series with objects near them, when some parts have
+    /// other objects than the ledger's.
+    pub(super) fn cover(
+        &self,
+        days: &BTreeSet<Day>,
+        changed: &BTreeMap<Part, PartObjects>,
+        limits: Limits<'_>,
+    ) -> Result<Coverage, NotLoaded> {
+        let mut coverage = Coverage::default();
+        let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(coverage) };
+        let near = Part::of_span(Span::new(first.plus(-1).start(), last.plus(2).start()));
+        let objects = near.filter_map(|part| changed.get(&part).or_else(|| self.objects.get(&part)));
+        let parts: Vec<Cow<'_, [Delivery]>> = objects.map(PartObjects::deliveries).collect();
+        let Deliveries { balancers, newest } = Deliveries::of(&parts);
         let shared = shared(&balancers);
-        let sets: BTreeSet<&BTreeSet<&str>> = shared.values().collect();
-        let together = sets
-            .into_iter()
-            .map(|names| (Some(names), Delivered::together(names.iter().filter_map(|name| balancers.get(name)))));
-        let together: Vec<(Option<&BTreeSet<&str>>, Delivered)> = together.collect();
-        let all: Vec<(Option<&BTreeSet<&str>>, &Delivered)> = balancers
-            .values()
-            .map(|delivered| (None, delivered))
-            .chain(together.iter().map(|(names, delivered)| (*names, delivered)))
-            .collect();
+        let sets: BTreeSet<&BTreeSet<Balancer<'_>>> = shared.values().collect();
+        let together = sets.into_iter().map(|names| {
+            (Some(names), Delivered::together(names.iter().filter_map(|balancer| balancers.get(balancer))))
+        });
+        let together: Vec<(Option<&BTreeSet<Balancer<'_>>>, Delivered)> = together.collect();
+        let alone = balancers.iter().map(|(balancer, delivered)| (vec![*balancer], None, delivered));
+        let together = together.iter().map(|(names, delivered)| {
+            let all = names.iter().flat_map(|names| names.iter().copied()).collect();
+            (all, *names, delivered)
+        });
+        let all: Vec<Group<'_>> = alone.chain(together).collect();
         let mut missing = BTreeSet::new();
         for day in days {
             // Balancers know nothing of each other, so they are looked at on all cores, and put together in their order.
-            let known: Vec<_> =
-                all.par_iter().map(|(names, delivered)| (names, delivered.known(*day, &newest))).collect();
-            for (names, of_balancer) in known {
+            let known: Vec<_> = all.par_iter().map(|(.., delivered)| delivered.known(*day, &newest)).collect();
+            for ((of, names, _), of_balancer) in all.iter().zip(known) {
                 for (series, minutes) in of_balancer {
-                    let series: Vec<&SeriesKey> =
-                        series.into_iter().filter(|series| shared.get(series) == *names).collect();
-                    for series in series {
-                        let minutes =
-                            began.get(series).map_or(Arc::clone(&minutes), |at| from_then_on(&minutes, *day, *at));
-                        for part in Part::of_day(*day) {
-                            if self.differs(series, part, &minutes, &mut missing) {
-                                edits.entry(part).or_default().insert(series.clone(), Arc::clone(&minutes));
-                            }
-                        }
+                    for series in series.into_iter().filter(|series| shared.get(*series) == *names) {
+                        let began = limits.began.get(series);
+                        let minutes = began.map_or(Arc::clone(&minutes), |at| from_then_on(&minutes, *day, *at));
+                        let unlisted = limits.unlisted.of(series, of, *day);
+                        self.decide((series, *day), &minutes, unlisted, &mut coverage, &mut missing);
                     }
                 }
             }
         }
-        if missing.is_empty() { Ok(edits) } else { Err(NotLoaded(missing)) }
+        if missing.is_empty() { Ok(coverage) } else { Err(NotLoaded(missing)) }
     }
 
-    /// Whether other minutes of a part are known now than are said to be; adds the part to `missing` if they must be loaded to be
-    /// changed, or nobody can say.
-    fn differs(&self, series: &SeriesKey, part: Part, minutes: &[u8], missing: &mut BTreeSet<Part>) -> bool {
-        let minutes = &minutes[part.slots()];
-        let differs = |known: &[u8]| if known.is_empty() { minutes.contains(&1) } else { known != minutes };
-        if !self.minutes_left.contains(&part) {
-            return differs(self.row(series, part).map_or(&[], |row| row.known));
+    /// Notes what changes of a day's minutes of a series; where folders were not listed, nothing more becomes known.
+    fn decide(
+        &self,
+        (series, day): (&SeriesKey, Day),
+        minutes: &Arc<[u8]>,
+        unlisted: Option<Span>,
+        coverage: &mut Coverage,
+        missing: &mut BTreeSet<Part>,
+    ) {
+        for part in Part::of_day(day) {
+            let unlisted = unlisted.map(|span| span.intersect(part.span())).filter(|span| !span.is_empty());
+            let known = if self.minutes_left.contains(&part) {
+                self.extracts.known(series, part)
+            } else {
+                Some(self.row(series, part).map_or(&[][..], |row| row.known))
+            };
+            let Some(known) = known else {
+                missing.insert(part);
+                continue;
+            };
+            let minutes = match unlisted.and_then(|span| held_back(minutes, part, known, span)) {
+                Some(less) => {
+                    coverage.held_back.insert(day);
+                    less
+                }
+                None => Arc::clone(minutes),
+            };
+            let of_part = &minutes[part.slots()];
+            let differs = if known.is_empty() { of_part.contains(&1) } else { known != of_part };
+            if differs && self.minutes_left.contains(&part) {
+                missing.insert(part);
+            } else if differs {
+                coverage.changes.entry(part).or_default().insert(series.clone(), minutes);
+            }
         }
-        if self.extracts.known(series, part).is_none_or(differs) {
-            missing.insert(part);
-        }
-        false
     }
+}
+
+/// A day's minutes without those of a span within a part that were not known before; `None` if there are none.
+fn held_back(minutes: &Arc<[u8]>, part: Part, known: &[u8], span: Span) -> Option<Arc<[u8]>> {
+    let is_new = |slot: usize| {
+        let before = known.get(slot - part.slots().start).copied().unwrap_or_default();
+        minutes.get(slot) == Some(&1) && before == 0
+    };
+    let new: BTreeSet<usize> = super::slots(span).filter(|slot| is_new(*slot)).collect();
+    let kept = |(slot, known): (usize, &u8)| if new.contains(&slot) { 0 } else { *known };
+    (!new.is_empty()).then(|| minutes.iter().enumerate().map(kept).collect())
 }

@@ -11,6 +11,7 @@ mod part;
 mod silence;
 mod slices;
 mod sums;
+mod unlisted;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,7 @@ pub use part::Part;
 pub use silence::heard;
 pub(crate) use slices::SlicedSums;
 pub(crate) use sums::DaySums;
+pub use unlisted::Unlisted;
 pub use view::{Table, View, ViewSums};
 
 /// Parts of days are in the ledger, but were not loaded for this question.
@@ -73,6 +75,8 @@ pub struct Ledger {
     pub(crate) objects_left: BTreeSet<Part>,
     pub(crate) minutes_changed: BTreeSet<Part>,
     pub(crate) objects_changed: BTreeSet<Part>,
+    /// Folders of days that were not listed.
+    pub(crate) unlisted: Unlisted,
     /// Which state of a shelf it was loaded from, if from any.
     pub(crate) edition: Option<u64>,
 }

@@ -28,6 +28,8 @@ pub struct ObjectRecord {
     pub interval: Span,
     /// The series its lines were counted for; none if it is there but could not be read.
     pub counted: Arc<BTreeSet<SeriesKey>>,
+    /// Series that its lines belong to and were not counted for: it could not be read, or the run ended before.
+    pub unread: Arc<BTreeSet<SeriesKey>>,
 }
 
 impl ObjectRecord {
@@ -47,6 +49,16 @@ impl ObjectRecord {
     #[must_use]
     pub fn area(&self) -> &str {
         self.key.match_indices('_').nth(2).and_then(|(at, _)| self.key.get(..at)).unwrap_or_default()
+    }
+
+    /// A file without a byte whose copy may still go on: nothing was counted, and it may stay empty.
+    fn is_pending(&self) -> bool {
+        self.size == 0 && self.counted.is_empty()
+    }
+
+    /// Whether reading an object of another size under its name adds nothing twice: it had no lines when it was counted.
+    pub(super) const fn is_replaced_by(&self, size: u64) -> bool {
+        self.lines == 0 && self.size != size
     }
 }
 
@@ -76,6 +88,10 @@ pub(crate) struct Origin {
     /// See [`ObjectRecord::area`].
     pub(crate) area: String,
     pub(crate) counted: Arc<BTreeSet<SeriesKey>>,
+    /// See [`ObjectRecord::unread`].
+    pub(crate) unread: Arc<BTreeSet<SeriesKey>>,
+    /// Files without a byte whose copies may still go on.
+    pub(crate) is_pending: bool,
 }
 
 impl Origin {
@@ -84,12 +100,23 @@ impl Origin {
             load_balancer: Arc::clone(&record.load_balancer),
             area: record.area().to_owned(),
             counted: Arc::clone(&record.counted),
+            unread: Arc::clone(&record.unread),
+            is_pending: record.is_pending(),
         }
     }
 
     fn is_of(&self, record: &ObjectRecord) -> bool {
-        let same_set = Arc::ptr_eq(&self.counted, &record.counted) || self.counted == record.counted;
-        same_set && self.load_balancer == record.load_balancer && self.area == record.area()
+        let same = |one: &Arc<_>, other: &Arc<_>| Arc::ptr_eq(one, other) || one == other;
+        same(&self.counted, &record.counted)
+            && same(&self.unread, &record.unread)
+            && self.is_pending == record.is_pending()
+            && self.load_balancer == record.load_balancer
+            && self.area == record.area()
+    }
+
+    /// The series that the lines of its objects belong to, counted or not.
+    pub(crate) fn series(&self) -> impl Iterator<Item = &SeriesKey> {
+        self.counted.union(&self.unread)
     }
 }
 
@@ -166,9 +193,13 @@ pub(super) fn merged(held: Option<&PartObjects>, mut new: Vec<&ObjectRecord>) ->
         };
         match held {
             None => fresh.push(object.clone()),
-            // Until it could be read, nothing but its name was known.
-            Some(held) if held.counted.is_empty() => *held = object.clone(),
-            Some(held) => held.counted = Arc::new(held.counted.union(&object.counted).cloned().collect()),
+            // Until it could be read, nothing but its name was known; and what had no lines added nothing.
+            Some(held) if held.counted.is_empty() || held.is_replaced_by(object.size) => *held = object.clone(),
+            Some(held) => {
+                held.counted = Arc::new(held.counted.union(&object.counted).cloned().collect());
+                let unread = held.unread.union(&object.unread).filter(|series| !held.counted.contains(*series));
+                held.unread = Arc::new(unread.cloned().collect());
+            }
         }
     }
     records.append(&mut fresh);

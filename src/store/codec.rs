@@ -41,10 +41,12 @@ fn about(bytes: &[u8], key: &str) -> PolarsResult<Option<String>> {
     Ok(pairs.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()))
 }
 
-/// Reads some columns.
+/// Reads those of some columns that a file has: an older format may lack one.
 fn decode(bytes: &[u8], columns: &[&str]) -> PolarsResult<DataFrame> {
-    let columns = columns.iter().map(|column| (*column).to_owned()).collect();
-    ParquetReader::new(Cursor::new(bytes)).with_columns(Some(columns)).read_parallel(ParallelStrategy::None).finish()
+    let mut reader = ParquetReader::new(Cursor::new(bytes));
+    let schema = reader.schema()?;
+    let columns = columns.iter().filter(|column| schema.contains(column)).map(|column| (*column).to_owned()).collect();
+    reader.with_columns(Some(columns)).read_parallel(ParallelStrategy::None).finish()
 }
 
 /// The numbers of a column.

@@ -1,38 +1,66 @@
 //! A shelf in a directory: written aside, synced, renamed; one process at a time.
+//!
+//! **Invariant:** links are never followed below the directory, and a file aside is removed only if the lock file names it.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Shelf, ShelfError, Version, WritePoints, version_of};
+use super::atomic_file::create_folders;
+use super::manifest::{MANIFEST, Manifest};
+use super::{Shelf, ShelfError, Version, WritePoints, names, version_of};
 
+/// The name of the lock file. It holds the name of the file aside.
 const LOCK: &str = "lock";
+
+/// Names that are tried for the file aside: others may have put files there.
+const NAMES: u32 = 1_000;
 
 /// A directory that this process alone writes to.
 #[derive(Debug)]
 pub struct DirectoryShelf {
     root: PathBuf,
     /// Held while the shelf may be written to.
-    lock: Option<File>,
+    lock: Option<Lock>,
     points: WritePoints,
+}
+
+/// The right to write to a directory.
+#[derive(Debug)]
+struct Lock {
+    file: File,
+    /// Where files are written before they get their names.
+    aside: PathBuf,
 }
 
 impl DirectoryShelf {
     /// Creates the directory if needed and locks it.
     ///
     /// # Errors
-    /// [`ShelfError::Held`] if another process has it, [`ShelfError::Disk`] if the disk refuses.
+    /// [`ShelfError::Occupied`] if something else lies there, [`ShelfError::Held`] if another process has it,
+    /// [`ShelfError::Disk`] if the disk refuses.
     pub fn open(root: &Path, points: WritePoints) -> Result<Self, ShelfError> {
         let name = root.display().to_string();
-        fs::create_dir_all(root).map_err(|source| disk("create", &name, source))?;
-        let lock = File::options().create(true).truncate(false).write(true).open(root.join(LOCK));
-        let lock = lock.map_err(|source| disk("lock", &name, source))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(ShelfError::Held(name)),
-            Err(TryLockError::Error(source)) => return Err(disk("lock", &name, source)),
+        let found = Self::read_only(root);
+        let is_damaged = fs::read(root.join(MANIFEST)).is_ok_and(|bytes| !Manifest::is_one(&bytes));
+        if let Some(entry) = foreign_entry(root).map_err(|source| disk("read", &name, source))? {
+            let names = found.names().map_err(|source| disk("list", &name, source))?;
+            if !names.iter().any(|name| names::hash_of(name).is_some()) {
+                return Err(ShelfError::Occupied { place: name, entry });
+            }
+            // A ledger that has lost its manifest: whoever reads it says so.
+            return Ok(found);
         }
-        Ok(Self { root: root.to_owned(), lock: Some(lock), points })
+        if is_damaged {
+            let names = found.names().map_err(|source| disk("list", &name, source))?;
+            if !names.iter().any(|name| names::hash_of(name).is_some()) {
+                return Err(ShelfError::Occupied { place: name, entry: MANIFEST.to_owned() });
+            }
+            return Ok(found);
+        }
+        fs::create_dir_all(root).map_err(|source| disk("create", &name, source))?;
+        let lock = Lock::take(root).map_err(|source| disk("lock", &name, source))?;
+        Ok(Self { root: root.to_owned(), lock: Some(lock.ok_or(ShelfError::Held(name))?), points })
     }
 
     /// Opens the directory to read from it, also while another process writes: what a manifest names does not change.
@@ -42,33 +70,125 @@ impl DirectoryShelf {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        let Some(Lock { aside, .. }) = &self.lock else {
+            return Err(std::io::Error::new(ErrorKind::PermissionDenied, "it was opened for reading"));
+        };
+        create_folders(&self.root, name)?;
         let path = self.root.join(name);
-        let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder)?;
-        let aside = self.root.join(format!("{name}.tmp"));
-        let mut file = File::create(&aside)?;
+        let mut file = File::create(aside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         self.points.pass();
-        fs::rename(&aside, &path)?;
+        fs::rename(aside, &path)?;
         self.points.pass();
-        File::open(folder)?.sync_all()?;
+        File::open(path.parent().unwrap_or(&self.root))?.sync_all()?;
         File::open(&self.root)?.sync_all()?;
         self.points.pass();
         Ok(())
     }
 
-    fn walk(&self, folder: &Path, names: &mut Vec<String>) -> std::io::Result<()> {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                self.walk(&path, names)?;
-            } else if let Ok(name) = path.strip_prefix(&self.root) {
-                names.push(name.to_string_lossy().replace('\\', "/"));
+    /// Names of files in the directory, and in its folders of days.
+    fn names(&self) -> std::io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for (name, about) in entries(&self.root)? {
+            if about.is_dir() && names::is_day(&name) {
+                let inside = entries(&self.root.join(&name))?.into_iter().filter(|(_, about)| about.is_file());
+                found.extend(inside.map(|(file, _)| format!("{name}/{file}")));
+            } else if about.is_file() && name != LOCK && !is_aside(&name) {
+                found.push(name);
             }
         }
-        Ok(())
+        found.sort();
+        Ok(found)
     }
+}
+
+impl Lock {
+    /// Locks a directory; `None` if another process has it.
+    fn take(root: &Path) -> std::io::Result<Option<Self>> {
+        let path = root.join(LOCK);
+        if fs::symlink_metadata(&path).is_ok_and(|about| !about.is_file()) {
+            return Err(std::io::Error::new(ErrorKind::InvalidInput, "`lock` is a link or a folder"));
+        }
+        let mut file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(source)) => return Err(source),
+        }
+        // A process that was killed has left the file that it named here before it made it.
+        let mut left = String::new();
+        file.read_to_string(&mut left)?;
+        if !left.is_empty() {
+            if !is_aside(&left) {
+                return Err(std::io::Error::new(ErrorKind::InvalidData, "`lock` is a file of something else"));
+            }
+            match fs::remove_file(root.join(&left)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        let is_free = |name: &String| fs::symlink_metadata(root.join(name)).is_err();
+        let name = (0..NAMES).map(aside_name).find(is_free);
+        let name =
+            name.ok_or_else(|| std::io::Error::new(ErrorKind::AlreadyExists, "too many files `.slowburn-N.tmp`"))?;
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(name.as_bytes())?;
+        file.sync_all()?;
+        Ok(Some(Self { file, aside: root.join(name) }))
+    }
+}
+
+impl Drop for Lock {
+    /// What has this name after a process that ended by itself is not slowburn's.
+    fn drop(&mut self) {
+        drop(self.file.set_len(0));
+    }
+}
+
+fn aside_name(number: u32) -> String {
+    format!(".slowburn-{number}.tmp")
+}
+
+/// Whether this is the name of a file aside.
+fn is_aside(name: &str) -> bool {
+    let number = name.strip_prefix(".slowburn-").and_then(|rest| rest.strip_suffix(".tmp"));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// What lies in a folder; links are not followed.
+fn entries(folder: &Path) -> std::io::Result<Vec<(String, fs::Metadata)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.metadata() {
+            Ok(about) => found.push((entry.file_name().to_string_lossy().into_owned(), about)),
+            // Another process may remove what it replaced.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// What keeps a ledger from starting in a folder: anything that lies there where no manifest does.
+fn foreign_entry(root: &Path) -> std::io::Result<Option<String>> {
+    if fs::symlink_metadata(root.join(MANIFEST)).is_ok() {
+        return Ok(None);
+    }
+    let found = match entries(root) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    let lock = found.iter().any(|(name, about)| name == LOCK && is_lock(root, about));
+    let is_own = |name: &String| lock && (name == LOCK || is_aside(name));
+    Ok(found.into_iter().map(|(name, _)| name).filter(|name| !is_own(name)).min())
+}
+
+/// Whether a file `lock` is one of a run that had not written a manifest yet.
+fn is_lock(root: &Path, about: &fs::Metadata) -> bool {
+    about.is_file() && fs::read_to_string(root.join(LOCK)).is_ok_and(|text| text.is_empty() || is_aside(&text))
 }
 
 fn disk(action: &'static str, name: &str, source: std::io::Error) -> ShelfError {
@@ -102,15 +222,15 @@ impl Shelf for DirectoryShelf {
     }
 
     async fn list(&self) -> Result<Vec<String>, ShelfError> {
-        let mut names = Vec::new();
-        match self.walk(&self.root, &mut names) {
+        match self.names() {
             // A directory that nobody has made yet holds nothing.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
-            walked => walked.map_err(|source| disk("list", &self.root.to_string_lossy(), source))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            names => names.map_err(|source| disk("list", &self.root.to_string_lossy(), source)),
         }
-        names.retain(|name| name != LOCK);
-        names.sort();
-        Ok(names)
+    }
+
+    async fn first_entry(&self) -> Result<Option<String>, ShelfError> {
+        foreign_entry(&self.root).map_err(|source| disk("list", &self.root.to_string_lossy(), source))
     }
 
     fn is_alone(&self) -> bool {
@@ -118,15 +238,21 @@ impl Shelf for DirectoryShelf {
     }
 
     async fn delete(&self, name: &str) -> Result<(), ShelfError> {
-        match fs::remove_file(self.root.join(name)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(disk("delete", name, error)),
-            _ => {
-                // A day folder that lost its last file goes too; one that still has files stays, which is no failure.
-                let folder = Path::new(name).parent().filter(|folder| !folder.as_os_str().is_empty());
-                drop(folder.map(|folder| fs::remove_dir(self.root.join(folder))));
-                self.points.pass();
-                Ok(())
-            }
+        let path = self.root.join(name);
+        let folder = path.parent().unwrap_or(&self.root);
+        // A link in the place of a folder leads to what is not the ledger's.
+        if !fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir()) {
+            return Ok(());
         }
+        if !fs::symlink_metadata(&path).is_ok_and(|about| about.is_file()) {
+            return Ok(());
+        }
+        fs::remove_file(&path).map_err(|error| disk("delete", name, error))?;
+        self.points.pass();
+        if folder != self.root {
+            // A day folder that lost its last file goes too; one that still has files stays, which is no failure.
+            drop(fs::remove_dir(folder));
+        }
+        Ok(())
     }
 }

@@ -10,11 +10,22 @@ pub enum ShelfError {
     /// Another process writes to the same ledger.
     #[error("another run holds the ledger `{0}`\nhint: wait for it to end, or stop it")]
     Held(String),
+    /// Something else lies where a ledger should start.
+    #[error(
+        "cannot start a ledger in `{place}`: it holds `{entry}`\nhint: `--ledger` names a folder or prefix that only the ledger \
+         uses, such as `{}/slowburn-ledger`", place.trim_end_matches('/')
+    )]
+    Occupied {
+        /// The folder or prefix.
+        place: String,
+        /// The first thing that lies there.
+        entry: String,
+    },
     /// The bytes were swapped by somebody else since they were read.
     #[error("`{0}` was changed by another run\nhint: run again")]
     Lost(String),
     /// The disk refused.
-    #[error("cannot {action} `{name}`: {source}\nhint: check free space and permissions, then run again")]
+    #[error("cannot {action} `{name}`: {source}\nhint: {}", remedy_of(source))]
     Disk {
         /// What was tried.
         action: &'static str,
@@ -37,6 +48,17 @@ pub enum ShelfError {
     },
 }
 
+/// What can be done where a disk refused.
+fn remedy_of(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::NotADirectory | Kind::IsADirectory | Kind::AlreadyExists | Kind::InvalidInput | Kind::InvalidData => {
+            "a file, a folder or a link is in the way: see what lies there, or name another folder"
+        }
+        _ => "check free space and permissions, then run again",
+    }
+}
+
 /// The ledger's files did not do what they should.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -45,7 +67,7 @@ pub enum StoreError {
     Shelf(#[from] ShelfError),
     /// The manifest is no manifest.
     #[error(
-        "`manifest.json` of the ledger cannot be read: {0}\nhint: restore it, or remove the ledger's folder and run again to fill it anew"
+        "`manifest.json` of the ledger cannot be read: {0}\nhint: restore it from a backup, or fill another ledger: name a new folder with `--ledger`"
     )]
     Manifest(#[source] serde_json::Error),
     /// The alert book is no alert book.
@@ -81,7 +103,7 @@ pub enum StoreError {
     },
     /// There are data files, but nothing says which of them count.
     #[error(
-        "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it, or remove the ledger's folder and run again to fill it anew"
+        "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it from a backup, or fill another ledger: name a new folder with `--ledger`"
     )]
     NoManifest(String),
     /// It was written by a newer program.
@@ -91,12 +113,15 @@ pub enum StoreError {
     Newer(u32),
     /// It was written by a program from before the first release.
     #[error(
-        "the ledger has format {0}, and this slowburn knows format {FORMAT}\nhint: remove the ledger's folder and run again to fill it anew"
+        "the ledger has format {0}, and this slowburn knows format {FORMAT}\nhint: fill another ledger: name a new folder with `--ledger`"
     )]
     Older(u32),
+    /// Another run replaced files of the ledger while it was read.
+    #[error("the ledger changed while it was read\nhint: run again")]
+    Moved,
     /// A data file is missing or not what its name says.
     #[error(
-        "`{name}` of the ledger is {what}\nhint: restore it, or remove the ledger's folder and run again to fill it anew"
+        "`{name}` of the ledger is {what}\nhint: restore it from a backup, or fill another ledger: name a new folder with `--ledger`"
     )]
     Damaged {
         /// Which.

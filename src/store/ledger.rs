@@ -20,19 +20,20 @@
 //! only the parts that a window begins or ends in, however long it is.
 //!
 //! **Invariant:** the bytes of data files depend on nothing but what was absorbed, and those of slices on what was asked of it: there is no
-//! time, no random name, no counter in them. A file that the manifest does not name is litter, and the next writer sweeps it.
+//! time, no random name, no counter in them. A data file that was replaced stays for one more run, since others may be reading it.
 
 mod aside;
 mod asked;
 mod book;
 mod counts_files;
 mod discovered;
+mod listings;
 mod look;
 mod overrides;
+mod publish;
 mod slices;
 mod sweep;
 mod usage;
-mod walked;
 mod weekly;
 
 pub use book::BookKind;
@@ -46,8 +47,8 @@ use polars::prelude::PolarsResult;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::codec::{self, Lists};
-use super::manifest::{Looked, MANIFEST, Manifest, PartFiles};
-use super::{Shelf, StoreError, Version, version_of};
+use super::manifest::{MANIFEST, Manifest, PartFiles};
+use super::{Shelf, ShelfError, StoreError, Version, names, version_of};
 use crate::ledger::{DayMinutes, DaySums, Ledger, Part, PartObjects, Wanted};
 use crate::minute::Day;
 use crate::series::SeriesKey;
@@ -82,8 +83,15 @@ impl Needs {
 /// A ledger that is kept on a shelf.
 pub struct LedgerStore {
     shelf: Box<dyn Shelf>,
+    /// What will count once it is published.
     manifest: Manifest,
+    /// What counts for everybody.
+    published: Manifest,
     version: Option<Version>,
+    /// Data files that were written and replaced before anybody could know of them.
+    unpublished: BTreeSet<String>,
+    /// How often this run has written the manifest.
+    publications: usize,
     /// Counts the commits: what was loaded before one is of an earlier edition.
     edition: u64,
     /// Sums of all days as they are now, once they were read.
@@ -101,7 +109,7 @@ impl LedgerStore {
     pub async fn open(shelf: Box<dyn Shelf>) -> Result<Self, StoreError> {
         let mut manifest = shelf.get(MANIFEST).await?;
         if manifest.is_none()
-            && let Some(name) = shelf.list().await?.into_iter().find(|name| name.ends_with(".parquet"))
+            && let Some(name) = shelf.list().await?.into_iter().find(|name| names::hash_of(name).is_some())
         {
             // Another run may have begun the ledger between the two looks: it writes the manifest before any data.
             manifest = shelf.get(MANIFEST).await?;
@@ -116,31 +124,42 @@ impl LedgerStore {
         Ok(Self::of(shelf, manifest, Some(version)))
     }
 
+    /// The same, and starts a ledger where there is none: from then on the place is the ledger's.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`], and [`ShelfError::Occupied`] where anything else lies there.
+    pub async fn create(shelf: Box<dyn Shelf>, place: &str) -> Result<Self, StoreError> {
+        let mut store = Self::open(shelf).await?;
+        if store.version.is_none() {
+            if let Some(entry) = store.shelf.first_entry().await? {
+                // Another run may have started it since.
+                if store.shelf.get(MANIFEST).await?.is_some() {
+                    return Err(ShelfError::Lost(MANIFEST.to_owned()).into());
+                }
+                return Err(ShelfError::Occupied { place: place.to_owned(), entry }.into());
+            }
+            store.start().await?;
+        }
+        Ok(store)
+    }
+
     fn of(shelf: Box<dyn Shelf>, manifest: Manifest, version: Option<Version>) -> Self {
-        Self { shelf, manifest, version, edition: 0, sums: Mutex::default() }
+        Self {
+            shelf,
+            published: manifest.clone(),
+            manifest,
+            version,
+            unpublished: BTreeSet::new(),
+            publications: 0,
+            edition: 0,
+            sums: Mutex::default(),
+        }
     }
 
     /// Whether nothing was ever kept in it.
     #[must_use]
-    pub const fn is_new(&self) -> bool {
-        self.version.is_none()
-    }
-
-    /// Whether and what for a finished day's folder in a bucket was looked into.
-    #[must_use]
-    pub fn looked(&self, place: &str, day: Day) -> Option<&Looked> {
-        self.manifest.looked.get(place)?.get(&day)
-    }
-
-    /// Keeps what was looked into, and forgets days of the bucket that nothing asks for any more.
-    ///
-    /// # Errors
-    /// When the shelf refuses.
-    pub async fn keep_looked(&mut self, place: &str, looked: BTreeMap<Day, Looked>) -> Result<(), StoreError> {
-        let mut manifest = self.manifest.clone();
-        manifest.looked.insert(place.to_owned(), looked);
-        manifest.looked.retain(|_, days| !days.is_empty());
-        if manifest == self.manifest { Ok(()) } else { self.swap(manifest).await }
+    pub fn is_new(&self) -> bool {
+        self.manifest.parts.is_empty() && self.manifest.asked.is_none()
     }
 
     /// The first day with known minutes.
@@ -154,7 +173,9 @@ impl LedgerStore {
     /// # Errors
     /// When a file is missing, damaged, or refused by the shelf.
     pub async fn load(&self, needs: &Needs) -> Result<Ledger, StoreError> {
-        let mut ledger = Ledger { sums: self.sums().await?, edition: Some(self.edition), ..Ledger::default() };
+        let unlisted = self.manifest.unlisted.clone();
+        let mut ledger =
+            Ledger { sums: self.sums().await?, edition: Some(self.edition), unlisted, ..Ledger::default() };
         for (part, files) in &self.manifest.parts {
             ledger.minutes_left.extend(files.minutes.iter().map(|_| *part));
             ledger.objects_left.extend(files.objects.iter().map(|_| *part));
@@ -273,15 +294,13 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// Keeps what changed in a loaded ledger. When nothing did, nothing is written.
+    /// Writes what changed in a loaded ledger; others see it once it is [published](Self::publish), which happens by itself when many
+    /// files are waiting. When nothing changed, nothing is written.
     ///
     /// # Errors
     /// When the shelf refuses; the ledger on it is then as it was.
     pub async fn commit(&mut self, ledger: &mut Ledger) -> Result<(), StoreError> {
-        if self.version.is_none() {
-            // From here on, data files without a manifest are a loss and not a beginning.
-            self.swap(self.manifest.clone()).await?;
-        }
+        self.start().await?;
         let mut manifest = self.manifest.clone();
         let minutes: Vec<Part> = std::mem::take(&mut ledger.minutes_changed).into_iter().collect();
         let objects: Vec<Part> = std::mem::take(&mut ledger.objects_changed).into_iter().collect();
@@ -290,14 +309,14 @@ impl LedgerStore {
         let (of_minutes, (of_objects, of_months)) = encoded(ledger, &minutes, &objects, &months);
         for (part, encoded) in minutes.into_iter().zip(of_minutes) {
             let files = manifest.parts.entry(part).or_default();
-            files.minutes = self.keep(&PartFiles::kind(part, "minutes"), encoded, files.minutes.take()).await?;
+            files.minutes = self.put_data(&PartFiles::kind(part, "minutes"), encoded, files.minutes.take()).await?;
         }
         for (part, encoded) in objects.into_iter().zip(of_objects) {
             let files = manifest.parts.entry(part).or_default();
-            files.objects = self.keep(&PartFiles::kind(part, "objects"), encoded, files.objects.take()).await?;
+            files.objects = self.put_data(&PartFiles::kind(part, "objects"), encoded, files.objects.take()).await?;
         }
         for ((month, ..), encoded) in months.into_iter().zip(of_months) {
-            if let Some(name) = self.keep(&format!("sums-{month}"), encoded, manifest.sums.remove(&month)).await? {
+            if let Some(name) = self.put_data(&format!("sums-{month}"), encoded, manifest.sums.remove(&month)).await? {
                 manifest.sums.insert(month, name);
             }
         }
@@ -305,36 +324,13 @@ impl LedgerStore {
         if manifest == self.manifest {
             return Ok(());
         }
-        self.swap(manifest).await?;
+        self.stage(manifest).await?;
         // A ledger that was loaded before the last commit does not know what that one added.
         let is_current = ledger.edition == Some(self.edition);
         self.edition += 1;
         *self.held_sums() = is_current.then(|| ledger.sums.clone());
         ledger.edition = is_current.then_some(self.edition);
         Ok(())
-    }
-
-    async fn swap(&mut self, manifest: Manifest) -> Result<(), StoreError> {
-        let bytes = manifest.write()?;
-        self.version = Some(self.shelf.swap(MANIFEST, self.version.as_ref(), &bytes).await?);
-        self.manifest = manifest;
-        Ok(())
-    }
-
-    /// Writes a data file under the name that its content gives it, unless that is the `present` one.
-    async fn keep(
-        &self,
-        kind: &str,
-        encoded: Option<PolarsResult<Vec<u8>>>,
-        present: Option<String>,
-    ) -> Result<Option<String>, StoreError> {
-        let Some(encoded) = encoded else { return Ok(None) };
-        let bytes = coded(kind, encoded)?;
-        let name = format!("{kind}-{}.parquet", version_of(&bytes).0);
-        if present.as_ref() != Some(&name) {
-            self.shelf.put(&name, &bytes).await?;
-        }
-        Ok(Some(name))
     }
 
     /// Data files in the order of their names here, some of them read at the same time: a bucket is far away.
@@ -349,7 +345,9 @@ impl LedgerStore {
     /// A data file, checked against the hash in its name, so that damaged bytes never reach a decoder.
     async fn file(&self, name: &str) -> Result<Vec<u8>, StoreError> {
         let damaged = |what| StoreError::Damaged { name: name.to_owned(), what };
-        let (bytes, _) = self.shelf.get(name).await?.ok_or_else(|| damaged("missing"))?;
+        let Some((bytes, _)) = self.shelf.get(name).await? else {
+            return Err(if self.is_moved().await? { StoreError::Moved } else { damaged("missing") });
+        };
         let hash = version_of(&bytes).0;
         if name.contains(&format!("-{hash}.")) { Ok(bytes) } else { Err(damaged("damaged")) }
     }

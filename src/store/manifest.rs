@@ -1,17 +1,18 @@
 //! What the ledger's files are at one moment: which data file holds which part. Absent on purpose: the files themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::ledger::Part;
+use crate::ledger::{Part, Unlisted};
 use crate::minute::{Day, Minute};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Raised when files change so that older programs must not read them.
-pub(super) const FORMAT: u32 = 3;
-/// The oldest that can be read: in files of format 2 no series share their minutes.
+pub(super) const FORMAT: u32 = 4;
+/// The oldest that can be read: in files of format 2 no series share their minutes, and in those of format 3 no object says which
+/// series it was not counted for.
 const OLDEST: u32 = 2;
 
 /// All data files that count.
@@ -34,6 +35,12 @@ pub(super) struct Manifest {
     pub(super) scanned: BTreeMap<String, u64>,
     /// The minutes of the first values of metrics, by series.
     pub(super) began: BTreeMap<String, BTreeMap<String, Minute>>,
+    /// Folders of days that were not listed.
+    pub(super) unlisted: Unlisted,
+    /// Data files that counted before, and how many runs have written the manifest since.
+    pub(super) retired: BTreeMap<String, u8>,
+    /// The day on which files that nothing names were looked for last.
+    pub(super) swept: Option<Day>,
 }
 
 /// That a finished day's folder in a bucket was looked into, so that it need not be listed at every tick.
@@ -123,6 +130,12 @@ struct Twin {
     scanned: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     began: BTreeMap<String, BTreeMap<String, TwinMinute>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unlisted: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    retired: BTreeMap<String, u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    swept: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -142,7 +155,16 @@ struct Format {
     format: u32,
 }
 
+fn day(text: &str) -> Result<Day, StoreError> {
+    text.parse().map_err(|error| StoreError::Manifest(serde::de::Error::custom(error)))
+}
+
 impl Manifest {
+    /// Whether these bytes are a manifest of any format.
+    pub(super) fn is_one(bytes: &[u8]) -> bool {
+        serde_json::from_slice::<Format>(bytes).is_ok()
+    }
+
     pub(super) fn read(bytes: &[u8]) -> Result<Self, StoreError> {
         let Format { format } = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
         if format > FORMAT {
@@ -164,10 +186,16 @@ impl Manifest {
         for (place, days) in twin.looked {
             let held: &mut BTreeMap<Day, Looked> = manifest.looked.entry(place).or_default();
             for (text, looked) in days {
-                let day = text.parse().map_err(|error| StoreError::Manifest(serde::de::Error::custom(error)))?;
-                held.insert(day, looked);
+                held.insert(day(&text)?, looked);
             }
         }
+        for (source, days) in twin.unlisted {
+            for (text, areas) in days {
+                manifest.unlisted.0.entry(source.clone()).or_default().insert(day(&text)?, areas);
+            }
+        }
+        manifest.retired = twin.retired;
+        manifest.swept = twin.swept.as_deref().map(day).transpose()?;
         let named = |what: &str, months: BTreeMap<String, String>| {
             let names =
                 months.into_iter().map(|(month, hash)| (month.clone(), format!("{what}-{month}-{hash}.parquet")));
@@ -196,6 +224,9 @@ impl Manifest {
         let looked = self.looked.iter().map(|(place, days)| {
             (place.clone(), days.iter().map(|(day, looked)| (day.to_string(), looked.clone())).collect())
         });
+        let unlisted = self.unlisted.0.iter().map(|(source, days)| {
+            (source.clone(), days.iter().map(|(day, areas)| (day.to_string(), areas.clone())).collect())
+        });
         let minutes =
             |began: &BTreeMap<String, Minute>| began.iter().map(|(name, at)| (name.clone(), TwinMinute(*at))).collect();
         let twin = Twin {
@@ -209,6 +240,9 @@ impl Manifest {
             counts_files: self.counts_files.as_deref().map(hash),
             scanned: self.scanned.clone(),
             began: self.began.iter().map(|(series, began)| (series.clone(), minutes(began))).collect(),
+            unlisted: unlisted.collect(),
+            retired: self.retired.clone(),
+            swept: self.swept.map(|day| day.to_string()),
         };
         serde_json::to_vec_pretty(&twin).map_err(StoreError::Manifest)
     }

@@ -1,5 +1,6 @@
 //! Doors to where the ledger is kept: named bytes on a shelf, one of which may be swapped.
 
+mod atomic_file;
 mod book;
 mod codec;
 mod directory;
@@ -7,6 +8,7 @@ mod error;
 mod ledger;
 mod manifest;
 mod memory;
+mod names;
 mod open;
 mod pages;
 mod points;
@@ -14,6 +16,7 @@ mod s3;
 
 use std::collections::BTreeSet;
 
+pub use atomic_file::{AtomicFile, is_file_with, replace};
 pub use codec::budgets_parquet;
 pub use directory::DirectoryShelf;
 pub use error::{ShelfError, StoreError};
@@ -21,7 +24,7 @@ pub use ledger::{BookKind, LedgerStore, Needs};
 pub use manifest::{Looked, Walked};
 pub use memory::MemoryShelf;
 pub use open::{readable, writable};
-pub use pages::{Page, Pages, PagesError};
+pub use pages::{Others, Page, Pages, PagesError};
 pub use points::WritePoints;
 pub use s3::S3Shelf;
 
@@ -38,10 +41,14 @@ pub trait Shelf: Send + Sync {
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ShelfError>;
     /// Replaces the bytes if their version is still the expected one (`None`: if there are none).
     async fn swap(&self, name: &str, expected: Option<&Version>, bytes: &[u8]) -> Result<Version, ShelfError>;
-    /// All names, sorted.
+    /// Names of data files, and of others that may lie beside them, sorted.
     async fn list(&self) -> Result<Vec<String>, ShelfError>;
-    /// Names that are not among these, and that no other run can be about to name.
-    async fn litter(&self, named: &BTreeSet<&str>) -> Result<Vec<String>, ShelfError> {
+    /// Anything at all that lies there; `None` where a ledger may start.
+    async fn first_entry(&self) -> Result<Option<String>, ShelfError> {
+        Ok(self.list().await?.into_iter().next())
+    }
+    /// Names of the list that are not among these, and that no other run can be about to name.
+    async fn unused(&self, named: &BTreeSet<&str>) -> Result<Vec<String>, ShelfError> {
         Ok(self.list().await?.into_iter().filter(|name| !named.contains(name.as_str())).collect())
     }
     /// Removes a name; nothing happens if there is none.
@@ -67,10 +74,10 @@ mod tests {
         let second = shelf.swap("a", Some(&first), b"2").await.unwrap();
         assert!(matches!(shelf.swap("a", Some(&first), b"3").await, Err(ShelfError::Lost(_))));
         assert_eq!(shelf.get("a").await.unwrap(), Some((b"2".to_vec(), second)));
-        shelf.put("d/b", b"x").await.unwrap();
-        assert_eq!(shelf.list().await.unwrap(), ["a", "d/b"]);
-        shelf.delete("d/b").await.unwrap();
-        shelf.delete("d/b").await.unwrap();
+        shelf.put("2026-10-01/b", b"x").await.unwrap();
+        assert_eq!(shelf.list().await.unwrap(), ["2026-10-01/b", "a"]);
+        shelf.delete("2026-10-01/b").await.unwrap();
+        shelf.delete("2026-10-01/b").await.unwrap();
         assert_eq!(shelf.list().await.unwrap(), ["a"]);
     }
 
@@ -83,6 +90,8 @@ mod tests {
         runtime.block_on(conforms(&directory));
         let nobody_made = DirectoryShelf::read_only(&folder.path().join("none"));
         assert!(runtime.block_on(nobody_made.list()).unwrap().is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        let _first = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
         let second = DirectoryShelf::open(folder.path(), WritePoints::default()).err().unwrap();
         assert!(second.to_string().starts_with("another run holds the ledger"));
     }

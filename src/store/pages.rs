@@ -1,9 +1,9 @@
 //! Pages for people, in a folder or a bucket: each is put there whole, and what was there before and is no more is taken away.
 //!
 //! A list beside the pages says which of them slowburn wrote. It names a page before that is written and until it is gone, so that
-//! whatever stops in between leaves nothing that nobody would ever take away, and nothing is taken away that others put there.
+//! whatever stops in between leaves nothing that nobody would ever take away.
 //!
-//! Absent on purpose: syncing to the disk. Pages are made anew from the ledger at any time.
+//! **Invariant:** what the list does not name is neither replaced nor removed, and no link is followed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,14 +12,13 @@ use std::path::PathBuf;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
+use super::atomic_file::{create_folders, replace};
 use super::{DirectoryShelf, S3Shelf, Shelf, ShelfError, WritePoints};
 use crate::aws::Aws;
 use crate::location::Location;
 
 /// The list of what slowburn wrote.
 const LIST: &str = "slowburn-pages.json";
-/// The page that everything begins with.
-const FIRST: &str = "index.html";
 /// Pages that are written to a bucket at the same time.
 const WRITE_TOGETHER: usize = 16;
 const FORMAT: u32 = 1;
@@ -40,15 +39,17 @@ pub enum PagesError {
     #[error(transparent)]
     Shelf(#[from] ShelfError),
     /// Something else lies there.
-    #[error("`{0}` holds an `{FIRST}` that slowburn did not write\nhint: name an empty folder")]
-    Taken(Location),
+    #[error(
+        "cannot write to `{0}`: it holds `{1}`, which slowburn did not write\nhint: name an empty folder or prefix"
+    )]
+    Taken(Location, String),
     /// A file lies where the folder should be.
     #[error(
-        "`{0}` is a file\nhint: `--out` names a folder; for one document, let the shell write it: `slowburn report > FILE`"
+        "`{0}` is a file\nhint: `--out` and `--report` name a folder; for one document, let the shell write it: `slowburn report > FILE`"
     )]
     File(Location),
     /// The list is not what it should be.
-    #[error("`{LIST}` in `{0}` cannot be read: {1}\nhint: remove the folder, and write all pages anew")]
+    #[error("`{LIST}` in `{0}` cannot be read: {1}\nhint: name another folder")]
     List(Location, serde_json::Error),
     /// The list is from a newer program.
     #[error("`{LIST}` in `{0}` has format {1}\nhint: use the newer slowburn that wrote it")]
@@ -60,6 +61,15 @@ struct List {
     format: u32,
     /// Sorted.
     pages: BTreeSet<String>,
+}
+
+/// What becomes of pages that were written before and are not among those that are written now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// They are removed.
+    Remove,
+    /// They stay.
+    Keep,
 }
 
 /// Where pages are.
@@ -80,7 +90,7 @@ impl Pages {
     ///
     /// # Errors
     /// When the place cannot be written to, or is somebody else's.
-    pub async fn begin(location: &Location, names: BTreeSet<String>) -> Result<Self, PagesError> {
+    pub async fn begin(location: &Location, mut names: BTreeSet<String>, others: Others) -> Result<Self, PagesError> {
         let place = match location {
             Location::Directory(path) if path.is_file() => return Err(PagesError::File(location.clone())),
             Location::Directory(path) => Place::Directory(DirectoryShelf::read_only(path), path.clone()),
@@ -94,9 +104,14 @@ impl Pages {
                 Ok(list) => list.pages.into_iter().filter(|name| is_below(name)).collect(),
                 Err(error) => return Err(PagesError::List(location.clone(), error)),
             },
-            None if place.shelf().get(FIRST).await?.is_some() => return Err(PagesError::Taken(location.clone())),
             None => BTreeSet::new(),
         };
+        if let Some(name) = place.taken(names.difference(&before)).await? {
+            return Err(PagesError::Taken(location.clone(), name));
+        }
+        if others == Others::Keep {
+            names.extend(before.iter().cloned());
+        }
         let pages = Self { place, before, now: names };
         pages.keep_list(pages.before.union(&pages.now).cloned().collect()).await?;
         Ok(pages)
@@ -130,6 +145,23 @@ impl Pages {
 }
 
 impl Place {
+    /// The first of some names that something has already.
+    async fn taken(&self, names: impl Iterator<Item = &String>) -> Result<Option<String>, ShelfError> {
+        match self {
+            Self::Directory(_, root) => {
+                let mut names = names.filter(|name| fs::symlink_metadata(root.join(name)).is_ok());
+                Ok(names.next().cloned())
+            }
+            // A new prefix is empty, so that a site of hundreds of pages takes one request.
+            Self::Bucket(bucket) if bucket.first_entry().await?.is_none() => Ok(None),
+            Self::Bucket(bucket) => {
+                let held = names.map(async |name| Ok(bucket.get(name).await?.map(|_| name.clone())));
+                let held: Vec<Option<String>> = stream::iter(held).buffered(WRITE_TOGETHER).try_collect().await?;
+                Ok(held.into_iter().flatten().next())
+            }
+        }
+    }
+
     fn shelf(&self) -> &dyn Shelf {
         match self {
             Self::Directory(folder, _) => folder,
@@ -141,15 +173,8 @@ impl Place {
         match self {
             Self::Bucket(bucket) => bucket.put_page(name, text.into_bytes(), kind(name)).await,
             Self::Directory(_, root) => {
-                let path = root.join(name);
-                // What stays as it is keeps its time, so that a copy of the site is quick.
-                if fs::read(&path).is_ok_and(|held| held == text.as_bytes()) {
-                    return Ok(());
-                }
-                let aside = root.join(format!("{name}.tmp"));
-                let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-                let written = made.and_then(|()| fs::write(&aside, text)).and_then(|()| fs::rename(&aside, &path));
-                let name = path.display().to_string();
+                let written = create_folders(root, name).and_then(|()| replace(&root.join(name), text.as_bytes()));
+                let name = root.join(name).display().to_string();
                 written.map_err(|source| ShelfError::Disk { action: "write", name, source })
             }
         }
@@ -188,35 +213,59 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
+    /// Every file below a folder, sorted.
+    fn there(folder: &std::path::Path) -> Vec<String> {
+        let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+        while let Some(next) = folders.pop() {
+            for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.push(path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
     #[test]
-    fn what_is_gone_is_taken_away_and_what_others_put_there_is_not() {
+    fn pages_that_are_gone_are_removed_and_foreign_files_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Location::Directory(folder.path().join("site"));
-        let write = |wanted: &[&str]| -> Result<(), PagesError> {
+        let site = folder.path().join("site");
+        let place = Location::Directory(site.clone());
+        let write = |wanted: &[&str], others: Others| -> Result<(), PagesError> {
             wait(async {
-                let pages = Pages::begin(&place, names(wanted)).await?;
+                let pages = Pages::begin(&place, names(wanted), others).await?;
                 pages.put(wanted.iter().map(|name| page(name)).collect()).await?;
                 pages.finish().await
             })
         };
-        let there = || {
-            let shelf = DirectoryShelf::read_only(&folder.path().join("site"));
-            wait(shelf.list()).unwrap()
-        };
-        write(&["index.html", "a/b/one.html", "a/two.html"]).unwrap();
-        fs::write(folder.path().join("site/a/theirs.html"), "theirs").unwrap();
+        write(&["index.html", "a/b/one.html", "a/two.html"], Others::Remove).unwrap();
+        fs::write(site.join("a/theirs.html"), "theirs").unwrap();
+        fs::write(site.join("index.html.tmp"), "theirs").unwrap();
         fs::write(folder.path().join("outside.html"), "theirs").unwrap();
-        assert_eq!(there(), ["a/b/one.html", "a/theirs.html", "a/two.html", "index.html", LIST]);
-        let list = folder.path().join("site").join(LIST);
+        let all = ["a/b/one.html", "a/theirs.html", "a/two.html", "index.html", "index.html.tmp", LIST];
+        assert_eq!(there(&site), all);
+        write(&["report.md"], Others::Keep).unwrap();
+        assert_eq!(there(&site).len(), all.len() + 1);
+        let list = site.join(LIST);
         let hostile = fs::read_to_string(&list)
             .unwrap()
             .replace("\"pages\": [", "\"pages\": [\"../outside.html\", \"/etc/x.html\",");
         fs::write(&list, hostile).unwrap();
-        write(&["index.html", "a/two.html"]).unwrap();
-        assert_eq!(there(), ["a/theirs.html", "a/two.html", "index.html", LIST]);
+        write(&["index.html", "a/two.html"], Others::Remove).unwrap();
+        assert_eq!(there(&site), ["a/theirs.html", "a/two.html", "index.html", "index.html.tmp", LIST]);
+        assert_eq!(fs::read_to_string(site.join("index.html.tmp")).unwrap(), "theirs");
         assert!(folder.path().join("outside.html").exists());
+        let taken = write(&["index.html", "a/theirs.html"], Others::Remove).unwrap_err().to_string();
+        assert!(taken.contains("it holds `a/theirs.html`, which slowburn did not write"), "{taken}");
+        assert_eq!(fs::read_to_string(site.join("a/theirs.html")).unwrap(), "theirs");
         fs::remove_file(&list).unwrap();
-        let taken = write(&["index.html"]).unwrap_err().to_string();
-        assert!(taken.contains("holds an `index.html` that slowburn did not write"), "{taken}");
+        let taken = write(&["index.html"], Others::Remove).unwrap_err().to_string();
+        assert!(taken.contains("it holds `index.html`"), "{taken}");
+        std::os::unix::fs::symlink(folder.path(), site.join("mart")).unwrap();
+        assert!(write(&["mart/checkout.html"], Others::Remove).is_err(), "no page is written through a link");
+        assert!(!folder.path().join("checkout.html").exists());
     }
 }

@@ -12,8 +12,9 @@ use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::manifest::MANIFEST;
 use super::points::WritePoints;
-use super::{Shelf, ShelfError, Version};
+use super::{Shelf, ShelfError, Version, names};
 use crate::aws::Refusal;
 use crate::location::Keys;
 
@@ -61,19 +62,29 @@ impl S3Shelf {
         sent.map(drop).map_err(|error| self.refused("write", name, &error))
     }
 
-    /// Names with the time of their last change.
+    /// Names of data files and others that start as they do, with the time of their last change. What else lies below the prefix
+    /// is passed over: it may be large, and is not the ledger's.
     async fn listed(&self) -> Result<Vec<(String, Option<DateTime>)>, ShelfError> {
-        let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key(""));
-        let mut pages = request.into_paginator().send();
         let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            for object in page.map_err(|error| self.refused("list", "", &error))?.contents.unwrap_or_default() {
-                let name = object.key.as_deref().and_then(|key| self.keys.name(key));
-                found.extend(name.map(|name| (name.to_owned(), object.last_modified)));
+        for start in names::STARTS {
+            let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key(start));
+            let mut pages = request.into_paginator().send();
+            while let Some(page) = pages.next().await {
+                for object in page.map_err(|error| self.refused("list", "", &error))?.contents.unwrap_or_default() {
+                    let name = object.key.as_deref().and_then(|key| self.keys.name(key));
+                    found.extend(name.map(|name| (name.to_owned(), object.last_modified)));
+                }
             }
         }
         found.sort();
         Ok(found)
+    }
+
+    /// When the manifest was written last, by the clock of S3.
+    async fn manifest_time(&self) -> Result<Option<DateTime>, ShelfError> {
+        let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key(MANIFEST));
+        let page = request.max_keys(1).send().await.map_err(|error| self.refused("list", MANIFEST, &error))?;
+        Ok(page.contents.unwrap_or_default().first().and_then(|object| object.last_modified))
     }
 }
 
@@ -138,18 +149,27 @@ impl Shelf for S3Shelf {
         Ok(self.listed().await?.into_iter().map(|(name, _)| name).collect())
     }
 
-    async fn litter(&self, named: &BTreeSet<&str>) -> Result<Vec<String>, ShelfError> {
-        let listed = self.listed().await?;
-        let newest = listed.iter().filter_map(|(_, changed)| changed.as_ref().map(DateTime::secs)).max();
-        // What another run has just written is not named yet. The newest object tells the time by S3's own clock.
-        let old = |changed: &Option<DateTime>| {
-            changed.as_ref().zip(newest).is_some_and(|(changed, newest)| newest - changed.secs() > SPARED_SECONDS)
+    async fn first_entry(&self) -> Result<Option<String>, ShelfError> {
+        // A console makes an empty object of the prefix itself to show it as a folder.
+        let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key("")).max_keys(2);
+        let page = request.send().await.map_err(|error| self.refused("list", "", &error))?;
+        let keys = page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
+        let names: Vec<String> = keys.filter_map(|key| self.keys.name(&key).map(str::to_owned)).collect();
+        Ok(names.into_iter().find(|name| !name.is_empty()))
+    }
+
+    async fn unused(&self, named: &BTreeSet<&str>) -> Result<Vec<String>, ShelfError> {
+        let newest = self.manifest_time().await?;
+        // What another run has just written is not named yet.
+        let is_old = |changed: &Option<DateTime>| {
+            changed
+                .as_ref()
+                .zip(newest)
+                .is_some_and(|(changed, newest)| newest.secs() - changed.secs() > SPARED_SECONDS)
         };
-        Ok(listed
-            .into_iter()
-            .filter(|(name, changed)| !named.contains(name.as_str()) && old(changed))
-            .map(|(name, _)| name)
-            .collect())
+        let listed = self.listed().await?.into_iter();
+        let unused = listed.filter(|(name, changed)| !named.contains(name.as_str()) && is_old(changed));
+        Ok(unused.map(|(name, _)| name).collect())
     }
 
     fn is_alone(&self) -> bool {

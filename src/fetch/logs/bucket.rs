@@ -201,14 +201,14 @@ fn entries_of(page: ListObjectsV2Output, above: &str, folder: &str) -> Vec<Entry
     let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
     let folders = folders.map(plain).filter_map(|path| {
         let name = path.strip_prefix(above)?.trim_end_matches('/');
-        Some(Entry { key: below(folder, name), is_folder: true, size: 0, fault: None })
+        Some(Entry { key: below(folder, name), is_folder: true, size: 0, changed: None, fault: None })
     });
     let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
         // A key that ends with a slash is what consoles make so that an empty folder can be seen.
         let key = plain(object.key?);
         let name = key.strip_prefix(above).filter(|name| !name.is_empty())?;
         let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-        Some(Entry { key: below(folder, name), is_folder: false, size, fault: None })
+        Some(Entry { key: below(folder, name), is_folder: false, size, changed: None, fault: None })
     });
     folders.chain(objects).collect()
 }

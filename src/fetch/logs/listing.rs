@@ -7,27 +7,15 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::folders::{ListError, area_of, find_logs, not_before};
 use super::place::{Entry, Folder, Place, Unseen};
 use crate::accesslog::key::{self, INTERVAL_MINUTES, LATE_DAYS, ObjectKind};
-use crate::minute::{Day, Span};
+use crate::minute::{Day, Minute, Span};
 
-/// How many folders of a bucket's prefix may stand above `AWSLogs`.
-const PREFIX_DEPTH: usize = 4;
+/// How long a file without a byte may still be filled: a copy that takes longer writes some of it meanwhile.
+const PENDING_MINUTES: i32 = 60;
 /// Keys shown of each kind of object that is not read.
 const SAMPLES: usize = 3;
-
-/// The place cannot serve as a source.
-#[derive(Debug, thiserror::Error)]
-pub enum ListError {
-    /// Nothing there looks like AWS's layout.
-    #[error(
-        "`{0}` holds no folder `AWSLogs`\nhint: name the folder that holds `AWSLogs/`, or one at most {PREFIX_DEPTH} above"
-    )]
-    NoLogs(String),
-    /// The place itself cannot be read.
-    #[error("`{0}` cannot be read: {1}\nhint: {2}")]
-    Unreadable(String, String, Cow<'static, str>),
-}
 
 /// The log object of an Application or Classic Load Balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +30,8 @@ pub struct LogFile {
     pub interval: Span,
     /// The day it was delivered.
     pub delivery_day: Day,
+    /// A file without a byte that is so new that its copy may still go on.
+    pub is_pending: bool,
 }
 
 /// The folders in which those of days lie, and the days that any of them has.
@@ -82,6 +72,8 @@ pub struct LogTree {
     pub above: LogFolders,
     /// The balancers that are wanted; all, if there are none.
     wanted: Vec<String>,
+    /// What time it is: a file without a byte may be new.
+    now: Minute,
     /// Each balancer's name once: a day has thousands of objects of each.
     balancers: BTreeMap<String, Arc<str>>,
     /// What is there and is not read, by what it is.
@@ -107,49 +99,6 @@ pub struct Unread {
     pub said: String,
     /// What can be done.
     pub remedy: Cow<'static, str>,
-}
-
-/// All folders `AWSLogs` near the root, sorted.
-async fn find_logs(place: &Place) -> Result<Vec<String>, ListError> {
-    let unreadable = |unseen: Unseen| ListError::Unreadable(place.to_string(), unseen.said, unseen.remedy);
-    let mut level = vec![place.look_into("", &[]).await.map_err(unreadable)?];
-    let (mut found, mut refused) = (Vec::new(), None);
-    for depth in 0..=PREFIX_DEPTH {
-        let mut next = Vec::new();
-        for folder in level {
-            let folders = folder.entries.into_iter().filter(|entry| entry.is_folder);
-            let folders: Vec<String> = folders.map(|entry| entry.key).collect();
-            if let Some(logs) = folders.iter().find(|key| *key == "AWSLogs" || key.ends_with("/AWSLogs")) {
-                found.push(logs.clone());
-            } else if depth < PREFIX_DEPTH {
-                for folder in folders {
-                    match place.look_into(&folder, &[]).await {
-                        Ok(seen) => next.push(seen),
-                        Err(unseen) => refused = Some(unseen),
-                    }
-                }
-            }
-        }
-        level = next;
-    }
-    found.sort();
-    match refused {
-        _ if !found.is_empty() => Ok(found),
-        // Where it could not be looked for, nobody knows that it is not there.
-        Some(unseen) => Err(unreadable(unseen)),
-        None => Err(ListError::NoLogs(place.to_string())),
-    }
-}
-
-/// Leaves out folders of years or months before a day `yyyy/mm/dd`, but for the newest of them: a bucket may be many years old.
-fn not_before(first: &str, mut folders: Vec<String>) -> Vec<String> {
-    let newest = folders.iter().max().cloned();
-    folders.retain(|folder| {
-        let below = folder.rsplit_once("/elasticloadbalancing/").map_or("", |(_, below)| below);
-        let (_, date) = below.split_once('/').unwrap_or_default();
-        first.get(..date.len()).is_none_or(|first| first <= date) || newest.as_ref() == Some(folder)
-    });
-    folders
 }
 
 /// Whether this is the name of a log that is read.
@@ -198,6 +147,7 @@ impl LogTree {
             folders: BTreeMap::new(),
             above: LogFolders { regions: Vec::new(), days: BTreeSet::new() },
             wanted: Vec::new(),
+            now: Minute(i32::MIN),
             balancers: BTreeMap::new(),
             others: BTreeMap::new(),
             passed_over: false,
@@ -213,6 +163,20 @@ impl LogTree {
     pub fn of_balancers<'b>(mut self, wanted: impl Iterator<Item = &'b String>) -> Self {
         self.wanted = wanted.cloned().collect();
         self
+    }
+
+    /// The tree as it is looked at by a clock.
+    #[must_use]
+    pub const fn at(mut self, now: Minute) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// Folders that could not be listed: how the areas begin that lie there, `ACCOUNT_elasticloadbalancing_REGION`, and how their
+    /// days do, `2026/10/31`.
+    #[must_use]
+    pub fn unlisted_areas(&self) -> Vec<(String, String)> {
+        self.unreadable.iter().filter_map(|unread| area_of(&unread.key)).collect()
     }
 
     /// The days of delivery, oldest first.
@@ -362,9 +326,12 @@ impl LogTree {
             return None;
         }
         let delivery_day = object.delivery_day;
+        let is_new = file.changed.is_some_and(|changed| changed > self.now.plus(-PENDING_MINUTES));
+        let is_pending = file.size == 0 && is_new;
         let shared =
             self.balancers.entry(object.load_balancer).or_insert_with_key(|name| Arc::from(name.as_str())).clone();
-        Some(LogFile { key: Arc::from(text.as_str()), size: file.size, load_balancer: shared, interval, delivery_day })
+        let (key, size) = (Arc::from(text.as_str()), file.size);
+        Some(LogFile { key, size, load_balancer: shared, interval, delivery_day, is_pending })
     }
 
     fn other(&mut self, kind: &str, key: String) {

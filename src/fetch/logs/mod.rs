@@ -5,6 +5,7 @@
 mod bucket;
 mod buffer;
 mod counter;
+mod folders;
 mod inflate;
 mod lines;
 mod listing;
@@ -14,7 +15,8 @@ mod reread;
 mod scan;
 mod tally;
 
-pub use listing::{ListError, LogFile, LogFolders, LogTree, Others, Unread};
+pub use folders::ListError;
+pub use listing::{LogFile, LogFolders, LogTree, Others, Unread};
 pub use object::ObjectFault;
 pub use place::Place;
 pub use reread::{Again, reread};

@@ -5,12 +5,17 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::bucket::Bucket;
 use crate::aws::Aws;
 use crate::cost::Dollars;
 use crate::location::{Keys, Location};
+use crate::minute::Minute;
 use crate::slo::Access;
+
+/// The size of what is no file, or cannot be looked at: it must not pass for a file without a byte.
+const UNKNOWN_SIZE: u64 = 1;
 
 /// A place that can be looked into and read from.
 #[derive(Clone, Debug)]
@@ -26,6 +31,8 @@ pub(super) struct Entry {
     pub(super) key: String,
     pub(super) is_folder: bool,
     pub(super) size: u64,
+    /// The minute of its last change, of a file in a directory.
+    pub(super) changed: Option<Minute>,
     /// Why nothing can be said of it: a link leads nowhere, or in a circle.
     pub(super) fault: Option<io::Error>,
 }
@@ -102,12 +109,18 @@ fn entries(root: &std::path::Path, folder: &str) -> io::Result<Vec<Entry>> {
     for entry in fs::read_dir(root.join(folder))? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let (is_folder, size, fault) = match fs::metadata(&path) {
-            Ok(about) => (about.is_dir(), about.len(), None),
-            Err(error) => (false, 0, Some(error)),
+        let (is_folder, size, changed, fault) = match fs::metadata(&path) {
+            Ok(about) if about.is_file() => (false, about.len(), about.modified().ok().and_then(minute_of), None),
+            Ok(about) => (about.is_dir(), UNKNOWN_SIZE, None, None),
+            Err(error) => (false, UNKNOWN_SIZE, None, Some(error)),
         };
-        found.push(Entry { key: below(folder, &name), is_folder, size, fault });
+        found.push(Entry { key: below(folder, &name), is_folder, size, changed, fault });
     }
     found.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(found)
+}
+
+fn minute_of(time: SystemTime) -> Option<Minute> {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+    i64::try_from(seconds).ok().map(Minute::of_unix_seconds)
 }

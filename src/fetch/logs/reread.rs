@@ -85,10 +85,10 @@ impl Reading<'_> {
         let objects = chosen.iter().map(|file| (Arc::clone(&file.key), file.size)).collect();
         let mut coming = bucket.fetch_ahead(objects);
         while let Ok(Some(fetched)) = timeout_at(self.again.end, coming.recv()).await {
-            let (Ok(body), Some(file)) = (fetched.body, chosen.get(fetched.place)) else { continue };
+            let (Ok(body), true) = (fetched.body, fetched.place < chosen.len()) else { continue };
             let (body, is_whole) = body.begun();
             let mut lines = Lines::new(self.again);
-            let read = block_in_place(|| self.reader.read(body, Path::new(&*file.key), &mut lines));
+            let read = block_in_place(|| self.reader.read(body, &mut lines));
             if lines.is_cancelled() {
                 return;
             }

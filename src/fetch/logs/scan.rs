@@ -50,6 +50,21 @@ pub struct ScanResult {
     pub cancelled: bool,
 }
 
+impl ScanResult {
+    /// Adds what came of other objects.
+    pub fn add(&mut self, other: Self) {
+        self.read.extend(other.read);
+        self.faulty.extend(other.faulty);
+        self.cancelled |= other.cancelled;
+        for (of, counts) in other.counts {
+            let held = self.counts.entry(of).or_insert_with(empty_day);
+            for (to, from) in held.iter_mut().zip(counts) {
+                to.add(from);
+            }
+        }
+    }
+}
+
 /// An object that was read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRead {
@@ -194,7 +209,7 @@ impl Shared<'_> {
             let mut sink = Counter::new(batch.routes, file, &mut tally, self.cancel);
             let result = match (&self.source, fetched) {
                 (Source::Directory(root, _), _) => reader.read_file(&root.join(&*file.key), &mut sink),
-                (_, Some(Fetched { body: Ok(body), .. })) => reader.read(body, Path::new(&*file.key), &mut sink),
+                (_, Some(Fetched { body: Ok(body), .. })) => reader.read(body, &mut sink),
                 (_, Some(Fetched { body: Err(fault), .. })) => Err(fault),
                 (_, None) => break,
             };

@@ -1,5 +1,5 @@
-//! Log objects of a part of a day, sorted by name. `counted` is a JSON list of the names of series, `area` the start of the
-//! object's name by itself, so that what was delivered can be read without the names.
+//! Log objects of a part of a day, sorted by name. `counted` and `unread` are JSON lists of the names of series, `area` the start
+//! of the object's name by itself, so that what was delivered can be read without the names.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,18 +14,8 @@ use crate::series::SeriesKey;
 /// Objects that are sorted by name.
 pub(in crate::store) fn encode_objects(objects: &[ObjectRecord]) -> PolarsResult<Vec<u8>> {
     let all = || objects.iter();
-    let mut sets: Vec<(&Arc<BTreeSet<SeriesKey>>, String)> = Vec::new();
-    let mut of_object = Vec::with_capacity(objects.len());
-    for object in objects {
-        let same = |set: &Arc<BTreeSet<SeriesKey>>| Arc::ptr_eq(set, &object.counted) || **set == *object.counted;
-        if !sets.last().is_some_and(|(set, _)| same(set)) {
-            let names: Vec<&str> = object.counted.iter().map(SeriesKey::as_str).collect();
-            let json =
-                serde_json::to_string(&names).map_err(|error| PolarsError::ComputeError(error.to_string().into()))?;
-            sets.push((&object.counted, json));
-        }
-        of_object.push(sets.len() - 1);
-    }
+    let counted = series_lists(all().map(|object| &object.counted))?;
+    let unread = series_lists(all().map(|object| &object.unread))?;
     let columns = vec![
         Column::new("key".into(), all().map(|object| &*object.key).collect::<Vec<_>>()),
         Column::new("size".into(), all().map(|object| object.size).collect::<Vec<_>>()),
@@ -35,28 +25,48 @@ pub(in crate::store) fn encode_objects(objects: &[ObjectRecord]) -> PolarsResult
         changes("area", all().map(ObjectRecord::area)),
         Column::new("start".into(), all().map(|object| object.interval.start.0).collect::<Vec<_>>()),
         Column::new("end".into(), all().map(|object| object.interval.end.0).collect::<Vec<_>>()),
-        changes("counted", of_object.iter().filter_map(|place| sets.get(*place)).map(|(_, json)| json.as_str())),
+        changes("counted", counted.iter().map(|json| &**json)),
+        changes("unread", unread.iter().map(|json| &**json)),
     ];
     encode(objects.len(), columns, &[])
 }
 
+/// Sets of series as JSON lists, one for each object. Neighbours mostly share theirs, which is written once.
+fn series_lists<'o>(sets: impl Iterator<Item = &'o Arc<BTreeSet<SeriesKey>>>) -> PolarsResult<Vec<Arc<str>>> {
+    let mut above: Option<(&Arc<BTreeSet<SeriesKey>>, Arc<str>)> = None;
+    let mut texts = Vec::new();
+    for set in sets {
+        let same = above.as_ref().filter(|(other, _)| Arc::ptr_eq(other, set) || *other == set);
+        let text = if let Some((_, text)) = same {
+            Arc::clone(text)
+        } else {
+            let names: Vec<&str> = set.iter().map(SeriesKey::as_str).collect();
+            let json = serde_json::to_string(&names);
+            Arc::from(json.map_err(|error| PolarsError::ComputeError(error.to_string().into()))?)
+        };
+        above = Some((set, Arc::clone(&text)));
+        texts.push(text);
+    }
+    Ok(texts)
+}
+
 /// The inverse of [`encode_objects`].
 pub(in crate::store) fn decode_records(bytes: &[u8]) -> PolarsResult<Vec<ObjectRecord>> {
-    let columns = ["key", "size", "lines", "unparsed", "load_balancer", "area", "start", "end", "counted"];
-    let frame = decode(bytes, &columns)?;
-    let (size, unparsed): (Vec<u64>, Vec<u64>) = (numbers!(frame, "size", u64), numbers!(frame, "unparsed", u64));
+    let frame = decode_objects(bytes, &["key", "unparsed"])?;
+    let unparsed: Vec<u64> = numbers!(frame, "unparsed", u64);
     let mut keys = frame.column("key")?.str()?.iter();
     let mut records = Vec::with_capacity(frame.height());
-    each(&frame, |row, origin, interval, lines| {
+    each(&frame, |row, origin, interval, (size, lines)| {
         let key = keys.next().flatten().unwrap_or_default().to_owned();
         records.push(ObjectRecord {
             key,
-            size: size.get(row).copied().unwrap_or_default(),
+            size,
             lines,
             unparsed: unparsed.get(row).copied().unwrap_or_default(),
             load_balancer: Arc::clone(&origin.load_balancer),
             interval,
             counted: Arc::clone(&origin.counted),
+            unread: Arc::clone(&origin.unread),
         });
     })?;
     Ok(records)
@@ -64,51 +74,74 @@ pub(in crate::store) fn decode_records(bytes: &[u8]) -> PolarsResult<Vec<ObjectR
 
 /// The same without names.
 pub(in crate::store) fn decode_deliveries(bytes: &[u8]) -> PolarsResult<Vec<Delivery>> {
-    let frame = decode(bytes, &["lines", "load_balancer", "area", "start", "end", "counted"])?;
+    let frame = decode_objects(bytes, &[])?;
     let mut deliveries = Vec::new();
-    each(&frame, |_, origin, interval, lines| deliver(&mut deliveries, origin, interval, lines))?;
+    each(&frame, |_, origin, interval, (_, lines)| deliver(&mut deliveries, origin, interval, lines))?;
     Ok(deliveries)
 }
 
-/// Tells the number, the origin, the interval and the lines of every object.
-fn each(frame: &DataFrame, mut tell: impl FnMut(usize, &Arc<Origin>, Span, u64)) -> PolarsResult<()> {
+/// Columns that every reader needs, and some more. Files of format 3 and older have no column `unread`.
+fn decode_objects(bytes: &[u8], more: &[&str]) -> PolarsResult<DataFrame> {
+    let always = ["size", "lines", "load_balancer", "area", "start", "end", "counted", "unread"];
+    decode(bytes, &[&always, more].concat())
+}
+
+/// Passes on the row, the origin, the interval, and size and lines of every object.
+fn each(frame: &DataFrame, mut take: impl FnMut(usize, &Arc<Origin>, Span, (u64, u64))) -> PolarsResult<()> {
     let (start, end): (Vec<i32>, Vec<i32>) = (numbers!(frame, "start", i32), numbers!(frame, "end", i32));
-    let lines: Vec<u64> = numbers!(frame, "lines", u64);
+    let (size, lines): (Vec<u64>, Vec<u64>) = (numbers!(frame, "size", u64), numbers!(frame, "lines", u64));
     let texts = |name: &str| PolarsResult::Ok(frame.column(name)?.str()?.iter());
-    let origins = texts("load_balancer")?.zip(texts("area")?).zip(texts("counted")?);
+    let mut unread = match frame.column("unread") {
+        Ok(column) => Some(column.str()?.iter()),
+        Err(_) => None,
+    };
+    let texts = texts("load_balancer")?.zip(texts("area")?).zip(texts("counted")?);
     let mut last: Option<Arc<Origin>> = None;
-    for (row, (((start, end), lines), ((balancer, area), counted))) in
-        start.iter().zip(&end).zip(&lines).zip(origins).enumerate()
+    for (row, (((start, end), (size, lines)), ((balancer, area), counted))) in
+        start.iter().zip(&end).zip(size.iter().zip(&lines)).zip(texts).enumerate()
     {
-        let origin = match &last {
-            Some(origin) if balancer.is_none() && area.is_none() && counted.is_none() => origin,
-            _ => last.insert(Arc::new(origin(last.as_deref(), balancer, area, counted)?)),
-        };
-        tell(row, origin, Span::new(Minute(*start), Minute(*end)), *lines);
+        let row_texts =
+            RowTexts { balancer, area, counted, unread: unread.as_mut().and_then(Iterator::next).flatten() };
+        let origin = origin(last.as_ref(), &row_texts, *size)?;
+        take(row, &origin, Span::new(Minute(*start), Minute(*end)), (*size, *lines));
+        last = Some(origin);
     }
     Ok(())
 }
 
-fn origin(
-    last: Option<&Origin>,
-    balancer: Option<&str>,
-    area: Option<&str>,
-    counted: Option<&str>,
-) -> PolarsResult<Origin> {
+/// What a row holds where it differs from the row above.
+struct RowTexts<'r> {
+    balancer: Option<&'r str>,
+    area: Option<&'r str>,
+    counted: Option<&'r str>,
+    unread: Option<&'r str>,
+}
+
+/// The origin of a row: that of the row above, but for what differs.
+fn origin(last: Option<&Arc<Origin>>, row: &RowTexts<'_>, size: u64) -> PolarsResult<Arc<Origin>> {
+    let RowTexts { balancer, area, counted, unread } = *row;
     let missing = || damaged("its first row is not complete");
-    let set = |json: &str| -> PolarsResult<Arc<BTreeSet<SeriesKey>>> {
+    let set = |json: Option<&str>, above: Option<&Arc<BTreeSet<SeriesKey>>>| -> PolarsResult<Option<Arc<_>>> {
+        let Some(json) = json else { return Ok(above.map(Arc::clone)) };
         let names: Vec<String> = serde_json::from_str(json).map_err(|_| damaged("its series cannot be read"))?;
-        Ok(Arc::new(names.iter().map(|name| SeriesKey::new(name)).collect()))
+        Ok(Some(Arc::new(names.iter().map(|name| SeriesKey::new(name)).collect())))
     };
-    Ok(Origin {
+    let counted_now = set(counted, last.map(|last| &last.counted))?.ok_or_else(missing)?;
+    let is_pending = size == 0 && counted_now.is_empty();
+    if let Some(last) = last
+        && [balancer, area, counted, unread].iter().all(Option::is_none)
+        && last.is_pending == is_pending
+    {
+        return Ok(Arc::clone(last));
+    }
+    Ok(Arc::new(Origin {
         load_balancer: balancer
             .map(Arc::from)
             .or_else(|| last.map(|last| last.load_balancer.clone()))
             .ok_or_else(missing)?,
         area: area.map(str::to_owned).or_else(|| last.map(|last| last.area.clone())).ok_or_else(missing)?,
-        counted: match (counted, last) {
-            (Some(json), _) => set(json)?,
-            (None, last) => last.map(|last| Arc::clone(&last.counted)).ok_or_else(missing)?,
-        },
-    })
+        counted: counted_now,
+        unread: set(unread, last.map(|last| &last.unread))?.unwrap_or_default(),
+        is_pending,
+    }))
 }

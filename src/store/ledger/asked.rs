@@ -45,11 +45,9 @@ impl LedgerStore {
         if self.manifest.asked.as_ref() == Some(&name) {
             return Ok(());
         }
-        if self.version.is_none() {
-            self.swap(self.manifest.clone()).await?;
-        }
+        self.start().await?;
         self.shelf.put(&name, &bytes).await?;
-        self.swap(Manifest { asked: Some(name), ..self.manifest.clone() }).await
+        self.stage(Manifest { asked: Some(name), ..self.manifest.clone() }).await
     }
 }
 
@@ -61,14 +59,8 @@ impl LedgerStore {
     }
 
     /// Keeps what a day of tables scans.
-    ///
-    /// # Errors
-    /// When the shelf refuses.
-    pub async fn keep_scanned(&mut self, scanned: BTreeMap<String, u64>) -> Result<(), StoreError> {
-        if scanned == self.manifest.scanned {
-            return Ok(());
-        }
-        self.swap(Manifest { scanned, ..self.manifest.clone() }).await
+    pub fn keep_scanned(&mut self, scanned: BTreeMap<String, u64>) {
+        self.manifest.scanned = scanned;
     }
 }
 
@@ -80,17 +72,9 @@ impl LedgerStore {
     }
 
     /// Keeps when metrics began.
-    ///
-    /// # Errors
-    /// When the shelf refuses.
-    pub async fn keep_began(
-        &mut self,
-        began: &BTreeMap<SeriesKey, BTreeMap<String, Minute>>,
-    ) -> Result<(), StoreError> {
-        let mut manifest = self.manifest.clone();
-        manifest.began.extend(began.iter().map(|(series, began)| (series.to_string(), began.clone())));
-        manifest.began.retain(|_, began| !began.is_empty());
-        if manifest == self.manifest { Ok(()) } else { self.swap(manifest).await }
+    pub fn keep_began(&mut self, began: &BTreeMap<SeriesKey, BTreeMap<String, Minute>>) {
+        let known = began.iter().filter(|(_, began)| !began.is_empty());
+        self.manifest.began.extend(known.map(|(series, began)| (series.to_string(), began.clone())));
     }
 }
 

@@ -14,8 +14,6 @@ pub enum BookKind {
 }
 
 impl BookKind {
-    pub(super) const ALL: [Self; 2] = [Self::People, Self::Paper];
-
     /// The name of the file.
     pub(super) const fn file(self) -> &'static str {
         match self {

@@ -42,13 +42,11 @@ impl LedgerStore {
         if self.manifest.counts_files == name {
             return Ok(());
         }
-        if self.version.is_none() {
-            self.swap(self.manifest.clone()).await?;
-        }
+        self.start().await?;
         if let Some(name) = &name {
             self.shelf.put(name, &bytes).await?;
         }
-        self.swap(Manifest { counts_files: name, ..self.manifest.clone() }).await
+        self.stage(Manifest { counts_files: name, ..self.manifest.clone() }).await
     }
 }
 

@@ -1,0 +1,159 @@
+//! Files that are replaced as a whole: written aside under a name that nothing has, and renamed.
+//!
+//! **Invariant:** nothing but the file itself is ever replaced or removed. A process that is killed may leave the file aside, which
+//! starts with `.` and ends with `.tmp`.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// Names that are tried for a file aside: others may be writing to the same place.
+const NAMES: u32 = 1_000;
+
+/// A file that is being written aside.
+#[derive(Debug)]
+pub struct AtomicFile {
+    path: PathBuf,
+    aside: PathBuf,
+    file: File,
+    is_placed: bool,
+}
+
+impl AtomicFile {
+    /// Starts a file; until it is placed there is what was there before.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let name = path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path names no file"))?;
+        for number in 0..NAMES {
+            let aside = path.with_file_name(format!(".{}.{number}.tmp", name.to_string_lossy()));
+            match File::options().write(true).create_new(true).open(&aside) {
+                Ok(file) => return Ok(Self { path: path.to_owned(), aside, file, is_placed: false }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::new(ErrorKind::AlreadyExists, "too many files beside it end in `.tmp`"))
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    /// Puts the file in its place, once its bytes are safe on the disk.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn place(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.aside, &self.path)?;
+        self.is_placed = true;
+        Ok(())
+    }
+
+    /// Puts the file in its place only if nothing is there; tells whether it did.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn place_new(self) -> io::Result<bool> {
+        self.file.sync_all()?;
+        // A link to a name that is taken fails, so that two that make it at once cannot replace one another.
+        match fs::hard_link(&self.aside, &self.path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.is_placed {
+            drop(fs::remove_file(&self.aside));
+        }
+    }
+}
+
+/// Replaces a file as a whole. One that has these bytes already keeps its time.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if is_file_with(path, bytes) {
+        return Ok(());
+    }
+    let mut file = AtomicFile::create(path)?;
+    file.write(bytes)?;
+    file.place()
+}
+
+/// Whether there is a regular file, not a link to one, with these bytes.
+#[must_use]
+pub fn is_file_with(path: &Path, bytes: &[u8]) -> bool {
+    let is_as_long = fs::symlink_metadata(path).is_ok_and(|about| about.is_file() && about.len() == bytes.len() as u64);
+    is_as_long && fs::read(path).is_ok_and(|held| held == bytes)
+}
+
+/// Makes the folders that a name with `/` needs below a root. A link among them is refused: it would lead elsewhere.
+///
+/// # Errors
+/// When the disk refuses, or a link or a file is in the way.
+pub(super) fn create_folders(root: &Path, name: &str) -> io::Result<()> {
+    fs::create_dir_all(root)?;
+    let mut folder = root.to_owned();
+    let Some((parents, _)) = name.rsplit_once('/') else { return Ok(()) };
+    for part in parents.split('/') {
+        folder.push(part);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
+        if !fs::symlink_metadata(&folder)?.is_dir() {
+            let message = format!("`{}` is a link or a file, not a folder", folder.display());
+            return Err(io::Error::new(ErrorKind::NotADirectory, message));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacing_a_file_touches_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.md");
+        for foreign in ["report.md.tmp", ".report.md.0.tmp"] {
+            fs::write(folder.path().join(foreign), "theirs").unwrap();
+        }
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        drop(AtomicFile::create(&path).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        let mut new = AtomicFile::create(&path).unwrap();
+        new.write(b"three").unwrap();
+        assert!(!new.place_new().unwrap(), "a name that is taken stays as it is");
+        let mut names: Vec<String> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, [".report.md.0.tmp", "report.md", "report.md.tmp"]);
+        assert_eq!(fs::read(folder.path().join(".report.md.0.tmp")).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn folders_are_never_made_through_a_link() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("mart")).unwrap();
+        assert!(create_folders(folder.path(), "mart/checkout.html").is_err());
+        create_folders(folder.path(), "shop/a/b.html").unwrap();
+        assert!(folder.path().join("shop/a").is_dir());
+    }
+}
