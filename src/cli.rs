@@ -59,7 +59,7 @@ pub struct Cli {
 }
 
 /// The subcommands.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Task {
     /// Read what is new, keep it in the ledger, judge every SLO, and print the status: the line for cron
     Run(RunArgs),
@@ -114,7 +114,7 @@ pub struct Place {
 }
 
 /// Arguments of `run`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct RunArgs {
     /// Where, and when.
@@ -172,7 +172,7 @@ pub struct RunArgs {
 }
 
 /// Arguments of `replay`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
     /// The SLO as `SERVICE/SLO`
     pub slo: String,
@@ -197,7 +197,7 @@ pub struct ReplayArgs {
 }
 
 /// Arguments of `check`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
     /// Folder of definitions, as an alternative to `--slos`
     #[arg(value_name = "DIR", value_parser = folder)]
@@ -217,7 +217,7 @@ pub struct CheckArgs {
 }
 
 /// Arguments of `tables`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct TablesArgs {
     /// Folder of definitions
     #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = folder)]
@@ -231,7 +231,7 @@ pub struct TablesArgs {
 }
 
 /// Arguments of `schema`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct SchemaArgs {
     /// Which kind
     #[arg(value_enum)]
@@ -239,7 +239,7 @@ pub struct SchemaArgs {
 }
 
 /// Arguments of `simulate`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct SimulateArgs {
     /// Directory to write `AWSLogs/` into
     #[arg(long, value_name = "DIR")]

@@ -6,7 +6,7 @@ use super::Place;
 use crate::minute::length;
 
 /// Arguments of `cost`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct CostArgs {
     /// Where, and when.
     #[command(flatten)]

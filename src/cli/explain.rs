@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use super::Place;
 
 /// Arguments of `explain`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ExplainArgs {
     /// The SLO as `SERVICE/SLO`
     pub slo: String,

@@ -8,7 +8,7 @@ use super::Place;
 use crate::minute::Minute;
 
 /// Arguments of `export`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ExportArgs {
     /// Where, and when.
     #[command(flatten)]

@@ -11,7 +11,7 @@ much is unknown or a definition is faulty; 4 the question could not be asked. A 
 each of 1, 3 and 4.";
 
 /// Arguments of `gate`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct GateArgs {
     /// The service that is to be deployed

@@ -3,7 +3,7 @@
 use clap::Args;
 
 /// What CloudWatch is told of a run.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct MetricsArgs {
     /// Put metrics into this namespace of CloudWatch: that a run came to its end, and how many promises of each class stand how. An
     /// alarm on `Runs` notices runs that do not happen

@@ -46,7 +46,7 @@ impl ChannelArgs {
 }
 
 /// Arguments of `notify`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(after_help = SECRETS)]
 pub struct NotifyArgs {
     /// The team to send to: it gets one message for each destination, which says that it is a test. In PagerDuty it is an alert of

@@ -6,7 +6,7 @@ use super::Place;
 use crate::location::Location;
 
 /// Arguments of `report`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
     /// Where, and when.
     #[command(flatten)]

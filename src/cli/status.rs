@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::Place;
 
 /// Arguments of `status`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct StatusArgs {
     /// Where, and when.
     #[command(flatten)]

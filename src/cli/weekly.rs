@@ -8,7 +8,7 @@ use super::Place;
 use super::notify::ChannelArgs;
 
 /// Arguments of `weekly`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct WeeklyArgs {
     /// Where, and when: it is about the last whole week, from Monday on in UTC, before the moment.
     #[command(flatten)]

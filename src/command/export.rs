@@ -1,15 +1,17 @@
 //! `slowburn export`: the known minutes of the ledger as they were counted, or budgets day by day.
 
+use super::apart::Apart;
 use super::open::{ledger, slo, sound_definitions};
 use super::output::Output;
-use super::{Ended, Failure};
+use super::{Ended, Failure, READS};
+use crate::cli::Place;
 use crate::cli::export::{ExportArgs, ExportFormat, ExportWhat};
-use crate::engine;
+use crate::engine::{self, EngineError};
 use crate::minute::{Day, Minute, Span};
 use crate::report::budgets::{self, DayBudget};
 use crate::report::minutes;
 use crate::slo::{Catalog, Service, Slo};
-use crate::store::{LedgerStore, budgets_parquet};
+use crate::store::{LedgerStore, StoreError, budgets_parquet};
 
 /// How many days of budgets there are unless others are asked for.
 const BUDGET_DAYS: i32 = 30;
@@ -29,6 +31,9 @@ pub(super) async fn export(arguments: ExportArgs, now: Minute) -> Result<Ended, 
         }
     }
     let definitions = sound_definitions(&arguments.place, at)?;
+    Apart::of(&arguments.place.ledger, &definitions.catalog)
+        .and_folder("the output", arguments.out.as_ref())
+        .check()?;
     let store = ledger(&arguments.place).await?;
     let wanted = arguments.slo.as_ref().map(|name| slo(&definitions.catalog, name)).transpose()?;
     let mut output = Output::to(arguments.out.as_deref())?;
@@ -40,7 +45,7 @@ pub(super) async fn export(arguments: ExportArgs, now: Minute) -> Result<Ended, 
             };
             let end = arguments.to.unwrap_or(at);
             let start = arguments.from.or_else(|| store.first_day().map(Day::start)).unwrap_or(end);
-            write_minutes(&mut output, &slos, &store, Span::new(start, end)).await?;
+            write_minutes(&mut output, &slos, (&arguments.place, store), Span::new(start, end)).await?;
         }
         ExportWhat::Budgets => {
             let catalog = wanted.map_or_else(|| definitions.catalog.clone(), |one| alone(&definitions.catalog, one));
@@ -61,13 +66,28 @@ pub(super) async fn export(arguments: ExportArgs, now: Minute) -> Result<Ended, 
     Ok(if definitions.faulty() { Ended::InPart } else { Ended::Done })
 }
 
-async fn write_minutes(output: &mut Output, slos: &[&Slo], store: &LedgerStore, all: Span) -> Result<(), Failure> {
+async fn write_minutes(
+    output: &mut Output,
+    slos: &[&Slo],
+    (place, mut store): (&Place, LedgerStore),
+    all: Span,
+) -> Result<(), Failure> {
     output.write(minutes::HEADER.as_bytes())?;
     // A day at a time: a ledger of a year need not fit into memory, nor onto the screen before the first line shows.
     for day in all.days() {
         let span = day.span().intersect(all);
-        let ledger = engine::minutes(store, span).await.map_err(Failure::from)?;
-        let text = minutes::csv(slos, &ledger, span).map_err(|day| Failure::new(day.to_string()))?;
+        let mut reads = 1;
+        let minutes = loop {
+            match engine::minutes(&store, span).await {
+                Err(EngineError::Store(StoreError::Moved)) if reads < READS => {
+                    reads += 1;
+                    store = ledger(place).await?;
+                }
+                Err(error) => return Err(Failure::new(error.to_string())),
+                Ok(minutes) => break minutes,
+            }
+        };
+        let text = minutes::csv(slos, &minutes, span).map_err(|day| Failure::new(day.to_string()))?;
         output.write(text.as_bytes())?;
     }
     Ok(())

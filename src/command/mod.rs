@@ -2,6 +2,7 @@
 //!
 //! stdout is data, stderr is speech.
 
+mod apart;
 mod check;
 mod cost;
 mod explain;
@@ -31,6 +32,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::cli::Task;
 use crate::engine::EngineError;
 use crate::minute::Minute;
+use crate::store::StoreError;
 
 /// How a command ended, as its exit code tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,23 +49,35 @@ pub enum Ended {
 #[derive(Debug)]
 pub struct Failure {
     message: String,
+    /// Another run changed the ledger meanwhile, so that the same may succeed now.
+    is_moved: bool,
 }
+
+/// How often a command starts over because runs changed the ledger while it read it.
+const READS: usize = 10;
 
 impl Failure {
     /// A failure in one sentence and, after it, `hint: ...` where there is a remedy.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+        Self { message: message.into(), is_moved: false }
     }
 
     /// What could not be done, and why.
     pub fn because(what: &str, why: impl Display) -> Self {
-        Self { message: format!("{what}: {why}") }
+        Self::new(format!("{what}: {why}"))
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Self { message: error.to_string() }
+        let is_moved = matches!(error, EngineError::Store(StoreError::Moved));
+        Self { message: error.to_string(), is_moved }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        EngineError::from(error).into()
     }
 }
 
@@ -72,6 +86,17 @@ impl From<EngineError> for Failure {
 /// # Errors
 /// When nothing of it could be done.
 pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
+    let mut reads = 1;
+    loop {
+        match perform_once(task.clone(), now).await {
+            // Nothing was printed yet: what is printed as it is read deals with that by itself.
+            Err(failure) if failure.is_moved && reads < READS => reads += 1,
+            ended => return ended,
+        }
+    }
+}
+
+async fn perform_once(task: Task, now: Minute) -> Result<Ended, Failure> {
     match task {
         Task::Run(arguments) => Box::pin(run::run(arguments, now)).await,
         Task::Status(arguments) => status::status(arguments, now).await,

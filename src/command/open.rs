@@ -117,8 +117,7 @@ pub(super) fn sound_definitions(place: &Place, at: Minute) -> Result<Definitions
 
 /// Opens the ledger of a place for reading.
 pub(super) async fn ledger(place: &Place) -> Result<LedgerStore, Failure> {
-    let opened = LedgerStore::open(store::readable(&place.ledger).await).await;
-    let store = opened.map_err(|error| Failure::new(error.to_string()))?;
+    let store = LedgerStore::open(store::readable(&place.ledger).await).await?;
     if store.is_new() {
         return Err(Failure::new(format!(
             "there is no ledger at `{}`\nhint: `slowburn run`, without `--offline`, fills it; `--ledger` names another",

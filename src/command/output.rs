@@ -5,43 +5,45 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Failure, print};
+use crate::store::AtomicFile;
 
-/// Stdout, or a file that is being written aside.
+/// Stdout, a file that is being written aside, or what is no file and takes bytes as they come.
 pub(super) enum Output {
     Stdout,
-    File { path: PathBuf, aside: PathBuf, file: File },
+    File { path: PathBuf, file: AtomicFile },
+    Stream { path: PathBuf, stream: File },
 }
 
 impl Output {
     /// To a file if there is one to write to.
     pub(super) fn to(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self::Stdout) };
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".tmp");
-        let aside = path.with_file_name(name);
-        let file = File::create(&aside).map_err(|error| failed(path, error))?;
-        Ok(Self::File { path: path.to_owned(), aside, file })
+        // A device, a pipe or a link stays what it is.
+        if std::fs::symlink_metadata(path).is_ok_and(|about| !about.is_file()) {
+            let stream = File::options().write(true).truncate(true).open(path).map_err(|error| failed(path, &error))?;
+            return Ok(Self::Stream { path: path.to_owned(), stream });
+        }
+        let file = AtomicFile::create(path).map_err(|error| failed(path, &error))?;
+        Ok(Self::File { path: path.to_owned(), file })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         match self {
             Self::Stdout => print(bytes),
-            Self::File { path, file, .. } => file.write_all(bytes).map_err(|error| failed(path, error)),
+            Self::File { path, file } => file.write(bytes).map_err(|error| failed(path, &error)),
+            Self::Stream { path, stream } => stream.write_all(bytes).map_err(|error| failed(path, &error)),
         }
     }
 
     /// Puts a file in its place; until then there is what was there before.
     pub(super) fn finish(self) -> Result<(), Failure> {
         match self {
-            Self::Stdout => Ok(()),
-            Self::File { path, aside, file } => {
-                let placed = file.sync_all().and_then(|()| std::fs::rename(&aside, &path));
-                placed.map_err(|error| failed(&path, error))
-            }
+            Self::Stdout | Self::Stream { .. } => Ok(()),
+            Self::File { path, file } => file.place().map_err(|error| failed(&path, &error)),
         }
     }
 }
 
-fn failed(path: &Path, error: std::io::Error) -> Failure {
-    Failure::because(&format!("`{}` could not be written", path.display()), error)
+fn failed(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot write `{}`: {error}\nhint: `--out` names a file that can be written", path.display()))
 }

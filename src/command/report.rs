@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use super::apart::Apart;
 use super::open::{ledger, sound_definitions};
 use super::{Ended, Failure, print, say};
 use crate::alert::AlertBook;
@@ -15,7 +16,7 @@ use crate::minute::{MINUTES_PER_DAY, Minute};
 use crate::report::gate::{self, Override};
 use crate::report::site::{Facts, RenderError, Site, Subject};
 use crate::report::{counted, document, incidents, model};
-use crate::store::{BookKind, LedgerStore, Page, Pages, PagesError};
+use crate::store::{BookKind, LedgerStore, Others, Page, Pages, PagesError};
 
 /// Pages that are held in memory at a time.
 const TOGETHER: usize = 64;
@@ -32,6 +33,7 @@ pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<Ended, 
     let (book, _) = store.book(kind).await.map_err(|error| Failure::new(error.to_string()))?;
     let overrides = overrides(&store, at).await?;
     if let Some(place) = &arguments.out {
+        Apart::of(&arguments.place.ledger, &definitions.catalog).and("the pages", Some(place.clone())).check()?;
         let histories = engine::histories(&definitions.catalog, &store, at).await?;
         let facts = Facts {
             catalog: &definitions.catalog,
@@ -59,7 +61,7 @@ async fn write_site(place: &Location, facts: Facts<'_>, documents: [Page; 2]) ->
     let subjects = site.subjects();
     let names: BTreeSet<String> =
         subjects.iter().map(Subject::name).chain(documents.iter().map(|page| page.name.clone())).collect();
-    let pages = Pages::begin(place, names).await.map_err(failed)?;
+    let pages = Pages::begin(place, names, Others::Remove).await.map_err(failed)?;
     for some in subjects.chunks(TOGETHER) {
         let page = |subject: &Subject<'_>| Ok(Page { name: subject.name(), text: site.page(*subject)? });
         let written: Result<Vec<Page>, RenderError> = some.par_iter().map(page).collect();
@@ -72,16 +74,21 @@ async fn write_site(place: &Location, facts: Facts<'_>, documents: [Page; 2]) ->
 }
 
 /// Writes `report.md` and `report.json` into a folder.
-pub(super) fn save_both(
+pub(super) async fn save_both(
     status: &model::Status,
     book: &AlertBook,
     overrides: &[Override],
     folder: &Path,
 ) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)
-        .map_err(|error| Failure::because(&format!("`{}` could not be made", folder.display()), error))?;
-    save(&folder.join("report.md"), &compose(status, book, overrides, ReportFormat::Markdown))?;
-    save(&folder.join("report.json"), &compose(status, book, overrides, ReportFormat::Json))
+    let failed = |error: PagesError| Failure::new(error.to_string());
+    let documents = [("report.md", ReportFormat::Markdown), ("report.json", ReportFormat::Json)];
+    let documents: Vec<Page> = documents
+        .map(|(name, format)| Page { name: name.to_owned(), text: compose(status, book, overrides, format) })
+        .into();
+    let names = documents.iter().map(|page| page.name.clone()).collect();
+    let pages = Pages::begin(&Location::Directory(folder.to_owned()), names, Others::Keep).await.map_err(failed)?;
+    pages.put(documents).await.map_err(failed)?;
+    pages.finish().await.map_err(failed)
 }
 
 /// Deploys in spite of the policy in the days up to a moment.
@@ -105,9 +112,4 @@ fn compose(status: &model::Status, book: &AlertBook, overrides: &[Override], for
             format!("{document:#}\n")
         }
     }
-}
-
-fn save(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text)
-        .map_err(|error| Failure::because(&format!("`{}` could not be written", path.display()), error))
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::apart::Apart;
 use super::open::{ledger, sound_definitions};
 use super::{Ended, Failure, report, say, simulate, status, styled};
 use crate::aws::Aws;
@@ -45,6 +46,10 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     if let Some(logs) = &arguments.logs {
         read_logs_from(&mut definitions.catalog, logs);
     }
+    Apart::of(&arguments.place.ledger, &definitions.catalog)
+        .and_folder("the report", arguments.report.as_ref())
+        .and_folder("the dry run", arguments.channels.paper.as_ref())
+        .check()?;
     if arguments.offline {
         // Nobody is asked, so that there must be something already.
         drop(ledger(&arguments.place).await?);
@@ -76,7 +81,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
             bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
         },
     };
-    let outcome = run_alone(&job, &arguments, &points).await;
+    let outcome = Box::pin(run_alone(&job, &arguments, &points)).await;
     bar.finish_and_clear();
     let outcome = outcome?;
     tell(&outcome.said);
@@ -87,7 +92,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     if let Some(folder) = &arguments.report {
         let store = ledger(&arguments.place).await?;
         let overrides = report::overrides(&store, at).await?;
-        report::save_both(&outcome.status, &outcome.book, &overrides, folder)?;
+        report::save_both(&outcome.status, &outcome.book, &overrides, folder).await?;
     }
     let is_put = put_metrics(&arguments, &outcome, now).await;
     let in_part = definitions.faulty() || !outcome.said.faults.is_empty() || !is_put;
@@ -142,9 +147,12 @@ fn read_logs_from(catalog: &mut Catalog, logs: &Path) {
 async fn run_alone(job: &Job<'_>, arguments: &RunArgs, points: &WritePoints) -> Result<Outcome, Failure> {
     let mut races = 0;
     loop {
-        let mut store = writable(arguments, points).await?;
-        match engine::run(job, &mut store).await {
-            Err(EngineError::Store(StoreError::Shelf(ShelfError::Lost(_)))) if races < RACES => {
+        let ran = match writable(&arguments.place.ledger, points).await {
+            Ok(mut store) => engine::run(job, &mut store).await,
+            Err(error) => Err(error.into()),
+        };
+        match ran {
+            Err(EngineError::Store(StoreError::Moved | StoreError::Shelf(ShelfError::Lost(_)))) if races < RACES => {
                 races += 1;
                 say("another run changed the ledger meanwhile: going on from what it left");
             }
@@ -181,11 +189,8 @@ fn is_present(at: Minute, now: Minute) -> bool {
     at <= now && at.0.abs_diff(now.0) <= TOLD_MINUTES
 }
 
-async fn writable(arguments: &RunArgs, points: &WritePoints) -> Result<LedgerStore, Failure> {
-    let shelf = store::writable(&arguments.place.ledger, points.clone()).await;
-    LedgerStore::open(shelf.map_err(|error| Failure::new(error.to_string()))?)
-        .await
-        .map_err(|error| Failure::new(error.to_string()))
+async fn writable(place: &Location, points: &WritePoints) -> Result<LedgerStore, StoreError> {
+    LedgerStore::create(store::writable(place, points.clone()).await?, &place.to_string()).await
 }
 
 fn threads(arguments: &RunArgs) -> usize {

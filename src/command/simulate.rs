@@ -13,6 +13,7 @@ use super::{Ended, Failure, say};
 use crate::cli::SimulateArgs;
 use crate::minute::Span;
 use crate::simulate::{ObjectPlan, Plan};
+use crate::store::{AtomicFile, is_file_with};
 
 /// Writes what was asked for and says how much it was.
 pub(super) fn simulate(arguments: &SimulateArgs) -> Result<Ended, Failure> {
@@ -56,6 +57,12 @@ pub enum SimulateError {
         /// Why not.
         source: io::Error,
     },
+    /// Another file has the name of a log.
+    #[error("cannot write `{path}`: another file has that name\nhint: `--out` names an empty folder")]
+    Taken {
+        /// Which.
+        path: PathBuf,
+    },
     /// The threads could not be started.
     #[error("cannot start threads: {0}\nhint: ask for fewer threads")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -74,7 +81,7 @@ impl Written {
 }
 
 /// Writes all objects of the plan below `out`, which then holds an `AWSLogs` folder, with so many threads (0: as many as
-/// there are cores). Files of the same names are replaced; an interruption leaves no half-written log, only a `.part`.
+/// there are cores). Files that are there already stay as they are; an interruption leaves no half-written log.
 ///
 /// # Errors
 /// The first file or folder that could not be written; files written before it stay.
@@ -95,13 +102,19 @@ pub fn write(plan: &Plan, out: &Path, threads: usize) -> Result<Written, Simulat
 fn write_one(plan: &ObjectPlan, out: &Path) -> Result<Written, SimulateError> {
     let Some(object) = plan.render() else { return Ok(Written::default()) };
     let path = out.join(&object.key);
-    let part = path.with_extension("part");
     let written = compress(&object.text).and_then(|bytes| {
-        fs::write(&part, &bytes)?;
-        fs::rename(&part, &path)?;
-        Ok(bytes.len() as u64)
+        let mut file = AtomicFile::create(&path)?;
+        file.write(&bytes)?;
+        if !file.place_new()? && !is_file_with(&path, &bytes) {
+            return Ok(None);
+        }
+        Ok(Some(bytes.len() as u64))
     });
-    let bytes = written.map_err(|source| SimulateError::File { path, source })?;
+    let bytes = match written {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err(SimulateError::Taken { path }),
+        Err(source) => return Err(SimulateError::File { path, source }),
+    };
     Ok(Written { objects: 1, lines: object.lines, bytes_plain: object.text.len() as u64, bytes })
 }
 

@@ -1,5 +1,6 @@
 //! `slowburn status`: how every promise stands, from the ledger alone.
 
+use super::apart::Apart;
 use super::open::{ledger, sound_definitions};
 use super::output::Output;
 use super::{Ended, Failure, print};
@@ -13,6 +14,9 @@ use crate::store::BookKind;
 pub(super) async fn status(arguments: StatusArgs, now: Minute) -> Result<Ended, Failure> {
     let at = arguments.place.at.unwrap_or(now);
     let definitions = sound_definitions(&arguments.place, at)?;
+    Apart::of(&arguments.place.ledger, &definitions.catalog)
+        .and_folder("the output", arguments.out.as_ref())
+        .check()?;
     let store = ledger(&arguments.place).await?;
     let found = engine::judge(&definitions.catalog, &store, at).await.map_err(Failure::from)?;
     let (book, _) = store.book(BookKind::People).await.map_err(|error| Failure::new(error.to_string()))?;

@@ -1,20 +1,21 @@
 //! `slowburn weekly`: the report of the last whole week, printed, kept, or sent to the teams.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::path::Path;
 
+use super::apart::Apart;
 use super::open::{Definitions, ledger, ledger_to_change, sound_definitions};
 use super::{Ended, Failure, print, say, styled};
 use crate::cli::weekly::{WeeklyArgs, WeeklyFormat};
 use crate::cost::Usage;
 use crate::engine;
+use crate::location::Location;
 use crate::minute::{MINUTES_PER_DAY, Minute};
 use crate::notify::{Postman, Receipt, SendError};
 use crate::report::model::Status;
 use crate::report::weekly::{Facts, Images, WEEKS_BEFORE, Week, Weekly, Weeks};
 use crate::slo::{Catalog, Team};
-use crate::store::{BookKind, LedgerStore, StoreError};
+use crate::store::{AtomicFile, BookKind, LedgerStore, Others, Page, Pages, PagesError, StoreError};
 use crate::visible::visible;
 
 const ENDINGS: [(WeeklyFormat, &str); 3] =
@@ -24,6 +25,10 @@ pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<Ended, 
     let week = Week::before(arguments.place.at.unwrap_or(now));
     let definitions = sound_definitions(&arguments.place, week.span.end)?;
     let catalog = &definitions.catalog;
+    Apart::of(&arguments.place.ledger, catalog)
+        .and_folder("the reports", arguments.out.as_ref())
+        .and_folder("the dry run", arguments.channels.paper.as_ref())
+        .check()?;
     let store = ledger(&arguments.place).await?;
     let teams: BTreeSet<&str> = catalog.services.iter().map(|service| service.team.as_str()).collect();
     if let Some(team) = arguments.team.as_deref().filter(|team| !teams.contains(team)) {
@@ -35,7 +40,10 @@ pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<Ended, 
         )));
     }
     let all = compose(&definitions, &store, week, &teams).await?;
-    let kept = arguments.out.as_ref().map_or(Ok(()), |folder| keep(folder, week, &all));
+    let kept = match &arguments.out {
+        Some(folder) => keep(folder, week, &all).await,
+        None => Ok(()),
+    };
     let mut undelivered = 0;
     if let Err(failure) = kept {
         // A full disk is no reason to keep the report from people.
@@ -111,35 +119,34 @@ fn text(one: &Weekly, format: WeeklyFormat) -> Result<String, Failure> {
 }
 
 /// Writes reports that are not there yet, and what they are below `latest`, unless those of a later week are there.
-fn keep(folder: &Path, week: Week, all: &[Weekly]) -> Result<(), Failure> {
+async fn keep(folder: &Path, week: Week, all: &[Weekly]) -> Result<(), Failure> {
     let failed = |path: &Path, error| Failure::because(&format!("`{}` could not be written", path.display()), error);
-    let dated = week.to_string();
-    std::fs::create_dir_all(folder.join(&dated)).map_err(|error| failed(folder, error))?;
+    let dated = folder.join(week.to_string());
+    std::fs::create_dir_all(&dated).map_err(|error| failed(&dated, error))?;
     let names = std::fs::read_dir(folder).map_err(|error| failed(folder, error))?;
-    let names = names.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
+    let mut names = names.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
     // Weeks sort as their names do.
-    let is_latest = names.filter(|name| name.starts_with(|char: char| char.is_ascii_digit())).all(|name| name <= dated);
-    let mut folders = vec![(dated, true)];
-    if is_latest {
-        folders.push(("latest".to_owned(), false));
+    let is_week = |name: &String| name.starts_with(|char: char| char.is_ascii_digit());
+    let is_latest = names.all(|name| !is_week(&name) || name <= week.to_string());
+    let mut pages = Vec::new();
+    for (one, (format, ending)) in all.iter().flat_map(|one| ENDINGS.map(|format| (one, format))) {
+        // A team may be called as it likes, but for what a folder may not be called.
+        let page = Page { name: format!("{}.{ending}", one.name()), text: text(one, format)? };
+        let path = dated.join(&page.name);
+        let written = AtomicFile::create(&path).and_then(|mut file| {
+            file.write(page.text.as_bytes())?;
+            file.place_new()
+        });
+        written.map_err(|error| failed(&path, error))?;
+        pages.push(page);
     }
-    for (name, is_dated) in folders {
-        let folder = folder.join(name);
-        std::fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
-        for (one, (format, ending)) in all.iter().flat_map(|one| ENDINGS.map(|format| (one, format))) {
-            // A team may be called as it likes, but for what a folder may not be called.
-            let path = folder.join(format!("{}.{ending}", one.name()));
-            let aside = folder.join(format!("{}.{ending}.tmp", one.name()));
-            std::fs::write(&aside, text(one, format)?).map_err(|error| failed(&path, error))?;
-            // A link to a name that is taken fails, so what is dated stays as it is, even if two make it at once.
-            let placed =
-                if is_dated { std::fs::hard_link(&aside, &path) } else { std::fs::copy(&aside, &path).map(drop) };
-            std::fs::remove_file(&aside).map_err(|error| failed(&path, error))?;
-            match placed {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(&path, error)),
-                _ => {}
-            }
-        }
+    if is_latest {
+        let latest = Location::Directory(folder.join("latest"));
+        let failed = |error: PagesError| Failure::new(error.to_string());
+        let names = pages.iter().map(|page| page.name.clone()).collect();
+        let site = Pages::begin(&latest, names, Others::Remove).await.map_err(failed)?;
+        site.put(pages).await.map_err(failed)?;
+        site.finish().await.map_err(failed)?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! A dry run: each message as a JSON document and as text, in files whose names sort by time.
 
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -12,6 +14,9 @@ use super::{Channel, Receipt, SendError};
 use crate::alert::Message;
 use crate::visible::clip;
 
+/// Names that are tried for a message: another may have been written under its own.
+const NAMES: u32 = 1_000;
+
 /// A directory that stands for a destination.
 pub(super) struct Paper {
     folder: PathBuf,
@@ -23,7 +28,7 @@ impl Paper {
         Self { folder: folder.to_owned(), destination: crate::visible::visible(destination) }
     }
 
-    /// The same message to the same destination has the same name, so that a second one replaces the first.
+    /// The same message to the same destination has the same name, so that a second one is not written again.
     fn name(&self, message: &Message) -> String {
         let whole = format!("{}\n{}\n{}", message.key, message.number, self.destination);
         let (kind, _) = self.destination.split_once(':').unwrap_or((&self.destination, ""));
@@ -35,6 +40,20 @@ impl Paper {
             .collect();
         format!("{}-{:04x}", clip(&words, 120).replace('…', "-"), xxh3_64(whole.as_bytes()) & 0xffff_ffff)
     }
+
+    /// Writes both files under names that nothing else has; those that have the same content already stay as they are.
+    fn write(&self, name: &str, json: &str, text: &str) -> io::Result<PathBuf> {
+        for number in 1..=NAMES {
+            let name = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
+            let [one, other] = ["json", "txt"].map(|ending| self.folder.join(format!("{name}.{ending}")));
+            if is_free_for(&one, json) && is_free_for(&other, text) {
+                create(&one, json)?;
+                create(&other, text)?;
+                return Ok(other);
+            }
+        }
+        Err(io::Error::new(ErrorKind::AlreadyExists, "too many files have its name"))
+    }
 }
 
 #[async_trait::async_trait]
@@ -44,15 +63,29 @@ impl Channel for Paper {
         let document = serde_json::to_value(Document::of(message)).unwrap_or(Value::Null);
         let json = format!("{:#}\n", json!({ "to": self.destination, "message": document }));
         let text = format!("To: {}\n\n{}", self.destination, plain(message));
-        let written = std::fs::create_dir_all(&self.folder)
-            .and_then(|()| std::fs::write(self.folder.join(format!("{name}.json")), json))
-            .and_then(|()| std::fs::write(self.folder.join(format!("{name}.txt")), text));
+        let written = std::fs::create_dir_all(&self.folder).and_then(|()| self.write(&name, &json, &text));
         match written {
-            Ok(()) => Ok(Receipt { said: format!("written to {}", self.folder.join(format!("{name}.txt")).display()) }),
+            Ok(path) => Ok(Receipt { said: format!("written to {}", path.display()) }),
             Err(error) => Err(SendError::later(
                 format!("`{}` could not be written: {error}", self.folder.display()),
                 "name a directory that may be written: `--notify paper:DIR`",
             )),
         }
+    }
+}
+
+/// Whether nothing has a name, or a file that holds just this.
+fn is_free_for(path: &Path, text: &str) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(about) => about.is_file() && fs::read(path).is_ok_and(|held| held == text.as_bytes()),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
+}
+
+/// Writes a file where nothing is.
+fn create(path: &Path, text: &str) -> io::Result<()> {
+    match File::options().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        opened => opened?.write_all(text.as_bytes()),
     }
 }

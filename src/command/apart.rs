@@ -1,0 +1,132 @@
+//! Places that must not lie inside one another: the ledger, what a command writes, and the data that it reads.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::Failure;
+use crate::location::Location;
+use crate::slo::{Catalog, SourceKind};
+
+/// What a place is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Ledger,
+    Output,
+    Data,
+}
+
+/// The places of a command.
+#[derive(Debug)]
+pub(super) struct Apart(Vec<(Use, String, Location)>);
+
+impl Apart {
+    /// The ledger, and the data of a catalogue's sources.
+    pub(super) fn of(ledger: &Location, catalog: &Catalog) -> Self {
+        let data = catalog.sources.iter().filter_map(|(name, source)| match &source.kind {
+            SourceKind::AccessLogs { location, .. } => Some((format!("the logs of source `{name}`"), location)),
+            SourceKind::Counts { location } => Some((format!("the counts of source `{name}`"), location)),
+            SourceKind::CloudWatch { .. } | SourceKind::Athena { .. } => None,
+        });
+        // What is no place is named where it is read.
+        let data = data.filter_map(|(what, location)| Some((Use::Data, what, location.parse().ok()?)));
+        Self([(Use::Ledger, "the ledger".to_owned(), ledger.clone())].into_iter().chain(data).collect())
+    }
+
+    /// A place that the command writes to, if it does.
+    pub(super) fn and(mut self, what: &str, place: Option<Location>) -> Self {
+        self.0.extend(place.map(|place| (Use::Output, what.to_owned(), place)));
+        self
+    }
+
+    /// The same for a folder or a file.
+    pub(super) fn and_folder(self, what: &str, folder: Option<&PathBuf>) -> Self {
+        self.and(what, folder.map(|folder| Location::Directory(folder.clone())))
+    }
+
+    /// Refuses places of which one lies inside the other, unless both are for the same.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        for (number, (of, what, place)) in self.0.iter().enumerate() {
+            for (_, other, inside) in self.0.iter().skip(number + 1).filter(|(other, ..)| other != of) {
+                if is_nested(place, inside) {
+                    return Err(Failure::new(format!(
+                        "cannot use `{place}` for {what} and `{inside}` for {other}: one lies inside the other\nhint: give each a \
+                         folder or prefix of its own"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether two places are the same, or one lies inside the other.
+fn is_nested(one: &Location, other: &Location) -> bool {
+    match (one, other) {
+        (Location::Directory(one), Location::Directory(other)) => {
+            let (one, other) = (real(one), real(other));
+            one.starts_with(&other) || other.starts_with(&one)
+        }
+        (Location::S3 { bucket: one, prefix }, Location::S3 { bucket: other, prefix: inside }) => {
+            let (prefix, inside) = (Path::new(prefix), Path::new(inside));
+            one == other && (prefix.starts_with(inside) || inside.starts_with(prefix))
+        }
+        _ => false,
+    }
+}
+
+/// A path without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let mut whole = std::env::current_dir().unwrap_or_default().join(path);
+    let mut missing: Vec<PathBuf> = Vec::new();
+    loop {
+        if let Ok(found) = whole.canonicalize() {
+            return missing.iter().rev().fold(found, |path, part| path.join(part));
+        }
+        match whole.components().next_back() {
+            Some(Component::Normal(name)) => missing.push(name.into()),
+            // `missing/..` is where `missing` would be.
+            Some(Component::ParentDir) => drop(whole.pop()),
+            _ => return missing.iter().rev().fold(whole, |path, part| path.join(part)),
+        }
+        whole.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_inside_one_another_are_seen_through_links_and_dots() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("data/logs")).unwrap();
+        std::os::unix::fs::symlink(root.join("data"), root.join("link")).unwrap();
+        let nested = |one: &str, other: &str| {
+            let place = |text: &str| match text.strip_prefix("s3:") {
+                Some(_) => text.parse().unwrap(),
+                None => Location::Directory(root.join(text)),
+            };
+            (is_nested(&place(one), &place(other)), is_nested(&place(other), &place(one)))
+        };
+        for (one, other) in [
+            ("data", "data"),
+            ("data", "data/logs"),
+            ("data", "link/logs"),
+            ("link", "data/new/ledger"),
+            ("data/new/../ledger", "data/ledger"),
+            ("s3://b", "s3://b/ledger"),
+            ("s3://b/a", "s3://b/a/c"),
+        ] {
+            assert_eq!(nested(one, other), (true, true), "{one} {other}");
+        }
+        for (one, other) in [
+            ("data/logs", "data/ledger"),
+            ("data", "data-2"),
+            ("s3://b/a", "s3://b/ab"),
+            ("s3://b", "s3://c"),
+            ("data", "s3://data"),
+        ] {
+            assert_eq!(nested(one, other), (false, false), "{one} {other}");
+        }
+    }
+}
