@@ -23,7 +23,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let minute = |text: &str| text.parse::<Minute>().unwrap();
         let plan = Plan { span: Span::new(minute(FROM), minute(TO)), ..Plan::default() };
-        write(&plan, folder.path(), 0).unwrap();
+        write(&plan, &folder.path().join("logs"), 0).unwrap();
         Self { folder }
     }
 
@@ -77,15 +77,15 @@ fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn a_run_reads_logs_and_shows_how_promises_stand() {
     let place = Place::new();
-    insta::assert_snapshot!("run", place.transcript(&["run", "--logs", "."]));
+    insta::assert_snapshot!("run", place.transcript(&["run", "--logs", "logs"]));
 }
 
 #[test]
 fn a_second_run_reads_nothing_and_changes_no_byte() {
     let place = Place::new();
-    assert_eq!(code(&place.run(&["run", "--logs", ".", "--quiet"])), 0);
+    assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
     let before = snapshot(&place.path("ledger"));
-    let again = place.transcript(&["run", "--logs", ".", "--quiet"]);
+    let again = place.transcript(&["run", "--logs", "logs", "--quiet"]);
     assert_eq!(snapshot(&place.path("ledger")), before);
     insta::assert_snapshot!("run_again", again);
 }
@@ -93,8 +93,8 @@ fn a_second_run_reads_nothing_and_changes_no_byte() {
 #[test]
 fn status_and_report_come_from_the_ledger_alone() {
     let place = Place::new();
-    let run = place.run(&["run", "--logs", ".", "--format", "json"]);
-    fs::remove_dir_all(place.path("AWSLogs")).unwrap();
+    let run = place.run(&["run", "--logs", "logs", "--format", "json"]);
+    fs::remove_dir_all(place.path("logs/AWSLogs")).unwrap();
     let status = place.run(&["status", "--format", "json"]);
     assert_eq!(run.stdout, status.stdout);
     insta::assert_snapshot!("report", place.transcript(&["report"]));
@@ -103,7 +103,7 @@ fn status_and_report_come_from_the_ledger_alone() {
 #[test]
 fn replay_names_the_minutes_of_the_outage() {
     let place = Place::new();
-    assert_eq!(code(&place.run(&["run", "--logs", ".", "--quiet"])), 0);
+    assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
     let line = ["replay", "checkout/availability", "--raw", "--from", FROM, "--to", TO];
     insta::assert_snapshot!("replay", place.transcript(&line));
 }
@@ -127,10 +127,10 @@ fn logs_that_are_not_there_are_named_with_the_remedy() {
 #[test]
 fn one_damaged_file_is_named_and_the_rest_is_read() {
     let place = Place::new();
-    let logs = snapshot(&place.path("AWSLogs"));
+    let logs = snapshot(&place.path("logs/AWSLogs"));
     let (path, bytes) = logs.iter().find(|(path, _)| path.to_string_lossy().contains("app.shop")).unwrap();
     fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
-    let output = place.run(&["run", "--logs", ".", "--quiet"]);
+    let output = place.run(&["run", "--logs", "logs", "--quiet"]);
     assert_eq!(code(&output), 3);
     let speech = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(speech.contains(&*path.file_name().unwrap().to_string_lossy()), "{speech}");
@@ -140,7 +140,7 @@ fn one_damaged_file_is_named_and_the_rest_is_read() {
     let before = known(&place);
     // Once the file is whole, the next run reads just that one, and its five minutes are known at last.
     fs::write(path, bytes).unwrap();
-    let output = place.run(&["run", "--logs", "."]);
+    let output = place.run(&["run", "--logs", "logs"]);
     assert_eq!(code(&output), 0);
     let speech = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(speech.contains("read 1 log file"), "{speech}");
@@ -150,10 +150,10 @@ fn one_damaged_file_is_named_and_the_rest_is_read() {
 #[test]
 fn a_copy_of_a_log_is_not_counted_again() {
     let place = Place::new();
-    assert_eq!(code(&place.run(&["run", "--logs", ".", "--quiet"])), 0);
+    assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
     let before = snapshot(&place.path("ledger"));
     fs::create_dir_all(place.path("copy/bucket")).unwrap();
-    fs::rename(place.path("AWSLogs"), place.path("copy/bucket/AWSLogs")).unwrap();
+    fs::rename(place.path("logs/AWSLogs"), place.path("copy/bucket/AWSLogs")).unwrap();
     assert_eq!(code(&place.run(&["run", "--logs", "copy", "--quiet"])), 0);
     assert_eq!(snapshot(&place.path("ledger")), before);
 }
@@ -164,7 +164,7 @@ fn a_target_group_that_no_request_names_is_shown_as_no_traffic() {
     fs::create_dir_all(place.path("mine/mart")).unwrap();
     let text = "service: login\nload_balancer: app/accounts/81d3f6c05ab94e27\ntarget_group: lgoin\n";
     fs::write(place.path("mine/mart/login.yaml"), text).unwrap();
-    let output = place.run(&["run", "--slos", "mine", "--logs", ".", "--format", "csv"]);
+    let output = place.run(&["run", "--slos", "mine", "--logs", "logs", "--format", "csv"]);
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(table.matches(",no_traffic,").count(), 2, "{table}");
 }
@@ -172,10 +172,10 @@ fn a_target_group_that_no_request_names_is_shown_as_no_traffic() {
 #[test]
 fn data_without_a_manifest_is_a_loss_and_not_a_beginning() {
     let place = Place::new();
-    assert_eq!(code(&place.run(&["run", "--logs", ".", "--quiet"])), 0);
+    assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
     fs::remove_file(place.path("ledger/manifest.json")).unwrap();
     let before = snapshot(&place.path("ledger"));
-    let output = place.run(&["run", "--logs", ".", "--quiet"]);
+    let output = place.run(&["run", "--logs", "logs", "--quiet"]);
     assert_eq!(code(&output), 4);
     assert!(String::from_utf8_lossy(&output.stderr).contains("no `manifest.json`"));
     assert_eq!(snapshot(&place.path("ledger")), before);
@@ -187,7 +187,7 @@ fn a_two_line_service_file_is_enough() {
     fs::create_dir_all(place.path("mine/mart")).unwrap();
     fs::write(place.path("mine/mart/login.yaml"), "service: login\nload_balancer: app/accounts/81d3f6c05ab94e27\n")
         .unwrap();
-    insta::assert_snapshot!("two_lines", place.transcript(&["run", "--slos", "mine", "--logs", "."]));
+    insta::assert_snapshot!("two_lines", place.transcript(&["run", "--slos", "mine", "--logs", "logs"]));
 }
 
 #[test]

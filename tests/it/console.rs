@@ -286,8 +286,11 @@ fn what_others_wrote_is_left_alone() {
     scene.write("theirs/index.html", "a page of somebody else");
     scene.write("report.md", "a document of before");
     for (place, said) in [
-        ("theirs", "error: `theirs` holds an `index.html` that slowburn did not write\nhint: name an empty folder\n"),
-        ("report.md", "error: `report.md` is a file\nhint: `--out` names a folder"),
+        (
+            "theirs",
+            "error: cannot write to `theirs`: it holds `index.html`, which slowburn did not write\nhint: name an empty folder",
+        ),
+        ("report.md", "error: `report.md` is a file\nhint: `--out` and `--report` name a folder"),
     ] {
         let output = scene.slowburn(&["report", "--out", place], AT);
         let speech = String::from_utf8(output.stderr).unwrap();

@@ -81,19 +81,7 @@ impl Scene {
 
     /// The files of a ledger but the lock, with their bytes.
     fn files(&self, ledger: &str) -> BTreeMap<PathBuf, Vec<u8>> {
-        let (root, mut found) = (self.folder.path().join(ledger), BTreeMap::new());
-        let mut folders = vec![root.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.file_name().unwrap() != "lock" {
-                    found.insert(path.strip_prefix(&root).unwrap().to_owned(), fs::read(&path).unwrap());
-                }
-            }
-        }
-        found
+        crate::ledger::counted_files(&self.folder.path().join(ledger))
     }
 
     /// The parts of days in the ledger.

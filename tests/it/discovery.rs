@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::peers::{Moto, Peer};
@@ -324,7 +325,7 @@ fn what_had_a_tag_before_anybody_looked_is_unknown_in_logs_and_not_silence() {
     let source = format!("sources:\n  logs: {{ access_logs: {} }}\n", logs.display());
     scene.define("fleet.yaml", &FLEET.replace("sources:\n", &source));
     scene.create("shop", "checkout", &["blue"]);
-    let write = |from: i32, until: i32| {
+    let write_as = |balancer: &str, logs: &Path, from: i32, until: i32| {
         for end in (from + 5..=until).step_by(5) {
             // The group that served until eleven is gone, and nothing tells whose it was.
             let group = if end <= 11 * 60 { "old" } else { "blue" };
@@ -332,15 +333,16 @@ fn what_had_a_tag_before_anybody_looked_is_unknown_in_logs_and_not_silence() {
             let group = if end > 11 * 60 + 30 { "red" } else { group };
             let minute = |minute: i32| format!("2026-10-31T{:02}:{:02}", minute / 60, minute % 60);
             let text: String = (end - 5..end).map(|at| lines(&minute(at), group)).collect();
+            let text = text.replace("app/shop/00000000000000aa", balancer);
             let folder = logs.join("AWSLogs/123456789012/elasticloadbalancing/eu-west-1/2026/10/31");
             std::fs::create_dir_all(&folder).unwrap();
             let end = minute(end).replace(['-', ':'], "");
-            let name = format!(
-                "123456789012_elasticloadbalancing_eu-west-1_app.shop.00000000000000aa_{end}Z_192.0.2.7_1a2b.log"
-            );
+            let balancer = balancer.replace('/', ".");
+            let name = format!("123456789012_elasticloadbalancing_eu-west-1_{balancer}_{end}Z_192.0.2.7_1a2b.log");
             std::fs::write(folder.join(name), text).unwrap();
         }
     };
+    let write = |from: i32, until: i32| write_as("app/shop/00000000000000aa", &logs, from, until);
     let check = |until: &str| {
         let known = scene.minutes("2026-10-31T00:00Z").remove("checkout/availability").unwrap_or_default();
         let first = known.first().map(|(minute, _)| minute.as_str());
@@ -354,5 +356,16 @@ fn what_had_a_tag_before_anybody_looked_is_unknown_in_logs_and_not_silence() {
     check("2026-10-31T11:59Z");
     write(12 * 60, 12 * 60 + 30);
     assert!(scene.run("2026-10-31T12:35Z").starts_with("exit 0\n"));
+    check("2026-10-31T12:29Z");
+    // New logs of another source, of the same day, account and region, tell nothing of what had the tag.
+    let more = scene.folder.path().join("more");
+    let other = "app/other/00000000000000bb";
+    write_as(other, &more, 9 * 60, 12 * 60 + 30);
+    let source = format!("sources:\n  more: {{ access_logs: {} }}\n  logs:", more.display());
+    let fleet = std::fs::read_to_string(scene.folder.path().join("slos/fleet.yaml")).unwrap();
+    scene.define("fleet.yaml", &fleet.replace("sources:\n  logs:", &source));
+    scene.define("mart/other.yaml", &format!("service: other\nsource: more\nload_balancer: {other}\n"));
+    let said = scene.run("2026-10-31T12:40Z");
+    assert!(said.starts_with("exit 0\n"), "{said}");
     check("2026-10-31T12:29Z");
 }

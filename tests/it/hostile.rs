@@ -268,7 +268,10 @@ fn a_file_that_ends_within_a_line_counts_once_it_is_packed() {
 fn an_object_that_grows_until_it_is_whole_is_counted_once() {
     let place = Place::new();
     let packed = gz(&line("2026-10-31T23:58", 200).repeat(40));
-    for length in [0, 1, 10, packed.len() / 2, packed.len() - 1] {
+    // A file without a byte hides nothing that the other node wrote.
+    fs::write(place.object("a.log.gz"), b"").unwrap();
+    assert!(place.outcome().starts_with("exit 0: 60 minutes known, 0 lines counted"), "{}", place.outcome());
+    for length in [1, 10, packed.len() / 2, packed.len() - 1] {
         fs::write(place.object("a.log.gz"), &packed[..length]).unwrap();
         let outcome = place.outcome();
         assert!(outcome.starts_with("exit 3: 55 minutes known, 0 lines counted"), "{length}: {outcome}");

@@ -135,6 +135,7 @@ fn scanned(root: &Path, load_balancer: &str, bytes: &[u8]) -> ScanResult {
         load_balancer: load_balancer.into(),
         interval: Span::before(end, 5),
         delivery_day: end.day(),
+        is_pending: false,
     };
     let indicator = indicator(load_balancer, Measure::Availability);
     let routes = Routes::new(load_balancer, [&indicator]);

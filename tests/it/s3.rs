@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
@@ -21,7 +21,8 @@ const BUCKET: &str = "ledgers";
 struct Scene {
     moto: Moto,
     runtime: tokio::runtime::Runtime,
-    logs: tempfile::TempDir,
+    folder: tempfile::TempDir,
+    logs: PathBuf,
 }
 
 impl Scene {
@@ -32,10 +33,11 @@ impl Scene {
         let place = CreateBucketConfiguration::builder().location_constraint(place).build();
         let create = moto.s3().create_bucket().bucket(BUCKET).create_bucket_configuration(place);
         runtime.block_on(create.send()).unwrap();
-        let logs = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let logs = folder.path().join("logs");
         let span = Span::new("2026-10-01T22:00Z".parse().unwrap(), "2026-10-02T02:00Z".parse().unwrap());
-        write(&Plan { span, ..Plan::default() }, logs.path(), 0).unwrap();
-        Self { moto, runtime, logs }
+        write(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
+        Self { moto, runtime, folder, logs }
     }
 
     fn shelf(&self, prefix: &str) -> S3Shelf {
@@ -52,7 +54,7 @@ impl Scene {
     }
 
     fn run(&self, ledger: &str) -> Command {
-        self.run_on(self.logs.path(), ledger)
+        self.run_on(&self.logs, ledger)
     }
 
     fn run_on(&self, logs: impl AsRef<OsStr>, ledger: &str) -> Command {
@@ -69,13 +71,13 @@ impl Scene {
     /// The log files of the folder by their keys.
     fn objects(&self) -> BTreeMap<String, Vec<u8>> {
         let mut found = BTreeMap::new();
-        let mut folders = vec![self.logs.path().join("AWSLogs")];
+        let mut folders = vec![self.logs.join("AWSLogs")];
         while let Some(folder) = folders.pop() {
             for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    let key = path.strip_prefix(self.logs.path()).unwrap().to_str().unwrap();
+                    let key = path.strip_prefix(&self.logs).unwrap().to_str().unwrap();
                     found.insert(key.to_owned(), std::fs::read(&path).unwrap());
                 }
             }
@@ -84,10 +86,15 @@ impl Scene {
     }
 
     /// What a reader of the ledger sees, and the manifest that makes it so.
-    fn seen(&self, prefix: &str) -> (Vec<u8>, Vec<u8>) {
+    fn seen(&self, prefix: &str) -> (Vec<u8>, serde_json::Value) {
         let status = self.slowburn("status", &format!("s3://{BUCKET}/{prefix}")).args(["--format", "json"]).output();
+        (succeeded(&status.unwrap()), self.manifest(prefix))
+    }
+
+    /// What counts of a ledger.
+    fn manifest(&self, prefix: &str) -> serde_json::Value {
         let (manifest, _) = self.runtime.block_on(self.shelf(prefix).get("manifest.json")).unwrap().unwrap();
-        (succeeded(&status.unwrap()), manifest)
+        crate::ledger::what_counts(&manifest)
     }
 }
 
@@ -109,27 +116,31 @@ fn a_bucket_keeps_swaps_and_forgets_as_a_directory_does() {
         // The same bytes again are what the retry of an answer that was lost looks like.
         assert_eq!(shelf.swap("a", Some(&first), b"2").await.unwrap(), second);
         assert_eq!(shelf.get("a").await.unwrap(), Some((b"2".to_vec(), second)));
-        shelf.put("d/b", b"x").await.unwrap();
-        scene.shelf("of/others").put("c", b"x").await.unwrap();
-        assert_eq!(shelf.list().await.unwrap(), ["a", "d/b"]);
+        shelf.put("2026-10-01/b", b"x").await.unwrap();
+        shelf.put("sums-c", b"x").await.unwrap();
+        scene.shelf("of/others").put("sums-c", b"x").await.unwrap();
+        // What starts as no data file does is not even listed: it may be much, and is not the ledger's.
+        assert_eq!(shelf.list().await.unwrap(), ["2026-10-01/b", "sums-c"]);
         // Somebody may have written it a moment ago and be about to name it.
-        assert!(shelf.litter(&["a"].into()).await.unwrap().is_empty());
-        shelf.delete("d/b").await.unwrap();
-        shelf.delete("d/b").await.unwrap();
-        assert_eq!(shelf.list().await.unwrap(), ["a"]);
+        assert!(shelf.unused(&["sums-c"].into()).await.unwrap().is_empty());
+        assert!(shelf.first_entry().await.unwrap().is_some());
+        shelf.delete("2026-10-01/b").await.unwrap();
+        shelf.delete("2026-10-01/b").await.unwrap();
+        assert_eq!(shelf.list().await.unwrap(), ["sums-c"]);
+        assert_eq!(scene.shelf("of/nobody").first_entry().await.unwrap(), None);
     });
 }
 
 #[test]
 fn a_ledger_in_a_bucket_says_what_one_in_a_folder_says() {
     let scene = Scene::new();
-    let folder = scene.logs.path().join("ledger");
+    let folder = scene.folder.path().join("ledger");
     succeeded(&scene.run(folder.to_str().unwrap()).output().unwrap());
     succeeded(&scene.run("s3://ledgers/of/us").output().unwrap());
     let (seen, manifest) = scene.seen("of/us");
     let status = scene.slowburn("status", folder.to_str().unwrap()).args(["--format", "json"]).output().unwrap();
     assert!(seen == succeeded(&status), "the bucket and the folder tell different things");
-    assert!(manifest == std::fs::read(folder.join("manifest.json")).unwrap());
+    assert_eq!(manifest, crate::ledger::what_counts(&std::fs::read(folder.join("manifest.json")).unwrap()));
 
     let error = |ledger: &str| {
         let output = scene.slowburn("status", ledger).output().unwrap();
@@ -207,10 +218,9 @@ fn logs_in_a_bucket_count_as_those_in_a_folder_however_late_they_come() {
     }
     succeeded(&read("s3://ledgers/a/prefix"));
     assert!(said(&read("s3://ledgers/a/prefix")).contains("no log file is new"));
-    succeeded(&scene.run_on(scene.logs.path(), theirs.to_str().unwrap()).output().unwrap());
+    succeeded(&scene.run_on(&scene.logs, theirs.to_str().unwrap()).output().unwrap());
     let manifest = |ledger: &Path| {
-        let bytes = std::fs::read(ledger.join("manifest.json")).unwrap();
-        let mut manifest: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let mut manifest = crate::ledger::what_counts(&std::fs::read(ledger.join("manifest.json")).unwrap());
         // Only of a bucket is it noted which folders need not be listed again.
         manifest.as_object_mut().unwrap().remove("looked");
         manifest.as_object_mut().unwrap().remove("walked");
@@ -226,7 +236,7 @@ fn logs_in_a_bucket_count_as_those_in_a_folder_however_late_they_come() {
 #[test]
 fn a_plain_object_without_a_last_newline_is_whole_in_a_bucket() {
     let scene = Scene::new();
-    let ledger = scene.logs.path().join("ledger");
+    let ledger = scene.folder.path().join("ledger");
     let objects = scene.objects();
     let (key, packed) = objects.first_key_value().unwrap();
     let mut text = String::new();
@@ -240,7 +250,7 @@ fn a_plain_object_without_a_last_newline_is_whole_in_a_bucket() {
 #[test]
 fn folders_of_finished_days_are_looked_into_again_by_the_first_run_of_a_day() {
     let scene = Scene::new();
-    let ledger = scene.logs.path().join("ledger");
+    let ledger = scene.folder.path().join("ledger");
     let objects = scene.objects();
     let (late, bytes) = objects.iter().find(|(key, _)| key.contains("/2026/10/01/")).unwrap();
     for (key, bytes) in objects.iter().filter(|(key, _)| *key != late) {
@@ -263,8 +273,7 @@ fn folders_of_finished_days_are_looked_into_again_by_the_first_run_of_a_day() {
 fn a_kill_at_any_write_to_a_bucket_is_mended_by_the_next_run() {
     let scene = Scene::new();
     succeeded(&scene.run("s3://ledgers/undisturbed").output().unwrap());
-    let manifest = |prefix: &str| scene.runtime.block_on(scene.shelf(prefix).get("manifest.json")).unwrap().unwrap().0;
-    let expected = manifest("undisturbed");
+    let expected = scene.manifest("undisturbed");
     let mut points = 0;
     // Odd points lie before a write, even ones behind it, which is before the next.
     for point in (1..).step_by(2) {
@@ -281,7 +290,10 @@ fn a_kill_at_any_write_to_a_bucket_is_mended_by_the_next_run() {
         }
         points = point;
         succeeded(&scene.run(&ledger).output().unwrap());
-        assert!(manifest(&format!("killed-{point}")) == expected, "killed at write point {point}, the ledger differs");
+        assert!(
+            scene.manifest(&format!("killed-{point}")) == expected,
+            "killed at write point {point}, the ledger differs"
+        );
     }
     assert!(points > 10, "only {points} write points were passed");
 }

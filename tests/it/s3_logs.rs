@@ -587,3 +587,96 @@ fn a_run_asks_for_no_more_than_it_may_cost_and_the_next_one_goes_on() {
     }
     assert_eq!(export("some"), whole);
 }
+
+#[test]
+fn a_run_that_is_stopped_keeps_what_it_read_and_notifies_nobody() {
+    let scene = Scene::of_an_hour();
+    let whole = |ledger: &str| {
+        let exit = scene.run(ledger, NOW);
+        assert!(exit.starts_with("exit 0"), "{exit}");
+        scene.known(ledger)
+    };
+    let expected = whole("whole");
+    // Every second node answers slowly, so that the run is in the middle of a day when it is stopped.
+    scene.faults(r#"{"action": "GetObject", "contains": "_203.0.113.21_", "pieces": 4, "pace_s": 2, "times": 1000}"#);
+    let slow = scene.objects.keys().filter(|key| key.contains("_203.0.113.21_")).count();
+    assert!(slow > 0 && slow < scene.objects.len(), "{slow} of {}", scene.objects.len());
+    let told_to = scene.folder.path().join("told");
+    let mut run = scene.slowburn("run", "stopped", NOW);
+    run.arg("--quiet").arg("--notify").arg(format!("paper:{}", told_to.display()));
+    let child = run.args(["--since", "2026-10-02T10:00Z"]).spawn().unwrap();
+    while !scene.front.requests().contains("GetObject") {
+        pause();
+    }
+    pause();
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let speech = told(&output);
+    assert!(speech.starts_with("exit 3") && speech.contains("stopped before all logs were read"), "{speech}");
+    assert!(speech.contains("stopped before alerts were evaluated: no notification was sent"), "{speech}");
+    assert!(!told_to.exists(), "nobody is notified of half a day");
+    scene.faults("");
+    let stopped = scene.slowburn("export", "stopped", "2026-10-05T00:00Z").output().unwrap();
+    let all = scene.slowburn("export", "whole", "2026-10-05T00:00Z").output().unwrap();
+    let all: BTreeSet<&[u8]> = all.stdout.split(|byte| *byte == b'\n').collect();
+    for row in stopped.stdout.split(|byte| *byte == b'\n') {
+        assert!(all.contains(row), "known with other counts: {}", String::from_utf8_lossy(row));
+    }
+    assert_eq!(whole("stopped"), expected);
+}
+
+/// Waits a moment for another process.
+fn pause() {
+    #[expect(clippy::disallowed_methods, reason = "nothing tells how far another process has come")]
+    std::thread::sleep(std::time::Duration::from_millis(200));
+}
+
+#[test]
+fn what_a_listing_did_not_show_is_no_silence() {
+    // Two hours around midnight: the folder of the second day cannot be listed.
+    let scene = Scene::new(("2026-10-02T22:00Z", "2026-10-03T02:00Z"), 1_000);
+    scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
+    scene.service("partners", PARTNERS);
+    let at = "2026-10-03T02:10Z";
+    let expected = {
+        assert!(scene.run("whole", at).starts_with("exit 0"));
+        scene.known("whole")
+    };
+    // Objects of the next day lie behind the gap.
+    let (late, bytes) = scene.objects.iter().rfind(|(key, _)| key.contains("partners")).unwrap();
+    let late = late.replace("2026/10/03", "2026/10/04").replace("20261003T", "20261004T");
+    scene.put(&late, bytes.clone());
+    scene.faults(
+        r#"{"action": "ListObjectsV2", "contains": "/2026/10/03/", "code": "InternalError", "status": 500, "times": 1000}"#,
+    );
+    let at = "2026-10-04T02:10Z";
+    let said = scene.run("gap", at);
+    assert!(said.starts_with("exit 3") && said.contains("cannot be looked into"), "{said}");
+    let known = scene.slowburn("export", "gap", at).output().unwrap().stdout;
+    let of_day = |day: &str| String::from_utf8_lossy(&known).lines().filter(|line| line.contains(day)).count();
+    assert_eq!(of_day("2026-10-03T"), 0, "the day that was not listed is unknown");
+    assert!(of_day("2026-10-02T") > 0);
+    scene.faults("");
+    assert!(scene.run("gap", at).starts_with("exit 0"));
+    let healed = scene.slowburn("export", "gap", "2026-10-03T02:10Z").output().unwrap();
+    let rows =
+        |export: &[u8]| String::from_utf8_lossy(export).lines().filter(|line| line.contains("2026-10-0")).count();
+    let whole = scene.slowburn("export", "whole", "2026-10-03T02:10Z").output().unwrap();
+    assert!(rows(&healed.stdout) >= rows(&whole.stdout), "{expected:?}");
+}
+
+#[test]
+fn an_object_of_no_bytes_in_a_bucket_is_one_without_lines() {
+    let scene = Scene::of_an_hour();
+    let whole = {
+        assert!(scene.run("whole", NOW).starts_with("exit 0"));
+        scene.known("whole")
+    };
+    for (key, _) in scene.objects.iter().filter(|(key, _)| key.contains(ONE)) {
+        scene.put(&key.replace("_203.0.113.", "_198.51.100."), Vec::new());
+        scene.put(&key.replace("_203.0.113.", "_198.51.100.").replace(".log.gz", "x.log"), Vec::new());
+    }
+    let said = scene.run("empty", NOW);
+    assert!(said.starts_with("exit 0"), "{said}");
+    assert_eq!(scene.known("empty"), whole);
+}

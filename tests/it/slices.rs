@@ -172,6 +172,7 @@ async fn absorb(store: &mut LedgerStore, stretches: &[Stretch], said: &mut Minut
     let mut ledger = store.load(&Needs::of_days(days, [])).await.unwrap();
     ledger.absorb_counts(&counts).unwrap();
     store.commit(&mut ledger).await.unwrap();
+    store.publish().await.unwrap();
 }
 
 async fn run(catalog: &Catalog, store: &mut LedgerStore, at: Minute) -> Status {
@@ -291,7 +292,7 @@ fn finished_days_are_read_once_for_each_way_of_cutting_them() {
             // A run of its own, which holds nothing in memory.
             let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
             shelf.read("");
-            check(catalog, &said, &run(catalog, &mut store, at).await);
+            check(catalog, &said, &Box::pin(run(catalog, &mut store, at)).await);
             shelf.read("/minutes-")
         };
         let parts = usize::try_from(DAYS * 6 - 2).unwrap();
@@ -308,7 +309,10 @@ fn finished_days_are_read_once_for_each_way_of_cutting_them() {
         assert!(again <= tick + 2, "of the plain SLO, the parts that the correction begins and ends in: {again}");
 
         let names = shelf.list().await.unwrap();
-        assert_eq!(names.iter().filter(|name| name.starts_with("slices-")).count(), 2, "two months: {names:?}");
+        let of_month = |name: &String| name.starts_with("slices-").then(|| name.rsplit_once('-').unwrap().0.to_owned());
+        let months: Vec<String> = names.iter().filter_map(of_month).collect();
+        // What was replaced by the newest run is there still, for those who read.
+        assert!(months.len() <= 4 && months.iter().collect::<BTreeSet<_>>().len() == 2, "two months: {names:?}");
         let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
         let late = Stretch { file: 0, start: 3 * 1_440 + 5, minutes: 1, total: 900, bad: 9 };
         absorb(&mut store, &[late], &mut said).await;

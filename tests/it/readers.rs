@@ -1,0 +1,290 @@
+//! What others may do beside a run: read its ledger at any moment, and lose nothing when its housekeeping fails.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use slowburn::command::simulate::write;
+use slowburn::minute::{Minute, Span};
+use slowburn::simulate::Plan;
+
+use crate::peers::{Moto, Peer};
+
+const FROM: &str = "2026-10-02T08:00Z";
+const SHOP: &str = "app/shop/5f1c0e7a9b2d4c68";
+
+/// A folder with definitions and some hours of logs.
+struct Scene {
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(hours: i32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let from: Minute = FROM.parse().unwrap();
+        let plan = Plan { span: Span::new(from, from.plus(hours * 60)), ..Plan::default() };
+        write(&plan, &folder.path().join("logs"), 0).unwrap();
+        let scene = Self { folder };
+        scene.define("fleet.yaml", "sources: { logs: { access_logs: logs, delay: 0m } }\n");
+        scene.define("mart/shop.yaml", &format!("service: shop\nload_balancer: {SHOP}\n"));
+        scene
+    }
+
+    fn define(&self, file: &str, text: &str) {
+        let path = self.path("slos").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn slowburn(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        command.args(arguments).env_clear().current_dir(self.folder.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn known(&self, ledger: &str) -> BTreeMap<String, String> {
+        let export = self.slowburn(&["export", "--ledger", ledger, "--at", "2026-10-05T00:00Z"]).output().unwrap();
+        crate::peers::known(&export.stdout)
+    }
+}
+
+fn said(output: &Output) -> String {
+    format!("{:?}: {}", output.status.code(), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Every log file below a folder.
+fn logs_below(folder: &Path) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn status_and_gate_beside_ticks_never_fail() {
+    let scene = Scene::new(6);
+    let from: Minute = FROM.parse().unwrap();
+    let at = |tick: i32| from.plus(15 + tick * 5).to_string();
+    let run = |tick: i32| scene.slowburn(&["run", "--quiet", "--silent", "--at", &at(tick)]).output().unwrap();
+    assert!(run(0).status.success());
+    let calls = std::thread::scope(|scope| {
+        let ticks = scope.spawn(|| {
+            for tick in 1..60 {
+                let output = run(tick);
+                assert!(output.status.success(), "{}", said(&output));
+            }
+        });
+        let mut calls = 0;
+        while !ticks.is_finished() {
+            for arguments in
+                [&["status", "--at", "2026-10-02T13:00Z"][..], &["gate", "shop", "--at", "2026-10-02T13:00Z"]]
+            {
+                let output = scene.slowburn(arguments).output().unwrap();
+                assert!(matches!(output.status.code(), Some(0 | 1 | 3)), "{arguments:?}: {}", said(&output));
+                assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+                calls += 1;
+            }
+        }
+        ticks.join().unwrap();
+        calls
+    });
+    assert!(calls > 60, "only {calls} calls beside the ticks");
+}
+
+#[test]
+fn a_broken_copy_hides_no_sound_one() {
+    let scene = Scene::new(1);
+    assert!(
+        scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap().status.success()
+    );
+    let packed =
+        logs_below(&scene.path("logs")).into_iter().find(|path| path.to_string_lossy().contains("app.shop")).unwrap();
+    let plain = packed.with_extension("");
+    // What is left of a `gunzip -k` that was killed, and a copy that has not begun.
+    for broken in [&b"https 2026-10-02T08:"[..], b""] {
+        fs::write(&plain, broken).unwrap();
+        fs::remove_dir_all(scene.path("again")).ok();
+        let mut run = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", "again"]);
+        for _ in 0..2 {
+            let output = run.output().unwrap();
+            assert!(output.status.success(), "{}", said(&output));
+            assert!(!said(&output).contains("warning"), "{}", said(&output));
+            assert_eq!(scene.known("again"), scene.known("ledger"));
+        }
+    }
+    // The other way round: the packed copy is cut, and the plain one is whole.
+    let mut text = String::new();
+    let bytes = fs::read(&packed).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(bytes.as_slice()), &mut text).unwrap();
+    fs::write(&plain, text).unwrap();
+    fs::write(&packed, &bytes[..bytes.len() / 2]).unwrap();
+    fs::remove_dir_all(scene.path("again")).unwrap();
+    let mut run = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", "again"]);
+    let output = run.output().unwrap();
+    assert!(output.status.success() && said(&output).contains("is cut short"), "{}", said(&output));
+    assert_eq!(scene.known("again"), scene.known("ledger"));
+    let output = run.output().unwrap();
+    assert!(output.status.success() && !said(&output).contains("warning"), "{}", said(&output));
+}
+
+#[test]
+fn an_output_that_is_no_file_stays_what_it_is_and_the_ledger_is_no_place_for_one() {
+    let scene = Scene::new(1);
+    let at = ["--at", "2026-10-02T09:00Z"];
+    assert!(scene.slowburn(&["run", "--quiet", "--silent"]).args(at).output().unwrap().status.success());
+    let manifest = fs::read(scene.path("ledger/manifest.json")).unwrap();
+    let inside = scene.slowburn(&["export", "--out", "ledger/manifest.json"]).args(at).output().unwrap();
+    assert!(said(&inside).contains("one lies inside the other"), "{}", said(&inside));
+    assert_eq!(fs::read(scene.path("ledger/manifest.json")).unwrap(), manifest);
+    fs::write(scene.path("target.csv"), "").unwrap();
+    std::os::unix::fs::symlink(scene.path("target.csv"), scene.path("link.csv")).unwrap();
+    for out in ["link.csv", "plain.csv"] {
+        assert!(scene.slowburn(&["export", "--out", out]).args(at).output().unwrap().status.success());
+    }
+    assert!(fs::symlink_metadata(scene.path("link.csv")).unwrap().is_symlink());
+    assert_eq!(fs::read(scene.path("target.csv")).unwrap(), fs::read(scene.path("plain.csv")).unwrap());
+}
+
+#[test]
+fn a_log_that_cannot_be_looked_at_hides_what_its_node_wrote() {
+    let scene = Scene::new(1);
+    let run = || scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
+    let logs = logs_below(&scene.path("logs"));
+    let of_shop: Vec<&PathBuf> =
+        logs.iter().filter(|path| path.to_string_lossy().contains("shop.5f1c0e7a9b2d4c68_20261002T0830Z")).collect();
+    assert_eq!(of_shop.len(), 2, "two nodes");
+    let bytes = fs::read(of_shop[0]).unwrap();
+    fs::remove_file(of_shop[0]).unwrap();
+    std::os::unix::fs::symlink("/nowhere/x", of_shop[0]).unwrap();
+    assert_eq!(run().status.code(), Some(3));
+    assert!(scene.known("ledger")["shop/availability"].starts_with("55 minutes"), "{:?}", scene.known("ledger"));
+    fs::remove_file(of_shop[0]).unwrap();
+    fs::write(of_shop[0], bytes).unwrap();
+    assert!(run().status.success());
+    assert!(scene.known("ledger")["shop/availability"].starts_with("60 minutes"));
+}
+
+#[test]
+fn classic_balancers_of_one_name_in_two_accounts_are_known_apart() {
+    let scene = Scene::new(1);
+    let line = |minute: i32, status: u16| {
+        let at: Minute = FROM.parse().unwrap();
+        let at = at.plus(minute).to_string();
+        let at = at.trim_end_matches('Z');
+        format!(
+            "{at}:10.500000Z mart 198.51.100.7:2817 10.0.0.1:80 0.001 0.020 0.000 {status} {status} 0 366 \"GET http://m:80/ HTTP/1.1\" \
+             \"curl/8\" - -\n"
+        )
+    };
+    for (account, status) in [("111111111111", 200), ("222222222222", 500)] {
+        let folder = scene.path(account).join(format!("AWSLogs/{account}/elasticloadbalancing/eu-west-1/2026/10/02"));
+        fs::create_dir_all(&folder).unwrap();
+        for interval in 0..12 {
+            let end: Minute = FROM.parse().unwrap();
+            let end = end.plus(interval * 5 + 5).to_string().replace(['-', ':'], "");
+            let name = format!("{account}_elasticloadbalancing_eu-west-1_mart_{end}_192.0.2.1_r{interval}.log");
+            let text: String = (0..50).map(|number| line(interval * 5 + number % 5, status)).collect();
+            fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    scene.define(
+        "fleet.yaml",
+        "sources:\n  one: { access_logs: '111111111111', delay: 0m, classic_interval: 5m }\n  two: { access_logs: '222222222222', delay: \
+         0m, classic_interval: 5m }\n",
+    );
+    fs::remove_file(scene.path("slos/mart/shop.yaml")).unwrap();
+    for source in ["one", "two"] {
+        let text = format!(
+            "service: {source}\nsource: {source}\nload_balancer: classic/mart\nslos: {{ availability: 99% }}\n"
+        );
+        scene.define(&format!("mart/{source}.yaml"), &text);
+    }
+    let output = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let known = scene.known("ledger");
+    assert_eq!(known["one/availability"], "60 minutes, 600 total, 0 bad");
+    assert_eq!(known["two/availability"], "60 minutes, 600 total, 600 bad");
+}
+
+#[test]
+fn housekeeping_that_fails_keeps_nobody_from_being_notified() {
+    let scene = Scene::new(1);
+    let (moto, runtime) = (Moto::start(), tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
+    let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
+    let place = aws_sdk_s3::types::BucketLocationConstraint::EuWest1;
+    let place = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(place).build();
+    runtime.block_on(moto.s3().create_bucket().bucket("bucket").create_bucket_configuration(place).send()).unwrap();
+    let run = |at: &str| {
+        let notify = ["--notify", "paper:told", "--since", FROM, "--ledger", "s3://bucket/ledger"];
+        let mut run = scene.slowburn(&["run", "--quiet", "--at", at]);
+        run.args(notify).envs(moto.environment()).env("AWS_ENDPOINT_URL_S3", &front.url).env("SLOWBURN_CLOCK", at);
+        run.output().unwrap()
+    };
+    let evaluated = || {
+        let object = moto.s3().get_object().bucket("bucket").key("ledger/alerts-paper.json").send();
+        let bytes = runtime.block_on(async { object.await.unwrap().body.collect().await.unwrap().to_vec() });
+        serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()["ran"].as_str().unwrap().to_owned()
+    };
+    for at in ["2026-10-02T08:30Z", "2026-10-02T08:35Z"] {
+        let output = run(at);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    for action in ["DeleteObject", "ListObjectsV2"] {
+        let fault = format!(r#"{{"action": "{action}", "code": "AccessDenied", "status": 403, "times": 1000}}"#);
+        front.post("/_control", &format!(r#"{{"faults": [{fault}]}}"#));
+        // The first run of a day looks for what crashes left.
+        let at = if action == "DeleteObject" { "2026-10-02T08:40Z" } else { "2026-10-03T00:10Z" };
+        let output = run(at);
+        assert_eq!(output.status.code(), Some(3), "{action}: {}", said(&output));
+        assert!(said(&output).contains("AccessDenied"), "{action}: {}", said(&output));
+        assert_eq!(evaluated(), at, "incidents were evaluated, whatever became of the rest");
+        front.post("/_control", r#"{"faults": []}"#);
+    }
+}
+
+#[test]
+fn a_file_of_no_bytes_is_unfinished_for_an_hour_and_empty_then() {
+    let scene = Scene::new(1);
+    scene.define("mart/partners.yaml", "service: partners\nload_balancer: app/partners/c4a79e1350f8b26d\n");
+    let run = |ledger: &str| {
+        let output = scene
+            .slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", ledger])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        (scene.known(ledger), said(&output))
+    };
+    let (whole, _) = run("whole");
+    let logs = logs_below(&scene.path("logs"));
+    let of = |part: &str| logs.iter().find(|path| path.to_string_lossy().contains(part)).unwrap();
+    let (alone, bytes) = (
+        of("partners.c4a79e1350f8b26d_20261002T0830Z"),
+        fs::read(of("partners.c4a79e1350f8b26d_20261002T0830Z")).unwrap(),
+    );
+    // The shop has two nodes; a third one that is replaced writes nothing but empty files.
+    let third = of("shop.5f1c0e7a9b2d4c68_20261002T0830Z").to_string_lossy().replace("_203.0.113.", "_198.51.100.");
+    fs::write(third, "").unwrap();
+    fs::write(alone, "").unwrap();
+    let (new, speech) = run("empty");
+    assert_eq!(new["shop/availability"], whole["shop/availability"], "nothing that other nodes wrote is hidden");
+    assert!(new["partners/availability"].starts_with("55 minutes"), "{new:?}");
+    assert!(speech.contains("2 new log files without a byte"), "{speech}");
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
+    fs::File::options().write(true).open(alone).unwrap().set_modified(old).unwrap();
+    let (old, speech) = run("empty");
+    assert!(old["partners/availability"].starts_with("60 minutes") && old != whole, "{old:?}");
+    assert!(speech.contains("1 new log file without a byte"), "{speech}");
+    fs::write(alone, bytes).unwrap();
+    assert_eq!(run("empty").0, whole, "what is filled after all is counted");
+}
