@@ -243,8 +243,13 @@ def percentile_minutes(connection, slo, groups, minutes):
     return sum(bad for _, bad in rows), len(rows)
 
 
+def ledger_of(folder):
+    """The logs lie in the folder itself, so that its ledger lies beside it."""
+    return folder.with_name(folder.name + "-ledger")
+
+
 def run(binary, folder, at, *arguments):
-    place = ["--slos", str(folder / "slos"), "--ledger", str(folder / "ledger"), "--at", at]
+    place = ["--slos", str(folder / "slos"), "--ledger", str(ledger_of(folder)), "--at", at]
     return subprocess.run([binary, *arguments, *place], capture_output=True, text=True)
 
 
@@ -314,6 +319,7 @@ def main():
     for seed in range(arguments.seed, arguments.seed + arguments.sets):
         folder = arguments.work / f"set-{seed}"
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(ledger_of(folder), ignore_errors=True)
         folder.mkdir()
         faults, values = one_set(str(Path(arguments.slowburn).resolve()), folder.resolve(), seed, connection)
         compared += values
@@ -321,6 +327,7 @@ def main():
             print(*faults, sep="\n")
             sys.exit(f"set {seed} differs; it is kept in {folder}")
         shutil.rmtree(folder)
+        shutil.rmtree(ledger_of(folder))
     print(f"{arguments.sets} random log sets, {compared} values compared with DuckDB {duckdb.__version__}, 0 differ")
 
 
