@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use slowburn::counts::Sums;
 use slowburn::engine::{self, Job};
 use slowburn::minute::{Day, Minute, Span};
@@ -315,7 +316,8 @@ fn seen_by(before: &[Object], now: &[Object], unlisted: &BTreeSet<i32>, days: i3
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    // The same worlds in every run; another seed and more cases look for more.
+    #![proptest_config(ProptestConfig { cases: 40, rng_seed: RngSeed::Fixed(14), ..ProptestConfig::default() })]
 
     #[test]
     fn no_minute_is_known_with_other_counts_than_its_lines_and_all_heal(objects in objects(), steps in steps()) {
