@@ -39,7 +39,7 @@ impl Output {
     pub(super) fn finish(self) -> Result<(), Failure> {
         match self {
             Self::Stdout | Self::Stream { .. } => Ok(()),
-            Self::File { path, file } => file.place().map_err(|error| failed(&path, &error)),
+            Self::File { path, file } => file.sync().and_then(|()| file.place()).map_err(|error| failed(&path, &error)),
         }
     }
 }

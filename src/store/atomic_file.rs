@@ -45,12 +45,19 @@ impl AtomicFile {
         self.file.write_all(bytes)
     }
 
-    /// Puts the file in its place, once its bytes are safe on the disk.
+    /// Waits until the bytes are safe on the disk: for what nobody can make again. Pages and simulated logs are many, and need it not.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Puts the file in its place.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn place(mut self) -> io::Result<()> {
-        self.file.sync_all()?;
         fs::rename(&self.aside, &self.path)?;
         self.is_placed = true;
         Ok(())
@@ -61,7 +68,6 @@ impl AtomicFile {
     /// # Errors
     /// When the disk refuses.
     pub fn place_new(self) -> io::Result<bool> {
-        self.file.sync_all()?;
         // A link to a name that is taken fails, so that two that make it at once cannot replace one another.
         match fs::hard_link(&self.aside, &self.path) {
             Ok(()) => Ok(true),
