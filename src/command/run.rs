@@ -23,7 +23,7 @@ use crate::store::{self, LedgerStore, ShelfError, StoreError, WritePoints};
 
 /// How often a run begins anew because others were quicker.
 const RACES: usize = 3;
-/// A run that is about a moment so far back tells nobody.
+/// A run about a moment further back sends no notification.
 const TOLD_MINUTES: u32 = 60;
 /// Where everything of a demonstration lies.
 const DEMO: &str = "target/demo";
@@ -37,8 +37,8 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     let at = arguments.place.at.unwrap_or(now);
     if at > now && arguments.channels.paper.is_none() {
         say(&format!(
-            "{}: {at} is still to come, so that nobody is notified and no metrics are put; sources are asked up to {now}\nhint: leave out \
-             `--at` or SLOWBURN_AT, or name a moment that has been",
+            "{}: {at} is in the future: no notification is sent and no metric is published; sources are queried up to {now}\nhint: omit \
+             `--at` and SLOWBURN_AT, or name a moment in the past",
             styled("warning")
         ));
     }

@@ -37,7 +37,7 @@ pub(super) async fn read_spans(
         keep(&Counts::new(), &unknown, store).await?;
         store.keep_asked(&asked).await?;
         said.notes.push(format!(
-            "an earlier run took a moment that was still to come for the present: what it noted of `{}` is retracted and asked again",
+            "an earlier run was given a time in the future: what it recorded of `{}` is discarded and queried again",
             question.source
         ));
     }

@@ -45,7 +45,7 @@ impl AtomicFile {
         self.file.write_all(bytes)
     }
 
-    /// Waits until the bytes are safe on the disk: for what nobody can make again. Pages and simulated logs are many, and need it not.
+    /// Flushes the bytes to the disk. Pages and simulated logs are recreated by the next run, so they are not flushed.
     ///
     /// # Errors
     /// When the disk refuses.

@@ -1,7 +1,7 @@
 //! Pages for people, in a folder or a bucket: each is put there whole, and what was there before and is no more is taken away.
 //!
 //! A list beside the pages says which of them slowburn wrote. It names a page before that is written and until it is gone, so that
-//! whatever stops in between leaves nothing that nobody would ever take away.
+//! an interrupted run leaves no page that no later run removes.
 //!
 //! **Invariant:** what the list does not name is neither replaced nor removed, and no link is followed.
 

@@ -453,7 +453,7 @@ fn a_moment_that_is_still_to_come_is_asked_up_to_the_present_one_and_told_to_nob
         let output = run.env("SLOWBURN_CLOCK", NOW).args(["--quiet", "--metrics", "SLO"]).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{said}");
-        assert!(said.contains(&format!("warning: {at} is still to come, so that nobody is notified")), "{said}");
+        assert!(said.contains(&format!("warning: {at} is in the future: no notification is sent")), "{said}");
         assert_eq!(scene.known(), known(&ALL), "nobody knows what {at} brings");
         assert!(!book.exists(), "the alerts of {at} are nobody's business");
     }
@@ -464,7 +464,7 @@ fn a_moment_that_is_still_to_come_is_asked_up_to_the_present_one_and_told_to_nob
     assert_eq!(requests.iter().find(beyond), None);
     // Nothing is lost of what comes then.
     scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 10]);
-    assert!(!scene.said("2026-10-31T12:10Z").contains("still to come"));
+    assert!(!scene.said("2026-10-31T12:10Z").contains("in the future"));
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:07 50"]);
     assert!(book.exists());
 }
@@ -477,7 +477,7 @@ fn what_a_run_noted_of_a_time_that_had_not_come_is_retracted() {
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-14:30 0"]);
     scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 15]);
     let said = scene.said("2026-10-31T12:05Z");
-    assert!(said.starts_with("exit 0\nan earlier run took a moment that was still to come for the present"), "{said}");
+    assert!(said.starts_with("exit 0\nan earlier run was given a time in the future"), "{said}");
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:02 50"]);
     let said = scene.said("2026-10-31T12:15Z");
     assert!(!said.contains("an earlier run"), "{said}");

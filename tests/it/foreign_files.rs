@@ -6,14 +6,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
 
 use proptest::prelude::*;
-use slowburn::command::simulate::write;
 use slowburn::minute::Span;
-use slowburn::simulate::Plan;
 
 use crate::peers::Moto;
+use crate::scene::{Scene, said};
 
 const HASH: &str = "0123456789abcdef0123456789abcdef";
 
@@ -60,61 +58,29 @@ fn foreign(paths: &[PathBuf]) -> Foreign {
     paths.iter().map(read).collect()
 }
 
-/// A folder with definitions and an hour of logs.
-struct Scene {
-    folder: tempfile::TempDir,
+/// A folder with definitions and ninety minutes of logs.
+fn scene() -> Scene {
+    let span = Span::new("2026-10-02T08:00Z".parse().unwrap(), "2026-10-02T09:30Z".parse().unwrap());
+    let team = "teams: { mart: { pages: [mailto:mart@example.com], reports: [mailto:mart@example.com] } }";
+    Scene::new(span, &format!("sources: {{ logs: {{ access_logs: logs }} }}\n{team}\n"))
 }
 
-impl Scene {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let span = Span::new("2026-10-02T08:00Z".parse().unwrap(), "2026-10-02T09:30Z".parse().unwrap());
-        write(&Plan { span, ..Plan::default() }, &folder.path().join("logs"), 0).unwrap();
-        let scene = Self { folder };
-        let team = "teams: { mart: { pages: [mailto:mart@example.com], reports: [mailto:mart@example.com] } }";
-        scene.define("fleet.yaml", &format!("sources: {{ logs: {{ access_logs: logs }} }}\n{team}\n"));
-        scene.define("mart/shop.yaml", "service: shop\nload_balancer: app/shop/5f1c0e7a9b2d4c68\n");
-        scene
+/// Puts a foreign file below a place, or a link to a folder of foreign files elsewhere.
+fn put(scene: &Scene, place: &str, name: &str, is_link: bool) -> Option<PathBuf> {
+    let path = scene.path(place).join(name);
+    fs::create_dir_all(path.parent().unwrap()).ok()?;
+    if fs::symlink_metadata(&path).is_ok() {
+        return None;
     }
-
-    fn define(&self, file: &str, text: &str) {
-        let path = self.path("slos").join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+    if is_link {
+        let elsewhere = scene.path("elsewhere");
+        fs::create_dir_all(&elsewhere).unwrap();
+        fs::write(elsewhere.join("precious.txt"), "precious").unwrap();
+        symlink(elsewhere, &path).ok()?;
+    } else {
+        fs::write(&path, format!("theirs: {name}")).ok()?;
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn slowburn(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
-        command.args(arguments).env_clear().current_dir(self.folder.path());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// Puts a foreign file below a place, or a link to a folder of foreign files elsewhere.
-    fn put(&self, place: &str, name: &str, is_link: bool) -> Option<PathBuf> {
-        let path = self.path(place).join(name);
-        fs::create_dir_all(path.parent().unwrap()).ok()?;
-        if fs::symlink_metadata(&path).is_ok() {
-            return None;
-        }
-        if is_link {
-            let elsewhere = self.path("elsewhere");
-            fs::create_dir_all(&elsewhere).unwrap();
-            fs::write(elsewhere.join("precious.txt"), "precious").unwrap();
-            symlink(elsewhere, &path).ok()?;
-        } else {
-            fs::write(&path, format!("theirs: {name}")).ok()?;
-        }
-        Some(path)
-    }
-}
-
-fn said(output: &Output) -> String {
-    format!("{:?}: {}", output.status.code(), String::from_utf8_lossy(&output.stderr))
+    Some(path)
 }
 
 /// Commands, by the places that they write to.
@@ -154,7 +120,7 @@ proptest! {
         ),
         is_begun in prop::bool::weighted(0.8),
     ) {
-        let scene = Scene::new();
+        let scene = scene();
         if is_begun {
             let run = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T08:30Z"]).output().unwrap();
             prop_assert!(run.status.success(), "{}", said(&run));
@@ -163,7 +129,7 @@ proptest! {
         for (files, command, moment) in &steps {
             for (place, name, is_link) in files {
                 let all = names();
-                paths.extend(scene.put(PLACES[*place], name.get::<String>(&all), *is_link));
+                paths.extend(put(&scene, PLACES[*place], name.get::<String>(&all), *is_link));
             }
             let before = foreign(&paths);
             let elsewhere = fs::read_to_string(scene.path("elsewhere/precious.txt")).ok();
@@ -181,14 +147,14 @@ proptest! {
 
 #[test]
 fn a_ledger_starts_only_where_nothing_else_lies() {
-    let scene = Scene::new();
-    let put = |place: &str, name: &str| scene.put(place, name, false).unwrap();
+    let scene = scene();
+    let foreign_file = |place: &str, name: &str| put(&scene, place, name, false).unwrap();
     let paths = [
-        put("data", "photos/cat.jpg"),
-        put("data", "report.csv"),
-        put("checkout", ".git/HEAD"),
-        put("checkout", "manifest.json"),
-        put("locked", "lock"),
+        foreign_file("data", "photos/cat.jpg"),
+        foreign_file("data", "report.csv"),
+        foreign_file("checkout", ".git/HEAD"),
+        foreign_file("checkout", "manifest.json"),
+        foreign_file("locked", "lock"),
     ];
     let before = foreign(&paths);
     for place in ["data", "checkout", "locked", "."] {
@@ -214,10 +180,10 @@ fn a_ledger_starts_only_where_nothing_else_lies() {
 
 #[test]
 fn a_site_is_written_only_where_nothing_has_its_names() {
-    let scene = Scene::new();
+    let scene = scene();
     let ran = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
     assert!(ran.status.success(), "{}", said(&ran));
-    let theirs = scene.put("public", "report.json", false).unwrap();
+    let theirs = put(&scene, "public", "report.json", false).unwrap();
     let report = || scene.slowburn(&["report", "--at", "2026-10-02T09:00Z", "--out", "public"]).output().unwrap();
     insta::assert_snapshot!("site_beside_report", said(&report()));
     assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs: report.json");
@@ -229,7 +195,7 @@ fn a_site_is_written_only_where_nothing_has_its_names() {
 
 #[test]
 fn a_crash_leaves_nothing_for_ever_and_replaced_files_go_after_a_run() {
-    let scene = Scene::new();
+    let scene = scene();
     let run = |at: &str| {
         let mut command = scene.slowburn(&["run", "--quiet", "--silent", "--at", at]);
         command.env("SLOWBURN_CLOCK", at);
@@ -276,7 +242,7 @@ fn a_crash_leaves_nothing_for_ever_and_replaced_files_go_after_a_run() {
 
 #[test]
 fn a_bucket_keeps_every_foreign_object() {
-    let scene = Scene::new();
+    let scene = scene();
     let moto = Moto::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = moto.s3();

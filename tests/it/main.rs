@@ -27,6 +27,7 @@ mod peers;
 mod readers;
 mod s3;
 mod s3_logs;
+mod scene;
 mod simulate;
 mod slices;
 mod weekly;

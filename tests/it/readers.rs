@@ -4,59 +4,25 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
-use slowburn::command::simulate::write;
 use slowburn::minute::{Minute, Span};
-use slowburn::simulate::Plan;
 
 use crate::peers::{Moto, Peer};
+use crate::scene::{Scene, said};
 
 const FROM: &str = "2026-10-02T08:00Z";
-const SHOP: &str = "app/shop/5f1c0e7a9b2d4c68";
 
 /// A folder with definitions and some hours of logs.
-struct Scene {
-    folder: tempfile::TempDir,
+fn scene(hours: i32) -> Scene {
+    let from: Minute = FROM.parse().unwrap();
+    let fleet = "sources: { logs: { access_logs: logs, delay: 0m } }\n";
+    Scene::new(Span::new(from, from.plus(hours * 60)), fleet)
 }
 
-impl Scene {
-    fn new(hours: i32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let from: Minute = FROM.parse().unwrap();
-        let plan = Plan { span: Span::new(from, from.plus(hours * 60)), ..Plan::default() };
-        write(&plan, &folder.path().join("logs"), 0).unwrap();
-        let scene = Self { folder };
-        scene.define("fleet.yaml", "sources: { logs: { access_logs: logs, delay: 0m } }\n");
-        scene.define("mart/shop.yaml", &format!("service: shop\nload_balancer: {SHOP}\n"));
-        scene
-    }
-
-    fn define(&self, file: &str, text: &str) {
-        let path = self.path("slos").join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn slowburn(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
-        command.args(arguments).env_clear().current_dir(self.folder.path());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn known(&self, ledger: &str) -> BTreeMap<String, String> {
-        let export = self.slowburn(&["export", "--ledger", ledger, "--at", "2026-10-05T00:00Z"]).output().unwrap();
-        crate::peers::known(&export.stdout)
-    }
-}
-
-fn said(output: &Output) -> String {
-    format!("{:?}: {}", output.status.code(), String::from_utf8_lossy(&output.stderr))
+/// Known minutes and their sums, by SLO.
+fn known(scene: &Scene, ledger: &str) -> BTreeMap<String, String> {
+    let export = scene.slowburn(&["export", "--ledger", ledger, "--at", "2026-10-05T00:00Z"]).output().unwrap();
+    crate::peers::known(&export.stdout)
 }
 
 /// Every log file below a folder.
@@ -73,7 +39,7 @@ fn logs_below(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn status_and_gate_beside_ticks_never_fail() {
-    let scene = Scene::new(6);
+    let scene = scene(6);
     let from: Minute = FROM.parse().unwrap();
     let at = |tick: i32| from.plus(15 + tick * 5).to_string();
     let run = |tick: i32| scene.slowburn(&["run", "--quiet", "--silent", "--at", &at(tick)]).output().unwrap();
@@ -104,7 +70,7 @@ fn status_and_gate_beside_ticks_never_fail() {
 
 #[test]
 fn a_broken_copy_hides_no_sound_one() {
-    let scene = Scene::new(1);
+    let scene = scene(1);
     assert!(
         scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap().status.success()
     );
@@ -120,7 +86,7 @@ fn a_broken_copy_hides_no_sound_one() {
             let output = run.output().unwrap();
             assert!(output.status.success(), "{}", said(&output));
             assert!(!said(&output).contains("warning"), "{}", said(&output));
-            assert_eq!(scene.known("again"), scene.known("ledger"));
+            assert_eq!(known(&scene, "again"), known(&scene, "ledger"));
         }
     }
     // The other way round: the packed copy is cut, and the plain one is whole.
@@ -133,14 +99,14 @@ fn a_broken_copy_hides_no_sound_one() {
     let mut run = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", "again"]);
     let output = run.output().unwrap();
     assert!(output.status.success() && said(&output).contains("is cut short"), "{}", said(&output));
-    assert_eq!(scene.known("again"), scene.known("ledger"));
+    assert_eq!(known(&scene, "again"), known(&scene, "ledger"));
     let output = run.output().unwrap();
     assert!(output.status.success() && !said(&output).contains("warning"), "{}", said(&output));
 }
 
 #[test]
 fn an_output_that_is_no_file_stays_what_it_is_and_the_ledger_is_no_place_for_one() {
-    let scene = Scene::new(1);
+    let scene = scene(1);
     let at = ["--at", "2026-10-02T09:00Z"];
     assert!(scene.slowburn(&["run", "--quiet", "--silent"]).args(at).output().unwrap().status.success());
     let manifest = fs::read(scene.path("ledger/manifest.json")).unwrap();
@@ -158,7 +124,7 @@ fn an_output_that_is_no_file_stays_what_it_is_and_the_ledger_is_no_place_for_one
 
 #[test]
 fn a_log_that_cannot_be_looked_at_hides_what_its_node_wrote() {
-    let scene = Scene::new(1);
+    let scene = scene(1);
     let run = || scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
     let logs = logs_below(&scene.path("logs"));
     let of_shop: Vec<&PathBuf> =
@@ -168,16 +134,16 @@ fn a_log_that_cannot_be_looked_at_hides_what_its_node_wrote() {
     fs::remove_file(of_shop[0]).unwrap();
     std::os::unix::fs::symlink("/nowhere/x", of_shop[0]).unwrap();
     assert_eq!(run().status.code(), Some(3));
-    assert!(scene.known("ledger")["shop/availability"].starts_with("55 minutes"), "{:?}", scene.known("ledger"));
+    assert!(known(&scene, "ledger")["shop/availability"].starts_with("55 minutes"), "{:?}", known(&scene, "ledger"));
     fs::remove_file(of_shop[0]).unwrap();
     fs::write(of_shop[0], bytes).unwrap();
     assert!(run().status.success());
-    assert!(scene.known("ledger")["shop/availability"].starts_with("60 minutes"));
+    assert!(known(&scene, "ledger")["shop/availability"].starts_with("60 minutes"));
 }
 
 #[test]
 fn classic_balancers_of_one_name_in_two_accounts_are_known_apart() {
-    let scene = Scene::new(1);
+    let scene = scene(1);
     let line = |minute: i32, status: u16| {
         let at: Minute = FROM.parse().unwrap();
         let at = at.plus(minute).to_string();
@@ -212,14 +178,14 @@ fn classic_balancers_of_one_name_in_two_accounts_are_known_apart() {
     }
     let output = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
-    let known = scene.known("ledger");
+    let known = known(&scene, "ledger");
     assert_eq!(known["one/availability"], "60 minutes, 600 total, 0 bad");
     assert_eq!(known["two/availability"], "60 minutes, 600 total, 600 bad");
 }
 
 #[test]
 fn housekeeping_that_fails_keeps_nobody_from_being_notified() {
-    let scene = Scene::new(1);
+    let scene = scene(1);
     let (moto, runtime) = (Moto::start(), tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
     let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
     let place = aws_sdk_s3::types::BucketLocationConstraint::EuWest1;
@@ -255,7 +221,7 @@ fn housekeeping_that_fails_keeps_nobody_from_being_notified() {
 
 #[test]
 fn a_file_of_no_bytes_is_unfinished_for_an_hour_and_empty_then() {
-    let scene = Scene::new(1);
+    let scene = scene(1);
     scene.define("mart/partners.yaml", "service: partners\nload_balancer: app/partners/c4a79e1350f8b26d\n");
     let run = |ledger: &str| {
         let output = scene
@@ -263,7 +229,7 @@ fn a_file_of_no_bytes_is_unfinished_for_an_hour_and_empty_then() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", said(&output));
-        (scene.known(ledger), said(&output))
+        (known(&scene, ledger), said(&output))
     };
     let (whole, _) = run("whole");
     let logs = logs_below(&scene.path("logs"));

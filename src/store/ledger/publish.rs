@@ -1,7 +1,7 @@
 //! How data files come to count, and what becomes of those that they replace.
 //!
-//! A manifest names all files that count, and is swapped as a whole. Files that it no longer names stay until the run after the next
-//! one has written it: readers hold no lock, and may still be at an older manifest.
+//! A manifest names all files that count, and is swapped as a whole. Files that it no longer names stay until the end of
+//! the next run that writes it: readers hold no lock, and may still use the older manifest.
 
 use std::collections::BTreeSet;
 
