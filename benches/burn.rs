@@ -1,5 +1,6 @@
-//! The burn core over a fleet: 43,200 minutes of up to 10,000 SLOs, every window and tier condition, beside the time of only
-//! reading the columns. All of it runs on one thread. Ratios within one run are what counts; the machine's own speed cancels out.
+//! The burn core over a fleet: 43,200 minutes of up to 10,000 SLOs, every window and tier condition, beside the time of
+//! only reading the columns. All of it runs on one thread. Ratios within one run are what counts; the machine's own
+//! speed cancels out.
 //!
 //!     cargo bench --bench burn                             four sizes of fleet, and two that are hard
 //!     cargo bench --bench burn -- --columns DIRECTORY      1,683 SLOs only, whose columns are written there for benches/burn_peers.py
@@ -66,8 +67,8 @@ fn days(slos: usize, burning_one_in: usize) -> Days {
     (0..DAYS).map(|day| (first_day().plus(day), columns(slos, day, burning_one_in))).collect()
 }
 
-/// All events and the bad ones, read as fast as we know: four streams at once, two halves of two columns. One column after the
-/// other takes 1.8 times as long, two streams 1.3 times, and more than four gain nothing.
+/// All events and the bad ones, read as fast as we know: four streams at once, two halves of two columns. One column
+/// after the other takes 1.8 times as long, two streams 1.3 times, and more than four gain nothing.
 fn read(total: &[u32], bad: &[u32]) -> (u64, u64) {
     let halves = |column| <[u32]>::split_at(column, column.len() / 2);
     let ((total, total_later), (bad, bad_later)) = (halves(total), halves(bad));

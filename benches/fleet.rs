@@ -2,9 +2,9 @@
 //!
 //!     cargo bench --bench fleet -- target/tick services=561 days=30
 //!
-//! Nobody could simulate the log lines of a month of such a fleet, so the ledger is filled through its own interface with
-//! what they would have come to. Traffic has a daily rhythm, noise and errors; of a service's three promises, one is
-//! about errors and two about latency, so they share their traffic as they do in life. `tick.py` measures on it.
+//! Nobody could simulate the log lines of a month of such a fleet, so the ledger is filled through its own interface
+//! with what they would have come to. Traffic has a daily rhythm, noise and errors; of a service's three promises, one
+//! is about errors and two about latency, so they share their traffic as they do in life. `tick.py` measures on it.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench speaks to a person and may fail loudly")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 {#- Counts of every measure per minute, out of access logs of Classic Load Balancers, in one scan. -#}
 {%- from "counting.jinja" import asked, microseconds, fraction_us, second, url, host, path, object_end -%}
-{%- from "counting.jinja" import judgement, by_hour -%}
+{%- from "counting.jinja" import classification, by_hour -%}
 WITH {{ asked(balancers, traffics) }},
 
 fields AS (
@@ -82,7 +82,7 @@ events AS (
         measures.id AS measure,
         lines.minute,
         lines.example,
-        {{ judgement() }} AS is_bad
+        {{ classification() }} AS is_bad
     FROM lines
     INNER JOIN balancers ON lines.balancer = balancers.name
     INNER JOIN traffics

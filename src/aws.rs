@@ -1,7 +1,7 @@
 //! How AWS is reached: one configuration, one HTTP client and one way of retrying for all its services.
 //!
-//! Region, credentials and endpoints come the way every AWS tool takes them: `AWS_REGION`, `AWS_PROFILE`, web identity, the
-//! credentials of an ECS task, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_S3` and so on
+//! Region, credentials and endpoints come the way every AWS tool takes them: `AWS_REGION`, `AWS_PROFILE`, web identity,
+//! the credentials of an ECS task, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_S3` and so on
 //! (<https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>).
 
 mod requests;
@@ -30,16 +30,17 @@ use crate::cost::{Dollars, Usage};
 use crate::slo::Reach;
 use requests::Requests;
 
-/// Attempts at one request before it has failed. With the pauses below that is ten seconds on average, and an error that meets three
-/// requests of ten fails one of 170,000.
+/// Attempts at one request before it has failed. With the pauses below that is ten seconds on average, and an error
+/// that meets three requests of ten fails one of 170,000.
 const ATTEMPTS: u32 = 10;
-/// The longest pause before the first repetition. It doubles with each one, and what is taken of it is random, so that requests that were
-/// refused together do not come back together.
+/// The longest pause before the first repetition. It doubles with each one, and what is taken of it is random, so that
+/// requests that were refused together do not come back together.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// What repetitions take from: 5 for each that was refused, 10 where the connection failed. One that succeeds gives its own back, and each
-/// request that needs none gives 1. So three refusals of ten go on for ever, and where everything is refused 500 repetitions are the end.
+/// What repetitions take from: 5 for each that was refused, 10 where the connection failed. One that succeeds gives its
+/// own back, and each request that needs none gives 1. So three refusals of ten go on for ever, and where everything is
+/// refused 500 repetitions are the end.
 const RETRY_TOKENS: usize = 2_500;
 const CONNECT: Duration = Duration::from_secs(5);
 /// One attempt, from its first byte out to the last header in.
@@ -49,6 +50,9 @@ const OPERATION: Duration = Duration::from_mins(2);
 
 /// How this program calls itself where a role is assumed; AWS shows it in its trail of events.
 const SESSION: &str = "slowburn";
+
+/// What is shown in place of the various words of the SDKs.
+const NO_REGION: &str = "no AWS region is set";
 
 static REACHED: OnceCell<Aws> = OnceCell::const_new();
 
@@ -61,7 +65,8 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// AWS as the environment configures it: read once, so that credentials, connections and the pace of retries are shared.
+    /// AWS as the environment configures it: read once, so that credentials, connections and the pace of retries are
+    /// shared.
     pub async fn reach() -> &'static Self {
         REACHED.get_or_init(Self::configured).await
     }
@@ -87,8 +92,8 @@ impl Aws {
         Self { config: loader.load().await, requests: Requests::default(), retries: retries() }
     }
 
-    /// The same AWS in another region or as another role. Requests are still counted together, and what is refused there takes no
-    /// repetition from others.
+    /// The same AWS in another region or as another role. Requests are still counted together, and what is refused
+    /// there takes no repetition from others.
     #[must_use]
     pub async fn of(&self, reach: &Reach) -> Self {
         let mut config = self.config.to_builder();
@@ -106,8 +111,8 @@ impl Aws {
         Self { config: config.into_builder().credentials_provider(provider).build(), requests, retries }
     }
 
-    /// Requests of this process so far by service and operation, retries included; metrics and bytes that are paid for stand
-    /// among them.
+    /// Requests of this process so far by service and operation, retries included; metrics and bytes that are paid for
+    /// stand among them.
     #[must_use]
     pub fn sent() -> BTreeMap<(String, String), u64> {
         REACHED.get().map(|aws| aws.requests.sent()).unwrap_or_default()
@@ -185,8 +190,8 @@ impl Aws {
     }
 }
 
-/// How often and when a request is tried again. The adaptive mode of the SDK is no choice: after one refusal it slows down all that is
-/// asked of a service, for minutes.
+/// How often and when a request is tried again. The adaptive mode of the SDK is no choice: after one refusal it slows
+/// down all that is asked of a service, for minutes.
 fn retry_config() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(PAUSE).with_max_backoff(PAUSE_MAX)
 }
@@ -229,10 +234,13 @@ impl Refusal {
         };
         // The SDK lists below it where it looked for credentials.
         let said = crate::visible::visible(said.trim_end_matches(" Attempted:"));
-        let said = if lacks_credentials && !said.contains("credentials") {
-            format!("there were no credentials to ask with: {said}")
-        } else {
-            said
+        let said = match (lacks_credentials, code.as_str()) {
+            (true, "") if said.contains("no credentials found in chain") => "no AWS credentials found".to_owned(),
+            (true, "") => format!("no AWS credentials found: {said}"),
+            (true, _) => format!("cannot get AWS credentials: {said}"),
+            // Each SDK has words of its own for it.
+            (false, "") if is_missing_region(&said) => NO_REGION.to_owned(),
+            _ => said,
         };
         Self { code, said, lacks_credentials }
     }
@@ -240,6 +248,12 @@ impl Refusal {
     /// Reads what broke a connection.
     pub fn of_connection(error: &(dyn Error + 'static)) -> Self {
         Self { code: String::new(), said: crate::visible::visible(&first_cause(error)), lacks_credentials: false }
+    }
+
+    /// Whether no region is configured.
+    #[must_use]
+    pub fn lacks_region(&self) -> bool {
+        self.said == NO_REGION
     }
 
     /// Whether it is about a key that an object is encrypted with: S3 passes on what KMS said
@@ -255,18 +269,16 @@ impl Refusal {
         match self.code.as_str() {
             _ if self.lacks_credentials => self.remedy(),
             "AccessDenied" | "AllAccessDisabled" if self.said.contains("kms:GenerateDataKey") => {
-                "the bucket encrypts with a key of KMS: allow the role `kms:GenerateDataKey` and `kms:Decrypt`, in its own policy and in \
-                 that of the key"
+                "grant the role `kms:GenerateDataKey` and `kms:Decrypt` on the KMS key of the bucket, in its policy \
+                 and in the key policy"
             }
             "AccessDenied" | "AllAccessDisabled" if self.is_of_kms() => {
-                "it is encrypted with a key of KMS: allow the role `kms:Decrypt`, in its own policy and in that of the key"
+                "grant the role `kms:Decrypt` on the KMS key of the object, in its policy and in the key policy"
             }
-            _ if self.is_of_kms() => {
-                "the key of KMS that it is encrypted with cannot be used: enable it, or bring it back"
-            }
-            "NoSuchBucket" => "check the name of the bucket; slowburn does not make one",
+            _ if self.is_of_kms() => "enable the KMS key of the object, or cancel its deletion",
+            "NoSuchBucket" => "check the name of the bucket; slowburn does not create buckets",
             "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
-                "the bucket lies in another region: set AWS_REGION to it"
+                "set AWS_REGION to the region of the bucket"
             }
             _ => self.remedy(),
         }
@@ -277,11 +289,12 @@ impl Refusal {
     pub fn remedy(&self) -> &'static str {
         match self.code.as_str() {
             "AccessDenied" if self.lacks_credentials => {
-                "the role may not be assumed: its trust policy must name who asks (`aws sts get-caller-identity`) and fit `external_id`, and \
-                 their own policy must allow `sts:AssumeRole` on it"
+                "allow the caller (`aws sts get-caller-identity`) to assume the role: the trust policy of the \
+                 role must allow the caller and match `external_id`, and the policy of the caller must \
+                 allow `sts:AssumeRole`"
             }
             "AccessDenied" | "AccessDeniedException" | "Forbidden" | "AllAccessDisabled" => {
-                "the role of this task lacks a permission: what AWS says names it"
+                "grant the role of this task the permission in the message"
             }
             "ExpiredToken"
             | "ExpiredTokenException"
@@ -289,18 +302,24 @@ impl Refusal {
             | "InvalidClientTokenId"
             | "SignatureDoesNotMatch"
             | "UnrecognizedClientException" => {
-                "the credentials are wrong or have run out: see `aws sts get-caller-identity`"
+                "renew the credentials, which are invalid or expired: check with `aws sts get-caller-identity`"
             }
             "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
-                "AWS slowed this account down for longer than slowburn waits: run again"
+                "run again later: AWS throttled the requests of this account"
             }
             "" if self.lacks_credentials || self.said.contains("credentials") || self.said.contains("IMDS") => {
-                "there are no credentials: give the task a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+                "give the task a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             }
+            "" if self.lacks_region() => "set AWS_REGION, or `region` of the source in fleet.yaml",
             "" if self.said.contains("region") => "set AWS_REGION",
-            _ => "run again; if it stays, check network, region and credentials",
+            _ => "run again; if it persists, check network, region and credentials",
         }
     }
+}
+
+/// Whether an SDK says that it has no region to send a request to.
+fn is_missing_region(said: &str) -> bool {
+    said.contains("region must be set") || said.contains("Missing Region")
 }
 
 /// What stands behind an error, the first cause last.
@@ -334,6 +353,9 @@ mod tests {
         assert!(
             read.remedy_of_s3().contains("`kms:Decrypt`") && write.remedy_of_s3().contains("`kms:GenerateDataKey`")
         );
-        assert!(refusal("KMS.DisabledException", "is disabled").remedy_of_s3().contains("enable it"));
+        assert!(is_missing_region("A region must be set when sending requests to S3."));
+        assert!(is_missing_region("Invalid Configuration: Missing Region"));
+        assert!(refusal("", NO_REGION).remedy_of_s3().starts_with("set AWS_REGION, or `region`"));
+        assert!(refusal("KMS.DisabledException", "is disabled").remedy_of_s3().contains("enable the KMS key"));
     }
 }

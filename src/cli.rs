@@ -1,35 +1,63 @@
-//! What can be typed, and with [`notify`] the only reader of environment variables.
+//! The command line: commands, options and their help. With [`notify`] and [`complete`] the only reader of the
+//! environment.
 //!
-//! Every option has a variable `SLOWBURN_...`, so that a container needs no command line. Help texts are written for
-//! somebody who was just woken up.
+//! Every option that a scheduled run needs has a variable `SLOWBURN_...`, so that a container needs no command line.
 
+pub mod check;
+pub mod complete;
 pub mod cost;
 pub mod explain;
 pub mod export;
 pub mod gate;
+pub mod man;
 pub mod metrics;
 pub mod notify;
+pub mod replay;
 pub mod report;
+pub mod run;
+pub mod simulate;
 pub mod status;
+pub mod tables;
+pub mod time;
+mod tips;
+mod variables;
 pub mod weekly;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Error, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::CompleteEnv;
 use tracing_subscriber::filter::Targets;
 
-use crate::cost::Dollars;
 use crate::location::Location;
-use crate::minute::{Day, Minute};
+use crate::minute::Minute;
+use check::CheckArgs;
+use complete::Shell;
 use cost::CostArgs;
 use explain::ExplainArgs;
 use export::ExportArgs;
 use gate::GateArgs;
+use man::ManArgs;
 use notify::NotifyArgs;
+use replay::ReplayArgs;
 use report::ReportArgs;
-use status::{StatusArgs, StatusFormat};
+use run::RunArgs;
+use simulate::SimulateArgs;
+use status::StatusArgs;
+use tables::TablesArgs;
+use time::Time;
 use weekly::WeeklyArgs;
+
+/// Headings that options are listed under, in this order.
+const DEFINITIONS: &str = "Definitions";
+const DATA: &str = "Data";
+const ALERTS: &str = "Alerts";
+const OUTPUT: &str = "Output";
+const AWS: &str = "AWS";
+const LOGGING: &str = "Logging";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -37,23 +65,32 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done
-  1  a definition is faulty (check), or a promise is broken (gate)
-  2  the command line is wrong
-  3  done in part: what failed is named on stderr, the rest is right
-  4  could not be done";
+const AFTER_HELP: &str = "\
+Examples:
+  slowburn run --demo
+  slowburn check
+  slowburn run --dry-run notifications
+  slowburn status --team shop
+  slowburn explain checkout/availability --at -2h
 
-/// SLOs, error budgets and burn rates of services behind AWS load balancers.
+Exit codes:
+  0  success
+  1  invalid definitions (check) or deploy blocked (gate)
+  2  usage error
+  3  partial success (see stderr)
+  4  failed";
+
+/// SLOs, error budgets and burn-rate alerts for services behind AWS load balancers
 #[derive(Debug, Parser)]
-#[command(name = "slowburn", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(name = "slowburn", version, styles = STYLES, after_help = AFTER_HELP, max_term_width = 110)]
 pub struct Cli {
-    /// Tell on stderr what is done, how long it takes and how many requests it needs: `info`, `debug`, or by part, such as
-    /// `slowburn=debug,aws_smithy_runtime=warn`
-    #[arg(long, global = true, value_name = "LEVEL", env = "SLOWBURN_LOG", help_heading = "Looking inside")]
+    /// Log to stderr: `info`, `debug`, or levels by module
+    ///
+    /// Levels by module are written as `slowburn=debug,aws_smithy_runtime=warn`. The log contains the steps of a
+    /// command, their duration and the AWS requests.
+    #[arg(long, global = true, value_name = "LEVEL", env = "SLOWBURN_LOG", help_heading = LOGGING, value_parser = levels)]
     pub log: Option<Targets>,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub task: Task,
 }
@@ -61,226 +98,147 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Task {
-    /// Read what is new, keep it in the ledger, judge every SLO, and print the status: the line for cron
+    /// Fetch new data, evaluate every SLO, send notifications and print the status
+    ///
+    /// Run it from cron or a scheduler, for example every five minutes. Data that is already in the ledger is
+    /// not fetched again.
     Run(RunArgs),
-    /// Print how every SLO stands, from the ledger alone
+    /// Print the status of every SLO
+    ///
+    /// Evaluates the data of the ledger. Sends no requests to sources and no notifications.
     Status(StatusArgs),
-    /// Print the budget report, or write pages of it for a browser, from the ledger alone
+    /// Print the error-budget report, or write it as HTML pages
+    ///
+    /// Evaluates the data of the ledger. Sends no requests to sources and no notifications.
     Report(ReportArgs),
-    /// The report of the last whole week: of a team or the fleet, printed, kept, or sent to whom it is for
+    /// Create the weekly report of a team or the fleet: print, save or send it
+    ///
+    /// The report covers the last complete week, from Monday to Sunday in UTC. With `--out`, reports are saved instead
+    /// of printed; with `--team`, the report of that team is printed too.
     Weekly(WeeklyArgs),
-    /// Predict what a day and a month of runs will ask AWS for, and its list price, without asking
-    Cost(CostArgs),
-    /// Show during which minutes of the past the tiers of an SLO held
-    Replay(ReplayArgs),
-    /// Say whether a service may be deployed by the error-budget policy of its class: an exit code for pipelines, and a sentence
-    Gate(GateArgs),
-    /// Print the minutes of the ledger as they were counted
-    Export(ExportArgs),
-    /// Check the definitions and name every problem with file, line and remedy
-    Check(CheckArgs),
-    /// Print the tables that Athena sources need as SQL, or create them
-    Tables(TablesArgs),
-    /// Say why an SLO did or did not wake anybody at a minute: every window, every gate, and what was told to whom
+    /// Explain why an alert did or did not fire at a given time
+    ///
+    /// Shows both windows of every tier, the significance test, working hours, silences, and the notifications that
+    /// were sent.
     Explain(ExplainArgs),
-    /// Send a message that says it is a test to everybody whom a team's pages, tickets and reports go to
+    /// Check whether the error-budget policy allows a deploy (exit code for CI)
+    ///
+    /// A pipeline that stops at every exit code other than 0 also stops when the answer is unknown.
+    Gate(GateArgs),
+    /// Check the definitions and report every problem with file, line and hint
+    Check(CheckArgs),
+    /// Show when each alert tier of an SLO would have fired
+    ///
+    /// Evaluates every minute of a time range with the current definition. Sends no notifications.
+    Replay(ReplayArgs),
+    /// Export counts per minute or error budgets per day
+    Export(ExportArgs),
+    /// Estimate AWS requests and their list price, per day and per 30 days
+    ///
+    /// Sends no requests to sources. Estimates are based on the ledger; without one, they are based on stated
+    /// assumptions.
+    Cost(CostArgs),
+    /// Send a test notification to every destination of a team
     Notify(NotifyArgs),
-    /// Print the JSON Schema of the definition files, for editors, or of what webhooks get
+    /// Print the DDL of the tables that Athena sources need, or create the tables
+    Tables(TablesArgs),
+    /// Print the JSON Schema of a definition file or of a JSON document
     Schema(SchemaArgs),
-    /// Write deterministic access logs of a small fleet to try things on
+    /// Write the access logs of a simulated fleet
+    ///
+    /// The fleet has 12 services behind 4 load balancers. Thirty days contain about two million requests and take about
+    /// 350 MB.
     Simulate(SimulateArgs),
-    /// Print the completion script of a shell
+    /// Print the completion script for a shell
+    ///
+    /// Completes commands, options, and the names of SLOs, services and teams.
+    #[command(after_help = complete::EXAMPLES)]
     Completions {
-        /// Which shell.
-        shell: clap_complete::Shell,
+        /// The shell
+        shell: Shell,
     },
+    /// Print or write the manual pages
+    Man(ManArgs),
 }
 
-/// Where the definitions and the ledger are, and which moment is looked at.
+/// The folder of definitions.
+#[derive(Args, Clone, Debug)]
+pub struct SlosArg {
+    /// Folder of definitions: `fleet.yaml` and `TEAM/SERVICE.yaml`
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = folder,
+          value_hint = ValueHint::DirPath, help_heading = DEFINITIONS)]
+    pub slos: PathBuf,
+}
+
+/// The definitions, and the SQL files that they refer to.
+#[derive(Args, Clone, Debug)]
+pub struct DefinitionArgs {
+    /// The folder of definitions.
+    #[command(flatten)]
+    pub folder: SlosArg,
+    /// Folder of SQL files for `query` indicators
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_QUERIES", default_value = "queries", value_parser = folder,
+          value_hint = ValueHint::DirPath, help_heading = DEFINITIONS)]
+    pub queries: PathBuf,
+}
+
+/// The time of the evaluation.
+#[derive(Args, Clone, Debug)]
+pub struct AtArg {
+    /// Evaluate as of this time instead of now
+    ///
+    /// Accepts `2026-10-31T23:50Z`, `2026-10-31 23:50` (UTC), `2026-10-31` (midnight UTC), a time with an offset such
+    /// as `2026-11-01T01:50+02:00`, or a time relative to now: `now`, `yesterday` (24 hours ago), `-30m`, `-1h`, `-2d`.
+    #[arg(long, value_name = "TIME", env = "SLOWBURN_AT", allow_hyphen_values = true, help_heading = DATA)]
+    pub at: Option<Time>,
+}
+
+/// What commands on a ledger have in common.
 #[derive(Args, Clone, Debug)]
 pub struct Place {
-    /// Folder of definitions: `fleet.yaml` and `TEAM/SERVICE.yaml`
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = folder)]
-    pub slos: PathBuf,
-    /// Where the ledger is: a folder, made if it does not exist, or `s3://bucket/prefix`
-    #[arg(long, value_name = "PLACE", env = "SLOWBURN_LEDGER", default_value = "ledger")]
+    /// The definitions.
+    #[command(flatten)]
+    pub definitions: DefinitionArgs,
+    /// Location of the ledger: a folder or `s3://bucket/prefix`
+    ///
+    /// `slowburn run` creates it if it does not exist.
+    #[arg(long, value_name = "LOCATION", env = "SLOWBURN_LEDGER", default_value = "ledger",
+          value_hint = ValueHint::DirPath, help_heading = DATA)]
     pub ledger: Location,
-    /// The moment to look at instead of now, in UTC: `2026-10-31T23:50Z`
-    #[arg(long, value_name = "TIME", env = "SLOWBURN_AT")]
-    pub at: Option<Minute>,
-    /// Folder of the SQL files that `query` indicators name: what such a file says tells which counts are its own
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_QUERIES", default_value = "queries", value_parser = folder)]
-    pub queries: PathBuf,
+    /// The time of the evaluation.
+    #[command(flatten)]
+    pub time: AtArg,
 }
 
-/// Arguments of `run`.
-#[derive(Args, Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
-pub struct RunArgs {
-    /// Where, and when.
-    #[command(flatten)]
-    pub place: Place,
-    /// Directory that holds `AWSLogs/`, instead of the one fleet.yaml names
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_LOGS")]
-    pub logs: Option<PathBuf>,
-    /// Read at most this many days back; the default is what the longest window needs
-    #[arg(long, value_name = "DAYS", env = "SLOWBURN_DAYS", value_parser = clap::value_parser!(u16).range(1..=400))]
-    pub days: Option<u16>,
-    /// Ask AWS for no more than this costs by list price, in US dollars; what would cost more is left out and named. A ledger in a
-    /// bucket counts, and is never left out
-    #[arg(long, value_name = "DOLLARS", env = "SLOWBURN_MAX_COST")]
-    pub max_cost: Option<Dollars>,
-    /// Read nothing new: judge by what the ledger has
-    #[arg(long, env = "SLOWBURN_OFFLINE")]
-    pub offline: bool,
-    /// Also write `report.md` and `report.json` into this directory
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_REPORT")]
-    pub report: Option<PathBuf>,
-    /// How people are told.
-    #[command(flatten)]
-    pub channels: notify::ChannelArgs,
-    /// What CloudWatch is told.
-    #[command(flatten)]
-    pub metrics: metrics::MetricsArgs,
-    /// Open no incident and tell nobody
-    #[arg(long, env = "SLOWBURN_SILENT", conflicts_with = "paper")]
-    pub silent: bool,
-    /// With `--notify paper:DIR`, and where nothing was told on paper before: also write what would have been told since this moment,
-    /// had slowburn run every five minutes
-    #[arg(long, value_name = "TIME", requires = "paper")]
-    pub since: Option<Minute>,
-    /// Threads that read logs; the default is one a core
-    #[arg(long, value_name = "N", env = "SLOWBURN_THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub threads: Option<u16>,
-    /// Make 30 days of logs of a small fleet and run on them: everything stays below target/demo
-    #[arg(long, conflicts_with_all = ["logs", "at", "days"])]
-    pub demo: bool,
-    /// How to print the status
-    #[arg(long, value_enum, env = "SLOWBURN_FORMAT", default_value_t)]
-    pub format: StatusFormat,
-    /// Print no status, only what went wrong
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// What time it is, for tests of what CloudWatch still has of the past.
-    #[cfg(debug_assertions)]
-    #[arg(long, hide = true, env = "SLOWBURN_CLOCK")]
-    pub clock: Option<Minute>,
-    /// Stop for good at the n-th write of the ledger: for tests of crashes.
-    #[cfg(debug_assertions)]
-    #[arg(long, hide = true, env = "SLOWBURN_STOP_AT_WRITE")]
-    pub stop_at_write: Option<u64>,
+/// Which alert state a command shows.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct StateArgs {
+    /// Show the incidents of dry runs instead of those of live runs
+    #[arg(long, help_heading = ALERTS)]
+    pub dry_run_state: bool,
 }
 
-/// Arguments of `replay`.
+/// A file to write to.
 #[derive(Args, Clone, Debug)]
-pub struct ReplayArgs {
-    /// The SLO as `SERVICE/SLO`
-    pub slo: String,
-    /// Where, and when.
-    #[command(flatten)]
-    pub place: Place,
-    /// First evaluation minute; an evaluation at T sees the minutes that start before T
-    #[arg(long, value_name = "TIME")]
-    pub from: Minute,
-    /// The evaluation minute to stop before
-    #[arg(long, value_name = "TIME")]
-    pub to: Minute,
-    /// The conditions of the tiers as they are, without evidence, working hours or hysteresis
-    #[arg(long, required = true)]
-    pub raw: bool,
-    /// Print the sums of these windows at every minute instead of the tiers: `5m,1h,30d`
-    #[arg(long, value_name = "LENGTHS", value_delimiter = ',')]
-    pub windows: Vec<String>,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
-    pub format: ReplayFormat,
-}
-
-/// Arguments of `check`.
-#[derive(Args, Clone, Debug)]
-pub struct CheckArgs {
-    /// Folder of definitions, as an alternative to `--slos`
-    #[arg(value_name = "DIR", value_parser = folder)]
-    pub folder: Option<PathBuf>,
-    /// Folder of definitions
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = folder)]
-    pub slos: PathBuf,
-    /// Folder of the SQL files that `query` indicators name
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_QUERIES", default_value = "queries", value_parser = folder)]
-    pub queries: PathBuf,
-    /// The moment by which corrections may be over, instead of now
-    #[arg(long, value_name = "TIME", env = "SLOWBURN_AT")]
-    pub at: Option<Minute>,
-    /// How to print the problems
-    #[arg(long, value_enum, default_value_t)]
-    pub format: CheckFormat,
-}
-
-/// Arguments of `tables`.
-#[derive(Args, Clone, Debug)]
-pub struct TablesArgs {
-    /// Folder of definitions
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = folder)]
-    pub slos: PathBuf,
-    /// Only the tables of this source of fleet.yaml
-    #[arg(long, value_name = "NAME")]
-    pub source: Option<String>,
-    /// Create them in Athena: a table that exists is left as it is
-    #[arg(long)]
-    pub create: bool,
+pub struct OutFile {
+    /// Write to this file instead of stdout; an existing file is replaced atomically
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub out: Option<PathBuf>,
 }
 
 /// Arguments of `schema`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = SCHEMA_EXAMPLES)]
 pub struct SchemaArgs {
-    /// Which kind
+    /// The kind of file or document
     #[arg(value_enum)]
     pub file: SchemaFile,
 }
 
-/// Arguments of `simulate`.
-#[derive(Args, Clone, Debug)]
-pub struct SimulateArgs {
-    /// Directory to write `AWSLogs/` into
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// First day
-    #[arg(long, value_name = "DAY", default_value = "2026-10-02")]
-    pub from: Day,
-    /// How many days
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=400))]
-    pub days: u16,
-    /// Another seed gives other logs; the same seed gives the same bytes
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Traffic as a multiple of the default
-    #[arg(long, default_value_t = 1.0, value_parser = scale)]
-    pub scale: f64,
-}
-
-/// Formats of `replay`.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum ReplayFormat {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
-    /// Comma-separated values
-    Csv,
-}
-
-/// Formats of `check`.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum CheckFormat {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
-    /// Annotations of a GitHub workflow
-    Github,
-}
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  slowburn schema service > service.schema.json
+  slowburn schema fleet > fleet.schema.json";
 
 /// What has a schema.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -291,44 +249,96 @@ pub enum SchemaFile {
     Service,
     /// `corrections/NAME.yaml`
     Correction,
-    /// What a webhook gets
+    /// The body of a webhook notification
     Message,
-    /// What `status --format json` prints
+    /// The output of `slowburn status --format json`
     Status,
 }
 
-impl Cli {
-    /// Reads the command line and the environment. On `--help`, `--version` or an error it prints and ends the process,
-    /// with code 2 for an error.
+impl AtArg {
+    /// The time of the evaluation, given the current time.
     #[must_use]
-    pub fn read() -> Self {
-        Self::parse()
+    pub fn or_now(&self, now: Minute) -> Minute {
+        self.at.map_or(now, |at| at.resolve(now))
     }
 }
 
-/// Traffic can be a little or a lot, but not nothing and not without a bound.
-fn scale(text: &str) -> Result<f64, String> {
-    let sound = text.parse().ok().filter(|scale| (0.001..=1_000.0).contains(scale));
-    sound.ok_or_else(|| "write a number from 0.001 to 1000".to_owned())
+impl Place {
+    /// The folder of definitions.
+    #[must_use]
+    pub fn slos(&self) -> &Path {
+        &self.definitions.folder.slos
+    }
+
+    /// The folder of SQL files.
+    #[must_use]
+    pub fn queries(&self) -> &Path {
+        &self.definitions.queries
+    }
+
+    /// The time of the evaluation, given the current time.
+    #[must_use]
+    pub fn at(&self, now: Minute) -> Minute {
+        self.time.or_now(now)
+    }
 }
 
-/// A folder that is read where it is.
+/// Levels of the log. A word that is not a level would be taken for a module, and log everything of that name: nothing.
+fn levels(text: &str) -> Result<Targets, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |part: &str| part.contains('=') || LEVELS.contains(&part.trim().to_ascii_lowercase().as_str());
+    let levels = text.parse().ok().filter(|_| text.split(',').all(is_level));
+    levels
+        .ok_or_else(|| "use `info`, `debug` or `MODULE=LEVEL`; for the folder of access logs, use `--logs`".to_owned())
+}
+
+impl Cli {
+    /// Reads the command line and the environment. On `--help`, `--version`, a request of a shell for completions, or
+    /// an error it prints and exits: with code 2 for an error.
+    #[must_use]
+    pub fn read() -> Self {
+        CompleteEnv::with_factory(Self::command).var(complete::VARIABLE).complete();
+        let read = Self::of_words(std::env::args_os().collect());
+        read.and_then(|cli| variables::refuse_replaced().map(|()| cli)).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Parses a command line, program name first.
+    fn of_words(words: Vec<OsString>) -> Result<Self, Error> {
+        let mut command = variables::without_unset(Self::command());
+        let typed: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let matches = command.try_get_matches_from_mut(words);
+        let read = matches.and_then(|mut matches| {
+            Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+        });
+        read.map_err(|error| tips::explain(error, &typed))
+    }
+}
+
+/// Parses a command line, program name first. `None` for a request for help or the version.
+///
+/// # Errors
+/// The message for a command line that is not valid.
+pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Option<Cli>, String> {
+    match Cli::of_words(words.into_iter().map(OsString::from).collect()) {
+        Ok(cli) => Ok(Some(cli)),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Parses a whole number within bounds.
+fn whole(text: &str, least: u16, most: u16) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+}
+
+/// Parses the path of a local folder.
 fn folder(text: &str) -> Result<PathBuf, String> {
     match text.split_once("://") {
         None => Ok(text.into()),
-        Some(("s3", _)) => {
-            Err(format!("it has to be a folder of this machine: copy it first, as by `aws s3 sync {text} DIR`"))
-        }
-        Some(_) => Err("it has to be a folder of this machine: copy it first".to_owned()),
+        Some(("s3", _)) => Err(format!("must be a local folder\nhint: copy it first with `aws s3 sync {text} DIR`")),
+        Some(_) => Err("must be a local folder".to_owned()),
     }
-}
-
-/// The completion script for a shell.
-#[must_use]
-pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "slowburn", &mut script);
-    script
 }
 
 #[cfg(test)]
@@ -336,7 +346,61 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_a_heading_and_every_command_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:\n"), "{name}");
+            let mut headings: Vec<&str> = Vec::new();
+            for option in command.get_arguments().filter(|option| option.get_long().is_some()) {
+                if option.is_hide_set() {
+                    continue;
+                }
+                headings.extend(option.get_help_heading().filter(|heading| !headings.contains(heading)));
+                assert!(option.get_help_heading().is_some(), "{name}: {option}");
+                let summary = option.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!((10..=90).contains(&summary.chars().count()), "{name}: {option}: {summary}");
+            }
+            let order = [DEFINITIONS, DATA, ALERTS, OUTPUT, AWS, LOGGING];
+            assert!(headings.is_sorted_by_key(|heading| order.iter().position(|one| one == heading)), "{headings:?}");
+        }
+    }
+
+    #[test]
+    fn replaced_options_name_the_new_ones() {
+        for (line, meant) in [
+            ("slowburn run --notify paper:x", "did you mean `--dry-run DIR`?"),
+            ("slowburn notify --test shop --notify=paper:x", "did you mean `--dry-run DIR`?"),
+            ("slowburn report --paper", "did you mean `--dry-run-state`?"),
+            ("slowburn run --metrics SLO --metrics-of-promises", "did you mean `--slo-metrics`?"),
+            ("slowburn export --slo a/b", "did you mean `slowburn export SLO`?"),
+        ] {
+            let error = parse(line.split(' ')).unwrap_err();
+            assert!(error.contains(meant), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn similar_commands_are_suggested_nearest_first() {
+        let error = parse(["slowburn", "staus"]).unwrap_err();
+        let (first, rest) = (error.find("'status'"), error.find("'tables'"));
+        assert!(first.is_some() && rest.is_none_or(|rest| first < Some(rest)), "{error}");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_explained() {
+        for (option, value, cause) in [
+            ("--max-cost", "-5", "must not be negative"),
+            ("--days", "0", "must be a whole number from 1 to 400"),
+            ("--days", "-1", "must be a whole number from 1 to 400"),
+        ] {
+            let error = parse(["slowburn", "run", option, value]).unwrap_err();
+            assert!(error.contains(cause), "{error}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What AWS was asked, what it will be asked, and the list price of both.
 //!
 //! Prices are those of most regions in US dollars, without free tiers, discounts and data that leaves a region:
-//! <https://aws.amazon.com/s3/pricing/>, <https://aws.amazon.com/cloudwatch/pricing/>, <https://aws.amazon.com/athena/pricing/>.
+//! <https://aws.amazon.com/s3/pricing/>, <https://aws.amazon.com/cloudwatch/pricing/>,
+//! <https://aws.amazon.com/athena/pricing/>.
 
 mod forecast;
 
@@ -80,20 +81,20 @@ impl Usage {
     }
 }
 
-/// In words: `3927 metrics of CloudWatch, 12 S3 reads, 3 S3 writes and lists`.
+/// In words: `3,927 CloudWatch metrics, 12 S3 reads, 3 S3 writes and lists`.
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = |number: u64, one: &str, many: &str| {
             (number > 0).then(|| format!("{} {}", grouped(number), if number == 1 { one } else { many }))
         };
         let parts = [
-            counted(self.metrics, "metric of CloudWatch", "metrics of CloudWatch"),
+            counted(self.metrics, "CloudWatch metric", "CloudWatch metrics"),
             counted(self.athena_bytes.div_ceil(ATHENA_MEGABYTE), "MB scanned by Athena", "MB scanned by Athena"),
             counted(self.s3_reads, "S3 read", "S3 reads"),
             counted(self.s3_writes, "S3 write or list", "S3 writes and lists"),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        if parts.is_empty() { f.write_str("nothing that is paid for") } else { f.write_str(&parts.join(", ")) }
+        if parts.is_empty() { f.write_str("no billed requests") } else { f.write_str(&parts.join(", ")) }
     }
 }
 
@@ -117,7 +118,10 @@ impl std::str::FromStr for Dollars {
 
     /// Reads `1.50` or `$1.50`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || format!("`{text}` is no amount of US dollars; write `1.50`");
+        if text.trim_start_matches('$').starts_with('-') {
+            return Err("must not be negative".to_owned());
+        }
+        let refused = || "must be an amount in US dollars, such as `1.50`".to_owned();
         let digits = text.strip_prefix('$').unwrap_or(text);
         let amount = crate::exact::decimal(digits).ok_or_else(refused)?;
         let nanos = (amount * crate::exact::Exact::from_integer(1_000_000_000)).to_integer();
@@ -167,7 +171,7 @@ mod tests {
     #[test]
     fn usage_is_said_in_words() {
         let usage = Usage { metrics: 3_927, s3_reads: 1_200_000, s3_writes: 3, athena_bytes: 0 };
-        assert_eq!(usage.to_string(), "3,927 metrics of CloudWatch, 1,200,000 S3 reads, 3 S3 writes and lists");
-        assert_eq!(Usage::default().to_string(), "nothing that is paid for");
+        assert_eq!(usage.to_string(), "3,927 CloudWatch metrics, 1,200,000 S3 reads, 3 S3 writes and lists");
+        assert_eq!(Usage::default().to_string(), "no billed requests");
     }
 }

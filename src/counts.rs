@@ -66,8 +66,8 @@ impl Sums {
     }
 }
 
-/// One day of one series as the ledger holds it, or a run of its minutes: three columns side by side, [`SLOTS`] minutes of a
-/// whole day.
+/// One day of one series as the ledger holds it, or a run of its minutes: three columns side by side, [`SLOTS`] minutes
+/// of a whole day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DaySlice<'a> {
     /// Events that were counted.

@@ -72,10 +72,10 @@ pub struct CountsQuestion {
     pub series: SeriesKey,
 }
 
-/// The questions for a catalogue at a moment. `days` limits how far back they reach; without it they reach as far as the
-/// longest window, and one day further for what is delivered late. What tags stand for must have been looked up: where nothing
-/// is known to have them, nothing is asked. CloudWatch and Athena are asked up to `now` at most: they answer for minutes to come as for
-/// minutes without traffic.
+/// The questions for a catalogue at a moment. `days` limits how far back they reach; without it they reach as far as
+/// the longest window, and one day further for what is delivered late. What tags stand for must have been looked up:
+/// where nothing is known to have them, nothing is asked. CloudWatch and Athena are asked up to `now` at most: they
+/// answer for minutes to come as for minutes without traffic.
 #[must_use]
 pub fn draw(catalog: &Catalog, discovery: &Discovery, (at, now): (Minute, Minute), days: Option<u16>) -> Demand {
     let mut logs: BTreeMap<String, LogsQuestion> = BTreeMap::new();
@@ -141,7 +141,8 @@ fn has_tagged_groups(traffic: &Traffic) -> bool {
     traffic.target_groups.iter().any(|group| Tags::read(group).is_some())
 }
 
-/// What a source is asked for an indicator: Athena by name, and CloudWatch by ids, of which there are others at other times.
+/// What a source is asked for an indicator: Athena by name, and CloudWatch by ids, of which there are others at other
+/// times.
 fn as_asked<'a>(indicator: &'a Indicator, kind: &SourceKind, discovery: &Discovery) -> Option<Cow<'a, Indicator>> {
     match (indicator, kind) {
         (Indicator::Requests { source, traffic, measure }, SourceKind::Athena { reach, .. }) => {

@@ -1,10 +1,10 @@
 //! What the names and tags of definitions stand for: which ids they have and had, and when.
 //!
-//! An id changes when a load balancer or target group is made anew. Logs and tables hold the name beside the id, so by name there
-//! is nothing to look up in them; metrics are by id, and tags are in none of them.
+//! An id changes when a load balancer or target group is made anew. Logs and tables hold the name beside the id, so by
+//! name there is nothing to look up in them; metrics are by id, and tags are in none of them.
 //!
-//! What was ever found stays known, with the span in which it was there, so that a balancer that was made anew continues the
-//! series: each id counts for its own span, and at the change-over none is left out.
+//! What was ever found stays known, with the span in which it was there, so that a balancer that was made anew
+//! continues the series: each id counts for its own span, and at the change-over none is left out.
 
 mod due;
 mod seen;
@@ -108,8 +108,8 @@ impl Discovery {
         self.found(reach, selector).is_some_and(|found| !found.lives.is_empty())
     }
 
-    /// Requests with names in place of tags, for sources that know names; several balancers with a space between. `None` if
-    /// nothing is known to have the tags.
+    /// Requests with names in place of tags, for sources that know names; several balancers with a space between.
+    /// `None` if nothing is known to have the tags.
     #[must_use]
     pub fn by_name<'t>(&self, reach: &Reach, traffic: &'t Traffic) -> Option<Cow<'t, Traffic>> {
         let is_tagged = |text: &String| Tags::read(text).is_some();
@@ -200,14 +200,15 @@ impl Discovery {
         lives.map(|(place, life)| (place.clone(), life.span())).collect()
     }
 
-    /// Takes in what a look at AWS saw at a moment. Gives the selectors that stand for more than before, each with the minute from
-    /// which on they do: what was counted since then lacks it.
+    /// Takes in what a look at AWS saw at a moment. Gives the selectors that stand for more than before, each with the
+    /// minute from which on they do: what was counted since then lacks it.
     pub fn learn(&mut self, look_up: &LookUp, seen: &Seen, now: Minute) -> BTreeMap<Selector, Minute> {
         let held = self.0.entry(area(&look_up.reach)).or_default();
         let mut grown = BTreeMap::new();
         for selector in &look_up.selectors {
             let Some(places) = seen.places(selector) else { continue };
-            // What is found for the first time brings its past along; what joins others begins where it was not there yet.
+            // What is found for the first time brings its past along; what joins others begins where it was not there
+            // yet.
             let before = held.get(selector).filter(|found| !found.lives.is_empty()).map(|found| found.looked);
             let found = held.entry(selector.clone()).or_insert_with(|| Found { looked: now, lives: BTreeMap::new() });
             for place in &places {

@@ -1,4 +1,5 @@
-//! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no formatting.
+//! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no
+//! formatting.
 
 mod alerts;
 mod begun;
@@ -12,6 +13,7 @@ mod listing_plan;
 mod logs;
 mod rehearse;
 mod spans;
+mod target_groups;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -76,7 +78,7 @@ pub enum EngineError {
     #[error(transparent)]
     Absorb(#[from] AbsorbError),
     /// A minute that is so far away that nothing can be said of it.
-    #[error("nothing can be said of {0}")]
+    #[error("cannot evaluate at {0}: outside the supported time range")]
     NoMinute(Minute),
     /// A day that was not asked of the ledger before it was used.
     #[error(transparent)]
@@ -104,7 +106,7 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
         None => None,
     };
     let known = book.as_ref().map(|(book, _)| book);
-    let (status, mut ledger) = judged(job.catalog, store, job.at, known).instrument(info_span!("judge")).await?;
+    let (status, mut ledger) = judged(job.catalog, store, job.at, known).instrument(info_span!("evaluate")).await?;
     let book = match job.telling.as_ref().zip(book) {
         // Half of what was to be read would be judged as if it were all.
         Some(_) if job.stop.load(Ordering::Relaxed) => {
@@ -118,6 +120,7 @@ pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, Engi
         }
         None => AlertBook::default(),
     };
+    Box::pin(target_groups::report_unmatched(job, &recent, &status, &mut said)).await;
     keep_house(job, &ledger, store, &mut said).instrument(info_span!("housekeeping")).await;
     Ok(Outcome { status, book, said })
 }
@@ -132,14 +135,15 @@ async fn fetch<'q>(
     counts::read_counts(job, &demand.counts, store, said).instrument(info_span!("counts")).await?;
     let recent = Box::pin(fetch_access_logs(job, demand, store, said)).await?;
     for question in &demand.spans {
-        let span = info_span!("spans", source = question.source, kind = question.kind.word());
+        let span = info_span!("ranges", source = question.source, kind = question.kind.word());
         // The future of everything that may be asked is large and deep.
         Box::pin(spans::read_spans(job, discovery, question, store, said)).instrument(span).await?;
     }
     Ok(recent)
 }
 
-/// Reads access logs, source by source. Until a source was listed, nothing of it becomes known through the objects of another.
+/// Reads access logs, source by source. Until a source was listed, nothing of it becomes known through the objects of
+/// another.
 async fn fetch_access_logs<'q>(
     job: &Job<'_>,
     demand: &'q Demand,
@@ -180,7 +184,7 @@ async fn fetch_access_logs<'q>(
 /// What may fail without harm to anybody, after everybody was notified: caches, clean-up, and what AWS was asked.
 async fn keep_house(job: &Job<'_>, ledger: &Ledger, store: &mut LedgerStore, said: &mut Said) {
     for ((service, operation), count) in Aws::sent() {
-        info!(service, operation, count, "asked AWS");
+        info!(service, operation, count, "AWS requests");
     }
     said.used(&Aws::used());
     let noted = store.note_usage(job.now.day(), &Aws::used()).await;
@@ -197,8 +201,8 @@ fn unparsed_limit(catalog: &Catalog, source: &str) -> Exact {
     catalog.sources.get(source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
 }
 
-/// Judges every promise from the ledger alone. What it reads is the sums of whole days and the few parts of days that windows
-/// cut into, however long the windows are.
+/// Judges every promise from the ledger alone. What it reads is the sums of whole days and the few parts of days that
+/// windows cut into, however long the windows are.
 ///
 /// # Errors
 /// When the ledger cannot be read.

@@ -15,22 +15,23 @@
 //! - [`minute`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
 //! - [`visible`] is what may be shown of text that others wrote. **Invariant:** it moves no cursor and ends no line.
 //! - [`exact`] is the only kind of number that promises are made of. **Invariant:** no floating point before printing.
-//! - [`slo`] is what teams promise. **Invariant:** reading never fails as a whole: all that is sound, and every problem.
+//! - [`slo`] is what teams promise. **Invariant:** reading never fails as a whole: all that is sound, and every
+//!   problem.
 //! - [`series`] is what is measured where. **Invariant:** equal keys mean equal counts.
-//! - [`discovery`] is which ids stand behind names and tags, and when. **Invariant:** what was ever found counts for the span in
-//!   which it was there, and is asked for no other.
+//! - [`discovery`] is which ids stand behind names and tags, and when. **Invariant:** what was ever found counts for
+//!   the span in which it was there, and is asked for no other.
 //! - [`demand`] is what has to be asked for the promises at a moment. **Invariant:** each thing is asked for once.
 //! - [`cost`] is what AWS is asked, and its price. **Invariant:** money is whole numbers until it is printed.
-//! - [`accesslog`] makes requests of log lines and says what an object key holds. **Invariant:** no bytes make it panic,
-//!   and a line is either counted or named.
+//! - [`accesslog`] makes requests of log lines and says what an object key holds. **Invariant:** no bytes make it
+//!   panic, and a line is either counted or named.
 //! - [`counts`] is what a source answers. **Invariant:** `bad <= total`, and an unobserved minute is absent, not zero.
 //! - [`ledger`] is the memory of all known minutes. **Invariant:** the same answers in any order, any number of times,
 //!   give the same ledger.
 //! - [`burn`] turns minutes into burn rates, conditions and budgets. **Invariant:** windows nest, and comparisons are
 //!   exact: at the threshold is not above it.
 //! - [`verdict`] holds numbers against promises. **Invariant:** not enough data is never fine.
-//! - [`alert`] is what is told to whom, and when. **Invariant:** the same minutes give the same incidents, however often
-//!   slowburn runs.
+//! - [`alert`] is what is told to whom, and when. **Invariant:** the same minutes give the same incidents, however
+//!   often slowburn runs.
 //! - [`report`] makes words of data. **Invariant:** the same input gives the same bytes.
 //! - [`simulate`] makes access logs to try things on. **Invariant:** the same seed gives the same bytes.
 //!
@@ -38,7 +39,8 @@
 //!
 //! - [`aws`] is how AWS is reached. **Invariant:** every request is retried in the same way, and none waits for ever.
 //! - [`fetch`] is where counts and definitions come from. **Invariant:** a failure is a value beside what was read.
-//! - [`notify`] takes messages to people. **Invariant:** no secret is ever shown, and every failure says whether trying again helps.
+//! - [`notify`] takes messages to people. **Invariant:** no secret is ever shown, and every failure says whether trying
+//!   again helps.
 //! - [`store`] is where the ledger is kept. **Invariant:** a crash leaves the state before or after, never a mixture.
 
 pub mod accesslog;

@@ -22,19 +22,25 @@ impl FromStr for Location {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let Some(rest) = text.strip_prefix("s3://") else {
+            if let Some(rest) = text.strip_prefix("s3:") {
+                return Err(format!(
+                    "`{text}` is not a valid location\nhint: did you mean `s3://{}`?",
+                    rest.trim_matches('/')
+                ));
+            }
             return match text.split_once("://") {
                 Some((scheme, _)) => {
-                    Err(format!("`{scheme}://` is not supported: name a directory or `s3://bucket/prefix`"))
+                    Err(format!("`{scheme}://` is not supported\nhint: use a folder or `s3://bucket/prefix`"))
                 }
                 None if text.is_empty() => {
-                    Err("an empty text names no place: use `.` for the folder that you are in".to_owned())
+                    Err("the location is empty\nhint: use a folder or `s3://bucket/prefix`".to_owned())
                 }
                 None => Ok(Self::Directory(text.into())),
             };
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
-            return Err("`s3://` lacks the name of the bucket: `s3://bucket/prefix`".to_owned());
+            return Err("`s3://` needs the name of a bucket\nhint: use `s3://bucket/prefix`".to_owned());
         }
         Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() })
     }
@@ -107,5 +113,6 @@ mod tests {
         assert_eq!(Keys::below("b", "a").name("ab/x"), None);
         assert!(place("s3:///a").unwrap_err().contains("bucket"));
         assert!(place("gs://b/a").unwrap_err().contains("gs://"));
+        assert!(place("s3:/b/a").unwrap_err().ends_with("did you mean `s3://b/a`?"));
     }
 }

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(command::perform(cli.task, now)),
-        Err(error) => Err(command::Failure::because("the runtime could not be started", error)),
+        Err(error) => Err(command::Failure::because("cannot start the runtime", error)),
     };
     command::conclude(ended)
 }

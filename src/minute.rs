@@ -34,11 +34,11 @@ pub struct Span {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MinuteError {
     /// It is written in another way.
-    #[error("`{0}` is no UTC time\nhint: write it as `2026-10-31T23:50Z`")]
+    #[error("`{0}` is not a valid time\nhint: write it as `2026-10-31T23:50Z`")]
     Malformed(String),
     /// No [`Minute`] is so far from 1970.
     #[error(
-        "`{0}` is out of range\nhint: minutes are counted from {first} to {last}",
+        "`{0}` is out of range\nhint: use a time from {first} to {last}",
         first = Minute(i32::MIN).timestamp(),
         last = Minute(i32::MAX).timestamp()
     )]
@@ -49,13 +49,13 @@ pub enum MinuteError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DayError {
     /// It is written in another way.
-    #[error("`{0}` is no day\nhint: write it as `2026-10-31`")]
+    #[error("`{0}` is not a valid date\nhint: write it as `2026-10-31`")]
     Malformed(String),
     /// Not all of its minutes are [`Minute`]s.
     #[error(
-        "`{0}` is out of range\nhint: the first day is that of {first}, the last one that of {last}",
-        first = Day::FIRST.start().timestamp(),
-        last = Day::LAST.start().timestamp()
+        "`{0}` is out of range\nhint: use a date from {first} to {last}",
+        first = Day::FIRST,
+        last = Day::LAST
     )]
     OutOfRange(String),
 }
@@ -260,7 +260,8 @@ impl Window {
         match self {
             Self::Rolling { minutes } => *minutes,
             Self::Calendar { period, .. } => {
-                // Two hours more than the days: a period may hold the repeated hours of a clock change, two in Antarctica/Troll.
+                // Two hours more than the days: a period may hold the repeated hours of a clock change, two in
+                // Antarctica/Troll.
                 120 + 1_440
                     * match period {
                         Period::Week => 7,
@@ -364,8 +365,8 @@ impl fmt::Display for Span {
 impl FromStr for Minute {
     type Err = MinuteError;
 
-    /// Reads `2026-10-31T23:50Z`, `2026-10-31T23:50:00Z` or a time with another offset; seconds are cut off. A day alone is
-    /// its first minute.
+    /// Reads `2026-10-31T23:50Z`, `2026-10-31T23:50:00Z` or a time with another offset; seconds are cut off. A day
+    /// alone is its first minute.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse::<Day>() {
             Ok(day) => return Ok(day.start()),

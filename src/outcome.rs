@@ -10,14 +10,14 @@ mod metrics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::alert::{AlertBook, Entry, Telling, Tried};
-use crate::cost::Usage;
+use crate::alert::{AlertBook, Entry, Message, Tried};
+use crate::cost::{Usage, grouped};
 use crate::demand::LogsQuestion;
 use crate::fetch::counts_file::RowFaults;
 use crate::fetch::logs::{LogTree, Others, Unread};
 use crate::report::counted;
 use crate::report::model::Status;
-use crate::slo::names_balancer;
+use crate::slo::{Catalog, names_balancer, suggestion};
 use crate::visible::visible;
 
 pub use access_logs::LogsRead;
@@ -63,50 +63,57 @@ impl Said {
         if faults.count == 0 {
             return;
         }
-        self.faults.push(format!("{} rows of `{}` were set aside", faults.count, path.display()));
+        self.faults.push(format!("skipped {} of `{}`", counted(faults.count, "row"), path.display()));
         self.faults.extend(faults.samples.iter().take(NAMED).map(ToString::to_string));
     }
 
-    /// What is told to whom.
-    pub fn decided(&mut self, tellings: &[Telling]) {
-        for telling in tellings {
-            let to = counted(telling.to.len(), "destination");
-            self.notes.push(format!("{}: {} {} is told to {to}", telling.key, telling.urgency, telling.phase.word()));
+    /// How deliveries ended: each that arrived, and each that did not.
+    pub fn tries(&mut self, tries: &[(Entry, Tried)], catalog: &Catalog, dry_run: bool) {
+        for (entry, tried) in tries {
+            let Message { key, urgency, phase, team, .. } = &entry.message;
+            let to = catalog.describe_destination(team, &entry.to);
+            let of = format!("{to} of {} ({urgency} {})", visible(key), phase.word());
+            let (why, then) = match tried {
+                Tried::Delivered => {
+                    let notified = if dry_run { "dry run: would notify" } else { "notified" };
+                    self.notes.push(format!("{notified} {of}"));
+                    continue;
+                }
+                Tried::Later { why, .. } => (why, "will retry"),
+                Tried::Never { why } => {
+                    (why, if entry.set_aside { "gave up" } else { "will retry every 30 minutes for a day" })
+                }
+            };
+            self.faults.push(format!("could not notify {of}, {then}: {why}"));
         }
     }
 
-    /// Messages that did not arrive.
-    pub fn tries(&mut self, tries: &[(Entry, Tried)]) {
-        for (entry, tried) in tries {
-            let (why, then) = match tried {
-                Tried::Delivered => continue,
-                Tried::Later { why, .. } => (why, "it is tried again"),
-                Tried::Never { why } => (
-                    why,
-                    if entry.set_aside { "it is given up" } else { "it is tried again every half hour for a day" },
-                ),
-            };
-            self.faults.push(format!("`{}` was not told of {}; {then}: {why}", entry.to, entry.message.key));
+    /// Notifications that this run had no time for.
+    pub fn untried(&mut self, book: &AlertBook) {
+        let left = book.outbox.iter().filter(|entry| entry.tries == 0 && !entry.set_aside).count();
+        if left > 0 {
+            self.notes.push(format!("{} left to the next run", counted(left, "notification")));
         }
     }
 
     /// What AWS was asked, and its list price.
     pub fn used(&mut self, usage: &Usage) {
         if *usage != Usage::default() {
-            self.notes.push(format!("asked AWS for {usage}: {} by list price", usage.price()));
+            self.notes.push(format!("AWS usage: {usage}; list price {}", usage.price()));
         }
     }
 
-    /// What lay below a directory or in a bucket of logs beside the logs that were asked for, and which of those are not there.
-    /// Whether a balancer has no logs at all is known only if every folder was looked into.
+    /// What lay below a directory or in a bucket of logs beside the logs that were asked for, and which of those are
+    /// not there. Whether a balancer has no logs at all is known only if every folder was looked into.
     pub fn listing(&mut self, question: &LogsQuestion, tree: &LogTree, whole: bool) {
         for (kind, others) in &tree.others {
             let least = if tree.passed_over { "at least " } else { "" };
-            self.notes.push(format!("left out {least}{}: {kind}{}", counted(others.count, "object"), sample(others)));
+            let objects = counted(others.count, "object");
+            self.notes.push(format!("skipped {least}{objects} ({kind}){}", sample(others)));
         }
         for (kind, others) in &tree.doubtful {
             let objects = counted(others.count, "object");
-            self.notes.push(format!("{objects} counted by name and lines: {kind}{}", sample(others)));
+            self.notes.push(format!("counted {objects} by file name ({kind}){}", sample(others)));
         }
         let mut unreadable: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for Unread { key, said, remedy } in &tree.unreadable {
@@ -115,17 +122,18 @@ impl Said {
         for ((said, remedy), keys) in unreadable {
             let more = match keys.len() {
                 1 => String::new(),
+                2 => " and 1 more folder".to_owned(),
                 all => format!(" and {} more folders", all - 1),
             };
             self.faults.push(format!(
-                "`{}`{more} cannot be looked into: {said}\nhint: {remedy}; what would lie there is not counted",
+                "cannot access `{}`{more}: {said}\nhint: {remedy}; until then the logs in it are not counted",
                 visible(keys.first().copied().unwrap_or_default())
             ));
         }
         if let Some(key) = &tree.more_often {
             self.notes.push(format!(
-                "`{}` does not end on the hour\nhint: where a Classic Load Balancer writes every five minutes, say \
-                 `classic_interval: 5m` of the source in fleet.yaml",
+                "`{}` does not end on the hour\nhint: if a Classic Load Balancer writes logs every five minutes, set \
+                 `classic_interval: 5m` for the source in fleet.yaml",
                 visible(key)
             ));
         }
@@ -136,13 +144,14 @@ impl Said {
             return;
         }
         let hint = match tree.newest_day {
-            _ if !seen.is_empty() => {
-                "`load_balancer` must be what the third column of the log says, with its id or without".to_owned()
+            _ if !seen.is_empty() => missing
+                .first()
+                .and_then(|name| suggestion(name, "load balancers with logs", seen.iter().copied()))
+                .unwrap_or_default(),
+            Some(day) => format!("the newest logs are of {day}: use `--at` with a time on that day"),
+            None => {
+                "copy the logs with their folders: `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/`".to_owned()
             }
-            Some(day) => {
-                format!("the newest folder there is of {day}; `--at {}` looks at its end", day.plus(1).start())
-            }
-            None => "below its `AWSLogs` there are no folders of days".to_owned(),
         };
         self.faults.push(format!(
             "`{}` has no logs of {} from {}\nhint: {hint}",
@@ -164,5 +173,15 @@ fn some_of(names: impl IntoIterator<Item = String>) -> String {
 
 /// The first of a kind of objects, as the end of a sentence.
 fn sample(others: &Others) -> String {
-    others.samples.first().map(|key| format!(", `{}`", visible(key))).unwrap_or_default()
+    others.samples.first().map(|key| example(others.count, &visible(key))).unwrap_or_default()
+}
+
+/// One of several, or the only one, as the end of a sentence.
+fn example(count: u64, key: &str) -> String {
+    if count == 1 { format!(": `{key}`") } else { format!(", for example `{key}`") }
+}
+
+/// A number with thousands separators, and its noun: logs have millions of lines.
+fn many(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }

@@ -1,7 +1,7 @@
 //! Numbers against promises: calm, burning, severe, or too much unknown to say.
 //!
-//! **Invariant:** not enough data is never fine. Unknown minutes make no condition hold; too many of them make the SLO blind.
-//! A page that is not backed by evidence, or comes outside its hours, is a ticket: it is never dropped.
+//! **Invariant:** not enough data is never fine. Unknown minutes make no condition hold; too many of them make the SLO
+//! blind. A page that is not backed by evidence, or comes outside its hours, is a ticket: it is never dropped.
 
 use crate::burn::{Condition, burn_rate, chance, is_at_most};
 use crate::counts::Sums;
@@ -9,15 +9,15 @@ use crate::exact::{Exact, to_f64};
 use crate::minute::{Minute, Span};
 use crate::slo::{Slo, Tier, Urgency};
 
-/// A total outage: of the events of its minutes, at least so many in ten are bad. Probes and cached pages still succeed when
-/// nothing else does.
+/// A total outage: of the events of its minutes, at least so many in ten are bad. Probes and cached pages still succeed
+/// when nothing else does.
 const OUTAGE_TENTHS: u64 = 9;
 
 /// A collapse of traffic: less than one in so many events of the quietest of the earlier weeks.
 const COLLAPSE_DIVISOR: u64 = 10;
 
-/// What the quietest of the earlier weeks must have had, so that a collapse cannot be chance: with a mean of 100 events, 10 or
-/// fewer have a probability below 10^-24 (Poisson).
+/// What the quietest of the earlier weeks must have had, so that a collapse cannot be chance: with a mean of 100
+/// events, 10 or fewer have a probability below 10^-24 (Poisson).
 const COLLAPSE_EVENTS_MIN: u64 = 100;
 
 /// How many earlier weeks are looked at, and how many of them must be known whole.
@@ -147,7 +147,7 @@ pub struct Looks {
 pub fn looks_at(slo: &Slo, at: Minute) -> Looks {
     let before = |minutes: u32| Span::before(at, i32::try_from(minutes).unwrap_or(i32::MAX));
     let tiers = slo.tiers.iter().flat_map(|tier| [tier.long_minutes, tier.short_minutes]);
-    let collapse = slo.severe.collapse_minutes.map(before);
+    let collapse = slo.severe.traffic_drop_minutes.map(before);
     let weeks = collapse.into_iter().flat_map(weeks_before);
     Looks {
         spent: tiers.chain([blind_minutes(slo)]).map(before).collect(),
@@ -199,16 +199,18 @@ fn demotion(slo: &Slo, tier: &Tier, at: Minute, long: Sums, short: Sums) -> Opti
     if tier.hours.as_ref().is_some_and(|hours| !hours.contains(at)) {
         return Some(Demotion::OutsideHours);
     }
-    let evidence = slo.evidence.as_ref()?;
-    if long.bad < u64::from(evidence.bad_min) {
-        return Some(Demotion::FewBad { bad: long.bad, bad_min: evidence.bad_min });
+    let evidence = slo.significance.as_ref()?;
+    if long.bad < u64::from(evidence.min_bad_events) {
+        return Some(Demotion::FewBad { bad: long.bad, bad_min: evidence.min_bad_events });
     }
     let (share, chance_max) = (tier.factor * slo.objective.budget(), to_f64(evidence.chance_max));
     let chance_long = chance(long, share);
-    // An outage of one minute can lift a whole hour just above the threshold, where the hour alone proves nothing, and the minutes
-    // since it began everything. There are so many short windows in a long one, and each could be chance (Bonferroni).
+    // An outage of one minute can lift a whole hour just above the threshold, where the hour alone proves nothing, and
+    // the minutes since it began everything. There are so many short windows in a long one, and each could be chance
+    // (Bonferroni).
     let looks = f64::from(tier.long_minutes) / f64::from(tier.short_minutes.max(1));
-    let proves = short.bad >= u64::from(evidence.bad_min) && is_at_most(chance(short, share) * looks, chance_max);
+    let proves =
+        short.bad >= u64::from(evidence.min_bad_events) && is_at_most(chance(short, share) * looks, chance_max);
     (!proves && !is_at_most(chance_long, chance_max)).then_some(Demotion::Chance { chance: chance_long, chance_max })
 }
 
@@ -217,11 +219,11 @@ fn severe(slo: &Slo, at: Minute, seen: &Seen<'_>) -> Option<State> {
     let before = |minutes: u32| Span::before(at, i32::try_from(minutes).unwrap_or(i32::MAX));
     let outage = slo.severe.outage_minutes.and_then(|minutes| {
         let sums = (seen.events)(before(minutes));
-        let bad_min = slo.evidence.as_ref().map_or(1, |evidence| evidence.bad_min.max(1));
+        let bad_min = slo.significance.as_ref().map_or(1, |evidence| evidence.min_bad_events.max(1));
         let out = sums.bad >= u64::from(bad_min) && sums.bad * 10 >= sums.total * OUTAGE_TENTHS;
         out.then_some(State::Outage { minutes, sums })
     });
-    outage.or_else(|| slo.severe.collapse_minutes.and_then(|minutes| collapse(before(minutes), seen)))
+    outage.or_else(|| slo.severe.traffic_drop_minutes.and_then(|minutes| collapse(before(minutes), seen)))
 }
 
 /// Whether the traffic of a span has collapsed. It must be known whole, and every earlier week that counts too.
@@ -252,5 +254,5 @@ fn unlit(slo: &Slo, at: Minute, seen: &Seen<'_>) -> State {
     let minutes = blind_minutes(slo);
     let known = (seen.over)(Span::before(at, i32::try_from(minutes).unwrap_or(i32::MAX))).known;
     let unknown_share = Exact::new(i128::from(minutes - known.min(minutes)), i128::from(minutes));
-    if unknown_share > slo.blind_above { State::Blind { unknown_share, minutes } } else { State::Calm }
+    if unknown_share > slo.max_unknown { State::Blind { unknown_share, minutes } } else { State::Calm }
 }

@@ -1,10 +1,11 @@
-//! What may be shown of a text that somebody else wrote: log lines, names of files and definitions are all of that kind.
+//! What may be shown of a text that somebody else wrote: log lines, names of files and definitions are all of that
+//! kind.
 //!
 //! Absent on purpose: colours. They are added to words of our own only.
 
 /// The text with everything escaped that could move a terminal's cursor, colour what follows, or reorder what it shows:
-/// control characters and the bidirectional marks of Unicode (UAX #9). A newline is one of them, so that no text can forge a
-/// message of its own.
+/// control characters and the bidirectional marks of Unicode (UAX #9). A newline is one of them, so that no text can
+/// forge a message of its own.
 #[must_use]
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

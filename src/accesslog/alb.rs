@@ -112,7 +112,7 @@ pub enum LineFault {
         field: &'static str,
     },
     /// The field cannot be read.
-    #[error("field `{field}` cannot be read: `{value}`")]
+    #[error("invalid field `{field}`: `{value}`")]
     Unreadable {
         /// The field.
         field: &'static str,
@@ -120,7 +120,7 @@ pub enum LineFault {
         value: Box<str>,
     },
     /// The field can be read, and is not what the object's name promises.
-    #[error("field `{field}` does not fit the object's name: `{value}`")]
+    #[error("field `{field}` does not match the file name: `{value}`")]
     Misplaced {
         /// The field.
         field: &'static str,
@@ -374,18 +374,18 @@ mod tests {
             let line = HEAD.replacen(from, to, 1);
             assert_eq!(decode(&line, Wants::NOTHING).unwrap_err().to_string(), text, "{line}");
         };
-        check("2026-10-31T", "2026-10-32T", "field `time` cannot be read: `2026-10-32T23:50:10.500000Z`");
-        check("10.500000Z", "10.500000", "field `time` cannot be read: `2026-10-31T23:50:10.500000`");
-        check("0.020", "fast", "field `target_processing_time` cannot be read: `fast`");
-        check(" 200 200", " 20x 200", "field `elb_status_code` cannot be read: `20x`");
-        check(" 200 200", " 2000 200", "field `elb_status_code` cannot be read: `2000`");
+        check("2026-10-31T", "2026-10-32T", "invalid field `time`: `2026-10-32T23:50:10.500000Z`");
+        check("10.500000Z", "10.500000", "invalid field `time`: `2026-10-31T23:50:10.500000`");
+        check("0.020", "fast", "invalid field `target_processing_time`: `fast`");
+        check(" 200 200", " 20x 200", "invalid field `elb_status_code`: `20x`");
+        check(" 200 200", " 2000 200", "invalid field `elb_status_code`: `2000`");
         check(
             "\"POST",
             "POST",
-            "field `request` cannot be read: `POST https://shop.example.com:443/v1/orders?x=1 HTTP/2.0\"`",
+            "invalid field `request`: `POST https://shop.example.com:443/v1/orders?x=1 HTTP/2.0\"`",
         );
         check("2.0\"", "2.0", "the line ends before or inside field `request`");
-        check("https ", "https  ", "field `time` cannot be read: ``");
+        check("https ", "https  ", "invalid field `time`: ``");
         assert_eq!(decode("", Wants::ALL), Err(LineFault::Missing { field: "type" }));
     }
 

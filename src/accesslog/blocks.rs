@@ -23,8 +23,8 @@ pub(super) const SEARCHED: usize = 32;
 
 /// Work that becomes quicker where the processor compares more bytes at once.
 pub(super) trait Work {
-    /// Does it, with a function that tells where two blocks are equal, bit i for byte i, one that tells whether either of two is
-    /// equal to the first anywhere, and one that folds two more blocks, where the processor can.
+    /// Does it, with a function that tells where two blocks are equal, bit i for byte i, one that tells whether either
+    /// of two is equal to the first anywhere, and one that folds two more blocks, where the processor can.
     fn work(
         self,
         same: impl Fn(&Block, &Block) -> u64,
@@ -107,8 +107,8 @@ mod wide {
         _mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d))) != 0
     }
 
-    /// Each 16 bytes, 1,024 bits further on: their first half is that and 64 bits before the end, where a reflected product lies
-    /// one bit and 32 more aside.
+    /// Each 16 bytes, 1,024 bits further on: their first half is that and 64 bits before the end, where a reflected
+    /// product lies one bit and 32 more aside.
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
     pub(super) fn fold(folded: Folded, two: &[Block; 2]) -> Folded {
@@ -172,8 +172,8 @@ const fn remainder(power: usize) -> u32 {
     left
 }
 
-/// Whether each byte is at most so far from another one: digits and what stands between them are told at once, since the bits
-/// that differ between a digit and `0` are its value.
+/// Whether each byte is at most so far from another one: digits and what stands between them are told at once, since
+/// the bits that differ between a digit and `0` are its value.
 #[inline(always)]
 pub(super) fn within<const BYTES: usize>(text: &[u8; BYTES], from: &[u8; BYTES], most: &[u8; BYTES]) -> bool {
     let mut beyond = 0;

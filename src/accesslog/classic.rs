@@ -1,8 +1,9 @@
 //! One record of a Classic Load Balancer's access log becomes a [`Request`], or is found to be none.
 //!
-//! Source: "Access log entries" in the ELB user guide for Classic Load Balancers. Three things differ from an Application
-//! Load Balancer: `time` is when the request was received; a quote inside quotes is written `\"`; and a user agent may hold
-//! a line feed, so that one record lies on several lines. Until 2015 a record ended behind the request.
+//! Source: "Access log entries" in the ELB user guide for Classic Load Balancers. Three things differ from an
+//! Application Load Balancer: `time` is when the request was received; a quote inside quotes is written `\"`; and a
+//! user agent may hold a line feed, so that one record lies on several lines. Until 2015 a record ended behind the
+//! request.
 
 use crate::accesslog::alb::{Action, LineFault, Request, bare, duration, no_request, status};
 use crate::accesslog::fields::Fields;
@@ -21,8 +22,8 @@ pub enum Record<'a> {
 
 /// Reads a record without its line end.
 ///
-/// A request counts in the minute in which it was answered, as at an Application Load Balancer: the time it was received and
-/// its three durations, as far as they are known.
+/// A request counts in the minute in which it was answered, as at an Application Load Balancer: the time it was
+/// received and its three durations, as far as they are known.
 ///
 /// # Errors
 /// If one of the fields up to the request is missing or cannot be read.
@@ -64,14 +65,16 @@ pub fn decode(record: &[u8]) -> Result<Record<'_>, LineFault> {
     }))
 }
 
-/// The most lines of one record, and the most bytes: a user agent of thousands of line feeds must not cost the square of them.
+/// The most lines of one record, and the most bytes: a user agent of thousands of line feeds must not cost the square
+/// of them.
 const RECORD_LINES_MAX: usize = 64;
 const RECORD_BYTES_MAX: usize = 64 << 10;
 
 /// Joins lines to records.
 ///
-/// A line that ends inside quotes goes on in the next one, unless that is a record of its own: then the first was cut short.
-/// A client cannot forge a record with a line feed in its user agent, because the quotes that it would need come out escaped.
+/// A line that ends inside quotes goes on in the next one, unless that is a record of its own: then the first was cut
+/// short. A client cannot forge a record with a line feed in its user agent, because the quotes that it would need come
+/// out escaped.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     begun: Vec<u8>,
@@ -165,10 +168,10 @@ mod tests {
         let check =
             |text: &str, fault: &str| assert_eq!(decode(text.as_bytes()).unwrap_err().to_string(), fault, "{text}");
         check("", "the line ends before or inside field `timestamp`");
-        check("yesterday shop", "field `timestamp` cannot be read: `yesterday`");
+        check("yesterday shop", "invalid field `timestamp`: `yesterday`");
         check(HEAD, "the line ends before or inside field `request`");
         check(&format!("{HEAD} \"GET http://h:80/"), "the line ends before or inside field `request`");
-        check(&HEAD.replace("1.2", "fast"), "field `backend_processing_time` cannot be read: `fast`");
+        check(&HEAD.replace("1.2", "fast"), "invalid field `backend_processing_time`: `fast`");
     }
 
     fn records(text: &str) -> Vec<String> {

@@ -1,8 +1,11 @@
-//! Where bad events come from: who answered, which target, target group and route, counted while lines are read once more.
+//! Where bad events come from: who answered, which target, target group and route, counted while lines are read once
+//! more.
 //!
-//! Absent on purpose: the zone of a target and of a node, which no line tells; and who asked, which is nobody's business here.
+//! Absent on purpose: the zone of a target and of a node, which no line tells; and who asked, which is nobody's
+//! business here.
 //!
-//! **Invariant:** whatever outsiders send, what is remembered is bounded, and nothing of it is an address or query of theirs.
+//! **Invariant:** whatever outsiders send, what is remembered is bounded, and nothing of it is an address or query of
+//! theirs.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +26,8 @@ const VALUES_MAX: usize = 1_000;
 const TOP: usize = 3;
 /// Requests of a value that stands out fail at least so many times as often as all others.
 const TIMES_MIN: u128 = 3;
-/// If failures fell on values as requests do, so many would fall on this one in no more than one of a thousand cases. There are
-/// many values to be lucky with.
+/// If failures fell on values as requests do, so many would fall on this one in no more than one of a thousand cases.
+/// There are many values to be lucky with.
 const CHANCE_MAX: f64 = 0.001;
 /// `[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535`.
 const TARGET_BYTES_MAX: usize = 47;
@@ -66,7 +69,8 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// Of a line of an Application Load Balancer that could be read: fields 5 (`target:port`) and 10 (`target_status_code`).
+    /// Of a line of an Application Load Balancer that could be read: fields 5 (`target:port`) and 10
+    /// (`target_status_code`).
     #[must_use]
     pub fn of_alb(line: &'a [u8]) -> Option<Self> {
         Self::behind(4, line)
@@ -87,7 +91,8 @@ impl<'a> Answer<'a> {
         Some(Self { target, status: fields.next_field()? })
     }
 
-    /// "`-` if no response from target"; what a target answered with and the balancer could not pass on is a 5xx of the balancer.
+    /// "`-` if no response from target"; what a target answered with and the balancer could not pass on is a 5xx of the
+    /// balancer.
     fn maker(&self) -> Maker {
         if self.status.starts_with(b"5") { Maker::Target } else { Maker::Balancer }
     }
@@ -189,6 +194,11 @@ impl Contributors {
         }
     }
 
+    /// The values of all events, in order.
+    pub fn seen(&self, dimension: Dimension) -> impl Iterator<Item = String> {
+        self.values(dimension).0.keys().map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
     /// The values that failed most, the worst first.
     #[must_use]
     pub fn top(&self, dimension: Dimension) -> Vec<Share> {
@@ -214,7 +224,8 @@ impl Contributors {
         (is_half && is_clear && others.total > 0 && chance(fallen, share) <= CHANCE_MAX).then_some(first)
     }
 
-    /// Who answered at least half of what is bad, and with which status if that is the same in as many; and how many they are.
+    /// Who answered at least half of what is bad, and with which status if that is the same in as many; and how many
+    /// they are.
     #[must_use]
     pub fn made_by(&self) -> Option<(Maker, Option<u16>, u64)> {
         let is_half = |count: u64| count > 0 && count.saturating_mul(2) >= self.all.bad;
@@ -247,8 +258,9 @@ impl Values {
         self.0.insert(value.to_vec(), events);
     }
 
-    /// Keeps the half that failed most, and of the others those that were asked most: what fails half of the time is among them
-    /// from its first failures on, and what was forgotten of it before is at most what those had that were forgotten with it.
+    /// Keeps the half that failed most, and of the others those that were asked most: what fails half of the time is
+    /// among them from its first failures on, and what was forgotten of it before is at most what those had that were
+    /// forgotten with it.
     fn forget(&mut self) {
         let mut all: Vec<(Vec<u8>, Sums)> = self.0.drain().collect();
         all.sort_by(|(a, some), (b, others)| (others.bad, others.total, a).cmp(&(some.bad, some.total, b)));

@@ -1,8 +1,9 @@
-//! Finds where the lines of a text end, and on the way folds the text, so that to check its CRC costs no look of its own.
+//! Finds where the lines of a text end, and on the way folds the text, so that to check its CRC costs no look of its
+//! own.
 //!
-//! A CRC takes a text for one long polynomial and is what a division leaves of it. Multiplied so as to stand where the next ones do, and
-//! added to them, 128 bytes can be left out without changing that: in the end, 128 bytes stand for all (Gopal et al., "Fast CRC
-//! Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009).
+//! A CRC takes a text for one long polynomial and is what a division leaves of it. Multiplied so as to stand where the
+//! next ones do, and added to them, 128 bytes can be left out without changing that: in the end, 128 bytes stand for
+//! all (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009).
 //!
 //! Absent on purpose: what a CRC is in the end. The door that inflates has a function for that.
 #![expect(
@@ -60,8 +61,8 @@ impl LineEnds {
         self.count -= count;
     }
 
-    /// 128 bytes and the end of the text: what they leave of a CRC that starts with zero is the CRC of the text. `None` if that was
-    /// not wanted, or is more than this processor can.
+    /// 128 bytes and the end of the text: what they leave of a CRC that starts with zero is the CRC of the text. `None`
+    /// if that was not wanted, or is more than this processor can.
     #[must_use]
     pub fn folded<'t>(&self, text: &'t [u8]) -> Option<([u8; FOLDED], &'t [u8])> {
         let rest = text.get(text.len() / FOLDED * FOLDED..)?;

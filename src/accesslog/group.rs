@@ -1,7 +1,7 @@
 //! The name of a target group out of its ARN, kept in place so that it is found and compared without a jump.
 //!
-//! `arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID`, in any AWS partition. A name has at most 32 characters
-//! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>).
+//! `arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID`, in any AWS partition. A name has at most 32
+//! characters (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>).
 #![expect(
     clippy::inline_always,
     reason = "what is done to every line must become part of a function that is compiled for a wider processor"
@@ -15,8 +15,8 @@ use super::blocks::{SEARCHED, bits, within};
 const ARN: &[u8] = b"arn:";
 const MARK: &[u8] = b":targetgroup/";
 
-/// A name of at most 32 bytes, the rest of them zero. Longer ones and those that end in NUL, which AWS does not give, are all one
-/// that no group has.
+/// A name of at most 32 bytes, the rest of them zero. Longer ones and those that end in NUL, which AWS does not give,
+/// are all one that no group has.
 #[derive(Clone, Copy, Eq)]
 pub struct GroupName([u64; WORDS]);
 
@@ -105,7 +105,8 @@ impl fmt::Debug for GroupName {
 /// Bytes of an ARN in which its name must start to be read at once; it starts behind 64 to 85.
 const START_BYTES: usize = 3 * SEARCHED;
 
-/// Reads names. The ARNs of one balancer share partition, region and account, so all before the name is mostly the same.
+/// Reads names. The ARNs of one balancer share partition, region and account, so all before the name is mostly the
+/// same.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GroupReader {
     /// How the last ARN started, up to its name.
@@ -146,8 +147,8 @@ impl GroupReader {
         }
     }
 
-    /// The same of an ARN that starts here as the last one did, and where the name ends; `None` says nothing of the ARN. It has no
-    /// space up to there, so all of this is one field.
+    /// The same of an ARN that starts here as the last one did, and where the name ends; `None` says nothing of the
+    /// ARN. It has no space up to there, so all of this is one field.
     #[inline(always)]
     pub(super) fn read_usual(&self, text: &[u8], arn: usize) -> Option<(GroupName, usize)> {
         if !within(text.get(arn..)?.first_chunk()?, &self.start, &self.farthest) {

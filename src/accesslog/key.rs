@@ -44,7 +44,8 @@ pub struct LogObject<'k> {
     pub region: &'k str,
     /// The day of the folder: when the object was delivered, which may be later than what it holds.
     pub delivery_day: Day,
-    /// `app/name/id`, as lines and CloudWatch write it; `classic/name` of a Classic one, which they call by its name alone.
+    /// `app/name/id`, as lines and CloudWatch write it; `classic/name` of a Classic one, which they call by its name
+    /// alone.
     pub load_balancer: String,
     /// The first minute after those that it covers.
     pub interval_end: Minute,
@@ -76,7 +77,7 @@ pub fn read(key: &str) -> ObjectKind<'_> {
         return ObjectKind::HealthCheckLog;
     }
     let Some(stem) = file.strip_suffix(".log.gz").or_else(|| file.strip_suffix(".log")) else {
-        return ObjectKind::Foreign("its name does not end in `.log.gz` or `.log`");
+        return ObjectKind::Foreign("the name does not end in `.log.gz` or `.log`");
     };
     let parts: Vec<&str> = stem.splitn(8, '_').collect();
     match parts.as_slice() {
@@ -86,18 +87,18 @@ pub fn read(key: &str) -> ObjectKind<'_> {
                     Some((name, id)) if is_word(name) && is_word(id) => {
                         object(folder, account, region, format!("app/{name}/{id}"), end, node, ObjectKind::Alb)
                     }
-                    _ => ObjectKind::Foreign("its balancer is not `app.NAME.ID`"),
+                    _ => ObjectKind::Foreign("the load balancer in the name is not `app.NAME.ID`"),
                 },
-                (Some(("app", _)), _) => ObjectKind::Foreign("its name has not seven parts"),
+                (Some(("app", _)), _) => ObjectKind::Foreign("the name does not have seven parts"),
                 (Some(("net", _)), _) => ObjectKind::NetworkLb,
-                (Some(_), _) => ObjectKind::Foreign("its name is of no known kind of balancer"),
+                (Some(_), _) => ObjectKind::Foreign("the name has an unknown type of load balancer"),
                 (None, [end, node, _random]) if is_word(balancer) => {
                     object(folder, account, region, format!("classic/{balancer}"), end, node, ObjectKind::ClassicElb)
                 }
-                (None, _) => ObjectKind::Foreign("its name has not seven parts"),
+                (None, _) => ObjectKind::Foreign("the name does not have seven parts"),
             }
         }
-        _ => ObjectKind::Foreign("its name does not start with `ACCOUNT_elasticloadbalancing_REGION_`"),
+        _ => ObjectKind::Foreign("the name does not start with `ACCOUNT_elasticloadbalancing_REGION_`"),
     }
 }
 
@@ -111,15 +112,15 @@ fn object<'k>(
     kind: fn(LogObject<'k>) -> ObjectKind<'k>,
 ) -> ObjectKind<'k> {
     let Some(interval_end) = end_of_interval(end) else {
-        return ObjectKind::Foreign("its time is not like `20261031T2350Z`");
+        return ObjectKind::Foreign("the name contains no valid time such as `20261031T2350Z`");
     };
     let Some(delivery_day) = day_of_folder(folder) else {
-        return ObjectKind::Foreign("it does not lie in a folder `yyyy/mm/dd`");
+        return ObjectKind::Foreign("not in a day folder `yyyy/mm/dd`");
     };
     let doubt = if !is_area(folder, account, region) {
-        Some("its folder is of another account or region than its name says")
+        Some("the folder and the file name have different accounts or regions")
     } else if !is_delivered_near(delivery_day, interval_end) {
-        Some("the day of its folder is far from the time in its name")
+        Some("the day of the folder and the time in the file name are far apart")
     } else {
         None
     };
@@ -133,7 +134,8 @@ fn is_area(folder: &str, account: &str, region: &str) -> bool {
     fits(region) && fits("elasticloadbalancing") && fits(account)
 }
 
-/// Nothing is delivered before it is over, but for what clocks and calendars may differ by, nor later than [`LATE_DAYS`].
+/// Nothing is delivered before it is over, but for what clocks and calendars may differ by, nor later than
+/// [`LATE_DAYS`].
 fn is_delivered_near(delivery_day: Day, interval_end: Minute) -> bool {
     let end = interval_end.day();
     end.plus(-1) <= delivery_day && delivery_day <= end.plus(LATE_DAYS)
@@ -148,8 +150,8 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// How the names of a balancer's logs start in a folder `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`, where AWS put them;
-/// `None` if the folder is shorter. Of `app/name` they are those of every id.
+/// How the names of a balancer's logs start in a folder `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`, where AWS put
+/// them; `None` if the folder is shorter. Of `app/name` they are those of every id.
 #[must_use]
 pub fn start_of_names(folder: &str, load_balancer: &str) -> Option<String> {
     let mut parts = folder.rsplit('/').skip(3);

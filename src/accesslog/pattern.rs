@@ -1,7 +1,8 @@
-//! The wildcards of an ALB listener rule, `*` for any run of characters and `?` for exactly one, and `{id}` for a part of a path.
+//! The wildcards of an ALB listener rule, `*` for any run of characters and `?` for exactly one, and `{id}` for a part
+//! of a path.
 //!
-//! Source: "Listener rules for your Application Load Balancer", host and path conditions, in the ELB user guide. `{id}` is
-//! how API frameworks write a path parameter; it stands for one or more characters other than `/`.
+//! Source: "Listener rules for your Application Load Balancer", host and path conditions, in the ELB user guide. `{id}`
+//! is how API frameworks write a path parameter; it stands for one or more characters other than `/`.
 
 /// The most characters of a pattern, as in a listener rule; a bit of a `u128` stands for each.
 pub const LENGTH_MAX: usize = 128;
@@ -111,8 +112,8 @@ fn tokens(text: &str) -> Box<[Token]> {
     tokens.into()
 }
 
-/// The same as a regular expression of Trino's, Java's or RE2's, for the whole of a text. Athena is asked with it; the texts of a
-/// log have no line breaks, at which a dot would stop.
+/// The same as a regular expression of Trino's, Java's or RE2's, for the whole of a text. Athena is asked with it; the
+/// texts of a log have no line breaks, at which a dot would stop.
 #[must_use]
 pub fn expression(text: &str) -> String {
     let mut expression = String::with_capacity(text.len());

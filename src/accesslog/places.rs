@@ -1,4 +1,5 @@
-//! Where the fields of one usual line are, found field by field so that several lines can be read in step, and what the line is.
+//! Where the fields of one usual line are, found field by field so that several lines can be read in step, and what the
+//! line is.
 #![expect(
     clippy::inline_always,
     reason = "all of it must become part of a function that is compiled for a wider processor"
@@ -11,8 +12,8 @@ use crate::accesslog::blocks::{BLOCK, Block, SEARCHED, within};
 use crate::accesslog::group::GroupName;
 use crate::accesslog::time::USUAL_BYTES;
 
-/// Bytes from the start of a line in which all must lie that is wanted of it. A power of two, so that a place is kept within it
-/// by leaving out its upper bits.
+/// Bytes from the start of a line in which all must lie that is wanted of it. A power of two, so that a place is kept
+/// within it by leaving out its upper bits.
 const REACH: usize = 1024;
 /// Bytes that can be read without a look at where the text ends.
 pub(super) const HEAD_BYTES: usize = REACH + BLOCK;

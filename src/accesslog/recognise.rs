@@ -40,11 +40,11 @@ impl fmt::Display for LineKind {
             Self::NlbTls => "a Network Load Balancer line",
             Self::Connection => "a connection log line",
             Self::HealthCheck => "a health check log line",
-            Self::TestFile => "the text of a test file",
+            Self::TestFile => "the text of an ELB test file",
             Self::VendedJson => "a JSON record",
             Self::VendedW3c => "a W3C header",
             Self::Blank => "a blank line",
-            Self::Unknown => "no line of a load balancer",
+            Self::Unknown => "not a load balancer log line",
         })
     }
 }

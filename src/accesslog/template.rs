@@ -1,6 +1,7 @@
 //! The route of a request: its method and its path with whatever names one thing, person or secret folded to `{id}`.
 //!
-//! Paths are text from outsiders. What comes out is short, printable ASCII without a query, and its braces are ours alone.
+//! Paths are text from outsiders. What comes out is short, printable ASCII without a query, and its braces are ours
+//! alone.
 
 use super::request_line::RequestLine;
 
@@ -23,7 +24,8 @@ const METHOD_BYTES_MAX: usize = 17;
 
 const ID: &str = "{id}";
 
-/// Writes the route of a request: `GET /cart/{id}`. Leaves nothing where the request has no method or path that could be one.
+/// Writes the route of a request: `GET /cart/{id}`. Leaves nothing where the request has no method or path that could
+/// be one.
 pub fn route(line: &RequestLine<'_>, into: &mut String) {
     into.clear();
     let is_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'-';

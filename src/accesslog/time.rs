@@ -43,8 +43,8 @@ pub struct MinuteReader {
     minute: Option<Minute>,
 }
 
-/// How far each byte of a time may be from [`MinuteReader::usual`]: not at all up to the minute; `:59.999999Z`; the rest is another
-/// field.
+/// How far each byte of a time may be from [`MinuteReader::usual`]: not at all up to the minute; `:59.999999Z`; the
+/// rest is another field.
 const FARTHEST: &[u8; SEARCHED] =
     &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 9, 0, 9, 9, 9, 9, 9, 9, 0, 255, 255, 255, 255, 255];
 

@@ -1,7 +1,7 @@
 //! Lines of the shape that nearly all have, read without a jump that depends on the length of a field.
 //!
-//! A field's end is looked for in the next 64 bytes at once, and where it may lie in any of several blocks, in all of them: to
-//! look in vain costs less than a jump that the processor cannot foresee.
+//! A field's end is looked for in the next 64 bytes at once, and where it may lie in any of several blocks, in all of
+//! them: to look in vain costs less than a jump that the processor cannot foresee.
 //!
 //! Absent on purpose: what a line means that is shaped in any other way, and why it cannot be read. That is for
 //! [`Decoder::decode`] to say, and what is read here is what that would read.
@@ -16,7 +16,8 @@ use crate::accesslog::alb::{Decoder, Request, Wants};
 use crate::accesslog::blocks::{Block, Folded, Work, widely};
 use crate::accesslog::places::{LoadBalancer, Places};
 
-/// Lines that are read in step: while the processor waits for a place in one, it compares the next. Others are read one by one.
+/// Lines that are read in step: while the processor waits for a place in one, it compares the next. Others are read one
+/// by one.
 pub const LANES: usize = 4;
 
 /// Reading lines whose ends are known.
@@ -31,8 +32,8 @@ struct Reading<'t, 'd, F> {
 }
 
 impl Decoder {
-    /// Reads lines of a text, the first of which starts here, up to these ends, and tells `each` in turn what it is; `None` says
-    /// nothing of it, so that this decoder has to look at it again.
+    /// Reads lines of a text, the first of which starts here, up to these ends, and tells `each` in turn what it is;
+    /// `None` says nothing of it, so that this decoder has to look at it again.
     pub fn usual_lines<'t>(
         &mut self,
         text: &'t [u8],

@@ -1,9 +1,9 @@
 //! The one state machine: what minutes say, taken into the book in order. Live runs, replays and tests go through here.
 //!
-//! The rules that late data follows: an SLO is evaluated up to its newest known minute, each evaluation once. If minutes
-//! behind it have changed since, they are evaluated again, as far back as `open_within`. Incidents that share no minute with
-//! one that is known are new, and marked as late; the others are known already. An open incident is only marked as
-//! corrected: it goes on or ends by what newer minutes say.
+//! The rules that late data follows: an SLO is evaluated up to its newest known minute, each evaluation once. If
+//! minutes behind it have changed since, they are evaluated again, as far back as `open_within`. Incidents that share
+//! no minute with one that is known are new, and marked as late; the others are known already. An open incident is only
+//! marked as corrected: it goes on or ends by what newer minutes say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,7 +72,8 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// Whether a promise may be missing because of them. Faults of one team hide nothing of another, but what it has just taken over.
+    /// Whether a promise may be missing because of them. Faults of one team hide nothing of another, but what it has
+    /// just taken over.
     fn hides(&self, slo: &SloId, team: &str) -> bool {
         let service = slo.as_str().split('/').next().unwrap_or_default();
         self.fleet || self.services.iter().any(|(of, name)| of == team || team.is_empty() || name == service)
@@ -108,8 +109,8 @@ pub fn seen_span(evaluated: Minute, rules: &AlertRules) -> Span {
     Span::before(evaluated, minutes(rules.open_within))
 }
 
-/// What has to be evaluated of an SLO whose newest minute is known up to `until`; `None` if nothing. An SLO that was never
-/// seen starts there: its past wakes nobody. `seen` is what the minutes say now that [`Watch::seen`] summed up.
+/// What has to be evaluated of an SLO whose newest minute is known up to `until`; `None` if nothing. An SLO that was
+/// never seen starts there: its past wakes nobody. `seen` is what the minutes say now that [`Watch::seen`] summed up.
 #[must_use]
 pub fn due(book: &AlertBook, slo: &SloId, until: Minute, seen: Sums, rules: &AlertRules) -> Option<Due> {
     let Some(watch) = book.watches.get(slo) else { return Some(Due { from: until, changed: false }) };
@@ -176,8 +177,8 @@ pub fn advance(book: &mut AlertBook, round: &Round<'_>) -> Vec<Rewritten> {
     rewritten
 }
 
-/// Incidents of promises that are no longer made; and where definitions are faulty, one for each team whose promises may only be
-/// missing because of that.
+/// Incidents of promises that are no longer made; and where definitions are faulty, one for each team whose promises
+/// may only be missing because of that.
 fn end_what_is_gone(book: &mut AlertBook, round: &Round<'_>) {
     let promised: BTreeSet<&SloId> = round.heard.iter().map(|heard| &heard.slo).collect();
     let gone: Vec<SloId> = book.watches.keys().filter(|slo| !promised.contains(slo)).cloned().collect();
@@ -188,14 +189,14 @@ fn end_what_is_gone(book: &mut AlertBook, round: &Round<'_>) {
             unread.insert(team);
         } else {
             book.watches.remove(&slo);
-            end(book, &Subject::Slo(slo), round.at, Why::Removed);
+            end(book, &Subject::Slo(slo), round.at, Why::SloRemoved);
         }
     }
     let open = book.incidents.iter().filter(|(_, incident)| incident.is_open()).map(|(key, _)| &key.subject);
     let told: Vec<Subject> = open.filter(|subject| matches!(subject, Subject::Unread(_))).cloned().collect();
     for subject in &told {
         if matches!(subject, Subject::Unread(team) if !unread.contains(team)) {
-            end(book, subject, round.at, Why::Calm);
+            end(book, subject, round.at, Why::Recovered);
         }
     }
     for team in unread {
@@ -228,7 +229,7 @@ fn begin(book: &mut AlertBook, heard: &Heard, at: Minute) -> Option<Minute> {
     let has_moved = !watch.team.is_empty() && watch.team != heard.owner.team;
     let (evaluated, is_other) = (watch.evaluated, watch.promise != heard.promise || has_moved);
     if is_other {
-        end(book, &subject, evaluated, if has_moved { Why::Moved } else { Why::Changed });
+        end(book, &subject, evaluated, if has_moved { Why::OwnerChanged } else { Why::SloChanged });
     }
     let open = book.open(&subject);
     let again = heard.changed.then(|| look_again(book, heard, evaluated));
@@ -290,7 +291,7 @@ fn lasted(started: Minute, incident: &Incident) -> Span {
 }
 
 const fn why(course: &Course) -> Why {
-    if course.is_forsaken() { Why::Silence } else { Why::Calm }
+    if course.is_forsaken() { Why::NoTraffic } else { Why::Recovered }
 }
 
 /// Takes one minute of one SLO into account. `true` if its incident began, ended, or changed.
@@ -322,8 +323,8 @@ pub(super) fn end(book: &mut AlertBook, subject: &Subject, at: Minute, why: Why)
     }
 }
 
-/// Sources that nothing new comes from. The minute such an incident begins is the same in whatever run it is found; how long ago that
-/// is does not matter, since it goes on.
+/// Sources that nothing new comes from. The minute such an incident begins is the same in whatever run it is found; how
+/// long ago that is does not matter, since it goes on.
 fn listen_for_sources(book: &mut AlertBook, round: &Round<'_>) {
     let listened = round.rules.stale_after.zip(round.rules.team.as_ref());
     let promised: BTreeSet<&Place> = round.heard.iter().flat_map(|heard| &heard.places).collect();
@@ -331,14 +332,14 @@ fn listen_for_sources(book: &mut AlertBook, round: &Round<'_>) {
     let is_gone = |source: &String| round.faulty.is_none() && !promised.contains(&Place::Source(source.clone()));
     let left = |subject: &&Subject| matches!(subject, Subject::Stale(source) if listened.is_none() || is_gone(source));
     for subject in open.filter(left).cloned().collect::<Vec<_>>() {
-        end(book, &subject, round.at, Why::Removed);
+        end(book, &subject, round.at, Why::SloRemoved);
     }
     let Some((after, team)) = listened else { return };
     for (source, newest) in &round.newest {
         let subject = Subject::Stale(source.clone());
         let begins = newest.known.plus(minutes(after));
         if begins > newest.asked {
-            end(book, &subject, round.at, Why::Calm);
+            end(book, &subject, round.at, Why::Recovered);
         } else if book.open(&subject).is_none() {
             let incident = Incident::open(&Owner::fleet(team), Urgency::Page, begins);
             book.begin(IncidentKey { subject, started: begins }, incident);
@@ -404,7 +405,7 @@ mod tests {
     fn a_source_that_fell_silent_while_no_run_came_is_an_incident_too() {
         let mut book = AlertBook::default();
         let ten_hours = 10 * HOUR;
-        assert_eq!(run(&mut book, ten_hours, Some(("logs", 0, ten_hours)), &rules()), ["silent source logs 180"]);
+        assert_eq!(run(&mut book, ten_hours, Some(("logs", 0, ten_hours)), &rules()), ["stale source logs 180"]);
         assert!(run(&mut book, ten_hours + 5, Some(("logs", ten_hours, ten_hours + 5)), &rules()).is_empty());
     }
 
@@ -464,14 +465,14 @@ mod tests {
         let mut said = told(&mut book, vec![heard("logs")], &none, Some((0, 200)));
         said.extend(told(&mut book, Vec::new(), &none, None));
         said.extend(told(&mut book, vec![heard("logs")], &none, Some((0, 200))));
-        assert_eq!(said, expected("silent source logs"));
+        assert_eq!(said, expected("stale source logs"));
         // Definitions that were sound for one run within the same minute.
         let mut book = AlertBook::default();
         told(&mut book, vec![heard("logs")], &none, None);
         let mut said = told(&mut book, Vec::new(), &fleet, None);
         said.extend(told(&mut book, vec![heard("logs")], &none, None));
         said.extend(told(&mut book, Vec::new(), &fleet, None));
-        assert_eq!(said, expected("faulty definitions of shop"));
+        assert_eq!(said, expected("invalid definitions of shop"));
         // A cause that all services of were removed for one run.
         let mut book = AlertBook::default();
         let mut said = told(&mut book, shared(200), &none, None);
@@ -508,7 +509,7 @@ mod tests {
         let key = book.incidents.keys().next().cloned().unwrap();
         let held = book.incidents[&key].clone();
         let owner = Owner { team: "shop".to_owned(), service: "checkout".to_owned(), class: String::new() };
-        end(&mut book, &key.subject, Minute(201), Why::Removed);
+        end(&mut book, &key.subject, Minute(201), Why::SloRemoved);
         book.begin(key.clone(), Incident { late: true, ..Incident::open(&owner, Urgency::Severe, Minute(200)) });
         let again = &book.incidents[&key];
         assert_eq!((again.messages, again.is_open(), again.late), (held.messages, true, false));

@@ -1,4 +1,5 @@
-//! What is remembered from run to run: how far each SLO was evaluated, its incidents, and what is still to be delivered.
+//! What is remembered from run to run: how far each SLO was evaluated, its incidents, and what is still to be
+//! delivered.
 
 use std::collections::BTreeMap;
 
@@ -84,8 +85,8 @@ impl AlertBook {
         self.incidents.range(key(Minute(i32::MIN))..=key(Minute(i32::MAX)))
     }
 
-    /// Opens an incident. One of the same key may have been held before: the promise was gone for one run, or a run looked at an
-    /// earlier minute. Then it goes on.
+    /// Opens an incident. One of the same key may have been held before: the promise was gone for one run, or a run
+    /// looked at an earlier minute. Then it goes on.
     pub(super) fn begin(&mut self, key: IncidentKey, new: Incident) {
         let incident = match self.incidents.remove(&key) {
             None => new,

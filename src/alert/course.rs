@@ -1,14 +1,14 @@
 //! How urgent an SLO is from minute to minute: at once more urgent, and less urgent only after a while.
 //!
-//! The rule, in one sentence: an SLO is as urgent as the most urgent thing that held within its newest calm minutes, of which
-//! there must be `resolve_after`, and for a ticket as many as the short window of its tiers has. Calm is a minute that proves
-//! something: it was observed, there was traffic, and no short window burns any more. A minute that nobody observed proves
-//! nothing, and neither does silence: what failed before the night and was not asked since has not recovered. Only after a whole
-//! day without events is there nothing left to alert about.
+//! The rule, in one sentence: an SLO is as urgent as the most urgent thing that held within its newest calm minutes, of
+//! which there must be `resolve_after`, and for a ticket as many as the short window of its tiers has. Calm is a minute
+//! that proves something: it was observed, there was traffic, and no short window burns any more. A minute that nobody
+//! observed proves nothing, and neither does silence: what failed before the night and was not asked since has not
+//! recovered. Only after a whole day without events is there nothing left to alert about.
 //!
-//! What is as urgent again within [`BACK_MINUTES`] has shown that its calm meant little: it then takes as many calm minutes to be
-//! less urgent, or to end. So whatever comes and goes all night wakes somebody twice, and not at each turn, whether a ticket
-//! stays open in between or not.
+//! What is as urgent again within [`BACK_MINUTES`] has shown that its calm meant little: it then takes as many calm
+//! minutes to be less urgent, or to end. So whatever comes and goes all night wakes somebody twice, and not at each
+//! turn, whether a ticket stays open in between or not.
 
 use crate::minute::{MINUTES_PER_DAY, Minute};
 use crate::slo::Urgency;
@@ -103,8 +103,8 @@ mod tests {
 
     use super::*;
 
-    /// What the rule says of a whole history, without a state: looks back from the newest beat. `before` is what it said of each
-    /// beat but the newest.
+    /// What the rule says of a whole history, without a state: looks back from the newest beat. `before` is what it
+    /// said of each beat but the newest.
     fn by_definition(beats: &[Beat], before: &[Option<Urgency>], resolve_after: [u32; 3]) -> Option<Urgency> {
         LEVELS.into_iter().rev().find(|level| {
             let calm_before = before.iter().rposition(|said| *said < Some(*level)).map_or(0, |place| place + 1);

@@ -1,7 +1,7 @@
 //! Who has to be told what: the difference between what each destination was told and what is.
 //!
-//! It is looked at once a run, so an incident that rose and fell since the last one is told as it is now. What began and ended
-//! in between wakes nobody any more: it is a note among the tickets.
+//! It is looked at once a run, so an incident that rose and fell since the last one is told as it is now. What began
+//! and ended in between wakes nobody any more: it is a note among the tickets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,11 +103,11 @@ fn told_urgency(incident: &Incident) -> Urgency {
     if incident.part_of.is_some() && !woken { Urgency::Ticket } else { incident.urgency }
 }
 
-/// Whether the end of an incident that nobody was told of is worth a word. What may open one is known as late as runs come and
-/// minutes arrive; what ended longer ago than that had nobody to tell.
+/// Whether the end of an incident that nobody was told of is worth a word. What may open one is known as late as runs
+/// come and minutes arrive; what ended longer ago than that had nobody to tell.
 fn is_news(incident: &Incident, ended: Minute, why: Why, at: Minute, rules: &AlertRules) -> bool {
     incident.messages == 0
-        && matches!(why, Why::Calm | Why::Silence)
+        && matches!(why, Why::Recovered | Why::NoTraffic)
         && ended > at.plus(-minutes(rules.open_within) - MINUTES_PER_DAY)
         && !incident.hushed
         && incident.part_of.is_none()

@@ -1,7 +1,8 @@
 //! What the ledger says of every SLO, minute by minute: the link between numbers and incidents.
 //!
-//! Nearly always a few new minutes are all there is, and the sums that judging them needs come along with those of the status.
-//! What reaches further back, after a long pause or late data, is left for later and heard in pieces of bounded size.
+//! Nearly always a few new minutes are all there is, and the sums that judging them needs come along with those of the
+//! status. What reaches further back, after a long pause or late data, is left for later and heard in pieces of bounded
+//! size.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,7 +90,8 @@ impl<'a> Audience<'a> {
         ledger.want(&views.events, &events, wanted);
     }
 
-    /// What is new of every SLO, and what is left for later. `since`: where SLOs begin that were never seen; without it now.
+    /// What is new of every SLO, and what is left for later. `since`: where SLOs begin that were never seen; without it
+    /// now.
     ///
     /// # Errors
     /// [`NotLoaded`] if minutes are kept that [`Self::want`] did not foresee.
@@ -190,7 +192,8 @@ impl<'a> Audience<'a> {
         })
     }
 
-    /// Works with what an SLO is judged by. The numbers are asked for in many places; a part that is missing is told at the end.
+    /// Works with what an SLO is judged by. The numbers are asked for in many places; a part that is missing is told at
+    /// the end.
     fn with_seen<T>(
         &self,
         ledger: &Ledger,
@@ -252,7 +255,8 @@ impl<'a> Audience<'a> {
         Ok(())
     }
 
-    /// The newest known minute of each source and up to where it was asked, but for files of counts, which come when they come.
+    /// The newest known minute of each source and up to where it was asked, but for files of counts, which come when
+    /// they come.
     #[must_use]
     pub fn newest(&self, heard: &[Heard]) -> BTreeMap<String, Newest> {
         let mut newest: BTreeMap<String, Newest> = BTreeMap::new();
@@ -271,8 +275,8 @@ impl<'a> Audience<'a> {
     }
 }
 
-/// What late data is recognised by: single events. A slice that the evaluated minute cuts is unknown until it has ended, and what
-/// then becomes known of it is not late.
+/// What late data is recognised by: single events. A slice that the evaluated minute cuts is unknown until it has
+/// ended, and what then becomes known of it is not late.
 fn plain(slo: &Slo) -> Arc<View> {
     Views::of(slo, Vec::new()).events
 }
@@ -297,12 +301,13 @@ fn beat(slo: &Slo, at: Minute, seen: &Seen<'_>) -> Beat {
     }
 }
 
-/// Whether all there is to say is that one single event was bad: in a quiet service that is above any burn rate, and no news.
-/// For a ticket that goes for its short window too, which is what has happened since: the long one may remember an outage.
+/// Whether all there is to say is that one single event was bad: in a quiet service that is above any burn rate, and no
+/// news. For a ticket that goes for its short window too, which is what has happened since: the long one may remember
+/// an outage.
 fn is_lone(slo: &Slo, verdict: &Verdict) -> bool {
     let State::Burning { tier, urgency } = verdict.state else { return false };
     let lone = |reading: &TierReading| reading.long.bad <= 1 || (urgency == Urgency::Ticket && reading.short.bad <= 1);
-    slo.slices.is_none() && slo.evidence.is_some() && verdict.tiers.get(tier).is_some_and(lone)
+    slo.slices.is_none() && slo.significance.is_some() && verdict.tiers.get(tier).is_some_and(lone)
 }
 
 /// The most urgent tier whose short window alone still burns.

@@ -81,16 +81,16 @@ pub struct Incident {
 /// Why an incident ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Why {
-    /// Nothing has held for long enough.
-    Calm,
+    /// No tier fired for long enough.
+    Recovered,
     /// There was no event for a day.
-    Silence,
-    /// The promise was changed: what it was judged by no longer holds.
-    Changed,
-    /// The promise was removed.
-    Removed,
+    NoTraffic,
+    /// The SLO was changed: what it was evaluated by no longer applies.
+    SloChanged,
+    /// The SLO was removed.
+    SloRemoved,
     /// Another team owns the service now.
-    Moved,
+    OwnerChanged,
 }
 
 /// A message that was delivered.
@@ -109,8 +109,9 @@ pub struct Sent {
 }
 
 impl Place {
-    /// The load balancer that requests of a source come through. A name with an id stands for one load balancer. A Classic one and
-    /// a name without id are unique within an account and region only, so that the same name in two sources may be two of them.
+    /// The load balancer that requests of a source come through. A name with an id stands for one load balancer. A
+    /// Classic one and a name without id are unique within an account and region only, so that the same name in two
+    /// sources may be two of them.
     #[must_use]
     pub fn behind(load_balancer: &str, source: &str) -> Self {
         let is_ambiguous = |name: &str| name.starts_with("classic/") || lacks_id(name);
@@ -147,8 +148,8 @@ impl Incident {
         }
     }
 
-    /// Goes on with an incident that ended, as `new` says. What was sent of it stays, and its messages are counted on: receivers
-    /// take a message of the same incident and number for a copy.
+    /// Goes on with an incident that ended, as `new` says. What was sent of it stays, and its messages are counted on:
+    /// receivers take a message of the same incident and number for a copy.
     #[must_use]
     pub(super) fn reopened(self, new: Self) -> Self {
         let mut turns = self.turns;
@@ -232,8 +233,8 @@ impl fmt::Display for Subject {
         match self {
             Self::Slo(id) => id.fmt(f),
             Self::Shared(place) => place.fmt(f),
-            Self::Stale(source) => write!(f, "silent source {source}"),
-            Self::Unread(team) => write!(f, "faulty definitions of {team}"),
+            Self::Stale(source) => write!(f, "stale source {source}"),
+            Self::Unread(team) => write!(f, "invalid definitions of {team}"),
         }
     }
 }
@@ -249,11 +250,23 @@ impl Why {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Calm => "calm",
-            Self::Silence => "silence",
-            Self::Changed => "changed",
-            Self::Removed => "removed",
-            Self::Moved => "moved",
+            Self::Recovered => "recovered",
+            Self::NoTraffic => "no_traffic",
+            Self::SloChanged => "slo_changed",
+            Self::SloRemoved => "slo_removed",
+            Self::OwnerChanged => "owner_changed",
+        }
+    }
+
+    /// The reason for people: `recovered`, `no traffic for a day`.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Recovered => "recovered",
+            Self::NoTraffic => "no traffic for a day",
+            Self::SloChanged => "the SLO was changed",
+            Self::SloRemoved => "the SLO was removed",
+            Self::OwnerChanged => "the service has a new owner",
         }
     }
 }

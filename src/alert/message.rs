@@ -1,4 +1,5 @@
-//! One message about one thing, in plain words, before any channel gives it a form. It holds no secret and no destination.
+//! One message about one thing, in plain words, before any channel gives it a form. It holds no secret and no
+//! destination.
 
 use crate::minute::Minute;
 use crate::slo::Urgency;
@@ -8,8 +9,8 @@ use crate::slo::Urgency;
 /// It is composed once, when it is decided, and kept in the outbox: whatever is sent again later is the same message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// What it is about, the same for all messages of an incident: `checkout/availability@2026-10-01T10:05Z`. Channels group
-    /// and deduplicate by it.
+    /// What it is about, the same for all messages of an incident: `checkout/availability@2026-10-01T10:05Z`. Channels
+    /// group and deduplicate by it.
     pub key: String,
     /// Its place among the messages of this key, from 1. Key and number together are unique.
     pub number: u32,
@@ -17,7 +18,7 @@ pub struct Message {
     pub phase: Phase,
     /// How urgent it is.
     pub urgency: Urgency,
-    /// One line that decides whether to get up: `checkout: 1 in 4 orders fails since 10:03 UTC`.
+    /// One line that shows how bad it is: `checkout/availability: 25% of requests failed in the last 5 minutes`.
     pub title: String,
     /// The answer to each question in plain sentences, one paragraph each.
     pub paragraphs: Vec<String>,
@@ -44,9 +45,9 @@ impl Message {
             number: 1,
             phase: Phase::Test,
             urgency: Urgency::Ticket,
-            title: format!("a test of how {team} is told; nothing is wrong"),
+            title: format!("notification test for team {team}; no action needed"),
             paragraphs: vec![format!(
-                "Somebody ran `slowburn notify --test {team}` to see whether messages get here. They do. Nothing has to be done."
+                "This notification was sent by `slowburn notify --test {team}`. Notifications for team {team} arrive here."
             )],
             facts: Vec::new(),
             links: Vec::new(),

@@ -1,7 +1,7 @@
 //! What is told to whom, and when: incidents, the book that remembers them, and the outbox that delivers.
 //!
-//! What minutes say ([`Beat`]) moves the [`Course`] of an SLO; [`advance`] takes whole rounds of them into the [`AlertBook`];
-//! [`decide`] says who has to be told what; and the outbox holds it until it is confirmed.
+//! What minutes say ([`Beat`]) moves the [`Course`] of an SLO; [`advance`] takes whole rounds of them into the
+//! [`AlertBook`]; [`decide`] says who has to be told what; and the outbox holds it until it is confirmed.
 //!
 //! **Invariant:** the same minutes give the same incidents, however often slowburn runs.
 

@@ -1,8 +1,8 @@
 //! What is on its way: decided and recorded, not yet confirmed.
 //!
-//! A message leaves the outbox when its destination has confirmed it. Whoever sends it claims it first, so that a second run
-//! at the same time does not send it too; a claim ends by itself, in case the sender did. What can never be delivered is
-//! set aside and told to those who keep the fleet, and so is what arrives after all.
+//! A message leaves the outbox when its destination has confirmed it. Whoever sends it claims it first, so that a
+//! second run at the same time does not send it too; a claim ends by itself, in case the sender did. What can never be
+//! delivered is set aside and told to those who keep the fleet, and so is what arrives after all.
 
 use std::collections::BTreeSet;
 
@@ -101,7 +101,8 @@ impl Entry {
                 self.failed = Some(why.clone());
                 self.set_aside = now.0.saturating_sub(self.decided.0) >= TRY_MINUTES_MAX;
             }
-            // Whoever was told what stands in the way may have mended it, and what would wake somebody is worth another try.
+            // Whoever was told what stands in the way may have mended it, and what would wake somebody is worth another
+            // try.
             Tried::Never { why } => {
                 self.failed = Some(why.clone());
                 self.wait_until = now.plus(PAUSE_MINUTES_MAX);
@@ -130,8 +131,9 @@ impl Entry {
 }
 
 impl AlertBook {
-    /// Takes what is to be sent now, and notes that this run is at it. Of several messages about one thing to one destination
-    /// it is the oldest: the next one goes when that has arrived. `alone`: no other run can be at work on this book.
+    /// Takes what is to be sent now, and notes that this run is at it. Of several messages about one thing to one
+    /// destination it is the oldest: the next one goes when that has arrived. `alone`: no other run can be at work on
+    /// this book.
     pub fn claim(&mut self, now: Minute, alone: bool) -> Vec<Entry> {
         let mut before: BTreeSet<(String, String)> = BTreeSet::new();
         let mut claimed = Vec::new();
@@ -151,9 +153,9 @@ impl AlertBook {
         }
     }
 
-    /// Notes how tries ended, of messages that may have been dealt with by another run meanwhile. What those who keep the fleet
-    /// should hear of is returned, once: what was refused for good, what waits for long, what is given up, and what of these has
-    /// arrived after all.
+    /// Notes how tries ended, of messages that may have been dealt with by another run meanwhile. What those who keep
+    /// the fleet should hear of is returned, once: what was refused for good, what waits for long, what is given up,
+    /// and what of these has arrived after all.
     pub fn confirm(&mut self, tries: &[(Entry, Tried)], now: Minute) -> Vec<Fate> {
         let mut fates = Vec::new();
         for (tried, how) in tries {

@@ -1,8 +1,9 @@
-//! Causes that services share: when many of one load balancer or one source begin to page within minutes, that is one incident.
+//! Causes that services share: when many of one load balancer or one source begin to page within minutes, that is one
+//! incident.
 //!
-//! Whatever begins to page behind the same load balancer as long as that goes on is part of it. A source is as wide as an account, or
-//! as the whole fleet: there it is part of it only for as long as services keep joining, so that hours later nobody's own
-//! outage is taken for a part.
+//! Whatever begins to page behind the same load balancer as long as that goes on is part of it. A source is as wide as
+//! an account, or as the whole fleet: there it is part of it only for as long as services keep joining, so that hours
+//! later nobody's own outage is taken for a part.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +55,8 @@ pub(super) fn gather(book: &mut AlertBook, at: Minute, rules: &AlertRules, place
     }
 }
 
-/// After which minute an incident must have begun to page to be part of a cause. `recent`: that of a cause that is not open.
+/// After which minute an incident must have begun to page to be part of a cause. `recent`: that of a cause that is not
+/// open.
 fn since(book: &AlertBook, open: Option<&IncidentKey>, recent: Minute) -> Minute {
     let Some(open) = open else { return recent };
     let Subject::Shared(Place::Source(_)) = open.subject else { return recent.min(open.started.plus(-1)) };
@@ -64,13 +66,15 @@ fn since(book: &AlertBook, open: Option<&IncidentKey>, recent: Minute) -> Minute
     if newest.is_none_or(|newest| newest <= recent) { Minute(i32::MAX) } else { recent }
 }
 
-/// Ends shared causes of which parts have gone without any minute that said so, or that nobody wants to hear of any more.
+/// Ends shared causes of which parts have gone without any minute that said so, or that nobody wants to hear of any
+/// more.
 pub(super) fn settle(book: &mut AlertBook, at: Minute, rules: &AlertRules) {
     end_what_no_longer_burns(book, at, rules.shared_cause.zip(rules.team.as_ref()).map(|((services, _), _)| services));
 }
 
-/// A shared cause is as urgent as the most urgent of its parts. It is over when fewer than half as many burn as it takes: what is
-/// left of them is on its own again, and wakes its own team. `services`: how many it takes; `None` if there are no shared causes.
+/// A shared cause is as urgent as the most urgent of its parts. It is over when fewer than half as many burn as it
+/// takes: what is left of them is on its own again, and wakes its own team. `services`: how many it takes; `None` if
+/// there are no shared causes.
 fn end_what_no_longer_burns(book: &mut AlertBook, at: Minute, services: Option<u32>) {
     let is_shared =
         |key: &IncidentKey, incident: &Incident| matches!(key.subject, Subject::Shared(_)) && incident.is_open();
@@ -91,7 +95,7 @@ fn end_what_no_longer_burns(book: &mut AlertBook, at: Minute, services: Option<u
         if services.is_some_and(|services| burning >= services) {
             continue;
         }
-        end(book, &key.subject, at, if services.is_some() { Why::Calm } else { Why::Changed });
+        end(book, &key.subject, at, if services.is_some() { Why::Recovered } else { Why::SloChanged });
         for part in parts {
             if let Some(incident) = book.incidents.get_mut(&part).filter(|incident| incident.is_open()) {
                 incident.part_of = None;

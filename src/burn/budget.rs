@@ -5,7 +5,8 @@ use crate::exact::{Exact, to_f64};
 use crate::minute::{MINUTES_PER_DAY, Minute, Span, Window};
 use crate::slo::Objective;
 
-/// Minutes of the recent past that a forecast goes by: long enough to even out a day's rhythm, short enough to see a change.
+/// Minutes of the recent past that a forecast goes by: long enough to even out a day's rhythm, short enough to see a
+/// change.
 const RECENT_MINUTES: i32 = 3 * MINUTES_PER_DAY;
 
 /// The budget of a window, by events: never a mean of ratios.
@@ -28,8 +29,8 @@ impl Budget {
         (self.sums.total > 0).then(|| Exact::from_integer(i128::from(self.sums.total)) * self.share)
     }
 
-    /// The share of the allowed events that failed; above 1 the promise is broken. `None` without traffic, and where nothing
-    /// may fail (an objective of 100%).
+    /// The share of the allowed events that failed; above 1 the promise is broken. `None` without traffic, and where
+    /// nothing may fail (an objective of 100%).
     #[must_use]
     pub fn consumed(&self) -> Option<Exact> {
         let allowed = self.allowed().filter(|allowed| *allowed > Exact::from_integer(0))?;
@@ -81,9 +82,10 @@ impl Forecast {
 
     /// Forecasts the budget of a window.
     ///
-    /// The one assumption: every coming minute has the mean traffic and the mean bad events of the known minutes of the last
-    /// three days. What leaves a rolling window on the way is not assumed but known, a UTC day at a time: an old outage that
-    /// is about to leave gives its share back, a recent one stays. Between two such days the budget is taken to go evenly.
+    /// The one assumption: every coming minute has the mean traffic and the mean bad events of the known minutes of the
+    /// last three days. What leaves a rolling window on the way is not assumed but known, a UTC day at a time: an old
+    /// outage that is about to leave gives its share back, a recent one stays. Between two such days the budget is
+    /// taken to go evenly.
     #[must_use]
     pub fn of(window: &Window, at: Minute, objective: &Objective, over: &dyn Fn(Span) -> Sums) -> Self {
         let span = window.span_at(at);
@@ -120,7 +122,8 @@ impl Forecast {
     }
 }
 
-/// Events that may still fail: allowed less bad, by the share that may fail. As a floating-point number, because a forecast is no comparison with a promise.
+/// Events that may still fail: allowed less bad, by the share that may fail. As a floating-point number, because a
+/// forecast is no comparison with a promise.
 struct Surplus(f64);
 
 impl Surplus {
@@ -144,8 +147,8 @@ fn first_below_zero(at: Minute, left: f64, points: impl Iterator<Item = (f64, f6
     Forecast::NotWithinPeriod
 }
 
-/// Minutes until so many more events have failed, if as many fail as failed in the newest minutes. `None` if they never will, or
-/// have already.
+/// Minutes until so many more events have failed, if as many fail as failed in the newest minutes. `None` if they never
+/// will, or have already.
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,

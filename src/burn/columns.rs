@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::lanes::{self, Day};
 use crate::counts::{DaySlice, SLOTS};
 
-/// Minutes of a block. It divides the day, so that a block lies in one; it is as many counts as a processor adds up in a few
-/// steps; and it adds little to a window of an hour.
+/// Minutes of a block. It divides the day, so that a block lies in one; it is as many counts as a processor adds up in
+/// a few steps; and it adds little to a window of an hour.
 pub(super) const BLOCK_MINUTES: i32 = 16;
 /// Counts of a block.
 pub(super) const BLOCK: usize = BLOCK_MINUTES.unsigned_abs() as usize;
@@ -71,7 +71,8 @@ impl<'a> DayColumns<'a> {
         lanes::sum_up(Day { total: self.total, bad: self.bad, known: self.known }, sums.total, sums.bad)
     }
 
-    /// The columns of all events and of the bad ones from a block to the end of the day, if they can be taken as they are.
+    /// The columns of all events and of the bad ones from a block to the end of the day, if they can be taken as they
+    /// are.
     #[inline]
     pub(super) fn plain_from(&self, block: usize) -> Option<(&'a [u32], &'a [u32])> {
         let from = |column: &'a [u32; SLOTS]| column.get(block * BLOCK..);

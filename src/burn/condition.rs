@@ -69,8 +69,8 @@ impl Threshold {
         }
     }
 
-    /// Keeps the flags of the windows that exceed the threshold. A flag is the highest bit of a number, whose others mean
-    /// nothing. `false` if no flag is left.
+    /// Keeps the flags of the windows that exceed the threshold. A flag is the highest bit of a number, whose others
+    /// mean nothing. `false` if no flag is left.
     ///
     /// Where sums and threshold fit 32 and 31 bits, windows are decided without a branch, several at a time.
     pub(super) fn keep_exceeded<const N: usize>(&self, sums: &WindowSums<'_, N>, flags: &mut [u64; N]) -> bool {

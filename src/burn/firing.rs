@@ -1,9 +1,10 @@
 //! At which minutes of a span a condition holds.
 //!
-//! Most minutes of most services are calm, and a service that burns does so for hours. So a block of evaluation minutes is
-//! first held against bounds. All windows that end in it lie within an outer run of blocks and contain an inner one: with the
-//! bad events of the outer and all events of the inner run a window burns more than any of them does, the other way round
-//! less. Only where the threshold lies in between do minutes have to be looked at. Every comparison is exact.
+//! Most minutes of most services are calm, and a service that burns does so for hours. So a block of evaluation minutes
+//! is first held against bounds. All windows that end in it lie within an outer run of blocks and contain an inner one:
+//! with the bad events of the outer and all events of the inner run a window burns more than any of them does, the
+//! other way round less. Only where the threshold lies in between do minutes have to be looked at. Every comparison is
+//! exact.
 
 use super::Condition;
 use super::columns::{BLOCK, BLOCK_MINUTES};
@@ -62,7 +63,8 @@ impl Condition {
         self.threshold.exceeded(all, bad)
     }
 
-    /// Keeps the flags of the blocks of a stretch in which a window's bound exceeds the threshold. `false` if none is left.
+    /// Keeps the flags of the blocks of a stretch in which a window's bound exceeds the threshold. `false` if none is
+    /// left.
     fn keep_exceeded(
         &self,
         running: &Running<'_>,
@@ -125,9 +127,9 @@ enum Bound {
     Least,
 }
 
-/// How many blocks before a block the outer and the inner run of a window of so many minutes begin. The outer one starts with
-/// the first window, which ends with the start of the block, and includes the block; the inner one starts with the last
-/// window, which ends with the last minute of the block, and does not.
+/// How many blocks before a block the outer and the inner run of a window of so many minutes begin. The outer one
+/// starts with the first window, which ends with the start of the block, and includes the block; the inner one starts
+/// with the last window, which ends with the last minute of the block, and does not.
 const fn reach(minutes: u32) -> (i32, i32) {
     let block = BLOCK_MINUTES.unsigned_abs();
     let inner = minutes.saturating_sub(block - 1) / block;

@@ -2,7 +2,8 @@
 //!
 //! Absent on purpose: intrinsics. Each loop is written once, and the compiler makes of it what the registers allow.
 //!
-//! This is the only file of the room with `unsafe`: a call of the same code compiled for AVX2, after asking the processor.
+//! This is the only file of the room with `unsafe`: a call of the same code compiled for AVX2, after asking the
+//! processor.
 #![cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "calling a function with a target feature is unsafe, however sure the feature is")
@@ -20,8 +21,8 @@ pub(super) struct Day<'a> {
     pub(super) known: &'a [u8; SLOTS],
 }
 
-/// Continues the running sums of all events and of the bad ones over a day, as if all of its minutes were known; `false` if
-/// they are not. The first entries are given.
+/// Continues the running sums of all events and of the bad ones over a day, as if all of its minutes were known;
+/// `false` if they are not. The first entries are given.
 pub(super) fn sum_up(day: Day<'_>, total: &mut [u64], bad: &mut [u64]) -> bool {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
@@ -31,8 +32,8 @@ pub(super) fn sum_up(day: Day<'_>, total: &mut [u64], bad: &mut [u64]) -> bool {
     sum_up_here(day, total, bad)
 }
 
-/// Keeps the flags of windows whose bad / total is above a fraction. `false` if none is left. All numbers have to fit 32
-/// bits, those of the fraction 31.
+/// Keeps the flags of windows whose bad / total is above a fraction. `false` if none is left. All numbers have to fit
+/// 32 bits, those of the fraction 31.
 pub(super) fn keep_above<const N: usize>(sums: &WindowSums<'_, N>, fraction: (u32, u32), flags: &mut [u64; N]) -> bool {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
@@ -54,8 +55,8 @@ fn keep_above_avx2<const N: usize>(sums: &WindowSums<'_, N>, fraction: (u32, u32
     keep_above_here(sums, fraction, flags)
 }
 
-/// The columns are read side by side, a block of each: several streams from memory at once are a good deal faster than one
-/// column after the other.
+/// The columns are read side by side, a block of each: several streams from memory at once are a good deal faster than
+/// one column after the other.
 #[expect(clippy::inline_always, reason = "it has to become part of the function that was compiled for wider registers")]
 #[inline(always)]
 fn sum_up_here(day: Day<'_>, total: &mut [u64], bad: &mut [u64]) -> bool {

@@ -4,7 +4,8 @@ use super::Budget;
 use crate::slo::{Policy, PolicyStep};
 
 impl Budget {
-    /// The step of a policy that it has come to: the last one whose share is used, exactly or more. `None` below the first.
+    /// The step of a policy that it has come to: the last one whose share is used, exactly or more. `None` below the
+    /// first.
     ///
     /// Where nothing may fail at all, all of the budget and more is used by the first bad event.
     #[must_use]
@@ -41,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_holds_from_its_share_on_exactly() {
+    fn a_step_applies_from_exactly_its_share() {
         let policy = Policy { steps: vec![step("50%", false), step("75%", true), step("100%", false)] };
         let of = |bad| reached(&policy, "99.9%", 100_000, bad);
         assert_eq!(of(49), [None, None]);

@@ -1,7 +1,7 @@
 //! Sums of one series over a run of minutes: those of any window are two look-ups and the few minutes at its two edges.
 //!
-//! Absent on purpose: prefix sums of every minute. Writing them takes longer than everything else together, and hardly any
-//! minute of hardly any service is ever asked for.
+//! Absent on purpose: prefix sums of every minute. Writing them takes longer than everything else together, and hardly
+//! any minute of hardly any service is ever asked for.
 
 use super::columns::{BLOCK, BLOCK_MINUTES, BLOCKS_PER_DAY, BlockCounts, DayColumns, DaySums};
 use crate::counts::{DaySlice, Sums};
@@ -14,8 +14,8 @@ pub(super) const STRETCH: usize = STRETCH_BLOCKS.unsigned_abs() as usize;
 
 /// Running sums over blocks of minutes, beside the columns they were made of.
 ///
-/// The blocks are those of whole days. Entry `i` sums the first `i` of them, without the minutes outside `span`. `u64` cannot
-/// overflow: 400 days of `u32::MAX` a minute stay below 2^52.
+/// The blocks are those of whole days. Entry `i` sums the first `i` of them, without the minutes outside `span`. `u64`
+/// cannot overflow: 400 days of `u32::MAX` a minute stay below 2^52.
 #[derive(Clone, Debug)]
 pub struct Running<'a> {
     span: Span,
@@ -117,8 +117,8 @@ impl<'a> Running<'a> {
         (self.total[end].saturating_sub(self.total[start]), self.bad[end].saturating_sub(self.bad[start]))
     }
 
-    /// All events before each block of the stretch that begins with this one. They are kept in `held` where the stretch reaches
-    /// beyond what was summed up, in which nothing is known.
+    /// All events before each block of the stretch that begins with this one. They are kept in `held` where the stretch
+    /// reaches beyond what was summed up, in which nothing is known.
     #[inline]
     pub(super) fn total_before<'b>(&'b self, first: i32, held: &'b mut [u64; STRETCH]) -> &'b [u64; STRETCH] {
         stretch(&self.total, first.saturating_sub(self.first), held)

@@ -1,24 +1,32 @@
-//! What can be typed of `cost`.
+//! The options of `cost`.
 
 use clap::{Args, ValueEnum};
 
-use super::Place;
+use super::{DATA, OUTPUT, Place};
 use crate::minute::length;
+
+const EXAMPLES: &str = "\
+Examples:
+  slowburn cost
+  slowburn cost --every 15m --all
+  slowburn cost --ledger s3://example-slo/ledger --format json";
 
 /// Arguments of `cost`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct CostArgs {
     /// Where, and when.
     #[command(flatten)]
     pub place: Place,
-    /// How often `slowburn run` runs
-    #[arg(long, value_name = "LENGTH", env = "SLOWBURN_EVERY", default_value = "5m", value_parser = every)]
+    /// Time between two runs
+    #[arg(long, value_name = "DURATION", env = "SLOWBURN_EVERY", default_value = "5m", value_parser = every,
+          allow_hyphen_values = true, help_heading = DATA)]
     pub every: u32,
-    /// Show every service, not only the dearest
-    #[arg(long)]
+    /// Show every service instead of the ten most expensive
+    #[arg(long, help_heading = OUTPUT)]
     pub all: bool,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
+    /// Output format
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
     pub format: CostFormat,
 }
 
@@ -28,12 +36,12 @@ pub enum CostFormat {
     /// Tables for a terminal
     #[default]
     Table,
-    /// One JSON document
+    /// A JSON document
     Json,
 }
 
-/// A length between two runs.
+/// Parses the time between two runs.
 fn every(text: &str) -> Result<u32, String> {
     let minutes = length(text).filter(|minutes| (1..=1_440).contains(minutes));
-    minutes.ok_or_else(|| "write a length from `1m` to `1d`, such as `5m`".to_owned())
+    minutes.ok_or_else(|| "must be a duration from `1m` to `1d`, such as `5m`".to_owned())
 }

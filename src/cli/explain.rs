@@ -1,31 +1,40 @@
-//! What can be typed of `explain`.
+//! The options of `explain`.
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCandidates;
 
-use super::Place;
+use super::{OUTPUT, Place, StateArgs, complete};
+
+const EXAMPLES: &str = "\
+Examples:
+  slowburn explain checkout/availability
+  slowburn explain checkout/availability --at 2026-10-27T14:20Z
+  slowburn explain checkout/availability --at -2h --format json";
 
 /// Arguments of `explain`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct ExplainArgs {
-    /// The SLO as `SERVICE/SLO`
+    /// The SLO, as `SERVICE/SLO`
+    #[arg(value_name = "SLO", add = ArgValueCandidates::new(complete::slos))]
     pub slo: String,
-    /// Where, and which evaluation: one at T sees the minutes that start before T.
+    /// Where, and when.
     #[command(flatten)]
     pub place: Place,
-    /// By what was told on paper, as `run --notify paper:DIR` remembers it
-    #[arg(long)]
-    pub paper: bool,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
+    /// The alert state.
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
     pub format: ExplainFormat,
 }
 
 /// Formats of `explain`.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum ExplainFormat {
-    /// For people
+    /// Plain text
     #[default]
     Text,
-    /// One JSON document
+    /// A JSON document
     Json,
 }

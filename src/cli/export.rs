@@ -1,45 +1,51 @@
-//! What can be typed of `export`.
-
-use std::path::PathBuf;
+//! The options of `export`.
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCandidates;
 
-use super::Place;
-use crate::minute::Minute;
+use super::time::Time;
+use super::{DATA, OUTPUT, OutFile, Place, complete};
+
+const EXAMPLES: &str = "\
+Examples:
+  slowburn export checkout/availability --from yesterday
+  slowburn export --what budgets --out budgets.csv
+  slowburn export --what budgets --format parquet --from -90d --out budgets.parquet";
 
 /// Arguments of `export`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct ExportArgs {
+    /// Only this SLO, as `SERVICE/SLO`
+    #[arg(value_name = "SLO", add = ArgValueCandidates::new(complete::slos))]
+    pub slo: Option<String>,
     /// Where, and when.
     #[command(flatten)]
     pub place: Place,
-    /// What to export
-    #[arg(long, value_enum, default_value_t)]
+    /// First minute [default: the start of the ledger; for budgets 30 days ago]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = DATA)]
+    pub from: Option<Time>,
+    /// Stop before this time [default: the time of `--at`]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = DATA)]
+    pub to: Option<Time>,
+    /// Data to export
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
     pub what: ExportWhat,
-    /// How to write it; minutes are CSV only
-    #[arg(long, value_enum, default_value_t)]
+    /// Output format; minutes are available as CSV only
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
     pub format: ExportFormat,
-    /// Write into this file instead of stdout; it is replaced as a whole
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Only this SLO, as `SERVICE/SLO`
-    #[arg(long, value_name = "SLO")]
-    pub slo: Option<String>,
-    /// First minute; the default is the first of the ledger, of budgets the first day of the last 30
-    #[arg(long, value_name = "TIME")]
-    pub from: Option<Minute>,
-    /// The minute to stop before; the default is the moment looked at
-    #[arg(long, value_name = "TIME")]
-    pub to: Option<Minute>,
+    /// Where to write.
+    #[command(flatten)]
+    pub file: OutFile,
 }
 
 /// What is exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ExportWhat {
-    /// The known minutes of the ledger, as they were counted
+    /// The counts of every known minute
     #[default]
     Minutes,
-    /// The budget of each window as it stood at the end of each day in UTC
+    /// The error budget of each window at the end of each UTC day
     Budgets,
 }
 

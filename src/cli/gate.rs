@@ -1,32 +1,44 @@
-//! What can be typed of `gate`.
+//! The options of `gate`.
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCandidates;
 
-use super::Place;
+use super::{DATA, OUTPUT, Place, complete};
 use crate::visible::visible;
 
-const EXIT_CODES: &str = "\
-Exit codes: 0 it may be deployed, by the policy or by an override that is recorded; 1 it must not; 3 nobody can say, since too
-much is unknown or a definition is faulty; 4 the question could not be asked. A pipeline that goes by the code alone stops at
-each of 1, 3 and 4.";
+const AFTER_HELP: &str = "\
+Examples:
+  slowburn gate checkout
+  slowburn gate checkout --format json
+  slowburn gate checkout --override INC-482 --by jane@example.com
+
+Exit codes:
+  0  the deploy is allowed, by the policy or by an override
+  1  the deploy is blocked
+  2  usage error
+  3  unknown: not enough data, or invalid definitions
+  4  failed";
 
 /// Arguments of `gate`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = AFTER_HELP)]
 pub struct GateArgs {
-    /// The service that is to be deployed
+    /// The service to deploy
+    #[arg(value_name = "SERVICE", add = ArgValueCandidates::new(complete::services))]
     pub service: String,
     /// Where, and when.
     #[command(flatten)]
     pub place: Place,
-    /// Deploy this once whatever the answer is, for this reason. It is kept in the ledger, and reports show it
-    #[arg(long = "override", value_name = "REASON", requires = "by", value_parser = words)]
+    /// Allow this deploy even if the policy blocks it, for this reason
+    ///
+    /// The override is stored in the ledger and shown in reports.
+    #[arg(long = "override", value_name = "REASON", requires = "by", value_parser = words, help_heading = DATA)]
     pub reason: Option<String>,
-    /// Who takes the override on themselves
-    #[arg(long, value_name = "WHO", env = "SLOWBURN_BY", value_parser = words)]
+    /// Author of the override
+    #[arg(long, value_name = "AUTHOR", env = "SLOWBURN_BY", value_parser = words, help_heading = DATA)]
     pub by: Option<String>,
-    /// How to print the answer
-    #[arg(long, value_enum, default_value_t)]
+    /// Output format
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
     pub format: GateFormat,
 }
 
@@ -36,16 +48,16 @@ pub enum GateFormat {
     /// One sentence
     #[default]
     Text,
-    /// One JSON document
+    /// A JSON document
     Json,
 }
 
-/// A line for people: what pipelines put in here may come from a commit or a form.
+/// Parses one line of text. A pipeline may take it from a commit or a form, so control characters are escaped.
 fn words(text: &str) -> Result<String, String> {
     let shown = visible(text.trim());
     match shown.chars().count() {
-        0 => Err("say it in a few words".to_owned()),
+        0 => Err("must not be empty".to_owned()),
         1..=500 => Ok(shown),
-        _ => Err("say it in at most 500 characters".to_owned()),
+        _ => Err("must not be longer than 500 characters".to_owned()),
     }
 }

@@ -1,27 +1,36 @@
-//! What can be typed of metrics that are put into CloudWatch.
+//! Options for metrics that are published to CloudWatch.
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
-/// What CloudWatch is told of a run.
+use super::AWS;
+
+/// What is published to CloudWatch.
 #[derive(Args, Clone, Debug)]
 pub struct MetricsArgs {
-    /// Put metrics into this namespace of CloudWatch: that a run came to its end, and how many promises of each class stand how. An
-    /// alarm on `Runs` notices runs that do not happen
-    #[arg(long = "metrics", value_name = "NAMESPACE", env = "SLOWBURN_METRICS", value_parser = namespace)]
+    /// Publish metrics of each run to this CloudWatch namespace
+    ///
+    /// `Runs` counts complete runs, so an alarm on it detects missing runs. `SloCount` is the number of SLOs by class
+    /// and status.
+    #[arg(long = "metrics", value_name = "NAMESPACE", env = "SLOWBURN_METRICS", value_parser = namespace,
+          help_heading = AWS)]
     pub namespace: Option<String>,
-    /// Put the budget that is left of each promise too; each is a metric of its own, at $0.30 a month by list price
-    #[arg(long = "metrics-of-promises", env = "SLOWBURN_METRICS_OF_PROMISES", requires = "namespace")]
-    pub of_promises: bool,
+    /// Also publish the remaining error budget of each SLO
+    ///
+    /// Each SLO is a separate metric, which costs $0.30 per month at list price.
+    #[arg(long, env = "SLOWBURN_SLO_METRICS", value_parser = BoolishValueParser::new(), requires = "namespace",
+          help_heading = AWS)]
+    pub slo_metrics: bool,
 }
 
-/// What CloudWatch takes for a namespace
+/// Parses a CloudWatch namespace
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>).
 fn namespace(text: &str) -> Result<String, String> {
-    let is_sound = (1..=255).contains(&text.len())
+    let is_valid = (1..=255).contains(&text.len())
         && text.chars().all(|char| char.is_ascii_alphanumeric() || ".-_/#:".contains(char))
         && !text.starts_with([':']);
     if text.starts_with("AWS/") {
-        return Err("namespaces that begin with `AWS/` belong to AWS: use one such as `SLO`".to_owned());
+        return Err("namespaces that start with `AWS/` are reserved\nhint: use a name such as `SLO`".to_owned());
     }
-    if is_sound { Ok(text.to_owned()) } else { Err("use letters, digits and `.-_/#:`, such as `SLO`".to_owned()) }
+    if is_valid { Ok(text.to_owned()) } else { Err("must consist of letters, digits and `.-_/#:`".to_owned()) }
 }

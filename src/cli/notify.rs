@@ -1,81 +1,99 @@
-//! What can be typed about channels, and the variables that hold their secrets.
+//! Options for notifications, and the variables that contain their secrets.
 //!
-//! Absent on purpose: options for secrets. What is typed is seen by everybody on the machine, and kept by the shell.
+//! Absent on purpose: options for secrets. Other users of the machine see a command line, and the shell stores it.
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
+use clap_complete::ArgValueCandidates;
 
+use super::{ALERTS, OUTPUT, SlosArg, complete};
 use crate::notify::{Secret, Secrets, Settings};
 
-const SECRETS: &str = "\
-Secrets come from the environment alone:
-  those that destinations in fleet.yaml name, as `pagerduty:${SHOP_PAGERDUTY_KEY}` or `slack:${SHOP_SLACK_HOOK}`
-  SLOWBURN_SMTP_URL        where mail goes out: smtps://USER:PASSWORD@HOST:465, or for STARTTLS
-                           smtp://USER:PASSWORD@HOST:587?tls=required (`%40` for `@` in name and password)
-  SLOWBURN_WEBHOOK_SECRET  signs what webhooks get, so that the receiver knows it is from here
-  SSL_CERT_FILE            certificates of your own CA; HTTPS_PROXY and NO_PROXY are heeded
+const AFTER_HELP: &str = "\
+Examples:
+  slowburn notify --test shop
+  slowburn notify --test shop --dry-run notifications
 
-Exit codes: 0 all took it; 3 some did; 4 nobody did, or the team is not known.";
+Environment:
+  SLOWBURN_SMTP_URL        mail server: smtps://USER:PASSWORD@HOST:465, or with STARTTLS
+                           smtp://USER:PASSWORD@HOST:587?tls=required (write `@` in USER or PASSWORD as `%40`)
+  SLOWBURN_WEBHOOK_SECRET  key that signs webhook requests
+  SSL_CERT_FILE            certificates of a private CA
+  HTTPS_PROXY, NO_PROXY    proxy for outgoing requests
+  Destinations in fleet.yaml use other variables, such as `pagerduty:${SHOP_PAGERDUTY_KEY}`.
 
-/// How messages reach people.
+Exit codes:
+  0  delivered to all destinations
+  2  usage error
+  3  delivered to some destinations
+  4  failed for all destinations";
+
+/// How notifications are sent.
 #[derive(Args, Clone, Debug)]
 pub struct ChannelArgs {
-    /// Instead of sending, write what would be sent to whom into files: `paper:DIR`
-    #[arg(long = "notify", value_name = "paper:DIR", env = "SLOWBURN_NOTIFY", value_parser = paper)]
-    pub paper: Option<PathBuf>,
-    /// The address that mail comes from
-    #[arg(long, value_name = "ADDRESS", env = "SLOWBURN_MAIL_FROM")]
+    /// Write notifications to files in this folder instead of sending them
+    ///
+    /// A dry run has its own alert state: it does not change the incidents of live runs.
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_DRY_RUN", value_parser = dry_run_folder,
+          value_hint = ValueHint::DirPath, help_heading = ALERTS)]
+    pub dry_run: Option<PathBuf>,
+    /// Sender address of outgoing mail
+    #[arg(long, value_name = "ADDRESS", env = "SLOWBURN_MAIL_FROM", help_heading = ALERTS)]
     pub mail_from: Option<String>,
-    /// Where PagerDuty is; accounts in the EU have `https://events.eu.pagerduty.com`
-    #[arg(long, value_name = "URL", env = "SLOWBURN_PAGERDUTY_URL", default_value = "https://events.pagerduty.com")]
+    /// URL of the PagerDuty Events API; for EU accounts `https://events.eu.pagerduty.com`
+    #[arg(long, value_name = "URL", env = "SLOWBURN_PAGERDUTY_URL", default_value = "https://events.pagerduty.com",
+          help_heading = ALERTS)]
     pub pagerduty_url: String,
 }
 
 impl ChannelArgs {
-    /// What channels need to know.
+    /// The settings of notification channels.
     #[must_use]
     pub fn settings(&self) -> Settings {
         Settings {
             secrets: secrets(),
             pagerduty: self.pagerduty_url.clone(),
             mail_from: self.mail_from.clone(),
-            paper: self.paper.clone(),
+            paper: self.dry_run.clone(),
         }
     }
 }
 
 /// Arguments of `notify`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = SECRETS)]
+#[command(after_help = AFTER_HELP)]
 pub struct NotifyArgs {
-    /// The team to send to: it gets one message for each destination, which says that it is a test. In PagerDuty it is an alert of
-    /// severity `info` that resolves at once
-    #[arg(long, value_name = "TEAM", required = true)]
+    /// The definitions.
+    #[command(flatten)]
+    pub definitions: SlosArg,
+    /// Team whose destinations receive a test notification
+    ///
+    /// Each destination of `pages`, `tickets` and `reports` receives one notification, marked as a test. In PagerDuty
+    /// it is an alert of severity `info` that is resolved immediately.
+    #[arg(long, value_name = "TEAM", required = true, help_heading = ALERTS, add = ArgValueCandidates::new(complete::teams))]
     pub test: String,
-    /// Folder of definitions
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos")]
-    pub slos: PathBuf,
-    /// How messages get there.
+    /// How notifications are sent.
     #[command(flatten)]
     pub channels: ChannelArgs,
-    /// How to print what came of it
-    #[arg(long, value_enum, default_value_t)]
+    /// Output format
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
     pub format: NotifyFormat,
 }
 
 /// Formats of `notify`.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum NotifyFormat {
-    /// For people
+    /// Plain text
     #[default]
     Text,
-    /// One JSON document
+    /// A JSON document
     Json,
 }
 
 /// Secrets by the names of their environment variables, read when they are needed.
-fn secrets() -> Secrets {
+#[must_use]
+pub fn secrets() -> Secrets {
     #[expect(
         clippy::disallowed_methods,
         reason = "names of variables come from definitions, and this is where they are read"
@@ -83,7 +101,10 @@ fn secrets() -> Secrets {
     Secrets::new(|name| std::env::var(name).ok().map(|text| Secret::new(&text)))
 }
 
-fn paper(text: &str) -> Result<PathBuf, String> {
-    let folder = text.strip_prefix("paper:").filter(|folder| !folder.is_empty());
-    folder.map(PathBuf::from).ok_or_else(|| "write `paper:` and a directory, such as `paper:outbox`".to_owned())
+/// Parses the folder of a dry run. `paper:DIR` is what the option before this one took.
+fn dry_run_folder(text: &str) -> Result<PathBuf, String> {
+    match text.strip_prefix("paper:") {
+        Some(folder) => Err(format!("must be a folder\nhint: did you mean `{folder}`?")),
+        None => Ok(text.into()),
+    }
 }

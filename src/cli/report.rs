@@ -1,34 +1,44 @@
-//! What can be typed of `report`.
+//! The options of `report`.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
-use super::Place;
+use super::{OUTPUT, Place, StateArgs};
 use crate::location::Location;
+
+const EXAMPLES: &str = "\
+Examples:
+  slowburn report
+  slowburn report --format json > report.json
+  slowburn report --out site
+  slowburn report --out s3://example-slo-site --dry-run-state";
 
 /// Arguments of `report`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
     /// Where, and when.
     #[command(flatten)]
     pub place: Place,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
+    /// The alert state.
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
     pub format: ReportFormat,
-    /// Print nothing, and write a site instead: a page of all services, one of each team and of each service, and `report.md` and
-    /// `report.json` beside them; into a folder, or to `s3://bucket/prefix`
-    #[arg(long, value_name = "PLACE", env = "SLOWBURN_SITE", conflicts_with = "format")]
+    /// Write HTML pages, `report.md` and `report.json` to this folder or `s3://bucket/prefix`
+    ///
+    /// There is one page with all services, one for each team and one for each service. Nothing is printed to stdout.
+    #[arg(long, value_name = "LOCATION", env = "SLOWBURN_REPORT_OUT", conflicts_with = "format",
+          value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
     pub out: Option<Location>,
-    /// By what was told on paper, as `run --notify paper:DIR` remembers it
-    #[arg(long)]
-    pub paper: bool,
 }
 
 /// Formats of `report`.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum ReportFormat {
-    /// For people
+    /// Markdown
     #[default]
     Markdown,
-    /// For programs
+    /// A JSON document
     Json,
 }

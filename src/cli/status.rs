@@ -1,23 +1,39 @@
-//! What can be typed of `status`.
-
-use std::path::PathBuf;
+//! The options of `status`.
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCandidates;
 
-use super::Place;
+use super::{DEFINITIONS, OUTPUT, OutFile, Place, StateArgs, complete};
+
+const EXAMPLES: &str = "\
+Examples:
+  slowburn status
+  slowburn status checkout search/latency
+  slowburn status --team shop --format json
+  slowburn status --format openmetrics --out /var/lib/node_exporter/slowburn.prom";
 
 /// Arguments of `status`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct StatusArgs {
+    /// Only these services and SLOs, as `SERVICE` or `SERVICE/SLO`
+    #[arg(value_name = "SERVICE|SLO", add = ArgValueCandidates::new(complete::services_and_slos))]
+    pub names: Vec<String>,
     /// Where, and when.
     #[command(flatten)]
     pub place: Place,
-    /// How to print it
-    #[arg(long, value_enum, env = "SLOWBURN_FORMAT", default_value_t)]
+    /// Only the services of this team
+    #[arg(long, value_name = "TEAM", help_heading = DEFINITIONS, add = ArgValueCandidates::new(complete::teams))]
+    pub team: Option<String>,
+    /// The alert state.
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Output format
+    #[arg(long, value_enum, env = "SLOWBURN_FORMAT", default_value_t, help_heading = OUTPUT)]
     pub format: StatusFormat,
-    /// Write into this file instead of stdout; it is replaced as a whole
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    /// Where to write.
+    #[command(flatten)]
+    pub file: OutFile,
 }
 
 /// Formats of `status`.
@@ -26,12 +42,12 @@ pub enum StatusFormat {
     /// A table for a terminal
     #[default]
     Table,
-    /// One JSON document
+    /// A JSON document
     Json,
     /// Comma-separated values
     Csv,
     /// A Markdown table
     Markdown,
-    /// Metrics for Prometheus, such as for the textfile collector of its node exporter
+    /// Metrics for Prometheus, for example for the textfile collector of `node_exporter`
     Openmetrics,
 }

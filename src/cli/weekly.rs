@@ -1,45 +1,62 @@
-//! What can be typed of `weekly`.
+//! The options of `weekly`.
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
+use clap_complete::ArgValueCandidates;
 
-use super::Place;
 use super::notify::ChannelArgs;
+use super::{ALERTS, DEFINITIONS, OUTPUT, Place, StateArgs, complete};
+
+const EXAMPLES: &str = "\
+Examples:
+  slowburn weekly
+  slowburn weekly --team shop --format html > shop.html
+  # From cron, on Monday morning
+  slowburn weekly --out /var/lib/slowburn/weekly --send";
 
 /// Arguments of `weekly`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct WeeklyArgs {
-    /// Where, and when: it is about the last whole week, from Monday on in UTC, before the moment.
+    /// Where, and when: the report is about the last complete week before that time, from Monday in UTC.
     #[command(flatten)]
     pub place: Place,
-    /// Print the report of this team; without it, that of the fleet
-    #[arg(long, value_name = "TEAM", conflicts_with = "send")]
+    /// Print the report of this team instead of the report of the fleet
+    #[arg(long, value_name = "TEAM", conflicts_with = "send", help_heading = DEFINITIONS,
+          add = ArgValueCandidates::new(complete::teams))]
     pub team: Option<String>,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
-    pub format: WeeklyFormat,
-    /// Keep all reports below this directory, as `2026-W47/TEAM.md`, `.json` and `.html`, and again below `latest`. One that is there
-    /// is never changed
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_REPORTS")]
-    pub out: Option<PathBuf>,
-    /// Send each team its own report to `reports` of the team, and that of the fleet to those of `alerts: { team: ... }`; what has been
-    /// at risk for two weeks or more to `tickets` of the team too. What was sent is remembered in the ledger, and not sent again
-    #[arg(long)]
+    /// The alert state.
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Send each report to the `reports` destinations of its team
+    ///
+    /// The report of the fleet goes to the platform team (`alerts: { team: ... }`). SLOs at risk for two weeks or more
+    /// are also sent to the `tickets` destinations of their team. The ledger records what was sent; nothing is sent
+    /// twice.
+    #[arg(long, help_heading = ALERTS)]
     pub send: bool,
-    /// How people are told.
+    /// How notifications are sent.
     #[command(flatten)]
     pub channels: ChannelArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
+    pub format: WeeklyFormat,
+    /// Save all reports below this folder, as `WEEK/TEAM.md`, `.json` and `.html`
+    ///
+    /// The newest week is also saved below `latest`. Existing reports are not changed.
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_WEEKLY_OUT", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
+    pub out: Option<PathBuf>,
 }
 
 /// Formats of `weekly`.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum WeeklyFormat {
-    /// For people
+    /// Markdown
     #[default]
     Markdown,
-    /// For programs
+    /// A JSON document
     Json,
-    /// As the mail looks, in a file that needs no other
+    /// The HTML version of the email, in one file
     Html,
 }

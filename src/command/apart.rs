@@ -48,8 +48,8 @@ impl Apart {
             for (_, other, inside) in self.0.iter().skip(number + 1).filter(|(other, ..)| other != of) {
                 if is_nested(place, inside) {
                     return Err(Failure::new(format!(
-                        "cannot use `{place}` for {what} and `{inside}` for {other}: one lies inside the other\nhint: give each a \
-                         folder or prefix of its own"
+                        "cannot use `{place}` for {what} and `{inside}` for {other}: one contains the other\nhint: use a separate \
+                         folder or prefix for each"
                     )));
                 }
             }

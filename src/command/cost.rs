@@ -11,7 +11,7 @@ use crate::report::cost as view;
 use crate::store::{self, LedgerStore};
 
 pub(super) async fn cost(arguments: CostArgs, now: Minute) -> Result<Ended, Failure> {
-    let at = arguments.place.at.unwrap_or(now);
+    let at = arguments.place.at(now);
     let definitions = sound_definitions(&arguments.place, at)?;
     // A fleet that has no ledger yet is asked what it will cost all the more.
     let opened = LedgerStore::open(store::readable(&arguments.place.ledger).await).await;

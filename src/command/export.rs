@@ -17,45 +17,49 @@ use crate::store::{LedgerStore, StoreError, budgets_parquet};
 const BUDGET_DAYS: i32 = 30;
 
 pub(super) async fn export(arguments: ExportArgs, now: Minute) -> Result<Ended, Failure> {
-    let at = arguments.place.at.unwrap_or(now);
+    let at = arguments.place.at(now);
     if arguments.format == ExportFormat::Parquet {
         if arguments.what == ExportWhat::Minutes {
-            return Err(Failure::new(
-                "minutes are exported as CSV only\nhint: those of the ledger are Parquet already, in its folder `parts`".to_owned(),
+            return Err(Failure::usage(
+                "minutes can be exported as CSV only\nhint: use `--format csv`; the ledger itself stores minutes as Parquet",
             ));
         }
-        if arguments.out.is_none() {
-            return Err(Failure::new(
-                "a Parquet file is not for a terminal\nhint: name a file with `--out`".to_owned(),
-            ));
+        if arguments.file.out.is_none() {
+            return Err(Failure::usage("cannot write Parquet to stdout\nhint: name a file with `--out FILE`"));
         }
+    }
+    let (from, to) = (arguments.from.map(|from| from.resolve(now)), arguments.to.map_or(at, |to| to.resolve(now)));
+    if let Some(from) = from.filter(|from| *from >= to) {
+        return Err(Failure::usage(format!(
+            "no minutes to export from {from} to {to}\nhint: `--from` must be before `--to`, and before `--at` without `--to`"
+        )));
     }
     let definitions = sound_definitions(&arguments.place, at)?;
     Apart::of(&arguments.place.ledger, &definitions.catalog)
-        .and_folder("the output", arguments.out.as_ref())
+        .and_folder("the output", arguments.file.out.as_ref())
         .check()?;
+    let wanted = arguments.slo.as_ref().map(|name| slo(&definitions, name)).transpose()?;
     let store = ledger(&arguments.place).await?;
-    let wanted = arguments.slo.as_ref().map(|name| slo(&definitions.catalog, name)).transpose()?;
-    let mut output = Output::to(arguments.out.as_deref())?;
+    let mut output = Output::to(arguments.file.out.as_deref())?;
     match arguments.what {
         ExportWhat::Minutes => {
             let slos: Vec<&Slo> = match wanted {
                 Some((_, slo)) => vec![slo],
                 None => definitions.catalog.slos().map(|(_, slo)| slo).collect(),
             };
-            let end = arguments.to.unwrap_or(at);
-            let start = arguments.from.or_else(|| store.first_day().map(Day::start)).unwrap_or(end);
+            let end = to;
+            let start = from.or_else(|| store.first_day().map(Day::start)).unwrap_or(end);
             write_minutes(&mut output, &slos, (&arguments.place, store), Span::new(start, end)).await?;
         }
         ExportWhat::Budgets => {
             let catalog = wanted.map_or_else(|| definitions.catalog.clone(), |one| alone(&definitions.catalog, one));
-            let end = arguments.to.unwrap_or(at).day().start();
-            let start = arguments.from.unwrap_or_else(|| end.day().plus(-BUDGET_DAYS).start());
+            let end = to.day().start();
+            let start = from.unwrap_or_else(|| end.day().plus(-BUDGET_DAYS).start());
             let all = day_by_day(&catalog, &store, Span::new(start, end)).await?;
             let bytes = match arguments.format {
                 ExportFormat::Csv => {
                     let text = budgets::csv(&all);
-                    text.map_err(|error| Failure::because("the budgets are no CSV", error))?.into_bytes()
+                    text.map_err(|error| Failure::because("cannot write the budgets as CSV", error))?.into_bytes()
                 }
                 ExportFormat::Parquet => budgets_parquet(&all).map_err(|error| Failure::new(error.to_string()))?,
             };

@@ -4,19 +4,18 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::open::{Definitions, ledger, ledger_to_change, sound_definitions};
+use super::open::{Definitions, is_of, ledger, ledger_to_change, sound_definitions};
 use super::{Ended, Failure, print, say, styled};
 use crate::cli::gate::{GateArgs, GateFormat};
 use crate::engine;
 use crate::location::Location;
 use crate::minute::Minute;
-use crate::report::gate::{self, Answer, Override};
+use crate::report::gate::{self, Answer, Gate, Override};
 use crate::slo::{Catalog, Problem, Service, Severity};
 use crate::store::StoreError;
-use crate::visible::visible;
 
 pub(super) async fn gate(arguments: GateArgs, now: Minute) -> Result<Ended, Failure> {
-    let at = arguments.place.at.unwrap_or(now);
+    let at = arguments.place.at(now);
     let definitions = sound_definitions(&arguments.place, at)?;
     let service = &*service(&definitions, &arguments.service)?;
     let store = ledger(&arguments.place).await?;
@@ -33,14 +32,11 @@ pub(super) async fn gate(arguments: GateArgs, now: Minute) -> Result<Ended, Fail
         keep(&arguments.place.ledger, new).await?;
     }
     match arguments.format {
-        GateFormat::Text => print(format!("{}\n", gate.reason).as_bytes())?,
+        GateFormat::Text => print(format!("{}\n", sentence(&gate, overridden.as_ref())).as_bytes())?,
         GateFormat::Json => print(format!("{:#}\n", gate.json(overridden.as_ref())).as_bytes())?,
     }
-    if let Some(Override { by, reason, .. }) = &overridden {
-        say(&format!(
-            "{}: deployed all the same by {by}: {reason}; it is kept, and reports show it",
-            styled("warning")
-        ));
+    if overridden.is_some() {
+        say(&format!("{}: the override is stored and shown in reports", styled("warning")));
         return Ok(Ended::Done);
     }
     Ok(match gate.answer {
@@ -50,14 +46,24 @@ pub(super) async fn gate(arguments: GateArgs, now: Minute) -> Result<Ended, Fail
     })
 }
 
+/// The decision and its reason. An override comes first, because the exit code follows it.
+fn sentence(gate: &Gate<'_>, overridden: Option<&Override>) -> String {
+    match overridden {
+        None => gate.reason.clone(),
+        Some(Override { service, by, reason, .. }) => {
+            format!("deploy of {service} is allowed by an override of {by}: {reason}; without it: {}", gate.reason)
+        }
+    }
+}
+
 /// The service of that name; one whose definition cannot be read promises nothing, and its problems say why.
 fn service<'a>(definitions: &'a Definitions, name: &str) -> Result<Cow<'a, Service>, Failure> {
     if let Some(service) = definitions.catalog.services.iter().find(|service| service.name == name) {
         return Ok(Cow::Borrowed(service));
     }
     let Some(problem) = definitions.problems.iter().find(|problem| is_of(problem, name)) else {
-        let hint = "`slowburn status` lists all";
-        return Err(Failure::new(format!("there is no service `{}`\nhint: {hint}", visible(name))));
+        let known = definitions.catalog.services.iter().map(|service| service.name.as_str());
+        return Err(Failure::unknown("service", name, known));
     };
     let folder = Path::new(&problem.file).parent().and_then(Path::file_name).unwrap_or_default();
     Ok(Cow::Owned(Service {
@@ -79,14 +85,7 @@ fn faults(definitions: &Definitions, service: &Service) -> usize {
     definitions.problems.iter().filter(concerns).filter(|problem| problem.severity == Severity::Error).count()
 }
 
-/// Whether a problem is one of a service: of what it says, or of its file, where not even its name can be read.
-fn is_of(problem: &Problem, service: &str) -> bool {
-    let is_of_file =
-        problem.subject.is_empty() && Path::new(&problem.file).file_stem().is_some_and(|stem| stem == service);
-    is_of_file || problem.subject.split('/').next() == Some(service)
-}
-
 async fn keep(ledger: &Location, new: &Override) -> Result<(), Failure> {
     let kept = async { ledger_to_change(ledger).await?.keep_override(new).await };
-    kept.await.map_err(|error: StoreError| Failure::because("the override could not be kept", error))
+    kept.await.map_err(|error: StoreError| Failure::because("cannot store the override", error))
 }

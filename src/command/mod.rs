@@ -5,9 +5,11 @@
 mod apart;
 mod check;
 mod cost;
+mod destinations;
 mod explain;
 mod export;
 mod gate;
+mod man;
 mod notify;
 mod open;
 mod output;
@@ -18,6 +20,7 @@ mod schema;
 pub mod simulate;
 mod status;
 mod tables;
+mod unknown;
 mod weekly;
 
 use std::fmt::Display;
@@ -29,26 +32,31 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::Task;
+use crate::cli::complete::{self, Shell};
+use crate::cli::{StateArgs, Task};
 use crate::engine::EngineError;
 use crate::minute::Minute;
-use crate::store::StoreError;
+use crate::slo::suggestion;
+use crate::store::{BookKind, StoreError};
+use crate::visible::visible;
 
 /// How a command ended, as its exit code tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// 0: all of it.
     Done,
-    /// 1: a definition is faulty or a promise is broken, where that was the question.
+    /// 1: invalid definitions (`check`) or a blocked deploy (`gate`).
     Faulty,
     /// 3: a part failed and was named.
     InPart,
 }
 
-/// Why a command could not be done at all. It exits with 4.
+/// Why a command failed. It exits with 4, or with 2 for a usage error.
 #[derive(Debug)]
 pub struct Failure {
     message: String,
+    /// The command line names something that does not exist, or options that exclude each other.
+    is_usage: bool,
     /// Another run changed the ledger meanwhile, so that the same may succeed now.
     is_moved: bool,
 }
@@ -59,7 +67,25 @@ const READS: usize = 10;
 impl Failure {
     /// A failure in one sentence and, after it, `hint: ...` where there is a remedy.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_moved: false }
+        Self { message: message.into(), is_usage: false, is_moved: false }
+    }
+
+    /// A usage error: the message, and after it `hint: ...`.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { is_usage: true, ..Self::new(message) }
+    }
+
+    /// A usage error for a name that does not exist. `what` is the kind of name, such as `team`.
+    pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        let hint = match what {
+            "SLO" => unknown::slo(name, &known),
+            // An SLO where a service is expected has the name of its service.
+            "service" => suggestion(name.split('/').next().unwrap_or_default(), "services", known),
+            _ => suggestion(name, &format!("{what}s"), known),
+        };
+        let hint = hint.unwrap_or_else(|| format!("the definitions contain no {what}s; run `slowburn check`"));
+        Self::usage(format!("unknown {what} `{}`\nhint: {hint}", visible(name)))
     }
 
     /// What could not be done, and why.
@@ -71,7 +97,7 @@ impl Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let is_moved = matches!(error, EngineError::Store(StoreError::Moved));
-        Self { message: error.to_string(), is_moved }
+        Self { is_moved, ..Self::new(error.to_string()) }
     }
 }
 
@@ -81,10 +107,10 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// Does what was typed. `now` is used where no other moment was asked for.
+/// Runs a command. Relative times, and those that are not set, go by `now`.
 ///
 /// # Errors
-/// When nothing of it could be done.
+/// When the command failed.
 pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
     let mut reads = 1;
     loop {
@@ -112,11 +138,12 @@ async fn perform_once(task: Task, now: Minute) -> Result<Ended, Failure> {
         Task::Notify(arguments) => notify::notify(&arguments, now).await,
         Task::Schema(arguments) => schema::schema(&arguments),
         Task::Simulate(arguments) => simulate::simulate(&arguments),
-        Task::Completions { shell } => print(&crate::cli::completions(shell)).map(|()| Ended::Done),
+        Task::Completions { shell } => complete(shell),
+        Task::Man(arguments) => man::man(&arguments),
     }
 }
 
-/// Shows on stderr what goes on inside, where that was asked for: each stretch when it ends, with the time it took.
+/// Logs spans and events to stderr, if requested: each span when it ends, with its duration.
 pub fn listen(log: Option<Targets>) {
     let Some(log) = log else { return };
     let layer =
@@ -133,9 +160,21 @@ pub fn conclude(ended: Result<Ended, Failure>) -> ExitCode {
         Ok(Ended::InPart) => ExitCode::from(3),
         Err(failure) => {
             say(&format!("{}: {}", styled("error"), failure.message));
-            ExitCode::from(4)
+            ExitCode::from(if failure.is_usage { 2 } else { 4 })
         }
     }
+}
+
+/// Prints the completion script of a shell.
+fn complete(shell: Shell) -> Result<Ended, Failure> {
+    let script =
+        complete::script(shell).map_err(|error| Failure::because("cannot write the completion script", error))?;
+    print(&script).map(|()| Ended::Done)
+}
+
+/// The alert state that a command reads.
+fn book_kind(state: StateArgs) -> BookKind {
+    if state.dry_run_state { BookKind::Paper } else { BookKind::People }
 }
 
 /// Writes data to stdout. A reader that went away, as `head` does, ends the output without a complaint.
@@ -152,7 +191,7 @@ fn print(bytes: &[u8]) -> Result<(), Failure> {
     };
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::because("stdout could not be written", error))
+            Err(Failure::because("cannot write to stdout", error))
         }
         _ => Ok(()),
     }

@@ -11,16 +11,17 @@ use crate::alert::Message;
 use crate::cli::notify::{NotifyArgs, NotifyFormat};
 use crate::minute::Minute;
 use crate::notify::{Postman, Receipt, SendError};
+use crate::report::counted;
 use crate::slo::{Catalog, Team};
 use crate::visible::visible;
 
 pub(super) async fn notify(arguments: &NotifyArgs, now: Minute) -> Result<Ended, Failure> {
-    let found = definitions(&arguments.slos, None, now)?;
+    let found = definitions(&arguments.definitions.slos, None, now)?;
     let team = team(&found.catalog, &arguments.test)?;
     let destinations = destinations(team);
     if destinations.is_empty() {
         return Err(Failure::new(format!(
-            "nobody is told anything of `{}`\nhint: add `pages`, `tickets` or `reports` to the team in fleet.yaml",
+            "team `{}` has no destinations\nhint: add `pages`, `tickets` or `reports` to the team in fleet.yaml",
             arguments.test
         )));
     }
@@ -38,22 +39,23 @@ pub(super) async fn notify(arguments: &NotifyArgs, now: Minute) -> Result<Ended,
     let (count, delivered) = (tried.len(), tried.iter().filter(|tried| tried.sent.is_ok()).count());
     if delivered == 0 {
         return Err(Failure::new(format!(
-            "nobody took the message\nhint: what to do is said of each destination; `slowburn notify --test {}` tries again",
+            "delivery failed for all destinations\nhint: follow the hint of each destination, then run `slowburn notify --test {}` again",
             arguments.test
         )));
     }
-    say(&format!("{delivered} of {count} took it; now see that it arrived"));
+    say(&format!("delivered to {delivered} of {}; check that the test arrived", counted(count, "destination")));
     Ok(if delivered < count { Ended::InPart } else { Ended::Done })
 }
 
 fn team<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Team, Failure> {
     catalog.teams.get(name).ok_or_else(|| {
-        let known: Vec<String> = catalog.teams.keys().map(|team| format!("`{team}`")).collect();
-        let hint = match known.as_slice() {
-            [] => "add it to `teams` of fleet.yaml".to_owned(),
-            known => format!("there are {}", known.join(", ")),
-        };
-        Failure::new(format!("fleet.yaml has no team `{}`\nhint: {hint}", visible(name)))
+        if catalog.services.iter().any(|service| service.team == name) {
+            return Failure::usage(format!(
+                "team `{}` has no destinations\nhint: add the team to `teams` in fleet.yaml",
+                visible(name)
+            ));
+        }
+        Failure::unknown("team", name, catalog.teams.keys().map(String::as_str))
     })
 }
 
@@ -94,16 +96,16 @@ fn json(team: &str, tried: &[Tried<'_>]) -> Value {
     let one = |tried: &Tried<'_>| {
         let mut row = json!({ "destination": tried.destination, "uses": tried.uses.split(", ").collect::<Vec<_>>() });
         match &tried.sent {
-            Ok(receipt) => (row["delivered"], row["said"]) = (json!(true), json!(receipt.said)),
+            Ok(receipt) => (row["delivered"], row["response"]) = (json!(true), json!(receipt.said)),
             Err(error) => {
                 let (SendError::Later { why, remedy, .. } | SendError::Never { why, remedy }) = error;
                 row["delivered"] = json!(false);
-                row["again"] = json!(matches!(error, SendError::Later { .. }));
-                row["why"] = json!(why);
+                row["retryable"] = json!(matches!(error, SendError::Later { .. }));
+                row["error"] = json!(why);
                 row["hint"] = json!(remedy);
             }
         }
         row
     };
-    json!({ "team": team, "tried": tried.iter().map(one).collect::<Vec<_>>() })
+    json!({ "team": team, "deliveries": tried.iter().map(one).collect::<Vec<_>>() })
 }

@@ -11,8 +11,9 @@ use crate::fetch::{athena, definitions};
 use crate::location::Location;
 use crate::minute::Minute;
 use crate::report::{counted, problems};
-use crate::slo::{self, Catalog, Problem, Service, Severity, Slo};
+use crate::slo::{self, Catalog, Problem, Service, Severity, Slo, SourceKind};
 use crate::store::{self, LedgerStore, ShelfError, StoreError, WritePoints};
+use crate::visible::visible;
 
 /// How often a ledger that a run holds is tried again, and how long is waited between.
 const TRIES: usize = 120;
@@ -23,6 +24,10 @@ pub(super) struct Definitions {
     pub(super) catalog: Catalog,
     pub(super) problems: Vec<Problem>,
     pub(super) files: Vec<slo::DefinitionFile>,
+    /// Whether there is a `fleet.yaml`, valid or not.
+    has_fleet: bool,
+    /// Whether there is any service file, valid or not.
+    pub(super) has_services: bool,
 }
 
 impl Definitions {
@@ -31,8 +36,27 @@ impl Definitions {
         self.errors() > 0
     }
 
-    fn errors(&self) -> usize {
+    pub(super) fn errors(&self) -> usize {
         self.faults().count()
+    }
+
+    /// Refuses the name of a service or an SLO that is unknown only because its definition is invalid.
+    pub(super) fn refuse_invalid(&self, name: &str) -> Result<(), Failure> {
+        let service = name.split('/').next().unwrap_or_default();
+        let names = || self.catalog.slos().map(|(_, slo)| slo.id.as_str());
+        let invalid = if names().any(|slo| slo == name) {
+            None
+        } else if self.faults().any(|problem| problem.subject == name && name != service) {
+            Some(("SLO", name))
+        } else {
+            let is_read = names().any(|slo| slo.split('/').next() == Some(service));
+            let is_invalid = !is_read && self.faults().any(|problem| is_of(problem, service));
+            is_invalid.then_some(("service", service))
+        };
+        invalid.map_or(Ok(()), |(what, name)| {
+            let name = visible(name);
+            Err(Failure::new(format!("the definition of {what} `{name}` is invalid\nhint: run `slowburn check`")))
+        })
     }
 
     fn faults(&self) -> impl Iterator<Item = &Problem> {
@@ -64,7 +88,7 @@ impl Definitions {
 /// Reads the definitions below a folder, and, where they are wanted, the queries that they name below another.
 pub(super) fn definitions(folder: &Path, queries: Option<&Path>, at: Minute) -> Result<Definitions, Failure> {
     let (mut files, mut problems) = definitions::load(folder).map_err(|error| Failure::new(error.to_string()))?;
-    let (mut catalog, found) = slo::read(&files, at);
+    let (mut catalog, found) = slo::read_in(folder, &files, at);
     problems.extend(found);
     if let Some(queries) = queries {
         let mut texts = BTreeMap::new();
@@ -73,37 +97,58 @@ pub(super) fn definitions(folder: &Path, queries: Option<&Path>, at: Minute) -> 
             read.clone().map_err(|fault| (fault.said, fault.remedy))
         }));
     }
+    let paths = || files.iter().map(|file| &file.path).chain(problems.iter().map(|problem| &problem.file));
+    let has_fleet = paths().any(|path| path == slo::FLEET);
+    let has_services = paths().any(|path| path != slo::FLEET && !Path::new(path).starts_with(slo::CORRECTIONS));
     // Paths are shown as they can be opened from here; an annotation on GitHub needs them so too.
     let names = files.iter_mut().map(|file| &mut file.path).chain(problems.iter_mut().map(|problem| &mut problem.file));
     for name in names {
-        let path = folder.join(&*name);
-        let parts = path.components().filter(|part| *part != Component::CurDir);
-        *name = parts.collect::<PathBuf>().to_string_lossy().into_owned();
+        *name = slo::path_in(folder, name);
     }
-    Ok(Definitions { catalog, problems, files })
+    Ok(Definitions { catalog, problems, files, has_fleet, has_services })
 }
 
-/// Reads the definitions with the queries that they name, and says on stderr how many problems they have: `check` is where they
-/// are shown whole.
+/// Prints which defaults apply if there is no `fleet.yaml`: without it nobody would notice that no alerts are sent.
+pub(super) fn note_defaults(definitions: &Definitions, folder: &Path) {
+    if definitions.has_fleet || !definitions.has_services {
+        return;
+    }
+    let logs = definitions.catalog.sources.values().find_map(|source| match &source.kind {
+        SourceKind::AccessLogs { location, .. } => Some(location.as_str()),
+        _ => None,
+    });
+    say(&format!(
+        "note: no `fleet.yaml` in `{}`: using defaults (access logs in `{}`, 99.9% availability, 99% of requests under 500 ms); \
+         no alerts are sent",
+        folder.display(),
+        logs.unwrap_or("./logs")
+    ));
+}
+
+/// Reads the definitions with the queries that they name, and says on stderr how many problems they have: `check` is
+/// where they are shown whole.
 pub(super) fn sound_definitions(place: &Place, at: Minute) -> Result<Definitions, Failure> {
-    let folder = &place.slos;
-    let found = definitions(folder, Some(&place.queries), at)?;
+    let folder = place.slos();
+    let found = definitions(folder, Some(place.queries()), at)?;
     if found.catalog.services.is_empty() {
-        say(&problems::terminal(&found.problems, &found.files, true));
+        if !found.problems.is_empty() {
+            say(problems::terminal(&found.problems, &found.files, true).trim_end());
+        }
         return Err(Failure::new(format!(
-            "no promise can be judged: `{}` holds no sound service file\nhint: write `TEAM/SERVICE.yaml` with two lines: \
-             `service: NAME` and `load_balancer: app/NAME/ID`",
+            "no SLOs to evaluate: `{}` has no valid service file\nhint: add `TEAM/SERVICE.yaml` with two lines, `service: NAME` \
+             and `load_balancer: app/NAME`; or specify another folder with `--slos`",
             folder.display()
         )));
     }
-    // Only here a missing query is more than a faulty definition: what stands on it has no counts, not even those of the past.
+    // Only here a missing query is more than a faulty definition: what stands on it has no counts, not even those of
+    // the past.
     let (unread, left_out): (Vec<Problem>, Vec<Problem>) =
         found.problems.iter().filter(|problem| problem.severity == Severity::Error).cloned().partition(|problem| {
             found.catalog.slos().any(|(_, slo)| slo.query_at.is_some() && slo.id.as_str() == problem.subject)
         });
     if !left_out.is_empty() {
         say(&format!(
-            "{}: promises are left out for {} in the definitions\nhint: `slowburn check {}` names each with its remedy",
+            "{}: {} in the definitions: the affected SLOs are skipped\nhint: run `slowburn check {}` for details",
             styled("warning"),
             counted(left_out.len(), "problem"),
             folder.display()
@@ -118,9 +163,15 @@ pub(super) fn sound_definitions(place: &Place, at: Minute) -> Result<Definitions
 /// Opens the ledger of a place for reading.
 pub(super) async fn ledger(place: &Place) -> Result<LedgerStore, Failure> {
     let store = LedgerStore::open(store::readable(&place.ledger).await).await?;
+    if !store.is_started() {
+        return Err(Failure::new(format!(
+            "no ledger at `{}`\nhint: create it with `slowburn run` (without `--offline`), or use another one with `--ledger`",
+            place.ledger
+        )));
+    }
     if store.is_new() {
         return Err(Failure::new(format!(
-            "there is no ledger at `{}`\nhint: `slowburn run`, without `--offline`, fills it; `--ledger` names another",
+            "the ledger `{}` is empty: the last run read no logs or other data\nhint: fix the warnings of `slowburn run`, and run it again",
             place.ledger
         )));
     }
@@ -139,14 +190,18 @@ pub(super) async fn ledger_to_change(place: &Location) -> Result<LedgerStore, St
     }
 }
 
+/// Whether a problem is one of a service: of what it says, or of its file, where not even its name can be read.
+pub(super) fn is_of(problem: &Problem, service: &str) -> bool {
+    let is_of_file =
+        problem.subject.is_empty() && Path::new(&problem.file).file_stem().is_some_and(|stem| stem == service);
+    is_of_file || problem.subject.split('/').next() == Some(service)
+}
+
 /// The SLO of that name, and its service.
-pub(super) fn slo<'a>(catalog: &'a Catalog, name: &str) -> Result<(&'a Service, &'a Slo), Failure> {
+pub(super) fn slo<'a>(definitions: &'a Definitions, name: &str) -> Result<(&'a Service, &'a Slo), Failure> {
+    definitions.refuse_invalid(name)?;
+    let catalog = &definitions.catalog;
     let mut slos = catalog.services.iter().flat_map(|service| service.slos.iter().map(move |slo| (service, slo)));
-    slos.find(|(_, slo)| slo.id.as_str() == name).ok_or_else(|| {
-        let service = name.split('/').next().unwrap_or_default();
-        let near = catalog.services.iter().filter(|other| other.name == service).flat_map(|service| &service.slos);
-        let near: Vec<String> = near.map(|slo| format!("`{}`", slo.id)).collect();
-        let hint = if near.is_empty() { "`slowburn status` lists all".to_owned() } else { near.join(", ") };
-        Failure::new(format!("there is no SLO `{name}`\nhint: {hint}"))
-    })
+    slos.find(|(_, slo)| slo.id.as_str() == name)
+        .ok_or_else(|| Failure::unknown("SLO", name, catalog.slos().map(|(_, slo)| slo.id.as_str())))
 }

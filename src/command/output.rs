@@ -45,5 +45,5 @@ impl Output {
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("cannot write `{}`: {error}\nhint: `--out` names a file that can be written", path.display()))
+    Failure::new(format!("cannot write `{}`: {error}\nhint: use a writable file with `--out`", path.display()))
 }

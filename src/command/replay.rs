@@ -1,9 +1,10 @@
-//! `slowburn replay`: in which minutes of the past the tiers of an SLO held, or the sums of any windows at every minute.
+//! `slowburn replay`: in which minutes of the past the tiers of an SLO held, or the sums of any windows at every
+//! minute.
 
 use super::open::{ledger, slo, sound_definitions};
 use super::{Ended, Failure, print};
 use crate::burn::{Running, replay as evaluate};
-use crate::cli::{ReplayArgs, ReplayFormat};
+use crate::cli::replay::{ReplayArgs, ReplayFormat};
 use crate::engine;
 use crate::ledger::Table;
 use crate::minute::{Minute, Span};
@@ -11,15 +12,15 @@ use crate::report::replay as view;
 use crate::slo::Slo;
 
 pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<Ended, Failure> {
-    let at = arguments.place.at.unwrap_or(now);
+    let at = arguments.place.at(now);
     let definitions = sound_definitions(&arguments.place, at)?;
-    let (service, slo) = slo(&definitions.catalog, &arguments.slo)?;
+    let (service, slo) = slo(&definitions, &arguments.slo)?;
     let windows = windows(&arguments.windows)?;
-    let span = Span::new(arguments.from, arguments.to.min(at.plus(1)));
+    let (from, to) = (arguments.from.resolve(now), arguments.to.resolve(now));
+    let span = Span::new(from, to.min(at.plus(1)));
     if span.is_empty() {
-        return Err(Failure::new(format!(
-            "no minute lies between {} and {}\nhint: `--to` is the evaluation minute to stop before, and must lie after `--from`",
-            arguments.from, arguments.to
+        return Err(Failure::usage(format!(
+            "no minutes to evaluate from {from} to {to}, as of {at}\nhint: `--from` must be before `--to`, and not after `--at`"
         )));
     }
     let store = ledger(&arguments.place).await?;
@@ -41,15 +42,26 @@ fn text(
     if !windows.is_empty() {
         return match arguments.format {
             ReplayFormat::Csv => view::windows_csv(slo, running, span, windows)
-                .map_err(|error| Failure::because("the windows are no CSV", error)),
-            _ => Err(Failure::new("`--windows` is printed as CSV only\nhint: add `--format csv`")),
+                .map_err(|error| Failure::because("cannot write the windows as CSV", error)),
+            _ => Err(Failure::usage("`--windows` is available as CSV only\nhint: add `--format csv`")),
         };
     }
     let replay = evaluate(slo, running, span);
     match arguments.format {
-        ReplayFormat::Text => Ok(view::text(slo, &replay, span)),
+        ReplayFormat::Text => Ok(view::text(slo, &replay, span) + &unknown(running, span)),
         ReplayFormat::Json => Ok(format!("{:#}\n", view::json(slo, &replay, span))),
-        ReplayFormat::Csv => view::csv(&replay).map_err(|error| Failure::because("the replay is no CSV", error)),
+        ReplayFormat::Csv => {
+            view::csv(&replay).map_err(|error| Failure::because("cannot write the replay as CSV", error))
+        }
+    }
+}
+
+/// A line about unknown minutes, without which a range that nothing is known of would look healthy.
+fn unknown(running: &Running<'_>, span: Span) -> String {
+    match (running.over(span).known, span.minutes()) {
+        (0, _) => "\nno data: no minute in this range is known\n".to_owned(),
+        (known, all) if known < all => format!("\n{known} of {all} minutes in this range are known\n"),
+        _ => String::new(),
     }
 }
 
@@ -64,9 +76,7 @@ fn reach(slo: &Slo, windows: &[u32]) -> i32 {
 fn windows(texts: &[String]) -> Result<Vec<u32>, Failure> {
     let read = |text: &String| {
         crate::minute::length(text).filter(|minutes| *minutes > 0).ok_or_else(|| {
-            Failure::new(format!(
-                "`{text}` is no length of a window\nhint: write whole minutes, hours or days: `5m,1h,30d`"
-            ))
+            Failure::usage(format!("invalid window `{text}`\nhint: use whole minutes, hours or days: `5m,1h,30d`"))
         })
     };
     texts.iter().map(read).collect()

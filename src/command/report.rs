@@ -7,7 +7,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::apart::Apart;
 use super::open::{ledger, sound_definitions};
-use super::{Ended, Failure, print, say};
+use super::{Ended, Failure, book_kind, print, say};
 use crate::alert::AlertBook;
 use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::engine;
@@ -16,7 +16,7 @@ use crate::minute::{MINUTES_PER_DAY, Minute};
 use crate::report::gate::{self, Override};
 use crate::report::site::{Facts, RenderError, Site, Subject};
 use crate::report::{counted, document, incidents, model};
-use crate::store::{BookKind, LedgerStore, Others, Page, Pages, PagesError};
+use crate::store::{LedgerStore, Others, Page, Pages, PagesError};
 
 /// Pages that are held in memory at a time.
 const TOGETHER: usize = 64;
@@ -25,12 +25,11 @@ const TOGETHER: usize = 64;
 const OVERRIDE_DAYS: i32 = 30;
 
 pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<Ended, Failure> {
-    let at = arguments.place.at.unwrap_or(now);
+    let at = arguments.place.at(now);
     let definitions = sound_definitions(&arguments.place, at)?;
     let store = ledger(&arguments.place).await?;
     let status = engine::judge(&definitions.catalog, &store, at).await.map_err(Failure::from)?;
-    let kind = if arguments.paper { BookKind::Paper } else { BookKind::People };
-    let (book, _) = store.book(kind).await.map_err(|error| Failure::new(error.to_string()))?;
+    let (book, _) = store.book(book_kind(arguments.state)).await.map_err(|error| Failure::new(error.to_string()))?;
     let overrides = overrides(&store, at).await?;
     if let Some(place) = &arguments.out {
         Apart::of(&arguments.place.ledger, &definitions.catalog).and("the pages", Some(place.clone())).check()?;
@@ -56,7 +55,7 @@ pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<Ended, 
 /// Writes all pages, some at a time.
 async fn write_site(place: &Location, facts: Facts<'_>, documents: [Page; 2]) -> Result<(), Failure> {
     let failed = |error: PagesError| Failure::new(error.to_string());
-    let faulty = |error: RenderError| Failure::because("a page could not be written", error);
+    let faulty = |error: RenderError| Failure::because("cannot create a page", error);
     let site = Site::new(facts).map_err(faulty)?;
     let subjects = site.subjects();
     let names: BTreeSet<String> =
@@ -69,7 +68,7 @@ async fn write_site(place: &Location, facts: Facts<'_>, documents: [Page; 2]) ->
     }
     pages.put(documents.into()).await.map_err(failed)?;
     pages.finish().await.map_err(failed)?;
-    say(&format!("wrote {} to `{place}`: begin with `index.html`", counted(subjects.len(), "page")));
+    say(&format!("wrote {} to `{place}`: open `index.html`", counted(subjects.len(), "page")));
     Ok(())
 }
 

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::apart::Apart;
-use super::open::{ledger, sound_definitions};
+use super::destinations::unset;
+use super::open::{ledger, note_defaults, sound_definitions};
 use super::{Ended, Failure, report, say, simulate, status, styled};
 use crate::aws::Aws;
-use crate::cli::RunArgs;
+use crate::cli::run::RunArgs;
+use crate::cli::time::Time;
 use crate::engine::{self, EngineError, Job, Telling};
 use crate::location::Location;
 use crate::minute::Minute;
@@ -30,29 +32,33 @@ const DEMO: &str = "target/demo";
 
 pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Failure> {
     if arguments.demo {
-        prepare_demo(&mut arguments)?;
+        use_demo(&mut arguments);
     }
     #[cfg(debug_assertions)]
     let now = arguments.clock.unwrap_or(now);
-    let at = arguments.place.at.unwrap_or(now);
-    if at > now && arguments.channels.paper.is_none() {
-        say(&format!(
-            "{}: {at} is in the future: no notification is sent and no metric is published; sources are queried up to {now}\nhint: omit \
-             `--at` and SLOWBURN_AT, or name a moment in the past",
-            styled("warning")
-        ));
+    let at = arguments.place.at(now);
+    if at > now && arguments.channels.dry_run.is_none() {
+        warn_of_future(at, now);
     }
     let mut definitions = sound_definitions(&arguments.place, at)?;
     if let Some(logs) = &arguments.logs {
         read_logs_from(&mut definitions.catalog, logs);
     }
+    note_defaults(&definitions, arguments.place.slos());
     Apart::of(&arguments.place.ledger, &definitions.catalog)
         .and_folder("the report", arguments.report.as_ref())
-        .and_folder("the dry run", arguments.channels.paper.as_ref())
+        .and_folder("the dry run", arguments.channels.dry_run.as_ref())
         .check()?;
     if arguments.offline {
-        // Nobody is asked, so that there must be something already.
+        // Nothing is fetched, so there must be a ledger already.
         drop(ledger(&arguments.place).await?);
+    }
+    if arguments.demo {
+        write_demo_logs()?;
+    }
+    let notifies = tells(&arguments, at, now);
+    if notifies {
+        warn_of_unset(&definitions.catalog, &arguments);
     }
     // It draws on a terminal only.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());
@@ -60,9 +66,9 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     let postman = Postman::new(arguments.channels.settings(), now);
     let telling = Telling {
         postman: &postman,
-        paper: arguments.channels.paper.is_some(),
-        since: arguments.since,
-        faulty: definitions.missing(&arguments.place.slos),
+        paper: arguments.channels.dry_run.is_some(),
+        since: arguments.since.map(|since| since.resolve(now)),
+        faulty: definitions.missing(arguments.place.slos()),
         points: &points,
     };
     let job = Job {
@@ -70,11 +76,11 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
         at,
         now,
         days: arguments.days,
-        queries: &arguments.place.queries,
+        queries: arguments.place.queries(),
         max_cost: arguments.max_cost,
         offline: arguments.offline,
         threads: threads(&arguments),
-        telling: tells(&arguments, at, now).then_some(telling),
+        telling: notifies.then_some(telling),
         stop: stop_on_signal(),
         progress: &|done, all| {
             bar.set_length(u64::try_from(all).unwrap_or(u64::MAX));
@@ -84,22 +90,44 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<Ended, Fa
     let outcome = Box::pin(run_alone(&job, &arguments, &points)).await;
     bar.finish_and_clear();
     let outcome = outcome?;
-    tell(&outcome.said);
+    tell(&outcome.said, arguments.quiet);
     if !arguments.quiet {
         status::show(&outcome.status, arguments.format)?;
         status::show_incidents(&outcome.book, &outcome.status, arguments.format)?;
     }
-    if let Some(folder) = &arguments.report {
-        let store = ledger(&arguments.place).await?;
-        let overrides = report::overrides(&store, at).await?;
-        report::save_both(&outcome.status, &outcome.book, &overrides, folder).await?;
-    }
+    save_report(&arguments, &outcome, at).await?;
     let is_put = put_metrics(&arguments, &outcome, now).await;
     let in_part = definitions.faulty() || !outcome.said.faults.is_empty() || !is_put;
     Ok(if in_part { Ended::InPart } else { Ended::Done })
 }
 
-/// Tells CloudWatch how the run ended, where that is asked for; whether nothing was refused. It hears of the present moment only.
+/// Writes the reports that the run was started with.
+async fn save_report(arguments: &RunArgs, outcome: &Outcome, at: Minute) -> Result<(), Failure> {
+    let Some(folder) = &arguments.report else { return Ok(()) };
+    let store = ledger(&arguments.place).await?;
+    let overrides = report::overrides(&store, at).await?;
+    report::save_both(&outcome.status, &outcome.book, &overrides, folder).await
+}
+
+/// Warns of destinations that cannot be notified, before an incident shows it.
+fn warn_of_unset(catalog: &Catalog, arguments: &RunArgs) {
+    let settings = arguments.channels.settings();
+    if settings.paper.is_none() {
+        for message in unset(catalog, &settings.secrets) {
+            say(&format!("{}: {message}\nhint: set it where slowburn runs", styled("warning")));
+        }
+    }
+}
+
+fn warn_of_future(at: Minute, now: Minute) {
+    say(&format!(
+        "{}: {at} is in the future: no notification is sent and no metric is published; sources are queried up to {now}\nhint: omit \
+         `--at` and SLOWBURN_AT, or use a time in the past",
+        styled("warning")
+    ));
+}
+
+/// Publishes metrics to CloudWatch, if requested; `false` on failure. Only current runs are published.
 async fn put_metrics(arguments: &RunArgs, outcome: &Outcome, now: Minute) -> bool {
     let Some(namespace) = &arguments.metrics.namespace else { return true };
     let at = outcome.status.at;
@@ -107,31 +135,36 @@ async fn put_metrics(arguments: &RunArgs, outcome: &Outcome, now: Minute) -> boo
         return true;
     }
     let mut data = data::of_fleet(&outcome.status);
-    if arguments.metrics.of_promises {
+    if arguments.metrics.slo_metrics {
         data.extend(data::of_promises(&outcome.status));
     }
     let put = notify::put(namespace, &data, at).await;
     put.map_err(|error| say(&format!("{}: {error}", styled("warning")))).is_ok()
 }
 
-/// Logs of the simulated fleet, made once, and everything else set so that the run is about them.
-fn prepare_demo(arguments: &mut RunArgs) -> Result<(), Failure> {
+/// Writes the logs of the simulated fleet, unless an earlier run has.
+fn write_demo_logs() -> Result<(), Failure> {
     let folder = Path::new(DEMO);
-    let logs = folder.join("logs");
-    let done = folder.join("logs.done");
+    let (logs, done) = (folder.join("logs"), folder.join("logs.done"));
     if !done.exists() {
-        say("making 30 days of access logs of a small fleet ...");
+        say("simulating 30 days of access logs ...");
         let written = simulate::write(&Plan::default(), &logs, 0).map_err(|error| Failure::new(error.to_string()))?;
-        std::fs::write(&done, "").map_err(|error| Failure::because("the logs could not be marked as whole", error))?;
-        say(&format!("{written} below `{}`", logs.display()));
+        std::fs::write(&done, "")
+            .map_err(|error| Failure::because(&format!("cannot write `{}`", done.display()), error))?;
+        say(&format!("wrote {written} to `{}`", logs.display()));
     }
-    arguments.logs = Some(logs);
-    arguments.place.ledger = Location::Directory(folder.join("ledger"));
-    arguments.place.at = Some(thirty_days().end);
-    arguments.report.get_or_insert_with(|| folder.join("report"));
-    arguments.channels.paper.get_or_insert_with(|| folder.join("told"));
-    arguments.since.get_or_insert_with(|| thirty_days().start);
     Ok(())
+}
+
+/// Sets everything so that the run is about the logs of the simulated fleet.
+fn use_demo(arguments: &mut RunArgs) {
+    let folder = Path::new(DEMO);
+    arguments.logs = Some(folder.join("logs"));
+    arguments.place.ledger = Location::Directory(folder.join("ledger"));
+    arguments.place.time.at = Some(Time::At(thirty_days().end));
+    arguments.report.get_or_insert_with(|| folder.join("report"));
+    arguments.channels.dry_run.get_or_insert_with(|| folder.join("notifications"));
+    arguments.since.get_or_insert_with(|| Time::At(thirty_days().start));
 }
 
 /// The directory of the command line takes the place of the ones that definitions name.
@@ -154,14 +187,14 @@ async fn run_alone(job: &Job<'_>, arguments: &RunArgs, points: &WritePoints) -> 
         match ran {
             Err(EngineError::Store(StoreError::Moved | StoreError::Shelf(ShelfError::Lost(_)))) if races < RACES => {
                 races += 1;
-                say("another run changed the ledger meanwhile: going on from what it left");
+                say("another run changed the ledger; starting again from its result");
             }
             Ok(outcome) => return Ok(outcome),
             Err(error) => {
                 // It was asked for, and is paid for, whether or not it could be kept.
                 let mut said = Said::default();
                 said.used(&Aws::used());
-                tell(&said);
+                tell(&said, false);
                 return Err(error.into());
             }
         }
@@ -178,10 +211,10 @@ fn points(arguments: &RunArgs) -> WritePoints {
     WritePoints::stop_at(stop_at)
 }
 
-/// Whether people are told. What lies so far back that no incident would be opened for it is none of their business, and neither is what
-/// nobody has seen yet, unless somebody wants it on paper.
+/// Whether people are told. What lies so far back that no incident would be opened for it is none of their business,
+/// and neither is what nobody has seen yet, unless somebody wants it on paper.
 fn tells(arguments: &RunArgs, at: Minute, now: Minute) -> bool {
-    !arguments.silent && (is_present(at, now) || arguments.channels.paper.is_some())
+    !arguments.silent && (is_present(at, now) || arguments.channels.dry_run.is_some())
 }
 
 /// Whether a moment is near enough to the present one, and not still to come.
@@ -220,9 +253,10 @@ fn stop_on_signal() -> Arc<AtomicBool> {
     stop
 }
 
-/// What was read and what went wrong, on stderr.
-fn tell(said: &Said) {
-    for note in &said.notes {
+/// Prints notes and warnings on stderr. A quiet run prints only warnings, so that cron sends mail only when something
+/// is wrong.
+fn tell(said: &Said, quiet: bool) {
+    for note in said.notes.iter().filter(|_| !quiet) {
         say(note);
     }
     for fault in &said.faults {

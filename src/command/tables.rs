@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use super::open::definitions;
 use super::{Ended, Failure, print, say, styled};
 use crate::aws::Aws;
-use crate::cli::TablesArgs;
+use crate::cli::tables::TablesArgs;
 use crate::fetch::athena::{self, Access, Fault};
 use crate::minute::Minute;
 use crate::slo::{Lake, Reach, SourceKind};
 
 pub(super) async fn tables(arguments: &TablesArgs, now: Minute) -> Result<Ended, Failure> {
-    let found = definitions(&arguments.slos, None, now)?;
+    let found = definitions(&arguments.definitions.slos, None, now)?;
+    if let Some(name) = arguments.source.as_ref().filter(|name| !found.catalog.sources.contains_key(*name)) {
+        return Err(Failure::unknown("source", name, found.catalog.sources.keys().map(String::as_str)));
+    }
     let named = |name: &str| arguments.source.as_ref().is_none_or(|wanted| wanted == name);
     let (mut ended, mut lakes) = (Ended::Done, 0);
     for (name, source) in found.catalog.sources.iter().filter(|(name, _)| named(name)) {
@@ -19,7 +22,7 @@ pub(super) async fn tables(arguments: &TablesArgs, now: Minute) -> Result<Ended,
         lakes += 1;
         let Some(made_of) = &lake.made_of else {
             say(&format!(
-                "{}: the source `{name}` does not say where its logs are\nhint: add `logs: s3://<bucket>/<prefix>`, `accounts` \
+                "{}: source `{name}` does not set the location of its logs\nhint: add `logs: s3://<bucket>/<prefix>`, `accounts` \
                  and `regions` to it in fleet.yaml",
                 styled("warning")
             ));
@@ -39,7 +42,7 @@ pub(super) async fn tables(arguments: &TablesArgs, now: Minute) -> Result<Ended,
     }
     if lakes == 0 {
         return Err(Failure::new(
-            "no source of fleet.yaml has tables\nhint: add one with `athena: <database>.<table>`; `slowburn check` names mistakes",
+            "no Athena source in fleet.yaml\nhint: add a source with `athena: <database>.<table>`; `slowburn check` reports invalid sources",
         ));
     }
     Ok(ended)

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::apart::Apart;
 use super::open::{Definitions, ledger, ledger_to_change, sound_definitions};
-use super::{Ended, Failure, print, say, styled};
+use super::{Ended, Failure, book_kind, print, say, styled};
+use crate::cli::StateArgs;
 use crate::cli::weekly::{WeeklyArgs, WeeklyFormat};
 use crate::cost::Usage;
 use crate::engine;
@@ -15,31 +16,26 @@ use crate::notify::{Postman, Receipt, SendError};
 use crate::report::model::Status;
 use crate::report::weekly::{Facts, Images, WEEKS_BEFORE, Week, Weekly, Weeks};
 use crate::slo::{Catalog, Team};
-use crate::store::{AtomicFile, BookKind, LedgerStore, Others, Page, Pages, PagesError, StoreError};
+use crate::store::{AtomicFile, LedgerStore, Others, Page, Pages, PagesError, StoreError};
 use crate::visible::visible;
 
 const ENDINGS: [(WeeklyFormat, &str); 3] =
     [(WeeklyFormat::Markdown, "md"), (WeeklyFormat::Json, "json"), (WeeklyFormat::Html, "html")];
 
 pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<Ended, Failure> {
-    let week = Week::before(arguments.place.at.unwrap_or(now));
+    let week = Week::before(arguments.place.at(now));
     let definitions = sound_definitions(&arguments.place, week.span.end)?;
     let catalog = &definitions.catalog;
     Apart::of(&arguments.place.ledger, catalog)
         .and_folder("the reports", arguments.out.as_ref())
-        .and_folder("the dry run", arguments.channels.paper.as_ref())
+        .and_folder("the dry run", arguments.channels.dry_run.as_ref())
         .check()?;
-    let store = ledger(&arguments.place).await?;
     let teams: BTreeSet<&str> = catalog.services.iter().map(|service| service.team.as_str()).collect();
     if let Some(team) = arguments.team.as_deref().filter(|team| !teams.contains(team)) {
-        let known: Vec<&str> = teams.into_iter().collect();
-        return Err(Failure::new(format!(
-            "the team `{}` has no service\nhint: there are `{}`",
-            visible(team),
-            known.join("`, `")
-        )));
+        return Err(Failure::unknown("team", team, teams));
     }
-    let all = compose(&definitions, &store, week, &teams).await?;
+    let store = ledger(&arguments.place).await?;
+    let all = compose(&definitions, &store, (week, arguments.state), &teams).await?;
     let kept = match &arguments.out {
         Some(folder) => keep(folder, week, &all).await,
         None => Ok(()),
@@ -81,7 +77,7 @@ pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<Ended, 
 async fn compose(
     definitions: &Definitions,
     store: &LedgerStore,
-    week: Week,
+    (week, state): (Week, StateArgs),
     teams: &BTreeSet<&str>,
 ) -> Result<Vec<Weekly>, Failure> {
     let catalog = &definitions.catalog;
@@ -91,7 +87,7 @@ async fn compose(
     for back in 1..=WEEKS_BEFORE {
         before.push(engine::judge(catalog, store, week.span.end.plus(-7 * back * MINUTES_PER_DAY)).await?);
     }
-    let (book, _) = store.book(BookKind::People).await.map_err(failed)?;
+    let (book, _) = store.book(book_kind(state)).await.map_err(failed)?;
     let overrides = store.overrides().await.map_err(failed)?;
     let mut usage = Usage::default();
     for day in week.span.days() {
@@ -120,7 +116,7 @@ fn text(one: &Weekly, format: WeeklyFormat) -> Result<String, Failure> {
 
 /// Writes reports that are not there yet, and what they are below `latest`, unless those of a later week are there.
 async fn keep(folder: &Path, week: Week, all: &[Weekly]) -> Result<(), Failure> {
-    let failed = |path: &Path, error| Failure::because(&format!("`{}` could not be written", path.display()), error);
+    let failed = |path: &Path, error| Failure::because(&format!("cannot write `{}`", path.display()), error);
     let dated = folder.join(week.to_string());
     std::fs::create_dir_all(&dated).map_err(|error| failed(&dated, error))?;
     let names = std::fs::read_dir(folder).map_err(|error| failed(folder, error))?;
@@ -168,18 +164,19 @@ impl Round<'_> {
             let team = if one.is_of_fleet() { self.catalog.alerts.team.as_deref() } else { Some(one.of.as_str()) };
             let reports = team.and_then(|team| self.catalog.teams.get(team)).map_or(&[][..], |team| &team.reports);
             if reports.is_empty() {
-                say(&format!("the report of {} goes to nobody: its team has no `reports` in fleet.yaml", one.of));
+                let owner = team.map_or("`alerts.team`".to_owned(), |team| format!("`reports` of team `{team}`"));
+                say(&format!("no weekly report for {}: {owner} is not set in fleet.yaml", one.of));
             }
             for destination in reports {
                 let posted = self.once(one.line(destination), self.postman.report(destination, one)).await?;
-                undelivered += Self::arrived(&format!("the report of {}", one.of), destination, posted);
+                undelivered += Self::arrived(&format!("the weekly report for {}", one.of), destination, posted);
             }
             for nudge in one.is_of_fleet().then(|| one.nudges()).into_iter().flatten() {
                 let channels = self.catalog.teams.get(&nudge.team).map_or_else(Vec::new, channels);
                 for destination in &channels {
-                    let line = format!("{} {}/nudge {destination}", one.week, nudge.team);
+                    let line = format!("{} {}/escalation {destination}", one.week, nudge.team);
                     let posted = self.once(line, self.postman.send(destination, &nudge.message)).await?;
-                    undelivered += Self::arrived(&format!("the nudge of {}", nudge.team), destination, posted);
+                    undelivered += Self::arrived(&format!("the escalation for {}", nudge.team), destination, posted);
                 }
             }
         }
@@ -193,10 +190,10 @@ impl Round<'_> {
         posting: impl Future<Output = Result<Receipt, SendError>>,
     ) -> Result<Result<(), SendError>, Failure> {
         // A dry run tells nobody, so it is always made anew, and never remembered.
-        if self.arguments.channels.paper.is_some() {
+        if self.arguments.channels.dry_run.is_some() {
             return Ok(posting.await.map(drop));
         }
-        let failed = |error: StoreError| Failure::because("what was sent could not be kept", error);
+        let failed = |error: StoreError| Failure::because("cannot record in the ledger what was sent", error);
         let place = &self.arguments.place.ledger;
         if self.sent.contains(&line)
             || !ledger_to_change(place).await.map_err(failed)?.claim_weekly(&line, self.now).await.map_err(failed)?
@@ -213,7 +210,7 @@ impl Round<'_> {
         match posted {
             Ok(()) => 0,
             Err(error) => {
-                say(&format!("{}: {what} did not get to `{}`: {error}", styled("warning"), visible(destination)));
+                say(&format!("{}: cannot send {what} to `{}`: {error}", styled("warning"), visible(destination)));
                 1
             }
         }

@@ -12,19 +12,20 @@ use crate::slo::{
     Catalog, Indicator, Lake, MetricCount, MetricCounts, Reach, Service, Source, SourceKind, names_balancer,
 };
 
-/// Nodes of a load balancer of which nothing is known yet: it has one in each of at least two zones, and each writes an object
-/// every five minutes
+/// Nodes of a load balancer of which nothing is known yet: it has one in each of at least two zones, and each writes an
+/// object every five minutes
 /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>).
 const NODES: u64 = 2;
 const INTERVALS: u64 = 288;
 /// Objects on a page of a listing.
 const PAGE: u64 = 1_000;
-/// Folders above those of days, of one account and region: the prefix, `AWSLogs`, account, `elasticloadbalancing`, region, year, month.
+/// Folders above those of days, of one account and region: the prefix, `AWSLogs`, account, `elasticloadbalancing`,
+/// region, year, month.
 const FOLDERS_ABOVE: u64 = 7;
 /// How often in a day they are listed at most.
 const WALKS: u64 = 24;
-/// What a run reads and writes of a ledger in S3, measured with 1,683 SLOs: manifest, sums, parts of days and the alert book; then
-/// the newest part, the month's sums, the manifest once for each of them, and the book once.
+/// What a run reads and writes of a ledger in S3, measured with 1,683 SLOs: manifest, sums, parts of days and the alert
+/// book; then the newest part, the month's sums, the manifest once for each of them, and the book once.
 const LEDGER_READS: u64 = 61;
 const LEDGER_WRITES: u64 = 9;
 /// How slowburn is run, and what is known of the past.
@@ -194,9 +195,9 @@ fn asked(services: &[&Service], name: &str, source: &Source, habits: &Habits) ->
     }
 }
 
-/// Each object is read once. The folder of today is listed by every run, and is half full on average; that of yesterday by every run
-/// of the first hour, and those of the last week once a day. The folders above them hold less than a page each, and are listed once
-/// an hour.
+/// Each object is read once. The folder of today is listed by every run, and is half full on average; that of yesterday
+/// by every run of the first hour, and those of the last week once a day. The folders above them hold less than a page
+/// each, and are listed once an hour.
 fn objects(indicators: &[&Indicator], (source, reach): (&str, &Reach), habits: &Habits) -> (Usage, bool) {
     let traffics = indicators.iter().filter_map(|indicator| match indicator {
         Indicator::Requests { traffic, .. } => Some(traffic),
@@ -223,8 +224,8 @@ fn objects(indicators: &[&Indicator], (source, reach): (&str, &Reach), habits: &
     (Usage { s3_reads: objects, s3_writes: pages, ..Usage::default() }, assumed)
 }
 
-/// Metrics as they are billed each time they are asked for, and whether they are those of names that nobody has looked up yet: each
-/// is taken for one balancer or target group.
+/// Metrics as they are billed each time they are asked for, and whether they are those of names that nobody has looked
+/// up yet: each is taken for one balancer or target group.
 fn metrics(indicators: &[&Indicator], reach: &Reach, habits: &Habits) -> (u64, bool) {
     let (mut counts, mut assumed) = (Vec::new(), false);
     for indicator in indicators {
@@ -242,8 +243,8 @@ fn metrics(indicators: &[&Indicator], reach: &Reach, habits: &Habits) -> (u64, b
     (billed(&asked.into_iter().collect::<Vec<_>>()), assumed)
 }
 
-/// What one run scans, as it is billed: a query for each table and each file, each of which reads a day of folders on average. As
-/// long as nobody knows what one of them scans it is all that a run may scan.
+/// What one run scans, as it is billed: a query for each table and each file, each of which reads a day of folders on
+/// average. As long as nobody knows what one of them scans it is all that a run may scan.
 fn scanned(indicators: &[&Indicator], (source, lake): (&str, &Lake), habits: &Habits) -> (u64, bool) {
     let part = |indicator: &&Indicator| match indicator {
         Indicator::Requests { traffic, .. } if traffic.load_balancer.starts_with("classic/") => {

@@ -3,8 +3,8 @@
 use crate::minute::Minute;
 
 const MINUTE_NS: u64 = 60_000_000_000;
-/// A file that was modified so short a time before a run may be modified again without a sign of it: its time is as coarse as
-/// the file system's clock, and who writes it may not be done.
+/// A file that was modified so short a time before a run may be modified again without a sign of it: its time is as
+/// coarse as the file system's clock, and who writes it may not be done.
 const SETTLED_NS: u64 = MINUTE_NS;
 
 /// A state of a file, as the file system tells it without a look into the file.

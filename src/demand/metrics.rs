@@ -1,8 +1,8 @@
 //! Which metrics of a load balancer count the requests of an indicator.
 //!
 //! Names and dimensions: "CloudWatch metrics for your Application Load Balancer"
-//! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>) and "for your
-//! Classic Load Balancer" (`.../classic/elb-cloudwatch-metrics.html`).
+//! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>) and
+//! "for your Classic Load Balancer" (`.../classic/elb-cloudwatch-metrics.html`).
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,8 @@ pub fn billed(counts: &[&MetricCount]) -> u64 {
     metrics.map(|statistics| statistics.len().div_ceil(STATISTICS_OF_ONE) as u64).sum()
 }
 
-/// What CloudWatch is asked for an indicator, where its requests are these, with ids; `None` if it cannot tell, or there are none.
+/// What CloudWatch is asked for an indicator, where its requests are these, with ids; `None` if it cannot tell, or
+/// there are none.
 #[must_use]
 pub fn metric_counts(indicator: &Indicator, with_ids: &[Traffic]) -> Option<MetricCounts> {
     match indicator {
@@ -33,9 +34,9 @@ pub fn metric_counts(indicator: &Indicator, with_ids: &[Traffic]) -> Option<Metr
     }
 }
 
-/// All answers by their class of status. `RequestCount` leaves out what was turned away before a target was chosen, such as the
-/// 503 of a target group without targets, so in an outage it would say that there is no traffic. Redirects that the balancer
-/// made by rule are no events, as in an access log.
+/// All answers by their class of status. `RequestCount` leaves out what was turned away before a target was chosen,
+/// such as the 503 of a target group without targets, so in an outage it would say that there is no traffic. Redirects
+/// that the balancer made by rule are no events, as in an access log.
 fn availability(with_ids: &[Traffic]) -> MetricCounts {
     let (mut total, mut bad) = (Vec::new(), Vec::new());
     for place in with_ids.iter().flat_map(Place::all) {

@@ -6,10 +6,11 @@ use crate::minute::{Minute, Span};
 use crate::series::SeriesKey;
 use crate::slo::{Indicator, Source, SourceKind};
 
-/// Counts of CloudWatch younger than this are asked for again by every run: values have come more than 20 minutes late for hours on end
-/// (grafana/alloy #3929, Netflix/atlas #1300), and a metric costs the same whatever the span.
+/// Counts of CloudWatch younger than this are asked for again by every run: values have come more than 20 minutes late
+/// for hours on end (grafana/alloy #3929, Netflix/atlas #1300), and a metric costs the same whatever the span.
 const CLOUDWATCH_MINUTES: i32 = 120;
-/// Log objects may arrive hours late. A query reads whole days anyway, so that asking again for half a day costs little.
+/// Log objects may arrive hours late. A query reads whole days anyway, so that asking again for half a day costs
+/// little.
 const ATHENA_MINUTES: i32 = 12 * 60;
 
 /// What is wanted of one source.
@@ -119,8 +120,9 @@ pub fn remember(asked: &mut BTreeMap<SeriesKey, AskedOf>, question: &SpanQuestio
     held.end = held.end.max(span.end);
 }
 
-/// Retracts what nobody can have been answered by now: an earlier run took a moment that is still to come for the present. Gives the spans
-/// whose minutes are unknown again, by series. What may still change is asked again in any case.
+/// Retracts what nobody can have been answered by now: an earlier run took a moment that is still to come for the
+/// present. Gives the spans whose minutes are unknown again, by series. What may still change is asked again in any
+/// case.
 pub fn retract_future(
     asked: &mut BTreeMap<SeriesKey, AskedOf>,
     question: &SpanQuestion,

@@ -7,8 +7,8 @@ use crate::minute::Minute;
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, Indicator, Reach, SourceKind, Tags, Traffic, lacks_id};
 
-/// How long nobody looks again. Counts of CloudWatch this young are asked for again anyway, so that the first minutes of a balancer
-/// that was made anew are asked for once.
+/// How long nobody looks again. Counts of CloudWatch this young are asked for again anyway, so that the first minutes
+/// of a balancer that was made anew are asked for once.
 const FRESH_MINUTES: i32 = 15;
 
 /// One look at an account and region, for all that is asked of it.
@@ -95,7 +95,8 @@ pub fn is_needed(catalog: &Catalog) -> bool {
     wanted(catalog).next().is_some()
 }
 
-/// What has to be looked up now: everything of an account and region as soon as some of it is due, since one look sees all.
+/// What has to be looked up now: everything of an account and region as soon as some of it is due, since one look sees
+/// all.
 #[must_use]
 pub fn due(catalog: &Catalog, discovery: &Discovery, now: Minute) -> Vec<LookUp> {
     let mut all: BTreeMap<Reach, LookUp> = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! From judgements to people: heard, advanced, decided; then recorded, sent and confirmed, in this order, so that whatever
-//! happens in between is made good by the next run.
+//! From judgements to people: heard, advanced, decided; then recorded, sent and confirmed, in this order, so that
+//! whatever happens in between is made good by the next run.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::notify::{Postman, SendError};
 use crate::outcome::Said;
 use crate::report::message::Facts;
 use crate::report::model::{REACH_MINUTES, Status};
-use crate::slo::{Catalog, Excluded, Urgency};
+use crate::slo::{Catalog, Excluded, NO_DESTINATION, Urgency};
 use crate::store::{BookKind, LedgerStore, Needs, ShelfError, StoreError, Version, WritePoints};
 
 /// How often the book is read again because another run wrote it.
@@ -34,7 +34,8 @@ pub struct Telling<'a> {
     pub postman: &'a Postman,
     /// Whether it writes files instead: then everybody is told, even who has no destination.
     pub paper: bool,
-    /// On paper, where the past begins that is gone through as if runs had come; without it nothing is told of the past.
+    /// On paper, where the past begins that is gone through as if runs had come; without it nothing is told of the
+    /// past.
     pub since: Option<Minute>,
     /// Definitions that could not be read.
     pub faulty: Faulty,
@@ -69,8 +70,9 @@ pub(super) async fn tell_people(
 ) -> Result<AlertBook, EngineError> {
     let kind = telling.kind();
     if telling.since.is_some() && book.1.is_some() {
-        let hint = "remove `alerts-paper.json` of the ledger to go through the past once more";
-        said.notes.push(format!("something was told on paper before, so it goes on from there\nhint: {hint}"));
+        let hint = "remove `alerts-dry-run.json` from the ledger to replay the past again";
+        said.notes
+            .push(format!("`--since` has no effect: the dry run continues from its earlier alert state\nhint: {hint}"));
     }
     if let (Some(since), None) = (telling.since, &book.1) {
         let book = rehearse::rehearse(job, telling, since, store, said).await?;
@@ -96,9 +98,10 @@ pub(super) async fn tell_people(
             }
         }
         let tries = send(telling, claimed, end).await;
-        said.tries(&tries);
+        said.tries(&tries, job.catalog, telling.paper);
         (book, version) = confirm(job, telling, &tries, (book, version), store).await?;
     }
+    said.untried(&book);
     ping(job, telling, said).await;
     Ok(book)
 }
@@ -133,14 +136,13 @@ async fn record(
         book.outbox.extend(entries);
         match store.keep_book(telling.kind(), &book, version.as_ref()).await {
             Ok(version) => {
-                said.decided(&tellings);
                 return Ok(Some((book, version)));
             }
             Err(StoreError::Shelf(ShelfError::Lost(_))) => (book, version) = store.book(telling.kind()).await?,
             Err(error) => return Err(error.into()),
         }
     }
-    said.notes.push("other runs are at the alerts: they tell whom there is to tell".to_owned());
+    said.notes.push("another run is updating the alert state; notifications are left to it".to_owned());
     Ok(None)
 }
 
@@ -207,10 +209,10 @@ pub(super) fn destinations(catalog: &Catalog, paper: bool, incident: &Incident, 
     if to.is_empty() {
         to = catalog.alerts.team.as_deref().map(of_team).unwrap_or_default();
     }
-    to.extend(catalog.also.get(&incident.class).map(|also| also.told_of(urgency)).unwrap_or_default());
+    to.extend(catalog.notify_also.get(&incident.class).map(|also| also.told_of(urgency)).unwrap_or_default());
     if to.is_empty() && paper {
         let list = if urgency == Urgency::Ticket { "tickets" } else { "pages" };
-        to.push(format!("nobody:{}-{list}", incident.team));
+        to.push(format!("{NO_DESTINATION}:{}-{list}", incident.team));
     }
     to.sort_unstable();
     to.dedup();
@@ -230,8 +232,8 @@ fn change_routes(catalog: &Catalog, team: &str) -> Vec<String> {
     pages.into_iter().filter(|to| to.starts_with("pagerduty:")).collect()
 }
 
-/// Sends what was claimed for as long as there is time: to each destination one after another, what may wake somebody first, and to
-/// all of them at once, so that one that does not answer holds up no other.
+/// Sends what was claimed for as long as there is time: to each destination one after another, what may wake somebody
+/// first, and to all of them at once, so that one that does not answer holds up no other.
 pub(super) async fn send(telling: &Telling<'_>, claimed: Vec<Entry>, end: tokio::time::Instant) -> Vec<(Entry, Tried)> {
     let mut lanes: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
     for entry in claimed {
@@ -304,9 +306,9 @@ fn tell_of(catalog: &Catalog, fate: &Fate, book: &mut AlertBook, now: Minute) {
         return;
     }
     let (urgency, message) = match (fate, entry.reported) {
-        (Fate::Stuck(_), _) => (entry.matters(), Facts::undelivered(entry, now)),
+        (Fate::Stuck(_), _) => (entry.matters(), Facts::undelivered(catalog, entry, now)),
         (Fate::Arrived(_), Some(urgency)) if urgency >= Urgency::Page => {
-            let message = Facts::arrived(entry, urgency, now);
+            let message = Facts::arrived(catalog, entry, urgency, now);
             book.spare_the_sleeping(&message.key);
             (urgency, message)
         }
@@ -324,6 +326,6 @@ fn tell_of(catalog: &Catalog, fate: &Fate, book: &mut AlertBook, now: Minute) {
 async fn ping(job: &Job<'_>, telling: &Telling<'_>, said: &mut Said) {
     let Some(to) = job.catalog.alerts.heartbeat.as_ref().filter(|_| !telling.paper) else { return };
     if let Err(error) = telling.postman.ping(to).await {
-        said.faults.push(format!("the heartbeat could not be sent: {error}"));
+        said.faults.push(format!("cannot send the heartbeat: {error}"));
     }
 }

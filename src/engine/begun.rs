@@ -1,5 +1,5 @@
-//! Since when anything can be said of target groups by tags: logs hold their names, and not what had the tags before anybody looked,
-//! so that no request before the first that is known of them is no silence.
+//! Since when anything can be said of target groups by tags: logs hold their names, and not what had the tags before
+//! anybody looked, so that no request before the first that is known of them is no silence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,15 +29,15 @@ pub(super) fn note_first_requests(question: &LogsQuestion, ledger: &Ledger, coun
     keep(&began, store);
 }
 
-/// When each series by tags had its first request, as far as it is known by now, of whatever source. One without any is unknown for
-/// ever.
+/// When each series by tags had its first request, as far as it is known by now, of whatever source. One without any is
+/// unknown for ever.
 pub(super) fn first_requests(tagged: &BTreeSet<SeriesKey>, store: &LedgerStore) -> BTreeMap<SeriesKey, Minute> {
     let first = |series: &SeriesKey| store.began(series).get(FIRST_REQUEST).copied().unwrap_or(Minute(i32::MAX));
     tagged.iter().map(|series| (series.clone(), first(series))).collect()
 }
 
-/// Leaves out of counts what lies before the first request. Spans come newest first, so that what lies before the first one of a
-/// span stays unknown unless an older one is known already.
+/// Leaves out of counts what lies before the first request. Spans come newest first, so that what lies before the first
+/// one of a span stays unknown unless an older one is known already.
 pub(super) fn leave_unseen(question: &SpanQuestion, (ledger, counts): (&Ledger, &mut Counts), store: &mut LedgerStore) {
     let mut began = BTreeMap::new();
     for series in &question.tagged {

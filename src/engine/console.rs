@@ -1,4 +1,5 @@
-//! The past of every promise out of the ledger, a day at a time: memory holds the minutes of one day, and the sums that pages show.
+//! The past of every promise out of the ledger, a day at a time: memory holds the minutes of one day, and the sums that
+//! pages show.
 
 use std::collections::{BTreeMap, BTreeSet};
 

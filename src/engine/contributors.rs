@@ -102,7 +102,7 @@ impl<'r> Causes<'r> {
         let partly = wanted.iter().filter(is_partly_read).filter(|one| self.is_of_logs(&one.series)).count();
         if partly > 0 {
             said.notes.push(format!(
-                "where the failures of {} come from is not wholly known: not all of their newest logs were read once more",
+                "contributor analysis is incomplete for {}: not all of their newest logs were read again",
                 crate::report::counted(partly, "incident")
             ));
         }

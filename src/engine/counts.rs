@@ -1,7 +1,8 @@
-//! The stretch of the line that files of counts walk: those that have changed are read once, packed, and absorbed a day at a time.
+//! The stretch of the line that files of counts walk: those that have changed are read once, packed, and absorbed a day
+//! at a time.
 //!
-//! All files together hold the same days. Day by day for each file, every part of every day would be written as often as there
-//! are files.
+//! All files together hold the same days. Day by day for each file, every part of every day would be written as often
+//! as there are files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,8 @@ use crate::store::LedgerStore;
 
 /// Files that are read before anybody looks at what they held.
 const READ_TOGETHER: usize = 16;
-/// Packed counts that wait to be absorbed at most: a month of some 1,500 series. All together then takes less than 300 MB.
+/// Packed counts that wait to be absorbed at most: a month of some 1,500 series. All together then takes less than 300
+/// MB.
 const WAITING_BYTES_MAX: usize = 96 << 20;
 
 /// What was read and is not in the ledger yet.
@@ -49,7 +51,7 @@ pub(super) async fn read_counts(
     for (group, some) in questions.chunks(READ_TOGETHER).enumerate() {
         if job.stop.load(Ordering::Relaxed) {
             let hint = "run again to read the rest";
-            said.faults.push(format!("stopped before all files of counts were read\nhint: {hint}"));
+            said.faults.push(format!("stopped before all counts files were read\nhint: {hint}"));
             break;
         }
         let compare = |question: &CountsQuestion| read_if_changed(&path_of(question), files.get(&question.series));

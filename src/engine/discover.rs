@@ -1,4 +1,5 @@
-//! The stretch of the line before all questions: names and tags of definitions are looked up where sources know ids only.
+//! The stretch of the line before all questions: names and tags of definitions are looked up where sources know ids
+//! only.
 
 use std::collections::BTreeMap;
 

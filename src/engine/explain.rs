@@ -64,7 +64,8 @@ pub async fn explain<'a>(
     })
 }
 
-/// When it last ceased to be as urgent as a ticket, a page and severe, up to a minute: what comes back soon takes longer to go.
+/// When it last ceased to be as urgent as a ticket, a page and severe, up to a minute: what comes back soon takes
+/// longer to go.
 fn fell(book: &AlertBook, subject: &Subject, until: Minute) -> [Option<Minute>; 3] {
     let (mut fell, mut was) = ([None; 3], None);
     for (_, incident) in book.of(subject) {

@@ -1,4 +1,5 @@
-//! The stretch of the line that tables of Athena walk: what is missing is asked for piece by piece, newest first, and kept.
+//! The stretch of the line that tables of Athena walk: what is missing is asked for piece by piece, newest first, and
+//! kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,7 +69,8 @@ fn parts<'a>(job: &Job<'a>, question: &'a SpanQuestion, access: Access<'a>) -> V
                 let query = OwnQuery::new(job.queries, file, sql, series);
                 parts.push((file.clone(), Ok(Part::Own(query, access, series))));
             }
-            // Who read the definitions has named a file that is not there, and an indicator that does not fit its source.
+            // Who read the definitions has named a file that is not there, and an indicator that does not fit its
+            // source.
             Indicator::Query { sql: None, .. } | Indicator::Ratio { .. } | Indicator::Counts { .. } => {}
         }
     }
@@ -93,7 +95,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Reads a part, so that memory and what a crash can lose stay bounded, until all is there or something is in the way.
+    /// Reads a part, so that memory and what a crash can lose stay bounded, until all is there or something is in the
+    /// way.
     async fn read(
         &mut self,
         name: &str,
@@ -168,7 +171,8 @@ impl Run<'_> {
         let usage = Usage { athena_bytes: most.0, ..Usage::default() };
         match affordable(self.job, &self.question.source, &usage) {
             Ok(()) => {
-                // A guess may be a little too low, and what is all but done has been paid for. Where there is none, the limit holds.
+                // A guess may be a little too low, and what is all but done has been paid for. Where there is none, the
+                // limit holds.
                 self.room.store(if day_bytes.is_some() { u64::MAX } else { most.0 }, Ordering::Relaxed);
                 return Some(span);
             }
@@ -230,8 +234,8 @@ impl Part<'_> {
         }
     }
 
-    /// The spans in which an answer replaces all that was known. Lines of a table that come late are added to those that were there, and a
-    /// team's own query says all there is.
+    /// The spans in which an answer replaces all that was known. Lines of a table that come late are added to those
+    /// that were there, and a team's own query says all there is.
     fn replaced(&self, answer: &Answer, span: Span) -> BTreeMap<SeriesKey, Vec<Span>> {
         match self {
             Self::Table(..) => BTreeMap::new(),
@@ -247,8 +251,8 @@ impl Part<'_> {
         }
     }
 
-    /// Whether an answer may be taken for one. A table that looks in the wrong place has no lines, and no error either: it is
-    /// asked again until it has.
+    /// Whether an answer may be taken for one. A table that looks in the wrong place has no lines, and no error either:
+    /// it is asked again until it has.
     const fn is_believed(&self) -> bool {
         match self {
             Self::Table(table, _) => table.has_lines(),
@@ -256,8 +260,8 @@ impl Part<'_> {
         }
     }
 
-    /// Balancers without a line, now and in the past; a few silent hours are nothing to speak of. `None` if there is no line at
-    /// all.
+    /// Balancers without a line, now and in the past; a few silent hours are nothing to speak of. `None` if there is no
+    /// line at all.
     fn missing(&self, sums: &Ledger, span: Span) -> Option<Vec<String>> {
         let Self::Table(table, rules) = self else { return Some(Vec::new()) };
         if !table.has_lines() {

@@ -1,8 +1,8 @@
 //! Which folders of days are listed for a source of access logs, and which need not be.
 //!
-//! The folder of a day holds what was delivered on that day, so it is listed by every run until that day is over, by the first run
-//! thereafter, for a week by the first run of each day, and later once for each set of definitions. A directory costs nothing to
-//! list, and is listed as a whole.
+//! The folder of a day holds what was delivered on that day, so it is listed by every run until that day is over, by
+//! the first run thereafter, for a week by the first run of each day, and later once for each set of definitions. A
+//! directory costs nothing to list, and is listed as a whole.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +15,11 @@ use crate::store::{LedgerStore, Looked, Walked, version_of};
 
 /// Days that the first run of a day looks back to.
 const NIGHTLY_DAYS: i32 = 7;
-/// How long the folders above those of days are known: a new account or region shows within as long. There may be hundreds of
-/// folders, and each is a request.
+/// How long the folders above those of days are known: a new account or region shows within as long. There may be
+/// hundreds of folders, and each is a request.
 const WALK_MINUTES: i32 = 60;
-/// How long after the end of a day its folder may still get what was delivered on it: clocks differ, and an object appears only
-/// when the last of it was written.
+/// How long after the end of a day its folder may still get what was delivered on it: clocks differ, and an object
+/// appears only when the last of it was written.
 const LATE_MINUTES: i32 = 60;
 
 /// What is listed of one source.
@@ -40,8 +40,8 @@ pub(super) struct ListingPlan<'q> {
 }
 
 impl<'q> ListingPlan<'q> {
-    /// Plans the listing of a source, and marks all folders that it needs as not listed yet: until then, no gap in what other
-    /// folders hold is taken for silence.
+    /// Plans the listing of a source, and marks all folders that it needs as not listed yet: until then, no gap in what
+    /// other folders hold is taken for silence.
     pub(super) async fn new(
         job: &Job<'_>,
         question: &'q LogsQuestion,
@@ -161,8 +161,8 @@ fn mark(question: &LogsQuestion, is_settled: impl Fn(Day) -> bool, store: &mut L
     }
 }
 
-/// Takes the marks from days that were listed, and leaves them where a folder could not be: of the days given, or of all that have
-/// no folder.
+/// Takes the marks from days that were listed, and leaves them where a folder could not be: of the days given, or of
+/// all that have no folder.
 pub(super) fn unmark(question: &LogsQuestion, tree: &LogTree, listed: Option<Day>, store: &mut LedgerStore) {
     let marked: Vec<Day> = match listed {
         Some(day) => vec![day],

@@ -31,8 +31,8 @@ pub(super) struct Shared<'a> {
     pub(super) held_back: BTreeSet<Day>,
 }
 
-/// One source of access logs, a day of delivery at a time, so that memory and what a crash can lose stay bounded. Gives what it
-/// saw of the newest hour.
+/// One source of access logs, a day of delivery at a time, so that memory and what a crash can lose stay bounded. Gives
+/// what it saw of the newest hour.
 pub(super) async fn read_logs<'q>(
     job: &Job<'_>,
     mut plan: ListingPlan<'q>,
@@ -199,7 +199,8 @@ impl DayRead<'_> {
             let read = ObjectRecord { size: read.size, lines: read.lines, unparsed: read.unparsed, ..record(object) };
             records.insert(key, ObjectRecord { counted, unread, ..read });
         }
-        // An object that is there and was not read is recorded too: what it would have said is unknown, and not silence.
+        // An object that is there and was not read is recorded too: what it would have said is unknown, and not
+        // silence.
         let is_whole = records.len() == all.len();
         for (key, (object, series)) in &all {
             let unread = || ObjectRecord { unread: Arc::clone(series), ..record(object) };
@@ -259,8 +260,8 @@ impl DayRead<'_> {
         block_in_place(|| logs::scan(self.place, &batches, self.job.threads, &self.job.stop))
     }
 
-    /// Objects that had another size when they were counted are read once more, without being counted, to see whether their
-    /// lines are the same.
+    /// Objects that had another size when they were counted are read once more, without being counted, to see whether
+    /// their lines are the same.
     fn compare(&self, changed: &[&ObjectRecord], logs_read: &mut LogsRead) {
         let before: BTreeMap<&str, &ObjectRecord> = changed.iter().map(|record| (&*record.key, *record)).collect();
         // Another copy of it may be the one that was counted.
@@ -315,8 +316,8 @@ fn left_out<T>(job: &Job<'_>, place: &Place, unread: &mut BTreeMap<&str, (&LogFi
     before - unread.len()
 }
 
-/// Adds an answer to the days it touches, with as many neighbours as coverage looks at. Gives the days of which some minutes are
-/// held back because a folder was not listed.
+/// Adds an answer to the days it touches, with as many neighbours as coverage looks at. Gives the days of which some
+/// minutes are held back because a folder was not listed.
 async fn absorb(
     store: &mut LedgerStore,
     ledger: &mut Ledger,

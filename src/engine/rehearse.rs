@@ -80,10 +80,9 @@ async fn walk(
     // A rehearsal goes through weeks: it reads no log again.
     let facts = Facts { catalog: job.catalog, book, status: &status, contributors: &BTreeMap::new() };
     let entries = alerts::entries(&facts, &tellings, at);
-    said.decided(&tellings);
     let end = tokio::time::Instant::now() + alerts::SENDING;
     let tries = alerts::send(telling, entries.clone(), end).await;
-    said.tries(&tries);
+    said.tries(&tries, job.catalog, telling.paper);
     book.outbox.extend(entries);
     book.confirm(&tries, at);
     Ok(())

@@ -1,4 +1,5 @@
-//! The stretch of the line that sources walk which answer with the counts of any span: asked for what is missing, absorbed, kept.
+//! The stretch of the line that sources walk which answer with the counts of any span: asked for what is missing,
+//! absorbed, kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -37,13 +38,13 @@ pub(super) async fn read_spans(
         keep(&Counts::new(), &unknown, store).await?;
         store.keep_asked(&asked).await?;
         said.notes.push(format!(
-            "an earlier run was given a time in the future: what it recorded of `{}` is discarded and queried again",
+            "discarded data of `{}` that an earlier run recorded for a time in the future; it is fetched again",
             question.source
         ));
     }
     let asks = asks(question, &asked);
     if asks.is_empty() {
-        said.notes.push(format!("`{}` has been asked up to {}", question.source, question.end));
+        said.notes.push(format!("`{}` is already fetched up to {}", question.source, question.end));
         return Ok(());
     }
     match &question.kind {
@@ -87,7 +88,7 @@ async fn read_metrics(
             done += 1;
             if job.stop.load(Ordering::Relaxed) {
                 said.faults
-                    .push("stopped before all metrics were asked for\nhint: run again to ask for the rest".to_owned());
+                    .push("stopped before all metrics were fetched\nhint: run again to fetch the rest".to_owned());
                 break 'asks;
             }
             // A newer span may have had the first values.
@@ -117,7 +118,8 @@ async fn read_metrics(
     Ok(())
 }
 
-/// The sums of all days, and the minutes that tell whether a series had its first traffic before a span that is asked for.
+/// The sums of all days, and the minutes that tell whether a series had its first traffic before a span that is asked
+/// for.
 async fn with_first_days(question: &SpanQuestion, asks: &[Ask], store: &LedgerStore) -> Result<Ledger, EngineError> {
     let mut ledger = store.load(&Needs::default()).await?;
     let mut minutes = BTreeSet::new();
@@ -131,8 +133,8 @@ async fn with_first_days(question: &SpanQuestion, asks: &[Ask], store: &LedgerSt
     Ok(ledger)
 }
 
-/// Where a series turns out to have had traffic before all that was asked of it, silence behind that was no traffic, and is asked for
-/// again by the next run.
+/// Where a series turns out to have had traffic before all that was asked of it, silence behind that was no traffic,
+/// and is asked for again by the next run.
 async fn refetch_behind(
     asked: &mut BTreeMap<SeriesKey, AskedOf>,
     (answer, span): (&cloudwatch::Answer, Span),
@@ -156,8 +158,8 @@ async fn refetch_behind(
     Ok(())
 }
 
-/// Keeps counts, and forgets the other minutes of spans that an answer replaces, a day at a time: a fleet's past is larger than memory
-/// should be.
+/// Keeps counts, and forgets the other minutes of spans that an answer replaces, a day at a time: a fleet's past is
+/// larger than memory should be.
 pub(super) async fn keep(
     counts: &Counts,
     replaced: &BTreeMap<SeriesKey, Vec<Span>>,
@@ -203,8 +205,9 @@ pub(super) fn affordable(job: &Job<'_>, source: &str, usage: &Usage) -> Result<(
     }
     let (price, spent, most) = (usage.price(), Aws::used().price(), job.max_cost.unwrap_or_default());
     Err(format!(
-        "`{source}` is not asked: {usage} would cost {price} after {spent}, and the run may cost {most}\nhint: raise \
-         `--max-cost`, ask less often with `every` of the source, or look fewer days back with `--days`"
+        "skipped `{source}` to stay within `--max-cost`: spent {spent} of {most}, and {usage} would cost \
+         {price}\nhint: raise `--max-cost`, fetch less often with `every` of the source, or fetch fewer days with \
+         `--days`"
     ))
 }
 

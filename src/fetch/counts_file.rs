@@ -1,7 +1,8 @@
 //! Counts that any other system wrote: a CSV or Parquet file with the columns `minute`, `total` and `bad`.
 //!
-//! An absent row is an unknown minute; a row of zeros is a minute without traffic. A row that cannot be right is set aside
-//! and shown, and its minute stays unknown; the other rows count. **Invariant:** the order of rows changes no count.
+//! An absent row is an unknown minute; a row of zeros is a minute without traffic. A row that cannot be right is set
+//! aside and shown, and its minute stays unknown; the other rows count. **Invariant:** the order of rows changes no
+//! count.
 
 mod fault;
 mod packed;
@@ -58,7 +59,8 @@ pub enum Compared {
 pub enum CountsError {
     /// It cannot be opened or read.
     #[error(
-        "cannot read `{path}`: {source}\nhint: `file:` of the SLO names a file below the directory that `counts:` of its source names"
+        "cannot read `{path}`: {source}\nhint: set `file` of the SLO to a path below the folder of `counts` of its \
+         source"
     )]
     File {
         /// Which.
@@ -67,7 +69,9 @@ pub enum CountsError {
         source: io::Error,
     },
     /// Its content is damaged: a gzip file cut short, or bytes that are no Parquet.
-    #[error("`{path}` is damaged: {reason}\nhint: write it to another name and rename it when it is whole")]
+    #[error(
+        "`{path}` is damaged: {reason}\nhint: write the file under another name, and rename it when it is complete"
+    )]
     Damaged {
         /// Which.
         path: PathBuf,
@@ -76,7 +80,8 @@ pub enum CountsError {
     },
     /// A column is not there, or there twice.
     #[error(
-        "`{path}` needs one column `{column}`; it has: {found}\nhint: name the columns `minute`, `total` and `bad`"
+        "`{path}` needs exactly one column `{column}`; it has: {found}\nhint: name the columns `minute`, `total` and \
+         `bad`"
     )]
     Column {
         /// Which file.
@@ -87,7 +92,7 @@ pub enum CountsError {
         found: String,
     },
     /// A Parquet column is of a type that holds no such thing.
-    #[error("`{path}`: column `{column}` has the type `{found}`\nhint: make it {wanted}")]
+    #[error("`{path}`: column `{column}` has the unsupported type `{found}`\nhint: write it as {wanted}")]
     Type {
         /// Which file.
         path: PathBuf,
@@ -105,7 +110,7 @@ pub enum CountsError {
         path: PathBuf,
     },
     /// Its name does not say what it is.
-    #[error("`{path}` is of an unknown kind\nhint: end its name in `.csv`, `.csv.gz` or `.parquet`")]
+    #[error("`{path}` has an unknown file type\nhint: use a name that ends in `.csv`, `.csv.gz` or `.parquet`")]
     Kind {
         /// Which.
         path: PathBuf,
@@ -133,9 +138,9 @@ pub fn read_if_changed(path: &Path, before: Option<&FileRead>) -> Result<Compare
 
 /// Reads a `.csv`, `.csv.gz` or `.parquet` file.
 ///
-/// CSV needs a header; columns may come in any order and `minute` may be called `minute_utc`; other columns are ignored.
-/// A minute is RFC 3339 with or without seconds, in UTC or with an offset, or in Parquet a timestamp (one without a time zone
-/// is taken as UTC). Counts are whole numbers up to `u32::MAX`.
+/// CSV needs a header; columns may come in any order and `minute` may be called `minute_utc`; other columns are
+/// ignored. A minute is RFC 3339 with or without seconds, in UTC or with an offset, or in Parquet a timestamp (one
+/// without a time zone is taken as UTC). Counts are whole numbers up to `u32::MAX`.
 ///
 /// # Errors
 /// Where the file as a whole says nothing. Faulty rows are no error: they are in [`CountsRead::faults`].

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::slo::{DefinitionFile, FILE_BYTES_MAX, Problem};
+use crate::slo::{DefinitionFile, FILE_BYTES_MAX, Problem, nearest};
 
 /// Folders inside folders beyond this are not looked into. A service file lies one folder deep.
 const DEPTH_MAX: usize = 8;
@@ -17,10 +17,52 @@ const FILES_MAX: usize = 100_000;
 
 /// The folder itself could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the definitions in `{}`: {source}\nhint: name the folder that holds `fleet.yaml` and the folders of teams", folder.display())]
-pub struct LoadError {
-    folder: PathBuf,
-    source: io::Error,
+pub enum LoadError {
+    /// There is no such folder.
+    #[error("`{}` does not exist\nhint: {hint}", folder.display())]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+        /// What to do.
+        hint: String,
+    },
+    /// It is a file.
+    #[error("`{}` is a file\nhint: specify the folder of definitions", .0.display())]
+    File(PathBuf),
+    /// The operating system refuses.
+    #[error("cannot read the definitions in `{}`: {source}\nhint: {HINT}", folder.display())]
+    Unreadable {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+const HINT: &str = "specify the folder that contains `fleet.yaml` and the team folders";
+
+impl LoadError {
+    fn new(folder: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotADirectory if folder.is_file() => Self::File(folder.to_owned()),
+            io::ErrorKind::NotFound => {
+                let meant = sibling(folder).map(|meant| format!("did you mean `{meant}`?"));
+                Self::Missing { folder: folder.to_owned(), hint: meant.unwrap_or_else(|| HINT.to_owned()) }
+            }
+            _ => Self::Unreadable { folder: folder.to_owned(), source },
+        }
+    }
+}
+
+/// The folder whose name is nearest to that of a missing one, where that should be.
+fn sibling(folder: &Path) -> Option<String> {
+    let parent = folder.parent()?;
+    let name = folder.file_name()?.to_str()?;
+    let entries = sorted(&if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() }).ok()?;
+    let folders = entries.into_iter().map(|(entry, _)| entry).filter(|entry| entry.is_dir());
+    let names: Vec<String> = folders.filter_map(|entry| Some(entry.file_name()?.to_str()?.to_owned())).collect();
+    let meant = nearest(name, names.iter().map(String::as_str))?;
+    Some(parent.join(meant).display().to_string())
 }
 
 /// Loads every `.yaml` and `.yml` file below a folder, sorted by path, and says which could not be loaded.
@@ -30,7 +72,7 @@ pub struct LoadError {
 /// # Errors
 /// When the folder itself cannot be read. A file that cannot be read is a [`Problem`].
 pub fn load(folder: &Path) -> Result<(Vec<DefinitionFile>, Vec<Problem>), LoadError> {
-    let wrong = |source| LoadError { folder: folder.to_owned(), source };
+    let wrong = |source| LoadError::new(folder, source);
     let root = folder.canonicalize().map_err(wrong)?;
     let mut walk = Walk { root: &root, files: Vec::new(), problems: Vec::new(), seen: 0 };
     let entries = sorted(&root).map_err(wrong)?;
@@ -47,8 +89,8 @@ struct Walk<'a> {
     seen: usize,
 }
 
-/// What a folder holds, by path, and whether each is a plain file. The folder's own path has no link in it, so neither has that
-/// of a plain file, and only the others have to be looked up to know where they lead.
+/// What a folder holds, by path, and whether each is a plain file. The folder's own path has no link in it, so neither
+/// has that of a plain file, and only the others have to be looked up to know where they lead.
 fn sorted(folder: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
     let entry = |entry: io::Result<fs::DirEntry>| {
         let entry = entry?;
@@ -65,7 +107,7 @@ impl Walk<'_> {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.seen += 1;
             if self.seen == FILES_MAX {
-                let hint = "split the folder; what comes after this entry is not read";
+                let hint = "split the folder: entries after this one are not read";
                 self.problems.push(Problem::of_file(
                     &format!("{above}{name}"),
                     "the folder has too many entries",
@@ -86,27 +128,39 @@ impl Walk<'_> {
         let unreadable = |error: io::Error| {
             Box::new(Problem::of_file(
                 path,
-                format!("cannot be read: {error}"),
-                "look at its permissions, and where links lead",
+                format!("cannot read the file: {error}"),
+                "check its permissions and the targets of symbolic links",
             ))
         };
         let real = if is_plain { entry.to_owned() } else { entry.canonicalize().map_err(unreadable)? };
         if !real.starts_with(self.root) {
-            let hint = "copy the file into the folder; nothing outside it is read";
-            return Err(Box::new(Problem::of_file(path, "the link leaves the folder of definitions", hint)));
+            let hint = "copy the file into the folder: files outside it are not read";
+            return Err(Box::new(Problem::of_file(
+                path,
+                "the symbolic link points outside the definitions folder",
+                hint,
+            )));
         }
         if !is_plain && real.is_dir() {
             if depth >= DEPTH_MAX {
-                let hint = "a service lies in `<team>/<service>.yaml`";
+                let hint = "move service files to `<team>/<service>.yaml`";
                 return Err(Box::new(Problem::of_file(path, "folders are nested too deeply", hint)));
             }
             let entries = sorted(&real).map_err(unreadable)?;
             self.entries(entries, &format!("{path}/"), depth + 1);
-        } else if (is_plain || real.is_file())
-            && matches!(entry.extension().and_then(OsStr::to_str), Some("yaml" | "yml"))
-        {
-            let text = text(&real, path).map_err(unreadable)??;
-            self.files.push(DefinitionFile { path: path.to_owned(), text });
+        } else if is_plain || real.is_file() {
+            match entry.extension().and_then(OsStr::to_str) {
+                Some("yaml" | "yml") => {
+                    let text = text(&real, path).map_err(unreadable)??;
+                    self.files.push(DefinitionFile { path: path.to_owned(), text });
+                }
+                Some(other) if ["yaml", "yml"].iter().any(|known| other.eq_ignore_ascii_case(known)) => {
+                    let name = path.rsplit('/').next().unwrap_or(path);
+                    let hint = format!("rename it to `{}.yaml`", name.trim_end_matches(other).trim_end_matches('.'));
+                    return Err(Box::new(Problem::of_file(path, format!("`{name}` is not read"), hint)));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -117,12 +171,12 @@ fn text(file: &Path, path: &str) -> io::Result<Result<String, Box<Problem>>> {
     let mut bytes = Vec::new();
     fs::File::open(file)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > FILE_BYTES_MAX {
-        return Ok(Err(Box::new(Problem::of_file(path, "the file is larger than 1 MiB", "split it by service"))));
+        return Ok(Err(Box::new(Problem::of_file(path, "the file is larger than 1 MiB", "split the file by service"))));
     }
     Ok(String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
-        let message = format!("the file is not UTF-8: line {line} holds something else");
-        Box::new(Problem::of_file(path, message, "save it as UTF-8"))
+        let message = format!("the file is not valid UTF-8: invalid bytes on line {line}");
+        Box::new(Problem::of_file(path, message, "save the file as UTF-8"))
     }))
 }

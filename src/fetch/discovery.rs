@@ -1,8 +1,9 @@
-//! Load balancers, target groups and tags of an account and region, listed without naming any: a name that is not there would
-//! refuse the whole request.
+//! Load balancers, target groups and tags of an account and region, listed without naming any: a name that is not there
+//! would refuse the whole request.
 //!
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeLoadBalancers.html>,
-//! `API_DescribeTargetGroups`, and <https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html>.
+//! `API_DescribeTargetGroups`, and
+//! <https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html>.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -21,8 +21,8 @@ pub struct ObjectsAnswer {
     pub objects: Vec<ObjectRecord>,
     /// Their lines, by series and day: a slot a minute, zero where they have no event.
     pub counts: BTreeMap<(SeriesKey, Day), Box<[Count]>>,
-    /// Series whose requests nobody can tell of before the first that there was: what stood for their tags then is not known. Minutes
-    /// before that one are unknown.
+    /// Series whose requests nobody can tell of before the first that there was: what stood for their tags then is not
+    /// known. Minutes before that one are unknown.
     pub began: BTreeMap<SeriesKey, Minute>,
     /// Days whose known minutes are decided anew although none of the objects is near them.
     pub days: BTreeSet<Day>,
@@ -35,7 +35,7 @@ pub enum AbsorbError {
     #[error(transparent)]
     NotLoaded(#[from] NotLoaded),
     /// The object's lines are already in the counts of this series.
-    #[error("`{key}` is already counted for `{series}`\nhint: ask `unread` which objects are new")]
+    #[error("`{key}` is already counted for `{series}`\nhint: pass only objects that `unread` returns")]
     AlreadyCounted {
         /// The object.
         key: String,
@@ -43,7 +43,9 @@ pub enum AbsorbError {
         series: SeriesKey,
     },
     /// A minute would hold more events than a `u32`.
-    #[error("`{series}` has more than 4294967295 events in the minute {minute}\nhint: split the series")]
+    #[error(
+        "`{series}` has more than 4294967295 events in the minute {minute}\nhint: split the SLO, for example by path"
+    )]
     TooMany {
         /// The series.
         series: SeriesKey,
@@ -91,8 +93,8 @@ fn has_events(counts: &[Count]) -> bool {
 }
 
 impl Ledger {
-    /// What is still to be read of listed objects: the place of each in the list, with the wanted series that it was not
-    /// counted for.
+    /// What is still to be read of listed objects: the place of each in the list, with the wanted series that it was
+    /// not counted for.
     #[must_use]
     pub fn unread(
         &self,
@@ -101,7 +103,8 @@ impl Ledger {
     ) -> Vec<(usize, Arc<BTreeSet<SeriesKey>>)> {
         let wanted: BTreeMap<&str, Arc<BTreeSet<SeriesKey>>> =
             wanted.iter().map(|(balancer, series)| (balancer.as_str(), Arc::new(series.clone()))).collect();
-        // Records share their sets, and to compare all series of a balancer for every object would take longer than all else.
+        // Records share their sets, and to compare all series of a balancer for every object would take longer than all
+        // else.
         let mut lacking = HashMap::new();
         let mut missing = |object: &ListedObject<'_>| {
             let wanted = wanted.get(object.load_balancer)?;
@@ -138,8 +141,8 @@ impl Ledger {
         self.replace_counts(counts, &BTreeMap::new())
     }
 
-    /// Sets every minute that the source knows. In spans that the answer replaces, the others are unknown from now on. The same again
-    /// changes nothing.
+    /// Sets every minute that the source knows. In spans that the answer replaces, the others are unknown from now on.
+    /// The same again changes nothing.
     ///
     /// # Errors
     /// [`AbsorbError::NotLoaded`].
@@ -181,8 +184,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Adds the counts of objects and decides anew which minutes around them are known. Gives the days of which some are held back
-    /// because a folder was not listed.
+    /// Adds the counts of objects and decides anew which minutes around them are known. Gives the days of which some
+    /// are held back because a folder was not listed.
     ///
     /// # Errors
     /// Any [`AbsorbError`]; nothing of the answer is kept then.
@@ -217,8 +220,8 @@ impl Ledger {
         Ok(covered.held_back)
     }
 
-    /// Changes some series of a part, and the sums of its day with them. Where series share their minutes and an edit, it is made
-    /// once for all of them.
+    /// Changes some series of a part, and the sums of its day with them. Where series share their minutes and an edit,
+    /// it is made once for all of them.
     pub(super) fn edit<T, E: Deref<Target = [T]>>(
         &mut self,
         part: Part,

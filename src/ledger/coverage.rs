@@ -103,8 +103,8 @@ impl Delivered {
         newest: &BTreeMap<(&str, Day), Minute>,
     ) -> Arc<[u8]> {
         let mut counted: Vec<(Span, u64)> = Vec::with_capacity(near.len());
-        // An interval of which an object is there but not counted is not known, whatever the other nodes wrote. A file without
-        // a byte hides nothing that they wrote: its node may have nothing to say.
+        // An interval of which an object is there but not counted is not known, whatever the other nodes wrote. A file
+        // without a byte hides nothing that they wrote: its node may have nothing to say.
         let (mut unread, mut pending) = (Vec::new(), Vec::new());
         for (span, lines, origin) in near {
             match counted.last_mut() {
@@ -181,8 +181,8 @@ impl<'d> Deliveries<'d> {
 }
 
 impl Ledger {
-    /// Decides anew which minutes of the days are known, for every log series with objects near them, when some parts have
-    /// other objects than the ledger's.
+    /// Decides anew which minutes of the days are known, for every log series with objects near them, when some parts
+    /// have other objects than the ledger's.
     pub(super) fn cover(
         &self,
         days: &BTreeSet<Day>,
@@ -209,7 +209,8 @@ impl Ledger {
         let all: Vec<Group<'_>> = alone.chain(together).collect();
         let mut missing = BTreeSet::new();
         for day in days {
-            // Balancers know nothing of each other, so they are looked at on all cores, and put together in their order.
+            // Balancers know nothing of each other, so they are looked at on all cores, and put together in their
+            // order.
             let known: Vec<_> = all.par_iter().map(|(.., delivered)| delivered.known(*day, &newest)).collect();
             for ((of, names, _), of_balancer) in all.iter().zip(known) {
                 for (series, minutes) in of_balancer {

@@ -1,7 +1,8 @@
-//! What is taken from minutes that then are let go: sums over spans within a day, the newest known minute, which are known.
+//! What is taken from minutes that then are let go: sums over spans within a day, the newest known minute, which are
+//! known.
 //!
-//! A window of a month needs of the day it begins in no more than one sum for each series. So the minutes of such a day pass
-//! by and are gone, and memory holds no more of them than a few parts at a time.
+//! A window of a month needs of the day it begins in no more than one sum for each series. So the minutes of such a day
+//! pass by and are gone, and memory holds no more of them than a few parts at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,8 +51,8 @@ impl Wanted {
     }
 }
 
-/// The spans whose minutes are added up for the sums of a span within a day: itself, or the rest of the day if that lies in
-/// fewer parts. Then the sums are those of the day without the rest, which is told by `true`.
+/// The spans whose minutes are added up for the sums of a span within a day: itself, or the rest of the day if that
+/// lies in fewer parts. Then the sums are those of the day without the rest, which is told by `true`.
 fn summed(span: Span) -> (Vec<Span>, bool) {
     let rest: Vec<Span> = around(span).into_iter().filter(|span| !span.is_empty()).collect();
     let parts = |spans: &[Span]| spans.iter().flat_map(|span| Part::of_span(*span)).count();

@@ -1,7 +1,7 @@
 //! The minutes of a day, or of some parts of it: three columns in which rows of minutes lie one after the other.
 //!
-//! Series may share a row. A fleet has many that are silent on the same day behind the same balancer, and a day of silence is
-//! then held once, and worked at once.
+//! Series may share a row. A fleet has many that are silent on the same day behind the same balancer, and a day of
+//! silence is then held once, and worked at once.
 
 use std::ops::Range;
 
@@ -193,8 +193,8 @@ impl DayMinutes {
         self.place(series).map_or_else(Sums::default, |place| self.row(place, slots).sums())
     }
 
-    /// Of some series, sorted, the parts of a day as they were kept, each with the series that it has. They have the slots'
-    /// minutes of each.
+    /// Of some series, sorted, the parts of a day as they were kept, each with the series that it has. They have the
+    /// slots' minutes of each.
     pub(crate) fn filled<'a>(
         slots: Range<usize>,
         series: Vec<SeriesKey>,

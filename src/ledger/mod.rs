@@ -39,7 +39,7 @@ pub use view::{Table, View, ViewSums};
 
 /// Parts of days are in the ledger, but were not loaded for this question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the minutes or objects of {} were not loaded\nhint: load them before asking for them", first(.0))]
+#[error("the minutes or objects of {} are not loaded\nhint: load them first", first(.0))]
 pub struct NotLoaded(pub BTreeSet<Part>);
 
 impl From<Part> for NotLoaded {
@@ -174,8 +174,8 @@ impl Ledger {
         Ok(None)
     }
 
-    /// How many log objects were loaded, by account and region and by the load balancer that wrote them: the name of a Classic one may
-    /// be that of another in the next account.
+    /// How many log objects were loaded, by account and region and by the load balancer that wrote them: the name of a
+    /// Classic one may be that of another in the next account.
     #[must_use]
     pub fn objects_by_balancer(&self) -> BTreeMap<(String, String), ObjectsWritten> {
         let mut found: BTreeMap<(String, String), ObjectsWritten> = BTreeMap::new();
@@ -195,7 +195,8 @@ impl Ledger {
         found
     }
 
-    /// The minutes that [`Self::watermark`] looks at first: those before `before` of the newest day with a known minute.
+    /// The minutes that [`Self::watermark`] looks at first: those before `before` of the newest day with a known
+    /// minute.
     #[must_use]
     pub fn newest_known(&self, series: &SeriesKey, before: Minute) -> Span {
         let newest = self.sums.get(series).and_then(|days| days.newest(before.plus(-1).day()));

@@ -1,7 +1,8 @@
-//! Log objects of a part of a day: with their names where an object is to be found again, else only what they delivered.
+//! Log objects of a part of a day: with their names where an object is to be found again, else only what they
+//! delivered.
 //!
-//! A large fleet writes some hundred thousand objects a day. To tell which minutes are known, only their intervals and lines
-//! matter, and those of a balancer's nodes together.
+//! A large fleet writes some hundred thousand objects a day. To tell which minutes are known, only their intervals and
+//! lines matter, and those of a balancer's nodes together.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -56,7 +57,8 @@ impl ObjectRecord {
         self.size == 0 && self.counted.is_empty()
     }
 
-    /// Whether reading an object of another size under its name adds nothing twice: it had no lines when it was counted.
+    /// Whether reading an object of another size under its name adds nothing twice: it had no lines when it was
+    /// counted.
     pub(super) const fn is_replaced_by(&self, size: u64) -> bool {
         self.lines == 0 && self.size != size
     }

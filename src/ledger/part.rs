@@ -1,7 +1,8 @@
 //! A part of a day, the unit in which the ledger is kept and loaded: four hours of UTC.
 //!
-//! Short enough that what a run writes every five minutes, and what it reads where a window cuts into a day, stays small;
-//! long enough that the names of all series, which every part's file holds, weigh little: 0.05 bytes a minute and series.
+//! Short enough that what a run writes every five minutes, and what it reads where a window cuts into a day, stays
+//! small; long enough that the names of all series, which every part's file holds, weigh little: 0.05 bytes a minute
+//! and series.
 
 use std::fmt;
 use std::ops::Range;
@@ -72,7 +73,7 @@ impl fmt::Display for Part {
 
 /// The text is no part of a day.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no part of a day such as `2026-10-31T08`")]
+#[error("invalid part of a day `{0}`, expected a value such as `2026-10-31T08`")]
 pub struct PartError(String);
 
 impl FromStr for Part {

@@ -4,16 +4,16 @@
 
 use crate::minute::{Minute, Span};
 
-/// Where a balancer has at least this many lines in five minutes, silence is not believed: with a mean of 8 requests the
-/// chance of none is e^-8 = 0.03% (Poisson), and a silence that lasts is less likely still.
+/// Where a balancer has at least this many lines in five minutes, silence is not believed: with a mean of 8 requests
+/// the chance of none is e^-8 = 0.03% (Poisson), and a silence that lasts is less likely still.
 const QUIET_LINES: u64 = 8;
 
-/// The lines of how many minutes on each side tell how busy a balancer is around a silence. One interval alone would be too
-/// uneven, and a whole day would miss the evening in which an office falls silent.
+/// The lines of how many minutes on each side tell how busy a balancer is around a silence. One interval alone would be
+/// too uneven, and a whole day would miss the evening in which an office falls silent.
 const AROUND_MINUTES: i32 = 60;
 
-/// Runs of minutes that are known, traffic or not, by intervals in order with their lines. None lies beyond the newest minute
-/// that anything was heard of.
+/// Runs of minutes that are known, traffic or not, by intervals in order with their lines. None lies beyond the newest
+/// minute that anything was heard of.
 #[must_use]
 pub fn heard(intervals: &[(Span, u64)], newest: Option<Minute>) -> Vec<Span> {
     let mut spans: Vec<Span> = intervals.iter().map(|(span, _)| *span).collect();
@@ -35,7 +35,8 @@ pub fn heard(intervals: &[(Span, u64)], newest: Option<Minute>) -> Vec<Span> {
     spans
 }
 
-/// Whether the intervals within a span have, on average over the whole of it, fewer than [`QUIET_LINES`] in five minutes.
+/// Whether the intervals within a span have, on average over the whole of it, fewer than [`QUIET_LINES`] in five
+/// minutes.
 fn is_quiet(intervals: &[(Span, u64)], span: Span) -> bool {
     let first = intervals.partition_point(|(interval, _)| interval.start < span.start);
     let inside = intervals[first..].iter().take_while(|(interval, _)| interval.end <= span.end);

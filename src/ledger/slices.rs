@@ -1,7 +1,7 @@
 //! Days that are cut into slices: their sums are kept, so that no minute of a finished day is needed again.
 //!
-//! What is kept is only ever found again under the hash of the minutes that it was made of: a day that changes is cut anew, and
-//! so is every day when a promise is cut another way.
+//! What is kept is only ever found again under the hash of the minutes that it was made of: a day that changes is cut
+//! anew, and so is every day when a promise is cut another way.
 //!
 //! **Invariant:** kept or not, the sums are those of the minutes.
 
@@ -31,7 +31,7 @@ impl<'a> Cut<'a> {
         let slices = view.slices.as_ref()?;
         let Slices { minutes, budget, idle_good } = slices;
         let idle = if *idle_good { ", good when idle" } else { "" };
-        let key = format!("{} in slices of {minutes}m, bad above {budget}{idle}", view.series);
+        let key = format!("{} in timeslices of {minutes}m, bad above {budget}{idle}", view.series);
         Some(Self { view, slices, key: SeriesKey::new(&key) })
     }
 
@@ -41,7 +41,7 @@ impl<'a> Cut<'a> {
         if excluded.peek().is_none() {
             return self.key.clone();
         }
-        let mut key = format!("{}, without", self.key);
+        let mut key = format!("{}, excluding", self.key);
         for out in excluded {
             let start = out.start.of_day();
             key.push_str(&format!(" {start}-{}", start + out.minutes() as usize));
@@ -182,8 +182,8 @@ impl<'a> CutDays<'a> {
         Self { ledger, cut, asked: None, days: DaySums::default() }
     }
 
-    /// Sums over the days from `first` up to, not including, `end`. Nearly all spans end on the same day, so that days are
-    /// added a few times only.
+    /// Sums over the days from `first` up to, not including, `end`. Nearly all spans end on the same day, so that days
+    /// are added a few times only.
     pub(super) fn over(&mut self, first: Day, end: Day) -> Result<Sums, NotLoaded> {
         let (from, to) = self.asked.map_or((first, end), |(from, to)| (from.min(first), to.max(end)));
         if self.asked != Some((from, to)) {

@@ -1,4 +1,5 @@
-//! Folders of days that could not be listed: what would lie there is unknown, so that no gap around it is taken for silence.
+//! Folders of days that could not be listed: what would lie there is unknown, so that no gap around it is taken for
+//! silence.
 //!
 //! Minutes that are known stay known; none becomes known until the folder was listed.
 
@@ -43,8 +44,8 @@ impl Unlisted {
         self.0.get(source).into_iter().flat_map(|days| days.keys().copied())
     }
 
-    /// The minutes of a day whose objects may lie in folders that were not listed, for a series of some balancers, each as area
-    /// and name.
+    /// The minutes of a day whose objects may lie in folders that were not listed, for a series of some balancers, each
+    /// as area and name.
     pub(super) fn of(&self, series: &SeriesKey, balancers: &[(&str, &str)], day: Day) -> Option<Span> {
         let source = series.as_str().split(' ').next().unwrap_or_default();
         let days = self.0.get(source)?;

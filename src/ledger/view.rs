@@ -80,7 +80,8 @@ impl View {
     }
 }
 
-/// The sums of a view. Most spans that are asked for end in the same minute, so what was summed up within a day is kept.
+/// The sums of a view. Most spans that are asked for end in the same minute, so what was summed up within a day is
+/// kept.
 #[derive(Debug)]
 pub struct ViewSums<'a> {
     ledger: &'a Ledger,
@@ -167,8 +168,8 @@ impl Ledger {
         span.days().map(|day| Ok((day, self.view_day(view, day)?))).collect()
     }
 
-    /// Adds what [`ViewSums::over`] needs of minutes over some spans: of the days that a span, or what does not count, begins
-    /// or ends within. Where the view has slices, also days that were never cut so, or have changed since.
+    /// Adds what [`ViewSums::over`] needs of minutes over some spans: of the days that a span, or what does not count,
+    /// begins or ends within. Where the view has slices, also days that were never cut so, or have changed since.
     pub fn want(&self, view: &Arc<View>, spans: &BTreeSet<Span>, wanted: &mut Wanted) {
         if let Some(cut) = Cut::of(view) {
             for (day, parts) in self.want_slices(&cut, spans) {

@@ -1,4 +1,4 @@
-//! A message as the JSON document that webhooks get and dry runs write, and its schema.
+//! A notification as the JSON document that webhooks receive and dry runs write, and its schema.
 //!
 //! Within a version fields may be added; none is removed, renamed or given another meaning.
 
@@ -12,80 +12,80 @@ use crate::slo::Urgency;
 /// The version of this form.
 const VERSION: u32 = 1;
 
-/// A message of slowburn about an incident, a change, or a try.
+/// A notification about an incident, a change or a test.
 #[derive(Serialize, JsonSchema)]
-#[schemars(title = "Message")]
+#[schemars(title = "Notification")]
 pub(super) struct Document<'a> {
-    /// The version of this form: 1. Fields may be added within a version; a receiver passes over what it does not know.
+    /// The version of this schema: 1. Fields may be added within a version; receivers must ignore unknown fields.
     schema: u32,
-    /// What it is about, the same for all messages of an incident.
+    /// The subject of the notification. All notifications of an incident have the same key.
     key: &'a str,
-    /// Its place among the messages of this key, from 1. Key and number together are unique; a message that comes twice has
-    /// the same ones.
+    /// The number of the notification among those with the same key, starting at 1. `key` and `number` together are
+    /// unique; a notification that is sent twice has the same `key` and `number` both times.
     number: u32,
-    /// What it does to the incident.
-    phase: PhaseWord,
-    /// How urgent it is.
+    /// What the notification reports about the incident.
+    kind: KindWord,
+    /// The urgency of the notification.
     urgency: UrgencyWord,
-    /// One line that says it all.
+    /// A one-line summary.
     title: &'a str,
-    /// More of it, one paragraph each.
+    /// The details, one paragraph each.
     paragraphs: &'a [String],
-    /// Figures in the order to show them.
+    /// Labelled values, in display order.
     facts: Vec<Fact<'a>>,
-    /// Where to look next.
+    /// Links to more information.
     links: Vec<LinkTo<'a>>,
-    /// Whose service it is about; `slowburn` for what is about the fleet.
+    /// The service concerned; `slowburn` if the notification concerns the fleet.
     service: &'a str,
-    /// The team that owns it.
+    /// The team that owns the service.
     team: &'a str,
-    /// The class of the service; empty for what is about the fleet.
+    /// The class of the service; empty if the notification concerns the fleet.
     class: &'a str,
-    /// The minute that was judged, in UTC: `2026-10-01T10:05:00Z`.
+    /// The minute of the evaluation, in UTC: `2026-10-01T10:05:00Z`.
     at: String,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum PhaseWord {
-    /// The incident begins.
+enum KindWord {
+    /// The incident was opened.
     Opened,
-    /// It goes on, more or less urgent than before.
+    /// The urgency of the open incident has changed.
     Changed,
-    /// It goes on as it is, and nobody has been told for a while.
+    /// The incident is still open, and no notification was sent for a while.
     Reminder,
-    /// It is over.
+    /// The incident is resolved.
     Resolved,
-    /// No incident: something was changed, such as an objective.
+    /// Not about an open incident: a change, such as a new objective, or a report.
     Note,
-    /// No incident: somebody tries whether messages arrive.
+    /// Not about an incident: a test of the delivery.
     Test,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum UrgencyWord {
-    /// Somebody looks on the next business day.
+    /// To be handled on the next business day.
     Ticket,
-    /// Somebody is woken.
+    /// To be handled now.
     Page,
-    /// Somebody is woken: nothing works, or nobody gets through.
+    /// To be handled now: an outage or a traffic drop.
     Severe,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct Fact<'a> {
-    /// What it is: `budget left`.
+    /// The label, such as `Budget left`.
     label: &'a str,
-    /// The figure as text for people: `71.2%`.
+    /// The value as text, such as `71.2%`.
     value: &'a str,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct LinkTo<'a> {
-    /// `runbook`, `dashboard`, `report`.
+    /// The text of the link: `runbook`, `dashboard` or `report`.
     text: &'a str,
-    /// It begins with `http://` or `https://`.
+    /// The address, which starts with `http://` or `https://`.
     url: &'a str,
 }
 
@@ -95,13 +95,13 @@ impl<'a> Document<'a> {
             schema: VERSION,
             key: &message.key,
             number: message.number,
-            phase: match message.phase {
-                Phase::Opened => PhaseWord::Opened,
-                Phase::Changed => PhaseWord::Changed,
-                Phase::Reminder => PhaseWord::Reminder,
-                Phase::Resolved => PhaseWord::Resolved,
-                Phase::Note => PhaseWord::Note,
-                Phase::Test => PhaseWord::Test,
+            kind: match message.phase {
+                Phase::Opened => KindWord::Opened,
+                Phase::Changed => KindWord::Changed,
+                Phase::Reminder => KindWord::Reminder,
+                Phase::Resolved => KindWord::Resolved,
+                Phase::Note => KindWord::Note,
+                Phase::Test => KindWord::Test,
             },
             urgency: match message.urgency {
                 Urgency::Ticket => UrgencyWord::Ticket,
@@ -120,7 +120,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// The JSON Schema of the document that webhooks get.
+/// The JSON Schema of the document that webhooks receive.
 #[must_use]
 pub fn schema() -> Value {
     schemars::schema_for!(Document<'_>).to_value()

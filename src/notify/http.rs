@@ -20,8 +20,11 @@ const SAID_CHARS_MAX: usize = 300;
 /// The longest that anybody may ask to be left alone.
 const WAIT_S_MAX: u64 = 86_400;
 
-/// The client of all channels. Proxies come from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; certificates are checked against those of
-/// the machine, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` name.
+/// What helps against a server that fails now and may work later.
+const TRANSIENT: &str = "this is often temporary; if it persists, check the status page of the service";
+
+/// The client of all channels. Proxies come from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; certificates are checked
+/// against those of the machine, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` name.
 pub(super) fn client() -> Result<Client, SendError> {
     // The first to install it wins, and every one here would install the same.
     drop(rustls::crypto::ring::default_provider().install_default());
@@ -33,8 +36,8 @@ pub(super) fn client() -> Result<Client, SendError> {
         .build();
     client.map_err(|error| {
         SendError::later(
-            format!("the HTTP client could not be made: {}", reason(error)),
-            "install the certificates of the system (`ca-certificates`), or set SSL_CERT_FILE to a file that holds them",
+            format!("cannot create the HTTP client: {}", reason(error)),
+            "install the CA certificates of the system (`ca-certificates`), or set SSL_CERT_FILE to a file that contains them",
         )
     })
 }
@@ -46,16 +49,13 @@ pub(super) fn address(text: &Secret, what: &str, tls: bool) -> Result<Url, SendE
     let url = Url::parse(text.reveal()).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
     let Some(url) = url else {
         return Err(SendError::never(
-            format!("{what} is no address"),
-            "it begins with `https://`; copy it once more, as a whole",
+            format!("{what} is not a valid URL"),
+            "copy the complete address again; it starts with `https://`",
         ));
     };
     let here = ["127.0.0.1", "localhost", "[::1]"].contains(&url.host_str().unwrap_or_default());
     if tls && url.scheme() != "https" && !here {
-        return Err(SendError::never(
-            format!("{what} would be sent without encryption"),
-            "write `https://` instead of `http://`",
-        ));
+        return Err(SendError::never(format!("{what} is not encrypted"), "use `https://` instead of `http://`"));
     }
     Ok(url)
 }
@@ -86,18 +86,14 @@ pub(super) async fn post(client: &Client, post: Post<'_>) -> Result<Receipt, Sen
     if status.is_success() {
         return Ok(Receipt { said: format!("{}{said}", status.as_u16()) });
     }
-    let why = format!("answered with {status}{said}");
+    let why = format!("the server answered {status}{said}");
     if may_pass(status) {
-        return Err(SendError::Later {
-            wait_s,
-            why,
-            remedy: "it may pass by itself; if it stays, see whether the other side has an outage".to_owned(),
-        });
+        return Err(SendError::Later { wait_s, why, remedy: TRANSIENT.to_owned() });
     }
     if status.is_redirection() {
         return Err(SendError::never(
             why,
-            "redirects are not followed, because they would take secrets along: write the final address",
+            "use the final address: redirects are not followed, because they could send secrets to another server",
         ));
     }
     Err(SendError::never(why, (post.remedy)(status.as_u16(), &said)))
@@ -105,8 +101,8 @@ pub(super) async fn post(client: &Client, post: Post<'_>) -> Result<Receipt, Sen
 
 /// Calls an address with nothing to say but that somebody is there.
 pub(super) async fn ping(client: &Client, secret: &Secret, moment: Timestamp) -> Result<Receipt, SendError> {
-    let url = address(secret, "the address of the heartbeat", false)?;
-    let remedy = |_, _: &str| "copy the address of the check once more, as a whole";
+    let url = address(secret, "the heartbeat address", false)?;
+    let remedy = |_, _: &str| "copy the complete address of the heartbeat check again";
     post(client, Post { url, body: "{}".to_owned(), headers: Vec::new(), moment, secret, remedy }).await
 }
 
@@ -123,15 +119,15 @@ fn unreachable(error: reqwest::Error) -> SendError {
     let reason = reason(error);
     if timed_out && !connecting {
         let why =
-            format!("did not answer within {} seconds, and may have taken the message all the same", WHOLE.as_secs());
-        return SendError::later(why, "it may pass by itself; if it stays, see whether the other side has an outage");
+            format!("no response within {} seconds; the notification may have been delivered anyway", WHOLE.as_secs());
+        return SendError::later(why, TRANSIENT);
     }
     let remedy = if reason.contains("certificate") {
-        "the other side could not prove who it is; if it uses a CA of your own, name its file in SSL_CERT_FILE"
+        "the certificate of the server is not trusted; if it was issued by a private CA, set SSL_CERT_FILE to the file of that CA"
     } else {
-        "it may pass by itself; if it stays, check the address, the network, and HTTPS_PROXY"
+        "this is often temporary; if it persists, check the address, the network and HTTPS_PROXY"
     };
-    SendError::later(format!("could not be reached: {reason}"), remedy)
+    SendError::later(format!("cannot connect: {reason}"), remedy)
 }
 
 /// The first cause: what stands before it says only that something failed, and where.

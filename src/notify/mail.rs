@@ -15,8 +15,8 @@ use reqwest::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::document::Document;
-use super::words::{clean, concerned, is_weekly, mark, plain};
-use super::{Channel, Receipt, Secret, SendError, Settings};
+use super::words::{clean, concerned, heading, headline, is_weekly, mark, plain};
+use super::{BUG, Channel, Receipt, Secret, SendError, Settings};
 use crate::alert::{Message, Phase};
 use crate::report::weekly::{Images, Weekly};
 use crate::slo::Urgency;
@@ -31,8 +31,8 @@ const WHOLE: Duration = Duration::from_secs(30);
 const SUBJECT_CHARS_MAX: usize = 200;
 const PAGE: &str = "mail.html";
 
-const FORMS: &str = "write `smtps://USER:PASSWORD@HOST:465` for TLS or `smtp://USER:PASSWORD@HOST:587?tls=required` for STARTTLS, with \
-                     `%40` for `@` and so on in name and password";
+const FORMS: &str = "use `smtps://USER:PASSWORD@HOST:465` for TLS or `smtp://USER:PASSWORD@HOST:587?tls=required` for STARTTLS; \
+                     percent-encode special characters in user and password, such as `%40` for `@`";
 
 /// The server that takes mail, and who it comes from.
 #[derive(Clone)]
@@ -51,27 +51,27 @@ impl Relay {
         };
         let Some(from) = &settings.mail_from else {
             return Err(SendError::never(
-                "nothing says who mail comes from",
-                "set SLOWBURN_MAIL_FROM to an address that the server lets you send as, such as `slowburn@example.com`",
+                "no sender address for mail is set",
+                "set SLOWBURN_MAIL_FROM to an address that the mail server accepts as sender, such as `slowburn@example.com`",
             ));
         };
         let from = from.parse().map_err(|_| {
             SendError::never(
-                format!("SLOWBURN_MAIL_FROM is no address: `{}`", visible(from)),
-                "write `slowburn@example.com` or `slowburn <slowburn@example.com>`",
+                format!("SLOWBURN_MAIL_FROM is not a valid mail address: `{}`", visible(from)),
+                "use `slowburn@example.com` or `slowburn <slowburn@example.com>`",
             )
         })?;
         let passwords = sound(&url)?;
         // What it says of a URL may show some of it.
         let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.reveal())
-            .map_err(|_| SendError::never(format!("`{URL}` is no address of a mail server"), FORMS))?;
+            .map_err(|_| SendError::never(format!("`{URL}` is not a valid mail server URL"), FORMS))?;
         Ok(Self { server: server.timeout(Some(COMMAND)).build(), from, passwords })
     }
 }
 
 /// The password of an address that sends none in the clear, decoded and as it stands there.
 fn sound(text: &Secret) -> Result<[Secret; 2], SendError> {
-    let no_address = || SendError::never(format!("`{URL}` is no address of a mail server"), FORMS);
+    let no_address = || SendError::never(format!("`{URL}` is not a valid mail server URL"), FORMS);
     let url = Url::parse(text.reveal()).map_err(|_| no_address())?;
     if url.host_str().is_none_or(str::is_empty) || !["smtp", "smtps"].contains(&url.scheme()) {
         return Err(no_address());
@@ -79,7 +79,7 @@ fn sound(text: &Secret) -> Result<[Secret; 2], SendError> {
     let required = url.scheme() == "smtps" || url.query_pairs().any(|(key, value)| key == "tls" && value == "required");
     let login = url.password().is_some() || !url.username().is_empty();
     if login && !required {
-        return Err(SendError::never(format!("`{URL}` would send the password without encryption"), FORMS));
+        return Err(SendError::never(format!("`{URL}` would send the password unencrypted"), FORMS));
     }
     let password = url.password().unwrap_or_default();
     let decoded = percent_decode_str(password).decode_utf8_lossy();
@@ -96,29 +96,24 @@ impl Mail {
     pub(super) fn new(relay: Relay, to: &Secret) -> Result<Self, SendError> {
         let to = to.reveal().parse().map_err(|_| {
             SendError::never(
-                "the destination is no mail address",
-                "write one address after `mailto:`; several are destinations of their own, in a list",
+                "the destination is not a valid mail address",
+                "write one address after `mailto:`; several addresses are separate destinations in a list",
             )
         })?;
         Ok(Self { relay, to })
     }
 
     fn letter(&self, message: &Message, moment: Timestamp) -> Result<lettre::Message, SendError> {
-        let html = html(message).map_err(|error| {
-            SendError::never(format!("the mail could not be written: {error}"), "report this as a fault of slowburn")
-        })?;
+        let html = html(message).map_err(|error| SendError::never(format!("cannot create the mail: {error}"), BUG))?;
         self.put_together(message, moment, MultiPart::alternative_plain_html(plain(message), html))
     }
 
     /// A weekly report, with its pictures as parts of the same mail.
     fn weekly(&self, report: &Weekly, moment: Timestamp) -> Result<lettre::Message, SendError> {
         let message = clean(&report.message());
-        let page = report
-            .page(Images::Attached)
-            .map_err(|error| SendError::never(error.to_string(), "report this as a fault of slowburn"))?;
-        let png = ContentType::parse("image/png").map_err(|error| {
-            SendError::never(format!("the mail could not be written: {error}"), "report this as a fault of slowburn")
-        })?;
+        let page = report.page(Images::Attached).map_err(|error| SendError::never(error.to_string(), BUG))?;
+        let png = ContentType::parse("image/png")
+            .map_err(|error| SendError::never(format!("cannot create the mail: {error}"), BUG))?;
         let mut related = MultiPart::related().singlepart(SinglePart::html(page.html));
         for (id, picture) in page.pictures {
             related = related.singlepart(Attachment::new_inline(id).body(picture, png.clone()));
@@ -134,9 +129,8 @@ impl Mail {
         parts: MultiPart,
     ) -> Result<lettre::Message, SendError> {
         let id = |number| message_id(&message.key, number, self.relay.from.email.domain());
-        // The subject of a report says by itself what it is.
-        let subject =
-            if is_weekly(message) { message.title.clone() } else { format!("[{}] {}", mark(message), message.title) };
+        // The subject of a report needs no mark.
+        let subject = if is_weekly(message) { message.title.clone() } else { headline(message) };
         let mut letter = lettre::Message::builder()
             .from(self.relay.from.clone())
             .to(Mailbox::new(None, self.to.clone()))
@@ -150,12 +144,7 @@ impl Mail {
         if message.number > 1 {
             letter = letter.in_reply_to(id(1)).references(id(1));
         }
-        letter.multipart(parts).map_err(|error| {
-            SendError::never(
-                format!("the mail could not be put together: {error}"),
-                "report this as a fault of slowburn",
-            )
-        })
+        letter.multipart(parts).map_err(|error| SendError::never(format!("cannot create the mail: {error}"), BUG))
     }
 
     async fn post(&self, letter: lettre::Message) -> Result<Receipt, SendError> {
@@ -167,8 +156,8 @@ impl Mail {
             }
             Ok(Err(error)) => Err(self.relay.passwords.iter().fold(refused(&error), SendError::without)),
             Err(_) => Err(SendError::later(
-                format!("the mail server did not finish within {} seconds", WHOLE.as_secs()),
-                "it may pass by itself; if it stays, see how the mail server is",
+                format!("no complete response from the mail server within {} seconds", WHOLE.as_secs()),
+                "this is often temporary; if it persists, check the mail server",
             )),
         }
     }
@@ -190,8 +179,8 @@ fn message_id(key: &str, number: u32, domain: &str) -> String {
     format!("<{:032x}.{number}@{domain}>", xxh3_128(key.as_bytes()))
 }
 
-/// What a refusal means: one of the mailbox is for good if the server says so, one of the login, the certificate or the connection
-/// may be mended any time, and is no reason to lose a message.
+/// What a refusal means: one of the mailbox is for good if the server says so, one of the login, the certificate or the
+/// connection may be mended any time, and is no reason to lose a message.
 fn refused(error: &SmtpError) -> SendError {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {
@@ -204,21 +193,25 @@ fn refused(error: &SmtpError) -> SendError {
     };
     let Some(code) = error.status().map(|code| code.to_string()) else {
         let remedy = if said.contains("certificate") {
-            "the mail server could not prove who it is; if it uses a CA of your own, name its file in SSL_CERT_FILE"
+            "the certificate of the mail server is not trusted; if it was issued by a private CA, set SSL_CERT_FILE to the file of that CA"
         } else {
-            "it may pass by itself; if it stays, check host, port and kind of encryption in SLOWBURN_SMTP_URL"
+            "this is often temporary; if it persists, check host, port and encryption in SLOWBURN_SMTP_URL"
         };
-        return SendError::later(format!("the mail server could not be used: {said}"), remedy);
+        return SendError::later(format!("cannot send through the mail server: {said}"), remedy);
     };
     let why = format!("the mail server answered {code}: {said}");
     match code.as_str() {
-        "530" | "534" | "535" | "538" => {
-            SendError::later(why, "check name and password in SLOWBURN_SMTP_URL, with `%40` for `@` and so on")
-        }
+        "530" | "534" | "535" | "538" => SendError::later(
+            why,
+            "check user and password in SLOWBURN_SMTP_URL; percent-encode special characters, such as `%40` for `@`",
+        ),
         _ if error.is_transient() => {
-            SendError::later(why, "it may pass by itself; if it stays, ask who keeps the mailbox or the server")
+            SendError::later(why, "this is often temporary; if it persists, contact the mail administrator")
         }
-        _ => SendError::never(why, "check the address in fleet.yaml, and whether SLOWBURN_MAIL_FROM may send there"),
+        _ => SendError::never(
+            why,
+            "check the address in fleet.yaml, and that SLOWBURN_MAIL_FROM is allowed to send to it",
+        ),
     }
 }
 
@@ -230,6 +223,7 @@ fn html(message: &Message) -> Result<String, minijinja::Error> {
     environment.get_template(PAGE)?.render(context! {
         mark => mark(message),
         color => color(message),
+        heading => heading(message),
         message => minijinja::value::Serde(Document::of(message)),
         concerned => concerned(message),
         at => message.at.to_string(),

@@ -1,4 +1,4 @@
-//! CloudWatch as a place that is told how a run ended and how promises stand, for whoever watches there.
+//! CloudWatch metrics about a completed run and the status of SLOs.
 //!
 //! Limits: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>.
 
@@ -14,13 +14,13 @@ const METRICS_MAX: usize = 1_000;
 
 /// CloudWatch did not take metrics.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{left} of {all} metrics were not put into the namespace `{namespace}` of CloudWatch: {said}\nhint: {remedy}")]
+#[error("cannot write {left} of {all} metrics to the CloudWatch namespace `{namespace}`: {said}\nhint: {hint}")]
 pub struct PutError {
     left: usize,
     all: usize,
     namespace: String,
     said: String,
-    remedy: &'static str,
+    hint: &'static str,
 }
 
 /// Puts metrics of a moment.
@@ -44,7 +44,7 @@ pub async fn put(namespace: &str, data: &[Datum], at: Minute) -> Result<(), PutE
             left,
             all: data.len(),
             namespace: namespace.to_owned(),
-            remedy: refusal.remedy(),
+            hint: refusal.remedy(),
             said: refusal.said,
         }),
     }

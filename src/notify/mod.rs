@@ -32,8 +32,8 @@ pub use secret::{Secret, Secrets};
 pub trait Channel: Send + Sync {
     /// Delivers a message. `moment` is what the clock says.
     ///
-    /// The same message may be given twice, after a crash or an answer that never came: each channel says with it what the
-    /// other side can tell them apart by.
+    /// The same message may be given twice, after a crash or an answer that never came: each channel says with it what
+    /// the other side can tell them apart by.
     async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError>;
 
     /// Delivers a weekly report, in the form that suits the channel.
@@ -48,6 +48,9 @@ pub struct Receipt {
     /// What the other side said, in its own words on one line.
     pub said: String,
 }
+
+/// The hint of errors that only a change of the program can fix.
+const BUG: &str = "report this as a bug in slowburn";
 
 /// Why a message was not taken over. It holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -176,8 +179,8 @@ impl Postman {
             }
             _ => {
                 return Err(SendError::never(
-                    format!("`{}` is no destination", crate::visible::visible(destination)),
-                    "`slowburn check` names what may be written",
+                    format!("`{}` is not a valid destination", crate::visible::visible(destination)),
+                    "use `pagerduty:${KEY}`, `slack:${HOOK}`, `webhook:${URL}` or `mailto:team@example.com`",
                 ));
             }
         })

@@ -1,8 +1,8 @@
 //! PagerDuty, by the Events API v2: alerts that open, change and resolve, and change events for what is no alert.
 //!
-//! Facts and limits: <https://developer.pagerduty.com/docs/events-api-v2-overview> and its pages on alert and change events. A
-//! trigger with the key of an open alert is applied to it, one with the key of a resolved alert opens another; where a
-//! service has dynamic notifications, the urgency follows the severity when that changes
+//! Facts and limits: <https://developer.pagerduty.com/docs/events-api-v2-overview> and its pages on alert and change
+//! events. A trigger with the key of an open alert is applied to it, one with the key of a resolved alert opens
+//! another; where a service has dynamic notifications, the urgency follows the severity when that changes
 //! (<https://support.pagerduty.com/main/docs/dynamic-notifications>).
 
 use jiff::Timestamp;
@@ -31,15 +31,15 @@ impl PagerDuty {
         let sound = key.reveal().len() == 32 && key.reveal().bytes().all(|byte| byte.is_ascii_graphic());
         if !sound {
             return Err(SendError::never(
-                "the integration key is none of PagerDuty: it has to have 32 characters",
-                "copy the key of an `Events API v2` integration of the service",
+                "invalid PagerDuty integration key: it must have 32 characters",
+                "copy the key of an `Events API v2` integration of the PagerDuty service",
             ));
         }
         Ok(Self { client, base: base.trim_end_matches('/').to_owned(), key })
     }
 
     async fn post(&self, path: &str, event: &Value, moment: Timestamp) -> Result<Receipt, SendError> {
-        let url = http::address(&Secret::new(&format!("{}{path}", self.base)), "the address of PagerDuty", true)?;
+        let url = http::address(&Secret::new(&format!("{}{path}", self.base)), "the PagerDuty address", true)?;
         let post = Post { url, body: event.to_string(), headers: Vec::new(), moment, secret: &self.key, remedy };
         http::post(&self.client, post).await
     }
@@ -64,8 +64,8 @@ impl Channel for PagerDuty {
     }
 }
 
-/// Opens an alert, or tells an open one what is new. A reminder is a trigger too: it is added to an alert that is open, without
-/// another call, and opens one anew if somebody closed it while the burning goes on.
+/// Opens an alert, or tells an open one what is new. A reminder is a trigger too: it is added to an alert that is open,
+/// without another call, and opens one anew if somebody closed it while the burning goes on.
 fn trigger(message: &Message, routing_key: &str) -> Value {
     let mut payload = json!({
         "summary": clip(&message.title, SUMMARY_CHARS_MAX),
@@ -141,9 +141,9 @@ fn links(message: &Message) -> Value {
 
 fn remedy(status: u16, _said: &str) -> &'static str {
     match status {
-        400 => "check that the key is that of an `Events API v2` integration, and that the integration still exists",
-        403 | 404 => "check SLOWBURN_PAGERDUTY_URL: accounts in the EU need `https://events.eu.pagerduty.com`",
-        _ => "see what PagerDuty said; `slowburn notify --test` tries again",
+        400 => "check that the key belongs to an `Events API v2` integration that still exists",
+        403 | 404 => "check SLOWBURN_PAGERDUTY_URL: accounts in the EU region need `https://events.eu.pagerduty.com`",
+        _ => "see the response of PagerDuty; retry with `slowburn notify --test`",
     }
 }
 

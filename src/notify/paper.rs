@@ -12,6 +12,7 @@ use super::document::Document;
 use super::words::plain;
 use super::{Channel, Receipt, SendError};
 use crate::alert::Message;
+use crate::slo::describe_destination;
 use crate::visible::clip;
 
 /// Names that are tried for a message: another may have been written under its own.
@@ -52,7 +53,7 @@ impl Paper {
                 return Ok(other);
             }
         }
-        Err(io::Error::new(ErrorKind::AlreadyExists, "too many files have its name"))
+        Err(io::Error::new(ErrorKind::AlreadyExists, "too many files with the same name"))
     }
 }
 
@@ -61,14 +62,14 @@ impl Channel for Paper {
     async fn send(&self, message: &Message, _: Timestamp) -> Result<Receipt, SendError> {
         let name = self.name(message);
         let document = serde_json::to_value(Document::of(message)).unwrap_or(Value::Null);
-        let json = format!("{:#}\n", json!({ "to": self.destination, "message": document }));
-        let text = format!("To: {}\n\n{}", self.destination, plain(message));
+        let json = format!("{:#}\n", json!({ "destination": self.destination, "notification": document }));
+        let text = format!("To: {}\n\n{}", describe_destination(&self.destination, None), plain(message));
         let written = std::fs::create_dir_all(&self.folder).and_then(|()| self.write(&name, &json, &text));
         match written {
-            Ok(path) => Ok(Receipt { said: format!("written to {}", path.display()) }),
+            Ok(path) => Ok(Receipt { said: format!("written to `{}`", path.display()) }),
             Err(error) => Err(SendError::later(
-                format!("`{}` could not be written: {error}", self.folder.display()),
-                "name a directory that may be written: `--notify paper:DIR`",
+                format!("cannot write to `{}`: {error}", self.folder.display()),
+                "use a writable folder: `--dry-run DIR`",
             )),
         }
     }

@@ -25,8 +25,8 @@ impl Secret {
         &self.0
     }
 
-    /// A text with `***` wherever the secret stood in it. Of an address, a server may well repeat only what it looked up: so what
-    /// follows the host goes too, and each long part of it.
+    /// A text with `***` wherever the secret stood in it. Of an address, a server may well repeat only what it looked
+    /// up: so what follows the host goes too, and each long part of it.
     pub(super) fn hidden_in(&self, text: &str) -> String {
         let whole = self.0.as_str();
         let below_host = whole.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
@@ -68,6 +68,13 @@ impl Secrets {
         (self.0)(name).filter(|secret| !secret.0.is_empty())
     }
 
+    /// The names in a text, as `${NAME}`, that have no secret.
+    #[must_use]
+    pub fn missing<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        let names = text.split("${").skip(1).filter_map(|part| Some(part.split_once('}')?.0));
+        names.filter(|name| self.get(name).is_none()).collect()
+    }
+
     /// A text with each `${NAME}` replaced. All of it is then a secret.
     pub(super) fn filled(&self, text: &str) -> Result<Secret, SendError> {
         let mut parts = text.split("${");
@@ -75,14 +82,14 @@ impl Secrets {
         for part in parts {
             let Some((name, rest)) = part.split_once('}') else {
                 return Err(SendError::never(
-                    format!("a `${{` of `{text}` is not closed"),
+                    format!("missing `}}` after `${{` in `{text}`"),
                     "write `${NAME}` in fleet.yaml",
                 ));
             };
             let Some(secret) = self.get(name) else {
                 return Err(SendError::never(
                     format!("the environment variable `{name}` is not set"),
-                    format!("set `{name}` where slowburn runs, or change the destination in fleet.yaml"),
+                    format!("set `{name}` in the environment of slowburn, or change the destination in fleet.yaml"),
                 ));
             };
             filled.push_str(secret.reveal());
@@ -123,8 +130,8 @@ mod tests {
         let error = secrets.filled("${EMPTY}").unwrap_err().to_string();
         assert_eq!(
             error,
-            "the environment variable `EMPTY` is not set\nhint: set `EMPTY` where slowburn runs, or change the destination in \
-             fleet.yaml"
+            "the environment variable `EMPTY` is not set\nhint: set `EMPTY` in the environment of slowburn, or change the destination \
+             in fleet.yaml"
         );
     }
 }

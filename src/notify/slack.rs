@@ -1,15 +1,15 @@
 //! Slack, by an incoming webhook: blocks that look right in a channel, and a text for notifications.
 //!
 //! Limits: <https://docs.slack.dev/reference/block-kit/blocks>; escaping: "Formatting message text" there; answers:
-//! <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>. A webhook knows no duplicates: a message whose answer was
-//! lost may stand there twice.
+//! <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>. A webhook knows no duplicates: a
+//! message whose answer was lost may stand there twice.
 
 use jiff::Timestamp;
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
 use super::http::{self, Post};
-use super::words::{clean, concerned, mark};
+use super::words::{clean, concerned, headline, mark};
 use super::{Channel, Receipt, Secret, SendError};
 use crate::alert::{Message, Phase};
 use crate::report::weekly::Weekly;
@@ -32,7 +32,7 @@ pub(super) struct Slack {
 
 impl Slack {
     pub(super) fn new(client: Client, hook: Secret) -> Result<Self, SendError> {
-        let url = http::address(&hook, "the webhook of Slack", true)?;
+        let url = http::address(&hook, "the Slack webhook", true)?;
         Ok(Self { client, hook, url })
     }
 }
@@ -68,7 +68,7 @@ fn body(message: &Message) -> Value {
         blocks.push(json!({ "type": "section", "text": mrkdwn(&links) }));
     }
     json!({
-        "text": escaped(&format!("{sign} [{mark}] {}", message.title), SECTION_CHARS_MAX),
+        "text": escaped(&format!("{sign} {}", headline(message)), SECTION_CHARS_MAX),
         "blocks": blocks,
         "unfurl_links": false,
         "unfurl_media": false,
@@ -141,9 +141,9 @@ fn escaped(text: &str, chars: usize) -> String {
 
 fn remedy(status: u16, said: &str) -> &'static str {
     match status {
-        _ if said.contains("channel_is_archived") => "the channel was archived: make a webhook for another one",
-        403 | 404 | 410 => "the webhook was removed, or its app may not post there any more: make another one in Slack",
-        _ => "see what Slack said; `slowburn notify --test` tries again",
+        _ if said.contains("channel_is_archived") => "the channel is archived: create a webhook for another channel",
+        403 | 404 | 410 => "the webhook was removed, or its app may not post any more: create a new webhook in Slack",
+        _ => "see the response of Slack; retry with `slowburn notify --test`",
     }
 }
 

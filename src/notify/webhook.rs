@@ -1,7 +1,8 @@
 //! Any other program, by a webhook: the JSON document, signed if there is a secret for that.
 //!
-//! Signature and headers are those of Standard Webhooks (<https://www.standardwebhooks.com>), which has libraries for receivers: HMAC-SHA256
-//! over `webhook-id.webhook-timestamp.body`, so that nobody can change a body, or send an old one again.
+//! Signature and headers are those of Standard Webhooks (<https://www.standardwebhooks.com>), which has libraries for
+//! receivers: HMAC-SHA256 over `webhook-id.webhook-timestamp.body`, so that nobody can change a body, or send an old
+//! one again.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +14,7 @@ use sha2::Sha256;
 use super::document::Document;
 use super::http::{self, Post};
 use super::words::key_name;
-use super::{Channel, Receipt, Secret, Secrets, SendError};
+use super::{BUG, Channel, Receipt, Secret, Secrets, SendError};
 use crate::alert::Message;
 
 /// The variable that holds the secret of signatures.
@@ -41,9 +42,8 @@ impl Webhook {
 #[async_trait::async_trait]
 impl Channel for Webhook {
     async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError> {
-        let body = serde_json::to_string(&Document::of(message)).map_err(|error| {
-            SendError::never(format!("the message is no JSON: {error}"), "report this as a fault of slowburn")
-        })?;
+        let body = serde_json::to_string(&Document::of(message))
+            .map_err(|error| SendError::never(format!("cannot encode the notification as JSON: {error}"), BUG))?;
         let id = format!("{}#{}", key_name(message, KEY_CHARS_MAX), message.number);
         let mut headers =
             vec![("Idempotency-Key", format!("\"{id}\"")), ("webhook-timestamp", moment.as_second().to_string())];
@@ -64,15 +64,18 @@ fn signing_key(secret: &Secret) -> Result<Vec<u8>, SendError> {
     // The error would show a byte of it.
     STANDARD.decode(encoded).map_err(|_| {
         SendError::never(
-            format!("`{SECRET}` is no base64 after `{SECRET_PREFIX}`"),
-            format!("copy it once more, or write a secret without `{SECRET_PREFIX}`, which is taken as it is"),
+            format!("`{SECRET}` is not valid base64 after `{SECRET_PREFIX}`"),
+            format!("copy it again, or use a secret without `{SECRET_PREFIX}`, which is used as plain text"),
         )
     })
 }
 
 fn signature(key: &[u8], id: &str, moment: Timestamp, body: &str) -> Result<String, SendError> {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return Err(SendError::never(format!("`{SECRET}` cannot be used"), "write another secret, of 32 characters"));
+        return Err(SendError::never(
+            format!("invalid signing key `{SECRET}`"),
+            "use another secret with 32 characters",
+        ));
     };
     mac.update(format!("{id}.{}.{body}", moment.as_second()).as_bytes());
     Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
@@ -80,9 +83,9 @@ fn signature(key: &[u8], id: &str, moment: Timestamp, body: &str) -> Result<Stri
 
 fn remedy(status: u16, _said: &str) -> &'static str {
     match status {
-        401 | 403 => "the receiver wants to know who sends: check the address and SLOWBURN_WEBHOOK_SECRET",
-        404 | 410 => "check the address in its variable or in fleet.yaml",
-        _ => "see what the receiver said; `slowburn schema message` shows what it is sent",
+        401 | 403 => "the receiver rejected the sender: check the address and SLOWBURN_WEBHOOK_SECRET",
+        404 | 410 => "check the address in fleet.yaml or in its environment variable",
+        _ => "see the response of the receiver; `slowburn schema message` prints the schema of the notification",
     }
 }
 

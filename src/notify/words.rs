@@ -6,8 +6,8 @@ use crate::alert::{Link, Message, Phase};
 use crate::report::weekly::WEEKLY;
 use crate::visible::{clip, visible};
 
-// What a person reads, and what no channel refuses: of characters that take four bytes each, all of it stays below the 512 KB that
-// PagerDuty takes.
+// What a person reads, and what no channel refuses: of characters that take four bytes each, all of it stays below the
+// 512 KB that PagerDuty takes.
 const TITLE_CHARS_MAX: usize = 1_000;
 const PARAGRAPHS_MAX: usize = 20;
 const PARAGRAPH_CHARS_MAX: usize = 4_000;
@@ -19,8 +19,8 @@ const LINKS_MAX: usize = 10;
 const URL_CHARS_MAX: usize = 2_000;
 const NAME_CHARS_MAX: usize = 200;
 
-/// The message with nothing in it that could move a cursor, end a header or line, or reorder what is shown, only with links
-/// that lead to a web page, and of a bounded size. Of all texts only a paragraph may have several lines.
+/// The message with nothing in it that could move a cursor, end a header or line, or reorder what is shown, only with
+/// links that lead to a web page, and of a bounded size. Of all texts only a paragraph may have several lines.
 pub(super) fn clean(message: &Message) -> Message {
     let short = |text: &str, chars| clip(&visible(text), chars);
     let paragraph =
@@ -56,18 +56,29 @@ pub(super) fn is_weekly(message: &Message) -> bool {
     message.key.starts_with(WEEKLY)
 }
 
-/// What a message is, in a word or two, before its title: `page`, `resolved`, `ticket, still`.
+/// What a message is, in one word: `page`, `resolved`, `note`.
 pub(super) fn mark(message: &Message) -> String {
     match message.phase {
-        Phase::Opened | Phase::Changed => message.urgency.to_string(),
-        Phase::Reminder => format!("{}, still", message.urgency),
+        Phase::Opened | Phase::Changed | Phase::Reminder => message.urgency.to_string(),
         Phase::Note if is_weekly(message) => "weekly".to_owned(),
         Phase::Resolved | Phase::Note | Phase::Test => message.phase.word().to_owned(),
     }
 }
 
-/// A name for all messages of an incident, of printable ASCII and of at most so many characters. Keys that differ have names
-/// that differ.
+/// The title after its mark, `[page] checkout/...`; a title that begins with the mark needs no other.
+pub(super) fn headline(message: &Message) -> String {
+    let mark = mark(message);
+    if heading(message) == message.title { format!("[{mark}] {}", message.title) } else { message.title.clone() }
+}
+
+/// The title below its mark: without the mark, if it begins with that.
+pub(super) fn heading(message: &Message) -> &str {
+    let rest = message.title.strip_prefix(&mark(message)).and_then(|rest| rest.strip_prefix(": "));
+    rest.unwrap_or(&message.title)
+}
+
+/// A name for all messages of an incident, of printable ASCII and of at most so many characters. Keys that differ have
+/// names that differ.
 pub(super) fn key_name(message: &Message, chars: usize) -> String {
     let key = &message.key;
     if key.len() <= chars && key.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -86,7 +97,7 @@ pub(super) fn concerned(message: &Message) -> String {
 
 /// The whole message as plain text.
 pub(super) fn plain(message: &Message) -> String {
-    let mut text = format!("[{}] {}\n", mark(message), message.title);
+    let mut text = format!("{}\n", headline(message));
     for paragraph in &message.paragraphs {
         text.push_str(&format!("\n{paragraph}\n"));
     }
@@ -121,12 +132,12 @@ pub(super) mod tests {
             number: 1,
             phase: Phase::Opened,
             urgency: Urgency::Page,
-            title: "checkout: 1 in 4 orders fails since 10:03 UTC".to_owned(),
+            title: "checkout/availability: 25% of requests failed in the last hour".to_owned(),
             paragraphs: vec![
-                "Of 4,812 requests in the last hour 1,203 failed.".to_owned(),
-                "It ends when ...".to_owned(),
+                "4,812 requests, 1,203 of them failed.".to_owned(),
+                "Resolves automatically after ...".to_owned(),
             ],
-            facts: vec![fact("budget left", "71.2%"), fact("gone at this rate", "in 2 h 10 min")],
+            facts: vec![fact("Error budget left", "71.2%"), fact("Detected", "10:05 UTC")],
             links: vec![
                 link("runbook", "https://wiki.example.com/checkout?a=1&b=2"),
                 link("bad", "javascript:alert(1)"),
@@ -156,6 +167,16 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_title_that_begins_with_its_mark_has_it_once() {
+        let mut message = page();
+        assert_eq!((headline(&message), heading(&message)), (format!("[page] {}", message.title), &*message.title));
+        message.phase = Phase::Resolved;
+        message.title = "resolved: checkout/latency recovered after 2 hours".to_owned();
+        assert_eq!(headline(&message), message.title);
+        assert_eq!(heading(&message), "checkout/latency recovered after 2 hours");
+    }
+
+    #[test]
     fn a_cut_says_that_it_is_one() {
         assert_eq!(clip("äöü", 3), "äöü");
         assert_eq!(clip("äöüx", 3), "äö…");
@@ -178,11 +199,11 @@ pub(super) mod tests {
     fn plain_text_is_for_reading() {
         assert_eq!(
             plain(&clean(&page())),
-            "[page] checkout: 1 in 4 orders fails since 10:03 UTC\n\n\
-             Of 4,812 requests in the last hour 1,203 failed.\n\n\
-             It ends when ...\n\n\
-             budget left        71.2%\n\
-             gone at this rate  in 2 h 10 min\n\n\
+            "[page] checkout/availability: 25% of requests failed in the last hour\n\n\
+             4,812 requests, 1,203 of them failed.\n\n\
+             Resolves automatically after ...\n\n\
+             Error budget left  71.2%\n\
+             Detected           10:05 UTC\n\n\
              runbook: https://wiki.example.com/checkout?a=1&b=2\n\n\
              team shop · service checkout · class critical · 2026-10-01T10:10Z\n"
         );

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{NAMED, Said};
+use super::{NAMED, Said, example, many};
 use crate::cost::{Dollars, grouped};
 use crate::exact::{Exact, to_f64};
 use crate::fetch::logs::{FaultyObject, LogFile, ObjectFault, ScanResult, UnparsedLine};
@@ -71,7 +71,7 @@ impl LogsRead {
     /// Says what was left out because of its price, where the run has cost so much and may cost so much.
     pub fn tell_too_dear(&self, source: &str, (spent, most): (Dollars, Dollars), said: &mut Said) {
         let (objects, days) = self.too_dear;
-        let parts = [(objects, "log file is", "log files are"), (days, "day of delivery is", "days of delivery are")];
+        let parts = [(objects, "log file", "log files"), (days, "day of logs", "days of logs")];
         let parts: Vec<String> = parts
             .into_iter()
             .filter(|(count, ..)| *count > 0)
@@ -79,8 +79,8 @@ impl LogsRead {
             .collect();
         if !parts.is_empty() {
             said.faults.push(format!(
-                "`{source}`: {} left for a later run: this one has cost {spent}, and may cost {most}\nhint: run again, or raise \
-                 `--max-cost`; `slowburn cost` says what a day takes; until then their minutes are unknown",
+                "`{source}`: skipped {} to stay within `--max-cost`: spent {spent} of {most}\nhint: run again, or \
+                 raise `--max-cost`; `slowburn cost` estimates the cost of a day; until then their minutes are unknown",
                 parts.join(" and ")
             ));
         }
@@ -101,14 +101,14 @@ impl LogsRead {
             }
             if object.is_strange(limit) {
                 self.faults.push(format!(
-                    "`{key}` has no line that is a request of its balancer and time\nhint: check what was copied to that \
-                     name; until then its minutes are unknown"
+                    "`{key}` has no requests that match the load balancer and time in its name\nhint: check what was \
+                     copied to this name; until then its minutes are unknown"
                 ));
             }
             if object.trailing > 0 {
                 self.faults.push(format!(
-                    "`{key}` has {} behind its end that belong to nothing; the lines before them are counted\nhint: copy it \
-                     again if more should follow",
+                    "`{key}` has {} after its last gzip member, which are ignored\nhint: copy the file again if it \
+                     should be longer",
                     counted(object.trailing, "byte")
                 ));
             }
@@ -128,12 +128,12 @@ impl LogsRead {
 
     /// Adds what was found in objects that had another size when they were counted; `record` is what they had.
     pub fn compare<'a>(&mut self, again: &ScanResult, record: impl Fn(&str) -> Option<&'a ObjectRecord>) {
-        const HINT: &str = "hint: AWS never changes an object, so let copies finish before they are read; to count it again, fill \
-                            another ledger: name a new folder with `--ledger`";
-        const GROWN: &str = "hint: AWS never changes an object, so it was read while it was copied; put the lines that came later \
-                             into a file of their own beside it, named alike with letters added before `.log`, and leave in this \
-                             one those that were counted; or, if all older logs are still there, fill another ledger: name a new \
-                             folder with `--ledger`";
+        const HINT: &str = "hint: let copies finish before each run, since AWS never changes a log; to count the file \
+                            again, fill a new ledger: set `--ledger` to a new folder";
+        const GROWN: &str = "hint: move the later lines to a new file in the same folder, with the same name plus \
+                             letters before `.log`, and keep the counted lines in this file, which was read while it \
+                             was being copied; or, if all older logs are still available, fill a new ledger: set \
+                             `--ledger` to a new folder";
         for object in &again.read {
             let Some(before) = record(&object.key) else { continue };
             if (object.lines, object.unparsed) == (before.lines, before.unparsed) {
@@ -143,7 +143,7 @@ impl LogsRead {
             }
             let hint = if object.lines > before.lines { GROWN } else { HINT };
             self.changed.push(format!(
-                "`{}` had {} and {} when it was counted, and has {} and {} now; what changed is not counted\n{hint}",
+                "`{}` had {} and {} when it was counted, and now has {} and {}; the change is not counted\n{hint}",
                 visible(&object.key),
                 counted(before.size, "byte"),
                 counted(before.lines, "line"),
@@ -154,7 +154,7 @@ impl LogsRead {
         for object in &again.faulty {
             let Some(before) = record(&object.key) else { continue };
             self.changed.push(format!(
-                "`{}` had {} and {} when it was counted, and now {}; what was counted stays\n{HINT}",
+                "`{}` had {} and {} when it was counted; now it {}; its earlier counts are kept\n{HINT}",
                 visible(&object.key),
                 counted(before.size, "byte"),
                 counted(before.lines, "line"),
@@ -163,49 +163,51 @@ impl LogsRead {
         }
     }
 
-    /// Says what was read. Unparsed lines are a fault once their share is above `limit`: a line that vanishes makes an SLI
-    /// look better than it is.
+    /// Says what was read. Unparsed lines are a fault once their share is above `limit`: a line that vanishes makes an
+    /// SLI look better than it is.
     pub fn tell(mut self, limit: Exact, said: &mut Said) {
         if self.objects == 0 && self.faults.is_empty() {
-            said.notes.push("no log file is new".to_owned());
+            said.notes.push("no new log files".to_owned());
         } else {
-            said.notes.push(format!("read {} with {}", counted(self.objects, "log file"), counted(self.lines, "line")));
+            said.notes.push(format!("read {} with {}", many(self.objects, "log file"), many(self.lines, "line")));
         }
         if self.other_forms.0 > 0 {
             let (count, key) = &self.other_forms;
             said.notes.push(format!(
-                "{} of another size than when counted, with the same lines, such as `{key}`\nhint: they are read again each \
-                 time to make sure; keep logs in the form in which they were counted",
-                counted(*count, "log file")
+                "{} changed in size, but not in content{}\nhint: keep logs compressed or uncompressed, as they were \
+                 first counted: each run reads a changed file again to compare it",
+                many(*count, "log file"),
+                example(*count, key)
             ));
         }
         if self.pending.0 > 0 {
             let (count, key) = &self.pending;
             said.notes.push(format!(
-                "{} without a byte, such as `{key}`\nhint: a copy may still be going on; after an hour such a file counts as one \
-                 without lines",
-                counted(*count, "new log file")
+                "skipped {}{}\nhint: wait for the copy to finish; after an hour, an empty file counts as one without \
+                 requests",
+                counted(*count, "new empty log file"),
+                example(*count, key)
             ));
         }
         let more = self.other_copies.len().saturating_sub(NAMED);
         said.notes.extend(self.other_copies.drain(..).take(NAMED));
         if more > 0 {
-            said.notes.push(format!("{} read from another copy", counted(more, "more log file")));
+            said.notes.push(format!("read another copy of {}", counted(more, "more log file")));
         }
         if self.connections > 0 {
-            let connections = counted(self.connections, "connection");
-            said.notes.push(format!("left out {connections} of TCP or SSL listeners: they are no requests"));
+            let connections = many(self.connections, "connection");
+            said.notes.push(format!("skipped {connections} of TCP or SSL listeners, which are not requests"));
         }
         if self.unparsed > 0 {
             let mut text =
-                format!("{} of {} could not be read as requests", self.unparsed, counted(self.lines, "line"));
+                format!("{} of {} cannot be parsed as requests", grouped(self.unparsed), many(self.lines, "line"));
             for sample in &self.samples {
                 text.push_str(&format!("\n  {}", sample.replace('\n', "\n  ")));
             }
             let share = Exact::new(i128::from(self.unparsed), i128::from(self.lines.max(1)));
             if share > limit {
                 text.push_str(&format!(
-                    "\nhint: that is above the source's `unparsed_limit` of {}%; if these lines are no loss, raise it in fleet.yaml",
+                    "\nhint: fix these lines, or raise `unparsed_limit` of the source in fleet.yaml, which is {}%",
                     to_f64(limit) * 100.0
                 ));
                 said.faults.push(text);
@@ -221,7 +223,7 @@ impl LogsRead {
         self.faults.truncate(NAMED);
         said.faults.append(&mut self.faults);
         if more > 0 {
-            said.faults.push(format!("{more} more log files have faults of this kind"));
+            said.faults.push(format!("similar problems in {}", counted(more, "more log file")));
         }
     }
 }
@@ -229,28 +231,29 @@ impl LogsRead {
 /// What can be done about an object that was given and not counted.
 const fn remedy_of(fault: &ObjectFault, in_bucket: bool) -> &'static str {
     match fault {
-        ObjectFault::Unreadable(_) => "check that the file may be read",
-        ObjectFault::Gone => "let the rules of the bucket keep logs until they are read",
-        ObjectFault::Rewritten => "let its copy come to an end, and run again",
+        ObjectFault::Unreadable(_) => "check that the file exists and is readable",
+        ObjectFault::Gone => "keep logs until they are read: check the lifecycle rules of the bucket",
+        ObjectFault::Rewritten => "let the copy finish, and run again",
         _ if in_bucket => {
-            "AWS writes an object once and whole: if this bucket is a copy, copy the object again from where its load balancer writes; if it \
-             is broken there too, nothing brings its lines back, and a correction of category `measurement` leaves its minutes out"
+            "copy the object again from the bucket that the load balancer writes to; if it is damaged there too, its \
+             requests are lost, and a correction of category `measurement` excludes its minutes"
         }
         ObjectFault::Unfinished => {
-            "let its copy come to an end, or copy it again; if it is all there, pack it with `gzip`, which marks the end"
+            "let the copy finish, or copy the file again; if it is complete, compress it with `gzip`, which marks the \
+             end"
         }
-        ObjectFault::Foreign => "check that it was not encrypted or packed on its way, and copy it again",
-        _ => "copy it again",
+        ObjectFault::Foreign => "check that the file was not encrypted or archived in transit, and copy it again",
+        _ => "copy the file again",
     }
 }
 
 /// One message for all objects that S3 did not give for the same reason.
 fn said_once(faults: &mut Vec<String>, count: u64, key: &str, said: &str, remedy: &str) {
     faults.push(match count {
-        1 => format!("`{key}` was not given: {said}\nhint: {remedy}; until then its minutes are unknown"),
+        1 => format!("cannot fetch `{key}`: {said}\nhint: {remedy}; until then its minutes are unknown"),
         _ => format!(
-            "{} were not given, such as `{key}`: {said}\nhint: {remedy}; until then their minutes are unknown",
-            counted(count, "log file")
+            "cannot fetch {}, for example `{key}`: {said}\nhint: {remedy}; until then their minutes are unknown",
+            many(count, "log file")
         ),
     });
 }

@@ -6,6 +6,7 @@ use super::{Said, some_of};
 use crate::discovery::{Discovery, LookUp, Lost, Selector};
 use crate::fetch::discovery::Unlisted;
 use crate::minute::Minute;
+use crate::report::counted;
 use crate::slo::Tags;
 
 impl Said {
@@ -14,9 +15,11 @@ impl Said {
         let place = place(look_up);
         let known = look_up.selectors.iter().filter(|selector| before.knows(&look_up.reach, selector)).count();
         let rest = match (known, look_up.selectors.len() - known) {
-            (_, 0) => "what was found before is asked on".to_owned(),
-            (0, _) => "what definitions name there stays unknown".to_owned(),
-            (_, unknown) => format!("what was found before is asked on, and {unknown} of the names stay unknown"),
+            (_, 0) => "the results of the last discovery are used".to_owned(),
+            (0, _) => "the SLOs that need it have no data".to_owned(),
+            (_, unknown) => {
+                format!("the results of the last discovery are used, without {}", counted(unknown, "new selector"))
+            }
         };
         // What is in the way of all is said once.
         let mut kinds: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
@@ -24,7 +27,7 @@ impl Said {
             let remedy = match refusal.code.as_str() {
                 _ if refusal.lacks_credentials => refusal.remedy().to_owned(),
                 "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-                    format!("allow `{permission}` on `*` to the role that asks")
+                    format!("grant the role `{permission}` on `*`")
                 }
                 _ => refusal.remedy().to_owned(),
             };
@@ -33,7 +36,7 @@ impl Said {
         let sources: Vec<String> = look_up.sources.iter().map(|source| format!("`{source}`")).collect();
         for ((said, remedy), permissions) in kinds {
             self.faults.push(format!(
-                "{}: load balancers of {place} were not looked up with {}: {said}; {rest}\nhint: {remedy}",
+                "{}: cannot discover load balancers in {place} with {}: {said}; {rest}\nhint: {remedy}",
                 sources.join(", "),
                 permissions.join(", "),
             ));
@@ -51,34 +54,33 @@ impl Said {
         for ((source, is_balancer, is_tagged), lost) in kinds {
             let named = some_of(lost.iter().map(|one| one_of(&one.selector, one.gone)));
             let (what, called) = match (is_balancer, is_tagged) {
-                (true, false) => ("application load balancer", "called"),
+                (true, false) => ("application load balancer", "named"),
                 (true, true) => ("application load balancer", "tagged"),
-                (false, false) => ("target group behind a load balancer", "called"),
-                (false, true) => ("target group behind a load balancer", "tagged"),
+                (false, false) => ("target group of a load balancer", "named"),
+                (false, true) => ("target group of a load balancer", "tagged"),
             };
             let operation = if is_balancer { "describe-load-balancers" } else { "describe-target-groups" };
             let hint = if is_tagged {
-                "tags must be on the resource itself, letter by letter, in the region and account of the source; `aws \
-                 resourcegroupstaggingapi get-resources` lists them"
+                "tag the resource itself with exactly this key and value, in the region and account of the source; \
+                 `aws resourcegroupstaggingapi get-resources` lists tags"
                     .to_owned()
             } else {
-                format!("it must be in the region and account of the source; `aws elbv2 {operation}` lists them")
+                format!("check the name, and the region and account of the source: `aws elbv2 {operation}` lists names")
             };
-            self.faults.push(format!(
-                "`{source}` has no {what} {called} {named}; what is measured there stays unknown\nhint: {hint}"
-            ));
+            self.faults
+                .push(format!("`{source}`: no {what} {called} {named} found; its SLOs have no data\nhint: {hint}"));
         }
     }
 }
 
 fn one_of(selector: &Selector, gone: Option<Minute>) -> String {
     let text = selector.text();
-    let gone = gone.map_or_else(String::new, |gone| format!(" since {gone}"));
+    let gone = gone.map_or_else(String::new, |gone| format!(" (missing since {gone})"));
     format!("`{text}`{gone}")
 }
 
 fn place(look_up: &LookUp) -> String {
-    let region = look_up.reach.region.as_deref().unwrap_or("the region of the environment, `AWS_REGION`,");
+    let region = look_up.reach.region.as_deref().unwrap_or("the region of `AWS_REGION`");
     match &look_up.reach.role_arn {
         Some(role) => format!("{region} as {role}"),
         None => region.to_owned(),

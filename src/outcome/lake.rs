@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{NAMED, Said, some_of};
+use super::{NAMED, Said, many, some_of};
+use crate::cost::grouped;
 use crate::exact::{Exact, to_f64};
 use crate::fetch::athena::{Answer, Fault, Spent};
 use crate::minute::Span;
@@ -66,7 +67,7 @@ impl LakeRead {
     pub fn fault(&mut self, name: &str, fault: &Fault) {
         let named = if fault.said.contains(&format!("`{name}`")) { String::new() } else { format!("`{name}`: ") };
         self.faults.push(format!(
-            "`{}`: {named}{}; its minutes stay unknown until they are asked for again\nhint: {}",
+            "`{}`: {named}{}; its minutes are unknown until they are fetched\nhint: {}",
             self.source, fault.said, fault.remedy
         ));
     }
@@ -79,16 +80,18 @@ impl LakeRead {
     /// Adds balancers that the whole of a span has no line of; `None` stands for all of them.
     pub fn missing(&mut self, name: &str, span: Span, balancers: &Option<Vec<String>>) {
         let what = match balancers {
-            None => "has no line at all".to_owned(),
+            None => "has no lines".to_owned(),
             Some(balancers) if balancers.is_empty() => return,
-            Some(balancers) => format!("has no line of {}", some_of(balancers.iter().cloned())),
+            Some(balancers) => format!("has no lines for {}", some_of(balancers.iter().cloned())),
         };
         let hint = match balancers {
             None => {
-                "a table that looks in the wrong place has no lines and no error: compare it with what `slowburn tables` prints"
+                "compare the table with the output of `slowburn tables`: a table with the wrong location has no lines, \
+                 and Athena reports no error"
             }
             Some(_) => {
-                "`load_balancer` must be what the third column of the log says, and its account and region must be those of the table"
+                "set `load_balancer` to the value of the third column of the log, and check that its account and \
+                 region are those of the table"
             }
         };
         self.faults.push(format!("`{}`: `{name}` {what} from {span}\nhint: {hint}", self.source));
@@ -98,7 +101,7 @@ impl LakeRead {
     pub fn tell(self, said: &mut Said) {
         let Spent { queries, scanned, billed } = self.spent;
         said.notes.push(format!(
-            "asked `{}` for {} in {} that scanned {scanned}, at a list price of {}",
+            "queried `{}`: {}, {}, {scanned} scanned, list price {}",
             self.source,
             counted(self.series, "SLI"),
             if queries == 1 { "1 query".to_owned() } else { format!("{queries} queries") },
@@ -115,26 +118,27 @@ impl LakeRead {
         let samples = samples.join("\n  ");
         if lines.outside > 0 {
             let rows = counted(lines.outside, "row");
-            said.notes.push(format!("`{name}` gave {rows} of minutes that were not asked for; they were left out"));
+            said.notes.push(format!("skipped {rows} of `{name}` outside the fetched range"));
         }
         if lines.wrong > 0 {
             let minutes = counted(lines.wrong, "minute");
             said.faults.push(format!(
-                "`{name}` gave rows for {minutes} that hold no counts; they are unknown{samples}\nhint: `total` counts every event \
-                 once, `good` or `bad` some of them, and none is NULL: use `count_if` or `coalesce`"
+                "`{name}` returned invalid counts for {minutes}, which are unknown{samples}\nhint: count every event \
+                 in `total`, and the good or the bad events also in `good` or `bad`; no value may be NULL: use \
+                 `count_if` or `coalesce`"
             ));
         }
         if lines.unparsed == 0 {
             return;
         }
         let text = format!(
-            "{} of {} of `{name}` could not be read as requests{samples}",
-            lines.unparsed,
-            counted(lines.all, "line")
+            "{} of {} of `{name}` cannot be parsed as requests{samples}",
+            grouped(lines.unparsed),
+            many(lines.all, "line")
         );
         if Exact::new(i128::from(lines.unparsed), i128::from(lines.all.max(1))) > self.limit {
             said.faults.push(format!(
-                "{text}\nhint: that is above the source's `unparsed_limit` of {}%; if these lines are no loss, raise it in fleet.yaml",
+                "{text}\nhint: fix these lines, or raise `unparsed_limit` of the source in fleet.yaml, which is {}%",
                 to_f64(self.limit) * 100.0
             ));
         } else {

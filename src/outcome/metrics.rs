@@ -51,7 +51,7 @@ impl MetricsRead {
     pub fn tell(&self, catalog: &Catalog, source: &str, said: &mut Said) {
         if self.requests > 0 {
             said.notes.push(format!(
-                "asked `{source}` for {} in {}; {} answered",
+                "queried `{source}`: {}, {}, data for {}",
                 counted(self.metrics, "metric"),
                 counted(self.requests, "request"),
                 counted(self.series as u64, "SLI")
@@ -60,13 +60,14 @@ impl MetricsRead {
         for (fault, series) in &self.faults {
             let (what, hint) = fault.split_once('\n').unwrap_or((fault, ""));
             let left = counted(*series as u64, "SLI");
-            said.faults.push(format!("`{source}`: {what}; nothing new of {left}\n{hint}"));
+            said.faults.push(format!("`{source}`: {what}; no new data for {left}\n{hint}"));
         }
         if let Some((series, _)) = self.absurd.first_key_value() {
             let minutes: u64 = self.absurd.values().map(|minutes| u64::from(*minutes)).sum();
             said.faults.push(format!(
-                "`{source}`: in {} more events are good or bad than there are, such as of `{series}`; they are unknown\nhint: \
-                 `total` must count every event of `good` or `bad`",
+                "`{source}`: skipped {} with more `good` or `bad` events than `total`, for example in \
+                 `{series}`\nhint: count every event of `good` or `bad` in `total`; until then these minutes are \
+                 unknown",
                 counted(minutes, "minute")
             ));
         }
@@ -74,8 +75,8 @@ impl MetricsRead {
         self.tell_silent(catalog, source, said);
     }
 
-    /// Names load balancers without a value in anything asked so far: CloudWatch answers for one that does not exist as for one
-    /// without a request.
+    /// Names load balancers without a value in anything asked so far: CloudWatch answers for one that does not exist as
+    /// for one without a request.
     fn tell_unheard(&self, catalog: &Catalog, source: &str, said: &mut Said) {
         let unheard = |series: &SeriesKey| self.unheard.contains(series) && !self.heard.contains(series);
         let places = catalog.slos().filter_map(|(_, slo)| match &slo.indicator {
@@ -85,9 +86,9 @@ impl MetricsRead {
         let places: BTreeSet<String> = places.collect();
         if !places.is_empty() {
             said.faults.push(format!(
-                "`{source}` has had no value of {} in anything asked so far; what is measured there is unknown\nhint: an id must be as `aws \
-                 elbv2 describe-load-balancers` lists it, in the region and account of the source; there are no values before the first \
-                 request",
+                "`{source}` has no values for {} so far; the SLOs that need them have no data\nhint: check the ID with \
+                 `aws elbv2 describe-load-balancers`, in the region and account of the source; CloudWatch has no \
+                 values before the first request",
                 some_of(places)
             ));
         }
@@ -104,14 +105,14 @@ impl MetricsRead {
                 let [namespace, name] =
                     [namespace, name].map(|text| shlex::try_quote(text).unwrap_or(Cow::Borrowed(text)));
                 let listed = format!(
-                    "`aws cloudwatch list-metrics --namespace {namespace} --metric-name {name}` lists what was published within two weeks, \
-                     and a metric has to be named with all of its dimensions"
+                    "check the name and all dimensions of the metric: `aws cloudwatch list-metrics --namespace \
+                     {namespace} --metric-name {name}` lists the metrics of the last two weeks"
                 );
-                let named = format!("`{source}`: `{count}` of `{}` has had no value in anything asked so far", slo.id);
+                let named = format!("`{source}`: `{count}` of `{}` has no values so far", slo.id);
                 if silent.is_unknown {
-                    unknown.push(format!("{named}, and without it nothing is known\nhint: {listed}"));
+                    unknown.push(format!("{named}; without it the SLO has no data\nhint: {listed}"));
                 } else {
-                    zero.push(format!("{named}: it counts as zero\nhint: if it should have had one by now, {listed}"));
+                    zero.push(format!("{named}; it counts as zero\nhint: if it should have values, {listed}"));
                 }
             }
         }
@@ -120,7 +121,7 @@ impl MetricsRead {
             messages.truncate(NAMED);
             list.append(&mut messages);
             if more > 0 {
-                list.push(format!("`{source}`: {} more had no value either", counted(more as u64, "metric")));
+                list.push(format!("`{source}`: no values for {} either", counted(more as u64, "more metric")));
             }
         }
     }

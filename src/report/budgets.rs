@@ -1,4 +1,4 @@
-//! Budgets day by day, for whoever keeps figures elsewhere: a row for each day, promise and window, as it stood when the day ended.
+//! Budgets day by day for other tools: a row for each day, SLO and window, as of the end of the day.
 
 use super::model::{Row, Status};
 use super::standing::Standing;
@@ -19,7 +19,7 @@ pub const COLUMNS: [&str; 13] = [
     "coverage",
     "budget_consumed",
     "budget_remaining",
-    "standing",
+    "status",
 ];
 
 /// How a promise stood over one of its windows when a day in UTC ended.
@@ -49,8 +49,8 @@ pub struct DayBudget {
     pub consumed: Option<f64>,
     /// The share that was left.
     pub remaining: Option<f64>,
-    /// How it stood.
-    pub standing: Standing,
+    /// Its status.
+    pub status: Standing,
 }
 
 /// The rows of a day, by the status of its end, in the order of names.
@@ -75,7 +75,7 @@ fn of_row(day: Day, row: &Row) -> DayBudget {
         coverage: row.coverage(),
         consumed: row.budget.consumed().map(to_f64),
         remaining: row.budget.remaining().map(to_f64),
-        standing: Standing::of(row),
+        status: Standing::of(row),
     }
 }
 
@@ -101,7 +101,7 @@ pub fn csv(budgets: &[DayBudget]) -> Result<String, csv::Error> {
             one.coverage.to_string(),
             number(one.consumed),
             number(one.remaining),
-            one.standing.key().to_owned(),
+            one.status.key().to_owned(),
         ])?;
     }
     super::replay::text_of(writer)

@@ -1,4 +1,4 @@
-//! Where failures come from, as one or two plain sentences: only what stands out is said.
+//! Contributors of failures as one or two sentences: only what stands out.
 
 use super::status::percent;
 use super::words::{capital, time_text};
@@ -9,17 +9,17 @@ use crate::minute::length_text;
 use crate::slo::{Indicator, LatencyBasis, Measure, Slo};
 use crate::visible::visible;
 
-/// Who answered, and where the bad events of a promise come from; `None` if nothing of it stands out.
+/// What answered, and what most bad events of an SLO have in common; `None` if nothing stands out.
 #[must_use]
 pub fn came_from(found: &Contributors, slo: &Slo) -> Option<String> {
     let bad = event_bad(slo);
     let all = found.all().bad;
     let mut said: Vec<String> = Vec::new();
     if let Some((maker, status, count)) = found.made_by() {
-        let status = status.map(|status| format!(" {status}")).unwrap_or_default();
+        let status = status.map(|status| format!(" with {status}")).unwrap_or_default();
         let maker = match maker {
-            Maker::Balancer => "by the load balancer in place of a target",
-            Maker::Target => "by the target itself",
+            Maker::Balancer => "by the load balancer instead of a target",
+            Maker::Target => "by the target",
         };
         said.push(format!("{} answered{status} {maker}", of_all(count, all, "was", "were")));
     }
@@ -30,11 +30,11 @@ pub fn came_from(found: &Contributors, slo: &Slo) -> Option<String> {
         said.push(format!("{} {went} {}", of_all(share.events.bad, all, "", ""), named(found, &share)));
     }
     if let Some(share) = found.stands_out(Dimension::Route) {
-        said.push(format!("{} {}", of_all(share.events.bad, all, "asked for", "asked for"), named(found, &share)));
+        said.push(format!("{} {}", of_all(share.events.bad, all, "requested", "requested"), named(found, &share)));
     }
     let first = said.first_mut()?;
     let minutes = length_text(found.span.minutes());
-    let read = if found.whole { "" } else { ", as far as their logs were read again" };
+    let read = if found.whole { "" } else { " (not all logs analyzed)" };
     let requests = if all == 1 { "request that" } else { "requests that" };
     *first = format!("Of the {} {requests} {bad} in the last {minutes}{read}, {first}", grouped(all));
     let ended = said.iter().map(|sentence| format!("{}.", capital(sentence)));
@@ -64,5 +64,5 @@ fn of_all(count: u64, all: u64, one: &str, many: &str) -> String {
 fn named(found: &Contributors, share: &Share) -> String {
     let of = Exact::new(i128::from(share.events.total), i128::from(found.all().total.max(1)));
     let part = if of < Exact::new(1, 100) { "less than 1%".to_owned() } else { percent(to_f64(of), 0) };
-    format!("`{}`, which got {part} of all requests", visible(&share.value))
+    format!("`{}`, which received {part} of all requests", visible(&share.value))
 }

@@ -1,4 +1,4 @@
-//! What a fleet will ask of AWS, as tables for a terminal and as JSON.
+//! The estimated AWS cost of a fleet, as tables for a terminal and as JSON.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -25,43 +25,43 @@ pub fn table(forecast: &Forecast, every_minutes: u32, all: bool) -> String {
         text.push_str(&lines("service", &costly));
         let more = forecast.services.len() - services.len();
         if more > 0 {
-            text.push_str(&format!(" and {}; `--all` shows each\n", super::counted(more, "more service")));
+            text.push_str(&format!(" and {}; use `--all` to show all\n", super::counted(more, "more service")));
         }
     }
     // Those of services leave out what is asked for all of them, so only what is shared makes them more.
     let alone = Dollars(forecast.services.iter().map(|line| line.usage.price().0).sum());
     if alone > forecast.price() {
         text.push_str(
-            "\na class or service has what it would take by itself: what several share, such as a load balancer, is asked once and in each \
-             of them\n",
+            "\neach class and service is estimated on its own: requests that several share, such as those for one load balancer, are sent once \
+             but count for each\n",
         );
     }
     let (day, month) = prices(forecast.price());
     text.push_str(&format!(
-        "\nwith a run every {}, by list price: {day} a day, {month} in {DAYS} days\n",
+        "\nAWS cost at list price with a run every {}: {day} per day, {month} per {DAYS} days\n",
         length_text(every_minutes)
     ));
     if forecast.past != Usage::default() {
         let Forecast { past, .. } = forecast;
         text.push_str(&format!(
-            "the first run asks for the past of the longest windows, once: {past}, {}\n",
+            "the first run also fetches the history of the longest windows, once: {past}, {}\n",
             past.price()
         ));
     }
     let assumed = |of: fn(&Usage) -> u64| forecast.sources.iter().any(|line| line.assumed && of(&line.usage) > 0);
     if assumed(|usage| usage.s3_reads) {
         text.push_str(
-            "* assumed, until a day of it is in the ledger: two nodes of each load balancer that write all day\n",
+            "* estimate until the ledger contains a full day of logs: two nodes per load balancer, each with traffic all day\n",
         );
     }
     if assumed(|usage| usage.metrics) {
         text.push_str(
-            "* assumed, until a run has looked names and tags up: each of them is one load balancer or target group\n",
+            "* estimate until a run has completed discovery: each name or tag stands for one load balancer or target group\n",
         );
     }
     if assumed(|usage| usage.athena_bytes) {
         text.push_str(
-            "* at most, until a first query tells what a day of logs is: all that `scan_limit` lets each run scan\n",
+            "* upper bound until the first query shows how much data a day of logs has: each run scans up to `scan_limit`\n",
         );
     }
     text
@@ -73,7 +73,7 @@ fn prices(day: Dollars) -> (Dollars, Dollars) {
 
 fn lines(what: &str, lines: &[&Line]) -> String {
     let mut table = Table::new();
-    let header = [what, "", "asked in a day", "a day", "30 days"];
+    let header = [what, "", "usage per day", "cost per day", "cost per 30 days"];
     table.load_style(presets::NOTHING).set_header(header).set_content_arrangement(ContentArrangement::Disabled);
     for line in lines {
         let (day, month) = prices(line.usage.price());

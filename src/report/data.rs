@@ -8,10 +8,9 @@ use super::model::{Row, Status};
 use super::standing::Standing;
 use crate::burn::Forecast;
 use crate::exact::to_f64;
-use crate::slo::Urgency;
 use crate::verdict::State;
 
-pub(super) use document::StepText;
+pub(super) use document::{DowngradeText, StepText};
 pub use document::{json, schema};
 pub use metrics::{Datum, of_fleet, of_promises};
 pub use openmetrics::openmetrics;
@@ -29,7 +28,9 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
         "class",
         "objective",
         "window",
-        "state",
+        "status",
+        "urgency",
+        "missing_share",
         "total",
         "bad",
         "sli",
@@ -37,7 +38,7 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
         "forecast",
         "exhausted_at",
         "coverage",
-        "judged_at",
+        "evaluated_at",
         "watermark",
         "raw_total",
         "raw_bad",
@@ -45,7 +46,6 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
         "excluded_minutes",
         "corrections",
         "policy",
-        "standing",
     ])?;
     for row in &status.rows {
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
@@ -56,7 +56,9 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
             row.class.clone(),
             row.objective.clone(),
             row.window.clone(),
-            state_word(row).to_owned(),
+            Standing::of(row).key().to_owned(),
+            row.verdict.state.urgency().map_or_else(String::new, |urgency| urgency.to_string()),
+            number(missing_share(row)),
             row.sums.total.to_string(),
             row.sums.bad.to_string(),
             number(row.sli),
@@ -72,22 +74,16 @@ pub fn csv(status: &Status) -> Result<String, csv::Error> {
             row.excluded_minutes.to_string(),
             row.corrections.join(" "),
             row.policy.as_ref().map_or_else(String::new, |step| step.text.clone()),
-            Standing::of(row).key().to_owned(),
         ])?;
     }
     super::replay::text_of(writer)
 }
 
-/// One word a state: `severe`, `page`, `ticket`, `blind`, `no_traffic`, `calm`.
-#[must_use]
-pub fn state_word(row: &Row) -> &'static str {
-    match (row.verdict.state.urgency(), &row.verdict.state) {
-        (Some(Urgency::Severe), _) => "severe",
-        (Some(Urgency::Page), _) => "page",
-        (Some(Urgency::Ticket), _) => "ticket",
-        (None, State::Blind { .. }) => "blind",
-        (None, _) if row.sums.total == 0 => "no_traffic",
-        (None, _) => "calm",
+/// The share of the newest minutes that is unknown, where that is too much.
+fn missing_share(row: &Row) -> Option<f64> {
+    match &row.verdict.state {
+        State::Blind { unknown_share, .. } => Some(to_f64(*unknown_share)),
+        _ => None,
     }
 }
 

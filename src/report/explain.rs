@@ -1,18 +1,20 @@
-//! Why somebody was told, or not: one minute of one SLO with every number and every gate, as text and JSON.
+//! Why an alert did or did not fire: one minute of one SLO with every number and every check, as text and JSON.
 
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
+use super::data::DowngradeText;
 use super::status::percent;
+use super::words::last;
 use crate::alert::{Beat, Course, Entry, Incident, IncidentKey, calm_minutes};
 use crate::cost::grouped;
 use crate::counts::Sums;
 use crate::exact::to_f64;
 use crate::minute::{Minute, length_text};
-use crate::slo::{Correction, Service, Slo, Tier, Urgency};
+use crate::slo::{Correction, Service, Slo, Tier, Urgency, describe_destination};
 use crate::verdict::{Demotion, State, TierReading, Verdict};
 
-/// Everything that decided about one SLO at one minute.
+/// Everything that decides about one SLO at one minute.
 pub struct Explanation<'a> {
     /// Whose promise it is.
     pub service: &'a Service,
@@ -56,14 +58,12 @@ impl Explanation<'_> {
         );
         if !self.beat.heard {
             let minute = self.at.plus(-1);
-            text.push_str(&format!(
-                "The minute {minute} is not known or does not count, so it neither opens nor ends anything.\n"
-            ));
+            text.push_str(&format!("The minute {minute} is unknown or excluded: it opens and resolves no incident.\n"));
         }
         text.push_str(&format!("\nWindows before {}\n{}", self.at, self.windows()));
-        text.push_str("\nGates\n");
-        for (gate, says) in self.gates() {
-            text.push_str(&format!("  {gate:<11} {says}\n"));
+        text.push_str("\nChecks\n");
+        for (check, result) in self.checks() {
+            text.push_str(&format!("  {:<14} {result}\n", check.replace('_', " ")));
         }
         text.push_str(&format!("\nIncident\n{}", self.course_text()));
         text
@@ -74,14 +74,14 @@ impl Explanation<'_> {
         table.load_style(presets::NOTHING).set_header([
             "tier",
             "urgency",
-            "must exceed",
+            "threshold",
             "long",
-            "bad of all",
-            "burn",
+            "bad of total",
+            "burn rate",
             "short",
-            "bad of all",
-            "burn",
-            "holds",
+            "bad of total",
+            "burn rate",
+            "firing",
         ]);
         for (tier, reading) in self.slo.tiers.iter().zip(&self.verdict.tiers) {
             table.add_row(self.tier_cells(tier, reading));
@@ -92,21 +92,21 @@ impl Explanation<'_> {
             State::Outage { minutes, sums } => {
                 let (bad, total) = (grouped(sums.bad), grouped(sums.total));
                 text.push_str(&format!(
-                    "  severe: {bad} of {total} bad in {}, where 9 in 10 are an outage\n",
+                    "  severe: outage, {bad} of {total} failed in {}; an outage is 9 of 10 or more\n",
                     length_text(*minutes)
                 ));
             }
             State::Collapse { minutes, seen, expected } => text.push_str(&format!(
-                "  severe: {} events in {}, where the quietest of the earlier weeks had {}\n",
+                "  severe: traffic drop, {} events in {}; each of the last weeks had at least {} at this time\n",
                 grouped(*seen),
                 length_text(*minutes),
                 grouped(*expected)
             )),
             State::Blind { unknown_share, minutes } => text.push_str(&format!(
-                "  blind: {} of the last {} are unknown, more than {}\n",
+                "  no data: {} of the last {} unknown, more than `max_unknown` ({})\n",
                 percent(to_f64(*unknown_share), 0),
-                length_text(*minutes),
-                percent(to_f64(self.slo.blind_above), 0)
+                last(*minutes),
+                percent(to_f64(self.slo.max_unknown), 0)
             )),
             State::Calm | State::Burning { .. } => {}
         }
@@ -131,64 +131,68 @@ impl Explanation<'_> {
         ]
     }
 
-    /// Each gate with what it says, in the order in which they are passed.
-    fn gates(&self) -> Vec<(&'static str, String)> {
-        let held = self
+    /// Each check with its result, in the order in which they are passed.
+    fn checks(&self) -> Vec<(&'static str, String)> {
+        let group = match self.incident.as_ref().and_then(|(_, incident)| incident.part_of.as_ref()) {
+            Some(group) => format!("sent as a ticket: part of {group}, for which the platform team is paged"),
+            None => "passed: not part of a group".to_owned(),
+        };
+        let silence = self.silence.map_or_else(
+            || "passed: not silenced".to_owned(),
+            |silence| format!("silenced by `{}`: {} ({})", silence.id, silence.reason, silence.author),
+        );
+        let [significance, hours] = self.downgrades();
+        vec![
+            ("significance", significance),
+            ("working_hours", hours),
+            ("silence", silence),
+            ("group", group),
+            ("recovery", self.recovery()),
+        ]
+    }
+
+    /// The two checks that may downgrade a page: significance and working hours.
+    fn downgrades(&self) -> [String; 2] {
+        let firing = self
             .slo
             .tiers
             .iter()
             .zip(&self.verdict.tiers)
             .find(|(tier, reading)| reading.holds && tier.urgency == Urgency::Page);
-        let demoted = held.and_then(|(_, reading)| reading.demoted);
-        let evidence = match (demoted, &self.slo.evidence) {
-            (Some(Demotion::FewBad { bad, bad_min }), _) => format!("closed: {bad} bad, and a page needs {bad_min}"),
-            (Some(Demotion::Chance { chance, chance_max }), _) => format!(
-                "closed: as many would be bad by chance in {} of cases, and a page needs at most {}",
-                percent(chance, 2),
-                percent(chance_max, 2)
-            ),
-            (_, None) => "open: none is asked for".to_owned(),
-            (_, Some(_)) if held.is_none() => "not asked: no page holds".to_owned(),
-            (_, Some(evidence)) => {
-                format!(
-                    "open: at least {} bad, and no chance above {}",
-                    evidence.bad_min,
-                    percent(to_f64(evidence.chance_max), 2)
-                )
+        let downgraded = firing.and_then(|(_, reading)| reading.demoted);
+        let significance = match (downgraded, &self.slo.significance) {
+            (Some(Demotion::FewBad { bad, bad_min }), _) => {
+                format!("failed: {}, a page needs {bad_min}", super::counted(bad, "bad event"))
             }
+            (Some(Demotion::Chance { chance, chance_max }), _) => {
+                format!("failed: p-value {}, a page needs at most {}", percent(chance, 2), percent(chance_max, 2))
+            }
+            (_, None) => "passed: `significance` is not set".to_owned(),
+            (_, Some(_)) if firing.is_none() => "not checked: no page is firing".to_owned(),
+            (_, Some(significance)) => format!(
+                "passed: at least {} bad events, p-value at most {}",
+                significance.min_bad_events,
+                percent(to_f64(significance.chance_max), 2)
+            ),
         };
-        let hours = match demoted {
-            Some(Demotion::OutsideHours) => "closed: outside the hours of the tier".to_owned(),
-            _ => "open".to_owned(),
+        let hours = match downgraded {
+            Some(Demotion::OutsideHours) => "failed: outside the working hours of the tier".to_owned(),
+            _ => "passed".to_owned(),
         };
-        let silence = self.silence.map_or_else(
-            || "open: nobody asked not to be told".to_owned(),
-            |silence| format!("closed by `{}`: {} ({})", silence.id, silence.reason, silence.author),
-        );
-        let cause = match self.incident.as_ref().and_then(|(_, incident)| incident.part_of.as_ref()) {
-            Some(group) => format!("closed: part of {group}, which wakes whoever runs the platform; this is a ticket"),
-            None => "open: no shared cause".to_owned(),
-        };
-        vec![
-            ("evidence", evidence),
-            ("hours", hours),
-            ("silence", silence),
-            ("cause", cause),
-            ("hysteresis", self.hysteresis()),
-        ]
+        [significance, hours]
     }
 
-    fn hysteresis(&self) -> String {
-        let Some(urgency) = self.course.urgency() else { return "nothing is open".to_owned() };
+    fn recovery(&self) -> String {
+        let Some(urgency) = self.course.urgency() else { return "nothing open".to_owned() };
         let place = urgency as usize;
         let all = calm_minutes(self.resolve_after[place], self.course.is_back[place]);
         let left = self.course.left[place];
         let silent = if self.course.silent > 0 {
-            format!("; {} minutes without an event prove nothing", self.course.silent)
+            format!("; {} without traffic do not count", super::counted(self.course.silent, "minute"))
         } else {
             String::new()
         };
-        format!("{urgency} goes on: {left} of {all} calm minutes are missing{silent}")
+        format!("{urgency} stays open: {left} of {all} recovery minutes left{silent}")
     }
 
     fn course_text(&self) -> String {
@@ -198,68 +202,76 @@ impl Explanation<'_> {
             text.push_str(&format!("  {at}  {urgency}\n"));
         }
         if let Some((at, why)) = incident.ended {
-            text.push_str(&format!("  {at}  ended: {}\n", why.word()));
+            text.push_str(&format!("  {at}  resolved: {}\n", why.text()));
         }
         if incident.late {
-            text.push_str("  found late: its minutes were not known when they were first judged\n");
+            text.push_str("  found late: its minutes were unknown when they were first evaluated\n");
         }
         if incident.corrected {
-            text.push_str("  corrected: minutes that it was judged by have changed since\n");
+            text.push_str("  reevaluated: its minutes have changed since\n");
         }
-        text.push_str("Told\n");
+        text.push_str("\nNotifications\n");
         for sent in &incident.sent {
             text.push_str(&format!(
-                "  {}  {} {} to {}, message {}\n",
+                "  {}  {} {} to {}, number {}\n",
                 sent.at,
                 sent.urgency,
                 sent.phase.word(),
-                sent.to,
+                describe_destination(&sent.to, None),
                 sent.number
             ));
         }
         for entry in &self.waiting {
-            let how = if entry.set_aside { "set aside" } else { "not yet delivered" };
-            let why = entry.failed.as_deref().unwrap_or("not tried yet");
-            text.push_str(&format!("  {how}: message {} to {}: {why}\n", entry.message.number, entry.to));
+            let how = if entry.set_aside { "given up" } else { "not delivered yet" };
+            let why = entry.failed.as_deref().unwrap_or("no attempt yet");
+            text.push_str(&format!(
+                "  {how}: number {} to {}: {why}\n",
+                entry.message.number,
+                describe_destination(&entry.to, None)
+            ));
         }
         if incident.sent.is_empty() && self.waiting.is_empty() {
-            text.push_str("  nobody\n");
+            text.push_str("  none\n");
         }
         text
     }
 
-    /// What came of it, in one sentence.
+    /// The result in one sentence.
     fn conclusion(&self) -> String {
         let now = self.verdict.state.urgency();
         match (&self.incident, self.course.urgency(), now) {
             _ if self.evaluated.is_none_or(|evaluated| evaluated < self.at) => {
-                let until = self.evaluated.map_or_else(|| "it never was".to_owned(), |at| format!("only up to {at}"));
-                format!("not evaluated by any run yet, {until}; what it would say is below")
+                let until = self.evaluated.map_or_else(
+                    || "not evaluated by a run yet".to_owned(),
+                    |at| format!("evaluated by runs only up to {at}"),
+                );
+                format!("{until}; an evaluation with the current data is below")
             }
             (Some((key, incident)), Some(urgency), _)
                 if incident.is_open() || self.at.0 < incident.ended.map_or(0, |(at, _)| at.0) =>
             {
-                format!("{urgency}, in an incident that began at {}", key.started)
+                format!("{urgency}, incident open since {}", key.started)
             }
             (Some((key, incident)), None, _) if incident.ended.is_none_or(|(ended, _)| self.at < ended) => {
                 format!(
-                    "calm by what is known now; the incident that began at {} was open all the same: minutes have changed since",
+                    "not firing with the current data; the incident of {} was open because minutes have changed since",
                     key.started
                 )
             }
-            (Some((key, _)), ..) => format!("the incident that began at {} has ended", key.started),
+            (Some((key, _)), ..) => format!("incident of {} resolved", key.started),
             (None, _, Some(urgency)) if !self.beat.heard => {
-                format!("{urgency} by older minutes, but this one is not known: nothing opens")
+                format!("{urgency} by earlier minutes, but this minute is unknown or excluded: no incident opens")
             }
             (None, _, Some(_)) if self.beat.held.is_none() => {
-                "one single bad event, which is above any rate in a quiet service and no news".to_owned()
+                "a single bad event: above any burn rate in a quiet service, but too little to open an incident"
+                    .to_owned()
             }
             (None, _, Some(urgency)) => format!(
-                "{urgency} by what is known now, and no incident is in the book: these minutes came more than {} late, or were \
-                 judged by another promise, or before the first run that tells",
+                "{urgency} with the current data, but no incident was recorded: these minutes arrived more than {} late, \
+                 were evaluated with another definition, or precede the first run with notifications",
                 length_text(self.open_within)
             ),
-            (None, _, None) => "nothing holds, so nobody was told".to_owned(),
+            (None, _, None) => "nothing fires, no notifications".to_owned(),
         }
     }
 
@@ -272,28 +284,29 @@ impl Explanation<'_> {
                 "tier": tier.name,
                 "urgency": tier.urgency.to_string(),
                 "factor": to_f64(tier.factor),
-                "long": { "window": length_text(tier.long_minutes), "sums": sums(reading.long), "burn": reading.long_burn },
-                "short": { "window": length_text(tier.short_minutes), "sums": sums(reading.short), "burn": reading.short_burn },
-                "holds": reading.holds,
-                "short_holds": reading.short_holds,
-                "demoted": reading.demoted.map(|demotion| format!("{demotion:?}")),
+                "long": { "window": length_text(tier.long_minutes), "sums": sums(reading.long), "burn_rate": reading.long_burn },
+                "short": { "window": length_text(tier.short_minutes), "sums": sums(reading.short), "burn_rate": reading.short_burn },
+                "firing": reading.holds,
+                "short_window_firing": reading.short_holds,
+                "downgraded": reading.demoted.map(DowngradeText::of),
             })
         });
-        let gates: serde_json::Map<String, Value> =
-            self.gates().into_iter().map(|(gate, says)| (gate.to_owned(), json!(says))).collect();
+        let checks: serde_json::Map<String, Value> =
+            self.checks().into_iter().map(|(check, result)| (check.to_owned(), json!(result))).collect();
         json!({
             "slo": self.slo.id.as_str(),
             "at": self.at.to_string(),
             "conclusion": self.conclusion(),
-            "heard": self.beat.heard,
-            "silent": self.beat.silent,
-            "state": self.verdict.state.urgency().map(|urgency| urgency.to_string()),
+            "minute_counts": self.beat.heard,
+            "no_traffic": self.beat.silent,
+            "urgency": self.verdict.state.urgency().map(|urgency| urgency.to_string()),
             "tiers": tiers.collect::<Vec<_>>(),
-            "gates": gates,
-            "missing_calm_minutes": { "ticket": self.course.left[0], "page": self.course.left[1], "severe": self.course.left[2] },
+            "checks": checks,
+            "recovery_minutes_left": { "ticket": self.course.left[0], "page": self.course.left[1], "severe": self.course.left[2] },
             "incident": self.incident.as_ref().map(|(key, incident)| incident_json(key, incident)),
-            "waiting": self.waiting.iter().map(|entry| json!({
-                "number": entry.message.number, "to": entry.to, "tries": entry.tries, "failed": entry.failed, "set_aside": entry.set_aside,
+            "undelivered": self.waiting.iter().map(|entry| json!({
+                "number": entry.message.number, "destination": entry.to, "attempts": entry.tries, "last_error": entry.failed,
+                "given_up": entry.set_aside,
             })).collect::<Vec<_>>(),
         })
     }
@@ -303,13 +316,13 @@ fn incident_json(key: &IncidentKey, incident: &Incident) -> Value {
     json!({
         "key": key.to_string(),
         "started": key.started.to_string(),
-        "ended": incident.ended.map(|(at, why)| json!({ "at": at.to_string(), "why": why.word() })),
-        "turns": incident.turns.iter().map(|(at, urgency)| json!([at.to_string(), urgency.to_string()])).collect::<Vec<_>>(),
-        "part_of": incident.part_of.as_ref().map(ToString::to_string),
+        "ended": incident.ended.map(|(at, why)| json!({ "at": at.to_string(), "reason": why.word() })),
+        "urgency_changes": incident.turns.iter().map(|(at, urgency)| json!([at.to_string(), urgency.to_string()])).collect::<Vec<_>>(),
+        "group": incident.part_of.as_ref().map(ToString::to_string),
         "late": incident.late,
-        "corrected": incident.corrected,
-        "sent": incident.sent.iter().map(|sent| json!({
-            "number": sent.number, "phase": sent.phase.word(), "urgency": sent.urgency.to_string(), "to": sent.to, "at": sent.at.to_string(),
+        "reevaluated": incident.corrected,
+        "delivered": incident.sent.iter().map(|sent| json!({
+            "number": sent.number, "kind": sent.phase.word(), "urgency": sent.urgency.to_string(), "destination": sent.to, "at": sent.at.to_string(),
         })).collect::<Vec<_>>(),
     })
 }

@@ -1,4 +1,5 @@
-//! Whether a service may be deployed: the error-budget policy of its class against its budgets, and what came of it in spite of it.
+//! Whether a service may be deployed: the error-budget policy of its class against its budgets, and what came of it in
+//! spite of it.
 //!
 //! **Invariant:** what is not known never counts as a yes.
 
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use super::counted;
 use super::data::StepText;
 use super::model::{Row, Status};
+use super::standing::Standing;
 use super::status::{percent, state};
 use super::words::marked_down;
 use crate::exact::to_f64;
@@ -57,7 +59,8 @@ pub struct Override {
     pub against: String,
 }
 
-/// Decides. `faults` is the number of problems in what is said of the service or its class: what they left out might stop it.
+/// Decides. `faults` is the number of problems in what is said of the service or its class: what they left out might
+/// stop it.
 #[must_use]
 pub fn decide<'a>(catalog: &'a Catalog, service: &'a Service, status: &'a Status, faults: usize) -> Gate<'a> {
     let name = &service.name;
@@ -76,28 +79,28 @@ pub fn decide<'a>(catalog: &'a Catalog, service: &'a Service, status: &'a Status
     let blind: Vec<&Row> = rows.iter().map(|(row, _)| *row).filter(|row| is_unknown(row)).collect();
     let blocks = policy.is_some_and(crate::slo::Policy::blocks);
     let (answer, reason) = if let Some((row, step)) = blocked.first() {
-        (Answer::Blocked, format!("{name} must not be deployed: {}{}", why(row, step), others(blocked.len())))
+        (Answer::Blocked, format!("deploy of {name} is blocked: {}{}", why(row, step), others(blocked.len())))
     } else if faults > 0 {
         let count = counted(faults, "problem");
         (
             Answer::Unknown,
             format!(
-                "nobody can say whether {name} may be deployed: {count} in its definition or its class, which `slowburn check` names"
+                "cannot decide whether {name} may be deployed: {count} in its definition or class; `slowburn check` lists all"
             ),
         )
     } else if !blocks {
         let class = &service.class;
         let why = match policy {
-            None => format!("the class {class} has no error-budget policy"),
-            Some(_) => format!("no step of the error-budget policy of the class {class} stops deploys"),
+            None => format!("class {class} has no error-budget policy"),
+            Some(_) => format!("the error-budget policy of class {class} never blocks deploys"),
         };
-        (Answer::Go, format!("{name} may be deployed: {why}"))
+        (Answer::Go, format!("deploy of {name} is allowed: {why}"))
     } else if let Some(row) = blind.first() {
-        let why = format!("{}/{} over {} is {}", row.service, row.slo, row.window, unknown(row));
-        (Answer::Unknown, format!("nobody can say whether {name} may be deployed: {why}{}", others(blind.len())))
+        let why = format!("{}/{} over {}: {}", row.service, row.slo, row.window, state(row));
+        (Answer::Unknown, format!("cannot decide whether {name} may be deployed: {why}{}", others(blind.len())))
     } else {
         let most = rows.first().map(|(row, _)| *row);
-        (Answer::Go, format!("{name} may be deployed: {}", most.map_or_else(String::new, room)))
+        (Answer::Go, format!("deploy of {name} is allowed: {}", most.map_or_else(String::new, room)))
     };
     Gate { service, at: status.at, answer, reason, rows }
 }
@@ -107,18 +110,14 @@ fn is_unknown(row: &Row) -> bool {
     row.sums.known == 0 || matches!(row.verdict.state, State::Blind { .. })
 }
 
-fn unknown(row: &Row) -> String {
-    if row.sums.known == 0 { "unknown: no minute was observed".to_owned() } else { state(row) }
-}
-
 fn others(count: usize) -> String {
     if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() }
 }
 
-/// `checkout/availability has used 177.3% of its budget over 30d, and from 100% on: only what repairs is deployed`.
+/// `checkout/availability used 177.3% of its error budget over 30d; policy at 100%: fixes only`.
 fn why(row: &Row, step: &PolicyStep) -> String {
     format!(
-        "{}/{} has used {} over {}, and from {} on: {}",
+        "{}/{} used {} over {}; policy at {}: {}",
         row.service,
         row.slo,
         used(row),
@@ -129,21 +128,28 @@ fn why(row: &Row, step: &PolicyStep) -> String {
 }
 
 fn used(row: &Row) -> String {
-    row.budget
-        .consumed()
-        .map_or_else(|| "a budget of nothing".to_owned(), |used| format!("{} of its budget", percent(to_f64(used), 1)))
+    row.budget.consumed().map_or_else(
+        || "more than its error budget of 0".to_owned(),
+        |used| format!("{} of its error budget", percent(to_f64(used), 1)),
+    )
 }
 
-/// How much room there is.
+/// How much of the budget is used at most.
 fn room(row: &Row) -> String {
     if row.sums.total == 0 {
-        return "there was no traffic to fail".to_owned();
+        return "no traffic".to_owned();
     }
     if row.budget.consumed().is_none() {
         let Row { service, slo, window, sums, .. } = row;
-        return format!("{} of {} failed, by {service}/{slo} over {window}, where none may", sums.bad, sums.total);
+        return format!("{} of {} failed in {service}/{slo} over {window}, none allowed", sums.bad, sums.total);
     }
-    format!("at most {} is used, by {}/{} over {}", used(row), row.service, row.slo, row.window)
+    format!(
+        "{}/{} used {} over {}, the highest share of all SLOs of the service",
+        row.service,
+        row.slo,
+        used(row),
+        row.window
+    )
 }
 
 impl Gate<'_> {
@@ -154,23 +160,24 @@ impl Gate<'_> {
         Override { at: self.at, service, team, by, reason, against: self.reason.clone() }
     }
 
-    /// The answer for programs. A deploy in spite of it is `overridden`.
+    /// The decision for programs. A deploy in spite of it is `overridden`.
     #[must_use]
     pub fn json(&self, overridden: Option<&Override>) -> Value {
-        let answer = match (overridden, self.answer) {
+        let decision = match (overridden, self.answer) {
             (Some(_), _) => "overridden",
-            (None, Answer::Go) => "go",
-            (None, Answer::Blocked) => "blocked",
+            (None, Answer::Go) => "allow",
+            (None, Answer::Blocked) => "block",
             (None, Answer::Unknown) => "unknown",
         };
-        let promise = |(row, step): &(&Row, Option<&PolicyStep>)| {
+        let slo = |(row, step): &(&Row, Option<&PolicyStep>)| {
             json!({
                 "slo": format!("{}/{}", row.service, row.slo),
                 "objective": row.objective,
                 "window": row.window,
-                "used": row.budget.consumed().map(to_f64),
+                "status": Standing::of(row).key(),
+                "budget_consumed": row.budget.consumed().map(to_f64),
                 "coverage": row.coverage(),
-                "unknown": is_unknown(row),
+                "undecided": is_unknown(row),
                 "policy": row.policy.as_ref().map(StepText::of),
                 "blocked_by": step.map(StepText::of),
             })
@@ -180,10 +187,10 @@ impl Gate<'_> {
             "team": self.service.team,
             "class": self.service.class,
             "at": self.at.to_string(),
-            "answer": answer,
+            "decision": decision,
             "reason": self.reason,
             "override": overridden.map(override_json),
-            "promises": self.rows.iter().map(promise).collect::<Vec<_>>(),
+            "slos": self.rows.iter().map(slo).collect::<Vec<_>>(),
         })
     }
 }
@@ -191,7 +198,7 @@ impl Gate<'_> {
 fn override_json(one: &Override) -> Value {
     json!({
         "at": one.at.to_string(), "service": one.service, "team": one.team, "by": one.by, "reason": one.reason,
-        "against": one.against,
+        "gate": one.against,
     })
 }
 
@@ -201,9 +208,9 @@ pub(super) fn policy_markdown(status: &Status) -> String {
     let mut text = String::new();
     for row in &status.rows {
         let Some(step) = &row.policy else { continue };
-        let stops = if step.blocks_deploys { " It stops deploys." } else { "" };
+        let stops = if step.blocks_deploys { " Deploys are blocked." } else { "" };
         text.push_str(&format!(
-            "- **{}/{}** ({}) has used {} over {}: {}.{stops}\n",
+            "- **{}/{}** ({}) used {} over {}: {}.{stops}\n",
             row.service,
             row.slo,
             row.team,
@@ -212,7 +219,7 @@ pub(super) fn policy_markdown(status: &Status) -> String {
             marked_down(step.then.trim_end_matches('.')),
         ));
     }
-    if text.is_empty() { text } else { format!("\n## What the error-budget policy says\n\n{text}") }
+    if text.is_empty() { text } else { format!("\n## Error-budget policy\n\n{text}") }
 }
 
 /// Deploys in spite of the policy for people, newest first; nothing if there were none.
@@ -221,7 +228,7 @@ pub fn overrides_markdown(overrides: &[Override]) -> String {
     let mut text = String::new();
     for one in overrides.iter().rev() {
         text.push_str(&format!(
-            "- {}: **{}** ({}), by {}: {}. Against: {}\n",
+            "- {}: **{}** ({}), by {}: {}. Gate: {}\n",
             one.at,
             one.service,
             one.team,
@@ -230,7 +237,7 @@ pub fn overrides_markdown(overrides: &[Override]) -> String {
             marked_down(&one.against),
         ));
     }
-    if text.is_empty() { text } else { format!("\n## Deploys in spite of the policy\n\n{text}") }
+    if text.is_empty() { text } else { format!("\n## Policy overrides\n\n{text}") }
 }
 
 /// The same for programs, oldest first.

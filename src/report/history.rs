@@ -1,6 +1,7 @@
 //! The past of a promise as pictures need it: sums between moments, and the stretches that spent most of its budget.
 //!
-//! It is read a day at a time and let go again, so that the past of a whole fleet takes little memory, however long windows are.
+//! It is read a day at a time and let go again, so that the past of a whole fleet takes little memory, however long
+//! windows are.
 //!
 //! **Invariant:** the sums of a window's pieces add up to the sums of the window.
 
@@ -167,7 +168,8 @@ impl History {
         moments.iter().zip(moments.iter().skip(1)).map(piece).collect()
     }
 
-    /// What a window of some minutes held in the last days, looked at once an hour: each moment, oldest first, with its sums.
+    /// What a window of some minutes held in the last days, looked at once an hour: each moment, oldest first, with its
+    /// sums.
     #[must_use]
     pub fn looks(&self, minutes: u32) -> Vec<(Minute, Sums)> {
         let minutes = i32::try_from(minutes).unwrap_or(i32::MAX);

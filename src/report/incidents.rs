@@ -1,4 +1,4 @@
-//! Incidents for people: what is open, how often each promise spoke lately, and which of them speak without need.
+//! Incidents for people: the open ones, how often each SLO alerted recently, and which alerts are too sensitive.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use super::words::{between, clock};
 use crate::alert::{AlertBook, Incident, IncidentKey, Phase, Sent, Subject};
 use crate::exact::to_f64;
 use crate::minute::{MINUTES_PER_DAY, Minute};
-use crate::slo::Urgency;
+use crate::slo::{Urgency, describe_destination};
 
 const WEEK: i32 = 7 * MINUTES_PER_DAY;
-/// How far back it is looked for promises that speak without need.
+/// How far back incidents count as noise.
 const NOISE_MINUTES: i32 = 2 * WEEK;
 /// So many incidents in that time are noise if the budget has hardly moved.
 const NOISE_MIN: usize = 3;
 /// What is left of a budget that has hardly moved.
 const NOISE_LEFT: f64 = 0.75;
 
-/// How often a promise woke somebody, and what could be done about it.
+/// How often an SLO alerted, and a suggestion to reduce it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Noise {
     /// Whose it is.
@@ -32,7 +32,7 @@ pub struct Noise {
     pub pages: usize,
     /// Tickets of the last seven days.
     pub tickets: usize,
-    /// What those who keep the fleet could change.
+    /// What the platform team could change.
     pub suggestion: Option<String>,
 }
 
@@ -48,24 +48,39 @@ fn open(book: &AlertBook) -> Vec<(&IncidentKey, &Incident)> {
 pub fn text(book: &AlertBook, at: Minute) -> String {
     let mut text = String::new();
     for (key, incident) in open(book) {
-        let told: Vec<&str> = incident.told.keys().map(String::as_str).collect();
-        let told = if told.is_empty() { "nobody is told".to_owned() } else { format!("told: {}", told.join(", ")) };
         text.push_str(&format!(
-            "{:<7} {} since {}, for {}; {told}\n",
+            "{:<7} {} since {} ({}); {}\n",
             incident.urgency.to_string(),
             key.subject,
             clock(key.started),
-            between(key.started, at)
+            between(key.started, at),
+            notified(book, key, incident)
         ));
     }
     let aside = book.outbox.iter().filter(|entry| entry.set_aside).count();
     if aside > 0 {
-        text.push_str(&format!("{} could not be delivered and will not be tried again\n", counted(aside, "message")));
+        text.push_str(&format!("{} not delivered, no more attempts\n", counted(aside, "notification")));
     }
     text
 }
 
-/// How often each promise spoke in the last seven days, loudest first.
+/// The destinations of an incident: `notified: PagerDuty (`KEY`)`, and those whose newest notification is not delivered
+/// yet.
+fn notified(book: &AlertBook, key: &IncidentKey, incident: &Incident) -> String {
+    let key = key.to_string();
+    let is_pending = |to: &&String| book.outbox.iter().any(|entry| entry.to == **to && entry.message.key == key);
+    let (pending, delivered): (Vec<&String>, Vec<&String>) = incident.told.keys().partition(is_pending);
+    let groups = [("notified", delivered), ("not delivered yet", pending)].into_iter().filter(|(_, to)| !to.is_empty());
+    let groups: Vec<String> = groups
+        .map(|(word, to)| {
+            let to: Vec<String> = to.into_iter().map(|to| describe_destination(to, None)).collect();
+            format!("{word}: {}", to.join(", "))
+        })
+        .collect();
+    if groups.is_empty() { "not notified".to_owned() } else { groups.join("; ") }
+}
+
+/// How often each SLO alerted in the last seven days, most pages first.
 #[must_use]
 pub fn noise(book: &AlertBook, status: &Status) -> Vec<Noise> {
     let since = |minutes: i32| status.at.plus(-minutes);
@@ -99,13 +114,13 @@ pub fn noise(book: &AlertBook, status: &Status) -> Vec<Noise> {
     all
 }
 
-/// What to change about a promise that speaks again and again while its budget hardly moves.
+/// What to change about an SLO that alerts repeatedly while its budget is hardly used.
 fn suggestion(row: &Row, incidents: usize) -> Option<String> {
     let left = row.budget.remaining().map(to_f64)?;
     (incidents >= NOISE_MIN && left >= NOISE_LEFT).then(|| {
         format!(
-            "{incidents} incidents in two weeks, and {} of the budget is left: what it speaks of does not matter that much. Ask \
-             for more evidence (`evidence: {{ bad: ... }}`), a larger share of the budget in its tiers, or a lower objective than {}.",
+            "{incidents} incidents in two weeks while {} of the error budget is left: the alerts are too sensitive. Raise \
+             `significance: {{ min_bad_events: ... }}` or the budget share of its tiers, or lower the objective of {}.",
             percent(left, 0),
             row.objective
         )
@@ -124,9 +139,7 @@ pub fn markdown(book: &AlertBook, status: &Status) -> String {
     if noise.is_empty() {
         return text;
     }
-    text.push_str(
-        "\n## Who was woken in the last seven days\n\n| about | team | pages | tickets |\n|---|---|---|---|\n",
-    );
+    text.push_str("\n## Alerts in the last seven days\n\n| subject | team | pages | tickets |\n|---|---|---|---|\n");
     for one in &noise {
         text.push_str(&format!("| {} | {} | {} | {} |\n", one.about, one.team, one.pages, one.tickets));
     }
@@ -136,7 +149,7 @@ pub fn markdown(book: &AlertBook, status: &Status) -> String {
     text
 }
 
-/// The same for programs: `{"open": [...], "noise": [...]}`.
+/// The same for programs: `{"open": [...], "last_7_days": [...]}`.
 #[must_use]
 pub fn json(book: &AlertBook, status: &Status) -> Value {
     let open: Vec<Value> = open(book)
@@ -144,11 +157,11 @@ pub fn json(book: &AlertBook, status: &Status) -> Value {
         .map(|(key, incident)| {
             json!({
                 "key": key.to_string(),
-                "about": key.subject.to_string(),
+                "subject": key.subject.to_string(),
                 "team": incident.team,
                 "urgency": incident.urgency.to_string(),
                 "started": key.started.to_string(),
-                "part_of": incident.part_of.as_ref().map(ToString::to_string),
+                "group": incident.part_of.as_ref().map(ToString::to_string),
             })
         })
         .collect();
@@ -156,9 +169,9 @@ pub fn json(book: &AlertBook, status: &Status) -> Value {
         .into_iter()
         .map(|one| {
             json!({
-                "about": one.about, "team": one.team, "pages": one.pages, "tickets": one.tickets, "suggestion": one.suggestion,
+                "subject": one.about, "team": one.team, "pages": one.pages, "tickets": one.tickets, "suggestion": one.suggestion,
             })
         })
         .collect();
-    json!({ "open": open, "noise": noise })
+    json!({ "open": open, "last_7_days": noise })
 }

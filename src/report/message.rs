@@ -1,11 +1,13 @@
-//! What an incident is, in plain words for whoever was woken by it: what fails, how much, since when, what it costs, what ends it.
+//! Notifications of an incident for the person on call: the failing share, the error budget, what resolves it, and
+//! since when.
 
 use std::collections::BTreeMap;
 
 use super::contributors::{came_from, event_bad};
+use super::counted;
 use super::model::{Row, Status, TierText};
 use super::status::percent;
-use super::words::{between, clock, few, ratio};
+use super::words::{between, capital, clock, few, ratio};
 use crate::accesslog::contributors::Contributors;
 use crate::alert::{
     AlertBook, Incident, IncidentKey, Link, Message, Phase, Subject, Telling, Why, calm_minutes, resolve_after,
@@ -14,8 +16,8 @@ use crate::burn::{Forecast, spent_after};
 use crate::cost::grouped;
 use crate::counts::Sums;
 use crate::exact::to_f64;
-use crate::minute::{Minute, length_text};
-use crate::slo::{AlertRules, Catalog, Indicator, Service, Slo, Urgency};
+use crate::minute::Minute;
+use crate::slo::{AlertRules, Catalog, Indicator, LatencyErrors, Measure, Service, Slo, Urgency};
 use crate::verdict::{Demotion, State, TierReading};
 
 /// What messages are made from.
@@ -62,7 +64,7 @@ impl Facts<'_> {
                     About { service, slo, row, incident, key, rules, contributors, is_back, has_fallen }
                         .tell(&mut message);
                 }
-                None => message.title = format!("over: {id}, which is no longer promised"),
+                None => message.title = format!("resolved: {id} was removed"),
             },
             Subject::Shared(place) => self.shared(&place.to_string(), incident, &telling.key, &mut message),
             Subject::Stale(source) => self.stale(source, incident, &telling.key, &mut message),
@@ -92,20 +94,18 @@ impl About<'_> {
         let what = self.what();
         message.title = match (self.incident.ended, message.phase) {
             (Some((ended, why)), _) => self.over(ended, why),
-            (None, Phase::Reminder) => format!("still, after {}: {what}", between(self.key.started, message.at)),
-            (None, Phase::Changed) if self.has_fallen => format!("less urgent now: {what}"),
+            (None, Phase::Reminder) => format!("reminder after {}: {what}", between(self.key.started, message.at)),
+            (None, Phase::Changed) if self.has_fallen => format!("downgraded to {}: {what}", message.urgency),
             (None, _) => what,
         };
         message.paragraphs.extend(self.contributors.and_then(|found| came_from(found, self.slo)));
-        message.paragraphs.extend(self.course());
-        if self.incident.is_open() {
-            message.paragraphs.extend(self.demoted());
-        }
         message.paragraphs.extend(self.budget());
         if self.incident.is_open() {
+            message.paragraphs.extend(self.demoted());
             message.paragraphs.push(self.end());
         }
-        message.paragraphs.push(format!("It belongs to team {} (class {}).", self.service.team, self.service.class));
+        message.paragraphs.push(self.course());
+        message.paragraphs.push(format!("Owner: team {} (class {}).", self.service.team, self.service.class));
         message.facts = self.facts();
         let link =
             |text: &str, url: &Option<String>| url.as_ref().map(|url| Link { text: text.to_owned(), url: url.clone() });
@@ -115,31 +115,33 @@ impl About<'_> {
             .collect();
     }
 
-    /// What is wrong, in one line: of what it is now, or of what opened it where nothing holds any more.
+    /// What is wrong, in one line: the present condition, or that of the opening if nothing fires any more.
     fn what(&self) -> String {
         let name = &self.slo.id;
-        let Some(row) = self.row else { return format!("{name} fails") };
+        let Some(row) = self.row else { return format!("{name} is failing") };
         match &row.verdict.state {
             State::Outage { minutes, sums } => {
-                format!("{name}: {} in the last {}", self.share(*sums), length_text(*minutes))
+                format!("{name}: {} in the last {}", self.share(*sums), last(*minutes))
             }
-            State::Collapse { minutes, seen, expected } => format!(
-                "{name}: {seen} {} in the last {}, where there are {expected} and more at this time of the week",
-                self.events(),
-                length_text(*minutes)
-            ),
+            State::Collapse { minutes, seen, expected } => {
+                let few = if *seen == 0 { "no".to_owned() } else { format!("only {}", grouped(*seen)) };
+                let (events, minutes, expected) = (self.events(*seen), last(*minutes), grouped(*expected));
+                format!(
+                    "{name}: {few} {events} in the last {minutes}, normally at least {expected} at this time of the week"
+                )
+            }
             State::Burning { .. } => self.tier().map_or_else(
-                || format!("{name} fails"),
+                || format!("{name} is failing"),
                 |(reading, tier)| format!("{name}: {}", self.worse(reading, tier)),
             ),
             State::Blind { unknown_share, minutes } => format!(
-                "{name} was failing; {} of the last {} are unknown",
+                "{name} was failing, now no data: {} of the last {} is unknown",
                 percent(to_f64(*unknown_share), 0),
-                length_text(*minutes)
+                last(*minutes)
             ),
             State::Calm => match self.tier() {
                 Some((reading, tier)) if reading.long.bad > 0 => {
-                    format!("{name}: getting better; {} in the last {}", self.share(reading.long), tier.long)
+                    format!("{name} is recovering: {} in the last {}", self.share(reading.long), last_text(&tier.long))
                 }
                 _ => format!("{name} was failing"),
             },
@@ -153,7 +155,7 @@ impl About<'_> {
         } else {
             (reading.long, &tier.long)
         };
-        format!("{} in the last {window}", self.share(sums))
+        format!("{} in the last {}", self.share(sums), last_text(window))
     }
 
     /// The tier that says most about it: the one that burns, else the quickest.
@@ -163,42 +165,52 @@ impl About<'_> {
         row.verdict.tiers.get(place).zip(row.tiers.get(place))
     }
 
-    /// `1 in 4 requests failed (312 of 1,248)`.
+    /// `25% of requests failed (312 of 1,248)`.
     fn share(&self, sums: Sums) -> String {
-        let ratio = ratio(sums);
-        format!("{ratio} {} {} ({} of {})", self.events(), self.bad(), grouped(sums.bad), grouped(sums.total))
+        let bad = if self.slo.slices.is_some() { "were bad".to_owned() } else { event_bad(self.slo) };
+        let (failed, all) = (grouped(sums.bad), grouped(sums.total));
+        format!("{} {} {bad} ({failed} of {all})", ratio(sums), self.events(2))
     }
 
-    fn events(&self) -> &'static str {
-        match (&self.slo.slices, &self.slo.indicator) {
-            (Some(_), _) => "slices",
-            (None, Indicator::Requests { .. }) => "requests",
-            (None, _) => "events",
-        }
+    /// What the SLO counts, for so many of them.
+    fn events(&self, count: u64) -> String {
+        let noun = match (&self.slo.slices, &self.slo.indicator) {
+            (Some(slices), _) => format!("{}-minute timeslice", slices.minutes),
+            (None, Indicator::Requests { .. }) => "request".to_owned(),
+            (None, _) => "event".to_owned(),
+        };
+        if count == 1 { noun } else { format!("{noun}s") }
     }
 
-    fn bad(&self) -> String {
-        match (&self.slo.slices, &self.slo.indicator) {
-            (Some(slices), _) => format!("of {} were bad", length_text(slices.minutes)),
-            (None, _) => event_bad(self.slo),
-        }
+    /// What uses up the budget, for so many of them: `failed requests`.
+    fn bad_events(&self, count: u64) -> String {
+        let noun = match (&self.slo.slices, &self.slo.indicator) {
+            (Some(_), _) => "bad timeslice",
+            (None, Indicator::Requests { measure: Measure::Latency { errors: LatencyErrors::Bad, .. }, .. }) => {
+                "slow or failed request"
+            }
+            (None, Indicator::Requests { measure: Measure::Latency { .. }, .. }) => "slow request",
+            (None, Indicator::Requests { .. }) => "failed request",
+            (None, _) => "bad event",
+        };
+        if count == 1 { noun.to_owned() } else { format!("{noun}s") }
     }
 
     fn over(&self, ended: Minute, why: Why) -> String {
         let (id, lasted) = (&self.slo.id, between(self.key.started, ended));
         match why {
-            Why::Calm => format!("over: {id} has recovered, after {lasted}"),
-            Why::Silence => format!("over: {id} has had no {} for a day", self.events()),
-            Why::Changed => format!("over: {id} is promised differently now, after {lasted}"),
-            Why::Moved => format!("over: {id} belongs to team {} now, after {lasted}", self.service.team),
-            Why::Removed => format!("over: {id} is no longer promised, after {lasted}"),
+            Why::Recovered => format!("resolved: {id} recovered after {lasted}"),
+            Why::NoTraffic => format!("resolved: {id} had no {} for a day", self.events(0)),
+            Why::SloChanged => format!("resolved: the definition of {id} was changed after {lasted}"),
+            Why::OwnerChanged => format!("resolved: {id} was moved to team {} after {lasted}", self.service.team),
+            Why::SloRemoved => format!("resolved: {id} was removed after {lasted}"),
         }
     }
 
-    /// How it went so far.
-    fn course(&self) -> Vec<String> {
+    /// Since when, and how urgent at which time.
+    fn course(&self) -> String {
         let incident = self.incident;
-        let mut said = vec![format!("It was noticed at {}.", clock(self.key.started))];
+        let mut said = vec![format!("Detected at {}.", clock(self.key.started))];
         if incident.turns.len() > 1 {
             let time = |at: Minute| {
                 if at.day() == self.key.started.day() {
@@ -208,35 +220,40 @@ impl About<'_> {
                 }
             };
             let turns = incident.turns.iter().map(|(at, urgency)| format!("{urgency} from {}", time(*at)));
-            said.push(format!("How urgent it was: {}.", turns.collect::<Vec<String>>().join(", ")));
+            said.push(format!("Urgency: {}.", turns.collect::<Vec<String>>().join(", ")));
         }
         if incident.late {
-            said.push("It was found afterwards: the minutes in question came late.".to_owned());
+            said.push("The data of these minutes arrived late.".to_owned());
         }
         if incident.corrected {
-            said.push("Minutes that it was judged by have changed since: late data has come.".to_owned());
+            said.push("Late data has changed minutes that were already evaluated.".to_owned());
         }
         if let Some(group) = &incident.part_of {
             said.push(format!(
-                "It is part of a larger incident of {}, which is with the people who run the platform.",
+                "Part of a group with a shared cause, {}; the platform team is notified.",
                 group.subject
             ));
         }
-        vec![said.join(" ")]
+        said.join(" ")
     }
 
-    /// Why somebody is told by ticket of what would be a page.
+    /// Why a page is sent as a ticket.
     fn demoted(&self) -> Option<String> {
         let row = self.row?;
         let State::Burning { tier, .. } = row.verdict.state else { return None };
         Some(match row.verdict.tiers.get(tier)?.demoted? {
-            Demotion::OutsideHours => "It would be a page within working hours.".to_owned(),
+            Demotion::OutsideHours => {
+                "Sent as a ticket outside working hours; within working hours it would be a page.".to_owned()
+            }
             Demotion::FewBad { bad, bad_min } => {
-                format!("It is no page because so little failed: {bad}, and a page needs {bad_min}.")
+                let (failed, noun) = (grouped(bad), self.bad_events(bad));
+                format!("Sent as a ticket: {failed} {noun}; a page needs at least {bad_min}.")
             }
             Demotion::Chance { chance, .. } => format!(
-                "It is no page because it may be chance: with so few {} as many failures would come in {} of cases.",
-                self.events(),
+                "Sent as a ticket: not statistically significant. With so few {}, this many {} or more would occur by chance in {} of \
+                 cases.",
+                self.events(2),
+                self.bad_events(2),
                 percent(chance, 1)
             ),
         })
@@ -247,26 +264,26 @@ impl About<'_> {
         let (allowed, left) = (row.budget.allowed()?, row.budget.remaining()?);
         let used = 1.0 - to_f64(left);
         let mut text = format!(
-            "Of the budget for {} {} is used: {} {} were bad, and {} may be.",
-            row.window,
+            "{} of the {} is used: {} {}, {} allowed.",
             percent(used, 0),
+            budget_name(&row.window),
             grouped(row.sums.bad),
-            self.events(),
+            self.bad_events(row.sums.bad),
             few(to_f64(allowed))
         );
-        // What may be chance has no rate.
+        // Failures that may be chance have no rate.
         if self.incident.is_open() && self.demoted().is_none() {
             let minutes = self.tier().and_then(|(reading, tier)| {
                 let may_fail = to_f64(allowed) * to_f64(left);
                 spent_after(may_fail, reading.short.bad, crate::minute::length(&tier.short)?)
             });
             text.push_str(&match (row.budget.is_exceeded(), minutes) {
-                (true, _) => " It is spent.".to_owned(),
+                (true, _) => " The error budget is exhausted.".to_owned(),
                 (false, Some(minutes)) => {
-                    format!(" At this rate it is spent by {}.", clock(row.judged_at.plus(minutes)))
+                    format!(" At the current rate it will be exhausted by {}.", clock(row.judged_at.plus(minutes)))
                 }
                 (false, None) => match row.forecast {
-                    Forecast::ExhaustedAt(at) => format!(" As it has gone lately it is spent by {}.", clock(at)),
+                    Forecast::ExhaustedAt(at) => format!(" At the recent rate it will be exhausted by {}.", clock(at)),
                     _ => String::new(),
                 },
             });
@@ -274,44 +291,85 @@ impl About<'_> {
         Some(text)
     }
 
-    /// What ends it.
+    /// What resolves it.
     fn end(&self) -> String {
         let level = |urgency: Urgency| {
             let tiers = self.slo.tiers.iter().filter(|tier| tier.urgency == urgency);
             let least = tiers.map(|tier| tier.factor * self.slo.objective.budget()).min().map(to_f64);
             let place = urgency as usize;
-            let calm = length_text(calm_minutes(resolve_after(self.slo, self.rules)[place], self.is_back[place]));
+            let calm = length_words(calm_minutes(resolve_after(self.slo, self.rules)[place], self.is_back[place]));
             match least.filter(|share| *share < 1.0) {
                 Some(share) => {
-                    format!("{calm} with {} of which no more than {} are bad", self.events(), percent(share, 2))
+                    format!("{calm} with traffic and at most {} {}", percent(share, 2), self.bad_events(2))
                 }
-                None => format!("{calm} without trouble"),
+                None if urgency == Urgency::Severe => {
+                    format!("{calm} with traffic and no outage or traffic drop")
+                }
+                None => format!("{calm} with traffic and no firing alert"),
             }
         };
+        let ticket = level(Urgency::Ticket);
         match self.incident.urgency {
-            Urgency::Ticket => format!("It ends by itself after {}.", level(Urgency::Ticket)),
-            urgency => format!(
-                "It is no longer a {} after {}, and ends by itself after {}.",
-                if urgency == Urgency::Severe { "severe page" } else { "page" },
-                level(urgency),
-                level(Urgency::Ticket)
-            ),
+            Urgency::Ticket => format!("Resolves automatically after {ticket}."),
+            Urgency::Page => {
+                format!("No longer a page after {}; resolves automatically after {ticket}.", level(Urgency::Page))
+            }
+            Urgency::Severe => {
+                format!("No longer severe after {}; resolves automatically after {ticket}.", level(Urgency::Severe))
+            }
         }
     }
 
     fn facts(&self) -> Vec<(String, String)> {
         let mut facts = vec![("Objective".to_owned(), self.slo.objective.text.clone())];
         let Some(row) = self.row else { return facts };
-        facts.push(("Over".to_owned(), row.window.clone()));
+        facts.push(("Window".to_owned(), row.window.clone()));
         if let Some(left) = row.budget.remaining() {
-            facts.push(("Budget left".to_owned(), percent(to_f64(left), 1)));
+            facts.push(("Error budget left".to_owned(), percent(to_f64(left), 1)));
         }
         if let Some((reading, tier)) = self.tier() {
+            let label = capital(&self.bad_events(2));
             for (sums, window) in [(reading.short, &tier.short), (reading.long, &tier.long)] {
-                facts.push((format!("Bad in {window}"), format!("{} of {}", grouped(sums.bad), grouped(sums.total))));
+                facts.push((
+                    format!("{label} in {window}"),
+                    format!("{} of {}", grouped(sums.bad), grouped(sums.total)),
+                ));
             }
         }
-        facts.push(("Noticed".to_owned(), clock(self.key.started)));
+        facts.push(("Detected".to_owned(), clock(self.key.started)));
         facts
+    }
+}
+
+/// A length in its largest unit: `15 minutes`, `2 hours`, `1 day`.
+fn length_words(minutes: u32) -> String {
+    match minutes {
+        minutes if minutes % 1_440 == 0 => counted(minutes / 1_440, "day"),
+        minutes if minutes % 60 == 0 => counted(minutes / 60, "hour"),
+        minutes => counted(minutes, "minute"),
+    }
+}
+
+/// A length after `the last`: `hour`, `5 minutes`.
+fn last(minutes: u32) -> String {
+    match minutes {
+        60 => "hour".to_owned(),
+        1_440 => "day".to_owned(),
+        minutes => length_words(minutes),
+    }
+}
+
+/// The same for the length of a tier's window: `1h`.
+fn last_text(window: &str) -> String {
+    crate::minute::length(window).map_or_else(|| window.to_owned(), last)
+}
+
+/// The budget of a window: `30-day error budget`, `error budget of this month`.
+fn budget_name(window: &str) -> String {
+    match crate::minute::length(window) {
+        None => format!("error budget of this {window}"),
+        Some(minutes) if minutes % 1_440 == 0 => format!("{}-day error budget", minutes / 1_440),
+        Some(minutes) if minutes % 60 == 0 => format!("{}-hour error budget", minutes / 60),
+        Some(minutes) => format!("{minutes}-minute error budget"),
     }
 }

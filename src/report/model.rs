@@ -58,7 +58,7 @@ pub struct Row {
     pub excluded_minutes: u32,
     /// The corrections that exclude them, by id.
     pub corrections: Vec<String>,
-    /// What is counted: `events`, or slices such as `slices of 5m`.
+    /// What the budget counts: `events`, or timeslices such as `timeslices of 5m`.
     pub counted: String,
     /// Minutes of the window, known or not.
     pub minutes: u32,
@@ -283,8 +283,9 @@ fn slo_rows(
     missing.into_inner().map_or(Ok(rows), Err)
 }
 
-/// What [`status`] needs of minutes: of the days that a window or a correction begins or ends within, the sums of a part of the
-/// day; and days that are cut into slices for the first time. So it does not grow with the length of the windows.
+/// What [`status`] needs of minutes: of the days that a window or a correction begins or ends within, the sums of a
+/// part of the day; and days that are cut into slices for the first time. So it does not grow with the length of the
+/// windows.
 #[must_use]
 pub fn needs(catalog: &Catalog, sums: &Ledger, at: Minute) -> Wanted {
     let excluded = Excluded::within(catalog, Span::before(at, REACH_MINUTES));
@@ -350,7 +351,7 @@ fn row(
         counted: slo
             .slices
             .as_ref()
-            .map_or_else(|| "events".to_owned(), |slices| format!("slices of {}", length_text(slices.minutes))),
+            .map_or_else(|| "events".to_owned(), |slices| format!("timeslices of {}", length_text(slices.minutes))),
         minutes: span.minutes(),
         sli: sli(sums),
         forecast: match verdict.state {
@@ -367,8 +368,8 @@ fn row(
     }
 }
 
-/// The burn rate of a UTC day, up to the judged minute.
-/// When the budget is spent at the rate of what wakes somebody: three days even out an outage that has just begun.
+/// When the budget is exhausted at the rate of a firing page or outage: three days even out an outage that has just
+/// begun.
 fn spent_at(slo: &Slo, verdict: &Verdict, budget: &Budget, judged: Minute) -> Option<Minute> {
     let (bad, minutes) = match verdict.state {
         State::Burning { tier, urgency } if urgency >= Urgency::Page => {
@@ -381,6 +382,7 @@ fn spent_at(slo: &Slo, verdict: &Verdict, budget: &Budget, judged: Minute) -> Op
     Some(judged.plus(spent_after(may_fail, bad, minutes)?))
 }
 
+/// The burn rate of a UTC day, up to the evaluated minute.
 fn bar(slo: &Slo, judged: Minute, day: Day, over: &dyn Fn(Span) -> Sums) -> Bar {
     let sums = over(Span::new(day.start(), day.span().end.min(judged)));
     match (sums.known, burn_rate(sums, &slo.objective)) {

@@ -1,22 +1,22 @@
-//! Messages that belong to no incident: an objective that was changed, and what could not be delivered.
+//! Notifications outside of incidents: a changed objective, and a notification that was not delivered.
 
 use super::counted;
 use super::message::Facts;
 use crate::alert::{Entry, Message, Phase, Rewritten};
 use crate::minute::Minute;
-use crate::slo::Urgency;
+use crate::slo::{Catalog, Urgency};
 
 /// How the keys of messages begin that are about another message; no incident has such a key.
 const UNDELIVERED: &str = "undelivered ";
 
 impl Facts<'_> {
-    /// Says that an objective was changed.
+    /// The notification of a changed objective.
     #[must_use]
     pub fn rewritten(&self, change: &Rewritten) -> Message {
         let Rewritten { slo, owner, before, after } = change;
         Message {
-            title: format!("{slo}: the objective is {after} now, and was {before}"),
-            paragraphs: vec!["Budgets and what is told of it follow the new one from now on.".to_owned()],
+            title: format!("{slo}: objective changed from {before} to {after}"),
+            paragraphs: vec!["Error budgets and alerts use the new objective from now on.".to_owned()],
             service: owner.service.clone(),
             team: owner.team.clone(),
             class: owner.class.clone(),
@@ -24,42 +24,42 @@ impl Facts<'_> {
         }
     }
 
-    /// Says that a message does not arrive.
+    /// The notification that another one cannot be delivered.
     #[must_use]
-    pub fn undelivered(entry: &Entry, at: Minute) -> Message {
+    pub fn undelivered(catalog: &Catalog, entry: &Entry, at: Minute) -> Message {
         let (message, urgency) = (&entry.message, entry.matters());
         Message {
             phase: if urgency >= Urgency::Page { Phase::Opened } else { Phase::Note },
             number: if entry.set_aside { 2 } else { 1 },
             urgency,
-            title: format!("team {} could not be told: {}", message.team, message.title),
+            title: format!("could not notify team {}: {}", message.team, message.title),
             paragraphs: vec![
                 format!(
-                    "The message to `{}` has not arrived, tried {}{}.",
-                    entry.to,
-                    counted(entry.tries, "time"),
-                    if entry.set_aside { ", and is given up" } else { "; it is tried again for a day" }
+                    "The notification to {} was not delivered in {}{}.",
+                    catalog.describe_destination(&message.team, &entry.to),
+                    counted(entry.tries, "attempt"),
+                    if entry.set_aside { ", and is given up" } else { "; it is retried for a day" }
                 ),
                 entry.failed.clone().unwrap_or_default(),
-                "It said:".to_owned(),
+                "Its content:".to_owned(),
                 message.paragraphs.join(" "),
             ],
             ..about(entry, at)
         }
     }
 
-    /// Says that a message has arrived, of which it was said that it does not.
+    /// The notification that another one was delivered after all.
     #[must_use]
-    pub fn arrived(entry: &Entry, urgency: Urgency, at: Minute) -> Message {
+    pub fn arrived(catalog: &Catalog, entry: &Entry, urgency: Urgency, at: Minute) -> Message {
         let message = &entry.message;
         Message {
             phase: Phase::Resolved,
             number: 2,
             urgency,
-            title: format!("over: team {} has been told: {}", message.team, message.title),
+            title: format!("resolved: team {} was notified: {}", message.team, message.title),
             paragraphs: vec![format!(
-                "The message to `{}` has arrived after all, after {}.",
-                entry.to,
+                "The notification to {} was delivered after {}.",
+                catalog.describe_destination(&message.team, &entry.to),
                 counted(entry.tries, "failed attempt")
             )],
             ..about(entry, at)
@@ -73,7 +73,7 @@ impl Facts<'_> {
     }
 }
 
-/// A message about another one, for those who keep the fleet.
+/// A message about another one, for the platform team.
 fn about(entry: &Entry, at: Minute) -> Message {
     let Message { key, team, .. } = &entry.message;
     Message {

@@ -1,4 +1,4 @@
-//! Messages about more than one promise: a shared cause, a source that is silent, definitions that cannot be read.
+//! Notifications about more than one SLO: a shared cause, a stale source, invalid definitions.
 
 use super::counted;
 use super::message::Facts;
@@ -18,22 +18,22 @@ impl Facts<'_> {
         services.dedup();
         let many = counted(services.len(), "service");
         message.title = match incident.ended {
-            Some((ended, Why::Calm)) => {
-                format!("over: {many} of {place} have recovered, after {}", between(key.started, ended))
+            Some((ended, Why::Recovered)) => {
+                format!("resolved: {many} of {place} recovered after {}", between(key.started, ended))
             }
-            Some(_) => format!("over: what {many} of {place} share is no longer looked for"),
-            None => format!("{many} of {place} fail together since {}", clock(key.started)),
+            Some(_) => format!("resolved: incidents of {many} of {place} are no longer grouped"),
+            None => format!("{many} of {place} failing together since {}", clock(key.started)),
         };
         message.paragraphs.push(format!(
-            "Within minutes of {} these services began to fail: {}.",
+            "These services started failing within minutes of {}: {}.",
             clock(key.started),
             services.join(", ")
         ));
         message.paragraphs.push(
-            "They most likely have one cause. Their teams are told by ticket, unless they had been paged before."
+            "They most likely share one cause. Their teams are notified by ticket, unless they were already paged."
                 .to_owned(),
         );
-        message.facts.push(("Began".to_owned(), clock(key.started)));
+        message.facts.push(("Detected".to_owned(), clock(key.started)));
         message.facts.push(("Services".to_owned(), services.len().to_string()));
     }
 
@@ -43,38 +43,38 @@ impl Facts<'_> {
         let blind = self.catalog.services.iter().flat_map(|service| &service.slos);
         let blind = blind.filter(|slo| slo.indicator.source() == source).count();
         message.title = match incident.ended {
-            Some((_, Why::Calm)) => format!("over: source {source} delivers again"),
-            Some(_) => format!("over: source {source} is no longer listened for"),
-            None => format!("source {source} has been silent since {}", clock(since)),
+            Some((_, Why::Recovered)) => format!("resolved: source {source} delivers data again"),
+            Some(_) => format!("resolved: no SLO uses source {source} any more"),
+            None => format!("source {source} has delivered no data since {}", clock(since)),
         };
-        message.paragraphs.push(format!(
-            "Nothing newer than {} is known of {}. As long as that is so, none of them can wake anybody.",
-            clock(since),
-            counted(blind, "promise")
-        ));
-        message.paragraphs.push(
-            "See what `slowburn run` says of this source, whether its logs or metrics are still written, and whether slowburn may read them."
-                .to_owned(),
-        );
+        message.paragraphs.push(format!("SLOs that use this source: {blind}."));
+        if incident.is_open() {
+            message.paragraphs.push("None of them can alert until new data arrives.".to_owned());
+            message.paragraphs.push(
+                "Check the output of `slowburn run` for this source, whether its logs or metrics are still written, and whether slowburn \
+                 is allowed to read them."
+                    .to_owned(),
+            );
+        }
     }
 
     pub(super) fn unread(&self, team: &str, incident: &Incident, message: &mut Message) {
         if incident.ended.is_some() {
-            message.title = format!("over: all promises of team {team} are judged again");
+            message.title = format!("resolved: all SLOs of team {team} are evaluated again");
             return;
         }
         let promised = |id: &SloId| self.catalog.slos().any(|(_, slo)| slo.id == *id);
         let missing = self.book.watches.iter().filter(|(id, watch)| watch.team == team && !promised(id));
         let missing: Vec<String> = missing.map(|(id, _)| id.to_string()).collect();
-        let many = counted(missing.len(), "promise");
-        message.title = format!("{many} of team {team} cannot be judged: the definitions are faulty");
+        let many = counted(missing.len(), "SLO");
+        message.title = format!("{many} of team {team} cannot be evaluated: invalid definitions");
         message.paragraphs.push(format!(
-            "Until that is mended nothing that they say can wake anybody, and what was open stays open: {}.",
+            "Until the definitions are fixed, these SLOs cannot alert, and their open incidents stay open: {}.",
             missing.join(", ")
         ));
         message.paragraphs.push(
-            "`slowburn check` names every mistake with its file, its line and its remedy. A promise that was meant to go ends as soon \
-             as the definitions of its team are sound."
+            "`slowburn check` reports every problem with its file, line and a hint. The incident of an SLO that was removed on purpose is \
+             resolved as soon as the definitions of its team are valid."
                 .to_owned(),
         );
     }

@@ -1,4 +1,5 @@
-//! A replay as text, JSON and CSV. Spans are printed as first and last evaluation minute, both inclusive, and their number.
+//! A replay as text, JSON and CSV. Spans are printed as first and last evaluation minute, both inclusive, and their
+//! number.
 
 use serde_json::{Value, json};
 
@@ -10,16 +11,17 @@ use crate::slo::{Slo, Urgency};
 /// For people.
 #[must_use]
 pub fn text(slo: &Slo, replay: &Replay<'_>, span: Span) -> String {
-    let mut text = format!("{} with {} from {} to {}\n", slo.id, slo.objective.text, span.start, span.end);
+    let mut text = format!("{}, objective {}, from {} to {}\n", slo.id, slo.objective.text, span.start, span.end);
     for spans in &replay.tiers {
         let tier = spans.tier;
         let minutes: u32 = spans.firing.iter().map(|span| span.minutes()).sum();
         text.push_str(&format!(
-            "\n{} above {}x in {} and {}: {minutes} minutes\n",
+            "\n{}: burn rate above {}x over {} and {}: {}\n",
             tier.urgency,
             factor_text(tier.factor),
             length_text(tier.long_minutes),
-            length_text(tier.short_minutes)
+            length_text(tier.short_minutes),
+            super::counted(minutes, "minute")
         ));
         for span in &spans.firing {
             text.push_str(&format!("  {} to {}  {}\n", span.start, span.end.plus(-1), length_text(span.minutes())));
@@ -28,8 +30,8 @@ pub fn text(slo: &Slo, replay: &Replay<'_>, span: Span) -> String {
     text
 }
 
-/// For programs: `{"slo", "from", "to", "tiers": [{"urgency", "long", "short", "factor", "firing": [[first, last, n]]}],
-/// "page": [...], "ticket": [...]}`; `page` and `ticket` join the tiers of an urgency.
+/// For programs: `{"slo", "from", "to", "tiers": [{"urgency", "long", "short", "factor", "firing": [[first, last,
+/// n]]}], "page": [...], "ticket": [...]}`; `page` and `ticket` join the tiers of an urgency.
 #[must_use]
 pub fn json(slo: &Slo, replay: &Replay<'_>, span: Span) -> Value {
     let tiers: Vec<Value> = replay

@@ -1,10 +1,10 @@
-//! How a promise stands in one word, from its budget, its forecast and its tiers: what pages, mails and gates are sorted by.
+//! The status of an SLO, from its budget, its forecast and its tiers: tables, pages, mails and gates are sorted by it.
 //!
-//! Absent on purpose: colours. A word and a sign say it all; a colour may only repeat them.
+//! Absent on purpose: colours. A word and a sign are enough; a colour may only repeat them.
 
 use super::model::Row;
 use super::status::percent;
-use super::words::{between, clock};
+use super::words::{between, clock, last};
 use crate::burn::{Budget, Forecast};
 use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
@@ -14,49 +14,55 @@ use crate::verdict::State;
 /// A budget with less than this share left is at risk, whatever the forecast says.
 pub const LOW_LEFT: Exact = Exact::new_raw(1, 4);
 
-/// A window of which a smaller share was observed says too little to call it fine.
+/// A window of which a smaller share is known has no data.
 pub const COVERAGE_MIN: Exact = Exact::new_raw(1, 2);
 
-/// How a promise stands, the worst first. The first rule that fits wins.
+/// The status of an SLO, the worst first. The first rule that applies wins.
 ///
-/// | standing | rule |
+/// | status | rule |
 /// |---|---|
-/// | exhausted | as many events failed as may fail, or more |
-/// | at risk | a tier burns or something is severe; or it is forecast that the budget runs out before the window has passed once more (a calendar window: before its period ends); or less than a quarter is left |
-/// | unknown | blind, no event in the window, or less than half of the window's minutes observed |
+/// | exhausted | as many events failed as the budget allows, or more |
+/// | at risk | a tier fires, or there is an outage or a traffic drop; or the budget is forecast to run out before the window has passed once more (a calendar window: before its period ends); or less than a quarter is left |
+/// | no data | too many of the newest minutes are unknown, no minute is known, or less than half of the window is known and it has events |
+/// | no traffic | minutes are known, not too many of the newest are unknown, and the window has no event |
 /// | recovered | none of these now, but exhausted or at risk (by budget and forecast) a week ago |
-/// | fine | everything else |
+/// | ok | everything else |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standing {
-    /// The budget is spent.
+    /// The error budget is fully consumed.
     Exhausted,
-    /// It burns, or will not last.
+    /// An alert is firing, or the budget will not last.
     AtRisk,
-    /// Too little is known to say.
-    Unknown,
+    /// Too few minutes are known.
+    NoData,
+    /// Minutes are known, and no event was counted.
+    NoTraffic,
     /// It was exhausted or at risk a week ago, and is not now.
     Recovered,
     /// Nothing to do.
-    Fine,
+    Ok,
 }
 
 impl Standing {
     /// All of them, worst first.
-    pub const ALL: [Self; 5] = [Self::Exhausted, Self::AtRisk, Self::Unknown, Self::Recovered, Self::Fine];
+    pub const ALL: [Self; 6] =
+        [Self::Exhausted, Self::AtRisk, Self::NoData, Self::NoTraffic, Self::Recovered, Self::Ok];
 
-    /// How a row stands.
+    /// The status of a row.
     #[must_use]
     pub fn of(row: &Row) -> Self {
         if is_spent(&row.budget) {
             Self::Exhausted
         } else if row.verdict.state.urgency().is_some() || will_not_last(&row.budget, row.forecast) {
             Self::AtRisk
-        } else if is_unknown(row) {
-            Self::Unknown
+        } else if has_no_traffic(row) {
+            Self::NoTraffic
+        } else if has_no_data(row) {
+            Self::NoData
         } else if was_in_trouble(row) {
             Self::Recovered
         } else {
-            Self::Fine
+            Self::Ok
         }
     }
 
@@ -72,9 +78,10 @@ impl Standing {
         match self {
             Self::Exhausted => "exhausted",
             Self::AtRisk => "at risk",
-            Self::Unknown => "unknown",
+            Self::NoData => "no data",
+            Self::NoTraffic => "no traffic",
             Self::Recovered => "recovered",
-            Self::Fine => "fine",
+            Self::Ok => "ok",
         }
     }
 
@@ -83,95 +90,116 @@ impl Standing {
     pub const fn key(self) -> &'static str {
         match self {
             Self::AtRisk => "at_risk",
+            Self::NoData => "no_data",
+            Self::NoTraffic => "no_traffic",
             other => other.word(),
         }
     }
 
-    /// A sign that tells it apart without a colour.
+    /// A sign that distinguishes it without a colour.
     #[must_use]
     pub const fn sign(self) -> char {
         match self {
             Self::Exhausted => '■',
             Self::AtRisk => '▲',
-            Self::Unknown => '?',
+            Self::NoData => '?',
+            Self::NoTraffic => '○',
             Self::Recovered => '↗',
-            Self::Fine => '✓',
+            Self::Ok => '✓',
         }
     }
 }
 
-/// Whether somebody should do something about it: nothing helps where a window is only too long for what was observed so far.
+/// Whether the SLO needs action: nothing helps where a window is only too long for what is known so far.
 #[must_use]
 pub fn needs_action(row: &Row) -> bool {
     match Standing::of(row) {
-        Standing::Exhausted | Standing::AtRisk => true,
-        Standing::Unknown => !is_too_early(row),
-        Standing::Recovered | Standing::Fine => false,
+        Standing::Exhausted | Standing::AtRisk | Standing::NoTraffic => true,
+        Standing::NoData => !is_too_early(row),
+        Standing::Recovered | Standing::Ok => false,
     }
 }
 
-/// Whether it is unknown only because too little of its window was observed.
+/// Whether it has no data only because too little of its window is known.
 #[must_use]
 pub fn is_too_early(row: &Row) -> bool {
-    let is_blind = matches!(row.verdict.state, State::Blind { .. });
-    Standing::of(row) == Standing::Unknown && !is_blind && row.sums.total > 0
+    Standing::of(row) == Standing::NoData && !is_blind(row) && row.sums.total > 0
 }
 
-/// What there is to say of all that it is too early for.
+/// One line for all SLOs that cannot be evaluated yet.
 #[must_use]
 pub fn too_early(count: usize) -> Option<String> {
-    let cannot = if count == 1 { "promise cannot" } else { "promises cannot" };
-    (count > 0).then(|| format!("{count} {cannot} be judged yet: less than half of the window was observed"))
+    (count > 0).then(|| {
+        format!("{} cannot be evaluated yet: less than half of the window is known", super::counted(count, "SLO"))
+    })
 }
 
-/// Why a row stands as it does, as the rest of a sentence that began with its name.
+/// The reason for the status of a row, to follow its name and a colon.
 #[must_use]
 pub fn why(row: &Row) -> String {
-    let left = || row.budget.remaining().map_or_else(String::new, |left| percent(to_f64(left), 0));
+    let left = row.budget.remaining().map(|left| percent(to_f64(left), 0));
     match Standing::of(row) {
-        Standing::Exhausted => {
-            // It may have recovered, or got worse: nobody knows.
-            let since = row.watermark.filter(|_| matches!(row.verdict.state, State::Blind { .. }));
-            let since = since.map_or_else(String::new, |mark| format!(", and nothing is known since {}", clock(mark)));
-            match row.budget.consumed() {
-                Some(consumed) => format!("{} of the budget is used{since}", percent(to_f64(consumed), 0)),
-                None => format!("{} failed where none may{since}", row.sums.bad),
-            }
+        Standing::Exhausted => exhausted(row),
+        Standing::AtRisk => at_risk(row),
+        Standing::NoData => no_data(row),
+        Standing::NoTraffic => format!("no traffic in {}", row.window),
+        Standing::Recovered => {
+            left.map_or_else(|| "no failures".to_owned(), |left| format!("{left} of the error budget left again"))
         }
-        Standing::AtRisk => match (row.verdict.state.urgency(), row.forecast) {
-            (Some(urgency @ (Urgency::Severe | Urgency::Page)), forecast) => {
-                let what = if urgency == Urgency::Severe {
-                    "it is down, or its traffic is gone"
-                } else {
-                    "it burns fast enough to wake somebody"
-                };
-                match forecast {
-                    Forecast::ExhaustedAt(at) => {
-                        format!("{what}; its budget is spent in {}", between(row.judged_at, at))
-                    }
-                    _ => what.to_owned(),
-                }
-            }
-            (Some(Urgency::Ticket), _) => "it burns faster than it may".to_owned(),
-            (None, Forecast::ExhaustedAt(at)) => {
-                format!("{} of the budget is left, and it runs out in {}", left(), between(row.judged_at, at))
-            }
-            (None, _) => format!("only {} of the budget is left", left()),
-        },
-        Standing::Unknown => match row.verdict.state {
-            State::Blind { unknown_share, .. } => {
-                format!("{} of its newest minutes are unknown", percent(to_f64(unknown_share), 0))
-            }
-            _ if row.sums.total == 0 => "there was no event to count".to_owned(),
-            _ => format!("only {} of its minutes were observed", percent(row.coverage(), 0)),
-        },
-        Standing::Recovered => format!("{} of the budget is left again", left()),
-        Standing::Fine if row.budget.remaining().is_none() => "nothing failed".to_owned(),
-        Standing::Fine => format!("{} of the budget is left", left()),
+        Standing::Ok => {
+            left.map_or_else(|| "no failures".to_owned(), |left| format!("{left} of the error budget left"))
+        }
     }
 }
 
-/// The share of the budget that is left, and that was a week ago, where both are known of at least half of their windows.
+fn exhausted(row: &Row) -> String {
+    // It may have recovered, or become worse, since then.
+    let since = row.watermark.filter(|_| is_blind(row));
+    let since = since.map_or_else(String::new, |mark| format!(", no data since {}", clock(mark)));
+    match row.budget.consumed() {
+        Some(consumed) => format!("{} of the error budget used{since}", percent(to_f64(consumed), 0)),
+        None => format!("{} failed, none allowed{since}", row.sums.bad),
+    }
+}
+
+fn at_risk(row: &Row) -> String {
+    let firing = match row.verdict.state {
+        State::Outage { .. } => "outage, almost all requests fail",
+        State::Collapse { .. } => "traffic drop, almost no requests arrive",
+        State::Burning { urgency: Urgency::Ticket, .. } => {
+            return "burning error budget faster than allowed".to_owned();
+        }
+        State::Burning { .. } => "burning error budget fast enough to page",
+        State::Calm | State::Blind { .. } => {
+            let left = row.budget.remaining().map_or_else(String::new, |left| percent(to_f64(left), 0));
+            return match row.forecast {
+                Forecast::ExhaustedAt(at) => {
+                    format!("{left} of the error budget left, exhausted in {}", between(row.judged_at, at))
+                }
+                _ => format!("only {left} of the error budget left"),
+            };
+        }
+    };
+    match row.forecast {
+        Forecast::ExhaustedAt(at) => format!("{firing}; error budget exhausted in {}", between(row.judged_at, at)),
+        _ => firing.to_owned(),
+    }
+}
+
+fn no_data(row: &Row) -> String {
+    match (&row.verdict.state, row.watermark) {
+        (State::Blind { unknown_share, .. }, Some(mark)) if *unknown_share == Exact::from_integer(1) => {
+            format!("no data since {}", clock(mark))
+        }
+        (State::Blind { unknown_share, minutes }, _) => {
+            format!("{} of the last {} unknown", percent(to_f64(*unknown_share), 0), last(*minutes))
+        }
+        _ if row.sums.known == 0 => "no minute of the window is known".to_owned(),
+        _ => format!("only {} of the window is known", percent(row.coverage(), 1)),
+    }
+}
+
+/// The share of the budget that is left, and that was a week ago, where at least half of each window is known.
 #[must_use]
 pub fn in_a_week(row: &Row) -> Option<(f64, f64)> {
     let known = |budget: &Budget, sums: Sums, minutes: u32| {
@@ -194,9 +222,17 @@ fn will_not_last(budget: &Budget, forecast: Forecast) -> bool {
     matches!(forecast, Forecast::ExhaustedAt(_)) || budget.remaining().is_some_and(|left| left < LOW_LEFT)
 }
 
-fn is_unknown(row: &Row) -> bool {
-    let observed = observed(row.sums, row.minutes);
-    matches!(row.verdict.state, State::Blind { .. }) || row.sums.total == 0 || observed < COVERAGE_MIN
+/// Whether too many of the newest minutes are unknown.
+fn is_blind(row: &Row) -> bool {
+    matches!(row.verdict.state, State::Blind { .. })
+}
+
+fn has_no_traffic(row: &Row) -> bool {
+    !is_blind(row) && row.sums.known > 0 && row.sums.total == 0
+}
+
+fn has_no_data(row: &Row) -> bool {
+    is_blind(row) || row.sums.known == 0 || observed(row.sums, row.minutes) < COVERAGE_MIN
 }
 
 fn was_in_trouble(row: &Row) -> bool {

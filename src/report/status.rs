@@ -3,14 +3,15 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::counted;
-use super::model::{Bar, Row, Status};
+use super::model::{Bar, Row, Status, TierText};
 use super::standing::Standing;
+use super::words::{between, last};
 use crate::burn::{Budget, Forecast};
 use crate::counts::Sums;
 use crate::exact::to_f64;
 use crate::minute::{Minute, length_text};
 use crate::slo::Urgency;
-use crate::verdict::{Demotion, State};
+use crate::verdict::{Demotion, State, TierReading};
 
 /// Heights of a day's bar by its burn rate: the third is the last that keeps within the day's share of the budget.
 const BARS: [(f64, char); 8] =
@@ -20,19 +21,20 @@ const BARS: [(f64, char); 8] =
 const MARKDOWN_DAYS: usize = 30;
 
 const HEADER: [&str; 9] =
-    ["SLO", "team", "objective", "state", "budget left", "SLI", "daily burn", "forecast", "coverage"];
+    ["SLO", "team", "objective", "status", "budget left", "SLI", "daily burn", "forecast", "coverage"];
 
 /// The table for a terminal of some columns' width, or as wide as it needs. A table that wraps cannot be scanned, so a
-/// narrow one shows fewer days of bars, and leaves out the team and what can be had from `--format json`.
+/// narrow one shows fewer days of bars, then fewer columns, then the status without its details; `--format json` has
+/// all.
 #[must_use]
 pub fn table(status: &Status, width: Option<usize>, color: bool) -> String {
     let fits = |text: &String| width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= width));
-    let mut layouts = LAYOUTS.iter().map(|layout| lines(status, layout));
-    let plain = layouts.find(fits).unwrap_or_else(|| lines(status, &LAYOUTS[LAYOUTS.len() - 1]));
-    let mut lines: Vec<String> = plain.lines().map(str::to_owned).collect();
+    let narrowest = &LAYOUTS[LAYOUTS.len() - 1];
+    let layout = LAYOUTS.iter().find(|layout| fits(&lines(status, layout))).unwrap_or(narrowest);
+    let mut lines: Vec<String> = lines(status, layout).lines().map(str::to_owned).collect();
     if color {
         for (line, row) in lines.iter_mut().skip(1).zip(&status.rows) {
-            *line = colored(line, row);
+            *line = colored(line, row, layout);
         }
     }
     lines.push(String::new());
@@ -40,26 +42,33 @@ pub fn table(status: &Status, width: Option<usize>, color: bool) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Which columns of [`HEADER`] are shown, and how many days of bars.
+/// The columns of [`HEADER`] that are shown, how many days of bars, and whether the status has its details.
 struct Layout {
     columns: &'static [usize],
     days: usize,
+    is_brief: bool,
 }
 
-const LAYOUTS: [Layout; 5] = [
-    Layout { columns: &[0, 1, 2, 3, 4, 5, 6, 7, 8], days: 30 },
-    Layout { columns: &[0, 2, 3, 4, 5, 6, 7, 8], days: 14 },
-    Layout { columns: &[0, 2, 3, 4, 6, 7], days: 7 },
-    Layout { columns: &[0, 2, 3, 4], days: 0 },
-    Layout { columns: &[0, 3, 4], days: 0 },
+const LAYOUTS: [Layout; 6] = [
+    Layout { columns: &[0, 1, 2, 3, 4, 5, 6, 7, 8], days: 30, is_brief: false },
+    Layout { columns: &[0, 2, 3, 4, 5, 6, 7, 8], days: 14, is_brief: false },
+    Layout { columns: &[0, 2, 3, 4, 6, 7], days: 7, is_brief: false },
+    Layout { columns: &[0, 2, 3, 4], days: 0, is_brief: false },
+    Layout { columns: &[0, 2, 3, 4], days: 0, is_brief: true },
+    Layout { columns: &[0, 3, 4], days: 0, is_brief: true },
 ];
+
+/// The column of the status in [`HEADER`].
+const STATUS: usize = 3;
+/// Data this much older than the evaluation is worth a remark: no source delivers so late.
+const OLD_MINUTES: i32 = 120;
 
 fn lines(status: &Status, layout: &Layout) -> String {
     let mut table = Table::new();
     let header = layout.columns.iter().map(|column| HEADER[*column]);
     table.load_style(presets::NOTHING).set_header(header).set_content_arrangement(ContentArrangement::Disabled);
     for row in &status.rows {
-        let cells = cells(row, layout.days);
+        let cells = layout.cells(row);
         table.add_row(layout.columns.iter().map(|column| Cell::new(&cells[*column])));
     }
     for (place, column) in layout.columns.iter().enumerate() {
@@ -70,38 +79,70 @@ fn lines(status: &Status, layout: &Layout) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// The row's state in its colour; the rest of the line as it is.
-fn colored(line: &str, row: &Row) -> String {
-    let style = match (row.verdict.state.urgency(), &row.verdict.state) {
-        (Some(Urgency::Severe | Urgency::Page), _) => anstyle::AnsiColor::Red.on_default().bold(),
-        (Some(Urgency::Ticket), _) => anstyle::AnsiColor::Yellow.on_default(),
-        (None, State::Blind { .. }) => anstyle::AnsiColor::Magenta.on_default(),
-        (None, _) if row.is_spent() => anstyle::AnsiColor::Yellow.on_default(),
-        (None, _) => anstyle::AnsiColor::Green.on_default(),
-    };
-    let state = state(row);
-    line.replacen(&state, &format!("{style}{state}{style:#}"), 1)
+impl Layout {
+    fn cells(&self, row: &Row) -> [String; 9] {
+        let mut cells = cells(row, self.days);
+        if self.is_brief {
+            cells[STATUS] = brief(row);
+        }
+        cells
+    }
 }
 
-/// One sentence over all rows: how promises stand, and what burns.
+/// The sign and the status in their colour; the rest of the line as it is.
+fn colored(line: &str, row: &Row, layout: &Layout) -> String {
+    let cells = layout.cells(row);
+    let style = match (Standing::of(row), row.verdict.state.urgency()) {
+        (_, Some(Urgency::Severe | Urgency::Page)) => anstyle::AnsiColor::Red.on_default().bold(),
+        (Standing::Exhausted, _) => anstyle::AnsiColor::Red.on_default(),
+        (Standing::AtRisk, _) => anstyle::AnsiColor::Yellow.on_default(),
+        (Standing::NoData, _) => anstyle::AnsiColor::Magenta.on_default(),
+        (Standing::NoTraffic, _) => anstyle::AnsiColor::Cyan.on_default(),
+        (Standing::Recovered | Standing::Ok, _) => anstyle::AnsiColor::Green.on_default(),
+    };
+    let mut left = line;
+    let mut text = String::with_capacity(line.len() + 32);
+    // Cells stand in this order with only spaces between them, so that an SLO named like a status is not taken for one.
+    for column in layout.columns.iter().take_while(|column| **column <= STATUS) {
+        let Some((before, after)) = left.split_once(cells[*column].as_str()) else { continue };
+        text.push_str(before);
+        match (*column, cells[*column].split_once(' ')) {
+            (STATUS, _) => text.push_str(&format!("{style}{}{style:#}", cells[STATUS])),
+            (0, Some((sign, name))) => text.push_str(&format!("{style}{sign}{style:#} {name}")),
+            _ => text.push_str(&cells[*column]),
+        }
+        left = after;
+    }
+    text + left
+}
+
+/// One sentence over all rows: how many have which status, and what fires.
 pub(super) fn summary(status: &Status) -> String {
     let count = |wanted: &dyn Fn(&Row) -> bool| status.rows.iter().filter(|row| wanted(row)).count();
-    let standing = Standing::ALL.into_iter().map(|one| (one, count(&|row| Standing::of(row) == one)));
-    let standing = standing.filter(|(_, count)| *count > 0);
-    let standing: Vec<String> = standing.map(|(one, count)| format!("{} {count} {}", one.sign(), one.word())).collect();
-    let urgencies =
-        [(Urgency::Severe, "severe"), (Urgency::Page, "burning at page"), (Urgency::Ticket, "burning at ticket")];
-    let burning = urgencies
-        .into_iter()
-        .map(|(urgency, words)| (count(&|row| row.verdict.state.urgency() == Some(urgency)), words));
-    let blind = (count(&|row| matches!(row.verdict.state, State::Blind { .. })), "blind");
-    let burning: Vec<String> = burning
-        .chain([blind])
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, words)| format!("{count} {words}"))
-        .collect();
-    let burning = if burning.is_empty() { "nothing burns".to_owned() } else { burning.join(", ") };
-    format!("{} at {}: {}; {burning}", counted(status.rows.len(), "promise"), status.at, standing.join(", "))
+    let statuses = Standing::ALL.into_iter().map(|one| (one, count(&|row| Standing::of(row) == one)));
+    let statuses = statuses.filter(|(_, count)| *count > 0);
+    let statuses: Vec<String> = statuses.map(|(one, count)| format!("{} {count} {}", one.sign(), one.word())).collect();
+    let statuses = if statuses.is_empty() { String::new() } else { format!(": {}", statuses.join(", ")) };
+    let firing = |urgency| count(&|row| row.verdict.state.urgency() == Some(urgency));
+    let (severe, pages, tickets) = (firing(Urgency::Severe), firing(Urgency::Page), firing(Urgency::Ticket));
+    let firing =
+        [(severe, format!("{severe} severe")), (pages, counted(pages, "page")), (tickets, counted(tickets, "ticket"))];
+    let firing: Vec<String> = firing.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+    let firing = if firing.is_empty() { "none".to_owned() } else { firing.join(", ") };
+    // Those with the status no data are counted above.
+    let is_missing = |row: &Row| matches!(row.verdict.state, State::Blind { .. });
+    let missing = count(&|row| is_missing(row) && Standing::of(row) != Standing::NoData);
+    let missing =
+        if missing > 0 { format!("; {missing} exhausted or at risk without recent data") } else { String::new() };
+    let newest = newest(status)
+        .map_or_else(String::new, |newest| format!("; newest data {newest}, {} earlier", between(newest, status.at)));
+    format!("{} at {}{statuses}; firing: {firing}{missing}{newest}", counted(status.rows.len(), "SLO"), status.at)
+}
+
+/// The end of the newest data, if it is so old that a reader has to know: then `--at` of that time shows more.
+fn newest(status: &Status) -> Option<Minute> {
+    let newest = status.rows.iter().filter_map(|row| row.watermark).max()?;
+    (status.at.0.saturating_sub(newest.0) > OLD_MINUTES).then_some(newest)
 }
 
 /// A Markdown table of all rows, and the sentence over them.
@@ -129,60 +170,79 @@ fn cells(row: &Row, days: usize) -> [String; 9] {
         budget_left(row),
         row.sli.map_or_else(|| "-".to_owned(), |sli| percent(sli, 3)),
         row.bars.iter().skip(row.bars.len().saturating_sub(days)).map(|bar| glyph(*bar)).collect(),
-        forecast(row.forecast, row.judged_at),
+        forecast(row),
         percent(row.coverage(), 1),
     ]
 }
 
-/// The budget that is left, and beside it what would be if no minute were excluded.
+/// The budget that is left; in parentheses what would be left if no minute were excluded.
 pub(super) fn budget_left(row: &Row) -> String {
     let corrected = left(&row.budget);
     if row.is_corrected() { format!("{corrected} ({} raw)", left(&row.raw_budget)) } else { corrected }
 }
 
-/// What is left of a budget.
+/// What is left of a budget: a share; `full` or `exceeded` where the objective allows no failure; `-` without traffic.
 pub(super) fn left(budget: &Budget) -> String {
     match budget.remaining() {
         Some(left) => percent(to_f64(left), 1),
-        None if budget.is_exceeded() => "broken".to_owned(),
-        None if budget.allowed().is_some() => "kept".to_owned(),
+        None if budget.is_exceeded() => "exceeded".to_owned(),
+        None if budget.allowed().is_some() => "full".to_owned(),
         None => "-".to_owned(),
     }
 }
 
-/// What the tiers say, with both rates where one burns.
+/// The status of a row with its details: `exhausted, ticket: 3.9x in 1d, 3.4x in 2h`.
 #[must_use]
 pub fn state(row: &Row) -> String {
+    let status = Standing::of(row);
+    let word = status.word();
     match &row.verdict.state {
-        State::Calm if row.sums.known == 0 => "nothing observed".to_owned(),
-        State::Calm if row.sums.total == 0 => "no traffic".to_owned(),
-        State::Calm if row.is_spent() => "calm, but spent".to_owned(),
-        State::Calm => "calm".to_owned(),
+        State::Calm if status == Standing::NoData && row.sums.known == 0 => {
+            format!("{word}: no known minute in the window")
+        }
+        State::Calm if status == Standing::NoData => {
+            format!("{word}: coverage is only {}", percent(row.coverage(), 1))
+        }
+        State::Calm => word.to_owned(),
         State::Blind { unknown_share, minutes } => {
-            format!("blind: {} of {} unknown", percent(to_f64(*unknown_share), 0), length_text(*minutes))
+            let unknown = format!("{} of the last {} unknown", percent(to_f64(*unknown_share), 0), last(*minutes));
+            if status == Standing::NoData { format!("{word}: {unknown}") } else { format!("{word}, {unknown}") }
         }
         State::Outage { minutes, sums } => {
-            format!("severe: {} of {} bad in {}", sums.bad, sums.total, length_text(*minutes))
+            format!("{word}, severe: outage, {} of {} failed in {}", sums.bad, sums.total, length_text(*minutes))
         }
         State::Collapse { minutes, seen, expected } => {
-            format!("severe: {seen} of {expected} expected in {}", length_text(*minutes))
+            format!("{word}, severe: traffic drop, {seen} of {expected} expected in {}", length_text(*minutes))
         }
         State::Burning { tier, urgency } => {
-            let words = row.tiers.get(*tier).zip(row.verdict.tiers.get(*tier)).map(|(text, reading)| {
-                // Without a budget there is no rate: any bad event is too many.
-                let rate = |rate: Option<f64>, sums: Sums| {
-                    rate.map_or_else(|| format!("{} bad", sums.bad), |rate| format!("{rate:.1}x"))
-                };
-                let why = reading.demoted.map_or("", |demotion| match demotion {
-                    Demotion::OutsideHours => ", outside hours",
-                    Demotion::FewBad { .. } => ", few bad",
-                    Demotion::Chance { .. } => ", maybe chance",
-                });
-                let (long, short) = (rate(reading.long_burn, reading.long), rate(reading.short_burn, reading.short));
-                format!("{long} in {}, {short} in {}{why}", text.long, text.short)
-            });
-            format!("{urgency}: {}", words.unwrap_or_default())
+            let rates = row.tiers.get(*tier).zip(row.verdict.tiers.get(*tier));
+            format!("{word}, {urgency}: {}", rates.map_or_else(String::new, |(text, reading)| burning(text, reading)))
         }
+    }
+}
+
+/// Both burn rates of a firing tier, and why a page is only a ticket.
+fn burning(tier: &TierText, reading: &TierReading) -> String {
+    // Without a budget there is no rate: any failure is too many.
+    let rate = |rate: Option<f64>, sums: Sums| {
+        rate.map_or_else(|| format!("{} failed", sums.bad), |rate| format!("{rate:.1}x"))
+    };
+    let why = reading.demoted.map_or("", |demotion| match demotion {
+        Demotion::OutsideHours => ", outside working hours",
+        Demotion::FewBad { .. } => ", few failures",
+        Demotion::Chance { .. } => ", not significant",
+    });
+    let (long, short) = (rate(reading.long_burn, reading.long), rate(reading.short_burn, reading.short));
+    format!("{long} in {}, {short} in {}{why}", tier.long, tier.short)
+}
+
+/// The status of a row without numbers: `exhausted, ticket`.
+fn brief(row: &Row) -> String {
+    let status = Standing::of(row);
+    match (row.verdict.state.urgency(), &row.verdict.state) {
+        (Some(urgency), _) => format!("{}, {urgency}", status.word()),
+        (None, State::Blind { .. }) if status != Standing::NoData => format!("{}, no data", status.word()),
+        (None, _) => status.word().to_owned(),
     }
 }
 
@@ -205,17 +265,12 @@ fn glyph(bar: Bar) -> char {
     }
 }
 
-pub(super) fn forecast(forecast: Forecast, judged: Minute) -> String {
-    match forecast {
-        Forecast::AlreadyExhausted => "spent".to_owned(),
-        Forecast::ExhaustedAt(at) => {
-            let minutes = at.0.saturating_sub(judged.0).max(0);
-            match minutes {
-                m if m >= 2_880 => format!("spent in {} days", m / 1_440),
-                m if m >= 120 => format!("spent in {} hours", m / 60),
-                m => format!("spent in {m} minutes"),
-            }
-        }
+pub(super) fn forecast(row: &Row) -> String {
+    match row.forecast {
+        // Too little is known to extrapolate from.
+        _ if Standing::of(row) == Standing::NoData => "unknown".to_owned(),
+        Forecast::AlreadyExhausted => "exhausted".to_owned(),
+        Forecast::ExhaustedAt(at) => format!("exhausted in {}", between(row.judged_at, at)),
         Forecast::NotWithinPeriod => "lasts".to_owned(),
         Forecast::Unknown => "unknown".to_owned(),
     }

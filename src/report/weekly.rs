@@ -1,7 +1,7 @@
-//! The weekly report: of one team about its services, or of the fleet for those who keep it.
+//! The weekly report: of one team about its services, or of the whole fleet for the platform team.
 //!
-//! It is about the last whole ISO week in UTC before a moment, as promises stood when that week ended, so that it says the same on
-//! whatever day of the next week it is made. What was before it is judged by the definitions of today.
+//! It covers the last whole ISO week in UTC before a time, with the status at the end of that week, so that it is the
+//! same on every day of the next week. Earlier weeks are evaluated with the current definitions.
 
 mod forms;
 mod hygiene;
@@ -30,8 +30,13 @@ pub use promise::{Promise, Weeks};
 
 /// How the keys of weekly reports begin; no incident has such a key.
 pub const WEEKLY: &str = "weekly/";
-/// How many weeks before the reported one are looked at: long enough to tell a habit from an accident.
+/// How many weeks before the reported one are evaluated: enough to distinguish a recurring problem from a single one.
 pub const WEEKS_BEFORE: i32 = 3;
+
+/// Titles of sections that some forms of the report leave out.
+const NEEDS_ACTION: &str = "Needs action";
+const EXCLUSIONS: &str = "Exclusions";
+const COVERAGE: &str = "Coverage";
 
 /// A week of the ISO calendar, from Monday on, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +81,11 @@ pub struct Facts<'a> {
     pub status: &'a Status,
     /// How they stood at the ends of the weeks before.
     pub weeks: Weeks<'a>,
-    /// Who was told of what, and what was promised before.
+    /// Incidents with their notifications, and previous objectives.
     pub book: &'a AlertBook,
     /// Deploys in spite of the policy.
     pub overrides: &'a [Override],
-    /// What AWS was asked in the week.
+    /// AWS usage of the week.
     pub usage: Usage,
 }
 
@@ -94,7 +99,7 @@ pub struct Weekly {
     is_of_fleet: bool,
     /// One line that decides whether to read on.
     pub subject: String,
-    /// One sentence that says what matters.
+    /// One sentence with the most important fact.
     pub verdict: String,
     /// Promises by how they stand, worst first.
     counts: Vec<(Standing, usize)>,
@@ -120,51 +125,51 @@ impl Facts<'_> {
         let counts: Vec<(Standing, usize)> =
             Standing::ALL.into_iter().map(|one| (one, count(one))).filter(|(_, count)| *count > 0).collect();
         let of = team.unwrap_or("fleet").to_owned();
-        let told: Vec<String> = counts.iter().map(|(standing, count)| format!("{count} {}", standing.word())).collect();
-        let told = if told.is_empty() { "no promise".to_owned() } else { told.join(", ") };
+        let statuses: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {}", status.word())).collect();
+        let statuses = if statuses.is_empty() { "no SLOs".to_owned() } else { statuses.join(", ") };
         let unread = leaving_out(self.problems, team);
         let early = promises.iter().filter(|promise| promise.is_too_early).count();
         let action: Vec<&Promise> = promises.iter().filter(|promise| promise.needs_action).collect();
         let verdict = match action.first() {
             None if !unread.is_empty() => {
-                format!("{} of definitions leave out promises.", counted(unread.len(), "fault"))
+                format!("SLOs are missing because of {} in definitions.", counted(unread.len(), "problem"))
             }
-            None => too_early(early).map_or_else(
-                || "Nothing needs action.".to_owned(),
-                |early| format!("Nothing needs action yet; {early}."),
-            ),
+            None => too_early(early)
+                .map_or_else(|| "Nothing needs action.".to_owned(), |early| format!("Nothing needs action. {early}.")),
             Some(first) => {
                 let needs = if action.len() == 1 { "needs" } else { "need" };
-                let first = format!("{}: {}", first.name, first.why);
-                format!("{} {needs} action, first of all {first}.", counted(action.len(), "promise"))
+                let most = if action.len() == 1 { "" } else { "Most urgent: " };
+                let first = format!("{most}{} ({})", first.name, first.status_and_reason());
+                format!("{} {needs} action. {first}.", counted(action.len(), "SLO"))
             }
         };
         let recovered = promises.iter().filter(|promise| promise.standing == Standing::Recovered);
         let of_fleet = |lines: &dyn Fn() -> Vec<String>| if team.is_none() { lines() } else { Vec::new() };
-        let usage = &self.usage;
         let mut sections = vec![
             Section {
-                title: "What needs action",
+                title: NEEDS_ACTION,
                 lines: action.iter().map(|promise| promise.action()).chain(too_early(early)).collect(),
             },
-            Section { title: "What nobody judges, because its definition is faulty", lines: unread },
-            Section { title: "Again and again", lines: of_fleet(&|| nudge::again_and_again(&promises)) },
-            Section { title: "What recovered", lines: recovered.map(Promise::line).collect() },
+            Section { title: "Not evaluated: invalid definitions", lines: unread },
+            Section { title: "Recurring", lines: of_fleet(&|| nudge::again_and_again(&promises)) },
+            Section { title: "Recovered", lines: recovered.map(Promise::line).collect() },
             Section { title: "Incidents", lines: self.incidents(team) },
-            Section { title: "Objectives that changed", lines: self.changes(team) },
-            Section { title: "Deploys in spite of the policy", lines: self.overridden(team) },
-            Section { title: "Minutes that do not count", lines: self.corrections(team) },
-            Section { title: "Worth a look by those who keep the fleet", lines: of_fleet(&|| self.hygiene()) },
-            Section { title: "What was observed", lines: self.coverage(team) },
-            Section {
-                title: "What AWS takes",
-                lines: of_fleet(&|| vec![format!("{usage}: {} by list price", usage.price())]),
-            },
+            Section { title: "Objective changes", lines: self.changes(team) },
+            Section { title: "Policy overrides", lines: self.overridden(team) },
+            Section { title: EXCLUSIONS, lines: self.corrections(team) },
+            Section { title: "For the platform team", lines: of_fleet(&|| self.hygiene()) },
+            Section { title: COVERAGE, lines: self.coverage(team) },
+            Section { title: "AWS cost", lines: of_fleet(&|| vec![cost(&self.usage)]) },
         ];
         sections.retain(|section| !section.lines.is_empty());
-        let subject = format!("SLO week {} · {of}: {told}", self.week.number);
+        let subject = format!("SLO week {} · {of}: {statuses}", self.week.number);
         Weekly { week: self.week, is_of_fleet: team.is_none(), of, subject, verdict, counts, promises, sections }
     }
+}
+
+/// The AWS usage of the week with its list price.
+fn cost(usage: &Usage) -> String {
+    if *usage == Usage::default() { "$0".to_owned() } else { format!("{} (list price): {usage}", usage.price()) }
 }
 
 #[cfg(test)]

@@ -1,23 +1,40 @@
 //! Numbers and times as people say them.
 
+use super::counted;
+use super::status::percent;
 use crate::cost::grouped;
 use crate::counts::Sums;
-use crate::minute::Minute;
+use crate::exact::{Exact, to_f64};
+use crate::minute::{Minute, length_text};
 use crate::visible::visible;
 
-/// `1 in 4`, `all`, `3 in 1,000`: what people can picture.
+/// The bad share of events as the beginning of `... requests failed`: `25% of`, `half of all`, `all`, `1 in 250`. Only
+/// all is `all`, and only none is `no`.
 pub(super) fn ratio(sums: Sums) -> String {
-    if sums.total == 0 || sums.bad == 0 {
+    let Sums { bad, total, .. } = sums;
+    if total == 0 || bad == 0 {
         return "no".to_owned();
     }
-    if sums.bad == sums.total {
+    if bad == total {
         return "all".to_owned();
     }
-    let times = sums.total.div_ceil(sums.bad);
-    if times >= 6 {
-        format!("1 in {}", grouped((sums.total + sums.bad / 2) / sums.bad))
-    } else {
-        format!("{} in 10", (sums.bad * 10 + sums.total / 2) / sums.total)
+    if bad.saturating_mul(2) == total {
+        return "half of all".to_owned();
+    }
+    if bad.saturating_mul(100) < total {
+        return format!("1 in {}", grouped((total + bad / 2) / bad));
+    }
+    let share = to_f64(Exact::new(i128::from(bad), i128::from(total)));
+    let text = percent(share, usize::from(share < 0.1));
+    format!("{} of", text.replace(".0%", "%"))
+}
+
+/// A length after `the last`: `hour`, `day`, `5m`.
+pub(super) fn last(minutes: u32) -> String {
+    match minutes {
+        60 => "hour".to_owned(),
+        1_440 => "day".to_owned(),
+        minutes => length_text(minutes),
     }
 }
 
@@ -45,7 +62,7 @@ pub(super) fn between(from: Minute, to: Minute) -> String {
     match to.0.saturating_sub(from.0).max(0) {
         minutes if minutes >= 2 * 1_440 => format!("{} days", minutes / 1_440),
         minutes if minutes >= 120 => format!("{} hours", minutes / 60),
-        minutes => format!("{minutes} minutes"),
+        minutes => counted(minutes, "minute"),
     }
 }
 
@@ -55,7 +72,8 @@ pub(super) fn capital(sentence: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// Text that somebody else wrote, as Markdown that shows it as it is: no link, no HTML, no cell of a table that it ends.
+/// Text that somebody else wrote, as Markdown that shows it as it is: no link, no HTML, no cell of a table that it
+/// ends.
 pub(super) fn marked_down(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in visible(text).chars() {
@@ -65,4 +83,30 @@ pub(super) fn marked_down(text: &str) -> String {
         shown.push(char);
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_read_as_people_say_them_and_stay_exact_at_the_ends() {
+        let ratio = |bad, total| super::ratio(Sums { bad, total, known: 1 });
+        let cases = [
+            (0, 0, "no"),
+            (0, 7, "no"),
+            (7, 7, "all"),
+            (999_999, 1_000_000, "99% of"),
+            (20, 40, "half of all"),
+            (312, 1_248, "25% of"),
+            (2, 100, "2% of"),
+            (3, 200, "1.5% of"),
+            (1, 100, "1% of"),
+            (4, 1_000, "1 in 250"),
+            (1, 1_000_000, "1 in 1,000,000"),
+        ];
+        for (bad, total, text) in cases {
+            assert_eq!(ratio(bad, total), text, "{bad} of {total}");
+        }
+    }
 }

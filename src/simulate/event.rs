@@ -57,11 +57,11 @@ pub fn events() -> Vec<Event> {
     let one = |minute: Minute| Span::new(minute, minute.plus(1));
     let mut events = vec![
         event("switch", "checkout", one(SWITCH), "moves from target group `checkout-blue` to `checkout-green`"),
-        event("gap", "app/partners", GAP, "no log file was ever delivered"),
+        event("gap", "app/partners", GAP, "log files are never delivered"),
         event("late objects", "app/accounts", LATE, "log files arrive two days later"),
-        event("latency regression", "profile", REGRESSION, "4% of answers take more than 300 ms, 0.3% before"),
-        event("slow burn", "search", SLOW_BURN, "0.35% of requests fail, 0.012% before"),
-        event("outage", "checkout", OUTAGE, "every request is answered with 503 by the balancer"),
+        event("latency regression", "profile", REGRESSION, "4% of responses take more than 300 ms, up from 0.3%"),
+        event("slow burn", "search", SLOW_BURN, "0.35% of requests fail, up from 0.012%"),
+        event("outage", "checkout", OUTAGE, "the load balancer answers every request with 503"),
     ];
     events.extend(SINGLE_ERRORS.map(|minute| event("single error", "backoffice", one(minute), "one request fails")));
     events.sort_by_key(|event| event.span);

@@ -1,7 +1,7 @@
 //! Deterministic access logs to try things on: a small fleet for thirty days, in AWS's key layout and line format.
 //!
-//! **Invariant:** an object's bytes depend on seed, scale, balancer, node and interval alone, so any part of the span, made
-//! in any order on any number of threads, gives the same objects. Absent on purpose: files and compression
+//! **Invariant:** an object's bytes depend on seed, scale, balancer, node and interval alone, so any part of the span,
+//! made in any order on any number of threads, gives the same objects. Absent on purpose: files and compression
 //! (`command::simulate`), and the clock.
 //!
 //! Keys and fields follow "Access logs for your Application Load Balancer" in the AWS documentation.

@@ -14,8 +14,8 @@ const HOURS: [u16; 24] =
 /// Traffic by day of the week, Monday first, in percent of the mean; they add up to 700.
 const WEEKDAYS: [u16; 7] = [106, 108, 108, 106, 104, 86, 82];
 
-/// Requests a minute and node that no service sees, on a public balancer: port scanners, and plain `http` that is sent on
-/// to `https`, and bytes that are no HTTP.
+/// Requests a minute and node that no service sees, on a public balancer: port scanners, and plain `http` that is sent
+/// on to `https`, and bytes that are no HTTP.
 const SCANS: f64 = 0.06;
 const REDIRECTS: f64 = 0.12;
 const MALFORMED: f64 = 0.004;

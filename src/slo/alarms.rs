@@ -3,20 +3,22 @@
 use std::collections::BTreeSet;
 
 use super::file::{IndicatorText, OnlyText, Switch, TierText, UrgencyText, decimal_text};
+use super::fleet::Fleet;
 use super::layer::{Layer, first, first_field};
 use super::positions::{Step, keys};
 use super::problem::Problem;
-use super::tiers::{catalogue, factor, period_minutes};
-use super::{Evidence, Objective, Severe, Tier, Urgency, WorkingHours};
+use super::suggest::suggestion;
+use super::tiers::{catalogue, default_names, factor, period_minutes};
+use super::{Objective, Severe, Significance, Tier, Urgency, WorkingHours};
 use crate::exact::Exact;
 use crate::minute::{Window, length_text};
 
 /// A total outage shows in five minutes, a collapse in fifteen, unless somebody says otherwise.
 const OUTAGE_MINUTES: u32 = 5;
-const COLLAPSE_MINUTES: u32 = 15;
+const TRAFFIC_DROP_MINUTES: u32 = 15;
 
-/// A page or ticket at less than this much of an even burn speaks although the budget will last. Nine tenths leaves room for
-/// the factors of 28 days and of a week, which are a little below 1.
+/// A page or ticket at less than this much of an even burn speaks although the budget will last. Nine tenths leaves
+/// room for the factors of 28 days and of a week, which are a little below 1.
 const FACTOR_MIN: (i128, i128) = (9, 10);
 
 /// The alarms of one SLO in the making.
@@ -30,6 +32,7 @@ pub(super) struct Alarms<'p, 'l, 'a> {
     pub(super) least_minutes: u32,
     /// The delay of the source.
     pub(super) delay_minutes: u32,
+    pub(super) fleet: &'p Fleet<'p>,
     pub(super) found: &'p mut Vec<Problem>,
 }
 
@@ -65,8 +68,8 @@ impl<'l, 'a> Alarms<'_, 'l, 'a> {
         };
         let defaults = if reach.is_some() { Some(Vec::new()) } else { catalogue(self.window) };
         if defaults.is_none() && maps().next().is_none() {
-            let message = format!("there are no default tiers for a window of {}", self.window);
-            let hint = "put a window of at least `7d` first, or state `tiers` (`tiers: none` for no alerts)";
+            let message = format!("no default tiers for a window of {}", self.window);
+            let hint = "put a window of at least `7d` first, or set `tiers` (`tiers: none` for no alerts)";
             let place = first(self.layers, |layer| layer.windows);
             self.found.extend(place.map(|(layer, _)| layer.problem(&keys(&["windows"]), message, hint)));
             return None;
@@ -94,7 +97,10 @@ impl<'l, 'a> Alarms<'_, 'l, 'a> {
             } else if said.texts.is_empty() {
                 continue;
             }
-            tiers.extend(self.tier(&said));
+            match self.tier(&said) {
+                None if self.fleet.is_broken(&["tiers", name]) => return None,
+                tier => tiers.extend(tier),
+            }
         }
         self.check_default(&defaults, &tiers);
         tiers.sort_by(|one, other| {
@@ -120,10 +126,16 @@ impl<'l, 'a> Alarms<'_, 'l, 'a> {
         .filter_map(|(field, is_said)| (!is_said && default.is_none()).then_some(field))
         .collect();
         if let (Some((layer, _)), false) = (said.texts.first(), missing.is_empty()) {
-            let known = "a new tier says all: `{ urgency: page, budget: 2%, long: 1h, short: 5m }`; the default ones are \
-                         `page_fast`, `page_slow`, `ticket_fast` and `ticket_slow`";
-            let message = format!("the tier `{}` lacks `{}`", said.name, missing.join("`, `"));
-            self.found.push(layer.problem(&keys(&["tiers", said.name]), message, known));
+            let all = "set all of `{ urgency: page, budget: 2%, long: 1h, short: 5m }` for a new tier";
+            let hint = match suggestion(said.name, "default tiers", default_names()) {
+                Some(suggestion) => format!("{all}; {suggestion}"),
+                None => all.to_owned(),
+            };
+            let message = format!("tier `{}` is missing `{}`", said.name, missing.join("`, `"));
+            // What an invalid field of `fleet.yaml` leaves open is not missing.
+            if !self.fleet.is_broken(&["tiers", said.name]) {
+                self.found.push(layer.problem(&keys(&["tiers", said.name]), message, hint));
+            }
             return None;
         }
         let of_default = |pick: fn(&Tier) -> u32| default.map_or(0, pick);
@@ -158,13 +170,14 @@ impl<'l, 'a> Alarms<'_, 'l, 'a> {
             return None;
         }
         if tier.urgency == Urgency::Ticket {
-            let hint = "a ticket waits for the next business day anyway; remove `only`";
-            self.found.push(layer.problem(&said.step("only"), "a ticket has no working hours", hint));
+            let hint = "remove `only`: a ticket waits for the next business day anyway";
+            self.found.push(layer.problem(&said.step("only"), "`only` does not apply to tickets", hint));
         }
         let hours = first(self.layers, |layer| layer.working_hours);
         if hours.is_none() {
-            let hint = "add `working_hours: Mon-Fri 09:00-18:00 Europe/Berlin` to the service, its class or the fleet";
-            self.found.push(layer.problem(&said.step("only"), "nobody says what working hours are", hint));
+            let hint =
+                "add `working_hours: Mon-Fri 09:00-18:00 Europe/Berlin` to the service, its class or `fleet.yaml`";
+            self.found.push(layer.problem(&said.step("only"), "`working_hours` is not set", hint));
         }
         hours.map(|(_, hours)| hours.0.0.clone())
     }
@@ -180,30 +193,35 @@ impl<'l, 'a> Alarms<'_, 'l, 'a> {
             self.found.push(layer.problem(step, message, hint));
         };
         if tier.short_minutes == 0 || tier.short_minutes >= tier.long_minutes {
-            let hint = "the short window ends the alert soon after the trouble; a twelfth of the long one is usual";
-            let message = format!("the short window {short} is not between 0m and the long window {long}");
+            let hint = "use about a twelfth of the long window, so that the alert ends soon after the problem";
+            let message =
+                format!("short window {short} must be longer than 0m and shorter than the long window {long}");
             problem(&at_short, message, hint.to_owned());
             return None;
         }
         if tier.long_minutes > period_minutes(self.window) {
-            let message = format!("the long window {long} is longer than the SLO's window {}", self.window);
-            problem(&at_long, message, format!("write at most `{}`", self.window));
+            let message = format!("long window {long} is longer than the SLO's window of {}", self.window);
+            problem(&at_long, message, format!("use at most `{}`", self.window));
             return None;
         }
         let is_stated = said.field(|text| text.short).is_some();
         if is_stated && tier.short_minutes < self.delay_minutes {
             let delay = length_text(self.delay_minutes);
-            let message = format!("the short window {short} is shorter than the source's delay of {delay}");
+            let message = format!("short window {short} is shorter than the source's delay of {delay}");
             problem(
                 &at_short,
                 message,
-                format!("its trouble would be over before it is seen; write at least `{delay}`"),
+                format!("use at least `{delay}`: with a shorter window, the alert may end before its data arrives"),
             );
         }
         if tier.short_minutes < self.least_minutes {
             let slice = length_text(self.least_minutes);
-            let message = format!("the short window {short} is shorter than a slice of {slice}");
-            problem(&at_short, message, format!("it would mostly hold no slice; write at least `{slice}`"));
+            let message = format!("short window {short} is shorter than a timeslice of {slice}");
+            problem(
+                &at_short,
+                message,
+                format!("use at least `{slice}`: a shorter window rarely contains a complete timeslice"),
+            );
         }
         Some(())
     }
@@ -214,20 +232,26 @@ impl<'l, 'a> Alarms<'_, 'l, 'a> {
         let layer = said.field(|text| text.budget.as_ref()).map_or(outermost.0, |(layer, _)| layer);
         let step = said.step("budget");
         if tier.budget_share == Exact::from_integer(0) {
-            self.found.push(layer.problem(&step, "a tier at 0% of the budget always fires", "write `2%`"));
+            self.found.push(layer.problem(
+                &step,
+                "a tier at 0% of the error budget always fires",
+                "set a share above zero, such as `2%`",
+            ));
         } else if let Some((message, hint)) = unreachable(tier, self.objective, self.window) {
             self.found.push(layer.problem(&step, message, hint));
         } else if tier.factor < Exact::new(FACTOR_MIN.0, FACTOR_MIN.1) {
             let (factor_text, long) = (decimal_text(tier.factor), length_text(tier.long_minutes));
-            let message =
-                format!("the tier `{}` speaks although the budget lasts: its factor is {factor_text}", said.name);
+            let message = format!(
+                "tier `{}` fires even though the error budget will last: its factor is {factor_text}",
+                said.name
+            );
             let even = tier.budget_share / tier.factor;
             let hint = format!(
-                "{}% x {} / {long} = {factor_text}, and a burn of 1 uses up the budget just at the end; write a `budget` of \
-                 at least `{}%`",
+                "set `budget` to at least `{}%`: {}% x {} / {long} = {factor_text}, and a burn rate of 1 consumes the \
+                 budget in exactly one window",
+                share_text(even),
                 share_text(tier.budget_share),
                 self.window,
-                share_text(even)
             );
             self.found.push(layer.problem(&step, message, hint));
         }
@@ -241,7 +265,8 @@ impl<'l, 'a> Alarms<'_, 'l, 'a> {
             return;
         };
         let hint = format!(
-            "if every event is bad the burn is 1 / (1 - {}) = {}; promise more, or give that tier a smaller `budget` in `tiers`",
+            "raise the objective, or set a smaller `budget` for this tier in `tiers`: if every event is bad, the burn rate is \
+             1 / (1 - {}) = {}",
             self.objective.text,
             decimal_text(self.objective.budget().recip())
         );
@@ -266,39 +291,46 @@ impl<'l, 'a> Alarms<'_, 'l, 'a> {
                 Some(Switch::On(map)) => map.contains_key(&tier.name) || map.contains_key(&louder.name),
                 _ => false,
             });
-            let message = format!("the tier `{}` never says anything that `{}` does not say", tier.name, louder.name);
+            let message = format!("tier `{}` is redundant: whenever it fires, `{}` fires too", tier.name, louder.name);
             let hint = format!(
-                "both look at {} and {}; above {}x there is a {} already, at {}x; change its windows, or write `{}: none`",
+                "change its windows, or write `{}: none`: both use {} and {}, and `{}` fires above {}x as a {}, `{}` above {}x",
+                tier.name,
                 length_text(tier.long_minutes),
                 length_text(tier.short_minutes),
-                decimal_text(tier.factor),
-                louder.urgency,
+                louder.name,
                 decimal_text(louder.factor),
-                tier.name
+                louder.urgency,
+                tier.name,
+                decimal_text(tier.factor),
             );
             self.found.extend(stated.map(|layer| layer.problem(&keys(&["tiers", &tier.name]), message, hint)));
         }
     }
 
     /// What a page must be backed by.
-    pub(super) fn evidence(&mut self) -> Option<Evidence> {
-        let default = Evidence::default();
-        let Some((layer, text)) = first(self.layers, |layer| layer.evidence) else { return Some(default) };
+    pub(super) fn significance(&mut self) -> Option<Significance> {
+        let default = Significance::default();
+        let Some((layer, text)) = first(self.layers, |layer| layer.significance) else { return Some(default) };
         let Switch::On(text) = text else { return None };
         let confidence = text.confidence.as_ref().map(|share| share.0.share);
         if confidence.is_some_and(|share| share >= Exact::from_integer(1)) {
-            let hint = "numbers are never quite sure; write `99%`";
-            self.found.push(layer.problem(&keys(&["evidence", "confidence"]), "nothing is certain", hint));
+            let hint = "set a confidence below 100%, such as `99%`";
+            self.found.push(layer.problem(
+                &keys(&["significance", "confidence"]),
+                "a confidence of 100% can never be reached",
+                hint,
+            ));
         }
-        Some(Evidence {
-            bad_min: text.bad.map_or(default.bad_min, |number| number.0.0),
+        Some(Significance {
+            min_bad_events: text.min_bad_events.map_or(default.min_bad_events, |number| number.0.0),
             chance_max: confidence.map_or(default.chance_max, |share| Exact::from_integer(1) - share),
         })
     }
 
     /// What is severe. Unless somebody says so, only what is measured as availability can be.
     pub(super) fn severe(&mut self, kind: IndicatorText) -> Severe {
-        let of_service = Severe { outage_minutes: Some(OUTAGE_MINUTES), collapse_minutes: Some(COLLAPSE_MINUTES) };
+        let of_service =
+            Severe { outage_minutes: Some(OUTAGE_MINUTES), traffic_drop_minutes: Some(TRAFFIC_DROP_MINUTES) };
         match first(self.layers, |layer| layer.severe) {
             None if kind.can_be_out() => of_service,
             None | Some((_, Switch::Off)) => Severe::default(),
@@ -306,7 +338,7 @@ impl<'l, 'a> Alarms<'_, 'l, 'a> {
             Some((layer, Switch::On(_))) if layer.slo.is_none() && !kind.can_be_out() => Severe::default(),
             Some((_, Switch::On(text))) => Severe {
                 outage_minutes: text.outage.map_or(of_service.outage_minutes, |stretch| stretch.0.0),
-                collapse_minutes: text.collapse.map_or(of_service.collapse_minutes, |stretch| stretch.0.0),
+                traffic_drop_minutes: text.traffic_drop.map_or(of_service.traffic_drop_minutes, |stretch| stretch.0.0),
             },
         }
     }
@@ -327,14 +359,14 @@ fn unreachable(tier: &Tier, objective: &Objective, window: &Window) -> Option<(S
     let long = length_text(tier.long_minutes);
     let (factor, most_text) = (decimal_text(tier.factor), decimal_text(most));
     let message = format!(
-        "the {} over {long} can never fire: it needs a burn above {factor}, and an objective of {} allows at most {most_text}",
-        tier.urgency, objective.text
+        "tier `{}` can never fire: it needs a burn rate above {factor}, but an objective of {} allows at most {most_text}",
+        tier.name, objective.text
     );
     let hint = format!(
-        "{}% x {window} / {long} = {factor}, and 1 / (1 - {}) = {most_text}; write a `budget` below `{}%`",
+        "set `budget` below `{}%`: {}% x {window} / {long} = {factor}, and 1 / (1 - {}) = {most_text}",
+        share_text(tier.budget_share * most / tier.factor),
         share_text(tier.budget_share),
-        objective.text,
-        share_text(tier.budget_share * most / tier.factor)
+        objective.text
     );
     Some((message, hint))
 }

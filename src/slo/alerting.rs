@@ -48,20 +48,21 @@ pub struct Tier {
     pub hours: Option<WorkingHours>,
 }
 
-/// What a page must be backed by, so that two unlucky requests of a quiet night wake nobody. A page without it is a ticket.
+/// What a page must be backed by, so that two unlucky requests of a quiet night wake nobody. A page without it is a
+/// ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence {
+pub struct Significance {
     /// The least bad events in the long window.
-    pub bad_min: u32,
+    pub min_bad_events: u32,
     /// The most likely that chance alone may be: the one-sided probability of at least as many bad events if the true
     /// burn were just the tier's factor.
     pub chance_max: Exact,
 }
 
-impl Default for Evidence {
+impl Default for Significance {
     /// Five bad events, and a chance of at most 1%.
     fn default() -> Self {
-        Self { bad_min: 5, chance_max: Exact::new(1, 100) }
+        Self { min_bad_events: 5, chance_max: Exact::new(1, 100) }
     }
 }
 
@@ -71,7 +72,7 @@ pub struct Severe {
     /// Nearly every event of these minutes is bad.
     pub outage_minutes: Option<u32>,
     /// Nearly all of the traffic that the same minutes of earlier weeks had is missing.
-    pub collapse_minutes: Option<u32>,
+    pub traffic_drop_minutes: Option<u32>,
 }
 
 /// How incidents are told of. Lengths are in minutes.

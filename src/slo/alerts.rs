@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::file::{AlertsText, Page, Switch};
 use super::positions::keys;
 use super::problem::Problem;
+use super::suggest::suggestion;
 use super::{AlertRules, Team};
 use crate::minute::length_text;
 
@@ -31,7 +32,7 @@ pub(super) fn rules(
         problems.push(page.of_value(
             &keys(&["alerts", key]),
             message,
-            format!("leave it out for {}", length_text(default)),
+            format!("change the value, or remove the field for the default of {}", length_text(default)),
         ));
         default
     };
@@ -64,12 +65,9 @@ pub(super) fn rules(
         team: text.team.as_ref().map(|team| team.0.0.clone()),
     };
     if let Some(team) = rules.team.as_ref().filter(|team| !teams.contains_key(*team)) {
-        let hint = format!("add `{team}:` with `pages` and `tickets` to `teams`");
-        problems.push(page.of_value(
-            &keys(&["alerts", "team"]),
-            format!("the team `{team}` is not among `teams`"),
-            hint,
-        ));
+        let hint = suggestion(team, "teams in `fleet.yaml`", teams.keys().map(String::as_str))
+            .unwrap_or_else(|| format!("add `{team}:` with `pages` and `tickets` to `teams`"));
+        problems.push(page.of_value(&keys(&["alerts", "team"]), format!("unknown team `{team}`"), hint));
     }
     rules
 }

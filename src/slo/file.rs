@@ -1,18 +1,23 @@
-//! The YAML twin: exactly what may be typed in `fleet.yaml` and in the file of a service.
+//! The YAML types: exactly what `fleet.yaml`, service files and corrections may contain.
 //!
-//! Every field is optional here, so that all that is wrong with a file can be said at once; what must be there is
-//! checked when promises are made of it. The JSON Schema comes from these same types.
+//! Every field is optional here, so that all problems of a file can be reported at once; required fields are checked
+//! when the SLOs are built. The JSON Schema comes from these same types.
 
 mod alerts;
 mod balancer;
 mod correction;
 mod decode;
+mod doubts;
+mod foreign;
+mod location;
 mod metric;
 mod names;
 mod policy;
+mod region;
 mod selected;
 mod slo;
 mod source;
+mod syntax;
 mod tiers;
 mod typed;
 mod values;
@@ -25,16 +30,19 @@ use serde::Deserialize;
 pub(super) use alerts::{AlertsText, Pause};
 pub(super) use balancer::{Destination, LoadBalancer, TargetGroup};
 pub(super) use correction::{CategoryText, CorrectionFile, Moment, ScopeText};
-pub(super) use decode::{Page, decode, nearest};
+pub(super) use decode::{Page, decode};
+pub(super) use location::LocationText;
 pub(super) use metric::{MetricsText, StatisticText};
 pub(super) use names::{Name, Words};
 pub(super) use policy::{PolicyText, StepText, Used};
+pub(super) use region::Region;
 pub(super) use selected::Selected;
 pub(super) use slo::{
     BudgetingText, ElbErrorsText, ErrorsText, IdleText, IncludeText, IndicatorText, MeasureText, SloFields, SloText,
 };
-pub(super) use source::{AccountId, DayText, IntervalText, Region, RoleArn, SourceText, TableName, Workgroup};
-pub(super) use tiers::{EvidenceText, HoursText, OnlyText, SevereText, TierText, TiersText, UrgencyText};
+pub(super) use source::{AccountId, DayText, IntervalText, RoleArn, SourceText, TableName, Workgroup};
+pub(super) use syntax::explain;
+pub(super) use tiers::{HoursText, OnlyText, SevereText, SignificanceText, TierText, TiersText, UrgencyText};
 pub(super) use typed::{FromText, OneOrMany, Switch, Typed};
 pub(super) use values::{Length, Percent, WindowText, Zone, decimal_text};
 
@@ -63,7 +71,7 @@ pub fn schema(kind: SchemaKind) -> serde_json::Value {
     .to_value()
 }
 
-/// A field may be left out but not be null: `class:` with nothing behind it is a mistake.
+/// A field may be missing but not null: `class:` without a value is a mistake.
 fn not_null(schema: &mut Schema) {
     if let Some(serde_json::Value::Array(types)) = schema.get_mut("type") {
         types.retain(|name| name != "null");
@@ -74,70 +82,76 @@ fn not_null(schema: &mut Schema) {
     schema.remove("default");
 }
 
-/// `fleet.yaml`: what is common to all services.
+/// `fleet.yaml`: configuration that all services share.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Fleet")]
 pub(super) struct FleetFile {
-    /// Where counts come from, by name.
+    /// Sources of event counts, by name.
     pub(super) sources: Option<BTreeMap<String, SourceText>>,
-    /// The source of services that name none; not needed while there is one of its kind.
+    /// Source of services that set no `source`. Required only if several sources fit.
     pub(super) default_source: Option<Typed<Name>>,
-    /// What services of an importance promise unless their file says otherwise.
+    /// Named sets of defaults for services, such as `critical`.
     pub(super) classes: Option<BTreeMap<String, ClassText>>,
-    /// The class of services that name none.
+    /// Class of services that set no `class`.
     pub(super) default_class: Option<Typed<Name>>,
-    /// Where pages, tickets and reports of a team go, by the name of its folder.
+    /// Destinations of each team, by the name of its folder.
     pub(super) teams: Option<BTreeMap<String, TeamText>>,
-    /// How incidents are told of.
+    /// How incidents are opened, resolved and notified.
     pub(super) alerts: Option<AlertsText>,
-    /// When to say what: tiers by name, or `none` for no tier at all.
+    /// Alert tiers by name, or `none` for no alerts.
     pub(super) tiers: Option<TiersText>,
-    /// What a page must be backed by, or it is a ticket; `none` for nothing.
-    pub(super) evidence: Option<Switch<EvidenceText>>,
-    /// What is severe whatever the budget says, or `none`: of SLOs that are measured as availability.
+    /// Minimum statistical significance of a page; pages below it are sent as tickets. `none` disables the test.
+    pub(super) significance: Option<Switch<SignificanceText>>,
+    /// Severe conditions of availability SLOs, independent of the error budget: outages and traffic drops. `none`
+    /// disables them.
     pub(super) severe: Option<Switch<SevereText>>,
-    /// What tiers that are `only: working_hours` mean: `Mon-Fri 09:00-18:00 Europe/Berlin`.
+    /// Working hours for tiers with `only: working_hours`: `Mon-Fri 09:00-18:00 Europe/Berlin`.
     pub(super) working_hours: Option<Typed<HoursText>>,
 }
 
-/// A class.
+/// A class: defaults for services.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Class")]
 pub(super) struct ClassText {
-    /// Its promises, by name.
+    /// SLOs by name.
     pub(super) slos: Option<BTreeMap<String, SloText>>,
-    /// What budgets are counted over; tiers are derived from the first. Default: 30d.
+    /// Windows of the error budgets; alert tiers use the first. Default: 30d.
     pub(super) windows: Option<OneOrMany<Typed<WindowText>>>,
-    /// Whose calendar the windows `week`, `month`, `quarter` and `year` follow. Default: UTC.
+    /// Time zone of the windows `week`, `month`, `quarter` and `year`. Default: UTC.
     pub(super) time_zone: Option<Typed<Zone>>,
-    /// When to say what: tiers by name, or `none` for no tier at all.
+    /// Alert tiers by name, or `none` for no alerts.
     pub(super) tiers: Option<TiersText>,
-    /// What a page must be backed by, or it is a ticket; `none` for nothing.
-    pub(super) evidence: Option<Switch<EvidenceText>>,
-    /// What is severe whatever the budget says, or `none`: of SLOs that are measured as availability.
+    /// Minimum statistical significance of a page; pages below it are sent as tickets. `none` disables the test.
+    pub(super) significance: Option<Switch<SignificanceText>>,
+    /// Severe conditions of availability SLOs, independent of the error budget: outages and traffic drops. `none`
+    /// disables them.
     pub(super) severe: Option<Switch<SevereText>>,
-    /// What tiers that are `only: working_hours` mean: `Mon-Fri 09:00-18:00 Europe/Berlin`.
+    /// Working hours for tiers with `only: working_hours`: `Mon-Fri 09:00-18:00 Europe/Berlin`.
     pub(super) working_hours: Option<Typed<HoursText>>,
-    /// The share of unknown minutes above which nothing is judged. Default: 20%.
-    pub(super) blind_above: Option<Typed<Percent>>,
-    /// Who is told besides the team.
-    pub(super) also: Option<TeamText>,
-    /// What follows when so much of a budget is used: `75%: ...`, or `100%: { then: ..., blocks: deploys }`.
+    /// Share of the newest minutes that may be unknown; above it the status is `no data`. Default: 20%.
+    pub(super) max_unknown: Option<Typed<Percent>>,
+    /// Destinations that are notified in addition to the team.
+    pub(super) notify_also: Option<TeamText>,
+    /// Error-budget policy: steps by the share of the error budget used, `75%: ...` or `100%: { then: ..., blocks:
+    /// deploys }`.
     #[schemars(extend("minProperties" = 1, "propertyNames" = { "pattern": r"^[0-9]+(\.[0-9]+)? *%$" }))]
     pub(super) policy: Option<PolicyText>,
 }
 
-/// Where a team is told.
+/// Destinations of a team.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Team")]
 pub(super) struct TeamText {
-    /// Where pages go that are severe: nothing works, or nobody gets through. Default: `pages`.
+    /// Destinations of severe pages: outages and traffic drops. Default: `pages`.
     pub(super) severe: Option<OneOrMany<Typed<Destination>>>,
-    /// Where its pages go.
+    /// Destinations of pages.
     pub(super) pages: Option<OneOrMany<Typed<Destination>>>,
-    /// Where its tickets go.
+    /// Destinations of tickets.
     pub(super) tickets: Option<OneOrMany<Typed<Destination>>>,
-    /// Where its reports go.
+    /// Destinations of weekly reports.
     pub(super) reports: Option<OneOrMany<Typed<Destination>>>,
 }
 
@@ -145,39 +159,43 @@ pub(super) struct TeamText {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["service"]))]
+#[schemars(rename = "Service")]
 pub(super) struct ServiceFile {
-    /// Its name, unique in the fleet.
+    /// Name of the service, unique in the fleet.
     pub(super) service: Option<Typed<Name>>,
-    /// The class that supplies what this file leaves out.
+    /// Class that supplies the defaults.
     pub(super) class: Option<Typed<Name>>,
-    /// The source that is asked.
+    /// Source of the event counts.
     pub(super) source: Option<Typed<Name>>,
-    /// The load balancer in front of it: `app/<name>`, whatever its id is, `app/<name>/<id>`, `classic/<name>`, or
-    /// `{ tags: { <key>: <value> } }`.
+    /// Load balancer of the service: `app/<name>`, `app/<name>/<id>`, `classic/<name>`, or `{ tags: { <key>: <value> }
+    /// }`.
     pub(super) load_balancer: Option<Selected<LoadBalancer>>,
-    /// Its target groups by name or tags; left out, all requests of the balancer are its own.
+    /// Target groups by name or tags. Default: all requests of the load balancer.
     pub(super) target_group: Option<OneOrMany<Selected<TargetGroup>>>,
-    /// Any words to find it by; corrections can be scoped by them.
+    /// Labels, which corrections can select services by.
     pub(super) labels: Option<BTreeMap<String, Typed<Words>>>,
-    /// What to do when it burns.
+    /// URL of the runbook, linked in notifications.
+    #[schemars(extend("examples" = ["https://wiki.example.com/checkout"]))]
     pub(super) runbook: Option<Typed<Words>>,
-    /// Where to look when it burns.
+    /// URL of the dashboard, linked in notifications.
+    #[schemars(extend("examples" = ["https://grafana.example.com/d/checkout"]))]
     pub(super) dashboard: Option<Typed<Words>>,
-    /// What budgets are counted over; tiers are derived from the first.
+    /// Windows of the error budgets; alert tiers use the first.
     pub(super) windows: Option<OneOrMany<Typed<WindowText>>>,
-    /// Whose calendar the windows `week`, `month`, `quarter` and `year` follow.
+    /// Time zone of the windows `week`, `month`, `quarter` and `year`.
     pub(super) time_zone: Option<Typed<Zone>>,
-    /// When to say what: tiers by name, or `none` for no tier at all.
+    /// Alert tiers by name, or `none` for no alerts.
     pub(super) tiers: Option<TiersText>,
-    /// What a page must be backed by, or it is a ticket; `none` for nothing.
-    pub(super) evidence: Option<Switch<EvidenceText>>,
-    /// What is severe whatever the budget says, or `none`: of SLOs that are measured as availability.
+    /// Minimum statistical significance of a page; pages below it are sent as tickets. `none` disables the test.
+    pub(super) significance: Option<Switch<SignificanceText>>,
+    /// Severe conditions of availability SLOs, independent of the error budget: outages and traffic drops. `none`
+    /// disables them.
     pub(super) severe: Option<Switch<SevereText>>,
-    /// What tiers that are `only: working_hours` mean: `Mon-Fri 09:00-18:00 Europe/Berlin`.
+    /// Working hours for tiers with `only: working_hours`: `Mon-Fri 09:00-18:00 Europe/Berlin`.
     pub(super) working_hours: Option<Typed<HoursText>>,
-    /// The share of unknown minutes above which nothing is judged.
-    pub(super) blind_above: Option<Typed<Percent>>,
-    /// Its promises by name: those of its class, overridden or added to.
+    /// Share of the newest minutes that may be unknown; above it the status is `no data`.
+    pub(super) max_unknown: Option<Typed<Percent>>,
+    /// SLOs by name. They override or extend the SLOs of the class.
     #[schemars(extend("minProperties" = 1))]
     pub(super) slos: Option<BTreeMap<String, SloText>>,
 }

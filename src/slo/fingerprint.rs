@@ -20,9 +20,11 @@ impl Slo {
         );
         parts.extend(self.tiers.iter().map(tier));
         parts.extend(
-            self.evidence.as_ref().map(|evidence| format!("evidence {} {}", evidence.bad_min, evidence.chance_max)),
+            self.significance
+                .as_ref()
+                .map(|limits| format!("evidence {} {}", limits.min_bad_events, limits.chance_max)),
         );
-        parts.push(format!("severe {:?} {:?}", self.severe.outage_minutes, self.severe.collapse_minutes));
+        parts.push(format!("severe {:?} {:?}", self.severe.outage_minutes, self.severe.traffic_drop_minutes));
         format!("{:016x}", xxhash_rust::xxh3::xxh3_64(parts.join("\n").as_bytes()))
     }
 }

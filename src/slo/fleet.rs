@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::alerts::rules;
-use super::file::{
-    ClassText, Destination, FleetFile, FromText, Name, OneOrMany, Page, TeamText, Typed, decode, nearest,
-};
+use super::file::{ClassText, Destination, FleetFile, FromText, Name, OneOrMany, Page, TeamText, Typed, decode};
 use super::policy::policy;
 use super::positions::{Path, Step, keys};
 use super::problem::{DefinitionFile, Problem};
 use super::source::{Source, source};
+use super::suggest::suggestion;
 use super::{AlertRules, Policy, SourceKind, Team};
 
 /// The fleet of a folder without `fleet.yaml`.
@@ -21,7 +20,7 @@ pub(super) struct Fleet<'a> {
     pub(super) twin: FleetFile,
     pub(super) sources: BTreeMap<String, Source>,
     pub(super) teams: BTreeMap<String, Team>,
-    pub(super) also: BTreeMap<String, Team>,
+    pub(super) notify_also: BTreeMap<String, Team>,
     pub(super) policies: BTreeMap<String, Policy>,
     pub(super) alerts: AlertRules,
     cut: Vec<Path>,
@@ -41,7 +40,7 @@ impl<'a> Fleet<'a> {
             twin: decoded.twin,
             sources: BTreeMap::new(),
             teams: BTreeMap::new(),
-            also: BTreeMap::new(),
+            notify_also: BTreeMap::new(),
             policies: BTreeMap::new(),
             alerts: AlertRules::default(),
             cut: decoded.cut,
@@ -89,7 +88,7 @@ impl<'a> Fleet<'a> {
             self.teams.insert(name.clone(), team(text));
         }
         for (name, text) in self.twin.classes.iter().flatten() {
-            self.also.extend(text.also.as_ref().map(|also| (name.clone(), team(also))));
+            self.notify_also.extend(text.notify_also.as_ref().map(|also| (name.clone(), team(also))));
             if let Some(steps) = &text.policy {
                 self.policies.insert(name.clone(), policy(self.page, name, steps, problems));
             }
@@ -97,22 +96,26 @@ impl<'a> Fleet<'a> {
         if let Some(text) = &self.twin.alerts {
             self.alerts = rules(self.page, text, &self.teams, problems);
         }
-        for (key, name, known) in [
-            ("default_source", &self.twin.default_source, self.twin.sources.as_ref().map(|map| map.keys().collect())),
+        for (key, noun, name, known) in [
+            (
+                "default_source",
+                "source",
+                &self.twin.default_source,
+                self.twin.sources.as_ref().map(|map| map.keys().collect()),
+            ),
             (
                 "default_class",
+                "class",
                 &self.twin.default_class,
                 self.twin.classes.as_ref().map(|map| map.keys().collect::<Vec<_>>()),
             ),
         ] {
             let (Some(name), Some(known)) = (name, known) else { continue };
             if !known.contains(&&name.0.0) {
-                let hint = match nearest(&name.0.0, known.iter().map(|name| name.as_str())) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("add `{}:` to the fleet, or name one that it has", name.0.0),
-                };
-                let message = format!("`{key}` names `{}`, which the fleet does not have", name.0.0);
-                problems.push(self.page.of_value(&keys(&[key]), message, hint));
+                let plural = if noun == "class" { "classes" } else { "sources" };
+                let hint = suggestion(&name.0.0, plural, known.iter().map(|name| name.as_str()))
+                    .unwrap_or_else(|| format!("add `{}:` to `{plural}`", name.0.0));
+                problems.push(self.page.of_value(&keys(&[key]), format!("unknown {noun} `{}`", name.0.0), hint));
             }
         }
     }
@@ -123,7 +126,8 @@ impl<'a> Fleet<'a> {
         self.cut.iter().any(|cut| path.starts_with(cut) || cut.starts_with(&path))
     }
 
-    /// Whether something was wrong with a class, apart from single SLOs of it and from what follows when budgets run low.
+    /// Whether something was wrong with a class, apart from single SLOs of it and from what follows when budgets run
+    /// low.
     pub(super) fn class_is_broken(&self, class: &str) -> bool {
         let path = keys(&["classes", class]);
         let slos = keys(&["classes", class, "slos"]);
@@ -166,7 +170,7 @@ impl<'a> Fleet<'a> {
 /// Environment variables are for the secrets of destinations.
 fn of_secrets(path: &[Step]) -> bool {
     let is = |place: usize, key: &str| matches!(path.get(place), Some(Step::Key(held)) if held == key);
-    is(0, "teams") || is(0, "alerts") || (is(0, "classes") && is(2, "also"))
+    is(0, "teams") || is(0, "alerts") || (is(0, "classes") && is(2, "notify_also"))
 }
 
 /// What is wrong with the key at the end of the path, as a name.

@@ -55,8 +55,8 @@ pub struct Sql {
 
 /// Slices of time as the events of a budget: a slice whose share of bad events is above the budget is one bad event.
 ///
-/// Slices start at UTC midnight. A minute whose nearest-rank percentile p is within a threshold is exactly a minute of which
-/// at most `1 - p` of the answers are above it, so percentiles need no counts of their own.
+/// Slices start at UTC midnight. A minute whose nearest-rank percentile p is within a threshold is exactly a minute of
+/// which at most `1 - p` of the answers are above it, so percentiles need no counts of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slices {
     /// Length of a slice; it divides a day.
@@ -68,10 +68,10 @@ pub struct Slices {
 }
 
 /// Which requests of a load balancer belong to an indicator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// The balancer as the definition names it: `app/name`, `app/name/id`, `classic/name` or by tags, `{key=value}`. Where it was
-    /// looked up by tags: the names that were found, with a space between.
+    /// The balancer as the definition names it: `app/name`, `app/name/id`, `classic/name` or by tags, `{key=value}`.
+    /// Where it was looked up by tags: the names that were found, with a space between.
     pub load_balancer: String,
     /// Target groups by name, `name/id` or `{key=value}`, sorted; empty means all requests of the balancer.
     pub target_groups: Vec<String>,

@@ -1,7 +1,7 @@
 //! Who says what about one SLO: its own fields, its service, its class, the fleet. The first that says something wins.
 
 use super::file::{
-    ClassText, EvidenceText, FleetFile, HoursText, OneOrMany, Page, Percent, ServiceFile, SevereText, SloFields,
+    ClassText, FleetFile, HoursText, OneOrMany, Page, Percent, ServiceFile, SevereText, SignificanceText, SloFields,
     Switch, TiersText, Typed, WindowText, Zone,
 };
 use super::positions::{Path, Step};
@@ -16,10 +16,10 @@ pub(super) struct Layer<'a> {
     pub(super) windows: Option<&'a OneOrMany<Typed<WindowText>>>,
     pub(super) time_zone: Option<&'a Typed<Zone>>,
     pub(super) tiers: Option<&'a TiersText>,
-    pub(super) evidence: Option<&'a Switch<EvidenceText>>,
+    pub(super) significance: Option<&'a Switch<SignificanceText>>,
     pub(super) severe: Option<&'a Switch<SevereText>>,
     pub(super) working_hours: Option<&'a Typed<HoursText>>,
-    pub(super) blind_above: Option<&'a Typed<Percent>>,
+    pub(super) max_unknown: Option<&'a Typed<Percent>>,
 }
 
 impl<'a> Layer<'a> {
@@ -31,10 +31,10 @@ impl<'a> Layer<'a> {
             windows: fields.windows.as_ref(),
             time_zone: fields.time_zone.as_ref(),
             tiers: fields.tiers.as_ref(),
-            evidence: fields.evidence.as_ref(),
+            significance: fields.significance.as_ref(),
             severe: fields.severe.as_ref(),
             working_hours: fields.working_hours.as_ref(),
-            blind_above: fields.blind_above.as_ref(),
+            max_unknown: fields.max_unknown.as_ref(),
         }
     }
 
@@ -46,10 +46,10 @@ impl<'a> Layer<'a> {
             windows: file.windows.as_ref(),
             time_zone: file.time_zone.as_ref(),
             tiers: file.tiers.as_ref(),
-            evidence: file.evidence.as_ref(),
+            significance: file.significance.as_ref(),
             severe: file.severe.as_ref(),
             working_hours: file.working_hours.as_ref(),
-            blind_above: file.blind_above.as_ref(),
+            max_unknown: file.max_unknown.as_ref(),
         }
     }
 
@@ -61,10 +61,10 @@ impl<'a> Layer<'a> {
             windows: class.windows.as_ref(),
             time_zone: class.time_zone.as_ref(),
             tiers: class.tiers.as_ref(),
-            evidence: class.evidence.as_ref(),
+            significance: class.significance.as_ref(),
             severe: class.severe.as_ref(),
             working_hours: class.working_hours.as_ref(),
-            blind_above: class.blind_above.as_ref(),
+            max_unknown: class.max_unknown.as_ref(),
         }
     }
 
@@ -76,10 +76,10 @@ impl<'a> Layer<'a> {
             windows: None,
             time_zone: None,
             tiers: file.tiers.as_ref(),
-            evidence: file.evidence.as_ref(),
+            significance: file.significance.as_ref(),
             severe: file.severe.as_ref(),
             working_hours: file.working_hours.as_ref(),
-            blind_above: None,
+            max_unknown: None,
         }
     }
 

@@ -2,12 +2,13 @@
 
 use super::file::{
     ElbErrorsText, ErrorsText, FromText, IncludeText, IndicatorText, MeasureText, MetricsText, OneOrMany,
-    StatisticText, Typed, nearest,
+    StatisticText, Typed,
 };
 use super::layer::first_field;
 use super::positions::keys;
 use super::problem::Problem;
-use super::promise::{Promise, noun};
+use super::promise::Promise;
+use super::suggest::suggestion;
 use super::{
     Indicator, Judged, LatencyBasis, LatencyErrors, Measure, Metric, MetricCount, MetricCounts, Source, SourceKind,
     Statistic, Tags, Traffic, lacks_id,
@@ -23,7 +24,7 @@ fn fits(indicator: IndicatorText, source: &SourceKind) -> bool {
     }
 }
 
-/// What a source of the fleet needs to have for an indicator, as messages say it.
+/// The field that a source needs for an indicator, for messages.
 const fn wanted(indicator: IndicatorText) -> &'static str {
     match indicator {
         IndicatorText::Availability | IndicatorText::Latency | IndicatorText::LatencyPercentile => "`access_logs`",
@@ -43,7 +44,6 @@ impl Promise<'_, '_> {
             (None, Some((page, name))) => (name, Some(page.of_value(&keys(&["source"]), "", ""))),
             (None, None) => (fleet.default_source(|source| fits(kind, source)).unwrap_or(""), None),
         };
-        let wanted = wanted(kind);
         match fleet.sources.get(name) {
             Some(source) if fits(kind, &source.kind) => return Some((name.to_owned(), source.clone())),
             // The source itself is faulty, and that has been said.
@@ -58,30 +58,22 @@ impl Promise<'_, '_> {
             .filter(|(_, source)| fits(kind, &source.kind))
             .map(|(name, _)| name.as_str())
             .collect();
-        let hint = match nearest(name, fitting.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if fitting.is_empty() => format!("add a source with {wanted} to `fleet.yaml`"),
-            None => format!("sources that {} can be measured with are `{}`", noun(kind), fitting.join("`, `")),
-        };
+        let word = kind.word();
+        let hint = suggestion(name, &format!("sources for `{word}`"), fitting.iter().copied())
+            .unwrap_or_else(|| format!("add a source with {} to `fleet.yaml`", wanted(kind)));
         match said {
             Some(place) if fleet.sources.contains_key(name) => {
-                let message = format!("the source `{name}` has no {wanted}");
+                let message = format!("source `{name}` cannot measure `{word}`");
                 self.found.push(Problem { message, hint, ..place });
             }
-            Some(place) => self.found.push(Problem { message: format!("there is no source `{name}`"), hint, ..place }),
+            Some(place) => self.found.push(Problem { message: format!("unknown source `{name}`"), hint, ..place }),
             None if !fitting.is_empty() => {
-                let message = "the SLO does not say which source it is measured with";
                 self.wrong(
-                    message,
+                    &format!("no default source for `{word}`"),
                     &format!("add `source: ...` here, or `default_source: ...` to `fleet.yaml`; {hint}"),
                 );
             }
-            None => {
-                self.wrong(
-                    &format!("no source has the {wanted} this SLO needs"),
-                    &format!("add `source: ...`; {hint}"),
-                );
-            }
+            None => self.wrong(&format!("no source can measure `{word}`"), &hint),
         }
         None
     }
@@ -96,8 +88,8 @@ impl Promise<'_, '_> {
             IndicatorText::Latency | IndicatorText::LatencyPercentile => self.latency()?,
         };
         let Some(load_balancer) = self.asked.load_balancer else {
-            let message = format!("{} needs the service's `load_balancer`", noun(kind));
-            self.wrong(&message, "add `load_balancer: app/<name>` to the file, or measure `counts`");
+            let message = format!("`{}` requires `load_balancer` in the service", kind.word());
+            self.wrong(&message, "add `load_balancer: app/<name>` to the file, or use `indicator: counts`");
             return None;
         };
         let conditions = first_field(self.layers, |fields| fields.conditions.as_ref());
@@ -106,12 +98,12 @@ impl Promise<'_, '_> {
             && conditions.host.is_none()
             && conditions.path.is_none()
         {
-            self.found.push(layer.problem(&keys(&["where"]), "`where` says nothing", "add `method`, `host` or `path`"));
+            self.found.push(layer.problem(&keys(&["where"]), "`where` is empty", "add `method`, `host` or `path`"));
         }
         let conditions = conditions.map(|(_, conditions)| conditions);
         let include = first_field(self.layers, |fields| fields.include.as_ref());
         if let Some((layer, _)) = include.filter(|_| load_balancer.starts_with("classic/")) {
-            let message = "a Classic Load Balancer has no listener rules that answer by themselves";
+            let message = "a Classic Load Balancer has no fixed responses or redirects";
             self.found.push(layer.key_problem("include", message, "remove `include`"));
         }
         let includes = |what| include.is_some_and(|(_, many)| many.0.contains(&Typed(what)));
@@ -132,7 +124,7 @@ impl Promise<'_, '_> {
             SourceKind::Athena { lake, .. }
                 if lake.classic_table.is_none() && load_balancer.starts_with("classic/") =>
             {
-                let message = format!("the source `{source}` has no table of Classic Load Balancers");
+                let message = format!("source `{source}` has no table for Classic Load Balancers");
                 self.wrong(&message, "add `classic_table: <database>.<table>` to the source in `fleet.yaml`");
             }
             SourceKind::Athena { .. } | SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => {}
@@ -148,11 +140,11 @@ impl Promise<'_, '_> {
         Some(Indicator::Requests { source, traffic, measure })
     }
 
-    /// What CloudWatch cannot tell apart. Its metrics are by load balancer and target group, and there is no target group in
-    /// what the balancer answers by itself
+    /// What CloudWatch cannot tell apart. Its metrics are by load balancer and target group, and there is no target
+    /// group in what the balancer answers by itself
     /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
     fn check_metrics(&mut self, traffic: &Traffic, measure: &Measure) {
-        const HINT: &str = "name a source with `access_logs` or `athena`, or remove the field";
+        const HINT: &str = "use a source with `access_logs` or `athena`, or remove the field";
         for (key, said) in [
             ("where", !(traffic.methods.is_empty() && traffic.hosts.is_empty() && traffic.paths.is_empty())),
             ("include", traffic.fixed_responses || traffic.redirects),
@@ -174,23 +166,23 @@ impl Promise<'_, '_> {
                 _ => fields.timeouts.is_some(),
             };
             if let Some(layer) = self.layers.iter().find(|layer| layer.slo.is_some_and(says)) {
-                self.found.push(layer.key_problem(key, format!("CloudWatch cannot tell `{key}`"), HINT));
+                self.found.push(layer.key_problem(key, format!("CloudWatch metrics do not support `{key}`"), HINT));
             }
         }
         let excluded = first_field(self.layers, |fields| fields.elb_5xx.as_ref());
         let is_of_group = !traffic.target_groups.is_empty() && matches!(measure, Measure::Availability);
         match excluded {
             Some((layer, ElbErrorsText::Excluded)) if !is_of_group => {
-                let message = "`elb_5xx` belongs to the availability of a target group";
-                self.found.push(layer.key_problem("elb_5xx", message, "remove the field: nothing is left out here"));
+                let message = "`elb_5xx` is only valid for the availability of a target group";
+                self.found.push(layer.key_problem("elb_5xx", message, "remove the field: it has no effect here"));
             }
             None if is_of_group => {
                 let message = format!(
-                    "CloudWatch does not tell by target group which 502, 503 and 504 `{}` made itself: they would be missing",
+                    "CloudWatch has no metric per target group for the 502, 503 and 504 responses of `{}` itself: they would not be counted",
                     traffic.load_balancer
                 );
-                let hint = "name a source with `access_logs`, which has them; or drop `target_group` if the balancer serves nobody \
-                            else; or say `elb_5xx: excluded`";
+                let hint = "use a source with `access_logs`, which contain them; or remove `target_group` if the load balancer serves \
+                            no other service; or set `elb_5xx: excluded`";
                 // The service says it, whoever promises: a class does not know what its services name.
                 let layer = self.layers.iter().find(|layer| layer.slo.is_none());
                 self.found.extend(layer.map(|layer| layer.problem(&keys(&["target_group"]), message, hint)));
@@ -209,24 +201,27 @@ impl Promise<'_, '_> {
         let of_service = self.layers.iter().find(|layer| layer.slo.is_none());
         if let (Some((key, named)), Some(layer)) = (named, of_service) {
             let message = format!(
-                "the id of `{named}` cannot be looked up: `{source}` sees the metrics of account {account}, and nothing else of it"
+                "cannot look up the ID of `{named}`: source `{source}` can read only the metrics of account {account}"
             );
-            let hint =
-                "write the end of its ARN, or let the source ask that account itself: `role_arn` in place of `account`";
+            let hint = "write the name with its ID, as at the end of the ARN; or replace `account` with a `role_arn` of that account";
             self.found.push(layer.problem(&keys(&[key]), message, hint));
         }
     }
 
     fn check_no_metrics(&mut self) {
         if let Some((layer, _)) = first_field(self.layers, |fields| fields.elb_5xx.as_ref()) {
-            let message = "`elb_5xx` belongs to sources with `cloudwatch`";
-            self.found.push(layer.key_problem("elb_5xx", message, "remove the field: an access log has every 5xx"));
+            let message = "`elb_5xx` is only valid for sources with `cloudwatch`";
+            self.found.push(layer.key_problem(
+                "elb_5xx",
+                message,
+                "remove the field: access logs contain every 5xx response",
+            ));
         }
     }
 
     fn latency(&mut self) -> Option<Measure> {
         let Some((_, under)) = first_field(self.layers, |fields| fields.under.as_ref()) else {
-            self.wrong("a latency needs a threshold", "add `under: 500ms`");
+            self.wrong("the SLO has no latency threshold", "add `under: 500ms`");
             return None;
         };
         let errors = first_field(self.layers, |fields| fields.errors.as_ref()).map(|(_, errors)| *errors);
@@ -249,18 +244,18 @@ impl Promise<'_, '_> {
     /// A file that is named below a folder.
     fn file(&mut self, kind: IndicatorText) -> Option<String> {
         let (example, folder) = match kind {
-            IndicatorText::Query => ("orders.sql", "the folder of queries"),
-            _ => ("nightly.csv", "the source's directory"),
+            IndicatorText::Query => ("orders.sql", "the queries folder"),
+            _ => ("nightly.csv", "the source's folder"),
         };
         let Some((layer, file)) = first_field(self.layers, |fields| fields.file.as_ref()) else {
-            let what = if kind == IndicatorText::Query { "a query needs a file" } else { "counts need a file" };
-            self.wrong(what, &format!("add `file: {example}`, a name below {folder}"));
+            let message = format!("`{}` requires `file`", kind.word());
+            self.wrong(&message, &format!("add `file: {example}`, a path below {folder}"));
             return None;
         };
         let file = file.0.0.clone();
         if file.starts_with('/') || file.contains("://") || file.split(['/', '\\']).any(|part| part == "..") {
-            let hint = format!("name a file below {folder}: `{example}`");
-            self.found.push(layer.problem(&keys(&["file"]), format!("`{file}` leaves {folder}"), hint));
+            let hint = format!("use a path below {folder}, such as `{example}`");
+            self.found.push(layer.problem(&keys(&["file"]), format!("`{file}` is outside {folder}"), hint));
             return None;
         }
         Some(file)
@@ -272,17 +267,23 @@ impl Promise<'_, '_> {
         let good = first_field(self.layers, |fields| fields.good.as_ref());
         let bad = first_field(self.layers, |fields| fields.bad.as_ref());
         if total.is_none() {
-            self.wrong("a ratio needs the metrics of all events", &format!("add `total: {EXAMPLE}`"));
+            self.wrong(
+                "`ratio` requires `total`, the metrics that count all events",
+                &format!("add `total: {EXAMPLE}`"),
+            );
         }
         let judged = match (good, bad) {
             (Some((_, good)), None) => Judged::Good(metric_counts(good)),
             (None, Some((_, bad))) => Judged::Bad(metric_counts(bad)),
             (None, None) => {
-                self.wrong("a ratio needs the metrics of good or of bad events", &format!("add `bad: {EXAMPLE}`"));
+                self.wrong(
+                    "`ratio` requires `good` or `bad`, the metrics that count good or bad events",
+                    &format!("add `bad: {EXAMPLE}`"),
+                );
                 return None;
             }
             (Some((layer, _)), Some(_)) => {
-                let message = "a ratio is of good or of bad events, not of both";
+                let message = "`good` and `bad` are mutually exclusive";
                 self.found.push(layer.key_problem("good", message, "remove `good` or `bad`"));
                 return None;
             }

@@ -4,15 +4,16 @@
 //! problem of what is not. Types here say what was meant; `file` holds what may be typed.
 //!
 //! How files add up: an SLO's own fields win over its service's, those over the SLO of the same name in its class, then
-//! the class, then the fleet. Tiers add up by name, field by field. A service has all SLOs of its class; `availability: none` leaves one out. SLOs of a class
-//! that read access logs are only for services with a `load_balancer`. What `fleet.yaml` does not say of sources and
-//! classes is built in (`default_fleet.yaml`).
+//! the class, then the fleet. Tiers add up by name, field by field. A service has all SLOs of its class; `availability:
+//! none` leaves one out. SLOs of a class that read access logs are only for services with a `load_balancer`. What
+//! `fleet.yaml` does not say of sources and classes is built in (`default_fleet.yaml`).
 
 mod alarms;
 mod alerting;
 mod alerts;
 mod correction;
 mod corrections;
+mod destination;
 pub mod file;
 mod fingerprint;
 mod fleet;
@@ -29,6 +30,7 @@ mod recurrence;
 mod selector;
 mod service;
 mod source;
+mod suggest;
 mod tiers;
 
 use std::collections::BTreeMap;
@@ -38,15 +40,17 @@ use std::sync::Arc;
 use crate::exact::Exact;
 use crate::minute::{Minute, Span, Window};
 
-pub use alerting::{AlertRules, Evidence, Severe, Tier, Urgency, WorkingHours};
+pub use alerting::{AlertRules, Severe, Significance, Tier, Urgency, WorkingHours};
 pub use correction::{Category, Correction, Excluded, Scope};
+pub use destination::{NO_DESTINATION, describe_destination};
 pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Sql, Traffic};
 pub use metric::{Judged, Metric, MetricCount, MetricCounts, Statistic};
 pub use policy::{Policy, PolicyStep};
 pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
-pub use read::{CORRECTIONS, read};
+pub use read::{CORRECTIONS, FLEET, path_in, read, read_in};
 pub use selector::{Tags, lacks_id, names_balancer, names_group, without_id};
 pub use source::{Access, Lake, Reach, Source, SourceKind, TableOfLogs, TableSource};
+pub use suggest::{listed, nearest, suggestion};
 
 /// All promises that were read and are sound, in order of service name.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +62,7 @@ pub struct Catalog {
     /// Services, sorted by name; no two share one.
     pub services: Vec<Service>,
     /// Who is told besides the team, by class.
-    pub also: BTreeMap<String, Team>,
+    pub notify_also: BTreeMap<String, Team>,
     /// What follows when budgets run low, by class.
     pub policies: BTreeMap<String, Policy>,
     /// How incidents are told of.
@@ -84,9 +88,9 @@ impl Catalog {
 }
 
 impl Catalog {
-    /// Gives queries the texts that `read` has for their files, or the problems that it has instead: what is wrong, and what helps.
-    /// Files are outside of the definitions, so that reading these does not tell. A promise whose query is not there stays, so that
-    /// its incidents do, and is measured with nothing.
+    /// Gives queries the texts that `read` has for their files, or the problems that it has instead: what is wrong, and
+    /// what helps. Files are outside of the definitions, so that reading these does not tell. A promise whose query is
+    /// not there stays, so that its incidents do, and is measured with nothing.
     pub fn take_queries(&mut self, mut read: impl FnMut(&str) -> Result<Sql, (String, String)>) -> Vec<Problem> {
         let mut problems: Vec<Problem> = Vec::new();
         for slo in self.services.iter_mut().flat_map(|service| &mut service.slos) {
@@ -166,11 +170,11 @@ pub struct Slo {
     /// When to say what to whom, most urgent first.
     pub tiers: Vec<Tier>,
     /// What a page must be backed by.
-    pub evidence: Option<Evidence>,
+    pub significance: Option<Significance>,
     /// What is severe whatever the budget says.
     pub severe: Severe,
     /// The share of unknown minutes above which nothing is judged.
-    pub blind_above: Exact,
+    pub max_unknown: Exact,
 }
 
 impl Slo {

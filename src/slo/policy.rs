@@ -1,7 +1,7 @@
 //! What an organisation has agreed on for budgets that run low: the error-budget policy of a class.
 //!
-//! Absent on purpose: what to do. The words are the organisation's own; all that slowburn knows of them is which of the steps
-//! stop deploys.
+//! Absent on purpose: what to do. The words are the organisation's own; all that slowburn knows of them is which of the
+//! steps stop deploys.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ pub(super) fn policy(
     };
     let mut steps: Vec<PolicyStep> = Vec::new();
     if text.is_empty() {
-        let hint = "write steps such as `100%: only what repairs is deployed`, or remove the line".to_owned();
+        let hint = "add steps such as `100%: deploy fixes only`, or remove the line".to_owned();
         found(&keys(&["classes", class, "policy"]), "`policy` is empty".to_owned(), hint);
     }
     for (key, step) in text {
@@ -63,12 +63,16 @@ pub(super) fn policy(
             }
         };
         if let Some(first) = steps.iter().find(|step| step.share == used.share) {
-            found(&path(key), format!("`{key}` is the same share as `{}`", first.text), "keep one of them".to_owned());
+            found(
+                &path(key),
+                format!("`{key}` is the same share as `{}`", first.text),
+                "remove one of the two".to_owned(),
+            );
             continue;
         }
         let Some(then) = step.then() else {
-            let hint = "add `then: ...` with what follows, in words".to_owned();
-            found(&path(key), format!("the step at `{key}` does not say what follows"), hint);
+            let hint = "add `then: ...` with the action to take, in words".to_owned();
+            found(&path(key), format!("step `{key}` has no `then`"), hint);
             continue;
         };
         let then = then.to_owned();

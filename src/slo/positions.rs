@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
+use super::file::explain;
 use super::problem::Refusal;
 
 /// Deeper than any definition: `classes`, a class, `slos`, an SLO, `where`, `path`, an item.
@@ -84,6 +85,11 @@ impl Positions {
         }
     }
 
+    /// Whether the document has no value at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty() || self.nulls.iter().any(Vec::is_empty)
+    }
+
     /// The text to underline when the value is meant: a scalar itself, the key of a map or list.
     pub(super) fn value(&self, path: &[Step]) -> Range<usize> {
         match self.nearest(path) {
@@ -119,16 +125,16 @@ impl Index<'_> {
                     if documents > 1 {
                         return Err(self.fault(
                             span,
-                            "a second YAML document starts here",
-                            "one file describes one service; remove the `---`, or make it a file of its own",
+                            "the file has more than one YAML document",
+                            "move the document after this `---` to its own file",
                         ));
                     }
                 }
                 Event::Alias(_) => {
                     return Err(self.fault(
                         span,
-                        "an alias cannot stand here",
-                        "aliases are not read here; repeat the value, or put it into a class of `fleet.yaml`",
+                        "YAML aliases are not supported",
+                        "repeat the value, or move it to a class in `fleet.yaml`",
                     ));
                 }
                 Event::Scalar(text, style, anchor, tag) => {
@@ -150,15 +156,6 @@ impl Index<'_> {
                 _ => {}
             }
         }
-        if self.found.places.is_empty() || self.found.nulls.iter().any(Vec::is_empty) {
-            return Err(Fault {
-                range: 0..0,
-                refusal: Refusal::new(
-                    "the file is empty",
-                    "a service file needs `service:` and `load_balancer:`; remove the file if it is not wanted",
-                ),
-            });
-        }
         Ok(())
     }
 
@@ -167,15 +164,15 @@ impl Index<'_> {
         if anchor > 0 {
             return Err(self.fault(
                 span,
-                "an anchor cannot stand here",
-                "anchors are not read here; repeat the value, or put it into a class of `fleet.yaml`",
+                "YAML anchors are not supported",
+                "repeat the value, or move it to a class in `fleet.yaml`",
             ));
         }
         if tag {
             return Err(self.fault(
                 span,
-                "a tag cannot stand here",
-                "write the plain value, without `!`; quote it if it starts with one",
+                "YAML tags are not supported",
+                "remove the `!...`, or quote a value that starts with `!`",
             ));
         }
         Ok(())
@@ -183,14 +180,10 @@ impl Index<'_> {
 
     fn open(&mut self, span: Span, frame: Frame) -> Result<(), Fault> {
         if matches!(self.frames.last(), Some(Frame::Map { key: None, .. })) {
-            return Err(self.fault(span, "a key that is a map or a list", "a key is plain text"));
+            return Err(self.fault(span, "invalid key: it is a mapping or a list", "write a plain text key"));
         }
         if self.frames.len() >= DEPTH_MAX {
-            return Err(self.fault(
-                span,
-                "values are nested too deeply",
-                format!("no definition needs more than {DEPTH_MAX} levels"),
-            ));
+            return Err(self.fault(span, "the YAML is nested too deeply", format!("use at most {DEPTH_MAX} levels")));
         }
         let start = self.byte(span.start.index());
         let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("").trim_end();
@@ -210,7 +203,7 @@ impl Index<'_> {
                     range: range.clone(),
                     refusal: Refusal::new(
                         format!("duplicate key `{text}`"),
-                        format!("it is already on line {first}; remove one of the two"),
+                        format!("remove it here or on line {first}"),
                     ),
                 });
             }
@@ -275,19 +268,7 @@ impl Index<'_> {
 
     fn syntax(&self, error: &ScanError) -> Fault {
         let at = self.byte(error.marker().index()).min(self.text.len());
-        let start = self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
-        let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
-        let indent = line.len() - line.trim_start().len();
-        let hint = if line.get(..indent).is_some_and(|space| space.contains('\t')) {
-            "YAML is indented with spaces; replace the tab"
-        } else if line.trim_start().starts_with(['*', '%', '@', '`', '&', '!']) || line.contains(": *") {
-            "quote a text that starts with a special character: `path: \"*.html\"`"
-        } else {
-            "look at this line and the one before: indentation, a missing `:` or space behind it, an open quote or bracket"
-        };
-        Fault {
-            range: start + indent..start + line.trim_end().len().max(indent),
-            refusal: Refusal::new(format!("not YAML: {}", error.info()), hint),
-        }
+        let (range, refusal) = explain(self.text, at, error.info());
+        Fault { range, refusal }
     }
 }

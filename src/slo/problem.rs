@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::visible::visible;
 
-/// The most bytes a definition file may have. Real ones have a few hundred; the limit bounds what hostile ones can cost.
+/// The most bytes a definition file may have. Real ones have a few hundred; the limit bounds what hostile ones can
+/// cost.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// A definition file that was loaded but not yet read.

@@ -37,7 +37,7 @@ impl Promise<'_, '_> {
         let Some(kind) = indicator else {
             let words: Vec<String> = IndicatorText::ALL.iter().map(|kind| format!("`{}`", kind.word())).collect();
             let hint = format!("add `indicator: ...`, one of {}", words.join(", "));
-            self.wrong("the SLO does not say what it measures", &hint);
+            self.wrong("the SLO has no indicator", &hint);
             return None;
         };
         self.check_fields(kind);
@@ -56,10 +56,11 @@ impl Promise<'_, '_> {
             window,
             least_minutes: slices.as_ref().map_or(1, |slices| slices.minutes),
             delay_minutes: delay,
+            fleet: self.asked.fleet,
             found: self.found,
         };
-        let (tiers, evidence, severe) = (alarms.tiers(), alarms.evidence(), alarms.severe(kind));
-        let blind = first(self.layers, |layer| layer.blind_above);
+        let (tiers, significance, severe) = (alarms.tiers(), alarms.significance(), alarms.severe(kind));
+        let blind = first(self.layers, |layer| layer.max_unknown);
         let indicator = indicator?;
         let id = SloId::new(self.service, self.slo);
         let query_at = match &indicator {
@@ -74,9 +75,9 @@ impl Promise<'_, '_> {
             query_at,
             slices,
             tiers: tiers?,
-            evidence,
+            significance,
             severe,
-            blind_above: blind.map_or(Exact::new(1, 5), |(_, share)| share.0.share),
+            max_unknown: blind.map_or(Exact::new(1, 5), |(_, share)| share.0.share),
             objective,
             windows,
         })
@@ -119,15 +120,19 @@ impl Promise<'_, '_> {
         for (fields, wrong, owner) in [
             (latency, !is_latency, "`indicator: latency`"),
             (percentile, !is_percentile, "`indicator: latency_percentile`"),
-            (requests, !kind.is_of_requests(), "requests at a load balancer"),
+            (requests, !kind.is_of_requests(), "`availability`, `latency` and `latency_percentile`"),
             (ratio, kind != IndicatorText::Ratio, "`indicator: ratio`"),
             (files, !has_file, "`indicator: counts` and `indicator: query`"),
-            (own, is_percentile, "other indicators: a percentile is budgeted by timeslices and is their target"),
+            (
+                own,
+                is_percentile,
+                "other indicators: `latency_percentile` always uses timeslices, with the percentile as their target",
+            ),
         ] {
             for (key, said) in fields.iter().filter(|_| wrong) {
                 for layer in self.layers.iter().filter(|layer| layer.slo.is_some_and(said)) {
-                    let message = format!("`{key}` belongs to {owner}");
-                    let hint = format!("this SLO measures {}; remove the field, or change `indicator`", noun(kind));
+                    let message = format!("`{key}` is only valid for {owner}");
+                    let hint = format!("remove the field, or change `indicator`: this SLO measures `{}`", kind.word());
                     self.found.push(layer.key_problem(key, message, hint));
                 }
             }
@@ -143,21 +148,21 @@ impl Promise<'_, '_> {
             IndicatorText::LatencyPercentile => {
                 let percentile = first_field(self.layers, |fields| fields.percentile.as_ref());
                 if percentile.is_none() {
-                    self.wrong("the percentile is not said", "add `percentile: p99`");
+                    self.wrong("the SLO has no percentile", "add `percentile: p99`");
                 }
                 percentile.map(|(_, percentile)| percentile.0.0)
             }
             _ if by_slices => {
                 let target = first_field(self.layers, |fields| fields.slice_target.as_ref());
                 if target.is_none() {
-                    let hint = "add `slice_target: 99%`, the share of a slice's events that must be good";
-                    self.wrong("timeslices need to know when a slice is good", hint);
+                    let hint = "add `slice_target: 99%`, the share of a timeslice's events that must be good";
+                    self.wrong("`budgeting: timeslices` requires `slice_target`", hint);
                 }
                 if let Some((layer, Typed(percent))) =
                     target.filter(|(_, share)| share.0.share == Exact::from_integer(0))
                 {
-                    let message = format!("a slice is never bad at `{}`", percent.text);
-                    let hint = "write the share of a slice's events that must be good: `99%`";
+                    let message = format!("no timeslice can be bad with a target of `{}`", percent.text);
+                    let hint = "set the share of a timeslice's events that must be good, such as `99%`";
                     self.found.push(layer.problem(&keys(&["slice_target"]), message, hint));
                     return None;
                 }
@@ -173,8 +178,8 @@ impl Promise<'_, '_> {
         if let Some((layer, _)) =
             length.filter(|_| minutes == 0 || !MINUTES_PER_DAY.unsigned_abs().is_multiple_of(minutes))
         {
-            let message = format!("a day cannot be cut into slices of {}", length_text(minutes));
-            self.found.push(layer.problem(&keys(&["slice"]), message, "write `1m`, `5m`, `15m` or `1h`"));
+            let message = format!("invalid timeslice length `{}`: it must divide a day", length_text(minutes));
+            self.found.push(layer.problem(&keys(&["slice"]), message, "use `1m`, `5m`, `15m` or `1h`"));
             return None;
         }
         let idle = first_field(self.layers, |fields| fields.idle.as_ref()).map(|(_, idle)| *idle);
@@ -192,7 +197,7 @@ impl Promise<'_, '_> {
         for (key, said) in fields {
             for layer in self.layers.iter().filter(|layer| layer.slo.is_some_and(said)) {
                 let hint = "add `budgeting: timeslices`, or remove the field";
-                self.found.push(layer.key_problem(key, format!("`{key}` belongs to timeslices"), hint));
+                self.found.push(layer.key_problem(key, format!("`{key}` is only valid for timeslices"), hint));
             }
         }
     }
@@ -204,8 +209,12 @@ impl Promise<'_, '_> {
         };
         let steps = keys(&["objective"]);
         if percent.share == Exact::from_integer(0) {
-            let hint = "write the share of events that must be good: `99%`";
-            self.found.push(layer.problem(&steps, format!("`{}` promises nothing", percent.text), hint));
+            let hint = "set the share of events that must be good, such as `99%`";
+            self.found.push(layer.problem(
+                &steps,
+                format!("an objective of `{}` can never be missed", percent.text),
+                hint,
+            ));
             return None;
         }
         Some(Objective { share: percent.share, text: percent.text.clone() })
@@ -227,17 +236,5 @@ impl Promise<'_, '_> {
             }
         }
         windows
-    }
-}
-
-/// What an indicator is called in messages.
-pub(super) fn noun(kind: IndicatorText) -> &'static str {
-    match kind {
-        IndicatorText::Availability => "availability",
-        IndicatorText::Latency => "latency",
-        IndicatorText::LatencyPercentile => "a percentile of latency",
-        IndicatorText::Ratio => "a ratio of metrics",
-        IndicatorText::Query => "a query",
-        IndicatorText::Counts => "counts",
     }
 }

@@ -1,104 +1,160 @@
 //! Files to promises: which file is what, and what several files say together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 
-use super::corrections::{Amended, read_correction};
-use super::file::Page;
+use super::corrections::{Known, Names, read_correction};
+use super::file::{Page, ServiceFile, decode};
 use super::fleet::{Fleet, default_file};
 use super::positions::keys;
 use super::problem::{DefinitionFile, Problem, Severity};
 use super::service::{check_class, read_service};
+use super::suggest::nearest;
 use super::{Catalog, Category, Correction, Service};
 use crate::minute::Minute;
+
+/// The file of what services have in common.
+pub const FLEET: &str = "fleet.yaml";
 
 /// The folder of corrections, beside those of teams.
 pub const CORRECTIONS: &str = "corrections";
 
 /// Reads all definitions: the promises that are sound, and everything that is wrong. A correction may be over at `at`.
+/// Hints show paths below `folder`.
 ///
 /// A problem of [`Severity::Error`] leaves out the least that can be left out: one SLO if only that is wrong, else its
 /// service. Problems are sorted by file and place.
 #[must_use]
-pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
+pub fn read_in(folder: &Path, files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     let mut files: Vec<&DefinitionFile> = files.iter().collect();
     files.sort_by(|one, other| one.path.cmp(&other.path));
     let mut problems = Vec::new();
     let default = default_file();
-    let fleet_file = files.iter().copied().find(|file| file.path == "fleet.yaml").unwrap_or(&default);
+    let fleet_file = files.iter().copied().find(|file| file.path == FLEET).unwrap_or(&default);
     let page = opened(fleet_file, &mut problems);
     let fleet = page.as_ref().map(|page| Fleet::read(page, &mut problems));
     if let Some(fleet) = &fleet {
         check_class(fleet, &mut problems);
     }
-    let (mut services, mut files_of): (Vec<Service>, BTreeMap<String, &str>) = Default::default();
-    let (corrections, files): (Vec<&DefinitionFile>, Vec<&DefinitionFile>) =
-        files.into_iter().filter(|file| file.path != "fleet.yaml").partition(|file| folder(&file.path) == CORRECTIONS);
-    for file in files {
-        let Some(team) = team_of(&file.path, &mut problems) else { continue };
-        let Some(page) = opened(file, &mut problems) else { continue };
-        let Some(service) = read_service(&page, team, fleet.as_ref(), &mut problems) else { continue };
-        if let Some(first) = files_of.get(&service.name) {
-            let hint = format!("`{first}` has it already; rename one, or remove it");
-            let message = format!("a second service `{}`", service.name);
-            problems.push(Problem { subject: service.name, ..page.of_value(&keys(&["service"]), message, hint) });
-            continue;
-        }
-        if let Some(fleet) =
-            fleet.as_ref().filter(|fleet| fleet.twin.teams.is_some() && !fleet.teams.contains_key(team))
-        {
-            let hint = format!("add `{team}:` with `pages` and `tickets`, or nobody is told");
-            let message = format!("the team `{team}` is not in `{}`", fleet.page.file);
-            let problem = page.of_value(&keys(&["service"]), message, hint);
-            problems.push(Problem { severity: Severity::Warning, subject: service.name.clone(), ..problem });
-        }
-        files_of.insert(service.name.clone(), &file.path);
-        services.push(service);
-    }
-    services.sort_by(|one, other| one.name.cmp(&other.name));
-    let corrections = read_corrections(&corrections, &services, at, &mut problems);
+    let (corrections, files): (Vec<&DefinitionFile>, Vec<&DefinitionFile>) = files
+        .into_iter()
+        .filter(|file| file.path != FLEET)
+        .partition(|file| Path::new(&file.path).starts_with(CORRECTIONS));
+    let (services, names) = read_services(folder, &files, fleet.as_ref(), &mut problems);
+    let is_complete = problems.iter().all(|problem| problem.severity != Severity::Error);
+    let known = Known { names, services: &services, is_complete, at };
+    let corrections = read_corrections(folder, &corrections, &known, &mut problems);
     let (silences, corrections) =
         corrections.into_iter().partition(|correction| correction.category == Category::Silence);
     problems.sort_by(|one, other| one.place().cmp(&other.place()));
     problems.dedup_by(|one, other| one.place() == other.place());
     let mut catalog = Catalog { services, corrections, silences, ..Catalog::default() };
-    if let Some(Fleet { sources, teams, also, policies, alerts, .. }) = fleet {
-        catalog = Catalog { sources, teams, also, policies, alerts, ..catalog };
+    if let Some(Fleet { sources, teams, notify_also, policies, alerts, .. }) = fleet {
+        catalog = Catalog { sources, teams, notify_also, policies, alerts, ..catalog };
     }
     (catalog, problems)
 }
 
-fn read_corrections(
-    files: &[&DefinitionFile],
-    services: &[Service],
-    at: Minute,
-    problems: &mut Vec<Problem>,
-) -> Vec<Correction> {
-    let mut pages = Vec::new();
-    for file in files {
-        if file.path.matches('/').count() > 1 {
-            let hint = format!("move it to `{CORRECTIONS}/`");
-            problems.push(Problem::of_file(&file.path, "the folder of corrections has no folders inside", hint));
-            continue;
-        }
-        pages.extend(opened(file, problems));
-    }
-    let mut read: Vec<(Amended<'_>, &str)> = Vec::new();
-    for page in &pages {
-        let Some(amended) = read_correction(page, problems) else { continue };
-        if let Some((_, first)) = read.iter().find(|(other, _)| other.correction.id == amended.correction.id) {
-            problems.push(amended.twice(first));
-            continue;
-        }
-        problems.extend(amended.check(services, at));
-        read.push((amended, page.file));
-    }
-    let mut corrections: Vec<Correction> = read.into_iter().map(|(amended, _)| amended.correction).collect();
-    corrections.sort_by(|one, other| one.id.cmp(&other.id));
-    corrections
+/// Reads all definitions of the current folder.
+#[must_use]
+pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
+    read_in(Path::new(""), files, at)
 }
 
-fn folder(path: &str) -> &str {
-    path.split_once('/').map_or("", |(folder, _)| folder)
+/// The path of a definition file as it can be opened from here.
+#[must_use]
+pub fn path_in(folder: &Path, file: &str) -> String {
+    let path = folder.join(file);
+    let parts = path.components().filter(|part| *part != Component::CurDir);
+    parts.collect::<PathBuf>().to_string_lossy().into_owned()
+}
+
+/// Reads service files: the valid services by name, and all names that corrections may use.
+fn read_services(
+    folder: &Path,
+    files: &[&DefinitionFile],
+    fleet: Option<&Fleet<'_>>,
+    problems: &mut Vec<Problem>,
+) -> (Vec<Service>, Names) {
+    let (mut services, mut files_of): (Vec<Service>, BTreeMap<String, &str>) = Default::default();
+    let mut names = Names::default();
+    let mut slos: BTreeSet<String> = BTreeSet::new();
+    for file in files {
+        let Some(team) = team_of(folder, &file.path, problems) else { continue };
+        names.teams.insert(team.to_owned());
+        let page = opened(file, problems);
+        let service = page.as_ref().and_then(|page| Some((page, read_service(page, team, fleet, problems)?)));
+        let Some((page, service)) = service else {
+            let text = page.as_ref().map(|page| decode::<ServiceFile>(page, |_| false, &mut Vec::new()).twin);
+            let stem = file.path.rsplit('/').next().and_then(|name| name.split('.').next());
+            names.services.extend(stem.map(str::to_owned));
+            names.services.extend(text.iter().flat_map(|text| &text.service).map(|name| name.0.0.clone()));
+            slos.extend(text.iter().flat_map(|text| text.slos.iter().flatten()).map(|(name, _)| name.clone()));
+            continue;
+        };
+        if let Some(first) = files_of.get(&service.name) {
+            let hint = format!("`{}` already defines it; rename or remove one of the two", path_in(folder, first));
+            let message = format!("duplicate service `{}`", service.name);
+            problems.push(Problem { subject: service.name, ..page.of_value(&keys(&["service"]), message, hint) });
+            continue;
+        }
+        problems.extend(fleet.and_then(|fleet| unknown_team(page, team, &service, fleet)));
+        files_of.insert(service.name.clone(), &file.path);
+        services.push(service);
+    }
+    services.sort_by(|one, other| one.name.cmp(&other.name));
+    names.teams.extend(fleet.iter().flat_map(|fleet| fleet.teams.keys().cloned()));
+    names.services.extend(services.iter().map(|service| service.name.clone()));
+    slos.extend(services.iter().flat_map(|service| &service.slos).map(|slo| slo.name().to_owned()));
+    slos.extend(problems.iter().filter_map(|problem| problem.subject.split_once('/')).map(|(_, slo)| slo.to_owned()));
+    names.slos = fleet.filter(|fleet| !fleet.is_broken(&["classes"])).map(|fleet| {
+        slos.extend(fleet.classes().flat_map(|(_, class)| class.slos.iter().flatten()).map(|(name, _)| name.clone()));
+        slos
+    });
+    (services, names)
+}
+
+/// A team without destinations, where others have some: its services alert nobody.
+fn unknown_team(page: &Page<'_>, team: &str, service: &Service, fleet: &Fleet<'_>) -> Option<Problem> {
+    if fleet.twin.teams.is_none() || fleet.teams.contains_key(team) {
+        return None;
+    }
+    let without = match &fleet.alerts.team {
+        Some(platform) => format!("the platform team `{platform}` is notified instead"),
+        None => "no alerts are sent".to_owned(),
+    };
+    let add = format!("add `{team}:` with `pages` and `tickets` to `teams`; without it, {without}");
+    let hint = match nearest(team, fleet.teams.keys().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`? rename the folder, or {add}"),
+        None => add,
+    };
+    let message = format!("unknown team `{team}`: not in `teams` of `{}`", fleet.page.file);
+    let problem = page.of_value(&keys(&["service"]), message, hint);
+    Some(Problem { severity: Severity::Warning, subject: service.name.clone(), ..problem })
+}
+
+fn read_corrections(
+    folder: &Path,
+    files: &[&DefinitionFile],
+    known: &Known<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Correction> {
+    let mut read: Vec<(Correction, &str)> = Vec::new();
+    for file in files {
+        if file.path.matches('/').count() > 1 {
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            let hint = format!("move it to `{}`", path_in(folder, &format!("{CORRECTIONS}/{name}")));
+            problems.push(Problem::of_file(&file.path, "corrections must not be in subfolders", hint));
+            continue;
+        }
+        let Some(page) = opened(file, problems) else { continue };
+        let earlier = |id: &str| read.iter().find(|(other, _)| other.id == id).map(|(_, path)| path_in(folder, path));
+        let correction = read_correction(&page, known, earlier, problems);
+        read.extend(correction.map(|correction| (correction, file.path.as_str())));
+    }
+    let mut corrections: Vec<Correction> = read.into_iter().map(|(correction, _)| correction).collect();
+    corrections.sort_by(|one, other| one.id.cmp(&other.id));
+    corrections
 }
 
 fn opened<'a>(file: &'a DefinitionFile, problems: &mut Vec<Problem>) -> Option<Page<'a>> {
@@ -106,25 +162,29 @@ fn opened<'a>(file: &'a DefinitionFile, problems: &mut Vec<Problem>) -> Option<P
 }
 
 /// The team whose folder a file lies in.
-fn team_of<'a>(path: &'a str, problems: &mut Vec<Problem>) -> Option<&'a str> {
+fn team_of<'a>(folder: &Path, path: &'a str, problems: &mut Vec<Problem>) -> Option<&'a str> {
+    let move_to = |path: &str| format!("move it to `{}`", path_in(folder, path));
     let mut parts = path.split('/');
     let problem = match (parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(file @ (FLEET | "fleet.yml")), None) => Problem::of_file(
+            path,
+            format!("`{file}` is not at the top of the folder"),
+            format!("{}, or rename it if `fleet` is a service", move_to(FLEET)),
+        ),
         (Some(team), Some(_), None) => match super::file::FromText::from_text(team) {
             Ok(super::file::Name(_)) => return Some(team),
             Err(refusal) => Problem::of_file(path, refusal.message, format!("rename the folder; {}", refusal.hint)),
         },
-        (Some("fleet.yml"), None, _) => {
-            Problem::of_file(path, "the fleet's file has another name", "rename it to `fleet.yaml`")
-        }
+        (Some("fleet.yml"), None, _) => Problem::of_file(path, "`fleet.yml` is not read", "rename it to `fleet.yaml`"),
         (Some(file), None, _) => Problem::of_file(
             path,
-            "a service file lies in the folder of a team",
-            format!("move it to `<team>/{file}`; only `fleet.yaml` lies here"),
+            "the service file is not in a team folder",
+            format!("{}; only `fleet.yaml` belongs here", move_to(&format!("<team>/{file}"))),
         ),
         (Some(team), ..) => Problem::of_file(
             path,
-            "folders of teams have no folders inside",
-            format!("move it to `{team}/{}`", path.rsplit('/').next().unwrap_or_default()),
+            "service files must not be in subfolders of a team folder",
+            move_to(&format!("{team}/{}", path.rsplit('/').next().unwrap_or_default())),
         ),
         (None, ..) => return None,
     };

@@ -23,16 +23,15 @@ impl RuleFault {
     }
 }
 
-/// The rule that a text means, in the calendar of the zone of its first occurrence.
-pub(super) fn rule(text: &str, start: &Zoned, end: &Zoned) -> Result<RRuleSet, RuleFault> {
+/// The rule that a text means, in the calendar of the zone of its first occurrence. The end only serves a hint.
+pub(super) fn rule(text: &str, start: &Zoned, end: Option<&Zoned>) -> Result<RRuleSet, RuleFault> {
     let text = text.strip_prefix("RRULE:").unwrap_or(text);
     check_until(text, start)?;
     check_interval(text)?;
     if is_ambiguous(start) {
         // A rule goes on from what the clock shows, and that is two moments.
-        let message =
-            format!("{} happens twice in {}, so nothing can repeat from it", on_clock(start), zone_name(start));
-        let hint = "let `start` be an earlier or later time of the rule; give this one a correction of its own";
+        let message = format!("{} occurs twice in {}, so no rule can start from it", on_clock(start), zone_name(start));
+        let hint = "set `start` to an earlier or later occurrence, and add a separate correction for this one";
         return Err(RuleFault::Start(Refusal::new(message, hint)));
     }
     let zone = zone_name(start);
@@ -40,39 +39,53 @@ pub(super) fn rule(text: &str, start: &Zoned, end: &Zoned) -> Result<RRuleSet, R
         "UTC" => format!("DTSTART:{}Z", start.strftime("%Y%m%dT%H%M%S")),
         zone => format!("DTSTART;TZID={zone}:{}", start.strftime("%Y%m%dT%H%M%S")),
     };
-    let set: RRuleSet = format!("{begin}\nRRULE:{text}").parse().map_err(|error: rrule::RRuleError| {
-        let message = format!("`{text}` is no recurrence rule: {}", error.to_string().replace('\n', " "));
-        RuleFault::repeat(message, "write a rule of RFC 5545 such as `FREQ=WEEKLY;BYDAY=SU`")
-    })?;
+    let set: RRuleSet = format!("{begin}\nRRULE:{text}")
+        .parse()
+        .map_err(|error: rrule::RRuleError| invalid(text, &error.to_string()))?;
     let too_often =
         set.get_rrule().iter().any(|rule| matches!(rule.get_freq(), Frequency::Minutely | Frequency::Secondly));
     let reach = start.timestamp().as_second() + i64::from(REACH_MINUTES) * 60;
     let set = set.limit();
     let count = set.into_iter().take_while(|moment| moment.timestamp() < reach).take(OCCURRENCES_MAX + 1).count();
     if too_often || count > OCCURRENCES_MAX {
-        let hint = "at most one an hour; what never counts is better left out by `where`";
-        return Err(RuleFault::repeat(format!("`{text}` comes again too often"), hint));
+        let hint = "repeat at most once an hour; to exclude requests permanently, use `where`";
+        return Err(RuleFault::repeat(format!("`{text}` repeats too often"), hint));
     }
     let in_zone = |stamp: Timestamp| stamp.to_zoned(start.time_zone().clone());
     let moments = || set.into_iter().filter_map(|moment| Timestamp::from_second(moment.timestamp()).ok()).map(in_zone);
     let Some(first) = moments().next() else {
-        let hint = "look at its `BYMONTHDAY`, `COUNT` and `UNTIL`";
-        return Err(RuleFault::repeat(format!("`{text}` never happens"), hint));
+        let hint = "check `BYMONTHDAY`, `COUNT` and `UNTIL`";
+        return Err(RuleFault::repeat(format!("`{text}` never occurs"), hint));
     };
-    // "The DTSTART property value SHOULD be synchronized with the recurrence rule, if specified. The recurrence set generated
-    // with a DTSTART property value not synchronized with the recurrence rule is undefined" (RFC 5545, section 3.8.5.3).
+    // "The DTSTART property value SHOULD be synchronized with the recurrence rule, if specified. The recurrence set
+    // generated with a DTSTART property value not synchronized with the recurrence rule is undefined" (RFC 5545,
+    // section 3.8.5.3).
     if first.timestamp() == start.timestamp() {
         return Ok(set);
     }
-    let message = format!("`repeat` does not give {}: its first moment is {}", on_clock(start), on_clock(&first));
+    let message =
+        format!("`start` is not an occurrence of `repeat`: {}; the first is {}", on_clock(start), on_clock(&first));
     let start_instead = moments().find(|moment| !is_ambiguous(moment)).unwrap_or(first);
-    let end_instead = start_instead.checked_add(start.duration_until(end)).unwrap_or_else(|_| end.clone());
-    let hint = format!(
-        "the first time is one of the rule's: write `start: {}` and `end: {}`, or change `repeat`",
-        as_typed(&start_instead),
-        as_typed(&end_instead)
-    );
+    let end_instead = end.and_then(|end| start_instead.checked_add(start.duration_until(end)).ok());
+    let and_end = end_instead.map_or_else(String::new, |end| format!(" and `end: {}`", as_typed(&end)));
+    let hint = format!("set `start: {}`{and_end}, or change `repeat`", as_typed(&start_instead));
     Err(RuleFault::Start(Refusal::new(message, hint)))
+}
+
+/// A text that is no rule. The parser's reason only helps where there are parts to speak of.
+fn invalid(text: &str, reason: &str) -> RuleFault {
+    let reason = reason.split_once(" error: ").map_or(reason, |(_, reason)| reason);
+    let reason = reason.split(". ").next().unwrap_or(reason).trim_end_matches('.').replace('\n', " ");
+    let message = format!("invalid recurrence rule `{text}`");
+    let word = text.trim().to_ascii_uppercase();
+    let form = "write an RFC 5545 rule such as `FREQ=WEEKLY;BYDAY=SU`";
+    match word.as_str() {
+        "YEARLY" | "MONTHLY" | "WEEKLY" | "DAILY" | "HOURLY" => {
+            RuleFault::repeat(message, format!("did you mean `FREQ={word}`? {form}"))
+        }
+        _ if text.contains('=') => RuleFault::repeat(format!("{message}: {reason}"), form),
+        _ => RuleFault::repeat(message, form),
+    }
 }
 
 fn on_clock(moment: &Zoned) -> String {
@@ -102,15 +115,16 @@ fn check_interval(text: &str) -> Result<(), RuleFault> {
     let interval = parts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("INTERVAL"));
     match interval {
         Some((_, value)) if !value.is_empty() && value.bytes().all(|digit| digit == b'0') => Err(RuleFault::repeat(
-            format!("`INTERVAL={value}` goes on to no other day"),
-            "write how many days, weeks or months lie between two occurrences, as `INTERVAL=2`, or leave it out for each one",
+            format!("invalid `INTERVAL={value}`: it must be at least 1"),
+            "set the number of days, weeks or months between two occurrences, such as `INTERVAL=2`, or remove `INTERVAL`",
         )),
         _ => Ok(()),
     }
 }
 
-/// "If the DTSTART property is specified as a date with UTC time or a date with local time and time zone reference, then the
-/// UNTIL rule part MUST be specified as a date with UTC time" (RFC 5545, section 3.3.10), and `start` always is.
+/// "If the DTSTART property is specified as a date with UTC time or a date with local time and time zone reference,
+/// then the UNTIL rule part MUST be specified as a date with UTC time" (RFC 5545, section 3.3.10), and `start` always
+/// is.
 fn check_until(text: &str, start: &Zoned) -> Result<(), RuleFault> {
     let parts = text.split(';').filter_map(|part| part.split_once('='));
     let Some((_, value)) = parts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("UNTIL")) else {
@@ -118,8 +132,9 @@ fn check_until(text: &str, start: &Zoned) -> Result<(), RuleFault> {
     };
     let (example, what) = match until_of(value, start) {
         Some(Until::Utc(until)) if until < start.timestamp() => {
-            let hint = "name the last moment it may begin at, or remove `repeat` if it happens once";
-            return Err(RuleFault::repeat(format!("`UNTIL={value}` lies before `start`"), hint));
+            let hint =
+                "set `UNTIL` to the last time an occurrence may start, or remove `repeat` if it occurs only once";
+            return Err(RuleFault::repeat(format!("`UNTIL={value}` is before `start`"), hint));
         }
         Some(Until::Utc(until)) if until_text(until) == value => return Ok(()),
         Some(Until::Utc(until)) => (until, String::new()),
@@ -127,9 +142,9 @@ fn check_until(text: &str, start: &Zoned) -> Result<(), RuleFault> {
             let moment = start.time_zone().to_zoned(local).map_or(start.timestamp(), |moment| moment.timestamp());
             (moment, format!(", which is {} in {}", local.strftime("%H:%M:%S on %Y-%m-%d"), zone_name(start)))
         }
-        None => (start.timestamp(), ", which is the moment of `start`".to_owned()),
+        None => (start.timestamp(), ", which is the time of `start`".to_owned()),
     };
-    let message = format!("`UNTIL={value}` is not day and time in UTC, in the form of RFC 5545");
+    let message = format!("`UNTIL={value}` is not a UTC date and time as RFC 5545 requires");
     Err(RuleFault::repeat(message, format!("write it as `UNTIL={}`{what}", until_text(example))))
 }
 

@@ -1,8 +1,8 @@
-//! How a definition names a load balancer or a target group: by name, with its id, or by tags. Absent on purpose: what it stands
-//! for at a moment, which `discovery` knows.
+//! How a definition names a load balancer or a target group: by name, with its id, or by tags. Absent on purpose: what
+//! it stands for at a moment, which `discovery` knows.
 //!
-//! An id changes when a balancer is made anew, and a name goes on. So indicators, and with them the series of the ledger, keep
-//! what the definition says, as one word of text:
+//! An id changes when a balancer is made anew, and a name goes on. So indicators, and with them the series of the
+//! ledger, keep what the definition says, as one word of text:
 //!
 //! ```text
 //! app/mart   app/mart/50dc6c495c0c9188   classic/mart   {env=prod,service=checkout}     of balancers
@@ -71,8 +71,8 @@ fn unescaped(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// Whether a balancer is meant by one of these names, which stand with a space between. `app/mart` means it whatever its id is.
-/// Tags mean none here: what has them must be looked up.
+/// Whether a balancer is meant by one of these names, which stand with a space between. `app/mart` means it whatever
+/// its id is. Tags mean none here: what has them must be looked up.
 #[must_use]
 pub fn names_balancer(names: &str, balancer: &str) -> bool {
     names.split(' ').any(|name| {

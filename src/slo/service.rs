@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{ClassText, IndicatorText, Page, ServiceFile, SloFields, SloText, decode, nearest};
+use super::file::{ClassText, IndicatorText, Page, ServiceFile, SloFields, SloText, decode};
 use super::fleet::{Fleet, name_problem};
 use super::layer::Layer;
 use super::positions::{Path, Step, keys};
-use super::problem::{DefinitionFile, Problem};
+use super::problem::{DefinitionFile, Problem, Severity};
 use super::promise::{Asked, Promise};
+use super::suggest::{nearest, suggestion};
 use super::{Service, Slo, Source, SourceKind};
 
 /// Reads the file of a service. `None` when it has to be left out; the problems say why.
@@ -43,8 +44,8 @@ pub(super) fn read_service<'a>(
     service
 }
 
-/// Reads every class as if a service without a file of its own had it, so that a mistake shows before anybody uses it. A fleet that
-/// measures nothing but counts has no such services.
+/// Reads every class as if a service without a file of its own had it, so that a mistake shows before anybody uses it.
+/// A fleet that measures nothing but counts has no such services.
 pub(super) fn check_class(fleet: &Fleet<'_>, problems: &mut Vec<Problem>) {
     let counts_only = |source: &Source| matches!(source.kind, SourceKind::Counts { .. });
     if !fleet.sources.is_empty() && fleet.sources.values().all(counts_only) {
@@ -95,15 +96,15 @@ fn assemble<'a>(
         problems.push(page.of_key(
             &keys(&["slos"]),
             "`slos` is empty",
-            "name a promise such as `availability: 99.9%`, or remove the line",
+            "add an SLO such as `availability: 99.9%`, or remove the line",
         ));
         return None;
     }
     if file.target_group.is_some()
         && let Some(name) = file.load_balancer.as_ref().and_then(|balancer| balancer.text.strip_prefix("classic/"))
     {
-        let message = format!("the Classic Load Balancer `{name}` has no target groups");
-        problems.push(page.of_key(&keys(&["target_group"]), message, "remove the line: its instances are one group"));
+        let message = format!("Classic Load Balancer `{name}` has no target groups");
+        problems.push(page.of_key(&keys(&["target_group"]), message, "remove the line"));
         return None;
     }
     let inherited = class.slos.as_ref().unwrap_or(&empty);
@@ -117,25 +118,22 @@ fn assemble<'a>(
     names.sort_unstable();
     names.dedup();
     let mut slos = Vec::new();
-    for slo in names {
+    for &slo in &names {
         if faulty.contains(&slo.as_str()) || fleet.is_broken(&["classes", class_name, "slos", slo]) {
             continue;
         }
         let texts = Texts { page, file, fleet, class_name, class, own: own.get(slo), inherited: inherited.get(slo) };
         slos.extend(texts.promise(&asked, name, slo, problems));
     }
-    // Where there is a balancer, what the class brings along was left out for another reason, which has been said.
-    let was_said = asked.load_balancer.is_some() && !inherited.is_empty();
-    if own.is_empty() && slos.is_empty() && faulty.is_empty() && problems.is_empty() && !was_said {
-        let hint = "add `load_balancer: app/<name>`, or `slos` that need none";
-        problems.push(page.of_value(
-            &keys(&["service"]),
-            format!("`{name}` promises nothing: it has no `load_balancer`"),
-            hint,
-        ));
+    let is_said = !faulty.is_empty()
+        || problems.iter().any(|problem| problem.severity == Severity::Error)
+        || fleet.is_broken(&["tiers"])
+        || names.iter().any(|slo| fleet.is_broken(&["classes", class_name, "slos", slo]));
+    if slos.is_empty() && !is_said {
+        problems.push(without_slos(page, name, own.is_empty() && file.load_balancer.is_none()));
         return None;
     }
-    Some(Service {
+    (!slos.is_empty()).then(|| Service {
         name: name.to_owned(),
         team: team.to_owned(),
         file: page.file.to_owned(),
@@ -145,7 +143,18 @@ fn assemble<'a>(
         dashboard: file.dashboard.as_ref().map(|text| text.0.0.clone()),
         slos,
     })
-    .filter(|service| !service.slos.is_empty())
+}
+
+/// A service that nothing is evaluated for, because its SLOs need a load balancer, or because none is left.
+fn without_slos(page: &Page<'_>, name: &str, needs_balancer: bool) -> Problem {
+    let (why, hint, severity) = if needs_balancer {
+        let hint = "add `load_balancer: app/<name>`, or add SLOs of another kind to `slos`";
+        (", because `load_balancer` is not set", hint, Severity::Error)
+    } else {
+        ("", "add an SLO such as `availability: 99.9%` to `slos`, or delete the file", Severity::Warning)
+    };
+    let problem = page.of_value(&keys(&["service"]), format!("service `{name}` has no SLOs{why}"), hint);
+    Problem { severity, ..problem }
 }
 
 fn class_of<'a>(
@@ -170,12 +179,9 @@ fn class_of<'a>(
     let found = fleet.classes().find(|(class, _)| *class == name);
     // An unknown default is a problem of fleet.yaml, and said there.
     if found.is_none() && file.class.is_some() {
-        let names = || fleet.classes().map(|(name, _)| name);
-        let hint = match nearest(name, names()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("the classes of `fleet.yaml` are `{}`", names().collect::<Vec<_>>().join("`, `")),
-        };
-        problems.push(page.of_value(&keys(&["class"]), format!("there is no class `{name}`"), hint));
+        let hint = suggestion(name, "classes", fleet.classes().map(|(name, _)| name))
+            .unwrap_or_else(|| format!("add `{name}:` to `classes` in `fleet.yaml`"));
+        problems.push(page.of_value(&keys(&["class"]), format!("unknown class `{name}`"), hint));
     }
     found
 }
@@ -208,11 +214,10 @@ impl Texts<'_, '_> {
         let made = match (self.own, self.inherited) {
             (Some(SloText::Off), Some(_)) | (None, Some(SloText::Off)) => None,
             (Some(SloText::Off), None) => {
-                found.push(self.page.of_value(
-                    &path,
-                    format!("there is no `{slo}` to switch off"),
-                    "its class has no such SLO; remove the line",
-                ));
+                let hint = nearest(slo, self.class.slos.iter().flat_map(BTreeMap::keys).map(String::as_str))
+                    .map_or_else(|| "remove the line".to_owned(), |meant| format!("did you mean `{meant}`?"));
+                let message = format!("cannot disable `{slo}`: class `{}` has no such SLO", self.class_name);
+                found.push(self.page.of_value(&path, message, hint));
                 None
             }
             _ => {

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::file::{
-    AccountId, DayText, IntervalText, OneOrMany, Page, Region, RoleArn, SourceText, TableName, Typed, Words, Workgroup,
+    AccountId, DayText, IntervalText, LocationText, OneOrMany, Page, Region, RoleArn, SourceText, TableName, Typed,
+    Words, Workgroup,
 };
 use super::positions::keys;
 use super::problem::Problem;
@@ -123,8 +124,9 @@ impl fmt::Display for TableOfLogs {
 }
 
 impl Source {
-    /// The end of what can be known of it at a moment: minutes younger than its delay are not settled, and what is asked every
-    /// hour is known up to the last full hour. It depends on nothing but the moment, however often slowburn runs.
+    /// The end of what can be known of it at a moment: minutes younger than its delay are not settled, and what is
+    /// asked every hour is known up to the last full hour. It depends on nothing but the moment, however often slowburn
+    /// runs.
     #[must_use]
     pub fn judged_at(&self, at: Minute) -> Minute {
         self.asked_at(at).plus(-i32::try_from(self.delay_minutes).unwrap_or(i32::MAX))
@@ -158,7 +160,7 @@ pub(super) fn source(page: &Page<'_>, name: &str, text: &SourceText, problems: &
         problems.push(page.of_key(
             &keys(&["sources", name]),
             format!("source `{name}` needs exactly one of `access_logs`, `cloudwatch`, `athena` and `counts`"),
-            "write `access_logs: ./logs`, `cloudwatch: eu-west-1`, `athena: elb_logs.alb` or `counts: ./counts`",
+            "add `access_logs: ./logs`, `cloudwatch: eu-west-1`, `athena: elb_logs.alb` or `counts: ./counts`",
         ));
         return None;
     };
@@ -167,11 +169,11 @@ pub(super) fn source(page: &Page<'_>, name: &str, text: &SourceText, problems: &
     let every_minutes = text.every.as_ref().map_or(every, |every| every.0.0);
     let delay_minutes = text.delay.as_ref().map_or(delay, |delay| delay.0.0);
     if matches!(kind, SourceKind::CloudWatch { .. }) && delay_minutes < delay {
-        let message = format!("a minute of CloudWatch is not whole after {}", length_text(delay_minutes));
+        let message = format!("CloudWatch metrics are incomplete after only {}", length_text(delay_minutes));
         problems.push(page.of_value(
             &keys(&["sources", name, "delay"]),
             message,
-            format!("write at least `{delay}m`, or leave it out: counts of younger minutes still grow"),
+            format!("set at least `{delay}m`, or remove the field: counts of newer minutes still change"),
         ));
     }
     let unparsed_limit = text.unparsed_limit.as_ref().map_or(Exact::new(1, 1_000), |limit| limit.0.share);
@@ -181,7 +183,7 @@ pub(super) fn source(page: &Page<'_>, name: &str, text: &SourceText, problems: &
 /// The one kind that is said, with its default delay and how often it is asked.
 fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
     match (&text.access_logs, &text.cloudwatch, &text.athena, &text.counts) {
-        (Some(Typed(Words(location))), None, None, None) => {
+        (Some(Typed(LocationText(location))), None, None, None) => {
             let classic_minutes = if text.classic_interval == Some(IntervalText::FiveMinutes) { 5 } else { 60 };
             let reach = reach(text, text.region.as_ref().map(|Typed(region)| region));
             let access = Access { reach, requester_pays: text.requester_pays == Some(true) };
@@ -199,7 +201,7 @@ fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
                 table: named(table),
                 classic_table: text.classic_table.as_ref().map(|Typed(table)| named(table)),
                 workgroup: text.workgroup.as_ref().map_or("primary", |Typed(Workgroup(name))| name).to_owned(),
-                results: text.results.as_ref().map(|Typed(Words(location))| location.clone()),
+                results: text.results.as_ref().map(|Typed(LocationText(location))| location.clone()),
                 scan_limit_bytes: text.scan_limit.map_or(100_000_000_000, |limit| limit.0.0),
                 made_of: made_of(text),
             };
@@ -207,16 +209,17 @@ fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
             // A log object is written every five minutes and takes as long to arrive; late ones take longer.
             Some((SourceKind::Athena { reach: reach(text, region), lake: Box::new(lake) }, 15, 60))
         }
-        (None, None, None, Some(Typed(Words(location)))) => {
+        (None, None, None, Some(Typed(LocationText(location)))) => {
             Some((SourceKind::Counts { location: location.clone() }, 0, 0))
         }
         _ => None,
     }
 }
 
-/// What tables are made of. Before 2016 there were no logs of application load balancers, and a table may begin before its logs do.
+/// What tables are made of. Before 2016 there were no logs of application load balancers, and a table may begin before
+/// its logs do.
 fn made_of(text: &SourceText) -> Option<TableSource> {
-    let Typed(Words(logs)) = text.logs.as_ref()?;
+    let Typed(LocationText(logs)) = text.logs.as_ref()?;
     let Some(OneOrMany(accounts)) = &text.accounts else { return None };
     let regions = match (&text.regions, &text.region) {
         (Some(OneOrMany(regions)), _) => regions.iter().map(|Typed(Region(region))| region.clone()).collect(),
@@ -267,8 +270,8 @@ fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKin
     ] {
         if said && !owners.contains(&kind.word()) {
             let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
-            let message = format!("`{key}` belongs to {}", owners.join(", "));
-            let hint = format!("this source has `{}`; remove the field", kind.word());
+            let message = format!("`{key}` is only valid for sources with {}", owners.join(" or "));
+            let hint = format!("remove the field: this source has `{}`", kind.word());
             problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
         }
     }
@@ -282,21 +285,23 @@ fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKin
             ("requester_pays", text.requester_pays.is_some()),
         ] {
             if said {
-                let message = format!("`{key}` belongs to logs in a bucket");
-                let hint = format!("`{location}` is a directory; write `s3://<bucket>/<prefix>`, or remove the field");
+                let message = format!("`{key}` is only valid for logs in an S3 bucket");
+                let hint = format!(
+                    "remove the field, or write `access_logs: s3://<bucket>/<prefix>`: `{location}` is a folder"
+                );
                 problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
             }
         }
     }
     if text.external_id.is_some() && text.role_arn.is_none() {
-        let hint = "add `role_arn`, whose trust policy asks for it, or remove the field";
-        problems.push(page.of_key(&keys(&["sources", name, "external_id"]), "`external_id` belongs to a role", hint));
+        let hint = "add the `role_arn` whose trust policy requires it, or remove the field";
+        problems.push(page.of_key(&keys(&["sources", name, "external_id"]), "`external_id` requires `role_arn`", hint));
     }
     for (key, place) in [("results", &text.results), ("logs", &text.logs)] {
-        if let Some(Typed(Words(place))) = place
+        if let Some(Typed(LocationText(place))) = place
             && !matches!(place.parse(), Ok(Location::S3 { .. }))
         {
-            let message = format!("`{place}` is no place in a bucket");
+            let message = format!("`{place}` is not an S3 location");
             problems.push(page.of_value(&keys(&["sources", name, key]), message, "write `s3://<bucket>/<prefix>`"));
         }
     }
@@ -312,8 +317,9 @@ fn check_place(page: &Page<'_>, name: &str, kind: &SourceKind, problems: &mut Ve
             Err(refused) => (refused, "write `./logs` or `s3://<bucket>/<prefix>`".to_owned()),
         },
         SourceKind::Counts { location } if location.contains("://") => (
-            format!("files of counts are read from a directory only, and `{location}` is none"),
-            "copy them to a folder before each run, as `aws s3 sync` does, and write `counts: ./counts`".to_owned(),
+            format!("counts files are read from a local folder only, not from `{location}`"),
+            "copy them to a local folder before each run, such as with `aws s3 sync`, and write `counts: ./counts`"
+                .to_owned(),
         ),
         _ => return,
     };
@@ -326,16 +332,16 @@ fn check_tables(page: &Page<'_>, name: &str, text: &SourceText, problems: &mut V
     let said =
         [("accounts", text.accounts.is_some()), ("regions", text.regions.is_some()), ("since", text.since.is_some())];
     if let Some((key, _)) = said.iter().find(|(_, said)| *said && is_lake && text.logs.is_none()) {
-        let message = format!("`{key}` says what tables are made of, and there is no `logs`");
-        let hint = "add `logs: s3://<bucket>/<prefix>`, which holds `AWSLogs/`, or remove the field";
+        let message = format!("`{key}` requires `logs`");
+        let hint = "add `logs: s3://<bucket>/<prefix>`, the location that contains `AWSLogs/`, or remove the field";
         problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
     }
     if is_lake && text.logs.is_some() && text.accounts.is_none() {
-        let hint = "add `accounts: [\"<twelve digits>\"]`: those whose folders lie below `AWSLogs/`";
-        problems.push(page.of_key(&keys(&["sources", name, "logs"]), "a table of `logs` needs their `accounts`", hint));
+        let hint = "add `accounts: [\"<account id>\"]`, the accounts with a folder below `AWSLogs/`";
+        problems.push(page.of_key(&keys(&["sources", name, "logs"]), "`logs` requires `accounts`", hint));
     }
     if is_lake && text.logs.is_some() && text.regions.is_none() && text.region.is_none() {
-        let hint = "add `regions: [eu-west-1]`, or `region` if that is the only one";
-        problems.push(page.of_key(&keys(&["sources", name, "logs"]), "a table of `logs` needs their `regions`", hint));
+        let hint = "add `regions: [eu-west-1]`, or `region` if there is only one";
+        problems.push(page.of_key(&keys(&["sources", name, "logs"]), "`logs` requires `regions`", hint));
     }
 }

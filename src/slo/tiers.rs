@@ -18,6 +18,11 @@ const SHAPES: [(&str, Urgency, u32, u32); 4] = [
     ("ticket_slow", Urgency::Ticket, 3 * DAY, 6 * HOUR),
 ];
 
+/// The names of the default tiers.
+pub(super) fn default_names() -> impl Iterator<Item = &'static str> {
+    SHAPES.into_iter().map(|(name, ..)| name)
+}
+
 /// Shares in tenths of a percent for a period of 28 days and more: the workbook's 2, 5, 10 and 10%, which give
 /// factors of 14.4, 6, 3 and 1 over 30 days.
 const MONTHLY: [u32; 4] = [20, 50, 100, 100];

@@ -1,7 +1,7 @@
 //! Files that are replaced as a whole: written aside under a name that nothing has, and renamed.
 //!
-//! **Invariant:** nothing but the file itself is ever replaced or removed. A process that is killed may leave the file aside, which
-//! starts with `.` and ends with `.tmp`.
+//! **Invariant:** nothing but the file itself is ever replaced or removed. A process that is killed may leave the file
+//! aside, which starts with `.` and ends with `.tmp`.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -25,7 +25,8 @@ impl AtomicFile {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let name = path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path names no file"))?;
+        let name =
+            path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path has no file name"))?;
         for number in 0..NAMES {
             let aside = path.with_file_name(format!(".{}.{number}.tmp", name.to_string_lossy()));
             match File::options().write(true).create_new(true).open(&aside) {
@@ -34,7 +35,7 @@ impl AtomicFile {
                 Err(error) => return Err(error),
             }
         }
-        Err(io::Error::new(ErrorKind::AlreadyExists, "too many files beside it end in `.tmp`"))
+        Err(io::Error::new(ErrorKind::AlreadyExists, "too many `.tmp` files in the same folder"))
     }
 
     /// Adds bytes.

@@ -13,43 +13,49 @@ use crate::counts::Sums;
 use crate::minute::Minute;
 use crate::slo::{SloId, Urgency};
 
-/// Raised when the file changes so that older programs must not read it.
-const FORMAT: u32 = 1;
+/// Raised when the file changes so that older programs must not read it. Older formats are not read.
+const FORMAT: u32 = 2;
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct BookTwin {
     format: u32,
-    ran: Option<At>,
-    watches: BTreeMap<String, WatchTwin>,
+    last_run: Option<At>,
+    checkpoints: BTreeMap<String, WatchTwin>,
     incidents: Vec<IncidentTwin>,
     outbox: Vec<EntryTwin>,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct At(#[serde(with = "text")] Minute);
 
-/// Whatever is calm is left out, so that a fleet that sleeps takes little room.
+/// Fields with default values are not written, so that SLOs without an open incident take little space.
 #[derive(Serialize, Deserialize)]
 struct WatchTwin {
     evaluated: At,
-    /// Events, bad ones, known minutes.
-    seen: (u64, u64, u32),
+    /// Events, bad events, known minutes.
+    recent_counts: (u64, u64, u32),
+    /// For ticket, page and severe, like the two arrays below.
     #[serde(default, skip_serializing_if = "is_calm")]
-    left: [u32; 3],
+    minutes_to_recovery: [u32; 3],
     #[serde(default, skip_serializing_if = "is_zero")]
-    silent: u32,
+    minutes_without_traffic: u32,
     #[serde(default, skip_serializing_if = "is_never")]
-    fell: [Option<At>; 3],
+    last_recovered: [Option<At>; 3],
     #[serde(default, skip_serializing_if = "is_new")]
-    back: [bool; 3],
-    promise: String,
+    flapping: [bool; 3],
+    fingerprint: String,
     objective: String,
     #[serde(default)]
     team: String,
     /// Until when, and the objective.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    earlier: Vec<(At, String)>,
+    previous_objectives: Vec<(At, String)>,
 }
 
 fn is_calm(left: &[u32; 3]) -> bool {
@@ -84,8 +90,8 @@ enum SubjectTwin {
     Slo(String),
     SharedLoadBalancer(String),
     SharedSource(String),
-    SilentSource(String),
-    FaultyDefinitions(String),
+    StaleSource(String),
+    InvalidDefinitions(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,55 +101,55 @@ struct IncidentTwin {
     team: String,
     service: String,
     class: String,
-    turns: Vec<(At, UrgencyTwin)>,
+    urgency_changes: Vec<(At, UrgencyTwin)>,
     ended: Option<(At, WhyTwin)>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     late: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     corrected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    hushed: bool,
+    silenced: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    came_from: Option<String>,
+    contributors: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    part_of: Option<KeyTwin>,
+    group: Option<KeyTwin>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    parts: Vec<KeyTwin>,
+    members: Vec<KeyTwin>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    told: BTreeMap<String, UrgencyTwin>,
-    told_at: Option<At>,
-    messages: u32,
-    sent: Vec<SentTwin>,
+    notified: BTreeMap<String, UrgencyTwin>,
+    last_notified: Option<At>,
+    notifications: u32,
+    delivered: Vec<SentTwin>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SentTwin {
     number: u32,
-    phase: PhaseTwin,
+    kind: PhaseTwin,
     urgency: UrgencyTwin,
-    to: String,
+    destination: String,
     at: At,
 }
 
 #[derive(Serialize, Deserialize)]
 struct EntryTwin {
-    to: String,
-    decided: At,
-    tries: u32,
-    wait_until: At,
-    failed: Option<String>,
+    destination: String,
+    decided_at: At,
+    attempts: u32,
+    next_attempt: At,
+    last_error: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reported_as: Option<UrgencyTwin>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    set_aside: bool,
-    message: MessageTwin,
+    given_up: bool,
+    notification: MessageTwin,
 }
 
 #[derive(Serialize, Deserialize)]
 struct MessageTwin {
     key: String,
     number: u32,
-    phase: PhaseTwin,
+    kind: PhaseTwin,
     urgency: UrgencyTwin,
     title: String,
     paragraphs: Vec<String>,
@@ -179,30 +185,34 @@ macro_rules! twins {
 twins! {
     UrgencyTwin of Urgency { Ticket, Page, Severe }
     PhaseTwin of Phase { Opened, Changed, Reminder, Resolved, Note, Test }
-    WhyTwin of Why { Calm, Silence, Changed, Removed, Moved }
+    WhyTwin of Why { Recovered, NoTraffic, SloChanged, SloRemoved, OwnerChanged }
 }
 
 /// The bytes of a book.
-pub(super) fn write(book: &AlertBook) -> Result<Vec<u8>, StoreError> {
+pub(super) fn write(file: &'static str, book: &AlertBook) -> Result<Vec<u8>, StoreError> {
     let twin = BookTwin {
         format: FORMAT,
-        ran: book.ran.map(At),
-        watches: book.watches.iter().map(|(slo, watch)| (slo.to_string(), watch_twin(watch))).collect(),
+        last_run: book.ran.map(At),
+        checkpoints: book.watches.iter().map(|(slo, watch)| (slo.to_string(), watch_twin(watch))).collect(),
         incidents: book.incidents.iter().map(|(key, incident)| incident_twin(key, incident)).collect(),
         outbox: book.outbox.iter().map(entry_twin).collect(),
     };
-    serde_json::to_vec(&twin).map_err(StoreError::Book)
+    serde_json::to_vec(&twin).map_err(|source| StoreError::Book { file, source })
 }
 
 /// The book of these bytes.
-pub(super) fn read(bytes: &[u8]) -> Result<AlertBook, StoreError> {
-    let twin: BookTwin = serde_json::from_slice(bytes).map_err(StoreError::Book)?;
-    if twin.format > FORMAT {
-        return Err(StoreError::NewerBook(twin.format));
+pub(super) fn read(file: &'static str, bytes: &[u8]) -> Result<AlertBook, StoreError> {
+    let damaged = |source| StoreError::Book { file, source };
+    // The format comes first: fields of another one would only be reported as missing.
+    match serde_json::from_slice::<Format>(bytes).map_err(damaged)?.format {
+        FORMAT => {}
+        format if format > FORMAT => return Err(StoreError::NewerBook { file, format }),
+        format => return Err(StoreError::OlderBook { file, format, known: FORMAT }),
     }
+    let twin: BookTwin = serde_json::from_slice(bytes).map_err(damaged)?;
     Ok(AlertBook {
-        ran: twin.ran.map(|at| at.0),
-        watches: twin.watches.into_iter().map(|(slo, watch)| (id(&slo), watch_of(watch))).collect(),
+        ran: twin.last_run.map(|at| at.0),
+        watches: twin.checkpoints.into_iter().map(|(slo, watch)| (id(&slo), watch_of(watch))).collect(),
         incidents: twin.incidents.into_iter().map(incident_of).collect(),
         outbox: twin.outbox.into_iter().map(entry_of).collect(),
     })
@@ -216,33 +226,37 @@ fn id(text: &str) -> SloId {
 fn watch_twin(watch: &Watch) -> WatchTwin {
     WatchTwin {
         evaluated: At(watch.evaluated),
-        seen: (watch.seen.total, watch.seen.bad, watch.seen.known),
-        left: watch.course.left,
-        silent: watch.course.silent,
-        fell: watch.course.fell.map(|fell| fell.map(At)),
-        back: watch.course.is_back,
-        promise: watch.promise.clone(),
+        recent_counts: (watch.seen.total, watch.seen.bad, watch.seen.known),
+        minutes_to_recovery: watch.course.left,
+        minutes_without_traffic: watch.course.silent,
+        last_recovered: watch.course.fell.map(|fell| fell.map(At)),
+        flapping: watch.course.is_back,
+        fingerprint: watch.promise.clone(),
         objective: watch.objective.clone(),
         team: watch.team.clone(),
-        earlier: watch.earlier.iter().map(|one| (At(one.until), one.objective.clone())).collect(),
+        previous_objectives: watch.earlier.iter().map(|one| (At(one.until), one.objective.clone())).collect(),
     }
 }
 
 fn watch_of(twin: WatchTwin) -> Watch {
-    let (total, bad, known) = twin.seen;
+    let (total, bad, known) = twin.recent_counts;
     Watch {
         evaluated: twin.evaluated.0,
         seen: Sums { total, bad, known },
         course: Course {
-            left: twin.left,
-            silent: twin.silent,
-            fell: twin.fell.map(|fell| fell.map(|at| at.0)),
-            is_back: twin.back,
+            left: twin.minutes_to_recovery,
+            silent: twin.minutes_without_traffic,
+            fell: twin.last_recovered.map(|fell| fell.map(|at| at.0)),
+            is_back: twin.flapping,
         },
-        promise: twin.promise,
+        promise: twin.fingerprint,
         objective: twin.objective,
         team: twin.team,
-        earlier: twin.earlier.into_iter().map(|(At(until), objective)| Earlier { until, objective }).collect(),
+        earlier: twin
+            .previous_objectives
+            .into_iter()
+            .map(|(At(until), objective)| Earlier { until, objective })
+            .collect(),
     }
 }
 
@@ -251,8 +265,8 @@ fn key_twin(key: &IncidentKey) -> KeyTwin {
         Subject::Slo(slo) => SubjectTwin::Slo(slo.to_string()),
         Subject::Shared(Place::LoadBalancer(name)) => SubjectTwin::SharedLoadBalancer(name.clone()),
         Subject::Shared(Place::Source(name)) => SubjectTwin::SharedSource(name.clone()),
-        Subject::Stale(name) => SubjectTwin::SilentSource(name.clone()),
-        Subject::Unread(team) => SubjectTwin::FaultyDefinitions(team.clone()),
+        Subject::Stale(name) => SubjectTwin::StaleSource(name.clone()),
+        Subject::Unread(team) => SubjectTwin::InvalidDefinitions(team.clone()),
     };
     KeyTwin { subject, started: At(key.started) }
 }
@@ -262,8 +276,8 @@ fn key_of(twin: KeyTwin) -> IncidentKey {
         SubjectTwin::Slo(slo) => Subject::Slo(id(&slo)),
         SubjectTwin::SharedLoadBalancer(name) => Subject::Shared(Place::LoadBalancer(name)),
         SubjectTwin::SharedSource(name) => Subject::Shared(Place::Source(name)),
-        SubjectTwin::SilentSource(name) => Subject::Stale(name),
-        SubjectTwin::FaultyDefinitions(team) => Subject::Unread(team),
+        SubjectTwin::StaleSource(name) => Subject::Stale(name),
+        SubjectTwin::InvalidDefinitions(team) => Subject::Unread(team),
     };
     IncidentKey { subject, started: twin.started.0 }
 }
@@ -274,25 +288,25 @@ fn incident_twin(key: &IncidentKey, incident: &Incident) -> IncidentTwin {
         team: incident.team.clone(),
         service: incident.service.clone(),
         class: incident.class.clone(),
-        turns: incident.turns.iter().map(|(at, urgency)| (At(*at), (*urgency).into())).collect(),
+        urgency_changes: incident.turns.iter().map(|(at, urgency)| (At(*at), (*urgency).into())).collect(),
         ended: incident.ended.map(|(at, why)| (At(at), why.into())),
         late: incident.late,
         corrected: incident.corrected,
-        hushed: incident.hushed,
-        came_from: incident.came_from.clone(),
-        part_of: incident.part_of.as_ref().map(key_twin),
-        parts: incident.parts.iter().map(key_twin).collect(),
-        told: incident.told.iter().map(|(to, urgency)| (to.clone(), (*urgency).into())).collect(),
-        told_at: incident.told_at.map(At),
-        messages: incident.messages,
-        sent: incident.sent.iter().map(sent_twin).collect(),
+        silenced: incident.hushed,
+        contributors: incident.came_from.clone(),
+        group: incident.part_of.as_ref().map(key_twin),
+        members: incident.parts.iter().map(key_twin).collect(),
+        notified: incident.told.iter().map(|(to, urgency)| (to.clone(), (*urgency).into())).collect(),
+        last_notified: incident.told_at.map(At),
+        notifications: incident.messages,
+        delivered: incident.sent.iter().map(sent_twin).collect(),
     }
 }
 
 fn incident_of(twin: IncidentTwin) -> (IncidentKey, Incident) {
     let key = key_of(twin.key);
     let turns: Vec<(Minute, Urgency)> =
-        twin.turns.into_iter().map(|(at, urgency)| (at.0, Urgency::from(urgency))).collect();
+        twin.urgency_changes.into_iter().map(|(at, urgency)| (at.0, Urgency::from(urgency))).collect();
     let urgencies = || turns.iter().map(|(_, urgency)| *urgency);
     let incident = Incident {
         team: twin.team,
@@ -304,85 +318,89 @@ fn incident_of(twin: IncidentTwin) -> (IncidentKey, Incident) {
         ended: twin.ended.map(|(at, why)| (at.0, why.into())),
         late: twin.late,
         corrected: twin.corrected,
-        hushed: twin.hushed,
-        came_from: twin.came_from,
-        part_of: twin.part_of.map(key_of),
-        parts: twin.parts.into_iter().map(key_of).collect::<BTreeSet<_>>(),
-        told: twin.told.into_iter().map(|(to, urgency)| (to, urgency.into())).collect(),
-        told_at: twin.told_at.map(|at| at.0),
-        messages: twin.messages,
-        sent: twin.sent.into_iter().map(sent_of).collect(),
+        hushed: twin.silenced,
+        came_from: twin.contributors,
+        part_of: twin.group.map(key_of),
+        parts: twin.members.into_iter().map(key_of).collect::<BTreeSet<_>>(),
+        told: twin.notified.into_iter().map(|(to, urgency)| (to, urgency.into())).collect(),
+        told_at: twin.last_notified.map(|at| at.0),
+        messages: twin.notifications,
+        sent: twin.delivered.into_iter().map(sent_of).collect(),
     };
     (key, incident)
 }
 
 fn sent_twin(sent: &Sent) -> SentTwin {
     let Sent { number, phase, urgency, to, at } = sent;
-    SentTwin { number: *number, phase: (*phase).into(), urgency: (*urgency).into(), to: to.clone(), at: At(*at) }
+    SentTwin {
+        number: *number,
+        kind: (*phase).into(),
+        urgency: (*urgency).into(),
+        destination: to.clone(),
+        at: At(*at),
+    }
 }
 
 fn sent_of(twin: SentTwin) -> Sent {
-    let SentTwin { number, phase, urgency, to, at } = twin;
-    Sent { number, phase: phase.into(), urgency: urgency.into(), to, at: at.0 }
+    let SentTwin { number, kind, urgency, destination, at } = twin;
+    Sent { number, phase: kind.into(), urgency: urgency.into(), to: destination, at: at.0 }
 }
 
 fn entry_twin(entry: &Entry) -> EntryTwin {
     EntryTwin {
-        to: entry.to.clone(),
-        decided: At(entry.decided),
-        tries: entry.tries,
-        wait_until: At(entry.wait_until),
-        failed: entry.failed.clone(),
+        destination: entry.to.clone(),
+        decided_at: At(entry.decided),
+        attempts: entry.tries,
+        next_attempt: At(entry.wait_until),
+        last_error: entry.failed.clone(),
         reported_as: entry.reported.map(Into::into),
-        set_aside: entry.set_aside,
-        message: message_twin(&entry.message),
+        given_up: entry.set_aside,
+        notification: message_twin(&entry.message),
     }
 }
 
 fn entry_of(twin: EntryTwin) -> Entry {
     Entry {
-        message: message_of(twin.message),
-        to: twin.to,
-        decided: twin.decided.0,
-        tries: twin.tries,
-        wait_until: twin.wait_until.0,
-        failed: twin.failed,
+        message: message_of(twin.notification),
+        to: twin.destination,
+        decided: twin.decided_at.0,
+        tries: twin.attempts,
+        wait_until: twin.next_attempt.0,
+        failed: twin.last_error,
         reported: twin.reported_as.map(Into::into),
-        set_aside: twin.set_aside,
+        set_aside: twin.given_up,
     }
 }
 
 fn message_twin(message: &Message) -> MessageTwin {
-    let message = message.clone();
-    MessageTwin {
-        key: message.key,
-        number: message.number,
-        phase: message.phase.into(),
-        urgency: message.urgency.into(),
-        title: message.title,
-        paragraphs: message.paragraphs,
-        facts: message.facts,
-        links: message.links.into_iter().map(|link| (link.text, link.url)).collect(),
-        service: message.service,
-        team: message.team,
-        class: message.class,
-        at: At(message.at),
-    }
+    let Message { key, number, phase, urgency, title, paragraphs, facts, links, service, team, class, at } =
+        message.clone();
+    let links = links.into_iter().map(|link| (link.text, link.url)).collect();
+    let (kind, urgency, at) = (phase.into(), urgency.into(), At(at));
+    MessageTwin { key, number, kind, urgency, title, paragraphs, facts, links, service, team, class, at }
 }
 
 fn message_of(twin: MessageTwin) -> Message {
-    Message {
-        key: twin.key,
-        number: twin.number,
-        phase: twin.phase.into(),
-        urgency: twin.urgency.into(),
-        title: twin.title,
-        paragraphs: twin.paragraphs,
-        facts: twin.facts,
-        links: twin.links.into_iter().map(|(text, url)| Link { text, url }).collect(),
-        service: twin.service,
-        team: twin.team,
-        class: twin.class,
-        at: twin.at.0,
+    let MessageTwin { key, number, kind, urgency, title, paragraphs, facts, links, service, team, class, at } = twin;
+    let links = links.into_iter().map(|(text, url)| Link { text, url }).collect();
+    let (phase, urgency, at) = (kind.into(), urgency.into(), at.0);
+    Message { key, number, phase, urgency, title, paragraphs, facts, links, service, team, class, at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_format_is_refused_with_what_to_do() {
+        let of = |text: &str| read("alerts.json", text.as_bytes()).map_err(|error| error.to_string());
+        assert_eq!(of(r#"{"format":2}"#).unwrap(), AlertBook::default());
+        assert_eq!(
+            of(r#"{"format":1,"ran":"2026-10-01T10:05Z","incidents":[{"slo":"a/b"}]}"#).unwrap_err(),
+            "`alerts.json` of the ledger has format 1, but this version reads format 2\nhint: start a new ledger with `--ledger`, or \
+             remove `alerts.json` to start with no open incidents"
+        );
+        assert!(of(r#"{"format":3}"#).unwrap_err().contains("newer than this version"));
+        assert!(of("{}").unwrap_err().starts_with("cannot read `alerts.json` of the ledger: missing field `format`"));
     }
 }

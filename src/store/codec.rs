@@ -1,7 +1,7 @@
 //! Parquet files of the ledger: minutes of a part of a day, log objects of a part of a day, and sums by day of a month.
 //!
-//! Each is readable by any Parquet tool. A text that would repeat on many rows in a row (the name of a series, a balancer, a
-//! set of series) stands on the first of them; null means: as in the row above.
+//! Each is readable by any Parquet tool. A text that would repeat on many rows in a row (the name of a series, a
+//! balancer, a set of series) stands on the first of them; null means: as in the row above.
 
 mod budgets;
 mod minutes;
@@ -41,11 +41,10 @@ fn about(bytes: &[u8], key: &str) -> PolarsResult<Option<String>> {
     Ok(pairs.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()))
 }
 
-/// Reads those of some columns that a file has: an older format may lack one.
+/// Reads some columns.
 fn decode(bytes: &[u8], columns: &[&str]) -> PolarsResult<DataFrame> {
-    let mut reader = ParquetReader::new(Cursor::new(bytes));
-    let schema = reader.schema()?;
-    let columns = columns.iter().filter(|column| schema.contains(column)).map(|column| (*column).to_owned()).collect();
+    let reader = ParquetReader::new(Cursor::new(bytes));
+    let columns = columns.iter().map(|column| (*column).to_owned()).collect();
     reader.with_columns(Some(columns)).read_parallel(ParallelStrategy::None).finish()
 }
 

@@ -1,6 +1,7 @@
 //! A shelf in a directory: written aside, synced, renamed; one process at a time.
 //!
-//! **Invariant:** links are never followed below the directory, and a file aside is removed only if the lock file names it.
+//! **Invariant:** links are never followed below the directory, and a file aside is removed only if the lock file names
+//! it.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
@@ -71,7 +72,7 @@ impl DirectoryShelf {
 
     fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         let Some(Lock { aside, .. }) = &self.lock else {
-            return Err(std::io::Error::new(ErrorKind::PermissionDenied, "it was opened for reading"));
+            return Err(std::io::Error::new(ErrorKind::PermissionDenied, "the ledger is open for reading only"));
         };
         create_folders(&self.root, name)?;
         let path = self.root.join(name);
@@ -121,7 +122,7 @@ impl Lock {
         file.read_to_string(&mut left)?;
         if !left.is_empty() {
             if !is_aside(&left) {
-                return Err(std::io::Error::new(ErrorKind::InvalidData, "`lock` is a file of something else"));
+                return Err(std::io::Error::new(ErrorKind::InvalidData, "`lock` was not written by slowburn"));
             }
             match fs::remove_file(root.join(&left)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -131,7 +132,7 @@ impl Lock {
         let is_free = |name: &String| fs::symlink_metadata(root.join(name)).is_err();
         let name = (0..NAMES).map(aside_name).find(is_free);
         let name =
-            name.ok_or_else(|| std::io::Error::new(ErrorKind::AlreadyExists, "too many files `.slowburn-N.tmp`"))?;
+            name.ok_or_else(|| std::io::Error::new(ErrorKind::AlreadyExists, "too many `.slowburn-N.tmp` files"))?;
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(name.as_bytes())?;
@@ -197,6 +198,10 @@ fn disk(action: &'static str, name: &str, source: std::io::Error) -> ShelfError 
 
 #[async_trait::async_trait]
 impl Shelf for DirectoryShelf {
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
         match fs::read(self.root.join(name)) {
             Ok(bytes) => {

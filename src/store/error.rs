@@ -8,12 +8,12 @@ use super::manifest::FORMAT;
 #[derive(Debug, thiserror::Error)]
 pub enum ShelfError {
     /// Another process writes to the same ledger.
-    #[error("another run holds the ledger `{0}`\nhint: wait for it to end, or stop it")]
+    #[error("another run uses the ledger `{0}`\nhint: wait until it ends, or stop it")]
     Held(String),
     /// Something else lies where a ledger should start.
     #[error(
-        "cannot start a ledger in `{place}`: it holds `{entry}`\nhint: `--ledger` names a folder or prefix that only the ledger \
-         uses, such as `{}/slowburn-ledger`", place.trim_end_matches('/')
+        "cannot create a ledger in `{place}`: it contains `{entry}`\nhint: use a folder or prefix for the ledger \
+         alone, such as `--ledger {}/slowburn-ledger`", place.trim_end_matches('/')
     )]
     Occupied {
         /// The folder or prefix.
@@ -53,7 +53,7 @@ fn remedy_of(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind as Kind;
     match error.kind() {
         Kind::NotADirectory | Kind::IsADirectory | Kind::AlreadyExists | Kind::InvalidInput | Kind::InvalidData => {
-            "a file, a folder or a link is in the way: see what lies there, or name another folder"
+            "check the path, where a file, folder or link is in the way, or use another folder"
         }
         _ => "check free space and permissions, then run again",
     }
@@ -67,24 +67,52 @@ pub enum StoreError {
     Shelf(#[from] ShelfError),
     /// The manifest is no manifest.
     #[error(
-        "`manifest.json` of the ledger cannot be read: {0}\nhint: restore it from a backup, or fill another ledger: name a new folder with `--ledger`"
+        "cannot read `manifest.json` of the ledger: {0}\nhint: restore it from a backup, or fill a new ledger: set \
+         `--ledger` to a new folder"
     )]
     Manifest(#[source] serde_json::Error),
-    /// The alert book is no alert book.
+    /// The alert state is damaged.
     #[error(
-        "`alerts.json` of the ledger cannot be read: {0}\nhint: restore it; without it open incidents are forgotten and may be told again"
+        "cannot read `{file}` of the ledger: {source}\nhint: restore it from a backup, or remove it: open incidents are then forgotten, \
+         and may be notified again"
     )]
-    Book(#[source] serde_json::Error),
-    /// The alert book was written by a newer program.
-    #[error("`alerts.json` of the ledger has format {0}\nhint: use the newer slowburn that wrote it")]
-    NewerBook(u32),
+    Book {
+        /// Its file.
+        file: &'static str,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The alert state was written by a newer program.
+    #[error(
+        "`{file}` of the ledger has format {format}, which is newer than this version\nhint: use the version of slowburn that wrote it"
+    )]
+    NewerBook {
+        /// Its file.
+        file: &'static str,
+        /// Its format.
+        format: u32,
+    },
+    /// The alert state was written by a program from before the first release.
+    #[error(
+        "`{file}` of the ledger has format {format}, but this version reads format {known}\nhint: start a new ledger with `--ledger`, \
+         or remove `{file}` to start with no open incidents"
+    )]
+    OlderBook {
+        /// Its file.
+        file: &'static str,
+        /// Its format.
+        format: u32,
+        /// The format that is read.
+        known: u32,
+    },
     /// What names and tags stand for.
     #[error(
-        "`discovered.json` of the ledger cannot be read: {0}\nhint: restore it, or remove it: what is there now is looked up again"
+        "cannot read `discovery.json` of the ledger: {0}\nhint: restore it from a backup, or remove it: the next run \
+         discovers load balancers again"
     )]
     Discovered(#[source] serde_json::Error),
     /// A small file beside the manifest is not what it should be.
-    #[error("`{name}` of the ledger cannot be read: {source}\nhint: {hint}")]
+    #[error("cannot read `{name}` of the ledger: {source}\nhint: {hint}")]
     Json {
         /// Which.
         name: String,
@@ -94,7 +122,10 @@ pub enum StoreError {
         hint: &'static str,
     },
     /// A small file beside the manifest was written by a newer program.
-    #[error("`{name}` of the ledger has format {format}\nhint: use the newer slowburn that wrote it")]
+    #[error(
+        "`{name}` of the ledger has format {format}, which is newer than this version\nhint: use the version of \
+         slowburn that wrote it"
+    )]
     NewerFile {
         /// Which.
         name: &'static str,
@@ -103,25 +134,39 @@ pub enum StoreError {
     },
     /// There are data files, but nothing says which of them count.
     #[error(
-        "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it from a backup, or fill another ledger: name a new folder with `--ledger`"
+        "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it from a backup, or fill a \
+         new ledger: set `--ledger` to a new folder"
     )]
     NoManifest(String),
     /// It was written by a newer program.
     #[error(
-        "the ledger has format {0}, and this slowburn knows format {FORMAT}\nhint: use the newer slowburn that wrote it"
+        "the ledger `{place}` has format {format}, but this version reads format {FORMAT}\nhint: use the version of \
+         slowburn that wrote it"
     )]
-    Newer(u32),
+    Newer {
+        /// The folder or prefix.
+        place: String,
+        /// Its format.
+        format: u32,
+    },
     /// It was written by a program from before the first release.
     #[error(
-        "the ledger has format {0}, and this slowburn knows format {FORMAT}\nhint: fill another ledger: name a new folder with `--ledger`"
+        "the ledger `{place}` has format {format}, but this version reads format {FORMAT}\nhint: fill a new ledger: set \
+         `--ledger` to a new folder, and run `slowburn run`"
     )]
-    Older(u32),
+    Older {
+        /// The folder or prefix.
+        place: String,
+        /// Its format.
+        format: u32,
+    },
     /// Another run replaced files of the ledger while it was read.
-    #[error("the ledger changed while it was read\nhint: run again")]
+    #[error("another run changed the ledger while it was read\nhint: run again")]
     Moved,
     /// A data file is missing or not what its name says.
     #[error(
-        "`{name}` of the ledger is {what}\nhint: restore it from a backup, or fill another ledger: name a new folder with `--ledger`"
+        "`{name}` of the ledger is {what}\nhint: restore it from a backup, or fill a new ledger: set \
+         `--ledger` to a new folder"
     )]
     Damaged {
         /// Which.
@@ -130,7 +175,7 @@ pub enum StoreError {
         what: &'static str,
     },
     /// Parquet could not be written or read.
-    #[error("`{name}` of the ledger cannot be coded: {source}")]
+    #[error("cannot encode or decode `{name}` of the ledger: {source}")]
     Coding {
         /// Which.
         name: String,

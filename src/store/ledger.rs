@@ -5,22 +5,23 @@
 //! 2026-10-01/minutes-08-HASH.parquet    counts of the part of a UTC day that starts at that hour
 //! 2026-10-01/objects-08-HASH.parquet    log objects whose interval ends in that part
 //! sums-2026-10-HASH.parquet             sums by series and day of a month
-//! slices-2026-10-HASH.parquet           the same of what promises cut into slices, where any does
-//! usage-2026-10.json                    what AWS was asked, by day
-//! alerts.json                           the alert book: incidents, and what is still to be delivered
-//! alerts-paper.json                     the same of what was only told on paper
-//! overrides.json                        deploys in spite of the error-budget policy
-//! weekly.json                           which weekly reports were sent where
-//! discovered.json                       which ids names and tags of balancers stand for, and stood for
-//! asked-HASH.json                       which spans of which series CloudWatch and Athena have answered
-//! counts-HASH.json                      which files of counts were read, and in which state
+//! timeslices-2026-10-HASH.parquet       the same per timeslice, where any SLO has them
+//! usage-2026-10.json                    AWS requests and what they cost, by day
+//! alerts.json                           the alert state: incidents, and the outbox
+//! alerts-dry-run.json                   the same of dry runs
+//! overrides.json                        overrides of the gate
+//! weekly.json                           the weekly reports already sent
+//! discovery.json                        load balancers and target groups found by discovery
+//! fetched-HASH.json                     ranges already fetched from CloudWatch and Athena
+//! counts-HASH.json                      counts files already read, with their state
 //! ```
 //!
-//! So a run that has only the newest minutes to add writes one part and one month, and one that judges the newest minute reads
-//! only the parts that a window begins or ends in, however long it is.
+//! So a run that has only the newest minutes to add writes one part and one month, and one that judges the newest
+//! minute reads only the parts that a window begins or ends in, however long it is.
 //!
-//! **Invariant:** the bytes of data files depend on nothing but what was absorbed, and those of slices on what was asked of it: there is no
-//! time, no random name, no counter in them. A data file that was replaced stays for one more run, since others may be reading it.
+//! **Invariant:** the bytes of data files depend on nothing but what was absorbed, and those of slices on what was
+//! asked of it: there is no time, no random name, no counter in them. A data file that was replaced stays for one more
+//! run, since others may be reading it.
 
 mod aside;
 mod asked;
@@ -105,7 +106,7 @@ impl LedgerStore {
     /// Reads the manifest; a shelf without one is an empty ledger.
     ///
     /// # Errors
-    /// When the shelf refuses, or the manifest is damaged or of a newer format.
+    /// When the shelf refuses, or the manifest is damaged or of another format.
     pub async fn open(shelf: Box<dyn Shelf>) -> Result<Self, StoreError> {
         let mut manifest = shelf.get(MANIFEST).await?;
         if manifest.is_none()
@@ -120,7 +121,7 @@ impl LedgerStore {
         let Some((bytes, version)) = manifest else {
             return Ok(Self::of(shelf, Manifest::default(), None));
         };
-        let manifest = Manifest::read(&bytes)?;
+        let manifest = Manifest::read(&bytes, &shelf.place())?;
         Ok(Self::of(shelf, manifest, Some(version)))
     }
 
@@ -160,6 +161,12 @@ impl LedgerStore {
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.manifest.parts.is_empty() && self.manifest.asked.is_none()
+    }
+
+    /// Whether a run has started it.
+    #[must_use]
+    pub const fn is_started(&self) -> bool {
+        self.version.is_some()
     }
 
     /// The first day with known minutes.
@@ -248,8 +255,8 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// Reads the minutes of a day from the first to the last of some parts. The parts of a day lie side by side in memory, so
-    /// what was held of it before is read again.
+    /// Reads the minutes of a day from the first to the last of some parts. The parts of a day lie side by side in
+    /// memory, so what was held of it before is read again.
     async fn load_minutes(
         &self,
         ledger: &mut Ledger,
@@ -294,8 +301,8 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// Writes what changed in a loaded ledger; others see it once it is [published](Self::publish), which happens by itself when many
-    /// files are waiting. When nothing changed, nothing is written.
+    /// Writes what changed in a loaded ledger; others see it once it is [published](Self::publish), which happens by
+    /// itself when many files are waiting. When nothing changed, nothing is written.
     ///
     /// # Errors
     /// When the shelf refuses; the ledger on it is then as it was.

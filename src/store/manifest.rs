@@ -1,5 +1,7 @@
-//! What the ledger's files are at one moment: which data file holds which part. Absent on purpose: the files themselves.
+//! What the ledger's files are at one moment: which data file holds which part. Absent on purpose: the files
+//! themselves.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +12,7 @@ use crate::minute::{Day, Minute};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Raised when files change so that older programs must not read them.
-pub(super) const FORMAT: u32 = 4;
-/// The oldest that can be read: in files of format 2 no series share their minutes, and in those of format 3 no object says which
-/// series it was not counted for.
-const OLDEST: u32 = 2;
+pub(super) const FORMAT: u32 = 5;
 
 /// All data files that count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,15 +20,15 @@ pub(super) struct Manifest {
     pub(super) parts: BTreeMap<Part, PartFiles>,
     /// By month: `2026-10`.
     pub(super) sums: BTreeMap<String, String>,
-    /// By month. An older program that does not know them drops them, and the next run makes them again.
+    /// By month.
     pub(super) slices: BTreeMap<String, String>,
     /// What folders of finished days were looked into for, by bucket.
     pub(super) looked: BTreeMap<String, BTreeMap<Day, Looked>>,
     /// The folders above those of days, by bucket.
     pub(super) walked: BTreeMap<String, Walked>,
-    /// The file that tells what sources were asked.
+    /// The file that lists the fetched ranges of sources.
     pub(super) asked: Option<String>,
-    /// The file that says which files of counts were read. An older program drops it, and the next run reads them again.
+    /// The file that lists the counts files that were read.
     pub(super) counts_files: Option<String>,
     /// Bytes that a day of a table scans, as the last query of it had them.
     pub(super) scanned: BTreeMap<String, u64>,
@@ -47,12 +46,13 @@ pub(super) struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Looked {
     /// The hash of all that was asked of it.
+    #[serde(rename = "query_hash")]
     pub asked: String,
     /// The first minute that was asked for: objects of earlier ones were left where they lie.
     #[serde(with = "text")]
     pub from: Minute,
     /// The day on which that was done last.
-    #[serde(with = "text")]
+    #[serde(rename = "listed_on", with = "text")]
     pub on: Day,
 }
 
@@ -60,15 +60,16 @@ pub struct Looked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Walked {
     /// The hash of all that was asked of it.
+    #[serde(rename = "query_hash")]
     pub asked: String,
     /// The first minute that was asked for: folders of earlier days were left out.
     #[serde(with = "text")]
     pub from: Minute,
     /// The moment that was looked at.
-    #[serde(with = "text")]
+    #[serde(rename = "evaluated_at", with = "text")]
     pub at: Minute,
     /// When that was done.
-    #[serde(with = "text")]
+    #[serde(rename = "listed_at", with = "text")]
     pub now: Minute,
     /// Folders of accounts and regions.
     pub regions: Vec<String>,
@@ -115,20 +116,20 @@ struct Twin {
     #[serde(default)]
     parts: BTreeMap<String, TwinPart>,
     #[serde(default)]
-    sums: Option<BTreeMap<String, String>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sums: BTreeMap<String, String>,
+    #[serde(default, rename = "timeslices", skip_serializing_if = "BTreeMap::is_empty")]
     slices: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, rename = "listed_days", skip_serializing_if = "BTreeMap::is_empty")]
     looked: BTreeMap<String, BTreeMap<String, Looked>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, rename = "listed_folders", skip_serializing_if = "BTreeMap::is_empty")]
     walked: BTreeMap<String, Walked>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "fetched", skip_serializing_if = "Option::is_none")]
     asked: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     counts_files: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, rename = "scanned_bytes_per_day", skip_serializing_if = "BTreeMap::is_empty")]
     scanned: BTreeMap<String, u64>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, rename = "first_values", skip_serializing_if = "BTreeMap::is_empty")]
     began: BTreeMap<String, BTreeMap<String, TwinMinute>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unlisted: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
@@ -165,13 +166,14 @@ impl Manifest {
         serde_json::from_slice::<Format>(bytes).is_ok()
     }
 
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, StoreError> {
+    /// Reads the manifest of the ledger at a place.
+    pub(super) fn read(bytes: &[u8], place: &str) -> Result<Self, StoreError> {
         let Format { format } = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
-        if format > FORMAT {
-            return Err(StoreError::Newer(format));
-        }
-        if format < OLDEST {
-            return Err(StoreError::Older(format));
+        let place = || place.to_owned();
+        match format.cmp(&FORMAT) {
+            Ordering::Less => return Err(StoreError::Older { place: place(), format }),
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(StoreError::Newer { place: place(), format }),
         }
         let twin: Twin = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
         let mut manifest = Self::default();
@@ -201,9 +203,9 @@ impl Manifest {
                 months.into_iter().map(|(month, hash)| (month.clone(), format!("{what}-{month}-{hash}.parquet")));
             names.collect()
         };
-        manifest.sums = named("sums", twin.sums.unwrap_or_default());
-        manifest.slices = named("slices", twin.slices);
-        manifest.asked = twin.asked.map(|hash| format!("asked-{hash}.json"));
+        manifest.sums = named("sums", twin.sums);
+        manifest.slices = named("timeslices", twin.slices);
+        manifest.asked = twin.asked.map(|hash| format!("fetched-{hash}.json"));
         manifest.counts_files = twin.counts_files.map(|hash| format!("counts-{hash}.json"));
         manifest.scanned = twin.scanned;
         let minutes = |began: BTreeMap<String, TwinMinute>| began.into_iter().map(|(name, at)| (name, at.0)).collect();
@@ -232,7 +234,7 @@ impl Manifest {
         let twin = Twin {
             format: FORMAT,
             parts: parts.collect(),
-            sums: Some(hashes(&self.sums)),
+            sums: hashes(&self.sums),
             slices: hashes(&self.slices),
             looked: looked.collect(),
             walked: self.walked.clone(),

@@ -17,6 +17,10 @@ impl MemoryShelf {
 
 #[async_trait::async_trait]
 impl Shelf for MemoryShelf {
+    fn place(&self) -> String {
+        "memory".to_owned()
+    }
+
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
         Ok(self.held().get(name).map(|bytes| (bytes.clone(), version_of(bytes))))
     }

@@ -35,6 +35,8 @@ pub struct Version(pub String);
 /// Named bytes. Names are relative and use `/`.
 #[async_trait::async_trait]
 pub trait Shelf: Send + Sync {
+    /// Where it is, as a person writes it.
+    fn place(&self) -> String;
     /// The bytes and their version; `None` if there is no such name.
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError>;
     /// Writes bytes that never change under this name.
@@ -93,6 +95,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let _first = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
         let second = DirectoryShelf::open(folder.path(), WritePoints::default()).err().unwrap();
-        assert!(second.to_string().starts_with("another run holds the ledger"));
+        assert!(second.to_string().starts_with("another run uses the ledger"));
     }
 }

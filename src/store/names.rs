@@ -1,4 +1,5 @@
-//! Names of the ledger's data files. Each ends in the hash of its bytes, so that a file proves by itself that slowburn wrote it.
+//! Names of the ledger's data files. Each ends in the hash of its bytes, so that a file proves by itself that slowburn
+//! wrote it.
 //!
 //! Absent on purpose: the small JSON files beside the manifest. They have names of their own, and are never removed.
 
@@ -8,7 +9,7 @@ use crate::minute::Day;
 /// Hexadecimal digits of the hash in a name.
 const HASH_LENGTH: usize = 32;
 /// What the names of all data files start with: the year of a day's folder, or what they hold.
-pub(super) const STARTS: [&str; 5] = ["2", "asked-", "counts-", "slices-", "sums-"];
+pub(super) const STARTS: [&str; 5] = ["2", "counts-", "fetched-", "sums-", "timeslices-"];
 
 /// The hash in the name of a data file; `None` for every other name.
 pub(super) fn hash_of(name: &str) -> Option<&str> {
@@ -16,10 +17,10 @@ pub(super) fn hash_of(name: &str) -> Option<&str> {
     let (kind, hash) = stem.rsplit_once('-')?;
     let is_hash = hash.len() == HASH_LENGTH && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let is_ours = match (kind, ending) {
-        ("asked" | "counts", "json") => true,
+        ("fetched" | "counts", "json") => true,
         (kind, "parquet") => match kind.split_once('/') {
             Some((day, part)) => is_day(day) && is_part(part),
-            None => kind.strip_prefix("sums-").or_else(|| kind.strip_prefix("slices-")).is_some_and(is_month),
+            None => kind.strip_prefix("sums-").or_else(|| kind.strip_prefix("timeslices-")).is_some_and(is_month),
         },
         _ => false,
     };
@@ -51,14 +52,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_data_files_with_the_hash_of_their_bytes_are_own() {
+    fn only_data_files_named_by_their_hash_are_ours() {
         let hash = version_of(b"bytes").0;
         for name in [
             format!("2026-10-01/minutes-08-{hash}.parquet"),
             format!("2026-10-01/objects-20-{hash}.parquet"),
             format!("sums-2026-10-{hash}.parquet"),
-            format!("slices-2026-10-{hash}.parquet"),
-            format!("asked-{hash}.json"),
+            format!("timeslices-2026-10-{hash}.parquet"),
+            format!("fetched-{hash}.json"),
             format!("counts-{hash}.json"),
         ] {
             assert!(is_own(&name, b"bytes"), "{name}");
@@ -75,8 +76,10 @@ mod tests {
             format!("2026-10-01/minutes-08-{}.parquet", hash.to_uppercase()),
             format!("sums-2026-{hash}.parquet"),
             format!("sums-{hash}.parquet"),
-            format!("asked-{hash}.parquet"),
-            "asked-2026.json".to_owned(),
+            format!("fetched-{hash}.parquet"),
+            "fetched-2026.json".to_owned(),
+            format!("asked-{hash}.json"),
+            format!("slices-2026-10-{hash}.parquet"),
         ] {
             assert_eq!(hash_of(&name), None, "{name}");
         }

@@ -1,7 +1,8 @@
-//! Pages for people, in a folder or a bucket: each is put there whole, and what was there before and is no more is taken away.
+//! Pages for people, in a folder or a bucket: each is put there whole, and what was there before and is no more is
+//! taken away.
 //!
-//! A list beside the pages says which of them slowburn wrote. It names a page before that is written and until it is gone, so that
-//! an interrupted run leaves no page that no later run removes.
+//! A list beside the pages says which of them slowburn wrote. It names a page before that is written and until it is
+//! gone, so that an interrupted run leaves no page that no later run removes.
 //!
 //! **Invariant:** what the list does not name is neither replaced nor removed, and no link is followed.
 
@@ -40,19 +41,23 @@ pub enum PagesError {
     Shelf(#[from] ShelfError),
     /// Something else lies there.
     #[error(
-        "cannot write to `{0}`: it holds `{1}`, which slowburn did not write\nhint: name an empty folder or prefix"
+        "cannot write to `{0}`: it contains `{1}`, which slowburn did not write\nhint: use an empty folder or prefix"
     )]
     Taken(Location, String),
     /// A file lies where the folder should be.
     #[error(
-        "`{0}` is a file\nhint: `--out` and `--report` name a folder; for one document, let the shell write it: `slowburn report > FILE`"
+        "cannot write to `{0}`: it is a file, not a folder\nhint: use a folder for `--out` or `--report`; for a single \
+         document, redirect stdout: `slowburn report > FILE`"
     )]
     File(Location),
     /// The list is not what it should be.
-    #[error("`{LIST}` in `{0}` cannot be read: {1}\nhint: name another folder")]
+    #[error("cannot read `{LIST}` in `{0}`: {1}\nhint: use another folder")]
     List(Location, serde_json::Error),
     /// The list is from a newer program.
-    #[error("`{LIST}` in `{0}` has format {1}\nhint: use the newer slowburn that wrote it")]
+    #[error(
+        "`{LIST}` in `{0}` has format {1}, which is newer than this version\nhint: use the version of slowburn that \
+         wrote it"
+    )]
     Newer(Location, u32),
 }
 
@@ -259,11 +264,11 @@ mod tests {
         assert_eq!(fs::read_to_string(site.join("index.html.tmp")).unwrap(), "theirs");
         assert!(folder.path().join("outside.html").exists());
         let taken = write(&["index.html", "a/theirs.html"], Others::Remove).unwrap_err().to_string();
-        assert!(taken.contains("it holds `a/theirs.html`, which slowburn did not write"), "{taken}");
+        assert!(taken.contains("it contains `a/theirs.html`, which slowburn did not write"), "{taken}");
         assert_eq!(fs::read_to_string(site.join("a/theirs.html")).unwrap(), "theirs");
         fs::remove_file(&list).unwrap();
         let taken = write(&["index.html"], Others::Remove).unwrap_err().to_string();
-        assert!(taken.contains("it holds `index.html`"), "{taken}");
+        assert!(taken.contains("it contains `index.html`"), "{taken}");
         std::os::unix::fs::symlink(folder.path(), site.join("mart")).unwrap();
         assert!(write(&["mart/checkout.html"], Others::Remove).is_err(), "no page is written through a link");
         assert!(!folder.path().join("checkout.html").exists());

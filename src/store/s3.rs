@@ -1,8 +1,8 @@
 //! A shelf in a bucket of S3: two runs may write to it at once, and only one of them swaps the manifest.
 //!
 //! A swap is a conditional write: `If-Match` with the `ETag` that was read, or `If-None-Match: *`
-//! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>). Nothing is locked, so a task that was
-//! killed leaves nothing that another would have to wait for.
+//! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>). Nothing is locked, so a task that
+//! was killed leaves nothing that another would have to wait for.
 
 use std::collections::BTreeSet;
 
@@ -45,14 +45,15 @@ impl S3Shelf {
     {
         let refusal = Refusal::of(error);
         let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
-        ShelfError::Refused { action, name, remedy: refusal.remedy_of_s3(), said: refusal.said }
+        let remedy = if refusal.lacks_region() { "set AWS_REGION" } else { refusal.remedy_of_s3() };
+        ShelfError::Refused { action, name, remedy, said: refusal.said }
     }
 
     /// The bytes of an object stopped coming.
     fn broken(&self, name: &str, error: &(dyn std::error::Error + 'static)) -> ShelfError {
         let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
         let said = Refusal::of_connection(error).said;
-        ShelfError::Refused { action: "read", name, said, remedy: "the connection broke off: run again" }
+        ShelfError::Refused { action: "read", name, said, remedy: "run again: the connection was interrupted" }
     }
 
     /// Writes a page for browsers, which ask each time whether it is still the same.
@@ -62,8 +63,8 @@ impl S3Shelf {
         sent.map(drop).map_err(|error| self.refused("write", name, &error))
     }
 
-    /// Names of data files and others that start as they do, with the time of their last change. What else lies below the prefix
-    /// is passed over: it may be large, and is not the ledger's.
+    /// Names of data files and others that start as they do, with the time of their last change. What else lies below
+    /// the prefix is passed over: it may be large, and is not the ledger's.
     async fn listed(&self) -> Result<Vec<(String, Option<DateTime>)>, ShelfError> {
         let mut found = Vec::new();
         for start in names::STARTS {
@@ -90,6 +91,10 @@ impl S3Shelf {
 
 #[async_trait::async_trait]
 impl Shelf for S3Shelf {
+    fn place(&self) -> String {
+        format!("s3://{}/{}", self.keys.bucket, self.keys.key("")).trim_end_matches('/').to_owned()
+    }
+
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
         let mut tries = 1;
         loop {

@@ -231,7 +231,7 @@ fn an_object_is_counted_whole_or_not_at_all() {
     check("empty.log.gz", vec![], "0/0/0: 0, 0");
     let packed = gz(&both);
     for length in 2..packed.len() {
-        check("cut.log.gz", packed[..length].to_vec(), "is cut short: its gzip stream has no end");
+        check("cut.log.gz", packed[..length].to_vec(), "is truncated: its gzip stream has no end");
     }
     let mut damaged = packed.clone();
     let place = packed.len() - 6;
@@ -240,7 +240,7 @@ fn an_object_is_counted_whole_or_not_at_all() {
     check(
         "second-cut.log.gz",
         [packed.clone(), packed[..packed.len() / 2].to_vec()].concat(),
-        "is cut short: its gzip stream has no end",
+        "is truncated: its gzip stream has no end",
     );
     check("cipher.log.gz", [b"x\0y".to_vec(), vec![7; 100]].concat(), "is neither gzip nor text");
 }
@@ -267,9 +267,9 @@ fn lines_that_are_no_requests_are_counted_and_shown() {
     assert_eq!(
         samples,
         [
-            "2: a Classic Load Balancer line: field `time` cannot be read: `shop`",
-            "3: an Application Load Balancer line: field `target_processing_time` cannot be read: `soon`",
-            "4: an Application Load Balancer line: field `elb` does not fit the object's name: `app/cart/0a1b`",
+            "2: a Classic Load Balancer line: invalid field `time`: `shop`",
+            "3: an Application Load Balancer line: invalid field `target_processing_time`: `soon`",
+            "4: an Application Load Balancer line: field `elb` does not match the file name: `app/cart/0a1b`",
         ]
     );
     assert!(result.read[0].samples.iter().all(|sample| sample.text.len() <= 200));
@@ -302,7 +302,7 @@ fn a_classic_balancer_is_read_record_by_record() {
         "a record that is cut behind its request counts"
     );
     let faults: Vec<_> = read.samples.iter().map(|sample| format!("{}: {}", sample.number, sample.fault)).collect();
-    assert_eq!(faults, ["7: field `elb` does not fit the object's name: `cart`"]);
+    assert_eq!(faults, ["7: field `elb` does not match the file name: `cart`"]);
     let shop = indicator("classic/shop", Measure::Availability);
     let count = |minute: &str| at(&result.counts, &shop, minute.parse().unwrap());
     assert_eq!(count("2026-10-31T23:00Z"), Count { total: 1, bad: 0 });
@@ -377,10 +377,10 @@ fn a_listing_accounts_for_everything_in_its_days() {
     assert_eq!(
         others,
         [
-            "1: a Network Load Balancer's log",
-            "1: a connection log",
-            "1: a test file",
-            "1: its name does not end in `.log.gz` or `.log`",
+            "1: ELB test file",
+            "1: Network Load Balancer log",
+            "1: connection log",
+            "1: the name does not end in `.log.gz` or `.log`",
         ]
     );
     let above = tempfile::tempdir().unwrap();
@@ -390,6 +390,9 @@ fn a_listing_accounts_for_everything_in_its_days() {
     assert_eq!(objects.len(), 3);
     assert!(objects.iter().all(|file| file.key.starts_with("bucket/prefix/AWSLogs/")));
     assert!(matches!(list(root, span), Err(ListError::NoLogs(_))));
+    let inside = list(&above.path().join("bucket/prefix/AWSLogs/123456789012"), span);
+    let fix = format!("`--logs {}`", above.path().join("bucket/prefix").display());
+    assert!(matches!(inside, Err(ListError::InsideLogs { fix: found, .. }) if found.starts_with(&fix)));
     assert!(matches!(list(&root.join("nowhere"), span), Err(ListError::Unreadable(..))));
 }
 

@@ -1,4 +1,5 @@
-//! Alerts end to end: the real program, a real ledger, and peers of PagerDuty and Slack that are as strict as the real ones.
+//! Alerts end to end: the real program, a real ledger, and peers of PagerDuty and Slack that are as strict as the real
+//! ones.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fmt::Write;
@@ -278,7 +279,7 @@ fn who_keeps_the_fleet_hears_of_a_page_that_does_not_arrive_and_of_its_arrival()
     assert_eq!(alerts.len(), 1, "{alerts:?}");
     assert_eq!((&alerts[0]["name"][0], &alerts[0]["severities"][0]), (&sre.clone().into(), &"critical".into()));
     let summary = alerts[0]["summary"].as_str().unwrap();
-    assert!(summary.starts_with("team shop could not be told: checkout/orders"), "{summary}");
+    assert!(summary.starts_with("could not notify team shop: checkout/orders"), "{summary}");
     scene.peer.post("/_control", r#"{"keys": []}"#);
     scene.run("ledger", noon.plus(50));
     let statuses: Vec<(bool, Value)> =
@@ -415,13 +416,13 @@ fn a_promise_that_can_no_longer_be_read_is_named_and_loses_nothing() {
         let told = slack();
         assert_eq!(told.len(), 1, "{said}");
         let body = told[0]["body"].as_str().unwrap();
-        assert!(body.contains("1 promise of team shop cannot be judged: the definitions are faulty"), "{body}");
+        assert!(body.contains("1 SLO of team shop cannot be evaluated: invalid definitions"), "{body}");
         assert!(body.contains("search/orders"), "{body}");
     }
     fs::write(&file, sound).unwrap();
     count(noon.plus(20));
     scene.run("ledger", noon.plus(21));
-    assert!(slack()[1]["body"].as_str().unwrap().contains("over: all promises of team shop are judged again"));
+    assert!(slack()[1]["body"].as_str().unwrap().contains("resolved: all SLOs of team shop are evaluated again"));
     let alerts = scene.alerts();
     assert_eq!(alerts.len(), opened, "{alerts:#?}");
     assert!(alerts.iter().all(|alert| alert["status"] == "triggered"), "{alerts:#?}");
@@ -451,7 +452,7 @@ fn a_service_that_is_removed_ends_its_incident_although_another_team_is_at_fault
     assert_eq!(statuses, expected);
     let slack: Vec<Value> = scene.requests().into_iter().filter(|one| one["path"] == HOOK).collect();
     assert_eq!(slack.len(), 1, "{slack:?}");
-    assert!(slack[0]["body"].as_str().unwrap().contains("1 promise of team sre cannot be judged"), "{slack:?}");
+    assert!(slack[0]["body"].as_str().unwrap().contains("1 SLO of team sre cannot be evaluated"), "{slack:?}");
 }
 
 #[test]
@@ -514,13 +515,13 @@ fn the_demonstration_tells_its_story() {
     let folder = tempfile::tempdir().unwrap();
     let slos = Path::new(env!("CARGO_MANIFEST_DIR")).join("slos");
     let output = Command::new(env!("CARGO_BIN_EXE_slowburn"))
-        .args(["run", "--demo", "--quiet", "--slos"])
+        .args(["run", "--demo", "--slos"])
         .arg(slos)
         .current_dir(folder.path())
         .env_clear()
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    let story: Vec<&str> = said.lines().filter(|line| line.contains(" is told to ")).collect();
+    let story: Vec<&str> = said.lines().filter(|line| line.starts_with("dry run: would notify ")).collect();
     insta::assert_snapshot!("alerts_demo", story.join("\n"));
 }

@@ -119,7 +119,7 @@ impl Scene {
 
     /// What a run said, with its exit code.
     fn said(&self, at: &str) -> String {
-        said(&self.slowburn("run", at).arg("--quiet").output().unwrap())
+        said(&self.slowburn("run", at).output().unwrap())
     }
 
     fn export(&self, ledger: &str) -> BTreeMap<(String, String), (u64, u64)> {
@@ -192,7 +192,7 @@ fn the_simulated_fleet_counts_alike_through_files_and_through_athena() {
     let run = |source: &str, ledger: &str| {
         scene.write("slos/fleet.yaml", &format!("{source}\ndefault_class{rest}"));
         let mut run = scene.slowburn("run", "2026-10-16T06:20Z");
-        said(&run.args(["--quiet", "--days", "2", "--ledger", ledger]).output().unwrap())
+        said(&run.args(["--days", "2", "--ledger", ledger]).output().unwrap())
     };
     let lake = LAKE.split_once("classes:").unwrap().0.replace("since", "regions: us-east-1\n    since");
     scene.write("slos/fleet.yaml", &format!("{lake}\ndefault_class{rest}"));
@@ -226,10 +226,10 @@ fn a_table_is_scanned_once_for_all_series_and_a_minute_is_asked_for_until_it_is_
     assert_eq!(scene.known(), known(&ALL));
     // The newest day by itself, since nobody knows what a day costs; then the week before it, and what is left.
     assert_eq!(scene.queries().len(), 3);
-    assert!(scene.said("2026-10-31T12:10Z").starts_with("exit 0\n`lake` has been asked up to 2026-10-31T11:45Z\n"));
+    assert!(scene.said("2026-10-31T12:10Z").starts_with("exit 0\n`lake` is already fetched up to 2026-10-31T11:45Z\n"));
     assert_eq!(scene.queries().len(), 3);
     scene.busy("2026/10/31", 12..13);
-    assert!(scene.said("2026-10-31T13:05Z").contains("asked `lake` for 2 SLIs in 1 query"), "an hour later");
+    assert!(scene.said("2026-10-31T13:05Z").contains("queried `lake`: 2 SLIs, 1 query"), "an hour later");
     let last = &scene.queries()[3]["query"];
     assert!(last.as_str().unwrap().contains("< '2026-10-31T12:45'"), "{last}");
 }
@@ -269,7 +269,8 @@ fn what_fails_is_told_with_a_remedy_and_never_stored_as_zero() {
     }
 }
 
-/// A shop with so many latencies that the rows of the newest day fill two pages of a thousand, one more for each and hour.
+/// A shop with so many latencies that the rows of the newest day fill two pages of a thousand, one more for each and
+/// hour.
 fn with_two_pages() -> Scene {
     let scene = Scene::with_shop();
     let latencies =
@@ -381,8 +382,8 @@ fn hostile_values_are_values() {
             sums
         });
     let found: Vec<u64> = (0..paths.len()).map(|place| totals[&format!("shop/s{place}")]).collect();
-    // What a pattern matches is what the program's own matcher says: neither quotes nor signs of SQL, regular expressions and
-    // templates mean anything.
+    // What a pattern matches is what the program's own matcher says: neither quotes nor signs of SQL, regular
+    // expressions and templates mean anything.
     let wanted: Vec<u64> = paths
         .iter()
         .map(|path| {
@@ -402,14 +403,14 @@ fn what_would_scan_more_than_a_run_may_is_refused_before_it_is_asked() {
     assert_eq!((scene.queries().len(), scene.known()), (1, known(&ALL)));
     // The newest minutes go on being read.
     scene.busy("2026/10/31", 12..13);
-    assert!(scene.said("2026-10-31T13:05Z").contains("asked `lake` for 2 SLIs in 1 query"));
+    assert!(scene.said("2026-10-31T13:05Z").contains("queried `lake`: 2 SLIs, 1 query"));
     assert_eq!(scene.queries().len(), 2);
 }
 
 #[test]
 fn a_table_that_nobody_knows_the_size_of_is_asked_only_if_the_worst_of_it_is_affordable() {
     let scene = Scene::with_shop();
-    let run = |more: &[&str]| said(&scene.slowburn("run", NOW).arg("--quiet").args(more).output().unwrap());
+    let run = |more: &[&str]| said(&scene.slowburn("run", NOW).args(more).output().unwrap());
     snapshot("size_unknown", &run(&["--max-cost", "0.10"]));
     assert_eq!(scene.queries().len(), 0);
     scene.write("slos/fleet.yaml", &LAKE.replace("    since", "    scan_limit: 20GB\n    since"));
@@ -427,7 +428,7 @@ fn a_query_that_turns_out_to_scan_more_than_a_run_may_is_ended_and_not_tried_aga
     assert_eq!((scene.queries().len(), &scene.queries()[0]["state"]), (1, &"CANCELLED".into()));
     scene.peer.post("/_reset", "{}");
     let text = scene.said(NOW);
-    assert!(text.contains("would have to be scanned") && text.contains("scan_limit: "), "{text}");
+    assert!(text.contains("fetching it would scan about") && text.contains("scan_limit: "), "{text}");
     assert_eq!((scene.queries().len(), scene.known()), (1, BTreeMap::new()));
 }
 
@@ -439,14 +440,14 @@ fn a_query_is_not_paid_for_twice_and_a_run_that_is_stopped_ends_it() {
     // A ledger that was lost: the answers are still there.
     fs::remove_dir_all(scene.path("ledger")).unwrap();
     let text = scene.said(NOW);
-    assert!(text.contains("in 0 queries that scanned 0 bytes"), "{text}");
+    assert!(text.contains("0 queries, 0 bytes scanned"), "{text}");
     assert_eq!((scene.queries().len(), scene.known()), (asked, known(&ALL)));
 
     fs::remove_dir_all(scene.path("ledger")).unwrap();
     scene.busy("2026/10/31", 12..13);
     scene.peer.post("/_control", r#"{"delay_s": 60}"#);
     let mut run = scene.slowburn("run", "2026-10-31T13:05Z");
-    let child = run.arg("--quiet").stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child = run.stderr(std::process::Stdio::piped()).spawn().unwrap();
     // A look takes a while; a minute of them is more than a run needs to ask.
     let began = std::time::Instant::now();
     while scene.queries().len() == asked && began.elapsed().as_secs() < 60 {}
@@ -480,7 +481,7 @@ fn of_many_silent_balancers_a_few_are_named() {
         );
     }
     let said = scene.said(NOW);
-    assert!(said.contains("has no line of app/s1, app/s2, app/s3, app/s4, app/s5 and 4 more from "), "{said}");
+    assert!(said.contains("has no lines for app/s1, app/s2, app/s3, app/s4, app/s5 and 4 more from "), "{said}");
 }
 
 #[test]
@@ -518,7 +519,7 @@ fn a_changed_query_is_asked_again_for_all_of_its_window_and_its_counts_are_never
     assert_eq!(known(&scene), "11565 minutes, 450 total, 45 bad");
     // How lines end is no change.
     scene.write("queries/own.sql", &format!("{QUERY}\r\n"));
-    assert!(scene.said(NOW).contains("has been asked up to"));
+    assert!(scene.said(NOW).contains("is already fetched up to"));
     scene.write("queries/own.sql", &QUERY.replace("'500'", "'600'"));
     scene.peer.post(
         "/_control",
@@ -533,14 +534,14 @@ fn a_changed_query_is_asked_again_for_all_of_its_window_and_its_counts_are_never
     let manifest: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(scene.path("ledger/manifest.json")).unwrap()).unwrap();
     assert_eq!(
-        manifest["scanned"].as_object().unwrap().len(),
+        manifest["scanned_bytes_per_day"].as_object().unwrap().len(),
         1,
         "what the first text scanned says nothing of this one"
     );
     // The counts of the first text are still there.
     let asked = scene.queries().len();
     scene.write("queries/own.sql", QUERY);
-    assert!(scene.said(NOW).contains("has been asked up to"));
+    assert!(scene.said(NOW).contains("is already fetched up to"));
     assert_eq!((known(&scene).as_str(), scene.queries().len()), ("11565 minutes, 450 total, 45 bad", asked));
     // Who looks at the ledger from elsewhere is told why nothing is known.
     let status = scene.slowburn("status", NOW).args(["--queries", "elsewhere"]).output().unwrap();
@@ -593,7 +594,7 @@ fn what_a_teams_own_query_says_of_a_minute_last_is_all_that_is_known_of_it() {
     );
     scene.write("queries/own.sql", &sql);
     // A moment that is still to come is asked up to the present one.
-    let future = scene.slowburn("run", "2026-10-31T16:00Z").env("SLOWBURN_CLOCK", NOW).arg("--quiet").output().unwrap();
+    let future = scene.slowburn("run", "2026-10-31T16:00Z").env("SLOWBURN_CLOCK", NOW).output().unwrap();
     assert!(said(&future).starts_with("exit 0\n") && said(&future).contains("is in the future"), "{}", said(&future));
     let wanted = |sums: &str| known(&[("shop/own", sums)]);
     assert_eq!(scene.known(), wanted("11565 minutes, 450 total, 45 bad"));

@@ -92,7 +92,8 @@ impl Traffic {
         sums
     }
 
-    /// The minutes of a span at which a condition holds, one by one: each window's sums are carried on from the minute before.
+    /// The minutes of a span at which a condition holds, one by one: each window's sums are carried on from the minute
+    /// before.
     fn firing_slowly(&self, condition: &Condition, above: impl Fn(Sums) -> bool, span: Span) -> Vec<Minute> {
         let mut windows = [condition.long_minutes, condition.short_minutes].map(|minutes| {
             let minutes = i32::try_from(minutes).unwrap();
@@ -114,8 +115,8 @@ impl Traffic {
     }
 }
 
-/// Runs of traffic, silence and unknown minutes, or of traffic alone; small counts or such that an hour of them is more than
-/// 32 bits hold; all of the days or a part; one of them missing or not.
+/// Runs of traffic, silence and unknown minutes, or of traffic alone; small counts or such that an hour of them is more
+/// than 32 bits hold; all of the days or a part; one of them missing or not.
 fn traffic() -> impl Strategy<Value = Traffic> {
     // A weight has to be below 1; this is as good as all.
     let known = prop_oneof![Just(0.999_999), Just(0.9)];
@@ -225,8 +226,9 @@ fn exactly_at_the_threshold_is_not_above_it() {
     assert!(threshold.exceeded(10_000 << 40, (144 << 40) + 1));
 }
 
-/// Traffic that is exactly at the threshold fires nowhere, and one bad event more exactly where both windows see it: at the
-/// borders of blocks and days, in windows that are whole blocks or not, and in such whose sums need more than 32 bits.
+/// Traffic that is exactly at the threshold fires nowhere, and one bad event more exactly where both windows see it: at
+/// the borders of blocks and days, in windows that are whole blocks or not, and in such whose sums need more than 32
+/// bits.
 #[test]
 fn one_event_too_many_fires_where_both_windows_see_it() {
     let all = Span::new(midnight().plus(1_000), midnight().plus(3 * 1_440));
@@ -247,8 +249,8 @@ fn one_event_too_many_fires_where_both_windows_see_it() {
     }
 }
 
-/// Traffic that falls leaves a long window little by little: what a window still holds of the busy day must not be taken for
-/// what all of the later ones hold.
+/// Traffic that falls leaves a long window little by little: what a window still holds of the busy day must not be
+/// taken for what all of the later ones hold.
 #[test]
 fn a_long_window_forgets_a_busy_day_minute_by_minute() {
     let mut traffic = Traffic::even(1, 1);
@@ -283,8 +285,8 @@ fn a_budget_is_counted_in_events() {
     assert!((rate.unwrap() - 14.0).abs() < 1e-12);
 }
 
-/// The forecast of 99.9% over 30 days at 100 events a minute: 0.1x, an hour some days ago that spent so many percent of the
-/// budget of 4,320 events, and the burn of the last three days in hundredths.
+/// The forecast of 99.9% over 30 days at 100 events a minute: 0.1x, an hour some days ago that spent so many percent of
+/// the budget of 4,320 events, and the burn of the last three days in hundredths.
 fn forecast(spent_percent: u64, days_ago: i32, burn: u64) -> Forecast {
     let at = minute("2026-10-31T00:00Z");
     let start = at.plus(-days_ago * 1_440);

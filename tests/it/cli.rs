@@ -31,13 +31,17 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// Runs slowburn here, with the definitions of the project unless others are named.
-    fn run(&self, arguments: &[&str]) -> Output {
+    /// A command to run here, with the definitions of the project unless others are named.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
         command.args(arguments).env_clear().env("NO_COLOR", "1").current_dir(self.folder.path());
         command.env("SLOWBURN_SLOS", Path::new(env!("CARGO_MANIFEST_DIR")).join("slos"));
         command.env("SLOWBURN_LEDGER", self.path("ledger")).env("SLOWBURN_AT", TO);
-        command.output().unwrap()
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// Exit code, stdout and stderr in one text, with the folder's name taken out.
@@ -104,7 +108,8 @@ fn status_and_report_come_from_the_ledger_alone() {
 fn replay_names_the_minutes_of_the_outage() {
     let place = Place::new();
     assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
-    let line = ["replay", "checkout/availability", "--raw", "--from", FROM, "--to", TO];
+    let line = ["replay", "checkout/availability", "--from", FROM, "--to", TO];
+    assert_eq!(place.run(&line).stdout, place.run(&[&line[..], &["--raw"]].concat()).stdout);
     insta::assert_snapshot!("replay", place.transcript(&line));
 }
 
@@ -114,7 +119,7 @@ fn definitions_in_a_bucket_are_refused_with_the_way_to_copy_them() {
     for line in [["check", "s3://ours/slos", "--format=text"], ["status", "--queries", "s3://ours/queries"]] {
         let output = place.run(&line);
         let speech = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(code(&output) == 2 && speech.contains("copy it first, as by `aws s3 sync s3://ours/"), "{speech}");
+        assert!(code(&output) == 2 && speech.contains("copy it first with `aws s3 sync s3://ours/"), "{speech}");
     }
 }
 
@@ -134,9 +139,7 @@ fn one_damaged_file_is_named_and_the_rest_is_read() {
     assert_eq!(code(&output), 3);
     let speech = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(speech.contains(&*path.file_name().unwrap().to_string_lossy()), "{speech}");
-    let known = |place: &Place| {
-        place.run(&["export", "--slo", "storefront/availability"]).stdout.split(|b| *b == b'\n').count()
-    };
+    let known = |place: &Place| place.run(&["export", "storefront/availability"]).stdout.split(|b| *b == b'\n').count();
     let before = known(&place);
     // Once the file is whole, the next run reads just that one, and its five minutes are known at last.
     fs::write(path, bytes).unwrap();
@@ -191,53 +194,207 @@ fn a_two_line_service_file_is_enough() {
 }
 
 #[test]
-fn the_definitions_in_the_readme_are_sound() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let default_sources = "sources:\n  logs: { access_logs: . }\n  batch: { counts: . }\ndefault_source: logs\n";
-    let classes = "classes:\n  standard: { slos: { availability: 99.9% } }\n  critical: { slos: { availability: 99.95% } }\n\
-                   default_class: standard\n";
-    let (mut fleets, mut newest, mut services) = (0, default_sources, "");
-    for block in &blocks {
-        let place = tempfile::tempdir().unwrap();
-        fs::create_dir_all(place.path().join("mart")).unwrap();
-        fs::create_dir(place.path().join("corrections")).unwrap();
-        let (fleet, service) = if let Some((_, below)) = block.split_once("sources:\n  ") {
-            (fleets, newest) = (fleets + 1, block);
-            let source = below.split_once(':').unwrap().0;
-            (
-                (*block).to_owned(),
-                format!("service: checkout\nsource: {source}\nload_balancer: app/mart/50dc6c495c0c9188\n"),
-            )
-        } else if block.starts_with("teams:") {
-            let service = "service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\n";
-            ([block, default_sources].concat(), service.to_owned())
-        } else if block.starts_with("classes:") {
-            let service =
-                "service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\nslos: { availability: 99.9% }\n";
-            (default_sources.to_owned(), service.to_owned())
-        } else if block.starts_with("id:") {
-            // A correction is of what the block before it promises.
-            fs::write(place.path().join("corrections/reindex.yaml"), block).unwrap();
-            (default_sources.to_owned(), services.to_owned())
-        } else {
-            services = block;
-            // A service that names its source has it from the fleet before.
-            (if block.contains("\nsource:") { newest } else { default_sources }.to_owned(), (*block).to_owned())
-        };
-        let classes = if block.starts_with("classes:") { block } else { classes };
-        fs::write(place.path().join("fleet.yaml"), fleet + classes).unwrap();
-        fs::write(place.path().join("mart/service.yaml"), service).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
-        let output =
-            command.arg("check").arg(place.path()).args(["--at", "2026-11-01T00:00Z"]).env_clear().output().unwrap();
-        assert_eq!(
-            code(&output),
-            0,
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+fn status_is_filtered_by_team_service_and_slo() {
+    let place = Place::new();
+    assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
+    let slos = |arguments: &[&str]| -> Vec<String> {
+        let output = place.run(&[&["status", "--format", "csv"], arguments].concat());
+        assert_eq!(code(&output), 0, "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let names = text.lines().skip(1).map(|line| line.split(',').skip(1).take(2).collect::<Vec<_>>().join("/"));
+        let mut slos: Vec<String> = names.collect();
+        slos.sort();
+        slos.dedup();
+        slos
+    };
+    let all = slos(&[]);
+    let of = |service: &str| -> Vec<String> {
+        all.iter().filter(|slo| slo.starts_with(&format!("{service}/"))).cloned().collect()
+    };
+    assert!(!of("checkout").is_empty() && of("checkout").len() < all.len(), "{all:?}");
+    assert_eq!(slos(&["checkout"]), of("checkout"));
+    assert_eq!(slos(&["search/availability"]), ["search/availability"]);
+    assert_eq!(slos(&["--team", "accounts"]), [of("login"), of("profile")].concat());
+    assert_eq!(slos(&["--team", "accounts", "login"]), of("login"));
+    for (arguments, message) in [
+        (&["chekcout"][..], "unknown service `chekcout`\nhint: did you mean `checkout`?"),
+        (&["checkout/availabilty"], "unknown SLO `checkout/availabilty`\nhint: did you mean `checkout/availability`?"),
+        (&["xyz/latency"], "`slowburn status` lists all SLOs"),
+        (&["--team", "acounts"], "unknown team `acounts`\nhint: did you mean `accounts`?"),
+        (&["--team", "accounts", "checkout"], "team `accounts` does not own `checkout`"),
+    ] {
+        let output = place.run(&[&["status"], arguments].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(code(&output) == 2 && stderr.contains(message), "{stderr}");
     }
-    assert_eq!((blocks.len(), fleets), (11, 3));
+}
+
+#[test]
+fn replaced_variables_are_errors_and_not_ignored() {
+    let place = Place::new();
+    for (old, new) in [
+        ("SLOWBURN_NOTIFY", "SLOWBURN_DRY_RUN"),
+        ("SLOWBURN_SITE", "SLOWBURN_REPORT_OUT"),
+        ("SLOWBURN_REPORTS", "SLOWBURN_WEEKLY_OUT"),
+        ("SLOWBURN_METRICS_OF_PROMISES", "SLOWBURN_SLO_METRICS"),
+    ] {
+        let output = place.command(&["run", "--logs", "logs"]).env(old, "paper:out").output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(code(&output) == 2 && stderr.contains(&format!("set `{new}` instead")), "{stderr}");
+        assert!(!place.path("ledger").exists());
+    }
+}
+
+#[test]
+fn an_slo_whose_definition_is_invalid_is_not_unknown() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("mine/mart")).unwrap();
+    fs::write(place.path("mine/mart/cart.yaml"), "service: cart\nload_balancre: app/shop\n").unwrap();
+    fs::write(place.path("mine/mart/login.yaml"), "service: login\nload_balancer: app/accounts/81d3f6c05ab94e27\n")
+        .unwrap();
+    for (line, code_, message) in [
+        (
+            &["explain", "cart/latency"][..],
+            4,
+            "the definition of service `cart` is invalid\nhint: run `slowburn check`",
+        ),
+        (&["status", "cart"], 4, "the definition of service `cart` is invalid\nhint: run `slowburn check`"),
+        (&["explain", "login"], 2, "unknown SLO `login`\nhint: SLOs of `login`: `login/availability`"),
+        (&["gate", "login/availability"], 2, "unknown service `login/availability`\nhint: did you mean `login`?"),
+    ] {
+        let output = place.run(&[line, &["--slos", "mine"]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(code(&output) == code_ && stderr.contains(message), "{line:?}: {stderr}");
+    }
+}
+
+#[test]
+fn variables_of_switches_take_common_spellings_and_empty_ones_are_ignored() {
+    let place = Place::new();
+    assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
+    let run = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = place.command(&[&["run", "--quiet"], arguments].concat());
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        (code(&output), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for on in ["1", "yes", "on", "true"] {
+        let (code, stderr) = run(&[("SLOWBURN_OFFLINE", on), ("SLOWBURN_SILENT", on)], &[]);
+        assert_eq!(code, 0, "{on}: {stderr}");
+    }
+    for off in ["", "0", "no", "off", "False"] {
+        let (code, stderr) =
+            run(&[("SLOWBURN_SILENT", off), ("SLOWBURN_SLO_METRICS", off)], &["--offline", "--dry-run", "dry"]);
+        assert_eq!(code, 0, "{off}: {stderr}");
+    }
+    for name in ["DRY_RUN", "LOGS", "DAYS", "THREADS", "MAX_COST", "METRICS", "REPORT", "FORMAT", "LOG", "QUERIES"] {
+        let (code, stderr) = run(&[(&format!("SLOWBURN_{name}"), "")], &["--offline"]);
+        assert_eq!(code, 0, "{name}: {stderr}");
+    }
+    let (code, stderr) = run(&[("SLOWBURN_SILENT", "maybe")], &["--offline"]);
+    assert!(code == 2 && stderr.contains("the environment variable `SLOWBURN_SILENT`"), "{stderr}");
+}
+
+#[test]
+fn ranges_without_minutes_are_refused_or_reported() {
+    let place = Place::new();
+    assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
+    let output = place.run(&["export", "--from", TO, "--to", FROM]);
+    assert!(code(&output) == 2 && output.stdout.is_empty());
+    let output = place.run(&["replay", "checkout/availability", "--from", "2026-10-01", "--to", "2026-10-02"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(code(&output) == 0 && text.contains("no data: no minute in this range is known"), "{text}");
+}
+
+#[test]
+fn a_simulation_writes_nothing_beside_a_file_that_differs() {
+    let place = Place::new();
+    let line = ["simulate", "--out", "fleet", "--days", "1", "--scale", "0.01"];
+    let first = place.run(&line);
+    let all = snapshot(&place.path("fleet"));
+    assert_eq!(code(&first), 0);
+    // The same plan again completes what is missing and changes nothing else.
+    fs::remove_file(&all[0].0).unwrap();
+    let again = place.run(&line);
+    assert_eq!((code(&again), again.stderr), (0, first.stderr));
+    assert_eq!(snapshot(&place.path("fleet")), all);
+    let (path, _) = all.last().unwrap();
+    fs::remove_dir_all(place.path("fleet")).unwrap();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, "mine").unwrap();
+    let refused = place.run(&line);
+    assert!(code(&refused) == 4 && String::from_utf8_lossy(&refused.stderr).contains("empty or new folder"));
+    assert_eq!(snapshot(&place.path("fleet")).len(), 1);
+}
+
+#[test]
+fn times_relative_to_now_are_accepted() {
+    let place = Place::new();
+    assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
+    let status = |at: &str| place.run(&["status", "--format", "json", "--at", at]);
+    assert_eq!(status("2026-10-27 18:00").stdout, status(TO).stdout);
+    for at in ["-1h", "yesterday", "now"] {
+        assert_eq!(code(&status(at)), 0, "{at}");
+    }
+    let refused = status("tomorrow");
+    assert!(code(&refused) == 2 && String::from_utf8_lossy(&refused.stderr).contains("`yesterday`"));
+}
+
+#[test]
+fn the_demo_reads_the_definitions_before_it_simulates_logs() {
+    let place = Place::new();
+    let mut command = place.command(&["run", "--demo", "--slos", "missing"]);
+    let output = command.env_remove("SLOWBURN_AT").output().unwrap();
+    assert_eq!((code(&output), place.path("target").exists()), (4, false));
+}
+
+/// What a shell is offered for the last of some words.
+fn completions(place: &Place, words: &[&str]) -> Vec<String> {
+    let mut command = place.command(&[]);
+    command.arg("--").arg("slowburn").args(words).env("SLOWBURN_COMPLETE", "bash").env("_CLAP_IFS", "\n");
+    let output = command.env("_CLAP_COMPLETE_INDEX", words.len().to_string()).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn names_of_the_definitions_are_completed() {
+    let place = Place::new();
+    let slos = completions(&place, &["explain", "checkout/"]);
+    assert!(slos.contains(&"checkout/availability".to_owned()) && !slos.iter().any(|slo| slo.starts_with("search")));
+    assert!(completions(&place, &["gate", ""]).contains(&"checkout".to_owned()));
+    assert_eq!(completions(&place, &["man", "repl"]), ["replay"]);
+    for words in [&["check", ""][..], &["run", "--slos", ""], &["run", "--queries", ""]] {
+        fs::write(place.path("file"), "").unwrap();
+        let found = completions(&place, words);
+        assert!(found.contains(&"logs/".to_owned()) && !found.contains(&"file".to_owned()), "{found:?}");
+    }
+    assert!(completions(&place, &["weekly", "--team", ""]).contains(&"accounts".to_owned()));
+    assert!(completions(&place, &["status", "search/av"]).contains(&"search/availability".to_owned()));
+    // Definitions that cannot be read complete nothing, without a message.
+    let none = completions(&place, &["explain", "--slos", "missing", ""]);
+    assert!(!none.iter().any(|name| name.contains('/')), "{none:?}");
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = place.run(&["completions", shell]);
+        assert!(code(&output) == 0 && String::from_utf8_lossy(&output.stdout).contains("SLOWBURN_COMPLETE"), "{shell}");
+    }
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let place = Place::new();
+    assert_eq!(code(&place.run(&["man", "--out", "man"])), 0);
+    for page in ["slowburn.1", "slowburn-run.1", "slowburn-status.1", "slowburn-man.1"] {
+        let text = fs::read_to_string(place.path("man").join(page)).unwrap();
+        let title = format!(
+            ".TH {} 1 \"\" \"slowburn {}\" \"slowburn manual\"\n",
+            page.trim_end_matches(".1"),
+            env!("CARGO_PKG_VERSION")
+        );
+        assert!(text.contains(&title) && text.contains(".SH EXAMPLES"), "{page}: {text}");
+    }
+    let text = fs::read_to_string(place.path("man/slowburn-run.1")).unwrap();
+    assert!(text.contains("SLOWBURN_DRY_RUN") && text.contains("<DIR>"), "{text}");
+    let page = fs::read(place.path("man/slowburn-run.1")).unwrap();
+    assert_eq!(place.run(&["man", "run"]).stdout, page);
+    assert_eq!(code(&place.run(&["man", "rnu"])), 2);
 }

@@ -94,7 +94,7 @@ impl Scene {
     }
 
     fn run(&self, at: &str) -> Output {
-        self.slowburn("run", at).arg("--quiet").output().unwrap()
+        self.slowburn("run", at).output().unwrap()
     }
 
     /// What a run said, with its exit code.
@@ -170,7 +170,7 @@ fn a_minute_is_asked_for_once_and_a_young_one_again() {
     let scene = Scene::with_shop();
     let forecast = scene.slowburn("cost", NOW).output().unwrap();
     let forecast = String::from_utf8(forecast.stdout).unwrap();
-    assert!(forecast.contains("windows, once: 7 metrics of CloudWatch, $0.00007\n"), "{forecast}");
+    assert!(forecast.contains("windows, once: 7 CloudWatch metrics, $0.00007\n"), "{forecast}");
     snapshot("first_run", &scene.said(NOW));
     let forecast = scene.slowburn("cost", NOW).output().unwrap();
     assert!(!String::from_utf8(forecast.stdout).unwrap().contains("first run"));
@@ -179,15 +179,17 @@ fn a_minute_is_asked_for_once_and_a_young_one_again() {
     // Seven metrics, of which the times have two statistics.
     assert_eq!(scene.billed("metrics_billed"), 7);
     // Before the next five minutes there is nothing new.
-    assert!(scene.said("2026-10-31T12:04Z").starts_with("exit 0\n`metrics` has been asked up to 2026-10-31T11:57Z\n"));
+    assert!(
+        scene.said("2026-10-31T12:04Z").starts_with("exit 0\n`metrics` is already fetched up to 2026-10-31T11:57Z\n")
+    );
     assert_eq!(scene.billed("requests"), asked);
-    assert!(scene.said("2026-10-31T12:05Z").starts_with("exit 0\nasked `metrics` for 7 metrics in 1 request;"));
+    assert!(scene.said("2026-10-31T12:05Z").starts_with("exit 0\nqueried `metrics`: 7 metrics, 1 request,"));
     let last = scene.peer.requests();
     assert!(last.contains("2026-10-31T10:00") && last.contains("2026-10-31T12:02"), "two hours once more: {last}");
 }
 
 #[test]
-fn nothing_that_was_not_answered_whole_is_stored() {
+fn incomplete_responses_are_not_stored() {
     for (name, settings, stored) in [
         ("forbidden", r#"{"results": [{"code": "Forbidden"}]}"#, vec![]),
         ("partial", r#"{"results": [{"metric": "TargetResponseTime", "code": "PartialData"}]}"#, vec![ALL[0]]),
@@ -299,11 +301,11 @@ classes:
 fn credentials_that_cannot_be_had_are_not_told_as_a_service_that_is_away() {
     let scene = Scene::with_shop();
     let mut run = scene.slowburn("run", NOW);
-    run.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").arg("--quiet");
+    run.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     run.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/slowburn").env("AWS_WEB_IDENTITY_TOKEN_FILE", "/not/there");
     let said = String::from_utf8(run.output().unwrap().stderr).unwrap();
-    assert!(said.contains("there were no credentials to ask with: No such file or directory"), "{said}");
-    assert!(said.contains("\nhint: there are no credentials: give the task a role"), "{said}");
+    assert!(said.contains("no AWS credentials found: No such file or directory"), "{said}");
+    assert!(said.contains("\nhint: give the task a role"), "{said}");
 }
 
 #[test]
@@ -405,24 +407,24 @@ fn a_metric_that_never_was_is_named_and_never_makes_a_number_by_itself() {
         // The next run asks for a few minutes without a value, and remembers what there was.
         let next = scene.said("2026-10-31T12:05Z");
         assert_eq!(next.contains("counts as zero"), name == "bad", "{next}");
-        assert_eq!(next.contains("without it nothing is known"), name != "bad", "{next}");
+        assert_eq!(next.contains("without it the SLO has no data"), name != "bad", "{next}");
     }
 }
 
 #[test]
 fn a_run_costs_no_more_than_it_may() {
     let scene = Scene::with_shop();
-    let output = scene.slowburn("run", NOW).args(["--quiet", "--max-cost", "0.00006"]).output().unwrap();
+    let output = scene.slowburn("run", NOW).args(["--max-cost", "0.00006"]).output().unwrap();
     let said = format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap());
     snapshot("too_dear", &said);
     assert_eq!(scene.billed("metrics_billed"), 0);
-    let output = scene.slowburn("run", NOW).args(["--quiet", "--offline"]).output().unwrap();
+    let output = scene.slowburn("run", NOW).args(["--offline"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("there is no ledger at") && said.contains("without `--offline`"), "{said}");
+    assert!(said.contains("is empty"), "{said}");
     assert_eq!((output.status.code(), scene.billed("metrics_billed")), (Some(4), 0));
     assert!(scene.said(NOW).starts_with("exit 0\n"));
     let billed = scene.billed("metrics_billed");
-    let output = scene.slowburn("run", NOW).args(["--quiet", "--offline"]).output().unwrap();
+    let output = scene.slowburn("run", NOW).args(["--offline"]).output().unwrap();
     assert_eq!((output.status.code(), scene.billed("metrics_billed")), (Some(0), billed));
     assert!(Path::new(scene.folder.path()).join("ledger").exists());
 }
@@ -435,11 +437,11 @@ fn a_past_that_is_too_dear_takes_nothing_from_the_present() {
     scene.traffic("app/new/00000000000000bb", "123456789012");
     let before = scene.billed("metrics_billed");
     let at = "2026-10-31T12:05Z";
-    let output = scene.slowburn("run", at).args(["--quiet", "--max-cost", "0.00008"]).output().unwrap();
+    let output = scene.slowburn("run", at).args(["--max-cost", "0.00008"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3));
-    assert!(said.contains("asked `metrics` for 7 metrics in 1 request; 2 SLIs answered"), "{said}");
-    assert!(said.contains("`metrics` is not asked: 7 metrics of CloudWatch would cost"), "{said}");
+    assert!(said.contains("queried `metrics`: 7 metrics, 1 request, data for 2 SLIs"), "{said}");
+    assert!(said.contains("skipped `metrics` to stay within `--max-cost`: "), "{said}");
     assert_eq!(scene.billed("metrics_billed") - before, 7);
     assert!(scene.known().keys().all(|slo| slo.starts_with("shop/")));
 }
@@ -450,7 +452,7 @@ fn a_moment_that_is_still_to_come_is_asked_up_to_the_present_one_and_told_to_nob
     let book = scene.folder.path().join("ledger/alerts.json");
     for at in ["2026-10-31T12:30Z", "2026-10-31T16:00Z"] {
         let mut run = scene.slowburn("run", at);
-        let output = run.env("SLOWBURN_CLOCK", NOW).args(["--quiet", "--metrics", "SLO"]).output().unwrap();
+        let output = run.env("SLOWBURN_CLOCK", NOW).args(["--metrics", "SLO"]).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{said}");
         assert!(said.contains(&format!("warning: {at} is in the future: no notification is sent")), "{said}");
@@ -477,7 +479,10 @@ fn what_a_run_noted_of_a_time_that_had_not_come_is_retracted() {
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-14:30 0"]);
     scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 15]);
     let said = scene.said("2026-10-31T12:05Z");
-    assert!(said.starts_with("exit 0\nan earlier run was given a time in the future"), "{said}");
+    assert!(
+        said.starts_with("exit 0\ndiscarded data of `metrics` that an earlier run recorded for a time in the future"),
+        "{said}"
+    );
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:02 50"]);
     let said = scene.said("2026-10-31T12:15Z");
     assert!(!said.contains("an earlier run"), "{said}");
@@ -485,7 +490,7 @@ fn what_a_run_noted_of_a_time_that_had_not_come_is_retracted() {
 }
 
 #[test]
-fn values_that_come_late_are_unknown_until_they_are_there_and_never_no_traffic() {
+fn late_values_are_unknown_until_they_arrive_and_never_no_traffic() {
     let one = "service: one\nload_balancer: app/one/00000000000000aa\n";
     let other = "service: other\nload_balancer: app/other/00000000000000bb\n";
     let scene = Scene::new(AVAILABILITY, &[("one", one), ("other", other)]);

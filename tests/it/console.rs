@@ -1,4 +1,5 @@
-//! The pages of the console: what they say, that the same ledger gives the same bytes, and that no name does harm in them.
+//! The pages of the console: what they say, that the same ledger gives the same bytes, and that no name does harm in
+//! them.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -59,7 +60,7 @@ impl Scene {
                           search }\nstart: 2026-10-30T08:00\nend: 2026-10-30T08:20\ntime_zone: UTC\n";
         scene.write("slos/corrections/reindex.yaml", correction);
         for at in ["2026-10-28T12:05Z", "2026-10-28T15:00Z", "2026-10-30T09:30Z", AT] {
-            scene.good(&["run", "--quiet", "--notify", "paper:paper"], at);
+            scene.good(&["run", "--quiet", "--dry-run", "paper"], at);
         }
         scene
     }
@@ -111,7 +112,7 @@ impl Scene {
 
     /// Writes the site below a folder; its pages by name.
     fn site(&self, folder: &str) -> BTreeMap<String, String> {
-        self.good(&["report", "--paper", "--out", folder], AT);
+        self.good(&["report", "--dry-run-state", "--out", folder], AT);
         pages(&self.path(folder))
     }
 }
@@ -177,7 +178,7 @@ fn pages_say_who_has_to_act_and_how_each_number_was_made() {
 fn the_worst_comes_first_and_unknown_is_not_fine() {
     let site = Scene::new().site("site");
     let rows: Vec<(&str, &str)> = site["index.html"]
-        .split("<tr data-standing=\"")
+        .split("<tr data-status=\"")
         .skip(1)
         .map(|row| {
             let service = row.split_once("<th scope=\"row\">").unwrap().1.split_once("</a>").unwrap().0;
@@ -189,9 +190,9 @@ fn the_worst_comes_first_and_unknown_is_not_fine() {
         [
             ("exhausted", "checkout"),
             ("at_risk", "search"),
-            ("unknown", "batch"),
+            ("no_data", "batch"),
             ("recovered", "orders"),
-            ("fine", "stock")
+            ("ok", "stock")
         ]
     );
 }
@@ -200,13 +201,13 @@ fn the_worst_comes_first_and_unknown_is_not_fine() {
 fn what_was_not_observed_is_shaded_and_never_good() {
     let site = Scene::new().site("site");
     let unknown = site["services/quiet/batch.html"].split_once("</style>").unwrap().1;
-    assert!(unknown.contains("chip unknown") && !unknown.contains("chip fine"), "{unknown}");
-    assert!(unknown.contains("fill=\"#E4E0EE\"") && unknown.contains(">not observed</span>"));
+    assert!(unknown.contains("chip no_data") && !unknown.contains("chip ok"), "{unknown}");
+    assert!(unknown.contains("fill=\"#E4E0EE\"") && unknown.contains(">no data</span>"));
     let looks = unknown.split_once("id=\"slo-orders-page_fast-d\"").unwrap().1.split_once("</svg>").unwrap().0;
-    assert!(looks.contains("fill=\"#E4E0EE\""), "a window that saw nothing is not calm: {looks}");
-    assert!(unknown.contains("<dt>In a week</dt><dd><span class=\"quiet\">unknown</span>"), "{unknown}");
+    assert!(looks.contains("fill=\"#E4E0EE\""), "a window without data is not shown as good: {looks}");
+    assert!(unknown.contains("<dt>7-day change</dt><dd><span class=\"quiet\">unknown</span>"), "{unknown}");
     let known = site["services/mart/stock.html"].split_once("</style>").unwrap().1;
-    assert!(known.contains("chip fine") && !known.contains("fill=\"#E4E0EE\""));
+    assert!(known.contains("chip ok") && !known.contains("fill=\"#E4E0EE\""));
 }
 
 /// Numbers of the columns of a table, but for the first, added up.
@@ -242,8 +243,10 @@ fn days_of_a_long_window_add_up_whether_or_not_it_is_cut_into_slices() {
     );
     scene.good(&["run", "--quiet", "--silent"], AT);
     let page = &scene.site("site")["services/mart/archive.html"];
-    let counted: Vec<&str> = page.split("<dt>Bad</dt><dd>").skip(1).map(|one| one.split_once('<').unwrap().0).collect();
-    let tables = page.split("<caption class=\"aloud\">Days of").skip(1);
+    let page = page.replace("<dt>Bad timeslices</dt>", "<dt>Bad events</dt>");
+    let counted: Vec<&str> =
+        page.split("<dt>Bad events</dt><dd>").skip(1).map(|one| one.split_once('<').unwrap().0).collect();
+    let tables = page.split("<caption class=\"sr-only\">Daily numbers of").skip(1);
     let told: Vec<(u64, u64)> = tables.map(|table| (added_up(table, 2), added_up(table, 1))).collect();
     let numbers: Vec<String> = told.iter().map(|(bad, all)| format!("{bad} of {all}")).collect();
     assert_eq!(numbers, counted.iter().map(|one| one.replace(',', "")).collect::<Vec<_>>());
@@ -259,9 +262,9 @@ fn a_changed_promise_says_what_it_was_before() {
     let file = scene.path("slos/mart/stock.yaml");
     let changed = fs::read_to_string(&file).unwrap().replace("99.9%", "99.5%");
     fs::write(file, changed).unwrap();
-    scene.good(&["run", "--quiet", "--notify", "paper:paper"], "2026-11-01T00:05Z");
+    scene.good(&["run", "--quiet", "--dry-run", "paper"], "2026-11-01T00:05Z");
     let page = &scene.site("site")["services/mart/stock.html"];
-    let line = "<time datetime=\"2026-11-01T00:05Z\">1 Nov 00:05</time>: 99.5% in place of 99.9%";
+    let line = "<time datetime=\"2026-11-01T00:05Z\">1 Nov 00:05</time>: objective changed from 99.9% to 99.5%";
     assert!(page.contains(line), "{page}");
 }
 
@@ -288,9 +291,12 @@ fn what_others_wrote_is_left_alone() {
     for (place, said) in [
         (
             "theirs",
-            "error: cannot write to `theirs`: it holds `index.html`, which slowburn did not write\nhint: name an empty folder",
+            "error: cannot write to `theirs`: it contains `index.html`, which slowburn did not write\nhint: use an empty folder",
         ),
-        ("report.md", "error: `report.md` is a file\nhint: `--out` and `--report` name a folder"),
+        (
+            "report.md",
+            "error: cannot write to `report.md`: it is a file, not a folder\nhint: use a folder for `--out` or `--report`",
+        ),
     ] {
         let output = scene.slowburn(&["report", "--out", place], AT);
         let speech = String::from_utf8(output.stderr).unwrap();
@@ -310,7 +316,7 @@ fn a_bucket_gets_pages_that_browsers_know_what_to_do_with() {
     let create = moto.s3().create_bucket().bucket("pages").create_bucket_configuration(place);
     runtime.block_on(create.send()).unwrap();
     let write = || {
-        let mut command = scene.command(&["report", "--paper", "--out", "s3://pages/slo"], AT);
+        let mut command = scene.command(&["report", "--dry-run-state", "--out", "s3://pages/slo"], AT);
         let output = command.envs(moto.environment()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     };

@@ -56,7 +56,7 @@ impl Scene {
 
     fn command(&self, ledger: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
-        command.args(["run", "--quiet", "--silent", "--ledger", ledger, "--at", AT]).env_clear();
+        command.args(["run", "--silent", "--ledger", ledger, "--at", AT]).env_clear();
         command.current_dir(self.folder.path()).env("SLOWBURN_CLOCK", AT).env("NO_COLOR", "1");
         command
     }
@@ -132,7 +132,7 @@ fn a_file_is_not_opened_again_until_it_changes() {
     for _ in 0..2 {
         let ran = scene.run();
         assert_eq!(
-            (ran.code, ran.said.contains("`counts/a.csv` needs one column `minute`")),
+            (ran.code, ran.said.contains("`counts/a.csv` needs exactly one column `minute`")),
             (3, true),
             "{}",
             ran.said
@@ -161,7 +161,7 @@ fn a_file_with_faulty_rows_is_reported_by_every_run() {
     for _ in 0..3 {
         let ran = scene.run();
         assert_eq!(ran.code, 3);
-        assert!(ran.said.contains("line 8: `bad` is `2`: more than the `total` of 1"), "{}", ran.said);
+        assert!(ran.said.contains("line 8: invalid `bad` `2`: greater than the `total` of 1"), "{}", ran.said);
         assert_eq!(scene.sums("a"), (60, 6));
     }
     scene.counts("a", &rows(10, 1), OLD);

@@ -19,7 +19,7 @@ use slowburn::slo::{Catalog, DefinitionFile, Problem, Severity};
 /// Bad files whose badness no schema can see: it lies in arithmetic, in another file, or in the text of the YAML. All
 /// other bad files must be refused by the schema.
 const NOT_STRUCTURAL: &[(&str, &str)] = &[
-    ("athena_results", "the meaning of a place"),
+    ("athena_results", "the meaning of a location"),
     ("athena_tables", "depends on other fields"),
     ("classic_without_table", "depends on the balancer"),
     ("cloudwatch_conditions", "depends on the source"),
@@ -47,7 +47,7 @@ const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("correction_scope_nobody", "another file"),
     ("correction_scope_unknown", "another file"),
     ("correction_twice", "another file"),
-    ("counts_in_bucket", "the meaning of a place"),
+    ("counts_in_bucket", "the meaning of a location"),
     ("counts_outside", "the meaning of a path"),
     ("counts_without_source", "another file"),
     ("duplicate_key", "PyYAML keeps the last of two keys"),
@@ -70,8 +70,14 @@ const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("time_zone", "the IANA database"),
     ("time_zone_abbreviation", "the IANA database"),
     ("time_zone_of_machine", "the IANA database"),
+    ("slos_none", "a valid value, with a warning"),
     ("unknown_class", "another file"),
     ("unknown_source", "another file"),
+    ("objective_all", "a valid value, with a warning"),
+    ("path_regex_like", "a valid value, with a warning"),
+    ("region_typo", "the list of regions"),
+    ("region_unknown", "a valid value, with a warning"),
+    ("runbook_text", "a valid value, with a warning"),
     ("unknown_team", "another file"),
     ("unreachable_default", "arithmetic"),
     ("unreachable_stated", "arithmetic"),
@@ -210,7 +216,10 @@ fn what_cannot_be_loaded_is_named_and_the_rest_is_loaded() {
         .map(|problem| format!("{}: {}", problem.file, problem.message))
         .collect();
     insta::assert_snapshot!("not_loaded", text.join("\n"));
-    assert!(load(&folder.path().join("absent")).is_err());
+    let refused = |name: &str| load(&folder.path().join(name)).unwrap_err().to_string();
+    assert!(refused("absent").contains("/absent` does not exist\nhint: specify the folder"));
+    assert!(refused("mar").ends_with("/mart`?"));
+    assert!(refused("mart/fine.yaml").ends_with("/mart/fine.yaml` is a file\nhint: specify the folder of definitions"));
 }
 
 #[test]
@@ -266,8 +275,10 @@ fn severe_is_on_for_availability_and_where_an_slo_says_so_itself() {
     let file = |path: &str, text: &str| DefinitionFile { path: path.to_owned(), text: text.to_owned() };
     let (catalog, problems) = check(&[file("fleet.yaml", fleet), file("mart/nightly.yaml", text)]);
     assert_eq!(problems, []);
-    let severe =
-        catalog.services[0].slos.iter().map(|slo| (slo.name(), slo.severe.outage_minutes, slo.severe.collapse_minutes));
+    let severe = catalog.services[0]
+        .slos
+        .iter()
+        .map(|slo| (slo.name(), slo.severe.outage_minutes, slo.severe.traffic_drop_minutes));
     assert_eq!(
         severe.collect::<Vec<_>>(),
         [
@@ -277,7 +288,64 @@ fn severe_is_on_for_availability_and_where_an_slo_says_so_itself() {
             ("orders", None, None),
         ]
     );
-    assert!(schema(SchemaKind::Service).to_string().contains("only what is measured as availability has it"));
+    assert!(schema(SchemaKind::Service).to_string().contains("only availability SLOs have them"));
+}
+
+/// A folder that was moved must not leave a pipeline green for ever.
+#[test]
+fn check_of_a_folder_without_service_files_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("slos/corrections")).unwrap();
+    fs::write(folder.path().join("slos/fleet.yaml"), "teams: { mart: {} }\n").unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+        let output = command.args(arguments).current_dir(folder.path()).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let (code, text) = run(&["check", "slos"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("error: no service files in `slos`"), "{text}");
+    assert!(text.ends_with("checked 0 services, 0 SLOs: 1 problem\n"), "{text}");
+    let (code, text) = run(&["run"]);
+    assert_eq!(code, Some(4), "{text}");
+    assert!(text.contains("no SLOs to evaluate: `slos` has no valid service file"), "{text}");
+}
+
+#[test]
+fn check_without_fleet_file_names_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("slos/mart")).unwrap();
+    fs::write(folder.path().join("slos/mart/cart.yaml"), "service: cart\nload_balancer: app/shop\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
+    let output = command.args(["check", "slos"]).current_dir(folder.path()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.starts_with("note: no `fleet.yaml` in `slos`: using defaults"), "{text}");
+    assert!(text.ends_with("checked 1 service, 2 SLOs: no problems\n"), "{text}");
+}
+
+/// An invalid service is reported once, and not again by every correction that names it. An unknown name leaves out
+/// only itself.
+#[test]
+fn scopes_are_checked_against_invalid_services_too() {
+    let file = |path: &str, text: &str| DefinitionFile { path: path.to_owned(), text: text.to_owned() };
+    let times = "reason: x\ncategory: planned\nauthor: x\nstart: 2026-10-03T01:00\nend: 2026-10-03T02:00\n";
+    let files = [
+        file("mart/cart.yaml", "service: cart\nload_balancer: app/shop\nslos: { errors: 99%, availability: 99% }\n"),
+        file("mart/till.yaml", "service: till\nload_balancer: nothing\nslos: { latency: 99% }\n"),
+        file("shop/odd.yaml", "service: [\n"),
+        file("corrections/a.yaml", &format!("id: a\nscope: {{ service: [cart, till, odd], slo: [errors] }}\n{times}")),
+        file("corrections/b.yaml", &format!("id: b\nscope: {{ service: [cart, tilt], team: [mart, shop] }}\n{times}")),
+    ];
+    let (catalog, problems) = check(&files);
+    let of_corrections = problems.iter().filter(|problem| problem.file.starts_with("corrections/"));
+    let text: Vec<(&str, &str)> =
+        of_corrections.map(|problem| (problem.message.as_str(), problem.hint.as_str())).collect();
+    assert_eq!(text, [("unknown service `tilt`", "did you mean `till`?")]);
+    assert_eq!(catalog.corrections.len(), 2);
+    let cart = &catalog.services[0];
+    assert!(catalog.corrections[1].scope.covers(cart, &cart.slos[0]));
 }
 
 #[test]
@@ -336,6 +404,10 @@ fn files_of_other_tools_get_a_problem_each() {
     for file in files {
         let (_, problems) = service(&file.text);
         assert!(problems.iter().any(|problem| problem.severity == Severity::Error), "{}", file.path);
+        if file.text.lines().any(|line| line.starts_with("apiVersion:") || line.starts_with("version: \"prometheus/")) {
+            assert_eq!(problems.len(), 1, "{}", file.path);
+            assert!(problems[0].message.ends_with(" file, not a slowburn definition"), "{}", problems[0].message);
+        }
     }
 }
 

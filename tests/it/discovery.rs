@@ -1,5 +1,5 @@
-//! Load balancers by name and by tags, through the real SDKs: what is looked up, how often, and what becomes of one that is made
-//! anew.
+//! Load balancers by name and by tags, through the real SDKs: what is looked up, how often, and what becomes of one
+//! that is made anew.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -43,7 +43,8 @@ impl Scene {
         std::fs::write(path, text).unwrap();
     }
 
-    /// A balancer with target groups behind it, each with the tag `service`; gives `app/name/id` and the groups' `name/id`.
+    /// A balancer with target groups behind it, each with the tag `service`; gives `app/name/id` and the groups'
+    /// `name/id`.
     fn create(&self, balancer: &str, service: &str, groups: &[&str]) -> (String, Vec<String>) {
         let tags = format!(r#"{{"service": "{service}"}}"#);
         let groups: Vec<String> = groups.iter().map(|name| format!(r#""{name}": {tags}"#)).collect();
@@ -96,7 +97,7 @@ impl Scene {
 
     /// What a run said, with its exit code.
     fn run(&self, at: &str) -> String {
-        told(&self.slowburn("run", at).args(["--quiet", "--at", at]).output().unwrap())
+        told(&self.slowburn("run", at).args(["--at", at]).output().unwrap())
     }
 
     /// Counts of each known minute from a moment on, by SLO.
@@ -172,7 +173,7 @@ fn a_name_is_looked_up_page_by_page_and_then_known() {
     assert_eq!(scene.looked_up(), [], "what was found is known for a while");
     assert!(scene.run("2026-10-31T12:15Z").starts_with("exit 0\n"));
     assert_eq!(scene.looked_up(), requests(&[("DescribeLoadBalancers", 2)]));
-    let offline = scene.slowburn("run", "2026-10-31T14:00Z").args(["--quiet", "--offline"]).output().unwrap();
+    let offline = scene.slowburn("run", "2026-10-31T14:00Z").args(["--offline"]).output().unwrap();
     assert_eq!((offline.status.code(), scene.looked_up()), (Some(0), vec![]));
 }
 
@@ -203,7 +204,7 @@ fn a_balancer_that_is_made_anew_continues_its_slo() {
     assert!(!asked.contains(&old) && asked.contains(&new), "nobody asks for what is gone: {asked}");
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T13:08Z"), 100);
     let ledger = scene.folder.path().join("ledger");
-    assert!(std::fs::read_to_string(ledger.join("discovered.json")).unwrap().contains(&old));
+    assert!(std::fs::read_to_string(ledger.join("discovery.json")).unwrap().contains(&old));
 }
 
 #[test]
@@ -258,12 +259,12 @@ fn tags_stand_for_all_that_have_them() {
 
 #[test]
 fn what_is_not_there_is_named_and_unknown() {
-    let nobody = "load_balancer: app/nobody\n";
-    let untagged = "load_balancer: { tags: { service: nobody } }\n";
+    let absent = "load_balancer: app/absent\n";
+    let untagged = "load_balancer: { tags: { service: absent } }\n";
     let grouped = "load_balancer: app/mart\ntarget_group: idle\nslos: { availability: { objective: 99.9%, elb_5xx: excluded } }\n";
     let scene = Scene::new(
         FLEET,
-        &[("nobody", nobody), ("untagged", untagged), ("grouped", grouped), ("mart", "load_balancer: app/mart\n")],
+        &[("absent", absent), ("untagged", untagged), ("grouped", grouped), ("mart", "load_balancer: app/mart\n")],
     );
     let (mart, _) = scene.create("mart", "mart", &[]);
     scene.traffic(&of(&mart, None), "11:00", 60, 100);
@@ -271,15 +272,15 @@ fn what_is_not_there_is_named_and_unknown() {
     assert_eq!(scene.minutes("2026-10-31T11:00Z").into_keys().collect::<Vec<_>>(), ["mart/availability"]);
     drop(scene.looked_up());
     // It is looked for until it is there.
-    let (new, _) = scene.create("nobody", "nobody", &[]);
+    let (new, _) = scene.create("absent", "absent", &[]);
     scene.traffic(&of(&new, None), "12:00", 5, 9);
     assert!(scene.run("2026-10-31T12:05Z").starts_with("exit 3\n"));
-    scene.assert_each("nobody/availability", ("2026-10-31T12:00Z", "2026-10-31T12:02Z"), 9);
+    scene.assert_each("absent/availability", ("2026-10-31T12:00Z", "2026-10-31T12:02Z"), 9);
     // It is gone, and its minutes are unknown from then on.
-    scene.delete("nobody");
-    assert!(scene.run("2026-10-31T12:25Z").contains("`app/nobody` since 2026-10-31T12:25Z"));
-    assert!(scene.run("2026-10-31T13:25Z").contains("`app/nobody` since 2026-10-31T12:25Z"));
-    let last = scene.minutes("2026-10-31T12:00Z")["nobody/availability"].last().unwrap().0.clone();
+    scene.delete("absent");
+    assert!(scene.run("2026-10-31T12:25Z").contains("`app/absent` (missing since 2026-10-31T12:25Z)"));
+    assert!(scene.run("2026-10-31T13:25Z").contains("`app/absent` (missing since 2026-10-31T12:25Z)"));
+    let last = scene.minutes("2026-10-31T12:00Z")["absent/availability"].last().unwrap().0.clone();
     assert!(last.as_str() < "2026-10-31T12:30Z", "{last}");
 }
 
@@ -294,7 +295,10 @@ fn short_trouble_passes_unnoticed_and_costs_are_known_before() {
     };
     assert_eq!(cost(), (6 * 288, true), "a name is taken for one balancer");
     let table = String::from_utf8(scene.slowburn("cost", NOW).output().unwrap().stdout).unwrap();
-    assert!(table.contains("\n* assumed, until a run has looked names") && !table.contains("two nodes"), "{table}");
+    assert!(
+        table.contains("\n* estimate until a run has completed discovery") && !table.contains("two nodes"),
+        "{table}"
+    );
     let (mart, _) = scene.create("mart", "mart", &[]);
     scene.traffic(&of(&mart, None), "11:00", 60, 100);
     let faults = r#"{"faults": [{"action": "DescribeLoadBalancers", "code": "Throttling", "status": 400, "times": 2},

@@ -16,8 +16,9 @@ fn metrics_say_what_the_status_says_and_nothing_of_what_is_not_known() {
     let labels = "team=\"mart\",service=\"checkout\",slo=\"orders\",class=\"strict\",window=\"7d\"";
     for line in [
         format!("slowburn_slo_bad_events{{{labels}}} 1500.0"),
-        format!("slowburn_slo_standing{{{labels},standing=\"exhausted\"}} 1.0"),
-        format!("slowburn_slo_standing{{{labels},standing=\"fine\"}} 0.0"),
+        format!("slowburn_slo_status{{{labels},status=\"exhausted\"}} 1.0"),
+        format!("slowburn_slo_status{{{labels},status=\"ok\"}} 0.0"),
+        format!("slowburn_slo_urgency{{{labels},urgency=\"severe\"}} 0.0"),
         "# EOF".to_owned(),
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
@@ -34,14 +35,14 @@ fn metrics_say_what_the_status_says_and_nothing_of_what_is_not_known() {
 #[test]
 fn budgets_are_exported_as_they_stood_at_the_end_of_each_day() {
     let scene = Scene::new();
-    let asked = ["export", "--what", "budgets", "--slo", "checkout/orders", "--from", "2026-11-17T00:00Z"];
+    let asked = ["export", "checkout/orders", "--what", "budgets", "--from", "2026-11-17T00:00Z"];
     insta::assert_snapshot!("exports_budgets", scene.good(&asked, "2026-11-20T12:00Z"));
     let all = scene.good(&["export", "--what", "budgets"], "2026-11-20T12:00Z");
     // The header, and seven promises on 30 days, of which today is none.
     assert_eq!((all.lines().count(), all.contains("2026-11-20")), (1 + 7 * 30, false));
     let refused = scene.slowburn(&["export", "--what", "budgets", "--format", "parquet"], AT);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(refused.status.code() == Some(4) && said.contains("name a file with `--out`"), "{said}");
+    assert!(refused.status.code() == Some(2) && said.contains("name a file with `--out FILE`"), "{said}");
     scene.good(&["export", "--what", "budgets", "--format", "parquet", "--out", "b.parquet"], AT);
     assert!(std::fs::read(scene.path("b.parquet")).unwrap().starts_with(b"PAR1"));
 }
@@ -64,17 +65,18 @@ fn cloudwatch_is_told_how_a_run_ended_where_that_is_asked_for() {
     };
     assert_eq!(run(&[]).status.code(), Some(0));
     assert_eq!(peer.requests(), "[]", "nobody asked for it");
-    let ran = run(&["--metrics", "SLO", "--metrics-of-promises"]);
+    let ran = run(&["--metrics", "SLO", "--slo-metrics"]);
     assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let values = runtime.block_on(values(&peer.url));
-    // One for the run, five standings of one class, and a budget of each promise that has one: all but the one without an event.
-    assert_eq!(values.len(), 1 + 5 + 6, "{values:?}");
+    // One for the run, six statuses of one class, and a budget of each SLO that has one: all but the one without an
+    // event.
+    assert_eq!(values.len(), 1 + 6 + 6, "{values:?}");
     for expected in [
         ("Runs", "", 1.0),
-        ("Promises", "Class=strict Standing=exhausted", 2.0),
-        ("Promises", "Class=strict Standing=fine", 2.0),
-        ("ErrorBudgetLeft", "SLO=orders Service=legacy Team=stuck Window=7d", -100.0),
+        ("SloCount", "Class=strict Status=exhausted", 2.0),
+        ("SloCount", "Class=strict Status=ok", 2.0),
+        ("ErrorBudgetRemaining", "SLO=orders Service=legacy Team=stuck Window=7d", -100.0),
     ] {
         let is_near = |value: f64| (value - expected.2).abs() < 0.5;
         let found = values

@@ -1,5 +1,5 @@
-//! Foreign files stay: whatever lies beside, below or in the place of a ledger, a site, a report or a dry run, every byte and link of
-//! it is still there after any sequence of commands.
+//! Foreign files stay: whatever lies beside, below or in the place of a ledger, a site, a report or a dry run, every
+//! byte and link of it is still there after any sequence of commands.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -40,8 +40,10 @@ fn names() -> Vec<String> {
         format!("2026-10-02/minutes-08-{HASH}.parquet"),
         format!("2026-10-02/objects-08-{HASH}.parquet.tmp"),
         format!("sums-2026-10-{HASH}.parquet"),
-        format!("slices-2026-10-{HASH}.parquet"),
+        format!("timeslices-2026-10-{HASH}.parquet"),
+        format!("fetched-{HASH}.json"),
         format!("asked-{HASH}.json"),
+        format!("slices-2026-10-{HASH}.parquet"),
     ]);
     names
 }
@@ -88,13 +90,13 @@ fn commands(at: &str) -> Vec<Vec<String>> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     [
         format!("run --quiet --silent --at {at}"),
-        format!("run --quiet --at {at} --notify paper:told --since 2026-10-02T08:00Z"),
+        format!("run --quiet --at {at} --dry-run told --since 2026-10-02T08:00Z"),
         format!("run --quiet --silent --at {at} --report report"),
         format!("report --at {at} --out site"),
         format!("report --at {at} --out report"),
         "weekly --at 2026-10-05T00:30Z --out weekly".to_owned(),
         "weekly --at 2026-10-12T00:30Z --out weekly".to_owned(),
-        format!("weekly --at {at} --send --notify paper:told"),
+        format!("weekly --at {at} --send --dry-run told"),
         format!("status --at {at} --format csv --out status.csv"),
         format!("export --at {at} --out minutes.csv"),
         format!("gate shop --at {at}"),
@@ -173,7 +175,7 @@ fn a_ledger_starts_only_where_nothing_else_lies() {
     insta::assert_snapshot!("ledger_beside_photos", refused(&["run", "--ledger", "data"]).0);
     insta::assert_snapshot!("ledger_around_logs", refused(&["run", "--ledger", "logs/ledger"]).0);
     insta::assert_snapshot!("report_in_ledger", refused(&["run", "--report", "ledger/report"]).0);
-    insta::assert_snapshot!("dry_run_around_ledger", refused(&["run", "--notify", "paper:."]).0);
+    insta::assert_snapshot!("dry_run_around_ledger", refused(&["run", "--dry-run", "."]).0);
     assert_eq!(refused(&["run", "--ledger", "data/ledger"]).1, 3, "a folder of its own is made beside what is there");
     insta::assert_snapshot!("site_around_ledger", refused(&["report", "--out", "data", "--ledger", "data/ledger"]).0);
 }
@@ -194,7 +196,7 @@ fn a_site_is_written_only_where_nothing_has_its_names() {
 }
 
 #[test]
-fn a_crash_leaves_nothing_for_ever_and_replaced_files_go_after_a_run() {
+fn a_crash_leaves_nothing_behind_and_replaced_files_are_removed_after_a_run() {
     let scene = scene();
     let run = |at: &str| {
         let mut command = scene.slowburn(&["run", "--quiet", "--silent", "--at", at]);
@@ -231,7 +233,8 @@ fn a_crash_leaves_nothing_for_ever_and_replaced_files_go_after_a_run() {
     assert!(run("2026-10-02T09:00Z").output().unwrap().status.success());
     let third = data_files();
     assert!(!first.iter().any(|name| third.contains(name)), "{third:?}");
-    // The first run of the next day finds what the killed one left. Three files count, and three were replaced by this run.
+    // The first run of the next day finds what the killed one left. Three files count, and three were replaced by this
+    // run.
     assert!(run("2026-10-03T00:10Z").output().unwrap().status.success());
     assert!(run("2026-10-03T00:15Z").output().unwrap().status.success());
     let named = fs::read_to_string(scene.path("ledger/manifest.json")).unwrap();
@@ -278,7 +281,7 @@ fn a_bucket_keeps_every_foreign_object() {
     }
     let inside =
         run(&["report", "--at", "2026-10-02T08:30Z", "--ledger", "s3://bucket/ours", "--out", "s3://bucket/ours/site"]);
-    assert!(said(&inside).contains("one lies inside the other"), "{}", said(&inside));
+    assert!(said(&inside).contains("one contains the other"), "{}", said(&inside));
     for key in &foreign {
         let object = runtime.block_on(client.get_object().bucket("bucket").key(key).send()).unwrap();
         let bytes = runtime.block_on(object.body.collect()).unwrap().to_vec();

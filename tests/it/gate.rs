@@ -20,7 +20,7 @@ classes:
       75.5%: '<script>alert(1)</script> [x](javascript:alert(1)) | everything that may wait does'
       100%: { then: only what repairs is deployed, blocks: deploys }
   loose: { slos: {} }
-  words: { slos: {}, policy: { 50%: somebody has a look } }
+  words: { slos: {}, policy: { 50%: the team investigates } }
 ";
 const AT: &str = "2026-10-08T00:00Z";
 
@@ -37,7 +37,7 @@ impl Scene {
             ("used", "strict", 800, AT),
             ("broken", "strict", 1_009, AT),
             ("exact", "strict", 1_008, AT),
-            ("blind", "strict", 10, "2026-10-07T12:00Z"),
+            ("stale", "strict", 10, "2026-10-07T12:00Z"),
             ("loose", "loose", 5_000, AT),
             ("words", "words", 5_000, AT),
         ] {
@@ -98,7 +98,7 @@ impl Scene {
 fn a_pipeline_is_told_by_a_code_and_a_sentence() {
     let scene = Scene::new();
     let mut text = String::new();
-    for service in ["good", "used", "exact", "broken", "blind", "loose", "words", "none", "<b>\u{202e}"] {
+    for service in ["good", "used", "exact", "broken", "stale", "loose", "words", "none", "<b>\u{202e}"] {
         text.push_str(&scene.transcript(&["gate", service]));
     }
     text.push_str(&scene.transcript(&["gate", "broken", "--format", "json"]));
@@ -123,7 +123,7 @@ fn a_step_that_cannot_be_read_does_not_open_the_gate() {
         let asked = scene.slowburn(&["gate", "used"]);
         let said = String::from_utf8_lossy(&asked.stdout).into_owned();
         assert_eq!(asked.status.code(), Some(3), "{said}");
-        assert!(said.starts_with("nobody can say whether used may be deployed: "), "{said}");
+        assert!(said.starts_with("cannot decide whether used may be deployed: "), "{said}");
     }
 }
 
@@ -134,14 +134,14 @@ fn an_override_is_kept_and_shown_and_holds_once() {
         ["gate", "broken", "--override", "fixes the <b>leak</b>\r\n# owned \u{202e}", "--by", "jane|doe@example.com"];
     let mut text = scene.transcript(&deploy).replace("\r\n", "\\r\\n");
     text.push_str(&scene.transcript(&["gate", "broken"]));
-    text.push_str(&scene.transcript(&["gate", "blind", "--override", "the source is down", "--by", "jo"]));
+    text.push_str(&scene.transcript(&["gate", "stale", "--override", "the source is down", "--by", "jo"]));
     text.push_str("-- not needed\n");
     text.push_str(&scene.transcript(&["gate", "good", "--override", "just in case", "--by", "jo"]));
     let report = String::from_utf8(scene.slowburn(&["report"]).stdout).unwrap();
-    let from = report.find("## What the error-budget policy says").unwrap();
+    let from = report.find("## Error-budget policy").unwrap();
     let until = report.find("\n## shop").unwrap();
     text.push_str(report.get(from..until).unwrap());
-    text.push_str(report.get(report.find("\n## Deploys in spite").unwrap()..).unwrap());
+    text.push_str(report.get(report.find("\n## Policy overrides").unwrap()..).unwrap());
     insta::assert_snapshot!("gate_override", text);
     assert_eq!(scene.overrides().len(), 2);
     // A run sweeps what nothing names; this stays.

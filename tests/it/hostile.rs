@@ -1,4 +1,5 @@
-//! Whole runs on logs as they go wrong: every bad object is named with its place, and what was readable beside it counts.
+//! Whole runs on logs as they go wrong: every bad object is named with its place, and what was readable beside it
+//! counts.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fmt::Write as _;
@@ -207,7 +208,7 @@ fn a_pipe_is_named_and_not_waited_for() {
     let place = Place::new();
     let made = Command::new("mkfifo").arg(place.object("a.log.gz")).status();
     if made.is_ok_and(|status| status.success()) {
-        assert!(place.outcome().contains("a.log.gz` cannot be read: it is no file"));
+        assert!(place.outcome().contains("a.log.gz` cannot be read: not a regular file"));
     }
 }
 
@@ -245,7 +246,7 @@ fn lines_that_came_later_count_in_a_file_of_their_own() {
     fs::write(place.object("a.log"), &one).unwrap();
     assert!(place.outcome().starts_with("exit 0: 60 minutes known, 1 lines counted"));
     fs::write(place.object("a.log"), one.repeat(3)).unwrap();
-    assert!(place.outcome().contains("put the lines that came later into a file of their own"));
+    assert!(place.outcome().contains("move the later lines to a new file"));
     fs::write(place.object("amore.log"), one.repeat(2)).unwrap();
     fs::write(place.object("a.log"), &one).unwrap();
     assert_eq!(place.outcome(), "exit 0: 60 minutes known, 3 lines counted\nread 1 log file with 2 lines\n");
@@ -258,7 +259,7 @@ fn a_file_that_ends_within_a_line_counts_once_it_is_packed() {
     fs::write(place.object("a.log"), text.trim_end()).unwrap();
     let outcome = place.outcome();
     assert!(outcome.starts_with("exit 3: 55 minutes known, 0 lines counted"), "{outcome}");
-    assert!(outcome.contains("if it is all there, pack it with `gzip`"), "{outcome}");
+    assert!(outcome.contains("if it is complete, compress it with `gzip`"), "{outcome}");
     fs::remove_file(place.object("a.log")).unwrap();
     fs::write(place.object("a.log.gz"), gz(text.trim_end())).unwrap();
     assert_eq!(place.outcome(), "exit 0: 60 minutes known, 2 lines counted\nread 1 log file with 2 lines\n");
@@ -276,7 +277,7 @@ fn an_object_that_grows_until_it_is_whole_is_counted_once() {
         let outcome = place.outcome();
         assert!(outcome.starts_with("exit 3: 55 minutes known, 0 lines counted"), "{length}: {outcome}");
     }
-    for said in ["read 1 log file with 40 lines\n", "no log file is new\n"] {
+    for said in ["read 1 log file with 40 lines\n", "no new log files\n"] {
         fs::write(place.object("a.log.gz"), &packed).unwrap();
         assert_eq!(place.outcome(), format!("exit 0: 60 minutes known, 40 lines counted\n{said}"));
     }

@@ -1,10 +1,11 @@
-//! The rules of incidents against a model of them, over random schedules: traffic, gaps, late minutes, cadences, crashes
-//! after every step, runs that overlap, channels that fail in every way.
+//! The rules of incidents against a model of them, over random schedules: traffic, gaps, late minutes, cadences,
+//! crashes after every step, runs that overlap, channels that fail in every way.
 //!
 //! The model has no state and no runs: it looks at all minutes as they are in the end, and applies the rule of
 //! `alert::course` to each of them. What slowburn found must be the same, and must have arrived.
 //!
-//! `SLOWBURN_TICKS=1000000 cargo test --release --test it incidents -- --nocapture` simulates that many evaluations of runs.
+//! `SLOWBURN_TICKS=1000000 cargo test --release --test it incidents -- --nocapture` simulates that many evaluations of
+//! runs.
 
 #![expect(
     clippy::unwrap_used,
@@ -113,8 +114,8 @@ impl World {
         Beat { at, heard: newest.known == 1, held, above: short, silent: newest.total == 0 }
     }
 
-    /// The model: how urgent each minute is, by looking back, for each level, over all since it was last less urgent than that. What
-    /// is as urgent again within an hour takes an hour of calm to be less so.
+    /// The model: how urgent each minute is, by looking back, for each level, over all since it was last less urgent
+    /// than that. What is as urgent again within an hour takes an hour of calm to be less so.
     fn urgency(minutes: &[Truth], rules: &AlertRules) -> Vec<Option<Urgency>> {
         let beats: Vec<Beat> = (1..=MINUTES).map(|at| Self::beat(minutes, Minute(at), i32::MAX - 1)).collect();
         let heard: Vec<&Beat> = beats.iter().filter(|beat| beat.heard).collect();
@@ -318,7 +319,8 @@ fn found(book: &AlertBook, slo: &SloId) -> Vec<Found> {
     .collect()
 }
 
-/// Nothing lost, nothing doubled on its way: whoever was told that something began hears how it goes on and that it ended.
+/// Nothing lost, nothing doubled on its way: whoever was told that something began hears how it goes on and that it
+/// ended.
 fn check_delivery(kept: &Kept, seed: u64) {
     assert!(kept.book.outbox.is_empty(), "seed {seed}: {:?}", kept.book.outbox);
     for (key, incident) in &kept.book.incidents {
@@ -385,8 +387,8 @@ fn try_seed(seed: u64, late: bool) -> u64 {
     ticks
 }
 
-/// With minutes that come late an incident may have been found later or ended earlier than who knows all of them would say,
-/// but each that the model has is found, and none is found that shares no minute with one of the model's.
+/// With minutes that come late an incident may have been found later or ended earlier than who knows all of them would
+/// say, but each that the model has is found, and none is found that shares no minute with one of the model's.
 fn covered(found: &[Found], expected: &[Found], seed: u64) {
     let meets = |one: &Found, other: &Found| {
         one.started <= other.ended.unwrap_or(i32::MAX) && other.started <= one.ended.unwrap_or(i32::MAX)

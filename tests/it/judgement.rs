@@ -162,21 +162,21 @@ fn a_page_without_evidence_is_a_ticket() {
     assert_eq!(few.tiers[0].demoted, Some(Demotion::FewBad { bad: 1, bad_min: 5 }));
     assert!(few.tiers[0].holds, "the numbers stay what they are");
 
-    let unsure = slo(", severe: none, evidence: { bad: 1, confidence: 99.9% }");
+    let unsure = slo(", severe: none, significance: { min_bad_events: 1, confidence: 99.9% }");
     let chance = verdict(&unsure, NOON, |age| (u64::from(age % 2 == 1), u64::from(age == 1)));
     assert_eq!(chance.state.urgency(), Some(Urgency::Ticket));
     let Some(Demotion::Chance { chance, chance_max }) = chance.tiers[0].demoted else { panic!("{chance:?}") };
     assert!((chance - (1.0 - (1.0 - 0.0144_f64).powi(30))).abs() < 1e-12 && (chance_max - 0.001).abs() < 1e-12);
 
-    let none = slo(", severe: none, evidence: none");
+    let none = slo(", severe: none, significance: none");
     let page = verdict(&none, NOON, |age| (u64::from(age % 20 == 1), u64::from(age == 1)));
     assert_eq!(page.state, State::Burning { tier: 0, urgency: Urgency::Page });
 }
 
 #[test]
 fn the_first_minute_of_an_outage_pages_however_busy_the_hour_before_it_was() {
-    // 1,000 requests a minute an hour ago, 900 now: all that fail in one minute are 1.5% of the hour, where 1.44% is the
-    // threshold. As many in an hour may be chance, but not within five minutes.
+    // 1,000 requests a minute an hour ago, 900 now: all that fail in one minute are 1.5% of the hour, where 1.44% is
+    // the threshold. As many in an hour may be chance, but not within five minutes.
     let busy = slo(", severe: none");
     let outage = verdict(&busy, NOON, |age| (if age > 5 { 1_000 } else { 900 }, if age == 1 { 900 } else { 0 }));
     assert_eq!(outage.state, State::Burning { tier: 0, urgency: Urgency::Page });
@@ -242,7 +242,7 @@ fn a_collapse_is_measured_by_the_quietest_of_the_earlier_weeks() {
     assert_eq!(check(10, 100), State::Calm, "a tenth is no collapse");
     assert_eq!(check(0, 6), State::Calm, "a week ago twice it was nearly as quiet");
     assert_eq!(check(0, 7), State::Collapse { minutes: 15, seen: 0, expected: 105 });
-    let off = verdict(&slo(", severe: { collapse: none }"), NOON, usual(0, 100));
+    let off = verdict(&slo(", severe: { traffic_drop: none }"), NOON, usual(0, 100));
     assert_eq!(off.state, State::Calm);
 }
 

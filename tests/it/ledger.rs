@@ -181,7 +181,7 @@ fn silence_is_known_where_it_is_plausible_and_a_gap_is_not() {
 }
 
 #[test]
-fn counts_replace_and_the_same_again_changes_nothing() {
+fn new_counts_replace_old_ones_and_repeating_them_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let day: Day = "2026-10-01".parse().unwrap();
     let mut minutes = DayCounts::default();
@@ -207,7 +207,7 @@ fn counts_replace_and_the_same_again_changes_nothing() {
 }
 
 #[test]
-fn an_answer_replaces_all_that_was_known_of_its_spans() {
+fn a_response_replaces_everything_known_about_its_ranges() {
     let day: Day = "2026-10-01".parse().unwrap();
     let counts = |counts: &[(usize, u32)]| -> Counts {
         let mut minutes = DayCounts::default();
@@ -259,6 +259,30 @@ fn damaged_files_are_named_with_the_remedy() {
             assert!(text.contains("manifest.json") && text.contains("hint:"), "{text}");
         });
     }
+}
+
+#[test]
+fn a_ledger_of_another_format_is_named_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = |format: u32| {
+        fs::write(folder.path().join("manifest.json"), format!("{{\"format\": {format}, \"parts\": {{}}}}")).unwrap();
+        let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
+        wait(LedgerStore::open(Box::new(shelf))).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(opened(5), Ok(()));
+    let place = folder.path().display();
+    assert_eq!(
+        opened(4).unwrap_err(),
+        format!(
+            "the ledger `{place}` has format 4, but this version reads format 5\nhint: fill a new ledger: set \
+             `--ledger` to a new folder, and run `slowburn run`"
+        )
+    );
+    let newer = opened(6).unwrap_err();
+    assert!(
+        newer.contains("has format 6, but this version reads format 5") && newer.contains("that wrote it"),
+        "{newer}"
+    );
 }
 
 /// Starts the real program, kills it with SIGKILL at its n-th write of the ledger; `false` if it ended before.

@@ -1,4 +1,5 @@
-//! Channels against peers that are as strict as the real services: what arrives, what every answer means, and what is never shown.
+//! Channels against peers that are as strict as the real services: what arrives, what every answer means, and what is
+//! never shown.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ teams:
   post: { pages: ['mailto:a@example.com'] }
   lost: { pages: ['mailto:lost@example.com'] }
   alone: { pages: ['webhook:${URL}'] }
-  nobody: {}
+  quiet: {}
 ";
 
 /// A folder with definitions, and the variables of a task that runs there.
@@ -163,9 +164,9 @@ fn message(number: u32, phase: Phase, urgency: Urgency) -> Message {
         number,
         phase,
         urgency,
-        title: "checkout: 1 in 4 orders fails since 10:03 UTC".to_owned(),
-        paragraphs: vec!["1,203 of 4,812 requests failed in the last hour.".to_owned()],
-        facts: vec![("budget left".to_owned(), "71.2%".to_owned())],
+        title: "checkout/availability: 25% of requests failed in the last hour (1,203 of 4,812)".to_owned(),
+        paragraphs: vec!["29% of the 30-day error budget is used: 1,203 failed requests, 4,177 allowed.".to_owned()],
+        facts: vec![("Error budget left".to_owned(), "71.2%".to_owned())],
         links: vec![Link { text: "runbook".to_owned(), url: "https://wiki.example.com/checkout".to_owned() }],
         service: "checkout".to_owned(),
         team: "shop".to_owned(),
@@ -209,7 +210,11 @@ fn a_try_reaches_every_destination_of_a_team() {
     insta::assert_snapshot!("notify_test", place.told(&["notify", "--test", "shop"], &[&peer.url]));
     let told: Value =
         serde_json::from_slice(&place.run(&["notify", "--test", "shop", "--format", "json"]).stdout).unwrap();
-    assert_eq!(told["tried"].as_array().unwrap().iter().filter(|row| row["delivered"] == true).count(), 4, "{told}");
+    assert_eq!(
+        told["deliveries"].as_array().unwrap().iter().filter(|row| row["delivered"] == true).count(),
+        4,
+        "{told}"
+    );
     // Nothing is left open that anybody would have to close.
     let alerts: Value = serde_json::from_str(&peer.post("/_alerts", "")).unwrap();
     assert!(
@@ -224,7 +229,7 @@ fn a_try_reaches_every_destination_of_a_team() {
         envelope,
         json!({ "from": "slowburn@example.com", "to": ["shop@example.com"], "tls": true, "login": "user@example.com" })
     );
-    assert_eq!(header(&letter, "Subject").unwrap(), "[test] a test of how shop is told; nothing is wrong");
+    assert_eq!(header(&letter, "Subject").unwrap(), "[test] notification test for team shop; no action needed");
     assert_eq!(header(&letter, "Auto-Submitted").unwrap(), "auto-generated");
     assert!(letter.contains("multipart/alternative") && letter.contains("text/plain") && letter.contains("text/html"));
 }
@@ -234,7 +239,7 @@ fn what_is_missing_is_named_with_the_remedy() {
     let place = Place::new();
     insta::assert_snapshot!("notify_nothing_set", place.told(&["notify", "--test", "shop"], &[]));
     insta::assert_snapshot!("notify_no_team", place.told(&["notify", "--test", "shopp"], &[]));
-    insta::assert_snapshot!("notify_nobody", place.told(&["notify", "--test", "nobody"], &[]));
+    insta::assert_snapshot!("notify_no_destinations", place.told(&["notify", "--test", "quiet"], &[]));
 }
 
 /// Whether trying again helps, and after how many seconds.
@@ -338,14 +343,33 @@ fn an_answer_that_is_lost_makes_no_second_message() {
     assert_eq!(alerts.as_array().unwrap().len(), 1, "{alerts}");
     let hooks: Value = serde_json::from_str(&peer.post("/_hooks", "")).unwrap();
     assert_eq!(hooks.as_object().unwrap().keys().collect::<Vec<_>>(), ["checkout/availability@2026-10-01T10:05Z#1"]);
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let mut examples = readme.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let example = examples.find(|example| example.contains("\"schema\"")).unwrap();
+    let documents = documents(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let mut examples = documents.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let example = examples
+        .find(|example| example.contains("\"schema\"") && example.contains("\"kind\""))
+        .expect("docs/ has no example of a webhook body");
+    let sent = &hooks[&format!("{}#1", page.key)];
     assert_eq!(
-        hooks[&format!("{}#1", page.key)],
+        *sent,
         serde_json::from_str::<Value>(example).unwrap(),
-        "the README shows another"
+        "the documentation shows another body than {sent:#}"
     );
+}
+
+/// The README and every page of the documentation, one after the other.
+fn documents(root: &Path) -> String {
+    let mut text = fs::read_to_string(root.join("README.md")).unwrap();
+    let mut folders = vec![root.join("docs")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "md") {
+                text.push_str(&fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    text
 }
 
 /// Every text of a document, names of fields included.
@@ -438,7 +462,7 @@ fn a_wrong_certificate_or_password_is_refused() {
         let unknown = place().with("SLOWBURN_SMTP_URL", format!("{scheme}://u:wrong-one@{}{more}", mailbox.server.url));
         assert!(told(&unknown).contains("535") && !told(&unknown).contains("wrong-one"), "{}", told(&unknown));
         let plain = place().with("SLOWBURN_SMTP_URL", format!("smtp://{LOGIN}@{}", mailbox.server.url));
-        assert!(told(&plain).contains("without encryption"), "{}", told(&plain));
+        assert!(told(&plain).contains("unencrypted"), "{}", told(&plain));
         for wrong in [["--name", "elsewhere.example"], ["--days", "-1"]] {
             let other = Mailbox::start(&[arguments, &wrong[..]].concat());
             let told = told(&Place::new().posting(&other, scheme, more));
@@ -491,7 +515,7 @@ fn no_secret_is_ever_shown() {
 fn a_dry_run_writes_what_would_be_sent_and_needs_no_secret() {
     // Not even certificates.
     let place = Place::new().with("SSL_CERT_FILE", "nowhere.pem");
-    let line = ["notify", "--test", "shop", "--notify", "paper:outbox"];
+    let line = ["notify", "--test", "shop", "--dry-run", "outbox"];
     let output = place.run(&line);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let folder = place.folder.path().join("outbox");
@@ -507,7 +531,7 @@ fn a_dry_run_writes_what_would_be_sent_and_needs_no_secret() {
     assert_eq!(before.len(), 8, "{before:?}");
     // Of each message there is the document, and after it the text.
     let text = fs::read_to_string(folder.join(&before[1])).unwrap();
-    assert!(text.starts_with("To: ") && text.contains("nothing is wrong"), "{text}");
-    let wrong = place.run(&["notify", "--test", "shop", "--notify", "carrier-pigeon"]);
+    assert!(text.starts_with("To: ") && text.contains("no action needed"), "{text}");
+    let wrong = place.run(&["notify", "--test", "shop", "--dry-run", "paper:outbox"]);
     assert_eq!(wrong.status.code(), Some(2));
 }

@@ -1,4 +1,5 @@
-//! Peers that real AWS SDKs speak to: Python packages of pinned versions, started on a free port of loopback for one test each.
+//! Peers that real AWS SDKs speak to: Python packages of pinned versions, started on a free port of loopback for one
+//! test each.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;

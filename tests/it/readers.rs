@@ -38,6 +38,21 @@ fn logs_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn a_run_that_reads_no_logs_leaves_an_empty_ledger_that_says_so() {
+    let scene = scene(1);
+    let run = |arguments: &[&str]| {
+        let all = [arguments, &["--at", "2026-10-02T09:00Z"]].concat();
+        said(&scene.slowburn(&all).output().unwrap())
+    };
+    assert!(run(&["status"]).contains("no ledger at `ledger`"), "{}", run(&["status"]));
+    let inside = run(&["run", "--quiet", "--silent", "--logs", "logs/AWSLogs"]);
+    assert!(inside.contains("`logs/AWSLogs` is the AWSLogs folder itself"), "{inside}");
+    assert!(inside.contains("\nhint: use the folder that contains `AWSLogs/`: `--logs logs`"), "{inside}");
+    let empty = run(&["status"]);
+    assert!(empty.contains("the ledger `ledger` is empty: the last run read no logs"), "{empty}");
+}
+
+#[test]
 fn status_and_gate_beside_ticks_never_fail() {
     let scene = scene(6);
     let from: Minute = FROM.parse().unwrap();
@@ -81,7 +96,7 @@ fn a_broken_copy_hides_no_sound_one() {
     for broken in [&b"https 2026-10-02T08:"[..], b""] {
         fs::write(&plain, broken).unwrap();
         fs::remove_dir_all(scene.path("again")).ok();
-        let mut run = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", "again"]);
+        let mut run = scene.slowburn(&["run", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", "again"]);
         for _ in 0..2 {
             let output = run.output().unwrap();
             assert!(output.status.success(), "{}", said(&output));
@@ -96,9 +111,9 @@ fn a_broken_copy_hides_no_sound_one() {
     fs::write(&plain, text).unwrap();
     fs::write(&packed, &bytes[..bytes.len() / 2]).unwrap();
     fs::remove_dir_all(scene.path("again")).unwrap();
-    let mut run = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", "again"]);
+    let mut run = scene.slowburn(&["run", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", "again"]);
     let output = run.output().unwrap();
-    assert!(output.status.success() && said(&output).contains("is cut short"), "{}", said(&output));
+    assert!(output.status.success() && said(&output).contains("is truncated"), "{}", said(&output));
     assert_eq!(known(&scene, "again"), known(&scene, "ledger"));
     let output = run.output().unwrap();
     assert!(output.status.success() && !said(&output).contains("warning"), "{}", said(&output));
@@ -111,7 +126,7 @@ fn an_output_that_is_no_file_stays_what_it_is_and_the_ledger_is_no_place_for_one
     assert!(scene.slowburn(&["run", "--quiet", "--silent"]).args(at).output().unwrap().status.success());
     let manifest = fs::read(scene.path("ledger/manifest.json")).unwrap();
     let inside = scene.slowburn(&["export", "--out", "ledger/manifest.json"]).args(at).output().unwrap();
-    assert!(said(&inside).contains("one lies inside the other"), "{}", said(&inside));
+    assert!(said(&inside).contains("one contains the other"), "{}", said(&inside));
     assert_eq!(fs::read(scene.path("ledger/manifest.json")).unwrap(), manifest);
     fs::write(scene.path("target.csv"), "").unwrap();
     std::os::unix::fs::symlink(scene.path("target.csv"), scene.path("link.csv")).unwrap();
@@ -125,7 +140,7 @@ fn an_output_that_is_no_file_stays_what_it_is_and_the_ledger_is_no_place_for_one
 #[test]
 fn a_log_that_cannot_be_looked_at_hides_what_its_node_wrote() {
     let scene = scene(1);
-    let run = || scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
+    let run = || scene.slowburn(&["run", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
     let logs = logs_below(&scene.path("logs"));
     let of_shop: Vec<&PathBuf> =
         logs.iter().filter(|path| path.to_string_lossy().contains("shop.5f1c0e7a9b2d4c68_20261002T0830Z")).collect();
@@ -176,7 +191,7 @@ fn classic_balancers_of_one_name_in_two_accounts_are_known_apart() {
         );
         scene.define(&format!("mart/{source}.yaml"), &text);
     }
-    let output = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
+    let output = scene.slowburn(&["run", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
     let known = known(&scene, "ledger");
     assert_eq!(known["one/availability"], "60 minutes, 600 total, 0 bad");
@@ -192,15 +207,15 @@ fn housekeeping_that_fails_keeps_nobody_from_being_notified() {
     let place = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(place).build();
     runtime.block_on(moto.s3().create_bucket().bucket("bucket").create_bucket_configuration(place).send()).unwrap();
     let run = |at: &str| {
-        let notify = ["--notify", "paper:told", "--since", FROM, "--ledger", "s3://bucket/ledger"];
+        let notify = ["--dry-run", "told", "--since", FROM, "--ledger", "s3://bucket/ledger"];
         let mut run = scene.slowburn(&["run", "--quiet", "--at", at]);
         run.args(notify).envs(moto.environment()).env("AWS_ENDPOINT_URL_S3", &front.url).env("SLOWBURN_CLOCK", at);
         run.output().unwrap()
     };
     let evaluated = || {
-        let object = moto.s3().get_object().bucket("bucket").key("ledger/alerts-paper.json").send();
+        let object = moto.s3().get_object().bucket("bucket").key("ledger/alerts-dry-run.json").send();
         let bytes = runtime.block_on(async { object.await.unwrap().body.collect().await.unwrap().to_vec() });
-        serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()["ran"].as_str().unwrap().to_owned()
+        serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()["last_run"].as_str().unwrap().to_owned()
     };
     for at in ["2026-10-02T08:30Z", "2026-10-02T08:35Z"] {
         let output = run(at);
@@ -224,10 +239,8 @@ fn a_file_of_no_bytes_is_unfinished_for_an_hour_and_empty_then() {
     let scene = scene(1);
     scene.define("mart/partners.yaml", "service: partners\nload_balancer: app/partners/c4a79e1350f8b26d\n");
     let run = |ledger: &str| {
-        let output = scene
-            .slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", ledger])
-            .output()
-            .unwrap();
+        let output =
+            scene.slowburn(&["run", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", ledger]).output().unwrap();
         assert!(output.status.success(), "{}", said(&output));
         (known(&scene, ledger), said(&output))
     };
@@ -245,12 +258,12 @@ fn a_file_of_no_bytes_is_unfinished_for_an_hour_and_empty_then() {
     let (new, speech) = run("empty");
     assert_eq!(new["shop/availability"], whole["shop/availability"], "nothing that other nodes wrote is hidden");
     assert!(new["partners/availability"].starts_with("55 minutes"), "{new:?}");
-    assert!(speech.contains("2 new log files without a byte"), "{speech}");
+    assert!(speech.contains("skipped 2 new empty log files"), "{speech}");
     let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
     fs::File::options().write(true).open(alone).unwrap().set_modified(old).unwrap();
     let (old, speech) = run("empty");
     assert!(old["partners/availability"].starts_with("60 minutes") && old != whole, "{old:?}");
-    assert!(speech.contains("1 new log file without a byte"), "{speech}");
+    assert!(speech.contains("skipped 1 new empty log file"), "{speech}");
     fs::write(alone, bytes).unwrap();
     assert_eq!(run("empty").0, whole, "what is filled after all is counted");
 }

@@ -59,7 +59,7 @@ impl Scene {
 
     fn run_on(&self, logs: impl AsRef<OsStr>, ledger: &str) -> Command {
         let mut command = self.slowburn("run", ledger);
-        command.arg("--quiet").arg("--logs").arg(logs);
+        command.arg("--logs").arg(logs);
         command
     }
 
@@ -146,7 +146,7 @@ fn a_ledger_in_a_bucket_says_what_one_in_a_folder_says() {
         let output = scene.slowburn("status", ledger).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    insta::assert_snapshot!("no_bucket", format!("{:?}", error("s3://nobody/x")));
+    insta::assert_snapshot!("no_bucket", format!("{:?}", error("s3://missing/x")));
     insta::assert_snapshot!("no_ledger_in_bucket", format!("{:?}", error("s3://ledgers/none")));
     let output = scene.slowburn("status", "s3://ledgers/of/us").env_remove("AWS_ACCESS_KEY_ID").output().unwrap();
     insta::assert_snapshot!("no_credentials", String::from_utf8(output.stderr).unwrap());
@@ -167,7 +167,10 @@ fn bytes_of_the_ledger_that_break_off_are_asked_for_again() {
     let output = cut(3);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(4) && said.contains("cannot read `s3://ledgers/cut/sums-2026-10-"), "{said}");
-    assert!(said.contains("end of file before message length reached\nhint: the connection broke off"), "{said}");
+    assert!(
+        said.contains("end of file before message length reached\nhint: run again: the connection was interrupted"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -183,7 +186,7 @@ fn a_run_that_cannot_keep_what_it_read_says_what_it_asked_and_one_that_cannot_ke
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, said) = refused("minutes-");
-    assert!(code == Some(4) && said.starts_with("asked AWS for ") && said.contains("error: cannot write"), "{said}");
+    assert!(code == Some(4) && said.starts_with("AWS usage: ") && said.contains("error: cannot write"), "{said}");
     let (code, said) = refused("usage-");
     assert!(code == Some(3) && said.contains("warning: cannot write `s3://ledgers/refused/usage-"), "{said}");
     let (seen, _) = scene.seen("refused");
@@ -212,23 +215,23 @@ fn logs_in_a_bucket_count_as_those_in_a_folder_however_late_they_come() {
     // What lies in the folder of a day came on that day, or within an hour.
     let first = read_at("2026-10-02T00:50Z", "s3://ledgers/a/prefix");
     assert_eq!(first.status.code(), Some(3), "{}", said(&first));
-    assert!(said(&first).contains("is cut short") && said(&first).contains("a test file"), "{}", said(&first));
+    assert!(said(&first).contains("is truncated") && said(&first).contains("ELB test file"), "{}", said(&first));
     for (_, (key, bytes)) in &late {
         scene.put(&format!("a/prefix/{key}"), (*bytes).clone());
     }
     succeeded(&read("s3://ledgers/a/prefix"));
-    assert!(said(&read("s3://ledgers/a/prefix")).contains("no log file is new"));
+    assert!(said(&read("s3://ledgers/a/prefix")).contains("no new log files"));
     succeeded(&scene.run_on(&scene.logs, theirs.to_str().unwrap()).output().unwrap());
     let manifest = |ledger: &Path| {
         let mut manifest = crate::ledger::what_counts(&std::fs::read(ledger.join("manifest.json")).unwrap());
         // Only of a bucket is it noted which folders need not be listed again.
-        manifest.as_object_mut().unwrap().remove("looked");
-        manifest.as_object_mut().unwrap().remove("walked");
+        manifest.as_object_mut().unwrap().remove("listed_days");
+        manifest.as_object_mut().unwrap().remove("listed_folders");
         manifest
     };
     assert!(manifest(&ours) == manifest(&theirs), "the bucket and the folder give different ledgers");
 
-    insta::assert_snapshot!("no_bucket_of_logs", said(&read("s3://nobody/logs")));
+    insta::assert_snapshot!("no_bucket_of_logs", said(&read("s3://missing/logs")));
     insta::assert_snapshot!("no_logs_in_bucket", said(&read("s3://ledgers/elsewhere")));
     insta::assert_snapshot!("no_such_place", said(&read("gs://ledgers/elsewhere")));
 }
@@ -262,8 +265,8 @@ fn folders_of_finished_days_are_looked_into_again_by_the_first_run_of_a_day() {
     };
     read("2026-10-05T00:10Z");
     scene.put(late, bytes[..bytes.len() / 2].to_vec());
-    assert!(read("2026-10-05T00:15Z").contains("no log file is new"));
-    assert!(read("2026-10-06T00:10Z").contains("is cut short"));
+    assert!(read("2026-10-05T00:15Z").contains("no new log files"));
+    assert!(read("2026-10-06T00:10Z").contains("is truncated"));
     // What could not be read is looked at again by every run.
     scene.put(late, bytes.clone());
     assert!(read("2026-10-06T00:15Z").contains("read 1 log file"));

@@ -98,7 +98,7 @@ impl Scene {
 
     /// What a run said, with its exit code.
     fn run(&self, ledger: &str, at: &str) -> String {
-        told(&self.slowburn("run", ledger, at).arg("--quiet").output().unwrap())
+        told(&self.slowburn("run", ledger, at).output().unwrap())
     }
 
     /// Known minutes and their sums by SLO: `60 minutes, 6000 total, 180 bad`.
@@ -265,12 +265,10 @@ fn a_role_that_may_not_be_assumed_is_no_lack_of_a_permission_on_the_bucket() {
     scene.faults(r#"{"action": "AssumeRole", "code": "AccessDenied", "status": 403, "message": "not authorized to perform: sts:AssumeRole"}"#);
     let said = scene.run("ledger", NOW);
     assert!(
-        said.contains(
-            "`s3://elb-logs/a` cannot be read: there were no credentials to ask with: AccessDenied: not authorized"
-        ),
+        said.contains("cannot read `s3://elb-logs/a`: cannot get AWS credentials: AccessDenied: not authorized"),
         "{said}"
     );
-    assert!(said.contains("hint: the role may not be assumed") && !said.contains("s3:ListBucket"), "{said}");
+    assert!(said.contains("hint: allow the caller") && !said.contains("s3:ListBucket"), "{said}");
 }
 
 #[test]
@@ -374,7 +372,7 @@ fn folders_above_those_of_days_are_listed_once_an_hour_and_for_other_definitions
     scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
     scene.service("shop", SHOP);
     let run = |at: &str| {
-        let output = scene.slowburn("run", "ledger", at).arg("--quiet").env("SLOWBURN_CLOCK", at).output().unwrap();
+        let output = scene.slowburn("run", "ledger", at).env("SLOWBURN_CLOCK", at).output().unwrap();
         let said = told(&output);
         assert!(said.starts_with("exit 0\n"), "{said}");
         let lists = scene.requests().into_iter().filter(|(.., path)| path.contains("list-type=2"));
@@ -440,11 +438,11 @@ fn of_a_long_folder_only_the_wanted_balancers_are_listed() {
         scene.service(name, balancer);
     }
     let (said, pages) = looked("all");
-    assert!(said.contains("left out 2 objects") && pages <= all.div_ceil(20), "{pages} pages of {all} objects: {said}");
+    assert!(said.contains("skipped 2 objects") && pages <= all.div_ceil(20), "{pages} pages of {all} objects: {said}");
     // A folder of this machine tells the same.
     scene.fleet("{ access_logs: ./elsewhere }", "[7d]");
     let mut run = scene.slowburn("run", "folder", at);
-    let output = run.arg("--quiet").arg("--logs").arg(scene.folder.path().join("logs")).output().unwrap();
+    let output = run.arg("--logs").arg(scene.folder.path().join("logs")).output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
     assert_eq!(scene.known("all"), scene.known("folder"));
     assert_eq!(scene.known("few")["partners/availability"], scene.known("folder")["partners/availability"]);
@@ -469,7 +467,7 @@ fn a_large_object_is_read_in_pieces_of_one_version() {
     writer.finish().unwrap();
     let times = 100_000_000 / member.len();
     scene.put(key, member.repeat(times));
-    let mut child = scene.slowburn("run", "ledger", NOW).arg("--quiet").spawn().unwrap();
+    let mut child = scene.slowburn("run", "ledger", NOW).spawn().unwrap();
     let mut memory_kb = 0;
     while child.try_wait().unwrap().is_none() {
         let about = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
@@ -488,12 +486,12 @@ fn a_large_object_is_read_in_pieces_of_one_version() {
         .map(|(_, packed)| unpacked(packed).lines().count())
         .sum();
     let lines = text.lines().count() * times;
-    assert!(said.contains(&format!("with {} lines", others + lines)), "{others} + {lines}: {said}");
+    assert!(said.replace(',', "").contains(&format!("with {} lines", others + lines)), "{others} + {lines}: {said}");
     // One piece of another version, and the whole is unknown.
     let changed = r#""after": 2, "code": "PreconditionFailed", "status": 412, "message": "At least one of the pre-conditions you specified did not hold""#;
     scene.faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE}", {changed}}}"#));
     let said = scene.run("changed", NOW);
-    assert!(said.starts_with("exit 3\n") && said.contains("was written anew while it was read"), "{said}");
+    assert!(said.starts_with("exit 3\n") && said.contains("changed while it was read"), "{said}");
 }
 
 /// The logs of a balancer that was deleted at half past ten and made anew under the same name.
@@ -568,7 +566,7 @@ fn a_run_asks_for_no_more_than_it_may_cost_and_the_next_one_goes_on() {
     };
     let run = |ledger: &str, most: &str| {
         scene.requests();
-        let output = scene.slowburn("run", ledger, NOW).args(["--quiet", "--max-cost", most]).output().unwrap();
+        let output = scene.slowburn("run", ledger, NOW).args(["--max-cost", most]).output().unwrap();
         (told(&output), cost(&scene.requests()))
     };
     // Too little to find the folders of days.
@@ -603,7 +601,7 @@ fn a_run_that_is_stopped_keeps_what_it_read_and_notifies_nobody() {
     assert!(slow > 0 && slow < scene.objects.len(), "{slow} of {}", scene.objects.len());
     let told_to = scene.folder.path().join("told");
     let mut run = scene.slowburn("run", "stopped", NOW);
-    run.arg("--quiet").arg("--notify").arg(format!("paper:{}", told_to.display()));
+    run.arg("--dry-run").arg(&told_to);
     let child = run.args(["--since", "2026-10-02T10:00Z"]).spawn().unwrap();
     while !scene.front.requests().contains("GetObject") {
         pause();
@@ -651,7 +649,7 @@ fn what_a_listing_did_not_show_is_no_silence() {
     );
     let at = "2026-10-04T02:10Z";
     let said = scene.run("gap", at);
-    assert!(said.starts_with("exit 3") && said.contains("cannot be looked into"), "{said}");
+    assert!(said.starts_with("exit 3") && said.contains("cannot access"), "{said}");
     let known = scene.slowburn("export", "gap", at).output().unwrap().stdout;
     let of_day = |day: &str| String::from_utf8_lossy(&known).lines().filter(|line| line.contains(day)).count();
     assert_eq!(of_day("2026-10-03T"), 0, "the day that was not listed is unknown");

@@ -1,5 +1,5 @@
-//! Slices: what is kept of them comes to the same as cutting every minute anew, whatever came late, was corrected, or is cut
-//! another way.
+//! Slices: what is kept of them comes to the same as cutting every minute anew, whatever came late, was corrected, or
+//! is cut another way.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,9 @@ impl Watched {
 
 #[async_trait::async_trait]
 impl Shelf for Watched {
+    fn place(&self) -> String {
+        self.shelf.place()
+    }
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
         self.read.lock().unwrap().push(name.to_owned());
         self.shelf.get(name).await
@@ -309,7 +312,8 @@ fn finished_days_are_read_once_for_each_way_of_cutting_them() {
         assert!(again <= tick + 2, "of the plain SLO, the parts that the correction begins and ends in: {again}");
 
         let names = shelf.list().await.unwrap();
-        let of_month = |name: &String| name.starts_with("slices-").then(|| name.rsplit_once('-').unwrap().0.to_owned());
+        let of_month =
+            |name: &String| name.starts_with("timeslices-").then(|| name.rsplit_once('-').unwrap().0.to_owned());
         let months: Vec<String> = names.iter().filter_map(of_month).collect();
         // What was replaced by the newest run is there still, for those who read.
         assert!(months.len() <= 4 && months.iter().collect::<BTreeSet<_>>().len() == 2, "two months: {names:?}");

@@ -103,7 +103,7 @@ class Scene {
   }
 
   site() {
-    this.slowburn(["report", "--paper", "--out", "site"]);
+    this.slowburn(["report", "--dry-run-state", "--out", "site"]);
     return path.join(this.folder, "site");
   }
 }
@@ -119,7 +119,7 @@ function demo(folder, binary) {
   scene.write("slos/corrections/reindex.yaml",
     CORRECTION("search-reindex", "the index is rebuilt, announced to all teams", "jane@example.com", "search", "2026-10-18T02:00", "2026-10-18T08:30"));
   scene.slowburn(["simulate", "--out", "logs", "--scale", "0.5"]);
-  scene.slowburn(["run", "--logs", "logs", "--quiet", "--notify", "paper:paper", "--since", "2026-10-27T06:00Z"]);
+  scene.slowburn(["run", "--logs", "logs", "--quiet", "--dry-run", "paper", "--since", "2026-10-27T06:00Z"]);
   return scene;
 }
 
@@ -141,7 +141,7 @@ function hostile(folder, binary) {
     const rows = Array.from({ length: 8 * 1440 }, (_, slot) => `${stamp(start + slot * 60000)},100,${slot > 9000 && slot < 9030 ? 100 : 0}`);
     scene.write(`counts/${number}.csv`, `minute,total,bad\n${rows.join("\n")}\n`);
   });
-  scene.slowburn(["run", "--quiet", "--notify", "paper:paper", "--since", "2026-10-28T00:00Z"]);
+  scene.slowburn(["run", "--quiet", "--dry-run", "paper", "--since", "2026-10-28T00:00Z"]);
   scene.slowburn(["gate", "svc-0", "--override", "<b>\u202efixes</b>", "--by", "<i>jane\u001b[31m</i>"], "2026-10-31T12:00Z");
   return scene;
 }
@@ -252,6 +252,8 @@ async function filtered(browser, facts, name, url) {
   facts.hold(`${name} filters by team`, teams.length > 0 && teams.length < all && teams.every((team) => team === "shop"), teams.join());
   facts.hold(`${name} says how many`, await count() === `${teams.length} of ${all} services`, await count());
   facts.hold(`${name} is announced`, await page.locator("#count").getAttribute("role") === "status");
+  await page.fill("#text", "no-such-service");
+  facts.hold(`${name} says that no service matches`, await count() === `No service matches the filters (0 of ${all} services).`, await count());
   await page.fill("#text", "sear");
   facts.hold(`${name} filters by text`, await shown() === 1, `${await shown()}`);
   facts.hold(`${name} keeps the filter in its address`, page.url().endsWith("#text=sear&team=shop"), page.url());
@@ -260,9 +262,9 @@ async function filtered(browser, facts, name, url) {
   await page.keyboard.press("Enter");
   await page.click("#filter button");
   facts.hold(`${name} shows all again`, await shown() === all);
-  await page.selectOption("#standing", "exhausted");
+  await page.selectOption("#status", "exhausted");
   const chips = await page.locator("#services tbody tr:visible .chip").allInnerTexts();
-  facts.hold(`${name} filters by state`, chips.length > 0 && chips.every((chip) => chip.includes("exhausted")), chips.join());
+  facts.hold(`${name} filters by status`, chips.length > 0 && chips.every((chip) => chip.includes("exhausted")), chips.join());
   await page.goto(url);
   await page.keyboard.press("Tab");
   facts.hold(`${name} begins with a way past the head`, await page.evaluate(() => document.activeElement.className) === "skip");
@@ -280,13 +282,13 @@ async function recognised(browser, facts, data, site) {
     const name = file.replace(".html", "");
     const page = await open(context, pathToFileURL(path.join(site, "services/pets", file)).href, facts, `petshop ${name}`);
     used[name] = await page.evaluate(() => {
-      const made = [...document.querySelectorAll("section[aria-labelledby='slo-availability'] .made div")];
+      const made = [...document.querySelectorAll("section[aria-labelledby='slo-availability'] .calculation div")];
       const text = made.find((one) => one.querySelector("dt").textContent === "Used").querySelector("dd").textContent;
       return Number(/= ([\d.]+)%/.exec(text)[1]);
     });
     for (const slo of ["availability", "latency"]) {
       const rows = await page.evaluate((slo) => [...document.querySelectorAll(`section[aria-labelledby='slo-${slo}'] table`)]
-        .filter((table) => table.querySelector("thead").textContent.startsWith("FromUntil"))
+        .filter((table) => table.querySelector("thead").textContent.startsWith("FromTo"))
         .flatMap((table) => [...table.querySelectorAll("tbody tr")].map((row) => [...row.querySelectorAll("time")].map((time) => Date.parse(time.dateTime)))), slo);
       rows.forEach(([from, to]) => stretches.push({ slo, from: from / 1000, to: to / 1000 }));
     }

@@ -162,7 +162,7 @@ def belongs(slo, groups):
     return " AND ".join(terms) or "true"
 
 
-def judged(slo):
+def bad_condition(slo):
     """The SQL value of a request: microseconds for a latency, `bad`; NULL where it is no event."""
     if slo["indicator"] == "availability":
         return "is_5xx"
@@ -207,7 +207,7 @@ FROM (
 
 def count(connection, slo, groups, minutes):
     """Events by minute, and slices if the SLO has any."""
-    events = f"SELECT minute, {judged(slo)} AS bad FROM requests WHERE {belongs(slo, groups)}"
+    events = f"SELECT minute, {bad_condition(slo)} AS bad FROM requests WHERE {belongs(slo, groups)}"
     rows = connection.execute(
         f"SELECT minute, count(*), count(*) FILTER (bad) FROM ({events}) WHERE bad IS NOT NULL GROUP BY 1"
     ).fetchall()
@@ -233,7 +233,7 @@ def percentile_minutes(connection, slo, groups, minutes):
     """For a percentile over one minute: the minutes whose nearest-rank percentile is above the threshold, by DuckDB's own."""
     plain = {**slo, "errors": "counted"}
     plain.pop("timeouts", None)
-    taken = judged(plain).split(" ELSE ")[1].rsplit(" > ", 1)
+    taken = bad_condition(plain).split(" ELSE ")[1].rsplit(" > ", 1)
     under = taken[1].removesuffix(" END")
     share = Fraction(slo["percentile"][1:]) / 100
     rows = connection.execute(

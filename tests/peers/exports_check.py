@@ -73,7 +73,7 @@ def main():
         status = json.loads(run("status", "--format", "json"))
         jsonschema.Draft202012Validator.check_schema(schema)
         jsonschema.Draft202012Validator(schema).validate(status)
-        undescribed = [name for name, field in schema["$defs"]["RowText"]["properties"].items() if "description" not in field]
+        undescribed = [name for name, field in schema["$defs"]["Slo"]["properties"].items() if "description" not in field]
         if undescribed:
             sys.exit(f"fields without a description: {undescribed}")
         print(f"status: {len(status['slos'])} rows are as the schema says, each field of which is described")

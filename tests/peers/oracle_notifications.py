@@ -4,7 +4,7 @@
     oracle_notifications.py --slowburn BINARY --shared DIR --work DIR
 
 For each scenario and each of Sloth's three objectives it lets the program go through the forty days as if a run had come every
-five minutes (`run --notify paper:DIR --since`), and counts from what it wrote how often a page or a ticket began: an incident
+five minutes (`run --dry-run DIR --since`), and counts from what it wrote how often a page or a ticket began: an incident
 that opens, or one that becomes a page. Beside it, each interval in which an alert of Sloth's or Pyrra's fires is one notification.
 Ends, reminders and what became less urgent are left out on both sides; they are part of the column `messages`.
 
@@ -43,7 +43,7 @@ def written(folder):
     """The messages of each incident in the order in which they were written."""
     incidents = {}
     for path in sorted(folder.glob("*.json")):
-        message = json.loads(path.read_text())["message"]
+        message = json.loads(path.read_text())["notification"]
         incidents.setdefault(message["key"], []).append(message)
     return {key: sorted(messages, key=lambda one: (one["at"], one["number"])) for key, messages in incidents.items()}
 
@@ -52,7 +52,7 @@ def beginnings(messages):
     """When somebody was told that an incident begins or becomes a page, as (evaluation minute, level)."""
     told = 0
     for at, together in groupby(messages, key=lambda one: one["at"]):
-        levels = [LEVELS[one["urgency"]] for one in together if one["phase"] in ("opened", "changed", "note")]
+        levels = [LEVELS[one["urgency"]] for one in together if one["kind"] in ("opened", "changed", "note")]
         level = max(levels, default=told)
         if told == 0 or told < PAGE <= level:
             yield index(at.replace(":00Z", "Z")), level
@@ -65,10 +65,10 @@ def outages(scenario):
 
 
 def decided(program, whole, outage):
-    """The evaluation at which the incident of an outage became a page, by the book of what was told on paper; `None` if it did not."""
-    explained = json.loads(program("explain", whole, "--paper", "--format", "json", at=text(outage[-1])))
-    turns = (explained["incident"] or {"turns": []})["turns"]
-    return next((index(at) for at, urgency in turns if LEVELS[urgency] >= PAGE and index(at) in outage), None)
+    """The evaluation at which the incident of an outage became a page, by the alert state of the dry run; `None` if it did not."""
+    explained = json.loads(program("explain", whole, "--dry-run-state", "--format", "json", at=text(outage[-1])))
+    changes = (explained["incident"] or {"urgency_changes": []})["urgency_changes"]
+    return next((index(at) for at, urgency in changes if LEVELS[urgency] >= PAGE and index(at) in outage), None)
 
 
 def text(evaluation):
@@ -161,8 +161,8 @@ def main():
     found, incidents = [], {}
     for at in (EARLY, LAST):
         paper = options.work / f"told-{at[:10]}"
-        (options.work / "ledger" / "alerts-paper.json").unlink(missing_ok=True)
-        program("run", "--quiet", "--offline", "--notify", f"paper:{paper}", "--since", FIRST, at=at)
+        (options.work / "ledger" / "alerts-dry-run.json").unlink(missing_ok=True)
+        program("run", "--quiet", "--offline", "--dry-run", f"{paper}", "--since", FIRST, at=at)
         incidents = written(paper)
         for scenario in scenarios:
             found.extend(detections(program, scenario, golden[scenario["name"]], at))

@@ -288,7 +288,7 @@ MEASURES = [
 ]
 NEAR, FAR, LATER = "2026-10-31T23:{:02}:10.400000Z", "2026-10-31T23:{:02}:00.499999Z", "2026-10-31T23:{:02}:11.000000Z"
 # Type, times, status, arrival; then what the line is to each of MEASURES: good, bad, or no event.
-JUDGED = [
+CLASSIFIED = [
     ("http", "0.000 0.300 0.000", "200", NEAR, "ggggggg"),
     ("http", "0.001 0.300 0.000", "200", NEAR, "ggbgggg"),
     ("http", "0.000 0.300001 0.000", "200", NEAR, "gbbbbbb"),
@@ -317,17 +317,17 @@ JUDGED = [
 ]
 
 
-def judgements(facts, logs):
+def classifications(facts, logs):
     lines = [
         line(number, kind, times=times, status=status, created=created.format(number))
-        for number, (kind, times, status, created, _) in enumerate(JUDGED)
+        for number, (kind, times, status, created, _) in enumerate(CLASSIFIED)
     ]
     logs.write(lines)
     logs.create()
     found = logs.count("alb_counts.sql", [rule(1 + place, ALB, **measure) for place, measure in enumerate(MEASURES)])
-    for number, case in enumerate(JUDGED):
+    for number, case in enumerate(CLASSIFIED):
         facts.equal(" ".join(case[:4]), letters(found, minute(number)), case[4])
-    facts.equal("lines of the balancer", found.lines[ALB], {minute(number): (1, 0) for number in range(len(JUDGED))})
+    facts.equal("lines of the balancer", found.lines[ALB], {minute(number): (1, 0) for number in range(len(CLASSIFIED))})
     facts.equal("one scan", (logs.ask.run["Statistics"]["DataScannedInBytes"]), logs.bytes)
 
 
@@ -684,7 +684,7 @@ def main():
             ask = Asking(peer)
             wildcards(facts, ask)
             requests(facts, Logs(ask, root, "requests"))
-            judgements(facts, Logs(ask, root, "judgements"))
+            classifications(facts, Logs(ask, root, "classifications"))
             belonging(facts, Logs(ask, root, "belonging"))
             unparsed(facts, Logs(ask, root, "unparsed"))
             classic(facts, Logs(ask, root, "classic", "classic_table.sql"))

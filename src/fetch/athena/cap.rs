@@ -56,24 +56,25 @@ impl Cap {
     /// Why something that nobody knows the size of is not asked, where a run may cost so much and has cost some of it.
     #[must_use]
     pub fn too_dear(&self, of: &str, most: Bytes, (spent, allowed): (Dollars, Dollars)) -> Fault {
+        let left = Dollars(allowed.0.saturating_sub(spent.0));
         let said = format!(
-            "nobody knows yet what a day of `{of}` scans: it may be {most}, all that `scan_limit` leaves, at a list price of {} after \
-             {spent}, and the run may cost {allowed}: it was not asked for",
+            "skipped `{of}`: scan size unknown, up to {most} ({}) allowed by `scan_limit`, but only {left} of \
+             `--max-cost` {allowed} is left",
             most.price(),
         );
-        let paid = Bytes::paid_by(Dollars(allowed.0.saturating_sub(spent.0)));
+        let paid = Bytes::paid_by(left);
         let limit = self.spent.0.saturating_add(paid.0);
         let lowered = match (paid.0, limit) {
             (..QUERY_BYTES_MIN, _) => String::new(),
-            (_, ..GIGABYTE) => format!("say `scan_limit: {}MB` of the source in fleet.yaml, or ", limit / MEGABYTE),
-            _ => format!("say `scan_limit: {}GB` of the source in fleet.yaml, or ", limit / GIGABYTE),
+            (_, ..GIGABYTE) => format!("set `scan_limit: {}MB` for the source in fleet.yaml, or ", limit / MEGABYTE),
+            _ => format!("set `scan_limit: {}GB` for the source in fleet.yaml, or ", limit / GIGABYTE),
         };
         let raised = Dollars(spent.0.saturating_add(most.price().0).div_ceil(CENT).saturating_mul(CENT));
-        Fault::new(said, format!("{lowered}raise `--max-cost` to {raised} until a day of it was read"))
+        Fault::new(said, format!("{lowered}raise `--max-cost` to {raised} until a day has been fetched"))
     }
 
-    /// The part of a piece to be asked for next, its newest. Where nobody knows what a day costs, that is one day. Where all of it
-    /// would be too much, the newest day is asked for all the same, so that what happens now is seen.
+    /// The part of a piece to be asked for next, its newest. Where nobody knows what a day costs, that is one day.
+    /// Where all of it would be too much, the newest day is asked for all the same, so that what happens now is seen.
     ///
     /// # Errors
     /// When it would be too much: with what it would cost, and the remedy.
@@ -102,7 +103,7 @@ impl Cap {
 
     fn no_room(&self, least: Bytes) -> Fault {
         let said = format!(
-            "what was not asked before is billed for {least} at least, and a run may scan {}{}: it was not asked for",
+            "skipped because its first fetch is billed for at least {least}, but `scan_limit` is {}{}",
             self.limit,
             self.used_up(),
         );
@@ -110,14 +111,14 @@ impl Cap {
     }
 
     fn used_up(&self) -> String {
-        if self.spent.0 == 0 { String::new() } else { format!(", of which {} are used up", self.spent) }
+        if self.spent.0 == 0 { String::new() } else { format!(", of which {} is used", self.spent) }
     }
 
     fn refusal(&self, piece: &Ask, price: Price, all: Bytes, day_bytes: u64) -> Fault {
         let needed = self.spent.0.saturating_add(all.0).div_ceil(1_000_000_000);
         let spent = self.used_up();
         let said = format!(
-            "about {all} would have to be scanned for {}, at a list price of {}, and a run may scan {}{spent}: it was not asked for",
+            "skipped {}: fetching it would scan about {all} (list price {}), but `scan_limit` is {}{spent}",
             piece.span,
             all.price(),
             self.limit,
@@ -128,9 +129,9 @@ impl Cap {
             !span.is_empty() && self.has_room(expected(spans, day_bytes, self.now))
         };
         let fewer = (1..=DAYS_MAX).rev().find(fits);
-        let fewer = fewer.map_or_else(String::new, |days| format!(", or look back less far with `--days {days}`"));
+        let fewer = fewer.map_or_else(String::new, |days| format!(", or fetch fewer days with `--days {days}`"));
         let remedy = format!(
-            "say `scan_limit: {needed}GB` of the source in fleet.yaml for as long as it takes{fewer}; prices: \
+            "set `scan_limit: {needed}GB` for the source in fleet.yaml until the history is fetched{fewer}; prices: \
              https://aws.amazon.com/athena/pricing/"
         );
         Fault::new(said, remedy)
@@ -170,7 +171,7 @@ mod tests {
         let span = cap(QUERY_BYTES_MIN).next(&piece("2026-10-01T12:00Z", "2026-10-31T12:00Z"), price).unwrap();
         assert_eq!(span.to_string(), "2026-10-31T00:00Z to 2026-10-31T12:00Z");
         let least = cap(QUERY_BYTES_MIN - 1).next(&piece("2026-10-01T12:00Z", "2026-10-31T12:00Z"), price);
-        assert!(least.unwrap_err().to_string().contains("10.0 MB at least"));
+        assert!(least.unwrap_err().to_string().contains("at least 10.0 MB"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What queries scan and cost, and what they will: a query scans whole days of its table, however little of them is asked for.
+//! What queries scan and cost, and what they will: a query scans whole days of its table, however little of them is
+//! asked for.
 
 use std::fmt;
 

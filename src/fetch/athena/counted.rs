@@ -1,5 +1,5 @@
-//! The rows of a count query as counts: `balancer, measure, hour, minutes, example`, with `05:120:1 06:98:0` for 120 events at
-//! minute 5, one of them bad.
+//! The rows of a count query as counts: `balancer, measure, hour, minutes, example`, with `05:120:1 06:98:0` for 120
+//! events at minute 5, one of them bad.
 
 use std::collections::BTreeMap;
 
@@ -62,8 +62,8 @@ fn unreadable(row: &[Option<&str>]) -> Fault {
     let row: Vec<&str> = row.iter().map(|value| value.unwrap_or("NULL")).collect();
     let row: String = row.join(", ").chars().take(200).collect();
     Fault::new(
-        format!("Athena's answer has a row that no count is in: {}", visible(&row)),
-        "nothing of it is counted; see whether the table is as `slowburn tables` prints it",
+        format!("Athena returned a row without valid counts: {}", visible(&row)),
+        "compare the table with the output of `slowburn tables`; no row of this result is counted",
     )
 }
 
@@ -112,7 +112,7 @@ mod tests {
             [Some("1"), Some("1"), Some("2026-10-31T23"), Some("05:-1:0"), None],
             [Some("1"), Some("1"), Some("2026-10-31T23"), Some("05:4294967296:0"), None],
         ] {
-            assert!(counted.add(&query, &row).unwrap_err().to_string().contains("no count"), "{row:?}");
+            assert!(counted.add(&query, &row).unwrap_err().to_string().contains("without valid counts"), "{row:?}");
         }
     }
 }

@@ -61,15 +61,16 @@ impl Ended {
         Self { scanned_bytes: 0, was_there: false, is_retryable: false, is_too_much: false, id: Err(fault) }
     }
 
-    /// What it tells of the size of what it read: all, or more than there was room for. A query that failed tells nothing.
+    /// What it tells of the size of what it read: all, or more than there was room for. A query that failed tells
+    /// nothing.
     pub(super) fn scan(&self) -> Option<Bytes> {
         (self.id.is_ok() || self.is_too_much).then_some(Bytes(self.scanned_bytes))
     }
 }
 
-/// Runs a query. One that an earlier run started and did not live to see is taken up, and not paid for twice; one that had come
-/// to nothing by the first look is asked anew, once, since what was in its way may have been mended. What Athena says may go well
-/// another time gets one more try, and nothing else does. A `fresh` query is nobody else's.
+/// Runs a query. One that an earlier run started and did not live to see is taken up, and not paid for twice; one that
+/// had come to nothing by the first look is asked anew, once, since what was in its way may have been mended. What
+/// Athena says may go well another time gets one more try, and nothing else does. A `fresh` query is nobody else's.
 pub(super) async fn run(access: &Access<'_>, query: &str, mut fresh: bool) -> Ended {
     let (mut scanned_bytes, mut retried) = (0, false);
     loop {
@@ -112,7 +113,7 @@ async fn start(access: &Access<'_>, query: &str, fresh: bool) -> Result<String, 
         .await
         .map_err(|error| Fault::refused(&Refusal::of(&error)))?;
     let id = started.query_execution_id().map(str::to_owned);
-    id.ok_or_else(|| Fault::new("Athena started a query without an id", "run again"))
+    id.ok_or_else(|| Fault::new("Athena started a query without an ID", "run again"))
 }
 
 /// What makes two requests the same for Athena: 32 to 128 characters.
@@ -151,8 +152,8 @@ async fn wait(access: &Access<'_>, mut guard: Guard<'_>) -> Ended {
         let stopped = if is_too_much {
             Some(Fault::too_much(Bytes(scanned_bytes), &id))
         } else if began.elapsed() > LONGEST {
-            let said = format!("the query {id} took more than {} minutes, and was cancelled", LONGEST.as_secs() / 60);
-            Some(Fault::new(said, "run again, with fewer `--days` if it stays"))
+            let said = format!("cancelled query {id}, which took more than {} minutes", LONGEST.as_secs() / 60);
+            Some(Fault::new(said, "run again; if it persists, fetch fewer days with `--days`"))
         } else {
             rest(pause, access.stop).await.then(Fault::stopped)
         };

@@ -1,7 +1,8 @@
 //! Why a query gave no answer, in words, with the remedy.
 //!
-//! The reasons are texts that Athena writes for people; there is no list of them. What each begins with: "Troubleshooting in
-//! Athena" (<https://docs.aws.amazon.com/athena/latest/ug/troubleshooting-athena.html>), and Trino's names of errors.
+//! The reasons are texts that Athena writes for people; there is no list of them. What each begins with:
+//! "Troubleshooting in Athena" (<https://docs.aws.amazon.com/athena/latest/ug/troubleshooting-athena.html>), and
+//! Trino's names of errors.
 
 use std::fmt;
 
@@ -27,22 +28,22 @@ impl fmt::Display for Fault {
 }
 
 /// What can be done about the tables that slowburn makes.
-const OUR_TABLES: &str = "`slowburn tables --create` makes the tables that fleet.yaml names";
-const OUR_COLUMNS: &str = "the table has other columns than `slowburn tables` prints: let `athena` name a table that was made with it, or check what \
-                           this role may see in Lake Formation";
+const OUR_TABLES: &str = "create the tables of fleet.yaml with `slowburn tables --create`";
+const OUR_COLUMNS: &str = "set `athena` to a table that `slowburn tables` created, since this one has other columns, \
+                           or check the permissions of this role in Lake Formation";
 
 /// What a reason says, and its remedy. The first that fits is taken, so that the narrower ones come first.
 const REMEDIES: &[(&[&str], &str)] = &[
     (
         &["Bytes scanned limit was exceeded"],
-        "the workgroup allows a query fewer bytes: raise its limit of data scanned per query, or name another `workgroup`",
+        "raise the workgroup's limit on data scanned per query, or set another `workgroup`",
     ),
     (&["TABLE_NOT_FOUND", "SCHEMA_NOT_FOUND", "Table not found", "Database does not exist"], OUR_TABLES),
     (&["COLUMN_NOT_FOUND"], OUR_COLUMNS),
     (
         &["NoSuchBucket", "bucket does not exist", "to save your query results"],
-        "the bucket is not there: make that of `results` of the source in fleet.yaml, in the source's region, or name another; it may also \
-         be the one of the workgroup, or of the table's logs",
+        "create the missing bucket, or set another: it is that of `results` of the source in fleet.yaml (in the region \
+         of the source), of the workgroup, or of the table's logs",
     ),
     (
         &[
@@ -54,23 +55,23 @@ const REMEDIES: &[(&[&str], &str)] = &[
             "PERMISSION_DENIED",
             "Forbidden",
         ],
-        "the role lacks a permission: on the bucket of logs `s3:GetObject` and `s3:ListBucket`, in Glue `glue:GetTable` and \
-         `glue:GetPartitions`, and on the bucket of results, if there is one, `s3:PutObject`",
+        "grant the role `s3:GetObject` and `s3:ListBucket` on the log bucket, `glue:GetTable` and \
+         `glue:GetPartitions` in Glue, and `s3:PutObject` on the results bucket, if there is one",
     ),
-    (&["exhausted resources"], "Athena had no room for it: run again with fewer `--days`, or split the source"),
+    (&["exhausted resources"], "run again with fewer `--days`, or split the source: Athena ran out of resources"),
     (&["timeout", "timed out"], "run again with fewer `--days`"),
     (
         &["No output location", "output location", "output bucket"],
-        "say `results: s3://<bucket>/<prefix>` of the source in fleet.yaml, or let the workgroup manage results",
+        "set `results: s3://<bucket>/<prefix>` for the source in fleet.yaml, or let the workgroup manage results",
     ),
     (
         &["ManagedQueryResultsConfiguration"],
-        "the workgroup keeps results itself: remove `results` of the source in fleet.yaml",
+        "remove `results` of the source in fleet.yaml: the workgroup manages query results",
     ),
-    (&["WorkGroup", "Workgroup", "workgroup"], "check `workgroup` of the source in fleet.yaml, and its region"),
+    (&["WorkGroup", "Workgroup", "workgroup"], "check `workgroup` and `region` of the source in fleet.yaml"),
     (
         &["HIVE_BAD_DATA", "HIVE_CURSOR_ERROR", "HIVE_CANNOT_OPEN_SPLIT"],
-        "an object of the bucket cannot be read as a log: see whether something else was copied to that place",
+        "remove objects that are not logs from the folders of the logs: Athena cannot read one",
     ),
 ];
 
@@ -82,19 +83,19 @@ impl Fault {
     /// We were asked to stop while it was not done.
     #[must_use]
     pub fn stopped() -> Self {
-        let said = "stopped before Athena had answered; its query was cancelled";
-        Self { is_stop: true, ..Self::new(said, "run again to ask for the rest") }
+        let said = "stopped and cancelled the running Athena query";
+        Self { is_stop: true, ..Self::new(said, "run again to fetch the rest") }
     }
 
     /// A query that nobody knew the size of turned out to scan more than the run may.
     pub(super) fn too_much(scanned: Bytes, query: &str) -> Self {
         Self::new(
             format!(
-                "the query {query} had scanned {scanned}, for {}, and that is more than the run may: it was cancelled",
+                "cancelled query {query}, which had scanned {scanned} ({}), more than the limits of the run allow",
                 scanned.billed().price()
             ),
-            "from now on that much is expected of it: see whether the days of the table are its partitions, as `slowburn tables` \
-             prints it, or raise `scan_limit` of the source in fleet.yaml",
+            "check that the table is partitioned by day, as in the output of `slowburn tables`, or raise `scan_limit` \
+             of the source in fleet.yaml; later runs assume this scan size",
         )
     }
 
@@ -103,11 +104,12 @@ impl Fault {
     pub(super) fn of_own_query(self, path: &str) -> Self {
         let remedy = match self.remedy.as_str() {
             OUR_TABLES => {
-                "check the tables that the file names, with their databases: they must be in the catalog of the source's account and region"
+                "check the tables and databases in the file: they must be in the catalog of the account and region of \
+                 the source"
                     .to_owned()
             }
             OUR_COLUMNS => {
-                "check the columns that the file names, and what this role may see in Lake Formation".to_owned()
+                "check the columns in the file, and the permissions of this role in Lake Formation".to_owned()
             }
             _ => self.remedy,
         };
@@ -123,24 +125,24 @@ impl Fault {
             }
             _ => refusal.remedy(),
         };
-        Self::new(format!("Athena did not answer: {}", refusal.said), remedy)
+        Self::new(format!("cannot query Athena: {}", refusal.said), remedy)
     }
 
     /// A query ended without success.
     pub(super) fn ended(state: &str, reason: &str, category: Option<i32>, query: &str) -> Self {
-        let reason = if reason.is_empty() { "no reason is given" } else { reason };
+        let reason = if reason.is_empty() { "no reason given" } else { reason };
         let word = if state == "CANCELLED" { "was cancelled" } else { "failed" };
         let said = format!("the query {word}: {}", visible(reason));
         let remedy = match (remedy(reason), state, category) {
             (Some(remedy), ..) => remedy.to_owned(),
             (None, "CANCELLED", _) => {
-                format!("somebody or a limit of the workgroup cancelled the query {query}; run again")
+                format!("run again: a user or a limit of the workgroup cancelled query {query}")
             }
             // "System errors are not under the control of the user" (`ErrorCategory`, API_AthenaError).
             (None, _, Some(1)) => {
-                format!("the fault lies with AWS: run again; if it stays, ask them about the query {query}")
+                format!("run again; if it persists, contact AWS Support about query {query}")
             }
-            (None, ..) => format!("look at the query {query} in Athena's console"),
+            (None, ..) => format!("open query {query} in the Athena console"),
         };
         Self::new(said, remedy)
     }
@@ -159,9 +161,9 @@ mod tests {
         let hint = |state: &str, reason: &str, category| Fault::ended(state, reason, category, "4e1c").remedy;
         for (reason, part) in [
             ("TABLE_NOT_FOUND: line 1:1: Table 'awsdatacatalog.elb.alb' does not exist", "slowburn tables"),
-            ("Query cancelled! : Bytes scanned limit was exceeded", "limit of data scanned"),
+            ("Query cancelled! : Bytes scanned limit was exceeded", "limit on data scanned"),
             ("Query exhausted resources at this scale factor", "fewer `--days`"),
-            ("Access denied when writing output to url: s3://results/", "permission"),
+            ("Access denied when writing output to url: s3://results/", "`s3:PutObject`"),
             ("The specified bucket does not exist (Service: Amazon S3; Error Code: NoSuchBucket)", "`results`"),
             (
                 "COLUMN_NOT_FOUND: line 9:1: Column 'rest' cannot be resolved or requester is not authorized",
@@ -172,10 +174,10 @@ mod tests {
         }
         let own = |reason: &str| Fault::ended("FAILED", reason, Some(2), "4e1c").of_own_query("queries/own.sql").remedy;
         for reason in ["TABLE_NOT_FOUND: line 1:1", "SCHEMA_NOT_FOUND: line 1:1", "COLUMN_NOT_FOUND: line 1:1"] {
-            assert!(own(reason).contains("the file names") && !own(reason).contains("slowburn tables"), "{reason}");
+            assert!(own(reason).contains("in the file") && !own(reason).contains("slowburn tables"), "{reason}");
         }
-        assert!(hint("CANCELLED", "", None).starts_with("somebody"));
-        assert!(hint("FAILED", "GENERIC_INTERNAL_ERROR", Some(1)).contains("lies with AWS"));
+        assert!(hint("CANCELLED", "", None).contains("cancelled query 4e1c"));
+        assert!(hint("FAILED", "GENERIC_INTERNAL_ERROR", Some(1)).contains("AWS Support"));
         assert!(hint("FAILED", "DIVISION_BY_ZERO", Some(2)).contains("4e1c"));
     }
 }

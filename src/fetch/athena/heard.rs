@@ -1,6 +1,6 @@
-//! Which minutes an answer tells: those of intervals with lines, and those of silences that are plausible. The rule is that of
-//! access logs, `ledger/silence.rs`; what is special here is that an answer ends somewhere, and that nothing is known of what
-//! lies beyond.
+//! Which minutes an answer tells: those of intervals with lines, and those of silences that are plausible. The rule is
+//! that of access logs, `ledger/silence.rs`; what is special here is that an answer ends somewhere, and that nothing is
+//! known of what lies beyond.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use crate::exact::Exact;
 use crate::ledger::heard;
 use crate::minute::{Minute, Span};
 
-/// Beyond what was asked for, a balancer may be as busy as it likes: silence is not believed because of an hour that was not
-/// looked at.
+/// Beyond what was asked for, a balancer may be as busy as it likes: silence is not believed because of an hour that
+/// was not looked at.
 const BUSY: u64 = 1 << 40;
 const HOUR: i32 = 60;
 
@@ -75,8 +75,8 @@ impl Heard {
         self.balancers.get(balancer).is_some_and(|ear| !ear.intervals.is_empty())
     }
 
-    /// What is known of a balancer after its lines of `span` were added. An interval of nothing but lines that cannot be read is
-    /// as good as an object that cannot, where no more than a share of `limit` may be so.
+    /// What is known of a balancer after its lines of `span` were added. An interval of nothing but lines that cannot
+    /// be read is as good as an object that cannot, where no more than a share of `limit` may be so.
     pub(super) fn told(&self, balancer: &str, span: Span, limit: Exact) -> Told {
         let (Some(ear), Some(newest)) = (self.balancers.get(balancer), self.newest) else { return Told::default() };
         let interval = |start: Minute| Span::new(start, start.plus(INTERVAL_MINUTES));

@@ -1,8 +1,8 @@
-//! Counts from Athena: [`Table`] asks for a span of many series in one scan, [`own`] runs a team's own query, [`tables`] has the
-//! DDL.
+//! Counts from Athena: [`Table`] asks for a span of many series in one scan, [`own`] runs a team's own query,
+//! [`tables`] has the DDL.
 //!
-//! **Invariant:** a minute is known only if the query that tells it succeeded and its answer was read whole; what a failed query
-//! scanned is still told, since it is paid for.
+//! **Invariant:** a minute is known only if the query that tells it succeeded and its answer was read whole; what a
+//! failed query scanned is still told, since it is paid for.
 
 mod cap;
 mod cost;
@@ -176,8 +176,8 @@ impl<'a> Table<'a> {
         answer
     }
 
-    /// Runs one query and reads its answer. An answer of nothing that an earlier run had got is asked for anew: the table may
-    /// have been mended since.
+    /// Runs one query and reads its answer. An answer of nothing that an earlier run had got is asked for anew: the
+    /// table may have been mended since.
     async fn ask<'r>(&self, query: &CountQuery<'r>, answer: &mut Answer) -> Result<Counted<'r>, Fault> {
         let mut fresh = false;
         loop {
@@ -207,7 +207,7 @@ impl Answer {
         self.lines += total;
         self.unparsed += unparsed;
         if unparsed > 0 && self.samples.len() < SAMPLES {
-            let whose = if balancer.is_empty() { "an object that AWS did not name" } else { balancer };
+            let whose = if balancer.is_empty() { "an object without a name of AWS" } else { balancer };
             self.samples.extend(counts.examples.get(balancer).map(|example| format!("{whose}: {example}")));
         }
     }

@@ -1,7 +1,7 @@
 //! A team's own query: an SQL file with columns `minute`, `total`, and `good` or `bad`.
 //!
-//! It answers for all minutes that it was asked for: one without a row had no events. So a query must not leave out minutes that
-//! it knows nothing of; a row with NULL makes its minute unknown.
+//! It answers for all minutes that it was asked for: one without a row had no events. So a query must not leave out
+//! minutes that it knows nothing of; a row with NULL makes its minute unknown.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,8 +50,8 @@ pub fn read_sql(queries: &Path, file: &str) -> Result<Sql, Fault> {
     let path = queries.join(file);
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Fault::new(
-            format!("`{}` cannot be read: {error}", visible(&path.display().to_string())),
-            "`file` is a name below the folder of queries, which `--queries` names",
+            format!("cannot read `{}`: {error}", visible(&path.display().to_string())),
+            "set `file` to a path below the folder of `--queries`",
         )
     })?;
     // Another end of lines, or a line at the end, is not another query.
@@ -122,22 +122,22 @@ impl<'a> OwnQuery<'a> {
     }
 
     fn columns(&self, names: &[String]) -> Result<Columns, Fault> {
-        const HINT: &str = "select `minute`, `total`, and `good` or `bad`, and nothing else";
+        const HINT: &str = "select only `minute`, `total`, and `good` or `bad`";
         let wrong = |said: String| Fault::new(format!("`{}` {said}", self.path), HINT);
         let place = |wanted: &str| names.iter().position(|name| name == wanted);
         if let Some(other) = names.iter().find(|name| !["minute", "total", "good", "bad"].contains(&name.as_str())) {
-            return Err(wrong(format!("gives a column `{}` that nothing is made of", visible(other))));
+            return Err(wrong(format!("returns an unknown column `{}`", visible(other))));
         }
         if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-            return Err(wrong(format!("gives two columns `{}`", twice.1)));
+            return Err(wrong(format!("returns column `{}` twice", twice.1)));
         }
-        let needed = |name: &str| place(name).ok_or_else(|| wrong(format!("gives no column `{name}`")));
+        let needed = |name: &str| place(name).ok_or_else(|| wrong(format!("returns no column `{name}`")));
         let (minute, total) = (needed("minute")?, needed("total")?);
         match (place("good"), place("bad")) {
             (Some(judged), None) => Ok(Columns { minute, total, judged, is_good: true }),
             (None, Some(judged)) => Ok(Columns { minute, total, judged, is_good: false }),
-            (None, None) => Err(wrong("gives neither `good` nor `bad`".to_owned())),
-            (Some(_), Some(_)) => Err(wrong("gives both `good` and `bad`".to_owned())),
+            (None, None) => Err(wrong("returns neither `good` nor `bad`".to_owned())),
+            (Some(_), Some(_)) => Err(wrong("returns both `good` and `bad`".to_owned())),
         }
     }
 
@@ -152,9 +152,9 @@ impl<'a> OwnQuery<'a> {
         let value = |place: usize| row.get(place).copied().flatten();
         let text = value(columns.minute);
         let Some(minute) = text.and_then(whole_minute) else {
-            let said = format!("`{}` gives a row whose `minute` is `{}`", self.path, visible(text.unwrap_or("NULL")));
+            let said = format!("`{}` returns a row where `minute` is `{}`", self.path, visible(text.unwrap_or("NULL")));
             let hint =
-                "a minute is a whole one in UTC, as `2026-10-31T23:50` or a timestamp: use `date_trunc('minute', ...)`";
+                "return whole minutes in UTC, as `2026-10-31T23:50` or a timestamp: use `date_trunc('minute', ...)`";
             return Err(Fault::new(said, hint));
         };
         if !span.contains(minute) {
@@ -164,7 +164,7 @@ impl<'a> OwnQuery<'a> {
         let judged = if columns.is_good { "good" } else { "bad" };
         let shown = |place: usize| visible(value(place).unwrap_or("NULL"));
         let why = match (value(columns.total).and_then(whole), value(columns.judged).and_then(whole)) {
-            _ if found.contains_key(&minute) => "it has two rows".to_owned(),
+            _ if found.contains_key(&minute) => "two rows".to_owned(),
             (Some(total), Some(judged)) if judged <= total => {
                 let bad = if columns.is_good { total - judged } else { judged };
                 found.insert(minute, Some(Count { total, bad }));
@@ -172,7 +172,7 @@ impl<'a> OwnQuery<'a> {
             }
             (None, _) => format!("`total` is `{}`", shown(columns.total)),
             (_, None) => format!("`{judged}` is `{}`", shown(columns.judged)),
-            _ => format!("`{judged}` is {}, and `total` only {}", shown(columns.judged), shown(columns.total)),
+            _ => format!("`{judged}` is {}, but `total` is {}", shown(columns.judged), shown(columns.total)),
         };
         if found.insert(minute, None) != Some(None) {
             answer.wrong += 1;
@@ -184,7 +184,8 @@ impl<'a> OwnQuery<'a> {
     }
 }
 
-/// `2026-10-31T23:50`, or what Athena makes of a timestamp: `2026-10-31 23:50:00.000`, with `UTC` behind it if it has a zone.
+/// `2026-10-31T23:50`, or what Athena makes of a timestamp: `2026-10-31 23:50:00.000`, with `UTC` behind it if it has a
+/// zone.
 fn whole_minute(text: &str) -> Option<Minute> {
     let text = text.strip_suffix(" UTC").or_else(|| text.strip_suffix('Z')).unwrap_or(text);
     let minute = text.get(..16)?;
@@ -242,11 +243,11 @@ mod tests {
         };
         assert_eq!(said(&["minute", "total", "good"]), "true");
         assert_eq!(said(&["bad", "minute", "total"]), "false");
-        assert_eq!(said(&["minute", "total"]), "`q.sql` gives neither `good` nor `bad`");
-        assert_eq!(said(&["minute", "total", "good", "bad"]), "`q.sql` gives both `good` and `bad`");
-        assert_eq!(said(&["minute", "good"]), "`q.sql` gives no column `total`");
-        assert_eq!(said(&["minute", "total", "bad", "p99"]), "`q.sql` gives a column `p99` that nothing is made of");
-        assert_eq!(said(&["minute", "minute", "total", "bad"]), "`q.sql` gives two columns `minute`");
+        assert_eq!(said(&["minute", "total"]), "`q.sql` returns neither `good` nor `bad`");
+        assert_eq!(said(&["minute", "total", "good", "bad"]), "`q.sql` returns both `good` and `bad`");
+        assert_eq!(said(&["minute", "good"]), "`q.sql` returns no column `total`");
+        assert_eq!(said(&["minute", "total", "bad", "p99"]), "`q.sql` returns an unknown column `p99`");
+        assert_eq!(said(&["minute", "minute", "total", "bad"]), "`q.sql` returns column `minute` twice");
     }
 
     #[test]
@@ -268,6 +269,6 @@ mod tests {
         let known: Vec<Option<Count>> = found.into_values().collect();
         assert_eq!(known, [Some(Count { total: 10, bad: 1 }), None, None, None, None]);
         assert_eq!((answer.wrong, answer.outside), (4, 1));
-        assert_eq!(answer.samples[1], "2026-10-31T23:03Z: `good` is 11, and `total` only 10");
+        assert_eq!(answer.samples[1], "2026-10-31T23:03Z: `good` is 11, but `total` is 10");
     }
 }

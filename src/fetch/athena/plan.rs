@@ -11,8 +11,8 @@ const DAYS_MAX: i32 = 7;
 /// Counts that are held at the same time, if every minute of every series has some: 16 bytes each.
 const COUNTS_MAX: i32 = 10_000_000;
 
-/// Spans with all series that want them, newest first, none overlapping another: days that were scanned are not scanned again
-/// for another series.
+/// Spans with all series that want them, newest first, none overlapping another: days that were scanned are not scanned
+/// again for another series.
 #[must_use]
 pub fn pieces(asks: &[Ask], is_wanted: impl Fn(&SeriesKey) -> bool) -> Vec<Ask> {
     let asks: Vec<(Span, Vec<&SeriesKey>)> = asks

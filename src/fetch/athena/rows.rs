@@ -1,14 +1,15 @@
 //! `GetQueryResults`: the rows of a query, page by page.
 //!
-//! <https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html>: at most 1,000 rows a page, the first of which
-//! holds the names of the columns.
+//! <https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html>: at most 1,000 rows a page, the
+//! first of which holds the names of the columns.
 
 use aws_sdk_athena::types::{ResultSet, ResultSetMetadata};
 
 use super::{Access, Fault};
 use crate::aws::Refusal;
 
-/// Reads all rows behind the one of names, and tells the columns. `each` gets their names and a row's values, `None` for NULL.
+/// Reads all rows behind the one of names, and tells the columns. `each` gets their names and a row's values, `None`
+/// for NULL.
 pub(super) async fn read(
     access: &Access<'_>,
     id: &str,

@@ -1,5 +1,5 @@
-//! What is counted as rows of the count queries, and as many of them in one query as it has room for: each query scans the days
-//! of its table anew.
+//! What is counted as rows of the count queries, and as many of them in one query as it has room for: each query scans
+//! the days of its table anew.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::slo::{LatencyBasis, LatencyErrors, Measure, TableOfLogs, Traffic};
 
 /// Bytes of a query (`QueryString` of `StartQueryExecution`).
 const QUERY_BYTES_MAX: usize = 262_144;
-/// Lines within as many minutes before what is asked for tell whether a silence is plausible: an hour, and the end of the
-/// interval before it.
+/// Lines within as many minutes before what is asked for tell whether a silence is plausible: an hour, and the end of
+/// the interval before it.
 const BEFORE_MINUTES: i32 = 65;
 /// What lines are put into to tell where silence is plausible.
 pub(super) const INTERVAL_MINUTES: i32 = 5;
@@ -39,8 +39,8 @@ impl<'a> Rule<'a> {
     }
 }
 
-/// A query that counts some rules: measure `n` of the answer is `rules[n - 1]`, measure 0 has the lines of a balancer, and balancer
-/// `n` is `balancers[n - 1]`; balancer 0 has the lines of which nobody can tell it.
+/// A query that counts some rules: measure `n` of the answer is `rules[n - 1]`, measure 0 has the lines of a balancer,
+/// and balancer `n` is `balancers[n - 1]`; balancer 0 has the lines of which nobody can tell it.
 #[derive(Debug)]
 pub(super) struct CountQuery<'a> {
     pub(super) text: String,
@@ -55,8 +55,8 @@ pub(super) fn asked_minutes(span: Span) -> Span {
     Span::new(down(start), down(span.end.plus(INTERVAL_MINUTES - 1)))
 }
 
-/// The folders of days that a query reads: a log is filed under the day of its delivery, which is the next one for what was
-/// answered shortly before midnight
+/// The folders of days that a query reads: a log is filed under the day of its delivery, which is the next one for what
+/// was answered shortly before midnight
 /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>).
 pub(super) fn folders(span: Span) -> (Day, Day) {
     (span.start.day(), span.end.plus(-1).day().plus(1))
@@ -84,8 +84,8 @@ pub(super) fn queries<'a>(
         } else {
             let series = query.rules.first().map_or_else(String::new, |rule| rule.series.to_string());
             return Err(Fault::new(
-                format!("`{series}` alone makes a query too long for Athena"),
-                "give it fewer patterns",
+                format!("the query of `{series}` is too long for Athena"),
+                "use fewer patterns in this SLO",
             ));
         }
     }

@@ -1,7 +1,8 @@
 //! The tables that count queries read, as DDL, and how they are made.
 //!
 //! Each day is a partition that Athena works out from its date ("partition projection",
-//! <https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html>), so that nothing has to be added day by day.
+//! <https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html>), so that nothing has to be added day by
+//! day.
 
 use serde::Serialize;
 

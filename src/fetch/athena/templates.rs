@@ -47,10 +47,10 @@ fn bare() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_filter("literal", |text: Cow<'_, str>| literal(&text));
-    environment.add_filter("identifier", |text: Cow<'_, str>| only(&text, 255, "_-", "what no name has"));
-    environment.add_filter("plain", |text: Cow<'_, str>| {
-        only(&text, 2_048, "_./:,@=+~-", "what would have to be escaped in DDL")
-    });
+    environment
+        .add_filter("identifier", |text: Cow<'_, str>| only(&text, 255, "_-", "characters not allowed in names"));
+    environment
+        .add_filter("plain", |text: Cow<'_, str>| only(&text, 2_048, "_./:,@=+~-", "characters not allowed in DDL"));
     environment
 }
 
@@ -80,7 +80,10 @@ fn fault(name: &str, error: &Error) -> Fault {
     let line = error.line().map_or_else(String::new, |line| format!(", line {line}"));
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     let name = visible(error.name().unwrap_or(name));
-    Fault::new(format!("`{name}`{line} cannot be made a query: {}", visible(&detail)), "mend that value or that line")
+    Fault::new(
+        format!("cannot render query `{name}`{line}: {}", visible(&detail)),
+        "fix this value or line in the file",
+    )
 }
 
 #[cfg(test)]

@@ -41,23 +41,26 @@ pub(super) enum Unanswered {
     Refused(String, &'static str),
     /// CloudWatch says so of the metric.
     Status(String),
-    /// CloudWatch says so of the whole request: "as much of the operation as possible is still executed", and nobody knows how much,
-    /// so that a value that is missing may be no zero.
+    /// CloudWatch says so of the whole request: "as much of the operation as possible is still executed", and nobody
+    /// knows how much, so that a value that is missing may be no zero.
     Message(String),
 }
 
 impl fmt::Display for Unanswered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(said, remedy) => write!(f, "CloudWatch did not answer: {said}\nhint: {remedy}"),
-            Self::Status(code) if code == "Forbidden" => {
-                f.write_str("CloudWatch may not show the metrics: Forbidden\nhint: link the account to the monitoring account, and check `account`")
+            Self::Refused(said, remedy) => write!(f, "cannot query CloudWatch: {said}\nhint: {remedy}"),
+            Self::Status(code) if code == "Forbidden" => f.write_str(
+                "CloudWatch refuses access to the metrics: Forbidden\nhint: link the account to the monitoring \
+                 account, and check `account` of the source",
+            ),
+            Self::Status(code) => {
+                write!(f, "CloudWatch returned incomplete data: {code}\nhint: run again to fetch the data again")
             }
-            Self::Status(code) => write!(f, "CloudWatch gave no whole answer: {code}\nhint: the next run asks again"),
             Self::Message(said) => write!(
                 f,
-                "CloudWatch gave no whole answer: {said}\nhint: the next run asks again; if it stays, see the quotas of `GetMetricData` in \
-                 that account and region"
+                "CloudWatch returned incomplete data: {said}\nhint: run again; if it persists, check the quotas of \
+                 `GetMetricData` in the account and region"
             ),
         }
     }

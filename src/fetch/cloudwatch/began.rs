@@ -1,10 +1,10 @@
-//! When the metrics of a ratio had their first value: what never had any may be a counter that nothing was counted with yet, or a
-//! name that was misspelt, and CloudWatch answers both with the same silence.
+//! When the metrics of a ratio had their first value: what never had any may be a counter that nothing was counted with
+//! yet, or a name that was misspelt, and CloudWatch answers both with the same silence.
 //!
 //! A counter of errors is often published only when there are any ("there is a nonzero value",
-//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>), so that one which never
-//! was counts as zero, and is named. Events without any that could be good are no such thing: they stay unknown. The names of a
-//! load balancer's metrics are ours, and need none of this.
+//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>), so
+//! that one which never was counts as zero, and is named. Events without any that could be good are no such thing: they
+//! stay unknown. The names of a load balancer's metrics are ours, and need none of this.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,8 @@ pub(super) fn first_value<'v>(
     counts.all().into_iter().filter_map(|count| values(count).first()).map(|(minute, _)| *minute).min()
 }
 
-/// The minute from which on a value that is missing beside another is zero: both all events and those that may be good have had one.
+/// The minute from which on a value that is missing beside another is zero: both all events and those that may be good
+/// have had one.
 pub(super) fn ready(began: &Began, counts: &MetricCounts) -> Option<Minute> {
     needed(counts).iter().map(|counts| first(began, counts)).try_fold(Minute(i32::MIN), |at, of| Some(at.max(of?)))
 }

@@ -1,7 +1,8 @@
 //! Counts from metrics of CloudWatch: [`answer`] asks for a span of some series, in as few requests as may be.
 //!
-//! **Invariant:** a minute is known only if every metric that it is made of was answered whole; what was not asked for, not
-//! answered, or answered in part is nothing, and never zero. What was answered whole replaces what an earlier answer said.
+//! **Invariant:** a minute is known only if every metric that it is made of was answered whole; what was not asked for,
+//! not answered, or answered in part is nothing, and never zero. What was answered whole replaces what an earlier
+//! answer said.
 
 mod ask;
 mod began;
@@ -52,7 +53,8 @@ pub struct Question<'a> {
     pub span: Span,
     /// Minutes before this no longer change, so that nothing in them means no traffic.
     pub settled: Minute,
-    /// Minutes before this have usually been delivered: nothing in them means no traffic where the watermark says that they have.
+    /// Minutes before this have usually been delivered: nothing in them means no traffic where the watermark says that
+    /// they have.
     pub expected_until: Minute,
     /// The newest minute that any metric of the source had a value of, as far as this run has asked.
     pub watermark: Option<Minute>,

@@ -12,8 +12,9 @@ use crate::slo::MetricCount;
 const QUERIES_MAX: usize = 500;
 const VALUES_MAX: usize = 100_800;
 
-/// Minutes of which each has its own value: 15 days. Older ones come by five minutes for 63 days, then by the hour: with a
-/// shorter period there is no answer, and no error either (same page, `Period`). An hour is left for clocks and slow answers.
+/// Minutes of which each has its own value: 15 days. Older ones come by five minutes for 63 days, then by the hour:
+/// with a shorter period there is no answer, and no error either (same page, `Period`). An hour is left for clocks and
+/// slow answers.
 const BY_MINUTE: i32 = 15 * MINUTES_PER_DAY - 60;
 const BY_FIVE: i32 = 63 * MINUTES_PER_DAY - 60;
 

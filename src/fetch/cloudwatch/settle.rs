@@ -1,7 +1,7 @@
 //! Values of metrics to counts of minutes: what is zero, what is no traffic, and what is unknown.
 //!
-//! A load balancer reports a metric only when it has something to say, so that a missing value beside one of the same minute is
-//! zero. When nothing at all is there, it is either silence or a gap
+//! A load balancer reports a metric only when it has something to say, so that a missing value beside one of the same
+//! minute is zero. When nothing at all is there, it is either silence or a gap
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
 
 use std::collections::BTreeMap;
@@ -41,8 +41,8 @@ impl Bounds {
     }
 }
 
-/// What is known of a series in a piece. A value of five minutes or an hour is kept in the first of its minutes in which there was
-/// something to tell of, and nothing in the others, so that sums over whole ones are exact.
+/// What is known of a series in a piece. A value of five minutes or an hour is kept in the first of its minutes in
+/// which there was something to tell of, and nothing in the others, so that sums over whole ones are exact.
 pub(super) fn settle<'a>(
     wanted: &Wanted,
     bounds: &Bounds,

@@ -83,8 +83,12 @@ pub(super) fn shown(names: &[&str]) -> String {
 impl fmt::Display for RowFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, place, column, value, problem } = self;
-        let value = value.escape_debug();
-        write!(f, "`{}`, {place}: `{column}` is `{value}`: {problem}\nhint: {}", path.display(), problem.remedy())
+        write!(f, "`{}`, {place}: ", path.display())?;
+        match problem {
+            RowProblem::Missing => write!(f, "{problem} `{column}`")?,
+            _ => write!(f, "invalid `{column}` `{}`: {problem}", value.escape_debug())?,
+        }
+        write!(f, "\nhint: {}", problem.remedy())
     }
 }
 
@@ -100,14 +104,14 @@ impl fmt::Display for Place {
 impl fmt::Display for RowProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("nothing is there"),
-            Self::NoMinute => f.write_str("no time that can be read"),
+            Self::Missing => f.write_str("missing"),
+            Self::NoMinute => f.write_str("not a valid time"),
             Self::NotOnMinute => f.write_str("not the start of a minute"),
-            Self::Contradiction => f.write_str("another row of this minute has other counts, so neither is used"),
-            Self::NotWhole => f.write_str("no whole number"),
-            Self::Negative => f.write_str("below zero"),
-            Self::TooLarge => write!(f, "above {}", u32::MAX),
-            Self::MoreThan { total } => write!(f, "more than the `total` of {total}"),
+            Self::Contradiction => f.write_str("another row of this minute has different counts; neither is used"),
+            Self::NotWhole => f.write_str("not a whole number"),
+            Self::Negative => f.write_str("negative"),
+            Self::TooLarge => write!(f, "greater than {}", u32::MAX),
+            Self::MoreThan { total } => write!(f, "greater than the `total` of {total}"),
         }
     }
 }
@@ -116,13 +120,13 @@ impl RowProblem {
     /// What to do about it.
     const fn remedy(self) -> &'static str {
         match self {
-            Self::Missing => "leave the row out where the counts are unknown; write zeros where there was no traffic",
+            Self::Missing => "omit rows of unknown counts; write zeros for minutes without traffic",
             Self::NoMinute => "write minutes as `2026-10-31T23:50Z`, with `Z` or an offset",
-            Self::NotOnMinute => "add up the counts of each minute and name it by its start",
-            Self::Contradiction => "write one row for each minute",
-            Self::NotWhole | Self::Negative => "write counts as whole numbers from 0 up",
-            Self::TooLarge => "count in larger units, such as thousands, in both columns",
-            Self::MoreThan { .. } => "`bad` events are a part of the `total`",
+            Self::NotOnMinute => "sum the counts of each minute, and use the start of the minute",
+            Self::Contradiction => "write one row per minute",
+            Self::NotWhole | Self::Negative => "write counts as whole numbers, 0 or more",
+            Self::TooLarge => "use a larger unit, such as thousands, in both columns",
+            Self::MoreThan { .. } => "count `bad` events in `total` too",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! A day of one series in few bytes: the past of many series fits into memory on its way into the ledger.
 //!
-//! Known minutes lie together in stretches, neighbours have similar totals, and most minutes have no bad event. So a day is
-//! written as stretches of known minutes: totals as differences, bad events only where there are any, all as numbers of
-//! variable length. A usual day takes about 2 kB, an eighth of [`DayCounts`]. Absent on purpose: any use of it on disk.
+//! Known minutes lie together in stretches, neighbours have similar totals, and most minutes have no bad event. So a
+//! day is written as stretches of known minutes: totals as differences, bad events only where there are any, all as
+//! numbers of variable length. A usual day takes about 2 kB, an eighth of [`DayCounts`]. Absent on purpose: any use of
+//! it on disk.
 
 use crate::counts::{Count, DayCounts};
 

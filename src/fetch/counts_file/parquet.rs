@@ -47,12 +47,12 @@ pub(super) fn read(mut file: impl Read, intake: &mut Intake<'_>) -> Result<(), C
     Ok(())
 }
 
-/// Polars panics on some damaged files; one such file must not end the run. A file made to do harm still can: a page that
-/// claims more values than memory holds ends the process, so Parquet is for files from your own systems.
+/// Polars panics on some damaged files; one such file must not end the run. A file made to do harm still can: a page
+/// that claims more values than memory holds ends the process, so Parquet is for files from your own systems.
 fn no_panic<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("its Parquet cannot be decoded".to_owned()),
+        Err(_) => Err("invalid Parquet data".to_owned()),
     }
 }
 
@@ -99,8 +99,8 @@ fn minute_storage(found: &ArrowDataType) -> Option<ArrowDataType> {
     }
 }
 
-/// The plain type under a type of number; `None` if it is none. Sums of `DuckDB` and columns of pandas that had gaps are
-/// doubles: those are read too, and each must be whole.
+/// The plain type under a type of number; `None` if it is none. Sums of `DuckDB` and columns of pandas that had gaps
+/// are doubles: those are read too, and each must be whole.
 fn count_storage(found: &ArrowDataType) -> Option<ArrowDataType> {
     use ArrowDataType as D;
     match found {

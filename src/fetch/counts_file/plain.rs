@@ -1,5 +1,6 @@
-//! Text without quotes and carriage returns: there every line is a record and every comma ends a field. Nearly all files are
-//! such text, and to look for commas takes a third of the time of a CSV parser. Absent on purpose: what a record means.
+//! Text without quotes and carriage returns: there every line is a record and every comma ends a field. Nearly all
+//! files are such text, and to look for commas takes a third of the time of a CSV parser. Absent on purpose: what a
+//! record means.
 
 use std::io::{self, Cursor, Read};
 

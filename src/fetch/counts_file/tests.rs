@@ -74,20 +74,20 @@ fn check_fault(row: &str, expected: &str) {
 
 #[test]
 fn a_faulty_row_is_set_aside_and_named() {
-    check_fault("2026-02-16T00:01Z,5,6", "`bad` is `6`: more than the `total` of 5");
-    check_fault("2026-02-16T00:01Z,5,-1", "`bad` is `-1`: below zero");
-    check_fault("2026-02-16T00:01Z,5.5,1", "`total` is `5.5`: no whole number");
-    check_fault("2026-02-16T00:01Z,1e3,1", "`total` is `1e3`: no whole number");
-    check_fault("2026-02-16T00:01Z,4294967296,1", "`total` is `4294967296`: above 4294967295");
-    check_fault("2026-02-16T00:01Z,,1", "`total` is ``: nothing is there");
-    check_fault("2026-02-16T00:01Z,5", "`bad` is ``: nothing is there");
-    check_fault("2026-02-16T00:01:30Z,5,1", "`minute` is `2026-02-16T00:01:30Z`: not the start of a minute");
-    check_fault("2026-02-30T00:01Z,5,1", "`minute` is `2026-02-30T00:01Z`: no time that can be read");
-    check_fault("2026-02-16T00:61Z,5,1", "`minute` is `2026-02-16T00:61Z`: no time that can be read");
-    check_fault("2026-02-16T00:01,5,1", "`minute` is `2026-02-16T00:01`: no time that can be read");
-    check_fault("9999-01-01T00:00Z,5,1", "`minute` is `9999-01-01T00:00Z`: no time that can be read");
-    check_fault("1771200060,5,1", "`minute` is `1771200060`: no time that can be read");
-    check_fault("\u{1b}[31mred,5,1", "`minute` is `\\u{1b}[31mred`: no time that can be read");
+    check_fault("2026-02-16T00:01Z,5,6", "invalid `bad` `6`: greater than the `total` of 5");
+    check_fault("2026-02-16T00:01Z,5,-1", "invalid `bad` `-1`: negative");
+    check_fault("2026-02-16T00:01Z,5.5,1", "invalid `total` `5.5`: not a whole number");
+    check_fault("2026-02-16T00:01Z,1e3,1", "invalid `total` `1e3`: not a whole number");
+    check_fault("2026-02-16T00:01Z,4294967296,1", "invalid `total` `4294967296`: greater than 4294967295");
+    check_fault("2026-02-16T00:01Z,,1", "missing `total`");
+    check_fault("2026-02-16T00:01Z,5", "missing `bad`");
+    check_fault("2026-02-16T00:01:30Z,5,1", "invalid `minute` `2026-02-16T00:01:30Z`: not the start of a minute");
+    check_fault("2026-02-30T00:01Z,5,1", "invalid `minute` `2026-02-30T00:01Z`: not a valid time");
+    check_fault("2026-02-16T00:61Z,5,1", "invalid `minute` `2026-02-16T00:61Z`: not a valid time");
+    check_fault("2026-02-16T00:01,5,1", "invalid `minute` `2026-02-16T00:01`: not a valid time");
+    check_fault("9999-01-01T00:00Z,5,1", "invalid `minute` `9999-01-01T00:00Z`: not a valid time");
+    check_fault("1771200060,5,1", "invalid `minute` `1771200060`: not a valid time");
+    check_fault("\u{1b}[31mred,5,1", "invalid `minute` `\\u{1b}[31mred`: not a valid time");
 }
 
 #[test]
@@ -139,14 +139,14 @@ fn a_gzip_file_of_several_members_is_read_whole_and_a_cut_one_is_damaged() {
 #[test]
 fn a_file_that_says_nothing_is_an_error_with_a_hint() {
     for (name, text, expected) in [
-        ("a.csv", "minute,total\n", "needs one column `bad`; it has: `minute`, `total`"),
-        ("a.csv", "minute,minute_utc,total,bad\n", "needs one column `minute`; it has: "),
+        ("a.csv", "minute,total\n", "needs exactly one column `bad`; it has: `minute`, `total`"),
+        ("a.csv", "minute,minute_utc,total,bad\n", "needs exactly one column `minute`; it has: "),
         ("a.csv", "minute,total,bad\n", "has no rows"),
         ("a.csv", "", "has no rows"),
         ("a.csv.gz", "minute,total,bad\n", "is damaged: "),
         ("a.parquet", "minute,total,bad\n", "is damaged: "),
         ("a.parquet", "", "is damaged: "),
-        ("a.json", "{}", "is of an unknown kind"),
+        ("a.json", "{}", "has an unknown file type"),
     ] {
         let said = read_bytes(name, text.as_bytes()).unwrap_err().to_string();
         assert!(said.contains(expected) && said.contains("\nhint: "), "{said}");
@@ -259,10 +259,10 @@ fn a_parquet_table_says_the_same_as_the_text() {
         assert!(matches!(read_bytes("a.parquet", &bytes[..cut]), Err(CountsError::Damaged { .. })));
     }
     let said = read_bytes("a.parquet", &parquet_bytes(vec![bad.clone(), minutes.clone()])).unwrap_err().to_string();
-    assert!(said.contains("needs one column `total`"), "{said}");
+    assert!(said.contains("needs exactly one column `total`"), "{said}");
     let text = Series::new("total".into(), ["5", "5", "5", "5", "5"]);
     let said = read_bytes("a.parquet", &parquet_bytes(vec![bad, minutes, text])).unwrap_err().to_string();
-    assert!(said.contains("column `total` has the type"), "{said}");
+    assert!(said.contains("column `total` has the unsupported type"), "{said}");
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn timestamps_of_every_unit_are_read_as_other_programs_write_them() {
         let found = ["2026-02-16T00:00Z", "2026-02-16T00:01Z", "2026-02-16T00:02Z"].map(|minute| at(&read, minute));
         assert_eq!(found, ["5/1", "0/0", "?"], "{name}");
         let said = read.faults.samples[0].to_string();
-        assert!(said.contains("row 3: `minute` is `2026-02-16T00:02:30Z`: not the start of a minute"), "{said}");
+        assert!(said.contains("row 3: invalid `minute` `2026-02-16T00:02:30Z`: not the start of a minute"), "{said}");
     }
 }
 

@@ -73,11 +73,12 @@ impl Bucket {
         self.requester_pays.then_some(RequestPayer::Requester)
     }
 
-    /// What a folder holds: keys up to their next slash are folders. If it holds more than a page and only names are wanted that
-    /// start in one of these ways, in order, what lies between them is passed over.
+    /// What a folder holds: keys up to their next slash are folders. If it holds more than a page and only names are
+    /// wanted that start in one of these ways, in order, what lies between them is passed over.
     ///
-    /// Keys come in the order of their bytes (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>), so no more
-    /// pages are asked for than there are.
+    /// Keys come in the order of their bytes
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>), so no more pages are asked for than
+    /// there are.
     pub(super) async fn look_into(&self, folder: &str, starts: &[String]) -> Result<Folder, Unseen> {
         let above = self.keys.key(&if folder.is_empty() { String::new() } else { format!("{folder}/") });
         let (mut entries, mut is_whole) = (Vec::new(), true);
@@ -86,7 +87,7 @@ impl Bucket {
             if !Aws::has_room(self.most, &Usage { s3_writes: 1, ..Usage::default() }) {
                 let most = self.most.unwrap_or_default();
                 return Err(Unseen {
-                    said: format!("one more request would cost more than the {most} that the run may cost"),
+                    said: format!("another request would exceed `--max-cost` {most}"),
                     remedy: "raise `--max-cost`".into(),
                 });
             }
@@ -136,8 +137,8 @@ impl Bucket {
         }
     }
 
-    /// Fetches objects in any order, ahead of the readers but never more than there is room for. It ends when they have all been
-    /// taken, or when nobody takes them any more.
+    /// Fetches objects in any order, ahead of the readers but never more than there is room for. It ends when they have
+    /// all been taken, or when nobody takes them any more.
     pub(super) fn fetch_ahead(self: &Arc<Self>, objects: Vec<(Arc<str>, u64)>) -> mpsc::Receiver<Fetched> {
         let (sender, receiver) = mpsc::channel(FETCHED_TOGETHER);
         let bucket = Arc::clone(self);

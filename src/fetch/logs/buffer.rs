@@ -1,7 +1,7 @@
 //! Memory that files are read into, at a place where the processor copies fast.
 //!
-//! An allocator gives large memory from 16 bytes behind the start of a page on. To copy a file to a place less than 32 bytes behind
-//! it takes an AMD Zen 3 three times as long as to any other: 1.8 against 5 GB a second. Why is told in
+//! An allocator gives large memory from 16 bytes behind the start of a page on. To copy a file to a place less than 32
+//! bytes behind it takes an AMD Zen 3 three times as long as to any other: 1.8 against 5 GB a second. Why is told in
 //! <https://xuanwo.io/2023/04-rust-std-fs-slower-than-python/>.
 
 use std::ops::{Deref, DerefMut};

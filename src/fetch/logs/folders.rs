@@ -11,11 +11,22 @@ const PREFIX_DEPTH: usize = 4;
 pub enum ListError {
     /// Nothing there looks like AWS's layout.
     #[error(
-        "`{0}` holds no folder `AWSLogs`\nhint: name the folder that holds `AWSLogs/`, or one at most {PREFIX_DEPTH} above"
+        "no `AWSLogs` folder in `{0}`\nhint: use the folder that contains \
+         `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/`, or one at most {PREFIX_DEPTH} levels above it"
     )]
     NoLogs(String),
+    /// It is a folder `AWSLogs`, or one further down.
+    #[error("`{given}` is {what}\nhint: use the folder that contains `AWSLogs/`: {fix}")]
+    InsideLogs {
+        /// The folder as a person wrote it.
+        given: String,
+        /// Which of both it is.
+        what: &'static str,
+        /// What to write instead.
+        fix: String,
+    },
     /// The place itself cannot be read.
-    #[error("`{0}` cannot be read: {1}\nhint: {2}")]
+    #[error("cannot read `{0}`: {1}\nhint: {2}")]
     Unreadable(String, String, Cow<'static, str>),
 }
 
@@ -47,11 +58,42 @@ pub(super) async fn find_logs(place: &Place) -> Result<Vec<String>, ListError> {
         _ if !found.is_empty() => Ok(found),
         // Where it could not be looked for, nobody knows that it is not there.
         Some(unseen) => Err(unreadable(unseen)),
-        None => Err(ListError::NoLogs(place.to_string())),
+        None => Err(inside_logs(place).unwrap_or_else(|| ListError::NoLogs(place.to_string()))),
     }
 }
 
-/// Leaves out folders of years or months before a day `yyyy/mm/dd`, but for the newest of them: a bucket may be many years old.
+/// What to write where somebody has named a folder `AWSLogs` itself, or one below it.
+fn inside_logs(place: &Place) -> Option<ListError> {
+    let given = place.to_string();
+    let found = above_logs(&given).or_else(|| match place {
+        // A relative path does not show where it is.
+        Place::Directory(path) => above_logs(&std::fs::canonicalize(path).ok()?.to_string_lossy()),
+        Place::Bucket(_) => None,
+    });
+    let (above, is_itself) = found?;
+    let what = if is_itself { "the AWSLogs folder itself" } else { "a folder inside AWSLogs" };
+    let fix = match place {
+        Place::Directory(_) => format!("`--logs {above}`, or `access_logs: {above}` of the source"),
+        Place::Bucket(_) => format!("`access_logs: {above}` of the source"),
+    };
+    Some(ListError::InsideLogs { given, what, fix })
+}
+
+/// The part of a path above its folder `AWSLogs`, and whether the path ends there.
+fn above_logs(path: &str) -> Option<(String, bool)> {
+    let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let at = parts.iter().rposition(|part| *part == "AWSLogs")?;
+    let above = parts.get(..at)?.join("/");
+    let above = match (above.as_str(), path.starts_with('/')) {
+        ("", true) => "/".to_owned(),
+        ("", false) => ".".to_owned(),
+        _ => above,
+    };
+    Some((above, at + 1 == parts.len()))
+}
+
+/// Leaves out folders of years or months before a day `yyyy/mm/dd`, but for the newest of them: a bucket may be many
+/// years old.
 pub(super) fn not_before(first: &str, mut folders: Vec<String>) -> Vec<String> {
     let newest = folders.iter().max().cloned();
     folders.retain(|folder| {
@@ -75,4 +117,25 @@ pub(super) fn area_of(folder: &str) -> Option<(String, String)> {
     };
     let days: Vec<&str> = parts.collect();
     (days.len() <= 3).then(|| (area, days.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_into_the_logs_shows_the_folder_above_them() {
+        let above = |path: &str| above_logs(path).map(|(above, is_itself)| format!("{above} {is_itself}"));
+        for (path, expected) in [
+            ("target/demo/logs/AWSLogs", "target/demo/logs true"),
+            ("target/demo/logs/AWSLogs/", "target/demo/logs true"),
+            ("/logs/AWSLogs/123456789012/elasticloadbalancing", "/logs false"),
+            ("s3://bucket/a/AWSLogs/123456789012", "s3://bucket/a false"),
+            ("AWSLogs", ". true"),
+            ("/AWSLogs", "/ true"),
+        ] {
+            assert_eq!(above(path).as_deref(), Some(expected), "{path}");
+        }
+        assert_eq!(above("logs/MyAWSLogs"), None);
+    }
 }

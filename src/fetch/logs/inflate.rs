@@ -79,7 +79,8 @@ impl Inflater {
 }
 
 impl Member {
-    /// Whether the member's CRC is that of the plain text, of which [`LineEnds::folded`] may have made something shorter.
+    /// Whether the member's CRC is that of the plain text, of which [`LineEnds::folded`] may have made something
+    /// shorter.
     ///
     /// [`LineEnds::folded`]: crate::accesslog::ends::LineEnds::folded
     pub(super) fn is_sound(&self, plain: &[u8], folded: Option<([u8; FOLDED], &[u8])>) -> bool {
@@ -98,8 +99,8 @@ fn crc32(before: u32, text: &[u8]) -> u32 {
     unsafe { c::libdeflate_crc32(before, text.as_ptr().cast(), text.len()) }
 }
 
-/// Bytes of a member's header (RFC 1952, section 2.3); `None` if there is none. A checksum of the header itself is left unread, as
-/// all do.
+/// Bytes of a member's header (RFC 1952, section 2.3); `None` if there is none. A checksum of the header itself is left
+/// unread, as all do.
 fn header_bytes(input: &[u8]) -> Option<usize> {
     const CHECKSUM: u8 = 1 << 1;
     const EXTRA: u8 = 1 << 2;

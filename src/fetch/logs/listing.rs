@@ -61,7 +61,8 @@ impl Others {
     }
 }
 
-/// The folders of days below a root, whose objects are listed a day at a time: a large fleet writes some hundred thousand a day.
+/// The folders of days below a root, whose objects are listed a day at a time: a large fleet writes some hundred
+/// thousand a day.
 #[derive(Debug)]
 pub struct LogTree {
     place: Place,
@@ -107,8 +108,8 @@ fn is_log(key: &str) -> bool {
 }
 
 impl LogTree {
-    /// Finds the folders of days that can hold an object whose interval has a minute of the span. `classic_minutes` is how
-    /// often Classic Load Balancers write, 5 or 60.
+    /// Finds the folders of days that can hold an object whose interval has a minute of the span. `classic_minutes` is
+    /// how often Classic Load Balancers write, 5 or 60.
     ///
     /// # Errors
     /// If the root cannot be read or holds no `AWSLogs`. What fails further down is part of the tree.
@@ -121,7 +122,8 @@ impl LogTree {
         Ok(tree)
     }
 
-    /// The same out of folders that were found before, and of a day that each may have got since: nothing is looked into.
+    /// The same out of folders that were found before, and of a day that each may have got since: nothing is looked
+    /// into.
     #[must_use]
     pub fn of_folders(place: Place, span: Span, classic_minutes: i32, above: LogFolders, newest: Day) -> Self {
         let mut tree = Self::bare(place, span, classic_minutes);
@@ -158,7 +160,8 @@ impl LogTree {
         }
     }
 
-    /// The tree for somebody who wants objects of these balancers only: where a folder of a bucket is long, others are passed over.
+    /// The tree for somebody who wants objects of these balancers only: where a folder of a bucket is long, others are
+    /// passed over.
     #[must_use]
     pub fn of_balancers<'b>(mut self, wanted: impl Iterator<Item = &'b String>) -> Self {
         self.wanted = wanted.cloned().collect();
@@ -172,8 +175,8 @@ impl LogTree {
         self
     }
 
-    /// Folders that could not be listed: how the areas begin that lie there, `ACCOUNT_elasticloadbalancing_REGION`, and how their
-    /// days do, `2026/10/31`.
+    /// Folders that could not be listed: how the areas begin that lie there, `ACCOUNT_elasticloadbalancing_REGION`, and
+    /// how their days do, `2026/10/31`.
     #[must_use]
     pub fn unlisted_areas(&self) -> Vec<(String, String)> {
         self.unreadable.iter().filter_map(|unread| area_of(&unread.key)).collect()
@@ -204,7 +207,7 @@ impl LogTree {
             let mut starts: Vec<String> = wanted.collect();
             starts.sort();
             for odd in self.look_into(&folder, &starts, &mut objects).await {
-                self.other("a folder where objects should be", odd);
+                self.other("folder among the logs of a day", odd);
             }
         }
         objects.sort_by(|a, b| (&a.load_balancer, &a.key).cmp(&(&b.load_balancer, &b.key)));
@@ -249,7 +252,7 @@ impl LogTree {
                     self.folders.entry(day).or_default().push(folder);
                 }
                 Some(_) => {}
-                None => self.other("a folder that is no day", folder),
+                None => self.other("folder that is not a day", folder),
             }
         }
     }
@@ -264,7 +267,7 @@ impl LogTree {
         let mut objects = Vec::new();
         let folders = self.look_into(folder, &[], &mut objects).await;
         for object in objects {
-            self.other("an object outside the folder of its day", object.key.to_string());
+            self.other("outside the folder of a day", object.key.to_string());
         }
         folders
     }
@@ -279,7 +282,8 @@ impl LogTree {
             }
         };
         self.passed_over |= !is_whole;
-        // What has the name of a log is one, though it may turn out that it cannot be read: its minutes are unknown then.
+        // What has the name of a log is one, though it may turn out that it cannot be read: its minutes are unknown
+        // then.
         let (folders, files): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.is_folder && !is_log(&entry.key));
         for file in files {
@@ -300,16 +304,16 @@ impl LogTree {
                 }
                 ("", Some((object, if fits { minutes } else { INTERVAL_MINUTES })))
             }
-            ObjectKind::NetworkLb => ("a Network Load Balancer's log", None),
-            ObjectKind::ConnectionLog => ("a connection log", None),
-            ObjectKind::HealthCheckLog => ("a health check log", None),
-            ObjectKind::TestFile => ("a test file", None),
+            ObjectKind::NetworkLb => ("Network Load Balancer log", None),
+            ObjectKind::ConnectionLog => ("connection log", None),
+            ObjectKind::HealthCheckLog => ("health check log", None),
+            ObjectKind::TestFile => ("ELB test file", None),
             ObjectKind::Foreign(why) => (why, None),
         };
         let Some((object, minutes)) = object else {
             match &file.fault {
                 Some(error) => {
-                    let remedy = "check that it exists and may be read".into();
+                    let remedy = "check that it exists and is readable".into();
                     self.unreadable.push(Unread { key: text, said: error.to_string(), remedy });
                 }
                 None => self.other(kind, text),

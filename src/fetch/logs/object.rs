@@ -29,7 +29,7 @@ pub enum ObjectFault {
     #[error("cannot be read: {0}")]
     Unreadable(#[source] io::Error),
     /// S3 did not give it, or not all of it.
-    #[error("was not given: {said}")]
+    #[error("cannot be fetched: {said}")]
     Refused {
         /// What S3 said.
         said: String,
@@ -40,16 +40,16 @@ pub enum ObjectFault {
     #[error("was deleted after it was listed")]
     Gone,
     /// It is another object than the one whose first bytes were read.
-    #[error("was written anew while it was read")]
+    #[error("changed while it was read")]
     Rewritten,
     /// Its gzip stream stops before its end.
-    #[error("is cut short: its gzip stream has no end")]
+    #[error("is truncated: its gzip stream has no end")]
     Truncated,
     /// Its gzip stream is damaged.
     #[error("is damaged: {0}")]
     Corrupt(String),
     /// It is a file of plain text that ends within a line, as a copy does that is still going on.
-    #[error("ends within a line")]
+    #[error("ends in the middle of a line")]
     Unfinished,
     /// It is no gzip and no text: encrypted, or another format.
     #[error("is neither gzip nor text")]
@@ -103,7 +103,7 @@ impl ObjectReader {
     pub(super) fn read_file(&mut self, path: &Path, sink: &mut impl LineSink) -> Result<Extent, ObjectFault> {
         // To open a pipe would wait for somebody to write to it.
         if !fs::metadata(path).map_err(ObjectFault::Unreadable)?.is_file() {
-            return Err(ObjectFault::Unreadable(io::Error::other("it is no file")));
+            return Err(ObjectFault::Unreadable(io::Error::other("not a regular file")));
         }
         let file = File::open(path).map_err(ObjectFault::Unreadable)?;
         let extent = self.read(file, sink)?;

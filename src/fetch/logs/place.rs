@@ -74,14 +74,15 @@ impl Place {
         }
     }
 
-    /// What a folder holds; the place itself is the folder "". Links are followed; names that are no UTF-8 are no log's name. In
-    /// a bucket, more than a page is looked at only where names start in one of these ways, in order; all, if there are none.
+    /// What a folder holds; the place itself is the folder "". Links are followed; names that are no UTF-8 are no log's
+    /// name. In a bucket, more than a page is looked at only where names start in one of these ways, in order; all, if
+    /// there are none.
     pub(super) async fn look_into(&self, folder: &str, starts: &[String]) -> Result<Folder, Unseen> {
         match self {
             Self::Directory(root) => {
                 let entries = entries(root, folder).map_err(|error| Unseen {
                     said: error.to_string(),
-                    remedy: "check that the folder exists and may be read".into(),
+                    remedy: "check that the folder exists and is readable".into(),
                 })?;
                 Ok(Folder { entries, is_whole: true })
             }

@@ -40,7 +40,8 @@ pub struct Again<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// Where events of some series come from, in the order of the routes' slots, by the newest objects that can be read in time.
+/// Where events of some series come from, in the order of the routes' slots, by the newest objects that can be read in
+/// time.
 pub async fn reread(place: &Place, again: &Again<'_>) -> Vec<Contributors> {
     let mut newest = again.objects.to_vec();
     newest.sort_by(|a, b| (b.interval.end, &a.key).cmp(&(a.interval.end, &b.key)));

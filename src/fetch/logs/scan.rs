@@ -85,7 +85,8 @@ pub struct ObjectRead {
 }
 
 impl ObjectRead {
-    /// Whether it has lines and none of them is of its balancer and time, where no more than this share of lines may be so.
+    /// Whether it has lines and none of them is of its balancer and time, where no more than this share of lines may be
+    /// so.
     #[must_use]
     pub fn is_strange(&self, limit: Exact) -> bool {
         self.lines > 0 && self.unparsed == self.lines && limit < Exact::from_integer(1)
@@ -114,8 +115,8 @@ pub struct FaultyObject {
     pub fault: ObjectFault,
 }
 
-/// Reads all objects of the batches, on up to this many threads. Raising the flag ends it within a piece of an object. Objects of
-/// a bucket are fetched meanwhile, so there it must be called within a runtime of several threads.
+/// Reads all objects of the batches, on up to this many threads. Raising the flag ends it within a piece of an object.
+/// Objects of a bucket are fetched meanwhile, so there it must be called within a runtime of several threads.
 #[must_use]
 pub fn scan(place: &Place, batches: &[Batch<'_>], threads: usize, cancel: &AtomicBool) -> ScanResult {
     let objects = batches.iter().enumerate();

@@ -17,8 +17,8 @@ use crate::minute::{Day, Minute, Span};
 /// Minutes around the object's interval that have a place in its table, for lines written a little early or late.
 const MARGIN: i32 = 2;
 
-/// A minute of one slot in one number, so that an event is one addition: bad events in the upper half. No object has as many
-/// lines as one half holds.
+/// A minute of one slot in one number, so that an event is one addition: bad events in the upper half. No object has as
+/// many lines as one half holds.
 type Packed = u64;
 const BAD: Packed = 1 << 32;
 

@@ -3,7 +3,8 @@
 use super::{Ink, Layer, Picture};
 use crate::report::model::Bar;
 
-/// How high the highest bar stands, in burn rates: what is above is as high. At the height of 1 a day used its even share.
+/// How high the highest bar stands, in burn rates: what is above is as high. At the height of 1 a day used its even
+/// share.
 const RATE_MAX: f64 = 4.0;
 /// A day without a bar still leaves a mark of this height.
 const MARK: f64 = 0.18;
@@ -37,16 +38,16 @@ pub fn days_in_words(bars: &[Bar]) -> String {
     let above = rates.clone().filter(|rate| *rate > 1.0).count();
     let unknown = bars.iter().filter(|bar| **bar == Bar::Unknown).count();
     let worst = rates.fold(0.0, f64::max);
-    let mut words = format!("Burn of {} days: ", bars.len());
+    let mut words = format!("Daily burn rate over {}: ", crate::report::counted(bars.len(), "day"));
     words.push_str(&match above {
-        0 => "none used more than its even share of the budget".to_owned(),
+        0 => "never above 1x".to_owned(),
         above if worst.is_finite() => {
-            format!("{above} used more than their even share, at most {worst:.1} times as much")
+            format!("above 1x on {}, highest {worst:.1}x", crate::report::counted(above, "day"))
         }
-        above => format!("{above} used more than their share, which is nothing"),
+        above => format!("failures on {}, with no error budget", crate::report::counted(above, "day")),
     });
     if unknown > 0 {
-        words.push_str(&format!("; {unknown} unknown"));
+        words.push_str(&format!("; no data on {}", crate::report::counted(unknown, "day")));
     }
     words
 }
@@ -60,7 +61,7 @@ mod tests {
         let bars = [Bar::Unknown, Bar::Silent, Bar::Burn(0.0), Bar::Burn(2.5), Bar::Burn(9.0)];
         assert_eq!(
             days_in_words(&bars),
-            "Burn of 5 days: 2 used more than their even share, at most 9.0 times as much; 1 unknown"
+            "Daily burn rate over 5 days: above 1x on 2 days, highest 9.0x; no data on 1 day"
         );
         let file = days(&bars).png().unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();

@@ -1,7 +1,8 @@
 //! Pictures of numbers as SVG, and as PNG for mail: areas, lines, bands and bars, without a word in them.
 //!
-//! Absent on purpose: axes with text. A picture is stretched to the width that a page has, and letters in it would be stretched with
-//! it; labels are text of the page. What it shows is told in its title and description, for whoever does not see it.
+//! Absent on purpose: axes with text. A picture is stretched to the width that a page has, and letters in it would be
+//! stretched with it; labels are text of the page. What it shows is told in its title and description, for whoever does
+//! not see it.
 //!
 //! Coordinates are whole numbers in what is drawn, so pictures are drawn several times as large as they are shown.
 
@@ -17,8 +18,8 @@ use plotters::prelude::*;
 pub use days::{days, days_in_words};
 pub use shape::{snapped, steps, thin};
 
-/// What something is drawn with. A style sheet finds each by its colour, `[stroke="#2A6B9C"]`, and gives it another on a dark
-/// page; where there is no style sheet the colour is right on white.
+/// What something is drawn with. A style sheet finds each by its colour, `[stroke="#2A6B9C"]`, and gives it another on
+/// a dark page; where there is no style sheet the colour is right on white.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ink {
     /// Lines that only help the eye.
@@ -60,7 +61,8 @@ impl Ink {
     }
 }
 
-/// One thing that is drawn, over those before it. Coordinates are those of the picture's ranges; what lies outside is cut off.
+/// One thing that is drawn, over those before it. Coordinates are those of the picture's ranges; what lies outside is
+/// cut off.
 #[derive(Clone, Debug)]
 pub enum Layer {
     /// The area between points and a height.

@@ -1,4 +1,5 @@
-//! Pictures as PNG, for mail: most programs that show mail show no SVG (<https://www.caniemail.com/features/image-svg/>).
+//! Pictures as PNG, for mail: most programs that show mail show no SVG
+//! (<https://www.caniemail.com/features/image-svg/>).
 
 use plotters::prelude::BitMapBackend;
 

@@ -6,142 +6,151 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{exhausted_at, forecast_word, state_word};
+use super::{exhausted_at, forecast_word, missing_share};
 use crate::burn::Budget;
 use crate::exact::to_f64;
 use crate::report::model::{Bar, Past, Row, Status, TierText};
 use crate::report::standing::Standing;
 use crate::slo::PolicyStep;
-use crate::verdict::{Demotion, State, TierReading};
+use crate::verdict::{Demotion, TierReading};
 
 /// The version of this form.
 const VERSION: u32 = 1;
 
-/// How every promise stands. Times are in UTC, `2026-10-31T08:05Z`; numbers are not rounded; what is not known is null.
+/// The status of every SLO. Times are in UTC, such as `2026-10-31T08:05Z`. Numbers are not rounded. Unknown values are
+/// null.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "Status")]
 struct StatusText {
-    /// The version of this form: 1. Fields may be added within a version; a reader passes over what it does not know.
+    /// The version of this schema: 1. New fields may be added within a version, so readers must ignore unknown fields.
     schema: u32,
-    /// The moment that was looked at.
+    /// The time of the evaluation.
     at: String,
-    /// A row for each window of each promise, the most urgent first.
+    /// One row for each SLO and window, the most urgent first.
     slos: Vec<RowText>,
 }
 
-/// A promise over one of its windows.
+/// An SLO over one of its windows.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Slo")]
 struct RowText {
-    /// Whose it is.
+    /// The team that owns the service.
     team: String,
     /// The service.
     service: String,
-    /// The name of the promise within the service.
+    /// The name of the SLO within the service.
     slo: String,
-    /// How important the service is.
+    /// The class of the service.
     class: String,
-    /// The objective as it was written.
+    /// The objective as written in the definition: `99.9%`.
     objective: String,
-    /// The window: `30d`, `month`.
+    /// The window: `30d` or `month`.
     window: String,
-    /// Up to when it was judged: the moment, less the delay of its source.
-    judged_at: String,
+    /// The minute up to which the SLO has been evaluated: `at` minus the delay of its source.
+    evaluated_at: String,
     /// The end of the newest known minute.
     watermark: Option<String>,
-    /// `exhausted`, `at_risk`, `unknown`, `recovered` or `fine`: how it stands by its budget, its forecast and its tiers.
-    standing: &'static str,
-    /// `severe`, `page`, `ticket`, `blind`, `no_traffic` or `calm`: what its tiers say.
-    state: &'static str,
-    /// If it is blind: the share of its newest minutes that are unknown.
-    unknown_share: Option<f64>,
-    /// What is counted: `events`, or slices of some length.
-    counted: String,
-    /// Events of the window.
+    /// `exhausted`, `at_risk`, `no_data`, `no_traffic`, `recovered` or `ok`.
+    status: &'static str,
+    /// `ticket`, `page` or `severe`. Null when nothing fires.
+    urgency: Option<String>,
+    /// The share of the newest minutes that is unknown, if it is above `max_unknown`.
+    missing_share: Option<f64>,
+    /// What the budget counts: `events`, or timeslices such as `timeslices of 5m`.
+    unit: String,
+    /// Events in the window.
     total: u64,
-    /// Bad ones among them.
+    /// Bad events among them.
     bad: u64,
-    /// Minutes of the window that were observed.
+    /// Known minutes of the window.
     known_minutes: u32,
     /// Minutes of the window.
     minutes: u32,
-    /// The share of them that was observed.
+    /// The share of the window's minutes that is known.
     coverage: f64,
-    /// The share of events that were good.
+    /// The share of events that were good. Null without traffic.
     sli: Option<f64>,
     /// The error budget.
     budget: BudgetText,
-    /// The same at the midnight nearest to a week ago.
+    /// The same numbers at the midnight nearest to a week before.
     week_ago: PastText,
-    /// Minutes of the window that do not count because of corrections.
+    /// Minutes of the window that corrections exclude.
     excluded_minutes: u32,
     /// The ids of those corrections.
     corrections: Vec<String>,
-    /// What was counted, with the minutes that do not count.
+    /// The same numbers without corrections.
     raw: RawText,
-    /// The step of the error-budget policy that is reached.
+    /// The step of the error-budget policy that applies.
     policy: Option<StepText>,
-    /// `exhausted`, `exhausted_at`, `lasts` or `unknown`: what becomes of the budget if it goes on like the last three days.
+    /// `exhausted`, `exhausted_at`, `lasts` or `unknown`: the forecast of the budget at the burn rate of the last three
+    /// days, or of a firing page or outage.
     forecast: &'static str,
-    /// If it is `exhausted_at`: when.
+    /// The time at which the budget is forecast to be exhausted, if `forecast` is `exhausted_at`.
     exhausted_at: Option<String>,
-    /// The tiers that tell of it.
+    /// The alert tiers of the SLO.
     tiers: Vec<TierDocument>,
-    /// The burn rate of each of the last 30 days in UTC, the newest last: a number, `no traffic`, `exceeded` where nothing may fail and
-    /// something did, or null where nothing is known.
+    /// The burn rate of each of the last 30 days in UTC, the newest last: a number, `no_traffic`, `exceeded` where the
+    /// objective allows no failure and something failed, or null where no minute is known.
     daily_burn: Vec<Option<DayText>>,
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Budget")]
 struct BudgetText {
-    /// The share that is used; above 1 the promise is broken. Null without traffic, and where nothing may fail.
+    /// The share that is used; at 1 or more the budget is exhausted. Null without traffic, and where the objective
+    /// allows no failure.
     consumed: Option<f64>,
-    /// The share that is left.
+    /// The share that is left; negative if more events failed than allowed.
     remaining: Option<f64>,
-    /// Whether more failed than may fail.
+    /// Whether more events failed than allowed.
     exceeded: bool,
-    /// How many events may fail.
+    /// How many events are allowed to fail.
     allowed_events: Option<f64>,
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WeekAgo")]
 struct PastText {
-    /// The moment.
+    /// The time.
     at: String,
-    /// Events of the window then.
+    /// Events in the window at that time.
     total: u64,
-    /// Bad ones among them.
+    /// Bad events among them.
     bad: u64,
-    /// The share of the window's minutes that was observed.
+    /// The share of the window's minutes that is known.
     coverage: f64,
-    /// The error budget then, by the objective of now.
+    /// The error budget at that time, by the current objective.
     budget: BudgetText,
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Uncorrected")]
 struct RawText {
     /// Events.
     total: u64,
-    /// Bad ones among them.
+    /// Bad events among them.
     bad: u64,
-    /// Observed minutes.
+    /// Known minutes.
     known_minutes: u32,
-    /// The error budget as it would be.
+    /// The error budget without corrections.
     budget: BudgetText,
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PolicyStep")]
 pub(in crate::report) struct StepText {
-    /// From what use of the budget on, as it was written: `75%`.
+    /// The share of the budget from which on the step applies, as written: `75%`.
     used: String,
-    /// What follows, in the words of the organisation.
+    /// What applies then, in the words of the policy.
     then: String,
-    /// What it blocks: `deploys`, or nothing.
+    /// What the step blocks: `deploys`, or nothing.
     blocks: Vec<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Tier")]
 struct TierDocument {
-    /// Its name.
+    /// The name of the tier.
     name: String,
     /// `page` or `ticket`.
     urgency: String,
@@ -149,31 +158,33 @@ struct TierDocument {
     long: String,
     /// The short window.
     short: String,
-    /// The burn rate that both have to exceed.
+    /// The burn rate that both windows must exceed.
     factor: f64,
     /// The burn rate in the long window. Null without traffic.
     long_burn: Option<f64>,
     /// The burn rate in the short window. Null without traffic.
     short_burn: Option<f64>,
-    /// Whether both exceed it.
-    holds: bool,
-    /// Why a page that holds is only a ticket.
-    demoted: Option<DemotionText>,
+    /// Whether both windows exceed the factor.
+    firing: bool,
+    /// Why a firing page is sent as a ticket.
+    downgraded: Option<DowngradeText>,
 }
 
 #[derive(Serialize, JsonSchema)]
-#[serde(tag = "why", rename_all = "snake_case")]
-enum DemotionText {
-    /// It is outside the tier's hours.
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[schemars(rename = "Downgrade")]
+pub(in crate::report) enum DowngradeText {
+    /// It fired outside the working hours of the tier.
     OutsideHours,
-    /// Fewer bad events than a page must be backed by.
-    FewBad { bad: u64, bad_min: u32 },
-    /// It may be chance.
-    Chance { chance: f64, chance_max: f64 },
+    /// The long window has fewer bad events than a page needs.
+    FewBadEvents { bad_events: u64, min_bad_events: u32 },
+    /// The bad events are not statistically significant.
+    NotSignificant { p_value: f64, max_p_value: f64 },
 }
 
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "DailyBurn")]
 enum DayText {
     Rate(f64),
     Word(&'static str),
@@ -202,15 +213,12 @@ impl RowText {
             class: row.class.clone(),
             objective: row.objective.clone(),
             window: row.window.clone(),
-            judged_at: row.judged_at.to_string(),
+            evaluated_at: row.judged_at.to_string(),
             watermark: row.watermark.map(|mark| mark.to_string()),
-            standing: Standing::of(row).key(),
-            state: state_word(row),
-            unknown_share: match &row.verdict.state {
-                State::Blind { unknown_share, .. } => Some(to_f64(*unknown_share)),
-                _ => None,
-            },
-            counted: row.counted.clone(),
+            status: Standing::of(row).key(),
+            urgency: row.verdict.state.urgency().map(|urgency| urgency.to_string()),
+            missing_share: missing_share(row),
+            unit: row.counted.clone(),
             total: row.sums.total,
             bad: row.sums.bad,
             known_minutes: row.sums.known,
@@ -244,7 +252,7 @@ impl RowText {
 fn day(bar: Bar) -> Option<DayText> {
     match bar {
         Bar::Unknown => None,
-        Bar::Silent => Some(DayText::Word("no traffic")),
+        Bar::Silent => Some(DayText::Word("no_traffic")),
         Bar::Burn(rate) if rate.is_finite() => Some(DayText::Rate(rate)),
         Bar::Burn(_) => Some(DayText::Word("exceeded")),
     }
@@ -290,12 +298,20 @@ impl TierDocument {
             factor: tier.factor,
             long_burn: reading.long_burn,
             short_burn: reading.short_burn,
-            holds: reading.holds,
-            demoted: reading.demoted.map(|demotion| match demotion {
-                Demotion::OutsideHours => DemotionText::OutsideHours,
-                Demotion::FewBad { bad, bad_min } => DemotionText::FewBad { bad, bad_min },
-                Demotion::Chance { chance, chance_max } => DemotionText::Chance { chance, chance_max },
-            }),
+            firing: reading.holds,
+            downgraded: reading.demoted.map(DowngradeText::of),
+        }
+    }
+}
+
+impl DowngradeText {
+    pub(in crate::report) const fn of(demotion: Demotion) -> Self {
+        match demotion {
+            Demotion::OutsideHours => Self::OutsideHours,
+            Demotion::FewBad { bad, bad_min } => Self::FewBadEvents { bad_events: bad, min_bad_events: bad_min },
+            Demotion::Chance { chance, chance_max } => {
+                Self::NotSignificant { p_value: chance, max_p_value: chance_max }
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The status as metrics of CloudWatch: few of the fleet, or one of each promise besides.
+//! The status as CloudWatch metrics: a few for the fleet and, on request, one for each SLO.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct Datum {
     pub is_percent: bool,
 }
 
-/// That a run came to its end, and how many promises of each class stand how.
+/// That a run was completed, and how many SLOs of each class have which status.
 #[must_use]
 pub fn of_fleet(status: &Status) -> Vec<Datum> {
     let count = |name, dimensions, value: u32| Datum { name, dimensions, value: value.into(), is_percent: false };
@@ -30,19 +30,19 @@ pub fn of_fleet(status: &Status) -> Vec<Datum> {
         }
     }
     let of_class = classes.into_iter().map(|((class, standing), number)| {
-        count("Promises", vec![("Class", class.to_owned()), ("Standing", standing.key().to_owned())], number)
+        count("SloCount", vec![("Class", class.to_owned()), ("Status", standing.key().to_owned())], number)
     });
     std::iter::once(count("Runs", Vec::new(), 1)).chain(of_class).collect()
 }
 
-/// The budget that is left of each promise, in percent, where it is known.
+/// The error budget that is left of each SLO, in percent, where it is known.
 #[must_use]
 pub fn of_promises(status: &Status) -> Vec<Datum> {
     let left = |row: &Row| {
         let left = row.budget.remaining()?;
         let dimensions = [("Team", &row.team), ("Service", &row.service), ("SLO", &row.slo), ("Window", &row.window)];
         let dimensions = dimensions.map(|(name, text)| (name, text.clone())).to_vec();
-        Some(Datum { name: "ErrorBudgetLeft", dimensions, value: 100.0 * to_f64(left), is_percent: true })
+        Some(Datum { name: "ErrorBudgetRemaining", dimensions, value: 100.0 * to_f64(left), is_percent: true })
     };
     status.rows.iter().filter_map(left).collect()
 }

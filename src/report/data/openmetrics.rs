@@ -1,7 +1,7 @@
 //! The status as `OpenMetrics` text, for the textfile collector of Prometheus' node exporter.
 //!
-//! Form: <https://prometheus.io/docs/specs/om/open_metrics_spec/>; names: <https://prometheus.io/docs/practices/naming/>. What is not
-//! known has no sample, so that no rule takes it for zero.
+//! Form: <https://prometheus.io/docs/specs/om/open_metrics_spec/>; names:
+//! <https://prometheus.io/docs/practices/naming/>. What is not known has no sample, so that no rule takes it for zero.
 
 use std::collections::HashSet;
 use std::fmt::Error;
@@ -12,38 +12,46 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::state_word;
+use super::missing_share;
 use crate::exact::{percent, to_f64};
 use crate::minute::Minute;
 use crate::report::model::{Row, Status};
 use crate::report::standing::Standing;
+use crate::slo::Urgency;
 
 type Label<'a> = (&'a str, &'a str);
 
 /// A number of a row, if it is known.
 type Reading = fn(&Row) -> Option<f64>;
 
-/// What each row has: name, what it is, and the number.
-const GAUGES: [(&str, &str, Reading); 9] = [
-    ("slo_objective_ratio", "Share of events that is promised to be good", |row| percent(&row.objective).map(to_f64)),
-    ("slo_sli_ratio", "Share of events that were good in the window", |row| row.sli),
-    ("slo_events", "Events of the window", |row| Some(whole(row.sums.total))),
-    ("slo_bad_events", "Bad events of the window", |row| Some(whole(row.sums.bad))),
+/// The gauges of each row: name, help and value.
+const GAUGES: [(&str, &str, Reading); 10] = [
+    ("slo_objective_ratio", "Objective: the share of events that must be good", |row| {
+        percent(&row.objective).map(to_f64)
+    }),
+    ("slo_sli_ratio", "Share of good events in the window", |row| row.sli),
+    ("slo_events", "Events in the window", |row| Some(whole(row.sums.total))),
+    ("slo_bad_events", "Bad events in the window", |row| Some(whole(row.sums.bad))),
     (
         "slo_error_budget_remaining_ratio",
-        "Share of the error budget that is left; below 0 the promise is broken",
+        "Share of the error budget that is left; 0 or less if it is exhausted",
         |row| row.budget.remaining().map(to_f64),
     ),
-    ("slo_error_budget_remaining_week_ago_ratio", "The same at the midnight nearest to a week ago", |row| {
-        row.week_ago.budget.remaining().map(to_f64)
+    (
+        "slo_error_budget_remaining_week_ago_ratio",
+        "Share of the error budget that was left at the midnight nearest to a week before",
+        |row| row.week_ago.budget.remaining().map(to_f64),
+    ),
+    ("slo_coverage_ratio", "Share of the minutes of the window that is known", |row| Some(row.coverage())),
+    ("slo_missing_ratio", "Share of the newest minutes that is unknown, if it is above max_unknown", missing_share),
+    ("slo_evaluated_timestamp_seconds", "Time up to which the SLO has been evaluated", |row| {
+        Some(seconds(row.judged_at))
     }),
-    ("slo_coverage_ratio", "Share of the minutes of the window that were observed", |row| Some(row.coverage())),
-    ("slo_judged_timestamp_seconds", "Up to when it was judged", |row| Some(seconds(row.judged_at))),
-    ("slo_watermark_timestamp_seconds", "The end of the newest known minute", |row| row.watermark.map(seconds)),
+    ("slo_watermark_timestamp_seconds", "End of the newest known minute", |row| row.watermark.map(seconds)),
 ];
 
-/// The words of `slo_state`, of which one is 1.
-const STATES: [&str; 6] = ["severe", "page", "ticket", "blind", "no_traffic", "calm"];
+/// The values of the label `urgency`; none is 1 where nothing fires.
+const URGENCIES: [Urgency; 3] = [Urgency::Ticket, Urgency::Page, Urgency::Severe];
 
 /// The text, which ends with `# EOF`; the same for the same status.
 ///
@@ -63,7 +71,7 @@ struct Snapshot(Status);
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         let Self(status) = self;
-        let mut family = Family::of(&mut encoder, "status_timestamp_seconds", "The moment that was looked at");
+        let mut family = Family::of(&mut encoder, "status_timestamp_seconds", "Time of the evaluation");
         family.add(&[], seconds(status.at));
         family.write()?;
         for (name, help, reading) in GAUGES {
@@ -75,14 +83,17 @@ impl Collector for Snapshot {
             }
             family.write()?;
         }
-        let mut family = Family::of(&mut encoder, "slo_standing", "1 for how it stands, 0 for the others");
+        let mut family = Family::of(&mut encoder, "slo_status", "1 for the status of the SLO, 0 for the others");
         for row in &status.rows {
-            family.add_one_of(row, "standing", Standing::ALL.map(Standing::key), Standing::of(row).key());
+            family.add_one_of(row, "status", Standing::ALL.map(Standing::key), Standing::of(row).key());
         }
         family.write()?;
-        let mut family = Family::of(&mut encoder, "slo_state", "1 for what its tiers say, 0 for the others");
+        let mut family = Family::of(&mut encoder, "slo_urgency", "1 for the urgency of what fires, 0 for the others");
         for row in &status.rows {
-            family.add_one_of(row, "state", STATES, state_word(row));
+            let urgency = row.verdict.state.urgency();
+            for one in URGENCIES {
+                family.add_word(row, "urgency", &one.to_string(), urgency == Some(one));
+            }
         }
         family.write()?;
         burn_rates(&mut encoder, status)
@@ -90,8 +101,7 @@ impl Collector for Snapshot {
 }
 
 fn burn_rates(encoder: &mut DescriptorEncoder<'_>, status: &Status) -> Result<(), Error> {
-    let help =
-        "Burn rate in the windows of each tier; at 1 the budget lasts exactly as long as the window of the promise";
+    let help = "Burn rate in the windows of each tier; at 1 the error budget lasts exactly one window of the SLO";
     let mut family = Family::of(encoder, "slo_burn_rate", help);
     let mut seen = HashSet::new();
     // The tiers of a promise are the same over each of its windows.
@@ -128,9 +138,13 @@ impl<'e, 's> Family<'e, 's> {
 
     fn add_one_of<const N: usize>(&mut self, row: &Row, name: &str, words: [&str; N], is: &str) {
         for word in words {
-            let [team, service, slo, class, window] = labels(row);
-            self.add(&[team, service, slo, class, window, (name, word)], f64::from(u8::from(word == is)));
+            self.add_word(row, name, word, word == is);
         }
+    }
+
+    fn add_word(&mut self, row: &Row, name: &str, word: &str, is: bool) {
+        let [team, service, slo, class, window] = labels(row);
+        self.add(&[team, service, slo, class, window, (name, word)], f64::from(u8::from(is)));
     }
 
     fn write(self) -> Result<(), Error> {

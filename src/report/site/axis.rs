@@ -1,4 +1,5 @@
-//! What stands beside a picture: texts at places along its edges, so that a picture may be stretched and its words are not.
+//! What stands beside a picture: texts at places along its edges, so that a picture may be stretched and its words are
+//! not.
 
 use serde::Serialize;
 

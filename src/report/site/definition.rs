@@ -1,28 +1,30 @@
-//! What was promised, in words, and where it is written down.
+//! The definition of an SLO in words, and where it is defined.
 
 use serde::Serialize;
 
 use super::when::When;
 use crate::alert::{AlertBook, Watch};
+use crate::exact::{Exact, to_f64};
 use crate::minute::{Minute, Window, length_text};
-use crate::report::words::time_text;
+use crate::report::status::percent;
+use crate::report::words::{capital, time_text};
 use crate::slo::{Catalog, Indicator, Judged, LatencyBasis, LatencyErrors, Measure, Service, Slo, Traffic};
 
-/// What a promise was before it was changed.
+/// A change of an SLO.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Change {
     at: When,
     text: String,
 }
 
-/// What is known of earlier versions of a promise, the newest first.
+/// The known changes of an SLO, newest first.
 pub(super) fn changes(book: &AlertBook, slo: &Slo) -> Vec<Change> {
     let change = |(at, before, after): (Minute, &str, &str)| Change {
         at: When::of(at),
         text: if before == after {
-            format!("other requests, windows or tiers; the objective stayed {after}")
+            format!("requests, windows or tiers changed; objective unchanged at {after}")
         } else {
-            format!("{after} in place of {before}")
+            format!("objective changed from {before} to {after}")
         },
     };
     let mut changes: Vec<Change> = book.watches.get(&slo.id).into_iter().flat_map(Watch::changes).map(change).collect();
@@ -30,40 +32,54 @@ pub(super) fn changes(book: &AlertBook, slo: &Slo) -> Vec<Change> {
     changes
 }
 
-/// The promise in sentences.
+/// The SLO in sentences.
 pub(super) fn sentences(slo: &Slo) -> Vec<String> {
     let windows: Vec<String> = slo.windows.iter().map(window).collect();
+    let over = windows.join(" and over ");
     let (what, good) = what(slo);
-    let mut said = vec![match &slo.slices {
-        None => format!("{} of {what} {good}, over {}.", slo.objective.text, windows.join(" and over ")),
-        Some(slices) => format!(
-            "{} of the slices of {} are good, over {}. A slice is good if at most {} of {what} in it fail; good is what {}.",
-            slo.objective.text,
-            length_text(slices.minutes),
-            windows.join(" and over "),
-            crate::report::status::percent(crate::exact::to_f64(slices.budget), 2),
-            good.trim_start_matches("are ").trim_start_matches("is "),
-        ),
+    let mut sentences = vec![match &slo.slices {
+        None => format!("Over {over}, at least {} of {what} {good}.", slo.objective.text),
+        Some(slices) => {
+            let target = trimmed(Exact::from_integer(1) - slices.budget);
+            format!(
+                "Over {over}, at least {} of {} timeslices are good. A timeslice is good if at least {target} of its {what} {good}.",
+                slo.objective.text,
+                length_text(slices.minutes),
+            )
+        }
     }];
     if let Indicator::Requests { traffic, .. } = &slo.indicator {
-        said.extend(which(traffic));
+        sentences.extend(which(traffic));
     }
-    said.extend(slo.evidence.as_ref().map(|evidence| {
-        format!("A page needs at least {} bad and a chance of at most {}.", evidence.bad_min, {
-            crate::report::status::percent(crate::exact::to_f64(evidence.chance_max), 1)
-        })
+    sentences.extend(slo.significance.as_ref().map(|significance| {
+        let confidence = trimmed(Exact::from_integer(1) - significance.chance_max);
+        format!(
+            "A page requires at least {} {} and {confidence} confidence.",
+            significance.min_bad_events,
+            bad_events(slo)
+        )
     }));
-    let severe = [
-        slo.severe.outage_minutes.map(|minutes| format!("{} in which nearly all fails", length_text(minutes))),
-        slo.severe
-            .collapse_minutes
-            .map(|minutes| format!("{} in which nearly all traffic is missing", length_text(minutes))),
-    ];
-    let severe: Vec<String> = severe.into_iter().flatten().collect();
+    let single = if matches!(slo.indicator, Indicator::Requests { .. }) { "requests" } else { "events" };
+    let outage = slo.severe.outage_minutes.map(length_text);
+    let traffic_drop = slo.severe.traffic_drop_minutes.map(length_text);
+    let severe: Vec<String> = [
+        outage.map(|length| format!("outage (almost all {single} fail for {length})")),
+        traffic_drop.map(|length| format!("traffic drop (almost no {single} for {length}, unlike in earlier weeks)")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if !severe.is_empty() {
-        said.push(format!("Severe, whatever the budget says: {}.", severe.join("; ")));
+        sentences.push(format!("Severe, regardless of the error budget: {}.", severe.join(" or ")));
     }
-    said
+    sentences
+}
+
+/// A share in percent with no more decimals than it needs: `99%`, `99.5%`.
+fn trimmed(share: Exact) -> String {
+    let text = percent(to_f64(share), 3);
+    let number = text.trim_end_matches('%').trim_end_matches('0').trim_end_matches('.');
+    format!("{number}%")
 }
 
 fn window(window: &Window) -> String {
@@ -73,39 +89,41 @@ fn window(window: &Window) -> String {
     }
 }
 
-/// What is counted, and what is good.
+/// The events that count, and which of them are good.
 fn what(slo: &Slo) -> (String, String) {
     match &slo.indicator {
         Indicator::Requests { measure: Measure::Availability, .. } => {
-            ("requests".to_owned(), "are answered without a 5xx".to_owned())
+            ("requests".to_owned(), "are answered without a 5xx error".to_owned())
         }
         Indicator::Requests { measure: Measure::Latency { under_us, basis, errors, timeouts }, .. } => {
             let of = match basis {
-                LatencyBasis::Target => "by the target",
-                LatencyBasis::Total => "in total, with the balancer's own times",
+                LatencyBasis::Target => "at the target",
+                LatencyBasis::Total => "in total, including load balancer time",
             };
             let errors = match errors {
                 LatencyErrors::Counted => "",
-                LatencyErrors::Bad => "; an answer with a 5xx is bad",
-                LatencyErrors::Excluded => "; an answer with a 5xx does not count",
+                LatencyErrors::Bad => "; a 5xx response counts as failed",
+                LatencyErrors::Excluded => "; 5xx responses are excluded",
             };
-            let timeouts = if *timeouts { "; a time-out is judged by the time it took" } else { "" };
-            let good = format!("are answered within {} {of}{errors}{timeouts}", time_text(*under_us));
+            let timeouts = if *timeouts { "; timeouts count with the time they took" } else { "" };
+            let good = format!("complete within {} {of}{errors}{timeouts}", time_text(*under_us));
             ("answered requests".to_owned(), good)
         }
         Indicator::Ratio { counts, .. } => {
             let good = match counts.judged {
-                Judged::Good(_) => "are counted as good by CloudWatch",
-                Judged::Bad(_) => "are not counted as bad by CloudWatch",
+                Judged::Good(_) => "are good according to CloudWatch",
+                Judged::Bad(_) => "are not bad according to CloudWatch",
             };
             ("events".to_owned(), good.to_owned())
         }
-        Indicator::Query { file, .. } => ("events".to_owned(), format!("are good by the query `{file}`")),
-        Indicator::Counts { file, .. } => ("events".to_owned(), format!("are good by the counts in `{file}`")),
+        Indicator::Query { file, .. } => ("events".to_owned(), format!("are good according to the query `{file}`")),
+        Indicator::Counts { file, .. } => {
+            ("events".to_owned(), format!("are good according to the counts in `{file}`"))
+        }
     }
 }
 
-/// Which requests of a balancer are meant, where it is not all of them.
+/// Which requests of a load balancer count, if not all of them.
 fn which(traffic: &Traffic) -> Option<String> {
     let mut parts = Vec::new();
     for (noun, values) in [("method", &traffic.methods), ("host", &traffic.hosts), ("path", &traffic.paths)] {
@@ -113,13 +131,13 @@ fn which(traffic: &Traffic) -> Option<String> {
             parts.push(format!("{noun} {}", values.join(" or ")));
         }
     }
-    let mut said = (!parts.is_empty()).then(|| format!("Only requests of {}.", parts.join(", ")));
+    let mut said = (!parts.is_empty()).then(|| format!("Only requests with {}.", parts.join(", ")));
     let included: Vec<&str> = [(traffic.fixed_responses, "fixed responses"), (traffic.redirects, "redirects")]
         .into_iter()
         .filter_map(|(is_in, noun)| is_in.then_some(noun))
         .collect();
     if !included.is_empty() {
-        let more = format!("The balancer's own {} count too.", included.join(" and "));
+        let more = format!("{} of the load balancer also count.", capital(&included.join(" and ")));
         said = Some(said.map_or_else(|| more.clone(), |said| format!("{said} {more}")));
     }
     said
@@ -140,45 +158,76 @@ pub(super) fn facts(service: &Service, catalog: &Catalog) -> Vec<(&'static str, 
             groups.extend(traffic.target_groups.iter().cloned());
         }
     }
-    let listed = |mut texts: Vec<String>| {
+    let fact = |one: &'static str, several: &'static str, mut texts: Vec<String>| {
         texts.sort_unstable();
         texts.dedup();
-        texts.join(", ")
+        (if texts.len() > 1 { several } else { one }, texts.join(", "))
     };
     let labels = service.labels.iter().map(|(label, value)| format!("{label}={value}")).collect();
     let all = [
-        ("Measured by", listed(sources)),
-        ("Load balancer", listed(balancers)),
-        ("Target group", listed(groups)),
-        ("Labels", listed(labels)),
+        fact("Source", "Sources", sources),
+        fact("Load balancer", "Load balancers", balancers),
+        fact("Target group", "Target groups", groups),
+        fact("Label", "Labels", labels),
         ("Defined in", service.file.clone()),
     ];
     all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
 }
 
-/// What a bad event of a promise did: `failed`, `slower than 300 ms`, `bad`.
-pub(super) fn bad(slo: &Slo) -> String {
-    let Indicator::Requests { measure, .. } = &slo.indicator else { return "bad".to_owned() };
-    match measure {
-        _ if slo.slices.is_some() => "bad".to_owned(),
-        Measure::Availability => "failed".to_owned(),
-        Measure::Latency { under_us, .. } => format!("slower than {}", time_text(*under_us)),
+/// The label of a column of bad events: `failed requests`, `slower than 300 ms`, `bad events`.
+pub(super) fn bad_label(slo: &Slo) -> String {
+    match latency_threshold(slo) {
+        Some(threshold) => format!("slower than {threshold}"),
+        None => bad_events(slo).to_owned(),
     }
 }
 
-/// The same in a sentence: `failed`, `took longer than 300 ms`, `were bad`.
+/// Bad events in a sentence: `failed requests`, `slow requests`, `bad events`, `bad timeslices`.
+pub(super) const fn bad_events(slo: &Slo) -> &'static str {
+    match (&slo.slices, &slo.indicator) {
+        (Some(_), _) => "bad timeslices",
+        (None, Indicator::Requests { measure: Measure::Availability, .. }) => "failed requests",
+        (None, Indicator::Requests { measure: Measure::Latency { .. }, .. }) => "slow requests",
+        (None, _) => "bad events",
+    }
+}
+
+/// What bad events did, after a noun: `failed`, `took longer than 300 ms`, `were bad`.
 pub(super) fn were(slo: &Slo) -> String {
-    match bad(slo) {
-        bad if bad == "bad" => "were bad".to_owned(),
-        bad => bad.replacen("slower", "took longer", 1),
+    match (latency_threshold(slo), &slo.slices, &slo.indicator) {
+        (Some(threshold), _, _) => format!("took longer than {threshold}"),
+        (None, None, Indicator::Requests { .. }) => "failed".to_owned(),
+        (None, _, _) => "were bad".to_owned(),
     }
 }
 
-/// What is counted: `requests`, `events`, `slices`.
+/// The threshold of a latency SLO whose events are requests.
+fn latency_threshold(slo: &Slo) -> Option<String> {
+    match (&slo.slices, &slo.indicator) {
+        (None, Indicator::Requests { measure: Measure::Latency { under_us, .. }, .. }) => Some(time_text(*under_us)),
+        _ => None,
+    }
+}
+
+/// What is counted: `requests`, `events`, `timeslices`.
 pub(super) const fn events(slo: &Slo) -> &'static str {
     match (&slo.slices, &slo.indicator) {
-        (Some(_), _) => "slices",
+        (Some(_), _) => "timeslices",
         (None, Indicator::Requests { .. }) => "requests",
         (None, _) => "events",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_has_no_more_decimals_than_it_needs() {
+        for (share, text) in
+            [((1, 1), "100%"), ((99, 100), "99%"), ((999, 1_000), "99.9%"), ((0, 1), "0%"), ((1, 10), "10%")]
+        {
+            assert_eq!(trimmed(Exact::new(share.0, share.1)), text);
+        }
     }
 }

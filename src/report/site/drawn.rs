@@ -87,10 +87,10 @@ impl Canvas<'_> {
         // What is too narrow to be seen needs no explanation.
         let minutes: u32 = unknown.iter().map(|span| span.minutes()).sum();
         let is_seen = minutes > 0 && minutes * 200 >= self.span.minutes();
-        legend.extend(is_seen.then_some(Sign { key: "unknown", text: "not observed" }));
+        legend.extend(is_seen.then_some(Sign { key: "unknown", text: "no data" }));
         let before = layers.len();
         layers.extend(self.backdrop.excluded.iter().filter_map(|span| self.band(*span, y, Ink::Grid)));
-        legend.extend((layers.len() > before).then_some(Sign { key: "excluded", text: "does not count" }));
+        legend.extend((layers.len() > before).then_some(Sign { key: "excluded", text: "excluded" }));
         layers.extend(moments(self.span).into_iter().map(|at| Layer::Line {
             points: vec![(self.x(at), y.start), (self.x(at), y.end)],
             ink: Ink::Grid,
@@ -108,13 +108,15 @@ impl Canvas<'_> {
             .iter()
             .filter_map(|(span, urgency)| Some((*urgency, self.band(*span, y, ink(*urgency))?)))
             .collect();
-        let mut legend = Vec::new();
-        for (is_ticket, sign) in
-            [(false, Sign { key: "page", text: "page" }), (true, Sign { key: "ticket", text: "ticket" })]
-        {
-            let has = shown.iter().any(|(urgency, _)| (*urgency == Urgency::Ticket) == is_ticket);
-            legend.extend(has.then_some(sign));
-        }
+        let has = |urgency| shown.iter().any(|(shown, _)| *shown == urgency);
+        let red = match (has(Urgency::Severe), has(Urgency::Page)) {
+            (true, true) => Some("page or severe"),
+            (true, false) => Some("severe"),
+            (false, true) => Some("page"),
+            (false, false) => None,
+        };
+        let mut legend: Vec<Sign> = red.map(|text| Sign { key: "page", text }).into_iter().collect();
+        legend.extend(has(Urgency::Ticket).then_some(Sign { key: "ticket", text: "ticket" }));
         (shown.into_iter().map(|(_, layer)| layer).collect(), legend)
     }
 
@@ -171,7 +173,7 @@ pub(super) fn budget(canvas: &Canvas<'_>, pieces: &[Piece], objective: &Objectiv
     layers.push(Layer::Across { y: 0.0, ink: Ink::Limit });
     if let Some(raw) = raw {
         layers.push(Layer::Line { points: snapped(&raw, &y, TALL), ink: Ink::Raw, width: 1 });
-        legend.push(Sign { key: "raw", text: "as counted, without corrections" });
+        legend.push(Sign { key: "raw", text: "raw, without corrections" });
     }
     layers.push(Layer::Line { points: corrected_line, ink: Ink::Line, width: 2 });
     let (incidents, signs) = canvas.lane(&(y.start..y.start + 0.8 * lane));
@@ -183,9 +185,9 @@ pub(super) fn budget(canvas: &Canvas<'_>, pieces: &[Piece], objective: &Objectiv
         heights.push((floor, percent(floor, 0)));
     }
     Some(canvas.figure(Drawn {
-        title: "Budget left".to_owned(),
+        title: "Error budget left".to_owned(),
         note: format!("{} now", percent(now, 1)),
-        desc: format!("It goes from 100% to {}.{}", percent(now, 1), steepest(pieces, objective)),
+        desc: format!("The error budget goes from 100% to {}.{}", percent(now, 1), steepest(pieces, objective)),
         height: TALL,
         y,
         layers,
@@ -228,7 +230,7 @@ fn steepest(pieces: &[Piece], objective: &Objective) -> String {
     worst.filter(|(_, bad)| *bad > 0).map_or_else(String::new, |(at, bad)| {
         let budget = crate::burn::Budget::of(Sums { total, bad, known: 1 }, objective);
         let share = budget.consumed().map_or_else(String::new, |used| percent(to_f64(used), 0));
-        format!(" Most of it went on {}: {share}.", day(at))
+        format!(" The highest consumption in one day is {share}, on {}.", day(at))
     })
 }
 
@@ -243,9 +245,9 @@ pub(super) fn traffic(canvas: &Canvas<'_>, pieces: &[Piece], events: &str) -> Fi
     layers.push(Layer::Area { points: snapped(&rates, &y, LOW), base: 0.0, ink: Ink::Raw });
     let total: u64 = pieces.iter().map(|piece| piece.raw.total).sum();
     canvas.figure(Drawn {
-        title: format!("Traffic: {events} a minute"),
-        note: format!("{} in all", grouped(total)),
-        desc: format!("{} {events}, at most {} a minute.", grouped(total), few(top)),
+        title: format!("Traffic: {events} per minute"),
+        note: format!("{} in total", grouped(total)),
+        desc: format!("{} {events} in total, at most {} per minute.", grouped(total), few(top)),
         height: LOW,
         y,
         layers,
@@ -263,7 +265,7 @@ pub(super) fn failures(canvas: &Canvas<'_>, pieces: &[Piece], objective: &Object
     let (mut layers, mut legend) = canvas.behind(pieces, &y);
     layers.push(Layer::Area { points: snapped(&shares, &y, LOW), base: 0.0, ink: Ink::Bad });
     layers.push(Layer::Across { y: may, ink: Ink::Limit });
-    legend.push(Sign { key: "limit", text: "what the objective allows" });
+    legend.push(Sign { key: "limit", text: "allowed by the objective" });
     let decimals = if y.end < 0.01 { 3 } else { 1 };
     let mut heights = vec![(y.end / 1.08, percent(y.end / 1.08, decimals)), (0.0, "0%".to_owned())];
     if may / y.end > 0.2 && may / y.end < 0.75 {
@@ -271,9 +273,9 @@ pub(super) fn failures(canvas: &Canvas<'_>, pieces: &[Piece], objective: &Object
     }
     canvas.figure(Drawn {
         title,
-        note: format!("highest mean {}", percent(top, decimals)),
+        note: format!("highest average {}", percent(top, decimals)),
         desc: format!(
-            "The highest mean is {}, of single minutes it is more; {} are allowed on the whole.",
+            "The highest average is {}; single minutes can be higher. The objective allows {} over the whole window.",
             percent(top, decimals),
             percent(may, decimals)
         ),
@@ -316,13 +318,13 @@ pub(super) fn looks(
     layers.push(Layer::Across { y: factor, ink: Ink::Limit });
     layers.push(Layer::Line { points: line, ink: Ink::Line, width: 2 });
     let note = match top {
-        _ if unseen.iter().all(|piece| piece.sums.known == 0) => "nothing observed".to_owned(),
-        top if top > y.end => format!("at most {top:.0}x, cut off"),
-        top => format!("at most {top:.1}x"),
+        _ if unseen.iter().all(|piece| piece.sums.known == 0) => "no data".to_owned(),
+        top if top > y.end => format!("peak {top:.0}x, cut off"),
+        top => format!("peak {top:.1}x"),
     };
     Some(canvas.figure(Drawn {
         title,
-        desc: format!("{}; its threshold is {factor:.1}x.", capital(&note)),
+        desc: format!("{}; threshold {factor:.1}x.", capital(&note)),
         note,
         height: LOW,
         heights: vec![(factor, format!("{factor:.1}x")), (0.0, "0".to_owned())],

@@ -11,14 +11,15 @@
     const value = (name) => (form.elements[name] ? form.elements[name].value : "");
     const words = value("text").toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
-    rows.forEach((row, place) => {
-      const fits = ["team", "class", "standing"].every((name) => !value(name) || row.dataset[name] === value(name))
-        && words.every((word) => texts[place].includes(word));
+    rows.forEach((row, index) => {
+      const fits = ["team", "class", "status"].every((name) => !value(name) || row.dataset[name] === value(name))
+        && words.every((word) => texts[index].includes(word));
       row.hidden = !fits;
       shown += fits ? 1 : 0;
     });
     const all = rows.length === 1 ? "1 service" : `${rows.length} services`;
-    count.textContent = shown === rows.length ? all : `${shown} of ${all}`;
+    if (shown === rows.length) count.textContent = all;
+    else count.textContent = shown > 0 ? `${shown} of ${all}` : `No service matches the filters (0 of ${all}).`;
   };
 
   const keep = () => {

@@ -3,11 +3,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Value, escape_formatter};
+use minijinja::{Environment, HtmlEscape, Value, escape_formatter};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::RenderError;
+use super::listed::{Meaning, meanings};
 use crate::report::words::capital;
 use crate::visible::visible;
 
@@ -23,6 +24,8 @@ pub(super) struct Frame {
     policy: String,
     style: &'static str,
     script: Option<&'static str>,
+    /// The legend of statuses at the foot of the page.
+    statuses: Vec<Meaning>,
 }
 
 /// The frame without a script, and the one with it.
@@ -37,6 +40,7 @@ pub(super) fn frames() -> [Frame; 2] {
         ),
         style: STYLE,
         script,
+        statuses: meanings(),
     };
     [frame(None), frame(Some(SCRIPT))]
 }
@@ -52,11 +56,12 @@ pub(super) fn environment() -> Result<Environment<'static>, RenderError> {
         ("index.html", include_str!("index.html")),
         ("team.html", include_str!("team.html")),
         ("service.html", include_str!("service.html")),
-        ("promise.html", include_str!("promise.html")),
+        ("slo.html", include_str!("slo.html")),
     ] {
         environment.add_template(name, text)?;
     }
     environment.add_filter("capitalize_first", |text: &str| capital(text));
+    environment.add_filter("code", code);
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     environment.set_formatter(|out, state, value| match value.as_str().filter(|_| !value.is_safe()) {
         Some(text) => escape_formatter(out, state, &Value::from(shown(text))),
@@ -65,11 +70,41 @@ pub(super) fn environment() -> Result<Environment<'static>, RenderError> {
     Ok(environment)
 }
 
+/// A text whose parts in backticks are set as code. An unpaired backtick stays as it is.
+fn code(text: &str) -> Value {
+    let text = shown(text);
+    let parts: Vec<&str> = text.split('`').collect();
+    let html = |(index, part): (usize, &&str)| match HtmlEscape(part) {
+        part if index % 2 == 0 => part.to_string(),
+        part if index + 1 < parts.len() => format!("<code>{part}</code>"),
+        part => format!("`{part}"),
+    };
+    Value::from_safe_string(parts.iter().enumerate().map(html).collect())
+}
+
 /// What is shown of a text: nothing that reorders what stands around it, and no more than somebody would read.
 fn shown(text: &str) -> String {
     let text = visible(text);
     match text.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backticks_become_code_and_nothing_becomes_markup() {
+        for (text, html) in [
+            ("mail to `a@b`; `X`.", "mail to <code>a@b</code>; <code>X</code>."),
+            ("one ` alone", "one ` alone"),
+            ("`<b>` ` <i>", "<code>&lt;b&gt;</code> ` &lt;i&gt;"),
+            ("a\u{202e}b", "a\\u{202e}b"),
+            ("", ""),
+        ] {
+            assert_eq!(code(text).to_string(), html);
+        }
     }
 }

@@ -102,12 +102,25 @@ impl Site<'_> {
             came_from: one.came_from.as_deref().map(visible),
             notes: notes(one),
             more: lines.len().saturating_sub(TOLD_MAX),
-            sayings: lines.iter().take(TOLD_MAX).map(line).collect(),
+            sayings: lines.iter().take(TOLD_MAX).map(|saying| self.line_of(&one.team, saying)).collect(),
         }
+    }
+
+    fn line_of(&self, team: &str, saying: &Saying) -> Line {
+        let what = match saying.phase {
+            Phase::Opened => format!("opened ({})", saying.urgency),
+            Phase::Changed => format!("changed to {}", saying.urgency),
+            Phase::Reminder => format!("reminder ({})", saying.urgency),
+            Phase::Resolved => "resolved".to_owned(),
+            Phase::Note | Phase::Test => "note".to_owned(),
+        };
+        let destinations = saying.to.iter().map(|to| self.facts.catalog.describe_destination(team, to));
+        let destinations: Vec<String> = destinations.collect();
+        Line { at: When::of(saying.at), text: format!("{what}: {}", destinations.join("; ")) }
     }
 }
 
-/// What was told, each moment once, whoever heard it.
+/// The notifications of an incident; those of one time and kind are one entry with all their destinations.
 fn sayings(sent: &[Sent]) -> Vec<Saying> {
     let mut found: Vec<Saying> = Vec::new();
     for one in sent {
@@ -123,29 +136,18 @@ fn sayings(sent: &[Sent]) -> Vec<Saying> {
     found
 }
 
-fn line(saying: &Saying) -> Line {
-    let what = match saying.phase {
-        Phase::Opened => format!("{} opened", saying.urgency),
-        Phase::Changed => format!("now {}", saying.urgency),
-        Phase::Reminder => format!("still {}", saying.urgency),
-        Phase::Resolved => "over".to_owned(),
-        Phase::Note | Phase::Test => "note".to_owned(),
-    };
-    Line { at: When::of(saying.at), text: format!("{what}: {}", saying.to.join(", ")) }
-}
-
 fn notes(one: &Incident) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     notes.extend(one.ended.and_then(|(_, why)| match why {
-        Why::Calm => None,
-        Why::Silence => Some("ended after a day without an event".to_owned()),
-        Why::Changed => Some("ended because the promise was changed".to_owned()),
-        Why::Removed => Some("ended because the promise was removed".to_owned()),
-        Why::Moved => Some("ended because another team owns the service now".to_owned()),
+        Why::Recovered => None,
+        Why::NoTraffic => Some("ended after a day without traffic".to_owned()),
+        Why::SloChanged => Some("ended because the SLO was changed".to_owned()),
+        Why::SloRemoved => Some("ended because the SLO was removed".to_owned()),
+        Why::OwnerChanged => Some("ended because the service has a new owner".to_owned()),
     }));
-    notes.extend(one.late.then(|| "found late".to_owned()));
-    notes.extend(one.corrected.then(|| "its minutes have changed since".to_owned()));
-    notes.extend(one.hushed.then(|| "somebody asked not to be told".to_owned()));
+    notes.extend(one.late.then(|| "detected late".to_owned()));
+    notes.extend(one.corrected.then(|| "its data has changed since".to_owned()));
+    notes.extend(one.hushed.then(|| "silenced".to_owned()));
     notes.extend(one.part_of.as_ref().map(|group| format!("part of {}", group.subject)));
     notes
 }

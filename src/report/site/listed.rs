@@ -22,6 +22,28 @@ impl Shown {
     }
 }
 
+/// An entry of the legend of statuses.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Meaning {
+    status: Shown,
+    meaning: &'static str,
+}
+
+/// The legend of statuses, worst first.
+pub(super) fn meanings() -> Vec<Meaning> {
+    let meaning = |standing| match standing {
+        Standing::Exhausted => "The error budget is fully used.",
+        Standing::AtRisk => {
+            "An alert is firing, the budget is forecast to run out before the window has passed once more, or less than a quarter is left."
+        }
+        Standing::NoData => "Too many of the newest minutes are unknown, or less than half of the window is known.",
+        Standing::NoTraffic => "The minutes are known, but there were no events to count.",
+        Standing::Recovered => "Exhausted or at risk a week ago, but not now.",
+        Standing::Ok => "None of the above.",
+    };
+    Standing::ALL.into_iter().map(|one| Meaning { status: Shown::of(one), meaning: meaning(one) }).collect()
+}
+
 /// How much more or less of a budget is left than a week ago.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Trend {
@@ -46,9 +68,9 @@ impl Trend {
             _ => ("same", "±", ""),
         };
         let said = if key == "same" {
-            "as much is left as a week ago".to_owned()
+            "unchanged from 7 days ago".to_owned()
         } else {
-            format!("{:.1} points {word} than a week ago, when {} was left", points.abs(), percent(then, 1))
+            format!("{:.1} percentage points {word} than 7 days ago, when {} was left", points.abs(), percent(then, 1))
         };
         Self { key, sign, text: format!("{:.1}", points.abs()), said }
     }
@@ -113,7 +135,7 @@ impl Site<'_> {
             is_below: row.budget.is_exceeded(),
             spark: self.spark(slo, row),
             trend: Trend::of(row),
-            forecast: forecast(row.forecast, row.judged_at),
+            forecast: forecast(row),
             incidents: self.open_incidents(&service.name),
             coverage: percent(row.coverage(), 1),
         })

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::definition::{events, were};
+use super::definition::{bad_events, events, were};
+use crate::burn::Budget;
 use crate::cost::grouped;
 use crate::counts::Sums;
 use crate::exact::{Exact, to_f64};
@@ -27,11 +28,11 @@ pub(super) fn numbers(slo: &Slo, row: &Row) -> Vec<Made> {
         Made {
             what: "Coverage",
             how: format!(
-                "{} of {} minutes were observed = {}{}",
+                "{} of {} minutes are known = {}{}",
                 grouped(u64::from(known)),
                 grouped(u64::from(row.minutes)),
                 percent(row.coverage(), 3),
-                row.watermark.map_or_else(String::new, |end| format!("; the newest of them ends at {end}"))
+                row.watermark.map_or_else(String::new, |end| format!("; data until {end}"))
             ),
         },
     ];
@@ -44,7 +45,7 @@ pub(super) fn numbers(slo: &Slo, row: &Row) -> Vec<Made> {
         made.push(Made { what: "Budget", how });
         if let Some(used) = row.budget.consumed() {
             let how = format!(
-                "{} / {} = {}; {} is left",
+                "{} / {} = {}; {} left",
                 grouped(failed),
                 decimal(allowed),
                 percent(to_f64(used), 2),
@@ -53,31 +54,43 @@ pub(super) fn numbers(slo: &Slo, row: &Row) -> Vec<Made> {
             made.push(Made { what: "Used", how });
         }
     } else {
-        made.push(Made { what: "Budget", how: "without an event there is none".to_owned() });
+        made.push(Made { what: "Budget", how: "no events, so no error budget".to_owned() });
     }
     if row.is_corrected() {
         let how = format!(
-            "{} do not count, by {}; as counted: {} of {} {}, and {} is left of a budget of (1 − {}) × {} = {}",
+            "{} excluded by {}; raw: {} of {} {} {}, error budget (1 − {}) × {} = {}{}",
             length_text(row.excluded_minutes),
             row.corrections.join(", "),
             grouped(row.raw.bad),
             grouped(row.raw.total),
+            events(slo),
             were(slo),
-            left(&row.raw_budget),
             row.objective,
             grouped(row.raw.total),
-            row.raw_budget.allowed().map_or_else(|| "0".to_owned(), decimal)
+            row.raw_budget.allowed().map_or_else(|| "0".to_owned(), decimal),
+            rest(&row.raw_budget)
         );
         made.push(Made { what: "Corrected", how });
     }
     made.push(Made {
         what: "Burn rate",
         how: format!(
-            "(bad / total of the window) / {}; 1x spends the whole budget in one period",
+            "({} / all {}, in a tier’s window) / {}; at 1x, the error budget lasts exactly one SLO window",
+            bad_events(slo),
+            events(slo),
             percent(to_f64(share), 4)
         ),
     });
     made
+}
+
+/// What is left of a budget, as the end of a sentence: `, 40.4% left` or `, exceeded`.
+fn rest(budget: &Budget) -> String {
+    match (budget.remaining(), budget.allowed()) {
+        (Some(_), _) => format!(", {} left", left(budget)),
+        (None, Some(_)) => format!(", {}", left(budget)),
+        (None, None) => String::new(),
+    }
 }
 
 /// A number of events that may fail: whole where it is, else with one decimal more than the eye needs.

@@ -1,7 +1,8 @@
 //! The console: a page of the fleet, one of each team and one of each service, that need nothing but themselves.
 //!
-//! A page holds its style and, where it has one, its script, and allows no other by their hashes: so it works from a disk, from a
-//! bucket and below any prefix, nothing is loaded from anywhere, and what somebody managed to write into a name cannot run.
+//! A page holds its style and, where it has one, its script, and allows no other by their hashes: so it works from a
+//! disk, from a bucket and below any prefix, nothing is loaded from anywhere, and what somebody managed to write into a
+//! name cannot run.
 //!
 //! Whatever is shown is escaped where templates are filled in, and what could reorder text is spelt out there too.
 

@@ -12,8 +12,8 @@ pub(super) fn of_service(team: &str, service: &str) -> String {
     format!("services/{}/{}.html", part(team), part(service))
 }
 
-/// A name as a part of a path. Names of definitions are harmless as they are; what is not becomes its hash, so that no name leaves
-/// its folder, means something in an address, or is that of another on a disk that knows no case.
+/// A name as a part of a path. Names of definitions are harmless as they are; what is not becomes its hash, so that no
+/// name leaves its folder, means something in an address, or is that of another on a disk that knows no case.
 fn part(name: &str) -> String {
     let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     let is_sound = name.len() <= 100 && !name.is_empty() && !name.starts_with(['.', '-']) && name.bytes().all(sound);

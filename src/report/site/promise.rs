@@ -43,6 +43,7 @@ pub(super) struct Promise {
     changes: Vec<definition::Change>,
     explain: String,
     events: &'static str,
+    /// `failed requests`, `slower than 300 ms`.
     bad: String,
     /// `failed`, `took longer than 300 ms`.
     were: String,
@@ -139,7 +140,7 @@ impl Site<'_> {
             changes: definition::changes(self.facts.book, slo),
             explain: format!("slowburn explain {} --at {judged}", slo.id),
             events: definition::events(slo),
-            bad: definition::bad(slo),
+            bad: definition::bad_label(slo),
             were: definition::were(slo),
         }
     }
@@ -158,7 +159,7 @@ impl Site<'_> {
             raw: row.is_corrected().then(|| left(&row.raw_budget)),
             is_below: row.budget.is_exceeded(),
             sli: row.sli.map_or_else(|| "-".to_owned(), |sli| percent(sli, 3)),
-            forecast: forecast(row.forecast, row.judged_at),
+            forecast: forecast(row),
             trend: Trend::of(row),
             coverage: percent(row.coverage(), 1),
             counted: format!("{} of {}", grouped(row.sums.bad), grouped(row.sums.total)),
@@ -188,7 +189,7 @@ impl Site<'_> {
         let backdrop = Backdrop { excluded: history.excluded.clone(), incidents: self.bands(&slo.id, span) };
         let look = |tier: &crate::slo::Tier| {
             let canvas = Canvas { id: format!("{}-{}", anchor(slo), tier.name), span, backdrop: &backdrop };
-            let title = format!("{} over {}", tier.name, crate::minute::length_text(tier.long_minutes));
+            let title = format!("{}: burn rate over {}", tier.name, crate::minute::length_text(tier.long_minutes));
             drawn::looks(
                 &canvas,
                 &history.looks(tier.long_minutes),

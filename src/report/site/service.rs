@@ -70,7 +70,7 @@ impl Line {
             raw: row.is_corrected().then(|| left(&row.raw_budget)),
             is_below: row.budget.is_exceeded(),
             trend: Trend::of(row),
-            forecast: forecast(row.forecast, row.judged_at),
+            forecast: forecast(row),
             sli: row.sli.map_or_else(|| "-".to_owned(), |sli| percent(sli, 3)),
             coverage: percent(row.coverage(), 1),
         }

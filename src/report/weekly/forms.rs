@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Promise, Section, WEEKLY, Weekly};
+use super::{COVERAGE, EXCLUSIONS, Promise, Section, WEEKLY, Weekly};
 use crate::alert::{Message, Phase};
 use crate::report::words::marked_down;
 use crate::slo::Urgency;
@@ -13,8 +13,8 @@ const SCHEMA: u32 = 1;
 const LINES_MAX: usize = 30;
 /// Lines of a section in a digest, which is read on a phone.
 const DIGEST_LINES: usize = 8;
-/// Sections of which a digest shows nothing: whoever wants them opens the report.
-const DIGEST_WITHOUT: [&str; 2] = ["Minutes that do not count", "What was observed"];
+/// Sections that a digest leaves out.
+const DIGEST_WITHOUT: [&str; 2] = [EXCLUSIONS, COVERAGE];
 
 impl Weekly {
     /// Whether it is that of the fleet, and not of a team that is called so.
@@ -59,12 +59,12 @@ impl Weekly {
             "week": self.week.to_string(),
             "from": self.week.span.start.to_string(),
             "to": self.week.span.end.to_string(),
-            "of": self.of,
-            "is_of_fleet": self.is_of_fleet,
+            "scope": if self.is_of_fleet { "fleet" } else { "team" },
+            "team": (!self.is_of_fleet).then_some(&self.of),
             "subject": self.subject,
-            "verdict": self.verdict,
+            "summary": self.verdict,
             "counts": counts,
-            "promises": self.promises.iter().map(promise_json).collect::<Vec<_>>(),
+            "slos": self.promises.iter().map(promise_json).collect::<Vec<_>>(),
             "sections": self.sections.iter().map(section).collect::<Vec<_>>(),
         })
     }
@@ -103,14 +103,15 @@ impl Weekly {
 
 fn promise_json(promise: &Promise) -> Value {
     json!({
-        "name": promise.name,
-        "promised": promise.promised,
+        "slo": promise.name,
+        "objective": promise.objective,
+        "window": promise.window,
         "team": promise.team,
-        "standing": promise.standing.key(),
-        "why": promise.why,
+        "status": promise.standing.key(),
+        "reason": promise.why,
         "budget_remaining": promise.remaining,
-        "budget_remaining_week_before": promise.week_before,
-        "weeks_in_trouble": promise.weeks,
+        "budget_remaining_week_ago": promise.week_before,
+        "weeks_exhausted_or_at_risk": promise.weeks,
         "policy": promise.policy,
     })
 }

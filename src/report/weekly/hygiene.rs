@@ -1,4 +1,4 @@
-//! What those who keep the fleet may want to tidy up, each with a suggestion.
+//! Recommendations for the platform team.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::report::standing::Standing;
 use crate::report::status::percent as shown;
 use crate::slo::{Severity, Team, Urgency};
 
-/// Objectives that people promise.
+/// Common objectives.
 const OBJECTIVES: [&str; 11] =
     ["50%", "80%", "90%", "95%", "98%", "99%", "99.5%", "99.9%", "99.95%", "99.99%", "99.999%"];
 /// A budget of which never more than this share is used says that more could be promised.
@@ -33,7 +33,7 @@ impl Facts<'_> {
             if row.raw.total == 0 && row.coverage() >= COVERAGE_MIN {
                 if silent.insert((&row.service, &row.slo)) {
                     lines.push(format!(
-                        "{}/{} ({}) had no event in {}; if nobody uses it any more, remove it",
+                        "{}/{} ({}): no traffic in {}; remove the SLO if it is unused",
                         row.service, row.slo, row.team, row.window
                     ));
                 }
@@ -47,16 +47,16 @@ impl Facts<'_> {
             by_message.entry(&problem.message).or_default().push(format!("{}:{}", problem.file, problem.line));
         }
         lines.extend(by_message.into_iter().map(|(message, places)| match places.as_slice() {
-            [place] => format!("{place}: {message}; `slowburn check` says what helps"),
+            [place] => format!("{place}: {message}; see `slowburn check`"),
             [place, ..] => {
-                format!("{place} and {} more places: {message}; `slowburn check` says what helps", places.len() - 1)
+                format!("{place} and {}: {message}; see `slowburn check`", counted(places.len() - 1, "more location"))
             }
             [] => String::new(),
         }));
         lines
     }
 
-    /// Teams with services whose trouble nobody would hear of: they have no destination, and there is no team that hears for them.
+    /// Teams with services whose alerts have no destination, neither of their own nor of the platform team.
     fn without_owner(&self) -> Option<String> {
         let has_any = |team: &Team| !team.told_of(Urgency::Ticket).is_empty();
         let hears = |team: &str| self.catalog.teams.get(team).is_some_and(has_any);
@@ -74,7 +74,7 @@ impl Facts<'_> {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         (services > 0).then(|| {
             format!(
-                "nobody is told of {} of {}{more}; name destinations of their teams in fleet.yaml, or a team in `alerts`",
+                "alerts of {} have no destination (teams: {}{more}); set destinations for these teams in fleet.yaml, or set `alerts.team`",
                 counted(services, "service"),
                 first.join(", ")
             )
@@ -82,7 +82,7 @@ impl Facts<'_> {
     }
 }
 
-/// A promise that was never put to the test in any of the weeks.
+/// An SLO that hardly used its budget in any of the weeks.
 fn too_loose(weeks: &[&Row]) -> Option<String> {
     let row = weeks.first()?;
     let used = weeks.iter().map(|row| row.budget.consumed()).collect::<Option<Vec<_>>>()?.into_iter().max()?;
@@ -98,14 +98,11 @@ fn too_loose(weeks: &[&Row]) -> Option<String> {
             other < budget && enough && used * budget / other <= ROOM
         })
     })?;
-    let used = if used == Exact::from_integer(0) {
-        "nothing".to_owned()
-    } else {
-        format!("at most {}", shown(to_f64(used), 1))
-    };
+    let used =
+        if used == Exact::from_integer(0) { "none".to_owned() } else { format!("at most {}", shown(to_f64(used), 1)) };
     Some(format!(
-        "{}/{} ({}): {used} of its budget was used in any of {} weeks; {} may be too loose, {stricter} would have left half of its \
-         budget or more",
+        "{}/{} ({}): {used} of the error budget used in each of the last {} weeks; {} may be too loose, {stricter} would have left at \
+         least half of the budget",
         row.service,
         row.slo,
         row.team,
@@ -114,7 +111,7 @@ fn too_loose(weeks: &[&Row]) -> Option<String> {
     ))
 }
 
-/// A promise that was broken at the end of each of the weeks.
+/// An SLO that was exhausted at the end of each of the weeks.
 fn too_strict(weeks: &[&Row]) -> Option<String> {
     let row = weeks.first()?;
     if weeks.iter().any(|row| Standing::of(row) != Standing::Exhausted || row.coverage() < COVERAGE_MIN) {
@@ -127,9 +124,9 @@ fn too_strict(weeks: &[&Row]) -> Option<String> {
         .iter()
         .rev()
         .find(|text| percent(text).is_some_and(|other| other < promised && Exact::from_integer(1) - other >= worst));
-    let kept = kept.map_or_else(String::new, |kept| format!(", or promise {kept}, which it kept"));
+    let kept = kept.map_or_else(String::new, |kept| format!(", or lower the objective to {kept}, which it met"));
     Some(format!(
-        "{}/{} ({}): {} was broken at the end of each of {} weeks; work on the service{kept}",
+        "{}/{} ({}): {} missed at the end of each of the last {} weeks; improve the service{kept}",
         row.service,
         row.slo,
         row.team,

@@ -1,4 +1,4 @@
-//! What happened in the week, a line each: incidents, changes of objectives, overrides, minutes that do not count.
+//! Events of the week, one line each: incidents, objective changes, overrides, exclusions.
 
 use jiff::tz::TimeZone;
 
@@ -8,13 +8,14 @@ use crate::minute::Minute;
 use crate::report::counted;
 use crate::report::gate::Override;
 use crate::report::status::percent;
+use crate::report::words::{between, clock};
 use crate::slo::Urgency;
 
 /// Pages from this hour of the evening until that of the morning are pages of the night.
 const NIGHT: (i8, i8) = (22, 7);
 
 impl Facts<'_> {
-    /// Incidents that were open in the week, and how often somebody was woken.
+    /// Incidents that were open in the week, and the number of pages.
     pub(super) fn incidents(&self, team: Option<&str>) -> Vec<String> {
         let span = self.week.span;
         let concerns = |(key, one): &(&IncidentKey, &Incident)| {
@@ -38,14 +39,16 @@ impl Facts<'_> {
                 pages += 1;
                 nights += usize::from(is_night(first.at, &self.zone(&one.service)));
             }
-            let until = match one.ended {
-                Some((ended, _)) if ended <= span.end => format!("until {ended}"),
-                _ => "still open when the week ended".to_owned(),
-            };
-            lines.push(format!("{}: {} from {} {until}", key.subject, one.peak, key.started));
+            let until = one.ended.map(|(ended, _)| ended).filter(|ended| *ended <= span.end);
+            lines.push(format!("{}: {}, {}", key.subject, one.peak, period(key.started, until)));
         }
         let (evening, morning) = NIGHT;
-        lines.insert(0, format!("{}; {nights} at night, from {evening} to {morning} o'clock", counted(pages, "page")));
+        let nights = if pages == 0 {
+            String::new()
+        } else {
+            format!(", {nights} of them at night ({evening:02}:00 to {morning:02}:00)")
+        };
+        lines.insert(0, format!("{}{nights}", counted(pages, "page")));
         lines
     }
 
@@ -78,7 +81,7 @@ impl Facts<'_> {
         lines
     }
 
-    /// Promises that were changed in the week, where they are still made.
+    /// SLOs that were changed in the week and still exist.
     pub(super) fn changes(&self, team: Option<&str>) -> Vec<String> {
         let mut lines = Vec::new();
         for (slo, watch) in &self.book.watches {
@@ -87,13 +90,13 @@ impl Facts<'_> {
             }
             for (at, before, after) in watch.changes().filter(|(at, ..)| *at >= self.week.span.start) {
                 let change = if before == after {
-                    format!("{slo}: still {after}, by other requests, windows or tiers from {at} on")
+                    format!("{slo}: objective still {after}; requests, windows or tiers changed at {at}")
                 } else {
-                    format!("{slo}: {after} from {at} on, {before} before")
+                    format!("{slo}: objective changed from {before} to {after} at {at}")
                 };
-                // What was promised in the week is told by what is promised now.
+                // The week is evaluated with the current definition.
                 let later = if at >= self.week.span.end {
-                    "; changed after the week, and judged here as it is now"
+                    "; changed after the week, which is evaluated with the new definition"
                 } else {
                     ""
                 };
@@ -110,8 +113,17 @@ impl Facts<'_> {
         });
         #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
         let share = (minutes > 0).then(|| known as f64 / minutes as f64);
-        share.map(|share| format!("{} of the minutes of all windows", percent(share, 1))).into_iter().collect()
+        share.map(|share| format!("{} of the minutes of all windows known", percent(share, 1))).into_iter().collect()
     }
+}
+
+/// `12:00 to 13:00 UTC on 18 November (60 minutes)`; without an end, `since 12:00 UTC on 18 November, open at the end
+/// of the week`.
+fn period(started: Minute, ended: Option<Minute>) -> String {
+    let Some(ended) = ended else { return format!("since {}, open at the end of the week", clock(started)) };
+    let from =
+        if started.day() == ended.day() { started.timestamp().strftime("%H:%M").to_string() } else { clock(started) };
+    format!("{from} to {} ({})", clock(ended), between(started, ended))
 }
 
 fn is_night(at: Minute, zone: &TimeZone) -> bool {
@@ -145,7 +157,7 @@ mod tests {
             let mut incident = Incident::open(&owner, urgency, at(started));
             let one = |number| Sent { number, phase: Phase::Opened, urgency, to: format!("to {number}"), at: at(sent) };
             incident.sent = vec![one(1), one(2)];
-            incident.ended = ended.map(|ended| (at(ended), Why::Calm));
+            incident.ended = ended.map(|ended| (at(ended), Why::Recovered));
             let key = IncidentKey { subject: Subject::Slo(SloId::new("checkout", "orders")), started: at(started) };
             book.incidents.insert(key, incident);
         }
@@ -163,10 +175,10 @@ mod tests {
             usage,
         };
         let lines = [
-            "2 pages; 1 at night, from 22 to 7 o'clock",
-            "checkout/orders: page from 2026-11-18T12:00Z until 2026-11-18T13:00Z",
-            "checkout/orders: severe from 2026-11-19T23:00Z still open when the week ended",
-            "checkout/orders: ticket from 2026-11-20T12:00Z still open when the week ended",
+            "2 pages, 1 of them at night (22:00 to 07:00)",
+            "checkout/orders: page, 12:00 to 13:00 UTC on 18 November (60 minutes)",
+            "checkout/orders: severe, since 23:00 UTC on 19 November, open at the end of the week",
+            "checkout/orders: ticket, since 12:00 UTC on 20 November, open at the end of the week",
         ];
         assert_eq!(facts.incidents(Some("mart")), lines);
         assert_eq!(facts.incidents(Some("other")), ["none"]);

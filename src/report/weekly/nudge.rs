@@ -1,9 +1,9 @@
-//! The nudge ladder: what stays at risk goes from the owner's report to the owner's channel, and then to those who keep the fleet.
+//! Escalation: what stays at risk goes from the team's report to the team's channel, and then to the platform team.
 //!
-//! | weeks in a row | who hears of it |
+//! | weeks in a row | notified |
 //! |---|---|
-//! | 1 | whoever reads the team's report |
-//! | 2 | the team's `tickets` destinations too, as a note that wakes nobody |
+//! | 1 | the `reports` destinations of the team |
+//! | 2 | the team's `tickets` destinations too, as a note without urgency |
 //! | 3 and more | the report of the fleet too |
 
 use std::collections::BTreeMap;
@@ -13,9 +13,9 @@ use crate::alert::{Message, Phase};
 use crate::report::counted;
 use crate::slo::Urgency;
 
-/// From so many weeks on the team's channel is told.
+/// From so many weeks on the team's channel is notified.
 const CHANNEL_WEEKS: usize = 2;
-/// From so many weeks on those who keep the fleet are.
+/// From so many weeks on the platform team is.
 const FLEET_WEEKS: usize = 3;
 /// Promises that a nudge names; the rest is counted.
 const NAMED_MAX: usize = 10;
@@ -33,7 +33,7 @@ pub(super) fn again_and_again(promises: &[Promise]) -> Vec<String> {
     let stuck = promises.iter().filter(|promise| promise.weeks >= FLEET_WEEKS);
     let line = |promise: &Promise| {
         format!(
-            "{}: {} for {}; ask {} whether the service is to change, or its objective",
+            "{}: {} for {}; agree with team {} to improve the service or to change its objective",
             promise.named(),
             promise.standing.word(),
             promise.for_weeks(),
@@ -56,9 +56,9 @@ impl Weekly {
 
     fn nudge(&self, team: &str, stuck: &[&Promise]) -> Nudge {
         let named = stuck.iter().take(NAMED_MAX).map(|promise| {
-            let policy = promise.policy.as_ref().map_or_else(String::new, |then| format!(" The policy says: {then}"));
+            let policy = promise.policy.as_ref().map_or_else(String::new, |then| format!(" Policy: {then}"));
             format!(
-                "{} is {} for {}: {}.{policy}",
+                "{} has been {} for {}: {}.{policy}",
                 promise.name,
                 promise.standing.word(),
                 promise.for_weeks(),
@@ -70,19 +70,19 @@ impl Weekly {
             paragraphs.push(format!("And {} more.", stuck.len() - NAMED_MAX));
         }
         paragraphs.push(
-            "Nothing has to be done tonight. Plan what brings it back, or change the objective if it promises more than anybody needs."
+            "No immediate action is needed. Plan a fix, or lower the objective if it is stricter than users need."
                 .to_owned(),
         );
-        let are = if stuck.len() == 1 { "does" } else { "do" };
+        let is = if stuck.len() == 1 { "is" } else { "are" };
         let message = Message {
-            key: format!("{WEEKLY}{team}/nudge@{}", self.week),
+            key: format!("{WEEKLY}{team}/escalation@{}", self.week),
             number: 1,
             phase: Phase::Note,
             urgency: Urgency::Ticket,
             title: format!(
-                "SLO week {} · {team}: {} {are} not recover",
+                "SLO week {} · {team}: {} {is} still exhausted or at risk",
                 self.week.number,
-                counted(stuck.len(), "promise")
+                counted(stuck.len(), "SLO")
             ),
             paragraphs,
             facts: Vec::new(),

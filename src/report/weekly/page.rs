@@ -11,8 +11,8 @@ use crate::report::standing::Standing;
 use crate::visible::{clip, visible};
 
 const PAGE: &str = "mail.html";
-/// Gmail shows 102 KB of a mail and hides the rest (<https://www.caniemail.com/>, "Gmail clipping"). What is longer than this is
-/// made with fewer lines.
+/// Gmail shows 102 KB of a mail and hides the rest (<https://www.caniemail.com/>, "Gmail clipping"). What is longer
+/// than this is made with fewer lines.
 const BYTES_MAX: usize = 90_000;
 /// Promises with a row of their own, and lines of each section; the first that fits is taken.
 const ROWS: [(usize, usize); 5] = [(40, 30), (30, 15), (20, 10), (10, 5), (5, 3)];
@@ -38,9 +38,9 @@ pub struct Page {
     pub pictures: Vec<(String, Vec<u8>)>,
 }
 
-/// The page could not be made, which no text of a report causes.
+/// The page cannot be rendered, which no text of a report causes.
 #[derive(Debug, thiserror::Error)]
-#[error("the weekly report could not be laid out: {0}")]
+#[error("cannot render the weekly report: {0}")]
 pub struct PageError(#[from] minijinja::Error);
 
 #[derive(Serialize)]
@@ -49,7 +49,7 @@ struct RowText {
     sign: char,
     word: &'static str,
     name: String,
-    promised: String,
+    objective: String,
     why: String,
     left: String,
     trend: String,
@@ -86,9 +86,9 @@ impl Weekly {
     }
 
     fn laid_out(&self, images: Images, rows_max: usize, lines_max: usize) -> Result<Page, PageError> {
-        // Of a fleet nobody wants to scroll past hundreds that are fine.
+        // The report of a fleet may have hundreds of SLOs that are ok.
         let is_shown =
-            |promise: &&Promise| !self.is_of_fleet || (promise.standing != Standing::Fine && !promise.is_too_early);
+            |promise: &&Promise| !self.is_of_fleet || (promise.standing != Standing::Ok && !promise.is_too_early);
         let shown: Vec<&Promise> = self.promises.iter().filter(is_shown).collect();
         let mut pictures = Vec::new();
         let mut rows = Vec::new();
@@ -118,7 +118,7 @@ impl Weekly {
             counts => self.counts.iter().map(|(standing, count)| (standing.key(), standing.sign().to_string(), *count, standing.word())).collect::<Vec<_>>(),
             rows => minijinja::value::Serde(rows),
             more => self.promises.len().saturating_sub(rows_max.min(shown.len())),
-            sections => minijinja::value::Serde(self.sections.iter().filter(|one| one.title != "What needs action").map(section).collect::<Vec<_>>()),
+            sections => minijinja::value::Serde(self.sections.iter().filter(|one| one.title != super::NEEDS_ACTION).map(section).collect::<Vec<_>>()),
             at => self.week.span.end.to_string(),
         })?;
         Ok(Page { html, pictures })
@@ -127,17 +127,16 @@ impl Weekly {
 
 fn row(promise: &Promise, picture: String, with_team: bool) -> RowText {
     let team = if with_team { format!(" · {}", promise.team) } else { String::new() };
-    let again = if promise.weeks > 1 { format!("; so for {} in a row", promise.for_weeks()) } else { String::new() };
-    let policy = promise.policy.as_ref().map_or_else(String::new, |then| format!("; the policy says: {then}"));
-    // Of what is fine, the number beside it says it all.
-    let why = if promise.standing == Standing::Fine && policy.is_empty() { "" } else { &promise.why };
+    let more = promise.duration_and_policy();
+    // Where an SLO is ok, the number next to it is enough.
+    let why = if promise.standing == Standing::Ok && more.is_empty() { "" } else { &promise.why };
     RowText {
         key: promise.standing.key(),
         sign: promise.standing.sign(),
         word: promise.standing.word(),
         name: clipped(&promise.name, NAME_CHARS),
-        promised: clipped(&format!("{}{team}", promise.promised), NAME_CHARS),
-        why: clipped(&format!("{why}{again}{policy}"), LINE_CHARS),
+        objective: clipped(&format!("{}{team}", promise.promised()), NAME_CHARS),
+        why: clipped(&format!("{why}{more}"), LINE_CHARS),
         left: clipped(&promise.left, NAME_CHARS),
         trend: promise.trend().unwrap_or_default(),
         picture,

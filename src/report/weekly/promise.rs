@@ -1,4 +1,4 @@
-//! One promise in a weekly report: how it stands, how it stood, and for how many weeks it has been so.
+//! One SLO in a weekly report: its status, its budget a week before, and for how many weeks the status has lasted.
 
 use std::collections::HashMap;
 
@@ -45,11 +45,13 @@ pub struct Promise {
     pub is_too_early: bool,
     /// `checkout/availability`.
     pub name: String,
-    /// `99.9% over 30d`.
-    pub promised: String,
+    /// `99.9%`.
+    pub objective: String,
+    /// `30d`.
+    pub window: String,
     /// Whose it is.
     pub team: String,
-    /// Why it stands as it does: the rest of a sentence that began with its name.
+    /// The reason for its status.
     pub why: String,
     /// The budget that is left, rounded; with the raw one beside it where minutes do not count.
     pub left: String,
@@ -59,7 +61,7 @@ pub struct Promise {
     pub week_before: Option<f64>,
     /// For how many weeks in a row it has been exhausted or at risk, this one included.
     pub weeks: usize,
-    /// What the policy says of it.
+    /// The step of the error-budget policy that applies.
     pub policy: Option<String>,
     /// The burn of its newest days, the newest last.
     pub days: Vec<Bar>,
@@ -74,7 +76,8 @@ impl Promise {
             needs_action: needs_action(row),
             is_too_early: is_too_early(row),
             name: format!("{}/{}", row.service, row.slo),
-            promised: format!("{} over {}", row.objective, row.window),
+            objective: row.objective.clone(),
+            window: row.window.clone(),
             team: row.team.clone(),
             why: why(row),
             left: budget_left(row),
@@ -86,35 +89,54 @@ impl Promise {
         }
     }
 
-    /// `checkout/availability (99.9% over 30d, mart)`.
-    pub(super) fn named(&self) -> String {
-        format!("{} ({}, {})", self.name, self.promised, self.team)
+    /// `99.9% over 30d`.
+    pub(super) fn promised(&self) -> String {
+        format!("{} over {}", self.objective, self.window)
     }
 
-    /// What there is to say of it.
+    /// `checkout/availability (99.9% over 30d, mart)`.
+    pub(super) fn named(&self) -> String {
+        format!("{} ({}, {})", self.name, self.promised(), self.team)
+    }
+
+    /// The SLO with the reason for its status.
     pub(super) fn line(&self) -> String {
         format!("{}: {}", self.named(), self.why)
     }
 
-    /// What is the matter, whose it is, for how long, and what the policy says of it.
-    pub(super) fn action(&self) -> String {
-        let again = if self.weeks > 1 { format!("; so for {} in a row", self.for_weeks()) } else { String::new() };
-        let policy = self.policy.as_ref().map_or_else(String::new, |then| format!("; the policy says: {then}"));
-        format!("{} {}{again}{policy}", self.standing.word(), self.line())
+    /// `exhausted, 154% of the error budget used`; a reason that begins with the status stands alone.
+    pub(super) fn status_and_reason(&self) -> String {
+        let word = self.standing.word();
+        if self.why.starts_with(word) { self.why.clone() } else { format!("{word}, {}", self.why) }
     }
 
-    /// `3 weeks`; from the number on that is looked back at, `at least 4 weeks`.
+    /// The SLO with its status, for how long it has lasted, and the policy that applies.
+    pub(super) fn action(&self) -> String {
+        format!("{}: {}{}", self.named(), self.status_and_reason(), self.duration_and_policy())
+    }
+
+    /// `; for 3 weeks; policy: fixes only`.
+    pub(super) fn duration_and_policy(&self) -> String {
+        let weeks = if self.weeks > 1 { format!("; for {}", self.for_weeks()) } else { String::new() };
+        let policy = self.policy.as_ref().map_or_else(String::new, |then| format!("; policy: {then}"));
+        weeks + &policy
+    }
+
+    /// `3 weeks`; at the limit of what is evaluated, `at least 4 weeks`.
     pub(super) fn for_weeks(&self) -> String {
         let all = usize::try_from(super::WEEKS_BEFORE).unwrap_or(0) + 1;
         let least = if self.weeks >= all { "at least " } else { "" };
         format!("{least}{}", counted(self.weeks, "week"))
     }
 
-    /// How the budget moved in the week, in points of a percent of it: `12 points less in a week`; `None` where it did not.
+    /// The change of the budget in the week, in percentage points: `down 12 points in 7 days`; `None` where there is
+    /// none.
     #[must_use]
     pub fn trend(&self) -> Option<String> {
         let moved = 100.0 * (self.remaining? - self.week_before?);
-        let way = if moved < 0.0 { "less" } else { "more" };
-        (moved.abs() >= 0.5).then(|| format!("{:.0} points {way} in a week", moved.abs()))
+        let way = if moved < 0.0 { "down" } else { "up" };
+        let points = format!("{:.0}", moved.abs());
+        let noun = if points == "1" { "point" } else { "points" };
+        (moved.abs() >= 0.5).then(|| format!("{way} {points} {noun} in 7 days"))
     }
 }

@@ -1,4 +1,4 @@
-//! How incidents are told of, as typed in `fleet.yaml`.
+//! How incidents are opened, resolved and notified, as typed in `fleet.yaml`.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,35 +9,37 @@ use super::typed::{FromText, Switch, Typed};
 use super::values::{Length, Whole};
 use crate::slo::problem::Refusal;
 
-/// How incidents are told of.
+/// How incidents are opened, resolved and notified.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Alerts")]
 pub(in crate::slo) struct AlertsText {
-    /// The team that hears of the fleet itself: causes that many services share, sources that went silent, messages that cannot be delivered.
+    /// Platform team, notified of shared causes, stale sources and undelivered notifications.
     pub(in crate::slo) team: Option<Typed<Name>>,
-    /// How many calm minutes end an incident. Default: 15m.
+    /// Time without a firing tier after which an incident resolves. Default: 15m.
     pub(in crate::slo) resolve_after: Option<Typed<Length>>,
-    /// No incident is opened for what is older, however late it is heard of. Default: 6h.
+    /// Age above which late data opens no incident. Default: 6h.
     pub(in crate::slo) open_within: Option<Typed<Length>>,
-    /// After how long an open page is said again, or `none`. Default: 4h.
+    /// Interval of reminders of an open page, or `none`. Default: 4h.
     pub(in crate::slo) remind_pages: Option<Typed<Pause>>,
-    /// After how long an open ticket is said again, or `none`. Default: 3d.
+    /// Interval of reminders of an open ticket, or `none`. Default: 3d.
     pub(in crate::slo) remind_tickets: Option<Typed<Pause>>,
-    /// When services that burn together have one cause, or `none`.
+    /// When incidents of several services are grouped as one shared cause, or `none`.
     pub(in crate::slo) shared_cause: Option<Switch<SharedText>>,
-    /// After how long without anything new a source counts as silent, or `none`. Default: 3h.
+    /// Time without new data after which a source is stale, or `none`. Default: 3h.
     pub(in crate::slo) stale_after: Option<Typed<Pause>>,
-    /// Called at the end of each run, so that a run that never comes can be noticed elsewhere: `webhook:${HEARTBEAT_URL}`.
+    /// Webhook that is called after every complete run, so that a missing run is noticed: `webhook:${HEARTBEAT_URL}`.
     pub(in crate::slo) heartbeat: Option<Typed<Destination>>,
 }
 
-/// When services that burn together have one cause.
+/// When incidents of several services are grouped as one shared cause.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "SharedCause")]
 pub(in crate::slo) struct SharedText {
-    /// How many services of a load balancer or a source must burn. Default: 5.
+    /// Minimum number of services of a load balancer or source with an incident. Default: 5.
     pub(in crate::slo) services: Option<Typed<Whole>>,
-    /// Within how long of one another they must have begun. Default: 10m.
+    /// Time within which the incidents must start. Default: 10m.
     pub(in crate::slo) within: Option<Typed<Length>>,
 }
 
@@ -47,7 +49,7 @@ pub(in crate::slo) struct Pause(pub(in crate::slo) Option<u32>);
 
 impl FromText for Pause {
     const PATTERN: &'static str = "^(none|[0-9]{1,6}[mhdw])$";
-    const NOUN: &'static str = "a length of time or `none`";
+    const NOUN: &'static str = "a duration or `none`";
     const EXAMPLE: &'static str = "4h";
 
     fn bare(text: &str) -> Refusal {

@@ -1,7 +1,8 @@
 //! Values that name something of a load balancer: itself, its target groups, and what listener rules match.
 //!
-//! Names and their limits: <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html>
-//! and `API_CreateTargetGroup`; wildcards:
+//! Names and their limits:
+//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html> and
+//! `API_CreateTargetGroup`; wildcards:
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html>.
 
 use super::selected::Selectable;
@@ -22,21 +23,26 @@ impl FromText for LoadBalancer {
         if is_balancer(text) {
             return Ok(Self(text.to_owned()));
         }
-        let message = format!("`{text}` is no load balancer");
-        let form = "write `app/<name>`, or with its id as at the end of its ARN: `app/mart/50dc6c495c0c9188`; or `classic/<name>`";
-        let tail = text.split_once(":loadbalancer/").map(|(_, tail)| tail);
-        let hint = match tail {
-            Some(tail) if is_balancer(tail) => {
-                format!("write its name, `{}`, or the end of the ARN: `{tail}`", without_id(tail))
+        let form = "write `app/<name>`, `app/<name>/<id>` as at the end of its ARN, or `classic/<name>`";
+        if text.contains(".elb.amazonaws.com") {
+            let message = format!("`{text}` is a DNS name, not the name of a load balancer");
+            return Err(Refusal::new(message, format!("{form}; list them with `aws elbv2 describe-load-balancers`")));
+        }
+        let message = format!("invalid load balancer `{text}`");
+        let hint = match (end_of_arn(text, "loadbalancer/"), end_of_arn(text, "targetgroup/")) {
+            (Some(tail), _) if is_balancer(tail) => arn_hint(without_id(tail), tail),
+            (Some(tail), _) if is_resource_name(tail) => format!("write `classic/{tail}`"),
+            (_, Some(tail)) => {
+                let group = without_id(tail);
+                format!(
+                    "this is a target group: write `target_group: {group}`, and its load balancer here, `app/<name>`"
+                )
             }
             _ if is_resource_name(text) => {
-                format!("say what kind it is: `app/{text}`; or `classic/{text}` if it is a Classic Load Balancer")
+                format!("write `app/{text}`, or `classic/{text}` for a Classic Load Balancer")
             }
             _ if text.starts_with("net/") || text.contains(":loadbalancer/net/") => {
-                "a network load balancer writes no line for each request; name an application load balancer, `app/<name>`".to_owned()
-            }
-            _ if text.contains(".elb.amazonaws.com") => {
-                format!("that is its DNS name; {form}; `aws elbv2 describe-load-balancers` prints it")
+                "use an Application Load Balancer, `app/<name>`: Network Load Balancers do not log requests".to_owned()
             }
             _ => form.to_owned(),
         };
@@ -48,6 +54,18 @@ impl Selectable for LoadBalancer {
     fn into_text(self) -> String {
         self.0
     }
+}
+
+/// What follows the kind of resource in an ARN.
+fn end_of_arn<'a>(text: &'a str, kind: &str) -> Option<&'a str> {
+    text.split_once(kind).map(|(_, tail)| tail)
+}
+
+fn arn_hint(name: &str, tail: &str) -> String {
+    if name == tail {
+        return format!("write its name, `{name}`");
+    }
+    format!("write its name, `{name}`, or the end of the ARN, `{tail}`")
 }
 
 fn is_balancer(text: &str) -> bool {
@@ -73,7 +91,7 @@ pub(in crate::slo) struct TargetGroup(pub(in crate::slo) String);
 
 impl FromText for TargetGroup {
     const PATTERN: &'static str = "^[A-Za-z0-9-]{1,32}(/[0-9a-f]{16})?$";
-    const NOUN: &'static str = "the name of a target group";
+    const NOUN: &'static str = "a target group name";
     const EXAMPLE: &'static str = "mart-checkout";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
@@ -84,12 +102,11 @@ impl FromText for TargetGroup {
         if is_group(text) {
             return Ok(Self(text.to_owned()));
         }
-        let tail = text.split_once("targetgroup/").map(|(_, tail)| tail);
-        let hint = match tail {
-            Some(tail) if is_group(tail) => format!("write the end of the ARN: `{tail}`"),
-            _ => "write its name: at most 32 letters, digits and `-`".to_owned(),
+        let hint = match end_of_arn(text, "targetgroup/") {
+            Some(tail) if is_group(tail) => arn_hint(tail.split('/').next().unwrap_or(tail), tail),
+            _ => "write its name, at most 32 letters, digits and `-`".to_owned(),
         };
-        Err(Refusal::new(format!("`{text}` is no name of a target group"), hint))
+        Err(Refusal::new(format!("invalid target group `{text}`"), hint))
     }
 }
 
@@ -105,7 +122,7 @@ pub(in crate::slo) struct Method(pub(in crate::slo) String);
 
 impl FromText for Method {
     const PATTERN: &'static str = "^[A-Za-z_-]{1,40}$";
-    const NOUN: &'static str = "a request method";
+    const NOUN: &'static str = "an HTTP method";
     const EXAMPLE: &'static str = "POST";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
@@ -114,8 +131,8 @@ impl FromText for Method {
             return Ok(Self(text.to_ascii_uppercase()));
         }
         Err(Refusal::new(
-            format!("`{text}` is no request method"),
-            "write `GET`, `POST` ..., without wildcards; several go into a list: `[GET, HEAD]`",
+            format!("invalid HTTP method `{text}`"),
+            "write a method such as `GET`, without wildcards, or a list: `[GET, HEAD]`",
         ))
     }
 }
@@ -142,11 +159,14 @@ impl FromText for HostPattern {
             && !port.is_empty()
             && port.bytes().all(|byte| byte.is_ascii_digit())
         {
-            return Err(Refusal::new(format!("`:{port}` is a port, and no part of a host"), format!("write `{host}`")));
+            return Err(Refusal::new(
+                format!("a host pattern cannot have a port: `:{port}`"),
+                format!("write `{host}`"),
+            ));
         }
         Err(Refusal::new(
-            format!("`{text}` is no host pattern"),
-            "write a host without scheme and path, with `*` and `?` as wildcards: `*.example.com`",
+            format!("invalid host pattern `{text}`"),
+            "write a host without scheme and path, such as `*.example.com`",
         ))
     }
 }
@@ -161,25 +181,60 @@ impl FromText for PathPattern {
     const EXAMPLE: &'static str = "/v1/orders/*";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        let sound = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let sound = is_path_text(text);
+        if text.starts_with('^') {
+            let hint = wildcard_of(text).map_or_else(
+                || "use `*` for any characters and `?` for one character: `/v1/*`".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            let message = format!("`{text}` is a regular expression; a path is a wildcard pattern");
+            return Err(Refusal::new(message, hint));
+        }
         if sound && !names_parts(text) {
-            let hint = "a part of a path is a name in braces: `/v1/orders/{id}`";
-            return Err(Refusal::new(format!("the braces of `{text}` name no part"), hint));
+            let hint = "write a name in braces for one part of the path, such as `/v1/orders/{id}`";
+            return Err(Refusal::new(format!("invalid braces in path pattern `{text}`"), hint));
         }
         if let Some((path, query)) = text.split_once('?').filter(|(_, query)| query.contains('=')) {
-            let hint = format!("write `{path}`: an SLO is of a path with every query");
-            return Err(Refusal::new(format!("`?{query}` is a query, and no part of a path"), hint));
+            let hint = format!("write `{path}`: requests count with any query string");
+            return Err(Refusal::new(format!("a path pattern cannot have a query string: `?{query}`"), hint));
         }
         if sound && text.starts_with(['/', '*', '?']) {
             return Ok(Self(text.to_owned()));
         }
         let hint = if sound && !text.contains("://") {
-            format!("a path starts with `/`: `/{text}`")
+            format!("did you mean `/{text}`?")
         } else {
-            "write a path of at most 128 characters without spaces, scheme and host; `*` is any run, `?` one character, `{id}` one part: `/v1/*`".to_owned()
+            "write a path such as `/v1/*`, at most 128 characters, without scheme, host and spaces".to_owned()
         };
-        Err(Refusal::new(format!("`{text}` is no path pattern"), hint))
+        Err(Refusal::new(format!("invalid path pattern `{text}`"), hint))
     }
+}
+
+fn is_path_text(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether a path pattern is written like a regular expression. `/app.*` is not: it matches `/app.js`.
+pub(super) fn looks_like_regex(text: &str) -> bool {
+    let has_both = |open: char, close: char| text.contains(open) && text.contains(close);
+    text.ends_with('$')
+        || ["\\", "/.*", "/.+", ")?", "]+", "]*"].iter().any(|part| text.contains(part))
+        || has_both('[', ']')
+        || (has_both('(', ')') && text.contains('|'))
+}
+
+/// The wildcard pattern that a simple regular expression stands for.
+pub(super) fn wildcard_of(regex: &str) -> Option<String> {
+    let mut text = regex.strip_prefix('^').unwrap_or(regex).to_owned();
+    text.truncate(text.strip_suffix('$').unwrap_or(&text).len());
+    for any in [".*", ".+", "[^/]+", "[^/]*", "\\d+", "\\w+", "[0-9]+", "[a-z]+"] {
+        text = text.replace(any, "*");
+    }
+    text = text.replace("\\.", ".").replace("\\/", "/").replace("(*)", "*").replace("**", "*");
+    if !text.starts_with(['/', '*']) {
+        text.insert(0, '/');
+    }
+    (is_path_text(&text) && !text.contains(['\\', '[', ']', '(', ')', '|', '+', '^', '$', '{', '}'])).then_some(text)
 }
 
 /// Whether every brace belongs to a name such as `{id}`.
@@ -192,7 +247,7 @@ fn names_parts(text: &str) -> bool {
         && parts.all(|part| part.split_once('}').is_some_and(|(name, rest)| is_name(name) && !rest.contains('}')))
 }
 
-/// Where a page, a ticket or a report goes. What is secret of it is the name of a variable.
+/// Where pages, tickets and reports are sent. Secrets are names of environment variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::slo) struct Destination(pub(in crate::slo) String);
 
@@ -207,32 +262,68 @@ impl FromText for Destination {
         let sound = graphic
             && match kind {
                 "pagerduty" | "slack" => is_variable(rest),
-                "webhook" => true,
+                "webhook" => meant_variable(rest).is_none(),
                 "mailto" => is_address(rest),
                 _ => false,
             };
         if sound {
             return Ok(Self(text.to_owned()));
         }
-        // What is no variable may be the secret itself, and is not repeated.
-        let (message, hint) = match kind {
-            "pagerduty" | "slack" if graphic => (
-                format!("what follows `{kind}:` is no variable"),
-                format!(
-                    "a secret does not belong into a file: put it into an environment variable, and write `{kind}:${{NAME}}`"
-                ),
-            ),
-            "mailto" if rest.contains(',') => (
-                format!("`{text}` has several addresses"),
-                "write a list with `mailto:` before each, so that one that is refused holds up no other".to_owned(),
-            ),
-            _ => (
-                format!("`{text}` is no destination"),
-                "write `pagerduty:${KEY}`, `slack:${HOOK}`, `webhook:${URL}` or `mailto:team@example.com`".to_owned(),
-            ),
-        };
-        Err(Refusal::new(message, hint))
+        Err(bad_destination(text, kind, rest))
     }
+}
+
+/// Why a text is not a destination. What may be a secret is not repeated.
+fn bad_destination(text: &str, kind: &str, rest: &str) -> Refusal {
+    const FORMS: &str = "write `pagerduty:${KEY}`, `slack:${HOOK}`, `webhook:${URL}` or `mailto:team@example.com`";
+    let secret = |what: &str, form: &str| {
+        let hint = format!("store it in an environment variable and write `{form}`");
+        Refusal::new(format!("{what} is a secret and must not be in a file"), hint)
+    };
+    let lower = text.to_ascii_lowercase();
+    let is_key = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match kind {
+        "slack" | "pagerduty" | "webhook" if meant_variable(rest).is_some() => Refusal::new(
+            format!("invalid destination `{text}`"),
+            format!("did you mean `{kind}:{}`?", meant_variable(rest).unwrap_or_default()),
+        ),
+        "slack" | "pagerduty" if rest.starts_with("${") => Refusal::new(
+            format!("invalid variable name in `{text}`"),
+            "use letters, digits and `_`, starting with a letter or `_`",
+        ),
+        "slack" if rest.starts_with(['#', '@']) => Refusal::new(
+            format!("`{text}` is a channel, not a webhook"),
+            "create an incoming webhook for the channel, store its URL in an environment variable and write `slack:${SLACK_WEBHOOK_URL}`",
+        ),
+        "slack" if !rest.is_empty() => secret("a Slack webhook URL", "slack:${SLACK_WEBHOOK_URL}"),
+        "pagerduty" if !rest.is_empty() => secret("a PagerDuty routing key", "pagerduty:${PAGERDUTY_KEY}"),
+        _ if lower.contains("hooks.slack.com") => secret("a Slack webhook URL", "slack:${SLACK_WEBHOOK_URL}"),
+        _ if lower.contains("pagerduty.com") || is_key => {
+            secret("a PagerDuty routing key", "pagerduty:${PAGERDUTY_KEY}")
+        }
+        "http" | "https" => secret("a webhook URL", "webhook:${WEBHOOK_URL}"),
+        "mailto" if rest.contains(',') => Refusal::new(
+            format!("`{text}` contains several addresses"),
+            "write a list with one `mailto:` address per item",
+        ),
+        "mailto" if !rest.is_ascii() => Refusal::new(
+            format!("invalid destination `{text}`: only ASCII addresses are supported"),
+            "use an address without other characters, or write its domain in Punycode, `xn--...`",
+        ),
+        _ => {
+            let address = text.rsplit_once(':').map_or(text, |(_, address)| address).trim();
+            let is_mail =
+                is_address(address) && !address.contains('/') && address.bytes().all(|byte| byte.is_ascii_graphic());
+            let hint = if is_mail { format!("did you mean `mailto:{address}`?") } else { FORMS.to_owned() };
+            Refusal::new(format!("invalid destination `{text}`"), hint)
+        }
+    }
+}
+
+/// The variable that `$NAME` stands for, in braces.
+fn meant_variable(text: &str) -> Option<String> {
+    let variable = format!("${{{}}}", text.strip_prefix('$')?);
+    is_variable(&variable).then_some(variable)
 }
 
 /// Whether it is `${NAME}` and nothing else.

@@ -12,62 +12,68 @@ use super::typed::{FromText, OneOrMany, Typed};
 use super::values::Zone;
 use crate::slo::problem::Refusal;
 
-/// `corrections/<name>.yaml`: minutes that count for nothing, because they were planned or measured wrongly.
+/// `corrections/<name>.yaml`: a period that does not count, because it was planned or measured incorrectly.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["id", "reason", "category", "author", "scope", "start", "end"]))]
+#[schemars(rename = "Correction")]
 pub(in crate::slo) struct CorrectionFile {
-    /// What it is called in reports, unique among corrections.
+    /// Name of the correction in reports, unique among corrections.
     pub(in crate::slo) id: Option<Typed<Name>>,
-    /// Why these minutes do not count, for whoever reads the report.
+    /// Why the period does not count, shown in reports.
+    #[schemars(extend("examples" = ["moving the orders database"]))]
     pub(in crate::slo) reason: Option<Typed<Words>>,
-    /// What kind of reason it is.
+    /// Category of the reason.
     pub(in crate::slo) category: Option<CategoryText>,
-    /// Who answers for it.
+    /// Author of the correction.
+    #[schemars(extend("examples" = ["jane@example.com"]))]
     pub(in crate::slo) author: Option<Typed<Words>>,
-    /// Which SLOs it is about.
+    /// SLOs that the correction applies to.
     pub(in crate::slo) scope: Option<ScopeText>,
-    /// Its first minute: `2026-10-03T01:00` in the time zone, or with `Z`.
+    /// First minute: `2026-10-03T01:00` in the time zone, or with `Z` in UTC.
     pub(in crate::slo) start: Option<Typed<Moment>>,
-    /// The minute it stops before.
+    /// End, the first minute that counts again.
     pub(in crate::slo) end: Option<Typed<Moment>>,
-    /// Whose clock `start` and `end` are read from, and whose calendar a repetition follows. Default: UTC.
+    /// Time zone of `start`, `end` and `repeat`. Default: UTC.
     pub(in crate::slo) time_zone: Option<Typed<Zone>>,
-    /// A recurrence rule (RFC 5545) if it comes again: `FREQ=WEEKLY;BYDAY=SU`. `start` is the first moment it gives; an `UNTIL` is
-    /// in UTC: `UNTIL=20261231T235959Z`.
+    /// Recurrence rule (RFC 5545), such as `FREQ=WEEKLY;BYDAY=SU`. `start` must be its first occurrence; `UNTIL` is in
+    /// UTC: `UNTIL=20261231T235959Z`.
+    #[schemars(extend("examples" = ["FREQ=WEEKLY;BYDAY=SU"]))]
     pub(in crate::slo) repeat: Option<Typed<Words>>,
 }
 
-/// Why minutes do not count.
+/// Why a period does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "CorrectionCategory")]
 pub(in crate::slo) enum CategoryText {
-    /// Maintenance that was announced.
+    /// Announced maintenance.
     Planned,
-    /// An event that nobody could answer for, such as the outage of a region.
+    /// An event outside the team's control, such as the outage of a region.
     Unplanned,
-    /// The numbers are wrong: a broken probe, a load test.
+    /// Incorrect data, such as a broken probe or a load test.
     Measurement,
-    /// The minutes count, but nobody is told of them meanwhile.
+    /// The minutes count, but notifications are silenced.
     Silence,
 }
 
-/// Which SLOs a correction is about; all that is said must fit.
+/// SLOs that a correction applies to. All conditions must match.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
+#[schemars(rename = "CorrectionScope")]
 pub(in crate::slo) struct ScopeText {
     /// Services of these teams.
     pub(in crate::slo) team: Option<OneOrMany<Typed<Name>>>,
-    /// These services.
+    /// Services with these names.
     pub(in crate::slo) service: Option<OneOrMany<Typed<Name>>>,
-    /// SLOs of these names.
+    /// SLOs with these names.
     pub(in crate::slo) slo: Option<OneOrMany<Typed<Name>>>,
     /// Services with these labels.
     pub(in crate::slo) labels: Option<BTreeMap<String, Typed<Words>>>,
 }
 
-/// A moment on somebody's clock, or an instant.
+/// A local time, or a point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::slo) enum Moment {
     Local(DateTime),
@@ -76,18 +82,19 @@ pub(in crate::slo) enum Moment {
 
 impl FromText for Moment {
     const PATTERN: &'static str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:00)?(Z|[+-][0-9]{2}:[0-9]{2})?$";
-    const NOUN: &'static str = "a moment";
+    const NOUN: &'static str = "a time";
     const EXAMPLE: &'static str = "2026-10-03T01:00";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        let refusal =
-            |what: &str| Refusal::new(format!("`{text}` {what}"), format!("write day and minute: `{}`", Self::EXAMPLE));
+        let refusal = |what: &str| {
+            Refusal::new(format!("`{text}` {what}"), format!("write a date and a minute: `{}`", Self::EXAMPLE))
+        };
         let (moment, whole) = if let Ok(instant) = text.parse::<Timestamp>() {
             (Self::Instant(instant), instant.as_nanosecond() % 60_000_000_000 == 0)
         } else if let Some(local) = text.contains('T').then(|| text.parse::<DateTime>().ok()).flatten() {
             (Self::Local(local), local.second() == 0 && local.subsec_nanosecond() == 0)
         } else {
-            return Err(refusal("is no moment"));
+            return Err(refusal("is not a valid time"));
         };
         if whole { Ok(moment) } else { Err(refusal("is not a whole minute")) }
     }

@@ -9,11 +9,49 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
+use super::doubts::doubts;
+use super::foreign::format_of;
+use super::names::Name;
+use super::syntax::explain as explain_syntax;
+use super::typed::FromText;
+use crate::exact::decimal;
 use crate::slo::positions::{Path, Positions, Step};
-use crate::slo::problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Refusal};
+use crate::slo::problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Refusal, Severity};
+use crate::slo::suggest::nearest;
+use crate::slo::{CORRECTIONS, FLEET};
 
 /// The most mistakes that are looked for in one file.
 const MISTAKES_MAX: usize = 20;
+
+/// Fields whose entries stand below them.
+const MAPPINGS: [&str; 12] = [
+    "slos",
+    "sources",
+    "classes",
+    "teams",
+    "alerts",
+    "tiers",
+    "significance",
+    "severe",
+    "policy",
+    "where",
+    "scope",
+    "labels",
+];
+
+/// What fields are called in other tools and were called before, and their names here.
+const OTHER_NAMES: [(&str, &str); 10] = [
+    ("evidence", "significance"),
+    ("bad", "min_bad_events"),
+    ("blind_above", "max_unknown"),
+    ("also", "notify_also"),
+    ("collapse", "traffic_drop"),
+    ("name", "service"),
+    ("target", "objective"),
+    ("goal", "objective"),
+    ("threshold", "under"),
+    ("filter", "where"),
+];
 
 /// A file with its positions.
 #[derive(Debug)]
@@ -29,17 +67,32 @@ impl<'a> Page<'a> {
         if file.text.len() > FILE_BYTES_MAX {
             return Err(vec![Problem::of_file(
                 &file.path,
-                format!("the file has {} bytes", file.text.len()),
-                "a definition has at most 1 MiB; split it by service",
+                format!("the file is too large: {} bytes", file.text.len()),
+                "split it by service; the limit is 1 MiB per file",
             )]);
         }
         let body = file.body();
+        if let Some((range, format)) = format_of(body) {
+            let message = format!("this is {format} file, not a slowburn definition");
+            let refusal = Refusal::new(message, "see docs/migration.md to convert it, or move it out of this folder");
+            return Err(vec![Problem::at(&file.path, body, range, refusal)]);
+        }
         let positions = Positions::of(body).map_err(|faults| {
             faults
                 .into_iter()
                 .map(|fault| Problem::at(&file.path, body, fault.range, fault.refusal))
                 .collect::<Vec<_>>()
         })?;
+        if positions.is_empty() {
+            let hint = match file.path.split_once('/') {
+                Some((CORRECTIONS, _)) => {
+                    "add `id`, `reason`, `category`, `author`, `scope`, `start` and `end`, or delete the file"
+                }
+                None if file.path == FLEET => "add a setting such as `teams:`, or delete the file to use the defaults",
+                _ => "add `service:` and `load_balancer:`, or delete the file",
+            };
+            return Err(vec![Problem::at(&file.path, body, 0..0, Refusal::new("the file is empty", hint))]);
+        }
         Ok(Self { file: &file.path, body, positions })
     }
 
@@ -81,26 +134,40 @@ pub(in crate::slo) fn decode<T: DeserializeOwned + Default>(
         Ok(value) => value,
         Err(error) => {
             let at = error.location().map_or(0, |location| location.index());
-            let hint = "look at this line and the one before: indentation, quotes, brackets";
-            problems.push(page.problem(at..at, Refusal::new(format!("not YAML: {error}"), hint)));
+            let (range, refusal) = explain_syntax(page.body, at, &error.to_string());
+            problems.push(page.problem(range, refusal));
             return nothing();
         }
     };
     let mut cut = Vec::new();
     for path in &page.positions.nulls {
-        let problem = page.of_key(path, "there is no value", "write a value, or remove the line");
+        let problem = match path.last() {
+            Some(Step::Key(key)) if MAPPINGS.contains(&key.as_str()) => {
+                page.of_key(path, format!("`{key}` is empty"), "indent its entries below it, or remove the line")
+            }
+            Some(Step::Key(key)) => {
+                page.of_key(path, format!("`{key}` has no value"), "add a value, or remove the line")
+            }
+            _ => page.of_key(path, "empty list item", "add a value, or remove the line"),
+        };
         problems.push(Problem { subject: subject(path), ..problem });
         cut.push(prune(&mut value, path));
     }
     for path in page.positions.variables.iter().filter(|path| !variables(path)) {
-        let hint = "environment variables are read in `teams` of `fleet.yaml` only; write the value itself";
-        let problem = page.of_value(path, "`${...}` is not replaced here", hint);
+        let hint = "write the value itself; variables are only expanded in the destinations of `fleet.yaml`";
+        let problem = page.of_value(path, "environment variables are not expanded here", hint);
         problems.push(Problem { subject: subject(path), ..problem });
         cut.push(prune(&mut value, path));
     }
     while cut.len() < MISTAKES_MAX {
         let error = match serde_path_to_error::deserialize::<_, T>(value.clone()) {
-            Ok(twin) => return Decoded { twin, cut },
+            Ok(twin) => {
+                problems.extend(doubts(&value).into_iter().map(|(path, refusal)| {
+                    let problem = page.of_value(&path, refusal.message, refusal.hint);
+                    Problem { subject: subject(&path), severity: Severity::Warning, ..problem }
+                }));
+                return Decoded { twin, cut };
+            }
             Err(error) => error,
         };
         let path = path_of(&error);
@@ -179,57 +246,93 @@ fn explain(page: &Page<'_>, mut path: Path, text: &str) -> (Path, Problem) {
         if page.positions.has(&inside) {
             path = inside;
         }
-        let problem =
-            page.of_key(&path, format!("unknown field `{first}`"), choice(first, rest, "a field here is one of"));
+        let of_service = first == "team" && rest.contains(&"load_balancer");
+        let hint = if of_service { team_hint(page, &path) } else { choice(first, rest, "valid fields") };
+        let problem = page.of_key(&path, format!("unknown field `{first}`"), hint);
         return (path, problem);
     }
     if text.starts_with("unknown variant") {
-        let problem = page.of_value(&path, format!("unknown value `{first}`"), choice(first, rest, "it is one of"));
+        let message = match key_of(&path) {
+            Some(key) => format!("invalid value `{first}` for `{key}`"),
+            None => format!("invalid value `{first}`"),
+        };
+        let problem = page.of_value(&path, message, choice(first, rest, "valid values"));
         return (path, problem);
     }
     if text.starts_with("missing field") {
-        let problem = page.of_value(&path, format!("`{first}` is missing"), format!("add `{first}: ...`"));
+        let problem = page.of_value(&path, format!("missing field `{first}`"), format!("add `{first}: ...`"));
         return (path, problem);
     }
-    let (found, expected) = text.split_once(", expected ").unwrap_or((text, "something else"));
-    let found = found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
-    let expected = match expected {
-        "a map" => "a map of names",
-        "a boolean" => "`true` or `false`",
-        _ if expected.starts_with("struct ") => "a map of fields",
-        _ => expected,
+    let (found, expected) = text.split_once(", expected ").unwrap_or((text, "another value"));
+    let found = plain(found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: "));
+    let name = key_of(&path).map_or_else(|| "the file".to_owned(), |key| format!("`{key}`"));
+    let (message, hint) = match expected {
+        "a map" => (
+            format!("{name} must be a mapping of names to settings, not {found}"),
+            "write each entry as `<name>: <settings>`".to_owned(),
+        ),
+        // Names are the only plain strings: a key is a number, or `true`.
+        "a string" => {
+            let key = found.trim_matches('`');
+            let inside: Path = path.iter().cloned().chain([Step::Key(key.to_owned())]).collect();
+            let problem = match key_of(&path) {
+                Some("policy") if decimal(key).is_some() => {
+                    page.of_key(&inside, format!("invalid percentage {found}"), format!("did you mean `{key}%`?"))
+                }
+                _ => page.of_key(&inside, format!("invalid name {found} in {name}"), format!("quote it: `\"{key}\"`")),
+            };
+            return (path, problem);
+        }
+        "a boolean" => (format!("{name} must be `true` or `false`, not {found}"), "write `true` or `false`".to_owned()),
+        _ if expected.starts_with("struct ") => (
+            format!("{name} must be a mapping of fields, not {found}"),
+            "write each field as `<field>: <value>`".to_owned(),
+        ),
+        _ => (format!("{name} cannot be {found}"), format!("write {expected}")),
     };
-    let problem = page.of_value(&path, format!("{} cannot stand here", plain(found)), format!("write {expected}"));
+    let problem = page.of_value(&path, message, hint);
     (path, problem)
+}
+
+/// Where a file with the field `team` belongs.
+fn team_hint(page: &Page<'_>, path: &[Step]) -> String {
+    let value = page.body.get(page.positions.value(path)).unwrap_or_default().trim_matches(['"', '\'']);
+    match page.file.split_once('/') {
+        Some((folder, _)) if folder != value && Name::from_text(value).is_ok() => {
+            format!("the folder is the team: move the file to `{value}/`")
+        }
+        _ => "the folder is the team: remove the line".to_owned(),
+    }
+}
+
+/// The innermost key of a path.
+fn key_of(path: &[Step]) -> Option<&str> {
+    path.iter().rev().find_map(|step| match step {
+        Step::Key(key) => Some(key.as_str()),
+        Step::Item(_) => None,
+    })
 }
 
 /// Serde's names of what it found, in the words of YAML.
 fn plain(found: &str) -> String {
     match found {
-        "sequence" => "a list".to_owned(),
-        "map" => "a map".to_owned(),
-        "unit value" => "nothing".to_owned(),
-        _ => found.replace("floating point", "number").replace("integer", "number").replace("string", "text"),
+        "sequence" => return "a list".to_owned(),
+        "map" => return "a mapping".to_owned(),
+        "unit value" => return "empty".to_owned(),
+        _ => {}
     }
+    if let Some(text) = found.strip_prefix("string \"").and_then(|rest| rest.strip_suffix('"')) {
+        return format!("`{text}`");
+    }
+    found.trim_start_matches("integer ").trim_start_matches("floating point ").trim_start_matches("boolean ").to_owned()
 }
 
 /// The choice that was probably meant, or all of them.
 fn choice(word: &str, choices: &[&str], all: &str) -> String {
-    match nearest(word, choices.iter().copied()) {
+    let former =
+        OTHER_NAMES.iter().find(|(other, name)| *other == word && choices.contains(name)).map(|(_, name)| *name);
+    match former.or_else(|| nearest(word, choices.iter().copied())) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("{all} `{}`", choices.join("`, `")),
+        None => format!("{all}: `{}`", choices.join("`, `")),
     }
-}
-
-/// The choice that is nearest to a word, if one is near: at most a third of its letters differ.
-pub(in crate::slo) fn nearest<'a>(word: &str, choices: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if word.len() > 100 {
-        return None;
-    }
-    let lower = word.to_lowercase().replace('-', "_");
-    choices
-        .map(|choice| (strsim::osa_distance(&lower, &choice.replace('-', "_")), choice))
-        .filter(|(distance, choice)| *distance <= (choice.len().max(word.len()) / 3).max(1))
-        .min()
-        .map(|(_, choice)| choice)
 }

@@ -15,19 +15,20 @@ use super::names::Words;
 use super::typed::{FromText, Typed};
 use crate::slo::problem::Refusal;
 
-/// One metric and what of it is summed
+/// A CloudWatch metric that counts events
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Metric.html>).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Metric")]
 pub(in crate::slo) struct MetricText {
-    /// Its namespace: `Shop/Orders`.
+    /// Namespace: `Shop/Orders`.
     pub(in crate::slo) namespace: Typed<MetricName>,
-    /// Its name.
+    /// Metric name.
     pub(in crate::slo) metric: Typed<MetricName>,
-    /// Exactly the dimensions that it was published with. Default: none.
+    /// Dimensions, exactly as published. Default: none.
     #[serde(default)]
     pub(in crate::slo) dimensions: BTreeMap<String, Typed<Words>>,
-    /// What counts: `Sum` (default), `SampleCount`, or `TC(<low>:<high>)`, the number of values between two bounds.
+    /// Statistic: `Sum`, `SampleCount`, or `TC(<low>:<high>)`, the number of values between two bounds. Default: Sum.
     pub(in crate::slo) statistic: Option<Typed<StatisticText>>,
 }
 
@@ -48,7 +49,7 @@ impl<'de> Visitor<'de> for MetricsVisitor {
         let items = Vec::<MetricText>::deserialize(SeqAccessDeserializer::new(items))?;
         if items.is_empty() {
             return Err(A::Error::custom(
-                "an empty list\nname a metric such as `{ namespace: Shop/Orders, metric: Placed }`",
+                "the list is empty\nadd a metric such as `{ namespace: Shop/Orders, metric: Placed }`",
             ));
         }
         Ok(MetricsText(items))
@@ -86,7 +87,7 @@ pub(in crate::slo) struct MetricName(pub(in crate::slo) String);
 
 impl FromText for MetricName {
     const PATTERN: &'static str = "^[!-9;-~]([ -~]{0,253}[!-~])?$";
-    const NOUN: &'static str = "the name of a metric or namespace";
+    const NOUN: &'static str = "a metric or namespace name";
     const EXAMPLE: &'static str = "RequestCount";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
@@ -98,9 +99,8 @@ impl FromText for MetricName {
         if sound {
             return Ok(Self(text.to_owned()));
         }
-        let hint =
-            "write at most 255 ASCII characters, and no `:` or space first: `aws cloudwatch list-metrics` prints names";
-        Err(Refusal::new(format!("`{text}` is no name of a metric or namespace"), hint))
+        let hint = "use at most 255 ASCII characters, without a leading `:` or space; `aws cloudwatch list-metrics` lists the names";
+        Err(Refusal::new(format!("`{text}` is not a valid metric or namespace name"), hint))
     }
 }
 
@@ -117,7 +117,7 @@ pub(in crate::slo) enum StatisticText {
 impl FromText for StatisticText {
     const PATTERN: &'static str =
         r"^(Sum|SampleCount|TC\(([0-9]+(\.[0-9]+)?:([0-9]+(\.[0-9]+)?)?|:[0-9]+(\.[0-9]+)?)\))$";
-    const NOUN: &'static str = "a statistic that counts";
+    const NOUN: &'static str = "a statistic";
     const EXAMPLE: &'static str = "Sum";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
@@ -136,8 +136,8 @@ impl FromText for StatisticText {
                 Ok(Self::Within(low.to_owned(), high.to_owned()))
             }
             _ => Err(Refusal::new(
-                format!("`{text}` is no statistic that counts"),
-                "write `Sum`, `SampleCount`, or `TC(:0.5)` for the values up to 0.5; averages and percentiles of minutes do not add up",
+                format!("unsupported statistic `{text}`"),
+                "use `Sum`, `SampleCount`, or `TC(:0.5)` for values up to 0.5; averages and percentiles cannot be added up over minutes",
             )),
         }
     }

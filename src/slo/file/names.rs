@@ -16,7 +16,10 @@ impl FromText for Name {
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
         if text.len() > 100 {
-            return Err(Refusal::new(format!("a name of {} bytes", text.len()), "use at most 100"));
+            return Err(Refusal::new(
+                format!("the name is too long: {} characters", text.len()),
+                "use at most 100 characters",
+            ));
         }
         if text.bytes().all(sound) && text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
             return Ok(Self(text.to_owned()));
@@ -24,9 +27,10 @@ impl FromText for Name {
         let fixed: String =
             text.to_ascii_lowercase().bytes().map(|byte| if sound(byte) { char::from(byte) } else { '-' }).collect();
         let fixed = fixed.trim_matches(['-', '.', '_']);
-        let rule = "a name has lower-case letters, digits, `-`, `_` and `.`, and starts with a letter or digit";
-        let hint = if fixed.is_empty() || !text.is_ascii() { rule.to_owned() } else { format!("{rule}: `{fixed}`") };
-        Err(Refusal::new(format!("`{text}` is no name"), hint))
+        let rule = "use lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit";
+        let hint =
+            if fixed.is_empty() || !text.is_ascii() { rule.to_owned() } else { format!("{rule}, such as `{fixed}`") };
+        Err(Refusal::new(format!("invalid name `{text}`"), hint))
     }
 }
 
@@ -37,13 +41,13 @@ pub(in crate::slo) struct Words(pub(in crate::slo) String);
 impl FromText for Words {
     const PATTERN: &'static str = r"^[^\u0000-\u001f\u007f-\u009f]{1,1000}$";
     const NOUN: &'static str = "a line of text";
-    const EXAMPLE: &'static str = "https://wiki.example.com/checkout";
+    const EXAMPLE: &'static str = "";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         if text.is_empty() || text.chars().count() > 1_000 || text.chars().any(is_unsafe) {
             return Err(Refusal::new(
-                "the text is empty, longer than 1000 characters, or holds control characters",
-                "write one plain line",
+                "invalid text: empty, longer than 1000 characters, or with control characters",
+                "write one line of plain text",
             ));
         }
         Ok(Self(text.to_owned()))

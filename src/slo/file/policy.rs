@@ -19,7 +19,7 @@ const SHARE_MAX: i128 = 10;
 /// What follows, by the share of the budget that is used.
 pub(in crate::slo) type PolicyText = BTreeMap<String, StepText>;
 
-/// What follows: the words alone, or with what it stops.
+/// A step: its text alone, or with what it blocks.
 #[derive(Clone, Debug)]
 pub(in crate::slo) enum StepText {
     Words(Typed<Words>),
@@ -39,20 +39,22 @@ impl StepText {
     }
 }
 
-/// A step that stops something.
+/// A step of an error-budget policy.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["then"]))]
+#[schemars(rename = "PolicyStepSettings")]
 pub(in crate::slo) struct StepFields {
-    /// What follows, in your own words.
+    /// Text of the step, shown in reports.
     pub(in crate::slo) then: Option<Typed<Words>>,
-    /// What `slowburn gate` stops.
+    /// Action that `slowburn gate` blocks.
     pub(in crate::slo) blocks: Option<BlocksText>,
 }
 
-/// What a step stops.
+/// Action that a step blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "PolicyBlocks")]
 pub(in crate::slo) enum BlocksText {
     /// Deploys.
     Deploys,
@@ -64,7 +66,7 @@ impl<'de> Visitor<'de> for StepVisitor {
     type Value = StepText;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("what follows in words, or `{ then: ..., blocks: deploys }`")
+        f.write_str("the text of the step, or `{ then: ..., blocks: deploys }`")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -103,26 +105,26 @@ pub(in crate::slo) struct Used {
 
 impl FromText for Used {
     const PATTERN: &'static str = r"^[0-9]+(\.[0-9]+)? *%$";
-    const NOUN: &'static str = "a share of the budget in percent";
+    const NOUN: &'static str = "a percentage of the error budget";
     const EXAMPLE: &'static str = "75%";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let zero = Exact::from_integer(0);
         match percent(text) {
             Some(share) if share == zero => Err(Refusal::new(
-                format!("`{text}` of a budget is used from the beginning"),
-                "write a share above zero such as `50%`",
+                format!("a step at `{text}` would always apply"),
+                "write a percentage above zero, such as `50%`",
             )),
             Some(share) if share > Exact::from_integer(SHARE_MAX) => {
-                Err(Refusal::new(format!("`{text}` is more than ten budgets"), "write at most `1000%`"))
+                Err(Refusal::new(format!("`{text}` is above the limit of `1000%`"), "write at most `1000%`"))
             }
             Some(share) => Ok(Self { share, text: text.replace(' ', "") }),
             None => {
                 let hint = match decimal(text) {
-                    Some(_) => format!("write it in percent: `{text}%`"),
-                    None => "write how much of the budget is used: `50%`, `75%`, `100%`".to_owned(),
+                    Some(_) => format!("did you mean `{text}%`?"),
+                    None => "write the share of the error budget used, such as `75%`".to_owned(),
                 };
-                Err(Refusal::new(format!("`{text}` is no share in percent"), hint))
+                Err(Refusal::new(format!("invalid percentage `{text}`"), hint))
             }
         }
     }

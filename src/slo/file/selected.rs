@@ -8,13 +8,10 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{
-    Error, MapAccess, SeqAccess, Visitor,
-    value::{MapAccessDeserializer, SeqAccessDeserializer},
-};
+use serde::de::{Error, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
-use super::typed::{FromText, OneOrMany, Typed};
+use super::typed::{FromText, Item, Typed, refused};
 use crate::slo::problem::Refusal;
 use crate::slo::selector::Tags;
 use crate::visible::is_unsafe;
@@ -29,11 +26,12 @@ pub(in crate::slo) struct Selected<T> {
     of: PhantomData<T>,
 }
 
-/// Tags, all of which must be there.
+/// Tags that the resource must have, all of them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Tags")]
 struct TagsText {
-    /// Values by key.
+    /// Tag values by key.
     #[schemars(extend("minProperties" = 1))]
     tags: BTreeMap<String, Typed<TagValue>>,
 }
@@ -44,13 +42,13 @@ struct TagValue(String);
 
 impl FromText for TagValue {
     const PATTERN: &'static str = r"^[^\u0000-\u001f\u007f-\u009f]{0,256}$";
-    const NOUN: &'static str = "the value of a tag";
+    const NOUN: &'static str = "a tag value";
     const EXAMPLE: &'static str = "checkout";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         if text.chars().count() > 256 || text.chars().any(is_unsafe) {
-            let hint = "write it as the resource has it: at most 256 characters in one line";
-            return Err(Refusal::new(format!("`{text}` is no value of a tag"), hint));
+            let hint = "write it exactly as on the resource, at most 256 characters";
+            return Err(Refusal::new(format!("invalid tag value `{text}`"), hint));
         }
         Ok(Self(text.to_owned()))
     }
@@ -63,10 +61,7 @@ pub(in crate::slo) trait Selectable: FromText {
 }
 
 fn selected<T: Selectable, E: Error>(named: Result<T, Refusal>) -> Result<Selected<T>, E> {
-    match named {
-        Ok(named) => Ok(Selected { text: named.into_text(), of: PhantomData }),
-        Err(refusal) => Err(E::custom(format_args!("{}\n{}", refusal.message, refusal.hint))),
-    }
+    named.map(|named| Selected { text: named.into_text(), of: PhantomData }).map_err(|refusal| refused(&refusal))
 }
 
 struct SelectedVisitor<T>(PhantomData<T>);
@@ -75,7 +70,7 @@ impl<'de, T: Selectable> Visitor<'de> for SelectedVisitor<T> {
     type Value = Selected<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} such as `{}`, or its tags: `{EXAMPLE}`", T::NOUN, T::EXAMPLE)
+        write!(f, "{}, or tags such as `{EXAMPLE}`", T::noun())
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -101,12 +96,12 @@ impl<'de, T: Selectable> Visitor<'de> for SelectedVisitor<T> {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         let TagsText { tags } = TagsText::deserialize(MapAccessDeserializer::new(map))?;
         if tags.is_empty() {
-            return Err(A::Error::custom(format_args!("`tags` names no tag\nwrite `{EXAMPLE}`")));
+            return Err(A::Error::custom(format_args!("`tags` is empty\nadd a tag, such as `{EXAMPLE}`")));
         }
         let fits = |key: &str| (1..=KEY_CHARS).contains(&key.chars().count()) && !key.chars().any(is_unsafe);
         if let Some(key) = tags.keys().find(|key| !fits(key)) {
             return Err(A::Error::custom(format_args!(
-                "`{key}` is no key of a tag\nwrite it as the resource has it: at most {KEY_CHARS} characters in one line"
+                "invalid tag key `{key}`\nwrite it exactly as on the resource, at most {KEY_CHARS} characters"
             )));
         }
         let tags = tags.into_iter().map(|(key, Typed(TagValue(value)))| (key, value)).collect();
@@ -135,69 +130,14 @@ impl<T: Selectable> JsonSchema for Selected<T> {
     }
 }
 
-struct ManyVisitor<T>(PhantomData<T>);
+impl<T: Selectable> Item for Selected<T> {
+    const HAS_FIELDS: bool = true;
 
-impl<'de, T: Selectable> Visitor<'de> for ManyVisitor<T> {
-    type Value = OneOrMany<Selected<T>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} such as `{}`, its tags: `{EXAMPLE}`, or a list of them", T::NOUN, T::EXAMPLE)
+    fn noun() -> String {
+        T::noun()
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
-        let items = Vec::<Selected<T>>::deserialize(SeqAccessDeserializer::new(items))?;
-        if items.is_empty() {
-            return Err(A::Error::custom(format_args!(
-                "an empty list\nname {} such as `{}`, or remove the line",
-                T::NOUN,
-                T::EXAMPLE
-            )));
-        }
-        Ok(OneOrMany(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        SelectedVisitor(PhantomData).visit_map(map).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        SelectedVisitor(PhantomData).visit_str(text).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        SelectedVisitor(PhantomData).visit_bool(value).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        SelectedVisitor(PhantomData).visit_i64(value).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        SelectedVisitor(PhantomData).visit_u64(value).map(|one| OneOrMany(vec![one]))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        SelectedVisitor(PhantomData).visit_f64(value).map(|one| OneOrMany(vec![one]))
-    }
-}
-
-impl<'de, T: Selectable> Deserialize<'de> for OneOrMany<Selected<T>> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ManyVisitor(PhantomData))
-    }
-}
-
-impl<T: Selectable> JsonSchema for OneOrMany<Selected<T>> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("one or many: {}, or its tags", T::NOUN).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<Selected<T>>();
-        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+    fn forms() -> String {
+        format!("{}, tags such as `{EXAMPLE}`", T::noun())
     }
 }

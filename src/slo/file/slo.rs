@@ -10,12 +10,12 @@ use serde::{Deserialize, Deserializer};
 use super::balancer::{HostPattern, Method, PathPattern};
 use super::metric::MetricsText;
 use super::names::{Name, Words};
-use super::tiers::{EvidenceText, HoursText, SevereText, TiersText};
+use super::tiers::{HoursText, SevereText, SignificanceText, TiersText};
 use super::typed::{FromText, OneOrMany, Switch, Typed};
 use super::values::{Length, Percent, Percentile, Threshold, WindowText, Zone};
 use crate::slo::problem::Refusal;
 
-/// A promise: an objective alone, `none`, or its fields.
+/// An SLO: an objective alone, `none`, or its fields.
 #[derive(Clone, Debug)]
 pub(in crate::slo) enum SloText {
     Objective(Typed<Percent>),
@@ -23,82 +23,86 @@ pub(in crate::slo) enum SloText {
     Fields(Box<SloFields>),
 }
 
-/// All that can be said of a promise.
+/// The settings of an SLO.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "SloSettings")]
 pub(in crate::slo) struct SloFields {
-    /// What is measured. Default: the SLO's own name, or what its class says.
+    /// Indicator to measure. Default: the indicator that the SLO is named after, or that of the class.
     pub(in crate::slo) indicator: Option<IndicatorText>,
-    /// The share of events that must be good: `99.9%`.
+    /// Share of events that must be good: `99.9%`.
     pub(in crate::slo) objective: Option<Typed<Percent>>,
-    /// For latency: an answer is good that took at most this long.
+    /// For latency: the longest time in which a request is good.
     pub(in crate::slo) under: Option<Typed<Threshold>>,
-    /// For `latency_percentile`: which of a slice's answers must be in time: `p99`.
+    /// For `latency_percentile`: the percentile of each timeslice that must be within `under`: `p99`.
     pub(in crate::slo) percentile: Option<Typed<Percentile>>,
-    /// For latency: the target's time alone (default), or with the balancer's own times.
+    /// For latency: the processing time of the target alone, or including the load balancer. Default: target.
     pub(in crate::slo) measure: Option<MeasureText>,
-    /// For latency: what an answer with a 5xx is. Default: counted, by its time.
+    /// For latency: how 5xx responses count. Default: counted, by their time.
     pub(in crate::slo) errors: Option<ErrorsText>,
-    /// For latency: timeouts without a target time are bad. Default: they are no events.
+    /// For latency: count timeouts without a target time as bad. Default: they are not counted.
     pub(in crate::slo) timeouts: Option<TimeoutsText>,
-    /// Which requests; all conditions must hold.
+    /// Which requests count. All conditions must match.
     #[serde(rename = "where")]
     pub(in crate::slo) conditions: Option<WhereText>,
-    /// Answers that the balancer gave by rule, and that count all the same.
+    /// Responses of listener rules that count anyway.
     pub(in crate::slo) include: Option<OneOrMany<Typed<IncludeText>>>,
-    /// What spends the budget: single events (default), or slices of time that had too many bad ones.
+    /// Budgeting method: the error budget is used by bad events, or by timeslices with too many of them. Default:
+    /// occurrences.
     pub(in crate::slo) budgeting: Option<BudgetingText>,
-    /// For timeslices: how long a slice is; it divides a day. Default: 1m.
+    /// For timeslices: length of a timeslice, which must divide a day. Default: 1m.
     pub(in crate::slo) slice: Option<Typed<Length>>,
-    /// For timeslices: the share of a slice's events that must be good.
+    /// For timeslices: share of events that must be good in a good timeslice.
     pub(in crate::slo) slice_target: Option<Typed<Percent>>,
-    /// For timeslices: what a slice without traffic is. Default: excluded, no slice at all.
+    /// For timeslices: how a timeslice without traffic counts. Default: excluded.
     pub(in crate::slo) idle: Option<IdleText>,
-    /// For a target group in CloudWatch: says that the balancer's own 5xx, which CloudWatch does not tell by target group,
-    /// are left out.
+    /// For a target group in CloudWatch: confirms that 5xx responses of the load balancer itself are excluded, because
+    /// CloudWatch does not report them by target group.
     pub(in crate::slo) elb_5xx: Option<ElbErrorsText>,
-    /// For `ratio`: the metrics that count all events.
+    /// For `ratio`: metrics that count all events.
     pub(in crate::slo) total: Option<MetricsText>,
-    /// For `ratio`: the metrics that count the good events.
+    /// For `ratio`: metrics that count good events.
     pub(in crate::slo) good: Option<MetricsText>,
-    /// For `ratio`: the metrics that count the bad events.
+    /// For `ratio`: metrics that count bad events.
     pub(in crate::slo) bad: Option<MetricsText>,
-    /// For counts: the file below the source's directory. For `query`: the SQL file below the folder of queries.
+    /// For `counts`: path of the counts file in the folder of the source. For `query`: path of the SQL file in the
+    /// queries folder.
     pub(in crate::slo) file: Option<Typed<Words>>,
-    /// The source that is asked.
+    /// Source of the event counts.
     pub(in crate::slo) source: Option<Typed<Name>>,
-    /// What budgets are counted over; tiers are derived from the first.
+    /// Windows of the error budgets; alert tiers use the first.
     pub(in crate::slo) windows: Option<OneOrMany<Typed<WindowText>>>,
-    /// Whose calendar the windows `week`, `month`, `quarter` and `year` follow.
+    /// Time zone of the windows `week`, `month`, `quarter` and `year`.
     pub(in crate::slo) time_zone: Option<Typed<Zone>>,
-    /// When to say what: tiers by name, or `none` for no tier at all.
+    /// Alert tiers by name, or `none` for no alerts.
     pub(in crate::slo) tiers: Option<TiersText>,
-    /// What a page must be backed by, or it is a ticket; `none` for nothing.
-    pub(in crate::slo) evidence: Option<Switch<EvidenceText>>,
-    /// What is severe whatever the budget says, or `none`. Unless it is said here, only what is measured as availability has it: slow
-    /// is not out, and what a file counts may be anything.
+    /// Minimum statistical significance of a page; pages below it are sent as tickets. `none` disables the test.
+    pub(in crate::slo) significance: Option<Switch<SignificanceText>>,
+    /// Severe conditions, independent of the error budget: outages and traffic drops. `none` disables them. Default:
+    /// only availability SLOs have them.
     pub(in crate::slo) severe: Option<Switch<SevereText>>,
-    /// What tiers that are `only: working_hours` mean.
+    /// Working hours for tiers with `only: working_hours`.
     pub(in crate::slo) working_hours: Option<Typed<HoursText>>,
-    /// The share of unknown minutes above which nothing is judged.
-    pub(in crate::slo) blind_above: Option<Typed<Percent>>,
+    /// Share of the newest minutes that may be unknown; above it the status is `no data`.
+    pub(in crate::slo) max_unknown: Option<Typed<Percent>>,
 }
 
-/// The kinds of indicators.
+/// Indicator of an SLO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Indicator")]
 pub(in crate::slo) enum IndicatorText {
-    /// Requests without a 5xx that the client saw.
+    /// Requests that were not answered with a 5xx.
     Availability,
-    /// Requests that were answered in time.
+    /// Requests that were answered within `under`.
     Latency,
-    /// Minutes whose percentile was in time.
+    /// Timeslices whose percentile was within `under`.
     LatencyPercentile,
-    /// Events that metrics of CloudWatch count.
+    /// Events counted by CloudWatch metrics.
     Ratio,
-    /// Events that an SQL query counts.
+    /// Events counted by an SQL query.
     Query,
-    /// Good and bad as a file counts them.
+    /// Events counted in a file.
     Counts,
 }
 
@@ -127,14 +131,14 @@ impl IndicatorText {
         }
     }
 
-    /// The indicator that an SLO of this name has unless it says otherwise. The others need to be told what they count, so
-    /// that no name is enough for them.
+    /// The indicator that an SLO of this name has unless it says otherwise. The others need to be told what they count,
+    /// so that no name is enough for them.
     pub(in crate::slo) fn named(slo: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.word() == slo && kind.is_of_requests())
     }
 
-    /// Whether a stretch in which nearly every event is bad means that nothing works, and a lack of events that nobody gets
-    /// through. Slow is not out, and what a file counts may be anything.
+    /// Whether a stretch in which nearly every event is bad means that nothing works, and a lack of events that nobody
+    /// gets through. Slow is not out, and what a file counts may be anything.
     pub(in crate::slo) const fn can_be_out(self) -> bool {
         match self {
             Self::Availability => true,
@@ -143,65 +147,71 @@ impl IndicatorText {
     }
 }
 
-/// Which times make up a latency.
+/// Which processing times a latency includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "LatencyMeasure")]
 pub(in crate::slo) enum MeasureText {
-    /// The target's own time.
+    /// Target processing time.
     Target,
     /// Request, target and response processing time together.
     Total,
 }
 
-/// What an answer with a 5xx is to a latency.
+/// How a latency SLO counts 5xx responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "LatencyErrors")]
 pub(in crate::slo) enum ErrorsText {
-    /// Judged by its time.
+    /// Good or bad by their time.
     Counted,
-    /// Bad, however fast.
+    /// Always bad.
     Bad,
-    /// No event.
+    /// Not counted.
     Excluded,
 }
 
-/// What a timeout is to a latency.
+/// How a latency SLO counts timeouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "LatencyTimeouts")]
 pub(in crate::slo) enum TimeoutsText {
-    /// An event, judged by the time it really took.
+    /// Good or bad by the time they took.
     Bad,
 }
 
-/// What becomes of the errors that a balancer makes itself.
+/// How 5xx responses of the load balancer itself count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "LoadBalancerErrors")]
 pub(in crate::slo) enum ElbErrorsText {
-    /// They are no events.
+    /// Not counted.
     Excluded,
 }
 
-/// What spends a budget.
+/// Budgeting method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Budgeting")]
 pub(in crate::slo) enum BudgetingText {
     /// Every bad event.
     Occurrences,
-    /// Every slice of time with too many bad events.
+    /// Every timeslice with too many bad events.
     Timeslices,
 }
 
-/// What a slice without traffic is.
+/// How a timeslice without traffic counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "IdleTimeslices")]
 pub(in crate::slo) enum IdleText {
-    /// A good slice.
+    /// As a good timeslice.
     Good,
-    /// No slice.
+    /// Not counted.
     Excluded,
 }
 
-/// Answers that a balancer gives by rule.
+/// Responses of listener rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::slo) enum IncludeText {
     FixedResponse,
@@ -210,7 +220,7 @@ pub(in crate::slo) enum IncludeText {
 
 impl FromText for IncludeText {
     const PATTERN: &'static str = "^(fixed-response|redirect)$";
-    const NOUN: &'static str = "an answer by rule";
+    const NOUN: &'static str = "a listener rule response";
     const EXAMPLE: &'static str = "fixed-response";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
@@ -218,23 +228,24 @@ impl FromText for IncludeText {
             "fixed-response" => Ok(Self::FixedResponse),
             "redirect" => Ok(Self::Redirect),
             _ => Err(Refusal::new(
-                format!("`{text}` cannot be included"),
+                format!("`{text}` is not a valid value for `include`"),
                 "write `fixed-response`, `redirect`, or both in a list",
             )),
         }
     }
 }
 
-/// Which requests belong to an SLO.
+/// Which requests count for an SLO.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
+#[schemars(rename = "RequestFilter")]
 pub(in crate::slo) struct WhereText {
-    /// Request methods.
+    /// HTTP methods.
     pub(in crate::slo) method: Option<OneOrMany<Typed<Method>>>,
-    /// Host patterns, with `*` and `?`; case does not matter.
+    /// Host patterns with `*` and `?`, case-insensitive.
     pub(in crate::slo) host: Option<OneOrMany<Typed<HostPattern>>>,
-    /// Path patterns, with `*` and `?`; case matters, the query string does not belong to it.
+    /// Path patterns with `*` and `?`, case-sensitive, without the query string.
     pub(in crate::slo) path: Option<OneOrMany<Typed<PathPattern>>>,
 }
 
@@ -244,7 +255,7 @@ impl<'de> Visitor<'de> for SloVisitor {
     type Value = SloText;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an objective such as `99.9%`, `none`, or a map such as `{ objective: 99%, under: 300ms }`")
+        f.write_str("an objective such as `99.9%`, fields such as `{ objective: 99%, under: 300ms }`, or `none`")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<SloText, E> {

@@ -10,63 +10,70 @@ use super::values::{Length, Percent, Whole, zone_of};
 use crate::minute::length;
 use crate::slo::problem::Refusal;
 
-/// Tiers by name, each changed, added or switched off; `none` switches all off that are said further out.
+/// Tiers by name, each changed, added or disabled; `none` disables all inherited tiers.
 pub(in crate::slo) type TiersText = Switch<BTreeMap<String, Switch<TierText>>>;
 
-/// When to say what. What is left out is as the tier of that name is further out; a new tier says all but `only`.
+/// An alert tier. Missing fields are inherited from the tier of the same name; a new tier must set all fields but
+/// `only`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Tier")]
 pub(in crate::slo) struct TierText {
-    /// How urgent it is.
+    /// Urgency of the alert.
     pub(in crate::slo) urgency: Option<UrgencyText>,
-    /// The share of the budget that is gone when the burn has lasted for the long window.
+    /// Share of the error budget that is used if the burn rate lasts for the long window.
     pub(in crate::slo) budget: Option<Typed<Percent>>,
-    /// The long window: it gives significance.
+    /// Long window, which makes the alert significant.
     pub(in crate::slo) long: Option<Typed<Length>>,
-    /// The short window: it ends the alert soon after the trouble.
+    /// Short window, which resolves the alert soon after recovery.
     pub(in crate::slo) short: Option<Typed<Length>>,
-    /// A page outside the SLO's `working_hours` is a ticket. Default: always.
+    /// When the tier sends pages. Outside `working_hours` it sends tickets. Default: always.
     pub(in crate::slo) only: Option<OnlyText>,
 }
 
-/// How urgent a tier is.
+/// Urgency of a tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Urgency")]
 pub(in crate::slo) enum UrgencyText {
-    /// Somebody is woken.
+    /// Needs a response now.
     Page,
-    /// Somebody looks on the next business day.
+    /// Needs a response on the next business day.
     Ticket,
 }
 
-/// When a tier's pages are pages.
+/// When a tier sends pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TierHours")]
 pub(in crate::slo) enum OnlyText {
-    /// During the working hours that the SLO, its service, its class or the fleet states.
+    /// During the working hours of the SLO, its service, its class or the fleet.
     WorkingHours,
-    /// At any time, even if the class says otherwise.
+    /// At any time. Overrides an inherited `working_hours`.
     Always,
 }
 
-/// What a page must be backed by.
+/// Minimum statistical significance of a page. Pages below it are sent as tickets.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(in crate::slo) struct EvidenceText {
-    /// The least bad events in the long window. Default: 5.
-    pub(in crate::slo) bad: Option<Typed<Whole>>,
-    /// How sure it must be that the true burn is above the factor. Default: 99%.
+#[schemars(rename = "Significance")]
+pub(in crate::slo) struct SignificanceText {
+    /// Minimum number of bad events in the long window. Default: 5.
+    pub(in crate::slo) min_bad_events: Option<Typed<Whole>>,
+    /// Confidence that the true burn rate exceeds the factor. Default: 99%.
     pub(in crate::slo) confidence: Option<Typed<Percent>>,
 }
 
-/// What is severe whatever the budget says.
+/// Severe conditions, independent of the error budget.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Severe")]
 pub(in crate::slo) struct SevereText {
-    /// Nearly every event of so many minutes is bad. Default: 5m.
+    /// Outage: time during which almost all events are bad, or `none`. Default: 5m.
     pub(in crate::slo) outage: Option<Typed<Stretch>>,
-    /// Nearly all traffic is missing that the same minutes of earlier weeks had. Default: 15m.
-    pub(in crate::slo) collapse: Option<Typed<Stretch>>,
+    /// Traffic drop: time during which almost all traffic is missing compared with earlier weeks, or `none`. Default:
+    /// 15m.
+    pub(in crate::slo) traffic_drop: Option<Typed<Stretch>>,
 }
 
 /// The newest minutes that must show something severe, or `none`.
@@ -78,7 +85,7 @@ const STRETCH_MINUTES_MAX: u32 = 120;
 
 impl FromText for Stretch {
     const PATTERN: &'static str = "^(none|[0-9]{1,6}[mh])$";
-    const NOUN: &'static str = "some minutes or `none`";
+    const NOUN: &'static str = "a duration or `none`";
     const EXAMPLE: &'static str = "5m";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
@@ -87,7 +94,10 @@ impl FromText for Stretch {
         }
         match length(text) {
             Some(minutes @ 1..=STRETCH_MINUTES_MAX) => Ok(Self(Some(minutes))),
-            Some(_) => Err(Refusal::new(format!("`{text}` is not between 1m and 2h"), "write `5m`, or `none`")),
+            Some(_) => Err(Refusal::new(
+                format!("`{text}` is not between 1m and 2h"),
+                "write a duration such as `5m`, or `none`",
+            )),
             None => Length::from_text(text).map(|_| Self(None)),
         }
     }
@@ -106,14 +116,17 @@ impl FromText for HoursText {
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let refusal = |what: &str| {
-            Refusal::new(format!("`{text}` {what}"), format!("write days, hours and a time zone: `{}`", Self::EXAMPLE))
+            Refusal::new(
+                format!("invalid working hours `{text}`: {what}"),
+                format!("write days, hours and a time zone: `{}`", Self::EXAMPLE),
+            )
         };
         let [days, hours, zone] = text.split(' ').collect::<Vec<_>>()[..] else {
-            return Err(refusal("is not days, hours and a time zone"));
+            return Err(refusal("expected days, hours and a time zone"));
         };
-        let days = days_of(days).ok_or_else(|| refusal("does not start with days of the week"))?;
+        let days = days_of(days).ok_or_else(|| refusal("unknown day of the week"))?;
         let both = hours.split_once('-').and_then(|(from, to)| Some((clock(from)?, clock(to)?)));
-        let (from, to) = both.ok_or_else(|| refusal("has no hours such as `09:00-18:00`"))?;
+        let (from, to) = both.ok_or_else(|| refusal("expected hours such as `09:00-18:00`"))?;
         Ok(Self(crate::slo::WorkingHours { days, from, to, zone: zone_of(zone)? }))
     }
 }

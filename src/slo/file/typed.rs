@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{
-    Error, MapAccess, SeqAccess, Visitor,
+    Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
     value::{MapAccessDeserializer, SeqAccessDeserializer},
 };
 use serde::{Deserialize, Deserializer};
@@ -18,6 +18,7 @@ pub(in crate::slo) trait FromText: Sized {
     /// What a value looks like: the schema's pattern, and what it is called in messages.
     const PATTERN: &'static str;
     const NOUN: &'static str;
+    /// Empty where values have nothing in common.
     const EXAMPLE: &'static str;
 
     /// Reads the text.
@@ -26,11 +27,20 @@ pub(in crate::slo) trait FromText: Sized {
     /// The types of the schema.
     const TYPES: &'static [&'static str] = &["string"];
 
-    /// What to say when a plain number, `true` or `false` stands there.
+    /// What a value is called, with the example.
+    fn noun() -> String {
+        if Self::EXAMPLE.is_empty() {
+            Self::NOUN.to_owned()
+        } else {
+            format!("{} such as `{}`", Self::NOUN, Self::EXAMPLE)
+        }
+    }
+
+    /// The problem of a plain number, `true` or `false`.
     fn bare(text: &str) -> Refusal {
         Refusal::new(
-            format!("`{text}` is not a text but a number or a truth value"),
-            format!("put it in quotes if it is meant: \"{text}\""),
+            format!("`{text}` is not {}", Self::NOUN),
+            format!("write {}, or quote it: `\"{text}\"`", Self::noun()),
         )
     }
 
@@ -47,7 +57,7 @@ pub(in crate::slo) struct Typed<T>(pub(in crate::slo) T);
 struct TextVisitor<T>(PhantomData<T>);
 
 /// An error that carries both lines; `decode` takes them apart again.
-fn refused<E: Error>(refusal: &Refusal) -> E {
+pub(super) fn refused<E: Error>(refusal: &Refusal) -> E {
     E::custom(format_args!("{}\n{}", refusal.message, refusal.hint))
 }
 
@@ -55,7 +65,7 @@ impl<T: FromText> Visitor<'_> for TextVisitor<T> {
     type Value = Typed<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} such as `{}`", T::NOUN, T::EXAMPLE)
+        f.write_str(&T::noun())
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -95,7 +105,11 @@ impl<T: FromText> JsonSchema for Typed<T> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": T::TYPES, "pattern": T::PATTERN, "examples": [T::EXAMPLE] })
+        let mut schema = json_schema!({ "type": T::TYPES, "pattern": T::PATTERN });
+        if !T::EXAMPLE.is_empty() {
+            schema.insert("examples".to_owned(), [T::EXAMPLE].as_slice().into());
+        }
+        schema
     }
 }
 
@@ -112,11 +126,11 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for SwitchVisitor<T> {
     type Value = Switch<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`none`, or a map of fields")
+        f.write_str("fields such as `{ <field>: <value> }`, or `none`")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        if text == "none" { Ok(Switch::Off) } else { Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)) }
+        if text == "none" { Ok(Switch::Off) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
@@ -149,64 +163,98 @@ impl<T: JsonSchema> JsonSchema for Switch<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::slo) struct OneOrMany<T>(pub(in crate::slo) Vec<T>);
 
+/// What a list may hold.
+pub(in crate::slo) trait Item {
+    /// Whether it may be written as a mapping.
+    const HAS_FIELDS: bool;
+
+    /// What one of them is called, with an example.
+    fn noun() -> String;
+
+    /// What one of them is called, with an example of each form.
+    fn forms() -> String;
+}
+
+impl<T: FromText> Item for Typed<T> {
+    const HAS_FIELDS: bool = false;
+
+    fn noun() -> String {
+        T::noun()
+    }
+
+    fn forms() -> String {
+        T::noun()
+    }
+}
+
 struct ManyVisitor<T>(PhantomData<T>);
 
-impl<'de, T: FromText> Visitor<'de> for ManyVisitor<T> {
-    type Value = OneOrMany<Typed<T>>;
+/// A value without a list around it.
+fn only<'de, T: Deserialize<'de>, E: Error>(value: impl IntoDeserializer<'de, E>) -> Result<OneOrMany<T>, E> {
+    T::deserialize(value.into_deserializer()).map(|one| OneOrMany(vec![one]))
+}
+
+impl<'de, T: Item + Deserialize<'de>> Visitor<'de> for ManyVisitor<T> {
+    type Value = OneOrMany<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} such as `{}`, or a list of them", T::NOUN, T::EXAMPLE)
+        write!(f, "{}, or a list of them", T::forms())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
-        let items = Vec::<Typed<T>>::deserialize(SeqAccessDeserializer::new(items))?;
+        let items = Vec::<T>::deserialize(SeqAccessDeserializer::new(items))?;
         if items.is_empty() {
-            return Err(refused(&Refusal::new(
-                "an empty list",
-                format!("name {} such as `{}`, or remove the line", T::NOUN, T::EXAMPLE),
-            )));
+            let hint = format!("add {}, or remove the line", T::noun());
+            return Err(refused(&Refusal::new("the list is empty", hint)));
         }
         Ok(OneOrMany(items))
     }
 
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        if !T::HAS_FIELDS {
+            return Err(A::Error::invalid_type(Unexpected::Map, &self));
+        }
+        T::deserialize(MapAccessDeserializer::new(map)).map(|one| OneOrMany(vec![one]))
+    }
+
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        TextVisitor(PhantomData).visit_str(text).map(|one| OneOrMany(vec![one]))
+        only(text)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
+        only(value)
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
+        only(value)
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
+        only(value)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        Err(refused(&T::bare(&value.to_string())))
+        only(value)
     }
 }
 
-impl<'de, T: FromText> Deserialize<'de> for OneOrMany<Typed<T>> {
+impl<'de, T: Item + Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ManyVisitor(PhantomData))
     }
 }
 
-impl<T: FromText> JsonSchema for OneOrMany<Typed<T>> {
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        format!("one or many: {}", T::NOUN).into()
+        format!("one or many: {}", T::schema_name()).into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<Typed<T>>();
+        let one = generator.subschema_for::<T>();
         json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
     }
 }

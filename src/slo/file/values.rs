@@ -10,7 +10,7 @@ use crate::slo::problem::Refusal;
 /// The most minutes a window may have: 400 days, a year and some.
 const WINDOW_MINUTES_MAX: u32 = 400 * 1_440;
 
-/// The longest threshold of a latency: two minutes. Beyond it the balancer's own timeouts decide.
+/// The longest threshold of a latency: two minutes. Beyond it the load balancer's own timeouts decide.
 const THRESHOLD_US_MAX: u32 = 120_000_000;
 
 /// A whole number above zero.
@@ -29,7 +29,9 @@ impl FromText for Whole {
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let number = text.parse().ok().filter(|number| (1..1_000_000).contains(number));
-        number.map(Self).ok_or_else(|| Refusal::new(format!("`{text}` is no whole number above zero"), "write `5`"))
+        number.map(Self).ok_or_else(|| {
+            Refusal::new(format!("`{text}` is not a whole number above zero"), "write a number such as `5`")
+        })
     }
 }
 
@@ -43,16 +45,15 @@ impl FromText for Percentile {
     const EXAMPLE: &'static str = "p99";
 
     fn bare(text: &str) -> Refusal {
-        Refusal::new(format!("`{text}` is no percentile"), format!("write `p{text}`"))
+        Refusal::new(format!("invalid percentile `{text}`"), format!("did you mean `p{text}`?"))
     }
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let share = text.strip_prefix('p').and_then(decimal).map(|number| number / Exact::from_integer(100));
         let inside = |share: &Exact| *share > Exact::from_integer(0) && *share < Exact::from_integer(1);
-        share
-            .filter(inside)
-            .map(Self)
-            .ok_or_else(|| Refusal::new(format!("`{text}` is no percentile"), "write `p50`, `p90`, `p99` or `p99.9`"))
+        share.filter(inside).map(Self).ok_or_else(|| {
+            Refusal::new(format!("invalid percentile `{text}`"), "write a percentile such as `p50`, `p99` or `p99.9`")
+        })
     }
 }
 
@@ -65,19 +66,23 @@ pub(in crate::slo) struct Percent {
 
 impl FromText for Percent {
     const PATTERN: &'static str = r"^[0-9]+(\.[0-9]+)? *%$";
-    const NOUN: &'static str = "a share in percent";
+    const NOUN: &'static str = "a percentage";
     const EXAMPLE: &'static str = "99.9%";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let one = Exact::from_integer(1);
         match percent(text) {
             Some(share) if share <= one => Ok(Self { share, text: text.replace(' ', "") }),
-            Some(_) => Err(Refusal::new(format!("`{text}` is more than all"), "a share is at most `100%`")),
+            Some(_) => Err(Refusal::new(format!("`{text}` is more than 100%"), "write at most `100%`")),
             None if decimal(text).is_some() => Err(Self::bare(text)),
-            None => Err(Refusal::new(
-                format!("`{text}` is no share in percent"),
-                "write digits, perhaps a point and more digits, then `%`: `99.95%`; at most 12 digits",
-            )),
+            None => {
+                let meant = format!("{}%", text.trim_end_matches('%').trim_end().replacen(',', ".", 1));
+                let hint = match percent(&meant) {
+                    Some(_) => format!("did you mean `{meant}`?"),
+                    None => "write a number of at most 12 digits and `%`, such as `99.95%`".to_owned(),
+                };
+                Err(Refusal::new(format!("invalid percentage `{text}`"), hint))
+            }
         }
     }
 
@@ -86,9 +91,13 @@ impl FromText for Percent {
         match decimal(text) {
             Some(number) if number > Exact::from_integer(0) && number < Exact::from_integer(1) => {
                 let percent = decimal_text(number * Exact::from_integer(100));
-                Refusal::new(message, format!("a share is written in percent: `{percent}%`"))
+                Refusal::new(message, format!("did you mean `{percent}%`?"))
             }
-            _ => Refusal::new(message, format!("a share is written in percent: `{text}%`")),
+            Some(number) if number == Exact::from_integer(1) => Refusal::new(
+                message,
+                format!("did you mean `100%` or `1%`? shares are written in percent, such as `{}`", Self::EXAMPLE),
+            ),
+            _ => Refusal::new(message, format!("did you mean `{text}%`?")),
         }
     }
 }
@@ -118,7 +127,7 @@ pub(in crate::slo) struct Length(pub(in crate::slo) u32);
 
 impl FromText for Length {
     const PATTERN: &'static str = "^[0-9]{1,6}[mhdw]$";
-    const NOUN: &'static str = "a length of time";
+    const NOUN: &'static str = "a duration";
     const EXAMPLE: &'static str = "6h";
 
     fn bare(text: &str) -> Refusal {
@@ -128,8 +137,11 @@ impl FromText for Length {
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let minutes = length(text).ok_or_else(|| {
             Refusal::new(
-                format!("`{text}` is no length of time"),
-                "write a whole number and `m`, `h`, `d` or `w`: `5m`, `6h`, `30d`",
+                format!("invalid duration `{text}`"),
+                meant_duration(text).map_or_else(
+                    || "write a whole number and `m`, `h`, `d` or `w`, such as `5m` or `30d`".to_owned(),
+                    |meant| format!("did you mean `{meant}`?"),
+                ),
             )
         })?;
         if minutes > WINDOW_MINUTES_MAX {
@@ -148,7 +160,7 @@ pub(in crate::slo) enum WindowText {
 
 /// The hint for a number without a unit.
 fn without_unit(text: &str, unit: &str) -> Refusal {
-    Refusal::new(format!("`{text}` has no unit"), format!("write `{text}{unit}`; `m`, `h`, `d` and `w` are known"))
+    Refusal::new(format!("`{text}` has no unit"), format!("add the unit `m`, `h`, `d` or `w`, such as `{text}{unit}`"))
 }
 
 impl FromText for WindowText {
@@ -169,19 +181,36 @@ impl FromText for WindowText {
             _ => {}
         }
         match length(text) {
-            Some(0) => Err(Refusal::new(format!("the window `{text}` has no minute"), "write at least `1m`")),
+            Some(0) => Err(Refusal::new(format!("invalid window `{text}`: it is empty"), "write at least `1m`")),
             Some(minutes) if minutes <= WINDOW_MINUTES_MAX => Ok(Self::Rolling(minutes)),
             Some(_) => Err(Refusal::new(
                 format!("the window `{text}` is longer than 400 days"),
                 "write at most `400d`, or `year` for the calendar year",
             )),
-            None => Err(Refusal::new(format!("`{text}` is no window"), window_hint(text))),
+            None => Err(Refusal::new(format!("invalid window `{text}`"), window_hint(text))),
         }
     }
 }
 
+/// The duration that a number with the name of a unit stands for: `30 days`, `5 min`.
+fn meant_duration(text: &str) -> Option<String> {
+    let unit_at = text.find(|char: char| !char.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(unit_at).filter(|(number, _)| (1..=6).contains(&number.len()))?;
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        "w" | "wk" | "week" | "weeks" => "w",
+        _ => return None,
+    };
+    Some(format!("{number}{unit}"))
+}
+
 /// What was probably meant by a text that is no window.
 fn window_hint(text: &str) -> String {
+    if let Some(meant) = meant_duration(text) {
+        return format!("did you mean `{meant}`?");
+    }
     let lower = text.to_ascii_lowercase();
     for (word, period, days) in
         [("month", "month", 30), ("quarter", "quarter", 90), ("year", "year", 365), ("week", "week", 7)]
@@ -190,10 +219,10 @@ fn window_hint(text: &str) -> String {
             || (word == "month" && lower.ends_with("mo"))
             || (word == "year" && lower.ends_with('y'))
         {
-            return format!("`{period}` is the calendar {period}; a rolling window is a fixed length: `{days}d`");
+            return format!("write `{period}` for the calendar {period}, or `{days}d` for a rolling window");
         }
     }
-    "write a rolling window such as `28d` or `30d`, or `week`, `month`, `quarter`, `year` for the calendar".to_owned()
+    "write a rolling window such as `30d`, or `week`, `month`, `quarter` or `year` for a calendar window".to_owned()
 }
 
 /// The threshold of a latency, in microseconds.
@@ -202,7 +231,7 @@ pub(in crate::slo) struct Threshold(pub(in crate::slo) u64);
 
 impl FromText for Threshold {
     const PATTERN: &'static str = r"^[0-9]+(\.[0-9]+)?(us|ms|s)$";
-    const NOUN: &'static str = "a threshold";
+    const NOUN: &'static str = "a latency threshold";
     const EXAMPLE: &'static str = "300ms";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
@@ -212,19 +241,19 @@ impl FromText for Threshold {
             .ok_or_else(|| Self::bare(text))?;
         let us = decimal(digits).ok_or_else(|| Self::bare(text))? * Exact::from_integer(scale);
         if us == Exact::from_integer(0) {
-            return Err(Refusal::new(format!("no answer takes `{text}`"), "write a time above zero: `300ms`"));
+            return Err(Refusal::new(
+                format!("the threshold `{text}` is zero"),
+                "write a duration above zero, such as `300ms`",
+            ));
         }
         if us > Exact::from_integer(i128::from(THRESHOLD_US_MAX)) {
-            return Err(Refusal::new(
-                format!("the threshold `{text}` is above two minutes"),
-                "write at most `120s`; a person has left long before",
-            ));
+            return Err(Refusal::new(format!("the threshold `{text}` is above two minutes"), "write at most `120s`"));
         }
         match u64::try_from(us.to_integer()) {
             Ok(whole) if us.is_integer() => Ok(Self(whole)),
             _ => Err(Refusal::new(
-                format!("`{text}` is finer than a microsecond"),
-                "access logs have milliseconds: `300ms`",
+                format!("the threshold `{text}` is more precise than a microsecond"),
+                "write milliseconds, such as `300ms`",
             )),
         }
     }
@@ -232,11 +261,12 @@ impl FromText for Threshold {
     fn bare(text: &str) -> Refusal {
         let number = decimal(text).is_some();
         let hint = if number {
-            format!("say the unit: `{text}ms` or `{text}s`")
+            format!("add the unit: `{text}ms` or `{text}s`")
         } else {
-            "write `300ms` or `1.5s`".to_owned()
+            "write a duration such as `300ms` or `1.5s`".to_owned()
         };
-        Refusal::new(format!("`{text}` is no threshold"), hint)
+        let message = if number { format!("`{text}` has no unit") } else { format!("invalid threshold `{text}`") };
+        Refusal::new(message, hint)
     }
 }
 
@@ -254,25 +284,25 @@ impl FromText for Zone {
     }
 }
 
-/// The time zone of a name. Systems leave out older names (`CET`, `US/Eastern`), so those that come with this program count as
-/// well: what is sound on a desk is sound in a container.
+/// The time zone of a name. Systems leave out older names (`CET`, `US/Eastern`), so those that come with this program
+/// count as well: what is sound on a desk is sound in a container.
 pub(super) fn zone_of(name: &str) -> Result<TimeZone, Refusal> {
-    const CITY: &str = "write the IANA name of a city such as `Europe/Berlin`, or `UTC`";
+    const CITY: &str = "write an IANA time zone such as `Europe/Berlin`, or `UTC`";
     let is_one_of = |names: &[&str]| names.iter().any(|other| other.eq_ignore_ascii_case(name));
     if is_one_of(&["localtime", "posixrules"]) {
-        return Err(Refusal::new(format!("`{name}` is another time zone on every machine"), CITY));
+        return Err(Refusal::new(format!("the time zone `{name}` depends on the machine"), CITY));
     }
     if is_one_of(&["Factory", "Etc/Unknown"]) {
-        return Err(Refusal::new(format!("`{name}` stands for a time zone that nobody has set"), CITY));
+        return Err(Refusal::new(format!("`{name}` is not a valid time zone"), CITY));
     }
     TimeZone::get(name).or_else(|_| TimeZoneDatabase::bundled().get(name)).map_err(|_| {
         let is_abbreviation = (3..=5).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase());
         let is_offset = name.contains(|char: char| char.is_ascii_digit());
         let why = match (is_abbreviation, is_offset) {
-            (true, _) => "an abbreviation is ambiguous and has no rule for summer time; ",
-            (_, true) => "an offset has no rule for summer time; ",
+            (true, _) => ": abbreviations are ambiguous",
+            (_, true) => ": offsets do not follow daylight saving time",
             _ => "",
         };
-        Refusal::new(format!("the time zone database has no `{name}`"), format!("{why}{CITY}"))
+        Refusal::new(format!("unknown time zone `{name}`"), format!("{CITY}{why}"))
     })
 }

@@ -1,4 +1,4 @@
-//! Budgets day by day as a Parquet file, a row for each day, promise and window; any Parquet tool reads it.
+//! Budgets day by day as a Parquet file, a row for each day, SLO and window; any Parquet tool reads it.
 
 use polars::prelude::{Column, PolarsResult};
 
@@ -16,7 +16,7 @@ pub fn budgets_parquet(budgets: &[DayBudget]) -> Result<Vec<u8>, StoreError> {
 
 fn coded(budgets: &[DayBudget]) -> PolarsResult<Vec<u8>> {
     let texts = |of: fn(&DayBudget) -> &str| budgets.iter().map(of).collect::<Vec<_>>();
-    let [day, team, service, slo, class, objective, window, total, bad, coverage, consumed, remaining, standing] =
+    let [day, team, service, slo, class, objective, window, total, bad, coverage, consumed, remaining, status] =
         COLUMNS.map(Into::into);
     let days: Vec<String> = budgets.iter().map(|one| one.day.to_string()).collect();
     let columns = vec![
@@ -32,7 +32,7 @@ fn coded(budgets: &[DayBudget]) -> PolarsResult<Vec<u8>> {
         Column::new(coverage, budgets.iter().map(|one| one.coverage).collect::<Vec<_>>()),
         Column::new(consumed, budgets.iter().map(|one| one.consumed).collect::<Vec<_>>()),
         Column::new(remaining, budgets.iter().map(|one| one.remaining).collect::<Vec<_>>()),
-        Column::new(standing, texts(|one| one.standing.key())),
+        Column::new(status, texts(|one| one.status.key())),
     ];
     encode(budgets.len(), columns, &[])
 }

@@ -1,5 +1,5 @@
-//! Minutes of a part of a day: `series`, `total`, `bad` and `known`, a row for each minute of each series, or of several series whose
-//! minutes are all alike: their names then stand on lines of one text.
+//! Minutes of a part of a day: `series`, `total`, `bad` and `known`, a row for each minute of each series, or of
+//! several series whose minutes are all alike: their names then stand on lines of one text.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ impl Minutes {
     }
 }
 
-/// The series of which something is known or counted within the slots; `None` if there is no such series. Minutes that several have
-/// alike, as all that are silent, are written once.
+/// The series of which something is known or counted within the slots; `None` if there is no such series. Minutes that
+/// several have alike, as all that are silent, are written once.
 pub(in crate::store) fn encode_minutes(minutes: &DayMinutes, slots: &Range<usize>) -> Option<PolarsResult<Vec<u8>>> {
     let all = (0..minutes.series().len()).map(|place| minutes.row(place, slots.clone()));
     let all: Vec<(&SeriesKey, DaySlice<'_>)> =
@@ -106,7 +106,7 @@ pub(in crate::store) fn learn_list(bytes: &[u8], lists: &mut Lists) -> PolarsRes
 }
 
 fn list_of(bytes: &[u8]) -> PolarsResult<String> {
-    about(bytes, LIST)?.ok_or_else(|| damaged("its series are not named"))
+    about(bytes, LIST)?.ok_or_else(|| damaged("the list of series is missing"))
 }
 
 /// The inverse of [`encode_minutes`], once its list was learnt: each series has its own minutes again.
@@ -144,7 +144,7 @@ pub(in crate::store) fn decode_known(
 }
 
 fn misfit() -> PolarsError {
-    damaged("its rows do not fit its series")
+    damaged("the rows do not match the series")
 }
 
 /// Which series has which row of a file.

@@ -1,5 +1,5 @@
-//! Log objects of a part of a day, sorted by name. `counted` and `unread` are JSON lists of the names of series, `area` the start
-//! of the object's name by itself, so that what was delivered can be read without the names.
+//! Log objects of a part of a day, sorted by name. `counted` and `uncounted` are JSON lists of the names of series,
+//! `name_prefix` is the start of the object's name alone, so that deliveries can be read without the names.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,11 +22,11 @@ pub(in crate::store) fn encode_objects(objects: &[ObjectRecord]) -> PolarsResult
         Column::new("lines".into(), all().map(|object| object.lines).collect::<Vec<_>>()),
         Column::new("unparsed".into(), all().map(|object| object.unparsed).collect::<Vec<_>>()),
         changes("load_balancer", all().map(|object| &*object.load_balancer)),
-        changes("area", all().map(ObjectRecord::area)),
+        changes("name_prefix", all().map(ObjectRecord::area)),
         Column::new("start".into(), all().map(|object| object.interval.start.0).collect::<Vec<_>>()),
         Column::new("end".into(), all().map(|object| object.interval.end.0).collect::<Vec<_>>()),
         changes("counted", counted.iter().map(|json| &**json)),
-        changes("unread", unread.iter().map(|json| &**json)),
+        changes("uncounted", unread.iter().map(|json| &**json)),
     ];
     encode(objects.len(), columns, &[])
 }
@@ -80,9 +80,9 @@ pub(in crate::store) fn decode_deliveries(bytes: &[u8]) -> PolarsResult<Vec<Deli
     Ok(deliveries)
 }
 
-/// Columns that every reader needs, and some more. Files of format 3 and older have no column `unread`.
+/// Columns that every reader needs, and some more.
 fn decode_objects(bytes: &[u8], more: &[&str]) -> PolarsResult<DataFrame> {
-    let always = ["size", "lines", "load_balancer", "area", "start", "end", "counted", "unread"];
+    let always = ["size", "lines", "load_balancer", "name_prefix", "start", "end", "counted", "uncounted"];
     decode(bytes, &[&always, more].concat())
 }
 
@@ -91,17 +91,12 @@ fn each(frame: &DataFrame, mut take: impl FnMut(usize, &Arc<Origin>, Span, (u64,
     let (start, end): (Vec<i32>, Vec<i32>) = (numbers!(frame, "start", i32), numbers!(frame, "end", i32));
     let (size, lines): (Vec<u64>, Vec<u64>) = (numbers!(frame, "size", u64), numbers!(frame, "lines", u64));
     let texts = |name: &str| PolarsResult::Ok(frame.column(name)?.str()?.iter());
-    let mut unread = match frame.column("unread") {
-        Ok(column) => Some(column.str()?.iter()),
-        Err(_) => None,
-    };
-    let texts = texts("load_balancer")?.zip(texts("area")?).zip(texts("counted")?);
+    let texts = texts("load_balancer")?.zip(texts("name_prefix")?).zip(texts("counted")?.zip(texts("uncounted")?));
     let mut last: Option<Arc<Origin>> = None;
-    for (row, (((start, end), (size, lines)), ((balancer, area), counted))) in
+    for (row, (((start, end), (size, lines)), ((balancer, area), (counted, unread)))) in
         start.iter().zip(&end).zip(size.iter().zip(&lines)).zip(texts).enumerate()
     {
-        let row_texts =
-            RowTexts { balancer, area, counted, unread: unread.as_mut().and_then(Iterator::next).flatten() };
+        let row_texts = RowTexts { balancer, area, counted, unread };
         let origin = origin(last.as_ref(), &row_texts, *size)?;
         take(row, &origin, Span::new(Minute(*start), Minute(*end)), (*size, *lines));
         last = Some(origin);
@@ -120,10 +115,10 @@ struct RowTexts<'r> {
 /// The origin of a row: that of the row above, but for what differs.
 fn origin(last: Option<&Arc<Origin>>, row: &RowTexts<'_>, size: u64) -> PolarsResult<Arc<Origin>> {
     let RowTexts { balancer, area, counted, unread } = *row;
-    let missing = || damaged("its first row is not complete");
+    let missing = || damaged("the first row is incomplete");
     let set = |json: Option<&str>, above: Option<&Arc<BTreeSet<SeriesKey>>>| -> PolarsResult<Option<Arc<_>>> {
         let Some(json) = json else { return Ok(above.map(Arc::clone)) };
-        let names: Vec<String> = serde_json::from_str(json).map_err(|_| damaged("its series cannot be read"))?;
+        let names: Vec<String> = serde_json::from_str(json).map_err(|_| damaged("invalid list of series"))?;
         Ok(Some(Arc::new(names.iter().map(|name| SeriesKey::new(name)).collect())))
     };
     let counted_now = set(counted, last.map(|last| &last.counted))?.ok_or_else(missing)?;

@@ -65,7 +65,7 @@ pub(in crate::store) fn decode_sums(bytes: &[u8], sums: &mut HashMap<SeriesKey, 
 
 /// What the slices of [`encode_slices`] were cut from.
 pub(in crate::store) fn slices_cut_from(bytes: &[u8]) -> PolarsResult<String> {
-    about(bytes, MINUTES)?.ok_or_else(|| damaged("what it was cut from is not named"))
+    about(bytes, MINUTES)?.ok_or_else(|| damaged("the hash of the minutes is missing"))
 }
 
 /// The days of each series of a file, in their order.
@@ -83,7 +83,7 @@ pub(in crate::store) fn decode_rows(bytes: &[u8]) -> PolarsResult<Rows> {
         if let Some(name) = name {
             found.push((SeriesKey::new(name), Vec::new()));
         }
-        let (_, rows) = found.last_mut().ok_or_else(|| damaged("its first row has no series"))?;
+        let (_, rows) = found.last_mut().ok_or_else(|| damaged("the first row has no series"))?;
         rows.push((Day(*day), Sums { total: *total, bad: *bad, known: *known }));
     }
     Ok(found)

@@ -39,7 +39,8 @@ impl Aside<'_> {
         }
     }
 
-    /// Changes what it holds, on top of whatever others have made of it meanwhile; refused if they are at it all the time.
+    /// Changes what it holds, on top of whatever others have made of it meanwhile; refused if they are at it all the
+    /// time.
     pub(super) async fn change<T: DeserializeOwned + Default + Serialize>(
         self,
         store: &LedgerStore,

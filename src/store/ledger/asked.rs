@@ -16,9 +16,9 @@ use crate::store::{StoreError, version_of};
 struct Twin {
     #[serde(with = "text")]
     from: Minute,
-    #[serde(with = "text")]
+    #[serde(rename = "settled_until", with = "text")]
     settled: Minute,
-    #[serde(with = "text")]
+    #[serde(rename = "until", with = "text")]
     end: Minute,
     series: Vec<String>,
 }
@@ -35,13 +35,14 @@ impl LedgerStore {
         }
     }
 
-    /// Keeps what sources were asked and answered. Their counts must be kept before: what is lost in between is asked again.
+    /// Keeps what sources were asked and answered. Their counts must be kept before: what is lost in between is asked
+    /// again.
     ///
     /// # Errors
     /// When the shelf refuses.
     pub async fn keep_asked(&mut self, asked: &BTreeMap<SeriesKey, AskedOf>) -> Result<(), StoreError> {
         let bytes = write(asked)?;
-        let name = format!("asked-{}.json", version_of(&bytes).0);
+        let name = format!("fetched-{}.json", version_of(&bytes).0);
         if self.manifest.asked.as_ref() == Some(&name) {
             return Ok(());
         }
@@ -65,7 +66,8 @@ impl LedgerStore {
 }
 
 impl LedgerStore {
-    /// The minutes of the first values that the metrics of a series had, or of its first request, as far as they were seen.
+    /// The minutes of the first values that the metrics of a series had, or of its first request, as far as they were
+    /// seen.
     #[must_use]
     pub fn began(&self, series: &SeriesKey) -> BTreeMap<String, Minute> {
         self.manifest.began.get(series.as_str()).cloned().unwrap_or_default()

@@ -18,7 +18,7 @@ impl BookKind {
     pub(super) const fn file(self) -> &'static str {
         match self {
             Self::People => "alerts.json",
-            Self::Paper => "alerts-paper.json",
+            Self::Paper => "alerts-dry-run.json",
         }
     }
 }
@@ -32,7 +32,7 @@ impl LedgerStore {
         let Some((bytes, version)) = self.shelf.get(kind.file()).await? else {
             return Ok((AlertBook::default(), None));
         };
-        Ok((book::read(&bytes)?, Some(version)))
+        Ok((book::read(kind.file(), &bytes)?, Some(version)))
     }
 
     /// Replaces the alert book, unless another run has replaced it since it was read.
@@ -45,7 +45,7 @@ impl LedgerStore {
         book: &AlertBook,
         read: Option<&Version>,
     ) -> Result<Version, StoreError> {
-        Ok(self.shelf.swap(kind.file(), read, &book::write(book)?).await?)
+        Ok(self.shelf.swap(kind.file(), read, &book::write(kind.file(), book)?).await?)
     }
 
     /// Whether no other run can be at work on it: a directory is locked, a bucket is not.

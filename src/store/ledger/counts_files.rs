@@ -32,7 +32,8 @@ impl LedgerStore {
         }
     }
 
-    /// Keeps which files of counts were read. Their counts must be committed before: what is lost in between is read again.
+    /// Keeps which files of counts were read. Their counts must be committed before: what is lost in between is read
+    /// again.
     ///
     /// # Errors
     /// When the shelf refuses.

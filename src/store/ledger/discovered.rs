@@ -1,4 +1,5 @@
-//! What names and tags stand for, kept beside the manifest like usage: it says nothing about counts, and whoever looked last is right.
+//! What names and tags stand for, kept beside the manifest like usage: it says nothing about counts, and whoever looked
+//! last is right.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::slo::Reach;
 use crate::store::manifest::text;
 use crate::store::{ShelfError, StoreError, Version};
 
-pub(super) const DISCOVERED: &str = "discovered.json";
+pub(super) const DISCOVERED: &str = "discovery.json";
 
 /// What one selector stands for.
 #[derive(Serialize, Deserialize)]
@@ -24,8 +25,9 @@ struct Twin {
     load_balancer: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     target_group: Option<String>,
-    #[serde(with = "text")]
+    #[serde(rename = "discovered_at", with = "text")]
     looked: Minute,
+    #[serde(rename = "resources")]
     found: Vec<TwinLife>,
 }
 
@@ -37,7 +39,7 @@ struct TwinLife {
     target_group: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "missing_since", skip_serializing_if = "Option::is_none")]
     gone: Option<String>,
 }
 
@@ -53,7 +55,8 @@ impl LedgerStore {
         }
     }
 
-    /// Keeps what was looked up since a version. Where another run has kept something meanwhile, it has just looked as well.
+    /// Keeps what was looked up since a version. Where another run has kept something meanwhile, it has just looked as
+    /// well.
     ///
     /// # Errors
     /// When the shelf refuses.

@@ -9,7 +9,8 @@ use crate::store::StoreError;
 use crate::store::codec::{self, Lists};
 
 impl LedgerStore {
-    /// Takes what is wanted from minutes that are not kept in memory. Their files are read on all cores, a few at a time.
+    /// Takes what is wanted from minutes that are not kept in memory. Their files are read on all cores, a few at a
+    /// time.
     pub(super) async fn look_through(
         &self,
         ledger: &mut Ledger,

@@ -13,7 +13,7 @@ use crate::store::manifest::text;
 pub(super) const OVERRIDES: &str = "overrides.json";
 /// Raised when the file changes so that older programs must not read it.
 const FORMAT: u32 = 1;
-const FILE: Aside<'_> = Aside { name: OVERRIDES, hint: "restore it, or remove it: only reports show what it says" };
+const FILE: Aside<'_> = Aside { name: OVERRIDES, hint: "restore it from a backup, or remove it: only reports use it" };
 /// What is older than the longest window is forgotten.
 const KEPT_MINUTES: i32 = 400 * MINUTES_PER_DAY;
 
@@ -31,6 +31,7 @@ struct Twin {
     team: String,
     by: String,
     reason: String,
+    #[serde(rename = "gate")]
     against: String,
 }
 

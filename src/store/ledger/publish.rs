@@ -1,7 +1,7 @@
 //! How data files come to count, and what becomes of those that they replace.
 //!
-//! A manifest names all files that count, and is swapped as a whole. Files that it no longer names stay until the end of
-//! the next run that writes it: readers hold no lock, and may still use the older manifest.
+//! A manifest names all files that count, and is swapped as a whole. Files that it no longer names stay until the end
+//! of the next run that writes it: readers hold no lock, and may still use the older manifest.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use crate::store::{StoreError, version_of};
 
 /// Data files that may be waiting to be published: what a killed run has to read again stays bounded.
 const STAGED_MAX: usize = 24;
-/// Manifests through which a replaced file is remembered. It is removed by the first run that finds it so, and by the second
-/// in case that one was killed.
+/// Manifests through which a replaced file is remembered. It is removed by the first run that finds it so, and by the
+/// second in case that one was killed.
 const RETIRED_MAX: u8 = 2;
 
 impl LedgerStore {
@@ -41,7 +41,8 @@ impl LedgerStore {
         self.swap(self.manifest.clone()).await
     }
 
-    /// Writes the first manifest where there is none: from here on, data files without one are a loss and not a beginning.
+    /// Writes the first manifest where there is none: from here on, data files without one are a loss and not a
+    /// beginning.
     pub(super) async fn start(&mut self) -> Result<(), StoreError> {
         if self.version.is_some() {
             return Ok(());

@@ -49,7 +49,7 @@ impl LedgerStore {
             let days: BTreeSet<Day> = rows.iter().map(|(_, day, _)| *day).collect();
             let minutes: Vec<String> = days.iter().map(|day| format!("{day} {}", self.minutes_hash(*day))).collect();
             let encoded = codec::encode_slices(&rows, minutes.join("\n"));
-            let name = self.put_data(&format!("slices-{month}"), encoded, manifest.slices.remove(&month)).await?;
+            let name = self.put_data(&format!("timeslices-{month}"), encoded, manifest.slices.remove(&month)).await?;
             manifest.slices.extend(name.map(|name| (month, name)));
         }
         self.stage(manifest).await

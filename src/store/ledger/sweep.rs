@@ -1,7 +1,8 @@
-//! What is removed from the ledger: data files that were replaced, those of days that no window reaches, and what a crash left.
+//! What is removed from the ledger: data files that were replaced, those of days that no window reaches, and what a
+//! crash left.
 //!
-//! **Invariant:** a file is removed only if a manifest has named it, or its name is that of a data file and ends in the hash of its
-//! bytes. Nothing else is touched.
+//! **Invariant:** a file is removed only if a manifest has named it, or its name is that of a data file and ends in the
+//! hash of its bytes. Nothing else is touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,8 @@ use crate::store::{StoreError, names};
 const KEPT_DAYS: i32 = 435;
 
 impl LedgerStore {
-    /// Removes data files that an earlier run has replaced; once a day also what crashes left, and months that no window reaches.
+    /// Removes data files that an earlier run has replaced; once a day also what crashes left, and months that no
+    /// window reaches.
     ///
     /// # Errors
     /// When the shelf refuses. Nothing that counts is lost then.
@@ -39,7 +41,7 @@ impl LedgerStore {
         }
         // Another run may have come to the same bytes again, so that its manifest names them once more.
         let Some((bytes, _)) = self.shelf.get(MANIFEST).await? else { return Ok(()) };
-        let present = Manifest::read(&bytes)?;
+        let present = Manifest::read(&bytes, &self.shelf.place())?;
         let named: BTreeSet<&str> = present.names().collect();
         let old = old.difference(&named).filter(|name| names::hash_of(name).is_some());
         self.remove(old.copied()).await
@@ -66,8 +68,8 @@ impl LedgerStore {
         stream::iter(removed).buffer_unordered(READ_TOGETHER).try_collect().await
     }
 
-    /// Leaves out whole months that lie further back than any window reaches, from the newest day that is known. A clock that is
-    /// wrong forgets nothing.
+    /// Leaves out whole months that lie further back than any window reaches, from the newest day that is known. A
+    /// clock that is wrong forgets nothing.
     fn forget_old(&mut self, today: Day) {
         let Some(newest) = self.manifest.parts.keys().next_back().map(|part| part.day().min(today)) else { return };
         let (_, first, _) = month_of(newest.plus(-KEPT_DAYS));

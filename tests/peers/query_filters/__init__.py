@@ -14,13 +14,13 @@ def literal(text):
 
 def identifier(text):
     """A name that a template puts into quotes itself, backticks in DDL and double quotes in a query."""
-    refuse(text, not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", text), "what no name has")
+    refuse(text, not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", text), "characters not allowed in names")
     return text
 
 
 def plain(text):
     """A text that a template puts into a string of Hive's itself: nothing in it could end the string or mean something else."""
-    refuse(text, not re.fullmatch(r"[A-Za-z0-9_./:,@=+~-]{1,2048}", text), "what would have to be escaped in DDL")
+    refuse(text, not re.fullmatch(r"[A-Za-z0-9_./:,@=+~-]{1,2048}", text), "characters not allowed in DDL")
     return text
 
 

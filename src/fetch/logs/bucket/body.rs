@@ -1,5 +1,5 @@
-//! The bytes of an object, a piece at a time: most are one piece, and larger ones are asked for as they are read, so that neither
-//! memory is needed for all of it nor a connection waits while another piece is counted.
+//! The bytes of an object, a piece at a time: most are one piece, and larger ones are asked for as they are read, so
+//! that neither memory is needed for all of it nor a connection waits while another piece is counted.
 
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;

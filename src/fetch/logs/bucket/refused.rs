@@ -28,17 +28,15 @@ impl Bucket {
                 let pays = if self.requester_pays {
                     ""
                 } else {
-                    "; if its readers pay, say `requester_pays: true` of the source"
+                    "; if it is a requester-pays bucket, set `requester_pays: true` for the source"
                 };
-                format!("allow the role `{permission}` on bucket `{}`{pays}", self.keys.bucket).into()
+                format!("grant the role `{permission}` on bucket `{}`{pays}", self.keys.bucket).into()
             }
             "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
                 let region = error.raw_response().and_then(|response| response.headers().get(REGION_HEADER));
                 match region.map(crate::visible::visible) {
-                    Some(region) => {
-                        format!("the bucket lies in `{region}`: say `region: {region}` of the source").into()
-                    }
-                    None => "the bucket lies in another region: say `region` of the source".into(),
+                    Some(region) => format!("set `region: {region}`, the region of the bucket, for the source").into(),
+                    None => "set `region` of the source to the region of the bucket".into(),
                 }
             }
             _ => refusal.remedy_of_s3().into(),
@@ -63,6 +61,6 @@ impl Bucket {
 pub(super) fn broken(error: &(dyn Error + 'static)) -> ObjectFault {
     ObjectFault::Refused {
         said: Refusal::of_connection(error).said,
-        remedy: "the connection broke off: run again".into(),
+        remedy: "run again: the connection was interrupted".into(),
     }
 }

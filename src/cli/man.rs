@@ -1,0 +1,93 @@
+//! The options of `man`, and the manual pages, which are made from the command line's own help.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::{Args, Command, CommandFactory, ValueHint};
+use clap_complete::ArgValueCandidates;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+
+use super::{Cli, OUTPUT, complete};
+
+const EXAMPLES: &str = "\
+Examples:
+  slowburn man | man -l -
+  slowburn man run
+  slowburn man --out /usr/local/share/man/man1";
+
+/// Arguments of `man`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct ManArgs {
+    /// Print the page for this command [default: the page for slowburn]
+    #[arg(value_name = "COMMAND", conflicts_with = "out", add = ArgValueCandidates::new(complete::commands))]
+    pub command: Option<String>,
+    /// Write the pages of slowburn and all its commands to this folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
+    pub out: Option<PathBuf>,
+}
+
+/// A manual page.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The name of its command: `slowburn`, `run`.
+    pub command: String,
+    /// The name of its file: `slowburn-run.1`.
+    pub file: String,
+    /// Its text in roff.
+    pub text: Vec<u8>,
+}
+
+/// The manual pages of slowburn and of each command.
+///
+/// # Errors
+/// When a page cannot be written to memory, which does not happen.
+pub fn pages() -> io::Result<Vec<Page>> {
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    let commands = root.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    [root.clone()].into_iter().chain(commands).map(page).collect()
+}
+
+fn page(command: Command) -> io::Result<Page> {
+    let mut text = Vec::new();
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let name = command.get_name().to_owned();
+    let has_commands = command.has_subcommands();
+    // Without a date in its place, `.TH` would take the next field for it: an empty argument needs quotes.
+    let source = concat!("slowburn ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command).date("\"\"").source(source).manual("slowburn manual");
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    if has_commands {
+        man.render_subcommands_section(&mut text)?;
+    }
+    sections(&help).to_writer(&mut text)?;
+    Ok(Page { command: name, file: man.get_filename(), text })
+}
+
+/// The sections of a help text, such as `Examples:`, line by line.
+fn sections(help: &str) -> Roff {
+    let mut roff = Roff::new();
+    let mut is_open = false;
+    for line in help.lines().filter(|line| !line.trim().is_empty()) {
+        if let Some(title) = line.strip_suffix(':').filter(|title| !title.starts_with(' ')) {
+            if is_open {
+                roff.control("fi", []);
+            }
+            roff.control("SH", [title.to_uppercase().as_str()]);
+            roff.control("nf", []);
+            is_open = true;
+        } else {
+            roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
+        }
+    }
+    if is_open {
+        roff.control("fi", []);
+    }
+    roff
+}

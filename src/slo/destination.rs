@@ -1,0 +1,111 @@
+//! Destinations as people name them: the channel, what it is for, and the variable that holds its address.
+
+use super::{Catalog, Team};
+use crate::visible::visible;
+
+/// The scheme that stands for a missing destination in dry runs: `none:shop-pages`.
+pub const NO_DESTINATION: &str = "none";
+
+/// A destination in words, such as ``PagerDuty, shop pages (`SHOP_PAGERDUTY_KEY`)`` or `mail to shop@example.com`.
+///
+/// `role` is what it is for, such as `shop pages`; [`Catalog::describe_destination`] finds it.
+#[must_use]
+pub fn describe_destination(destination: &str, role: Option<&str>) -> String {
+    let (kind, rest) = destination.split_once(':').unwrap_or((destination, ""));
+    let channel = match kind {
+        "pagerduty" => "PagerDuty",
+        "slack" => "Slack",
+        "webhook" => "webhook",
+        "mailto" => return format!("mail to {}", visible(rest)),
+        NO_DESTINATION => {
+            let (team, list) = rest.rsplit_once('-').unwrap_or((rest, ""));
+            return format!("{} (no destination is set)", visible(format!("{team} {list}").trim_end()));
+        }
+        _ => return format!("`{}`", visible(destination)),
+    };
+    let name = rest.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|name| !name.contains('}'));
+    let role = role.map(|role| format!(", {role}")).unwrap_or_default();
+    format!("{channel}{role} (`{}`)", visible(name.unwrap_or(rest)))
+}
+
+impl Catalog {
+    /// A destination in words, with its role in `team`, in the platform team, in a class, or in the only other team
+    /// that has it.
+    #[must_use]
+    pub fn describe_destination(&self, team: &str, destination: &str) -> String {
+        let in_team = |team: &str| Some(format!("{team} {}", self.teams.get(team)?.role(destination)?));
+        let role = in_team(team).or_else(|| in_team(self.alerts.team.as_deref()?));
+        let role = role.or_else(|| self.class_role(destination)).or_else(|| self.only_role(destination));
+        describe_destination(destination, role.as_deref())
+    }
+
+    /// The role of a destination in `notify_also` of the first class that has it.
+    fn class_role(&self, destination: &str) -> Option<String> {
+        self.notify_also.iter().find_map(|(class, lists)| Some(format!("class {class} {}", lists.role(destination)?)))
+    }
+
+    /// The role of a destination in the one team that has it; several teams leave it open.
+    fn only_role(&self, destination: &str) -> Option<String> {
+        let mut roles =
+            self.teams.iter().filter_map(|(team, lists)| Some(format!("{team} {}", lists.role(destination)?)));
+        roles.next().filter(|_| roles.next().is_none())
+    }
+}
+
+impl Team {
+    /// What a destination is for; of several roles the most urgent.
+    #[must_use]
+    pub fn role(&self, destination: &str) -> Option<&'static str> {
+        let roles = [
+            ("pages", &self.pages),
+            ("severe pages", &self.severe),
+            ("tickets", &self.tickets),
+            ("reports", &self.reports),
+        ];
+        roles.into_iter().find(|(_, list)| list.iter().any(|one| one == destination)).map(|(role, _)| role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn catalog() -> Catalog {
+        let list = |text: &str| vec![text.to_owned()];
+        let shop = Team {
+            severe: list("pagerduty:${SHOP_KEY}"),
+            pages: list("pagerduty:${SHOP_KEY}"),
+            tickets: list("slack:${SHARED_HOOK}"),
+            reports: list("mailto:shop@example.com"),
+        };
+        let cart = Team { tickets: list("slack:${SHARED_HOOK}"), ..Team::default() };
+        let critical = Team { severe: list("webhook:https://status.example.com/hook"), ..Team::default() };
+        let teams = [("shop", shop), ("cart", cart)].map(|(name, team)| (name.to_owned(), team));
+        let notify_also = BTreeMap::from([("critical".to_owned(), critical)]);
+        Catalog { teams: teams.into_iter().collect(), notify_also, ..Catalog::default() }
+    }
+
+    #[test]
+    fn a_destination_is_named_by_channel_role_and_variable() {
+        for (team, destination, expected) in [
+            ("shop", "pagerduty:${SHOP_KEY}", "PagerDuty, shop pages (`SHOP_KEY`)"),
+            ("cart", "pagerduty:${SHOP_KEY}", "PagerDuty, shop pages (`SHOP_KEY`)"),
+            ("cart", "slack:${SHARED_HOOK}", "Slack, cart tickets (`SHARED_HOOK`)"),
+            ("gone", "slack:${SHARED_HOOK}", "Slack (`SHARED_HOOK`)"),
+            ("shop", "slack:${OLD_HOOK}", "Slack (`OLD_HOOK`)"),
+            ("shop", "mailto:shop@example.com", "mail to shop@example.com"),
+            (
+                "shop",
+                "webhook:https://status.example.com/hook",
+                "webhook, class critical severe pages (`https://status.example.com/hook`)",
+            ),
+            ("shop", "webhook:https://${HOST}/${KEY}", "webhook (`https://${HOST}/${KEY}`)"),
+            ("shop", "none:web-shop-pages", "web-shop pages (no destination is set)"),
+            ("shop", "\u{1b}[31m", "`\\u{1b}[31m`"),
+        ] {
+            assert_eq!(catalog().describe_destination(team, destination), expected);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Suggestions for a name that does not exist: the one that was probably meant, or those that there are.
+
+/// The most names that a suggestion lists.
+const LISTED_MAX: usize = 8;
+
+/// The name that is nearest to a word, if one is near: at most a third of its letters differ.
+#[must_use]
+pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > 100 {
+        return None;
+    }
+    let lower = word.to_lowercase().replace('-', "_");
+    names
+        .into_iter()
+        .map(|name| (strsim::osa_distance(&lower, &name.replace('-', "_")), name))
+        .filter(|(distance, name)| *distance <= (name.len().max(word.len()) / 3).max(1))
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// The hint for a name that does not exist: ``did you mean `x`?``, or all names after a label such as `teams`. `None`
+/// when there are no names at all.
+#[must_use]
+pub fn suggestion<'a>(word: &str, label: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<&str> = names.into_iter().collect();
+    if let Some(meant) = nearest(word, names.iter().copied()) {
+        return Some(format!("did you mean `{meant}`?"));
+    }
+    listed(label, &names)
+}
+
+/// The first names after a label such as `teams`, and how many more there are. `None` when there are no names at all.
+#[must_use]
+pub fn listed(label: &str, names: &[&str]) -> Option<String> {
+    let listed: Vec<String> = names.iter().take(LISTED_MAX).map(|name| format!("`{name}`")).collect();
+    let more = match names.len().saturating_sub(LISTED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!names.is_empty()).then(|| format!("{label}: {}{more}", listed.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggestion_names_the_nearest_or_lists_a_few() {
+        let names = ["checkout", "search"];
+        assert_eq!(suggestion("chekcout", "services", names).as_deref(), Some("did you mean `checkout`?"));
+        assert_eq!(suggestion("zz", "services", names).as_deref(), Some("services: `checkout`, `search`"));
+        assert_eq!(suggestion("x", "services", []), None);
+        let many: Vec<String> = (10..21).map(|number| format!("service-{number}")).collect();
+        let text = suggestion("zz", "services", many.iter().map(String::as_str)).unwrap();
+        assert!(text.ends_with("`service-17` and 3 more"), "{text}");
+    }
+}
