@@ -3,7 +3,8 @@
 //! speed cancels out.
 //!
 //!     cargo bench --bench burn                             four sizes of fleet, and two that are hard
-//!     cargo bench --bench burn -- --columns DIRECTORY      1,683 SLOs only, whose columns are written there for benches/burn_peers.py
+//!     cargo bench --bench burn -- --columns DIRECTORY
+//!         1,683 SLOs only, whose columns are written there for benches/burn_peers.py
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
 use std::fs::File;

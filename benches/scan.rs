@@ -4,7 +4,8 @@
 //!
 //!     cargo bench --bench scan
 //!     cargo bench --bench scan -- 'scan gz'                     one of its works, once, for a profiler to look at
-//!     cargo bench --bench scan -- write DIRECTORY FILES LINES   logs for benches/peers.py: packed below packed/, plain below plain/
+//!     cargo bench --bench scan -- write DIRECTORY FILES LINES
+//!         logs for benches/peers.py: packed below packed/, plain below plain/
 //!     cargo bench --bench scan -- inflate DIRECTORY             libdeflate alone on the packed ones
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench speaks to a person and may fail loudly")]
 

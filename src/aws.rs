@@ -269,16 +269,15 @@ impl Refusal {
         match self.code.as_str() {
             _ if self.lacks_credentials => self.remedy(),
             "AccessDenied" | "AllAccessDisabled" if self.said.contains("kms:GenerateDataKey") => {
-                "grant the role `kms:GenerateDataKey` and `kms:Decrypt` on the KMS key of the bucket, in its policy \
-                 and in the key policy"
+                "grant the role `kms:GenerateDataKey` and `kms:Decrypt` on the bucket's KMS key, in the role's policy and in the key policy"
             }
             "AccessDenied" | "AllAccessDisabled" if self.is_of_kms() => {
-                "grant the role `kms:Decrypt` on the KMS key of the object, in its policy and in the key policy"
+                "grant the role `kms:Decrypt` on the object's KMS key, in the role's policy and in the key policy"
             }
-            _ if self.is_of_kms() => "enable the KMS key of the object, or cancel its deletion",
-            "NoSuchBucket" => "check the name of the bucket; slowburn does not create buckets",
+            _ if self.is_of_kms() => "enable the object's KMS key, or cancel its deletion",
+            "NoSuchBucket" => "check the bucket name; slowburn does not create buckets",
             "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
-                "set AWS_REGION to the region of the bucket"
+                "set AWS_REGION to the bucket's region"
             }
             _ => self.remedy(),
         }
@@ -289,12 +288,10 @@ impl Refusal {
     pub fn remedy(&self) -> &'static str {
         match self.code.as_str() {
             "AccessDenied" if self.lacks_credentials => {
-                "allow the caller (`aws sts get-caller-identity`) to assume the role: the trust policy of the \
-                 role must allow the caller and match `external_id`, and the policy of the caller must \
-                 allow `sts:AssumeRole`"
+                "allow the caller (`aws sts get-caller-identity`) to assume the role: the role's trust policy must allow the caller and match `external_id`, and the caller's policy must allow `sts:AssumeRole`"
             }
             "AccessDenied" | "AccessDeniedException" | "Forbidden" | "AllAccessDisabled" => {
-                "grant the role of this task the permission in the message"
+                "grant this task's role the permission named in the message"
             }
             "ExpiredToken"
             | "ExpiredTokenException"
@@ -305,14 +302,14 @@ impl Refusal {
                 "renew the credentials, which are invalid or expired: check with `aws sts get-caller-identity`"
             }
             "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
-                "run again later: AWS throttled the requests of this account"
+                "run again later: AWS throttled this account's requests"
             }
             "" if self.lacks_credentials || self.said.contains("credentials") || self.said.contains("IMDS") => {
                 "give the task a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             }
-            "" if self.lacks_region() => "set AWS_REGION, or `region` of the source in fleet.yaml",
+            "" if self.lacks_region() => "set AWS_REGION, or `region` for the source in fleet.yaml",
             "" if self.said.contains("region") => "set AWS_REGION",
-            _ => "run again; if it persists, check network, region and credentials",
+            _ => "run again; if it persists, check the network, region and credentials",
         }
     }
 }
@@ -356,6 +353,6 @@ mod tests {
         assert!(is_missing_region("A region must be set when sending requests to S3."));
         assert!(is_missing_region("Invalid Configuration: Missing Region"));
         assert!(refusal("", NO_REGION).remedy_of_s3().starts_with("set AWS_REGION, or `region`"));
-        assert!(refusal("KMS.DisabledException", "is disabled").remedy_of_s3().contains("enable the KMS key"));
+        assert!(refusal("KMS.DisabledException", "is disabled").remedy_of_s3().contains("enable the object's KMS key"));
     }
 }

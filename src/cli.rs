@@ -105,11 +105,11 @@ pub enum Task {
     Run(RunArgs),
     /// Print the status of every SLO
     ///
-    /// Evaluates the data of the ledger. Sends no requests to sources and no notifications.
+    /// Evaluates the data in the ledger. Sends no requests to sources and no notifications.
     Status(StatusArgs),
     /// Print the error-budget report, or write it as HTML pages
     ///
-    /// Evaluates the data of the ledger. Sends no requests to sources and no notifications.
+    /// Evaluates the data in the ledger. Sends no requests to sources and no notifications.
     Report(ReportArgs),
     /// Create the weekly report of a team or the fleet: print, save or send it
     ///
@@ -125,7 +125,7 @@ pub enum Task {
     ///
     /// A pipeline that stops at every exit code other than 0 also stops when the answer is unknown.
     Gate(GateArgs),
-    /// Check the definitions and report every problem with file, line and hint
+    /// Check the definitions and report every problem with its file, line and a hint
     Check(CheckArgs),
     /// Show when each alert tier of an SLO would have fired
     ///
@@ -288,8 +288,7 @@ fn levels(text: &str) -> Result<Targets, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let is_level = |part: &str| part.contains('=') || LEVELS.contains(&part.trim().to_ascii_lowercase().as_str());
     let levels = text.parse().ok().filter(|_| text.split(',').all(is_level));
-    levels
-        .ok_or_else(|| "use `info`, `debug` or `MODULE=LEVEL`; for the folder of access logs, use `--logs`".to_owned())
+    levels.ok_or_else(|| "use `info`, `debug` or `MODULE=LEVEL`; for a folder of access logs, use `--logs`".to_owned())
 }
 
 impl Cli {

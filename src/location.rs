@@ -40,7 +40,7 @@ impl FromStr for Location {
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
-            return Err("`s3://` needs the name of a bucket\nhint: use `s3://bucket/prefix`".to_owned());
+            return Err("`s3://` needs a bucket name\nhint: use `s3://bucket/prefix`".to_owned());
         }
         Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() })
     }

@@ -92,7 +92,7 @@ impl Said {
     pub fn untried(&mut self, book: &AlertBook) {
         let left = book.outbox.iter().filter(|entry| entry.tries == 0 && !entry.set_aside).count();
         if left > 0 {
-            self.notes.push(format!("{} left to the next run", counted(left, "notification")));
+            self.notes.push(format!("{} left for the next run", counted(left, "notification")));
         }
     }
 
@@ -148,13 +148,13 @@ impl Said {
                 .first()
                 .and_then(|name| suggestion(name, "load balancers with logs", seen.iter().copied()))
                 .unwrap_or_default(),
-            Some(day) => format!("the newest logs are of {day}: use `--at` with a time on that day"),
+            Some(day) => format!("the newest logs are from {day}: use `--at` with a time on that day"),
             None => {
                 "copy the logs with their folders: `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/`".to_owned()
             }
         };
         self.faults.push(format!(
-            "`{}` has no logs of {} from {}\nhint: {hint}",
+            "`{}` has no logs for {} from {}\nhint: {hint}",
             question.location,
             some_of(missing),
             question.span

@@ -120,7 +120,7 @@ fn object<'k>(
     let doubt = if !is_area(folder, account, region) {
         Some("the folder and the file name have different accounts or regions")
     } else if !is_delivered_near(delivery_day, interval_end) {
-        Some("the day of the folder and the time in the file name are far apart")
+        Some("the folder's day and the time in the file name are far apart")
     } else {
         None
     };

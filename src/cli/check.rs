@@ -47,6 +47,6 @@ pub enum CheckFormat {
     Text,
     /// A JSON document
     Json,
-    /// Annotations of a GitHub Actions workflow
+    /// Annotations for GitHub Actions
     Github,
 }

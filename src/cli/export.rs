@@ -22,7 +22,7 @@ pub struct ExportArgs {
     /// Where, and when.
     #[command(flatten)]
     pub place: Place,
-    /// First minute [default: the start of the ledger; for budgets 30 days ago]
+    /// First minute [default: the start of the ledger; for budgets, 30 days ago]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = DATA)]
     pub from: Option<Time>,
     /// Stop before this time [default: the time of `--at`]

@@ -70,7 +70,7 @@ pub struct NotifyArgs {
     /// Team whose destinations receive a test notification
     ///
     /// Each destination of `pages`, `tickets` and `reports` receives one notification, marked as a test. In PagerDuty
-    /// it is an alert of severity `info` that is resolved immediately.
+    /// it is an alert with severity `info` that is resolved immediately.
     #[arg(long, value_name = "TEAM", required = true, help_heading = ALERTS, add = ArgValueCandidates::new(complete::teams))]
     pub test: String,
     /// How notifications are sent.

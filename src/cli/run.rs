@@ -12,13 +12,13 @@ use crate::cost::Dollars;
 
 const EXAMPLES: &str = "\
 Examples:
-  # The demo: 30 days of simulated access logs, everything below target/demo
+  # The demo: 30 days of simulated access logs, everything under target/demo
   slowburn run --demo
   # Local access logs; write notifications to files instead of sending them
   slowburn run --logs /data/elb-logs --dry-run notifications
   # From cron, every five minutes
   slowburn run --quiet --ledger s3://example-slo/ledger --report /var/lib/slowburn
-  # Evaluate the data of the ledger, without requests to sources
+  # Evaluate the data in the ledger, without requests to sources
   slowburn run --offline --silent";
 
 /// Arguments of `run`.
@@ -42,7 +42,7 @@ pub struct RunArgs {
     /// Number of threads that read access logs [default: number of cores]
     #[arg(long, value_name = "N", env = "SLOWBURN_THREADS", value_parser = threads, help_heading = DATA)]
     pub threads: Option<u16>,
-    /// Run on 30 days of simulated access logs; everything is written below target/demo
+    /// Run on 30 days of simulated access logs; everything is written under target/demo
     #[arg(long, conflicts_with_all = ["logs", "at", "days"], help_heading = DATA)]
     pub demo: bool,
     /// How notifications are sent.

@@ -23,7 +23,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = days, allow_hyphen_values = true,
           help_heading = DATA)]
     pub days: u16,
-    /// Seed of the random numbers; the same seed produces identical files
+    /// Seed for the random numbers; the same seed produces identical files
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = DATA)]
     pub seed: u64,
     /// Traffic as a multiple of the default

@@ -16,7 +16,7 @@ pub struct TablesArgs {
     /// The definitions.
     #[command(flatten)]
     pub definitions: SlosArg,
-    /// Only the tables of this source of fleet.yaml
+    /// Only the tables for this source in fleet.yaml
     #[arg(long, value_name = "NAME", help_heading = DEFINITIONS)]
     pub source: Option<String>,
     /// Create the tables in Athena; existing tables are not changed

@@ -42,9 +42,9 @@ pub struct WeeklyArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
     pub format: WeeklyFormat,
-    /// Save all reports below this folder, as `WEEK/TEAM.md`, `.json` and `.html`
+    /// Save all reports under this folder, as `WEEK/TEAM.md`, `.json` and `.html`
     ///
-    /// The newest week is also saved below `latest`. Existing reports are not changed.
+    /// The newest week is also saved under `latest`. Existing reports are not changed.
     #[arg(long, value_name = "DIR", env = "SLOWBURN_WEEKLY_OUT", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
     pub out: Option<PathBuf>,
 }

@@ -51,7 +51,7 @@ fn sentence(gate: &Gate<'_>, overridden: Option<&Override>) -> String {
     match overridden {
         None => gate.reason.clone(),
         Some(Override { service, by, reason, .. }) => {
-            format!("deploy of {service} is allowed by an override of {by}: {reason}; without it: {}", gate.reason)
+            format!("deploy of {service} is allowed by an override from {by}: {reason}; without it: {}", gate.reason)
         }
     }
 }

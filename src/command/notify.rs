@@ -39,7 +39,7 @@ pub(super) async fn notify(arguments: &NotifyArgs, now: Minute) -> Result<Ended,
     let (count, delivered) = (tried.len(), tried.iter().filter(|tried| tried.sent.is_ok()).count());
     if delivered == 0 {
         return Err(Failure::new(format!(
-            "delivery failed for all destinations\nhint: follow the hint of each destination, then run `slowburn notify --test {}` again",
+            "delivery failed for all destinations\nhint: follow the hint for each destination, then run `slowburn notify --test {}` again",
             arguments.test
         )));
     }

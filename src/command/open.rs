@@ -171,7 +171,7 @@ pub(super) async fn ledger(place: &Place) -> Result<LedgerStore, Failure> {
     }
     if store.is_new() {
         return Err(Failure::new(format!(
-            "the ledger `{}` is empty: the last run read no logs or other data\nhint: fix the warnings of `slowburn run`, and run it again",
+            "the ledger `{}` is empty: the last run read no logs or other data\nhint: fix the warnings from `slowburn run`, then run it again",
             place.ledger
         )));
     }

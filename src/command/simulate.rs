@@ -64,7 +64,7 @@ pub enum SimulateError {
         path: PathBuf,
     },
     /// The threads could not be started.
-    #[error("cannot start threads: {0}\nhint: raise the limit of processes (`ulimit -u`)")]
+    #[error("cannot start threads: {0}\nhint: raise the process limit (`ulimit -u`)")]
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn read_spans(
         keep(&Counts::new(), &unknown, store).await?;
         store.keep_asked(&asked).await?;
         said.notes.push(format!(
-            "discarded data of `{}` that an earlier run recorded for a time in the future; it is fetched again",
+            "discarded data from `{}` that an earlier run recorded for a time in the future; it is fetched again",
             question.source
         ));
     }
@@ -206,7 +206,7 @@ pub(super) fn affordable(job: &Job<'_>, source: &str, usage: &Usage) -> Result<(
     let (price, spent, most) = (usage.price(), Aws::used().price(), job.max_cost.unwrap_or_default());
     Err(format!(
         "skipped `{source}` to stay within `--max-cost`: spent {spent} of {most}, and {usage} would cost \
-         {price}\nhint: raise `--max-cost`, fetch less often with `every` of the source, or fetch fewer days with \
+         {price}\nhint: raise `--max-cost`, fetch less often with a longer `every` for the source, or fetch fewer days with \
          `--days`"
     ))
 }

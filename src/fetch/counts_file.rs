@@ -58,10 +58,7 @@ pub enum Compared {
 #[derive(Debug, thiserror::Error)]
 pub enum CountsError {
     /// It cannot be opened or read.
-    #[error(
-        "cannot read `{path}`: {source}\nhint: set `file` of the SLO to a path below the folder of `counts` of its \
-         source"
-    )]
+    #[error("cannot read `{path}`: {source}\nhint: set the SLO's `file` to a path in its source's `counts` folder")]
     File {
         /// Which.
         path: PathBuf,

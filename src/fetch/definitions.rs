@@ -27,7 +27,7 @@ pub enum LoadError {
         hint: String,
     },
     /// It is a file.
-    #[error("`{}` is a file\nhint: specify the folder of definitions", .0.display())]
+    #[error("`{}` is a file\nhint: specify the definitions folder", .0.display())]
     File(PathBuf),
     /// The operating system refuses.
     #[error("cannot read the definitions in `{}`: {source}\nhint: {HINT}", folder.display())]

@@ -21,7 +21,7 @@ const SAID_CHARS_MAX: usize = 300;
 const WAIT_S_MAX: u64 = 86_400;
 
 /// What helps against a server that fails now and may work later.
-const TRANSIENT: &str = "this is often temporary; if it persists, check the status page of the service";
+const TRANSIENT: &str = "this is often temporary; if it persists, check the service's status page";
 
 /// The client of all channels. Proxies come from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; certificates are checked
 /// against those of the machine, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` name.
@@ -37,7 +37,7 @@ pub(super) fn client() -> Result<Client, SendError> {
     client.map_err(|error| {
         SendError::later(
             format!("cannot create the HTTP client: {}", reason(error)),
-            "install the CA certificates of the system (`ca-certificates`), or set SSL_CERT_FILE to a file that contains them",
+            "install the system's CA certificates (`ca-certificates`), or set SSL_CERT_FILE to a file that contains them",
         )
     })
 }
@@ -123,7 +123,7 @@ fn unreachable(error: reqwest::Error) -> SendError {
         return SendError::later(why, TRANSIENT);
     }
     let remedy = if reason.contains("certificate") {
-        "the certificate of the server is not trusted; if it was issued by a private CA, set SSL_CERT_FILE to the file of that CA"
+        "the server's certificate is not trusted; if it was issued by a private CA, set SSL_CERT_FILE to that CA's certificate file"
     } else {
         "this is often temporary; if it persists, check the address, the network and HTTPS_PROXY"
     };

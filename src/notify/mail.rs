@@ -32,7 +32,7 @@ const SUBJECT_CHARS_MAX: usize = 200;
 const PAGE: &str = "mail.html";
 
 const FORMS: &str = "use `smtps://USER:PASSWORD@HOST:465` for TLS or `smtp://USER:PASSWORD@HOST:587?tls=required` for STARTTLS; \
-                     percent-encode special characters in user and password, such as `%40` for `@`";
+                     percent-encode special characters in the user and password, such as `%40` for `@`";
 
 /// The server that takes mail, and who it comes from.
 #[derive(Clone)]
@@ -104,7 +104,7 @@ impl Mail {
     }
 
     fn letter(&self, message: &Message, moment: Timestamp) -> Result<lettre::Message, SendError> {
-        let html = html(message).map_err(|error| SendError::never(format!("cannot create the mail: {error}"), BUG))?;
+        let html = html(message).map_err(|error| SendError::never(format!("cannot create the email: {error}"), BUG))?;
         self.put_together(message, moment, MultiPart::alternative_plain_html(plain(message), html))
     }
 
@@ -113,7 +113,7 @@ impl Mail {
         let message = clean(&report.message());
         let page = report.page(Images::Attached).map_err(|error| SendError::never(error.to_string(), BUG))?;
         let png = ContentType::parse("image/png")
-            .map_err(|error| SendError::never(format!("cannot create the mail: {error}"), BUG))?;
+            .map_err(|error| SendError::never(format!("cannot create the email: {error}"), BUG))?;
         let mut related = MultiPart::related().singlepart(SinglePart::html(page.html));
         for (id, picture) in page.pictures {
             related = related.singlepart(Attachment::new_inline(id).body(picture, png.clone()));
@@ -144,7 +144,7 @@ impl Mail {
         if message.number > 1 {
             letter = letter.in_reply_to(id(1)).references(id(1));
         }
-        letter.multipart(parts).map_err(|error| SendError::never(format!("cannot create the mail: {error}"), BUG))
+        letter.multipart(parts).map_err(|error| SendError::never(format!("cannot create the email: {error}"), BUG))
     }
 
     async fn post(&self, letter: lettre::Message) -> Result<Receipt, SendError> {
@@ -193,9 +193,9 @@ fn refused(error: &SmtpError) -> SendError {
     };
     let Some(code) = error.status().map(|code| code.to_string()) else {
         let remedy = if said.contains("certificate") {
-            "the certificate of the mail server is not trusted; if it was issued by a private CA, set SSL_CERT_FILE to the file of that CA"
+            "the mail server's certificate is not trusted; if it was issued by a private CA, set SSL_CERT_FILE to that CA's certificate file"
         } else {
-            "this is often temporary; if it persists, check host, port and encryption in SLOWBURN_SMTP_URL"
+            "this is often temporary; if it persists, check the host, port and encryption in SLOWBURN_SMTP_URL"
         };
         return SendError::later(format!("cannot send through the mail server: {said}"), remedy);
     };
@@ -203,7 +203,7 @@ fn refused(error: &SmtpError) -> SendError {
     match code.as_str() {
         "530" | "534" | "535" | "538" => SendError::later(
             why,
-            "check user and password in SLOWBURN_SMTP_URL; percent-encode special characters, such as `%40` for `@`",
+            "check the user and password in SLOWBURN_SMTP_URL; percent-encode special characters, such as `%40` for `@`",
         ),
         _ if error.is_transient() => {
             SendError::later(why, "this is often temporary; if it persists, contact the mail administrator")

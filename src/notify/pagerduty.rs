@@ -32,7 +32,7 @@ impl PagerDuty {
         if !sound {
             return Err(SendError::never(
                 "invalid PagerDuty integration key: it must have 32 characters",
-                "copy the key of an `Events API v2` integration of the PagerDuty service",
+                "copy the key of an `Events API v2` integration on the PagerDuty service",
             ));
         }
         Ok(Self { client, base: base.trim_end_matches('/').to_owned(), key })
@@ -143,7 +143,7 @@ fn remedy(status: u16, _said: &str) -> &'static str {
     match status {
         400 => "check that the key belongs to an `Events API v2` integration that still exists",
         403 | 404 => "check SLOWBURN_PAGERDUTY_URL: accounts in the EU region need `https://events.eu.pagerduty.com`",
-        _ => "see the response of PagerDuty; retry with `slowburn notify --test`",
+        _ => "see PagerDuty's response; retry with `slowburn notify --test`",
     }
 }
 

@@ -89,7 +89,7 @@ impl Secrets {
             let Some(secret) = self.get(name) else {
                 return Err(SendError::never(
                     format!("the environment variable `{name}` is not set"),
-                    format!("set `{name}` in the environment of slowburn, or change the destination in fleet.yaml"),
+                    format!("set `{name}` in slowburn's environment, or change the destination in fleet.yaml"),
                 ));
             };
             filled.push_str(secret.reveal());
@@ -130,7 +130,7 @@ mod tests {
         let error = secrets.filled("${EMPTY}").unwrap_err().to_string();
         assert_eq!(
             error,
-            "the environment variable `EMPTY` is not set\nhint: set `EMPTY` in the environment of slowburn, or change the destination \
+            "the environment variable `EMPTY` is not set\nhint: set `EMPTY` in slowburn's environment, or change the destination \
              in fleet.yaml"
         );
     }

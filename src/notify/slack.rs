@@ -142,8 +142,10 @@ fn escaped(text: &str, chars: usize) -> String {
 fn remedy(status: u16, said: &str) -> &'static str {
     match status {
         _ if said.contains("channel_is_archived") => "the channel is archived: create a webhook for another channel",
-        403 | 404 | 410 => "the webhook was removed, or its app may not post any more: create a new webhook in Slack",
-        _ => "see the response of Slack; retry with `slowburn notify --test`",
+        403 | 404 | 410 => {
+            "the webhook was removed, or its app has lost permission to post: create a new webhook in Slack"
+        }
+        _ => "see Slack's response; retry with `slowburn notify --test`",
     }
 }
 

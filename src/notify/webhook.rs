@@ -85,7 +85,7 @@ fn remedy(status: u16, _said: &str) -> &'static str {
     match status {
         401 | 403 => "the receiver rejected the sender: check the address and SLOWBURN_WEBHOOK_SECRET",
         404 | 410 => "check the address in fleet.yaml or in its environment variable",
-        _ => "see the response of the receiver; `slowburn schema message` prints the schema of the notification",
+        _ => "see the receiver's response; `slowburn schema message` prints the schema of the notification",
     }
 }
 

@@ -101,8 +101,7 @@ impl LogsRead {
             }
             if object.is_strange(limit) {
                 self.faults.push(format!(
-                    "`{key}` has no requests that match the load balancer and time in its name\nhint: check what was \
-                     copied to this name; until then its minutes are unknown"
+                    "`{key}` has no requests that match the load balancer and time in its name\nhint: check what was copied under this name; until then its minutes are unknown"
                 ));
             }
             if object.trailing > 0 {
@@ -196,7 +195,7 @@ impl LogsRead {
         }
         if self.connections > 0 {
             let connections = many(self.connections, "connection");
-            said.notes.push(format!("skipped {connections} of TCP or SSL listeners, which are not requests"));
+            said.notes.push(format!("skipped {connections} on TCP or SSL listeners, which are not requests"));
         }
         if self.unparsed > 0 {
             let mut text =
@@ -207,7 +206,7 @@ impl LogsRead {
             let share = Exact::new(i128::from(self.unparsed), i128::from(self.lines.max(1)));
             if share > limit {
                 text.push_str(&format!(
-                    "\nhint: fix these lines, or raise `unparsed_limit` of the source in fleet.yaml, which is {}%",
+                    "\nhint: fix these lines, or raise `unparsed_limit` for the source in fleet.yaml (now {}%)",
                     to_f64(limit) * 100.0
                 ));
                 said.faults.push(text);
@@ -232,7 +231,7 @@ impl LogsRead {
 const fn remedy_of(fault: &ObjectFault, in_bucket: bool) -> &'static str {
     match fault {
         ObjectFault::Unreadable(_) => "check that the file exists and is readable",
-        ObjectFault::Gone => "keep logs until they are read: check the lifecycle rules of the bucket",
+        ObjectFault::Gone => "keep logs until they are read: check the bucket's lifecycle rules",
         ObjectFault::Rewritten => "let the copy finish, and run again",
         _ if in_bucket => {
             "copy the object again from the bucket that the load balancer writes to; if it is damaged there too, its \

@@ -61,11 +61,11 @@ impl Said {
             };
             let operation = if is_balancer { "describe-load-balancers" } else { "describe-target-groups" };
             let hint = if is_tagged {
-                "tag the resource itself with exactly this key and value, in the region and account of the source; \
+                "tag the resource itself with exactly this key and value, in the source's region and account; \
                  `aws resourcegroupstaggingapi get-resources` lists tags"
                     .to_owned()
             } else {
-                format!("check the name, and the region and account of the source: `aws elbv2 {operation}` lists names")
+                format!("check the name, and the source's region and account: `aws elbv2 {operation}` lists names")
             };
             self.faults
                 .push(format!("`{source}`: no {what} {called} {named} found; its SLOs have no data\nhint: {hint}"));
@@ -80,7 +80,7 @@ fn one_of(selector: &Selector, gone: Option<Minute>) -> String {
 }
 
 fn place(look_up: &LookUp) -> String {
-    let region = look_up.reach.region.as_deref().unwrap_or("the region of `AWS_REGION`");
+    let region = look_up.reach.region.as_deref().unwrap_or("the region in `AWS_REGION`");
     match &look_up.reach.role_arn {
         Some(role) => format!("{region} as {role}"),
         None => region.to_owned(),

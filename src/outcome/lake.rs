@@ -80,18 +80,17 @@ impl LakeRead {
     /// Adds balancers that the whole of a span has no line of; `None` stands for all of them.
     pub fn missing(&mut self, name: &str, span: Span, balancers: &Option<Vec<String>>) {
         let what = match balancers {
-            None => "has no lines".to_owned(),
+            None => "has no rows".to_owned(),
             Some(balancers) if balancers.is_empty() => return,
-            Some(balancers) => format!("has no lines for {}", some_of(balancers.iter().cloned())),
+            Some(balancers) => format!("has no rows for {}", some_of(balancers.iter().cloned())),
         };
         let hint = match balancers {
             None => {
-                "compare the table with the output of `slowburn tables`: a table with the wrong location has no lines, \
+                "compare the table with the output of `slowburn tables`: a table with the wrong location has no rows, \
                  and Athena reports no error"
             }
             Some(_) => {
-                "set `load_balancer` to the value of the third column of the log, and check that its account and \
-                 region are those of the table"
+                "set `load_balancer` to the value in the log's third column, and check that its account and region match those of the table"
             }
         };
         self.faults.push(format!("`{}`: `{name}` {what} from {span}\nhint: {hint}", self.source));
@@ -123,8 +122,7 @@ impl LakeRead {
         if lines.wrong > 0 {
             let minutes = counted(lines.wrong, "minute");
             said.faults.push(format!(
-                "`{name}` returned invalid counts for {minutes}, which are unknown{samples}\nhint: count every event \
-                 in `total`, and the good or the bad events also in `good` or `bad`; no value may be NULL: use \
+                "`{name}` returned invalid counts for {minutes}, which are unknown{samples}\nhint: count every event in `total`, and the good or bad ones in `good` or `bad` as well; no value may be NULL: use \
                  `count_if` or `coalesce`"
             ));
         }
@@ -138,7 +136,7 @@ impl LakeRead {
         );
         if Exact::new(i128::from(lines.unparsed), i128::from(lines.all.max(1))) > self.limit {
             said.faults.push(format!(
-                "{text}\nhint: fix these lines, or raise `unparsed_limit` of the source in fleet.yaml, which is {}%",
+                "{text}\nhint: fix these lines, or raise `unparsed_limit` for the source in fleet.yaml (now {}%)",
                 to_f64(self.limit) * 100.0
             ));
         } else {

@@ -66,7 +66,7 @@ impl MetricsRead {
             let minutes: u64 = self.absurd.values().map(|minutes| u64::from(*minutes)).sum();
             said.faults.push(format!(
                 "`{source}`: skipped {} with more `good` or `bad` events than `total`, for example in \
-                 `{series}`\nhint: count every event of `good` or `bad` in `total`; until then these minutes are \
+                 `{series}`\nhint: count every `good` or `bad` event in `total` too; until then these minutes are \
                  unknown",
                 counted(minutes, "minute")
             ));
@@ -87,7 +87,7 @@ impl MetricsRead {
         if !places.is_empty() {
             said.faults.push(format!(
                 "`{source}` has no values for {} so far; the SLOs that need them have no data\nhint: check the ID with \
-                 `aws elbv2 describe-load-balancers`, in the region and account of the source; CloudWatch has no \
+                 `aws elbv2 describe-load-balancers`, in the source's region and account; CloudWatch has no \
                  values before the first request",
                 some_of(places)
             ));
@@ -106,7 +106,7 @@ impl MetricsRead {
                     [namespace, name].map(|text| shlex::try_quote(text).unwrap_or(Cow::Borrowed(text)));
                 let listed = format!(
                     "check the name and all dimensions of the metric: `aws cloudwatch list-metrics --namespace \
-                     {namespace} --metric-name {name}` lists the metrics of the last two weeks"
+                     {namespace} --metric-name {name}` lists the metrics from the last two weeks"
                 );
                 let named = format!("`{source}`: `{count}` of `{}` has no values so far", slo.id);
                 if silent.is_unknown {

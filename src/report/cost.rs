@@ -61,7 +61,7 @@ pub fn table(forecast: &Forecast, every_minutes: u32, all: bool) -> String {
     }
     if assumed(|usage| usage.athena_bytes) {
         text.push_str(
-            "* upper bound until the first query shows how much data a day of logs has: each run scans up to `scan_limit`\n",
+            "* upper bound until the first query shows how much data a day of logs contains: each run scans up to `scan_limit`\n",
         );
     }
     text

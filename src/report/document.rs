@@ -36,7 +36,7 @@ pub fn markdown(status: &Status) -> String {
         text.push_str(&status::markdown_rows(rows.into_iter()));
     }
     text.push_str(
-        "\nBudget left: the share of the allowed failures in the window that is not used yet; below 0% the error budget is \
+        "\nBudget left: the share of the allowed failures in the window that has not been used yet; below 0% the error budget is \
          exceeded. Coverage: the share of the window's minutes that is known; unknown minutes count neither as good nor as bad. \
          Raw: without corrections.\n",
     );

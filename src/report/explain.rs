@@ -254,16 +254,16 @@ impl Explanation<'_> {
             }
             (Some((key, incident)), None, _) if incident.ended.is_none_or(|(ended, _)| self.at < ended) => {
                 format!(
-                    "not firing with the current data; the incident of {} was open because minutes have changed since",
+                    "not firing with the current data; the incident from {} was open, but its minutes have changed since",
                     key.started
                 )
             }
-            (Some((key, _)), ..) => format!("incident of {} resolved", key.started),
+            (Some((key, _)), ..) => format!("incident from {} resolved", key.started),
             (None, _, Some(urgency)) if !self.beat.heard => {
-                format!("{urgency} by earlier minutes, but this minute is unknown or excluded: no incident opens")
+                format!("{urgency} based on earlier minutes, but this minute is unknown or excluded: no incident opens")
             }
             (None, _, Some(_)) if self.beat.held.is_none() => {
-                "a single bad event: above any burn rate in a quiet service, but too little to open an incident"
+                "a single bad event: enough to exceed any burn-rate threshold in a quiet service, but not enough to open an incident"
                     .to_owned()
             }
             (None, _, Some(urgency)) => format!(
@@ -271,7 +271,7 @@ impl Explanation<'_> {
                  were evaluated with another definition, or precede the first run with notifications",
                 length_text(self.open_within)
             ),
-            (None, _, None) => "nothing fires, no notifications".to_owned(),
+            (None, _, None) => "nothing is firing, no notifications".to_owned(),
         }
     }
 

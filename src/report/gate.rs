@@ -85,7 +85,7 @@ pub fn decide<'a>(catalog: &'a Catalog, service: &'a Service, status: &'a Status
         (
             Answer::Unknown,
             format!(
-                "cannot decide whether {name} may be deployed: {count} in its definition or class; `slowburn check` lists all"
+                "cannot decide whether {name} may be deployed: {count} in its definition or class; run `slowburn check` for details"
             ),
         )
     } else if !blocks {
@@ -144,7 +144,7 @@ fn room(row: &Row) -> String {
         return format!("{} of {} failed in {service}/{slo} over {window}, none allowed", sums.bad, sums.total);
     }
     format!(
-        "{}/{} used {} over {}, the highest share of all SLOs of the service",
+        "{}/{} used {} over {}, the highest share among the service's SLOs",
         row.service,
         row.slo,
         used(row),

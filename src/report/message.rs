@@ -223,7 +223,7 @@ impl About<'_> {
             said.push(format!("Urgency: {}.", turns.collect::<Vec<String>>().join(", ")));
         }
         if incident.late {
-            said.push("The data of these minutes arrived late.".to_owned());
+            said.push("The data for these minutes arrived late.".to_owned());
         }
         if incident.corrected {
             said.push("Late data has changed minutes that were already evaluated.".to_owned());

@@ -38,7 +38,7 @@ impl Facts<'_> {
                     "The notification to {} was not delivered in {}{}.",
                     catalog.describe_destination(&message.team, &entry.to),
                     counted(entry.tries, "attempt"),
-                    if entry.set_aside { ", and is given up" } else { "; it is retried for a day" }
+                    if entry.set_aside { ", and will not be retried" } else { "; it will be retried for a day" }
                 ),
                 entry.failed.clone().unwrap_or_default(),
                 "Its content:".to_owned(),

@@ -19,10 +19,10 @@ impl Facts<'_> {
         let many = counted(services.len(), "service");
         message.title = match incident.ended {
             Some((ended, Why::Recovered)) => {
-                format!("resolved: {many} of {place} recovered after {}", between(key.started, ended))
+                format!("resolved: {many} on {place} recovered after {}", between(key.started, ended))
             }
-            Some(_) => format!("resolved: incidents of {many} of {place} are no longer grouped"),
-            None => format!("{many} of {place} failing together since {}", clock(key.started)),
+            Some(_) => format!("resolved: incidents of {many} on {place} are no longer grouped"),
+            None => format!("{many} on {place} failing together since {}", clock(key.started)),
         };
         message.paragraphs.push(format!(
             "These services started failing within minutes of {}: {}.",
@@ -44,7 +44,7 @@ impl Facts<'_> {
         let blind = blind.filter(|slo| slo.indicator.source() == source).count();
         message.title = match incident.ended {
             Some((_, Why::Recovered)) => format!("resolved: source {source} delivers data again"),
-            Some(_) => format!("resolved: no SLO uses source {source} any more"),
+            Some(_) => format!("resolved: no SLO uses source {source} anymore"),
             None => format!("source {source} has delivered no data since {}", clock(since)),
         };
         message.paragraphs.push(format!("SLOs that use this source: {blind}."));

@@ -111,7 +111,7 @@ pub fn github(problems: &[Problem]) -> String {
 
 /// Writing to a `String` cannot fail.
 fn written(result: std::fmt::Result) {
-    debug_assert!(result.is_ok(), "a string takes all that is written to it");
+    debug_assert!(result.is_ok(), "writing to a string cannot fail");
 }
 
 const fn severity(problem: &Problem) -> &'static str {

@@ -7,6 +7,7 @@ use super::model::{Bar, Row, Status, TierText};
 use super::standing::Standing;
 use super::words::{between, last};
 use crate::burn::{Budget, Forecast};
+use crate::cost::grouped;
 use crate::counts::Sums;
 use crate::exact::to_f64;
 use crate::minute::{Minute, length_text};
@@ -209,10 +210,20 @@ pub fn state(row: &Row) -> String {
             if status == Standing::NoData { format!("{word}: {unknown}") } else { format!("{word}, {unknown}") }
         }
         State::Outage { minutes, sums } => {
-            format!("{word}, severe: outage, {} of {} failed in {}", sums.bad, sums.total, length_text(*minutes))
+            format!(
+                "{word}, severe: outage, {} of {} failed in {}",
+                grouped(sums.bad),
+                grouped(sums.total),
+                length_text(*minutes)
+            )
         }
         State::Collapse { minutes, seen, expected } => {
-            format!("{word}, severe: traffic drop, {seen} of {expected} expected in {}", length_text(*minutes))
+            format!(
+                "{word}, severe: traffic drop, {} of {} expected in {}",
+                grouped(*seen),
+                grouped(*expected),
+                length_text(*minutes)
+            )
         }
         State::Burning { tier, urgency } => {
             let rates = row.tiers.get(*tier).zip(row.verdict.tiers.get(*tier));

@@ -93,7 +93,7 @@ fn hint_of(key: &str) -> &'static str {
         "category" => {
             "add `category: planned`, `unplanned` or `measurement`; or `silence` to keep the minutes but send no notifications"
         }
-        "author" => "add who is responsible: `author: jane@example.com`",
+        "author" => "add the person responsible: `author: jane@example.com`",
         "scope" => "add the affected SLOs: `scope: { service: checkout }`",
         "start" => "add the first minute: `start: 2026-10-03T01:00`",
         _ => "add the minute after the last one: `end: 2026-10-03T03:00`",

@@ -178,7 +178,7 @@ impl Promise<'_, '_> {
             }
             None if is_of_group => {
                 let message = format!(
-                    "CloudWatch has no metric per target group for the 502, 503 and 504 responses of `{}` itself: they would not be counted",
+                    "CloudWatch has no metric per target group for the 502, 503 and 504 responses from `{}` itself: they would not be counted",
                     traffic.load_balancer
                 );
                 let hint = "use a source with `access_logs`, which contain them; or remove `target_group` if the load balancer serves \
@@ -203,7 +203,7 @@ impl Promise<'_, '_> {
             let message = format!(
                 "cannot look up the ID of `{named}`: source `{source}` can read only the metrics of account {account}"
             );
-            let hint = "write the name with its ID, as at the end of the ARN; or replace `account` with a `role_arn` of that account";
+            let hint = "write the name with its ID, as at the end of the ARN; or replace `account` with a `role_arn` in that account";
             self.found.push(layer.problem(&keys(&[key]), message, hint));
         }
     }
@@ -249,12 +249,12 @@ impl Promise<'_, '_> {
         };
         let Some((layer, file)) = first_field(self.layers, |fields| fields.file.as_ref()) else {
             let message = format!("`{}` requires `file`", kind.word());
-            self.wrong(&message, &format!("add `file: {example}`, a path below {folder}"));
+            self.wrong(&message, &format!("add `file: {example}`, a path in {folder}"));
             return None;
         };
         let file = file.0.0.clone();
         if file.starts_with('/') || file.contains("://") || file.split(['/', '\\']).any(|part| part == "..") {
-            let hint = format!("use a path below {folder}, such as `{example}`");
+            let hint = format!("use a path in {folder}, such as `{example}`");
             self.found.push(layer.problem(&keys(&["file"]), format!("`{file}` is outside {folder}"), hint));
             return None;
         }

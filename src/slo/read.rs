@@ -168,7 +168,7 @@ fn team_of<'a>(folder: &Path, path: &'a str, problems: &mut Vec<Problem>) -> Opt
     let problem = match (parts.next(), parts.next(), parts.next()) {
         (Some(_), Some(file @ (FLEET | "fleet.yml")), None) => Problem::of_file(
             path,
-            format!("`{file}` is not at the top of the folder"),
+            format!("`{file}` is not at the top level of the folder"),
             format!("{}, or rename it if `fleet` is a service", move_to(FLEET)),
         ),
         (Some(team), Some(_), None) => match super::file::FromText::from_text(team) {

@@ -173,7 +173,7 @@ pub(super) fn source(page: &Page<'_>, name: &str, text: &SourceText, problems: &
         problems.push(page.of_value(
             &keys(&["sources", name, "delay"]),
             message,
-            format!("set at least `{delay}m`, or remove the field: counts of newer minutes still change"),
+            format!("set at least `{delay}m`, or remove the field: counts for newer minutes still change"),
         ));
     }
     let unparsed_limit = text.unparsed_limit.as_ref().map_or(Exact::new(1, 1_000), |limit| limit.0.share);
@@ -318,7 +318,7 @@ fn check_place(page: &Page<'_>, name: &str, kind: &SourceKind, problems: &mut Ve
         },
         SourceKind::Counts { location } if location.contains("://") => (
             format!("counts files are read from a local folder only, not from `{location}`"),
-            "copy them to a local folder before each run, such as with `aws s3 sync`, and write `counts: ./counts`"
+            "copy them to a local folder before each run, for example with `aws s3 sync`, and write `counts: ./counts`"
                 .to_owned(),
         ),
         _ => return,
@@ -337,7 +337,7 @@ fn check_tables(page: &Page<'_>, name: &str, text: &SourceText, problems: &mut V
         problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
     }
     if is_lake && text.logs.is_some() && text.accounts.is_none() {
-        let hint = "add `accounts: [\"<account id>\"]`, the accounts with a folder below `AWSLogs/`";
+        let hint = "add `accounts: [\"<account id>\"]`, the accounts with a folder under `AWSLogs/`";
         problems.push(page.of_key(&keys(&["sources", name, "logs"]), "`logs` requires `accounts`", hint));
     }
     if is_lake && text.logs.is_some() && text.regions.is_none() && text.region.is_none() {

@@ -397,10 +397,10 @@ mod tests {
         assert_eq!(of(r#"{"format":2}"#).unwrap(), AlertBook::default());
         assert_eq!(
             of(r#"{"format":1,"ran":"2026-10-01T10:05Z","incidents":[{"slo":"a/b"}]}"#).unwrap_err(),
-            "`alerts.json` of the ledger has format 1, but this version reads format 2\nhint: start a new ledger with `--ledger`, or \
+            "`alerts.json` in the ledger has format 1, but this version reads format 2\nhint: start a new ledger with `--ledger`, or \
              remove `alerts.json` to start with no open incidents"
         );
         assert!(of(r#"{"format":3}"#).unwrap_err().contains("newer than this version"));
-        assert!(of("{}").unwrap_err().starts_with("cannot read `alerts.json` of the ledger: missing field `format`"));
+        assert!(of("{}").unwrap_err().starts_with("cannot read `alerts.json` in the ledger: missing field `format`"));
     }
 }

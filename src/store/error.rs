@@ -8,7 +8,7 @@ use super::manifest::FORMAT;
 #[derive(Debug, thiserror::Error)]
 pub enum ShelfError {
     /// Another process writes to the same ledger.
-    #[error("another run uses the ledger `{0}`\nhint: wait until it ends, or stop it")]
+    #[error("another run is using the ledger `{0}`\nhint: wait until it ends, or stop it")]
     Held(String),
     /// Something else lies where a ledger should start.
     #[error(
@@ -53,7 +53,7 @@ fn remedy_of(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind as Kind;
     match error.kind() {
         Kind::NotADirectory | Kind::IsADirectory | Kind::AlreadyExists | Kind::InvalidInput | Kind::InvalidData => {
-            "check the path, where a file, folder or link is in the way, or use another folder"
+            "check the path: a file, folder or link is in the way; or use another folder"
         }
         _ => "check free space and permissions, then run again",
     }
@@ -67,13 +67,13 @@ pub enum StoreError {
     Shelf(#[from] ShelfError),
     /// The manifest is no manifest.
     #[error(
-        "cannot read `manifest.json` of the ledger: {0}\nhint: restore it from a backup, or fill a new ledger: set \
+        "cannot read `manifest.json` in the ledger: {0}\nhint: restore it from a backup, or fill a new ledger: set \
          `--ledger` to a new folder"
     )]
     Manifest(#[source] serde_json::Error),
     /// The alert state is damaged.
     #[error(
-        "cannot read `{file}` of the ledger: {source}\nhint: restore it from a backup, or remove it: open incidents are then forgotten, \
+        "cannot read `{file}` in the ledger: {source}\nhint: restore it from a backup, or remove it: open incidents are then forgotten, \
          and may be notified again"
     )]
     Book {
@@ -84,7 +84,7 @@ pub enum StoreError {
     },
     /// The alert state was written by a newer program.
     #[error(
-        "`{file}` of the ledger has format {format}, which is newer than this version\nhint: use the version of slowburn that wrote it"
+        "`{file}` in the ledger has format {format}, which is newer than this version\nhint: use the version of slowburn that wrote it"
     )]
     NewerBook {
         /// Its file.
@@ -94,7 +94,7 @@ pub enum StoreError {
     },
     /// The alert state was written by a program from before the first release.
     #[error(
-        "`{file}` of the ledger has format {format}, but this version reads format {known}\nhint: start a new ledger with `--ledger`, \
+        "`{file}` in the ledger has format {format}, but this version reads format {known}\nhint: start a new ledger with `--ledger`, \
          or remove `{file}` to start with no open incidents"
     )]
     OlderBook {
@@ -107,12 +107,12 @@ pub enum StoreError {
     },
     /// What names and tags stand for.
     #[error(
-        "cannot read `discovery.json` of the ledger: {0}\nhint: restore it from a backup, or remove it: the next run \
+        "cannot read `discovery.json` in the ledger: {0}\nhint: restore it from a backup, or remove it: the next run \
          discovers load balancers again"
     )]
     Discovered(#[source] serde_json::Error),
     /// A small file beside the manifest is not what it should be.
-    #[error("cannot read `{name}` of the ledger: {source}\nhint: {hint}")]
+    #[error("cannot read `{name}` in the ledger: {source}\nhint: {hint}")]
     Json {
         /// Which.
         name: String,
@@ -123,7 +123,7 @@ pub enum StoreError {
     },
     /// A small file beside the manifest was written by a newer program.
     #[error(
-        "`{name}` of the ledger has format {format}, which is newer than this version\nhint: use the version of \
+        "`{name}` in the ledger has format {format}, which is newer than this version\nhint: use the version of \
          slowburn that wrote it"
     )]
     NewerFile {
@@ -165,7 +165,7 @@ pub enum StoreError {
     Moved,
     /// A data file is missing or not what its name says.
     #[error(
-        "`{name}` of the ledger is {what}\nhint: restore it from a backup, or fill a new ledger: set \
+        "`{name}` in the ledger is {what}\nhint: restore it from a backup, or fill a new ledger: set \
          `--ledger` to a new folder"
     )]
     Damaged {
@@ -175,7 +175,7 @@ pub enum StoreError {
         what: &'static str,
     },
     /// Parquet could not be written or read.
-    #[error("cannot encode or decode `{name}` of the ledger: {source}")]
+    #[error("cannot encode or decode `{name}` in the ledger: {source}")]
     Coding {
         /// Which.
         name: String,

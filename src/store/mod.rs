@@ -95,6 +95,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let _first = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
         let second = DirectoryShelf::open(folder.path(), WritePoints::default()).err().unwrap();
-        assert!(second.to_string().starts_with("another run uses the ledger"));
+        assert!(second.to_string().starts_with("another run is using the ledger"));
     }
 }

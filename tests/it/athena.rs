@@ -481,7 +481,7 @@ fn of_many_silent_balancers_a_few_are_named() {
         );
     }
     let said = scene.said(NOW);
-    assert!(said.contains("has no lines for app/s1, app/s2, app/s3, app/s4, app/s5 and 4 more from "), "{said}");
+    assert!(said.contains("has no rows for app/s1, app/s2, app/s3, app/s4, app/s5 and 4 more from "), "{said}");
 }
 
 #[test]

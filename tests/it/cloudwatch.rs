@@ -480,7 +480,7 @@ fn what_a_run_noted_of_a_time_that_had_not_come_is_retracted() {
     scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 15]);
     let said = scene.said("2026-10-31T12:05Z");
     assert!(
-        said.starts_with("exit 0\ndiscarded data of `metrics` that an earlier run recorded for a time in the future"),
+        said.starts_with("exit 0\ndiscarded data from `metrics` that an earlier run recorded for a time in the future"),
         "{said}"
     );
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:02 50"]);

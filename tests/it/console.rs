@@ -246,7 +246,7 @@ fn days_of_a_long_window_add_up_whether_or_not_it_is_cut_into_slices() {
     let page = page.replace("<dt>Bad timeslices</dt>", "<dt>Bad events</dt>");
     let counted: Vec<&str> =
         page.split("<dt>Bad events</dt><dd>").skip(1).map(|one| one.split_once('<').unwrap().0).collect();
-    let tables = page.split("<caption class=\"sr-only\">Daily numbers of").skip(1);
+    let tables = page.split("<caption class=\"sr-only\">Daily numbers for").skip(1);
     let told: Vec<(u64, u64)> = tables.map(|table| (added_up(table, 2), added_up(table, 1))).collect();
     let numbers: Vec<String> = told.iter().map(|(bad, all)| format!("{bad} of {all}")).collect();
     assert_eq!(numbers, counted.iter().map(|one| one.replace(',', "")).collect::<Vec<_>>());

@@ -219,7 +219,7 @@ fn what_cannot_be_loaded_is_named_and_the_rest_is_loaded() {
     let refused = |name: &str| load(&folder.path().join(name)).unwrap_err().to_string();
     assert!(refused("absent").contains("/absent` does not exist\nhint: specify the folder"));
     assert!(refused("mar").ends_with("/mart`?"));
-    assert!(refused("mart/fine.yaml").ends_with("/mart/fine.yaml` is a file\nhint: specify the folder of definitions"));
+    assert!(refused("mart/fine.yaml").ends_with("/mart/fine.yaml` is a file\nhint: specify the definitions folder"));
 }
 
 #[test]

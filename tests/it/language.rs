@@ -195,3 +195,35 @@ fn the_guard_finds_what_it_looks_for() {
     assert_eq!(faults(&found[0].1).len(), 1);
     assert_eq!(faults(&found[1].1).len(), 1);
 }
+
+/// The width of comments and Markdown prose.
+const WIDTH: usize = 120;
+
+#[test]
+fn comments_and_prose_have_one_line_width() {
+    let mut wide = Vec::new();
+    for path in ["src", "tests/it", "benches"].iter().flat_map(|folder| files(folder, &["rs"])) {
+        // Tables and links cannot be wrapped.
+        let is_comment =
+            |text: &str| text.trim_start().starts_with("//") && !text.contains("://") && !text.contains("| ");
+        wide.extend(lines(&path).into_iter().filter(|(_, text)| is_comment(text)).map(|line| (path.clone(), line)));
+    }
+    let mut pages: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)).to_vec();
+    // The command reference is generated from texts that clap wraps.
+    pages.extend(files("docs", &["md"]).into_iter().filter(|path| !path.ends_with("commands.md")));
+    for path in pages {
+        let mut in_code = false;
+        for (line, text) in lines(&path) {
+            in_code ^= text.starts_with("```");
+            // Tables, images, links and test names cannot be wrapped.
+            let cannot_wrap = text.starts_with(['|', '!', '[']) || text.contains(".rs::");
+            if !in_code && !cannot_wrap {
+                wide.push((path.clone(), (line, text)));
+            }
+        }
+    }
+    wide.retain(|(_, (_, text))| text.chars().count() > WIDTH);
+    let wide: Vec<String> = wide.iter().map(|(path, (line, _))| format!("{}:{line}", path.display())).collect();
+    assert!(wide.is_empty(), "wider than {WIDTH}: {}", wide.join(", "));
+}

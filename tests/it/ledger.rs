@@ -252,7 +252,7 @@ fn damaged_files_are_named_with_the_remedy() {
             }
             let days = days_around(&answer(&[&one], &all));
             let text = store.load(&days).await.err().unwrap().to_string();
-            assert!(text.contains(".parquet` of the ledger is damaged") && text.contains("hint:"), "{text}");
+            assert!(text.contains(".parquet` in the ledger is damaged") && text.contains("hint:"), "{text}");
             drop(store);
             let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
             let text = LedgerStore::open(Box::new(shelf)).await.err().unwrap().to_string();

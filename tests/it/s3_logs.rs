@@ -428,7 +428,7 @@ fn of_a_long_folder_only_the_wanted_balancers_are_listed() {
     // An unknown balancer costs one page more, and is missed.
     scene.service("nobody", "app/nobody/0000000000000000");
     let (said, more) = looked("nobody");
-    assert!(more <= few + 1 && said.contains("has no logs of app/nobody/0000000000000000"), "{more} pages: {said}");
+    assert!(more <= few + 1 && said.contains("has no logs for app/nobody/0000000000000000"), "{more} pages: {said}");
     std::fs::remove_file(scene.folder.path().join("slos/mart/nobody.yaml")).unwrap();
 
     // Where all are wanted, there are no more pages than without.

@@ -107,7 +107,7 @@ impl Cap {
             self.limit,
             self.used_up(),
         );
-        Fault::new(said, "raise `scan_limit` of the source in fleet.yaml")
+        Fault::new(said, "raise `scan_limit` for the source in fleet.yaml")
     }
 
     fn used_up(&self) -> String {

@@ -152,7 +152,7 @@ async fn wait(access: &Access<'_>, mut guard: Guard<'_>) -> Ended {
         let stopped = if is_too_much {
             Some(Fault::too_much(Bytes(scanned_bytes), &id))
         } else if began.elapsed() > LONGEST {
-            let said = format!("cancelled query {id}, which took more than {} minutes", LONGEST.as_secs() / 60);
+            let said = format!("canceled query {id}, which took more than {} minutes", LONGEST.as_secs() / 60);
             Some(Fault::new(said, "run again; if it persists, fetch fewer days with `--days`"))
         } else {
             rest(pause, access.stop).await.then(Fault::stopped)

@@ -28,8 +28,8 @@ impl fmt::Display for Fault {
 }
 
 /// What can be done about the tables that slowburn makes.
-const OUR_TABLES: &str = "create the tables of fleet.yaml with `slowburn tables --create`";
-const OUR_COLUMNS: &str = "set `athena` to a table that `slowburn tables` created, since this one has other columns, \
+const OUR_TABLES: &str = "create the tables in fleet.yaml with `slowburn tables --create`";
+const OUR_COLUMNS: &str = "set `athena` to a table that `slowburn tables` created, since this one has different columns, \
                            or check the permissions of this role in Lake Formation";
 
 /// What a reason says, and its remedy. The first that fits is taken, so that the narrower ones come first.
@@ -42,8 +42,7 @@ const REMEDIES: &[(&[&str], &str)] = &[
     (&["COLUMN_NOT_FOUND"], OUR_COLUMNS),
     (
         &["NoSuchBucket", "bucket does not exist", "to save your query results"],
-        "create the missing bucket, or set another: it is that of `results` of the source in fleet.yaml (in the region \
-         of the source), of the workgroup, or of the table's logs",
+        "create the missing bucket, or set another: it is the bucket of `results` for the source in fleet.yaml (in the source's region), of the workgroup, or of the table's logs",
     ),
     (
         &[
@@ -66,12 +65,12 @@ const REMEDIES: &[(&[&str], &str)] = &[
     ),
     (
         &["ManagedQueryResultsConfiguration"],
-        "remove `results` of the source in fleet.yaml: the workgroup manages query results",
+        "remove `results` from the source in fleet.yaml: the workgroup manages query results",
     ),
-    (&["WorkGroup", "Workgroup", "workgroup"], "check `workgroup` and `region` of the source in fleet.yaml"),
+    (&["WorkGroup", "Workgroup", "workgroup"], "check `workgroup` and `region` for the source in fleet.yaml"),
     (
         &["HIVE_BAD_DATA", "HIVE_CURSOR_ERROR", "HIVE_CANNOT_OPEN_SPLIT"],
-        "remove objects that are not logs from the folders of the logs: Athena cannot read one",
+        "remove objects that are not logs from the log folders: Athena cannot read one of them",
     ),
 ];
 
@@ -83,7 +82,7 @@ impl Fault {
     /// We were asked to stop while it was not done.
     #[must_use]
     pub fn stopped() -> Self {
-        let said = "stopped and cancelled the running Athena query";
+        let said = "stopped and canceled the running Athena query";
         Self { is_stop: true, ..Self::new(said, "run again to fetch the rest") }
     }
 
@@ -91,11 +90,11 @@ impl Fault {
     pub(super) fn too_much(scanned: Bytes, query: &str) -> Self {
         Self::new(
             format!(
-                "cancelled query {query}, which had scanned {scanned} ({}), more than the limits of the run allow",
+                "canceled query {query}, which had scanned {scanned} ({}), more than the run's limits allow",
                 scanned.billed().price()
             ),
             "check that the table is partitioned by day, as in the output of `slowburn tables`, or raise `scan_limit` \
-             of the source in fleet.yaml; later runs assume this scan size",
+             for the source in fleet.yaml; later runs assume this scan size",
         )
     }
 
@@ -104,8 +103,7 @@ impl Fault {
     pub(super) fn of_own_query(self, path: &str) -> Self {
         let remedy = match self.remedy.as_str() {
             OUR_TABLES => {
-                "check the tables and databases in the file: they must be in the catalog of the account and region of \
-                 the source"
+                "check the tables and databases in the file: they must be in the catalog of the source's account and region"
                     .to_owned()
             }
             OUR_COLUMNS => {
@@ -120,9 +118,8 @@ impl Fault {
     pub(super) fn refused(refusal: &Refusal) -> Self {
         // `InvalidRequestException` and the like say nothing; what follows does.
         let remedy = match refusal.code.as_str() {
-            "InvalidRequestException" => {
-                remedy(&refusal.said).unwrap_or("check `workgroup`, `results` and `region` of the source in fleet.yaml")
-            }
+            "InvalidRequestException" => remedy(&refusal.said)
+                .unwrap_or("check `workgroup`, `results` and `region` for the source in fleet.yaml"),
             _ => refusal.remedy(),
         };
         Self::new(format!("cannot query Athena: {}", refusal.said), remedy)
@@ -131,12 +128,12 @@ impl Fault {
     /// A query ended without success.
     pub(super) fn ended(state: &str, reason: &str, category: Option<i32>, query: &str) -> Self {
         let reason = if reason.is_empty() { "no reason given" } else { reason };
-        let word = if state == "CANCELLED" { "was cancelled" } else { "failed" };
+        let word = if state == "CANCELLED" { "was canceled" } else { "failed" };
         let said = format!("the query {word}: {}", visible(reason));
         let remedy = match (remedy(reason), state, category) {
             (Some(remedy), ..) => remedy.to_owned(),
             (None, "CANCELLED", _) => {
-                format!("run again: a user or a limit of the workgroup cancelled query {query}")
+                format!("run again: a user or a workgroup limit canceled query {query}")
             }
             // "System errors are not under the control of the user" (`ErrorCategory`, API_AthenaError).
             (None, _, Some(1)) => {
@@ -167,7 +164,7 @@ mod tests {
             ("The specified bucket does not exist (Service: Amazon S3; Error Code: NoSuchBucket)", "`results`"),
             (
                 "COLUMN_NOT_FOUND: line 9:1: Column 'rest' cannot be resolved or requester is not authorized",
-                "other columns",
+                "different columns",
             ),
         ] {
             assert!(hint("FAILED", reason, Some(2)).contains(part), "{reason}");
@@ -176,7 +173,7 @@ mod tests {
         for reason in ["TABLE_NOT_FOUND: line 1:1", "SCHEMA_NOT_FOUND: line 1:1", "COLUMN_NOT_FOUND: line 1:1"] {
             assert!(own(reason).contains("in the file") && !own(reason).contains("slowburn tables"), "{reason}");
         }
-        assert!(hint("CANCELLED", "", None).contains("cancelled query 4e1c"));
+        assert!(hint("CANCELLED", "", None).contains("canceled query 4e1c"));
         assert!(hint("FAILED", "GENERIC_INTERNAL_ERROR", Some(1)).contains("AWS Support"));
         assert!(hint("FAILED", "DIVISION_BY_ZERO", Some(2)).contains("4e1c"));
     }

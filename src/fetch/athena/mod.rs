@@ -207,7 +207,8 @@ impl Answer {
         self.lines += total;
         self.unparsed += unparsed;
         if unparsed > 0 && self.samples.len() < SAMPLES {
-            let whose = if balancer.is_empty() { "an object without a name of AWS" } else { balancer };
+            let whose =
+                if balancer.is_empty() { "an object whose name does not follow the AWS format" } else { balancer };
             self.samples.extend(counts.examples.get(balancer).map(|example| format!("{whose}: {example}")));
         }
     }

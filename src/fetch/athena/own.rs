@@ -51,7 +51,7 @@ pub fn read_sql(queries: &Path, file: &str) -> Result<Sql, Fault> {
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Fault::new(
             format!("cannot read `{}`: {error}", visible(&path.display().to_string())),
-            "set `file` to a path below the folder of `--queries`",
+            "set `file` to a path in the `--queries` folder",
         )
     })?;
     // Another end of lines, or a line at the end, is not another query.

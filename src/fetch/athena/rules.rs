@@ -84,7 +84,7 @@ pub(super) fn queries<'a>(
         } else {
             let series = query.rules.first().map_or_else(String::new, |rule| rule.series.to_string());
             return Err(Fault::new(
-                format!("the query of `{series}` is too long for Athena"),
+                format!("the query for `{series}` is too long for Athena"),
                 "use fewer patterns in this SLO",
             ));
         }

@@ -52,15 +52,14 @@ impl fmt::Display for Unanswered {
             Self::Refused(said, remedy) => write!(f, "cannot query CloudWatch: {said}\nhint: {remedy}"),
             Self::Status(code) if code == "Forbidden" => f.write_str(
                 "CloudWatch refuses access to the metrics: Forbidden\nhint: link the account to the monitoring \
-                 account, and check `account` of the source",
+                 account, and check `account` for the source",
             ),
             Self::Status(code) => {
                 write!(f, "CloudWatch returned incomplete data: {code}\nhint: run again to fetch the data again")
             }
             Self::Message(said) => write!(
                 f,
-                "CloudWatch returned incomplete data: {said}\nhint: run again; if it persists, check the quotas of \
-                 `GetMetricData` in the account and region"
+                "CloudWatch returned incomplete data: {said}\nhint: run again; if it persists, check the `GetMetricData` quotas of the account and region"
             ),
         }
     }

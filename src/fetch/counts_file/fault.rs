@@ -107,7 +107,7 @@ impl fmt::Display for RowProblem {
             Self::Missing => f.write_str("missing"),
             Self::NoMinute => f.write_str("not a valid time"),
             Self::NotOnMinute => f.write_str("not the start of a minute"),
-            Self::Contradiction => f.write_str("another row of this minute has different counts; neither is used"),
+            Self::Contradiction => f.write_str("another row for this minute has different counts; neither is used"),
             Self::NotWhole => f.write_str("not a whole number"),
             Self::Negative => f.write_str("negative"),
             Self::TooLarge => write!(f, "greater than {}", u32::MAX),
@@ -120,9 +120,9 @@ impl RowProblem {
     /// What to do about it.
     const fn remedy(self) -> &'static str {
         match self {
-            Self::Missing => "omit rows of unknown counts; write zeros for minutes without traffic",
+            Self::Missing => "omit rows with unknown counts; write zeros for minutes without traffic",
             Self::NoMinute => "write minutes as `2026-10-31T23:50Z`, with `Z` or an offset",
-            Self::NotOnMinute => "sum the counts of each minute, and use the start of the minute",
+            Self::NotOnMinute => "sum the counts for each minute, and use the start of the minute",
             Self::Contradiction => "write one row per minute",
             Self::NotWhole | Self::Negative => "write counts as whole numbers, 0 or more",
             Self::TooLarge => "use a larger unit, such as thousands, in both columns",

@@ -73,8 +73,8 @@ fn inside_logs(place: &Place) -> Option<ListError> {
     let (above, is_itself) = found?;
     let what = if is_itself { "the AWSLogs folder itself" } else { "a folder inside AWSLogs" };
     let fix = match place {
-        Place::Directory(_) => format!("`--logs {above}`, or `access_logs: {above}` of the source"),
-        Place::Bucket(_) => format!("`access_logs: {above}` of the source"),
+        Place::Directory(_) => format!("`--logs {above}`, or `access_logs: {above}` for the source"),
+        Place::Bucket(_) => format!("`access_logs: {above}` for the source"),
     };
     Some(ListError::InsideLogs { given, what, fix })
 }

@@ -267,7 +267,7 @@ impl LogTree {
         let mut objects = Vec::new();
         let folders = self.look_into(folder, &[], &mut objects).await;
         for object in objects {
-            self.other("outside the folder of a day", object.key.to_string());
+            self.other("outside a day folder", object.key.to_string());
         }
         folders
     }

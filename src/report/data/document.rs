@@ -52,7 +52,7 @@ struct RowText {
     watermark: Option<String>,
     /// `exhausted`, `at_risk`, `no_data`, `no_traffic`, `recovered` or `ok`.
     status: &'static str,
-    /// `ticket`, `page` or `severe`. Null when nothing fires.
+    /// `ticket`, `page` or `severe`. Null when nothing is firing.
     urgency: Option<String>,
     /// The share of the newest minutes that is unknown, if it is above `max_unknown`.
     missing_share: Option<f64>,

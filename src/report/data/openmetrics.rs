@@ -39,7 +39,7 @@ const GAUGES: [(&str, &str, Reading); 10] = [
     ),
     (
         "slo_error_budget_remaining_week_ago_ratio",
-        "Share of the error budget that was left at the midnight nearest to a week before",
+        "Share of the error budget that was left at the midnight nearest to one week earlier",
         |row| row.week_ago.budget.remaining().map(to_f64),
     ),
     ("slo_coverage_ratio", "Share of the minutes of the window that is known", |row| Some(row.coverage())),
@@ -88,7 +88,7 @@ impl Collector for Snapshot {
             family.add_one_of(row, "status", Standing::ALL.map(Standing::key), Standing::of(row).key());
         }
         family.write()?;
-        let mut family = Family::of(&mut encoder, "slo_urgency", "1 for the urgency of what fires, 0 for the others");
+        let mut family = Family::of(&mut encoder, "slo_urgency", "1 for the urgency that is firing, 0 for the others");
         for row in &status.rows {
             let urgency = row.verdict.state.urgency();
             for one in URGENCIES {

@@ -137,7 +137,7 @@ fn which(traffic: &Traffic) -> Option<String> {
         .filter_map(|(is_in, noun)| is_in.then_some(noun))
         .collect();
     if !included.is_empty() {
-        let more = format!("{} of the load balancer also count.", capital(&included.join(" and ")));
+        let more = format!("{} from the load balancer also count.", capital(&included.join(" and ")));
         said = Some(said.map_or_else(|| more.clone(), |said| format!("{said} {more}")));
     }
     said

@@ -34,7 +34,7 @@ pub(super) fn meanings() -> Vec<Meaning> {
     let meaning = |standing| match standing {
         Standing::Exhausted => "The error budget is fully used.",
         Standing::AtRisk => {
-            "An alert is firing, the budget is forecast to run out before the window has passed once more, or less than a quarter is left."
+            "An alert is firing, the budget is forecast to run out within one window length from now, or less than a quarter is left."
         }
         Standing::NoData => "Too many of the newest minutes are unknown, or less than half of the window is known.",
         Standing::NoTraffic => "The minutes are known, but there were no events to count.",

@@ -166,7 +166,7 @@ impl FromText for HostPattern {
         }
         Err(Refusal::new(
             format!("invalid host pattern `{text}`"),
-            "write a host without scheme and path, such as `*.example.com`",
+            "write a host without a scheme or path, such as `*.example.com`",
         ))
     }
 }
@@ -204,7 +204,7 @@ impl FromText for PathPattern {
         let hint = if sound && !text.contains("://") {
             format!("did you mean `/{text}`?")
         } else {
-            "write a path such as `/v1/*`, at most 128 characters, without scheme, host and spaces".to_owned()
+            "write a path such as `/v1/*`, at most 128 characters, without a scheme, host or spaces".to_owned()
         };
         Err(Refusal::new(format!("invalid path pattern `{text}`"), hint))
     }

@@ -143,7 +143,7 @@ pub(in crate::slo) fn decode<T: DeserializeOwned + Default>(
     for path in &page.positions.nulls {
         let problem = match path.last() {
             Some(Step::Key(key)) if MAPPINGS.contains(&key.as_str()) => {
-                page.of_key(path, format!("`{key}` is empty"), "indent its entries below it, or remove the line")
+                page.of_key(path, format!("`{key}` is empty"), "indent its entries under it, or remove the line")
             }
             Some(Step::Key(key)) => {
                 page.of_key(path, format!("`{key}` has no value"), "add a value, or remove the line")
@@ -154,7 +154,7 @@ pub(in crate::slo) fn decode<T: DeserializeOwned + Default>(
         cut.push(prune(&mut value, path));
     }
     for path in page.positions.variables.iter().filter(|path| !variables(path)) {
-        let hint = "write the value itself; variables are only expanded in the destinations of `fleet.yaml`";
+        let hint = "write the value itself; variables are only expanded in destinations in `fleet.yaml`";
         let problem = page.of_value(path, "environment variables are not expanded here", hint);
         problems.push(Problem { subject: subject(path), ..problem });
         cut.push(prune(&mut value, path));

@@ -44,7 +44,7 @@ fn object_refusal(text: &str, path: &str) -> Option<Refusal> {
     let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
     if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(fits) {
-        let hint = "a bucket name has 3 to 63 lower-case letters, digits, `.` and `-`";
+        let hint = "a bucket name has 3 to 63 lowercase letters, digits, `.` and `-`";
         return Some(Refusal::new(format!("invalid bucket name `{bucket}`"), hint));
     }
     // Load balancers add `AWSLogs` themselves, and refuse a prefix that contains it.
@@ -89,7 +89,7 @@ mod tests {
             (
                 "s3://My_Bucket",
                 "invalid bucket name `My_Bucket`",
-                "a bucket name has 3 to 63 lower-case letters, digits, `.` and `-`",
+                "a bucket name has 3 to 63 lowercase letters, digits, `.` and `-`",
             ),
             (
                 "s3://bucket/a/AWSLogs/123",

@@ -137,7 +137,7 @@ impl FromText for StatisticText {
             }
             _ => Err(Refusal::new(
                 format!("unsupported statistic `{text}`"),
-                "use `Sum`, `SampleCount`, or `TC(:0.5)` for values up to 0.5; averages and percentiles cannot be added up over minutes",
+                "use `Sum`, `SampleCount`, or `TC(:0.5)` for values up to 0.5; averages and percentiles cannot be added up across minutes",
             )),
         }
     }

@@ -27,7 +27,7 @@ impl FromText for Name {
         let fixed: String =
             text.to_ascii_lowercase().bytes().map(|byte| if sound(byte) { char::from(byte) } else { '-' }).collect();
         let fixed = fixed.trim_matches(['-', '.', '_']);
-        let rule = "use lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit";
+        let rule = "use lowercase letters, digits, `-`, `_` and `.`, starting with a letter or digit";
         let hint =
             if fixed.is_empty() || !text.is_ascii() { rule.to_owned() } else { format!("{rule}, such as `{fixed}`") };
         Err(Refusal::new(format!("invalid name `{text}`"), hint))

@@ -143,7 +143,7 @@ impl FromText for DayText {
     const EXAMPLE: &'static str = "2026-01-31";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        let hint = "write year, month and day, such as `2026-01-31`";
+        let hint = "write the year, month and day, such as `2026-01-31`";
         text.parse().map(Self).map_err(|_| Refusal::new(format!("invalid date `{text}`"), hint))
     }
 }
@@ -169,7 +169,7 @@ impl FromText for TableName {
             Some((database, table)) if fits(database) && fits(table) => Ok(Self(database.to_owned(), table.to_owned())),
             _ => Err(Refusal::new(
                 format!("invalid Athena table `{text}`"),
-                "write `<database>.<table>` in lower-case letters, digits and `_`, such as `elb_logs.alb`",
+                "write `<database>.<table>` in lowercase letters, digits and `_`, such as `elb_logs.alb`",
             )),
         }
     }

@@ -95,7 +95,7 @@ impl FromText for Percent {
             }
             Some(number) if number == Exact::from_integer(1) => Refusal::new(
                 message,
-                format!("did you mean `100%` or `1%`? shares are written in percent, such as `{}`", Self::EXAMPLE),
+                format!("did you mean `100%` or `1%`? shares are written as percentages, such as `{}`", Self::EXAMPLE),
             ),
             _ => Refusal::new(message, format!("did you mean `{text}%`?")),
         }

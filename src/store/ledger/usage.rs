@@ -70,7 +70,7 @@ impl LedgerStore {
 }
 
 fn month(name: &str) -> Aside<'_> {
-    Aside { name, hint: "restore it from a backup, or remove it: only the AWS usage of that month is lost" }
+    Aside { name, hint: "restore it from a backup, or remove it: only the AWS usage for that month is lost" }
 }
 
 fn file_of(day: Day) -> String {

@@ -10,8 +10,10 @@ use crate::store::StoreError;
 
 /// The name of the file.
 pub(super) const WEEKLY: &str = "weekly.json";
-const FILE: Aside<'_> =
-    Aside { name: WEEKLY, hint: "restore it from a backup, or remove it: reports of this week may then be sent again" };
+const FILE: Aside<'_> = Aside {
+    name: WEEKLY,
+    hint: "restore it from a backup, or remove it: reports for this week may then be sent again",
+};
 /// What is older is forgotten; a line is a report and a destination.
 const KEPT_MAX: usize = 50_000;
 /// What stands between a line and the moment at which somebody began to send it.

@@ -35,8 +35,8 @@ impl Bucket {
             "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
                 let region = error.raw_response().and_then(|response| response.headers().get(REGION_HEADER));
                 match region.map(crate::visible::visible) {
-                    Some(region) => format!("set `region: {region}`, the region of the bucket, for the source").into(),
-                    None => "set `region` of the source to the region of the bucket".into(),
+                    Some(region) => format!("set `region: {region}`, the bucket's region, for the source").into(),
+                    None => "set `region` for the source to the bucket's region".into(),
                 }
             }
             _ => refusal.remedy_of_s3().into(),
