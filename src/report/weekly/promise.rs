@@ -115,9 +115,10 @@ impl Promise {
         format!("{}: {}{}", self.named(), self.status_and_reason(), self.duration_and_policy())
     }
 
-    /// `; for 3 weeks; policy: fixes only`.
+    /// `; exhausted or at risk for 3 weeks; policy: fixes only`.
     pub(super) fn duration_and_policy(&self) -> String {
-        let weeks = if self.weeks > 1 { format!("; for {}", self.for_weeks()) } else { String::new() };
+        let weeks =
+            if self.weeks > 1 { format!("; exhausted or at risk for {}", self.for_weeks()) } else { String::new() };
         let policy = self.policy.as_ref().map_or_else(String::new, |then| format!("; policy: {then}"));
         weeks + &policy
     }
