@@ -17,18 +17,19 @@ use crate::minute::Span;
 use crate::outcome::Said;
 use crate::report::model::Status;
 use crate::report::standing::Standing;
-use crate::slo::{Indicator, Measure, Traffic, names_balancer, names_group, nearest};
+use crate::slo::{Indicator, Measure, Traffic, listed, names_balancer, names_group, nearest};
 
 /// The time that all load balancers of a run may take together.
 const READING: Duration = Duration::from_secs(5);
 /// The newest objects that are read of a load balancer: two intervals of two nodes.
 const OBJECTS_MAX: usize = 4;
-/// Load balancers that a run reads for this. One message about each is enough to find the typo.
+/// Load balancers that a run reads for this.
 const LOAD_BALANCERS_MAX: usize = 3;
-/// Names that a note lists.
-const NAMES_MAX: usize = 12;
+/// The usual time between two runs.
+const TICK_MINUTES: i32 = 5;
 
 /// A service whose target groups have had no request.
+#[derive(Clone, Copy)]
 struct Unmatched<'c> {
     service: &'c str,
     traffic: &'c Traffic,
@@ -36,8 +37,7 @@ struct Unmatched<'c> {
 
 /// Adds a note for each service whose target groups no request matched, with the names that exist.
 pub(super) async fn report_unmatched(job: &Job<'_>, recent: &[Recent<'_>], status: &Status, said: &mut Said) {
-    let end = Instant::now() + READING;
-    let mut left = LOAD_BALANCERS_MAX;
+    let mut candidates = Vec::new();
     for recent in recent {
         let unmatched = unmatched(job, recent, status);
         let mut files: BTreeMap<&str, Vec<&LogFile>> = BTreeMap::new();
@@ -45,17 +45,23 @@ pub(super) async fn report_unmatched(job: &Job<'_>, recent: &[Recent<'_>], statu
             files.entry(&*file.load_balancer).or_default().push(file);
         }
         for (load_balancer, mut files) in files {
-            let here: Vec<&Unmatched<'_>> =
-                unmatched.iter().filter(|one| names_balancer(&one.traffic.load_balancer, load_balancer)).collect();
-            if here.is_empty() || left == 0 {
-                continue;
+            let is_here = |one: &&Unmatched<'_>| names_balancer(&one.traffic.load_balancer, load_balancer);
+            let here: Vec<Unmatched<'_>> = unmatched.iter().filter(is_here).copied().collect();
+            if !here.is_empty() {
+                files.sort_by_key(|file| std::cmp::Reverse(file.interval.end));
+                files.truncate(OBJECTS_MAX);
+                candidates.push((recent, load_balancer, files, here));
             }
-            left -= 1;
-            files.sort_by_key(|file| std::cmp::Reverse(file.interval.end));
-            files.truncate(OBJECTS_MAX);
-            let names = target_groups(job, recent, (load_balancer, &files), end).await;
-            said.notes.extend(here.iter().filter_map(|one| note(one, load_balancer, &names)));
         }
+    }
+    // A service that is only idle must not hide a typo at another load balancer: later runs begin with other ones.
+    if let Some(first) = usize::try_from(job.at.0 / TICK_MINUTES).unwrap_or_default().checked_rem(candidates.len()) {
+        candidates.rotate_left(first);
+    }
+    let end = Instant::now() + READING;
+    for (recent, load_balancer, files, here) in candidates.into_iter().take(LOAD_BALANCERS_MAX) {
+        let names = target_groups(job, recent, (load_balancer, &files), end).await;
+        said.notes.extend(here.iter().filter_map(|one| note(one, load_balancer, &names)));
     }
 }
 
@@ -114,20 +120,16 @@ fn note(one: &Unmatched<'_>, load_balancer: &str, names: &BTreeSet<String>) -> O
         return None;
     }
     let wanted: Vec<String> = one.traffic.target_groups.iter().map(|group| format!("`{group}`")).collect();
-    let listed: Vec<String> = names.iter().take(NAMES_MAX).map(|name| format!("`{name}`")).collect();
-    let more = match names.len().saturating_sub(NAMES_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let found = names.iter().map(String::as_str).collect::<Vec<_>>();
+    let found = listed(&format!("the newest logs of `{load_balancer}` contain"), &found)?;
     let meant = one.traffic.target_groups.iter().find_map(|group| nearest(group, names.iter().map(String::as_str)));
     let hint = meant.map_or_else(
         || "compare `target_group` with these names, or ignore this if the service has no traffic yet".to_owned(),
         |meant| format!("did you mean `{meant}`?"),
     );
     Some(format!(
-        "service `{}`: no request matched target group {}; the newest logs of `{load_balancer}` contain {}{more}\nhint: {hint}",
+        "service `{}`: no request matched target group {}; {found}\nhint: {hint}",
         one.service,
         wanted.join(" or "),
-        listed.join(", "),
     ))
 }

@@ -170,6 +170,9 @@ fn a_target_group_that_no_request_names_is_shown_as_no_traffic() {
     let output = place.run(&["run", "--slos", "mine", "--logs", "logs", "--format", "csv"]);
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(table.matches(",no_traffic,").count(), 2, "{table}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("service `login`: no request matched target group `lgoin`; the newest logs of "), "{text}");
+    assert!(text.contains(" contain: `login`, `profile`\nhint: did you mean `login`?\n"), "{text}");
 }
 
 #[test]
