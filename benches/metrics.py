@@ -1,8 +1,8 @@
 """A fleet of 561 services on CloudWatch: requests and metrics of a warm tick and of a cold backfill, whole processes.
 
-    cargo build --release && PYTHONPATH=target/test-peers python3 benches/metrics.py [DAYS]
+    cargo build --release && PYTHONPATH=target/test-packages python3 benches/metrics.py [DAYS]
 
-The peer of tests/peers/ answers, in Python, so that most of the time of a backfill is its own: what slowburn takes is its CPU.
+The fake CloudWatch of tests/fakes/ answers in Python and takes most of the wall time of a backfill; the CPU figure is slowburn's own.
 """
 
 import json
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from measure import cost
 
-sys.path.insert(0, "tests/peers")
-from started import started  # noqa: E402
+sys.path.insert(0, "tests/fakes")
+from running import running_fake  # noqa: E402
 
 SERVICES = 561
 BINARY = "target/release/slowburn"
@@ -33,8 +33,8 @@ def define(folder, days):
         (folder / "fleet" / f"svc{number}.yaml").write_text(f"service: svc{number}\nload_balancer: app/svc{number}/{number:016x}\n")
 
 
-def counters(peer):
-    return json.load(urllib.request.urlopen(peer.url))["counters"]
+def counters(fake):
+    return json.load(urllib.request.urlopen(fake.url))["counters"]
 
 
 def show(what, figures, before, after):
@@ -48,16 +48,16 @@ def main():
     days = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     work = Path(tempfile.mkdtemp(dir="target"))
     define(work / "slos", days - 1)
-    with started("cloudwatch_peer.py", "--fleet", SERVICES, "--days", days) as peer:
-        os.environ |= {"AWS_ENDPOINT_URL_CLOUDWATCH": peer.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+    with running_fake("cloudwatch_server.py", "--fleet", SERVICES, "--days", days) as fake:
+        os.environ |= {"AWS_ENDPOINT_URL_CLOUDWATCH": fake.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
                        "AWS_EC2_METADATA_DISABLED": "true"}
         now = datetime.now(UTC).replace(second=0, microsecond=0)
         place = [BINARY, "run", "--quiet", "--slos", work / "slos", "--ledger", work / "ledger"]
         moments = [("cold backfill", now - timedelta(minutes=10)), ("warm tick", now - timedelta(minutes=5)), ("warm tick", now)]
         for what, at in moments:
-            before = counters(peer)
+            before = counters(fake)
             figures = cost([*place, "--at", f"{at:%Y-%m-%dT%H:%MZ}"])
-            show(f"{what}, {days} days" if what == "cold backfill" else what, figures, before, counters(peer))
+            show(f"{what}, {days} days" if what == "cold backfill" else what, figures, before, counters(fake))
     shutil.rmtree(work)
 
 

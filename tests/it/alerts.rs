@@ -37,7 +37,7 @@ fn minute(text: &str) -> Minute {
 
 impl Scene {
     fn new(services: &[&str]) -> Self {
-        let scene = Self { folder: tempfile::tempdir().unwrap(), peer: Peer::start("notify_peer.py", "{}") };
+        let scene = Self { folder: tempfile::tempdir().unwrap(), peer: Peer::start("channels_server.py", "{}") };
         scene.write("slos/fleet.yaml", FLEET);
         for service in services {
             let text = format!(

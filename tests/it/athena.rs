@@ -42,7 +42,7 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let buckets = folder.path().join("buckets");
         fs::create_dir(&buckets).unwrap();
-        let peer = Peer::with("athena_peer.py", "{}", &["--managed", "--root", buckets.to_str().unwrap()]);
+        let peer = Peer::with("athena_server.py", "{}", &["--managed", "--root", buckets.to_str().unwrap()]);
         let scene = Self { peer, folder };
         scene.write("slos/fleet.yaml", fleet);
         for (name, text) in services {

@@ -37,7 +37,7 @@ struct Scene {
 
 impl Scene {
     fn new(fleet: &str, services: &[(&str, &str)]) -> Self {
-        let peer = Peer::start("cloudwatch_peer.py", &format!(r#"{{"now": "{NOW}"}}"#));
+        let peer = Peer::start("cloudwatch_server.py", &format!(r#"{{"now": "{NOW}"}}"#));
         let folder = tempfile::tempdir().unwrap();
         let scene = Self { peer, folder };
         scene.define("fleet.yaml", fleet);
@@ -580,7 +580,7 @@ fn a_series_that_turns_out_to_be_older_is_asked_again_for_the_silence_after_it()
 
 #[test]
 fn another_emulator_speaks_the_same_bytes() {
-    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/wire_check.py");
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fakes/cloudwatch_wire_check.py");
     let mut python = Command::new("python3");
     python.arg(check).arg("--ministack").arg(ministack()).args(["--slowburn", env!("CARGO_BIN_EXE_slowburn")]);
     let output = python.env("PYTHONPATH", packages()).output().unwrap();

@@ -90,7 +90,7 @@ struct Scene {
 
 impl Scene {
     fn new(place: &str) -> Self {
-        let scene = Self { folder: tempfile::tempdir().unwrap(), peer: Peer::start("notify_peer.py", "{}") };
+        let scene = Self { folder: tempfile::tempdir().unwrap(), peer: Peer::start("channels_server.py", "{}") };
         let mut fleet = format!("sources: {{ logs: {{ access_logs: '{place}', delay: 10m }} }}\n");
         writeln!(fleet, "teams: {{ ops: {{ pages: 'pagerduty:${{KEY}}', tickets: 'pagerduty:${{KEY}}' }} }}").unwrap();
         writeln!(fleet, "classes: {{ standard: {{ slos: {{ availability: 99.9% }} }} }}").unwrap();
@@ -182,7 +182,7 @@ impl Bucket {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let moto = Moto::start();
-        let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
+        let front = Peer::start("s3_proxy.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
         let bucket = Self { moto, front, runtime, scene: Scene::new("s3://elb-logs") };
         let place = aws_sdk_s3::types::CreateBucketConfiguration::builder();
         let place = place.location_constraint(aws_sdk_s3::types::BucketLocationConstraint::EuWest1).build();

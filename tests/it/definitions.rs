@@ -356,7 +356,7 @@ fn problems_are_data() {
 
 #[test]
 fn schemas_agree_with_an_independent_validator() {
-    let script = root("tests/peers/validate_schema.py");
+    let script = root("tests/data_checks/schemas.py");
     let folder = tempfile::tempdir().unwrap();
     let mut arguments = Vec::new();
     for (file, kind) in [

@@ -27,8 +27,8 @@ struct Scene {
 impl Scene {
     fn new(fleet: &str, services: &[(&str, &str)]) -> Self {
         let moto = Moto::start();
-        let elb = Peer::start("elb_front.py", &format!(r#"{{"upstream": "{}", "page": 2}}"#, moto.endpoint));
-        let metrics = Peer::start("cloudwatch_peer.py", &format!(r#"{{"now": "{NOW}"}}"#));
+        let elb = Peer::start("elb_proxy.py", &format!(r#"{{"upstream": "{}", "page": 2}}"#, moto.endpoint));
+        let metrics = Peer::start("cloudwatch_server.py", &format!(r#"{{"now": "{NOW}"}}"#));
         let scene = Self { _moto: moto, elb, metrics, folder: tempfile::tempdir().unwrap() };
         scene.define("fleet.yaml", fleet);
         for (name, text) in services {

@@ -50,7 +50,7 @@ fn budgets_are_exported_as_they_stood_at_the_end_of_each_day() {
 #[test]
 fn cloudwatch_is_told_how_a_run_ended_where_that_is_asked_for() {
     let scene = Scene::new();
-    let peer = Peer::start("cloudwatch_peer.py", &format!(r#"{{"now": "{SOON}"}}"#));
+    let peer = Peer::start("cloudwatch_server.py", &format!(r#"{{"now": "{SOON}"}}"#));
     let run = |more: &[&str]| {
         let mut command = scene.command(&[&["run", "--quiet", "--silent"], more].concat(), SOON);
         command

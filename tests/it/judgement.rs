@@ -96,7 +96,7 @@ fn a_chance_at_the_limit_is_the_clopper_pearson_bound() {
 
 #[test]
 fn calendar_periods_are_those_of_zoneinfo() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/calendar_table.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/calendars.py");
     let output = Command::new("python3").arg(script).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let table = String::from_utf8(output.stdout).unwrap();

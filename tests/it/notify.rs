@@ -108,7 +108,7 @@ impl Mailbox {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().to_string_lossy().into_owned();
         let arguments = [&["--folder", place.as_str()], more].concat();
-        Self { server: Peer::with("smtp_peer.py", "{}", &arguments), folder }
+        Self { server: Peer::with("smtp_server.py", "{}", &arguments), folder }
     }
 
     /// Letters as they came, by their numbers, with their envelopes.
@@ -205,7 +205,7 @@ fn requests(peer: &Peer) -> Vec<Value> {
 #[test]
 fn a_try_reaches_every_destination_of_a_team() {
     let (peer, mailbox) =
-        (Peer::start("notify_peer.py", &json!({ "secret": SIGNING }).to_string()), Mailbox::start(&[]));
+        (Peer::start("channels_server.py", &json!({ "secret": SIGNING }).to_string()), Mailbox::start(&[]));
     let place = Place::new().beside(&peer).posting(&mailbox, "smtp", "?tls=required");
     insta::assert_snapshot!("notify_test", place.told(&["notify", "--test", "shop"], &[&peer.url]));
     let told: Value =
@@ -253,7 +253,7 @@ fn again(sent: &Result<Receipt, SendError>) -> Option<(bool, Option<u64>)> {
 
 #[test]
 fn every_status_says_whether_trying_again_helps() {
-    let peer = Peer::start("notify_peer.py", &json!({ "secret": SIGNING }).to_string());
+    let peer = Peer::start("channels_server.py", &json!({ "secret": SIGNING }).to_string());
     let postman = postman(&peer.url);
     let (never, later) = (Some((false, None)), Some((true, None)));
     let page = message(1, Phase::Opened, Urgency::Page);
@@ -296,7 +296,7 @@ fn every_status_says_whether_trying_again_helps() {
 
 #[test]
 fn who_never_answers_is_left_after_ten_seconds() {
-    let peer = Peer::start("notify_peer.py", r#"{"latency_s": 60}"#);
+    let peer = Peer::start("channels_server.py", r#"{"latency_s": 60}"#);
     let began = Instant::now();
     let sent = send(&postman(&peer.url), "slack:${HOOK}", &message(1, Phase::Opened, Urgency::Page));
     assert_eq!(again(&sent), Some((true, None)), "{sent:?}");
@@ -305,7 +305,7 @@ fn who_never_answers_is_left_after_ten_seconds() {
 
 #[test]
 fn an_incident_is_one_alert_in_pagerduty_from_ticket_to_end() {
-    let peer = Peer::start("notify_peer.py", "{}");
+    let peer = Peer::start("channels_server.py", "{}");
     let postman = postman(&peer.url);
     for (number, phase, urgency) in [
         (1, Phase::Opened, Urgency::Ticket),
@@ -331,7 +331,7 @@ fn an_incident_is_one_alert_in_pagerduty_from_ticket_to_end() {
 
 #[test]
 fn an_answer_that_is_lost_makes_no_second_message() {
-    let peer = Peer::start("notify_peer.py", &json!({ "secret": SIGNING }).to_string());
+    let peer = Peer::start("channels_server.py", &json!({ "secret": SIGNING }).to_string());
     let postman = postman(&peer.url);
     let page = message(1, Phase::Opened, Urgency::Page);
     for destination in ["pagerduty:${KEY}", "webhook:${URL}"] {
@@ -388,7 +388,7 @@ fn texts(value: &Value) -> Vec<String> {
 fn hostile_texts_break_out_of_nothing() {
     let schema = Place::new().run(&["schema", "message"]).stdout;
     let schema: Value = serde_json::from_slice(&schema).unwrap();
-    let peer = Peer::start("notify_peer.py", &json!({ "secret": SIGNING, "schema": schema }).to_string());
+    let peer = Peer::start("channels_server.py", &json!({ "secret": SIGNING, "schema": schema }).to_string());
     let http = postman(&peer.url);
     for destination in ["pagerduty:${KEY}", "slack:${HOOK}", "webhook:${URL}"] {
         for phase in [Phase::Opened, Phase::Changed, Phase::Reminder, Phase::Resolved, Phase::Note, Phase::Test] {
@@ -472,7 +472,7 @@ fn a_wrong_certificate_or_password_is_refused() {
     }
     let certificates = tempfile::tempdir().unwrap();
     let folder = certificates.path().to_string_lossy().into_owned();
-    let peer = Peer::with("notify_peer.py", "{}", &["--tls", &folder]);
+    let peer = Peer::with("channels_server.py", "{}", &["--tls", &folder]);
     let place = |file: &str| {
         let place = Place::new().with("URL", format!("{}/hook/{TOKEN}", peer.url));
         place.with("SSL_CERT_FILE", certificates.path().join(file).to_string_lossy())
@@ -491,7 +491,7 @@ fn no_secret_is_ever_shown() {
         ("slack", format!("{HOOK}: no hook hush-hush-hush")),
         ("hook", format!("/hook/{TOKEN}: no token {TOKEN}")),
     ];
-    let (peer, mailbox) = (Peer::start("notify_peer.py", "{}"), Mailbox::start(&[]));
+    let (peer, mailbox) = (Peer::start("channels_server.py", "{}"), Mailbox::start(&[]));
     let faults = echoes.map(|(action, body)| json!({ "action": action, "status": 400, "body": body, "times": 9 }));
     for faults in [json!([]), json!(faults), json!([{ "action": "*", "drop": true, "times": 99 }])] {
         peer.post("/_control", &json!({ "faults": faults }).to_string());

@@ -17,18 +17,18 @@ const REGION: &str = "eu-west-1";
 /// The folder of Python packages that tests need.
 pub(crate) fn packages() -> &'static Path {
     static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGES.get_or_init(|| installed("requirements.txt", "target/test-peers"))
+    PACKAGES.get_or_init(|| installed("requirements.txt", "target/test-packages"))
 }
 
 /// The folder of ministack, which needs other versions of some of them.
 pub(crate) fn ministack() -> PathBuf {
-    installed("ministack.txt", "target/ministack")
+    installed("requirements-ministack.txt", "target/test-ministack")
 }
 
 /// A folder of Python packages, installed once and again when their list changes.
 fn installed(list: &str, folder: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (list, folder) = (root.join("tests/peers").join(list), root.join(folder));
+    let (list, folder) = (root.join("tests").join(list), root.join(folder));
     let installed = folder.join("installed.txt");
     let wanted = std::fs::read_to_string(&list).unwrap();
     if std::fs::read_to_string(&installed).ok().as_ref() != Some(&wanted) {
@@ -97,7 +97,7 @@ impl Drop for Moto {
     }
 }
 
-/// A peer of ours, from `tests/peers/`.
+/// A peer of ours, from `tests/fakes/`.
 pub(crate) struct Peer {
     server: Child,
     pub(crate) url: String,
@@ -111,7 +111,7 @@ impl Peer {
 
     /// The same with more of its own arguments.
     pub(crate) fn with(script: &str, control: &str, more: &[&str]) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fakes").join(script);
         let mut python = Command::new("python3");
         python.arg(path).args(["--control", control]).args(more).env("PYTHONPATH", packages());
         let mut server = python.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

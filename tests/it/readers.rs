@@ -202,7 +202,7 @@ fn classic_balancers_of_one_name_in_two_accounts_are_known_apart() {
 fn housekeeping_that_fails_keeps_nobody_from_being_notified() {
     let scene = scene(1);
     let (moto, runtime) = (Moto::start(), tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
-    let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
+    let front = Peer::start("s3_proxy.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
     let place = aws_sdk_s3::types::BucketLocationConstraint::EuWest1;
     let place = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(place).build();
     runtime.block_on(moto.s3().create_bucket().bucket("bucket").create_bucket_configuration(place).send()).unwrap();

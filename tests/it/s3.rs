@@ -156,7 +156,7 @@ fn a_ledger_in_a_bucket_says_what_one_in_a_folder_says() {
 fn bytes_of_the_ledger_that_break_off_are_asked_for_again() {
     let scene = Scene::new();
     succeeded(&scene.run("s3://ledgers/cut").output().unwrap());
-    let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, scene.moto.endpoint));
+    let front = Peer::start("s3_proxy.py", &format!(r#"{{"upstream": "{}"}}"#, scene.moto.endpoint));
     let cut = |times: u32| {
         let fault = format!(r#"{{"action": "GetObject", "contains": "sums-", "cut": 10, "times": {times}}}"#);
         front.post("/_control", &format!(r#"{{"faults": [{fault}]}}"#));
@@ -176,7 +176,7 @@ fn bytes_of_the_ledger_that_break_off_are_asked_for_again() {
 #[test]
 fn a_run_that_cannot_keep_what_it_read_says_what_it_asked_and_one_that_cannot_keep_that_is_done() {
     let scene = Scene::new();
-    let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, scene.moto.endpoint));
+    let front = Peer::start("s3_proxy.py", &format!(r#"{{"upstream": "{}"}}"#, scene.moto.endpoint));
     let refused = |part: &str| {
         let fault =
             format!(r#"{{"action": "PutObject", "contains": "{part}", "code": "AccessDenied", "status": 403}}"#);

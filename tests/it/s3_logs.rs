@@ -36,7 +36,7 @@ impl Scene {
     fn new((from, to): (&str, &str), keys: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let moto = Moto::with_pages_of(keys);
-        let front = Peer::start("s3_front.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
+        let front = Peer::start("s3_proxy.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
         let place = BucketLocationConstraint::EuWest1;
         let place = CreateBucketConfiguration::builder().location_constraint(place).build();
         let create = moto.s3().create_bucket().bucket(BUCKET).create_bucket_configuration(place);

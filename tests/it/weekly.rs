@@ -37,7 +37,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        let scene = Self { folder: tempfile::tempdir().unwrap(), peer: Peer::start("notify_peer.py", "{}") };
+        let scene = Self { folder: tempfile::tempdir().unwrap(), peer: Peer::start("channels_server.py", "{}") };
         scene.write("slos/fleet.yaml", FLEET);
         let minute = |text: &str| text.parse::<Minute>().unwrap();
         let span = Span::new(minute("2026-10-19T00:00Z"), minute("2026-11-23T00:00Z"));

@@ -1,0 +1,5 @@
+"""An Athena that really runs its SQL, in DuckDB over log files; started by `athena_server.py`."""
+
+
+class QueryFault(Exception):
+    """The query ends FAILED (or CANCELLED) with this reason."""

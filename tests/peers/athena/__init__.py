@@ -1,5 +1,0 @@
-"""An Athena that really runs its SQL, in DuckDB over log files; started by `athena_peer.py`."""
-
-
-class QueryFault(Exception):
-    """The query ends FAILED (or CANCELLED) with this reason."""

@@ -1,1 +1,0 @@
-"""A CloudWatch that holds metrics in memory and computes their statistics exactly; started by `cloudwatch_peer.py`."""
