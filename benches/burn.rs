@@ -13,11 +13,11 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
-use slowburn::burn::{Condition, Running};
-use slowburn::counts::{DaySlice, SLOTS};
-use slowburn::exact::Exact;
-use slowburn::minute::{Day, Minute, Span};
+use slowburn::burn::{Condition, PrefixSums};
+use slowburn::counts::{MinuteColumns, SLOTS_PER_DAY};
+use slowburn::rational::Rational;
 use slowburn::slo::{Objective, Tier, Urgency};
+use slowburn::time::{Day, Minute, Span};
 
 const DAYS: i32 = 30;
 /// One in so many SLOs burns for an hour a day.
@@ -33,20 +33,20 @@ struct Columns {
 type Days = Vec<(Day, Columns)>;
 
 impl Columns {
-    fn of(&self, slo: usize) -> Option<DaySlice<'_>> {
-        let range = slo * SLOTS..(slo + 1) * SLOTS;
+    fn of(&self, slo: usize) -> Option<MinuteColumns<'_>> {
+        let range = slo * SLOTS_PER_DAY..(slo + 1) * SLOTS_PER_DAY;
         let (total, bad) = (self.total.get(range.clone())?, self.bad.get(range.clone())?);
-        Some(DaySlice { total, bad, known: self.known.get(range)? })
+        Some(MinuteColumns { total, bad, known: self.known.get(range)? })
     }
 }
 
 /// A small generator is enough: traffic with a daily rhythm, errors around the budget, and hours of burn.
 fn columns(slos: usize, day: i32, burning_one_in: usize) -> Columns {
-    let rows = slos * SLOTS;
+    let rows = slos * SLOTS_PER_DAY;
     let mut columns = Columns { total: Vec::with_capacity(rows), bad: Vec::with_capacity(rows), known: vec![1; rows] };
     let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(day.unsigned_abs()) + 1);
     for slo in 0..slos {
-        for minute in 0..SLOTS {
+        for minute in 0..SLOTS_PER_DAY {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
@@ -89,15 +89,15 @@ fn sum(counts: &[u32]) -> u64 {
 }
 
 fn conditions() -> Vec<Condition> {
-    let objective = Objective { share: Exact::new(999, 1000), text: "99.9%".to_owned() };
+    let objective = Objective { share: Rational::new(999, 1000), text: "99.9%".to_owned() };
     let tier = |urgency: Urgency, share: i128, long: u32, short: u32| Tier {
         name: urgency.to_string(),
-        hours: None,
+        working_hours: None,
         urgency,
-        budget_share: Exact::new(share, 100),
+        budget_share: Rational::new(share, 100),
         long_minutes: long,
         short_minutes: short,
-        factor: Exact::new(share, 100) * Exact::new(43_200, i128::from(long)),
+        factor: Rational::new(share, 100) * Rational::new(43_200, i128::from(long)),
     };
     [
         tier(Urgency::Page, 2, 60, 5),
@@ -138,14 +138,15 @@ fn measure(name: &str, slos: usize, days: &Days) {
         }
         sums
     });
-    let running = |slo: usize| Running::of(span, days.iter().map(|(day, columns)| (*day, columns.of(slo))));
-    let (summed, _) = timed(|| (0..slos).map(|slo| running(slo).over(span).bad).sum::<u64>());
+    let running = |slo: usize| PrefixSums::new(span, days.iter().map(|(day, columns)| (*day, columns.of(slo))));
+    let (summed, _) = timed(|| (0..slos).map(|slo| running(slo).sums_in(span).bad).sum::<u64>());
     let (all, firing) = timed(|| {
         let mut firing = vec![0; conditions.len()];
         for slo in 0..slos {
             let running = running(slo);
             for (minutes, condition) in firing.iter_mut().zip(&conditions) {
-                *minutes += condition.firing(&running, span).iter().map(|span| u64::from(span.minutes())).sum::<u64>();
+                *minutes +=
+                    condition.firing_spans(&running, span).iter().map(|span| u64::from(span.minutes())).sum::<u64>();
             }
         }
         firing
@@ -192,7 +193,7 @@ fn main() -> std::io::Result<()> {
     measure(", all of which burn for an hour a day", 1_683, &days(1_683, 1));
     let mut days = days(1_683, BURNING_ONE_IN);
     for (_, columns) in &mut days {
-        columns.known.iter_mut().step_by(SLOTS).for_each(|known| *known = 0);
+        columns.known.iter_mut().step_by(SLOTS_PER_DAY).for_each(|known| *known = 0);
     }
     measure(", each with an unknown minute a day", 1_683, &days);
     Ok(())

@@ -13,14 +13,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use slowburn::accesslog::key::identity;
-use slowburn::counts::{Count, Counts, DayCounts, SLOTS};
-use slowburn::fetch::definitions;
-use slowburn::ledger::{ObjectRecord, ObjectsAnswer};
-use slowburn::minute::{Day, Minute, Span};
+use slowburn::access_log::object_key::object_identity;
+use slowburn::counts::{Counts, DayCounts, MinuteCount, SLOTS_PER_DAY};
+use slowburn::ledger::{ObjectCounts, ObjectRecord};
 use slowburn::series::SeriesKey;
 use slowburn::slo::{self, Catalog, Indicator, Measure};
-use slowburn::store::{DirectoryShelf, LedgerStore, Needs, WritePoints};
+use slowburn::source::definitions;
+use slowburn::store::{CrashPoints, DirectoryStore, LedgerStore, LoadRequest};
+use slowburn::time::{Day, Minute, Span};
 
 /// The end of what the ledger knows; the newest objects cover the five minutes after it.
 const KNOWN_UNTIL: &str = "2026-10-31T12:00Z";
@@ -201,7 +201,7 @@ fn log_text(plan: &Plan, balancer: u64, end: Minute) -> Vec<u8> {
 
 /// Fills the ledger a day at a time; gives the number of objects.
 async fn fill(plan: &Plan, catalog: &Catalog, until: Minute) -> usize {
-    let shelf = DirectoryShelf::open(&plan.folder.join("ledger"), WritePoints::default()).unwrap();
+    let shelf = DirectoryStore::open(&plan.folder.join("ledger"), CrashPoints::default()).unwrap();
     let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
     let today = until.day();
     let mut recorded = 0;
@@ -209,28 +209,28 @@ async fn fill(plan: &Plan, catalog: &Catalog, until: Minute) -> usize {
         let minutes = Span::new(day.start(), until.min(day.plus(1).start())).minutes() as usize;
         let counts = day_counts(plan, catalog, day, minutes);
         if day.0 + plan.object_days <= today.0 {
-            let mut ledger = store.load(&Needs::of_days([day], [])).await.unwrap();
-            ledger.absorb_counts(&whole(&counts, minutes)).unwrap();
+            let mut ledger = store.load(&LoadRequest::for_days([day], [])).await.unwrap();
+            ledger.merge_counts(&whole(&counts, minutes)).unwrap();
             store.commit(&mut ledger).await.unwrap();
             continue;
         }
         let objects = day_objects(catalog, &counts, day, minutes);
         recorded += objects.len();
         let near = |reach: i32| (-reach..=reach).map(move |near| day.plus(near));
-        let needs = Needs::of_days(near(1), near(2));
-        let objects_today = Needs::of_days([], [day]).objects;
-        let needs = Needs { deliveries: needs.objects, objects: objects_today, ..needs };
+        let needs = LoadRequest::for_days(near(1), near(2));
+        let objects_today = LoadRequest::for_days([], [day]).objects;
+        let needs = LoadRequest { delivered_intervals: needs.objects, objects: objects_today, ..needs };
         let mut ledger = store.load(&needs).await.unwrap();
-        ledger.absorb_objects(&ObjectsAnswer { objects, counts, ..ObjectsAnswer::default() }).unwrap();
+        ledger.merge_objects(&ObjectCounts { objects, counts, ..ObjectCounts::default() }).unwrap();
         store.commit(&mut ledger).await.unwrap();
     }
-    store.sweep(today).await.unwrap();
+    store.collect_garbage(today).await.unwrap();
     recorded
 }
 
 /// All counts as a source says them that knows every minute.
-fn whole(counts: &BTreeMap<(SeriesKey, Day), Box<[Count]>>, minutes: usize) -> Counts {
-    let known = |counts: &[Count]| {
+fn whole(counts: &BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>, minutes: usize) -> Counts {
+    let known = |counts: &[MinuteCount]| {
         let mut day = DayCounts::default();
         day.0.iter_mut().zip(counts).take(minutes).for_each(|(slot, count)| *slot = Some(*count));
         day
@@ -239,25 +239,30 @@ fn whole(counts: &BTreeMap<(SeriesKey, Day), Box<[Count]>>, minutes: usize) -> C
 }
 
 /// What the lines of a day come to.
-fn day_counts(plan: &Plan, catalog: &Catalog, day: Day, minutes: usize) -> BTreeMap<(SeriesKey, Day), Box<[Count]>> {
+fn day_counts(
+    plan: &Plan,
+    catalog: &Catalog,
+    day: Day,
+    minutes: usize,
+) -> BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>> {
     let mut counts = BTreeMap::new();
     for (place, service) in (0..).zip(&catalog.services) {
         let traffic = traffic(plan, place, day);
         for slo in &service.slos {
             let mut numbers = Numbers::of(&[17, place, u64::from(day.0.unsigned_abs())]);
-            let mut slots = vec![Count::default(); SLOTS].into_boxed_slice();
+            let mut slots = vec![MinuteCount::default(); SLOTS_PER_DAY].into_boxed_slice();
             for (slot, all) in slots.iter_mut().zip(&traffic).take(minutes) {
                 // A few requests get no answer of a target; they have no latency.
                 let answered = all - share(&mut numbers, *all, 0.000_3);
                 let (late, slow) = (share(&mut numbers, answered, 0.004), share(&mut numbers, answered, 0.000_4));
                 *slot = match &slo.indicator {
                     Indicator::Requests { measure: Measure::Availability, .. } => {
-                        Count { total: *all, bad: share(&mut numbers, *all, 0.000_5) }
+                        MinuteCount { total: *all, bad: share(&mut numbers, *all, 0.000_5) }
                     }
                     Indicator::Requests { measure: Measure::Latency { under_us: 500_000, .. }, .. } => {
-                        Count { total: answered, bad: (late + slow).min(answered) }
+                        MinuteCount { total: answered, bad: (late + slow).min(answered) }
                     }
-                    _ => Count { total: answered, bad: slow },
+                    _ => MinuteCount { total: answered, bad: slow },
                 };
             }
             counts.insert((slo.indicator.series(), day), slots);
@@ -280,7 +285,7 @@ fn traffic(plan: &Plan, service: u64, day: Day) -> Vec<u32> {
         let drawn = drawn.round().max(0.0) as u32;
         drawn
     };
-    (0..SLOTS).map(minute).collect()
+    (0..SLOTS_PER_DAY).map(minute).collect()
 }
 
 /// How many of `all` are of a kind that this share is of, by chance.
@@ -299,7 +304,7 @@ fn share(numbers: &mut Numbers, all: u32, share: f64) -> u32 {
 /// The records of a day's objects, two nodes each five minutes and balancer.
 fn day_objects(
     catalog: &Catalog,
-    counts: &BTreeMap<(SeriesKey, Day), Box<[Count]>>,
+    counts: &BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>,
     day: Day,
     minutes: usize,
 ) -> Vec<ObjectRecord> {
@@ -307,7 +312,7 @@ fn day_objects(
     for slo in catalog.services.iter().flat_map(|service| &service.slos) {
         let Indicator::Requests { traffic, measure, .. } = &slo.indicator else { continue };
         let (series, lines) =
-            balancers.entry(traffic.load_balancer.clone()).or_insert_with(|| (BTreeSet::new(), vec![0; SLOTS]));
+            balancers.entry(traffic.load_balancer.clone()).or_insert_with(|| (BTreeSet::new(), vec![0; SLOTS_PER_DAY]));
         series.insert(slo.indicator.series());
         if *measure == Measure::Availability {
             let counts = &counts[&(slo.indicator.series(), day)];
@@ -322,14 +327,14 @@ fn day_objects(
             for node in 0..NODES.len() {
                 let all: u64 = lines[start..start + 5].iter().sum();
                 objects.push(ObjectRecord {
-                    key: identity(&object_name(balancer, start_minute.plus(5), node)).to_owned(),
+                    key: object_identity(&object_name(balancer, start_minute.plus(5), node)).to_owned(),
                     size: all * 55 + 300,
                     lines: if node == 0 { all.div_ceil(2) } else { all / 2 },
                     unparsed: 0,
                     load_balancer: Arc::clone(&name),
                     interval: Span::new(start_minute, start_minute.plus(5)),
                     counted: Arc::clone(&series),
-                    unread: Arc::default(),
+                    uncounted: Arc::default(),
                 });
             }
         }

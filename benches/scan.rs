@@ -14,11 +14,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use slowburn::accesslog::alb::Decoder;
-use slowburn::accesslog::route::Routes;
-use slowburn::fetch::logs::{Batch, LogFile, LogTree, Place, scan};
-use slowburn::minute::{Day, Minute, Span};
+use slowburn::access_log::alb::Decoder;
+use slowburn::access_log::router::SeriesRouter;
 use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
+use slowburn::source::access_logs::{Batch, LogFile, LogRoot, LogTree, scan};
+use slowburn::time::{Day, Minute, Span};
 
 const FILES: u32 = 240;
 const INTERVALS: u32 = 287;
@@ -51,8 +51,13 @@ fn main() {
     let many = routes(1_000);
     let packed_objects = objects(&packed);
     let plain_objects = objects(&plain);
-    let count = |root: &Path, objects: &[LogFile], routes: &Routes| {
-        let result = scan(&Place::Directory(root.to_owned()), &[Batch { objects, routes }], 1, &AtomicBool::new(false));
+    let count = |root: &Path, objects: &[LogFile], routes: &SeriesRouter| {
+        let result = scan(
+            &LogRoot::Directory(root.to_owned()),
+            &[Batch { objects, router: routes }],
+            1,
+            &AtomicBool::new(false),
+        );
         assert_eq!(result.read.iter().map(|object| object.lines).sum::<u64>(), u64::from(FILES * LINES_PER_FILE));
         assert!(result.read.iter().all(|object| object.unparsed == 0));
     };
@@ -107,13 +112,13 @@ fn cpu_seconds() -> f64 {
 
 fn objects(root: &Path) -> Vec<LogFile> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (place, all_time) = (Place::Directory(root.to_owned()), Span { start: Minute(0), end: Minute(100_000_000) });
+    let (place, all_time) = (LogRoot::Directory(root.to_owned()), Span { start: Minute(0), end: Minute(100_000_000) });
     let mut tree = runtime.block_on(LogTree::open(place, all_time, 60)).unwrap();
-    tree.days().into_iter().flat_map(|day| runtime.block_on(tree.objects(day))).collect()
+    tree.days().into_iter().flat_map(|day| runtime.block_on(tree.list_objects(day))).collect()
 }
 
 /// Availability and latency of as many services, each with its own target group.
-fn routes(services: u64) -> Routes {
+fn routes(services: u64) -> SeriesRouter {
     let mut indicators = Vec::new();
     for service in 0..services {
         let traffic = Traffic {
@@ -135,7 +140,7 @@ fn routes(services: u64) -> Routes {
             indicators.push(Indicator::Requests { source: "logs".to_owned(), traffic: traffic.clone(), measure });
         }
     }
-    Routes::new(BALANCER, &indicators)
+    SeriesRouter::new(BALANCER, &indicators)
 }
 
 /// Calls libdeflate as plainly as one can: each file is one member, and its length is known.
@@ -174,13 +179,13 @@ fn newlines_alone(root: &Path, objects: &[LogFile]) {
 }
 
 /// Lines that are in memory, taken apart and routed, and nothing counted.
-fn decode_alone(files: &[Vec<u8>], routes: &Routes) {
-    let mut decoder = Decoder::new(routes.wants());
+fn decode_alone(files: &[Vec<u8>], routes: &SeriesRouter) {
+    let mut decoder = Decoder::new(routes.optional_fields());
     let mut events = 0_u64;
     for file in files {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', file) {
-            routes.judge(&decoder.decode(&file[start..end]).unwrap(), |_, _| events += 1);
+            routes.classify(&decoder.decode(&file[start..end]).unwrap(), |_, _| events += 1);
             start = end + 1;
         }
     }

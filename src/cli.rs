@@ -33,7 +33,7 @@ use clap_complete::CompleteEnv;
 use tracing_subscriber::filter::Targets;
 
 use crate::location::Location;
-use crate::minute::Minute;
+use crate::time::Minute;
 use check::CheckArgs;
 use complete::Shell;
 use cost::CostArgs;
@@ -88,16 +88,16 @@ pub struct Cli {
     ///
     /// Levels by module are written as `slowburn=debug,aws_smithy_runtime=warn`. The log contains the steps of a
     /// command, their duration and the AWS requests.
-    #[arg(long, global = true, value_name = "LEVEL", env = "SLOWBURN_LOG", help_heading = LOGGING, value_parser = levels)]
+    #[arg(long, global = true, value_name = "LEVEL", env = "SLOWBURN_LOG", help_heading = LOGGING, value_parser = parse_levels)]
     pub log: Option<Targets>,
     /// The command.
     #[command(subcommand)]
-    pub task: Task,
+    pub command: Command,
 }
 
 /// The subcommands.
 #[derive(Clone, Debug, Subcommand)]
-pub enum Task {
+pub enum Command {
     /// Fetch new data, evaluate every SLO, send notifications and print the status
     ///
     /// Run it from cron or a scheduler, for example every five minutes. Data that is already in the ledger is
@@ -165,7 +165,7 @@ pub enum Task {
 #[derive(Args, Clone, Debug)]
 pub struct SlosArg {
     /// Folder of definitions: `fleet.yaml` and `TEAM/SERVICE.yaml`
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = folder,
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_SLOS", default_value = "slos", value_parser = parse_folder,
           value_hint = ValueHint::DirPath, help_heading = DEFINITIONS)]
     pub slos: PathBuf,
 }
@@ -177,7 +177,7 @@ pub struct DefinitionArgs {
     #[command(flatten)]
     pub folder: SlosArg,
     /// Folder of SQL files for `query` indicators
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_QUERIES", default_value = "queries", value_parser = folder,
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_QUERIES", default_value = "queries", value_parser = parse_folder,
           value_hint = ValueHint::DirPath, help_heading = DEFINITIONS)]
     pub queries: PathBuf,
 }
@@ -195,7 +195,7 @@ pub struct AtArg {
 
 /// What commands on a ledger have in common.
 #[derive(Args, Clone, Debug)]
-pub struct Place {
+pub struct CommonArgs {
     /// The definitions.
     #[command(flatten)]
     pub definitions: DefinitionArgs,
@@ -263,28 +263,28 @@ impl AtArg {
     }
 }
 
-impl Place {
+impl CommonArgs {
     /// The folder of definitions.
     #[must_use]
-    pub fn slos(&self) -> &Path {
+    pub fn slos_folder(&self) -> &Path {
         &self.definitions.folder.slos
     }
 
     /// The folder of SQL files.
     #[must_use]
-    pub fn queries(&self) -> &Path {
+    pub fn queries_folder(&self) -> &Path {
         &self.definitions.queries
     }
 
     /// The time of the evaluation, given the current time.
     #[must_use]
-    pub fn at(&self, now: Minute) -> Minute {
+    pub fn evaluation_time(&self, now: Minute) -> Minute {
         self.time.or_now(now)
     }
 }
 
 /// Levels of the log. A word that is not a level would be taken for a module, and log everything of that name: nothing.
-fn levels(text: &str) -> Result<Targets, String> {
+fn parse_levels(text: &str) -> Result<Targets, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let is_level = |part: &str| part.contains('=') || LEVELS.contains(&part.trim().to_ascii_lowercase().as_str());
     let levels = text.parse().ok().filter(|_| text.split(',').all(is_level));
@@ -295,21 +295,21 @@ impl Cli {
     /// Reads the command line and the environment. On `--help`, `--version`, a request of a shell for completions, or
     /// an error it prints and exits: with code 2 for an error.
     #[must_use]
-    pub fn read() -> Self {
-        CompleteEnv::with_factory(Self::command).var(complete::VARIABLE).complete();
-        let read = Self::of_words(std::env::args_os().collect());
-        read.and_then(|cli| variables::refuse_replaced().map(|()| cli)).unwrap_or_else(|error| error.exit())
+    pub fn from_env() -> Self {
+        CompleteEnv::with_factory(Self::command).var(complete::COMPLETION_VARIABLE).complete();
+        let parsed = Self::from_args(std::env::args_os().collect());
+        parsed.and_then(|cli| variables::reject_renamed().map(|()| cli)).unwrap_or_else(|error| error.exit())
     }
 
     /// Parses a command line, program name first.
-    fn of_words(words: Vec<OsString>) -> Result<Self, Error> {
-        let mut command = variables::without_unset(Self::command());
-        let typed: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        let matches = command.try_get_matches_from_mut(words);
-        let read = matches.and_then(|mut matches| {
+    fn from_args(args: Vec<OsString>) -> Result<Self, Error> {
+        let mut command = variables::ignore_unset_variables(Self::command());
+        let arg_texts: Vec<String> = args.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let matches = command.try_get_matches_from_mut(args);
+        let parsed = matches.and_then(|mut matches| {
             Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
         });
-        read.map_err(|error| tips::explain(error, &typed))
+        parsed.map_err(|error| tips::add_tips(error, &arg_texts))
     }
 }
 
@@ -317,8 +317,8 @@ impl Cli {
 ///
 /// # Errors
 /// The message for a command line that is not valid.
-pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Option<Cli>, String> {
-    match Cli::of_words(words.into_iter().map(OsString::from).collect()) {
+pub fn parse<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Option<Cli>, String> {
+    match Cli::from_args(args.into_iter().map(OsString::from).collect()) {
         Ok(cli) => Ok(Some(cli)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => Ok(None),
         Err(error) => Err(error.to_string()),
@@ -326,13 +326,13 @@ pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Option<Cli>
 }
 
 /// Parses a whole number within bounds.
-fn whole(text: &str, least: u16, most: u16) -> Result<u16, String> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+fn parse_integer(text: &str, min: u16, max: u16) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|number| (min..=max).contains(number));
+    number.ok_or_else(|| format!("must be a whole number from {min} to {max}"))
 }
 
 /// Parses the path of a local folder.
-fn folder(text: &str) -> Result<PathBuf, String> {
+fn parse_folder(text: &str) -> Result<PathBuf, String> {
     match text.split_once("://") {
         None => Ok(text.into()),
         Some(("s3", _)) => Err(format!("must be a local folder\nhint: copy it first with `aws s3 sync {text} DIR`")),
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn replaced_options_name_the_new_ones() {
+    fn renamed_options_suggest_the_new_names() {
         for (line, meant) in [
             ("slowburn run --notify paper:x", "did you mean `--dry-run DIR`?"),
             ("slowburn notify --test shop --notify=paper:x", "did you mean `--dry-run DIR`?"),
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_range_are_explained() {
+    fn out_of_range_numbers_are_explained() {
         for (option, value, cause) in [
             ("--max-cost", "-5", "must not be negative"),
             ("--days", "0", "must be a whole number from 1 to 400"),

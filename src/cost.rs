@@ -4,36 +4,36 @@
 //! <https://aws.amazon.com/s3/pricing/>, <https://aws.amazon.com/cloudwatch/pricing/>,
 //! <https://aws.amazon.com/athena/pricing/>.
 
-mod forecast;
+mod estimate;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use forecast::{Forecast, Habits, Line, forecast};
+pub use estimate::{CostAssumptions, CostEstimate, CostLine, estimate};
 
 /// GET and HEAD of an object: $0.0004 for 1,000.
-const READ: u64 = 400;
+const S3_READ_PRICE: u64 = 400;
 /// PUT and LIST: $0.005 for 1,000. DELETE is free.
-const WRITE: u64 = 5_000;
+const S3_WRITE_PRICE: u64 = 5_000;
 /// A metric of `GetMetricData`: $0.01 for 1,000; it has no free tier.
-const METRIC: u64 = 10_000;
+const CLOUDWATCH_METRIC_PRICE: u64 = 10_000;
 /// Data that Athena scans: $5 for 1 TB, here 10^12 bytes.
-const MEGABYTE: u64 = 5_000;
+const ATHENA_MEGABYTE_PRICE: u64 = 5_000;
 
 /// Athena bills whole megabytes, and ten of them for each query at least (<https://aws.amazon.com/athena/pricing/>).
 pub const ATHENA_MEGABYTE: u64 = 1_000_000;
 /// See [`ATHENA_MEGABYTE`].
-pub const ATHENA_BYTES_MIN: u64 = 10 * ATHENA_MEGABYTE;
+pub const ATHENA_QUERY_BYTES_MIN: u64 = 10 * ATHENA_MEGABYTE;
 
 /// What a query that scanned so many bytes is billed for, in bytes.
 #[must_use]
-pub fn athena_billed(scanned: u64) -> u64 {
-    scanned.div_ceil(ATHENA_MEGABYTE).saturating_mul(ATHENA_MEGABYTE).max(ATHENA_BYTES_MIN)
+pub fn athena_billed_bytes(scanned: u64) -> u64 {
+    scanned.div_ceil(ATHENA_MEGABYTE).saturating_mul(ATHENA_MEGABYTE).max(ATHENA_QUERY_BYTES_MIN)
 }
 
 /// An amount of money in millionths of a thousandth of a dollar, so that sums are exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Dollars(pub u64);
+pub struct NanoDollars(pub u64);
 
 /// What AWS was asked, as far as it is paid for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,9 +51,9 @@ pub struct Usage {
 impl Usage {
     /// What requests by service and operation are paid as; metrics and bytes stand among them by their own names.
     #[must_use]
-    pub fn of(sent: &BTreeMap<(String, String), u64>) -> Self {
+    pub fn from_request_counts(request_counts: &BTreeMap<(String, String), u64>) -> Self {
         let mut usage = Self::default();
-        for ((service, operation), count) in sent {
+        for ((service, operation), count) in request_counts {
             match (service.as_str(), operation.as_str()) {
                 ("S3", "GetObject" | "HeadObject") => usage.s3_reads += count,
                 ("S3", "PutObject" | "ListObjectsV2") => usage.s3_writes += count,
@@ -75,23 +75,29 @@ impl Usage {
 
     /// The list price.
     #[must_use]
-    pub const fn price(&self) -> Dollars {
+    pub const fn price(&self) -> NanoDollars {
         let scanned = self.athena_bytes.div_ceil(ATHENA_MEGABYTE);
-        Dollars(self.s3_reads * READ + self.s3_writes * WRITE + self.metrics * METRIC + scanned * MEGABYTE)
+        NanoDollars(
+            self.s3_reads * S3_READ_PRICE
+                + self.s3_writes * S3_WRITE_PRICE
+                + self.metrics * CLOUDWATCH_METRIC_PRICE
+                + scanned * ATHENA_MEGABYTE_PRICE,
+        )
     }
 }
 
 /// In words: `3,927 CloudWatch metrics, 12 S3 reads, 3 S3 writes and lists`.
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counted = |number: u64, one: &str, many: &str| {
-            (number > 0).then(|| format!("{} {}", grouped(number), if number == 1 { one } else { many }))
+        let count_text = |number: u64, one: &str, many: &str| {
+            (number > 0)
+                .then(|| format!("{} {}", with_thousands_separators(number), if number == 1 { one } else { many }))
         };
         let parts = [
-            counted(self.metrics, "CloudWatch metric", "CloudWatch metrics"),
-            counted(self.athena_bytes.div_ceil(ATHENA_MEGABYTE), "MB scanned by Athena", "MB scanned by Athena"),
-            counted(self.s3_reads, "S3 read", "S3 reads"),
-            counted(self.s3_writes, "S3 write or list", "S3 writes and lists"),
+            count_text(self.metrics, "CloudWatch metric", "CloudWatch metrics"),
+            count_text(self.athena_bytes.div_ceil(ATHENA_MEGABYTE), "MB scanned by Athena", "MB scanned by Athena"),
+            count_text(self.s3_reads, "S3 read", "S3 reads"),
+            count_text(self.s3_writes, "S3 write or list", "S3 writes and lists"),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         if parts.is_empty() { f.write_str("no billed requests") } else { f.write_str(&parts.join(", ")) }
@@ -99,7 +105,7 @@ impl fmt::Display for Usage {
 }
 
 /// Cents and, of small amounts, as many digits as tell something.
-impl fmt::Display for Dollars {
+impl fmt::Display for NanoDollars {
     #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dollars = self.0 as f64 / 1e9;
@@ -113,7 +119,7 @@ impl fmt::Display for Dollars {
     }
 }
 
-impl std::str::FromStr for Dollars {
+impl std::str::FromStr for NanoDollars {
     type Err = String;
 
     /// Reads `1.50` or `$1.50`.
@@ -121,20 +127,20 @@ impl std::str::FromStr for Dollars {
         if text.trim_start_matches('$').starts_with('-') {
             return Err("must not be negative".to_owned());
         }
-        let refused = || "must be an amount in US dollars, such as `1.50`".to_owned();
+        let invalid = || "must be an amount in US dollars, such as `1.50`".to_owned();
         let digits = text.strip_prefix('$').unwrap_or(text);
-        let amount = crate::exact::decimal(digits).ok_or_else(refused)?;
-        let nanos = (amount * crate::exact::Exact::from_integer(1_000_000_000)).to_integer();
-        u64::try_from(nanos).map(Self).map_err(|_| refused())
+        let amount = crate::rational::parse_decimal(digits).ok_or_else(invalid)?;
+        let nanos = (amount * crate::rational::Rational::from_integer(1_000_000_000)).to_integer();
+        u64::try_from(nanos).map(Self).map_err(|_| invalid())
     }
 }
 
 /// A number with its thousands apart.
-pub(crate) fn grouped(number: u64) -> String {
+pub(crate) fn with_thousands_separators(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -147,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prices_are_those_of_the_list() {
+    fn prices_match_the_aws_price_list() {
         let price = |usage: Usage| usage.price().to_string();
         let none = Usage::default();
         // The example of the price list: 561 services with seven metrics, every five minutes for a month.
@@ -160,16 +166,16 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_read_as_people_write_them() {
-        assert_eq!("1.50".parse(), Ok(Dollars(1_500_000_000)));
-        assert_eq!("$0.0394".parse(), Ok(Dollars(39_400_000)));
+    fn dollar_amounts_are_parsed_with_and_without_a_sign() {
+        assert_eq!("1.50".parse(), Ok(NanoDollars(1_500_000_000)));
+        assert_eq!("$0.0394".parse(), Ok(NanoDollars(39_400_000)));
         for text in ["", "-1", "1,50", "five", "$"] {
-            assert!(text.parse::<Dollars>().is_err(), "{text}");
+            assert!(text.parse::<NanoDollars>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn usage_is_said_in_words() {
+    fn usage_is_formatted_with_units() {
         let usage = Usage { metrics: 3_927, s3_reads: 1_200_000, s3_writes: 3, athena_bytes: 0 };
         assert_eq!(usage.to_string(), "3,927 CloudWatch metrics, 1,200,000 S3 reads, 3 S3 writes and lists");
         assert_eq!(Usage::default().to_string(), "no billed requests");

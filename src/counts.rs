@@ -4,22 +4,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::minute::{Day, MINUTES_PER_DAY};
 use crate::series::SeriesKey;
+use crate::time::{Day, MINUTES_PER_DAY};
 
 /// Slots of a day's table of one series.
-pub const SLOTS: usize = MINUTES_PER_DAY.unsigned_abs() as usize;
+pub const SLOTS_PER_DAY: usize = MINUTES_PER_DAY.unsigned_abs() as usize;
 
 /// Counts of one minute. `u32` holds 71 million events a second, and halves every pass over the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
+pub struct MinuteCount {
     /// Events that count towards the SLI.
     pub total: u32,
     /// Those among them that broke the promise.
     pub bad: u32,
 }
 
-impl Count {
+impl MinuteCount {
     /// Adds up, and stops at the largest number instead of wrapping round.
     pub fn add(&mut self, other: Self) {
         self.total = self.total.saturating_add(other.total);
@@ -29,11 +29,11 @@ impl Count {
 
 /// One day of one series as a source saw it: a slot a minute, `None` where the source says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DayCounts(pub Box<[Option<Count>]>);
+pub struct DayCounts(pub Box<[Option<MinuteCount>]>);
 
 impl Default for DayCounts {
     fn default() -> Self {
-        Self(vec![None; SLOTS].into_boxed_slice())
+        Self(vec![None; SLOTS_PER_DAY].into_boxed_slice())
     }
 }
 
@@ -61,7 +61,7 @@ impl Sums {
 
     /// What is left without a part of it.
     #[must_use]
-    pub const fn less(self, part: Self) -> Self {
+    pub const fn minus(self, part: Self) -> Self {
         Self { total: self.total - part.total, bad: self.bad - part.bad, known: self.known - part.known }
     }
 }
@@ -69,7 +69,7 @@ impl Sums {
 /// One day of one series as the ledger holds it, or a run of its minutes: three columns side by side, [`SLOTS`] minutes
 /// of a whole day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DaySlice<'a> {
+pub struct MinuteColumns<'a> {
     /// Events that were counted.
     pub total: &'a [u32],
     /// Bad ones among them.
@@ -78,7 +78,7 @@ pub struct DaySlice<'a> {
     pub known: &'a [u8],
 }
 
-impl DaySlice<'_> {
+impl MinuteColumns<'_> {
     /// Sums of the known minutes.
     #[must_use]
     pub fn sums(&self) -> Sums {
@@ -95,7 +95,7 @@ impl DaySlice<'_> {
 
     /// Whether anything was observed or counted.
     #[must_use]
-    pub fn says_something(&self) -> bool {
+    pub fn has_data(&self) -> bool {
         self.known.contains(&1) || self.total.iter().any(|total| *total > 0)
     }
 }

@@ -1,18 +1,18 @@
 //! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no
 //! formatting.
 
+mod access_logs;
 mod alerts;
-mod begun;
-mod console;
+mod athena;
+mod cloudwatch;
 mod contributors;
-mod counts;
+mod counts_files;
 mod discover;
+mod dry_run;
 mod explain;
-mod lake;
+mod first_request;
+mod history;
 mod listing_plan;
-mod logs;
-mod rehearse;
-mod spans;
 mod target_groups;
 
 use std::collections::BTreeSet;
@@ -22,28 +22,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{Instrument, info, info_span};
 
-use crate::alert::AlertBook;
+use crate::alert::AlertState;
 use crate::aws::Aws;
-use crate::cost::{self, Dollars, Forecast, Habits};
-use crate::demand::{self, Demand};
+use crate::cost::{self, CostAssumptions, CostEstimate, NanoDollars};
 use crate::discovery::{self, Discovery};
-use crate::exact::Exact;
-use crate::ledger::{AbsorbError, Ledger, NotLoaded, Table};
-use crate::minute::{Day, Minute, Span};
-use crate::outcome::{Outcome, Said};
-use crate::report::model::{self, Status, Views};
-use crate::slo::{Catalog, Excluded, Service, Slo};
-use crate::store::{LedgerStore, Needs, ShelfError, StoreError};
+use crate::fetch_plan::{self, FetchPlan};
+use crate::ledger::{DayTable, Ledger, MergeError, NotLoaded};
+use crate::outcome::{Diagnostics, Outcome};
+use crate::rational::Rational;
+use crate::report::model::{self, FleetStatus, SloViews};
+use crate::slo::{Catalog, Exclusions, Service, Slo};
+use crate::store::{BlobError, LedgerStore, LoadRequest, StoreError};
+use crate::time::{Day, Minute, Span};
 
-use contributors::Recent;
+use contributors::RecentLogs;
 use listing_plan::ListingPlan;
 
-pub use alerts::Telling;
-pub use console::histories;
+pub use alerts::NotifyOptions;
 pub use explain::explain;
+pub use history::load_histories;
 
 /// What a run is about.
-pub struct Job<'a> {
+pub struct RunOptions<'a> {
     /// The promises.
     pub catalog: &'a Catalog,
     /// The moment that is looked at.
@@ -55,13 +55,13 @@ pub struct Job<'a> {
     /// The folder of teams' own queries.
     pub queries: &'a Path,
     /// What all that is asked of AWS may cost by list price; without it, whatever it takes.
-    pub max_cost: Option<Dollars>,
+    pub max_cost: Option<NanoDollars>,
     /// Ask nobody: what the ledger has is all there is.
     pub offline: bool,
     /// Threads that read logs.
     pub threads: usize,
     /// How people are told; without it nobody is, and no incident is opened.
-    pub telling: Option<Telling<'a>>,
+    pub notify_options: Option<NotifyOptions<'a>>,
     /// Raised when the run should keep what it has and end.
     pub stop: Arc<AtomicBool>,
     /// Told how many days of logs are dealt with, of how many.
@@ -76,10 +76,10 @@ pub enum EngineError {
     Store(#[from] StoreError),
     /// An answer that does not fit the ledger.
     #[error(transparent)]
-    Absorb(#[from] AbsorbError),
+    Merge(#[from] MergeError),
     /// A minute that is so far away that nothing can be said of it.
     #[error("cannot evaluate at {0}: outside the supported time range")]
-    NoMinute(Minute),
+    TimeOutOfRange(Minute),
     /// A day that was not asked of the ledger before it was used.
     #[error(transparent)]
     NotLoaded(#[from] NotLoaded),
@@ -89,55 +89,67 @@ pub enum EngineError {
 ///
 /// # Errors
 /// When the ledger cannot be read or written. A source that fails is a fault in the outcome.
-pub async fn run(job: &Job<'_>, store: &mut LedgerStore) -> Result<Outcome, EngineError> {
-    let mut said = Said::default();
-    let (mut discovery, mut demand) = (Discovery::default(), Demand::default());
-    if !job.offline {
-        discovery = discover::discover(job, store, &mut said).instrument(info_span!("discover")).await?;
-        demand = demand::draw(job.catalog, &discovery, (job.at, job.now), job.days);
+pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Outcome, EngineError> {
+    let mut diagnostics = Diagnostics::default();
+    let (mut discovery, mut fetch_plan) = (Discovery::default(), FetchPlan::default());
+    if !options.offline {
+        discovery = discover::discover(options, store, &mut diagnostics).instrument(info_span!("discover")).await?;
+        fetch_plan = fetch_plan::plan(options.catalog, &discovery, (options.at, options.now), options.days);
     }
-    let fetched = Box::pin(fetch(job, (&discovery, &demand), store, &mut said)).await;
+    let fetching = Box::pin(fetch_all(options, (&discovery, &fetch_plan), store, &mut diagnostics)).await;
     // What was fetched before a failure is kept: it need not be fetched again.
     let published = store.publish().instrument(info_span!("publish")).await;
-    let recent = fetched?;
+    let recent = fetching?;
     published?;
-    let book = match &job.telling {
-        Some(telling) => Some(store.book(telling.kind()).await?),
+    let alert_state = match &options.notify_options {
+        Some(notify_options) => Some(store.alert_state(notify_options.kind()).await?),
         None => None,
     };
-    let known = book.as_ref().map(|(book, _)| book);
-    let (status, mut ledger) = judged(job.catalog, store, job.at, known).instrument(info_span!("evaluate")).await?;
-    let book = match job.telling.as_ref().zip(book) {
+    let known_alert_state = alert_state.as_ref().map(|(state, _)| state);
+    let (status, mut ledger) = evaluate_with_ledger(options.catalog, store, options.at, known_alert_state)
+        .instrument(info_span!("evaluate"))
+        .await?;
+    let alert_state = match options.notify_options.as_ref().zip(alert_state) {
         // Half of what was to be read would be judged as if it were all.
-        Some(_) if job.stop.load(Ordering::Relaxed) => {
-            said.faults
+        Some(_) if options.stop.load(Ordering::Relaxed) => {
+            diagnostics
+                .warnings
                 .push("stopped before alerts were evaluated: no notification was sent\nhint: run again".to_owned());
-            AlertBook::default()
+            AlertState::default()
         }
-        Some((telling, book)) => {
-            let told = alerts::tell_people(job, telling, (&status, &mut ledger), (book, &recent), store, &mut said);
-            Box::pin(told).instrument(info_span!("alerts")).await?
+        Some((notify_options, alert_state)) => {
+            let notifying = alerts::notify(
+                options,
+                notify_options,
+                (&status, &mut ledger),
+                (alert_state, &recent),
+                store,
+                &mut diagnostics,
+            );
+            Box::pin(notifying).instrument(info_span!("alerts")).await?
         }
-        None => AlertBook::default(),
+        None => AlertState::default(),
     };
-    Box::pin(target_groups::report_unmatched(job, &recent, &status, &mut said)).await;
-    keep_house(job, &ledger, store, &mut said).instrument(info_span!("housekeeping")).await;
-    Ok(Outcome { status, book, said })
+    Box::pin(target_groups::report_unmatched(options, &recent, &status, &mut diagnostics)).await;
+    run_housekeeping(options, &ledger, store, &mut diagnostics).instrument(info_span!("housekeeping")).await;
+    Ok(Outcome { status, alert_state, diagnostics })
 }
 
 /// Fetches what the ledger lacks, from all sources. Gives what was seen of the newest hour of access logs.
-async fn fetch<'q>(
-    job: &Job<'_>,
-    (discovery, demand): (&Discovery, &'q Demand),
+async fn fetch_all<'q>(
+    options: &RunOptions<'_>,
+    (discovery, fetch_plan): (&Discovery, &'q FetchPlan),
     store: &mut LedgerStore,
-    said: &mut Said,
-) -> Result<Vec<Recent<'q>>, EngineError> {
-    counts::read_counts(job, &demand.counts, store, said).instrument(info_span!("counts")).await?;
-    let recent = Box::pin(fetch_access_logs(job, demand, store, said)).await?;
-    for question in &demand.spans {
-        let span = info_span!("ranges", source = question.source, kind = question.kind.word());
+    diagnostics: &mut Diagnostics,
+) -> Result<Vec<RecentLogs<'q>>, EngineError> {
+    counts_files::read_counts_files(options, &fetch_plan.counts_files, store, diagnostics)
+        .instrument(info_span!("counts"))
+        .await?;
+    let recent = Box::pin(fetch_access_logs(options, fetch_plan, store, diagnostics)).await?;
+    for request in &fetch_plan.ranges {
+        let span = info_span!("ranges", source = request.source, kind = request.kind.yaml_key());
         // The future of everything that may be asked is large and deep.
-        Box::pin(spans::read_spans(job, discovery, question, store, said)).instrument(span).await?;
+        Box::pin(cloudwatch::read_ranges(options, discovery, request, store, diagnostics)).instrument(span).await?;
     }
     Ok(recent)
 }
@@ -145,60 +157,65 @@ async fn fetch<'q>(
 /// Reads access logs, source by source. Until a source was listed, nothing of it becomes known through the objects of
 /// another.
 async fn fetch_access_logs<'q>(
-    job: &Job<'_>,
-    demand: &'q Demand,
+    options: &RunOptions<'_>,
+    fetch_plan: &'q FetchPlan,
     store: &mut LedgerStore,
-    said: &mut Said,
-) -> Result<Vec<Recent<'q>>, EngineError> {
-    let unlisted_before = store.unlisted().clone();
+    diagnostics: &mut Diagnostics,
+) -> Result<Vec<RecentLogs<'q>>, EngineError> {
+    let unlisted_before = store.unlisted_folders().clone();
     let mut plans = Vec::new();
-    for question in &demand.logs {
-        match ListingPlan::new(job, question, store).await {
+    for request in &fetch_plan.access_logs {
+        match ListingPlan::new(options, request, store).await {
             Ok(plan) => plans.push(plan),
-            Err(error) => said.faults.push(error),
+            Err(error) => diagnostics.warnings.push(error),
         }
     }
-    let tagged = demand.logs.iter().flat_map(|question| question.tagged.iter().cloned()).collect();
-    let mut shared = logs::Shared { tagged: &tagged, held_back: BTreeSet::new() };
+    let tagged = fetch_plan.access_logs.iter().flat_map(|request| request.tagged_series.iter().cloned()).collect();
+    let mut context = access_logs::AccessLogContext { tagged_series: &tagged, withheld_days: BTreeSet::new() };
     let mut recent = Vec::new();
     for plan in plans {
-        let (source, location) = (&plan.question.source, &plan.question.location);
+        let (source, location) = (&plan.request.source, &plan.request.location);
         let span = info_span!("access_logs", source, location);
-        let mut of_source = Said::default();
-        let read = Box::pin(logs::read_logs(job, plan, &mut shared, store, &mut of_source));
+        let mut source_diagnostics = Diagnostics::default();
+        let read = Box::pin(access_logs::read_access_logs(options, plan, &mut context, store, &mut source_diagnostics));
         recent.extend(read.instrument(span).await?);
-        said.of_logs(of_source, (demand.logs.len() > 1).then_some(source));
+        diagnostics.add_source(source_diagnostics, (fetch_plan.access_logs.len() > 1).then_some(source));
     }
-    let mut days = shared.held_back;
+    let mut reevaluated_days = context.withheld_days;
     for (source, unlisted) in unlisted_before.0 {
-        let listed = unlisted.into_keys().filter(|day| !store.unlisted().has(&source, *day));
+        let listed = unlisted.into_keys().filter(|day| !store.unlisted_folders().contains(&source, *day));
         // The last minutes of a day lie in the folder of the next one.
-        days.extend(listed.flat_map(|day| [day.plus(-1), day]));
+        reevaluated_days.extend(listed.flat_map(|day| [day.plus(-1), day]));
     }
-    if !days.is_empty() {
-        logs::decide_again(&tagged, days, store).await?;
+    if !reevaluated_days.is_empty() {
+        access_logs::reevaluate_coverage(&tagged, reevaluated_days, store).await?;
     }
     Ok(recent)
 }
 
 /// What may fail without harm to anybody, after everybody was notified: caches, clean-up, and what AWS was asked.
-async fn keep_house(job: &Job<'_>, ledger: &Ledger, store: &mut LedgerStore, said: &mut Said) {
-    for ((service, operation), count) in Aws::sent() {
+async fn run_housekeeping(
+    options: &RunOptions<'_>,
+    ledger: &Ledger,
+    store: &mut LedgerStore,
+    diagnostics: &mut Diagnostics,
+) {
+    for ((service, operation), count) in Aws::request_counts() {
         info!(service, operation, count, "AWS requests");
     }
-    said.used(&Aws::used());
-    let noted = store.note_usage(job.now.day(), &Aws::used()).await;
-    let kept = store.keep_slices(ledger).await;
-    let swept = store.sweep(job.now.day()).await;
-    let failed = [noted, kept, swept].into_iter().filter_map(Result::err);
+    diagnostics.add_usage(&Aws::usage());
+    let usage_result = store.add_usage(options.now.day(), &Aws::usage()).await;
+    let timeslices_result = store.save_timeslices(ledger).await;
+    let gc_result = store.collect_garbage(options.now.day()).await;
+    let errors = [usage_result, timeslices_result, gc_result].into_iter().filter_map(Result::err);
     // Another run that was quicker keeps house as well.
-    let failed = failed.filter(|error| !matches!(error, StoreError::Shelf(ShelfError::Lost(_))));
-    said.faults.extend(failed.map(|error| error.to_string()));
+    let failed = errors.filter(|error| !matches!(error, StoreError::Blob(BlobError::Conflict(_))));
+    diagnostics.warnings.extend(failed.map(|error| error.to_string()));
 }
 
 /// The share of a source's lines that may fail to parse.
-fn unparsed_limit(catalog: &Catalog, source: &str) -> Exact {
-    catalog.sources.get(source).map_or(Exact::from_integer(0), |source| source.unparsed_limit)
+fn unparsed_limit(catalog: &Catalog, source: &str) -> Rational {
+    catalog.sources.get(source).map_or(Rational::from_integer(0), |source| source.unparsed_limit)
 }
 
 /// Judges every promise from the ledger alone. What it reads is the sums of whole days and the few parts of days that
@@ -206,30 +223,32 @@ fn unparsed_limit(catalog: &Catalog, source: &str) -> Exact {
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub async fn judge(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result<Status, EngineError> {
-    Ok(judged(catalog, store, at, None).await?.0)
+pub async fn evaluate(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result<FleetStatus, EngineError> {
+    Ok(evaluate_with_ledger(catalog, store, at, None).await?.0)
 }
 
 /// How every promise stands, and what was looked at for that.
 ///
 /// With a book, what its incidents have to be judged by comes along.
-async fn judged(
+async fn evaluate_with_ledger(
     catalog: &Catalog,
     store: &LedgerStore,
     at: Minute,
-    book: Option<&AlertBook>,
-) -> Result<(Status, Ledger), EngineError> {
-    let mut ledger = store.load(&Needs::default()).await?;
-    store.load_slices(&mut ledger).await?;
-    let mut wanted = model::needs(catalog, &ledger, at);
-    if let Some(book) = book {
-        alerts::want(catalog, at, &ledger, book, &mut wanted);
+    alert_state: Option<&AlertState>,
+) -> Result<(FleetStatus, Ledger), EngineError> {
+    let mut ledger = store.load(&LoadRequest::default()).await?;
+    store.load_timeslices(&mut ledger).await?;
+    let mut required = model::load_request(catalog, &ledger, at);
+    if let Some(alert_state) = alert_state {
+        alerts::add_required_minutes(catalog, at, &ledger, alert_state, &mut required);
     }
-    store.load_more(&mut ledger, &Needs { wanted, ..Needs::default() }).await?;
+    store.load_more(&mut ledger, &LoadRequest { partial_sums: required, ..LoadRequest::default() }).await?;
     loop {
-        match model::status(catalog, &ledger, at) {
+        match model::compute_status(catalog, &ledger, at) {
             // That the newest known minute before the moment lies on an earlier day than was looked at is rare.
-            Err(NotLoaded(minutes)) => store.load_more(&mut ledger, &Needs { minutes, ..Needs::default() }).await?,
+            Err(NotLoaded(minutes)) => {
+                store.load_more(&mut ledger, &LoadRequest { minutes, ..LoadRequest::default() }).await?
+            }
             Ok(status) => return Ok((status, ledger)),
         }
     }
@@ -239,34 +258,49 @@ async fn judged(
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub async fn cost(catalog: &Catalog, store: &LedgerStore, at: Minute, habits: Habits) -> Result<Forecast, EngineError> {
-    let ledger = store.load(&Needs::of_days([], [at.day().plus(-1)])).await?;
-    let scanned = store.scanned().iter().filter_map(|(place, bytes)| Some((lake::part_of(place)?, *bytes))).collect();
+pub async fn estimate_cost(
+    catalog: &Catalog,
+    store: &LedgerStore,
+    at: Minute,
+    assumptions: CostAssumptions,
+) -> Result<CostEstimate, EngineError> {
+    let ledger = store.load(&LoadRequest::for_days([], [at.day().plus(-1)])).await?;
+    let scanned = store
+        .scanned_bytes_per_day()
+        .iter()
+        .filter_map(|(place, bytes)| Some((athena::split_scan_key(place)?, *bytes)))
+        .collect();
     let is_needed = discovery::is_needed(catalog);
-    let discovery = if is_needed { store.discovered().await?.0 } else { Discovery::default() };
-    let objects = ledger.objects_by_balancer();
-    let habits = Habits { objects, scanned, discovery, is_new: store.is_new(), ..habits };
-    Ok(cost::forecast(catalog, &habits))
+    let discovery = if is_needed { store.discovery().await?.0 } else { Discovery::default() };
+    let objects = ledger.objects_by_load_balancer();
+    let habits = CostAssumptions {
+        objects_per_day: objects,
+        scanned_bytes: scanned,
+        discovery,
+        is_first_run: store.is_empty(),
+        ..assumptions
+    };
+    Ok(cost::estimate(catalog, &habits))
 }
 
 /// The minutes of a span, without the log objects.
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub async fn minutes(store: &LedgerStore, span: Span) -> Result<Ledger, EngineError> {
-    Ok(store.load(&Needs::of_days(span.days(), [])).await?)
+pub async fn load_minutes(store: &LedgerStore, span: Span) -> Result<Ledger, EngineError> {
+    Ok(store.load(&LoadRequest::for_days(span.days(), [])).await?)
 }
 
 /// The days of a span as an SLO's tiers see them: cut into slices where it has any, without what corrections exclude.
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub async fn seen_days(
+pub async fn load_tier_days(
     catalog: &Catalog,
     store: &LedgerStore,
     (service, slo): (&Service, &Slo),
     span: Span,
-) -> Result<Vec<(Day, Option<Table>)>, EngineError> {
-    let excluded = Excluded::within(catalog, span).spans(service, slo);
-    Ok(minutes(store, span).await?.view_days(&Views::of(slo, excluded).corrected, span)?)
+) -> Result<Vec<(Day, Option<DayTable>)>, EngineError> {
+    let excluded = Exclusions::for_span(catalog, span).spans(service, slo);
+    Ok(load_minutes(store, span).await?.view_days(&SloViews::new(slo, excluded).corrected, span)?)
 }

@@ -12,24 +12,24 @@
 //! Pure rooms, without async, files, clock or environment:
 //!
 //! - [`location`] is a place as a person writes it. **Invariant:** what it shows reads back as itself.
-//! - [`minute`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
-//! - [`visible`] is what may be shown of text that others wrote. **Invariant:** it moves no cursor and ends no line.
-//! - [`exact`] is the only kind of number that promises are made of. **Invariant:** no floating point before printing.
+//! - [`time`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
+//! - [`text`] is what may be shown of text that others wrote. **Invariant:** it moves no cursor and ends no line.
+//! - [`rational`] is the only kind of number that promises are made of. **Invariant:** no floating point before printing.
 //! - [`slo`] is what teams promise. **Invariant:** reading never fails as a whole: all that is sound, and every
 //!   problem.
 //! - [`series`] is what is measured where. **Invariant:** equal keys mean equal counts.
 //! - [`discovery`] is which ids stand behind names and tags, and when. **Invariant:** what was ever found counts for
 //!   the span in which it was there, and is asked for no other.
-//! - [`demand`] is what has to be asked for the promises at a moment. **Invariant:** each thing is asked for once.
+//! - [`fetch_plan`] is what has to be asked for the promises at a moment. **Invariant:** each thing is asked for once.
 //! - [`cost`] is what AWS is asked, and its price. **Invariant:** money is whole numbers until it is printed.
-//! - [`accesslog`] makes requests of log lines and says what an object key holds. **Invariant:** no bytes make it
+//! - [`access_log`] makes requests of log lines and says what an object key holds. **Invariant:** no bytes make it
 //!   panic, and a line is either counted or named.
 //! - [`counts`] is what a source answers. **Invariant:** `bad <= total`, and an unobserved minute is absent, not zero.
 //! - [`ledger`] is the memory of all known minutes. **Invariant:** the same answers in any order, any number of times,
 //!   give the same ledger.
 //! - [`burn`] turns minutes into burn rates, conditions and budgets. **Invariant:** windows nest, and comparisons are
 //!   exact: at the threshold is not above it.
-//! - [`verdict`] holds numbers against promises. **Invariant:** not enough data is never fine.
+//! - [`evaluation`] holds numbers against promises. **Invariant:** not enough data is never fine.
 //! - [`alert`] is what is told to whom, and when. **Invariant:** the same minutes give the same incidents, however
 //!   often slowburn runs.
 //! - [`report`] makes words of data. **Invariant:** the same input gives the same bytes.
@@ -38,12 +38,12 @@
 //! Doors, async and fallible, which never know one another:
 //!
 //! - [`aws`] is how AWS is reached. **Invariant:** every request is retried in the same way, and none waits for ever.
-//! - [`fetch`] is where counts and definitions come from. **Invariant:** a failure is a value beside what was read.
+//! - [`source`] is where counts and definitions come from. **Invariant:** a failure is a value beside what was read.
 //! - [`notify`] takes messages to people. **Invariant:** no secret is ever shown, and every failure says whether trying
 //!   again helps.
 //! - [`store`] is where the ledger is kept. **Invariant:** a crash leaves the state before or after, never a mixture.
 
-pub mod accesslog;
+pub mod access_log;
 pub mod alert;
 pub mod aws;
 pub mod burn;
@@ -51,20 +51,20 @@ pub mod cli;
 pub mod command;
 pub mod cost;
 pub mod counts;
-pub mod demand;
 pub mod discovery;
 pub mod engine;
-pub mod exact;
-pub mod fetch;
+pub mod evaluation;
+pub mod fetch_plan;
 pub mod ledger;
 pub mod location;
-pub mod minute;
 pub mod notify;
 pub mod outcome;
+pub mod rational;
 pub mod report;
 pub mod series;
 pub mod simulate;
 pub mod slo;
+pub mod source;
 pub mod store;
-pub mod verdict;
-pub mod visible;
+pub mod text;
+pub mod time;

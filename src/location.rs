@@ -58,37 +58,37 @@ impl std::fmt::Display for Location {
 
 /// The keys of a bucket below a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keys {
+pub struct S3Prefix {
     /// The bucket.
     pub bucket: String,
     /// Empty, or with a slash at its end.
-    start: String,
+    prefix: String,
 }
 
-impl Keys {
+impl S3Prefix {
     /// Those below a prefix without slashes at its ends.
     #[must_use]
-    pub fn below(bucket: &str, prefix: &str) -> Self {
-        let start = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Self { bucket: bucket.to_owned(), start }
+    pub fn new(bucket: &str, prefix: &str) -> Self {
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Self { bucket: bucket.to_owned(), prefix }
     }
 
     /// The whole key of a name.
     #[must_use]
     pub fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.start)
+        format!("{}{name}", self.prefix)
     }
 
     /// The name that a whole key is of; none if it lies elsewhere.
     #[must_use]
-    pub fn name<'k>(&self, key: &'k str) -> Option<&'k str> {
-        key.strip_prefix(&self.start)
+    pub fn relative_key<'k>(&self, key: &'k str) -> Option<&'k str> {
+        key.strip_prefix(&self.prefix)
     }
 }
 
-impl std::fmt::Display for Keys {
+impl std::fmt::Display for S3Prefix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let prefix = self.start.trim_end_matches('/').to_owned();
+        let prefix = self.prefix.trim_end_matches('/').to_owned();
         Location::S3 { bucket: self.bucket.clone(), prefix }.fmt(f)
     }
 }
@@ -98,21 +98,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_a_directory_or_a_bucket() {
-        let place = |text: &str| text.parse::<Location>();
-        assert_eq!(place("ledger/of:us"), Ok(Location::Directory("ledger/of:us".into())));
+    fn location_parses_as_directory_or_bucket() {
+        let parse = |text: &str| text.parse::<Location>();
+        assert_eq!(parse("ledger/of:us"), Ok(Location::Directory("ledger/of:us".into())));
         for (text, prefix) in [("s3://b", ""), ("s3://b/", ""), ("s3://b/a/c/", "a/c")] {
-            assert_eq!(place(text), Ok(Location::S3 { bucket: "b".to_owned(), prefix: prefix.to_owned() }));
+            assert_eq!(parse(text), Ok(Location::S3 { bucket: "b".to_owned(), prefix: prefix.to_owned() }));
         }
-        assert_eq!(place("s3://b/a/").unwrap().to_string(), "s3://b/a");
+        assert_eq!(parse("s3://b/a/").unwrap().to_string(), "s3://b/a");
         for (prefix, key) in [("", "x/y"), ("a/c", "a/c/x/y")] {
-            let keys = Keys::below("b", prefix);
-            assert_eq!((keys.key("x/y").as_str(), keys.name(key)), (key, Some("x/y")));
-            assert_eq!(keys.to_string(), place(&format!("s3://b/{prefix}")).unwrap().to_string());
+            let keys = S3Prefix::new("b", prefix);
+            assert_eq!((keys.key("x/y").as_str(), keys.relative_key(key)), (key, Some("x/y")));
+            assert_eq!(keys.to_string(), parse(&format!("s3://b/{prefix}")).unwrap().to_string());
         }
-        assert_eq!(Keys::below("b", "a").name("ab/x"), None);
-        assert!(place("s3:///a").unwrap_err().contains("bucket"));
-        assert!(place("gs://b/a").unwrap_err().contains("gs://"));
-        assert!(place("s3:/b/a").unwrap_err().ends_with("did you mean `s3://b/a`?"));
+        assert_eq!(S3Prefix::new("b", "a").relative_key("ab/x"), None);
+        assert!(parse("s3:///a").unwrap_err().contains("bucket"));
+        assert!(parse("gs://b/a").unwrap_err().contains("gs://"));
+        assert!(parse("s3:/b/a").unwrap_err().ends_with("did you mean `s3://b/a`?"));
     }
 }

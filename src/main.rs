@@ -4,18 +4,18 @@ use std::process::ExitCode;
 
 use slowburn::cli::Cli;
 use slowburn::command;
-use slowburn::minute::Minute;
+use slowburn::time::Minute;
 
 fn main() -> ExitCode {
-    let cli = Cli::read();
-    command::listen(cli.log);
+    let cli = Cli::from_env();
+    command::init_tracing(cli.log);
     #[expect(clippy::disallowed_methods, reason = "the one reading of the clock")]
-    let now = Minute::of_unix_seconds(jiff::Timestamp::now().as_second());
+    let now = Minute::from_unix_seconds(jiff::Timestamp::now().as_second());
     // Log objects are fetched while others are read, which keeps this thread.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(command::perform(cli.task, now)),
-        Err(error) => Err(command::Failure::because("cannot start the runtime", error)),
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(command::run(cli.command, now)),
+        Err(error) => Err(command::CommandError::with_context("cannot start the runtime", error)),
     };
-    command::conclude(ended)
+    command::exit_code(result)
 }

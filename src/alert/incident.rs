@@ -3,35 +3,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::Phase;
-use crate::minute::Minute;
+use super::NotificationKind;
 use crate::slo::{SloId, Urgency, lacks_id};
+use crate::time::Minute;
 
 /// What an incident is about, and the minute it began: unique, and the same in whatever run it is found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IncidentKey {
     /// What it is about.
-    pub subject: Subject,
+    pub subject: IncidentSubject,
     /// The evaluation that opened it.
     pub started: Minute,
 }
 
 /// What an incident is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Subject {
+pub enum IncidentSubject {
     /// One promise.
     Slo(SloId),
     /// Many services of one place: a cause that they share.
-    Shared(Place),
+    Group(SharedScope),
     /// A source that nothing new came from.
-    Stale(String),
+    StaleSource(String),
     /// Promises of a team that were judged before and are not any more, because their definitions are faulty.
-    Unread(String),
+    InvalidDefinitions(String),
 }
 
 /// A place that services share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum SharedScope {
     /// A load balancer: its name with its id, or with the source where the name alone stands for different ones: see
     /// [`Place::behind`].
     LoadBalancer(String),
@@ -53,34 +53,34 @@ pub struct Incident {
     /// How urgent it was at most.
     pub peak: Urgency,
     /// When it became how urgent, the opening first.
-    pub turns: Vec<(Minute, Urgency)>,
+    pub urgency_changes: Vec<(Minute, Urgency)>,
     /// When and why it ended.
-    pub ended: Option<(Minute, Why)>,
+    pub ended: Option<(Minute, EndReason)>,
     /// It was found in minutes that had been evaluated before, when they were still unknown.
-    pub late: bool,
+    pub is_late: bool,
     /// Minutes that it was judged by have changed since.
-    pub corrected: bool,
+    pub is_reevaluated: bool,
     /// Somebody had asked not to be told of it when it would have been.
-    pub hushed: bool,
+    pub is_silenced: bool,
     /// Where its failures came from when somebody was last told, in words: what stood out in the newest logs.
-    pub came_from: Option<String>,
+    pub contributors: Option<String>,
     /// The shared cause that it is part of.
-    pub part_of: Option<IncidentKey>,
+    pub group: Option<IncidentKey>,
     /// Of a shared cause: the incidents that are part of it.
-    pub parts: BTreeSet<IncidentKey>,
+    pub members: BTreeSet<IncidentKey>,
     /// How urgent it is to each destination that was told and has not heard the end.
-    pub told: BTreeMap<String, Urgency>,
+    pub notified: BTreeMap<String, Urgency>,
     /// When somebody was last told of it.
-    pub told_at: Option<Minute>,
+    pub last_notified: Option<Minute>,
     /// Number of messages that were decided on.
-    pub messages: u32,
+    pub notification_count: u32,
     /// What was delivered.
-    pub sent: Vec<Sent>,
+    pub deliveries: Vec<Delivery>,
 }
 
 /// Why an incident ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Why {
+pub enum EndReason {
     /// No tier fired for long enough.
     Recovered,
     /// There was no event for a day.
@@ -95,25 +95,25 @@ pub enum Why {
 
 /// A message that was delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct Delivery {
     /// Its number within the incident.
     pub number: u32,
     /// What it did.
-    pub phase: Phase,
+    pub kind: NotificationKind,
     /// How urgent it was.
     pub urgency: Urgency,
     /// Where to, as the definition says.
-    pub to: String,
+    pub destination: String,
     /// The run that delivered it.
     pub at: Minute,
 }
 
-impl Place {
+impl SharedScope {
     /// The load balancer that requests of a source come through. A name with an id stands for one load balancer. A
     /// Classic one and a name without id are unique within an account and region only, so that the same name in two
     /// sources may be two of them.
     #[must_use]
-    pub fn behind(load_balancer: &str, source: &str) -> Self {
+    pub fn for_load_balancer(load_balancer: &str, source: &str) -> Self {
         let is_ambiguous = |name: &str| name.starts_with("classic/") || lacks_id(name);
         Self::LoadBalancer(if load_balancer.split(' ').any(is_ambiguous) {
             format!("{load_balancer} of source {source}")
@@ -126,25 +126,25 @@ impl Place {
 impl Incident {
     /// Opens an incident of a subject that belongs to somebody.
     #[must_use]
-    pub fn open(owner: &Owner, urgency: Urgency, at: Minute) -> Self {
+    pub fn new(owner: &Owner, urgency: Urgency, at: Minute) -> Self {
         Self {
             team: owner.team.clone(),
             service: owner.service.clone(),
             class: owner.class.clone(),
             urgency,
             peak: urgency,
-            turns: vec![(at, urgency)],
+            urgency_changes: vec![(at, urgency)],
             ended: None,
-            late: false,
-            corrected: false,
-            hushed: false,
-            came_from: None,
-            part_of: None,
-            parts: BTreeSet::new(),
-            told: BTreeMap::new(),
-            told_at: None,
-            messages: 0,
-            sent: Vec::new(),
+            is_late: false,
+            is_reevaluated: false,
+            is_silenced: false,
+            contributors: None,
+            group: None,
+            members: BTreeSet::new(),
+            notified: BTreeMap::new(),
+            last_notified: None,
+            notification_count: 0,
+            deliveries: Vec::new(),
         }
     }
 
@@ -152,53 +152,58 @@ impl Incident {
     /// receivers take a message of the same incident and number for a copy.
     #[must_use]
     pub(super) fn reopened(self, new: Self) -> Self {
-        let mut turns = self.turns;
-        for (at, urgency) in new.turns {
-            match turns.last().copied() {
+        let mut urgency_changes = self.urgency_changes;
+        for (at, urgency) in new.urgency_changes {
+            match urgency_changes.last().copied() {
                 Some((_, last)) if last == urgency => {}
-                Some((turned, _)) => turns.push((at.max(turned), urgency)),
-                None => turns.push((at, urgency)),
+                Some((turned, _)) => urgency_changes.push((at.max(turned), urgency)),
+                None => urgency_changes.push((at, urgency)),
             }
         }
         Self {
-            turns,
+            urgency_changes,
             peak: self.peak.max(new.peak),
-            late: self.late,
-            corrected: self.corrected,
-            hushed: self.hushed,
-            came_from: self.came_from,
-            part_of: self.part_of,
-            parts: self.parts,
-            told: self.told,
-            told_at: self.told_at,
-            messages: self.messages,
-            sent: self.sent,
+            is_late: self.is_late,
+            is_reevaluated: self.is_reevaluated,
+            is_silenced: self.is_silenced,
+            contributors: self.contributors,
+            group: self.group,
+            members: self.members,
+            notified: self.notified,
+            last_notified: self.last_notified,
+            notification_count: self.notification_count,
+            deliveries: self.deliveries,
             ..new
         }
     }
 
     /// Notes how urgent it has become.
-    pub fn turn(&mut self, urgency: Urgency, at: Minute) {
+    pub fn change_urgency(&mut self, urgency: Urgency, at: Minute) {
         if self.urgency != urgency {
             self.urgency = urgency;
             self.peak = self.peak.max(urgency);
-            self.turns.push((at, urgency));
+            self.urgency_changes.push((at, urgency));
         }
     }
 
     /// How urgent it was in what a destination got last.
     #[must_use]
-    pub fn last_sent(&self, to: &str) -> Option<Urgency> {
-        self.sent.iter().filter(|sent| sent.to == to).max_by_key(|sent| sent.number).map(|sent| sent.urgency)
+    pub fn last_delivered_urgency(&self, destination: &str) -> Option<Urgency> {
+        self.deliveries
+            .iter()
+            .filter(|delivery| delivery.destination == destination)
+            .max_by_key(|delivery| delivery.number)
+            .map(|delivery| delivery.urgency)
     }
 
     /// When it last began to page.
     #[must_use]
-    pub fn paged(&self) -> Option<Minute> {
-        let pages = |place: usize| self.turns.get(place).is_some_and(|(_, urgency)| *urgency >= Urgency::Page);
-        let rises = |place: &usize| pages(*place) && (*place == 0 || !pages(place - 1));
-        let place = (0..self.turns.len()).rfind(rises)?;
-        self.turns.get(place).map(|(at, _)| *at)
+    pub fn last_paged_at(&self) -> Option<Minute> {
+        let is_page =
+            |index: usize| self.urgency_changes.get(index).is_some_and(|(_, urgency)| *urgency >= Urgency::Page);
+        let starts_page = |index: &usize| is_page(*index) && (*index == 0 || !is_page(index - 1));
+        let index = (0..self.urgency_changes.len()).rfind(starts_page)?;
+        self.urgency_changes.get(index).map(|(at, _)| *at)
     }
 
     /// Whether it goes on.
@@ -219,7 +224,7 @@ pub struct Owner {
     pub class: String,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SharedScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LoadBalancer(name) => write!(f, "load balancer {name}"),
@@ -228,13 +233,13 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for IncidentSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Slo(id) => id.fmt(f),
-            Self::Shared(place) => place.fmt(f),
-            Self::Stale(source) => write!(f, "stale source {source}"),
-            Self::Unread(team) => write!(f, "invalid definitions of {team}"),
+            Self::Group(scope) => scope.fmt(f),
+            Self::StaleSource(source) => write!(f, "stale source {source}"),
+            Self::InvalidDefinitions(team) => write!(f, "invalid definitions of {team}"),
         }
     }
 }
@@ -245,10 +250,10 @@ impl fmt::Display for IncidentKey {
     }
 }
 
-impl Why {
+impl EndReason {
     /// The word that stands for it in files.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Recovered => "recovered",
             Self::NoTraffic => "no_traffic",
@@ -260,7 +265,7 @@ impl Why {
 
     /// The reason for people: `recovered`, `no traffic for a day`.
     #[must_use]
-    pub const fn text(self) -> &'static str {
+    pub const fn description(self) -> &'static str {
         match self {
             Self::Recovered => "recovered",
             Self::NoTraffic => "no traffic for a day",
@@ -276,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_may_be_that_of_another_load_balancer_is_one_of_its_source() {
+    fn ambiguous_load_balancer_name_is_scoped_to_its_source() {
         for (names, expected) in [
             ("app/mart/50dc6c495c0c9188", "load balancer app/mart/50dc6c495c0c9188"),
             ("app/mart/0a net/mart/0b", "load balancer app/mart/0a net/mart/0b"),
@@ -285,9 +290,15 @@ mod tests {
             ("app/mart/0a classic/mart", "load balancer app/mart/0a classic/mart of source east"),
             ("{service=mart}", "load balancer {service=mart} of source east"),
         ] {
-            assert_eq!(Place::behind(names, "east").to_string(), expected);
+            assert_eq!(SharedScope::for_load_balancer(names, "east").to_string(), expected);
         }
-        assert_eq!(Place::behind("app/mart/0a", "east"), Place::behind("app/mart/0a", "west"));
-        assert_ne!(Place::behind("classic/mart", "east"), Place::behind("classic/mart", "west"));
+        assert_eq!(
+            SharedScope::for_load_balancer("app/mart/0a", "east"),
+            SharedScope::for_load_balancer("app/mart/0a", "west")
+        );
+        assert_ne!(
+            SharedScope::for_load_balancer("classic/mart", "east"),
+            SharedScope::for_load_balancer("classic/mart", "west")
+        );
     }
 }

@@ -5,21 +5,24 @@
 //!
 //! **Invariant:** the same minutes give the same incidents, however often slowburn runs.
 
-mod advance;
-mod book;
-mod course;
-mod decide;
-mod hear;
+mod evaluate;
+mod grouping;
+mod hysteresis;
 mod incident;
-mod message;
+mod notification;
+mod notify;
 mod outbox;
-mod shared;
+mod state;
+mod state_machine;
 
-pub use advance::{Due, Faulty, Heard, Newest, Rewritten, Round, advance, due, resolve_after, seen_span};
-pub use book::{AlertBook, Earlier, Watch};
-pub use course::{Beat, Course, SILENCE_MINUTES, calm_minutes};
-pub use decide::{Routes, Telling, decide};
-pub use hear::{Audience, Later};
-pub use incident::{Incident, IncidentKey, Owner, Place, Sent, Subject, Why};
-pub use message::{Link, Message, Phase};
-pub use outbox::{CLAIM_MINUTES, Entry, Fate, Tried};
+pub use evaluate::{BacklogRange, Evaluator};
+pub use hysteresis::{MinuteEvaluation, NO_TRAFFIC_MINUTES, UrgencyState, recovery_minutes};
+pub use incident::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject, Owner, SharedScope};
+pub use notification::{Link, Notification, NotificationKind};
+pub use notify::{NotificationRoutes, PlannedNotification, plan_notifications};
+pub use outbox::{CLAIM_MINUTES, DeliveryReport, DeliveryResult, OutboxEntry};
+pub use state::{AlertState, PreviousObjective, SloCheckpoint};
+pub use state_machine::{
+    EvaluationBatch, EvaluationStart, InvalidDefinitions, ObjectiveChange, SloUpdate, SourceWatermark,
+    apply_evaluations, evaluation_start, late_data_span, resolve_after,
+};

@@ -1,10 +1,10 @@
 //! What a burn rate is, and whether it is exceeded: compared exactly.
 
-use super::lanes;
+use super::simd;
 use crate::counts::Sums;
-use crate::exact::{Exact, quotient};
-use crate::minute::{Minute, Span};
+use crate::rational::{Rational, quotient};
 use crate::slo::{Objective, Tier};
+use crate::time::{Minute, Span};
 
 /// The share of bad events that must be exceeded: factor x (1 - objective), as a reduced fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Threshold {
     denominator: u128,
     /// Both, where they leave room for 32 bits of events and a sign: then 64-bit products and their differences cannot
     /// overflow.
-    narrow: Option<(u32, u32)>,
+    fraction_u32: Option<(u32, u32)>,
 }
 
 /// A tier's two windows and the share of bad events both must exceed.
@@ -43,25 +43,25 @@ impl<const N: usize> WindowSums<'_, N> {
 
     /// All events and the bad ones of a window.
     #[inline]
-    pub(super) fn at(&self, place: usize) -> (u64, u64) {
-        (self.total.1[place] - self.total.0[place], self.bad.1[place] - self.bad.0[place])
+    pub(super) fn events_in(&self, index: usize) -> (u64, u64) {
+        (self.total.1[index] - self.total.0[index], self.bad.1[index] - self.bad.0[index])
     }
 }
 
 impl Threshold {
     /// The threshold of a burn rate of `factor` under an objective.
     #[must_use]
-    pub fn new(factor: Exact, objective: &Objective) -> Self {
+    pub fn new(factor: Rational, objective: &Objective) -> Self {
         let share = factor * objective.budget();
         let (numerator, denominator) = (share.numer().unsigned_abs(), share.denom().unsigned_abs());
-        let small = |number: u128| u32::try_from(number).ok().filter(|number| *number < 1 << 31);
-        Self { numerator, denominator, narrow: small(numerator).zip(small(denominator)) }
+        let fits_31_bits = |number: u128| u32::try_from(number).ok().filter(|number| *number < 1 << 31);
+        Self { numerator, denominator, fraction_u32: fits_31_bits(numerator).zip(fits_31_bits(denominator)) }
     }
 
     /// Whether bad / total is above the threshold. Equal is not above, and without traffic nothing is.
     #[must_use]
-    pub fn exceeded(&self, total: u64, bad: u64) -> bool {
-        match self.narrow {
+    pub fn is_exceeded(&self, total: u64, bad: u64) -> bool {
+        match self.fraction_u32 {
             Some((numerator, denominator)) if u32::try_from(total | bad).is_ok() => {
                 bad * u64::from(denominator) > total * u64::from(numerator)
             }
@@ -73,16 +73,16 @@ impl Threshold {
     /// mean nothing. `false` if no flag is left.
     ///
     /// Where sums and threshold fit 32 and 31 bits, windows are decided without a branch, several at a time.
-    pub(super) fn keep_exceeded<const N: usize>(&self, sums: &WindowSums<'_, N>, flags: &mut [u64; N]) -> bool {
-        if let Some(share) = self.narrow
+    pub(super) fn retain_exceeded<const N: usize>(&self, sums: &WindowSums<'_, N>, flags: &mut [u64; N]) -> bool {
+        if let Some(share) = self.fraction_u32
             && sums.are_at_most(u32::MAX.into())
         {
-            return lanes::keep_above(sums, share, flags);
+            return simd::retain_above(sums, share, flags);
         }
         let mut any = 0;
-        for (place, flag) in flags.iter_mut().enumerate() {
-            let (total, bad) = sums.at(place);
-            *flag &= u64::from(self.exceeded(total, bad)) << 63;
+        for (index, flag) in flags.iter_mut().enumerate() {
+            let (total, bad) = sums.events_in(index);
+            *flag &= u64::from(self.is_exceeded(total, bad)) << 63;
             any |= *flag;
         }
         is_set(any)
@@ -108,14 +108,14 @@ impl Condition {
     /// The long and the short window that an evaluation at `at` looks at: the minutes that start before it.
     #[must_use]
     pub fn windows(&self, at: Minute) -> (Span, Span) {
-        let before = |minutes: u32| Span::before(at, i32::try_from(minutes).unwrap_or(i32::MAX));
+        let before = |minutes: u32| Span::ending_at(at, i32::try_from(minutes).unwrap_or(i32::MAX));
         (before(self.long_minutes), before(self.short_minutes))
     }
 
     /// Whether both windows exceed the threshold.
     #[must_use]
-    pub fn holds(&self, long: Sums, short: Sums) -> bool {
-        self.threshold.exceeded(long.total, long.bad) && self.threshold.exceeded(short.total, short.bad)
+    pub fn is_firing(&self, long: Sums, short: Sums) -> bool {
+        self.threshold.is_exceeded(long.total, long.bad) && self.threshold.is_exceeded(short.total, short.bad)
     }
 }
 
@@ -124,7 +124,7 @@ impl Condition {
 #[must_use]
 pub fn burn_rate(sums: Sums, objective: &Objective) -> Option<f64> {
     let budget = objective.budget();
-    if sums.total == 0 || budget == Exact::from_integer(0) {
+    if sums.total == 0 || budget == Rational::from_integer(0) {
         return None;
     }
     Some(quotient(i128::from(sums.bad) * budget.denom(), i128::from(sums.total) * budget.numer()))

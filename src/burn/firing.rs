@@ -7,110 +7,120 @@
 //! exact.
 
 use super::Condition;
-use super::columns::{BLOCK, BLOCK_MINUTES};
 use super::condition::{WindowSums, is_set};
-use super::running::{Running, STRETCH, STRETCH_BLOCKS, block_of};
-use crate::minute::{Minute, Span};
+use super::day_columns::{BLOCK_LEN, BLOCK_MINUTES};
+use super::window_sums::{BATCH_BLOCKS, BATCH_LEN, PrefixSums, block_of};
+use crate::time::{Minute, Span};
 
 impl Condition {
     /// The evaluation minutes of `span` at which the condition holds, as the fewest spans.
     #[must_use]
-    pub fn firing(&self, running: &Running<'_>, span: Span) -> Vec<Span> {
+    pub fn firing_spans(&self, prefix_sums: &PrefixSums<'_>, span: Span) -> Vec<Span> {
         let mut spans: Vec<Span> = Vec::new();
-        let mut held = [[0; STRETCH]; 4];
+        let mut buffers = [[0; BATCH_LEN]; 4];
         let mut block = block_of(span.start);
-        while start_of(block) < span.end {
-            self.firing_in_stretch(running, block, span, &mut held, &mut spans);
-            block += STRETCH_BLOCKS;
+        while block_start(block) < span.end {
+            self.push_firing_in_batch(prefix_sums, block, span, &mut buffers, &mut spans);
+            block += BATCH_BLOCKS;
         }
         spans
     }
 
     /// The same for the minutes of a stretch of blocks.
-    fn firing_in_stretch(&self, running: &Running<'_>, first: i32, span: Span, held: &mut Held, spans: &mut Vec<Span>) {
+    fn push_firing_in_batch(
+        &self,
+        prefix_sums: &PrefixSums<'_>,
+        first_block: i32,
+        span: Span,
+        buffers: &mut BatchBuffers,
+        spans: &mut Vec<Span>,
+    ) {
         let (long, short) = (self.long_minutes, self.short_minutes);
-        if !self.may_be_exceeded(running, first, long) {
+        if !self.can_exceed(prefix_sums, first_block, long) {
             return;
         }
-        let mut may_hold = [u64::MAX; STRETCH];
-        if !self.keep_exceeded(running, first, long, Bound::Most, held, &mut may_hold)
-            || !self.keep_exceeded(running, first, short, Bound::Most, held, &mut may_hold)
+        let mut may_fire = [u64::MAX; BATCH_LEN];
+        if !self.retain_exceeded(prefix_sums, first_block, long, BurnBound::Upper, buffers, &mut may_fire)
+            || !self.retain_exceeded(prefix_sums, first_block, short, BurnBound::Upper, buffers, &mut may_fire)
         {
             return;
         }
         // Where one window surely exceeds it, only the other has to be looked at more closely.
-        let (mut long_holds, mut short_holds) = (may_hold, may_hold);
-        self.keep_exceeded(running, first, long, Bound::Least, held, &mut long_holds);
-        self.keep_exceeded(running, first, short, Bound::Least, held, &mut short_holds);
-        for (place, block) in (first..first.saturating_add(STRETCH_BLOCKS)).enumerate() {
-            if !is_set(may_hold[place]) || start_of(block) >= span.end {
+        let (mut long_fires, mut short_fires) = (may_fire, may_fire);
+        self.retain_exceeded(prefix_sums, first_block, long, BurnBound::Lower, buffers, &mut long_fires);
+        self.retain_exceeded(prefix_sums, first_block, short, BurnBound::Lower, buffers, &mut short_fires);
+        for (index, block) in (first_block..first_block.saturating_add(BATCH_BLOCKS)).enumerate() {
+            if !is_set(may_fire[index]) || block_start(block) >= span.end {
                 continue;
             }
-            let long = (!is_set(long_holds[place])).then_some(long);
-            let short = (!is_set(short_holds[place])).then_some(short);
-            for minutes in self.firing_in_block(running, start_of(block), [short, long]) {
-                append(spans, minutes.intersect(span));
+            let long = (!is_set(long_fires[index])).then_some(long);
+            let short = (!is_set(short_fires[index])).then_some(short);
+            for minutes in self.firing_in_block(prefix_sums, block_start(block), [short, long]) {
+                push_joined(spans, minutes.intersect(span));
             }
         }
     }
 
     /// Whether a window can exceed the threshold at all within a stretch, as if it were one large block.
-    fn may_be_exceeded(&self, running: &Running<'_>, first: i32, minutes: u32) -> bool {
-        let (back_outer, back_inner) = reach(minutes);
-        let end = first.saturating_add(STRETCH_BLOCKS);
-        let all = running.events_between(end.saturating_sub(1 + back_inner), first).0;
-        let bad = running.events_between(first.saturating_sub(back_outer), end).1;
-        self.threshold.exceeded(all, bad)
+    fn can_exceed(&self, prefix_sums: &PrefixSums<'_>, first_block: i32, minutes: u32) -> bool {
+        let (outer_blocks, inner_blocks) = blocks_before(minutes);
+        let end = first_block.saturating_add(BATCH_BLOCKS);
+        let total = prefix_sums.events_between(end.saturating_sub(1 + inner_blocks), first_block).0;
+        let bad = prefix_sums.events_between(first_block.saturating_sub(outer_blocks), end).1;
+        self.threshold.is_exceeded(total, bad)
     }
 
     /// Keeps the flags of the blocks of a stretch in which a window's bound exceeds the threshold. `false` if none is
     /// left.
-    fn keep_exceeded(
+    fn retain_exceeded(
         &self,
-        running: &Running<'_>,
-        first: i32,
+        prefix_sums: &PrefixSums<'_>,
+        first_block: i32,
         minutes: u32,
-        bound: Bound,
-        [total_start, total_end, bad_start, bad_end]: &mut Held,
-        flags: &mut [u64; STRETCH],
+        bound: BurnBound,
+        [total_start, total_end, bad_start, bad_end]: &mut BatchBuffers,
+        flags: &mut [u64; BATCH_LEN],
     ) -> bool {
-        let (back_outer, back_inner) = reach(minutes);
-        let outer = (first.saturating_sub(back_outer), first.saturating_add(1));
-        let inner = (first.saturating_sub(back_inner), first);
-        let (all, bad) = match bound {
-            Bound::Most => (inner, outer),
-            Bound::Least => (outer, inner),
+        let (outer_blocks, inner_blocks) = blocks_before(minutes);
+        let outer = (first_block.saturating_sub(outer_blocks), first_block.saturating_add(1));
+        let inner = (first_block.saturating_sub(inner_blocks), first_block);
+        let (total_range, bad_range) = match bound {
+            BurnBound::Upper => (inner, outer),
+            BurnBound::Lower => (outer, inner),
         };
         let sums = WindowSums {
-            total: (running.total_before(all.0, total_start), running.total_before(all.1, total_end)),
-            bad: (running.bad_before(bad.0, bad_start), running.bad_before(bad.1, bad_end)),
+            total: (
+                prefix_sums.total_before(total_range.0, total_start),
+                prefix_sums.total_before(total_range.1, total_end),
+            ),
+            bad: (prefix_sums.bad_before(bad_range.0, bad_start), prefix_sums.bad_before(bad_range.1, bad_end)),
         };
-        self.threshold.keep_exceeded(&sums, flags)
+        self.threshold.retain_exceeded(&sums, flags)
     }
 
     /// The minutes of a block at which these windows exceed the threshold.
     fn firing_in_block(
         &self,
-        running: &Running<'_>,
+        prefix_sums: &PrefixSums<'_>,
         start: Minute,
         windows: [Option<u32>; 2],
     ) -> impl Iterator<Item = Span> + use<> {
-        let mut flags = [u64::MAX; BLOCK];
+        let mut flags = [u64::MAX; BLOCK_LEN];
         if windows != [None; 2] {
-            let ends = running.events_before(start);
+            let ends = prefix_sums.events_before(start);
             for minutes in windows.into_iter().flatten() {
-                let starts = running.events_before(start.plus(-i32::try_from(minutes).unwrap_or(i32::MAX)));
+                let starts = prefix_sums.events_before(start.plus(-i32::try_from(minutes).unwrap_or(i32::MAX)));
                 let sums = WindowSums { total: (&starts.total, &ends.total), bad: (&starts.bad, &ends.bad) };
-                if !self.threshold.keep_exceeded(&sums, &mut flags) {
+                if !self.threshold.retain_exceeded(&sums, &mut flags) {
                     break;
                 }
             }
         }
-        let mut left = flags.iter().rfold(0_u32, |bits, flag| bits << 1 | u32::from(is_set(*flag)));
+        let mut remaining_bits = flags.iter().rfold(0_u32, |bits, flag| bits << 1 | u32::from(is_set(*flag)));
         std::iter::from_fn(move || {
-            let first = left.trailing_zeros();
-            let count = left.checked_shr(first)?.trailing_ones();
-            left &= u32::MAX << (first + count);
+            let first = remaining_bits.trailing_zeros();
+            let count = remaining_bits.checked_shr(first)?.trailing_ones();
+            remaining_bits &= u32::MAX << (first + count);
             let first = start.plus(first.cast_signed());
             Some(Span::new(first, first.plus(count.cast_signed())))
         })
@@ -118,34 +128,34 @@ impl Condition {
 }
 
 /// Room for the sums of a stretch that are not all there.
-type Held = [[u64; STRETCH]; 4];
+type BatchBuffers = [[u64; BATCH_LEN]; 4];
 
 /// The burn of a window that is above, or below, the burn of all windows that end in a block.
 #[derive(Clone, Copy)]
-enum Bound {
-    Most,
-    Least,
+enum BurnBound {
+    Upper,
+    Lower,
 }
 
 /// How many blocks before a block the outer and the inner run of a window of so many minutes begin. The outer one
 /// starts with the first window, which ends with the start of the block, and includes the block; the inner one starts
 /// with the last window, which ends with the last minute of the block, and does not.
-const fn reach(minutes: u32) -> (i32, i32) {
+const fn blocks_before(minutes: u32) -> (i32, i32) {
     let block = BLOCK_MINUTES.unsigned_abs();
     let inner = minutes.saturating_sub(block - 1) / block;
     (minutes.div_ceil(block).cast_signed(), inner.cast_signed())
 }
 
 /// The first minute of the block of this number.
-const fn start_of(block: i32) -> Minute {
+const fn block_start(block: i32) -> Minute {
     Minute(block.saturating_mul(BLOCK_MINUTES))
 }
 
 /// Adds minutes behind those that are there.
-fn append(spans: &mut Vec<Span>, span: Span) {
+fn push_joined(spans: &mut Vec<Span>, span: Span) {
     match spans.last_mut() {
         _ if span.is_empty() => {}
-        Some(newest) if newest.end == span.start => newest.end = span.end,
+        Some(last) if last.end == span.start => last.end = span.end,
         _ => spans.push(span),
     }
 }

@@ -7,18 +7,18 @@
 //! **Invariant:** every window is a difference of the same running sums, so windows nest; comparisons are made with
 //! integers, so a burn that equals the factor does not exceed it.
 
-mod budget;
-mod columns;
+mod budget_policy;
 mod condition;
-mod evidence;
+mod day_columns;
+mod error_budget;
 mod firing;
-mod lanes;
-mod policy;
 mod replay;
-mod running;
+mod significance;
+mod simd;
+mod window_sums;
 
-pub use budget::{Budget, Forecast, spent_after};
 pub use condition::{Condition, Threshold, burn_rate};
-pub use evidence::{chance, is_at_most};
-pub use replay::{Replay, TierSpans, replay};
-pub use running::Running;
+pub use error_budget::{ErrorBudget, ExhaustionForecast, minutes_until_exhausted};
+pub use replay::{Replay, TierFiring, replay};
+pub use significance::{is_significant, p_value};
+pub use window_sums::PrefixSums;

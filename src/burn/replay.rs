@@ -1,37 +1,40 @@
 //! The tiers of a promise over minutes of the past: at which of them each condition held.
 
-use super::{Condition, Running};
-use crate::minute::Span;
+use super::{Condition, PrefixSums};
 use crate::slo::{Slo, Tier, Urgency};
+use crate::time::Span;
 
 /// When the conditions of an SLO's tiers held.
 #[derive(Clone, Debug)]
 pub struct Replay<'a> {
     /// One for each tier, in the SLO's order.
-    pub tiers: Vec<TierSpans<'a>>,
+    pub tiers: Vec<TierFiring<'a>>,
 }
 
 /// When a tier's condition held: spans of evaluation minutes, in order, none touching the next.
 #[derive(Clone, Debug)]
-pub struct TierSpans<'a> {
+pub struct TierFiring<'a> {
     /// The tier.
     pub tier: &'a Tier,
     /// The evaluation minutes.
-    pub firing: Vec<Span>,
+    pub spans: Vec<Span>,
 }
 
 /// Evaluates every tier at every minute of `span`.
 #[must_use]
-pub fn replay<'a>(slo: &'a Slo, running: &Running<'_>, span: Span) -> Replay<'a> {
-    let spans = |tier: &'a Tier| TierSpans { tier, firing: Condition::new(tier, &slo.objective).firing(running, span) };
-    Replay { tiers: slo.tiers.iter().map(spans).collect() }
+pub fn replay<'a>(slo: &'a Slo, prefix_sums: &PrefixSums<'_>, span: Span) -> Replay<'a> {
+    let tier_firing = |tier: &'a Tier| TierFiring {
+        tier,
+        spans: Condition::new(tier, &slo.objective).firing_spans(prefix_sums, span),
+    };
+    Replay { tiers: slo.tiers.iter().map(tier_firing).collect() }
 }
 
 impl Replay<'_> {
     /// The evaluation minutes at which any tier of this urgency held.
     #[must_use]
-    pub fn any_of(&self, urgency: Urgency) -> Vec<Span> {
-        let all = self.tiers.iter().filter(|spans| spans.tier.urgency == urgency);
-        Span::joined(all.flat_map(|spans| spans.firing.iter().copied()).collect())
+    pub fn firing_spans(&self, urgency: Urgency) -> Vec<Span> {
+        let matching = self.tiers.iter().filter(|tier_firing| tier_firing.tier.urgency == urgency);
+        Span::merged(matching.flat_map(|tier_firing| tier_firing.spans.iter().copied()).collect())
     }
 }

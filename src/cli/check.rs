@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{AtArg, DEFINITIONS, DefinitionArgs, OUTPUT, folder};
+use super::{AtArg, DEFINITIONS, DefinitionArgs, OUTPUT, parse_folder};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -23,7 +23,7 @@ Exit codes:
 #[command(after_help = AFTER_HELP)]
 pub struct CheckArgs {
     /// Folder of definitions, instead of `--slos`
-    #[arg(value_name = "DIR", value_parser = folder, value_hint = ValueHint::DirPath)]
+    #[arg(value_name = "DIR", value_parser = parse_folder, value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
     /// The definitions.
     #[command(flatten)]

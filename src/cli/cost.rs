@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{DATA, OUTPUT, Place};
-use crate::minute::length;
+use super::{CommonArgs, DATA, OUTPUT};
+use crate::time::parse_duration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,9 +17,9 @@ Examples:
 pub struct CostArgs {
     /// Where, and when.
     #[command(flatten)]
-    pub place: Place,
+    pub common: CommonArgs,
     /// Time between two runs
-    #[arg(long, value_name = "DURATION", env = "SLOWBURN_EVERY", default_value = "5m", value_parser = every,
+    #[arg(long, value_name = "DURATION", env = "SLOWBURN_EVERY", default_value = "5m", value_parser = parse_every,
           allow_hyphen_values = true, help_heading = DATA)]
     pub every: u32,
     /// Show every service instead of the ten most expensive
@@ -41,7 +41,7 @@ pub enum CostFormat {
 }
 
 /// Parses the time between two runs.
-fn every(text: &str) -> Result<u32, String> {
-    let minutes = length(text).filter(|minutes| (1..=1_440).contains(minutes));
+fn parse_every(text: &str) -> Result<u32, String> {
+    let minutes = parse_duration(text).filter(|minutes| (1..=1_440).contains(minutes));
     minutes.ok_or_else(|| "must be a duration from `1m` to `1d`, such as `5m`".to_owned())
 }

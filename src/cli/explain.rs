@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
-use super::{OUTPUT, Place, StateArgs, complete};
+use super::{CommonArgs, OUTPUT, StateArgs, complete};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,11 +16,11 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct ExplainArgs {
     /// The SLO, as `SERVICE/SLO`
-    #[arg(value_name = "SLO", add = ArgValueCandidates::new(complete::slos))]
+    #[arg(value_name = "SLO", add = ArgValueCandidates::new(complete::slo_candidates))]
     pub slo: String,
     /// Where, and when.
     #[command(flatten)]
-    pub place: Place,
+    pub common: CommonArgs,
     /// The alert state.
     #[command(flatten)]
     pub state: StateArgs,

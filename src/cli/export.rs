@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
 use super::time::Time;
-use super::{DATA, OUTPUT, OutFile, Place, complete};
+use super::{CommonArgs, DATA, OUTPUT, OutFile, complete};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,11 +17,11 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct ExportArgs {
     /// Only this SLO, as `SERVICE/SLO`
-    #[arg(value_name = "SLO", add = ArgValueCandidates::new(complete::slos))]
+    #[arg(value_name = "SLO", add = ArgValueCandidates::new(complete::slo_candidates))]
     pub slo: Option<String>,
     /// Where, and when.
     #[command(flatten)]
-    pub place: Place,
+    pub common: CommonArgs,
     /// First minute [default: the start of the ledger; for budgets, 30 days ago]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = DATA)]
     pub from: Option<Time>,

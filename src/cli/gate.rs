@@ -3,8 +3,8 @@
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
-use super::{DATA, OUTPUT, Place, complete};
-use crate::visible::visible;
+use super::{CommonArgs, DATA, OUTPUT, complete};
+use crate::text::escape_non_printing;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -24,18 +24,18 @@ Exit codes:
 #[command(after_help = AFTER_HELP)]
 pub struct GateArgs {
     /// The service to deploy
-    #[arg(value_name = "SERVICE", add = ArgValueCandidates::new(complete::services))]
+    #[arg(value_name = "SERVICE", add = ArgValueCandidates::new(complete::service_candidates))]
     pub service: String,
     /// Where, and when.
     #[command(flatten)]
-    pub place: Place,
+    pub common: CommonArgs,
     /// Allow this deploy even if the policy blocks it, for this reason
     ///
     /// The override is stored in the ledger and shown in reports.
-    #[arg(long = "override", value_name = "REASON", requires = "by", value_parser = words, help_heading = DATA)]
+    #[arg(long = "override", value_name = "REASON", requires = "by", value_parser = parse_line, help_heading = DATA)]
     pub reason: Option<String>,
     /// Author of the override
-    #[arg(long, value_name = "AUTHOR", env = "SLOWBURN_BY", value_parser = words, help_heading = DATA)]
+    #[arg(long, value_name = "AUTHOR", env = "SLOWBURN_BY", value_parser = parse_line, help_heading = DATA)]
     pub by: Option<String>,
     /// Output format
     #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
@@ -53,11 +53,11 @@ pub enum GateFormat {
 }
 
 /// Parses one line of text. A pipeline may take it from a commit or a form, so control characters are escaped.
-fn words(text: &str) -> Result<String, String> {
-    let shown = visible(text.trim());
-    match shown.chars().count() {
+fn parse_line(text: &str) -> Result<String, String> {
+    let escaped = escape_non_printing(text.trim());
+    match escaped.chars().count() {
         0 => Err("must not be empty".to_owned()),
-        1..=500 => Ok(shown),
+        1..=500 => Ok(escaped),
         _ => Err("must not be longer than 500 characters".to_owned()),
     }
 }

@@ -21,7 +21,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct ManArgs {
     /// Print the page for this command [default: the page for slowburn]
-    #[arg(value_name = "COMMAND", conflicts_with = "out", add = ArgValueCandidates::new(complete::commands))]
+    #[arg(value_name = "COMMAND", conflicts_with = "out", add = ArgValueCandidates::new(complete::command_candidates))]
     pub command: Option<String>,
     /// Write the pages of slowburn and all its commands to this folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
@@ -30,7 +30,7 @@ pub struct ManArgs {
 
 /// A manual page.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct ManPage {
     /// The name of its command: `slowburn`, `run`.
     pub command: String,
     /// The name of its file: `slowburn-run.1`.
@@ -43,14 +43,14 @@ pub struct Page {
 ///
 /// # Errors
 /// When a page cannot be written to memory, which does not happen.
-pub fn pages() -> io::Result<Vec<Page>> {
+pub fn manual_pages() -> io::Result<Vec<ManPage>> {
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
     let commands = root.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
-    [root.clone()].into_iter().chain(commands).map(page).collect()
+    [root.clone()].into_iter().chain(commands).map(render_page).collect()
 }
 
-fn page(command: Command) -> io::Result<Page> {
+fn render_page(command: Command) -> io::Result<ManPage> {
     let mut text = Vec::new();
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let name = command.get_name().to_owned();
@@ -66,12 +66,12 @@ fn page(command: Command) -> io::Result<Page> {
     if has_commands {
         man.render_subcommands_section(&mut text)?;
     }
-    sections(&help).to_writer(&mut text)?;
-    Ok(Page { command: name, file: man.get_filename(), text })
+    render_sections(&help).to_writer(&mut text)?;
+    Ok(ManPage { command: name, file: man.get_filename(), text })
 }
 
 /// The sections of a help text, such as `Examples:`, line by line.
-fn sections(help: &str) -> Roff {
+fn render_sections(help: &str) -> Roff {
     let mut roff = Roff::new();
     let mut is_open = false;
     for line in help.lines().filter(|line| !line.trim().is_empty()) {

@@ -12,7 +12,7 @@ pub struct MetricsArgs {
     ///
     /// `Runs` counts complete runs, so an alarm on it detects missing runs. `SloCount` is the number of SLOs by class
     /// and status.
-    #[arg(long = "metrics", value_name = "NAMESPACE", env = "SLOWBURN_METRICS", value_parser = namespace,
+    #[arg(long = "metrics", value_name = "NAMESPACE", env = "SLOWBURN_METRICS", value_parser = parse_namespace,
           help_heading = AWS)]
     pub namespace: Option<String>,
     /// Also publish the remaining error budget of each SLO
@@ -25,7 +25,7 @@ pub struct MetricsArgs {
 
 /// Parses a CloudWatch namespace
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>).
-fn namespace(text: &str) -> Result<String, String> {
+fn parse_namespace(text: &str) -> Result<String, String> {
     let is_valid = (1..=255).contains(&text.len())
         && text.chars().all(|char| char.is_ascii_alphanumeric() || ".-_/#:".contains(char))
         && !text.starts_with([':']);

@@ -35,7 +35,7 @@ pub struct ChannelArgs {
     /// Write notifications to files in this folder instead of sending them
     ///
     /// A dry run has its own alert state: it does not change the incidents of live runs.
-    #[arg(long, value_name = "DIR", env = "SLOWBURN_DRY_RUN", value_parser = dry_run_folder,
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_DRY_RUN", value_parser = parse_dry_run_folder,
           value_hint = ValueHint::DirPath, help_heading = ALERTS)]
     pub dry_run: Option<PathBuf>,
     /// Sender address of outgoing mail
@@ -52,10 +52,10 @@ impl ChannelArgs {
     #[must_use]
     pub fn settings(&self) -> Settings {
         Settings {
-            secrets: secrets(),
-            pagerduty: self.pagerduty_url.clone(),
+            secrets: environment_secrets(),
+            pagerduty_url: self.pagerduty_url.clone(),
             mail_from: self.mail_from.clone(),
-            paper: self.dry_run.clone(),
+            dry_run_dir: self.dry_run.clone(),
         }
     }
 }
@@ -71,7 +71,7 @@ pub struct NotifyArgs {
     ///
     /// Each destination of `pages`, `tickets` and `reports` receives one notification, marked as a test. In PagerDuty
     /// it is an alert with severity `info` that is resolved immediately.
-    #[arg(long, value_name = "TEAM", required = true, help_heading = ALERTS, add = ArgValueCandidates::new(complete::teams))]
+    #[arg(long, value_name = "TEAM", required = true, help_heading = ALERTS, add = ArgValueCandidates::new(complete::team_candidates))]
     pub test: String,
     /// How notifications are sent.
     #[command(flatten)]
@@ -93,7 +93,7 @@ pub enum NotifyFormat {
 
 /// Secrets by the names of their environment variables, read when they are needed.
 #[must_use]
-pub fn secrets() -> Secrets {
+pub fn environment_secrets() -> Secrets {
     #[expect(
         clippy::disallowed_methods,
         reason = "names of variables come from definitions, and this is where they are read"
@@ -102,7 +102,7 @@ pub fn secrets() -> Secrets {
 }
 
 /// Parses the folder of a dry run. `paper:DIR` is what the option before this one took.
-fn dry_run_folder(text: &str) -> Result<PathBuf, String> {
+fn parse_dry_run_folder(text: &str) -> Result<PathBuf, String> {
     match text.strip_prefix("paper:") {
         Some(folder) => Err(format!("must be a folder\nhint: did you mean `{folder}`?")),
         None => Ok(text.into()),

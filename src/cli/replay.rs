@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
 use super::time::Time;
-use super::{DATA, OUTPUT, Place, complete};
+use super::{CommonArgs, DATA, OUTPUT, complete};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,11 +17,11 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct ReplayArgs {
     /// The SLO, as `SERVICE/SLO`
-    #[arg(value_name = "SLO", add = ArgValueCandidates::new(complete::slos))]
+    #[arg(value_name = "SLO", add = ArgValueCandidates::new(complete::slo_candidates))]
     pub slo: String,
     /// Where, and when.
     #[command(flatten)]
-    pub place: Place,
+    pub common: CommonArgs,
     /// Time of the first evaluation
     ///
     /// An evaluation uses the minutes that start before its time.

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{OUTPUT, Place, StateArgs};
+use super::{CommonArgs, OUTPUT, StateArgs};
 use crate::location::Location;
 
 const EXAMPLES: &str = "\
@@ -18,7 +18,7 @@ Examples:
 pub struct ReportArgs {
     /// Where, and when.
     #[command(flatten)]
-    pub place: Place,
+    pub common: CommonArgs,
     /// The alert state.
     #[command(flatten)]
     pub state: StateArgs,

@@ -7,8 +7,8 @@ use clap::{Args, ValueHint};
 
 use super::status::StatusFormat;
 use super::time::Time;
-use super::{ALERTS, AWS, DATA, OUTPUT, Place, metrics, notify, whole};
-use crate::cost::Dollars;
+use super::{ALERTS, AWS, CommonArgs, DATA, OUTPUT, metrics, notify, parse_integer};
+use crate::cost::NanoDollars;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,19 +28,19 @@ Examples:
 pub struct RunArgs {
     /// Where, and when.
     #[command(flatten)]
-    pub place: Place,
+    pub common: CommonArgs,
     /// Folder of access logs that contains `AWSLogs/`; replaces the sources in fleet.yaml
     #[arg(long, value_name = "DIR", env = "SLOWBURN_LOGS", value_hint = ValueHint::DirPath, help_heading = DATA)]
     pub logs: Option<PathBuf>,
     /// Read at most this many days back [default: the longest window]
-    #[arg(long, value_name = "DAYS", env = "SLOWBURN_DAYS", value_parser = days, allow_hyphen_values = true,
+    #[arg(long, value_name = "DAYS", env = "SLOWBURN_DAYS", value_parser = parse_days, allow_hyphen_values = true,
           help_heading = DATA)]
     pub days: Option<u16>,
     /// Fetch no new data; evaluate what is in the ledger
     #[arg(long, env = "SLOWBURN_OFFLINE", value_parser = BoolishValueParser::new(), help_heading = DATA)]
     pub offline: bool,
     /// Number of threads that read access logs [default: number of cores]
-    #[arg(long, value_name = "N", env = "SLOWBURN_THREADS", value_parser = threads, help_heading = DATA)]
+    #[arg(long, value_name = "N", env = "SLOWBURN_THREADS", value_parser = parse_threads, help_heading = DATA)]
     pub threads: Option<u16>,
     /// Run on 30 days of simulated access logs; everything is written under target/demo
     #[arg(long, conflicts_with_all = ["logs", "at", "days"], help_heading = DATA)]
@@ -72,24 +72,24 @@ pub struct RunArgs {
     /// Requests that would exceed the limit are skipped and reported. Requests for a ledger in S3 count, but are never
     /// skipped.
     #[arg(long, value_name = "DOLLARS", env = "SLOWBURN_MAX_COST", allow_hyphen_values = true, help_heading = AWS)]
-    pub max_cost: Option<Dollars>,
+    pub max_cost: Option<NanoDollars>,
     /// What is published to CloudWatch.
     #[command(flatten)]
     pub metrics: metrics::MetricsArgs,
     /// The current time, for tests.
     #[cfg(debug_assertions)]
     #[arg(long, hide = true, env = "SLOWBURN_CLOCK")]
-    pub clock: Option<crate::minute::Minute>,
+    pub clock: Option<crate::time::Minute>,
     /// Stop the process at the n-th write of the ledger, for tests of crashes.
     #[cfg(debug_assertions)]
     #[arg(long, hide = true, env = "SLOWBURN_STOP_AT_WRITE")]
     pub stop_at_write: Option<u64>,
 }
 
-fn days(text: &str) -> Result<u16, String> {
-    whole(text, 1, 400)
+fn parse_days(text: &str) -> Result<u16, String> {
+    parse_integer(text, 1, 400)
 }
 
-fn threads(text: &str) -> Result<u16, String> {
-    whole(text, 1, 256)
+fn parse_threads(text: &str) -> Result<u16, String> {
+    parse_integer(text, 1, 256)
 }

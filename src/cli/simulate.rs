@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{DATA, OUTPUT, whole};
-use crate::minute::Day;
+use super::{DATA, OUTPUT, parse_integer};
+use crate::time::Day;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,14 +20,14 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "DATE", default_value = "2026-10-02", help_heading = DATA)]
     pub from: Day,
     /// Number of days
-    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = days, allow_hyphen_values = true,
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = parse_days, allow_hyphen_values = true,
           help_heading = DATA)]
     pub days: u16,
     /// Seed for the random numbers; the same seed produces identical files
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = DATA)]
     pub seed: u64,
     /// Traffic as a multiple of the default
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = scale, allow_hyphen_values = true,
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = parse_scale, allow_hyphen_values = true,
           help_heading = DATA)]
     pub scale: f64,
     /// Folder to write `AWSLogs/` to
@@ -35,11 +35,11 @@ pub struct SimulateArgs {
     pub out: PathBuf,
 }
 
-fn days(text: &str) -> Result<u16, String> {
-    whole(text, 1, 400)
+fn parse_days(text: &str) -> Result<u16, String> {
+    parse_integer(text, 1, 400)
 }
 
-fn scale(text: &str) -> Result<f64, String> {
+fn parse_scale(text: &str) -> Result<f64, String> {
     let scale = text.parse().ok().filter(|scale| (0.001..=1_000.0).contains(scale));
     scale.ok_or_else(|| "must be a number from 0.001 to 1000".to_owned())
 }

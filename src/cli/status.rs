@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
-use super::{DEFINITIONS, OUTPUT, OutFile, Place, StateArgs, complete};
+use super::{CommonArgs, DEFINITIONS, OUTPUT, OutFile, StateArgs, complete};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,13 +17,13 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct StatusArgs {
     /// Only these services and SLOs, as `SERVICE` or `SERVICE/SLO`
-    #[arg(value_name = "SERVICE|SLO", add = ArgValueCandidates::new(complete::services_and_slos))]
+    #[arg(value_name = "SERVICE|SLO", add = ArgValueCandidates::new(complete::service_and_slo_candidates))]
     pub names: Vec<String>,
     /// Where, and when.
     #[command(flatten)]
-    pub place: Place,
+    pub common: CommonArgs,
     /// Only the services of this team
-    #[arg(long, value_name = "TEAM", help_heading = DEFINITIONS, add = ArgValueCandidates::new(complete::teams))]
+    #[arg(long, value_name = "TEAM", help_heading = DEFINITIONS, add = ArgValueCandidates::new(complete::team_candidates))]
     pub team: Option<String>,
     /// The alert state.
     #[command(flatten)]

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::fmt::temporal::Pieces;
 
-use crate::minute::{MINUTES_PER_DAY, Minute, MinuteError, length};
+use crate::time::{MINUTES_PER_DAY, Minute, ParseMinuteError, parse_duration};
 
 /// The largest offset from UTC in use: that of the Line Islands.
 const OFFSET_SECONDS_MAX: u32 = 14 * 3_600;
@@ -32,7 +32,7 @@ pub enum TimeError {
     Offset,
     /// It is a date and time that cannot be represented.
     #[error(transparent)]
-    Minute(MinuteError),
+    Minute(ParseMinuteError),
 }
 
 impl Time {
@@ -55,7 +55,7 @@ impl FromStr for Time {
             "yesterday" => return Ok(Self::Ago(MINUTES_PER_DAY)),
             _ => {}
         }
-        let ago = text.strip_prefix('-').and_then(length);
+        let ago = text.strip_prefix('-').and_then(parse_duration);
         if let Some(minutes) = ago {
             return i32::try_from(minutes).map(Self::Ago).map_err(|_| TimeError::Malformed);
         }
@@ -69,8 +69,8 @@ impl FromStr for Time {
         });
         let parsed = if is_local { format!("{text}Z").parse() } else { text.parse() };
         parsed.map(Self::At).map_err(|error| match error {
-            MinuteError::Malformed(_) => TimeError::Malformed,
-            error @ MinuteError::OutOfRange(_) => TimeError::Minute(error),
+            ParseMinuteError::Malformed(_) => TimeError::Malformed,
+            error @ ParseMinuteError::OutOfRange(_) => TimeError::Minute(error),
         })
     }
 }

@@ -13,7 +13,7 @@ use super::{Cli, variables};
 use crate::slo::nearest;
 
 /// Options that have another name now. The first that the command has is meant.
-const REPLACED: [(&str, &str); 4] = [
+const RENAMED_OPTIONS: [(&str, &str); 4] = [
     ("--notify", "--dry-run DIR"),
     ("--paper", "--dry-run-state"),
     ("--paper", "--dry-run DIR"),
@@ -21,15 +21,15 @@ const REPLACED: [(&str, &str); 4] = [
 ];
 
 /// Adds tips to an error of the parser, and removes those that mislead.
-pub(super) fn explain(mut error: Error, words: &[String]) -> Error {
+pub(super) fn add_tips(mut error: Error, args: &[String]) -> Error {
     let mut root = Cli::command();
     root.build();
-    let name = words.iter().skip(1).find(|word| root.find_subcommand(word).is_some()).cloned();
+    let name = args.iter().skip(1).find(|word| root.find_subcommand(word).is_some()).cloned();
     let command = name.and_then(|name| root.find_subcommand(name).cloned()).unwrap_or(root);
     match error.kind() {
-        ErrorKind::UnknownArgument => explain_unknown(&mut error, &command, words),
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => explain_value(&mut error, &command, words),
-        ErrorKind::InvalidSubcommand => sort_commands(&mut error),
+        ErrorKind::UnknownArgument => add_argument_tips(&mut error, &command, args),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => add_value_tips(&mut error, &command, args),
+        ErrorKind::InvalidSubcommand => sort_suggested_commands(&mut error),
         _ => {}
     }
     // The parser's own usage shows every option that a variable sets as if it were required.
@@ -41,25 +41,25 @@ pub(super) fn explain(mut error: Error, words: &[String]) -> Error {
 }
 
 /// Puts the most similar command first.
-fn sort_commands(error: &mut Error) {
-    let typed = text(error, ContextKind::InvalidSubcommand);
+fn sort_suggested_commands(error: &mut Error) {
+    let typed = context_text(error, ContextKind::InvalidSubcommand);
     if let Some(ContextValue::Strings(near)) = error.get(ContextKind::SuggestedSubcommand) {
-        let mut near = near.clone();
-        near.sort_by_key(|name| strsim::osa_distance(name, &typed));
-        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(near));
+        let mut suggestions = near.clone();
+        suggestions.sort_by_key(|name| strsim::osa_distance(name, &typed));
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(suggestions));
     }
 }
 
-fn explain_unknown(error: &mut Error, command: &Command, words: &[String]) {
-    let typed = text(error, ContextKind::InvalidArg);
+fn add_argument_tips(error: &mut Error, command: &Command, args: &[String]) {
+    let typed = context_text(error, ContextKind::InvalidArg);
     let typed = typed.split('=').next().unwrap_or_default();
-    if let Some(meant) = meant(command, typed, words) {
+    if let Some(meant) = intended_option(command, typed, args) {
         error.remove(ContextKind::SuggestedArg);
         let tip = ContextValue::StyledStrs(vec![format!("did you mean `{meant}`?").into()]);
         error.insert(ContextKind::Suggested, tip);
         return;
     }
-    if !is_similar(typed, &text(error, ContextKind::SuggestedArg)) {
+    if !is_similar(typed, &context_text(error, ContextKind::SuggestedArg)) {
         error.remove(ContextKind::SuggestedArg);
     }
     // No name of a service, an SLO or a folder starts with `-`.
@@ -73,9 +73,9 @@ fn explain_unknown(error: &mut Error, command: &Command, words: &[String]) {
     }
 }
 
-fn explain_value(error: &mut Error, command: &Command, words: &[String]) {
-    let (arg, value) = (text(error, ContextKind::InvalidArg), text(error, ContextKind::InvalidValue));
-    if !is_similar(&value, &text(error, ContextKind::SuggestedValue)) {
+fn add_value_tips(error: &mut Error, command: &Command, args: &[String]) {
+    let (arg, value) = (context_text(error, ContextKind::InvalidArg), context_text(error, ContextKind::InvalidValue));
+    if !is_similar(&value, &context_text(error, ContextKind::SuggestedValue)) {
         error.remove(ContextKind::SuggestedValue);
     }
     let mut tips: Vec<StyledStr> = Vec::new();
@@ -85,7 +85,7 @@ fn explain_value(error: &mut Error, command: &Command, words: &[String]) {
         _ => {}
     }
     let option = command.get_arguments().find(|option| option.to_string() == arg);
-    if let Some(variable) = option.filter(|option| is_from_variable(option, words)).and_then(Arg::get_env) {
+    if let Some(variable) = option.filter(|option| is_set_by_variable(option, args)).and_then(Arg::get_env) {
         tips.push(format!("the value comes from the environment variable `{}`", variable.display()).into());
     }
     if !tips.is_empty() {
@@ -94,32 +94,32 @@ fn explain_value(error: &mut Error, command: &Command, words: &[String]) {
 }
 
 /// Whether the value of an option comes from its variable: that is set, and the command line does not have the option.
-fn is_from_variable(option: &Arg, words: &[String]) -> bool {
+fn is_set_by_variable(option: &Arg, args: &[String]) -> bool {
     let Some(long) = option.get_long().map(|long| format!("--{long}")) else { return false };
-    variables::value_of(option).is_some() && !words.iter().any(|word| is_spelled(word, &long))
+    variables::variable_value(option).is_some() && !args.iter().any(|word| is_argument(word, &long))
 }
 
 /// Whether a word is an option or argument as the parser names it: without a value that follows it.
-fn is_spelled(word: &str, name: &str) -> bool {
+fn is_argument(arg: &str, name: &str) -> bool {
     let is_short = name.len() == 2 && name.starts_with('-');
-    word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('=') || is_short)
+    arg.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('=') || is_short)
 }
 
 /// What an unknown option or argument of a command probably means.
-fn meant(command: &Command, typed: &str, words: &[String]) -> Option<String> {
-    let place = words.iter().rposition(|word| is_spelled(word, typed))?;
+fn intended_option(command: &Command, typed: &str, args: &[String]) -> Option<String> {
+    let index = args.iter().rposition(|word| is_argument(word, typed))?;
     if !typed.starts_with('-') {
-        return meant_argument(command, typed, words.get(..place)?);
+        return intended_argument(command, typed, args.get(..index)?);
     }
-    let word = words.get(place)?;
-    let value = word.split_once('=').map(|(_, value)| value).or(words.get(place + 1).map(String::as_str));
-    let replaced = REPLACED.iter().find(|(old, new)| *old == typed && option(command, new).is_some());
+    let arg = args.get(index)?;
+    let value = arg.split_once('=').map(|(_, value)| value).or(args.get(index + 1).map(String::as_str));
+    let replaced = RENAMED_OPTIONS.iter().find(|(old, new)| *old == typed && find_option(command, new).is_some());
     let replaced = replaced.map(|(_, new)| (*new).to_owned());
-    replaced.or_else(|| named(command, typed)).or_else(|| output(command, typed, value))
+    replaced.or_else(|| positional_for(command, typed)).or_else(|| output_option(command, typed, value))
 }
 
 /// The argument that `--slo` or `--service` stands for.
-fn named(command: &Command, typed: &str) -> Option<String> {
+fn positional_for(command: &Command, typed: &str) -> Option<String> {
     let kind = match typed {
         "--slo" => "SLO",
         "--service" | "--services" => "SERVICE",
@@ -131,8 +131,8 @@ fn named(command: &Command, typed: &str) -> Option<String> {
         .flat_map(|arg| arg.get_value_names().unwrap_or_default())
         .map(ToString::to_string)
         .collect();
-    let mut kinds = kinds.iter().flat_map(|kinds| kinds.split('|')).filter(|kind| ["SLO", "SERVICE"].contains(kind));
-    match kinds.clone().find(|taken| *taken == kind).or_else(|| kinds.next()) {
+    let mut accepted = kinds.iter().flat_map(|kinds| kinds.split('|')).filter(|kind| ["SLO", "SERVICE"].contains(kind));
+    match accepted.clone().find(|taken| *taken == kind).or_else(|| accepted.next()) {
         Some(kind) => Some(format!("slowburn {name} {kind}")),
         None if name == "report" => Some(format!("slowburn status {kind}")),
         None => None,
@@ -140,15 +140,15 @@ fn named(command: &Command, typed: &str) -> Option<String> {
 }
 
 /// The option for a format or a file that has another name in other programs.
-fn output(command: &Command, typed: &str, value: Option<&str>) -> Option<String> {
-    let formats = option(command, "--format").map(Arg::get_possible_values).unwrap_or_default();
+fn output_option(command: &Command, typed: &str, value: Option<&str>) -> Option<String> {
+    let formats = find_option(command, "--format").map(Arg::get_possible_values).unwrap_or_default();
     let is_format = |name: &str| formats.iter().any(|format| format.get_name() == name);
-    let word = typed.trim_start_matches('-');
-    if is_format(word) {
-        return Some(format!("--format {word}"));
+    let typed_name = typed.trim_start_matches('-');
+    if is_format(typed_name) {
+        return Some(format!("--format {typed_name}"));
     }
-    let out = option(command, "--out").map(|out| out.to_string().replace(['<', '>'], ""));
-    match (word, value) {
+    let out = find_option(command, "--out").map(|out| out.to_string().replace(['<', '>'], ""));
+    match (typed_name, value) {
         ("o" | "output" | "f", Some(format)) if is_format(format) => Some(format!("--format {format}")),
         ("o" | "output", _) => out,
         ("html", _) if command.get_name() == "report" => out,
@@ -157,7 +157,7 @@ fn output(command: &Command, typed: &str, value: Option<&str>) -> Option<String>
 }
 
 /// What an argument too many is: the name of an SLO after that of its service, or a folder without its option.
-fn meant_argument(command: &Command, typed: &str, before: &[String]) -> Option<String> {
+fn intended_argument(command: &Command, typed: &str, before: &[String]) -> Option<String> {
     let mut positionals = command.get_positionals();
     if let Some(first) = positionals.next() {
         let [.., option, service] = before else { return None };
@@ -166,13 +166,13 @@ fn meant_argument(command: &Command, typed: &str, before: &[String]) -> Option<S
         return (is_service && !typed.contains('/')).then(|| format!("{service}/{typed}"));
     }
     let folder = Path::new(typed);
-    let is_logs = option(command, "--logs").is_some() && folder.join("AWSLogs").is_dir();
-    let meant = if is_logs { "--logs" } else { "--slos" };
-    (folder.is_dir() && option(command, meant).is_some()).then(|| format!("{meant} {typed}"))
+    let is_logs = find_option(command, "--logs").is_some() && folder.join("AWSLogs").is_dir();
+    let intended = if is_logs { "--logs" } else { "--slos" };
+    (folder.is_dir() && find_option(command, intended).is_some()).then(|| format!("{intended} {typed}"))
 }
 
 /// The option of a command with this spelling, after which a value may follow.
-fn option<'a>(command: &'a Command, spelling: &str) -> Option<&'a Arg> {
+fn find_option<'a>(command: &'a Command, spelling: &str) -> Option<&'a Arg> {
     let long = spelling.split(' ').next().and_then(|word| word.strip_prefix("--"));
     command.get_arguments().find(|arg| arg.get_long().is_some() && arg.get_long() == long)
 }
@@ -184,7 +184,7 @@ fn is_similar(typed: &str, suggested: &str) -> bool {
 }
 
 /// A part of an error, if it is a single text.
-fn text(error: &Error, kind: ContextKind) -> String {
+fn context_text(error: &Error, kind: ContextKind) -> String {
     match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         _ => String::new(),
@@ -196,7 +196,7 @@ mod tests {
     use crate::cli::parse;
 
     #[test]
-    fn unknown_options_name_what_is_meant() {
+    fn unknown_options_suggest_the_intended_ones() {
         for (line, meant) in [
             ("status --slo a/b", "slowburn status SLO"),
             ("explain --slo=a/b", "slowburn explain SLO"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn tips_that_mislead_are_removed() {
+    fn misleading_tips_are_removed() {
         for line in ["status --state", "completions tcsh", "run no-such-folder", "explain a/b --at now c"] {
             let error = parse(std::iter::once("slowburn").chain(line.split(' '))).unwrap_err();
             assert!(!error.contains("tip:"), "{line}: {error}");

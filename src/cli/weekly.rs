@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::ArgValueCandidates;
 
 use super::notify::ChannelArgs;
-use super::{ALERTS, DEFINITIONS, OUTPUT, Place, StateArgs, complete};
+use super::{ALERTS, CommonArgs, DEFINITIONS, OUTPUT, StateArgs, complete};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,10 +21,10 @@ Examples:
 pub struct WeeklyArgs {
     /// Where, and when: the report is about the last complete week before that time, from Monday in UTC.
     #[command(flatten)]
-    pub place: Place,
+    pub common: CommonArgs,
     /// Print the report of this team instead of the report of the fleet
     #[arg(long, value_name = "TEAM", conflicts_with = "send", help_heading = DEFINITIONS,
-          add = ArgValueCandidates::new(complete::teams))]
+          add = ArgValueCandidates::new(complete::team_candidates))]
     pub team: Option<String>,
     /// The alert state.
     #[command(flatten)]

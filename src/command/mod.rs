@@ -2,25 +2,25 @@
 //!
 //! stdout is data, stderr is speech.
 
-mod apart;
+mod athena_tables;
 mod check;
 mod cost;
 mod destinations;
 mod explain;
 mod export;
 mod gate;
+mod load;
 mod man;
 mod notify;
-mod open;
 mod output;
 mod replay;
 mod report;
 mod run;
 mod schema;
+mod separate_folders;
 pub mod simulate;
 mod status;
-mod tables;
-mod unknown;
+mod unknown_name;
 mod weekly;
 
 use std::fmt::Display;
@@ -33,41 +33,41 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::complete::{self, Shell};
-use crate::cli::{StateArgs, Task};
+use crate::cli::{Command, StateArgs};
 use crate::engine::EngineError;
-use crate::minute::Minute;
 use crate::slo::suggestion;
-use crate::store::{BookKind, StoreError};
-use crate::visible::visible;
+use crate::store::{AlertStateKind, StoreError};
+use crate::text::escape_non_printing;
+use crate::time::Minute;
 
 /// How a command ended, as its exit code tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum ExitStatus {
     /// 0: all of it.
-    Done,
+    Success,
     /// 1: invalid definitions (`check`) or a blocked deploy (`gate`).
-    Faulty,
+    Rejected,
     /// 3: a part failed and was named.
-    InPart,
+    Partial,
 }
 
 /// Why a command failed. It exits with 4, or with 2 for a usage error.
 #[derive(Debug)]
-pub struct Failure {
+pub struct CommandError {
     message: String,
     /// The command line names something that does not exist, or options that exclude each other.
     is_usage: bool,
     /// Another run changed the ledger meanwhile, so that the same may succeed now.
-    is_moved: bool,
+    is_retryable: bool,
 }
 
 /// How often a command starts over because runs changed the ledger while it read it.
-const READS: usize = 10;
+const READ_ATTEMPTS_MAX: usize = 10;
 
-impl Failure {
+impl CommandError {
     /// A failure in one sentence and, after it, `hint: ...` where there is a remedy.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_usage: false, is_moved: false }
+        Self { message: message.into(), is_usage: false, is_retryable: false }
     }
 
     /// A usage error: the message, and after it `hint: ...`.
@@ -79,29 +79,29 @@ impl Failure {
     pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         let hint = match what {
-            "SLO" => unknown::slo(name, &known),
+            "SLO" => unknown_name::suggest_slo(name, &known),
             // An SLO where a service is expected has the name of its service.
             "service" => suggestion(name.split('/').next().unwrap_or_default(), "services", known),
             _ => suggestion(name, &format!("{what}s"), known),
         };
         let hint = hint.unwrap_or_else(|| format!("the definitions contain no {what}s; run `slowburn check`"));
-        Self::usage(format!("unknown {what} `{}`\nhint: {hint}", visible(name)))
+        Self::usage(format!("unknown {what} `{}`\nhint: {hint}", escape_non_printing(name)))
     }
 
     /// What could not be done, and why.
-    pub fn because(what: &str, why: impl Display) -> Self {
-        Self::new(format!("{what}: {why}"))
+    pub fn with_context(context: &str, cause: impl Display) -> Self {
+        Self::new(format!("{context}: {cause}"))
     }
 }
 
-impl From<EngineError> for Failure {
+impl From<EngineError> for CommandError {
     fn from(error: EngineError) -> Self {
-        let is_moved = matches!(error, EngineError::Store(StoreError::Moved));
-        Self { is_moved, ..Self::new(error.to_string()) }
+        let is_retryable = matches!(error, EngineError::Store(StoreError::ChangedWhileReading));
+        Self { is_retryable, ..Self::new(error.to_string()) }
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         EngineError::from(error).into()
     }
@@ -111,40 +111,40 @@ impl From<StoreError> for Failure {
 ///
 /// # Errors
 /// When the command failed.
-pub async fn perform(task: Task, now: Minute) -> Result<Ended, Failure> {
-    let mut reads = 1;
+pub async fn run(command: Command, now: Minute) -> Result<ExitStatus, CommandError> {
+    let mut attempts = 1;
     loop {
-        match perform_once(task.clone(), now).await {
+        match run_once(command.clone(), now).await {
             // Nothing was printed yet: what is printed as it is read deals with that by itself.
-            Err(failure) if failure.is_moved && reads < READS => reads += 1,
-            ended => return ended,
+            Err(error) if error.is_retryable && attempts < READ_ATTEMPTS_MAX => attempts += 1,
+            result => return result,
         }
     }
 }
 
-async fn perform_once(task: Task, now: Minute) -> Result<Ended, Failure> {
-    match task {
-        Task::Run(arguments) => Box::pin(run::run(arguments, now)).await,
-        Task::Status(arguments) => status::status(arguments, now).await,
-        Task::Report(arguments) => report::report(arguments, now).await,
-        Task::Weekly(arguments) => Box::pin(weekly::weekly(arguments, now)).await,
-        Task::Cost(arguments) => cost::cost(arguments, now).await,
-        Task::Replay(arguments) => replay::replay(arguments, now).await,
-        Task::Gate(arguments) => gate::gate(arguments, now).await,
-        Task::Export(arguments) => export::export(arguments, now).await,
-        Task::Check(arguments) => check::check(&arguments, now),
-        Task::Tables(arguments) => tables::tables(&arguments, now).await,
-        Task::Explain(arguments) => explain::explain(arguments, now).await,
-        Task::Notify(arguments) => notify::notify(&arguments, now).await,
-        Task::Schema(arguments) => schema::schema(&arguments),
-        Task::Simulate(arguments) => simulate::simulate(&arguments),
-        Task::Completions { shell } => complete(shell),
-        Task::Man(arguments) => man::man(&arguments),
+async fn run_once(command: Command, now: Minute) -> Result<ExitStatus, CommandError> {
+    match command {
+        Command::Run(arguments) => Box::pin(run::run(arguments, now)).await,
+        Command::Status(arguments) => status::status(arguments, now).await,
+        Command::Report(arguments) => report::report(arguments, now).await,
+        Command::Weekly(arguments) => Box::pin(weekly::weekly(arguments, now)).await,
+        Command::Cost(arguments) => cost::cost(arguments, now).await,
+        Command::Replay(arguments) => replay::replay(arguments, now).await,
+        Command::Gate(arguments) => gate::gate(arguments, now).await,
+        Command::Export(arguments) => export::export(arguments, now).await,
+        Command::Check(arguments) => check::check(&arguments, now),
+        Command::Tables(arguments) => athena_tables::tables(&arguments, now).await,
+        Command::Explain(arguments) => explain::explain(arguments, now).await,
+        Command::Notify(arguments) => notify::notify(&arguments, now).await,
+        Command::Schema(arguments) => schema::schema(&arguments),
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
+        Command::Completions { shell } => print_completion_script(shell),
+        Command::Man(arguments) => man::man(&arguments),
     }
 }
 
 /// Logs spans and events to stderr, if requested: each span when it ends, with its duration.
-pub fn listen(log: Option<Targets>) {
+pub fn init_tracing(log: Option<Targets>) {
     let Some(log) = log else { return };
     let layer =
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_span_events(FmtSpan::CLOSE);
@@ -153,32 +153,32 @@ pub fn listen(log: Option<Targets>) {
 
 /// Prints a failure and gives the exit code.
 #[must_use]
-pub fn conclude(ended: Result<Ended, Failure>) -> ExitCode {
-    match ended {
-        Ok(Ended::Done) => ExitCode::SUCCESS,
-        Ok(Ended::Faulty) => ExitCode::from(1),
-        Ok(Ended::InPart) => ExitCode::from(3),
-        Err(failure) => {
-            say(&format!("{}: {}", styled("error"), failure.message));
-            ExitCode::from(if failure.is_usage { 2 } else { 4 })
+pub fn exit_code(result: Result<ExitStatus, CommandError>) -> ExitCode {
+    match result {
+        Ok(ExitStatus::Success) => ExitCode::SUCCESS,
+        Ok(ExitStatus::Rejected) => ExitCode::from(1),
+        Ok(ExitStatus::Partial) => ExitCode::from(3),
+        Err(error) => {
+            eprint_line(&format!("{}: {}", styled("error"), error.message));
+            ExitCode::from(if error.is_usage { 2 } else { 4 })
         }
     }
 }
 
 /// Prints the completion script of a shell.
-fn complete(shell: Shell) -> Result<Ended, Failure> {
-    let script =
-        complete::script(shell).map_err(|error| Failure::because("cannot write the completion script", error))?;
-    print(&script).map(|()| Ended::Done)
+fn print_completion_script(shell: Shell) -> Result<ExitStatus, CommandError> {
+    let script = complete::registration_script(shell)
+        .map_err(|error| CommandError::with_context("cannot write the completion script", error))?;
+    print(&script).map(|()| ExitStatus::Success)
 }
 
 /// The alert state that a command reads.
-fn book_kind(state: StateArgs) -> BookKind {
-    if state.dry_run_state { BookKind::Paper } else { BookKind::People }
+fn alert_state_kind(state: StateArgs) -> AlertStateKind {
+    if state.dry_run_state { AlertStateKind::DryRun } else { AlertStateKind::Live }
 }
 
 /// Writes data to stdout. A reader that went away, as `head` does, ends the output without a complaint.
-fn print(bytes: &[u8]) -> Result<(), Failure> {
+fn print(bytes: &[u8]) -> Result<(), CommandError> {
     let stdout = std::io::stdout();
     let written = if anstream::AutoStream::choice(&stdout) == anstream::ColorChoice::Never {
         // The stream would take colours out too, but write every piece between two of them by itself.
@@ -191,14 +191,14 @@ fn print(bytes: &[u8]) -> Result<(), Failure> {
     };
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::because("cannot write to stdout", error))
+            Err(CommandError::with_context("cannot write to stdout", error))
         }
         _ => Ok(()),
     }
 }
 
 /// Writes speech to stderr. If nobody can hear it, nobody needs to know.
-fn say(text: &str) {
+fn eprint_line(text: &str) {
     let mut err = anstream::stderr().lock();
     drop(writeln!(err, "{text}"));
 }

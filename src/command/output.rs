@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Failure, print};
+use super::{CommandError, print};
 use crate::store::AtomicFile;
 
 /// Stdout, a file that is being written aside, or what is no file and takes bytes as they come.
@@ -16,34 +16,37 @@ pub(super) enum Output {
 
 impl Output {
     /// To a file if there is one to write to.
-    pub(super) fn to(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn create(path: Option<&Path>) -> Result<Self, CommandError> {
         let Some(path) = path else { return Ok(Self::Stdout) };
         // A device, a pipe or a link stays what it is.
         if std::fs::symlink_metadata(path).is_ok_and(|about| !about.is_file()) {
-            let stream = File::options().write(true).truncate(true).open(path).map_err(|error| failed(path, &error))?;
+            let stream =
+                File::options().write(true).truncate(true).open(path).map_err(|error| write_error(path, &error))?;
             return Ok(Self::Stream { path: path.to_owned(), stream });
         }
-        let file = AtomicFile::create(path).map_err(|error| failed(path, &error))?;
+        let file = AtomicFile::create(path).map_err(|error| write_error(path, &error))?;
         Ok(Self::File { path: path.to_owned(), file })
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
         match self {
             Self::Stdout => print(bytes),
-            Self::File { path, file } => file.write(bytes).map_err(|error| failed(path, &error)),
-            Self::Stream { path, stream } => stream.write_all(bytes).map_err(|error| failed(path, &error)),
+            Self::File { path, file } => file.write(bytes).map_err(|error| write_error(path, &error)),
+            Self::Stream { path, stream } => stream.write_all(bytes).map_err(|error| write_error(path, &error)),
         }
     }
 
     /// Puts a file in its place; until then there is what was there before.
-    pub(super) fn finish(self) -> Result<(), Failure> {
+    pub(super) fn finish(self) -> Result<(), CommandError> {
         match self {
             Self::Stdout | Self::Stream { .. } => Ok(()),
-            Self::File { path, file } => file.sync().and_then(|()| file.place()).map_err(|error| failed(&path, &error)),
+            Self::File { path, file } => {
+                file.sync().and_then(|()| file.commit()).map_err(|error| write_error(&path, &error))
+            }
         }
     }
 }
 
-fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("cannot write `{}`: {error}\nhint: use a writable file with `--out`", path.display()))
+fn write_error(path: &Path, error: &std::io::Error) -> CommandError {
+    CommandError::new(format!("cannot write `{}`: {error}\nhint: use a writable file with `--out`", path.display()))
 }

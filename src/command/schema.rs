@@ -1,19 +1,19 @@
 //! `slowburn schema`: the JSON Schema of a kind of definition file, or of a document that slowburn writes.
 
-use super::{Ended, Failure, print};
+use super::{CommandError, ExitStatus, print};
 use crate::cli::{SchemaArgs, SchemaFile};
 use crate::notify;
-use crate::report::data;
-use crate::slo::file::{self, SchemaKind};
+use crate::report::export;
+use crate::slo::yaml::{self, SchemaKind};
 
-pub(super) fn schema(arguments: &SchemaArgs) -> Result<Ended, Failure> {
+pub(super) fn schema(arguments: &SchemaArgs) -> Result<ExitStatus, CommandError> {
     let schema = match arguments.file {
-        SchemaFile::Fleet => file::schema(SchemaKind::Fleet),
-        SchemaFile::Service => file::schema(SchemaKind::Service),
-        SchemaFile::Correction => file::schema(SchemaKind::Correction),
+        SchemaFile::Fleet => yaml::schema(SchemaKind::Fleet),
+        SchemaFile::Service => yaml::schema(SchemaKind::Service),
+        SchemaFile::Correction => yaml::schema(SchemaKind::Correction),
         SchemaFile::Message => notify::schema(),
-        SchemaFile::Status => data::schema(),
+        SchemaFile::Status => export::schema(),
     };
     print(format!("{schema:#}\n").as_bytes())?;
-    Ok(Ended::Done)
+    Ok(ExitStatus::Success)
 }

@@ -9,25 +9,25 @@ use std::path::{Path, PathBuf};
 use flate2::{Compression, GzBuilder};
 use rayon::prelude::*;
 
-use super::{Ended, Failure, say};
+use super::{CommandError, ExitStatus, eprint_line};
 use crate::cli::simulate::SimulateArgs;
-use crate::minute::Span;
 use crate::simulate::{Object, ObjectPlan, Plan};
-use crate::store::{AtomicFile, is_file_with};
+use crate::store::{AtomicFile, has_content};
+use crate::time::Span;
 
 /// Writes what was asked for and says how much it was.
-pub(super) fn simulate(arguments: &SimulateArgs) -> Result<Ended, Failure> {
+pub(super) fn simulate(arguments: &SimulateArgs) -> Result<ExitStatus, CommandError> {
     let last = arguments.from.plus(i32::from(arguments.days));
     let span = Span::new(arguments.from.start(), last.start());
     let plan = Plan { span, seed: arguments.seed, scale: arguments.scale };
-    let written = write(&plan, &arguments.out, 0).map_err(|error| Failure::new(error.to_string()))?;
-    say(&format!("wrote {written} to `{}`", arguments.out.display()));
-    Ok(Ended::Done)
+    let written = write_logs(&plan, &arguments.out, 0).map_err(|error| CommandError::new(error.to_string()))?;
+    eprint_line(&format!("wrote {written} to `{}`", arguments.out.display()));
+    Ok(ExitStatus::Success)
 }
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct WriteSummary {
     /// Log files.
     pub objects: u64,
     /// Lines in them.
@@ -38,7 +38,7 @@ pub struct Written {
     pub bytes: u64,
 }
 
-impl fmt::Display for Written {
+impl fmt::Display for WriteSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} log files with {} requests, {} MB", self.objects, self.lines, self.bytes / 1_000_000)
     }
@@ -59,7 +59,7 @@ pub enum SimulateError {
     #[error(
         "cannot write `{path}`: a different file with this name exists\nhint: specify an empty or new folder with `--out`"
     )]
-    Taken {
+    Conflict {
         /// Which.
         path: PathBuf,
     },
@@ -68,14 +68,14 @@ pub enum SimulateError {
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
-impl Written {
+impl WriteSummary {
     /// One object.
-    const fn of(object: &Object, bytes: u64) -> Self {
+    const fn for_object(object: &Object, bytes: u64) -> Self {
         Self { objects: 1, lines: object.lines, bytes_plain: object.text.len() as u64, bytes }
     }
 
     /// Adds up.
-    const fn and(self, other: Self) -> Self {
+    const fn combine(self, other: Self) -> Self {
         Self {
             objects: self.objects + other.objects,
             lines: self.lines + other.lines,
@@ -91,67 +91,69 @@ impl Written {
 ///
 /// # Errors
 /// The first file or folder that could not be written; files written before it stay.
-pub fn write(plan: &Plan, out: &Path, threads: usize) -> Result<Written, SimulateError> {
+pub fn write_logs(plan: &Plan, out: &Path, threads: usize) -> Result<WriteSummary, SimulateError> {
     let mut objects: Vec<ObjectPlan> = plan.objects().collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let mut held = Written::default();
+    let mut existing = WriteSummary::default();
     if out.join("AWSLogs").exists() {
-        let find = |object: &ObjectPlan| find(object, out);
-        let found: Vec<Option<Written>> = pool.install(|| objects.par_iter().map(find).collect::<Result<_, _>>())?;
-        held = found.iter().flatten().fold(held, |all, one| all.and(*one));
-        let mut is_missing = found.iter().map(Option::is_none);
+        let find_object = |object: &ObjectPlan| find_existing(object, out);
+        let existing_objects: Vec<Option<WriteSummary>> =
+            pool.install(|| objects.par_iter().map(find_object).collect::<Result<_, _>>())?;
+        existing = existing_objects.iter().flatten().fold(existing, |all, one| all.combine(*one));
+        let mut is_missing = existing_objects.iter().map(Option::is_none);
         objects.retain(|_| is_missing.next().unwrap_or(true));
     }
-    let days: BTreeSet<_> = objects.iter().map(|object| object.delivered.day()).collect();
+    let days: BTreeSet<_> = objects.iter().map(|object| object.delivered_at.day()).collect();
     for day in days {
-        let Some(object) = objects.iter().find(|object| object.delivered.day() == day) else { continue };
+        let Some(object) = objects.iter().find(|object| object.delivered_at.day() == day) else { continue };
         let folder = out.join(object.folder());
         fs::create_dir_all(&folder).map_err(|source| SimulateError::File { path: folder, source })?;
     }
-    let none = Written::default;
-    let new =
-        pool.install(|| objects.par_iter().map(|object| write_one(object, out)).try_reduce(none, |a, b| Ok(a.and(b))));
-    new.map(|new| held.and(new))
+    let empty = WriteSummary::default;
+    let new = pool.install(|| {
+        objects.par_iter().map(|object| write_object(object, out)).try_reduce(empty, |a, b| Ok(a.combine(b)))
+    });
+    new.map(|new| existing.combine(new))
 }
 
 /// What is there of one object: all of it, or `None` if it has to be written.
-fn find(plan: &ObjectPlan, out: &Path) -> Result<Option<Written>, SimulateError> {
-    let Some(object) = plan.render() else { return Ok(Some(Written::default())) };
+fn find_existing(plan: &ObjectPlan, out: &Path) -> Result<Option<WriteSummary>, SimulateError> {
+    let Some(object) = plan.render() else { return Ok(Some(WriteSummary::default())) };
     let path = out.join(&object.key);
     if fs::symlink_metadata(&path).is_err() {
         return Ok(None);
     }
     match compress(&object.text) {
-        Ok(bytes) if is_file_with(&path, &bytes) => Ok(Some(Written::of(&object, bytes.len() as u64))),
-        Ok(_) => Err(SimulateError::Taken { path }),
+        Ok(bytes) if has_content(&path, &bytes) => Ok(Some(WriteSummary::for_object(&object, bytes.len() as u64))),
+        Ok(_) => Err(SimulateError::Conflict { path }),
         Err(source) => Err(SimulateError::File { path, source }),
     }
 }
 
 /// Writes one object under its key.
-fn write_one(plan: &ObjectPlan, out: &Path) -> Result<Written, SimulateError> {
-    let Some(object) = plan.render() else { return Ok(Written::default()) };
+fn write_object(plan: &ObjectPlan, out: &Path) -> Result<WriteSummary, SimulateError> {
+    let Some(object) = plan.render() else { return Ok(WriteSummary::default()) };
     let path = out.join(&object.key);
     let written = compress(&object.text).and_then(|bytes| {
         let mut file = AtomicFile::create(&path)?;
         file.write(&bytes)?;
-        if !file.place_new()? && !is_file_with(&path, &bytes) {
+        if !file.commit_new()? && !has_content(&path, &bytes) {
             return Ok(None);
         }
         Ok(Some(bytes.len() as u64))
     });
     let bytes = match written {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return Err(SimulateError::Taken { path }),
+        Ok(None) => return Err(SimulateError::Conflict { path }),
         Err(source) => return Err(SimulateError::File { path, source }),
     };
-    Ok(Written::of(&object, bytes))
+    Ok(WriteSummary::for_object(&object, bytes))
 }
 
 /// One gzip member without a time in it, so that the same lines give the same bytes.
 fn compress(text: &[u8]) -> io::Result<Vec<u8>> {
-    let room = Vec::with_capacity(text.len() / 4 + 64);
-    let mut gz = GzBuilder::new().mtime(0).write(room, Compression::fast());
+    let buffer = Vec::with_capacity(text.len() / 4 + 64);
+    let mut gz = GzBuilder::new().mtime(0).write(buffer, Compression::fast());
     gz.write_all(text)?;
     gz.finish()
 }

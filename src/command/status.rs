@@ -2,38 +2,40 @@
 
 use std::collections::BTreeSet;
 
-use super::apart::Apart;
-use super::open::{ledger, sound_definitions};
+use super::load::{load_definitions, open_ledger};
 use super::output::Output;
-use super::{Ended, Failure, book_kind, print};
-use crate::alert::{AlertBook, IncidentKey, Subject};
+use super::separate_folders::DisjointLocations;
+use super::{CommandError, ExitStatus, alert_state_kind, print};
+use crate::alert::{AlertState, IncidentKey, IncidentSubject};
 use crate::cli::status::{StatusArgs, StatusFormat};
 use crate::engine;
-use crate::minute::Minute;
-use crate::report::{data, incidents, model, status as view};
+use crate::report::{export, incidents, model, status as view};
 use crate::slo::{Catalog, Service};
-use crate::visible::visible;
+use crate::text::escape_non_printing;
+use crate::time::Minute;
 
-pub(super) async fn status(arguments: StatusArgs, now: Minute) -> Result<Ended, Failure> {
-    let at = arguments.place.at(now);
-    let definitions = sound_definitions(&arguments.place, at)?;
+pub(super) async fn status(arguments: StatusArgs, now: Minute) -> Result<ExitStatus, CommandError> {
+    let at = arguments.common.evaluation_time(now);
+    let definitions = load_definitions(&arguments.common, at)?;
     let out = arguments.file.out.as_ref();
-    Apart::of(&arguments.place.ledger, &definitions.catalog).and_folder("the output", out).check()?;
-    arguments.names.iter().try_for_each(|name| definitions.refuse_invalid(name))?;
+    DisjointLocations::new(&arguments.common.ledger, &definitions.catalog)
+        .with_output_folder("the output", out)
+        .check()?;
+    arguments.names.iter().try_for_each(|name| definitions.reject_invalid(name))?;
     let selection = Selection::new(&definitions.catalog, arguments.team.as_deref(), &arguments.names)?;
-    let store = ledger(&arguments.place).await?;
-    let found = engine::judge(&selection.catalog, &store, at).await.map_err(Failure::from)?;
-    let book = store.book(book_kind(arguments.state)).await;
-    let book = selection.incidents(book.map_err(|error| Failure::new(error.to_string()))?.0);
+    let store = open_ledger(&arguments.common).await?;
+    let status = engine::evaluate(&selection.catalog, &store, at).await.map_err(CommandError::from)?;
+    let alert_state = store.alert_state(alert_state_kind(arguments.state)).await;
+    let alert_state = selection.select_incidents(alert_state.map_err(|error| CommandError::new(error.to_string()))?.0);
     if let Some(out) = out {
-        let mut output = Output::to(Some(out))?;
-        output.write(anstream::adapter::strip_str(&text(&found, arguments.format)?).to_string().as_bytes())?;
+        let mut output = Output::create(Some(out))?;
+        output.write(anstream::adapter::strip_str(&render(&status, arguments.format)?).to_string().as_bytes())?;
         output.finish()?;
     } else {
-        show(&found, arguments.format)?;
-        show_incidents(&book, &found, arguments.format)?;
+        print_status(&status, arguments.format)?;
+        print_incidents(&alert_state, &status, arguments.format)?;
     }
-    Ok(if definitions.faulty() { Ended::InPart } else { Ended::Done })
+    Ok(if definitions.has_errors() { ExitStatus::Partial } else { ExitStatus::Success })
 }
 
 /// The part of a fleet that a status is about.
@@ -45,24 +47,24 @@ struct Selection {
 
 impl Selection {
     /// The SLOs of a team, if one is named, among those that have one of the names, if there are any.
-    fn new(all: &Catalog, team: Option<&str>, names: &[String]) -> Result<Self, Failure> {
-        let services = || all.services.iter();
+    fn new(full_catalog: &Catalog, team: Option<&str>, names: &[String]) -> Result<Self, CommandError> {
+        let services = || full_catalog.services.iter();
         if let Some(team) = team.filter(|team| services().all(|service| service.team != *team)) {
             let teams: BTreeSet<&str> = services().map(|service| service.team.as_str()).collect();
-            return Err(Failure::unknown("team", team, teams));
+            return Err(CommandError::unknown("team", team, teams));
         }
         for name in names {
             let is_known =
                 |service: &Service| service.name == *name || service.slos.iter().any(|slo| slo.id.as_str() == name);
             if !services().any(is_known) {
                 return Err(if name.contains('/') {
-                    Failure::unknown("SLO", name, all.slos().map(|(_, slo)| slo.id.as_str()))
+                    CommandError::unknown("SLO", name, full_catalog.slos().map(|(_, slo)| slo.id.as_str()))
                 } else {
-                    Failure::unknown("service", name, services().map(|service| service.name.as_str()))
+                    CommandError::unknown("service", name, services().map(|service| service.name.as_str()))
                 });
             }
         }
-        let mut catalog = all.clone();
+        let mut catalog = full_catalog.clone();
         catalog.services.retain(|service| team.is_none_or(|team| service.team == team));
         for service in &mut catalog.services {
             let is_whole = names.is_empty() || names.contains(&service.name);
@@ -70,54 +72,59 @@ impl Selection {
         }
         catalog.services.retain(|service| names.is_empty() || !service.slos.is_empty());
         if let Some(team) = team.filter(|_| catalog.services.is_empty()) {
-            return Err(Failure::usage(format!(
+            return Err(CommandError::usage(format!(
                 "team `{}` does not own `{}`\nhint: omit `--team`",
-                visible(team),
-                names.iter().map(|name| visible(name)).collect::<Vec<_>>().join("`, `")
+                escape_non_printing(team),
+                names.iter().map(|name| escape_non_printing(name)).collect::<Vec<_>>().join("`, `")
             )));
         }
         Ok(Self { catalog, team: team.map(str::to_owned), is_all: team.is_none() && names.is_empty() })
     }
 
     /// The incidents of the selected SLOs, and of a selected team those that are about no single SLO.
-    fn incidents(&self, mut book: AlertBook) -> AlertBook {
+    fn select_incidents(&self, mut alert_state: AlertState) -> AlertState {
         if self.is_all {
-            return book;
+            return alert_state;
         }
         let slos: BTreeSet<&str> = self.catalog.slos().map(|(_, slo)| slo.id.as_str()).collect();
-        let is_selected = |key: &IncidentKey| matches!(&key.subject, Subject::Slo(id) if slos.contains(id.as_str()));
-        book.incidents.retain(|key, incident| match &key.subject {
-            Subject::Slo(_) => is_selected(key),
-            _ => self.team.as_ref() == Some(&incident.team) || incident.parts.iter().any(is_selected),
+        let is_selected =
+            |key: &IncidentKey| matches!(&key.subject, IncidentSubject::Slo(id) if slos.contains(id.as_str()));
+        alert_state.incidents.retain(|key, incident| match &key.subject {
+            IncidentSubject::Slo(_) => is_selected(key),
+            _ => self.team.as_ref() == Some(&incident.team) || incident.members.iter().any(is_selected),
         });
-        let keys: BTreeSet<String> = book.incidents.keys().map(ToString::to_string).collect();
-        book.outbox.retain(|entry| keys.contains(&entry.message.key));
-        book
+        let keys: BTreeSet<String> = alert_state.incidents.keys().map(ToString::to_string).collect();
+        alert_state.outbox.retain(|entry| keys.contains(&entry.notification.key));
+        alert_state
     }
 }
 
 /// Prints a status in a format.
-pub(super) fn show(found: &model::Status, format: StatusFormat) -> Result<(), Failure> {
-    print(text(found, format)?.as_bytes())
+pub(super) fn print_status(status: &model::FleetStatus, format: StatusFormat) -> Result<(), CommandError> {
+    print(render(status, format)?.as_bytes())
 }
 
-fn text(found: &model::Status, format: StatusFormat) -> Result<String, Failure> {
+fn render(status: &model::FleetStatus, format: StatusFormat) -> Result<String, CommandError> {
     Ok(match format {
         // Colours are always written; the stream takes them out where nobody would see them.
-        StatusFormat::Table => view::table(found, terminal_width(), true),
-        StatusFormat::Json => format!("{:#}\n", data::json(found)),
+        StatusFormat::Table => view::table(status, terminal_width(), true),
+        StatusFormat::Json => format!("{:#}\n", export::json(status)),
         StatusFormat::Csv => {
-            data::csv(found).map_err(|error| Failure::because("cannot write the status as CSV", error))?
+            export::csv(status).map_err(|error| CommandError::with_context("cannot write the status as CSV", error))?
         }
-        StatusFormat::Markdown => view::markdown(found),
-        StatusFormat::Openmetrics => data::openmetrics(found)
-            .map_err(|error| Failure::because("cannot write the status as OpenMetrics", error))?,
+        StatusFormat::Markdown => view::markdown(status),
+        StatusFormat::Openmetrics => export::openmetrics(status)
+            .map_err(|error| CommandError::with_context("cannot write the status as OpenMetrics", error))?,
     })
 }
 
 /// Prints what is open below the table.
-pub(super) fn show_incidents(book: &AlertBook, found: &model::Status, format: StatusFormat) -> Result<(), Failure> {
-    let text = incidents::text(book, found.at);
+pub(super) fn print_incidents(
+    alert_state: &AlertState,
+    status: &model::FleetStatus,
+    format: StatusFormat,
+) -> Result<(), CommandError> {
+    let text = incidents::text(alert_state, status.at);
     match format {
         StatusFormat::Table if !text.is_empty() => print(format!("\n{text}").as_bytes()),
         _ => Ok(()),

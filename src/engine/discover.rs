@@ -3,44 +3,44 @@
 
 use std::collections::BTreeMap;
 
-use super::{EngineError, Job};
+use super::{EngineError, RunOptions};
 use crate::aws::Aws;
-use crate::demand::forget;
 use crate::discovery::{self, Discovery};
-use crate::fetch;
-use crate::outcome::Said;
+use crate::fetch_plan::invalidate;
+use crate::outcome::Diagnostics;
+use crate::source;
 use crate::store::LedgerStore;
 
 /// Looks up what is due, and keeps it. Where AWS refuses, what was found before goes on.
 pub(super) async fn discover(
-    job: &Job<'_>,
+    options: &RunOptions<'_>,
     store: &mut LedgerStore,
-    said: &mut Said,
+    diagnostics: &mut Diagnostics,
 ) -> Result<Discovery, EngineError> {
-    if !discovery::is_needed(job.catalog) {
+    if !discovery::is_needed(options.catalog) {
         return Ok(Discovery::default());
     }
-    let (before, version) = store.discovered().await?;
-    let mut discovery = before.clone();
-    for look_up in discovery::due(job.catalog, &discovery, job.now) {
-        let aws = Aws::reach().await.of(&look_up.reach).await;
-        let (seen, refused) = fetch::discovery::look(&aws, &look_up).await;
-        said.unlisted(&look_up, &discovery, &refused);
-        let grown = discovery.learn(&look_up, &seen, job.now);
-        if grown.is_empty() {
+    let (previous, version) = store.discovery().await?;
+    let mut discovery = previous.clone();
+    for request in discovery::due_requests(options.catalog, &discovery, options.now) {
+        let aws = Aws::shared().await.for_scope(&request.scope).await;
+        let (inventory, errors) = source::discovery::fetch_inventory(&aws, &request).await;
+        diagnostics.add_discovery_errors(&request, &discovery, &errors);
+        let additions = discovery.update(&request, &inventory, options.now);
+        if additions.is_empty() {
             continue;
         }
         // Before the discovery is kept: whoever comes after a crash finds the same anew.
-        let mut asked = store.asked().await?;
-        let series: BTreeMap<_, _> = discovery::series_of(job.catalog, &look_up, &grown);
+        let mut fetched = store.fetched_ranges().await?;
+        let series: BTreeMap<_, _> = discovery::affected_series(options.catalog, &request, &additions);
         for (series, from) in &series {
-            forget(&mut asked, series, *from);
+            invalidate(&mut fetched, series, *from);
         }
-        store.keep_asked(&asked).await?;
+        store.save_fetched_ranges(&fetched).await?;
     }
-    if discovery != before {
-        store.keep_discovered(&discovery, version.as_ref()).await?;
+    if discovery != previous {
+        store.save_discovery(&discovery, version.as_ref()).await?;
     }
-    said.lost(&discovery::lost(job.catalog, &discovery));
+    diagnostics.add_unresolved(&discovery::unresolved(options.catalog, &discovery));
     Ok(discovery)
 }

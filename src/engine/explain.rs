@@ -1,16 +1,16 @@
 //! One minute of one SLO, from the ledger and the book alone.
 
 use super::EngineError;
-use super::alerts::load_piece;
-use crate::alert::{AlertBook, Audience, Course, Subject, resolve_after};
-use crate::minute::{MINUTES_PER_DAY, Minute, Span};
+use super::alerts::load_batch;
+use crate::alert::{AlertState, Evaluator, IncidentSubject, UrgencyState, resolve_after};
 use crate::report::explain::Explanation;
-use crate::report::model::REACH_MINUTES;
-use crate::slo::{Catalog, Excluded, Service, Slo, Urgency};
-use crate::store::{BookKind, LedgerStore};
+use crate::report::model::MAX_LOOKBACK_MINUTES;
+use crate::slo::{Catalog, Exclusions, Service, Slo, Urgency};
+use crate::store::{AlertStateKind, LedgerStore};
+use crate::time::{MINUTES_PER_DAY, Minute, Span};
 
 /// How far back an open incident is gone through to see what ends it.
-const BACK_MINUTES: i32 = 3 * MINUTES_PER_DAY;
+const LOOKBACK_MINUTES: i32 = 3 * MINUTES_PER_DAY;
 
 /// Explains an evaluation.
 ///
@@ -19,66 +19,73 @@ const BACK_MINUTES: i32 = 3 * MINUTES_PER_DAY;
 pub async fn explain<'a>(
     catalog: &'a Catalog,
     store: &LedgerStore,
-    kind: BookKind,
+    kind: AlertStateKind,
     (service, slo): (&'a Service, &'a Slo),
     at: Minute,
 ) -> Result<Explanation<'a>, EngineError> {
-    let (book, _) = store.book(kind).await?;
-    let subject = Subject::Slo(slo.id.clone());
-    let covers = |started: Minute, ended: Option<Minute>| started <= at && ended.is_none_or(|ended| at <= ended);
-    let incident = book.of(&subject).rfind(|(key, one)| covers(key.started, one.ended.map(|(ended, _)| ended)));
+    let (alert_state, _) = store.alert_state(kind).await?;
+    let subject = IncidentSubject::Slo(slo.id.clone());
+    let is_open_at = |started: Minute, ended: Option<Minute>| started <= at && ended.is_none_or(|ended| at <= ended);
+    let incident = alert_state
+        .incidents_of(&subject)
+        .rfind(|(key, one)| is_open_at(key.started, one.ended.map(|(ended, _)| ended)));
     let incident = incident.map(|(key, incident)| (key.clone(), incident.clone()));
-    let begins = incident.as_ref().map_or(at, |(key, _)| key.started).max(at.plus(-BACK_MINUTES));
-    let excluded = Excluded::within(catalog, Span::before(at, REACH_MINUTES));
-    let audience = Audience::of(catalog, &excluded, at);
-    let (mut beats, mut verdict) = (Vec::new(), None);
-    for piece in Audience::pieces(&audience.one(slo, begins, at)) {
-        let ledger = load_piece(&audience, &piece, store).await?;
-        beats.extend(audience.beats_of(&ledger, &piece)?);
-        if piece.iter().any(|one| one.until == at) {
-            verdict = Some(audience.verdict(&ledger, (service, slo), at)?);
+    let start = incident.as_ref().map_or(at, |(key, _)| key.started).max(at.plus(-LOOKBACK_MINUTES));
+    let excluded = Exclusions::for_span(catalog, Span::ending_at(at, MAX_LOOKBACK_MINUTES));
+    let evaluator = Evaluator::new(catalog, &excluded, at);
+    let (mut evaluations, mut evaluation) = (Vec::new(), None);
+    for batch in Evaluator::split_backlog(&evaluator.backlog_of(slo, start, at)) {
+        let ledger = load_batch(&evaluator, &batch, store).await?;
+        evaluations.extend(evaluator.evaluate_ranges(&ledger, &batch)?);
+        if batch.iter().any(|one| one.until == at) {
+            evaluation = Some(evaluator.evaluate_at(&ledger, (service, slo), at)?);
         }
     }
     let resolve_after = resolve_after(slo, &catalog.alerts);
-    let mut course = Course { fell: fell(&book, &subject, begins), ..Course::default() };
-    for beat in &beats {
-        course.step(beat, resolve_after);
+    let mut urgency_state =
+        UrgencyState { last_recovered: last_urgency_falls(&alert_state, &subject, start), ..UrgencyState::default() };
+    for minute_evaluation in &evaluations {
+        urgency_state.apply(minute_evaluation, resolve_after);
     }
     let key = incident.as_ref().map(|(key, _)| key.to_string());
-    let (Some(verdict), Some(beat)) = (verdict, beats.last().copied()) else {
-        return Err(EngineError::NoMinute(at));
+    let (Some(evaluation), Some(last_evaluation)) = (evaluation, evaluations.last().copied()) else {
+        return Err(EngineError::TimeOutOfRange(at));
     };
     Ok(Explanation {
         service,
         slo,
         at,
-        verdict,
-        beat,
-        course,
+        evaluation,
+        minute_evaluation: last_evaluation,
+        urgency_state,
         resolve_after,
-        open_within: catalog.alerts.open_within,
-        evaluated: book.watches.get(&slo.id).map(|watch| watch.evaluated),
+        open_within: catalog.alerts.open_within_minutes,
+        evaluated_until: alert_state.checkpoints.get(&slo.id).map(|watch| watch.evaluated_at),
         silence: catalog.silence(service, slo, at),
-        waiting: book.outbox.into_iter().filter(|entry| Some(&entry.message.key) == key.as_ref()).collect(),
+        undelivered: alert_state
+            .outbox
+            .into_iter()
+            .filter(|entry| Some(&entry.notification.key) == key.as_ref())
+            .collect(),
         incident,
     })
 }
 
 /// When it last ceased to be as urgent as a ticket, a page and severe, up to a minute: what comes back soon takes
 /// longer to go.
-fn fell(book: &AlertBook, subject: &Subject, until: Minute) -> [Option<Minute>; 3] {
-    let (mut fell, mut was) = ([None; 3], None);
-    for (_, incident) in book.of(subject) {
-        let turns = incident.turns.iter().map(|(at, urgency)| (*at, Some(*urgency)));
-        let ended = incident.ended.map(|(at, _)| (at, None));
-        for (at, is) in turns.chain(ended).filter(|(at, _)| *at <= until) {
+fn last_urgency_falls(alert_state: &AlertState, subject: &IncidentSubject, until: Minute) -> [Option<Minute>; 3] {
+    let (mut falls, mut previous) = ([None; 3], None);
+    for (_, incident) in alert_state.incidents_of(subject) {
+        let turns = incident.urgency_changes.iter().map(|(at, urgency)| (*at, Some(*urgency)));
+        let closed = incident.ended.map(|(at, _)| (at, None));
+        for (at, current) in turns.chain(closed).filter(|(at, _)| *at <= until) {
             for level in [Urgency::Ticket, Urgency::Page, Urgency::Severe] {
-                if was >= Some(level) && is < Some(level) {
-                    fell[level as usize] = Some(at);
+                if previous >= Some(level) && current < Some(level) {
+                    falls[level as usize] = Some(at);
                 }
             }
-            was = is;
+            previous = current;
         }
     }
-    fell
+    falls
 }

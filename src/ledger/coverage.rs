@@ -10,267 +10,291 @@ use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::silence::heard;
-use super::unlisted::Unlisted;
-use super::{Delivery, Ledger, NotLoaded, Origin, Part, PartObjects, filed_under};
-use crate::counts::SLOTS;
-use crate::minute::{Day, Minute, Span};
+use super::gap_rule::known_spans;
+use super::unlisted::UnlistedFolders;
+use super::{DeliveredInterval, Ledger, NotLoaded, ObjectGroup, Partition, PartitionObjects, filing_partition};
+use crate::counts::SLOTS_PER_DAY;
 use crate::series::SeriesKey;
+use crate::time::{Day, Minute, Span};
 
 /// A day's minutes, 1 where known, of each series that changes within a part.
-pub(super) type Covered = BTreeMap<Part, BTreeMap<SeriesKey, Arc<[u8]>>>;
+pub(super) type KnownMinuteChanges = BTreeMap<Partition, BTreeMap<SeriesKey, Arc<[u8]>>>;
 
 /// A load balancer: account and region, and its name. Classic names, and those without an id, are unique there only.
-type Balancer<'a> = (&'a str, &'a str);
+type BalancerId<'a> = (&'a str, &'a str);
 
 /// What several balancers deliver together, or one alone: which, their names where they are several, and what.
-type Group<'a> = (Vec<Balancer<'a>>, Option<&'a BTreeSet<Balancer<'a>>>, &'a Delivered);
+type BalancerGroup<'a> = (Vec<BalancerId<'a>>, Option<&'a BTreeSet<BalancerId<'a>>>, &'a BalancerDeliveries);
 
 /// What objects alone do not tell of coverage.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits<'a> {
+pub(super) struct CoverageLimits<'a> {
     /// Series that are unknown before a minute.
-    pub(super) began: &'a BTreeMap<SeriesKey, Minute>,
+    pub(super) first_requests: &'a BTreeMap<SeriesKey, Minute>,
     /// Folders of days that were not listed.
-    pub(super) unlisted: &'a Unlisted,
+    pub(super) unlisted: &'a UnlistedFolders,
 }
 
 /// Which minutes are known now.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     /// Those that change.
-    pub(super) changes: Covered,
+    pub(super) changes: KnownMinuteChanges,
     /// Days of which some minutes would be known but for a folder that was not listed.
-    pub(super) held_back: BTreeSet<Day>,
+    pub(super) held_back_days: BTreeSet<Day>,
 }
 
 /// What one balancer delivered: origins, and intervals with their lines and the place of their origin, in order.
 #[derive(Default)]
-struct Delivered {
-    origins: Vec<Arc<Origin>>,
+struct BalancerDeliveries {
+    groups: Vec<Arc<ObjectGroup>>,
     intervals: Vec<(Span, u64, usize)>,
 }
 
-impl Delivered {
+impl BalancerDeliveries {
     /// Adds deliveries of one origin.
-    fn add(&mut self, run: &[Delivery]) {
-        let Some(Delivery { origin, .. }) = run.first() else { return };
-        let place = self.origins.iter().rposition(|held| held == origin).unwrap_or_else(|| {
-            self.origins.push(Arc::clone(origin));
-            self.origins.len() - 1
+    fn push_run(&mut self, run: &[DeliveredInterval]) {
+        let Some(DeliveredInterval { group: origin, .. }) = run.first() else { return };
+        let index = self.groups.iter().rposition(|known_group| known_group == origin).unwrap_or_else(|| {
+            self.groups.push(Arc::clone(origin));
+            self.groups.len() - 1
         });
-        self.intervals.extend(run.iter().map(|delivery| (delivery.interval, delivery.lines, place)));
+        self.intervals.extend(run.iter().map(|delivery| (delivery.interval, delivery.lines, index)));
     }
 
     /// Several balancers as one: those of a name that was given anew, or of the same tags. Together they are its nodes.
-    fn together<'d>(all: impl Iterator<Item = &'d Self>) -> Self {
+    fn merge_all<'d>(all: impl Iterator<Item = &'d Self>) -> Self {
         let mut sum = Self::default();
         for delivered in all {
-            let places = sum.origins.len();
-            sum.origins.extend(delivered.origins.iter().map(Arc::clone));
-            let moved = delivered.intervals.iter().map(|(span, lines, origin)| (*span, *lines, origin + places));
-            sum.intervals.extend(moved);
+            let offset = sum.groups.len();
+            sum.groups.extend(delivered.groups.iter().map(Arc::clone));
+            let reindexed = delivered.intervals.iter().map(|(span, lines, origin)| (*span, *lines, origin + offset));
+            sum.intervals.extend(reindexed);
         }
         sum.intervals.sort_by_key(|(span, ..)| *span);
         sum
     }
 
     /// What is known of a day, for each group of series that were counted from the same objects.
-    fn known(&self, day: Day, newest: &BTreeMap<(&str, Day), Minute>) -> Vec<(Vec<&SeriesKey>, Arc<[u8]>)> {
-        let near: Vec<(Span, u64, usize)> = self
+    fn known_by_series(&self, day: Day, newest: &BTreeMap<(&str, Day), Minute>) -> Vec<(Vec<&SeriesKey>, Arc<[u8]>)> {
+        let nearby: Vec<(Span, u64, usize)> = self
             .intervals
             .iter()
             .copied()
-            .filter(|(span, ..)| day.0.abs_diff(filed_under(*span).day().0) <= 1)
+            .filter(|(span, ..)| day.0.abs_diff(filing_partition(*span).day().0) <= 1)
             .collect();
-        let seen: BTreeSet<usize> = near.iter().map(|(.., origin)| *origin).collect();
-        let mut groups: BTreeMap<Vec<usize>, Vec<&SeriesKey>> = BTreeMap::new();
-        let all: BTreeSet<&SeriesKey> = seen.iter().flat_map(|origin| self.origins[*origin].series()).collect();
-        for series in all {
-            let counted = seen.iter().copied().filter(|origin| self.origins[*origin].counted.contains(series));
-            groups.entry(counted.collect()).or_default().push(series);
+        let group_indices: BTreeSet<usize> = nearby.iter().map(|(.., origin)| *origin).collect();
+        let mut series_by_groups: BTreeMap<Vec<usize>, Vec<&SeriesKey>> = BTreeMap::new();
+        let all_series: BTreeSet<&SeriesKey> =
+            group_indices.iter().flat_map(|origin| self.groups[*origin].series()).collect();
+        for series in all_series {
+            let counted = group_indices.iter().copied().filter(|origin| self.groups[*origin].counted.contains(series));
+            series_by_groups.entry(counted.collect()).or_default().push(series);
         }
-        let minutes = |origins: &[usize]| self.minutes_of(origins, &near, day, newest);
-        groups.into_iter().map(|(origins, series)| (series, minutes(&origins))).collect()
+        let known_minutes = |origins: &[usize]| self.known_minutes(origins, &nearby, day, newest);
+        series_by_groups.into_iter().map(|(origins, series)| (series, known_minutes(&origins))).collect()
     }
 
     /// Which minutes of a day are known of the series that were counted from the objects of some origins.
-    fn minutes_of(
+    fn known_minutes(
         &self,
-        origins: &[usize],
-        near: &[(Span, u64, usize)],
+        counted_groups: &[usize],
+        nearby: &[(Span, u64, usize)],
         day: Day,
         newest: &BTreeMap<(&str, Day), Minute>,
     ) -> Arc<[u8]> {
-        let mut counted: Vec<(Span, u64)> = Vec::with_capacity(near.len());
+        let mut counted: Vec<(Span, u64)> = Vec::with_capacity(nearby.len());
         // An interval of which an object is there but not counted is not known, whatever the other nodes wrote. A file
         // without a byte hides nothing that they wrote: its node may have nothing to say.
-        let (mut unread, mut pending) = (Vec::new(), Vec::new());
-        for (span, lines, origin) in near {
+        let (mut uncounted, mut pending_spans) = (Vec::new(), Vec::new());
+        for (span, lines, origin) in nearby {
             match counted.last_mut() {
-                _ if !origins.contains(origin) && self.origins[*origin].is_pending => pending.push(*span),
-                _ if !origins.contains(origin) => unread.push(*span),
+                _ if !counted_groups.contains(origin) && self.groups[*origin].is_pending => pending_spans.push(*span),
+                _ if !counted_groups.contains(origin) => uncounted.push(*span),
                 Some((last, sum)) if last == span => *sum += lines,
                 _ => counted.push((*span, *lines)),
             }
         }
         let has_lines =
             |span: &Span| counted.iter().any(|(other, lines)| *lines > 0 && !other.intersect(*span).is_empty());
-        unread.extend(pending.into_iter().filter(|span| !has_lines(span)));
+        uncounted.extend(pending_spans.into_iter().filter(|span| !has_lines(span)));
         // Where a balancer's name is used in several areas, silence is plausible as far as all of them are heard of.
-        let areas = origins.iter().map(|origin| self.origins[*origin].area.as_str());
-        let end = areas.filter_map(|area| newest_near(newest, area, day)).min();
-        let known = heard(&counted, end).into_iter().map(|span| (span, 1));
-        let mut minutes = vec![0; SLOTS];
-        for (span, value) in known.chain(unread.into_iter().map(|span| (span, 0))) {
-            let part = span.intersect(day.span());
-            let from = part.start.of_day();
-            minutes.iter_mut().skip(from).take(part.minutes() as usize).for_each(|slot| *slot = value);
+        let account_regions = counted_groups.iter().map(|origin| self.groups[*origin].account_region.as_str());
+        let newest_delivery =
+            account_regions.filter_map(|account_region| newest_delivery_near(newest, account_region, day)).min();
+        let known = known_spans(&counted, newest_delivery).into_iter().map(|span| (span, 1));
+        let mut minutes = vec![0; SLOTS_PER_DAY];
+        for (span, value) in known.chain(uncounted.into_iter().map(|span| (span, 0))) {
+            let inside = span.intersect(day.span());
+            let start = inside.start.minute_of_day();
+            minutes.iter_mut().skip(start).take(inside.minutes() as usize).for_each(|slot| *slot = value);
         }
         Arc::from(minutes)
     }
 }
 
 /// A day's minutes, of which none before one is known.
-fn from_then_on(minutes: &Arc<[u8]>, day: Day, at: Minute) -> Arc<[u8]> {
+fn clear_before(minutes: &Arc<[u8]>, day: Day, at: Minute) -> Arc<[u8]> {
     let before = usize::try_from(at.0.saturating_sub(day.span().start.0)).unwrap_or(0).min(minutes.len());
     std::iter::repeat_n(0, before).chain(minutes.iter().skip(before).copied()).collect()
 }
 
 /// The newest end of what was delivered in an area, of the day and those beside it.
-fn newest_near(newest: &BTreeMap<(&str, Day), Minute>, area: &str, day: Day) -> Option<Minute> {
-    newest.range((area, day.plus(-1))..=(area, day.plus(1))).map(|(_, end)| *end).max()
+fn newest_delivery_near(newest: &BTreeMap<(&str, Day), Minute>, account_region: &str, day: Day) -> Option<Minute> {
+    newest.range((account_region, day.plus(-1))..=(account_region, day.plus(1))).map(|(_, end)| *end).max()
 }
 
 /// The balancers of those series that belong to several.
-fn shared<'d>(balancers: &BTreeMap<Balancer<'d>, Delivered>) -> BTreeMap<SeriesKey, BTreeSet<Balancer<'d>>> {
-    let mut owners: BTreeMap<&SeriesKey, BTreeSet<Balancer<'d>>> = BTreeMap::new();
+fn balancers_of_shared_series<'d>(
+    balancers: &BTreeMap<BalancerId<'d>, BalancerDeliveries>,
+) -> BTreeMap<SeriesKey, BTreeSet<BalancerId<'d>>> {
+    let mut owners: BTreeMap<&SeriesKey, BTreeSet<BalancerId<'d>>> = BTreeMap::new();
     for (balancer, delivered) in balancers {
-        for series in delivered.origins.iter().flat_map(|origin| origin.series()) {
+        for series in delivered.groups.iter().flat_map(|origin| origin.series()) {
             owners.entry(series).or_default().insert(*balancer);
         }
     }
-    let several = owners.into_iter().filter(|(_, balancers)| balancers.len() > 1);
-    several.map(|(series, balancers)| (series.clone(), balancers)).collect()
+    let shared = owners.into_iter().filter(|(_, balancers)| balancers.len() > 1);
+    shared.map(|(series, balancers)| (series.clone(), balancers)).collect()
 }
 
 /// What each balancer delivered, and the newest end of what was delivered in each area, by days.
-struct Deliveries<'d> {
-    balancers: BTreeMap<Balancer<'d>, Delivered>,
-    newest: BTreeMap<(&'d str, Day), Minute>,
+struct DeliveriesByBalancer<'d> {
+    balancers: BTreeMap<BalancerId<'d>, BalancerDeliveries>,
+    newest_end_by_day: BTreeMap<(&'d str, Day), Minute>,
 }
 
-impl<'d> Deliveries<'d> {
-    fn of(parts: &'d [Cow<'_, [Delivery]>]) -> Self {
-        let mut all = Self { balancers: BTreeMap::new(), newest: BTreeMap::new() };
-        let runs = parts.iter().flat_map(|part| part.chunk_by(|one, other| Arc::ptr_eq(&one.origin, &other.origin)));
+impl<'d> DeliveriesByBalancer<'d> {
+    fn from_partitions(partitions: &'d [Cow<'_, [DeliveredInterval]>]) -> Self {
+        let mut result = Self { balancers: BTreeMap::new(), newest_end_by_day: BTreeMap::new() };
+        let runs = partitions.iter().flat_map(|part| part.chunk_by(|one, other| Arc::ptr_eq(&one.group, &other.group)));
         for run in runs {
-            let Some(Delivery { origin, .. }) = run.first() else { continue };
+            let Some(DeliveredInterval { group: origin, .. }) = run.first() else { continue };
             for delivery in run {
-                let filed = filed_under(delivery.interval).day();
-                let end = all.newest.entry((&origin.area, filed)).or_insert(delivery.interval.end);
+                let filing_day = filing_partition(delivery.interval).day();
+                let end = result
+                    .newest_end_by_day
+                    .entry((&origin.account_region, filing_day))
+                    .or_insert(delivery.interval.end);
                 *end = (*end).max(delivery.interval.end);
             }
-            all.balancers.entry((&origin.area, &origin.load_balancer)).or_default().add(run);
+            result.balancers.entry((&origin.account_region, &origin.load_balancer)).or_default().push_run(run);
         }
-        for delivered in all.balancers.values_mut() {
+        for delivered in result.balancers.values_mut() {
             delivered.intervals.sort_by_key(|(span, ..)| *span);
         }
-        all
+        result
     }
 }
 
 impl Ledger {
     /// Decides anew which minutes of the days are known, for every log series with objects near them, when some parts
     /// have other objects than the ledger's.
-    pub(super) fn cover(
+    pub(super) fn recompute_coverage(
         &self,
         days: &BTreeSet<Day>,
-        changed: &BTreeMap<Part, PartObjects>,
-        limits: Limits<'_>,
+        changed_objects: &BTreeMap<Partition, PartitionObjects>,
+        limits: CoverageLimits<'_>,
     ) -> Result<Coverage, NotLoaded> {
         let mut coverage = Coverage::default();
         let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(coverage) };
-        let near = Part::of_span(Span::new(first.plus(-1).start(), last.plus(2).start()));
-        let objects = near.filter_map(|part| changed.get(&part).or_else(|| self.objects.get(&part)));
-        let parts: Vec<Cow<'_, [Delivery]>> = objects.map(PartObjects::deliveries).collect();
-        let Deliveries { balancers, newest } = Deliveries::of(&parts);
-        let shared = shared(&balancers);
-        let sets: BTreeSet<&BTreeSet<Balancer<'_>>> = shared.values().collect();
-        let together = sets.into_iter().map(|names| {
-            (Some(names), Delivered::together(names.iter().filter_map(|balancer| balancers.get(balancer))))
+        let nearby_partitions = Partition::in_span(Span::new(first.plus(-1).start(), last.plus(2).start()));
+        let objects =
+            nearby_partitions.filter_map(|part| changed_objects.get(&part).or_else(|| self.objects.get(&part)));
+        let partitions: Vec<Cow<'_, [DeliveredInterval]>> =
+            objects.map(PartitionObjects::delivered_intervals).collect();
+        let DeliveriesByBalancer { balancers, newest_end_by_day: newest } =
+            DeliveriesByBalancer::from_partitions(&partitions);
+        let shared = balancers_of_shared_series(&balancers);
+        let balancer_sets: BTreeSet<&BTreeSet<BalancerId<'_>>> = shared.values().collect();
+        let merged = balancer_sets.into_iter().map(|names| {
+            (Some(names), BalancerDeliveries::merge_all(names.iter().filter_map(|balancer| balancers.get(balancer))))
         });
-        let together: Vec<(Option<&BTreeSet<Balancer<'_>>>, Delivered)> = together.collect();
+        let merged: Vec<(Option<&BTreeSet<BalancerId<'_>>>, BalancerDeliveries)> = merged.collect();
         let alone = balancers.iter().map(|(balancer, delivered)| (vec![*balancer], None, delivered));
-        let together = together.iter().map(|(names, delivered)| {
+        let merged_groups = merged.iter().map(|(names, delivered)| {
             let all = names.iter().flat_map(|names| names.iter().copied()).collect();
             (all, *names, delivered)
         });
-        let all: Vec<Group<'_>> = alone.chain(together).collect();
-        let mut missing = BTreeSet::new();
+        let groups: Vec<BalancerGroup<'_>> = alone.chain(merged_groups).collect();
+        let mut not_loaded = BTreeSet::new();
         for day in days {
             // Balancers know nothing of each other, so they are looked at on all cores, and put together in their
             // order.
-            let known: Vec<_> = all.par_iter().map(|(.., delivered)| delivered.known(*day, &newest)).collect();
-            for ((of, names, _), of_balancer) in all.iter().zip(known) {
-                for (series, minutes) in of_balancer {
+            let known_by_group: Vec<_> =
+                groups.par_iter().map(|(.., delivered)| delivered.known_by_series(*day, &newest)).collect();
+            for ((members, names, _), known_by_series) in groups.iter().zip(known_by_group) {
+                for (series, known_minutes) in known_by_series {
                     for series in series.into_iter().filter(|series| shared.get(*series) == *names) {
-                        let began = limits.began.get(series);
-                        let minutes = began.map_or(Arc::clone(&minutes), |at| from_then_on(&minutes, *day, *at));
-                        let unlisted = limits.unlisted.of(series, of, *day);
-                        self.decide((series, *day), &minutes, unlisted, &mut coverage, &mut missing);
+                        let first_request = limits.first_requests.get(series);
+                        let minutes = first_request
+                            .map_or(Arc::clone(&known_minutes), |at| clear_before(&known_minutes, *day, *at));
+                        let unlisted_span = limits.unlisted.affected_span(series, members, *day);
+                        self.record_changes((series, *day), &minutes, unlisted_span, &mut coverage, &mut not_loaded);
                     }
                 }
             }
         }
-        if missing.is_empty() { Ok(coverage) } else { Err(NotLoaded(missing)) }
+        if not_loaded.is_empty() { Ok(coverage) } else { Err(NotLoaded(not_loaded)) }
     }
 
     /// Notes what changes of a day's minutes of a series; where folders were not listed, nothing more becomes known.
-    fn decide(
+    fn record_changes(
         &self,
         (series, day): (&SeriesKey, Day),
-        minutes: &Arc<[u8]>,
-        unlisted: Option<Span>,
+        known_minutes: &Arc<[u8]>,
+        unlisted_span: Option<Span>,
         coverage: &mut Coverage,
-        missing: &mut BTreeSet<Part>,
+        not_loaded: &mut BTreeSet<Partition>,
     ) {
-        for part in Part::of_day(day) {
-            let unlisted = unlisted.map(|span| span.intersect(part.span())).filter(|span| !span.is_empty());
-            let known = if self.minutes_left.contains(&part) {
-                self.extracts.known(series, part)
+        for partition in Partition::in_day(day) {
+            let unlisted_in_partition =
+                unlisted_span.map(|span| span.intersect(partition.span())).filter(|span| !span.is_empty());
+            let known_before = if self.unloaded_minutes.contains(&partition) {
+                self.partial_sums.known_minutes(series, partition)
             } else {
-                Some(self.row(series, part).map_or(&[][..], |row| row.known))
+                Some(self.minutes_in_partition(series, partition).map_or(&[][..], |row| row.known))
             };
-            let Some(known) = known else {
-                missing.insert(part);
+            let Some(known_before) = known_before else {
+                not_loaded.insert(partition);
                 continue;
             };
-            let minutes = match unlisted.and_then(|span| held_back(minutes, part, known, span)) {
-                Some(less) => {
-                    coverage.held_back.insert(day);
-                    less
+            let known_now = match unlisted_in_partition
+                .and_then(|span| clear_newly_known(known_minutes, partition, known_before, span))
+            {
+                Some(reduced) => {
+                    coverage.held_back_days.insert(day);
+                    reduced
                 }
-                None => Arc::clone(minutes),
+                None => Arc::clone(known_minutes),
             };
-            let of_part = &minutes[part.slots()];
-            let differs = if known.is_empty() { of_part.contains(&1) } else { known != of_part };
-            if differs && self.minutes_left.contains(&part) {
-                missing.insert(part);
+            let known_in_partition = &known_now[partition.slots()];
+            let differs = if known_before.is_empty() {
+                known_in_partition.contains(&1)
+            } else {
+                known_before != known_in_partition
+            };
+            if differs && self.unloaded_minutes.contains(&partition) {
+                not_loaded.insert(partition);
             } else if differs {
-                coverage.changes.entry(part).or_default().insert(series.clone(), minutes);
+                coverage.changes.entry(partition).or_default().insert(series.clone(), known_now);
             }
         }
     }
 }
 
 /// A day's minutes without those of a span within a part that were not known before; `None` if there are none.
-fn held_back(minutes: &Arc<[u8]>, part: Part, known: &[u8], span: Span) -> Option<Arc<[u8]>> {
+fn clear_newly_known(
+    known_minutes: &Arc<[u8]>,
+    partition: Partition,
+    known_before: &[u8],
+    span: Span,
+) -> Option<Arc<[u8]>> {
     let is_new = |slot: usize| {
-        let before = known.get(slot - part.slots().start).copied().unwrap_or_default();
-        minutes.get(slot) == Some(&1) && before == 0
+        let was_known = known_before.get(slot - partition.slots().start).copied().unwrap_or_default();
+        known_minutes.get(slot) == Some(&1) && was_known == 0
     };
-    let new: BTreeSet<usize> = super::slots(span).filter(|slot| is_new(*slot)).collect();
-    let kept = |(slot, known): (usize, &u8)| if new.contains(&slot) { 0 } else { *known };
-    (!new.is_empty()).then(|| minutes.iter().enumerate().map(kept).collect())
+    let new: BTreeSet<usize> = super::slot_range(span).filter(|slot| is_new(*slot)).collect();
+    let keep_unless_new = |(slot, known): (usize, &u8)| if new.contains(&slot) { 0 } else { *known };
+    (!new.is_empty()).then(|| known_minutes.iter().enumerate().map(keep_unless_new).collect())
 }

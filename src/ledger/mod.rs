@@ -2,15 +2,15 @@
 //!
 //! **Invariant:** the state depends on the set of answers absorbed, never on their order or batching.
 
-mod absorb;
 mod coverage;
-mod extracts;
+mod daily_sums;
+mod gap_rule;
+mod merge;
 mod minutes;
 mod objects;
-mod part;
-mod silence;
-mod slices;
-mod sums;
+mod partial_sums;
+mod partition;
+mod timeslices;
 mod unlisted;
 mod view;
 
@@ -20,36 +20,36 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::counts::{DaySlice, Sums};
-use crate::minute::{Day, Minute, Span};
+use crate::counts::{MinuteColumns, Sums};
 use crate::series::SeriesKey;
+use crate::time::{Day, Minute, Span};
 
-pub use absorb::{AbsorbError, ObjectsAnswer};
-pub(crate) use extracts::Extracts;
-pub use extracts::Wanted;
+pub(crate) use daily_sums::DaySums;
+pub use gap_rule::known_spans;
+pub use merge::{MergeError, ObjectCounts};
 pub use minutes::DayMinutes;
-pub(crate) use objects::{Delivery, Origin, PartObjects, deliver};
-pub use objects::{ListedObject, ObjectRecord, filed_under};
-pub use part::Part;
-pub use silence::heard;
-pub(crate) use slices::SlicedSums;
-pub(crate) use sums::DaySums;
-pub use unlisted::Unlisted;
-pub use view::{Table, View, ViewSums};
+pub(crate) use objects::{DeliveredInterval, ObjectGroup, PartitionObjects, push_interval};
+pub use objects::{ListedObject, ObjectRecord, filing_partition};
+pub(crate) use partial_sums::PartialSums;
+pub use partial_sums::PartialSumsRequest;
+pub use partition::Partition;
+pub(crate) use timeslices::TimesliceSums;
+pub use unlisted::UnlistedFolders;
+pub use view::{DayTable, View, ViewSums};
 
 /// Parts of days are in the ledger, but were not loaded for this question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the minutes or objects of {} are not loaded\nhint: load them first", first(.0))]
-pub struct NotLoaded(pub BTreeSet<Part>);
+#[error("the minutes or objects of {} are not loaded\nhint: load them first", first_partition(.0))]
+pub struct NotLoaded(pub BTreeSet<Partition>);
 
-impl From<Part> for NotLoaded {
-    fn from(part: Part) -> Self {
+impl From<Partition> for NotLoaded {
+    fn from(part: Partition) -> Self {
         Self(BTreeSet::from([part]))
     }
 }
 
-fn first(parts: &BTreeSet<Part>) -> String {
-    parts.first().map_or_else(String::new, ToString::to_string)
+fn first_partition(partitions: &BTreeSet<Partition>) -> String {
+    partitions.first().map_or_else(String::new, ToString::to_string)
 }
 
 /// Log objects of one load balancer.
@@ -65,20 +65,20 @@ pub struct ObjectsWritten {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     pub(crate) minutes: BTreeMap<Day, DayMinutes>,
-    pub(crate) objects: BTreeMap<Part, PartObjects>,
-    pub(crate) sums: HashMap<SeriesKey, Arc<DaySums>>,
-    pub(crate) sliced: SlicedSums,
+    pub(crate) objects: BTreeMap<Partition, PartitionObjects>,
+    pub(crate) daily_sums: HashMap<SeriesKey, Arc<DaySums>>,
+    pub(crate) timeslices: TimesliceSums,
     /// Of parts whose minutes were left where they are.
-    pub(crate) extracts: Extracts,
+    pub(crate) partial_sums: PartialSums,
     /// Parts that are kept, but whose minutes or objects were left where they are.
-    pub(crate) minutes_left: BTreeSet<Part>,
-    pub(crate) objects_left: BTreeSet<Part>,
-    pub(crate) minutes_changed: BTreeSet<Part>,
-    pub(crate) objects_changed: BTreeSet<Part>,
+    pub(crate) unloaded_minutes: BTreeSet<Partition>,
+    pub(crate) unloaded_objects: BTreeSet<Partition>,
+    pub(crate) changed_minutes: BTreeSet<Partition>,
+    pub(crate) changed_objects: BTreeSet<Partition>,
     /// Folders of days that were not listed.
-    pub(crate) unlisted: Unlisted,
+    pub(crate) unlisted: UnlistedFolders,
     /// Which state of a shelf it was loaded from, if from any.
-    pub(crate) edition: Option<u64>,
+    pub(crate) revision: Option<u64>,
 }
 
 impl Ledger {
@@ -87,34 +87,37 @@ impl Ledger {
     /// # Errors
     /// [`NotLoaded`] if a partial day of the span is kept but was not loaded.
     pub fn sums(&self, series: &SeriesKey, span: Span) -> Result<Sums, NotLoaded> {
-        let view = View { series: series.clone(), slices: None, excluded: Vec::new() };
-        ViewSums::of(self, &view).over(span)
+        let view = View { series: series.clone(), timeslices: None, excluded: Vec::new() };
+        ViewSums::new(self, &view).sum_span(span)
     }
 
     /// Sums over a span within one day.
-    fn part_sums(&self, series: &SeriesKey, part: Span) -> Result<Sums, NotLoaded> {
-        let day = part.start.day();
-        if part == day.span() {
+    fn sums_within_day(&self, series: &SeriesKey, span: Span) -> Result<Sums, NotLoaded> {
+        let day = span.start.day();
+        if span == day.span() {
             return Ok(self.day_sums(series, day));
         }
-        if let Some(sums) = self.extracts.sums(series, part, || self.day_sums(series, day)) {
+        if let Some(sums) = self.partial_sums.sums(series, span, || self.day_sums(series, day)) {
             return Ok(sums);
         }
-        match self.first_left(part) {
-            Some(left) => Err(left.into()),
-            None => Ok(self.minutes.get(&day).map_or_else(Sums::default, |minutes| minutes.sums(series, slots(part)))),
+        match self.first_unloaded(span) {
+            Some(unloaded) => Err(unloaded.into()),
+            None => Ok(self
+                .minutes
+                .get(&day)
+                .map_or_else(Sums::default, |minutes| minutes.series_sums(series, slot_range(span)))),
         }
     }
 
     /// The first part of a span that is kept but was not loaded.
-    fn first_left(&self, span: Span) -> Option<Part> {
-        Part::of_span(span).find(|part| self.minutes_left.contains(part))
+    fn first_unloaded(&self, span: Span) -> Option<Partition> {
+        Partition::in_span(span).find(|part| self.unloaded_minutes.contains(part))
     }
 
     /// Whether anything was ever known of a series.
     #[must_use]
-    pub fn knows(&self, series: &SeriesKey) -> bool {
-        self.sums.contains_key(series)
+    pub fn has_series(&self, series: &SeriesKey) -> bool {
+        self.daily_sums.contains_key(series)
     }
 
     /// Whether a series had events before a minute.
@@ -123,7 +126,7 @@ impl Ledger {
     /// [`NotLoaded`] if only the minutes of that day can tell, and they were not loaded.
     pub fn had_traffic(&self, series: &SeriesKey, before: Minute) -> Result<bool, NotLoaded> {
         let day = before.day();
-        if self.sums.get(series).is_some_and(|days| days.over(Day(i32::MIN), day).total > 0) {
+        if self.daily_sums.get(series).is_some_and(|days| days.sum_range(Day(i32::MIN), day).total > 0) {
             return Ok(true);
         }
         Ok(self.day_sums(series, day).total > 0 && self.sums(series, Span::new(day.start(), before))?.total > 0)
@@ -132,17 +135,17 @@ impl Ledger {
     /// Sums of a whole UTC day.
     #[must_use]
     pub fn day_sums(&self, series: &SeriesKey, day: Day) -> Sums {
-        self.sums.get(series).map_or_else(Sums::default, |days| days.over(day, day.plus(1)))
+        self.daily_sums.get(series).map_or_else(Sums::default, |days| days.sum_range(day, day.plus(1)))
     }
 
     /// The minutes of a day; `None` if nothing is known of it.
     ///
     /// # Errors
     /// [`NotLoaded`] if a part of the day is kept but was not loaded.
-    pub fn day(&self, series: &SeriesKey, day: Day) -> Result<Option<DaySlice<'_>>, NotLoaded> {
-        match self.first_left(day.span()) {
-            Some(left) => Err(left.into()),
-            None => Ok(self.minutes.get(&day).and_then(|minutes| minutes.of(series))),
+    pub fn day_columns(&self, series: &SeriesKey, day: Day) -> Result<Option<MinuteColumns<'_>>, NotLoaded> {
+        match self.first_unloaded(day.span()) {
+            Some(unloaded) => Err(unloaded.into()),
+            None => Ok(self.minutes.get(&day).and_then(|minutes| minutes.columns_of(series))),
         }
     }
 
@@ -151,22 +154,23 @@ impl Ledger {
     /// # Errors
     /// [`NotLoaded`] if the minutes before `before` of that minute's day were not loaded.
     pub fn watermark(&self, series: &SeriesKey, before: Minute) -> Result<Option<Minute>, NotLoaded> {
-        let Some(days) = self.sums.get(series) else { return Ok(None) };
-        for day in days.back_from(before.plus(-1).day()) {
+        let Some(days) = self.daily_sums.get(series) else { return Ok(None) };
+        for day in days.days_back_from(before.plus(-1).day()) {
             let span = Span::new(day.start(), before).intersect(day.span());
-            if self.extracts.has_newest(span) {
-                match self.extracts.newest(series, span) {
+            if self.partial_sums.has_watermark(span) {
+                match self.partial_sums.watermark(series, span) {
                     None => continue,
                     newest => return Ok(newest),
                 }
             }
-            let left: BTreeSet<Part> = Part::of_span(span).filter(|part| self.minutes_left.contains(part)).collect();
-            if !left.is_empty() {
-                return Err(NotLoaded(left));
+            let unloaded: BTreeSet<Partition> =
+                Partition::in_span(span).filter(|part| self.unloaded_minutes.contains(part)).collect();
+            if !unloaded.is_empty() {
+                return Err(NotLoaded(unloaded));
             }
             let Some(minutes) = self.minutes.get(&day) else { continue };
-            let known = minutes.place(series).map(|place| minutes.row(place, slots(span)).known);
-            if let Some(slot) = known.and_then(|known| known.iter().rposition(|known| *known == 1)) {
+            let known_slots = minutes.index_of(series).map(|index| minutes.row(index, slot_range(span)).known);
+            if let Some(slot) = known_slots.and_then(|known| known.iter().rposition(|known| *known == 1)) {
                 let slot = i32::try_from(slot + minutes.slots().start).unwrap_or(0);
                 return Ok(Some(day.start().plus(slot + 1)));
             }
@@ -177,41 +181,41 @@ impl Ledger {
     /// How many log objects were loaded, by account and region and by the load balancer that wrote them: the name of a
     /// Classic one may be that of another in the next account.
     #[must_use]
-    pub fn objects_by_balancer(&self) -> BTreeMap<(String, String), ObjectsWritten> {
-        let mut found: BTreeMap<(String, String), ObjectsWritten> = BTreeMap::new();
+    pub fn objects_by_load_balancer(&self) -> BTreeMap<(String, String), ObjectsWritten> {
+        let mut by_load_balancer: BTreeMap<(String, String), ObjectsWritten> = BTreeMap::new();
         for part in self.objects.values() {
-            let PartObjects::Records(records) = part else { continue };
+            let PartitionObjects::Records(records) = part else { continue };
             for record in records {
-                let key = (record.area().to_owned(), record.load_balancer.to_string());
-                let written = found.entry(key).or_default();
-                written.count += 1;
+                let key = (record.account_region().to_owned(), record.load_balancer.to_string());
+                let summary = by_load_balancer.entry(key).or_default();
+                summary.count += 1;
                 for source in record.counted.iter().map(SeriesKey::source) {
-                    if !written.sources.contains(source) {
-                        written.sources.insert(source.to_owned());
+                    if !summary.sources.contains(source) {
+                        summary.sources.insert(source.to_owned());
                     }
                 }
             }
         }
-        found
+        by_load_balancer
     }
 
     /// The minutes that [`Self::watermark`] looks at first: those before `before` of the newest day with a known
     /// minute.
     #[must_use]
-    pub fn newest_known(&self, series: &SeriesKey, before: Minute) -> Span {
-        let newest = self.sums.get(series).and_then(|days| days.newest(before.plus(-1).day()));
+    pub fn watermark_span(&self, series: &SeriesKey, before: Minute) -> Span {
+        let newest = self.daily_sums.get(series).and_then(|days| days.newest_until(before.plus(-1).day()));
         newest.map_or(Span::new(before, before), |day| Span::new(day.start(), before).intersect(day.span()))
     }
 }
 
 /// The minutes of a span within one day as places in its tables.
-fn slots(span: Span) -> Range<usize> {
-    let start = span.start.of_day();
+fn slot_range(span: Span) -> Range<usize> {
+    let start = span.start.minute_of_day();
     start..start + span.minutes() as usize
 }
 
 /// The rest of the day of a span within it.
-fn around(part: Span) -> [Span; 2] {
-    let day = part.start.day().span();
-    [Span::new(day.start, part.start), Span::new(part.end, day.end)]
+fn rest_of_day(span: Span) -> [Span; 2] {
+    let day = span.start.day().span();
+    [Span::new(day.start, span.start), Span::new(span.end, day.end)]
 }

@@ -5,22 +5,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::minute::{Day, Span};
 use crate::series::SeriesKey;
+use crate::time::{Day, Span};
 
 /// Minutes before a day whose objects lie in its folder: the interval that ends at midnight.
-const BEFORE_MINUTES: i32 = 5;
+const INTERVAL_MINUTES: i32 = 5;
 /// The same of a Classic Load Balancer, which may write once an hour.
-const BEFORE_MINUTES_CLASSIC: i32 = 60;
+const CLASSIC_INTERVAL_MINUTES: i32 = 60;
 
 /// By source and day of delivery, the areas of which the folder was not listed: an area, the start of several, or all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unlisted(pub BTreeMap<String, BTreeMap<Day, BTreeSet<String>>>);
+pub struct UnlistedFolders(pub BTreeMap<String, BTreeMap<Day, BTreeSet<String>>>);
 
-impl Unlisted {
+impl UnlistedFolders {
     /// Notes that the folders of some areas were not listed; every area of the source starts with the empty text.
-    pub fn add(&mut self, source: &str, day: Day, area: &str) {
-        self.0.entry(source.to_owned()).or_default().entry(day).or_default().insert(area.to_owned());
+    pub fn insert(&mut self, source: &str, day: Day, account_region: &str) {
+        self.0.entry(source.to_owned()).or_default().entry(day).or_default().insert(account_region.to_owned());
     }
 
     /// Notes that all folders of a day were listed.
@@ -35,7 +35,7 @@ impl Unlisted {
 
     /// Whether a folder of a day was not listed.
     #[must_use]
-    pub fn has(&self, source: &str, day: Day) -> bool {
+    pub fn contains(&self, source: &str, day: Day) -> bool {
         self.0.get(source).is_some_and(|days| days.contains_key(&day))
     }
 
@@ -46,24 +46,25 @@ impl Unlisted {
 
     /// The minutes of a day whose objects may lie in folders that were not listed, for a series of some balancers, each
     /// as area and name.
-    pub(super) fn of(&self, series: &SeriesKey, balancers: &[(&str, &str)], day: Day) -> Option<Span> {
+    pub(super) fn affected_span(&self, series: &SeriesKey, balancers: &[(&str, &str)], day: Day) -> Option<Span> {
         let source = series.as_str().split(' ').next().unwrap_or_default();
         let days = self.0.get(source)?;
-        let is_unlisted = |of: Day, area: &str| {
-            days.get(&of).is_some_and(|areas| areas.iter().any(|one| area.starts_with(one.as_str())))
+        let is_unlisted = |folder_day: Day, account_region: &str| {
+            days.get(&folder_day).is_some_and(|areas| areas.iter().any(|one| account_region.starts_with(one.as_str())))
         };
-        let mut found: Option<Span> = None;
-        for (area, name) in balancers {
-            let before = if name.starts_with("classic/") { BEFORE_MINUTES_CLASSIC } else { BEFORE_MINUTES };
-            let start = if is_unlisted(day, area) {
+        let mut affected: Option<Span> = None;
+        for (account_region, name) in balancers {
+            let interval_minutes =
+                if name.starts_with("classic/") { CLASSIC_INTERVAL_MINUTES } else { INTERVAL_MINUTES };
+            let start = if is_unlisted(day, account_region) {
                 day.start()
-            } else if is_unlisted(day.plus(1), area) {
-                day.span().end.plus(-before)
+            } else if is_unlisted(day.plus(1), account_region) {
+                day.span().end.plus(-interval_minutes)
             } else {
                 continue;
             };
-            found = Some(Span::new(found.map_or(start, |held| held.start.min(start)), day.span().end));
+            affected = Some(Span::new(affected.map_or(start, |held| held.start.min(start)), day.span().end));
         }
-        found
+        affected
     }
 }

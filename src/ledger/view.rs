@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::slices::{Cut, CutDays};
-use super::{DaySums, Ledger, NotLoaded, Wanted};
-use crate::counts::{DaySlice, SLOTS, Sums};
-use crate::minute::{Day, MINUTES_PER_DAY, Span};
+use super::timeslices::{TimesliceDays, TimesliceView};
+use super::{DaySums, Ledger, NotLoaded, PartialSumsRequest};
+use crate::counts::{MinuteColumns, SLOTS_PER_DAY, Sums};
 use crate::series::SeriesKey;
-use crate::slo::Slices;
+use crate::slo::Timeslices;
+use crate::time::{Day, MINUTES_PER_DAY, Span};
 
 /// What an SLO sees of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,14 +20,14 @@ pub struct View {
     /// The series.
     pub series: SeriesKey,
     /// Slices as events.
-    pub slices: Option<Slices>,
+    pub timeslices: Option<Timeslices>,
     /// Minutes that do not count: the fewest spans, in order.
     pub excluded: Vec<Span>,
 }
 
 /// One day as an SLO sees it, a slot a minute.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
+pub struct DayTable {
     /// Events that were counted.
     pub total: Vec<u32>,
     /// Bad ones among them.
@@ -36,22 +36,23 @@ pub struct Table {
     pub known: Vec<u8>,
 }
 
-impl Default for Table {
+impl Default for DayTable {
     fn default() -> Self {
-        Self { total: vec![0; SLOTS], bad: vec![0; SLOTS], known: vec![0; SLOTS] }
+        Self { total: vec![0; SLOTS_PER_DAY], bad: vec![0; SLOTS_PER_DAY], known: vec![0; SLOTS_PER_DAY] }
     }
 }
 
-impl Table {
+impl DayTable {
     /// Sums of the known minutes among the slots `from..to`, at most [`SLOTS`].
     #[must_use]
     pub fn sums(&self, from: usize, to: usize) -> Sums {
-        let range = from.min(SLOTS)..to.min(SLOTS);
-        DaySlice { total: &self.total[range.clone()], bad: &self.bad[range.clone()], known: &self.known[range] }.sums()
+        let range = from.min(SLOTS_PER_DAY)..to.min(SLOTS_PER_DAY);
+        MinuteColumns { total: &self.total[range.clone()], bad: &self.bad[range.clone()], known: &self.known[range] }
+            .sums()
     }
 
     /// Puts minutes in their place.
-    pub(super) fn fill(&mut self, slots: Range<usize>, minutes: Option<DaySlice<'_>>) {
+    pub(super) fn fill(&mut self, slots: Range<usize>, minutes: Option<MinuteColumns<'_>>) {
         let Some(minutes) = minutes else { return };
         self.total[slots.clone()].copy_from_slice(minutes.total);
         self.bad[slots.clone()].copy_from_slice(minutes.bad);
@@ -60,8 +61,8 @@ impl Table {
 
     /// Its columns.
     #[must_use]
-    pub fn slice(&self) -> DaySlice<'_> {
-        DaySlice { total: &self.total, bad: &self.bad, known: &self.known }
+    pub fn columns(&self) -> MinuteColumns<'_> {
+        MinuteColumns { total: &self.total, bad: &self.bad, known: &self.known }
     }
 }
 
@@ -69,14 +70,14 @@ impl View {
     /// Whether it shows the series as it is.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.slices.is_none() && self.excluded.is_empty()
+        self.timeslices.is_none() && self.excluded.is_empty()
     }
 
     /// The stretches of a span that do not count.
-    pub(super) fn excluded(&self, span: Span) -> impl Iterator<Item = Span> {
-        let first = self.excluded.partition_point(|out| out.end <= span.start);
-        let inside = self.excluded[first..].iter().take_while(move |out| out.start < span.end);
-        inside.map(move |out| out.intersect(span)).filter(|out| !out.is_empty())
+    pub(super) fn excluded_within(&self, span: Span) -> impl Iterator<Item = Span> {
+        let first = self.excluded.partition_point(|excluded| excluded.end <= span.start);
+        let overlapping = self.excluded[first..].iter().take_while(move |out| out.start < span.end);
+        overlapping.map(move |out| out.intersect(span)).filter(|out| !out.is_empty())
     }
 }
 
@@ -88,61 +89,61 @@ pub struct ViewSums<'a> {
     view: &'a View,
     days: Option<&'a DaySums>,
     /// Where the view has slices, sums of days are those of slices.
-    cut: Option<RefCell<CutDays<'a>>>,
-    within_days: RefCell<HashMap<Span, Sums>>,
+    timeslice_days: Option<RefCell<TimesliceDays<'a>>>,
+    partial_days: RefCell<HashMap<Span, Sums>>,
 }
 
 impl<'a> ViewSums<'a> {
     /// The sums of a view of a ledger.
     #[must_use]
-    pub fn of(ledger: &'a Ledger, view: &'a View) -> Self {
-        let days = ledger.sums.get(&view.series).map(Arc::as_ref);
-        let cut = Cut::of(view).map(|cut| RefCell::new(CutDays::of(ledger, cut)));
-        Self { ledger, view, days, cut, within_days: RefCell::default() }
+    pub fn new(ledger: &'a Ledger, view: &'a View) -> Self {
+        let days = ledger.daily_sums.get(&view.series).map(Arc::as_ref);
+        let timeslice_days = TimesliceView::from_view(view).map(|cut| RefCell::new(TimesliceDays::new(ledger, cut)));
+        Self { ledger, view, days, timeslice_days: timeslice_days, partial_days: RefCell::default() }
     }
 
     /// Sums over any span.
     ///
     /// # Errors
     /// [`NotLoaded`] if a day that it needs the minutes of is kept but was not loaded.
-    pub fn over(&self, span: Span) -> Result<Sums, NotLoaded> {
-        let mut sums = self.by_days(span)?;
-        if self.cut.is_none() {
+    pub fn sum_span(&self, span: Span) -> Result<Sums, NotLoaded> {
+        let mut sums = self.sum_without_exclusions(span)?;
+        if self.timeslice_days.is_none() {
             // What does not count is as good as known: taken out of the sums, it needs no minutes of its own.
-            for out in self.view.excluded(span) {
-                sums = sums.less(self.by_days(out)?);
-                sums.known += out.minutes();
+            for excluded in self.view.excluded_within(span) {
+                sums = sums.minus(self.sum_without_exclusions(excluded)?);
+                sums.known += excluded.minutes();
             }
         }
         Ok(sums)
     }
 
     /// Sums over a span: those of its whole days, and of parts of days at its ends.
-    fn by_days(&self, span: Span) -> Result<Sums, NotLoaded> {
+    fn sum_without_exclusions(&self, span: Span) -> Result<Sums, NotLoaded> {
         let mut sums = Sums::default();
-        for part in Ledger::ends(span) {
-            sums.add(self.within_day(part)?);
+        for partial_day in Ledger::partial_days(span) {
+            sums.add(self.sums_within_day(partial_day)?);
         }
         let (first, end) = Ledger::whole_days(span);
         if first < end {
-            sums.add(match &self.cut {
-                Some(cut) => cut.borrow_mut().over(first, end)?,
-                None => self.days.map_or_else(Sums::default, |days| days.over(first, end)),
+            sums.add(match &self.timeslice_days {
+                Some(cut) => cut.borrow_mut().sum_range(first, end)?,
+                None => self.days.map_or_else(Sums::default, |days| days.sum_range(first, end)),
             });
         }
         Ok(sums)
     }
 
-    fn within_day(&self, part: Span) -> Result<Sums, NotLoaded> {
-        let mut kept = self.within_days.borrow_mut();
-        if let Some(sums) = kept.get(&part) {
+    fn sums_within_day(&self, span: Span) -> Result<Sums, NotLoaded> {
+        let mut cache = self.partial_days.borrow_mut();
+        if let Some(sums) = cache.get(&span) {
             return Ok(*sums);
         }
-        let sums = match &self.cut {
-            Some(cut) => cut.borrow().within_day(part)?,
-            None => self.ledger.part_sums(&self.view.series, part)?,
+        let sums = match &self.timeslice_days {
+            Some(cut) => cut.borrow().sums_within_day(span)?,
+            None => self.ledger.sums_within_day(&self.view.series, span)?,
         };
-        kept.insert(part, sums);
+        cache.insert(span, sums);
         Ok(sums)
     }
 }
@@ -152,41 +153,41 @@ impl Ledger {
     ///
     /// # Errors
     /// [`NotLoaded`] if a part of the day is kept but was not loaded.
-    pub fn view_day(&self, view: &View, day: Day) -> Result<Option<Table>, NotLoaded> {
-        let held = self.day(&view.series, day)?;
-        let mut table = Table::default();
-        table.fill(0..SLOTS, held);
-        view.alter(&mut table, day.span());
-        Ok(table.slice().says_something().then_some(table))
+    pub fn view_day(&self, view: &View, day: Day) -> Result<Option<DayTable>, NotLoaded> {
+        let columns = self.day_columns(&view.series, day)?;
+        let mut table = DayTable::default();
+        table.fill(0..SLOTS_PER_DAY, columns);
+        view.apply_to(&mut table, day.span());
+        Ok(table.columns().has_data().then_some(table))
     }
 
     /// The same of all days of a span.
     ///
     /// # Errors
     /// [`NotLoaded`] if a part of one of them is kept but was not loaded.
-    pub fn view_days(&self, view: &View, span: Span) -> Result<Vec<(Day, Option<Table>)>, NotLoaded> {
+    pub fn view_days(&self, view: &View, span: Span) -> Result<Vec<(Day, Option<DayTable>)>, NotLoaded> {
         span.days().map(|day| Ok((day, self.view_day(view, day)?))).collect()
     }
 
     /// Adds what [`ViewSums::over`] needs of minutes over some spans: of the days that a span, or what does not count,
     /// begins or ends within. Where the view has slices, also days that were never cut so, or have changed since.
-    pub fn want(&self, view: &Arc<View>, spans: &BTreeSet<Span>, wanted: &mut Wanted) {
-        if let Some(cut) = Cut::of(view) {
-            for (day, parts) in self.want_slices(&cut, spans) {
-                wanted.sliced.entry(day).or_default().push((Arc::clone(view), parts));
+    pub fn request_sums(&self, view: &Arc<View>, spans: &BTreeSet<Span>, request: &mut PartialSumsRequest) {
+        if let Some(timeslices) = TimesliceView::from_view(view) {
+            for (day, day_spans) in self.missing_timeslices(&timeslices, spans) {
+                request.timeslices.entry(day).or_default().push((Arc::clone(view), day_spans));
             }
         } else {
-            let excluded = spans.iter().flat_map(|span| view.excluded(*span));
-            wanted.sums.extend(spans.iter().copied().chain(excluded).flat_map(Self::ends));
+            let excluded = spans.iter().flat_map(|span| view.excluded_within(*span));
+            request.sum_spans.extend(spans.iter().copied().chain(excluded).flat_map(Self::partial_days));
         }
     }
 
     /// The parts of a span at its ends that are less than a day: [`Self::sums`] needs the sums of each.
-    pub fn ends(span: Span) -> impl Iterator<Item = Span> {
+    pub fn partial_days(span: Span) -> impl Iterator<Item = Span> {
         let (first, last) = (span.start.day(), span.end.plus(-1).day());
         let days = [Some(first), Some(last).filter(|last| *last != first)].into_iter().flatten();
-        let parts = days.map(move |day| (day, span.intersect(day.span())));
-        parts.filter(|(day, part)| !part.is_empty() && *part != day.span()).map(|(_, part)| part)
+        let day_spans = days.map(move |day| (day, span.intersect(day.span())));
+        day_spans.filter(|(day, part)| !part.is_empty() && *part != day.span()).map(|(_, part)| part)
     }
 
     /// The first of the whole days of a span, and the day after the last of them.

@@ -10,11 +10,11 @@ use reqwest::Client;
 use serde_json::{Map, Value, json};
 
 use super::http::{self, Post};
-use super::words::key_name;
+use super::sanitize::short_key;
 use super::{Channel, Receipt, Secret, SendError};
-use crate::alert::{Message, Phase};
+use crate::alert::{Notification, NotificationKind};
 use crate::slo::Urgency;
-use crate::visible::clip;
+use crate::text::truncate;
 
 const SUMMARY_CHARS_MAX: usize = 1_024;
 const KEY_CHARS_MAX: usize = 255;
@@ -22,43 +22,44 @@ const KEY_CHARS_MAX: usize = 255;
 /// One service of PagerDuty, by its integration key.
 pub(super) struct PagerDuty {
     client: Client,
-    base: String,
-    key: Secret,
+    base_url: String,
+    routing_key: Secret,
 }
 
 impl PagerDuty {
-    pub(super) fn new(client: Client, base: &str, key: Secret) -> Result<Self, SendError> {
-        let sound = key.reveal().len() == 32 && key.reveal().bytes().all(|byte| byte.is_ascii_graphic());
-        if !sound {
-            return Err(SendError::never(
+    pub(super) fn new(client: Client, base_url: &str, routing_key: Secret) -> Result<Self, SendError> {
+        let is_valid =
+            routing_key.reveal().len() == 32 && routing_key.reveal().bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_valid {
+            return Err(SendError::permanent(
                 "invalid PagerDuty integration key: it must have 32 characters",
                 "copy the key of an `Events API v2` integration on the PagerDuty service",
             ));
         }
-        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), key })
+        Ok(Self { client, base_url: base_url.trim_end_matches('/').to_owned(), routing_key })
     }
 
     async fn post(&self, path: &str, event: &Value, moment: Timestamp) -> Result<Receipt, SendError> {
-        let url = http::address(&Secret::new(&format!("{}{path}", self.base)), "the PagerDuty address", true)?;
-        let post = Post { url, body: event.to_string(), headers: Vec::new(), moment, secret: &self.key, remedy };
+        let url = http::parse_url(&Secret::new(&format!("{}{path}", self.base_url)), "the PagerDuty address", true)?;
+        let post = Post { url, body: event.to_string(), headers: Vec::new(), moment, secret: &self.routing_key, hint };
         http::post(&self.client, post).await
     }
 }
 
 #[async_trait::async_trait]
 impl Channel for PagerDuty {
-    async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError> {
-        let key = self.key.reveal();
-        match message.phase {
-            Phase::Opened | Phase::Changed | Phase::Reminder => {
-                self.post("/v2/enqueue", &trigger(message, key), moment).await
+    async fn send(&self, notification: &Notification, moment: Timestamp) -> Result<Receipt, SendError> {
+        let routing_key = self.routing_key.reveal();
+        match notification.kind {
+            NotificationKind::Opened | NotificationKind::Changed | NotificationKind::Reminder => {
+                self.post("/v2/enqueue", &trigger(notification, routing_key), moment).await
             }
-            Phase::Resolved => self.post("/v2/enqueue", &resolve(message, key), moment).await,
-            Phase::Note => self.post("/v2/change/enqueue", &change(message, key), moment).await,
+            NotificationKind::Resolved => self.post("/v2/enqueue", &resolve(notification, routing_key), moment).await,
+            NotificationKind::Note => self.post("/v2/change/enqueue", &change(notification, routing_key), moment).await,
             // A try must leave nothing behind that anybody has to close.
-            Phase::Test => {
-                self.post("/v2/enqueue", &trigger(message, key), moment).await?;
-                self.post("/v2/enqueue", &resolve(message, key), moment).await
+            NotificationKind::Test => {
+                self.post("/v2/enqueue", &trigger(notification, routing_key), moment).await?;
+                self.post("/v2/enqueue", &resolve(notification, routing_key), moment).await
             }
         }
     }
@@ -66,80 +67,80 @@ impl Channel for PagerDuty {
 
 /// Opens an alert, or tells an open one what is new. A reminder is a trigger too: it is added to an alert that is open,
 /// without another call, and opens one anew if somebody closed it while the burning goes on.
-fn trigger(message: &Message, routing_key: &str) -> Value {
+fn trigger(notification: &Notification, routing_key: &str) -> Value {
     let mut payload = json!({
-        "summary": clip(&message.title, SUMMARY_CHARS_MAX),
-        "source": message.service,
-        "severity": severity(message),
-        "timestamp": message.at.timestamp().to_string(),
-        "component": message.service,
+        "summary": truncate(&notification.title, SUMMARY_CHARS_MAX),
+        "source": notification.service,
+        "severity": severity(notification),
+        "timestamp": notification.at.timestamp().to_string(),
+        "component": notification.service,
     });
     for (name, value) in
-        [("group", &message.team), ("class", &message.class)].iter().filter(|(_, value)| !value.is_empty())
+        [("group", &notification.team), ("class", &notification.class)].iter().filter(|(_, value)| !value.is_empty())
     {
         payload[*name] = json!(value);
     }
-    payload["custom_details"] = details(message);
+    payload["custom_details"] = details(notification);
     let mut event = json!({
         "routing_key": routing_key,
         "event_action": "trigger",
-        "dedup_key": key_name(message, KEY_CHARS_MAX),
+        "dedup_key": short_key(notification, KEY_CHARS_MAX),
         "payload": payload,
-        "links": links(message),
+        "links": links(notification),
         "client": "slowburn",
     });
-    if let Some(report) = message.links.iter().find(|link| link.text == "report") {
+    if let Some(report) = notification.links.iter().find(|link| link.text == "report") {
         event["client_url"] = json!(report.url);
     }
     event
 }
 
-fn resolve(message: &Message, routing_key: &str) -> Value {
+fn resolve(notification: &Notification, routing_key: &str) -> Value {
     json!({
         "routing_key": routing_key,
         "event_action": "resolve",
-        "dedup_key": key_name(message, KEY_CHARS_MAX),
+        "dedup_key": short_key(notification, KEY_CHARS_MAX),
     })
 }
 
-fn change(message: &Message, routing_key: &str) -> Value {
+fn change(notification: &Notification, routing_key: &str) -> Value {
     json!({
         "routing_key": routing_key,
         "payload": {
-            "summary": clip(&message.title, SUMMARY_CHARS_MAX),
-            "source": message.service,
-            "timestamp": message.at.timestamp().to_string(),
-            "custom_details": details(message),
+            "summary": truncate(&notification.title, SUMMARY_CHARS_MAX),
+            "source": notification.service,
+            "timestamp": notification.at.timestamp().to_string(),
+            "custom_details": details(notification),
         },
-        "links": links(message),
+        "links": links(notification),
     })
 }
 
 /// `critical` and `error` are of high urgency, `warning` and `info` of low.
-fn severity(message: &Message) -> &'static str {
-    match (message.phase, message.urgency) {
-        (Phase::Test, _) => "info",
+fn severity(notification: &Notification) -> &'static str {
+    match (notification.kind, notification.urgency) {
+        (NotificationKind::Test, _) => "info",
         (_, Urgency::Severe) => "critical",
         (_, Urgency::Page) => "error",
         (_, Urgency::Ticket) => "warning",
     }
 }
 
-fn details(message: &Message) -> Value {
+fn details(notification: &Notification) -> Value {
     let mut details = Map::new();
-    details.insert("message".to_owned(), json!(message.paragraphs.join("\n\n")));
-    for (place, (label, value)) in message.facts.iter().enumerate() {
-        let name = if details.contains_key(label) { format!("{label} ({})", place + 1) } else { label.clone() };
+    details.insert("message".to_owned(), json!(notification.paragraphs.join("\n\n")));
+    for (index, (label, value)) in notification.facts.iter().enumerate() {
+        let name = if details.contains_key(label) { format!("{label} ({})", index + 1) } else { label.clone() };
         details.insert(name, json!(value));
     }
     Value::Object(details)
 }
 
-fn links(message: &Message) -> Value {
-    Value::Array(message.links.iter().map(|link| json!({ "href": link.url, "text": link.text })).collect())
+fn links(notification: &Notification) -> Value {
+    Value::Array(notification.links.iter().map(|link| json!({ "href": link.url, "text": link.text })).collect())
 }
 
-fn remedy(status: u16, _said: &str) -> &'static str {
+fn hint(status: u16, _response: &str) -> &'static str {
     match status {
         400 => "check that the key belongs to an `Events API v2` integration that still exists",
         403 | 404 => "check SLOWBURN_PAGERDUTY_URL: accounts in the EU region need `https://events.eu.pagerduty.com`",
@@ -149,33 +150,34 @@ fn remedy(status: u16, _said: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::{clean, tests::page};
+    use super::super::sanitize::{sanitize, tests::page_notification};
     use super::*;
 
     #[test]
-    fn an_event_stays_within_its_limits() {
-        let mut message = page();
+    fn event_stays_within_size_limits() {
+        let mut notification = page_notification();
         let long = "\u{1f525}\"\\".repeat(5_000);
-        message.title.clone_from(&long);
-        message.key.clone_from(&long);
-        message.service.clone_from(&long);
-        message.paragraphs = vec![long.clone(); 100];
-        message.facts = vec![(long.clone(), long.clone()); 200];
-        message.links = vec![message.links[0].clone(); 100];
-        let event = trigger(&clean(&message), &"k".repeat(32));
+        notification.title.clone_from(&long);
+        notification.key.clone_from(&long);
+        notification.service.clone_from(&long);
+        notification.paragraphs = vec![long.clone(); 100];
+        notification.facts = vec![(long.clone(), long.clone()); 200];
+        notification.links = vec![notification.links[0].clone(); 100];
+        let event = trigger(&sanitize(&notification), &"k".repeat(32));
         assert!(event.to_string().len() < 512_000, "{}", event.to_string().len());
         assert!(event["payload"]["summary"].as_str().unwrap().chars().count() <= SUMMARY_CHARS_MAX);
-        assert_eq!(event["dedup_key"], resolve(&clean(&message), "")["dedup_key"]);
+        assert_eq!(event["dedup_key"], resolve(&sanitize(&notification), "")["dedup_key"]);
         assert_eq!(event["payload"]["custom_details"].as_object().unwrap().len(), 51);
     }
 
     #[test]
-    fn an_escalation_is_the_same_alert_with_another_severity() {
-        let mut message = page();
-        message.urgency = Urgency::Ticket;
-        let before = trigger(&message, "");
-        (message.phase, message.number, message.urgency) = (Phase::Changed, 2, Urgency::Severe);
-        let after = trigger(&message, "");
+    fn urgency_change_keeps_dedup_key_and_changes_severity() {
+        let mut notification = page_notification();
+        notification.urgency = Urgency::Ticket;
+        let before = trigger(&notification, "");
+        (notification.kind, notification.number, notification.urgency) =
+            (NotificationKind::Changed, 2, Urgency::Severe);
+        let after = trigger(&notification, "");
         assert_eq!(
             (&before["payload"]["severity"], &after["payload"]["severity"]),
             (&json!("warning"), &json!("critical"))

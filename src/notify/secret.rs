@@ -27,7 +27,7 @@ impl Secret {
 
     /// A text with `***` wherever the secret stood in it. Of an address, a server may well repeat only what it looked
     /// up: so what follows the host goes too, and each long part of it.
-    pub(super) fn hidden_in(&self, text: &str) -> String {
+    pub(super) fn redact(&self, text: &str) -> String {
         let whole = self.0.as_str();
         let below_host = whole.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
         let parts = whole.split(|char: char| !char.is_alphanumeric() && !"-_~%".contains(char));
@@ -50,11 +50,11 @@ impl fmt::Display for Secret {
     }
 }
 
-type LookUp = dyn Fn(&str) -> Option<Secret> + Send + Sync;
+type Lookup = dyn Fn(&str) -> Option<Secret> + Send + Sync;
 
 /// Where secrets are looked up by the names that definitions give them.
 #[derive(Clone)]
-pub struct Secrets(Arc<LookUp>);
+pub struct Secrets(Arc<Lookup>);
 
 impl Secrets {
     /// Secrets as a function of their names.
@@ -76,26 +76,26 @@ impl Secrets {
     }
 
     /// A text with each `${NAME}` replaced. All of it is then a secret.
-    pub(super) fn filled(&self, text: &str) -> Result<Secret, SendError> {
+    pub(super) fn expand(&self, text: &str) -> Result<Secret, SendError> {
         let mut parts = text.split("${");
-        let mut filled = parts.next().unwrap_or_default().to_owned();
+        let mut expanded = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let Some((name, rest)) = part.split_once('}') else {
-                return Err(SendError::never(
+                return Err(SendError::permanent(
                     format!("missing `}}` after `${{` in `{text}`"),
                     "write `${NAME}` in fleet.yaml",
                 ));
             };
             let Some(secret) = self.get(name) else {
-                return Err(SendError::never(
+                return Err(SendError::permanent(
                     format!("the environment variable `{name}` is not set"),
                     format!("set `{name}` in slowburn's environment, or change the destination in fleet.yaml"),
                 ));
             };
-            filled.push_str(secret.reveal());
-            filled.push_str(rest);
+            expanded.push_str(secret.reveal());
+            expanded.push_str(rest);
         }
-        Ok(Secret(filled))
+        Ok(Secret(expanded))
     }
 }
 
@@ -110,24 +110,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_never_shown() {
+    fn secret_is_never_shown() {
         let secrets = Secrets::new(|name| (name == "KEY").then(|| Secret::new(" 0123456789abcdef\n")));
-        let filled = secrets.filled("https://example.com/${KEY}/x").unwrap();
-        assert_eq!(filled.reveal(), "https://example.com/0123456789abcdef/x");
-        assert_eq!(format!("{filled} {filled:?} {secrets:?}"), "*** *** Secrets");
-        assert_eq!(filled.hidden_in("no 0123456789abcdef at https://example.com"), "no *** at https://example.com");
-        assert_eq!(filled.hidden_in("no https://example.com/0123456789abcdef/x"), "no ***");
-        assert_eq!(filled.hidden_in("GET /0123456789abcdef/x"), "GET /***");
+        let expanded = secrets.expand("https://example.com/${KEY}/x").unwrap();
+        assert_eq!(expanded.reveal(), "https://example.com/0123456789abcdef/x");
+        assert_eq!(format!("{expanded} {expanded:?} {secrets:?}"), "*** *** Secrets");
+        assert_eq!(expanded.redact("no 0123456789abcdef at https://example.com"), "no *** at https://example.com");
+        assert_eq!(expanded.redact("no https://example.com/0123456789abcdef/x"), "no ***");
+        assert_eq!(expanded.redact("GET /0123456789abcdef/x"), "GET /***");
     }
 
     #[test]
-    fn a_variable_that_is_missing_is_named() {
+    fn missing_variable_is_named() {
         let secrets = Secrets::new(|name| (name == "EMPTY").then(|| Secret::new(" \n")));
         for text in ["${ELSEWHERE}", "x${EMPTY}", "${UNCLOSED"] {
-            let error = secrets.filled(text).unwrap_err();
-            assert!(matches!(error, SendError::Never { .. }), "{error}");
+            let error = secrets.expand(text).unwrap_err();
+            assert!(matches!(error, SendError::Permanent { .. }), "{error}");
         }
-        let error = secrets.filled("${EMPTY}").unwrap_err().to_string();
+        let error = secrets.expand("${EMPTY}").unwrap_err().to_string();
         assert_eq!(
             error,
             "the environment variable `EMPTY` is not set\nhint: set `EMPTY` in slowburn's environment, or change the destination \

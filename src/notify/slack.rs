@@ -9,10 +9,10 @@ use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
 use super::http::{self, Post};
-use super::words::{clean, concerned, headline, mark};
+use super::sanitize::{label, labelled_title, ownership, sanitize};
 use super::{Channel, Receipt, Secret, SendError};
-use crate::alert::{Message, Phase};
-use crate::report::weekly::Weekly;
+use crate::alert::{Notification, NotificationKind};
+use crate::report::weekly::WeeklyReport;
 use crate::slo::Urgency;
 
 const HEADER_CHARS_MAX: usize = 150;
@@ -26,49 +26,49 @@ const FIELD_SECTIONS_MAX: usize = 3;
 /// One channel of Slack, by the address of its webhook, which is a secret.
 pub(super) struct Slack {
     client: Client,
-    hook: Secret,
+    webhook: Secret,
     url: Url,
 }
 
 impl Slack {
-    pub(super) fn new(client: Client, hook: Secret) -> Result<Self, SendError> {
-        let url = http::address(&hook, "the Slack webhook", true)?;
-        Ok(Self { client, hook, url })
+    pub(super) fn new(client: Client, webhook: Secret) -> Result<Self, SendError> {
+        let url = http::parse_url(&webhook, "the Slack webhook", true)?;
+        Ok(Self { client, webhook, url })
     }
 }
 
 #[async_trait::async_trait]
 impl Channel for Slack {
-    async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError> {
-        let (url, body) = (self.url.clone(), body(message).to_string());
-        http::post(&self.client, Post { url, body, headers: Vec::new(), moment, secret: &self.hook, remedy }).await
+    async fn send(&self, notification: &Notification, moment: Timestamp) -> Result<Receipt, SendError> {
+        let (url, body) = (self.url.clone(), body(notification).to_string());
+        http::post(&self.client, Post { url, body, headers: Vec::new(), moment, secret: &self.webhook, hint }).await
     }
 
-    async fn report(&self, report: &Weekly, moment: Timestamp) -> Result<Receipt, SendError> {
-        self.send(&clean(&report.digest()), moment).await
+    async fn send_weekly(&self, report: &WeeklyReport, moment: Timestamp) -> Result<Receipt, SendError> {
+        self.send(&sanitize(&report.digest()), moment).await
     }
 }
 
-fn body(message: &Message) -> Value {
-    let sign = sign(message);
-    let mark = mark(message);
+fn body(notification: &Notification) -> Value {
+    let emoji = emoji(notification);
+    let label = label(notification);
     let mut blocks = vec![
         json!({ "type": "header", "text": { "type": "plain_text", "emoji": false,
-            "text": escaped(&format!("{sign} {}", message.title), HEADER_CHARS_MAX) } }),
-        json!({ "type": "context", "elements": [text(&format!("{mark} · {} · {}", concerned(message), message.at))] }),
+            "text": escape(&format!("{emoji} {}", notification.title), HEADER_CHARS_MAX) } }),
+        json!({ "type": "context", "elements": [escaped_mrkdwn(&format!("{label} · {} · {}", ownership(notification), notification.at))] }),
     ];
-    for paragraph in message.paragraphs.iter().filter(|text| !text.trim().is_empty()).take(PARAGRAPHS_MAX) {
-        blocks.push(json!({ "type": "section", "text": text(paragraph) }));
+    for paragraph in notification.paragraphs.iter().filter(|text| !text.trim().is_empty()).take(PARAGRAPHS_MAX) {
+        blocks.push(json!({ "type": "section", "text": escaped_mrkdwn(paragraph) }));
     }
-    for facts in message.facts.chunks(FIELDS_PER_SECTION).take(FIELD_SECTIONS_MAX) {
+    for facts in notification.facts.chunks(FIELDS_PER_SECTION).take(FIELD_SECTIONS_MAX) {
         let fields: Vec<Value> = facts.iter().map(|(label, value)| field(label, value)).collect();
         blocks.push(json!({ "type": "section", "fields": fields }));
     }
-    if let Some(links) = links(message) {
+    if let Some(links) = links(notification) {
         blocks.push(json!({ "type": "section", "text": mrkdwn(&links) }));
     }
     json!({
-        "text": escaped(&format!("{sign} {}", headline(message)), SECTION_CHARS_MAX),
+        "text": escape(&format!("{emoji} {}", labelled_title(notification)), SECTION_CHARS_MAX),
         "blocks": blocks,
         "unfurl_links": false,
         "unfurl_media": false,
@@ -76,18 +76,18 @@ fn body(message: &Message) -> Value {
 }
 
 /// A sign that is seen from afar.
-fn sign(message: &Message) -> char {
-    match (message.phase, message.urgency) {
-        (Phase::Resolved, _) => '\u{1f7e2}',
-        (Phase::Note | Phase::Test, _) => '\u{1f535}',
+fn emoji(notification: &Notification) -> char {
+    match (notification.kind, notification.urgency) {
+        (NotificationKind::Resolved, _) => '\u{1f7e2}',
+        (NotificationKind::Note | NotificationKind::Test, _) => '\u{1f535}',
         (_, Urgency::Severe) => '\u{1f534}',
         (_, Urgency::Page) => '\u{1f7e0}',
         (_, Urgency::Ticket) => '\u{1f7e1}',
     }
 }
 
-fn text(text: &str) -> Value {
-    mrkdwn(&escaped(text, SECTION_CHARS_MAX))
+fn escaped_mrkdwn(text: &str) -> Value {
+    mrkdwn(&escape(text, SECTION_CHARS_MAX))
 }
 
 /// Text that is escaped already. `verbatim` keeps Slack from making links and mentions of words that look like them.
@@ -96,29 +96,29 @@ fn mrkdwn(text: &str) -> Value {
 }
 
 fn field(label: &str, value: &str) -> Value {
-    let label = escaped(label, FIELD_CHARS_MAX / 4);
-    let value = escaped(value, FIELD_CHARS_MAX / 2);
+    let label = escape(label, FIELD_CHARS_MAX / 4);
+    let value = escape(value, FIELD_CHARS_MAX / 2);
     mrkdwn(&format!("*{label}*\n{value}"))
 }
 
 /// Links side by side, as many as there is room for.
-fn links(message: &Message) -> Option<String> {
+fn links(notification: &Notification) -> Option<String> {
     let mut line = String::new();
-    for link in &message.links {
+    for link in &notification.links {
         let url = link.url.replace('&', "&amp;");
-        let one = format!("<{url}|{}>", escaped(&link.text.replace('|', "/"), 75));
-        let between = if line.is_empty() { "" } else { "  ·  " };
-        if line.chars().count() + one.chars().count() + 5 <= SECTION_CHARS_MAX {
-            line.push_str(&format!("{between}{one}"));
+        let link_text = format!("<{url}|{}>", escape(&link.text.replace('|', "/"), 75));
+        let separator = if line.is_empty() { "" } else { "  ·  " };
+        if line.chars().count() + link_text.chars().count() + 5 <= SECTION_CHARS_MAX {
+            line.push_str(&format!("{separator}{link_text}"));
         }
     }
     (!line.is_empty()).then_some(line)
 }
 
 /// Text in which nothing is a mention or a link, of at most so many characters once it is escaped.
-fn escaped(text: &str, chars: usize) -> String {
-    let mut shown = String::new();
-    let mut left = chars;
+fn escape(text: &str, chars: usize) -> String {
+    let mut escaped = String::new();
+    let mut chars_left = chars;
     let mut rest = text.chars().peekable();
     while let Some(char) = rest.next() {
         let entity = match char {
@@ -129,19 +129,21 @@ fn escaped(text: &str, chars: usize) -> String {
         };
         let needed = entity.len().max(1);
         // One place is kept for the sign that something was left out.
-        if needed > left || (needed == left && rest.peek().is_some()) {
-            shown.push('…');
+        if needed > chars_left || (needed == chars_left && rest.peek().is_some()) {
+            escaped.push('…');
             break;
         }
-        left -= needed;
-        if entity.is_empty() { shown.push(char) } else { shown.push_str(entity) }
+        chars_left -= needed;
+        if entity.is_empty() { escaped.push(char) } else { escaped.push_str(entity) }
     }
-    shown
+    escaped
 }
 
-fn remedy(status: u16, said: &str) -> &'static str {
+fn hint(status: u16, response: &str) -> &'static str {
     match status {
-        _ if said.contains("channel_is_archived") => "the channel is archived: create a webhook for another channel",
+        _ if response.contains("channel_is_archived") => {
+            "the channel is archived: create a webhook for another channel"
+        }
         403 | 404 | 410 => {
             "the webhook was removed, or its app has lost permission to post: create a new webhook in Slack"
         }
@@ -151,16 +153,16 @@ fn remedy(status: u16, said: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::{clean, tests::page};
+    use super::super::sanitize::{sanitize, tests::page_notification};
     use super::*;
 
     #[test]
-    fn nobody_is_pinged_by_a_name() {
-        let mut message = page();
-        message.title = "<!channel> & <https://evil.example|click>".to_owned();
-        message.service = "<@U123>".to_owned();
-        message.facts = vec![("<#C1>".to_owned(), "a & b".to_owned())];
-        let text = body(&clean(&message)).to_string();
+    fn mention_syntax_is_escaped() {
+        let mut notification = page_notification();
+        notification.title = "<!channel> & <https://evil.example|click>".to_owned();
+        notification.service = "<@U123>".to_owned();
+        notification.facts = vec![("<#C1>".to_owned(), "a & b".to_owned())];
+        let text = body(&sanitize(&notification)).to_string();
         assert!(
             !text.contains("<!") && !text.contains("<@") && !text.contains("<#") && !text.contains("<https://evil"),
             "{text}"
@@ -170,23 +172,23 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_leaves_no_half_entity() {
-        assert_eq!(escaped("ab&c", 8), "ab&amp;c");
-        assert_eq!(escaped("ab&c", 7), "ab…");
-        assert_eq!(escaped("ab&", 7), "ab&amp;");
-        assert_eq!(escaped("abcd", 3), "ab…");
-        assert_eq!(escaped("abc", 3), "abc");
+    fn truncation_never_splits_an_entity() {
+        assert_eq!(escape("ab&c", 8), "ab&amp;c");
+        assert_eq!(escape("ab&c", 7), "ab…");
+        assert_eq!(escape("ab&", 7), "ab&amp;");
+        assert_eq!(escape("abcd", 3), "ab…");
+        assert_eq!(escape("abc", 3), "abc");
     }
 
     #[test]
-    fn blocks_stay_within_their_limits() {
-        let mut message = page();
+    fn blocks_stay_within_slack_limits() {
+        let mut notification = page_notification();
         let long = "<&>".repeat(4_000);
-        message.title.clone_from(&long);
-        message.paragraphs = vec![long.clone(); 100];
-        message.facts = vec![(long.clone(), long.clone()); 200];
-        message.links = vec![message.links[0].clone(); 500];
-        let body = body(&clean(&message));
+        notification.title.clone_from(&long);
+        notification.paragraphs = vec![long.clone(); 100];
+        notification.facts = vec![(long.clone(), long.clone()); 200];
+        notification.links = vec![notification.links[0].clone(); 500];
+        let body = body(&sanitize(&notification));
         let blocks = body["blocks"].as_array().unwrap();
         assert!(blocks.len() <= 15, "{}", blocks.len());
         let chars = |value: &Value| value["text"].as_str().unwrap().chars().count();

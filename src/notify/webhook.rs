@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use reqwest::{Client, Url};
 use sha2::Sha256;
 
-use super::document::Document;
 use super::http::{self, Post};
-use super::words::key_name;
+use super::payload::Payload;
+use super::sanitize::short_key;
 use super::{BUG, Channel, Receipt, Secret, Secrets, SendError};
-use crate::alert::Message;
+use crate::alert::Notification;
 
 /// The variable that holds the secret of signatures.
-const SECRET: &str = "SLOWBURN_WEBHOOK_SECRET";
+const SECRET_VARIABLE: &str = "SLOWBURN_WEBHOOK_SECRET";
 /// What Standard Webhooks write before a secret in base64.
 const SECRET_PREFIX: &str = "whsec_";
 const KEY_CHARS_MAX: usize = 200;
@@ -26,45 +26,45 @@ const KEY_CHARS_MAX: usize = 200;
 /// One address.
 pub(super) struct Webhook {
     client: Client,
-    address: Secret,
+    secret_url: Secret,
     url: Url,
-    signing: Option<Vec<u8>>,
+    signing_key: Option<Vec<u8>>,
 }
 
 impl Webhook {
-    pub(super) fn new(client: Client, address: Secret, secrets: &Secrets) -> Result<Self, SendError> {
-        let url = http::address(&address, "the webhook", false)?;
-        let signing = secrets.get(SECRET).map(|secret| signing_key(&secret)).transpose()?;
-        Ok(Self { client, address, url, signing })
+    pub(super) fn new(client: Client, secret_url: Secret, secrets: &Secrets) -> Result<Self, SendError> {
+        let url = http::parse_url(&secret_url, "the webhook", false)?;
+        let signing_key = secrets.get(SECRET_VARIABLE).map(|secret| decode_signing_key(&secret)).transpose()?;
+        Ok(Self { client, secret_url, url, signing_key })
     }
 }
 
 #[async_trait::async_trait]
 impl Channel for Webhook {
-    async fn send(&self, message: &Message, moment: Timestamp) -> Result<Receipt, SendError> {
-        let body = serde_json::to_string(&Document::of(message))
-            .map_err(|error| SendError::never(format!("cannot encode the notification as JSON: {error}"), BUG))?;
-        let id = format!("{}#{}", key_name(message, KEY_CHARS_MAX), message.number);
+    async fn send(&self, notification: &Notification, moment: Timestamp) -> Result<Receipt, SendError> {
+        let body = serde_json::to_string(&Payload::new(notification))
+            .map_err(|error| SendError::permanent(format!("cannot encode the notification as JSON: {error}"), BUG))?;
+        let id = format!("{}#{}", short_key(notification, KEY_CHARS_MAX), notification.number);
         let mut headers =
             vec![("Idempotency-Key", format!("\"{id}\"")), ("webhook-timestamp", moment.as_second().to_string())];
-        if let Some(key) = &self.signing {
+        if let Some(key) = &self.signing_key {
             headers.push(("webhook-signature", signature(key, &id, moment, &body)?));
         }
         headers.push(("webhook-id", id));
-        let post = Post { url: self.url.clone(), body, headers, moment, secret: &self.address, remedy };
+        let post = Post { url: self.url.clone(), body, headers, moment, secret: &self.secret_url, hint };
         http::post(&self.client, post).await
     }
 }
 
 /// The bytes of a secret: base64 after `whsec_`, and otherwise as they are.
-fn signing_key(secret: &Secret) -> Result<Vec<u8>, SendError> {
+fn decode_signing_key(secret: &Secret) -> Result<Vec<u8>, SendError> {
     let Some(encoded) = secret.reveal().strip_prefix(SECRET_PREFIX) else {
         return Ok(secret.reveal().as_bytes().to_vec());
     };
     // The error would show a byte of it.
     STANDARD.decode(encoded).map_err(|_| {
-        SendError::never(
-            format!("`{SECRET}` is not valid base64 after `{SECRET_PREFIX}`"),
+        SendError::permanent(
+            format!("`{SECRET_VARIABLE}` is not valid base64 after `{SECRET_PREFIX}`"),
             format!("copy it again, or use a secret without `{SECRET_PREFIX}`, which is used as plain text"),
         )
     })
@@ -72,8 +72,8 @@ fn signing_key(secret: &Secret) -> Result<Vec<u8>, SendError> {
 
 fn signature(key: &[u8], id: &str, moment: Timestamp, body: &str) -> Result<String, SendError> {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return Err(SendError::never(
-            format!("invalid signing key `{SECRET}`"),
+        return Err(SendError::permanent(
+            format!("invalid signing key `{SECRET_VARIABLE}`"),
             "use another secret with 32 characters",
         ));
     };
@@ -81,7 +81,7 @@ fn signature(key: &[u8], id: &str, moment: Timestamp, body: &str) -> Result<Stri
     Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
 }
 
-fn remedy(status: u16, _said: &str) -> &'static str {
+fn hint(status: u16, _response: &str) -> &'static str {
     match status {
         401 | 403 => "the receiver rejected the sender: check the address and SLOWBURN_WEBHOOK_SECRET",
         404 | 410 => "check the address in fleet.yaml or in its environment variable",
@@ -95,8 +95,8 @@ mod tests {
 
     /// The example of the specification, "Signature scheme".
     #[test]
-    fn a_signature_is_that_of_the_specification() {
-        let key = signing_key(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
+    fn signature_matches_the_specification() {
+        let key = decode_signing_key(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
         let moment = Timestamp::from_second(1_614_265_330).unwrap();
         let found = signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", moment, r#"{"test": 2432232314}"#).unwrap();
         assert_eq!(found, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");

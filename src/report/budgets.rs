@@ -1,9 +1,9 @@
 //! Budgets day by day for other tools: a row for each day, SLO and window, as of the end of the day.
 
-use super::model::{Row, Status};
-use super::standing::Standing;
-use crate::exact::to_f64;
-use crate::minute::Day;
+use super::model::{FleetStatus, SloRow};
+use super::slo_status::SloStatus;
+use crate::rational::to_f64;
+use crate::time::Day;
 
 /// The columns in their order, as [`csv()`] and Parquet files name them.
 pub const COLUMNS: [&str; 13] = [
@@ -24,7 +24,7 @@ pub const COLUMNS: [&str; 13] = [
 
 /// How a promise stood over one of its windows when a day in UTC ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DayBudget {
+pub struct DailyBudget {
     /// The day.
     pub day: Day,
     /// Whose it is.
@@ -50,19 +50,19 @@ pub struct DayBudget {
     /// The share that was left.
     pub remaining: Option<f64>,
     /// Its status.
-    pub status: Standing,
+    pub status: SloStatus,
 }
 
 /// The rows of a day, by the status of its end, in the order of names.
 #[must_use]
-pub fn of_day(day: Day, status: &Status) -> Vec<DayBudget> {
-    let mut rows: Vec<&Row> = status.rows.iter().collect();
+pub fn daily_budgets(day: Day, status: &FleetStatus) -> Vec<DailyBudget> {
+    let mut rows: Vec<&SloRow> = status.rows.iter().collect();
     rows.sort_by_key(|row| (&row.team, &row.service, &row.slo, &row.window));
-    rows.into_iter().map(|row| of_row(day, row)).collect()
+    rows.into_iter().map(|row| daily_budget(day, row)).collect()
 }
 
-fn of_row(day: Day, row: &Row) -> DayBudget {
-    DayBudget {
+fn daily_budget(day: Day, row: &SloRow) -> DailyBudget {
+    DailyBudget {
         day,
         team: row.team.clone(),
         service: row.service.clone(),
@@ -75,7 +75,7 @@ fn of_row(day: Day, row: &Row) -> DayBudget {
         coverage: row.coverage(),
         consumed: row.budget.consumed().map(to_f64),
         remaining: row.budget.remaining().map(to_f64),
-        status: Standing::of(row),
+        status: SloStatus::from_row(row),
     }
 }
 
@@ -83,26 +83,26 @@ fn of_row(day: Day, row: &Row) -> DayBudget {
 ///
 /// # Errors
 /// When a value cannot be written as CSV, which no text of ours causes.
-pub fn csv(budgets: &[DayBudget]) -> Result<String, csv::Error> {
+pub fn csv(budgets: &[DailyBudget]) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(COLUMNS)?;
-    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    for one in budgets {
+    let format_optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    for budget in budgets {
         writer.write_record([
-            one.day.to_string(),
-            one.team.clone(),
-            one.service.clone(),
-            one.slo.clone(),
-            one.class.clone(),
-            one.objective.clone(),
-            one.window.clone(),
-            one.total.to_string(),
-            one.bad.to_string(),
-            one.coverage.to_string(),
-            number(one.consumed),
-            number(one.remaining),
-            one.status.key().to_owned(),
+            budget.day.to_string(),
+            budget.team.clone(),
+            budget.service.clone(),
+            budget.slo.clone(),
+            budget.class.clone(),
+            budget.objective.clone(),
+            budget.window.clone(),
+            budget.total.to_string(),
+            budget.bad.to_string(),
+            budget.coverage.to_string(),
+            format_optional(budget.consumed),
+            format_optional(budget.remaining),
+            budget.status.key().to_owned(),
         ])?;
     }
-    super::replay::text_of(writer)
+    super::replay::finish_csv(writer)
 }

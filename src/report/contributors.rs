@@ -1,52 +1,64 @@
 //! Contributors of failures as one or two sentences: only what stands out.
 
-use super::status::percent;
-use super::words::{capital, time_text};
-use crate::accesslog::contributors::{Contributors, Dimension, Maker, Share};
-use crate::cost::grouped;
-use crate::exact::{Exact, to_f64};
-use crate::minute::length_text;
+use super::format::{capitalize, format_latency};
+use super::status::format_percent;
+use crate::access_log::contributors::{Contributor, Contributors, Dimension, ErrorOrigin};
+use crate::cost::with_thousands_separators;
+use crate::rational::{Rational, to_f64};
 use crate::slo::{Indicator, LatencyBasis, Measure, Slo};
-use crate::visible::visible;
+use crate::text::escape_non_printing;
+use crate::time::format_duration;
 
 /// What answered, and what most bad events of an SLO have in common; `None` if nothing stands out.
 #[must_use]
-pub fn came_from(found: &Contributors, slo: &Slo) -> Option<String> {
-    let bad = event_bad(slo);
-    let all = found.all().bad;
-    let mut said: Vec<String> = Vec::new();
-    if let Some((maker, status, count)) = found.made_by() {
+pub fn describe_contributors(contributors: &Contributors, slo: &Slo) -> Option<String> {
+    let bad_verb = bad_event_verb(slo);
+    let bad_total = contributors.events().bad;
+    let mut sentences: Vec<String> = Vec::new();
+    if let Some((origin, status, count)) = contributors.dominant_error_origin() {
         let status = status.map(|status| format!(" with {status}")).unwrap_or_default();
-        let maker = match maker {
-            Maker::Balancer => "by the load balancer instead of a target",
-            Maker::Target => "by the target",
+        let origin_text = match origin {
+            ErrorOrigin::Balancer => "by the load balancer instead of a target",
+            ErrorOrigin::Target => "by the target",
         };
-        said.push(format!("{} answered{status} {maker}", of_all(count, all, "was", "were")));
+        sentences.push(format!("{} answered{status} {origin_text}", format_fraction(count, bad_total, "was", "were")));
     }
     // A target says more than its group.
-    let target = found.stands_out(Dimension::Target).map(|share| ("went to target", share));
-    let group = || found.stands_out(Dimension::TargetGroup).map(|share| ("went to target group", share));
-    if let Some((went, share)) = target.or_else(group) {
-        said.push(format!("{} {went} {}", of_all(share.events.bad, all, "", ""), named(found, &share)));
+    let target = contributors.dominant_contributor(Dimension::Target).map(|share| ("went to target", share));
+    let group =
+        || contributors.dominant_contributor(Dimension::TargetGroup).map(|share| ("went to target group", share));
+    if let Some((predicate, share)) = target.or_else(group) {
+        sentences.push(format!(
+            "{} {predicate} {}",
+            format_fraction(share.events.bad, bad_total, "", ""),
+            describe_share(contributors, &share)
+        ));
     }
-    if let Some(share) = found.stands_out(Dimension::Route) {
-        said.push(format!("{} {}", of_all(share.events.bad, all, "requested", "requested"), named(found, &share)));
+    if let Some(share) = contributors.dominant_contributor(Dimension::Route) {
+        sentences.push(format!(
+            "{} {}",
+            format_fraction(share.events.bad, bad_total, "requested", "requested"),
+            describe_share(contributors, &share)
+        ));
     }
-    let first = said.first_mut()?;
-    let minutes = length_text(found.span.minutes());
-    let read = if found.whole { "" } else { " (not all logs analyzed)" };
-    let requests = if all == 1 { "request that" } else { "requests that" };
-    *first = format!("Of the {} {requests} {bad} in the last {minutes}{read}, {first}", grouped(all));
-    let ended = said.iter().map(|sentence| format!("{}.", capital(sentence)));
-    Some(ended.collect::<Vec<_>>().join(" "))
+    let first = sentences.first_mut()?;
+    let duration = format_duration(contributors.span.minutes());
+    let partial_note = if contributors.is_complete { "" } else { " (not all logs analyzed)" };
+    let subject = if bad_total == 1 { "request that" } else { "requests that" };
+    *first = format!(
+        "Of the {} {subject} {bad_verb} in the last {duration}{partial_note}, {first}",
+        with_thousands_separators(bad_total)
+    );
+    let with_period = sentences.iter().map(|sentence| format!("{}.", capitalize(sentence)));
+    Some(with_period.collect::<Vec<_>>().join(" "))
 }
 
 /// What is wrong with a single event: `failed`, `took longer than 300 ms`.
-pub(super) fn event_bad(slo: &Slo) -> String {
+pub(super) fn bad_event_verb(slo: &Slo) -> String {
     match &slo.indicator {
         Indicator::Requests { measure: Measure::Latency { under_us, basis, .. }, .. } => {
-            let of = if *basis == LatencyBasis::Target { "" } else { " in total" };
-            format!("took longer than {}{of}", time_text(*under_us))
+            let basis_suffix = if *basis == LatencyBasis::Target { "" } else { " in total" };
+            format!("took longer than {}{basis_suffix}", format_latency(*under_us))
         }
         Indicator::Requests { .. } => "failed".to_owned(),
         _ => "were bad".to_owned(),
@@ -54,15 +66,24 @@ pub(super) fn event_bad(slo: &Slo) -> String {
 }
 
 /// `all were`, `290 of 312 were`.
-fn of_all(count: u64, all: u64, one: &str, many: &str) -> String {
-    let verb = if count == 1 { one } else { many };
-    let number = if count == all { "all".to_owned() } else { format!("{} of {}", grouped(count), grouped(all)) };
+fn format_fraction(count: u64, total: u64, singular: &str, plural: &str) -> String {
+    let verb = if count == 1 { singular } else { plural };
+    let number = if count == total {
+        "all".to_owned()
+    } else {
+        format!("{} of {}", with_thousands_separators(count), with_thousands_separators(total))
+    };
     format!("{number} {verb}").trim_end().to_owned()
 }
 
 /// What it is, and how much less of the requests it has.
-fn named(found: &Contributors, share: &Share) -> String {
-    let of = Exact::new(i128::from(share.events.total), i128::from(found.all().total.max(1)));
-    let part = if of < Exact::new(1, 100) { "less than 1%".to_owned() } else { percent(to_f64(of), 0) };
-    format!("`{}`, which received {part} of all requests", visible(&share.value))
+fn describe_share(contributors: &Contributors, share: &Contributor) -> String {
+    let share_of_requests =
+        Rational::new(i128::from(share.events.total), i128::from(contributors.events().total.max(1)));
+    let share_text = if share_of_requests < Rational::new(1, 100) {
+        "less than 1%".to_owned()
+    } else {
+        format_percent(to_f64(share_of_requests), 0)
+    };
+    format!("`{}`, which received {share_text} of all requests", escape_non_printing(&share.value))
 }

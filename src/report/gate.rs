@@ -5,24 +5,24 @@
 
 use serde_json::{Value, json};
 
-use super::counted;
-use super::data::StepText;
-use super::model::{Row, Status};
-use super::standing::Standing;
-use super::status::{percent, state};
-use super::words::marked_down;
-use crate::exact::to_f64;
-use crate::minute::Minute;
+use super::export::PolicyStepJson;
+use super::format::escape_markdown;
+use super::model::{FleetStatus, SloRow};
+use super::pluralize;
+use super::slo_status::SloStatus;
+use super::status::{format_percent, status_details};
+use crate::evaluation::SloState;
+use crate::rational::to_f64;
 use crate::slo::{Catalog, PolicyStep, Service};
-use crate::verdict::State;
+use crate::time::Minute;
 
 /// Whether a service may be deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum GateDecision {
     /// Nothing stops it.
-    Go,
+    Allow,
     /// A step of the policy does.
-    Blocked,
+    Block,
     /// Nobody can say.
     Unknown,
 }
@@ -35,11 +35,11 @@ pub struct Gate<'a> {
     /// The moment that was looked at.
     pub at: Minute,
     /// Whether it may be deployed.
-    pub answer: Answer,
+    pub decision: GateDecision,
     /// Why, in one sentence.
     pub reason: String,
     /// Each promise and window, with the step that stops deploys.
-    rows: Vec<(&'a Row, Option<&'a PolicyStep>)>,
+    rows: Vec<(&'a SloRow, Option<&'a PolicyStep>)>,
 }
 
 /// A deploy that somebody took on themselves, whatever the policy says.
@@ -56,98 +56,112 @@ pub struct Override {
     /// Why, in their words.
     pub reason: String,
     /// What it was done in spite of.
-    pub against: String,
+    pub gate_reason: String,
 }
 
 /// Decides. `faults` is the number of problems in what is said of the service or its class: what they left out might
 /// stop it.
 #[must_use]
-pub fn decide<'a>(catalog: &'a Catalog, service: &'a Service, status: &'a Status, faults: usize) -> Gate<'a> {
+pub fn decide<'a>(
+    catalog: &'a Catalog,
+    service: &'a Service,
+    status: &'a FleetStatus,
+    problem_count: usize,
+) -> Gate<'a> {
     let name = &service.name;
     let policy = catalog.policies.get(&service.class);
     let rows: Vec<_> = status.rows.iter().filter(|row| row.service == *name).collect();
-    let mut rows: Vec<(&Row, Option<&PolicyStep>)> =
-        rows.into_iter().map(|row| (row, policy.and_then(|policy| row.budget.blocking(policy)))).collect();
+    let mut rows: Vec<(&SloRow, Option<&PolicyStep>)> =
+        rows.into_iter().map(|row| (row, policy.and_then(|policy| row.budget.blocking_step(policy)))).collect();
     // What has used most of its budget first; a promise that allows nothing and failed has used all and more.
-    let used = |row: &Row| match row.budget.consumed() {
+    let consumed_share = |row: &SloRow| match row.budget.consumed() {
         Some(consumed) => to_f64(consumed),
-        None if row.is_spent() => f64::INFINITY,
+        None if row.is_exceeded() => f64::INFINITY,
         None => -1.0,
     };
-    rows.sort_by(|(one, _), (other, _)| used(other).total_cmp(&used(one)));
-    let blocked: Vec<(&Row, &PolicyStep)> = rows.iter().filter_map(|(row, step)| Some((*row, (*step)?))).collect();
-    let blind: Vec<&Row> = rows.iter().map(|(row, _)| *row).filter(|row| is_unknown(row)).collect();
-    let blocks = policy.is_some_and(crate::slo::Policy::blocks);
-    let (answer, reason) = if let Some((row, step)) = blocked.first() {
-        (Answer::Blocked, format!("deploy of {name} is blocked: {}{}", why(row, step), others(blocked.len())))
-    } else if faults > 0 {
-        let count = counted(faults, "problem");
+    rows.sort_by(|(one, _), (other, _)| consumed_share(other).total_cmp(&consumed_share(one)));
+    let blocked: Vec<(&SloRow, &PolicyStep)> = rows.iter().filter_map(|(row, step)| Some((*row, (*step)?))).collect();
+    let undecided: Vec<&SloRow> = rows.iter().map(|(row, _)| *row).filter(|row| is_undecided(row)).collect();
+    let blocks_deploys = policy.is_some_and(crate::slo::Policy::blocks_deploys);
+    let (decision, reason) = if let Some((row, step)) = blocked.first() {
         (
-            Answer::Unknown,
+            GateDecision::Block,
+            format!("deploy of {name} is blocked: {}{}", block_reason(row, step), and_more_suffix(blocked.len())),
+        )
+    } else if problem_count > 0 {
+        let count = pluralize(problem_count, "problem");
+        (
+            GateDecision::Unknown,
             format!(
                 "cannot decide whether {name} may be deployed: {count} in its definition or class; run `slowburn check` for details"
             ),
         )
-    } else if !blocks {
+    } else if !blocks_deploys {
         let class = &service.class;
         let why = match policy {
             None => format!("class {class} has no error-budget policy"),
             Some(_) => format!("the error-budget policy of class {class} never blocks deploys"),
         };
-        (Answer::Go, format!("deploy of {name} is allowed: {why}"))
-    } else if let Some(row) = blind.first() {
-        let why = format!("{}/{} over {}: {}", row.service, row.slo, row.window, state(row));
-        (Answer::Unknown, format!("cannot decide whether {name} may be deployed: {why}{}", others(blind.len())))
+        (GateDecision::Allow, format!("deploy of {name} is allowed: {why}"))
+    } else if let Some(row) = undecided.first() {
+        let why = format!("{}/{} over {}: {}", row.service, row.slo, row.window, status_details(row));
+        (
+            GateDecision::Unknown,
+            format!("cannot decide whether {name} may be deployed: {why}{}", and_more_suffix(undecided.len())),
+        )
     } else {
-        let most = rows.first().map(|(row, _)| *row);
-        (Answer::Go, format!("deploy of {name} is allowed: {}", most.map_or_else(String::new, room)))
+        let highest = rows.first().map(|(row, _)| *row);
+        (
+            GateDecision::Allow,
+            format!("deploy of {name} is allowed: {}", highest.map_or_else(String::new, highest_consumption)),
+        )
     };
-    Gate { service, at: status.at, answer, reason, rows }
+    Gate { service, at: status.at, decision, reason, rows }
 }
 
 /// Nothing is known of the window, or too little of its newest part.
-fn is_unknown(row: &Row) -> bool {
-    row.sums.known == 0 || matches!(row.verdict.state, State::Blind { .. })
+fn is_undecided(row: &SloRow) -> bool {
+    row.sums.known == 0 || matches!(row.evaluation.state, SloState::NoData { .. })
 }
 
-fn others(count: usize) -> String {
+fn and_more_suffix(count: usize) -> String {
     if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() }
 }
 
 /// `checkout/availability used 177.3% of its error budget over 30d; policy at 100%: fixes only`.
-fn why(row: &Row, step: &PolicyStep) -> String {
+fn block_reason(row: &SloRow, step: &PolicyStep) -> String {
     format!(
         "{}/{} used {} over {}; policy at {}: {}",
         row.service,
         row.slo,
-        used(row),
+        format_consumed(row),
         row.window,
         step.text,
         step.then
     )
 }
 
-fn used(row: &Row) -> String {
+fn format_consumed(row: &SloRow) -> String {
     row.budget.consumed().map_or_else(
         || "more than its error budget of 0".to_owned(),
-        |used| format!("{} of its error budget", percent(to_f64(used), 1)),
+        |used| format!("{} of its error budget", format_percent(to_f64(used), 1)),
     )
 }
 
 /// How much of the budget is used at most.
-fn room(row: &Row) -> String {
+fn highest_consumption(row: &SloRow) -> String {
     if row.sums.total == 0 {
         return "no traffic".to_owned();
     }
     if row.budget.consumed().is_none() {
-        let Row { service, slo, window, sums, .. } = row;
+        let SloRow { service, slo, window, sums, .. } = row;
         return format!("{} of {} failed in {service}/{slo} over {window}, none allowed", sums.bad, sums.total);
     }
     format!(
         "{}/{} used {} over {}, the highest share among the service's SLOs",
         row.service,
         row.slo,
-        used(row),
+        format_consumed(row),
         row.window
     )
 }
@@ -155,31 +169,31 @@ fn room(row: &Row) -> String {
 impl Gate<'_> {
     /// What somebody takes on themselves by deploying all the same. The texts were made harmless where they were typed.
     #[must_use]
-    pub fn overridden(&self, by: String, reason: String) -> Override {
+    pub fn new_override(&self, by: String, reason: String) -> Override {
         let (service, team) = (self.service.name.clone(), self.service.team.clone());
-        Override { at: self.at, service, team, by, reason, against: self.reason.clone() }
+        Override { at: self.at, service, team, by, reason, gate_reason: self.reason.clone() }
     }
 
     /// The decision for programs. A deploy in spite of it is `overridden`.
     #[must_use]
     pub fn json(&self, overridden: Option<&Override>) -> Value {
-        let decision = match (overridden, self.answer) {
+        let decision = match (overridden, self.decision) {
             (Some(_), _) => "overridden",
-            (None, Answer::Go) => "allow",
-            (None, Answer::Blocked) => "block",
-            (None, Answer::Unknown) => "unknown",
+            (None, GateDecision::Allow) => "allow",
+            (None, GateDecision::Block) => "block",
+            (None, GateDecision::Unknown) => "unknown",
         };
-        let slo = |(row, step): &(&Row, Option<&PolicyStep>)| {
+        let slo = |(row, step): &(&SloRow, Option<&PolicyStep>)| {
             json!({
                 "slo": format!("{}/{}", row.service, row.slo),
                 "objective": row.objective,
                 "window": row.window,
-                "status": Standing::of(row).key(),
+                "status": SloStatus::from_row(row).key(),
                 "budget_consumed": row.budget.consumed().map(to_f64),
                 "coverage": row.coverage(),
-                "undecided": is_unknown(row),
-                "policy": row.policy.as_ref().map(StepText::of),
-                "blocked_by": step.map(StepText::of),
+                "undecided": is_undecided(row),
+                "policy": row.policy.as_ref().map(PolicyStepJson::new),
+                "blocked_by": step.map(PolicyStepJson::new),
             })
         };
         json!({
@@ -195,28 +209,28 @@ impl Gate<'_> {
     }
 }
 
-fn override_json(one: &Override) -> Value {
+fn override_json(gate_override: &Override) -> Value {
     json!({
-        "at": one.at.to_string(), "service": one.service, "team": one.team, "by": one.by, "reason": one.reason,
-        "gate": one.against,
+        "at": gate_override.at.to_string(), "service": gate_override.service, "team": gate_override.team, "by": gate_override.by, "reason": gate_override.reason,
+        "gate": gate_override.gate_reason,
     })
 }
 
 /// What follows from the policies by what is used now: a section of the report; nothing where no step is reached.
 #[must_use]
-pub(super) fn policy_markdown(status: &Status) -> String {
+pub(super) fn policy_markdown(status: &FleetStatus) -> String {
     let mut text = String::new();
     for row in &status.rows {
         let Some(step) = &row.policy else { continue };
-        let stops = if step.blocks_deploys { " Deploys are blocked." } else { "" };
+        let blocked_note = if step.blocks_deploys { " Deploys are blocked." } else { "" };
         text.push_str(&format!(
-            "- **{}/{}** ({}) used {} over {}: {}.{stops}\n",
+            "- **{}/{}** ({}) used {} over {}: {}.{blocked_note}\n",
             row.service,
             row.slo,
             row.team,
-            used(row),
+            format_consumed(row),
             row.window,
-            marked_down(step.then.trim_end_matches('.')),
+            escape_markdown(step.then.trim_end_matches('.')),
         ));
     }
     if text.is_empty() { text } else { format!("\n## Error-budget policy\n\n{text}") }
@@ -226,15 +240,15 @@ pub(super) fn policy_markdown(status: &Status) -> String {
 #[must_use]
 pub fn overrides_markdown(overrides: &[Override]) -> String {
     let mut text = String::new();
-    for one in overrides.iter().rev() {
+    for gate_override in overrides.iter().rev() {
         text.push_str(&format!(
             "- {}: **{}** ({}), by {}: {}. Gate: {}\n",
-            one.at,
-            one.service,
-            one.team,
-            marked_down(&one.by),
-            marked_down(one.reason.trim_end_matches('.')),
-            marked_down(&one.against),
+            gate_override.at,
+            gate_override.service,
+            gate_override.team,
+            escape_markdown(&gate_override.by),
+            escape_markdown(gate_override.reason.trim_end_matches('.')),
+            escape_markdown(&gate_override.gate_reason),
         ));
     }
     if text.is_empty() { text } else { format!("\n## Policy overrides\n\n{text}") }

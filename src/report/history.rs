@@ -5,33 +5,33 @@
 //!
 //! **Invariant:** the sums of a window's pieces add up to the sums of the window.
 
-mod cells;
-mod stretch;
+mod buckets;
+mod worst_intervals;
 
 use std::collections::BTreeSet;
 
-pub use cells::Cells;
-pub use stretch::Stretch;
+pub use buckets::BucketSums;
+pub use worst_intervals::WorstInterval;
 
-use self::stretch::Stretches;
-use super::model::Views;
+use self::worst_intervals::WorstIntervals;
+use super::model::SloViews;
 use crate::counts::Sums;
-use crate::ledger::{Ledger, NotLoaded, Table, ViewSums};
-use crate::minute::{Day, MINUTES_PER_DAY, Minute, Span, Window};
-use crate::slo::{Excluded, Service, Slo, SloId};
+use crate::ledger::{DayTable, Ledger, NotLoaded, ViewSums};
+use crate::slo::{Exclusions, Service, Slo, SloId};
+use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window};
 
 /// Lengths of the pieces that windows are shown in; each divides a day.
-const STEPS: [i32; 5] = [1, 5, 15, 60, MINUTES_PER_DAY];
+const BUCKET_MINUTES: [i32; 5] = [1, 5, 15, 60, MINUTES_PER_DAY];
 
 /// More pieces than this are more than a picture has room for. A month of hours is less.
-const PIECES_MAX: u32 = 750;
+const MAX_BUCKETS: u32 = 750;
 
 /// How far back it is looked for the stretches that spent most.
-const SPENT_DAYS: i32 = 31;
+const WORST_INTERVAL_DAYS: i32 = 31;
 
 /// How far back it is shown what tiers saw, once an hour.
-pub const LOOKS_MINUTES: i32 = 7 * MINUTES_PER_DAY;
-const LOOK_EVERY: i32 = 60;
+pub const TIER_HISTORY_MINUTES: i32 = 7 * MINUTES_PER_DAY;
+const TIER_SAMPLE_MINUTES: i32 = 60;
 
 /// The past of one promise.
 #[derive(Clone, Debug)]
@@ -40,23 +40,23 @@ pub struct History {
     pub id: SloId,
     /// The minutes that do not count.
     pub excluded: Vec<Span>,
-    judged: Minute,
-    corrected: Cells,
+    evaluated_at: Minute,
+    corrected: BucketSums,
     /// As it was counted, where that is something else.
-    raw: Option<Cells>,
-    stretches: Stretches,
+    raw: Option<BucketSums>,
+    worst_intervals: WorstIntervals,
 }
 
 /// A history that is still being read.
 #[derive(Debug)]
-pub struct Draft {
+pub struct HistoryBuilder {
     history: History,
-    views: Views,
+    views: SloViews,
 }
 
 /// A piece of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct TimeBucket {
     /// Its minutes.
     pub span: Span,
     /// What counts of it.
@@ -65,25 +65,26 @@ pub struct Piece {
     pub raw: Sums,
 }
 
-impl Draft {
+impl HistoryBuilder {
     /// Nothing read yet of a promise that is judged at a moment.
     #[must_use]
-    pub fn of(service: &Service, slo: &Slo, excluded: &Excluded<'_>, judged: Minute) -> Self {
-        let cuts = cuts(slo, judged);
+    pub fn new(service: &Service, slo: &Slo, excluded: &Exclusions<'_>, evaluated_at: Minute) -> Self {
+        let boundaries = bucket_boundaries(slo, evaluated_at);
         let excluded = excluded.spans(service, slo);
-        let corrected = Cells::between(cuts);
+        let corrected = BucketSums::new(boundaries);
         let has_raw = excluded.iter().any(|out| !out.intersect(corrected.span()).is_empty());
-        let window = slo.windows.first().map_or(Span::new(judged, judged), |window| window.span_at(judged));
-        let recent = Span::before(judged, SPENT_DAYS * MINUTES_PER_DAY);
+        let window =
+            slo.windows.first().map_or(Span::new(evaluated_at, evaluated_at), |window| window.span_at(evaluated_at));
+        let recent = Span::ending_at(evaluated_at, WORST_INTERVAL_DAYS * MINUTES_PER_DAY);
         let history = History {
             id: slo.id.clone(),
-            judged,
+            evaluated_at,
             raw: has_raw.then(|| corrected.clone()),
             corrected,
-            stretches: Stretches::of(slo, window.intersect(recent)),
+            worst_intervals: WorstIntervals::new(slo, window.intersect(recent)),
             excluded: excluded.clone(),
         };
-        Self { history, views: Views::of(slo, excluded) }
+        Self { history, views: SloViews::new(slo, excluded) }
     }
 
     /// The days that it is read from.
@@ -93,20 +94,20 @@ impl Draft {
     }
 
     /// Takes a day of which the sums are enough. `false` if its minutes are needed.
-    pub fn take_sums(&mut self, ledger: &Ledger, day: Day) -> bool {
+    pub fn add_day_sums(&mut self, ledger: &Ledger, day: Day) -> bool {
         let history = &mut self.history;
         let span = day.span().intersect(history.corrected.span());
         if span.is_empty() {
             return true;
         }
-        if span != day.span() || history.corrected.is_cut_within(day) || history.stretches.look_at(day) {
+        if span != day.span() || history.corrected.has_boundary_within(day) || history.worst_intervals.overlaps(day) {
             return false;
         }
-        let sums = |view| ViewSums::of(ledger, view).over(span).ok();
-        let Some(corrected) = sums(&self.views.corrected) else { return false };
-        if let Some(cells) = &mut history.raw {
-            let Some(raw) = sums(&self.views.raw) else { return false };
-            cells.add(span, raw);
+        let load_sums = |view| ViewSums::new(ledger, view).sum_span(span).ok();
+        let Some(corrected) = load_sums(&self.views.corrected) else { return false };
+        if let Some(bucket_sums) = &mut history.raw {
+            let Some(raw) = load_sums(&self.views.raw) else { return false };
+            bucket_sums.add(span, raw);
         }
         history.corrected.add(span, corrected);
         true
@@ -116,22 +117,22 @@ impl Draft {
     ///
     /// # Errors
     /// [`NotLoaded`] if they were not loaded.
-    pub fn take_minutes(&mut self, ledger: &Ledger, day: Day) -> Result<(), NotLoaded> {
+    pub fn add_day_minutes(&mut self, ledger: &Ledger, day: Day) -> Result<(), NotLoaded> {
         let history = &mut self.history;
         let Some(table) = ledger.view_day(&self.views.corrected, day)? else { return Ok(()) };
         history.corrected.add_day(day, &table);
-        history.stretches.add_day(day, &table);
-        if let Some(cells) = &mut history.raw {
-            let raw: Option<Table> = ledger.view_day(&self.views.raw, day)?;
-            cells.add_day(day, &raw.unwrap_or_default());
+        history.worst_intervals.add_day(day, &table);
+        if let Some(bucket_sums) = &mut history.raw {
+            let raw: Option<DayTable> = ledger.view_day(&self.views.raw, day)?;
+            bucket_sums.add_day(day, &raw.unwrap_or_default());
         }
         Ok(())
     }
 
     /// All of it was read.
     #[must_use]
-    pub fn done(mut self) -> History {
-        self.history.stretches.finish();
+    pub fn build(mut self) -> History {
+        self.history.worst_intervals.finish();
         self.history
     }
 }
@@ -139,42 +140,42 @@ impl Draft {
 impl History {
     /// A window in pieces of one length, the first and the last of them cut off where the window is.
     #[must_use]
-    pub fn pieces(&self, window: &Window) -> Vec<Piece> {
-        let span = window.span_at(self.judged);
-        self.cut(span, step(span))
+    pub fn buckets(&self, window: &Window) -> Vec<TimeBucket> {
+        let span = window.span_at(self.evaluated_at);
+        self.split(span, bucket_minutes(span))
     }
 
     /// The same in pieces of twice the length.
     #[must_use]
-    pub fn wide_pieces(&self, window: &Window) -> Vec<Piece> {
-        let span = window.span_at(self.judged);
-        let step = step(span);
-        self.cut(span, if step < MINUTES_PER_DAY { 2 * step } else { step })
+    pub fn wide_buckets(&self, window: &Window) -> Vec<TimeBucket> {
+        let span = window.span_at(self.evaluated_at);
+        let step = bucket_minutes(span);
+        self.split(span, if step < MINUTES_PER_DAY { 2 * step } else { step })
     }
 
     /// Each UTC day of a window.
     #[must_use]
-    pub fn days(&self, window: &Window) -> Vec<Piece> {
-        self.cut(window.span_at(self.judged), MINUTES_PER_DAY)
+    pub fn daily_buckets(&self, window: &Window) -> Vec<TimeBucket> {
+        self.split(window.span_at(self.evaluated_at), MINUTES_PER_DAY)
     }
 
-    fn cut(&self, span: Span, step: i32) -> Vec<Piece> {
-        let moments = moments(span, step);
-        let piece = |(start, end): (&Minute, &Minute)| {
+    fn split(&self, span: Span, step: i32) -> Vec<TimeBucket> {
+        let boundaries = split_points(span, step);
+        let to_bucket = |(start, end): (&Minute, &Minute)| {
             let span = Span::new(*start, *end);
-            let sums = self.corrected.over(span);
-            Piece { span, sums, raw: self.raw.as_ref().map_or(sums, |cells| cells.over(span)) }
+            let sums = self.corrected.sum(span);
+            TimeBucket { span, sums, raw: self.raw.as_ref().map_or(sums, |cells| cells.sum(span)) }
         };
-        moments.iter().zip(moments.iter().skip(1)).map(piece).collect()
+        boundaries.iter().zip(boundaries.iter().skip(1)).map(to_bucket).collect()
     }
 
     /// What a window of some minutes held in the last days, looked at once an hour: each moment, oldest first, with its
     /// sums.
     #[must_use]
-    pub fn looks(&self, minutes: u32) -> Vec<(Minute, Sums)> {
+    pub fn tier_samples(&self, minutes: u32) -> Vec<(Minute, Sums)> {
         let minutes = i32::try_from(minutes).unwrap_or(i32::MAX);
-        let look = |at: Minute| (at, self.corrected.over(Span::before(at, minutes)));
-        looks_of(self.judged).map(look).collect()
+        let sample = |at: Minute| (at, self.corrected.sum(Span::ending_at(at, minutes)));
+        sample_times(self.evaluated_at).map(sample).collect()
     }
 
     /// Whether corrections change anything of it.
@@ -185,50 +186,52 @@ impl History {
 
     /// The stretches that spent more of the budget than their share, the worst first.
     #[must_use]
-    pub fn spent(&self) -> &[Stretch] {
-        self.stretches.found()
+    pub fn worst_intervals(&self) -> &[WorstInterval] {
+        self.worst_intervals.intervals()
     }
 }
 
 /// The moments between which sums are kept.
-fn cuts(slo: &Slo, judged: Minute) -> BTreeSet<Minute> {
-    let mut cuts = BTreeSet::new();
+fn bucket_boundaries(slo: &Slo, evaluated_at: Minute) -> BTreeSet<Minute> {
+    let mut boundaries = BTreeSet::new();
     for window in &slo.windows {
-        let span = window.span_at(judged);
-        cuts.extend(moments(span, step(span)));
+        let span = window.span_at(evaluated_at);
+        boundaries.extend(split_points(span, bucket_minutes(span)));
     }
-    for at in looks_of(judged) {
-        cuts.insert(at);
+    for at in sample_times(evaluated_at) {
+        boundaries.insert(at);
         let starts = slo.tiers.iter().map(|tier| at.plus(-i32::try_from(tier.long_minutes).unwrap_or(i32::MAX)));
-        cuts.extend(starts);
+        boundaries.extend(starts);
     }
-    cuts
+    boundaries
 }
 
 /// How long the pieces of a window are.
-fn step(span: Span) -> i32 {
-    let fits = |step: &i32| span.minutes().div_ceil(step.unsigned_abs()) <= PIECES_MAX;
-    STEPS.into_iter().find(fits).unwrap_or(MINUTES_PER_DAY)
+fn bucket_minutes(span: Span) -> i32 {
+    let is_within_limit = |step: &i32| span.minutes().div_ceil(step.unsigned_abs()) <= MAX_BUCKETS;
+    BUCKET_MINUTES.into_iter().find(is_within_limit).unwrap_or(MINUTES_PER_DAY)
 }
 
 /// Both ends of a span, and the multiples of a length between them.
-fn moments(span: Span, step: i32) -> Vec<Minute> {
-    let mut moments = vec![span.start];
+fn split_points(span: Span, step: i32) -> Vec<Minute> {
+    let mut points = vec![span.start];
     let mut at = Minute(span.start.0.div_euclid(step).saturating_add(1).saturating_mul(step));
     while at < span.end {
-        moments.push(at);
+        points.push(at);
         at = at.plus(step);
     }
-    moments.push(span.end);
-    moments.dedup();
-    moments
+    points.push(span.end);
+    points.dedup();
+    points
 }
 
 /// The full hours of the last days, and the newest moment.
-fn looks_of(judged: Minute) -> impl Iterator<Item = Minute> {
-    let newest = Minute(judged.0.div_euclid(LOOK_EVERY) * LOOK_EVERY);
-    let hours = (0..=LOOKS_MINUTES / LOOK_EVERY).rev().map(move |back| newest.plus(-back * LOOK_EVERY));
-    hours.chain((newest != judged).then_some(judged))
+fn sample_times(evaluated_at: Minute) -> impl Iterator<Item = Minute> {
+    let last_sample = Minute(evaluated_at.0.div_euclid(TIER_SAMPLE_MINUTES) * TIER_SAMPLE_MINUTES);
+    let hours = (0..=TIER_HISTORY_MINUTES / TIER_SAMPLE_MINUTES)
+        .rev()
+        .map(move |back| last_sample.plus(-back * TIER_SAMPLE_MINUTES));
+    hours.chain((last_sample != evaluated_at).then_some(evaluated_at))
 }
 
 #[cfg(test)]
@@ -236,21 +239,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_is_cut_into_as_many_pieces_as_a_picture_has_room_for() {
+    fn bucket_length_grows_with_window_length() {
         let at = |text: &str| text.parse::<Minute>().unwrap();
         let end = at("2026-10-31T23:50Z");
         for (minutes, step) in [(60, 1), (1_440, 5), (7 * 1_440, 15), (31 * 1_440, 60), (90 * 1_440, 1_440)] {
-            assert_eq!(super::step(Span::before(end, minutes)), step, "{minutes}");
+            assert_eq!(super::bucket_minutes(Span::ending_at(end, minutes)), step, "{minutes}");
         }
-        let moments = moments(Span::before(end, 130), 60);
-        let told: Vec<String> = moments.iter().map(ToString::to_string).collect();
-        assert_eq!(told, ["2026-10-31T21:40Z", "2026-10-31T22:00Z", "2026-10-31T23:00Z", "2026-10-31T23:50Z"]);
+        let moments = split_points(Span::ending_at(end, 130), 60);
+        let texts: Vec<String> = moments.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["2026-10-31T21:40Z", "2026-10-31T22:00Z", "2026-10-31T23:00Z", "2026-10-31T23:50Z"]);
     }
 
     #[test]
-    fn tiers_are_looked_at_on_the_hour_and_now() {
-        let looks: Vec<Minute> = looks_of("2026-10-31T23:50Z".parse().unwrap()).collect();
-        let ends = [looks[0], looks[168], looks[169]].map(|at| at.to_string());
+    fn tiers_are_sampled_hourly_and_at_evaluation_time() {
+        let samples: Vec<Minute> = sample_times("2026-10-31T23:50Z".parse().unwrap()).collect();
+        let ends = [samples[0], samples[168], samples[169]].map(|at| at.to_string());
         assert_eq!(ends, ["2026-10-24T23:00Z", "2026-10-31T23:00Z", "2026-10-31T23:50Z"]);
     }
 }

@@ -1,8 +1,8 @@
 //! The minutes of a ledger as CSV: what was counted, before any promise is held against it.
 
 use crate::ledger::{Ledger, NotLoaded};
-use crate::minute::{Minute, Span};
 use crate::slo::Slo;
+use crate::time::{Minute, Span};
 
 /// The first line of the file. Unknown minutes have no line; a minute without traffic has zeros.
 pub const HEADER: &str = "slo,minute,total,bad\n";
@@ -14,12 +14,12 @@ pub const HEADER: &str = "slo,minute,total,bad\n";
 pub fn csv(slos: &[&Slo], ledger: &Ledger, span: Span) -> Result<String, NotLoaded> {
     let mut text = String::new();
     for slo in slos {
-        let Some(day) = ledger.day(&slo.indicator.series(), span.start.day())? else { continue };
+        let Some(day) = ledger.day_columns(&slo.indicator.series(), span.start.day())? else { continue };
         for minute in (span.start.0..span.end.0).map(Minute) {
-            let place = minute.of_day();
-            if day.known.get(place) == Some(&1) {
+            let index = minute.minute_of_day();
+            if day.known.get(index) == Some(&1) {
                 // An id has no comma or quote: definitions allow neither in names.
-                text.push_str(&format!("{},{minute},{},{}\n", slo.id, day.total[place], day.bad[place]));
+                text.push_str(&format!("{},{minute},{},{}\n", slo.id, day.total[index], day.bad[index]));
             }
         }
     }

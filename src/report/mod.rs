@@ -2,17 +2,17 @@
 //!
 //! **Invariant:** the same input gives the same bytes.
 
+pub mod budget_report;
 pub mod budgets;
 pub mod chart;
 pub mod contributors;
 pub mod cost;
-pub mod data;
-pub mod document;
 pub mod explain;
+pub mod export;
+mod format;
 pub mod gate;
 pub mod history;
 pub mod incidents;
-pub mod message;
 pub mod minutes;
 pub mod model;
 mod notes;
@@ -20,14 +20,14 @@ mod platform;
 pub mod problems;
 pub mod replay;
 pub mod site;
-pub mod standing;
+pub mod slo_notification;
+pub mod slo_status;
 pub mod status;
 pub mod weekly;
-mod words;
 
 /// A number with its noun: `1 object`, `2 objects`.
 #[must_use]
-pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
-    let number = number.try_into().unwrap_or(u64::MAX);
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+pub fn pluralize(count: impl TryInto<u64>, noun: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,53 +1,59 @@
 //! Notifications about more than one SLO: a shared cause, a stale source, invalid definitions.
 
-use super::counted;
-use super::message::Facts;
-use super::words::{between, clock};
-use crate::alert::{Incident, IncidentKey, Message, Why};
+use super::format::{format_elapsed, format_time};
+use super::pluralize;
+use super::slo_notification::NotificationContext;
+use crate::alert::{EndReason, Incident, IncidentKey, Notification};
 use crate::slo::SloId;
 
-impl Facts<'_> {
-    pub(super) fn shared(&self, place: &str, incident: &Incident, key: &IncidentKey, message: &mut Message) {
+impl NotificationContext<'_> {
+    pub(super) fn fill_group(&self, scope: &str, incident: &Incident, key: &IncidentKey, message: &mut Notification) {
         let mut services: Vec<&str> = incident
-            .parts
+            .members
             .iter()
-            .filter_map(|key| self.book.incidents.get(key))
-            .map(|part| part.service.as_str())
+            .filter_map(|key| self.alert_state.incidents.get(key))
+            .map(|member| member.service.as_str())
             .collect();
         services.sort_unstable();
         services.dedup();
-        let many = counted(services.len(), "service");
+        let service_count = pluralize(services.len(), "service");
         message.title = match incident.ended {
-            Some((ended, Why::Recovered)) => {
-                format!("resolved: {many} on {place} recovered after {}", between(key.started, ended))
+            Some((ended, EndReason::Recovered)) => {
+                format!("resolved: {service_count} on {scope} recovered after {}", format_elapsed(key.started, ended))
             }
-            Some(_) => format!("resolved: incidents of {many} on {place} are no longer grouped"),
-            None => format!("{many} on {place} failing together since {}", clock(key.started)),
+            Some(_) => format!("resolved: incidents of {service_count} on {scope} are no longer grouped"),
+            None => format!("{service_count} on {scope} failing together since {}", format_time(key.started)),
         };
         message.paragraphs.push(format!(
             "These services started failing within minutes of {}: {}.",
-            clock(key.started),
+            format_time(key.started),
             services.join(", ")
         ));
         message.paragraphs.push(
             "They most likely share one cause. Their teams are notified by ticket, unless they were already paged."
                 .to_owned(),
         );
-        message.facts.push(("Detected".to_owned(), clock(key.started)));
+        message.facts.push(("Detected".to_owned(), format_time(key.started)));
         message.facts.push(("Services".to_owned(), services.len().to_string()));
     }
 
-    pub(super) fn stale(&self, source: &str, incident: &Incident, key: &IncidentKey, message: &mut Message) {
-        let after = self.catalog.alerts.stale_after.unwrap_or(0);
-        let since = key.started.plus(-i32::try_from(after).unwrap_or(0));
-        let blind = self.catalog.services.iter().flat_map(|service| &service.slos);
-        let blind = blind.filter(|slo| slo.indicator.source() == source).count();
+    pub(super) fn fill_stale_source(
+        &self,
+        source: &str,
+        incident: &Incident,
+        key: &IncidentKey,
+        message: &mut Notification,
+    ) {
+        let stale_after = self.catalog.alerts.stale_after_minutes.unwrap_or(0);
+        let since = key.started.plus(-i32::try_from(stale_after).unwrap_or(0));
+        let slos = self.catalog.services.iter().flat_map(|service| &service.slos);
+        let slo_count = slos.filter(|slo| slo.indicator.source() == source).count();
         message.title = match incident.ended {
-            Some((_, Why::Recovered)) => format!("resolved: source {source} delivers data again"),
+            Some((_, EndReason::Recovered)) => format!("resolved: source {source} delivers data again"),
             Some(_) => format!("resolved: no SLO uses source {source} anymore"),
-            None => format!("source {source} has delivered no data since {}", clock(since)),
+            None => format!("source {source} has delivered no data since {}", format_time(since)),
         };
-        message.paragraphs.push(format!("SLOs that use this source: {blind}."));
+        message.paragraphs.push(format!("SLOs that use this source: {slo_count}."));
         if incident.is_open() {
             message.paragraphs.push("None of them can alert until new data arrives.".to_owned());
             message.paragraphs.push(
@@ -58,16 +64,16 @@ impl Facts<'_> {
         }
     }
 
-    pub(super) fn unread(&self, team: &str, incident: &Incident, message: &mut Message) {
+    pub(super) fn fill_invalid_definitions(&self, team: &str, incident: &Incident, message: &mut Notification) {
         if incident.ended.is_some() {
             message.title = format!("resolved: all SLOs of team {team} are evaluated again");
             return;
         }
-        let promised = |id: &SloId| self.catalog.slos().any(|(_, slo)| slo.id == *id);
-        let missing = self.book.watches.iter().filter(|(id, watch)| watch.team == team && !promised(id));
+        let is_defined = |id: &SloId| self.catalog.slos().any(|(_, slo)| slo.id == *id);
+        let missing = self.alert_state.checkpoints.iter().filter(|(id, watch)| watch.team == team && !is_defined(id));
         let missing: Vec<String> = missing.map(|(id, _)| id.to_string()).collect();
-        let many = counted(missing.len(), "SLO");
-        message.title = format!("{many} of team {team} cannot be evaluated: invalid definitions");
+        let missing_count = pluralize(missing.len(), "SLO");
+        message.title = format!("{missing_count} of team {team} cannot be evaluated: invalid definitions");
         message.paragraphs.push(format!(
             "Until the definitions are fixed, these SLOs cannot alert, and their open incidents stay open: {}.",
             missing.join(", ")

@@ -10,17 +10,17 @@ use crate::slo::{DefinitionFile, Problem, Severity};
 
 /// What leaves out promises, of a team's files or of all, a line each: whatever is read without them has to say so.
 #[must_use]
-pub fn leaving_out(problems: &[Problem], team: Option<&str>) -> Vec<String> {
-    let is_of = |problem: &&Problem| {
+pub fn error_lines(problems: &[Problem], team: Option<&str>) -> Vec<String> {
+    let is_relevant = |problem: &&Problem| {
         let folder = Path::new(&problem.file).parent().and_then(Path::file_name);
         problem.severity == Severity::Error && team.is_none_or(|team| folder.is_some_and(|folder| folder == team))
     };
     let line = |problem: &Problem| {
-        let about = if problem.subject.is_empty() { String::new() } else { format!("{}: ", problem.subject) };
-        let place = if problem.line > 0 { format!(":{}", problem.line) } else { String::new() };
-        format!("{about}{} ({}{place})", problem.message, problem.file)
+        let subject_prefix = if problem.subject.is_empty() { String::new() } else { format!("{}: ", problem.subject) };
+        let line_suffix = if problem.line > 0 { format!(":{}", problem.line) } else { String::new() };
+        format!("{subject_prefix}{} ({}{line_suffix})", problem.message, problem.file)
     };
-    problems.iter().filter(is_of).map(line).collect()
+    problems.iter().filter(is_relevant).map(line).collect()
 }
 
 /// For people: each problem with its line, the text meant underlined, and a hint; an empty text if there is none.
@@ -36,7 +36,7 @@ pub fn terminal(problems: &[Problem], files: &[DefinitionFile], color: bool) -> 
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = level.primary_title(titled(problem));
+        let title = level.primary_title(title_text(problem));
         let group = match bodies.get(problem.file.as_str()).filter(|_| problem.line > 0) {
             Some(body) => title.element(snippet(problem, body)),
             None => Group::with_title(title).element(annotate_snippets::Origin::path(problem.file.as_str())),
@@ -52,17 +52,16 @@ pub fn terminal(problems: &[Problem], files: &[DefinitionFile], color: bool) -> 
 fn snippet<'a>(problem: &'a Problem, body: &'a str) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let start = problem.range.start.min(body.len());
     let end = problem.range.end.clamp(start, body.len());
-    let from = body.get(..start).and_then(|head| head.rfind('\n')).map_or(0, |newline| newline + 1);
-    let to = body.get(end..).and_then(|tail| tail.find('\n')).map_or(body.len(), |newline| end + newline);
-    let lines = body.get(from..to).unwrap_or("").trim_end_matches('\r');
-    Snippet::source(lines)
-        .path(problem.file.as_str())
-        .line_start(problem.line)
-        .annotation(AnnotationKind::Primary.span((start - from).min(lines.len())..(end - from).min(lines.len())))
+    let line_start = body.get(..start).and_then(|head| head.rfind('\n')).map_or(0, |newline| newline + 1);
+    let line_end = body.get(end..).and_then(|tail| tail.find('\n')).map_or(body.len(), |newline| end + newline);
+    let lines = body.get(line_start..line_end).unwrap_or("").trim_end_matches('\r');
+    Snippet::source(lines).path(problem.file.as_str()).line_start(problem.line).annotation(
+        AnnotationKind::Primary.span((start - line_start).min(lines.len())..(end - line_start).min(lines.len())),
+    )
 }
 
 /// What it concerns and what is wrong.
-fn titled(problem: &Problem) -> String {
+fn title_text(problem: &Problem) -> String {
     if problem.subject.is_empty() {
         problem.message.clone()
     } else {
@@ -80,7 +79,7 @@ pub fn json(problems: &[Problem]) -> String {
                 "file": problem.file,
                 "line": problem.line,
                 "column": problem.column,
-                "severity": severity(problem),
+                "severity": severity_key(problem),
                 "subject": problem.subject,
                 "message": problem.message,
                 "hint": problem.hint,
@@ -98,33 +97,33 @@ pub fn json(problems: &[Problem]) -> String {
 pub fn github(problems: &[Problem]) -> String {
     let mut text = String::new();
     for problem in problems {
-        let mut command = format!("::{} file={}", severity(problem), property(&problem.file));
+        let mut command = format!("::{} file={}", severity_key(problem), escape_property(&problem.file));
         if problem.line > 0 {
-            written(write!(command, ",line={},col={}", problem.line, problem.column));
+            assert_written(write!(command, ",line={},col={}", problem.line, problem.column));
         }
         let title = if problem.subject.is_empty() { "slowburn" } else { &problem.subject };
-        let message = escaped(&format!("{}\nhint: {}", problem.message, problem.hint));
-        written(writeln!(text, "{command},title={}::{message}", property(title)));
+        let message = escape_data(&format!("{}\nhint: {}", problem.message, problem.hint));
+        assert_written(writeln!(text, "{command},title={}::{message}", escape_property(title)));
     }
     text
 }
 
 /// Writing to a `String` cannot fail.
-fn written(result: std::fmt::Result) {
+fn assert_written(result: std::fmt::Result) {
     debug_assert!(result.is_ok(), "writing to a string cannot fail");
 }
 
-const fn severity(problem: &Problem) -> &'static str {
+const fn severity_key(problem: &Problem) -> &'static str {
     match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
     }
 }
 
-fn escaped(text: &str) -> String {
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-fn property(text: &str) -> String {
-    escaped(text).replace(':', "%3A").replace(',', "%2C")
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }

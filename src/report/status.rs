@@ -2,20 +2,20 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::counted;
-use super::model::{Bar, Row, Status, TierText};
-use super::standing::Standing;
-use super::words::{between, last};
-use crate::burn::{Budget, Forecast};
-use crate::cost::grouped;
+use super::format::{format_elapsed, format_lookback};
+use super::model::{DailyBurn, FleetStatus, SloRow, TierSummary};
+use super::pluralize;
+use super::slo_status::SloStatus;
+use crate::burn::{ErrorBudget, ExhaustionForecast};
+use crate::cost::with_thousands_separators;
 use crate::counts::Sums;
-use crate::exact::to_f64;
-use crate::minute::{Minute, length_text};
+use crate::evaluation::{Downgrade, SloState, TierEvaluation};
+use crate::rational::to_f64;
 use crate::slo::Urgency;
-use crate::verdict::{Demotion, State, TierReading};
+use crate::time::{Minute, format_duration};
 
 /// Heights of a day's bar by its burn rate: the third is the last that keeps within the day's share of the budget.
-const BARS: [(f64, char); 8] =
+const BURN_GLYPHS: [(f64, char); 8] =
     [(0.0, '▁'), (0.5, '▂'), (1.0, '▃'), (2.0, '▄'), (4.0, '▅'), (8.0, '▆'), (16.0, '▇'), (f64::INFINITY, '█')];
 
 /// Days of bars in a Markdown table.
@@ -28,14 +28,14 @@ const HEADER: [&str; 9] =
 /// narrow one shows fewer days of bars, then fewer columns, then the status without its details; `--format json` has
 /// all.
 #[must_use]
-pub fn table(status: &Status, width: Option<usize>, color: bool) -> String {
+pub fn table(status: &FleetStatus, width: Option<usize>, color: bool) -> String {
     let fits = |text: &String| width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= width));
     let narrowest = &LAYOUTS[LAYOUTS.len() - 1];
-    let layout = LAYOUTS.iter().find(|layout| fits(&lines(status, layout))).unwrap_or(narrowest);
-    let mut lines: Vec<String> = lines(status, layout).lines().map(str::to_owned).collect();
+    let layout = LAYOUTS.iter().find(|layout| fits(&render_table(status, layout))).unwrap_or(narrowest);
+    let mut lines: Vec<String> = render_table(status, layout).lines().map(str::to_owned).collect();
     if color {
         for (line, row) in lines.iter_mut().skip(1).zip(&status.rows) {
-            *line = colored(line, row, layout);
+            *line = colorize_line(line, row, layout);
         }
     }
     lines.push(String::new());
@@ -60,11 +60,11 @@ const LAYOUTS: [Layout; 6] = [
 ];
 
 /// The column of the status in [`HEADER`].
-const STATUS: usize = 3;
+const STATUS_COLUMN: usize = 3;
 /// Data this much older than the evaluation is worth a remark: no source delivers so late.
-const OLD_MINUTES: i32 = 120;
+const OLD_DATA_MINUTES: i32 = 120;
 
-fn lines(status: &Status, layout: &Layout) -> String {
+fn render_table(status: &FleetStatus, layout: &Layout) -> String {
     let mut table = Table::new();
     let header = layout.columns.iter().map(|column| HEADER[*column]);
     table.load_style(presets::NOTHING).set_header(header).set_content_arrangement(ContentArrangement::Disabled);
@@ -72,8 +72,8 @@ fn lines(status: &Status, layout: &Layout) -> String {
         let cells = layout.cells(row);
         table.add_row(layout.columns.iter().map(|column| Cell::new(&cells[*column])));
     }
-    for (place, column) in layout.columns.iter().enumerate() {
-        if let (4 | 5 | 8, Some(column)) = (column, table.column_mut(place)) {
+    for (index, column) in layout.columns.iter().enumerate() {
+        if let (4 | 5 | 8, Some(column)) = (column, table.column_mut(index)) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -81,79 +81,90 @@ fn lines(status: &Status, layout: &Layout) -> String {
 }
 
 impl Layout {
-    fn cells(&self, row: &Row) -> [String; 9] {
+    fn cells(&self, row: &SloRow) -> [String; 9] {
         let mut cells = cells(row, self.days);
         if self.is_brief {
-            cells[STATUS] = brief(row);
+            cells[STATUS_COLUMN] = brief_status(row);
         }
         cells
     }
 }
 
 /// The sign and the status in their colour; the rest of the line as it is.
-fn colored(line: &str, row: &Row, layout: &Layout) -> String {
+fn colorize_line(line: &str, row: &SloRow, layout: &Layout) -> String {
     let cells = layout.cells(row);
-    let style = match (Standing::of(row), row.verdict.state.urgency()) {
+    let style = match (SloStatus::from_row(row), row.evaluation.state.urgency()) {
         (_, Some(Urgency::Severe | Urgency::Page)) => anstyle::AnsiColor::Red.on_default().bold(),
-        (Standing::Exhausted, _) => anstyle::AnsiColor::Red.on_default(),
-        (Standing::AtRisk, _) => anstyle::AnsiColor::Yellow.on_default(),
-        (Standing::NoData, _) => anstyle::AnsiColor::Magenta.on_default(),
-        (Standing::NoTraffic, _) => anstyle::AnsiColor::Cyan.on_default(),
-        (Standing::Recovered | Standing::Ok, _) => anstyle::AnsiColor::Green.on_default(),
+        (SloStatus::Exhausted, _) => anstyle::AnsiColor::Red.on_default(),
+        (SloStatus::AtRisk, _) => anstyle::AnsiColor::Yellow.on_default(),
+        (SloStatus::NoData, _) => anstyle::AnsiColor::Magenta.on_default(),
+        (SloStatus::NoTraffic, _) => anstyle::AnsiColor::Cyan.on_default(),
+        (SloStatus::Recovered | SloStatus::Ok, _) => anstyle::AnsiColor::Green.on_default(),
     };
-    let mut left = line;
+    let mut rest = line;
     let mut text = String::with_capacity(line.len() + 32);
     // Cells stand in this order with only spaces between them, so that an SLO named like a status is not taken for one.
-    for column in layout.columns.iter().take_while(|column| **column <= STATUS) {
-        let Some((before, after)) = left.split_once(cells[*column].as_str()) else { continue };
+    for column in layout.columns.iter().take_while(|column| **column <= STATUS_COLUMN) {
+        let Some((before, after)) = rest.split_once(cells[*column].as_str()) else { continue };
         text.push_str(before);
         match (*column, cells[*column].split_once(' ')) {
-            (STATUS, _) => text.push_str(&format!("{style}{}{style:#}", cells[STATUS])),
+            (STATUS_COLUMN, _) => text.push_str(&format!("{style}{}{style:#}", cells[STATUS_COLUMN])),
             (0, Some((sign, name))) => text.push_str(&format!("{style}{sign}{style:#} {name}")),
             _ => text.push_str(&cells[*column]),
         }
-        left = after;
+        rest = after;
     }
-    text + left
+    text + rest
 }
 
 /// One sentence over all rows: how many have which status, and what fires.
-pub(super) fn summary(status: &Status) -> String {
-    let count = |wanted: &dyn Fn(&Row) -> bool| status.rows.iter().filter(|row| wanted(row)).count();
-    let statuses = Standing::ALL.into_iter().map(|one| (one, count(&|row| Standing::of(row) == one)));
-    let statuses = statuses.filter(|(_, count)| *count > 0);
-    let statuses: Vec<String> = statuses.map(|(one, count)| format!("{} {count} {}", one.sign(), one.word())).collect();
+pub(super) fn summary(status: &FleetStatus) -> String {
+    let count = |wanted: &dyn Fn(&SloRow) -> bool| status.rows.iter().filter(|row| wanted(row)).count();
+    let statuses = SloStatus::ALL.into_iter().map(|one| (one, count(&|row| SloStatus::from_row(row) == one)));
+    let nonzero = statuses.filter(|(_, count)| *count > 0);
+    let statuses: Vec<String> = nonzero.map(|(one, count)| format!("{} {count} {}", one.sign(), one.label())).collect();
     let statuses = if statuses.is_empty() { String::new() } else { format!(": {}", statuses.join(", ")) };
-    let firing = |urgency| count(&|row| row.verdict.state.urgency() == Some(urgency));
+    let firing = |urgency| count(&|row| row.evaluation.state.urgency() == Some(urgency));
     let (severe, pages, tickets) = (firing(Urgency::Severe), firing(Urgency::Page), firing(Urgency::Ticket));
-    let firing =
-        [(severe, format!("{severe} severe")), (pages, counted(pages, "page")), (tickets, counted(tickets, "ticket"))];
+    let firing = [
+        (severe, format!("{severe} severe")),
+        (pages, pluralize(pages, "page")),
+        (tickets, pluralize(tickets, "ticket")),
+    ];
     let firing: Vec<String> = firing.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
     let firing = if firing.is_empty() { "none".to_owned() } else { firing.join(", ") };
     // Those with the status no data are counted above.
-    let is_missing = |row: &Row| matches!(row.verdict.state, State::Blind { .. });
-    let missing = count(&|row| is_missing(row) && Standing::of(row) != Standing::NoData);
-    let missing =
-        if missing > 0 { format!("; {missing} exhausted or at risk without recent data") } else { String::new() };
-    let newest = newest(status)
-        .map_or_else(String::new, |newest| format!("; newest data {newest}, {} earlier", between(newest, status.at)));
-    format!("{} at {}{statuses}; firing: {firing}{missing}{newest}", counted(status.rows.len(), "SLO"), status.at)
+    let lacks_recent_data = |row: &SloRow| matches!(row.evaluation.state, SloState::NoData { .. });
+    let without_recent_data = count(&|row| lacks_recent_data(row) && SloStatus::from_row(row) != SloStatus::NoData);
+    let missing = if without_recent_data > 0 {
+        format!("; {without_recent_data} exhausted or at risk without recent data")
+    } else {
+        String::new()
+    };
+    let old_data_note = old_watermark(status).map_or_else(String::new, |newest| {
+        format!("; newest data {newest}, {} earlier", format_elapsed(newest, status.at))
+    });
+    format!(
+        "{} at {}{statuses}; firing: {firing}{missing}{old_data_note}",
+        pluralize(status.rows.len(), "SLO"),
+        status.at
+    )
 }
 
 /// The end of the newest data, if it is so old that a reader has to know: then `--at` of that time shows more.
-fn newest(status: &Status) -> Option<Minute> {
+fn old_watermark(status: &FleetStatus) -> Option<Minute> {
     let newest = status.rows.iter().filter_map(|row| row.watermark).max()?;
-    (status.at.0.saturating_sub(newest.0) > OLD_MINUTES).then_some(newest)
+    (status.at.0.saturating_sub(newest.0) > OLD_DATA_MINUTES).then_some(newest)
 }
 
 /// A Markdown table of all rows, and the sentence over them.
 #[must_use]
-pub fn markdown(status: &Status) -> String {
+pub fn markdown(status: &FleetStatus) -> String {
     format!("{}\n{}\n", markdown_rows(status.rows.iter()), summary(status))
 }
 
 /// A Markdown table of some rows.
-pub(super) fn markdown_rows<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
+pub(super) fn markdown_rows<'a>(rows: impl Iterator<Item = &'a SloRow>) -> String {
     let line = |cells: [String; 9]| format!("| {} |\n", cells.join(" | "));
     let mut text = line(HEADER.map(str::to_owned)) + "|" + &"---|".repeat(HEADER.len()) + "\n";
     for row in rows {
@@ -162,30 +173,30 @@ pub(super) fn markdown_rows<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
     text
 }
 
-fn cells(row: &Row, days: usize) -> [String; 9] {
+fn cells(row: &SloRow, days: usize) -> [String; 9] {
     [
-        format!("{} {}/{}", Standing::of(row).sign(), row.service, row.slo),
+        format!("{} {}/{}", SloStatus::from_row(row).sign(), row.service, row.slo),
         row.team.clone(),
         format!("{} over {}", row.objective, row.window),
-        state(row),
-        budget_left(row),
-        row.sli.map_or_else(|| "-".to_owned(), |sli| percent(sli, 3)),
-        row.bars.iter().skip(row.bars.len().saturating_sub(days)).map(|bar| glyph(*bar)).collect(),
-        forecast(row),
-        percent(row.coverage(), 1),
+        status_details(row),
+        format_budget_left_with_raw(row),
+        row.sli.map_or_else(|| "-".to_owned(), |sli| format_percent(sli, 3)),
+        row.daily_burn.iter().skip(row.daily_burn.len().saturating_sub(days)).map(|bar| burn_glyph(*bar)).collect(),
+        format_forecast(row),
+        format_percent(row.coverage(), 1),
     ]
 }
 
 /// The budget that is left; in parentheses what would be left if no minute were excluded.
-pub(super) fn budget_left(row: &Row) -> String {
-    let corrected = left(&row.budget);
-    if row.is_corrected() { format!("{corrected} ({} raw)", left(&row.raw_budget)) } else { corrected }
+pub(super) fn format_budget_left_with_raw(row: &SloRow) -> String {
+    let corrected = format_budget_left(&row.budget);
+    if row.is_corrected() { format!("{corrected} ({} raw)", format_budget_left(&row.raw_budget)) } else { corrected }
 }
 
 /// What is left of a budget: a share; `full` or `exceeded` where the objective allows no failure; `-` without traffic.
-pub(super) fn left(budget: &Budget) -> String {
+pub(super) fn format_budget_left(budget: &ErrorBudget) -> String {
     match budget.remaining() {
-        Some(left) => percent(to_f64(left), 1),
+        Some(left) => format_percent(to_f64(left), 1),
         None if budget.is_exceeded() => "exceeded".to_owned(),
         None if budget.allowed().is_some() => "full".to_owned(),
         None => "-".to_owned(),
@@ -194,71 +205,79 @@ pub(super) fn left(budget: &Budget) -> String {
 
 /// The status of a row with its details: `exhausted, ticket: 3.9x in 1d, 3.4x in 2h`.
 #[must_use]
-pub fn state(row: &Row) -> String {
-    let status = Standing::of(row);
-    let word = status.word();
-    match &row.verdict.state {
-        State::Calm if status == Standing::NoData && row.sums.known == 0 => {
+pub fn status_details(row: &SloRow) -> String {
+    let status = SloStatus::from_row(row);
+    let word = status.label();
+    match &row.evaluation.state {
+        SloState::Ok if status == SloStatus::NoData && row.sums.known == 0 => {
             format!("{word}: no known minute in the window")
         }
-        State::Calm if status == Standing::NoData => {
-            format!("{word}: coverage is only {}", percent(row.coverage(), 1))
+        SloState::Ok if status == SloStatus::NoData => {
+            format!("{word}: coverage is only {}", format_percent(row.coverage(), 1))
         }
-        State::Calm => word.to_owned(),
-        State::Blind { unknown_share, minutes } => {
-            let unknown = format!("{} of the last {} unknown", percent(to_f64(*unknown_share), 0), last(*minutes));
-            if status == Standing::NoData { format!("{word}: {unknown}") } else { format!("{word}, {unknown}") }
+        SloState::Ok => word.to_owned(),
+        SloState::NoData { unknown_share, minutes } => {
+            let unknown = format!(
+                "{} of the last {} unknown",
+                format_percent(to_f64(*unknown_share), 0),
+                format_lookback(*minutes)
+            );
+            if status == SloStatus::NoData { format!("{word}: {unknown}") } else { format!("{word}, {unknown}") }
         }
-        State::Outage { minutes, sums } => {
+        SloState::Outage { minutes, sums } => {
             format!(
                 "{word}, severe: outage, {} of {} failed in {}",
-                grouped(sums.bad),
-                grouped(sums.total),
-                length_text(*minutes)
+                with_thousands_separators(sums.bad),
+                with_thousands_separators(sums.total),
+                format_duration(*minutes)
             )
         }
-        State::Collapse { minutes, seen, expected } => {
+        SloState::TrafficDrop { minutes, events: seen, expected } => {
             format!(
                 "{word}, severe: traffic drop, {} of {} expected in {}",
-                grouped(*seen),
-                grouped(*expected),
-                length_text(*minutes)
+                with_thousands_separators(*seen),
+                with_thousands_separators(*expected),
+                format_duration(*minutes)
             )
         }
-        State::Burning { tier, urgency } => {
-            let rates = row.tiers.get(*tier).zip(row.verdict.tiers.get(*tier));
-            format!("{word}, {urgency}: {}", rates.map_or_else(String::new, |(text, reading)| burning(text, reading)))
+        SloState::Firing { tier, urgency } => {
+            let rates = row.tiers.get(*tier).zip(row.evaluation.tiers.get(*tier));
+            format!(
+                "{word}, {urgency}: {}",
+                rates.map_or_else(String::new, |(text, reading)| format_burn_rates(text, reading))
+            )
         }
     }
 }
 
 /// Both burn rates of a firing tier, and why a page is only a ticket.
-fn burning(tier: &TierText, reading: &TierReading) -> String {
+fn format_burn_rates(tier: &TierSummary, reading: &TierEvaluation) -> String {
     // Without a budget there is no rate: any failure is too many.
-    let rate = |rate: Option<f64>, sums: Sums| {
+    let format_rate = |rate: Option<f64>, sums: Sums| {
         rate.map_or_else(|| format!("{} failed", sums.bad), |rate| format!("{rate:.1}x"))
     };
-    let why = reading.demoted.map_or("", |demotion| match demotion {
-        Demotion::OutsideHours => ", outside working hours",
-        Demotion::FewBad { .. } => ", few failures",
-        Demotion::Chance { .. } => ", not significant",
+    let downgrade_note = reading.downgrade.map_or("", |demotion| match demotion {
+        Downgrade::OutsideHours => ", outside working hours",
+        Downgrade::FewBadEvents { .. } => ", few failures",
+        Downgrade::NotSignificant { .. } => ", not significant",
     });
-    let (long, short) = (rate(reading.long_burn, reading.long), rate(reading.short_burn, reading.short));
-    format!("{long} in {}, {short} in {}{why}", tier.long, tier.short)
+    let (long, short) =
+        (format_rate(reading.long_burn_rate, reading.long), format_rate(reading.short_burn_rate, reading.short));
+    format!("{long} in {}, {short} in {}{downgrade_note}", tier.long, tier.short)
 }
 
 /// The status of a row without numbers: `exhausted, ticket`.
-fn brief(row: &Row) -> String {
-    let status = Standing::of(row);
-    match (row.verdict.state.urgency(), &row.verdict.state) {
-        (Some(urgency), _) => format!("{}, {urgency}", status.word()),
-        (None, State::Blind { .. }) if status != Standing::NoData => format!("{}, no data", status.word()),
-        (None, _) => status.word().to_owned(),
+fn brief_status(row: &SloRow) -> String {
+    let status = SloStatus::from_row(row);
+    match (row.evaluation.state.urgency(), &row.evaluation.state) {
+        (Some(urgency), _) => format!("{}, {urgency}", status.label()),
+        (None, SloState::NoData { .. }) if status != SloStatus::NoData => format!("{}, no data", status.label()),
+        (None, _) => status.label().to_owned(),
     }
 }
 
 /// A share in percent. What is not quite 100% is never printed as 100%, nor a small loss as none.
-pub(super) fn percent(share: f64, decimals: usize) -> String {
+pub(super) fn format_percent(share: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}%", share * 100.0);
     let whole = format!("{:.decimals$}%", 100.0);
     if text == whole && share < 1.0 {
@@ -268,21 +287,23 @@ pub(super) fn percent(share: f64, decimals: usize) -> String {
     text
 }
 
-fn glyph(bar: Bar) -> char {
+fn burn_glyph(bar: DailyBurn) -> char {
     match bar {
-        Bar::Unknown => '·',
-        Bar::Silent => ' ',
-        Bar::Burn(rate) => BARS.iter().find(|(limit, _)| rate <= *limit).map_or('█', |(_, glyph)| *glyph),
+        DailyBurn::Unknown => '·',
+        DailyBurn::NoTraffic => ' ',
+        DailyBurn::Rate(rate) => {
+            BURN_GLYPHS.iter().find(|(limit, _)| rate <= *limit).map_or('█', |(_, glyph)| *glyph)
+        }
     }
 }
 
-pub(super) fn forecast(row: &Row) -> String {
+pub(super) fn format_forecast(row: &SloRow) -> String {
     match row.forecast {
         // Too little is known to extrapolate from.
-        _ if Standing::of(row) == Standing::NoData => "unknown".to_owned(),
-        Forecast::AlreadyExhausted => "exhausted".to_owned(),
-        Forecast::ExhaustedAt(at) => format!("exhausted in {}", between(row.judged_at, at)),
-        Forecast::NotWithinPeriod => "lasts".to_owned(),
-        Forecast::Unknown => "unknown".to_owned(),
+        _ if SloStatus::from_row(row) == SloStatus::NoData => "unknown".to_owned(),
+        ExhaustionForecast::AlreadyExhausted => "exhausted".to_owned(),
+        ExhaustionForecast::ExhaustedAt(at) => format!("exhausted in {}", format_elapsed(row.evaluated_at, at)),
+        ExhaustionForecast::NotWithinPeriod => "lasts".to_owned(),
+        ExhaustionForecast::Unknown => "unknown".to_owned(),
     }
 }

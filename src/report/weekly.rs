@@ -3,35 +3,35 @@
 //! It covers the last whole ISO week in UTC before a time, with the status at the end of that week, so that it is the
 //! same on every day of the next week. Earlier weeks are evaluated with the current definitions.
 
-mod forms;
-mod hygiene;
-mod lists;
-mod nudge;
-mod page;
-mod promise;
+mod escalation;
+mod html;
+mod recommendations;
+mod render;
+mod sections;
+mod slo;
 
 use std::fmt;
 
 use jiff::tz::TimeZone;
 
-use super::counted;
 use super::gate::Override;
-use super::model::Status;
-use super::problems::leaving_out;
-use super::standing::{Standing, too_early};
-use crate::alert::AlertBook;
+use super::model::FleetStatus;
+use super::pluralize;
+use super::problems::error_lines;
+use super::slo_status::{SloStatus, insufficient_coverage_notice};
+use crate::alert::AlertState;
 use crate::cost::Usage;
-use crate::minute::{MINUTES_PER_DAY, Minute, Span};
 use crate::slo::{Catalog, Problem};
+use crate::time::{MINUTES_PER_DAY, Minute, Span};
 
-pub use nudge::Nudge;
-pub use page::{Images, Page, PageError};
-pub use promise::{Promise, Weeks};
+pub use escalation::Escalation;
+pub use html::{HtmlReport, HtmlReportError, ImageMode};
+pub use slo::{PreviousWeeks, WeeklySlo};
 
 /// How the keys of weekly reports begin; no incident has such a key.
-pub const WEEKLY: &str = "weekly/";
+pub const WEEKLY_KEY_PREFIX: &str = "weekly/";
 /// How many weeks before the reported one are evaluated: enough to distinguish a recurring problem from a single one.
-pub const WEEKS_BEFORE: i32 = 3;
+pub const PREVIOUS_WEEKS: i32 = 3;
 
 /// Titles of sections that some forms of the report leave out.
 const NEEDS_ACTION: &str = "Needs action";
@@ -52,7 +52,7 @@ pub struct Week {
 impl Week {
     /// The last whole week before a moment.
     #[must_use]
-    pub fn before(at: Minute) -> Self {
+    pub fn last_before(at: Minute) -> Self {
         let today = at.day();
         let weekday = today.start().timestamp().to_zoned(TimeZone::UTC).weekday().to_monday_zero_offset();
         let end = today.plus(-i32::from(weekday)).start();
@@ -70,7 +70,7 @@ impl fmt::Display for Week {
 }
 
 /// What a weekly report is made of. The status is that of the end of the week.
-pub struct Facts<'a> {
+pub struct WeeklyContext<'a> {
     /// Which week.
     pub week: Week,
     /// The promises.
@@ -78,11 +78,11 @@ pub struct Facts<'a> {
     /// What is wrong with definitions.
     pub problems: &'a [Problem],
     /// How promises stood.
-    pub status: &'a Status,
+    pub status: &'a FleetStatus,
     /// How they stood at the ends of the weeks before.
-    pub weeks: Weeks<'a>,
+    pub previous_weeks: PreviousWeeks<'a>,
     /// Incidents with their notifications, and previous objectives.
-    pub book: &'a AlertBook,
+    pub alert_state: &'a AlertState,
     /// Deploys in spite of the policy.
     pub overrides: &'a [Override],
     /// AWS usage of the week.
@@ -91,20 +91,20 @@ pub struct Facts<'a> {
 
 /// A weekly report in words, before it gets a form.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Weekly {
+pub struct WeeklyReport {
     /// Which week.
     pub week: Week,
     /// Whose; `fleet` for all.
-    pub of: String,
-    is_of_fleet: bool,
+    pub owner: String,
+    is_fleet: bool,
     /// One line that decides whether to read on.
     pub subject: String,
     /// One sentence with the most important fact.
-    pub verdict: String,
+    pub summary: String,
     /// Promises by how they stand, worst first.
-    counts: Vec<(Standing, usize)>,
+    status_counts: Vec<(SloStatus, usize)>,
     /// All of them, worst first.
-    promises: Vec<Promise>,
+    slos: Vec<WeeklySlo>,
     sections: Vec<Section>,
 }
 
@@ -114,61 +114,75 @@ struct Section {
     lines: Vec<String>,
 }
 
-impl Facts<'_> {
+impl WeeklyContext<'_> {
     /// The report of a team, or of the fleet.
     #[must_use]
-    pub fn weekly(&self, team: Option<&str>) -> Weekly {
+    pub fn report(&self, team: Option<&str>) -> WeeklyReport {
         let rows = self.status.rows.iter().filter(|row| team.is_none_or(|team| row.team == team));
-        let mut promises: Vec<Promise> = rows.map(|row| Promise::of(row, &self.weeks)).collect();
-        promises.sort_by_key(|promise| promise.standing);
-        let count = |standing| promises.iter().filter(|promise| promise.standing == standing).count();
-        let counts: Vec<(Standing, usize)> =
-            Standing::ALL.into_iter().map(|one| (one, count(one))).filter(|(_, count)| *count > 0).collect();
-        let of = team.unwrap_or("fleet").to_owned();
-        let statuses: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {}", status.word())).collect();
+        let mut slos: Vec<WeeklySlo> = rows.map(|row| WeeklySlo::new(row, &self.previous_weeks)).collect();
+        slos.sort_by_key(|promise| promise.status);
+        let status_count = |slo_status| slos.iter().filter(|promise| promise.status == slo_status).count();
+        let counts: Vec<(SloStatus, usize)> =
+            SloStatus::ALL.into_iter().map(|one| (one, status_count(one))).filter(|(_, count)| *count > 0).collect();
+        let owner = team.unwrap_or("fleet").to_owned();
+        let statuses: Vec<String> =
+            counts.iter().map(|(status, count)| format!("{count} {}", status.label())).collect();
         let statuses = if statuses.is_empty() { "no SLOs".to_owned() } else { statuses.join(", ") };
-        let unread = leaving_out(self.problems, team);
-        let early = promises.iter().filter(|promise| promise.is_too_early).count();
-        let action: Vec<&Promise> = promises.iter().filter(|promise| promise.needs_action).collect();
-        let verdict = match action.first() {
-            None if !unread.is_empty() => {
-                format!("SLOs are missing because of {} in definitions.", counted(unread.len(), "problem"))
+        let error_lines = error_lines(self.problems, team);
+        let early_count = slos.iter().filter(|promise| promise.has_insufficient_coverage).count();
+        let needs_action: Vec<&WeeklySlo> = slos.iter().filter(|promise| promise.needs_action).collect();
+        let summary = match needs_action.first() {
+            None if !error_lines.is_empty() => {
+                format!("SLOs are missing because of {} in definitions.", pluralize(error_lines.len(), "problem"))
             }
-            None => too_early(early)
+            None => insufficient_coverage_notice(early_count)
                 .map_or_else(|| "Nothing needs action.".to_owned(), |early| format!("Nothing needs action. {early}.")),
             Some(first) => {
-                let needs = if action.len() == 1 { "needs" } else { "need" };
-                let most = if action.len() == 1 { "" } else { "Most urgent: " };
+                let needs = if needs_action.len() == 1 { "needs" } else { "need" };
+                let most = if needs_action.len() == 1 { "" } else { "Most urgent: " };
                 let first = format!("{most}{} ({})", first.name, first.status_and_reason());
-                format!("{} {needs} action. {first}.", counted(action.len(), "SLO"))
+                format!("{} {needs} action. {first}.", pluralize(needs_action.len(), "SLO"))
             }
         };
-        let recovered = promises.iter().filter(|promise| promise.standing == Standing::Recovered);
-        let of_fleet = |lines: &dyn Fn() -> Vec<String>| if team.is_none() { lines() } else { Vec::new() };
+        let recovered = slos.iter().filter(|promise| promise.status == SloStatus::Recovered);
+        let fleet_only = |lines: &dyn Fn() -> Vec<String>| if team.is_none() { lines() } else { Vec::new() };
         let mut sections = vec![
             Section {
                 title: NEEDS_ACTION,
-                lines: action.iter().map(|promise| promise.action()).chain(too_early(early)).collect(),
+                lines: needs_action
+                    .iter()
+                    .map(|promise| promise.action_line())
+                    .chain(insufficient_coverage_notice(early_count))
+                    .collect(),
             },
-            Section { title: "Not evaluated: invalid definitions", lines: unread },
-            Section { title: "Recurring", lines: of_fleet(&|| nudge::again_and_again(&promises)) },
-            Section { title: "Recovered", lines: recovered.map(Promise::line).collect() },
-            Section { title: "Incidents", lines: self.incidents(team) },
-            Section { title: "Objective changes", lines: self.changes(team) },
-            Section { title: "Policy overrides", lines: self.overridden(team) },
-            Section { title: EXCLUSIONS, lines: self.corrections(team) },
-            Section { title: "For the platform team", lines: of_fleet(&|| self.hygiene()) },
-            Section { title: COVERAGE, lines: self.coverage(team) },
-            Section { title: "AWS cost", lines: of_fleet(&|| vec![cost(&self.usage)]) },
+            Section { title: "Not evaluated: invalid definitions", lines: error_lines },
+            Section { title: "Recurring", lines: fleet_only(&|| escalation::recurring_lines(&slos)) },
+            Section { title: "Recovered", lines: recovered.map(WeeklySlo::reason_line).collect() },
+            Section { title: "Incidents", lines: self.incident_lines(team) },
+            Section { title: "Objective changes", lines: self.change_lines(team) },
+            Section { title: "Policy overrides", lines: self.override_lines(team) },
+            Section { title: EXCLUSIONS, lines: self.correction_lines(team) },
+            Section { title: "For the platform team", lines: fleet_only(&|| self.recommendations()) },
+            Section { title: COVERAGE, lines: self.coverage_lines(team) },
+            Section { title: "AWS cost", lines: fleet_only(&|| vec![cost_line(&self.usage)]) },
         ];
         sections.retain(|section| !section.lines.is_empty());
-        let subject = format!("SLO week {} · {of}: {statuses}", self.week.number);
-        Weekly { week: self.week, is_of_fleet: team.is_none(), of, subject, verdict, counts, promises, sections }
+        let subject = format!("SLO week {} · {owner}: {statuses}", self.week.number);
+        WeeklyReport {
+            week: self.week,
+            is_fleet: team.is_none(),
+            owner,
+            subject,
+            summary,
+            status_counts: counts,
+            slos,
+            sections,
+        }
     }
 }
 
 /// The AWS usage of the week with its list price.
-fn cost(usage: &Usage) -> String {
+fn cost_line(usage: &Usage) -> String {
     if *usage == Usage::default() { "$0".to_owned() } else { format!("{} (list price): {usage}", usage.price()) }
 }
 
@@ -177,8 +191,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_week_is_the_last_whole_one() {
-        let week = |at: &str| Week::before(at.parse().unwrap());
+    fn week_is_the_last_complete_iso_week() {
+        let week = |at: &str| Week::last_before(at.parse().unwrap());
         assert_eq!(week("2026-11-23T00:00Z").to_string(), "2026-W47");
         assert_eq!(week("2026-11-29T23:59Z"), week("2026-11-23T00:00Z"));
         assert_eq!(week("2026-11-22T23:59Z").to_string(), "2026-W46");

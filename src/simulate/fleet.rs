@@ -26,17 +26,17 @@ pub struct Service {
     /// Its name; its host is `name.example.com`.
     pub name: &'static str,
     /// Mean requests in a thousand minutes, over a week.
-    pub per_thousand_minutes: u32,
+    pub requests_per_thousand_minutes: u32,
     /// Priority of its listener rule.
-    pub(super) rule: u16,
+    pub(super) rule_priority: u16,
     /// How its callers speak: the `type` field, each as likely as the next.
-    pub(super) types: &'static [&'static str],
+    pub(super) request_types: &'static [&'static str],
     /// Middle and spread (of the logarithm) of its target time, middle in milliseconds.
     pub(super) target_ms: (f64, f64),
     /// Share of answers above 300 ms, in millionths.
-    pub(super) slow: u32,
+    pub(super) slow_ppm: u32,
     /// Share of answers with a 5xx on a good day, in millionths.
-    pub(super) failing: u32,
+    pub(super) error_ppm: u32,
     /// What is asked of it.
     pub(super) routes: &'static [Route],
 }
@@ -53,7 +53,7 @@ pub(super) struct Route {
     /// The status of a good answer.
     pub(super) status: u16,
     /// Middle of the bytes received and sent.
-    pub(super) bytes: (u32, u32),
+    pub(super) median_bytes: (u32, u32),
 }
 
 /// Who calls a balancer.
@@ -64,12 +64,12 @@ pub(super) enum Callers {
     /// Programs of a few partners.
     Partners,
     /// Other services of the house.
-    House,
+    Internal,
 }
 
 /// A route with its numbers in one line.
 const fn route(weight: u32, method: &'static str, path: &'static str, status: u16, received: u32, sent: u32) -> Route {
-    Route { weight, method, path, status, bytes: (received, sent) }
+    Route { weight, method, path, status, median_bytes: (received, sent) }
 }
 
 const WEB: &[&str] = &["h2", "h2", "h2", "https"];
@@ -101,19 +101,19 @@ pub const BALANCERS: &[Balancer] = &[
         name: "app/internal/2e90b7d4863f1ca5",
         nodes: &["10.0.7.12"],
         services: INTERNAL,
-        callers: Callers::House,
+        callers: Callers::Internal,
     },
 ];
 
 const SHOP: &[Service] = &[
     Service {
         name: "storefront",
-        per_thousand_minutes: 10_000,
-        rule: 10,
-        types: WEB,
+        requests_per_thousand_minutes: 10_000,
+        rule_priority: 10,
+        request_types: WEB,
         target_ms: (38.0, 0.6),
-        slow: 1_500,
-        failing: 120,
+        slow_ppm: 1_500,
+        error_ppm: 120,
         routes: &[
             route(40, "GET", "/", 200, 420, 18_400),
             route(25, "GET", "/c/{w}", 200, 430, 22_100),
@@ -125,12 +125,12 @@ const SHOP: &[Service] = &[
     },
     Service {
         name: "catalog",
-        per_thousand_minutes: 7_000,
-        rule: 20,
-        types: WEB,
+        requests_per_thousand_minutes: 7_000,
+        rule_priority: 20,
+        request_types: WEB,
         target_ms: (24.0, 0.5),
-        slow: 800,
-        failing: 100,
+        slow_ppm: 800,
+        error_ppm: 100,
         routes: &[
             route(60, "GET", "/v2/products/{n}", 200, 390, 3_200),
             route(25, "GET", "/v2/products?category={w}&page={n}", 200, 410, 14_800),
@@ -139,12 +139,12 @@ const SHOP: &[Service] = &[
     },
     Service {
         name: "search",
-        per_thousand_minutes: 6_000,
-        rule: 30,
-        types: WEB,
+        requests_per_thousand_minutes: 6_000,
+        rule_priority: 30,
+        request_types: WEB,
         target_ms: (70.0, 0.45),
-        slow: 2_500,
-        failing: 120,
+        slow_ppm: 2_500,
+        error_ppm: 120,
         routes: &[
             route(80, "GET", "/v1/search?q={w}", 200, 450, 7_600),
             route(18, "GET", "/v1/suggest?q={w}", 200, 430, 900),
@@ -153,12 +153,12 @@ const SHOP: &[Service] = &[
     },
     Service {
         name: "cart",
-        per_thousand_minutes: 3_000,
-        rule: 40,
-        types: TLS,
+        requests_per_thousand_minutes: 3_000,
+        rule_priority: 40,
+        request_types: TLS,
         target_ms: (18.0, 0.5),
-        slow: 600,
-        failing: 130,
+        slow_ppm: 600,
+        error_ppm: 130,
         routes: &[
             route(50, "GET", "/v1/carts/{x}", 200, 520, 1_900),
             route(35, "POST", "/v1/carts/{x}/items", 201, 760, 640),
@@ -168,12 +168,12 @@ const SHOP: &[Service] = &[
     },
     Service {
         name: "checkout",
-        per_thousand_minutes: 4_000,
-        rule: 50,
-        types: TLS,
+        requests_per_thousand_minutes: 4_000,
+        rule_priority: 50,
+        request_types: TLS,
         target_ms: (85.0, 0.4),
-        slow: 3_000,
-        failing: 110,
+        slow_ppm: 3_000,
+        error_ppm: 110,
         routes: &[
             route(45, "POST", "/v1/orders", 201, 1_900, 880),
             route(15, "POST", "/v1/orders/{n}/payment", 200, 1_400, 720),
@@ -187,12 +187,12 @@ const SHOP: &[Service] = &[
 const ACCOUNTS: &[Service] = &[
     Service {
         name: "login",
-        per_thousand_minutes: 3_000,
-        rule: 10,
-        types: TLS,
+        requests_per_thousand_minutes: 3_000,
+        rule_priority: 10,
+        request_types: TLS,
         target_ms: (95.0, 0.35),
-        slow: 2_000,
-        failing: 110,
+        slow_ppm: 2_000,
+        error_ppm: 110,
         routes: &[
             route(70, "POST", "/oauth/token", 200, 880, 1_700),
             route(20, "GET", "/oauth/authorize?client_id={x}", 302, 610, 420),
@@ -201,12 +201,12 @@ const ACCOUNTS: &[Service] = &[
     },
     Service {
         name: "profile",
-        per_thousand_minutes: 3_000,
-        rule: 20,
-        types: TLS,
+        requests_per_thousand_minutes: 3_000,
+        rule_priority: 20,
+        request_types: TLS,
         target_ms: (42.0, 0.5),
-        slow: 3_000,
-        failing: 100,
+        slow_ppm: 3_000,
+        error_ppm: 100,
         routes: &[
             route(80, "GET", "/v1/users/{n}", 200, 560, 1_300),
             route(15, "PATCH", "/v1/users/{n}", 200, 920, 1_250),
@@ -218,12 +218,12 @@ const ACCOUNTS: &[Service] = &[
 const PARTNERS: &[Service] = &[
     Service {
         name: "partner-api",
-        per_thousand_minutes: 3_000,
-        rule: 10,
-        types: TLS,
+        requests_per_thousand_minutes: 3_000,
+        rule_priority: 10,
+        request_types: TLS,
         target_ms: (110.0, 0.4),
-        slow: 3_500,
-        failing: 150,
+        slow_ppm: 3_500,
+        error_ppm: 150,
         routes: &[
             route(60, "GET", "/partners/v3/stock/{n}", 200, 480, 900),
             route(30, "PUT", "/partners/v3/offers/{x}", 204, 2_600, 220),
@@ -232,12 +232,12 @@ const PARTNERS: &[Service] = &[
     },
     Service {
         name: "webhooks",
-        per_thousand_minutes: 1_500,
-        rule: 20,
-        types: TLS,
+        requests_per_thousand_minutes: 1_500,
+        rule_priority: 20,
+        request_types: TLS,
         target_ms: (15.0, 0.5),
-        slow: 500,
-        failing: 150,
+        slow_ppm: 500,
+        error_ppm: 150,
         routes: &[route(90, "POST", "/hooks/{x}", 204, 3_100, 190), route(10, "POST", "/hooks/{x}", 404, 3_000, 260)],
     },
 ];
@@ -245,12 +245,12 @@ const PARTNERS: &[Service] = &[
 const INTERNAL: &[Service] = &[
     Service {
         name: "inventory",
-        per_thousand_minutes: 2_500,
-        rule: 10,
-        types: PLAIN,
+        requests_per_thousand_minutes: 2_500,
+        rule_priority: 10,
+        request_types: PLAIN,
         target_ms: (9.0, 0.5),
-        slow: 300,
-        failing: 100,
+        slow_ppm: 300,
+        error_ppm: 100,
         routes: &[
             route(85, "GET", "/stock/{n}", 200, 260, 340),
             route(15, "POST", "/stock/{n}/reservations", 201, 420, 380),
@@ -258,12 +258,12 @@ const INTERNAL: &[Service] = &[
     },
     Service {
         name: "recommendations",
-        per_thousand_minutes: 4_000,
-        rule: 20,
-        types: GRPC,
+        requests_per_thousand_minutes: 4_000,
+        rule_priority: 20,
+        request_types: GRPC,
         target_ms: (55.0, 0.5),
-        slow: 2_000,
-        failing: 140,
+        slow_ppm: 2_000,
+        error_ppm: 140,
         routes: &[
             route(75, "POST", "/reco.v1.Recommendations/ForBasket", 200, 610, 1_500),
             route(25, "POST", "/reco.v1.Recommendations/ForProduct", 200, 430, 1_200),
@@ -271,12 +271,12 @@ const INTERNAL: &[Service] = &[
     },
     Service {
         name: "backoffice",
-        per_thousand_minutes: 30,
-        rule: 30,
-        types: PLAIN,
+        requests_per_thousand_minutes: 30,
+        rule_priority: 30,
+        request_types: PLAIN,
         target_ms: (60.0, 0.6),
-        slow: 2_000,
-        failing: 0,
+        slow_ppm: 2_000,
+        error_ppm: 0,
         routes: &[route(70, "GET", "/reports/{n}", 200, 520, 8_800), route(30, "POST", "/refunds", 201, 1_100, 460)],
     },
 ];

@@ -6,18 +6,18 @@
 //!
 //! Keys and fields follow "Access logs for your Application Load Balancer" in the AWS documentation.
 
-mod chance;
-mod event;
 mod fleet;
 mod line;
+mod rng;
+mod scenario;
 mod traffic;
 
-pub use event::{Event, events, thirty_days};
 pub use fleet::{ACCOUNT, BALANCERS, Balancer, REGION, Service};
+pub use scenario::{ScenarioEvent, events, thirty_days};
 
-use crate::minute::{Minute, Span};
+use crate::time::{Minute, Span};
 
-use chance::{Chance, number_of};
+use rng::{Rng, text_to_seed};
 
 /// Every node of a balancer writes a file each five minutes.
 pub const INTERVAL_MINUTES: i32 = 5;
@@ -41,7 +41,7 @@ pub struct ObjectPlan {
     /// The five minutes it holds; a line belongs to the minute of its answer.
     pub interval: Span,
     /// When it is delivered, which names its folder.
-    pub delivered: Minute,
+    pub delivered_at: Minute,
     /// Address of the node.
     pub node: &'static str,
     seed: u64,
@@ -69,16 +69,16 @@ impl Plan {
     /// Every object that is ever delivered, in order of interval, balancer and node; some turn out empty.
     pub fn objects(&self) -> impl Iterator<Item = ObjectPlan> {
         let Self { span, seed, scale } = *self;
-        let late = span.start.0.rem_euclid(INTERVAL_MINUTES);
-        let first = span.start.plus((INTERVAL_MINUTES - late) % INTERVAL_MINUTES);
+        let offset = span.start.0.rem_euclid(INTERVAL_MINUTES);
+        let first = span.start.plus((INTERVAL_MINUTES - offset) % INTERVAL_MINUTES);
         let intervals = (first.0..=span.end.0.saturating_sub(INTERVAL_MINUTES)).step_by(5).map(Minute);
         intervals.flat_map(move |start| {
             let interval = Span::new(start, start.plus(INTERVAL_MINUTES));
             BALANCERS.iter().flat_map(move |balancer| {
-                let delivered = event::delivery(balancer, interval);
+                let delivered = scenario::delivery(balancer, interval);
                 let nodes = balancer.nodes.iter();
                 nodes.filter_map(move |node| {
-                    Some(ObjectPlan { balancer, interval, delivered: delivered?, node, seed, scale })
+                    Some(ObjectPlan { balancer, interval, delivered_at: delivered?, node, seed, scale })
                 })
             })
         })
@@ -89,41 +89,42 @@ impl ObjectPlan {
     /// Makes the object; `None` if the node saw no request, for then AWS writes no file.
     #[must_use]
     pub fn render(&self) -> Option<Object> {
-        let mut chance = self.chance();
-        let name = chance.bits();
-        let arrivals = traffic::arrivals(self, &mut chance);
+        let mut rng = self.rng();
+        let random_bits = rng.next_u64();
+        let arrivals = traffic::generate_arrivals(self, &mut rng);
         if arrivals.is_empty() {
             return None;
         }
         // A line is about 750 bytes; room for all of them at once saves moving the text.
-        let mut writer = line::Writer::new(self.balancer, self.node, arrivals.len() * 800);
+        let mut writer = line::LineWriter::new(self.balancer, self.node, arrivals.len() * 800);
         for arrival in &arrivals {
-            writer.write(&traffic::exchange(arrival, self.balancer, &mut chance), &mut chance);
+            writer.write_line(&traffic::generate_exchange(arrival, self.balancer, &mut rng), &mut rng);
         }
-        Some(Object { key: self.key(name), text: writer.into_text(), lines: arrivals.len() as u64 })
+        Some(Object { key: self.key(random_bits), text: writer.into_text(), lines: arrivals.len() as u64 })
     }
 
     /// The folder of its key: the day of delivery, not of the requests.
     #[must_use]
     pub fn folder(&self) -> String {
-        let day = self.delivered.day().to_string().replace('-', "/");
+        let day = self.delivered_at.day().to_string().replace('-', "/");
         format!("AWSLogs/{ACCOUNT}/elasticloadbalancing/{REGION}/{day}")
     }
 
     /// Its key; the time in it is the end of its interval.
-    fn key(&self, name: u64) -> String {
+    fn key(&self, random_bits: u64) -> String {
         let balancer = self.balancer.name.replace('/', ".");
         let end = self.interval.end.to_string().replace(['-', ':'], "");
         let letters = ('a'..='z').chain('0'..='5');
-        let random: String =
-            (0..8).filter_map(|place| letters.clone().nth(usize::try_from((name >> (5 * place)) % 32).ok()?)).collect();
+        let random: String = (0..8)
+            .filter_map(|place| letters.clone().nth(usize::try_from((random_bits >> (5 * place)) % 32).ok()?))
+            .collect();
         let (folder, node) = (self.folder(), self.node);
         format!("{folder}/{ACCOUNT}_elasticloadbalancing_{REGION}_{balancer}_{end}_{node}_{random}.log.gz")
     }
 
     /// The stream of chance that is this object's own.
-    fn chance(&self) -> Chance {
+    fn rng(&self) -> Rng {
         let start = u64::from(self.interval.start.0.unsigned_abs());
-        Chance::of(&[self.seed, number_of(self.balancer.name), number_of(self.node), start])
+        Rng::from_seeds(&[self.seed, text_to_seed(self.balancer.name), text_to_seed(self.node), start])
     }
 }

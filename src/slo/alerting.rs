@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
-use crate::exact::Exact;
-use crate::minute::Minute;
+use crate::rational::Rational;
+use crate::time::Minute;
 
 /// How urgently a tier speaks. The order is the order of urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,15 +37,15 @@ pub struct Tier {
     /// How urgent it is.
     pub urgency: Urgency,
     /// The share of the budget that is gone when the burn has lasted for the long window.
-    pub budget_share: Exact,
+    pub budget_share: Rational,
     /// Long window in minutes: it gives significance.
     pub long_minutes: u32,
     /// Short window in minutes: it ends the alert soon after the trouble.
     pub short_minutes: u32,
     /// The burn rate that must be exceeded in both: share x period / long window.
-    pub factor: Exact,
+    pub factor: Rational,
     /// A page outside these hours is a ticket.
-    pub hours: Option<WorkingHours>,
+    pub working_hours: Option<WorkingHours>,
 }
 
 /// What a page must be backed by, so that two unlucky requests of a quiet night wake nobody. A page without it is a
@@ -56,13 +56,13 @@ pub struct Significance {
     pub min_bad_events: u32,
     /// The most likely that chance alone may be: the one-sided probability of at least as many bad events if the true
     /// burn were just the tier's factor.
-    pub chance_max: Exact,
+    pub p_value_max: Rational,
 }
 
 impl Default for Significance {
     /// Five bad events, and a chance of at most 1%.
     fn default() -> Self {
-        Self { min_bad_events: 5, chance_max: Exact::new(1, 100) }
+        Self { min_bad_events: 5, p_value_max: Rational::new(1, 100) }
     }
 }
 
@@ -81,17 +81,17 @@ pub struct AlertRules {
     /// The team that hears of the fleet itself; without it nobody does.
     pub team: Option<String>,
     /// How many calm minutes end an incident.
-    pub resolve_after: u32,
+    pub resolve_after_minutes: u32,
     /// No incident is opened for what is older, however late it is heard of.
-    pub open_within: u32,
+    pub open_within_minutes: u32,
     /// After how long an open page is said again.
-    pub remind_pages: Option<u32>,
+    pub remind_pages_minutes: Option<u32>,
     /// After how long an open ticket is said again.
-    pub remind_tickets: Option<u32>,
+    pub remind_tickets_minutes: Option<u32>,
     /// How many services of a load balancer or a source have one cause if they begin to burn within so many minutes.
     pub shared_cause: Option<(u32, u32)>,
     /// After how long without anything new a source counts as silent.
-    pub stale_after: Option<u32>,
+    pub stale_after_minutes: Option<u32>,
     /// Called at the end of each run.
     pub heartbeat: Option<String>,
 }
@@ -101,12 +101,12 @@ impl Default for AlertRules {
     fn default() -> Self {
         Self {
             team: None,
-            resolve_after: 15,
-            open_within: 360,
-            remind_pages: Some(240),
-            remind_tickets: Some(3 * 1_440),
+            resolve_after_minutes: 15,
+            open_within_minutes: 360,
+            remind_pages_minutes: Some(240),
+            remind_tickets_minutes: Some(3 * 1_440),
             shared_cause: Some((5, 10)),
-            stale_after: Some(180),
+            stale_after_minutes: Some(180),
             heartbeat: None,
         }
     }
@@ -118,26 +118,26 @@ pub struct WorkingHours {
     /// Monday first.
     pub days: [bool; 7],
     /// Minutes after midnight at which they begin.
-    pub from: u16,
+    pub start_minute: u16,
     /// Minutes after midnight at which they end. Not after `from`, they end on the next day.
-    pub to: u16,
+    pub end_minute: u16,
     /// Whose clock.
-    pub zone: TimeZone,
+    pub time_zone: TimeZone,
 }
 
 impl WorkingHours {
     /// Whether a minute lies in them. Hours that pass midnight belong to the day they begin on.
     #[must_use]
     pub fn contains(&self, minute: Minute) -> bool {
-        let local = minute.timestamp().to_zoned(self.zone.clone());
-        let clock = local.hour().unsigned_abs().into();
-        let clock: u16 = u16::from(local.minute().unsigned_abs()) + 60 * u16::min(clock, 23);
-        let is_day = |day: Weekday| self.days[usize::from(day.to_monday_zero_offset().unsigned_abs()) % 7];
+        let local = minute.timestamp().to_zoned(self.time_zone.clone());
+        let hour = local.hour().unsigned_abs().into();
+        let clock: u16 = u16::from(local.minute().unsigned_abs()) + 60 * u16::min(hour, 23);
+        let is_working_day = |day: Weekday| self.days[usize::from(day.to_monday_zero_offset().unsigned_abs()) % 7];
         let (today, yesterday) = (local.weekday(), local.weekday().previous());
-        if self.from < self.to {
-            return is_day(today) && (self.from..self.to).contains(&clock);
+        if self.start_minute < self.end_minute {
+            return is_working_day(today) && (self.start_minute..self.end_minute).contains(&clock);
         }
-        (is_day(today) && clock >= self.from) || (is_day(yesterday) && clock < self.to)
+        (is_working_day(today) && clock >= self.start_minute) || (is_working_day(yesterday) && clock < self.end_minute)
     }
 }
 
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn working_hours_follow_the_wall_clock_across_midnight_and_summer_time() {
         let check = |days, from, to, zone: &str, minute: &str, expected| {
-            let hours = WorkingHours { days, from, to, zone: TimeZone::get(zone).unwrap() };
+            let hours =
+                WorkingHours { days, start_minute: from, end_minute: to, time_zone: TimeZone::get(zone).unwrap() };
             assert_eq!(hours.contains(minute.parse().unwrap()), expected, "{hours:?} {minute}");
         };
         let week = [true, true, true, true, true, false, false];

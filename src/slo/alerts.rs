@@ -2,72 +2,77 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{AlertsText, Page, Switch};
-use super::positions::keys;
 use super::problem::Problem;
+use super::source_spans::key_path;
 use super::suggest::suggestion;
+use super::yaml::{AlertsYaml, OrNone, YamlFile};
 use super::{AlertRules, Team};
-use crate::minute::length_text;
+use crate::time::format_duration;
 
 /// A day: what takes longer to be called over is not over.
 const RESOLVE_MINUTES_MAX: u32 = 1_440;
 /// The least and the most that late data may change.
-const OPEN_WITHIN: [u32; 2] = [30, 2_880];
+const OPEN_WITHIN_MINUTES: [u32; 2] = [30, 2_880];
 
 /// Makes rules of what was typed. What is wrong is left as it is by default, and is a problem.
-pub(super) fn rules(
-    page: &Page<'_>,
-    text: &AlertsText,
+pub(super) fn build_alert_rules(
+    yaml: &YamlFile<'_>,
+    text: &AlertsYaml,
     teams: &BTreeMap<String, Team>,
     problems: &mut Vec<Problem>,
 ) -> AlertRules {
     let default = AlertRules::default();
-    let mut within = |key: &str, said: Option<u32>, default: u32, [least, most]: [u32; 2]| {
-        let minutes = said.unwrap_or(default);
+    let mut minutes_in_range = |key: &str, configured: Option<u32>, default: u32, [least, most]: [u32; 2]| {
+        let minutes = configured.unwrap_or(default);
         if (least..=most).contains(&minutes) {
             return minutes;
         }
-        let (least, most) = (length_text(least), length_text(most));
-        let message = format!("`{}` is not between {least} and {most}", length_text(minutes));
-        problems.push(page.of_value(
-            &keys(&["alerts", key]),
+        let (least, most) = (format_duration(least), format_duration(most));
+        let message = format!("`{}` is not between {least} and {most}", format_duration(minutes));
+        problems.push(yaml.value_problem(
+            &key_path(&["alerts", key]),
             message,
-            format!("change the value, or remove the field for the default of {}", length_text(default)),
+            format!("change the value, or remove the field for the default of {}", format_duration(default)),
         ));
         default
     };
-    let length = |length: &Option<super::file::Typed<super::file::Length>>| length.as_ref().map(|length| length.0.0);
-    let pause = |pause: &Option<super::file::Typed<super::file::Pause>>, default: Option<u32>| {
+    let minutes = |length: &Option<super::yaml::Scalar<super::yaml::Minutes>>| length.as_ref().map(|length| length.0.0);
+    let interval = |pause: &Option<super::yaml::Scalar<super::yaml::DurationOrNone>>, default: Option<u32>| {
         pause.as_ref().map_or(default, |pause| pause.0.0)
     };
-    let shared = match &text.shared_cause {
-        Some(Switch::Off) => None,
+    let shared_cause = match &text.shared_cause {
+        Some(OrNone::Disabled) => None,
         None => default.shared_cause,
-        Some(Switch::On(shared)) => {
-            let (services, minutes) = default.shared_cause.unwrap_or((5, 10));
-            let services = shared.services.as_ref().map_or(services, |services| services.0.0.max(2));
-            Some((services, length(&shared.within).unwrap_or(minutes)))
+        Some(OrNone::Set(shared_cause)) => {
+            let (default_services, default_minutes) = default.shared_cause.unwrap_or((5, 10));
+            let services = shared_cause.services.as_ref().map_or(default_services, |services| services.0.0.max(2));
+            Some((services, minutes(&shared_cause.within).unwrap_or(default_minutes)))
         }
     };
     let rules = AlertRules {
-        resolve_after: within(
+        resolve_after_minutes: minutes_in_range(
             "resolve_after",
-            length(&text.resolve_after),
-            default.resolve_after,
+            minutes(&text.resolve_after),
+            default.resolve_after_minutes,
             [1, RESOLVE_MINUTES_MAX],
         ),
-        open_within: within("open_within", length(&text.open_within), default.open_within, OPEN_WITHIN),
-        remind_pages: pause(&text.remind_pages, default.remind_pages),
-        remind_tickets: pause(&text.remind_tickets, default.remind_tickets),
-        stale_after: pause(&text.stale_after, default.stale_after),
-        shared_cause: shared,
+        open_within_minutes: minutes_in_range(
+            "open_within",
+            minutes(&text.open_within),
+            default.open_within_minutes,
+            OPEN_WITHIN_MINUTES,
+        ),
+        remind_pages_minutes: interval(&text.remind_pages, default.remind_pages_minutes),
+        remind_tickets_minutes: interval(&text.remind_tickets, default.remind_tickets_minutes),
+        stale_after_minutes: interval(&text.stale_after, default.stale_after_minutes),
+        shared_cause,
         heartbeat: text.heartbeat.as_ref().map(|destination| destination.0.0.clone()),
         team: text.team.as_ref().map(|team| team.0.0.clone()),
     };
     if let Some(team) = rules.team.as_ref().filter(|team| !teams.contains_key(*team)) {
         let hint = suggestion(team, "teams in `fleet.yaml`", teams.keys().map(String::as_str))
             .unwrap_or_else(|| format!("add `{team}:` with `pages` and `tickets` to `teams`"));
-        problems.push(page.of_value(&keys(&["alerts", "team"]), format!("unknown team `{team}`"), hint));
+        problems.push(yaml.value_problem(&key_path(&["alerts", "team"]), format!("unknown team `{team}`"), hint));
     }
     rules
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use rrule::RRuleSet;
 
 use super::{Catalog, Service, Slo};
-use crate::minute::{Minute, Span};
+use crate::time::{Minute, Span};
 
 /// Spans that do not count, for some SLOs, with somebody's reason.
 #[derive(Clone, Debug)]
@@ -68,10 +68,10 @@ impl Scope {
     /// Whether an SLO is meant.
     #[must_use]
     pub fn covers(&self, service: &Service, slo: &Slo) -> bool {
-        let fits = |names: &[String], name: &str| names.is_empty() || names.iter().any(|one| one == name);
-        fits(&self.teams, &service.team)
-            && fits(&self.services, &service.name)
-            && fits(&self.slos, slo.name())
+        let matches = |names: &[String], name: &str| names.is_empty() || names.iter().any(|one| one == name);
+        matches(&self.teams, &service.team)
+            && matches(&self.services, &service.name)
+            && matches(&self.slos, slo.name())
             && self.labels.iter().all(|(label, value)| service.labels.get(label) == Some(value))
     }
 }
@@ -85,12 +85,12 @@ pub(super) struct Occurrences {
 
 impl Occurrences {
     /// All occurrences from the first on, in order. The library gives up on a rule that finds nothing for long.
-    pub(super) fn all(&self) -> impl Iterator<Item = Span> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Span> + '_ {
         let minutes = i32::try_from(self.first.minutes()).unwrap_or(i32::MAX);
         let once = self.rule.is_none().then_some(self.first);
-        let again = self.rule.iter().flat_map(|rule| rule.as_ref().into_iter());
-        once.into_iter().chain(again.map(move |moment| {
-            let start = Minute::of_unix_seconds(moment.timestamp());
+        let repeated = self.rule.iter().flat_map(|rule| rule.as_ref().into_iter());
+        once.into_iter().chain(repeated.map(move |moment| {
+            let start = Minute::from_unix_seconds(moment.timestamp());
             Span::new(start, start.plus(minutes))
         }))
     }
@@ -101,7 +101,7 @@ impl Correction {
     #[must_use]
     pub fn spans(&self, within: Span) -> Vec<Span> {
         self.occurrences
-            .all()
+            .iter()
             .take_while(|occurrence| occurrence.start < within.end)
             .map(|occurrence| occurrence.intersect(within))
             .filter(|part| !part.is_empty())
@@ -111,31 +111,31 @@ impl Correction {
 
 /// The minutes that do not count within a span, of all corrections, worked out once for all SLOs.
 #[derive(Clone, Debug)]
-pub struct Excluded<'a> {
+pub struct Exclusions<'a> {
     corrections: Vec<(&'a Correction, Vec<Span>)>,
 }
 
-impl<'a> Excluded<'a> {
+impl<'a> Exclusions<'a> {
     /// Looks at all corrections of a catalogue.
     #[must_use]
-    pub fn within(catalog: &'a Catalog, span: Span) -> Self {
+    pub fn for_span(catalog: &'a Catalog, span: Span) -> Self {
         let corrections = catalog.corrections.iter().map(|correction| (correction, correction.spans(span)));
         Self { corrections: corrections.filter(|(_, spans)| !spans.is_empty()).collect() }
     }
 
     /// The corrections about an SLO, and what they exclude.
-    pub fn about<'s>(
+    pub fn corrections_for<'s>(
         &'s self,
         service: &'s Service,
         slo: &'s Slo,
     ) -> impl Iterator<Item = (&'a Correction, &'s [Span])> + 's {
-        let about = self.corrections.iter().filter(|(correction, _)| correction.scope.covers(service, slo));
-        about.map(|(correction, spans)| (*correction, spans.as_slice()))
+        let matching = self.corrections.iter().filter(|(correction, _)| correction.scope.covers(service, slo));
+        matching.map(|(correction, spans)| (*correction, spans.as_slice()))
     }
 
     /// The minutes that do not count for an SLO: the fewest spans, in order.
     #[must_use]
     pub fn spans(&self, service: &Service, slo: &Slo) -> Vec<Span> {
-        Span::joined(self.about(service, slo).flat_map(|(_, spans)| spans.iter().copied()).collect())
+        Span::merged(self.corrections_for(service, slo).flat_map(|(_, spans)| spans.iter().copied()).collect())
     }
 }

@@ -1,7 +1,7 @@
 //! Destinations as people name them: the channel, what it is for, and the variable that holds its address.
 
 use super::{Catalog, Team};
-use crate::visible::visible;
+use crate::text::escape_non_printing;
 
 /// The scheme that stands for a missing destination in dry runs: `none:shop-pages`.
 pub const NO_DESTINATION: &str = "none";
@@ -16,16 +16,16 @@ pub fn describe_destination(destination: &str, role: Option<&str>) -> String {
         "pagerduty" => "PagerDuty",
         "slack" => "Slack",
         "webhook" => "webhook",
-        "mailto" => return format!("mail to {}", visible(rest)),
+        "mailto" => return format!("mail to {}", escape_non_printing(rest)),
         NO_DESTINATION => {
             let (team, list) = rest.rsplit_once('-').unwrap_or((rest, ""));
-            return format!("{} (no destination is set)", visible(format!("{team} {list}").trim_end()));
+            return format!("{} (no destination is set)", escape_non_printing(format!("{team} {list}").trim_end()));
         }
-        _ => return format!("`{}`", visible(destination)),
+        _ => return format!("`{}`", escape_non_printing(destination)),
     };
     let name = rest.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|name| !name.contains('}'));
     let role = role.map(|role| format!(", {role}")).unwrap_or_default();
-    format!("{channel}{role} (`{}`)", visible(name.unwrap_or(rest)))
+    format!("{channel}{role} (`{}`)", escape_non_printing(name.unwrap_or(rest)))
 }
 
 impl Catalog {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::metric::MetricCounts;
-use crate::exact::Exact;
+use super::metric::RatioMetrics;
+use crate::rational::Rational;
 use crate::series::SeriesKey;
 
 /// What is measured, where.
@@ -24,7 +24,7 @@ pub enum Indicator {
         /// Name of the source.
         source: String,
         /// Which metrics.
-        counts: MetricCounts,
+        metrics: RatioMetrics,
     },
     /// Events that an SQL query counts.
     Query {
@@ -50,7 +50,7 @@ pub struct Sql {
     /// As the file has it.
     pub text: Arc<str>,
     /// Equal marks mean equal texts.
-    pub mark: Arc<str>,
+    pub hash: Arc<str>,
 }
 
 /// Slices of time as the events of a budget: a slice whose share of bad events is above the budget is one bad event.
@@ -58,13 +58,13 @@ pub struct Sql {
 /// Slices start at UTC midnight. A minute whose nearest-rank percentile p is within a threshold is exactly a minute of
 /// which at most `1 - p` of the answers are above it, so percentiles need no counts of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slices {
+pub struct Timeslices {
     /// Length of a slice; it divides a day.
     pub minutes: u32,
     /// The share of a slice's events that may be bad.
-    pub budget: Exact,
+    pub budget: Rational,
     /// A slice without traffic is good; otherwise it is no slice.
-    pub idle_good: bool,
+    pub is_idle_good: bool,
 }
 
 /// Which requests of a load balancer belong to an indicator.
@@ -149,9 +149,9 @@ impl fmt::Display for Indicator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Requests { source, traffic, measure } => write!(f, "{source} {traffic} {measure}"),
-            Self::Ratio { source, counts } => write!(f, "{source} ratio{counts}"),
+            Self::Ratio { source, metrics: counts } => write!(f, "{source} ratio{counts}"),
             Self::Query { source, file, sql: None } => write!(f, "{source} {file} query unread"),
-            Self::Query { source, file, sql: Some(sql) } => write!(f, "{source} {file} query {}", sql.mark),
+            Self::Query { source, file, sql: Some(sql) } => write!(f, "{source} {file} query {}", sql.hash),
             Self::Counts { source, file } => write!(f, "{source} {file} counts"),
         }
     }

@@ -1,31 +1,31 @@
 //! Who says what about one SLO: its own fields, its service, its class, the fleet. The first that says something wins.
 
-use super::file::{
-    ClassText, FleetFile, HoursText, OneOrMany, Page, Percent, ServiceFile, SevereText, SignificanceText, SloFields,
-    Switch, TiersText, Typed, WindowText, Zone,
-};
-use super::positions::{Path, Step};
 use super::problem::Problem;
+use super::source_spans::{PathStep, YamlPath};
+use super::yaml::{
+    ClassYaml, FleetFile, OneOrMany, OrNone, Percent, Scalar, ServiceFile, SevereYaml, SignificanceYaml, SloFields,
+    TiersYaml, TimeZoneName, WindowYaml, WorkingHoursYaml, YamlFile,
+};
 
 /// What one place says.
 pub(super) struct Layer<'a> {
-    page: &'a Page<'a>,
-    path: Path,
+    yaml: &'a YamlFile<'a>,
+    path: YamlPath,
     /// Fields that only an SLO has.
     pub(super) slo: Option<&'a SloFields>,
-    pub(super) windows: Option<&'a OneOrMany<Typed<WindowText>>>,
-    pub(super) time_zone: Option<&'a Typed<Zone>>,
-    pub(super) tiers: Option<&'a TiersText>,
-    pub(super) significance: Option<&'a Switch<SignificanceText>>,
-    pub(super) severe: Option<&'a Switch<SevereText>>,
-    pub(super) working_hours: Option<&'a Typed<HoursText>>,
-    pub(super) max_unknown: Option<&'a Typed<Percent>>,
+    pub(super) windows: Option<&'a OneOrMany<Scalar<WindowYaml>>>,
+    pub(super) time_zone: Option<&'a Scalar<TimeZoneName>>,
+    pub(super) tiers: Option<&'a TiersYaml>,
+    pub(super) significance: Option<&'a OrNone<SignificanceYaml>>,
+    pub(super) severe: Option<&'a OrNone<SevereYaml>>,
+    pub(super) working_hours: Option<&'a Scalar<WorkingHoursYaml>>,
+    pub(super) max_unknown: Option<&'a Scalar<Percent>>,
 }
 
 impl<'a> Layer<'a> {
-    pub(super) fn of_slo(page: &'a Page<'a>, path: Path, fields: &'a SloFields) -> Self {
+    pub(super) fn from_slo(yaml: &'a YamlFile<'a>, path: YamlPath, fields: &'a SloFields) -> Self {
         Self {
-            page,
+            yaml: yaml,
             path,
             slo: Some(fields),
             windows: fields.windows.as_ref(),
@@ -38,10 +38,10 @@ impl<'a> Layer<'a> {
         }
     }
 
-    pub(super) fn of_service(page: &'a Page<'a>, file: &'a ServiceFile) -> Self {
+    pub(super) fn from_service(yaml: &'a YamlFile<'a>, file: &'a ServiceFile) -> Self {
         Self {
-            page,
-            path: Path::new(),
+            yaml: yaml,
+            path: YamlPath::new(),
             slo: None,
             windows: file.windows.as_ref(),
             time_zone: file.time_zone.as_ref(),
@@ -53,9 +53,9 @@ impl<'a> Layer<'a> {
         }
     }
 
-    pub(super) fn of_class(page: &'a Page<'a>, path: Path, class: &'a ClassText) -> Self {
+    pub(super) fn from_class(yaml: &'a YamlFile<'a>, path: YamlPath, class: &'a ClassYaml) -> Self {
         Self {
-            page,
+            yaml: yaml,
             path,
             slo: None,
             windows: class.windows.as_ref(),
@@ -68,10 +68,10 @@ impl<'a> Layer<'a> {
         }
     }
 
-    pub(super) fn of_fleet(page: &'a Page<'a>, file: &'a FleetFile) -> Self {
+    pub(super) fn from_fleet(yaml: &'a YamlFile<'a>, file: &'a FleetFile) -> Self {
         Self {
-            page,
-            path: Path::new(),
+            yaml: yaml,
+            path: YamlPath::new(),
             slo: None,
             windows: None,
             time_zone: None,
@@ -84,20 +84,25 @@ impl<'a> Layer<'a> {
     }
 
     /// A problem of what this layer says under a key, or of the layer's own key for an empty one.
-    pub(super) fn problem(&self, steps: &[Step], message: impl Into<String>, hint: impl Into<String>) -> Problem {
-        let path: Path = self.path.iter().chain(steps).cloned().collect();
-        self.page.of_value(&path, message, hint)
+    pub(super) fn value_problem(
+        &self,
+        steps: &[PathStep],
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Problem {
+        let path: YamlPath = self.path.iter().chain(steps).cloned().collect();
+        self.yaml.value_problem(&path, message, hint)
     }
 
     /// A problem of one of the keys this layer has.
     pub(super) fn key_problem(&self, key: &str, message: impl Into<String>, hint: impl Into<String>) -> Problem {
-        let path: Path = self.path.iter().cloned().chain([Step::Key(key.to_owned())]).collect();
-        self.page.of_key(&path, message, hint)
+        let path: YamlPath = self.path.iter().cloned().chain([PathStep::Key(key.to_owned())]).collect();
+        self.yaml.key_problem(&path, message, hint)
     }
 }
 
 /// The first layer that says something, and what it says.
-pub(super) fn first<'l, 'a, T>(
+pub(super) fn find_setting<'l, 'a, T>(
     layers: &'l [Layer<'a>],
     pick: impl Fn(&Layer<'a>) -> Option<&'a T>,
 ) -> Option<(&'l Layer<'a>, &'a T)> {
@@ -105,9 +110,9 @@ pub(super) fn first<'l, 'a, T>(
 }
 
 /// The first layer of an SLO that says something, and what it says.
-pub(super) fn first_field<'l, 'a, T: 'a>(
+pub(super) fn find_slo_setting<'l, 'a, T: 'a>(
     layers: &'l [Layer<'a>],
     pick: impl Fn(&'a SloFields) -> Option<&'a T>,
 ) -> Option<(&'l Layer<'a>, &'a T)> {
-    first(layers, |layer| layer.slo.and_then(&pick))
+    find_setting(layers, |layer| layer.slo.and_then(&pick))
 }

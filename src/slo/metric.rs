@@ -23,12 +23,12 @@ pub enum Statistic {
     /// How many values there were.
     SampleCount,
     /// How many of them were above the first bound and at most the second; a bound may be empty.
-    Within(String, String),
+    TrimmedCount(String, String),
 }
 
 /// One number a minute: a statistic of a metric.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MetricCount {
+pub struct MetricStatistic {
     /// Which metric.
     pub metric: Metric,
     /// What of it.
@@ -37,28 +37,28 @@ pub struct MetricCount {
 
 /// The events of an SLI as sums of metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MetricCounts {
+pub struct RatioMetrics {
     /// Added up, all events.
-    pub total: Vec<MetricCount>,
+    pub total: Vec<MetricStatistic>,
     /// Added up, the good or the bad ones.
-    pub judged: Judged,
+    pub numerator: MetricRole,
 }
 
 /// Which of the events are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Judged {
+pub enum MetricRole {
     /// Those that kept the promise.
-    Good(Vec<MetricCount>),
+    Good(Vec<MetricStatistic>),
     /// Those that broke it.
-    Bad(Vec<MetricCount>),
+    Bad(Vec<MetricStatistic>),
 }
 
-impl MetricCounts {
+impl RatioMetrics {
     /// All that has to be asked, each once.
     #[must_use]
-    pub fn all(&self) -> std::collections::BTreeSet<&MetricCount> {
-        let (Judged::Good(judged) | Judged::Bad(judged)) = &self.judged;
-        self.total.iter().chain(judged).collect()
+    pub fn distinct_stats(&self) -> std::collections::BTreeSet<&MetricStatistic> {
+        let (MetricRole::Good(numerator) | MetricRole::Bad(numerator)) = &self.numerator;
+        self.total.iter().chain(numerator).collect()
     }
 }
 
@@ -69,35 +69,35 @@ impl fmt::Display for Statistic {
         match self {
             Self::Sum => f.write_str("Sum"),
             Self::SampleCount => f.write_str("SampleCount"),
-            Self::Within(low, high) => write!(f, "TC({low}:{high})"),
+            Self::TrimmedCount(low, high) => write!(f, "TC({low}:{high})"),
         }
     }
 }
 
-impl fmt::Display for MetricCount {
+impl fmt::Display for MetricStatistic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Metric { namespace, name, dimensions } = &self.metric;
-        write!(f, "{} {}", apart(namespace), apart(name))?;
+        write!(f, "{} {}", quote_if_ambiguous(namespace), quote_if_ambiguous(name))?;
         for (name, value) in dimensions {
-            write!(f, " {}={}", apart(name), apart(value))?;
+            write!(f, " {}={}", quote_if_ambiguous(name), quote_if_ambiguous(value))?;
         }
         write!(f, " {}", self.statistic)
     }
 }
 
 /// A name in quotes where one could not see where it ends, so that different metrics are never written alike.
-fn apart(name: &str) -> Cow<'_, str> {
-    let is_plain = |sign: char| !sign.is_whitespace() && !"=[]\"".contains(sign);
+fn quote_if_ambiguous(name: &str) -> Cow<'_, str> {
+    let is_plain = |char: char| !char.is_whitespace() && !"=[]\"".contains(char);
     if name.chars().all(is_plain) { Cow::Borrowed(name) } else { Cow::Owned(format!("{name:?}")) }
 }
 
-impl fmt::Display for MetricCounts {
+impl fmt::Display for RatioMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (word, judged) = match &self.judged {
-            Judged::Good(judged) => ("good", judged),
-            Judged::Bad(judged) => ("bad", judged),
+        let (word, numerator) = match &self.numerator {
+            MetricRole::Good(numerator) => ("good", numerator),
+            MetricRole::Bad(numerator) => ("bad", numerator),
         };
-        for (word, counts) in [("total", &self.total), (word, judged)] {
+        for (word, counts) in [("total", &self.total), (word, numerator)] {
             for count in counts {
                 write!(f, " {word}=[{count}]")?;
             }
@@ -111,12 +111,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn different_metrics_are_never_written_alike() {
+    fn distinct_metrics_never_format_alike() {
         let text = |namespace: &str, name: &str, dimensions: &[(&str, &str)]| {
             let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
             let dimensions = dimensions.iter().map(pair).collect();
             let metric = Metric { namespace: namespace.to_owned(), name: name.to_owned(), dimensions };
-            MetricCount { metric, statistic: Statistic::Sum }.to_string()
+            MetricStatistic { metric, statistic: Statistic::Sum }.to_string()
         };
         assert_eq!(text("Shop/Orders", "Placed", &[("Stage", "prod")]), "Shop/Orders Placed Stage=prod Sum");
         assert_ne!(text("Shop A", "B", &[]), text("Shop", "A B", &[]));

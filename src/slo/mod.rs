@@ -14,7 +14,6 @@ mod alerts;
 mod correction;
 mod corrections;
 mod destination;
-pub mod file;
 mod fingerprint;
 mod fleet;
 mod indicator;
@@ -22,7 +21,6 @@ mod layer;
 mod measured;
 mod metric;
 mod policy;
-mod positions;
 mod problem;
 mod promise;
 mod read;
@@ -30,27 +28,29 @@ mod recurrence;
 mod selector;
 mod service;
 mod source;
+mod source_spans;
 mod suggest;
 mod tiers;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::exact::Exact;
-use crate::minute::{Minute, Span, Window};
+use crate::rational::Rational;
+use crate::time::{Minute, Span, Window};
 
 pub use alerting::{AlertRules, Severe, Significance, Tier, Urgency, WorkingHours};
-pub use correction::{Category, Correction, Excluded, Scope};
+pub use correction::{Category, Correction, Exclusions, Scope};
 pub use destination::{NO_DESTINATION, describe_destination};
-pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Slices, Sql, Traffic};
-pub use metric::{Judged, Metric, MetricCount, MetricCounts, Statistic};
+pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Sql, Timeslices, Traffic};
+pub use metric::{Metric, MetricRole, MetricStatistic, RatioMetrics, Statistic};
 pub use policy::{Policy, PolicyStep};
 pub use problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
-pub use read::{CORRECTIONS, FLEET, path_in, read, read_in};
-pub use selector::{Tags, lacks_id, names_balancer, names_group, without_id};
-pub use source::{Access, Lake, Reach, Source, SourceKind, TableOfLogs, TableSource};
-pub use suggest::{listed, nearest, suggestion};
+pub use read::{CORRECTIONS_FOLDER, FLEET_FILE, definition_path, read, read_with_folder};
+pub use selector::{Tags, lacks_id, matches_load_balancer, matches_target_group, without_id};
+pub use source::{AthenaSource, AwsScope, BucketAccess, LogTable, LogTableSource, Source, SourceKind};
+pub use suggest::{name_list, nearest, suggestion};
 
 /// All promises that were read and are sound, in order of service name.
 #[derive(Clone, Debug, Default)]
@@ -91,16 +91,16 @@ impl Catalog {
     /// Gives queries the texts that `read` has for their files, or the problems that it has instead: what is wrong, and
     /// what helps. Files are outside of the definitions, so that reading these does not tell. A promise whose query is
     /// not there stays, so that its incidents do, and is measured with nothing.
-    pub fn take_queries(&mut self, mut read: impl FnMut(&str) -> Result<Sql, (String, String)>) -> Vec<Problem> {
+    pub fn load_queries(&mut self, mut load: impl FnMut(&str) -> Result<Sql, (String, String)>) -> Vec<Problem> {
         let mut problems: Vec<Problem> = Vec::new();
         for slo in self.services.iter_mut().flat_map(|service| &mut service.slos) {
             let Indicator::Query { file, sql, .. } = &mut slo.indicator else { continue };
-            let refused = read(file).map(|read| *sql = Some(read)).err().zip(slo.query_at.clone());
-            problems.extend(refused.map(|((message, hint), at)| Problem { message, hint, ..at }));
+            let failure = load(file).map(|read| *sql = Some(read)).err().zip(slo.missing_query_problem.clone());
+            problems.extend(failure.map(|((message, hint), base_problem)| Problem { message, hint, ..base_problem }));
         }
         // What a class says is said once, whoever takes it over.
-        problems.sort_by(|one, other| one.place().cmp(&other.place()));
-        problems.dedup_by(|one, other| one.place() == other.place());
+        problems.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
+        problems.dedup_by(|one, other| one.sort_key() == other.sort_key());
         problems
     }
 }
@@ -121,7 +121,7 @@ pub struct Team {
 impl Team {
     /// Where something of this urgency goes.
     #[must_use]
-    pub fn told_of(&self, urgency: Urgency) -> Vec<String> {
+    pub fn destinations_for(&self, urgency: Urgency) -> Vec<String> {
         let lists = match urgency {
             Urgency::Severe => [&self.severe, &self.pages, &self.tickets],
             Urgency::Page => [&self.pages, &self.severe, &self.tickets],
@@ -160,9 +160,9 @@ pub struct Slo {
     /// What is measured.
     pub indicator: Indicator,
     /// Where it names the file of its query: the problem that a missing one is.
-    pub query_at: Option<Problem>,
+    pub missing_query_problem: Option<Problem>,
     /// What spends the budget: slices of time where this is said, else every bad event.
-    pub slices: Option<Slices>,
+    pub timeslices: Option<Timeslices>,
     /// The share of events, or of slices, that must be good.
     pub objective: Objective,
     /// What its budgets are counted over; never empty. Tiers are derived from the first.
@@ -174,7 +174,7 @@ pub struct Slo {
     /// What is severe whatever the budget says.
     pub severe: Severe,
     /// The share of unknown minutes above which nothing is judged.
-    pub max_unknown: Exact,
+    pub max_unknown: Rational,
 }
 
 impl Slo {
@@ -213,7 +213,7 @@ impl fmt::Display for SloId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Objective {
     /// Between 0 and 1.
-    pub share: Exact,
+    pub share: Rational,
     /// As the team wrote it: `99.9%`.
     pub text: String,
 }
@@ -221,7 +221,7 @@ pub struct Objective {
 impl Objective {
     /// The share of events that may be bad: exactly 1/1000 for `99.9%`.
     #[must_use]
-    pub fn budget(&self) -> Exact {
-        Exact::from_integer(1) - self.share
+    pub fn budget(&self) -> Rational {
+        Rational::from_integer(1) - self.share
     }
 }

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{FromText, Page, StepText, Used};
-use super::positions::{Path, keys};
 use super::problem::Problem;
-use crate::exact::Exact;
+use super::source_spans::{YamlPath, key_path};
+use super::yaml::{BudgetShare, FromText, PolicyStepYaml, YamlFile};
+use crate::rational::Rational;
 
 /// The policy of a class: its steps, the smallest share first; no two have the same share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyStep {
     /// The share of the budget from which on it holds: above zero, and above 1 for a budget that is more than spent.
-    pub share: Exact,
+    pub share: Rational,
     /// As it was written: `75%`.
     pub text: String,
     /// What follows, in the organisation's words.
@@ -33,38 +33,38 @@ pub struct PolicyStep {
 impl Policy {
     /// Whether any step stops deploys.
     #[must_use]
-    pub fn blocks(&self) -> bool {
+    pub fn blocks_deploys(&self) -> bool {
         self.steps.iter().any(|step| step.blocks_deploys)
     }
 }
 
 /// Makes a policy of what was typed for a class. A step that is wrong is left out, and is a problem.
-pub(super) fn policy(
-    page: &Page<'_>,
+pub(super) fn build_policy(
+    yaml: &YamlFile<'_>,
     class: &str,
-    text: &BTreeMap<String, StepText>,
+    text: &BTreeMap<String, PolicyStepYaml>,
     problems: &mut Vec<Problem>,
 ) -> Policy {
-    let path = |key: &str| keys(&["classes", class, "policy", key]);
-    let mut found = |path: &Path, message: String, hint: String| {
-        problems.push(Problem { subject: format!("class {class}"), ..page.of_key(path, message, hint) });
+    let step_path = |key: &str| key_path(&["classes", class, "policy", key]);
+    let mut add_problem = |path: &YamlPath, message: String, hint: String| {
+        problems.push(Problem { subject: format!("class {class}"), ..yaml.key_problem(path, message, hint) });
     };
     let mut steps: Vec<PolicyStep> = Vec::new();
     if text.is_empty() {
         let hint = "add steps such as `100%: deploy fixes only`, or remove the line".to_owned();
-        found(&keys(&["classes", class, "policy"]), "`policy` is empty".to_owned(), hint);
+        add_problem(&key_path(&["classes", class, "policy"]), "`policy` is empty".to_owned(), hint);
     }
     for (key, step) in text {
-        let used = match Used::from_text(key) {
+        let share = match BudgetShare::from_text(key) {
             Ok(used) => used,
-            Err(refusal) => {
-                found(&path(key), refusal.message, refusal.hint);
+            Err(explained) => {
+                add_problem(&step_path(key), explained.message, explained.hint);
                 continue;
             }
         };
-        if let Some(first) = steps.iter().find(|step| step.share == used.share) {
-            found(
-                &path(key),
+        if let Some(first) = steps.iter().find(|step| step.share == share.share) {
+            add_problem(
+                &step_path(key),
                 format!("`{key}` is the same share as `{}`", first.text),
                 "remove one of the two".to_owned(),
             );
@@ -72,11 +72,11 @@ pub(super) fn policy(
         }
         let Some(then) = step.then() else {
             let hint = "add `then: ...` with the action to take, in words".to_owned();
-            found(&path(key), format!("step `{key}` has no `then`"), hint);
+            add_problem(&step_path(key), format!("step `{key}` has no `then`"), hint);
             continue;
         };
         let then = then.to_owned();
-        steps.push(PolicyStep { share: used.share, text: used.text, then, blocks_deploys: step.blocks_deploys() });
+        steps.push(PolicyStep { share: share.share, text: share.text, then, blocks_deploys: step.blocks_deploys() });
     }
     steps.sort_by_key(|step| step.share);
     Policy { steps }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::visible::visible;
+use crate::text::escape_non_printing;
 
 /// The most bytes a definition file may have. Real ones have a few hundred; the limit bounds what hostile ones can
 /// cost.
@@ -58,46 +58,46 @@ pub struct Problem {
 impl Problem {
     /// A problem of a file as a whole.
     #[must_use]
-    pub fn of_file(file: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn for_file(file: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
-            file: visible(file),
+            file: escape_non_printing(file),
             line: 0,
             column: 0,
             range: 0..0,
             subject: String::new(),
-            message: visible(&message.into()),
-            hint: visible(&hint.into()),
+            message: escape_non_printing(&message.into()),
+            hint: escape_non_printing(&hint.into()),
             severity: Severity::Error,
         }
     }
 
     /// What it is sorted by, and known by: one mistake in a class is not said once for each of its services.
-    pub(super) fn place(&self) -> (&str, usize, usize, &str) {
+    pub(super) fn sort_key(&self) -> (&str, usize, usize, &str) {
         (&self.file, self.range.start, self.range.end, &self.message)
     }
 
     /// A problem of some bytes of a text; a range outside the text means its end.
     #[must_use]
-    pub(super) fn at(file: &str, body: &str, range: Range<usize>, refusal: Refusal) -> Self {
+    pub(super) fn for_range(file: &str, body: &str, range: Range<usize>, explained: Explained) -> Self {
         let before = body.get(..range.start).unwrap_or(body);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
             line: before.matches('\n').count() + 1,
             column: before.chars().count() - before.get(..line_start).map_or(0, |head| head.chars().count()) + 1,
             range,
-            ..Self::of_file(file, refusal.message, refusal.hint)
+            ..Self::for_file(file, explained.message, explained.hint)
         }
     }
 }
 
 /// Why a text was refused, and what to write instead, before it is known where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct Explained {
     pub(super) message: String,
     pub(super) hint: String,
 }
 
-impl Refusal {
+impl Explained {
     pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into() }
     }

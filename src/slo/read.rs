@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::corrections::{Known, Names, read_correction};
-use super::file::{Page, ServiceFile, decode};
+use super::corrections::{CorrectionContext, KnownNames, read_correction};
 use super::fleet::{Fleet, default_file};
-use super::positions::keys;
 use super::problem::{DefinitionFile, Problem, Severity};
-use super::service::{check_class, read_service};
+use super::service::{check_classes, read_service};
+use super::source_spans::key_path;
 use super::suggest::nearest;
+use super::yaml::{ServiceFile, YamlFile, decode};
 use super::{Catalog, Category, Correction, Service};
-use crate::minute::Minute;
+use crate::time::Minute;
 
 /// The file of what services have in common.
-pub const FLEET: &str = "fleet.yaml";
+pub const FLEET_FILE: &str = "fleet.yaml";
 
 /// The folder of corrections, beside those of teams.
-pub const CORRECTIONS: &str = "corrections";
+pub const CORRECTIONS_FOLDER: &str = "corrections";
 
 /// Reads all definitions: the promises that are sound, and everything that is wrong. A correction may be over at `at`.
 /// Hints show paths below `folder`.
@@ -25,29 +25,29 @@ pub const CORRECTIONS: &str = "corrections";
 /// A problem of [`Severity::Error`] leaves out the least that can be left out: one SLO if only that is wrong, else its
 /// service. Problems are sorted by file and place.
 #[must_use]
-pub fn read_in(folder: &Path, files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
+pub fn read_with_folder(folder: &Path, files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     let mut files: Vec<&DefinitionFile> = files.iter().collect();
     files.sort_by(|one, other| one.path.cmp(&other.path));
     let mut problems = Vec::new();
     let default = default_file();
-    let fleet_file = files.iter().copied().find(|file| file.path == FLEET).unwrap_or(&default);
-    let page = opened(fleet_file, &mut problems);
-    let fleet = page.as_ref().map(|page| Fleet::read(page, &mut problems));
+    let fleet_file = files.iter().copied().find(|file| file.path == FLEET_FILE).unwrap_or(&default);
+    let yaml = open_yaml(fleet_file, &mut problems);
+    let fleet = yaml.as_ref().map(|yaml| Fleet::read(yaml, &mut problems));
     if let Some(fleet) = &fleet {
-        check_class(fleet, &mut problems);
+        check_classes(fleet, &mut problems);
     }
     let (corrections, files): (Vec<&DefinitionFile>, Vec<&DefinitionFile>) = files
         .into_iter()
-        .filter(|file| file.path != FLEET)
-        .partition(|file| Path::new(&file.path).starts_with(CORRECTIONS));
+        .filter(|file| file.path != FLEET_FILE)
+        .partition(|file| Path::new(&file.path).starts_with(CORRECTIONS_FOLDER));
     let (services, names) = read_services(folder, &files, fleet.as_ref(), &mut problems);
     let is_complete = problems.iter().all(|problem| problem.severity != Severity::Error);
-    let known = Known { names, services: &services, is_complete, at };
-    let corrections = read_corrections(folder, &corrections, &known, &mut problems);
+    let context = CorrectionContext { names, services: &services, is_complete, at };
+    let corrections = read_corrections(folder, &corrections, &context, &mut problems);
     let (silences, corrections) =
         corrections.into_iter().partition(|correction| correction.category == Category::Silence);
-    problems.sort_by(|one, other| one.place().cmp(&other.place()));
-    problems.dedup_by(|one, other| one.place() == other.place());
+    problems.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
+    problems.dedup_by(|one, other| one.sort_key() == other.sort_key());
     let mut catalog = Catalog { services, corrections, silences, ..Catalog::default() };
     if let Some(Fleet { sources, teams, notify_also, policies, alerts, .. }) = fleet {
         catalog = Catalog { sources, teams, notify_also, policies, alerts, ..catalog };
@@ -58,12 +58,12 @@ pub fn read_in(folder: &Path, files: &[DefinitionFile], at: Minute) -> (Catalog,
 /// Reads all definitions of the current folder.
 #[must_use]
 pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
-    read_in(Path::new(""), files, at)
+    read_with_folder(Path::new(""), files, at)
 }
 
 /// The path of a definition file as it can be opened from here.
 #[must_use]
-pub fn path_in(folder: &Path, file: &str) -> String {
+pub fn definition_path(folder: &Path, file: &str) -> String {
     let path = folder.join(file);
     let parts = path.components().filter(|part| *part != Component::CurDir);
     parts.collect::<PathBuf>().to_string_lossy().into_owned()
@@ -75,31 +75,33 @@ fn read_services(
     files: &[&DefinitionFile],
     fleet: Option<&Fleet<'_>>,
     problems: &mut Vec<Problem>,
-) -> (Vec<Service>, Names) {
-    let (mut services, mut files_of): (Vec<Service>, BTreeMap<String, &str>) = Default::default();
-    let mut names = Names::default();
+) -> (Vec<Service>, KnownNames) {
+    let (mut services, mut files_by_service): (Vec<Service>, BTreeMap<String, &str>) = Default::default();
+    let mut names = KnownNames::default();
     let mut slos: BTreeSet<String> = BTreeSet::new();
     for file in files {
-        let Some(team) = team_of(folder, &file.path, problems) else { continue };
+        let Some(team) = team_from_path(folder, &file.path, problems) else { continue };
         names.teams.insert(team.to_owned());
-        let page = opened(file, problems);
-        let service = page.as_ref().and_then(|page| Some((page, read_service(page, team, fleet, problems)?)));
-        let Some((page, service)) = service else {
-            let text = page.as_ref().map(|page| decode::<ServiceFile>(page, |_| false, &mut Vec::new()).twin);
+        let yaml = open_yaml(file, problems);
+        let service = yaml.as_ref().and_then(|yaml| Some((yaml, read_service(yaml, team, fleet, problems)?)));
+        let Some((yaml, service)) = service else {
+            let service_file = yaml.as_ref().map(|yaml| decode::<ServiceFile>(yaml, |_| false, &mut Vec::new()).value);
             let stem = file.path.rsplit('/').next().and_then(|name| name.split('.').next());
             names.services.extend(stem.map(str::to_owned));
-            names.services.extend(text.iter().flat_map(|text| &text.service).map(|name| name.0.0.clone()));
-            slos.extend(text.iter().flat_map(|text| text.slos.iter().flatten()).map(|(name, _)| name.clone()));
+            names.services.extend(service_file.iter().flat_map(|text| &text.service).map(|name| name.0.0.clone()));
+            slos.extend(service_file.iter().flat_map(|text| text.slos.iter().flatten()).map(|(name, _)| name.clone()));
             continue;
         };
-        if let Some(first) = files_of.get(&service.name) {
-            let hint = format!("`{}` already defines it; rename or remove one of the two", path_in(folder, first));
+        if let Some(first) = files_by_service.get(&service.name) {
+            let hint =
+                format!("`{}` already defines it; rename or remove one of the two", definition_path(folder, first));
             let message = format!("duplicate service `{}`", service.name);
-            problems.push(Problem { subject: service.name, ..page.of_value(&keys(&["service"]), message, hint) });
+            problems
+                .push(Problem { subject: service.name, ..yaml.value_problem(&key_path(&["service"]), message, hint) });
             continue;
         }
-        problems.extend(fleet.and_then(|fleet| unknown_team(page, team, &service, fleet)));
-        files_of.insert(service.name.clone(), &file.path);
+        problems.extend(fleet.and_then(|fleet| unknown_team_warning(yaml, team, &service, fleet)));
+        files_by_service.insert(service.name.clone(), &file.path);
         services.push(service);
     }
     services.sort_by(|one, other| one.name.cmp(&other.name));
@@ -107,7 +109,7 @@ fn read_services(
     names.services.extend(services.iter().map(|service| service.name.clone()));
     slos.extend(services.iter().flat_map(|service| &service.slos).map(|slo| slo.name().to_owned()));
     slos.extend(problems.iter().filter_map(|problem| problem.subject.split_once('/')).map(|(_, slo)| slo.to_owned()));
-    names.slos = fleet.filter(|fleet| !fleet.is_broken(&["classes"])).map(|fleet| {
+    names.slos = fleet.filter(|fleet| !fleet.is_invalid(&["classes"])).map(|fleet| {
         slos.extend(fleet.classes().flat_map(|(_, class)| class.slos.iter().flatten()).map(|(name, _)| name.clone()));
         slos
     });
@@ -115,73 +117,77 @@ fn read_services(
 }
 
 /// A team without destinations, where others have some: its services alert nobody.
-fn unknown_team(page: &Page<'_>, team: &str, service: &Service, fleet: &Fleet<'_>) -> Option<Problem> {
-    if fleet.twin.teams.is_none() || fleet.teams.contains_key(team) {
+fn unknown_team_warning(yaml: &YamlFile<'_>, team: &str, service: &Service, fleet: &Fleet<'_>) -> Option<Problem> {
+    if fleet.file.teams.is_none() || fleet.teams.contains_key(team) {
         return None;
     }
-    let without = match &fleet.alerts.team {
+    let consequence = match &fleet.alerts.team {
         Some(platform) => format!("the platform team `{platform}` is notified instead"),
         None => "no alerts are sent".to_owned(),
     };
-    let add = format!("add `{team}:` with `pages` and `tickets` to `teams`; without it, {without}");
+    let add = format!("add `{team}:` with `pages` and `tickets` to `teams`; without it, {consequence}");
     let hint = match nearest(team, fleet.teams.keys().map(String::as_str)) {
         Some(meant) => format!("did you mean `{meant}`? rename the folder, or {add}"),
         None => add,
     };
-    let message = format!("unknown team `{team}`: not in `teams` of `{}`", fleet.page.file);
-    let problem = page.of_value(&keys(&["service"]), message, hint);
+    let message = format!("unknown team `{team}`: not in `teams` of `{}`", fleet.yaml.path);
+    let problem = yaml.value_problem(&key_path(&["service"]), message, hint);
     Some(Problem { severity: Severity::Warning, subject: service.name.clone(), ..problem })
 }
 
 fn read_corrections(
     folder: &Path,
     files: &[&DefinitionFile],
-    known: &Known<'_>,
+    context: &CorrectionContext<'_>,
     problems: &mut Vec<Problem>,
 ) -> Vec<Correction> {
-    let mut read: Vec<(Correction, &str)> = Vec::new();
+    let mut corrections_by_file: Vec<(Correction, &str)> = Vec::new();
     for file in files {
         if file.path.matches('/').count() > 1 {
             let name = file.path.rsplit('/').next().unwrap_or_default();
-            let hint = format!("move it to `{}`", path_in(folder, &format!("{CORRECTIONS}/{name}")));
-            problems.push(Problem::of_file(&file.path, "corrections must not be in subfolders", hint));
+            let hint = format!("move it to `{}`", definition_path(folder, &format!("{CORRECTIONS_FOLDER}/{name}")));
+            problems.push(Problem::for_file(&file.path, "corrections must not be in subfolders", hint));
             continue;
         }
-        let Some(page) = opened(file, problems) else { continue };
-        let earlier = |id: &str| read.iter().find(|(other, _)| other.id == id).map(|(_, path)| path_in(folder, path));
-        let correction = read_correction(&page, known, earlier, problems);
-        read.extend(correction.map(|correction| (correction, file.path.as_str())));
+        let Some(yaml) = open_yaml(file, problems) else { continue };
+        let find_duplicate = |id: &str| {
+            corrections_by_file.iter().find(|(other, _)| other.id == id).map(|(_, path)| definition_path(folder, path))
+        };
+        let correction = read_correction(&yaml, context, find_duplicate, problems);
+        corrections_by_file.extend(correction.map(|correction| (correction, file.path.as_str())));
     }
-    let mut corrections: Vec<Correction> = read.into_iter().map(|(correction, _)| correction).collect();
+    let mut corrections: Vec<Correction> = corrections_by_file.into_iter().map(|(correction, _)| correction).collect();
     corrections.sort_by(|one, other| one.id.cmp(&other.id));
     corrections
 }
 
-fn opened<'a>(file: &'a DefinitionFile, problems: &mut Vec<Problem>) -> Option<Page<'a>> {
-    Page::open(file).map_err(|found| problems.extend(found)).ok()
+fn open_yaml<'a>(file: &'a DefinitionFile, problems: &mut Vec<Problem>) -> Option<YamlFile<'a>> {
+    YamlFile::open(file).map_err(|errors| problems.extend(errors)).ok()
 }
 
 /// The team whose folder a file lies in.
-fn team_of<'a>(folder: &Path, path: &'a str, problems: &mut Vec<Problem>) -> Option<&'a str> {
-    let move_to = |path: &str| format!("move it to `{}`", path_in(folder, path));
+fn team_from_path<'a>(folder: &Path, path: &'a str, problems: &mut Vec<Problem>) -> Option<&'a str> {
+    let move_to = |path: &str| format!("move it to `{}`", definition_path(folder, path));
     let mut parts = path.split('/');
     let problem = match (parts.next(), parts.next(), parts.next()) {
-        (Some(_), Some(file @ (FLEET | "fleet.yml")), None) => Problem::of_file(
+        (Some(_), Some(file @ (FLEET_FILE | "fleet.yml")), None) => Problem::for_file(
             path,
             format!("`{file}` is not at the top level of the folder"),
-            format!("{}, or rename it if `fleet` is a service", move_to(FLEET)),
+            format!("{}, or rename it if `fleet` is a service", move_to(FLEET_FILE)),
         ),
-        (Some(team), Some(_), None) => match super::file::FromText::from_text(team) {
-            Ok(super::file::Name(_)) => return Some(team),
-            Err(refusal) => Problem::of_file(path, refusal.message, format!("rename the folder; {}", refusal.hint)),
+        (Some(team), Some(_), None) => match super::yaml::FromText::from_text(team) {
+            Ok(super::yaml::Name(_)) => return Some(team),
+            Err(explained) => {
+                Problem::for_file(path, explained.message, format!("rename the folder; {}", explained.hint))
+            }
         },
-        (Some("fleet.yml"), None, _) => Problem::of_file(path, "`fleet.yml` is not read", "rename it to `fleet.yaml`"),
-        (Some(file), None, _) => Problem::of_file(
+        (Some("fleet.yml"), None, _) => Problem::for_file(path, "`fleet.yml` is not read", "rename it to `fleet.yaml`"),
+        (Some(file), None, _) => Problem::for_file(
             path,
             "the service file is not in a team folder",
             format!("{}; only `fleet.yaml` belongs here", move_to(&format!("<team>/{file}"))),
         ),
-        (Some(team), ..) => Problem::of_file(
+        (Some(team), ..) => Problem::for_file(
             path,
             "service files must not be in subfolders of a team folder",
             move_to(&format!("{team}/{}", path.rsplit('/').next().unwrap_or_default())),

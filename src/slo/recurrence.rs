@@ -4,58 +4,60 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, Zoned};
 use rrule::{Frequency, RRuleSet};
 
-use super::corrections::REACH_MINUTES;
-use super::problem::Refusal;
+use super::corrections::LONGEST_WINDOW_MINUTES;
+use super::problem::Explained;
 
 /// A correction that repeats more often than this within the reach is no maintenance: every hour of 400 days.
 const OCCURRENCES_MAX: usize = 9_600;
 
 /// Why there is no sound rule, by the field that has to be changed.
 #[derive(Debug)]
-pub(super) enum RuleFault {
-    Repeat(Refusal),
-    Start(Refusal),
+pub(super) enum RuleError {
+    Repeat(Explained),
+    Start(Explained),
 }
 
-impl RuleFault {
+impl RuleError {
     fn repeat(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Repeat(Refusal::new(message, hint))
+        Self::Repeat(Explained::new(message, hint))
     }
 }
 
 /// The rule that a text means, in the calendar of the zone of its first occurrence. The end only serves a hint.
-pub(super) fn rule(text: &str, start: &Zoned, end: Option<&Zoned>) -> Result<RRuleSet, RuleFault> {
+pub(super) fn parse_rule(text: &str, start: &Zoned, end: Option<&Zoned>) -> Result<RRuleSet, RuleError> {
     let text = text.strip_prefix("RRULE:").unwrap_or(text);
     check_until(text, start)?;
     check_interval(text)?;
     if is_ambiguous(start) {
         // A rule goes on from what the clock shows, and that is two moments.
-        let message = format!("{} occurs twice in {}, so no rule can start from it", on_clock(start), zone_name(start));
+        let message =
+            format!("{} occurs twice in {}, so no rule can start from it", local_time_text(start), zone_name(start));
         let hint = "set `start` to an earlier or later occurrence, and add a separate correction for this one";
-        return Err(RuleFault::Start(Refusal::new(message, hint)));
+        return Err(RuleError::Start(Explained::new(message, hint)));
     }
     let zone = zone_name(start);
-    let begin = match zone {
+    let dtstart = match zone {
         "UTC" => format!("DTSTART:{}Z", start.strftime("%Y%m%dT%H%M%S")),
         zone => format!("DTSTART;TZID={zone}:{}", start.strftime("%Y%m%dT%H%M%S")),
     };
-    let set: RRuleSet = format!("{begin}\nRRULE:{text}")
+    let set: RRuleSet = format!("{dtstart}\nRRULE:{text}")
         .parse()
-        .map_err(|error: rrule::RRuleError| invalid(text, &error.to_string()))?;
+        .map_err(|error: rrule::RRuleError| explain_invalid_rule(text, &error.to_string()))?;
     let too_often =
         set.get_rrule().iter().any(|rule| matches!(rule.get_freq(), Frequency::Minutely | Frequency::Secondly));
-    let reach = start.timestamp().as_second() + i64::from(REACH_MINUTES) * 60;
+    let horizon_seconds = start.timestamp().as_second() + i64::from(LONGEST_WINDOW_MINUTES) * 60;
     let set = set.limit();
-    let count = set.into_iter().take_while(|moment| moment.timestamp() < reach).take(OCCURRENCES_MAX + 1).count();
+    let count =
+        set.into_iter().take_while(|moment| moment.timestamp() < horizon_seconds).take(OCCURRENCES_MAX + 1).count();
     if too_often || count > OCCURRENCES_MAX {
         let hint = "repeat at most once an hour; to exclude requests permanently, use `where`";
-        return Err(RuleFault::repeat(format!("`{text}` repeats too often"), hint));
+        return Err(RuleError::repeat(format!("`{text}` repeats too often"), hint));
     }
-    let in_zone = |stamp: Timestamp| stamp.to_zoned(start.time_zone().clone());
-    let moments = || set.into_iter().filter_map(|moment| Timestamp::from_second(moment.timestamp()).ok()).map(in_zone);
+    let to_local = |stamp: Timestamp| stamp.to_zoned(start.time_zone().clone());
+    let moments = || set.into_iter().filter_map(|moment| Timestamp::from_second(moment.timestamp()).ok()).map(to_local);
     let Some(first) = moments().next() else {
         let hint = "check `BYMONTHDAY`, `COUNT` and `UNTIL`";
-        return Err(RuleFault::repeat(format!("`{text}` never occurs"), hint));
+        return Err(RuleError::repeat(format!("`{text}` never occurs"), hint));
     };
     // "The DTSTART property value SHOULD be synchronized with the recurrence rule, if specified. The recurrence set
     // generated with a DTSTART property value not synchronized with the recurrence rule is undefined" (RFC 5545,
@@ -63,17 +65,20 @@ pub(super) fn rule(text: &str, start: &Zoned, end: Option<&Zoned>) -> Result<RRu
     if first.timestamp() == start.timestamp() {
         return Ok(set);
     }
-    let message =
-        format!("`start` is not an occurrence of `repeat`: {}; the first is {}", on_clock(start), on_clock(&first));
-    let start_instead = moments().find(|moment| !is_ambiguous(moment)).unwrap_or(first);
-    let end_instead = end.and_then(|end| start_instead.checked_add(start.duration_until(end)).ok());
-    let and_end = end_instead.map_or_else(String::new, |end| format!(" and `end: {}`", as_typed(&end)));
-    let hint = format!("set `start: {}`{and_end}, or change `repeat`", as_typed(&start_instead));
-    Err(RuleFault::Start(Refusal::new(message, hint)))
+    let message = format!(
+        "`start` is not an occurrence of `repeat`: {}; the first is {}",
+        local_time_text(start),
+        local_time_text(&first)
+    );
+    let suggested_start = moments().find(|moment| !is_ambiguous(moment)).unwrap_or(first);
+    let suggested_end = end.and_then(|end| suggested_start.checked_add(start.duration_until(end)).ok());
+    let end_hint = suggested_end.map_or_else(String::new, |end| format!(" and `end: {}`", yaml_text(&end)));
+    let hint = format!("set `start: {}`{end_hint}, or change `repeat`", yaml_text(&suggested_start));
+    Err(RuleError::Start(Explained::new(message, hint)))
 }
 
 /// A text that is no rule. The parser's reason only helps where there are parts to speak of.
-fn invalid(text: &str, reason: &str) -> RuleFault {
+fn explain_invalid_rule(text: &str, reason: &str) -> RuleError {
     let reason = reason.split_once(" error: ").map_or(reason, |(_, reason)| reason);
     let reason = reason.split(". ").next().unwrap_or(reason).trim_end_matches('.').replace('\n', " ");
     let message = format!("invalid recurrence rule `{text}`");
@@ -81,14 +86,14 @@ fn invalid(text: &str, reason: &str) -> RuleFault {
     let form = "write an RFC 5545 rule such as `FREQ=WEEKLY;BYDAY=SU`";
     match word.as_str() {
         "YEARLY" | "MONTHLY" | "WEEKLY" | "DAILY" | "HOURLY" => {
-            RuleFault::repeat(message, format!("did you mean `FREQ={word}`? {form}"))
+            RuleError::repeat(message, format!("did you mean `FREQ={word}`? {form}"))
         }
-        _ if text.contains('=') => RuleFault::repeat(format!("{message}: {reason}"), form),
-        _ => RuleFault::repeat(message, form),
+        _ if text.contains('=') => RuleError::repeat(format!("{message}: {reason}"), form),
+        _ => RuleError::repeat(message, form),
     }
 }
 
-fn on_clock(moment: &Zoned) -> String {
+fn local_time_text(moment: &Zoned) -> String {
     moment.strftime("%A, %Y-%m-%d %H:%M").to_string()
 }
 
@@ -102,7 +107,7 @@ fn is_ambiguous(moment: &Zoned) -> bool {
 }
 
 /// A moment as `start` and `end` are written: on the clock of its zone, or in UTC where that clock shows it twice.
-fn as_typed(moment: &Zoned) -> String {
+fn yaml_text(moment: &Zoned) -> String {
     if is_ambiguous(moment) {
         return moment.timestamp().strftime("%Y-%m-%dT%H:%MZ").to_string();
     }
@@ -110,11 +115,11 @@ fn as_typed(moment: &Zoned) -> String {
 }
 
 /// "The INTERVAL rule part contains a positive integer" (RFC 5545, section 3.3.10).
-fn check_interval(text: &str) -> Result<(), RuleFault> {
+fn check_interval(text: &str) -> Result<(), RuleError> {
     let parts = text.split(';').filter_map(|part| part.split_once('='));
     let interval = parts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("INTERVAL"));
     match interval {
-        Some((_, value)) if !value.is_empty() && value.bytes().all(|digit| digit == b'0') => Err(RuleFault::repeat(
+        Some((_, value)) if !value.is_empty() && value.bytes().all(|digit| digit == b'0') => Err(RuleError::repeat(
             format!("invalid `INTERVAL={value}`: it must be at least 1"),
             "set the number of days, weeks or months between two occurrences, such as `INTERVAL=2`, or remove `INTERVAL`",
         )),
@@ -125,16 +130,16 @@ fn check_interval(text: &str) -> Result<(), RuleFault> {
 /// "If the DTSTART property is specified as a date with UTC time or a date with local time and time zone reference,
 /// then the UNTIL rule part MUST be specified as a date with UTC time" (RFC 5545, section 3.3.10), and `start` always
 /// is.
-fn check_until(text: &str, start: &Zoned) -> Result<(), RuleFault> {
+fn check_until(text: &str, start: &Zoned) -> Result<(), RuleError> {
     let parts = text.split(';').filter_map(|part| part.split_once('='));
     let Some((_, value)) = parts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("UNTIL")) else {
         return Ok(());
     };
-    let (example, what) = match until_of(value, start) {
+    let (example, explanation) = match parse_until(value, start) {
         Some(Until::Utc(until)) if until < start.timestamp() => {
             let hint =
                 "set `UNTIL` to the last time an occurrence may start, or remove `repeat` if it occurs only once";
-            return Err(RuleFault::repeat(format!("`UNTIL={value}` is before `start`"), hint));
+            return Err(RuleError::repeat(format!("`UNTIL={value}` is before `start`"), hint));
         }
         Some(Until::Utc(until)) if until_text(until) == value => return Ok(()),
         Some(Until::Utc(until)) => (until, String::new()),
@@ -145,7 +150,7 @@ fn check_until(text: &str, start: &Zoned) -> Result<(), RuleFault> {
         None => (start.timestamp(), ", which is the time of `start`".to_owned()),
     };
     let message = format!("`UNTIL={value}` is not a UTC date and time as RFC 5545 requires");
-    Err(RuleFault::repeat(message, format!("write it as `UNTIL={}`{what}", until_text(example))))
+    Err(RuleError::repeat(message, format!("write it as `UNTIL={}`{explanation}", until_text(example))))
 }
 
 /// What an `UNTIL` probably means.
@@ -155,7 +160,7 @@ enum Until {
     Local(DateTime),
 }
 
-fn until_of(value: &str, start: &Zoned) -> Option<Until> {
+fn parse_until(value: &str, start: &Zoned) -> Option<Until> {
     if let Ok(instant) = value.parse::<Timestamp>() {
         return Some(Until::Utc(instant));
     }

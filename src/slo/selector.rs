@@ -27,15 +27,15 @@ impl Tags {
 
     /// Reads the text of a selector; `None` if it selects by name.
     #[must_use]
-    pub fn read(selector: &str) -> Option<Self> {
+    pub fn parse(selector: &str) -> Option<Self> {
         let inside = selector.strip_prefix('{')?.strip_suffix('}')?;
-        let tag = |text: &str| text.split_once('=').map(|(key, value)| Some((unescaped(key)?, unescaped(value)?)))?;
+        let tag = |text: &str| text.split_once('=').map(|(key, value)| Some((unescape(key)?, unescape(value)?)))?;
         inside.split(',').map(tag).collect::<Option<_>>().map(Self)
     }
 
     /// Whether a resource with these tags is meant.
     #[must_use]
-    pub fn fit(&self, tags: &BTreeMap<String, String>) -> bool {
+    pub fn matches(&self, tags: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|(key, value)| tags.get(key) == Some(value))
     }
 }
@@ -43,12 +43,12 @@ impl Tags {
 impl fmt::Display for Tags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tags: Vec<String> =
-            self.0.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value))).collect();
+            self.0.iter().map(|(key, value)| format!("{}={}", escape(key), escape(value))).collect();
         write!(f, "{{{}}}", tags.join(","))
     }
 }
 
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for char in text.chars() {
         if char.is_ascii() && (char.is_ascii_whitespace() || char.is_ascii_control() || "{},=%/".contains(char)) {
@@ -60,7 +60,7 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-fn unescaped(text: &str) -> Option<String> {
+fn unescape(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut plain = parts.next()?.to_owned();
     for part in parts {
@@ -74,35 +74,36 @@ fn unescaped(text: &str) -> Option<String> {
 /// Whether a balancer is meant by one of these names, which stand with a space between. `app/mart` means it whatever
 /// its id is. Tags mean none here: what has them must be looked up.
 #[must_use]
-pub fn names_balancer(names: &str, balancer: &str) -> bool {
+pub fn matches_load_balancer(names: &str, load_balancer: &str) -> bool {
     names.split(' ').any(|name| {
-        let rest = balancer.strip_prefix(name);
-        rest.is_some_and(|rest| rest.is_empty() || (!is_whole(name) && rest.starts_with('/')))
+        let rest = load_balancer.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || (!names_exactly_one(name) && rest.starts_with('/')))
     })
 }
 
 /// Whether a target group `name/id` is meant by a name.
 #[must_use]
-pub fn names_group(name: &str, group: &str) -> bool {
-    group == name || (!name.is_empty() && group.split_once('/').is_some_and(|(of, _)| of == name))
+pub fn matches_target_group(name: &str, target_group: &str) -> bool {
+    target_group == name
+        || (!name.is_empty() && target_group.split_once('/').is_some_and(|(group_name, _)| group_name == name))
 }
 
 /// Whether it takes a look at AWS to tell the metrics of a balancer: they are by id.
 #[must_use]
-pub fn lacks_id(balancer: &str) -> bool {
-    !is_whole(balancer)
+pub fn lacks_id(load_balancer: &str) -> bool {
+    !names_exactly_one(load_balancer)
 }
 
 /// Whether a balancer is named once and for all. A Classic one has no id.
-fn is_whole(balancer: &str) -> bool {
-    balancer.starts_with("classic/") || balancer.matches('/').count() > 1
+fn names_exactly_one(load_balancer: &str) -> bool {
+    load_balancer.starts_with("classic/") || load_balancer.matches('/').count() > 1
 }
 
 /// A balancer without its id, as it is named before and after it is made anew.
 #[must_use]
-pub fn without_id(balancer: &str) -> &str {
-    let end = balancer.match_indices('/').nth(1).map_or(balancer.len(), |(at, _)| at);
-    balancer.get(..end).unwrap_or(balancer)
+pub fn without_id(load_balancer: &str) -> &str {
+    let end = load_balancer.match_indices('/').nth(1).map_or(load_balancer.len(), |(index, _)| index);
+    load_balancer.get(..end).unwrap_or(load_balancer)
 }
 
 #[cfg(test)]
@@ -110,16 +111,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_read_back_as_themselves() {
+    fn tags_round_trip_through_text() {
         let pairs = [("Service", "check out"), ("a=b,{c}", "50%"), ("größe", ""), ("tab\t", "a/b/c")];
         let tags: BTreeMap<String, String> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let text = Tags::new(tags.clone()).to_string();
         assert_eq!(text, "{Service=check%20out,a%3db%2c%7bc%7d=50%25,größe=,tab%09=a%2fb%2fc}");
-        assert_eq!(Tags::read(&text), Some(Tags(tags.clone())));
-        assert!(Tags::read(&text).unwrap().fit(&tags));
-        assert!(!Tags::read("{größe=x}").unwrap().fit(&tags) && !Tags::read("{other=}").unwrap().fit(&tags));
+        assert_eq!(Tags::parse(&text), Some(Tags(tags.clone())));
+        assert!(Tags::parse(&text).unwrap().matches(&tags));
+        assert!(!Tags::parse("{größe=x}").unwrap().matches(&tags) && !Tags::parse("{other=}").unwrap().matches(&tags));
         for text in ["", "app/mart", "{", "{}", "{a}", "{a=%}", "{a=%é}", "{a=%zz}"] {
-            assert_eq!(Tags::read(text), None, "{text}");
+            assert_eq!(Tags::parse(text), None, "{text}");
         }
     }
 
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_means_every_id_and_no_longer_name() {
+    fn name_without_id_matches_any_id_but_no_longer_name() {
         for (names, balancer, expected) in [
             ("app/mart", "app/mart/0a", true),
             ("app/mart", "app/mart-2/0a", false),
@@ -142,10 +143,14 @@ mod tests {
             ("{service=mart}", "app/mart/0a", false),
             ("", "app/mart/0a", false),
         ] {
-            assert_eq!(names_balancer(names, balancer), expected, "{names} {balancer}");
+            assert_eq!(matches_load_balancer(names, balancer), expected, "{names} {balancer}");
         }
-        assert!(names_group("blue", "blue/0a") && names_group("blue/0a", "blue/0a"));
-        assert!(!names_group("blue", "blue-2/0a") && !names_group("blue/0a", "blue/0b") && !names_group("", "/0a"));
+        assert!(matches_target_group("blue", "blue/0a") && matches_target_group("blue/0a", "blue/0a"));
+        assert!(
+            !matches_target_group("blue", "blue-2/0a")
+                && !matches_target_group("blue/0a", "blue/0b")
+                && !matches_target_group("", "/0a")
+        );
         assert_eq!((without_id("app/mart/0a"), without_id("classic/mart")), ("app/mart", "classic/mart"));
         assert!(
             lacks_id("app/mart")

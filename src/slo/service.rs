@@ -2,99 +2,106 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{ClassText, IndicatorText, Page, ServiceFile, SloFields, SloText, decode};
 use super::fleet::{Fleet, name_problem};
 use super::layer::Layer;
-use super::positions::{Path, Step, keys};
 use super::problem::{DefinitionFile, Problem, Severity};
-use super::promise::{Asked, Promise};
+use super::promise::{ServiceDefaults, SloBuilder};
+use super::source_spans::{PathStep, YamlPath, key_path};
 use super::suggest::{nearest, suggestion};
+use super::yaml::{ClassYaml, IndicatorYaml, ServiceFile, SloFields, SloYaml, YamlFile, decode};
 use super::{Service, Slo, Source, SourceKind};
 
 /// Reads the file of a service. `None` when it has to be left out; the problems say why.
 pub(super) fn read_service<'a>(
-    page: &'a Page<'a>,
+    yaml: &'a YamlFile<'a>,
     team: &str,
     fleet: Option<&'a Fleet<'a>>,
     problems: &mut Vec<Problem>,
 ) -> Option<Service> {
-    let mut found = Vec::new();
-    let decoded = decode::<ServiceFile>(page, |_| false, &mut found);
-    let file = decoded.twin;
+    let mut service_problems = Vec::new();
+    let decoded = decode::<ServiceFile>(yaml, |_| false, &mut service_problems);
+    let file = decoded.value;
     let name = file.service.as_ref().map_or("", |name| name.0.0.as_str());
-    if file.service.is_none() && !decoded.cut.contains(&keys(&["service"])) && !decoded.cut.contains(&Path::new()) {
-        found.push(page.of_value(&[], "the service has no name", "add `service: <name>`"));
+    if file.service.is_none()
+        && !decoded.invalid_paths.contains(&key_path(&["service"]))
+        && !decoded.invalid_paths.contains(&YamlPath::new())
+    {
+        service_problems.push(yaml.value_problem(&[], "the service has no name", "add `service: <name>`"));
     }
-    let known = file.service.is_some();
-    let slos = keys(&["slos"]);
-    let harmless = |path: &Path| {
-        (path.starts_with(&slos) && path.len() > 1) || [keys(&["runbook"]), keys(&["dashboard"])].contains(path)
+    let has_name = file.service.is_some();
+    let slos = key_path(&["slos"]);
+    let is_optional = |path: &YamlPath| {
+        (path.starts_with(&slos) && path.len() > 1) || [key_path(&["runbook"]), key_path(&["dashboard"])].contains(path)
     };
-    let service = fleet.filter(|_| known && decoded.cut.iter().all(harmless)).and_then(|fleet| {
-        let faulty: Vec<&str> =
-            decoded.cut.iter().filter(|path| path.starts_with(&slos)).filter_map(|path| key(path, 1)).collect();
-        assemble(page, team, &file, &faulty, fleet, &mut found)
+    let service = fleet.filter(|_| has_name && decoded.invalid_paths.iter().all(is_optional)).and_then(|fleet| {
+        let invalid_slos: Vec<&str> = decoded
+            .invalid_paths
+            .iter()
+            .filter(|path| path.starts_with(&slos))
+            .filter_map(|path| key_at(path, 1))
+            .collect();
+        build_service(yaml, team, &file, &invalid_slos, fleet, &mut service_problems)
     });
-    for problem in &mut found {
+    for problem in &mut service_problems {
         if problem.subject.is_empty() || problem.subject.starts_with('/') {
             problem.subject.insert_str(0, name);
         }
     }
-    problems.extend(found);
+    problems.extend(service_problems);
     service
 }
 
 /// Reads every class as if a service without a file of its own had it, so that a mistake shows before anybody uses it.
 /// A fleet that measures nothing but counts has no such services.
-pub(super) fn check_class(fleet: &Fleet<'_>, problems: &mut Vec<Problem>) {
+pub(super) fn check_classes(fleet: &Fleet<'_>, problems: &mut Vec<Problem>) {
     let counts_only = |source: &Source| matches!(source.kind, SourceKind::Counts { .. });
     if !fleet.sources.is_empty() && fleet.sources.values().all(counts_only) {
         return;
     }
     for (class, _) in fleet.classes() {
         // Where services name their source, any of them will do.
-        let measures = |kind: &SourceKind| !matches!(kind, SourceKind::Counts { .. });
-        let source = match fleet.default_source(measures) {
-            None => fleet.sources.iter().find(|(_, source)| measures(&source.kind)).map(|(name, _)| name),
+        let is_not_counts = |kind: &SourceKind| !matches!(kind, SourceKind::Counts { .. });
+        let source = match fleet.default_source(is_not_counts) {
+            None => fleet.sources.iter().find(|(_, source)| is_not_counts(&source.kind)).map(|(name, _)| name),
             Some(_) => None,
         };
         let source = source.map_or_else(String::new, |name| format!("source: {name}\n"));
         let text = format!("service: {class}\nclass: {class}\nload_balancer: app/x/0000000000000000\n{source}");
         let file = DefinitionFile { path: String::new(), text };
-        let mut found = Vec::new();
-        if let Ok(page) = Page::open(&file) {
-            drop(read_service(&page, "", Some(fleet), &mut found));
+        let mut class_problems = Vec::new();
+        if let Ok(yaml) = YamlFile::open(&file) {
+            drop(read_service(&yaml, "", Some(fleet), &mut class_problems));
         }
-        found.retain(|problem| problem.file == fleet.page.file);
-        for problem in &mut found {
+        class_problems.retain(|problem| problem.file == fleet.yaml.path);
+        for problem in &mut class_problems {
             problem.subject = format!("class {class}");
         }
-        problems.extend(found);
+        problems.extend(class_problems);
     }
 }
 
-fn key(path: &[Step], at: usize) -> Option<&str> {
-    match path.get(at)? {
-        Step::Key(key) => Some(key),
-        Step::Item(_) => None,
+fn key_at(path: &[PathStep], depth: usize) -> Option<&str> {
+    match path.get(depth)? {
+        PathStep::Key(key) => Some(key),
+        PathStep::Item(_) => None,
     }
 }
 
-fn assemble<'a>(
-    page: &'a Page<'a>,
+fn build_service<'a>(
+    yaml: &'a YamlFile<'a>,
     team: &str,
     file: &ServiceFile,
-    faulty: &[&str],
+    invalid_slos: &[&str],
     fleet: &'a Fleet<'a>,
     problems: &mut Vec<Problem>,
 ) -> Option<Service> {
     let name = file.service.as_ref()?.0.0.as_str();
-    let (class_name, class) = class_of(page, file, fleet, problems)?;
+    let (class_name, class) = find_class(yaml, file, fleet, problems)?;
     let empty = BTreeMap::new();
-    let own = file.slos.as_ref().unwrap_or(&empty);
-    if file.slos.as_ref().is_some_and(BTreeMap::is_empty) && faulty.is_empty() {
-        problems.push(page.of_key(
-            &keys(&["slos"]),
+    let own_slos = file.slos.as_ref().unwrap_or(&empty);
+    if file.slos.as_ref().is_some_and(BTreeMap::is_empty) && invalid_slos.is_empty() {
+        problems.push(yaml.key_problem(
+            &key_path(&["slos"]),
             "`slos` is empty",
             "add an SLO such as `availability: 99.9%`, or remove the line",
         ));
@@ -104,39 +111,47 @@ fn assemble<'a>(
         && let Some(name) = file.load_balancer.as_ref().and_then(|balancer| balancer.text.strip_prefix("classic/"))
     {
         let message = format!("Classic Load Balancer `{name}` has no target groups");
-        problems.push(page.of_key(&keys(&["target_group"]), message, "remove the line"));
+        problems.push(yaml.key_problem(&key_path(&["target_group"]), message, "remove the line"));
         return None;
     }
-    let inherited = class.slos.as_ref().unwrap_or(&empty);
-    let asked = Asked {
+    let class_slos = class.slos.as_ref().unwrap_or(&empty);
+    let defaults = ServiceDefaults {
         fleet,
-        source: file.source.as_ref().map(|source| (page, source.0.0.as_str())),
+        source: file.source.as_ref().map(|source| (yaml, source.0.0.as_str())),
         load_balancer: file.load_balancer.as_ref().map(|balancer| balancer.text.as_str()),
         target_groups: target_groups(file),
     };
-    let mut names: Vec<&String> = own.keys().chain(inherited.keys()).collect();
+    let mut names: Vec<&String> = own_slos.keys().chain(class_slos.keys()).collect();
     names.sort_unstable();
     names.dedup();
     let mut slos = Vec::new();
     for &slo in &names {
-        if faulty.contains(&slo.as_str()) || fleet.is_broken(&["classes", class_name, "slos", slo]) {
+        if invalid_slos.contains(&slo.as_str()) || fleet.is_invalid(&["classes", class_name, "slos", slo]) {
             continue;
         }
-        let texts = Texts { page, file, fleet, class_name, class, own: own.get(slo), inherited: inherited.get(slo) };
-        slos.extend(texts.promise(&asked, name, slo, problems));
+        let definition = SloDefinition {
+            yaml,
+            file,
+            fleet,
+            class_name,
+            class,
+            service_slo: own_slos.get(slo),
+            class_slo: class_slos.get(slo),
+        };
+        slos.extend(definition.build_slo(&defaults, name, slo, problems));
     }
-    let is_said = !faulty.is_empty()
+    let is_reported = !invalid_slos.is_empty()
         || problems.iter().any(|problem| problem.severity == Severity::Error)
-        || fleet.is_broken(&["tiers"])
-        || names.iter().any(|slo| fleet.is_broken(&["classes", class_name, "slos", slo]));
-    if slos.is_empty() && !is_said {
-        problems.push(without_slos(page, name, own.is_empty() && file.load_balancer.is_none()));
+        || fleet.is_invalid(&["tiers"])
+        || names.iter().any(|slo| fleet.is_invalid(&["classes", class_name, "slos", slo]));
+    if slos.is_empty() && !is_reported {
+        problems.push(no_slos_problem(yaml, name, own_slos.is_empty() && file.load_balancer.is_none()));
         return None;
     }
     (!slos.is_empty()).then(|| Service {
         name: name.to_owned(),
         team: team.to_owned(),
-        file: page.file.to_owned(),
+        file: yaml.path.to_owned(),
         class: class_name.to_owned(),
         labels: file.labels.iter().flatten().map(|(label, value)| (label.clone(), value.0.0.clone())).collect(),
         runbook: file.runbook.as_ref().map(|text| text.0.0.clone()),
@@ -146,44 +161,44 @@ fn assemble<'a>(
 }
 
 /// A service that nothing is evaluated for, because its SLOs need a load balancer, or because none is left.
-fn without_slos(page: &Page<'_>, name: &str, needs_balancer: bool) -> Problem {
-    let (why, hint, severity) = if needs_balancer {
+fn no_slos_problem(yaml: &YamlFile<'_>, name: &str, needs_load_balancer: bool) -> Problem {
+    let (reason, hint, severity) = if needs_load_balancer {
         let hint = "add `load_balancer: app/<name>`, or add SLOs of another kind to `slos`";
         (", because `load_balancer` is not set", hint, Severity::Error)
     } else {
         ("", "add an SLO such as `availability: 99.9%` to `slos`, or delete the file", Severity::Warning)
     };
-    let problem = page.of_value(&keys(&["service"]), format!("service `{name}` has no SLOs{why}"), hint);
+    let problem = yaml.value_problem(&key_path(&["service"]), format!("service `{name}` has no SLOs{reason}"), hint);
     Problem { severity, ..problem }
 }
 
-fn class_of<'a>(
-    page: &Page<'_>,
+fn find_class<'a>(
+    yaml: &YamlFile<'_>,
     file: &ServiceFile,
     fleet: &'a Fleet<'_>,
     problems: &mut Vec<Problem>,
-) -> Option<(&'a str, &'a ClassText)> {
-    if !fleet.is_whole() {
+) -> Option<(&'a str, &'a ClassYaml)> {
+    if !fleet.is_usable() {
         return None;
     }
     let Some(name) = file.class.as_ref().map(|class| class.0.0.as_str()).or(fleet.default_class()) else {
-        if !fleet.is_broken(&["default_class"]) {
+        if !fleet.is_invalid(&["default_class"]) {
             let hint = "add `class: ...` here, or `default_class: ...` to `fleet.yaml`";
-            problems.push(page.of_value(&keys(&["service"]), "the service has no class", hint));
+            problems.push(yaml.value_problem(&key_path(&["service"]), "the service has no class", hint));
         }
         return None;
     };
-    if fleet.class_is_broken(name) {
+    if fleet.is_class_invalid(name) {
         return None;
     }
-    let found = fleet.classes().find(|(class, _)| *class == name);
+    let class = fleet.classes().find(|(class, _)| *class == name);
     // An unknown default is a problem of fleet.yaml, and said there.
-    if found.is_none() && file.class.is_some() {
+    if class.is_none() && file.class.is_some() {
         let hint = suggestion(name, "classes", fleet.classes().map(|(name, _)| name))
             .unwrap_or_else(|| format!("add `{name}:` to `classes` in `fleet.yaml`"));
-        problems.push(page.of_value(&keys(&["class"]), format!("unknown class `{name}`"), hint));
+        problems.push(yaml.value_problem(&key_path(&["class"]), format!("unknown class `{name}`"), hint));
     }
-    found
+    class
 }
 
 fn target_groups(file: &ServiceFile) -> Vec<String> {
@@ -195,75 +210,94 @@ fn target_groups(file: &ServiceFile) -> Vec<String> {
 }
 
 /// Everything that is said about one SLO.
-struct Texts<'a, 'b> {
-    page: &'b Page<'b>,
+struct SloDefinition<'a, 'b> {
+    yaml: &'b YamlFile<'b>,
     file: &'b ServiceFile,
     fleet: &'a Fleet<'a>,
     class_name: &'b str,
-    class: &'b ClassText,
-    own: Option<&'b SloText>,
-    inherited: Option<&'b SloText>,
+    class: &'b ClassYaml,
+    service_slo: Option<&'b SloYaml>,
+    class_slo: Option<&'b SloYaml>,
 }
 
-impl Texts<'_, '_> {
-    fn promise(&self, asked: &Asked<'_>, service: &str, slo: &str, problems: &mut Vec<Problem>) -> Option<Slo> {
-        let path = keys(&["slos", slo]);
+impl SloDefinition<'_, '_> {
+    fn build_slo(
+        &self,
+        defaults: &ServiceDefaults<'_>,
+        service: &str,
+        slo: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Slo> {
+        let path = key_path(&["slos", slo]);
         let id = format!("{service}/{slo}");
-        let mut found: Vec<Problem> =
-            name_problem(self.page, &path).filter(|_| self.own.is_some()).into_iter().collect();
-        let made = match (self.own, self.inherited) {
-            (Some(SloText::Off), Some(_)) | (None, Some(SloText::Off)) => None,
-            (Some(SloText::Off), None) => {
+        let mut slo_problems: Vec<Problem> =
+            name_problem(self.yaml, &path).filter(|_| self.service_slo.is_some()).into_iter().collect();
+        let built = match (self.service_slo, self.class_slo) {
+            (Some(SloYaml::Disabled), Some(_)) | (None, Some(SloYaml::Disabled)) => None,
+            (Some(SloYaml::Disabled), None) => {
                 let hint = nearest(slo, self.class.slos.iter().flat_map(BTreeMap::keys).map(String::as_str))
                     .map_or_else(|| "remove the line".to_owned(), |meant| format!("did you mean `{meant}`?"));
                 let message = format!("cannot disable `{slo}`: class `{}` has no such SLO", self.class_name);
-                found.push(self.page.of_value(&path, message, hint));
+                slo_problems.push(self.yaml.value_problem(&path, message, hint));
                 None
             }
             _ => {
-                let (own, inherited) = (self.own.map(fields), self.inherited.map(fields));
-                self.build(asked, service, slo, own.as_ref(), inherited.as_ref(), &mut found)
+                let (service_fields, class_fields) = (self.service_slo.map(to_fields), self.class_slo.map(to_fields));
+                self.build_from_layers(
+                    defaults,
+                    service,
+                    slo,
+                    service_fields.as_ref(),
+                    class_fields.as_ref(),
+                    &mut slo_problems,
+                )
             }
         };
-        let sound = found.is_empty();
-        problems.extend(found.into_iter().map(|problem| Problem { subject: id.clone(), ..problem }));
-        made.filter(|_| sound)
+        let is_valid = slo_problems.is_empty();
+        problems.extend(slo_problems.into_iter().map(|problem| Problem { subject: id.clone(), ..problem }));
+        built.filter(|_| is_valid)
     }
 
-    fn build(
+    fn build_from_layers(
         &self,
-        asked: &Asked<'_>,
+        defaults: &ServiceDefaults<'_>,
         service: &str,
         slo: &str,
-        own: Option<&SloFields>,
-        inherited: Option<&SloFields>,
-        found: &mut Vec<Problem>,
+        service_fields: Option<&SloFields>,
+        class_fields: Option<&SloFields>,
+        problems: &mut Vec<Problem>,
     ) -> Option<Slo> {
-        let kind = |fields: &SloFields| fields.indicator.or(IndicatorText::named(slo));
-        let of_class = inherited.and_then(kind);
-        let indicator = own.and_then(|fields| fields.indicator).or(of_class).or(IndicatorText::named(slo));
+        let indicator_of = |fields: &SloFields| fields.indicator.or(IndicatorYaml::from_slo_name(slo));
+        let class_indicator = class_fields.and_then(indicator_of);
+        let indicator = service_fields
+            .and_then(|fields| fields.indicator)
+            .or(class_indicator)
+            .or(IndicatorYaml::from_slo_name(slo));
         // What a class says of another indicator under the same name is about something else.
-        let inherited = inherited.filter(|_| of_class == indicator);
-        if own.is_none() && indicator.is_none_or(IndicatorText::is_of_requests) && asked.load_balancer.is_none() {
+        let class_fields = class_fields.filter(|_| class_indicator == indicator);
+        if service_fields.is_none()
+            && indicator.is_none_or(IndicatorYaml::is_request_based)
+            && defaults.load_balancer.is_none()
+        {
             return None;
         }
         let mut layers = Vec::new();
-        layers.extend(own.map(|fields| Layer::of_slo(self.page, keys(&["slos", slo]), fields)));
-        layers.push(Layer::of_service(self.page, self.file));
-        let class = keys(&["classes", self.class_name]);
-        let class_slo = keys(&["classes", self.class_name, "slos", slo]);
-        layers.extend(inherited.map(|fields| Layer::of_slo(self.fleet.page, class_slo, fields)));
-        layers.push(Layer::of_class(self.fleet.page, class, self.class));
-        layers.push(Layer::of_fleet(self.fleet.page, &self.fleet.twin));
-        Promise { asked, layers: &layers, service, slo, found }.build(indicator)
+        layers.extend(service_fields.map(|fields| Layer::from_slo(self.yaml, key_path(&["slos", slo]), fields)));
+        layers.push(Layer::from_service(self.yaml, self.file));
+        let class_path = key_path(&["classes", self.class_name]);
+        let class_slo_path = key_path(&["classes", self.class_name, "slos", slo]);
+        layers.extend(class_fields.map(|fields| Layer::from_slo(self.fleet.yaml, class_slo_path, fields)));
+        layers.push(Layer::from_class(self.fleet.yaml, class_path, self.class));
+        layers.push(Layer::from_fleet(self.fleet.yaml, &self.fleet.file));
+        SloBuilder { defaults, layers: &layers, service, slo, problems }.build(indicator)
     }
 }
 
 /// The fields a text stands for: an objective alone is a map with nothing but it.
-fn fields(text: &SloText) -> SloFields {
+fn to_fields(text: &SloYaml) -> SloFields {
     match text {
-        SloText::Objective(objective) => SloFields { objective: Some(objective.clone()), ..SloFields::default() },
-        SloText::Off => SloFields::default(),
-        SloText::Fields(fields) => (**fields).clone(),
+        SloYaml::Objective(objective) => SloFields { objective: Some(objective.clone()), ..SloFields::default() },
+        SloYaml::Disabled => SloFields::default(),
+        SloYaml::Fields(fields) => (**fields).clone(),
     }
 }

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use super::file::{
-    AccountId, DayText, IntervalText, LocationText, OneOrMany, Page, Region, RoleArn, SourceText, TableName, Typed,
-    Words, Workgroup,
-};
-use super::positions::keys;
 use super::problem::Problem;
-use crate::exact::Exact;
+use super::source_spans::key_path;
+use super::yaml::{
+    AccountId, ClassicIntervalYaml, DayYaml, LocationYaml, OneOrMany, Region, RoleArn, Scalar, SourceYaml, TableName,
+    TextLine, Workgroup, YamlFile,
+};
 use crate::location::Location;
-use crate::minute::{Day, Minute, length_text};
+use crate::rational::Rational;
+use crate::time::{Day, Minute, format_duration};
 
 /// A place that counts come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +20,9 @@ pub struct Source {
     /// Minutes after which a minute's counts no longer change. Younger minutes are not judged.
     pub delay_minutes: u32,
     /// How often at most it is asked, in minutes; zero where asking costs nothing.
-    pub every_minutes: u32,
+    pub fetch_interval_minutes: u32,
     /// The share of log lines that may fail to parse before a run counts as done in part.
-    pub unparsed_limit: Exact,
+    pub unparsed_limit: Rational,
 }
 
 /// The kinds of sources.
@@ -33,23 +33,23 @@ pub enum SourceKind {
         /// The directory or bucket.
         location: String,
         /// How a bucket is read.
-        access: Access,
+        bucket_access: BucketAccess,
         /// How many minutes an object of a Classic Load Balancer covers: 5 or 60.
         classic_minutes: i32,
     },
     /// Metrics of load balancers, and others.
     CloudWatch {
         /// Who is asked, and as whom. There is always a region.
-        reach: Reach,
+        aws: AwsScope,
         /// In a monitoring account: whose metrics.
         account: Option<String>,
     },
     /// Access logs as tables of Athena.
     Athena {
         /// Who is asked, and as whom.
-        reach: Reach,
+        aws: AwsScope,
         /// What is asked.
-        lake: Box<Lake>,
+        athena: Box<AthenaSource>,
     },
     /// Files of `minute,total,bad`.
     Counts {
@@ -60,7 +60,7 @@ pub enum SourceKind {
 
 /// Where AWS is asked, and as whom; what is not said is taken from the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Reach {
+pub struct AwsScope {
     /// Such as `eu-west-1`.
     pub region: Option<String>,
     /// The role that is assumed.
@@ -71,20 +71,20 @@ pub struct Reach {
 
 /// How a bucket is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Access {
+pub struct BucketAccess {
     /// Who asks, and where.
-    pub reach: Reach,
+    pub aws: AwsScope,
     /// Whether who reads pays, and not who owns the bucket.
     pub requester_pays: bool,
 }
 
 /// Tables over access logs, and how queries run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lake {
+pub struct AthenaSource {
     /// The table of application load balancers.
-    pub table: TableOfLogs,
+    pub log_table: LogTable,
     /// The table of Classic Load Balancers, if there is one.
-    pub classic_table: Option<TableOfLogs>,
+    pub classic_table: Option<LogTable>,
     /// The workgroup.
     pub workgroup: String,
     /// Where results go, if the workgroup does not say it.
@@ -92,12 +92,12 @@ pub struct Lake {
     /// How many bytes a run may scan.
     pub scan_limit_bytes: u64,
     /// What its tables are made of, if slowburn is to make them.
-    pub made_of: Option<TableSource>,
+    pub table_source: Option<LogTableSource>,
 }
 
 /// Where the logs are that a table is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableSource {
+pub struct LogTableSource {
     /// `s3://bucket/prefix`, which holds `AWSLogs/`.
     pub logs: String,
     /// Whose logs.
@@ -110,14 +110,14 @@ pub struct TableSource {
 
 /// A table of the Glue catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TableOfLogs {
+pub struct LogTable {
     /// Its database.
     pub database: String,
     /// Its name there.
     pub name: String,
 }
 
-impl fmt::Display for TableOfLogs {
+impl fmt::Display for LogTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.database, self.name)
     }
@@ -128,23 +128,23 @@ impl Source {
     /// asked every hour is known up to the last full hour. It depends on nothing but the moment, however often slowburn
     /// runs.
     #[must_use]
-    pub fn judged_at(&self, at: Minute) -> Minute {
-        self.asked_at(at).plus(-i32::try_from(self.delay_minutes).unwrap_or(i32::MAX))
+    pub fn settled_until(&self, at: Minute) -> Minute {
+        self.last_fetch_at(at).plus(-i32::try_from(self.delay_minutes).unwrap_or(i32::MAX))
     }
 
     /// When it was last asked, at a moment.
     #[must_use]
-    pub fn asked_at(&self, at: Minute) -> Minute {
-        let every = i32::try_from(self.every_minutes).unwrap_or(i32::MAX);
-        let past = if every > 0 { at.0.rem_euclid(every) } else { 0 };
-        at.plus(-past)
+    pub fn last_fetch_at(&self, at: Minute) -> Minute {
+        let interval = i32::try_from(self.fetch_interval_minutes).unwrap_or(i32::MAX);
+        let elapsed = if interval > 0 { at.0.rem_euclid(interval) } else { 0 };
+        at.plus(-elapsed)
     }
 }
 
 impl SourceKind {
     /// The word that tells it apart in `fleet.yaml`.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn yaml_key(&self) -> &'static str {
         match self {
             Self::AccessLogs { .. } => "access_logs",
             Self::CloudWatch { .. } => "cloudwatch",
@@ -155,61 +155,71 @@ impl SourceKind {
 }
 
 /// What a fleet file means by a source. `None` when it cannot be said; the problems tell why.
-pub(super) fn source(page: &Page<'_>, name: &str, text: &SourceText, problems: &mut Vec<Problem>) -> Option<Source> {
-    let Some((kind, delay, every)) = kind(text) else {
-        problems.push(page.of_key(
-            &keys(&["sources", name]),
+pub(super) fn build_source(
+    yaml: &YamlFile<'_>,
+    name: &str,
+    text: &SourceYaml,
+    problems: &mut Vec<Problem>,
+) -> Option<Source> {
+    let Some((kind, delay, every)) = build_kind(text) else {
+        problems.push(yaml.key_problem(
+            &key_path(&["sources", name]),
             format!("source `{name}` needs exactly one of `access_logs`, `cloudwatch`, `athena` and `counts`"),
             "add `access_logs: ./logs`, `cloudwatch: eu-west-1`, `athena: elb_logs.alb` or `counts: ./counts`",
         ));
         return None;
     };
-    let before = problems.len();
-    check_fields(page, name, text, &kind, problems);
+    let problems_before = problems.len();
+    check_fields(yaml, name, text, &kind, problems);
     let every_minutes = text.every.as_ref().map_or(every, |every| every.0.0);
     let delay_minutes = text.delay.as_ref().map_or(delay, |delay| delay.0.0);
     if matches!(kind, SourceKind::CloudWatch { .. }) && delay_minutes < delay {
-        let message = format!("CloudWatch metrics are incomplete after only {}", length_text(delay_minutes));
-        problems.push(page.of_value(
-            &keys(&["sources", name, "delay"]),
+        let message = format!("CloudWatch metrics are incomplete after only {}", format_duration(delay_minutes));
+        problems.push(yaml.value_problem(
+            &key_path(&["sources", name, "delay"]),
             message,
             format!("set at least `{delay}m`, or remove the field: counts for newer minutes still change"),
         ));
     }
-    let unparsed_limit = text.unparsed_limit.as_ref().map_or(Exact::new(1, 1_000), |limit| limit.0.share);
-    (problems.len() == before).then_some(Source { kind, delay_minutes, every_minutes, unparsed_limit })
+    let unparsed_limit = text.unparsed_limit.as_ref().map_or(Rational::new(1, 1_000), |limit| limit.0.share);
+    (problems.len() == problems_before).then_some(Source {
+        kind,
+        delay_minutes,
+        fetch_interval_minutes: every_minutes,
+        unparsed_limit,
+    })
 }
 
 /// The one kind that is said, with its default delay and how often it is asked.
-fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
+fn build_kind(text: &SourceYaml) -> Option<(SourceKind, u32, u32)> {
     match (&text.access_logs, &text.cloudwatch, &text.athena, &text.counts) {
-        (Some(Typed(LocationText(location))), None, None, None) => {
-            let classic_minutes = if text.classic_interval == Some(IntervalText::FiveMinutes) { 5 } else { 60 };
-            let reach = reach(text, text.region.as_ref().map(|Typed(region)| region));
-            let access = Access { reach, requester_pays: text.requester_pays == Some(true) };
-            Some((SourceKind::AccessLogs { location: location.clone(), access, classic_minutes }, 10, 0))
+        (Some(Scalar(LocationYaml(location))), None, None, None) => {
+            let classic_minutes = if text.classic_interval == Some(ClassicIntervalYaml::FiveMinutes) { 5 } else { 60 };
+            let aws = build_aws_scope(text, text.region.as_ref().map(|Scalar(region)| region));
+            let bucket_access = BucketAccess { aws, requester_pays: text.requester_pays == Some(true) };
+            Some((SourceKind::AccessLogs { location: location.clone(), bucket_access, classic_minutes }, 10, 0))
         }
-        (None, Some(Typed(region)), None, None) => {
-            let account = text.account.as_ref().map(|Typed(AccountId(account))| account.clone());
+        (None, Some(Scalar(region)), None, None) => {
+            let account = text.account.as_ref().map(|Scalar(AccountId(account))| account.clone());
             // Exporters that wait less see counts grow: atlas and telegraf wait two minutes for load balancers.
-            Some((SourceKind::CloudWatch { reach: reach(text, Some(region)), account }, 3, 5))
+            Some((SourceKind::CloudWatch { aws: build_aws_scope(text, Some(region)), account }, 3, 5))
         }
-        (None, None, Some(Typed(table)), None) => {
-            let named =
-                |TableName(database, name): &TableName| TableOfLogs { database: database.clone(), name: name.clone() };
-            let lake = Lake {
-                table: named(table),
-                classic_table: text.classic_table.as_ref().map(|Typed(table)| named(table)),
-                workgroup: text.workgroup.as_ref().map_or("primary", |Typed(Workgroup(name))| name).to_owned(),
-                results: text.results.as_ref().map(|Typed(LocationText(location))| location.clone()),
+        (None, None, Some(Scalar(table)), None) => {
+            let to_log_table =
+                |TableName(database, name): &TableName| LogTable { database: database.clone(), name: name.clone() };
+            let athena = AthenaSource {
+                log_table: to_log_table(table),
+                classic_table: text.classic_table.as_ref().map(|Scalar(table)| to_log_table(table)),
+                workgroup: text.workgroup.as_ref().map_or("primary", |Scalar(Workgroup(name))| name).to_owned(),
+                results: text.results.as_ref().map(|Scalar(LocationYaml(location))| location.clone()),
                 scan_limit_bytes: text.scan_limit.map_or(100_000_000_000, |limit| limit.0.0),
-                made_of: made_of(text),
+                table_source: build_table_source(text),
             };
-            let region = text.region.as_ref().map(|Typed(region)| region);
+            let region = text.region.as_ref().map(|Scalar(region)| region);
             // A log object is written every five minutes and takes as long to arrive; late ones take longer.
-            Some((SourceKind::Athena { reach: reach(text, region), lake: Box::new(lake) }, 15, 60))
+            Some((SourceKind::Athena { aws: build_aws_scope(text, region), athena: Box::new(athena) }, 15, 60))
         }
-        (None, None, None, Some(Typed(LocationText(location)))) => {
+        (None, None, None, Some(Scalar(LocationYaml(location)))) => {
             Some((SourceKind::Counts { location: location.clone() }, 0, 0))
         }
         _ => None,
@@ -218,103 +228,111 @@ fn kind(text: &SourceText) -> Option<(SourceKind, u32, u32)> {
 
 /// What tables are made of. Before 2016 there were no logs of application load balancers, and a table may begin before
 /// its logs do.
-fn made_of(text: &SourceText) -> Option<TableSource> {
-    let Typed(LocationText(logs)) = text.logs.as_ref()?;
+fn build_table_source(text: &SourceYaml) -> Option<LogTableSource> {
+    let Scalar(LocationYaml(logs)) = text.logs.as_ref()?;
     let Some(OneOrMany(accounts)) = &text.accounts else { return None };
     let regions = match (&text.regions, &text.region) {
-        (Some(OneOrMany(regions)), _) => regions.iter().map(|Typed(Region(region))| region.clone()).collect(),
-        (None, Some(Typed(Region(region)))) => vec![region.clone()],
+        (Some(OneOrMany(regions)), _) => regions.iter().map(|Scalar(Region(region))| region.clone()).collect(),
+        (None, Some(Scalar(Region(region)))) => vec![region.clone()],
         (None, None) => Vec::new(),
     };
-    Some(TableSource {
+    Some(LogTableSource {
         logs: logs.clone(),
-        accounts: accounts.iter().map(|Typed(AccountId(account))| account.clone()).collect(),
+        accounts: accounts.iter().map(|Scalar(AccountId(account))| account.clone()).collect(),
         regions,
-        since: text.since.map_or(Day::of_civil(2016, 1, 1)?, |Typed(DayText(since))| since),
+        since: text.since.map_or(Day::from_civil(2016, 1, 1)?, |Scalar(DayYaml(since))| since),
     })
 }
 
-fn reach(text: &SourceText, region: Option<&Region>) -> Reach {
-    Reach {
+fn build_aws_scope(text: &SourceYaml, region: Option<&Region>) -> AwsScope {
+    AwsScope {
         region: region.map(|Region(region)| region.clone()),
-        role_arn: text.role_arn.as_ref().map(|Typed(RoleArn(arn))| arn.clone()),
-        external_id: text.external_id.as_ref().map(|Typed(Words(id))| id.clone()),
+        role_arn: text.role_arn.as_ref().map(|Scalar(RoleArn(arn))| arn.clone()),
+        external_id: text.external_id.as_ref().map(|Scalar(TextLine(id))| id.clone()),
     }
 }
 
 /// Fields that another kind has.
-fn check_fields(page: &Page<'_>, name: &str, text: &SourceText, kind: &SourceKind, problems: &mut Vec<Problem>) {
+fn check_fields(yaml: &YamlFile<'_>, name: &str, text: &SourceYaml, kind: &SourceKind, problems: &mut Vec<Problem>) {
     const LOGS: &[&str] = &["access_logs"];
-    const METRICS: &[&str] = &["cloudwatch"];
-    const LAKE: &[&str] = &["athena"];
-    const ASKED: &[&str] = &["cloudwatch", "athena"];
-    const REACHED: &[&str] = &["access_logs", "cloudwatch", "athena"];
-    const LINES: &[&str] = &["access_logs", "athena"];
-    for (key, said, owners) in [
+    const CLOUDWATCH: &[&str] = &["cloudwatch"];
+    const ATHENA: &[&str] = &["athena"];
+    const WITH_INTERVAL: &[&str] = &["cloudwatch", "athena"];
+    const WITH_ROLE: &[&str] = &["access_logs", "cloudwatch", "athena"];
+    const WITH_LINES: &[&str] = &["access_logs", "athena"];
+    for (key, is_set, owners) in [
         ("classic_interval", text.classic_interval.is_some(), LOGS),
-        ("account", text.account.is_some(), METRICS),
-        ("classic_table", text.classic_table.is_some(), LAKE),
-        ("workgroup", text.workgroup.is_some(), LAKE),
-        ("results", text.results.is_some(), LAKE),
-        ("scan_limit", text.scan_limit.is_some(), LAKE),
-        ("logs", text.logs.is_some(), LAKE),
-        ("accounts", text.accounts.is_some(), LAKE),
-        ("regions", text.regions.is_some(), LAKE),
-        ("since", text.since.is_some(), LAKE),
-        ("region", text.region.is_some(), LINES),
-        ("role_arn", text.role_arn.is_some(), REACHED),
-        ("external_id", text.external_id.is_some(), REACHED),
+        ("account", text.account.is_some(), CLOUDWATCH),
+        ("classic_table", text.classic_table.is_some(), ATHENA),
+        ("workgroup", text.workgroup.is_some(), ATHENA),
+        ("results", text.results.is_some(), ATHENA),
+        ("scan_limit", text.scan_limit.is_some(), ATHENA),
+        ("logs", text.logs.is_some(), ATHENA),
+        ("accounts", text.accounts.is_some(), ATHENA),
+        ("regions", text.regions.is_some(), ATHENA),
+        ("since", text.since.is_some(), ATHENA),
+        ("region", text.region.is_some(), WITH_LINES),
+        ("role_arn", text.role_arn.is_some(), WITH_ROLE),
+        ("external_id", text.external_id.is_some(), WITH_ROLE),
         ("requester_pays", text.requester_pays.is_some(), LOGS),
-        ("every", text.every.is_some(), ASKED),
-        ("unparsed_limit", text.unparsed_limit.is_some(), LINES),
+        ("every", text.every.is_some(), WITH_INTERVAL),
+        ("unparsed_limit", text.unparsed_limit.is_some(), WITH_LINES),
     ] {
-        if said && !owners.contains(&kind.word()) {
+        if is_set && !owners.contains(&kind.yaml_key()) {
             let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
             let message = format!("`{key}` is only valid for sources with {}", owners.join(" or "));
-            let hint = format!("remove the field: this source has `{}`", kind.word());
-            problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
+            let hint = format!("remove the field: this source has `{}`", kind.yaml_key());
+            problems.push(yaml.key_problem(&key_path(&["sources", name, key]), message, hint));
         }
     }
     if let SourceKind::AccessLogs { location, .. } = kind
         && matches!(location.parse(), Ok(Location::Directory(_)))
     {
-        for (key, said) in [
+        for (key, is_set) in [
             ("region", text.region.is_some()),
             ("role_arn", text.role_arn.is_some()),
             ("external_id", text.external_id.is_some()),
             ("requester_pays", text.requester_pays.is_some()),
         ] {
-            if said {
+            if is_set {
                 let message = format!("`{key}` is only valid for logs in an S3 bucket");
                 let hint = format!(
                     "remove the field, or write `access_logs: s3://<bucket>/<prefix>`: `{location}` is a folder"
                 );
-                problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
+                problems.push(yaml.key_problem(&key_path(&["sources", name, key]), message, hint));
             }
         }
     }
     if text.external_id.is_some() && text.role_arn.is_none() {
         let hint = "add the `role_arn` whose trust policy requires it, or remove the field";
-        problems.push(page.of_key(&keys(&["sources", name, "external_id"]), "`external_id` requires `role_arn`", hint));
+        problems.push(yaml.key_problem(
+            &key_path(&["sources", name, "external_id"]),
+            "`external_id` requires `role_arn`",
+            hint,
+        ));
     }
-    for (key, place) in [("results", &text.results), ("logs", &text.logs)] {
-        if let Some(Typed(LocationText(place))) = place
-            && !matches!(place.parse(), Ok(Location::S3 { .. }))
+    for (key, location) in [("results", &text.results), ("logs", &text.logs)] {
+        if let Some(Scalar(LocationYaml(location))) = location
+            && !matches!(location.parse(), Ok(Location::S3 { .. }))
         {
-            let message = format!("`{place}` is not an S3 location");
-            problems.push(page.of_value(&keys(&["sources", name, key]), message, "write `s3://<bucket>/<prefix>`"));
+            let message = format!("`{location}` is not an S3 location");
+            problems.push(yaml.value_problem(
+                &key_path(&["sources", name, key]),
+                message,
+                "write `s3://<bucket>/<prefix>`",
+            ));
         }
     }
-    check_place(page, name, kind, problems);
-    check_tables(page, name, text, problems);
+    check_location(yaml, name, kind, problems);
+    check_table_source(yaml, name, text, problems);
 }
 
 /// Logs may lie in a bucket, counts may not.
-fn check_place(page: &Page<'_>, name: &str, kind: &SourceKind, problems: &mut Vec<Problem>) {
+fn check_location(yaml: &YamlFile<'_>, name: &str, kind: &SourceKind, problems: &mut Vec<Problem>) {
     let (message, hint) = match kind {
         SourceKind::AccessLogs { location, .. } => match location.parse::<Location>() {
             Ok(_) => return,
-            Err(refused) => (refused, "write `./logs` or `s3://<bucket>/<prefix>`".to_owned()),
+            Err(message) => (message, "write `./logs` or `s3://<bucket>/<prefix>`".to_owned()),
         },
         SourceKind::Counts { location } if location.contains("://") => (
             format!("counts files are read from a local folder only, not from `{location}`"),
@@ -323,25 +341,25 @@ fn check_place(page: &Page<'_>, name: &str, kind: &SourceKind, problems: &mut Ve
         ),
         _ => return,
     };
-    problems.push(page.of_value(&keys(&["sources", name, kind.word()]), message, hint));
+    problems.push(yaml.value_problem(&key_path(&["sources", name, kind.yaml_key()]), message, hint));
 }
 
 /// What `slowburn tables` needs to know is said as a whole or not at all.
-fn check_tables(page: &Page<'_>, name: &str, text: &SourceText, problems: &mut Vec<Problem>) {
-    let is_lake = text.athena.is_some();
-    let said =
+fn check_table_source(yaml: &YamlFile<'_>, name: &str, text: &SourceYaml, problems: &mut Vec<Problem>) {
+    let is_athena = text.athena.is_some();
+    let fields =
         [("accounts", text.accounts.is_some()), ("regions", text.regions.is_some()), ("since", text.since.is_some())];
-    if let Some((key, _)) = said.iter().find(|(_, said)| *said && is_lake && text.logs.is_none()) {
+    if let Some((key, _)) = fields.iter().find(|(_, is_set)| *is_set && is_athena && text.logs.is_none()) {
         let message = format!("`{key}` requires `logs`");
         let hint = "add `logs: s3://<bucket>/<prefix>`, the location that contains `AWSLogs/`, or remove the field";
-        problems.push(page.of_key(&keys(&["sources", name, key]), message, hint));
+        problems.push(yaml.key_problem(&key_path(&["sources", name, key]), message, hint));
     }
-    if is_lake && text.logs.is_some() && text.accounts.is_none() {
+    if is_athena && text.logs.is_some() && text.accounts.is_none() {
         let hint = "add `accounts: [\"<account id>\"]`, the accounts with a folder under `AWSLogs/`";
-        problems.push(page.of_key(&keys(&["sources", name, "logs"]), "`logs` requires `accounts`", hint));
+        problems.push(yaml.key_problem(&key_path(&["sources", name, "logs"]), "`logs` requires `accounts`", hint));
     }
-    if is_lake && text.logs.is_some() && text.regions.is_none() && text.region.is_none() {
+    if is_athena && text.logs.is_some() && text.regions.is_none() && text.region.is_none() {
         let hint = "add `regions: [eu-west-1]`, or `region` if there is only one";
-        problems.push(page.of_key(&keys(&["sources", name, "logs"]), "`logs` requires `regions`", hint));
+        problems.push(yaml.key_problem(&key_path(&["sources", name, "logs"]), "`logs` requires `regions`", hint));
     }
 }

@@ -26,12 +26,12 @@ pub fn suggestion<'a>(word: &str, label: &str, names: impl IntoIterator<Item = &
     if let Some(meant) = nearest(word, names.iter().copied()) {
         return Some(format!("did you mean `{meant}`?"));
     }
-    listed(label, &names)
+    name_list(label, &names)
 }
 
 /// The first names after a label such as `teams`, and how many more there are. `None` when there are no names at all.
 #[must_use]
-pub fn listed(label: &str, names: &[&str]) -> Option<String> {
+pub fn name_list(label: &str, names: &[&str]) -> Option<String> {
     let listed: Vec<String> = names.iter().take(LISTED_MAX).map(|name| format!("`{name}`")).collect();
     let more = match names.len().saturating_sub(LISTED_MAX) {
         0 => String::new(),

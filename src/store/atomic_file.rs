@@ -8,15 +8,15 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Names that are tried for a file aside: others may be writing to the same place.
-const NAMES: u32 = 1_000;
+const MAX_TEMP_NAMES: u32 = 1_000;
 
 /// A file that is being written aside.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
-    aside: PathBuf,
+    temp_path: PathBuf,
     file: File,
-    is_placed: bool,
+    is_committed: bool,
 }
 
 impl AtomicFile {
@@ -27,10 +27,10 @@ impl AtomicFile {
     pub fn create(path: &Path) -> io::Result<Self> {
         let name =
             path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path has no file name"))?;
-        for number in 0..NAMES {
-            let aside = path.with_file_name(format!(".{}.{number}.tmp", name.to_string_lossy()));
-            match File::options().write(true).create_new(true).open(&aside) {
-                Ok(file) => return Ok(Self { path: path.to_owned(), aside, file, is_placed: false }),
+        for number in 0..MAX_TEMP_NAMES {
+            let temp_path = path.with_file_name(format!(".{}.{number}.tmp", name.to_string_lossy()));
+            match File::options().write(true).create_new(true).open(&temp_path) {
+                Ok(file) => return Ok(Self { path: path.to_owned(), temp_path, file, is_committed: false }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -58,9 +58,9 @@ impl AtomicFile {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn place(mut self) -> io::Result<()> {
-        fs::rename(&self.aside, &self.path)?;
-        self.is_placed = true;
+    pub fn commit(mut self) -> io::Result<()> {
+        fs::rename(&self.temp_path, &self.path)?;
+        self.is_committed = true;
         Ok(())
     }
 
@@ -68,9 +68,9 @@ impl AtomicFile {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn place_new(self) -> io::Result<bool> {
+    pub fn commit_new(self) -> io::Result<bool> {
         // A link to a name that is taken fails, so that two that make it at once cannot replace one another.
-        match fs::hard_link(&self.aside, &self.path) {
+        match fs::hard_link(&self.temp_path, &self.path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
@@ -80,8 +80,8 @@ impl AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if !self.is_placed {
-            drop(fs::remove_file(&self.aside));
+        if !self.is_committed {
+            drop(fs::remove_file(&self.temp_path));
         }
     }
 }
@@ -90,27 +90,28 @@ impl Drop for AtomicFile {
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if is_file_with(path, bytes) {
+pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if has_content(path, bytes) {
         return Ok(());
     }
     let mut file = AtomicFile::create(path)?;
     file.write(bytes)?;
-    file.place()
+    file.commit()
 }
 
 /// Whether there is a regular file, not a link to one, with these bytes.
 #[must_use]
-pub fn is_file_with(path: &Path, bytes: &[u8]) -> bool {
-    let is_as_long = fs::symlink_metadata(path).is_ok_and(|about| about.is_file() && about.len() == bytes.len() as u64);
-    is_as_long && fs::read(path).is_ok_and(|held| held == bytes)
+pub fn has_content(path: &Path, bytes: &[u8]) -> bool {
+    let has_same_length =
+        fs::symlink_metadata(path).is_ok_and(|about| about.is_file() && about.len() == bytes.len() as u64);
+    has_same_length && fs::read(path).is_ok_and(|held| held == bytes)
 }
 
 /// Makes the folders that a name with `/` needs below a root. A link among them is refused: it would lead elsewhere.
 ///
 /// # Errors
 /// When the disk refuses, or a link or a file is in the way.
-pub(super) fn create_folders(root: &Path, name: &str) -> io::Result<()> {
+pub(super) fn create_parent_folders(root: &Path, name: &str) -> io::Result<()> {
     fs::create_dir_all(root)?;
     let mut folder = root.to_owned();
     let Some((parents, _)) = name.rsplit_once('/') else { return Ok(()) };
@@ -133,19 +134,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replacing_a_file_touches_nothing_beside_it() {
+    fn replacing_a_file_leaves_other_files_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.md");
         for foreign in ["report.md.tmp", ".report.md.0.tmp"] {
             fs::write(folder.path().join(foreign), "theirs").unwrap();
         }
-        replace(&path, b"one").unwrap();
-        replace(&path, b"two").unwrap();
+        replace_file(&path, b"one").unwrap();
+        replace_file(&path, b"two").unwrap();
         drop(AtomicFile::create(&path).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"two");
         let mut new = AtomicFile::create(&path).unwrap();
         new.write(b"three").unwrap();
-        assert!(!new.place_new().unwrap(), "a name that is taken stays as it is");
+        assert!(!new.commit_new().unwrap(), "a name that is taken stays as it is");
         let mut names: Vec<String> = fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -156,11 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_never_made_through_a_link() {
+    fn folders_are_not_created_through_symlinks() {
         let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("mart")).unwrap();
-        assert!(create_folders(folder.path(), "mart/checkout.html").is_err());
-        create_folders(folder.path(), "shop/a/b.html").unwrap();
+        assert!(create_parent_folders(folder.path(), "mart/checkout.html").is_err());
+        create_parent_folders(folder.path(), "shop/a/b.html").unwrap();
         assert!(folder.path().join("shop/a").is_dir());
     }
 }

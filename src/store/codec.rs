@@ -16,26 +16,27 @@ use polars_io::parquet::read::{ParallelStrategy, ParquetReader};
 use polars_io::parquet::write::{KeyValueMetadata, ParquetCompression, ParquetWriter, StatisticsOptions};
 
 pub use budgets::budgets_parquet;
-pub(super) use minutes::{Lists, decode_known, decode_minutes, encode_minutes, learn_list};
-pub(super) use objects::{decode_deliveries, decode_records, encode_objects};
-pub(super) use sums::{decode_rows, decode_sums, encode_slices, encode_sums, slices_cut_from};
+pub(super) use minutes::{SeriesLists, decode_known, decode_minutes, encode_minutes, read_series_list};
+pub(super) use objects::{decode_intervals, decode_records, encode_objects};
+pub(super) use sums::{decode_sums, decode_sums_by_series, encode_sums, encode_timeslices, timeslice_minute_hashes};
 
-fn encode(height: usize, columns: Vec<Column>, about: &[(&str, String)]) -> PolarsResult<Vec<u8>> {
+fn encode(height: usize, columns: Vec<Column>, metadata: &[(&str, String)]) -> PolarsResult<Vec<u8>> {
     let mut frame = DataFrame::new(height, columns)?;
     let mut bytes = Vec::new();
-    let about: Vec<(String, String)> = about.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-    let about = (!about.is_empty()).then(|| KeyValueMetadata::from_static(about));
+    let metadata: Vec<(String, String)> =
+        metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let metadata = (!metadata.is_empty()).then(|| KeyValueMetadata::from_static(metadata));
     ParquetWriter::new(&mut bytes)
         .with_compression(ParquetCompression::Zstd(None))
         .with_statistics(StatisticsOptions::empty())
         .set_parallel(false)
-        .with_key_value_metadata(about)
+        .with_key_value_metadata(metadata)
         .finish(&mut frame)?;
     Ok(bytes)
 }
 
 /// A value of the file's metadata.
-fn about(bytes: &[u8], key: &str) -> PolarsResult<Option<String>> {
+fn metadata_value(bytes: &[u8], key: &str) -> PolarsResult<Option<String>> {
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     let pairs = reader.get_metadata()?.key_value_metadata().as_ref();
     Ok(pairs.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()))
@@ -61,7 +62,7 @@ macro_rules! numbers {
 use numbers;
 
 /// A column with a text where it differs from the row above.
-fn changes<'a>(name: &str, rows: impl Iterator<Item = &'a str>) -> Column {
+fn changes_column<'a>(name: &str, rows: impl Iterator<Item = &'a str>) -> Column {
     let mut last = None;
     let changes: Vec<Option<&str>> = rows
         .map(|text| {
@@ -73,6 +74,6 @@ fn changes<'a>(name: &str, rows: impl Iterator<Item = &'a str>) -> Column {
     Column::new(name.into(), changes)
 }
 
-fn damaged(what: &'static str) -> PolarsError {
-    PolarsError::ComputeError(what.into())
+fn decode_error(problem: &'static str) -> PolarsError {
+    PolarsError::ComputeError(problem.into())
 }

@@ -7,23 +7,23 @@ use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::atomic_file::create_folders;
+use super::atomic_file::create_parent_folders;
 use super::manifest::{MANIFEST, Manifest};
-use super::{Shelf, ShelfError, Version, WritePoints, names, version_of};
+use super::{BlobError, BlobStore, CrashPoints, Version, content_version, names};
 
 /// The name of the lock file. It holds the name of the file aside.
 const LOCK: &str = "lock";
 
 /// Names that are tried for the file aside: others may have put files there.
-const NAMES: u32 = 1_000;
+const MAX_TEMP_NAMES: u32 = 1_000;
 
 /// A directory that this process alone writes to.
 #[derive(Debug)]
-pub struct DirectoryShelf {
+pub struct DirectoryStore {
     root: PathBuf,
     /// Held while the shelf may be written to.
     lock: Option<Lock>,
-    points: WritePoints,
+    crash_points: CrashPoints,
 }
 
 /// The right to write to a directory.
@@ -31,82 +31,82 @@ pub struct DirectoryShelf {
 struct Lock {
     file: File,
     /// Where files are written before they get their names.
-    aside: PathBuf,
+    temp_path: PathBuf,
 }
 
-impl DirectoryShelf {
+impl DirectoryStore {
     /// Creates the directory if needed and locks it.
     ///
     /// # Errors
     /// [`ShelfError::Occupied`] if something else lies there, [`ShelfError::Held`] if another process has it,
     /// [`ShelfError::Disk`] if the disk refuses.
-    pub fn open(root: &Path, points: WritePoints) -> Result<Self, ShelfError> {
-        let name = root.display().to_string();
-        let found = Self::read_only(root);
-        let is_damaged = fs::read(root.join(MANIFEST)).is_ok_and(|bytes| !Manifest::is_one(&bytes));
-        if let Some(entry) = foreign_entry(root).map_err(|source| disk("read", &name, source))? {
-            let names = found.names().map_err(|source| disk("list", &name, source))?;
-            if !names.iter().any(|name| names::hash_of(name).is_some()) {
-                return Err(ShelfError::Occupied { place: name, entry });
+    pub fn open(root: &Path, crash_points: CrashPoints) -> Result<Self, BlobError> {
+        let root_name = root.display().to_string();
+        let read_only = Self::read_only(root);
+        let is_damaged = fs::read(root.join(MANIFEST)).is_ok_and(|bytes| !Manifest::is_manifest(&bytes));
+        if let Some(entry) = first_foreign_entry(root).map_err(|source| io_error("read", &root_name, source))? {
+            let names = read_only.file_names().map_err(|source| io_error("list", &root_name, source))?;
+            if !names.iter().any(|name| names::hash_in_name(name).is_some()) {
+                return Err(BlobError::Occupied { location: root_name, entry });
             }
             // A ledger that has lost its manifest: whoever reads it says so.
-            return Ok(found);
+            return Ok(read_only);
         }
         if is_damaged {
-            let names = found.names().map_err(|source| disk("list", &name, source))?;
-            if !names.iter().any(|name| names::hash_of(name).is_some()) {
-                return Err(ShelfError::Occupied { place: name, entry: MANIFEST.to_owned() });
+            let names = read_only.file_names().map_err(|source| io_error("list", &root_name, source))?;
+            if !names.iter().any(|name| names::hash_in_name(name).is_some()) {
+                return Err(BlobError::Occupied { location: root_name, entry: MANIFEST.to_owned() });
             }
-            return Ok(found);
+            return Ok(read_only);
         }
-        fs::create_dir_all(root).map_err(|source| disk("create", &name, source))?;
-        let lock = Lock::take(root).map_err(|source| disk("lock", &name, source))?;
-        Ok(Self { root: root.to_owned(), lock: Some(lock.ok_or(ShelfError::Held(name))?), points })
+        fs::create_dir_all(root).map_err(|source| io_error("create", &root_name, source))?;
+        let lock = Lock::acquire(root).map_err(|source| io_error("lock", &root_name, source))?;
+        Ok(Self { root: root.to_owned(), lock: Some(lock.ok_or(BlobError::Locked(root_name))?), crash_points })
     }
 
     /// Opens the directory to read from it, also while another process writes: what a manifest names does not change.
     #[must_use]
     pub fn read_only(root: &Path) -> Self {
-        Self { root: root.to_owned(), lock: None, points: WritePoints::default() }
+        Self { root: root.to_owned(), lock: None, crash_points: CrashPoints::default() }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        let Some(Lock { aside, .. }) = &self.lock else {
+        let Some(Lock { temp_path: aside, .. }) = &self.lock else {
             return Err(std::io::Error::new(ErrorKind::PermissionDenied, "the ledger is open for reading only"));
         };
-        create_folders(&self.root, name)?;
+        create_parent_folders(&self.root, name)?;
         let path = self.root.join(name);
         let mut file = File::create(aside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        self.points.pass();
+        self.crash_points.reach();
         fs::rename(aside, &path)?;
-        self.points.pass();
+        self.crash_points.reach();
         File::open(path.parent().unwrap_or(&self.root))?.sync_all()?;
         File::open(&self.root)?.sync_all()?;
-        self.points.pass();
+        self.crash_points.reach();
         Ok(())
     }
 
     /// Names of files in the directory, and in its folders of days.
-    fn names(&self) -> std::io::Result<Vec<String>> {
-        let mut found = Vec::new();
-        for (name, about) in entries(&self.root)? {
-            if about.is_dir() && names::is_day(&name) {
-                let inside = entries(&self.root.join(&name))?.into_iter().filter(|(_, about)| about.is_file());
-                found.extend(inside.map(|(file, _)| format!("{name}/{file}")));
-            } else if about.is_file() && name != LOCK && !is_aside(&name) {
-                found.push(name);
+    fn file_names(&self) -> std::io::Result<Vec<String>> {
+        let mut result = Vec::new();
+        for (name, metadata) in read_entries(&self.root)? {
+            if metadata.is_dir() && names::is_day_name(&name) {
+                let files = read_entries(&self.root.join(&name))?.into_iter().filter(|(_, about)| about.is_file());
+                result.extend(files.map(|(file, _)| format!("{name}/{file}")));
+            } else if metadata.is_file() && name != LOCK && !is_temp_name(&name) {
+                result.push(name);
             }
         }
-        found.sort();
-        Ok(found)
+        result.sort();
+        Ok(result)
     }
 }
 
 impl Lock {
     /// Locks a directory; `None` if another process has it.
-    fn take(root: &Path) -> std::io::Result<Option<Self>> {
+    fn acquire(root: &Path) -> std::io::Result<Option<Self>> {
         let path = root.join(LOCK);
         if fs::symlink_metadata(&path).is_ok_and(|about| !about.is_file()) {
             return Err(std::io::Error::new(ErrorKind::InvalidInput, "`lock` is a link or a folder"));
@@ -118,26 +118,26 @@ impl Lock {
             Err(TryLockError::Error(source)) => return Err(source),
         }
         // A process that was killed has left the file that it named here before it made it.
-        let mut left = String::new();
-        file.read_to_string(&mut left)?;
-        if !left.is_empty() {
-            if !is_aside(&left) {
+        let mut abandoned = String::new();
+        file.read_to_string(&mut abandoned)?;
+        if !abandoned.is_empty() {
+            if !is_temp_name(&abandoned) {
                 return Err(std::io::Error::new(ErrorKind::InvalidData, "`lock` was not written by slowburn"));
             }
-            match fs::remove_file(root.join(&left)) {
+            match fs::remove_file(root.join(&abandoned)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
         let is_free = |name: &String| fs::symlink_metadata(root.join(name)).is_err();
-        let name = (0..NAMES).map(aside_name).find(is_free);
+        let name = (0..MAX_TEMP_NAMES).map(temp_name).find(is_free);
         let name =
             name.ok_or_else(|| std::io::Error::new(ErrorKind::AlreadyExists, "too many `.slowburn-N.tmp` files"))?;
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(name.as_bytes())?;
         file.sync_all()?;
-        Ok(Some(Self { file, aside: root.join(name) }))
+        Ok(Some(Self { file, temp_path: root.join(name) }))
     }
 }
 
@@ -148,101 +148,106 @@ impl Drop for Lock {
     }
 }
 
-fn aside_name(number: u32) -> String {
+fn temp_name(number: u32) -> String {
     format!(".slowburn-{number}.tmp")
 }
 
 /// Whether this is the name of a file aside.
-fn is_aside(name: &str) -> bool {
+fn is_temp_name(name: &str) -> bool {
     let number = name.strip_prefix(".slowburn-").and_then(|rest| rest.strip_suffix(".tmp"));
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// What lies in a folder; links are not followed.
-fn entries(folder: &Path) -> std::io::Result<Vec<(String, fs::Metadata)>> {
-    let mut found = Vec::new();
+fn read_entries(folder: &Path) -> std::io::Result<Vec<(String, fs::Metadata)>> {
+    let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         match entry.metadata() {
-            Ok(about) => found.push((entry.file_name().to_string_lossy().into_owned(), about)),
+            Ok(about) => entries.push((entry.file_name().to_string_lossy().into_owned(), about)),
             // Another process may remove what it replaced.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(found)
+    Ok(entries)
 }
 
 /// What keeps a ledger from starting in a folder: anything that lies there where no manifest does.
-fn foreign_entry(root: &Path) -> std::io::Result<Option<String>> {
+fn first_foreign_entry(root: &Path) -> std::io::Result<Option<String>> {
     if fs::symlink_metadata(root.join(MANIFEST)).is_ok() {
         return Ok(None);
     }
-    let found = match entries(root) {
+    let entries = match read_entries(root) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         found => found?,
     };
-    let lock = found.iter().any(|(name, about)| name == LOCK && is_lock(root, about));
-    let is_own = |name: &String| lock && (name == LOCK || is_aside(name));
-    Ok(found.into_iter().map(|(name, _)| name).filter(|name| !is_own(name)).min())
+    let has_lock = entries.iter().any(|(name, about)| name == LOCK && is_own_lock(root, about));
+    let is_own = |name: &String| has_lock && (name == LOCK || is_temp_name(name));
+    Ok(entries.into_iter().map(|(name, _)| name).filter(|name| !is_own(name)).min())
 }
 
 /// Whether a file `lock` is one of a run that had not written a manifest yet.
-fn is_lock(root: &Path, about: &fs::Metadata) -> bool {
-    about.is_file() && fs::read_to_string(root.join(LOCK)).is_ok_and(|text| text.is_empty() || is_aside(&text))
+fn is_own_lock(root: &Path, metadata: &fs::Metadata) -> bool {
+    metadata.is_file() && fs::read_to_string(root.join(LOCK)).is_ok_and(|text| text.is_empty() || is_temp_name(&text))
 }
 
-fn disk(action: &'static str, name: &str, source: std::io::Error) -> ShelfError {
-    ShelfError::Disk { action, name: name.to_owned(), source }
+fn io_error(action: &'static str, name: &str, source: std::io::Error) -> BlobError {
+    BlobError::Io { action, name: name.to_owned(), source }
 }
 
 #[async_trait::async_trait]
-impl Shelf for DirectoryShelf {
-    fn place(&self) -> String {
+impl BlobStore for DirectoryStore {
+    fn location(&self) -> String {
         self.root.display().to_string()
     }
 
-    async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
+    async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, BlobError> {
         match fs::read(self.root.join(name)) {
             Ok(bytes) => {
-                let version = version_of(&bytes);
+                let version = content_version(&bytes);
                 Ok(Some((bytes, version)))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(disk("read", name, source)),
+            Err(source) => Err(io_error("read", name, source)),
         }
     }
 
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ShelfError> {
-        self.write(name, bytes).map_err(|source| disk("write", name, source))
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BlobError> {
+        self.write(name, bytes).map_err(|source| io_error("write", name, source))
     }
 
-    async fn swap(&self, name: &str, expected: Option<&Version>, bytes: &[u8]) -> Result<Version, ShelfError> {
-        let held = self.get(name).await?.map(|(_, version)| version);
-        if held.as_ref() != expected {
-            return Err(ShelfError::Lost(name.to_owned()));
+    async fn compare_and_swap(
+        &self,
+        name: &str,
+        expected: Option<&Version>,
+        bytes: &[u8],
+    ) -> Result<Version, BlobError> {
+        let current = self.get(name).await?.map(|(_, version)| version);
+        if current.as_ref() != expected {
+            return Err(BlobError::Conflict(name.to_owned()));
         }
         self.put(name, bytes).await?;
-        Ok(version_of(bytes))
+        Ok(content_version(bytes))
     }
 
-    async fn list(&self) -> Result<Vec<String>, ShelfError> {
-        match self.names() {
+    async fn list(&self) -> Result<Vec<String>, BlobError> {
+        match self.file_names() {
             // A directory that nobody has made yet holds nothing.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            names => names.map_err(|source| disk("list", &self.root.to_string_lossy(), source)),
+            names => names.map_err(|source| io_error("list", &self.root.to_string_lossy(), source)),
         }
     }
 
-    async fn first_entry(&self) -> Result<Option<String>, ShelfError> {
-        foreign_entry(&self.root).map_err(|source| disk("list", &self.root.to_string_lossy(), source))
+    async fn first_entry(&self) -> Result<Option<String>, BlobError> {
+        first_foreign_entry(&self.root).map_err(|source| io_error("list", &self.root.to_string_lossy(), source))
     }
 
-    fn is_alone(&self) -> bool {
+    fn is_exclusive(&self) -> bool {
         self.lock.is_some()
     }
 
-    async fn delete(&self, name: &str) -> Result<(), ShelfError> {
+    async fn delete(&self, name: &str) -> Result<(), BlobError> {
         let path = self.root.join(name);
         let folder = path.parent().unwrap_or(&self.root);
         // A link in the place of a folder leads to what is not the ledger's.
@@ -252,8 +257,8 @@ impl Shelf for DirectoryShelf {
         if !fs::symlink_metadata(&path).is_ok_and(|about| about.is_file()) {
             return Ok(());
         }
-        fs::remove_file(&path).map_err(|error| disk("delete", name, error))?;
-        self.points.pass();
+        fs::remove_file(&path).map_err(|error| io_error("delete", name, error))?;
+        self.crash_points.reach();
         if folder != self.root {
             // A day folder that lost its last file goes too; one that still has files stays, which is no failure.
             drop(fs::remove_dir(folder));

@@ -6,27 +6,27 @@ use super::manifest::FORMAT;
 
 /// A shelf did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum ShelfError {
+pub enum BlobError {
     /// Another process writes to the same ledger.
     #[error("another run is using the ledger `{0}`\nhint: wait until it ends, or stop it")]
-    Held(String),
+    Locked(String),
     /// Something else lies where a ledger should start.
     #[error(
-        "cannot create a ledger in `{place}`: it contains `{entry}`\nhint: use a folder or prefix for the ledger \
-         alone, such as `--ledger {}/slowburn-ledger`", place.trim_end_matches('/')
+        "cannot create a ledger in `{location}`: it contains `{entry}`\nhint: use a folder or prefix for the ledger \
+         alone, such as `--ledger {}/slowburn-ledger`", location.trim_end_matches('/')
     )]
     Occupied {
         /// The folder or prefix.
-        place: String,
+        location: String,
         /// The first thing that lies there.
         entry: String,
     },
     /// The bytes were swapped by somebody else since they were read.
     #[error("`{0}` was changed by another run\nhint: run again")]
-    Lost(String),
+    Conflict(String),
     /// The disk refused.
-    #[error("cannot {action} `{name}`: {source}\nhint: {}", remedy_of(source))]
-    Disk {
+    #[error("cannot {action} `{name}`: {source}\nhint: {}", io_hint(source))]
+    Io {
         /// What was tried.
         action: &'static str,
         /// The file.
@@ -35,21 +35,21 @@ pub enum ShelfError {
         source: std::io::Error,
     },
     /// S3 refused.
-    #[error("cannot {action} `{name}`: {said}\nhint: {remedy}")]
-    Refused {
+    #[error("cannot {action} `{name}`: {message}\nhint: {hint}")]
+    Aws {
         /// What was tried.
         action: &'static str,
         /// The object.
         name: String,
         /// What AWS said.
-        said: String,
+        message: String,
         /// What can be done about it.
-        remedy: &'static str,
+        hint: &'static str,
     },
 }
 
 /// What can be done where a disk refused.
-fn remedy_of(error: &std::io::Error) -> &'static str {
+fn io_hint(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind as Kind;
     match error.kind() {
         Kind::NotADirectory | Kind::IsADirectory | Kind::AlreadyExists | Kind::InvalidInput | Kind::InvalidData => {
@@ -64,7 +64,7 @@ fn remedy_of(error: &std::io::Error) -> &'static str {
 pub enum StoreError {
     /// The shelf refused.
     #[error(transparent)]
-    Shelf(#[from] ShelfError),
+    Blob(#[from] BlobError),
     /// The manifest is no manifest.
     #[error(
         "cannot read `manifest.json` in the ledger: {0}\nhint: restore it from a backup, or fill a new ledger: set \
@@ -76,7 +76,7 @@ pub enum StoreError {
         "cannot read `{file}` in the ledger: {source}\nhint: restore it from a backup, or remove it: open incidents are then forgotten, \
          and may be notified again"
     )]
-    Book {
+    AlertState {
         /// Its file.
         file: &'static str,
         /// What is wrong with it.
@@ -86,7 +86,7 @@ pub enum StoreError {
     #[error(
         "`{file}` in the ledger has format {format}, which is newer than this version\nhint: use the version of slowburn that wrote it"
     )]
-    NewerBook {
+    NewerAlertState {
         /// Its file.
         file: &'static str,
         /// Its format.
@@ -97,7 +97,7 @@ pub enum StoreError {
         "`{file}` in the ledger has format {format}, but this version reads format {known}\nhint: start a new ledger with `--ledger`, \
          or remove `{file}` to start with no open incidents"
     )]
-    OlderBook {
+    OlderAlertState {
         /// Its file.
         file: &'static str,
         /// Its format.
@@ -110,10 +110,10 @@ pub enum StoreError {
         "cannot read `discovery.json` in the ledger: {0}\nhint: restore it from a backup, or remove it: the next run \
          discovers load balancers again"
     )]
-    Discovered(#[source] serde_json::Error),
+    Discovery(#[source] serde_json::Error),
     /// A small file beside the manifest is not what it should be.
     #[error("cannot read `{name}` in the ledger: {source}\nhint: {hint}")]
-    Json {
+    Sidecar {
         /// Which.
         name: String,
         /// What is wrong with it.
@@ -126,7 +126,7 @@ pub enum StoreError {
         "`{name}` in the ledger has format {format}, which is newer than this version\nhint: use the version of \
          slowburn that wrote it"
     )]
-    NewerFile {
+    NewerSidecar {
         /// Which.
         name: &'static str,
         /// Its format.
@@ -137,46 +137,46 @@ pub enum StoreError {
         "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it from a backup, or fill a \
          new ledger: set `--ledger` to a new folder"
     )]
-    NoManifest(String),
+    MissingManifest(String),
     /// It was written by a newer program.
     #[error(
-        "the ledger `{place}` has format {format}, but this version reads format {FORMAT}\nhint: use the version of \
+        "the ledger `{location}` has format {format}, but this version reads format {FORMAT}\nhint: use the version of \
          slowburn that wrote it"
     )]
-    Newer {
+    NewerLedger {
         /// The folder or prefix.
-        place: String,
+        location: String,
         /// Its format.
         format: u32,
     },
     /// It was written by a program from before the first release.
     #[error(
-        "the ledger `{place}` has format {format}, but this version reads format {FORMAT}\nhint: fill a new ledger: set \
+        "the ledger `{location}` has format {format}, but this version reads format {FORMAT}\nhint: fill a new ledger: set \
          `--ledger` to a new folder, and run `slowburn run`"
     )]
-    Older {
+    OlderLedger {
         /// The folder or prefix.
-        place: String,
+        location: String,
         /// Its format.
         format: u32,
     },
     /// Another run replaced files of the ledger while it was read.
     #[error("another run changed the ledger while it was read\nhint: run again")]
-    Moved,
+    ChangedWhileReading,
     /// A data file is missing or not what its name says.
     #[error(
-        "`{name}` in the ledger is {what}\nhint: restore it from a backup, or fill a new ledger: set \
+        "`{name}` in the ledger is {problem}\nhint: restore it from a backup, or fill a new ledger: set \
          `--ledger` to a new folder"
     )]
     Damaged {
         /// Which.
         name: String,
         /// What is wrong with it.
-        what: &'static str,
+        problem: &'static str,
     },
     /// Parquet could not be written or read.
     #[error("cannot encode or decode `{name}` in the ledger: {source}")]
-    Coding {
+    Parquet {
         /// Which.
         name: String,
         /// What the library said.

@@ -23,21 +23,21 @@
 //! asked of it: there is no time, no random name, no counter in them. A data file that was replaced stays for one more
 //! run, since others may be reading it.
 
-mod aside;
-mod asked;
-mod book;
+mod alert_state;
 mod counts_files;
-mod discovered;
-mod listings;
-mod look;
+mod discovery;
+mod fetched_ranges;
+mod gc;
+mod listing_cache;
 mod overrides;
 mod publish;
+mod scan;
+mod sidecar;
 mod slices;
-mod sweep;
 mod usage;
 mod weekly;
 
-pub use book::BookKind;
+pub use alert_state::AlertStateKind;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,35 +47,35 @@ use hashbrown::HashMap;
 use polars::prelude::PolarsResult;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::codec::{self, Lists};
-use super::manifest::{MANIFEST, Manifest, PartFiles};
-use super::{Shelf, ShelfError, StoreError, Version, names, version_of};
-use crate::ledger::{DayMinutes, DaySums, Ledger, Part, PartObjects, Wanted};
-use crate::minute::Day;
+use super::codec::{self, SeriesLists};
+use super::manifest::{MANIFEST, Manifest, PartitionFiles};
+use super::{BlobError, BlobStore, StoreError, Version, content_version, names};
+use crate::ledger::{DayMinutes, DaySums, Ledger, PartialSumsRequest, Partition, PartitionObjects};
 use crate::series::SeriesKey;
+use crate::time::Day;
 
 /// Files that are read at the same time.
-const READ_TOGETHER: usize = 16;
+const CONCURRENT_READS: usize = 16;
 
 /// Which parts of the ledger are wanted; sums of all days always come along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct LoadRequest {
     /// Parts whose minutes are wanted.
-    pub minutes: BTreeSet<Part>,
+    pub minutes: BTreeSet<Partition>,
     /// Parts whose log objects are wanted.
-    pub objects: BTreeSet<Part>,
+    pub objects: BTreeSet<Partition>,
     /// Parts of which only matters what their log objects delivered, not what they are called.
-    pub deliveries: BTreeSet<Part>,
+    pub delivered_intervals: BTreeSet<Partition>,
     /// What is wanted of minutes that are not to be kept in memory.
-    pub wanted: Wanted,
+    pub partial_sums: PartialSumsRequest,
 }
 
-impl Needs {
+impl LoadRequest {
     /// The minutes of some days and the log objects of some days.
-    pub fn of_days(minutes: impl IntoIterator<Item = Day>, objects: impl IntoIterator<Item = Day>) -> Self {
+    pub fn for_days(minutes: impl IntoIterator<Item = Day>, objects: impl IntoIterator<Item = Day>) -> Self {
         Self {
-            minutes: minutes.into_iter().flat_map(Part::of_day).collect(),
-            objects: objects.into_iter().flat_map(Part::of_day).collect(),
+            minutes: minutes.into_iter().flat_map(Partition::in_day).collect(),
+            objects: objects.into_iter().flat_map(Partition::in_day).collect(),
             ..Self::default()
         }
     }
@@ -83,7 +83,7 @@ impl Needs {
 
 /// A ledger that is kept on a shelf.
 pub struct LedgerStore {
-    shelf: Box<dyn Shelf>,
+    blobs: Box<dyn BlobStore>,
     /// What will count once it is published.
     manifest: Manifest,
     /// What counts for everybody.
@@ -94,9 +94,9 @@ pub struct LedgerStore {
     /// How often this run has written the manifest.
     publications: usize,
     /// Counts the commits: what was loaded before one is of an earlier edition.
-    edition: u64,
+    revision: u64,
     /// Sums of all days as they are now, once they were read.
-    sums: Mutex<Option<DaySumsBySeries>>,
+    daily_sums: Mutex<Option<DaySumsBySeries>>,
 }
 
 /// Sums of all days. Copies share what did not change.
@@ -107,150 +107,156 @@ impl LedgerStore {
     ///
     /// # Errors
     /// When the shelf refuses, or the manifest is damaged or of another format.
-    pub async fn open(shelf: Box<dyn Shelf>) -> Result<Self, StoreError> {
-        let mut manifest = shelf.get(MANIFEST).await?;
+    pub async fn open(blobs: Box<dyn BlobStore>) -> Result<Self, StoreError> {
+        let mut manifest = blobs.get(MANIFEST).await?;
         if manifest.is_none()
-            && let Some(name) = shelf.list().await?.into_iter().find(|name| names::hash_of(name).is_some())
+            && let Some(name) = blobs.list().await?.into_iter().find(|name| names::hash_in_name(name).is_some())
         {
             // Another run may have begun the ledger between the two looks: it writes the manifest before any data.
-            manifest = shelf.get(MANIFEST).await?;
+            manifest = blobs.get(MANIFEST).await?;
             if manifest.is_none() {
-                return Err(StoreError::NoManifest(name));
+                return Err(StoreError::MissingManifest(name));
             }
         }
         let Some((bytes, version)) = manifest else {
-            return Ok(Self::of(shelf, Manifest::default(), None));
+            return Ok(Self::new(blobs, Manifest::default(), None));
         };
-        let manifest = Manifest::read(&bytes, &shelf.place())?;
-        Ok(Self::of(shelf, manifest, Some(version)))
+        let manifest = Manifest::from_bytes(&bytes, &blobs.location())?;
+        Ok(Self::new(blobs, manifest, Some(version)))
     }
 
     /// The same, and starts a ledger where there is none: from then on the place is the ledger's.
     ///
     /// # Errors
     /// Those of [`Self::open`], and [`ShelfError::Occupied`] where anything else lies there.
-    pub async fn create(shelf: Box<dyn Shelf>, place: &str) -> Result<Self, StoreError> {
-        let mut store = Self::open(shelf).await?;
+    pub async fn create(blobs: Box<dyn BlobStore>, location: &str) -> Result<Self, StoreError> {
+        let mut store = Self::open(blobs).await?;
         if store.version.is_none() {
-            if let Some(entry) = store.shelf.first_entry().await? {
+            if let Some(entry) = store.blobs.first_entry().await? {
                 // Another run may have started it since.
-                if store.shelf.get(MANIFEST).await?.is_some() {
-                    return Err(ShelfError::Lost(MANIFEST.to_owned()).into());
+                if store.blobs.get(MANIFEST).await?.is_some() {
+                    return Err(BlobError::Conflict(MANIFEST.to_owned()).into());
                 }
-                return Err(ShelfError::Occupied { place: place.to_owned(), entry }.into());
+                return Err(BlobError::Occupied { location: location.to_owned(), entry }.into());
             }
-            store.start().await?;
+            store.write_first_manifest().await?;
         }
         Ok(store)
     }
 
-    fn of(shelf: Box<dyn Shelf>, manifest: Manifest, version: Option<Version>) -> Self {
+    fn new(blobs: Box<dyn BlobStore>, manifest: Manifest, version: Option<Version>) -> Self {
         Self {
-            shelf,
+            blobs,
             published: manifest.clone(),
             manifest,
             version,
             unpublished: BTreeSet::new(),
             publications: 0,
-            edition: 0,
-            sums: Mutex::default(),
+            revision: 0,
+            daily_sums: Mutex::default(),
         }
     }
 
     /// Whether nothing was ever kept in it.
     #[must_use]
-    pub fn is_new(&self) -> bool {
-        self.manifest.parts.is_empty() && self.manifest.asked.is_none()
+    pub fn is_empty(&self) -> bool {
+        self.manifest.partitions.is_empty() && self.manifest.fetched.is_none()
     }
 
     /// Whether a run has started it.
     #[must_use]
-    pub const fn is_started(&self) -> bool {
+    pub const fn has_manifest(&self) -> bool {
         self.version.is_some()
     }
 
     /// The first day with known minutes.
     #[must_use]
     pub fn first_day(&self) -> Option<Day> {
-        self.manifest.parts.iter().find(|(_, files)| files.minutes.is_some()).map(|(part, _)| part.day())
+        self.manifest.partitions.iter().find(|(_, files)| files.minutes.is_some()).map(|(part, _)| part.day())
     }
 
     /// Reads the sums of all days, and the wanted parts.
     ///
     /// # Errors
     /// When a file is missing, damaged, or refused by the shelf.
-    pub async fn load(&self, needs: &Needs) -> Result<Ledger, StoreError> {
+    pub async fn load(&self, request: &LoadRequest) -> Result<Ledger, StoreError> {
         let unlisted = self.manifest.unlisted.clone();
-        let mut ledger =
-            Ledger { sums: self.sums().await?, edition: Some(self.edition), unlisted, ..Ledger::default() };
-        for (part, files) in &self.manifest.parts {
-            ledger.minutes_left.extend(files.minutes.iter().map(|_| *part));
-            ledger.objects_left.extend(files.objects.iter().map(|_| *part));
+        let mut ledger = Ledger {
+            daily_sums: self.daily_sums().await?,
+            revision: Some(self.revision),
+            unlisted,
+            ..Ledger::default()
+        };
+        for (partition, files) in &self.manifest.partitions {
+            ledger.unloaded_minutes.extend(files.minutes.iter().map(|_| *partition));
+            ledger.unloaded_objects.extend(files.objects.iter().map(|_| *partition));
         }
-        self.load_more(&mut ledger, needs).await?;
+        self.load_more(&mut ledger, request).await?;
         Ok(ledger)
     }
 
     /// Sums of all days: a run asks for them again and again, and reads them once.
-    async fn sums(&self) -> Result<DaySumsBySeries, StoreError> {
-        if let Some(sums) = self.held_sums().as_ref() {
+    async fn daily_sums(&self) -> Result<DaySumsBySeries, StoreError> {
+        if let Some(sums) = self.lock_daily_sums().as_ref() {
             return Ok(sums.clone());
         }
         let mut sums = HashMap::new();
-        for (name, bytes) in self.files(self.manifest.sums.values()).await? {
-            coded(name, codec::decode_sums(&bytes, &mut sums))?;
+        for (name, bytes) in self.read_files(self.manifest.sums.values()).await? {
+            with_file_name(name, codec::decode_sums(&bytes, &mut sums))?;
         }
-        *self.held_sums() = Some(sums.clone());
+        *self.lock_daily_sums() = Some(sums.clone());
         Ok(sums)
     }
 
-    fn held_sums(&self) -> std::sync::MutexGuard<'_, Option<DaySumsBySeries>> {
+    fn lock_daily_sums(&self) -> std::sync::MutexGuard<'_, Option<DaySumsBySeries>> {
         // What another thread left half done when it panicked is whole or nothing.
-        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+        self.daily_sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads wanted parts that an unchanged ledger does not hold yet.
     ///
     /// # Errors
     /// When a file is missing, damaged, or refused by the shelf.
-    pub async fn load_more(&self, ledger: &mut Ledger, needs: &Needs) -> Result<(), StoreError> {
-        let mut days: BTreeMap<Day, Vec<Part>> = BTreeMap::new();
-        for part in needs.minutes.intersection(&ledger.minutes_left) {
-            days.entry(part.day()).or_default().push(*part);
+    pub async fn load_more(&self, ledger: &mut Ledger, request: &LoadRequest) -> Result<(), StoreError> {
+        let mut partitions_by_day: BTreeMap<Day, Vec<Partition>> = BTreeMap::new();
+        for part in request.minutes.intersection(&ledger.unloaded_minutes) {
+            partitions_by_day.entry(part.day()).or_default().push(*part);
         }
-        let mut lists = Lists::default();
-        for (day, parts) in days {
-            self.load_minutes(ledger, day, &parts, &mut lists).await?;
+        let mut series_lists = SeriesLists::default();
+        for (day, partitions) in partitions_by_day {
+            self.load_minutes(ledger, day, &partitions, &mut series_lists).await?;
         }
-        self.look_through(ledger, &needs.wanted, &mut lists).await?;
-        self.load_objects(ledger, needs).await
+        self.load_partial_sums(ledger, &request.partial_sums, &mut series_lists).await?;
+        self.load_objects(ledger, request).await
     }
 
     /// Reads log objects. Their files are decoded on all cores.
-    async fn load_objects(&self, ledger: &mut Ledger, needs: &Needs) -> Result<(), StoreError> {
-        let mut left = Vec::new();
-        for part in needs.objects.union(&needs.deliveries) {
-            let Some(name) = self.manifest.parts.get(part).and_then(|files| files.objects.as_ref()) else { continue };
-            let named = needs.objects.contains(part);
-            match ledger.objects.get(part) {
-                Some(PartObjects::Records(_)) => {}
-                Some(PartObjects::Deliveries(_)) if !named => {}
-                _ => left.push((*part, named, name)),
+    async fn load_objects(&self, ledger: &mut Ledger, request: &LoadRequest) -> Result<(), StoreError> {
+        let mut to_load = Vec::new();
+        for partition in request.objects.union(&request.delivered_intervals) {
+            let Some(name) = self.manifest.partitions.get(partition).and_then(|files| files.objects.as_ref()) else {
+                continue;
+            };
+            let with_names = request.objects.contains(partition);
+            match ledger.objects.get(partition) {
+                Some(PartitionObjects::Records(_)) => {}
+                Some(PartitionObjects::Intervals(_)) if !with_names => {}
+                _ => to_load.push((*partition, with_names, name)),
             }
         }
-        let files = self.files(left.iter().map(|(.., name)| *name)).await?;
-        let files: Vec<_> = left.iter().zip(files).collect();
-        let decode = |((part, named, _), (name, bytes)): &(&(Part, bool, &String), (&String, Vec<u8>))| {
+        let files = self.read_files(to_load.iter().map(|(.., name)| *name)).await?;
+        let files: Vec<_> = to_load.iter().zip(files).collect();
+        let decode = |((part, named, _), (name, bytes)): &(&(Partition, bool, &String), (&String, Vec<u8>))| {
             let objects = if *named {
-                codec::decode_records(bytes).map(PartObjects::Records)
+                codec::decode_records(bytes).map(PartitionObjects::Records)
             } else {
-                codec::decode_deliveries(bytes).map(PartObjects::Deliveries)
+                codec::decode_intervals(bytes).map(PartitionObjects::Intervals)
             };
-            Ok((*part, coded(name, objects)?))
+            Ok((*part, with_file_name(name, objects)?))
         };
         for (part, objects) in files.par_iter().map(decode).collect::<Result<Vec<_>, StoreError>>()? {
             ledger.objects.insert(part, objects);
-            ledger.objects_left.remove(&part);
+            ledger.unloaded_objects.remove(&part);
         }
         Ok(())
     }
@@ -261,24 +267,25 @@ impl LedgerStore {
         &self,
         ledger: &mut Ledger,
         day: Day,
-        parts: &[Part],
-        lists: &mut Lists,
+        partitions: &[Partition],
+        series_lists: &mut SeriesLists,
     ) -> Result<(), StoreError> {
-        let held = ledger.minutes.get(&day).map(DayMinutes::slots);
-        let slots = parts.iter().map(|part| part.slots()).chain(held);
+        let loaded_slots = ledger.minutes.get(&day).map(DayMinutes::slots);
+        let slots = partitions.iter().map(|part| part.slots()).chain(loaded_slots);
         let Some(mut slots) = slots.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)) else {
             return Ok(());
         };
-        let kept = |part: &Part| self.manifest.parts.get(part).and_then(|files| files.minutes.as_ref());
-        let (inside, outside): (Vec<Part>, Vec<Part>) =
-            Part::of_day(day).filter(|part| kept(part).is_some()).partition(|part| slots.contains(&part.slots().start));
+        let file_of = |part: &Partition| self.manifest.partitions.get(part).and_then(|files| files.minutes.as_ref());
+        let (inside, outside): (Vec<Partition>, Vec<Partition>) = Partition::in_day(day)
+            .filter(|part| file_of(part).is_some())
+            .partition(|part| slots.contains(&part.slots().start));
         if outside.is_empty() {
             slots = DayMinutes::default().slots();
         }
-        let files = self.minutes_files(&inside, lists).await?;
-        let lists = &*lists;
-        let decode = |(part, name, bytes): &(Part, &String, Vec<u8>)| {
-            Ok((*part, coded(name, codec::decode_minutes(bytes, part.slots().len(), lists))?))
+        let files = self.read_minutes_files(&inside, series_lists).await?;
+        let lists = &*series_lists;
+        let decode = |(part, name, bytes): &(Partition, &String, Vec<u8>)| {
+            Ok((*part, with_file_name(name, codec::decode_minutes(bytes, part.slots().len(), lists))?))
         };
         let decoded = files.par_iter().map(decode).collect::<Result<Vec<_>, StoreError>>()?;
         let mut series: Vec<_> = Vec::new();
@@ -289,15 +296,15 @@ impl LedgerStore {
                 series.dedup();
             }
         }
-        let columns = decoded
-            .iter()
-            .map(|(part, minutes)| Ok((part.slots(), &**minutes.series, coded("minutes", minutes.columns())?)));
+        let columns = decoded.iter().map(|(part, minutes)| {
+            Ok((part.slots(), &**minutes.series, with_file_name("minutes", minutes.columns())?))
+        });
         let columns = columns.collect::<Result<Vec<_>, StoreError>>()?;
-        let whole = DayMinutes::filled(slots, series, columns.into_iter());
+        let day_minutes = DayMinutes::from_partitions(slots, series, columns.into_iter());
         for (part, _) in &decoded {
-            ledger.minutes_left.remove(part);
+            ledger.unloaded_minutes.remove(part);
         }
-        ledger.minutes.insert(day, whole);
+        ledger.minutes.insert(day, day_minutes);
         Ok(())
     }
 
@@ -307,92 +314,106 @@ impl LedgerStore {
     /// # Errors
     /// When the shelf refuses; the ledger on it is then as it was.
     pub async fn commit(&mut self, ledger: &mut Ledger) -> Result<(), StoreError> {
-        self.start().await?;
+        self.write_first_manifest().await?;
         let mut manifest = self.manifest.clone();
-        let minutes: Vec<Part> = std::mem::take(&mut ledger.minutes_changed).into_iter().collect();
-        let objects: Vec<Part> = std::mem::take(&mut ledger.objects_changed).into_iter().collect();
-        let months: BTreeSet<Month> = minutes.iter().map(|part| month_of(part.day())).collect();
+        let changed_minutes: Vec<Partition> = std::mem::take(&mut ledger.changed_minutes).into_iter().collect();
+        let changed_objects: Vec<Partition> = std::mem::take(&mut ledger.changed_objects).into_iter().collect();
+        let months: BTreeSet<Month> = changed_minutes.iter().map(|part| month_containing(part.day())).collect();
         let months: Vec<Month> = months.into_iter().collect();
-        let (of_minutes, (of_objects, of_months)) = encoded(ledger, &minutes, &objects, &months);
-        for (part, encoded) in minutes.into_iter().zip(of_minutes) {
-            let files = manifest.parts.entry(part).or_default();
-            files.minutes = self.put_data(&PartFiles::kind(part, "minutes"), encoded, files.minutes.take()).await?;
+        let (minute_files, (object_files, sums_files)) =
+            encode_changes(ledger, &changed_minutes, &changed_objects, &months);
+        for (part, encoded) in changed_minutes.into_iter().zip(minute_files) {
+            let files = manifest.partitions.entry(part).or_default();
+            files.minutes =
+                self.put_data_file(&PartitionFiles::file_stem(part, "minutes"), encoded, files.minutes.take()).await?;
         }
-        for (part, encoded) in objects.into_iter().zip(of_objects) {
-            let files = manifest.parts.entry(part).or_default();
-            files.objects = self.put_data(&PartFiles::kind(part, "objects"), encoded, files.objects.take()).await?;
+        for (part, encoded) in changed_objects.into_iter().zip(object_files) {
+            let files = manifest.partitions.entry(part).or_default();
+            files.objects =
+                self.put_data_file(&PartitionFiles::file_stem(part, "objects"), encoded, files.objects.take()).await?;
         }
-        for ((month, ..), encoded) in months.into_iter().zip(of_months) {
-            if let Some(name) = self.put_data(&format!("sums-{month}"), encoded, manifest.sums.remove(&month)).await? {
+        for ((month, ..), encoded) in months.into_iter().zip(sums_files) {
+            if let Some(name) =
+                self.put_data_file(&format!("sums-{month}"), encoded, manifest.sums.remove(&month)).await?
+            {
                 manifest.sums.insert(month, name);
             }
         }
-        manifest.parts.retain(|_, files| *files != PartFiles::default());
+        manifest.partitions.retain(|_, files| *files != PartitionFiles::default());
         if manifest == self.manifest {
             return Ok(());
         }
         self.stage(manifest).await?;
         // A ledger that was loaded before the last commit does not know what that one added.
-        let is_current = ledger.edition == Some(self.edition);
-        self.edition += 1;
-        *self.held_sums() = is_current.then(|| ledger.sums.clone());
-        ledger.edition = is_current.then_some(self.edition);
+        let is_current = ledger.revision == Some(self.revision);
+        self.revision += 1;
+        *self.lock_daily_sums() = is_current.then(|| ledger.daily_sums.clone());
+        ledger.revision = is_current.then_some(self.revision);
         Ok(())
     }
 
     /// Data files in the order of their names here, some of them read at the same time: a bucket is far away.
-    async fn files<'a>(
+    async fn read_files<'a>(
         &self,
         names: impl IntoIterator<Item = &'a String>,
     ) -> Result<Vec<(&'a String, Vec<u8>)>, StoreError> {
-        let read = names.into_iter().map(async |name| Ok((name, self.file(name).await?)));
-        stream::iter(read).buffered(READ_TOGETHER).try_collect().await
+        let read = names.into_iter().map(async |name| Ok((name, self.read_file(name).await?)));
+        stream::iter(read).buffered(CONCURRENT_READS).try_collect().await
     }
 
     /// A data file, checked against the hash in its name, so that damaged bytes never reach a decoder.
-    async fn file(&self, name: &str) -> Result<Vec<u8>, StoreError> {
-        let damaged = |what| StoreError::Damaged { name: name.to_owned(), what };
-        let Some((bytes, _)) = self.shelf.get(name).await? else {
-            return Err(if self.is_moved().await? { StoreError::Moved } else { damaged("missing") });
+    async fn read_file(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        let damaged = |what| StoreError::Damaged { name: name.to_owned(), problem: what };
+        let Some((bytes, _)) = self.blobs.get(name).await? else {
+            return Err(if self.is_manifest_changed().await? {
+                StoreError::ChangedWhileReading
+            } else {
+                damaged("missing")
+            });
         };
-        let hash = version_of(&bytes).0;
+        let hash = content_version(&bytes).0;
         if name.contains(&format!("-{hash}.")) { Ok(bytes) } else { Err(damaged("damaged")) }
     }
 }
 
-fn coded<T>(name: &str, result: PolarsResult<T>) -> Result<T, StoreError> {
-    result.map_err(|source| StoreError::Coding { name: name.to_owned(), source })
+fn with_file_name<T>(name: &str, result: PolarsResult<T>) -> Result<T, StoreError> {
+    result.map_err(|source| StoreError::Parquet { name: name.to_owned(), source })
 }
 
 /// The bytes of a file, if it has any.
-type Encoded = Option<PolarsResult<Vec<u8>>>;
+type EncodedFile = Option<PolarsResult<Vec<u8>>>;
 
 /// The files of what changed, encoded on all cores: of minutes, of objects, of sums.
-fn encoded(
+fn encode_changes(
     ledger: &Ledger,
-    minutes: &[Part],
-    objects: &[Part],
+    minutes: &[Partition],
+    objects: &[Partition],
     months: &[Month],
-) -> (Vec<Encoded>, (Vec<Encoded>, Vec<Encoded>)) {
-    let of_minutes = |part: &Part| {
+) -> (Vec<EncodedFile>, (Vec<EncodedFile>, Vec<EncodedFile>)) {
+    let encode_partition_minutes = |part: &Partition| {
         let minutes = ledger.minutes.get(&part.day())?;
         codec::encode_minutes(minutes, &part.slots())
     };
-    let of_objects = |part: &Part| match ledger.objects.get(part) {
-        Some(PartObjects::Records(records)) if !records.is_empty() => Some(codec::encode_objects(records)),
+    let encode_partition_objects = |part: &Partition| match ledger.objects.get(part) {
+        Some(PartitionObjects::Records(records)) if !records.is_empty() => Some(codec::encode_objects(records)),
         _ => None,
     };
-    let of_month = |(_, first, end): &Month| codec::encode_sums(&ledger.sums, *first, *end);
+    let encode_month = |(_, first, end): &Month| codec::encode_sums(&ledger.daily_sums, *first, *end);
     rayon::join(
-        || minutes.par_iter().map(of_minutes).collect(),
-        || rayon::join(|| objects.par_iter().map(of_objects).collect(), || months.par_iter().map(of_month).collect()),
+        || minutes.par_iter().map(encode_partition_minutes).collect(),
+        || {
+            rayon::join(
+                || objects.par_iter().map(encode_partition_objects).collect(),
+                || months.par_iter().map(encode_month).collect(),
+            )
+        },
     )
 }
 
 /// A month such as `2026-10`, its first day and that of the next month.
 type Month = (String, Day, Day);
 
-fn month_of(day: Day) -> Month {
+fn month_containing(day: Day) -> Month {
     let month = |day: Day| day.to_string().rsplit_once('-').map_or_else(String::new, |(month, _)| month.to_owned());
     let first = |day: Day| format!("{}-01", month(day)).parse().unwrap_or(day);
     // The 32nd day of a month lies in the next one.

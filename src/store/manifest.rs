@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::ledger::{Part, Unlisted};
-use crate::minute::{Day, Minute};
+use crate::ledger::{Partition, UnlistedFolders};
+use crate::time::{Day, Minute};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Raised when files change so that older programs must not read them.
@@ -17,60 +17,60 @@ pub(super) const FORMAT: u32 = 5;
 /// All data files that count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Manifest {
-    pub(super) parts: BTreeMap<Part, PartFiles>,
+    pub(super) partitions: BTreeMap<Partition, PartitionFiles>,
     /// By month: `2026-10`.
     pub(super) sums: BTreeMap<String, String>,
     /// By month.
-    pub(super) slices: BTreeMap<String, String>,
+    pub(super) timeslices: BTreeMap<String, String>,
     /// What folders of finished days were looked into for, by bucket.
-    pub(super) looked: BTreeMap<String, BTreeMap<Day, Looked>>,
+    pub(super) listed_days: BTreeMap<String, BTreeMap<Day, DayListing>>,
     /// The folders above those of days, by bucket.
-    pub(super) walked: BTreeMap<String, Walked>,
+    pub(super) listed_folders: BTreeMap<String, ListingCache>,
     /// The file that lists the fetched ranges of sources.
-    pub(super) asked: Option<String>,
+    pub(super) fetched: Option<String>,
     /// The file that lists the counts files that were read.
     pub(super) counts_files: Option<String>,
     /// Bytes that a day of a table scans, as the last query of it had them.
-    pub(super) scanned: BTreeMap<String, u64>,
+    pub(super) scanned_bytes_per_day: BTreeMap<String, u64>,
     /// The minutes of the first values of metrics, by series.
-    pub(super) began: BTreeMap<String, BTreeMap<String, Minute>>,
+    pub(super) first_values: BTreeMap<String, BTreeMap<String, Minute>>,
     /// Folders of days that were not listed.
-    pub(super) unlisted: Unlisted,
+    pub(super) unlisted: UnlistedFolders,
     /// Data files that counted before, and how many runs have written the manifest since.
     pub(super) retired: BTreeMap<String, u8>,
     /// The day on which files that nothing names were looked for last.
-    pub(super) swept: Option<Day>,
+    pub(super) last_gc_day: Option<Day>,
 }
 
 /// That a finished day's folder in a bucket was looked into, so that it need not be listed at every tick.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Looked {
+pub struct DayListing {
     /// The hash of all that was asked of it.
     #[serde(rename = "query_hash")]
-    pub asked: String,
+    pub query_hash: String,
     /// The first minute that was asked for: objects of earlier ones were left where they lie.
     #[serde(with = "text")]
     pub from: Minute,
     /// The day on which that was done last.
     #[serde(rename = "listed_on", with = "text")]
-    pub on: Day,
+    pub listed_on: Day,
 }
 
 /// The folders above those of days as they were found in a bucket, so that they need not be listed at every tick.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Walked {
+pub struct ListingCache {
     /// The hash of all that was asked of it.
     #[serde(rename = "query_hash")]
-    pub asked: String,
+    pub query_hash: String,
     /// The first minute that was asked for: folders of earlier days were left out.
     #[serde(with = "text")]
     pub from: Minute,
     /// The moment that was looked at.
     #[serde(rename = "evaluated_at", with = "text")]
-    pub at: Minute,
+    pub evaluated_at: Minute,
     /// When that was done.
     #[serde(rename = "listed_at", with = "text")]
-    pub now: Minute,
+    pub listed_at: Minute,
     /// Folders of accounts and regions.
     pub regions: Vec<String>,
     /// Folders of days that any of them has: `2026/10/31`.
@@ -97,40 +97,40 @@ pub(super) mod text {
 
 /// The names of the files of a part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct PartFiles {
+pub(super) struct PartitionFiles {
     pub(super) minutes: Option<String>,
     pub(super) objects: Option<String>,
 }
 
-impl PartFiles {
+impl PartitionFiles {
     /// How the name of a file starts; the hash of its content follows.
-    pub(super) fn kind(part: Part, what: &str) -> String {
-        format!("{}/{what}-{:02}", part.day(), part.hour())
+    pub(super) fn file_stem(part: Partition, content: &str) -> String {
+        format!("{}/{content}-{:02}", part.day(), part.hour())
     }
 }
 
 /// The manifest as it is written: only the hashes of parts' files, since the rest of a name follows from the part.
 #[derive(Serialize, Deserialize)]
-struct Twin {
+struct ManifestJson {
     format: u32,
     #[serde(default)]
-    parts: BTreeMap<String, TwinPart>,
+    parts: BTreeMap<String, PartitionFilesJson>,
     #[serde(default)]
     sums: BTreeMap<String, String>,
     #[serde(default, rename = "timeslices", skip_serializing_if = "BTreeMap::is_empty")]
-    slices: BTreeMap<String, String>,
+    timeslices: BTreeMap<String, String>,
     #[serde(default, rename = "listed_days", skip_serializing_if = "BTreeMap::is_empty")]
-    looked: BTreeMap<String, BTreeMap<String, Looked>>,
+    listed_days: BTreeMap<String, BTreeMap<String, DayListing>>,
     #[serde(default, rename = "listed_folders", skip_serializing_if = "BTreeMap::is_empty")]
-    walked: BTreeMap<String, Walked>,
+    listed_folders: BTreeMap<String, ListingCache>,
     #[serde(default, rename = "fetched", skip_serializing_if = "Option::is_none")]
-    asked: Option<String>,
+    fetched: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     counts_files: Option<String>,
     #[serde(default, rename = "scanned_bytes_per_day", skip_serializing_if = "BTreeMap::is_empty")]
-    scanned: BTreeMap<String, u64>,
+    scanned_bytes_per_day: BTreeMap<String, u64>,
     #[serde(default, rename = "first_values", skip_serializing_if = "BTreeMap::is_empty")]
-    began: BTreeMap<String, BTreeMap<String, TwinMinute>>,
+    first_values: BTreeMap<String, BTreeMap<String, MinuteText>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unlisted: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -140,10 +140,10 @@ struct Twin {
 }
 
 #[derive(Serialize, Deserialize)]
-struct TwinMinute(#[serde(with = "text")] Minute);
+struct MinuteText(#[serde(with = "text")] Minute);
 
 #[derive(Serialize, Deserialize)]
-struct TwinPart {
+struct PartitionFilesJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     minutes: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,109 +156,122 @@ struct Format {
     format: u32,
 }
 
-fn day(text: &str) -> Result<Day, StoreError> {
+fn parse_day(text: &str) -> Result<Day, StoreError> {
     text.parse().map_err(|error| StoreError::Manifest(serde::de::Error::custom(error)))
 }
 
 impl Manifest {
     /// Whether these bytes are a manifest of any format.
-    pub(super) fn is_one(bytes: &[u8]) -> bool {
+    pub(super) fn is_manifest(bytes: &[u8]) -> bool {
         serde_json::from_slice::<Format>(bytes).is_ok()
     }
 
     /// Reads the manifest of the ledger at a place.
-    pub(super) fn read(bytes: &[u8], place: &str) -> Result<Self, StoreError> {
+    pub(super) fn from_bytes(bytes: &[u8], location: &str) -> Result<Self, StoreError> {
         let Format { format } = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
-        let place = || place.to_owned();
+        let location = || location.to_owned();
         match format.cmp(&FORMAT) {
-            Ordering::Less => return Err(StoreError::Older { place: place(), format }),
+            Ordering::Less => return Err(StoreError::OlderLedger { location: location(), format }),
             Ordering::Equal => {}
-            Ordering::Greater => return Err(StoreError::Newer { place: place(), format }),
+            Ordering::Greater => return Err(StoreError::NewerLedger { location: location(), format }),
         }
-        let twin: Twin = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
+        let json: ManifestJson = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
         let mut manifest = Self::default();
-        for (text, files) in twin.parts {
-            let part: Part = text.parse().map_err(|error| StoreError::Manifest(serde::de::Error::custom(error)))?;
-            let name = |what: &str, hash: Option<String>| {
-                hash.map(|hash| format!("{}-{hash}.parquet", PartFiles::kind(part, what)))
+        for (text, files) in json.parts {
+            let partition: Partition =
+                text.parse().map_err(|error| StoreError::Manifest(serde::de::Error::custom(error)))?;
+            let file_name = |what: &str, hash: Option<String>| {
+                hash.map(|hash| format!("{}-{hash}.parquet", PartitionFiles::file_stem(partition, what)))
             };
-            let files = PartFiles { minutes: name("minutes", files.minutes), objects: name("objects", files.objects) };
-            manifest.parts.insert(part, files);
+            let files = PartitionFiles {
+                minutes: file_name("minutes", files.minutes),
+                objects: file_name("objects", files.objects),
+            };
+            manifest.partitions.insert(partition, files);
         }
-        for (place, days) in twin.looked {
-            let held: &mut BTreeMap<Day, Looked> = manifest.looked.entry(place).or_default();
-            for (text, looked) in days {
-                held.insert(day(&text)?, looked);
+        for (location, days) in json.listed_days {
+            let listings: &mut BTreeMap<Day, DayListing> = manifest.listed_days.entry(location).or_default();
+            for (text, listing) in days {
+                listings.insert(parse_day(&text)?, listing);
             }
         }
-        for (source, days) in twin.unlisted {
+        for (source, days) in json.unlisted {
             for (text, areas) in days {
-                manifest.unlisted.0.entry(source.clone()).or_default().insert(day(&text)?, areas);
+                manifest.unlisted.0.entry(source.clone()).or_default().insert(parse_day(&text)?, areas);
             }
         }
-        manifest.retired = twin.retired;
-        manifest.swept = twin.swept.as_deref().map(day).transpose()?;
-        let named = |what: &str, months: BTreeMap<String, String>| {
+        manifest.retired = json.retired;
+        manifest.last_gc_day = json.swept.as_deref().map(parse_day).transpose()?;
+        let month_names = |what: &str, months: BTreeMap<String, String>| {
             let names =
                 months.into_iter().map(|(month, hash)| (month.clone(), format!("{what}-{month}-{hash}.parquet")));
             names.collect()
         };
-        manifest.sums = named("sums", twin.sums);
-        manifest.slices = named("timeslices", twin.slices);
-        manifest.asked = twin.asked.map(|hash| format!("fetched-{hash}.json"));
-        manifest.counts_files = twin.counts_files.map(|hash| format!("counts-{hash}.json"));
-        manifest.scanned = twin.scanned;
-        let minutes = |began: BTreeMap<String, TwinMinute>| began.into_iter().map(|(name, at)| (name, at.0)).collect();
-        manifest.began = twin.began.into_iter().map(|(series, began)| (series, minutes(began))).collect();
-        manifest.walked = twin.walked;
+        manifest.sums = month_names("sums", json.sums);
+        manifest.timeslices = month_names("timeslices", json.timeslices);
+        manifest.fetched = json.fetched.map(|hash| format!("fetched-{hash}.json"));
+        manifest.counts_files = json.counts_files.map(|hash| format!("counts-{hash}.json"));
+        manifest.scanned_bytes_per_day = json.scanned_bytes_per_day;
+        let first_values_of =
+            |values: BTreeMap<String, MinuteText>| values.into_iter().map(|(name, at)| (name, at.0)).collect();
+        manifest.first_values =
+            json.first_values.into_iter().map(|(series, began)| (series, first_values_of(began))).collect();
+        manifest.listed_folders = json.listed_folders;
         Ok(manifest)
     }
 
-    pub(super) fn write(&self) -> Result<Vec<u8>, StoreError> {
-        let parts = self.parts.iter().map(|(part, files)| {
-            let files =
-                TwinPart { minutes: files.minutes.as_deref().map(hash), objects: files.objects.as_deref().map(hash) };
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, StoreError> {
+        let partitions = self.partitions.iter().map(|(part, files)| {
+            let files = PartitionFilesJson {
+                minutes: files.minutes.as_deref().map(hash_in_name),
+                objects: files.objects.as_deref().map(hash_in_name),
+            };
             (part.to_string(), files)
         });
         let hashes = |months: &BTreeMap<String, String>| {
-            months.iter().map(|(month, name)| (month.clone(), hash(name))).collect::<BTreeMap<_, _>>()
+            months.iter().map(|(month, name)| (month.clone(), hash_in_name(name))).collect::<BTreeMap<_, _>>()
         };
-        let looked = self.looked.iter().map(|(place, days)| {
-            (place.clone(), days.iter().map(|(day, looked)| (day.to_string(), looked.clone())).collect())
+        let listed_days = self.listed_days.iter().map(|(location, days)| {
+            (location.clone(), days.iter().map(|(day, looked)| (day.to_string(), looked.clone())).collect())
         });
         let unlisted = self.unlisted.0.iter().map(|(source, days)| {
             (source.clone(), days.iter().map(|(day, areas)| (day.to_string(), areas.clone())).collect())
         });
-        let minutes =
-            |began: &BTreeMap<String, Minute>| began.iter().map(|(name, at)| (name.clone(), TwinMinute(*at))).collect();
-        let twin = Twin {
+        let first_values_of = |values: &BTreeMap<String, Minute>| {
+            values.iter().map(|(name, at)| (name.clone(), MinuteText(*at))).collect()
+        };
+        let json = ManifestJson {
             format: FORMAT,
-            parts: parts.collect(),
+            parts: partitions.collect(),
             sums: hashes(&self.sums),
-            slices: hashes(&self.slices),
-            looked: looked.collect(),
-            walked: self.walked.clone(),
-            asked: self.asked.as_deref().map(hash),
-            counts_files: self.counts_files.as_deref().map(hash),
-            scanned: self.scanned.clone(),
-            began: self.began.iter().map(|(series, began)| (series.clone(), minutes(began))).collect(),
+            timeslices: hashes(&self.timeslices),
+            listed_days: listed_days.collect(),
+            listed_folders: self.listed_folders.clone(),
+            fetched: self.fetched.as_deref().map(hash_in_name),
+            counts_files: self.counts_files.as_deref().map(hash_in_name),
+            scanned_bytes_per_day: self.scanned_bytes_per_day.clone(),
+            first_values: self
+                .first_values
+                .iter()
+                .map(|(series, began)| (series.clone(), first_values_of(began)))
+                .collect(),
             unlisted: unlisted.collect(),
             retired: self.retired.clone(),
-            swept: self.swept.map(|day| day.to_string()),
+            swept: self.last_gc_day.map(|day| day.to_string()),
         };
-        serde_json::to_vec_pretty(&twin).map_err(StoreError::Manifest)
+        serde_json::to_vec_pretty(&json).map_err(StoreError::Manifest)
     }
 
     /// All names.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        let parts = self.parts.values().flat_map(|files| [&files.minutes, &files.objects]).flatten();
-        let months = self.sums.values().chain(self.slices.values());
-        parts.chain(months).chain(&self.asked).chain(&self.counts_files).map(String::as_str)
+    pub(super) fn file_names(&self) -> impl Iterator<Item = &str> {
+        let partition_files = self.partitions.values().flat_map(|files| [&files.minutes, &files.objects]).flatten();
+        let months = self.sums.values().chain(self.timeslices.values());
+        partition_files.chain(months).chain(&self.fetched).chain(&self.counts_files).map(String::as_str)
     }
 }
 
 /// The hash in a file's name.
-fn hash(name: &str) -> String {
+fn hash_in_name(name: &str) -> String {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     stem.rsplit('-').next().unwrap_or(stem).to_owned()
 }

@@ -3,24 +3,24 @@
 //!
 //! Absent on purpose: the small JSON files beside the manifest. They have names of their own, and are never removed.
 
-use super::version_of;
-use crate::minute::Day;
+use super::content_version;
+use crate::time::Day;
 
 /// Hexadecimal digits of the hash in a name.
 const HASH_LENGTH: usize = 32;
 /// What the names of all data files start with: the year of a day's folder, or what they hold.
-pub(super) const STARTS: [&str; 5] = ["2", "counts-", "fetched-", "sums-", "timeslices-"];
+pub(super) const PREFIXES: [&str; 5] = ["2", "counts-", "fetched-", "sums-", "timeslices-"];
 
 /// The hash in the name of a data file; `None` for every other name.
-pub(super) fn hash_of(name: &str) -> Option<&str> {
+pub(super) fn hash_in_name(name: &str) -> Option<&str> {
     let (stem, ending) = name.rsplit_once('.')?;
     let (kind, hash) = stem.rsplit_once('-')?;
     let is_hash = hash.len() == HASH_LENGTH && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let is_ours = match (kind, ending) {
         ("fetched" | "counts", "json") => true,
         (kind, "parquet") => match kind.split_once('/') {
-            Some((day, part)) => is_day(day) && is_part(part),
-            None => kind.strip_prefix("sums-").or_else(|| kind.strip_prefix("timeslices-")).is_some_and(is_month),
+            Some((day, part)) => is_day_name(day) && is_partition_name(part),
+            None => kind.strip_prefix("sums-").or_else(|| kind.strip_prefix("timeslices-")).is_some_and(is_month_name),
         },
         _ => false,
     };
@@ -28,21 +28,21 @@ pub(super) fn hash_of(name: &str) -> Option<&str> {
 }
 
 /// Whether a file of this name has the bytes that slowburn wrote under it.
-pub(super) fn is_own(name: &str, bytes: &[u8]) -> bool {
-    hash_of(name).is_some_and(|hash| version_of(bytes).0 == hash)
+pub(super) fn matches_hash_in_name(name: &str, bytes: &[u8]) -> bool {
+    hash_in_name(name).is_some_and(|hash| content_version(bytes).0 == hash)
 }
 
 /// Whether a folder has the name of a day.
-pub(super) fn is_day(text: &str) -> bool {
+pub(super) fn is_day_name(text: &str) -> bool {
     text.parse::<Day>().is_ok_and(|day| day.to_string() == text)
 }
 
-fn is_month(text: &str) -> bool {
-    is_day(&format!("{text}-01"))
+fn is_month_name(text: &str) -> bool {
+    is_day_name(&format!("{text}-01"))
 }
 
 /// `minutes-08` or `objects-08`.
-fn is_part(text: &str) -> bool {
+fn is_partition_name(text: &str) -> bool {
     let hour = text.strip_prefix("minutes-").or_else(|| text.strip_prefix("objects-"));
     hour.is_some_and(|hour| hour.len() == 2 && hour.parse::<u8>().is_ok_and(|hour| hour < 24))
 }
@@ -52,8 +52,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_data_files_named_by_their_hash_are_ours() {
-        let hash = version_of(b"bytes").0;
+    fn only_hash_named_files_are_data_files() {
+        let hash = content_version(b"bytes").0;
         for name in [
             format!("2026-10-01/minutes-08-{hash}.parquet"),
             format!("2026-10-01/objects-20-{hash}.parquet"),
@@ -62,9 +62,9 @@ mod tests {
             format!("fetched-{hash}.json"),
             format!("counts-{hash}.json"),
         ] {
-            assert!(is_own(&name, b"bytes"), "{name}");
-            assert!(!is_own(&name, b"others"), "{name}");
-            assert!(STARTS.iter().any(|start| name.starts_with(start)), "{name}");
+            assert!(matches_hash_in_name(&name, b"bytes"), "{name}");
+            assert!(!matches_hash_in_name(&name, b"others"), "{name}");
+            assert!(PREFIXES.iter().any(|start| name.starts_with(start)), "{name}");
         }
         for name in [
             "manifest.json".to_owned(),
@@ -81,7 +81,7 @@ mod tests {
             format!("asked-{hash}.json"),
             format!("slices-2026-10-{hash}.parquet"),
         ] {
-            assert_eq!(hash_of(&name), None, "{name}");
+            assert_eq!(hash_in_name(&name), None, "{name}");
         }
     }
 }

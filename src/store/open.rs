@@ -1,7 +1,7 @@
 //! Opens the shelf of a place that a person wrote.
 
-use super::points::WritePoints;
-use super::{DirectoryShelf, S3Shelf, Shelf, ShelfError};
+use super::crash_points::CrashPoints;
+use super::{BlobError, BlobStore, DirectoryStore, S3Store};
 use crate::aws::Aws;
 use crate::location::Location;
 
@@ -9,19 +9,21 @@ use crate::location::Location;
 ///
 /// # Errors
 /// [`ShelfError::Held`] if another process has the directory, [`ShelfError::Disk`] if the disk refuses.
-pub async fn writable(location: &Location, points: WritePoints) -> Result<Box<dyn Shelf>, ShelfError> {
+pub async fn open_writable(location: &Location, crash_points: CrashPoints) -> Result<Box<dyn BlobStore>, BlobError> {
     Ok(match location {
-        Location::Directory(path) => Box::new(DirectoryShelf::open(path, points)?),
-        Location::S3 { bucket, prefix } => Box::new(S3Shelf::new(Aws::reach().await.s3(), bucket, prefix, points)),
+        Location::Directory(path) => Box::new(DirectoryStore::open(path, crash_points)?),
+        Location::S3 { bucket, prefix } => {
+            Box::new(S3Store::new(Aws::shared().await.s3(), bucket, prefix, crash_points))
+        }
     })
 }
 
 /// A shelf to read from, also while others write.
-pub async fn readable(location: &Location) -> Box<dyn Shelf> {
+pub async fn open_readable(location: &Location) -> Box<dyn BlobStore> {
     match location {
-        Location::Directory(path) => Box::new(DirectoryShelf::read_only(path)),
+        Location::Directory(path) => Box::new(DirectoryStore::read_only(path)),
         Location::S3 { bucket, prefix } => {
-            Box::new(S3Shelf::new(Aws::reach().await.s3(), bucket, prefix, WritePoints::default()))
+            Box::new(S3Store::new(Aws::shared().await.s3(), bucket, prefix, CrashPoints::default()))
         }
     }
 }

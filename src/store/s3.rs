@@ -12,91 +12,91 @@ use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::crash_points::CrashPoints;
 use super::manifest::MANIFEST;
-use super::points::WritePoints;
-use super::{Shelf, ShelfError, Version, names};
-use crate::aws::Refusal;
-use crate::location::Keys;
+use super::{BlobError, BlobStore, Version, names};
+use crate::aws::AwsError;
+use crate::location::S3Prefix;
 
 /// Seconds after which nobody can be about to name a file any more that no manifest names: no run lasts a day.
-const SPARED_SECONDS: i64 = 24 * 60 * 60;
+const ORPHAN_MIN_AGE_SECONDS: i64 = 24 * 60 * 60;
 
 /// How often the bytes of an object may break off; the SDK tries again only until they begin to come.
-const TRIES: u32 = 3;
+const MAX_READ_ATTEMPTS: u32 = 3;
 
 /// Objects below a prefix of a bucket.
 #[derive(Debug)]
-pub struct S3Shelf {
+pub struct S3Store {
     client: Client,
-    keys: Keys,
-    points: WritePoints,
+    keys: S3Prefix,
+    crash_points: CrashPoints,
 }
 
-impl S3Shelf {
+impl S3Store {
     /// A shelf below a prefix without slashes at its ends.
     #[must_use]
-    pub fn new(client: Client, bucket: &str, prefix: &str, points: WritePoints) -> Self {
-        Self { client, keys: Keys::below(bucket, prefix), points }
+    pub fn new(client: Client, bucket: &str, prefix: &str, crash_points: CrashPoints) -> Self {
+        Self { client, keys: S3Prefix::new(bucket, prefix), crash_points }
     }
 
-    fn refused<E>(&self, action: &'static str, name: &str, error: &E) -> ShelfError
+    fn aws_error<E>(&self, action: &'static str, name: &str, error: &E) -> BlobError
     where
         E: std::error::Error + ProvideErrorMetadata,
     {
-        let refusal = Refusal::of(error);
+        let refusal = AwsError::from_sdk_error(error);
         let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
-        let remedy = if refusal.lacks_region() { "set AWS_REGION" } else { refusal.remedy_of_s3() };
-        ShelfError::Refused { action, name, remedy, said: refusal.said }
+        let remedy = if refusal.is_missing_region() { "set AWS_REGION" } else { refusal.s3_hint() };
+        BlobError::Aws { action, name, hint: remedy, message: refusal.message }
     }
 
     /// The bytes of an object stopped coming.
-    fn broken(&self, name: &str, error: &(dyn std::error::Error + 'static)) -> ShelfError {
+    fn interrupted_error(&self, name: &str, error: &(dyn std::error::Error + 'static)) -> BlobError {
         let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
-        let said = Refusal::of_connection(error).said;
-        ShelfError::Refused { action: "read", name, said, remedy: "run again: the connection was interrupted" }
+        let said = AwsError::from_connection_error(error).message;
+        BlobError::Aws { action: "read", name, message: said, hint: "run again: the connection was interrupted" }
     }
 
     /// Writes a page for browsers, which ask each time whether it is still the same.
-    pub(super) async fn put_page(&self, name: &str, bytes: Vec<u8>, kind: &str) -> Result<(), ShelfError> {
+    pub(super) async fn put_page(&self, name: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), BlobError> {
         let put = self.client.put_object().bucket(&self.keys.bucket).key(self.keys.key(name)).body(bytes.into());
-        let sent = put.content_type(kind).cache_control("no-cache").send().await;
-        sent.map(drop).map_err(|error| self.refused("write", name, &error))
+        let sent = put.content_type(content_type).cache_control("no-cache").send().await;
+        sent.map(drop).map_err(|error| self.aws_error("write", name, &error))
     }
 
     /// Names of data files and others that start as they do, with the time of their last change. What else lies below
     /// the prefix is passed over: it may be large, and is not the ledger's.
-    async fn listed(&self) -> Result<Vec<(String, Option<DateTime>)>, ShelfError> {
-        let mut found = Vec::new();
-        for start in names::STARTS {
+    async fn list_with_times(&self) -> Result<Vec<(String, Option<DateTime>)>, BlobError> {
+        let mut names = Vec::new();
+        for start in names::PREFIXES {
             let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key(start));
             let mut pages = request.into_paginator().send();
             while let Some(page) = pages.next().await {
-                for object in page.map_err(|error| self.refused("list", "", &error))?.contents.unwrap_or_default() {
-                    let name = object.key.as_deref().and_then(|key| self.keys.name(key));
-                    found.extend(name.map(|name| (name.to_owned(), object.last_modified)));
+                for object in page.map_err(|error| self.aws_error("list", "", &error))?.contents.unwrap_or_default() {
+                    let name = object.key.as_deref().and_then(|key| self.keys.relative_key(key));
+                    names.extend(name.map(|name| (name.to_owned(), object.last_modified)));
                 }
             }
         }
-        found.sort();
-        Ok(found)
+        names.sort();
+        Ok(names)
     }
 
     /// When the manifest was written last, by the clock of S3.
-    async fn manifest_time(&self) -> Result<Option<DateTime>, ShelfError> {
+    async fn manifest_last_modified(&self) -> Result<Option<DateTime>, BlobError> {
         let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key(MANIFEST));
-        let page = request.max_keys(1).send().await.map_err(|error| self.refused("list", MANIFEST, &error))?;
+        let page = request.max_keys(1).send().await.map_err(|error| self.aws_error("list", MANIFEST, &error))?;
         Ok(page.contents.unwrap_or_default().first().and_then(|object| object.last_modified))
     }
 }
 
 #[async_trait::async_trait]
-impl Shelf for S3Shelf {
-    fn place(&self) -> String {
+impl BlobStore for S3Store {
+    fn location(&self) -> String {
         format!("s3://{}/{}", self.keys.bucket, self.keys.key("")).trim_end_matches('/').to_owned()
     }
 
-    async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
-        let mut tries = 1;
+    async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, BlobError> {
+        let mut attempt = 1;
         loop {
             let key = self.keys.key(name);
             let object = match self.client.get_object().bucket(&self.keys.bucket).key(key).send().await {
@@ -104,37 +104,42 @@ impl Shelf for S3Shelf {
                 Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
                     return Ok(None);
                 }
-                Err(error) => return Err(self.refused("read", name, &error)),
+                Err(error) => return Err(self.aws_error("read", name, &error)),
             };
             let version = Version(object.e_tag.unwrap_or_default());
             match object.body.collect().await {
                 Ok(bytes) => return Ok(Some((bytes.to_vec(), version))),
-                Err(_) if tries < TRIES => tries += 1,
-                Err(error) => return Err(self.broken(name, &error)),
+                Err(_) if attempt < MAX_READ_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(self.interrupted_error(name, &error)),
             }
         }
     }
 
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ShelfError> {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BlobError> {
         let body = ByteStream::from(bytes.to_vec());
         let put = self.client.put_object().bucket(&self.keys.bucket).key(self.keys.key(name)).body(body);
-        self.points.pass();
-        put.send().await.map_err(|error| self.refused("write", name, &error))?;
-        self.points.pass();
+        self.crash_points.reach();
+        put.send().await.map_err(|error| self.aws_error("write", name, &error))?;
+        self.crash_points.reach();
         Ok(())
     }
 
-    async fn swap(&self, name: &str, expected: Option<&Version>, bytes: &[u8]) -> Result<Version, ShelfError> {
+    async fn compare_and_swap(
+        &self,
+        name: &str,
+        expected: Option<&Version>,
+        bytes: &[u8],
+    ) -> Result<Version, BlobError> {
         let body = ByteStream::from(bytes.to_vec());
         let put = self.client.put_object().bucket(&self.keys.bucket).key(self.keys.key(name)).body(body);
         let put = match expected {
             Some(version) => put.if_match(&version.0),
             None => put.if_none_match("*"),
         };
-        self.points.pass();
-        let swapped = put.send().await;
-        self.points.pass();
-        match swapped {
+        self.crash_points.reach();
+        let result = put.send().await;
+        self.crash_points.reach();
+        match result {
             Ok(put) => Ok(Version(put.e_tag.unwrap_or_default())),
             // A conflict is a race that S3 itself could not order; a missing name was deleted since.
             Err(error)
@@ -143,48 +148,48 @@ impl Shelf for S3Shelf {
                 // An answer that was lost on its way makes the next attempt find what the first one wrote.
                 match self.get(name).await? {
                     Some((held, version)) if held == bytes => Ok(version),
-                    _ => Err(ShelfError::Lost(name.to_owned())),
+                    _ => Err(BlobError::Conflict(name.to_owned())),
                 }
             }
-            Err(error) => Err(self.refused("write", name, &error)),
+            Err(error) => Err(self.aws_error("write", name, &error)),
         }
     }
 
-    async fn list(&self) -> Result<Vec<String>, ShelfError> {
-        Ok(self.listed().await?.into_iter().map(|(name, _)| name).collect())
+    async fn list(&self) -> Result<Vec<String>, BlobError> {
+        Ok(self.list_with_times().await?.into_iter().map(|(name, _)| name).collect())
     }
 
-    async fn first_entry(&self) -> Result<Option<String>, ShelfError> {
+    async fn first_entry(&self) -> Result<Option<String>, BlobError> {
         // A console makes an empty object of the prefix itself to show it as a folder.
         let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key("")).max_keys(2);
-        let page = request.send().await.map_err(|error| self.refused("list", "", &error))?;
+        let page = request.send().await.map_err(|error| self.aws_error("list", "", &error))?;
         let keys = page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
-        let names: Vec<String> = keys.filter_map(|key| self.keys.name(&key).map(str::to_owned)).collect();
+        let names: Vec<String> = keys.filter_map(|key| self.keys.relative_key(&key).map(str::to_owned)).collect();
         Ok(names.into_iter().find(|name| !name.is_empty()))
     }
 
-    async fn unused(&self, named: &BTreeSet<&str>) -> Result<Vec<String>, ShelfError> {
-        let newest = self.manifest_time().await?;
+    async fn orphans(&self, referenced: &BTreeSet<&str>) -> Result<Vec<String>, BlobError> {
+        let newest = self.manifest_last_modified().await?;
         // What another run has just written is not named yet.
-        let is_old = |changed: &Option<DateTime>| {
-            changed
+        let is_old = |last_modified: &Option<DateTime>| {
+            last_modified
                 .as_ref()
                 .zip(newest)
-                .is_some_and(|(changed, newest)| newest.secs() - changed.secs() > SPARED_SECONDS)
+                .is_some_and(|(changed, newest)| newest.secs() - changed.secs() > ORPHAN_MIN_AGE_SECONDS)
         };
-        let listed = self.listed().await?.into_iter();
-        let unused = listed.filter(|(name, changed)| !named.contains(name.as_str()) && is_old(changed));
+        let listed = self.list_with_times().await?.into_iter();
+        let unused = listed.filter(|(name, changed)| !referenced.contains(name.as_str()) && is_old(changed));
         Ok(unused.map(|(name, _)| name).collect())
     }
 
-    fn is_alone(&self) -> bool {
+    fn is_exclusive(&self) -> bool {
         false
     }
 
-    async fn delete(&self, name: &str) -> Result<(), ShelfError> {
+    async fn delete(&self, name: &str) -> Result<(), BlobError> {
         let delete = self.client.delete_object().bucket(&self.keys.bucket).key(self.keys.key(name));
-        delete.send().await.map_err(|error| self.refused("delete", name, &error))?;
-        self.points.pass();
+        delete.send().await.map_err(|error| self.aws_error("delete", name, &error))?;
+        self.crash_points.reach();
         Ok(())
     }
 }

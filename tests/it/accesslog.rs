@@ -9,15 +9,15 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use crate::wait;
-use slowburn::accesslog::alb::{Decoder, Wants};
-use slowburn::accesslog::classic;
-use slowburn::accesslog::recognise::{LineKind, recognise};
-use slowburn::accesslog::route::Routes;
-use slowburn::counts::Count;
-use slowburn::fetch::logs::{Batch, ListError, LogFile, LogTree, Place, ScanResult, scan};
-use slowburn::minute::{Day, Minute, Span};
+use slowburn::access_log::alb::{Decoder, OptionalFields};
+use slowburn::access_log::classic;
+use slowburn::access_log::line_kind::{LineKind, detect_line_kind};
+use slowburn::access_log::router::SeriesRouter;
+use slowburn::counts::MinuteCount;
 use slowburn::series::SeriesKey;
 use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
+use slowburn::source::access_logs::{Batch, ListError, LogFile, LogRoot, LogTree, ScanResult, scan};
+use slowburn::time::{Day, Minute, Span};
 
 pub(super) const ALL_TIME: Span = Span { start: Minute(0), end: Minute(100_000_000) };
 
@@ -42,9 +42,9 @@ fn latency(under_ms: u64, errors: LatencyErrors) -> Measure {
 }
 
 /// All objects of a span, and what else lies there.
-fn list(root: &Path, span: Span) -> Result<(Vec<LogFile>, LogTree), ListError> {
-    let mut tree = wait(LogTree::open(Place::Directory(root.to_owned()), span, 60))?;
-    let mut objects: Vec<LogFile> = tree.days().into_iter().flat_map(|day| wait(tree.objects(day))).collect();
+fn list_objects(root: &Path, span: Span) -> Result<(Vec<LogFile>, LogTree), ListError> {
+    let mut tree = wait(LogTree::open(LogRoot::Directory(root.to_owned()), span, 60))?;
+    let mut objects: Vec<LogFile> = tree.days().into_iter().flat_map(|day| wait(tree.list_objects(day))).collect();
     objects.sort_by(|a, b| (&a.load_balancer, &a.key).cmp(&(&b.load_balancer, &b.key)));
     Ok((objects, tree))
 }
@@ -54,24 +54,29 @@ fn by_balancer(objects: &[LogFile]) -> Vec<&[LogFile]> {
     objects.chunk_by(|a, b| a.load_balancer == b.load_balancer).collect()
 }
 
-fn scan_all(root: &Path, measures: &[Measure], threads: usize) -> ScanResult {
-    let (objects, tree) = list(root, ALL_TIME).unwrap();
+fn scan_root(root: &Path, measures: &[Measure], threads: usize) -> ScanResult {
+    let (objects, tree) = list_objects(root, ALL_TIME).unwrap();
     assert_eq!(tree.unreadable, []);
     let groups = by_balancer(&objects);
-    let routes: Vec<Routes> = groups
+    let routes: Vec<SeriesRouter> = groups
         .iter()
         .map(|objects| {
             let name = &*objects[0].load_balancer;
             let indicators: Vec<_> = measures.iter().map(|measure| indicator(name, measure.clone())).collect();
-            Routes::new(name, &indicators)
+            SeriesRouter::new(name, &indicators)
         })
         .collect();
-    let batches: Vec<_> = groups.iter().zip(&routes).map(|(objects, routes)| Batch { objects, routes }).collect();
-    scan(&Place::Directory(root.to_owned()), &batches, threads, &AtomicBool::new(false))
+    let batches: Vec<_> =
+        groups.iter().zip(&routes).map(|(objects, routes)| Batch { objects, router: routes }).collect();
+    scan(&LogRoot::Directory(root.to_owned()), &batches, threads, &AtomicBool::new(false))
 }
 
-fn at(counts: &BTreeMap<(SeriesKey, Day), Box<[Count]>>, indicator: &Indicator, minute: Minute) -> Count {
-    counts.get(&(indicator.series(), minute.day())).map_or(Count::default(), |day| day[minute.of_day()])
+fn count_at(
+    counts: &BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>,
+    indicator: &Indicator,
+    minute: Minute,
+) -> MinuteCount {
+    counts.get(&(indicator.series(), minute.day())).map_or(MinuteCount::default(), |day| day[minute.minute_of_day()])
 }
 
 /// Compares every cell of `golden/per_minute.csv` and makes sure that nothing was counted beside it.
@@ -82,10 +87,10 @@ fn check_golden(root: &Path) {
         measures.push(latency(under_ms, LatencyErrors::Counted));
         measures.push(latency(under_ms, LatencyErrors::Bad));
     }
-    let result = scan_all(root, &measures, 2);
-    assert!(result.faulty.is_empty() && !result.cancelled);
-    assert!(result.read.iter().all(|object| object.unparsed == 0 && object.trailing == 0));
-    let names: BTreeMap<String, String> = list(root, ALL_TIME)
+    let result = scan_root(root, &measures, 2);
+    assert!(result.failed.is_empty() && !result.is_cancelled);
+    assert!(result.read.iter().all(|object| object.unparsed == 0 && object.trailing_bytes == 0));
+    let names: BTreeMap<String, String> = list_objects(root, ALL_TIME)
         .unwrap()
         .0
         .iter()
@@ -100,14 +105,14 @@ fn check_golden(root: &Path) {
         let minute: Minute = row["minute_utc"].parse().unwrap();
         let number = |column: &str| row[column].parse::<u32>().unwrap();
         let name = &names[&row["lb"]];
-        let found = |measure: Measure| at(&result.counts, &indicator(name, measure), minute);
-        let expected = Count { total: number("total"), bad: number("err5xx") };
+        let found = |measure: Measure| count_at(&result.counts, &indicator(name, measure), minute);
+        let expected = MinuteCount { total: number("total"), bad: number("err5xx") };
         assert_eq!(found(Measure::Availability), expected, "{row:?}");
         for under_ms in THRESHOLDS_MS {
             let events = number("n_lat");
-            let within = Count { total: events, bad: events - number(&format!("le_{under_ms}")) };
+            let within = MinuteCount { total: events, bad: events - number(&format!("le_{under_ms}")) };
             assert_eq!(found(latency(under_ms, LatencyErrors::Counted)), within, "{under_ms} {row:?}");
-            let good = Count { total: events, bad: events - number(&format!("good_{under_ms}")) };
+            let good = MinuteCount { total: events, bad: events - number(&format!("good_{under_ms}")) };
             assert_eq!(found(latency(under_ms, LatencyErrors::Bad)), good, "{under_ms} {row:?}");
         }
         total += u64::from(expected.total);
@@ -117,14 +122,14 @@ fn check_golden(root: &Path) {
 }
 
 #[test]
-fn petshop_counts_equal_the_independent_ones_on_every_row() {
+fn petshop_counts_match_independent_counts_in_every_row() {
     if let Some(root) = crate::shared("data/petshop") {
         check_golden(&root);
     }
 }
 
 #[test]
-fn nezha_counts_equal_the_independent_ones_on_every_row() {
+fn nezha_counts_match_independent_counts_in_every_row() {
     let Some(archive) = crate::shared("data/nezha.tar") else { return };
     let folder = tempfile::tempdir().unwrap();
     let done = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder.path()).status().unwrap();
@@ -133,7 +138,7 @@ fn nezha_counts_equal_the_independent_ones_on_every_row() {
 }
 
 #[test]
-fn every_real_line_is_parsed_or_called_what_it_is() {
+fn every_real_line_is_parsed_or_its_kind_detected() {
     let Some(folder) = crate::shared("data/elb_lines") else { return };
     let mut seen: BTreeMap<LineKind, u32> = BTreeMap::new();
     for file in fs::read_dir(folder).unwrap() {
@@ -147,8 +152,8 @@ fn every_real_line_is_parsed_or_called_what_it_is() {
         };
         for line in fs::read(&path).unwrap().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let text = String::from_utf8_lossy(line);
-            assert_eq!(recognise(line), expected, "{name}: {text}");
-            let decoded = Decoder::new(Wants::ALL).decode(line);
+            assert_eq!(detect_line_kind(line), expected, "{name}: {text}");
+            let decoded = Decoder::new(OptionalFields::ALL).decode(line);
             assert_eq!(decoded.is_ok(), expected == LineKind::Alb, "{name}: {decoded:?}: {text}");
             let record = classic::decode(line);
             assert_eq!(record.is_ok(), expected == LineKind::Classic, "{name}: {record:?}: {text}");
@@ -160,7 +165,7 @@ fn every_real_line_is_parsed_or_called_what_it_is() {
 }
 
 /// One whole line of our own, as a balancer of today writes it.
-pub(super) fn line(minute: &str, status: u16) -> String {
+pub(super) fn alb_line(minute: &str, status: u16) -> String {
     format!(
         "https {minute}:10.500000Z app/shop/0a1b 198.51.100.7:2817 10.0.0.1:80 0.001 0.020 0.000 {status} {status} 34 366 \
          \"GET https://shop.example.com:443/cart?id=1 HTTP/2.0\" \"curl/8 \\x22x\\x22\" TLS_AES_128_GCM_SHA256 TLSv1.3 \
@@ -169,7 +174,7 @@ pub(super) fn line(minute: &str, status: u16) -> String {
     )
 }
 
-pub(super) fn gz(text: &(impl AsRef<[u8]> + ?Sized)) -> Vec<u8> {
+pub(super) fn gzip(text: &(impl AsRef<[u8]> + ?Sized)) -> Vec<u8> {
     let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     writer.write_all(text.as_ref()).unwrap();
     writer.finish().unwrap()
@@ -178,58 +183,62 @@ pub(super) fn gz(text: &(impl AsRef<[u8]> + ?Sized)) -> Vec<u8> {
 pub(super) const FOLDER: &str = "AWSLogs/123456789012/elasticloadbalancing/eu-west-1/2026/11/01";
 
 /// A directory with one object of the shop's balancer for 23:55 to 00:00, delivered on the next day.
-fn directory(name: &str, bytes: &[u8]) -> tempfile::TempDir {
+fn directory_with_object(name: &str, bytes: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    add(folder.path(), &format!("{FOLDER}/{START}app.shop.0a1b_20261101T0000Z_192.0.2.1_{name}"), bytes);
+    write_object(
+        folder.path(),
+        &format!("{FOLDER}/{FILE_NAME_PREFIX}app.shop.0a1b_20261101T0000Z_192.0.2.1_{name}"),
+        bytes,
+    );
     folder
 }
 
-pub(super) const START: &str = "123456789012_elasticloadbalancing_eu-west-1_";
+pub(super) const FILE_NAME_PREFIX: &str = "123456789012_elasticloadbalancing_eu-west-1_";
 
-pub(super) fn add(root: &Path, key: &str, bytes: &[u8]) {
+pub(super) fn write_object(root: &Path, key: &str, bytes: &[u8]) {
     let path = root.join(key);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();
 }
 
 /// `lines/unparsed/trailing: total in 23:58, total in 23:59`, or the object's fault.
-fn outcome(root: &Path) -> String {
-    let result = scan_all(root, &[Measure::Availability], 1);
-    if let Some(object) = result.faulty.first() {
+fn scan_outcome(root: &Path) -> String {
+    let result = scan_root(root, &[Measure::Availability], 1);
+    if let Some(object) = result.failed.first() {
         assert!(result.counts.is_empty(), "a faulty object leaves no counts");
-        return object.fault.to_string();
+        return object.error.to_string();
     }
     let object = &result.read[0];
     assert_eq!(object.size, fs::metadata(root.join(&*object.key)).unwrap().len());
     let shop = indicator("app/shop/0a1b", Measure::Availability);
-    let count = |minute: &str| at(&result.counts, &shop, minute.parse().unwrap()).total;
+    let count = |minute: &str| count_at(&result.counts, &shop, minute.parse().unwrap()).total;
     let (first, second) = (count("2026-10-31T23:58Z"), count("2026-10-31T23:59Z"));
-    format!("{}/{}/{}: {first}, {second}", object.lines, object.unparsed, object.trailing)
+    format!("{}/{}/{}: {first}, {second}", object.lines, object.unparsed, object.trailing_bytes)
 }
 
 #[test]
-fn an_object_is_counted_whole_or_not_at_all() {
-    let first = line("2026-10-31T23:58", 200);
-    let second = line("2026-10-31T23:59", 502);
+fn damaged_object_leaves_no_counts() {
+    let first = alb_line("2026-10-31T23:58", 200);
+    let second = alb_line("2026-10-31T23:59", 502);
     let both = format!("{first}{second}");
     let (head, tail) = both.split_at(first.len() + 100);
     let check = |name: &str, bytes: Vec<u8>, expected: &str| {
-        assert_eq!(outcome(directory(name, &bytes).path()), expected, "{name}");
+        assert_eq!(scan_outcome(directory_with_object(name, &bytes).path()), expected, "{name}");
     };
     check("plain.log", both.clone().into_bytes(), "2/0/0: 1, 1");
     check("plain.log.gz", both.clone().into_bytes(), "2/0/0: 1, 1");
-    check("packed.log", gz(&both), "2/0/0: 1, 1");
-    check("one.log.gz", gz(&both), "2/0/0: 1, 1");
-    check("no-end.log.gz", gz(both.trim_end()), "2/0/0: 1, 1");
-    check("crlf.log.gz", gz(&both.replace('\n', "\r\n")), "2/0/0: 1, 1");
-    check("members.log.gz", [gz(&first), gz(""), gz(&second)].concat(), "2/0/0: 1, 1");
-    check("torn-line.log.gz", [gz(head), gz(tail)].concat(), "2/0/0: 1, 1");
-    check("padded.log.gz", [gz(&both), vec![0; 512]].concat(), "2/0/512: 1, 1");
-    check("garbage.log.gz", [gz(&both), b"garbage".to_vec()].concat(), "2/0/7: 1, 1");
-    check("nothing.log.gz", gz(""), "0/0/0: 0, 0");
+    check("packed.log", gzip(&both), "2/0/0: 1, 1");
+    check("one.log.gz", gzip(&both), "2/0/0: 1, 1");
+    check("no-end.log.gz", gzip(both.trim_end()), "2/0/0: 1, 1");
+    check("crlf.log.gz", gzip(&both.replace('\n', "\r\n")), "2/0/0: 1, 1");
+    check("members.log.gz", [gzip(&first), gzip(""), gzip(&second)].concat(), "2/0/0: 1, 1");
+    check("torn-line.log.gz", [gzip(head), gzip(tail)].concat(), "2/0/0: 1, 1");
+    check("padded.log.gz", [gzip(&both), vec![0; 512]].concat(), "2/0/512: 1, 1");
+    check("garbage.log.gz", [gzip(&both), b"garbage".to_vec()].concat(), "2/0/7: 1, 1");
+    check("nothing.log.gz", gzip(""), "0/0/0: 0, 0");
     check("empty.log", vec![], "0/0/0: 0, 0");
     check("empty.log.gz", vec![], "0/0/0: 0, 0");
-    let packed = gz(&both);
+    let packed = gzip(&both);
     for length in 2..packed.len() {
         check("cut.log.gz", packed[..length].to_vec(), "is truncated: its gzip stream has no end");
     }
@@ -246,8 +255,8 @@ fn an_object_is_counted_whole_or_not_at_all() {
 }
 
 #[test]
-fn lines_that_are_no_requests_are_counted_and_shown() {
-    let good = line("2026-10-31T23:58", 200);
+fn lines_that_are_not_requests_are_counted_and_sampled() {
+    let good = alb_line("2026-10-31T23:58", 200);
     let strange =
         "2026-10-31T23:58:00.000000Z shop 198.51.100.7:1 10.0.0.1:80 0 0 0 200 200 1 2 \"GET http://h:80/ HTTP/1.1\"";
     let text = [
@@ -259,11 +268,11 @@ fn lines_that_are_no_requests_are_counted_and_shown() {
         &good.replace("2026-10-31T23:58", "2026-09-30T23:58"),
         &good,
     ];
-    let folder = directory("odd.log.gz", &gz(&text.map(str::to_owned).concat()));
-    assert_eq!(outcome(folder.path()), "6/4/0: 2, 0");
-    let result = scan_all(folder.path(), &[Measure::Availability], 1);
+    let folder = directory_with_object("odd.log.gz", &gzip(&text.map(str::to_owned).concat()));
+    assert_eq!(scan_outcome(folder.path()), "6/4/0: 2, 0");
+    let result = scan_root(folder.path(), &[Measure::Availability], 1);
     let samples: Vec<_> =
-        result.read[0].samples.iter().map(|s| format!("{}: {}: {}", s.number, s.kind, s.fault)).collect();
+        result.read[0].samples.iter().map(|s| format!("{}: {}: {}", s.number, s.kind, s.error)).collect();
     assert_eq!(
         samples,
         [
@@ -276,7 +285,7 @@ fn lines_that_are_no_requests_are_counted_and_shown() {
 }
 
 #[test]
-fn a_classic_balancer_is_read_record_by_record() {
+fn classic_load_balancer_log_is_read_record_by_record() {
     let record = |time: &str, tail: &str| {
         format!("2026-10-31T{time}Z shop 198.51.100.7:2817 10.0.0.1:80 0.000073 0.001048 0.000057 {tail}\n")
     };
@@ -293,87 +302,97 @@ fn a_classic_balancer_is_read_record_by_record() {
     ]
     .concat();
     let folder = tempfile::tempdir().unwrap();
-    add(folder.path(), &format!("{FOLDER}/{START}shop_20261101T0000Z_192.0.2.1_a.log"), text.as_bytes());
-    let result = scan_all(folder.path(), &[Measure::Availability, latency(1, LatencyErrors::Counted)], 1);
+    write_object(
+        folder.path(),
+        &format!("{FOLDER}/{FILE_NAME_PREFIX}shop_20261101T0000Z_192.0.2.1_a.log"),
+        text.as_bytes(),
+    );
+    let result = scan_root(folder.path(), &[Measure::Availability, latency(1, LatencyErrors::Counted)], 1);
     let read = &result.read[0];
     assert_eq!(
         (read.lines, read.connections, read.unparsed),
         (8, 1, 1),
         "a record that is cut behind its request counts"
     );
-    let faults: Vec<_> = read.samples.iter().map(|sample| format!("{}: {}", sample.number, sample.fault)).collect();
+    let faults: Vec<_> = read.samples.iter().map(|sample| format!("{}: {}", sample.number, sample.error)).collect();
     assert_eq!(faults, ["7: field `elb` does not match the file name: `cart`"]);
     let shop = indicator("classic/shop", Measure::Availability);
-    let count = |minute: &str| at(&result.counts, &shop, minute.parse().unwrap());
-    assert_eq!(count("2026-10-31T23:00Z"), Count { total: 1, bad: 0 });
-    assert_eq!(count("2026-10-31T23:58Z"), Count { total: 1, bad: 0 });
-    assert_eq!(count("2026-10-31T23:59Z"), Count { total: 4, bad: 1 }, "a request counts when it was answered");
+    let count = |minute: &str| count_at(&result.counts, &shop, minute.parse().unwrap());
+    assert_eq!(count("2026-10-31T23:00Z"), MinuteCount { total: 1, bad: 0 });
+    assert_eq!(count("2026-10-31T23:58Z"), MinuteCount { total: 1, bad: 0 });
+    assert_eq!(count("2026-10-31T23:59Z"), MinuteCount { total: 4, bad: 1 }, "a request counts when it was answered");
     let slow = indicator("classic/shop", latency(1, LatencyErrors::Counted));
-    assert_eq!(at(&result.counts, &slow, "2026-10-31T23:58Z".parse().unwrap()), Count { total: 1, bad: 1 });
+    assert_eq!(count_at(&result.counts, &slow, "2026-10-31T23:58Z".parse().unwrap()), MinuteCount { total: 1, bad: 1 });
 }
 
 #[test]
-fn a_large_object_is_streamed_and_counts_the_same() {
-    let text = line("2026-10-31T23:59", 200).repeat(100_000);
-    let long = format!("{text}{}\n{}", "x".repeat(3 << 20), line("2026-10-31T23:58", 200));
-    let packed = directory("long.log.gz", &gz(&long));
-    assert_eq!(outcome(packed.path()), "100002/1/0: 1, 100000");
-    let plain = directory("long.log", long.as_bytes());
-    assert_eq!(outcome(plain.path()), "100002/1/0: 1, 100000");
-    let two = directory("two.log.gz", &[gz(&long), gz(&long), b"tail".to_vec()].concat());
-    assert_eq!(outcome(two.path()), "200004/2/4: 2, 200000");
+fn large_object_is_streamed_with_same_counts() {
+    let text = alb_line("2026-10-31T23:59", 200).repeat(100_000);
+    let long = format!("{text}{}\n{}", "x".repeat(3 << 20), alb_line("2026-10-31T23:58", 200));
+    let packed = directory_with_object("long.log.gz", &gzip(&long));
+    assert_eq!(scan_outcome(packed.path()), "100002/1/0: 1, 100000");
+    let plain = directory_with_object("long.log", long.as_bytes());
+    assert_eq!(scan_outcome(plain.path()), "100002/1/0: 1, 100000");
+    let two = directory_with_object("two.log.gz", &[gzip(&long), gzip(&long), b"tail".to_vec()].concat());
+    assert_eq!(scan_outcome(two.path()), "200004/2/4: 2, 200000");
 }
 
 #[test]
-fn threads_and_order_change_nothing_and_a_raised_flag_ends_it() {
+fn scan_result_is_independent_of_threads_and_cancellation_stops_it() {
     let folder = tempfile::tempdir().unwrap();
     for number in 0..40 {
-        let key = format!("{FOLDER}/{START}app.shop.0a1b_20261101T0000Z_192.0.2.1_{number:03}.log.gz");
+        let key = format!("{FOLDER}/{FILE_NAME_PREFIX}app.shop.0a1b_20261101T0000Z_192.0.2.1_{number:03}.log.gz");
         let bytes =
-            if number == 7 { b"\x1f\x8bxx".to_vec() } else { gz(&line("2026-10-31T23:59", 200).repeat(number)) };
-        add(folder.path(), &key, &bytes);
+            if number == 7 { b"\x1f\x8bxx".to_vec() } else { gzip(&alb_line("2026-10-31T23:59", 200).repeat(number)) };
+        write_object(folder.path(), &key, &bytes);
     }
-    let alone = scan_all(folder.path(), &[Measure::Availability], 1);
+    let alone = scan_root(folder.path(), &[Measure::Availability], 1);
     for threads in [2, 3, 64] {
-        let many = scan_all(folder.path(), &[Measure::Availability], threads);
+        let many = scan_root(folder.path(), &[Measure::Availability], threads);
         assert_eq!((&many.read, &many.counts), (&alone.read, &alone.counts));
-        assert_eq!(many.faulty.len(), 1);
+        assert_eq!(many.failed.len(), 1);
     }
-    let (objects, _) = list(folder.path(), ALL_TIME).unwrap();
+    let (objects, _) = list_objects(folder.path(), ALL_TIME).unwrap();
     let shop = indicator("app/shop/0a1b", Measure::Availability);
-    let routes = Routes::new("app/shop/0a1b", [&shop]);
-    let batches = [Batch { objects: &objects, routes: &routes }];
-    let result = scan(&Place::Directory(folder.path().to_owned()), &batches, 2, &AtomicBool::new(true));
-    assert!(result.cancelled && result.read.is_empty() && result.counts.is_empty());
+    let routes = SeriesRouter::new("app/shop/0a1b", [&shop]);
+    let batches = [Batch { objects: &objects, router: &routes }];
+    let result = scan(&LogRoot::Directory(folder.path().to_owned()), &batches, 2, &AtomicBool::new(true));
+    assert!(result.is_cancelled && result.read.is_empty() && result.counts.is_empty());
     let (old, new) = objects.split_at(20);
-    let batches = [Batch { objects: old, routes: &routes }, Batch { objects: new, routes: &routes }];
-    let halves = scan(&Place::Directory(folder.path().to_owned()), &batches, 2, &AtomicBool::new(false));
+    let batches = [Batch { objects: old, router: &routes }, Batch { objects: new, router: &routes }];
+    let halves = scan(&LogRoot::Directory(folder.path().to_owned()), &batches, 2, &AtomicBool::new(false));
     assert_eq!((halves.read, halves.counts), (alone.read, alone.counts), "batches of one series add up");
 }
 
 #[test]
-fn a_listing_accounts_for_everything_in_its_days() {
-    let folder = directory("a.log.gz", b"");
+fn listing_accounts_for_every_file_in_day_folders() {
+    let folder = directory_with_object("a.log.gz", b"");
     let root = folder.path();
     for key in [
         "AWSLogs/123456789012/ELBAccessLogTestFile".to_owned(),
-        format!("{FOLDER}/{START}app.shop.0a1b_20261101T1200Z_192.0.2.1_b.log.gz"),
-        format!("{FOLDER}/{START}net.shop.0a1b_20261101T0000Z_b.log.gz"),
-        format!("{FOLDER}/{START}shop_20261101T0000Z_192.0.2.1_b.log"),
-        format!("{FOLDER}/conn_log.{START}app.shop.0a1b_20261101T0000Z_192.0.2.1_b.log.gz"),
+        format!("{FOLDER}/{FILE_NAME_PREFIX}app.shop.0a1b_20261101T1200Z_192.0.2.1_b.log.gz"),
+        format!("{FOLDER}/{FILE_NAME_PREFIX}net.shop.0a1b_20261101T0000Z_b.log.gz"),
+        format!("{FOLDER}/{FILE_NAME_PREFIX}shop_20261101T0000Z_192.0.2.1_b.log"),
+        format!("{FOLDER}/conn_log.{FILE_NAME_PREFIX}app.shop.0a1b_20261101T0000Z_192.0.2.1_b.log.gz"),
         format!("{FOLDER}/notes.txt"),
         "AWSLogs/123456789012/CloudTrail/eu-west-1/2026/11/01/x.json.gz".to_owned(),
-        format!("{}/{START}app.shop.0a1b_20261031T2355Z_192.0.2.1_late.log.gz", FOLDER.replace("11/01", "11/03")),
-        format!("{}/{START}app.shop.0a1b_20261031T2355Z_192.0.2.1_later.log.gz", FOLDER.replace("11/01", "11/04")),
+        format!(
+            "{}/{FILE_NAME_PREFIX}app.shop.0a1b_20261031T2355Z_192.0.2.1_late.log.gz",
+            FOLDER.replace("11/01", "11/03")
+        ),
+        format!(
+            "{}/{FILE_NAME_PREFIX}app.shop.0a1b_20261031T2355Z_192.0.2.1_later.log.gz",
+            FOLDER.replace("11/01", "11/04")
+        ),
     ] {
-        add(root, &key, b"");
+        write_object(root, &key, b"");
     }
     let day: Day = "2026-10-31".parse().unwrap();
     let span = Span::new(day.start(), day.plus(1).start().plus(-1));
-    let (objects, tree) = list(root, span).unwrap();
+    let (objects, tree) = list_objects(root, span).unwrap();
     let names: Vec<_> = objects.iter().map(|file| file.key.rsplit('_').next().unwrap()).collect();
     assert_eq!(names, ["a.log.gz", "late.log.gz", "b.log"], "a Classic Load Balancer's hour is read too");
-    let others: Vec<_> = tree.others.iter().map(|(kind, others)| format!("{}: {kind}", others.count)).collect();
+    let others: Vec<_> = tree.skipped.iter().map(|(kind, others)| format!("{}: {kind}", others.count)).collect();
     assert_eq!(
         others,
         [
@@ -386,68 +405,68 @@ fn a_listing_accounts_for_everything_in_its_days() {
     let above = tempfile::tempdir().unwrap();
     fs::create_dir_all(above.path().join("bucket/prefix")).unwrap();
     fs::rename(root.join("AWSLogs"), above.path().join("bucket/prefix/AWSLogs")).unwrap();
-    let (objects, _) = list(above.path(), span).unwrap();
+    let (objects, _) = list_objects(above.path(), span).unwrap();
     assert_eq!(objects.len(), 3);
     assert!(objects.iter().all(|file| file.key.starts_with("bucket/prefix/AWSLogs/")));
-    assert!(matches!(list(root, span), Err(ListError::NoLogs(_))));
-    let inside = list(&above.path().join("bucket/prefix/AWSLogs/123456789012"), span);
+    assert!(matches!(list_objects(root, span), Err(ListError::NoLogs(_))));
+    let inside = list_objects(&above.path().join("bucket/prefix/AWSLogs/123456789012"), span);
     let fix = format!("`--logs {}`", above.path().join("bucket/prefix").display());
     assert!(matches!(inside, Err(ListError::InsideLogs { fix: found, .. }) if found.starts_with(&fix)));
-    assert!(matches!(list(&root.join("nowhere"), span), Err(ListError::Unreadable(..))));
+    assert!(matches!(list_objects(&root.join("nowhere"), span), Err(ListError::Unreadable(..))));
 }
 
 proptest::proptest! {
     #[test]
-    fn no_bytes_make_the_reading_of_a_line_panic(bytes: Vec<u8>) {
-        read_anyhow(&bytes);
+    fn arbitrary_bytes_never_panic_line_decoder(bytes: Vec<u8>) {
+        assert_decoders_agree(&bytes);
     }
 
     #[test]
-    fn no_damage_to_a_line_makes_its_reading_panic(
+    fn damaged_line_never_panics_decoder(
         places in proptest::collection::vec((0_usize..700, proptest::sample::select(b" \"\\-\n0:./[\xff\0Z".to_vec())), 1..6),
         end in 0_usize..800,
     ) {
-        let mut bytes = line("2026-10-31T23:59", 200).into_bytes();
+        let mut bytes = alb_line("2026-10-31T23:59", 200).into_bytes();
         for (place, byte) in places {
             let length = bytes.len();
             bytes[place % length] = byte;
         }
         bytes.truncate(end);
-        read_anyhow(&bytes);
+        assert_decoders_agree(&bytes);
     }
 
     #[test]
-    fn no_name_makes_the_reading_of_a_key_panic(name in ".{0,80}", place in 0_usize..200) {
-        let key = format!("{FOLDER}/{START}app.shop.0a1b_20261101T0000Z_192.0.2.1_x.log.gz");
+    fn arbitrary_name_never_panics_key_parser(name in ".{0,80}", place in 0_usize..200) {
+        let key = format!("{FOLDER}/{FILE_NAME_PREFIX}app.shop.0a1b_20261101T0000Z_192.0.2.1_x.log.gz");
         let (head, tail) = key.split_at(place % key.len());
         for key in [name.clone(), format!("{head}{name}{tail}"), format!("{head}{name}")] {
-            drop(slowburn::accesslog::key::read(&key));
+            drop(slowburn::access_log::object_key::parse_key(&key));
         }
     }
 }
 
 /// Reads a line for everything and for nothing: both must agree on whether it is one.
-fn read_anyhow(bytes: &[u8]) {
-    let kind = recognise(bytes);
-    let all = Decoder::new(Wants::ALL).decode(bytes).map(|request| (request.minute, request.status));
-    let few = Decoder::new(Wants::NOTHING).decode(bytes).map(|request| (request.minute, request.status));
+fn assert_decoders_agree(bytes: &[u8]) {
+    let kind = detect_line_kind(bytes);
+    let all = Decoder::new(OptionalFields::ALL).decode(bytes).map(|request| (request.minute, request.status));
+    let few = Decoder::new(OptionalFields::NONE).decode(bytes).map(|request| (request.minute, request.status));
     assert_eq!(all, few);
     assert!(all.is_err() || kind != LineKind::Blank);
     let shop = indicator("app/shop/0a1b", latency(300, LatencyErrors::Bad));
-    if let Ok(request) = Decoder::new(Wants::ALL).decode(bytes) {
-        Routes::new("app/shop/0a1b", [&shop]).judge(&request, |slot, _| assert_eq!(slot, 0));
+    if let Ok(request) = Decoder::new(OptionalFields::ALL).decode(bytes) {
+        SeriesRouter::new("app/shop/0a1b", [&shop]).classify(&request, |slot, _| assert_eq!(slot, 0));
     }
 }
 
 #[test]
-fn damaged_gzip_never_panics_and_never_leaves_counts() {
-    let packed = gz(&line("2026-10-31T23:59", 200).repeat(50));
+fn damaged_gzip_never_panics_and_leaves_no_counts() {
+    let packed = gzip(&alb_line("2026-10-31T23:59", 200).repeat(50));
     for place in 0..packed.len() {
         let mut bytes = packed.clone();
         bytes[place] ^= 0x55;
-        let folder = directory("x.log.gz", &bytes);
-        let result = scan_all(folder.path(), &[Measure::Availability], 1);
-        assert_eq!(result.read.len() + result.faulty.len(), 1);
-        assert_eq!(result.faulty.is_empty(), result.read.iter().any(|object| object.lines > 0), "{place}");
+        let folder = directory_with_object("x.log.gz", &bytes);
+        let result = scan_root(folder.path(), &[Measure::Availability], 1);
+        assert_eq!(result.read.len() + result.failed.len(), 1);
+        assert_eq!(result.failed.is_empty(), result.read.iter().any(|object| object.lines > 0), "{place}");
     }
 }

@@ -9,12 +9,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use slowburn::minute::{Minute, Span};
+use slowburn::time::{Minute, Span};
 
 use crate::peers::Peer;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
-const HOOK: &str = "/services/T0SECRET/B0SECRET/hush-hush-hush";
+const WEBHOOK_PATH: &str = "/services/T0SECRET/B0SECRET/hush-hush-hush";
 
 const FLEET: &str = "\
 sources: { given: { counts: ./counts, delay: 1m } }
@@ -70,7 +70,7 @@ impl Scene {
         command.args(["run", "--quiet", "--ledger", ledger, "--at", &at.to_string()]).env_clear();
         command.current_dir(self.folder.path()).env("SLOWBURN_CLOCK", at.to_string()).env("NO_COLOR", "1");
         command.env("SLOWBURN_PAGERDUTY_URL", &self.peer.url).env("KEY", KEY).env("SRE_KEY", KEY.replace('0', "f"));
-        command.env("HOOK", format!("{}{HOOK}", self.peer.url));
+        command.env("HOOK", format!("{}{WEBHOOK_PATH}", self.peer.url));
         command
     }
 
@@ -96,7 +96,7 @@ impl Scene {
         stopped
     }
 
-    fn alerts(&self) -> Vec<Value> {
+    fn sent_alerts(&self) -> Vec<Value> {
         serde_json::from_str(&self.peer.post("/_alerts", "")).unwrap()
     }
 
@@ -110,7 +110,7 @@ const fn span(start: Minute, minutes: i32) -> Span {
 }
 
 #[test]
-fn a_kill_between_any_two_steps_tells_each_thing_once() {
+fn run_killed_at_any_step_sends_each_notification_once() {
     let scene = Scene::new(&["checkout"]);
     let noon = minute("2026-10-01T12:00Z");
     let outage = [(span(noon, 20), 100)];
@@ -125,7 +125,7 @@ fn a_kill_between_any_two_steps_tells_each_thing_once() {
         scene.run(&ledger, noon.plus(11));
         scene.counts("checkout", noon.plus(1_000), &outage);
         scene.run(&ledger, noon.plus(1_001));
-        let alerts = scene.alerts();
+        let alerts = scene.sent_alerts();
         assert_eq!(alerts.len(), 1, "killed at point {point}: {alerts:?}");
         assert_eq!(alerts[0]["status"], "resolved", "killed at point {point}: {alerts:?}");
         assert_eq!(alerts[0]["severities"][0], "critical", "killed at point {point}: {alerts:?}");
@@ -139,7 +139,7 @@ fn a_kill_between_any_two_steps_tells_each_thing_once() {
 }
 
 #[test]
-fn an_incident_reads_as_somebody_woken_needs_it() {
+fn page_contains_what_on_call_needs() {
     let scene = Scene::new(&["checkout"]);
     let noon = minute("2026-10-01T12:00Z");
     let bad = [(span(noon, 30), 40)];
@@ -164,7 +164,7 @@ fn an_incident_reads_as_somebody_woken_needs_it() {
 }
 
 #[test]
-fn services_that_fall_together_are_one_incident_for_those_who_run_the_platform() {
+fn shared_outage_is_one_incident_for_platform_team() {
     let services = ["one", "two", "three", "four", "five", "six"];
     let scene = Scene::new(&services);
     let noon = minute("2026-10-01T12:00Z");
@@ -176,7 +176,7 @@ fn services_that_fall_together_are_one_incident_for_those_who_run_the_platform()
         scene.counts(service, noon.plus(12), &[(span(noon.plus(late), 60), 100)]);
     }
     let said = scene.run("ledger", noon.plus(13));
-    let alerts = scene.alerts();
+    let alerts = scene.sent_alerts();
     assert_eq!(alerts.len(), 1, "{said}\n{alerts:?}");
     assert!(alerts[0]["name"][1].as_str().unwrap().contains("given@"), "{alerts:?}");
     let slack = scene.requests().iter().filter(|request| request["action"] == "slack").count();
@@ -184,7 +184,7 @@ fn services_that_fall_together_are_one_incident_for_those_who_run_the_platform()
 }
 
 #[test]
-fn services_whose_tickets_become_pages_together_have_one_cause() {
+fn tickets_upgraded_to_pages_together_form_one_group() {
     let services = ["one", "two", "three", "four", "five"];
     let scene = Scene::new(&services);
     let noon = minute("2026-10-01T12:00Z");
@@ -199,16 +199,16 @@ fn services_whose_tickets_become_pages_together_have_one_cause() {
     count(noon);
     scene.run("ledger", noon.plus(1));
     let tickets = scene.requests().len();
-    assert!(tickets >= services.len() && scene.alerts().is_empty(), "{:?}", scene.requests());
+    assert!(tickets >= services.len() && scene.sent_alerts().is_empty(), "{:?}", scene.requests());
     count(noon.plus(12));
     let said = scene.run("ledger", noon.plus(13));
-    let alerts = scene.alerts();
+    let alerts = scene.sent_alerts();
     assert_eq!(alerts.len(), 1, "{said}\n{alerts:?}");
     assert!(alerts[0]["name"][1].as_str().unwrap().contains("given@"), "{alerts:?}");
 }
 
 #[test]
-fn an_outage_of_its_own_pages_its_team_while_others_share_a_cause_and_a_cause_ends_with_its_parts() {
+fn outage_beside_group_pages_its_own_team_and_group_closes_with_members() {
     let shared = ["one", "two", "three", "four", "five"];
     let scene = Scene::new(&shared);
     let file = fs::read_to_string(scene.folder.path().join("slos/shop/one.yaml")).unwrap();
@@ -230,18 +230,18 @@ fn an_outage_of_its_own_pages_its_team_while_others_share_a_cause_and_a_cause_en
         let alerts = alerts.into_iter().filter(|alert| alert["status"] == status);
         alerts.map(|alert| alert["name"][1].as_str().unwrap().split('@').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(names(scene.alerts(), "triggered"), ["sourcegiven", "other/orders"], "{said}");
+    assert_eq!(names(scene.sent_alerts(), "triggered"), ["sourcegiven", "other/orders"], "{said}");
     for service in shared {
         fs::remove_file(scene.folder.path().join(format!("slos/shop/{service}.yaml"))).unwrap();
     }
     count(noon.plus(155));
     scene.run("ledger", noon.plus(156));
-    assert_eq!(names(scene.alerts(), "triggered"), ["other/orders"]);
-    assert_eq!(names(scene.alerts(), "resolved"), ["sourcegiven"]);
+    assert_eq!(names(scene.sent_alerts(), "triggered"), ["other/orders"]);
+    assert_eq!(names(scene.sent_alerts(), "resolved"), ["sourcegiven"]);
 }
 
 #[test]
-fn a_channel_that_is_down_is_told_later_and_holds_up_no_other() {
+fn failed_destination_is_retried_without_delaying_others() {
     let scene = Scene::new(&["checkout"]);
     let noon = minute("2026-10-01T12:00Z");
     let bad = [(span(noon, 400), 100)];
@@ -255,9 +255,9 @@ fn a_channel_that_is_down_is_told_later_and_holds_up_no_other() {
     assert_eq!(busy.status.code(), Some(3), "{}", String::from_utf8_lossy(&busy.stderr));
     // Not before the pause that was asked for.
     scene.run("ledger", noon.plus(14));
-    assert_eq!(scene.alerts().len(), 0);
+    assert_eq!(scene.sent_alerts().len(), 0);
     scene.run("ledger", noon.plus(16));
-    assert_eq!(scene.alerts().len(), 1);
+    assert_eq!(scene.sent_alerts().len(), 1);
     let book = fs::read_to_string(scene.folder.path().join("ledger/alerts.json")).unwrap();
     let said = String::from_utf8_lossy(&down.stderr).into_owned() + &book;
     assert!(!said.contains(KEY) && !said.contains("hush"), "{said}");
@@ -265,7 +265,7 @@ fn a_channel_that_is_down_is_told_later_and_holds_up_no_other() {
 }
 
 #[test]
-fn who_keeps_the_fleet_hears_of_a_page_that_does_not_arrive_and_of_its_arrival() {
+fn platform_team_is_notified_of_undelivered_page_and_its_delivery() {
     let scene = Scene::new(&["checkout"]);
     let noon = minute("2026-10-01T12:00Z");
     let outage = [(span(noon, 3_000), 100)];
@@ -275,7 +275,7 @@ fn who_keeps_the_fleet_hears_of_a_page_that_does_not_arrive_and_of_its_arrival()
     let sre = KEY.replace('0', "f");
     scene.peer.post("/_control", &format!(r#"{{"keys": ["{sre}"]}}"#));
     assert_eq!(scene.command("ledger", noon.plus(11)).output().unwrap().status.code(), Some(3));
-    let alerts = scene.alerts();
+    let alerts = scene.sent_alerts();
     assert_eq!(alerts.len(), 1, "{alerts:?}");
     assert_eq!((&alerts[0]["name"][0], &alerts[0]["severities"][0]), (&sre.clone().into(), &"critical".into()));
     let summary = alerts[0]["summary"].as_str().unwrap();
@@ -283,12 +283,12 @@ fn who_keeps_the_fleet_hears_of_a_page_that_does_not_arrive_and_of_its_arrival()
     scene.peer.post("/_control", r#"{"keys": []}"#);
     scene.run("ledger", noon.plus(50));
     let statuses: Vec<(bool, Value)> =
-        scene.alerts().into_iter().map(|one| (one["name"][0] == sre.as_str(), one["status"].clone())).collect();
+        scene.sent_alerts().into_iter().map(|one| (one["name"][0] == sre.as_str(), one["status"].clone())).collect();
     assert_eq!(statuses, [(true, "resolved".into()), (false, "triggered".into())]);
 }
 
 #[test]
-fn who_asks_to_be_left_alone_for_a_day_is_no_secret_for_a_day() {
+fn platform_team_is_notified_when_retry_after_is_one_day() {
     let scene = Scene::new(&["checkout"]);
     let noon = minute("2026-10-01T12:00Z");
     scene.counts("checkout", noon, &[]);
@@ -297,13 +297,13 @@ fn who_asks_to_be_left_alone_for_a_day_is_no_secret_for_a_day() {
     let busy = r#"{"faults": [{"action": "enqueue", "status": 429, "headers": {"Retry-After": "86400"}, "times": 1}]}"#;
     scene.peer.post("/_control", busy);
     assert_eq!(scene.command("ledger", noon.plus(11)).output().unwrap().status.code(), Some(3));
-    let alerts = scene.alerts();
+    let alerts = scene.sent_alerts();
     assert_eq!(alerts.len(), 1, "{alerts:?}");
     assert_eq!(alerts[0]["name"][0], KEY.replace('0', "f"), "{alerts:?}");
 }
 
 #[test]
-fn a_channel_that_never_answers_holds_up_no_page_to_another() {
+fn unresponsive_destination_does_not_delay_pages_to_others() {
     let services: Vec<String> = (0..12).map(|number| format!("a{number:02}")).collect();
     let names: Vec<&str> = services.iter().map(String::as_str).collect();
     let scene = Scene::new(&names);
@@ -324,10 +324,10 @@ fn a_channel_that_never_answers_holds_up_no_page_to_another() {
     command.env("SILENT", format!("http://{}/services/x", silent.local_addr().unwrap()));
     let mut run = command.stderr(Stdio::null()).spawn().unwrap();
     let began = std::time::Instant::now();
-    while scene.alerts().is_empty() && began.elapsed().as_secs() < 8 {
+    while scene.sent_alerts().is_empty() && began.elapsed().as_secs() < 8 {
         std::thread::yield_now();
     }
-    let alerts = scene.alerts();
+    let alerts = scene.sent_alerts();
     run.kill().unwrap();
     run.wait().unwrap();
     assert_eq!(alerts.len(), 1, "{alerts:?}");
@@ -335,7 +335,7 @@ fn a_channel_that_never_answers_holds_up_no_page_to_another() {
 }
 
 #[test]
-fn a_clock_that_was_wrong_once_holds_nothing_up() {
+fn past_wrong_clock_does_not_delay_notifications() {
     let scene = Scene::new(&["checkout"]);
     let noon = minute("2026-10-01T12:00Z");
     scene.counts("checkout", noon, &[]);
@@ -345,11 +345,11 @@ fn a_clock_that_was_wrong_once_holds_nothing_up() {
     let years_later = minute("2029-10-01T12:00Z");
     assert_eq!(scene.command("ledger", years_later).output().unwrap().status.code(), Some(3));
     scene.run("ledger", noon.plus(16));
-    assert_eq!(scene.alerts().len(), 1);
+    assert_eq!(scene.sent_alerts().len(), 1);
 }
 
 #[test]
-fn where_nobody_takes_anything_messages_about_messages_come_to_an_end() {
+fn undelivered_notices_do_not_repeat_when_all_destinations_fail() {
     let scene = Scene::new(&["checkout"]);
     let both = "sre: { pages: ['pagerduty:${SRE_KEY}', 'slack:${HOOK}'] }";
     scene.write(
@@ -373,7 +373,7 @@ fn where_nobody_takes_anything_messages_about_messages_come_to_an_end() {
 }
 
 #[test]
-fn a_silence_and_a_removed_promise_are_heeded() {
+fn silence_suppresses_notifications_and_removed_slo_closes_incident() {
     let scene = Scene::new(&["checkout", "search"]);
     let noon = minute("2026-10-01T12:00Z");
     let bad = [(span(noon, 600), 100)];
@@ -387,27 +387,30 @@ fn a_silence_and_a_removed_promise_are_heeded() {
             scene.counts(service, noon.plus(at), &bad);
         }
         let said = scene.run("ledger", noon.plus(at + 1));
-        assert_eq!(scene.alerts().len(), alerts, "minute {at}: {said}");
+        assert_eq!(scene.sent_alerts().len(), alerts, "minute {at}: {said}");
     }
     fs::remove_file(scene.folder.path().join("slos/shop/search.yaml")).unwrap();
     scene.run("ledger", noon.plus(45));
-    let search: Vec<Value> =
-        scene.alerts().into_iter().filter(|alert| alert["name"][1].as_str().unwrap().starts_with("search")).collect();
+    let search: Vec<Value> = scene
+        .sent_alerts()
+        .into_iter()
+        .filter(|alert| alert["name"][1].as_str().unwrap().starts_with("search"))
+        .collect();
     assert_eq!(search[0]["status"], "resolved");
 }
 
 #[test]
-fn a_promise_that_can_no_longer_be_read_is_named_and_loses_nothing() {
+fn slo_that_became_invalid_is_reported_and_keeps_its_incident() {
     let scene = Scene::new(&["checkout", "search"]);
     let noon = minute("2026-10-01T12:00Z");
     let count = |end| ["checkout", "search"].map(|service| scene.counts(service, end, &[(span(noon, 600), 100)]));
     count(noon.plus(10));
     scene.run("ledger", noon.plus(11));
-    let opened = scene.alerts().len();
+    let opened = scene.sent_alerts().len();
     let file = scene.folder.path().join("slos/shop/search.yaml");
     let sound = fs::read_to_string(&file).unwrap();
     fs::write(&file, sound.replace("99.9%", "99.9")).unwrap();
-    let slack = || scene.requests().into_iter().filter(|one| one["path"] == HOOK).collect::<Vec<_>>();
+    let slack = || scene.requests().into_iter().filter(|one| one["path"] == WEBHOOK_PATH).collect::<Vec<_>>();
     for at in [15, 16] {
         count(noon.plus(at));
         let output = scene.command("ledger", noon.plus(at + 1)).output().unwrap();
@@ -423,13 +426,13 @@ fn a_promise_that_can_no_longer_be_read_is_named_and_loses_nothing() {
     count(noon.plus(20));
     scene.run("ledger", noon.plus(21));
     assert!(slack()[1]["body"].as_str().unwrap().contains("resolved: all SLOs of team shop are evaluated again"));
-    let alerts = scene.alerts();
+    let alerts = scene.sent_alerts();
     assert_eq!(alerts.len(), opened, "{alerts:#?}");
     assert!(alerts.iter().all(|alert| alert["status"] == "triggered"), "{alerts:#?}");
 }
 
 #[test]
-fn a_service_that_is_removed_ends_its_incident_although_another_team_is_at_fault() {
+fn removed_service_closes_incident_despite_invalid_files_of_other_team() {
     let scene = Scene::new(&["checkout", "search"]);
     let file = |place: &str| scene.folder.path().join(format!("slos/{place}.yaml"));
     fs::create_dir(scene.folder.path().join("slos/sre")).unwrap();
@@ -444,19 +447,19 @@ fn a_service_that_is_removed_ends_its_incident_although_another_team_is_at_fault
     scene.write("slos/sre/third.yaml", &sound.replace("search", "third"));
     scene.counts("third", noon.plus(15), &[]);
     assert_eq!(scene.command("ledger", noon.plus(16)).output().unwrap().status.code(), Some(3));
-    let statuses = scene.alerts().into_iter().map(|one| (one["name"][1].clone(), one["status"].clone()));
+    let statuses = scene.sent_alerts().into_iter().map(|one| (one["name"][1].clone(), one["status"].clone()));
     let key = |service: &str| Value::from(format!("{service}/orders@2026-10-01T12:10Z"));
     let expected = [(key("checkout"), "resolved".into()), (key("search"), "triggered".into())];
     let mut statuses: Vec<(Value, Value)> = statuses.collect();
     statuses.sort_by_key(|(name, _)| name.to_string());
     assert_eq!(statuses, expected);
-    let slack: Vec<Value> = scene.requests().into_iter().filter(|one| one["path"] == HOOK).collect();
+    let slack: Vec<Value> = scene.requests().into_iter().filter(|one| one["path"] == WEBHOOK_PATH).collect();
     assert_eq!(slack.len(), 1, "{slack:?}");
     assert!(slack[0]["body"].as_str().unwrap().contains("1 SLO of team sre cannot be evaluated"), "{slack:?}");
 }
 
 #[test]
-fn whoever_takes_a_service_over_hears_of_what_burns() {
+fn new_owner_of_service_is_notified_of_open_incident() {
     let scene = Scene::new(&["checkout"]);
     let noon = minute("2026-10-01T12:00Z");
     scene.counts("checkout", noon.plus(10), &[(span(noon, 600), 100)]);
@@ -478,7 +481,7 @@ fn whoever_takes_a_service_over_hears_of_what_burns() {
 }
 
 #[test]
-fn a_slice_that_the_newest_minute_cuts_is_no_late_data() {
+fn timeslice_cut_by_newest_minute_is_not_late_data() {
     let scene = Scene::new(&["checkout"]);
     scene.write(
         "slos/shop/checkout.yaml",
@@ -511,7 +514,7 @@ fn a_slice_that_the_newest_minute_cuts_is_no_late_data() {
 }
 
 #[test]
-fn the_demonstration_tells_its_story() {
+fn demo_sends_expected_notifications() {
     let folder = tempfile::tempdir().unwrap();
     let slos = Path::new(env!("CARGO_MANIFEST_DIR")).join("slos");
     let output = Command::new(env!("CARGO_BIN_EXE_slowburn"))

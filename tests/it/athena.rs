@@ -7,13 +7,13 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use slowburn::command::simulate::write;
-use slowburn::minute::Span;
+use slowburn::command::simulate::write_logs;
 use slowburn::simulate::Plan;
+use slowburn::time::Span;
 
 use crate::peers::{Peer, packages};
 
-const LAKE: &str = "sources:
+const FLEET: &str = "sources:
   lake:
     athena: elb_logs.alb
     region: eu-west-1
@@ -42,7 +42,7 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let buckets = folder.path().join("buckets");
         fs::create_dir(&buckets).unwrap();
-        let peer = Peer::with("athena_server.py", "{}", &["--managed", "--root", buckets.to_str().unwrap()]);
+        let peer = Peer::start_with("athena_server.py", "{}", &["--managed", "--root", buckets.to_str().unwrap()]);
         let scene = Self { peer, folder };
         scene.write("slos/fleet.yaml", fleet);
         for (name, text) in services {
@@ -53,9 +53,9 @@ impl Scene {
 
     /// A shop with its table, whose one balancer answers two requests a minute, one of ten with a 500.
     fn with_shop() -> Self {
-        let scene = Self::new(LAKE, &[("shop", SHOP)]);
-        scene.busy("2026/10/31", 8..12);
-        scene.tables();
+        let scene = Self::new(FLEET, &[("shop", SHOP)]);
+        scene.write_hours("2026/10/31", 8..12);
+        scene.create_tables();
         scene
     }
 
@@ -83,7 +83,7 @@ impl Scene {
         packed.finish().unwrap();
     }
 
-    fn busy(&self, day: &str, hours: std::ops::Range<usize>) {
+    fn write_hours(&self, day: &str, hours: std::ops::Range<usize>) {
         for start in (hours.start * 60..hours.end * 60).step_by(5) {
             let lines: Vec<String> = (0..10)
                 .map(|number| {
@@ -112,14 +112,14 @@ impl Scene {
         command
     }
 
-    fn tables(&self) {
+    fn create_tables(&self) {
         let output = self.slowburn("tables", NOW).arg("--create").output().unwrap();
-        assert!(output.status.success(), "{}", said(&output));
+        assert!(output.status.success(), "{}", stderr(&output));
     }
 
     /// What a run said, with its exit code.
-    fn said(&self, at: &str) -> String {
-        said(&self.slowburn("run", at).output().unwrap())
+    fn run_stderr(&self, at: &str) -> String {
+        stderr(&self.slowburn("run", at).output().unwrap())
     }
 
     fn export(&self, ledger: &str) -> BTreeMap<(String, String), (u64, u64)> {
@@ -146,7 +146,7 @@ impl Scene {
     }
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr.clone()).unwrap())
 }
 
@@ -164,7 +164,7 @@ fn known(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 /// Ids of queries are drawn by the peer.
-fn snapshot(name: &str, text: &str) {
+fn assert_snapshot_of(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(true);
     let id = |word: &&str| word.len() == 36 && word.matches('-').count() == 4;
@@ -179,11 +179,11 @@ const ALL: [(&str, &str); 2] =
     [("shop/availability", "225 minutes, 450 total, 45 bad"), ("shop/latency", "225 minutes, 450 total, 0 bad")];
 
 #[test]
-fn the_simulated_fleet_counts_alike_through_files_and_through_athena() {
+fn simulated_fleet_has_same_counts_from_files_and_athena() {
     let scene = Scene::new("", &[]);
     let logs = scene.path("buckets/elb-logs/a/prefix");
     let span = Span::new("2026-10-15T20:00Z".parse().unwrap(), "2026-10-16T06:00Z".parse().unwrap());
-    write(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
+    write_logs(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
     let slos = Path::new(env!("CARGO_MANIFEST_DIR")).join("slos");
     let copied = Command::new("cp").arg("-r").arg(&slos).arg(scene.folder.path()).status().unwrap();
     assert!(copied.success());
@@ -192,15 +192,15 @@ fn the_simulated_fleet_counts_alike_through_files_and_through_athena() {
     let run = |source: &str, ledger: &str| {
         scene.write("slos/fleet.yaml", &format!("{source}\ndefault_class{rest}"));
         let mut run = scene.slowburn("run", "2026-10-16T06:20Z");
-        said(&run.args(["--days", "2", "--ledger", ledger]).output().unwrap())
+        stderr(&run.args(["--days", "2", "--ledger", ledger]).output().unwrap())
     };
-    let lake = LAKE.split_once("classes:").unwrap().0.replace("since", "regions: us-east-1\n    since");
+    let lake = FLEET.split_once("classes:").unwrap().0.replace("since", "regions: us-east-1\n    since");
     scene.write("slos/fleet.yaml", &format!("{lake}\ndefault_class{rest}"));
-    scene.tables();
+    scene.create_tables();
     let by_athena = run(&lake.replacen("region", "delay: 15m\n    every: 5m\n    region", 1), "lake");
     let by_files = run(&format!("sources: {{ lake: {{ access_logs: {}, delay: 15m }} }}\n", logs.display()), "files");
     assert!(by_files.starts_with("exit 0\n"), "{by_files}");
-    snapshot("simulated", &by_athena);
+    assert_snapshot_of("simulated", &by_athena);
     let (ours, theirs) = (scene.export("files"), scene.export("lake"));
     let differing: Vec<_> = ours.iter().filter(|(minute, counts)| theirs.get(*minute) != Some(*counts)).collect();
     assert!(
@@ -216,26 +216,30 @@ fn the_simulated_fleet_counts_alike_through_files_and_through_athena() {
 }
 
 #[test]
-fn a_table_is_scanned_once_for_all_series_and_a_minute_is_asked_for_until_it_is_settled() {
+fn table_is_scanned_once_for_all_series_and_minutes_until_settled() {
     let scene = Scene::with_shop();
     let cost = || String::from_utf8(scene.slowburn("cost", NOW).output().unwrap().stdout).unwrap();
     // All that a run may scan, 24 times a day; then what a query is billed for at least.
-    snapshot("cost_unknown", &cost());
-    snapshot("first_run", &scene.said(NOW));
-    snapshot("cost_known", &cost());
+    assert_snapshot_of("cost_unknown", &cost());
+    assert_snapshot_of("first_run", &scene.run_stderr(NOW));
+    assert_snapshot_of("cost_known", &cost());
     assert_eq!(scene.known(), known(&ALL));
     // The newest day by itself, since nobody knows what a day costs; then the week before it, and what is left.
     assert_eq!(scene.queries().len(), 3);
-    assert!(scene.said("2026-10-31T12:10Z").starts_with("exit 0\n`lake` is already fetched up to 2026-10-31T11:45Z\n"));
+    assert!(
+        scene
+            .run_stderr("2026-10-31T12:10Z")
+            .starts_with("exit 0\n`lake` is already fetched up to 2026-10-31T11:45Z\n")
+    );
     assert_eq!(scene.queries().len(), 3);
-    scene.busy("2026/10/31", 12..13);
-    assert!(scene.said("2026-10-31T13:05Z").contains("queried `lake`: 2 SLIs, 1 query"), "an hour later");
+    scene.write_hours("2026/10/31", 12..13);
+    assert!(scene.run_stderr("2026-10-31T13:05Z").contains("queried `lake`: 2 SLIs, 1 query"), "an hour later");
     let last = &scene.queries()[3]["query"];
     assert!(last.as_str().unwrap().contains("< '2026-10-31T12:45'"), "{last}");
 }
 
 #[test]
-fn what_fails_is_told_with_a_remedy_and_never_stored_as_zero() {
+fn failed_query_is_reported_with_hint_and_never_stored_as_zero() {
     for (name, settings) in [
         (
             "missing_table",
@@ -259,41 +263,41 @@ fn what_fails_is_told_with_a_remedy_and_never_stored_as_zero() {
         let scene = Scene::with_shop();
         // Seen while it runs, so that it is not taken for the remains of an earlier run.
         scene.peer.post("/_control", &settings.replacen('{', r#"{"delay_s": 0.2, "#, 1));
-        let text = scene.said(NOW);
-        snapshot(&format!("fault_{name}"), &text);
+        let text = scene.run_stderr(NOW);
+        assert_snapshot_of(&format!("fault_{name}"), &text);
         assert!(scene.known().is_empty(), "{name}: {:?}", scene.known());
         assert!(text.starts_with("exit 3\n"), "{name}: {text}");
         scene.peer.post("/_reset", "{}");
-        assert!(scene.said(NOW).starts_with("exit 0\n"), "{name} is not mended by the next run");
+        assert!(scene.run_stderr(NOW).starts_with("exit 0\n"), "{name} is not mended by the next run");
         assert_eq!(scene.known(), known(&ALL), "{name}");
     }
 }
 
 /// A shop with so many latencies that the rows of the newest day fill two pages of a thousand, one more for each and
 /// hour.
-fn with_two_pages() -> Scene {
+fn scene_with_two_pages() -> Scene {
     let scene = Scene::with_shop();
     let latencies =
         (1..=300).map(|under| format!("  l{under:03}: {{ indicator: latency, objective: 99%, under: {under}ms }}\n"));
     let latencies: String = latencies.collect();
-    scene.write("slos/fleet.yaml", &format!("{LAKE}  bare: {{}}\n"));
+    scene.write("slos/fleet.yaml", &format!("{FLEET}  bare: {{}}\n"));
     scene.write("slos/shop/shop.yaml", &format!("{SHOP}class: bare\nwindows: [7d]\nslos:\n{latencies}"));
     scene
 }
 
 #[test]
-fn the_rows_of_all_pages_are_counted_and_those_of_a_broken_answer_are_not_zero() {
-    let scene = with_two_pages();
+fn all_result_pages_are_counted_and_broken_response_is_not_zero() {
+    let scene = scene_with_two_pages();
     let fault =
         r#"{"action": "GetQueryResults", "code": "InternalServerException", "status": 500, "after": 1, "times": 100}"#;
     scene.peer.post("/_control", &format!("{{\"delay_s\": 0.2, \"faults\": [{fault}]}}"));
-    let text = scene.said(NOW);
+    let text = scene.run_stderr(NOW);
     assert!(text.starts_with("exit 3\n") && text.contains("InternalServerException"), "{text}");
     let counted = |name: &str| scene.peer.counters()["counters"][name].as_u64().unwrap();
     assert_eq!((counted("pages"), counted("rows")), (1, 1_000), "the first page was answered");
     assert_eq!(scene.known(), BTreeMap::new());
     scene.peer.post("/_reset", "{}");
-    let text = scene.said(NOW);
+    let text = scene.run_stderr(NOW);
     assert!(text.starts_with("exit 0\n"), "{text}");
     // Four hours of 300 latencies and of all lines, behind the names of the columns; then a past without a line.
     assert_eq!((counted("pages"), counted("rows")), (3, 1 + 4 * 301 + 1));
@@ -307,12 +311,12 @@ fn the_rows_of_all_pages_are_counted_and_those_of_a_broken_answer_are_not_zero()
 }
 
 #[test]
-fn another_account_is_asked_as_the_role_that_the_source_names() {
+fn other_account_is_queried_with_role_of_source() {
     let scene = Scene::with_shop();
     let role = "role_arn: arn:aws:iam::999988887777:role/slo\n    external_id: abc";
-    scene.write("slos/fleet.yaml", &LAKE.replace("    since", &format!("    {role}\n    since")));
+    scene.write("slos/fleet.yaml", &FLEET.replace("    since", &format!("    {role}\n    since")));
     scene.peer.post("/_reset", "{}");
-    let text = scene.said(NOW);
+    let text = scene.run_stderr(NOW);
     assert!(text.starts_with("exit 0\n"), "{text}");
     assert_eq!(scene.known(), known(&ALL));
     let requests: Vec<serde_json::Value> = serde_json::from_str(&scene.peer.requests()).unwrap();
@@ -321,12 +325,12 @@ fn another_account_is_asked_as_the_role_that_the_source_names() {
     assert_eq!(*roles, serde_json::json!([["arn:aws:iam::999988887777:role/slo", "abc"]]));
     // The tables are made as that role too.
     scene.peer.post("/_reset", "{}");
-    scene.tables();
+    scene.create_tables();
     assert!(scene.peer.requests().contains("999988887777"));
 }
 
 #[test]
-fn what_passes_is_tried_again() {
+fn transient_errors_are_retried() {
     for settings in [
         r#"{"faults": [{"action": "StartQueryExecution", "code": "TooManyRequestsException", "times": 2}]}"#,
         r#"{"faults": [{"action": "GetQueryExecution", "drop": true, "times": 2}]}"#,
@@ -336,14 +340,14 @@ fn what_passes_is_tried_again() {
     ] {
         let scene = Scene::with_shop();
         scene.peer.post("/_control", settings);
-        let text = scene.said(NOW);
+        let text = scene.run_stderr(NOW);
         assert!(text.starts_with("exit 0\n"), "{settings}: {text}");
         assert_eq!(scene.known(), known(&ALL), "{settings}");
     }
 }
 
 #[test]
-fn lines_that_are_no_requests_are_told_and_their_intervals_are_unknown() {
+fn unparsed_lines_are_reported_and_their_intervals_are_unknown() {
     let scene = Scene::with_shop();
     let broken = |minute: &str| line(minute, 200, "/cart").replace(" 0.020 ", " fast ");
     // One line of ten; then an interval of nothing else.
@@ -351,7 +355,7 @@ fn lines_that_are_no_requests_are_told_and_their_intervals_are_unknown() {
     lines.push(broken("2026-10-31T09:01"));
     scene.object("2026/10/31", "09:05", &lines);
     scene.object("2026/10/31", "09:10", &[broken("2026-10-31T09:06"), "garbage \u{1b}[31m\n".to_owned()]);
-    snapshot("unparsed", &scene.said(NOW));
+    assert_snapshot_of("unparsed", &scene.run_stderr(NOW));
     assert_eq!(
         scene.known(),
         known(&[
@@ -362,7 +366,7 @@ fn lines_that_are_no_requests_are_told_and_their_intervals_are_unknown() {
 }
 
 #[test]
-fn hostile_values_are_values() {
+fn hostile_values_are_escaped_in_queries() {
     let paths = ["/it's*", "/a';DROP--", "/\\d+{id}", "/(a|b)?", "/%27{id}*"];
     let slo = |(place, path): (usize, &&str)| {
         let path = path.replace('\'', "''");
@@ -370,11 +374,11 @@ fn hostile_values_are_values() {
     };
     let slos: Vec<String> = paths.iter().enumerate().map(slo).collect();
     let text = format!("{SHOP}class: bare\nwindows: [7d]\nslos:\n{}", slos.concat());
-    let scene = Scene::new(&format!("{LAKE}  bare: {{}}\n"), &[("shop", &text)]);
+    let scene = Scene::new(&format!("{FLEET}  bare: {{}}\n"), &[("shop", &text)]);
     let lines = ["/it's", "/a';DROP--", "/\\d+7", "/(a|b)c", "/49", "/ad"];
     scene.object("2026/10/31", "11:05", &lines.map(|path| line("2026-10-31T11:01", 200, path)));
-    scene.tables();
-    let text = scene.said(NOW);
+    scene.create_tables();
+    let text = scene.run_stderr(NOW);
     assert!(text.starts_with("exit 0\n"), "{text}");
     let totals: BTreeMap<String, u64> =
         scene.export("ledger").into_iter().fold(BTreeMap::new(), |mut sums, ((slo, _), (total, _))| {
@@ -387,7 +391,7 @@ fn hostile_values_are_values() {
     let wanted: Vec<u64> = paths
         .iter()
         .map(|path| {
-            let pattern = slowburn::accesslog::pattern::Pattern::path(path);
+            let pattern = slowburn::access_log::wildcard::WildcardPattern::for_path(path);
             lines.iter().filter(|line| pattern.matches(line.as_bytes())).count() as u64
         })
         .collect();
@@ -395,56 +399,56 @@ fn hostile_values_are_values() {
 }
 
 #[test]
-fn what_would_scan_more_than_a_run_may_is_refused_before_it_is_asked() {
+fn query_over_scan_limit_is_not_started() {
     let scene = Scene::with_shop();
     // A query is billed 10 MB at least: the newest day and one more query are all there is room for.
-    scene.write("slos/fleet.yaml", &LAKE.replace("    since", "    scan_limit: 15MB\n    since"));
-    snapshot("too_much", &scene.said(NOW));
+    scene.write("slos/fleet.yaml", &FLEET.replace("    since", "    scan_limit: 15MB\n    since"));
+    assert_snapshot_of("too_much", &scene.run_stderr(NOW));
     assert_eq!((scene.queries().len(), scene.known()), (1, known(&ALL)));
     // The newest minutes go on being read.
-    scene.busy("2026/10/31", 12..13);
-    assert!(scene.said("2026-10-31T13:05Z").contains("queried `lake`: 2 SLIs, 1 query"));
+    scene.write_hours("2026/10/31", 12..13);
+    assert!(scene.run_stderr("2026-10-31T13:05Z").contains("queried `lake`: 2 SLIs, 1 query"));
     assert_eq!(scene.queries().len(), 2);
 }
 
 #[test]
-fn a_table_that_nobody_knows_the_size_of_is_asked_only_if_the_worst_of_it_is_affordable() {
+fn table_of_unknown_size_is_queried_only_if_scan_limit_fits_cost_limit() {
     let scene = Scene::with_shop();
-    let run = |more: &[&str]| said(&scene.slowburn("run", NOW).args(more).output().unwrap());
-    snapshot("size_unknown", &run(&["--max-cost", "0.10"]));
+    let run = |more: &[&str]| stderr(&scene.slowburn("run", NOW).args(more).output().unwrap());
+    assert_snapshot_of("size_unknown", &run(&["--max-cost", "0.10"]));
     assert_eq!(scene.queries().len(), 0);
-    scene.write("slos/fleet.yaml", &LAKE.replace("    since", "    scan_limit: 20GB\n    since"));
+    scene.write("slos/fleet.yaml", &FLEET.replace("    since", "    scan_limit: 20GB\n    since"));
     let text = run(&["--max-cost", "0.10"]);
     assert!(text.starts_with("exit 0\n"), "{text}");
     assert_eq!(scene.known(), known(&ALL));
 }
 
 #[test]
-fn a_query_that_turns_out_to_scan_more_than_a_run_may_is_ended_and_not_tried_again() {
+fn query_that_exceeds_scan_limit_is_stopped_and_not_retried() {
     let scene = Scene::with_shop();
-    scene.write("slos/fleet.yaml", &LAKE.replace("    since", "    scan_limit: 20GB\n    since"));
+    scene.write("slos/fleet.yaml", &FLEET.replace("    since", "    scan_limit: 20GB\n    since"));
     scene.peer.post("/_control", r#"{"delay_s": 20, "scanned": 21000000000}"#);
-    snapshot("scans_too_much", &scene.said(NOW));
+    assert_snapshot_of("scans_too_much", &scene.run_stderr(NOW));
     assert_eq!((scene.queries().len(), &scene.queries()[0]["state"]), (1, &"CANCELLED".into()));
     scene.peer.post("/_reset", "{}");
-    let text = scene.said(NOW);
+    let text = scene.run_stderr(NOW);
     assert!(text.contains("fetching it would scan about") && text.contains("scan_limit: "), "{text}");
     assert_eq!((scene.queries().len(), scene.known()), (1, BTreeMap::new()));
 }
 
 #[test]
-fn a_query_is_not_paid_for_twice_and_a_run_that_is_stopped_ends_it() {
+fn query_is_paid_for_once_and_cancelled_when_run_is_stopped() {
     let scene = Scene::with_shop();
-    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     let asked = scene.queries().len();
     // A ledger that was lost: the answers are still there.
     fs::remove_dir_all(scene.path("ledger")).unwrap();
-    let text = scene.said(NOW);
+    let text = scene.run_stderr(NOW);
     assert!(text.contains("0 queries, 0 bytes scanned"), "{text}");
     assert_eq!((scene.queries().len(), scene.known()), (asked, known(&ALL)));
 
     fs::remove_dir_all(scene.path("ledger")).unwrap();
-    scene.busy("2026/10/31", 12..13);
+    scene.write_hours("2026/10/31", 12..13);
     scene.peer.post("/_control", r#"{"delay_s": 60}"#);
     let mut run = scene.slowburn("run", "2026-10-31T13:05Z");
     let child = run.stderr(std::process::Stdio::piped()).spawn().unwrap();
@@ -452,27 +456,27 @@ fn a_query_is_not_paid_for_twice_and_a_run_that_is_stopped_ends_it() {
     let began = std::time::Instant::now();
     while scene.queries().len() == asked && began.elapsed().as_secs() < 60 {}
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    snapshot("stopped", &said(&child.wait_with_output().unwrap()));
+    assert_snapshot_of("stopped", &stderr(&child.wait_with_output().unwrap()));
     assert_eq!(scene.queries()[asked]["state"], "CANCELLED");
     assert!(scene.known().is_empty());
     scene.peer.post("/_reset", "{}");
-    assert!(scene.said("2026-10-31T13:05Z").starts_with("exit 0\n"));
+    assert!(scene.run_stderr("2026-10-31T13:05Z").starts_with("exit 0\n"));
     assert_eq!(scene.known()["shop/availability"], "240 minutes, 480 total, 48 bad");
 }
 
 #[test]
-fn a_table_in_the_wrong_place_is_told_and_asked_again() {
-    let scene = Scene::new(&LAKE.replace("s3://elb-logs/a/prefix", "s3://elb-logs/elsewhere"), &[("shop", SHOP)]);
-    scene.tables();
-    snapshot("no_lines", &scene.said(NOW));
+fn table_with_wrong_location_is_reported_and_queried_again() {
+    let scene = Scene::new(&FLEET.replace("s3://elb-logs/a/prefix", "s3://elb-logs/elsewhere"), &[("shop", SHOP)]);
+    scene.create_tables();
+    assert_snapshot_of("no_lines", &scene.run_stderr(NOW));
     scene.write("slos/shop/other.yaml", "service: other\nload_balancer: app/other/00000000000000bb\n");
     let there = Scene::with_shop();
     there.write("slos/shop/other.yaml", "service: other\nload_balancer: app/other/00000000000000bb\n");
-    snapshot("missing_balancer", &there.said(NOW));
+    assert_snapshot_of("missing_balancer", &there.run_stderr(NOW));
 }
 
 #[test]
-fn of_many_silent_balancers_a_few_are_named() {
+fn only_few_of_many_load_balancers_without_lines_are_named() {
     let scene = Scene::with_shop();
     for number in 1..=9 {
         scene.write(
@@ -480,20 +484,20 @@ fn of_many_silent_balancers_a_few_are_named() {
             &format!("service: s{number}\nload_balancer: app/s{number}\n"),
         );
     }
-    let said = scene.said(NOW);
+    let said = scene.run_stderr(NOW);
     assert!(said.contains("has no rows for app/s1, app/s2, app/s3, app/s4, app/s5 and 4 more from "), "{said}");
 }
 
 #[test]
-fn tables_are_printed_and_made() {
-    let scene = Scene::new(LAKE, &[("shop", SHOP)]);
+fn tables_command_prints_and_creates_tables() {
+    let scene = Scene::new(FLEET, &[("shop", SHOP)]);
     let printed = scene.slowburn("tables", NOW).output().unwrap();
-    snapshot("tables", &String::from_utf8(printed.stdout).unwrap());
-    snapshot("tables_made", &said(&scene.slowburn("tables", NOW).arg("--create").output().unwrap()));
+    assert_snapshot_of("tables", &String::from_utf8(printed.stdout).unwrap());
+    assert_snapshot_of("tables_made", &stderr(&scene.slowburn("tables", NOW).arg("--create").output().unwrap()));
     scene.write("slos/fleet.yaml", "sources: { lake: { athena: elb_logs.alb } }\n");
-    snapshot("tables_of_nothing", &said(&scene.slowburn("tables", NOW).output().unwrap()));
+    assert_snapshot_of("tables_of_nothing", &stderr(&scene.slowburn("tables", NOW).output().unwrap()));
     scene.write("slos/fleet.yaml", "sources: { logs: { access_logs: ./logs } }\n");
-    snapshot("tables_without_source", &said(&scene.slowburn("tables", NOW).output().unwrap()));
+    assert_snapshot_of("tables_without_source", &stderr(&scene.slowburn("tables", NOW).output().unwrap()));
 }
 
 const QUERY: &str = "SELECT substr(time, 1, 16) AS minute, count(*) AS total, count_if(elb_status_code < '500') AS good \
@@ -501,34 +505,34 @@ const QUERY: &str = "SELECT substr(time, 1, 16) AS minute, count(*) AS total, co
      AND substr(time, 1, 16) >= {{ from | literal }} AND substr(time, 1, 16) < {{ until | literal }} GROUP BY 1;";
 
 /// A shop that promises what its own query counts.
-fn with_own_query() -> Scene {
+fn scene_with_custom_query() -> Scene {
     let scene = Scene::with_shop();
     let text = "service: shop\nclass: bare\nslos:\n  own: { indicator: query, objective: 99%, file: own.sql, windows: [7d] }\n";
-    scene.write("slos/fleet.yaml", &format!("{LAKE}  bare: {{}}\n"));
+    scene.write("slos/fleet.yaml", &format!("{FLEET}  bare: {{}}\n"));
     scene.write("slos/shop/shop.yaml", text);
     scene
 }
 
 #[test]
-fn a_changed_query_is_asked_again_for_all_of_its_window_and_its_counts_are_never_mixed() {
-    let scene = with_own_query();
+fn changed_custom_query_refetches_window_and_never_mixes_counts() {
+    let scene = scene_with_custom_query();
     let known = |scene: &Scene| scene.known()["shop/own"].clone();
     scene.write("queries/own.sql", QUERY);
-    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     let first = scene.queries().len();
     assert_eq!(known(&scene), "11565 minutes, 450 total, 45 bad");
     // How lines end is no change.
     scene.write("queries/own.sql", &format!("{QUERY}\r\n"));
-    assert!(scene.said(NOW).contains("is already fetched up to"));
+    assert!(scene.run_stderr(NOW).contains("is already fetched up to"));
     scene.write("queries/own.sql", &QUERY.replace("'500'", "'600'"));
     scene.peer.post(
         "/_control",
         r#"{"queries": [{"reason": "Query exhausted resources at this scale factor"}], "delay_s": 0.2}"#,
     );
-    assert!(scene.said(NOW).starts_with("exit 3\n"));
+    assert!(scene.run_stderr(NOW).starts_with("exit 3\n"));
     assert_eq!(scene.known().get("shop/own"), None, "what another text counted is not its own");
     scene.peer.post("/_reset", "{}");
-    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     assert_eq!(known(&scene), "11565 minutes, 450 total, 0 bad");
     assert!(scene.queries().len() >= 2 * first, "{} after {first}", scene.queries().len());
     let manifest: serde_json::Value =
@@ -541,24 +545,27 @@ fn a_changed_query_is_asked_again_for_all_of_its_window_and_its_counts_are_never
     // The counts of the first text are still there.
     let asked = scene.queries().len();
     scene.write("queries/own.sql", QUERY);
-    assert!(scene.said(NOW).contains("is already fetched up to"));
+    assert!(scene.run_stderr(NOW).contains("is already fetched up to"));
     assert_eq!((known(&scene).as_str(), scene.queries().len()), ("11565 minutes, 450 total, 45 bad", asked));
     // Who looks at the ledger from elsewhere is told why nothing is known.
     let status = scene.slowburn("status", NOW).args(["--queries", "elsewhere"]).output().unwrap();
-    let text = format!("{}{}", said(&status), String::from_utf8_lossy(&status.stdout));
-    snapshot("own_elsewhere", &text.replace(scene.folder.path().to_str().unwrap(), ""));
+    let text = format!("{}{}", stderr(&status), String::from_utf8_lossy(&status.stdout));
+    assert_snapshot_of("own_elsewhere", &text.replace(scene.folder.path().to_str().unwrap(), ""));
 }
 
 #[test]
-fn a_teams_own_query_counts_what_it_gives() {
-    let scene = with_own_query();
+fn custom_query_counts_are_stored() {
+    let scene = scene_with_custom_query();
     // Definitions are named as they can be opened from here, which is another place for each test.
     let plain = |text: String| text.replace(scene.folder.path().to_str().unwrap(), "");
-    snapshot("own_missing", &plain(scene.said(NOW)));
+    assert_snapshot_of("own_missing", &plain(scene.run_stderr(NOW)));
     let mut check = scene.slowburn("check", NOW);
     check.env_remove("SLOWBURN_AT");
     let check = check.output().unwrap();
-    snapshot("own_missing_checked", &plain(format!("{}{}", said(&check), String::from_utf8_lossy(&check.stdout))));
+    assert_snapshot_of(
+        "own_missing_checked",
+        &plain(format!("{}{}", stderr(&check), String::from_utf8_lossy(&check.stdout))),
+    );
     for (name, from, to) in [
         ("own_column", "AS good", "AS fine"),
         ("own_half", ", count_if(elb_status_code < '500') AS good", ""),
@@ -567,26 +574,26 @@ fn a_teams_own_query_counts_what_it_gives() {
         ("own_template", "until", "end"),
     ] {
         scene.write("queries/own.sql", &QUERY.replace(from, to));
-        snapshot(name, &scene.said(NOW));
+        assert_snapshot_of(name, &scene.run_stderr(NOW));
         drop(fs::remove_dir_all(scene.path("ledger")));
     }
     // What fails for good is asked once, and once more if it failed so soon that it may be an earlier run's.
     let before = scene.queries().len();
     scene.write("queries/own.sql", &QUERY.replace("elb_logs.alb", "shop.orders"));
-    snapshot("own_table", &scene.said(NOW));
+    assert_snapshot_of("own_table", &scene.run_stderr(NOW));
     let asked = scene.queries().len() - before;
     assert!((1..=2).contains(&asked), "{asked} queries");
     drop(fs::remove_dir_all(scene.path("ledger")));
     scene.write("queries/own.sql", QUERY);
-    let text = scene.said(NOW);
+    let text = scene.run_stderr(NOW);
     assert!(text.starts_with("exit 0\n"), "{text}");
     // It answers for all it was asked for: where it gives no row there were no events.
     assert_eq!(scene.known(), known(&[("shop/own", "11565 minutes, 450 total, 45 bad")]));
 }
 
 #[test]
-fn what_a_teams_own_query_says_of_a_minute_last_is_all_that_is_known_of_it() {
-    let scene = with_own_query();
+fn latest_custom_query_result_replaces_earlier_counts() {
+    let scene = scene_with_custom_query();
     let good = "count_if(elb_status_code < '500') AS good";
     let sql = QUERY.replace(
         good,
@@ -595,17 +602,21 @@ fn what_a_teams_own_query_says_of_a_minute_last_is_all_that_is_known_of_it() {
     scene.write("queries/own.sql", &sql);
     // A moment that is still to come is asked up to the present one.
     let future = scene.slowburn("run", "2026-10-31T16:00Z").env("SLOWBURN_CLOCK", NOW).output().unwrap();
-    assert!(said(&future).starts_with("exit 0\n") && said(&future).contains("is in the future"), "{}", said(&future));
+    assert!(
+        stderr(&future).starts_with("exit 0\n") && stderr(&future).contains("is in the future"),
+        "{}",
+        stderr(&future)
+    );
     let wanted = |sums: &str| known(&[("shop/own", sums)]);
     assert_eq!(scene.known(), wanted("11565 minutes, 450 total, 45 bad"));
     // A line that comes late makes its minute unknown.
     scene.object("2026/10/31", "11:43", &[line("2026-10-31T11:42", 599, "/cart")]);
-    assert!(scene.said("2026-10-31T13:05Z").starts_with("exit 3\n"));
+    assert!(scene.run_stderr("2026-10-31T13:05Z").starts_with("exit 3\n"));
     assert_eq!(scene.known(), wanted("11579 minutes, 478 total, 48 bad"));
 }
 
 #[test]
-fn every_query_is_athenas_dialect() {
+fn every_query_parses_in_athena_dialect() {
     let queries = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
     for command in ["parse", "lint"] {
         let mut fluff = Command::new("python3");
@@ -616,10 +627,10 @@ fn every_query_is_athenas_dialect() {
 }
 
 #[test]
-fn a_name_counts_for_every_id_of_it() {
+fn load_balancer_name_matches_every_id() {
     let named = "service: named\nload_balancer: app/shop\n";
-    let scene = Scene::new(LAKE, &[("shop", SHOP), ("named", named)]);
-    scene.busy("2026/10/31", 8..12);
+    let scene = Scene::new(FLEET, &[("shop", SHOP), ("named", named)]);
+    scene.write_hours("2026/10/31", 8..12);
     // From eleven on the balancer has another id.
     let folder = scene.path(&format!("buckets/{FOLDER}/2026/10/31"));
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -634,12 +645,12 @@ fn a_name_counts_for_every_id_of_it() {
         packed.finish().unwrap();
         fs::remove_file(folder.join(&name)).unwrap();
     }
-    scene.tables();
-    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    scene.create_tables();
+    assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     let known = scene.known();
     // As of one balancer that has answered all the time.
     let whole = Scene::with_shop();
-    assert!(whole.said(NOW).starts_with("exit 0\n"));
+    assert!(whole.run_stderr(NOW).starts_with("exit 0\n"));
     assert_eq!(known["named/availability"], whole.known()["shop/availability"]);
     assert_ne!(known["shop/availability"], known["named/availability"]);
 }

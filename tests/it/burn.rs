@@ -2,22 +2,22 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use proptest::prelude::*;
-use slowburn::burn::{Budget, Condition, Forecast, Running, Threshold, burn_rate};
-use slowburn::counts::{DaySlice, SLOTS, Sums};
-use slowburn::exact::{Exact, percent};
-use slowburn::minute::{Minute, Span, Window};
+use slowburn::burn::{Condition, ErrorBudget, ExhaustionForecast, PrefixSums, Threshold, burn_rate};
+use slowburn::counts::{MinuteColumns, SLOTS_PER_DAY, Sums};
+use slowburn::rational::{Rational, parse_percent};
 use slowburn::slo::{Objective, Tier, Urgency};
+use slowburn::time::{Minute, Span, Window};
 
 fn objective(text: &str) -> Objective {
-    Objective { share: percent(text).unwrap(), text: text.to_owned() }
+    Objective { share: parse_percent(text).unwrap(), text: text.to_owned() }
 }
 
 fn minute(text: &str) -> Minute {
     text.parse().unwrap()
 }
 
-fn tier(factor: Exact, long_minutes: u32, short_minutes: u32) -> Tier {
-    let budget_share = Exact::new(1, 50);
+fn tier(factor: Rational, long_minutes: u32, short_minutes: u32) -> Tier {
+    let budget_share = Rational::new(1, 50);
     Tier {
         name: "page".to_owned(),
         urgency: Urgency::Page,
@@ -25,7 +25,7 @@ fn tier(factor: Exact, long_minutes: u32, short_minutes: u32) -> Tier {
         long_minutes,
         short_minutes,
         factor,
-        hours: None,
+        working_hours: None,
     }
 }
 
@@ -46,7 +46,7 @@ fn midnight() -> Minute {
     minute("2026-10-01T00:00Z")
 }
 
-fn place(at: Minute) -> usize {
+fn minute_index(at: Minute) -> usize {
     usize::try_from(at.0 - midnight().0).unwrap()
 }
 
@@ -54,19 +54,19 @@ impl Traffic {
     /// The same counts in all minutes of the three days.
     fn even(total: u32, bad: u32) -> Self {
         let span = Span::new(midnight(), midnight().day().plus(3).start());
-        Self { minutes: vec![Some((total, bad)); DAYS * SLOTS], absent: None, span }
+        Self { minutes: vec![Some((total, bad)); DAYS * SLOTS_PER_DAY], absent: None, span }
     }
 
     /// What is known of a minute.
-    fn at(&self, at: Minute) -> Option<(u32, u32)> {
-        if !self.span.contains(at) || self.absent == Some(place(at) / SLOTS) {
+    fn counts_at(&self, at: Minute) -> Option<(u32, u32)> {
+        if !self.span.contains(at) || self.absent == Some(minute_index(at) / SLOTS_PER_DAY) {
             return None;
         }
-        self.minutes[place(at)]
+        self.minutes[minute_index(at)]
     }
 
     /// Calls `test` with the running sums.
-    fn with_running<R>(&self, test: impl FnOnce(&Running<'_>) -> R) -> R {
+    fn with_window_sums<R>(&self, test: impl FnOnce(&PrefixSums<'_>) -> R) -> R {
         // What is not known is not nothing: it must not be read.
         let column = |count: fn((u32, u32)) -> u32| -> Vec<u32> {
             self.minutes.iter().map(|minute| minute.map_or(77, count)).collect()
@@ -74,19 +74,19 @@ impl Traffic {
         let (total, bad) = (column(|counts| counts.0), column(|counts| counts.1));
         let known: Vec<u8> = self.minutes.iter().map(|minute| u8::from(minute.is_some())).collect();
         let days = (0..DAYS).map(|place| {
-            let range = place * SLOTS..(place + 1) * SLOTS;
-            let slice = DaySlice { total: &total[range.clone()], bad: &bad[range.clone()], known: &known[range] };
+            let range = place * SLOTS_PER_DAY..(place + 1) * SLOTS_PER_DAY;
+            let slice = MinuteColumns { total: &total[range.clone()], bad: &bad[range.clone()], known: &known[range] };
             let day = midnight().day().plus(i32::try_from(place).unwrap());
             (day, (self.absent != Some(place)).then_some(slice))
         });
-        test(&Running::of(self.span, days))
+        test(&PrefixSums::new(self.span, days))
     }
 
     /// Sums minute by minute.
-    fn slowly(&self, span: Span) -> Sums {
+    fn sum_minutes(&self, span: Span) -> Sums {
         let mut sums = Sums::default();
         let span = span.intersect(self.span);
-        for (total, bad) in (span.start.0..span.end.0).filter_map(|at| self.at(Minute(at))) {
+        for (total, bad) in (span.start.0..span.end.0).filter_map(|at| self.counts_at(Minute(at))) {
             sums.add(Sums { total: total.into(), bad: bad.into(), known: 1 });
         }
         sums
@@ -94,10 +94,10 @@ impl Traffic {
 
     /// The minutes of a span at which a condition holds, one by one: each window's sums are carried on from the minute
     /// before.
-    fn firing_slowly(&self, condition: &Condition, above: impl Fn(Sums) -> bool, span: Span) -> Vec<Minute> {
+    fn firing_by_model(&self, condition: &Condition, above: impl Fn(Sums) -> bool, span: Span) -> Vec<Minute> {
         let mut windows = [condition.long_minutes, condition.short_minutes].map(|minutes| {
             let minutes = i32::try_from(minutes).unwrap();
-            (minutes, self.slowly(Span::before(span.start, minutes)))
+            (minutes, self.sum_minutes(Span::ending_at(span.start, minutes)))
         });
         let mut firing = Vec::new();
         for at in (span.start.0..span.end.0).map(Minute) {
@@ -105,8 +105,8 @@ impl Traffic {
                 firing.push(at);
             }
             for (minutes, sums) in &mut windows {
-                let (total, bad) = self.at(at).unwrap_or_default();
-                let (total_left, bad_left) = self.at(at.plus(-*minutes)).unwrap_or_default();
+                let (total, bad) = self.counts_at(at).unwrap_or_default();
+                let (total_left, bad_left) = self.counts_at(at.plus(-*minutes)).unwrap_or_default();
                 sums.total = sums.total + u64::from(total) - u64::from(total_left);
                 sums.bad = sums.bad + u64::from(bad) - u64::from(bad_left);
             }
@@ -121,7 +121,7 @@ fn traffic() -> impl Strategy<Value = Traffic> {
     // A weight has to be below 1; this is as good as all.
     let known = prop_oneof![Just(0.999_999), Just(0.9)];
     let scale = prop_oneof![2 => Just(1_u32), 1 => Just(1 << 20), 1 => Just(u32::MAX / 60)];
-    let ends = (0..SLOTS * 2, 0..SLOTS * 2, prop::bool::ANY, prop::option::weighted(0.2, 0..DAYS));
+    let ends = (0..SLOTS_PER_DAY * 2, 0..SLOTS_PER_DAY * 2, prop::bool::ANY, prop::option::weighted(0.2, 0..DAYS));
     (known, scale, ends).prop_flat_map(|(known, scale, (start, length, is_whole, absent))| {
         let run = (1..400_usize, prop::option::weighted(known, (0..50_u32, 0..20_u32)));
         prop::collection::vec(run, 10..60).prop_map(move |runs| {
@@ -135,7 +135,7 @@ fn traffic() -> impl Strategy<Value = Traffic> {
                 })
             });
             let mut traffic = Traffic { absent, ..Traffic::even(0, 0) };
-            let runs: Vec<_> = runs.take(DAYS * SLOTS).collect();
+            let runs: Vec<_> = runs.take(DAYS * SLOTS_PER_DAY).collect();
             traffic.minutes.splice(..runs.len(), runs);
             if !is_whole {
                 let minutes = |number: usize| i32::try_from(number).unwrap_or(0);
@@ -158,7 +158,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn firing_minutes_are_those_of_a_minute_by_minute_model(
+    fn firing_minutes_match_minute_by_minute_model(
         traffic in traffic(),
         (long, short) in windows(),
         share in 1..40_i128,
@@ -168,31 +168,31 @@ proptest! {
     ) {
         // Of the last two the fractions are too long for 32 bits, and nothing may fail.
         let objective = objective(["99.5%", "90%", "50%", "99.99999999%", "100%"][promise]);
-        let condition = Condition::new(&tier(Exact::new(share, 3), long, short), &objective);
-        let budget = Exact::new(share, 3) * objective.budget();
+        let condition = Condition::new(&tier(Rational::new(share, 3), long, short), &objective);
+        let budget = Rational::new(share, 3) * objective.budget();
         // Without traffic there are no bad events either.
         let above = |sums: Sums| i128::from(sums.bad) * budget.denom() > i128::from(sums.total) * budget.numer();
         let span = Span::new(traffic.span.start.plus(before), traffic.span.end.plus(after));
         // The model reads three days and what is around them.
         let span = span.intersect(Span::new(midnight(), midnight().plus(3 * 1_440)));
-        let firing = traffic.with_running(|running| condition.firing(running, span));
+        let firing = traffic.with_window_sums(|running| condition.firing_spans(running, span));
         let minutes: Vec<Minute> =
             firing.iter().flat_map(|span| span.start.0..span.end.0).map(Minute).collect();
-        prop_assert_eq!(minutes, traffic.firing_slowly(&condition, above, span));
+        prop_assert_eq!(minutes, traffic.firing_by_model(&condition, above, span));
         prop_assert!(firing.windows(2).all(|pair| pair[0].end < pair[1].start), "spans neither touch nor overlap");
     }
 
     #[test]
-    fn sums_of_any_window_are_those_of_its_minutes_and_nest(
+    fn window_sums_match_sums_of_minutes_and_nest(
         traffic in traffic(),
         windows in prop::collection::vec((-100..5_000_i32, 0..5_000_i32, 0..500_i32), 1..20),
     ) {
-        traffic.with_running(|running| {
+        traffic.with_window_sums(|running| {
             for (end, long, short) in windows {
                 let end = midnight().plus(end);
-                let (long, short) = (Span::before(end, long), Span::before(end, short.min(long)));
-                let sums = (running.over(long), running.over(short));
-                prop_assert_eq!(sums, (traffic.slowly(long), traffic.slowly(short)));
+                let (long, short) = (Span::ending_at(end, long), Span::ending_at(end, short.min(long)));
+                let sums = (running.sums_in(long), running.sums_in(short));
+                prop_assert_eq!(sums, (traffic.sum_minutes(long), traffic.sum_minutes(short)));
                 prop_assert!(sums.1.bad <= sums.0.bad && sums.1.total <= sums.0.total && sums.1.known <= sums.0.known);
             }
             Ok(())
@@ -200,7 +200,7 @@ proptest! {
     }
 
     #[test]
-    fn comparisons_are_those_of_rational_numbers(
+    fn comparisons_match_exact_rational_arithmetic(
         total in 0..u64::from(u32::MAX) * 60_000,
         part in 0.0..0.1_f64,
         factor in 1..2_000_i128,
@@ -209,40 +209,40 @@ proptest! {
         #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "any number does")]
         let bad = (total as f64 * part) as u64;
         let objective = objective(["50%", "99%", "99.5%", "99.9%", "99.95%", "99.999%"][places]);
-        let factor = Exact::new(factor, 100);
-        let exact = total > 0 && Exact::new(bad.into(), total.into()) > factor * objective.budget();
-        prop_assert_eq!(Threshold::new(factor, &objective).exceeded(total, bad), exact);
+        let factor = Rational::new(factor, 100);
+        let exact = total > 0 && Rational::new(bad.into(), total.into()) > factor * objective.budget();
+        prop_assert_eq!(Threshold::new(factor, &objective).is_exceeded(total, bad), exact);
     }
 }
 
 #[test]
-fn exactly_at_the_threshold_is_not_above_it() {
-    let threshold = Threshold::new(Exact::new(144, 10), &objective("99.9%"));
-    assert!(!threshold.exceeded(10_000, 144));
-    assert!(threshold.exceeded(10_000, 145));
-    assert!(!threshold.exceeded(0, 0), "without traffic there is no burn");
+fn burn_rate_equal_to_factor_does_not_fire() {
+    let threshold = Threshold::new(Rational::new(144, 10), &objective("99.9%"));
+    assert!(!threshold.is_exceeded(10_000, 144));
+    assert!(threshold.is_exceeded(10_000, 145));
+    assert!(!threshold.is_exceeded(0, 0), "without traffic there is no burn");
     // The same beyond 32 bits of events, where products need more than 64.
-    assert!(!threshold.exceeded(10_000 << 40, 144 << 40));
-    assert!(threshold.exceeded(10_000 << 40, (144 << 40) + 1));
+    assert!(!threshold.is_exceeded(10_000 << 40, 144 << 40));
+    assert!(threshold.is_exceeded(10_000 << 40, (144 << 40) + 1));
 }
 
 /// Traffic that is exactly at the threshold fires nowhere, and one bad event more exactly where both windows see it: at
 /// the borders of blocks and days, in windows that are whole blocks or not, and in such whose sums need more than 32
 /// bits.
 #[test]
-fn one_event_too_many_fires_where_both_windows_see_it() {
+fn one_event_over_threshold_fires_where_both_windows_contain_it() {
     let all = Span::new(midnight().plus(1_000), midnight().plus(3 * 1_440));
     for (total, bad) in [(1_000, 5), (4_000_000_000, 20_000_000)] {
         for (long, short) in [(60, 5), (64, 16), (65, 15), (360, 30), (1_000, 999), (1_440, 120), (9_000, 48), (2, 1)] {
-            let condition = Condition::new(&tier(Exact::from_integer(1), long, short), &objective("99.5%"));
+            let condition = Condition::new(&tier(Rational::from_integer(1), long, short), &objective("99.5%"));
             let even = Traffic::even(total, bad);
-            assert_eq!(even.with_running(|running| condition.firing(running, all)), []);
+            assert_eq!(even.with_window_sums(|running| condition.firing_spans(running, all)), []);
             for place in (1_424..1_458).chain([1_007, 2_880]) {
                 let mut traffic = even.clone();
                 traffic.minutes[usize::try_from(place).unwrap()] = Some((total, bad + 1));
                 let seen = midnight().plus(place + 1);
                 let expected = [Span::new(seen, seen.plus(i32::try_from(short).unwrap())).intersect(all)];
-                let firing = traffic.with_running(|running| condition.firing(running, all));
+                let firing = traffic.with_window_sums(|running| condition.firing_spans(running, all));
                 assert_eq!(firing, expected, "{long} and {short} minutes, minute {place}");
             }
         }
@@ -252,49 +252,49 @@ fn one_event_too_many_fires_where_both_windows_see_it() {
 /// Traffic that falls leaves a long window little by little: what a window still holds of the busy day must not be
 /// taken for what all of the later ones hold.
 #[test]
-fn a_long_window_forgets_a_busy_day_minute_by_minute() {
+fn long_window_drops_busy_day_minute_by_minute() {
     let mut traffic = Traffic::even(1, 1);
-    traffic.minutes[..SLOTS].fill(Some((1_000, 0)));
+    traffic.minutes[..SLOTS_PER_DAY].fill(Some((1_000, 0)));
     for (long, short) in [(1_440, 120), (1_000, 7), (720, 719)] {
-        let condition = Condition::new(&tier(Exact::from_integer(1), long, short), &objective("99.5%"));
+        let condition = Condition::new(&tier(Rational::from_integer(1), long, short), &objective("99.5%"));
         let above = |sums: Sums| sums.bad * 200 > sums.total;
-        let firing = traffic.with_running(|running| condition.firing(running, traffic.span));
+        let firing = traffic.with_window_sums(|running| condition.firing_spans(running, traffic.span));
         let minutes: Vec<Minute> = firing.iter().flat_map(|span| span.start.0..span.end.0).map(Minute).collect();
-        assert_eq!(minutes, traffic.firing_slowly(&condition, above, traffic.span));
+        assert_eq!(minutes, traffic.firing_by_model(&condition, above, traffic.span));
         assert_eq!(firing.len(), 1, "from some minute of the second day on");
     }
 }
 
 #[test]
-fn nothing_is_above_a_share_of_one() {
+fn no_burn_rate_exceeds_share_of_one() {
     let traffic = Traffic::even(7, 7);
     for factor in [2, 3, 1_000] {
-        let condition = Condition::new(&tier(Exact::from_integer(factor), 60, 5), &objective("50%"));
-        assert_eq!(traffic.with_running(|running| condition.firing(running, traffic.span)), []);
+        let condition = Condition::new(&tier(Rational::from_integer(factor), 60, 5), &objective("50%"));
+        assert_eq!(traffic.with_window_sums(|running| condition.firing_spans(running, traffic.span)), []);
     }
 }
 
 #[test]
-fn a_budget_is_counted_in_events() {
-    let budget = Budget::of(Sums { total: 2_000_000, bad: 500, known: 0 }, &objective("99.9%"));
-    assert_eq!(budget.allowed(), Some(Exact::from_integer(2_000)));
-    assert_eq!(budget.consumed(), Some(Exact::new(1, 4)));
-    assert_eq!(budget.remaining(), Some(Exact::new(3, 4)));
-    assert_eq!(Budget::of(Sums::default(), &objective("99.9%")).remaining(), None, "no traffic, no budget");
+fn error_budget_is_counted_in_events() {
+    let budget = ErrorBudget::new(Sums { total: 2_000_000, bad: 500, known: 0 }, &objective("99.9%"));
+    assert_eq!(budget.allowed(), Some(Rational::from_integer(2_000)));
+    assert_eq!(budget.consumed(), Some(Rational::new(1, 4)));
+    assert_eq!(budget.remaining(), Some(Rational::new(3, 4)));
+    assert_eq!(ErrorBudget::new(Sums::default(), &objective("99.9%")).remaining(), None, "no traffic, no budget");
     let rate = burn_rate(Sums { total: 1_000, bad: 14, known: 0 }, &objective("99.9%"));
     assert!((rate.unwrap() - 14.0).abs() < 1e-12);
 }
 
 /// The forecast of 99.9% over 30 days at 100 events a minute: 0.1x, an hour some days ago that spent so many percent of
 /// the budget of 4,320 events, and the burn of the last three days in hundredths.
-fn forecast(spent_percent: u64, days_ago: i32, burn: u64) -> Forecast {
+fn forecast(spent_percent: u64, days_ago: i32, burn: u64) -> ExhaustionForecast {
     let at = minute("2026-10-31T00:00Z");
     let start = at.plus(-days_ago * 1_440);
     let hour = Span::new(start, start.plus(60));
     let bad_millionths = |at_minute: Minute| {
         if hour.contains(at_minute) {
             spent_percent * 7_200
-        } else if Forecast::recent(at).contains(at_minute) {
+        } else if ExhaustionForecast::recent_span(at).contains(at_minute) {
             burn * 10
         } else {
             100
@@ -304,26 +304,26 @@ fn forecast(spent_percent: u64, days_ago: i32, burn: u64) -> Forecast {
         let bad: u64 = (span.start.0..span.end.0).map(|at| bad_millionths(Minute(at)) * 100).sum();
         Sums { total: u64::from(span.minutes()) * 100, bad: bad / 1_000_000, known: span.minutes() }
     };
-    Forecast::of(&Window::Rolling { minutes: 43_200 }, at, &objective("99.9%"), &over)
+    ExhaustionForecast::new(&Window::Rolling { minutes: 43_200 }, at, &objective("99.9%"), &over)
 }
 
 /// Tenths of days until the budget is spent; -1 if that is not what is forecast.
-fn tenths(forecast: Forecast) -> i32 {
-    let Forecast::ExhaustedAt(when) = forecast else { return -1 };
+fn tenths_of_day(forecast: ExhaustionForecast) -> i32 {
+    let ExhaustionForecast::ExhaustedAt(when) = forecast else { return -1 };
     (when.0 - minute("2026-10-31T00:00Z").0) / 144
 }
 
 #[test]
-fn a_forecast_knows_what_leaves_the_window_and_when() {
-    assert_eq!(forecast(0, 10, 50), Forecast::NotWithinPeriod, "half the budget a period lasts");
-    assert_eq!(forecast(0, 10, 100), Forecast::NotWithinPeriod, "exactly the budget a period lasts");
-    assert_eq!(forecast(90, 5, 500), Forecast::AlreadyExhausted);
+fn forecast_accounts_for_events_leaving_the_window() {
+    assert_eq!(forecast(0, 10, 50), ExhaustionForecast::NotWithinPeriod, "half the budget a period lasts");
+    assert_eq!(forecast(0, 10, 100), ExhaustionForecast::NotWithinPeriod, "exactly the budget a period lasts");
+    assert_eq!(forecast(90, 5, 500), ExhaustionForecast::AlreadyExhausted);
     // Figures of a slide minute by minute under the same assumption.
-    assert_eq!(tenths(forecast(60, 5, 90)), 82, "a recent outage stays, so even 0.9x spends the rest");
-    assert_eq!(tenths(forecast(80, 5, 50)), 45);
-    assert_eq!(tenths(forecast(60, 5, 200)), 17);
-    assert_eq!(tenths(forecast(60, 29, 200)), 112, "an old outage leaves tomorrow and gives its share back");
+    assert_eq!(tenths_of_day(forecast(60, 5, 90)), 82, "a recent outage stays, so even 0.9x spends the rest");
+    assert_eq!(tenths_of_day(forecast(80, 5, 50)), 45);
+    assert_eq!(tenths_of_day(forecast(60, 5, 200)), 17);
+    assert_eq!(tenths_of_day(forecast(60, 29, 200)), 112, "an old outage leaves tomorrow and gives its share back");
     let nothing = |_: Span| Sums::default();
     let (window, at) = (Window::Rolling { minutes: 43_200 }, minute("2026-10-31T00:00Z"));
-    assert_eq!(Forecast::of(&window, at, &objective("99.9%"), &nothing), Forecast::Unknown);
+    assert_eq!(ExhaustionForecast::new(&window, at, &objective("99.9%"), &nothing), ExhaustionForecast::Unknown);
 }

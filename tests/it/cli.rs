@@ -5,25 +5,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use slowburn::command::simulate::write;
-use slowburn::minute::{Minute, Span};
+use slowburn::command::simulate::write_logs;
 use slowburn::simulate::Plan;
+use slowburn::time::{Minute, Span};
 
 /// Six hours in which checkout's outage lies, and the moment they end.
 const FROM: &str = "2026-10-27T12:00Z";
 const TO: &str = "2026-10-27T18:00Z";
 
 /// A folder of its own with simulated logs, the project's definitions, and a ledger to be.
-struct Place {
+struct Scene {
     folder: tempfile::TempDir,
 }
 
-impl Place {
+impl Scene {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let minute = |text: &str| text.parse::<Minute>().unwrap();
         let plan = Plan { span: Span::new(minute(FROM), minute(TO)), ..Plan::default() };
-        write(&plan, &folder.path().join("logs"), 0).unwrap();
+        write_logs(&plan, &folder.path().join("logs"), 0).unwrap();
         Self { folder }
     }
 
@@ -61,7 +61,7 @@ fn code(output: &Output) -> i32 {
 }
 
 /// Every file below a folder with its bytes, sorted.
-fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+fn read_tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -79,24 +79,24 @@ fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn a_run_reads_logs_and_shows_how_promises_stand() {
-    let place = Place::new();
+fn run_reads_logs_and_prints_slo_status() {
+    let place = Scene::new();
     insta::assert_snapshot!("run", place.transcript(&["run", "--logs", "logs"]));
 }
 
 #[test]
-fn a_second_run_reads_nothing_and_changes_no_byte() {
-    let place = Place::new();
+fn second_run_reads_nothing_and_changes_no_byte() {
+    let place = Scene::new();
     assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
-    let before = snapshot(&place.path("ledger"));
+    let before = read_tree(&place.path("ledger"));
     let again = place.transcript(&["run", "--logs", "logs", "--quiet"]);
-    assert_eq!(snapshot(&place.path("ledger")), before);
+    assert_eq!(read_tree(&place.path("ledger")), before);
     insta::assert_snapshot!("run_again", again);
 }
 
 #[test]
-fn status_and_report_come_from_the_ledger_alone() {
-    let place = Place::new();
+fn status_and_report_need_only_the_ledger() {
+    let place = Scene::new();
     let run = place.run(&["run", "--logs", "logs", "--format", "json"]);
     fs::remove_dir_all(place.path("logs/AWSLogs")).unwrap();
     let status = place.run(&["status", "--format", "json"]);
@@ -105,8 +105,8 @@ fn status_and_report_come_from_the_ledger_alone() {
 }
 
 #[test]
-fn replay_names_the_minutes_of_the_outage() {
-    let place = Place::new();
+fn replay_lists_minutes_of_outage() {
+    let place = Scene::new();
     assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
     let line = ["replay", "checkout/availability", "--from", FROM, "--to", TO];
     assert_eq!(place.run(&line).stdout, place.run(&[&line[..], &["--raw"]].concat()).stdout);
@@ -114,8 +114,8 @@ fn replay_names_the_minutes_of_the_outage() {
 }
 
 #[test]
-fn definitions_in_a_bucket_are_refused_with_the_way_to_copy_them() {
-    let place = Place::new();
+fn definitions_in_bucket_are_rejected_with_copy_command() {
+    let place = Scene::new();
     for line in [["check", "s3://ours/slos", "--format=text"], ["status", "--queries", "s3://ours/queries"]] {
         let output = place.run(&line);
         let speech = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -124,22 +124,22 @@ fn definitions_in_a_bucket_are_refused_with_the_way_to_copy_them() {
 }
 
 #[test]
-fn logs_that_are_not_there_are_named_with_the_remedy() {
-    let place = Place::new();
+fn missing_logs_are_reported_with_hint() {
+    let place = Scene::new();
     insta::assert_snapshot!("no_logs", place.transcript(&["run", "--logs", "elsewhere"]));
 }
 
 #[test]
-fn one_damaged_file_is_named_and_the_rest_is_read() {
-    let place = Place::new();
-    let logs = snapshot(&place.path("logs/AWSLogs"));
+fn damaged_log_file_is_reported_and_others_are_read() {
+    let place = Scene::new();
+    let logs = read_tree(&place.path("logs/AWSLogs"));
     let (path, bytes) = logs.iter().find(|(path, _)| path.to_string_lossy().contains("app.shop")).unwrap();
     fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
     let output = place.run(&["run", "--logs", "logs", "--quiet"]);
     assert_eq!(code(&output), 3);
     let speech = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(speech.contains(&*path.file_name().unwrap().to_string_lossy()), "{speech}");
-    let known = |place: &Place| place.run(&["export", "storefront/availability"]).stdout.split(|b| *b == b'\n').count();
+    let known = |place: &Scene| place.run(&["export", "storefront/availability"]).stdout.split(|b| *b == b'\n').count();
     let before = known(&place);
     // Once the file is whole, the next run reads just that one, and its five minutes are known at last.
     fs::write(path, bytes).unwrap();
@@ -151,19 +151,19 @@ fn one_damaged_file_is_named_and_the_rest_is_read() {
 }
 
 #[test]
-fn a_copy_of_a_log_is_not_counted_again() {
-    let place = Place::new();
+fn copy_of_log_is_not_counted_again() {
+    let place = Scene::new();
     assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
-    let before = snapshot(&place.path("ledger"));
+    let before = read_tree(&place.path("ledger"));
     fs::create_dir_all(place.path("copy/bucket")).unwrap();
     fs::rename(place.path("logs/AWSLogs"), place.path("copy/bucket/AWSLogs")).unwrap();
     assert_eq!(code(&place.run(&["run", "--logs", "copy", "--quiet"])), 0);
-    assert_eq!(snapshot(&place.path("ledger")), before);
+    assert_eq!(read_tree(&place.path("ledger")), before);
 }
 
 #[test]
-fn a_target_group_that_no_request_names_is_shown_as_no_traffic() {
-    let place = Place::new();
+fn target_group_without_requests_has_no_traffic() {
+    let place = Scene::new();
     fs::create_dir_all(place.path("mine/mart")).unwrap();
     let text = "service: login\nload_balancer: app/accounts/81d3f6c05ab94e27\ntarget_group: lgoin\n";
     fs::write(place.path("mine/mart/login.yaml"), text).unwrap();
@@ -176,20 +176,20 @@ fn a_target_group_that_no_request_names_is_shown_as_no_traffic() {
 }
 
 #[test]
-fn data_without_a_manifest_is_a_loss_and_not_a_beginning() {
-    let place = Place::new();
+fn data_files_without_manifest_are_an_error() {
+    let place = Scene::new();
     assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
     fs::remove_file(place.path("ledger/manifest.json")).unwrap();
-    let before = snapshot(&place.path("ledger"));
+    let before = read_tree(&place.path("ledger"));
     let output = place.run(&["run", "--logs", "logs", "--quiet"]);
     assert_eq!(code(&output), 4);
     assert!(String::from_utf8_lossy(&output.stderr).contains("no `manifest.json`"));
-    assert_eq!(snapshot(&place.path("ledger")), before);
+    assert_eq!(read_tree(&place.path("ledger")), before);
 }
 
 #[test]
-fn a_two_line_service_file_is_enough() {
-    let place = Place::new();
+fn two_line_service_file_is_sufficient() {
+    let place = Scene::new();
     fs::create_dir_all(place.path("mine/mart")).unwrap();
     fs::write(place.path("mine/mart/login.yaml"), "service: login\nload_balancer: app/accounts/81d3f6c05ab94e27\n")
         .unwrap();
@@ -198,7 +198,7 @@ fn a_two_line_service_file_is_enough() {
 
 #[test]
 fn status_is_filtered_by_team_service_and_slo() {
-    let place = Place::new();
+    let place = Scene::new();
     assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
     let slos = |arguments: &[&str]| -> Vec<String> {
         let output = place.run(&[&["status", "--format", "csv"], arguments].concat());
@@ -233,8 +233,8 @@ fn status_is_filtered_by_team_service_and_slo() {
 }
 
 #[test]
-fn replaced_variables_are_errors_and_not_ignored() {
-    let place = Place::new();
+fn renamed_environment_variables_are_errors() {
+    let place = Scene::new();
     for (old, new) in [
         ("SLOWBURN_NOTIFY", "SLOWBURN_DRY_RUN"),
         ("SLOWBURN_SITE", "SLOWBURN_REPORT_OUT"),
@@ -250,7 +250,7 @@ fn replaced_variables_are_errors_and_not_ignored() {
 
 #[test]
 fn an_slo_whose_definition_is_invalid_is_not_unknown() {
-    let place = Place::new();
+    let place = Scene::new();
     fs::create_dir_all(place.path("mine/mart")).unwrap();
     fs::write(place.path("mine/mart/cart.yaml"), "service: cart\nload_balancre: app/shop\n").unwrap();
     fs::write(place.path("mine/mart/login.yaml"), "service: login\nload_balancer: app/accounts/81d3f6c05ab94e27\n")
@@ -272,8 +272,8 @@ fn an_slo_whose_definition_is_invalid_is_not_unknown() {
 }
 
 #[test]
-fn variables_of_switches_take_common_spellings_and_empty_ones_are_ignored() {
-    let place = Place::new();
+fn boolean_variables_accept_common_spellings_and_empty_is_ignored() {
+    let place = Scene::new();
     assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
     let run = |variables: &[(&str, &str)], arguments: &[&str]| {
         let mut command = place.command(&[&["run", "--quiet"], arguments].concat());
@@ -298,8 +298,8 @@ fn variables_of_switches_take_common_spellings_and_empty_ones_are_ignored() {
 }
 
 #[test]
-fn ranges_without_minutes_are_refused_or_reported() {
-    let place = Place::new();
+fn empty_time_ranges_are_rejected_or_reported() {
+    let place = Scene::new();
     assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
     let output = place.run(&["export", "--from", TO, "--to", FROM]);
     assert!(code(&output) == 2 && output.stdout.is_empty());
@@ -309,29 +309,29 @@ fn ranges_without_minutes_are_refused_or_reported() {
 }
 
 #[test]
-fn a_simulation_writes_nothing_beside_a_file_that_differs() {
-    let place = Place::new();
+fn simulate_writes_nothing_if_an_existing_file_differs() {
+    let place = Scene::new();
     let line = ["simulate", "--out", "fleet", "--days", "1", "--scale", "0.01"];
     let first = place.run(&line);
-    let all = snapshot(&place.path("fleet"));
+    let all = read_tree(&place.path("fleet"));
     assert_eq!(code(&first), 0);
     // The same plan again completes what is missing and changes nothing else.
     fs::remove_file(&all[0].0).unwrap();
     let again = place.run(&line);
     assert_eq!((code(&again), again.stderr), (0, first.stderr));
-    assert_eq!(snapshot(&place.path("fleet")), all);
+    assert_eq!(read_tree(&place.path("fleet")), all);
     let (path, _) = all.last().unwrap();
     fs::remove_dir_all(place.path("fleet")).unwrap();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, "mine").unwrap();
     let refused = place.run(&line);
     assert!(code(&refused) == 4 && String::from_utf8_lossy(&refused.stderr).contains("empty or new folder"));
-    assert_eq!(snapshot(&place.path("fleet")).len(), 1);
+    assert_eq!(read_tree(&place.path("fleet")).len(), 1);
 }
 
 #[test]
 fn times_relative_to_now_are_accepted() {
-    let place = Place::new();
+    let place = Scene::new();
     assert_eq!(code(&place.run(&["run", "--logs", "logs", "--quiet"])), 0);
     let status = |at: &str| place.run(&["status", "--format", "json", "--at", at]);
     assert_eq!(status("2026-10-27 18:00").stdout, status(TO).stdout);
@@ -343,15 +343,15 @@ fn times_relative_to_now_are_accepted() {
 }
 
 #[test]
-fn the_demo_reads_the_definitions_before_it_simulates_logs() {
-    let place = Place::new();
+fn demo_checks_definitions_before_simulating_logs() {
+    let place = Scene::new();
     let mut command = place.command(&["run", "--demo", "--slos", "missing"]);
     let output = command.env_remove("SLOWBURN_AT").output().unwrap();
     assert_eq!((code(&output), place.path("target").exists()), (4, false));
 }
 
 /// What a shell is offered for the last of some words.
-fn completions(place: &Place, words: &[&str]) -> Vec<String> {
+fn completions(place: &Scene, words: &[&str]) -> Vec<String> {
     let mut command = place.command(&[]);
     command.arg("--").arg("slowburn").args(words).env("SLOWBURN_COMPLETE", "bash").env("_CLAP_IFS", "\n");
     let output = command.env("_CLAP_COMPLETE_INDEX", words.len().to_string()).output().unwrap();
@@ -360,8 +360,8 @@ fn completions(place: &Place, words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn names_of_the_definitions_are_completed() {
-    let place = Place::new();
+fn shell_completion_offers_names_from_definitions() {
+    let place = Scene::new();
     let slos = completions(&place, &["explain", "checkout/"]);
     assert!(slos.contains(&"checkout/availability".to_owned()) && !slos.iter().any(|slo| slo.starts_with("search")));
     assert!(completions(&place, &["gate", ""]).contains(&"checkout".to_owned()));
@@ -383,8 +383,8 @@ fn names_of_the_definitions_are_completed() {
 }
 
 #[test]
-fn manual_pages_are_written_for_every_command() {
-    let place = Place::new();
+fn man_pages_are_written_for_every_command() {
+    let place = Scene::new();
     assert_eq!(code(&place.run(&["man", "--out", "man"])), 0);
     for page in ["slowburn.1", "slowburn-run.1", "slowburn-status.1", "slowburn-man.1"] {
         let text = fs::read_to_string(place.path("man").join(page)).unwrap();

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use slowburn::minute::{Day, Minute};
+use slowburn::time::{Day, Minute};
 
-use crate::peers::{Peer, ministack, packages};
+use crate::peers::{Peer, ministack_python, packages};
 
 const FLEET: &str = "\
 sources:
@@ -98,7 +98,7 @@ impl Scene {
     }
 
     /// What a run said, with its exit code.
-    fn said(&self, at: &str) -> String {
+    fn run_stderr(&self, at: &str) -> String {
         let output = self.run(at);
         format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
@@ -106,7 +106,7 @@ impl Scene {
     /// Known minutes and their sums, by SLO: `60 minutes, 6000 total, 180 bad`.
     fn known(&self) -> BTreeMap<String, String> {
         let output = self.slowburn("export", NOW).output().unwrap();
-        crate::peers::known(&output.stdout)
+        crate::peers::parse_known_minutes(&output.stdout)
     }
 
     /// So many requests in each minute of a balancer from a moment on.
@@ -142,13 +142,13 @@ impl Scene {
     }
 
     /// What the peer has counted: `metrics_billed`, or its `requests`.
-    fn billed(&self, what: &str) -> u64 {
+    fn billed_requests(&self, what: &str) -> u64 {
         let counters = &self.peer.counters()["counters"];
         let counter = if what == "requests" { &counters[what]["GetMetricData"] } else { &counters[what] };
         counter.as_u64().unwrap_or(0)
     }
 
-    fn control(&self, settings: &str) {
+    fn set_faults(&self, settings: &str) {
         self.peer.post("/_control", settings);
     }
 }
@@ -166,24 +166,26 @@ const ALL: [(&str, &str); 2] =
     [("shop/availability", "60 minutes, 6000 total, 180 bad"), ("shop/latency", "60 minutes, 5940 total, 1200 bad")];
 
 #[test]
-fn a_minute_is_asked_for_once_and_a_young_one_again() {
+fn minute_is_fetched_once_and_recent_minutes_again() {
     let scene = Scene::with_shop();
     let forecast = scene.slowburn("cost", NOW).output().unwrap();
     let forecast = String::from_utf8(forecast.stdout).unwrap();
     assert!(forecast.contains("windows, once: 7 CloudWatch metrics, $0.00007\n"), "{forecast}");
-    snapshot("first_run", &scene.said(NOW));
+    snapshot("first_run", &scene.run_stderr(NOW));
     let forecast = scene.slowburn("cost", NOW).output().unwrap();
     assert!(!String::from_utf8(forecast.stdout).unwrap().contains("first run"));
     assert_eq!(scene.known(), known(&ALL));
-    let asked = scene.billed("requests");
+    let asked = scene.billed_requests("requests");
     // Seven metrics, of which the times have two statistics.
-    assert_eq!(scene.billed("metrics_billed"), 7);
+    assert_eq!(scene.billed_requests("metrics_billed"), 7);
     // Before the next five minutes there is nothing new.
     assert!(
-        scene.said("2026-10-31T12:04Z").starts_with("exit 0\n`metrics` is already fetched up to 2026-10-31T11:57Z\n")
+        scene
+            .run_stderr("2026-10-31T12:04Z")
+            .starts_with("exit 0\n`metrics` is already fetched up to 2026-10-31T11:57Z\n")
     );
-    assert_eq!(scene.billed("requests"), asked);
-    assert!(scene.said("2026-10-31T12:05Z").starts_with("exit 0\nqueried `metrics`: 7 metrics, 1 request,"));
+    assert_eq!(scene.billed_requests("requests"), asked);
+    assert!(scene.run_stderr("2026-10-31T12:05Z").starts_with("exit 0\nqueried `metrics`: 7 metrics, 1 request,"));
     let last = scene.peer.requests();
     assert!(last.contains("2026-10-31T10:00") && last.contains("2026-10-31T12:02"), "two hours once more: {last}");
 }
@@ -211,16 +213,16 @@ fn incomplete_responses_are_not_stored() {
         ),
     ] {
         let scene = Scene::with_shop();
-        scene.control(settings);
-        snapshot(name, &scene.said(NOW));
+        scene.set_faults(settings);
+        snapshot(name, &scene.run_stderr(NOW));
         assert_eq!(scene.known(), known(&stored), "{name}");
         // The next run asks for what is missing, and for nothing that is there.
         scene.peer.post("/_reset", "");
-        scene.control(&format!(r#"{{"now": "{NOW}"}}"#));
-        assert!(scene.said(NOW).starts_with("exit 0\n"));
+        scene.set_faults(&format!(r#"{{"now": "{NOW}"}}"#));
+        assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
         assert_eq!(scene.known(), known(&ALL), "{name}");
         let asked = if stored.is_empty() { 7 } else { 8 - scene_metrics(&stored) };
-        assert!(scene.billed("metrics_billed") <= asked, "{name}");
+        assert!(scene.billed_requests("metrics_billed") <= asked, "{name}");
     }
 }
 
@@ -230,7 +232,7 @@ fn scene_metrics(stored: &[(&str, &str)]) -> u64 {
 }
 
 #[test]
-fn throttling_errors_and_lost_connections_are_tried_again() {
+fn throttling_and_lost_connections_are_retried() {
     for settings in [
         r#"{"faults": [{"action": "GetMetricData", "code": "ThrottlingException", "status": 400, "times": 3}]}"#,
         r#"{"faults": [{"action": "GetMetricData", "code": "InternalServiceFault", "status": 500, "times": 2}]}"#,
@@ -239,9 +241,9 @@ fn throttling_errors_and_lost_connections_are_tried_again() {
         r#"{"latency_s": 0.2}"#,
     ] {
         let scene = Scene::with_shop();
-        scene.control(settings);
+        scene.set_faults(settings);
         let begun = Instant::now();
-        let said = scene.said(NOW);
+        let said = scene.run_stderr(NOW);
         assert!(said.starts_with("exit 0\n"), "{settings}: {said}");
         assert!(begun.elapsed() < Duration::from_secs(20), "{settings}: {:?}", begun.elapsed());
         assert_eq!(scene.known(), known(&ALL), "{settings}");
@@ -249,7 +251,7 @@ fn throttling_errors_and_lost_connections_are_tried_again() {
 }
 
 #[test]
-fn a_forbidden_account_blinds_nobody_else() {
+fn access_denied_in_one_account_does_not_affect_others() {
     let fleet = "\
 sources:
   one: { cloudwatch: eu-west-1, account: 111111111111 }
@@ -269,14 +271,14 @@ classes:
     for (name, account) in [("one", "111111111111"), ("two", "222222222222"), ("three", "333333333333")] {
         scene.traffic(&format!("app/{name}/00000000000000aa"), account);
     }
-    scene.control(r#"{"results": [{"account": "222222222222", "code": "Forbidden"}]}"#);
-    snapshot("three_accounts", &scene.said(NOW));
+    scene.set_faults(r#"{"results": [{"account": "222222222222", "code": "Forbidden"}]}"#);
+    snapshot("three_accounts", &scene.run_stderr(NOW));
     let sums = "60 minutes, 6000 total, 180 bad";
     assert_eq!(scene.known(), known(&[("one/availability", sums), ("three/availability", sums)]));
 }
 
 #[test]
-fn a_role_that_may_not_be_assumed_is_named_with_what_it_takes() {
+fn role_that_cannot_be_assumed_is_reported_with_hint() {
     let fleet = "\
 sources:
   ours: { cloudwatch: eu-west-1 }
@@ -289,16 +291,16 @@ classes:
     let ours = "service: ours\nload_balancer: app/ours/00000000000000aa\n";
     let scene = Scene::new(fleet, &[("ours", ours), ("theirs", theirs)]);
     scene.traffic("app/ours/00000000000000aa", "123456789012");
-    scene.control(
+    scene.set_faults(
         r#"{"faults": [{"action": "AssumeRole", "code": "AccessDenied", "status": 403, "times": 9, "message":
         "User: arn:aws:sts::123456789012:assumed-role/task/1 is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::333333333333:role/slowburn"}]}"#,
     );
-    snapshot("role_refused", &scene.said(NOW));
+    snapshot("role_refused", &scene.run_stderr(NOW));
     assert_eq!(scene.known(), known(&[("ours/availability", "60 minutes, 6000 total, 180 bad")]));
 }
 
 #[test]
-fn credentials_that_cannot_be_had_are_not_told_as_a_service_that_is_away() {
+fn missing_credentials_are_not_reported_as_unavailable_service() {
     let scene = Scene::with_shop();
     let mut run = scene.slowburn("run", NOW);
     run.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
@@ -309,25 +311,25 @@ fn credentials_that_cannot_be_had_are_not_told_as_a_service_that_is_away() {
 }
 
 #[test]
-fn a_balancer_that_never_had_a_value_is_named_and_one_whose_window_grew_is_not() {
+fn load_balancer_without_data_is_reported_unless_only_window_grew() {
     let scene = Scene::with_shop();
     for number in 1..=7 {
         let text = format!("service: typo{number}\nload_balancer: app/typo{number}/00000000000000ab\n");
         scene.define(&format!("shop/typo{number}.yaml"), &text);
     }
-    snapshot("never_balancer", &scene.said(NOW));
+    snapshot("never_balancer", &scene.run_stderr(NOW));
     assert_eq!(scene.known(), known(&ALL));
     for number in 1..=7 {
         std::fs::remove_file(scene.folder.path().join(format!("slos/shop/typo{number}.yaml"))).unwrap();
     }
     scene.define("fleet.yaml", &FLEET.replace("[7d]", "[13d]"));
-    let said = scene.said("2026-10-31T12:05Z");
+    let said = scene.run_stderr("2026-10-31T12:05Z");
     assert!(said.starts_with("exit 0\n") && !said.contains("no value"), "{said}");
-    assert!(scene.billed("metrics_billed") > 7);
+    assert!(scene.billed_requests("metrics_billed") > 7);
 }
 
 #[test]
-fn ratios_of_names_with_spaces_are_told_apart_and_their_remedy_can_be_pasted() {
+fn ratio_names_with_spaces_are_distinguished_and_hint_is_shell_quoted() {
     let slo = |name: &str, namespace: &str, total: &str, bad: &str| {
         format!(
             "  {name}:\n    indicator: ratio\n    objective: 99%\n    total: {{ namespace: {namespace}, metric: {total} }}\n    \
@@ -346,14 +348,14 @@ fn ratios_of_names_with_spaces_are_told_apart_and_their_remedy_can_be_pasted() {
         },
     );
     scene.peer.post("/_series", &format!("[{}]", series.join(",")));
-    let said = scene.said(NOW);
+    let said = scene.run_stderr(NOW);
     assert!(said.contains(r#"--namespace "It's" --metric-name 'A; B'` lists"#), "{said}");
     let (one, other) = ("1 minutes, 100 total, 1 bad", "1 minutes, 7 total, 3 bad");
     assert_eq!(scene.known(), known(&[("orders/one", one), ("orders/other", other)]));
 }
 
 #[test]
-fn a_ratio_counts_what_any_metrics_say() {
+fn ratio_of_custom_metrics_is_counted() {
     let service = "\
 service: orders
 slos:
@@ -373,12 +375,12 @@ slos:
     // The third minute has no orders and yet a failed one.
     let series = format!("[{}, {}]", metric("Orders", "10, 20, null, 5"), metric("Failed", "1, null, 1, 5"));
     scene.peer.post("/_series", &series);
-    snapshot("ratio", &scene.said(NOW));
+    snapshot("ratio", &scene.run_stderr(NOW));
     assert_eq!(scene.known(), known(&[("orders/placed", "3 minutes, 35 total, 6 bad")]));
 }
 
 #[test]
-fn a_metric_that_never_was_is_named_and_never_makes_a_number_by_itself() {
+fn metric_without_data_is_reported_and_yields_no_counts() {
     for (name, total, judged, published, wanted) in [
         // A counter of errors may not have had any yet: zero, said aloud.
         ("bad", "Orders", "bad: Failde", ["Orders", "Failed"], Some("4 minutes, 35 total, 0 bad")),
@@ -401,53 +403,53 @@ fn a_metric_that_never_was_is_named_and_never_makes_a_number_by_itself() {
             )
         });
         scene.peer.post("/_series", &format!("[{all}, {some}]"));
-        snapshot(&format!("never_{name}"), &scene.said(NOW));
+        snapshot(&format!("never_{name}"), &scene.run_stderr(NOW));
         let wanted = wanted.map(|sums| ("orders/placed", sums));
         assert_eq!(scene.known(), known(wanted.as_slice()), "{name}");
         // The next run asks for a few minutes without a value, and remembers what there was.
-        let next = scene.said("2026-10-31T12:05Z");
+        let next = scene.run_stderr("2026-10-31T12:05Z");
         assert_eq!(next.contains("counts as zero"), name == "bad", "{next}");
         assert_eq!(next.contains("without it the SLO has no data"), name != "bad", "{next}");
     }
 }
 
 #[test]
-fn a_run_costs_no_more_than_it_may() {
+fn run_stays_within_cost_limit() {
     let scene = Scene::with_shop();
     let output = scene.slowburn("run", NOW).args(["--max-cost", "0.00006"]).output().unwrap();
     let said = format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap());
     snapshot("too_dear", &said);
-    assert_eq!(scene.billed("metrics_billed"), 0);
+    assert_eq!(scene.billed_requests("metrics_billed"), 0);
     let output = scene.slowburn("run", NOW).args(["--offline"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("is empty"), "{said}");
-    assert_eq!((output.status.code(), scene.billed("metrics_billed")), (Some(4), 0));
-    assert!(scene.said(NOW).starts_with("exit 0\n"));
-    let billed = scene.billed("metrics_billed");
+    assert_eq!((output.status.code(), scene.billed_requests("metrics_billed")), (Some(4), 0));
+    assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
+    let billed = scene.billed_requests("metrics_billed");
     let output = scene.slowburn("run", NOW).args(["--offline"]).output().unwrap();
-    assert_eq!((output.status.code(), scene.billed("metrics_billed")), (Some(0), billed));
+    assert_eq!((output.status.code(), scene.billed_requests("metrics_billed")), (Some(0), billed));
     assert!(Path::new(scene.folder.path()).join("ledger").exists());
 }
 
 #[test]
-fn a_past_that_is_too_dear_takes_nothing_from_the_present() {
+fn backfill_over_cost_limit_does_not_block_recent_minutes() {
     let scene = Scene::with_shop();
-    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     scene.define("shop/new.yaml", "service: new\nload_balancer: app/new/00000000000000bb\n");
     scene.traffic("app/new/00000000000000bb", "123456789012");
-    let before = scene.billed("metrics_billed");
+    let before = scene.billed_requests("metrics_billed");
     let at = "2026-10-31T12:05Z";
     let output = scene.slowburn("run", at).args(["--max-cost", "0.00008"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(said.contains("queried `metrics`: 7 metrics, 1 request, data for 2 SLIs"), "{said}");
     assert!(said.contains("skipped `metrics` to stay within `--max-cost`: "), "{said}");
-    assert_eq!(scene.billed("metrics_billed") - before, 7);
+    assert_eq!(scene.billed_requests("metrics_billed") - before, 7);
     assert!(scene.known().keys().all(|slo| slo.starts_with("shop/")));
 }
 
 #[test]
-fn a_moment_that_is_still_to_come_is_asked_up_to_the_present_one_and_told_to_nobody() {
+fn run_at_future_time_fetches_up_to_now_and_notifies_nobody() {
     let scene = Scene::with_shop();
     let book = scene.folder.path().join("ledger/alerts.json");
     for at in ["2026-10-31T12:30Z", "2026-10-31T16:00Z"] {
@@ -466,25 +468,25 @@ fn a_moment_that_is_still_to_come_is_asked_up_to_the_present_one_and_told_to_nob
     assert_eq!(requests.iter().find(beyond), None);
     // Nothing is lost of what comes then.
     scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 10]);
-    assert!(!scene.said("2026-10-31T12:10Z").contains("in the future"));
+    assert!(!scene.run_stderr("2026-10-31T12:10Z").contains("in the future"));
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:07 50"]);
     assert!(book.exists());
 }
 
 #[test]
-fn what_a_run_noted_of_a_time_that_had_not_come_is_retracted() {
+fn state_recorded_for_future_time_is_discarded() {
     let scene = Scene::with_shop();
     // Its clock is four and a half hours fast.
-    assert!(scene.said("2026-10-31T16:30Z").starts_with("exit 0\n"));
+    assert!(scene.run_stderr("2026-10-31T16:30Z").starts_with("exit 0\n"));
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-14:30 0"]);
     scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 15]);
-    let said = scene.said("2026-10-31T12:05Z");
+    let said = scene.run_stderr("2026-10-31T12:05Z");
     assert!(
         said.starts_with("exit 0\ndiscarded data from `metrics` that an earlier run recorded for a time in the future"),
         "{said}"
     );
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:02 50"]);
-    let said = scene.said("2026-10-31T12:15Z");
+    let said = scene.run_stderr("2026-10-31T12:15Z");
     assert!(!said.contains("an earlier run"), "{said}");
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:12 50"]);
 }
@@ -508,7 +510,7 @@ fn late_values_are_unknown_until_they_arrive_and_never_no_traffic() {
         ("2026-10-31T12:45Z", "2026-10-31T12:20Z", 22, "10:00-12:42 300"),
     ] {
         deliver(start, minutes);
-        assert!(scene.said(at).starts_with("exit 0\n"));
+        assert!(scene.run_stderr(at).starts_with("exit 0\n"));
         for slo in ["one/availability", "other/availability"] {
             assert_eq!(scene.minutes(slo), [known], "{slo} at {at}");
         }
@@ -516,22 +518,22 @@ fn late_values_are_unknown_until_they_arrive_and_never_no_traffic() {
 }
 
 #[test]
-fn a_silent_minute_is_no_traffic_where_others_have_values_or_after_two_hours() {
+fn missing_value_is_no_traffic_beside_other_values_or_after_two_hours() {
     let quiet = "service: quiet\nload_balancer: app/quiet/00000000000000aa\n";
     let busy = "service: busy\nload_balancer: app/busy/00000000000000bb\n";
     let scene = Scene::new(AVAILABILITY, &[("quiet", quiet), ("busy", busy)]);
     scene.requests("app/quiet/00000000000000aa", "2026-10-31T11:10Z", &[5]);
     scene.requests("app/busy/00000000000000bb", "2026-10-31T11:00Z", &[300; 57]);
-    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     assert_eq!(scene.minutes("quiet/availability"), ["11:10-11:11 5", "11:11-11:45 0"]);
     // A value that comes late takes the place of the silence.
     scene.requests("app/quiet/00000000000000aa", "2026-10-31T11:20Z", &[7]);
-    assert!(scene.said("2026-10-31T12:05Z").starts_with("exit 0\n"));
+    assert!(scene.run_stderr("2026-10-31T12:05Z").starts_with("exit 0\n"));
     let known = ["11:10-11:11 5", "11:11-11:20 0", "11:20-11:21 7", "11:21-11:50 0"];
     assert_eq!(scene.minutes("quiet/availability"), known);
     // Then nobody has a value any more, and what was no traffic by others' values stays so.
     for (at, end) in [("2026-10-31T13:00Z", "11:57"), ("2026-10-31T14:05Z", "12:05")] {
-        assert!(scene.said(at).starts_with("exit 0\n"));
+        assert!(scene.run_stderr(at).starts_with("exit 0\n"));
         let known = [known[0], known[1], known[2], &format!("11:21-{end} 0")];
         assert_eq!(scene.minutes("quiet/availability"), known, "{at}");
     }
@@ -539,7 +541,7 @@ fn a_silent_minute_is_no_traffic_where_others_have_values_or_after_two_hours() {
 }
 
 #[test]
-fn what_lies_before_the_first_value_of_a_balancer_is_unknown_and_a_silence_of_weeks_is_not() {
+fn minutes_before_first_value_are_unknown_and_weeks_of_silence_are_known() {
     let young = "service: young\nload_balancer: app/young/00000000000000aa\n";
     let rare = "service: rare\nload_balancer: app/rare/00000000000000bb\n";
     let scene = Scene::new(&AVAILABILITY.replace("[7d]", "[30d]"), &[("young", young), ("rare", rare)]);
@@ -557,32 +559,32 @@ fn what_lies_before_the_first_value_of_a_balancer_is_unknown_and_a_silence_of_we
     assert_eq!(known_minutes("rare"), (21 * 1_440 - 15, 30 * 1_440, 60));
     // The next run asks for two hours of it, in which there is nothing, and knows what that means.
     scene.requests("app/young/00000000000000aa", "2026-10-31T11:57Z", &[10; 5]);
-    assert!(scene.said("2026-10-31T12:05Z").starts_with("exit 0\n"));
+    assert!(scene.run_stderr("2026-10-31T12:05Z").starts_with("exit 0\n"));
     assert_eq!(scene.minutes("rare/availability").last().unwrap().rsplit_once('-').unwrap().1, "11:50 0");
 }
 
 #[test]
-fn a_series_that_turns_out_to_be_older_is_asked_again_for_the_silence_after_it() {
+fn series_with_earlier_data_is_refetched_for_gap_after_it() {
     let scene = Scene::with_shop();
     scene.requests("app/shop/00000000000000aa", "2026-10-21T12:00Z", &[5; 60]);
-    assert!(scene.said(NOW).starts_with("exit 0\n"));
+    assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100"]);
     scene.define("fleet.yaml", &FLEET.replace("[7d]", "[13d]"));
     for at in ["2026-10-31T12:05Z", "2026-10-31T12:10Z"] {
-        assert!(scene.said(at).starts_with("exit 0\n"));
+        assert!(scene.run_stderr(at).starts_with("exit 0\n"));
     }
     let known = ["2026-10-21T12:00Z-2026-10-21T13:00Z 5", "2026-10-21T13:00Z-10:57 0", "10:57-11:57 100"];
     assert_eq!(scene.minutes("shop/availability"), known);
-    let billed = scene.billed("metrics_billed");
-    assert!(scene.said("2026-10-31T12:15Z").starts_with("exit 0\n"));
-    assert_eq!(scene.billed("metrics_billed"), billed + 7, "once is enough");
+    let billed = scene.billed_requests("metrics_billed");
+    assert!(scene.run_stderr("2026-10-31T12:15Z").starts_with("exit 0\n"));
+    assert_eq!(scene.billed_requests("metrics_billed"), billed + 7, "once is enough");
 }
 
 #[test]
-fn another_emulator_speaks_the_same_bytes() {
+fn second_emulator_returns_same_counts() {
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fakes/cloudwatch_wire_check.py");
     let mut python = Command::new("python3");
-    python.arg(check).arg("--ministack").arg(ministack()).args(["--slowburn", env!("CARGO_BIN_EXE_slowburn")]);
+    python.arg(check).arg("--ministack").arg(ministack_python()).args(["--slowburn", env!("CARGO_BIN_EXE_slowburn")]);
     let output = python.env("PYTHONPATH", packages()).output().unwrap();
     assert!(
         output.status.success(),

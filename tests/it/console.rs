@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use slowburn::minute::{Minute, Span};
+use slowburn::time::{Minute, Span};
 
 use crate::peers::Moto;
 
@@ -60,7 +60,7 @@ impl Scene {
                           search }\nstart: 2026-10-30T08:00\nend: 2026-10-30T08:20\ntime_zone: UTC\n";
         scene.write("slos/corrections/reindex.yaml", correction);
         for at in ["2026-10-28T12:05Z", "2026-10-28T15:00Z", "2026-10-30T09:30Z", AT] {
-            scene.good(&["run", "--quiet", "--dry-run", "paper"], at);
+            scene.run_ok(&["run", "--quiet", "--dry-run", "paper"], at);
         }
         scene
     }
@@ -103,7 +103,7 @@ impl Scene {
         self.command(arguments, at).output().unwrap()
     }
 
-    fn good(&self, arguments: &[&str], at: &str) -> String {
+    fn run_ok(&self, arguments: &[&str], at: &str) -> String {
         let output = self.slowburn(arguments, at);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{said}");
@@ -112,7 +112,7 @@ impl Scene {
 
     /// Writes the site below a folder; its pages by name.
     fn site(&self, folder: &str) -> BTreeMap<String, String> {
-        self.good(&["report", "--dry-run-state", "--out", folder], AT);
+        self.run_ok(&["report", "--dry-run-state", "--out", folder], AT);
         pages(&self.path(folder))
     }
 }
@@ -133,7 +133,7 @@ fn pages(root: &Path) -> BTreeMap<String, String> {
 }
 
 /// A page from its title on, without its style, its script and its pictures.
-fn words(page: &str) -> String {
+fn visible_text(page: &str) -> String {
     let (before, after) = page.split_once("<title>").unwrap().1.split_once("<style>").unwrap();
     let (mut text, mut rest) = (before.to_owned(), after.split_once("</style>").unwrap().1);
     rest = rest.split_once("<script>").map_or(rest, |(before, _)| before);
@@ -149,7 +149,7 @@ fn words(page: &str) -> String {
 }
 
 #[test]
-fn pages_say_who_has_to_act_and_how_each_number_was_made() {
+fn pages_show_owner_and_calculation_of_each_number() {
     let site = Scene::new().site("site");
     let names: Vec<&str> = site.keys().map(String::as_str).collect();
     assert_eq!(
@@ -170,12 +170,15 @@ fn pages_say_who_has_to_act_and_how_each_number_was_made() {
         ]
     );
     for name in ["index", "teams/shop", "services/shop/checkout", "services/shop/search", "services/quiet/batch"] {
-        insta::assert_snapshot!(format!("console_{}", name.replace('/', "_")), words(&site[&format!("{name}.html")]));
+        insta::assert_snapshot!(
+            format!("console_{}", name.replace('/', "_")),
+            visible_text(&site[&format!("{name}.html")])
+        );
     }
 }
 
 #[test]
-fn the_worst_comes_first_and_unknown_is_not_fine() {
+fn worst_slo_is_listed_first_and_no_data_is_not_ok() {
     let site = Scene::new().site("site");
     let rows: Vec<(&str, &str)> = site["index.html"]
         .split("<tr data-status=\"")
@@ -198,7 +201,7 @@ fn the_worst_comes_first_and_unknown_is_not_fine() {
 }
 
 #[test]
-fn what_was_not_observed_is_shaded_and_never_good() {
+fn unknown_minutes_are_shaded_and_never_good() {
     let site = Scene::new().site("site");
     let unknown = site["services/quiet/batch.html"].split_once("</style>").unwrap().1;
     assert!(unknown.contains("chip no_data") && !unknown.contains("chip ok"), "{unknown}");
@@ -211,7 +214,7 @@ fn what_was_not_observed_is_shaded_and_never_good() {
 }
 
 /// Numbers of the columns of a table, but for the first, added up.
-fn added_up(table: &str, column: usize) -> u64 {
+fn column_sum(table: &str, column: usize) -> u64 {
     let body = table.split_once("<tbody>").unwrap().1.split_once("</tbody>").unwrap().0;
     let number =
         |row: &str| row.split("class=\"num\">").nth(column)?.split_once('<')?.0.replace(',', "").parse::<u64>().ok();
@@ -219,7 +222,7 @@ fn added_up(table: &str, column: usize) -> u64 {
 }
 
 #[test]
-fn days_of_a_long_window_add_up_whether_or_not_it_is_cut_into_slices() {
+fn daily_sums_of_long_window_add_up_with_and_without_timeslices() {
     let scene = Scene::empty();
     let slo = |more: &str| {
         format!("{{ indicator: counts, file: archive.csv, objective: 99%, windows: [90d, month, 3d]{more} }}")
@@ -241,13 +244,13 @@ fn days_of_a_long_window_add_up_whether_or_not_it_is_cut_into_slices() {
         "id: c\nreason: why not\ncategory: planned\nauthor: jane\nscope: { service: archive }\nstart: 2026-08-20T00:30\nend: \
          2026-08-20T00:40\ntime_zone: UTC\n",
     );
-    scene.good(&["run", "--quiet", "--silent"], AT);
+    scene.run_ok(&["run", "--quiet", "--silent"], AT);
     let page = &scene.site("site")["services/mart/archive.html"];
     let page = page.replace("<dt>Bad timeslices</dt>", "<dt>Bad events</dt>");
     let counted: Vec<&str> =
         page.split("<dt>Bad events</dt><dd>").skip(1).map(|one| one.split_once('<').unwrap().0).collect();
     let tables = page.split("<caption class=\"sr-only\">Daily numbers for").skip(1);
-    let told: Vec<(u64, u64)> = tables.map(|table| (added_up(table, 2), added_up(table, 1))).collect();
+    let told: Vec<(u64, u64)> = tables.map(|table| (column_sum(table, 2), column_sum(table, 1))).collect();
     let numbers: Vec<String> = told.iter().map(|(bad, all)| format!("{bad} of {all}")).collect();
     assert_eq!(numbers, counted.iter().map(|one| one.replace(',', "")).collect::<Vec<_>>());
     assert_eq!(
@@ -257,19 +260,19 @@ fn days_of_a_long_window_add_up_whether_or_not_it_is_cut_into_slices() {
 }
 
 #[test]
-fn a_changed_promise_says_what_it_was_before() {
+fn changed_slo_shows_previous_objective() {
     let scene = Scene::new();
     let file = scene.path("slos/mart/stock.yaml");
     let changed = fs::read_to_string(&file).unwrap().replace("99.9%", "99.5%");
     fs::write(file, changed).unwrap();
-    scene.good(&["run", "--quiet", "--dry-run", "paper"], "2026-11-01T00:05Z");
+    scene.run_ok(&["run", "--quiet", "--dry-run", "paper"], "2026-11-01T00:05Z");
     let page = &scene.site("site")["services/mart/stock.html"];
     let line = "<time datetime=\"2026-11-01T00:05Z\">1 Nov 00:05</time>: objective changed from 99.9% to 99.5%";
     assert!(page.contains(line), "{page}");
 }
 
 #[test]
-fn the_same_ledger_gives_the_same_bytes_and_what_is_gone_goes() {
+fn same_ledger_gives_same_bytes_and_obsolete_pages_are_deleted() {
     let scene = Scene::new();
     let first = scene.site("site");
     assert_eq!(scene.site("again"), first);
@@ -284,7 +287,7 @@ fn the_same_ledger_gives_the_same_bytes_and_what_is_gone_goes() {
 }
 
 #[test]
-fn what_others_wrote_is_left_alone() {
+fn foreign_files_in_site_folder_are_kept() {
     let scene = Scene::new();
     scene.write("theirs/index.html", "a page of somebody else");
     scene.write("report.md", "a document of before");
@@ -306,7 +309,7 @@ fn what_others_wrote_is_left_alone() {
 }
 
 #[test]
-fn a_bucket_gets_pages_that_browsers_know_what_to_do_with() {
+fn pages_in_bucket_have_content_types() {
     let scene = Scene::new();
     let site = scene.site("site");
     let moto = Moto::start();
@@ -354,7 +357,7 @@ const HOSTILE: [&str; 6] = [
 ];
 
 #[test]
-fn nothing_that_somebody_wrote_runs_or_stands_raw_in_a_page() {
+fn untrusted_text_is_escaped_in_pages() {
     let scene = Scene::empty();
     let long = format!("\"{}\"", "a".repeat(990));
     for (number, text) in HOSTILE.iter().copied().chain([long.as_str()]).enumerate() {
@@ -373,9 +376,9 @@ fn nothing_that_somebody_wrote_runs_or_stands_raw_in_a_page() {
     scene.write("slos/fleet.yaml", &policy);
     let outage = Span::new(minute("2026-10-31T08:00Z"), minute("2026-10-31T08:20Z"));
     scene.counts("svc-0", Span::new(minute("2026-10-25T00:00Z"), minute(AT)), &[(outage, 100)]);
-    scene.good(&["run", "--quiet", "--silent"], AT);
+    scene.run_ok(&["run", "--quiet", "--silent"], AT);
     let forced = ["gate", "svc-0", "--override", "<b>\u{202e}fixes</b>", "--by", "<i>jane\u{1b}[31m</i>"];
-    scene.good(&forced, "2026-10-31T12:00Z");
+    scene.run_ok(&forced, "2026-10-31T12:00Z");
     let site = scene.site("site");
     let mut seen = 0;
     for (name, page) in &site {

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use slowburn::minute::{Minute, Span};
+use slowburn::time::{Minute, Span};
 
 use crate::peers::{Moto, Peer};
 
@@ -61,12 +61,12 @@ fn bank(at: Minute, noon: Minute) -> String {
 }
 
 /// Writes the lines of a minute, of a fleet that begins to fail at noon.
-type Writer = fn(Minute, Minute) -> String;
+type LineWriter = fn(Minute, Minute) -> String;
 
 /// The objects of a span by key, of which two balancers write one each every five minutes.
 fn objects(span: Span, noon: Minute) -> BTreeMap<String, String> {
     let mut objects = BTreeMap::new();
-    let lines: [(&str, Writer); 2] = [("app.shop.5f1c0e7a9b2d4c68", shop), ("app.bank.81d3f6c05ab94e27", bank)];
+    let lines: [(&str, LineWriter); 2] = [("app.shop.5f1c0e7a9b2d4c68", shop), ("app.bank.81d3f6c05ab94e27", bank)];
     for start in (span.start.0..span.end.0).step_by(5).map(Minute) {
         for (name, lines) in lines {
             let text: String = (0..5).map(|after| lines(start.plus(after), noon)).collect();
@@ -116,7 +116,7 @@ impl Scene {
     }
 
     /// Every event that came, by the service it is about.
-    fn told(&self) -> BTreeMap<String, String> {
+    fn sent_contributors(&self) -> BTreeMap<String, String> {
         let requests: Vec<Value> = serde_json::from_str(&self.peer.requests()).unwrap();
         let bodies = requests.iter().map(|request| request["body"].as_str().unwrap().to_owned());
         let service = |body: &str| if body.contains("shop/availability") { "shop" } else { "bank" };
@@ -124,31 +124,31 @@ impl Scene {
     }
 }
 
-fn said(command: &mut Command) -> String {
+fn run_stderr(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
     said
 }
 
-const OF_SHOP: &str = "Of the 100 requests that failed in the last 1h, all were answered with 500 by the target. \
+const SHOP_CONTRIBUTORS: &str = "Of the 100 requests that failed in the last 1h, all were answered with 500 by the target. \
                        All went to target `10.0.1.7:8080`, which received 14% of all requests.";
-const OF_BANK: &str = "Of the 140 requests that failed in the last 1h, all were answered with 502 by the load balancer instead of a target. \
+const BANK_CONTRIBUTORS: &str = "Of the 140 requests that failed in the last 1h, all were answered with 502 by the load balancer instead of a target. \
                        All requested `POST /pay/{id}/%60%3C!channel%3E%60`, which received 20% of all requests.";
 
 #[test]
-fn a_page_says_which_target_and_which_route_fail() {
+fn page_names_failing_target_and_route() {
     let scene = Scene::new("./logs");
     let noon = minute("2026-10-01T12:00Z");
     let write = |span| objects(span, noon).iter().for_each(|(key, text)| scene.write(&format!("logs/{key}"), text));
     write(Span::new(noon.plus(-120), noon));
-    said(&mut scene.command(noon.plus(10)));
-    assert!(scene.told().is_empty());
+    run_stderr(&mut scene.command(noon.plus(10)));
+    assert!(scene.sent_contributors().is_empty());
     write(Span::new(noon, noon.plus(10)));
-    let words = said(&mut scene.command(noon.plus(20)));
-    let told = scene.told();
-    assert!(told["shop"].contains(OF_SHOP), "{words}\n{told:#?}");
-    assert!(told["bank"].contains(OF_BANK), "{words}\n{told:#?}");
+    let words = run_stderr(&mut scene.command(noon.plus(20)));
+    let told = scene.sent_contributors();
+    assert!(told["shop"].contains(SHOP_CONTRIBUTORS), "{words}\n{told:#?}");
+    assert!(told["bank"].contains(BANK_CONTRIBUTORS), "{words}\n{told:#?}");
     let events = scene.peer.requests();
     let kept = fs::read_to_string(scene.folder.path().join("ledger/alerts.json")).unwrap();
     for text in told.values().chain([&kept]) {
@@ -159,14 +159,14 @@ fn a_page_says_which_target_and_which_route_fail() {
     let mut report = Command::new(env!("CARGO_BIN_EXE_slowburn"));
     report.args(["report", "--ledger", "ledger", "--out", "site", "--at", &noon.plus(20).to_string()]).env_clear();
     assert!(report.current_dir(scene.folder.path()).output().unwrap().status.success());
-    for (service, words) in [("shop", OF_SHOP), ("bank", OF_BANK)] {
+    for (service, words) in [("shop", SHOP_CONTRIBUTORS), ("bank", BANK_CONTRIBUTORS)] {
         let page = fs::read_to_string(scene.folder.path().join(format!("site/services/ops/{service}.html"))).unwrap();
         let page = page.replace("&#x2f;", "/").replace("&lt;", "<").replace("&amp;", "&");
         assert!(page.contains(words), "{words}: {page}");
     }
     // What goes on as it was needs no second look.
     write(Span::new(noon.plus(10), noon.plus(15)));
-    said(&mut scene.command(noon.plus(25)));
+    run_stderr(&mut scene.command(noon.plus(25)));
     assert_eq!(scene.peer.requests(), events);
 }
 
@@ -202,11 +202,11 @@ impl Bucket {
 
     fn run(&self, at: Minute) -> String {
         let mut command = self.scene.command(at);
-        said(command.envs(self.moto.environment()).env("AWS_ENDPOINT_URL_S3", &self.front.url))
+        run_stderr(command.envs(self.moto.environment()).env("AWS_ENDPOINT_URL_S3", &self.front.url))
     }
 
     /// How often objects were fetched and folders looked into since the last time.
-    fn asked(&self) -> (usize, usize) {
+    fn request_counts(&self) -> (usize, usize) {
         let all: Vec<Value> = serde_json::from_str(&self.front.requests()).unwrap();
         self.front.post("/_reset", "");
         let of = |action: &str| all.iter().filter(|request| request["action"] == action).count();
@@ -215,25 +215,25 @@ impl Bucket {
 }
 
 #[test]
-fn a_bucket_is_asked_for_an_hour_and_never_holds_up_a_page() {
+fn contributor_scan_reads_one_hour_and_never_delays_a_page() {
     let bucket = Bucket::new();
     let noon = minute("2026-10-01T12:00Z");
     bucket.put(Span::new(noon.plus(-60), noon), noon);
     bucket.run(noon.plus(10));
-    bucket.asked();
+    bucket.request_counts();
     let new = bucket.put(Span::new(noon, noon.plus(10)), noon);
     // Twelve objects of five minutes are an hour of one node; nothing is listed for it.
     let begun = Instant::now();
     let words = bucket.run(noon.plus(20));
-    let (fetched, listed) = bucket.asked();
+    let (fetched, listed) = bucket.request_counts();
     assert_eq!(fetched, new + 2 * 12, "{words}");
     println!("{fetched} objects fetched, {new} of them new, {listed} listings, {:?}", begun.elapsed());
-    let told = bucket.scene.told();
-    assert!(told["shop"].contains(OF_SHOP) && told["bank"].contains(OF_BANK), "{words}\n{told:#?}");
+    let told = bucket.scene.sent_contributors();
+    assert!(told["shop"].contains(SHOP_CONTRIBUTORS) && told["bank"].contains(BANK_CONTRIBUTORS), "{words}\n{told:#?}");
 }
 
 #[test]
-fn what_cannot_be_read_again_in_time_is_left_out() {
+fn objects_not_read_before_deadline_are_left_out() {
     let noon = minute("2026-10-01T12:00Z");
     let check = |fault: &str, seconds: std::ops::Range<u64>| {
         let bucket = Bucket::new();
@@ -247,7 +247,7 @@ fn what_cannot_be_read_again_in_time_is_left_out() {
         let took = begun.elapsed();
         assert!((seconds.start..seconds.end).contains(&took.as_secs()), "{took:?}: {words}");
         assert!(words.contains("contributor analysis is incomplete for 2 incidents"), "{words}");
-        let told = bucket.scene.told();
+        let told = bucket.scene.sent_contributors();
         assert_eq!(told.len(), 2, "{words}");
         assert!(told.values().all(|body| !body.contains("requests that failed")), "{told:#?}");
     };

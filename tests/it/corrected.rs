@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use slowburn::minute::Minute;
+use slowburn::time::Minute;
 
 const AT: &str = "2026-10-11T00:00Z";
 
@@ -26,7 +26,7 @@ fn counts() -> String {
     text
 }
 
-fn place(slos: &str, corrections: &[(&str, &str)]) -> tempfile::TempDir {
+fn scene(slos: &str, corrections: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -67,12 +67,12 @@ const MOVE: &str = "id: orders-move\nreason: moving the orders database\ncategor
                     time_zone: Europe/Berlin\n";
 
 #[test]
-fn raw_stands_beside_corrected() {
+fn reports_show_raw_and_corrected_budgets() {
     let slos = "  plain: { indicator: counts, file: orders.csv, objective: 99% }\n  \
                 whole: { indicator: counts, file: orders.csv, objective: 99% }\n";
     let hourly = "id: hourly\nreason: restarts\ncategory: measurement\nauthor: ops\nscope: { team: mart, slo: plain }\n\
                   start: 2026-10-09T00:00Z\nend: 2026-10-09T00:01Z\nrepeat: FREQ=HOURLY\n";
-    let folder = place(slos, &[("move", MOVE), ("hourly", hourly)]);
+    let folder = scene(slos, &[("move", MOVE), ("hourly", hourly)]);
     let row = rows(folder.path());
     let plain = row("plain", "10d");
     // 600 events failed in the two hours, 48 in the first minutes of the hours of the last day; hourly takes 48 minutes
@@ -92,12 +92,12 @@ fn raw_stands_beside_corrected() {
 }
 
 #[test]
-fn slices_are_the_events_of_a_budget() {
+fn error_budget_of_timeslices_counts_timeslices() {
     let slos = "  minutes: { indicator: counts, file: orders.csv, objective: 99%, budgeting: timeslices, slice_target: 90%, \
                 tiers: none }\n  \
                 hours: { indicator: counts, file: orders.csv, objective: 99%, budgeting: timeslices, slice: 1h, slice_target: \
                 99%, tiers: none }\n";
-    let folder = place(slos, &[]);
+    let folder = scene(slos, &[]);
     let row = rows(folder.path());
     // A minute of two in ten is bad, an hour of two in six hundred is not.
     assert_eq!((&row("minutes", "10d")["total"], &row("minutes", "10d")["bad"]), (&14_400.into(), &(120 + 24).into()));
@@ -108,12 +108,12 @@ fn slices_are_the_events_of_a_budget() {
 }
 
 #[test]
-fn a_replay_sees_what_the_tiers_see() {
+fn replay_excludes_same_minutes_as_tiers() {
     let slos = "  plain: { indicator: counts, file: orders.csv, objective: 99% }\n  \
                 whole: { indicator: counts, file: orders.csv, objective: 99% }\n  \
                 hours: { indicator: counts, file: orders.csv, objective: 99%, budgeting: timeslices, slice: 1h, slice_target: \
                 99%, tiers: none }\n";
-    let folder = place(slos, &[("move", MOVE)]);
+    let folder = scene(slos, &[("move", MOVE)]);
     let replay = |slo: &str, more: &[&str]| {
         let span = ["--raw", "--from", "2026-10-03T00:00Z", "--to", "2026-10-03T06:00Z"];
         let output = run(folder.path(), &[&["replay", slo], &span[..], more].concat());
@@ -130,9 +130,9 @@ fn a_replay_sees_what_the_tiers_see() {
 }
 
 #[test]
-fn a_100_percent_objective_is_met_or_missed() {
+fn objective_of_100_percent_has_full_or_exceeded_budget() {
     let slos = "  all: { indicator: counts, file: orders.csv, objective: 100% }\n";
-    let folder = place(slos, &[]);
+    let folder = scene(slos, &[]);
     let row = rows(folder.path())("all", "10d");
     assert_eq!(row["budget"]["exceeded"], true);
     assert_eq!(row["budget"]["remaining"], serde_json::Value::Null);

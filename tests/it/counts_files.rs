@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-use slowburn::minute::Minute;
+use slowburn::time::Minute;
 
 const AT: &str = "2026-10-04T00:00Z";
 
@@ -19,7 +19,7 @@ struct Scene {
 }
 
 /// What a run said and how it ended.
-struct Ran {
+struct RunResult {
     code: i32,
     said: String,
 }
@@ -61,9 +61,9 @@ impl Scene {
         command
     }
 
-    fn run(&self) -> Ran {
+    fn run(&self) -> RunResult {
         let output = self.command("ledger").output().unwrap();
-        Ran { code: output.status.code().unwrap(), said: String::from_utf8_lossy(&output.stderr).into_owned() }
+        RunResult { code: output.status.code().unwrap(), said: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
     /// Events, bad ones and coverage of the window of a service.
@@ -81,7 +81,7 @@ impl Scene {
 
     /// The files of a ledger but the lock, with their bytes.
     fn files(&self, ledger: &str) -> BTreeMap<PathBuf, Vec<u8>> {
-        crate::ledger::counted_files(&self.folder.path().join(ledger))
+        crate::ledger::data_files(&self.folder.path().join(ledger))
     }
 
     /// The parts of days in the ledger.
@@ -105,14 +105,14 @@ fn rows(total: u32, bad: u32) -> String {
 }
 
 /// As long as some rows, and no table.
-fn garbage(rows: &str) -> String {
+fn invalid_rows(rows: &str) -> String {
     "x".repeat(rows.len())
 }
 
 const OLD: u64 = 3_600;
 
 #[test]
-fn a_file_is_not_opened_again_until_it_changes() {
+fn unchanged_file_is_not_opened_again() {
     let scene = Scene::new(&["a", "b"]);
     for service in ["a", "b"] {
         scene.counts(service, &rows(10, 1), OLD);
@@ -120,7 +120,7 @@ fn a_file_is_not_opened_again_until_it_changes() {
     assert_eq!(scene.run().code, 0);
     assert_eq!((scene.sums("a"), scene.sums("b")), ((60, 6), (60, 6)));
     // Whoever opened it would say what it has become.
-    scene.counts("a", &garbage(&rows(10, 1)), OLD);
+    scene.counts("a", &invalid_rows(&rows(10, 1)), OLD);
     let ran = scene.run();
     assert_eq!((ran.code, ran.said.contains("a.csv")), (0, false), "{}", ran.said);
     let parts = scene.parts();
@@ -128,7 +128,7 @@ fn a_file_is_not_opened_again_until_it_changes() {
     assert_eq!(scene.run().code, 0);
     assert_eq!((scene.sums("a"), scene.sums("b")), ((120, 12), (60, 6)));
     assert_eq!(scene.parts().keys().filter(|name| parts.contains_key(*name)).count(), 0, "each part has another row");
-    scene.counts("a", &garbage(&rows(20, 2)), OLD - 2);
+    scene.counts("a", &invalid_rows(&rows(20, 2)), OLD - 2);
     for _ in 0..2 {
         let ran = scene.run();
         assert_eq!(
@@ -142,7 +142,7 @@ fn a_file_is_not_opened_again_until_it_changes() {
 }
 
 #[test]
-fn a_file_that_is_written_again_with_the_same_content_changes_nothing() {
+fn rewritten_file_with_same_content_changes_nothing() {
     let scene = Scene::new(&["a"]);
     scene.counts("a", &rows(10, 1), OLD);
     assert_eq!(scene.run().code, 0);
@@ -150,12 +150,12 @@ fn a_file_that_is_written_again_with_the_same_content_changes_nothing() {
     scene.counts("a", &rows(10, 1), OLD / 2);
     assert_eq!(scene.run().code, 0);
     assert_eq!(scene.parts(), parts);
-    scene.counts("a", &garbage(&rows(10, 1)), OLD / 2);
+    scene.counts("a", &invalid_rows(&rows(10, 1)), OLD / 2);
     assert_eq!(scene.run().code, 0, "its new time is known");
 }
 
 #[test]
-fn a_file_with_faulty_rows_is_reported_by_every_run() {
+fn file_with_invalid_rows_is_reported_by_every_run() {
     let scene = Scene::new(&["a"]);
     scene.counts("a", &(rows(10, 1) + "2026-10-03T20:00Z,1,2\n"), OLD);
     for _ in 0..3 {
@@ -174,7 +174,7 @@ fn a_file_with_faulty_rows_is_reported_by_every_run() {
 }
 
 #[test]
-fn a_file_that_was_modified_within_the_last_minute_is_read_again() {
+fn file_modified_within_last_minute_is_read_again() {
     let scene = Scene::new(&["a"]);
     for (total, bad) in [(10, 1), (20, 2), (30, 3)] {
         scene.counts("a", &rows(total, bad), 59);
@@ -189,7 +189,7 @@ fn a_file_that_was_modified_within_the_last_minute_is_read_again() {
 }
 
 #[test]
-fn a_file_of_another_series_is_read_although_it_has_not_changed() {
+fn unchanged_file_is_read_for_new_series() {
     let scene = Scene::new(&["a"]);
     scene.counts("a", &rows(10, 1), OLD);
     assert_eq!(scene.run().code, 0);
@@ -200,7 +200,7 @@ fn a_file_of_another_series_is_read_although_it_has_not_changed() {
 }
 
 #[test]
-fn many_files_at_once_give_the_bytes_of_one_after_the_other() {
+fn files_read_in_parallel_give_same_ledger_as_in_sequence() {
     let services: Vec<String> = (0..40).map(|number| format!("s{number}")).collect();
     let names: Vec<&str> = services.iter().map(String::as_str).collect();
     let scene = Scene::new(&names);
@@ -233,7 +233,7 @@ fn is_killed_at(point: u64, mut run: Command) -> bool {
 }
 
 #[test]
-fn a_kill_at_any_write_loses_no_file() {
+fn run_killed_at_any_write_loses_no_file() {
     let scene = Scene::new(&["a", "b", "c"]);
     let all = |total| ["a", "b", "c"].map(|service| scene.counts(service, &rows(total, 1), OLD - u64::from(total)));
     let run = |ledger: &str| assert!(scene.command(ledger).status().unwrap().success());

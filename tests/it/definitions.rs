@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use proptest::prelude::*;
-use slowburn::fetch::definitions::load;
-use slowburn::minute::Minute;
 use slowburn::report::problems::{github, json, terminal};
-use slowburn::slo::file::{SchemaKind, schema};
+use slowburn::slo::yaml::{SchemaKind, schema};
 use slowburn::slo::{Catalog, DefinitionFile, Problem, Severity};
+use slowburn::source::definitions::load;
+use slowburn::time::Minute;
 
 /// Bad files whose badness no schema can see: it lies in arithmetic, in another file, or in the text of the YAML. All
 /// other bad files must be refused by the schema.
@@ -118,7 +118,7 @@ fn service(text: &str) -> (Catalog, Vec<Problem>) {
 }
 
 #[test]
-fn the_worked_example_is_sound() {
+fn worked_example_is_valid() {
     let (files, faults) = load(&root("slos")).unwrap();
     let (catalog, problems) = check(&files);
     assert_eq!(faults, []);
@@ -134,7 +134,7 @@ fn the_worked_example_is_sound() {
 }
 
 #[test]
-fn every_bad_file_says_what_to_do() {
+fn every_invalid_file_is_reported_with_hint() {
     for folder in bad_folders() {
         let (files, mut problems) = load(&folder).unwrap();
         let (catalog, found) = check(&files);
@@ -149,7 +149,7 @@ fn every_bad_file_says_what_to_do() {
 }
 
 #[test]
-fn a_two_line_service_gets_the_rest_from_its_class() {
+fn two_line_service_inherits_from_its_class() {
     let (catalog, problems) = service("service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\n");
     assert_eq!(problems, []);
     let slos: Vec<&str> = catalog.services[0].slos.iter().map(|slo| slo.id.as_str()).collect();
@@ -159,7 +159,7 @@ fn a_two_line_service_gets_the_rest_from_its_class() {
 }
 
 #[test]
-fn one_mistake_leaves_the_rest_alone() {
+fn one_invalid_slo_does_not_affect_others() {
     let sound = DefinitionFile {
         path: "shop/cart.yaml".to_owned(),
         text: "service: cart\nload_balancer: app/shop/50dc6c495c0c9188\n".to_owned(),
@@ -192,7 +192,7 @@ fn github_commands_are_escaped() {
 }
 
 #[test]
-fn what_cannot_be_loaded_is_named_and_the_rest_is_loaded() {
+fn invalid_files_are_reported_and_others_are_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let outside = tempfile::NamedTempFile::new().unwrap();
     fs::create_dir(folder.path().join("mart")).unwrap();
@@ -223,7 +223,7 @@ fn what_cannot_be_loaded_is_named_and_the_rest_is_loaded() {
 }
 
 #[test]
-fn hostile_texts_are_refused_soon() {
+fn hostile_yaml_is_rejected_quickly() {
     let megabyte = 1024 * 1024 - 100;
     let repeated = |part: &str| part.repeat(megabyte / part.len());
     let keys: String = (0..60_000).map(|key| format!("k{key}: [1]\n")).collect::<Vec<_>>().concat();
@@ -239,7 +239,7 @@ fn hostile_texts_are_refused_soon() {
 
 /// Debian, for one, keeps `CET` and `US/Eastern` in a package of its own.
 #[test]
-fn a_system_without_old_names_of_time_zones_changes_nothing() {
+fn legacy_time_zone_names_work_without_system_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::create_dir_all(path("slos/mart")).unwrap();
@@ -257,7 +257,7 @@ fn a_system_without_old_names_of_time_zones_changes_nothing() {
 }
 
 #[test]
-fn a_fleet_that_counts_elsewhere_needs_no_access_logs() {
+fn fleet_without_log_source_needs_no_access_logs() {
     let file = |path: &str, text: &str| DefinitionFile { path: path.to_owned(), text: text.to_owned() };
     let fleet = file("fleet.yaml", "sources:\n  batch: { counts: . }\nteams: { mart: {} }\n");
     let text = "service: nightly\nslos:\n  orders: { indicator: counts, file: orders.csv, objective: 99% }\n";
@@ -267,7 +267,7 @@ fn a_fleet_that_counts_elsewhere_needs_no_access_logs() {
 }
 
 #[test]
-fn severe_is_on_for_availability_and_where_an_slo_says_so_itself() {
+fn severe_applies_to_availability_and_where_set_on_slo() {
     let fleet = "sources:\n  logs: { access_logs: logs }\n  batch: { counts: . }\ndefault_source: logs\n";
     let text = "service: nightly\nload_balancer: app/mart/50dc6c495c0c9188\nsevere: { outage: 3m }\nslos:\n\
                 \x20 orders: { indicator: counts, source: batch, file: a.csv, objective: 99% }\n\
@@ -293,7 +293,7 @@ fn severe_is_on_for_availability_and_where_an_slo_says_so_itself() {
 
 /// A folder that was moved must not leave a pipeline green for ever.
 #[test]
-fn check_of_a_folder_without_service_files_fails() {
+fn check_fails_without_service_files() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("slos/corrections")).unwrap();
     fs::write(folder.path().join("slos/fleet.yaml"), "teams: { mart: {} }\n").unwrap();
@@ -313,7 +313,7 @@ fn check_of_a_folder_without_service_files_fails() {
 }
 
 #[test]
-fn check_without_fleet_file_names_the_defaults() {
+fn check_without_fleet_file_lists_defaults() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("slos/mart")).unwrap();
     fs::write(folder.path().join("slos/mart/cart.yaml"), "service: cart\nload_balancer: app/shop\n").unwrap();
@@ -349,13 +349,13 @@ fn scopes_are_checked_against_invalid_services_too() {
 }
 
 #[test]
-fn problems_are_data() {
+fn problems_are_printed_as_json() {
     let (files, _) = load(&root("tests/definitions/bad/two_faulty_slos")).unwrap();
     insta::assert_snapshot!("problems_json", json(&read(&files).1));
 }
 
 #[test]
-fn schemas_agree_with_an_independent_validator() {
+fn schemas_agree_with_independent_validator() {
     let script = root("tests/data_checks/schemas.py");
     let folder = tempfile::tempdir().unwrap();
     let mut arguments = Vec::new();
@@ -398,7 +398,7 @@ fn schemas_agree_with_an_independent_validator() {
 }
 
 #[test]
-fn files_of_other_tools_get_a_problem_each() {
+fn files_of_other_tools_are_recognized() {
     let Some(folder) = crate::shared("data/slo_definitions") else { return };
     let (files, _) = load(&folder).unwrap();
     for file in files {
@@ -415,13 +415,13 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
-    fn no_text_stops_the_reader(text in "[ -~\\n\\tÄ\u{202e}\u{1f600}\\r\u{feff}]{0,200}", fleet in any::<bool>()) {
+    fn arbitrary_text_never_panics_reader(text in "[ -~\\n\\tÄ\u{202e}\u{1f600}\\r\u{feff}]{0,200}", fleet in any::<bool>()) {
         let path = if fleet { "fleet.yaml" } else { "mart/checkout.yaml" };
         let _: (Catalog, Vec<Problem>) = check(&[DefinitionFile { path: path.to_owned(), text }]);
     }
 
     #[test]
-    fn no_change_of_a_sound_file_stops_the_reader(at in 0_usize..500, cut in 0_usize..20, put in "[-:,{}\\[\\] \\n%0a\"'#&*!|>$]{0,6}") {
+    fn mutated_valid_file_never_panics_reader(at in 0_usize..500, cut in 0_usize..20, put in "[-:,{}\\[\\] \\n%0a\"'#&*!|>$]{0,6}") {
         for source in ["slos/fleet.yaml", "slos/shop/checkout.yaml"] {
             let text: Vec<char> = fs::read_to_string(root(source)).unwrap().chars().collect();
             let at = at.min(text.len());

@@ -97,7 +97,7 @@ impl Scene {
 
     /// What a run said, with its exit code.
     fn run(&self, at: &str) -> String {
-        told(&self.slowburn("run", at).args(["--at", at]).output().unwrap())
+        stderr(&self.slowburn("run", at).args(["--at", at]).output().unwrap())
     }
 
     /// Counts of each known minute from a moment on, by SLO.
@@ -117,14 +117,14 @@ impl Scene {
     /// Asserts that each minute from one on is known with so many requests, up to another.
     fn assert_each(&self, slo: &str, (from, until): (&str, &str), count: u64) {
         let minutes = self.minutes(from).remove(slo).unwrap_or_default();
-        let [first, last] = [from, until].map(|minute| minute.parse::<slowburn::minute::Minute>().unwrap());
+        let [first, last] = [from, until].map(|minute| minute.parse::<slowburn::time::Minute>().unwrap());
         let expected: Vec<(String, u64)> =
-            (first.0..last.0).map(|minute| (slowburn::minute::Minute(minute).to_string(), count)).collect();
+            (first.0..last.0).map(|minute| (slowburn::time::Minute(minute).to_string(), count)).collect();
         assert_eq!(minutes, expected);
     }
 
     /// Requests of Elastic Load Balancing and of tags since the last time.
-    fn looked_up(&self) -> Vec<(String, u64)> {
+    fn lookup_requests(&self) -> Vec<(String, u64)> {
         let counters = self.elb.counters();
         let requests = counters["counters"]["requests"].as_object().unwrap();
         let counted = requests.iter().map(|(action, count)| (action.clone(), count.as_u64().unwrap())).collect();
@@ -133,13 +133,13 @@ impl Scene {
     }
 
     /// What CloudWatch was asked last.
-    fn asked(&self) -> String {
+    fn requested_paths(&self) -> String {
         let all: Vec<serde_json::Value> = serde_json::from_str(&self.metrics.requests()).unwrap();
         all.last().unwrap().to_string()
     }
 }
 
-fn told(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -148,59 +148,59 @@ fn requests(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
 }
 
 /// The dimensions of a balancer, or of a target group behind it.
-fn of(balancer: &str, group: Option<&str>) -> String {
+fn dimensions(balancer: &str, group: Option<&str>) -> String {
     let group = group.map_or_else(String::new, |group| format!(r#""TargetGroup": "targetgroup/{group}", "#));
     format!(r#"{group}"LoadBalancer": "{balancer}""#)
 }
 
 #[test]
-fn a_name_is_looked_up_page_by_page_and_then_known() {
+fn name_is_looked_up_across_pages_and_cached() {
     let scene = Scene::new(FLEET, &[("mart", "load_balancer: app/mart\n")]);
     for name in ["cart", "mart-2", "orders"] {
         let (other, _) = scene.create(name, name, &[]);
-        scene.traffic(&of(&other, None), "10:00", 120, 7);
+        scene.traffic(&dimensions(&other, None), "10:00", 120, 7);
     }
     let (balancer, _) = scene.create("mart", "mart", &[]);
-    scene.traffic(&of(&balancer, None), "11:00", 60, 100);
+    scene.traffic(&dimensions(&balancer, None), "11:00", 60, 100);
     let said = scene.run(NOW);
     assert!(said.starts_with("exit 0\n"), "{said}");
     // Four balancers at two a page; without tags and target groups in definitions nobody lists them.
-    assert_eq!(scene.looked_up(), requests(&[("DescribeLoadBalancers", 2)]));
+    assert_eq!(scene.lookup_requests(), requests(&[("DescribeLoadBalancers", 2)]));
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 100);
     for at in ["2026-10-31T12:05Z", "2026-10-31T12:10Z"] {
         assert!(scene.run(at).starts_with("exit 0\n"));
     }
-    assert_eq!(scene.looked_up(), [], "what was found is known for a while");
+    assert_eq!(scene.lookup_requests(), [], "what was found is known for a while");
     assert!(scene.run("2026-10-31T12:15Z").starts_with("exit 0\n"));
-    assert_eq!(scene.looked_up(), requests(&[("DescribeLoadBalancers", 2)]));
+    assert_eq!(scene.lookup_requests(), requests(&[("DescribeLoadBalancers", 2)]));
     let offline = scene.slowburn("run", "2026-10-31T14:00Z").args(["--offline"]).output().unwrap();
-    assert_eq!((offline.status.code(), scene.looked_up()), (Some(0), vec![]));
+    assert_eq!((offline.status.code(), scene.lookup_requests()), (Some(0), vec![]));
 }
 
 #[test]
-fn a_balancer_that_is_made_anew_continues_its_slo() {
+fn recreated_load_balancer_continues_its_slo() {
     let scene = Scene::new(FLEET, &[("mart", "load_balancer: app/mart\n")]);
     let (old, _) = scene.create("mart", "mart", &[]);
-    scene.traffic(&of(&old, None), "11:00", 67, 100);
+    scene.traffic(&dimensions(&old, None), "11:00", 67, 100);
     assert!(scene.run(NOW).starts_with("exit 0\n"));
     scene.delete("mart");
     let (new, _) = scene.create("mart", "mart", &[]);
     assert_ne!(old, new);
     // In one minute both of them answered.
-    scene.traffic(&of(&old, None), "12:07", 1, 40);
-    scene.traffic(&of(&new, None), "12:07", 1, 60);
-    scene.traffic(&of(&new, None), "12:08", 60, 100);
+    scene.traffic(&dimensions(&old, None), "12:07", 1, 40);
+    scene.traffic(&dimensions(&new, None), "12:07", 1, 60);
+    scene.traffic(&dimensions(&new, None), "12:08", 60, 100);
     // Nobody looks yet, and what the new one answers is missing for the time being.
     assert!(scene.run("2026-10-31T12:12Z").starts_with("exit 0\n"));
     assert!(scene.run("2026-10-31T12:20Z").starts_with("exit 0\n"));
-    let asked = scene.asked();
+    let asked = scene.requested_paths();
     assert!(asked.contains(&old) && asked.contains(&new), "{asked}");
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T12:17Z"), 100);
     assert!(scene.run("2026-10-31T12:45Z").starts_with("exit 0\n"));
     for at in ["2026-10-31T14:35Z", "2026-10-31T14:40Z"] {
         assert!(scene.run(at).starts_with("exit 0\n"));
     }
-    let asked = scene.asked();
+    let asked = scene.requested_paths();
     assert!(!asked.contains(&old) && asked.contains(&new), "nobody asks for what is gone: {asked}");
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T13:08Z"), 100);
     let ledger = scene.folder.path().join("ledger");
@@ -208,14 +208,14 @@ fn a_balancer_that_is_made_anew_continues_its_slo() {
 }
 
 #[test]
-fn a_change_over_that_nobody_could_look_up_is_made_good() {
+fn replacement_missed_by_failed_lookup_is_backfilled() {
     let scene = Scene::new(FLEET, &[("mart", "load_balancer: app/mart\n")]);
     let (old, _) = scene.create("mart", "mart", &[]);
-    scene.traffic(&of(&old, None), "11:00", 67, 100);
+    scene.traffic(&dimensions(&old, None), "11:00", 67, 100);
     assert!(scene.run(NOW).starts_with("exit 0\n"));
     scene.delete("mart");
     let (new, _) = scene.create("mart", "mart", &[]);
-    scene.traffic(&of(&new, None), "12:07", 180, 100);
+    scene.traffic(&dimensions(&new, None), "12:07", 180, 100);
     let denied = r#"{"faults": [{"action": "DescribeLoadBalancers", "code": "AccessDenied", "status": 403, "times": 9,
         "message": "User: slowburn is not authorized to perform: elasticloadbalancing:DescribeLoadBalancers"}]}"#;
     scene.elb.post("/_control", denied);
@@ -228,7 +228,7 @@ fn a_change_over_that_nobody_could_look_up_is_made_good() {
 }
 
 #[test]
-fn tags_stand_for_all_that_have_them() {
+fn tag_selects_every_tagged_resource() {
     let fleet = FLEET.replace("availability: 99.9%", "latency: { objective: 99%, under: 300ms }");
     let text = "load_balancer: app/mart\ntarget_group: { tags: { service: checkout } }\n";
     let whole = "load_balancer: { tags: { service: mart } }\n";
@@ -241,24 +241,24 @@ fn tags_stand_for_all_that_have_them() {
     let (north, _) = scene.create("north", "mart", &[]);
     let (south, _) = scene.create("south", "mart", &[]);
     for (place, count) in [
-        (of(&mart, Some(&groups[0])), 30),
-        (of(&mart, Some(&groups[1])), 12),
-        (of(&mart, None), 50),
-        (of(&north, None), 3),
-        (of(&south, None), 4),
+        (dimensions(&mart, Some(&groups[0])), 30),
+        (dimensions(&mart, Some(&groups[1])), 12),
+        (dimensions(&mart, None), 50),
+        (dimensions(&north, None), 3),
+        (dimensions(&south, None), 4),
     ] {
         scene.traffic(&place, "11:00", 60, count);
     }
     let said = scene.run(NOW);
     assert!(said.starts_with("exit 0\n"), "{said}");
     let expected = [("DescribeLoadBalancers", 2), ("DescribeTargetGroups", 1), ("GetResources", 3)];
-    assert_eq!(scene.looked_up(), requests(&expected), "one look at everything, whoever asks");
+    assert_eq!(scene.lookup_requests(), requests(&expected), "one look at everything, whoever asks");
     scene.assert_each("checkout/latency", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 42);
     scene.assert_each("mart/latency", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 7);
 }
 
 #[test]
-fn what_is_not_there_is_named_and_unknown() {
+fn unresolved_selector_is_reported_and_unknown() {
     let absent = "load_balancer: app/absent\n";
     let untagged = "load_balancer: { tags: { service: absent } }\n";
     let grouped = "load_balancer: app/mart\ntarget_group: idle\nslos: { availability: { objective: 99.9%, elb_5xx: excluded } }\n";
@@ -267,13 +267,13 @@ fn what_is_not_there_is_named_and_unknown() {
         &[("absent", absent), ("untagged", untagged), ("grouped", grouped), ("mart", "load_balancer: app/mart\n")],
     );
     let (mart, _) = scene.create("mart", "mart", &[]);
-    scene.traffic(&of(&mart, None), "11:00", 60, 100);
+    scene.traffic(&dimensions(&mart, None), "11:00", 60, 100);
     insta::assert_snapshot!("nothing_found", scene.run(NOW));
     assert_eq!(scene.minutes("2026-10-31T11:00Z").into_keys().collect::<Vec<_>>(), ["mart/availability"]);
-    drop(scene.looked_up());
+    drop(scene.lookup_requests());
     // It is looked for until it is there.
     let (new, _) = scene.create("absent", "absent", &[]);
-    scene.traffic(&of(&new, None), "12:00", 5, 9);
+    scene.traffic(&dimensions(&new, None), "12:00", 5, 9);
     assert!(scene.run("2026-10-31T12:05Z").starts_with("exit 3\n"));
     scene.assert_each("absent/availability", ("2026-10-31T12:00Z", "2026-10-31T12:02Z"), 9);
     // It is gone, and its minutes are unknown from then on.
@@ -285,7 +285,7 @@ fn what_is_not_there_is_named_and_unknown() {
 }
 
 #[test]
-fn short_trouble_passes_unnoticed_and_costs_are_known_before() {
+fn transient_errors_are_retried_and_cost_is_checked_first() {
     let scene = Scene::new(FLEET, &[("mart", "load_balancer: app/mart\n")]);
     let cost = || {
         let output = scene.slowburn("cost", NOW).args(["--format", "json"]).output().unwrap();
@@ -300,7 +300,7 @@ fn short_trouble_passes_unnoticed_and_costs_are_known_before() {
         "{table}"
     );
     let (mart, _) = scene.create("mart", "mart", &[]);
-    scene.traffic(&of(&mart, None), "11:00", 60, 100);
+    scene.traffic(&dimensions(&mart, None), "11:00", 60, 100);
     let faults = r#"{"faults": [{"action": "DescribeLoadBalancers", "code": "Throttling", "status": 400, "times": 2},
         {"action": "DescribeLoadBalancers", "drop": true, "times": 1}]}"#;
     scene.elb.post("/_control", faults);
@@ -322,7 +322,7 @@ fn lines(minute: &str, group: &str) -> String {
 }
 
 #[test]
-fn what_had_a_tag_before_anybody_looked_is_unknown_in_logs_and_not_silence() {
+fn tagged_minutes_before_discovery_are_unknown_not_idle() {
     let text = "source: logs\nload_balancer: app/shop\ntarget_group: { tags: { service: checkout } }\n";
     let scene = Scene::new(FLEET, &[("checkout", text)]);
     let logs = scene.folder.path().join("logs");

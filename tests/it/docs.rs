@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use slowburn::command::simulate::write;
-use slowburn::minute::{Minute, Span};
+use slowburn::command::simulate::write_logs;
 use slowburn::simulate::Plan;
+use slowburn::time::{Minute, Span};
 
 /// Six hours of the demo fleet that contain an outage, and the time they end.
 const FROM: &str = "2026-10-27T12:00Z";
@@ -43,11 +43,11 @@ struct Block {
 }
 
 impl Block {
-    fn is(&self, word: &str) -> bool {
+    fn has_word(&self, word: &str) -> bool {
         self.info.iter().any(|found| found == word)
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         format!("{}:{}", self.page.display(), self.line)
     }
 }
@@ -133,7 +133,7 @@ fn every_relative_link_resolves() {
 }
 
 #[test]
-fn the_summary_lists_every_page_once() {
+fn summary_lists_every_page_once() {
     let summary = read(Path::new("docs/SUMMARY.md"));
     for page in pages().iter().filter_map(|page| page.strip_prefix("docs").ok()) {
         let link = format!("]({})", page.display());
@@ -143,7 +143,7 @@ fn the_summary_lists_every_page_once() {
 }
 
 #[test]
-fn the_readme_fits_on_a_few_screens() {
+fn readme_is_short() {
     assert!(read(Path::new("README.md")).lines().count() <= 200);
 }
 
@@ -184,11 +184,11 @@ fn every_yaml_block_is_a_valid_definition() {
     // The blocks of a page may build on one another, and may be alternatives of one another.
     let mut page: BTreeMap<String, String> = BTreeMap::new();
     let mut last = PathBuf::new();
-    for block in blocks().iter().filter(|block| block.is("yaml") && !block.is("fragment")) {
+    for block in blocks().iter().filter(|block| block.has_word("yaml") && !block.has_word("fragment")) {
         let first = block.text.lines().next().unwrap_or_default();
         let named = first.strip_prefix("# ").and_then(|line| line.split([' ', ':']).next());
         let Some(name) = named.filter(|name| name.starts_with("slos/")) else {
-            wrong.push(format!("{}: the block does not start with `# slos/...`", block.place()));
+            wrong.push(format!("{}: the block does not start with `# slos/...`", block.location()));
             continue;
         };
         if block.page != last {
@@ -199,7 +199,7 @@ fn every_yaml_block_is_a_valid_definition() {
         let alone = BTreeMap::from([(name.to_owned(), block.text.clone())]);
         checked += 1;
         if let (Some(text), Some(_)) = (problems(&alone), problems(&page)) {
-            wrong.push(format!("{}:\n{text}", block.place()));
+            wrong.push(format!("{}:\n{text}", block.location()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -209,14 +209,14 @@ fn every_yaml_block_is_a_valid_definition() {
 /// The `$ slowburn ...` lines of console blocks, with what may follow a continuation, and whether they are run.
 fn commands() -> Vec<(String, String, bool, i32)> {
     let mut found = Vec::new();
-    for block in blocks().iter().filter(|block| block.is("console")) {
-        let runs = !block.is("norun");
+    for block in blocks().iter().filter(|block| block.has_word("console")) {
+        let runs = !block.has_word("norun");
         let exit =
             block.info.iter().find_map(|word| word.strip_prefix("exit=")).map_or(0, |code| code.parse().unwrap());
         let joined = block.text.replace("\\\n", " ");
         for line in joined.lines().filter_map(|line| line.strip_prefix("$ ")) {
             if line.split_whitespace().any(|word| word == "slowburn") {
-                found.push((block.place(), line.to_owned(), runs, exit));
+                found.push((block.location(), line.to_owned(), runs, exit));
             }
         }
     }
@@ -224,11 +224,11 @@ fn commands() -> Vec<(String, String, bool, i32)> {
 }
 
 #[test]
-fn every_command_of_the_documentation_runs_or_at_least_parses() {
+fn every_documented_command_runs_or_parses() {
     let folder = tempfile::tempdir().unwrap();
     let minute = |text: &str| text.parse::<Minute>().unwrap();
     let plan = Plan { span: Span::new(minute(FROM), minute(TO)), ..Plan::default() };
-    write(&plan, &folder.path().join("logs"), 0).unwrap();
+    write_logs(&plan, &folder.path().join("logs"), 0).unwrap();
     for name in ["slos", "queries"] {
         copy(&root().join(name), &folder.path().join(name));
     }

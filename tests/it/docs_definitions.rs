@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
-use slowburn::slo::file::{SchemaKind, schema};
+use slowburn::slo::yaml::{SchemaKind, schema};
 
 const HEADER: [&str; 5] = ["Key", "Type", "Default", "Example", "Meaning"];
 
@@ -173,7 +173,7 @@ fn every_key_of_every_file_is_documented() {
 }
 
 #[test]
-fn a_difference_between_page_and_schema_is_found() {
+fn difference_between_page_and_schema_is_detected() {
     let key = |word: &str| (word.to_owned(), BTreeSet::from([format!("{word}_word")]));
     let object = Object {
         id: "x".to_owned(),

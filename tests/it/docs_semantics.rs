@@ -36,7 +36,7 @@ fn defines_test(source: &str, test: &str) -> bool {
 }
 
 #[test]
-fn every_named_test_exists() {
+fn every_cited_test_exists() {
     let page = read(PAGE).unwrap();
     let mut found = BTreeSet::new();
     for (number, line) in page.lines().enumerate() {
@@ -51,7 +51,7 @@ fn every_named_test_exists() {
 }
 
 #[test]
-fn every_guarantee_names_a_test() {
+fn every_guarantee_cites_a_test() {
     let page = read(PAGE).unwrap();
     // The text before the first section is an overview, and a section with parts is held by its parts.
     let sections =
@@ -68,7 +68,7 @@ fn every_guarantee_names_a_test() {
 }
 
 #[test]
-fn a_missing_test_is_found() {
+fn missing_test_is_detected() {
     assert_eq!(reference("tests/it/a.rs::b"), Some(("tests/it/a.rs", "b")));
     assert_eq!(reference("src/a.rs::tests::b"), Some(("src/a.rs", "b")));
     assert_eq!(reference("slowburn::engine"), None);

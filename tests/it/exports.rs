@@ -6,13 +6,13 @@ use crate::weekly::Scene;
 
 const AT: &str = "2026-11-23T08:00Z";
 /// When the newest minute is known.
-const SOON: &str = "2026-11-23T00:01Z";
+const AFTER_MIDNIGHT: &str = "2026-11-23T00:01Z";
 
 #[test]
-fn metrics_say_what_the_status_says_and_nothing_of_what_is_not_known() {
+fn metrics_match_status_and_omit_unknown_values() {
     let scene = Scene::new();
-    let text = scene.good(&["status", "--format", "openmetrics"], AT);
-    assert_eq!(text, scene.good(&["status", "--format", "openmetrics"], AT));
+    let text = scene.run_ok(&["status", "--format", "openmetrics"], AT);
+    assert_eq!(text, scene.run_ok(&["status", "--format", "openmetrics"], AT));
     let labels = "team=\"mart\",service=\"checkout\",slo=\"orders\",class=\"strict\",window=\"7d\"";
     for line in [
         format!("slowburn_slo_bad_events{{{labels}}} 1500.0"),
@@ -28,33 +28,33 @@ fn metrics_say_what_the_status_says_and_nothing_of_what_is_not_known() {
     assert!(
         idle("slowburn_slo_events") && !idle("slowburn_slo_sli") && !idle("slowburn_slo_error_budget_remaining_ratio")
     );
-    scene.good(&["status", "--format", "openmetrics", "--out", "slowburn.prom"], AT);
+    scene.run_ok(&["status", "--format", "openmetrics", "--out", "slowburn.prom"], AT);
     assert_eq!(std::fs::read_to_string(scene.path("slowburn.prom")).unwrap(), text);
 }
 
 #[test]
-fn budgets_are_exported_as_they_stood_at_the_end_of_each_day() {
+fn budgets_are_exported_as_of_end_of_each_day() {
     let scene = Scene::new();
     let asked = ["export", "checkout/orders", "--what", "budgets", "--from", "2026-11-17T00:00Z"];
-    insta::assert_snapshot!("exports_budgets", scene.good(&asked, "2026-11-20T12:00Z"));
-    let all = scene.good(&["export", "--what", "budgets"], "2026-11-20T12:00Z");
+    insta::assert_snapshot!("exports_budgets", scene.run_ok(&asked, "2026-11-20T12:00Z"));
+    let all = scene.run_ok(&["export", "--what", "budgets"], "2026-11-20T12:00Z");
     // The header, and seven promises on 30 days, of which today is none.
     assert_eq!((all.lines().count(), all.contains("2026-11-20")), (1 + 7 * 30, false));
     let refused = scene.slowburn(&["export", "--what", "budgets", "--format", "parquet"], AT);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(2) && said.contains("name a file with `--out FILE`"), "{said}");
-    scene.good(&["export", "--what", "budgets", "--format", "parquet", "--out", "b.parquet"], AT);
+    scene.run_ok(&["export", "--what", "budgets", "--format", "parquet", "--out", "b.parquet"], AT);
     assert!(std::fs::read(scene.path("b.parquet")).unwrap().starts_with(b"PAR1"));
 }
 
 #[test]
-fn cloudwatch_is_told_how_a_run_ended_where_that_is_asked_for() {
+fn run_metrics_are_sent_to_cloudwatch_if_enabled() {
     let scene = Scene::new();
-    let peer = Peer::start("cloudwatch_server.py", &format!(r#"{{"now": "{SOON}"}}"#));
+    let peer = Peer::start("cloudwatch_server.py", &format!(r#"{{"now": "{AFTER_MIDNIGHT}"}}"#));
     let run = |more: &[&str]| {
-        let mut command = scene.command(&[&["run", "--quiet", "--silent"], more].concat(), SOON);
+        let mut command = scene.command(&[&["run", "--quiet", "--silent"], more].concat(), AFTER_MIDNIGHT);
         command
-            .env("SLOWBURN_CLOCK", SOON)
+            .env("SLOWBURN_CLOCK", AFTER_MIDNIGHT)
             .env("AWS_ENDPOINT_URL_CLOUDWATCH", &peer.url)
             .env("AWS_REGION", "eu-west-1");
         command
@@ -102,7 +102,7 @@ async fn values(url: &str) -> Vec<(String, String, f64)> {
         .endpoint_url(url);
     let client = aws_sdk_cloudwatch::Client::from_conf(config.build());
     let metrics = client.list_metrics().namespace("SLO").send().await.unwrap();
-    let at = SOON.parse::<slowburn::minute::Minute>().unwrap().timestamp().as_second();
+    let at = AFTER_MIDNIGHT.parse::<slowburn::time::Minute>().unwrap().timestamp().as_second();
     let mut values = Vec::new();
     for metric in metrics.metrics() {
         let stat = MetricStat::builder().metric(metric.clone()).period(60).stat("Sum").build();

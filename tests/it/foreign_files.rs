@@ -8,10 +8,10 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use slowburn::minute::Span;
+use slowburn::time::Span;
 
 use crate::peers::Moto;
-use crate::scene::{Scene, said};
+use crate::scene::{Scene, stderr};
 
 const HASH: &str = "0123456789abcdef0123456789abcdef";
 
@@ -111,7 +111,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_sequence_of_commands_touches_a_foreign_file(
+    fn no_command_sequence_changes_foreign_files(
         steps in prop::collection::vec(
             (
                 prop::collection::vec((0..PLACES.len(), any::<prop::sample::Index>(), prop::bool::weighted(0.2)), 0..6),
@@ -125,7 +125,7 @@ proptest! {
         let scene = scene();
         if is_begun {
             let run = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T08:30Z"]).output().unwrap();
-            prop_assert!(run.status.success(), "{}", said(&run));
+            prop_assert!(run.status.success(), "{}", stderr(&run));
         }
         let mut paths: Vec<PathBuf> = Vec::new();
         for (files, command, moment) in &steps {
@@ -138,8 +138,8 @@ proptest! {
             let all = commands(["2026-10-02T08:35Z", "2026-10-02T09:00Z", "2026-10-03T00:10Z"][*moment]);
             let command: Vec<&str> = command.get(&all).iter().map(String::as_str).collect();
             let output = scene.slowburn(&command).output().unwrap();
-            prop_assert!(matches!(output.status.code(), Some(0 | 1 | 3 | 4)), "{command:?}: {}", said(&output));
-            prop_assert!(foreign(&paths) == before, "{command:?} changed a foreign file: {}", said(&output));
+            prop_assert!(matches!(output.status.code(), Some(0 | 1 | 3 | 4)), "{command:?}: {}", stderr(&output));
+            prop_assert!(foreign(&paths) == before, "{command:?} changed a foreign file: {}", stderr(&output));
             let now = fs::read_to_string(scene.path("elsewhere/precious.txt")).ok();
             prop_assert!(now == elsewhere, "{command:?} followed a link");
             prop_assert_eq!(scene.path("elsewhere").read_dir().map_or(1, Iterator::count), 1);
@@ -148,7 +148,7 @@ proptest! {
 }
 
 #[test]
-fn a_ledger_starts_only_where_nothing_else_lies() {
+fn ledger_is_created_only_in_empty_location() {
     let scene = scene();
     let foreign_file = |place: &str, name: &str| put(&scene, place, name, false).unwrap();
     let paths = [
@@ -162,15 +162,15 @@ fn a_ledger_starts_only_where_nothing_else_lies() {
     for place in ["data", "checkout", "locked", "."] {
         let output =
             scene.slowburn(&["run", "--silent", "--at", "2026-10-02T08:30Z", "--ledger", place]).output().unwrap();
-        assert_eq!(output.status.code(), Some(4), "{place}: {}", said(&output));
-        assert!(said(&output).contains("hint: "), "{place}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(4), "{place}: {}", stderr(&output));
+        assert!(stderr(&output).contains("hint: "), "{place}: {}", stderr(&output));
         assert_eq!(foreign(&paths), before);
     }
     let refused = |arguments: &[&str]| {
         let mut all = arguments.to_vec();
         all.extend(["--at", "2026-10-02T08:30Z"]);
         let output = scene.slowburn(&all).output().unwrap();
-        (said(&output), fs::read_dir(scene.path("data")).unwrap().count())
+        (stderr(&output), fs::read_dir(scene.path("data")).unwrap().count())
     };
     insta::assert_snapshot!("ledger_beside_photos", refused(&["run", "--ledger", "data"]).0);
     insta::assert_snapshot!("ledger_around_logs", refused(&["run", "--ledger", "logs/ledger"]).0);
@@ -181,13 +181,13 @@ fn a_ledger_starts_only_where_nothing_else_lies() {
 }
 
 #[test]
-fn a_site_is_written_only_where_nothing_has_its_names() {
+fn site_is_not_written_over_foreign_files() {
     let scene = scene();
     let ran = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
-    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(ran.status.success(), "{}", stderr(&ran));
     let theirs = put(&scene, "public", "report.json", false).unwrap();
     let report = || scene.slowburn(&["report", "--at", "2026-10-02T09:00Z", "--out", "public"]).output().unwrap();
-    insta::assert_snapshot!("site_beside_report", said(&report()));
+    insta::assert_snapshot!("site_beside_report", stderr(&report()));
     assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs: report.json");
     assert_eq!(fs::read_dir(scene.path("public")).unwrap().count(), 1, "nothing was written before that was found");
     fs::remove_file(&theirs).unwrap();
@@ -196,7 +196,7 @@ fn a_site_is_written_only_where_nothing_has_its_names() {
 }
 
 #[test]
-fn a_crash_leaves_nothing_behind_and_replaced_files_are_removed_after_a_run() {
+fn crash_leaves_no_orphans_and_replaced_files_are_deleted() {
     let scene = scene();
     let run = |at: &str| {
         let mut command = scene.slowburn(&["run", "--quiet", "--silent", "--at", at]);
@@ -244,7 +244,7 @@ fn a_crash_leaves_nothing_behind_and_replaced_files_are_removed_after_a_run() {
 }
 
 #[test]
-fn a_bucket_keeps_every_foreign_object() {
+fn foreign_objects_in_bucket_are_kept() {
     let scene = scene();
     let moto = Moto::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -259,7 +259,7 @@ fn a_bucket_keeps_every_foreign_object() {
     let run = |arguments: &[&str]| scene.slowburn(arguments).envs(moto.environment()).output().unwrap();
     put("AWSLogs/123456789012/precious.log.gz");
     let root = run(&["run", "--silent", "--at", "2026-10-02T08:30Z", "--ledger", "s3://bucket"]);
-    insta::assert_snapshot!("ledger_in_used_bucket", said(&root));
+    insta::assert_snapshot!("ledger_in_used_bucket", stderr(&root));
     let ours = ["--at", "2026-10-02T08:30Z", "--ledger", "s3://bucket/ours"];
     let with = |words: &[&str]| words.iter().copied().chain(ours).map(str::to_owned).collect::<Vec<String>>();
     let command = |words: &[&str]| run(&with(words).iter().map(String::as_str).collect::<Vec<_>>());
@@ -277,11 +277,11 @@ fn a_bucket_keeps_every_foreign_object() {
         &["run", "--quiet", "--silent"],
     ] {
         let output = command(words);
-        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        assert!(output.status.success(), "{words:?}: {}", stderr(&output));
     }
     let inside =
         run(&["report", "--at", "2026-10-02T08:30Z", "--ledger", "s3://bucket/ours", "--out", "s3://bucket/ours/site"]);
-    assert!(said(&inside).contains("one contains the other"), "{}", said(&inside));
+    assert!(stderr(&inside).contains("one contains the other"), "{}", stderr(&inside));
     for key in &foreign {
         let object = runtime.block_on(client.get_object().bucket("bucket").key(key).send()).unwrap();
         let bytes = runtime.block_on(object.body.collect()).unwrap().to_vec();

@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use slowburn::minute::{Minute, Span};
+use slowburn::time::{Minute, Span};
 
 const FLEET: &str = "\
 sources: { given: { counts: ./counts, delay: 1m } }
@@ -95,7 +95,7 @@ impl Scene {
 }
 
 #[test]
-fn a_pipeline_is_told_by_a_code_and_a_sentence() {
+fn gate_returns_exit_code_and_reason() {
     let scene = Scene::new();
     let mut text = String::new();
     for service in ["good", "used", "exact", "broken", "stale", "loose", "words", "none", "<b>\u{202e}"] {
@@ -109,7 +109,7 @@ fn a_pipeline_is_told_by_a_code_and_a_sentence() {
 }
 
 #[test]
-fn a_step_that_cannot_be_read_does_not_open_the_gate() {
+fn invalid_policy_step_does_not_open_gate() {
     let scene = Scene::new();
     scene.write("slos/fleet.yaml", &FLEET.replace("blocks: deploys", "blocks: deploy"));
     let text = scene.transcript(&["gate", "broken"]) + &scene.transcript(&["gate", "loose"]);
@@ -128,7 +128,7 @@ fn a_step_that_cannot_be_read_does_not_open_the_gate() {
 }
 
 #[test]
-fn an_override_is_kept_and_shown_and_holds_once() {
+fn override_is_stored_shown_and_used_once() {
     let scene = Scene::new();
     let deploy =
         ["gate", "broken", "--override", "fixes the <b>leak</b>\r\n# owned \u{202e}", "--by", "jane|doe@example.com"];
@@ -150,7 +150,7 @@ fn an_override_is_kept_and_shown_and_holds_once() {
 }
 
 #[test]
-fn overrides_of_many_pipelines_at_once_are_all_kept() {
+fn concurrent_overrides_are_all_stored() {
     let scene = Scene::new();
     let start = |number: usize| {
         let mut command = scene.command(&["gate", "broken", "--by", "jo", "--override"]);

@@ -11,20 +11,20 @@ use std::process::{Command, Output, Stdio};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::accesslog::{FOLDER, START, add, gz};
+use crate::accesslog::{FILE_NAME_PREFIX, FOLDER, gzip, write_object};
 
 const AT: &str = "2026-11-01T00:00Z";
 /// The hour before that moment, in which a second node of the shop's balancer writes ten good lines every five minutes.
 const OTHER_NODE_LINES: u64 = 120;
 
 fn line(minute: &str, status: u16) -> String {
-    crate::accesslog::line(minute, status).replace("app/shop/0a1b", "app/shop/50dc6c495c0c9188")
+    crate::accesslog::alb_line(minute, status).replace("app/shop/0a1b", "app/shop/50dc6c495c0c9188")
 }
 
 /// A folder with definitions, logs of one good node, and a ledger to be.
-struct Place(tempfile::TempDir);
+struct Scene(tempfile::TempDir);
 
-impl Place {
+impl Scene {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         let write = |name: &str, text: &str| {
@@ -39,13 +39,13 @@ impl Place {
         );
         write("slos/mart/shop.yaml", "service: shop\nload_balancer: app/shop/50dc6c495c0c9188\n");
         for step in 0..12 {
-            let end = "2026-10-31T23:05Z".parse::<slowburn::minute::Minute>().unwrap().plus(5 * step);
+            let end = "2026-10-31T23:05Z".parse::<slowburn::time::Minute>().unwrap().plus(5 * step);
             let minute = end.plus(-1).to_string();
             let lines = line(minute.trim_end_matches('Z'), 200).repeat(10);
             let name = end.to_string().replace(['-', ':'], "");
             let folder = if step == 11 { FOLDER.to_owned() } else { FOLDER.replace("11/01", "10/31") };
-            let key = format!("{folder}/{START}app.shop.50dc6c495c0c9188_{name}_192.0.2.2_good.log.gz");
-            add(&place.path("logs"), &key, &gz(&lines));
+            let key = format!("{folder}/{FILE_NAME_PREFIX}app.shop.50dc6c495c0c9188_{name}_192.0.2.2_good.log.gz");
+            write_object(&place.path("logs"), &key, &gzip(&lines));
         }
         place
     }
@@ -66,16 +66,16 @@ impl Place {
     }
 
     /// Exit code, what is known and counted, and all that is said.
-    fn outcome(&self) -> String {
-        told(&self.command().output().unwrap())
+    fn run_outcome(&self) -> String {
+        stderr(&self.command().output().unwrap())
     }
 }
 
 fn shop(ending: &str) -> String {
-    format!("{START}app.shop.50dc6c495c0c9188_20261101T0000Z_192.0.2.1_{ending}")
+    format!("{FILE_NAME_PREFIX}app.shop.50dc6c495c0c9188_20261101T0000Z_192.0.2.1_{ending}")
 }
 
-fn told(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     let speech = String::from_utf8(output.stderr.clone()).unwrap();
     let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let row = &status["slos"][0];
@@ -88,7 +88,7 @@ fn told(output: &Output) -> String {
 fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let good = || line("2026-10-31T23:58", 200);
     let with = |odd: &str| format!("{}{odd}\n{}", good(), good());
-    let packed = gz(&good().repeat(40));
+    let packed = gzip(&good().repeat(40));
     let damaged = |place: usize, bits: u8| {
         let mut bytes = packed.clone();
         bytes[place] ^= bits;
@@ -120,15 +120,15 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("plain text that ends in zeros", "a.log", [good().into_bytes(), vec![0; 700]].concat()),
         ("encrypted", "a.log.gz", noise.clone()),
         ("zeros", "a.log", vec![0; 4_096]),
-        ("Network Load Balancer lines", "a.log.gz", gz(&format!("{tls}\n{tls}\n"))),
-        ("connection lines", "a.log.gz", gz(&format!("{connection}\n"))),
-        ("health checks", "a.log.gz", gz(&format!("{health}\n"))),
+        ("Network Load Balancer lines", "a.log.gz", gzip(&format!("{tls}\n{tls}\n"))),
+        ("connection lines", "a.log.gz", gzip(&format!("{connection}\n"))),
+        ("health checks", "a.log.gz", gzip(&format!("{health}\n"))),
         ("Classic lines", "a.log", format!("{classic}\n{classic}\n").into_bytes()),
-        ("JSON records", "a.log.gz", gz("{\"type\":\"http\",\"elb\":\"app/shop/50dc6c495c0c9188\"}\n")),
+        ("JSON records", "a.log.gz", gzip("{\"type\":\"http\",\"elb\":\"app/shop/50dc6c495c0c9188\"}\n")),
         ("W3C form", "a.log", b"#Version: 1.0\n#Fields: date time\n".to_vec()),
-        ("one Classic line among others", "a.log.gz", gz(&with(classic))),
-        ("lines of another balancer", "a.log.gz", gz(&with(good().replace("app/shop", "app/cart").trim_end()))),
-        ("lines of another year", "a.log.gz", gz(&with(line("2025-10-31T23:58", 200).trim_end()))),
+        ("one Classic line among others", "a.log.gz", gzip(&with(classic))),
+        ("lines of another balancer", "a.log.gz", gzip(&with(good().replace("app/shop", "app/cart").trim_end()))),
+        ("lines of another year", "a.log.gz", gzip(&with(line("2025-10-31T23:58", 200).trim_end()))),
         ("NUL bytes in a user agent", "a.log", agent(b"\0\0")),
         ("NUL bytes in a time", "a.log", broken(b"2026-10-31T23:58\0")),
         ("a line of NUL bytes before all others", "a.log", [&[0; 100][..], b"\n", good().as_bytes()].concat()),
@@ -137,18 +137,18 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("escape sequences in a user agent", "a.log", agent(b"\x1b[2J\x1b]0;x\x07")),
         ("escape sequences in a time", "a.log", broken(b"\x1b[2J\x1b]0;x\x07\xc2\x9b1m\xe2\x80\xae")),
         ("escape sequences in a name", "a\x1b[31m\nwarning: all is well.log", b"x\n".to_vec()),
-        ("a line of 3 MB", "a.log.gz", gz(&with(&"x".repeat(3 << 20)))),
+        ("a line of 3 MB", "a.log.gz", gzip(&with(&"x".repeat(3 << 20)))),
         ("a plain line of 3 MB", "a.log", with(&"x".repeat(3 << 20)).into_bytes()),
     ]
 }
 
 #[test]
-fn every_bad_object_is_named_and_the_rest_counts() {
+fn every_bad_object_is_reported_and_others_count() {
     let mut table = String::new();
     for (case, ending, bytes) in cases() {
-        let place = Place::new();
+        let place = Scene::new();
         fs::write(place.object(ending), bytes).unwrap();
-        let outcome = place.outcome();
+        let outcome = place.run_outcome();
         assert!(!outcome.contains(|char: char| char.is_control() && char != '\n'), "{case}: {outcome:?}");
         writeln!(table, "## {case}\n{outcome}").unwrap();
     }
@@ -156,15 +156,15 @@ fn every_bad_object_is_named_and_the_rest_counts() {
 }
 
 /// What is done to a place before the program looks at it.
-type Spoil<'a> = &'a dyn Fn(&Place);
+type Damage<'a> = &'a dyn Fn(&Scene);
 
 #[test]
-fn every_bad_name_and_folder_is_named_and_the_rest_counts() {
-    let two = gz(&line("2026-10-31T23:58", 200).repeat(2));
+fn every_bad_name_and_folder_is_reported_and_others_count() {
+    let two = gzip(&line("2026-10-31T23:58", 200).repeat(2));
     let link = |to: &str, at: PathBuf| std::os::unix::fs::symlink(to, at);
     let logs = |key: &str| format!("logs/{key}");
     let moved = |from: &str, to: &str| format!("{}/{}", FOLDER.replace(from, to), shop("a.log.gz"));
-    let cases: [(&str, Spoil<'_>); 9] = [
+    let cases: [(&str, Damage<'_>); 9] = [
         ("a folder with the name of an object", &|place| fs::create_dir(place.object("a.log.gz")).unwrap()),
         ("a link to an object that is gone", &|place| link("nowhere", place.object("a.log.gz")).unwrap()),
         ("a link in a circle", &|place| link(&shop("a.log.gz"), place.object("a.log.gz")).unwrap()),
@@ -172,9 +172,9 @@ fn every_bad_name_and_folder_is_named_and_the_rest_counts() {
             link("nowhere", place.path(&logs(&FOLDER.replace("11/01", "11/02")))).unwrap();
         }),
         ("a folder of another account", &|place| {
-            add(&place.path("logs"), &moved("123456789012/", "999999999999/"), &two);
+            write_object(&place.path("logs"), &moved("123456789012/", "999999999999/"), &two);
         }),
-        ("a folder of another month", &|place| add(&place.path("logs"), &moved("11/01", "10/25"), &two)),
+        ("a folder of another month", &|place| write_object(&place.path("logs"), &moved("11/01", "10/25"), &two)),
         ("a name of another month", &|place| {
             fs::write(place.object("a.log.gz").with_file_name(shop("a.log.gz").replace("20261101", "20260901")), &two)
                 .unwrap();
@@ -196,90 +196,90 @@ fn every_bad_name_and_folder_is_named_and_the_rest_counts() {
     ];
     let mut table = String::new();
     for (case, make) in cases {
-        let place = Place::new();
+        let place = Scene::new();
         make(&place);
-        writeln!(table, "## {case}\n{}", place.outcome()).unwrap();
+        writeln!(table, "## {case}\n{}", place.run_outcome()).unwrap();
     }
     insta::assert_snapshot!("bad_names", table);
 }
 
 #[test]
-fn a_pipe_is_named_and_not_waited_for() {
-    let place = Place::new();
+fn named_pipe_is_reported_and_not_waited_for() {
+    let place = Scene::new();
     let made = Command::new("mkfifo").arg(place.object("a.log.gz")).status();
     if made.is_ok_and(|status| status.success()) {
-        assert!(place.outcome().contains("a.log.gz` cannot be read: not a regular file"));
+        assert!(place.run_outcome().contains("a.log.gz` cannot be read: not a regular file"));
     }
 }
 
 #[test]
-fn an_object_that_changed_after_it_was_counted_is_named() {
+fn object_changed_after_counting_is_reported() {
     let one = line("2026-10-31T23:58", 200);
     let two = one.repeat(2);
     let mut table = String::new();
     let mut check = |case: &str, first: (&str, Vec<u8>), then: (&str, Vec<u8>)| {
-        let place = Place::new();
+        let place = Scene::new();
         fs::write(place.object(first.0), first.1).unwrap();
-        assert!(place.outcome().starts_with("exit 0: 60 minutes known"));
+        assert!(place.run_outcome().starts_with("exit 0: 60 minutes known"));
         fs::remove_file(place.object(first.0)).unwrap();
         fs::write(place.object(then.0), then.1).unwrap();
-        let outcome = place.outcome();
-        assert_eq!(place.outcome(), outcome, "{case}: it is said as long as it is so");
+        let outcome = place.run_outcome();
+        assert_eq!(place.run_outcome(), outcome, "{case}: it is said as long as it is so");
         writeln!(table, "## {case}\n{outcome}").unwrap();
     };
     let plain = |text: &str| ("a.log", text.as_bytes().to_vec());
     check("grown plain text", plain(&one), plain(&two));
-    check("grown gz", ("a.log.gz", gz(&one)), ("a.log.gz", [gz(&one), gz(&one)].concat()));
+    check("grown gz", ("a.log.gz", gzip(&one)), ("a.log.gz", [gzip(&one), gzip(&one)].concat()));
     check("shrunk plain text", plain(&two), plain(&one));
-    check("shrunk to nothing", ("a.log.gz", gz(&two)), ("a.log.gz", vec![]));
-    check("cut gz", ("a.log.gz", gz(&two)), ("a.log.gz", gz(&two)[..100].to_vec()));
-    check("unpacked", ("a.log.gz", gz(&two)), plain(&two));
-    check("packed", plain(&two), ("a.log.gz", gz(&two)));
+    check("shrunk to nothing", ("a.log.gz", gzip(&two)), ("a.log.gz", vec![]));
+    check("cut gz", ("a.log.gz", gzip(&two)), ("a.log.gz", gzip(&two)[..100].to_vec()));
+    check("unpacked", ("a.log.gz", gzip(&two)), plain(&two));
+    check("packed", plain(&two), ("a.log.gz", gzip(&two)));
     check("the same", plain(&two), plain(&two));
     insta::assert_snapshot!("changed_objects", table);
 }
 
 #[test]
-fn lines_that_came_later_count_in_a_file_of_their_own() {
-    let place = Place::new();
+fn late_lines_count_in_their_own_file() {
+    let place = Scene::new();
     let one = line("2026-10-31T23:58", 200);
     fs::write(place.object("a.log"), &one).unwrap();
-    assert!(place.outcome().starts_with("exit 0: 60 minutes known, 1 lines counted"));
+    assert!(place.run_outcome().starts_with("exit 0: 60 minutes known, 1 lines counted"));
     fs::write(place.object("a.log"), one.repeat(3)).unwrap();
-    assert!(place.outcome().contains("move the later lines to a new file"));
+    assert!(place.run_outcome().contains("move the later lines to a new file"));
     fs::write(place.object("amore.log"), one.repeat(2)).unwrap();
     fs::write(place.object("a.log"), &one).unwrap();
-    assert_eq!(place.outcome(), "exit 0: 60 minutes known, 3 lines counted\nread 1 log file with 2 lines\n");
+    assert_eq!(place.run_outcome(), "exit 0: 60 minutes known, 3 lines counted\nread 1 log file with 2 lines\n");
 }
 
 #[test]
-fn a_file_that_ends_within_a_line_counts_once_it_is_packed() {
-    let place = Place::new();
+fn file_ending_mid_line_counts_once_compressed() {
+    let place = Scene::new();
     let text = line("2026-10-31T23:58", 200).repeat(2);
     fs::write(place.object("a.log"), text.trim_end()).unwrap();
-    let outcome = place.outcome();
+    let outcome = place.run_outcome();
     assert!(outcome.starts_with("exit 3: 55 minutes known, 0 lines counted"), "{outcome}");
     assert!(outcome.contains("if it is complete, compress it with `gzip`"), "{outcome}");
     fs::remove_file(place.object("a.log")).unwrap();
-    fs::write(place.object("a.log.gz"), gz(text.trim_end())).unwrap();
-    assert_eq!(place.outcome(), "exit 0: 60 minutes known, 2 lines counted\nread 1 log file with 2 lines\n");
+    fs::write(place.object("a.log.gz"), gzip(text.trim_end())).unwrap();
+    assert_eq!(place.run_outcome(), "exit 0: 60 minutes known, 2 lines counted\nread 1 log file with 2 lines\n");
 }
 
 #[test]
-fn an_object_that_grows_until_it_is_whole_is_counted_once() {
-    let place = Place::new();
-    let packed = gz(&line("2026-10-31T23:58", 200).repeat(40));
+fn growing_object_is_counted_once() {
+    let place = Scene::new();
+    let packed = gzip(&line("2026-10-31T23:58", 200).repeat(40));
     // A file without a byte hides nothing that the other node wrote.
     fs::write(place.object("a.log.gz"), b"").unwrap();
-    assert!(place.outcome().starts_with("exit 0: 60 minutes known, 0 lines counted"), "{}", place.outcome());
+    assert!(place.run_outcome().starts_with("exit 0: 60 minutes known, 0 lines counted"), "{}", place.run_outcome());
     for length in [1, 10, packed.len() / 2, packed.len() - 1] {
         fs::write(place.object("a.log.gz"), &packed[..length]).unwrap();
-        let outcome = place.outcome();
+        let outcome = place.run_outcome();
         assert!(outcome.starts_with("exit 3: 55 minutes known, 0 lines counted"), "{length}: {outcome}");
     }
     for said in ["read 1 log file with 40 lines\n", "no new log files\n"] {
         fs::write(place.object("a.log.gz"), &packed).unwrap();
-        assert_eq!(place.outcome(), format!("exit 0: 60 minutes known, 40 lines counted\n{said}"));
+        assert_eq!(place.run_outcome(), format!("exit 0: 60 minutes known, 40 lines counted\n{said}"));
     }
 }
 
@@ -288,8 +288,8 @@ const MEMORY_MAX_KB: u64 = 150 << 10;
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_line_of_a_gigabyte_costs_no_memory() {
-    let place = Place::new();
+fn gigabyte_line_uses_bounded_memory() {
+    let place = Scene::new();
     let good = line("2026-10-31T23:58", 200);
     let mut file = GzEncoder::new(fs::File::create(place.object("a.log.gz")).unwrap(), Compression::fast());
     file.write_all(good.as_bytes()).unwrap();
@@ -308,7 +308,7 @@ fn a_line_of_a_gigabyte_costs_no_memory() {
         #[expect(clippy::disallowed_methods, reason = "nothing tells when another process needs more memory")]
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    let outcome = told(&child.wait_with_output().unwrap());
+    let outcome = stderr(&child.wait_with_output().unwrap());
     println!("{memory_kb} kB at most");
     assert!((1..MEMORY_MAX_KB).contains(&memory_kb), "{memory_kb} kB");
     insta::assert_snapshot!("gigabyte", outcome);

@@ -5,58 +5,58 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms that know no async, files, clock or environment.
-const PURE: [&str; 17] = [
-    "accesslog",
+const PURE_MODULES: [&str; 17] = [
+    "access_log",
     "alert",
     "burn",
     "cost",
     "counts",
-    "demand",
+    "fetch_plan",
     "discovery",
-    "exact",
+    "rational",
     "ledger",
     "location",
-    "minute",
+    "time",
     "report",
     "series",
     "simulate",
     "slo",
-    "verdict",
-    "visible",
+    "evaluation",
+    "text",
 ];
 /// Rooms that reach the outside world. None of them may know another.
-const DOORS: [&str; 3] = ["fetch", "store", "notify"];
+const ADAPTERS: [&str; 3] = ["source", "store", "notify"];
 /// What doors stand on: it knows no door itself.
-const GROUND: &str = "aws";
+const BASE: &str = "aws";
 /// Which crate may be named below which path, and nowhere else.
-const CRATE_HOMES: &[(&str, &[&str])] = &[
+const CRATE_MODULES: &[(&str, &[&str])] = &[
     ("aws_config", &["aws.rs"]),
     ("aws_credential_types", &["aws.rs"]),
-    ("aws_sdk_s3", &["aws.rs", "store/", "fetch/"]),
-    ("serde_yaml", &["slo/file"]),
+    ("aws_sdk_s3", &["aws.rs", "store/", "source/"]),
+    ("serde_yaml", &["slo/yaml"]),
     ("clap", &["cli.rs", "cli/"]),
     ("clap_complete", &["cli.rs", "cli/"]),
     ("clap_mangen", &["cli/man"]),
-    ("polars", &["store/", "fetch/"]),
-    ("polars_io", &["store/", "fetch/"]),
+    ("polars", &["store/", "source/"]),
+    ("polars_io", &["store/", "source/"]),
     ("plotters", &["report/chart"]),
     ("png", &["report/chart"]),
-    ("prometheus_client", &["report/data/openmetrics"]),
+    ("prometheus_client", &["report/export/openmetrics"]),
     ("lettre", &["notify/"]),
     ("reqwest", &["notify/"]),
     ("rustls", &["notify/"]),
-    ("base64", &["notify/", "report/site", "report/weekly/page"]),
+    ("base64", &["notify/", "report/site", "report/weekly/html"]),
     ("hmac", &["notify/"]),
-    ("percent_encoding", &["notify/", "fetch/logs/bucket"]),
+    ("percent_encoding", &["notify/", "source/access_logs/s3"]),
     ("sha2", &["notify/", "report/site"]),
-    ("aws_sdk_cloudwatch", &["aws.rs", "fetch/", "notify/metrics"]),
-    ("aws_sdk_athena", &["aws.rs", "fetch/"]),
-    ("aws_sdk_elasticloadbalancingv2", &["aws.rs", "fetch/"]),
-    ("aws_sdk_resourcegroupstagging", &["aws.rs", "fetch/"]),
-    ("minijinja", &["fetch/", "notify/", "report/chart", "report/site", "report/weekly/page"]),
+    ("aws_sdk_cloudwatch", &["aws.rs", "source/", "notify/put_metric_data"]),
+    ("aws_sdk_athena", &["aws.rs", "source/"]),
+    ("aws_sdk_elasticloadbalancingv2", &["aws.rs", "source/"]),
+    ("aws_sdk_resourcegroupstagging", &["aws.rs", "source/"]),
+    ("minijinja", &["source/", "notify/", "report/chart", "report/site", "report/weekly/html"]),
 ];
 /// What pure rooms never say.
-const IMPURE: [&str; 6] = ["std::fs", "std::env", "tokio", "SystemTime", "async fn", "Instant::now"];
+const IO_WORDS: [&str; 6] = ["std::fs", "std::env", "tokio", "SystemTime", "async fn", "Instant::now"];
 const LINES_PER_FILE: usize = 400;
 const LINES_PER_FUNCTION: usize = 70;
 
@@ -92,7 +92,7 @@ fn sources() -> Vec<Source> {
 }
 
 /// `slo/file.rs` lies in the room `slo`, `minute.rs` in `minute`.
-fn room(name: &str) -> &str {
+fn module_of(name: &str) -> &str {
     name.split(['/', '.']).next().unwrap_or(name)
 }
 
@@ -102,7 +102,7 @@ fn code(line: &str) -> &str {
 }
 
 /// Whether `text` names the word, not as a part of a longer one.
-fn names(text: &str, word: &str) -> bool {
+fn contains_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + word.len()..].chars().next();
@@ -112,7 +112,7 @@ fn names(text: &str, word: &str) -> bool {
 }
 
 /// The rooms a line of code reaches into: `use crate::slo::...` or `crate::slo::...`, also in braces.
-fn rooms_named(line: &str) -> Vec<String> {
+fn modules_named(line: &str) -> Vec<String> {
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut found = Vec::new();
     for (at, _) in line.match_indices("crate::") {
@@ -125,67 +125,67 @@ fn rooms_named(line: &str) -> Vec<String> {
     found
 }
 
-fn broken(rule: &str, offences: &[String]) {
+fn assert_no_violations(rule: &str, offences: &[String]) {
     assert!(offences.is_empty(), "{rule}:\n{}", offences.join("\n"));
 }
 
 #[test]
-fn arrows_point_from_doors_to_pure_rooms_only() {
+fn adapters_depend_only_on_pure_modules() {
     let mut offences = Vec::new();
     for source in sources() {
-        let own = room(&source.name);
+        let own = module_of(&source.name);
         for (number, line) in source.lines.iter().enumerate() {
-            for other in rooms_named(code(line)) {
-                let pure_ok = !PURE.contains(&own) || PURE.contains(&other.as_str());
-                let below = PURE.contains(&other.as_str()) || (other == GROUND && own != GROUND);
-                let door_ok = !(DOORS.contains(&own) || own == GROUND) || other == own || below;
+            for other in modules_named(code(line)) {
+                let pure_ok = !PURE_MODULES.contains(&own) || PURE_MODULES.contains(&other.as_str());
+                let below = PURE_MODULES.contains(&other.as_str()) || (other == BASE && own != BASE);
+                let door_ok = !(ADAPTERS.contains(&own) || own == BASE) || other == own || below;
                 if !pure_ok || !door_ok {
                     offences.push(format!("src/{}:{}: `{own}` names `{other}`", source.name, number + 1));
                 }
             }
         }
     }
-    broken("pure rooms know pure rooms only, and no door knows another", &offences);
+    assert_no_violations("pure rooms know pure rooms only, and no door knows another", &offences);
 }
 
 #[test]
-fn pure_rooms_have_no_outside() {
+fn pure_modules_have_no_io() {
     let mut offences = Vec::new();
-    for source in sources().iter().filter(|source| PURE.contains(&room(&source.name))) {
+    for source in sources().iter().filter(|source| PURE_MODULES.contains(&module_of(&source.name))) {
         for (number, line) in source.lines.iter().enumerate() {
-            for word in IMPURE.into_iter().filter(|word| names(code(line), word)) {
+            for word in IO_WORDS.into_iter().filter(|word| contains_word(code(line), word)) {
                 offences.push(format!("src/{}:{}: `{word}`", source.name, number + 1));
             }
         }
     }
-    broken("pure rooms have no async, files, clock or environment", &offences);
+    assert_no_violations("pure rooms have no async, files, clock or environment", &offences);
 }
 
 #[test]
-fn each_outside_crate_has_one_home() {
+fn each_external_crate_is_used_in_one_module() {
     let mut offences = Vec::new();
     for source in sources() {
-        for (krate, homes) in CRATE_HOMES {
+        for (krate, homes) in CRATE_MODULES {
             if homes.iter().any(|home| source.name.starts_with(home)) {
                 continue;
             }
             for (number, line) in source.lines.iter().enumerate() {
                 let line = code(line);
-                if line.contains(&format!("{krate}::")) && names(line, krate) {
+                if line.contains(&format!("{krate}::")) && contains_word(line, krate) {
                     offences.push(format!("src/{}:{}: `{krate}` lives in {homes:?}", source.name, number + 1));
                 }
             }
         }
         let reads_environment = |line: &String| code(line).contains("env::var");
-        if room(&source.name) != "cli" && source.lines.iter().any(reads_environment) {
+        if module_of(&source.name) != "cli" && source.lines.iter().any(reads_environment) {
             offences.push(format!("src/{}: the environment is read in cli", source.name));
         }
     }
-    broken("each outside crate is seen in its home only", &offences);
+    assert_no_violations("each outside crate is seen in its home only", &offences);
 }
 
 #[test]
-fn files_are_short_and_open_with_their_idea() {
+fn files_are_short_and_start_with_module_docs() {
     let mut offences = Vec::new();
     for source in sources() {
         if !source.lines.first().is_some_and(|line| line.starts_with("//! ")) {
@@ -200,18 +200,21 @@ fn files_are_short_and_open_with_their_idea() {
             }
         }
     }
-    broken("files are short, named for what they hold, and say it first", &offences);
+    assert_no_violations("files are short, named for what they hold, and say it first", &offences);
 }
 
 #[test]
-fn functions_fit_a_screen() {
+fn functions_are_short() {
     let mut offences = Vec::new();
     for source in sources() {
         // rustfmt ends a function with a brace at the indentation of its first line.
         let mut open: BTreeMap<usize, (usize, String)> = BTreeMap::new();
         for (number, line) in source.lines.iter().enumerate() {
             let indent = line.len() - line.trim_start().len();
-            if names(code(line), "fn") && !line.trim_end().ends_with(';') && line.trim_start().starts_with(FN_STARTS) {
+            if contains_word(code(line), "fn")
+                && !line.trim_end().ends_with(';')
+                && line.trim_start().starts_with(FN_STARTS)
+            {
                 open.insert(indent, (number, line.trim().to_owned()));
             } else if line.trim() == "}"
                 && let Some((start, text)) = open.remove(&indent)
@@ -221,21 +224,21 @@ fn functions_fit_a_screen() {
             }
         }
     }
-    broken("no function is longer than a screen", &offences);
+    assert_no_violations("no function is longer than a screen", &offences);
 }
 
 /// How the first line of a function may begin.
 const FN_STARTS: &[char] = &['p', 'f', 'a', 'c', 'u'];
 
 #[test]
-fn the_map_names_every_room() {
+fn architecture_doc_lists_every_module() {
     let map = sources().into_iter().find(|source| source.name == "lib.rs").unwrap().lines.join("\n");
-    let mut rooms: Vec<String> = sources().iter().map(|source| room(&source.name).to_owned()).collect();
+    let mut rooms: Vec<String> = sources().iter().map(|source| module_of(&source.name).to_owned()).collect();
     rooms.dedup();
     let missing: Vec<String> = rooms
         .into_iter()
         .filter(|name| !["lib", "main"].contains(&name.as_str()))
         .filter(|name| !map.contains(&format!("[`{name}`]")))
         .collect();
-    broken("lib.rs says one sentence of every room", &missing);
+    assert_no_violations("lib.rs says one sentence of every room", &missing);
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::Command;
 
 use jiff::tz::TimeZone;
-use slowburn::burn::{chance, is_at_most};
+use slowburn::burn::{is_significant, p_value};
 use slowburn::counts::Sums;
-use slowburn::exact::Exact;
-use slowburn::minute::{Minute, Period, Span, Window};
-use slowburn::slo::{Catalog, DefinitionFile, Excluded, Slo, Urgency};
-use slowburn::verdict::{Demotion, Seen, State, Verdict, judge};
+use slowburn::evaluation::{CountsView, Downgrade, SloEvaluation, SloState, evaluate};
+use slowburn::rational::Rational;
+use slowburn::slo::{Catalog, DefinitionFile, Exclusions, Slo, Urgency};
+use slowburn::time::{Minute, Period, Span, Window};
 
 fn minute(text: &str) -> Minute {
     text.parse().unwrap()
@@ -31,28 +31,28 @@ fn number(text: &str) -> f64 {
 
 /// The share that a table's decimal means; 14/3000 among them has none that ends.
 #[expect(clippy::cast_possible_truncation, reason = "a share in thirds of 1e-12")]
-fn share(text: &str) -> Exact {
-    Exact::new((number(text) * 3e12).round() as i128, 3_000_000_000_000)
+fn ratio(text: &str) -> Rational {
+    Rational::new((number(text) * 3e12).round() as i128, 3_000_000_000_000)
 }
 
 #[test]
-fn chances_have_their_closed_forms() {
-    let share = Exact::new(18, 1_250);
-    assert!((chance(sums(1, 1), share) - 0.0144).abs() < 1e-15);
-    assert!((chance(sums(2, 2), share) - 0.0144_f64.powi(2)).abs() < 1e-15);
-    assert!((chance(sums(50, 1), share) - (1.0 - (1.0 - 0.0144_f64).powi(50))).abs() < 1e-12);
-    assert!((chance(sums(10, 0), share) - 1.0).abs() < 1e-15);
-    assert!(chance(sums(10, 1), Exact::from_integer(0)).abs() < 1e-15, "nothing may be bad");
-    assert!((chance(sums(10, 10), Exact::from_integer(1)) - 1.0).abs() < 1e-15);
+fn p_values_match_closed_forms() {
+    let share = Rational::new(18, 1_250);
+    assert!((p_value(sums(1, 1), share) - 0.0144).abs() < 1e-15);
+    assert!((p_value(sums(2, 2), share) - 0.0144_f64.powi(2)).abs() < 1e-15);
+    assert!((p_value(sums(50, 1), share) - (1.0 - (1.0 - 0.0144_f64).powi(50))).abs() < 1e-12);
+    assert!((p_value(sums(10, 0), share) - 1.0).abs() < 1e-15);
+    assert!(p_value(sums(10, 1), Rational::from_integer(0)).abs() < 1e-15, "nothing may be bad");
+    assert!((p_value(sums(10, 10), Rational::from_integer(1)) - 1.0).abs() < 1e-15);
 }
 
 #[test]
-fn chances_agree_with_scipy() {
+fn p_values_agree_with_scipy() {
     let Some(path) = crate::shared("oracle/tables/binomial_tail.csv") else { return };
     let mut seen = 0;
     for row in rows(&path) {
-        let (share, bad, total) = (share(&row[1]), row[2].parse().unwrap(), row[3].parse().unwrap());
-        let (ours, theirs) = (chance(sums(total, bad), share), number(&row[4]));
+        let (share, bad, total) = (ratio(&row[1]), row[2].parse().unwrap(), row[3].parse().unwrap());
+        let (ours, theirs) = (p_value(sums(total, bad), share), number(&row[4]));
         // For a million events the library is right to eight digits; below 1e-290 the far tail runs out of doubles.
         assert!((ours - theirs).abs() <= 1e-7 * theirs + 1e-290, "{row:?}: {ours}");
         seen += 1;
@@ -61,12 +61,12 @@ fn chances_agree_with_scipy() {
 }
 
 #[test]
-fn the_least_bad_events_agree_with_scipy() {
+fn min_significant_bad_events_agree_with_scipy() {
     let Some(path) = crate::shared("oracle/tables/min_bad_for_evidence.csv") else { return };
     let mut seen = 0;
     for row in rows(&path) {
-        let (share, total, chance_max): (_, u64, _) = (share(&row[1]), row[2].parse().unwrap(), number(&row[3]));
-        let least = (1..=total).find(|bad| is_at_most(chance(sums(total, *bad), share), chance_max));
+        let (share, total, chance_max): (_, u64, _) = (ratio(&row[1]), row[2].parse().unwrap(), number(&row[3]));
+        let least = (1..=total).find(|bad| is_significant(p_value(sums(total, *bad), share), chance_max));
         assert_eq!(least.map_or_else(|| "none".to_owned(), |bad| bad.to_string()), row[4], "{row:?}");
         seen += 1;
     }
@@ -74,7 +74,7 @@ fn the_least_bad_events_agree_with_scipy() {
 }
 
 #[test]
-fn a_chance_at_the_limit_is_the_clopper_pearson_bound() {
+fn p_value_at_limit_is_clopper_pearson_bound() {
     let Some(path) = crate::shared("oracle/tables/binomial_bounds.csv") else { return };
     let mut seen = 0;
     for row in rows(&path) {
@@ -86,8 +86,8 @@ fn a_chance_at_the_limit_is_the_clopper_pearson_bound() {
         }
         // The bound in steps of 1e-12: the chance there is one minus the confidence.
         #[expect(clippy::cast_possible_truncation, reason = "a share in steps of 1e-12")]
-        let share = Exact::new((bound * 1e12).round() as i128, 1_000_000_000_000);
-        let ours = chance(sums(total, bad), share);
+        let share = Rational::new((bound * 1e12).round() as i128, 1_000_000_000_000);
+        let ours = p_value(sums(total, bad), share);
         assert!((ours / (1.0 - confidence) - 1.0).abs() < 1e-3, "{row:?}: {ours}");
         seen += 1;
     }
@@ -95,7 +95,7 @@ fn a_chance_at_the_limit_is_the_clopper_pearson_bound() {
 }
 
 #[test]
-fn calendar_periods_are_those_of_zoneinfo() {
+fn calendar_periods_agree_with_zoneinfo() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/calendars.py");
     let output = Command::new("python3").arg(script).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -110,9 +110,9 @@ fn calendar_periods_are_those_of_zoneinfo() {
             _ => Period::Year,
         };
         let window = Window::Calendar { period, zone: TimeZone::get(zone).unwrap() };
-        let whole = window.whole_at(minute(at));
+        let whole = window.full_span_at(minute(at));
         assert_eq!((whole.start.to_string().as_str(), whole.end.to_string().as_str()), (first, next), "{line}");
-        assert!(whole.minutes() <= window.longest_minutes(), "{line}");
+        assert!(whole.minutes() <= window.max_minutes(), "{line}");
         seen += 1;
     }
     assert!(seen > 15_000);
@@ -139,7 +139,7 @@ fn slo(text: &str) -> Slo {
 }
 
 /// The verdict at a Wednesday noon over known minutes that each have these counts.
-fn verdict(slo: &Slo, at: &str, counts: impl Fn(i32) -> (u64, u64)) -> Verdict {
+fn evaluate_counts(slo: &Slo, at: &str, counts: impl Fn(i32) -> (u64, u64)) -> SloEvaluation {
     let at = minute(at);
     let over = |span: Span| {
         let mut sums = Sums { known: span.minutes(), ..Sums::default() };
@@ -149,54 +149,58 @@ fn verdict(slo: &Slo, at: &str, counts: impl Fn(i32) -> (u64, u64)) -> Verdict {
         }
         sums
     };
-    judge(slo, at, &Seen { over: &over, events: &over, excluded: &[] })
+    evaluate(slo, at, &CountsView { budget_counts: &over, event_counts: &over, excluded: &[] })
 }
 
 const NOON: &str = "2026-10-28T12:00Z";
 
 #[test]
-fn a_page_without_evidence_is_a_ticket() {
+fn insignificant_page_is_downgraded_to_ticket() {
     let quiet = slo(", severe: none");
-    let few = verdict(&quiet, NOON, |age| (u64::from(age % 20 == 1), u64::from(age == 1)));
-    assert_eq!(few.state, State::Burning { tier: 0, urgency: Urgency::Ticket });
-    assert_eq!(few.tiers[0].demoted, Some(Demotion::FewBad { bad: 1, bad_min: 5 }));
-    assert!(few.tiers[0].holds, "the numbers stay what they are");
+    let few = evaluate_counts(&quiet, NOON, |age| (u64::from(age % 20 == 1), u64::from(age == 1)));
+    assert_eq!(few.state, SloState::Firing { tier: 0, urgency: Urgency::Ticket });
+    assert_eq!(few.tiers[0].downgrade, Some(Downgrade::FewBadEvents { bad_events: 1, min_bad_events: 5 }));
+    assert!(few.tiers[0].is_firing, "the numbers stay what they are");
 
     let unsure = slo(", severe: none, significance: { min_bad_events: 1, confidence: 99.9% }");
-    let chance = verdict(&unsure, NOON, |age| (u64::from(age % 2 == 1), u64::from(age == 1)));
+    let chance = evaluate_counts(&unsure, NOON, |age| (u64::from(age % 2 == 1), u64::from(age == 1)));
     assert_eq!(chance.state.urgency(), Some(Urgency::Ticket));
-    let Some(Demotion::Chance { chance, chance_max }) = chance.tiers[0].demoted else { panic!("{chance:?}") };
+    let Some(Downgrade::NotSignificant { p_value: chance, max_p_value: chance_max }) = chance.tiers[0].downgrade else {
+        panic!("{chance:?}")
+    };
     assert!((chance - (1.0 - (1.0 - 0.0144_f64).powi(30))).abs() < 1e-12 && (chance_max - 0.001).abs() < 1e-12);
 
     let none = slo(", severe: none, significance: none");
-    let page = verdict(&none, NOON, |age| (u64::from(age % 20 == 1), u64::from(age == 1)));
-    assert_eq!(page.state, State::Burning { tier: 0, urgency: Urgency::Page });
+    let page = evaluate_counts(&none, NOON, |age| (u64::from(age % 20 == 1), u64::from(age == 1)));
+    assert_eq!(page.state, SloState::Firing { tier: 0, urgency: Urgency::Page });
 }
 
 #[test]
-fn the_first_minute_of_an_outage_pages_however_busy_the_hour_before_it_was() {
+fn first_minute_of_outage_pages_after_busy_hour() {
     // 1,000 requests a minute an hour ago, 900 now: all that fail in one minute are 1.5% of the hour, where 1.44% is
     // the threshold. As many in an hour may be chance, but not within five minutes.
     let busy = slo(", severe: none");
-    let outage = verdict(&busy, NOON, |age| (if age > 5 { 1_000 } else { 900 }, if age == 1 { 900 } else { 0 }));
-    assert_eq!(outage.state, State::Burning { tier: 0, urgency: Urgency::Page });
-    let steady = verdict(&busy, NOON, |age| (if age > 5 { 1_000 } else { 900 }, if age <= 60 { 15 } else { 0 }));
+    let outage =
+        evaluate_counts(&busy, NOON, |age| (if age > 5 { 1_000 } else { 900 }, if age == 1 { 900 } else { 0 }));
+    assert_eq!(outage.state, SloState::Firing { tier: 0, urgency: Urgency::Page });
+    let steady =
+        evaluate_counts(&busy, NOON, |age| (if age > 5 { 1_000 } else { 900 }, if age <= 60 { 15 } else { 0 }));
     assert_eq!(steady.state.urgency(), Some(Urgency::Ticket), "1.5% for an hour may be chance");
 }
 
 #[test]
-fn a_quiet_service_that_keeps_failing_still_pages() {
+fn low_traffic_service_that_keeps_failing_pages() {
     // One request every ten minutes, and all of them fail: the hour has six, the page comes with the fifth.
     let quiet = slo(", severe: none");
     for (failing, urgency) in [(35, Urgency::Ticket), (45, Urgency::Page)] {
         let verdict =
-            verdict(&quiet, NOON, |age| (u64::from(age % 10 == 1), u64::from(age % 10 == 1 && age <= failing)));
+            evaluate_counts(&quiet, NOON, |age| (u64::from(age % 10 == 1), u64::from(age % 10 == 1 && age <= failing)));
         assert_eq!(verdict.state.urgency(), Some(urgency), "failing for {failing} minutes: {verdict:?}");
     }
 }
 
 #[test]
-fn a_page_outside_working_hours_is_a_ticket() {
+fn page_outside_working_hours_is_downgraded_to_ticket() {
     let office = slo(
         ", severe: none, working_hours: Mon-Fri 09:00-18:00 Europe/Berlin, tiers: { page_fast: { only: working_hours }, \
          page_slow: none, ticket_fast: none, ticket_slow: none }",
@@ -207,27 +211,27 @@ fn a_page_outside_working_hours_is_a_ticket() {
         ("2026-10-28T17:30Z", Urgency::Ticket),
         ("2026-10-31T12:00Z", Urgency::Ticket),
     ] {
-        let verdict = verdict(&office, at, |_| (100, 50));
-        assert_eq!(verdict.state, State::Burning { tier: 0, urgency }, "{at}");
+        let verdict = evaluate_counts(&office, at, |_| (100, 50));
+        assert_eq!(verdict.state, SloState::Firing { tier: 0, urgency }, "{at}");
     }
 }
 
 #[test]
-fn an_outage_is_severe_and_needs_bad_events() {
+fn outage_is_severe_and_needs_min_bad_events() {
     let plain = slo("");
-    let out = verdict(&plain, NOON, |age| (100, if age <= 5 { 91 } else { 0 }));
-    assert_eq!(out.state, State::Outage { minutes: 5, sums: Sums { total: 500, bad: 455, known: 5 } });
+    let out = evaluate_counts(&plain, NOON, |age| (100, if age <= 5 { 91 } else { 0 }));
+    assert_eq!(out.state, SloState::Outage { minutes: 5, sums: Sums { total: 500, bad: 455, known: 5 } });
     assert_eq!(out.state.urgency(), Some(Urgency::Severe));
-    let mostly = verdict(&plain, NOON, |age| (100, if age <= 5 { 89 } else { 0 }));
-    assert_eq!(mostly.state, State::Burning { tier: 0, urgency: Urgency::Page });
-    let lone = verdict(&plain, NOON, |age| (u64::from(age == 2), u64::from(age == 2)));
+    let mostly = evaluate_counts(&plain, NOON, |age| (100, if age <= 5 { 89 } else { 0 }));
+    assert_eq!(mostly.state, SloState::Firing { tier: 0, urgency: Urgency::Page });
+    let lone = evaluate_counts(&plain, NOON, |age| (u64::from(age == 2), u64::from(age == 2)));
     assert_eq!(lone.state.urgency(), Some(Urgency::Ticket), "one failed request is no outage");
-    let off = verdict(&slo(", severe: none"), NOON, |age| (100, if age <= 5 { 100 } else { 0 }));
+    let off = evaluate_counts(&slo(", severe: none"), NOON, |age| (100, if age <= 5 { 100 } else { 0 }));
     assert_eq!(off.state.urgency(), Some(Urgency::Page));
 }
 
 #[test]
-fn a_collapse_is_measured_by_the_quietest_of_the_earlier_weeks() {
+fn traffic_drop_is_compared_with_quietest_earlier_week() {
     let plain = slo("");
     let week = 7 * 1_440;
     let usual = |now: u64, quietest: u64| {
@@ -237,20 +241,20 @@ fn a_collapse_is_measured_by_the_quietest_of_the_earlier_weeks() {
             _ => (200, 0),
         }
     };
-    let check = |now, quietest| verdict(&plain, NOON, usual(now, quietest)).state;
-    assert_eq!(check(9, 100), State::Collapse { minutes: 15, seen: 135, expected: 1_500 });
-    assert_eq!(check(10, 100), State::Calm, "a tenth is no collapse");
-    assert_eq!(check(0, 6), State::Calm, "a week ago twice it was nearly as quiet");
-    assert_eq!(check(0, 7), State::Collapse { minutes: 15, seen: 0, expected: 105 });
-    let off = verdict(&slo(", severe: { traffic_drop: none }"), NOON, usual(0, 100));
-    assert_eq!(off.state, State::Calm);
+    let check = |now, quietest| evaluate_counts(&plain, NOON, usual(now, quietest)).state;
+    assert_eq!(check(9, 100), SloState::TrafficDrop { minutes: 15, events: 135, expected: 1_500 });
+    assert_eq!(check(10, 100), SloState::Ok, "a tenth is no collapse");
+    assert_eq!(check(0, 6), SloState::Ok, "a week ago twice it was nearly as quiet");
+    assert_eq!(check(0, 7), SloState::TrafficDrop { minutes: 15, events: 0, expected: 105 });
+    let off = evaluate_counts(&slo(", severe: { traffic_drop: none }"), NOON, usual(0, 100));
+    assert_eq!(off.state, SloState::Ok);
 }
 
 #[test]
-fn what_is_unknown_or_excluded_is_no_collapse() {
+fn unknown_or_excluded_minutes_are_no_traffic_drop() {
     let plain = slo("");
     let at = minute(NOON);
-    let now = Span::before(at, 15);
+    let now = Span::ending_at(at, 15);
     let counts = |unknown: Option<Span>| {
         move |span: Span| {
             let gone = unknown.map_or(0, |gone| gone.intersect(span).minutes());
@@ -259,33 +263,33 @@ fn what_is_unknown_or_excluded_is_no_collapse() {
         }
     };
     let judged = |over: &dyn Fn(Span) -> Sums, excluded: &[Span]| {
-        judge(&plain, at, &Seen { over, events: over, excluded }).state
+        evaluate(&plain, at, &CountsView { budget_counts: over, event_counts: over, excluded }).state
     };
-    assert!(matches!(judged(&counts(None), &[]), State::Collapse { .. }));
-    let gap = Span::before(at.plus(-3), 1);
-    assert_eq!(judged(&counts(Some(gap)), &[]), State::Calm, "a minute is unknown");
-    assert_eq!(judged(&counts(None), &[gap]), State::Calm, "a minute does not count");
-    let week = |weeks: i32| Span::before(at.plus(-weeks * 7 * 1_440), 15);
-    assert!(matches!(judged(&counts(None), &[week(1), week(2)]), State::Collapse { .. }), "two weeks are left");
-    assert_eq!(judged(&counts(None), &[week(1), week(2), week(3)]), State::Calm, "one week is no measure");
+    assert!(matches!(judged(&counts(None), &[]), SloState::TrafficDrop { .. }));
+    let gap = Span::ending_at(at.plus(-3), 1);
+    assert_eq!(judged(&counts(Some(gap)), &[]), SloState::Ok, "a minute is unknown");
+    assert_eq!(judged(&counts(None), &[gap]), SloState::Ok, "a minute does not count");
+    let week = |weeks: i32| Span::ending_at(at.plus(-weeks * 7 * 1_440), 15);
+    assert!(matches!(judged(&counts(None), &[week(1), week(2)]), SloState::TrafficDrop { .. }), "two weeks are left");
+    assert_eq!(judged(&counts(None), &[week(1), week(2), week(3)]), SloState::Ok, "one week is no measure");
 }
 
 #[test]
-fn an_objective_of_all_pages_for_the_fifth_bad_event() {
+fn objective_of_100_percent_pages_at_fifth_bad_event() {
     let all = catalog("", &[]).services[0].slos[0].clone();
     let mut all = all;
-    all.objective = slowburn::slo::Objective { share: Exact::from_integer(1), text: "100%".to_owned() };
+    all.objective = slowburn::slo::Objective { share: Rational::from_integer(1), text: "100%".to_owned() };
     all.severe = slowburn::slo::Severe::default();
-    let one = verdict(&all, NOON, |age| (1_000, u64::from(age == 1)));
-    assert_eq!(one.state, State::Burning { tier: 0, urgency: Urgency::Ticket });
-    assert_eq!(one.tiers[0].long_burn, None, "no burn rate is defined without a budget");
-    let five = verdict(&all, NOON, |age| (1_000, u64::from(age <= 5)));
-    assert_eq!(five.state, State::Burning { tier: 0, urgency: Urgency::Page });
-    assert_eq!(verdict(&all, NOON, |_| (1_000, 0)).state, State::Calm);
+    let one = evaluate_counts(&all, NOON, |age| (1_000, u64::from(age == 1)));
+    assert_eq!(one.state, SloState::Firing { tier: 0, urgency: Urgency::Ticket });
+    assert_eq!(one.tiers[0].long_burn_rate, None, "no burn rate is defined without a budget");
+    let five = evaluate_counts(&all, NOON, |age| (1_000, u64::from(age <= 5)));
+    assert_eq!(five.state, SloState::Firing { tier: 0, urgency: Urgency::Page });
+    assert_eq!(evaluate_counts(&all, NOON, |_| (1_000, 0)).state, SloState::Ok);
 }
 
 #[test]
-fn corrections_repeat_on_the_wall_clock_and_touch_only_their_scope() {
+fn recurring_corrections_follow_wall_clock_and_apply_only_to_scope() {
     let weekly = "scope: { service: checkout, labels: { area: web } }\nstart: 2026-10-04T02:30\nend: 2026-10-04T04:00\n\
                   time_zone: Europe/Berlin\nrepeat: FREQ=WEEKLY;BYDAY=SU\n";
     let once = "scope: { team: mart, slo: availability }\nstart: 2026-10-18T01:00Z\nend: 2026-10-18T05:00Z\n";
@@ -293,7 +297,7 @@ fn corrections_repeat_on_the_wall_clock_and_touch_only_their_scope() {
         "scope: { labels: { area: web }, slo: availability }\nstart: 2026-10-18T04:59Z\nend: 2026-10-18T05:30Z\n";
     let catalog = catalog("", &[weekly, once, other]);
     let (service, slo) = (&catalog.services[0], &catalog.services[0].slos[0]);
-    let excluded = Excluded::within(&catalog, Span::new(minute("2026-10-01"), minute("2026-11-02")));
+    let excluded = Exclusions::for_span(&catalog, Span::new(minute("2026-10-01"), minute("2026-11-02")));
     let spans: Vec<String> = excluded.spans(service, slo).iter().map(ToString::to_string).collect();
     assert_eq!(
         spans,

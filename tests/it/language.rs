@@ -177,7 +177,7 @@ fn documents_and_examples_use_the_terms_of_the_glossary() {
 }
 
 #[test]
-fn what_users_saw_in_tests_uses_the_terms_of_the_glossary() {
+fn snapshots_use_the_terms_of_the_glossary() {
     let mut wrong = Vec::new();
     for path in files("tests/it/snapshots", &["snap"]).into_iter().chain(files("src", &["snap"])) {
         // The head of a snapshot names the test and its expression.
@@ -188,7 +188,7 @@ fn what_users_saw_in_tests_uses_the_terms_of_the_glossary() {
 }
 
 #[test]
-fn the_guard_finds_what_it_looks_for() {
+fn banned_terms_are_detected() {
     let source = "let a = '\"'; // \"told\"\nlet b = \"it is no\\\" page\"; #[expect(x, reason = \"nobody\")]\nlet c = r#\"calm\"#;";
     let found = literals(source);
     assert_eq!(found.len(), 2, "{found:?}");
@@ -200,7 +200,7 @@ fn the_guard_finds_what_it_looks_for() {
 const WIDTH: usize = 120;
 
 #[test]
-fn comments_and_prose_have_one_line_width() {
+fn comments_and_prose_fit_line_width() {
     let mut wide = Vec::new();
     for path in ["src", "tests/it", "benches"].iter().flat_map(|folder| files(folder, &["rs"])) {
         // Tables and links cannot be wrapped.

@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use crate::wait;
 use proptest::prelude::*;
-use slowburn::command::simulate::write;
-use slowburn::counts::{Count, Counts, DayCounts, SLOTS};
-use slowburn::ledger::{Ledger, ListedObject, ObjectRecord, ObjectsAnswer};
-use slowburn::minute::{Day, Minute, Span};
+use slowburn::command::simulate::write_logs;
+use slowburn::counts::{Counts, DayCounts, MinuteCount, SLOTS_PER_DAY};
+use slowburn::ledger::{Ledger, ListedObject, ObjectCounts, ObjectRecord};
 use slowburn::series::SeriesKey;
 use slowburn::simulate::Plan;
-use slowburn::store::{DirectoryShelf, LedgerStore, Needs, WritePoints};
+use slowburn::store::{CrashPoints, DirectoryStore, LedgerStore, LoadRequest};
+use slowburn::time::{Day, Minute, Span};
 
 fn minute(text: &str) -> Minute {
     text.parse().unwrap()
@@ -40,7 +40,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// What of a manifest counts: not which files were replaced by the way, nor when a day was swept.
-pub(crate) fn what_counts(manifest: &[u8]) -> serde_json::Value {
+pub(crate) fn manifest_without_volatile_fields(manifest: &[u8]) -> serde_json::Value {
     let mut manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
     for history in ["retired", "swept"] {
         manifest.as_object_mut().unwrap().remove(history);
@@ -49,11 +49,11 @@ pub(crate) fn what_counts(manifest: &[u8]) -> serde_json::Value {
 }
 
 /// Every file of a ledger that counts, with its bytes.
-pub(crate) fn counted_files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn data_files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = files(folder);
     let manifest = found.get_mut(Path::new("manifest.json")).unwrap();
     let whole: serde_json::Value = serde_json::from_slice(manifest).unwrap();
-    *manifest = what_counts(manifest).to_string().into_bytes();
+    *manifest = manifest_without_volatile_fields(manifest).to_string().into_bytes();
     let retired = whole.get("retired").and_then(|names| names.as_object()).cloned().unwrap_or_default();
     found.retain(|name, _| !retired.contains_key(name.to_str().unwrap()));
     found
@@ -63,7 +63,7 @@ pub(crate) fn counted_files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 #[derive(Clone, Debug)]
 struct Sample {
     record: ObjectRecord,
-    counts: Vec<(SeriesKey, Minute, Count)>,
+    counts: Vec<(SeriesKey, Minute, MinuteCount)>,
 }
 
 fn series(name: &str) -> SeriesKey {
@@ -81,53 +81,53 @@ fn sample(place: i32, node: u32, lines: u32) -> Sample {
         load_balancer: "app/shop/1".into(),
         interval,
         counted: Arc::new(["availability", "latency"].map(series).into()),
-        unread: Arc::default(),
+        uncounted: Arc::default(),
     };
-    let count = |name, at: i32, bad| (series(name), start.plus(at), Count { total: lines, bad });
+    let count = |name, at: i32, bad| (series(name), start.plus(at), MinuteCount { total: lines, bad });
     let counts = vec![count("availability", 0, 1), count("latency", 4, 0), count("latency", 0, lines)];
     Sample { record, counts }
 }
 
 /// An answer with some objects, counted for some series.
-fn answer(samples: &[&Sample], wanted: &BTreeSet<SeriesKey>) -> ObjectsAnswer {
-    let mut answer = ObjectsAnswer::default();
+fn object_counts(samples: &[&Sample], wanted: &BTreeSet<SeriesKey>) -> ObjectCounts {
+    let mut answer = ObjectCounts::default();
     for sample in samples {
         answer.objects.push(ObjectRecord { counted: Arc::new(wanted.clone()), ..sample.record.clone() });
         for (series, at, count) in sample.counts.iter().filter(|(series, ..)| wanted.contains(series)) {
-            let empty = || vec![Count::default(); SLOTS].into_boxed_slice();
-            answer.counts.entry((series.clone(), at.day())).or_insert_with(empty)[at.of_day()].add(*count);
+            let empty = || vec![MinuteCount::default(); SLOTS_PER_DAY].into_boxed_slice();
+            answer.counts.entry((series.clone(), at.day())).or_insert_with(empty)[at.minute_of_day()].add(*count);
         }
     }
     answer
 }
 
-fn days_around(answer: &ObjectsAnswer) -> Needs {
+fn load_request(answer: &ObjectCounts) -> LoadRequest {
     let days: BTreeSet<Day> =
         answer.objects.iter().flat_map(|object| (-2..=2).map(|near| object.day().plus(near))).collect();
-    Needs::of_days(days.clone(), days)
+    LoadRequest::for_days(days.clone(), days)
 }
 
 /// A ledger folder after these answers, each in a commit of its own.
-fn folder_after(answers: &[ObjectsAnswer]) -> BTreeMap<PathBuf, Vec<u8>> {
+fn folder_after(answers: &[ObjectCounts]) -> BTreeMap<PathBuf, Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     wait(async {
-        let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
+        let shelf = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
         let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
         for answer in answers {
-            let mut ledger = store.load(&days_around(answer)).await.unwrap();
-            ledger.absorb_objects(answer).unwrap();
+            let mut ledger = store.load(&load_request(answer)).await.unwrap();
+            ledger.merge_objects(answer).unwrap();
             store.commit(&mut ledger).await.unwrap();
         }
-        store.sweep("2026-10-03".parse().unwrap()).await.unwrap();
+        store.collect_garbage("2026-10-03".parse().unwrap()).await.unwrap();
     });
-    counted_files(folder.path())
+    data_files(folder.path())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
-    fn order_and_batching_do_not_matter(
+    fn ledger_is_independent_of_order_and_batching(
         places in prop::collection::btree_set((0..40_i32, 0..2_u32), 1..25),
         shuffle in prop::collection::vec(any::<u32>(), 25),
         cut in 1..6_usize,
@@ -135,43 +135,43 @@ proptest! {
         let all: BTreeSet<SeriesKey> = ["availability", "latency"].map(series).into();
         let samples: Vec<Sample> =
             places.iter().map(|(place, node)| sample(*place, *node, 1 + place.unsigned_abs() % 30)).collect();
-        let whole = folder_after(&[answer(&samples.iter().collect::<Vec<_>>(), &all)]);
+        let whole = folder_after(&[object_counts(&samples.iter().collect::<Vec<_>>(), &all)]);
         let mut mixed: Vec<(u32, &Sample)> = shuffle.iter().copied().zip(&samples).collect();
         mixed.sort_by_key(|(key, _)| *key);
         let mixed: Vec<&Sample> = mixed.into_iter().map(|(_, sample)| sample).collect();
-        let batches: Vec<ObjectsAnswer> = mixed.chunks(cut).map(|batch| answer(batch, &all)).collect();
+        let batches: Vec<ObjectCounts> = mixed.chunks(cut).map(|batch| object_counts(batch, &all)).collect();
         prop_assert!(folder_after(&batches) == whole, "another order gave other bytes");
         // A series that comes later and is filled from the same objects ends where it would have been from the start.
         let one: Vec<BTreeSet<SeriesKey>> = all.iter().map(|series| [series.clone()].into()).collect();
-        let later: Vec<ObjectsAnswer> =
-            one.iter().flat_map(|wanted| mixed.chunks(cut).map(|batch| answer(batch, wanted))).collect();
+        let later: Vec<ObjectCounts> =
+            one.iter().flat_map(|wanted| mixed.chunks(cut).map(|batch| object_counts(batch, wanted))).collect();
         prop_assert!(folder_after(&later) == whole, "a series that came later has other bytes");
     }
 }
 
 #[test]
-fn an_object_is_added_once() {
+fn object_is_added_once() {
     let all: BTreeSet<SeriesKey> = ["availability", "latency"].map(series).into();
     let one = sample(3, 0, 7);
     let mut ledger = Ledger::default();
-    ledger.absorb_objects(&answer(&[&one], &all)).unwrap();
+    ledger.merge_objects(&object_counts(&[&one], &all)).unwrap();
     let wanted = BTreeMap::from([("app/shop/1".to_owned(), all.clone())]);
     let ObjectRecord { key, load_balancer, interval, .. } = &one.record;
     let listed = ListedObject { key, size: 0, load_balancer, interval: *interval };
-    assert!(ledger.unread(&[listed], &wanted).is_empty());
-    assert!(ledger.absorb_objects(&answer(&[&one], &all)).is_err());
+    assert!(ledger.unread_objects(&[listed], &wanted).is_empty());
+    assert!(ledger.merge_objects(&object_counts(&[&one], &all)).is_err());
     let sums = ledger.sums(&series("availability"), one.record.interval).unwrap();
     assert_eq!((sums.total, sums.bad, sums.known), (7, 1, 5));
 }
 
 #[test]
-fn silence_is_known_where_it_is_plausible_and_a_gap_is_not() {
+fn plausible_silence_is_no_traffic_and_a_gap_is_unknown() {
     let all: BTreeSet<SeriesKey> = [series("availability")].into();
     let known = |lines: u32| {
         // An hour of objects, an hour without, an hour of objects.
         let samples: Vec<Sample> = (0..12).chain(24..36).map(|place| sample(place, 0, lines)).collect();
         let mut ledger = Ledger::default();
-        ledger.absorb_objects(&answer(&samples.iter().collect::<Vec<_>>(), &all)).unwrap();
+        ledger.merge_objects(&object_counts(&samples.iter().collect::<Vec<_>>(), &all)).unwrap();
         ledger
             .sums(&series("availability"), Span::new(minute("2026-10-01T23:00Z"), minute("2026-10-02T02:00Z")))
             .unwrap()
@@ -181,20 +181,20 @@ fn silence_is_known_where_it_is_plausible_and_a_gap_is_not() {
 }
 
 #[test]
-fn new_counts_replace_old_ones_and_repeating_them_changes_nothing() {
+fn new_counts_replace_old_ones_idempotently() {
     let folder = tempfile::tempdir().unwrap();
     let day: Day = "2026-10-01".parse().unwrap();
     let mut minutes = DayCounts::default();
-    minutes.0[0] = Some(Count { total: 5, bad: 1 });
-    minutes.0[1] = Some(Count { total: 0, bad: 0 });
+    minutes.0[0] = Some(MinuteCount { total: 5, bad: 1 });
+    minutes.0[1] = Some(MinuteCount { total: 0, bad: 0 });
     let counts: Counts = BTreeMap::from([((series("counts"), day), minutes)]);
     let absorb = || {
         wait(async {
-            let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
+            let shelf = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
             let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
-            let needs = Needs::of_days([day], []);
+            let needs = LoadRequest::for_days([day], []);
             let mut ledger = store.load(&needs).await.unwrap();
-            ledger.absorb_counts(&counts).unwrap();
+            ledger.merge_counts(&counts).unwrap();
             store.commit(&mut ledger).await.unwrap();
             let ledger = store.load(&needs).await.unwrap();
             store.publish().await.unwrap();
@@ -207,18 +207,18 @@ fn new_counts_replace_old_ones_and_repeating_them_changes_nothing() {
 }
 
 #[test]
-fn a_response_replaces_everything_known_about_its_ranges() {
+fn response_replaces_all_minutes_of_its_ranges() {
     let day: Day = "2026-10-01".parse().unwrap();
     let counts = |counts: &[(usize, u32)]| -> Counts {
         let mut minutes = DayCounts::default();
         for (slot, total) in counts {
-            minutes.0[*slot] = Some(Count { total: *total, bad: 1 });
+            minutes.0[*slot] = Some(MinuteCount { total: *total, bad: 1 });
         }
         BTreeMap::from([((series("counts"), day), minutes)])
     };
     let span = |from: i32, end: i32| Span::new(day.start().plus(from), day.start().plus(end));
     let mut ledger = Ledger::default();
-    ledger.absorb_counts(&counts(&[(0, 5), (1, 6), (239, 7), (240, 8), (600, 9)])).unwrap();
+    ledger.merge_counts(&counts(&[(0, 5), (1, 6), (239, 7), (240, 8), (600, 9)])).unwrap();
     // Within some minutes and over the border of two parts; and of a series that nothing is known of.
     let replaced =
         BTreeMap::from([(series("counts"), vec![span(1, 2), span(200, 300)]), (series("other"), vec![span(0, 9)])]);
@@ -228,33 +228,33 @@ fn a_response_replaces_everything_known_about_its_ranges() {
         (sums.total, sums.bad, sums.known)
     };
     assert_eq!(sums(&ledger), (5 + 3 + 9, 3, 3));
-    assert!(!ledger.knows(&series("other")));
+    assert!(!ledger.has_series(&series("other")));
     ledger.replace_counts(&Counts::new(), &BTreeMap::from([(series("counts"), vec![span(-60, 5_000)])])).unwrap();
     assert_eq!(sums(&ledger), (0, 0, 0));
-    assert!(!ledger.knows(&series("counts")));
+    assert!(!ledger.has_series(&series("counts")));
 }
 
 #[test]
-fn damaged_files_are_named_with_the_remedy() {
+fn damaged_ledger_files_are_reported_with_hint() {
     let all: BTreeSet<SeriesKey> = [series("availability")].into();
     for damage in [|bytes: &mut Vec<u8>| bytes.truncate(20), |bytes: &mut Vec<u8>| bytes[9] ^= 0x40] {
         let folder = tempfile::tempdir().unwrap();
         wait(async {
-            let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
+            let shelf = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
             let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
             let mut ledger = Ledger::default();
             let one = sample(20, 0, 7);
-            ledger.absorb_objects(&answer(&[&one], &all)).unwrap();
+            ledger.merge_objects(&object_counts(&[&one], &all)).unwrap();
             store.commit(&mut ledger).await.unwrap();
             for (name, mut bytes) in files(folder.path()) {
                 damage(&mut bytes);
                 fs::write(folder.path().join(name), bytes).unwrap();
             }
-            let days = days_around(&answer(&[&one], &all));
+            let days = load_request(&object_counts(&[&one], &all));
             let text = store.load(&days).await.err().unwrap().to_string();
             assert!(text.contains(".parquet` in the ledger is damaged") && text.contains("hint:"), "{text}");
             drop(store);
-            let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
+            let shelf = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
             let text = LedgerStore::open(Box::new(shelf)).await.err().unwrap().to_string();
             assert!(text.contains("manifest.json") && text.contains("hint:"), "{text}");
         });
@@ -262,11 +262,11 @@ fn damaged_files_are_named_with_the_remedy() {
 }
 
 #[test]
-fn a_ledger_of_another_format_is_named_with_the_way_out() {
+fn ledger_of_other_format_is_reported_with_hint() {
     let folder = tempfile::tempdir().unwrap();
     let opened = |format: u32| {
         fs::write(folder.path().join("manifest.json"), format!("{{\"format\": {format}, \"parts\": {{}}}}")).unwrap();
-        let shelf = DirectoryShelf::open(folder.path(), WritePoints::default()).unwrap();
+        let shelf = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
         wait(LedgerStore::open(Box::new(shelf))).map(drop).map_err(|error| error.to_string())
     };
     assert_eq!(opened(5), Ok(()));
@@ -286,7 +286,7 @@ fn a_ledger_of_another_format_is_named_with_the_way_out() {
 }
 
 /// Starts the real program, kills it with SIGKILL at its n-th write of the ledger; `false` if it ended before.
-fn killed_at(point: u64, logs: &Path, ledger: &Path) -> bool {
+fn run_killed_at(point: u64, logs: &Path, ledger: &Path) -> bool {
     let mut child = run(logs, ledger).env("SLOWBURN_STOP_AT_WRITE", point.to_string()).spawn().unwrap();
     let mut speech = BufReader::new(child.stderr.take().unwrap()).lines();
     let stopped = speech.any(|line| line.unwrap() == format!("stopped at write point {point}"));
@@ -306,23 +306,23 @@ fn run(logs: &Path, ledger: &Path) -> Command {
 }
 
 #[test]
-fn a_kill_at_any_write_leaves_a_ledger_that_the_next_run_completes_to_the_byte() {
+fn run_killed_at_any_write_is_completed_to_same_bytes_by_next_run() {
     let folder = tempfile::tempdir().unwrap();
     let span = Span::new(minute("2026-10-01T22:00Z"), minute("2026-10-02T02:00Z"));
     let logs = folder.path().join("logs");
-    write(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
+    write_logs(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
     let undisturbed = folder.path().join("undisturbed");
     assert!(run(&logs, &undisturbed).status().unwrap().success());
-    let expected = counted_files(&undisturbed);
+    let expected = data_files(&undisturbed);
     let mut points = 0;
     for point in 1.. {
         let ledger = folder.path().join(format!("killed-{point}"));
-        if !killed_at(point, &logs, &ledger) {
+        if !run_killed_at(point, &logs, &ledger) {
             break;
         }
         points = point;
         assert!(run(&logs, &ledger).status().unwrap().success());
-        assert!(counted_files(&ledger) == expected, "killed at write point {point}, the ledger differs");
+        assert!(data_files(&ledger) == expected, "killed at write point {point}, the ledger differs");
     }
     assert!(points > 20, "only {points} write points were passed");
     println!("{points} write points");

@@ -10,20 +10,20 @@ use std::sync::atomic::AtomicBool;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use slowburn::accesslog::alb::{Decoder, Wants};
-use slowburn::accesslog::classic::{self, Record, Records};
-use slowburn::accesslog::key::{self, ObjectKind};
-use slowburn::accesslog::recognise::{LineKind, recognise};
-use slowburn::accesslog::route::Routes;
-use slowburn::fetch::logs::{Batch, LogFile, Place, ScanResult, scan};
-use slowburn::minute::{Minute, Span};
+use slowburn::access_log::alb::{Decoder, OptionalFields};
+use slowburn::access_log::classic::{self, Record, RecordAssembler};
+use slowburn::access_log::line_kind::{LineKind, detect_line_kind};
+use slowburn::access_log::object_key::{self, ObjectKind};
+use slowburn::access_log::router::SeriesRouter;
 use slowburn::slo::Measure;
+use slowburn::source::access_logs::{Batch, LogFile, LogRoot, ScanResult, scan};
+use slowburn::time::{Minute, Span};
 
-use crate::accesslog::{FOLDER, START, gz, indicator, line};
+use crate::accesslog::{FILE_NAME_PREFIX, FOLDER, alb_line, gzip, indicator};
 
 /// Lines of our own of every kind and vintage, and real ones where they are there.
 static LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let whole = line("2026-10-31T23:58", 200);
+    let whole = alb_line("2026-10-31T23:58", 200);
     let head = whole.split(" \"curl").next().unwrap_or_default();
     let words: Vec<&str> = whole.trim_end().split(' ').collect();
     let mut lines: Vec<String> = vec![
@@ -80,7 +80,7 @@ enum Damage {
 }
 
 impl Damage {
-    fn to(&self, line: &mut Vec<u8>) {
+    fn apply(&self, line: &mut Vec<u8>) {
         let place = |index: &Index| index.index(line.len() + 1);
         match self {
             Self::Flip(at, bits) => {
@@ -119,42 +119,47 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
     (any::<Index>(), vec(damage(), 0..5)).prop_map(|(which, damages)| {
         let mut line = LINES[which.index(LINES.len())].clone();
         for damage in &damages {
-            damage.to(&mut line);
+            damage.apply(&mut line);
         }
         line
     })
 }
 
 /// Scans one object with these bytes.
-fn scanned(root: &Path, load_balancer: &str, bytes: &[u8]) -> ScanResult {
+fn scan_bytes(root: &Path, load_balancer: &str, bytes: &[u8]) -> ScanResult {
     fs::write(root.join("object"), bytes).unwrap();
     let end: Minute = "2026-11-01T00:00Z".parse().unwrap();
     let file = LogFile {
         key: "object".into(),
         size: bytes.len() as u64,
         load_balancer: load_balancer.into(),
-        interval: Span::before(end, 5),
+        interval: Span::ending_at(end, 5),
         delivery_day: end.day(),
         is_pending: false,
     };
     let indicator = indicator(load_balancer, Measure::Availability);
-    let routes = Routes::new(load_balancer, [&indicator]);
-    scan(&Place::Directory(root.to_owned()), &[Batch { objects: &[file], routes: &routes }], 1, &AtomicBool::new(false))
+    let routes = SeriesRouter::new(load_balancer, [&indicator]);
+    scan(
+        &LogRoot::Directory(root.to_owned()),
+        &[Batch { objects: &[file], router: &routes }],
+        1,
+        &AtomicBool::new(false),
+    )
 }
 
 /// `(lines, unparsed, connections)` of the records of a text, read one at a time.
-fn one_by_one(load_balancer: &str, text: &[u8]) -> (u64, u64, u64) {
+fn decode_one_by_one(load_balancer: &str, text: &[u8]) -> (u64, u64, u64) {
     let (mut lines, mut unparsed, mut connections) = (0, 0, 0);
     let end: Minute = "2026-11-01T00:00Z".parse().unwrap();
     let plausible = Span::new(end.plus(-5 - 1_440), end.plus(1_440));
-    let fits = |request: &slowburn::accesslog::alb::Request<'_>| {
+    let fits = |request: &slowburn::access_log::alb::Request<'_>| {
         let name = load_balancer.trim_start_matches("classic/");
         request.load_balancer == name.as_bytes() && plausible.contains(request.minute)
     };
     let whole = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let whole = whole.filter(|line| !line.is_empty());
     if load_balancer.starts_with("classic/") {
-        let mut records = Records::default();
+        let mut records = RecordAssembler::default();
         let mut each = |record: &[u8]| {
             lines += 1;
             match classic::decode(record) {
@@ -163,12 +168,12 @@ fn one_by_one(load_balancer: &str, text: &[u8]) -> (u64, u64, u64) {
                 _ => unparsed += 1,
             }
         };
-        whole.for_each(|line| records.line(line, &mut each));
+        whole.for_each(|line| records.push_line(line, &mut each));
         records.finish(&mut each);
     } else {
         for line in whole {
             lines += 1;
-            let decoded = Decoder::new(Wants::NOTHING).decode(line);
+            let decoded = Decoder::new(OptionalFields::NONE).decode(line);
             unparsed += u64::from(!decoded.is_ok_and(|request| fits(&request)));
         }
     }
@@ -179,25 +184,25 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn no_damaged_line_is_read_in_two_ways(line in damaged()) {
-        let kind = recognise(&line);
-        let all = Decoder::new(Wants::ALL).decode(&line).map(|request| (request.minute, request.status));
-        let few = Decoder::new(Wants::NOTHING).decode(&line).map(|request| (request.minute, request.status));
+    fn damaged_line_is_read_alike_by_both_decoders(line in damaged()) {
+        let kind = detect_line_kind(&line);
+        let all = Decoder::new(OptionalFields::ALL).decode(&line).map(|request| (request.minute, request.status));
+        let few = Decoder::new(OptionalFields::NONE).decode(&line).map(|request| (request.minute, request.status));
         prop_assert_eq!(&all, &few);
         prop_assert!(all.is_err() || !matches!(kind, LineKind::Blank | LineKind::Classic | LineKind::NlbTls));
         prop_assert!(classic::decode(&line).is_err() || !matches!(kind, LineKind::Blank | LineKind::Alb));
     }
 
     #[test]
-    fn no_damaged_key_is_more_than_a_name(damages in vec(damage(), 1..4), classic: bool) {
+    fn damaged_key_never_panics_or_escapes_its_folder(damages in vec(damage(), 1..4), classic: bool) {
         let balancer = if classic { "shop" } else { "app.shop.0a1b" };
-        let mut name = format!("{FOLDER}/{START}{balancer}_20261101T0000Z_192.0.2.1_x.log.gz").into_bytes();
+        let mut name = format!("{FOLDER}/{FILE_NAME_PREFIX}{balancer}_20261101T0000Z_192.0.2.1_x.log.gz").into_bytes();
         for damage in &damages {
-            damage.to(&mut name);
+            damage.apply(&mut name);
         }
         let name = String::from_utf8_lossy(&name).into_owned();
-        prop_assert!(!key::identity(&name).contains('/'));
-        if let ObjectKind::Alb(object) | ObjectKind::ClassicElb(object) = key::read(&name) {
+        prop_assert!(!object_key::object_identity(&name).contains('/'));
+        if let ObjectKind::Alb(object) | ObjectKind::ClassicElb(object) = object_key::parse_key(&name) {
             let stamp = object.interval_end.to_string().replace([':', '-'], "");
             prop_assert!(name.contains(&stamp), "{name} is not of {stamp}");
             prop_assert!(object.account.len() == 12 && !object.load_balancer.contains('.'));
@@ -209,27 +214,27 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn every_damaged_line_is_counted_or_named_in_whatever_pieces(
+    fn damaged_lines_are_counted_or_reported_for_any_chunking(
         lines in vec(damaged(), 1..12),
         cuts in vec(any::<Index>(), 0..4),
         load_balancer in proptest::sample::select(vec!["app/shop/0a1b", "classic/shop"]),
     ) {
         // Plain text starts with a sound line, so that it is not taken for something else.
-        let mut text = line("2026-10-31T23:59", 200).into_bytes();
+        let mut text = alb_line("2026-10-31T23:59", 200).into_bytes();
         for line in &lines {
             text.extend(line);
             text.push(b'\n');
         }
         let folder = tempfile::tempdir().unwrap();
-        let expected = one_by_one(load_balancer, &text);
+        let expected = decode_one_by_one(load_balancer, &text);
         let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).chain([0, text.len()]).collect();
         places.sort_unstable();
-        let member = |from: usize, to: usize| gz(&text[from..to]);
+        let member = |from: usize, to: usize| gzip(&text[from..to]);
         let members: Vec<u8> = places.windows(2).flat_map(|ends| member(ends[0], ends[1])).collect();
         let mut before = None;
-        for (form, bytes) in [("plain", text.clone()), ("gz", gz(&text)), ("members", members)] {
-            let result = scanned(folder.path(), load_balancer, &bytes);
-            prop_assert!(result.faulty.is_empty(), "{}: {:?}", form, result.faulty);
+        for (form, bytes) in [("plain", text.clone()), ("gz", gzip(&text)), ("members", members)] {
+            let result = scan_bytes(folder.path(), load_balancer, &bytes);
+            prop_assert!(result.failed.is_empty(), "{}: {:?}", form, result.failed);
             let object = &result.read[0];
             prop_assert_eq!((object.lines, object.unparsed, object.connections), expected, "{}", form);
             let total: u64 = result.counts.values().flatten().map(|count| u64::from(count.total)).sum();

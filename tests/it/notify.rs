@@ -9,15 +9,15 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use slowburn::alert::{Link, Message, Phase};
-use slowburn::minute::Minute;
-use slowburn::notify::{Postman, Receipt, Secret, Secrets, SendError, Settings};
+use slowburn::alert::{Link, Notification, NotificationKind};
+use slowburn::notify::{Notifier, Receipt, Secret, Secrets, SendError, Settings};
 use slowburn::slo::Urgency;
+use slowburn::time::Minute;
 
 use crate::peers::Peer;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
-const HOOK: &str = "/services/T0SECRET/B0SECRET/hush-hush-hush";
+const WEBHOOK_PATH: &str = "/services/T0SECRET/B0SECRET/hush-hush-hush";
 const TOKEN: &str = "token-that-nobody-sees";
 const SIGNING: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
 /// `pass word/%` as an address has it, of `user@example.com`.
@@ -37,37 +37,37 @@ teams:
 ";
 
 /// A folder with definitions, and the variables of a task that runs there.
-struct Place {
+struct Scene {
     folder: tempfile::TempDir,
     variables: BTreeMap<&'static str, String>,
 }
 
-impl Place {
+impl Scene {
     fn new() -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap(), variables: BTreeMap::new() };
         fs::create_dir(place.folder.path().join("slos")).unwrap();
         fs::write(place.folder.path().join("slos/fleet.yaml"), FLEET).unwrap();
-        place.with("SLOWBURN_MAIL_FROM", "slowburn <slowburn@example.com>")
+        place.with_env("SLOWBURN_MAIL_FROM", "slowburn <slowburn@example.com>")
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    fn with_env(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.variables.insert(name, value.into());
         self
     }
 
     /// With everything that a peer of PagerDuty, Slack and webhooks needs.
-    fn beside(self, peer: &Peer) -> Self {
-        self.with("SLOWBURN_PAGERDUTY_URL", &peer.url)
-            .with("KEY", KEY)
-            .with("HOOK", format!("{}{HOOK}\n", peer.url))
-            .with("URL", format!("{}/hook/{TOKEN}", peer.url))
-            .with("SLOWBURN_WEBHOOK_SECRET", SIGNING)
+    fn with_peer(self, peer: &Peer) -> Self {
+        self.with_env("SLOWBURN_PAGERDUTY_URL", &peer.url)
+            .with_env("KEY", KEY)
+            .with_env("HOOK", format!("{}{WEBHOOK_PATH}\n", peer.url))
+            .with_env("URL", format!("{}/hook/{TOKEN}", peer.url))
+            .with_env("SLOWBURN_WEBHOOK_SECRET", SIGNING)
     }
 
     /// With everything that a mail server needs.
-    fn posting(self, peer: &Mailbox, scheme: &str, more: &str) -> Self {
-        self.with("SLOWBURN_SMTP_URL", format!("{scheme}://{LOGIN}@{}{more}", peer.server.url))
-            .with("SSL_CERT_FILE", peer.folder.path().join("ca.pem").to_string_lossy())
+    fn with_mailbox(self, peer: &Mailbox, scheme: &str, more: &str) -> Self {
+        self.with_env("SLOWBURN_SMTP_URL", format!("{scheme}://{LOGIN}@{}{more}", peer.server.url))
+            .with_env("SSL_CERT_FILE", peer.folder.path().join("ca.pem").to_string_lossy())
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -77,7 +77,7 @@ impl Place {
     }
 
     /// Exit code and what was said, with addresses and moments taken out.
-    fn told(&self, arguments: &[&str], peers: &[&str]) -> String {
+    fn output_text(&self, arguments: &[&str], peers: &[&str]) -> String {
         let output = self.run(arguments);
         let text = |bytes: &[u8]| {
             let mut text = String::from_utf8_lossy(bytes).replace(&*self.folder.path().to_string_lossy(), "PLACE");
@@ -108,11 +108,11 @@ impl Mailbox {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().to_string_lossy().into_owned();
         let arguments = [&["--folder", place.as_str()], more].concat();
-        Self { server: Peer::with("smtp_server.py", "{}", &arguments), folder }
+        Self { server: Peer::start_with("smtp_server.py", "{}", &arguments), folder }
     }
 
     /// Letters as they came, by their numbers, with their envelopes.
-    pub(crate) fn letters(&self) -> Vec<(String, Value)> {
+    pub(crate) fn emails(&self) -> Vec<(String, Value)> {
         let mut names: Vec<_> = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.retain(|path| path.extension().is_some_and(|ending| ending == "eml"));
         names.sort();
@@ -132,11 +132,11 @@ pub(crate) fn header(letter: &str, name: &str) -> Option<String> {
 }
 
 /// The library beside a peer, as `run` uses it. The clock is the real one, because signatures have to be fresh.
-fn postman(peer: &str) -> Postman {
+fn notifier(peer: &str) -> Notifier {
     let base = peer.to_owned();
     let secrets = Secrets::new(move |name| match name {
         "KEY" => Some(Secret::new(KEY)),
-        "HOOK" => Some(Secret::new(&format!("{base}{HOOK}"))),
+        "HOOK" => Some(Secret::new(&format!("{base}{WEBHOOK_PATH}"))),
         "URL" => Some(Secret::new(&format!("{base}/hook/{TOKEN}"))),
         "SLOWBURN_WEBHOOK_SECRET" => Some(Secret::new(SIGNING)),
         "SLOWBURN_SMTP_URL" => Some(Secret::new(&format!("smtp://{base}"))),
@@ -144,25 +144,25 @@ fn postman(peer: &str) -> Postman {
     });
     let settings = Settings {
         secrets,
-        pagerduty: peer.to_owned(),
+        pagerduty_url: peer.to_owned(),
         mail_from: Some("slowburn@example.com".to_owned()),
-        paper: None,
+        dry_run_dir: None,
     };
     #[expect(clippy::disallowed_methods, reason = "the receiver of a signature goes by the real time")]
-    let now = Minute::of_unix_seconds(jiff::Timestamp::now().as_second());
-    Postman::new(settings, now)
+    let now = Minute::from_unix_seconds(jiff::Timestamp::now().as_second());
+    Notifier::new(settings, now)
 }
 
-fn send(postman: &Postman, destination: &str, message: &Message) -> Result<Receipt, SendError> {
+fn send(postman: &Notifier, destination: &str, message: &Notification) -> Result<Receipt, SendError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(postman.send(destination, message))
 }
 
-fn message(number: u32, phase: Phase, urgency: Urgency) -> Message {
-    Message {
+fn message(number: u32, phase: NotificationKind, urgency: Urgency) -> Notification {
+    Notification {
         key: "checkout/availability@2026-10-01T10:05Z".to_owned(),
         number,
-        phase,
+        kind: phase,
         urgency,
         title: "checkout/availability: 25% of requests failed in the last hour (1,203 of 4,812)".to_owned(),
         paragraphs: vec!["29% of the 30-day error budget is used: 1,203 failed requests, 4,177 allowed.".to_owned()],
@@ -176,7 +176,7 @@ fn message(number: u32, phase: Phase, urgency: Urgency) -> Message {
 }
 
 /// Texts of 10 KB that would break out of every form there is, if they could.
-fn hostile() -> Message {
+fn hostile() -> Notification {
     let text = "<!channel> <@U1> <script>alert(1)</script> & \"quoted\" '\r\nBcc: evil@example.com\r\n\r\n.\r\n\u{202e}\u{1b}[2J*`_~ ü\u{1f525} ";
     let long = text.repeat(10_240 / text.len() + 1);
     let links = [
@@ -185,7 +185,7 @@ fn hostile() -> Message {
         "data:text/html,x",
         &format!("https://b.example/{long}"),
     ];
-    Message {
+    Notification {
         key: format!("checkout/{long}@2026-10-01T10:05Z"),
         title: long.clone(),
         paragraphs: vec![long.clone(); 40],
@@ -194,20 +194,20 @@ fn hostile() -> Message {
         service: long.clone(),
         team: long.clone(),
         class: long,
-        ..message(2, Phase::Opened, Urgency::Severe)
+        ..message(2, NotificationKind::Opened, Urgency::Severe)
     }
 }
 
-fn requests(peer: &Peer) -> Vec<Value> {
+fn received_requests(peer: &Peer) -> Vec<Value> {
     serde_json::from_str(&peer.requests()).unwrap()
 }
 
 #[test]
-fn a_try_reaches_every_destination_of_a_team() {
+fn test_notification_reaches_every_destination_of_team() {
     let (peer, mailbox) =
         (Peer::start("channels_server.py", &json!({ "secret": SIGNING }).to_string()), Mailbox::start(&[]));
-    let place = Place::new().beside(&peer).posting(&mailbox, "smtp", "?tls=required");
-    insta::assert_snapshot!("notify_test", place.told(&["notify", "--test", "shop"], &[&peer.url]));
+    let place = Scene::new().with_peer(&peer).with_mailbox(&mailbox, "smtp", "?tls=required");
+    insta::assert_snapshot!("notify_test", place.output_text(&["notify", "--test", "shop"], &[&peer.url]));
     let told: Value =
         serde_json::from_slice(&place.run(&["notify", "--test", "shop", "--format", "json"]).stdout).unwrap();
     assert_eq!(
@@ -224,7 +224,7 @@ fn a_try_reaches_every_destination_of_a_team() {
             .iter()
             .all(|alert| alert["status"] == "resolved" && alert["severities"] == json!(["info"]))
     );
-    let (letter, envelope) = mailbox.letters().remove(0);
+    let (letter, envelope) = mailbox.emails().remove(0);
     assert_eq!(
         envelope,
         json!({ "from": "slowburn@example.com", "to": ["shop@example.com"], "tls": true, "login": "user@example.com" })
@@ -235,28 +235,28 @@ fn a_try_reaches_every_destination_of_a_team() {
 }
 
 #[test]
-fn what_is_missing_is_named_with_the_remedy() {
-    let place = Place::new();
-    insta::assert_snapshot!("notify_nothing_set", place.told(&["notify", "--test", "shop"], &[]));
-    insta::assert_snapshot!("notify_no_team", place.told(&["notify", "--test", "shopp"], &[]));
-    insta::assert_snapshot!("notify_no_destinations", place.told(&["notify", "--test", "quiet"], &[]));
+fn missing_settings_are_reported_with_hint() {
+    let place = Scene::new();
+    insta::assert_snapshot!("notify_nothing_set", place.output_text(&["notify", "--test", "shop"], &[]));
+    insta::assert_snapshot!("notify_no_team", place.output_text(&["notify", "--test", "shopp"], &[]));
+    insta::assert_snapshot!("notify_no_destinations", place.output_text(&["notify", "--test", "quiet"], &[]));
 }
 
 /// Whether trying again helps, and after how many seconds.
-fn again(sent: &Result<Receipt, SendError>) -> Option<(bool, Option<u64>)> {
+fn retry_of(sent: &Result<Receipt, SendError>) -> Option<(bool, Option<u64>)> {
     match sent {
         Ok(_) => None,
-        Err(SendError::Later { wait_s, .. }) => Some((true, *wait_s)),
-        Err(SendError::Never { .. }) => Some((false, None)),
+        Err(SendError::Transient { retry_after_s: wait_s, .. }) => Some((true, *wait_s)),
+        Err(SendError::Permanent { .. }) => Some((false, None)),
     }
 }
 
 #[test]
-fn every_status_says_whether_trying_again_helps() {
+fn every_http_status_is_retryable_or_not() {
     let peer = Peer::start("channels_server.py", &json!({ "secret": SIGNING }).to_string());
-    let postman = postman(&peer.url);
+    let postman = notifier(&peer.url);
     let (never, later) = (Some((false, None)), Some((true, None)));
-    let page = message(1, Phase::Opened, Urgency::Page);
+    let page = message(1, NotificationKind::Opened, Urgency::Page);
     for destination in ["pagerduty:${KEY}", "slack:${HOOK}", "webhook:${URL}"] {
         for (mut fault, wanted) in [
             (json!({ "status": 400 }), never),
@@ -282,68 +282,71 @@ fn every_status_says_whether_trying_again_helps() {
             fault["action"] = json!("*");
             peer.post("/_control", &json!({ "faults": [fault.clone()] }).to_string());
             let sent = send(&postman, destination, &page);
-            assert_eq!(again(&sent), wanted, "{destination}: {fault}: {sent:?}");
+            assert_eq!(retry_of(&sent), wanted, "{destination}: {fault}: {sent:?}");
             assert!(!format!("{sent:?}").contains("hush") && !format!("{sent:?}").contains(TOKEN), "{sent:?}");
         }
         assert!(send(&postman, destination, &page).is_ok());
     }
-    assert!(requests(&peer).iter().all(|request| request["path"] != "/hook/elsewhere"), "a redirect was followed");
+    assert!(
+        received_requests(&peer).iter().all(|request| request["path"] != "/hook/elsewhere"),
+        "a redirect was followed"
+    );
     drop(peer);
-    assert_eq!(again(&send(&postman, "slack:${HOOK}", &page)), later);
-    assert_eq!(again(&send(&postman, "pagerduty:${ELSEWHERE}", &page)), never);
-    assert_eq!(again(&send(&postman, "carrier-pigeon:coop", &page)), never);
+    assert_eq!(retry_of(&send(&postman, "slack:${HOOK}", &page)), later);
+    assert_eq!(retry_of(&send(&postman, "pagerduty:${ELSEWHERE}", &page)), never);
+    assert_eq!(retry_of(&send(&postman, "carrier-pigeon:coop", &page)), never);
 }
 
 #[test]
-fn who_never_answers_is_left_after_ten_seconds() {
+fn unresponsive_destination_times_out_after_ten_seconds() {
     let peer = Peer::start("channels_server.py", r#"{"latency_s": 60}"#);
     let began = Instant::now();
-    let sent = send(&postman(&peer.url), "slack:${HOOK}", &message(1, Phase::Opened, Urgency::Page));
-    assert_eq!(again(&sent), Some((true, None)), "{sent:?}");
+    let sent = send(&notifier(&peer.url), "slack:${HOOK}", &message(1, NotificationKind::Opened, Urgency::Page));
+    assert_eq!(retry_of(&sent), Some((true, None)), "{sent:?}");
     assert!((9..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 }
 
 #[test]
-fn an_incident_is_one_alert_in_pagerduty_from_ticket_to_end() {
+fn incident_is_one_pagerduty_alert_from_open_to_resolve() {
     let peer = Peer::start("channels_server.py", "{}");
-    let postman = postman(&peer.url);
+    let postman = notifier(&peer.url);
     for (number, phase, urgency) in [
-        (1, Phase::Opened, Urgency::Ticket),
-        (2, Phase::Changed, Urgency::Page),
-        (3, Phase::Changed, Urgency::Severe),
-        (4, Phase::Reminder, Urgency::Severe),
-        (5, Phase::Resolved, Urgency::Severe),
+        (1, NotificationKind::Opened, Urgency::Ticket),
+        (2, NotificationKind::Changed, Urgency::Page),
+        (3, NotificationKind::Changed, Urgency::Severe),
+        (4, NotificationKind::Reminder, Urgency::Severe),
+        (5, NotificationKind::Resolved, Urgency::Severe),
         // After a crash it is sent once more.
-        (5, Phase::Resolved, Urgency::Severe),
+        (5, NotificationKind::Resolved, Urgency::Severe),
     ] {
         send(&postman, "pagerduty:${KEY}", &message(number, phase, urgency)).unwrap();
     }
-    send(&postman, "pagerduty:${KEY}", &message(1, Phase::Note, Urgency::Ticket)).unwrap();
+    send(&postman, "pagerduty:${KEY}", &message(1, NotificationKind::Note, Urgency::Ticket)).unwrap();
     let alerts: Value = serde_json::from_str(&peer.post("/_alerts", "")).unwrap();
     assert_eq!(alerts.as_array().unwrap().len(), 1, "{alerts}");
     assert_eq!(alerts[0]["severities"], json!(["warning", "error", "critical", "critical"]));
     assert_eq!(alerts[0]["status"], "resolved");
-    let requests = requests(&peer);
+    let requests = received_requests(&peer);
     assert_eq!(requests.last().unwrap()["action"], "change");
     let event: Value = serde_json::from_str(requests[0]["body"].as_str().unwrap()).unwrap();
     insta::assert_snapshot!("notify_pagerduty", format!("{event:#}"));
 }
 
 #[test]
-fn an_answer_that_is_lost_makes_no_second_message() {
+fn lost_response_does_not_duplicate_notification() {
     let peer = Peer::start("channels_server.py", &json!({ "secret": SIGNING }).to_string());
-    let postman = postman(&peer.url);
-    let page = message(1, Phase::Opened, Urgency::Page);
+    let postman = notifier(&peer.url);
+    let page = message(1, NotificationKind::Opened, Urgency::Page);
     for destination in ["pagerduty:${KEY}", "webhook:${URL}"] {
         peer.post("/_control", r#"{"faults": [{"action": "*", "lost": true}]}"#);
-        assert_eq!(again(&send(&postman, destination, &page)), Some((true, None)));
+        assert_eq!(retry_of(&send(&postman, destination, &page)), Some((true, None)));
         send(&postman, destination, &page).unwrap();
     }
     let alerts: Value = serde_json::from_str(&peer.post("/_alerts", "")).unwrap();
     assert_eq!(alerts.as_array().unwrap().len(), 1, "{alerts}");
     let hooks: Value = serde_json::from_str(&peer.post("/_hooks", "")).unwrap();
     assert_eq!(hooks.as_object().unwrap().keys().collect::<Vec<_>>(), ["checkout/availability@2026-10-01T10:05Z#1"]);
-    let documents = documents(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let documents = payloads(Path::new(env!("CARGO_MANIFEST_DIR")));
     let mut examples = documents.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let example = examples
         .find(|example| example.contains("\"schema\"") && example.contains("\"kind\""))
@@ -357,7 +360,7 @@ fn an_answer_that_is_lost_makes_no_second_message() {
 }
 
 /// The README and every page of the documentation, one after the other.
-fn documents(root: &Path) -> String {
+fn payloads(root: &Path) -> String {
     let mut text = fs::read_to_string(root.join("README.md")).unwrap();
     let mut folders = vec![root.join("docs")];
     while let Some(folder) = folders.pop() {
@@ -385,23 +388,30 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 #[test]
-fn hostile_texts_break_out_of_nothing() {
-    let schema = Place::new().run(&["schema", "message"]).stdout;
+fn hostile_text_is_escaped_in_every_payload() {
+    let schema = Scene::new().run(&["schema", "message"]).stdout;
     let schema: Value = serde_json::from_slice(&schema).unwrap();
     let peer = Peer::start("channels_server.py", &json!({ "secret": SIGNING, "schema": schema }).to_string());
-    let http = postman(&peer.url);
+    let http = notifier(&peer.url);
     for destination in ["pagerduty:${KEY}", "slack:${HOOK}", "webhook:${URL}"] {
-        for phase in [Phase::Opened, Phase::Changed, Phase::Reminder, Phase::Resolved, Phase::Note, Phase::Test] {
-            let sent = send(&http, destination, &Message { phase, ..hostile() });
+        for phase in [
+            NotificationKind::Opened,
+            NotificationKind::Changed,
+            NotificationKind::Reminder,
+            NotificationKind::Resolved,
+            NotificationKind::Note,
+            NotificationKind::Test,
+        ] {
+            let sent = send(&http, destination, &Notification { kind: phase, ..hostile() });
             assert!(sent.is_ok(), "{destination}: {sent:?}");
         }
     }
-    for request in requests(&peer) {
+    for request in received_requests(&peer) {
         let body = request["body"].as_str().unwrap();
         assert!(!body.contains("javascript:") && !body.contains("data:text"), "{}", request["action"]);
         let unsafe_text = texts(&serde_json::from_str(body).unwrap())
             .into_iter()
-            .find(|text| text.chars().any(|char| char != '\n' && slowburn::visible::is_unsafe(char)));
+            .find(|text| text.chars().any(|char| char != '\n' && slowburn::text::is_non_printing(char)));
         assert_eq!(unsafe_text, None, "{}", request["action"]);
         assert_eq!((&request["mentions"], &request["unescaped"]), (&json!([]), &json!(0)));
         for link in request["links"].as_array().unwrap() {
@@ -409,8 +419,8 @@ fn hostile_texts_break_out_of_nothing() {
         }
     }
     let mailbox = Mailbox::start(&["--plain"]);
-    send(&postman(&mailbox.server.url), "mailto:a@example.com", &hostile()).unwrap();
-    let letters = mailbox.letters();
+    send(&notifier(&mailbox.server.url), "mailto:a@example.com", &hostile()).unwrap();
+    let letters = mailbox.emails();
     let (letter, envelope) = &letters[0];
     assert_eq!(envelope["to"], json!(["a@example.com"]));
     assert_eq!(header(letter, "Bcc"), None);
@@ -421,13 +431,13 @@ fn hostile_texts_break_out_of_nothing() {
 }
 
 #[test]
-fn letters_of_an_incident_are_a_thread_and_a_second_copy_is_known_as_one() {
+fn incident_emails_form_a_thread_and_duplicates_share_message_id() {
     let mailbox = Mailbox::start(&["--plain"]);
-    let postman = postman(&mailbox.server.url);
+    let postman = notifier(&mailbox.server.url);
     for number in [1, 1, 2, 3] {
-        send(&postman, "mailto:a@example.com", &message(number, Phase::Changed, Urgency::Page)).unwrap();
+        send(&postman, "mailto:a@example.com", &message(number, NotificationKind::Changed, Urgency::Page)).unwrap();
     }
-    let letters = mailbox.letters();
+    let letters = mailbox.emails();
     let header = |number: usize, name| header(&letters[number].0, name);
     assert_eq!(header(0, "Message-ID"), header(1, "Message-ID"));
     assert_eq!(header(0, "In-Reply-To"), None);
@@ -440,55 +450,59 @@ fn letters_of_an_incident_are_a_thread_and_a_second_copy_is_known_as_one() {
 }
 
 #[test]
-fn each_mailbox_is_told_by_itself() {
+fn each_mailbox_gets_its_own_email() {
     let mailbox = Mailbox::start(&["--tls"]);
-    let place = Place::new().posting(&mailbox, "smtps", "");
-    insta::assert_snapshot!("notify_mail_faults", place.told(&["notify", "--test", "posts"], &[&mailbox.server.url]));
+    let place = Scene::new().with_mailbox(&mailbox, "smtps", "");
+    insta::assert_snapshot!(
+        "notify_mail_faults",
+        place.output_text(&["notify", "--test", "posts"], &[&mailbox.server.url])
+    );
     let output = place.run(&["notify", "--test", "lost"]);
     assert_eq!(output.status.code(), Some(4));
     place.run(&["notify", "--test", "lost"]);
-    assert_eq!(mailbox.letters().len(), 3);
+    assert_eq!(mailbox.emails().len(), 3);
 }
 
 #[test]
-fn a_wrong_certificate_or_password_is_refused() {
-    let told = |place: &Place| String::from_utf8(place.run(&["notify", "--test", "post"]).stdout).unwrap();
+fn wrong_certificate_or_password_is_rejected() {
+    let told = |place: &Scene| String::from_utf8(place.run(&["notify", "--test", "post"]).stdout).unwrap();
     for (scheme, more, arguments) in [("smtp", "?tls=required", &[][..]), ("smtps", "", &["--tls"][..])] {
         let mailbox = Mailbox::start(arguments);
-        let place = || Place::new().posting(&mailbox, scheme, more);
+        let place = || Scene::new().with_mailbox(&mailbox, scheme, more);
         assert!(told(&place()).contains("delivered"), "{}", told(&place()));
-        let other = place().with("SSL_CERT_FILE", mailbox.folder.path().join("other-ca.pem").to_string_lossy());
+        let other = place().with_env("SSL_CERT_FILE", mailbox.folder.path().join("other-ca.pem").to_string_lossy());
         assert!(told(&other).contains("certificate") && told(&other).contains("SSL_CERT_FILE"), "{}", told(&other));
-        let unknown = place().with("SLOWBURN_SMTP_URL", format!("{scheme}://u:wrong-one@{}{more}", mailbox.server.url));
+        let unknown =
+            place().with_env("SLOWBURN_SMTP_URL", format!("{scheme}://u:wrong-one@{}{more}", mailbox.server.url));
         assert!(told(&unknown).contains("535") && !told(&unknown).contains("wrong-one"), "{}", told(&unknown));
-        let plain = place().with("SLOWBURN_SMTP_URL", format!("smtp://{LOGIN}@{}", mailbox.server.url));
+        let plain = place().with_env("SLOWBURN_SMTP_URL", format!("smtp://{LOGIN}@{}", mailbox.server.url));
         assert!(told(&plain).contains("unencrypted"), "{}", told(&plain));
         for wrong in [["--name", "elsewhere.example"], ["--days", "-1"]] {
             let other = Mailbox::start(&[arguments, &wrong[..]].concat());
-            let told = told(&Place::new().posting(&other, scheme, more));
-            assert!(told.contains("certificate") && other.letters().is_empty(), "{wrong:?}: {told}");
+            let told = told(&Scene::new().with_mailbox(&other, scheme, more));
+            assert!(told.contains("certificate") && other.emails().is_empty(), "{wrong:?}: {told}");
         }
-        assert_eq!(mailbox.letters().len(), 1, "only the right one came through");
+        assert_eq!(mailbox.emails().len(), 1, "only the right one came through");
     }
     let certificates = tempfile::tempdir().unwrap();
     let folder = certificates.path().to_string_lossy().into_owned();
-    let peer = Peer::with("channels_server.py", "{}", &["--tls", &folder]);
+    let peer = Peer::start_with("channels_server.py", "{}", &["--tls", &folder]);
     let place = |file: &str| {
-        let place = Place::new().with("URL", format!("{}/hook/{TOKEN}", peer.url));
-        place.with("SSL_CERT_FILE", certificates.path().join(file).to_string_lossy())
+        let place = Scene::new().with_env("URL", format!("{}/hook/{TOKEN}", peer.url));
+        place.with_env("SSL_CERT_FILE", certificates.path().join(file).to_string_lossy())
     };
-    let told = |place: Place| String::from_utf8(place.run(&["notify", "--test", "alone"]).stdout).unwrap();
+    let told = |place: Scene| String::from_utf8(place.run(&["notify", "--test", "alone"]).stdout).unwrap();
     assert!(told(place("ca.pem")).contains("delivered"), "{}", told(place("ca.pem")));
     let refused = told(place("other-ca.pem"));
     assert!(refused.contains("certificate") && refused.contains("SSL_CERT_FILE"), "{refused}");
 }
 
 #[test]
-fn no_secret_is_ever_shown() {
+fn no_secret_is_printed() {
     // Servers like to repeat what they did not like, or a part of it.
     let echoes = [
         ("enqueue", format!("no integration {KEY}")),
-        ("slack", format!("{HOOK}: no hook hush-hush-hush")),
+        ("slack", format!("{WEBHOOK_PATH}: no hook hush-hush-hush")),
         ("hook", format!("/hook/{TOKEN}: no token {TOKEN}")),
     ];
     let (peer, mailbox) = (Peer::start("channels_server.py", "{}"), Mailbox::start(&[]));
@@ -496,7 +510,10 @@ fn no_secret_is_ever_shown() {
     for faults in [json!([]), json!(faults), json!([{ "action": "*", "drop": true, "times": 99 }])] {
         peer.post("/_control", &json!({ "faults": faults }).to_string());
         for scheme in ["smtp", "smtps"] {
-            let place = Place::new().beside(&peer).posting(&mailbox, scheme, "?tls=required").with("HTTP_PROXY", "");
+            let place = Scene::new()
+                .with_peer(&peer)
+                .with_mailbox(&mailbox, scheme, "?tls=required")
+                .with_env("HTTP_PROXY", "");
             for arguments in
                 [&["notify", "--test", "shop"][..], &["--log", "trace", "notify", "--test", "shop", "--format", "json"]]
             {
@@ -512,9 +529,9 @@ fn no_secret_is_ever_shown() {
 }
 
 #[test]
-fn a_dry_run_writes_what_would_be_sent_and_needs_no_secret() {
+fn dry_run_writes_notifications_and_needs_no_secrets() {
     // Not even certificates.
-    let place = Place::new().with("SSL_CERT_FILE", "nowhere.pem");
+    let place = Scene::new().with_env("SSL_CERT_FILE", "nowhere.pem");
     let line = ["notify", "--test", "shop", "--dry-run", "outbox"];
     let output = place.run(&line);
     assert_eq!(output.status.code(), Some(0), "{output:?}");

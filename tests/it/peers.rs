@@ -17,16 +17,16 @@ const REGION: &str = "eu-west-1";
 /// The folder of Python packages that tests need.
 pub(crate) fn packages() -> &'static Path {
     static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGES.get_or_init(|| installed("requirements.txt", "target/test-packages"))
+    PACKAGES.get_or_init(|| install_packages("requirements.txt", "target/test-packages"))
 }
 
 /// The folder of ministack, which needs other versions of some of them.
-pub(crate) fn ministack() -> PathBuf {
-    installed("requirements-ministack.txt", "target/test-ministack")
+pub(crate) fn ministack_python() -> PathBuf {
+    install_packages("requirements-ministack.txt", "target/test-ministack")
 }
 
 /// A folder of Python packages, installed once and again when their list changes.
-fn installed(list: &str, folder: &str) -> PathBuf {
+fn install_packages(list: &str, folder: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (list, folder) = (root.join("tests").join(list), root.join(folder));
     let installed = folder.join("installed.txt");
@@ -48,11 +48,11 @@ pub(crate) struct Moto {
 
 impl Moto {
     pub(crate) fn start() -> Self {
-        Self::with_pages_of(1_000)
+        Self::with_page_size(1_000)
     }
 
     /// One whose listings come in pages of so many keys.
-    pub(crate) fn with_pages_of(keys: usize) -> Self {
+    pub(crate) fn with_page_size(keys: usize) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut python = Command::new("python3");
         python.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
@@ -106,11 +106,11 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts a script on a free port, with settings to begin with as JSON.
     pub(crate) fn start(script: &str, control: &str) -> Self {
-        Self::with(script, control, &[])
+        Self::start_with(script, control, &[])
     }
 
     /// The same with more of its own arguments.
-    pub(crate) fn with(script: &str, control: &str, more: &[&str]) -> Self {
+    pub(crate) fn start_with(script: &str, control: &str, more: &[&str]) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fakes").join(script);
         let mut python = Command::new("python3");
         python.arg(path).args(["--control", control]).args(more).env("PYTHONPATH", packages());
@@ -124,20 +124,20 @@ impl Peer {
 
     /// Sends JSON to the peer itself, and gives its answer.
     pub(crate) fn post(&self, path: &str, body: &str) -> String {
-        self.speak(&format!("POST {path}"), body)
+        self.http_request(&format!("POST {path}"), body)
     }
 
     /// What it has counted.
     pub(crate) fn counters(&self) -> serde_json::Value {
-        serde_json::from_str(&self.speak("GET /", "")).unwrap()
+        serde_json::from_str(&self.http_request("GET /", "")).unwrap()
     }
 
     /// The last requests: what was asked, by whom.
     pub(crate) fn requests(&self) -> String {
-        self.speak("GET /_requests", "")
+        self.http_request("GET /_requests", "")
     }
 
-    fn speak(&self, request: &str, body: &str) -> String {
+    fn http_request(&self, request: &str, body: &str) -> String {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         let length = body.len();
@@ -158,7 +158,7 @@ impl Drop for Peer {
 }
 
 /// Known minutes and their sums, by SLO, out of what `export` prints: `60 minutes, 6000 total, 180 bad`.
-pub(crate) fn known(export: &[u8]) -> BTreeMap<String, String> {
+pub(crate) fn parse_known_minutes(export: &[u8]) -> BTreeMap<String, String> {
     let mut sums: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
     for row in csv::Reader::from_reader(export).deserialize::<BTreeMap<String, String>>() {
         let row = row.unwrap();

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use slowburn::minute::{Minute, Span};
+use slowburn::time::{Minute, Span};
 
 use crate::peers::{Moto, Peer};
-use crate::scene::{Scene, said};
+use crate::scene::{Scene, stderr};
 
 const FROM: &str = "2026-10-02T08:00Z";
 
@@ -22,11 +22,11 @@ fn scene(hours: i32) -> Scene {
 /// Known minutes and their sums, by SLO.
 fn known(scene: &Scene, ledger: &str) -> BTreeMap<String, String> {
     let export = scene.slowburn(&["export", "--ledger", ledger, "--at", "2026-10-05T00:00Z"]).output().unwrap();
-    crate::peers::known(&export.stdout)
+    crate::peers::parse_known_minutes(&export.stdout)
 }
 
 /// Every log file below a folder.
-fn logs_below(folder: &Path) -> Vec<PathBuf> {
+fn log_files(folder: &Path) -> Vec<PathBuf> {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
         for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
@@ -38,11 +38,11 @@ fn logs_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_run_that_reads_no_logs_leaves_an_empty_ledger_that_says_so() {
+fn run_without_logs_creates_empty_ledger() {
     let scene = scene(1);
     let run = |arguments: &[&str]| {
         let all = [arguments, &["--at", "2026-10-02T09:00Z"]].concat();
-        said(&scene.slowburn(&all).output().unwrap())
+        stderr(&scene.slowburn(&all).output().unwrap())
     };
     assert!(run(&["status"]).contains("no ledger at `ledger`"), "{}", run(&["status"]));
     let inside = run(&["run", "--quiet", "--silent", "--logs", "logs/AWSLogs"]);
@@ -53,7 +53,7 @@ fn a_run_that_reads_no_logs_leaves_an_empty_ledger_that_says_so() {
 }
 
 #[test]
-fn status_and_gate_beside_ticks_never_fail() {
+fn status_and_gate_succeed_during_concurrent_runs() {
     let scene = scene(6);
     let from: Minute = FROM.parse().unwrap();
     let at = |tick: i32| from.plus(15 + tick * 5).to_string();
@@ -63,7 +63,7 @@ fn status_and_gate_beside_ticks_never_fail() {
         let ticks = scope.spawn(|| {
             for tick in 1..60 {
                 let output = run(tick);
-                assert!(output.status.success(), "{}", said(&output));
+                assert!(output.status.success(), "{}", stderr(&output));
             }
         });
         let mut calls = 0;
@@ -72,7 +72,7 @@ fn status_and_gate_beside_ticks_never_fail() {
                 [&["status", "--at", "2026-10-02T13:00Z"][..], &["gate", "shop", "--at", "2026-10-02T13:00Z"]]
             {
                 let output = scene.slowburn(arguments).output().unwrap();
-                assert!(matches!(output.status.code(), Some(0 | 1 | 3)), "{arguments:?}: {}", said(&output));
+                assert!(matches!(output.status.code(), Some(0 | 1 | 3)), "{arguments:?}: {}", stderr(&output));
                 assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
                 calls += 1;
             }
@@ -84,13 +84,13 @@ fn status_and_gate_beside_ticks_never_fail() {
 }
 
 #[test]
-fn a_broken_copy_hides_no_sound_one() {
+fn damaged_copy_does_not_hide_intact_one() {
     let scene = scene(1);
     assert!(
         scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap().status.success()
     );
     let packed =
-        logs_below(&scene.path("logs")).into_iter().find(|path| path.to_string_lossy().contains("app.shop")).unwrap();
+        log_files(&scene.path("logs")).into_iter().find(|path| path.to_string_lossy().contains("app.shop")).unwrap();
     let plain = packed.with_extension("");
     // What is left of a `gunzip -k` that was killed, and a copy that has not begun.
     for broken in [&b"https 2026-10-02T08:"[..], b""] {
@@ -99,8 +99,8 @@ fn a_broken_copy_hides_no_sound_one() {
         let mut run = scene.slowburn(&["run", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", "again"]);
         for _ in 0..2 {
             let output = run.output().unwrap();
-            assert!(output.status.success(), "{}", said(&output));
-            assert!(!said(&output).contains("warning"), "{}", said(&output));
+            assert!(output.status.success(), "{}", stderr(&output));
+            assert!(!stderr(&output).contains("warning"), "{}", stderr(&output));
             assert_eq!(known(&scene, "again"), known(&scene, "ledger"));
         }
     }
@@ -113,20 +113,20 @@ fn a_broken_copy_hides_no_sound_one() {
     fs::remove_dir_all(scene.path("again")).unwrap();
     let mut run = scene.slowburn(&["run", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", "again"]);
     let output = run.output().unwrap();
-    assert!(output.status.success() && said(&output).contains("is truncated"), "{}", said(&output));
+    assert!(output.status.success() && stderr(&output).contains("is truncated"), "{}", stderr(&output));
     assert_eq!(known(&scene, "again"), known(&scene, "ledger"));
     let output = run.output().unwrap();
-    assert!(output.status.success() && !said(&output).contains("warning"), "{}", said(&output));
+    assert!(output.status.success() && !stderr(&output).contains("warning"), "{}", stderr(&output));
 }
 
 #[test]
-fn an_output_that_is_no_file_stays_what_it_is_and_the_ledger_is_no_place_for_one() {
+fn output_to_device_is_not_replaced_and_output_into_ledger_is_rejected() {
     let scene = scene(1);
     let at = ["--at", "2026-10-02T09:00Z"];
     assert!(scene.slowburn(&["run", "--quiet", "--silent"]).args(at).output().unwrap().status.success());
     let manifest = fs::read(scene.path("ledger/manifest.json")).unwrap();
     let inside = scene.slowburn(&["export", "--out", "ledger/manifest.json"]).args(at).output().unwrap();
-    assert!(said(&inside).contains("one contains the other"), "{}", said(&inside));
+    assert!(stderr(&inside).contains("one contains the other"), "{}", stderr(&inside));
     assert_eq!(fs::read(scene.path("ledger/manifest.json")).unwrap(), manifest);
     fs::write(scene.path("target.csv"), "").unwrap();
     std::os::unix::fs::symlink(scene.path("target.csv"), scene.path("link.csv")).unwrap();
@@ -138,10 +138,10 @@ fn an_output_that_is_no_file_stays_what_it_is_and_the_ledger_is_no_place_for_one
 }
 
 #[test]
-fn a_log_that_cannot_be_looked_at_hides_what_its_node_wrote() {
+fn unreadable_log_makes_its_interval_unknown() {
     let scene = scene(1);
     let run = || scene.slowburn(&["run", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
-    let logs = logs_below(&scene.path("logs"));
+    let logs = log_files(&scene.path("logs"));
     let of_shop: Vec<&PathBuf> =
         logs.iter().filter(|path| path.to_string_lossy().contains("shop.5f1c0e7a9b2d4c68_20261002T0830Z")).collect();
     assert_eq!(of_shop.len(), 2, "two nodes");
@@ -157,7 +157,7 @@ fn a_log_that_cannot_be_looked_at_hides_what_its_node_wrote() {
 }
 
 #[test]
-fn classic_balancers_of_one_name_in_two_accounts_are_known_apart() {
+fn same_named_classic_load_balancers_in_two_accounts_are_distinguished() {
     let scene = scene(1);
     let line = |minute: i32, status: u16| {
         let at: Minute = FROM.parse().unwrap();
@@ -192,14 +192,14 @@ fn classic_balancers_of_one_name_in_two_accounts_are_known_apart() {
         scene.define(&format!("mart/{source}.yaml"), &text);
     }
     let output = scene.slowburn(&["run", "--silent", "--at", "2026-10-02T09:00Z"]).output().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", stderr(&output));
     let known = known(&scene, "ledger");
     assert_eq!(known["one/availability"], "60 minutes, 600 total, 0 bad");
     assert_eq!(known["two/availability"], "60 minutes, 600 total, 600 bad");
 }
 
 #[test]
-fn housekeeping_that_fails_keeps_nobody_from_being_notified() {
+fn failed_cleanup_does_not_prevent_notifications() {
     let scene = scene(1);
     let (moto, runtime) = (Moto::start(), tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
     let front = Peer::start("s3_proxy.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
@@ -219,7 +219,7 @@ fn housekeeping_that_fails_keeps_nobody_from_being_notified() {
     };
     for at in ["2026-10-02T08:30Z", "2026-10-02T08:35Z"] {
         let output = run(at);
-        assert!(output.status.success(), "{}", said(&output));
+        assert!(output.status.success(), "{}", stderr(&output));
     }
     for action in ["DeleteObject", "ListObjectsV2"] {
         let fault = format!(r#"{{"action": "{action}", "code": "AccessDenied", "status": 403, "times": 1000}}"#);
@@ -227,25 +227,25 @@ fn housekeeping_that_fails_keeps_nobody_from_being_notified() {
         // The first run of a day looks for what crashes left.
         let at = if action == "DeleteObject" { "2026-10-02T08:40Z" } else { "2026-10-03T00:10Z" };
         let output = run(at);
-        assert_eq!(output.status.code(), Some(3), "{action}: {}", said(&output));
-        assert!(said(&output).contains("AccessDenied"), "{action}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(3), "{action}: {}", stderr(&output));
+        assert!(stderr(&output).contains("AccessDenied"), "{action}: {}", stderr(&output));
         assert_eq!(evaluated(), at, "incidents were evaluated, whatever became of the rest");
         front.post("/_control", r#"{"faults": []}"#);
     }
 }
 
 #[test]
-fn a_file_of_no_bytes_is_unfinished_for_an_hour_and_empty_then() {
+fn empty_file_is_pending_for_an_hour_and_then_empty() {
     let scene = scene(1);
     scene.define("mart/partners.yaml", "service: partners\nload_balancer: app/partners/c4a79e1350f8b26d\n");
     let run = |ledger: &str| {
         let output =
             scene.slowburn(&["run", "--silent", "--at", "2026-10-02T09:00Z", "--ledger", ledger]).output().unwrap();
-        assert!(output.status.success(), "{}", said(&output));
-        (known(&scene, ledger), said(&output))
+        assert!(output.status.success(), "{}", stderr(&output));
+        (known(&scene, ledger), stderr(&output))
     };
     let (whole, _) = run("whole");
-    let logs = logs_below(&scene.path("logs"));
+    let logs = log_files(&scene.path("logs"));
     let of = |part: &str| logs.iter().find(|path| path.to_string_lossy().contains(part)).unwrap();
     let (alone, bytes) = (
         of("partners.c4a79e1350f8b26d_20261002T0830Z"),

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use slowburn::command::simulate::write;
-use slowburn::minute::Span;
+use slowburn::command::simulate::write_logs;
 use slowburn::simulate::Plan;
-use slowburn::store::{S3Shelf, Shelf, ShelfError, WritePoints};
+use slowburn::store::{BlobError, BlobStore, CrashPoints, S3Store};
+use slowburn::time::Span;
 
 use crate::peers::{Moto, Peer};
 
@@ -36,12 +36,12 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let logs = folder.path().join("logs");
         let span = Span::new("2026-10-01T22:00Z".parse().unwrap(), "2026-10-02T02:00Z".parse().unwrap());
-        write(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
+        write_logs(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
         Self { moto, runtime, folder, logs }
     }
 
-    fn shelf(&self, prefix: &str) -> S3Shelf {
-        S3Shelf::new(self.moto.s3(), BUCKET, prefix, WritePoints::default())
+    fn blob_store(&self, prefix: &str) -> S3Store {
+        S3Store::new(self.moto.s3(), BUCKET, prefix, CrashPoints::default())
     }
 
     fn slowburn(&self, task: &str, ledger: &str) -> Command {
@@ -86,61 +86,64 @@ impl Scene {
     }
 
     /// What a reader of the ledger sees, and the manifest that makes it so.
-    fn seen(&self, prefix: &str) -> (Vec<u8>, serde_json::Value) {
+    fn ledger_content(&self, prefix: &str) -> (Vec<u8>, serde_json::Value) {
         let status = self.slowburn("status", &format!("s3://{BUCKET}/{prefix}")).args(["--format", "json"]).output();
-        (succeeded(&status.unwrap()), self.manifest(prefix))
+        (stdout_of_success(&status.unwrap()), self.manifest(prefix))
     }
 
     /// What counts of a ledger.
     fn manifest(&self, prefix: &str) -> serde_json::Value {
-        let (manifest, _) = self.runtime.block_on(self.shelf(prefix).get("manifest.json")).unwrap().unwrap();
-        crate::ledger::what_counts(&manifest)
+        let (manifest, _) = self.runtime.block_on(self.blob_store(prefix).get("manifest.json")).unwrap().unwrap();
+        crate::ledger::manifest_without_volatile_fields(&manifest)
     }
 }
 
-fn succeeded(output: &Output) -> Vec<u8> {
+fn stdout_of_success(output: &Output) -> Vec<u8> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout.clone()
 }
 
 #[test]
-fn a_bucket_keeps_swaps_and_forgets_as_a_directory_does() {
+fn bucket_store_behaves_like_directory_store() {
     let scene = Scene::new();
-    let shelf = scene.shelf("of/us");
+    let shelf = scene.blob_store("of/us");
     scene.runtime.block_on(async {
         assert!(shelf.get("a").await.unwrap().is_none());
-        let first = shelf.swap("a", None, b"1").await.unwrap();
-        assert!(matches!(shelf.swap("a", None, b"2").await, Err(ShelfError::Lost(_))));
-        let second = shelf.swap("a", Some(&first), b"2").await.unwrap();
-        assert!(matches!(shelf.swap("a", Some(&first), b"3").await, Err(ShelfError::Lost(_))));
+        let first = shelf.compare_and_swap("a", None, b"1").await.unwrap();
+        assert!(matches!(shelf.compare_and_swap("a", None, b"2").await, Err(BlobError::Conflict(_))));
+        let second = shelf.compare_and_swap("a", Some(&first), b"2").await.unwrap();
+        assert!(matches!(shelf.compare_and_swap("a", Some(&first), b"3").await, Err(BlobError::Conflict(_))));
         // The same bytes again are what the retry of an answer that was lost looks like.
-        assert_eq!(shelf.swap("a", Some(&first), b"2").await.unwrap(), second);
+        assert_eq!(shelf.compare_and_swap("a", Some(&first), b"2").await.unwrap(), second);
         assert_eq!(shelf.get("a").await.unwrap(), Some((b"2".to_vec(), second)));
         shelf.put("2026-10-01/b", b"x").await.unwrap();
         shelf.put("sums-c", b"x").await.unwrap();
-        scene.shelf("of/others").put("sums-c", b"x").await.unwrap();
+        scene.blob_store("of/others").put("sums-c", b"x").await.unwrap();
         // What starts as no data file does is not even listed: it may be much, and is not the ledger's.
         assert_eq!(shelf.list().await.unwrap(), ["2026-10-01/b", "sums-c"]);
         // Somebody may have written it a moment ago and be about to name it.
-        assert!(shelf.unused(&["sums-c"].into()).await.unwrap().is_empty());
+        assert!(shelf.orphans(&["sums-c"].into()).await.unwrap().is_empty());
         assert!(shelf.first_entry().await.unwrap().is_some());
         shelf.delete("2026-10-01/b").await.unwrap();
         shelf.delete("2026-10-01/b").await.unwrap();
         assert_eq!(shelf.list().await.unwrap(), ["sums-c"]);
-        assert_eq!(scene.shelf("of/nobody").first_entry().await.unwrap(), None);
+        assert_eq!(scene.blob_store("of/nobody").first_entry().await.unwrap(), None);
     });
 }
 
 #[test]
-fn a_ledger_in_a_bucket_says_what_one_in_a_folder_says() {
+fn ledger_in_bucket_gives_same_results_as_in_folder() {
     let scene = Scene::new();
     let folder = scene.folder.path().join("ledger");
-    succeeded(&scene.run(folder.to_str().unwrap()).output().unwrap());
-    succeeded(&scene.run("s3://ledgers/of/us").output().unwrap());
-    let (seen, manifest) = scene.seen("of/us");
+    stdout_of_success(&scene.run(folder.to_str().unwrap()).output().unwrap());
+    stdout_of_success(&scene.run("s3://ledgers/of/us").output().unwrap());
+    let (seen, manifest) = scene.ledger_content("of/us");
     let status = scene.slowburn("status", folder.to_str().unwrap()).args(["--format", "json"]).output().unwrap();
-    assert!(seen == succeeded(&status), "the bucket and the folder tell different things");
-    assert_eq!(manifest, crate::ledger::what_counts(&std::fs::read(folder.join("manifest.json")).unwrap()));
+    assert!(seen == stdout_of_success(&status), "the bucket and the folder tell different things");
+    assert_eq!(
+        manifest,
+        crate::ledger::manifest_without_volatile_fields(&std::fs::read(folder.join("manifest.json")).unwrap())
+    );
 
     let error = |ledger: &str| {
         let output = scene.slowburn("status", ledger).output().unwrap();
@@ -153,9 +156,9 @@ fn a_ledger_in_a_bucket_says_what_one_in_a_folder_says() {
 }
 
 #[test]
-fn bytes_of_the_ledger_that_break_off_are_asked_for_again() {
+fn interrupted_ledger_download_is_retried() {
     let scene = Scene::new();
-    succeeded(&scene.run("s3://ledgers/cut").output().unwrap());
+    stdout_of_success(&scene.run("s3://ledgers/cut").output().unwrap());
     let front = Peer::start("s3_proxy.py", &format!(r#"{{"upstream": "{}"}}"#, scene.moto.endpoint));
     let cut = |times: u32| {
         let fault = format!(r#"{{"action": "GetObject", "contains": "sums-", "cut": 10, "times": {times}}}"#);
@@ -163,7 +166,7 @@ fn bytes_of_the_ledger_that_break_off_are_asked_for_again() {
         let mut status = scene.slowburn("status", "s3://ledgers/cut");
         status.env("AWS_ENDPOINT_URL_S3", &front.url).output().unwrap()
     };
-    succeeded(&cut(2));
+    stdout_of_success(&cut(2));
     let output = cut(3);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(4) && said.contains("cannot read `s3://ledgers/cut/sums-2026-10-"), "{said}");
@@ -174,7 +177,7 @@ fn bytes_of_the_ledger_that_break_off_are_asked_for_again() {
 }
 
 #[test]
-fn a_run_that_cannot_keep_what_it_read_says_what_it_asked_and_one_that_cannot_keep_that_is_done() {
+fn run_that_cannot_save_counts_records_usage_and_usage_error_is_not_fatal() {
     let scene = Scene::new();
     let front = Peer::start("s3_proxy.py", &format!(r#"{{"upstream": "{}"}}"#, scene.moto.endpoint));
     let refused = |part: &str| {
@@ -189,13 +192,13 @@ fn a_run_that_cannot_keep_what_it_read_says_what_it_asked_and_one_that_cannot_ke
     assert!(code == Some(4) && said.starts_with("AWS usage: ") && said.contains("error: cannot write"), "{said}");
     let (code, said) = refused("usage-");
     assert!(code == Some(3) && said.contains("warning: cannot write `s3://ledgers/refused/usage-"), "{said}");
-    let (seen, _) = scene.seen("refused");
-    succeeded(&scene.run("s3://ledgers/undisturbed").output().unwrap());
-    assert!(seen == scene.seen("undisturbed").0);
+    let (seen, _) = scene.ledger_content("refused");
+    stdout_of_success(&scene.run("s3://ledgers/undisturbed").output().unwrap());
+    assert!(seen == scene.ledger_content("undisturbed").0);
 }
 
 #[test]
-fn logs_in_a_bucket_count_as_those_in_a_folder_however_late_they_come() {
+fn logs_in_bucket_count_like_logs_in_folder_even_if_late() {
     let scene = Scene::new();
     let ledgers = tempfile::tempdir().unwrap();
     let (ours, theirs) = (ledgers.path().join("bucket"), ledgers.path().join("folder"));
@@ -219,11 +222,12 @@ fn logs_in_a_bucket_count_as_those_in_a_folder_however_late_they_come() {
     for (_, (key, bytes)) in &late {
         scene.put(&format!("a/prefix/{key}"), (*bytes).clone());
     }
-    succeeded(&read("s3://ledgers/a/prefix"));
+    stdout_of_success(&read("s3://ledgers/a/prefix"));
     assert!(said(&read("s3://ledgers/a/prefix")).contains("no new log files"));
-    succeeded(&scene.run_on(&scene.logs, theirs.to_str().unwrap()).output().unwrap());
+    stdout_of_success(&scene.run_on(&scene.logs, theirs.to_str().unwrap()).output().unwrap());
     let manifest = |ledger: &Path| {
-        let mut manifest = crate::ledger::what_counts(&std::fs::read(ledger.join("manifest.json")).unwrap());
+        let mut manifest =
+            crate::ledger::manifest_without_volatile_fields(&std::fs::read(ledger.join("manifest.json")).unwrap());
         // Only of a bucket is it noted which folders need not be listed again.
         manifest.as_object_mut().unwrap().remove("listed_days");
         manifest.as_object_mut().unwrap().remove("listed_folders");
@@ -237,7 +241,7 @@ fn logs_in_a_bucket_count_as_those_in_a_folder_however_late_they_come() {
 }
 
 #[test]
-fn a_plain_object_without_a_last_newline_is_whole_in_a_bucket() {
+fn plain_object_without_final_newline_is_complete_in_bucket() {
     let scene = Scene::new();
     let ledger = scene.folder.path().join("ledger");
     let objects = scene.objects();
@@ -251,7 +255,7 @@ fn a_plain_object_without_a_last_newline_is_whole_in_a_bucket() {
 }
 
 #[test]
-fn folders_of_finished_days_are_looked_into_again_by_the_first_run_of_a_day() {
+fn day_folders_of_past_days_are_relisted_by_first_run_of_day() {
     let scene = Scene::new();
     let ledger = scene.folder.path().join("ledger");
     let objects = scene.objects();
@@ -273,9 +277,9 @@ fn folders_of_finished_days_are_looked_into_again_by_the_first_run_of_a_day() {
 }
 
 #[test]
-fn a_kill_at_any_write_to_a_bucket_is_mended_by_the_next_run() {
+fn run_killed_at_any_bucket_write_is_repaired_by_next_run() {
     let scene = Scene::new();
-    succeeded(&scene.run("s3://ledgers/undisturbed").output().unwrap());
+    stdout_of_success(&scene.run("s3://ledgers/undisturbed").output().unwrap());
     let expected = scene.manifest("undisturbed");
     let mut points = 0;
     // Odd points lie before a write, even ones behind it, which is before the next.
@@ -292,7 +296,7 @@ fn a_kill_at_any_write_to_a_bucket_is_mended_by_the_next_run() {
             break;
         }
         points = point;
-        succeeded(&scene.run(&ledger).output().unwrap());
+        stdout_of_success(&scene.run(&ledger).output().unwrap());
         assert!(
             scene.manifest(&format!("killed-{point}")) == expected,
             "killed at write point {point}, the ledger differs"
@@ -302,10 +306,10 @@ fn a_kill_at_any_write_to_a_bucket_is_mended_by_the_next_run() {
 }
 
 #[test]
-fn of_runs_at_the_same_time_none_loses_or_doubles_a_count() {
+fn concurrent_runs_neither_lose_nor_duplicate_counts() {
     let scene = Scene::new();
-    succeeded(&scene.run("s3://ledgers/undisturbed").output().unwrap());
-    let expected = scene.seen("undisturbed");
+    stdout_of_success(&scene.run("s3://ledgers/undisturbed").output().unwrap());
+    let expected = scene.ledger_content("undisturbed");
     let mut races = 0;
     // A busy machine may let them pass one after the other.
     for round in 0..20 {
@@ -319,8 +323,8 @@ fn of_runs_at_the_same_time_none_loses_or_doubles_a_count() {
         }
         assert!(ended.iter().any(|output| output.status.success()), "none of the runs won");
         races += ended.iter().filter(|output| String::from_utf8_lossy(&output.stderr).contains("another run")).count();
-        succeeded(&scene.run(&ledger).output().unwrap());
-        assert!(scene.seen(&prefix) == expected, "after round {round} the ledger differs");
+        stdout_of_success(&scene.run(&ledger).output().unwrap());
+        assert!(scene.ledger_content(&prefix) == expected, "after round {round} the ledger differs");
         if round >= 2 && races > 0 {
             break;
         }

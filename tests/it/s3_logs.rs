@@ -8,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use slowburn::command::simulate::write;
-use slowburn::minute::Span;
+use slowburn::command::simulate::write_logs;
 use slowburn::simulate::Plan;
+use slowburn::time::Span;
 
 use crate::peers::{Moto, Peer};
 
@@ -19,7 +19,7 @@ const SHOP: &str = "app/shop/5f1c0e7a9b2d4c68";
 const PARTNERS: &str = "app/partners/c4a79e1350f8b26d";
 const NOW: &str = "2026-10-02T11:10Z";
 /// The key of one object of the shop's.
-const ONE: &str = "5f1c0e7a9b2d4c68_20261002T1030Z";
+const ONE_OBJECT: &str = "5f1c0e7a9b2d4c68_20261002T1030Z";
 
 /// Logs in a bucket behind a front that can refuse them, definitions, and a ledger for each test of a scene.
 struct Scene {
@@ -35,7 +35,7 @@ impl Scene {
     /// A bucket with the logs of a span, with pages of so many keys.
     fn new((from, to): (&str, &str), keys: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let moto = Moto::with_pages_of(keys);
+        let moto = Moto::with_page_size(keys);
         let front = Peer::start("s3_proxy.py", &format!(r#"{{"upstream": "{}"}}"#, moto.endpoint));
         let place = BucketLocationConstraint::EuWest1;
         let place = CreateBucketConfiguration::builder().location_constraint(place).build();
@@ -44,7 +44,7 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let logs = folder.path().join("logs");
         let span = Span::new(from.parse().unwrap(), to.parse().unwrap());
-        write(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
+        write_logs(&Plan { span, ..Plan::default() }, &logs, 0).unwrap();
         let objects = files_below(&logs);
         let scene = Self { moto, front, runtime, folder, objects };
         for (key, bytes) in &scene.objects {
@@ -54,7 +54,7 @@ impl Scene {
     }
 
     /// An hour, and definitions of two services.
-    fn of_an_hour() -> Self {
+    fn one_hour() -> Self {
         let scene = Self::new(("2026-10-02T10:00Z", "2026-10-02T11:00Z"), 1_000);
         scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
         scene.service("shop", SHOP);
@@ -82,7 +82,7 @@ impl Scene {
         self.runtime.block_on(put.send()).unwrap();
     }
 
-    fn faults(&self, faults: &str) {
+    fn set_faults(&self, faults: &str) {
         self.front.post("/_control", &format!(r#"{{"faults": [{faults}]}}"#));
     }
 
@@ -98,17 +98,17 @@ impl Scene {
 
     /// What a run said, with its exit code.
     fn run(&self, ledger: &str, at: &str) -> String {
-        told(&self.slowburn("run", ledger, at).output().unwrap())
+        stderr(&self.slowburn("run", ledger, at).output().unwrap())
     }
 
     /// Known minutes and their sums by SLO: `60 minutes, 6000 total, 180 bad`.
     fn known(&self, ledger: &str) -> BTreeMap<String, String> {
         let output = self.slowburn("export", ledger, "2026-10-05T00:00Z").output().unwrap();
-        crate::peers::known(&output.stdout)
+        crate::peers::parse_known_minutes(&output.stdout)
     }
 
     /// The requests since the last time: account, region, action and path.
-    fn requests(&self) -> Vec<(String, String, String, String)> {
+    fn sent_requests(&self) -> Vec<(String, String, String, String)> {
         let all: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&self.front.requests()).unwrap();
         let text =
             |request: &BTreeMap<String, serde_json::Value>, field: &str| request[field].as_str().unwrap().to_owned();
@@ -123,11 +123,11 @@ impl Scene {
     /// Pages of listings of a day's folders since the last time.
     fn listed(&self, day: &str) -> usize {
         let of_day = |path: &str| path.contains("list-type=2") && path.contains(&format!("/{day}/"));
-        self.requests().iter().filter(|(_, _, _, path)| of_day(path)).count()
+        self.sent_requests().iter().filter(|(_, _, _, path)| of_day(path)).count()
     }
 }
 
-fn told(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -148,11 +148,11 @@ fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// What a run says of a fault, and what it knows then; without the fault, the next run knows all.
 #[test]
-fn what_s3_refuses_is_named_and_unknown_and_the_rest_is_counted() {
-    let scene = Scene::of_an_hour();
+fn refused_objects_are_reported_and_unknown_and_others_count() {
+    let scene = Scene::one_hour();
     assert!(scene.run("whole", NOW).starts_with("exit 0\n"));
     let whole = scene.known("whole");
-    let object = |fault: &str| format!(r#"{{"action": "GetObject", "contains": "{ONE}", {fault}}}"#);
+    let object = |fault: &str| format!(r#"{{"action": "GetObject", "contains": "{ONE_OBJECT}", {fault}}}"#);
     let denied = r#""code": "AccessDenied", "status": 403, "message": "Access Denied""#;
     let kms = "User: arn:aws:sts::123456789012:assumed-role/slowburn/x is not authorized to perform: kms:Decrypt on resource: \
                arn:aws:kms:eu-west-1:123456789012:key/1 because no identity-based policy allows the kms:Decrypt action";
@@ -176,10 +176,10 @@ fn what_s3_refuses_is_named_and_unknown_and_the_rest_is_counted() {
         ("folder_denied", format!(r#"{{"action": "ListObjectsV2", "contains": "2026/10/02", {denied}}}"#)),
         ("bucket_denied", format!(r#"{{"action": "ListObjectsV2", {denied}}}"#)),
     ] {
-        scene.faults(&fault);
+        scene.set_faults(&fault);
         let said = scene.run(name, NOW);
         insta::assert_snapshot!(name, format!("{said}\n{:#?}", scene.known(name)));
-        scene.faults("");
+        scene.set_faults("");
         let mended = scene.run(name, NOW);
         assert!(mended.starts_with("exit 0\n"), "{name}: {mended}");
         assert_eq!(scene.known(name), whole, "{name}");
@@ -187,8 +187,8 @@ fn what_s3_refuses_is_named_and_unknown_and_the_rest_is_counted() {
 }
 
 #[test]
-fn short_trouble_with_s3_passes_unnoticed() {
-    let scene = Scene::of_an_hour();
+fn transient_s3_errors_are_retried() {
+    let scene = Scene::one_hour();
     let calm = scene.run("calm", NOW);
     assert!(calm.starts_with("exit 0\n"), "{calm}");
     for (name, fault) in [
@@ -198,7 +198,7 @@ fn short_trouble_with_s3_passes_unnoticed() {
         ("cut", r#""cut": 100, "times": 2"#),
         ("slow", r#""pieces": 5, "pace_s": 0.2"#),
     ] {
-        scene.faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE}", {fault}}}"#));
+        scene.set_faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE_OBJECT}", {fault}}}"#));
         let said = scene.run(name, NOW);
         assert!(said.starts_with("exit 0\n"), "{name}: {said}");
         assert_eq!(scene.known(name), scene.known("calm"), "{name}");
@@ -206,7 +206,7 @@ fn short_trouble_with_s3_passes_unnoticed() {
 }
 
 #[test]
-fn three_refusals_of_ten_cost_seconds_and_no_minute() {
+fn frequent_s3_throttling_delays_run_but_loses_no_minute() {
     let scene = Scene::new(("2026-10-02T08:00Z", "2026-10-02T11:00Z"), 1_000);
     scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
     for (name, balancer) in [("shop", SHOP), ("partners", PARTNERS), ("internal", "app/internal/2e90b7d4863f1ca5")] {
@@ -221,7 +221,7 @@ fn three_refusals_of_ten_cost_seconds_and_no_minute() {
     let calm = timed("calm");
     for (ledger, rate) in [("few", 0.01), ("many", 0.3)] {
         let slow = r#""code": "SlowDown", "status": 503, "message": "Please reduce your request rate.""#;
-        scene.faults(&format!(r#"{{"action": "GetObject", "rate": {rate}, {slow}}}"#));
+        scene.set_faults(&format!(r#"{{"action": "GetObject", "rate": {rate}, {slow}}}"#));
         let took = timed(ledger);
         println!("{took:?} instead of {calm:?} where {rate} is refused");
         assert!(took < calm + Duration::from_secs(15), "{took:?} instead of {calm:?} where {rate} is refused");
@@ -230,13 +230,13 @@ fn three_refusals_of_ten_cost_seconds_and_no_minute() {
 }
 
 #[test]
-fn an_object_that_was_deleted_after_it_was_listed_stays_unknown() {
-    let scene = Scene::of_an_hour();
+fn object_deleted_after_listing_stays_unknown() {
+    let scene = Scene::one_hour();
     let gone = r#""code": "NoSuchKey", "status": 404, "message": "The specified key does not exist.""#;
-    scene.faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE}", {gone}}}"#));
+    scene.set_faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE_OBJECT}", {gone}}}"#));
     let said = scene.run("ledger", NOW);
     insta::assert_snapshot!("gone", format!("{said}\n{:#?}", scene.known("ledger")));
-    for key in scene.objects.keys().filter(|key| key.contains(ONE)) {
+    for key in scene.objects.keys().filter(|key| key.contains(ONE_OBJECT)) {
         let delete = scene.moto.s3().delete_object().bucket(BUCKET).key(format!("a/{key}"));
         scene.runtime.block_on(delete.send()).unwrap();
     }
@@ -246,11 +246,11 @@ fn an_object_that_was_deleted_after_it_was_listed_stays_unknown() {
 }
 
 #[test]
-fn a_key_that_xml_cannot_hold_hides_no_other() {
-    let scene = Scene::of_an_hour();
+fn key_invalid_in_xml_does_not_hide_others() {
+    let scene = Scene::one_hour();
     let said = scene.run("calm", NOW);
     assert!(said.starts_with("exit 0\n"), "{said}");
-    let (key, _) = scene.objects.iter().find(|(key, _)| key.contains(ONE)).unwrap();
+    let (key, _) = scene.objects.iter().find(|(key, _)| key.contains(ONE_OBJECT)).unwrap();
     let (folder, _) = key.rsplit_once('/').unwrap();
     scene.put(&format!("{folder}/a+b c%2B\u{1b}[31m.txt"), b"x".to_vec());
     let said = scene.run("hostile", NOW);
@@ -259,10 +259,10 @@ fn a_key_that_xml_cannot_hold_hides_no_other() {
 }
 
 #[test]
-fn a_role_that_may_not_be_assumed_is_no_lack_of_a_permission_on_the_bucket() {
-    let scene = Scene::of_an_hour();
+fn unassumable_role_is_not_reported_as_missing_bucket_permission() {
+    let scene = Scene::one_hour();
     scene.fleet("{ access_logs: s3://elb-logs/a, role_arn: arn:aws:iam::333333333333:role/slowburn }", "[7d]");
-    scene.faults(r#"{"action": "AssumeRole", "code": "AccessDenied", "status": 403, "message": "not authorized to perform: sts:AssumeRole"}"#);
+    scene.set_faults(r#"{"action": "AssumeRole", "code": "AccessDenied", "status": 403, "message": "not authorized to perform: sts:AssumeRole"}"#);
     let said = scene.run("ledger", NOW);
     assert!(
         said.contains("cannot read `s3://elb-logs/a`: cannot get AWS credentials: AccessDenied: not authorized"),
@@ -272,8 +272,8 @@ fn a_role_that_may_not_be_assumed_is_no_lack_of_a_permission_on_the_bucket() {
 }
 
 #[test]
-fn a_bucket_of_another_region_or_whose_readers_pay_says_which_field_is_missing() {
-    let scene = Scene::of_an_hour();
+fn other_region_or_requester_pays_bucket_names_missing_field() {
+    let scene = Scene::one_hour();
     let moved = r#""unless": {"region": "eu-central-1"}, "code": "PermanentRedirect", "status": 301,
         "headers": {"x-amz-bucket-region": "eu-central-1"},
         "message": "The bucket you are attempting to access must be addressed using the specified endpoint.""#;
@@ -282,7 +282,7 @@ fn a_bucket_of_another_region_or_whose_readers_pay_says_which_field_is_missing()
         [("moved", moved, "region: eu-central-1"), ("requester_pays", paid, "requester_pays: true")]
     {
         scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
-        scene.faults(&format!("{{{}}}", fault.replace('\n', " ")));
+        scene.set_faults(&format!("{{{}}}", fault.replace('\n', " ")));
         let said = scene.run(name, NOW);
         insta::assert_snapshot!(name, said);
         assert!(said.contains(&format!("`{field}`")), "{said}");
@@ -293,8 +293,8 @@ fn a_bucket_of_another_region_or_whose_readers_pay_says_which_field_is_missing()
 }
 
 #[test]
-fn sources_of_several_accounts_and_regions_are_read_side_by_side() {
-    let scene = Scene::of_an_hour();
+fn sources_in_several_accounts_and_regions_are_read_together() {
+    let scene = Scene::one_hour();
     let role = |account: &str| format!("role_arn: \"arn:aws:iam::{account}:role/slowburn\", external_id: abc");
     let (one, other) = (role("111111111111"), role("222222222222"));
     scene.define(
@@ -316,7 +316,7 @@ fn sources_of_several_accounts_and_regions_are_read_side_by_side() {
     let said = scene.run("ledger", NOW);
     assert!(said.starts_with("exit 0\n`one`: read 24 log files with "), "{said}");
     assert_eq!(scene.front.counters()["counters"]["roles_assumed"], 2);
-    let requests = scene.requests();
+    let requests = scene.sent_requests();
     let asked: BTreeSet<(&str, &str)> = requests.iter().map(|(account, region, ..)| (&**account, &**region)).collect();
     assert_eq!(asked, BTreeSet::from([("111111111111", "eu-central-1"), ("222222222222", "us-east-1")]));
     let as_whom = |balancer: &str| {
@@ -326,14 +326,14 @@ fn sources_of_several_accounts_and_regions_are_read_side_by_side() {
     assert_eq!(as_whom("app.shop."), BTreeSet::from(["111111111111"]));
     assert_eq!(as_whom("app.partners."), BTreeSet::from(["222222222222"]));
     // One that is refused does not keep the other from being read.
-    scene.faults(r#"{"contains": "app.shop.", "code": "AccessDenied", "status": 403, "message": "Access Denied"}"#);
+    scene.set_faults(r#"{"contains": "app.shop.", "code": "AccessDenied", "status": 403, "message": "Access Denied"}"#);
     let said = scene.run("fresh", NOW);
     assert!(said.starts_with("exit 3\n"), "{said}");
     assert_eq!(scene.known("fresh")["partners/availability"], scene.known("ledger")["partners/availability"]);
 }
 
 #[test]
-fn a_day_that_is_over_is_looked_into_once_more_and_then_nightly() {
+fn past_day_is_listed_once_more_and_then_nightly() {
     let scene = Scene::new(("2026-10-02T22:00Z", "2026-10-03T00:30Z"), 1_000);
     scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
     scene.service("shop", SHOP);
@@ -356,7 +356,7 @@ fn a_day_that_is_over_is_looked_into_once_more_and_then_nightly() {
     assert_eq!(looks, [1, 1, 1, 1, 0, 0, 1, 0, 0]);
     // Of more than the last week, nothing is new, unless more of it is asked for.
     scene.run("ledger", "2026-10-06T02:00Z");
-    scene.requests();
+    scene.sent_requests();
     scene.run("ledger", "2026-10-06T02:05Z");
     assert_eq!(scene.listed("2026/10/02"), 0);
     scene.fleet("{ access_logs: s3://elb-logs/a }", "[14d]");
@@ -367,15 +367,15 @@ fn a_day_that_is_over_is_looked_into_once_more_and_then_nightly() {
 }
 
 #[test]
-fn folders_above_those_of_days_are_listed_once_an_hour_and_for_other_definitions() {
+fn parent_folders_are_listed_hourly_and_after_definition_changes() {
     let scene = Scene::new(("2026-10-02T08:00Z", "2026-10-02T13:00Z"), 1_000);
     scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
     scene.service("shop", SHOP);
     let run = |at: &str| {
         let output = scene.slowburn("run", "ledger", at).env("SLOWBURN_CLOCK", at).output().unwrap();
-        let said = told(&output);
+        let said = stderr(&output);
         assert!(said.starts_with("exit 0\n"), "{said}");
-        let lists = scene.requests().into_iter().filter(|(.., path)| path.contains("list-type=2"));
+        let lists = scene.sent_requests().into_iter().filter(|(.., path)| path.contains("list-type=2"));
         lists.filter(|(.., path)| !path.contains("/2026/10/02/")).count()
     };
     // The prefix, `AWSLogs`, account, service, region, year, month.
@@ -395,7 +395,7 @@ fn folders_above_those_of_days_are_listed_once_an_hour_and_for_other_definitions
     shop(&before);
     assert_eq!(run("2026-10-02T12:00Z"), 10, "and the years, months and days of that region");
     let fresh = scene.slowburn("run", "fresh", "2026-10-02T12:00Z").output().unwrap();
-    assert!(fresh.status.success() && scene.requests().iter().any(|(.., path)| path.contains("eu-central-1")));
+    assert!(fresh.status.success() && scene.sent_requests().iter().any(|(.., path)| path.contains("eu-central-1")));
     shop(&scene.known("fresh")["shop/availability"]);
     // Who adds a service need not wait.
     scene.service("partners", PARTNERS);
@@ -404,7 +404,7 @@ fn folders_above_those_of_days_are_listed_once_an_hour_and_for_other_definitions
 }
 
 #[test]
-fn of_a_long_folder_only_the_wanted_balancers_are_listed() {
+fn only_wanted_load_balancers_are_listed_in_large_folder() {
     let scene = Scene::new(("2026-10-02T08:00Z", "2026-10-02T12:00Z"), 20);
     scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
     for name in ["0.txt", "readme.txt"] {
@@ -443,7 +443,7 @@ fn of_a_long_folder_only_the_wanted_balancers_are_listed() {
     scene.fleet("{ access_logs: ./elsewhere }", "[7d]");
     let mut run = scene.slowburn("run", "folder", at);
     let output = run.arg("--logs").arg(scene.folder.path().join("logs")).output().unwrap();
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(scene.known("all"), scene.known("folder"));
     assert_eq!(scene.known("few")["partners/availability"], scene.known("folder")["partners/availability"]);
 }
@@ -453,9 +453,9 @@ const MEMORY_MAX_KB: u64 = 150 << 10;
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_large_object_is_read_in_pieces_of_one_version() {
-    let scene = Scene::of_an_hour();
-    let (key, packed) = scene.objects.iter().find(|(key, _)| key.contains(ONE)).unwrap();
+fn large_object_is_read_in_chunks_of_one_version() {
+    let scene = Scene::one_hour();
+    let (key, packed) = scene.objects.iter().find(|(key, _)| key.contains(ONE_OBJECT)).unwrap();
     let unpacked = |packed: &[u8]| {
         let mut text = String::new();
         flate2::read::MultiGzDecoder::new(packed).read_to_string(&mut text).unwrap();
@@ -476,7 +476,7 @@ fn a_large_object_is_read_in_pieces_of_one_version() {
         #[expect(clippy::disallowed_methods, reason = "nothing tells when another process needs more memory")]
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    let said = told(&child.wait_with_output().unwrap());
+    let said = stderr(&child.wait_with_output().unwrap());
     println!("{memory_kb} kB at most: {said}");
     assert!((1..MEMORY_MAX_KB).contains(&memory_kb), "{memory_kb} kB: {said}");
     let others: usize = scene
@@ -489,13 +489,13 @@ fn a_large_object_is_read_in_pieces_of_one_version() {
     assert!(said.replace(',', "").contains(&format!("with {} lines", others + lines)), "{others} + {lines}: {said}");
     // One piece of another version, and the whole is unknown.
     let changed = r#""after": 2, "code": "PreconditionFailed", "status": 412, "message": "At least one of the pre-conditions you specified did not hold""#;
-    scene.faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE}", {changed}}}"#));
+    scene.set_faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE_OBJECT}", {changed}}}"#));
     let said = scene.run("changed", NOW);
     assert!(said.starts_with("exit 3\n") && said.contains("changed while it was read"), "{said}");
 }
 
 /// The logs of a balancer that was deleted at half past ten and made anew under the same name.
-fn made_anew(scene: &Scene) -> BTreeMap<String, Vec<u8>> {
+fn recreated_load_balancer_objects(scene: &Scene) -> BTreeMap<String, Vec<u8>> {
     let new = |key: &String, bytes: &Vec<u8>| {
         let at = key.split("_20261002T").nth(1).map_or("", |rest| &rest[..4]);
         if !key.contains("app.shop.") || at <= "1030" {
@@ -513,7 +513,7 @@ fn made_anew(scene: &Scene) -> BTreeMap<String, Vec<u8>> {
 const NEW: &str = "00000000000000ff";
 
 #[test]
-fn a_balancer_that_is_made_anew_goes_on_under_its_name() {
+fn recreated_load_balancer_continues_under_its_name() {
     // Pages of ten keys: what lies between the wanted names is passed over.
     let scene = Scene::new(("2026-10-02T10:00Z", "2026-10-02T11:00Z"), 10);
     scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
@@ -524,13 +524,13 @@ fn a_balancer_that_is_made_anew_goes_on_under_its_name() {
     let said = scene.run("by_name", NOW);
     assert!(said.starts_with("exit 0\n"), "{said}");
     assert_eq!(scene.known("by_name"), whole, "a name is as good as an id");
-    let pages = scene.requests().iter().filter(|(.., path)| path.contains("list-type=2")).count();
+    let pages = scene.sent_requests().iter().filter(|(.., path)| path.contains("list-type=2")).count();
     for key in scene.objects.keys() {
         let delete = scene.moto.s3().delete_object().bucket(BUCKET).key(format!("a/{key}"));
         scene.runtime.block_on(delete.send()).unwrap();
     }
     let (first, second): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        made_anew(&scene).into_iter().partition(|(key, _)| !key.contains(NEW));
+        recreated_load_balancer_objects(&scene).into_iter().partition(|(key, _)| !key.contains(NEW));
     assert!(second.len() > 3, "{}", second.len());
     for (key, bytes) in first {
         scene.put(&key, bytes);
@@ -540,11 +540,11 @@ fn a_balancer_that_is_made_anew_goes_on_under_its_name() {
     for (key, bytes) in second {
         scene.put(&key, bytes);
     }
-    drop(scene.requests());
+    drop(scene.sent_requests());
     let said = scene.run("anew", NOW);
     assert!(said.starts_with("exit 0\n"), "{said}");
     assert_eq!(scene.known("anew"), whole, "no minute is lost, and none doubled");
-    let listed = scene.requests().iter().filter(|(.., path)| path.contains("list-type=2")).count();
+    let listed = scene.sent_requests().iter().filter(|(.., path)| path.contains("list-type=2")).count();
     assert!(listed <= pages + 1, "{listed} pages after {pages}");
     // All at once, as a ledger that is filled anew sees them.
     assert!(scene.run("at_once", NOW).starts_with("exit 0\n"));
@@ -552,8 +552,8 @@ fn a_balancer_that_is_made_anew_goes_on_under_its_name() {
 }
 
 #[test]
-fn a_run_asks_for_no_more_than_it_may_cost_and_the_next_one_goes_on() {
-    let scene = Scene::of_an_hour();
+fn run_stops_at_cost_limit_and_next_run_continues() {
+    let scene = Scene::one_hour();
     assert!(scene.run("whole", NOW).starts_with("exit 0\n"));
     let export = |ledger: &str| {
         let rows = scene.slowburn("export", ledger, "2026-10-05T00:00Z").output().unwrap().stdout;
@@ -565,9 +565,9 @@ fn a_run_asks_for_no_more_than_it_may_cost_and_the_next_one_goes_on() {
         requests.iter().map(|(_, _, action, _)| price(action)).sum::<u64>()
     };
     let run = |ledger: &str, most: &str| {
-        scene.requests();
+        scene.sent_requests();
         let output = scene.slowburn("run", ledger, NOW).args(["--max-cost", most]).output().unwrap();
-        (told(&output), cost(&scene.requests()))
+        (stderr(&output), cost(&scene.sent_requests()))
     };
     // Too little to find the folders of days.
     let (said, paid) = run("little", "0.00002");
@@ -587,8 +587,8 @@ fn a_run_asks_for_no_more_than_it_may_cost_and_the_next_one_goes_on() {
 }
 
 #[test]
-fn a_run_that_is_stopped_keeps_what_it_read_and_notifies_nobody() {
-    let scene = Scene::of_an_hour();
+fn stopped_run_saves_progress_and_notifies_nobody() {
+    let scene = Scene::one_hour();
     let whole = |ledger: &str| {
         let exit = scene.run(ledger, NOW);
         assert!(exit.starts_with("exit 0"), "{exit}");
@@ -596,7 +596,9 @@ fn a_run_that_is_stopped_keeps_what_it_read_and_notifies_nobody() {
     };
     let expected = whole("whole");
     // Every second node answers slowly, so that the run is in the middle of a day when it is stopped.
-    scene.faults(r#"{"action": "GetObject", "contains": "_203.0.113.21_", "pieces": 4, "pace_s": 2, "times": 1000}"#);
+    scene.set_faults(
+        r#"{"action": "GetObject", "contains": "_203.0.113.21_", "pieces": 4, "pace_s": 2, "times": 1000}"#,
+    );
     let slow = scene.objects.keys().filter(|key| key.contains("_203.0.113.21_")).count();
     assert!(slow > 0 && slow < scene.objects.len(), "{slow} of {}", scene.objects.len());
     let told_to = scene.folder.path().join("told");
@@ -604,16 +606,16 @@ fn a_run_that_is_stopped_keeps_what_it_read_and_notifies_nobody() {
     run.arg("--dry-run").arg(&told_to);
     let child = run.args(["--since", "2026-10-02T10:00Z"]).spawn().unwrap();
     while !scene.front.requests().contains("GetObject") {
-        pause();
+        wait_until_past_minute();
     }
-    pause();
+    wait_until_past_minute();
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
-    let speech = told(&output);
+    let speech = stderr(&output);
     assert!(speech.starts_with("exit 3") && speech.contains("stopped before all logs were read"), "{speech}");
     assert!(speech.contains("stopped before alerts were evaluated: no notification was sent"), "{speech}");
     assert!(!told_to.exists(), "nobody is notified of half a day");
-    scene.faults("");
+    scene.set_faults("");
     let stopped = scene.slowburn("export", "stopped", "2026-10-05T00:00Z").output().unwrap();
     let all = scene.slowburn("export", "whole", "2026-10-05T00:00Z").output().unwrap();
     let all: BTreeSet<&[u8]> = all.stdout.split(|byte| *byte == b'\n').collect();
@@ -624,13 +626,13 @@ fn a_run_that_is_stopped_keeps_what_it_read_and_notifies_nobody() {
 }
 
 /// Waits a moment for another process.
-fn pause() {
+fn wait_until_past_minute() {
     #[expect(clippy::disallowed_methods, reason = "nothing tells how far another process has come")]
     std::thread::sleep(std::time::Duration::from_millis(200));
 }
 
 #[test]
-fn what_a_listing_did_not_show_is_no_silence() {
+fn minutes_of_unlisted_objects_are_unknown_not_idle() {
     // Two hours around midnight: the folder of the second day cannot be listed.
     let scene = Scene::new(("2026-10-02T22:00Z", "2026-10-03T02:00Z"), 1_000);
     scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
@@ -644,7 +646,7 @@ fn what_a_listing_did_not_show_is_no_silence() {
     let (late, bytes) = scene.objects.iter().rfind(|(key, _)| key.contains("partners")).unwrap();
     let late = late.replace("2026/10/03", "2026/10/04").replace("20261003T", "20261004T");
     scene.put(&late, bytes.clone());
-    scene.faults(
+    scene.set_faults(
         r#"{"action": "ListObjectsV2", "contains": "/2026/10/03/", "code": "InternalError", "status": 500, "times": 1000}"#,
     );
     let at = "2026-10-04T02:10Z";
@@ -654,7 +656,7 @@ fn what_a_listing_did_not_show_is_no_silence() {
     let of_day = |day: &str| String::from_utf8_lossy(&known).lines().filter(|line| line.contains(day)).count();
     assert_eq!(of_day("2026-10-03T"), 0, "the day that was not listed is unknown");
     assert!(of_day("2026-10-02T") > 0);
-    scene.faults("");
+    scene.set_faults("");
     assert!(scene.run("gap", at).starts_with("exit 0"));
     let healed = scene.slowburn("export", "gap", "2026-10-03T02:10Z").output().unwrap();
     let rows =
@@ -664,13 +666,13 @@ fn what_a_listing_did_not_show_is_no_silence() {
 }
 
 #[test]
-fn an_object_of_no_bytes_in_a_bucket_is_one_without_lines() {
-    let scene = Scene::of_an_hour();
+fn empty_object_in_bucket_has_no_lines() {
+    let scene = Scene::one_hour();
     let whole = {
         assert!(scene.run("whole", NOW).starts_with("exit 0"));
         scene.known("whole")
     };
-    for (key, _) in scene.objects.iter().filter(|(key, _)| key.contains(ONE)) {
+    for (key, _) in scene.objects.iter().filter(|(key, _)| key.contains(ONE_OBJECT)) {
         scene.put(&key.replace("_203.0.113.", "_198.51.100."), Vec::new());
         scene.put(&key.replace("_203.0.113.", "_198.51.100.").replace(".log.gz", "x.log"), Vec::new());
     }

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use slowburn::command::simulate::write;
-use slowburn::minute::Span;
+use slowburn::command::simulate::write_logs;
 use slowburn::simulate::Plan;
+use slowburn::time::Span;
 
 /// The load balancer of the service that every scene has.
 pub(crate) const SHOP: &str = "app/shop/5f1c0e7a9b2d4c68";
@@ -21,7 +21,7 @@ impl Scene {
     /// Logs of a span, the definition of one service, and a `fleet.yaml`.
     pub(crate) fn new(span: Span, fleet: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write(&Plan { span, ..Plan::default() }, &folder.path().join("logs"), 0).unwrap();
+        write_logs(&Plan { span, ..Plan::default() }, &folder.path().join("logs"), 0).unwrap();
         let scene = Self { folder };
         scene.define("fleet.yaml", fleet);
         scene.define("mart/shop.yaml", &format!("service: shop\nload_balancer: {SHOP}\n"));
@@ -47,6 +47,6 @@ impl Scene {
 }
 
 /// The exit code and stderr of a command.
-pub(crate) fn said(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     format!("{:?}: {}", output.status.code(), String::from_utf8_lossy(&output.stderr))
 }

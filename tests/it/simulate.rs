@@ -6,9 +6,9 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use slowburn::command::simulate::write;
-use slowburn::minute::{Minute, Span};
-use slowburn::simulate::{Event, Object, Plan, events};
+use slowburn::command::simulate::write_logs;
+use slowburn::simulate::{Object, Plan, ScenarioEvent, events};
+use slowburn::time::{Minute, Span};
 
 /// A line taken apart by rules written only here: a space ends a field unless quotes are open.
 fn fields(line: &str) -> Vec<String> {
@@ -33,20 +33,20 @@ fn objects(plan: &Plan) -> Vec<Object> {
     plan.objects().filter_map(|object| object.render()).collect()
 }
 
-fn plan_of(from: &str, to: &str) -> Plan {
+fn plan_between(from: &str, to: &str) -> Plan {
     Plan { span: Span::new(minute(from), minute(to)), ..Plan::default() }
 }
 
 /// Every line of the plan as fields.
 fn lines(plan: &Plan) -> Vec<Vec<String>> {
-    objects(plan).iter().flat_map(lines_of).collect()
+    objects(plan).iter().flat_map(object_lines).collect()
 }
 
-fn lines_of(object: &Object) -> Vec<Vec<String>> {
+fn object_lines(object: &Object) -> Vec<Vec<String>> {
     String::from_utf8(object.text.clone()).unwrap().lines().map(fields).collect()
 }
 
-fn event(name: &str) -> Event {
+fn event(name: &str) -> ScenarioEvent {
     events().into_iter().find(|event| event.name == name).unwrap()
 }
 
@@ -55,7 +55,7 @@ fn counts(service: &str, span: Span) -> (u32, u32, u32) {
     let (mut total, mut bad, mut slow) = (0, 0, 0);
     let plan = Plan { span, ..Plan::default() };
     let theirs = plan.objects().filter(|object| object.balancer.services.iter().any(|one| one.name == service));
-    for line in theirs.filter_map(|object| object.render()).flat_map(|object| lines_of(&object)) {
+    for line in theirs.filter_map(|object| object.render()).flat_map(|object| object_lines(&object)) {
         if !line[16].contains(&format!("targetgroup/{service}")) {
             continue;
         }
@@ -67,24 +67,24 @@ fn counts(service: &str, span: Span) -> (u32, u32, u32) {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_objects_and_another_gives_others() {
-    let plan = plan_of("2026-10-05T12:00Z", "2026-10-05T13:00Z");
+fn same_seed_gives_same_objects_and_other_seed_differs() {
+    let plan = plan_between("2026-10-05T12:00Z", "2026-10-05T13:00Z");
     assert_eq!(objects(&plan), objects(&plan));
     assert_ne!(objects(&plan), objects(&Plan { seed: 2, ..plan }));
 }
 
 #[test]
-fn a_part_of_the_span_gives_the_same_objects_as_the_whole() {
-    let whole = objects(&plan_of("2026-10-20T08:58Z", "2026-10-20T11:00Z"));
-    let part = objects(&plan_of("2026-10-20T09:57Z", "2026-10-20T10:32Z"));
+fn partial_span_gives_same_objects_as_full_span() {
+    let whole = objects(&plan_between("2026-10-20T08:58Z", "2026-10-20T11:00Z"));
+    let part = objects(&plan_between("2026-10-20T09:57Z", "2026-10-20T10:32Z"));
     assert!(part.len() > 6 * 5, "{}", part.len());
     assert!(part.iter().all(|object| whole.contains(object)));
-    assert!(objects(&plan_of("2026-10-20T10:01Z", "2026-10-20T10:06Z")).is_empty(), "no whole interval");
+    assert!(objects(&plan_between("2026-10-20T10:01Z", "2026-10-20T10:06Z")).is_empty(), "no whole interval");
 }
 
 #[test]
-fn no_key_comes_twice_and_keys_are_laid_out_as_aws_does() {
-    let objects = objects(&plan_of("2026-10-02T23:50Z", "2026-10-03T01:00Z"));
+fn keys_are_unique_and_follow_aws_layout() {
+    let objects = objects(&plan_between("2026-10-02T23:50Z", "2026-10-03T01:00Z"));
     let keys: BTreeSet<&str> = objects.iter().map(|object| object.key.as_str()).collect();
     assert_eq!(keys.len(), objects.len());
     let midnight = "AWSLogs/123456789012/elasticloadbalancing/us-east-1/2026/10/03/\
@@ -92,7 +92,7 @@ fn no_key_comes_twice_and_keys_are_laid_out_as_aws_does() {
     let object = objects.iter().find(|object| object.key.starts_with(midnight)).unwrap();
     let random = object.key.strip_prefix(midnight).unwrap().strip_suffix(".log.gz").unwrap();
     assert!(random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{random}");
-    for line in lines_of(object) {
+    for line in object_lines(object) {
         let answered = minute(&line[1]);
         assert!(Span::new(minute("2026-10-02T23:55Z"), minute("2026-10-03T00:00Z")).contains(answered), "{answered}");
         assert_eq!(line[33], "203.0.113.21");
@@ -100,9 +100,9 @@ fn no_key_comes_twice_and_keys_are_laid_out_as_aws_does() {
 }
 
 #[test]
-fn every_line_has_34_fields_that_agree_with_one_another() {
+fn every_line_has_34_consistent_fields() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for line in lines(&plan_of("2026-10-06T06:00Z", "2026-10-06T18:00Z")) {
+    for line in lines(&plan_between("2026-10-06T06:00Z", "2026-10-06T18:00Z")) {
         assert_eq!(line.len(), 34, "{line:?}");
         let (answered, created) =
             (line[1].parse::<jiff::Timestamp>().unwrap(), line[21].parse::<jiff::Timestamp>().unwrap());
@@ -154,11 +154,11 @@ fn every_line_has_34_fields_that_agree_with_one_another() {
 }
 
 #[test]
-fn the_outage_the_slow_burn_and_the_regression_are_in_the_counts() {
+fn outage_slow_burn_and_regression_appear_in_counts() {
     let outage = event("outage").span;
     let (total, bad, _) = counts("checkout", outage);
     assert!(total > 60 && bad == total, "{bad} of {total}");
-    assert_eq!(counts("checkout", Span::before(outage.start, 60)).1, 0);
+    assert_eq!(counts("checkout", Span::ending_at(outage.start, 60)).1, 0);
     let day = |from: &str| Span::new(minute(from), minute(from).plus(1_440));
     let (total, bad, _) = counts("search", day("2026-10-28T00:00Z"));
     assert!((10..70).contains(&bad), "{bad} of {total}");
@@ -171,7 +171,7 @@ fn the_outage_the_slow_burn_and_the_regression_are_in_the_counts() {
 }
 
 #[test]
-fn checkout_changes_its_target_group_once() {
+fn checkout_switches_target_group_once() {
     let span = Span::new(minute("2026-10-13T11:00Z"), minute("2026-10-13T13:00Z"));
     let switch = event("switch").span.start;
     for line in lines(&Plan { span, ..Plan::default() }) {
@@ -181,7 +181,7 @@ fn checkout_changes_its_target_group_once() {
 }
 
 #[test]
-fn a_quiet_service_has_four_single_errors() {
+fn low_traffic_service_has_four_single_errors() {
     let mut all = 0;
     for event in events().iter().filter(|event| event.name == "single error") {
         let hour = Span::new(event.span.start.plus(-60), event.span.start.plus(60));
@@ -193,8 +193,8 @@ fn a_quiet_service_has_four_single_errors() {
 }
 
 #[test]
-fn late_objects_lie_in_the_folder_of_their_delivery_and_lost_ones_nowhere() {
-    let hour = objects(&plan_of("2026-10-20T10:00Z", "2026-10-20T11:00Z"));
+fn late_objects_are_in_delivery_day_folder_and_lost_ones_missing() {
+    let hour = objects(&plan_between("2026-10-20T10:00Z", "2026-10-20T11:00Z"));
     for object in &hour {
         let late = object.key.contains("app.accounts.");
         assert_eq!(object.key.contains("/2026/10/22/"), late, "{}", object.key);
@@ -207,7 +207,7 @@ fn late_objects_lie_in_the_folder_of_their_delivery_and_lost_ones_nowhere() {
     };
     let gap = event("gap").span;
     assert_eq!(partners(gap), 0);
-    assert_eq!(partners(Span::before(gap.start, 60)), 12);
+    assert_eq!(partners(Span::ending_at(gap.start, 60)), 12);
     assert_eq!(partners(Span::new(gap.end, gap.end.plus(60))), 12);
 }
 
@@ -226,10 +226,10 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn files_are_the_objects_and_the_same_for_any_number_of_threads() {
-    let plan = plan_of("2026-10-02T00:00Z", "2026-10-02T02:00Z");
+fn written_files_match_objects_for_any_thread_count() {
+    let plan = plan_between("2026-10-02T00:00Z", "2026-10-02T02:00Z");
     let folder = tempfile::tempdir().unwrap();
-    let written = write(&plan, folder.path(), 2).unwrap();
+    let written = write_logs(&plan, folder.path(), 2).unwrap();
     let first = files(folder.path());
     let expected = objects(&plan);
     assert_eq!(first.len(), expected.len());
@@ -243,6 +243,6 @@ fn files_are_the_objects_and_the_same_for_any_number_of_threads() {
     assert_eq!(written.lines, expected.iter().map(|object| object.lines).sum::<u64>());
     assert_eq!(written.bytes_plain, expected.iter().map(|object| object.text.len() as u64).sum::<u64>());
     assert_eq!(written.bytes, first.values().map(|bytes| bytes.len() as u64).sum::<u64>());
-    write(&plan, folder.path(), 1).unwrap();
+    write_logs(&plan, folder.path(), 1).unwrap();
     assert_eq!(files(folder.path()), first);
 }

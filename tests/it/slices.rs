@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use crate::wait;
 use proptest::prelude::*;
-use slowburn::counts::{Count, Counts, DayCounts, Sums};
-use slowburn::engine::{self, Job};
-use slowburn::ledger::Part;
-use slowburn::minute::{Day, Minute, Span};
-use slowburn::report::model::{self, Status};
+use slowburn::counts::{Counts, DayCounts, MinuteCount, Sums};
+use slowburn::engine::{self, RunOptions};
+use slowburn::ledger::Partition;
+use slowburn::report::model::{self, FleetStatus};
 use slowburn::series::SeriesKey;
-use slowburn::slo::{Catalog, DefinitionFile, Excluded, Service, Slo};
-use slowburn::store::{LedgerStore, MemoryShelf, Needs, Shelf, ShelfError, Version};
+use slowburn::slo::{Catalog, DefinitionFile, Exclusions, Service, Slo};
+use slowburn::store::{BlobError, BlobStore, LedgerStore, LoadRequest, MemoryStore, Version};
+use slowburn::time::{Day, Minute, Span};
 
 /// The clock is changed in Berlin on the eleventh day, and in St. John's on the eighteenth.
 const FIRST: &str = "2026-10-15";
@@ -27,47 +27,52 @@ fn first() -> Day {
 
 /// A shelf in memory that says what was read of it.
 #[derive(Clone, Default)]
-struct Watched {
-    shelf: Arc<MemoryShelf>,
+struct CountingBlobStore {
+    shelf: Arc<MemoryStore>,
     read: Arc<Mutex<Vec<String>>>,
 }
 
-impl Watched {
+impl CountingBlobStore {
     /// Files of a kind that were read since this was asked before; one that is read again counts again.
-    fn read(&self, kind: &str) -> usize {
+    fn reads_of(&self, kind: &str) -> usize {
         std::mem::take(&mut *self.read.lock().unwrap()).iter().filter(|name| name.contains(kind)).count()
     }
 }
 
 #[async_trait::async_trait]
-impl Shelf for Watched {
-    fn place(&self) -> String {
-        self.shelf.place()
+impl BlobStore for CountingBlobStore {
+    fn location(&self) -> String {
+        self.shelf.location()
     }
-    async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, ShelfError> {
+    async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, BlobError> {
         self.read.lock().unwrap().push(name.to_owned());
         self.shelf.get(name).await
     }
-    fn is_alone(&self) -> bool {
-        self.shelf.is_alone()
+    fn is_exclusive(&self) -> bool {
+        self.shelf.is_exclusive()
     }
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ShelfError> {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BlobError> {
         self.shelf.put(name, bytes).await
     }
-    async fn swap(&self, name: &str, expected: Option<&Version>, bytes: &[u8]) -> Result<Version, ShelfError> {
-        self.shelf.swap(name, expected, bytes).await
+    async fn compare_and_swap(
+        &self,
+        name: &str,
+        expected: Option<&Version>,
+        bytes: &[u8],
+    ) -> Result<Version, BlobError> {
+        self.shelf.compare_and_swap(name, expected, bytes).await
     }
-    async fn list(&self) -> Result<Vec<String>, ShelfError> {
+    async fn list(&self) -> Result<Vec<String>, BlobError> {
         self.shelf.list().await
     }
-    async fn delete(&self, name: &str) -> Result<(), ShelfError> {
+    async fn delete(&self, name: &str) -> Result<(), BlobError> {
         self.shelf.delete(name).await
     }
 }
 
 /// Minutes that come in one answer: of which series, from which minute on, how many, with which counts.
 #[derive(Clone, Debug)]
-struct Stretch {
+struct CountedInterval {
     file: usize,
     start: i32,
     minutes: i32,
@@ -76,20 +81,20 @@ struct Stretch {
 }
 
 /// How one SLO is cut.
-type Cut = (&'static str, &'static str, bool, usize);
+type TimesliceSetting = (&'static str, &'static str, bool, usize);
 
 /// When something does not count, and for which SLO or for all.
 type Correction = (i32, i32, Option<usize>, bool);
 
 #[derive(Clone, Debug)]
-struct Story {
-    cuts: Vec<Cut>,
+struct TestCase {
+    cuts: Vec<TimesliceSetting>,
     corrections: Vec<Correction>,
     /// Each absorbed and then judged at a minute.
-    rounds: Vec<(Vec<Stretch>, i32)>,
+    rounds: Vec<(Vec<CountedInterval>, i32)>,
 }
 
-fn story() -> impl Strategy<Value = Story> {
+fn test_case() -> impl Strategy<Value = TestCase> {
     let slice = prop::sample::select(vec!["1m", "4m", "5m", "9m", "1h", "96m", "8h", "1d"]);
     let target = prop::sample::select(vec!["50%", "90%", "99%", "99.9%"]);
     let cuts = prop::collection::vec((slice, target, any::<bool>(), 0..3_usize), 1..4);
@@ -101,7 +106,7 @@ fn story() -> impl Strategy<Value = Story> {
         0..50_u32,
         0..9_u32,
     );
-    let stretch = stretch.prop_map(|(file, start, minutes, total, bad)| Stretch {
+    let stretch = stretch.prop_map(|(file, start, minutes, total, bad)| CountedInterval {
         file,
         start,
         minutes: minutes.min(DAYS * 1_440 - start),
@@ -110,14 +115,14 @@ fn story() -> impl Strategy<Value = Story> {
     });
     let round = (prop::collection::vec(stretch, 1..5), 2_000..DAYS * 1_440);
     let rounds = prop::collection::vec(round, 1..5);
-    (cuts, prop::collection::vec(correction, 0..4), rounds).prop_map(|(cuts, corrections, rounds)| Story {
+    (cuts, prop::collection::vec(correction, 0..4), rounds).prop_map(|(cuts, corrections, rounds)| TestCase {
         cuts,
         corrections,
         rounds,
     })
 }
 
-fn catalog(cuts: &[Cut], corrections: &[Correction]) -> Catalog {
+fn catalog(cuts: &[TimesliceSetting], corrections: &[Correction]) -> Catalog {
     let zones = ["Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"];
     let mut text = "service: shop\nslos:\n".to_owned();
     for (place, (slice, target, idle_good, zone)) in cuts.iter().enumerate() {
@@ -155,31 +160,31 @@ fn series(file: usize) -> SeriesKey {
 }
 
 /// All minutes that were ever said.
-type Minutes = BTreeMap<(SeriesKey, Minute), Count>;
+type Minutes = BTreeMap<(SeriesKey, Minute), MinuteCount>;
 
-async fn absorb(store: &mut LedgerStore, stretches: &[Stretch], said: &mut Minutes) {
+async fn absorb(store: &mut LedgerStore, stretches: &[CountedInterval], said: &mut Minutes) {
     let mut counts = Counts::new();
-    for Stretch { file, start, minutes, total, bad } in stretches {
+    for CountedInterval { file, start, minutes, total, bad } in stretches {
         for step in *start..start + minutes {
             let minute = first().start().plus(step);
             // Some minutes have no traffic, and some more of it fails.
             let spread = u32::try_from(step % 7).unwrap();
             let total = if spread == 3 { 0 } else { total + spread };
-            let count = Count { total, bad: (bad * spread / 3).min(total) };
+            let count = MinuteCount { total, bad: (bad * spread / 3).min(total) };
             let day: &mut DayCounts = counts.entry((series(*file), minute.day())).or_default();
-            day.0[minute.of_day()] = Some(count);
+            day.0[minute.minute_of_day()] = Some(count);
             said.insert((series(*file), minute), count);
         }
     }
     let days: BTreeSet<Day> = counts.keys().map(|(_, day)| *day).collect();
-    let mut ledger = store.load(&Needs::of_days(days, [])).await.unwrap();
-    ledger.absorb_counts(&counts).unwrap();
+    let mut ledger = store.load(&LoadRequest::for_days(days, [])).await.unwrap();
+    ledger.merge_counts(&counts).unwrap();
     store.commit(&mut ledger).await.unwrap();
     store.publish().await.unwrap();
 }
 
-async fn run(catalog: &Catalog, store: &mut LedgerStore, at: Minute) -> Status {
-    let job = Job {
+async fn run(catalog: &Catalog, store: &mut LedgerStore, at: Minute) -> FleetStatus {
+    let job = RunOptions {
         catalog,
         at,
         now: at,
@@ -188,7 +193,7 @@ async fn run(catalog: &Catalog, store: &mut LedgerStore, at: Minute) -> Status {
         max_cost: None,
         offline: true,
         threads: 1,
-        telling: None,
+        notify_options: None,
         stop: Arc::default(),
         progress: &|_, _| {},
     };
@@ -196,8 +201,8 @@ async fn run(catalog: &Catalog, store: &mut LedgerStore, at: Minute) -> Status {
 }
 
 /// Slice by slice, minute by minute, as the definition of a slice says it.
-fn by_hand(slo: &Slo, excluded: &[Span], said: &Minutes, span: Span) -> Sums {
-    let slices = slo.slices.as_ref().unwrap();
+fn sum_by_hand(slo: &Slo, excluded: &[Span], said: &Minutes, span: Span) -> Sums {
+    let slices = slo.timeslices.as_ref().unwrap();
     let series = slo.indicator.series();
     let length = i32::try_from(slices.minutes).unwrap();
     let mut sums = Sums::default();
@@ -216,7 +221,7 @@ fn by_hand(slo: &Slo, excluded: &[Span], said: &Minutes, span: Span) -> Sums {
         }
         if known {
             sums.known += slice.intersect(span).minutes();
-            if span.contains(slice.end.plus(-1)) && (total > 0 || slices.idle_good) {
+            if span.contains(slice.end.plus(-1)) && (total > 0 || slices.is_idle_good) {
                 sums.total += 1;
                 sums.bad += u64::from(bad * slices.budget.denom() > total * slices.budget.numer());
             }
@@ -226,37 +231,37 @@ fn by_hand(slo: &Slo, excluded: &[Span], said: &Minutes, span: Span) -> Sums {
     sums
 }
 
-fn check(catalog: &Catalog, said: &Minutes, status: &Status) {
-    let excluded = Excluded::within(catalog, Span::before(status.at, 60 * 1_440));
+fn check(catalog: &Catalog, said: &Minutes, status: &FleetStatus) {
+    let excluded = Exclusions::for_span(catalog, Span::ending_at(status.at, 60 * 1_440));
     let slos = |service: &'static str| -> Vec<(&Service, &Slo)> {
         let services = catalog.services.iter().filter(move |found| found.name == service);
         services.flat_map(|service| service.slos.iter().map(move |slo| (service, slo))).collect()
     };
-    for (service, slo) in slos("shop").into_iter().filter(|(_, slo)| slo.slices.is_some()) {
+    for (service, slo) in slos("shop").into_iter().filter(|(_, slo)| slo.timeslices.is_some()) {
         for window in &slo.windows {
             let mut rows = status.rows.iter();
             let row = rows.find(|row| row.slo == slo.name() && row.window == window.to_string()).unwrap();
-            let span = window.span_at(row.judged_at);
+            let span = window.span_at(row.evaluated_at);
             let out = excluded.spans(service, slo);
-            assert_eq!(row.sums, by_hand(slo, &out, said, span), "{} {window} at {}", slo.id, status.at);
-            assert_eq!(row.raw, by_hand(slo, &[], said, span), "{} {window} raw at {}", slo.id, status.at);
+            assert_eq!(row.sums, sum_by_hand(slo, &out, said, span), "{} {window} at {}", slo.id, status.at);
+            assert_eq!(row.raw, sum_by_hand(slo, &[], said, span), "{} {window} raw at {}", slo.id, status.at);
         }
     }
 }
 
 /// How everything stands by a ledger of which every minute is in memory, and nothing else.
-async fn by_minutes(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Status {
+async fn status_from_minutes(catalog: &Catalog, store: &LedgerStore, at: Minute) -> FleetStatus {
     let days = (0..DAYS).map(|day| first().plus(day));
-    model::status(catalog, &store.load(&Needs::of_days(days, [])).await.unwrap(), at).unwrap()
+    model::compute_status(catalog, &store.load(&LoadRequest::for_days(days, [])).await.unwrap(), at).unwrap()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_kept_of_slices_is_what_the_minutes_say(story in story()) {
+    fn cached_timeslices_match_minutes(story in test_case()) {
         wait(async {
-            let shelf = Watched::default();
+            let shelf = CountingBlobStore::default();
             let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
             let mut said = Minutes::new();
             let whole = catalog(&story.cuts, &story.corrections);
@@ -269,12 +274,12 @@ proptest! {
                 for _ in 0..2 {
                     let status = run(catalog, &mut store, at).await;
                     check(catalog, &said, &status);
-                    let by_minutes = by_minutes(catalog, &store, at).await;
+                    let by_minutes = status_from_minutes(catalog, &store, at).await;
                     assert_eq!(format!("{status:?}"), format!("{by_minutes:?}"));
                 }
                 // Another process finds the same.
                 store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-                let status = engine::judge(catalog, &store, at).await.unwrap();
+                let status = engine::evaluate(catalog, &store, at).await.unwrap();
                 check(catalog, &said, &status);
             }
         });
@@ -282,21 +287,21 @@ proptest! {
 }
 
 #[test]
-fn finished_days_are_read_once_for_each_way_of_cutting_them() {
+fn past_days_are_read_once_per_timeslice_setting() {
     wait(async {
-        let shelf = Watched::default();
+        let shelf = CountingBlobStore::default();
         let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
         let mut said = Minutes::new();
-        let all = |file| Stretch { file, start: 0, minutes: DAYS * 1_440 - 700, total: 40, bad: 1 };
+        let all = |file| CountedInterval { file, start: 0, minutes: DAYS * 1_440 - 700, total: 40, bad: 1 };
         absorb(&mut store, &[all(0), all(1)], &mut said).await;
         let at = first().start().plus(DAYS * 1_440 - 700);
         let hours = catalog(&[("1h", "90%", false, 0)], &[]);
         let read = async |catalog: &Catalog| {
             // A run of its own, which holds nothing in memory.
             let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-            shelf.read("");
+            shelf.reads_of("");
             check(catalog, &said, &Box::pin(run(catalog, &mut store, at)).await);
-            shelf.read("/minutes-")
+            shelf.reads_of("/minutes-")
         };
         let parts = usize::try_from(DAYS * 6 - 2).unwrap();
         assert_eq!(read(&hours).await, parts, "every part, once");
@@ -318,45 +323,45 @@ fn finished_days_are_read_once_for_each_way_of_cutting_them() {
         // What was replaced by the newest run is there still, for those who read.
         assert!(months.len() <= 4 && months.iter().collect::<BTreeSet<_>>().len() == 2, "two months: {names:?}");
         let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-        let late = Stretch { file: 0, start: 3 * 1_440 + 5, minutes: 1, total: 900, bad: 9 };
+        let late = CountedInterval { file: 0, start: 3 * 1_440 + 5, minutes: 1, total: 900, bad: 9 };
         absorb(&mut store, &[late], &mut said).await;
-        let changed = engine::judge(&quarters, &store, at).await.unwrap();
+        let changed = engine::evaluate(&quarters, &store, at).await.unwrap();
         check(&quarters, &said, &changed);
-        let part = Part::of(first().start().plus(3 * 1_440));
+        let part = Partition::containing(first().start().plus(3 * 1_440));
         assert!(shelf.read.lock().unwrap().iter().any(|name| name.starts_with(&part.day().to_string())));
     });
 }
 
 #[test]
-fn a_run_reads_the_sums_of_all_days_once() {
+fn run_reads_daily_sums_once() {
     wait(async {
-        let shelf = Watched::default();
+        let shelf = CountingBlobStore::default();
         let mut said = Minutes::new();
-        let of_day = |day: i32| Stretch { file: 0, start: day * 1_440 + 60, minutes: 90, total: 40, bad: 1 };
+        let of_day = |day: i32| CountedInterval { file: 0, start: day * 1_440 + 60, minutes: 90, total: 40, bad: 1 };
         let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
         absorb(&mut store, &[of_day(1), of_day(18)], &mut said).await;
         let catalog = catalog(&[("1h", "90%", false, 0)], &[]);
         let at = first().plus(DAYS).start();
         let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-        shelf.read("");
+        shelf.reads_of("");
         for day in [1, 2, 3, 19] {
             absorb(&mut store, &[of_day(day)], &mut said).await;
         }
         let status = run(&catalog, &mut store, at).await;
-        assert_eq!(shelf.read("sums-"), 2, "one for each of two months");
+        assert_eq!(shelf.reads_of("sums-"), 2, "one for each of two months");
         check(&catalog, &said, &status);
         let anew = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-        let anew = engine::judge(&catalog, &anew, at).await.unwrap();
+        let anew = engine::evaluate(&catalog, &anew, at).await.unwrap();
         assert_eq!(format!("{status:?}"), format!("{anew:?}"), "what is held is what was written");
     });
 }
 
 #[test]
-fn a_moment_before_all_that_is_known_of_its_day_is_judged() {
+fn slo_is_evaluated_before_first_known_minute_of_day() {
     wait(async {
-        let mut store = LedgerStore::open(Box::new(MemoryShelf::default())).await.unwrap();
+        let mut store = LedgerStore::open(Box::new(MemoryStore::default())).await.unwrap();
         let mut said = Minutes::new();
-        let at = |start: i32| Stretch { file: 0, start, minutes: 1, total: 5, bad: 1 };
+        let at = |start: i32| CountedInterval { file: 0, start, minutes: 1, total: 5, bad: 1 };
         absorb(&mut store, &[at(100), at(5 * 1_440 + 900)], &mut said).await;
         let catalog = catalog(&[("1m", "90%", false, 0)], &[]);
         let status = run(&catalog, &mut store, first().plus(5).start().plus(600)).await;

@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use slowburn::minute::{Minute, Span};
+use slowburn::time::{Minute, Span};
 
 use crate::notify::{LOGIN, Mailbox, header};
 use crate::peers::Peer;
@@ -80,9 +80,9 @@ impl Scene {
         let correction = "id: reindex\nreason: the <b>index</b> is rebuilt\ncategory: planned\nauthor: jane@example.com\nscope: { service: \
                           search }\nstart: 2026-11-17T02:00\nend: 2026-11-17T03:30\ntime_zone: UTC\n";
         scene.write("slos/corrections/reindex.yaml", correction);
-        scene.good(&["run", "--quiet", "--silent"], "2026-11-23T00:10Z");
+        scene.run_ok(&["run", "--quiet", "--silent"], "2026-11-23T00:10Z");
         let take = ["gate", "checkout", "--override", "fixes the leak", "--by", "jane"];
-        scene.good(&take, "2026-11-20T10:00Z");
+        scene.run_ok(&take, "2026-11-20T10:00Z");
         scene
     }
 
@@ -108,7 +108,7 @@ impl Scene {
         self.command(arguments, at).output().unwrap()
     }
 
-    pub(crate) fn good(&self, arguments: &[&str], at: &str) -> String {
+    pub(crate) fn run_ok(&self, arguments: &[&str], at: &str) -> String {
         let output = self.slowburn(arguments, at);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -120,45 +120,45 @@ impl Scene {
 }
 
 #[test]
-fn a_team_and_the_fleet_read_what_the_week_came_to() {
+fn weekly_report_covers_team_and_fleet() {
     let scene = Scene::new();
-    let mut text = scene.good(&["weekly", "--team", "mart"], "2026-11-23T08:00Z");
-    text.push_str(&scene.good(&["weekly"], "2026-11-23T08:00Z"));
+    let mut text = scene.run_ok(&["weekly", "--team", "mart"], "2026-11-23T08:00Z");
+    text.push_str(&scene.run_ok(&["weekly"], "2026-11-23T08:00Z"));
     let unescaped = text.replace("\\<", "").replace("\\]", "");
     assert!(!unescaped.contains('<') && !unescaped.contains("]("), "{text}");
-    text.push_str(&scene.good(&["weekly", "--team", "fleet", "--format", "json"], "2026-11-23T08:00Z"));
+    text.push_str(&scene.run_ok(&["weekly", "--team", "fleet", "--format", "json"], "2026-11-23T08:00Z"));
     insta::assert_snapshot!("weekly", text);
-    let later = scene.good(&["weekly", "--team", "mart"], "2026-11-29T23:00Z");
+    let later = scene.run_ok(&["weekly", "--team", "mart"], "2026-11-29T23:00Z");
     assert!(text.starts_with(&later), "it says the same on whatever day it is made");
     let unknown = scene.slowburn(&["weekly", "--team", "sre"], "2026-11-23T08:00Z");
     assert_eq!(unknown.status.code(), Some(2));
 }
 
 #[test]
-fn dated_reports_never_change_and_latest_moves() {
+fn dated_reports_are_immutable_and_latest_is_updated() {
     let scene = Scene::new();
     let read = |name: &str| fs::read_to_string(scene.folder.path().join("reports").join(name)).unwrap();
-    assert_eq!(scene.good(&["weekly", "--out", "reports"], "2026-11-23T08:00Z"), "");
+    assert_eq!(scene.run_ok(&["weekly", "--out", "reports"], "2026-11-23T08:00Z"), "");
     let (team, fleet) = (read("2026-W47/fleet.md"), read("2026-W47/_fleet.md"));
     assert!(
         team.contains("edge/orders") && !team.contains("checkout") && fleet.contains("checkout/orders"),
         "{team}{fleet}"
     );
     assert_eq!(read("latest/mart.json"), read("2026-W47/mart.json"));
-    assert_eq!(read("latest/_fleet.html"), scene.good(&["weekly", "--format", "html"], "2026-11-23T09:00Z"));
+    assert_eq!(read("latest/_fleet.html"), scene.run_ok(&["weekly", "--format", "html"], "2026-11-23T09:00Z"));
     let loose = FLEET.replace("strict:", "strict:\n    max_unknown: 30%").replace("only what repairs", "nothing");
     scene.write("slos/fleet.yaml", &loose);
-    scene.good(&["weekly", "--out", "reports"], "2026-11-24T08:00Z");
+    scene.run_ok(&["weekly", "--out", "reports"], "2026-11-24T08:00Z");
     assert_eq!((read("2026-W47/fleet.md"), read("2026-W47/_fleet.md")), (team, fleet));
     assert!(read("latest/mart.md").contains("nothing is deployed"));
-    scene.good(&["weekly", "--out", "reports"], "2026-12-01T08:00Z");
+    scene.run_ok(&["weekly", "--out", "reports"], "2026-12-01T08:00Z");
     assert!(read("2026-W48/mart.md").contains("SLO week 48") && read("latest/mart.md").contains("SLO week 48"));
-    scene.good(&["weekly", "--out", "reports"], "2026-11-17T08:00Z");
+    scene.run_ok(&["weekly", "--out", "reports"], "2026-11-17T08:00Z");
     assert!(read("2026-W46/mart.md").contains("SLO week 46") && read("latest/mart.md").contains("SLO week 48"));
 }
 
 #[test]
-fn each_report_is_sent_once_and_what_failed_again() {
+fn each_report_is_sent_once_and_failures_are_retried() {
     let scene = Scene::new();
     let actions = || -> Vec<String> {
         let action = |one: &Value| format!("{} {}", one["action"].as_str().unwrap(), one["status"]);
@@ -178,10 +178,10 @@ fn each_report_is_sent_once_and_what_failed_again() {
         nudge["paragraphs"][0],
         "legacy/orders has been exhausted for at least 4 weeks: 200% of the error budget used. Policy: only what repairs is deployed"
     );
-    scene.good(&["weekly", "--send"], "2026-11-23T08:05Z");
+    scene.run_ok(&["weekly", "--send"], "2026-11-23T08:05Z");
     assert_eq!(actions(), ["hook 204", "hook 204", "hook 204", "hook 204", "slack 200"]);
-    scene.good(&["run", "--quiet", "--silent"], "2026-11-23T08:10Z");
-    scene.good(&["weekly", "--send"], "2026-11-23T09:00Z");
+    scene.run_ok(&["run", "--quiet", "--silent"], "2026-11-23T08:10Z");
+    scene.run_ok(&["weekly", "--send"], "2026-11-23T09:00Z");
     assert_eq!(actions().len(), 5, "nothing is sent again");
     let digest = scene.requests().pop().unwrap();
     assert_eq!(digest["links"].as_array().map(Vec::len), Some(0), "{digest}");
@@ -189,7 +189,7 @@ fn each_report_is_sent_once_and_what_failed_again() {
 }
 
 #[test]
-fn a_mail_of_the_week_needs_nothing_but_itself() {
+fn weekly_email_is_self_contained() {
     let scene = Scene::new();
     scene.write("slos/fleet.yaml", &FLEET.replace("['slack:${HOOK}', 'webhook:${URL}']", "'mailto:mart@example.com'"));
     let mailbox = Mailbox::start(&[]);
@@ -201,7 +201,7 @@ fn a_mail_of_the_week_needs_nothing_but_itself() {
     };
     let first = send();
     assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
-    let (letter, envelope) = mailbox.letters().pop().unwrap();
+    let (letter, envelope) = mailbox.emails().pop().unwrap();
     assert_eq!(envelope["tls"], true);
     assert_eq!(header(&letter, "List-Id").as_deref(), Some("<mart.weekly.example.com>"));
     assert!(header(&letter, "Subject").is_some_and(|subject| subject.starts_with("SLO week 47 ")), "{letter}");
@@ -213,13 +213,13 @@ fn a_mail_of_the_week_needs_nothing_but_itself() {
     // What was forgotten is sent again under the same name, which mail programs take for the same letter.
     fs::remove_file(scene.folder.path().join("ledger/weekly.json")).unwrap();
     send();
-    let letters = mailbox.letters();
+    let letters = mailbox.emails();
     assert_eq!(letters.len(), 2);
     assert_eq!(header(&letters[0].0, "Message-ID"), header(&letters[1].0, "Message-ID"));
 }
 
 #[test]
-fn a_page_of_the_week_stays_small_and_harmless_whatever_it_says() {
+fn weekly_page_is_small_and_escaped_for_any_content() {
     let scene = Scene::new();
     let name = "x".repeat(50);
     let policy = "<b>&\"'".repeat(30);
@@ -232,8 +232,8 @@ fn a_page_of_the_week_stays_small_and_harmless_whatever_it_says() {
         );
         scene.write(&format!("slos/mart/many-{number}.yaml"), &file);
     }
-    scene.good(&["run", "--quiet", "--silent"], "2026-11-23T00:10Z");
-    let html = scene.good(&["weekly", "--team", "mart", "--format", "html"], "2026-11-23T08:00Z");
+    scene.run_ok(&["run", "--quiet", "--silent"], "2026-11-23T00:10Z");
+    let html = scene.run_ok(&["weekly", "--team", "mart", "--format", "html"], "2026-11-23T08:00Z");
     let without_pictures: usize = html
         .split("data:image/png;base64,")
         .map(|part| part.split_once('"').map_or(part.len(), |(_, rest)| rest.len()))
@@ -244,7 +244,7 @@ fn a_page_of_the_week_stays_small_and_harmless_whatever_it_says() {
 }
 
 #[test]
-fn what_is_left_out_because_its_definition_is_faulty_is_named() {
+fn invalid_slos_missing_from_report_are_listed() {
     let scene = Scene::new();
     scene.write("slos/mart/broken.yaml", "service: broken\nclass: strict\nslos: { orders: { objective: 199% } }\n");
     let reported = |arguments: &[&str]| {
@@ -266,7 +266,7 @@ fn what_is_left_out_because_its_definition_is_faulty_is_named() {
 }
 
 #[test]
-fn two_that_send_at_once_tell_each_thing_once() {
+fn concurrent_weekly_runs_send_each_report_once() {
     let scene = Scene::new();
     let start = || {
         let mut command = scene.command(&["weekly", "--send"], "2026-11-23T08:00Z");

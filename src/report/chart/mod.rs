@@ -6,22 +6,22 @@
 //!
 //! Coordinates are whole numbers in what is drawn, so pictures are drawn several times as large as they are shown.
 
-mod days;
-mod pixels;
-mod shape;
+mod daily_bars;
+mod png_image;
+mod simplify;
 
 use std::ops::Range;
 
 use minijinja::HtmlEscape;
 use plotters::prelude::*;
 
-pub use days::{days, days_in_words};
-pub use shape::{snapped, steps, thin};
+pub use daily_bars::{daily_burn_chart, describe_daily_burn};
+pub use simplify::{remove_level_points, snap_to_pixels, step_line};
 
 /// What something is drawn with. A style sheet finds each by its colour, `[stroke="#2A6B9C"]`, and gives it another on
 /// a dark page; where there is no style sheet the colour is right on white.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ink {
+pub enum ChartColor {
     /// Lines that only help the eye.
     Grid,
     /// A limit that should not be crossed.
@@ -29,11 +29,11 @@ pub enum Ink {
     /// The number that matters.
     Line,
     /// The area below it.
-    Wash,
+    LineFill,
     /// What failed.
     Bad,
     /// The area below that.
-    BadWash,
+    BadFill,
     /// What may come to be bad.
     Warn,
     /// What would be without corrections, or is there to compare with.
@@ -44,15 +44,15 @@ pub enum Ink {
     Good,
 }
 
-impl Ink {
+impl ChartColor {
     const fn rgb(self) -> RGBColor {
         match self {
             Self::Grid => RGBColor(0xD5, 0xD9, 0xDD),
             Self::Limit => RGBColor(0x5B, 0x64, 0x70),
             Self::Line => RGBColor(0x2A, 0x6B, 0x9C),
-            Self::Wash => RGBColor(0xD3, 0xE3, 0xEF),
+            Self::LineFill => RGBColor(0xD3, 0xE3, 0xEF),
             Self::Bad => RGBColor(0xB3, 0x26, 0x1E),
-            Self::BadWash => RGBColor(0xF2, 0xCF, 0xCC),
+            Self::BadFill => RGBColor(0xF2, 0xCF, 0xCC),
             Self::Warn => RGBColor(0x9A, 0x5B, 0x00),
             Self::Raw => RGBColor(0x8A, 0x92, 0x9A),
             Self::Unknown => RGBColor(0xE4, 0xE0, 0xEE),
@@ -64,7 +64,7 @@ impl Ink {
 /// One thing that is drawn, over those before it. Coordinates are those of the picture's ranges; what lies outside is
 /// cut off.
 #[derive(Clone, Debug)]
-pub enum Layer {
+pub enum Shape {
     /// The area between points and a height.
     Area {
         /// From left to right.
@@ -72,38 +72,38 @@ pub enum Layer {
         /// The height.
         base: f64,
         /// With what.
-        ink: Ink,
+        color: ChartColor,
     },
     /// A line through points.
     Line {
         /// From left to right.
         points: Vec<(f64, f64)>,
         /// With what.
-        ink: Ink,
+        color: ChartColor,
         /// How wide, in points of the screen.
         width: u32,
     },
     /// A line from left to right at a height.
-    Across {
+    HorizontalLine {
         /// The height.
         y: f64,
         /// With what.
-        ink: Ink,
+        color: ChartColor,
     },
     /// A filled rectangle.
-    Band {
+    Rectangle {
         /// From left to right.
         x: Range<f64>,
         /// From bottom to top.
         y: Range<f64>,
         /// With what.
-        ink: Ink,
+        color: ChartColor,
     },
 }
 
 /// A picture.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct Chart {
     /// How wide it is drawn.
     pub width: u32,
     /// How high it is drawn.
@@ -113,24 +113,24 @@ pub struct Picture {
     /// What its bottom and top stand for.
     pub y: Range<f64>,
     /// What it shows, the hindmost first.
-    pub layers: Vec<Layer>,
+    pub shapes: Vec<Shape>,
 }
 
 /// What a picture shows, in words.
 #[derive(Clone, Copy, Debug)]
-pub struct Alt<'a> {
+pub struct AltText<'a> {
     /// Unique in the document that holds the picture.
     pub id: &'a str,
     /// What it is a picture of.
     pub title: &'a str,
     /// What there is to see.
-    pub desc: &'a str,
+    pub description: &'a str,
 }
 
-impl Picture {
+impl Chart {
     /// The picture as an SVG element of class `chart`, as wide and high as what it stands in.
     #[must_use]
-    pub fn svg(&self, alt: &Alt<'_>) -> String {
+    pub fn to_svg(&self, alt: &AltText<'_>) -> String {
         let id = HtmlEscape(alt.id);
         format!(
             "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\" \
@@ -138,31 +138,31 @@ impl Picture {
             self.width,
             self.height,
             HtmlEscape(alt.title),
-            HtmlEscape(alt.desc),
-            self.drawn()
+            HtmlEscape(alt.description),
+            self.svg_body()
         )
     }
 
     /// The same where the text beside it says all that there is to see.
     #[must_use]
-    pub fn ornament(&self) -> String {
+    pub fn to_decorative_svg(&self) -> String {
         format!(
             "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\" \
              aria-hidden=\"true\">{}</svg>",
             self.width,
             self.height,
-            self.drawn()
+            self.svg_body()
         )
     }
 
     /// What plotters draws, without the element around it.
-    fn drawn(&self) -> String {
-        let mut drawn = String::new();
-        if self.draw(SVGBackend::with_string(&mut drawn, (self.width, self.height))).is_err() {
+    fn svg_body(&self) -> String {
+        let mut svg = String::new();
+        if self.draw(SVGBackend::with_string(&mut svg, (self.width, self.height))).is_err() {
             // Nothing refuses to be written into a string; if it did, the words would still be there.
             return String::new();
         }
-        let body = drawn.split_once('>').map_or("", |(_, body)| body);
+        let body = svg.split_once('>').map_or("", |(_, body)| body);
         let body = body.trim_end().strip_suffix("</svg>").unwrap_or(body);
         // What each element would be without saying so.
         body.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").replace(" \"/>", "\"/>").replace('\n', "")
@@ -170,40 +170,40 @@ impl Picture {
 
     /// Draws it with any of the backends of plotters.
     fn draw<B: DrawingBackend>(&self, backend: B) -> Result<(), String> {
-        let fault = |error: &dyn std::fmt::Display| error.to_string();
+        let to_message = |error: &dyn std::fmt::Display| error.to_string();
         let area = backend.into_drawing_area();
         let mut chart = ChartBuilder::on(&area)
             .build_cartesian_2d(self.x.clone(), self.y.clone())
-            .map_err(|error| fault(&error))?;
-        for layer in &self.layers {
+            .map_err(|error| to_message(&error))?;
+        for layer in &self.shapes {
             match layer {
-                Layer::Area { points, base, ink } => {
-                    let points = points.iter().map(|point| self.inside(*point));
+                Shape::Area { points, base, color: ink } => {
+                    let points = points.iter().map(|point| self.clamp_point(*point));
                     let series = AreaSeries::new(points, *base, ink.rgb().filled());
-                    chart.draw_series(series).map_err(|error| fault(&error))?;
+                    chart.draw_series(series).map_err(|error| to_message(&error))?;
                 }
-                Layer::Line { points, ink, width } => {
-                    let points = points.iter().map(|point| self.inside(*point));
+                Shape::Line { points, color: ink, width } => {
+                    let points = points.iter().map(|point| self.clamp_point(*point));
                     let series = LineSeries::new(points, ink.rgb().stroke_width(*width));
-                    chart.draw_series(series).map_err(|error| fault(&error))?;
+                    chart.draw_series(series).map_err(|error| to_message(&error))?;
                 }
-                Layer::Across { y, ink } => {
-                    let points = [(self.x.start, *y), (self.x.end, *y)].map(|point| self.inside(point));
-                    chart.draw_series(LineSeries::new(points, ink.rgb())).map_err(|error| fault(&error))?;
+                Shape::HorizontalLine { y, color: ink } => {
+                    let points = [(self.x.start, *y), (self.x.end, *y)].map(|point| self.clamp_point(point));
+                    chart.draw_series(LineSeries::new(points, ink.rgb())).map_err(|error| to_message(&error))?;
                 }
-                Layer::Band { x, y, ink } => {
-                    let corners = [(x.start, y.end), (x.end, y.start)].map(|point| self.inside(point));
+                Shape::Rectangle { x, y, color: ink } => {
+                    let corners = [(x.start, y.end), (x.end, y.start)].map(|point| self.clamp_point(point));
                     let rectangle = Rectangle::new(corners, ink.rgb().filled());
-                    chart.draw_series(std::iter::once(rectangle)).map_err(|error| fault(&error))?;
+                    chart.draw_series(std::iter::once(rectangle)).map_err(|error| to_message(&error))?;
                 }
             }
         }
         drop(chart);
-        area.present().map_err(|error| fault(&error))?;
+        area.present().map_err(|error| to_message(&error))?;
         Ok(())
     }
 
-    fn inside(&self, (x, y): (f64, f64)) -> (f64, f64) {
+    fn clamp_point(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (x.clamp(self.x.start, self.x.end), y.clamp(self.y.start, self.y.end))
     }
 }
@@ -213,23 +213,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_says_what_it_shows_and_styles_nothing_by_itself() {
-        let picture = Picture {
+    fn svg_has_title_and_description_and_no_inline_style() {
+        let picture = Chart {
             width: 300,
             height: 100,
             x: 0.0..3.0,
             y: 0.0..1.0,
-            layers: vec![
-                Layer::Area { points: vec![(0.0, 1.0), (3.0, 0.5)], base: 0.0, ink: Ink::Wash },
-                Layer::Line { points: vec![(0.0, 1.0), (3.0, 9.0)], ink: Ink::Line, width: 2 },
-                Layer::Band { x: 1.0..2.0, y: 0.0..1.0, ink: Ink::Bad },
+            shapes: vec![
+                Shape::Area { points: vec![(0.0, 1.0), (3.0, 0.5)], base: 0.0, color: ChartColor::LineFill },
+                Shape::Line { points: vec![(0.0, 1.0), (3.0, 9.0)], color: ChartColor::Line, width: 2 },
+                Shape::Rectangle { x: 1.0..2.0, y: 0.0..1.0, color: ChartColor::Bad },
             ],
         };
-        let svg = picture.svg(&Alt { id: "a", title: "<b>", desc: "\"quoted\"" });
+        let svg = picture.to_svg(&AltText { id: "a", title: "<b>", description: "\"quoted\"" });
         assert!(svg.contains("<title id=\"a-t\">&lt;b&gt;</title><desc id=\"a-d\">&quot;quoted&quot;</desc>"), "{svg}");
         assert!(svg.contains("stroke=\"#2A6B9C\" stroke-width=\"2\" points=\"0,0 299,0\""), "{svg}");
         assert!(svg.contains("<polygon fill=\"#D3E3EF\""), "{svg}");
         assert!(!svg.contains("style=") && !svg.contains("<text") && svg.matches("<svg").count() == 1, "{svg}");
-        assert!(picture.ornament().contains("aria-hidden"));
+        assert!(picture.to_decorative_svg().contains("aria-hidden"));
     }
 }

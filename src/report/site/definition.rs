@@ -2,66 +2,72 @@
 
 use serde::Serialize;
 
-use super::when::When;
-use crate::alert::{AlertBook, Watch};
-use crate::exact::{Exact, to_f64};
-use crate::minute::{Minute, Window, length_text};
-use crate::report::status::percent;
-use crate::report::words::{capital, time_text};
-use crate::slo::{Catalog, Indicator, Judged, LatencyBasis, LatencyErrors, Measure, Service, Slo, Traffic};
+use super::time::TimeText;
+use crate::alert::{AlertState, SloCheckpoint};
+use crate::rational::{Rational, to_f64};
+use crate::report::format::{capitalize, format_latency};
+use crate::report::status::format_percent;
+use crate::slo::{Catalog, Indicator, LatencyBasis, LatencyErrors, Measure, MetricRole, Service, Slo, Traffic};
+use crate::time::{Minute, Window, format_duration};
 
 /// A change of an SLO.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Change {
-    at: When,
+pub(super) struct ChangeRow {
+    at: TimeText,
     text: String,
 }
 
 /// The known changes of an SLO, newest first.
-pub(super) fn changes(book: &AlertBook, slo: &Slo) -> Vec<Change> {
-    let change = |(at, before, after): (Minute, &str, &str)| Change {
-        at: When::of(at),
+pub(super) fn change_rows(alert_state: &AlertState, slo: &Slo) -> Vec<ChangeRow> {
+    let change = |(at, before, after): (Minute, &str, &str)| ChangeRow {
+        at: TimeText::new(at),
         text: if before == after {
             format!("requests, windows or tiers changed; objective unchanged at {after}")
         } else {
             format!("objective changed from {before} to {after}")
         },
     };
-    let mut changes: Vec<Change> = book.watches.get(&slo.id).into_iter().flat_map(Watch::changes).map(change).collect();
+    let mut changes: Vec<ChangeRow> = alert_state
+        .checkpoints
+        .get(&slo.id)
+        .into_iter()
+        .flat_map(SloCheckpoint::objective_changes)
+        .map(change)
+        .collect();
     changes.reverse();
     changes
 }
 
 /// The SLO in sentences.
 pub(super) fn sentences(slo: &Slo) -> Vec<String> {
-    let windows: Vec<String> = slo.windows.iter().map(window).collect();
+    let windows: Vec<String> = slo.windows.iter().map(describe_window).collect();
     let over = windows.join(" and over ");
-    let (what, good) = what(slo);
-    let mut sentences = vec![match &slo.slices {
-        None => format!("Over {over}, at least {} of {what} {good}.", slo.objective.text),
+    let (noun, good_condition) = describe_events(slo);
+    let mut sentences = vec![match &slo.timeslices {
+        None => format!("Over {over}, at least {} of {noun} {good_condition}.", slo.objective.text),
         Some(slices) => {
-            let target = trimmed(Exact::from_integer(1) - slices.budget);
+            let target = format_short_percent(Rational::from_integer(1) - slices.budget);
             format!(
-                "Over {over}, at least {} of {} timeslices are good. A timeslice is good if at least {target} of its {what} {good}.",
+                "Over {over}, at least {} of {} timeslices are good. A timeslice is good if at least {target} of its {noun} {good_condition}.",
                 slo.objective.text,
-                length_text(slices.minutes),
+                format_duration(slices.minutes),
             )
         }
     }];
     if let Indicator::Requests { traffic, .. } = &slo.indicator {
-        sentences.extend(which(traffic));
+        sentences.extend(describe_traffic_filter(traffic));
     }
     sentences.extend(slo.significance.as_ref().map(|significance| {
-        let confidence = trimmed(Exact::from_integer(1) - significance.chance_max);
+        let confidence = format_short_percent(Rational::from_integer(1) - significance.p_value_max);
         format!(
             "A page requires at least {} {} and {confidence} confidence.",
             significance.min_bad_events,
-            bad_events(slo)
+            bad_event_noun(slo)
         )
     }));
     let single = if matches!(slo.indicator, Indicator::Requests { .. }) { "requests" } else { "events" };
-    let outage = slo.severe.outage_minutes.map(length_text);
-    let traffic_drop = slo.severe.traffic_drop_minutes.map(length_text);
+    let outage = slo.severe.outage_minutes.map(format_duration);
+    let traffic_drop = slo.severe.traffic_drop_minutes.map(format_duration);
     let severe: Vec<String> = [
         outage.map(|length| format!("outage (almost all {single} fail for {length})")),
         traffic_drop.map(|length| format!("traffic drop (almost no {single} for {length}, unlike in earlier weeks)")),
@@ -76,13 +82,13 @@ pub(super) fn sentences(slo: &Slo) -> Vec<String> {
 }
 
 /// A share in percent with no more decimals than it needs: `99%`, `99.5%`.
-fn trimmed(share: Exact) -> String {
-    let text = percent(to_f64(share), 3);
+fn format_short_percent(share: Rational) -> String {
+    let text = format_percent(to_f64(share), 3);
     let number = text.trim_end_matches('%').trim_end_matches('0').trim_end_matches('.');
     format!("{number}%")
 }
 
-fn window(window: &Window) -> String {
+fn describe_window(window: &Window) -> String {
     match window {
         Window::Rolling { .. } => format!("the last {window}"),
         Window::Calendar { zone, .. } => format!("each {window} ({})", zone.iana_name().unwrap_or("UTC")),
@@ -90,13 +96,13 @@ fn window(window: &Window) -> String {
 }
 
 /// The events that count, and which of them are good.
-fn what(slo: &Slo) -> (String, String) {
+fn describe_events(slo: &Slo) -> (String, String) {
     match &slo.indicator {
         Indicator::Requests { measure: Measure::Availability, .. } => {
             ("requests".to_owned(), "are answered without a 5xx error".to_owned())
         }
         Indicator::Requests { measure: Measure::Latency { under_us, basis, errors, timeouts }, .. } => {
-            let of = match basis {
+            let basis_text = match basis {
                 LatencyBasis::Target => "at the target",
                 LatencyBasis::Total => "in total, including load balancer time",
             };
@@ -106,13 +112,13 @@ fn what(slo: &Slo) -> (String, String) {
                 LatencyErrors::Excluded => "; 5xx responses are excluded",
             };
             let timeouts = if *timeouts { "; timeouts count with the time they took" } else { "" };
-            let good = format!("complete within {} {of}{errors}{timeouts}", time_text(*under_us));
+            let good = format!("complete within {} {basis_text}{errors}{timeouts}", format_latency(*under_us));
             ("answered requests".to_owned(), good)
         }
-        Indicator::Ratio { counts, .. } => {
-            let good = match counts.judged {
-                Judged::Good(_) => "are good according to CloudWatch",
-                Judged::Bad(_) => "are not bad according to CloudWatch",
+        Indicator::Ratio { metrics: counts, .. } => {
+            let good = match counts.numerator {
+                MetricRole::Good(_) => "are good according to CloudWatch",
+                MetricRole::Bad(_) => "are not bad according to CloudWatch",
             };
             ("events".to_owned(), good.to_owned())
         }
@@ -124,33 +130,34 @@ fn what(slo: &Slo) -> (String, String) {
 }
 
 /// Which requests of a load balancer count, if not all of them.
-fn which(traffic: &Traffic) -> Option<String> {
+fn describe_traffic_filter(traffic: &Traffic) -> Option<String> {
     let mut parts = Vec::new();
     for (noun, values) in [("method", &traffic.methods), ("host", &traffic.hosts), ("path", &traffic.paths)] {
         if !values.is_empty() {
             parts.push(format!("{noun} {}", values.join(" or ")));
         }
     }
-    let mut said = (!parts.is_empty()).then(|| format!("Only requests with {}.", parts.join(", ")));
+    let mut sentence = (!parts.is_empty()).then(|| format!("Only requests with {}.", parts.join(", ")));
     let included: Vec<&str> = [(traffic.fixed_responses, "fixed responses"), (traffic.redirects, "redirects")]
         .into_iter()
         .filter_map(|(is_in, noun)| is_in.then_some(noun))
         .collect();
     if !included.is_empty() {
-        let more = format!("{} from the load balancer also count.", capital(&included.join(" and ")));
-        said = Some(said.map_or_else(|| more.clone(), |said| format!("{said} {more}")));
+        let responses_sentence = format!("{} from the load balancer also count.", capitalize(&included.join(" and ")));
+        sentence =
+            Some(sentence.map_or_else(|| responses_sentence.clone(), |said| format!("{said} {responses_sentence}")));
     }
-    said
+    sentence
 }
 
 /// Where a service is measured and defined.
-pub(super) fn facts(service: &Service, catalog: &Catalog) -> Vec<(&'static str, String)> {
+pub(super) fn service_facts(service: &Service, catalog: &Catalog) -> Vec<(&'static str, String)> {
     let mut sources: Vec<String> = Vec::new();
     let (mut balancers, mut groups): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for slo in &service.slos {
         let name = slo.indicator.source();
         sources.push(match catalog.sources.get(name) {
-            Some(source) => format!("{name} ({})", source.kind.word()),
+            Some(source) => format!("{name} ({})", source.kind.yaml_key()),
             None => name.to_owned(),
         });
         if let Indicator::Requests { traffic, .. } = &slo.indicator {
@@ -158,17 +165,17 @@ pub(super) fn facts(service: &Service, catalog: &Catalog) -> Vec<(&'static str, 
             groups.extend(traffic.target_groups.iter().cloned());
         }
     }
-    let fact = |one: &'static str, several: &'static str, mut texts: Vec<String>| {
+    let labelled = |one: &'static str, several: &'static str, mut texts: Vec<String>| {
         texts.sort_unstable();
         texts.dedup();
         (if texts.len() > 1 { several } else { one }, texts.join(", "))
     };
     let labels = service.labels.iter().map(|(label, value)| format!("{label}={value}")).collect();
     let all = [
-        fact("Source", "Sources", sources),
-        fact("Load balancer", "Load balancers", balancers),
-        fact("Target group", "Target groups", groups),
-        fact("Label", "Labels", labels),
+        labelled("Source", "Sources", sources),
+        labelled("Load balancer", "Load balancers", balancers),
+        labelled("Target group", "Target groups", groups),
+        labelled("Label", "Labels", labels),
         ("Defined in", service.file.clone()),
     ];
     all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
@@ -178,13 +185,13 @@ pub(super) fn facts(service: &Service, catalog: &Catalog) -> Vec<(&'static str, 
 pub(super) fn bad_label(slo: &Slo) -> String {
     match latency_threshold(slo) {
         Some(threshold) => format!("slower than {threshold}"),
-        None => bad_events(slo).to_owned(),
+        None => bad_event_noun(slo).to_owned(),
     }
 }
 
 /// Bad events in a sentence: `failed requests`, `slow requests`, `bad events`, `bad timeslices`.
-pub(super) const fn bad_events(slo: &Slo) -> &'static str {
-    match (&slo.slices, &slo.indicator) {
+pub(super) const fn bad_event_noun(slo: &Slo) -> &'static str {
+    match (&slo.timeslices, &slo.indicator) {
         (Some(_), _) => "bad timeslices",
         (None, Indicator::Requests { measure: Measure::Availability, .. }) => "failed requests",
         (None, Indicator::Requests { measure: Measure::Latency { .. }, .. }) => "slow requests",
@@ -193,8 +200,8 @@ pub(super) const fn bad_events(slo: &Slo) -> &'static str {
 }
 
 /// What bad events did, after a noun: `failed`, `took longer than 300 ms`, `were bad`.
-pub(super) fn were(slo: &Slo) -> String {
-    match (latency_threshold(slo), &slo.slices, &slo.indicator) {
+pub(super) fn bad_event_verb(slo: &Slo) -> String {
+    match (latency_threshold(slo), &slo.timeslices, &slo.indicator) {
         (Some(threshold), _, _) => format!("took longer than {threshold}"),
         (None, None, Indicator::Requests { .. }) => "failed".to_owned(),
         (None, _, _) => "were bad".to_owned(),
@@ -203,15 +210,17 @@ pub(super) fn were(slo: &Slo) -> String {
 
 /// The threshold of a latency SLO whose events are requests.
 fn latency_threshold(slo: &Slo) -> Option<String> {
-    match (&slo.slices, &slo.indicator) {
-        (None, Indicator::Requests { measure: Measure::Latency { under_us, .. }, .. }) => Some(time_text(*under_us)),
+    match (&slo.timeslices, &slo.indicator) {
+        (None, Indicator::Requests { measure: Measure::Latency { under_us, .. }, .. }) => {
+            Some(format_latency(*under_us))
+        }
         _ => None,
     }
 }
 
 /// What is counted: `requests`, `events`, `timeslices`.
-pub(super) const fn events(slo: &Slo) -> &'static str {
-    match (&slo.slices, &slo.indicator) {
+pub(super) const fn event_noun(slo: &Slo) -> &'static str {
+    match (&slo.timeslices, &slo.indicator) {
         (Some(_), _) => "timeslices",
         (None, Indicator::Requests { .. }) => "requests",
         (None, _) => "events",
@@ -223,11 +232,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_has_no_more_decimals_than_it_needs() {
+    fn percent_has_no_trailing_zeros() {
         for (share, text) in
             [((1, 1), "100%"), ((99, 100), "99%"), ((999, 1_000), "99.9%"), ((0, 1), "0%"), ((1, 10), "10%")]
         {
-            assert_eq!(trimmed(Exact::new(share.0, share.1)), text);
+            assert_eq!(format_short_percent(Rational::new(share.0, share.1)), text);
         }
     }
 }

@@ -7,18 +7,18 @@
 //! Whatever is shown is escaped where templates are filled in, and what could reorder text is spelt out there too.
 
 mod axis;
+mod calculation;
+mod charts;
 mod definition;
-mod drawn;
 mod fleet;
-mod frame;
 mod incident;
-mod listed;
-mod made;
-mod names;
-mod promise;
+mod layout;
+mod paths;
 mod service;
+mod service_row;
+mod slo;
 mod team;
-mod when;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,24 +28,24 @@ use serde::Serialize;
 
 use super::gate::Override;
 use super::history::History;
-use super::model::{Row, Status};
-use super::standing::Standing;
-use crate::alert::AlertBook;
+use super::model::{FleetStatus, SloRow};
+use super::slo_status::SloStatus;
+use crate::alert::AlertState;
 use crate::slo::{Catalog, Problem, Service, SloId};
 
 /// Why a page could not be written; it is a fault of a template.
 pub type RenderError = minijinja::Error;
 
 /// What pages are made from.
-pub struct Facts<'a> {
+pub struct SiteContext<'a> {
     /// The promises.
     pub catalog: &'a Catalog,
     /// How they stand.
-    pub status: &'a Status,
+    pub status: &'a FleetStatus,
     /// Their past.
     pub histories: &'a BTreeMap<SloId, History>,
     /// Who was told of what.
-    pub book: &'a AlertBook,
+    pub alert_state: &'a AlertState,
     /// Deploys in spite of the policy.
     pub overrides: &'a [Override],
     /// What is wrong with definitions.
@@ -54,7 +54,7 @@ pub struct Facts<'a> {
 
 /// What a page is about.
 #[derive(Clone, Copy, Debug)]
-pub enum Subject<'a> {
+pub enum SitePage<'a> {
     /// All services.
     Fleet,
     /// Those of a team.
@@ -65,11 +65,11 @@ pub enum Subject<'a> {
 
 /// All pages of one moment.
 pub struct Site<'a> {
-    facts: Facts<'a>,
+    context: SiteContext<'a>,
     environment: Environment<'static>,
-    frames: [frame::Frame; 2],
+    layouts: [layout::PageLayout; 2],
     /// Rows of each service, in the order of the status.
-    rows: BTreeMap<&'a str, Vec<&'a Row>>,
+    rows: BTreeMap<&'a str, Vec<&'a SloRow>>,
     /// Services, the worst first.
     worst_first: Vec<&'a Service>,
 }
@@ -79,36 +79,42 @@ impl<'a> Site<'a> {
     ///
     /// # Errors
     /// When a template is faulty.
-    pub fn new(facts: Facts<'a>) -> Result<Self, RenderError> {
-        let mut rows: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-        let mut places: BTreeMap<&str, (Standing, usize)> = BTreeMap::new();
-        for (place, row) in facts.status.rows.iter().enumerate() {
+    pub fn new(context: SiteContext<'a>) -> Result<Self, RenderError> {
+        let mut rows: BTreeMap<&str, Vec<&SloRow>> = BTreeMap::new();
+        let mut ranks: BTreeMap<&str, (SloStatus, usize)> = BTreeMap::new();
+        for (index, row) in context.status.rows.iter().enumerate() {
             rows.entry(&row.service).or_default().push(row);
-            let held = places.entry(&row.service).or_insert((Standing::of(row), place));
-            *held = (Standing::of(row), place).min(*held);
+            let rank = ranks.entry(&row.service).or_insert((SloStatus::from_row(row), index));
+            *rank = (SloStatus::from_row(row), index).min(*rank);
         }
-        let mut worst_first: Vec<&Service> = facts.catalog.services.iter().collect();
-        worst_first.sort_by_key(|service| (places.get(service.name.as_str()).copied(), &service.name));
-        Ok(Self { environment: frame::environment()?, frames: frame::frames(), facts, rows, worst_first })
+        let mut worst_first: Vec<&Service> = context.catalog.services.iter().collect();
+        worst_first.sort_by_key(|service| (ranks.get(service.name.as_str()).copied(), &service.name));
+        Ok(Self {
+            environment: layout::template_environment()?,
+            layouts: layout::page_layouts(),
+            context,
+            rows,
+            worst_first,
+        })
     }
 
     /// What there is a page of.
     #[must_use]
-    pub fn subjects(&self) -> Vec<Subject<'_>> {
-        let teams: BTreeSet<&str> = self.facts.catalog.services.iter().map(|service| service.team.as_str()).collect();
-        let services = self.facts.catalog.services.iter().map(Subject::Service);
-        std::iter::once(Subject::Fleet).chain(teams.into_iter().map(Subject::Team)).chain(services).collect()
+    pub fn pages(&self) -> Vec<SitePage<'_>> {
+        let teams: BTreeSet<&str> = self.context.catalog.services.iter().map(|service| service.team.as_str()).collect();
+        let services = self.context.catalog.services.iter().map(SitePage::Service);
+        std::iter::once(SitePage::Fleet).chain(teams.into_iter().map(SitePage::Team)).chain(services).collect()
     }
 
     /// Writes a page.
     ///
     /// # Errors
     /// When a template is faulty.
-    pub fn page(&self, subject: Subject<'_>) -> Result<String, RenderError> {
-        match subject {
-            Subject::Fleet => self.render("index.html", true, 0, &self.fleet()),
-            Subject::Team(team) => self.render("team.html", true, 1, &self.team(team)),
-            Subject::Service(service) => self.render("service.html", false, 2, &self.service(service)),
+    pub fn render_page(&self, page: SitePage<'_>) -> Result<String, RenderError> {
+        match page {
+            SitePage::Fleet => self.render("index.html", true, 0, &self.fleet_page()),
+            SitePage::Team(team) => self.render("team.html", true, 1, &self.team_page(team)),
+            SitePage::Service(service) => self.render("service.html", false, 2, &self.service_page(service)),
         }
     }
 
@@ -120,28 +126,28 @@ impl<'a> Site<'a> {
         depth: usize,
         page: &impl Serialize,
     ) -> Result<String, RenderError> {
-        let at = when::When::of(self.facts.status.at);
+        let at = time::TimeText::new(self.context.status.at);
         self.environment.get_template(template)?.render(minijinja::context! {
-            frame => Serde(&self.frames[usize::from(has_script)]),
+            frame => Serde(&self.layouts[usize::from(has_script)]),
             up => "../".repeat(depth),
             at => Serde(at),
             page => Serde(page),
         })
     }
 
-    fn rows(&self, service: &str) -> &[&'a Row] {
+    fn rows(&self, service: &str) -> &[&'a SloRow] {
         self.rows.get(service).map_or(&[], Vec::as_slice)
     }
 }
 
-impl Subject<'_> {
+impl SitePage<'_> {
     /// The name of its page below the site.
     #[must_use]
-    pub fn name(&self) -> String {
+    pub fn path(&self) -> String {
         match self {
             Self::Fleet => "index.html".to_owned(),
-            Self::Team(team) => names::of_team(team),
-            Self::Service(service) => names::of_service(&service.team, &service.name),
+            Self::Team(team) => paths::team_path(team),
+            Self::Service(service) => paths::service_path(&service.team, &service.name),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::listed::{Shown, Trend};
-use super::promise::Promise;
-use super::team::{Overridden, Step};
-use super::{Site, definition, names};
-use crate::report::model::Row;
-use crate::report::standing::{Standing, why};
-use crate::report::status::{forecast, left, percent};
+use super::service_row::{BudgetTrend, StatusBadge};
+use super::slo::SloSection;
+use super::team::{OverrideRow, PolicyStepRow};
+use super::{Site, definition, paths};
+use crate::report::model::SloRow;
+use crate::report::slo_status::{SloStatus, status_reason};
+use crate::report::status::{format_budget_left, format_forecast, format_percent};
 use crate::slo::Service;
 
 #[derive(Debug, Serialize)]
@@ -17,21 +17,21 @@ pub(super) struct ServicePage {
     team: String,
     team_href: String,
     class: String,
-    standing: Option<Shown>,
+    standing: Option<StatusBadge>,
     /// How its worst promise stands.
     lead: Option<String>,
-    links: Vec<LinkTo>,
+    links: Vec<ServiceLink>,
     /// Whatever else there is to know, as label and value.
     facts: Vec<(&'static str, String)>,
-    policy: Vec<Step>,
-    overrides: Vec<Overridden>,
-    lines: Vec<Line>,
-    promises: Vec<Promise>,
+    policy: Vec<PolicyStepRow>,
+    overrides: Vec<OverrideRow>,
+    lines: Vec<SloWindowRow>,
+    promises: Vec<SloSection>,
 }
 
 /// A link, or its text where following it might do harm.
 #[derive(Debug, Serialize)]
-struct LinkTo {
+struct ServiceLink {
     label: &'static str,
     href: Option<String>,
     text: String,
@@ -39,70 +39,70 @@ struct LinkTo {
 
 /// A promise and window as a line of a table.
 #[derive(Debug, Serialize)]
-struct Line {
-    standing: Shown,
+struct SloWindowRow {
+    standing: StatusBadge,
     slo: String,
     over: String,
     left: String,
     /// What would be left without corrections, where there are any.
     raw: Option<String>,
     is_below: bool,
-    trend: Trend,
+    trend: BudgetTrend,
     forecast: String,
     sli: String,
     coverage: String,
 }
 
-impl LinkTo {
-    fn of(label: &'static str, url: Option<&String>) -> Option<Self> {
+impl ServiceLink {
+    fn new(label: &'static str, url: Option<&String>) -> Option<Self> {
         let url = url?;
-        Some(Self { label, href: names::harmless(url).map(str::to_owned), text: url.clone() })
+        Some(Self { label, href: paths::safe_link(url).map(str::to_owned), text: url.clone() })
     }
 }
 
-impl Line {
-    fn of(row: &Row) -> Self {
+impl SloWindowRow {
+    fn from_row(row: &SloRow) -> Self {
         Self {
-            standing: Shown::of(Standing::of(row)),
+            standing: StatusBadge::new(SloStatus::from_row(row)),
             slo: row.slo.clone(),
             over: format!("{} over {}", row.objective, row.window),
-            left: left(&row.budget),
-            raw: row.is_corrected().then(|| left(&row.raw_budget)),
+            left: format_budget_left(&row.budget),
+            raw: row.is_corrected().then(|| format_budget_left(&row.raw_budget)),
             is_below: row.budget.is_exceeded(),
-            trend: Trend::of(row),
-            forecast: forecast(row),
-            sli: row.sli.map_or_else(|| "-".to_owned(), |sli| percent(sli, 3)),
-            coverage: percent(row.coverage(), 1),
+            trend: BudgetTrend::from_row(row),
+            forecast: format_forecast(row),
+            sli: row.sli.map_or_else(|| "-".to_owned(), |sli| format_percent(sli, 3)),
+            coverage: format_percent(row.coverage(), 1),
         }
     }
 }
 
 impl Site<'_> {
-    pub(super) fn service(&self, service: &Service) -> ServicePage {
-        let mut rows: Vec<&Row> = self.rows(&service.name).to_vec();
-        rows.sort_by_key(|row| Standing::of(row));
+    pub(super) fn service_page(&self, service: &Service) -> ServicePage {
+        let mut rows: Vec<&SloRow> = self.rows(&service.name).to_vec();
+        rows.sort_by_key(|row| SloStatus::from_row(row));
         let mut slos: Vec<_> = service.slos.iter().collect();
         slos.sort_by_key(|slo| rows.iter().position(|row| row.slo == slo.name()));
-        let worst = rows.first().copied();
+        let worst_row = rows.first().copied();
         ServicePage {
             name: service.name.clone(),
             team: service.team.clone(),
-            team_href: names::of_team(&service.team),
+            team_href: paths::team_path(&service.team),
             class: service.class.clone(),
-            standing: worst.map(|row| Shown::of(Standing::of(row))),
-            lead: worst.map(|row| format!("{} over {}: {}", row.slo, row.window, why(row))),
+            standing: worst_row.map(|row| StatusBadge::new(SloStatus::from_row(row))),
+            lead: worst_row.map(|row| format!("{} over {}: {}", row.slo, row.window, status_reason(row))),
             links: [
-                LinkTo::of("Runbook", service.runbook.as_ref()),
-                LinkTo::of("Dashboard", service.dashboard.as_ref()),
+                ServiceLink::new("Runbook", service.runbook.as_ref()),
+                ServiceLink::new("Dashboard", service.dashboard.as_ref()),
             ]
             .into_iter()
             .flatten()
             .collect(),
-            facts: definition::facts(service, self.facts.catalog),
-            policy: self.policy(|other| other.name == service.name),
-            overrides: self.overridden(|name| name == service.name),
-            lines: rows.iter().map(|row| Line::of(row)).collect(),
-            promises: slos.into_iter().map(|slo| self.promise(service, slo)).collect(),
+            facts: definition::service_facts(service, self.context.catalog),
+            policy: self.policy_rows(|other| other.name == service.name),
+            overrides: self.override_rows(|name| name == service.name),
+            lines: rows.iter().map(|row| SloWindowRow::from_row(row)).collect(),
+            promises: slos.into_iter().map(|slo| self.slo_section(service, slo)).collect(),
         }
     }
 }

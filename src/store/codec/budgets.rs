@@ -3,19 +3,19 @@
 use polars::prelude::{Column, PolarsResult};
 
 use super::encode;
-use crate::report::budgets::{COLUMNS, DayBudget};
+use crate::report::budgets::{COLUMNS, DailyBudget};
 use crate::store::StoreError;
 
 /// The file; days are texts, `2026-10-31`, and null is what is not known.
 ///
 /// # Errors
 /// When the library cannot code it, which no budget causes.
-pub fn budgets_parquet(budgets: &[DayBudget]) -> Result<Vec<u8>, StoreError> {
-    coded(budgets).map_err(|source| StoreError::Coding { name: "budgets".to_owned(), source })
+pub fn budgets_parquet(budgets: &[DailyBudget]) -> Result<Vec<u8>, StoreError> {
+    encode_budgets(budgets).map_err(|source| StoreError::Parquet { name: "budgets".to_owned(), source })
 }
 
-fn coded(budgets: &[DayBudget]) -> PolarsResult<Vec<u8>> {
-    let texts = |of: fn(&DayBudget) -> &str| budgets.iter().map(of).collect::<Vec<_>>();
+fn encode_budgets(budgets: &[DailyBudget]) -> PolarsResult<Vec<u8>> {
+    let texts = |text_of: fn(&DailyBudget) -> &str| budgets.iter().map(text_of).collect::<Vec<_>>();
     let [day, team, service, slo, class, objective, window, total, bad, coverage, consumed, remaining, status] =
         COLUMNS.map(Into::into);
     let days: Vec<String> = budgets.iter().map(|one| one.day.to_string()).collect();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use polars::prelude::{Column, PolarsResult};
 
-use super::{about, changes, damaged, decode, encode, numbers};
+use super::{changes_column, decode, decode_error, encode, metadata_value, numbers};
 use crate::counts::Sums;
 use crate::ledger::DaySums;
-use crate::minute::Day;
 use crate::series::SeriesKey;
+use crate::time::Day;
 
 /// The metadata key of the minutes that slices were cut from, by day.
-const MINUTES: &str = "minutes";
+const MINUTE_HASHES_KEY: &str = "minutes";
 
 /// The sums of the days from `first` up to, not including, `end`; `None` if there are none.
 pub(in crate::store) fn encode_sums(
@@ -25,66 +25,66 @@ pub(in crate::store) fn encode_sums(
     all.sort_unstable_by_key(|(series, _)| *series);
     let mut rows: Vec<(&SeriesKey, Day, Sums)> = Vec::new();
     for (series, days) in all {
-        rows.extend(days.days(first, end).map(|(day, sums)| (series, day, sums)));
+        rows.extend(days.iter_range(first, end).map(|(day, sums)| (series, day, sums)));
     }
     encode_rows(&rows, &[])
 }
 
 /// Sums of slices, sorted by name and day, and what they were cut from.
-pub(in crate::store) fn encode_slices(
+pub(in crate::store) fn encode_timeslices(
     rows: &[(&SeriesKey, Day, Sums)],
-    minutes: String,
+    minute_hashes: String,
 ) -> Option<PolarsResult<Vec<u8>>> {
-    encode_rows(rows, &[(MINUTES, minutes)])
+    encode_rows(rows, &[(MINUTE_HASHES_KEY, minute_hashes)])
 }
 
-fn encode_rows(rows: &[(&SeriesKey, Day, Sums)], about: &[(&str, String)]) -> Option<PolarsResult<Vec<u8>>> {
+fn encode_rows(rows: &[(&SeriesKey, Day, Sums)], metadata: &[(&str, String)]) -> Option<PolarsResult<Vec<u8>>> {
     if rows.is_empty() {
         return None;
     }
     let columns = vec![
-        changes("series", rows.iter().map(|row| row.0.as_str())),
+        changes_column("series", rows.iter().map(|row| row.0.as_str())),
         Column::new("day".into(), rows.iter().map(|row| row.1.0).collect::<Vec<_>>()),
         Column::new("total".into(), rows.iter().map(|row| row.2.total).collect::<Vec<_>>()),
         Column::new("bad".into(), rows.iter().map(|row| row.2.bad).collect::<Vec<_>>()),
         Column::new("known".into(), rows.iter().map(|row| row.2.known).collect::<Vec<_>>()),
     ];
-    Some(encode(rows.len(), columns, about))
+    Some(encode(rows.len(), columns, metadata))
 }
 
 /// Adds the sums of [`encode_sums`]; months are to be added in their order.
 pub(in crate::store) fn decode_sums(bytes: &[u8], sums: &mut HashMap<SeriesKey, Arc<DaySums>>) -> PolarsResult<()> {
-    for (series, rows) in decode_rows(bytes)? {
-        let held = Arc::make_mut(sums.entry(series).or_default());
+    for (series, rows) in decode_sums_by_series(bytes)? {
+        let daily_sums = Arc::make_mut(sums.entry(series).or_default());
         for (day, sums) in rows {
-            held.set(day, sums);
+            daily_sums.set(day, sums);
         }
     }
     Ok(())
 }
 
 /// What the slices of [`encode_slices`] were cut from.
-pub(in crate::store) fn slices_cut_from(bytes: &[u8]) -> PolarsResult<String> {
-    about(bytes, MINUTES)?.ok_or_else(|| damaged("the hash of the minutes is missing"))
+pub(in crate::store) fn timeslice_minute_hashes(bytes: &[u8]) -> PolarsResult<String> {
+    metadata_value(bytes, MINUTE_HASHES_KEY)?.ok_or_else(|| decode_error("the hash of the minutes is missing"))
 }
 
 /// The days of each series of a file, in their order.
-type Rows = Vec<(SeriesKey, Vec<(Day, Sums)>)>;
+type SumsBySeries = Vec<(SeriesKey, Vec<(Day, Sums)>)>;
 
 /// The rows of a file.
-pub(in crate::store) fn decode_rows(bytes: &[u8]) -> PolarsResult<Rows> {
+pub(in crate::store) fn decode_sums_by_series(bytes: &[u8]) -> PolarsResult<SumsBySeries> {
     let frame = decode(bytes, &["series", "day", "total", "bad", "known"])?;
     let days: Vec<i32> = numbers!(frame, "day", i32);
     let (totals, bads): (Vec<u64>, Vec<u64>) = (numbers!(frame, "total", u64), numbers!(frame, "bad", u64));
     let knowns: Vec<u32> = numbers!(frame, "known", u32);
     let counts = totals.iter().zip(&bads).zip(&knowns);
-    let mut found: Rows = Vec::new();
+    let mut by_series: SumsBySeries = Vec::new();
     for ((name, day), ((total, bad), known)) in frame.column("series")?.str()?.iter().zip(&days).zip(counts) {
         if let Some(name) = name {
-            found.push((SeriesKey::new(name), Vec::new()));
+            by_series.push((SeriesKey::new(name), Vec::new()));
         }
-        let (_, rows) = found.last_mut().ok_or_else(|| damaged("the first row has no series"))?;
+        let (_, rows) = by_series.last_mut().ok_or_else(|| decode_error("the first row has no series"))?;
         rows.push((Day(*day), Sums { total: *total, bad: *bad, known: *known }));
     }
-    Ok(found)
+    Ok(by_series)
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerStore;
-use crate::demand::{FileRead, FileState};
+use crate::fetch_plan::{FileState, ImportedFile};
 use crate::series::SeriesKey;
 use crate::store::manifest::Manifest;
-use crate::store::{StoreError, version_of};
+use crate::store::{StoreError, content_version};
 
 /// One file, by the series that its counts belong to.
 #[derive(Serialize, Deserialize)]
-struct Twin {
+struct CountsFileJson {
     series: String,
     path: String,
     size: u64,
@@ -25,9 +25,9 @@ impl LedgerStore {
     ///
     /// # Errors
     /// When the list is missing, damaged, or refused by the shelf.
-    pub async fn counts_files(&self) -> Result<BTreeMap<SeriesKey, FileRead>, StoreError> {
+    pub async fn counts_files(&self) -> Result<BTreeMap<SeriesKey, ImportedFile>, StoreError> {
         match &self.manifest.counts_files {
-            Some(name) => read(&self.file(name).await?),
+            Some(name) => decode(&self.read_file(name).await?),
             None => Ok(BTreeMap::new()),
         }
     }
@@ -37,35 +37,35 @@ impl LedgerStore {
     ///
     /// # Errors
     /// When the shelf refuses.
-    pub async fn keep_counts_files(&mut self, files: &BTreeMap<SeriesKey, FileRead>) -> Result<(), StoreError> {
-        let bytes = write(files)?;
-        let name = (!files.is_empty()).then(|| format!("counts-{}.json", version_of(&bytes).0));
+    pub async fn save_counts_files(&mut self, files: &BTreeMap<SeriesKey, ImportedFile>) -> Result<(), StoreError> {
+        let bytes = encode(files)?;
+        let name = (!files.is_empty()).then(|| format!("counts-{}.json", content_version(&bytes).0));
         if self.manifest.counts_files == name {
             return Ok(());
         }
-        self.start().await?;
+        self.write_first_manifest().await?;
         if let Some(name) = &name {
-            self.shelf.put(name, &bytes).await?;
+            self.blobs.put(name, &bytes).await?;
         }
         self.stage(Manifest { counts_files: name, ..self.manifest.clone() }).await
     }
 }
 
-fn read(bytes: &[u8]) -> Result<BTreeMap<SeriesKey, FileRead>, StoreError> {
-    let twins: Vec<Twin> = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
-    let files = twins.into_iter().map(|Twin { series, path, size, modified_ns, hash }| {
-        (SeriesKey::new(&series), FileRead { path, state: FileState { size, modified_ns }, hash })
+fn decode(bytes: &[u8]) -> Result<BTreeMap<SeriesKey, ImportedFile>, StoreError> {
+    let entries: Vec<CountsFileJson> = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
+    let files = entries.into_iter().map(|CountsFileJson { series, path, size, modified_ns, hash }| {
+        (SeriesKey::new(&series), ImportedFile { path, state: FileState { size, modified_ns }, hash })
     });
     Ok(files.collect())
 }
 
-fn write(files: &BTreeMap<SeriesKey, FileRead>) -> Result<Vec<u8>, StoreError> {
-    let twins = files.iter().map(|(series, FileRead { path, state, hash })| Twin {
+fn encode(files: &BTreeMap<SeriesKey, ImportedFile>) -> Result<Vec<u8>, StoreError> {
+    let entries = files.iter().map(|(series, ImportedFile { path, state, hash })| CountsFileJson {
         series: series.to_string(),
         path: path.clone(),
         size: state.size,
         modified_ns: state.modified_ns,
         hash: hash.clone(),
     });
-    serde_json::to_vec(&twins.collect::<Vec<_>>()).map_err(StoreError::Manifest)
+    serde_json::to_vec(&entries.collect::<Vec<_>>()).map_err(StoreError::Manifest)
 }

@@ -4,31 +4,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LedgerStore, Month, coded, month_of};
+use super::{LedgerStore, Month, month_containing, with_file_name};
 use crate::counts::Sums;
-use crate::ledger::{Ledger, Part};
-use crate::minute::Day;
+use crate::ledger::{Ledger, Partition};
 use crate::series::SeriesKey;
 use crate::store::codec;
-use crate::store::{StoreError, version_of};
+use crate::store::{StoreError, content_version};
+use crate::time::Day;
 
 /// Raised when the same minutes come to other slices: what was kept is then made anew.
-const RULE: &str = "1";
+const RULE_VERSION: &str = "1";
 
 impl LedgerStore {
     /// Reads the sums of slices that still hold.
     ///
     /// # Errors
     /// When a file is missing, damaged, or refused by the shelf.
-    pub async fn load_slices(&self, ledger: &mut Ledger) -> Result<(), StoreError> {
-        for (name, bytes) in self.files(self.manifest.slices.values()).await? {
-            let minutes = coded(name, codec::slices_cut_from(&bytes))?;
-            let cut_from: BTreeMap<&str, &str> = minutes.lines().filter_map(|line| line.split_once(' ')).collect();
-            let days = cut_from.iter().filter_map(|(day, hash)| Some((day.parse::<Day>().ok()?, *hash)));
-            let hold: BTreeSet<Day> =
-                days.filter(|(day, hash)| self.minutes_hash(*day) == *hash).map(|(day, _)| day).collect();
-            for (key, rows) in coded(name, codec::decode_rows(&bytes))? {
-                ledger.sliced.hold(&key, rows.into_iter().filter(|(day, _)| hold.contains(day)));
+    pub async fn load_timeslices(&self, ledger: &mut Ledger) -> Result<(), StoreError> {
+        for (name, bytes) in self.read_files(self.manifest.timeslices.values()).await? {
+            let minute_hashes = with_file_name(name, codec::timeslice_minute_hashes(&bytes))?;
+            let hash_by_day: BTreeMap<&str, &str> =
+                minute_hashes.lines().filter_map(|line| line.split_once(' ')).collect();
+            let days = hash_by_day.iter().filter_map(|(day, hash)| Some((day.parse::<Day>().ok()?, *hash)));
+            let valid_days: BTreeSet<Day> =
+                days.filter(|(day, hash)| self.hash_of_minutes(*day) == *hash).map(|(day, _)| day).collect();
+            for (key, rows) in with_file_name(name, codec::decode_sums_by_series(&bytes))? {
+                ledger.timeslices.insert_cached(&key, rows.into_iter().filter(|(day, _)| valid_days.contains(day)));
             }
         }
         Ok(())
@@ -38,27 +39,29 @@ impl LedgerStore {
     ///
     /// # Errors
     /// When the shelf refuses.
-    pub async fn keep_slices(&mut self, ledger: &Ledger) -> Result<(), StoreError> {
-        if ledger.edition != Some(self.edition) {
+    pub async fn save_timeslices(&mut self, ledger: &Ledger) -> Result<(), StoreError> {
+        if ledger.revision != Some(self.revision) {
             return Ok(());
         }
-        let months: BTreeSet<Month> = ledger.sliced.new_days().iter().map(|day| month_of(*day)).collect();
+        let months: BTreeSet<Month> = ledger.timeslices.new_days().iter().map(|day| month_containing(*day)).collect();
         let mut manifest = self.manifest.clone();
         for (month, first, end) in months {
-            let rows: Vec<(&SeriesKey, Day, Sums)> = ledger.sliced.days(first, end);
+            let rows: Vec<(&SeriesKey, Day, Sums)> = ledger.timeslices.daily_rows(first, end);
             let days: BTreeSet<Day> = rows.iter().map(|(_, day, _)| *day).collect();
-            let minutes: Vec<String> = days.iter().map(|day| format!("{day} {}", self.minutes_hash(*day))).collect();
-            let encoded = codec::encode_slices(&rows, minutes.join("\n"));
-            let name = self.put_data(&format!("timeslices-{month}"), encoded, manifest.slices.remove(&month)).await?;
-            manifest.slices.extend(name.map(|name| (month, name)));
+            let minute_hashes: Vec<String> =
+                days.iter().map(|day| format!("{day} {}", self.hash_of_minutes(*day))).collect();
+            let encoded = codec::encode_timeslices(&rows, minute_hashes.join("\n"));
+            let name =
+                self.put_data_file(&format!("timeslices-{month}"), encoded, manifest.timeslices.remove(&month)).await?;
+            manifest.timeslices.extend(name.map(|name| (month, name)));
         }
         self.stage(manifest).await
     }
 
     /// The hash of all minutes of a day.
-    fn minutes_hash(&self, day: Day) -> String {
-        let files = Part::of_day(day).filter_map(|part| self.manifest.parts.get(&part)?.minutes.as_deref());
-        let names: Vec<&str> = std::iter::once(RULE).chain(files).collect();
-        version_of(names.join("\n").as_bytes()).0
+    fn hash_of_minutes(&self, day: Day) -> String {
+        let files = Partition::in_day(day).filter_map(|part| self.manifest.partitions.get(&part)?.minutes.as_deref());
+        let names: Vec<&str> = std::iter::once(RULE_VERSION).chain(files).collect();
+        content_version(names.join("\n").as_bytes()).0
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerStore;
-use super::aside::Aside;
+use super::sidecar::Sidecar;
 use crate::cost::Usage;
-use crate::minute::Day;
-use crate::store::{ShelfError, StoreError};
+use crate::store::{BlobError, StoreError};
+use crate::time::Day;
 
 /// How the names of these files start.
 pub(super) const USAGE: &str = "usage-";
@@ -16,20 +16,20 @@ pub(super) const USAGE: &str = "usage-";
 /// What a day asked for, as it is written.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Twin {
+struct UsageJson {
     s3_reads: u64,
     s3_writes: u64,
     metrics: u64,
     athena_bytes: u64,
 }
 
-impl From<Twin> for Usage {
-    fn from(Twin { s3_reads, s3_writes, metrics, athena_bytes }: Twin) -> Self {
+impl From<UsageJson> for Usage {
+    fn from(UsageJson { s3_reads, s3_writes, metrics, athena_bytes }: UsageJson) -> Self {
         Self { s3_reads, s3_writes, metrics, athena_bytes }
     }
 }
 
-impl From<Usage> for Twin {
+impl From<Usage> for UsageJson {
     fn from(Usage { s3_reads, s3_writes, metrics, athena_bytes }: Usage) -> Self {
         Self { s3_reads, s3_writes, metrics, athena_bytes }
     }
@@ -40,21 +40,21 @@ impl LedgerStore {
     ///
     /// # Errors
     /// When the shelf refuses.
-    pub async fn note_usage(&self, day: Day, usage: &Usage) -> Result<(), StoreError> {
+    pub async fn add_usage(&self, day: Day, usage: &Usage) -> Result<(), StoreError> {
         if *usage == Usage::default() {
             return Ok(());
         }
-        let name = file_of(day);
-        let add = |days: &mut BTreeMap<String, Twin>| {
-            let held = days.entry(day.to_string()).or_default();
-            let mut sum = Usage::from(*held);
+        let name = file_name(day);
+        let add = |days: &mut BTreeMap<String, UsageJson>| {
+            let stored = days.entry(day.to_string()).or_default();
+            let mut sum = Usage::from(*stored);
             sum.add(usage);
-            *held = sum.into();
+            *stored = sum.into();
             Ok(())
         };
-        match month(&name).change(self, add).await {
+        match month_sidecar(&name).update(self, add).await {
             // Others are at it all the time: a sum that lacks one run is better than a run that fails.
-            Err(StoreError::Shelf(ShelfError::Lost(_))) => Ok(()),
+            Err(StoreError::Blob(BlobError::Conflict(_))) => Ok(()),
             noted => noted,
         }
     }
@@ -64,16 +64,16 @@ impl LedgerStore {
     /// # Errors
     /// When the file is damaged or the shelf refuses.
     pub async fn usage(&self, day: Day) -> Result<Usage, StoreError> {
-        let days: BTreeMap<String, Twin> = month(&file_of(day)).read(self).await?;
+        let days: BTreeMap<String, UsageJson> = month_sidecar(&file_name(day)).read(self).await?;
         Ok(days.get(&day.to_string()).copied().unwrap_or_default().into())
     }
 }
 
-fn month(name: &str) -> Aside<'_> {
-    Aside { name, hint: "restore it from a backup, or remove it: only the AWS usage for that month is lost" }
+fn month_sidecar(name: &str) -> Sidecar<'_> {
+    Sidecar { name, hint: "restore it from a backup, or remove it: only the AWS usage for that month is lost" }
 }
 
-fn file_of(day: Day) -> String {
+fn file_name(day: Day) -> String {
     let day = day.to_string();
     format!("{USAGE}{}.json", day.rsplit_once('-').map_or(day.as_str(), |(month, _)| month))
 }

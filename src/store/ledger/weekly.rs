@@ -4,20 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::LedgerStore;
-use super::aside::Aside;
-use crate::minute::Minute;
+use super::sidecar::Sidecar;
 use crate::store::StoreError;
+use crate::time::Minute;
 
 /// The name of the file.
 pub(super) const WEEKLY: &str = "weekly.json";
-const FILE: Aside<'_> = Aside {
+const FILE: Sidecar<'_> = Sidecar {
     name: WEEKLY,
     hint: "restore it from a backup, or remove it: reports for this week may then be sent again",
 };
 /// What is older is forgotten; a line is a report and a destination.
-const KEPT_MAX: usize = 50_000;
+const MAX_LINES: usize = 50_000;
 /// What stands between a line and the moment at which somebody began to send it.
-const CLAIM: &str = " ~";
+const CLAIM_SEPARATOR: &str = " ~";
 /// Whoever has not said within this what came of it will not any more.
 const CLAIM_MINUTES: i32 = 15;
 
@@ -26,7 +26,7 @@ impl LedgerStore {
     ///
     /// # Errors
     /// When the file is damaged or the shelf refuses.
-    pub async fn sent_weekly(&self) -> Result<BTreeSet<String>, StoreError> {
+    pub async fn sent_weekly_reports(&self) -> Result<BTreeSet<String>, StoreError> {
         FILE.read(self).await
     }
 
@@ -34,48 +34,48 @@ impl LedgerStore {
     ///
     /// # Errors
     /// When the file is damaged, others are at it all the time, or the shelf refuses.
-    pub async fn claim_weekly(&self, line: &str, now: Minute) -> Result<bool, StoreError> {
-        let is_mine = AtomicBool::new(false);
+    pub async fn claim_weekly_report(&self, line: &str, now: Minute) -> Result<bool, StoreError> {
+        let is_claimed = AtomicBool::new(false);
         let claim = |sent: &mut BTreeSet<String>| {
-            let claimed = claims(sent, line).filter_map(|(_, at)| at.parse::<Minute>().ok()).max();
-            let is_free = !sent.contains(line) && claimed.is_none_or(|at| at < now.plus(-CLAIM_MINUTES));
-            is_mine.store(is_free, Ordering::Relaxed);
+            let newest_claim = claims_of(sent, line).filter_map(|(_, at)| at.parse::<Minute>().ok()).max();
+            let is_free = !sent.contains(line) && newest_claim.is_none_or(|at| at < now.plus(-CLAIM_MINUTES));
+            is_claimed.store(is_free, Ordering::Relaxed);
             if is_free {
-                settle(sent, line);
-                sent.insert(format!("{line}{CLAIM}{now}"));
+                remove_claims(sent, line);
+                sent.insert(format!("{line}{CLAIM_SEPARATOR}{now}"));
             }
             Ok(())
         };
-        FILE.change(self, claim).await?;
-        Ok(is_mine.into_inner())
+        FILE.update(self, claim).await?;
+        Ok(is_claimed.into_inner())
     }
 
     /// Notes what came of a claim: it was sent, or it may be claimed again.
     ///
     /// # Errors
     /// When the file is damaged, others are at it all the time, or the shelf refuses.
-    pub async fn settle_weekly(&self, line: &str, is_sent: bool) -> Result<(), StoreError> {
+    pub async fn settle_weekly_report(&self, line: &str, is_sent: bool) -> Result<(), StoreError> {
         let note = |sent: &mut BTreeSet<String>| {
-            settle(sent, line);
+            remove_claims(sent, line);
             if is_sent {
                 sent.insert(line.to_owned());
             }
-            while sent.len() > KEPT_MAX {
+            while sent.len() > MAX_LINES {
                 sent.pop_first();
             }
             Ok(())
         };
-        FILE.change(self, note).await
+        FILE.update(self, note).await
     }
 }
 
 /// The claims of a line, with their moments.
-fn claims<'s>(sent: &'s BTreeSet<String>, line: &str) -> impl Iterator<Item = (&'s String, &'s str)> {
-    let start = format!("{line}{CLAIM}");
+fn claims_of<'s>(sent: &'s BTreeSet<String>, line: &str) -> impl Iterator<Item = (&'s String, &'s str)> {
+    let start = format!("{line}{CLAIM_SEPARATOR}");
     sent.iter().filter_map(move |one| Some((one, one.strip_prefix(&start)?)))
 }
 
-fn settle(sent: &mut BTreeSet<String>, line: &str) {
-    let old: BTreeSet<String> = claims(sent, line).map(|(claim, _)| claim.clone()).collect();
-    sent.retain(|one| !old.contains(one));
+fn remove_claims(sent: &mut BTreeSet<String>, line: &str) {
+    let claims: BTreeSet<String> = claims_of(sent, line).map(|(claim, _)| claim.clone()).collect();
+    sent.retain(|one| !claims.contains(one));
 }

@@ -1,6 +1,6 @@
 //! How likely so many bad events are by chance, which tells who stands out; other arithmetic is not about what others wrote.
 
-#[path = "../../../src/burn/evidence.rs"]
-mod evidence;
+#[path = "../../../src/burn/significance.rs"]
+mod significance;
 
-pub(crate) use evidence::chance;
+pub(crate) use significance::p_value;

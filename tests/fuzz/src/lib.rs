@@ -2,21 +2,21 @@
 //! and with Polars, which no such room needs, that would take a quarter of an hour.
 #![allow(dead_code, reason = "other rooms use the rest")]
 
-#[path = "../../../src/accesslog/mod.rs"]
-pub mod accesslog;
+#[path = "../../../src/access_log/mod.rs"]
+pub mod access_log;
 pub mod burn;
 #[path = "../../../src/counts.rs"]
 pub mod counts;
-#[path = "../../../src/exact.rs"]
-pub mod exact;
 #[path = "../../../src/location.rs"]
 pub mod location;
-#[path = "../../../src/minute.rs"]
-pub mod minute;
+#[path = "../../../src/rational.rs"]
+pub mod rational;
 pub mod report;
 #[path = "../../../src/series.rs"]
 pub mod series;
 #[path = "../../../src/slo/mod.rs"]
 pub mod slo;
-#[path = "../../../src/visible.rs"]
-pub mod visible;
+#[path = "../../../src/text.rs"]
+pub mod text;
+#[path = "../../../src/time.rs"]
+pub mod time;

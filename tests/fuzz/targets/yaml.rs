@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use slowburn_fuzz::report::problems::{github, json, terminal};
 use slowburn_fuzz::slo::{self, DefinitionFile};
-use slowburn_fuzz::visible::is_unsafe;
+use slowburn_fuzz::text::is_non_printing;
 
 fuzz_target!(|text: &str| {
     let Ok(at) = "2026-12-01".parse() else { return };
@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
         let files = [DefinitionFile { path: path.to_owned(), text: text.to_owned() }];
         let (_, problems) = slo::read(&files, at);
         for problem in &problems {
-            assert!(!problem.message.chars().any(is_unsafe) && !problem.hint.chars().any(is_unsafe));
+            assert!(!problem.message.chars().any(is_non_printing) && !problem.hint.chars().any(is_non_printing));
         }
         drop((terminal(&problems, &files, true), json(&problems), github(&problems)));
     }

@@ -1,0 +1,448 @@
+//! Where bad events come from: who answered, which target, target group and route, counted while lines are read once
+//! more.
+//!
+//! Absent on purpose: the zone of a target and of a node, which no line tells; and who asked, which is nobody's
+//! business here.
+//!
+//! **Invariant:** whatever outsiders send, what is remembered is bounded, and nothing of it is an address or query of
+//! theirs.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+
+use super::alb::Request;
+use super::classify::Classification;
+use super::fields::Fields;
+use super::path_template;
+use crate::burn::p_value;
+use crate::counts::Sums;
+use crate::rational::Rational;
+use crate::time::{Minute, Span};
+
+/// Values of a dimension that are told apart. Where outsiders make up more, those that failed and were asked least go.
+const VALUES_MAX: usize = 1_000;
+/// Values that are named of each dimension.
+const TOP_VALUES: usize = 3;
+/// Requests of a value that stands out fail at least so many times as often as all others.
+const FAILURE_RATIO_MIN: u128 = 3;
+/// If failures fell on values as requests do, so many would fall on this one in no more than one of a thousand cases.
+/// There are many values to be lucky with.
+const P_VALUE_MAX: f64 = 0.001;
+/// `[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535`.
+const TARGET_BYTES_MAX: usize = 47;
+
+/// What requests are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    /// The address and port of a target.
+    Target,
+    /// The name of a target group.
+    TargetGroup,
+    /// Method and path.
+    Route,
+}
+
+/// Who answered a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrorOrigin {
+    /// The load balancer, in place of a target.
+    Balancer,
+    /// A target, whose answer was passed on.
+    Target,
+}
+
+/// One value of a dimension, and its events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contributor {
+    /// Such as `10.0.1.7:8080` or `GET /cart/{id}`.
+    pub value: String,
+    /// Its events, and the bad ones among them.
+    pub events: Sums,
+}
+
+/// What a line says of the target beyond what it is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetResponse<'a> {
+    target: &'a [u8],
+    status: &'a [u8],
+}
+
+impl<'a> TargetResponse<'a> {
+    /// Of a line of an Application Load Balancer that could be read: fields 5 (`target:port`) and 10
+    /// (`target_status_code`).
+    #[must_use]
+    pub fn from_alb_line(line: &'a [u8]) -> Option<Self> {
+        Self::parse_after(4, line)
+    }
+
+    /// Of a record of a Classic Load Balancer that could be read, which has no `type`.
+    #[must_use]
+    pub fn from_classic_record(record: &'a [u8]) -> Option<Self> {
+        Self::parse_after(3, record)
+    }
+
+    fn parse_after(field_count: usize, line: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields::new(line);
+        fields.skip(field_count)?;
+        let target = fields.next_field()?;
+        // Three times, and elb_status_code.
+        fields.skip(4)?;
+        Some(Self { target, status: fields.next_field()? })
+    }
+
+    /// "`-` if no response from target"; what a target answered with and the balancer could not pass on is a 5xx of the
+    /// balancer.
+    fn error_origin(&self) -> ErrorOrigin {
+        if self.status.starts_with(b"5") { ErrorOrigin::Target } else { ErrorOrigin::Balancer }
+    }
+
+    /// An address and port, if it is one.
+    fn target_address(&self) -> Option<&'a [u8]> {
+        let is_part = |byte: &u8| byte.is_ascii_hexdigit() || b".:[]".contains(byte);
+        let is_valid = (3..=TARGET_BYTES_MAX).contains(&self.target.len()) && self.target.iter().all(is_part);
+        is_valid.then_some(self.target)
+    }
+}
+
+/// Events of some minutes of one series, by where they came from.
+#[derive(Clone, Debug)]
+pub struct Contributors {
+    /// The minutes that were looked at.
+    pub span: Span,
+    /// All log objects of these minutes were read.
+    pub is_complete: bool,
+    excluded: Vec<Span>,
+    events: Sums,
+    server_errors: BTreeMap<(ErrorOrigin, u16), u64>,
+    targets: BoundedCounts,
+    target_groups: BoundedCounts,
+    routes: BoundedCounts,
+}
+
+impl Contributors {
+    /// Nothing yet, of a span without some minutes that do not count.
+    #[must_use]
+    pub fn for_span(span: Span, excluded: Vec<Span>) -> Self {
+        Self {
+            span,
+            is_complete: true,
+            excluded,
+            events: Sums::default(),
+            server_errors: BTreeMap::new(),
+            targets: BoundedCounts::default(),
+            target_groups: BoundedCounts::default(),
+            routes: BoundedCounts::default(),
+        }
+    }
+
+    /// As many minutes, and no event.
+    #[must_use]
+    pub fn to_empty(&self) -> Self {
+        Self { is_complete: self.is_complete, ..Self::for_span(self.span, self.excluded.clone()) }
+    }
+
+    /// All events, and the bad ones among them.
+    #[must_use]
+    pub const fn events(&self) -> Sums {
+        self.events
+    }
+
+    /// Whether events of a minute count.
+    #[must_use]
+    pub fn includes(&self, minute: Minute) -> bool {
+        self.span.contains(minute) && !self.excluded.iter().any(|span| span.contains(minute))
+    }
+
+    /// Counts an event; `route` is what [`template::route`] makes of its request.
+    pub fn add_event(
+        &mut self,
+        request: &Request<'_>,
+        response: Option<&TargetResponse<'_>>,
+        route: &str,
+        classification: Classification,
+    ) {
+        let bad = u64::from(classification == Classification::Bad);
+        let one = Sums { total: 1, bad, known: 0 };
+        self.events.add(one);
+        if bad > 0 && request.is_server_error() {
+            let origin = response.map_or(ErrorOrigin::Balancer, TargetResponse::error_origin);
+            *self.server_errors.entry((origin, request.status)).or_default() += 1;
+        }
+        if let Some(target) = response.and_then(TargetResponse::target_address) {
+            self.targets.add(target, one);
+        }
+        if let Some(group) = request.target_group.as_ref().and_then(super::target_group::TargetGroupName::valid_name) {
+            self.target_groups.add(group.as_bytes(), one);
+        }
+        if !route.is_empty() {
+            self.routes.add(route.as_bytes(), one);
+        }
+    }
+
+    /// Adds what was counted of other objects.
+    pub fn merge(&mut self, other: &Self) {
+        self.is_complete &= other.is_complete;
+        self.events.add(other.events);
+        for (origin, count) in &other.server_errors {
+            *self.server_errors.entry(*origin).or_default() += count;
+        }
+        self.targets.merge(&other.targets);
+        self.target_groups.merge(&other.target_groups);
+        self.routes.merge(&other.routes);
+    }
+
+    fn values(&self, dimension: Dimension) -> &BoundedCounts {
+        match dimension {
+            Dimension::Target => &self.targets,
+            Dimension::TargetGroup => &self.target_groups,
+            Dimension::Route => &self.routes,
+        }
+    }
+
+    /// The values of all events, in order.
+    pub fn observed_values(&self, dimension: Dimension) -> impl Iterator<Item = String> {
+        self.values(dimension).0.keys().map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// The values that failed most, the worst first.
+    #[must_use]
+    pub fn top_contributors(&self, dimension: Dimension) -> Vec<Contributor> {
+        let mut failed: Vec<_> = self.values(dimension).0.iter().filter(|(_, events)| events.bad > 0).collect();
+        failed.sort_by(|(a, some), (b, others)| (others.bad, some.total, *a).cmp(&(some.bad, others.total, *b)));
+        let to_contributor = |(value, events): (&Vec<u8>, &Sums)| Contributor {
+            value: String::from_utf8_lossy(value).into_owned(),
+            events: *events,
+        };
+        failed.into_iter().take(TOP_VALUES).map(to_contributor).collect()
+    }
+
+    /// The value that at least half of what is bad fell on, and that fails clearly more often than all others.
+    #[must_use]
+    pub fn dominant_contributor(&self, dimension: Dimension) -> Option<Contributor> {
+        let first = self.top_contributors(dimension).into_iter().next()?;
+        let (own, others) = (first.events, self.events.minus(first.events));
+        let wide = |number: u64| u128::from(number);
+        let is_half = own.bad >= others.bad;
+        let is_clear = wide(own.bad) * wide(others.total) >= FAILURE_RATIO_MIN * wide(others.bad) * wide(own.total);
+        let traffic_share = Rational::new(i128::from(own.total), i128::from(self.events.total.max(1)));
+        let bad_events = Sums { total: self.events.bad, bad: own.bad, known: 0 };
+        (is_half && is_clear && others.total > 0 && p_value(bad_events, traffic_share) <= P_VALUE_MAX).then_some(first)
+    }
+
+    /// Who answered at least half of what is bad, and with which status if that is the same in as many; and how many
+    /// they are.
+    #[must_use]
+    pub fn dominant_error_origin(&self) -> Option<(ErrorOrigin, Option<u16>, u64)> {
+        let is_half = |count: u64| count > 0 && count.saturating_mul(2) >= self.events.bad;
+        let (of_one, count) = self.server_errors.iter().max_by_key(|(_, count)| **count)?;
+        if is_half(*count) {
+            return Some((of_one.0, Some(of_one.1), *count));
+        }
+        let count_from =
+            |maker| self.server_errors.iter().filter(|((by, _), _)| *by == maker).map(|(_, count)| count).sum::<u64>();
+        let (maker, count) = [ErrorOrigin::Balancer, ErrorOrigin::Target]
+            .map(|maker| (maker, count_from(maker)))
+            .into_iter()
+            .max_by_key(|(_, count)| *count)?;
+        is_half(count).then_some((maker, None, count))
+    }
+}
+
+/// Events by value, of a bounded number of values.
+#[derive(Clone, Debug, Default)]
+struct BoundedCounts(HashMap<Vec<u8>, Sums>);
+
+impl BoundedCounts {
+    fn add(&mut self, value: &[u8], events: Sums) {
+        if let Some(held) = self.0.get_mut(value) {
+            return held.add(events);
+        }
+        if self.0.len() >= VALUES_MAX {
+            self.evict();
+        }
+        self.0.insert(value.to_vec(), events);
+    }
+
+    /// Keeps the half that failed most, and of the others those that were asked most: what fails half of the time is
+    /// among them from its first failures on, and what was forgotten of it before is at most what those had that were
+    /// forgotten with it.
+    fn evict(&mut self) {
+        let mut all: Vec<(Vec<u8>, Sums)> = self.0.drain().collect();
+        all.sort_by(|(a, some), (b, others)| (others.bad, others.total, a).cmp(&(some.bad, some.total, b)));
+        all.truncate(VALUES_MAX / 2);
+        self.0.extend(all);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (value, events) in &other.0 {
+            self.add(value, *events);
+        }
+    }
+}
+
+/// Counts the lines of objects for several series at once.
+#[derive(Debug, Default)]
+pub struct ContributorCounter {
+    /// One for each series, in the order of the routes' slots.
+    pub contributors: Vec<Contributors>,
+    route: String,
+}
+
+impl ContributorCounter {
+    /// Begins with what is wanted of each series.
+    #[must_use]
+    pub fn for_series(targets: &[Contributors]) -> Self {
+        Self { contributors: targets.iter().map(Contributors::to_empty).collect(), route: String::new() }
+    }
+
+    /// Forgets all events.
+    pub fn reset(&mut self) {
+        self.contributors.iter_mut().for_each(|found| *found = found.to_empty());
+    }
+
+    /// Whether any series wants events of a minute.
+    #[must_use]
+    pub fn includes(&self, minute: Minute) -> bool {
+        self.contributors.iter().any(|found| found.includes(minute))
+    }
+
+    /// Counts a request for the series it belongs to.
+    pub fn add_request(
+        &mut self,
+        router: &super::router::SeriesRouter,
+        request: &Request<'_>,
+        response: Option<&TargetResponse<'_>>,
+    ) {
+        path_template::write_route(&request.parse_request_line(), &mut self.route);
+        let Self { contributors: found, route } = self;
+        router.classify(request, |slot, event| {
+            if let Some(found) = found.get_mut(slot).filter(|found| found.includes(request.minute)) {
+                found.add_event(request, response, route, event);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access_log::alb::{Decoder, OptionalFields};
+
+    fn line(target: &str, group: &str, statuses: &str, path: &str) -> String {
+        format!(
+            "https 2026-10-31T23:50:10.500000Z app/shop/0a 198.51.100.7:2817 {target} 0.001 0.020 0.000 {statuses} 34 366 \
+             \"GET https://shop.example.com:443{path} HTTP/2.0\" \"curl/8\" - - \
+             arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/{group}/0b \"Root=1-0\""
+        )
+    }
+
+    fn count_lines(lines: &[(usize, &str, &str, &str, &str)]) -> Contributors {
+        let minute = "2026-10-31T23:50Z".parse().unwrap();
+        let mut found = Contributors::for_span(Span::new(minute, minute.plus(1)), Vec::new());
+        let (mut decoder, mut route) = (Decoder::new(OptionalFields::ALL), String::new());
+        for (count, target, group, statuses, path) in lines {
+            let line = line(target, group, statuses, path);
+            let request = decoder.decode(line.as_bytes()).unwrap();
+            path_template::write_route(&request.parse_request_line(), &mut route);
+            let event = if request.is_server_error() { Classification::Bad } else { Classification::Good };
+            for _ in 0..*count {
+                found.add_event(&request, TargetResponse::from_alb_line(line.as_bytes()).as_ref(), &route, event);
+            }
+        }
+        found
+    }
+
+    fn dominant_values(found: &Contributors) -> String {
+        let told = [Dimension::Target, Dimension::TargetGroup, Dimension::Route].map(|dimension| {
+            found.dominant_contributor(dimension).map_or_else(
+                || "-".to_owned(),
+                |share| format!("{} {}/{}", share.value, share.events.bad, share.events.total),
+            )
+        });
+        told.join(", ")
+    }
+
+    #[test]
+    fn single_failing_target_is_dominant() {
+        let found = count_lines(&[
+            (600, "10.0.0.1:80", "web", "200 200", "/cart/1"),
+            (100, "10.0.0.2:80", "web", "500 500", "/cart/2"),
+            (2, "10.0.0.1:80", "web", "502 -", "/pay"),
+        ]);
+        assert_eq!(dominant_values(&found), "10.0.0.2:80 100/100, -, -");
+        assert_eq!(found.dominant_error_origin(), Some((ErrorOrigin::Target, Some(500), 100)));
+        assert_eq!(found.top_contributors(Dimension::Target).len(), 2);
+        assert_eq!(found.events(), Sums { total: 702, bad: 102, known: 0 });
+    }
+
+    #[test]
+    fn failures_spread_evenly_have_no_dominant_contributor() {
+        let found = count_lines(&[
+            (500, "10.0.0.1:80", "web", "200 200", "/cart/1"),
+            (500, "10.0.0.2:80", "web", "200 200", "/pay"),
+            (60, "10.0.0.1:80", "web", "500 500", "/cart/1"),
+            (50, "10.0.0.2:80", "web", "503 503", "/pay"),
+        ]);
+        assert_eq!(dominant_values(&found), "-, -, -");
+    }
+
+    #[test]
+    fn few_failures_are_not_significant() {
+        let good = (300, "10.0.0.1:80", "web", "200 200", "/cart/1");
+        let other = (300, "10.0.0.2:80", "web", "200 200", "/cart/1");
+        let failing = |count| count_lines(&[good, other, (count, "10.0.0.2:80", "web", "500 500", "/cart/1")]);
+        assert_eq!(dominant_values(&failing(5)), "-, -, -");
+        assert_eq!(dominant_values(&failing(20)), "10.0.0.2:80 20/320, -, -");
+    }
+
+    #[test]
+    fn load_balancer_errors_are_attributed_to_load_balancer() {
+        let found = count_lines(&[
+            (900, "10.0.0.1:80", "web", "200 200", "/"),
+            (50, "-", "api", "503 -", "/v1/orders/81"),
+            (10, "10.0.0.1:80", "web", "502 200", "/v1/orders/82"),
+        ]);
+        assert_eq!(dominant_values(&found), "-, api 50/50, GET /v1/orders/{id} 60/60");
+        assert_eq!(found.dominant_error_origin(), Some((ErrorOrigin::Balancer, Some(503), 50)));
+        let found = count_lines(&[
+            (4, "-", "web", "503 -", "/"),
+            (4, "10.0.0.1:80", "web", "502 -", "/"),
+            (2, "-", "w", "504 -", "/"),
+        ]);
+        assert!(
+            matches!(found.dominant_error_origin(), Some((ErrorOrigin::Balancer, None, 10))),
+            "{:?}",
+            found.dominant_error_origin()
+        );
+    }
+
+    #[test]
+    fn flood_of_invented_paths_hides_no_contributor() {
+        let minute: Minute = "2026-10-31T23:50Z".parse().unwrap();
+        let mut found = Contributors::for_span(Span::new(minute, minute.plus(1)), Vec::new());
+        let (mut decoder, mut route) = (Decoder::new(OptionalFields::ALL), String::new());
+        for number in 0..20_000_u32 {
+            let word: String = number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'g')).collect();
+            let (statuses, path) =
+                if number % 20 == 7 { ("500 500", "/pay".to_owned()) } else { ("404 404", format!("/{word}")) };
+            let line = line("10.0.0.1:80", "web", statuses, &path);
+            let request = decoder.decode(line.as_bytes()).unwrap();
+            path_template::write_route(&request.parse_request_line(), &mut route);
+            let event = if request.is_server_error() { Classification::Bad } else { Classification::Good };
+            found.add_event(&request, None, &route, event);
+            assert!(found.routes.0.len() <= VALUES_MAX);
+        }
+        assert_eq!(dominant_values(&found), "-, -, GET /pay 1000/1000");
+    }
+
+    #[test]
+    fn untrusted_text_is_not_a_target_address() {
+        for (text, sound) in
+            [("10.0.0.1:80", true), ("[2001:db8::1]:80", true), ("-", false), ("call.me", false), ("a`b:1", false)]
+        {
+            let answer = TargetResponse { target: text.as_bytes(), status: b"-" };
+            assert_eq!(answer.target_address().is_some(), sound, "{text}");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What an object holds, by its key alone.
+//!
+//! Source: "Access log files" in the ELB user guides. An Application Load Balancer writes, every five minutes and node,
+//! `[prefix/]AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/`
+//! `ACCOUNT_elasticloadbalancing_REGION_app.NAME.ID_END_NODE_RANDOM.log.gz`, where the folder is the day of delivery
+//! and END the end of the five minutes. A Classic Load Balancer writes every 5 or 60 minutes, unpacked,
+//! `ACCOUNT_elasticloadbalancing_REGION_NAME_END_NODE_RANDOM.log`.
+
+use crate::access_log::timestamp::parse_digits;
+use crate::slo::lacks_id;
+use crate::time::{Day, Minute};
+
+/// Minutes that an object of an Application Load Balancer covers.
+pub const INTERVAL_MINUTES: i32 = 5;
+
+/// Days after the last day of a span in whose folders its objects are looked for.
+pub const LATE_DELIVERY_DAYS: i32 = 3;
+
+/// What an object is by its name. Names may lie; the reader of its lines will notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectKind<'k> {
+    /// Requests at an Application Load Balancer.
+    Alb(LogObject<'k>),
+    /// Requests at a Classic Load Balancer.
+    ClassicElb(LogObject<'k>),
+    /// TLS connections at a Network Load Balancer.
+    NetworkLb,
+    /// Client connections at an Application Load Balancer.
+    ConnectionLog,
+    /// Health checks of targets.
+    HealthCheckLog,
+    /// What AWS writes to try a bucket out.
+    TestFile,
+    /// Anything else, with what is wrong with the name.
+    Unrecognized(&'static str),
+}
+
+/// What the key of an Application or Classic Load Balancer's log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogObject<'k> {
+    /// Account number of the balancer's owner.
+    pub account: &'k str,
+    /// Such as `eu-west-1`.
+    pub region: &'k str,
+    /// The day of the folder: when the object was delivered, which may be later than what it holds.
+    pub delivery_day: Day,
+    /// `app/name/id`, as lines and CloudWatch write it; `classic/name` of a Classic one, which they call by its name
+    /// alone.
+    pub load_balancer: String,
+    /// The first minute after those that it covers.
+    pub interval_end: Minute,
+    /// Address of the balancer's node.
+    pub node: &'k str,
+    /// What its folder says otherwise than its own name, if anything. The name counts: it is what a copy keeps.
+    pub mismatch: Option<&'static str>,
+}
+
+/// What an object is known by, wherever it was copied to and whether or not it was unpacked: AWS's own file name, which
+/// ends in random letters, without `.gz`.
+#[must_use]
+pub fn object_identity(key: &str) -> &str {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    name.strip_suffix(".gz").unwrap_or(name)
+}
+
+/// Reads a key relative to any root, with `/` between its parts.
+#[must_use]
+pub fn parse_key(key: &str) -> ObjectKind<'_> {
+    let (folder, file) = key.rsplit_once('/').unwrap_or(("", key));
+    if file == "ELBAccessLogTestFile" || file.ends_with("ELBConnectionLogTestFile") {
+        return ObjectKind::TestFile;
+    }
+    if file.starts_with("conn_log") {
+        return ObjectKind::ConnectionLog;
+    }
+    if file.starts_with("health_check_log") {
+        return ObjectKind::HealthCheckLog;
+    }
+    let Some(stem) = file.strip_suffix(".log.gz").or_else(|| file.strip_suffix(".log")) else {
+        return ObjectKind::Unrecognized("the name does not end in `.log.gz` or `.log`");
+    };
+    let parts: Vec<&str> = stem.splitn(8, '_').collect();
+    match parts.as_slice() {
+        [account, "elasticloadbalancing", region, balancer, rest @ ..] if is_account_id(account) => {
+            match (balancer.split_once('.'), rest) {
+                (Some(("app", name)), [end, node, _random]) => match name.split_once('.') {
+                    Some((name, id)) if is_name_part(name) && is_name_part(id) => {
+                        parse_object(folder, account, region, format!("app/{name}/{id}"), end, node, ObjectKind::Alb)
+                    }
+                    _ => ObjectKind::Unrecognized("the load balancer in the name is not `app.NAME.ID`"),
+                },
+                (Some(("app", _)), _) => ObjectKind::Unrecognized("the name does not have seven parts"),
+                (Some(("net", _)), _) => ObjectKind::NetworkLb,
+                (Some(_), _) => ObjectKind::Unrecognized("the name has an unknown type of load balancer"),
+                (None, [end, node, _random]) if is_name_part(balancer) => parse_object(
+                    folder,
+                    account,
+                    region,
+                    format!("classic/{balancer}"),
+                    end,
+                    node,
+                    ObjectKind::ClassicElb,
+                ),
+                (None, _) => ObjectKind::Unrecognized("the name does not have seven parts"),
+            }
+        }
+        _ => ObjectKind::Unrecognized("the name does not start with `ACCOUNT_elasticloadbalancing_REGION_`"),
+    }
+}
+
+fn parse_object<'k>(
+    folder: &str,
+    account: &'k str,
+    region: &'k str,
+    load_balancer: String,
+    end: &str,
+    node: &'k str,
+    kind: fn(LogObject<'k>) -> ObjectKind<'k>,
+) -> ObjectKind<'k> {
+    let Some(interval_end) = parse_interval_end(end) else {
+        return ObjectKind::Unrecognized("the name contains no valid time such as `20261031T2350Z`");
+    };
+    let Some(delivery_day) = parse_folder_day(folder) else {
+        return ObjectKind::Unrecognized("not in a day folder `yyyy/mm/dd`");
+    };
+    let doubt = if !is_in_folder_of(folder, account, region) {
+        Some("the folder and the file name have different accounts or regions")
+    } else if !is_plausible_delivery(delivery_day, interval_end) {
+        Some("the folder's day and the time in the file name are far apart")
+    } else {
+        None
+    };
+    kind(LogObject { account, region, delivery_day, load_balancer, interval_end, node, mismatch: doubt })
+}
+
+/// Whether a folder ends in `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`; one that is shorter says nothing of them.
+fn is_in_folder_of(folder: &str, account: &str, region: &str) -> bool {
+    let mut parts = folder.rsplit('/').skip(3);
+    let mut fits = |expected: &str| parts.next().is_none_or(|part| part == expected);
+    fits(region) && fits("elasticloadbalancing") && fits(account)
+}
+
+/// Nothing is delivered before it is over, but for what clocks and calendars may differ by, nor later than
+/// [`LATE_DAYS`].
+fn is_plausible_delivery(delivery_day: Day, interval_end: Minute) -> bool {
+    let end = interval_end.day();
+    end.plus(-1) <= delivery_day && delivery_day <= end.plus(LATE_DELIVERY_DAYS)
+}
+
+fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Names of balancers have letters, digits and hyphens only.
+fn is_name_part(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// How the names of a balancer's logs start in a folder `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`, where AWS put
+/// them; `None` if the folder is shorter. Of `app/name` they are those of every id.
+#[must_use]
+pub fn file_name_prefix(folder: &str, load_balancer: &str) -> Option<String> {
+    let mut parts = folder.rsplit('/').skip(3);
+    let (region, _, account) = (parts.next()?, parts.next()?, parts.next()?);
+    let balancer = load_balancer.strip_prefix("classic/").unwrap_or(load_balancer).replace('/', ".");
+    let terminator = if lacks_id(load_balancer) { '.' } else { '_' };
+    Some(format!("{account}_elasticloadbalancing_{region}_{balancer}{terminator}"))
+}
+
+/// `20261031T2350Z`
+fn parse_interval_end(text: &str) -> Option<Minute> {
+    let [date @ .., b'T', h0, h1, m0, m1, b'Z'] = text.as_bytes() else { return None };
+    let day = parse_day(date.get(..4)?, date.get(4..6)?, date.get(6..)?)?;
+    let (hour, minute) = (parse_digits(&[*h0, *h1])?, parse_digits(&[*m0, *m1])?);
+    if hour > 23 || minute > 59 {
+        return None;
+    }
+    Some(day.start().plus(i32::try_from(hour * 60 + minute).ok()?))
+}
+
+/// The day that a path ends in, `.../2026/10/31`; `None` if it does not.
+#[must_use]
+pub fn parse_folder_day(folder: &str) -> Option<Day> {
+    let mut parts = folder.rsplit('/');
+    let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+    parse_day(year.as_bytes(), month.as_bytes(), day.as_bytes())
+}
+
+fn parse_day(year: &[u8], month: &[u8], day: &[u8]) -> Option<Day> {
+    if (year.len(), month.len(), day.len()) != (4, 2, 2) {
+        return None;
+    }
+    // Minutes are counted in 32 bits, which end in the year 6053. There were no balancers before 1970.
+    if !(1970..6000).contains(&parse_digits(year)?) {
+        return None;
+    }
+    let small = |digits| u32::try_from(parse_digits(digits)?).ok();
+    Day::from_civil(i32::try_from(parse_digits(year)?).ok()?, small(month)?, small(day)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOLDER: &str = "AWSLogs/123456789012/elasticloadbalancing/eu-west-1/2026/11/01/";
+    const START: &str = "123456789012_elasticloadbalancing_eu-west-1_";
+
+    fn object_key(rest: &str) -> String {
+        format!("{FOLDER}{START}{rest}")
+    }
+
+    #[test]
+    fn key_names_load_balancer_node_and_interval() {
+        for prefix in ["", "some/prefix/"] {
+            let key = format!(
+                "{prefix}{}",
+                object_key("app.my-shop.50dc6c495c0c9188_20261101T0000Z_192.0.2.7_1a2b3c4d.log.gz")
+            );
+            let object = match parse_key(&key) {
+                ObjectKind::Alb(object) => object,
+                other => unreachable!("{key}: {other:?}"),
+            };
+            assert_eq!((object.account, object.region, object.node), ("123456789012", "eu-west-1", "192.0.2.7"));
+            assert_eq!(object.load_balancer, "app/my-shop/50dc6c495c0c9188");
+            let start = file_name_prefix(key.rsplit_once('/').unwrap().0, &object.load_balancer);
+            assert!(key.ends_with(&format!("/{}20261101T0000Z_192.0.2.7_1a2b3c4d.log.gz", start.unwrap())));
+            let start = file_name_prefix(key.rsplit_once('/').unwrap().0, "app/my-shop").unwrap();
+            assert!(key.contains(&format!("/{start}50dc6c495c0c9188_")), "{start}");
+            assert_eq!(object.delivery_day.to_string(), "2026-11-01");
+            assert_eq!(object.interval_end.to_string(), "2026-11-01T00:00Z");
+        }
+    }
+
+    #[test]
+    fn other_object_kinds_are_recognized() {
+        let check = |key: &str, kind| assert_eq!(parse_key(key), kind, "{key}");
+        check("AWSLogs/123456789012/ELBAccessLogTestFile", ObjectKind::TestFile);
+        check(&object_key("net.shop.0a_20261101T0000Z_1a2b.log.gz"), ObjectKind::NetworkLb);
+        let classic = object_key("shop_20261101T0000Z_192.0.2.7_1a2b.log");
+        let ObjectKind::ClassicElb(object) = parse_key(&classic) else { unreachable!("{classic}") };
+        assert_eq!((object.load_balancer.as_str(), object.node), ("classic/shop", "192.0.2.7"));
+        let start = file_name_prefix(FOLDER.trim_end_matches('/'), "classic/shop").unwrap();
+        assert!(classic.starts_with(&format!("{FOLDER}{start}")));
+        check(
+            &format!("{FOLDER}conn_log.{START}app.shop.0a_20261101T0000Z_192.0.2.7_1a.log.gz"),
+            ObjectKind::ConnectionLog,
+        );
+        check(&format!("{FOLDER}health_check_log_{START}app.shop.0a_x.log.gz"), ObjectKind::HealthCheckLog);
+    }
+
+    #[test]
+    fn malformed_names_are_unrecognized() {
+        for rest in [
+            "app.shop.0a_20261101T2400Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_20261301T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_74001002T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_2026110T00000Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_20261101T0000Z_1a2b.log.gz",
+            "app.shop.0a_20261101T0000Z_a_b_c.log.gz",
+            "app.shop_20261101T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.s/hop.0a_20261101T0000Z_192.0.2.7_1a2b.log.gz",
+            "app..0a_20261101T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.é.0a_20261101T0000Z_192.0.2.7_1a2b.log.gz",
+            "gwy.shop.0a_20261101T0000Z_192.0.2.7_1a2b.log.gz",
+            "app.shop.0a_20261101T0000Z_192.0.2.7_1a2b.log.gz.tmp",
+            "",
+        ] {
+            assert!(matches!(parse_key(&object_key(rest)), ObjectKind::Unrecognized(_)), "{rest}");
+        }
+        for key in
+            ["", "/", "//", ".log", "_.log", "2026/02/30/x_elasticloadbalancing_a_app.b.c_20261101T0000Z_d_e.log"]
+        {
+            assert!(matches!(parse_key(key), ObjectKind::Unrecognized(_)), "{key}");
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Which series a request belongs to: a table that is built once and asked by name, not tried rule by rule.
+//!
+//! A request is looked up by its target group, then by its host; only rules with wildcards in their hosts are tried
+//! one after the other, so a request costs the same among ten services as among a thousand.
+#![expect(
+    clippy::inline_always,
+    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
+)]
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasherDefault;
+
+use hashbrown::HashMap;
+
+use crate::access_log::alb::{Action, OptionalFields, Request};
+use crate::access_log::classify::{self, Classification, classify};
+use crate::access_log::request_line::RequestLine;
+use crate::access_log::target_group::{TargetGroupHasher, TargetGroupName};
+use crate::access_log::wildcard::{WildcardPattern, has_no_wildcard};
+use crate::series::SeriesKey;
+use crate::slo::{Indicator, Measure, Traffic, matches_load_balancer};
+
+/// The series of one load balancer, or some of them.
+#[derive(Clone, Debug, Default)]
+pub struct SeriesRouter {
+    load_balancer: String,
+    series: Vec<SeriesKey>,
+    optional_fields: OptionalFields,
+    rules: Vec<Rule>,
+    /// Rules that name target groups, by name.
+    rules_by_target_group: HashMap<TargetGroupName, RuleIndex, BuildHasherDefault<TargetGroupHasher>>,
+    /// Rules for all of the balancer's requests.
+    rules_for_any_target_group: RuleIndex,
+}
+
+/// Rules that share the first step of the look-up, by their place in [`Routes::rules`].
+#[derive(Clone, Debug, Default)]
+struct RuleIndex {
+    /// What is measured of every request that no rule of the balancer's answered, ready to be judged.
+    unconditional_measures: Vec<(usize, Measure)>,
+    /// The rules that this comes from.
+    unconditional_rules: Vec<usize>,
+    /// By host in lower case.
+    rules_by_host: HashMap<Vec<u8>, Vec<usize>>,
+    /// Others with any host, or with wildcards in it.
+    other_rules: Vec<usize>,
+}
+
+/// One kind of traffic and all that is measured of it, each with the place of its series.
+#[derive(Clone, Debug)]
+struct Rule {
+    methods: Vec<Box<[u8]>>,
+    /// Empty if the look-up has compared the host already.
+    hosts: Vec<WildcardPattern>,
+    paths: Vec<WildcardPattern>,
+    fixed_responses: bool,
+    redirects: bool,
+    measures: Vec<(usize, Measure)>,
+}
+
+impl SeriesRouter {
+    /// The table of some indicators; those of other load balancers are left out. Equal series share one slot.
+    #[must_use]
+    pub fn new<'a>(load_balancer: &str, indicators: impl IntoIterator<Item = &'a Indicator>) -> Self {
+        let requests = indicators.into_iter().filter_map(|indicator| match indicator {
+            Indicator::Requests { traffic, measure, .. } => Some((indicator.series(), (traffic, measure))),
+            Indicator::Ratio { .. } | Indicator::Query { .. } | Indicator::Counts { .. } => None,
+        });
+        Self::from_series(load_balancer, requests)
+    }
+
+    /// The same of what some series measure of which traffic, where its tags have been looked up.
+    #[must_use]
+    pub fn from_series<'a>(
+        load_balancer: &str,
+        requests: impl IntoIterator<Item = (SeriesKey, (&'a Traffic, &'a Measure))>,
+    ) -> Self {
+        let mut traffics: BTreeMap<String, (&Traffic, BTreeMap<SeriesKey, &Measure>)> = BTreeMap::new();
+        for (series, (traffic, measure)) in requests {
+            if matches_load_balancer(&traffic.load_balancer, load_balancer) {
+                let entry = traffics.entry(traffic.to_string()).or_insert_with(|| (traffic, BTreeMap::new()));
+                entry.1.insert(series, measure);
+            }
+        }
+        let mut router = Self { load_balancer: load_balancer.to_owned(), ..Self::default() };
+        for (traffic, measures) in traffics.into_values() {
+            router.add_rule(traffic, measures);
+        }
+        router
+    }
+
+    fn add_rule(&mut self, traffic: &Traffic, measures: BTreeMap<SeriesKey, &Measure>) {
+        let exact_hosts = !traffic.hosts.is_empty() && traffic.hosts.iter().all(|host| has_no_wildcard(host));
+        let mut rule = Rule {
+            methods: traffic.methods.iter().map(|method| method.as_bytes().into()).collect(),
+            hosts: if exact_hosts {
+                vec![]
+            } else {
+                traffic.hosts.iter().map(|host| WildcardPattern::case_insensitive(host)).collect()
+            },
+            paths: traffic.paths.iter().map(|path| WildcardPattern::for_path(path)).collect(),
+            fixed_responses: traffic.fixed_responses,
+            redirects: traffic.redirects,
+            measures: Vec::with_capacity(measures.len()),
+        };
+        for (series, measure) in measures {
+            rule.measures.push((self.series.len(), measure.clone()));
+            self.series.push(series);
+        }
+        self.optional_fields = self.optional_fields.union(optional_fields_for(traffic, &rule));
+        let rule_index = self.rules.len();
+        let hosts = if exact_hosts { traffic.hosts.as_slice() } else { &[] };
+        if traffic.target_groups.is_empty() {
+            self.rules_for_any_target_group.add_rule(rule_index, &rule, hosts);
+        }
+        for group in &traffic.target_groups {
+            self.rules_by_target_group
+                .entry(TargetGroupName::new(group.as_bytes()))
+                .or_default()
+                .add_rule(rule_index, &rule, hosts);
+        }
+        self.rules.push(rule);
+    }
+
+    /// The balancer whose lines this table is for, as they name it.
+    #[must_use]
+    pub fn load_balancer(&self) -> &str {
+        &self.load_balancer
+    }
+
+    /// The series; a slot is a place in this list.
+    #[must_use]
+    pub fn series(&self) -> &[SeriesKey] {
+        &self.series
+    }
+
+    /// What a decoder must read for it.
+    #[must_use]
+    pub const fn optional_fields(&self) -> OptionalFields {
+        self.optional_fields
+    }
+
+    /// Tells `count` every slot that the request is an event of, and what it is there. No slot is told twice.
+    #[inline(always)]
+    pub fn classify(&self, request: &Request<'_>, mut on_event: impl FnMut(usize, Classification)) {
+        self.classify_in(&self.rules_for_any_target_group, request, &mut on_event);
+        if let Some(lane) = request.target_group.and_then(|name| self.rules_by_target_group.get(&name)) {
+            self.classify_in(lane, request, &mut on_event);
+        }
+    }
+
+    #[inline(always)]
+    fn classify_in(&self, index: &RuleIndex, request: &Request<'_>, count: &mut impl FnMut(usize, Classification)) {
+        if request.action == Action::Forward {
+            classify_measures(&index.unconditional_measures, request, count);
+        }
+        if !index.needs_no_rules(request) {
+            // A copy, so that the request need not be in memory where nothing is tried.
+            self.classify_by_rules(index, &{ *request }, count);
+        }
+    }
+
+    /// Tries rule by rule.
+    #[inline(never)]
+    fn classify_by_rules(
+        &self,
+        index: &RuleIndex,
+        request: &Request<'_>,
+        count: &mut impl FnMut(usize, Classification),
+    ) {
+        let request_line = request.parse_request_line();
+        let unconditional_rules =
+            if request.action == Action::Forward { [].as_slice() } else { &index.unconditional_rules };
+        for rule in unconditional_rules.iter().chain(&index.other_rules).chain(index.rules_for_host(request_line.host))
+        {
+            if let Some(rule) = self.rules.get(*rule).filter(|rule| rule.matches(request.action, &request_line)) {
+                classify_measures(&rule.measures, request, count);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn classify_measures(
+    measures: &[(usize, Measure)],
+    request: &Request<'_>,
+    count: &mut impl FnMut(usize, Classification),
+) {
+    for (series_index, measure) in measures {
+        if let Some(event) = classify(request, measure) {
+            count(*series_index, event);
+        }
+    }
+}
+
+impl RuleIndex {
+    fn add_rule(&mut self, rule_index: usize, rule: &Rule, exact_hosts: &[String]) {
+        // A rule may come twice, by a group or host written twice, and a request counts once.
+        if exact_hosts.is_empty() {
+            let is_unconditional = rule.methods.is_empty() && rule.hosts.is_empty() && rule.paths.is_empty();
+            let rules = if is_unconditional { &mut self.unconditional_rules } else { &mut self.other_rules };
+            if rules.last() == Some(&rule_index) {
+                return;
+            }
+            rules.push(rule_index);
+            if is_unconditional {
+                self.unconditional_measures.extend_from_slice(&rule.measures);
+            }
+        }
+        for host in exact_hosts {
+            let rules = self.rules_by_host.entry_ref(host.to_ascii_lowercase().as_bytes()).or_default();
+            if rules.last() != Some(&rule_index) {
+                rules.push(rule_index);
+            }
+        }
+    }
+
+    /// Whether nothing has to be tried for the request.
+    #[inline(always)]
+    fn needs_no_rules(&self, request: &Request<'_>) -> bool {
+        self.other_rules.is_empty() && self.rules_by_host.is_empty() && request.action == Action::Forward
+    }
+
+    /// The rules that name this host.
+    fn rules_for_host(&self, host: &[u8]) -> &[usize] {
+        let rules = if host.iter().any(u8::is_ascii_uppercase) {
+            self.rules_by_host.get(host.to_ascii_lowercase().as_slice())
+        } else {
+            self.rules_by_host.get(host)
+        };
+        rules.map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Rule {
+    fn matches(&self, action: Action, line: &RequestLine<'_>) -> bool {
+        let is_action_included = match action {
+            Action::Forward => true,
+            Action::FixedResponse => self.fixed_responses,
+            Action::Redirect => self.redirects,
+        };
+        is_action_included
+            && (self.methods.is_empty() || self.methods.iter().any(|method| **method == *line.method))
+            && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(line.host)))
+            && (self.paths.is_empty() || self.paths.iter().any(|path| path.matches(line.path)))
+    }
+}
+
+fn optional_fields_for(traffic: &Traffic, rule: &Rule) -> OptionalFields {
+    [
+        (!traffic.target_groups.is_empty(), OptionalFields::TARGET_GROUP),
+        // With a target group a rule's own answer is out already: it has none.
+        (traffic.target_groups.is_empty() && !(rule.fixed_responses && rule.redirects), OptionalFields::ACTION),
+    ]
+    .into_iter()
+    .filter_map(|(is_needed, fields)| is_needed.then_some(fields))
+    .chain(rule.measures.iter().map(|(_, measure)| classify::optional_fields_for(measure)))
+    .fold(OptionalFields::NONE, OptionalFields::union)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access_log::alb::Decoder;
+
+    const ALB: &str = "app/shop/0a";
+
+    fn traffic() -> Traffic {
+        Traffic {
+            load_balancer: ALB.to_owned(),
+            target_groups: vec![],
+            methods: vec![],
+            hosts: vec![],
+            paths: vec![],
+            fixed_responses: false,
+            redirects: false,
+        }
+    }
+
+    fn availability(traffic: Traffic) -> Indicator {
+        Indicator::Requests { source: "logs".to_owned(), traffic, measure: Measure::Availability }
+    }
+
+    fn texts(values: &[&str]) -> Vec<String> {
+        values.iter().map(|value| (*value).to_owned()).collect()
+    }
+
+    /// The series that a request counts in, by what their text adds to the balancer's name.
+    fn matching_series(routes: &SeriesRouter, request: &str, group: &str, actions: &str) -> Vec<String> {
+        let line = format!(
+            "http 2026-10-31T23:50:10.000000Z {ALB} 198.51.100.7:1 - -1 -1 -1 503 - 1 2 \"{request}\" \"-\" - - \
+             {group} \"-\" \"-\" \"-\" 0 2026-10-31T23:50:10.000000Z \"{actions}\""
+        );
+        let request = Decoder::new(routes.optional_fields()).decode(line.as_bytes()).unwrap();
+        let mut names = Vec::new();
+        routes.classify(&request, |slot, event| {
+            assert_eq!(event, Classification::Bad);
+            let text = routes.series()[slot].as_str();
+            names.push(text.trim_start_matches("logs app/shop/0a").trim_end_matches("availability").trim().to_owned());
+        });
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn request_counts_once_in_each_matching_series() {
+        let groups = texts(&["blue", "green"]);
+        let hosts = texts(&["a.example.com", "A.example.com"]);
+        let orders = Traffic { methods: texts(&["POST"]), paths: texts(&["/v1/orders/*"]), ..traffic() };
+        let wild = Traffic { hosts: texts(&["*.example.com"]), target_groups: groups.clone(), ..traffic() };
+        let indicators = [
+            availability(traffic()),
+            availability(traffic()),
+            availability(Traffic { target_groups: groups, ..traffic() }),
+            availability(Traffic { hosts, ..traffic() }),
+            availability(orders),
+            availability(wild),
+            availability(Traffic { load_balancer: "app/other/0a".to_owned(), ..traffic() }),
+        ];
+        let routes = SeriesRouter::new(ALB, &indicators);
+        assert_eq!(routes.series().len(), 5, "equal series share a slot, other balancers have none");
+        let group = |name: &str| format!("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{name}/0b");
+        let check = |request: &str, group: &str, expected: &[&str]| {
+            assert_eq!(matching_series(&routes, request, group, "forward"), expected, "{request} {group}");
+        };
+        let exact = "host=a.example.com host=A.example.com";
+        let both = "target_group=blue target_group=green";
+        check("GET http://x:80/ HTTP/1.1", "-", &[""]);
+        check("GET http://x:80/ HTTP/1.1", &group("blue"), &["", both]);
+        check("GET http://x:80/ HTTP/1.1", &group("red"), &[""]);
+        check("GET http://A.Example.com:80/ HTTP/1.1", &group("red"), &["", exact]);
+        check(
+            "GET http://a.example.com:80/ HTTP/1.1",
+            &group("green"),
+            &["", exact, both, "target_group=blue target_group=green host=*.example.com"],
+        );
+        check("POST http://x:80/v1/orders/7?a HTTP/1.1", "-", &["", "method=POST path=/v1/orders/*"]);
+        check("POST http://x:80/v1/orders HTTP/1.1", "-", &[""]);
+        check("post http://x:80/v1/orders/7 HTTP/1.1", "-", &[""]);
+    }
+
+    #[test]
+    fn fixed_responses_and_redirects_count_only_if_included() {
+        let indicators = [
+            availability(traffic()),
+            availability(Traffic { fixed_responses: true, ..traffic() }),
+            availability(Traffic { redirects: true, ..traffic() }),
+            availability(Traffic { fixed_responses: true, redirects: true, ..traffic() }),
+        ];
+        let routes = SeriesRouter::new(ALB, &indicators);
+        let check = |actions: &str, expected: &[&str]| {
+            assert_eq!(matching_series(&routes, "GET http://x:80/ HTTP/1.1", "-", actions), expected, "{actions}");
+        };
+        check("waf", &["", "+fixed-response", "+fixed-response +redirect", "+redirect"]);
+        check("fixed-response", &["+fixed-response", "+fixed-response +redirect"]);
+        check("authenticate,redirect", &["+fixed-response +redirect", "+redirect"]);
+    }
+
+    #[test]
+    fn only_required_fields_are_decoded() {
+        let wants = |traffic: Traffic| SeriesRouter::new(ALB, &[availability(traffic)]).optional_fields();
+        let both = Traffic { fixed_responses: true, redirects: true, ..traffic() };
+        assert_eq!(wants(both), OptionalFields::NONE);
+        assert_eq!(wants(traffic()), OptionalFields::ACTION);
+        assert_eq!(wants(Traffic { target_groups: texts(&["blue"]), ..traffic() }), OptionalFields::TARGET_GROUP);
+    }
+}

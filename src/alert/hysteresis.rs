@@ -1,0 +1,228 @@
+//! How urgent an SLO is from minute to minute: at once more urgent, and less urgent only after a while.
+//!
+//! The rule, in one sentence: an SLO is as urgent as the most urgent thing that held within its newest calm minutes, of
+//! which there must be `resolve_after`, and for a ticket as many as the short window of its tiers has. Calm is a minute
+//! that proves something: it was observed, there was traffic, and no short window burns any more. A minute that nobody
+//! observed proves nothing, and neither does silence: what failed before the night and was not asked since has not
+//! recovered. Only after a whole day without events is there nothing left to alert about.
+//!
+//! What is as urgent again within [`BACK_MINUTES`] has shown that its calm meant little: it then takes as many calm
+//! minutes to be less urgent, or to end. So whatever comes and goes all night wakes somebody twice, and not at each
+//! turn, whether a ticket stays open in between or not.
+
+use crate::slo::Urgency;
+use crate::time::{MINUTES_PER_DAY, Minute};
+
+/// Minutes without any event after which an incident ends: whatever burned is no longer used.
+pub const NO_TRAFFIC_MINUTES: u32 = MINUTES_PER_DAY.unsigned_abs();
+
+/// What one minute says of an SLO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinuteEvaluation {
+    /// The evaluation: it sees the minutes that start before it.
+    pub at: Minute,
+    /// Whether the newest minute was observed and counts; if not, nothing else here is looked at.
+    pub is_observed: bool,
+    /// What holds.
+    pub firing: Option<Urgency>,
+    /// The most urgent tier whose short window alone still burns, a page counted as a page even where it is demoted.
+    pub short_window_firing: Option<Urgency>,
+    /// Whether there was no event in the shortest short window.
+    pub has_no_traffic: bool,
+}
+
+/// Where an SLO stands between its beats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UrgencyState {
+    /// For ticket, page and severe: how many calm minutes are missing until it no longer counts as that urgent.
+    pub minutes_to_recovery: [u32; 3],
+    /// Observed minutes in a row without an event, counted while something is open.
+    pub minutes_without_traffic: u32,
+    /// For ticket, page and severe: the evaluation in which it last ceased to be as urgent as that.
+    pub last_recovered: [Option<Minute>; 3],
+    /// For ticket, page and severe: whether it is as urgent as that again soon after it ceased to be.
+    pub is_flapping: [bool; 3],
+}
+
+/// What comes back so soon is the same trouble, and goes only after as many calm minutes.
+const FLAPPING_MINUTES: i32 = 60;
+
+const URGENCIES: [Urgency; 3] = [Urgency::Ticket, Urgency::Page, Urgency::Severe];
+
+impl UrgencyState {
+    /// How urgent it is; `None` if nothing is open.
+    #[must_use]
+    pub fn urgency(&self) -> Option<Urgency> {
+        URGENCIES
+            .into_iter()
+            .zip(self.minutes_to_recovery)
+            .filter(|(_, minutes)| *minutes > 0)
+            .map(|(urgency, _)| urgency)
+            .max()
+    }
+
+    /// Whether it ended because nothing was heard of for so long that there is nothing left to burn.
+    #[must_use]
+    pub const fn has_lost_traffic(&self) -> bool {
+        self.minutes_without_traffic >= NO_TRAFFIC_MINUTES
+    }
+
+    /// Takes one more minute into account. `resolve_after`: how many calm minutes end ticket, page and severe.
+    pub fn apply(&mut self, evaluation: &MinuteEvaluation, resolve_after: [u32; 3]) {
+        if !evaluation.is_observed {
+            return;
+        }
+        let before = self.urgency();
+        for urgency in URGENCIES {
+            let index = urgency as usize;
+            if evaluation.firing >= Some(urgency) {
+                if before < Some(urgency) {
+                    self.is_flapping[index] = self.last_recovered[index]
+                        .is_some_and(|recovered_at| evaluation.at <= recovered_at.plus(FLAPPING_MINUTES));
+                }
+                self.minutes_to_recovery[index] = recovery_minutes(resolve_after[index], self.is_flapping[index]);
+            } else if !evaluation.has_no_traffic && evaluation.short_window_firing < Some(urgency) {
+                self.minutes_to_recovery[index] = self.minutes_to_recovery[index].saturating_sub(1);
+            }
+        }
+        let is_waiting = evaluation.has_no_traffic && evaluation.firing.is_none() && self.urgency().is_some();
+        self.minutes_without_traffic = if is_waiting { self.minutes_without_traffic.saturating_add(1) } else { 0 };
+        if self.has_lost_traffic() {
+            self.minutes_to_recovery = [0; 3];
+        }
+        let after = self.urgency();
+        for urgency in URGENCIES.into_iter().filter(|urgency| before >= Some(*urgency) && after < Some(*urgency)) {
+            (self.last_recovered[urgency as usize], self.is_flapping[urgency as usize]) = (Some(evaluation.at), false);
+        }
+    }
+}
+
+/// How many calm minutes it takes to be less urgent, or to end.
+#[must_use]
+pub fn recovery_minutes(resolve_after: u32, is_flapping: bool) -> u32 {
+    resolve_after.max(if is_flapping { FLAPPING_MINUTES.unsigned_abs() } else { 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the rule says of a whole history, without a state: looks back from the newest beat. `before` is what it
+    /// said of each beat but the newest.
+    fn urgency_by_definition(
+        evaluations: &[MinuteEvaluation],
+        before: &[Option<Urgency>],
+        resolve_after: [u32; 3],
+    ) -> Option<Urgency> {
+        URGENCIES.into_iter().rev().find(|urgency| {
+            let below_since =
+                before.iter().rposition(|urgency_before| *urgency_before < Some(*urgency)).map_or(0, |index| index + 1);
+            let last_at_urgency =
+                before[..below_since].iter().rposition(|urgency_before| *urgency_before >= Some(*urgency));
+            let recovered_at = last_at_urgency.map(|index| evaluations[index + 1].at);
+            let is_flapping = recovered_at
+                .is_some_and(|recovered_at| evaluations[below_since].at.0 - recovered_at.0 <= FLAPPING_MINUTES);
+            let resolve_after = resolve_after[*urgency as usize].max(if is_flapping { 60 } else { 1 });
+            let observed: Vec<&MinuteEvaluation> =
+                evaluations[below_since..].iter().filter(|evaluation| evaluation.is_observed).collect();
+            let Some(last_firing) = observed.iter().rposition(|evaluation| evaluation.firing >= Some(*urgency)) else {
+                return false;
+            };
+            let since = &observed[last_firing + 1..];
+            let recovery = since
+                .iter()
+                .filter(|evaluation| !evaluation.has_no_traffic && evaluation.short_window_firing < Some(*urgency))
+                .count();
+            let mut without_traffic = 0;
+            let has_lost_traffic = since.iter().any(|evaluation| {
+                without_traffic =
+                    if evaluation.has_no_traffic && evaluation.firing.is_none() { without_traffic + 1 } else { 0 };
+                without_traffic >= NO_TRAFFIC_MINUTES
+            });
+            recovery < resolve_after as usize && !has_lost_traffic
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn urgency_is_highest_that_fired_within_recovery_minutes(
+            resolve_after in proptest::array::uniform3(1_u32..20),
+            drawn in proptest::collection::vec((0_u8..5, 0_usize..20, 0_usize..12, 0_u8..4), 1..300),
+        ) {
+            let mut state = UrgencyState::default();
+            let (mut evaluations, mut urgencies) = (Vec::new(), Vec::new());
+            for (minute, (observed, firing, short_window, traffic)) in (0..).zip(drawn) {
+                let firing = URGENCIES.get(firing).copied();
+                let short_window_firing = URGENCIES[..2].get(short_window).copied();
+                evaluations.push(MinuteEvaluation { at: Minute(minute), is_observed: observed > 0, firing, short_window_firing, has_no_traffic: traffic == 0 });
+                state.apply(&evaluations[evaluations.len() - 1], resolve_after);
+                prop_assert_eq!(state.urgency(), urgency_by_definition(&evaluations, &urgencies, resolve_after), "{:?}", evaluations);
+                urgencies.push(state.urgency());
+            }
+        }
+    }
+
+    #[test]
+    fn flapping_slo_opens_two_incidents() {
+        let (mut state, mut incidents) = (UrgencyState::default(), 0);
+        for minute in 0..600 {
+            let firing = (minute % 30 < 5).then_some(Urgency::Page);
+            let before = state.urgency();
+            state.apply(
+                &MinuteEvaluation {
+                    at: Minute(minute),
+                    is_observed: true,
+                    firing,
+                    short_window_firing: firing,
+                    has_no_traffic: false,
+                },
+                [15; 3],
+            );
+            incidents += u32::from(before.is_none() && state.urgency().is_some());
+        }
+        assert_eq!(incidents, 2);
+    }
+
+    #[test]
+    fn flapping_page_pages_twice_while_its_ticket_stays_open() {
+        let (mut state, mut pages) = (UrgencyState::default(), 0);
+        for minute in 0..600 {
+            let firing = if minute % 50 < 5 { Urgency::Page } else { Urgency::Ticket };
+            let before = state.urgency();
+            state.apply(
+                &MinuteEvaluation {
+                    at: Minute(minute),
+                    is_observed: true,
+                    firing: Some(firing),
+                    short_window_firing: Some(firing),
+                    has_no_traffic: false,
+                },
+                [15; 3],
+            );
+            pages += u32::from(before < Some(Urgency::Page) && state.urgency() == Some(Urgency::Page));
+        }
+        assert_eq!(pages, 2);
+    }
+
+    #[test]
+    fn day_without_traffic_ends_incident_and_unknown_day_does_not() {
+        let evaluation = |is_observed, has_no_traffic, firing| MinuteEvaluation {
+            at: Minute(0),
+            is_observed,
+            firing,
+            short_window_firing: None,
+            has_no_traffic,
+        };
+        let mut state = UrgencyState::default();
+        state.apply(&evaluation(true, false, Some(Urgency::Page)), [15; 3]);
+        (0..5_000).for_each(|_| state.apply(&evaluation(false, true, None), [15; 3]));
+        assert_eq!(state.urgency(), Some(Urgency::Page));
+        (0..NO_TRAFFIC_MINUTES - 1).for_each(|_| state.apply(&evaluation(true, true, None), [15; 3]));
+        assert_eq!(state.urgency(), Some(Urgency::Page));
+        state.apply(&evaluation(true, true, None), [15; 3]);
+        assert_eq!(state.urgency(), None);
+        assert!(state.has_lost_traffic());
+    }
+}

@@ -1,0 +1,115 @@
+//! What is remembered from run to run: how far each SLO was evaluated, its incidents, and what is still to be
+//! delivered.
+
+use std::collections::BTreeMap;
+
+use super::{Incident, IncidentKey, IncidentSubject, OutboxEntry, UrgencyState};
+use crate::counts::Sums;
+use crate::slo::SloId;
+use crate::time::{MINUTES_PER_DAY, Minute};
+
+/// How long ended incidents stay: as long as reports look back, and some days.
+const RETENTION_MINUTES: i32 = 35 * MINUTES_PER_DAY;
+
+/// The memory of all alerts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertState {
+    /// The minute that the newest run was about.
+    pub last_run: Option<Minute>,
+    /// How far each SLO was evaluated.
+    pub checkpoints: BTreeMap<SloId, SloCheckpoint>,
+    /// Open incidents, and those that ended in the last weeks.
+    pub incidents: BTreeMap<IncidentKey, Incident>,
+    /// Messages that were decided and not yet delivered, oldest first.
+    pub outbox: Vec<OutboxEntry>,
+}
+
+/// How far an SLO was evaluated, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SloCheckpoint {
+    /// The newest evaluation.
+    pub evaluated_at: Minute,
+    /// What the minutes before it summed up to then, as far back as late data may open an incident.
+    pub recent_counts: Sums,
+    /// How urgent it is, and for how long still.
+    pub urgency_state: UrgencyState,
+    /// The promise it was evaluated by, as its hash.
+    pub fingerprint: String,
+    /// The objective as it was written.
+    pub objective: String,
+    /// The team that owns it; empty in books of before that was kept.
+    pub team: String,
+    /// What was promised before, oldest first.
+    pub previous_objectives: Vec<PreviousObjective>,
+}
+
+/// A promise as it was until somebody changed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreviousObjective {
+    /// The minute that the first run with the next one was about.
+    pub until: Minute,
+    /// Its objective as it was written. The next one may have the same, and other requests, windows or tiers.
+    pub objective: String,
+}
+
+/// How many changes of a promise are remembered.
+const PREVIOUS_OBJECTIVES_MAX: usize = 50;
+
+impl SloCheckpoint {
+    /// Remembers what was promised until now.
+    pub(super) fn record_previous_objective(&mut self, at: Minute) {
+        self.previous_objectives.push(PreviousObjective { until: at, objective: self.objective.clone() });
+        let excess = self.previous_objectives.len().saturating_sub(PREVIOUS_OBJECTIVES_MAX);
+        self.previous_objectives.drain(..excess);
+    }
+
+    /// What was promised up to each change, and from it on: when, before, after; oldest first.
+    pub fn objective_changes(&self) -> impl Iterator<Item = (Minute, &str, &str)> {
+        let after = self.previous_objectives.iter().skip(1).map(|next| &next.objective).chain([&self.objective]);
+        self.previous_objectives
+            .iter()
+            .zip(after)
+            .map(|(before, after)| (before.until, before.objective.as_str(), after.as_str()))
+    }
+}
+
+impl AlertState {
+    /// The open incident of a subject.
+    #[must_use]
+    pub fn open_incident(&self, subject: &IncidentSubject) -> Option<IncidentKey> {
+        let open_incidents = self.incidents_of(subject).filter(|(_, incident)| incident.is_open());
+        open_incidents.map(|(key, _)| key.clone()).next_back()
+    }
+
+    /// The incidents of a subject, oldest first.
+    #[must_use]
+    pub fn incidents_of(
+        &self,
+        subject: &IncidentSubject,
+    ) -> impl DoubleEndedIterator<Item = (&IncidentKey, &Incident)> + use<'_> {
+        let key = |started| IncidentKey { subject: subject.clone(), started };
+        self.incidents.range(key(Minute(i32::MIN))..=key(Minute(i32::MAX)))
+    }
+
+    /// Opens an incident. One of the same key may have been held before: the promise was gone for one run, or a run
+    /// looked at an earlier minute. Then it goes on.
+    pub(super) fn open_or_reopen(&mut self, key: IncidentKey, new: Incident) {
+        let incident = match self.incidents.remove(&key) {
+            None => new,
+            Some(mut existing) => {
+                // What was part of a cause that is over speaks for itself again.
+                existing.group.take_if(|group| !self.incidents.get(group).is_some_and(Incident::is_open));
+                existing.reopened(new)
+            }
+        };
+        self.incidents.insert(key, incident);
+    }
+
+    /// Forgets incidents that ended long ago.
+    pub fn drop_expired_incidents(&mut self, now: Minute) {
+        self.incidents.retain(|_, incident| match incident.ended {
+            Some((at, _)) => at > now.plus(-RETENTION_MINUTES) || !incident.notified.is_empty(),
+            None => true,
+        });
+    }
+}

@@ -1,0 +1,165 @@
+//! Error budgets by occurrences: how many events may fail, how much of that is gone, and when the rest will be.
+
+use crate::counts::Sums;
+use crate::rational::{Rational, to_f64};
+use crate::slo::Objective;
+use crate::time::{MINUTES_PER_DAY, Minute, Span, Window};
+
+/// Minutes of the recent past that a forecast goes by: long enough to even out a day's rhythm, short enough to see a
+/// change.
+const RECENT_MINUTES: i32 = 3 * MINUTES_PER_DAY;
+
+/// The budget of a window, by events: never a mean of ratios.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorBudget {
+    sums: Sums,
+    share: Rational,
+}
+
+impl ErrorBudget {
+    /// The budget that the traffic of a window leaves under an objective.
+    #[must_use]
+    pub fn new(sums: Sums, objective: &Objective) -> Self {
+        Self { sums, share: objective.budget() }
+    }
+
+    /// How many events may fail: total x (1 - objective). `None` without traffic.
+    #[must_use]
+    pub fn allowed(&self) -> Option<Rational> {
+        (self.sums.total > 0).then(|| Rational::from_integer(i128::from(self.sums.total)) * self.share)
+    }
+
+    /// The share of the allowed events that failed; above 1 the promise is broken. `None` without traffic, and where
+    /// nothing may fail (an objective of 100%).
+    #[must_use]
+    pub fn consumed(&self) -> Option<Rational> {
+        let allowed = self.allowed().filter(|allowed| *allowed > Rational::from_integer(0))?;
+        Some(Rational::from_integer(i128::from(self.sums.bad)) / allowed)
+    }
+
+    /// Whether more failed than may fail: the promise is broken.
+    #[must_use]
+    pub fn is_exceeded(&self) -> bool {
+        self.allowed().is_some_and(|allowed| Rational::from_integer(i128::from(self.sums.bad)) > allowed)
+    }
+
+    /// 1 - consumed: 1 is untouched, 0 is spent, below 0 the promise is broken.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Rational> {
+        self.consumed().map(|consumed| Rational::from_integer(1) - consumed)
+    }
+}
+
+/// When a budget will be spent if the last three days go on as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExhaustionForecast {
+    /// It is spent already.
+    AlreadyExhausted,
+    /// It will be spent then.
+    ExhaustedAt(Minute),
+    /// It lasts for the window's length from now, or to the end of the calendar period.
+    NotWithinPeriod,
+    /// There was no traffic to go by.
+    Unknown,
+}
+
+impl ExhaustionForecast {
+    /// The same, unless the budget is spent sooner.
+    #[must_use]
+    pub fn or_earlier(self, at: Option<Minute>) -> Self {
+        match (self, at) {
+            (Self::ExhaustedAt(later), Some(at)) => Self::ExhaustedAt(at.min(later)),
+            (Self::NotWithinPeriod, Some(at)) => Self::ExhaustedAt(at),
+            _ => self,
+        }
+    }
+
+    /// The recent past that a forecast goes by.
+    #[must_use]
+    pub fn recent_span(at: Minute) -> Span {
+        Span::ending_at(at, RECENT_MINUTES)
+    }
+
+    /// Forecasts the budget of a window.
+    ///
+    /// The one assumption: every coming minute has the mean traffic and the mean bad events of the known minutes of the
+    /// last three days. What leaves a rolling window on the way is not assumed but known, a UTC day at a time: an old
+    /// outage that is about to leave gives its share back, a recent one stays. Between two such days the budget is
+    /// taken to go evenly.
+    #[must_use]
+    pub fn new(window: &Window, at: Minute, objective: &Objective, sums_in: &dyn Fn(Span) -> Sums) -> Self {
+        let span = window.span_at(at);
+        let budget_share = to_f64(objective.budget());
+        let surplus = |sums: Sums| Surplus::new(sums, budget_share);
+        let sums = sums_in(span);
+        let recent = sums_in(Self::recent_span(at).intersect(span));
+        if sums.total == 0 {
+            return Self::Unknown;
+        }
+        let surplus_left = surplus(sums).0;
+        if surplus_left < 0.0 || (surplus_left == 0.0 && sums.bad > 0) {
+            return Self::AlreadyExhausted;
+        }
+        if recent.total == 0 {
+            return Self::Unknown;
+        }
+        let surplus_per_minute = surplus(recent).0 / f64::from(recent.known);
+        match window {
+            Window::Rolling { .. } => {
+                // The window begins at a midnight at these moments; what it then still holds are sums of whole days.
+                let midnights = span.days().skip(1).map(|day| {
+                    let minutes_ahead = f64::from(Span::new(span.start, day.start()).minutes());
+                    (minutes_ahead, surplus(sums_in(Span::new(day.start(), at))).0 + surplus_per_minute * minutes_ahead)
+                });
+                let length = f64::from(span.minutes());
+                first_below_zero(at, surplus_left, midnights.chain([(length, surplus_per_minute * length)]))
+            }
+            Window::Calendar { .. } => {
+                let minutes_left = f64::from(Span::new(at, window.full_span_at(at).end).minutes());
+                first_below_zero(
+                    at,
+                    surplus_left,
+                    std::iter::once((minutes_left, surplus_left + surplus_per_minute * minutes_left)),
+                )
+            }
+        }
+    }
+}
+
+/// Events that may still fail: allowed less bad, by the share that may fail. As a floating-point number, because a
+/// forecast is no comparison with a promise.
+struct Surplus(f64);
+
+impl Surplus {
+    #[expect(clippy::cast_precision_loss, reason = "a forecast is a guess to begin with")]
+    fn new(sums: Sums, share: f64) -> Self {
+        Self(sums.total as f64 * share - sums.bad as f64)
+    }
+}
+
+/// When the surplus falls below zero on its way through the points (minutes from now, surplus).
+fn first_below_zero(at: Minute, surplus_left: f64, points: impl Iterator<Item = (f64, f64)>) -> ExhaustionForecast {
+    let mut previous = (0.0, surplus_left);
+    for next in points {
+        if next.1 < 0.0 {
+            let minutes = previous.0 + (next.0 - previous.0) * previous.1 / (previous.1 - next.1);
+            #[expect(clippy::cast_possible_truncation, reason = "at most the length of a window, 400 days")]
+            return ExhaustionForecast::ExhaustedAt(at.plus(minutes.ceil() as i32));
+        }
+        previous = next;
+    }
+    ExhaustionForecast::NotWithinPeriod
+}
+
+/// Minutes until so many more events have failed, if as many fail as failed in the newest minutes. `None` if they never
+/// will, or have already.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "printed to the minute; more minutes than fit are never reached, and casts saturate"
+)]
+pub fn minutes_until_exhausted(remaining_events: f64, bad_events: u64, minutes: u32) -> Option<i32> {
+    (remaining_events > 0.0 && bad_events > 0)
+        .then(|| (remaining_events * f64::from(minutes) / bad_events as f64).ceil() as i32)
+}

@@ -1,8 +1,0 @@
-//! Doors to where counts come from.
-
-pub mod athena;
-pub mod cloudwatch;
-pub mod counts_file;
-pub mod definitions;
-pub mod discovery;
-pub mod logs;

@@ -1,0 +1,73 @@
+//! Which files of counts were read and are in the ledger, so that a file that has not changed is not read again.
+
+use crate::time::Minute;
+
+const MINUTE_NS: u64 = 60_000_000_000;
+/// A file that was modified so short a time before a run may be modified again without a sign of it: its time is as
+/// coarse as the file system's clock, and who writes it may not be done.
+const SETTLED_AFTER_NS: u64 = MINUTE_NS;
+
+/// A state of a file, as the file system tells it without a look into the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileState {
+    /// Bytes.
+    pub size: u64,
+    /// When it was modified, in nanoseconds since 1970.
+    pub modified_ns: u64,
+}
+
+/// A file whose counts are all in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedFile {
+    /// The file.
+    pub path: String,
+    /// Its state when it was read.
+    pub state: FileState,
+    /// The hash of its content.
+    pub hash: String,
+}
+
+impl FileState {
+    /// Whether the file was last modified long enough before a run that began in a minute.
+    #[must_use]
+    pub fn is_settled(&self, now: Minute) -> bool {
+        let now_ns = u64::try_from(now.0).unwrap_or(0) * MINUTE_NS;
+        self.modified_ns.saturating_add(SETTLED_AFTER_NS) <= now_ns
+    }
+}
+
+impl ImportedFile {
+    /// Whether a file in a state is this one, unchanged.
+    #[must_use]
+    pub fn is_unchanged(&self, path: &str, state: FileState) -> bool {
+        self.path == path && self.state == state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_is_settled_a_minute_after_its_last_modification() {
+        let now = Minute(29_000_000);
+        let modified = |seconds: i64| {
+            let at = (i64::from(now.0) * 60 + seconds) * 1_000_000_000;
+            FileState { size: 1, modified_ns: u64::try_from(at).unwrap() }
+        };
+        assert!(modified(-60).is_settled(now) && modified(-100_000).is_settled(now));
+        for seconds in [-59, 0, 59, 100_000] {
+            assert!(!modified(seconds).is_settled(now), "{seconds}");
+        }
+        assert!(!FileState { size: 1, modified_ns: u64::MAX }.is_settled(now));
+    }
+
+    #[test]
+    fn different_path_size_or_time_means_a_different_file() {
+        let state = FileState { size: 7, modified_ns: 9 };
+        let read = ImportedFile { path: "a.csv".to_owned(), state, hash: "x".to_owned() };
+        assert!(read.is_unchanged("a.csv", state) && !read.is_unchanged("b.csv", state));
+        assert!(!read.is_unchanged("a.csv", FileState { size: 8, ..state }));
+        assert!(!read.is_unchanged("a.csv", FileState { modified_ns: 10, ..state }));
+    }
+}

@@ -1,0 +1,101 @@
+//! A correction, as typed.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::identifier::{Name, TextLine};
+use super::scalar::{FromText, OneOrMany, Scalar};
+use super::scalars::TimeZoneName;
+use crate::slo::problem::Explained;
+
+/// `corrections/<name>.yaml`: a period that does not count, because it was planned or measured incorrectly.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["id", "reason", "category", "author", "scope", "start", "end"]))]
+#[schemars(rename = "Correction")]
+pub(in crate::slo) struct CorrectionFile {
+    /// Name of the correction in reports, unique among corrections.
+    pub(in crate::slo) id: Option<Scalar<Name>>,
+    /// Why the period does not count, shown in reports.
+    #[schemars(extend("examples" = ["moving the orders database"]))]
+    pub(in crate::slo) reason: Option<Scalar<TextLine>>,
+    /// Category of the reason.
+    pub(in crate::slo) category: Option<CategoryYaml>,
+    /// Author of the correction.
+    #[schemars(extend("examples" = ["jane@example.com"]))]
+    pub(in crate::slo) author: Option<Scalar<TextLine>>,
+    /// SLOs that the correction applies to.
+    pub(in crate::slo) scope: Option<ScopeYaml>,
+    /// First minute: `2026-10-03T01:00` in the time zone, or with `Z` in UTC.
+    pub(in crate::slo) start: Option<Scalar<Moment>>,
+    /// End, the first minute that counts again.
+    pub(in crate::slo) end: Option<Scalar<Moment>>,
+    /// Time zone of `start`, `end` and `repeat`. Default: UTC.
+    pub(in crate::slo) time_zone: Option<Scalar<TimeZoneName>>,
+    /// Recurrence rule (RFC 5545), such as `FREQ=WEEKLY;BYDAY=SU`. `start` must be its first occurrence; `UNTIL` is in
+    /// UTC: `UNTIL=20261231T235959Z`.
+    #[schemars(extend("examples" = ["FREQ=WEEKLY;BYDAY=SU"]))]
+    pub(in crate::slo) repeat: Option<Scalar<TextLine>>,
+}
+
+/// Why a period does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "CorrectionCategory")]
+pub(in crate::slo) enum CategoryYaml {
+    /// Announced maintenance.
+    Planned,
+    /// An event outside the team's control, such as the outage of a region.
+    Unplanned,
+    /// Incorrect data, such as a broken probe or a load test.
+    Measurement,
+    /// The minutes count, but notifications are silenced.
+    Silence,
+}
+
+/// SLOs that a correction applies to. All conditions must match.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("minProperties" = 1))]
+#[schemars(rename = "CorrectionScope")]
+pub(in crate::slo) struct ScopeYaml {
+    /// Services of these teams.
+    pub(in crate::slo) team: Option<OneOrMany<Scalar<Name>>>,
+    /// Services with these names.
+    pub(in crate::slo) service: Option<OneOrMany<Scalar<Name>>>,
+    /// SLOs with these names.
+    pub(in crate::slo) slo: Option<OneOrMany<Scalar<Name>>>,
+    /// Services with these labels.
+    pub(in crate::slo) labels: Option<BTreeMap<String, Scalar<TextLine>>>,
+}
+
+/// A local time, or a point in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::slo) enum Moment {
+    Local(DateTime),
+    Instant(Timestamp),
+}
+
+impl FromText for Moment {
+    const PATTERN: &'static str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:00)?(Z|[+-][0-9]{2}:[0-9]{2})?$";
+    const NOUN: &'static str = "a time";
+    const EXAMPLE: &'static str = "2026-10-03T01:00";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        let invalid = |problem: &str| {
+            Explained::new(format!("`{text}` {problem}"), format!("write a date and a minute: `{}`", Self::EXAMPLE))
+        };
+        let (moment, is_whole_minute) = if let Ok(instant) = text.parse::<Timestamp>() {
+            (Self::Instant(instant), instant.as_nanosecond() % 60_000_000_000 == 0)
+        } else if let Some(local) = text.contains('T').then(|| text.parse::<DateTime>().ok()).flatten() {
+            (Self::Local(local), local.second() == 0 && local.subsec_nanosecond() == 0)
+        } else {
+            return Err(invalid("is not a valid time"));
+        };
+        if is_whole_minute { Ok(moment) } else { Err(invalid("is not a whole minute")) }
+    }
+}

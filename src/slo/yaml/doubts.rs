@@ -1,0 +1,119 @@
+//! Warnings about values that can be used and are hardly meant.
+
+use serde_yaml::Value;
+
+use super::load_balancer::{looks_like_regex, wildcard_from_regex};
+use super::region;
+use super::scalar::FromText;
+use super::scalars::Percent;
+use crate::rational::Rational;
+use crate::slo::problem::Explained;
+use crate::slo::source_spans::{PathStep, YamlPath};
+
+/// The most warnings of one file.
+const WARNINGS_MAX: usize = 20;
+
+/// The doubtful values of a file, each with its path.
+pub(super) fn find_warnings(value: &Value) -> Vec<(YamlPath, Explained)> {
+    let mut warnings = Vec::new();
+    walk(value, &mut YamlPath::new(), &mut warnings);
+    warnings
+}
+
+fn walk(value: &Value, path: &mut YamlPath, warnings: &mut Vec<(YamlPath, Explained)>) {
+    if warnings.len() >= WARNINGS_MAX {
+        return;
+    }
+    match value {
+        Value::String(text) => warnings.extend(warning_for(path, text).map(|explained| (path.clone(), explained))),
+        Value::Sequence(items) => {
+            for (index, item) in items.iter().enumerate() {
+                path.push(PathStep::Item(index));
+                walk(item, path, warnings);
+                path.pop();
+            }
+        }
+        Value::Mapping(map) => {
+            for (key, inner) in map.iter().filter_map(|(key, inner)| Some((key.as_str()?, inner))) {
+                path.push(PathStep::Key(key.to_owned()));
+                walk(inner, path, warnings);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+fn warning_for(path: &[PathStep], text: &str) -> Option<Explained> {
+    let keys = path.iter().filter_map(|step| match step {
+        PathStep::Key(key) => Some(key.as_str()),
+        PathStep::Item(_) => None,
+    });
+    match keys.collect::<Vec<_>>().as_slice() {
+        ["runbook" | "dashboard"] => url_warning(text),
+        ["slos" | "classes", .., "where", "path"] => regex_warning(text),
+        ["slos", _] | ["slos", _, "objective"] | ["classes", _, "slos", _] | ["classes", _, "slos", _, "objective"] => {
+            full_objective_warning(text)
+        }
+        ["sources", _, "cloudwatch" | "region" | "regions"] => region::unknown_region_warning(text),
+        _ => None,
+    }
+}
+
+/// A link that no notification and no page will show as one.
+fn url_warning(text: &str) -> Option<Explained> {
+    let is_url = text.split_once("://").is_some_and(|(scheme, rest)| {
+        ["https", "http"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) && !rest.is_empty()
+    });
+    (!is_url || text.contains(char::is_whitespace)).then(|| {
+        Explained::new(
+            format!("`{text}` is not a URL and will not be linked"),
+            "write the full URL, such as `https://wiki.example.com/checkout`",
+        )
+    })
+}
+
+fn full_objective_warning(text: &str) -> Option<Explained> {
+    Percent::from_text(text).ok().filter(|percent| percent.share == Rational::from_integer(1)).map(|_| {
+        Explained::new(
+            "an objective of `100%` leaves no error budget: every bad event fires an alert",
+            "set an objective below 100%, such as `99.95%`",
+        )
+    })
+}
+
+fn regex_warning(text: &str) -> Option<Explained> {
+    looks_like_regex(text).then(|| {
+        let hint = wildcard_from_regex(text).filter(|meant| meant != text).map_or_else(
+            || "use `*` for any characters and `?` for one character".to_owned(),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        Explained::new(format!("`{text}` looks like a regular expression, but is read as a wildcard pattern"), hint)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_reported_at_the_doubtful_value() {
+        let yaml = "runbook: wiki/checkout\ndashboard: https://grafana.example.com/d/x\nslos:\n  a: 100%\n  b: { objective: \
+                    100.0%, where: { path: [/v1/.*, /v1/*] } }\n  c: 99.9%\nsources:\n  m: { cloudwatch: eu-west-9, region: eu-west-1 }\n";
+        let value: Value = serde_yaml::from_str(yaml).unwrap();
+        let found: Vec<(usize, String)> =
+            find_warnings(&value).into_iter().map(|(path, explained)| (path.len(), explained.hint)).collect();
+        let hints: Vec<&str> = found.iter().map(|(_, hint)| hint.as_str()).collect();
+        assert_eq!(
+            hints,
+            [
+                "write the full URL, such as `https://wiki.example.com/checkout`",
+                "set an objective below 100%, such as `99.95%`",
+                "set an objective below 100%, such as `99.95%`",
+                "did you mean `/v1/*`?",
+                "check the spelling; ignore this warning if the region is newer than this version of slowburn",
+            ]
+        );
+        assert_eq!(found.iter().map(|(depth, _)| *depth).collect::<Vec<_>>(), [1, 2, 3, 5, 3]);
+    }
+}

@@ -1,0 +1,58 @@
+//! Texts that people choose: names, and lines that are shown as they are.
+
+use super::scalar::FromText;
+use crate::slo::problem::Explained;
+use crate::text::is_non_printing;
+
+/// The name of a service, an SLO, a class, a source, a team.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Name(pub(in crate::slo) String);
+
+impl FromText for Name {
+    const PATTERN: &'static str = "^[a-z0-9][a-z0-9._-]{0,99}$";
+    const NOUN: &'static str = "a name";
+    const EXAMPLE: &'static str = "checkout";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+        if text.len() > 100 {
+            return Err(Explained::new(
+                format!("the name is too long: {} characters", text.len()),
+                "use at most 100 characters",
+            ));
+        }
+        if text.bytes().all(is_allowed) && text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+            return Ok(Self(text.to_owned()));
+        }
+        let fixed: String = text
+            .to_ascii_lowercase()
+            .bytes()
+            .map(|byte| if is_allowed(byte) { char::from(byte) } else { '-' })
+            .collect();
+        let fixed = fixed.trim_matches(['-', '.', '_']);
+        let rule = "use lowercase letters, digits, `-`, `_` and `.`, starting with a letter or digit";
+        let hint =
+            if fixed.is_empty() || !text.is_ascii() { rule.to_owned() } else { format!("{rule}, such as `{fixed}`") };
+        Err(Explained::new(format!("invalid name `{text}`"), hint))
+    }
+}
+
+/// One line of text for people, or a place in the file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct TextLine(pub(in crate::slo) String);
+
+impl FromText for TextLine {
+    const PATTERN: &'static str = r"^[^\u0000-\u001f\u007f-\u009f]{1,1000}$";
+    const NOUN: &'static str = "a line of text";
+    const EXAMPLE: &'static str = "";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        if text.is_empty() || text.chars().count() > 1_000 || text.chars().any(is_non_printing) {
+            return Err(Explained::new(
+                "invalid text: empty, longer than 1000 characters, or with control characters",
+                "write one line of plain text",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}

@@ -1,0 +1,344 @@
+//! Values that name something of a load balancer: itself, its target groups, and what listener rules match.
+//!
+//! Names and their limits:
+//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html> and
+//! `API_CreateTargetGroup`; wildcards:
+//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html>.
+
+use super::scalar::FromText;
+use super::selector::Selectable;
+use crate::slo::problem::Explained;
+use crate::slo::selector::without_id;
+
+/// A load balancer as its access log names it, with its id or without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct LoadBalancer(pub(in crate::slo) String);
+
+impl FromText for LoadBalancer {
+    const PATTERN: &'static str = "^(app/[A-Za-z0-9-]{1,32}(/[0-9a-f]{16})?|classic/[A-Za-z0-9-]{1,32})$";
+    const NOUN: &'static str = "a load balancer";
+    const EXAMPLE: &'static str = "app/mart";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        if is_load_balancer_name(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let form = "write `app/<name>`, `app/<name>/<id>` as at the end of its ARN, or `classic/<name>`";
+        if text.contains(".elb.amazonaws.com") {
+            let message = format!("`{text}` is a DNS name, not the name of a load balancer");
+            return Err(Explained::new(message, format!("{form}; list them with `aws elbv2 describe-load-balancers`")));
+        }
+        let message = format!("invalid load balancer `{text}`");
+        let hint = match (arn_suffix(text, "loadbalancer/"), arn_suffix(text, "targetgroup/")) {
+            (Some(tail), _) if is_load_balancer_name(tail) => arn_hint(without_id(tail), tail),
+            (Some(tail), _) if is_resource_name(tail) => format!("write `classic/{tail}`"),
+            (_, Some(tail)) => {
+                let group = without_id(tail);
+                format!(
+                    "this is a target group: write `target_group: {group}`, and its load balancer here, `app/<name>`"
+                )
+            }
+            _ if is_resource_name(text) => {
+                format!("write `app/{text}`, or `classic/{text}` for a Classic Load Balancer")
+            }
+            _ if text.starts_with("net/") || text.contains(":loadbalancer/net/") => {
+                "use an Application Load Balancer, `app/<name>`: Network Load Balancers do not log requests".to_owned()
+            }
+            _ => form.to_owned(),
+        };
+        Err(Explained::new(message, hint))
+    }
+}
+
+impl Selectable for LoadBalancer {
+    fn into_text(self) -> String {
+        self.0
+    }
+}
+
+/// What follows the kind of resource in an ARN.
+fn arn_suffix<'a>(text: &'a str, kind: &str) -> Option<&'a str> {
+    text.split_once(kind).map(|(_, tail)| tail)
+}
+
+fn arn_hint(name: &str, tail: &str) -> String {
+    if name == tail {
+        return format!("write its name, `{name}`");
+    }
+    format!("write its name, `{name}`, or the end of the ARN, `{tail}`")
+}
+
+fn is_load_balancer_name(text: &str) -> bool {
+    if let Some(name) = text.strip_prefix("classic/") {
+        return is_resource_name(name);
+    }
+    let mut parts = text.split('/');
+    let (kind, name, id, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
+    kind == Some("app") && name.is_some_and(is_resource_name) && id.is_none_or(is_id) && rest.is_none()
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+fn is_resource_name(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// A target group by name, or by name and id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct TargetGroup(pub(in crate::slo) String);
+
+impl FromText for TargetGroup {
+    const PATTERN: &'static str = "^[A-Za-z0-9-]{1,32}(/[0-9a-f]{16})?$";
+    const NOUN: &'static str = "a target group name";
+    const EXAMPLE: &'static str = "mart-checkout";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        let is_group = |text: &str| match text.split_once('/') {
+            Some((name, id)) => is_resource_name(name) && is_id(id),
+            None => is_resource_name(text),
+        };
+        if is_group(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let hint = match arn_suffix(text, "targetgroup/") {
+            Some(tail) if is_group(tail) => arn_hint(tail.split('/').next().unwrap_or(tail), tail),
+            _ => "write its name, at most 32 letters, digits and `-`".to_owned(),
+        };
+        Err(Explained::new(format!("invalid target group `{text}`"), hint))
+    }
+}
+
+impl Selectable for TargetGroup {
+    fn into_text(self) -> String {
+        self.0
+    }
+}
+
+/// A request method, upper-case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Method(pub(in crate::slo) String);
+
+impl FromText for Method {
+    const PATTERN: &'static str = "^[A-Za-z_-]{1,40}$";
+    const NOUN: &'static str = "an HTTP method";
+    const EXAMPLE: &'static str = "POST";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphabetic() || b"-_".contains(&byte);
+        if (1..=40).contains(&text.len()) && text.bytes().all(is_allowed) {
+            return Ok(Self(text.to_ascii_uppercase()));
+        }
+        Err(Explained::new(
+            format!("invalid HTTP method `{text}`"),
+            "write a method such as `GET`, without wildcards, or a list: `[GET, HEAD]`",
+        ))
+    }
+}
+
+/// A host pattern, lower-case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct HostPattern(pub(in crate::slo) String);
+
+impl FromText for HostPattern {
+    const PATTERN: &'static str = r"^(?=.{1,128}$)([A-Za-z0-9.*?_-]+|\[[A-Fa-f0-9:.*?]+\])$";
+    const NOUN: &'static str = "a host pattern";
+    const EXAMPLE: &'static str = "*.example.com";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        let is_host_name =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".*?_-".contains(&byte));
+        let is_ipv6 = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.*?".contains(&byte));
+        let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let is_valid = inside.map_or_else(|| is_host_name(text), |inside| !inside.is_empty() && is_ipv6(inside));
+        if (1..=128).contains(&text.len()) && is_valid {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        if let Some((host, port)) = text.rsplit_once(':')
+            && is_host_name(host)
+            && !port.is_empty()
+            && port.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return Err(Explained::new(
+                format!("a host pattern cannot have a port: `:{port}`"),
+                format!("write `{host}`"),
+            ));
+        }
+        Err(Explained::new(
+            format!("invalid host pattern `{text}`"),
+            "write a host without a scheme or path, such as `*.example.com`",
+        ))
+    }
+}
+
+/// A path pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct PathPattern(pub(in crate::slo) String);
+
+impl FromText for PathPattern {
+    const PATTERN: &'static str = "^[/*?][!-~]{0,127}$";
+    const NOUN: &'static str = "a path pattern";
+    const EXAMPLE: &'static str = "/v1/orders/*";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        let is_path = is_path_text(text);
+        if text.starts_with('^') {
+            let hint = wildcard_from_regex(text).map_or_else(
+                || "use `*` for any characters and `?` for one character: `/v1/*`".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            let message = format!("`{text}` is a regular expression; a path is a wildcard pattern");
+            return Err(Explained::new(message, hint));
+        }
+        if is_path && !has_valid_placeholders(text) {
+            let hint = "write a name in braces for one part of the path, such as `/v1/orders/{id}`";
+            return Err(Explained::new(format!("invalid braces in path pattern `{text}`"), hint));
+        }
+        if let Some((path, query)) = text.split_once('?').filter(|(_, query)| query.contains('=')) {
+            let hint = format!("write `{path}`: requests count with any query string");
+            return Err(Explained::new(format!("a path pattern cannot have a query string: `?{query}`"), hint));
+        }
+        if is_path && text.starts_with(['/', '*', '?']) {
+            return Ok(Self(text.to_owned()));
+        }
+        let hint = if is_path && !text.contains("://") {
+            format!("did you mean `/{text}`?")
+        } else {
+            "write a path such as `/v1/*`, at most 128 characters, without a scheme, host or spaces".to_owned()
+        };
+        Err(Explained::new(format!("invalid path pattern `{text}`"), hint))
+    }
+}
+
+fn is_path_text(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether a path pattern is written like a regular expression. `/app.*` is not: it matches `/app.js`.
+pub(super) fn looks_like_regex(text: &str) -> bool {
+    let has_both = |open: char, close: char| text.contains(open) && text.contains(close);
+    text.ends_with('$')
+        || ["\\", "/.*", "/.+", ")?", "]+", "]*"].iter().any(|part| text.contains(part))
+        || has_both('[', ']')
+        || (has_both('(', ')') && text.contains('|'))
+}
+
+/// The wildcard pattern that a simple regular expression stands for.
+pub(super) fn wildcard_from_regex(regex: &str) -> Option<String> {
+    let mut text = regex.strip_prefix('^').unwrap_or(regex).to_owned();
+    text.truncate(text.strip_suffix('$').unwrap_or(&text).len());
+    for regex_class in [".*", ".+", "[^/]+", "[^/]*", "\\d+", "\\w+", "[0-9]+", "[a-z]+"] {
+        text = text.replace(regex_class, "*");
+    }
+    text = text.replace("\\.", ".").replace("\\/", "/").replace("(*)", "*").replace("**", "*");
+    if !text.starts_with(['/', '*']) {
+        text.insert(0, '/');
+    }
+    (is_path_text(&text) && !text.contains(['\\', '[', ']', '(', ')', '|', '+', '^', '$', '{', '}'])).then_some(text)
+}
+
+/// Whether every brace belongs to a name such as `{id}`.
+fn has_valid_placeholders(text: &str) -> bool {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let mut parts = text.split('{');
+    let before = parts.next().unwrap_or_default();
+    !before.contains('}')
+        && parts.all(|part| part.split_once('}').is_some_and(|(name, rest)| is_name(name) && !rest.contains('}')))
+}
+
+/// Where pages, tickets and reports are sent. Secrets are names of environment variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Destination(pub(in crate::slo) String);
+
+impl FromText for Destination {
+    const PATTERN: &'static str = r"^((pagerduty|slack):\$\{[A-Za-z_][A-Za-z0-9_]{0,99}\}|webhook:[!-~]{1,1000}|mailto:[!-+\--~]{1,100}@[!-+\--~]{1,200})$";
+    const NOUN: &'static str = "a destination";
+    const EXAMPLE: &'static str = "mailto:mart@example.com";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        let is_graphic = (1..=1000).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_valid = is_graphic
+            && match kind {
+                "pagerduty" | "slack" => is_variable(rest),
+                "webhook" => braced_variable(rest).is_none(),
+                "mailto" => is_mail_address(rest),
+                _ => false,
+            };
+        if is_valid {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(explain_destination(text, kind, rest))
+    }
+}
+
+/// Why a text is not a destination. What may be a secret is not repeated.
+fn explain_destination(text: &str, kind: &str, rest: &str) -> Explained {
+    const FORMS: &str = "write `pagerduty:${KEY}`, `slack:${HOOK}`, `webhook:${URL}` or `mailto:team@example.com`";
+    let secret = |what: &str, form: &str| {
+        let hint = format!("store it in an environment variable and write `{form}`");
+        Explained::new(format!("{what} is a secret and must not be in a file"), hint)
+    };
+    let lower = text.to_ascii_lowercase();
+    let is_key = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match kind {
+        "slack" | "pagerduty" | "webhook" if braced_variable(rest).is_some() => Explained::new(
+            format!("invalid destination `{text}`"),
+            format!("did you mean `{kind}:{}`?", braced_variable(rest).unwrap_or_default()),
+        ),
+        "slack" | "pagerduty" if rest.starts_with("${") => Explained::new(
+            format!("invalid variable name in `{text}`"),
+            "use letters, digits and `_`, starting with a letter or `_`",
+        ),
+        "slack" if rest.starts_with(['#', '@']) => Explained::new(
+            format!("`{text}` is a channel, not a webhook"),
+            "create an incoming webhook for the channel, store its URL in an environment variable and write `slack:${SLACK_WEBHOOK_URL}`",
+        ),
+        "slack" if !rest.is_empty() => secret("a Slack webhook URL", "slack:${SLACK_WEBHOOK_URL}"),
+        "pagerduty" if !rest.is_empty() => secret("a PagerDuty routing key", "pagerduty:${PAGERDUTY_KEY}"),
+        _ if lower.contains("hooks.slack.com") => secret("a Slack webhook URL", "slack:${SLACK_WEBHOOK_URL}"),
+        _ if lower.contains("pagerduty.com") || is_key => {
+            secret("a PagerDuty routing key", "pagerduty:${PAGERDUTY_KEY}")
+        }
+        "http" | "https" => secret("a webhook URL", "webhook:${WEBHOOK_URL}"),
+        "mailto" if rest.contains(',') => Explained::new(
+            format!("`{text}` contains several addresses"),
+            "write a list with one `mailto:` address per item",
+        ),
+        "mailto" if !rest.is_ascii() => Explained::new(
+            format!("invalid destination `{text}`: only ASCII addresses are supported"),
+            "use an address without other characters, or write its domain in Punycode, `xn--...`",
+        ),
+        _ => {
+            let address = text.rsplit_once(':').map_or(text, |(_, address)| address).trim();
+            let is_mail = is_mail_address(address)
+                && !address.contains('/')
+                && address.bytes().all(|byte| byte.is_ascii_graphic());
+            let hint = if is_mail { format!("did you mean `mailto:{address}`?") } else { FORMS.to_owned() };
+            Explained::new(format!("invalid destination `{text}`"), hint)
+        }
+    }
+}
+
+/// The variable that `$NAME` stands for, in braces.
+fn braced_variable(text: &str) -> Option<String> {
+    let variable = format!("${{{}}}", text.strip_prefix('$')?);
+    is_variable(&variable).then_some(variable)
+}
+
+/// Whether it is `${NAME}` and nothing else.
+fn is_variable(text: &str) -> bool {
+    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (1..=100).contains(&name.len())
+        && name.bytes().all(is_allowed)
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Whether it is one mail address; what is before and after the `@` is the mail server's business.
+fn is_mail_address(text: &str) -> bool {
+    let (name, host) = text.rsplit_once('@').unwrap_or_default();
+    (1..=100).contains(&name.len()) && (1..=200).contains(&host.len()) && !text.contains(',')
+}

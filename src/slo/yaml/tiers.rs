@@ -1,0 +1,157 @@
+//! Tiers and what goes with them, as typed.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::scalar::{FromText, OrNone, Scalar};
+use super::scalars::{Minutes, Percent, PositiveInt, parse_time_zone};
+use crate::slo::problem::Explained;
+use crate::time::parse_duration;
+
+/// Tiers by name, each changed, added or disabled; `none` disables all inherited tiers.
+pub(in crate::slo) type TiersYaml = OrNone<BTreeMap<String, OrNone<TierYaml>>>;
+
+/// An alert tier. Missing fields are inherited from the tier of the same name; a new tier must set all fields but
+/// `only`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Tier")]
+pub(in crate::slo) struct TierYaml {
+    /// Urgency of the alert.
+    pub(in crate::slo) urgency: Option<UrgencyYaml>,
+    /// Share of the error budget that is used if the burn rate lasts for the long window.
+    pub(in crate::slo) budget: Option<Scalar<Percent>>,
+    /// Long window, which makes the alert significant.
+    pub(in crate::slo) long: Option<Scalar<Minutes>>,
+    /// Short window, which resolves the alert soon after recovery.
+    pub(in crate::slo) short: Option<Scalar<Minutes>>,
+    /// When the tier sends pages. Outside `working_hours` it sends tickets. Default: always.
+    pub(in crate::slo) only: Option<TierHoursYaml>,
+}
+
+/// Urgency of a tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Urgency")]
+pub(in crate::slo) enum UrgencyYaml {
+    /// Needs a response now.
+    Page,
+    /// Needs a response on the next business day.
+    Ticket,
+}
+
+/// When a tier sends pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "TierHours")]
+pub(in crate::slo) enum TierHoursYaml {
+    /// During the working hours of the SLO, its service, its class or the fleet.
+    WorkingHours,
+    /// At any time. Overrides an inherited `working_hours`.
+    Always,
+}
+
+/// Minimum statistical significance of a page. Pages below it are sent as tickets.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Significance")]
+pub(in crate::slo) struct SignificanceYaml {
+    /// Minimum number of bad events in the long window. Default: 5.
+    pub(in crate::slo) min_bad_events: Option<Scalar<PositiveInt>>,
+    /// Confidence that the true burn rate exceeds the factor. Default: 99%.
+    pub(in crate::slo) confidence: Option<Scalar<Percent>>,
+}
+
+/// Severe conditions, independent of the error budget.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Severe")]
+pub(in crate::slo) struct SevereYaml {
+    /// Outage: time during which almost all events are bad, or `none`. Default: 5m.
+    pub(in crate::slo) outage: Option<Scalar<SevereDuration>>,
+    /// Traffic drop: time during which almost all traffic is missing compared with earlier weeks, or `none`. Default:
+    /// 15m.
+    pub(in crate::slo) traffic_drop: Option<Scalar<SevereDuration>>,
+}
+
+/// The newest minutes that must show something severe, or `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct SevereDuration(pub(in crate::slo) Option<u32>);
+
+/// Two hours: what takes longer to be seen is not severe.
+const SEVERE_MINUTES_MAX: u32 = 120;
+
+impl FromText for SevereDuration {
+    const PATTERN: &'static str = "^(none|[0-9]{1,6}[mh])$";
+    const NOUN: &'static str = "a duration or `none`";
+    const EXAMPLE: &'static str = "5m";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        match parse_duration(text) {
+            Some(minutes @ 1..=SEVERE_MINUTES_MAX) => Ok(Self(Some(minutes))),
+            Some(_) => Err(Explained::new(
+                format!("`{text}` is not between 1m and 2h"),
+                "write a duration such as `5m`, or `none`",
+            )),
+            None => Minutes::from_text(text).map(|_| Self(None)),
+        }
+    }
+}
+
+/// `Mon-Fri 09:00-18:00 Europe/Berlin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct WorkingHoursYaml(pub(in crate::slo) crate::slo::WorkingHours);
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+impl FromText for WorkingHoursYaml {
+    const PATTERN: &'static str = "^[A-Za-z]{3}([-,][A-Za-z]{3})* ([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9] [A-Za-z0-9_+/-]{1,64}$";
+    const NOUN: &'static str = "working hours";
+    const EXAMPLE: &'static str = "Mon-Fri 09:00-18:00 Europe/Berlin";
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        let invalid = |problem: &str| {
+            Explained::new(
+                format!("invalid working hours `{text}`: {problem}"),
+                format!("write days, hours and a time zone: `{}`", Self::EXAMPLE),
+            )
+        };
+        let [days, hours, zone] = text.split(' ').collect::<Vec<_>>()[..] else {
+            return Err(invalid("expected days, hours and a time zone"));
+        };
+        let days = parse_days(days).ok_or_else(|| invalid("unknown day of the week"))?;
+        let clock_times = hours.split_once('-').and_then(|(from, to)| Some((parse_clock(from)?, parse_clock(to)?)));
+        let (from, to) = clock_times.ok_or_else(|| invalid("expected hours such as `09:00-18:00`"))?;
+        Ok(Self(crate::slo::WorkingHours {
+            days,
+            start_minute: from,
+            end_minute: to,
+            time_zone: parse_time_zone(zone)?,
+        }))
+    }
+}
+
+/// `mon-fri`, `sat`, `mon,wed,fri-sun`; a range may pass Sunday.
+fn parse_days(text: &str) -> Option<[bool; 7]> {
+    let day = |name: &str| DAYS.iter().position(|day| name.eq_ignore_ascii_case(day));
+    let mut days = [false; 7];
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (day(first)?, day(last)?);
+        let length = (last + 7 - first) % 7;
+        (0..=length).for_each(|step| days[(first + step) % 7] = true);
+    }
+    Some(days)
+}
+
+/// Minutes after midnight; 24:00 is the end of the day.
+fn parse_clock(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':').filter(|(hour, minute)| hour.len() == 2 && minute.len() == 2)?;
+    let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
+    ((hour < 24 && minute < 60) || (hour, minute) == (24, 0)).then_some(hour * 60 + minute)
+}

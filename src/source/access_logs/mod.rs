@@ -1,0 +1,23 @@
+//! Access logs below a directory or in a bucket: [`LogTree`] says which objects there are, [`scan`] counts their lines.
+//!
+//! **Invariant:** an object is counted whole or not at all, and every object and line that is not counted is named.
+
+mod aligned_buffer;
+mod contributors;
+mod folders;
+mod inflate;
+mod line_counter;
+mod lines;
+mod listing;
+mod object;
+mod object_counts;
+mod root;
+mod s3;
+mod scan;
+
+pub use contributors::{ContributorScan, scan_contributors};
+pub use folders::ListError;
+pub use listing::{LogFile, LogFolders, LogTree, SkippedObjects, UnreadablePath};
+pub use object::ObjectError;
+pub use root::LogRoot;
+pub use scan::{Batch, FailedObject, ObjectRead, ScanResult, UnparsedLine, scan};

@@ -1,0 +1,133 @@
+//! Where log objects lie: below a directory, or below a prefix of a bucket, which both look like folders from here.
+
+use std::borrow::Cow;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::s3::Bucket;
+use crate::aws::Aws;
+use crate::cost::NanoDollars;
+use crate::location::{Location, S3Prefix};
+use crate::slo::BucketAccess;
+use crate::time::Minute;
+
+/// The size of what is no file, or cannot be looked at: it must not pass for a file without a byte.
+const UNKNOWN_SIZE: u64 = 1;
+
+/// A place that can be looked into and read from.
+#[derive(Clone, Debug)]
+pub enum LogRoot {
+    /// A directory.
+    Directory(PathBuf),
+    /// A prefix of a bucket.
+    Bucket(Arc<Bucket>),
+}
+
+/// What a folder holds, with its path below the place.
+pub(super) struct FolderEntry {
+    pub(super) key: String,
+    pub(super) is_folder: bool,
+    pub(super) size: u64,
+    /// The minute of its last change, of a file in a directory.
+    pub(super) modified: Option<Minute>,
+    /// Why nothing can be said of it: a link leads nowhere, or in a circle.
+    pub(super) error: Option<io::Error>,
+}
+
+/// What was seen of a folder.
+pub(super) struct FolderListing {
+    /// Sorted by name.
+    pub(super) entries: Vec<FolderEntry>,
+    /// Nothing was passed over.
+    pub(super) is_complete: bool,
+}
+
+/// Why a folder cannot be looked into, and what can be done.
+#[derive(Debug)]
+pub(super) struct ListingError {
+    pub(super) message: String,
+    pub(super) hint: Cow<'static, str>,
+}
+
+impl LogRoot {
+    /// The place that a person wrote. A bucket is looked into no further than all that AWS is asked may cost.
+    pub async fn open(location: &Location, access: &BucketAccess, cost_limit: Option<NanoDollars>) -> Self {
+        match location {
+            Location::Directory(path) => Self::Directory(path.clone()),
+            Location::S3 { bucket, prefix } => {
+                let client = Aws::shared().await.for_scope(&access.aws).await.s3();
+                let keys = S3Prefix::new(bucket, prefix);
+                Self::Bucket(Arc::new(Bucket::new(client, keys, access.requester_pays, cost_limit)))
+            }
+        }
+    }
+
+    /// How many requests an object takes that are paid for.
+    #[must_use]
+    pub fn request_count(&self, size: u64) -> u64 {
+        match self {
+            Self::Directory(_) => 0,
+            Self::Bucket(_) => Bucket::request_count(size),
+        }
+    }
+
+    /// What a folder holds; the place itself is the folder "". Links are followed; names that are no UTF-8 are no log's
+    /// name. In a bucket, more than a page is looked at only where names start in one of these ways, in order; all, if
+    /// there are none.
+    pub(super) async fn list_folder(
+        &self,
+        folder: &str,
+        name_prefixes: &[String],
+    ) -> Result<FolderListing, ListingError> {
+        match self {
+            Self::Directory(root) => {
+                let entries = read_directory(root, folder).map_err(|error| ListingError {
+                    message: error.to_string(),
+                    hint: "check that the folder exists and is readable".into(),
+                })?;
+                Ok(FolderListing { entries, is_complete: true })
+            }
+            Self::Bucket(bucket) => bucket.list_folder(folder, name_prefixes).await,
+        }
+    }
+}
+
+impl std::fmt::Display for LogRoot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(path) => write!(f, "{}", path.display()),
+            Self::Bucket(bucket) => write!(f, "{bucket}"),
+        }
+    }
+}
+
+/// The key of what lies in a folder.
+pub(super) fn join_key(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+fn read_directory(root: &std::path::Path, folder: &str) -> io::Result<Vec<FolderEntry>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root.join(folder))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (is_folder, size, changed, fault) = match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => {
+                (false, metadata.len(), metadata.modified().ok().and_then(to_minute), None)
+            }
+            Ok(about) => (about.is_dir(), UNKNOWN_SIZE, None, None),
+            Err(error) => (false, UNKNOWN_SIZE, None, Some(error)),
+        };
+        found.push(FolderEntry { key: join_key(folder, &name), is_folder, size, modified: changed, error: fault });
+    }
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(found)
+}
+
+fn to_minute(time: SystemTime) -> Option<Minute> {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+    i64::try_from(seconds).ok().map(Minute::from_unix_seconds)
+}

@@ -1,0 +1,266 @@
+//! Log objects in a bucket of S3: listed folder by folder, and fetched ahead of those who read them.
+
+mod body;
+mod error;
+
+use std::sync::Arc;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::types::{EncodingType, RequestPayer};
+use futures_util::stream::{self, StreamExt};
+use percent_encoding::percent_decode_str;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::object::ObjectError;
+use super::root::{FolderEntry, FolderListing, ListingError, join_key};
+use crate::aws::{Aws, AwsError};
+use crate::cost::{NanoDollars, Usage};
+use crate::location::S3Prefix;
+pub(super) use body::ObjectBody;
+
+/// Objects that are fetched at the same time: most are small, so that the way there and back is what takes long.
+const CONCURRENT_FETCHES_MAX: usize = 32;
+/// What all fetched objects may hold in memory until they have been read, in units of 64 KiB.
+const MEMORY_UNITS: usize = 1_024;
+const MEMORY_UNIT_BYTES: u64 = 64 << 10;
+/// How often the bytes of an object may break off; the SDK tries again only until they begin to come.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// The objects below a prefix.
+#[derive(Debug)]
+pub struct Bucket {
+    client: Client,
+    keys: S3Prefix,
+    requester_pays: bool,
+    /// What all that AWS is asked may cost.
+    cost_limit: Option<NanoDollars>,
+}
+
+/// An object that was fetched, or why it was not, and the room it takes until it is dropped.
+pub(super) struct FetchedObject {
+    pub(super) index: usize,
+    pub(super) body: Result<ObjectBody, ObjectError>,
+    _memory_permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Where a listing goes on.
+enum NextPage {
+    Token(String),
+    StartAfter(String),
+    End,
+}
+
+impl std::fmt::Display for Bucket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.keys.fmt(f)
+    }
+}
+
+impl Bucket {
+    pub(super) const fn new(
+        client: Client,
+        keys: S3Prefix,
+        requester_pays: bool,
+        cost_limit: Option<NanoDollars>,
+    ) -> Self {
+        Self { client, keys, requester_pays, cost_limit }
+    }
+
+    /// How many requests an object takes.
+    pub(super) fn request_count(size: u64) -> u64 {
+        size.div_ceil(body::CHUNK_BYTES).max(1)
+    }
+
+    fn request_payer(&self) -> Option<RequestPayer> {
+        self.requester_pays.then_some(RequestPayer::Requester)
+    }
+
+    /// What a folder holds: keys up to their next slash are folders. If it holds more than a page and only names are
+    /// wanted that start in one of these ways, in order, what lies between them is passed over.
+    ///
+    /// Keys come in the order of their bytes
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>), so no more pages are asked for than
+    /// there are.
+    pub(super) async fn list_folder(
+        &self,
+        folder: &str,
+        name_prefixes: &[String],
+    ) -> Result<FolderListing, ListingError> {
+        let folder_prefix = self.keys.key(&if folder.is_empty() { String::new() } else { format!("{folder}/") });
+        let (mut entries, mut is_complete) = (Vec::new(), true);
+        let mut next = None;
+        loop {
+            if !Aws::is_within_cost_limit(self.cost_limit, &Usage { s3_writes: 1, ..Usage::default() }) {
+                let most = self.cost_limit.unwrap_or_default();
+                return Err(ListingError {
+                    message: format!("another request would exceed `--max-cost` {most}"),
+                    hint: "raise `--max-cost`".into(),
+                });
+            }
+            // XML cannot hold every key that S3 can, and one of those would make a page unreadable
+            // (`encoding-type`, <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
+            let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(&folder_prefix).delimiter("/");
+            let request = request.encoding_type(EncodingType::Url);
+            let request = match next {
+                Some(NextPage::End) => break,
+                Some(NextPage::Token(token)) => request.continuation_token(token),
+                Some(NextPage::StartAfter(key)) => request.start_after(key),
+                None => request,
+            };
+            let sent = request.set_request_payer(self.request_payer()).send().await;
+            let mut page = sent.map_err(|error| {
+                let refusal = AwsError::from_sdk_error(&error);
+                ListingError { hint: self.hint(&refusal, "s3:ListBucket", &error), message: refusal.message }
+            })?;
+            let token = page.next_continuation_token.take();
+            let before = entries.len();
+            entries.extend(parse_page(page, &folder_prefix, folder));
+            let last_name = entries.get(before..).unwrap_or_default().iter().map(|entry| file_name(&entry.key)).max();
+            next = Some(match token {
+                None => NextPage::End,
+                Some(token) => next_page(token, last_name, name_prefixes).unwrap_or_else(|start| {
+                    is_complete = false;
+                    start.map_or(NextPage::End, |start| NextPage::StartAfter(format!("{folder_prefix}{start}")))
+                }),
+            });
+        }
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(FolderListing { entries, is_complete })
+    }
+
+    /// An object, or so many bytes of it from some place on; all of it must be of the same version.
+    async fn get_object(
+        &self,
+        key: &str,
+        range: Option<String>,
+        e_tag: Option<&str>,
+    ) -> Result<ObjectBytes, ObjectError> {
+        let mut attempts = 1;
+        loop {
+            let get = self.client.get_object().bucket(&self.keys.bucket).key(self.keys.key(key));
+            let get = get.set_range(range.clone()).set_if_match(e_tag.map(str::to_owned));
+            let mut object =
+                get.set_request_payer(self.request_payer()).send().await.map_err(|error| self.object_error(&error))?;
+            match collect_body(&mut object).await {
+                Ok(bytes) => return Ok(ObjectBytes { bytes, range: object.content_range, e_tag: object.e_tag }),
+                Err(_) if attempts < ATTEMPTS_MAX => attempts += 1,
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    /// Fetches objects in any order, ahead of the readers but never more than there is room for. It ends when they have
+    /// all been taken, or when nobody takes them any more.
+    pub(super) fn prefetch(self: &Arc<Self>, objects: Vec<(Arc<str>, u64)>) -> mpsc::Receiver<FetchedObject> {
+        let (sender, receiver) = mpsc::channel(CONCURRENT_FETCHES_MAX);
+        let bucket = Arc::clone(self);
+        let memory = Arc::new(Semaphore::new(MEMORY_UNITS));
+        let runtime = Handle::current();
+        tokio::spawn(async move {
+            let fetches = objects.into_iter().enumerate().map(|(index, (key, size))| {
+                let (bucket, room, runtime) = (Arc::clone(&bucket), Arc::clone(&memory), runtime.clone());
+                async move {
+                    let units = size.min(body::CHUNK_BYTES).div_ceil(MEMORY_UNIT_BYTES).max(1);
+                    let permit = room.acquire_many_owned(u32::try_from(units).unwrap_or(1)).await.ok();
+                    FetchedObject {
+                        index,
+                        body: ObjectBody::open(bucket, key, size, runtime).await,
+                        _memory_permit: permit,
+                    }
+                }
+            });
+            // In order, one that waits for room could wait for others that wait for their turn.
+            let mut fetches = stream::iter(fetches).buffer_unordered(CONCURRENT_FETCHES_MAX);
+            while let Some(fetched) = fetches.next().await {
+                if sender.send(fetched).await.is_err() {
+                    break;
+                }
+            }
+        });
+        receiver
+    }
+}
+
+/// What came of an object.
+struct ObjectBytes {
+    bytes: Vec<u8>,
+    /// Which bytes these are, if not all: `bytes 0-9/100`.
+    range: Option<String>,
+    e_tag: Option<String>,
+}
+
+async fn collect_body(object: &mut GetObjectOutput) -> Result<Vec<u8>, ObjectError> {
+    let length = object.content_length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(length.min(1 << 24));
+    while let Some(piece) = object.body.next().await {
+        bytes.extend_from_slice(&piece.map_err(|error| error::connection_error(&error))?);
+    }
+    Ok(bytes)
+}
+
+/// The next page; or, where what follows the last name is of no interest, the next start that is.
+fn next_page<'s>(
+    token: String,
+    last_name: Option<&str>,
+    name_prefixes: &'s [String],
+) -> Result<NextPage, Option<&'s String>> {
+    match last_name {
+        Some(last)
+            if !name_prefixes.is_empty() && !name_prefixes.iter().any(|start| last.starts_with(start.as_str())) =>
+        {
+            Err(name_prefixes.iter().find(|start| start.as_str() > last))
+        }
+        _ => Ok(NextPage::Token(token)),
+    }
+}
+
+fn file_name(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or(key)
+}
+
+fn parse_page(page: ListObjectsV2Output, folder_prefix: &str, folder: &str) -> Vec<FolderEntry> {
+    let is_encoded = page.encoding_type == Some(EncodingType::Url);
+    let plain = |key: String| if is_encoded { url_decode(&key) } else { key };
+    let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
+    let folders = folders.map(plain).filter_map(|path| {
+        let name = path.strip_prefix(folder_prefix)?.trim_end_matches('/');
+        Some(FolderEntry { key: join_key(folder, name), is_folder: true, size: 0, modified: None, error: None })
+    });
+    let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+        // A key that ends with a slash is what consoles make so that an empty folder can be seen.
+        let key = plain(object.key?);
+        let name = key.strip_prefix(folder_prefix).filter(|name| !name.is_empty())?;
+        let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+        Some(FolderEntry { key: join_key(folder, name), is_folder: false, size, modified: None, error: None })
+    });
+    folders.chain(objects).collect()
+}
+
+/// A key as it is, where a space was written as `+`.
+fn url_decode(key: &str) -> String {
+    percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listing_skips_names_without_wanted_prefix() {
+        let starts = ["b_".to_owned(), "d_".to_owned()];
+        let next = |last: Option<&str>, starts: &[String]| match next_page("page".to_owned(), last, starts) {
+            Ok(NextPage::Token(page)) => page,
+            Ok(_) => unreachable!("a page was there"),
+            Err(start) => start.cloned().unwrap_or_else(|| "end".to_owned()),
+        };
+        for (last, expected) in
+            [("a_9", "b_"), ("b", "b_"), ("b_", "page"), ("b_9", "page"), ("ba", "d_"), ("d_1", "page"), ("e", "end")]
+        {
+            assert_eq!(next(Some(last), &starts), expected, "{last}");
+        }
+        assert_eq!((next(None, &starts), next(Some("a"), &[])), ("page".to_owned(), "page".to_owned()));
+    }
+}

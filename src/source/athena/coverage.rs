@@ -1,0 +1,213 @@
+//! Which minutes an answer tells: those of intervals with lines, and those of silences that are plausible. The rule is
+//! that of access logs, `ledger/silence.rs`; what is special here is that an answer ends somewhere, and that nothing is
+//! known of what lies beyond.
+
+use std::collections::BTreeMap;
+
+use super::count_query::INTERVAL_MINUTES;
+use crate::ledger::known_spans;
+use crate::rational::Rational;
+use crate::time::{Minute, Span};
+
+/// Beyond what was asked for, a balancer may be as busy as it likes: silence is not believed because of an hour that
+/// was not looked at.
+const BUSY_LINES: u64 = 1 << 40;
+const HOUR_MINUTES: i32 = 60;
+
+/// What was heard of the balancers of a table in the course of a run, which goes from the newest span to the oldest.
+#[derive(Debug, Default)]
+pub(super) struct LineCoverage {
+    balancers: BTreeMap<String, BalancerCoverage>,
+    /// The end of the newest interval with a line of anybody.
+    newest_line_end: Option<Minute>,
+}
+
+#[derive(Debug)]
+struct BalancerCoverage {
+    /// What was asked for.
+    queried: Span,
+    /// Lines of intervals, and those of them that could not be read, by the intervals' first minutes.
+    intervals: BTreeMap<Minute, (u64, u64)>,
+    /// Up to which minute a silence may end that could not be judged before this answer.
+    undecided_until: Minute,
+}
+
+/// Minutes that are known now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct KnownSpans {
+    /// Those of the span that was asked for, with lines or without.
+    pub(super) requested: Vec<Span>,
+    /// Silent ones of what was asked for before.
+    pub(super) earlier: Vec<Span>,
+}
+
+impl LineCoverage {
+    /// Adds the lines of a balancer in the minutes `asked`, which tell those of `span`.
+    pub(super) fn add_lines(
+        &mut self,
+        balancer: &str,
+        (queried, span): (Span, Span),
+        lines: &BTreeMap<Minute, (u64, u64)>,
+    ) {
+        let new_coverage = || BalancerCoverage { queried, intervals: BTreeMap::new(), undecided_until: span.end };
+        let coverage = self.balancers.entry(balancer.to_owned()).or_insert_with(new_coverage);
+        let is_adjacent_and_older = queried.start <= coverage.queried.start && coverage.queried.start <= queried.end;
+        if !is_adjacent_and_older {
+            *coverage = new_coverage();
+        } else if coverage.queried != queried {
+            let decided_from = coverage.queried.start.plus(HOUR_MINUTES + INTERVAL_MINUTES).max(span.end);
+            coverage.undecided_until = coverage
+                .intervals
+                .range(decided_from..)
+                .next()
+                .map_or(coverage.queried.end, |(start, _)| *start)
+                .max(span.end);
+            coverage.queried = Span::new(queried.start, coverage.queried.end.max(queried.end));
+        }
+        let mut intervals: BTreeMap<Minute, (u64, u64)> = BTreeMap::new();
+        for (minute, (total, unparsed)) in lines {
+            let sums = intervals.entry(minute.plus(-minute.0.rem_euclid(INTERVAL_MINUTES))).or_default();
+            sums.0 += total;
+            sums.1 += unparsed;
+        }
+        let newest = intervals.last_key_value().map(|(start, _)| start.plus(INTERVAL_MINUTES));
+        self.newest_line_end = self.newest_line_end.max(newest);
+        coverage.intervals.extend(intervals);
+    }
+
+    /// Whether anything was heard of anybody.
+    pub(super) const fn has_lines(&self) -> bool {
+        self.newest_line_end.is_some()
+    }
+
+    /// Whether anything was heard of a balancer.
+    pub(super) fn has_lines_of(&self, balancer: &str) -> bool {
+        self.balancers.get(balancer).is_some_and(|coverage| !coverage.intervals.is_empty())
+    }
+
+    /// What is known of a balancer after its lines of `span` were added. An interval of nothing but lines that cannot
+    /// be read is as good as an object that cannot, where no more than a share of `limit` may be so.
+    pub(super) fn known_spans(&self, balancer: &str, span: Span, unparsed_limit: Rational) -> KnownSpans {
+        let (Some(coverage), Some(newest)) = (self.balancers.get(balancer), self.newest_line_end) else {
+            return KnownSpans::default();
+        };
+        let interval = |start: Minute| Span::new(start, start.plus(INTERVAL_MINUTES));
+        let is_unparsed = |lines: &(u64, u64)| lines.0 == lines.1 && unparsed_limit < Rational::from_integer(1);
+        let parsed = coverage.intervals.iter().filter(|(_, lines)| !is_unparsed(lines));
+        let parsed: Vec<(Span, u64)> = parsed.map(|(start, (total, _))| (interval(*start), *total)).collect();
+        let Some((first, _)) = parsed.first().copied() else { return KnownSpans::default() };
+        let busy_hour =
+            |start: Minute| (0..HOUR_MINUTES).step_by(5).map(move |offset| (interval(start.plus(offset)), BUSY_LINES));
+        let busy_hour_before = busy_hour(coverage.queried.start.plus(-HOUR_MINUTES));
+        let intervals: Vec<(Span, u64)> =
+            busy_hour_before.chain(parsed.iter().copied()).chain(busy_hour(coverage.queried.end)).collect();
+        let within = Span::new(first.start, newest);
+        let known =
+            Span::merged(known_spans(&intervals, None).into_iter().map(|known| known.intersect(within)).collect());
+        let unparsed =
+            coverage.intervals.iter().filter(|(_, lines)| is_unparsed(lines)).map(|(start, _)| interval(*start));
+        let known = subtract(known, unparsed);
+        let known_within =
+            |range: Span| known.iter().map(move |known| known.intersect(range)).filter(|known| !known.is_empty());
+        let gaps = subtract(
+            known_within(Span::new(span.end, coverage.undecided_until)).collect(),
+            parsed.iter().map(|(interval, _)| *interval),
+        );
+        KnownSpans { requested: known_within(span).collect(), earlier: gaps }
+    }
+}
+
+/// Spans without parts of them, all in order.
+fn subtract(spans: Vec<Span>, parts: impl Iterator<Item = Span>) -> Vec<Span> {
+    let mut remaining = spans;
+    for part in parts {
+        remaining = remaining
+            .into_iter()
+            .flat_map(|span| {
+                [Span::new(span.start, span.end.min(part.start)), Span::new(span.start.max(part.end), span.end)]
+            })
+            .filter(|span| !span.is_empty())
+            .collect();
+    }
+    remaining
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(entries: &[(i32, u64, u64)]) -> BTreeMap<Minute, (u64, u64)> {
+        entries.iter().map(|(at, total, unparsed)| (Minute(*at), (*total, *unparsed))).collect()
+    }
+
+    fn spans(spans: &[Span]) -> Vec<(i32, i32)> {
+        spans.iter().map(|span| (span.start.0, span.end.0)).collect()
+    }
+
+    fn span(start: i32, end: i32) -> Span {
+        Span::new(Minute(start), Minute(end))
+    }
+
+    const LIMIT: Rational = Rational::new_raw(1, 1_000);
+
+    #[test]
+    fn gap_is_no_traffic_only_between_quiet_hours_and_up_to_the_newest_line() {
+        let mut coverage = LineCoverage::default();
+        let queried = (span(0, 1_000), span(65, 1_000));
+        coverage.add_lines("quiet", queried, &lines(&[(100, 3, 0), (200, 1, 0), (600, 1, 0)]));
+        coverage.add_lines("busy", queried, &lines(&[(100, 500, 0), (107, 500, 0), (130, 500, 0), (900, 500, 0)]));
+        // Nothing is known before the first line; behind the last one silence goes on until the newest line of anybody.
+        assert_eq!(spans(&coverage.known_spans("quiet", span(65, 1_000), LIMIT).requested), [(100, 905)]);
+        assert_eq!(
+            spans(&coverage.known_spans("busy", span(65, 1_000), LIMIT).requested),
+            [(100, 110), (130, 135), (900, 905)]
+        );
+        assert_eq!(coverage.known_spans("nobody", span(65, 1_000), LIMIT), KnownSpans::default());
+    }
+
+    #[test]
+    fn gap_beside_an_hour_that_was_not_queried_stays_unknown() {
+        let mut coverage = LineCoverage::default();
+        coverage.add_lines("a", (span(0, 400), span(0, 400)), &lines(&[(0, 1, 0), (390, 1, 0), (395, 1, 0)]));
+        assert_eq!(spans(&coverage.known_spans("a", span(0, 400), LIMIT).requested), [(0, 5), (390, 400)]);
+        // What came before tells that it was quiet.
+        coverage.add_lines("a", (span(-300, 0), span(-300, 0)), &lines(&[(-200, 1, 0)]));
+        let known = coverage.known_spans("a", span(-300, 0), LIMIT);
+        assert_eq!((spans(&known.requested), spans(&known.earlier)), (vec![(-200, 0)], vec![(5, 390)]));
+    }
+
+    #[test]
+    fn gap_at_span_edge_becomes_known_once_neighbouring_span_is_read() {
+        let mut coverage = LineCoverage::default();
+        coverage.add_lines("a", (span(0, 400), span(0, 400)), &lines(&[(300, 1, 0)]));
+        coverage.add_lines("b", (span(0, 400), span(0, 400)), &lines(&[]));
+        assert_eq!(spans(&coverage.known_spans("a", span(0, 400), LIMIT).requested), [(300, 305)]);
+        for name in ["a", "b"] {
+            coverage.add_lines(name, (span(-300, 0), span(-300, 0)), &lines(&[(-150, 2, 0)]));
+        }
+        let known = coverage.known_spans("a", span(-300, 0), LIMIT);
+        assert_eq!((spans(&known.requested), spans(&known.earlier)), (vec![(-150, 0)], vec![(0, 300)]));
+        assert_eq!(spans(&coverage.known_spans("b", span(-300, 0), LIMIT).earlier), [(0, 305)]);
+    }
+
+    #[test]
+    fn interval_with_only_unparsed_lines_is_unknown_within_a_gap() {
+        let mut coverage = LineCoverage::default();
+        let queried = (span(0, 1_000), span(0, 1_000));
+        coverage.add_lines("a", queried, &lines(&[(100, 1, 0), (150, 7, 7), (200, 1, 0), (300, 2, 1), (301, 1, 1)]));
+        assert_eq!(spans(&coverage.known_spans("a", span(0, 1_000), LIMIT).requested), [(100, 150), (155, 305)]);
+        assert_eq!(
+            spans(&coverage.known_spans("a", span(0, 1_000), Rational::from_integer(1)).requested),
+            [(100, 305)]
+        );
+    }
+
+    #[test]
+    fn spans_that_do_not_touch_do_not_decide_each_others_gaps() {
+        let mut coverage = LineCoverage::default();
+        coverage.add_lines("a", (span(900, 1_000), span(900, 1_000)), &lines(&[(950, 1, 0)]));
+        coverage.add_lines("a", (span(0, 400), span(0, 400)), &lines(&[(100, 1, 0)]));
+        let known = coverage.known_spans("a", span(0, 400), LIMIT);
+        assert_eq!((spans(&known.requested), spans(&known.earlier)), (vec![(100, 400)], vec![]));
+    }
+}

@@ -1,0 +1,112 @@
+//! The templates of `queries/`, and the three filters through which values enter them: nothing else may.
+
+use std::borrow::Cow;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use serde::Serialize;
+
+use super::QueryError;
+use crate::text::escape_non_printing;
+
+/// The templates of the program itself, by the names by which they import one another.
+const TEMPLATES: [(&str, &str); 5] = [
+    ("counting.jinja", include_str!("../../../queries/counting.jinja")),
+    ("alb_counts.sql", include_str!("../../../queries/alb_counts.sql")),
+    ("classic_counts.sql", include_str!("../../../queries/classic_counts.sql")),
+    ("alb_table.sql", include_str!("../../../queries/alb_table.sql")),
+    ("classic_table.sql", include_str!("../../../queries/classic_table.sql")),
+];
+
+/// Templates ready to be rendered. A name that the context lacks is an error, and so is a value that a filter refuses.
+pub(super) struct Templates(Environment<'static>);
+
+impl Templates {
+    /// The program's own.
+    pub(super) fn built_in() -> Result<Self, QueryError> {
+        let mut environment = new_environment();
+        for (name, text) in TEMPLATES {
+            environment.add_template(name, text).map_err(|error| template_error(name, &error))?;
+        }
+        Ok(Self(environment))
+    }
+
+    /// One of them with its values.
+    pub(super) fn render(&self, name: &str, context: impl Serialize) -> Result<String, QueryError> {
+        let template = self.0.get_template(name).map_err(|error| template_error(name, &error))?;
+        template.render(Serde(context)).map_err(|error| template_error(name, &error))
+    }
+}
+
+/// A team's own text with values. It can include nothing.
+pub(super) fn render_custom(name: &str, text: &str, context: impl Serialize) -> Result<String, QueryError> {
+    new_environment().render_named_str(name, text, Serde(context)).map_err(|error| template_error(name, &error))
+}
+
+fn new_environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_filter("literal", |text: Cow<'_, str>| sql_literal(&text));
+    environment
+        .add_filter("identifier", |text: Cow<'_, str>| restricted(&text, 255, "_-", "characters not allowed in names"));
+    environment.add_filter("plain", |text: Cow<'_, str>| {
+        restricted(&text, 2_048, "_./:,@=+~-", "characters not allowed in DDL")
+    });
+    environment
+}
+
+/// A string of Trino: `it's` becomes `'it''s'`; a backslash is a backslash there.
+fn sql_literal(text: &str) -> Result<String, Error> {
+    if text.contains(|sign: char| sign.is_ascii_control()) {
+        return Err(invalid_value(text, "a control character"));
+    }
+    Ok(format!("'{}'", text.replace('\'', "''")))
+}
+
+/// A text of letters, digits and a few other signs, for a place where the template has quotes itself.
+fn restricted(text: &str, length_max: usize, extra_characters: &str, problem: &str) -> Result<String, Error> {
+    let is_allowed = |sign: char| sign.is_ascii_alphanumeric() || extra_characters.contains(sign);
+    if text.is_empty() || text.len() > length_max || !text.chars().all(is_allowed) {
+        return Err(invalid_value(text, problem));
+    }
+    Ok(text.to_owned())
+}
+
+fn invalid_value(text: &str, problem: &str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, format!("`{}` has {problem}", escape_non_printing(text)))
+}
+
+fn template_error(name: &str, error: &Error) -> QueryError {
+    // The innermost cause says what is wrong; what is around it says where.
+    let line = error.line().map_or_else(String::new, |line| format!(", line {line}"));
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let name = escape_non_printing(error.name().unwrap_or(name));
+    QueryError::new(
+        format!("cannot render query `{name}`{line}: {}", escape_non_printing(&detail)),
+        "fix this value or line in the file",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use minijinja::context;
+
+    use super::*;
+
+    #[test]
+    fn values_are_escaped_by_filters_or_rejected() {
+        let rendered = |text: &str, value: &str| {
+            render_custom("t.sql", text, context! { value }).map_err(|fault| fault.to_string())
+        };
+        assert_eq!(rendered("{{ value | literal }}", "a'; DROP TABLE x --\\\"").unwrap(), "'a''; DROP TABLE x --\\\"'");
+        assert!(rendered("{{ value | literal }}", "a\nb").unwrap_err().contains("`a\\nb` has a control character"));
+        assert_eq!(rendered("`{{ value | identifier }}`", "elb_logs").unwrap(), "`elb_logs`");
+        for hostile in ["a`b", "a\"b", "", "a b", "ä"] {
+            assert!(rendered("`{{ value | identifier }}`", hostile).is_err(), "{hostile}");
+            assert!(rendered("'{{ value | plain }}'", hostile).is_err(), "{hostile}");
+        }
+        assert_eq!(rendered("'{{ value | plain }}'", "s3://b/a=1").unwrap(), "'s3://b/a=1'");
+        assert!(rendered("{{ values }}", "").unwrap_err().contains("line 1"));
+        assert!(rendered("{% include 'counting.jinja' %}", "").is_err());
+    }
+}

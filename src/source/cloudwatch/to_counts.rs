@@ -1,0 +1,211 @@
+//! Values of metrics to counts of minutes: what is zero, what is no traffic, and what is unknown.
+//!
+//! A load balancer reports a metric only when it has something to say, so that a missing value beside one of the same
+//! minute is zero. When nothing at all is there, it is either silence or a gap
+//! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
+
+use std::collections::BTreeMap;
+
+use super::SeriesQuery;
+use super::plan::PeriodSpan;
+use crate::counts::{DayCounts, MinuteCount};
+use crate::slo::{MetricRole, MetricStatistic};
+use crate::time::{Day, Minute, Span};
+
+/// Counts of one series.
+#[derive(Debug, Default)]
+pub(super) struct ConvertedCounts {
+    pub(super) days: BTreeMap<Day, DayCounts>,
+    /// Minutes whose good or bad events outnumber all of them, and that therefore are unknown.
+    pub(super) invalid_minutes: u32,
+}
+
+/// What decides whether a minute without a value had no traffic.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoTrafficBounds {
+    /// Before this minute nothing is known: there may have been nothing that could have a value.
+    pub(super) known_from: Minute,
+    /// Minutes before this no longer change.
+    pub(super) settled: Minute,
+    /// Minutes before this have usually been delivered.
+    pub(super) expected_until: Minute,
+    /// The newest minute that any metric of the source had a value of.
+    pub(super) watermark: Option<Minute>,
+}
+
+impl NoTrafficBounds {
+    /// Whether a span without a value had no traffic. CloudWatch that is late is silent too, and tells of nobody then.
+    fn is_no_traffic(&self, span: Span) -> bool {
+        let is_delivered = self.watermark.is_some_and(|newest| newest >= span.start);
+        span.start >= self.known_from && (span.end <= self.settled || (span.end <= self.expected_until && is_delivered))
+    }
+}
+
+/// What is known of a series in a piece. A value of five minutes or an hour is kept in the first of its minutes in
+/// which there was something to tell of, and nothing in the others, so that sums over whole ones are exact.
+pub(super) fn to_counts<'a>(
+    series_query: &SeriesQuery,
+    bounds: &NoTrafficBounds,
+    period_span: &PeriodSpan,
+    values: impl Fn(&MetricStatistic) -> &'a [(Minute, f64)],
+) -> ConvertedCounts {
+    let mut sums: BTreeMap<Minute, (f64, f64)> = BTreeMap::new();
+    let (is_good, good_or_bad) = match &series_query.counts.numerator {
+        MetricRole::Good(good) => (true, good),
+        MetricRole::Bad(bad) => (false, bad),
+    };
+    for (minute, value) in series_query.counts.total.iter().flat_map(&values) {
+        sums.entry(*minute).or_default().0 += value;
+    }
+    for (minute, value) in good_or_bad.iter().flat_map(&values) {
+        sums.entry(*minute).or_default().1 += value;
+    }
+    let mut converted = ConvertedCounts::default();
+    let mut minute = period_span.span.start;
+    while minute < period_span.span.end {
+        let span = Span::new(minute, minute.plus(period_span.period_minutes));
+        let count = match sums.get(&minute) {
+            Some(_) if minute < bounds.known_from => None,
+            Some((total, good_or_bad)) => {
+                let count = to_count(*total, *good_or_bad, is_good);
+                converted.invalid_minutes +=
+                    if count.is_none() { period_span.period_minutes.unsigned_abs() } else { 0 };
+                count
+            }
+            None => bounds.is_no_traffic(span).then(MinuteCount::default),
+        };
+        if let Some(mut count) = count {
+            let minutes = (minute.0..span.end.0.min(period_span.span.end.0)).map(Minute);
+            for at in minutes.filter(|at| is_in_lifetimes(&series_query.lifetimes, *at)) {
+                converted.days.entry(at.day()).or_default().0[at.minute_of_day()] = Some(std::mem::take(&mut count));
+            }
+        }
+        minute = span.end;
+    }
+    converted
+}
+
+fn is_in_lifetimes(lifetimes: &[Span], minute: Minute) -> bool {
+    lifetimes.iter().any(|span| span.contains(minute))
+}
+
+/// Sums are whole numbers up to how floating point adds them. `None` where they cannot be counts.
+fn to_count(total: f64, good_or_bad: f64, is_good: bool) -> Option<MinuteCount> {
+    let [total, judged] = [total.round(), good_or_bad.round()];
+    if !(0.0..=f64::from(u32::MAX)).contains(&total) || !(0.0..=total).contains(&judged) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked above")]
+    let [total, judged] = [total as u32, judged as u32];
+    Some(MinuteCount { total, bad: if is_good { total - judged } else { judged } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::SeriesKey;
+    use crate::slo::{Metric, RatioMetrics, Statistic};
+
+    fn metric(name: &str) -> MetricStatistic {
+        let metric = Metric { namespace: "N".to_owned(), name: name.to_owned(), dimensions: BTreeMap::new() };
+        MetricStatistic { metric, statistic: Statistic::Sum }
+    }
+
+    /// A question whose minutes no longer change before the fifth.
+    fn bounds() -> NoTrafficBounds {
+        NoTrafficBounds { known_from: Minute(i32::MIN), settled: Minute(5), expected_until: Minute(5), watermark: None }
+    }
+
+    /// Minutes 0 to 6 as `total/bad`, `-` where nothing is known.
+    fn convert(good: bool, period: i32, ok: &[(i32, f64)], judged: &[(i32, f64)]) -> (String, u32) {
+        convert_with(bounds(), Span::new(Minute(0), Minute(6)), (good, period), ok, judged)
+    }
+
+    fn convert_with(
+        bounds: NoTrafficBounds,
+        lifetime: Span,
+        (good, period): (bool, i32),
+        ok: &[(i32, f64)],
+        judged: &[(i32, f64)],
+    ) -> (String, u32) {
+        let counts = RatioMetrics {
+            total: vec![metric("ok"), metric("judged")],
+            numerator: if good {
+                MetricRole::Good(vec![metric("judged")])
+            } else {
+                MetricRole::Bad(vec![metric("judged")])
+            },
+        };
+        let series_query = SeriesQuery {
+            series: SeriesKey::new("s"),
+            counts,
+            had_traffic: false,
+            lifetimes: vec![lifetime],
+            first_datapoints: None,
+        };
+        let points = |values: &[(i32, f64)]| values.iter().map(|(at, value)| (Minute(*at), *value)).collect::<Vec<_>>();
+        let (ok, judged) = (points(ok), points(judged));
+        let period_span = PeriodSpan { span: Span::new(Minute(0), Minute(6)), period_minutes: period };
+        let converted =
+            to_counts(
+                &series_query,
+                &bounds,
+                &period_span,
+                |query| if query.metric.name == "ok" { &ok } else { &judged },
+            );
+        let text = (0..6).map(|slot| match converted.days.get(&Day(0)).and_then(|day| day.0[slot]) {
+            Some(MinuteCount { total, bad }) => format!("{total}/{bad}"),
+            None => "-".to_owned(),
+        });
+        (text.collect::<Vec<_>>().join(" "), converted.invalid_minutes)
+    }
+
+    #[test]
+    fn missing_value_beside_another_is_zero_and_settled_gap_is_no_traffic() {
+        assert_eq!(convert(false, 1, &[(0, 9.0), (2, 1.0)], &[(0, 1.0), (3, 2.0)]).0, "10/1 0/0 1/0 2/2 0/0 -");
+        assert_eq!(convert(true, 1, &[(5, 3.0)], &[(5, 7.0)]).0, "0/0 0/0 0/0 0/0 0/0 10/3");
+    }
+
+    #[test]
+    fn unsettled_gap_is_no_traffic_only_up_to_the_watermark() {
+        let with_watermark = |expected_until: i32, watermark: Option<i32>| {
+            let bounds = NoTrafficBounds {
+                settled: Minute(1),
+                expected_until: Minute(expected_until),
+                watermark: watermark.map(Minute),
+                ..bounds()
+            };
+            convert_with(bounds, Span::new(Minute(0), Minute(6)), (false, 1), &[(2, 7.0)], &[]).0
+        };
+        assert_eq!(with_watermark(5, None), "0/0 - 7/0 - - -");
+        assert_eq!(with_watermark(5, Some(3)), "0/0 0/0 7/0 0/0 - -");
+        assert_eq!(
+            with_watermark(5, Some(9)),
+            "0/0 0/0 7/0 0/0 0/0 -",
+            "what is younger may be late though others are not"
+        );
+    }
+
+    #[test]
+    fn minutes_before_the_first_datapoint_are_unknown() {
+        let (ok, good) = ([(0, 9.0), (2, 9.0)], [(2, 9.0)]);
+        let bounds = NoTrafficBounds { known_from: Minute(2), ..bounds() };
+        let found = convert_with(bounds, Span::new(Minute(0), Minute(6)), (true, 1), &ok, &good);
+        assert_eq!(found, ("- - 18/9 0/0 0/0 -".to_owned(), 0));
+    }
+
+    #[test]
+    fn value_of_several_minutes_is_stored_in_the_first_minute_of_the_lifetime() {
+        assert_eq!(convert(false, 5, &[(0, 100.0)], &[]).0, "100/0 0/0 0/0 0/0 0/0 -");
+        let lifetime = Span::new(Minute(2), Minute(6));
+        assert_eq!(convert_with(bounds(), lifetime, (false, 5), &[(0, 100.0)], &[]).0, "- - 100/0 0/0 0/0 -");
+    }
+
+    #[test]
+    fn values_that_are_not_counts_are_unknown() {
+        let values = [(0, -1.0), (1, f64::NAN), (2, 5e9), (3, 1.0)];
+        assert_eq!(convert(false, 1, &values, &[]), ("- - - 1/0 0/0 -".to_owned(), 3));
+        // More bad events than there are events.
+        assert_eq!(convert(false, 1, &[(0, -3.0)], &[(0, 5.0)]), ("- 0/0 0/0 0/0 0/0 -".to_owned(), 1));
+    }
+}

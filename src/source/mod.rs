@@ -1,0 +1,8 @@
+//! Doors to where counts come from.
+
+pub mod access_logs;
+pub mod athena;
+pub mod cloudwatch;
+pub mod counts_file;
+pub mod definitions;
+pub mod discovery;
