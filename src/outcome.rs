@@ -73,18 +73,17 @@ impl Diagnostics {
             let Notification { key, urgency, kind: phase, team, .. } = &entry.notification;
             let to = catalog.describe_destination(team, &entry.destination);
             let notification = format!("{to} of {} ({urgency} {})", escape_non_printing(key), phase.as_str());
-            let (why, next_step) = match result {
-                DeliveryResult::Delivered => {
+            let (error, next_step) = match result {
+                Ok(()) => {
                     let notified = if dry_run { "dry run: would notify" } else { "notified" };
                     self.notes.push(format!("{notified} {notification}"));
                     continue;
                 }
-                DeliveryResult::TransientFailure { error: why, .. } => (why, "will retry"),
-                DeliveryResult::PermanentFailure { error: why } => {
-                    (why, if entry.is_abandoned { "gave up" } else { "will retry every 30 minutes for a day" })
-                }
+                Err(error) if error.is_transient => (error, "will retry"),
+                Err(error) if entry.is_abandoned => (error, "gave up"),
+                Err(error) => (error, "will retry every 30 minutes for a day"),
             };
-            self.warnings.push(format!("could not notify {notification}, {next_step}: {why}"));
+            self.warnings.push(format!("could not notify {notification}, {next_step}: {error}"));
         }
     }
 

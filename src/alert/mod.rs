@@ -20,7 +20,7 @@ pub use hysteresis::{MinuteEvaluation, NO_TRAFFIC_MINUTES, UrgencyState, recover
 pub use incident::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject, Owner, SharedScope};
 pub use notification::{Link, Notification, NotificationKind};
 pub use notify::{NotificationRoutes, PlannedNotification, plan_notifications};
-pub use outbox::{CLAIM_MINUTES, DeliveryReport, DeliveryResult, OutboxEntry};
+pub use outbox::{CLAIM_MINUTES, DeliveryError, DeliveryReport, DeliveryResult, OutboxEntry};
 pub use state::{AlertState, PreviousObjective, SloCheckpoint};
 pub use state_machine::{
     EvaluationBatch, EvaluationStart, InvalidDefinitions, ObjectiveChange, SloUpdate, SourceWatermark,

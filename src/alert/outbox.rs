@@ -1,8 +1,8 @@
-//! What is on its way: decided and recorded, not yet confirmed.
+//! The outbox: notifications that were planned and recorded, and whose delivery is not confirmed.
 //!
-//! A message leaves the outbox when its destination has confirmed it. Whoever sends it claims it first, so that a
-//! second run at the same time does not send it too; a claim ends by itself, in case the sender did. What can never be
-//! delivered is set aside and told to those who keep the fleet, and so is what arrives after all.
+//! A run claims entries before it sends them, so that a second run at the same time does not send them too; a claim
+//! expires in case the run crashed. A notification that cannot be delivered is abandoned and reported to the platform
+//! team, and so is a late delivery.
 
 use std::collections::BTreeSet;
 
@@ -10,78 +10,86 @@ use super::{AlertState, Delivery, Notification, NotificationKind};
 use crate::slo::Urgency;
 use crate::time::{MINUTES_PER_DAY, Minute};
 
-/// Minutes for which a message belongs to the run that claimed it; a run sends for less.
+/// How long a claim is valid; a run sends for a shorter time.
 pub const CLAIM_MINUTES: i32 = 3;
 
-/// Minutes to the next try after one that failed: 1, 2, 4 ... up to this many.
+/// The longest pause between attempts: 1, 2, 4 ... up to this many minutes.
 const RETRY_MINUTES_MAX: i32 = 30;
 
-/// After so many minutes without success a message is set aside: what it says is no longer true.
+/// After so many minutes without success a notification is abandoned: it is no longer true.
 const ABANDON_AFTER_MINUTES: i32 = MINUTES_PER_DAY;
 
-/// After so many minutes those who keep the fleet hear that a message does not arrive.
+/// After so many minutes without success the platform team is notified.
 const REPORT_AFTER_MINUTES: i32 = 15;
 
-/// How long what was set aside can still be looked at.
+/// How long abandoned entries are kept for inspection.
 const ABANDONED_RETENTION_MINUTES: i32 = 7 * MINUTES_PER_DAY;
 
-/// One message to one destination.
+/// One notification to one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxEntry {
-    /// What is said.
     pub notification: Notification,
-    /// To whom, as the definition says: secrets are names of environment variables.
+    /// As the definition says: secrets are names of environment variables.
     pub destination: String,
-    /// The run that decided it.
     pub decided_at: Minute,
-    /// How often it was tried.
     pub attempts: u32,
-    /// Not before this minute it is tried, again or because another run is at it.
+    /// The end of the pause after a failed attempt, or of a claim.
     pub next_attempt: Minute,
-    /// Why the last try failed, without secrets.
+    /// Without secrets.
     pub last_error: Option<String>,
-    /// How urgently those who keep the fleet were told that it does not arrive; `None` if they were not.
+    /// The urgency at which the platform team was notified that the delivery fails; `None` if it was not.
     pub reported_as: Option<Urgency>,
-    /// It will not be tried again.
+    /// Whether no more attempts are made.
     pub is_abandoned: bool,
 }
 
-/// How a try ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeliveryResult {
-    /// It has arrived.
-    Delivered,
-    /// It may arrive later.
-    TransientFailure {
-        /// Why it did not.
-        error: String,
-        /// Minutes that the destination asked to wait.
-        retry_after_minutes: Option<u32>,
-    },
-    /// It never will.
-    PermanentFailure {
-        /// Why not, with the remedy.
-        error: String,
-    },
+/// Why a notification was not delivered. It contains no secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}\nhint: {hint}")]
+pub struct DeliveryError {
+    pub message: String,
+    /// What a person can do.
+    pub hint: String,
+    /// Whether a later attempt may succeed without a change: the receiver is busy, broken or out of reach.
+    pub is_transient: bool,
+    /// The pause that the receiver asked for.
+    pub retry_after_s: Option<u64>,
 }
 
-/// What those who keep the fleet should hear of a message.
+impl DeliveryError {
+    pub fn transient(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into(), is_transient: true, retry_after_s: None }
+    }
+
+    pub fn permanent(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { is_transient: false, ..Self::transient(message, hint) }
+    }
+
+    /// The pause that the receiver asked for, rounded up.
+    fn retry_after_minutes(&self) -> Option<i32> {
+        let minutes = self.retry_after_s?.div_ceil(60);
+        Some(i32::try_from(minutes).map_or(ABANDON_AFTER_MINUTES, |minutes| minutes.min(ABANDON_AFTER_MINUTES)))
+    }
+}
+
+/// How an attempt to deliver a notification ended.
+pub type DeliveryResult = Result<(), DeliveryError>;
+
+/// What the platform team is notified of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryReport {
-    /// It does not arrive.
     Undelivered(OutboxEntry),
-    /// It has arrived, after they heard that it does not.
+    /// Delivered after it was reported as undelivered.
     DeliveredLate(OutboxEntry),
 }
 
 impl OutboxEntry {
-    /// A message to a destination that nobody has tried to deliver yet.
     #[must_use]
     pub const fn new(notification: Notification, destination: String, decided_at: Minute) -> Self {
         Self {
-            notification: notification,
+            notification,
             destination,
-            decided_at: decided_at,
+            decided_at,
             attempts: 0,
             next_attempt: decided_at,
             last_error: None,
@@ -90,64 +98,52 @@ impl OutboxEntry {
         }
     }
 
-    /// Whether it may be tried.
     fn is_due(&self, now: Minute, is_exclusive: bool) -> bool {
-        // Nobody else can be at it where one run at a time has the ledger, so a claim is from one that died.
+        // With an exclusive ledger lock, an existing claim was left by a crashed run.
         let is_waiting = self.next_attempt > now && !(is_exclusive && self.last_error.is_none());
-        // No pause is so long: the clock was wrong when it was set.
+        // A longer pause was computed with a wrong clock.
         !self.is_abandoned && (!is_waiting || self.next_attempt > now.plus(ABANDON_AFTER_MINUTES))
     }
 
-    /// Notes that a try failed.
-    fn record_failure(&mut self, result: &DeliveryResult, now: Minute) {
+    fn record_failure(&mut self, error: &DeliveryError, now: Minute) {
         self.attempts = self.attempts.saturating_add(1);
-        match result {
-            DeliveryResult::Delivered => {}
-            DeliveryResult::TransientFailure { error: why, retry_after_minutes: wait } => {
-                let backoff = (1_i32 << self.attempts.saturating_sub(1).min(10)).min(RETRY_MINUTES_MAX);
-                let requested = wait
-                    .map_or(0, |wait| i32::try_from(wait).unwrap_or(ABANDON_AFTER_MINUTES).min(ABANDON_AFTER_MINUTES));
-                self.next_attempt = now.plus(backoff.max(requested));
-                self.last_error = Some(why.clone());
-                self.is_abandoned = now.0.saturating_sub(self.decided_at.0) >= ABANDON_AFTER_MINUTES;
-            }
-            // Whoever was told what stands in the way may have mended it, and what would wake somebody is worth another
-            // try.
-            DeliveryResult::PermanentFailure { error: why } => {
-                self.last_error = Some(why.clone());
-                self.next_attempt = now.plus(RETRY_MINUTES_MAX);
-                self.is_abandoned = now.0.saturating_sub(self.decided_at.0) >= ABANDON_AFTER_MINUTES;
-            }
-        }
+        let backoff = (1_i32 << self.attempts.saturating_sub(1).min(10)).min(RETRY_MINUTES_MAX);
+        // A permanent failure is retried too: once it is reported, the cause may be fixed.
+        let pause = if error.is_transient { backoff } else { RETRY_MINUTES_MAX };
+        self.next_attempt = now.plus(pause.max(error.retry_after_minutes().unwrap_or(0)));
+        self.last_error = Some(error.to_string());
+        self.is_abandoned = now.0.saturating_sub(self.decided_at.0) >= ABANDON_AFTER_MINUTES;
     }
 
-    /// Whether both are the same message to the same destination.
+    /// Whether a failure has to be reported to the platform team: once, and again when the entry is abandoned.
+    fn should_report(&self, error: &DeliveryError, now: Minute) -> bool {
+        // A long requested pause is reported at once.
+        let retry_at = if error.retry_after_s.is_some() { self.next_attempt } else { now };
+        let is_late = retry_at.0.saturating_sub(self.decided_at.0) >= REPORT_AFTER_MINUTES;
+        self.is_abandoned || (self.reported_as.is_none() && (!error.is_transient || is_late))
+    }
+
     #[must_use]
     pub fn is_same_notification(&self, other: &Self) -> bool {
         (&self.notification.key, self.notification.number, &self.destination)
             == (&other.notification.key, other.notification.number, &other.destination)
     }
 
-    /// How urgent it is that it arrives: that something is over wakes nobody.
+    /// How urgent the delivery is: that an incident is resolved never pages.
     #[must_use]
     pub fn delivery_urgency(&self) -> Urgency {
         if self.can_page() { self.notification.urgency } else { Urgency::Ticket }
     }
 
-    /// Whether it can still wake somebody up.
-    #[must_use]
-    pub const fn can_page(&self) -> bool {
-        matches!(
-            self.notification.kind,
-            NotificationKind::Opened | NotificationKind::Changed | NotificationKind::Reminder
-        )
+    const fn can_page(&self) -> bool {
+        use NotificationKind::{Changed, Opened, Reminder};
+        matches!(self.notification.kind, Opened | Changed | Reminder)
     }
 }
 
 impl AlertState {
-    /// Takes what is to be sent now, and notes that this run is at it. Of several messages about one thing to one
-    /// destination it is the oldest: the next one goes when that has arrived. `alone`: no other run can be at work on
-    /// this book.
+    /// Claims the entries that are due. Of several notifications with one key and destination it is the oldest: the
+    /// next one is sent once that is delivered. `is_exclusive`: no other run can use this alert state.
     pub fn claim(&mut self, now: Minute, is_exclusive: bool) -> Vec<OutboxEntry> {
         let mut seen_keys: BTreeSet<(String, String)> = BTreeSet::new();
         let mut claimed = Vec::new();
@@ -162,53 +158,49 @@ impl AlertState {
         claimed
     }
 
-    /// What is over before it was delivered still arrives, so that nothing is lost, but wakes nobody.
+    /// Notifications of a resolved incident are still delivered, but do not page.
     pub fn downgrade_pending(&mut self, key: &str) {
         for entry in self.outbox.iter_mut().filter(|entry| entry.notification.key == key && entry.can_page()) {
             entry.notification.urgency = Urgency::Ticket;
         }
     }
 
-    /// Notes how tries ended, of messages that may have been dealt with by another run meanwhile. What those who keep
-    /// the fleet should hear of is returned, once: what was refused for good, what waits for long, what is given up,
-    /// and what of these has arrived after all.
+    /// Records how attempts ended, and returns what the platform team has to be notified of. Entries that another run
+    /// has settled meanwhile are ignored.
     pub fn record_results(&mut self, results: &[(OutboxEntry, DeliveryResult)], now: Minute) -> Vec<DeliveryReport> {
         let mut reports = Vec::new();
         for (sent_entry, result) in results {
-            let is_same_entry = |entry: &OutboxEntry| entry.is_same_notification(sent_entry);
-            let Some(index) = self.outbox.iter().position(is_same_entry) else { continue };
-            if *result == DeliveryResult::Delivered {
-                let entry = self.outbox.remove(index);
-                let incident = self.incidents.iter_mut().find(|(key, _)| key.to_string() == entry.notification.key);
-                if entry.reported_as.is_some() {
-                    reports.push(DeliveryReport::DeliveredLate(entry.clone()));
+            let Some(index) = self.outbox.iter().position(|entry| entry.is_same_notification(sent_entry)) else {
+                continue;
+            };
+            match result {
+                Ok(()) => {
+                    let entry = self.outbox.remove(index);
+                    self.record_delivery(&entry, now);
+                    if entry.reported_as.is_some() {
+                        reports.push(DeliveryReport::DeliveredLate(entry));
+                    }
                 }
-                let Notification { number, kind: phase, urgency, .. } = entry.notification;
-                if let Some((_, incident)) = incident {
-                    incident.deliveries.push(Delivery {
-                        number,
-                        kind: phase,
-                        urgency,
-                        destination: entry.destination,
-                        at: now,
-                    });
-                }
-            } else if let Some(entry) = self.outbox.get_mut(index) {
-                entry.record_failure(result, now);
-                // Who asks to be left alone for long says now that it will take long.
-                let has_retry_after =
-                    matches!(result, DeliveryResult::TransientFailure { retry_after_minutes: Some(_), .. });
-                let retry_at = if has_retry_after { entry.next_attempt } else { now };
-                let is_late = retry_at.0.saturating_sub(entry.decided_at.0) >= REPORT_AFTER_MINUTES;
-                let should_report = (matches!(result, DeliveryResult::PermanentFailure { .. }) || is_late)
-                    && entry.reported_as.is_none();
-                if should_report || entry.is_abandoned {
-                    entry.reported_as = entry.reported_as.max(Some(entry.delivery_urgency()));
-                    reports.push(DeliveryReport::Undelivered(entry.clone()));
+                Err(error) => {
+                    let entry = &mut self.outbox[index];
+                    entry.record_failure(error, now);
+                    if entry.should_report(error, now) {
+                        entry.reported_as = entry.reported_as.max(Some(entry.delivery_urgency()));
+                        reports.push(DeliveryReport::Undelivered(entry.clone()));
+                    }
                 }
             }
         }
         self.outbox.retain(|entry| !entry.is_abandoned || entry.decided_at > now.plus(-ABANDONED_RETENTION_MINUTES));
         reports
+    }
+
+    fn record_delivery(&mut self, entry: &OutboxEntry, at: Minute) {
+        let Notification { number, kind, urgency, ref key, .. } = entry.notification;
+        if let Some((_, incident)) =
+            self.incidents.iter_mut().find(|(incident_key, _)| incident_key.to_string() == *key)
+        {
+            incident.deliveries.push(Delivery { number, kind, urgency, destination: entry.destination.clone(), at });
+        }
     }
 }

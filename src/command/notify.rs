@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::load::read_definitions;
 use super::{CommandError, ExitStatus, eprint_line, print};
-use crate::alert::Notification;
+use crate::alert::{DeliveryError, Notification};
 use crate::cli::notify::{NotifyArgs, NotifyFormat};
-use crate::notify::{Notifier, Receipt, SendError};
+use crate::notify::{Notifier, Receipt};
 use crate::report::pluralize;
 use crate::slo::{Catalog, Team};
 use crate::text::escape_non_printing;
@@ -82,7 +82,7 @@ fn team_destinations(team: &Team) -> Vec<(&str, Vec<&'static str>)> {
 struct TestResult<'a> {
     destination: &'a str,
     uses: String,
-    result: Result<Receipt, SendError>,
+    result: Result<Receipt, DeliveryError>,
 }
 
 impl TestResult<'_> {
@@ -101,12 +101,10 @@ fn json(team: &str, results: &[TestResult<'_>]) -> Value {
         match &tried.result {
             Ok(receipt) => (row["delivered"], row["response"]) = (json!(true), json!(receipt.response)),
             Err(error) => {
-                let (SendError::Transient { message: why, hint: remedy, .. }
-                | SendError::Permanent { message: why, hint: remedy }) = error;
                 row["delivered"] = json!(false);
-                row["retryable"] = json!(matches!(error, SendError::Transient { .. }));
-                row["error"] = json!(why);
-                row["hint"] = json!(remedy);
+                row["retryable"] = json!(error.is_transient);
+                row["error"] = json!(error.message);
+                row["hint"] = json!(error.hint);
             }
         }
         row

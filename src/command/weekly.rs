@@ -6,12 +6,13 @@ use std::path::Path;
 use super::load::{Definitions, load_definitions, open_ledger, open_ledger_for_update};
 use super::separate_folders::DisjointLocations;
 use super::{CommandError, ExitStatus, alert_state_kind, eprint_line, print, styled};
+use crate::alert::DeliveryError;
 use crate::cli::StateArgs;
 use crate::cli::weekly::{WeeklyArgs, WeeklyFormat};
 use crate::cost::Usage;
 use crate::engine;
 use crate::location::Location;
-use crate::notify::{Notifier, Receipt, SendError};
+use crate::notify::{Notifier, Receipt};
 use crate::report::model::FleetStatus;
 use crate::report::weekly::{ImageMode, PREVIOUS_WEEKS, PreviousWeeks, Week, WeeklyContext, WeeklyReport};
 use crate::slo::{Catalog, Team};
@@ -196,8 +197,8 @@ impl WeeklySender<'_> {
     async fn send_once(
         &self,
         record: String,
-        sending: impl Future<Output = Result<Receipt, SendError>>,
-    ) -> Result<Result<(), SendError>, CommandError> {
+        sending: impl Future<Output = Result<Receipt, DeliveryError>>,
+    ) -> Result<Result<(), DeliveryError>, CommandError> {
         // A dry run tells nobody, so it is always made anew, and never remembered.
         if self.arguments.channels.dry_run.is_some() {
             return Ok(sending.await.map(drop));
@@ -221,7 +222,7 @@ impl WeeklySender<'_> {
         Ok(result.map(drop))
     }
 
-    fn count_failure(what: &str, destination: &str, result: Result<(), SendError>) -> usize {
+    fn count_failure(what: &str, destination: &str, result: Result<(), DeliveryError>) -> usize {
         match result {
             Ok(()) => 0,
             Err(error) => {

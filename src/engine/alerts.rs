@@ -16,7 +16,7 @@ use crate::alert::{
     plan_notifications,
 };
 use crate::ledger::{Ledger, PartialSumsRequest};
-use crate::notify::{Notifier, SendError};
+use crate::notify::Notifier;
 use crate::outcome::Diagnostics;
 use crate::report::model::{FleetStatus, MAX_LOOKBACK_MINUTES};
 use crate::report::slo_notification::NotificationContext;
@@ -301,9 +301,8 @@ pub(super) async fn deliver(
                 } else {
                     deliver_one(notify_options, &entry).await
                 };
-                let postponed = Some(result.clone()).filter(|result| {
-                    matches!(result, DeliveryResult::TransientFailure { retry_after_minutes: Some(_), .. })
-                });
+                let postponed = Some(result.clone())
+                    .filter(|result| result.as_ref().is_err_and(|error| error.retry_after_s.is_some()));
                 Some(((entry, result), (queue, postponed)))
             });
         Box::pin(sending)
@@ -317,16 +316,7 @@ pub(super) async fn deliver(
 
 async fn deliver_one(notify_options: &NotifyOptions<'_>, entry: &OutboxEntry) -> DeliveryResult {
     notify_options.crash_points.reach();
-    let result = match notify_options.notifier.send(&entry.destination, &entry.notification).await {
-        Ok(_) => DeliveryResult::Delivered,
-        Err(SendError::Transient { retry_after_s: wait_s, message: why, hint: remedy }) => {
-            let wait = wait_s.map(|seconds| u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX));
-            DeliveryResult::TransientFailure { error: format!("{why}\nhint: {remedy}"), retry_after_minutes: wait }
-        }
-        Err(SendError::Permanent { message: why, hint: remedy }) => {
-            DeliveryResult::PermanentFailure { error: format!("{why}\nhint: {remedy}") }
-        }
-    };
+    let result = notify_options.notifier.send(&entry.destination, &entry.notification).await.map(drop);
     notify_options.crash_points.reach();
     result
 }

@@ -1,72 +1,56 @@
-//! PagerDuty, by the Events API v2: alerts that open, change and resolve, and change events for what is no alert.
+//! PagerDuty Events API v2: alerts that open, change and resolve, and change events for everything else.
 //!
 //! Facts and limits: <https://developer.pagerduty.com/docs/events-api-v2-overview> and its pages on alert and change
 //! events. A trigger with the key of an open alert is applied to it, one with the key of a resolved alert opens
 //! another; where a service has dynamic notifications, the urgency follows the severity when that changes
 //! (<https://support.pagerduty.com/main/docs/dynamic-notifications>).
 
-use jiff::Timestamp;
-use reqwest::Client;
 use serde_json::{Map, Value, json};
 
+use super::Secret;
 use super::http::{self, Post};
 use super::sanitize::short_key;
-use super::{Channel, Receipt, Secret, SendError};
-use crate::alert::{Notification, NotificationKind};
+use crate::alert::{DeliveryError, Notification, NotificationKind};
 use crate::slo::Urgency;
 use crate::text::truncate;
 
 const SUMMARY_CHARS_MAX: usize = 1_024;
 const KEY_CHARS_MAX: usize = 255;
 
-/// One service of PagerDuty, by its integration key.
-pub(super) struct PagerDuty {
-    client: Client,
-    base_url: String,
-    routing_key: Secret,
-}
-
-impl PagerDuty {
-    pub(super) fn new(client: Client, base_url: &str, routing_key: Secret) -> Result<Self, SendError> {
-        let is_valid =
-            routing_key.reveal().len() == 32 && routing_key.reveal().bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_valid {
-            return Err(SendError::permanent(
-                "invalid PagerDuty integration key: it must have 32 characters",
-                "copy the key of an `Events API v2` integration on the PagerDuty service",
-            ));
+/// The requests for a notification, in order.
+pub(super) fn posts(
+    base_url: &str,
+    routing_key: &Secret,
+    notification: &Notification,
+) -> Result<Vec<Post>, DeliveryError> {
+    let key = routing_key.reveal();
+    if key.len() != 32 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(DeliveryError::permanent(
+            "invalid PagerDuty integration key: it must have 32 characters",
+            "copy the key of an `Events API v2` integration on the PagerDuty service",
+        ));
+    }
+    let events = match notification.kind {
+        NotificationKind::Opened | NotificationKind::Changed | NotificationKind::Reminder => {
+            vec![("/v2/enqueue", trigger(notification, key))]
         }
-        Ok(Self { client, base_url: base_url.trim_end_matches('/').to_owned(), routing_key })
-    }
-
-    async fn post(&self, path: &str, event: &Value, moment: Timestamp) -> Result<Receipt, SendError> {
-        let url = http::parse_url(&Secret::new(&format!("{}{path}", self.base_url)), "the PagerDuty address", true)?;
-        let post = Post { url, body: event.to_string(), headers: Vec::new(), moment, secret: &self.routing_key, hint };
-        http::post(&self.client, post).await
-    }
-}
-
-#[async_trait::async_trait]
-impl Channel for PagerDuty {
-    async fn send(&self, notification: &Notification, moment: Timestamp) -> Result<Receipt, SendError> {
-        let routing_key = self.routing_key.reveal();
-        match notification.kind {
-            NotificationKind::Opened | NotificationKind::Changed | NotificationKind::Reminder => {
-                self.post("/v2/enqueue", &trigger(notification, routing_key), moment).await
-            }
-            NotificationKind::Resolved => self.post("/v2/enqueue", &resolve(notification, routing_key), moment).await,
-            NotificationKind::Note => self.post("/v2/change/enqueue", &change(notification, routing_key), moment).await,
-            // A try must leave nothing behind that anybody has to close.
-            NotificationKind::Test => {
-                self.post("/v2/enqueue", &trigger(notification, routing_key), moment).await?;
-                self.post("/v2/enqueue", &resolve(notification, routing_key), moment).await
-            }
+        NotificationKind::Resolved => vec![("/v2/enqueue", resolve(notification, key))],
+        NotificationKind::Note => vec![("/v2/change/enqueue", change(notification, key))],
+        // A test must not leave an alert behind that a person has to close.
+        NotificationKind::Test => {
+            vec![("/v2/enqueue", trigger(notification, key)), ("/v2/enqueue", resolve(notification, key))]
         }
-    }
+    };
+    let post = |(path, event): (&str, Value)| {
+        let address = Secret::new(&format!("{}{path}", base_url.trim_end_matches('/')));
+        let url = http::parse_url(&address, "the PagerDuty address", true)?;
+        Ok(Post::new(url, event.to_string(), routing_key.clone(), hint))
+    };
+    events.into_iter().map(post).collect()
 }
 
-/// Opens an alert, or tells an open one what is new. A reminder is a trigger too: it is added to an alert that is open,
-/// without another call, and opens one anew if somebody closed it while the burning goes on.
+/// Opens an alert, or updates an open one. A reminder is a trigger too: it is added to an open alert without paging
+/// again, and opens a new one if the alert was closed while the SLO still burns.
 fn trigger(notification: &Notification, routing_key: &str) -> Value {
     let mut payload = json!({
         "summary": truncate(&notification.title, SUMMARY_CHARS_MAX),
@@ -75,10 +59,10 @@ fn trigger(notification: &Notification, routing_key: &str) -> Value {
         "timestamp": notification.at.timestamp().to_string(),
         "component": notification.service,
     });
-    for (name, value) in
-        [("group", &notification.team), ("class", &notification.class)].iter().filter(|(_, value)| !value.is_empty())
-    {
-        payload[*name] = json!(value);
+    for (name, value) in [("group", &notification.team), ("class", &notification.class)] {
+        if !value.is_empty() {
+            payload[name] = json!(value);
+        }
     }
     payload["custom_details"] = details(notification);
     let mut event = json!({

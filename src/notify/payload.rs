@@ -1,4 +1,4 @@
-//! A notification as the JSON document that webhooks receive and dry runs write, and its schema.
+//! A notification as the JSON that webhooks receive and dry runs write, and its schema.
 //!
 //! Within a version fields may be added; none is removed, renamed or given another meaning.
 
@@ -9,7 +9,6 @@ use serde_json::Value;
 use crate::alert::{Notification, NotificationKind};
 use crate::slo::Urgency;
 
-/// The version of this form.
 const VERSION: u32 = 1;
 
 /// A notification about an incident, a change or a test.
@@ -120,7 +119,6 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// The JSON Schema of the document that webhooks receive.
 #[must_use]
 pub fn schema() -> Value {
     schemars::schema_for!(Payload<'_>).to_value()

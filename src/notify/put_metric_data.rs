@@ -9,10 +9,10 @@ use crate::aws::{Aws, AwsError};
 use crate::report::export::Datum;
 use crate::time::Minute;
 
-/// Metrics of one request.
+/// Metrics per request.
 const METRICS_MAX: usize = 1_000;
 
-/// CloudWatch did not take metrics.
+/// CloudWatch rejected metrics.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot write {failed} of {total} metrics to the CloudWatch namespace `{namespace}`: {message}\nhint: {hint}")]
 pub struct PutError {
@@ -23,10 +23,7 @@ pub struct PutError {
     hint: &'static str,
 }
 
-/// Puts metrics of a moment.
-///
-/// # Errors
-/// With what CloudWatch said first, if it did not take all of them.
+/// Writes metrics with the time `at`. The error is the first of all requests.
 pub async fn put_metric_data(namespace: &str, data: &[Datum], at: Minute) -> Result<(), PutError> {
     let client = Aws::shared().await.cloudwatch();
     let (mut failed, mut first_error) = (0, None);

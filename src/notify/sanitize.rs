@@ -1,4 +1,4 @@
-//! What all channels do to words before they give them a form: make them harmless, cut them, and put them in a row.
+//! Sanitizes and truncates notifications, and renders the parts that several channels share.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -6,8 +6,7 @@ use crate::alert::{Link, Notification, NotificationKind};
 use crate::report::weekly::WEEKLY_KEY_PREFIX;
 use crate::text::{escape_non_printing, truncate};
 
-// What a person reads, and what no channel refuses: of characters that take four bytes each, all of it stays below the
-// 512 KB that PagerDuty takes.
+// With characters of four bytes each, a notification of these sizes stays below the 512 KB that PagerDuty accepts.
 const TITLE_CHARS_MAX: usize = 1_000;
 const PARAGRAPHS_MAX: usize = 20;
 const PARAGRAPH_CHARS_MAX: usize = 4_000;
@@ -15,12 +14,12 @@ const FACTS_MAX: usize = 50;
 const LABEL_CHARS_MAX: usize = 100;
 const VALUE_CHARS_MAX: usize = 500;
 const LINKS_MAX: usize = 10;
-/// Browsers and mail programs take longer links for an attack.
+/// Browsers and mail programs reject longer links.
 const URL_CHARS_MAX: usize = 2_000;
 const NAME_CHARS_MAX: usize = 200;
 
-/// The message with nothing in it that could move a cursor, end a header or line, or reorder what is shown, only with
-/// links that lead to a web page, and of a bounded size. Of all texts only a paragraph may have several lines.
+/// Escapes everything that could move a cursor, end a header or line, or reorder text, drops links that are not web
+/// pages, and limits the size. Only paragraphs may have several lines.
 pub(super) fn sanitize(notification: &Notification) -> Notification {
     let one_line = |text: &str, chars| truncate(&escape_non_printing(text), chars);
     let paragraph = |text: &String| {
@@ -29,9 +28,6 @@ pub(super) fn sanitize(notification: &Notification) -> Notification {
     let fact = |(label, value): &(String, String)| (one_line(label, LABEL_CHARS_MAX), one_line(value, VALUE_CHARS_MAX));
     Notification {
         key: escape_non_printing(&notification.key),
-        number: notification.number,
-        kind: notification.kind,
-        urgency: notification.urgency,
         title: one_line(&notification.title, TITLE_CHARS_MAX),
         paragraphs: notification.paragraphs.iter().take(PARAGRAPHS_MAX).map(paragraph).collect(),
         facts: notification.facts.iter().take(FACTS_MAX).map(fact).collect(),
@@ -39,26 +35,25 @@ pub(super) fn sanitize(notification: &Notification) -> Notification {
         service: one_line(&notification.service, NAME_CHARS_MAX),
         team: one_line(&notification.team, NAME_CHARS_MAX),
         class: one_line(&notification.class, NAME_CHARS_MAX),
-        at: notification.at,
+        ..*notification
     }
 }
 
-/// The link as a browser would follow it, if it leads to a web page: `javascript:` and `file:` do not.
+/// The link as a browser would follow it; `None` if it is not a web page, such as `javascript:` and `file:`.
 fn sanitize_link(link: &Link) -> Option<Link> {
     let url = reqwest::Url::parse(&link.url).ok()?;
     let url = ["http", "https"].contains(&url.scheme()).then(|| url.to_string())?;
-    // Left as they are by the rules of URLs, these would end a link in Slack or an attribute in HTML.
+    // These are valid in URLs, but end a link in Slack or an attribute in HTML.
     let url = url.replace('|', "%7C").replace('\'', "%27").replace('<', "%3C").replace('>', "%3E").replace('"', "%22");
     (url.len() <= URL_CHARS_MAX)
         .then(|| Link { text: truncate(&escape_non_printing(&link.text), LABEL_CHARS_MAX), url })
 }
 
-/// Whether it is a report of a week.
 pub(super) fn is_weekly_report(notification: &Notification) -> bool {
     notification.key.starts_with(WEEKLY_KEY_PREFIX)
 }
 
-/// What a message is, in one word: `page`, `resolved`, `note`.
+/// One word for the notification: `page`, `resolved`, `note`.
 pub(super) fn label(notification: &Notification) -> String {
     match notification.kind {
         NotificationKind::Opened | NotificationKind::Changed | NotificationKind::Reminder => {
@@ -71,24 +66,22 @@ pub(super) fn label(notification: &Notification) -> String {
     }
 }
 
-/// The title after its mark, `[page] checkout/...`; a title that begins with the mark needs no other.
+/// `[page] checkout/...`; a title that starts with its label is not labelled again.
 pub(super) fn labelled_title(notification: &Notification) -> String {
-    let label = label(notification);
-    if title_without_label(notification) == notification.title {
-        format!("[{label}] {}", notification.title)
+    let title = &notification.title;
+    if title_without_label(notification) == title {
+        format!("[{}] {title}", label(notification))
     } else {
-        notification.title.clone()
+        title.clone()
     }
 }
 
-/// The title below its mark: without the mark, if it begins with that.
 pub(super) fn title_without_label(notification: &Notification) -> &str {
     let rest = notification.title.strip_prefix(&label(notification)).and_then(|rest| rest.strip_prefix(": "));
     rest.unwrap_or(&notification.title)
 }
 
-/// A name for all messages of an incident, of printable ASCII and of at most so many characters. Keys that differ have
-/// names that differ.
+/// The key of an incident in at most `chars` printable ASCII characters. Different keys stay different.
 pub(super) fn short_key(notification: &Notification, chars: usize) -> String {
     let key = &notification.key;
     if key.len() <= chars && key.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -98,14 +91,16 @@ pub(super) fn short_key(notification: &Notification, chars: usize) -> String {
     format!("{start}-{:032x}", xxh3_128(key.as_bytes()))
 }
 
-/// Who it concerns, on one line: `team shop · service checkout · class critical`.
+/// `team shop · service checkout · class critical`
 pub(super) fn ownership(notification: &Notification) -> String {
-    let names = [("team", &notification.team), ("service", &notification.service), ("class", &notification.class)];
-    let present = names.iter().filter(|(_, name)| !name.is_empty());
-    present.map(|(what, name)| format!("{what} {name}")).collect::<Vec<_>>().join(" · ")
+    [("team", &notification.team), ("service", &notification.service), ("class", &notification.class)]
+        .iter()
+        .filter(|(_, name)| !name.is_empty())
+        .map(|(kind, name)| format!("{kind} {name}"))
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
-/// The whole message as plain text.
 pub(super) fn plain_text(notification: &Notification) -> String {
     let mut text = format!("{}\n", labelled_title(notification));
     for paragraph in &notification.paragraphs {
@@ -121,8 +116,8 @@ pub(super) fn plain_text(notification: &Notification) -> String {
     if !notification.links.is_empty() {
         text.push('\n');
     }
-    for Link { text: name, url } in &notification.links {
-        text.push_str(&format!("{name}: {url}\n"));
+    for link in &notification.links {
+        text.push_str(&format!("{}: {}\n", link.text, link.url));
     }
     text.push_str(&format!("\n{} · {}\n", ownership(notification), notification.at));
     text

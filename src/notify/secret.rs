@@ -1,40 +1,44 @@
-//! Secrets: they are looked up when they are needed, used once, and never shown.
+//! Secrets are looked up when they are needed, used once, and never shown.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::SendError;
+use crate::alert::DeliveryError;
 
 const HIDDEN: &str = "***";
 const WHOLE_BYTES_MIN: usize = 6;
 const PART_BYTES_MIN: usize = 12;
 
-/// A text that nobody may see. It has no way into a log: what formats it, even for debugging, gives `***`.
+/// A text that must not be shown: formatting it gives `***`, also for debugging.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a text into keeping, without the white space around it: files and consoles like to add a newline.
+    /// Trims white space: files and consoles add newlines.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.trim().to_owned())
     }
 
-    /// The text itself, for the one place that uses it.
     pub(super) fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// A text with `***` wherever the secret stood in it. Of an address, a server may well repeat only what it looked
-    /// up: so what follows the host goes too, and each long part of it.
+    /// Replaces the secret in a text with `***`. A server may repeat only a part of an address, so the path of a URL and
+    /// its long parts are replaced too.
     pub(super) fn redact(&self, text: &str) -> String {
         let whole = self.0.as_str();
         let below_host = whole.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
         let parts = whole.split(|char: char| !char.is_alphanumeric() && !"-_~%".contains(char));
         let parts = parts.filter(|part| part.len() >= PART_BYTES_MIN);
-        // What is shorter than that is no secret, and would tear words apart.
+        // Replacing shorter texts would destroy ordinary words.
         let wholes = [Some(whole), below_host].into_iter().flatten().filter(|whole| whole.len() >= WHOLE_BYTES_MIN);
         wholes.chain(parts).fold(text.to_owned(), |text, part| text.replace(part, HIDDEN))
+    }
+
+    /// Servers may repeat in an error what they were sent.
+    pub(super) fn redact_error(&self, error: DeliveryError) -> DeliveryError {
+        DeliveryError { message: self.redact(&error.message), ..error }
     }
 }
 
@@ -52,42 +56,41 @@ impl fmt::Display for Secret {
 
 type Lookup = dyn Fn(&str) -> Option<Secret> + Send + Sync;
 
-/// Where secrets are looked up by the names that definitions give them.
+/// Looks up secrets by the names in definitions.
 #[derive(Clone)]
 pub struct Secrets(Arc<Lookup>);
 
 impl Secrets {
-    /// Secrets as a function of their names.
     #[must_use]
     pub fn new(look_up: impl Fn(&str) -> Option<Secret> + Send + Sync + 'static) -> Self {
         Self(Arc::new(look_up))
     }
 
-    /// The secret of a name, if there is one that is not empty.
+    /// `None` if the secret is missing or empty.
     pub(super) fn get(&self, name: &str) -> Option<Secret> {
         (self.0)(name).filter(|secret| !secret.0.is_empty())
     }
 
-    /// The names in a text, as `${NAME}`, that have no secret.
+    /// The names of `${NAME}` references without a secret.
     #[must_use]
     pub fn missing<'t>(&self, text: &'t str) -> Vec<&'t str> {
         let names = text.split("${").skip(1).filter_map(|part| Some(part.split_once('}')?.0));
         names.filter(|name| self.get(name).is_none()).collect()
     }
 
-    /// A text with each `${NAME}` replaced. All of it is then a secret.
-    pub(super) fn expand(&self, text: &str) -> Result<Secret, SendError> {
+    /// Replaces each `${NAME}`. The whole result is a secret.
+    pub(super) fn expand(&self, text: &str) -> Result<Secret, DeliveryError> {
         let mut parts = text.split("${");
         let mut expanded = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let Some((name, rest)) = part.split_once('}') else {
-                return Err(SendError::permanent(
+                return Err(DeliveryError::permanent(
                     format!("missing `}}` after `${{` in `{text}`"),
                     "write `${NAME}` in fleet.yaml",
                 ));
             };
             let Some(secret) = self.get(name) else {
-                return Err(SendError::permanent(
+                return Err(DeliveryError::permanent(
                     format!("the environment variable `{name}` is not set"),
                     format!("set `{name}` in slowburn's environment, or change the destination in fleet.yaml"),
                 ));
@@ -125,7 +128,7 @@ mod tests {
         let secrets = Secrets::new(|name| (name == "EMPTY").then(|| Secret::new(" \n")));
         for text in ["${ELSEWHERE}", "x${EMPTY}", "${UNCLOSED"] {
             let error = secrets.expand(text).unwrap_err();
-            assert!(matches!(error, SendError::Permanent { .. }), "{error}");
+            assert!(!error.is_transient, "{error}");
         }
         let error = secrets.expand("${EMPTY}").unwrap_err().to_string();
         assert_eq!(

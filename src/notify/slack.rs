@@ -1,52 +1,28 @@
-//! Slack, by an incoming webhook: blocks that look right in a channel, and a text for notifications.
+//! Slack incoming webhooks: blocks for the channel, and a text for its notifications.
 //!
 //! Limits: <https://docs.slack.dev/reference/block-kit/blocks>; escaping: "Formatting message text" there; answers:
-//! <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>. A webhook knows no duplicates: a
-//! message whose answer was lost may stand there twice.
+//! <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>. Webhooks do not detect
+//! duplicates: a message whose response was lost may appear twice.
 
-use jiff::Timestamp;
-use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
+use super::Secret;
 use super::http::{self, Post};
-use super::sanitize::{label, labelled_title, ownership, sanitize};
-use super::{Channel, Receipt, Secret, SendError};
-use crate::alert::{Notification, NotificationKind};
-use crate::report::weekly::WeeklyReport;
+use super::sanitize::{label, labelled_title, ownership};
+use crate::alert::{DeliveryError, Notification, NotificationKind};
 use crate::slo::Urgency;
 
 const HEADER_CHARS_MAX: usize = 150;
 const SECTION_CHARS_MAX: usize = 3_000;
 const FIELD_CHARS_MAX: usize = 2_000;
 const FIELDS_PER_SECTION: usize = 10;
-/// A message may have 50 blocks. These make 15 with the header, the line below it and the links; nobody reads more.
+/// Slack allows 50 blocks. These make 15 with the header, the line below it and the links; more would not be read.
 const PARAGRAPHS_MAX: usize = 8;
 const FIELD_SECTIONS_MAX: usize = 3;
 
-/// One channel of Slack, by the address of its webhook, which is a secret.
-pub(super) struct Slack {
-    client: Client,
-    webhook: Secret,
-    url: Url,
-}
-
-impl Slack {
-    pub(super) fn new(client: Client, webhook: Secret) -> Result<Self, SendError> {
-        let url = http::parse_url(&webhook, "the Slack webhook", true)?;
-        Ok(Self { client, webhook, url })
-    }
-}
-
-#[async_trait::async_trait]
-impl Channel for Slack {
-    async fn send(&self, notification: &Notification, moment: Timestamp) -> Result<Receipt, SendError> {
-        let (url, body) = (self.url.clone(), body(notification).to_string());
-        http::post(&self.client, Post { url, body, headers: Vec::new(), moment, secret: &self.webhook, hint }).await
-    }
-
-    async fn send_weekly(&self, report: &WeeklyReport, moment: Timestamp) -> Result<Receipt, SendError> {
-        self.send(&sanitize(&report.digest()), moment).await
-    }
+pub(super) fn post(webhook: Secret, notification: &Notification) -> Result<Post, DeliveryError> {
+    let url = http::parse_url(&webhook, "the Slack webhook", true)?;
+    Ok(Post::new(url, body(notification).to_string(), webhook, hint))
 }
 
 fn body(notification: &Notification) -> Value {
@@ -75,7 +51,6 @@ fn body(notification: &Notification) -> Value {
     })
 }
 
-/// A sign that is seen from afar.
 fn emoji(notification: &Notification) -> char {
     match (notification.kind, notification.urgency) {
         (NotificationKind::Resolved, _) => '\u{1f7e2}',
@@ -96,9 +71,7 @@ fn mrkdwn(text: &str) -> Value {
 }
 
 fn field(label: &str, value: &str) -> Value {
-    let label = escape(label, FIELD_CHARS_MAX / 4);
-    let value = escape(value, FIELD_CHARS_MAX / 2);
-    mrkdwn(&format!("*{label}*\n{value}"))
+    mrkdwn(&format!("*{}*\n{}", escape(label, FIELD_CHARS_MAX / 4), escape(value, FIELD_CHARS_MAX / 2)))
 }
 
 /// Links side by side, as many as there is room for.
@@ -115,7 +88,7 @@ fn links(notification: &Notification) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// Text in which nothing is a mention or a link, of at most so many characters once it is escaped.
+/// Escapes text so that nothing in it is a mention or a link, and truncates it to `chars` characters after escaping.
 fn escape(text: &str, chars: usize) -> String {
     let mut escaped = String::new();
     let mut chars_left = chars;
@@ -128,7 +101,7 @@ fn escape(text: &str, chars: usize) -> String {
             _ => "",
         };
         let needed = entity.len().max(1);
-        // One place is kept for the sign that something was left out.
+        // One character is reserved for the ellipsis.
         if needed > chars_left || (needed == chars_left && rest.peek().is_some()) {
             escaped.push('…');
             break;

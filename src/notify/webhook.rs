@@ -1,83 +1,68 @@
-//! Any other program, by a webhook: the JSON document, signed if there is a secret for that.
+//! Webhooks: the notification as JSON, signed if `SLOWBURN_WEBHOOK_SECRET` is set.
 //!
 //! Signature and headers are those of Standard Webhooks (<https://www.standardwebhooks.com>), which has libraries for
-//! receivers: HMAC-SHA256 over `webhook-id.webhook-timestamp.body`, so that nobody can change a body, or send an old
-//! one again.
+//! receivers: HMAC-SHA256 over `webhook-id.webhook-timestamp.body`, so that no body can be changed or
+//! replayed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use reqwest::{Client, Url};
 use sha2::Sha256;
 
 use super::http::{self, Post};
 use super::payload::Payload;
 use super::sanitize::short_key;
-use super::{BUG, Channel, Receipt, Secret, Secrets, SendError};
-use crate::alert::Notification;
+use super::{BUG, Secret, Secrets};
+use crate::alert::{DeliveryError, Notification};
 
-/// The variable that holds the secret of signatures.
 const SECRET_VARIABLE: &str = "SLOWBURN_WEBHOOK_SECRET";
-/// What Standard Webhooks write before a secret in base64.
+/// The prefix of a base64 secret in Standard Webhooks.
 const SECRET_PREFIX: &str = "whsec_";
 const KEY_CHARS_MAX: usize = 200;
 
-/// One address.
-pub(super) struct Webhook {
-    client: Client,
-    secret_url: Secret,
-    url: Url,
-    signing_key: Option<Vec<u8>>,
-}
-
-impl Webhook {
-    pub(super) fn new(client: Client, secret_url: Secret, secrets: &Secrets) -> Result<Self, SendError> {
-        let url = http::parse_url(&secret_url, "the webhook", false)?;
-        let signing_key = secrets.get(SECRET_VARIABLE).map(|secret| decode_signing_key(&secret)).transpose()?;
-        Ok(Self { client, secret_url, url, signing_key })
+pub(super) fn post(
+    address: Secret,
+    secrets: &Secrets,
+    notification: &Notification,
+    now: Timestamp,
+) -> Result<Post, DeliveryError> {
+    let url = http::parse_url(&address, "the webhook", false)?;
+    let signing_key = secrets.get(SECRET_VARIABLE).map(|secret| decode_signing_key(&secret)).transpose()?;
+    let body = serde_json::to_string(&Payload::new(notification))
+        .map_err(|error| DeliveryError::permanent(format!("cannot encode the notification as JSON: {error}"), BUG))?;
+    let id = format!("{}#{}", short_key(notification, KEY_CHARS_MAX), notification.number);
+    let mut headers =
+        vec![("Idempotency-Key", format!("\"{id}\"")), ("webhook-timestamp", now.as_second().to_string())];
+    if let Some(key) = &signing_key {
+        headers.push(("webhook-signature", signature(key, &id, now, &body)?));
     }
+    headers.push(("webhook-id", id));
+    Ok(Post { headers, ..Post::new(url, body, address, hint) })
 }
 
-#[async_trait::async_trait]
-impl Channel for Webhook {
-    async fn send(&self, notification: &Notification, moment: Timestamp) -> Result<Receipt, SendError> {
-        let body = serde_json::to_string(&Payload::new(notification))
-            .map_err(|error| SendError::permanent(format!("cannot encode the notification as JSON: {error}"), BUG))?;
-        let id = format!("{}#{}", short_key(notification, KEY_CHARS_MAX), notification.number);
-        let mut headers =
-            vec![("Idempotency-Key", format!("\"{id}\"")), ("webhook-timestamp", moment.as_second().to_string())];
-        if let Some(key) = &self.signing_key {
-            headers.push(("webhook-signature", signature(key, &id, moment, &body)?));
-        }
-        headers.push(("webhook-id", id));
-        let post = Post { url: self.url.clone(), body, headers, moment, secret: &self.secret_url, hint };
-        http::post(&self.client, post).await
-    }
-}
-
-/// The bytes of a secret: base64 after `whsec_`, and otherwise as they are.
-fn decode_signing_key(secret: &Secret) -> Result<Vec<u8>, SendError> {
+/// The bytes of a secret: base64 after `whsec_`, otherwise plain text.
+fn decode_signing_key(secret: &Secret) -> Result<Vec<u8>, DeliveryError> {
     let Some(encoded) = secret.reveal().strip_prefix(SECRET_PREFIX) else {
         return Ok(secret.reveal().as_bytes().to_vec());
     };
-    // The error would show a byte of it.
+    // The decoder's error would show a byte of the secret.
     STANDARD.decode(encoded).map_err(|_| {
-        SendError::permanent(
+        DeliveryError::permanent(
             format!("`{SECRET_VARIABLE}` is not valid base64 after `{SECRET_PREFIX}`"),
             format!("copy it again, or use a secret without `{SECRET_PREFIX}`, which is used as plain text"),
         )
     })
 }
 
-fn signature(key: &[u8], id: &str, moment: Timestamp, body: &str) -> Result<String, SendError> {
+fn signature(key: &[u8], id: &str, now: Timestamp, body: &str) -> Result<String, DeliveryError> {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return Err(SendError::permanent(
+        return Err(DeliveryError::permanent(
             format!("invalid signing key `{SECRET_VARIABLE}`"),
             "use another secret with 32 characters",
         ));
     };
-    mac.update(format!("{id}.{}.{body}", moment.as_second()).as_bytes());
+    mac.update(format!("{id}.{}.{body}", now.as_second()).as_bytes());
     Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
 }
 

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use slowburn::alert::{
-    AlertState, DeliveryResult, EvaluationBatch, IncidentSubject, InvalidDefinitions, MinuteEvaluation, Notification,
+    AlertState, DeliveryError, EvaluationBatch, IncidentSubject, InvalidDefinitions, MinuteEvaluation, Notification,
     NotificationKind, NotificationRoutes, OutboxEntry, Owner, SloUpdate, apply_evaluations, evaluation_start,
     late_data_span, plan_notifications,
 };
@@ -305,14 +305,11 @@ fn run(
             *times += 1;
         }
         let wait = dice.one_in(4).then(|| dice.below(9) as u32);
-        tries.push((
-            entry,
-            if fails {
-                DeliveryResult::TransientFailure { error: "503".into(), retry_after_minutes: wait }
-            } else {
-                DeliveryResult::Delivered
-            },
-        ));
+        let failure = || DeliveryError {
+            retry_after_s: wait.map(|wait| u64::from(wait) * 60),
+            ..DeliveryError::transient("503", "")
+        };
+        tries.push((entry, if fails { Err(failure()) } else { Ok(()) }));
         crash(dice)?;
     }
     loop {

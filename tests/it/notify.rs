@@ -9,8 +9,8 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use slowburn::alert::{Link, Notification, NotificationKind};
-use slowburn::notify::{Notifier, Receipt, Secret, Secrets, SendError, Settings};
+use slowburn::alert::{DeliveryError, Link, Notification, NotificationKind};
+use slowburn::notify::{Notifier, Receipt, Secret, Secrets, Settings};
 use slowburn::slo::Urgency;
 use slowburn::time::Minute;
 
@@ -153,7 +153,7 @@ fn notifier(peer: &str) -> Notifier {
     Notifier::new(settings, now)
 }
 
-fn send(postman: &Notifier, destination: &str, message: &Notification) -> Result<Receipt, SendError> {
+fn send(postman: &Notifier, destination: &str, message: &Notification) -> Result<Receipt, DeliveryError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(postman.send(destination, message))
 }
@@ -243,11 +243,10 @@ fn missing_settings_are_reported_with_hint() {
 }
 
 /// Whether trying again helps, and after how many seconds.
-fn retry_of(sent: &Result<Receipt, SendError>) -> Option<(bool, Option<u64>)> {
+fn retry_of(sent: &Result<Receipt, DeliveryError>) -> Option<(bool, Option<u64>)> {
     match sent {
         Ok(_) => None,
-        Err(SendError::Transient { retry_after_s: wait_s, .. }) => Some((true, *wait_s)),
-        Err(SendError::Permanent { .. }) => Some((false, None)),
+        Err(error) => Some((error.is_transient, error.retry_after_s)),
     }
 }
 
