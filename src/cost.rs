@@ -6,6 +6,7 @@
 
 mod estimate;
 
+use crate::format::with_thousands_separators;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -133,19 +134,6 @@ impl std::str::FromStr for NanoDollars {
         let nanos = (amount * crate::rational::Rational::from_integer(1_000_000_000)).to_integer();
         u64::try_from(nanos).map(Self).map_err(|_| invalid())
     }
-}
-
-/// A number with its thousands apart.
-pub(crate) fn with_thousands_separators(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

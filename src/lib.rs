@@ -14,6 +14,8 @@
 //! - [`location`] is a place as a person writes it. **Invariant:** what it shows reads back as itself.
 //! - [`time`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
 //! - [`text`] is what may be shown of text that others wrote. **Invariant:** it moves no cursor and ends no line.
+//! - `format` writes numbers, lengths and times as people read them. **Invariant:** rounding never makes a failure
+//!   disappear.
 //! - [`rational`] is the only kind of number that promises are made of. **Invariant:** no floating point before printing.
 //! - [`slo`] is what teams promise. **Invariant:** reading never fails as a whole: all that is sound, and every
 //!   problem.
@@ -55,6 +57,7 @@ pub mod discovery;
 pub mod engine;
 pub mod evaluation;
 pub mod fetch_plan;
+mod format;
 pub mod ledger;
 pub mod location;
 pub mod notify;

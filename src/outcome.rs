@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::alert::{AlertState, DeliveryResult, Notification, OutboxEntry};
-use crate::cost::{Usage, with_thousands_separators};
+use crate::cost::Usage;
 use crate::fetch_plan::AccessLogRequest;
+use crate::format::{pluralize, with_thousands_separators};
 use crate::report::model::FleetStatus;
-use crate::report::pluralize;
 use crate::slo::{Catalog, matches_load_balancer, suggestion};
 use crate::source::access_logs::{LogTree, SkippedObjects, UnreadablePath};
 use crate::source::counts_file::InvalidRows;

@@ -4,7 +4,7 @@ use super::load::{Definitions, note_defaults, read_definitions};
 use super::{CommandError, ExitStatus, destinations, eprint_line, print, styled};
 use crate::cli::check::{CheckArgs, CheckFormat};
 use crate::cli::notify::environment_secrets;
-use crate::report::pluralize;
+use crate::format::pluralize;
 use crate::report::problems;
 use crate::slo::{Indicator, Problem, Slo};
 use crate::time::Minute;

@@ -2,7 +2,7 @@
 
 use super::{CommandError, ExitStatus, eprint_line, print};
 use crate::cli::man::{self, ManArgs};
-use crate::report::pluralize;
+use crate::format::pluralize;
 
 pub(super) fn man(arguments: &ManArgs) -> Result<ExitStatus, CommandError> {
     let pages =

@@ -11,10 +11,11 @@ use super::{CommandError, ExitStatus, alert_state_kind, eprint_line, print};
 use crate::alert::AlertState;
 use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::engine;
+use crate::format::pluralize;
 use crate::location::Location;
 use crate::report::gate::{self, Override};
 use crate::report::site::{RenderError, Site, SiteContext, SitePage};
-use crate::report::{budget_report, incidents, model, pluralize};
+use crate::report::{budget_report, incidents, model};
 use crate::store::{LedgerStore, SiteError, SiteFile, SiteWriter, StalePages};
 use crate::time::{MINUTES_PER_DAY, Minute};
 

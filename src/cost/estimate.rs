@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{NanoDollars, Usage, athena_billed_bytes};
 use crate::discovery::Discovery;
 use crate::fetch_plan::{billed_metrics, metric_counts};
+use crate::format::pluralize;
 use crate::ledger::ObjectsWritten;
 use crate::slo::{
     AthenaSource, AwsScope, Catalog, Indicator, MetricStatistic, RatioMetrics, Service, Source, SourceKind,
@@ -117,12 +118,7 @@ pub fn estimate(catalog: &Catalog, assumptions: &CostAssumptions) -> CostEstimat
     }
     let classes = by_class.into_iter().map(|(class, services)| {
         let (usage, is_assumed) = own_usage(&services);
-        CostLine {
-            name: class.to_owned(),
-            about: crate::report::pluralize(services.len(), "service"),
-            usage,
-            is_assumed,
-        }
+        CostLine { name: class.to_owned(), about: pluralize(services.len(), "service"), usage, is_assumed }
     });
     let mut services: Vec<CostLine> = catalog
         .services

@@ -13,6 +13,7 @@ use crate::access_log::router::SeriesRouter;
 use crate::alert::{AlertState, Incident, IncidentKey, IncidentSubject, NotificationKind, PlannedNotification};
 use crate::evaluation::SloState;
 use crate::fetch_plan::AccessLogRequest;
+use crate::format::pluralize;
 use crate::outcome::Diagnostics;
 use crate::report::contributors::describe_contributors;
 use crate::report::model::FleetStatus;
@@ -110,7 +111,7 @@ impl<'r> ContributorAnalysis<'r> {
         if incomplete > 0 {
             diagnostics.notes.push(format!(
                 "contributor analysis is incomplete for {}: not all of their newest logs were read again",
-                crate::report::pluralize(incomplete, "incident")
+                pluralize(incomplete, "incident")
             ));
         }
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Diagnostics, SAMPLES_MAX, example_suffix, grouped_count};
-use crate::cost::{NanoDollars, with_thousands_separators};
+use crate::cost::NanoDollars;
+use crate::format::{pluralize, with_thousands_separators};
 use crate::ledger::ObjectRecord;
 use crate::rational::{Rational, to_f64};
-use crate::report::pluralize;
 use crate::source::access_logs::{FailedObject, LogFile, ObjectError, ScanResult, UnparsedLine};
 use crate::text::escape_non_printing;
 

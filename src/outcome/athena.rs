@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Diagnostics, SAMPLES_MAX, grouped_count, join_first};
-use crate::cost::with_thousands_separators;
+use crate::format::{pluralize, with_thousands_separators};
 use crate::rational::{Rational, to_f64};
-use crate::report::pluralize;
 use crate::slo::Catalog;
 use crate::source::athena::{AthenaResponse, QueryError, ScanUsage};
 use crate::time::Span;

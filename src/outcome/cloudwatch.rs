@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Diagnostics, SAMPLES_MAX, join_first};
-use crate::report::pluralize;
+use crate::format::pluralize;
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, Indicator, Metric};
 use crate::source::cloudwatch::{MetricResponse, NeverReported};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Diagnostics, join_first};
 use crate::discovery::{Discovery, DiscoveryRequest, Selector, Unresolved};
-use crate::report::pluralize;
+use crate::format::pluralize;
 use crate::slo::Tags;
 use crate::source::discovery::DiscoveryError;
 use crate::time::Minute;

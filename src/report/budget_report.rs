@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::model::{FleetStatus, SloRow};
 use super::slo_status::{has_insufficient_coverage, insufficient_coverage_notice, needs_action};
 use super::{export, gate, status};
-use crate::cost::with_thousands_separators;
+use crate::format::{format_percent, with_thousands_separators};
 use crate::rational::to_f64;
 use crate::time::format_duration;
 
@@ -74,7 +74,7 @@ fn action_line(row: &SloRow) -> String {
         _ if row.sums.known == 0 || row.sums.total == 0 => String::new(),
         None => format!("; {bad_events}, {} over {} allows none", row.objective, row.window),
         Some(consumed) => {
-            let share = status::format_percent(to_f64(consumed), 1);
+            let share = format_percent(to_f64(consumed), 1);
             format!("; {bad_events}, {share} of the error budget of {} over {} used", row.objective, row.window)
         }
     };

@@ -1,9 +1,7 @@
 //! Contributors of failures as one or two sentences: only what stands out.
 
-use super::format::{capitalize, format_latency};
-use super::status::format_percent;
 use crate::access_log::contributors::{Contributor, Contributors, Dimension, ErrorOrigin};
-use crate::cost::with_thousands_separators;
+use crate::format::{capitalize, format_fraction, format_latency, format_percent, with_thousands_separators};
 use crate::rational::{Rational, to_f64};
 use crate::slo::{Indicator, LatencyBasis, Measure, Slo};
 use crate::text::escape_non_printing;
@@ -21,7 +19,8 @@ pub fn describe_contributors(contributors: &Contributors, slo: &Slo) -> Option<S
             ErrorOrigin::Balancer => "by the load balancer instead of a target",
             ErrorOrigin::Target => "by the target",
         };
-        sentences.push(format!("{} answered{status} {origin_text}", format_fraction(count, bad_total, "was", "were")));
+        sentences
+            .push(format!("{} answered{status} {origin_text}", describe_fraction(count, bad_total, "was", "were")));
     }
     // A target says more than its group.
     let target = contributors.dominant_contributor(Dimension::Target).map(|share| ("went to target", share));
@@ -30,14 +29,14 @@ pub fn describe_contributors(contributors: &Contributors, slo: &Slo) -> Option<S
     if let Some((predicate, share)) = target.or_else(group) {
         sentences.push(format!(
             "{} {predicate} {}",
-            format_fraction(share.events.bad, bad_total, "", ""),
+            describe_fraction(share.events.bad, bad_total, "", ""),
             describe_share(contributors, &share)
         ));
     }
     if let Some(share) = contributors.dominant_contributor(Dimension::Route) {
         sentences.push(format!(
             "{} {}",
-            format_fraction(share.events.bad, bad_total, "requested", "requested"),
+            describe_fraction(share.events.bad, bad_total, "requested", "requested"),
             describe_share(contributors, &share)
         ));
     }
@@ -66,13 +65,9 @@ pub(super) fn bad_event_verb(slo: &Slo) -> String {
 }
 
 /// `all were`, `290 of 312 were`.
-fn format_fraction(count: u64, total: u64, singular: &str, plural: &str) -> String {
+fn describe_fraction(count: u64, total: u64, singular: &str, plural: &str) -> String {
     let verb = if count == 1 { singular } else { plural };
-    let number = if count == total {
-        "all".to_owned()
-    } else {
-        format!("{} of {}", with_thousands_separators(count), with_thousands_separators(total))
-    };
+    let number = if count == total { "all".to_owned() } else { format_fraction(count, total) };
     format!("{number} {verb}").trim_end().to_owned()
 }
 

@@ -4,6 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use crate::cost::{CostEstimate, CostLine, NanoDollars, Usage};
+use crate::format::pluralize;
 use crate::time::format_duration;
 
 /// A month, as prices are compared.
@@ -28,7 +29,7 @@ pub fn table(estimate: &CostEstimate, every_minutes: u32, show_all: bool) -> Str
         text.push_str(&cost_table("service", &paid_services));
         let more = estimate.services.len() - services.len();
         if more > 0 {
-            text.push_str(&format!(" and {}; use `--all` to show all\n", super::pluralize(more, "more service")));
+            text.push_str(&format!(" and {}; use `--all` to show all\n", pluralize(more, "more service")));
         }
     }
     // Those of services leave out what is asked for all of them, so only what is shared makes them more.

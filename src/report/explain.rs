@@ -4,12 +4,10 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::export::DowngradeJson;
-use super::format::format_lookback;
-use super::status::format_percent;
 use crate::alert::{Incident, IncidentKey, MinuteEvaluation, OutboxEntry, UrgencyState, recovery_minutes};
-use crate::cost::with_thousands_separators;
 use crate::counts::Sums;
 use crate::evaluation::{Downgrade, SloEvaluation, SloState, TierEvaluation};
+use crate::format::{format_fraction, format_lookback, format_percent, pluralize, with_thousands_separators};
 use crate::rational::to_f64;
 use crate::slo::{Correction, Service, Slo, Tier, Urgency, describe_destination};
 use crate::time::{Minute, format_duration};
@@ -114,9 +112,7 @@ impl Explanation<'_> {
     }
 
     fn tier_cells(&self, tier: &Tier, reading: &TierEvaluation) -> [String; 10] {
-        let sums = |sums: Sums| {
-            format!("{} of {}", with_thousands_separators(sums.bad), with_thousands_separators(sums.total))
-        };
+        let sums = |sums: Sums| format_fraction(sums.bad, sums.total);
         let format_burn_rate = |burn: Option<f64>| burn.map_or_else(|| "-".to_owned(), |burn| format!("{burn:.1}x"));
         let threshold_share = tier.factor * self.slo.objective.budget();
         [
@@ -164,7 +160,7 @@ impl Explanation<'_> {
         let downgraded = firing.and_then(|(_, reading)| reading.downgrade);
         let significance = match (downgraded, &self.slo.significance) {
             (Some(Downgrade::FewBadEvents { bad_events: bad, min_bad_events: bad_min }), _) => {
-                format!("failed: {}, a page needs {bad_min}", super::pluralize(bad, "bad event"))
+                format!("failed: {}, a page needs {bad_min}", pluralize(bad, "bad event"))
             }
             (Some(Downgrade::NotSignificant { p_value: chance, max_p_value: chance_max }), _) => {
                 format!(
@@ -196,7 +192,7 @@ impl Explanation<'_> {
         let no_traffic_note = if self.urgency_state.minutes_without_traffic > 0 {
             format!(
                 "; {} without traffic do not count",
-                super::pluralize(self.urgency_state.minutes_without_traffic, "minute")
+                pluralize(self.urgency_state.minutes_without_traffic, "minute")
             )
         } else {
             String::new()

@@ -6,12 +6,11 @@
 use serde_json::{Value, json};
 
 use super::export::PolicyStepJson;
-use super::format::escape_markdown;
 use super::model::{FleetStatus, SloRow};
-use super::pluralize;
 use super::slo_status::SloStatus;
-use super::status::{format_percent, status_details};
+use super::status::status_details;
 use crate::evaluation::SloState;
+use crate::format::{escape_markdown, format_percent, pluralize};
 use crate::rational::to_f64;
 use crate::slo::{Catalog, PolicyStep, Service};
 use crate::time::Minute;

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::format::{format_elapsed, format_time};
 use super::model::{FleetStatus, SloRow};
-use super::pluralize;
-use super::status::format_percent;
 use crate::alert::{AlertState, Delivery, Incident, IncidentKey, IncidentSubject, NotificationKind};
+use crate::format::{format_elapsed, format_percent, format_time, pluralize};
 use crate::rational::to_f64;
 use crate::slo::{Urgency, describe_destination};
 use crate::time::{MINUTES_PER_DAY, Minute};

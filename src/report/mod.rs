@@ -9,7 +9,6 @@ pub mod contributors;
 pub mod cost;
 pub mod explain;
 pub mod export;
-mod format;
 pub mod gate;
 pub mod history;
 pub mod incidents;
@@ -24,10 +23,3 @@ pub mod slo_notification;
 pub mod slo_status;
 pub mod status;
 pub mod weekly;
-
-/// A number with its noun: `1 object`, `2 objects`.
-#[must_use]
-pub fn pluralize(count: impl TryInto<u64>, noun: &str) -> String {
-    let count = count.try_into().unwrap_or(u64::MAX);
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}

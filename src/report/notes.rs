@@ -1,8 +1,8 @@
 //! Notifications outside of incidents: a changed objective, and a notification that was not delivered.
 
-use super::pluralize;
 use super::slo_notification::NotificationContext;
 use crate::alert::{Notification, NotificationKind, ObjectiveChange, OutboxEntry};
+use crate::format::pluralize;
 use crate::slo::{Catalog, Urgency};
 use crate::time::Minute;
 

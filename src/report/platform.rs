@@ -1,9 +1,8 @@
 //! Notifications about more than one SLO: a shared cause, a stale source, invalid definitions.
 
-use super::format::{format_elapsed, format_time};
-use super::pluralize;
 use super::slo_notification::NotificationContext;
 use crate::alert::{EndReason, Incident, IncidentKey, Notification};
+use crate::format::{format_elapsed, format_time, pluralize};
 use crate::slo::SloId;
 
 impl NotificationContext<'_> {

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::burn::{ErrorBudget, PrefixSums, Replay};
+use crate::format::pluralize;
 use crate::rational::{Rational, to_f64};
 use crate::slo::{Slo, Urgency};
 use crate::time::{Minute, Span, format_duration};
@@ -21,7 +22,7 @@ pub fn text(slo: &Slo, replay: &Replay<'_>, span: Span) -> String {
             format_factor(tier.factor),
             format_duration(tier.long_minutes),
             format_duration(tier.short_minutes),
-            super::pluralize(minutes, "minute")
+            pluralize(minutes, "minute")
         ));
         for span in &tier_firing.spans {
             text.push_str(&format!("  {} to {}  {}\n", span.start, span.end.plus(-1), format_duration(span.minutes())));

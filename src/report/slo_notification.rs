@@ -4,19 +4,19 @@
 use std::collections::BTreeMap;
 
 use super::contributors::{bad_event_verb, describe_contributors};
-use super::format::{capitalize, format_bad_share, format_elapsed, format_number, format_time};
 use super::model::{FleetStatus, SloRow, TierSummary};
-use super::pluralize;
-use super::status::format_percent;
 use crate::access_log::contributors::Contributors;
 use crate::alert::{
     AlertState, EndReason, Incident, IncidentKey, IncidentSubject, Link, Notification, NotificationKind,
     PlannedNotification, recovery_minutes, resolve_after,
 };
 use crate::burn::{ExhaustionForecast, minutes_until_exhausted};
-use crate::cost::with_thousands_separators;
 use crate::counts::Sums;
 use crate::evaluation::{Downgrade, SloState, TierEvaluation};
+use crate::format::{
+    capitalize, format_bad_share, format_duration_words, format_elapsed, format_fraction, format_lookback_words,
+    format_number, format_percent, format_time, with_thousands_separators,
+};
 use crate::rational::to_f64;
 use crate::slo::{AlertRules, Catalog, Indicator, LatencyErrors, Measure, Service, Slo, Urgency};
 use crate::time::Minute;
@@ -370,32 +370,11 @@ impl SloMessage<'_> {
         if let Some((reading, tier)) = self.main_tier() {
             let label = capitalize(&self.bad_event_noun(2));
             for (sums, window) in [(reading.short, &tier.short), (reading.long, &tier.long)] {
-                facts.push((
-                    format!("{label} in {window}"),
-                    format!("{} of {}", with_thousands_separators(sums.bad), with_thousands_separators(sums.total)),
-                ));
+                facts.push((format!("{label} in {window}"), format_fraction(sums.bad, sums.total)));
             }
         }
         facts.push(("Detected".to_owned(), format_time(self.key.started)));
         facts
-    }
-}
-
-/// A length in its largest unit: `15 minutes`, `2 hours`, `1 day`.
-fn format_duration_words(minutes: u32) -> String {
-    match minutes {
-        minutes if minutes % 1_440 == 0 => pluralize(minutes / 1_440, "day"),
-        minutes if minutes % 60 == 0 => pluralize(minutes / 60, "hour"),
-        minutes => pluralize(minutes, "minute"),
-    }
-}
-
-/// A length after `the last`: `hour`, `5 minutes`.
-fn format_lookback_words(minutes: u32) -> String {
-    match minutes {
-        60 => "hour".to_owned(),
-        1_440 => "day".to_owned(),
-        minutes => format_duration_words(minutes),
     }
 }
 

@@ -2,12 +2,11 @@
 //!
 //! Absent on purpose: colours. A word and a sign are enough; a colour may only repeat them.
 
-use super::format::{format_elapsed, format_lookback, format_time};
 use super::model::SloRow;
-use super::status::format_percent;
 use crate::burn::{ErrorBudget, ExhaustionForecast};
 use crate::counts::Sums;
 use crate::evaluation::SloState;
+use crate::format::{format_elapsed, format_lookback, format_percent, format_time, pluralize};
 use crate::rational::{Rational, to_f64};
 use crate::slo::Urgency;
 
@@ -129,9 +128,8 @@ pub fn has_insufficient_coverage(row: &SloRow) -> bool {
 /// One line for all SLOs that cannot be evaluated yet.
 #[must_use]
 pub fn insufficient_coverage_notice(count: usize) -> Option<String> {
-    (count > 0).then(|| {
-        format!("{} cannot be evaluated yet: less than half of the window is known", super::pluralize(count, "SLO"))
-    })
+    (count > 0)
+        .then(|| format!("{} cannot be evaluated yet: less than half of the window is known", pluralize(count, "SLO")))
 }
 
 /// The reason for the status of a row, to follow its name and a colon.

@@ -2,14 +2,12 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::format::{format_elapsed, format_lookback};
 use super::model::{DailyBurn, FleetStatus, SloRow, TierSummary};
-use super::pluralize;
 use super::slo_status::SloStatus;
 use crate::burn::{ErrorBudget, ExhaustionForecast};
-use crate::cost::with_thousands_separators;
 use crate::counts::Sums;
 use crate::evaluation::{Downgrade, SloState, TierEvaluation};
+use crate::format::{format_elapsed, format_lookback, format_percent, pluralize, with_thousands_separators};
 use crate::rational::to_f64;
 use crate::slo::Urgency;
 use crate::time::{Minute, format_duration};
@@ -274,17 +272,6 @@ fn brief_status(row: &SloRow) -> String {
         (None, SloState::NoData { .. }) if status != SloStatus::NoData => format!("{}, no data", status.label()),
         (None, _) => status.label().to_owned(),
     }
-}
-
-/// A share in percent. What is not quite 100% is never printed as 100%, nor a small loss as none.
-pub(super) fn format_percent(share: f64, decimals: usize) -> String {
-    let text = format!("{:.decimals$}%", share * 100.0);
-    let whole = format!("{:.decimals$}%", 100.0);
-    if text == whole && share < 1.0 {
-        let step = 10_f64.powi(-i32::try_from(decimals).unwrap_or(0));
-        return format!("{:.decimals$}%", 100.0 - step);
-    }
-    text
 }
 
 fn burn_glyph(bar: DailyBurn) -> char {

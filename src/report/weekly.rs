@@ -16,11 +16,11 @@ use jiff::tz::TimeZone;
 
 use super::gate::Override;
 use super::model::FleetStatus;
-use super::pluralize;
 use super::problems::error_lines;
 use super::slo_status::{SloStatus, insufficient_coverage_notice};
 use crate::alert::AlertState;
 use crate::cost::Usage;
+use crate::format::pluralize;
 use crate::slo::{Catalog, Problem};
 use crate::time::{MINUTES_PER_DAY, Minute, Span};
 

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms that know no async, files, clock or environment.
-const PURE_MODULES: [&str; 17] = [
+const PURE_MODULES: [&str; 18] = [
     "access_log",
     "alert",
     "burn",
     "cost",
     "counts",
     "fetch_plan",
+    "format",
     "discovery",
     "rational",
     "ledger",

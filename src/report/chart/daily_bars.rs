@@ -1,6 +1,7 @@
 //! The burn of days as bars, for where there is room for a picture and none for a page.
 
 use super::{Chart, ChartColor, Shape};
+use crate::format::pluralize;
 use crate::report::model::DailyBurn;
 
 /// How high the highest bar stands, in burn rates: what is above is as high. At the height of 1 a day used its even
@@ -38,16 +39,16 @@ pub fn describe_daily_burn(daily_burn: &[DailyBurn]) -> String {
     let above = rates.clone().filter(|rate| *rate > 1.0).count();
     let unknown = daily_burn.iter().filter(|bar| **bar == DailyBurn::Unknown).count();
     let worst = rates.fold(0.0, f64::max);
-    let mut words = format!("Daily burn rate over {}: ", crate::report::pluralize(daily_burn.len(), "day"));
+    let mut words = format!("Daily burn rate over {}: ", pluralize(daily_burn.len(), "day"));
     words.push_str(&match above {
         0 => "never above 1x".to_owned(),
         above if worst.is_finite() => {
-            format!("above 1x on {}, highest {worst:.1}x", crate::report::pluralize(above, "day"))
+            format!("above 1x on {}, highest {worst:.1}x", pluralize(above, "day"))
         }
-        above => format!("failures on {}, with no error budget", crate::report::pluralize(above, "day")),
+        above => format!("failures on {}, with no error budget", pluralize(above, "day")),
     });
     if unknown > 0 {
-        words.push_str(&format!("; no data on {}", crate::report::pluralize(unknown, "day")));
+        words.push_str(&format!("; no data on {}", pluralize(unknown, "day")));
     }
     words
 }

@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::definition::{bad_event_noun, bad_event_verb, event_noun};
 use crate::burn::ErrorBudget;
-use crate::cost::with_thousands_separators;
 use crate::counts::Sums;
+use crate::format::{format_percent, with_thousands_separators};
 use crate::rational::{Rational, to_f64};
 use crate::report::model::SloRow;
-use crate::report::status::{format_budget_left, format_percent};
+use crate::report::status::format_budget_left;
 use crate::slo::Slo;
 use crate::time::format_duration;
 

@@ -7,13 +7,11 @@ use serde::Serialize;
 use super::axis::{AxisLabel, label_times, time_labels};
 use super::time::format_day;
 use crate::burn::burn_rate;
-use crate::cost::with_thousands_separators;
 use crate::counts::Sums;
+use crate::format::{capitalize, format_percent, with_thousands_separators};
 use crate::rational::to_f64;
 use crate::report::chart::{AltText, Chart, ChartColor, Shape, snap_to_pixels};
-use crate::report::format::capitalize;
 use crate::report::history::TimeBucket;
-use crate::report::status::format_percent;
 use crate::slo::{Objective, Urgency};
 use crate::time::{Minute, Span};
 
@@ -406,7 +404,7 @@ fn bad_share(sums: Sums) -> f64 {
 }
 
 fn format_number(number: f64) -> String {
-    crate::report::format::format_number(number)
+    crate::format::format_number(number)
 }
 
 fn format_day_range(span: Span) -> String {

@@ -4,9 +4,8 @@ use serde::Serialize;
 
 use super::time::TimeText;
 use crate::alert::{AlertState, SloCheckpoint};
+use crate::format::{capitalize, format_latency, format_percent};
 use crate::rational::{Rational, to_f64};
-use crate::report::format::{capitalize, format_latency};
-use crate::report::status::format_percent;
 use crate::slo::{Catalog, Indicator, LatencyBasis, LatencyErrors, Measure, MetricRole, Service, Slo, Traffic};
 use crate::time::{Minute, Window, format_duration};
 

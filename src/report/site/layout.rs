@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::RenderError;
 use super::service_row::{StatusMeaning, status_legend};
-use crate::report::format::capitalize;
+use crate::format::capitalize;
 use crate::text::escape_non_printing;
 
 const STYLE: &str = include_str!("style.css");

@@ -6,9 +6,10 @@ use super::service_row::{BudgetTrend, StatusBadge};
 use super::slo::SloSection;
 use super::team::{OverrideRow, PolicyStepRow};
 use super::{Site, definition, paths};
+use crate::format::format_percent;
 use crate::report::model::SloRow;
 use crate::report::slo_status::{SloStatus, status_reason};
-use crate::report::status::{format_budget_left, format_forecast, format_percent};
+use crate::report::status::{format_budget_left, format_forecast};
 use crate::slo::Service;
 
 #[derive(Debug, Serialize)]

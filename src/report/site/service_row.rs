@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::{Site, charts, paths};
+use crate::format::format_percent;
 use crate::report::model::SloRow;
 use crate::report::slo_status::{SloStatus, remaining_now_and_week_ago, status_reason};
-use crate::report::status::{format_budget_left, format_forecast, format_percent};
+use crate::report::status::{format_budget_left, format_forecast};
 use crate::slo::{Service, Slo};
 
 /// How something stands, as a sign and a word.

@@ -11,14 +11,14 @@ use super::time::{TimeText, format_duration_abbreviated};
 use super::{Site, definition};
 use crate::alert::IncidentSubject;
 use crate::burn::ErrorBudget;
-use crate::cost::with_thousands_separators;
 use crate::counts::Sums;
 use crate::evaluation::TierEvaluation;
+use crate::format::{format_fraction, format_percent, with_thousands_separators};
 use crate::rational::to_f64;
 use crate::report::history::{History, TIER_HISTORY_MINUTES, TimeBucket, WorstInterval};
 use crate::report::model::SloRow;
 use crate::report::slo_status::{SloStatus, status_reason};
-use crate::report::status::{format_budget_left, format_forecast, format_percent, status_details};
+use crate::report::status::{format_budget_left, format_forecast, status_details};
 use crate::slo::{Service, Slo};
 use crate::time::{Span, Window};
 
@@ -164,11 +164,7 @@ impl Site<'_> {
             forecast: format_forecast(row),
             trend: BudgetTrend::from_row(row),
             coverage: format_percent(row.coverage(), 1),
-            counted: format!(
-                "{} of {}",
-                with_thousands_separators(row.sums.bad),
-                with_thousands_separators(row.sums.total)
-            ),
+            counted: format_fraction(row.sums.bad, row.sums.total),
             figures: history.map(|history| self.window_figures(slo, window, span, history)).unwrap_or_default(),
             days: days.iter().rev().map(|piece| DayRow::new(piece, &row.budget)).collect(),
             made: calculation::calculations(slo, row),
@@ -258,9 +254,7 @@ fn format_budget_used(budget: &ErrorBudget, sums: Sums) -> String {
 
 fn tier_rows(row: &SloRow) -> Vec<TierRow> {
     let line = |(text, reading): (&crate::report::model::TierSummary, &TierEvaluation)| {
-        let sums = |sums: Sums| {
-            format!("{} of {}", with_thousands_separators(sums.bad), with_thousands_separators(sums.total))
-        };
+        let sums = |sums: Sums| format_fraction(sums.bad, sums.total);
         let format_burn_rate = |burn: Option<f64>| burn.map_or_else(|| "-".to_owned(), |burn| format!("{burn:.1}x"));
         TierRow {
             name: text.name.clone(),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::{WEEKLY_KEY_PREFIX, WeeklyReport, WeeklySlo};
 use crate::alert::{Notification, NotificationKind};
-use crate::report::pluralize;
+use crate::format::pluralize;
 use crate::slo::Urgency;
 
 /// From so many weeks on the team's channel is notified.

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PREVIOUS_WEEKS, WeeklyContext};
+use crate::format::{format_percent as shown, pluralize};
 use crate::rational::{Rational, parse_percent, to_f64};
 use crate::report::model::SloRow;
-use crate::report::pluralize;
 use crate::report::slo_status::SloStatus;
-use crate::report::status::format_percent as shown;
 use crate::slo::{Severity, Team, Urgency};
 
 /// Common objectives.

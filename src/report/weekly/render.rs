@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{COVERAGE, EXCLUSIONS, Section, WEEKLY_KEY_PREFIX, WeeklyReport, WeeklySlo};
 use crate::alert::{Notification, NotificationKind};
-use crate::report::format::escape_markdown;
+use crate::format::escape_markdown;
 use crate::slo::Urgency;
 
 /// Raised when fields of the JSON are removed, renamed or given another meaning.

@@ -4,10 +4,8 @@ use jiff::tz::TimeZone;
 
 use super::WeeklyContext;
 use crate::alert::{Delivery, Incident, IncidentKey, NotificationKind};
-use crate::report::format::{format_elapsed, format_time};
+use crate::format::{format_elapsed, format_percent, format_time, pluralize};
 use crate::report::gate::Override;
-use crate::report::pluralize;
-use crate::report::status::format_percent;
 use crate::slo::Urgency;
 use crate::time::Minute;
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::format::pluralize;
 use crate::rational::to_f64;
 use crate::report::model::{DailyBurn, FleetStatus, SloRow};
-use crate::report::pluralize;
 use crate::report::slo_status::{
     SloStatus, has_insufficient_coverage, needs_action, remaining_now_and_week_ago, status_reason,
 };
