@@ -1,18 +1,13 @@
 //! Metrics of CloudWatch, as typed in a `ratio`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{
-    Error, MapAccess, SeqAccess, Visitor,
-    value::{MapAccessDeserializer, SeqAccessDeserializer},
-};
-use serde::{Deserialize, Deserializer};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use serde::de::{MapAccess, value::MapAccessDeserializer};
 
 use super::identifier::TextLine;
-use super::scalar::{FromText, Scalar};
+use super::scalar::{Forms, FromText, ListItem, OneOrMany, Scalar};
 use crate::slo::problem::Explained;
 
 /// A CloudWatch metric that counts events
@@ -33,51 +28,32 @@ pub(in crate::slo) struct MetricYaml {
 }
 
 /// One metric, or several whose counts are added up.
-#[derive(Clone, Debug)]
-pub(in crate::slo) struct MetricsYaml(pub(in crate::slo) Vec<MetricYaml>);
+pub(in crate::slo) type MetricsYaml = OneOrMany<MetricYaml>;
 
-struct MetricsVisitor;
-
-impl<'de> Visitor<'de> for MetricsVisitor {
-    type Value = MetricsYaml;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a metric such as `{ namespace: Shop/Orders, metric: Placed }`, or a list of them")
+impl Forms for MetricYaml {
+    fn expected() -> String {
+        Self::description()
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<MetricsYaml, A::Error> {
-        let items = Vec::<MetricYaml>::deserialize(SeqAccessDeserializer::new(items))?;
-        if items.is_empty() {
-            return Err(A::Error::custom(
-                "the list is empty\nadd a metric such as `{ namespace: Shop/Orders, metric: Placed }`",
-            ));
-        }
-        Ok(MetricsYaml(items))
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        Self::deserialize(MapAccessDeserializer::new(map))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MetricsYaml, A::Error> {
-        MetricYaml::deserialize(MapAccessDeserializer::new(map)).map(|one| MetricsYaml(vec![one]))
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Self>()
     }
 }
 
-impl<'de> Deserialize<'de> for MetricsYaml {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(MetricsVisitor)
-    }
-}
+impl ListItem for MetricYaml {
+    const HAS_SCALARS: bool = false;
+    const HAS_FIELDS: bool = true;
 
-impl JsonSchema for MetricsYaml {
-    fn inline_schema() -> bool {
-        true
+    fn description() -> String {
+        "a metric such as `{ namespace: Shop/Orders, metric: Placed }`".to_owned()
     }
 
-    fn schema_name() -> Cow<'static, str> {
-        "Metrics".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<MetricYaml>();
-        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+    fn empty_list_hint() -> String {
+        format!("add {}", Self::description())
     }
 }
 

@@ -1,15 +1,13 @@
 //! The error-budget policy of a class, as typed: shares of the budget, and what follows.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error, MapAccess, Visitor, value::MapAccessDeserializer};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
 use super::identifier::TextLine;
-use super::scalar::{FromText, Scalar};
+use super::scalar::{Forms, FromText, Scalar, impl_serde_by_forms, invalid_type};
 use crate::rational::{Rational, parse_decimal, parse_percent};
 use crate::slo::problem::Explained;
 
@@ -60,41 +58,31 @@ pub(in crate::slo) enum PolicyBlocksYaml {
     Deploys,
 }
 
-struct PolicyStepVisitor;
+impl Forms for PolicyStepYaml {
+    const SCHEMA_NAME: Option<&'static str> = Some("PolicyStep");
 
-impl<'de> Visitor<'de> for PolicyStepVisitor {
-    type Value = PolicyStepYaml;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the text of the step, or `{ then: ..., blocks: deploys }`")
+    fn expected() -> String {
+        "the text of the step, or `{ then: ..., blocks: deploys }`".to_owned()
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Scalar::<TextLine>::deserialize(serde::de::value::StrDeserializer::new(text)).map(PolicyStepYaml::Text)
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
+        match scalar {
+            Unexpected::Str(_) => Scalar::from_scalar(scalar).map(Self::Text),
+            other => Err(invalid_type::<Self, E>(other)),
+        }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        PolicyStepFields::deserialize(MapAccessDeserializer::new(map)).map(PolicyStepYaml::Fields)
-    }
-}
-
-impl<'de> Deserialize<'de> for PolicyStepYaml {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PolicyStepVisitor)
-    }
-}
-
-impl JsonSchema for PolicyStepYaml {
-    fn schema_name() -> Cow<'static, str> {
-        "PolicyStep".into()
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        PolicyStepFields::deserialize(MapAccessDeserializer::new(map)).map(Self::Fields)
     }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let words = generator.subschema_for::<Scalar<TextLine>>();
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let text = generator.subschema_for::<Scalar<TextLine>>();
         let fields = generator.subschema_for::<PolicyStepFields>();
-        json_schema!({ "anyOf": [words, fields] })
+        json_schema!({ "anyOf": [text, fields] })
     }
 }
+impl_serde_by_forms!(PolicyStepYaml);
 
 /// The share of a budget that is used, in percent; more than all of it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]

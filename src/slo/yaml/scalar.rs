@@ -1,17 +1,107 @@
-//! How a value is typed: as a text, one or many, or switched off with `none`.
+//! The forms in which a value may be written: a scalar, fields, a list, or `none`.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{
-    Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+    DeserializeOwned, Error, MapAccess, SeqAccess, Unexpected, Visitor,
     value::{MapAccessDeserializer, SeqAccessDeserializer},
 };
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::slo::problem::Explained;
+
+/// A value that can be written in several forms. A form that a type does not read is an invalid type.
+pub(in crate::slo) trait Forms: Sized {
+    /// Name of the definition in the schema; `None` repeats the schema wherever it is used.
+    const SCHEMA_NAME: Option<&'static str> = None;
+
+    /// All forms, as in "write ...".
+    fn expected() -> String;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
+        Err(invalid_type::<Self, E>(scalar))
+    }
+
+    fn from_list<'de, A: SeqAccess<'de>>(_: A) -> Result<Self, A::Error> {
+        Err(invalid_type::<Self, _>(Unexpected::Seq))
+    }
+
+    fn from_map<'de, A: MapAccess<'de>>(_: A) -> Result<Self, A::Error> {
+        Err(invalid_type::<Self, _>(Unexpected::Map))
+    }
+}
+
+pub(super) struct FormsVisitor<T>(pub(super) PhantomData<T>);
+
+pub(super) fn invalid_type<T: Forms, E: Error>(found: Unexpected<'_>) -> E {
+    E::invalid_type(found, &FormsVisitor::<T>(PhantomData))
+}
+
+impl<'de, T: Forms> Visitor<'de> for FormsVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&T::expected())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::from_scalar(Unexpected::Str(text))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
+        T::from_scalar(Unexpected::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
+        T::from_scalar(Unexpected::Signed(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
+        T::from_scalar(Unexpected::Unsigned(value))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
+        T::from_scalar(Unexpected::Float(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<T, A::Error> {
+        T::from_list(items)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::from_map(map)
+    }
+}
+
+/// Implements `Deserialize` and `JsonSchema` for a type by its forms.
+macro_rules! impl_serde_by_forms {
+    ($type:ty $(, $parameter:ident: $($bound:path),+)?) => {
+        impl<'de $(, $parameter: $($bound +)+)?> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any($crate::slo::yaml::scalar::FormsVisitor(std::marker::PhantomData))
+            }
+        }
+
+        impl$(<$parameter: $($bound +)+>)? schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                <Self as Forms>::SCHEMA_NAME.is_none()
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                <Self as Forms>::SCHEMA_NAME.unwrap_or_else(std::any::type_name::<Self>).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                <Self as Forms>::schema(generator)
+            }
+        }
+    };
+}
+pub(super) use impl_serde_by_forms;
 
 /// A value that is written as text.
 pub(in crate::slo) trait FromText: Sized {
@@ -44,67 +134,51 @@ pub(in crate::slo) trait FromText: Sized {
         )
     }
 
-    /// Reads a plain number, `true` or `false`; most values are no such thing.
+    /// Reads a plain number, `true` or `false`; most types refuse them.
     fn from_bare(text: &str) -> Result<Self, Explained> {
         Err(Self::bare_value_error(text))
     }
 }
 
-/// A checked text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Scalar<T>(pub(in crate::slo) T);
+/// Reads a scalar by its text.
+pub(super) fn read_scalar<T: FromText, E: Error>(scalar: Unexpected<'_>) -> Result<T, E> {
+    match scalar {
+        Unexpected::Str(text) => T::from_text(text),
+        bare => T::from_bare(&scalar_text(bare)),
+    }
+    .map_err(|explained| to_serde_error(&explained))
+}
 
-struct ScalarVisitor<T>(PhantomData<T>);
+/// A plain number, `true` or `false` as it is written.
+pub(super) fn scalar_text(scalar: Unexpected<'_>) -> String {
+    match scalar {
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Unsigned(value) => value.to_string(),
+        Unexpected::Signed(value) => value.to_string(),
+        Unexpected::Float(value) => value.to_string(),
+        other => other.to_string(),
+    }
+}
 
 /// An error that carries both lines; `decode` takes them apart again.
 pub(super) fn to_serde_error<E: Error>(explained: &Explained) -> E {
     E::custom(format_args!("{}\n{}", explained.message, explained.hint))
 }
 
-impl<T: FromText> Visitor<'_> for ScalarVisitor<T> {
-    type Value = Scalar<T>;
+/// A checked text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::slo) struct Scalar<T>(pub(in crate::slo) T);
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&T::description())
+impl<T: FromText> Forms for Scalar<T> {
+    fn expected() -> String {
+        T::description()
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        T::from_text(text).map(Scalar).map_err(|explained| to_serde_error(&explained))
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
+        read_scalar(scalar).map(Self)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        T::from_bare(&value.to_string()).map(Scalar).map_err(|explained| to_serde_error(&explained))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        T::from_bare(&value.to_string()).map(Scalar).map_err(|explained| to_serde_error(&explained))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        T::from_bare(&value.to_string()).map(Scalar).map_err(|explained| to_serde_error(&explained))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        T::from_bare(&value.to_string()).map(Scalar).map_err(|explained| to_serde_error(&explained))
-    }
-}
-
-impl<'de, T: FromText> Deserialize<'de> for Scalar<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor(PhantomData))
-    }
-}
-
-impl<T: FromText> JsonSchema for Scalar<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::NOUN.into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn schema(_: &mut SchemaGenerator) -> Schema {
         let mut schema = json_schema!({ "type": T::TYPES, "pattern": T::PATTERN });
         if !T::EXAMPLE.is_empty() {
             schema.insert("examples".to_owned(), [T::EXAMPLE].as_slice().into());
@@ -112,50 +186,64 @@ impl<T: FromText> JsonSchema for Scalar<T> {
         schema
     }
 }
+impl_serde_by_forms!(Scalar<T>, T: FromText);
 
-/// Something, or `none` to switch off what is said further out.
+/// A value, or `none` to disable what is inherited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::slo) enum OrNone<T> {
     Disabled,
     Set(T),
 }
 
-struct OrNoneVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for OrNoneVisitor<T> {
-    type Value = OrNone<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("fields such as `{ <field>: <value> }`, or `none`")
+impl<T: DeserializeOwned + JsonSchema> Forms for OrNone<T> {
+    fn expected() -> String {
+        "fields such as `{ <field>: <value> }`, or `none`".to_owned()
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        if text == "none" { Ok(OrNone::Disabled) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
+        match scalar {
+            Unexpected::Str("none") => Ok(Self::Disabled),
+            Unexpected::Str(_) => Err(E::invalid_value(scalar, &FormsVisitor::<Self>(PhantomData))),
+            other => Err(invalid_type::<Self, E>(other)),
+        }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(OrNone::Set)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrNone<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OrNoneVisitor(PhantomData))
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for OrNone<T> {
-    fn inline_schema() -> bool {
-        true
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Self::Set)
     }
 
-    fn schema_name() -> Cow<'static, str> {
-        format!("{}_or_none", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
         let fields = generator.subschema_for::<T>();
         json_schema!({ "anyOf": [{ "const": "none" }, fields] })
+    }
+}
+impl_serde_by_forms!(OrNone<T>, T: DeserializeOwned, JsonSchema);
+
+/// A value that may be repeated in a list.
+pub(in crate::slo) trait ListItem: Forms + DeserializeOwned + JsonSchema {
+    const HAS_SCALARS: bool;
+    const HAS_FIELDS: bool;
+
+    /// What one of them is called, with an example.
+    fn description() -> String;
+
+    /// What one of them is called, with an example of each form.
+    fn forms() -> String {
+        Self::description()
+    }
+
+    /// The hint for a list without items.
+    fn empty_list_hint() -> String {
+        format!("add {}, or remove the line", Self::description())
+    }
+}
+
+impl<T: FromText> ListItem for Scalar<T> {
+    const HAS_SCALARS: bool = true;
+    const HAS_FIELDS: bool = false;
+
+    fn description() -> String {
+        T::description()
     }
 }
 
@@ -163,98 +251,36 @@ impl<T: JsonSchema> JsonSchema for OrNone<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::slo) struct OneOrMany<T>(pub(in crate::slo) Vec<T>);
 
-/// What a list may hold.
-pub(in crate::slo) trait ListItem {
-    /// Whether it may be written as a mapping.
-    const HAS_FIELDS: bool;
-
-    /// What one of them is called, with an example.
-    fn description() -> String;
-
-    /// What one of them is called, with an example of each form.
-    fn forms() -> String;
-}
-
-impl<T: FromText> ListItem for Scalar<T> {
-    const HAS_FIELDS: bool = false;
-
-    fn description() -> String {
-        T::description()
+impl<T: ListItem> Forms for OneOrMany<T> {
+    fn expected() -> String {
+        format!("{}, or a list of them", T::forms())
     }
 
-    fn forms() -> String {
-        T::description()
-    }
-}
-
-struct OneOrManyVisitor<T>(PhantomData<T>);
-
-/// A value without a list around it.
-fn single<'de, T: Deserialize<'de>, E: Error>(value: impl IntoDeserializer<'de, E>) -> Result<OneOrMany<T>, E> {
-    T::deserialize(value.into_deserializer()).map(|one| OneOrMany(vec![one]))
-}
-
-impl<'de, T: ListItem + Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
-    type Value = OneOrMany<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, or a list of them", T::forms())
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
+        if !T::HAS_SCALARS {
+            return Err(invalid_type::<Self, E>(scalar));
+        }
+        T::from_scalar(scalar).map(|one| Self(vec![one]))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+    fn from_list<'de, A: SeqAccess<'de>>(items: A) -> Result<Self, A::Error> {
         let items = Vec::<T>::deserialize(SeqAccessDeserializer::new(items))?;
         if items.is_empty() {
-            let hint = format!("add {}, or remove the line", T::description());
-            return Err(to_serde_error(&Explained::new("the list is empty", hint)));
+            return Err(to_serde_error(&Explained::new("the list is empty", T::empty_list_hint())));
         }
-        Ok(OneOrMany(items))
+        Ok(Self(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
         if !T::HAS_FIELDS {
-            return Err(A::Error::invalid_type(Unexpected::Map, &self));
+            return Err(invalid_type::<Self, _>(Unexpected::Map));
         }
-        T::deserialize(MapAccessDeserializer::new(map)).map(|one| OneOrMany(vec![one]))
+        T::from_map(map).map(|one| Self(vec![one]))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        single(text)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        single(value)
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        single(value)
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        single(value)
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        single(value)
-    }
-}
-
-impl<'de, T: ListItem + Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("one or many: {}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
         let one = generator.subschema_for::<T>();
         json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
     }
 }
+impl_serde_by_forms!(OneOrMany<T>, T: ListItem);

@@ -2,16 +2,14 @@
 //!
 //! Limits of tags: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error, MapAccess, Visitor, value::MapAccessDeserializer};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
-use super::scalar::{FromText, ListItem, Scalar, to_serde_error};
+use super::scalar::{Forms, FromText, ListItem, Scalar, impl_serde_by_forms, read_scalar};
 use crate::slo::problem::Explained;
 use crate::slo::selector::Tags;
 use crate::text::is_non_printing;
@@ -54,47 +52,22 @@ impl FromText for TagValue {
     }
 }
 
-/// What has a name and tags.
+/// A resource that has a name and tags.
 pub(in crate::slo) trait Selectable: FromText {
-    /// Its name as it was written.
+    /// The name as written.
     fn into_text(self) -> String;
 }
 
-fn select_by_name<T: Selectable, E: Error>(name: Result<T, Explained>) -> Result<Selector<T>, E> {
-    name.map(|named| Selector { text: named.into_text(), kind: PhantomData })
-        .map_err(|explained| to_serde_error(&explained))
-}
-
-struct SelectorVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Selectable> Visitor<'de> for SelectorVisitor<T> {
-    type Value = Selector<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, or tags such as `{EXAMPLE}`", T::description())
+impl<T: Selectable> Forms for Selector<T> {
+    fn expected() -> String {
+        format!("{}, or tags such as `{EXAMPLE}`", T::description())
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        select_by_name(T::from_text(text))
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
+        read_scalar::<T, E>(scalar).map(|named| Self { text: named.into_text(), kind: PhantomData })
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        select_by_name(T::from_bare(&value.to_string()))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        select_by_name(T::from_bare(&value.to_string()))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        select_by_name(T::from_bare(&value.to_string()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        select_by_name(T::from_bare(&value.to_string()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
         let TagsYaml { tags } = TagsYaml::deserialize(MapAccessDeserializer::new(map))?;
         if tags.is_empty() {
             return Err(A::Error::custom(format_args!("`tags` is empty\nadd a tag, such as `{EXAMPLE}`")));
@@ -107,32 +80,18 @@ impl<'de, T: Selectable> Visitor<'de> for SelectorVisitor<T> {
             )));
         }
         let tags = tags.into_iter().map(|(key, Scalar(TagValue(value)))| (key, value)).collect();
-        Ok(Selector { text: Tags::new(tags).to_string(), kind: PhantomData })
-    }
-}
-
-impl<'de, T: Selectable> Deserialize<'de> for Selector<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SelectorVisitor(PhantomData))
-    }
-}
-
-impl<T: Selectable> JsonSchema for Selector<T> {
-    fn inline_schema() -> bool {
-        true
+        Ok(Self { text: Tags::new(tags).to_string(), kind: PhantomData })
     }
 
-    fn schema_name() -> Cow<'static, str> {
-        format!("{}, or its tags", T::NOUN).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
         let (by_name, by_tags) = (generator.subschema_for::<Scalar<T>>(), generator.subschema_for::<TagsYaml>());
         json_schema!({ "anyOf": [by_name, by_tags] })
     }
 }
+impl_serde_by_forms!(Selector<T>, T: Selectable);
 
 impl<T: Selectable> ListItem for Selector<T> {
+    const HAS_SCALARS: bool = true;
     const HAS_FIELDS: bool = true;
 
     fn description() -> String {

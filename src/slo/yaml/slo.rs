@@ -1,16 +1,13 @@
 //! One SLO, as typed.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error, MapAccess, Visitor, value::MapAccessDeserializer};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
 use super::identifier::{Name, TextLine};
 use super::load_balancer::{HostPattern, Method, PathPattern};
 use super::metric::MetricsYaml;
-use super::scalar::{FromText, OneOrMany, OrNone, Scalar};
+use super::scalar::{Forms, FromText, OneOrMany, OrNone, Scalar, impl_serde_by_forms, invalid_type, scalar_text};
 use super::scalars::{Minutes, Percent, Percentile, Threshold, TimeZoneName, WindowYaml};
 use super::tiers::{SevereYaml, SignificanceYaml, TiersYaml, WorkingHoursYaml};
 use crate::slo::problem::Explained;
@@ -249,56 +246,33 @@ pub(in crate::slo) struct RequestFilterYaml {
     pub(in crate::slo) path: Option<OneOrMany<Scalar<PathPattern>>>,
 }
 
-struct SloVisitor;
+impl Forms for SloYaml {
+    const SCHEMA_NAME: Option<&'static str> = Some("Slo");
 
-impl<'de> Visitor<'de> for SloVisitor {
-    type Value = SloYaml;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an objective such as `99.9%`, fields such as `{ objective: 99%, under: 300ms }`, or `none`")
+    fn expected() -> String {
+        "an objective such as `99.9%`, fields such as `{ objective: 99%, under: 300ms }`, or `none`".to_owned()
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<SloYaml, E> {
-        if text == "none" {
-            return Ok(SloYaml::Disabled);
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
+        match scalar {
+            Unexpected::Str("none") => Ok(Self::Disabled),
+            Unexpected::Str(_) => Scalar::from_scalar(scalar).map(Self::Objective),
+            Unexpected::Bool(_) => Err(invalid_type::<Self, E>(scalar)),
+            number => Scalar::from_scalar(Unexpected::Str(&scalar_text(number))).map(Self::Objective),
         }
-        Scalar::<Percent>::deserialize(serde::de::value::StrDeserializer::new(text)).map(SloYaml::Objective)
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<SloYaml, E> {
-        self.visit_str(&value.to_string())
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        SloFields::deserialize(MapAccessDeserializer::new(map)).map(|fields| Self::Fields(Box::new(fields)))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<SloYaml, E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<SloYaml, E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SloYaml, A::Error> {
-        SloFields::deserialize(MapAccessDeserializer::new(map)).map(|fields| SloYaml::Fields(Box::new(fields)))
-    }
-}
-
-impl<'de> Deserialize<'de> for SloYaml {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SloVisitor)
-    }
-}
-
-impl JsonSchema for SloYaml {
-    fn schema_name() -> Cow<'static, str> {
-        "Slo".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
         let objective = generator.subschema_for::<Scalar<Percent>>();
         let fields = generator.subschema_for::<SloFields>();
         json_schema!({ "anyOf": [objective, { "const": "none" }, fields] })
     }
 }
+impl_serde_by_forms!(SloYaml);
 
 #[cfg(test)]
 mod tests {
