@@ -1,13 +1,13 @@
-//! Where everything stands in a YAML text, for display only: values are read by another parser, so a disagreement
+//! Byte ranges of all values in a YAML text, for messages only: another parser reads the values, so a disagreement
 //! between the two can misplace an underline but never change a value.
 //!
-//! It also refuses what definitions do not need: anchors, aliases, tags, second documents, deep nesting. That is what
-//! makes reading safe on hostile input: without aliases nothing can grow beyond the size of its file.
+//! Also refuses what definitions do not need: anchors, aliases, tags, second documents, deep nesting. Without aliases,
+//! a hostile file cannot grow beyond its size.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use super::problem::Explained;
 use super::yaml::explain_syntax;
@@ -25,7 +25,7 @@ pub(super) enum PathStep {
     Item(usize),
 }
 
-/// The way from the root of a file to a value.
+/// The steps from the root of a file to a value.
 pub(super) type YamlPath = Vec<PathStep>;
 
 /// Makes a path of keys.
@@ -33,7 +33,18 @@ pub(super) fn key_path(names: &[&str]) -> YamlPath {
     names.iter().map(|name| PathStep::Key((*name).to_owned())).collect()
 }
 
-/// Where one value stands, in bytes.
+/// The innermost key of a path.
+pub(super) fn innermost_key(path: &[PathStep]) -> Option<&str> {
+    path.iter().rev().find_map(|step| match step {
+        PathStep::Key(key) => Some(key.as_str()),
+        PathStep::Item(_) => None,
+    })
+}
+
+/// A mistake with the bytes it concerns.
+pub(super) type RangedError = (Range<usize>, Explained);
+
+/// The byte ranges of a value and of its key.
 #[derive(Clone, Debug)]
 struct Position {
     key: Option<Range<usize>>,
@@ -41,54 +52,30 @@ struct Position {
     is_scalar: bool,
 }
 
-/// Where everything stands.
+/// The positions of all values of a text.
 #[derive(Debug, Default)]
 pub(super) struct Positions {
     by_path: BTreeMap<YamlPath, Position>,
-    /// Values that are missing: `class:` and nothing behind it.
+    /// Keys and items without a value: `class:`.
     pub(super) nulls: Vec<YamlPath>,
     /// Values that name an environment variable: `${NAME}`.
     pub(super) variables: Vec<YamlPath>,
 }
 
-/// Something the text may not hold.
-#[derive(Debug)]
-pub(super) struct YamlError {
-    pub(super) range: Range<usize>,
-    pub(super) explained: Explained,
-}
-
-/// A map or list that is still open.
-enum Frame {
-    Map { seen: HashMap<String, usize>, key: Option<(String, Range<usize>)> },
-    List { next: usize },
-}
-
-struct PositionsBuilder<'a> {
-    text: &'a str,
-    /// Byte offset of every character: the parser counts characters.
-    byte_offsets: Vec<usize>,
-    frames: Vec<Frame>,
-    positions: Positions,
-    duplicate_keys: Vec<YamlError>,
-}
-
 impl Positions {
-    /// Walks the text once; gives what is wrong instead when it is no single plain YAML document.
-    pub(super) fn parse(text: &str) -> Result<Self, Vec<YamlError>> {
-        let byte_offsets = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    /// Reads the text once. Fails unless it is a single plain YAML document.
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<RangedError>> {
         let mut builder = PositionsBuilder {
             text,
-            byte_offsets,
-            frames: Vec::new(),
+            byte_offsets: text.char_indices().map(|(at, _)| at).chain([text.len()]).collect(),
+            events: Parser::new_from_str(text),
+            path: YamlPath::new(),
             positions: Self::default(),
-            duplicate_keys: Vec::new(),
+            errors: Vec::new(),
         };
-        match builder.walk() {
-            Ok(()) if builder.duplicate_keys.is_empty() => Ok(builder.positions),
-            Ok(()) => Err(builder.duplicate_keys),
-            Err(error) => Err(builder.duplicate_keys.into_iter().chain([error]).collect()),
-        }
+        let result = builder.read_stream();
+        builder.errors.extend(result.err());
+        if builder.errors.is_empty() { Ok(builder.positions) } else { Err(builder.errors) }
     }
 
     /// Whether the document has no value at all.
@@ -96,21 +83,19 @@ impl Positions {
         self.by_path.is_empty() || self.nulls.iter().any(Vec::is_empty)
     }
 
-    /// The text to underline when the value is meant: a scalar itself, the key of a map or list.
+    /// The range to underline for a value: a scalar itself, the key of a mapping or list.
     pub(super) fn value_range(&self, path: &[PathStep]) -> Range<usize> {
         match self.nearest(path) {
-            Some(position) if !position.is_scalar => position.key.clone().unwrap_or_else(|| position.value.clone()),
-            Some(position) => position.value.clone(),
-            None => 0..0,
+            Some(position) if position.is_scalar => position.value.clone(),
+            _ => self.key_range(path),
         }
     }
 
-    /// The text to underline when the key is meant.
+    /// The range to underline for a key.
     pub(super) fn key_range(&self, path: &[PathStep]) -> Range<usize> {
-        self.nearest(path).map_or(0..0, |position| position.key.clone().unwrap_or_else(|| position.value.clone()))
+        self.nearest(path).map_or(0..0, |position| position.key.as_ref().unwrap_or(&position.value).clone())
     }
 
-    /// Whether there is such a value.
     pub(super) fn contains(&self, path: &[PathStep]) -> bool {
         self.by_path.contains_key(path)
     }
@@ -120,145 +105,136 @@ impl Positions {
     }
 }
 
-impl PositionsBuilder<'_> {
-    fn walk(&mut self) -> Result<(), YamlError> {
+struct PositionsBuilder<'a> {
+    text: &'a str,
+    /// Byte offset of every character: the parser counts characters.
+    byte_offsets: Vec<usize>,
+    events: Parser<'a, StrInput<'a>>,
+    /// Path of the current value.
+    path: YamlPath,
+    positions: Positions,
+    /// Duplicate keys, which do not end the reading.
+    errors: Vec<RangedError>,
+}
+
+impl<'a> PositionsBuilder<'a> {
+    fn next_event(&mut self) -> Result<Option<(Event<'a>, Span)>, RangedError> {
+        self.events.next().transpose().map_err(|error| {
+            let offset = self.byte_offset(error.marker().index()).min(self.text.len());
+            explain_syntax(self.text, offset, error.info())
+        })
+    }
+
+    fn read_stream(&mut self) -> Result<(), RangedError> {
         let mut documents = 0;
-        for event in Parser::new_from_str(self.text) {
-            let (event, span) = event.map_err(|error| self.syntax_error(&error))?;
-            match event {
-                Event::DocumentStart(_) => {
-                    documents += 1;
-                    if documents > 1 {
-                        return Err(self.error_at(
-                            span,
-                            "the file has more than one YAML document",
-                            "move the document after this `---` to its own file",
-                        ));
-                    }
-                }
-                Event::Alias(_) => {
-                    return Err(self.error_at(
-                        span,
-                        "YAML aliases are not supported",
-                        "repeat the value, or move it to a class in `fleet.yaml`",
-                    ));
-                }
-                Event::Scalar(text, style, anchor, tag) => {
-                    self.check_plain(span, anchor, tag.is_some())?;
-                    self.add_scalar(&text, style, span);
-                }
-                Event::MappingStart(anchor, tag) => {
-                    self.check_plain(span, anchor, tag.is_some())?;
-                    self.push_frame(span, Frame::Map { seen: HashMap::new(), key: None })?;
-                }
-                Event::SequenceStart(anchor, tag) => {
-                    self.check_plain(span, anchor, tag.is_some())?;
-                    self.push_frame(span, Frame::List { next: 0 })?;
-                }
-                Event::MappingEnd | Event::SequenceEnd => {
-                    self.frames.pop();
-                    self.advance();
-                }
-                _ => {}
+        while let Some((event, span)) = self.next_event()? {
+            if matches!(event, Event::DocumentStart(_)) {
+                documents += 1;
             }
+            if documents > 1 {
+                let hint = "move the document after this `---` to its own file";
+                return Err(self.error_at(span, "the file has more than one YAML document", hint));
+            }
+            self.read_node(event, span, None)?;
         }
         Ok(())
     }
 
-    /// Refuses anchors and tags.
-    fn check_plain(&self, span: Span, anchor: usize, has_tag: bool) -> Result<(), YamlError> {
+    /// Reads the node that starts with an event. `key` is the range of its key in a mapping.
+    fn read_node(&mut self, event: Event<'a>, span: Span, key: Option<Range<usize>>) -> Result<(), RangedError> {
+        self.check_plain(&event, span)?;
+        match event {
+            Event::Scalar(text, style, ..) => self.record_scalar(&text, style, span, key),
+            Event::MappingStart(..) => {
+                self.record_collection(span, key)?;
+                let mut first_lines = HashMap::new();
+                while let Some((event, span)) = self.next_event()?.filter(|(event, _)| *event != Event::MappingEnd) {
+                    let (name, range) = self.read_key(event, span, &mut first_lines)?;
+                    self.path.push(PathStep::Key(name));
+                    if let Some((event, span)) = self.next_event()? {
+                        self.read_node(event, span, Some(range))?;
+                    }
+                    self.path.pop();
+                }
+            }
+            Event::SequenceStart(..) => {
+                self.record_collection(span, key)?;
+                let mut index = 0;
+                while let Some((event, span)) = self.next_event()?.filter(|(event, _)| *event != Event::SequenceEnd) {
+                    self.path.push(PathStep::Item(index));
+                    self.read_node(event, span, None)?;
+                    self.path.pop();
+                    index += 1;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Refuses aliases, anchors and tags.
+    fn check_plain(&self, event: &Event<'_>, span: Span) -> Result<(), RangedError> {
+        const REPEAT: &str = "repeat the value, or move it to a class in `fleet.yaml`";
+        let (anchor, has_tag) = match event {
+            Event::Alias(_) => return Err(self.error_at(span, "YAML aliases are not supported", REPEAT)),
+            Event::Scalar(_, _, anchor, tag) => (*anchor, tag.is_some()),
+            Event::MappingStart(anchor, tag) | Event::SequenceStart(anchor, tag) => (*anchor, tag.is_some()),
+            _ => return Ok(()),
+        };
         if anchor > 0 {
-            return Err(self.error_at(
-                span,
-                "YAML anchors are not supported",
-                "repeat the value, or move it to a class in `fleet.yaml`",
-            ));
+            return Err(self.error_at(span, "YAML anchors are not supported", REPEAT));
         }
         if has_tag {
-            return Err(self.error_at(
-                span,
-                "YAML tags are not supported",
-                "remove the `!...`, or quote a value that starts with `!`",
-            ));
+            let hint = "remove the `!...`, or quote a value that starts with `!`";
+            return Err(self.error_at(span, "YAML tags are not supported", hint));
         }
         Ok(())
     }
 
-    fn push_frame(&mut self, span: Span, frame: Frame) -> Result<(), YamlError> {
-        if matches!(self.frames.last(), Some(Frame::Map { key: None, .. })) {
+    /// Reads the key that an event holds. `first_lines` has the keys of the mapping so far.
+    fn read_key(
+        &mut self,
+        event: Event<'a>,
+        span: Span,
+        first_lines: &mut HashMap<String, usize>,
+    ) -> Result<(String, Range<usize>), RangedError> {
+        self.check_plain(&event, span)?;
+        let Event::Scalar(name, ..) = event else {
             return Err(self.error_at(span, "invalid key: it is a mapping or a list", "write a plain text key"));
+        };
+        if let Some(first) = first_lines.insert(name.to_string(), span.start.line())
+            && self.errors.len() < DUPLICATES_MAX
+        {
+            let hint = format!("remove it here or on line {first}");
+            self.errors.push(self.error_at(span, format!("duplicate key `{name}`"), hint));
         }
-        if self.frames.len() >= DEPTH_MAX {
-            return Err(self.error_at(
-                span,
-                "the YAML is nested too deeply",
-                format!("use at most {DEPTH_MAX} levels"),
-            ));
+        Ok((name.into_owned(), self.byte_range(span)))
+    }
+
+    fn record_collection(&mut self, span: Span, key: Option<Range<usize>>) -> Result<(), RangedError> {
+        if self.path.len() >= DEPTH_MAX {
+            let hint = format!("use at most {DEPTH_MAX} levels");
+            return Err(self.error_at(span, "the YAML is nested too deeply", hint));
         }
         let start = self.byte_offset(span.start.index());
         let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("").trim_end();
-        self.record(start..start + line.len(), false);
-        self.frames.push(frame);
+        self.record(start..start + line.len(), key, false);
         Ok(())
     }
 
-    fn add_scalar(&mut self, text: &str, style: ScalarStyle, span: Span) {
-        let range = self.byte_range(span);
-        let line = span.start.line();
-        if let Some(Frame::Map { seen, key: key @ None }) = self.frames.last_mut() {
-            if let Some(first) = seen.insert(text.to_owned(), line)
-                && self.duplicate_keys.len() < DUPLICATES_MAX
-            {
-                self.duplicate_keys.push(YamlError {
-                    range: range.clone(),
-                    explained: Explained::new(
-                        format!("duplicate key `{text}`"),
-                        format!("remove it here or on line {first}"),
-                    ),
-                });
-            }
-            *key = Some((text.to_owned(), range));
-            return;
-        }
-        let path = self.record(range, true);
+    fn record_scalar(&mut self, text: &str, style: ScalarStyle, span: Span, key: Option<Range<usize>>) {
+        self.record(self.byte_range(span), key, true);
         if style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
-            self.positions.nulls.push(path);
+            self.positions.nulls.push(self.path.clone());
         } else if text.contains("${") {
-            self.positions.variables.push(path);
+            self.positions.variables.push(self.path.clone());
         }
-        self.advance();
     }
 
-    /// Notes where the value stands that starts now, and gives the way to it.
-    fn record(&mut self, value: Range<usize>, is_scalar: bool) -> YamlPath {
-        let mut path = YamlPath::new();
-        let mut key = None;
-        for frame in &self.frames {
-            match frame {
-                Frame::Map { key: Some((name, range)), .. } => {
-                    path.push(PathStep::Key(name.clone()));
-                    key = Some(range.clone());
-                }
-                Frame::Map { key: None, .. } => {}
-                Frame::List { next } => {
-                    path.push(PathStep::Item(*next));
-                    key = None;
-                }
-            }
-        }
-        // A value that is not there is shown by its key.
-        let value = if value.is_empty() { key.clone().unwrap_or(value) } else { value };
-        self.positions.by_path.insert(path.clone(), Position { key, value, is_scalar });
-        path
-    }
-
-    /// A value is complete: the map waits for its next key, the list for its next item.
-    fn advance(&mut self) {
-        match self.frames.last_mut() {
-            Some(Frame::Map { key, .. }) => *key = None,
-            Some(Frame::List { next }) => *next += 1,
-            None => {}
-        }
+    fn record(&mut self, value: Range<usize>, key: Option<Range<usize>>, is_scalar: bool) {
+        // A missing value is shown by its key.
+        let value = key.clone().filter(|_| value.is_empty()).unwrap_or(value);
+        self.positions.by_path.insert(self.path.clone(), Position { key, value, is_scalar });
     }
 
     fn byte_offset(&self, char: usize) -> usize {
@@ -272,13 +248,7 @@ impl PositionsBuilder<'_> {
         start..start + trimmed
     }
 
-    fn error_at(&self, span: Span, message: impl Into<String>, hint: impl Into<String>) -> YamlError {
-        YamlError { range: self.byte_range(span), explained: Explained::new(message, hint) }
-    }
-
-    fn syntax_error(&self, error: &ScanError) -> YamlError {
-        let offset = self.byte_offset(error.marker().index()).min(self.text.len());
-        let (range, explained) = explain_syntax(self.text, offset, error.info());
-        YamlError { range, explained }
+    fn error_at(&self, span: Span, message: impl Into<String>, hint: impl Into<String>) -> RangedError {
+        (self.byte_range(span), Explained::new(message, hint))
     }
 }

@@ -16,7 +16,7 @@ use super::scalar::FromText;
 use super::syntax::explain_syntax;
 use crate::rational::parse_decimal;
 use crate::slo::problem::{DefinitionFile, Explained, FILE_BYTES_MAX, Problem, Severity};
-use crate::slo::source_spans::{PathStep, Positions, YamlPath};
+use crate::slo::source_spans::{PathStep, Positions, YamlPath, innermost_key};
 use crate::slo::suggest::nearest;
 use crate::slo::{CORRECTIONS_FOLDER, FLEET_FILE};
 
@@ -81,7 +81,7 @@ impl<'a> YamlFile<'a> {
         let positions = Positions::parse(body).map_err(|errors| {
             errors
                 .into_iter()
-                .map(|error| Problem::for_range(&file.path, body, error.range, error.explained))
+                .map(|(range, explained)| Problem::for_range(&file.path, body, range, explained))
                 .collect::<Vec<_>>()
         })?;
         if positions.is_empty() {
@@ -320,14 +320,6 @@ fn team_field_hint(yaml: &YamlFile<'_>, path: &[PathStep]) -> String {
         }
         _ => "the folder is the team: remove the line".to_owned(),
     }
-}
-
-/// The innermost key of a path.
-fn innermost_key(path: &[PathStep]) -> Option<&str> {
-    path.iter().rev().find_map(|step| match step {
-        PathStep::Key(key) => Some(key.as_str()),
-        PathStep::Item(_) => None,
-    })
 }
 
 /// Serde's names of what it found, in the words of YAML.

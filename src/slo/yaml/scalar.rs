@@ -4,11 +4,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
 use serde::de::{
     DeserializeOwned, Error, MapAccess, SeqAccess, Unexpected, Visitor,
     value::{MapAccessDeserializer, SeqAccessDeserializer},
 };
-use serde::Deserialize;
 
 use crate::slo::problem::Explained;
 

@@ -4,12 +4,10 @@
 use std::ops::Range;
 
 use crate::slo::problem::Explained;
+use crate::slo::source_spans::RangedError;
 
 /// Longer lines are not repeated in a hint.
 const SHOWN_MAX: usize = 80;
-
-/// Where the mistake is, and what it is.
-type Diagnosis = (Range<usize>, Explained);
 
 #[derive(Clone, Copy)]
 struct Line<'a> {
@@ -57,7 +55,7 @@ impl<'a> Line<'a> {
 }
 
 /// The mistake behind a syntax error. `at` is where the parser stopped, and `info` is its reason.
-pub(in crate::slo) fn explain_syntax(text: &str, offset: usize, info: &str) -> (Range<usize>, Explained) {
+pub(in crate::slo) fn explain_syntax(text: &str, offset: usize, info: &str) -> RangedError {
     let lines = lines(text);
     let line_index = lines.iter().rposition(|line| line.start <= offset).unwrap_or(0);
     let diagnosis = find_tab(&lines, line_index, info)
@@ -106,7 +104,7 @@ fn lines_before<'l, 'a>(lines: &'l [Line<'a>], line_index: usize) -> impl Iterat
     lines.get(..line_index).unwrap_or(lines).iter().rev().filter(|line| line.has_content())
 }
 
-fn find_tab(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<Diagnosis> {
+fn find_tab(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<RangedError> {
     let after = lines.get(line_index + 1..).unwrap_or(&[]).iter().find(|line| line.has_content());
     let mut near = lines.get(line_index).into_iter().chain(after).chain(lines_before(lines, line_index).next());
     if let Some(line) = near.find(|line| line.has_content() && line.indentation().contains('\t')) {
@@ -120,7 +118,7 @@ fn find_tab(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<Diagnos
 }
 
 /// A value that starts with a character that YAML reserves.
-fn find_reserved_character(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<Diagnosis> {
+fn find_reserved_character(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<RangedError> {
     let sign = match info.strip_prefix("unexpected character: `") {
         Some(rest) => rest.chars().next()?,
         None => info.contains("unknown anchor").then_some('*')?,
@@ -143,7 +141,7 @@ fn find_unclosed_quote(
     line_index: usize,
     offset: usize,
     info: &str,
-) -> Option<Diagnosis> {
+) -> Option<RangedError> {
     let line = lines.get(line_index)?;
     let is_open = ["invalid indentation in quoted", "unexpected end of stream", "unexpected document indicator"];
     if is_open.iter().any(|part| info.contains(part)) {
@@ -167,7 +165,7 @@ fn find_unclosed_quote(
 }
 
 /// An unquoted `/v1/{id}` inside of braces or brackets.
-fn find_unquoted_braces(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<Diagnosis> {
+fn find_unquoted_braces(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<RangedError> {
     let is_inside = info.contains("flow mapping") || info.contains("flow sequence");
     let mut near =
         lines.get(line_index).into_iter().chain(lines_before(lines, line_index).next()).filter(|_| is_inside);
@@ -201,7 +199,7 @@ fn find_unclosed_bracket(
     line_index: usize,
     offset: usize,
     info: &str,
-) -> Option<Diagnosis> {
+) -> Option<RangedError> {
     if info.contains("misplaced bracket") {
         let line = lines.get(line_index)?;
         let offset = if text.get(offset..).is_some_and(|rest| rest.starts_with([']', '}'])) {
@@ -262,7 +260,7 @@ fn innermost_open_bracket(text: &str) -> Option<(usize, char)> {
 }
 
 /// A line that should be a key and a value, and has no `: `.
-fn find_missing_colon(lines: &[Line<'_>], line_index: usize, offset: usize, info: &str) -> Option<Diagnosis> {
+fn find_missing_colon(lines: &[Line<'_>], line_index: usize, offset: usize, info: &str) -> Option<RangedError> {
     let current = lines.get(line_index);
     let line = if info.contains("simple key") {
         match current.filter(|line| line.has_content() && line.start + line.indent() < offset) {
@@ -291,7 +289,7 @@ fn find_missing_colon(lines: &[Line<'_>], line_index: usize, offset: usize, info
 }
 
 /// A line that is neither beside nor below the one it seems to belong to.
-fn find_wrong_indentation(lines: &[Line<'_>], line_index: usize) -> Option<Diagnosis> {
+fn find_wrong_indentation(lines: &[Line<'_>], line_index: usize) -> Option<RangedError> {
     let line = lines.get(line_index).filter(|line| line.has_content())?;
     let indent = line.indent();
     let mut earlier = lines_before(lines, line_index);
@@ -343,7 +341,7 @@ fn indentation_text(spaces: usize) -> String {
 }
 
 /// `reason: note: text`, which YAML reads as a key within a value.
-fn find_colon_in_value(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<Diagnosis> {
+fn find_colon_in_value(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<RangedError> {
     let line = lines.get(line_index).filter(|_| info.contains("mapping values"))?;
     let (key, value) = line.entry().filter(|(_, value)| value.contains(": "))?;
     let hint = if value.contains(['"', '\\', '`']) || line.text.len() > SHOWN_MAX {
@@ -362,10 +360,9 @@ mod tests {
     /// The line, the underlined text, the message and the hint of a text.
     fn explained(text: &str) -> (usize, String, String, String) {
         let faults = Positions::parse(text).unwrap_err();
-        let error = &faults[0];
-        let line = text.get(..error.range.start).unwrap().matches('\n').count() + 1;
-        let explained = &error.explained;
-        (line, text.get(error.range.clone()).unwrap().to_owned(), explained.message.clone(), explained.hint.clone())
+        let (range, explained) = faults.into_iter().next().unwrap();
+        let line = text.get(..range.start).unwrap().matches('\n').count() + 1;
+        (line, text.get(range).unwrap().to_owned(), explained.message, explained.hint)
     }
 
     #[test]
