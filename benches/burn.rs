@@ -13,11 +13,9 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
-use slowburn::burn::{Condition, PrefixSums};
-use slowburn::counts::{MinuteColumns, SLOTS_PER_DAY};
-use slowburn::rational::Rational;
-use slowburn::slo::{Objective, Tier, Urgency};
-use slowburn::time::{Day, Minute, Span};
+use slowburn::internals::{
+    Condition, Day, Minute, MinuteColumns, Objective, PrefixSums, Rational, SLOTS_PER_DAY, Span, Tier, Urgency,
+};
 
 const DAYS: i32 = 30;
 /// One in so many SLOs burns for an hour a day.

@@ -13,14 +13,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use slowburn::access_log::object_key::object_identity;
-use slowburn::counts::{Counts, DayCounts, MinuteCount, SLOTS_PER_DAY};
-use slowburn::ledger::{ObjectCounts, ObjectRecord};
-use slowburn::series::SeriesKey;
-use slowburn::slo::{self, Catalog, Indicator, Measure};
-use slowburn::source::definitions;
-use slowburn::store::{CrashPoints, DirectoryStore, LedgerStore, LoadRequest};
-use slowburn::time::{Day, Minute, Span};
+use slowburn::internals::{
+    Catalog, Counts, CrashPoints, Day, DayCounts, DirectoryStore, Indicator, LedgerStore, LoadRequest, Measure, Minute,
+    MinuteCount, ObjectCounts, ObjectRecord, SLOTS_PER_DAY, SeriesKey, Span, load, object_identity, read,
+};
 
 /// The end of what the ledger knows; the newest objects cover the five minutes after it.
 const KNOWN_UNTIL: &str = "2026-10-31T12:00Z";
@@ -88,8 +84,8 @@ fn main() {
     let plan = Plan::of(std::env::args().skip(1));
     let until: Minute = KNOWN_UNTIL.parse().unwrap();
     write_definitions(&plan);
-    let (files, _) = definitions::load(&plan.folder.join("slos")).unwrap();
-    let (catalog, problems) = slo::read(&files, until);
+    let (files, _) = load(&plan.folder.join("slos")).unwrap();
+    let (catalog, problems) = read(&files, until);
     assert!(problems.is_empty(), "{problems:?}");
     write_logs(&plan, until);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -14,11 +14,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use slowburn::access_log::alb::Decoder;
-use slowburn::access_log::router::SeriesRouter;
-use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
-use slowburn::source::access_logs::{Batch, LogFile, LogRoot, LogTree, scan};
-use slowburn::time::{Day, Minute, Span};
+use slowburn::internals::{
+    Batch, Day, Decoder, Indicator, LatencyBasis, LatencyErrors, LogFile, LogRoot, LogTree, Measure, Minute,
+    SeriesRouter, Span, Traffic, scan,
+};
 
 const FILES: u32 = 240;
 const INTERVALS: u32 = 287;

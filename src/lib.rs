@@ -45,29 +45,61 @@
 //!   again helps.
 //! - [`store`] is where the ledger is kept. **Invariant:** a crash leaves the state before or after, never a mixture.
 
-pub mod access_log;
-pub mod alert;
-pub mod aws;
-pub mod burn;
+mod access_log;
+mod alert;
+mod aws;
+mod burn;
 pub mod cli;
 pub mod command;
-pub mod cost;
-pub mod counts;
-pub mod discovery;
-pub mod engine;
-pub mod evaluation;
-pub mod fetch_plan;
+mod cost;
+mod counts;
+mod discovery;
+mod engine;
+mod evaluation;
+mod fetch_plan;
 mod format;
-pub mod ledger;
-pub mod location;
-pub mod notify;
-pub mod outcome;
-pub mod rational;
-pub mod report;
-pub mod series;
-pub mod simulate;
-pub mod slo;
-pub mod source;
-pub mod store;
-pub mod text;
-pub mod time;
+mod ledger;
+mod location;
+mod notify;
+mod outcome;
+mod rational;
+mod report;
+mod series;
+mod simulate;
+mod slo;
+mod source;
+mod store;
+mod text;
+mod time;
+
+#[cfg(test)]
+#[path = "../tests/core/mod.rs"]
+mod core_tests;
+
+/// What the benchmarks and the tests of the whole program use beside the command line. It may change with every version.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::access_log::{
+        alb::Decoder, object_key::object_identity, router::SeriesRouter, wildcard::WildcardPattern,
+    };
+    pub use crate::alert::{DeliveryError, Link, Notification, NotificationKind};
+    pub use crate::burn::{Condition, PrefixSums};
+    pub use crate::command::simulate::write_logs;
+    pub use crate::counts::{Counts, DayCounts, MinuteColumns, MinuteCount, SLOTS_PER_DAY};
+    pub use crate::ledger::{Ledger, ListedObject, ObjectCounts, ObjectRecord};
+    pub use crate::notify::{Notifier, Receipt, Secret, Secrets, Settings};
+    pub use crate::rational::Rational;
+    pub use crate::report::problems::{github, json, terminal};
+    pub use crate::series::SeriesKey;
+    pub use crate::simulate::{Object, Plan, ScenarioEvent, events};
+    pub use crate::slo::yaml::{SchemaKind, schema};
+    pub use crate::slo::{
+        Catalog, DefinitionFile, FILE_BYTES_MAX, Indicator, LatencyBasis, LatencyErrors, Measure, Objective, Problem,
+        Severity, Tier, Traffic, Urgency, read,
+    };
+    pub use crate::source::access_logs::{Batch, LogFile, LogRoot, LogTree, scan};
+    pub use crate::source::definitions::load;
+    pub use crate::store::{BlobError, BlobStore, CrashPoints, DirectoryStore, LedgerStore, LoadRequest, S3Store};
+    pub use crate::text::is_non_printing;
+    pub use crate::time::{Day, Minute, Span};
+}

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use slowburn::cli::Cli;
 use slowburn::command;
-use slowburn::time::Minute;
+use slowburn::internals::Minute;
 
 fn main() -> ExitCode {
     let cli = Cli::from_env();

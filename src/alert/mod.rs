@@ -16,11 +16,11 @@ mod state;
 mod state_machine;
 
 pub use evaluate::{BacklogRange, Evaluator};
-pub use hysteresis::{MinuteEvaluation, NO_TRAFFIC_MINUTES, UrgencyState, recovery_minutes};
+pub use hysteresis::{MinuteEvaluation, UrgencyState, recovery_minutes};
 pub use incident::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject, Owner, SharedScope};
 pub use notification::{Link, Notification, NotificationKind};
 pub use notify::{NotificationRoutes, PlannedNotification, plan_notifications};
-pub use outbox::{CLAIM_MINUTES, DeliveryError, DeliveryReport, DeliveryResult, OutboxEntry};
+pub use outbox::{DeliveryError, DeliveryReport, DeliveryResult, OutboxEntry};
 pub use state::{AlertState, PreviousObjective, SloCheckpoint};
 pub use state_machine::{
     EvaluationBatch, EvaluationStart, InvalidDefinitions, ObjectiveChange, SloUpdate, SourceWatermark,

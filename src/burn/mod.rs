@@ -17,8 +17,10 @@ mod significance;
 mod simd;
 mod window_sums;
 
-pub use condition::{Condition, Threshold, burn_rate};
+#[cfg(test)]
+pub use condition::Threshold;
+pub use condition::{Condition, burn_rate};
 pub use error_budget::{ErrorBudget, ExhaustionForecast, minutes_until_exhausted};
-pub use replay::{Replay, TierFiring, replay};
+pub use replay::{Replay, replay};
 pub use significance::{is_significant, p_value};
 pub use window_sums::PrefixSums;

@@ -25,7 +25,7 @@ use crate::text::escape_non_printing;
 use crate::time::Minute;
 
 pub use payload::schema;
-pub use put_metric_data::{PutError, put_metric_data};
+pub use put_metric_data::put_metric_data;
 pub use secret::{Secret, Secrets};
 
 /// The receiver has accepted a notification.

@@ -178,12 +178,6 @@ impl History {
         sample_times(self.evaluated_at).map(sample).collect()
     }
 
-    /// Whether corrections change anything of it.
-    #[must_use]
-    pub const fn is_corrected(&self) -> bool {
-        self.raw.is_some()
-    }
-
     /// The stretches that spent more of the budget than their share, the worst first.
     #[must_use]
     pub fn worst_intervals(&self) -> &[WorstInterval] {

@@ -24,8 +24,7 @@ use crate::format::pluralize;
 use crate::slo::{Catalog, Problem};
 use crate::time::{MINUTES_PER_DAY, Minute, Span};
 
-pub use escalation::Escalation;
-pub use html::{HtmlReport, HtmlReportError, ImageMode};
+pub use html::ImageMode;
 pub use slo::{PreviousWeeks, WeeklySlo};
 
 /// How the keys of weekly reports begin; no incident has such a key.

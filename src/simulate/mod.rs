@@ -12,7 +12,7 @@ mod rng;
 mod scenario;
 mod traffic;
 
-pub use fleet::{ACCOUNT, BALANCERS, Balancer, REGION, Service};
+pub use fleet::{ACCOUNT, BALANCERS, Balancer, REGION};
 pub use scenario::{ScenarioEvent, events, thirty_days};
 
 use crate::time::{Minute, Span};

@@ -22,7 +22,7 @@ use crate::counts::{DayCounts, MinuteCount};
 use crate::fetch_plan::{FileState, ImportedFile};
 use crate::time::{Day, Minute};
 
-pub use error::{InvalidRow, InvalidRows, RowLocation, RowProblem};
+pub use error::{InvalidRows, RowLocation, RowProblem};
 pub use packed::PackedDay;
 
 /// Samples of faulty rows that are kept; all are counted.

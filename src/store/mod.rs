@@ -8,6 +8,7 @@ mod directory;
 mod error;
 mod ledger;
 mod manifest;
+#[cfg(test)]
 mod memory;
 mod names;
 mod open;
@@ -16,13 +17,14 @@ mod site;
 
 use std::collections::BTreeSet;
 
-pub use atomic_file::{AtomicFile, has_content, replace_file};
+pub use atomic_file::{AtomicFile, has_content};
 pub use codec::budgets_parquet;
 pub use crash_points::CrashPoints;
 pub use directory::DirectoryStore;
 pub use error::{BlobError, StoreError};
 pub use ledger::{AlertStateKind, LedgerStore, LoadRequest};
 pub use manifest::{DayListing, ListingCache};
+#[cfg(test)]
 pub use memory::MemoryStore;
 pub use open::{open_readable, open_writable};
 pub use s3::S3Store;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use slowburn::time::{Minute, Span};
+use slowburn::internals::{Minute, Span};
 
 use crate::peers::Peer;
 

@@ -7,9 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use slowburn::command::simulate::write_logs;
-use slowburn::simulate::Plan;
-use slowburn::time::Span;
+use slowburn::internals::{Plan, Span, write_logs};
 
 use crate::peers::{Peer, packages};
 
@@ -391,7 +389,7 @@ fn hostile_values_are_escaped_in_queries() {
     let wanted: Vec<u64> = paths
         .iter()
         .map(|path| {
-            let pattern = slowburn::access_log::wildcard::WildcardPattern::for_path(path);
+            let pattern = slowburn::internals::WildcardPattern::for_path(path);
             lines.iter().filter(|line| pattern.matches(line.as_bytes())).count() as u64
         })
         .collect();

@@ -5,9 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use slowburn::command::simulate::write_logs;
-use slowburn::simulate::Plan;
-use slowburn::time::{Minute, Span};
+use slowburn::internals::{Minute, Plan, Span, write_logs};
 
 /// Six hours in which checkout's outage lies, and the moment they end.
 const FROM: &str = "2026-10-27T12:00Z";

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use slowburn::time::{Day, Minute};
+use slowburn::internals::{Day, Minute};
 
 use crate::peers::{Peer, ministack_python, packages};
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use slowburn::time::{Minute, Span};
+use slowburn::internals::{Minute, Span};
 
 use crate::peers::Moto;
 

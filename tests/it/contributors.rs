@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use slowburn::time::{Minute, Span};
+use slowburn::internals::{Minute, Span};
 
 use crate::peers::{Moto, Peer};
 

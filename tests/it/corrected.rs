@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use slowburn::time::Minute;
+use slowburn::internals::Minute;
 
 const AT: &str = "2026-10-11T00:00Z";
 

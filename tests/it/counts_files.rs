@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-use slowburn::time::Minute;
+use slowburn::internals::Minute;
 
 const AT: &str = "2026-10-04T00:00Z";
 

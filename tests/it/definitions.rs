@@ -10,11 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use proptest::prelude::*;
-use slowburn::report::problems::{github, json, terminal};
-use slowburn::slo::yaml::{SchemaKind, schema};
-use slowburn::slo::{Catalog, DefinitionFile, Problem, Severity};
-use slowburn::source::definitions::load;
-use slowburn::time::Minute;
+use slowburn::internals::{
+    Catalog, DefinitionFile, Minute, Problem, SchemaKind, Severity, github, json, load, schema, terminal,
+};
 
 /// Bad files whose badness no schema can see: it lies in arithmetic, in another file, or in the text of the YAML. All
 /// other bad files must be refused by the schema.
@@ -104,7 +102,7 @@ fn name(folder: &Path) -> String {
 
 /// Corrections of these tests may be over at the end of November 2026.
 fn read(files: &[DefinitionFile]) -> (Catalog, Vec<Problem>) {
-    slowburn::slo::read(files, "2026-12-01".parse::<Minute>().unwrap())
+    slowburn::internals::read(files, "2026-12-01".parse::<Minute>().unwrap())
 }
 
 fn check(files: &[DefinitionFile]) -> (Catalog, Vec<Problem>) {
@@ -198,7 +196,7 @@ fn invalid_files_are_reported_and_others_are_loaded() {
     fs::create_dir(folder.path().join("mart")).unwrap();
     for (name, bytes) in [
         ("fine.yaml", b"service: fine\n".to_vec()),
-        ("huge.yaml", vec![b'#'; slowburn::slo::FILE_BYTES_MAX + 1]),
+        ("huge.yaml", vec![b'#'; slowburn::internals::FILE_BYTES_MAX + 1]),
         ("latin.yml", b"service: x\nrunbook: \xe4\n".to_vec()),
         ("notes.txt", b"passed over".to_vec()),
         (".hidden.yaml", b"passed over".to_vec()),
@@ -399,7 +397,7 @@ fn schemas_agree_with_independent_validator() {
 
 #[test]
 fn files_of_other_tools_are_recognized() {
-    let Some(folder) = crate::shared("data/slo_definitions") else { return };
+    let Some(folder) = crate::support::shared("data/slo_definitions") else { return };
     let (files, _) = load(&folder).unwrap();
     for file in files {
         let (_, problems) = service(&file.text);

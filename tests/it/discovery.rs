@@ -117,9 +117,9 @@ impl Scene {
     /// Asserts that each minute from one on is known with so many requests, up to another.
     fn assert_each(&self, slo: &str, (from, until): (&str, &str), count: u64) {
         let minutes = self.minutes(from).remove(slo).unwrap_or_default();
-        let [first, last] = [from, until].map(|minute| minute.parse::<slowburn::time::Minute>().unwrap());
+        let [first, last] = [from, until].map(|minute| minute.parse::<slowburn::internals::Minute>().unwrap());
         let expected: Vec<(String, u64)> =
-            (first.0..last.0).map(|minute| (slowburn::time::Minute(minute).to_string(), count)).collect();
+            (first.0..last.0).map(|minute| (slowburn::internals::Minute(minute).to_string(), count)).collect();
         assert_eq!(minutes, expected);
     }
 

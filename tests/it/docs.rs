@@ -6,9 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use slowburn::command::simulate::write_logs;
-use slowburn::simulate::Plan;
-use slowburn::time::{Minute, Span};
+use slowburn::internals::{Minute, Plan, Span, write_logs};
 
 /// Six hours of the demo fleet that contain an outage, and the time they end.
 const FROM: &str = "2026-10-27T12:00Z";

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
-use slowburn::slo::yaml::{SchemaKind, schema};
+use slowburn::internals::{SchemaKind, schema};
 
 const HEADER: [&str; 5] = ["Key", "Type", "Default", "Example", "Meaning"];
 

@@ -102,7 +102,7 @@ async fn values(url: &str) -> Vec<(String, String, f64)> {
         .endpoint_url(url);
     let client = aws_sdk_cloudwatch::Client::from_conf(config.build());
     let metrics = client.list_metrics().namespace("SLO").send().await.unwrap();
-    let at = AFTER_MIDNIGHT.parse::<slowburn::time::Minute>().unwrap().timestamp().as_second();
+    let at = AFTER_MIDNIGHT.parse::<slowburn::internals::Minute>().unwrap().timestamp().as_second();
     let mut values = Vec::new();
     for metric in metrics.metrics() {
         let stat = MetricStat::builder().metric(metric.clone()).period(60).stat("Sum").build();

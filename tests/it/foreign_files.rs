@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use slowburn::time::Span;
+use slowburn::internals::Span;
 
 use crate::peers::Moto;
 use crate::scene::{Scene, stderr};

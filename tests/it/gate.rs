@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use slowburn::time::{Minute, Span};
+use slowburn::internals::{Minute, Span};
 
 const FLEET: &str = "\
 sources: { given: { counts: ./counts, delay: 1m } }

@@ -11,14 +11,14 @@ use std::process::{Command, Output, Stdio};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::accesslog::{FILE_NAME_PREFIX, FOLDER, gzip, write_object};
+use crate::support::{FILE_NAME_PREFIX, FOLDER, gzip, write_object};
 
 const AT: &str = "2026-11-01T00:00Z";
 /// The hour before that moment, in which a second node of the shop's balancer writes ten good lines every five minutes.
 const OTHER_NODE_LINES: u64 = 120;
 
 fn line(minute: &str, status: u16) -> String {
-    crate::accesslog::alb_line(minute, status).replace("app/shop/0a1b", "app/shop/50dc6c495c0c9188")
+    crate::support::alb_line(minute, status).replace("app/shop/0a1b", "app/shop/50dc6c495c0c9188")
 }
 
 /// A folder with definitions, logs of one good node, and a ledger to be.
@@ -39,7 +39,7 @@ impl Scene {
         );
         write("slos/mart/shop.yaml", "service: shop\nload_balancer: app/shop/50dc6c495c0c9188\n");
         for step in 0..12 {
-            let end = "2026-10-31T23:05Z".parse::<slowburn::time::Minute>().unwrap().plus(5 * step);
+            let end = "2026-10-31T23:05Z".parse::<slowburn::internals::Minute>().unwrap().plus(5 * step);
             let minute = end.plus(-1).to_string();
             let lines = line(minute.trim_end_matches('Z'), 200).repeat(10);
             let name = end.to_string().replace(['-', ':'], "");

@@ -8,15 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use crate::wait;
+use crate::support::wait;
 use proptest::prelude::*;
-use slowburn::command::simulate::write_logs;
-use slowburn::counts::{Counts, DayCounts, MinuteCount, SLOTS_PER_DAY};
-use slowburn::ledger::{Ledger, ListedObject, ObjectCounts, ObjectRecord};
-use slowburn::series::SeriesKey;
-use slowburn::simulate::Plan;
-use slowburn::store::{CrashPoints, DirectoryStore, LedgerStore, LoadRequest};
-use slowburn::time::{Day, Minute, Span};
+use slowburn::internals::{
+    Counts, CrashPoints, Day, DayCounts, DirectoryStore, Ledger, LedgerStore, ListedObject, LoadRequest, Minute,
+    MinuteCount, ObjectCounts, ObjectRecord, Plan, SLOTS_PER_DAY, SeriesKey, Span, write_logs,
+};
 
 fn minute(text: &str) -> Minute {
     text.parse().unwrap()

@@ -9,10 +9,9 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use slowburn::alert::{DeliveryError, Link, Notification, NotificationKind};
-use slowburn::notify::{Notifier, Receipt, Secret, Secrets, Settings};
-use slowburn::slo::Urgency;
-use slowburn::time::Minute;
+use slowburn::internals::{
+    DeliveryError, Link, Minute, Notification, NotificationKind, Notifier, Receipt, Secret, Secrets, Settings, Urgency,
+};
 
 use crate::peers::Peer;
 
@@ -410,7 +409,7 @@ fn hostile_text_is_escaped_in_every_payload() {
         assert!(!body.contains("javascript:") && !body.contains("data:text"), "{}", request["action"]);
         let unsafe_text = texts(&serde_json::from_str(body).unwrap())
             .into_iter()
-            .find(|text| text.chars().any(|char| char != '\n' && slowburn::text::is_non_printing(char)));
+            .find(|text| text.chars().any(|char| char != '\n' && slowburn::internals::is_non_printing(char)));
         assert_eq!(unsafe_text, None, "{}", request["action"]);
         assert_eq!((&request["mentions"], &request["unescaped"]), (&json!([]), &json!(0)));
         for link in request["links"].as_array().unwrap() {

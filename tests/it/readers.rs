@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use slowburn::time::{Minute, Span};
+use slowburn::internals::{Minute, Span};
 
 use crate::peers::{Moto, Peer};
 use crate::scene::{Scene, stderr};

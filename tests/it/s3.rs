@@ -8,10 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use slowburn::command::simulate::write_logs;
-use slowburn::simulate::Plan;
-use slowburn::store::{BlobError, BlobStore, CrashPoints, S3Store};
-use slowburn::time::Span;
+use slowburn::internals::{BlobError, BlobStore, CrashPoints, Plan, S3Store, Span, write_logs};
 
 use crate::peers::{Moto, Peer};
 

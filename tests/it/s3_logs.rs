@@ -8,9 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use slowburn::command::simulate::write_logs;
-use slowburn::simulate::Plan;
-use slowburn::time::Span;
+use slowburn::internals::{Plan, Span, write_logs};
 
 use crate::peers::{Moto, Peer};
 

@@ -5,9 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use slowburn::command::simulate::write_logs;
-use slowburn::simulate::Plan;
-use slowburn::time::Span;
+use slowburn::internals::{Plan, Span, write_logs};
 
 /// The load balancer of the service that every scene has.
 pub(crate) const SHOP: &str = "app/shop/5f1c0e7a9b2d4c68";

@@ -6,9 +6,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use slowburn::command::simulate::write_logs;
-use slowburn::simulate::{Object, Plan, ScenarioEvent, events};
-use slowburn::time::{Minute, Span};
+use slowburn::internals::{Minute, Object, Plan, ScenarioEvent, Span, events, write_logs};
 
 /// A line taken apart by rules written only here: a space ends a field unless quotes are open.
 fn fields(line: &str) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use slowburn::time::{Minute, Span};
+use slowburn::internals::{Minute, Span};
 
 use crate::notify::{LOGIN, Mailbox, header};
 use crate::peers::Peer;

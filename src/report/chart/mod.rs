@@ -16,7 +16,7 @@ use minijinja::HtmlEscape;
 use plotters::prelude::*;
 
 pub use daily_bars::{daily_burn_chart, describe_daily_burn};
-pub use simplify::{remove_level_points, snap_to_pixels, step_line};
+pub use simplify::snap_to_pixels;
 
 /// What something is drawn with. A style sheet finds each by its colour, `[stroke="#2A6B9C"]`, and gives it another on
 /// a dark page; where there is no style sheet the colour is right on white.
@@ -40,8 +40,6 @@ pub enum ChartColor {
     Raw,
     /// Where nothing is known.
     Unknown,
-    /// What is as it should be.
-    Good,
 }
 
 impl ChartColor {
@@ -56,7 +54,6 @@ impl ChartColor {
             Self::Warn => RGBColor(0x9A, 0x5B, 0x00),
             Self::Raw => RGBColor(0x8A, 0x92, 0x9A),
             Self::Unknown => RGBColor(0xE4, 0xE0, 0xEE),
-            Self::Good => RGBColor(0x2E, 0x6B, 0x3F),
         }
     }
 }

@@ -23,14 +23,6 @@ pub fn snap_to_pixels(points: &[(f64, f64)], y: &Range<f64>, height: u32) -> Vec
     remove_level_points(&points.iter().map(|(x, level)| (*x, snap_level(*level))).collect::<Vec<_>>())
 }
 
-/// Levels that each last from one place to the next, as a line with right angles.
-#[must_use]
-pub fn step_line(levels: &[(f64, f64, f64)]) -> Vec<(f64, f64)> {
-    remove_level_points(
-        &levels.iter().flat_map(|(start, end, level)| [(*start, *level), (*end, *level)]).collect::<Vec<_>>(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,7 +31,6 @@ mod tests {
     fn level_interval_keeps_only_its_end_points() {
         let points = [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (3.0, 0.5), (4.0, 0.5)];
         assert_eq!(remove_level_points(&points), [(0.0, 1.0), (2.0, 1.0), (3.0, 0.5), (4.0, 0.5)]);
-        assert_eq!(step_line(&[(0.0, 1.0, 2.0), (1.0, 2.0, 2.0)]), [(0.0, 2.0), (2.0, 2.0)]);
         assert!(remove_level_points(&[]).is_empty());
     }
 }

@@ -16,8 +16,9 @@ mod s3;
 mod scan;
 
 pub use contributors::{ContributorScan, scan_contributors};
+#[cfg(test)]
 pub use folders::ListError;
 pub use listing::{LogFile, LogFolders, LogTree, SkippedObjects, UnreadablePath};
 pub use object::ObjectError;
 pub use root::LogRoot;
-pub use scan::{Batch, FailedObject, ObjectRead, ScanResult, UnparsedLine, scan};
+pub use scan::{Batch, FailedObject, ScanResult, UnparsedLine, scan};

@@ -6,16 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use crate::wait;
+use super::support::wait;
+use crate::counts::{Counts, DayCounts, MinuteCount, Sums};
+use crate::engine::{self, RunOptions};
+use crate::ledger::Partition;
+use crate::report::model::{self, FleetStatus};
+use crate::series::SeriesKey;
+use crate::slo::{Catalog, DefinitionFile, Exclusions, Service, Slo};
+use crate::store::{BlobError, BlobStore, LedgerStore, LoadRequest, MemoryStore, Version};
+use crate::time::{Day, Minute, Span};
 use proptest::prelude::*;
-use slowburn::counts::{Counts, DayCounts, MinuteCount, Sums};
-use slowburn::engine::{self, RunOptions};
-use slowburn::ledger::Partition;
-use slowburn::report::model::{self, FleetStatus};
-use slowburn::series::SeriesKey;
-use slowburn::slo::{Catalog, DefinitionFile, Exclusions, Service, Slo};
-use slowburn::store::{BlobError, BlobStore, LedgerStore, LoadRequest, MemoryStore, Version};
-use slowburn::time::{Day, Minute, Span};
 
 /// The clock is changed in Berlin on the eleventh day, and in St. John's on the eighteenth.
 const FIRST: &str = "2026-10-15";
@@ -150,7 +150,7 @@ fn catalog(cuts: &[TimesliceSetting], corrections: &[Correction]) -> Catalog {
         files.push((format!("corrections/c{place}.yaml"), text));
     }
     let files: Vec<DefinitionFile> = files.into_iter().map(|(path, text)| DefinitionFile { path, text }).collect();
-    let (catalog, problems) = slowburn::slo::read(&files, first().plus(DAYS).start());
+    let (catalog, problems) = crate::slo::read(&files, first().plus(DAYS).start());
     assert_eq!(problems, [], "{files:?}");
     catalog
 }

@@ -1,12 +1,12 @@
 //! The burn core against models that are too slow to be wrong in the same way.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use crate::burn::{Condition, ErrorBudget, ExhaustionForecast, PrefixSums, Threshold, burn_rate};
+use crate::counts::{MinuteColumns, SLOTS_PER_DAY, Sums};
+use crate::rational::{Rational, parse_percent};
+use crate::slo::{Objective, Tier, Urgency};
+use crate::time::{Minute, Span, Window};
 use proptest::prelude::*;
-use slowburn::burn::{Condition, ErrorBudget, ExhaustionForecast, PrefixSums, Threshold, burn_rate};
-use slowburn::counts::{MinuteColumns, SLOTS_PER_DAY, Sums};
-use slowburn::rational::{Rational, parse_percent};
-use slowburn::slo::{Objective, Tier, Urgency};
-use slowburn::time::{Minute, Span, Window};
 
 fn objective(text: &str) -> Objective {
     Objective { share: parse_percent(text).unwrap(), text: text.to_owned() }

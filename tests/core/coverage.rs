@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::counts::Sums;
+use crate::engine::{self, RunOptions};
+use crate::slo::{self, Catalog, DefinitionFile};
+use crate::store::{LedgerStore, LoadRequest, MemoryStore};
+use crate::time::{Day, Minute, Span};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use slowburn::counts::Sums;
-use slowburn::engine::{self, RunOptions};
-use slowburn::slo::{self, Catalog, DefinitionFile};
-use slowburn::store::{LedgerStore, LoadRequest, MemoryStore};
-use slowburn::time::{Day, Minute, Span};
 
-use crate::accesslog::gzip;
+use super::support::gzip;
 
 const FIRST_DAY: &str = "2026-10-10";
 const DAYS: i32 = 4;

@@ -16,16 +16,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::prelude::Rng;
-use proptest::test_runner::{RngAlgorithm, TestRng};
-use slowburn::alert::{
+use crate::alert::{
     AlertState, DeliveryError, EvaluationBatch, IncidentSubject, InvalidDefinitions, MinuteEvaluation, Notification,
     NotificationKind, NotificationRoutes, OutboxEntry, Owner, SloUpdate, apply_evaluations, evaluation_start,
     late_data_span, plan_notifications,
 };
-use slowburn::counts::Sums;
-use slowburn::slo::{AlertRules, SloId, Urgency};
-use slowburn::time::{Minute, Span};
+use crate::counts::Sums;
+use crate::slo::{AlertRules, SloId, Urgency};
+use crate::time::{Minute, Span};
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 
 /// Evaluation minutes of a schedule.
 const MINUTES: i32 = 700;

@@ -5,13 +5,13 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::burn::{is_significant, p_value};
+use crate::counts::Sums;
+use crate::evaluation::{CountsView, Downgrade, SloEvaluation, SloState, evaluate};
+use crate::rational::Rational;
+use crate::slo::{Catalog, DefinitionFile, Exclusions, Slo, Urgency};
+use crate::time::{Minute, Period, Span, Window};
 use jiff::tz::TimeZone;
-use slowburn::burn::{is_significant, p_value};
-use slowburn::counts::Sums;
-use slowburn::evaluation::{CountsView, Downgrade, SloEvaluation, SloState, evaluate};
-use slowburn::rational::Rational;
-use slowburn::slo::{Catalog, DefinitionFile, Exclusions, Slo, Urgency};
-use slowburn::time::{Minute, Period, Span, Window};
 
 fn minute(text: &str) -> Minute {
     text.parse().unwrap()
@@ -48,7 +48,7 @@ fn p_values_match_closed_forms() {
 
 #[test]
 fn p_values_agree_with_scipy() {
-    let Some(path) = crate::shared("oracle/tables/binomial_tail.csv") else { return };
+    let Some(path) = super::support::shared("oracle/tables/binomial_tail.csv") else { return };
     let mut seen = 0;
     for row in rows(&path) {
         let (share, bad, total) = (ratio(&row[1]), row[2].parse().unwrap(), row[3].parse().unwrap());
@@ -62,7 +62,7 @@ fn p_values_agree_with_scipy() {
 
 #[test]
 fn min_significant_bad_events_agree_with_scipy() {
-    let Some(path) = crate::shared("oracle/tables/min_bad_for_evidence.csv") else { return };
+    let Some(path) = super::support::shared("oracle/tables/min_bad_for_evidence.csv") else { return };
     let mut seen = 0;
     for row in rows(&path) {
         let (share, total, chance_max): (_, u64, _) = (ratio(&row[1]), row[2].parse().unwrap(), number(&row[3]));
@@ -75,7 +75,7 @@ fn min_significant_bad_events_agree_with_scipy() {
 
 #[test]
 fn p_value_at_limit_is_clopper_pearson_bound() {
-    let Some(path) = crate::shared("oracle/tables/binomial_bounds.csv") else { return };
+    let Some(path) = super::support::shared("oracle/tables/binomial_bounds.csv") else { return };
     let mut seen = 0;
     for row in rows(&path) {
         let (bad, total, confidence): (u64, u64, f64) =
@@ -129,7 +129,7 @@ fn catalog(slo: &str, corrections: &[&str]) -> Catalog {
         let text = format!("id: c{place}\nreason: x\ncategory: planned\nauthor: x\n{text}");
         files.push(DefinitionFile { path: format!("corrections/c{place}.yaml"), text });
     }
-    let (catalog, problems) = slowburn::slo::read(&files, minute("2026-12-01"));
+    let (catalog, problems) = crate::slo::read(&files, minute("2026-12-01"));
     assert_eq!(problems, []);
     catalog
 }
@@ -278,8 +278,8 @@ fn unknown_or_excluded_minutes_are_no_traffic_drop() {
 fn objective_of_100_percent_pages_at_fifth_bad_event() {
     let all = catalog("", &[]).services[0].slos[0].clone();
     let mut all = all;
-    all.objective = slowburn::slo::Objective { share: Rational::from_integer(1), text: "100%".to_owned() };
-    all.severe = slowburn::slo::Severe::default();
+    all.objective = crate::slo::Objective { share: Rational::from_integer(1), text: "100%".to_owned() };
+    all.severe = crate::slo::Severe::default();
     let one = evaluate_counts(&all, NOON, |age| (1_000, u64::from(age == 1)));
     assert_eq!(one.state, SloState::Firing { tier: 0, urgency: Urgency::Ticket });
     assert_eq!(one.tiers[0].long_burn_rate, None, "no burn rate is defined without a budget");

@@ -3,21 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
-use crate::wait;
-use slowburn::access_log::alb::{Decoder, OptionalFields};
-use slowburn::access_log::classic;
-use slowburn::access_log::line_kind::{LineKind, detect_line_kind};
-use slowburn::access_log::router::SeriesRouter;
-use slowburn::counts::MinuteCount;
-use slowburn::series::SeriesKey;
-use slowburn::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
-use slowburn::source::access_logs::{Batch, ListError, LogFile, LogRoot, LogTree, ScanResult, scan};
-use slowburn::time::{Day, Minute, Span};
+use super::support::{FILE_NAME_PREFIX, FOLDER, alb_line, gzip, write_object};
+use super::support::{shared, wait};
+use crate::access_log::alb::{Decoder, OptionalFields};
+use crate::access_log::classic;
+use crate::access_log::line_kind::{LineKind, detect_line_kind};
+use crate::access_log::router::SeriesRouter;
+use crate::counts::MinuteCount;
+use crate::series::SeriesKey;
+use crate::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
+use crate::source::access_logs::{Batch, ListError, LogFile, LogRoot, LogTree, ScanResult, scan};
+use crate::time::{Day, Minute, Span};
 
 pub(super) const ALL_TIME: Span = Span { start: Minute(0), end: Minute(100_000_000) };
 
@@ -123,14 +123,14 @@ fn check_golden(root: &Path) {
 
 #[test]
 fn petshop_counts_match_independent_counts_in_every_row() {
-    if let Some(root) = crate::shared("data/petshop") {
+    if let Some(root) = shared("data/petshop") {
         check_golden(&root);
     }
 }
 
 #[test]
 fn nezha_counts_match_independent_counts_in_every_row() {
-    let Some(archive) = crate::shared("data/nezha.tar") else { return };
+    let Some(archive) = shared("data/nezha.tar") else { return };
     let folder = tempfile::tempdir().unwrap();
     let done = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder.path()).status().unwrap();
     assert!(done.success());
@@ -139,7 +139,7 @@ fn nezha_counts_match_independent_counts_in_every_row() {
 
 #[test]
 fn every_real_line_is_parsed_or_its_kind_detected() {
-    let Some(folder) = crate::shared("data/elb_lines") else { return };
+    let Some(folder) = shared("data/elb_lines") else { return };
     let mut seen: BTreeMap<LineKind, u32> = BTreeMap::new();
     for file in fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
@@ -164,24 +164,6 @@ fn every_real_line_is_parsed_or_its_kind_detected() {
     assert_eq!(seen.len(), 3);
 }
 
-/// One whole line of our own, as a balancer of today writes it.
-pub(super) fn alb_line(minute: &str, status: u16) -> String {
-    format!(
-        "https {minute}:10.500000Z app/shop/0a1b 198.51.100.7:2817 10.0.0.1:80 0.001 0.020 0.000 {status} {status} 34 366 \
-         \"GET https://shop.example.com:443/cart?id=1 HTTP/2.0\" \"curl/8 \\x22x\\x22\" TLS_AES_128_GCM_SHA256 TLSv1.3 \
-         arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/shop/0b \"Root=1-0\" \"shop.example.com\" \"-\" 1 \
-         {minute}:10.479000Z \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"{status}\" \"-\" \"-\" TID_0d \"-\" \"-\" \"-\" 192.0.2.1\n"
-    )
-}
-
-pub(super) fn gzip(text: &(impl AsRef<[u8]> + ?Sized)) -> Vec<u8> {
-    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    writer.write_all(text.as_ref()).unwrap();
-    writer.finish().unwrap()
-}
-
-pub(super) const FOLDER: &str = "AWSLogs/123456789012/elasticloadbalancing/eu-west-1/2026/11/01";
-
 /// A directory with one object of the shop's balancer for 23:55 to 00:00, delivered on the next day.
 fn directory_with_object(name: &str, bytes: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -191,14 +173,6 @@ fn directory_with_object(name: &str, bytes: &[u8]) -> tempfile::TempDir {
         bytes,
     );
     folder
-}
-
-pub(super) const FILE_NAME_PREFIX: &str = "123456789012_elasticloadbalancing_eu-west-1_";
-
-pub(super) fn write_object(root: &Path, key: &str, bytes: &[u8]) {
-    let path = root.join(key);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
 }
 
 /// `lines/unparsed/trailing: total in 23:58, total in 23:59`, or the object's fault.
@@ -440,7 +414,7 @@ proptest::proptest! {
         let key = format!("{FOLDER}/{FILE_NAME_PREFIX}app.shop.0a1b_20261101T0000Z_192.0.2.1_x.log.gz");
         let (head, tail) = key.split_at(place % key.len());
         for key in [name.clone(), format!("{head}{name}{tail}"), format!("{head}{name}")] {
-            drop(slowburn::access_log::object_key::parse_key(&key));
+            drop(crate::access_log::object_key::parse_key(&key));
         }
     }
 }

@@ -7,19 +7,20 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
+use crate::access_log::alb::{Decoder, OptionalFields};
+use crate::access_log::classic::{self, Record, RecordAssembler};
+use crate::access_log::line_kind::{LineKind, detect_line_kind};
+use crate::access_log::object_key::{self, ObjectKind};
+use crate::access_log::router::SeriesRouter;
+use crate::slo::Measure;
+use crate::source::access_logs::{Batch, LogFile, LogRoot, ScanResult, scan};
+use crate::time::{Minute, Span};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use slowburn::access_log::alb::{Decoder, OptionalFields};
-use slowburn::access_log::classic::{self, Record, RecordAssembler};
-use slowburn::access_log::line_kind::{LineKind, detect_line_kind};
-use slowburn::access_log::object_key::{self, ObjectKind};
-use slowburn::access_log::router::SeriesRouter;
-use slowburn::slo::Measure;
-use slowburn::source::access_logs::{Batch, LogFile, LogRoot, ScanResult, scan};
-use slowburn::time::{Minute, Span};
 
-use crate::accesslog::{FILE_NAME_PREFIX, FOLDER, alb_line, gzip, indicator};
+use super::access_log::indicator;
+use super::support::{FILE_NAME_PREFIX, FOLDER, alb_line, gzip};
 
 /// Lines of our own of every kind and vintage, and real ones where they are there.
 static LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -57,7 +58,7 @@ static LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         .map(str::to_owned),
     );
     let mut lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
-    let mut files: Vec<_> = crate::shared("data/elb_lines")
+    let mut files: Vec<_> = super::support::shared("data/elb_lines")
         .into_iter()
         .flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()))
         .collect();
@@ -152,7 +153,7 @@ fn decode_one_by_one(load_balancer: &str, text: &[u8]) -> (u64, u64, u64) {
     let (mut lines, mut unparsed, mut connections) = (0, 0, 0);
     let end: Minute = "2026-11-01T00:00Z".parse().unwrap();
     let plausible = Span::new(end.plus(-5 - 1_440), end.plus(1_440));
-    let fits = |request: &slowburn::access_log::alb::Request<'_>| {
+    let fits = |request: &crate::access_log::alb::Request<'_>| {
         let name = load_balancer.trim_start_matches("classic/");
         request.load_balancer == name.as_bytes() && plausible.contains(request.minute)
     };
