@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rrule::RRuleSet;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::{Catalog, Service, Slo};
+use super::service::{Service, Slo};
 use crate::time::{Minute, Span};
 
 /// Spans that do not count, for some SLOs, with somebody's reason.
@@ -27,16 +29,18 @@ pub struct Correction {
     pub(super) occurrences: Occurrences,
 }
 
-/// Why minutes do not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Why a period does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "CorrectionCategory")]
 pub enum Category {
-    /// Maintenance that was announced.
+    /// Announced maintenance.
     Planned,
-    /// An event that nobody could answer for.
+    /// An event outside the team's control, such as the outage of a region.
     Unplanned,
-    /// The numbers are wrong.
+    /// Incorrect data, such as a broken probe or a load test.
     Measurement,
-    /// The minutes count, but nobody is told of them meanwhile.
+    /// The minutes count, but notifications are silenced.
     Silence,
 }
 
@@ -106,36 +110,5 @@ impl Correction {
             .map(|occurrence| occurrence.intersect(within))
             .filter(|part| !part.is_empty())
             .collect()
-    }
-}
-
-/// The minutes that do not count within a span, of all corrections, worked out once for all SLOs.
-#[derive(Clone, Debug)]
-pub struct Exclusions<'a> {
-    corrections: Vec<(&'a Correction, Vec<Span>)>,
-}
-
-impl<'a> Exclusions<'a> {
-    /// Looks at all corrections of a catalogue.
-    #[must_use]
-    pub fn for_span(catalog: &'a Catalog, span: Span) -> Self {
-        let corrections = catalog.corrections.iter().map(|correction| (correction, correction.spans(span)));
-        Self { corrections: corrections.filter(|(_, spans)| !spans.is_empty()).collect() }
-    }
-
-    /// The corrections about an SLO, and what they exclude.
-    pub fn corrections_for<'s>(
-        &'s self,
-        service: &'s Service,
-        slo: &'s Slo,
-    ) -> impl Iterator<Item = (&'a Correction, &'s [Span])> + 's {
-        let matching = self.corrections.iter().filter(|(correction, _)| correction.scope.covers(service, slo));
-        matching.map(|(correction, spans)| (*correction, spans.as_slice()))
-    }
-
-    /// The minutes that do not count for an SLO: the fewest spans, in order.
-    #[must_use]
-    pub fn spans(&self, service: &Service, slo: &Slo) -> Vec<Span> {
-        Span::merged(self.corrections_for(service, slo).flat_map(|(_, spans)| spans.iter().copied()).collect())
     }
 }

@@ -1,6 +1,6 @@
 //! Destinations as people name them: the channel, what it is for, and the variable that holds its address.
 
-use super::{Catalog, Team};
+use super::catalog::Catalog;
 use crate::text::escape_non_printing;
 
 /// The scheme that stands for a missing destination in dry runs: `none:shop-pages`.
@@ -52,25 +52,12 @@ impl Catalog {
     }
 }
 
-impl Team {
-    /// What a destination is for; of several roles the most urgent.
-    #[must_use]
-    pub fn role(&self, destination: &str) -> Option<&'static str> {
-        let roles = [
-            ("pages", &self.pages),
-            ("severe pages", &self.severe),
-            ("tickets", &self.tickets),
-            ("reports", &self.reports),
-        ];
-        roles.into_iter().find(|(_, list)| list.iter().any(|one| one == destination)).map(|(role, _)| role)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::slo::Team;
 
     fn catalog() -> Catalog {
         let list = |text: &str| vec![text.to_owned()];

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use super::metric::RatioMetrics;
 use crate::rational::Rational;
 use crate::series::SeriesKey;
@@ -105,23 +108,28 @@ pub enum Measure {
     },
 }
 
-/// Which times make up a latency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which processing times a latency includes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "LatencyMeasure")]
 pub enum LatencyBasis {
-    /// The target's own time, which is what CloudWatch's `TargetResponseTime` measures.
+    /// Target processing time.
+    #[default]
     Target,
     /// Request, target and response processing time together.
     Total,
 }
 
-/// What a latency indicator makes of an answer with a 5xx.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a latency SLO counts 5xx responses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum LatencyErrors {
-    /// Judged by its time like any other, and no event if it has none.
+    /// Good or bad by their time.
+    #[default]
     Counted,
-    /// Bad, however fast it came and whether or not it has a time.
+    /// Always bad.
     Bad,
-    /// No event.
+    /// Not counted.
     Excluded,
 }
 

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::corrections::{CorrectionContext, KnownNames, read_correction};
-use super::fleet::{Fleet, default_file};
+use super::catalog::Catalog;
+use super::correction::{Category, Correction};
 use super::problem::{DefinitionFile, Problem, Severity};
-use super::service::{check_classes, read_service};
-use super::source_spans::key_path;
+use super::resolve::{
+    CorrectionContext, Fleet, KnownNames, check_classes, default_file, read_correction, read_service,
+};
+use super::service::Service;
 use super::suggest::nearest;
 use super::yaml::{ServiceFile, YamlFile, decode};
-use super::{Catalog, Category, Correction, Service};
 use crate::time::Minute;
 
 /// The file of what services have in common.
@@ -96,8 +97,7 @@ fn read_services(
             let hint =
                 format!("`{}` already defines it; rename or remove one of the two", definition_path(folder, first));
             let message = format!("duplicate service `{}`", service.name);
-            problems
-                .push(Problem { subject: service.name, ..yaml.value_problem(&key_path(&["service"]), message, hint) });
+            problems.push(Problem { subject: service.name, ..yaml.value_problem(&["service"], message, hint) });
             continue;
         }
         problems.extend(fleet.and_then(|fleet| unknown_team_warning(yaml, team, &service, fleet)));
@@ -131,7 +131,7 @@ fn unknown_team_warning(yaml: &YamlFile<'_>, team: &str, service: &Service, flee
         None => add,
     };
     let message = format!("unknown team `{team}`: not in `teams` of `{}`", fleet.yaml.path);
-    let problem = yaml.value_problem(&key_path(&["service"]), message, hint);
+    let problem = yaml.value_problem(&["service"], message, hint);
     Some(Problem { severity: Severity::Warning, subject: service.name.clone(), ..problem })
 }
 

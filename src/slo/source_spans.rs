@@ -28,9 +28,15 @@ pub(super) enum PathStep {
 /// The steps from the root of a file to a value.
 pub(super) type YamlPath = Vec<PathStep>;
 
-/// Makes a path of keys.
-pub(super) fn key_path(names: &[&str]) -> YamlPath {
-    names.iter().map(|name| PathStep::Key((*name).to_owned())).collect()
+impl From<&str> for PathStep {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_owned())
+    }
+}
+
+/// The path of some keys.
+pub(super) fn key_path<S: Clone + Into<PathStep>>(keys: &[S]) -> YamlPath {
+    keys.iter().cloned().map(Into::into).collect()
 }
 
 /// The innermost key of a path.

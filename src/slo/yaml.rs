@@ -27,21 +27,20 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
-pub(super) use alerts::{AlertsYaml, DurationOrNone};
-pub(super) use correction::{CategoryYaml, CorrectionFile, Moment, ScopeYaml};
+pub(super) use alerts::AlertsYaml;
+pub(super) use correction::{CorrectionFile, Moment, ScopeYaml};
 pub(super) use decode::{YamlFile, decode};
 pub(super) use identifier::{Name, TextLine};
 pub(super) use load_balancer::{Destination, LoadBalancer, TargetGroup};
 pub(super) use location::LocationYaml;
-pub(super) use metric::{MetricsYaml, StatisticYaml};
+pub(super) use metric::MetricsYaml;
 pub(super) use policy::{BudgetShare, PolicyStepYaml, PolicyYaml};
 pub(super) use region::Region;
 pub(super) use scalar::{FromText, OneOrMany, OrNone, Scalar};
 pub(super) use scalars::{Minutes, Percent, TimeZoneName, WindowYaml, decimal_text};
 pub(super) use selector::Selector;
 pub(super) use slo::{
-    BudgetingYaml, IdleTimeslicesYaml, IncludeYaml, IndicatorYaml, LatencyBasisYaml, LatencyErrorsYaml,
-    LoadBalancerErrorsYaml, SloFields, SloYaml,
+    BudgetingYaml, IdleTimeslicesYaml, IncludeYaml, IndicatorYaml, LoadBalancerErrorsYaml, SloFields, SloYaml,
 };
 pub(super) use source::{AccountId, ClassicIntervalYaml, DayYaml, RoleArn, SourceYaml, TableName, Workgroup};
 pub(super) use syntax::explain_syntax;

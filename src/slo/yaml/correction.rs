@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::identifier::{Name, TextLine};
 use super::scalar::{FromText, OneOrMany, Scalar};
 use super::scalars::TimeZoneName;
+use crate::slo::correction::Category;
 use crate::slo::problem::Explained;
 
 /// `corrections/<name>.yaml`: a period that does not count, because it was planned or measured incorrectly.
@@ -24,7 +25,7 @@ pub(in crate::slo) struct CorrectionFile {
     #[schemars(extend("examples" = ["moving the orders database"]))]
     pub(in crate::slo) reason: Option<Scalar<TextLine>>,
     /// Category of the reason.
-    pub(in crate::slo) category: Option<CategoryYaml>,
+    pub(in crate::slo) category: Option<Category>,
     /// Author of the correction.
     #[schemars(extend("examples" = ["jane@example.com"]))]
     pub(in crate::slo) author: Option<Scalar<TextLine>>,
@@ -40,21 +41,6 @@ pub(in crate::slo) struct CorrectionFile {
     /// UTC: `UNTIL=20261231T235959Z`.
     #[schemars(extend("examples" = ["FREQ=WEEKLY;BYDAY=SU"]))]
     pub(in crate::slo) repeat: Option<Scalar<TextLine>>,
-}
-
-/// Why a period does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "CorrectionCategory")]
-pub(in crate::slo) enum CategoryYaml {
-    /// Announced maintenance.
-    Planned,
-    /// An event outside the team's control, such as the outage of a region.
-    Unplanned,
-    /// Incorrect data, such as a broken probe or a load test.
-    Measurement,
-    /// The minutes count, but notifications are silenced.
-    Silence,
 }
 
 /// SLOs that a correction applies to. All conditions must match.

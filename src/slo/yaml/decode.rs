@@ -16,7 +16,7 @@ use super::scalar::FromText;
 use super::syntax::explain_syntax;
 use crate::rational::parse_decimal;
 use crate::slo::problem::{DefinitionFile, Explained, FILE_BYTES_MAX, Problem, Severity};
-use crate::slo::source_spans::{PathStep, Positions, YamlPath, innermost_key};
+use crate::slo::source_spans::{PathStep, Positions, YamlPath, innermost_key, key_path};
 use crate::slo::suggest::nearest;
 use crate::slo::{CORRECTIONS_FOLDER, FLEET_FILE};
 
@@ -100,23 +100,28 @@ impl<'a> YamlFile<'a> {
     }
 
     /// A problem of the value at a path, or of the nearest one around it.
-    pub(in crate::slo) fn value_problem(
+    pub(in crate::slo) fn value_problem<S: Clone + Into<PathStep>>(
         &self,
-        path: &[PathStep],
+        path: &[S],
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Problem {
-        self.problem_at(self.positions.value_range(path), Explained::new(message, hint))
+        self.problem_at(self.positions.value_range(&key_path(path)), Explained::new(message, hint))
     }
 
     /// A problem of the key at a path.
-    pub(in crate::slo) fn key_problem(
+    pub(in crate::slo) fn key_problem<S: Clone + Into<PathStep>>(
         &self,
-        path: &[PathStep],
+        path: &[S],
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Problem {
-        self.problem_at(self.positions.key_range(path), Explained::new(message, hint))
+        self.problem_at(self.positions.key_range(&key_path(path)), Explained::new(message, hint))
+    }
+
+    /// Whether there is a value at a path.
+    pub(in crate::slo) fn contains<S: Clone + Into<PathStep>>(&self, path: &[S]) -> bool {
+        self.positions.contains(&key_path(path))
     }
 
     fn problem_at(&self, range: Range<usize>, explained: Explained) -> Problem {

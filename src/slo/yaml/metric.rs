@@ -8,6 +8,7 @@ use serde::de::{MapAccess, value::MapAccessDeserializer};
 
 use super::identifier::TextLine;
 use super::scalar::{Forms, FromText, ListItem, OneOrMany, Scalar};
+use crate::slo::metric::Statistic;
 use crate::slo::problem::Explained;
 
 /// A CloudWatch metric that counts events
@@ -24,7 +25,7 @@ pub(in crate::slo) struct MetricYaml {
     #[serde(default)]
     pub(in crate::slo) dimensions: BTreeMap<String, Scalar<TextLine>>,
     /// Statistic: `Sum`, `SampleCount`, or `TC(<low>:<high>)`, the number of values between two bounds. Default: Sum.
-    pub(in crate::slo) statistic: Option<Scalar<StatisticYaml>>,
+    pub(in crate::slo) statistic: Option<Scalar<Statistic>>,
 }
 
 /// One metric, or several whose counts are added up.
@@ -80,17 +81,9 @@ impl FromText for MetricName {
     }
 }
 
-/// What counts of a metric. Only counts add up over minutes; averages and percentiles do not
+/// Only counts add up over minutes; averages and percentiles do not
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html>).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) enum StatisticYaml {
-    Sum,
-    SampleCount,
-    /// Values above the first bound, which may be empty, and at most the second.
-    TrimmedCount(String, String),
-}
-
-impl FromText for StatisticYaml {
+impl FromText for Statistic {
     const PATTERN: &'static str =
         r"^(Sum|SampleCount|TC\(([0-9]+(\.[0-9]+)?:([0-9]+(\.[0-9]+)?)?|:[0-9]+(\.[0-9]+)?)\))$";
     const NOUN: &'static str = "a statistic";

@@ -10,12 +10,12 @@ use super::metric::MetricsYaml;
 use super::scalar::{Forms, FromText, OneOrMany, OrNone, Scalar, impl_serde_by_forms, invalid_type, scalar_text};
 use super::scalars::{Minutes, Percent, Percentile, Threshold, TimeZoneName, WindowYaml};
 use super::tiers::{SevereYaml, SignificanceYaml, TiersYaml, WorkingHoursYaml};
+use crate::slo::indicator::{LatencyBasis, LatencyErrors};
 use crate::slo::problem::Explained;
 
-/// An SLO: an objective alone, `none`, or its fields.
+/// An SLO: its fields, `none`, or an objective alone, which stands for fields with nothing else.
 #[derive(Clone, Debug)]
 pub(in crate::slo) enum SloYaml {
-    Objective(Scalar<Percent>),
     Disabled,
     Fields(Box<SloFields>),
 }
@@ -34,9 +34,9 @@ pub(in crate::slo) struct SloFields {
     /// For `latency_percentile`: the percentile of each timeslice that must be within `under`: `p99`.
     pub(in crate::slo) percentile: Option<Scalar<Percentile>>,
     /// For latency: the processing time of the target alone, or including the load balancer. Default: target.
-    pub(in crate::slo) measure: Option<LatencyBasisYaml>,
+    pub(in crate::slo) measure: Option<LatencyBasis>,
     /// For latency: how 5xx responses count. Default: counted, by their time.
-    pub(in crate::slo) errors: Option<LatencyErrorsYaml>,
+    pub(in crate::slo) errors: Option<LatencyErrors>,
     /// For latency: count timeouts without a target time as bad. Default: they are not counted.
     pub(in crate::slo) timeouts: Option<LatencyTimeoutsYaml>,
     /// Which requests count. All conditions must match.
@@ -144,30 +144,6 @@ impl IndicatorYaml {
     }
 }
 
-/// Which processing times a latency includes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "LatencyMeasure")]
-pub(in crate::slo) enum LatencyBasisYaml {
-    /// Target processing time.
-    Target,
-    /// Request, target and response processing time together.
-    Total,
-}
-
-/// How a latency SLO counts 5xx responses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "LatencyErrors")]
-pub(in crate::slo) enum LatencyErrorsYaml {
-    /// Good or bad by their time.
-    Counted,
-    /// Always bad.
-    Bad,
-    /// Not counted.
-    Excluded,
-}
-
 /// How a latency SLO counts timeouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -246,6 +222,12 @@ pub(in crate::slo) struct RequestFilterYaml {
     pub(in crate::slo) path: Option<OneOrMany<Scalar<PathPattern>>>,
 }
 
+impl SloYaml {
+    fn from_objective(objective: Scalar<Percent>) -> Self {
+        Self::Fields(Box::new(SloFields { objective: Some(objective), ..SloFields::default() }))
+    }
+}
+
 impl Forms for SloYaml {
     const SCHEMA_NAME: Option<&'static str> = Some("Slo");
 
@@ -256,9 +238,9 @@ impl Forms for SloYaml {
     fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
         match scalar {
             Unexpected::Str("none") => Ok(Self::Disabled),
-            Unexpected::Str(_) => Scalar::from_scalar(scalar).map(Self::Objective),
+            Unexpected::Str(_) => Scalar::from_scalar(scalar).map(Self::from_objective),
             Unexpected::Bool(_) => Err(invalid_type::<Self, E>(scalar)),
-            number => Scalar::from_scalar(Unexpected::Str(&scalar_text(number))).map(Self::Objective),
+            number => Scalar::from_scalar(Unexpected::Str(&scalar_text(number))).map(Self::from_objective),
         }
     }
 

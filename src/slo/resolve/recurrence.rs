@@ -2,24 +2,28 @@
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, Zoned};
-use rrule::{Frequency, RRuleSet};
+use rrule::{Frequency, RRule, RRuleSet};
 
-use super::corrections::LONGEST_WINDOW_MINUTES;
-use super::problem::Explained;
+use super::correction::LONGEST_WINDOW_MINUTES;
+use crate::slo::problem::Explained;
 
-/// A correction that repeats more often than this within the reach is no maintenance: every hour of 400 days.
+/// The most occurrences within the longest window: one every hour of 400 days.
 const OCCURRENCES_MAX: usize = 9_600;
 
-/// Why there is no sound rule, by the field that has to be changed.
+/// Why a rule is invalid, and the field that has to be changed.
 #[derive(Debug)]
-pub(super) enum RuleError {
-    Repeat(Explained),
-    Start(Explained),
+pub(super) struct RuleError {
+    pub(super) key: &'static str,
+    pub(super) explained: Explained,
 }
 
 impl RuleError {
     fn repeat(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Repeat(Explained::new(message, hint))
+        Self { key: "repeat", explained: Explained::new(message, hint) }
+    }
+
+    fn start(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { key: "start", explained: Explained::new(message, hint) }
     }
 }
 
@@ -33,7 +37,7 @@ pub(super) fn parse_rule(text: &str, start: &Zoned, end: Option<&Zoned>) -> Resu
         let message =
             format!("{} occurs twice in {}, so no rule can start from it", local_time_text(start), zone_name(start));
         let hint = "set `start` to an earlier or later occurrence, and add a separate correction for this one";
-        return Err(RuleError::Start(Explained::new(message, hint)));
+        return Err(RuleError::start(message, hint));
     }
     let zone = zone_name(start);
     let dtstart = match zone {
@@ -43,13 +47,11 @@ pub(super) fn parse_rule(text: &str, start: &Zoned, end: Option<&Zoned>) -> Resu
     let set: RRuleSet = format!("{dtstart}\nRRULE:{text}")
         .parse()
         .map_err(|error: rrule::RRuleError| explain_invalid_rule(text, &error.to_string()))?;
-    let too_often =
-        set.get_rrule().iter().any(|rule| matches!(rule.get_freq(), Frequency::Minutely | Frequency::Secondly));
-    let horizon_seconds = start.timestamp().as_second() + i64::from(LONGEST_WINDOW_MINUTES) * 60;
     let set = set.limit();
-    let count =
-        set.into_iter().take_while(|moment| moment.timestamp() < horizon_seconds).take(OCCURRENCES_MAX + 1).count();
-    if too_often || count > OCCURRENCES_MAX {
+    let is_too_frequent = |rule: &RRule| matches!(rule.get_freq(), Frequency::Minutely | Frequency::Secondly);
+    let horizon_seconds = start.timestamp().as_second() + i64::from(LONGEST_WINDOW_MINUTES) * 60;
+    let occurrences = set.into_iter().take_while(|moment| moment.timestamp() < horizon_seconds);
+    if set.get_rrule().iter().any(is_too_frequent) || occurrences.take(OCCURRENCES_MAX + 1).count() > OCCURRENCES_MAX {
         let hint = "repeat at most once an hour; to exclude requests permanently, use `where`";
         return Err(RuleError::repeat(format!("`{text}` repeats too often"), hint));
     }
@@ -74,7 +76,7 @@ pub(super) fn parse_rule(text: &str, start: &Zoned, end: Option<&Zoned>) -> Resu
     let suggested_end = end.and_then(|end| suggested_start.checked_add(start.duration_until(end)).ok());
     let end_hint = suggested_end.map_or_else(String::new, |end| format!(" and `end: {}`", yaml_text(&end)));
     let hint = format!("set `start: {}`{end_hint}, or change `repeat`", yaml_text(&suggested_start));
-    Err(RuleError::Start(Explained::new(message, hint)))
+    Err(RuleError::start(message, hint))
 }
 
 /// A text that is no rule. The parser's reason only helps where there are parts to speak of.
@@ -114,12 +116,16 @@ fn yaml_text(moment: &Zoned) -> String {
     moment.strftime("%Y-%m-%dT%H:%M").to_string()
 }
 
+/// The value of a part of a rule, such as `INTERVAL`.
+fn rule_part<'t>(text: &'t str, part: &str) -> Option<&'t str> {
+    let mut parts = text.split(';').filter_map(|part| part.split_once('='));
+    parts.find(|(name, _)| name.eq_ignore_ascii_case(part)).map(|(_, value)| value)
+}
+
 /// "The INTERVAL rule part contains a positive integer" (RFC 5545, section 3.3.10).
 fn check_interval(text: &str) -> Result<(), RuleError> {
-    let parts = text.split(';').filter_map(|part| part.split_once('='));
-    let interval = parts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("INTERVAL"));
-    match interval {
-        Some((_, value)) if !value.is_empty() && value.bytes().all(|digit| digit == b'0') => Err(RuleError::repeat(
+    match rule_part(text, "INTERVAL") {
+        Some(value) if !value.is_empty() && value.bytes().all(|digit| digit == b'0') => Err(RuleError::repeat(
             format!("invalid `INTERVAL={value}`: it must be at least 1"),
             "set the number of days, weeks or months between two occurrences, such as `INTERVAL=2`, or remove `INTERVAL`",
         )),
@@ -131,10 +137,7 @@ fn check_interval(text: &str) -> Result<(), RuleError> {
 /// then the UNTIL rule part MUST be specified as a date with UTC time" (RFC 5545, section 3.3.10), and `start` always
 /// is.
 fn check_until(text: &str, start: &Zoned) -> Result<(), RuleError> {
-    let parts = text.split(';').filter_map(|part| part.split_once('='));
-    let Some((_, value)) = parts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("UNTIL")) else {
-        return Ok(());
-    };
+    let Some(value) = rule_part(text, "UNTIL") else { return Ok(()) };
     let (example, explanation) = match parse_until(value, start) {
         Some(Until::Utc(until)) if until < start.timestamp() => {
             let hint =

@@ -3,8 +3,8 @@
 //! The burn rate that uses up a share of the budget in the long window is `share x period / long window`, exactly.
 //! The method is that of the SRE Workbook, chapter 5 (<https://sre.google/workbook/alerting-on-slos/>).
 
-use super::{Tier, Urgency};
 use crate::rational::Rational;
+use crate::slo::tier::{Tier, Urgency};
 use crate::time::{Period, Window};
 
 const HOUR: u32 = 60;

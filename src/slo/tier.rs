@@ -75,43 +75,6 @@ pub struct Severe {
     pub traffic_drop_minutes: Option<u32>,
 }
 
-/// How incidents are told of. Lengths are in minutes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AlertRules {
-    /// The team that hears of the fleet itself; without it nobody does.
-    pub team: Option<String>,
-    /// How many calm minutes end an incident.
-    pub resolve_after_minutes: u32,
-    /// No incident is opened for what is older, however late it is heard of.
-    pub open_within_minutes: u32,
-    /// After how long an open page is said again.
-    pub remind_pages_minutes: Option<u32>,
-    /// After how long an open ticket is said again.
-    pub remind_tickets_minutes: Option<u32>,
-    /// How many services of a load balancer or a source have one cause if they begin to burn within so many minutes.
-    pub shared_cause: Option<(u32, u32)>,
-    /// After how long without anything new a source counts as silent.
-    pub stale_after_minutes: Option<u32>,
-    /// Called at the end of each run.
-    pub heartbeat: Option<String>,
-}
-
-impl Default for AlertRules {
-    /// What is documented of each field in `fleet.yaml`.
-    fn default() -> Self {
-        Self {
-            team: None,
-            resolve_after_minutes: 15,
-            open_within_minutes: 360,
-            remind_pages_minutes: Some(240),
-            remind_tickets_minutes: Some(3 * 1_440),
-            shared_cause: Some((5, 10)),
-            stale_after_minutes: Some(180),
-            heartbeat: None,
-        }
-    }
-}
-
 /// Days of the week and hours of the day, in a time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkingHours {

@@ -1,0 +1,198 @@
+//! `fleet.yaml`, or the built-in defaults: sources, classes, teams and alert settings of all services.
+
+use std::collections::BTreeMap;
+
+use super::alert_rules::build_alert_rules;
+use super::policy::build_policy;
+use super::source::build_source;
+use crate::slo::fleet::{AlertRules, Policy, Team};
+use crate::slo::problem::{DefinitionFile, Problem};
+use crate::slo::source::{Source, SourceKind};
+use crate::slo::source_spans::{PathStep, YamlPath, key_path};
+use crate::slo::suggest::suggestion;
+use crate::slo::yaml::{
+    ClassYaml, Destination, FleetFile, FromText, Name, OneOrMany, Scalar, TeamYaml, YamlFile, decode,
+};
+
+/// The fleet of a folder without `fleet.yaml`.
+const DEFAULT_FLEET: &str = include_str!("default_fleet.yaml");
+
+/// `fleet.yaml`, decoded and resolved.
+pub(in crate::slo) struct Fleet<'a> {
+    pub(in crate::slo) yaml: &'a YamlFile<'a>,
+    pub(in crate::slo) file: FleetFile,
+    pub(in crate::slo) sources: BTreeMap<String, Source>,
+    pub(in crate::slo) teams: BTreeMap<String, Team>,
+    pub(in crate::slo) notify_also: BTreeMap<String, Team>,
+    pub(in crate::slo) policies: BTreeMap<String, Policy>,
+    pub(in crate::slo) alerts: AlertRules,
+    invalid_paths: Vec<YamlPath>,
+}
+
+/// The built-in `fleet.yaml`.
+pub(in crate::slo) fn default_file() -> DefinitionFile {
+    DefinitionFile { path: "fleet.yaml".to_owned(), text: DEFAULT_FLEET.to_owned() }
+}
+
+impl<'a> Fleet<'a> {
+    /// Reads the file. Built-in sources and classes take the place of those sections if they are missing.
+    pub(in crate::slo) fn read(yaml: &'a YamlFile<'a>, problems: &mut Vec<Problem>) -> Self {
+        let decoded = decode::<FleetFile>(yaml, allows_variables, problems);
+        let mut fleet = Self {
+            yaml,
+            file: decoded.value,
+            sources: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            notify_also: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            alerts: AlertRules::default(),
+            invalid_paths: decoded.invalid_paths,
+        };
+        let default_file = default_file();
+        if let Ok(default_yaml) = YamlFile::open(&default_file) {
+            let default: FleetFile = decode(&default_yaml, allows_variables, &mut Vec::new()).value;
+            if fleet.file.sources.is_none() {
+                fleet.file.sources = default.sources;
+            }
+            if fleet.file.classes.is_none() {
+                fleet.file.classes = default.classes;
+                fleet.file.default_class = fleet.file.default_class.or(default.default_class);
+            }
+        }
+        fleet.check_names(problems);
+        fleet.resolve(problems);
+        fleet
+    }
+
+    fn check_names(&mut self, problems: &mut Vec<Problem>) {
+        let mut names = Vec::new();
+        names.extend(self.file.sources.iter().flatten().map(|(name, _)| key_path(&["sources", name])));
+        names.extend(self.file.teams.iter().flatten().map(|(name, _)| key_path(&["teams", name])));
+        for (class, text) in self.file.classes.iter().flatten() {
+            names.push(key_path(&["classes", class]));
+            names.extend(text.slos.iter().flatten().map(|(name, _)| key_path(&["classes", class, "slos", name])));
+        }
+        for path in names {
+            problems.extend(name_problem(self.yaml, &path));
+        }
+    }
+
+    fn resolve(&mut self, problems: &mut Vec<Problem>) {
+        for (name, text) in self.file.sources.iter().flatten() {
+            if self.is_invalid(&["sources", name]) {
+                continue;
+            }
+            match build_source(self.yaml, name, text, problems) {
+                Some(source) => drop(self.sources.insert(name.clone(), source)),
+                None => self.invalid_paths.push(key_path(&["sources", name])),
+            }
+        }
+        for (name, text) in self.file.teams.iter().flatten() {
+            self.teams.insert(name.clone(), build_team(text));
+        }
+        for (name, text) in self.file.classes.iter().flatten() {
+            self.notify_also
+                .extend(text.notify_also.as_ref().map(|notify_also| (name.clone(), build_team(notify_also))));
+            if let Some(policy) = &text.policy {
+                self.policies.insert(name.clone(), build_policy(self.yaml, name, policy, problems));
+            }
+        }
+        if let Some(text) = &self.file.alerts {
+            self.alerts = build_alert_rules(self.yaml, text, &self.teams, problems);
+        }
+        let sources = self.file.sources.as_ref().map(|sources| sources.keys().map(String::as_str).collect());
+        let classes = self.file.classes.as_ref().map(|classes| classes.keys().map(String::as_str).collect());
+        problems.extend(self.unknown_default("source", "sources", &self.file.default_source, sources));
+        problems.extend(self.unknown_default("class", "classes", &self.file.default_class, classes));
+    }
+
+    /// A problem of `default_source` or `default_class` if it names none of the known ones.
+    fn unknown_default(
+        &self,
+        noun: &str,
+        plural: &str,
+        default: &Option<Scalar<Name>>,
+        known: Option<Vec<&str>>,
+    ) -> Option<Problem> {
+        let (name, known) = (default.as_ref()?.0.0.as_str(), known?);
+        if known.contains(&name) {
+            return None;
+        }
+        let hint = suggestion(name, plural, known).unwrap_or_else(|| format!("add `{name}:` to `{plural}`"));
+        let key = format!("default_{noun}");
+        Some(self.yaml.value_problem(&[key.as_str()], format!("unknown {noun} `{name}`"), hint))
+    }
+
+    /// Whether anything is invalid at a path, around it, or inside it.
+    pub(in crate::slo) fn is_invalid(&self, names: &[&str]) -> bool {
+        let path = key_path(names);
+        self.invalid_paths.iter().any(|cut| path.starts_with(cut) || cut.starts_with(&path))
+    }
+
+    /// Whether anything of a class is invalid, apart from single SLOs and its error-budget policy.
+    pub(super) fn is_class_invalid(&self, class: &str) -> bool {
+        let path = key_path(&["classes", class]);
+        let slos = key_path(&["classes", class, "slos"]);
+        let policy = key_path(&["classes", class, "policy"]);
+        let is_optional =
+            |cut: &YamlPath| (cut.starts_with(&slos) && cut.len() > slos.len()) || cut.starts_with(&policy);
+        self.invalid_paths.iter().any(|cut| path.starts_with(cut) || (cut.starts_with(&path) && !is_optional(cut)))
+    }
+
+    /// Whether all of the file but single sources, classes and teams could be read. If not, there are no SLOs: built-in
+    /// defaults must not replace settings that could not be read.
+    pub(super) fn is_usable(&self) -> bool {
+        self.invalid_paths
+            .iter()
+            .all(|path| path.len() > 1 || [key_path(&["teams"]), key_path(&["alerts"])].contains(path))
+    }
+
+    /// Classes by name.
+    pub(in crate::slo) fn classes(&self) -> impl Iterator<Item = (&str, &ClassYaml)> {
+        self.file.classes.iter().flatten().map(|(name, class)| (name.as_str(), class))
+    }
+
+    /// The class of a service that sets none: `default_class`, else the only class, else `standard`.
+    pub(super) fn default_class(&self) -> Option<&str> {
+        let mut names = self.classes().map(|(name, _)| name);
+        match (&self.file.default_class, names.next(), names.next()) {
+            (Some(name), ..) => Some(&name.0.0),
+            (None, Some(only), None) => Some(only),
+            _ => self.classes().map(|(name, _)| name).find(|name| *name == "standard"),
+        }
+    }
+
+    /// The source of an indicator that sets none: the only one that fits it, else `default_source`.
+    pub(super) fn default_source(&self, fits: impl Fn(&SourceKind) -> bool) -> Option<&str> {
+        let mut fitting = self.sources.iter().filter(|(_, source)| fits(&source.kind)).map(|(name, _)| name.as_str());
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Some(only),
+            _ => self.file.default_source.as_ref().map(|name| name.0.0.as_str()),
+        }
+    }
+}
+
+/// Environment variables are for the secrets of destinations.
+fn allows_variables(path: &[PathStep]) -> bool {
+    let has_key_at = |depth: usize, key: &str| matches!(path.get(depth), Some(PathStep::Key(actual)) if actual == key);
+    has_key_at(0, "teams") || has_key_at(0, "alerts") || (has_key_at(0, "classes") && has_key_at(2, "notify_also"))
+}
+
+/// The problem of the last key of a path that is not a valid name.
+pub(super) fn name_problem(yaml: &YamlFile<'_>, path: &[PathStep]) -> Option<Problem> {
+    let Some(PathStep::Key(name)) = path.last() else { return None };
+    let explained = Name::from_text(name).err()?;
+    Some(yaml.key_problem(path, explained.message, explained.hint))
+}
+
+fn build_team(text: &TeamYaml) -> Team {
+    let list = |destinations: &Option<OneOrMany<Scalar<Destination>>>| {
+        destinations.iter().flat_map(|many| &many.0).map(|one| one.0.0.clone()).collect()
+    };
+    Team {
+        severe: list(&text.severe),
+        pages: list(&text.pages),
+        tickets: list(&text.tickets),
+        reports: list(&text.reports),
+    }
+}

@@ -1,0 +1,313 @@
+//! The indicator of one SLO: its source, and what is counted there.
+
+use std::collections::BTreeSet;
+
+use super::slo::SloBuilder;
+use crate::slo::indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
+use crate::slo::metric::{Metric, MetricRole, MetricStatistic, RatioMetrics, Statistic};
+use crate::slo::problem::Problem;
+use crate::slo::selector::{Tags, lacks_id};
+use crate::slo::source::{Source, SourceKind};
+use crate::slo::suggest::suggestion;
+use crate::slo::yaml::{FromText, IncludeYaml, IndicatorYaml, LoadBalancerErrorsYaml, MetricsYaml, OneOrMany, Scalar};
+
+/// Whether a source can measure an indicator.
+fn can_measure(kind: IndicatorYaml, source_kind: &SourceKind) -> bool {
+    match source_kind {
+        SourceKind::AccessLogs { .. } => kind.is_request_based(),
+        SourceKind::CloudWatch { .. } => kind.is_request_based() || kind == IndicatorYaml::Ratio,
+        SourceKind::Athena { .. } => kind.is_request_based() || kind == IndicatorYaml::Query,
+        SourceKind::Counts { .. } => kind == IndicatorYaml::Counts,
+    }
+}
+
+/// The field of a source that an indicator needs, for messages.
+const fn required_source_key(kind: IndicatorYaml) -> &'static str {
+    match kind {
+        IndicatorYaml::Availability | IndicatorYaml::Latency | IndicatorYaml::LatencyPercentile => "`access_logs`",
+        IndicatorYaml::Ratio => "`cloudwatch`",
+        IndicatorYaml::Query => "`athena`",
+        IndicatorYaml::Counts => "`counts`",
+    }
+}
+
+impl SloBuilder<'_, '_> {
+    /// The source, by its name.
+    pub(super) fn find_source(&mut self, kind: IndicatorYaml) -> Option<(String, Source)> {
+        let fleet = self.service.fleet;
+        let own_source = self.layers.find_slo(|fields| &fields.source);
+        let (name, base_problem) = match (own_source, &self.service.file.source) {
+            (Some((layer, name)), _) => (name.0.0.as_str(), Some(layer.value_problem(&["source"], "", ""))),
+            (None, Some(name)) => (name.0.0.as_str(), Some(self.service.yaml.value_problem(&["source"], "", ""))),
+            (None, None) => (fleet.default_source(|source| can_measure(kind, source)).unwrap_or(""), None),
+        };
+        let source = fleet.sources.get(name);
+        if let Some(source) = source.filter(|source| can_measure(kind, &source.kind)) {
+            return Some((name.to_owned(), source.clone()));
+        }
+        let is_source_invalid =
+            fleet.is_invalid(&["sources", name]) || (base_problem.is_none() && fleet.is_invalid(&["sources"]));
+        if source.is_none() && is_source_invalid {
+            return None;
+        }
+        let fitting: Vec<&str> = fleet
+            .sources
+            .iter()
+            .filter(|(_, source)| can_measure(kind, &source.kind))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let indicator_name = kind.as_str();
+        let hint = suggestion(name, &format!("sources for `{indicator_name}`"), fitting.iter().copied())
+            .unwrap_or_else(|| format!("add a source with {} to `fleet.yaml`", required_source_key(kind)));
+        match base_problem {
+            Some(base_problem) => {
+                let message = match source {
+                    Some(_) => format!("source `{name}` cannot measure `{indicator_name}`"),
+                    None => format!("unknown source `{name}`"),
+                };
+                self.problems.push(Problem { message, hint, ..base_problem });
+            }
+            None if !fitting.is_empty() => self.add_problem(
+                format!("no default source for `{indicator_name}`"),
+                format!("add `source: ...` here, or `default_source: ...` to `fleet.yaml`; {hint}"),
+            ),
+            None => self.add_problem(format!("no source can measure `{indicator_name}`"), hint),
+        }
+        None
+    }
+
+    pub(super) fn build_indicator(
+        &mut self,
+        kind: IndicatorYaml,
+        source: String,
+        source_kind: &SourceKind,
+    ) -> Option<Indicator> {
+        let measure = match kind {
+            IndicatorYaml::Counts => return Some(Indicator::Counts { file: self.file_path(kind)?, source }),
+            IndicatorYaml::Query => return Some(Indicator::Query { file: self.file_path(kind)?, source, sql: None }),
+            IndicatorYaml::Ratio => return Some(Indicator::Ratio { metrics: self.ratio_metrics()?, source }),
+            IndicatorYaml::Availability => Measure::Availability,
+            IndicatorYaml::Latency | IndicatorYaml::LatencyPercentile => self.build_latency()?,
+        };
+        let mut traffic = self.build_traffic(kind)?;
+        let is_classic = traffic.load_balancer.starts_with("classic/");
+        match source_kind {
+            SourceKind::CloudWatch { account, .. } => {
+                self.check_cloudwatch_support(&traffic, &measure);
+                if let Some(account) = account {
+                    self.check_lookup_access(&traffic, &source, account);
+                }
+                return Some(Indicator::Requests { source, traffic, measure });
+            }
+            SourceKind::Athena { athena, .. } if athena.classic_table.is_none() && is_classic => {
+                let message = format!("source `{source}` has no table for Classic Load Balancers");
+                self.add_problem(message, "add `classic_table: <database>.<table>` to the source in `fleet.yaml`");
+            }
+            SourceKind::Athena { .. } | SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => {}
+        }
+        if let Some((layer, _)) = self.layers.find_slo(|fields| &fields.elb_5xx) {
+            let message = "`elb_5xx` is only valid for sources with `cloudwatch`";
+            let hint = "remove the field: access logs contain every 5xx response";
+            self.problems.push(layer.key_problem("elb_5xx", message, hint));
+        }
+        // A log tells target groups apart by name: one that is recreated continues as the same.
+        for group in traffic.target_groups.iter_mut().filter(|group| Tags::parse(group).is_none()) {
+            group.truncate(group.find('/').unwrap_or(group.len()));
+        }
+        traffic.target_groups.dedup();
+        Some(Indicator::Requests { source, traffic, measure })
+    }
+
+    /// The requests that belong to the indicator.
+    fn build_traffic(&mut self, kind: IndicatorYaml) -> Option<Traffic> {
+        let Some(load_balancer) = self.service.file.load_balancer.as_ref().map(|balancer| balancer.text.as_str())
+        else {
+            let message = format!("`{}` requires `load_balancer` in the service", kind.as_str());
+            self.add_problem(message, "add `load_balancer: app/<name>` to the file, or use `indicator: counts`");
+            return None;
+        };
+        let conditions = self.layers.find_slo(|fields| &fields.conditions);
+        if let Some((layer, conditions)) = conditions
+            && conditions.method.is_none()
+            && conditions.host.is_none()
+            && conditions.path.is_none()
+        {
+            let hint = "add `method`, `host` or `path`";
+            self.problems.push(layer.value_problem(&["where"], "`where` is empty", hint));
+        }
+        let conditions = conditions.map(|(_, conditions)| conditions);
+        let include = self.layers.find_slo(|fields| &fields.include);
+        if let Some((layer, _)) = include.filter(|_| load_balancer.starts_with("classic/")) {
+            let message = "a Classic Load Balancer has no fixed responses or redirects";
+            self.problems.push(layer.key_problem("include", message, "remove `include`"));
+        }
+        let includes = |response| include.is_some_and(|(_, many)| many.0.contains(&Scalar(response)));
+        let target_groups = self.service.file.target_group.iter().flat_map(|many| &many.0);
+        Some(Traffic {
+            load_balancer: load_balancer.to_owned(),
+            target_groups: sorted_values(target_groups.map(|group| &group.text)),
+            methods: sorted_values(
+                values(conditions.and_then(|fields| fields.method.as_ref())).map(|method| &method.0),
+            ),
+            hosts: sorted_values(values(conditions.and_then(|fields| fields.host.as_ref())).map(|host| &host.0)),
+            paths: sorted_values(values(conditions.and_then(|fields| fields.path.as_ref())).map(|path| &path.0)),
+            fixed_responses: includes(IncludeYaml::FixedResponse),
+            redirects: includes(IncludeYaml::Redirect),
+        })
+    }
+
+    /// Reports what CloudWatch cannot tell apart. Its metrics are by load balancer and target group, and the responses
+    /// that the load balancer gives by itself have no target group
+    /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
+    fn check_cloudwatch_support(&mut self, traffic: &Traffic, measure: &Measure) {
+        const HINT: &str = "use a source with `access_logs` or `athena`, or remove the field";
+        let has_conditions = !(traffic.methods.is_empty() && traffic.hosts.is_empty() && traffic.paths.is_empty());
+        let (is_total, excludes_errors, counts_timeouts) = match measure {
+            Measure::Latency { basis, errors, timeouts, .. } => {
+                (*basis == LatencyBasis::Total, *errors != LatencyErrors::Counted, *timeouts)
+            }
+            Measure::Availability => (false, false, false),
+        };
+        for (key, is_used) in [
+            ("where", has_conditions),
+            ("include", traffic.fixed_responses || traffic.redirects),
+            ("measure", is_total),
+            ("errors", excludes_errors),
+            ("timeouts", counts_timeouts),
+        ] {
+            if let Some(layer) = self.layers.slo_layers_with(key).next().filter(|_| is_used) {
+                self.problems.push(layer.key_problem(key, format!("CloudWatch metrics do not support `{key}`"), HINT));
+            }
+        }
+        let elb_5xx = self.layers.find_slo(|fields| &fields.elb_5xx);
+        let is_target_group_availability =
+            !traffic.target_groups.is_empty() && matches!(measure, Measure::Availability);
+        match elb_5xx {
+            Some((layer, LoadBalancerErrorsYaml::Excluded)) if !is_target_group_availability => {
+                let message = "`elb_5xx` is only valid for the availability of a target group";
+                self.problems.push(layer.key_problem("elb_5xx", message, "remove the field: it has no effect here"));
+            }
+            None if is_target_group_availability => {
+                let message = format!(
+                    "CloudWatch has no metric per target group for the 502, 503 and 504 responses from `{}` itself: they would not be counted",
+                    traffic.load_balancer
+                );
+                let hint = "use a source with `access_logs`, which contain them; or remove `target_group` if the load balancer serves \
+                            no other service; or set `elb_5xx: excluded`";
+                self.report_selector("target_group", message, hint);
+            }
+            _ => {}
+        }
+    }
+
+    /// Reports a selector that has to be looked up in a monitoring account, which sees the metrics of other accounts
+    /// but not their load balancers.
+    fn check_lookup_access(&mut self, traffic: &Traffic, source: &str, account: &str) {
+        let group = traffic.target_groups.iter().find(|group| !group.contains('/') || Tags::parse(group).is_some());
+        let missing_id = if lacks_id(&traffic.load_balancer) {
+            Some(("load_balancer", &traffic.load_balancer))
+        } else {
+            group.map(|group| ("target_group", group))
+        };
+        let Some((key, selector)) = missing_id else { return };
+        let message = format!(
+            "cannot look up the ID of `{selector}`: source `{source}` can read only the metrics of account {account}"
+        );
+        let hint = "write the name with its ID, as at the end of the ARN; or replace `account` with a `role_arn` in that account";
+        self.report_selector(key, message, hint);
+    }
+
+    /// Adds a problem of a selector, which only the service has: a class does not know the load balancers.
+    fn report_selector(&mut self, key: &str, message: String, hint: &str) {
+        let layer = self.layers.service_layer();
+        self.problems.extend(layer.map(|layer| layer.value_problem(&[key], message, hint)));
+    }
+
+    fn build_latency(&mut self) -> Option<Measure> {
+        let Some(under) = self.layers.slo_value(|fields| &fields.under) else {
+            self.add_problem("the SLO has no latency threshold", "add `under: 500ms`");
+            return None;
+        };
+        Some(Measure::Latency {
+            under_us: under.0.0,
+            basis: self.layers.slo_value(|fields| &fields.measure).copied().unwrap_or_default(),
+            errors: self.layers.slo_value(|fields| &fields.errors).copied().unwrap_or_default(),
+            timeouts: self.layers.slo_value(|fields| &fields.timeouts).is_some(),
+        })
+    }
+
+    /// The path of the file with the counts or the query.
+    fn file_path(&mut self, kind: IndicatorYaml) -> Option<String> {
+        let (example, folder) = match kind {
+            IndicatorYaml::Query => ("orders.sql", "the queries folder"),
+            _ => ("nightly.csv", "the source's folder"),
+        };
+        let Some((layer, file)) = self.layers.find_slo(|fields| &fields.file) else {
+            let message = format!("`{}` requires `file`", kind.as_str());
+            self.add_problem(message, format!("add `file: {example}`, a path in {folder}"));
+            return None;
+        };
+        let file = &file.0.0;
+        if file.starts_with('/') || file.contains("://") || file.split(['/', '\\']).any(|part| part == "..") {
+            let hint = format!("use a path in {folder}, such as `{example}`");
+            self.problems.push(layer.value_problem(&["file"], format!("`{file}` is outside {folder}"), hint));
+            return None;
+        }
+        Some(file.clone())
+    }
+
+    fn ratio_metrics(&mut self) -> Option<RatioMetrics> {
+        const EXAMPLE: &str = "{ namespace: Shop/Orders, metric: Placed }";
+        let total = self.layers.slo_value(|fields| &fields.total);
+        let good = self.layers.find_slo(|fields| &fields.good);
+        let bad = self.layers.slo_value(|fields| &fields.bad);
+        if total.is_none() {
+            let message = "`ratio` requires `total`, the metrics that count all events";
+            self.add_problem(message, format!("add `total: {EXAMPLE}`"));
+        }
+        let numerator = match (good, bad) {
+            (Some((_, good)), None) => MetricRole::Good(metric_stats(good)),
+            (None, Some(bad)) => MetricRole::Bad(metric_stats(bad)),
+            (None, None) => {
+                let message = "`ratio` requires `good` or `bad`, the metrics that count good or bad events";
+                self.add_problem(message, format!("add `bad: {EXAMPLE}`"));
+                return None;
+            }
+            (Some((layer, _)), Some(_)) => {
+                let message = "`good` and `bad` are mutually exclusive";
+                self.problems.push(layer.key_problem("good", message, "remove `good` or `bad`"));
+                return None;
+            }
+        };
+        Some(RatioMetrics { total: metric_stats(total?), numerator })
+    }
+}
+
+/// The statistics to fetch, sorted, each once: the same statistic twice would count its events twice.
+fn metric_stats(texts: &MetricsYaml) -> Vec<MetricStatistic> {
+    let mut stats: Vec<MetricStatistic> = texts
+        .0
+        .iter()
+        .map(|text| MetricStatistic {
+            metric: Metric {
+                namespace: text.namespace.0.0.clone(),
+                name: text.metric.0.0.clone(),
+                dimensions: text.dimensions.iter().map(|(name, value)| (name.clone(), value.0.0.clone())).collect(),
+            },
+            statistic: text.statistic.as_ref().map_or(Statistic::Sum, |statistic| statistic.0.clone()),
+        })
+        .collect();
+    stats.sort_unstable();
+    stats.dedup();
+    stats
+}
+
+fn values<T: FromText>(list: Option<&OneOrMany<Scalar<T>>>) -> impl Iterator<Item = &T> {
+    list.into_iter().flat_map(|many| &many.0).map(|value| &value.0)
+}
+
+/// The values sorted, each once.
+fn sorted_values<'v>(values: impl Iterator<Item = &'v String>) -> Vec<String> {
+    let distinct: BTreeSet<&String> = values.collect();
+    distinct.into_iter().cloned().collect()
+}

@@ -1,0 +1,125 @@
+//! The layers of settings for one SLO, most specific first: its own fields, its service, its class, the fleet. The
+//! first layer that sets a field wins.
+
+use super::fleet::Fleet;
+use crate::slo::problem::Problem;
+use crate::slo::source_spans::{YamlPath, key_path};
+use crate::slo::yaml::{
+    ClassYaml, OneOrMany, OrNone, Percent, Scalar, ServiceFile, SevereYaml, SignificanceYaml, SloFields, TiersYaml,
+    TimeZoneName, WindowYaml, WorkingHoursYaml, YamlFile,
+};
+
+/// A service file with the class and the fleet that supply its defaults.
+pub(super) struct ServiceDefinition<'a> {
+    pub(super) yaml: &'a YamlFile<'a>,
+    pub(super) file: &'a ServiceFile,
+    pub(super) name: &'a str,
+    pub(super) class_name: &'a str,
+    pub(super) class: &'a ClassYaml,
+    pub(super) fleet: &'a Fleet<'a>,
+}
+
+/// Settings that SLOs, services and classes share.
+#[derive(Default)]
+pub(super) struct Overrides<'a> {
+    pub(super) windows: Option<&'a OneOrMany<Scalar<WindowYaml>>>,
+    pub(super) time_zone: Option<&'a Scalar<TimeZoneName>>,
+    pub(super) tiers: Option<&'a TiersYaml>,
+    pub(super) significance: Option<&'a OrNone<SignificanceYaml>>,
+    pub(super) severe: Option<&'a OrNone<SevereYaml>>,
+    pub(super) working_hours: Option<&'a Scalar<WorkingHoursYaml>>,
+    pub(super) max_unknown: Option<&'a Scalar<Percent>>,
+}
+
+macro_rules! overrides {
+    ($fields:expr, $($setting:ident),*) => {
+        Overrides { $($setting: $fields.$setting.as_ref(),)* ..Overrides::default() }
+    };
+    ($fields:expr) => {
+        overrides!($fields, windows, time_zone, tiers, significance, severe, working_hours, max_unknown)
+    };
+}
+
+/// The settings of one place in a file.
+pub(super) struct Layer<'a> {
+    yaml: &'a YamlFile<'a>,
+    path: YamlPath,
+    /// Fields that only an SLO has.
+    pub(super) slo: Option<&'a SloFields>,
+    pub(super) overrides: Overrides<'a>,
+}
+
+/// All layers of one SLO, most specific first.
+pub(super) struct Layers<'a>(pub(super) Vec<Layer<'a>>);
+
+impl<'a> Layers<'a> {
+    /// The layers of an SLO of a service; `None` for fields that the service or the class does not have.
+    pub(super) fn new(
+        service: &ServiceDefinition<'a>,
+        slo: &str,
+        own_fields: Option<&'a SloFields>,
+        class_fields: Option<&'a SloFields>,
+    ) -> Self {
+        let ServiceDefinition { yaml, file, class_name, class, fleet, .. } = *service;
+        let slo_layer = |yaml, keys: &[&str], fields: &'a SloFields| Layer {
+            yaml,
+            path: key_path(keys),
+            slo: Some(fields),
+            overrides: overrides!(fields),
+        };
+        let layer = |yaml, keys: &[&str], overrides| Layer { yaml, path: key_path(keys), slo: None, overrides };
+        let mut layers = Vec::new();
+        layers.extend(own_fields.map(|fields| slo_layer(yaml, &["slos", slo], fields)));
+        layers.push(layer(yaml, &[], overrides!(file)));
+        layers.extend(class_fields.map(|fields| slo_layer(fleet.yaml, &["classes", class_name, "slos", slo], fields)));
+        layers.push(layer(fleet.yaml, &["classes", class_name], overrides!(class)));
+        layers.push(layer(fleet.yaml, &[], overrides!(fleet.file, tiers, significance, severe, working_hours)));
+        Self(layers)
+    }
+
+    /// The first layer that has a setting, and its value.
+    pub(super) fn find<T>(&self, pick: impl Fn(&Overrides<'a>) -> Option<&'a T>) -> Option<(&Layer<'a>, &'a T)> {
+        self.0.iter().find_map(|layer| Some((layer, pick(&layer.overrides)?)))
+    }
+
+    /// The first SLO layer that has a field, and its value.
+    pub(super) fn find_slo<T: 'a>(&self, pick: impl Fn(&'a SloFields) -> &'a Option<T>) -> Option<(&Layer<'a>, &'a T)> {
+        self.0.iter().find_map(|layer| Some((layer, pick(layer.slo?).as_ref()?)))
+    }
+
+    /// The value of an SLO field in the first SLO layer that has it.
+    pub(super) fn slo_value<T: 'a>(&self, pick: impl Fn(&'a SloFields) -> &'a Option<T>) -> Option<&'a T> {
+        self.find_slo(pick).map(|(_, value)| value)
+    }
+
+    /// The SLO layers in which a key is written.
+    pub(super) fn slo_layers_with(&self, key: &str) -> impl Iterator<Item = &Layer<'a>> {
+        self.0.iter().filter(move |layer| layer.slo.is_some() && layer.yaml.contains(&layer.path_to(&[key])))
+    }
+
+    /// The most specific layer of the SLO itself.
+    pub(super) fn slo_layer(&self) -> Option<&Layer<'a>> {
+        self.0.iter().find(|layer| layer.slo.is_some())
+    }
+
+    /// The layer of the service.
+    pub(super) fn service_layer(&self) -> Option<&Layer<'a>> {
+        self.0.iter().find(|layer| layer.slo.is_none())
+    }
+}
+
+impl Layer<'_> {
+    /// A problem of the value at a path below this layer, or of the layer as a whole for an empty path.
+    pub(super) fn value_problem(&self, keys: &[&str], message: impl Into<String>, hint: impl Into<String>) -> Problem {
+        self.yaml.value_problem(&self.path_to(keys), message, hint)
+    }
+
+    /// A problem of one of the layer's keys.
+    pub(super) fn key_problem(&self, key: &str, message: impl Into<String>, hint: impl Into<String>) -> Problem {
+        self.yaml.key_problem(&self.path_to(&[key]), message, hint)
+    }
+
+    fn path_to(&self, keys: &[&str]) -> YamlPath {
+        self.path.iter().cloned().chain(key_path(keys)).collect()
+    }
+}

@@ -1,0 +1,220 @@
+//! A source from `fleet.yaml`.
+
+use crate::location::Location;
+use crate::rational::Rational;
+use crate::slo::problem::Problem;
+use crate::slo::source::{AthenaSource, AwsScope, BucketAccess, LogTable, LogTableSource, Source, SourceKind};
+use crate::slo::yaml::{
+    AccountId, ClassicIntervalYaml, DayYaml, LocationYaml, OneOrMany, Region, RoleArn, Scalar, SourceYaml, TableName,
+    TextLine, Workgroup, YamlFile,
+};
+use crate::time::{Day, format_duration};
+
+/// Builds a source. `None` when it is invalid, for the reasons in `problems`.
+pub(super) fn build_source(
+    yaml: &YamlFile<'_>,
+    name: &str,
+    fields: &SourceYaml,
+    problems: &mut Vec<Problem>,
+) -> Option<Source> {
+    let check = SourceCheck { yaml, name, fields };
+    let Some((kind, default_delay_minutes, default_interval_minutes)) = build_kind(fields) else {
+        problems.push(yaml.key_problem(
+            &["sources", name],
+            format!("source `{name}` needs exactly one of `access_logs`, `cloudwatch`, `athena` and `counts`"),
+            "add `access_logs: ./logs`, `cloudwatch: eu-west-1`, `athena: elb_logs.alb` or `counts: ./counts`",
+        ));
+        return None;
+    };
+    let mut source_problems = check.misplaced_fields(&kind);
+    source_problems.extend(check.location(&kind));
+    source_problems.extend(check.s3_locations());
+    source_problems.extend(check.table_source());
+    let delay_minutes = fields.delay.as_ref().map_or(default_delay_minutes, |delay| delay.0.0);
+    if matches!(kind, SourceKind::CloudWatch { .. }) && delay_minutes < default_delay_minutes {
+        let message = format!("CloudWatch metrics are incomplete after only {}", format_duration(delay_minutes));
+        let hint = format!(
+            "set at least `{default_delay_minutes}m`, or remove the field: counts for newer minutes still change"
+        );
+        source_problems.push(yaml.value_problem(&["sources", name, "delay"], message, hint));
+    }
+    let is_valid = source_problems.is_empty();
+    problems.extend(source_problems);
+    is_valid.then(|| Source {
+        kind,
+        delay_minutes,
+        fetch_interval_minutes: fields.every.as_ref().map_or(default_interval_minutes, |every| every.0.0),
+        unparsed_limit: fields.unparsed_limit.as_ref().map_or(Rational::new(1, 1_000), |limit| limit.0.share),
+    })
+}
+
+/// The kind of source, its default delay and its default fetch interval, in minutes. `None` unless exactly one is set.
+fn build_kind(fields: &SourceYaml) -> Option<(SourceKind, u32, u32)> {
+    let region = fields.region.as_ref().map(|Scalar(region)| region);
+    match (&fields.access_logs, &fields.cloudwatch, &fields.athena, &fields.counts) {
+        (Some(Scalar(LocationYaml(location))), None, None, None) => {
+            let is_short = fields.classic_interval == Some(ClassicIntervalYaml::FiveMinutes);
+            let kind = SourceKind::AccessLogs {
+                location: location.clone(),
+                bucket_access: BucketAccess {
+                    aws: build_aws_scope(fields, region),
+                    requester_pays: fields.requester_pays == Some(true),
+                },
+                classic_minutes: if is_short { 5 } else { 60 },
+            };
+            Some((kind, 10, 0))
+        }
+        (None, Some(Scalar(region)), None, None) => {
+            let account = fields.account.as_ref().map(|Scalar(AccountId(account))| account.clone());
+            // Exporters that wait less see counts grow: atlas and telegraf wait two minutes for load balancers.
+            Some((SourceKind::CloudWatch { aws: build_aws_scope(fields, Some(region)), account }, 3, 5))
+        }
+        (None, None, Some(Scalar(table)), None) => {
+            let athena = AthenaSource {
+                log_table: build_table(table),
+                classic_table: fields.classic_table.as_ref().map(|Scalar(table)| build_table(table)),
+                workgroup: fields.workgroup.as_ref().map_or("primary", |Scalar(Workgroup(name))| name).to_owned(),
+                results: fields.results.as_ref().map(|Scalar(LocationYaml(location))| location.clone()),
+                scan_limit_bytes: fields.scan_limit.map_or(100_000_000_000, |limit| limit.0.0),
+                table_source: build_table_source(fields),
+            };
+            // A log object is written every five minutes and takes as long to arrive; late ones take longer.
+            Some((SourceKind::Athena { aws: build_aws_scope(fields, region), athena: Box::new(athena) }, 15, 60))
+        }
+        (None, None, None, Some(Scalar(LocationYaml(location)))) => {
+            Some((SourceKind::Counts { location: location.clone() }, 0, 0))
+        }
+        _ => None,
+    }
+}
+
+fn build_table(TableName(database, name): &TableName) -> LogTable {
+    LogTable { database: database.clone(), name: name.clone() }
+}
+
+/// The logs behind a table. Before 2016 there were no logs of Application Load Balancers, and a table may begin before
+/// its logs do.
+fn build_table_source(fields: &SourceYaml) -> Option<LogTableSource> {
+    let Scalar(LocationYaml(logs)) = fields.logs.as_ref()?;
+    let OneOrMany(accounts) = fields.accounts.as_ref()?;
+    let regions = fields.regions.as_ref().map_or(fields.region.as_slice(), |OneOrMany(regions)| regions);
+    Some(LogTableSource {
+        logs: logs.clone(),
+        accounts: accounts.iter().map(|Scalar(AccountId(account))| account.clone()).collect(),
+        regions: regions.iter().map(|Scalar(Region(region))| region.clone()).collect(),
+        since: fields.since.map_or(Day::from_civil(2016, 1, 1)?, |Scalar(DayYaml(since))| since),
+    })
+}
+
+fn build_aws_scope(fields: &SourceYaml, region: Option<&Region>) -> AwsScope {
+    AwsScope {
+        region: region.map(|Region(region)| region.clone()),
+        role_arn: fields.role_arn.as_ref().map(|Scalar(RoleArn(arn))| arn.clone()),
+        external_id: fields.external_id.as_ref().map(|Scalar(TextLine(id))| id.clone()),
+    }
+}
+
+/// The fields that only some kinds of sources have, and those kinds.
+const FIELD_OWNERS: [(&[&str], &[&str]); 6] = [
+    (&["classic_interval", "requester_pays"], &["access_logs"]),
+    (&["account"], &["cloudwatch"]),
+    (&["classic_table", "workgroup", "results", "scan_limit", "logs", "accounts", "regions", "since"], &["athena"]),
+    (&["region", "unparsed_limit"], &["access_logs", "athena"]),
+    (&["every"], &["cloudwatch", "athena"]),
+    (&["role_arn", "external_id"], &["access_logs", "cloudwatch", "athena"]),
+];
+
+/// The checks of a source whose fields are valid one by one.
+struct SourceCheck<'a> {
+    yaml: &'a YamlFile<'a>,
+    name: &'a str,
+    fields: &'a SourceYaml,
+}
+
+impl SourceCheck<'_> {
+    fn has(&self, key: &str) -> bool {
+        self.yaml.contains(&["sources", self.name, key])
+    }
+
+    fn key_problem(&self, key: &str, message: impl Into<String>, hint: impl Into<String>) -> Problem {
+        self.yaml.key_problem(&["sources", self.name, key], message, hint)
+    }
+
+    /// Fields of another kind of source, or of a bucket where the logs are in a folder.
+    fn misplaced_fields(&self, kind: &SourceKind) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (keys, owners) in FIELD_OWNERS.iter().filter(|(_, owners)| !owners.contains(&kind.yaml_key())) {
+            for key in keys.iter().filter(|key| self.has(key)) {
+                let message = format!("`{key}` is only valid for sources with `{}`", owners.join("` or `"));
+                let hint = format!("remove the field: this source has `{}`", kind.yaml_key());
+                problems.push(self.key_problem(key, message, hint));
+            }
+        }
+        if let SourceKind::AccessLogs { location, .. } = kind
+            && matches!(location.parse(), Ok(Location::Directory(_)))
+        {
+            for key in ["region", "role_arn", "external_id", "requester_pays"].into_iter().filter(|key| self.has(key)) {
+                let message = format!("`{key}` is only valid for logs in an S3 bucket");
+                let hint = format!(
+                    "remove the field, or write `access_logs: s3://<bucket>/<prefix>`: `{location}` is a folder"
+                );
+                problems.push(self.key_problem(key, message, hint));
+            }
+        }
+        if self.has("external_id") && !self.has("role_arn") {
+            let hint = "add the `role_arn` whose trust policy requires it, or remove the field";
+            problems.push(self.key_problem("external_id", "`external_id` requires `role_arn`", hint));
+        }
+        problems
+    }
+
+    /// Logs may be in a bucket, counts files may not.
+    fn location(&self, kind: &SourceKind) -> Option<Problem> {
+        let (message, hint) = match kind {
+            SourceKind::AccessLogs { location, .. } => {
+                (location.parse::<Location>().err()?, "write `./logs` or `s3://<bucket>/<prefix>`")
+            }
+            SourceKind::Counts { location } if location.contains("://") => (
+                format!("counts files are read from a local folder only, not from `{location}`"),
+                "copy them to a local folder before each run, for example with `aws s3 sync`, and write `counts: ./counts`",
+            ),
+            _ => return None,
+        };
+        Some(self.yaml.value_problem(&["sources", self.name, kind.yaml_key()], message, hint))
+    }
+
+    /// Query results and the logs behind a table are in buckets.
+    fn s3_locations(&self) -> impl Iterator<Item = Problem> {
+        let locations = [("results", &self.fields.results), ("logs", &self.fields.logs)];
+        locations.into_iter().filter_map(|(key, location)| {
+            let Scalar(LocationYaml(location)) = location.as_ref()?;
+            let is_s3 = matches!(location.parse(), Ok(Location::S3 { .. }));
+            let message = format!("`{location}` is not an S3 location");
+            let path = ["sources", self.name, key];
+            (!is_s3).then(|| self.yaml.value_problem(&path, message, "write `s3://<bucket>/<prefix>`"))
+        })
+    }
+
+    /// `slowburn tables` needs all of the fields that describe logs, or none.
+    fn table_source(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if !self.has("athena") {
+            return problems;
+        }
+        if !self.has("logs") {
+            let key = ["accounts", "regions", "since"].into_iter().find(|key| self.has(key));
+            let hint = "add `logs: s3://<bucket>/<prefix>`, the location that contains `AWSLogs/`, or remove the field";
+            problems.extend(key.map(|key| self.key_problem(key, format!("`{key}` requires `logs`"), hint)));
+            return problems;
+        }
+        if !self.has("accounts") {
+            let hint = "add `accounts: [\"<account id>\"]`, the accounts with a folder under `AWSLogs/`";
+            problems.push(self.key_problem("logs", "`logs` requires `accounts`", hint));
+        }
+        if !self.has("regions") && !self.has("region") {
+            let hint = "add `regions: [eu-west-1]`, or `region` if there is only one";
+            problems.push(self.key_problem("logs", "`logs` requires `regions`", hint));
+        }
+        problems
+    }
+}
