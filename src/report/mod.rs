@@ -4,7 +4,7 @@
 
 pub mod budget_report;
 pub mod budgets;
-pub mod chart;
+mod chart;
 pub mod contributors;
 pub mod cost;
 pub mod explain;
@@ -18,7 +18,7 @@ mod notes;
 mod platform;
 pub mod problems;
 pub mod replay;
-pub mod site;
+pub(crate) mod site;
 pub mod slo_notification;
 pub mod slo_status;
 pub mod status;

@@ -2,6 +2,8 @@
 //!
 //! Absent on purpose: colours. A word and a sign are enough; a colour may only repeat them.
 
+use serde::{Deserialize, Serialize};
+
 use super::model::SloRow;
 use crate::burn::{ErrorBudget, ExhaustionForecast};
 use crate::counts::Sums;
@@ -26,7 +28,8 @@ pub const MIN_COVERAGE: Rational = Rational::new_raw(1, 2);
 /// | no traffic | minutes are known, not too many of the newest are unknown, and the window has no event |
 /// | recovered | none of these now, but exhausted or at risk (by budget and forecast) a week ago |
 /// | ok | everything else |
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SloStatus {
     /// The error budget is fully consumed.
     Exhausted,

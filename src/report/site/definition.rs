@@ -1,55 +1,27 @@
 //! The definition of an SLO in words, and where it is defined.
 
-use serde::Serialize;
+use std::collections::BTreeSet;
 
-use super::time::TimeText;
-use crate::alert::{AlertState, SloCheckpoint};
-use crate::format::{capitalize, format_latency, format_percent};
+use minijinja::{Value, context};
+
+use crate::format::{format_latency, format_percent};
 use crate::rational::{Rational, to_f64};
 use crate::slo::{Catalog, Indicator, LatencyBasis, LatencyErrors, Measure, MetricRole, Service, Slo, Traffic};
-use crate::time::{Minute, Window, format_duration};
-
-/// A change of an SLO.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct ChangeRow {
-    at: TimeText,
-    text: String,
-}
-
-/// The known changes of an SLO, newest first.
-pub(super) fn change_rows(alert_state: &AlertState, slo: &Slo) -> Vec<ChangeRow> {
-    let change = |(at, before, after): (Minute, &str, &str)| ChangeRow {
-        at: TimeText::new(at),
-        text: if before == after {
-            format!("requests, windows or tiers changed; objective unchanged at {after}")
-        } else {
-            format!("objective changed from {before} to {after}")
-        },
-    };
-    let mut changes: Vec<ChangeRow> = alert_state
-        .checkpoints
-        .get(&slo.id)
-        .into_iter()
-        .flat_map(SloCheckpoint::objective_changes)
-        .map(change)
-        .collect();
-    changes.reverse();
-    changes
-}
+use crate::time::{Window, format_duration};
 
 /// The SLO in sentences.
 pub(super) fn sentences(slo: &Slo) -> Vec<String> {
     let windows: Vec<String> = slo.windows.iter().map(describe_window).collect();
-    let over = windows.join(" and over ");
+    let (over, objective) = (windows.join(" and over "), &slo.objective.text);
     let (noun, good_condition) = describe_events(slo);
     let mut sentences = vec![match &slo.timeslices {
-        None => format!("Over {over}, at least {} of {noun} {good_condition}.", slo.objective.text),
+        None => format!("Over {over}, at least {objective} of {noun} {good_condition}."),
         Some(slices) => {
             let target = format_short_percent(Rational::from_integer(1) - slices.budget);
+            let length = format_duration(slices.minutes);
             format!(
-                "Over {over}, at least {} of {} timeslices are good. A timeslice is good if at least {target} of its {noun} {good_condition}.",
-                slo.objective.text,
-                format_duration(slices.minutes),
+                "Over {over}, at least {objective} of {length} timeslices are good. A timeslice is good if at least {target} of its \
+                 {noun} {good_condition}."
             )
         }
     }];
@@ -64,16 +36,15 @@ pub(super) fn sentences(slo: &Slo) -> Vec<String> {
             bad_event_noun(slo)
         )
     }));
-    let single = if matches!(slo.indicator, Indicator::Requests { .. }) { "requests" } else { "events" };
-    let outage = slo.severe.outage_minutes.map(format_duration);
-    let traffic_drop = slo.severe.traffic_drop_minutes.map(format_duration);
-    let severe: Vec<String> = [
-        outage.map(|length| format!("outage (almost all {single} fail for {length})")),
-        traffic_drop.map(|length| format!("traffic drop (almost no {single} for {length}, unlike in earlier weeks)")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let events = if matches!(slo.indicator, Indicator::Requests { .. }) { "requests" } else { "events" };
+    let outage = slo
+        .severe
+        .outage_minutes
+        .map(|minutes| format!("outage (almost all {events} fail for {})", format_duration(minutes)));
+    let traffic_drop = slo.severe.traffic_drop_minutes.map(|minutes| {
+        format!("traffic drop (almost no {events} for {}, unlike in earlier weeks)", format_duration(minutes))
+    });
+    let severe: Vec<String> = outage.into_iter().chain(traffic_drop).collect();
     if !severe.is_empty() {
         sentences.push(format!("Severe, regardless of the error budget: {}.", severe.join(" or ")));
     }
@@ -95,13 +66,13 @@ fn describe_window(window: &Window) -> String {
 }
 
 /// The events that count, and which of them are good.
-fn describe_events(slo: &Slo) -> (String, String) {
-    match &slo.indicator {
+fn describe_events(slo: &Slo) -> (&'static str, String) {
+    let good = match &slo.indicator {
         Indicator::Requests { measure: Measure::Availability, .. } => {
-            ("requests".to_owned(), "are answered without a 5xx error".to_owned())
+            return ("requests", "are answered without a 5xx error".to_owned());
         }
         Indicator::Requests { measure: Measure::Latency { under_us, basis, errors, timeouts }, .. } => {
-            let basis_text = match basis {
+            let basis = match basis {
                 LatencyBasis::Target => "at the target",
                 LatencyBasis::Total => "in total, including load balancer time",
             };
@@ -111,73 +82,62 @@ fn describe_events(slo: &Slo) -> (String, String) {
                 LatencyErrors::Excluded => "; 5xx responses are excluded",
             };
             let timeouts = if *timeouts { "; timeouts count with the time they took" } else { "" };
-            let good = format!("complete within {} {basis_text}{errors}{timeouts}", format_latency(*under_us));
-            ("answered requests".to_owned(), good)
+            let good = format!("complete within {} {basis}{errors}{timeouts}", format_latency(*under_us));
+            return ("answered requests", good);
         }
-        Indicator::Ratio { metrics: counts, .. } => {
-            let good = match counts.numerator {
-                MetricRole::Good(_) => "are good according to CloudWatch",
-                MetricRole::Bad(_) => "are not bad according to CloudWatch",
-            };
-            ("events".to_owned(), good.to_owned())
-        }
-        Indicator::Query { file, .. } => ("events".to_owned(), format!("are good according to the query `{file}`")),
-        Indicator::Counts { file, .. } => {
-            ("events".to_owned(), format!("are good according to the counts in `{file}`"))
-        }
-    }
+        Indicator::Ratio { metrics, .. } => match metrics.numerator {
+            MetricRole::Good(_) => "are good according to CloudWatch".to_owned(),
+            MetricRole::Bad(_) => "are not bad according to CloudWatch".to_owned(),
+        },
+        Indicator::Query { file, .. } => format!("are good according to the query `{file}`"),
+        Indicator::Counts { file, .. } => format!("are good according to the counts in `{file}`"),
+    };
+    ("events", good)
 }
 
 /// Which requests of a load balancer count, if not all of them.
 fn describe_traffic_filter(traffic: &Traffic) -> Option<String> {
-    let mut parts = Vec::new();
-    for (noun, values) in [("method", &traffic.methods), ("host", &traffic.hosts), ("path", &traffic.paths)] {
-        if !values.is_empty() {
-            parts.push(format!("{noun} {}", values.join(" or ")));
-        }
-    }
-    let mut sentence = (!parts.is_empty()).then(|| format!("Only requests with {}.", parts.join(", ")));
-    let included: Vec<&str> = [(traffic.fixed_responses, "fixed responses"), (traffic.redirects, "redirects")]
-        .into_iter()
-        .filter_map(|(is_in, noun)| is_in.then_some(noun))
-        .collect();
-    if !included.is_empty() {
-        let responses_sentence = format!("{} from the load balancer also count.", capitalize(&included.join(" and ")));
-        sentence =
-            Some(sentence.map_or_else(|| responses_sentence.clone(), |said| format!("{said} {responses_sentence}")));
-    }
-    sentence
+    let conditions = [("method", &traffic.methods), ("host", &traffic.hosts), ("path", &traffic.paths)];
+    let conditions = conditions.into_iter().filter(|(_, values)| !values.is_empty());
+    let conditions: Vec<String> = conditions.map(|(noun, values)| format!("{noun} {}", values.join(" or "))).collect();
+    let only = (!conditions.is_empty()).then(|| format!("Only requests with {}.", conditions.join(", ")));
+    let also = match (traffic.fixed_responses, traffic.redirects) {
+        (true, true) => Some("Fixed responses and redirects from the load balancer also count.".to_owned()),
+        (true, false) => Some("Fixed responses from the load balancer also count.".to_owned()),
+        (false, true) => Some("Redirects from the load balancer also count.".to_owned()),
+        (false, false) => None,
+    };
+    let sentences: Vec<String> = only.into_iter().chain(also).collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
-/// Where a service is measured and defined.
-pub(super) fn service_facts(service: &Service, catalog: &Catalog) -> Vec<(&'static str, String)> {
-    let mut sources: Vec<String> = Vec::new();
-    let (mut balancers, mut groups): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+/// Where a service is measured and defined, as labels and values.
+pub(super) fn service_facts(service: &Service, catalog: &Catalog) -> Value {
+    let (mut sources, mut balancers, mut groups) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for slo in &service.slos {
         let name = slo.indicator.source();
-        sources.push(match catalog.sources.get(name) {
+        sources.insert(match catalog.sources.get(name) {
             Some(source) => format!("{name} ({})", source.kind.yaml_key()),
             None => name.to_owned(),
         });
         if let Indicator::Requests { traffic, .. } = &slo.indicator {
-            balancers.push(traffic.load_balancer.clone());
+            balancers.insert(traffic.load_balancer.clone());
             groups.extend(traffic.target_groups.iter().cloned());
         }
     }
-    let labelled = |one: &'static str, several: &'static str, mut texts: Vec<String>| {
-        texts.sort_unstable();
-        texts.dedup();
-        (if texts.len() > 1 { several } else { one }, texts.join(", "))
-    };
     let labels = service.labels.iter().map(|(label, value)| format!("{label}={value}")).collect();
-    let all = [
-        labelled("Source", "Sources", sources),
-        labelled("Load balancer", "Load balancers", balancers),
-        labelled("Target group", "Target groups", groups),
-        labelled("Label", "Labels", labels),
-        ("Defined in", service.file.clone()),
+    let facts = [
+        ("Source", sources),
+        ("Load balancer", balancers),
+        ("Target group", groups),
+        ("Label", labels),
+        ("Defined in", BTreeSet::from([service.file.clone()])),
     ];
-    all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    let facts = facts.into_iter().map(|(noun, values)| {
+        let label = if values.len() > 1 { format!("{noun}s") } else { noun.to_owned() };
+        (label, Vec::from_iter(values).join(", "))
+    });
+    facts.filter(|(_, value)| !value.is_empty()).map(|(label, value)| context! { label, value }).collect()
 }
 
 /// The label of a column of bad events: `failed requests`, `slower than 300 ms`, `bad events`.

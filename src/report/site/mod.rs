@@ -1,85 +1,88 @@
-//! The console: a page of the fleet, one of each team and one of each service, that need nothing but themselves.
+//! The console: a page of the fleet, one of each team and one of each service, each complete in itself.
 //!
 //! A page holds its style and, where it has one, its script, and allows no other by their hashes: so it works from a
 //! disk, from a bucket and below any prefix, nothing is loaded from anywhere, and what somebody managed to write into a
 //! name cannot run.
 //!
-//! Whatever is shown is escaped where templates are filled in, and what could reorder text is spelt out there too.
+//! Templates escape every text, and spell out characters that could reorder it.
 
-mod axis;
-mod calculation;
-mod charts;
 mod definition;
-mod fleet;
-mod incident;
-mod layout;
-mod paths;
+mod environment;
+mod figures;
+mod incidents;
 mod service;
-mod service_row;
-mod slo;
-mod team;
-mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use minijinja::Environment;
-use minijinja::value::Serde;
-use serde::Serialize;
+use minijinja::{Environment, Value, context};
 
 use super::gate::Override;
 use super::history::History;
 use super::model::{FleetStatus, SloRow};
-use super::slo_status::SloStatus;
-use crate::alert::AlertState;
-use crate::slo::{Catalog, Problem, Service, SloId};
+use super::problems::error_lines;
+use super::slo_status::{SloStatus, remaining_now_and_week_ago, status_reason};
+use super::status::{format_budget_left, format_forecast};
+use crate::alert::{AlertState, IncidentSubject};
+use crate::slo::{Catalog, Problem, Service, Slo, SloId};
+use crate::time::{MINUTES_PER_DAY, Span};
 
-/// Why a page could not be written; it is a fault of a template.
-pub type RenderError = minijinja::Error;
+/// How far back pages of teams show incidents and corrections.
+const INCIDENT_HISTORY_MINUTES: i32 = 30 * MINUTES_PER_DAY;
+/// How far ahead they show corrections.
+const CORRECTION_LOOKAHEAD_MINUTES: i32 = 14 * MINUTES_PER_DAY;
+/// Occurrences of one correction that are listed; the rest is counted.
+const MAX_OCCURRENCES: usize = 4;
+
+/// A page could not be rendered: a fault of a template.
+pub(crate) type RenderError = minijinja::Error;
 
 /// What pages are made from.
-pub struct SiteContext<'a> {
-    /// The promises.
-    pub catalog: &'a Catalog,
-    /// How they stand.
-    pub status: &'a FleetStatus,
-    /// Their past.
-    pub histories: &'a BTreeMap<SloId, History>,
-    /// Who was told of what.
-    pub alert_state: &'a AlertState,
-    /// Deploys in spite of the policy.
-    pub overrides: &'a [Override],
-    /// What is wrong with definitions.
-    pub problems: &'a [Problem],
+pub(crate) struct SiteContext<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) status: &'a FleetStatus,
+    pub(crate) histories: &'a BTreeMap<SloId, History>,
+    pub(crate) alert_state: &'a AlertState,
+    pub(crate) overrides: &'a [Override],
+    pub(crate) problems: &'a [Problem],
 }
 
-/// What a page is about.
-#[derive(Clone, Copy, Debug)]
-pub enum SitePage<'a> {
-    /// All services.
+/// The subject of a page.
+#[derive(Clone, Copy)]
+pub(crate) enum SitePage<'a> {
     Fleet,
-    /// Those of a team.
     Team(&'a str),
-    /// One of them.
     Service(&'a Service),
 }
 
+impl SitePage<'_> {
+    /// The path of its file below the site.
+    pub(crate) fn path(&self) -> String {
+        match self {
+            Self::Fleet => "index.html".to_owned(),
+            Self::Team(team) => environment::team_path(team),
+            Self::Service(service) => environment::service_path(&service.team, &service.name),
+        }
+    }
+}
+
 /// All pages of one moment.
-pub struct Site<'a> {
+pub(crate) struct Site<'a> {
     context: SiteContext<'a>,
     environment: Environment<'static>,
-    layouts: [layout::PageLayout; 2],
-    /// Rows of each service, in the order of the status.
+    plain_layout: Value,
+    script_layout: Value,
+    /// The rows of each service, in the order of the status.
     rows: BTreeMap<&'a str, Vec<&'a SloRow>>,
-    /// Services, the worst first.
+    /// The services, the worst first.
     worst_first: Vec<&'a Service>,
 }
 
 impl<'a> Site<'a> {
-    /// Gets ready to write pages.
+    /// Prepares the pages.
     ///
     /// # Errors
     /// When a template is faulty.
-    pub fn new(context: SiteContext<'a>) -> Result<Self, RenderError> {
+    pub(crate) fn new(context: SiteContext<'a>) -> Result<Self, RenderError> {
         let mut rows: BTreeMap<&str, Vec<&SloRow>> = BTreeMap::new();
         let mut ranks: BTreeMap<&str, (SloStatus, usize)> = BTreeMap::new();
         for (index, row) in context.status.rows.iter().enumerate() {
@@ -90,64 +93,182 @@ impl<'a> Site<'a> {
         let mut worst_first: Vec<&Service> = context.catalog.services.iter().collect();
         worst_first.sort_by_key(|service| (ranks.get(service.name.as_str()).copied(), &service.name));
         Ok(Self {
-            environment: layout::template_environment()?,
-            layouts: layout::page_layouts(),
+            environment: environment::template_environment()?,
+            plain_layout: environment::layout(None),
+            script_layout: environment::layout(Some(environment::SCRIPT)),
             context,
             rows,
             worst_first,
         })
     }
 
-    /// What there is a page of.
-    #[must_use]
-    pub fn pages(&self) -> Vec<SitePage<'_>> {
+    /// The pages there are.
+    pub(crate) fn pages(&self) -> Vec<SitePage<'_>> {
         let teams: BTreeSet<&str> = self.context.catalog.services.iter().map(|service| service.team.as_str()).collect();
         let services = self.context.catalog.services.iter().map(SitePage::Service);
         std::iter::once(SitePage::Fleet).chain(teams.into_iter().map(SitePage::Team)).chain(services).collect()
     }
 
-    /// Writes a page.
+    /// Renders a page.
     ///
     /// # Errors
     /// When a template is faulty.
-    pub fn render_page(&self, page: SitePage<'_>) -> Result<String, RenderError> {
-        match page {
-            SitePage::Fleet => self.render("index.html", true, 0, &self.fleet_page()),
-            SitePage::Team(team) => self.render("team.html", true, 1, &self.team_page(team)),
-            SitePage::Service(service) => self.render("service.html", false, 2, &self.service_page(service)),
+    pub(crate) fn render_page(&self, page: SitePage<'_>) -> Result<String, RenderError> {
+        // `up` leads from the folder of the page to that of the site.
+        let (template, layout, up, values) = match page {
+            SitePage::Fleet => ("index.html", &self.script_layout, "", self.fleet_page()),
+            SitePage::Team(team) => ("team.html", &self.script_layout, "../", self.team_page(team)),
+            SitePage::Service(service) => ("service.html", &self.plain_layout, "../../", self.service_page(service)),
+        };
+        let statuses: Value = SloStatus::ALL.into_iter().map(SloStatus::key).collect();
+        let at = self.context.status.at.0;
+        self.environment.get_template(template)?.render(context! { layout, up, at, statuses, page => values })
+    }
+
+    fn fleet_page(&self) -> Value {
+        let names = |field: fn(&Service) -> &str| -> Value {
+            self.context.catalog.services.iter().map(field).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        let at = self.context.status.at;
+        let shared = self.incident_rows(Span::ending_at(at.plus(1), INCIDENT_HISTORY_MINUTES), |key, incident| {
+            incident.is_open() && !matches!(key.subject, IncidentSubject::Slo(_))
+        });
+        context! {
+            teams => names(|service| &service.team),
+            classes => names(|service| &service.class),
+            shared,
+            ..self.overview(None)
         }
     }
 
-    /// `depth`: how many folders above the page are those of the site.
-    fn render(
-        &self,
-        template: &'static str,
-        has_script: bool,
-        depth: usize,
-        page: &impl Serialize,
-    ) -> Result<String, RenderError> {
-        let at = time::TimeText::new(self.context.status.at);
-        self.environment.get_template(template)?.render(minijinja::context! {
-            frame => Serde(&self.layouts[usize::from(has_script)]),
-            up => "../".repeat(depth),
-            at => Serde(at),
-            page => Serde(page),
-        })
+    fn team_page(&self, team: &str) -> Value {
+        let at = self.context.status.at;
+        let recent = Span::ending_at(at.plus(1), INCIDENT_HISTORY_MINUTES);
+        let around = Span::new(at.plus(-INCIDENT_HISTORY_MINUTES), at.plus(CORRECTION_LOOKAHEAD_MINUTES));
+        let owns = |name: &str| self.services(Some(team)).any(|service| service.name == name);
+        context! {
+            name => team,
+            incidents => self.incident_rows(recent, |_, incident| incident.team == team),
+            policy => self.policy_rows(|service| service.team == team),
+            corrections => self.correction_rows(around, |service, _| service.team == team),
+            overrides => self.override_rows(owns),
+            ..self.overview(Some(team))
+        }
     }
 
-    fn rows(&self, service: &str) -> &[&'a SloRow] {
-        self.rows.get(service).map_or(&[], Vec::as_slice)
+    /// What the pages of the fleet and of a team have in common.
+    fn overview(&self, team: Option<&str>) -> Value {
+        let worst_rows: Vec<(&Service, &SloRow)> =
+            self.services(team).filter_map(|service| Some((service, self.worst_row(service)?))).collect();
+        let count = |status| worst_rows.iter().filter(|(_, row)| SloStatus::from_row(row) == status).count();
+        let rows = self.context.status.rows.iter().filter(|row| team.is_none_or(|team| row.team == team));
+        let (known, minutes) = rows.fold((0_u64, 0_u64), |(known, minutes), row| {
+            (known + u64::from(row.sums.known), minutes + u64::from(row.minutes))
+        });
+        #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
+        let coverage = if minutes == 0 { 0.0 } else { known as f64 / minutes as f64 };
+        context! {
+            tally => SloStatus::ALL.into_iter().map(|one| context! { status => one.key(), count => count(one) }).collect::<Value>(),
+            faults => error_lines(self.context.problems, team).into_iter().collect::<Value>(),
+            services => worst_rows.iter().map(|(service, row)| self.service_row(service, row)).collect::<Value>(),
+            coverage,
+        }
+    }
+
+    /// The services of a team or all, the worst first.
+    fn services(&self, team: Option<&str>) -> impl Iterator<Item = &'a Service> {
+        self.worst_first.iter().copied().filter(move |service| team.is_none_or(|team| service.team == team))
+    }
+
+    fn rows(&self, service: &Service) -> &[&'a SloRow] {
+        self.rows.get(service.name.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The row that decides the status of a service: the first of the worst status.
+    fn worst_row(&self, service: &Service) -> Option<&'a SloRow> {
+        self.rows(service).iter().copied().min_by_key(|row| SloStatus::from_row(row))
+    }
+
+    /// A service by its worst SLO.
+    fn service_row(&self, service: &Service, row: &SloRow) -> Value {
+        let slo = service.slos.iter().find(|slo| slo.name() == row.slo);
+        context! {
+            sparkline => slo.and_then(|slo| self.sparkline(slo, row)),
+            incidents => self.open_incident_count(&service.name),
+            ..row_values(row)
+        }
+    }
+
+    fn sparkline(&self, slo: &Slo, row: &SloRow) -> Option<String> {
+        let history = self.context.histories.get(&slo.id)?;
+        let window = slo.windows.iter().find(|window| window.to_string() == row.window)?;
+        figures::sparkline(window.span_at(row.evaluated_at), &history.buckets(window), &slo.objective)
+    }
+
+    /// The steps of policies that apply.
+    fn policy_rows(&self, is_wanted: impl Fn(&Service) -> bool) -> Value {
+        let rows = self.worst_first.iter().filter(|service| is_wanted(service)).flat_map(|service| self.rows(service));
+        rows.filter_map(|row| {
+            let step = row.policy.as_ref()?;
+            let (from, then) = (&step.text, &step.then);
+            Some(context! { from, then, blocks => step.blocks_deploys, ..row_values(row) })
+        })
+        .collect()
+    }
+
+    /// The corrections that exclude minutes of a span.
+    fn correction_rows(&self, span: Span, is_wanted: impl Fn(&Service, &Slo) -> bool) -> Value {
+        let catalog = self.context.catalog;
+        let mut rows = Vec::new();
+        for correction in &catalog.corrections {
+            let covers = |(service, slo)| is_wanted(service, slo) && correction.scope.covers(service, slo);
+            let spans = Span::merged(correction.spans(span));
+            if spans.is_empty() || !catalog.slos().any(covers) {
+                continue;
+            }
+            let newest_first = spans.iter().rev().take(MAX_OCCURRENCES);
+            rows.push(context! {
+                id => &correction.id,
+                reason => &correction.reason,
+                category => correction.category.to_string(),
+                author => &correction.author,
+                minutes => spans.iter().map(|span| span.minutes()).sum::<u32>(),
+                spans => newest_first.map(|span| span_values(*span)).collect::<Value>(),
+                more => spans.len().saturating_sub(MAX_OCCURRENCES),
+            });
+        }
+        rows.into_iter().collect()
+    }
+
+    /// Deploys in spite of the policy, the newest first.
+    fn override_rows(&self, is_wanted: impl Fn(&str) -> bool) -> Value {
+        let overrides = self.context.overrides.iter().rev().filter(|one| is_wanted(&one.service));
+        let row = |one: &Override| {
+            let Override { at, service, by, reason, gate_reason, .. } = one;
+            context! { at => at.0, service, by, reason, gate_reason }
+        };
+        overrides.map(row).collect()
     }
 }
 
-impl SitePage<'_> {
-    /// The name of its page below the site.
-    #[must_use]
-    pub fn path(&self) -> String {
-        match self {
-            Self::Fleet => "index.html".to_owned(),
-            Self::Team(team) => paths::team_path(team),
-            Self::Service(service) => paths::service_path(&service.team, &service.name),
-        }
+fn span_values(span: Span) -> Value {
+    context! { from => span.start.0, to => span.end.0 }
+}
+
+/// An SLO over one of its windows, as all tables show it.
+fn row_values(row: &SloRow) -> Value {
+    let SloRow { team, service, slo, class, objective, window, sli, .. } = row;
+    // In percentage points, with what was left a week ago.
+    let change = remaining_now_and_week_ago(row)
+        .map(|(now, week_ago)| context! { points => (now - week_ago) * 100.0, week_ago });
+    context! {
+        team, service, slo, class, objective, window, sli, change,
+        status => SloStatus::from_row(row).key(),
+        why => status_reason(row),
+        left => format_budget_left(&row.budget),
+        raw_left => row.is_corrected().then(|| format_budget_left(&row.raw_budget)),
+        is_below => row.budget.is_exceeded(),
+        forecast => format_forecast(row),
+        coverage => row.coverage(),
     }
 }

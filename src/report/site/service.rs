@@ -1,109 +1,182 @@
-//! The page of a service: whose it is, what the policy says of it, and each of its promises.
+//! The page of a service: its owner, its policy, and each of its SLOs with its budget over each window and everything
+//! that explains it.
 
-use serde::Serialize;
+use minijinja::{Value, context};
 
-use super::service_row::{BudgetTrend, StatusBadge};
-use super::slo::SloSection;
-use super::team::{OverrideRow, PolicyStepRow};
-use super::{Site, definition, paths};
-use crate::format::format_percent;
+use super::definition::{self, bad_event_noun, bad_event_verb, bad_label, event_noun};
+use super::figures::{self, Timeline};
+use super::{Site, row_values, span_values};
+use crate::alert::{IncidentSubject, SloCheckpoint};
+use crate::burn::ErrorBudget;
+use crate::counts::Sums;
+use crate::format::with_thousands_separators;
+use crate::rational::{Rational, to_f64};
+use crate::report::history::{History, TIER_HISTORY_MINUTES, TimeBucket, WorstInterval};
 use crate::report::model::SloRow;
 use crate::report::slo_status::{SloStatus, status_reason};
-use crate::report::status::{format_budget_left, format_forecast};
-use crate::slo::Service;
-
-#[derive(Debug, Serialize)]
-pub(super) struct ServicePage {
-    name: String,
-    team: String,
-    team_href: String,
-    class: String,
-    standing: Option<StatusBadge>,
-    /// How its worst promise stands.
-    lead: Option<String>,
-    links: Vec<ServiceLink>,
-    /// Whatever else there is to know, as label and value.
-    facts: Vec<(&'static str, String)>,
-    policy: Vec<PolicyStepRow>,
-    overrides: Vec<OverrideRow>,
-    lines: Vec<SloWindowRow>,
-    promises: Vec<SloSection>,
-}
-
-/// A link, or its text where following it might do harm.
-#[derive(Debug, Serialize)]
-struct ServiceLink {
-    label: &'static str,
-    href: Option<String>,
-    text: String,
-}
-
-/// A promise and window as a line of a table.
-#[derive(Debug, Serialize)]
-struct SloWindowRow {
-    standing: StatusBadge,
-    slo: String,
-    over: String,
-    left: String,
-    /// What would be left without corrections, where there are any.
-    raw: Option<String>,
-    is_below: bool,
-    trend: BudgetTrend,
-    forecast: String,
-    sli: String,
-    coverage: String,
-}
-
-impl ServiceLink {
-    fn new(label: &'static str, url: Option<&String>) -> Option<Self> {
-        let url = url?;
-        Some(Self { label, href: paths::safe_link(url).map(str::to_owned), text: url.clone() })
-    }
-}
-
-impl SloWindowRow {
-    fn from_row(row: &SloRow) -> Self {
-        Self {
-            standing: StatusBadge::new(SloStatus::from_row(row)),
-            slo: row.slo.clone(),
-            over: format!("{} over {}", row.objective, row.window),
-            left: format_budget_left(&row.budget),
-            raw: row.is_corrected().then(|| format_budget_left(&row.raw_budget)),
-            is_below: row.budget.is_exceeded(),
-            trend: BudgetTrend::from_row(row),
-            forecast: format_forecast(row),
-            sli: row.sli.map_or_else(|| "-".to_owned(), |sli| format_percent(sli, 3)),
-            coverage: format_percent(row.coverage(), 1),
-        }
-    }
-}
+use crate::report::status::status_details;
+use crate::slo::{Service, Slo};
+use crate::time::{Span, Window};
 
 impl Site<'_> {
-    pub(super) fn service_page(&self, service: &Service) -> ServicePage {
-        let mut rows: Vec<&SloRow> = self.rows(&service.name).to_vec();
+    pub(super) fn service_page(&self, service: &Service) -> Value {
+        let mut rows: Vec<&SloRow> = self.rows(service).to_vec();
         rows.sort_by_key(|row| SloStatus::from_row(row));
-        let mut slos: Vec<_> = service.slos.iter().collect();
+        let mut slos: Vec<&Slo> = service.slos.iter().collect();
         slos.sort_by_key(|slo| rows.iter().position(|row| row.slo == slo.name()));
-        let worst_row = rows.first().copied();
-        ServicePage {
-            name: service.name.clone(),
-            team: service.team.clone(),
-            team_href: paths::team_path(&service.team),
-            class: service.class.clone(),
-            standing: worst_row.map(|row| StatusBadge::new(SloStatus::from_row(row))),
-            lead: worst_row.map(|row| format!("{} over {}: {}", row.slo, row.window, status_reason(row))),
-            links: [
-                ServiceLink::new("Runbook", service.runbook.as_ref()),
-                ServiceLink::new("Dashboard", service.dashboard.as_ref()),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
-            facts: definition::service_facts(service, self.context.catalog),
-            policy: self.policy_rows(|other| other.name == service.name),
-            overrides: self.override_rows(|name| name == service.name),
-            lines: rows.iter().map(|row| SloWindowRow::from_row(row)).collect(),
-            promises: slos.into_iter().map(|slo| self.slo_section(service, slo)).collect(),
+        let Service { name, team, class, runbook, dashboard, .. } = service;
+        context! {
+            name, team, class, runbook, dashboard,
+            status => rows.first().map(|row| SloStatus::from_row(row).key()),
+            lead => rows.first().map(|row| format!("{} over {}: {}", row.slo, row.window, status_reason(row))),
+            facts => definition::service_facts(service, self.context.catalog),
+            policy => self.policy_rows(|other| other.name == *name),
+            overrides => self.override_rows(|other| other == name),
+            rows => rows.iter().map(|row| row_values(row)).collect::<Value>(),
+            slos => slos.into_iter().map(|slo| self.slo_section(service, slo)).collect::<Value>(),
         }
+    }
+
+    fn slo_section(&self, service: &Service, slo: &Slo) -> Value {
+        let history = self.context.histories.get(&slo.id);
+        let rows: Vec<&SloRow> = self.rows(service).iter().copied().filter(|row| row.slo == slo.name()).collect();
+        let row_over = |window: &Window| rows.iter().copied().find(|row| row.window == window.to_string());
+        let first_row = slo.windows.first().and_then(row_over);
+        let evaluated_at = first_row.map_or(self.context.status.at, |row| row.evaluated_at);
+        let longest_window = slo.windows.iter().max_by_key(|window| window.max_minutes());
+        let span = longest_window.map_or(Span::new(evaluated_at, evaluated_at), |window| window.span_at(evaluated_at));
+        let windows = slo.windows.iter().filter_map(|window| {
+            let row = row_over(window)?;
+            Some(self.window_section(slo, window, row, history))
+        });
+        let intervals = history.map_or(&[][..], History::worst_intervals).iter();
+        let recent = Span::ending_at(evaluated_at, TIER_HISTORY_MINUTES);
+        let subject = IncidentSubject::Slo(slo.id.clone());
+        context! {
+            name => slo.name(),
+            full_name => slo.id.to_string(),
+            id => anchor(slo),
+            status => SloStatus::worst(rows.iter().copied()).map(SloStatus::key),
+            windows => windows.collect::<Value>(),
+            state => first_row.map_or_else(String::new, status_details),
+            tiers => first_row.map(tier_rows),
+            tier_figures => history.map(|history| {
+                figures::tier_figures(&self.timeline(anchor(slo), slo, recent, history), slo, history)
+            }),
+            intervals => intervals.map(|interval| interval_row(interval, first_row)).collect::<Value>(),
+            incidents => self.incident_rows(Span::new(span.start, evaluated_at.plus(1)), |key, _| key.subject == subject),
+            corrections => self.correction_rows(span, |_, other| other.id == slo.id),
+            definition => definition::sentences(slo).into_iter().collect::<Value>(),
+            changes => self.change_rows(slo),
+            evaluated_at => evaluated_at.to_string(),
+            events => event_noun(slo),
+            bad_events => bad_event_noun(slo),
+            bad_label => bad_label(slo),
+            were_bad => bad_event_verb(slo),
+            allowed_share => to_f64(slo.objective.budget()),
+        }
+    }
+
+    fn window_section(&self, slo: &Slo, window: &Window, row: &SloRow, history: Option<&History>) -> Value {
+        let span = window.span_at(row.evaluated_at);
+        let days = history.map(|history| history.daily_buckets(window)).unwrap_or_default();
+        let budget = |sums: Sums, budget: &ErrorBudget| {
+            let Sums { total, bad, known } = sums;
+            let (allowed, consumed) = (budget.allowed().map(format_allowed), budget.consumed().map(to_f64));
+            context! { total, bad, known, allowed, consumed }
+        };
+        context! {
+            span => span_values(span),
+            minutes => row.minutes,
+            watermark => row.watermark.map(|watermark| watermark.to_string()),
+            corrected => budget(row.sums, &row.budget),
+            raw => row.is_corrected().then(|| budget(row.raw, &row.raw_budget)),
+            excluded_minutes => row.excluded_minutes,
+            excluded_by => row.corrections.join(", "),
+            figures => history.map(|history| {
+                let timeline = self.timeline(format!("{}-{window}", anchor(slo)), slo, span, history);
+                figures::window_figures(&timeline, slo, window, history)
+            }),
+            days => days.iter().rev().map(|day| day_row(day, &row.budget)).collect::<Value>(),
+            ..row_values(row)
+        }
+    }
+
+    fn timeline(&self, id: String, slo: &Slo, span: Span, history: &History) -> Timeline {
+        Timeline { id, span, excluded: history.excluded.clone(), incidents: self.incident_spans(&slo.id, span) }
+    }
+
+    /// The known changes of an SLO, newest first.
+    fn change_rows(&self, slo: &Slo) -> Value {
+        let changes = self.context.alert_state.checkpoints.get(&slo.id);
+        let changes: Vec<_> = changes.into_iter().flat_map(SloCheckpoint::objective_changes).collect();
+        changes
+            .iter()
+            .rev()
+            .map(|(at, before, after)| context! { at => at.0, before => *before, after => *after })
+            .collect()
+    }
+}
+
+/// The id of an SLO within its page.
+fn anchor(slo: &Slo) -> String {
+    format!("slo-{}", slo.name())
+}
+
+fn day_row(day: &TimeBucket, budget: &ErrorBudget) -> Value {
+    let Sums { total, bad, known } = day.sums;
+    let coverage = f64::from(known) / f64::from(day.span.minutes().max(1));
+    context! { start => day.span.start.0, total, bad, used => budget_used(budget, day.sums), coverage }
+}
+
+fn interval_row(interval: &WorstInterval, row: Option<&SloRow>) -> Value {
+    let (Sums { total, bad, .. }, minutes) = (interval.sums, interval.span.minutes());
+    let used = row.and_then(|row| budget_used(&row.budget, interval.sums));
+    context! { span => span_values(interval.span), minutes, total, bad, used }
+}
+
+/// The share of a budget that some bad events use.
+#[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
+fn budget_used(budget: &ErrorBudget, sums: Sums) -> Option<f64> {
+    let allowed = budget.allowed().map(to_f64).filter(|allowed| *allowed > 0.0)?;
+    Some(sums.bad as f64 / allowed)
+}
+
+fn tier_rows(row: &SloRow) -> Value {
+    let window = |length: &str, sums: Sums, burn_rate: Option<f64>| {
+        context! { length, bad => sums.bad, total => sums.total, burn_rate }
+    };
+    let tiers = row.tiers.iter().zip(&row.evaluation.tiers).map(|(tier, evaluation)| {
+        context! {
+            name => &tier.name,
+            urgency => tier.urgency.to_string(),
+            factor => tier.factor,
+            long => window(&tier.long, evaluation.long, evaluation.long_burn_rate),
+            short => window(&tier.short, evaluation.short, evaluation.short_burn_rate),
+            is_firing => evaluation.is_firing,
+        }
+    });
+    tiers.collect()
+}
+
+/// How many events may fail: a whole number, or one decimal more than the eye needs.
+fn format_allowed(number: Rational) -> String {
+    if number.is_integer() {
+        return u64::try_from(number.to_integer()).map_or_else(|_| number.to_string(), with_thousands_separators);
+    }
+    let tenths = (number * Rational::from_integer(10)).round().to_integer();
+    let whole = u64::try_from(tenths / 10).map_or_else(|_| String::new(), with_thousands_separators);
+    format!("{whole}.{}", tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allowed_counts_have_at_most_one_decimal() {
+        assert_eq!(format_allowed(Rational::from_integer(1_204)), "1,204");
+        assert_eq!(format_allowed(Rational::new(12_043_312, 10_000)), "1,204.3");
+        assert_eq!(format_allowed(Rational::new(1, 3)), "0.3");
     }
 }
