@@ -5,17 +5,19 @@ mod access_logs;
 mod alerts;
 mod athena;
 mod cloudwatch;
+mod commit;
 mod contributors;
 mod counts_files;
 mod discover;
 mod dry_run;
 mod explain;
+mod fetch;
 mod first_request;
 mod history;
 mod listing_plan;
+mod ranges;
 mod target_groups;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,9 +36,6 @@ use crate::report::model::{self, FleetStatus, SloViews};
 use crate::slo::{Catalog, Exclusions, Service, Slo};
 use crate::store::{BlobError, LedgerStore, LoadRequest, StoreError};
 use crate::time::{Day, Minute, Span};
-
-use contributors::RecentLogs;
-use listing_plan::ListingPlan;
 
 pub use alerts::NotifyOptions;
 pub use explain::explain;
@@ -96,10 +95,14 @@ pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Ou
         discovery = discover::discover(options, store, &mut diagnostics).instrument(info_span!("discover")).await?;
         fetch_plan = fetch_plan::plan(options.catalog, &discovery, (options.at, options.now), options.days);
     }
-    let fetching = Box::pin(fetch_all(options, (&discovery, &fetch_plan), store, &mut diagnostics)).await;
+    let fetching = Box::pin(fetch::fetch_all(options, &discovery, &fetch_plan, store)).await;
     // What was fetched before a failure is kept: it need not be fetched again.
     let published = store.publish().instrument(info_span!("publish")).await;
-    let recent = fetching?;
+    let mut recent = Vec::new();
+    for summary in fetching? {
+        diagnostics.append(summary.diagnostics);
+        recent.extend(summary.recent_logs);
+    }
     published?;
     let alert_state = match &options.notify_options {
         Some(notify_options) => Some(store.alert_state(notify_options.kind()).await?),
@@ -133,64 +136,6 @@ pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Ou
     Box::pin(target_groups::report_unmatched(options, &recent, &status, &mut diagnostics)).await;
     run_housekeeping(options, &ledger, store, &mut diagnostics).instrument(info_span!("housekeeping")).await;
     Ok(Outcome { status, alert_state, diagnostics })
-}
-
-/// Fetches what the ledger lacks, from all sources. Gives what was seen of the newest hour of access logs.
-async fn fetch_all<'q>(
-    options: &RunOptions<'_>,
-    (discovery, fetch_plan): (&Discovery, &'q FetchPlan),
-    store: &mut LedgerStore,
-    diagnostics: &mut Diagnostics,
-) -> Result<Vec<RecentLogs<'q>>, EngineError> {
-    counts_files::read_counts_files(options, &fetch_plan.counts_files, store, diagnostics)
-        .instrument(info_span!("counts"))
-        .await?;
-    let recent = Box::pin(fetch_access_logs(options, fetch_plan, store, diagnostics)).await?;
-    for request in &fetch_plan.ranges {
-        let span = info_span!("ranges", source = request.source, kind = request.kind.yaml_key());
-        // The future of everything that may be asked is large and deep.
-        Box::pin(cloudwatch::read_ranges(options, discovery, request, store, diagnostics)).instrument(span).await?;
-    }
-    Ok(recent)
-}
-
-/// Reads access logs, source by source. Until a source was listed, nothing of it becomes known through the objects of
-/// another.
-async fn fetch_access_logs<'q>(
-    options: &RunOptions<'_>,
-    fetch_plan: &'q FetchPlan,
-    store: &mut LedgerStore,
-    diagnostics: &mut Diagnostics,
-) -> Result<Vec<RecentLogs<'q>>, EngineError> {
-    let unlisted_before = store.unlisted_folders().clone();
-    let mut plans = Vec::new();
-    for request in &fetch_plan.access_logs {
-        match ListingPlan::new(options, request, store).await {
-            Ok(plan) => plans.push(plan),
-            Err(error) => diagnostics.warnings.push(error),
-        }
-    }
-    let tagged = fetch_plan.access_logs.iter().flat_map(|request| request.tagged_series.iter().cloned()).collect();
-    let mut context = access_logs::AccessLogContext { tagged_series: &tagged, withheld_days: BTreeSet::new() };
-    let mut recent = Vec::new();
-    for plan in plans {
-        let (source, location) = (&plan.request.source, &plan.request.location);
-        let span = info_span!("access_logs", source, location);
-        let mut source_diagnostics = Diagnostics::default();
-        let read = Box::pin(access_logs::read_access_logs(options, plan, &mut context, store, &mut source_diagnostics));
-        recent.extend(read.instrument(span).await?);
-        diagnostics.add_source(source_diagnostics, (fetch_plan.access_logs.len() > 1).then_some(source));
-    }
-    let mut reevaluated_days = context.withheld_days;
-    for (source, unlisted) in unlisted_before.0 {
-        let listed = unlisted.into_keys().filter(|day| !store.unlisted_folders().contains(&source, *day));
-        // The last minutes of a day lie in the folder of the next one.
-        reevaluated_days.extend(listed.flat_map(|day| [day.plus(-1), day]));
-    }
-    if !reevaluated_days.is_empty() {
-        access_logs::reevaluate_coverage(&tagged, reevaluated_days, store).await?;
-    }
-    Ok(recent)
 }
 
 /// What may fail without harm to anybody, after everybody was notified: caches, clean-up, and what AWS was asked.

@@ -48,6 +48,12 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
+    /// Adds what comes later.
+    pub fn append(&mut self, later: Self) {
+        self.notes.extend(later.notes);
+        self.warnings.extend(later.warnings);
+    }
+
     /// Adds what is said of a source of access logs, with its name where there are several: their keys look alike.
     pub fn add_source(&mut self, source_diagnostics: Self, source: Option<&String>) {
         let with_source = |message: String| match source.map(|source| format!("`{source}`: ")) {

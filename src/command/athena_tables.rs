@@ -1,5 +1,6 @@
 //! `slowburn tables`: the DDL of the tables that Athena sources need, printed or run.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::load::read_definitions;
@@ -56,11 +57,11 @@ async fn create_tables(
 ) -> Result<(), QueryError> {
     let client = Aws::shared().await.for_scope(reach).await.athena();
     let access = AthenaSession {
-        client: &client,
+        client,
         source: athena_source,
         fetch_end: now,
         stop_requested: &AtomicBool::new(false),
-        bytes_left: &AtomicU64::new(u64::MAX),
+        bytes_left: Arc::new(AtomicU64::new(u64::MAX)),
     };
     for statement in statements {
         athena::run_statement(&access, statement).await?;

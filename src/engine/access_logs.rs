@@ -1,104 +1,305 @@
-//! The stretch of the line that access logs walk: listed, compared with the ledger, read, absorbed, kept.
+//! Reads access logs, a day of delivery at a time: lists the objects, compares them with the ledger, and counts the lines
+//! of those that are new.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::task::block_in_place;
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
+use super::commit::{Fetched, FetchedObjects};
 use super::contributors::RecentLogs;
-use super::first_request::{first_requests, record_first_requests};
-use super::listing_plan::{ListingPlan, mark_listed};
+use super::fetch::{CountSource, SourceSummary};
+use super::first_request::first_requests_in_objects;
+use super::listing_plan::{ListingPlan, ListingUpdate};
 use super::{EngineError, RunOptions, unparsed_limit};
 use crate::access_log::object_key::object_identity;
 use crate::access_log::router::SeriesRouter;
 use crate::aws::Aws;
 use crate::cost::Usage;
 use crate::fetch_plan::AccessLogRequest;
-use crate::ledger::{Ledger, ListedObject, MergeError, NotLoaded, ObjectCounts, ObjectRecord, filing_partition};
+use crate::ledger::{ListedObject, ObjectRecord, filing_partition};
 use crate::outcome::{AccessLogSummary, Diagnostics};
+use crate::rational::Rational;
 use crate::series::SeriesKey;
 use crate::source::access_logs::{self, Batch, LogFile, LogRoot, LogTree, ScanResult};
 use crate::store::{LedgerStore, LoadRequest};
 use crate::time::Day;
 
-/// What all sources of access logs share in a run.
-pub(super) struct AccessLogContext<'a> {
-    /// Series of target groups by tags.
-    pub(super) tagged_series: &'a BTreeSet<SeriesKey>,
-    /// Days of which minutes would be known but for a folder that was not listed when it was decided.
-    pub(super) withheld_days: BTreeSet<Day>,
+pub(super) struct AccessLogSource<'a> {
+    options: &'a RunOptions<'a>,
+    request: &'a AccessLogRequest,
+    plan: ListingPlan<'a>,
+    /// Whether messages need no name of the source: the keys of several sources look alike.
+    is_only_source: bool,
+    /// Sources are listed side by side, and scanned one after another: each scan takes all threads.
+    scan_lock: Arc<Mutex<()>>,
+    /// `None` until the folders of days were looked for, or if they were not found.
+    tree: Option<LogTree>,
+    pending_days: VecDeque<Day>,
+    all_days: usize,
+    is_finished: bool,
+    /// Whether all folders were listed and no stop was requested.
+    is_complete: bool,
+    /// By load balancer with its id: a name may stand for several.
+    series_by_load_balancer: BTreeMap<String, BTreeSet<SeriesKey>>,
+    recent: RecentLogs<'a>,
+    diagnostics: Diagnostics,
+    summary: AccessLogSummary,
 }
 
-/// One source of access logs, a day of delivery at a time, so that memory and what a crash can lose stay bounded. Gives
-/// what it saw of the newest hour.
-pub(super) async fn read_access_logs<'q>(
-    options: &RunOptions<'_>,
-    mut plan: ListingPlan<'q>,
-    context: &mut AccessLogContext<'_>,
-    store: &mut LedgerStore,
-    diagnostics: &mut Diagnostics,
-) -> Result<Option<RecentLogs<'q>>, EngineError> {
-    let request = plan.request;
-    let mut tree = match plan.open_tree(store).await {
-        Ok(tree) => tree,
-        Err(error) => {
-            diagnostics.warnings.push(error);
+#[async_trait(?Send)]
+impl<'a> CountSource<'a> for AccessLogSource<'a> {
+    async fn fetch_next(&mut self, store: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
+        if self.is_finished {
             return Ok(None);
         }
-    };
-    mark_listed(request, &tree, None, store);
-    let mut summary = AccessLogSummary::new(matches!(tree.root(), LogRoot::Bucket(_)));
-    let mut recent = RecentLogs::new(request, tree.root().clone());
-    let days = tree.days();
-    // By balancers with their ids: a name may stand for several.
-    let mut series_by_load_balancer: BTreeMap<String, BTreeSet<SeriesKey>> = BTreeMap::new();
-    for (done, day) in days.iter().enumerate() {
-        (options.progress)(done, days.len());
-        if plan.try_skip(store, *day) {
-            continue;
-        }
-        let Some(objects) = list_within_limit(options, &mut tree, *day).await else {
-            summary.add_skipped(0, days.len() - done);
-            plan.restore_unlisted(store, days.get(done..).unwrap_or_default());
-            break;
+        let Some(mut tree) = self.tree.take() else { return Ok(self.open_tree(store).await) };
+        let fetched = self.fetch_day(&mut tree, store).await;
+        self.tree = Some(tree);
+        fetched.map(Some)
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        (self.all_days - self.pending_days.len(), self.all_days)
+    }
+
+    fn finish(mut self: Box<Self>) -> SourceSummary<'a> {
+        let Some(tree) = &self.tree else {
+            return SourceSummary { diagnostics: self.named_diagnostics(), recent_logs: None };
         };
-        mark_listed(request, &tree, Some(*day), store);
-        for object in &objects {
-            if !series_by_load_balancer.contains_key(&*object.load_balancer) {
-                series_by_load_balancer
-                    .insert(object.load_balancer.to_string(), request.series_for(&object.load_balancer));
+        let is_all_listed = self.is_complete && self.plan.is_complete() && !self.summary.has_skipped();
+        self.diagnostics.add_listing(self.request, tree, is_all_listed);
+        let cost = (Aws::usage().price(), self.options.max_cost.unwrap_or_default());
+        self.summary.report_skipped(&self.request.source, cost, &mut self.diagnostics);
+        let limit = self.unparsed_limit();
+        std::mem::take(&mut self.summary).report(limit, &mut self.diagnostics);
+        SourceSummary { diagnostics: self.named_diagnostics(), recent_logs: Some(self.recent) }
+    }
+}
+
+impl<'a> AccessLogSource<'a> {
+    pub(super) async fn open(
+        options: &'a RunOptions<'a>,
+        request: &'a AccessLogRequest,
+        is_only_source: bool,
+        scan_lock: Arc<Mutex<()>>,
+        store: &mut LedgerStore,
+    ) -> Result<Self, String> {
+        let plan = ListingPlan::new(options, request, store).await?;
+        Ok(Self {
+            options,
+            request,
+            is_only_source,
+            scan_lock,
+            tree: None,
+            pending_days: VecDeque::new(),
+            all_days: 0,
+            is_finished: false,
+            is_complete: false,
+            series_by_load_balancer: BTreeMap::new(),
+            recent: RecentLogs::new(request, plan.root.clone()),
+            summary: AccessLogSummary::new(matches!(plan.root, LogRoot::Bucket(_))),
+            plan,
+            diagnostics: Diagnostics::default(),
+        })
+    }
+
+    fn named_diagnostics(&mut self) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
+        let name = (!self.is_only_source).then_some(&self.request.source);
+        diagnostics.add_source(std::mem::take(&mut self.diagnostics), name);
+        diagnostics
+    }
+
+    fn unparsed_limit(&self) -> Rational {
+        unparsed_limit(self.options.catalog, &self.request.source)
+    }
+
+    async fn open_tree(&mut self, store: &LedgerStore) -> Option<Fetched<'a>> {
+        match self.plan.open_tree(store).await {
+            Ok(tree) => {
+                self.pending_days = tree.days().into();
+                self.all_days = self.pending_days.len();
+                let listing = Some(ListingUpdate::for_missing_days(self.request, &tree, store));
+                self.tree = Some(tree);
+                Some(Fetched { listing, ..Fetched::default() })
+            }
+            Err(error) => {
+                self.diagnostics.warnings.push(error);
+                self.is_finished = true;
+                None
             }
         }
-        let is_wanted = |object: &&LogFile| {
-            series_by_load_balancer.get(&*object.load_balancer).is_some_and(|series| !series.is_empty())
-        };
-        let listed = ListedObjects::deduplicate(objects.iter().filter(is_wanted));
-        recent.add_recent(options, &listed.objects);
-        let reader = DayReader {
-            options: options,
-            request,
-            series_by_load_balancer: &series_by_load_balancer,
-            root: tree.root(),
-            listed: &listed,
-        };
-        if reader.read(context, store, &mut summary).await? {
-            plan.relist(*day);
+    }
+
+    /// Fetches the next day whose folder may have changed; at the end, what the listing leaves for later runs.
+    async fn fetch_day(&mut self, tree: &mut LogTree, store: &LedgerStore) -> Result<Fetched<'a>, EngineError> {
+        while let Some(day) = self.pending_days.pop_front() {
+            if self.plan.try_skip(store, day) {
+                continue;
+            }
+            let Some(objects) = list_within_limit(self.options, tree, day).await else {
+                self.summary.add_skipped(0, self.pending_days.len() + 1);
+                self.plan.restore_unlisted(store, [day].into_iter().chain(self.pending_days.drain(..)));
+                break;
+            };
+            let objects = self.count_day(day, &objects, store).await?;
+            if self.options.stop.load(Ordering::Relaxed) {
+                let warning = "stopped before all logs were read\nhint: run again to read the rest";
+                self.diagnostics.warnings.push(warning.to_owned());
+                self.pending_days.clear();
+            }
+            let listing = Some(ListingUpdate::for_day(self.request, tree, day));
+            let first_values = objects
+                .as_ref()
+                .map(|found| first_requests_in_objects(self.request, &found.ledger, &found.counts, store));
+            let first_values = first_values.unwrap_or_default();
+            return Ok(Fetched { objects, listing, first_values, ..Fetched::default() });
         }
-        if options.stop.load(Ordering::Relaxed) {
-            diagnostics.warnings.push("stopped before all logs were read\nhint: run again to read the rest".to_owned());
-            break;
+        self.is_finished = true;
+        self.is_complete = !self.options.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty();
+        let listing = self.is_complete.then(|| self.plan.save(std::mem::take(&mut tree.parent_folders), store));
+        Ok(Fetched { listing, ..Fetched::default() })
+    }
+
+    /// Counts what is new among the objects of a day; `None` if there is nothing.
+    async fn count_day(
+        &mut self,
+        day: Day,
+        objects: &[LogFile],
+        store: &LedgerStore,
+    ) -> Result<Option<FetchedObjects>, EngineError> {
+        for object in objects {
+            if !self.series_by_load_balancer.contains_key(&*object.load_balancer) {
+                let series = self.request.series_for(&object.load_balancer);
+                self.series_by_load_balancer.insert(object.load_balancer.to_string(), series);
+            }
+        }
+        let has_series = |object: &&LogFile| {
+            self.series_by_load_balancer.get(&*object.load_balancer).is_some_and(|series| !series.is_empty())
+        };
+        let listed = ListedObjects::deduplicate(objects.iter().filter(has_series));
+        self.recent.add_recent(self.options, &listed.objects);
+        let candidates: Vec<ListedObject<'_>> = listed.objects.iter().map(|object| to_listed_object(object)).collect();
+        let partitions = candidates.iter().map(|object| filing_partition(object.interval)).collect();
+        let ledger = store.load(&LoadRequest { objects: partitions, ..LoadRequest::default() }).await?;
+        self.compare_changed(&listed, &ledger.resized_objects(&candidates)).await;
+        let unread = ledger.unread_objects(&candidates, &self.series_by_load_balancer).into_iter();
+        let uncounted: UncountedObjects<'_> = unread
+            .filter_map(|(index, series)| Some((candidates.get(index)?.key, (*listed.objects.get(index)?, series))))
+            .collect();
+        if uncounted.is_empty() {
+            return Ok(None);
+        }
+        let mut affordable = uncounted.clone();
+        affordable.retain(|_, (object, _)| !object.is_pending);
+        self.summary.add_pending(uncounted.values().map(|(object, _)| *object).filter(|object| object.is_pending));
+        let skipped = drop_unaffordable(self.options, &self.plan.root, &mut affordable);
+        self.summary.add_skipped(skipped, 0);
+        let scanned = self.scan(&listed, &affordable).await;
+        let limit = self.unparsed_limit();
+        self.summary.add_scan(&scanned, limit);
+        let read = records_of_read_objects(&scanned, &uncounted, limit);
+        if read.len() < uncounted.len() {
+            self.plan.relist(day);
+        }
+        // An object that was not read is recorded too: what it contains is unknown, and not silence.
+        let unread = uncounted.iter().filter(|(key, _)| !read.contains_key(*key));
+        let unread: Vec<ObjectRecord> =
+            unread.map(|(_, (object, series))| to_record(object, Arc::default(), Arc::clone(series))).collect();
+        let mut records: Vec<ObjectRecord> = read.into_values().chain(unread).collect();
+        records.sort_by(|one, other| one.key.cmp(&other.key));
+        Ok(Some(FetchedObjects { ledger, records, counts: scanned.counts }))
+    }
+
+    /// Counts objects. Where one is faulty and has another copy, that copy is read.
+    async fn scan(&mut self, listed: &ListedObjects<'_>, uncounted: &UncountedObjects<'_>) -> ScanResult {
+        let mut scanned = self.scan_batch(uncounted).await;
+        let mut copies = listed.copies.clone();
+        loop {
+            let mut retried: UncountedObjects<'_> = BTreeMap::new();
+            for faulty in &scanned.failed {
+                let Some((key, (_, series))) = uncounted.get_key_value(object_identity(&faulty.key)) else { continue };
+                if let Some(copy) = copies.get_mut(key).and_then(Vec::pop) {
+                    self.summary.add_fallback_copy(faulty, copy);
+                    retried.insert(*key, (copy, Arc::clone(series)));
+                }
+            }
+            if retried.is_empty() || scanned.is_cancelled {
+                return scanned;
+            }
+            scanned.failed.retain(|faulty| !retried.contains_key(object_identity(&faulty.key)));
+            scanned.merge(self.scan_batch(&retried).await);
         }
     }
-    let is_complete = !options.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty();
-    diagnostics.add_listing(request, &tree, is_complete && plan.is_complete() && !summary.has_skipped());
-    if is_complete {
-        plan.save(tree.parent_folders, store);
+
+    async fn scan_batch(&self, uncounted: &UncountedObjects<'_>) -> ScanResult {
+        let mut files: BTreeMap<(&str, &BTreeSet<SeriesKey>), Vec<LogFile>> = BTreeMap::new();
+        // Neighbours mostly share one set, and to compare all series for every object would cost more than to count it.
+        let objects: Vec<_> = uncounted.values().collect();
+        for same_load_balancer in objects.chunk_by(|(one, _), (other, _)| one.load_balancer == other.load_balancer) {
+            for same_series in same_load_balancer.chunk_by(|(_, one), (_, other)| Arc::ptr_eq(one, other)) {
+                let Some((object, series)) = same_series.first() else { continue };
+                let same = files.entry((&object.load_balancer, series)).or_default();
+                same.extend(same_series.iter().map(|(object, _)| (*object).clone()));
+            }
+        }
+        let routed = files.into_iter().map(|((load_balancer, series), files)| {
+            let rules = series.iter().filter_map(|series| {
+                let (traffic, measure) = self.request.rules.get(series)?;
+                Some((series.clone(), (traffic, measure)))
+            });
+            (SeriesRouter::from_series(load_balancer, rules), files)
+        });
+        self.scan_routed(routed.collect()).await
     }
-    summary.report_skipped(&request.source, (Aws::usage().price(), options.max_cost.unwrap_or_default()), diagnostics);
-    summary.report(unparsed_limit(options.catalog, &request.source), diagnostics);
-    Ok(Some(recent))
+
+    async fn scan_routed(&self, routed: Vec<(SeriesRouter, Vec<LogFile>)>) -> ScanResult {
+        let _scanning = self.scan_lock.lock().await;
+        let (root, threads, stop) = (self.plan.root.clone(), self.options.threads, Arc::clone(&self.options.stop));
+        let scan = move || {
+            let batches: Vec<Batch<'_>> = routed.iter().map(|(router, objects)| Batch { objects, router }).collect();
+            access_logs::scan(&root, &batches, threads, &stop)
+        };
+        spawn_blocking(scan).await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => ScanResult { is_cancelled: true, ..ScanResult::default() },
+        })
+    }
+
+    /// Reads objects that had another size when they were counted, without counting them, to see whether their lines
+    /// are the same.
+    async fn compare_changed(&mut self, listed: &ListedObjects<'_>, changed: &[&ObjectRecord]) {
+        let previous_records: BTreeMap<&str, &ObjectRecord> =
+            changed.iter().map(|record| (&*record.key, *record)).collect();
+        // Another copy of it may be the one that was counted.
+        let has_counted_copy = |key: &str, size: u64| {
+            listed.copies.get(key).is_some_and(|copies| copies.iter().any(|copy| copy.size == size))
+        };
+        let to_compare = listed.objects.iter().filter(|object| {
+            let key = object_identity(&object.key);
+            previous_records.get(key).is_some_and(|record| !has_counted_copy(key, record.size))
+        });
+        let mut to_compare: BTreeMap<&str, (&LogFile, ())> =
+            to_compare.map(|object| (&*object.key, (*object, ()))).collect();
+        // What the run cannot afford is compared by a later one.
+        drop_unaffordable(self.options, &self.plan.root, &mut to_compare);
+        if to_compare.is_empty() {
+            return;
+        }
+        let mut files: BTreeMap<&str, Vec<LogFile>> = BTreeMap::new();
+        for (object, ()) in to_compare.into_values() {
+            files.entry(&object.load_balancer).or_default().push(object.clone());
+        }
+        let routed = files.into_iter().map(|(load_balancer, files)| (SeriesRouter::new(load_balancer, []), files));
+        let scanned = self.scan_routed(routed.collect()).await;
+        self.summary.add_comparison(&scanned, |key| previous_records.get(object_identity(key)).copied());
+    }
 }
 
 /// The objects of a day, unless to list them would cost more than the run may: half a listing would look like silence.
@@ -125,7 +326,7 @@ async fn list_within_limit(options: &RunOptions<'_>, tree: &mut LogTree, day: Da
 struct ListedObjects<'l> {
     /// The copy of each that is read.
     objects: Vec<&'l LogFile>,
-    /// Other copies, by identity: packed and unpacked, or of two folders. They are read where the first one is faulty.
+    /// Other copies by identity, compressed and uncompressed, or of two folders: read where the first one is faulty.
     copies: BTreeMap<&'l str, Vec<&'l LogFile>>,
 }
 
@@ -158,177 +359,6 @@ fn is_packed(file: &LogFile) -> bool {
     Path::new(&*file.key).extension().is_some_and(|extension| extension == "gz")
 }
 
-/// Objects by identity, each with the series that it was not counted for yet.
-type UncountedObjects<'l> = BTreeMap<&'l str, (&'l LogFile, Arc<BTreeSet<SeriesKey>>)>;
-
-/// One day of delivery of one source.
-struct DayReader<'d> {
-    options: &'d RunOptions<'d>,
-    request: &'d AccessLogRequest,
-    series_by_load_balancer: &'d BTreeMap<String, BTreeSet<SeriesKey>>,
-    root: &'d LogRoot,
-    listed: &'d ListedObjects<'d>,
-}
-
-impl DayReader<'_> {
-    /// What is new of a day is read, absorbed and kept. Tells whether any of it could not be read.
-    async fn read(
-        &self,
-        context: &mut AccessLogContext<'_>,
-        store: &mut LedgerStore,
-        summary: &mut AccessLogSummary,
-    ) -> Result<bool, EngineError> {
-        let objects: Vec<ListedObject<'_>> =
-            self.listed.objects.iter().map(|object| to_listed_object(object)).collect();
-        let partitions = objects.iter().map(|object| filing_partition(object.interval)).collect();
-        let mut ledger = store.load(&LoadRequest { objects: partitions, ..LoadRequest::default() }).await?;
-        self.compare_changed(&ledger.resized_objects(&objects), summary);
-        let mut uncounted: UncountedObjects<'_> = ledger
-            .unread_objects(&objects, self.series_by_load_balancer)
-            .into_iter()
-            .filter_map(|(index, series)| Some((objects.get(index)?.key, (*self.listed.objects.get(index)?, series))))
-            .collect();
-        if uncounted.is_empty() {
-            return Ok(false);
-        }
-        let all_uncounted = uncounted.clone();
-        uncounted.retain(|_, (object, _)| !object.is_pending);
-        summary.add_pending(all_uncounted.values().map(|(object, _)| *object).filter(|object| object.is_pending));
-        let skipped = drop_unaffordable(self.options, self.root, &mut uncounted);
-        summary.add_skipped(skipped, 0);
-        let scanned = self.scan(&uncounted, summary);
-        let limit = unparsed_limit(self.options.catalog, &self.request.source);
-        summary.add_scan(&scanned, limit);
-        let mut records: BTreeMap<&str, ObjectRecord> = BTreeMap::new();
-        for result in &scanned.read {
-            let Some((key, (object, series))) = all_uncounted.get_key_value(object_identity(&result.key)) else {
-                continue;
-            };
-            // A log of nothing but strange lines is as good as one that cannot be read.
-            let (counted, unread) = if result.has_only_unparsed_lines(limit) {
-                (Arc::default(), Arc::clone(series))
-            } else {
-                (Arc::clone(series), Arc::default())
-            };
-            let record = ObjectRecord {
-                size: result.size,
-                lines: result.lines,
-                unparsed: result.unparsed,
-                ..uncounted_record(object)
-            };
-            records.insert(key, ObjectRecord { counted, uncounted: unread, ..record });
-        }
-        // An object that is there and was not read is recorded too: what it would have said is unknown, and not
-        // silence.
-        let is_whole = records.len() == all_uncounted.len();
-        for (key, (object, series)) in &all_uncounted {
-            let uncounted_record = || ObjectRecord { uncounted: Arc::clone(series), ..uncounted_record(object) };
-            records.entry(*key).or_insert_with(uncounted_record);
-        }
-        record_first_requests(self.request, &ledger, &scanned.counts, store);
-        let (objects, counts) = (records.into_values().collect(), scanned.counts);
-        let first_minutes = first_requests(context.tagged_series, store);
-        let object_counts =
-            ObjectCounts { objects, counts, first_requests: first_minutes, recheck_days: BTreeSet::new() };
-        context.withheld_days.extend(merge_objects(store, &mut ledger, &object_counts).await?);
-        Ok(!is_whole)
-    }
-
-    /// Counts objects. Where one is faulty and there is another copy of it, that one is read.
-    fn scan(&self, uncounted: &UncountedObjects<'_>, summary: &mut AccessLogSummary) -> ScanResult {
-        let mut scanned = self.scan_batch(uncounted);
-        let mut copies = self.listed.copies.clone();
-        loop {
-            let mut retried: UncountedObjects<'_> = BTreeMap::new();
-            for faulty in &scanned.failed {
-                let Some((key, (_, series))) = uncounted.get_key_value(object_identity(&faulty.key)) else { continue };
-                if let Some(copy) = copies.get_mut(key).and_then(Vec::pop) {
-                    summary.add_fallback_copy(faulty, copy);
-                    retried.insert(*key, (copy, Arc::clone(series)));
-                }
-            }
-            if retried.is_empty() || scanned.is_cancelled {
-                return scanned;
-            }
-            scanned.failed.retain(|faulty| !retried.contains_key(object_identity(&faulty.key)));
-            scanned.merge(self.scan_batch(&retried));
-        }
-    }
-
-    fn scan_batch(&self, uncounted: &UncountedObjects<'_>) -> ScanResult {
-        let mut files: BTreeMap<(&str, &BTreeSet<SeriesKey>), Vec<LogFile>> = BTreeMap::new();
-        // Neighbours mostly share one set, and to compare all series for every object would cost more than to count it.
-        let objects: Vec<_> = uncounted.values().collect();
-        for same_load_balancer in objects.chunk_by(|(one, _), (other, _)| one.load_balancer == other.load_balancer) {
-            for same_series in same_load_balancer.chunk_by(|(_, one), (_, other)| Arc::ptr_eq(one, other)) {
-                let Some((object, series)) = same_series.first() else { continue };
-                let same = files.entry((&object.load_balancer, series)).or_default();
-                same.extend(same_series.iter().map(|(object, _)| (*object).clone()));
-            }
-        }
-        let routed: Vec<(SeriesRouter, Vec<LogFile>)> = files
-            .into_iter()
-            .map(|((balancer, series), files)| {
-                let requests = series.iter().filter_map(|series| {
-                    let (traffic, measure) = self.request.rules.get(series)?;
-                    Some((series.clone(), (traffic, measure)))
-                });
-                (SeriesRouter::from_series(balancer, requests), files)
-            })
-            .collect();
-        let batches: Vec<Batch<'_>> =
-            routed.iter().map(|(routes, files)| Batch { objects: files, router: routes }).collect();
-        block_in_place(|| access_logs::scan(self.root, &batches, self.options.threads, &self.options.stop))
-    }
-
-    /// Objects that had another size when they were counted are read once more, without being counted, to see whether
-    /// their lines are the same.
-    fn compare_changed(&self, changed: &[&ObjectRecord], summary: &mut AccessLogSummary) {
-        let previous_records: BTreeMap<&str, &ObjectRecord> =
-            changed.iter().map(|record| (&*record.key, *record)).collect();
-        // Another copy of it may be the one that was counted.
-        let has_counted_copy = |key: &str, size: u64| {
-            self.listed.copies.get(key).is_some_and(|copies| copies.iter().any(|copy| copy.size == size))
-        };
-        let to_compare = self.listed.objects.iter().filter(|object| {
-            let key = object_identity(&object.key);
-            previous_records.get(key).is_some_and(|record| !has_counted_copy(key, record.size))
-        });
-        let mut to_compare: BTreeMap<&str, (&LogFile, ())> =
-            to_compare.map(|object| (&*object.key, (*object, ()))).collect();
-        // What the run cannot afford is compared by a later one.
-        drop_unaffordable(self.options, self.root, &mut to_compare);
-        let mut files: Vec<LogFile> = to_compare.into_values().map(|(object, ())| object.clone()).collect();
-        files.sort_by(|one, other| one.load_balancer.cmp(&other.load_balancer));
-        if files.is_empty() {
-            return;
-        }
-        let balancers = files.chunk_by(|a, b| a.load_balancer == b.load_balancer);
-        let routed: Vec<(SeriesRouter, &[LogFile])> = balancers
-            .map(|files| (SeriesRouter::new(files.first().map_or("", |file| &file.load_balancer), []), files))
-            .collect();
-        let batches: Vec<Batch<'_>> =
-            routed.iter().map(|(routes, objects)| Batch { objects, router: routes }).collect();
-        let scanned =
-            block_in_place(|| access_logs::scan(self.root, &batches, self.options.threads, &self.options.stop));
-        let record = |key: &str| previous_records.get(object_identity(key)).copied();
-        summary.add_comparison(&scanned, record);
-    }
-}
-
-/// Decides anew which minutes of some days are known: folders were listed that had not been when that was decided last.
-pub(super) async fn reevaluate_coverage(
-    tagged_series: &BTreeSet<SeriesKey>,
-    days: BTreeSet<Day>,
-    store: &mut LedgerStore,
-) -> Result<(), EngineError> {
-    let mut ledger = store.load(&LoadRequest::default()).await?;
-    let first_minutes = first_requests(tagged_series, store);
-    let object_counts = ObjectCounts { first_requests: first_minutes, recheck_days: days, ..ObjectCounts::default() };
-    merge_objects(store, &mut ledger, &object_counts).await?;
-    Ok(())
-}
-
 /// Takes out the objects that would cost more than the run may; tells how many.
 fn drop_unaffordable<T>(
     options: &RunOptions<'_>,
@@ -346,43 +376,33 @@ fn drop_unaffordable<T>(
     object_count - objects.len()
 }
 
-/// Adds an answer to the days it touches, with as many neighbours as coverage looks at. Gives the days of which some
-/// minutes are held back because a folder was not listed.
-async fn merge_objects(
-    store: &mut LedgerStore,
-    ledger: &mut Ledger,
-    object_counts: &ObjectCounts,
-) -> Result<BTreeSet<Day>, EngineError> {
-    let days_within = |distance: i32| {
-        let days =
-            object_counts.objects.iter().map(ObjectRecord::day).chain(object_counts.recheck_days.iter().copied());
-        days.flat_map(move |day| (-distance..=distance).map(move |near| day.plus(near))).collect::<BTreeSet<Day>>()
+/// Objects by identity, each with the series that it was not counted for yet.
+type UncountedObjects<'l> = BTreeMap<&'l str, (&'l LogFile, Arc<BTreeSet<SeriesKey>>)>;
+
+/// Records of the objects that were read, by identity.
+fn records_of_read_objects<'l>(
+    scanned: &ScanResult,
+    uncounted: &UncountedObjects<'l>,
+    unparsed_limit: Rational,
+) -> BTreeMap<&'l str, ObjectRecord> {
+    let record = |read: &access_logs::ObjectRead| {
+        let (key, (object, series)) = uncounted.get_key_value(object_identity(&read.key))?;
+        // A log without a line that can be parsed is as good as one that cannot be read.
+        let is_unread = read.has_only_unparsed_lines(unparsed_limit);
+        let series = Arc::clone(series);
+        let (counted, uncounted) = if is_unread { (Arc::default(), series) } else { (series, Arc::default()) };
+        let record = to_record(object, counted, uncounted);
+        Some((*key, ObjectRecord { size: read.size, lines: read.lines, unparsed: read.unparsed, ..record }))
     };
-    let mut load_request = LoadRequest::for_days([], days_within(2));
-    load_request.delivered_intervals = std::mem::take(&mut load_request.objects);
-    load_request.partial_sums.known_partitions = LoadRequest::for_days(days_within(1), []).minutes;
-    load_request.minutes = object_counts.partitions();
-    store.load_more(ledger, &load_request).await?;
-    // That more minutes are decided anew than those of the answer is rare: where a gap closes, or at the end of a part.
-    let withheld_days = match ledger.merge_objects(object_counts) {
-        Err(MergeError::NotLoaded(NotLoaded(minutes))) => {
-            store.load_more(ledger, &LoadRequest { minutes, ..LoadRequest::default() }).await?;
-            ledger.merge_objects(object_counts)?
-        }
-        absorbed => absorbed?,
-    };
-    store.commit(ledger).await?;
-    Ok(withheld_days)
+    scanned.read.iter().filter_map(record).collect()
 }
 
-/// A listed object as the ledger asks for it.
 fn to_listed_object(file: &LogFile) -> ListedObject<'_> {
     let LogFile { key, size, load_balancer, interval, .. } = file;
     ListedObject { key: object_identity(key), size: *size, load_balancer, interval: *interval }
 }
 
-/// A listed object before anything was counted in it.
-fn uncounted_record(file: &LogFile) -> ObjectRecord {
+fn to_record(file: &LogFile, counted: Arc<BTreeSet<SeriesKey>>, uncounted: Arc<BTreeSet<SeriesKey>>) -> ObjectRecord {
     ObjectRecord {
         key: object_identity(&file.key).to_owned(),
         size: file.size,
@@ -390,7 +410,7 @@ fn uncounted_record(file: &LogFile) -> ObjectRecord {
         unparsed: 0,
         load_balancer: Arc::clone(&file.load_balancer),
         interval: file.interval,
-        counted: Arc::default(),
-        uncounted: Arc::default(),
+        counted,
+        uncounted,
     }
 }

@@ -1,15 +1,18 @@
-//! The stretch of the line that tables of Athena walk: what is missing is asked for piece by piece, newest first, and
-//! kept.
+//! Fetches counts from Athena: each table or custom query piece by piece, the newest first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::cloudwatch::{check_cost_limit, store_counts};
+use async_trait::async_trait;
+
+use super::commit::{AnsweredRange, Fetched, ScannedBytes, pack_counts};
+use super::fetch::{CountSource, SourceSummary, check_cost_limit};
 use super::first_request::drop_before_first_request;
 use super::{EngineError, RunOptions};
 use crate::aws::Aws;
 use crate::cost::Usage;
-use crate::fetch_plan::{FetchRange, FetchedRange, RangeRequest, mark_fetched};
+use crate::fetch_plan::{FetchRange, RangeRequest};
 use crate::ledger::Ledger;
 use crate::outcome::{AthenaSummary, Diagnostics};
 use crate::series::SeriesKey;
@@ -20,55 +23,193 @@ use crate::source::athena::{
 use crate::store::{LedgerStore, LoadRequest};
 use crate::time::{MINUTES_PER_DAY, Span};
 
-/// A balancer that had lines within as many days, or a part of that, is not missing.
+/// A load balancer with lines within as many days is not missing.
 const RECENT_LINES_DAYS: i32 = 14;
-/// Hexadecimal digits of the mark of a query's text.
+/// Hexadecimal digits of the hash of a query's text.
 const QUERY_HASH_LENGTH: usize = 32;
 
-/// What is scanned by itself: a table for all of its series, or a team's own query.
+pub(super) struct AthenaTables<'a> {
+    options: &'a RunOptions<'a>,
+    request: &'a RangeRequest,
+    aws: Aws,
+    /// The ledger before the run.
+    history: Ledger,
+    scan_limit: ScanLimit,
+    /// What the query in flight may scan.
+    in_flight_limit: Arc<AtomicU64>,
+    targets: VecDeque<Result<TargetQueue<'a>, (String, QueryError)>>,
+    done_minutes: usize,
+    all_minutes: usize,
+    diagnostics: Diagnostics,
+    summary: AthenaSummary,
+}
+
+/// What one table or custom query is still asked for.
+struct TargetQueue<'a> {
+    name: String,
+    target: QueryTarget<'a>,
+    /// The newest piece is the last.
+    pending: Vec<FetchRange>,
+    /// From the oldest to the newest piece.
+    whole_span: Option<Span>,
+    /// The source and the name.
+    target_key: String,
+}
+
+/// What is scanned by itself: a table for all of its series, or a custom query.
 enum QueryTarget<'a> {
     Table(Box<TableQuery<'a>>, BTreeMap<&'a SeriesKey, CountRule<'a>>),
     Custom(CustomQuery<'a>, AthenaSession<'a>, &'a SeriesKey),
 }
 
-/// Asks one source for what the ledger lacks.
-pub(super) async fn read_athena(
-    options: &RunOptions<'_>,
-    (request, ranges): (&RangeRequest, &[FetchRange]),
-    (reach, athena_source): (&AwsScope, &AthenaSource),
-    (fetched, store): (&mut BTreeMap<SeriesKey, FetchedRange>, &mut LedgerStore),
-    diagnostics: &mut Diagnostics,
-) -> Result<(), EngineError> {
-    let aws = Aws::shared().await.for_scope(reach).await;
-    let client = aws.athena();
-    let in_flight_limit = AtomicU64::new(u64::MAX);
-    let access = AthenaSession {
-        client: &client,
-        source: athena_source,
-        fetch_end: request.end,
-        stop_requested: &options.stop,
-        bytes_left: &in_flight_limit,
-    };
-    let sums = store.load(&LoadRequest::default()).await?;
-    let mut summary = AthenaSummary::new(options.catalog, &request.source);
-    let scan_limit = ScanLimit::new(athena_source, request.end, options.now);
-    let mut athena_run =
-        AthenaRun { options: options, aws: &aws, request, ranges, sums, scan_limit, in_flight_limit: &in_flight_limit };
-    for (name, target) in query_targets(options, request, access) {
-        match target {
-            Ok(target) => athena_run.read(&name, target, (fetched, store), &mut summary).await?,
-            Err(error) => summary.add_error(&name, &error),
+#[async_trait(?Send)]
+impl<'a> CountSource<'a> for AthenaTables<'a> {
+    async fn fetch_next(&mut self, store: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
+        while let Some(queue) = self.targets.pop_front() {
+            match queue {
+                Err((name, error)) => self.summary.add_error(&name, &error),
+                Ok(mut queue) => {
+                    if let Some((fetched, is_failed)) = self.fetch_piece(&mut queue, store).await {
+                        if !is_failed {
+                            self.targets.push_front(Ok(queue));
+                        }
+                        return Ok(Some(fetched));
+                    }
+                }
+            }
         }
+        Ok(None)
     }
-    summary.report(diagnostics);
-    Ok(())
+
+    fn progress(&self) -> (usize, usize) {
+        (self.done_minutes, self.all_minutes)
+    }
+
+    fn finish(mut self: Box<Self>) -> SourceSummary<'a> {
+        self.summary.report(&mut self.diagnostics);
+        SourceSummary { diagnostics: self.diagnostics, recent_logs: None }
+    }
 }
 
-/// What the series of a question are read from, by its name.
+impl<'a> AthenaTables<'a> {
+    pub(super) async fn open(
+        options: &'a RunOptions<'a>,
+        request: &'a RangeRequest,
+        missing: &[FetchRange],
+        (scope, athena_source): (&AwsScope, &'a AthenaSource),
+        diagnostics: Diagnostics,
+        store: &LedgerStore,
+    ) -> Result<Self, EngineError> {
+        let aws = Aws::shared().await.for_scope(scope).await;
+        let in_flight_limit = Arc::new(AtomicU64::new(u64::MAX));
+        let session = AthenaSession {
+            client: aws.athena(),
+            source: athena_source,
+            fetch_end: request.end,
+            stop_requested: &options.stop,
+            bytes_left: Arc::clone(&in_flight_limit),
+        };
+        let queue = |(name, target): (String, Result<QueryTarget<'a>, QueryError>)| match target {
+            Ok(target) => Ok(TargetQueue::new(request, name, target, missing)),
+            Err(error) => Err((name, error)),
+        };
+        let targets: VecDeque<_> = query_targets(options, request, &session).into_iter().map(queue).collect();
+        Ok(Self {
+            options,
+            request,
+            aws,
+            history: store.load(&LoadRequest::default()).await?,
+            scan_limit: ScanLimit::new(athena_source, request.end, options.now),
+            in_flight_limit,
+            done_minutes: 0,
+            all_minutes: targets.iter().flatten().map(TargetQueue::pending_minutes).sum(),
+            targets,
+            diagnostics,
+            summary: AthenaSummary::new(options.catalog, &request.source),
+        })
+    }
+
+    /// Fetches the newest pending piece of a table or query, and tells whether that failed; `None` where nothing more
+    /// is fetched of it.
+    async fn fetch_piece(&mut self, queue: &mut TargetQueue<'a>, store: &LedgerStore) -> Option<(Fetched<'a>, bool)> {
+        let Some(range) = queue.pending.pop() else {
+            if let Some(span) = queue.whole_span {
+                let missing = queue.target.missing_load_balancers(&self.history, span);
+                self.summary.add_missing(&queue.name, span, &missing);
+            }
+            return None;
+        };
+        if self.options.stop.load(Ordering::Relaxed) {
+            self.summary.add_error(&queue.name, &QueryError::stopped());
+            return None;
+        }
+        let scan_key = queue.scan_key();
+        let day_bytes = store.scanned_bytes_per_day().get(&scan_key).copied();
+        let span = self.next_span(queue, &range, day_bytes)?;
+        let mut response = queue.target.fetch(span, &range.series).await;
+        self.aws.record_scanned_bytes(response.usage.billed.0);
+        self.done_minutes += span.minutes() as usize;
+        let first_values = drop_before_first_request(self.request, &self.history, &mut response.counts, store);
+        let scanned_bytes = self.scan_limit.record_scan(&response, span).map(|day_bytes| {
+            let target_key = queue.target_key.clone();
+            ScannedBytes { target_key, scan_key, day_bytes }
+        });
+        let answered = || AnsweredRange {
+            request: self.request,
+            span,
+            series: response.complete_series.clone(),
+            first_known: BTreeMap::new(),
+        };
+        let fetched = Fetched {
+            counts: pack_counts(&response.counts),
+            replaced_spans: queue.target.replaced_spans(&response, span),
+            first_values,
+            range: queue.target.is_trusted().then(answered),
+            scanned_bytes,
+            is_paid: true,
+            ..Fetched::default()
+        };
+        self.summary.add(&queue.name, &response);
+        let remaining = Span::new(range.span.start, span.start);
+        if !remaining.is_empty() {
+            queue.pending.push(FetchRange { span: remaining, ..range });
+        }
+        Some((fetched, response.error.is_some()))
+    }
+
+    /// The part of a piece that is fetched next, if the limits allow it.
+    fn next_span(&mut self, queue: &TargetQueue<'_>, range: &FetchRange, day_bytes: Option<u64>) -> Option<Span> {
+        let planned = queue.target.query_count(range).and_then(|query_count| {
+            let estimate = ScanEstimate { query_count, day_bytes };
+            let span = self.scan_limit.next_span(range, estimate)?;
+            Ok((span, self.scan_limit.max_bytes(span, estimate)))
+        });
+        let (span, scan_bytes) = planned.map_err(|error| self.summary.add_error(&queue.name, &error)).ok()?;
+        let usage = Usage { athena_bytes: scan_bytes.0, ..Usage::default() };
+        match check_cost_limit(self.options, &self.request.source, &usage) {
+            Ok(()) => {
+                // An estimate may be a little too low, and what is almost done has been paid for. Without one, the limit
+                // holds.
+                let limit = if day_bytes.is_some() { u64::MAX } else { scan_bytes.0 };
+                self.in_flight_limit.store(limit, Ordering::Relaxed);
+                return Some(span);
+            }
+            Err(refusal) if day_bytes.is_some() => self.summary.add_warning(refusal),
+            Err(_) => {
+                let cost = (Aws::usage().price(), self.options.max_cost.unwrap_or_default());
+                self.summary
+                    .add_error(&queue.name, &self.scan_limit.over_cost_limit_error(&queue.name, scan_bytes, cost));
+            }
+        }
+        None
+    }
+}
+
+/// The tables and custom queries that the series of a request are read from, by name.
 fn query_targets<'a>(
     options: &RunOptions<'a>,
     request: &'a RangeRequest,
-    access: AthenaSession<'a>,
+    session: &AthenaSession<'a>,
 ) -> Vec<(String, Result<QueryTarget<'a>, QueryError>)> {
     let mut rules: BTreeMap<bool, BTreeMap<&SeriesKey, CountRule<'_>>> = BTreeMap::new();
     let mut custom_targets = Vec::new();
@@ -80,144 +221,54 @@ fn query_targets<'a>(
             }
             Indicator::Query { file, sql: Some(sql), .. } => {
                 let query = CustomQuery::new(options.queries, file, sql, series);
-                custom_targets.push((file.clone(), Ok(QueryTarget::Custom(query, access, series))));
+                custom_targets.push((file.clone(), Ok(QueryTarget::Custom(query, session.clone(), series))));
             }
-            // Who read the definitions has named a file that is not there, and an indicator that does not fit its
-            // source.
+            // Reading the definitions has reported a missing file, and an indicator that does not fit its source.
             Indicator::Query { sql: None, .. } | Indicator::Ratio { .. } | Indicator::Counts { .. } => {}
         }
     }
     let limit = super::unparsed_limit(options.catalog, &request.source);
     let tables = rules.into_iter().filter_map(|(is_classic, rules)| {
-        let table: &LogTable =
-            if is_classic { access.source.classic_table.as_ref()? } else { &access.source.log_table };
-        Some((
-            table.to_string(),
-            TableQuery::new(access, table, limit).map(|table| QueryTarget::Table(Box::new(table), rules)),
-        ))
+        let source = session.source;
+        let table: &LogTable = if is_classic { source.classic_table.as_ref()? } else { &source.log_table };
+        let query = TableQuery::new(session.clone(), table, limit);
+        Some((table.to_string(), query.map(|query| QueryTarget::Table(Box::new(query), rules))))
     });
     tables.chain(custom_targets).collect()
 }
 
-/// What one source is asked in the course of a run.
-struct AthenaRun<'a> {
-    options: &'a RunOptions<'a>,
-    aws: &'a Aws,
-    request: &'a RangeRequest,
-    ranges: &'a [FetchRange],
-    sums: Ledger,
-    scan_limit: ScanLimit,
-    /// What queries in flight may scan.
-    in_flight_limit: &'a AtomicU64,
-}
-
-impl AthenaRun<'_> {
-    /// Reads a part, so that memory and what a crash can lose stay bounded, until all is there or something is in the
-    /// way.
-    async fn read(
-        &mut self,
-        name: &str,
-        mut target: QueryTarget<'_>,
-        (fetched, store): (&mut BTreeMap<SeriesKey, FetchedRange>, &mut LedgerStore),
-        summary: &mut AthenaSummary,
-    ) -> Result<(), EngineError> {
-        let mut pending = plan_ranges(self.ranges, |series| target.contains(series));
-        let minutes: u32 = pending.iter().map(|piece| piece.span.minutes()).sum();
+impl<'a> TargetQueue<'a> {
+    fn new(request: &RangeRequest, name: String, target: QueryTarget<'a>, missing: &[FetchRange]) -> Self {
+        let mut pending = plan_ranges(missing, |series| target.contains(series));
         pending.reverse();
-        let target_key = format!("{} {name}", self.request.source);
-        let scan_key =
-            target.query_hash().map_or_else(|| target_key.clone(), |query_hash| format!("{target_key} {query_hash}"));
         let whole_span =
             pending.first().zip(pending.last()).map(|(first, last)| Span::new(first.span.start, last.span.end));
-        while let Some(range) = pending.pop() {
-            let done_minutes =
-                minutes - pending.iter().map(|piece| piece.span.minutes()).sum::<u32>() - range.span.minutes();
-            (self.options.progress)(done_minutes as usize, minutes as usize);
-            if self.options.stop.load(Ordering::Relaxed) {
-                summary.add_error(name, &QueryError::stopped());
-                return Ok(());
-            }
-            let Some(span) =
-                self.next_span(&target, &range, (name, store.scanned_bytes_per_day().get(&scan_key).copied()), summary)
-            else {
-                return Ok(());
-            };
-            let mut response = target.fetch(span, &range.series).await;
-            self.aws.record_scanned_bytes(response.usage.billed.0);
-            drop_before_first_request(self.request, (&self.sums, &mut response.counts), store);
-            store_counts(&response.counts, &target.replaced_spans(&response, span), store).await?;
-            if target.is_trusted() {
-                for series in &response.complete_series {
-                    mark_fetched(fetched, self.request, series, span);
-                }
-                store.save_fetched_ranges(fetched).await?;
-            }
-            if let Some(day_bytes) = self.scan_limit.record_scan(&response, span) {
-                let mut scanned = store.scanned_bytes_per_day().clone();
-                // What an earlier text of a query scanned says nothing of this one.
-                scanned.retain(|known_key, _| !is_scan_key_of(known_key, &target_key));
-                scanned.insert(scan_key.clone(), day_bytes);
-                store.set_scanned_bytes_per_day(scanned);
-            }
-            // It is paid for: a run that is killed must not ask for it again.
-            store.publish().await?;
-            summary.add(name, &response);
-            if response.error.is_some() {
-                return Ok(());
-            }
-            let remaining = Span::new(range.span.start, span.start);
-            if !remaining.is_empty() {
-                pending.push(FetchRange { span: remaining, ..range });
-            }
-        }
-        if let Some(whole_span) = whole_span {
-            summary.add_missing(name, whole_span, &target.missing_load_balancers(&self.sums, whole_span));
-        }
-        Ok(())
+        let target_key = format!("{} {name}", request.source);
+        Self { name, target, pending, whole_span, target_key }
     }
 
-    /// What of a piece is asked for next, if it may be.
-    fn next_span(
-        &self,
-        target: &QueryTarget<'_>,
-        range: &FetchRange,
-        (target_name, day_bytes): (&str, Option<u64>),
-        summary: &mut AthenaSummary,
-    ) -> Option<Span> {
-        let planned = target.query_count(range).and_then(|queries| {
-            let price = ScanEstimate { query_count: queries, day_bytes };
-            let span = self.scan_limit.next_span(range, price)?;
-            Ok((span, self.scan_limit.max_bytes(span, price)))
-        });
-        let (span, scan_bytes) = planned.map_err(|fault| summary.add_error(target_name, &fault)).ok()?;
-        let usage = Usage { athena_bytes: scan_bytes.0, ..Usage::default() };
-        match check_cost_limit(self.options, &self.request.source, &usage) {
-            Ok(()) => {
-                // A guess may be a little too low, and what is all but done has been paid for. Where there is none, the
-                // limit holds.
-                self.in_flight_limit
-                    .store(if day_bytes.is_some() { u64::MAX } else { scan_bytes.0 }, Ordering::Relaxed);
-                return Some(span);
-            }
-            Err(refused) if day_bytes.is_some() => summary.add_warning(refused),
-            Err(_) => {
-                let cost = (Aws::usage().price(), self.options.max_cost.unwrap_or_default());
-                summary.add_error(target_name, &self.scan_limit.over_cost_limit_error(target_name, scan_bytes, cost));
-            }
+    /// The key of its scan size.
+    fn scan_key(&self) -> String {
+        match &self.target {
+            QueryTarget::Table(..) => self.target_key.clone(),
+            QueryTarget::Custom(query, ..) => format!("{} {}", self.target_key, query.text_hash()),
         }
-        None
+    }
+
+    fn pending_minutes(&self) -> usize {
+        self.pending.iter().map(|range| range.span.minutes() as usize).sum()
     }
 }
 
-/// Whether a place whose size is known is this one, with whatever mark of its text.
-fn is_scan_key_of(scan_key: &str, target_key: &str) -> bool {
+/// Whether a stored scan size is one of a target, whatever the text of its query was.
+pub(super) fn is_scan_key_of(scan_key: &str, target_key: &str) -> bool {
     let suffix = scan_key.strip_prefix(target_key).map(|rest| rest.strip_prefix(' ').unwrap_or(rest));
     suffix.is_some_and(|query_hash| {
         query_hash.bytes().all(|byte| byte.is_ascii_hexdigit()) && [0, QUERY_HASH_LENGTH].contains(&query_hash.len())
     })
 }
 
-/// The source, and the table or file, that a place whose size is known is of.
+/// The source, and the table or file, of a stored scan size.
 pub(super) fn split_scan_key(scan_key: &str) -> Option<(String, String)> {
     let (source, target) = scan_key.split_once(' ')?;
     let target = target
@@ -235,27 +286,17 @@ impl QueryTarget<'_> {
         }
     }
 
-    fn rules(&self, series: &[SeriesKey]) -> Vec<CountRule<'_>> {
-        match self {
-            Self::Table(_, rules) => series.iter().filter_map(|series| rules.get(series).copied()).collect(),
-            Self::Custom(..) => Vec::new(),
-        }
-    }
-
     fn query_count(&self, range: &FetchRange) -> Result<u64, QueryError> {
         match self {
-            Self::Table(table, _) => table.query_count(range.span, &self.rules(&range.series)),
+            Self::Table(table, rules) => table.query_count(range.span, &select_rules(rules, &range.series)),
             Self::Custom(..) => Ok(1),
         }
     }
 
     async fn fetch(&mut self, span: Span, series: &[SeriesKey]) -> AthenaResponse {
         match self {
-            Self::Table(table, rules) => {
-                let rules: Vec<CountRule<'_>> = series.iter().filter_map(|series| rules.get(series).copied()).collect();
-                table.fetch_counts(span, &rules).await
-            }
-            Self::Custom(query, access, _) => query.fetch_counts(access, span).await,
+            Self::Table(table, rules) => table.fetch_counts(span, &select_rules(rules, series)).await,
+            Self::Custom(query, session, _) => query.fetch_counts(session, span).await,
         }
     }
 
@@ -265,14 +306,6 @@ impl QueryTarget<'_> {
         match self {
             Self::Table(..) => BTreeMap::new(),
             Self::Custom(..) => response.complete_series.iter().map(|series| (series.clone(), vec![span])).collect(),
-        }
-    }
-
-    /// What tells the text of a team's own query from an earlier one.
-    fn query_hash(&self) -> Option<&str> {
-        match self {
-            Self::Table(..) => None,
-            Self::Custom(query, ..) => Some(query.text_hash()),
         }
     }
 
@@ -304,4 +337,8 @@ impl QueryTarget<'_> {
             Some(without_lines.into_iter().collect())
         }
     }
+}
+
+fn select_rules<'a>(rules: &BTreeMap<&SeriesKey, CountRule<'a>>, series: &[SeriesKey]) -> Vec<CountRule<'a>> {
+    series.iter().filter_map(|series| rules.get(series).copied()).collect()
 }

@@ -1,132 +1,132 @@
-//! The stretch of the line that files of counts walk: those that have changed are read once, packed, and absorbed a day
-//! at a time.
+//! Reads the counts files that have changed since an earlier run.
 //!
-//! All files together hold the same days. Day by day for each file, every part of every day would be written as often
-//! as there are files.
+//! All files together hold the same days. Merged file by file, every partition of every day would be written as often
+//! as there are files, so a batch holds as many files as fit into memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use async_trait::async_trait;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::{EngineError, RunOptions, cloudwatch};
-use crate::counts::Counts;
+use super::commit::{CountsFileStates, Fetched};
+use super::fetch::{CountSource, SourceSummary};
+use super::{EngineError, RunOptions};
 use crate::fetch_plan::{CountsFileRequest, ImportedFile};
 use crate::outcome::Diagnostics;
 use crate::series::SeriesKey;
-use crate::source::counts_file::{CountsError, FileChange, PackedDay, ParsedCounts, read_if_changed};
+use crate::source::counts_file::{CountsError, FileChange, ParsedCounts, read_if_changed};
 use crate::store::LedgerStore;
-use crate::time::{Day, Minute};
 
-/// Files that are read before anybody looks at what they held.
-const FILES_PER_BATCH: usize = 16;
-/// Packed counts that wait to be absorbed at most: a month of some 1,500 series. All together then takes less than 300
-/// MB.
-const PENDING_BYTES_MAX: usize = 96 << 20;
+/// Files that are read in parallel.
+const FILES_PER_CHUNK: usize = 16;
+/// Packed counts of a batch: a month of some 1,500 series. Merging them takes less than 300 MB.
+const BATCH_BYTES_MAX: usize = 96 << 20;
 
-/// What was read and is not in the ledger yet.
-#[derive(Default)]
-struct PendingCounts {
-    days: BTreeMap<Day, Vec<(SeriesKey, PackedDay)>>,
-    bytes: usize,
-    /// The files that it was read from, as far as they need not be read again.
-    files: BTreeMap<SeriesKey, ImportedFile>,
+pub(super) struct CountsFileSource<'a> {
+    options: &'a RunOptions<'a>,
+    requests: &'a [CountsFileRequest],
+    /// How many of the requests are done.
+    done: usize,
+    is_finished: bool,
+    /// The files whose counts are in the ledger.
+    imported: BTreeMap<SeriesKey, ImportedFile>,
+    diagnostics: Diagnostics,
 }
 
-/// Reads the files of counts that have changed; their minutes replace what the ledger held.
-pub(super) async fn read_counts_files(
-    options: &RunOptions<'_>,
-    requests: &[CountsFileRequest],
-    store: &mut LedgerStore,
-    diagnostics: &mut Diagnostics,
-) -> Result<(), EngineError> {
-    if requests.is_empty() {
-        return Ok(());
-    }
-    let wanted: BTreeSet<&SeriesKey> = requests.iter().map(|question| &question.series).collect();
-    let mut files = store.counts_files().await?;
-    files.retain(|series, _| wanted.contains(series));
-    let mut pending = PendingCounts::default();
-    for (batch_index, batch) in requests.chunks(FILES_PER_BATCH).enumerate() {
-        if options.stop.load(Ordering::Relaxed) {
-            let hint = "run again to read the rest";
-            diagnostics.warnings.push(format!("stopped before all counts files were read\nhint: {hint}"));
-            break;
+#[async_trait(?Send)]
+impl<'a> CountSource<'a> for CountsFileSource<'a> {
+    async fn fetch_next(&mut self, _: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
+        if self.is_finished {
+            return Ok(None);
         }
-        let compare = |request: &CountsFileRequest| read_if_changed(&file_path(request), files.get(&request.series));
-        let compared: Vec<Result<FileChange, CountsError>> = batch.par_iter().map(compare).collect();
-        for (request, compared) in batch.iter().zip(compared) {
-            add_result(request, compared, options.now, (&mut files, &mut pending), diagnostics);
-        }
-        (options.progress)((batch_index * FILES_PER_BATCH + batch.len()).min(requests.len()), requests.len());
-        if pending.bytes > PENDING_BYTES_MAX {
-            pending.flush(&mut files, store).await?;
-        }
-    }
-    pending.flush(&mut files, store).await
-}
-
-/// Takes what became of one file.
-fn add_result(
-    request: &CountsFileRequest,
-    compared: Result<FileChange, CountsError>,
-    now: Minute,
-    (files, pending): (&mut BTreeMap<SeriesKey, ImportedFile>, &mut PendingCounts),
-    diagnostics: &mut Diagnostics,
-) {
-    let series = &request.series;
-    let read = match compared {
-        Ok(FileChange::Unchanged) => return,
-        Ok(FileChange::SameContent(state)) => {
-            // Until it is settled, it is compared by its content.
-            if let Some(file) = files.get_mut(series).filter(|_| state.is_settled(now)) {
-                file.state = state;
+        let (mut fetched, mut newly_imported, mut bytes) = (Fetched::default(), BTreeMap::new(), 0);
+        while bytes <= BATCH_BYTES_MAX {
+            let chunk = self.requests.iter().skip(self.done).take(FILES_PER_CHUNK).collect::<Vec<_>>();
+            self.is_finished = chunk.is_empty();
+            if !self.is_finished && self.options.stop.load(Ordering::Relaxed) {
+                let warning = "stopped before all counts files were read\nhint: run again to read the rest";
+                self.diagnostics.warnings.push(warning.to_owned());
+                self.is_finished = true;
             }
-            return;
+            if self.is_finished {
+                break;
+            }
+            self.done += chunk.len();
+            (self.options.progress)(self.done, self.requests.len());
+            for (request, parsed) in self.read_changed(&chunk) {
+                newly_imported.extend(self.imported_file(request, &parsed).map(|file| (request.series.clone(), file)));
+                for (day, packed) in parsed.days {
+                    bytes += packed.byte_size();
+                    fetched.counts.entry(day).or_default().push((request.series.clone(), packed));
+                }
+            }
         }
-        Ok(FileChange::Changed(read)) => Ok(read),
-        Err(error) => Err(error),
-    };
-    files.remove(series);
-    match read {
-        Ok(read) => {
-            diagnostics.add_row_errors(&file_path(request), &read.invalid_rows);
-            pending.add(request, read, now);
-        }
-        Err(error) => diagnostics.warnings.push(error.to_string()),
+        let while_merging = self.imported.clone();
+        self.imported.append(&mut newly_imported);
+        fetched.counts_files = Some(CountsFileStates { while_merging, merged: self.imported.clone() });
+        Ok(Some(fetched))
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        (self.done, self.requests.len())
+    }
+
+    fn finish(self: Box<Self>) -> SourceSummary<'a> {
+        SourceSummary { diagnostics: self.diagnostics, recent_logs: None }
     }
 }
 
-impl PendingCounts {
-    /// Takes what a file held. What has faulty rows is read and reported by the next run again.
-    fn add(&mut self, request: &CountsFileRequest, read: ParsedCounts, now: Minute) {
-        let state = read.state.filter(|state| read.invalid_rows.count == 0 && state.is_settled(now));
-        let path = || file_path(request).to_string_lossy().into_owned();
-        let file = state.map(|state| ImportedFile { path: path(), state, hash: read.hash });
-        self.files.extend(file.map(|file| (request.series.clone(), file)));
-        for (day, packed) in read.days {
-            self.bytes += packed.byte_size();
-            self.days.entry(day).or_default().push((request.series.clone(), packed));
-        }
+impl<'a> CountsFileSource<'a> {
+    pub(super) async fn open(
+        options: &'a RunOptions<'a>,
+        requests: &'a [CountsFileRequest],
+        store: &LedgerStore,
+    ) -> Result<Self, EngineError> {
+        let requested: BTreeSet<&SeriesKey> = requests.iter().map(|request| &request.series).collect();
+        let mut imported = store.counts_files().await?;
+        imported.retain(|series, _| requested.contains(series));
+        let diagnostics = Diagnostics::default();
+        Ok(Self { options, requests, done: 0, is_finished: false, imported, diagnostics })
     }
 
-    /// Takes all that waits into the ledger, a day at a time, and notes of which files it is.
-    async fn flush(
-        &mut self,
-        files: &mut BTreeMap<SeriesKey, ImportedFile>,
-        store: &mut LedgerStore,
-    ) -> Result<(), EngineError> {
-        // Whenever this ends early, no file counts as read of which only some days are in the ledger.
-        store.save_counts_files(files).await?;
-        while let Some((day, packed)) = self.days.pop_first() {
-            let unpack = |(series, packed): (SeriesKey, PackedDay)| ((series, day), packed.unpack());
-            let counts: Counts = packed.into_par_iter().map(unpack).collect();
-            cloudwatch::store_day(day, &counts, &BTreeMap::new(), store).await?;
+    /// Reads what has changed of some files. What cannot be read no longer counts as imported.
+    fn read_changed(&mut self, requests: &[&'a CountsFileRequest]) -> Vec<(&'a CountsFileRequest, ParsedCounts)> {
+        let read =
+            |request: &&CountsFileRequest| read_if_changed(&file_path(request), self.imported.get(&request.series));
+        let results: Vec<Result<FileChange, CountsError>> = requests.par_iter().map(read).collect();
+        let mut changed = Vec::new();
+        for (request, result) in requests.iter().zip(results) {
+            let series = &request.series;
+            match result {
+                Ok(FileChange::Unchanged) => {}
+                Ok(FileChange::SameContent(state)) => {
+                    // Until the file is settled, it is compared by its content.
+                    if let Some(file) = self.imported.get_mut(series).filter(|_| state.is_settled(self.options.now)) {
+                        file.state = state;
+                    }
+                }
+                Ok(FileChange::Changed(parsed)) => {
+                    self.imported.remove(series);
+                    self.diagnostics.add_row_errors(&file_path(request), &parsed.invalid_rows);
+                    changed.push((*request, parsed));
+                }
+                Err(error) => {
+                    self.imported.remove(series);
+                    self.diagnostics.warnings.push(error.to_string());
+                }
+            }
         }
-        files.append(&mut self.files);
-        self.bytes = 0;
-        Ok(store.save_counts_files(files).await?)
+        changed
+    }
+
+    /// A file with invalid rows is read and reported again by the next run.
+    fn imported_file(&self, request: &CountsFileRequest, parsed: &ParsedCounts) -> Option<ImportedFile> {
+        let is_final = parsed.invalid_rows.count == 0;
+        let state = parsed.state.filter(|state| is_final && state.is_settled(self.options.now))?;
+        let path = file_path(request).to_string_lossy().into_owned();
+        Some(ImportedFile { path, state, hash: parsed.hash.clone() })
     }
 }
 

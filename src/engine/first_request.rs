@@ -1,5 +1,7 @@
-//! Since when anything can be said of target groups by tags: logs hold their names, and not what had the tags before
-//! anybody looked, so that no request before the first that is known of them is no silence.
+//! First requests of series that select target groups by tags.
+//!
+//! Logs contain the names of target groups, and not what had the tags before discovery looked, so that no request
+//! before the first known one is no silence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,82 +12,83 @@ use crate::series::SeriesKey;
 use crate::store::LedgerStore;
 use crate::time::{Day, Minute};
 
-/// What the minute of a series' first request is kept by.
+/// The name under which the minute of the first request is stored.
 const FIRST_REQUEST_KEY: &str = "request";
-/// No window is longer than so many days.
+/// No window is longer.
 const LOOKBACK_DAYS: i32 = 400;
 
-/// What objects held of each series, by minutes of the day.
-type DailyCounts = BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>;
+/// First values by series, as the ledger stores them.
+type FirstValues = BTreeMap<SeriesKey, BTreeMap<String, Minute>>;
 
-/// Notes the first requests that objects held of series by tags.
-pub(super) fn record_first_requests(
+/// The first requests of tagged series, including those that `counts` of log objects add.
+pub(super) fn first_requests_in_objects(
     request: &AccessLogRequest,
     ledger: &Ledger,
-    counts: &DailyCounts,
-    store: &mut LedgerStore,
-) {
-    let mut first_minutes = BTreeMap::new();
+    counts: &BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>,
+    store: &LedgerStore,
+) -> FirstValues {
+    let mut first_values = FirstValues::new();
     for series in &request.tagged_series {
-        let mut days = counts.iter().filter(|((of, _), _)| of == series);
-        let found = days
-            .find_map(|((_, day), minutes)| first_minute_with_traffic(*day, minutes.iter().map(|count| count.total)));
-        first_minutes.insert(series.clone(), first_request(series, found, (ledger, request.span.end), store));
+        let days = counts.iter().filter(|((one, _), _)| one == series);
+        let found = first_minute_with_traffic(days.map(|((_, day), minutes)| (*day, minutes.iter().copied())));
+        insert_first(&mut first_values, series, first_request(series, found, (ledger, request.span.end), store));
     }
-    store_first_minutes(&first_minutes, store);
+    first_values
 }
 
-/// When each series by tags had its first request, as far as it is known by now, of whatever source. One without any is
-/// unknown for ever.
+/// When each tagged series had its first request, as far as any source has shown. A series without any is unknown for
+/// ever.
 pub(super) fn first_requests(tagged: &BTreeSet<SeriesKey>, store: &LedgerStore) -> BTreeMap<SeriesKey, Minute> {
-    let stored_minute =
+    let stored =
         |series: &SeriesKey| store.first_values(series).get(FIRST_REQUEST_KEY).copied().unwrap_or(Minute(i32::MAX));
-    tagged.iter().map(|series| (series.clone(), stored_minute(series))).collect()
+    tagged.iter().map(|series| (series.clone(), stored(series))).collect()
 }
 
-/// Leaves out of counts what lies before the first request. Spans come newest first, so that what lies before the first
-/// one of a span stays unknown unless an older one is known already.
+/// Removes counts before the first request, and returns the first requests. Spans come newest first, so that what lies
+/// before the first request of a span stays unknown unless an older one is already known.
 pub(super) fn drop_before_first_request(
     request: &RangeRequest,
-    (ledger, counts): (&Ledger, &mut Counts),
-    store: &mut LedgerStore,
-) {
-    let mut first_minutes = BTreeMap::new();
+    ledger: &Ledger,
+    counts: &mut Counts,
+    store: &LedgerStore,
+) -> FirstValues {
+    let mut first_values = FirstValues::new();
     for series in &request.tagged_series {
-        let mut days = counts.iter().filter(|((of, _), _)| of == series);
-        let totals = |count: &Option<MinuteCount>| count.map_or(0, |count| count.total);
-        let found = days.find_map(|((_, day), minutes)| first_minute_with_traffic(*day, minutes.0.iter().map(totals)));
-        let first_minute = first_request(series, found, (ledger, request.end), store);
-        for ((_, day), minutes) in counts.iter_mut().filter(|((of, _), _)| of == series) {
-            let dropped_minutes = first_minute.map_or(i32::MAX, |first| first.0.saturating_sub(day.start().0));
-            let dropped_minutes = usize::try_from(dropped_minutes).unwrap_or(0);
-            minutes.0.iter_mut().take(dropped_minutes).for_each(|count| *count = None);
+        let days = counts.iter().filter(|((one, _), _)| one == series);
+        let days = days.map(|((_, day), minutes)| (*day, minutes.0.iter().map(|count| count.unwrap_or_default())));
+        let first = first_request(series, first_minute_with_traffic(days), (ledger, request.end), store);
+        for ((_, day), minutes) in counts.iter_mut().filter(|((one, _), _)| one == series) {
+            let dropped = first.map_or(i32::MAX, |first| first.0.saturating_sub(day.start().0));
+            minutes.0.iter_mut().take(usize::try_from(dropped).unwrap_or(0)).for_each(|count| *count = None);
         }
-        first_minutes.insert(series.clone(), first_minute);
+        insert_first(&mut first_values, series, first);
     }
-    store_first_minutes(&first_minutes, store);
+    first_values
 }
 
-fn store_first_minutes(first_minutes: &BTreeMap<SeriesKey, Option<Minute>>, store: &mut LedgerStore) {
-    let known = first_minutes.iter().filter_map(|(series, at)| Some((series.clone(), (*at)?)));
-    let known = known.map(|(series, at)| (series, BTreeMap::from([(FIRST_REQUEST_KEY.to_owned(), at)])));
-    store.add_first_values(&known.collect());
+fn insert_first(first_values: &mut FirstValues, series: &SeriesKey, first: Option<Minute>) {
+    if let Some(first) = first {
+        first_values.insert(series.clone(), BTreeMap::from([(FIRST_REQUEST_KEY.to_owned(), first)]));
+    }
 }
 
-/// The minute of a day that has the first events.
-fn first_minute_with_traffic(day: Day, mut totals: impl Iterator<Item = u32>) -> Option<Minute> {
-    let slot = totals.position(|total| total > 0)?;
-    Some(day.start().plus(i32::try_from(slot).ok()?))
+fn first_minute_with_traffic<M: Iterator<Item = MinuteCount>>(
+    mut days: impl Iterator<Item = (Day, M)>,
+) -> Option<Minute> {
+    days.find_map(|(day, mut minutes)| {
+        let slot = minutes.position(|count| count.total > 0)?;
+        Some(day.start().plus(i32::try_from(slot).ok()?))
+    })
 }
 
-/// The first request of a series up to some minute: what was found now, or is known already.
+/// The first request of a series before a minute: what was found now, or is stored.
 fn first_request(
     series: &SeriesKey,
     found: Option<Minute>,
     (ledger, end): (&Ledger, Minute),
     store: &LedgerStore,
 ) -> Option<Minute> {
-    // An older ledger has not kept it, and has the day of it.
+    // An older ledger has not stored it, and has its day.
     let mut days = (0..=LOOKBACK_DAYS).rev().map(|back| end.day().plus(-back));
     let first_ledger_day = || days.find(|day| ledger.day_sums(series, *day).total > 0).map(Day::start);
     let stored = store.first_values(series).get(FIRST_REQUEST_KEY).copied().or_else(first_ledger_day);

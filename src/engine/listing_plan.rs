@@ -143,31 +143,81 @@ impl<'q> ListingPlan<'q> {
     }
 
     /// Days that were not listed are known as they were.
-    pub(super) fn restore_unlisted(&mut self, store: &LedgerStore, days: &[Day]) {
+    pub(super) fn restore_unlisted(&mut self, store: &LedgerStore, days: impl IntoIterator<Item = Day>) {
         let Some(cache_key) = &self.cache_key else { return };
         for day in days {
-            self.listings.remove(day);
-            self.listings.extend(store.day_listing(cache_key, *day).map(|looked| (*day, looked.clone())));
+            self.listings.remove(&day);
+            self.listings.extend(store.day_listing(cache_key, day).map(|listing| (day, listing.clone())));
         }
     }
 
-    /// Keeps what was listed.
-    pub(super) fn save(self, folders: LogFolders, store: &mut LedgerStore) {
-        let Some(cache_key) = &self.cache_key else { return };
+    /// What is kept of a complete listing. Leaves the plan without listings.
+    pub(super) fn save(&mut self, folders: LogFolders, store: &LedgerStore) -> ListingUpdate<'q> {
+        let mut update = ListingUpdate::new(self.request);
+        let Some(cache_key) = self.cache_key.clone() else { return update };
         // Where there are no logs yet, the first may come at any moment.
         let is_cached = self.cached_folders(store).is_some() || folders.days.is_empty();
-        store.set_day_listings(cache_key, self.listings);
-        if !is_cached {
-            let (from, days) = (self.request.span.start, folders.days.into_iter().collect());
-            let listing_cache = ListingCache {
-                query_hash: self.request_hash,
-                from,
-                evaluated_at: self.at,
-                listed_at: self.now,
-                regions: folders.regions,
-                days,
-            };
-            store.set_listing_cache(cache_key, listing_cache);
+        let cache = (!is_cached).then(|| ListingCache {
+            query_hash: self.request_hash.clone(),
+            from: self.request.span.start,
+            evaluated_at: self.at,
+            listed_at: self.now,
+            regions: folders.regions,
+            days: folders.days.into_iter().collect(),
+        });
+        update.saved = Some((cache_key, std::mem::take(&mut self.listings), cache));
+        update
+    }
+}
+
+/// What a listing changes in the ledger.
+pub(super) struct ListingUpdate<'q> {
+    source: &'q str,
+    /// Days that were listed, with the areas whose folders could not be.
+    listed_days: BTreeMap<Day, Vec<String>>,
+    /// By cache key, what was listed for which request, and the folders above those of days if they are new.
+    saved: Option<(String, BTreeMap<Day, DayListing>, Option<ListingCache>)>,
+}
+
+impl<'q> ListingUpdate<'q> {
+    fn new(request: &'q AccessLogRequest) -> Self {
+        Self { source: &request.source, listed_days: BTreeMap::new(), saved: None }
+    }
+
+    /// A day that was listed.
+    pub(super) fn for_day(request: &'q AccessLogRequest, tree: &LogTree, day: Day) -> Self {
+        Self::for_days(request, tree, [day])
+    }
+
+    /// All days without a folder: there is nothing to list.
+    pub(super) fn for_missing_days(request: &'q AccessLogRequest, tree: &LogTree, store: &LedgerStore) -> Self {
+        let unlisted = store.unlisted_folders().days(&request.source);
+        Self::for_days(request, tree, unlisted.filter(|day| tree.folder_count(*day) == 0))
+    }
+
+    fn for_days(request: &'q AccessLogRequest, tree: &LogTree, days: impl IntoIterator<Item = Day>) -> Self {
+        let failed = tree.unlisted_areas();
+        let failed_areas = |day: Day| {
+            let date = day.to_string().replace('-', "/");
+            failed.iter().filter(|(_, below)| date.starts_with(below)).map(|(area, _)| area.clone()).collect()
+        };
+        let listed_days = days.into_iter().map(|day| (day, failed_areas(day))).collect();
+        Self { listed_days, ..Self::new(request) }
+    }
+
+    pub(super) fn apply(self, store: &mut LedgerStore) {
+        let unlisted = store.unlisted_folders_mut();
+        for (day, failed_areas) in self.listed_days {
+            unlisted.remove(self.source, day);
+            for area in failed_areas {
+                unlisted.insert(self.source, day, &area);
+            }
+        }
+        if let Some((cache_key, listings, cache)) = self.saved {
+            store.set_day_listings(&cache_key, listings);
+            if let Some(cache) = cache {
+                store.set_listing_cache(&cache_key, cache);
+            }
         }
     }
 }
@@ -182,24 +232,5 @@ fn folder_days(request: &AccessLogRequest) -> impl Iterator<Item = Day> {
 fn mark_unlisted(request: &AccessLogRequest, is_settled: impl Fn(Day) -> bool, store: &mut LedgerStore) {
     for day in folder_days(request).filter(|day| !is_settled(*day)) {
         store.unlisted_folders_mut().insert(&request.source, day, "");
-    }
-}
-
-/// Takes the marks from days that were listed, and leaves them where a folder could not be: of the days given, or of
-/// all that have no folder.
-pub(super) fn mark_listed(request: &AccessLogRequest, tree: &LogTree, listed: Option<Day>, store: &mut LedgerStore) {
-    let marked: Vec<Day> = match listed {
-        Some(day) => vec![day],
-        None => store.unlisted_folders().days(&request.source).filter(|day| tree.folder_count(*day) == 0).collect(),
-    };
-    let failed = tree.unlisted_areas();
-    for day in marked {
-        store.unlisted_folders_mut().remove(&request.source, day);
-        let date = day.to_string().replace('-', "/");
-        for (area, below) in &failed {
-            if date.starts_with(below) {
-                store.unlisted_folders_mut().insert(&request.source, day, area);
-            }
-        }
     }
 }

@@ -195,6 +195,12 @@ impl LedgerStore {
         Ok(ledger)
     }
 
+    /// Whether nothing was committed since a ledger was loaded.
+    #[must_use]
+    pub fn is_current(&self, ledger: &Ledger) -> bool {
+        ledger.revision == Some(self.revision)
+    }
+
     /// Sums of all days: a run asks for them again and again, and reads them once.
     async fn daily_sums(&self) -> Result<DaySumsBySeries, StoreError> {
         if let Some(sums) = self.lock_daily_sums().as_ref() {

@@ -3,6 +3,7 @@
 //!
 //! <https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html>
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,10 +28,10 @@ const STOP_POLL_INTERVAL: Duration = Duration::from_millis(200);
 const QUERY_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// Where queries run, and until when.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct AthenaSession<'a> {
     /// Athena of a region, asked as somebody.
-    pub client: &'a Client,
+    pub client: Client,
     /// Tables, workgroup and results.
     pub source: &'a AthenaSource,
     /// The end of what is asked for: the same query again within the same time is the same question.
@@ -38,7 +39,7 @@ pub struct AthenaSession<'a> {
     /// Raised when nobody waits for an answer any more.
     pub stop_requested: &'a AtomicBool,
     /// Bytes that queries may scan by now: one that scans more is ended as soon as Athena tells.
-    pub bytes_left: &'a AtomicU64,
+    pub bytes_left: Arc<AtomicU64>,
 }
 
 /// How a query ended.
@@ -78,7 +79,7 @@ pub(super) async fn run_query(session: &AthenaSession<'_>, query: &str, mut is_f
             Ok(id) => id,
             Err(error) => return FinishedQuery::failed(error),
         };
-        let guard = CancelGuard { client: session.client, id: Some(id) };
+        let guard = CancelGuard { client: &session.client, id: Some(id) };
         let mut finished = wait_for_query(session, guard).await;
         finished.was_reused &= !is_fresh;
         let should_retry = finished.id.is_err() && (finished.was_reused || (finished.is_retryable && !retried));
