@@ -1,5 +1,4 @@
-//! The straight line as one function: questions, answers, memory, numbers, judgements, words. No arithmetic, no
-//! formatting.
+//! The pipeline: discover, plan, fetch and commit, evaluate, notify, housekeeping. The only module that knows the order.
 
 mod access_logs;
 mod alerts;
@@ -15,7 +14,6 @@ mod fetch;
 mod first_request;
 mod history;
 mod listing_plan;
-mod ranges;
 mod target_groups;
 
 use std::path::Path;
@@ -41,65 +39,66 @@ pub use alerts::NotifyOptions;
 pub use explain::explain;
 pub use history::load_histories;
 
-/// What a run is about.
+/// How a run is done.
 pub struct RunOptions<'a> {
-    /// The promises.
+    /// The definitions.
     pub catalog: &'a Catalog,
-    /// The moment that is looked at.
+    /// The minute that is evaluated.
     pub at: Minute,
-    /// What time it is: how finely CloudWatch still has the past depends on it.
+    /// The present: how finely CloudWatch still has the past depends on it.
     pub now: Minute,
     /// How many days back logs are read; without it as far as the longest window.
     pub days: Option<u16>,
-    /// The folder of teams' own queries.
+    /// The folder of custom queries.
     pub queries: &'a Path,
-    /// What all that is asked of AWS may cost by list price; without it, whatever it takes.
+    /// What all requests to AWS may cost by list price.
     pub max_cost: Option<NanoDollars>,
-    /// Ask nobody: what the ledger has is all there is.
+    /// Evaluates the ledger as it is.
     pub offline: bool,
     /// Threads that read logs.
     pub threads: usize,
-    /// How people are told; without it nobody is, and no incident is opened.
+    /// Without it, no incident is opened and no notification is sent.
     pub notify_options: Option<NotifyOptions<'a>>,
-    /// Raised when the run should keep what it has and end.
+    /// Set when the run should keep what it has and end.
     pub stop: Arc<AtomicBool>,
-    /// Told how many days of logs are dealt with, of how many.
+    /// Called with the number of fetched steps, and of all.
     pub progress: &'a dyn Fn(usize, usize),
 }
 
-/// The ledger could not be read or written: nothing can be said.
+/// The ledger cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The files of the ledger.
+    /// A file of the ledger.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An answer that does not fit the ledger.
+    /// A batch that does not fit the ledger.
     #[error(transparent)]
     Merge(#[from] MergeError),
-    /// A minute that is so far away that nothing can be said of it.
+    /// A minute outside the supported range.
     #[error("cannot evaluate at {0}: outside the supported time range")]
     TimeOutOfRange(Minute),
-    /// A day that was not asked of the ledger before it was used.
+    /// A day that was not loaded before it was used.
     #[error(transparent)]
     NotLoaded(#[from] NotLoaded),
 }
 
-/// Reads what is new, keeps it, and judges every promise.
+/// Fetches what is new, stores it, evaluates every SLO and notifies.
 ///
 /// # Errors
-/// When the ledger cannot be read or written. A source that fails is a fault in the outcome.
+/// When the ledger cannot be read or written. A source that fails is a warning in the outcome.
 pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Outcome, EngineError> {
     let mut diagnostics = Diagnostics::default();
     let (mut discovery, mut fetch_plan) = (Discovery::default(), FetchPlan::default());
     if !options.offline {
-        discovery = discover::discover(options, store, &mut diagnostics).instrument(info_span!("discover")).await?;
+        (discovery, diagnostics.warnings) =
+            discover::discover(options, store).instrument(info_span!("discover")).await?;
         fetch_plan = fetch_plan::plan(options.catalog, &discovery, (options.at, options.now), options.days);
     }
-    let fetching = Box::pin(fetch::fetch_all(options, &discovery, &fetch_plan, store)).await;
+    let fetched = Box::pin(fetch::fetch_all(options, &discovery, &fetch_plan, store)).await;
     // What was fetched before a failure is kept: it need not be fetched again.
     let published = store.publish().instrument(info_span!("publish")).await;
     let mut recent = Vec::new();
-    for summary in fetching? {
+    for summary in fetched? {
         diagnostics.append(summary.diagnostics);
         recent.extend(summary.recent_logs);
     }
@@ -134,28 +133,25 @@ pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Ou
         None => AlertState::default(),
     };
     Box::pin(target_groups::report_unmatched(options, &recent, &status, &mut diagnostics)).await;
-    run_housekeeping(options, &ledger, store, &mut diagnostics).instrument(info_span!("housekeeping")).await;
+    diagnostics.append(run_housekeeping(options, &ledger, store).instrument(info_span!("housekeeping")).await);
     Ok(Outcome { status, alert_state, diagnostics })
 }
 
-/// What may fail without harm to anybody, after everybody was notified: caches, clean-up, and what AWS was asked.
-async fn run_housekeeping(
-    options: &RunOptions<'_>,
-    ledger: &Ledger,
-    store: &mut LedgerStore,
-    diagnostics: &mut Diagnostics,
-) {
+/// What may fail without harm after notifications were sent: caches, garbage collection, and AWS usage.
+async fn run_housekeeping(options: &RunOptions<'_>, ledger: &Ledger, store: &mut LedgerStore) -> Diagnostics {
     for ((service, operation), count) in Aws::request_counts() {
         info!(service, operation, count, "AWS requests");
     }
+    let mut diagnostics = Diagnostics::default();
     diagnostics.add_usage(&Aws::usage());
     let usage_result = store.add_usage(options.now.day(), &Aws::usage()).await;
     let timeslices_result = store.save_timeslices(ledger).await;
     let gc_result = store.collect_garbage(options.now.day()).await;
     let errors = [usage_result, timeslices_result, gc_result].into_iter().filter_map(Result::err);
-    // Another run that was quicker keeps house as well.
+    // Another run that was faster does the same housekeeping.
     let failed = errors.filter(|error| !matches!(error, StoreError::Blob(BlobError::Conflict(_))));
     diagnostics.warnings.extend(failed.map(|error| error.to_string()));
+    diagnostics
 }
 
 /// The share of a source's lines that may fail to parse.
@@ -163,8 +159,8 @@ fn unparsed_limit(catalog: &Catalog, source: &str) -> Rational {
     catalog.sources.get(source).map_or(Rational::from_integer(0), |source| source.unparsed_limit)
 }
 
-/// Judges every promise from the ledger alone. What it reads is the sums of whole days and the few parts of days that
-/// windows cut into, however long the windows are.
+/// Evaluates every SLO from the ledger alone. It reads the sums of whole days and the few partitions that windows begin
+/// or end in, however long the windows are.
 ///
 /// # Errors
 /// When the ledger cannot be read.
@@ -172,9 +168,8 @@ pub async fn evaluate(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Res
     Ok(evaluate_with_ledger(catalog, store, at, None).await?.0)
 }
 
-/// How every promise stands, and what was looked at for that.
-///
-/// With a book, what its incidents have to be judged by comes along.
+/// The status of every SLO, and the part of the ledger that it was computed from. With an alert state, the minutes that
+/// update its incidents are loaded too.
 async fn evaluate_with_ledger(
     catalog: &Catalog,
     store: &LedgerStore,
@@ -190,7 +185,7 @@ async fn evaluate_with_ledger(
     store.load_more(&mut ledger, &LoadRequest { partial_sums: required, ..LoadRequest::default() }).await?;
     loop {
         match model::compute_status(catalog, &ledger, at) {
-            // That the newest known minute before the moment lies on an earlier day than was looked at is rare.
+            // The newest known minute rarely lies on an earlier day than was loaded.
             Err(NotLoaded(minutes)) => {
                 store.load_more(&mut ledger, &LoadRequest { minutes, ..LoadRequest::default() }).await?
             }
@@ -199,7 +194,7 @@ async fn evaluate_with_ledger(
     }
 }
 
-/// What a fleet will ask of AWS in a day, by what was delivered on the last whole day.
+/// Estimates the AWS cost of a day from what was delivered on the last whole day.
 ///
 /// # Errors
 /// When the ledger cannot be read.
@@ -210,22 +205,16 @@ pub async fn estimate_cost(
     assumptions: CostAssumptions,
 ) -> Result<CostEstimate, EngineError> {
     let ledger = store.load(&LoadRequest::for_days([], [at.day().plus(-1)])).await?;
-    let scanned = store
-        .scanned_bytes_per_day()
-        .iter()
-        .filter_map(|(place, bytes)| Some((athena::split_scan_key(place)?, *bytes)))
-        .collect();
+    let scanned = store.scanned_bytes_per_day().iter();
     let is_needed = discovery::is_needed(catalog);
-    let discovery = if is_needed { store.discovery().await?.0 } else { Discovery::default() };
-    let objects = ledger.objects_by_load_balancer();
-    let habits = CostAssumptions {
-        objects_per_day: objects,
-        scanned_bytes: scanned,
-        discovery,
+    let assumptions = CostAssumptions {
+        objects_per_day: ledger.objects_by_load_balancer(),
+        scanned_bytes: scanned.filter_map(|(key, bytes)| Some((athena::split_scan_key(key)?, *bytes))).collect(),
+        discovery: if is_needed { store.discovery().await?.0 } else { Discovery::default() },
         is_first_run: store.is_empty(),
         ..assumptions
     };
-    Ok(cost::estimate(catalog, &habits))
+    Ok(cost::estimate(catalog, &assumptions))
 }
 
 /// The minutes of a span, without the log objects.
@@ -236,7 +225,7 @@ pub async fn load_minutes(store: &LedgerStore, span: Span) -> Result<Ledger, Eng
     Ok(store.load(&LoadRequest::for_days(span.days(), [])).await?)
 }
 
-/// The days of a span as an SLO's tiers see them: cut into slices where it has any, without what corrections exclude.
+/// The days of a span as an SLO's tiers see them: in timeslices where it has any, without what corrections exclude.
 ///
 /// # Errors
 /// When the ledger cannot be read.
@@ -249,3 +238,6 @@ pub async fn load_tier_days(
     let excluded = Exclusions::for_span(catalog, span).spans(service, slo);
     Ok(load_minutes(store, span).await?.view_days(&SloViews::new(slo, excluded).corrected, span)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,71 +1,85 @@
-//! What came of a run: how promises stand, what was done, and what failed while the rest went on.
+//! The outcome of a run: the status, what was done, and what failed while the rest went on.
 //!
-//! **Invariant:** whatever was left out of the counts is named here, with its number and a sample.
+//! **Invariant:** whatever is missing from the counts is named here, with its number and a sample.
 
 mod access_logs;
 mod athena;
 mod cloudwatch;
 mod discovery;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::alert::{AlertState, DeliveryResult, Notification, OutboxEntry};
 use crate::cost::Usage;
-use crate::fetch_plan::AccessLogRequest;
 use crate::format::{pluralize, with_thousands_separators};
+use crate::rational::{Rational, to_f64};
 use crate::report::model::FleetStatus;
-use crate::slo::{Catalog, matches_load_balancer, suggestion};
-use crate::source::access_logs::{LogTree, SkippedObjects, UnreadablePath};
+use crate::slo::Catalog;
 use crate::source::counts_file::InvalidRows;
 use crate::text::escape_non_printing;
 
-pub use access_logs::AccessLogSummary;
-pub use athena::AthenaSummary;
-pub use cloudwatch::CloudWatchSummary;
+pub(crate) use access_logs::{AccessLogSummary, listing_diagnostics};
+pub(crate) use athena::AthenaSummary;
+pub(crate) use cloudwatch::CloudWatchSummary;
+pub(crate) use discovery::{discovery_errors, unresolved_selectors};
 
-/// Faults of one kind that are named one by one; the rest is a number.
+/// Messages of one kind that are printed; the rest is counted.
 const SAMPLES_MAX: usize = 5;
 
-/// What came of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How every promise stands.
+    /// The status of every SLO.
     pub status: FleetStatus,
-    /// The incidents; empty where nobody is told.
+    /// The incidents; empty without notifications.
     pub alert_state: AlertState,
-    /// What was done, in words.
+    /// What was done and what failed.
     pub diagnostics: Diagnostics,
 }
 
-/// What a run has to say beside the status.
+/// Messages of a run.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     /// What was done.
     pub notes: Vec<String>,
-    /// What failed; everything else is right.
+    /// What failed; everything else is complete.
     pub warnings: Vec<String>,
 }
 
 impl Diagnostics {
-    /// Adds what comes later.
-    pub fn append(&mut self, later: Self) {
+    pub(crate) fn from_warning(warning: String) -> Self {
+        Self { notes: Vec::new(), warnings: vec![warning] }
+    }
+
+    pub(crate) fn append(&mut self, later: Self) {
         self.notes.extend(later.notes);
         self.warnings.extend(later.warnings);
     }
 
-    /// Adds what is said of a source of access logs, with its name where there are several: their keys look alike.
-    pub fn add_source(&mut self, source_diagnostics: Self, source: Option<&String>) {
-        let with_source = |message: String| match source.map(|source| format!("`{source}`: ")) {
-            Some(name) if !message.starts_with(&name) => name + &message,
-            _ => message,
-        };
-        self.notes.extend(source_diagnostics.notes.into_iter().map(with_source));
-        self.warnings.extend(source_diagnostics.warnings.into_iter().map(with_source));
+    /// Puts the name of their source before all messages.
+    pub(crate) fn with_source(self, source: &str) -> Self {
+        let prefix = format!("`{source}`: ");
+        let add_prefix =
+            |message: String| if message.starts_with(&prefix) { message } else { format!("{prefix}{message}") };
+        Self {
+            notes: self.notes.into_iter().map(add_prefix).collect(),
+            warnings: self.warnings.into_iter().map(add_prefix).collect(),
+        }
     }
 
-    /// Rows of a file of counts that were set aside.
-    pub fn add_row_errors(&mut self, path: &Path, errors: &InvalidRows) {
+    /// Adds lines that cannot be parsed: a warning once their share is above the limit.
+    fn add_unparsed(&mut self, text: String, (unparsed, total): (u64, u64), limit: Rational) {
+        if Rational::new(i128::from(unparsed), i128::from(total.max(1))) > limit {
+            self.warnings.push(format!(
+                "{text}\nhint: fix these lines, or raise `unparsed_limit` for the source in fleet.yaml (now {}%)",
+                to_f64(limit) * 100.0
+            ));
+        } else {
+            self.notes.push(text);
+        }
+    }
+
+    /// Adds the rows of a counts file that were skipped.
+    pub(crate) fn add_row_errors(&mut self, path: &Path, errors: &InvalidRows) {
         if errors.count == 0 {
             return;
         }
@@ -73,8 +87,13 @@ impl Diagnostics {
         self.warnings.extend(errors.samples.iter().take(SAMPLES_MAX).map(ToString::to_string));
     }
 
-    /// How deliveries ended: each that arrived, and each that did not.
-    pub fn add_deliveries(&mut self, deliveries: &[(OutboxEntry, DeliveryResult)], catalog: &Catalog, dry_run: bool) {
+    /// Adds how each delivery ended.
+    pub(crate) fn add_deliveries(
+        &mut self,
+        deliveries: &[(OutboxEntry, DeliveryResult)],
+        catalog: &Catalog,
+        dry_run: bool,
+    ) {
         for (entry, result) in deliveries {
             let Notification { key, urgency, kind: phase, team, .. } = &entry.notification;
             let to = catalog.describe_destination(team, &entry.destination);
@@ -93,79 +112,27 @@ impl Diagnostics {
         }
     }
 
-    /// Notifications that this run had no time for.
-    pub fn add_postponed(&mut self, alert_state: &AlertState) {
+    /// Adds the notifications that this run had no time for.
+    pub(crate) fn add_postponed(&mut self, alert_state: &AlertState) {
         let postponed = alert_state.outbox.iter().filter(|entry| entry.attempts == 0 && !entry.is_abandoned).count();
         if postponed > 0 {
             self.notes.push(format!("{} left for the next run", pluralize(postponed, "notification")));
         }
     }
 
-    /// What AWS was asked, and its list price.
-    pub fn add_usage(&mut self, usage: &Usage) {
+    /// Adds the requests to AWS, and their list price.
+    pub(crate) fn add_usage(&mut self, usage: &Usage) {
         if *usage != Usage::default() {
             self.notes.push(format!("AWS usage: {usage}; list price {}", usage.price()));
         }
     }
+}
 
-    /// What lay below a directory or in a bucket of logs beside the logs that were asked for, and which of those are
-    /// not there. Whether a balancer has no logs at all is known only if every folder was looked into.
-    pub fn add_listing(&mut self, request: &AccessLogRequest, tree: &LogTree, is_complete: bool) {
-        for (kind, skipped) in &tree.skipped {
-            let least = if tree.is_partial { "at least " } else { "" };
-            let objects = pluralize(skipped.count, "object");
-            self.notes.push(format!("skipped {least}{objects} ({kind}){}", sample_suffix(skipped)));
-        }
-        for (kind, doubtful) in &tree.mismatched {
-            let objects = pluralize(doubtful.count, "object");
-            self.notes.push(format!("counted {objects} by file name ({kind}){}", sample_suffix(doubtful)));
-        }
-        let mut unreadable: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-        for UnreadablePath { key, message, hint } in &tree.unreadable {
-            unreadable.entry((message, hint)).or_default().push(key);
-        }
-        for ((message, hint), keys) in unreadable {
-            let more = match keys.len() {
-                1 => String::new(),
-                2 => " and 1 more folder".to_owned(),
-                all => format!(" and {} more folders", all - 1),
-            };
-            self.warnings.push(format!(
-                "cannot access `{}`{more}: {message}\nhint: {hint}; until then the logs in it are not counted",
-                escape_non_printing(keys.first().copied().unwrap_or_default())
-            ));
-        }
-        if let Some(key) = &tree.short_interval_sample {
-            self.notes.push(format!(
-                "`{}` does not end on the hour\nhint: if a Classic Load Balancer writes logs every five minutes, set \
-                 `classic_interval: 5m` for the source in fleet.yaml",
-                escape_non_printing(key)
-            ));
-        }
-        let found: BTreeSet<&str> = tree.balancers().collect();
-        let is_found = |name: &str| found.contains(name) || found.iter().any(|seen| matches_load_balancer(name, seen));
-        let missing: Vec<String> =
-            request.series_by_load_balancer.keys().filter(|name| !is_found(name)).cloned().collect();
-        if missing.is_empty() || !is_complete {
-            return;
-        }
-        let hint = match tree.newest_day {
-            _ if !found.is_empty() => missing
-                .first()
-                .and_then(|name| suggestion(name, "load balancers with logs", found.iter().copied()))
-                .unwrap_or_default(),
-            Some(day) => format!("the newest logs are from {day}: use `--at` with a time on that day"),
-            None => {
-                "copy the logs with their folders: `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/`".to_owned()
-            }
-        };
-        self.warnings.push(format!(
-            "`{}` has no logs for {} from {}\nhint: {hint}",
-            request.location,
-            join_first(missing),
-            request.span
-        ));
-    }
+/// The first of some messages, and one for the rest.
+fn push_first(list: &mut Vec<String>, messages: Vec<String>, describe_rest: impl Fn(usize) -> String) {
+    let more = messages.len().saturating_sub(SAMPLES_MAX);
+    list.extend(messages.into_iter().take(SAMPLES_MAX));
+    list.extend((more > 0).then(|| describe_rest(more)));
 }
 
 /// The first few of many names.
@@ -175,11 +142,6 @@ fn join_first(names: impl IntoIterator<Item = String>) -> String {
     names.truncate(SAMPLES_MAX);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     names.join(", ") + &more
-}
-
-/// The first of a kind of objects, as the end of a sentence.
-fn sample_suffix(objects: &SkippedObjects) -> String {
-    objects.samples.first().map(|key| example_suffix(objects.count, &escape_non_printing(key))).unwrap_or_default()
 }
 
 /// One of several, or the only one, as the end of a sentence.

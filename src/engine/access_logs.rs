@@ -23,7 +23,7 @@ use crate::aws::Aws;
 use crate::cost::Usage;
 use crate::fetch_plan::AccessLogRequest;
 use crate::ledger::{ListedObject, ObjectRecord, filing_partition};
-use crate::outcome::{AccessLogSummary, Diagnostics};
+use crate::outcome::{AccessLogSummary, Diagnostics, listing_diagnostics};
 use crate::rational::Rational;
 use crate::series::SeriesKey;
 use crate::source::access_logs::{self, Batch, LogFile, LogRoot, LogTree, ScanResult};
@@ -69,16 +69,16 @@ impl<'a> CountSource<'a> for AccessLogSource<'a> {
     }
 
     fn finish(mut self: Box<Self>) -> SourceSummary<'a> {
-        let Some(tree) = &self.tree else {
-            return SourceSummary { diagnostics: self.named_diagnostics(), recent_logs: None };
-        };
-        let is_all_listed = self.is_complete && self.plan.is_complete() && !self.summary.has_skipped();
-        self.diagnostics.add_listing(self.request, tree, is_all_listed);
-        let cost = (Aws::usage().price(), self.options.max_cost.unwrap_or_default());
-        self.summary.report_skipped(&self.request.source, cost, &mut self.diagnostics);
-        let limit = self.unparsed_limit();
-        std::mem::take(&mut self.summary).report(limit, &mut self.diagnostics);
-        SourceSummary { diagnostics: self.named_diagnostics(), recent_logs: Some(self.recent) }
+        if let Some(tree) = &self.tree {
+            let is_all_listed = self.is_complete && self.plan.is_complete() && !self.summary.has_skipped();
+            self.diagnostics.append(listing_diagnostics(self.request, tree, is_all_listed));
+            let limit = unparsed_limit(self.options.catalog, &self.request.source);
+            let cost = (Aws::usage().price(), self.options.max_cost.unwrap_or_default());
+            self.diagnostics.append(self.summary.report(&self.request.source, limit, cost));
+        }
+        let is_named = !self.is_only_source;
+        let diagnostics = if is_named { self.diagnostics.with_source(&self.request.source) } else { self.diagnostics };
+        SourceSummary { diagnostics, recent_logs: self.tree.is_some().then_some(self.recent) }
     }
 }
 
@@ -89,8 +89,8 @@ impl<'a> AccessLogSource<'a> {
         is_only_source: bool,
         scan_lock: Arc<Mutex<()>>,
         store: &mut LedgerStore,
-    ) -> Result<Self, String> {
-        let plan = ListingPlan::new(options, request, store).await?;
+    ) -> Result<Self, Diagnostics> {
+        let plan = ListingPlan::new(options, request, store).await.map_err(Diagnostics::from_warning)?;
         Ok(Self {
             options,
             request,
@@ -107,17 +107,6 @@ impl<'a> AccessLogSource<'a> {
             plan,
             diagnostics: Diagnostics::default(),
         })
-    }
-
-    fn named_diagnostics(&mut self) -> Diagnostics {
-        let mut diagnostics = Diagnostics::default();
-        let name = (!self.is_only_source).then_some(&self.request.source);
-        diagnostics.add_source(std::mem::take(&mut self.diagnostics), name);
-        diagnostics
-    }
-
-    fn unparsed_limit(&self) -> Rational {
-        unparsed_limit(self.options.catalog, &self.request.source)
     }
 
     async fn open_tree(&mut self, store: &LedgerStore) -> Option<Fetched<'a>> {
@@ -202,7 +191,7 @@ impl<'a> AccessLogSource<'a> {
         let skipped = drop_unaffordable(self.options, &self.plan.root, &mut affordable);
         self.summary.add_skipped(skipped, 0);
         let scanned = self.scan(&listed, &affordable).await;
-        let limit = self.unparsed_limit();
+        let limit = unparsed_limit(self.options.catalog, &self.request.source);
         self.summary.add_scan(&scanned, limit);
         let read = records_of_read_objects(&scanned, &uncounted, limit);
         if read.len() < uncounted.len() {

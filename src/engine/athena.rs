@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::commit::{AnsweredRange, Fetched, ScannedBytes, pack_counts};
 use super::fetch::{CountSource, SourceSummary, check_cost_limit};
 use super::first_request::drop_before_first_request;
-use super::{EngineError, RunOptions};
+use super::{EngineError, RunOptions, unparsed_limit};
 use crate::aws::Aws;
 use crate::cost::Usage;
 use crate::fetch_plan::{FetchRange, RangeRequest};
@@ -86,7 +86,7 @@ impl<'a> CountSource<'a> for AthenaTables<'a> {
     }
 
     fn finish(mut self: Box<Self>) -> SourceSummary<'a> {
-        self.summary.report(&mut self.diagnostics);
+        self.diagnostics.append(self.summary.report());
         SourceSummary { diagnostics: self.diagnostics, recent_logs: None }
     }
 }
@@ -125,7 +125,7 @@ impl<'a> AthenaTables<'a> {
             all_minutes: targets.iter().flatten().map(TargetQueue::pending_minutes).sum(),
             targets,
             diagnostics,
-            summary: AthenaSummary::new(options.catalog, &request.source),
+            summary: AthenaSummary::new(&request.source, unparsed_limit(options.catalog, &request.source)),
         })
     }
 
@@ -135,7 +135,7 @@ impl<'a> AthenaTables<'a> {
         let Some(range) = queue.pending.pop() else {
             if let Some(span) = queue.whole_span {
                 let missing = queue.target.missing_load_balancers(&self.history, span);
-                self.summary.add_missing(&queue.name, span, &missing);
+                self.summary.add_missing(&queue.name, span, missing);
             }
             return None;
         };
@@ -227,7 +227,7 @@ fn query_targets<'a>(
             Indicator::Query { sql: None, .. } | Indicator::Ratio { .. } | Indicator::Counts { .. } => {}
         }
     }
-    let limit = super::unparsed_limit(options.catalog, &request.source);
+    let limit = unparsed_limit(options.catalog, &request.source);
     let tables = rules.into_iter().filter_map(|(is_classic, rules)| {
         let source = session.source;
         let table: &LogTable = if is_classic { source.classic_table.as_ref()? } else { &source.log_table };

@@ -88,7 +88,7 @@ impl<'a> CountSource<'a> for CloudWatchMetrics<'a> {
     }
 
     fn finish(mut self: Box<Self>) -> SourceSummary<'a> {
-        self.summary.report(self.options.catalog, &self.request.source, &mut self.diagnostics);
+        self.diagnostics.append(self.summary.report(self.options.catalog, &self.request.source));
         SourceSummary { diagnostics: self.diagnostics, recent_logs: None }
     }
 }

@@ -13,7 +13,8 @@ use super::first_request::first_requests;
 use super::listing_plan::ListingUpdate;
 use crate::counts::{Counts, MinuteCount};
 use crate::fetch_plan::{
-    FetchPlan, FetchedRange, ImportedFile, RangeRequest, discard_future, invalidate, mark_fetched,
+    FetchPlan, FetchRange, FetchedRange, ImportedFile, RangeRequest, discard_future, invalidate, mark_fetched,
+    missing_ranges,
 };
 use crate::ledger::{Ledger, MergeError, NotLoaded, ObjectCounts, ObjectRecord, Partition, UnlistedFolders};
 use crate::series::SeriesKey;
@@ -102,8 +103,8 @@ impl Committer {
         })
     }
 
-    pub(super) const fn fetched_ranges(&self) -> &BTreeMap<SeriesKey, FetchedRange> {
-        &self.fetched_ranges
+    pub(super) fn missing_ranges(&self, request: &RangeRequest) -> Vec<FetchRange> {
+        missing_ranges(request, &self.fetched_ranges)
     }
 
     pub(super) async fn commit(&mut self, fetched: Fetched<'_>, store: &mut LedgerStore) -> Result<(), EngineError> {

@@ -1,39 +1,34 @@
-//! The stretch of the line before all questions: names and tags of definitions are looked up where sources know ids
-//! only.
-
-use std::collections::BTreeMap;
+//! Discovery before anything is planned: names and tags of definitions are resolved where sources know IDs only.
 
 use super::{EngineError, RunOptions};
 use crate::aws::Aws;
 use crate::discovery::{self, Discovery};
 use crate::fetch_plan::invalidate;
-use crate::outcome::Diagnostics;
+use crate::outcome::{discovery_errors, unresolved_selectors};
 use crate::source;
 use crate::store::LedgerStore;
 
-/// Looks up what is due, and keeps it. Where AWS refuses, what was found before goes on.
+/// Fetches and stores what is due. Where AWS refuses, earlier results remain. Returns the warnings too.
 pub(super) async fn discover(
     options: &RunOptions<'_>,
     store: &mut LedgerStore,
-    diagnostics: &mut Diagnostics,
-) -> Result<Discovery, EngineError> {
+) -> Result<(Discovery, Vec<String>), EngineError> {
     if !discovery::is_needed(options.catalog) {
-        return Ok(Discovery::default());
+        return Ok((Discovery::default(), Vec::new()));
     }
     let (previous, version) = store.discovery().await?;
-    let mut discovery = previous.clone();
+    let (mut discovery, mut warnings) = (previous.clone(), Vec::new());
     for request in discovery::due_requests(options.catalog, &discovery, options.now) {
         let aws = Aws::shared().await.for_scope(&request.scope).await;
         let (inventory, errors) = source::discovery::fetch_inventory(&aws, &request).await;
-        diagnostics.add_discovery_errors(&request, &discovery, &errors);
+        warnings.extend(discovery_errors(&request, &discovery, &errors));
         let additions = discovery.update(&request, &inventory, options.now);
         if additions.is_empty() {
             continue;
         }
-        // Before the discovery is kept: whoever comes after a crash finds the same anew.
+        // Before the discovery is stored: a run after a crash finds the same again.
         let mut fetched = store.fetched_ranges().await?;
-        let series: BTreeMap<_, _> = discovery::affected_series(options.catalog, &request, &additions);
-        for (series, from) in &series {
+        for (series, from) in &discovery::affected_series(options.catalog, &request, &additions) {
             invalidate(&mut fetched, series, *from);
         }
         store.save_fetched_ranges(&fetched).await?;
@@ -41,6 +36,6 @@ pub(super) async fn discover(
     if discovery != previous {
         store.save_discovery(&discovery, version.as_ref()).await?;
     }
-    diagnostics.add_unresolved(&discovery::unresolved(options.catalog, &discovery));
-    Ok(discovery)
+    warnings.extend(unresolved_selectors(&discovery::unresolved(options.catalog, &discovery)));
+    Ok((discovery, warnings))
 }

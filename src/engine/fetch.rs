@@ -11,15 +11,18 @@ use tokio::sync::Mutex;
 use tracing::{Instrument, Span, info_span};
 
 use super::access_logs::AccessLogSource;
+use super::athena::AthenaTables;
+use super::cloudwatch::CloudWatchMetrics;
 use super::commit::{Committer, Fetched};
 use super::contributors::RecentLogs;
 use super::counts_files::CountsFileSource;
-use super::{EngineError, RunOptions, ranges};
+use super::{EngineError, RunOptions};
 use crate::aws::Aws;
 use crate::cost::Usage;
 use crate::discovery::Discovery;
-use crate::fetch_plan::FetchPlan;
+use crate::fetch_plan::{FetchPlan, RangeRequest};
 use crate::outcome::Diagnostics;
+use crate::slo::SourceKind;
 use crate::store::LedgerStore;
 
 /// Each open source holds one batch in memory.
@@ -49,42 +52,44 @@ pub(super) struct SourceSummary<'a> {
     pub(super) recent_logs: Option<RecentLogs<'a>>,
 }
 
-/// A source with nothing to fetch, and the reason.
-pub(super) struct EmptySource(pub(super) Diagnostics);
+type BoxedSource<'a> = Box<dyn CountSource<'a> + 'a>;
 
-#[async_trait(?Send)]
-impl<'a> CountSource<'a> for EmptySource {
-    async fn fetch_next(&mut self, _: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
-        Ok(None)
+pub(super) enum Slot<'a> {
+    Open(BoxedSource<'a>, Span),
+    Closed(SourceSummary<'a>),
+}
+
+impl<'a> Slot<'a> {
+    /// A source with something to fetch, or what keeps it from that.
+    fn new(source: Result<BoxedSource<'a>, Diagnostics>, span: Span) -> Self {
+        match source {
+            Ok(source) => Self::Open(source, span),
+            Err(diagnostics) => Self::Closed(SourceSummary { diagnostics, recent_logs: None }),
+        }
     }
 
     fn progress(&self) -> (usize, usize) {
-        (0, 0)
-    }
-
-    fn finish(self: Box<Self>) -> SourceSummary<'a> {
-        SourceSummary { diagnostics: self.0, recent_logs: None }
-    }
-}
-
-struct OpenSource<'a> {
-    source: Box<dyn CountSource<'a> + 'a>,
-    span: Span,
-    is_done: bool,
-}
-
-impl<'a> OpenSource<'a> {
-    fn new(span: Span, source: Box<dyn CountSource<'a> + 'a>) -> Self {
-        Self { source, span, is_done: false }
+        match self {
+            Self::Open(source, _) => source.progress(),
+            Self::Closed(_) => (0, 0),
+        }
     }
 
     async fn fetch_next(&mut self, store: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
-        if self.is_done {
-            return Ok(None);
+        let Self::Open(source, span) = self else { return Ok(None) };
+        let fetched = source.fetch_next(store).instrument(span.clone()).await?;
+        if fetched.is_none() {
+            let finished = std::mem::replace(self, Self::Closed(SourceSummary::default()));
+            *self = Self::Closed(finished.into_summary());
         }
-        let fetched = self.source.fetch_next(store).instrument(self.span.clone()).await?;
-        self.is_done = fetched.is_none();
         Ok(fetched)
+    }
+
+    fn into_summary(self) -> SourceSummary<'a> {
+        match self {
+            Self::Open(source, _) => source.finish(),
+            Self::Closed(summary) => summary,
+        }
     }
 }
 
@@ -102,7 +107,7 @@ pub(super) async fn fetch_all<'a>(
     let mut summaries = Vec::new();
     while !sources.is_empty() {
         let group = sources.drain(..limit.min(sources.len())).collect();
-        summaries.extend(fetch_side_by_side(options, group, &mut committer, store).await?);
+        summaries.extend(fetch_side_by_side(options.progress, group, &mut committer, store).await?);
     }
     committer.finish(store).await?;
     Ok(summaries)
@@ -114,58 +119,84 @@ async fn open_sources<'a>(
     plan: &'a FetchPlan,
     committer: &mut Committer,
     store: &mut LedgerStore,
-) -> Result<Vec<OpenSource<'a>>, EngineError> {
+) -> Result<Vec<Slot<'a>>, EngineError> {
     let mut sources = Vec::new();
     if !plan.counts_files.is_empty() {
         let source = CountsFileSource::open(options, &plan.counts_files, store).await?;
-        sources.push(OpenSource::new(info_span!(target: "slowburn::engine", "counts"), Box::new(source)));
+        sources.push(Slot::Open(Box::new(source), info_span!(target: "slowburn::engine", "counts")));
     }
     // All folders are marked as not listed before any object is read: a gap in one source says nothing until then.
     let scan_lock = Arc::new(Mutex::new(()));
-    let is_only_source = plan.access_logs.len() == 1;
     for request in &plan.access_logs {
         let (source, location) = (&request.source, &request.location);
         let span = info_span!(target: "slowburn::engine", "access_logs", source, location);
-        let source: Box<dyn CountSource<'a> + 'a> =
-            match AccessLogSource::open(options, request, is_only_source, Arc::clone(&scan_lock), store).await {
-                Ok(source) => Box::new(source),
-                Err(error) => Box::new(EmptySource(Diagnostics { warnings: vec![error], ..Diagnostics::default() })),
-            };
-        sources.push(OpenSource::new(span, source));
+        let is_only_source = plan.access_logs.len() == 1;
+        let opened = AccessLogSource::open(options, request, is_only_source, Arc::clone(&scan_lock), store).await;
+        sources.push(Slot::new(opened.map(|source| Box::new(source) as BoxedSource<'a>), span));
     }
     for request in &plan.ranges {
-        let kind = request.kind.yaml_key();
-        let span = info_span!(target: "slowburn::engine", "ranges", source = request.source, kind);
+        let span = info_span!(
+            target: "slowburn::engine", "ranges", source = request.source, kind = request.kind.yaml_key()
+        );
         // The future of all that AWS may be asked is large.
-        let opening = Box::pin(ranges::open(options, discovery, request, committer, store));
-        let source = opening.instrument(span.clone()).await?;
-        sources.push(OpenSource::new(span, source));
+        let opening = Box::pin(open_range_source(options, discovery, request, committer, store));
+        sources.push(Slot::new(opening.instrument(span.clone()).await?, span));
     }
     Ok(sources)
 }
 
-async fn fetch_side_by_side<'a>(
-    options: &RunOptions<'_>,
-    mut sources: Vec<OpenSource<'a>>,
+/// Opens a source that returns the counts of any span, unless it is up to date.
+async fn open_range_source<'a>(
+    options: &'a RunOptions<'a>,
+    discovery: &'a Discovery,
+    request: &'a RangeRequest,
+    committer: &mut Committer,
+    store: &mut LedgerStore,
+) -> Result<Result<BoxedSource<'a>, Diagnostics>, EngineError> {
+    let mut diagnostics = Diagnostics::default();
+    if committer.discard_future(request, options.now, store).await? {
+        diagnostics.notes.push(format!(
+            "discarded data from `{}` that an earlier run recorded for a time in the future; it is fetched again",
+            request.source
+        ));
+    }
+    let missing = committer.missing_ranges(request);
+    if missing.is_empty() {
+        diagnostics.notes.push(format!("`{}` is already fetched up to {}", request.source, request.end));
+        return Ok(Err(diagnostics));
+    }
+    Ok(match &request.kind {
+        SourceKind::CloudWatch { aws, account } => {
+            let target = (aws, account.as_deref(), discovery);
+            Ok(Box::new(CloudWatchMetrics::open(options, request, &missing, target, diagnostics, store).await?))
+        }
+        SourceKind::Athena { aws, athena } => {
+            Ok(Box::new(AthenaTables::open(options, request, &missing, (aws, athena), diagnostics, store).await?))
+        }
+        SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => Err(diagnostics),
+    })
+}
+
+/// Asks each source for its next batch, commits all of them, and begins again until no source has any left.
+pub(super) async fn fetch_side_by_side<'a>(
+    report_progress: &dyn Fn(usize, usize),
+    mut sources: Vec<Slot<'a>>,
     committer: &mut Committer,
     store: &mut LedgerStore,
 ) -> Result<Vec<SourceSummary<'a>>, EngineError> {
-    while sources.iter().any(|source| !source.is_done) {
-        let (mut done, mut all) = (0, 0);
-        for (source_done, source_all) in sources.iter().map(|open| open.source.progress()) {
-            done += source_done;
-            all += source_all;
-        }
-        (options.progress)(done, all);
+    loop {
+        let (done, all): (Vec<usize>, Vec<usize>) = sources.iter().map(Slot::progress).unzip();
+        report_progress(done.iter().sum(), all.iter().sum());
         let readable: &LedgerStore = store;
         let round = join_all(sources.iter_mut().map(|source| source.fetch_next(readable))).await;
-        for fetched in round {
-            if let Some(fetched) = fetched? {
-                committer.commit(fetched, store).await?;
-            }
+        let batches = round.into_iter().filter_map(Result::transpose).collect::<Vec<_>>();
+        if batches.is_empty() {
+            return Ok(sources.into_iter().map(Slot::into_summary).collect());
+        }
+        for fetched in batches {
+            committer.commit(fetched?, store).await?;
         }
     }
-    Ok(sources.into_iter().map(|open| open.source.finish()).collect())
 }
 
 /// Whether what a source is about to be asked stays within the cost limit of the run; the message if it does not.

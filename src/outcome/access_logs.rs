@@ -1,139 +1,131 @@
-//! What was read of a source of access logs, and which of it is unknown.
+//! What was read of a source of access logs, and what is unknown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Diagnostics, SAMPLES_MAX, example_suffix, grouped_count};
+use super::{Diagnostics, SAMPLES_MAX, example_suffix, grouped_count, join_first, push_first};
 use crate::cost::NanoDollars;
+use crate::fetch_plan::AccessLogRequest;
 use crate::format::{pluralize, with_thousands_separators};
 use crate::ledger::ObjectRecord;
-use crate::rational::{Rational, to_f64};
-use crate::source::access_logs::{FailedObject, LogFile, ObjectError, ScanResult, UnparsedLine};
+use crate::rational::Rational;
+use crate::slo::{matches_load_balancer, suggestion};
+use crate::source::access_logs::{
+    FailedObject, LogFile, LogTree, ObjectError, ObjectRead, ScanResult, SkippedObjects, UnparsedLine, UnreadablePath,
+};
 use crate::text::escape_non_printing;
 
-/// What was read of a source of access logs.
 #[derive(Debug, Default)]
-pub struct AccessLogSummary {
+pub(crate) struct AccessLogSummary {
     objects: u64,
     lines: u64,
     unparsed: u64,
     connections: u64,
-    samples: Vec<String>,
+    unparsed_samples: Vec<String>,
+    /// Objects that were fetched and not counted.
     warnings: Vec<String>,
-    /// What S3 did not give, by what it said and what can be done: how many, and one of them.
-    s3_errors: BTreeMap<(String, String), (u64, String)>,
+    /// By message and hint of S3.
+    s3_errors: BTreeMap<(String, String), CountedObjects>,
     /// Objects that changed after they were counted.
     changed: Vec<String>,
-    /// Objects that were counted in another form, and one of them.
-    recompressed: (u64, String),
-    /// Files without a byte whose copies may still go on, and one of them.
-    pending: (u64, String),
+    /// Objects that were counted in another form.
+    recompressed: CountedObjects,
+    /// Files without a byte whose copies may not be complete yet.
+    pending: CountedObjects,
     /// Faulty copies of objects of which another copy is read.
     fallback_copies: Vec<String>,
-    /// Whether they lie in a bucket.
-    in_bucket: bool,
-    /// Objects, and folders of days, that would have cost more than the run may.
-    skipped: (u64, u64),
+    is_bucket: bool,
+    /// Left out because of `--max-cost`.
+    skipped_objects: usize,
+    skipped_days: usize,
+}
+
+/// How many objects, and one of them.
+#[derive(Debug, Default)]
+struct CountedObjects {
+    count: u64,
+    example: String,
+}
+
+impl CountedObjects {
+    fn add(&mut self, key: &str) {
+        self.count += 1;
+        self.example = escape_non_printing(key);
+    }
+
+    fn example_suffix(&self) -> String {
+        example_suffix(self.count, &self.example)
+    }
 }
 
 impl AccessLogSummary {
-    /// Nothing is read yet, of a directory or of a bucket.
-    #[must_use]
-    pub fn new(in_bucket: bool) -> Self {
-        Self { in_bucket, ..Self::default() }
+    pub(crate) fn new(is_bucket: bool) -> Self {
+        Self { is_bucket, ..Self::default() }
     }
 
-    /// Adds objects, and days whose folders were not looked into, that would have cost more than the run may.
-    pub const fn add_skipped(&mut self, objects: usize, days: usize) {
-        self.skipped.0 += objects as u64;
-        self.skipped.1 += days as u64;
+    /// Adds objects, and days whose folders were not listed, that would have cost more than the run may.
+    pub(crate) const fn add_skipped(&mut self, objects: usize, days: usize) {
+        self.skipped_objects += objects;
+        self.skipped_days += days;
     }
 
-    /// Adds files without a byte that are too new to tell whether they stay so.
-    pub fn add_pending<'l>(&mut self, files: impl Iterator<Item = &'l LogFile>) {
-        for file in files {
-            self.pending.0 += 1;
-            self.pending.1 = escape_non_printing(&file.key);
-        }
+    pub(crate) const fn has_skipped(&self) -> bool {
+        self.skipped_objects + self.skipped_days > 0
     }
 
-    /// Adds a faulty copy of an object that another copy is read of.
-    pub fn add_fallback_copy(&mut self, faulty: &FailedObject, copy: &LogFile) {
+    pub(crate) fn add_pending<'l>(&mut self, files: impl Iterator<Item = &'l LogFile>) {
+        files.for_each(|file| self.pending.add(&file.key));
+    }
+
+    pub(crate) fn add_fallback_copy(&mut self, faulty: &FailedObject, copy: &LogFile) {
         let (key, copy) = (escape_non_printing(&faulty.key), escape_non_printing(&copy.key));
         self.fallback_copies.push(format!("`{key}` {}; read `{copy}` instead", faulty.error));
     }
 
-    /// Whether anything was left out because of its price.
-    #[must_use]
-    pub fn has_skipped(&self) -> bool {
-        self.skipped != (0, 0)
+    pub(crate) fn add_scan(&mut self, scanned: &ScanResult, unparsed_limit: Rational) {
+        scanned.read.iter().for_each(|object| self.add_read(object, unparsed_limit));
+        for FailedObject { key, error } in &scanned.failed {
+            if let ObjectError::Refused { message, hint } = error {
+                let objects = self.s3_errors.entry((message.clone(), hint.to_string())).or_default();
+                if objects.count == 0 {
+                    objects.example = escape_non_printing(key);
+                }
+                objects.count += 1;
+                continue;
+            }
+            let hint = hint_for(error, self.is_bucket);
+            let until = if matches!(error, ObjectError::Deleted) { "" } else { "until then " };
+            let key = escape_non_printing(key);
+            self.warnings.push(format!("`{key}` {error}\nhint: {hint}; {until}its minutes are unknown"));
+        }
     }
 
-    /// Says what was left out because of its price, where the run has cost so much and may cost so much.
-    pub fn report_skipped(
-        &self,
-        source: &str,
-        (used, limit): (NanoDollars, NanoDollars),
-        diagnostics: &mut Diagnostics,
-    ) {
-        let (objects, days) = self.skipped;
-        let parts = [(objects, "log file", "log files"), (days, "day of logs", "days of logs")];
-        let parts: Vec<String> = parts
-            .into_iter()
-            .filter(|(count, ..)| *count > 0)
-            .map(|(count, singular, plural)| {
-                format!("{} {}", with_thousands_separators(count), if count == 1 { singular } else { plural })
-            })
-            .collect();
-        if !parts.is_empty() {
-            diagnostics.warnings.push(format!(
-                "`{source}`: skipped {} to stay within `--max-cost`: spent {used} of {limit}\nhint: run again, or \
-                 raise `--max-cost`; `slowburn cost` estimates the cost of a day; until then their minutes are unknown",
-                parts.join(" and ")
+    fn add_read(&mut self, object: &ObjectRead, unparsed_limit: Rational) {
+        let key = escape_non_printing(&object.key);
+        self.objects += 1;
+        self.lines += object.lines;
+        self.unparsed += object.unparsed;
+        self.connections += object.connections;
+        for line in object.samples.iter().take(SAMPLES_MAX.saturating_sub(self.unparsed_samples.len())) {
+            let UnparsedLine { number, kind, error, text } = line;
+            let (error, text) = (escape_non_printing(&error.to_string()), escape_non_printing(text));
+            self.unparsed_samples.push(format!("`{key}`, line {number}: {kind}: {error}\n  {text}"));
+        }
+        if object.has_only_unparsed_lines(unparsed_limit) {
+            self.warnings.push(format!(
+                "`{key}` has no requests that match the load balancer and time in its name\nhint: check what was copied under this name; until then its minutes are unknown"
+            ));
+        }
+        if object.trailing_bytes > 0 {
+            self.warnings.push(format!(
+                "`{key}` has {} after its last gzip member, which are ignored\nhint: copy the file again if it \
+                 should be longer",
+                pluralize(object.trailing_bytes, "byte")
             ));
         }
     }
 
-    /// Adds what came of some objects, where no more than `limit` of the lines may be strange.
-    pub fn add_scan(&mut self, scanned: &ScanResult, limit: Rational) {
-        for object in &scanned.read {
-            let key = escape_non_printing(&object.key);
-            self.objects += 1;
-            self.lines += object.lines;
-            self.unparsed += object.unparsed;
-            self.connections += object.connections;
-            for line in object.samples.iter().take(SAMPLES_MAX.saturating_sub(self.samples.len())) {
-                let UnparsedLine { number, kind, error: fault, text } = line;
-                let (fault, text) = (escape_non_printing(&fault.to_string()), escape_non_printing(text));
-                self.samples.push(format!("`{key}`, line {number}: {kind}: {fault}\n  {text}"));
-            }
-            if object.has_only_unparsed_lines(limit) {
-                self.warnings.push(format!(
-                    "`{key}` has no requests that match the load balancer and time in its name\nhint: check what was copied under this name; until then its minutes are unknown"
-                ));
-            }
-            if object.trailing_bytes > 0 {
-                self.warnings.push(format!(
-                    "`{key}` has {} after its last gzip member, which are ignored\nhint: copy the file again if it \
-                     should be longer",
-                    pluralize(object.trailing_bytes, "byte")
-                ));
-            }
-        }
-        for object in &scanned.failed {
-            let key = escape_non_printing(&object.key);
-            if let ObjectError::Refused { message: said, hint: remedy } = &object.error {
-                let error = (said.clone(), remedy.to_string());
-                self.s3_errors.entry(error).or_insert((0, key)).0 += 1;
-                continue;
-            }
-            let hint = hint_for(&object.error, self.in_bucket);
-            let until = if matches!(object.error, ObjectError::Deleted) { "" } else { "until then " };
-            self.warnings.push(format!("`{key}` {}\nhint: {hint}; {until}its minutes are unknown", object.error));
-        }
-    }
-
-    /// Adds what was found in objects that had another size when they were counted; `record` is what they had.
-    pub fn add_comparison<'a>(
+    /// Adds what was found in objects that had another size when they were counted.
+    pub(crate) fn add_comparison<'a>(
         &mut self,
         rescanned: &ScanResult,
         previous_record: impl Fn(&str) -> Option<&'a ObjectRecord>,
@@ -144,114 +136,182 @@ impl AccessLogSummary {
                              letters before `.log`, and keep the counted lines in this file, which was read while it \
                              was being copied; or, if all older logs are still available, fill a new ledger: set \
                              `--ledger` to a new folder";
+        let when_counted = |key: &str, previous: &ObjectRecord| {
+            let (bytes, lines) = (pluralize(previous.size, "byte"), pluralize(previous.lines, "line"));
+            format!("`{}` had {bytes} and {lines} when it was counted", escape_non_printing(key))
+        };
         for object in &rescanned.read {
             let Some(previous) = previous_record(&object.key) else { continue };
             if (object.lines, object.unparsed) == (previous.lines, previous.unparsed) {
-                self.recompressed.0 += 1;
-                self.recompressed.1 = escape_non_printing(&object.key);
+                self.recompressed.add(&object.key);
                 continue;
             }
-            let hint = if object.lines > previous.lines { GROWN_HINT } else { HINT };
             self.changed.push(format!(
-                "`{}` had {} and {} when it was counted, and now has {} and {}; the change is not counted\n{hint}",
-                escape_non_printing(&object.key),
-                pluralize(previous.size, "byte"),
-                pluralize(previous.lines, "line"),
+                "{}, and now has {} and {}; the change is not counted\n{}",
+                when_counted(&object.key, previous),
                 pluralize(object.size, "byte"),
                 pluralize(object.lines, "line"),
+                if object.lines > previous.lines { GROWN_HINT } else { HINT },
             ));
         }
         for object in &rescanned.failed {
             let Some(previous) = previous_record(&object.key) else { continue };
-            self.changed.push(format!(
-                "`{}` had {} and {} when it was counted; now it {}; its earlier counts are kept\n{HINT}",
-                escape_non_printing(&object.key),
-                pluralize(previous.size, "byte"),
-                pluralize(previous.lines, "line"),
-                object.error
-            ));
+            let counted = when_counted(&object.key, previous);
+            self.changed.push(format!("{counted}; now it {}; its earlier counts are kept\n{HINT}", object.error));
         }
     }
 
-    /// Says what was read. Unparsed lines are a fault once their share is above `limit`: a line that vanishes makes an
-    /// SLI look better than it is.
-    pub fn report(mut self, limit: Rational, diagnostics: &mut Diagnostics) {
-        if self.objects == 0 && self.warnings.is_empty() {
-            diagnostics.notes.push("no new log files".to_owned());
-        } else {
-            diagnostics.notes.push(format!(
-                "read {} with {}",
-                grouped_count(self.objects, "log file"),
-                grouped_count(self.lines, "line")
+    /// Reports what was read, and what was skipped where the run has spent so much of its cost limit.
+    pub(crate) fn report(
+        mut self,
+        source: &str,
+        unparsed_limit: Rational,
+        (spent, cost_limit): (NanoDollars, NanoDollars),
+    ) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
+        if self.has_skipped() {
+            diagnostics.warnings.push(format!(
+                "`{source}`: skipped {} to stay within `--max-cost`: spent {spent} of {cost_limit}\nhint: run again, or \
+                 raise `--max-cost`; `slowburn cost` estimates the cost of a day; until then their minutes are unknown",
+                self.skipped_text()
             ));
         }
-        if self.recompressed.0 > 0 {
-            let (count, key) = &self.recompressed;
-            diagnostics.notes.push(format!(
+        diagnostics.notes = self.notes();
+        if self.unparsed > 0 {
+            self.report_unparsed(unparsed_limit, &mut diagnostics);
+        }
+        let s3_errors = std::mem::take(&mut self.s3_errors);
+        self.warnings.extend(s3_errors.iter().map(|((message, hint), objects)| s3_warning(message, hint, objects)));
+        self.warnings.append(&mut self.changed);
+        push_first(&mut diagnostics.warnings, self.warnings, |more| {
+            format!("similar problems in {}", pluralize(more, "more log file"))
+        });
+        diagnostics
+    }
+
+    fn skipped_text(&self) -> String {
+        let objects = (self.skipped_objects > 0).then(|| grouped_count(self.skipped_objects as u64, "log file"));
+        let days = (self.skipped_days > 0).then(|| {
+            let noun = if self.skipped_days == 1 { "day" } else { "days" };
+            format!("{} {noun} of logs", with_thousands_separators(self.skipped_days as u64))
+        });
+        objects.into_iter().chain(days).collect::<Vec<_>>().join(" and ")
+    }
+
+    fn notes(&mut self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.objects == 0 && self.warnings.is_empty() {
+            notes.push("no new log files".to_owned());
+        } else {
+            let (files, lines) = (grouped_count(self.objects, "log file"), grouped_count(self.lines, "line"));
+            notes.push(format!("read {files} with {lines}"));
+        }
+        if self.recompressed.count > 0 {
+            notes.push(format!(
                 "{} changed in size, but not in content{}\nhint: keep logs compressed or uncompressed, as they were \
                  first counted: each run reads a changed file again to compare it",
-                grouped_count(*count, "log file"),
-                example_suffix(*count, key)
+                grouped_count(self.recompressed.count, "log file"),
+                self.recompressed.example_suffix()
             ));
         }
-        if self.pending.0 > 0 {
-            let (count, key) = &self.pending;
-            diagnostics.notes.push(format!(
+        if self.pending.count > 0 {
+            notes.push(format!(
                 "skipped {}{}\nhint: wait for the copy to finish; after an hour, an empty file counts as one without \
                  requests",
-                pluralize(*count, "new empty log file"),
-                example_suffix(*count, key)
+                pluralize(self.pending.count, "new empty log file"),
+                self.pending.example_suffix()
             ));
         }
-        let more = self.fallback_copies.len().saturating_sub(SAMPLES_MAX);
-        diagnostics.notes.extend(self.fallback_copies.drain(..).take(SAMPLES_MAX));
-        if more > 0 {
-            diagnostics.notes.push(format!("read another copy of {}", pluralize(more, "more log file")));
-        }
+        push_first(&mut notes, std::mem::take(&mut self.fallback_copies), |more| {
+            format!("read another copy of {}", pluralize(more, "more log file"))
+        });
         if self.connections > 0 {
             let connections = grouped_count(self.connections, "connection");
-            diagnostics.notes.push(format!("skipped {connections} on TCP or SSL listeners, which are not requests"));
+            notes.push(format!("skipped {connections} on TCP or SSL listeners, which are not requests"));
         }
-        if self.unparsed > 0 {
-            let mut text = format!(
-                "{} of {} cannot be parsed as requests",
-                with_thousands_separators(self.unparsed),
-                grouped_count(self.lines, "line")
-            );
-            for sample in &self.samples {
-                text.push_str(&format!("\n  {}", sample.replace('\n', "\n  ")));
-            }
-            let share = Rational::new(i128::from(self.unparsed), i128::from(self.lines.max(1)));
-            if share > limit {
-                text.push_str(&format!(
-                    "\nhint: fix these lines, or raise `unparsed_limit` for the source in fleet.yaml (now {}%)",
-                    to_f64(limit) * 100.0
-                ));
-                diagnostics.warnings.push(text);
-            } else {
-                diagnostics.notes.push(text);
-            }
+        notes
+    }
+
+    /// A line that vanishes makes an SLI look better than it is: more than the limit is a warning.
+    fn report_unparsed(&self, limit: Rational, diagnostics: &mut Diagnostics) {
+        let unparsed = with_thousands_separators(self.unparsed);
+        let mut text = format!("{unparsed} of {} cannot be parsed as requests", grouped_count(self.lines, "line"));
+        for sample in &self.unparsed_samples {
+            text.push_str(&format!("\n  {}", sample.replace('\n', "\n  ")));
         }
-        for ((message, hint), (count, key)) in std::mem::take(&mut self.s3_errors) {
-            push_s3_error(&mut self.warnings, count, &key, &message, &hint);
-        }
-        self.warnings.append(&mut self.changed);
-        let more = self.warnings.len().saturating_sub(SAMPLES_MAX);
-        self.warnings.truncate(SAMPLES_MAX);
-        diagnostics.warnings.append(&mut self.warnings);
-        if more > 0 {
-            diagnostics.warnings.push(format!("similar problems in {}", pluralize(more, "more log file")));
-        }
+        diagnostics.add_unparsed(text, (self.unparsed, self.lines), limit);
     }
 }
 
-/// What can be done about an object that was given and not counted.
-const fn hint_for(error: &ObjectError, in_bucket: bool) -> &'static str {
+/// Reports what a listing found beside the requested logs, and what is missing. Whether a load balancer has no logs at
+/// all is known only if every folder was listed.
+pub(crate) fn listing_diagnostics(request: &AccessLogRequest, tree: &LogTree, is_complete: bool) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    for (kind, skipped) in &tree.skipped {
+        let least = if tree.is_partial { "at least " } else { "" };
+        let objects = pluralize(skipped.count, "object");
+        diagnostics.notes.push(format!("skipped {least}{objects} ({kind}){}", sample_suffix(skipped)));
+    }
+    for (kind, doubtful) in &tree.mismatched {
+        let objects = pluralize(doubtful.count, "object");
+        diagnostics.notes.push(format!("counted {objects} by file name ({kind}){}", sample_suffix(doubtful)));
+    }
+    let mut unreadable: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for UnreadablePath { key, message, hint } in &tree.unreadable {
+        unreadable.entry((message, hint)).or_default().push(key);
+    }
+    for ((message, hint), keys) in unreadable {
+        let more = match keys.len() {
+            1 => String::new(),
+            2 => " and 1 more folder".to_owned(),
+            all => format!(" and {} more folders", all - 1),
+        };
+        diagnostics.warnings.push(format!(
+            "cannot access `{}`{more}: {message}\nhint: {hint}; until then the logs in it are not counted",
+            escape_non_printing(keys.first().copied().unwrap_or_default())
+        ));
+    }
+    if let Some(key) = &tree.short_interval_sample {
+        diagnostics.notes.push(format!(
+            "`{}` does not end on the hour\nhint: if a Classic Load Balancer writes logs every five minutes, set \
+             `classic_interval: 5m` for the source in fleet.yaml",
+            escape_non_printing(key)
+        ));
+    }
+    if is_complete {
+        diagnostics.warnings.extend(missing_logs_warning(request, tree));
+    }
+    diagnostics
+}
+
+fn missing_logs_warning(request: &AccessLogRequest, tree: &LogTree) -> Option<String> {
+    let found: BTreeSet<&str> = tree.balancers().collect();
+    let is_found = |name: &str| found.contains(name) || found.iter().any(|seen| matches_load_balancer(name, seen));
+    let missing: Vec<String> = request.series_by_load_balancer.keys().filter(|name| !is_found(name)).cloned().collect();
+    let first = missing.first()?;
+    let hint = match tree.newest_day {
+        _ if !found.is_empty() => {
+            suggestion(first, "load balancers with logs", found.iter().copied()).unwrap_or_default()
+        }
+        Some(day) => format!("the newest logs are from {day}: use `--at` with a time on that day"),
+        None => {
+            "copy the logs with their folders: `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/`".to_owned()
+        }
+    };
+    Some(format!("`{}` has no logs for {} from {}\nhint: {hint}", request.location, join_first(missing), request.span))
+}
+
+/// The first of a kind of objects, as the end of a sentence.
+fn sample_suffix(objects: &SkippedObjects) -> String {
+    objects.samples.first().map(|key| example_suffix(objects.count, &escape_non_printing(key))).unwrap_or_default()
+}
+
+const fn hint_for(error: &ObjectError, is_bucket: bool) -> &'static str {
     match error {
         ObjectError::Unreadable(_) => "check that the file exists and is readable",
         ObjectError::Deleted => "keep logs until they are read: check the bucket's lifecycle rules",
         ObjectError::Changed => "let the copy finish, and run again",
-        _ if in_bucket => {
+        _ if is_bucket => {
             "copy the object again from the bucket that the load balancer writes to; if it is damaged there too, its \
              requests are lost, and a correction of category `measurement` excludes its minutes"
         }
@@ -264,13 +324,12 @@ const fn hint_for(error: &ObjectError, in_bucket: bool) -> &'static str {
     }
 }
 
-/// One message for all objects that S3 did not give for the same reason.
-fn push_s3_error(warnings: &mut Vec<String>, count: u64, key: &str, message: &str, hint: &str) {
-    warnings.push(match count {
-        1 => format!("cannot fetch `{key}`: {message}\nhint: {hint}; until then its minutes are unknown"),
+fn s3_warning(message: &str, hint: &str, CountedObjects { count, example }: &CountedObjects) -> String {
+    match count {
+        1 => format!("cannot fetch `{example}`: {message}\nhint: {hint}; until then its minutes are unknown"),
         _ => format!(
-            "cannot fetch {}, for example `{key}`: {message}\nhint: {hint}; until then their minutes are unknown",
-            grouped_count(count, "log file")
+            "cannot fetch {}, for example `{example}`: {message}\nhint: {hint}; until then their minutes are unknown",
+            grouped_count(*count, "log file")
         ),
-    });
+    }
 }

@@ -1,17 +1,16 @@
-//! What was read of a source of metrics, and what is unknown.
+//! What was read of a source of CloudWatch metrics, and what is unknown.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Diagnostics, SAMPLES_MAX, join_first};
+use super::{Diagnostics, join_first, push_first};
 use crate::format::pluralize;
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, Indicator, Metric};
 use crate::source::cloudwatch::{MetricResponse, NeverReported};
 
-/// What was read of a source of metrics.
 #[derive(Debug, Default)]
-pub struct CloudWatchSummary {
+pub(crate) struct CloudWatchSummary {
     series: usize,
     metrics: u64,
     requests: u64,
@@ -24,8 +23,8 @@ pub struct CloudWatchSummary {
 }
 
 impl CloudWatchSummary {
-    /// Adds what came of some series, of which some were known before.
-    pub fn add(&mut self, response: &MetricResponse, is_known: impl Fn(&SeriesKey) -> bool) {
+    /// Adds an answer; `is_known` tells whether a series was known before the run.
+    pub(crate) fn add(&mut self, response: &MetricResponse, is_known: impl Fn(&SeriesKey) -> bool) {
         self.series += response.complete_series.len();
         self.metrics += response.billed_metrics;
         self.requests += response.requests;
@@ -35,8 +34,7 @@ impl CloudWatchSummary {
         for (series, minutes) in &response.invalid_minutes {
             *self.inconsistent.entry(series.clone()).or_default() += minutes;
         }
-        let with_values = response.counts.keys().map(|(series, _)| series);
-        self.with_values.extend(with_values.cloned());
+        self.with_values.extend(response.counts.keys().map(|(series, _)| series.clone()));
         self.without_values.extend(response.complete_series.iter().filter(|series| !is_known(series)).cloned());
         for series in &response.complete_series {
             // What was asked later knows of more.
@@ -47,8 +45,8 @@ impl CloudWatchSummary {
         }
     }
 
-    /// Says what was read, and what is unknown.
-    pub fn report(&self, catalog: &Catalog, source: &str, diagnostics: &mut Diagnostics) {
+    pub(crate) fn report(&self, catalog: &Catalog, source: &str) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
         if self.requests > 0 {
             diagnostics.notes.push(format!(
                 "queried `{source}`: {}, {}, data for {}",
@@ -71,8 +69,9 @@ impl CloudWatchSummary {
                 pluralize(minutes, "minute")
             ));
         }
-        self.report_without_values(catalog, source, diagnostics);
-        self.report_never_reported(catalog, source, diagnostics);
+        self.report_without_values(catalog, source, &mut diagnostics);
+        self.report_never_reported(catalog, source, &mut diagnostics);
+        diagnostics
     }
 
     /// Names load balancers without a value in anything asked so far: CloudWatch answers for one that does not exist as
@@ -80,13 +79,12 @@ impl CloudWatchSummary {
     fn report_without_values(&self, catalog: &Catalog, source: &str, diagnostics: &mut Diagnostics) {
         let has_no_values =
             |series: &SeriesKey| self.without_values.contains(series) && !self.with_values.contains(series);
-        let load_balancers = catalog.slos().filter_map(|(_, slo)| match &slo.indicator {
-            Indicator::Requests { traffic, .. } if has_no_values(&slo.indicator.series()) => {
-                Some(format!("`{traffic}`"))
-            }
+        let load_balancer = |indicator: &Indicator| match indicator {
+            Indicator::Requests { traffic, .. } if has_no_values(&indicator.series()) => Some(format!("`{traffic}`")),
             _ => None,
-        });
-        let load_balancers: BTreeSet<String> = load_balancers.collect();
+        };
+        let load_balancers: BTreeSet<String> =
+            catalog.slos().filter_map(|(_, slo)| load_balancer(&slo.indicator)).collect();
         if !load_balancers.is_empty() {
             diagnostics.warnings.push(format!(
                 "`{source}` has no values for {} so far; the SLOs that need them have no data\nhint: check the ID with \
@@ -119,13 +117,9 @@ impl CloudWatchSummary {
                 }
             }
         }
-        for (mut messages, list) in [(unknown, &mut diagnostics.warnings), (zero, &mut diagnostics.notes)] {
-            let more = messages.len().saturating_sub(SAMPLES_MAX);
-            messages.truncate(SAMPLES_MAX);
-            list.append(&mut messages);
-            if more > 0 {
-                list.push(format!("`{source}`: no values for {} either", pluralize(more as u64, "more metric")));
-            }
-        }
+        let describe_rest =
+            |more: usize| format!("`{source}`: no values for {} either", pluralize(more as u64, "more metric"));
+        push_first(&mut diagnostics.warnings, unknown, describe_rest);
+        push_first(&mut diagnostics.notes, zero, describe_rest);
     }
 }
