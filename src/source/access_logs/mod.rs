@@ -21,4 +21,4 @@ pub use folders::ListError;
 pub use listing::{LogFile, LogFolders, LogTree, SkippedObjects, UnreadablePath};
 pub use object::ObjectError;
 pub use root::LogRoot;
-pub use scan::{Batch, FailedObject, ScanResult, UnparsedLine, scan};
+pub use scan::{Batch, FailedObject, ObjectRead, ScanResult, UnparsedLine, scan};
