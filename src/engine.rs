@@ -8,7 +8,6 @@ mod commit;
 mod contributors;
 mod counts_files;
 mod discover;
-mod dry_run;
 mod explain;
 mod fetch;
 mod first_request;
@@ -22,17 +21,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{Instrument, info, info_span};
 
-use crate::alert::AlertState;
+use crate::alert::{AlertState, Evaluator};
 use crate::aws::Aws;
 use crate::cost::{self, CostAssumptions, CostEstimate, NanoDollars};
 use crate::discovery::{self, Discovery};
+use crate::evaluation::SloViews;
 use crate::fetch_plan::{self, FetchPlan};
 use crate::ledger::{DayTable, Ledger, MergeError, NotLoaded};
 use crate::outcome::{Diagnostics, Outcome};
 use crate::rational::Rational;
-use crate::report::model::{self, FleetStatus, SloViews};
+use crate::report::model::{self, FleetStatus};
 use crate::slo::{Catalog, Exclusions, Service, Slo};
-use crate::store::{BlobError, LedgerStore, LoadRequest, StoreError};
+use crate::store::{LedgerStore, LoadRequest, StoreError};
 use crate::time::{Day, Minute, Span};
 
 pub use alerts::NotifyOptions;
@@ -149,7 +149,7 @@ async fn run_housekeeping(options: &RunOptions<'_>, ledger: &Ledger, store: &mut
     let gc_result = store.collect_garbage(options.now.day()).await;
     let errors = [usage_result, timeslices_result, gc_result].into_iter().filter_map(Result::err);
     // Another run that was faster does the same housekeeping.
-    let failed = errors.filter(|error| !matches!(error, StoreError::Blob(BlobError::Conflict(_))));
+    let failed = errors.filter(|error| !error.is_conflict());
     diagnostics.warnings.extend(failed.map(|error| error.to_string()));
     diagnostics
 }
@@ -180,7 +180,7 @@ async fn evaluate_with_ledger(
     store.load_timeslices(&mut ledger).await?;
     let mut required = model::load_request(catalog, &ledger, at);
     if let Some(alert_state) = alert_state {
-        alerts::add_required_minutes(catalog, at, &ledger, alert_state, &mut required);
+        Evaluator::new(catalog, at).request_load(&ledger, alert_state, &mut required);
     }
     store.load_more(&mut ledger, &LoadRequest { partial_sums: required, ..LoadRequest::default() }).await?;
     loop {

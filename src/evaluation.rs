@@ -3,11 +3,15 @@
 //! **Invariant:** not enough data is never fine. Unknown minutes make no condition hold; too many of them make the SLO
 //! blind. A page that is not backed by evidence, or comes outside its hours, is a ticket: it is never dropped.
 
+mod views;
+
 use crate::burn::{Condition, burn_rate, is_significant, p_value};
 use crate::counts::Sums;
 use crate::rational::{Rational, to_f64};
 use crate::slo::{Slo, Tier, Urgency};
 use crate::time::{Minute, Span};
+
+pub use views::SloViews;
 
 /// A total outage: of the events of its minutes, at least so many in ten are bad. Probes and cached pages still succeed
 /// when nothing else does.

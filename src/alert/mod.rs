@@ -15,7 +15,7 @@ mod outbox;
 mod state;
 mod state_machine;
 
-pub use evaluate::{BacklogRange, Evaluator};
+pub use evaluate::{EvaluationRange, Evaluator};
 pub use hysteresis::{MinuteEvaluation, UrgencyState, recovery_minutes};
 pub use incident::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject, Owner, SharedScope};
 pub use notification::{Link, Notification, NotificationKind};

@@ -4,7 +4,6 @@ use super::load::{find_slo, load_definitions, open_ledger};
 use super::{CommandError, ExitStatus, alert_state_kind, print};
 use crate::cli::explain::{ExplainArgs, ExplainFormat};
 use crate::engine;
-use crate::report::model;
 use crate::time::Minute;
 
 pub(super) async fn explain(arguments: ExplainArgs, now: Minute) -> Result<ExitStatus, CommandError> {
@@ -14,7 +13,7 @@ pub(super) async fn explain(arguments: ExplainArgs, now: Minute) -> Result<ExitS
     // Without a moment it is the newest minute that a run would judge now.
     let at = match arguments.common.time.at {
         Some(_) => evaluation_time,
-        None => model::evaluation_time(&definitions.catalog, slo, now),
+        None => definitions.catalog.evaluation_time(slo, now),
     };
     let store = open_ledger(&arguments.common).await?;
     let kind = alert_state_kind(arguments.state);

@@ -1,72 +1,54 @@
-//! From judgements to people: heard, advanced, decided; then recorded, sent and confirmed, in this order, so that
-//! whatever happens in between is made good by the next run.
+//! The alert pipeline of a run: evaluate, update incidents, plan notifications, look up contributors, render, enqueue,
+//! deliver, confirm. Every step is stored before the next one, so that the next run continues after a crash.
+//!
+//! A dry run since a past time uses the same steps, with a time that advances and without the outbox.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
 
-use super::contributors::{ContributorAnalysis, RecentLogs};
-use super::{EngineError, RunOptions, dry_run};
-use crate::alert::PlannedNotification as Decided;
+use super::contributors::{ContributorsByIncident, RecentLogs, find_contributors, store_contributors};
+use super::{EngineError, RunOptions, evaluate};
 use crate::alert::{
-    AlertState, BacklogRange, DeliveryReport, DeliveryResult, EvaluationBatch, Evaluator, Incident, IncidentSubject,
-    InvalidDefinitions, NotificationRoutes, OutboxEntry, SloUpdate, SourceWatermark, apply_evaluations,
-    plan_notifications,
+    AlertState, DeliveryReport, DeliveryResult, EvaluationBatch, EvaluationRange, Evaluator, Incident, IncidentSubject,
+    InvalidDefinitions, NotificationRoutes, ObjectiveChange, OutboxEntry, PlannedNotification, SloUpdate,
+    apply_evaluations, plan_notifications,
 };
 use crate::ledger::{Ledger, PartialSumsRequest};
 use crate::notify::Notifier;
 use crate::outcome::Diagnostics;
-use crate::report::model::{FleetStatus, MAX_LOOKBACK_MINUTES};
+use crate::report::model::FleetStatus;
 use crate::report::slo_notification::NotificationContext;
-use crate::slo::{Catalog, Exclusions, NO_DESTINATION, Urgency};
-use crate::store::{AlertStateKind, BlobError, CrashPoints, LedgerStore, LoadRequest, StoreError, Version};
-use crate::time::{Minute, Span};
+use crate::slo::{Catalog, NO_DESTINATION, Urgency};
+use crate::store::{AlertStateKind, CrashPoints, LedgerStore, LoadRequest, VersionedAlertState};
+use crate::time::Minute;
 
-/// How often the book is read again because another run wrote it.
-const CONFLICT_RETRIES_MAX: usize = 8;
-/// A run sends for so long at most, which is less than a claim lasts. What is left is for the next one.
-pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(100);
+/// The longest time for which a run sends, which is shorter than a claim. The next run sends the rest.
+const SEND_TIMEOUT: Duration = Duration::from_secs(100);
+/// The time between two runs of a replay.
+const REPLAY_INTERVAL_MINUTES: i32 = 5;
 
-/// How a run tells people.
+/// How a run notifies.
 pub struct NotifyOptions<'a> {
-    /// Takes messages to them.
     pub notifier: &'a Notifier,
-    /// Whether it writes files instead: then everybody is told, even who has no destination.
+    /// Whether notifications are written to files, also those that have no destination.
     pub is_dry_run: bool,
-    /// On paper, where the past begins that is gone through as if runs had come; without it nothing is told of the
-    /// past.
+    /// The start of the past that a dry run replays; without it, only new minutes are evaluated.
     pub since: Option<Minute>,
-    /// Definitions that could not be read.
     pub invalid_definitions: InvalidDefinitions,
-    /// Where a test may stop the process.
     pub crash_points: &'a CrashPoints,
 }
 
 impl NotifyOptions<'_> {
-    /// What is told on paper has a book of its own: nobody has heard of it.
     pub(super) const fn kind(&self) -> AlertStateKind {
         if self.is_dry_run { AlertStateKind::DryRun } else { AlertStateKind::Live }
     }
 }
 
-/// The book, and what it was when it was read.
-pub(super) type VersionedAlertState = (AlertState, Option<Version>);
-
-/// Adds what hearing needs of minutes to what the status needs.
-pub(super) fn add_required_minutes(
-    catalog: &Catalog,
-    at: Minute,
-    ledger: &Ledger,
-    alert_state: &AlertState,
-    required: &mut PartialSumsRequest,
-) {
-    let excluded = Exclusions::for_span(catalog, Span::ending_at(at, MAX_LOOKBACK_MINUTES));
-    Evaluator::new(catalog, &excluded, at).request_load(ledger, alert_state, required);
-}
-
-/// Takes the newest minutes into the book, and tells whoever has to be told.
+/// Updates the alert state with the newest minutes, and sends notifications.
 pub(super) async fn notify(
     options: &RunOptions<'_>,
     notify_options: &NotifyOptions<'_>,
@@ -75,287 +57,345 @@ pub(super) async fn notify(
     store: &LedgerStore,
     diagnostics: &mut Diagnostics,
 ) -> Result<AlertState, EngineError> {
-    let kind = notify_options.kind();
-    if notify_options.since.is_some() && stored_state.1.is_some() {
+    let pipeline = AlertPipeline { options, notify_options, store };
+    if let Some(since) = notify_options.since {
+        if stored_state.1.is_none() {
+            return pipeline.replay(since, diagnostics).await;
+        }
         let hint = "remove `alerts-dry-run.json` from the ledger to replay the past again";
         diagnostics
             .notes
             .push(format!("`--since` has no effect: the dry run continues from its earlier alert state\nhint: {hint}"));
     }
-    if let (Some(since), None) = (notify_options.since, &stored_state.1) {
-        let alert_state = dry_run::replay_runs(options, notify_options, since, store, diagnostics).await?;
-        store.save_alert_state(kind, &alert_state, None).await?;
-        return Ok(alert_state);
-    }
-    let Some((mut alert_state, mut version)) =
-        update_alert_state(options, notify_options, (status, ledger), (stored_state, recent), store, diagnostics)
-            .await?
-    else {
-        return Ok(store.alert_state(kind).await?.0);
+    let Some(planned_state) = pipeline.enqueue((status, ledger), stored_state, recent, diagnostics).await? else {
+        diagnostics.notes.push("another run is updating the alert state; notifications are left to it".to_owned());
+        return Ok(store.alert_state(notify_options.kind()).await?.0);
     };
-    // What waits behind a message to the same place is sent when that has arrived.
-    let deadline = tokio::time::Instant::now() + SEND_TIMEOUT;
-    loop {
-        // Fetching may have taken longer than a claim lasts.
-        let claimed = alert_state.claim(notify_options.notifier.current_minute(), store.is_exclusive());
-        if claimed.is_empty() || tokio::time::Instant::now() >= deadline {
-            break;
-        }
-        if !store.is_exclusive() {
-            match store.save_alert_state(kind, &alert_state, Some(&version)).await {
-                Err(StoreError::Blob(BlobError::Conflict(_))) => break,
-                stored => version = stored?,
-            }
-        }
-        let deliveries = deliver(notify_options, claimed, deadline).await;
-        diagnostics.add_deliveries(&deliveries, options.catalog, notify_options.is_dry_run);
-        (alert_state, version) =
-            record_deliveries(options, notify_options, &deliveries, (alert_state, version), store).await?;
-    }
+    let alert_state = pipeline.send_outbox(planned_state, diagnostics).await?;
     diagnostics.add_postponed(&alert_state);
-    send_heartbeat(options, notify_options, diagnostics).await;
+    if let Some(address) = options.catalog.alerts.heartbeat.as_ref().filter(|_| !notify_options.is_dry_run)
+        && let Err(error) = notify_options.notifier.ping(address).await
+    {
+        diagnostics.warnings.push(format!("cannot send the heartbeat: {error}"));
+    }
     Ok(alert_state)
 }
 
-/// Decides, and records what was decided. `None` where other runs were quicker again and again: they tell, then.
-async fn update_alert_state(
-    options: &RunOptions<'_>,
-    notify_options: &NotifyOptions<'_>,
-    (status, ledger): (&FleetStatus, &mut Ledger),
-    ((mut alert_state, mut version), recent): (VersionedAlertState, &[RecentLogs<'_>]),
-    store: &LedgerStore,
-    diagnostics: &mut Diagnostics,
-) -> Result<Option<(AlertState, Version)>, EngineError> {
-    let rules = &options.catalog.alerts;
-    let mut analysis = ContributorAnalysis::new(recent);
-    for _ in 0..CONFLICT_RETRIES_MAX {
-        let (evaluations, watermarks) = evaluate_new_minutes(options, ledger, &alert_state, store).await?;
+/// What is to be sent after the incidents were updated.
+struct AlertPlan {
+    notifications: Vec<PlannedNotification>,
+    objective_changes: Vec<ObjectiveChange>,
+}
+
+struct AlertPipeline<'a> {
+    options: &'a RunOptions<'a>,
+    notify_options: &'a NotifyOptions<'a>,
+    store: &'a LedgerStore,
+}
+
+impl AlertPipeline<'_> {
+    /// Evaluates, updates incidents, and adds notifications to the stored outbox. `None` if other runs keep changing the
+    /// alert state.
+    async fn enqueue(
+        &self,
+        (status, ledger): (&FleetStatus, &mut Ledger),
+        (mut alert_state, version): VersionedAlertState,
+        recent: &[RecentLogs<'_>],
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Option<VersionedAlertState>, EngineError> {
+        let options = self.options;
+        let plan = self.plan(&mut alert_state, ledger).await?;
+        let contributors =
+            find_contributors(options, (&plan.notifications, &alert_state), recent, status, diagnostics).await;
+        // The first change is already planned; after a conflict it is planned again on the newer state.
+        let mut first_plan = Some(plan);
+        let change = async |alert_state: &mut AlertState| {
+            let plan = match first_plan.take() {
+                Some(plan) => plan,
+                None => self.plan(alert_state, ledger).await?,
+            };
+            store_contributors(options.catalog, &contributors, alert_state);
+            let entries = self.render(alert_state, &plan, status, &contributors, options.now);
+            alert_state.outbox.extend(entries);
+            Ok(())
+        };
+        self.store.update_alert_state(self.notify_options.kind(), (alert_state, version), change).await
+    }
+
+    /// Evaluates new minutes, updates incidents and plans notifications.
+    async fn plan(&self, alert_state: &mut AlertState, ledger: &mut Ledger) -> Result<AlertPlan, EngineError> {
+        let evaluator = Evaluator::new(self.options.catalog, self.options.at);
+        let (mut updates, backlog) = self.evaluate_new(&evaluator, ledger, alert_state, None).await?;
+        for batch in Evaluator::split_backlog(&backlog) {
+            self.evaluate_batch(&evaluator, &batch, &mut updates).await?;
+        }
         let batch = EvaluationBatch {
-            at: options.at,
-            rules,
-            updates: evaluations,
-            invalid_definitions: &notify_options.invalid_definitions,
-            source_watermarks: watermarks,
+            at: self.options.at,
+            rules: &self.options.catalog.alerts,
+            source_watermarks: evaluator.source_watermarks(&updates),
+            updates,
+            invalid_definitions: &self.notify_options.invalid_definitions,
         };
-        let changes = apply_evaluations(&mut alert_state, &batch);
-        let destinations_of = |incident: &Incident, urgency| {
-            destinations_for(options.catalog, notify_options.is_dry_run, incident, urgency)
-        };
+        Ok(self.advance(alert_state, &batch))
+    }
+
+    async fn evaluate_new(
+        &self,
+        evaluator: &Evaluator<'_>,
+        ledger: &mut Ledger,
+        alert_state: &AlertState,
+        since: Option<Minute>,
+    ) -> Result<(Vec<SloUpdate>, Vec<EvaluationRange>), EngineError> {
+        loop {
+            match evaluator.evaluate_new(ledger, alert_state, since) {
+                Ok(evaluated) => return Ok(evaluated),
+                Err(missing) => {
+                    let request = LoadRequest { minutes: missing.0, ..LoadRequest::default() };
+                    self.store.load_more(ledger, &request).await?;
+                }
+            }
+        }
+    }
+
+    async fn evaluate_batch(
+        &self,
+        evaluator: &Evaluator<'_>,
+        batch: &[EvaluationRange],
+        updates: &mut [SloUpdate],
+    ) -> Result<(), EngineError> {
+        let ledger = load_batch(evaluator, batch, self.store).await?;
+        for (slo_index, evaluations) in evaluator.evaluate_ranges(&ledger, batch)? {
+            updates[slo_index].evaluations.extend(evaluations);
+        }
+        Ok(())
+    }
+
+    /// Updates incidents and plans notifications.
+    fn advance(&self, alert_state: &mut AlertState, batch: &EvaluationBatch<'_>) -> AlertPlan {
+        let objective_changes = apply_evaluations(alert_state, batch);
         let routes = NotificationRoutes {
-            destinations: &destinations_of,
-            is_silenced: &|key| is_silenced(options.catalog, &key.subject, options.at),
+            destinations: &|incident, urgency| self.destinations_for(incident, urgency),
+            is_silenced: &|key| is_silenced(self.options.catalog, &key.subject, batch.at),
         };
-        let notifications = plan_notifications(&mut alert_state, options.at, rules, &routes);
-        analysis.analyze(options, (&notifications, &alert_state), status, diagnostics).await;
-        analysis.store_results(options, &mut alert_state);
-        let context = NotificationContext {
-            catalog: options.catalog,
-            alert_state: &alert_state,
-            status,
-            contributors: &analysis.results,
-        };
-        let mut entries = outbox_entries(&context, &notifications, options.now);
-        for change in &changes {
-            let message = context.objective_change_message(change);
-            let to = change_destinations(options.catalog, &change.owner.team);
-            entries.extend(to.into_iter().map(|to| OutboxEntry::new(message.clone(), to, options.now)));
+        let notifications = plan_notifications(alert_state, batch.at, batch.rules, &routes);
+        AlertPlan { notifications, objective_changes }
+    }
+
+    /// The destinations of the team and the class of an incident; those of the platform team if the team has none.
+    fn destinations_for(&self, incident: &Incident, urgency: Urgency) -> Vec<String> {
+        let catalog = self.options.catalog;
+        let mut destinations = team_destinations(catalog, Some(&incident.team), urgency);
+        if destinations.is_empty() {
+            destinations = team_destinations(catalog, catalog.alerts.team.as_ref(), urgency);
         }
+        let also = catalog.notify_also.get(&incident.class);
+        destinations.extend(also.map(|also| also.destinations_for(urgency)).unwrap_or_default());
+        if destinations.is_empty() && self.notify_options.is_dry_run {
+            let list = if urgency == Urgency::Ticket { "tickets" } else { "pages" };
+            destinations.push(format!("{NO_DESTINATION}:{}-{list}", incident.team));
+        }
+        destinations.sort_unstable();
+        destinations.dedup();
+        destinations
+    }
+
+    /// One outbox entry for each notification and destination.
+    fn render(
+        &self,
+        alert_state: &AlertState,
+        plan: &AlertPlan,
+        status: &FleetStatus,
+        contributors: &ContributorsByIncident,
+        at: Minute,
+    ) -> Vec<OutboxEntry> {
+        let catalog = self.options.catalog;
+        let context = NotificationContext { catalog, alert_state, status, contributors };
+        let incidents =
+            plan.notifications.iter().map(|planned| (context.build_message(planned), planned.destinations.clone()));
+        // PagerDuty shows changes next to alerts.
+        let changes = plan.objective_changes.iter().map(|change| {
+            let mut destinations = team_destinations(catalog, Some(&change.owner.team), Urgency::Page);
+            destinations.retain(|destination| destination.starts_with("pagerduty:"));
+            (context.objective_change_message(change), destinations)
+        });
+        let entries = incidents.chain(changes).flat_map(|(message, destinations)| {
+            destinations.into_iter().map(move |destination| OutboxEntry::new(message.clone(), destination, at))
+        });
+        entries.collect()
+    }
+
+    /// Sends what is in the outbox. A notification that waits for an earlier one is sent once that is confirmed.
+    async fn send_outbox(
+        &self,
+        (mut alert_state, mut version): VersionedAlertState,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<AlertState, EngineError> {
+        let (kind, notifier, store) = (self.notify_options.kind(), self.notify_options.notifier, self.store);
+        let deadline = Instant::now() + SEND_TIMEOUT;
+        loop {
+            // Fetching may have taken longer than a claim is valid.
+            let claimed = alert_state.claim(notifier.current_minute(), store.is_exclusive());
+            if claimed.is_empty() || Instant::now() >= deadline {
+                return Ok(alert_state);
+            }
+            if !store.is_exclusive() {
+                match store.save_alert_state(kind, &alert_state, version.as_ref()).await {
+                    Err(error) if error.is_conflict() => return Ok(alert_state),
+                    saved => version = Some(saved?),
+                }
+            }
+            let deliveries = self.deliver(claimed, deadline).await;
+            diagnostics.add_deliveries(&deliveries, self.options.catalog, self.notify_options.is_dry_run);
+            let now = notifier.current_minute();
+            let confirm = async |alert_state: &mut AlertState| {
+                for report in alert_state.record_results(&deliveries, now) {
+                    report_delivery(self.options.catalog, &report, alert_state, now);
+                }
+                Ok::<(), EngineError>(())
+            };
+            match store.update_alert_state(kind, (alert_state, version), confirm).await? {
+                Some(confirmed) => (alert_state, version) = confirmed,
+                // What is not confirmed is sent again, with the same identifier.
+                None => return Ok(store.alert_state(kind).await?.0),
+            }
+        }
+    }
+
+    /// Sends entries until the deadline: to each destination one after another, the most urgent first, and to all
+    /// destinations at the same time, so that one that does not respond does not delay the others.
+    async fn deliver(&self, claimed: Vec<OutboxEntry>, deadline: Instant) -> Vec<(OutboxEntry, DeliveryResult)> {
+        let mut queues: BTreeMap<String, Vec<OutboxEntry>> = BTreeMap::new();
+        for entry in claimed {
+            queues.entry(entry.destination.clone()).or_default().push(entry);
+        }
+        let queues = queues.into_values().map(|mut queue| {
+            queue.sort_by_key(|entry| Reverse(entry.delivery_urgency()));
+            let start = (queue.into_iter(), None);
+            Box::pin(stream::unfold(start, async |(mut queue, pause): (_, Option<DeliveryResult>)| {
+                let entry: OutboxEntry = Iterator::next(&mut queue)?;
+                // A pause that a destination asked for applies to all its notifications.
+                let result = match &pause {
+                    Some(result) => result.clone(),
+                    None => self.send(&entry).await,
+                };
+                let has_pause = result.as_ref().is_err_and(|error| error.retry_after_s.is_some());
+                let pause = has_pause.then(|| result.clone());
+                Some(((entry, result), (queue, pause)))
+            }))
+        });
+        let (mut deliveries, mut sending) = (Vec::new(), stream::select_all(queues));
+        while let Ok(Some(delivery)) = tokio::time::timeout_at(deadline, sending.next()).await {
+            deliveries.push(delivery);
+        }
+        deliveries
+    }
+
+    async fn send(&self, entry: &OutboxEntry) -> DeliveryResult {
+        self.notify_options.crash_points.reach();
+        let result = self.notify_options.notifier.send(&entry.destination, &entry.notification).await;
+        self.notify_options.crash_points.reach();
+        result.map(drop)
+    }
+
+    /// A dry run of the past: every notification that runs since a minute would have sent.
+    async fn replay(&self, since: Minute, diagnostics: &mut Diagnostics) -> Result<AlertState, EngineError> {
+        let evaluator = Evaluator::new(self.options.catalog, self.options.at);
+        let mut alert_state = AlertState::default();
+        let mut ledger = load_batch(&evaluator, &[], self.store).await?;
+        let (mut updates, backlog) = self.evaluate_new(&evaluator, &mut ledger, &alert_state, Some(since)).await?;
+        // Minutes that their source may still change are evaluated by later runs.
+        for update in &mut updates {
+            update.evaluations.clear();
+        }
+        let mut run_at = since;
+        for batch in Evaluator::split_backlog(&backlog) {
+            self.evaluate_batch(&evaluator, &batch, &mut updates).await?;
+            let end = batch.iter().map(|range| range.until).max().unwrap_or(run_at);
+            while run_at <= end {
+                self.replay_run(run_at, &mut updates, &mut alert_state, diagnostics).await?;
+                run_at = run_at.plus(REPLAY_INTERVAL_MINUTES);
+            }
+        }
+        self.replay_run(self.options.at, &mut updates, &mut alert_state, diagnostics).await?;
+        self.store.save_alert_state(self.notify_options.kind(), &alert_state, None).await?;
+        Ok(alert_state)
+    }
+
+    /// One run of the past. Contributors are not looked up: a replay of weeks must not read logs again.
+    async fn replay_run(
+        &self,
+        at: Minute,
+        pending: &mut [SloUpdate],
+        alert_state: &mut AlertState,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<(), EngineError> {
+        let catalog = self.options.catalog;
+        let mut updates = Vec::new();
+        for ((_, slo), pending) in catalog.slos().zip(pending) {
+            let until = catalog.evaluation_time(slo, at);
+            let later = pending.evaluations.split_off(pending.evaluations.partition_point(|one| one.at <= until));
+            let evaluations = std::mem::take(&mut pending.evaluations);
+            let evaluated_at = evaluations.last().map_or(until, |last| last.at);
+            updates.push(SloUpdate { evaluations, evaluated_at, has_changed: false, ..pending.clone() });
+            pending.evaluations = later;
+        }
+        // Earlier definitions are unknown: any SLO may have existed.
+        let invalid_definitions = InvalidDefinitions { is_fleet_invalid: true, ..InvalidDefinitions::default() };
+        let batch = EvaluationBatch {
+            at,
+            rules: &catalog.alerts,
+            updates,
+            invalid_definitions: &invalid_definitions,
+            source_watermarks: BTreeMap::new(),
+        };
+        let plan = self.advance(alert_state, &batch);
+        if plan.notifications.is_empty() {
+            return Ok(());
+        }
+        let status = evaluate(catalog, self.store, at).await?;
+        let entries = self.render(alert_state, &plan, &status, &BTreeMap::new(), at);
+        let deliveries = self.deliver(entries.clone(), Instant::now() + SEND_TIMEOUT).await;
+        diagnostics.add_deliveries(&deliveries, catalog, self.notify_options.is_dry_run);
         alert_state.outbox.extend(entries);
-        match store.save_alert_state(notify_options.kind(), &alert_state, version.as_ref()).await {
-            Ok(version) => {
-                return Ok(Some((alert_state, version)));
-            }
-            Err(StoreError::Blob(BlobError::Conflict(_))) => {
-                (alert_state, version) = store.alert_state(notify_options.kind()).await?
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    diagnostics.notes.push("another run is updating the alert state; notifications are left to it".to_owned());
-    Ok(None)
-}
-
-/// What is new of every SLO.
-async fn evaluate_new_minutes(
-    options: &RunOptions<'_>,
-    ledger: &mut Ledger,
-    alert_state: &AlertState,
-    store: &LedgerStore,
-) -> Result<(Vec<SloUpdate>, BTreeMap<String, SourceWatermark>), EngineError> {
-    let excluded = Exclusions::for_span(options.catalog, Span::ending_at(options.at, MAX_LOOKBACK_MINUTES));
-    let evaluator = Evaluator::new(options.catalog, &excluded, options.at);
-    let (mut evaluations, backlog) = evaluate_newest(&evaluator, ledger, alert_state, None, store).await?;
-    for batch in Evaluator::split_backlog(&backlog) {
-        evaluator.evaluate_backlog(&load_batch(&evaluator, &batch, store).await?, &batch, &mut evaluations)?;
-    }
-    let watermarks = evaluator.source_watermarks(&evaluations);
-    Ok((evaluations, watermarks))
-}
-
-/// Hears what can be heard at once, and says what is left for later.
-pub(super) async fn evaluate_newest(
-    evaluator: &Evaluator<'_>,
-    ledger: &mut Ledger,
-    alert_state: &AlertState,
-    since: Option<Minute>,
-    store: &LedgerStore,
-) -> Result<(Vec<SloUpdate>, Vec<BacklogRange>), EngineError> {
-    loop {
-        match evaluator.evaluate_new(ledger, alert_state, since) {
-            Ok(found) => return Ok(found),
-            Err(missing) => {
-                store.load_more(ledger, &LoadRequest { minutes: missing.0, ..LoadRequest::default() }).await?
-            }
-        }
+        alert_state.record_results(&deliveries, at);
+        Ok(())
     }
 }
 
-/// A ledger that knows what a piece asks for, and no more.
+/// A ledger with what a batch of evaluations needs, and no more.
 pub(super) async fn load_batch(
     evaluator: &Evaluator<'_>,
-    batch: &[BacklogRange],
+    batch: &[EvaluationRange],
     store: &LedgerStore,
 ) -> Result<Ledger, EngineError> {
     let mut ledger = store.load(&LoadRequest::default()).await?;
     store.load_timeslices(&mut ledger).await?;
-    let mut required = PartialSumsRequest::default();
-    evaluator.request_backlog_load(&ledger, batch, &mut required);
-    store.load_more(&mut ledger, &LoadRequest { partial_sums: required, ..LoadRequest::default() }).await?;
+    let mut partial_sums = PartialSumsRequest::default();
+    for range in batch {
+        evaluator.request_range_load(&ledger, range, &mut partial_sums);
+    }
+    store.load_more(&mut ledger, &LoadRequest { partial_sums, ..LoadRequest::default() }).await?;
     Ok(ledger)
 }
 
-/// What was decided, in words, once for each destination.
-pub(super) fn outbox_entries(
-    context: &NotificationContext<'_>,
-    notifications: &[Decided],
-    at: Minute,
-) -> Vec<OutboxEntry> {
-    let entries_for = |notification: &Decided| {
-        let message = context.build_message(notification);
-        notification
-            .destinations
-            .iter()
-            .map(move |to| OutboxEntry::new(message.clone(), to.clone(), at))
-            .collect::<Vec<_>>()
-    };
-    notifications.iter().flat_map(entries_for).collect()
+fn team_destinations(catalog: &Catalog, team: Option<&String>, urgency: Urgency) -> Vec<String> {
+    team.and_then(|team| catalog.teams.get(team)).map(|team| team.destinations_for(urgency)).unwrap_or_default()
 }
 
-/// Where messages about an incident go: those of its team, or of the team that keeps the fleet if there are none.
-pub(super) fn destinations_for(
-    catalog: &Catalog,
-    is_dry_run: bool,
-    incident: &Incident,
-    urgency: Urgency,
-) -> Vec<String> {
-    let team_destinations =
-        |team: &str| catalog.teams.get(team).map(|team| team.destinations_for(urgency)).unwrap_or_default();
-    let mut destinations = team_destinations(&incident.team);
-    if destinations.is_empty() {
-        destinations = catalog.alerts.team.as_deref().map(team_destinations).unwrap_or_default();
-    }
-    destinations.extend(
-        catalog.notify_also.get(&incident.class).map(|also| also.destinations_for(urgency)).unwrap_or_default(),
-    );
-    if destinations.is_empty() && is_dry_run {
-        let list = if urgency == Urgency::Ticket { "tickets" } else { "pages" };
-        destinations.push(format!("{NO_DESTINATION}:{}-{list}", incident.team));
-    }
-    destinations.sort_unstable();
-    destinations.dedup();
-    destinations
-}
-
-/// Whether somebody asked not to be told of a promise at a moment.
-pub(super) fn is_silenced(catalog: &Catalog, subject: &IncidentSubject, at: Minute) -> bool {
+fn is_silenced(catalog: &Catalog, subject: &IncidentSubject, at: Minute) -> bool {
     let IncidentSubject::Slo(id) = subject else { return false };
     !catalog.silences.is_empty()
         && catalog.slos().any(|(service, slo)| slo.id == *id && catalog.silence(service, slo, at).is_some())
 }
 
-/// Who keeps a record of changes: PagerDuty shows them beside what burns.
-fn change_destinations(catalog: &Catalog, team: &str) -> Vec<String> {
-    let pages = catalog.teams.get(team).map(|team| team.destinations_for(Urgency::Page)).unwrap_or_default();
-    pages.into_iter().filter(|to| to.starts_with("pagerduty:")).collect()
-}
-
-/// Sends what was claimed for as long as there is time: to each destination one after another, what may wake somebody
-/// first, and to all of them at once, so that one that does not answer holds up no other.
-pub(super) async fn deliver(
-    notify_options: &NotifyOptions<'_>,
-    claimed: Vec<OutboxEntry>,
-    deadline: tokio::time::Instant,
-) -> Vec<(OutboxEntry, DeliveryResult)> {
-    let mut queues: BTreeMap<String, Vec<OutboxEntry>> = BTreeMap::new();
-    for entry in claimed {
-        queues.entry(entry.destination.clone()).or_default().push(entry);
-    }
-    let queues = queues.into_values().map(|mut queue| {
-        queue.sort_by_key(|entry| Reverse(entry.delivery_urgency()));
-        let sending =
-            stream::unfold((queue.into_iter(), None), async |(mut queue, postponed): (_, Option<DeliveryResult>)| {
-                let entry: OutboxEntry = Iterator::next(&mut queue)?;
-                // Who asks to be left alone for a while means all that is for them.
-                let result = if let Some(result) = &postponed {
-                    result.clone()
-                } else {
-                    deliver_one(notify_options, &entry).await
-                };
-                let postponed = Some(result.clone())
-                    .filter(|result| result.as_ref().is_err_and(|error| error.retry_after_s.is_some()));
-                Some(((entry, result), (queue, postponed)))
-            });
-        Box::pin(sending)
-    });
-    let (mut deliveries, mut sending) = (Vec::new(), stream::select_all(queues));
-    while let Ok(Some(delivery)) = tokio::time::timeout_at(deadline, sending.next()).await {
-        deliveries.push(delivery);
-    }
-    deliveries
-}
-
-async fn deliver_one(notify_options: &NotifyOptions<'_>, entry: &OutboxEntry) -> DeliveryResult {
-    notify_options.crash_points.reach();
-    let result = notify_options.notifier.send(&entry.destination, &entry.notification).await.map(drop);
-    notify_options.crash_points.reach();
-    result
-}
-
-/// Notes in the book what arrived, whoever wrote it meanwhile. What never can is told to those who keep the fleet.
-async fn record_deliveries(
-    options: &RunOptions<'_>,
-    notify_options: &NotifyOptions<'_>,
-    deliveries: &[(OutboxEntry, DeliveryResult)],
-    (mut alert_state, mut version): (AlertState, Version),
-    store: &LedgerStore,
-) -> Result<(AlertState, Version), EngineError> {
-    let (kind, now) = (notify_options.kind(), notify_options.notifier.current_minute());
-    for _ in 0..CONFLICT_RETRIES_MAX {
-        for escalation in alert_state.record_results(deliveries, now) {
-            escalate_delivery(options.catalog, &escalation, &mut alert_state, now);
-        }
-        match store.save_alert_state(kind, &alert_state, Some(&version)).await {
-            Ok(version) => return Ok((alert_state, version)),
-            Err(StoreError::Blob(BlobError::Conflict(_))) => {
-                let (newer_state, newer_version) = store.alert_state(kind).await?;
-                alert_state = newer_state;
-                version = newer_version.unwrap_or(version);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    // What was sent and could not be confirmed is sent again: every message says which it is.
-    Ok((alert_state, version))
-}
-
-/// Those who keep the fleet hear of a message that does not arrive, and of one that does after all.
-fn escalate_delivery(catalog: &Catalog, escalation: &DeliveryReport, alert_state: &mut AlertState, now: Minute) {
-    let (DeliveryReport::Undelivered(entry) | DeliveryReport::DeliveredLate(entry)) = escalation;
-    // Of what was to say so nobody is told again: it would go on for ever.
+/// Notifies the platform team of a notification that is not delivered, or late.
+fn report_delivery(catalog: &Catalog, report: &DeliveryReport, alert_state: &mut AlertState, now: Minute) {
+    let (DeliveryReport::Undelivered(entry) | DeliveryReport::DeliveredLate(entry)) = report;
+    // The failure of such a report is never reported, to avoid a loop.
     if NotificationContext::is_undelivered_message(&entry.notification) {
         return;
     }
-    let (urgency, message) = match (escalation, entry.reported_as) {
+    let (urgency, message) = match (report, entry.reported_as) {
         (DeliveryReport::Undelivered(_), _) => {
             (entry.delivery_urgency(), NotificationContext::undelivered_message(catalog, entry, now))
         }
@@ -364,20 +404,11 @@ fn escalate_delivery(catalog: &Catalog, escalation: &DeliveryReport, alert_state
             alert_state.downgrade_pending(&message.key);
             (urgency, message)
         }
-        // A note has no end.
+        // It was reported by a note, which is not resolved.
         (DeliveryReport::DeliveredLate(_), _) => return,
     };
-    // What would have woken somebody wakes those who can see to it.
-    let team = catalog.alerts.team.as_ref().and_then(|team| catalog.teams.get(team));
-    let destinations = team.map(|team| team.destinations_for(urgency)).unwrap_or_default();
-    let other_destinations = destinations.into_iter().filter(|to| *to != entry.destination);
-    alert_state.outbox.extend(other_destinations.map(|to| OutboxEntry::new(message.clone(), to, now)));
-}
-
-/// Tells whoever watches from elsewhere that this run has come to its end.
-async fn send_heartbeat(options: &RunOptions<'_>, notify_options: &NotifyOptions<'_>, diagnostics: &mut Diagnostics) {
-    let Some(to) = options.catalog.alerts.heartbeat.as_ref().filter(|_| !notify_options.is_dry_run) else { return };
-    if let Err(error) = notify_options.notifier.ping(to).await {
-        diagnostics.warnings.push(format!("cannot send the heartbeat: {error}"));
-    }
+    let mut destinations = team_destinations(catalog, catalog.alerts.team.as_ref(), urgency);
+    destinations.retain(|destination| *destination != entry.destination);
+    let entries = destinations.into_iter().map(|destination| OutboxEntry::new(message.clone(), destination, now));
+    alert_state.outbox.extend(entries);
 }

@@ -4,10 +4,9 @@ use super::EngineError;
 use super::alerts::load_batch;
 use crate::alert::{AlertState, Evaluator, IncidentSubject, UrgencyState, resolve_after};
 use crate::report::explain::Explanation;
-use crate::report::model::MAX_LOOKBACK_MINUTES;
-use crate::slo::{Catalog, Exclusions, Service, Slo, Urgency};
+use crate::slo::{Catalog, Service, Slo, Urgency};
 use crate::store::{AlertStateKind, LedgerStore};
-use crate::time::{MINUTES_PER_DAY, Minute, Span};
+use crate::time::{MINUTES_PER_DAY, Minute};
 
 /// How far back an open incident is gone through to see what ends it.
 const LOOKBACK_MINUTES: i32 = 3 * MINUTES_PER_DAY;
@@ -31,14 +30,14 @@ pub async fn explain<'a>(
         .rfind(|(key, one)| is_open_at(key.started, one.ended.map(|(ended, _)| ended)));
     let incident = incident.map(|(key, incident)| (key.clone(), incident.clone()));
     let start = incident.as_ref().map_or(at, |(key, _)| key.started).max(at.plus(-LOOKBACK_MINUTES));
-    let excluded = Exclusions::for_span(catalog, Span::ending_at(at, MAX_LOOKBACK_MINUTES));
-    let evaluator = Evaluator::new(catalog, &excluded, at);
+    let evaluator = Evaluator::new(catalog, at);
     let (mut evaluations, mut evaluation) = (Vec::new(), None);
-    for batch in Evaluator::split_backlog(&evaluator.backlog_of(slo, start, at)) {
+    for batch in Evaluator::split_backlog(&Vec::from_iter(evaluator.range(slo, start, at))) {
         let ledger = load_batch(&evaluator, &batch, store).await?;
-        evaluations.extend(evaluator.evaluate_ranges(&ledger, &batch)?);
+        evaluations
+            .extend(evaluator.evaluate_ranges(&ledger, &batch)?.into_iter().flat_map(|(_, evaluations)| evaluations));
         if batch.iter().any(|one| one.until == at) {
-            evaluation = Some(evaluator.evaluate_at(&ledger, (service, slo), at)?);
+            evaluation = Some(evaluator.evaluate_at(&ledger, service, slo, at)?);
         }
     }
     let resolve_after = resolve_after(slo, &catalog.alerts);

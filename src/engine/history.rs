@@ -8,10 +8,9 @@ use rayon::iter::{IntoParallelIterator, IntoParallelRefMutIterator, ParallelIter
 use super::EngineError;
 use crate::ledger::NotLoaded;
 use crate::report::history::{History, HistoryBuilder};
-use crate::report::model::{MAX_LOOKBACK_MINUTES, evaluation_time};
 use crate::slo::{Catalog, Exclusions, SloId};
 use crate::store::{LedgerStore, LoadRequest};
-use crate::time::{Day, Minute, Span};
+use crate::time::{Day, Minute};
 
 /// Reads the past that the pages of a moment show.
 ///
@@ -24,8 +23,8 @@ pub async fn load_histories(
 ) -> Result<BTreeMap<SloId, History>, EngineError> {
     let mut sums = store.load(&LoadRequest::default()).await?;
     store.load_timeslices(&mut sums).await?;
-    let excluded = Exclusions::for_span(catalog, Span::ending_at(at, MAX_LOOKBACK_MINUTES));
-    let new_builder = |(service, slo)| HistoryBuilder::new(service, slo, &excluded, evaluation_time(catalog, slo, at));
+    let excluded = Exclusions::for_evaluation(catalog, at);
+    let new_builder = |(service, slo)| HistoryBuilder::new(service, slo, &excluded, catalog.evaluation_time(slo, at));
     let mut builders: Vec<HistoryBuilder> = catalog.slos().map(new_builder).collect();
     // Of days before the ledger begins nothing is known.
     let first = store.first_day();

@@ -14,8 +14,8 @@ pub use buckets::BucketSums;
 pub use worst_intervals::WorstInterval;
 
 use self::worst_intervals::WorstIntervals;
-use super::model::SloViews;
 use crate::counts::Sums;
+use crate::evaluation::SloViews;
 use crate::ledger::{DayTable, Ledger, NotLoaded, ViewSums};
 use crate::slo::{Exclusions, Service, Slo, SloId};
 use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window};

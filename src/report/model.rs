@@ -2,23 +2,18 @@
 //!
 //! **Invariant:** rows carry exact counts; what is rounded is rounded where it is printed.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::burn::{ErrorBudget, ExhaustionForecast, burn_rate, minutes_until_exhausted};
 use crate::counts::Sums;
-use crate::evaluation::{CountsView, SloEvaluation, SloState, evaluate, required_windows};
-use crate::ledger::{Ledger, NotLoaded, PartialSumsRequest, View, ViewSums};
+use crate::evaluation::{SloEvaluation, SloState, SloViews, evaluate, required_windows};
+use crate::ledger::{Ledger, NotLoaded, PartialSumsRequest, ViewSums};
 use crate::rational::to_f64;
 use crate::slo::{Catalog, Exclusions, PolicyStep, Service, Slo, Tier, Urgency};
 use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window, format_duration};
 
 /// Days that the bars of a row show.
 const DAILY_BURN_DAYS: i32 = 30;
-
-/// Nothing older is looked at: the longest window there is, and a week for what a collapse is measured by.
-pub const MAX_LOOKBACK_MINUTES: i32 = 407 * MINUTES_PER_DAY;
 
 /// How every promise stands at one moment.
 #[derive(Clone, Debug)]
@@ -194,47 +189,16 @@ impl SloRow {
     }
 }
 
-/// The moment a promise is judged at: minutes younger than the delay of its source are not settled.
-#[must_use]
-pub fn evaluation_time(catalog: &Catalog, slo: &Slo, at: Minute) -> Minute {
-    catalog.sources.get(slo.indicator.source()).map_or(at, |source| source.settled_until(at))
-}
-
-/// What a promise sees of the ledger, in three ways.
-#[derive(Debug)]
-pub struct SloViews {
-    /// What spends its budget.
-    pub corrected: Arc<View>,
-    /// The same as it was counted, corrections or not.
-    pub raw: Arc<View>,
-    /// Single events without the minutes that do not count.
-    pub events: Arc<View>,
-}
-
-impl SloViews {
-    /// The views of an SLO, given the minutes that do not count.
-    #[must_use]
-    pub fn new(slo: &Slo, excluded: Vec<Span>) -> Self {
-        let series = slo.indicator.series();
-        let view = |slices, excluded| Arc::new(View { series: series.clone(), timeslices: slices, excluded });
-        Self {
-            raw: view(slo.timeslices.clone(), Vec::new()),
-            events: view(None, excluded.clone()),
-            corrected: view(slo.timeslices.clone(), excluded),
-        }
-    }
-}
-
 /// Takes every number of every promise from the ledger.
 ///
 /// # Errors
 /// When a day that a window cuts into is kept in the ledger but was not loaded.
 pub fn compute_status(catalog: &Catalog, ledger: &Ledger, at: Minute) -> Result<FleetStatus, NotLoaded> {
-    let excluded = Exclusions::for_span(catalog, Span::ending_at(at, MAX_LOOKBACK_MINUTES));
+    let excluded = Exclusions::for_evaluation(catalog, at);
     let mut rows = Vec::new();
     for service in &catalog.services {
         for slo in &service.slos {
-            rows.extend(slo_rows(service, slo, &excluded, ledger, evaluation_time(catalog, slo, at))?);
+            rows.extend(slo_rows(service, slo, &excluded, ledger, catalog.evaluation_time(slo, at))?);
         }
     }
     for row in &mut rows {
@@ -259,41 +223,28 @@ fn slo_rows(
     evaluated_at: Minute,
 ) -> Result<Vec<SloRow>, NotLoaded> {
     let views = SloViews::new(slo, excluded.spans(service, slo));
-    // The numbers below ask for sums in many places; a part that is missing is remembered and told at the end.
-    let missing = RefCell::new(None);
-    let sums_or_missing = |view: &ViewSums<'_>, span: Span| {
-        view.sum_span(span).unwrap_or_else(|part| {
-            missing.replace(Some(part));
-            Sums::default()
-        })
-    };
-    let [corrected, raw, events] =
-        [&views.corrected, &views.raw, &views.events].map(|view| ViewSums::new(ledger, view));
-    let (sums_over, event_sums) =
-        (|span: Span| sums_or_missing(&corrected, span), |span: Span| sums_or_missing(&events, span));
-    let evaluation = evaluate(
-        slo,
-        evaluated_at,
-        &CountsView { budget_counts: &sums_over, event_counts: &event_sums, excluded: &views.corrected.excluded },
-    );
+    let raw_sums = ViewSums::new(ledger, &views.raw);
     let watermark = ledger.watermark(&views.raw.series, evaluated_at)?;
-    let mut rows = Vec::new();
-    for window in &slo.windows {
-        let span = window.span_at(evaluated_at);
-        let excluded_minutes_in = |spans: &[Span]| spans.iter().map(|out| out.intersect(span).minutes()).sum::<u32>();
-        let relevant_corrections =
-            excluded.corrections_for(service, slo).filter(|(_, spans)| excluded_minutes_in(spans) > 0);
-        let raw = sums_or_missing(&raw, span);
-        rows.push(SloRow {
-            watermark,
-            raw,
-            raw_budget: ErrorBudget::new(raw, &slo.objective),
-            excluded_minutes: excluded_minutes_in(&views.corrected.excluded),
-            corrections: relevant_corrections.map(|(correction, _)| correction.id.clone()).collect(),
-            ..base_row(service, slo, window, &evaluation, &sums_over, evaluated_at)
-        });
-    }
-    missing.into_inner().map_or(Ok(rows), Err)
+    views.with_counts(ledger, |counts| {
+        let evaluation = evaluate(slo, evaluated_at, counts);
+        let row = |window: &Window| {
+            let span = window.span_at(evaluated_at);
+            let excluded_minutes_in =
+                |spans: &[Span]| spans.iter().map(|out| out.intersect(span).minutes()).sum::<u32>();
+            let relevant_corrections =
+                excluded.corrections_for(service, slo).filter(|(_, spans)| excluded_minutes_in(spans) > 0);
+            let raw = raw_sums.sum_span(span)?;
+            Ok(SloRow {
+                watermark,
+                raw,
+                raw_budget: ErrorBudget::new(raw, &slo.objective),
+                excluded_minutes: excluded_minutes_in(&views.corrected.excluded),
+                corrections: relevant_corrections.map(|(correction, _)| correction.id.clone()).collect(),
+                ..base_row(service, slo, window, &evaluation, counts.budget_counts, evaluated_at)
+            })
+        };
+        slo.windows.iter().map(row).collect()
+    })?
 }
 
 /// What [`status`] needs of minutes: of the days that a window or a correction begins or ends within, the sums of a
@@ -301,12 +252,12 @@ fn slo_rows(
 /// windows.
 #[must_use]
 pub fn load_request(catalog: &Catalog, partial_sums: &Ledger, at: Minute) -> PartialSumsRequest {
-    let excluded = Exclusions::for_span(catalog, Span::ending_at(at, MAX_LOOKBACK_MINUTES));
+    let excluded = Exclusions::for_evaluation(catalog, at);
     // Most promises ask for the same spans.
     let (mut plain_spans, mut request) = (BTreeSet::new(), PartialSumsRequest::default());
     for service in &catalog.services {
         for slo in &service.slos {
-            let evaluated_at = evaluation_time(catalog, slo, at);
+            let evaluated_at = catalog.evaluation_time(slo, at);
             let required = required_windows(slo, evaluated_at);
             let SloViews { corrected, raw, events } = SloViews::new(slo, excluded.spans(service, slo));
             let windows: BTreeSet<Span> = slo.windows.iter().map(|window| window.span_at(evaluated_at)).collect();

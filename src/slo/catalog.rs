@@ -8,7 +8,7 @@ use super::indicator::{Indicator, Sql};
 use super::problem::Problem;
 use super::service::{Service, Slo};
 use super::source::Source;
-use crate::time::{Minute, Span};
+use crate::time::{MINUTES_PER_DAY, Minute, Span};
 
 /// All promises that were read and are sound, in order of service name.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,12 @@ impl Catalog {
     pub fn silence(&self, service: &Service, slo: &Slo, at: Minute) -> Option<&Correction> {
         let moment = Span::new(at, at.plus(1));
         self.silences.iter().find(|silence| silence.scope.covers(service, slo) && !silence.spans(moment).is_empty())
+    }
+
+    /// The newest evaluation of an SLO at a moment: minutes younger than the delay of its source are not settled.
+    #[must_use]
+    pub fn evaluation_time(&self, slo: &Slo, at: Minute) -> Minute {
+        self.sources.get(slo.indicator.source()).map_or(at, |source| source.settled_until(at))
     }
 
     /// All promises with their services.
@@ -69,7 +75,16 @@ pub struct Exclusions<'a> {
     corrections: Vec<(&'a Correction, Vec<Span>)>,
 }
 
+/// The longest window, and a week for the comparison of a traffic drop.
+const EVALUATION_LOOKBACK_MINUTES: i32 = 407 * MINUTES_PER_DAY;
+
 impl<'a> Exclusions<'a> {
+    /// Everything that evaluations at a moment can look at.
+    #[must_use]
+    pub fn for_evaluation(catalog: &'a Catalog, at: Minute) -> Self {
+        Self::for_span(catalog, Span::ending_at(at, EVALUATION_LOOKBACK_MINUTES))
+    }
+
     /// Looks at all corrections of a catalogue.
     #[must_use]
     pub fn for_span(catalog: &'a Catalog, span: Span) -> Self {

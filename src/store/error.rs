@@ -183,3 +183,11 @@ pub enum StoreError {
         source: PolarsError,
     },
 }
+
+impl StoreError {
+    /// Whether another run has changed a file since it was read.
+    #[must_use]
+    pub const fn is_conflict(&self) -> bool {
+        matches!(self, Self::Blob(BlobError::Conflict(_)))
+    }
+}

@@ -37,7 +37,7 @@ mod slices;
 mod usage;
 mod weekly;
 
-pub use alert_state::AlertStateKind;
+pub use alert_state::{AlertStateKind, VersionedAlertState};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

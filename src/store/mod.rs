@@ -22,7 +22,7 @@ pub use codec::budgets_parquet;
 pub use crash_points::CrashPoints;
 pub use directory::DirectoryStore;
 pub use error::{BlobError, StoreError};
-pub use ledger::{AlertStateKind, LedgerStore, LoadRequest};
+pub use ledger::{AlertStateKind, LedgerStore, LoadRequest, VersionedAlertState};
 pub use manifest::{DayListing, ListingCache};
 #[cfg(test)]
 pub use memory::MemoryStore;

@@ -4,6 +4,12 @@ use super::LedgerStore;
 use crate::alert::AlertState;
 use crate::store::{StoreError, Version, alert_state};
 
+/// How often a change is applied again because another run has changed the alert state.
+const CONFLICT_RETRIES_MAX: usize = 8;
+
+/// An alert state, and its version in the store; `None` if there is none yet.
+pub type VersionedAlertState = (AlertState, Option<Version>);
+
 /// Whom a book is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertStateKind {
@@ -28,7 +34,7 @@ impl LedgerStore {
     ///
     /// # Errors
     /// When the file is damaged or the shelf refuses.
-    pub async fn alert_state(&self, kind: AlertStateKind) -> Result<(AlertState, Option<Version>), StoreError> {
+    pub async fn alert_state(&self, kind: AlertStateKind) -> Result<VersionedAlertState, StoreError> {
         let Some((bytes, version)) = self.blobs.get(kind.file_name()).await? else {
             return Ok((AlertState::default(), None));
         };
@@ -49,6 +55,28 @@ impl LedgerStore {
             .blobs
             .compare_and_swap(kind.file_name(), expected, &alert_state::encode(kind.file_name(), state)?)
             .await?)
+    }
+
+    /// Changes the alert state, and saves it. If another run has saved it meanwhile, the newer one is changed instead;
+    /// `None` if that happens too often.
+    ///
+    /// # Errors
+    /// Those of the change and of the store.
+    pub async fn update_alert_state<E: From<StoreError>>(
+        &self,
+        kind: AlertStateKind,
+        (mut state, mut version): VersionedAlertState,
+        mut change: impl AsyncFnMut(&mut AlertState) -> Result<(), E>,
+    ) -> Result<Option<VersionedAlertState>, E> {
+        for _ in 0..CONFLICT_RETRIES_MAX {
+            change(&mut state).await?;
+            match self.save_alert_state(kind, &state, version.as_ref()).await {
+                Ok(saved) => return Ok(Some((state, Some(saved)))),
+                Err(error) if error.is_conflict() => (state, version) = self.alert_state(kind).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
     }
 
     /// Whether no other run can be at work on it: a directory is locked, a bucket is not.
