@@ -7,6 +7,7 @@ mod cloudwatch;
 mod commit;
 mod contributors;
 mod counts_files;
+mod delivery;
 mod discover;
 mod explain;
 mod fetch;

@@ -1,7 +1,7 @@
 //! Evaluates SLOs minute by minute from the ledger, as input of the incident state machine.
 //!
-//! Usually only a few minutes are new, and their sums are loaded together with those of the status. Longer ranges, after
-//! a long pause or late data, are evaluated in batches of bounded size.
+//! Usually only a few minutes are new, and their sums are loaded together with those of the status. Longer ranges,
+//! after a long pause or late data, are evaluated in batches of bounded size.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -221,8 +221,8 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Late data is detected by single events: a timeslice that contains the evaluated minute is unknown until it has ended,
-/// and is not late when it becomes known.
+/// Late data is detected by single events: a timeslice that contains the evaluated minute is unknown until it has
+/// ended, and is not late when it becomes known.
 fn event_view(slo: &Slo) -> Arc<View> {
     SloViews::new(slo, Vec::new()).events
 }

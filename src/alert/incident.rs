@@ -161,19 +161,14 @@ impl Incident {
             }
         }
         Self {
-            urgency_changes,
+            team: new.team,
+            service: new.service,
+            class: new.class,
+            urgency: new.urgency,
             peak: self.peak.max(new.peak),
-            is_late: self.is_late,
-            is_reevaluated: self.is_reevaluated,
-            is_silenced: self.is_silenced,
-            contributors: self.contributors,
-            group: self.group,
-            members: self.members,
-            notified: self.notified,
-            last_notified: self.last_notified,
-            notification_count: self.notification_count,
-            deliveries: self.deliveries,
-            ..new
+            urgency_changes,
+            ended: new.ended,
+            ..self
         }
     }
 
@@ -199,11 +194,15 @@ impl Incident {
     /// When it last began to page.
     #[must_use]
     pub fn last_paged_at(&self) -> Option<Minute> {
-        let is_page =
-            |index: usize| self.urgency_changes.get(index).is_some_and(|(_, urgency)| *urgency >= Urgency::Page);
-        let starts_page = |index: &usize| is_page(*index) && (*index == 0 || !is_page(index - 1));
-        let index = (0..self.urgency_changes.len()).rfind(starts_page)?;
-        self.urgency_changes.get(index).map(|(at, _)| *at)
+        let (mut paged_at, mut was_page) = (None, false);
+        for (at, urgency) in &self.urgency_changes {
+            let is_page = *urgency >= Urgency::Page;
+            if is_page && !was_page {
+                paged_at = Some(*at);
+            }
+            was_page = is_page;
+        }
+        paged_at
     }
 
     /// Whether it goes on.
@@ -222,6 +221,14 @@ pub struct Owner {
     pub service: String,
     /// Its class.
     pub class: String,
+}
+
+impl Owner {
+    /// The owner of what concerns the whole fleet.
+    #[must_use]
+    pub fn fleet(team: &str) -> Self {
+        Self { team: team.to_owned(), service: "slowburn".to_owned(), class: String::new() }
+    }
 }
 
 impl fmt::Display for SharedScope {

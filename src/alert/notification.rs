@@ -69,7 +69,7 @@ pub struct Link {
 }
 
 /// What a message does to an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NotificationKind {
     /// It begins.
     Opened,

@@ -1,39 +1,35 @@
-//! Who has to be told what: the difference between what each destination was told and what is.
+//! Plans notifications: the difference between what each destination was notified of and the present incidents.
 //!
-//! It is looked at once a run, so an incident that rose and fell since the last one is told as it is now. What began
-//! and ended in between wakes nobody any more: it is a note among the tickets.
+//! It is computed once per run, so an incident that has changed since the last one is notified as it is now. One that
+//! was opened and resolved in between does not page: it becomes a note among the tickets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::state_machine::signed_minutes;
+use super::state::signed_minutes;
 use super::{AlertState, EndReason, Incident, IncidentKey, NotificationKind};
 use crate::slo::{AlertRules, Urgency};
 use crate::time::{MINUTES_PER_DAY, Minute};
 
-/// Something to tell, before it has words.
+/// A notification before it is rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedNotification {
-    /// What it is about.
     pub key: IncidentKey,
-    /// Its number among the messages of the incident.
+    /// Its number among the notifications of the incident.
     pub number: u32,
-    /// What it does.
     pub kind: NotificationKind,
-    /// How urgent it is.
     pub urgency: Urgency,
-    /// Whom to tell.
     pub destinations: Vec<String>,
 }
 
-/// Where messages go.
+/// Where notifications are sent.
 pub struct NotificationRoutes<'a> {
-    /// The destinations of a team and class for an urgency.
     pub destinations: &'a dyn Fn(&Incident, Urgency) -> Vec<String>,
-    /// Whether somebody asked not to be told of it now.
     pub is_silenced: &'a dyn Fn(&IncidentKey) -> bool,
 }
 
-/// Decides what to tell at a moment, and notes in the book that it was decided.
+type DestinationsByKind = BTreeMap<NotificationKind, Vec<String>>;
+
+/// Plans the notifications of a run, and records that they were planned.
 pub fn plan_notifications(
     state: &mut AlertState,
     at: Minute,
@@ -41,76 +37,46 @@ pub fn plan_notifications(
     routes: &NotificationRoutes<'_>,
 ) -> Vec<PlannedNotification> {
     let mut planned = Vec::new();
-    // Who has not even got the last message needs no reminder.
-    let pending: BTreeSet<(String, String)> = state
-        .outbox
-        .iter()
-        .filter(|entry| !entry.is_abandoned)
-        .map(|entry| (entry.notification.key.clone(), entry.destination.clone()))
-        .collect();
+    let outbox = &state.outbox;
     for (key, incident) in &mut state.incidents {
-        let mut destinations_by_kind: BTreeMap<u8, (NotificationKind, Vec<String>)> = BTreeMap::new();
-        let mut add_destination = |kind: NotificationKind, destination: String| {
-            destinations_by_kind.entry(kind as u8).or_insert((kind, Vec::new())).1.push(destination)
-        };
-        let notified_urgency = notification_urgency(incident);
+        let urgency = notification_urgency(incident);
+        let mut destinations_by_kind = DestinationsByKind::new();
         match incident.ended {
             Some(_) if !incident.notified.is_empty() => {
-                for destination in std::mem::take(&mut incident.notified).into_keys() {
-                    add_destination(NotificationKind::Resolved, destination);
-                }
+                let notified = std::mem::take(&mut incident.notified);
+                destinations_by_kind.insert(NotificationKind::Resolved, notified.into_keys().collect());
             }
-            Some((ended, why)) if !needs_closing_note(incident, ended, why, at, rules) => {}
-            Some(_) | None if (routes.is_silenced)(key) => incident.is_silenced = true,
+            Some((ended, reason)) if !needs_closing_note(incident, ended, reason, at, rules) => {}
+            _ if (routes.is_silenced)(key) => incident.is_silenced = true,
             Some(_) => {
-                for destination in (routes.destinations)(incident, Urgency::Ticket) {
-                    add_destination(NotificationKind::Note, destination);
-                }
+                destinations_by_kind.insert(NotificationKind::Note, (routes.destinations)(incident, Urgency::Ticket));
             }
             None => {
-                // Who is told that it has become less urgent is told enough.
-                let is_downgrade =
-                    incident.notified.values().max().is_some_and(|notified| *notified >= notified_urgency);
-                let route_destinations = if is_downgrade {
-                    incident.notified.keys().cloned().collect()
-                } else {
-                    (routes.destinations)(incident, notified_urgency)
+                let is_due = is_reminder_due(incident, urgency, at, rules);
+                // No reminder while an earlier notification to the same destination is pending.
+                let needs_reminder = |destination: &str| {
+                    is_due
+                        && !outbox.iter().any(|entry| {
+                            !entry.is_abandoned
+                                && entry.destination == destination
+                                && entry.notification.key == key.to_string()
+                        })
                 };
-                let is_due_for_reminder = is_reminder_due(incident, notified_urgency, at, rules);
-                let destinations: BTreeSet<&String> =
-                    route_destinations.iter().chain(incident.notified.keys()).collect();
-                for destination in destinations {
-                    match incident.notified.get(destination) {
-                        None => add_destination(NotificationKind::Opened, destination.clone()),
-                        Some(notified) if *notified != notified_urgency => {
-                            add_destination(NotificationKind::Changed, destination.clone())
-                        }
-                        Some(_)
-                            if is_due_for_reminder
-                                && route_destinations.contains(destination)
-                                && !pending.contains(&(key.to_string(), destination.clone())) =>
-                        {
-                            add_destination(NotificationKind::Reminder, destination.clone());
-                        }
-                        Some(_) => {}
-                    }
-                }
+                destinations_by_kind = open_notifications(incident, urgency, routes, needs_reminder);
             }
         }
-        for (kind, destinations) in destinations_by_kind.into_values() {
-            let urgency = if kind == NotificationKind::Note { Urgency::Ticket } else { notified_urgency };
+        for (kind, destinations) in destinations_by_kind {
+            if destinations.is_empty() {
+                continue;
+            }
+            let urgency = if kind == NotificationKind::Note { Urgency::Ticket } else { urgency };
             incident.notification_count += 1;
             incident.last_notified = Some(at);
             if matches!(kind, NotificationKind::Opened | NotificationKind::Changed) {
                 incident.notified.extend(destinations.iter().map(|destination| (destination.clone(), urgency)));
             }
-            planned.push(PlannedNotification {
-                key: key.clone(),
-                number: incident.notification_count,
-                kind,
-                urgency,
-                destinations,
-            });
+            let number = incident.notification_count;
+            planned.push(PlannedNotification { key: key.clone(), number, kind, urgency, destinations });
         }
     }
     for notification in planned.iter().filter(|notification| notification.kind == NotificationKind::Resolved) {
@@ -119,14 +85,40 @@ pub fn plan_notifications(
     planned
 }
 
-/// How urgently an incident speaks. Part of a shared cause, it wakes nobody of its own.
+fn open_notifications(
+    incident: &Incident,
+    urgency: Urgency,
+    routes: &NotificationRoutes<'_>,
+    needs_reminder: impl Fn(&str) -> bool,
+) -> DestinationsByKind {
+    // On a downgrade, only destinations that were already notified are notified.
+    let is_downgrade = incident.notified.values().any(|notified| *notified >= urgency);
+    let routed: Vec<String> = if is_downgrade {
+        incident.notified.keys().cloned().collect()
+    } else {
+        (routes.destinations)(incident, urgency)
+    };
+    let mut destinations_by_kind = DestinationsByKind::new();
+    for destination in routed.iter().chain(incident.notified.keys()).collect::<BTreeSet<_>>() {
+        let kind = match incident.notified.get(destination) {
+            None => NotificationKind::Opened,
+            Some(notified) if *notified != urgency => NotificationKind::Changed,
+            Some(_) if routed.contains(destination) && needs_reminder(destination) => NotificationKind::Reminder,
+            Some(_) => continue,
+        };
+        destinations_by_kind.entry(kind).or_default().push(destination.clone());
+    }
+    destinations_by_kind
+}
+
+/// The urgency of an incident's notifications. As part of a group, it does not page.
 fn notification_urgency(incident: &Incident) -> Urgency {
-    let has_paged = incident.notified.values().max().is_some_and(|notified| *notified >= Urgency::Page);
+    let has_paged = incident.notified.values().any(|notified| *notified >= Urgency::Page);
     if incident.group.is_some() && !has_paged { Urgency::Ticket } else { incident.urgency }
 }
 
-/// Whether the end of an incident that nobody was told of is worth a word. What may open one is known as late as runs
-/// come and minutes arrive; what ended longer ago than that had nobody to tell.
+/// Whether the end of an incident that was never notified is worth a note. Runs and minutes may be late by
+/// `open_within`; an incident that ended earlier was over before any notification was possible.
 fn needs_closing_note(incident: &Incident, ended: Minute, reason: EndReason, at: Minute, rules: &AlertRules) -> bool {
     incident.notification_count == 0
         && matches!(reason, EndReason::Recovered | EndReason::NoTraffic)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Incident, IncidentKey, IncidentSubject, OutboxEntry, UrgencyState};
+use super::{EndReason, Incident, IncidentKey, IncidentSubject, OutboxEntry, UrgencyState};
 use crate::counts::Sums;
 use crate::slo::SloId;
 use crate::time::{MINUTES_PER_DAY, Minute};
@@ -77,8 +77,16 @@ impl AlertState {
     /// The open incident of a subject.
     #[must_use]
     pub fn open_incident(&self, subject: &IncidentSubject) -> Option<IncidentKey> {
-        let open_incidents = self.incidents_of(subject).filter(|(_, incident)| incident.is_open());
-        open_incidents.map(|(key, _)| key.clone()).next_back()
+        self.incidents_of(subject).rfind(|(_, incident)| incident.is_open()).map(|(key, _)| key.clone())
+    }
+
+    pub(super) fn open_incident_mut(&mut self, subject: &IncidentSubject) -> Option<&mut Incident> {
+        self.open_incident(subject).and_then(|key| self.incidents.get_mut(&key))
+    }
+
+    pub(super) fn open_incidents(&self, is_selected: impl Fn(&IncidentSubject) -> bool) -> Vec<IncidentKey> {
+        let open = self.incidents.iter().filter(|(key, incident)| incident.is_open() && is_selected(&key.subject));
+        open.map(|(key, _)| key.clone()).collect()
     }
 
     /// The incidents of a subject, oldest first.
@@ -105,6 +113,14 @@ impl AlertState {
         self.incidents.insert(key, incident);
     }
 
+    /// Ends the open incident of a subject, if there is one.
+    pub(super) fn end_incident(&mut self, subject: &IncidentSubject, at: Minute, reason: EndReason) {
+        if let Some(incident) = self.open_incident_mut(subject) {
+            let last_change = incident.urgency_changes.last().map_or(at, |(changed_at, _)| *changed_at);
+            incident.ended = Some((at.max(last_change), reason));
+        }
+    }
+
     /// Forgets incidents that ended long ago.
     pub fn drop_expired_incidents(&mut self, now: Minute) {
         self.incidents.retain(|_, incident| match incident.ended {
@@ -112,4 +128,9 @@ impl AlertState {
             None => true,
         });
     }
+}
+
+/// Minutes of a rule for the arithmetic of [`Minute`].
+pub(super) fn signed_minutes(minutes: u32) -> i32 {
+    i32::try_from(minutes).unwrap_or(i32::MAX)
 }

@@ -1,13 +1,15 @@
-//! The one state machine: what minutes say, taken into the book in order. Live runs, replays and tests go through here.
+//! The incident state machine: applies evaluations to the alert state, in the order of time. Live runs, replays and
+//! tests use it.
 //!
-//! The rules that late data follows: an SLO is evaluated up to its newest known minute, each evaluation once. If
-//! minutes behind it have changed since, they are evaluated again, as far back as `open_within`. Incidents that share
-//! no minute with one that is known are new, and marked as late; the others are known already. An open incident is only
-//! marked as corrected: it goes on or ends by what newer minutes say.
+//! Late data: an SLO is evaluated up to its newest known minute, each evaluation once. If minutes before that have
+//! changed since, they are evaluated again, as far back as `open_within`. Incidents that share no minute with a known
+//! one are new and marked as late; the others are known already. An open incident is only marked as re-evaluated: newer
+//! minutes decide whether it continues.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grouping;
+use super::state::signed_minutes;
 use super::{
     AlertState, EndReason, Incident, IncidentKey, IncidentSubject, MinuteEvaluation, Owner, SharedScope, SloCheckpoint,
     UrgencyState,
@@ -16,32 +18,30 @@ use crate::counts::Sums;
 use crate::slo::{AlertRules, Slo, SloId, Urgency};
 use crate::time::{Minute, Span};
 
-/// One SLO in a round.
+/// The new evaluations of one SLO.
 #[derive(Clone, Debug)]
 pub struct SloUpdate {
-    /// Which.
     pub slo: SloId,
-    /// Whose it is.
     pub owner: Owner,
-    /// What it shares with others.
+    /// What it shares with other SLOs.
     pub shared_scopes: Vec<SharedScope>,
-    /// What is promised, as its hash.
+    /// A hash of the definition.
     pub fingerprint: String,
-    /// The objective as it was written.
+    /// As it was written.
     pub objective: String,
-    /// How many calm minutes end ticket, page and severe: see [`resolve_after`].
+    /// Minutes of recovery that end a ticket, page and severe: see [`resolve_after`].
     pub resolve_after: [u32; 3],
-    /// What minutes say from [`Due::from`] on, in order.
+    /// From [`EvaluationStart::from`] on, in order.
     pub evaluations: Vec<MinuteEvaluation>,
-    /// The newest evaluation of this round.
+    /// The newest evaluation.
     pub evaluated_at: Minute,
-    /// What the minutes before it sum up to, over [`seen_span`].
+    /// The sums over [`late_data_span`] before it.
     pub recent_counts: Sums,
-    /// Whether minutes that were evaluated before are among the beats, or have changed without being so.
+    /// Whether minutes that were evaluated before have changed.
     pub has_changed: bool,
 }
 
-/// From where an SLO has to be evaluated.
+/// Where the evaluation of an SLO starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvaluationStart {
     /// The first evaluation.
@@ -50,33 +50,30 @@ pub struct EvaluationStart {
     pub has_changed: bool,
 }
 
-/// One round of all SLOs.
+/// The input of one run.
 #[derive(Debug)]
 pub struct EvaluationBatch<'a> {
-    /// The moment the run is about.
     pub at: Minute,
-    /// How incidents are told of.
     pub rules: &'a AlertRules,
-    /// All SLOs that can be judged.
+    /// All SLOs that can be evaluated.
     pub updates: Vec<SloUpdate>,
-    /// Definitions that could not be read.
     pub invalid_definitions: &'a InvalidDefinitions,
-    /// How far each source is known, of those of which anything is.
+    /// Of sources with known minutes.
     pub source_watermarks: BTreeMap<String, SourceWatermark>,
 }
 
-/// Definitions that could not be read: what is missing may only be faulty.
+/// Definitions that could not be read: an SLO that is missing may still exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InvalidDefinitions {
-    /// Any promise may be missing because of them.
+    /// Any SLO may be missing because of them.
     pub is_fleet_invalid: bool,
     /// Files of services, by team and name.
     pub services: BTreeSet<(String, String)>,
 }
 
 impl InvalidDefinitions {
-    /// Whether a promise may be missing because of them. Faults of one team hide nothing of another, but what it has
-    /// just taken over.
+    /// Whether an SLO may be missing because of them. Those of one team do not hide SLOs of another, except for a
+    /// service that it has just taken over.
     fn can_hide(&self, slo: &SloId, team: &str) -> bool {
         let service = slo.as_str().split('/').next().unwrap_or_default();
         self.is_fleet_invalid
@@ -88,34 +85,31 @@ impl InvalidDefinitions {
     }
 }
 
-/// How far a source is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceWatermark {
     /// The evaluation of its newest known minute.
     pub known_until: Minute,
-    /// When it was last asked.
     pub fetched_at: Minute,
 }
 
-/// How many calm minutes end ticket, page and severe of an SLO. A ticket that is seen in hours does not end in minutes.
+/// How many minutes of recovery end a ticket, page and severe of an SLO: at least those of the shortest short window.
 #[must_use]
 pub fn resolve_after(slo: &Slo, rules: &AlertRules) -> [u32; 3] {
-    let minutes_for = |urgency: Urgency| {
-        let shortest_window =
-            slo.tiers.iter().filter(|tier| tier.urgency == urgency).map(|tier| tier.short_minutes).min();
-        shortest_window.unwrap_or(0).max(rules.resolve_after_minutes)
-    };
-    [minutes_for(Urgency::Ticket), minutes_for(Urgency::Page), minutes_for(Urgency::Severe)]
+    [Urgency::Ticket, Urgency::Page, Urgency::Severe].map(|urgency| {
+        let tiers = slo.tiers.iter().filter(|tier| tier.urgency == urgency);
+        tiers.map(|tier| tier.short_minutes).min().unwrap_or(0).max(rules.resolve_after_minutes)
+    })
 }
 
-/// What late data is recognised by: the minutes before an evaluation that may still open an incident.
+/// The minutes before an evaluation that may still open an incident: late data is detected by their sums.
 #[must_use]
 pub fn late_data_span(evaluated_at: Minute, rules: &AlertRules) -> Span {
     Span::ending_at(evaluated_at, signed_minutes(rules.open_within_minutes))
 }
 
-/// What has to be evaluated of an SLO whose newest minute is known up to `until`; `None` if nothing. An SLO that was
-/// never seen starts there: its past wakes nobody. `seen` is what the minutes say now that [`Watch::seen`] summed up.
+/// Where the evaluation of an SLO starts whose newest known minute is before `until`; `None` if nothing is new. An SLO
+/// without a checkpoint starts there: its past does not page. `recent_counts`: the present sums over the span of
+/// [`SloCheckpoint::recent_counts`].
 #[must_use]
 pub fn evaluation_start(
     state: &AlertState,
@@ -137,42 +131,31 @@ pub fn evaluation_start(
 /// An objective that was changed since the last run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectiveChange {
-    /// Of which promise.
     pub slo: SloId,
-    /// Whose it is.
     pub owner: Owner,
-    /// As it was written.
     pub before: String,
-    /// As it is written now.
     pub after: String,
 }
 
-/// Takes a round into the book, and says which objectives were changed. Nothing is told yet: that is [`super::decide`].
+/// Updates the alert state, and returns changed objectives. Notifications are planned afterwards, by
+/// [`super::plan_notifications`].
 pub fn apply_evaluations(state: &mut AlertState, batch: &EvaluationBatch<'_>) -> Vec<ObjectiveChange> {
     end_removed_slos(state, batch);
-    let changes = batch.updates.iter().filter_map(|update| {
-        let before = &state.checkpoints.get(&update.slo)?.objective;
-        (*before != update.objective).then(|| ObjectiveChange {
-            slo: update.slo.clone(),
-            owner: update.owner.clone(),
-            before: before.clone(),
-            after: update.objective.clone(),
-        })
-    });
-    let objective_changes = changes.collect();
-    let mut evaluations: BTreeMap<Minute, Vec<(usize, &MinuteEvaluation)>> = BTreeMap::new();
-    for (index, update) in batch.updates.iter().enumerate() {
+    let mut objective_changes = Vec::new();
+    let mut evaluations_by_minute: BTreeMap<Minute, Vec<(&SloUpdate, &MinuteEvaluation)>> = BTreeMap::new();
+    for update in &batch.updates {
+        objective_changes.extend(objective_change(state, update));
         let evaluated_until = update_checkpoint(state, update, batch.at);
         for evaluation in update.evaluations.iter().filter(|evaluation| Some(evaluation.at) > evaluated_until) {
-            evaluations.entry(evaluation.at).or_default().push((index, evaluation));
+            evaluations_by_minute.entry(evaluation.at).or_default().push((update, evaluation));
         }
     }
     let scopes_by_slo: BTreeMap<&SloId, &[SharedScope]> =
         batch.updates.iter().map(|update| (&update.slo, update.shared_scopes.as_slice())).collect();
-    for (at, evaluations_at_minute) in evaluations {
+    for (at, evaluations) in evaluations_by_minute {
         let mut has_changed = false;
-        for (index, evaluation) in evaluations_at_minute {
-            has_changed |= apply_evaluation(state, &batch.updates[index], *evaluation);
+        for (update, evaluation) in evaluations {
+            has_changed |= apply_evaluation(state, update, evaluation);
         }
         if has_changed {
             grouping::update_groups(state, at, batch.rules, &scopes_by_slo);
@@ -191,42 +174,51 @@ pub fn apply_evaluations(state: &mut AlertState, batch: &EvaluationBatch<'_>) ->
     objective_changes
 }
 
-/// Incidents of promises that are no longer made; and where definitions are faulty, one for each team whose promises
-/// may only be missing because of that.
+fn objective_change(state: &AlertState, update: &SloUpdate) -> Option<ObjectiveChange> {
+    let before = &state.checkpoints.get(&update.slo)?.objective;
+    (*before != update.objective).then(|| ObjectiveChange {
+        slo: update.slo.clone(),
+        owner: update.owner.clone(),
+        before: before.clone(),
+        after: update.objective.clone(),
+    })
+}
+
+/// Ends incidents of removed SLOs. SLOs that may only be missing because of invalid definitions are kept, with one
+/// incident for each team.
 fn end_removed_slos(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
     let current_slos: BTreeSet<&SloId> = batch.updates.iter().map(|update| &update.slo).collect();
-    let removed: Vec<SloId> = state.checkpoints.keys().filter(|slo| !current_slos.contains(slo)).cloned().collect();
+    let missing = state.checkpoints.iter().filter(|(slo, _)| !current_slos.contains(slo));
+    let missing: Vec<(SloId, String)> =
+        missing.map(|(slo, checkpoint)| (slo.clone(), checkpoint.team.clone())).collect();
     let mut invalid_teams: BTreeSet<String> = BTreeSet::new();
-    for slo in removed {
-        let team = state.checkpoints.get(&slo).map(|checkpoint| checkpoint.team.clone()).unwrap_or_default();
+    for (slo, team) in missing {
         if batch.invalid_definitions.can_hide(&slo, &team) {
             invalid_teams.insert(team);
         } else {
             state.checkpoints.remove(&slo);
-            end_incident(state, &IncidentSubject::Slo(slo), batch.at, EndReason::SloRemoved);
+            state.end_incident(&IncidentSubject::Slo(slo), batch.at, EndReason::SloRemoved);
         }
     }
-    let open = state.incidents.iter().filter(|(_, incident)| incident.is_open()).map(|(key, _)| &key.subject);
-    let open_subjects: Vec<IncidentSubject> =
-        open.filter(|subject| matches!(subject, IncidentSubject::InvalidDefinitions(_))).cloned().collect();
-    for subject in &open_subjects {
-        if matches!(subject, IncidentSubject::InvalidDefinitions(team) if !invalid_teams.contains(team)) {
-            end_incident(state, subject, batch.at, EndReason::Recovered);
-        }
+    let is_valid_again = |subject: &IncidentSubject| match subject {
+        IncidentSubject::InvalidDefinitions(team) => !invalid_teams.contains(team),
+        _ => false,
+    };
+    for key in state.open_incidents(is_valid_again) {
+        state.end_incident(&key.subject, batch.at, EndReason::Recovered);
     }
     for team in invalid_teams {
-        let owner = Owner { team: team.clone(), ..Owner::fleet("") };
+        let incident = Incident::new(&Owner { team: team.clone(), ..Owner::fleet("") }, Urgency::Ticket, batch.at);
         let subject = IncidentSubject::InvalidDefinitions(team);
-        if !open_subjects.contains(&subject) {
-            let incident = Incident::new(&owner, Urgency::Ticket, batch.at);
+        if state.open_incident(&subject).is_none() {
             state.open_or_reopen(IncidentKey { subject, started: batch.at }, incident);
         }
     }
 }
 
-/// Makes ready to evaluate an SLO, and says up to where it was evaluated before.
+/// Updates the definition of an SLO, ends its incident if that or the owner has changed, and evaluates late data.
+/// Returns its last evaluation, if there was one.
 fn update_checkpoint(state: &mut AlertState, update: &SloUpdate, at: Minute) -> Option<Minute> {
-    let subject = IncidentSubject::Slo(update.slo.clone());
     let Some(checkpoint) = state.checkpoints.get(&update.slo) else {
         let checkpoint = SloCheckpoint {
             evaluated_at: update.evaluated_at,
@@ -240,40 +232,36 @@ fn update_checkpoint(state: &mut AlertState, update: &SloUpdate, at: Minute) -> 
         state.checkpoints.insert(update.slo.clone(), checkpoint);
         return None;
     };
-    // Whoever takes a service over hears of what burns as of something new.
+    let subject = IncidentSubject::Slo(update.slo.clone());
+    let evaluated_at = checkpoint.evaluated_at;
+    // A new owner is notified by a new incident.
     let has_new_owner = !checkpoint.team.is_empty() && checkpoint.team != update.owner.team;
-    let (evaluated_at, has_new_definition) =
-        (checkpoint.evaluated_at, checkpoint.fingerprint != update.fingerprint || has_new_owner);
+    let has_new_definition = checkpoint.fingerprint != update.fingerprint || has_new_owner;
     if has_new_definition {
-        end_incident(
-            state,
-            &subject,
-            evaluated_at,
-            if has_new_owner { EndReason::OwnerChanged } else { EndReason::SloChanged },
-        );
+        let reason = if has_new_owner { EndReason::OwnerChanged } else { EndReason::SloChanged };
+        state.end_incident(&subject, evaluated_at, reason);
     }
-    let open = state.open_incident(&subject);
+    let open_key = state.open_incident(&subject);
     let reevaluated = update.has_changed.then(|| reevaluate_late_data(state, update, evaluated_at));
-    let urgency_state = match &open {
-        Some(key) => {
-            state.incidents.entry(key.clone()).and_modify(|incident| incident.is_reevaluated |= update.has_changed);
-            None
+    let open_incident = open_key.and_then(|key| state.incidents.get_mut(&key));
+    let checkpoint = state.checkpoints.get_mut(&update.slo)?;
+    match open_incident {
+        Some(incident) => incident.is_reevaluated |= update.has_changed,
+        None if has_new_definition || reevaluated.is_some() => {
+            checkpoint.urgency_state = reevaluated.unwrap_or_default();
         }
-        None => reevaluated.or(has_new_definition.then(UrgencyState::default)),
-    };
-    if let Some(checkpoint) = state.checkpoints.get_mut(&update.slo) {
-        checkpoint.urgency_state = urgency_state.unwrap_or(checkpoint.urgency_state);
-        if (&checkpoint.fingerprint, &checkpoint.objective) != (&update.fingerprint, &update.objective) {
-            checkpoint.record_previous_objective(at);
-        }
-        checkpoint.fingerprint.clone_from(&update.fingerprint);
-        checkpoint.objective.clone_from(&update.objective);
-        checkpoint.team.clone_from(&update.owner.team);
+        None => {}
     }
+    if (&checkpoint.fingerprint, &checkpoint.objective) != (&update.fingerprint, &update.objective) {
+        checkpoint.record_previous_objective(at);
+    }
+    checkpoint.fingerprint.clone_from(&update.fingerprint);
+    checkpoint.objective.clone_from(&update.objective);
+    checkpoint.team.clone_from(&update.owner.team);
     Some(evaluated_at)
 }
 
-/// Evaluates minutes again that have changed, up to where they were evaluated before, and says where that leads.
+/// Evaluates changed minutes again, up to the last evaluation, and returns the state after them.
 fn reevaluate_late_data(state: &mut AlertState, update: &SloUpdate, evaluated_at: Minute) -> UrgencyState {
     let subject = IncidentSubject::Slo(update.slo.clone());
     let mut urgency_state = UrgencyState::default();
@@ -290,29 +278,25 @@ fn reevaluate_late_data(state: &mut AlertState, update: &SloUpdate, evaluated_at
     }
     let known_spans: Vec<Span> =
         state.incidents_of(&subject).map(|(key, incident)| open_span(key.started, incident)).collect();
-    for incident in found_incidents {
-        let Some((started, _)) = incident.urgency_changes.first().copied() else { continue };
+    for mut incident in found_incidents {
+        let Some((mut started, _)) = incident.urgency_changes.first().copied() else { continue };
         let span = open_span(started, &incident);
-        let last_end =
-            known_spans.iter().filter(|other| !other.intersect(span).is_empty()).map(|other| other.end).max();
-        // What goes on although it was taken for over is a new incident from there on.
-        let started = match last_end {
-            None => started,
-            Some(end) if incident.is_open() && end <= evaluated_at => end,
-            Some(_) => continue,
-        };
-        let urgency = incident.urgency;
-        let urgency_changes =
-            if last_end.is_some() { vec![(started, urgency)] } else { incident.urgency_changes.clone() };
-        state.open_or_reopen(
-            IncidentKey { subject: subject.clone(), started },
-            Incident { is_late: true, urgency_changes, ..incident },
-        );
+        let overlapping = known_spans.iter().filter(|known| !known.intersect(span).is_empty());
+        if let Some(known_until) = overlapping.map(|known| known.end).max() {
+            if !incident.is_open() || known_until > evaluated_at {
+                continue;
+            }
+            // It continues after the known incident was resolved: from there on it is a new one.
+            started = known_until;
+            incident.urgency_changes = vec![(started, incident.urgency)];
+        }
+        incident.is_late = true;
+        state.open_or_reopen(IncidentKey { subject: subject.clone(), started }, incident);
     }
     urgency_state
 }
 
-/// The evaluations in which an incident was open.
+/// The evaluations at which an incident was open.
 fn open_span(started: Minute, incident: &Incident) -> Span {
     Span::new(started, incident.ended.map_or(Minute(i32::MAX), |(at, _)| at.max(started.plus(1))))
 }
@@ -321,17 +305,17 @@ const fn end_reason(urgency_state: &UrgencyState) -> EndReason {
     if urgency_state.has_lost_traffic() { EndReason::NoTraffic } else { EndReason::Recovered }
 }
 
-/// Takes one minute of one SLO into account. `true` if its incident began, ended, or changed.
-fn apply_evaluation(state: &mut AlertState, update: &SloUpdate, evaluation: MinuteEvaluation) -> bool {
+/// Applies one minute of one SLO. Returns whether its incident was opened, ended, or changed.
+fn apply_evaluation(state: &mut AlertState, update: &SloUpdate, evaluation: &MinuteEvaluation) -> bool {
     let Some(checkpoint) = state.checkpoints.get_mut(&update.slo) else { return false };
     let before = checkpoint.urgency_state.urgency();
-    checkpoint.urgency_state.apply(&evaluation, update.resolve_after);
+    checkpoint.urgency_state.apply(evaluation, update.resolve_after);
     let (urgency, reason) = (checkpoint.urgency_state.urgency(), end_reason(&checkpoint.urgency_state));
     if before == urgency {
         return false;
     }
     let subject = IncidentSubject::Slo(update.slo.clone());
-    match (urgency, state.open_incident(&subject).and_then(|key| state.incidents.get_mut(&key))) {
+    match (urgency, state.open_incident_mut(&subject)) {
         (Some(urgency), Some(incident)) => incident.change_urgency(urgency, evaluation.at),
         (Some(urgency), None) => {
             let incident = Incident::new(&update.owner, urgency, evaluation.at);
@@ -343,51 +327,32 @@ fn apply_evaluation(state: &mut AlertState, update: &SloUpdate, evaluation: Minu
     true
 }
 
-/// Ends the open incident of a subject.
-pub(super) fn end_incident(state: &mut AlertState, subject: &IncidentSubject, at: Minute, reason: EndReason) {
-    if let Some(incident) = state.open_incident(subject).and_then(|key| state.incidents.get_mut(&key)) {
-        incident.ended =
-            Some((at.max(incident.urgency_changes.last().map_or(at, |(changed_at, _)| *changed_at)), reason));
-    }
-}
-
-/// Sources that nothing new comes from. The minute such an incident begins is the same in whatever run it is found; how
-/// long ago that is does not matter, since it goes on.
+/// Opens and ends incidents of sources without new minutes. Such an incident starts at the same minute in whichever run
+/// it is found, however long ago that is: it is still open.
 fn update_stale_sources(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
     let stale_rules = batch.rules.stale_after_minutes.zip(batch.rules.team.as_ref());
     let used_scopes: BTreeSet<&SharedScope> = batch.updates.iter().flat_map(|update| &update.shared_scopes).collect();
-    let open = state.incidents.iter().filter(|(_, incident)| incident.is_open()).map(|(key, _)| &key.subject);
     let is_unused = |source: &String| {
         batch.invalid_definitions.is_empty() && !used_scopes.contains(&SharedScope::Source(source.clone()))
     };
-    let should_end = |subject: &&IncidentSubject| matches!(subject, IncidentSubject::StaleSource(source) if stale_rules.is_none() || is_unused(source));
-    for subject in open.filter(should_end).cloned().collect::<Vec<_>>() {
-        end_incident(state, &subject, batch.at, EndReason::SloRemoved);
+    let is_obsolete = |subject: &IncidentSubject| match subject {
+        IncidentSubject::StaleSource(source) => stale_rules.is_none() || is_unused(source),
+        _ => false,
+    };
+    for key in state.open_incidents(is_obsolete) {
+        state.end_incident(&key.subject, batch.at, EndReason::SloRemoved);
     }
     let Some((after, team)) = stale_rules else { return };
     for (source, watermark) in &batch.source_watermarks {
         let subject = IncidentSubject::StaleSource(source.clone());
         let started = watermark.known_until.plus(signed_minutes(after));
         if started > watermark.fetched_at {
-            end_incident(state, &subject, batch.at, EndReason::Recovered);
+            state.end_incident(&subject, batch.at, EndReason::Recovered);
         } else if state.open_incident(&subject).is_none() {
             let incident = Incident::new(&Owner::fleet(team), Urgency::Page, started);
             state.open_or_reopen(IncidentKey { subject, started }, incident);
         }
     }
-}
-
-impl Owner {
-    /// The team that hears of the fleet itself.
-    #[must_use]
-    pub fn fleet(team: &str) -> Self {
-        Self { team: team.to_owned(), service: "slowburn".to_owned(), class: String::new() }
-    }
-}
-
-/// Minutes of rules as the arithmetic of minutes takes them.
-pub(super) fn signed_minutes(length: u32) -> i32 {
-    i32::try_from(length).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]
@@ -584,7 +549,7 @@ mod tests {
         let key = state.incidents.keys().next().cloned().unwrap();
         let existing = state.incidents[&key].clone();
         let owner = Owner { team: "shop".to_owned(), service: "checkout".to_owned(), class: String::new() };
-        end_incident(&mut state, &key.subject, Minute(201), EndReason::SloRemoved);
+        state.end_incident(&key.subject, Minute(201), EndReason::SloRemoved);
         state.open_or_reopen(
             key.clone(),
             Incident { is_late: true, ..Incident::new(&owner, Urgency::Severe, Minute(200)) },

@@ -3,19 +3,14 @@
 //!
 //! A dry run since a past time uses the same steps, with a time that advances and without the outbox.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-use futures_util::stream::{self, StreamExt};
-use tokio::time::Instant;
 
 use super::contributors::{ContributorsByIncident, RecentLogs, find_contributors, store_contributors};
 use super::{EngineError, RunOptions, evaluate};
 use crate::alert::{
-    AlertState, DeliveryReport, DeliveryResult, EvaluationBatch, EvaluationRange, Evaluator, Incident, IncidentSubject,
-    InvalidDefinitions, NotificationRoutes, ObjectiveChange, OutboxEntry, PlannedNotification, SloUpdate,
-    apply_evaluations, plan_notifications,
+    AlertState, EvaluationBatch, EvaluationRange, Evaluator, Incident, IncidentSubject, InvalidDefinitions,
+    NotificationRoutes, ObjectiveChange, OutboxEntry, PlannedNotification, SloUpdate, apply_evaluations,
+    plan_notifications,
 };
 use crate::ledger::{Ledger, PartialSumsRequest};
 use crate::notify::Notifier;
@@ -26,8 +21,6 @@ use crate::slo::{Catalog, NO_DESTINATION, Urgency};
 use crate::store::{AlertStateKind, CrashPoints, LedgerStore, LoadRequest, VersionedAlertState};
 use crate::time::Minute;
 
-/// The longest time for which a run sends, which is shorter than a claim. The next run sends the rest.
-const SEND_TIMEOUT: Duration = Duration::from_secs(100);
 /// The time between two runs of a replay.
 const REPLAY_INTERVAL_MINUTES: i32 = 5;
 
@@ -87,15 +80,15 @@ struct AlertPlan {
     objective_changes: Vec<ObjectiveChange>,
 }
 
-struct AlertPipeline<'a> {
-    options: &'a RunOptions<'a>,
-    notify_options: &'a NotifyOptions<'a>,
-    store: &'a LedgerStore,
+pub(super) struct AlertPipeline<'a> {
+    pub(super) options: &'a RunOptions<'a>,
+    pub(super) notify_options: &'a NotifyOptions<'a>,
+    pub(super) store: &'a LedgerStore,
 }
 
 impl AlertPipeline<'_> {
-    /// Evaluates, updates incidents, and adds notifications to the stored outbox. `None` if other runs keep changing the
-    /// alert state.
+    /// Evaluates, updates incidents, and adds notifications to the stored outbox. `None` if other runs keep changing
+    /// the alert state.
     async fn enqueue(
         &self,
         (status, ledger): (&FleetStatus, &mut Ledger),
@@ -224,79 +217,6 @@ impl AlertPipeline<'_> {
         entries.collect()
     }
 
-    /// Sends what is in the outbox. A notification that waits for an earlier one is sent once that is confirmed.
-    async fn send_outbox(
-        &self,
-        (mut alert_state, mut version): VersionedAlertState,
-        diagnostics: &mut Diagnostics,
-    ) -> Result<AlertState, EngineError> {
-        let (kind, notifier, store) = (self.notify_options.kind(), self.notify_options.notifier, self.store);
-        let deadline = Instant::now() + SEND_TIMEOUT;
-        loop {
-            // Fetching may have taken longer than a claim is valid.
-            let claimed = alert_state.claim(notifier.current_minute(), store.is_exclusive());
-            if claimed.is_empty() || Instant::now() >= deadline {
-                return Ok(alert_state);
-            }
-            if !store.is_exclusive() {
-                match store.save_alert_state(kind, &alert_state, version.as_ref()).await {
-                    Err(error) if error.is_conflict() => return Ok(alert_state),
-                    saved => version = Some(saved?),
-                }
-            }
-            let deliveries = self.deliver(claimed, deadline).await;
-            diagnostics.add_deliveries(&deliveries, self.options.catalog, self.notify_options.is_dry_run);
-            let now = notifier.current_minute();
-            let confirm = async |alert_state: &mut AlertState| {
-                for report in alert_state.record_results(&deliveries, now) {
-                    report_delivery(self.options.catalog, &report, alert_state, now);
-                }
-                Ok::<(), EngineError>(())
-            };
-            match store.update_alert_state(kind, (alert_state, version), confirm).await? {
-                Some(confirmed) => (alert_state, version) = confirmed,
-                // What is not confirmed is sent again, with the same identifier.
-                None => return Ok(store.alert_state(kind).await?.0),
-            }
-        }
-    }
-
-    /// Sends entries until the deadline: to each destination one after another, the most urgent first, and to all
-    /// destinations at the same time, so that one that does not respond does not delay the others.
-    async fn deliver(&self, claimed: Vec<OutboxEntry>, deadline: Instant) -> Vec<(OutboxEntry, DeliveryResult)> {
-        let mut queues: BTreeMap<String, Vec<OutboxEntry>> = BTreeMap::new();
-        for entry in claimed {
-            queues.entry(entry.destination.clone()).or_default().push(entry);
-        }
-        let queues = queues.into_values().map(|mut queue| {
-            queue.sort_by_key(|entry| Reverse(entry.delivery_urgency()));
-            let start = (queue.into_iter(), None);
-            Box::pin(stream::unfold(start, async |(mut queue, pause): (_, Option<DeliveryResult>)| {
-                let entry: OutboxEntry = Iterator::next(&mut queue)?;
-                // A pause that a destination asked for applies to all its notifications.
-                let result = match &pause {
-                    Some(result) => result.clone(),
-                    None => self.send(&entry).await,
-                };
-                let has_pause = result.as_ref().is_err_and(|error| error.retry_after_s.is_some());
-                let pause = has_pause.then(|| result.clone());
-                Some(((entry, result), (queue, pause)))
-            }))
-        });
-        let (mut deliveries, mut sending) = (Vec::new(), stream::select_all(queues));
-        while let Ok(Some(delivery)) = tokio::time::timeout_at(deadline, sending.next()).await {
-            deliveries.push(delivery);
-        }
-        deliveries
-    }
-
-    async fn send(&self, entry: &OutboxEntry) -> DeliveryResult {
-        self.notify_options.crash_points.reach();
-        let result = self.notify_options.notifier.send(&entry.destination, &entry.notification).await;
-        self.notify_options.crash_points.reach();
-        result.map(drop)
-    }
-
     /// A dry run of the past: every notification that runs since a minute would have sent.
     async fn replay(&self, since: Minute, diagnostics: &mut Diagnostics) -> Result<AlertState, EngineError> {
         let evaluator = Evaluator::new(self.options.catalog, self.options.at);
@@ -354,7 +274,7 @@ impl AlertPipeline<'_> {
         }
         let status = evaluate(catalog, self.store, at).await?;
         let entries = self.render(alert_state, &plan, &status, &BTreeMap::new(), at);
-        let deliveries = self.deliver(entries.clone(), Instant::now() + SEND_TIMEOUT).await;
+        let deliveries = self.deliver(entries.clone(), Self::send_deadline()).await;
         diagnostics.add_deliveries(&deliveries, catalog, self.notify_options.is_dry_run);
         alert_state.outbox.extend(entries);
         alert_state.record_results(&deliveries, at);
@@ -378,7 +298,7 @@ pub(super) async fn load_batch(
     Ok(ledger)
 }
 
-fn team_destinations(catalog: &Catalog, team: Option<&String>, urgency: Urgency) -> Vec<String> {
+pub(super) fn team_destinations(catalog: &Catalog, team: Option<&String>, urgency: Urgency) -> Vec<String> {
     team.and_then(|team| catalog.teams.get(team)).map(|team| team.destinations_for(urgency)).unwrap_or_default()
 }
 
@@ -386,29 +306,4 @@ fn is_silenced(catalog: &Catalog, subject: &IncidentSubject, at: Minute) -> bool
     let IncidentSubject::Slo(id) = subject else { return false };
     !catalog.silences.is_empty()
         && catalog.slos().any(|(service, slo)| slo.id == *id && catalog.silence(service, slo, at).is_some())
-}
-
-/// Notifies the platform team of a notification that is not delivered, or late.
-fn report_delivery(catalog: &Catalog, report: &DeliveryReport, alert_state: &mut AlertState, now: Minute) {
-    let (DeliveryReport::Undelivered(entry) | DeliveryReport::DeliveredLate(entry)) = report;
-    // The failure of such a report is never reported, to avoid a loop.
-    if NotificationContext::is_undelivered_message(&entry.notification) {
-        return;
-    }
-    let (urgency, message) = match (report, entry.reported_as) {
-        (DeliveryReport::Undelivered(_), _) => {
-            (entry.delivery_urgency(), NotificationContext::undelivered_message(catalog, entry, now))
-        }
-        (DeliveryReport::DeliveredLate(_), Some(urgency)) if urgency >= Urgency::Page => {
-            let message = NotificationContext::late_delivery_message(catalog, entry, urgency, now);
-            alert_state.downgrade_pending(&message.key);
-            (urgency, message)
-        }
-        // It was reported by a note, which is not resolved.
-        (DeliveryReport::DeliveredLate(_), _) => return,
-    };
-    let mut destinations = team_destinations(catalog, catalog.alerts.team.as_ref(), urgency);
-    destinations.retain(|destination| *destination != entry.destination);
-    let entries = destinations.into_iter().map(|destination| OutboxEntry::new(message.clone(), destination, now));
-    alert_state.outbox.extend(entries);
 }

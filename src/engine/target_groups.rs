@@ -3,6 +3,7 @@
 //! A misspelt target group is indistinguishable from an idle one by its counts. The names beside it make the typo
 //! visible.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -15,11 +16,13 @@ use crate::access_log::router::SeriesRouter;
 use crate::outcome::Diagnostics;
 use crate::report::model::FleetStatus;
 use crate::report::slo_status::SloStatus;
-use crate::slo::{Indicator, Measure, Traffic, matches_load_balancer, matches_target_group, name_list, nearest};
+use crate::slo::{
+    Indicator, Measure, Service, Traffic, matches_load_balancer, matches_target_group, name_list, nearest,
+};
 use crate::source::access_logs::{ContributorScan, LogFile, scan_contributors};
 use crate::time::Span;
 
-/// The time that all load balancers of a run may take together.
+/// For all load balancers of a run together.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// The newest objects that are read of a load balancer: two intervals of two nodes.
 const OBJECTS_MAX: usize = 4;
@@ -27,13 +30,6 @@ const OBJECTS_MAX: usize = 4;
 const LOAD_BALANCERS_MAX: usize = 3;
 /// The usual time between two runs.
 const RUN_INTERVAL_MINUTES: i32 = 5;
-
-/// A service whose target groups have had no request.
-#[derive(Clone, Copy)]
-struct Unmatched<'c> {
-    service: &'c str,
-    traffic: &'c Traffic,
-}
 
 /// Adds a note for each service whose target groups no request matched, with the names that exist.
 pub(super) async fn report_unmatched(
@@ -50,13 +46,12 @@ pub(super) async fn report_unmatched(
             files.entry(&*file.load_balancer).or_default().push(file);
         }
         for (load_balancer, mut files) in files {
-            let is_at_load_balancer =
-                |one: &&Unmatched<'_>| matches_load_balancer(&one.traffic.load_balancer, load_balancer);
-            let unmatched_here: Vec<Unmatched<'_>> = unmatched.iter().filter(is_at_load_balancer).copied().collect();
-            if !unmatched_here.is_empty() {
-                files.sort_by_key(|file| std::cmp::Reverse(file.interval.end));
+            let mut unmatched = unmatched.clone();
+            unmatched.retain(|(_, traffic)| matches_load_balancer(&traffic.load_balancer, load_balancer));
+            if !unmatched.is_empty() {
+                files.sort_by_key(|file| Reverse(file.interval.end));
                 files.truncate(OBJECTS_MAX);
-                candidates.push((recent_logs, load_balancer, files, unmatched_here));
+                candidates.push((recent_logs, load_balancer, files, unmatched));
             }
         }
     }
@@ -67,17 +62,20 @@ pub(super) async fn report_unmatched(
         candidates.rotate_left(first);
     }
     let deadline = Instant::now() + READ_TIMEOUT;
-    for (recent, load_balancer, files, unmatched) in candidates.into_iter().take(LOAD_BALANCERS_MAX) {
-        let names = seen_target_groups(options, recent, (load_balancer, &files), deadline).await;
-        diagnostics.notes.extend(unmatched.iter().filter_map(|one| unmatched_note(one, load_balancer, &names)));
+    for (recent_logs, load_balancer, files, unmatched) in candidates.into_iter().take(LOAD_BALANCERS_MAX) {
+        let names = seen_target_groups(options, recent_logs, load_balancer, &files, deadline).await;
+        let notes =
+            unmatched.iter().filter_map(|(service, traffic)| unmatched_note(service, traffic, load_balancer, &names));
+        diagnostics.notes.extend(notes);
     }
 }
 
+/// Services whose target groups have had no request.
 fn find_unmatched<'c>(
     options: &RunOptions<'c>,
     recent_logs: &RecentLogs<'_>,
     status: &FleetStatus,
-) -> Vec<Unmatched<'c>> {
+) -> Vec<(&'c Service, &'c Traffic)> {
     let is_idle = |service: &str, slo: &str| {
         let mut rows = status.rows.iter().filter(|row| row.service == service && row.slo == slo).peekable();
         rows.peek().is_some() && rows.all(|row| SloStatus::from_row(row) == SloStatus::NoTraffic)
@@ -86,16 +84,15 @@ fn find_unmatched<'c>(
     let mut found = Vec::new();
     for (service, slo) in options.catalog.slos() {
         let Indicator::Requests { traffic, .. } = &slo.indicator else { continue };
+        let groups = &traffic.target_groups;
         // Tags are looked up at AWS: a selector that matches no target group is reported by discovery.
-        let is_selected_by_name =
-            !traffic.target_groups.is_empty() && traffic.target_groups.iter().all(|name| !name.starts_with('{'));
-        let uses_source = recent_logs.request.rules.contains_key(&slo.indicator.series());
+        let is_selected_by_name = !groups.is_empty() && groups.iter().all(|name| !name.starts_with('{'));
         if is_selected_by_name
-            && uses_source
+            && recent_logs.request.rules.contains_key(&slo.indicator.series())
             && is_idle(&service.name, slo.name())
-            && seen.insert((&service.name, &traffic.target_groups))
+            && seen.insert((&service.name, groups))
         {
-            found.push(Unmatched { service: &service.name, traffic });
+            found.push((service, traffic));
         }
     }
     found
@@ -105,51 +102,51 @@ fn find_unmatched<'c>(
 async fn seen_target_groups(
     options: &RunOptions<'_>,
     recent_logs: &RecentLogs<'_>,
-    (load_balancer, files): (&str, &[&LogFile]),
+    load_balancer: &str,
+    files: &[&LogFile],
     deadline: Instant,
 ) -> BTreeSet<String> {
-    let all_traffic = Traffic { load_balancer: load_balancer.to_owned(), ..Traffic::default() };
-    let indicator = Indicator::Requests {
-        source: recent_logs.request.source.clone(),
-        traffic: all_traffic.clone(),
-        measure: Measure::Availability,
-    };
-    let routes =
-        SeriesRouter::from_series(load_balancer, [(indicator.series(), (&all_traffic, &Measure::Availability))]);
-    let starts = files.iter().map(|file| file.interval.start).min();
-    let Some((start, stop)) = starts.zip(files.iter().map(|file| file.interval.end).max()) else {
+    let traffic = Traffic { load_balancer: load_balancer.to_owned(), ..Traffic::default() };
+    let (source, measure) = (recent_logs.request.source.clone(), Measure::Availability);
+    let series = Indicator::Requests { source, traffic: traffic.clone(), measure: measure.clone() }.series();
+    let router = SeriesRouter::from_series(load_balancer, [(series, (&traffic, &measure))]);
+    let start = files.iter().map(|file| file.interval.start).min();
+    let Some((start, end)) = start.zip(files.iter().map(|file| file.interval.end).max()) else {
         return BTreeSet::new();
     };
-    let slots = [Contributors::for_span(Span::new(start, stop), Vec::new())];
+    let contributors = [Contributors::for_span(Span::new(start, end), Vec::new())];
     let scan = ContributorScan {
         objects: files,
-        router: &routes,
-        contributors: &slots,
-        deadline: deadline,
+        router: &router,
+        contributors: &contributors,
+        deadline,
         cancel: &options.stop,
     };
-    let found = scan_contributors(&recent_logs.root, &scan).await;
-    found.iter().flat_map(|one| one.observed_values(Dimension::TargetGroup)).collect()
+    let scanned = scan_contributors(&recent_logs.root, &scan).await;
+    scanned.iter().flat_map(|one| one.observed_values(Dimension::TargetGroup)).collect()
 }
 
 /// `None` if the names exist, so that the service is idle, or if no log could be read.
-fn unmatched_note(unmatched: &Unmatched<'_>, load_balancer: &str, names: &BTreeSet<String>) -> Option<String> {
-    let is_seen = |group: &String| names.iter().any(|name| matches_target_group(group, name));
-    if names.is_empty() || unmatched.traffic.target_groups.iter().any(is_seen) {
+fn unmatched_note(
+    service: &Service,
+    traffic: &Traffic,
+    load_balancer: &str,
+    names: &BTreeSet<String>,
+) -> Option<String> {
+    let groups = &traffic.target_groups;
+    if groups.iter().any(|group| names.iter().any(|name| matches_target_group(group, name))) {
         return None;
     }
-    let configured: Vec<String> = unmatched.traffic.target_groups.iter().map(|group| format!("`{group}`")).collect();
-    let seen = names.iter().map(String::as_str).collect::<Vec<_>>();
-    let seen = name_list(&format!("the newest logs of `{load_balancer}` contain"), &seen)?;
-    let suggestion =
-        unmatched.traffic.target_groups.iter().find_map(|group| nearest(group, names.iter().map(String::as_str)));
-    let hint = suggestion.map_or_else(
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let seen = name_list(&format!("the newest logs of `{load_balancer}` contain"), &names)?;
+    let hint = groups.iter().find_map(|group| nearest(group, names.iter().copied())).map_or_else(
         || "compare `target_group` with these names, or ignore this if the service has no traffic yet".to_owned(),
         |suggestion| format!("did you mean `{suggestion}`?"),
     );
+    let configured: Vec<String> = groups.iter().map(|group| format!("`{group}`")).collect();
     Some(format!(
         "service `{}`: no request matched target group {}; {seen}\nhint: {hint}",
-        unmatched.service,
+        service.name,
         configured.join(" or "),
     ))
 }

@@ -1,0 +1,128 @@
+//! Sends the outbox: claims entries, delivers them, and confirms or reports the results.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
+
+use super::EngineError;
+use super::alerts::{AlertPipeline, team_destinations};
+use crate::alert::{AlertState, DeliveryReport, DeliveryResult, OutboxEntry};
+use crate::outcome::Diagnostics;
+use crate::report::slo_notification::NotificationContext;
+use crate::slo::{Catalog, Urgency};
+use crate::store::VersionedAlertState;
+use crate::time::Minute;
+
+/// Shorter than a claim is valid. The next run sends the rest.
+const SEND_TIMEOUT: Duration = Duration::from_secs(100);
+
+impl AlertPipeline<'_> {
+    pub(super) fn send_deadline() -> Instant {
+        Instant::now() + SEND_TIMEOUT
+    }
+
+    /// Sends what is in the outbox. A notification that waits for an earlier one is sent once that is confirmed.
+    pub(super) async fn send_outbox(
+        &self,
+        (mut alert_state, mut version): VersionedAlertState,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<AlertState, EngineError> {
+        let (kind, notifier, store) = (self.notify_options.kind(), self.notify_options.notifier, self.store);
+        let deadline = Self::send_deadline();
+        loop {
+            // Fetching may have taken longer than a claim is valid.
+            let claimed = alert_state.claim(notifier.current_minute(), store.is_exclusive());
+            if claimed.is_empty() || Instant::now() >= deadline {
+                return Ok(alert_state);
+            }
+            if !store.is_exclusive() {
+                match store.save_alert_state(kind, &alert_state, version.as_ref()).await {
+                    Err(error) if error.is_conflict() => return Ok(alert_state),
+                    saved => version = Some(saved?),
+                }
+            }
+            let deliveries = self.deliver(claimed, deadline).await;
+            diagnostics.add_deliveries(&deliveries, self.options.catalog, self.notify_options.is_dry_run);
+            let now = notifier.current_minute();
+            let confirm = async |alert_state: &mut AlertState| {
+                for report in alert_state.record_results(&deliveries, now) {
+                    report_delivery(self.options.catalog, &report, alert_state, now);
+                }
+                Ok::<(), EngineError>(())
+            };
+            match store.update_alert_state(kind, (alert_state, version), confirm).await? {
+                Some(confirmed) => (alert_state, version) = confirmed,
+                // What is not confirmed is sent again, with the same identifier.
+                None => return Ok(store.alert_state(kind).await?.0),
+            }
+        }
+    }
+
+    /// Sends entries until the deadline: to each destination one after another, the most urgent first, and to all
+    /// destinations at the same time, so that one that does not respond does not delay the others.
+    pub(super) async fn deliver(
+        &self,
+        claimed: Vec<OutboxEntry>,
+        deadline: Instant,
+    ) -> Vec<(OutboxEntry, DeliveryResult)> {
+        let mut queues: BTreeMap<String, Vec<OutboxEntry>> = BTreeMap::new();
+        for entry in claimed {
+            queues.entry(entry.destination.clone()).or_default().push(entry);
+        }
+        let queues = queues.into_values().map(|mut queue| {
+            queue.sort_by_key(|entry| Reverse(entry.delivery_urgency()));
+            let start = (queue.into_iter(), None);
+            Box::pin(stream::unfold(start, async |(mut queue, pause): (_, Option<DeliveryResult>)| {
+                let entry: OutboxEntry = Iterator::next(&mut queue)?;
+                // A pause that a destination asked for applies to all its notifications.
+                let result = match &pause {
+                    Some(result) => result.clone(),
+                    None => self.send(&entry).await,
+                };
+                let has_pause = result.as_ref().is_err_and(|error| error.retry_after_s.is_some());
+                let pause = has_pause.then(|| result.clone());
+                Some(((entry, result), (queue, pause)))
+            }))
+        });
+        let (mut deliveries, mut sending) = (Vec::new(), stream::select_all(queues));
+        while let Ok(Some(delivery)) = tokio::time::timeout_at(deadline, sending.next()).await {
+            deliveries.push(delivery);
+        }
+        deliveries
+    }
+
+    async fn send(&self, entry: &OutboxEntry) -> DeliveryResult {
+        self.notify_options.crash_points.reach();
+        let result = self.notify_options.notifier.send(&entry.destination, &entry.notification).await;
+        self.notify_options.crash_points.reach();
+        result.map(drop)
+    }
+}
+
+/// Notifies the platform team of a notification that is not delivered, or late.
+fn report_delivery(catalog: &Catalog, report: &DeliveryReport, alert_state: &mut AlertState, now: Minute) {
+    let (DeliveryReport::Undelivered(entry) | DeliveryReport::DeliveredLate(entry)) = report;
+    // The failure of such a report is never reported, to avoid a loop.
+    if NotificationContext::is_undelivered_message(&entry.notification) {
+        return;
+    }
+    let (urgency, message) = match (report, entry.reported_as) {
+        (DeliveryReport::Undelivered(_), _) => {
+            (entry.delivery_urgency(), NotificationContext::undelivered_message(catalog, entry, now))
+        }
+        (DeliveryReport::DeliveredLate(_), Some(urgency)) if urgency >= Urgency::Page => {
+            let message = NotificationContext::late_delivery_message(catalog, entry, urgency, now);
+            alert_state.downgrade_pending(&message.key);
+            (urgency, message)
+        }
+        // It was reported by a note, which is not resolved.
+        (DeliveryReport::DeliveredLate(_), _) => return,
+    };
+    let mut destinations = team_destinations(catalog, catalog.alerts.team.as_ref(), urgency);
+    destinations.retain(|destination| *destination != entry.destination);
+    let entries = destinations.into_iter().map(|destination| OutboxEntry::new(message.clone(), destination, now));
+    alert_state.outbox.extend(entries);
+}
