@@ -13,6 +13,7 @@ mod explain;
 mod fetch;
 mod first_request;
 mod history;
+mod listed_objects;
 mod listing_plan;
 mod target_groups;
 

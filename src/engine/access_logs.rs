@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::resume_unwind;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,6 +14,7 @@ use super::commit::{Fetched, FetchedObjects};
 use super::contributors::RecentLogs;
 use super::fetch::{CountSource, SourceSummary};
 use super::first_request::first_requests_in_objects;
+use super::listed_objects::ListedObjects;
 use super::listing_plan::{ListingPlan, ListingUpdate};
 use super::{EngineError, RunOptions, unparsed_limit};
 use crate::access_log::object_key::object_identity;
@@ -22,7 +22,7 @@ use crate::access_log::router::SeriesRouter;
 use crate::aws::Aws;
 use crate::cost::Usage;
 use crate::fetch_plan::AccessLogRequest;
-use crate::ledger::{ListedObject, ObjectRecord, filing_partition};
+use crate::ledger::{ObjectRecord, filing_partition};
 use crate::outcome::{AccessLogSummary, Diagnostics, listing_diagnostics};
 use crate::rational::Rational;
 use crate::series::SeriesKey;
@@ -43,7 +43,6 @@ pub(super) struct AccessLogSource<'a> {
     pending_days: VecDeque<Day>,
     all_days: usize,
     is_finished: bool,
-    /// Whether all folders were listed and no stop was requested.
     is_complete: bool,
     /// By load balancer with its id: a name may stand for several.
     series_by_load_balancer: BTreeMap<String, BTreeSet<SeriesKey>>,
@@ -89,8 +88,8 @@ impl<'a> AccessLogSource<'a> {
         is_only_source: bool,
         scan_lock: Arc<Mutex<()>>,
         store: &mut LedgerStore,
-    ) -> Result<Self, Diagnostics> {
-        let plan = ListingPlan::new(options, request, store).await.map_err(Diagnostics::from_warning)?;
+    ) -> Result<Self, String> {
+        let plan = ListingPlan::new(options, request, store).await?;
         Ok(Self {
             options,
             request,
@@ -114,7 +113,8 @@ impl<'a> AccessLogSource<'a> {
             Ok(tree) => {
                 self.pending_days = tree.days().into();
                 self.all_days = self.pending_days.len();
-                let listing = Some(ListingUpdate::for_missing_days(self.request, &tree, store));
+                let listing =
+                    Some(ListingUpdate::for_days(self.request, &tree, self.plan.days_without_folder(&tree, store)));
                 self.tree = Some(tree);
                 Some(Fetched { listing, ..Fetched::default() })
             }
@@ -143,12 +143,14 @@ impl<'a> AccessLogSource<'a> {
                 self.diagnostics.warnings.push(warning.to_owned());
                 self.pending_days.clear();
             }
-            let listing = Some(ListingUpdate::for_day(self.request, tree, day));
-            let first_values = objects
-                .as_ref()
-                .map(|found| first_requests_in_objects(self.request, &found.ledger, &found.counts, store));
-            let first_values = first_values.unwrap_or_default();
-            return Ok(Fetched { objects, listing, first_values, ..Fetched::default() });
+            let first_requests =
+                |found: &FetchedObjects| first_requests_in_objects(self.request, &found.ledger, &found.counts, store);
+            return Ok(Fetched {
+                listing: Some(ListingUpdate::for_days(self.request, tree, [day])),
+                first_values: objects.as_ref().map(first_requests).unwrap_or_default(),
+                objects,
+                ..Fetched::default()
+            });
         }
         self.is_finished = true;
         self.is_complete = !self.options.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty();
@@ -174,7 +176,7 @@ impl<'a> AccessLogSource<'a> {
         };
         let listed = ListedObjects::deduplicate(objects.iter().filter(has_series));
         self.recent.add_recent(self.options, &listed.objects);
-        let candidates: Vec<ListedObject<'_>> = listed.objects.iter().map(|object| to_listed_object(object)).collect();
+        let candidates = listed.to_ledger_objects();
         let partitions = candidates.iter().map(|object| filing_partition(object.interval)).collect();
         let ledger = store.load(&LoadRequest { objects: partitions, ..LoadRequest::default() }).await?;
         self.compare_changed(&listed, &ledger.resized_objects(&candidates)).await;
@@ -188,8 +190,9 @@ impl<'a> AccessLogSource<'a> {
         let mut affordable = uncounted.clone();
         affordable.retain(|_, (object, _)| !object.is_pending);
         self.summary.add_pending(uncounted.values().map(|(object, _)| *object).filter(|object| object.is_pending));
-        let skipped = drop_unaffordable(self.options, &self.plan.root, &mut affordable);
-        self.summary.add_skipped(skipped, 0);
+        let (mut budget, candidates) = (ReadBudget::new(self.options, &self.plan.root), affordable.len());
+        affordable.retain(|_, (object, _)| budget.admit(object));
+        self.summary.add_skipped(candidates - affordable.len(), 0);
         let scanned = self.scan(&listed, &affordable).await;
         let limit = unparsed_limit(self.options.catalog, &self.request.source);
         self.summary.add_scan(&scanned, limit);
@@ -266,24 +269,20 @@ impl<'a> AccessLogSource<'a> {
     async fn compare_changed(&mut self, listed: &ListedObjects<'_>, changed: &[&ObjectRecord]) {
         let previous_records: BTreeMap<&str, &ObjectRecord> =
             changed.iter().map(|record| (&*record.key, *record)).collect();
-        // Another copy of it may be the one that was counted.
-        let has_counted_copy = |key: &str, size: u64| {
-            listed.copies.get(key).is_some_and(|copies| copies.iter().any(|copy| copy.size == size))
-        };
-        let to_compare = listed.objects.iter().filter(|object| {
-            let key = object_identity(&object.key);
-            previous_records.get(key).is_some_and(|record| !has_counted_copy(key, record.size))
-        });
-        let mut to_compare: BTreeMap<&str, (&LogFile, ())> =
-            to_compare.map(|object| (&*object.key, (*object, ()))).collect();
         // What the run cannot afford is compared by a later one.
-        drop_unaffordable(self.options, &self.plan.root, &mut to_compare);
-        if to_compare.is_empty() {
-            return;
-        }
+        let mut budget = ReadBudget::new(self.options, &self.plan.root);
         let mut files: BTreeMap<&str, Vec<LogFile>> = BTreeMap::new();
-        for (object, ()) in to_compare.into_values() {
-            files.entry(&object.load_balancer).or_default().push(object.clone());
+        for object in &listed.objects {
+            let key = object_identity(&object.key);
+            let Some(record) = previous_records.get(key) else { continue };
+            // Another copy may be the one that was counted.
+            let is_counted = |copies: &Vec<&LogFile>| copies.iter().any(|copy| copy.size == record.size);
+            if !listed.copies.get(key).is_some_and(is_counted) && budget.admit(object) {
+                files.entry(&object.load_balancer).or_default().push((*object).clone());
+            }
+        }
+        if files.is_empty() {
+            return;
         }
         let routed = files.into_iter().map(|(load_balancer, files)| (SeriesRouter::new(load_balancer, []), files));
         let scanned = self.scan_routed(routed.collect()).await;
@@ -311,58 +310,27 @@ async fn list_within_limit(options: &RunOptions<'_>, tree: &mut LogTree, day: Da
     Some(objects)
 }
 
-/// The objects of a day of delivery, each once.
-struct ListedObjects<'l> {
-    /// The copy of each that is read.
-    objects: Vec<&'l LogFile>,
-    /// Other copies by identity, compressed and uncompressed, or of two folders: read where the first one is faulty.
-    copies: BTreeMap<&'l str, Vec<&'l LogFile>>,
+/// What reading objects may cost.
+struct ReadBudget<'a> {
+    options: &'a RunOptions<'a>,
+    root: &'a LogRoot,
+    reads: u64,
 }
 
-impl<'l> ListedObjects<'l> {
-    fn deduplicate(found: impl Iterator<Item = &'l LogFile>) -> Self {
-        let mut listed = Self { objects: Vec::new(), copies: BTreeMap::new() };
-        let mut indices: BTreeMap<&str, usize> = BTreeMap::new();
-        for file in found {
-            match indices.get(object_identity(&file.key)).and_then(|index| listed.objects.get_mut(*index)) {
-                None => {
-                    indices.insert(object_identity(&file.key), listed.objects.len());
-                    listed.objects.push(file);
-                }
-                // A file without a byte has nothing to say beside one with some.
-                Some(kept) if kept.size == 0 && file.size > 0 => *kept = file,
-                Some(_) if file.size == 0 => {}
-                // Only of a packed file it can be told whether it is whole.
-                Some(kept) if !is_packed(kept) && is_packed(file) => {
-                    let uncompressed = std::mem::replace(kept, file);
-                    listed.copies.entry(object_identity(&file.key)).or_default().push(uncompressed);
-                }
-                Some(_) => listed.copies.entry(object_identity(&file.key)).or_default().push(file),
-            }
-        }
-        listed
+impl<'a> ReadBudget<'a> {
+    const fn new(options: &'a RunOptions<'a>, root: &'a LogRoot) -> Self {
+        Self { options, root, reads: 0 }
     }
-}
 
-fn is_packed(file: &LogFile) -> bool {
-    Path::new(&*file.key).extension().is_some_and(|extension| extension == "gz")
-}
-
-/// Takes out the objects that would cost more than the run may; tells how many.
-fn drop_unaffordable<T>(
-    options: &RunOptions<'_>,
-    root: &LogRoot,
-    objects: &mut BTreeMap<&str, (&LogFile, T)>,
-) -> usize {
-    let (mut read_count, object_count) = (0, objects.len());
-    objects.retain(|_, (object, _)| {
-        let new_read_count = read_count + root.request_count(object.size);
-        let is_within_limit =
-            Aws::is_within_cost_limit(options.max_cost, &Usage { s3_reads: new_read_count, ..Usage::default() });
-        read_count = if is_within_limit { new_read_count } else { read_count };
+    fn admit(&mut self, object: &LogFile) -> bool {
+        let reads = self.reads + self.root.request_count(object.size);
+        let usage = Usage { s3_reads: reads, ..Usage::default() };
+        let is_within_limit = Aws::is_within_cost_limit(self.options.max_cost, &usage);
+        if is_within_limit {
+            self.reads = reads;
+        }
         is_within_limit
-    });
-    object_count - objects.len()
+    }
 }
 
 /// Objects by identity, each with the series that it was not counted for yet.
@@ -384,11 +352,6 @@ fn records_of_read_objects<'l>(
         Some((*key, ObjectRecord { size: read.size, lines: read.lines, unparsed: read.unparsed, ..record }))
     };
     scanned.read.iter().filter_map(record).collect()
-}
-
-fn to_listed_object(file: &LogFile) -> ListedObject<'_> {
-    let LogFile { key, size, load_balancer, interval, .. } = file;
-    ListedObject { key: object_identity(key), size: *size, load_balancer, interval: *interval }
 }
 
 fn to_record(file: &LogFile, counted: Arc<BTreeSet<SeriesKey>>, uncounted: Arc<BTreeSet<SeriesKey>>) -> ObjectRecord {

@@ -37,7 +37,7 @@ pub(super) struct AthenaTables<'a> {
     scan_limit: ScanLimit,
     /// What the query in flight may scan.
     in_flight_limit: Arc<AtomicU64>,
-    targets: VecDeque<Result<TargetQueue<'a>, (String, QueryError)>>,
+    targets: VecDeque<TargetQueue<'a>>,
     done_minutes: usize,
     all_minutes: usize,
     diagnostics: Diagnostics,
@@ -66,16 +66,9 @@ enum QueryTarget<'a> {
 impl<'a> CountSource<'a> for AthenaTables<'a> {
     async fn fetch_next(&mut self, store: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
         while let Some(queue) = self.targets.pop_front() {
-            match queue {
-                Err((name, error)) => self.summary.add_error(&name, &error),
-                Ok(mut queue) => {
-                    if let Some((fetched, is_failed)) = self.fetch_piece(&mut queue, store).await {
-                        if !is_failed {
-                            self.targets.push_front(Ok(queue));
-                        }
-                        return Ok(Some(fetched));
-                    }
-                }
+            let fetched = self.fetch_piece(queue, store).await;
+            if fetched.is_some() {
+                return Ok(fetched);
             }
         }
         Ok(None)
@@ -109,11 +102,14 @@ impl<'a> AthenaTables<'a> {
             stop_requested: &options.stop,
             bytes_left: Arc::clone(&in_flight_limit),
         };
-        let queue = |(name, target): (String, Result<QueryTarget<'a>, QueryError>)| match target {
-            Ok(target) => Ok(TargetQueue::new(request, name, target, missing)),
-            Err(error) => Err((name, error)),
-        };
-        let targets: VecDeque<_> = query_targets(options, request, &session).into_iter().map(queue).collect();
+        let mut summary = AthenaSummary::new(&request.source, unparsed_limit(options.catalog, &request.source));
+        let mut targets = VecDeque::new();
+        for (name, target) in query_targets(options, request, &session) {
+            match target {
+                Ok(target) => targets.push_back(TargetQueue::new(request, name, target, missing)),
+                Err(error) => summary.add_error(&name, &error),
+            }
+        }
         Ok(Self {
             options,
             request,
@@ -122,16 +118,15 @@ impl<'a> AthenaTables<'a> {
             scan_limit: ScanLimit::new(athena_source, request.end, options.now),
             in_flight_limit,
             done_minutes: 0,
-            all_minutes: targets.iter().flatten().map(TargetQueue::pending_minutes).sum(),
+            all_minutes: targets.iter().map(TargetQueue::pending_minutes).sum(),
             targets,
             diagnostics,
-            summary: AthenaSummary::new(&request.source, unparsed_limit(options.catalog, &request.source)),
+            summary,
         })
     }
 
-    /// Fetches the newest pending piece of a table or query, and tells whether that failed; `None` where nothing more
-    /// is fetched of it.
-    async fn fetch_piece(&mut self, queue: &mut TargetQueue<'a>, store: &LedgerStore) -> Option<(Fetched<'a>, bool)> {
+    /// Fetches the newest pending piece of a table or query. The rest waits unless that failed.
+    async fn fetch_piece(&mut self, mut queue: TargetQueue<'a>, store: &LedgerStore) -> Option<Fetched<'a>> {
         let Some(range) = queue.pending.pop() else {
             if let Some(span) = queue.whole_span {
                 let missing = queue.target.missing_load_balancers(&self.history, span);
@@ -145,36 +140,39 @@ impl<'a> AthenaTables<'a> {
         }
         let scan_key = queue.scan_key();
         let day_bytes = store.scanned_bytes_per_day().get(&scan_key).copied();
-        let span = self.next_span(queue, &range, day_bytes)?;
+        let span = self.next_span(&queue, &range, day_bytes)?;
         let mut response = queue.target.fetch(span, &range.series).await;
         self.aws.record_scanned_bytes(response.usage.billed.0);
         self.done_minutes += span.minutes() as usize;
         let first_values = drop_before_first_request(self.request, &self.history, &mut response.counts, store);
-        let scanned_bytes = self.scan_limit.record_scan(&response, span).map(|day_bytes| {
-            let target_key = queue.target_key.clone();
-            ScannedBytes { target_key, scan_key, day_bytes }
-        });
-        let answered = || AnsweredRange {
-            request: self.request,
-            span,
-            series: response.complete_series.clone(),
-            first_known: BTreeMap::new(),
-        };
+        let day_bytes = self.scan_limit.record_scan(&response, span);
+        self.summary.add(&queue.name, &response);
         let fetched = Fetched {
             counts: pack_counts(&response.counts),
             replaced_spans: queue.target.replaced_spans(&response, span),
             first_values,
-            range: queue.target.is_trusted().then(answered),
-            scanned_bytes,
+            scanned_bytes: day_bytes.map(|day_bytes| ScannedBytes {
+                target_key: queue.target_key.clone(),
+                scan_key,
+                day_bytes,
+            }),
+            range: queue.target.is_trusted().then(|| AnsweredRange {
+                request: self.request,
+                span,
+                series: response.complete_series,
+                first_known: BTreeMap::new(),
+            }),
             is_paid: true,
             ..Fetched::default()
         };
-        self.summary.add(&queue.name, &response);
         let remaining = Span::new(range.span.start, span.start);
         if !remaining.is_empty() {
             queue.pending.push(FetchRange { span: remaining, ..range });
         }
-        Some((fetched, response.error.is_some()))
+        if response.error.is_none() {
+            self.targets.push_front(queue);
+        }
+        Some(fetched)
     }
 
     /// The part of a piece that is fetched next, if the limits allow it.
@@ -300,8 +298,8 @@ impl QueryTarget<'_> {
         }
     }
 
-    /// The spans in which an answer replaces all that was known. Lines of a table that come late are added to those
-    /// that were there, and a team's own query says all there is.
+    /// The spans in which an answer replaces all that was known. Late lines of a table are added to the earlier ones, and
+    /// a custom query returns all there is.
     fn replaced_spans(&self, response: &AthenaResponse, span: Span) -> BTreeMap<SeriesKey, Vec<Span>> {
         match self {
             Self::Table(..) => BTreeMap::new(),
@@ -309,8 +307,8 @@ impl QueryTarget<'_> {
         }
     }
 
-    /// Whether an answer may be taken for one. A table that looks in the wrong place has no lines, and no error either:
-    /// it is asked again until it has.
+    /// Whether silence counts as an answer. A table with the wrong location has no lines, and no error either: it is
+    /// queried again until it has.
     const fn is_trusted(&self) -> bool {
         match self {
             Self::Table(table, _) => table.has_lines(),
@@ -318,24 +316,23 @@ impl QueryTarget<'_> {
         }
     }
 
-    /// Balancers without a line, now and in the past; a few silent hours are nothing to speak of. `None` if there is no
-    /// line at all.
+    /// Load balancers without a line, now and in the past; a few silent hours are not reported. `None` if there is no line
+    /// at all.
     fn missing_load_balancers(&self, sums: &Ledger, span: Span) -> Option<Vec<String>> {
         let Self::Table(table, rules) = self else { return Some(Vec::new()) };
         if !table.has_lines() {
             return None;
         }
+        if span.minutes() < MINUTES_PER_DAY.unsigned_abs() {
+            return Some(Vec::new());
+        }
         let is_known = |series: &SeriesKey| {
             (-RECENT_LINES_DAYS..=0).any(|back| sums.day_sums(series, span.end.day().plus(back)).known > 0)
         };
-        let without_lines = rules.values().filter(|rule| !table.has_lines_for(rule) && !is_known(rule.series));
-        let without_lines = without_lines.map(|rule| rule.traffic.load_balancer.clone());
-        let without_lines: BTreeSet<String> = without_lines.collect();
-        if span.minutes() < MINUTES_PER_DAY.unsigned_abs() {
-            Some(Vec::new())
-        } else {
-            Some(without_lines.into_iter().collect())
-        }
+        let is_missing = |rule: &&CountRule<'_>| !table.has_lines_for(rule) && !is_known(rule.series);
+        let missing = rules.values().filter(is_missing).map(|rule| rule.traffic.load_balancer.clone());
+        let missing: BTreeSet<String> = missing.collect();
+        Some(missing.into_iter().collect())
     }
 }
 

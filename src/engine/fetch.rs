@@ -46,50 +46,47 @@ pub(super) trait CountSource<'a> {
 }
 
 /// What remains of a source after its last batch.
-#[derive(Default)]
 pub(super) struct SourceSummary<'a> {
     pub(super) diagnostics: Diagnostics,
     pub(super) recent_logs: Option<RecentLogs<'a>>,
 }
 
-type BoxedSource<'a> = Box<dyn CountSource<'a> + 'a>;
-
-pub(super) enum Slot<'a> {
-    Open(BoxedSource<'a>, Span),
-    Closed(SourceSummary<'a>),
-}
-
-impl<'a> Slot<'a> {
-    /// A source with something to fetch, or what keeps it from that.
-    fn new(source: Result<BoxedSource<'a>, Diagnostics>, span: Span) -> Self {
-        match source {
-            Ok(source) => Self::Open(source, span),
-            Err(diagnostics) => Self::Closed(SourceSummary { diagnostics, recent_logs: None }),
-        }
+/// A source with nothing to fetch, and the reason.
+#[async_trait(?Send)]
+impl<'a> CountSource<'a> for Diagnostics {
+    async fn fetch_next(&mut self, _: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
+        Ok(None)
     }
 
     fn progress(&self) -> (usize, usize) {
-        match self {
-            Self::Open(source, _) => source.progress(),
-            Self::Closed(_) => (0, 0),
-        }
+        (0, 0)
+    }
+
+    fn finish(self: Box<Self>) -> SourceSummary<'a> {
+        SourceSummary { diagnostics: *self, recent_logs: None }
+    }
+}
+
+pub(super) type BoxedSource<'a> = Box<dyn CountSource<'a> + 'a>;
+
+pub(super) struct OpenSource<'a> {
+    source: BoxedSource<'a>,
+    span: Span,
+    is_done: bool,
+}
+
+impl<'a> OpenSource<'a> {
+    pub(super) const fn new(source: BoxedSource<'a>, span: Span) -> Self {
+        Self { source, span, is_done: false }
     }
 
     async fn fetch_next(&mut self, store: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
-        let Self::Open(source, span) = self else { return Ok(None) };
-        let fetched = source.fetch_next(store).instrument(span.clone()).await?;
-        if fetched.is_none() {
-            let finished = std::mem::replace(self, Self::Closed(SourceSummary::default()));
-            *self = Self::Closed(finished.into_summary());
+        if self.is_done {
+            return Ok(None);
         }
+        let fetched = self.source.fetch_next(store).instrument(self.span.clone()).await?;
+        self.is_done = fetched.is_none();
         Ok(fetched)
-    }
-
-    fn into_summary(self) -> SourceSummary<'a> {
-        match self {
-            Self::Open(source, _) => source.finish(),
-            Self::Closed(summary) => summary,
-        }
     }
 }
 
@@ -119,11 +116,11 @@ async fn open_sources<'a>(
     plan: &'a FetchPlan,
     committer: &mut Committer,
     store: &mut LedgerStore,
-) -> Result<Vec<Slot<'a>>, EngineError> {
+) -> Result<Vec<OpenSource<'a>>, EngineError> {
     let mut sources = Vec::new();
     if !plan.counts_files.is_empty() {
         let source = CountsFileSource::open(options, &plan.counts_files, store).await?;
-        sources.push(Slot::Open(Box::new(source), info_span!(target: "slowburn::engine", "counts")));
+        sources.push(OpenSource::new(Box::new(source), info_span!(target: "slowburn::engine", "counts")));
     }
     // All folders are marked as not listed before any object is read: a gap in one source says nothing until then.
     let scan_lock = Arc::new(Mutex::new(()));
@@ -131,28 +128,31 @@ async fn open_sources<'a>(
         let (source, location) = (&request.source, &request.location);
         let span = info_span!(target: "slowburn::engine", "access_logs", source, location);
         let is_only_source = plan.access_logs.len() == 1;
-        let opened = AccessLogSource::open(options, request, is_only_source, Arc::clone(&scan_lock), store).await;
-        sources.push(Slot::new(opened.map(|source| Box::new(source) as BoxedSource<'a>), span));
+        let source: BoxedSource<'a> =
+            match AccessLogSource::open(options, request, is_only_source, Arc::clone(&scan_lock), store).await {
+                Ok(source) => Box::new(source),
+                Err(error) => Box::new(Diagnostics::from_warning(error)),
+            };
+        sources.push(OpenSource::new(source, span));
     }
     for request in &plan.ranges {
-        let span = info_span!(
-            target: "slowburn::engine", "ranges", source = request.source, kind = request.kind.yaml_key()
-        );
+        let kind = request.kind.yaml_key();
+        let span = info_span!(target: "slowburn::engine", "ranges", source = request.source, kind);
         // The future of all that AWS may be asked is large.
         let opening = Box::pin(open_range_source(options, discovery, request, committer, store));
-        sources.push(Slot::new(opening.instrument(span.clone()).await?, span));
+        sources.push(OpenSource::new(opening.instrument(span.clone()).await?, span));
     }
     Ok(sources)
 }
 
-/// Opens a source that returns the counts of any span, unless it is up to date.
+/// Opens a source that returns the counts of any span.
 async fn open_range_source<'a>(
     options: &'a RunOptions<'a>,
     discovery: &'a Discovery,
     request: &'a RangeRequest,
     committer: &mut Committer,
     store: &mut LedgerStore,
-) -> Result<Result<BoxedSource<'a>, Diagnostics>, EngineError> {
+) -> Result<BoxedSource<'a>, EngineError> {
     let mut diagnostics = Diagnostics::default();
     if committer.discard_future(request, options.now, store).await? {
         diagnostics.notes.push(format!(
@@ -163,35 +163,35 @@ async fn open_range_source<'a>(
     let missing = committer.missing_ranges(request);
     if missing.is_empty() {
         diagnostics.notes.push(format!("`{}` is already fetched up to {}", request.source, request.end));
-        return Ok(Err(diagnostics));
+        return Ok(Box::new(diagnostics));
     }
     Ok(match &request.kind {
         SourceKind::CloudWatch { aws, account } => {
             let target = (aws, account.as_deref(), discovery);
-            Ok(Box::new(CloudWatchMetrics::open(options, request, &missing, target, diagnostics, store).await?))
+            Box::new(CloudWatchMetrics::open(options, request, &missing, target, diagnostics, store).await?)
         }
         SourceKind::Athena { aws, athena } => {
-            Ok(Box::new(AthenaTables::open(options, request, &missing, (aws, athena), diagnostics, store).await?))
+            Box::new(AthenaTables::open(options, request, &missing, (aws, athena), diagnostics, store).await?)
         }
-        SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => Err(diagnostics),
+        SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => Box::new(diagnostics),
     })
 }
 
 /// Asks each source for its next batch, commits all of them, and begins again until no source has any left.
 pub(super) async fn fetch_side_by_side<'a>(
     report_progress: &dyn Fn(usize, usize),
-    mut sources: Vec<Slot<'a>>,
+    mut sources: Vec<OpenSource<'a>>,
     committer: &mut Committer,
     store: &mut LedgerStore,
 ) -> Result<Vec<SourceSummary<'a>>, EngineError> {
     loop {
-        let (done, all): (Vec<usize>, Vec<usize>) = sources.iter().map(Slot::progress).unzip();
+        let (done, all): (Vec<usize>, Vec<usize>) = sources.iter().map(|open| open.source.progress()).unzip();
         report_progress(done.iter().sum(), all.iter().sum());
         let readable: &LedgerStore = store;
         let round = join_all(sources.iter_mut().map(|source| source.fetch_next(readable))).await;
         let batches = round.into_iter().filter_map(Result::transpose).collect::<Vec<_>>();
         if batches.is_empty() {
-            return Ok(sources.into_iter().map(Slot::into_summary).collect());
+            return Ok(sources.into_iter().map(|open| open.source.finish()).collect());
         }
         for fetched in batches {
             committer.commit(fetched?, store).await?;

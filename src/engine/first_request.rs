@@ -27,13 +27,12 @@ pub(super) fn first_requests_in_objects(
     counts: &BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>,
     store: &LedgerStore,
 ) -> FirstValues {
-    let mut first_values = FirstValues::new();
-    for series in &request.tagged_series {
+    let find_first = |series: &SeriesKey| {
         let days = counts.iter().filter(|((one, _), _)| one == series);
         let found = first_minute_with_traffic(days.map(|((_, day), minutes)| (*day, minutes.iter().copied())));
-        insert_first(&mut first_values, series, first_request(series, found, (ledger, request.span.end), store));
-    }
-    first_values
+        Some((series.clone(), first_value(first_request(series, found, (ledger, request.span.end), store)?)))
+    };
+    request.tagged_series.iter().filter_map(find_first).collect()
 }
 
 /// When each tagged series had its first request, as far as any source has shown. A series without any is unknown for
@@ -61,15 +60,13 @@ pub(super) fn drop_before_first_request(
             let dropped = first.map_or(i32::MAX, |first| first.0.saturating_sub(day.start().0));
             minutes.0.iter_mut().take(usize::try_from(dropped).unwrap_or(0)).for_each(|count| *count = None);
         }
-        insert_first(&mut first_values, series, first);
+        first_values.extend(first.map(|first| (series.clone(), first_value(first))));
     }
     first_values
 }
 
-fn insert_first(first_values: &mut FirstValues, series: &SeriesKey, first: Option<Minute>) {
-    if let Some(first) = first {
-        first_values.insert(series.clone(), BTreeMap::from([(FIRST_REQUEST_KEY.to_owned(), first)]));
-    }
+fn first_value(first: Minute) -> BTreeMap<String, Minute> {
+    BTreeMap::from([(FIRST_REQUEST_KEY.to_owned(), first)])
 }
 
 fn first_minute_with_traffic<M: Iterator<Item = MinuteCount>>(

@@ -22,13 +22,11 @@ const FOLDER_CACHE_MINUTES: i32 = 60;
 /// appears only when the last of it was written.
 const FOLDER_GRACE_MINUTES: i32 = 60;
 
-/// What is listed of one source.
 pub(super) struct ListingPlan<'q> {
     pub(super) request: &'q AccessLogRequest,
     pub(super) root: LogRoot,
-    /// The source and its bucket: two sources of one bucket ask for different balancers.
+    /// The source and its bucket: two sources of one bucket request different load balancers.
     cache_key: Option<String>,
-    /// The hash of all that is asked.
     request_hash: String,
     at: Minute,
     now: Minute,
@@ -55,25 +53,22 @@ impl<'q> ListingPlan<'q> {
             }
         };
         let cache_key = matches!(root, LogRoot::Bucket(_)).then(|| format!("{}: {root}", request.source));
-        let named = request
-            .series_by_load_balancer
-            .iter()
-            .flat_map(|(name, series)| series.iter().map(move |series| (name, series)));
-        let selectors: Vec<String> = named.map(|(name, series)| format!("{name} {series}")).collect();
+        let selectors = request.series_by_load_balancer.iter();
+        let selectors =
+            selectors.flat_map(|(name, series)| series.iter().map(move |series| format!("{name} {series}")));
+        let selectors: Vec<String> = selectors.collect();
         let request_hash = content_version(selectors.join("\n").as_bytes()).0;
-        // What lies in a bucket depends on what time it is, and a ledger of an earlier moment has less of it still.
+        // A bucket holds nothing later than the present, and a ledger of an earlier time has even less of it.
         let at = options.at.min(options.now);
-        let newest_closed_day = at.plus(-FOLDER_GRACE_MINUTES).day().plus(-1);
-        let (now, today) = (options.now, at.day());
         let plan = Self {
-            request: request,
+            request,
             root,
             cache_key,
             request_hash,
             at,
-            now,
-            today,
-            newest_closed_day,
+            now: options.now,
+            today: at.day(),
+            newest_closed_day: at.plus(-FOLDER_GRACE_MINUTES).day().plus(-1),
             listings: BTreeMap::new(),
             skipped_days: 0,
         };
@@ -83,7 +78,7 @@ impl<'q> ListingPlan<'q> {
         Ok(plan)
     }
 
-    /// The folders as they were found within the same hour for the same question.
+    /// The folders as they were found within the same hour for the same request.
     fn cached_folders<'s>(&self, store: &'s LedgerStore) -> Option<&'s ListingCache> {
         let hour_of = |at: Minute| at.0.div_euclid(FOLDER_CACHE_MINUTES);
         store.listing_cache(self.cache_key.as_ref()?).filter(|cached| {
@@ -94,7 +89,7 @@ impl<'q> ListingPlan<'q> {
         })
     }
 
-    /// The folders of days: as they are known, else looked for.
+    /// The folders of days, from the cache if it is recent.
     pub(super) async fn open_tree(&self, store: &LedgerStore) -> Result<LogTree, String> {
         let AccessLogRequest { span, classic_minutes, .. } = self.request;
         let root = self.root.clone();
@@ -108,7 +103,13 @@ impl<'q> ListingPlan<'q> {
         Ok(tree.with_balancers(self.request.series_by_load_balancer.keys()).with_now(self.now))
     }
 
-    /// How the folder of a day was looked into, where nothing new can be in it.
+    /// Days that have no folder, so that there is nothing to list.
+    pub(super) fn days_without_folder(&self, tree: &LogTree, store: &LedgerStore) -> Vec<Day> {
+        let unlisted = store.unlisted_folders().days(&self.request.source);
+        unlisted.filter(|day| tree.folder_count(*day) == 0).collect()
+    }
+
+    /// How the folder of a day was listed, where nothing new can be in it.
     fn settled_listing<'s>(&self, store: &'s LedgerStore, day: Day) -> Option<&'s DayListing> {
         let cache_key = self.cache_key.as_ref().filter(|_| day <= self.newest_closed_day)?;
         if store.unlisted_folders().contains(&self.request.source, day) {
@@ -153,8 +154,10 @@ impl<'q> ListingPlan<'q> {
 
     /// What is kept of a complete listing. Leaves the plan without listings.
     pub(super) fn save(&mut self, folders: LogFolders, store: &LedgerStore) -> ListingUpdate<'q> {
-        let mut update = ListingUpdate::new(self.request);
-        let Some(cache_key) = self.cache_key.clone() else { return update };
+        let source = &self.request.source;
+        let Some(cache_key) = self.cache_key.clone() else {
+            return ListingUpdate { source, listed_days: BTreeMap::new(), saved: None };
+        };
         // Where there are no logs yet, the first may come at any moment.
         let is_cached = self.cached_folders(store).is_some() || folders.days.is_empty();
         let cache = (!is_cached).then(|| ListingCache {
@@ -165,8 +168,8 @@ impl<'q> ListingPlan<'q> {
             regions: folders.regions,
             days: folders.days.into_iter().collect(),
         });
-        update.saved = Some((cache_key, std::mem::take(&mut self.listings), cache));
-        update
+        let saved = Some((cache_key, std::mem::take(&mut self.listings), cache));
+        ListingUpdate { source, listed_days: BTreeMap::new(), saved }
     }
 }
 
@@ -180,29 +183,15 @@ pub(super) struct ListingUpdate<'q> {
 }
 
 impl<'q> ListingUpdate<'q> {
-    fn new(request: &'q AccessLogRequest) -> Self {
-        Self { source: &request.source, listed_days: BTreeMap::new(), saved: None }
-    }
-
-    /// A day that was listed.
-    pub(super) fn for_day(request: &'q AccessLogRequest, tree: &LogTree, day: Day) -> Self {
-        Self::for_days(request, tree, [day])
-    }
-
-    /// All days without a folder: there is nothing to list.
-    pub(super) fn for_missing_days(request: &'q AccessLogRequest, tree: &LogTree, store: &LedgerStore) -> Self {
-        let unlisted = store.unlisted_folders().days(&request.source);
-        Self::for_days(request, tree, unlisted.filter(|day| tree.folder_count(*day) == 0))
-    }
-
-    fn for_days(request: &'q AccessLogRequest, tree: &LogTree, days: impl IntoIterator<Item = Day>) -> Self {
+    /// Days that were listed.
+    pub(super) fn for_days(request: &'q AccessLogRequest, tree: &LogTree, days: impl IntoIterator<Item = Day>) -> Self {
         let failed = tree.unlisted_areas();
         let failed_areas = |day: Day| {
             let date = day.to_string().replace('-', "/");
             failed.iter().filter(|(_, below)| date.starts_with(below)).map(|(area, _)| area.clone()).collect()
         };
         let listed_days = days.into_iter().map(|day| (day, failed_areas(day))).collect();
-        Self { listed_days, ..Self::new(request) }
+        Self { source: &request.source, listed_days, saved: None }
     }
 
     pub(super) fn apply(self, store: &mut LedgerStore) {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use super::EngineError;
 use super::commit::{AnsweredRange, Committer, Fetched, FetchedObjects, pack_counts};
-use super::fetch::{CountSource, Slot, SourceSummary, fetch_side_by_side};
+use super::fetch::{CountSource, OpenSource, SourceSummary, fetch_side_by_side};
 use crate::counts::{Counts, MinuteCount};
 use crate::fetch_plan::{FetchPlan, RangeRequest};
 use crate::ledger::{ListedObject, ObjectRecord};
@@ -154,8 +154,12 @@ struct PreparedSource {
 }
 
 impl PreparedSource {
-    fn slot(batches: Vec<Result<Fetched<'static>, EngineError>>, polls: usize, warning: &'static str) -> Slot<'static> {
-        Slot::Open(Box::new(Self { batches, polls, warning }), tracing::Span::none())
+    fn open(
+        batches: Vec<Result<Fetched<'static>, EngineError>>,
+        polls: usize,
+        warning: &'static str,
+    ) -> OpenSource<'static> {
+        OpenSource::new(Box::new(Self { batches, polls, warning }), tracing::Span::none())
     }
 }
 
@@ -177,7 +181,10 @@ impl CountSource<'static> for PreparedSource {
     }
 }
 
-async fn fetch_prepared(sources: Vec<Slot<'static>>, store: &mut LedgerStore) -> Result<Vec<String>, EngineError> {
+async fn fetch_prepared(
+    sources: Vec<OpenSource<'static>>,
+    store: &mut LedgerStore,
+) -> Result<Vec<String>, EngineError> {
     let mut committer = open_committer(store).await;
     let summaries = fetch_side_by_side(&|_, _| {}, sources, &mut committer, store).await?;
     Ok(summaries.into_iter().flat_map(|summary| summary.diagnostics.warnings).collect())
@@ -187,8 +194,8 @@ async fn fetch_prepared(sources: Vec<Slot<'static>>, store: &mut LedgerStore) ->
 async fn failing_source_does_not_stop_the_others() {
     let mut store = empty_store().await;
     let sources = vec![
-        PreparedSource::slot(Vec::new(), 0, "refused"),
-        PreparedSource::slot(vec![Ok(batch(&[(0, 1)])), Ok(batch(&[(1, 2)])), Ok(batch(&[(2, 4)]))], 0, "whole"),
+        PreparedSource::open(Vec::new(), 0, "refused"),
+        PreparedSource::open(vec![Ok(batch(&[(0, 1)])), Ok(batch(&[(1, 2)])), Ok(batch(&[(2, 4)]))], 0, "whole"),
     ];
     assert_eq!(fetch_prepared(sources, &mut store).await.unwrap(), ["refused", "whole"]);
     assert_eq!(total_and_known(&store, span(0, 10)).await, (7, 3));
@@ -199,8 +206,8 @@ async fn batches_are_committed_in_source_order_whichever_answers_first() {
     for (first, second) in [(0, 9), (9, 0)] {
         let mut store = empty_store().await;
         let sources = vec![
-            PreparedSource::slot(vec![Ok(batch(&[(0, 1)]))], first, "a"),
-            PreparedSource::slot(vec![Ok(batch(&[(0, 2)]))], second, "b"),
+            PreparedSource::open(vec![Ok(batch(&[(0, 1)]))], first, "a"),
+            PreparedSource::open(vec![Ok(batch(&[(0, 2)]))], second, "b"),
         ];
         assert_eq!(fetch_prepared(sources, &mut store).await.unwrap(), ["a", "b"]);
         assert_eq!(total_and_known(&store, span(0, 1)).await, (2, 1));
@@ -212,8 +219,8 @@ async fn what_was_fetched_before_a_ledger_error_is_kept() {
     let mut store = empty_store().await;
     let error = || Err(EngineError::TimeOutOfRange(Minute(0)));
     let sources = vec![
-        PreparedSource::slot(vec![Ok(batch(&[(0, 1)])), Ok(batch(&[(1, 1)]))], 0, "a"),
-        PreparedSource::slot(vec![Ok(batch(&[(2, 1)])), error()], 0, "b"),
+        PreparedSource::open(vec![Ok(batch(&[(0, 1)])), Ok(batch(&[(1, 1)]))], 0, "a"),
+        PreparedSource::open(vec![Ok(batch(&[(2, 1)])), error()], 0, "b"),
     ];
     fetch_prepared(sources, &mut store).await.unwrap_err();
     assert_eq!(total_and_known(&store, span(0, 10)).await, (3, 3));
