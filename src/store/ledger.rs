@@ -425,3 +425,6 @@ fn month_containing(day: Day) -> Month {
     // The 32nd day of a month lies in the next one.
     (month(day), first(day), first(first(day).plus(31)))
 }
+
+#[cfg(test)]
+mod tests;
