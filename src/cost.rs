@@ -10,6 +10,8 @@ use crate::format::with_thousands_separators;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub use estimate::{CostAssumptions, CostEstimate, CostLine, estimate};
 
 /// GET and HEAD of an object: $0.0004 for 1,000.
@@ -37,7 +39,8 @@ pub fn athena_billed_bytes(scanned: u64) -> u64 {
 pub struct NanoDollars(pub u64);
 
 /// What AWS was asked, as far as it is paid for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Usage {
     /// Objects that were read from S3.
     pub s3_reads: u64,

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::series::SeriesKey;
 use crate::time::{Day, MINUTES_PER_DAY};
 
@@ -41,7 +43,8 @@ impl Default for DayCounts {
 pub type Counts = BTreeMap<(SeriesKey, Day), DayCounts>;
 
 /// Sums over a run of minutes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, u64, u32)", into = "(u64, u64, u32)")]
 pub struct Sums {
     /// Events in the known minutes.
     pub total: u64,
@@ -63,6 +66,18 @@ impl Sums {
     #[must_use]
     pub const fn minus(self, part: Self) -> Self {
         Self { total: self.total - part.total, bad: self.bad - part.bad, known: self.known - part.known }
+    }
+}
+
+impl From<(u64, u64, u32)> for Sums {
+    fn from((total, bad, known): (u64, u64, u32)) -> Self {
+        Self { total, bad, known }
+    }
+}
+
+impl From<Sums> for (u64, u64, u32) {
+    fn from(Sums { total, bad, known }: Sums) -> Self {
+        (total, bad, known)
     }
 }
 

@@ -12,6 +12,9 @@ mod requests;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
+use crate::serialization::{is_default, records};
 use crate::slo::{AwsScope, Tags, Traffic, lacks_id, matches_load_balancer, matches_target_group, without_id};
 use crate::time::{Minute, Span};
 
@@ -24,7 +27,8 @@ const CLOCK_SLACK_MINUTES: i32 = 5;
 const RETENTION_MINUTES: i32 = 400 * 1_440;
 
 /// A text of a definition that has to be looked up.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Selector {
     /// Of a load balancer: `app/name` or `{key=value}`.
     LoadBalancer(String),
@@ -43,20 +47,23 @@ impl Selector {
 }
 
 /// A balancer, or a target group behind one, which has metrics of its own.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ResourceId {
     /// `app/name/id`.
     pub load_balancer: String,
     /// `name/id`.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub target_group: Option<String>,
 }
 
 /// When something was there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifetime {
     /// The last look that did not find it; `None` for what was found first.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub since: Option<Minute>,
     /// The first look thereafter that did not find it any more.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub missing_since: Option<Minute>,
 }
 
@@ -69,11 +76,12 @@ impl Lifetime {
 }
 
 /// What a selector stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
     /// When AWS was asked last.
     pub discovered_at: Minute,
     /// All that was ever found.
+    #[serde(rename = "resources", with = "records")]
     pub lifetimes: BTreeMap<ResourceId, Lifetime>,
 }
 
@@ -85,8 +93,44 @@ impl Resolution {
 }
 
 /// All that was found, by where it was asked for and by whom.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<DiscoveryRecord>", into = "Vec<DiscoveryRecord>")]
 pub struct Discovery(pub BTreeMap<AwsScope, BTreeMap<Selector, Resolution>>);
+
+/// One selector of one scope, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct DiscoveryRecord {
+    #[serde(flatten)]
+    scope: AwsScope,
+    #[serde(flatten)]
+    selector: Selector,
+    #[serde(flatten)]
+    resolution: Resolution,
+}
+
+impl From<Vec<DiscoveryRecord>> for Discovery {
+    fn from(records: Vec<DiscoveryRecord>) -> Self {
+        let mut discovery = Self::default();
+        for DiscoveryRecord { scope, selector, resolution } in records {
+            discovery.0.entry(scope).or_default().insert(selector, resolution);
+        }
+        discovery
+    }
+}
+
+impl From<Discovery> for Vec<DiscoveryRecord> {
+    fn from(discovery: Discovery) -> Self {
+        let scopes = discovery.0.into_iter();
+        let records = scopes.flat_map(|(scope, resolutions)| {
+            resolutions.into_iter().map(move |(selector, resolution)| DiscoveryRecord {
+                scope: scope.clone(),
+                selector,
+                resolution,
+            })
+        });
+        records.collect()
+    }
+}
 
 /// The metrics of some requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

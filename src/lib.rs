@@ -12,6 +12,8 @@
 //! Pure rooms, without async, files, clock or environment:
 //!
 //! - [`location`] is a place as a person writes it. **Invariant:** what it shows reads back as itself.
+//! - `serialization` is how persisted state becomes JSON. **Invariant:** one way for text types, one for maps with
+//!   structured keys.
 //! - [`time`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
 //! - [`text`] is what may be shown of text that others wrote. **Invariant:** it moves no cursor and ends no line.
 //! - `format` writes numbers, lengths and times as people read them. **Invariant:** rounding never makes a failure
@@ -64,6 +66,7 @@ mod notify;
 mod outcome;
 mod rational;
 mod report;
+mod serialization;
 mod series;
 mod simulate;
 mod slo;

@@ -2,8 +2,12 @@
 //!
 //! It holds no objective, window or tier, so those can change without asking any source again.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
+
+use crate::serialization::serialize_as_text;
 
 /// A canonical text such as `logs app/mart/50dc6c495c0c9188 latency<=300ms`: equal texts mean equal counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,3 +38,13 @@ impl fmt::Display for SeriesKey {
         f.write_str(&self.0)
     }
 }
+
+impl FromStr for SeriesKey {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::new(text))
+    }
+}
+
+serialize_as_text!(SeriesKey);

@@ -10,6 +10,8 @@ use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 
+use crate::serialization::serialize_as_text;
+
 /// Minutes in a UTC day. UTC has no daylight saving, and leap seconds do not exist in Unix time.
 pub const MINUTES_PER_DAY: i32 = 1_440;
 
@@ -361,6 +363,8 @@ impl fmt::Display for Span {
         write!(f, "{} to {}", self.start, self.end)
     }
 }
+
+serialize_as_text!(Minute, Day);
 
 impl FromStr for Minute {
     type Err = ParseMinuteError;

@@ -10,6 +10,9 @@
 //! minutes to be less urgent, or to end. So whatever comes and goes all night wakes somebody twice, and not at each
 //! turn, whether a ticket stays open in between or not.
 
+use serde::{Deserialize, Serialize};
+
+use crate::serialization::is_default;
 use crate::slo::Urgency;
 use crate::time::{MINUTES_PER_DAY, Minute};
 
@@ -32,15 +35,20 @@ pub struct MinuteEvaluation {
 }
 
 /// Where an SLO stands between its beats.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct UrgencyState {
     /// For ticket, page and severe: how many calm minutes are missing until it no longer counts as that urgent.
+    #[serde(skip_serializing_if = "is_default")]
     pub minutes_to_recovery: [u32; 3],
     /// Observed minutes in a row without an event, counted while something is open.
+    #[serde(skip_serializing_if = "is_default")]
     pub minutes_without_traffic: u32,
     /// For ticket, page and severe: the evaluation in which it last ceased to be as urgent as that.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_recovered: [Option<Minute>; 3],
     /// For ticket, page and severe: whether it is as urgent as that again soon after it ceased to be.
+    #[serde(rename = "flapping", skip_serializing_if = "is_default")]
     pub is_flapping: [bool; 3],
 }
 

@@ -3,21 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::NotificationKind;
+use crate::serialization::is_default;
 use crate::slo::{SloId, Urgency, lacks_id};
 use crate::time::Minute;
 
 /// What an incident is about, and the minute it began: unique, and the same in whatever run it is found.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IncidentKey {
     /// What it is about.
+    #[serde(flatten)]
     pub subject: IncidentSubject,
     /// The evaluation that opened it.
     pub started: Minute,
 }
 
 /// What an incident is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "SubjectRecord", into = "SubjectRecord")]
 pub enum IncidentSubject {
     /// One promise.
     Slo(SloId),
@@ -27,6 +32,41 @@ pub enum IncidentSubject {
     StaleSource(String),
     /// Promises of a team that were judged before and are not any more, because their definitions are faulty.
     InvalidDefinitions(String),
+}
+
+/// A subject as it is stored: a group says what its services share.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SubjectRecord {
+    Slo(SloId),
+    SharedLoadBalancer(String),
+    SharedSource(String),
+    StaleSource(String),
+    InvalidDefinitions(String),
+}
+
+impl From<IncidentSubject> for SubjectRecord {
+    fn from(subject: IncidentSubject) -> Self {
+        match subject {
+            IncidentSubject::Slo(slo) => Self::Slo(slo),
+            IncidentSubject::Group(SharedScope::LoadBalancer(name)) => Self::SharedLoadBalancer(name),
+            IncidentSubject::Group(SharedScope::Source(name)) => Self::SharedSource(name),
+            IncidentSubject::StaleSource(name) => Self::StaleSource(name),
+            IncidentSubject::InvalidDefinitions(team) => Self::InvalidDefinitions(team),
+        }
+    }
+}
+
+impl From<SubjectRecord> for IncidentSubject {
+    fn from(record: SubjectRecord) -> Self {
+        match record {
+            SubjectRecord::Slo(slo) => Self::Slo(slo),
+            SubjectRecord::SharedLoadBalancer(name) => Self::Group(SharedScope::LoadBalancer(name)),
+            SubjectRecord::SharedSource(name) => Self::Group(SharedScope::Source(name)),
+            SubjectRecord::StaleSource(name) => Self::StaleSource(name),
+            SubjectRecord::InvalidDefinitions(team) => Self::InvalidDefinitions(team),
+        }
+    }
 }
 
 /// A place that services share.
@@ -40,7 +80,7 @@ pub enum SharedScope {
 }
 
 /// One incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// The team that owns what it is about.
     pub team: String,
@@ -49,37 +89,49 @@ pub struct Incident {
     /// The class of the service; empty for what is about the fleet.
     pub class: String,
     /// How urgent it is, or was last.
+    #[serde(skip)]
     pub urgency: Urgency,
     /// How urgent it was at most.
+    #[serde(skip)]
     pub peak: Urgency,
     /// When it became how urgent, the opening first.
     pub urgency_changes: Vec<(Minute, Urgency)>,
     /// When and why it ended.
     pub ended: Option<(Minute, EndReason)>,
     /// It was found in minutes that had been evaluated before, when they were still unknown.
+    #[serde(default, rename = "late", skip_serializing_if = "is_default")]
     pub is_late: bool,
     /// Minutes that it was judged by have changed since.
+    #[serde(default, rename = "corrected", skip_serializing_if = "is_default")]
     pub is_reevaluated: bool,
     /// Somebody had asked not to be told of it when it would have been.
+    #[serde(default, rename = "silenced", skip_serializing_if = "is_default")]
     pub is_silenced: bool,
     /// Where its failures came from when somebody was last told, in words: what stood out in the newest logs.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub contributors: Option<String>,
     /// The shared cause that it is part of.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub group: Option<IncidentKey>,
     /// Of a shared cause: the incidents that are part of it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub members: BTreeSet<IncidentKey>,
     /// How urgent it is to each destination that was told and has not heard the end.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub notified: BTreeMap<String, Urgency>,
     /// When somebody was last told of it.
     pub last_notified: Option<Minute>,
     /// Number of messages that were decided on.
+    #[serde(rename = "notifications")]
     pub notification_count: u32,
     /// What was delivered.
+    #[serde(rename = "delivered")]
     pub deliveries: Vec<Delivery>,
 }
 
 /// Why an incident ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// No tier fired for long enough.
     Recovered,
@@ -94,7 +146,7 @@ pub enum EndReason {
 }
 
 /// A message that was delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Its number within the incident.
     pub number: u32,

@@ -21,7 +21,7 @@ pub use incident::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject, 
 pub use notification::{Link, Notification, NotificationKind};
 pub use notify::{NotificationRoutes, PlannedNotification, plan_notifications};
 pub use outbox::{DeliveryError, DeliveryReport, DeliveryResult, OutboxEntry};
-pub use state::{AlertState, PreviousObjective, SloCheckpoint};
+pub use state::{AlertState, SloCheckpoint};
 pub use state_machine::{
     EvaluationBatch, EvaluationStart, InvalidDefinitions, ObjectiveChange, SloUpdate, SourceWatermark,
     apply_evaluations, evaluation_start, late_data_span, resolve_after,

@@ -1,13 +1,15 @@
 //! One message about one thing, in plain words, before any channel gives it a form. It holds no secret and no
 //! destination.
 
+use serde::{Deserialize, Serialize};
+
 use crate::slo::Urgency;
 use crate::time::Minute;
 
 /// What somebody is told.
 ///
 /// It is composed once, when it is decided, and kept in the outbox: whatever is sent again later is the same message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     /// What it is about, the same for all messages of an incident: `checkout/availability@2026-10-01T10:05Z`. Channels
     /// group and deduplicate by it.
@@ -60,7 +62,8 @@ impl Notification {
 }
 
 /// Where to look next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, String)", into = "(String, String)")]
 pub struct Link {
     /// `runbook`, `dashboard`, `report`.
     pub text: String,
@@ -68,8 +71,21 @@ pub struct Link {
     pub url: String,
 }
 
+impl From<(String, String)> for Link {
+    fn from((text, url): (String, String)) -> Self {
+        Self { text, url }
+    }
+}
+
+impl From<Link> for (String, String) {
+    fn from(Link { text, url }: Link) -> Self {
+        (text, url)
+    }
+}
+
 /// What a message does to an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NotificationKind {
     /// It begins.
     Opened,

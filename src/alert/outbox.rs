@@ -6,7 +6,10 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::{AlertState, Delivery, Notification, NotificationKind};
+use crate::serialization::is_default;
 use crate::slo::Urgency;
 use crate::time::{MINUTES_PER_DAY, Minute};
 
@@ -26,9 +29,8 @@ const REPORT_AFTER_MINUTES: i32 = 15;
 const ABANDONED_RETENTION_MINUTES: i32 = 7 * MINUTES_PER_DAY;
 
 /// One notification to one destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxEntry {
-    pub notification: Notification,
     /// As the definition says: secrets are names of environment variables.
     pub destination: String,
     pub decided_at: Minute,
@@ -38,9 +40,12 @@ pub struct OutboxEntry {
     /// Without secrets.
     pub last_error: Option<String>,
     /// The urgency at which the platform team was notified that the delivery fails; `None` if it was not.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub reported_as: Option<Urgency>,
     /// Whether no more attempts are made.
+    #[serde(default, rename = "given_up", skip_serializing_if = "is_default")]
     pub is_abandoned: bool,
+    pub notification: Notification,
 }
 
 /// Why a notification was not delivered. It contains no secret.

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 use super::{EndReason, Incident, IncidentKey, IncidentSubject, OutboxEntry, UrgencyState};
 use crate::counts::Sums;
+use crate::serialization::records;
 use crate::slo::SloId;
 use crate::time::{MINUTES_PER_DAY, Minute};
 
@@ -12,44 +15,63 @@ use crate::time::{MINUTES_PER_DAY, Minute};
 const RETENTION_MINUTES: i32 = 35 * MINUTES_PER_DAY;
 
 /// The memory of all alerts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AlertState {
     /// The minute that the newest run was about.
     pub last_run: Option<Minute>,
     /// How far each SLO was evaluated.
     pub checkpoints: BTreeMap<SloId, SloCheckpoint>,
     /// Open incidents, and those that ended in the last weeks.
+    #[serde(serialize_with = "records::serialize", deserialize_with = "deserialize_incidents")]
     pub incidents: BTreeMap<IncidentKey, Incident>,
     /// Messages that were decided and not yet delivered, oldest first.
     pub outbox: Vec<OutboxEntry>,
 }
 
 /// How far an SLO was evaluated, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SloCheckpoint {
     /// The newest evaluation.
+    #[serde(rename = "evaluated")]
     pub evaluated_at: Minute,
     /// What the minutes before it summed up to then, as far back as late data may open an incident.
     pub recent_counts: Sums,
     /// How urgent it is, and for how long still.
+    #[serde(flatten)]
     pub urgency_state: UrgencyState,
     /// The promise it was evaluated by, as its hash.
     pub fingerprint: String,
     /// The objective as it was written.
     pub objective: String,
     /// The team that owns it; empty in books of before that was kept.
+    #[serde(default)]
     pub team: String,
     /// What was promised before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previous_objectives: Vec<PreviousObjective>,
 }
 
 /// A promise as it was until somebody changed it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(Minute, String)", into = "(Minute, String)")]
 pub struct PreviousObjective {
     /// The minute that the first run with the next one was about.
     pub until: Minute,
     /// Its objective as it was written. The next one may have the same, and other requests, windows or tiers.
     pub objective: String,
+}
+
+impl From<(Minute, String)> for PreviousObjective {
+    fn from((until, objective): (Minute, String)) -> Self {
+        Self { until, objective }
+    }
+}
+
+impl From<PreviousObjective> for (Minute, String) {
+    fn from(PreviousObjective { until, objective }: PreviousObjective) -> Self {
+        (until, objective)
+    }
 }
 
 /// How many changes of a promise are remembered.
@@ -133,4 +155,17 @@ impl AlertState {
 /// Minutes of a rule for the arithmetic of [`Minute`].
 pub(super) fn signed_minutes(minutes: u32) -> i32 {
     i32::try_from(minutes).unwrap_or(i32::MAX)
+}
+
+/// Reads incidents, of which only the changes of urgency are stored.
+fn deserialize_incidents<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<IncidentKey, Incident>, D::Error> {
+    let mut incidents: BTreeMap<IncidentKey, Incident> = records::deserialize(deserializer)?;
+    for incident in incidents.values_mut() {
+        let urgencies = incident.urgency_changes.iter().map(|(_, urgency)| *urgency);
+        incident.urgency = urgencies.clone().next_back().unwrap_or_default();
+        incident.peak = urgencies.max().unwrap_or_default();
+    }
+    Ok(incidents)
 }

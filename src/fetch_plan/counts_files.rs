@@ -1,5 +1,7 @@
 //! Which files of counts were read and are in the ledger, so that a file that has not changed is not read again.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Minute;
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -8,7 +10,7 @@ const MINUTE_NS: u64 = 60_000_000_000;
 const SETTLED_AFTER_NS: u64 = MINUTE_NS;
 
 /// A state of a file, as the file system tells it without a look into the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
     /// Bytes.
     pub size: u64,
@@ -17,11 +19,12 @@ pub struct FileState {
 }
 
 /// A file whose counts are all in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedFile {
     /// The file.
     pub path: String,
     /// Its state when it was read.
+    #[serde(flatten)]
     pub state: FileState,
     /// The hash of its content.
     pub hash: String,

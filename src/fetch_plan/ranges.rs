@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::series::SeriesKey;
 use crate::slo::{Indicator, Source, SourceKind};
 use crate::time::{Minute, Span};
@@ -33,13 +35,15 @@ pub struct RangeRequest {
 }
 
 /// What was asked of one series, and answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FetchedRange {
-    /// From this minute on,
+    /// Start of the fetched range.
     pub from: Minute,
-    /// up to this one it was settled,
+    /// End of the part that will not change any more.
+    #[serde(rename = "settled_until")]
     pub settled: Minute,
-    /// and up to this one it was answered, for the time being.
+    /// End of the fetched range, including provisional data.
+    #[serde(rename = "until")]
     pub end: Minute,
 }
 

@@ -14,7 +14,6 @@ const RATE_WINDOW_MINUTES: i32 = 60;
 
 /// Runs of minutes that are known, traffic or not, by intervals in order with their lines. None lies beyond the newest
 /// minute that anything was heard of.
-#[must_use]
 pub fn known_spans(intervals: &[(Span, u64)], newest_delivery: Option<Minute>) -> Vec<Span> {
     let mut spans: Vec<Span> = intervals.iter().map(|(span, _)| *span).collect();
     for pair in intervals.windows(2) {

@@ -56,7 +56,6 @@ pub enum MergeError {
 
 impl ObjectCounts {
     /// The parts of days that have events in it.
-    #[must_use]
     pub fn partitions(&self) -> BTreeSet<Partition> {
         let days = self.counts.iter().map(|((_, day), counts)| (day, counts));
         let partitions =
@@ -96,7 +95,6 @@ fn has_events(counts: &[MinuteCount]) -> bool {
 impl Ledger {
     /// What is still to be read of listed objects: the place of each in the list, with the wanted series that it was
     /// not counted for.
-    #[must_use]
     pub fn unread_objects(
         &self,
         listed: &[ListedObject<'_>],
@@ -125,7 +123,6 @@ impl Ledger {
 
     /// The records of listed objects that were counted when they had another size. That may be a copy in another form,
     /// which the lines in it tell apart from one that has changed.
-    #[must_use]
     pub fn resized_objects(&self, listed: &[ListedObject<'_>]) -> Vec<&ObjectRecord> {
         let resized_record = |object: &ListedObject<'_>| {
             let record = self.objects.get(&filing_partition(object.interval))?.record(object.key)?;
@@ -136,18 +133,12 @@ impl Ledger {
     }
 
     /// Sets every minute that the source knows and leaves the others; the same again changes nothing.
-    ///
-    /// # Errors
-    /// [`AbsorbError::NotLoaded`].
     pub fn merge_counts(&mut self, counts: &Counts) -> Result<(), MergeError> {
         self.replace_counts(counts, &BTreeMap::new())
     }
 
     /// Sets every minute that the source knows. In spans that the answer replaces, the others are unknown from now on.
     /// The same again changes nothing.
-    ///
-    /// # Errors
-    /// [`AbsorbError::NotLoaded`].
     pub fn replace_counts(
         &mut self,
         counts: &Counts,
@@ -190,9 +181,6 @@ impl Ledger {
 
     /// Adds the counts of objects and decides anew which minutes around them are known. Gives the days of which some
     /// are held back because a folder was not listed.
-    ///
-    /// # Errors
-    /// Any [`AbsorbError`]; nothing of the answer is kept then.
     pub fn merge_objects(&mut self, batch: &ObjectCounts) -> Result<BTreeSet<Day>, MergeError> {
         self.check_not_yet_counted(batch)?;
         let edits = self.counts_by_partition(&batch.counts)?;

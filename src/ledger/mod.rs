@@ -83,9 +83,6 @@ pub struct Ledger {
 
 impl Ledger {
     /// Exact sums over any span: day sums for whole days, minutes for partial ones.
-    ///
-    /// # Errors
-    /// [`NotLoaded`] if a partial day of the span is kept but was not loaded.
     pub fn sums(&self, series: &SeriesKey, span: Span) -> Result<Sums, NotLoaded> {
         let view = View { series: series.clone(), timeslices: None, excluded: Vec::new() };
         ViewSums::new(self, &view).sum_span(span)
@@ -115,15 +112,11 @@ impl Ledger {
     }
 
     /// Whether anything was ever known of a series.
-    #[must_use]
     pub fn has_series(&self, series: &SeriesKey) -> bool {
         self.daily_sums.contains_key(series)
     }
 
     /// Whether a series had events before a minute.
-    ///
-    /// # Errors
-    /// [`NotLoaded`] if only the minutes of that day can tell, and they were not loaded.
     pub fn had_traffic(&self, series: &SeriesKey, before: Minute) -> Result<bool, NotLoaded> {
         let day = before.day();
         if self.daily_sums.get(series).is_some_and(|days| days.sum_range(Day(i32::MIN), day).total > 0) {
@@ -133,15 +126,11 @@ impl Ledger {
     }
 
     /// Sums of a whole UTC day.
-    #[must_use]
     pub fn day_sums(&self, series: &SeriesKey, day: Day) -> Sums {
         self.daily_sums.get(series).map_or_else(Sums::default, |days| days.sum_range(day, day.plus(1)))
     }
 
     /// The minutes of a day; `None` if nothing is known of it.
-    ///
-    /// # Errors
-    /// [`NotLoaded`] if a part of the day is kept but was not loaded.
     pub fn day_columns(&self, series: &SeriesKey, day: Day) -> Result<Option<MinuteColumns<'_>>, NotLoaded> {
         match self.first_unloaded(day.span()) {
             Some(unloaded) => Err(unloaded.into()),
@@ -150,9 +139,6 @@ impl Ledger {
     }
 
     /// The end of the newest known minute before `before`; `None` if no minute is known.
-    ///
-    /// # Errors
-    /// [`NotLoaded`] if the minutes before `before` of that minute's day were not loaded.
     pub fn watermark(&self, series: &SeriesKey, before: Minute) -> Result<Option<Minute>, NotLoaded> {
         let Some(days) = self.daily_sums.get(series) else { return Ok(None) };
         for day in days.days_back_from(before.plus(-1).day()) {
@@ -180,7 +166,6 @@ impl Ledger {
 
     /// How many log objects were loaded, by account and region and by the load balancer that wrote them: the name of a
     /// Classic one may be that of another in the next account.
-    #[must_use]
     pub fn objects_by_load_balancer(&self) -> BTreeMap<(String, String), ObjectsWritten> {
         let mut by_load_balancer: BTreeMap<(String, String), ObjectsWritten> = BTreeMap::new();
         for part in self.objects.values() {
@@ -201,7 +186,6 @@ impl Ledger {
 
     /// The minutes that [`Self::watermark`] looks at first: those before `before` of the newest day with a known
     /// minute.
-    #[must_use]
     pub fn watermark_span(&self, series: &SeriesKey, before: Minute) -> Span {
         let newest = self.daily_sums.get(series).and_then(|days| days.newest_until(before.plus(-1).day()));
         newest.map_or(Span::new(before, before), |day| Span::new(day.start(), before).intersect(day.span()))

@@ -35,19 +35,16 @@ pub struct ObjectRecord {
 
 impl ObjectRecord {
     /// The day it is filed under: that of the last minute of its interval.
-    #[must_use]
     pub const fn day(&self) -> Day {
         self.partition().day()
     }
 
     /// The part of a day it is filed under.
-    #[must_use]
     pub const fn partition(&self) -> Partition {
         filing_partition(self.interval)
     }
 
     /// Account and region at the start of its name, `ACCOUNT_elasticloadbalancing_REGION`: what is delivered together.
-    #[must_use]
     pub fn account_region(&self) -> &str {
         self.key.match_indices('_').nth(2).and_then(|(at, _)| self.key.get(..at)).unwrap_or_default()
     }
@@ -65,7 +62,6 @@ impl ObjectRecord {
 }
 
 /// The part of a day that an interval is filed under: that of its last minute.
-#[must_use]
 pub const fn filing_partition(interval: Span) -> Partition {
     Partition::containing(interval.end.plus(-1))
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
+use crate::serialization::serialize_as_text;
 use crate::time::{Day, Minute, Span};
 
 /// Minutes of a part. It divides the day.
@@ -21,7 +22,6 @@ pub struct Partition(i32);
 
 impl Partition {
     /// The part that holds a minute.
-    #[must_use]
     pub const fn containing(minute: Minute) -> Self {
         Self(minute.0.div_euclid(PARTITION_MINUTES))
     }
@@ -40,27 +40,23 @@ impl Partition {
     }
 
     /// Its minutes.
-    #[must_use]
     pub const fn span(self) -> Span {
         let start = Minute(self.0.saturating_mul(PARTITION_MINUTES));
         Span { start, end: start.plus(PARTITION_MINUTES) }
     }
 
     /// The day it is part of.
-    #[must_use]
     pub const fn day(self) -> Day {
         self.span().start.day()
     }
 
     /// Its minutes as places in the tables of its day.
-    #[must_use]
     pub fn slots(self) -> Range<usize> {
         let start = self.span().start.minute_of_day();
         start..start + PARTITION_MINUTES.unsigned_abs() as usize
     }
 
     /// The hour it starts with.
-    #[must_use]
     pub fn hour(self) -> usize {
         self.slots().start / 60
     }
@@ -76,6 +72,8 @@ impl fmt::Display for Partition {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid part of a day `{0}`, expected a value such as `2026-10-31T08`")]
 pub struct PartitionError(String);
+
+serialize_as_text!(Partition);
 
 impl FromStr for Partition {
     type Err = PartitionError;

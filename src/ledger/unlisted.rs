@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::series::SeriesKey;
 use crate::time::{Day, Span};
 
@@ -14,7 +16,7 @@ const INTERVAL_MINUTES: i32 = 5;
 const CLASSIC_INTERVAL_MINUTES: i32 = 60;
 
 /// By source and day of delivery, the areas of which the folder was not listed: an area, the start of several, or all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnlistedFolders(pub BTreeMap<String, BTreeMap<Day, BTreeSet<String>>>);
 
 impl UnlistedFolders {
@@ -33,8 +35,19 @@ impl UnlistedFolders {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Drops days before one.
+    pub(crate) fn drop_before(&mut self, first: Day) {
+        self.0.retain(|_, days| {
+            days.retain(|day, _| *day >= first);
+            !days.is_empty()
+        });
+    }
+
     /// Whether a folder of a day was not listed.
-    #[must_use]
     pub fn contains(&self, source: &str, day: Day) -> bool {
         self.0.get(source).is_some_and(|days| days.contains_key(&day))
     }

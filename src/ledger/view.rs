@@ -44,7 +44,6 @@ impl Default for DayTable {
 
 impl DayTable {
     /// Sums of the known minutes among the slots `from..to`, at most [`SLOTS`].
-    #[must_use]
     pub fn sums(&self, from: usize, to: usize) -> Sums {
         let range = from.min(SLOTS_PER_DAY)..to.min(SLOTS_PER_DAY);
         MinuteColumns { total: &self.total[range.clone()], bad: &self.bad[range.clone()], known: &self.known[range] }
@@ -60,7 +59,6 @@ impl DayTable {
     }
 
     /// Its columns.
-    #[must_use]
     pub fn columns(&self) -> MinuteColumns<'_> {
         MinuteColumns { total: &self.total, bad: &self.bad, known: &self.known }
     }
@@ -68,7 +66,6 @@ impl DayTable {
 
 impl View {
     /// Whether it shows the series as it is.
-    #[must_use]
     pub fn is_plain(&self) -> bool {
         self.timeslices.is_none() && self.excluded.is_empty()
     }
@@ -95,7 +92,6 @@ pub struct ViewSums<'a> {
 
 impl<'a> ViewSums<'a> {
     /// The sums of a view of a ledger.
-    #[must_use]
     pub fn new(ledger: &'a Ledger, view: &'a View) -> Self {
         let days = ledger.daily_sums.get(&view.series).map(Arc::as_ref);
         let timeslice_days = TimesliceView::from_view(view).map(|cut| RefCell::new(TimesliceDays::new(ledger, cut)));
@@ -103,9 +99,6 @@ impl<'a> ViewSums<'a> {
     }
 
     /// Sums over any span.
-    ///
-    /// # Errors
-    /// [`NotLoaded`] if a day that it needs the minutes of is kept but was not loaded.
     pub fn sum_span(&self, span: Span) -> Result<Sums, NotLoaded> {
         let mut sums = self.sum_without_exclusions(span)?;
         if self.timeslice_days.is_none() {
@@ -150,9 +143,6 @@ impl<'a> ViewSums<'a> {
 
 impl Ledger {
     /// The minutes of a day of a view; `None` if nothing is known of it.
-    ///
-    /// # Errors
-    /// [`NotLoaded`] if a part of the day is kept but was not loaded.
     pub fn view_day(&self, view: &View, day: Day) -> Result<Option<DayTable>, NotLoaded> {
         let columns = self.day_columns(&view.series, day)?;
         let mut table = DayTable::default();
@@ -162,9 +152,6 @@ impl Ledger {
     }
 
     /// The same of all days of a span.
-    ///
-    /// # Errors
-    /// [`NotLoaded`] if a part of one of them is kept but was not loaded.
     pub fn view_days(&self, view: &View, span: Span) -> Result<Vec<(Day, Option<DayTable>)>, NotLoaded> {
         span.days().map(|day| Ok((day, self.view_day(view, day)?))).collect()
     }
@@ -191,7 +178,6 @@ impl Ledger {
     }
 
     /// The first of the whole days of a span, and the day after the last of them.
-    #[must_use]
     pub(super) fn whole_days(span: Span) -> (Day, Day) {
         let first = span.start.plus(MINUTES_PER_DAY - 1).day();
         (first, span.end.day().max(first))

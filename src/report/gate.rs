@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** what is not known never counts as a yes.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::export::PolicyStepJson;
@@ -42,7 +43,7 @@ pub struct Gate<'a> {
 }
 
 /// A deploy that somebody took on themselves, whatever the policy says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
     /// When.
     pub at: Minute,
@@ -55,6 +56,7 @@ pub struct Override {
     /// Why, in their words.
     pub reason: String,
     /// What it was done in spite of.
+    #[serde(rename = "gate")]
     pub gate_reason: String,
 }
 

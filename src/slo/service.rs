@@ -1,13 +1,16 @@
 //! A service and its SLOs.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use super::indicator::{Indicator, Timeslices};
 use super::problem::Problem;
 use super::tier::{Severe, Significance, Tier, WorkingHours};
 use crate::rational::Rational;
+use crate::serialization::serialize_as_text;
 use crate::time::Window;
 
 /// A service and what it promises.
@@ -87,6 +90,17 @@ impl fmt::Display for SloId {
         f.write_str(&self.0)
     }
 }
+
+impl FromStr for SloId {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (service, slo) = text.split_once('/').unwrap_or((text, ""));
+        Ok(Self::new(service, slo))
+    }
+}
+
+serialize_as_text!(SloId);
 
 /// The share of events that must be good, and what it was written as.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::rational::Rational;
+use crate::serialization::is_default;
 use crate::time::{Day, Minute};
 
 /// A place that counts come from.
@@ -52,13 +55,16 @@ pub enum SourceKind {
 }
 
 /// Where AWS is asked, and as whom; what is not said is taken from the environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AwsScope {
     /// Such as `eu-west-1`.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub region: Option<String>,
     /// The role that is assumed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub role_arn: Option<String>,
     /// What the trust policy of that role asks for.
+    #[serde(skip)]
     pub external_id: Option<String>,
 }
 

@@ -4,14 +4,17 @@ use std::fmt;
 
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use crate::rational::Rational;
 use crate::time::Minute;
 
 /// How urgently a tier speaks. The order is the order of urgency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Urgency {
     /// Somebody looks on the next business day.
+    #[default]
     Ticket,
     /// Somebody is woken.
     Page,

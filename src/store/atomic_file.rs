@@ -21,9 +21,6 @@ pub struct AtomicFile {
 
 impl AtomicFile {
     /// Starts a file; until it is placed there is what was there before.
-    ///
-    /// # Errors
-    /// When the folder cannot be written to.
     pub fn create(path: &Path) -> io::Result<Self> {
         let name =
             path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path has no file name"))?;
@@ -39,25 +36,16 @@ impl AtomicFile {
     }
 
     /// Adds bytes.
-    ///
-    /// # Errors
-    /// When the disk refuses.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }
 
     /// Flushes the bytes to the disk. Pages and simulated logs are recreated by the next run, so they are not flushed.
-    ///
-    /// # Errors
-    /// When the disk refuses.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
     /// Puts the file in its place.
-    ///
-    /// # Errors
-    /// When the disk refuses.
     pub fn commit(mut self) -> io::Result<()> {
         fs::rename(&self.temp_path, &self.path)?;
         self.is_committed = true;
@@ -65,9 +53,6 @@ impl AtomicFile {
     }
 
     /// Puts the file in its place only if nothing is there; tells whether it did.
-    ///
-    /// # Errors
-    /// When the disk refuses.
     pub fn commit_new(self) -> io::Result<bool> {
         // A link to a name that is taken fails, so that two that make it at once cannot replace one another.
         match fs::hard_link(&self.temp_path, &self.path) {
@@ -87,9 +72,6 @@ impl Drop for AtomicFile {
 }
 
 /// Replaces a file as a whole. One that has these bytes already keeps its time.
-///
-/// # Errors
-/// When the disk refuses.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if has_content(path, bytes) {
         return Ok(());
@@ -100,7 +82,6 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Whether there is a regular file, not a link to one, with these bytes.
-#[must_use]
 pub fn has_content(path: &Path, bytes: &[u8]) -> bool {
     let has_same_length =
         fs::symlink_metadata(path).is_ok_and(|about| about.is_file() && about.len() == bytes.len() as u64);
@@ -108,9 +89,6 @@ pub fn has_content(path: &Path, bytes: &[u8]) -> bool {
 }
 
 /// Makes the folders that a name with `/` needs below a root. A link among them is refused: it would lead elsewhere.
-///
-/// # Errors
-/// When the disk refuses, or a link or a file is in the way.
 pub(super) fn create_parent_folders(root: &Path, name: &str) -> io::Result<()> {
     fs::create_dir_all(root)?;
     let mut folder = root.to_owned();

@@ -8,8 +8,8 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::atomic_file::create_parent_folders;
-use super::manifest::{MANIFEST, Manifest};
-use super::{BlobError, BlobStore, CrashPoints, Version, content_version, names};
+use super::manifest::{MANIFEST, Manifest, hash_in_name, is_day_name};
+use super::{BlobError, BlobStore, CrashPoints, Version, content_version};
 
 /// The name of the lock file. It holds the name of the file aside.
 const LOCK: &str = "lock";
@@ -36,17 +36,13 @@ struct Lock {
 
 impl DirectoryStore {
     /// Creates the directory if needed and locks it.
-    ///
-    /// # Errors
-    /// [`ShelfError::Occupied`] if something else lies there, [`ShelfError::Held`] if another process has it,
-    /// [`ShelfError::Disk`] if the disk refuses.
     pub fn open(root: &Path, crash_points: CrashPoints) -> Result<Self, BlobError> {
         let root_name = root.display().to_string();
         let read_only = Self::read_only(root);
         let is_damaged = fs::read(root.join(MANIFEST)).is_ok_and(|bytes| !Manifest::is_manifest(&bytes));
         if let Some(entry) = first_foreign_entry(root).map_err(|source| io_error("read", &root_name, source))? {
             let names = read_only.file_names().map_err(|source| io_error("list", &root_name, source))?;
-            if !names.iter().any(|name| names::hash_in_name(name).is_some()) {
+            if !names.iter().any(|name| hash_in_name(name).is_some()) {
                 return Err(BlobError::Occupied { location: root_name, entry });
             }
             // A ledger that has lost its manifest: whoever reads it says so.
@@ -54,7 +50,7 @@ impl DirectoryStore {
         }
         if is_damaged {
             let names = read_only.file_names().map_err(|source| io_error("list", &root_name, source))?;
-            if !names.iter().any(|name| names::hash_in_name(name).is_some()) {
+            if !names.iter().any(|name| hash_in_name(name).is_some()) {
                 return Err(BlobError::Occupied { location: root_name, entry: MANIFEST.to_owned() });
             }
             return Ok(read_only);
@@ -65,7 +61,6 @@ impl DirectoryStore {
     }
 
     /// Opens the directory to read from it, also while another process writes: what a manifest names does not change.
-    #[must_use]
     pub fn read_only(root: &Path) -> Self {
         Self { root: root.to_owned(), lock: None, crash_points: CrashPoints::default() }
     }
@@ -92,7 +87,7 @@ impl DirectoryStore {
     fn file_names(&self) -> std::io::Result<Vec<String>> {
         let mut result = Vec::new();
         for (name, metadata) in read_entries(&self.root)? {
-            if metadata.is_dir() && names::is_day_name(&name) {
+            if metadata.is_dir() && is_day_name(&name) {
                 let files = read_entries(&self.root.join(&name))?.into_iter().filter(|(_, about)| about.is_file());
                 result.extend(files.map(|(file, _)| format!("{name}/{file}")));
             } else if metadata.is_file() && name != LOCK && !is_temp_name(&name) {

@@ -71,55 +71,28 @@ pub enum StoreError {
          `--ledger` to a new folder"
     )]
     Manifest(#[source] serde_json::Error),
-    /// The alert state is damaged.
-    #[error(
-        "cannot read `{file}` in the ledger: {source}\nhint: restore it from a backup, or remove it: open incidents are then forgotten, \
-         and may be notified again"
-    )]
-    AlertState {
-        /// Its file.
-        file: &'static str,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// The alert state was written by a newer program.
-    #[error(
-        "`{file}` in the ledger has format {format}, which is newer than this version\nhint: use the version of slowburn that wrote it"
-    )]
-    NewerAlertState {
-        /// Its file.
-        file: &'static str,
-        /// Its format.
-        format: u32,
-    },
     /// The alert state was written by a program from before the first release.
     #[error(
-        "`{file}` in the ledger has format {format}, but this version reads format {known}\nhint: start a new ledger with `--ledger`, \
-         or remove `{file}` to start with no open incidents"
+        "`{name}` in the ledger has format {format}, but this version reads format {known}\nhint: start a new ledger \
+         with `--ledger`, or remove `{name}` to start with no open incidents"
     )]
     OlderAlertState {
         /// Its file.
-        file: &'static str,
+        name: String,
         /// Its format.
         format: u32,
         /// The format that is read.
         known: u32,
     },
-    /// What names and tags stand for.
-    #[error(
-        "cannot read `discovery.json` in the ledger: {0}\nhint: restore it from a backup, or remove it: the next run \
-         discovers load balancers again"
-    )]
-    Discovery(#[source] serde_json::Error),
     /// A small file beside the manifest is not what it should be.
-    #[error("cannot read `{name}` in the ledger: {source}\nhint: {hint}")]
+    #[error("cannot read `{name}` in the ledger: {source}\nhint: restore it from a backup, or remove it: {loss}")]
     Sidecar {
         /// Which.
         name: String,
         /// What is wrong with it.
         source: serde_json::Error,
-        /// What can be done.
-        hint: &'static str,
+        /// What happens when it is removed.
+        loss: &'static str,
     },
     /// A small file beside the manifest was written by a newer program.
     #[error(
@@ -128,7 +101,7 @@ pub enum StoreError {
     )]
     NewerSidecar {
         /// Which.
-        name: &'static str,
+        name: String,
         /// Its format.
         format: u32,
     },

@@ -1,75 +1,99 @@
-//! What the ledger's files are at one moment: which data file holds which part. Absent on purpose: the files
-//! themselves.
+//! Which data files count at one moment, and how they are named. Absent on purpose: the files themselves.
+//!
+//! The name of a data file ends in the hash of its bytes, so that a file proves by itself that slowburn wrote it. The
+//! small JSON files beside the manifest have names of their own, and are never removed.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::mem;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
+use super::{StoreError, content_version};
 use crate::ledger::{Partition, UnlistedFolders};
-use crate::time::{Day, Minute};
+use crate::serialization::serialize_as_text;
+use crate::series::SeriesKey;
+use crate::time::{Day, Minute, ParseDayError};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Raised when files change so that older programs must not read them.
 pub(super) const FORMAT: u32 = 5;
+/// Hexadecimal digits of the hash in a name.
+const HASH_LENGTH: usize = 32;
+/// How the names of all data files start: with the year of a day's folder, or with what they hold.
+pub(super) const DATA_FILE_PREFIXES: [&str; 5] = ["2", "counts-", "fetched-", "sums-", "timeslices-"];
 
-/// All data files that count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The number of a file's format alone, which every version has.
+#[derive(Deserialize)]
+pub(super) struct Format {
+    pub(super) format: u32,
+}
+
+/// A value with the number of its format before its own fields.
+#[derive(Serialize)]
+pub(super) struct Versioned<'a, T> {
+    pub(super) format: u32,
+    #[serde(flatten)]
+    pub(super) value: &'a T,
+}
+
+/// All data files that count, by the hashes in their names, and what is known about fetching.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Manifest {
+    #[serde(rename = "parts")]
     pub(super) partitions: BTreeMap<Partition, PartitionFiles>,
-    /// By month: `2026-10`.
-    pub(super) sums: BTreeMap<String, String>,
-    /// By month.
-    pub(super) timeslices: BTreeMap<String, String>,
-    /// What folders of finished days were looked into for, by bucket.
+    pub(super) sums: BTreeMap<Month, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) timeslices: BTreeMap<Month, String>,
+    /// How folders of finished days were listed, by location.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) listed_days: BTreeMap<String, BTreeMap<Day, DayListing>>,
-    /// The folders above those of days, by bucket.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) listed_folders: BTreeMap<String, ListingCache>,
-    /// The file that lists the fetched ranges of sources.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fetched: Option<String>,
-    /// The file that lists the counts files that were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) counts_files: Option<String>,
-    /// Bytes that a day of a table scans, as the last query of it had them.
+    /// Bytes that a day of a table scanned in the last query of it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) scanned_bytes_per_day: BTreeMap<String, u64>,
-    /// The minutes of the first values of metrics, by series.
-    pub(super) first_values: BTreeMap<String, BTreeMap<String, Minute>>,
-    /// Folders of days that were not listed.
+    /// The minutes of the first values of metrics.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) first_values: BTreeMap<SeriesKey, BTreeMap<String, Minute>>,
+    #[serde(skip_serializing_if = "UnlistedFolders::is_empty")]
     pub(super) unlisted: UnlistedFolders,
-    /// Data files that counted before, and how many runs have written the manifest since.
+    /// Names of replaced data files, and how many runs have written the manifest since.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) retired: BTreeMap<String, u8>,
-    /// The day on which files that nothing names were looked for last.
+    /// The day of the last search for data files that no manifest names.
+    #[serde(rename = "swept", skip_serializing_if = "Option::is_none")]
     pub(super) last_gc_day: Option<Day>,
 }
 
-/// That a finished day's folder in a bucket was looked into, so that it need not be listed at every tick.
+/// How a finished day's folder was listed, so that it need not be listed by every run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayListing {
-    /// The hash of all that was asked of it.
-    #[serde(rename = "query_hash")]
+    /// The hash of all that was requested of it.
     pub query_hash: String,
-    /// The first minute that was asked for: objects of earlier ones were left where they lie.
-    #[serde(with = "text")]
+    /// The first requested minute; objects of earlier ones were not read.
     pub from: Minute,
-    /// The day on which that was done last.
-    #[serde(rename = "listed_on", with = "text")]
+    /// The day of the listing.
     pub listed_on: Day,
 }
 
-/// The folders above those of days as they were found in a bucket, so that they need not be listed at every tick.
+/// The folders of accounts, regions and days of a location, so that they need not be listed by every run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListingCache {
-    /// The hash of all that was asked of it.
-    #[serde(rename = "query_hash")]
+    /// The hash of all that was requested of it.
     pub query_hash: String,
-    /// The first minute that was asked for: folders of earlier days were left out.
-    #[serde(with = "text")]
+    /// The first requested minute; folders of earlier days were left out.
     pub from: Minute,
-    /// The moment that was looked at.
-    #[serde(rename = "evaluated_at", with = "text")]
+    /// The evaluated minute.
     pub evaluated_at: Minute,
-    /// When that was done.
-    #[serde(rename = "listed_at", with = "text")]
+    /// The time of the listing.
     pub listed_at: Minute,
     /// Folders of accounts and regions.
     pub regions: Vec<String>,
@@ -77,87 +101,13 @@ pub struct ListingCache {
     pub days: Vec<String>,
 }
 
-/// A day or a minute as people write it.
-pub(super) mod text {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(in crate::store) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(value)
-    }
-
-    pub(in crate::store) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<T, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// The names of the files of a part.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The hashes of the files of a partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PartitionFiles {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) minutes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) objects: Option<String>,
-}
-
-impl PartitionFiles {
-    /// How the name of a file starts; the hash of its content follows.
-    pub(super) fn file_stem(part: Partition, content: &str) -> String {
-        format!("{}/{content}-{:02}", part.day(), part.hour())
-    }
-}
-
-/// The manifest as it is written: only the hashes of parts' files, since the rest of a name follows from the part.
-#[derive(Serialize, Deserialize)]
-struct ManifestJson {
-    format: u32,
-    #[serde(default)]
-    parts: BTreeMap<String, PartitionFilesJson>,
-    #[serde(default)]
-    sums: BTreeMap<String, String>,
-    #[serde(default, rename = "timeslices", skip_serializing_if = "BTreeMap::is_empty")]
-    timeslices: BTreeMap<String, String>,
-    #[serde(default, rename = "listed_days", skip_serializing_if = "BTreeMap::is_empty")]
-    listed_days: BTreeMap<String, BTreeMap<String, DayListing>>,
-    #[serde(default, rename = "listed_folders", skip_serializing_if = "BTreeMap::is_empty")]
-    listed_folders: BTreeMap<String, ListingCache>,
-    #[serde(default, rename = "fetched", skip_serializing_if = "Option::is_none")]
-    fetched: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    counts_files: Option<String>,
-    #[serde(default, rename = "scanned_bytes_per_day", skip_serializing_if = "BTreeMap::is_empty")]
-    scanned_bytes_per_day: BTreeMap<String, u64>,
-    #[serde(default, rename = "first_values", skip_serializing_if = "BTreeMap::is_empty")]
-    first_values: BTreeMap<String, BTreeMap<String, MinuteText>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    unlisted: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    retired: BTreeMap<String, u8>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    swept: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct MinuteText(#[serde(with = "text")] Minute);
-
-#[derive(Serialize, Deserialize)]
-struct PartitionFilesJson {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    minutes: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    objects: Option<String>,
-}
-
-/// Only the number, which every format has.
-#[derive(Deserialize)]
-struct Format {
-    format: u32,
-}
-
-fn parse_day(text: &str) -> Result<Day, StoreError> {
-    text.parse().map_err(|error| StoreError::Manifest(serde::de::Error::custom(error)))
 }
 
 impl Manifest {
@@ -166,112 +116,203 @@ impl Manifest {
         serde_json::from_slice::<Format>(bytes).is_ok()
     }
 
-    /// Reads the manifest of the ledger at a place.
+    /// Reads the manifest of the ledger at a location.
     pub(super) fn from_bytes(bytes: &[u8], location: &str) -> Result<Self, StoreError> {
         let Format { format } = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
-        let location = || location.to_owned();
+        let location = location.to_owned();
         match format.cmp(&FORMAT) {
-            Ordering::Less => return Err(StoreError::OlderLedger { location: location(), format }),
-            Ordering::Equal => {}
-            Ordering::Greater => return Err(StoreError::NewerLedger { location: location(), format }),
+            Ordering::Less => Err(StoreError::OlderLedger { location, format }),
+            Ordering::Equal => serde_json::from_slice(bytes).map_err(StoreError::Manifest),
+            Ordering::Greater => Err(StoreError::NewerLedger { location, format }),
         }
-        let json: ManifestJson = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
-        let mut manifest = Self::default();
-        for (text, files) in json.parts {
-            let partition: Partition =
-                text.parse().map_err(|error| StoreError::Manifest(serde::de::Error::custom(error)))?;
-            let file_name = |what: &str, hash: Option<String>| {
-                hash.map(|hash| format!("{}-{hash}.parquet", PartitionFiles::file_stem(partition, what)))
-            };
-            let files = PartitionFiles {
-                minutes: file_name("minutes", files.minutes),
-                objects: file_name("objects", files.objects),
-            };
-            manifest.partitions.insert(partition, files);
-        }
-        for (location, days) in json.listed_days {
-            let listings: &mut BTreeMap<Day, DayListing> = manifest.listed_days.entry(location).or_default();
-            for (text, listing) in days {
-                listings.insert(parse_day(&text)?, listing);
-            }
-        }
-        for (source, days) in json.unlisted {
-            for (text, areas) in days {
-                manifest.unlisted.0.entry(source.clone()).or_default().insert(parse_day(&text)?, areas);
-            }
-        }
-        manifest.retired = json.retired;
-        manifest.last_gc_day = json.swept.as_deref().map(parse_day).transpose()?;
-        let month_names = |what: &str, months: BTreeMap<String, String>| {
-            let names =
-                months.into_iter().map(|(month, hash)| (month.clone(), format!("{what}-{month}-{hash}.parquet")));
-            names.collect()
-        };
-        manifest.sums = month_names("sums", json.sums);
-        manifest.timeslices = month_names("timeslices", json.timeslices);
-        manifest.fetched = json.fetched.map(|hash| format!("fetched-{hash}.json"));
-        manifest.counts_files = json.counts_files.map(|hash| format!("counts-{hash}.json"));
-        manifest.scanned_bytes_per_day = json.scanned_bytes_per_day;
-        let first_values_of =
-            |values: BTreeMap<String, MinuteText>| values.into_iter().map(|(name, at)| (name, at.0)).collect();
-        manifest.first_values =
-            json.first_values.into_iter().map(|(series, began)| (series, first_values_of(began))).collect();
-        manifest.listed_folders = json.listed_folders;
-        Ok(manifest)
     }
 
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, StoreError> {
-        let partitions = self.partitions.iter().map(|(part, files)| {
-            let files = PartitionFilesJson {
-                minutes: files.minutes.as_deref().map(hash_in_name),
-                objects: files.objects.as_deref().map(hash_in_name),
-            };
-            (part.to_string(), files)
-        });
-        let hashes = |months: &BTreeMap<String, String>| {
-            months.iter().map(|(month, name)| (month.clone(), hash_in_name(name))).collect::<BTreeMap<_, _>>()
-        };
-        let listed_days = self.listed_days.iter().map(|(location, days)| {
-            (location.clone(), days.iter().map(|(day, looked)| (day.to_string(), looked.clone())).collect())
-        });
-        let unlisted = self.unlisted.0.iter().map(|(source, days)| {
-            (source.clone(), days.iter().map(|(day, areas)| (day.to_string(), areas.clone())).collect())
-        });
-        let first_values_of = |values: &BTreeMap<String, Minute>| {
-            values.iter().map(|(name, at)| (name.clone(), MinuteText(*at))).collect()
-        };
-        let json = ManifestJson {
-            format: FORMAT,
-            parts: partitions.collect(),
-            sums: hashes(&self.sums),
-            timeslices: hashes(&self.timeslices),
-            listed_days: listed_days.collect(),
-            listed_folders: self.listed_folders.clone(),
-            fetched: self.fetched.as_deref().map(hash_in_name),
-            counts_files: self.counts_files.as_deref().map(hash_in_name),
-            scanned_bytes_per_day: self.scanned_bytes_per_day.clone(),
-            first_values: self
-                .first_values
-                .iter()
-                .map(|(series, began)| (series.clone(), first_values_of(began)))
-                .collect(),
-            unlisted: unlisted.collect(),
-            retired: self.retired.clone(),
-            swept: self.last_gc_day.map(|day| day.to_string()),
-        };
-        serde_json::to_vec_pretty(&json).map_err(StoreError::Manifest)
+        serde_json::to_vec_pretty(&Versioned { format: FORMAT, value: self }).map_err(StoreError::Manifest)
     }
 
-    /// All names.
-    pub(super) fn file_names(&self) -> impl Iterator<Item = &str> {
-        let partition_files = self.partitions.values().flat_map(|files| [&files.minutes, &files.objects]).flatten();
-        let months = self.sums.values().chain(self.timeslices.values());
-        partition_files.chain(months).chain(&self.fetched).chain(&self.counts_files).map(String::as_str)
+    /// The name of a data file, if there is one.
+    pub(super) fn file_name(&self, file: DataFile) -> Option<String> {
+        let hash = match file {
+            DataFile::Minutes(partition) => self.partitions.get(&partition)?.minutes.as_ref(),
+            DataFile::Objects(partition) => self.partitions.get(&partition)?.objects.as_ref(),
+            DataFile::Sums(month) => self.sums.get(&month),
+            DataFile::Timeslices(month) => self.timeslices.get(&month),
+        };
+        hash.map(|hash| file.name(hash))
+    }
+
+    /// Replaces the hash of a data file, and gives the former one.
+    pub(super) fn set_hash(&mut self, file: DataFile, hash: Option<String>) -> Option<String> {
+        let (months, month) = match file {
+            DataFile::Minutes(part) => {
+                return mem::replace(&mut self.partitions.entry(part).or_default().minutes, hash);
+            }
+            DataFile::Objects(part) => {
+                return mem::replace(&mut self.partitions.entry(part).or_default().objects, hash);
+            }
+            DataFile::Sums(month) => (&mut self.sums, month),
+            DataFile::Timeslices(month) => (&mut self.timeslices, month),
+        };
+        match hash {
+            Some(hash) => months.insert(month, hash),
+            None => months.remove(&month),
+        }
+    }
+
+    pub(super) fn fetched_file(&self) -> Option<String> {
+        self.fetched.as_ref().map(|hash| format!("fetched-{hash}.json"))
+    }
+
+    pub(super) fn counts_file(&self) -> Option<String> {
+        self.counts_files.as_ref().map(|hash| format!("counts-{hash}.json"))
+    }
+
+    /// The names of all data files.
+    pub(super) fn file_names(&self) -> impl Iterator<Item = String> {
+        let partitions = self.partitions.keys().flat_map(|part| [DataFile::Minutes(*part), DataFile::Objects(*part)]);
+        let sums = self.sums.keys().map(|month| DataFile::Sums(*month));
+        let timeslices = self.timeslices.keys().map(|month| DataFile::Timeslices(*month));
+        let parquet = partitions.chain(sums).chain(timeslices).filter_map(|file| self.file_name(file));
+        parquet.chain(self.fetched_file()).chain(self.counts_file())
     }
 }
 
-/// The hash in a file's name.
-fn hash_in_name(name: &str) -> String {
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    stem.rsplit('-').next().unwrap_or(stem).to_owned()
+/// A Parquet file, by what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DataFile {
+    Minutes(Partition),
+    Objects(Partition),
+    Sums(Month),
+    Timeslices(Month),
+}
+
+impl DataFile {
+    /// How its name starts; the hash of its bytes follows.
+    pub(super) fn stem(self) -> String {
+        match self {
+            Self::Minutes(part) => format!("{}/minutes-{:02}", part.day(), part.hour()),
+            Self::Objects(part) => format!("{}/objects-{:02}", part.day(), part.hour()),
+            Self::Sums(month) => format!("sums-{month}"),
+            Self::Timeslices(month) => format!("timeslices-{month}"),
+        }
+    }
+
+    pub(super) fn name(self, hash: &str) -> String {
+        format!("{}-{hash}.parquet", self.stem())
+    }
+}
+
+/// A calendar month, by its first day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Month(Day);
+
+impl Month {
+    pub(super) fn containing(day: Day) -> Self {
+        let text = day.to_string();
+        text.rsplit_once('-').and_then(|(month, _)| month.parse().ok()).unwrap_or(Self(day))
+    }
+
+    pub(super) const fn first_day(self) -> Day {
+        self.0
+    }
+
+    /// The first day of the next month.
+    pub(super) fn end(self) -> Day {
+        // The 32nd day of a month lies in the next one.
+        Self::containing(self.0.plus(31)).0
+    }
+}
+
+/// `2026-10`.
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = self.0.to_string();
+        f.write_str(day.strip_suffix("-01").unwrap_or(&day))
+    }
+}
+
+impl FromStr for Month {
+    type Err = ParseDayError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        format!("{text}-01").parse().map(Self)
+    }
+}
+
+serialize_as_text!(Month);
+
+/// The hash in the name of a data file; `None` for every other name.
+pub(super) fn hash_in_name(name: &str) -> Option<&str> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    let (kind, hash) = stem.rsplit_once('-')?;
+    let is_hash = hash.len() == HASH_LENGTH && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_data_file = match (kind, ending) {
+        ("fetched" | "counts", "json") => true,
+        (kind, "parquet") => match kind.split_once('/') {
+            Some((day, part)) => is_day_name(day) && is_partition_name(part),
+            None => kind.strip_prefix("sums-").or_else(|| kind.strip_prefix("timeslices-")).is_some_and(is_month_name),
+        },
+        _ => false,
+    };
+    (is_hash && is_data_file).then_some(hash)
+}
+
+/// Whether a file of this name has the bytes that slowburn wrote under it.
+pub(super) fn matches_hash_in_name(name: &str, bytes: &[u8]) -> bool {
+    hash_in_name(name).is_some_and(|hash| content_version(bytes).0 == hash)
+}
+
+/// Whether a folder has the name of a day.
+pub(super) fn is_day_name(text: &str) -> bool {
+    text.parse::<Day>().is_ok_and(|day| day.to_string() == text)
+}
+
+fn is_month_name(text: &str) -> bool {
+    text.parse::<Month>().is_ok_and(|month| month.to_string() == text)
+}
+
+/// `minutes-08` or `objects-08`.
+fn is_partition_name(text: &str) -> bool {
+    let hour = text.strip_prefix("minutes-").or_else(|| text.strip_prefix("objects-"));
+    hour.is_some_and(|hour| hour.len() == 2 && hour.parse::<u8>().is_ok_and(|hour| hour < 24))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hash_named_files_are_data_files() {
+        let hash = content_version(b"bytes").0;
+        for name in [
+            format!("2026-10-01/minutes-08-{hash}.parquet"),
+            format!("2026-10-01/objects-20-{hash}.parquet"),
+            format!("sums-2026-10-{hash}.parquet"),
+            format!("timeslices-2026-10-{hash}.parquet"),
+            format!("fetched-{hash}.json"),
+            format!("counts-{hash}.json"),
+        ] {
+            assert!(matches_hash_in_name(&name, b"bytes"), "{name}");
+            assert!(!matches_hash_in_name(&name, b"others"), "{name}");
+            assert!(DATA_FILE_PREFIXES.iter().any(|start| name.starts_with(start)), "{name}");
+        }
+        for name in [
+            "manifest.json".to_owned(),
+            format!("2026-13-01/minutes-08-{hash}.parquet"),
+            format!("backup/2026-10-01/minutes-08-{hash}.parquet"),
+            format!("2026-10-01/minutes-08-{hash}.parquet.tmp"),
+            format!("2026-10-01/notes-08-{hash}.parquet"),
+            format!("2026-10-01/minutes-8-{hash}.parquet"),
+            format!("2026-10-01/minutes-08-{}.parquet", hash.to_uppercase()),
+            format!("sums-2026-{hash}.parquet"),
+            format!("sums-{hash}.parquet"),
+            format!("fetched-{hash}.parquet"),
+            "fetched-2026.json".to_owned(),
+            format!("asked-{hash}.json"),
+            format!("slices-2026-10-{hash}.parquet"),
+        ] {
+            assert_eq!(hash_in_name(&name), None, "{name}");
+        }
+    }
 }

@@ -1,80 +1,179 @@
-//! Doors to where the ledger is kept: named bytes on a shelf, one of which may be swapped.
+//! Where the ledger is stored: named bytes in a directory or a bucket, some of which are replaced by compare-and-swap.
 
-mod alert_state;
 mod atomic_file;
 mod codec;
-mod crash_points;
 mod directory;
 mod error;
 mod ledger;
 mod manifest;
-#[cfg(test)]
-mod memory;
-mod names;
-mod open;
 mod s3;
 mod site;
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::location::Location;
 
 pub use atomic_file::{AtomicFile, has_content};
 pub use codec::budgets_parquet;
-pub use crash_points::CrashPoints;
 pub use directory::DirectoryStore;
 pub use error::{BlobError, StoreError};
 pub use ledger::{AlertStateKind, LedgerStore, LoadRequest, VersionedAlertState};
 pub use manifest::{DayListing, ListingCache};
-#[cfg(test)]
-pub use memory::MemoryStore;
-pub use open::{open_readable, open_writable};
 pub use s3::S3Store;
 pub use site::{SiteError, SiteFile, SiteWriter, StalePages};
+#[cfg(test)]
+pub use tests::MemoryStore;
 
-/// What the bytes under a name were when they were read: their hash, or the `ETag` that S3 gave them.
+/// The state of the bytes under a name: their hash, or the `ETag` of S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(pub String);
 
 /// Named bytes. Names are relative and use `/`.
 #[async_trait::async_trait]
 pub trait BlobStore: Send + Sync {
-    /// Where it is, as a person writes it.
+    /// The location for messages.
     fn location(&self) -> String;
-    /// The bytes and their version; `None` if there is no such name.
+
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, BlobError>;
+
     /// Writes bytes that never change under this name.
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BlobError>;
-    /// Replaces the bytes if their version is still the expected one (`None`: if there are none).
+
+    /// Replaces the bytes if their version is still the expected one; `None` expects that there are none.
     async fn compare_and_swap(
         &self,
         name: &str,
         expected: Option<&Version>,
         bytes: &[u8],
     ) -> Result<Version, BlobError>;
+
     /// Names of data files, and of others that may lie beside them, sorted.
     async fn list(&self) -> Result<Vec<String>, BlobError>;
-    /// Anything at all that lies there; `None` where a ledger may start.
+
+    /// Any file at all; `None` where a ledger may be created.
     async fn first_entry(&self) -> Result<Option<String>, BlobError> {
         Ok(self.list().await?.into_iter().next())
     }
-    /// Names of the list that are not among these, and that no other run can be about to name.
+
+    /// Listed names that are not referenced, and that no other run can be about to reference.
     async fn orphans(&self, referenced: &BTreeSet<&str>) -> Result<Vec<String>, BlobError> {
         Ok(self.list().await?.into_iter().filter(|name| !referenced.contains(name.as_str())).collect())
     }
-    /// Removes a name; nothing happens if there is none.
+
+    /// Removes a name, if it exists.
     async fn delete(&self, name: &str) -> Result<(), BlobError>;
-    /// Whether nobody else can write to it meanwhile.
+
+    /// Whether no other process can write to it meanwhile.
     fn is_exclusive(&self) -> bool;
 }
 
-/// The version of these bytes: their 128-bit XXH3 in hex.
-#[must_use]
+/// The version of bytes: their 128-bit XXH3 in hex.
 pub fn content_version(bytes: &[u8]) -> Version {
     Version(format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes)))
 }
 
+/// Opens a location for writing. A directory is created and locked; a bucket is not.
+pub async fn open_writable(location: &Location, crash_points: CrashPoints) -> Result<Box<dyn BlobStore>, BlobError> {
+    Ok(match location {
+        Location::Directory(path) => Box::new(DirectoryStore::open(path, crash_points)?),
+        Location::S3 { bucket, prefix } => Box::new(S3Store::open(bucket, prefix, crash_points).await),
+    })
+}
+
+/// Opens a location for reading, also while others write.
+pub async fn open_readable(location: &Location) -> Box<dyn BlobStore> {
+    match location {
+        Location::Directory(path) => Box::new(DirectoryStore::read_only(path)),
+        Location::S3 { bucket, prefix } => Box::new(S3Store::open(bucket, prefix, CrashPoints::default()).await),
+    }
+}
+
+/// The points before and after each write at which a test may stop the process (from 1, in debug builds).
+#[derive(Clone, Debug, Default)]
+pub struct CrashPoints {
+    halt_at: Option<u64>,
+    reached: Arc<AtomicU64>,
+}
+
+impl CrashPoints {
+    pub fn halting_at(halt_at: Option<u64>) -> Self {
+        Self { halt_at, reached: Arc::default() }
+    }
+
+    /// Passes one more point, or stops for good at the one that a test asked for.
+    pub fn reach(&self) {
+        let point = self.reached.fetch_add(1, Ordering::Relaxed) + 1;
+        if cfg!(debug_assertions) && self.halt_at == Some(point) {
+            writeln!(std::io::stderr(), "stopped at write point {point}").ok();
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
     use super::*;
+
+    /// Named bytes that end with the process.
+    #[derive(Debug, Default)]
+    pub struct MemoryStore(Mutex<BTreeMap<String, Vec<u8>>>);
+
+    impl MemoryStore {
+        fn lock_blobs(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl BlobStore for MemoryStore {
+        fn location(&self) -> String {
+            "memory".to_owned()
+        }
+
+        async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, BlobError> {
+            Ok(self.lock_blobs().get(name).map(|bytes| (bytes.clone(), content_version(bytes))))
+        }
+
+        async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BlobError> {
+            self.lock_blobs().insert(name.to_owned(), bytes.to_vec());
+            Ok(())
+        }
+
+        async fn compare_and_swap(
+            &self,
+            name: &str,
+            expected: Option<&Version>,
+            bytes: &[u8],
+        ) -> Result<Version, BlobError> {
+            let mut blobs = self.lock_blobs();
+            if blobs.get(name).map(|bytes| content_version(bytes)).as_ref() != expected {
+                return Err(BlobError::Conflict(name.to_owned()));
+            }
+            blobs.insert(name.to_owned(), bytes.to_vec());
+            Ok(content_version(bytes))
+        }
+
+        async fn list(&self) -> Result<Vec<String>, BlobError> {
+            Ok(self.lock_blobs().keys().cloned().collect())
+        }
+
+        fn is_exclusive(&self) -> bool {
+            true
+        }
+
+        async fn delete(&self, name: &str) -> Result<(), BlobError> {
+            self.lock_blobs().remove(name);
+            Ok(())
+        }
+    }
 
     async fn assert_conforms(blobs: &dyn BlobStore) {
         assert!(blobs.get("a").await.unwrap().is_none());

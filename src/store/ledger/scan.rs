@@ -1,16 +1,92 @@
-//! Minutes that are looked at and let go: what is wanted of them is small, and they need not be in memory together.
+//! How partitions are read: minutes that stay in memory, sums of minutes that do not, log objects, cached timeslices.
+
+use std::collections::BTreeSet;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::{LedgerStore, with_file_name};
-use crate::ledger::{DayMinutes, Ledger, PartialSums, PartialSumsRequest, Partition, TimesliceSums};
-use crate::store::StoreError;
+use super::{LedgerStore, LoadRequest, with_file_name};
+use crate::counts::Sums;
+use crate::ledger::{DayMinutes, Ledger, PartialSums, PartialSumsRequest, Partition, PartitionObjects, TimesliceSums};
+use crate::series::SeriesKey;
 use crate::store::codec::{self, SeriesLists};
+use crate::store::manifest::{DataFile, Month};
+use crate::store::{StoreError, content_version};
 use crate::time::Day;
 
+/// Raised when the same minutes give other timeslices: cached ones are then computed again.
+const TIMESLICE_RULE_VERSION: &str = "1";
+
 impl LedgerStore {
-    /// Takes what is wanted from minutes that are not kept in memory. Their files are read on all cores, a few at a
-    /// time.
+    /// Reads log objects. Their files are decoded on all cores.
+    pub(super) async fn load_objects(&self, ledger: &mut Ledger, request: &LoadRequest) -> Result<(), StoreError> {
+        let is_missing = |partition: &&Partition| match ledger.objects.get(partition) {
+            Some(PartitionObjects::Records(_)) => false,
+            Some(PartitionObjects::Intervals(_)) => request.objects.contains(partition),
+            None => true,
+        };
+        let missing = request.objects.union(&request.delivered_intervals).filter(is_missing);
+        let files = self.read_files(missing.map(|part| (*part, DataFile::Objects(*part)))).await?;
+        let decode = |(partition, name, bytes): &(Partition, String, Vec<u8>)| {
+            let objects = if request.objects.contains(partition) {
+                codec::decode_records(bytes).map(PartitionObjects::Records)
+            } else {
+                codec::decode_intervals(bytes).map(PartitionObjects::Intervals)
+            };
+            Ok((*partition, with_file_name(name, objects)?))
+        };
+        for (partition, objects) in files.par_iter().map(decode).collect::<Result<Vec<_>, StoreError>>()? {
+            ledger.objects.insert(partition, objects);
+            ledger.unloaded_objects.remove(&partition);
+        }
+        Ok(())
+    }
+
+    /// Reads the minutes of a day from the first to the last of some partitions. The partitions of a day lie side by
+    /// side in memory, so what was loaded of it before is read again.
+    pub(super) async fn load_minutes(
+        &self,
+        ledger: &mut Ledger,
+        partitions: &[Partition],
+        series_lists: &mut SeriesLists,
+    ) -> Result<(), StoreError> {
+        let Some(day) = partitions.first().map(|part| part.day()) else { return Ok(()) };
+        let loaded_slots = ledger.minutes.get(&day).map(DayMinutes::slots);
+        let slots = partitions.iter().map(|part| part.slots()).chain(loaded_slots);
+        let Some(mut slots) = slots.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)) else {
+            return Ok(());
+        };
+        let (inside, outside): (Vec<Partition>, Vec<Partition>) = Partition::in_day(day)
+            .filter(|part| self.manifest.file_name(DataFile::Minutes(*part)).is_some())
+            .partition(|part| slots.contains(&part.slots().start));
+        if outside.is_empty() {
+            slots = DayMinutes::default().slots();
+        }
+        let files = self.read_minutes_files(&inside, series_lists).await?;
+        let lists = &*series_lists;
+        let decode = |(part, name, bytes): &(Partition, String, Vec<u8>)| {
+            Ok((*part, with_file_name(name, codec::decode_minutes(bytes, part.slots().len(), lists))?))
+        };
+        let decoded = files.par_iter().map(decode).collect::<Result<Vec<_>, StoreError>>()?;
+        let mut series: Vec<SeriesKey> = Vec::new();
+        for (_, minutes) in &decoded {
+            if series != *minutes.series {
+                series.extend(minutes.series.iter().cloned());
+                series.sort_unstable();
+                series.dedup();
+            }
+        }
+        let columns = decoded.iter().map(|(part, minutes)| {
+            Ok((part.slots(), &**minutes.series, with_file_name("minutes", minutes.columns())?))
+        });
+        let columns = columns.collect::<Result<Vec<_>, StoreError>>()?;
+        ledger.minutes.insert(day, DayMinutes::from_partitions(slots, series, columns.into_iter()));
+        for (part, _) in &decoded {
+            ledger.unloaded_minutes.remove(part);
+        }
+        Ok(())
+    }
+
+    /// Computes sums of minutes that are not kept in memory. Their files are read on all cores, a few at a time.
     pub(super) async fn load_partial_sums(
         &self,
         ledger: &mut Ledger,
@@ -24,7 +100,7 @@ impl LedgerStore {
         for batch in day_batches(&partitions, 2 * rayon::current_num_threads()) {
             let files = self.read_minutes_files(batch, series_lists).await?;
             let lists = &*series_lists;
-            let process_file = |(part, name, bytes): &(Partition, &String, Vec<u8>)| {
+            let scan_file = |(part, name, bytes): &(Partition, String, Vec<u8>)| {
                 let (mut partial, mut timeslice_minutes) = (PartialSums::default(), None);
                 if sum_partitions.contains(part) || timeslice_partitions.contains(part) {
                     let minutes = with_file_name(name, codec::decode_minutes(bytes, part.slots().len(), lists))?;
@@ -43,45 +119,77 @@ impl LedgerStore {
                 }
                 Ok((partial, timeslice_minutes))
             };
-            let processed = files.par_iter().map(process_file).collect::<Result<Vec<_>, StoreError>>()?;
-            let (partials, timeslice_minutes): (Vec<PartialSums>, Vec<_>) = processed.into_iter().unzip();
-            for partial in partials {
-                ledger.partial_sums.merge(partial);
-            }
+            let scanned = files.par_iter().map(scan_file).collect::<Result<Vec<_>, StoreError>>()?;
+            let (partials, timeslice_minutes): (Vec<PartialSums>, Vec<_>) = scanned.into_iter().unzip();
+            partials.into_iter().for_each(|partial| ledger.partial_sums.merge(partial));
             let minutes_by_partition = timeslice_minutes.into_iter().flatten().collect();
             let mut days: Vec<Day> = batch.iter().map(|part| part.day()).collect();
             days.dedup();
-            let timeslices: Vec<TimesliceSums> = days
-                .par_iter()
-                .map(|day| TimesliceSums::evaluate_day(&request.timeslices, *day, &minutes_by_partition))
-                .collect();
-            for sums in timeslices {
-                ledger.timeslices.merge(sums);
+            let evaluate_day =
+                |day: &Day| TimesliceSums::evaluate_day(&request.timeslices, *day, &minutes_by_partition);
+            let timeslices: Vec<TimesliceSums> = days.par_iter().map(evaluate_day).collect();
+            timeslices.into_iter().for_each(|sums| ledger.timeslices.merge(sums));
+        }
+        Ok(())
+    }
+
+    /// Reads the minutes' files of some partitions, and the lists of series that they refer to.
+    async fn read_minutes_files(
+        &self,
+        partitions: &[Partition],
+        series_lists: &mut SeriesLists,
+    ) -> Result<Vec<(Partition, String, Vec<u8>)>, StoreError> {
+        let files = self.read_files(partitions.iter().map(|part| (*part, DataFile::Minutes(*part)))).await?;
+        for (_, name, bytes) in &files {
+            with_file_name(name, codec::read_series_list(bytes, series_lists))?;
+        }
+        Ok(files)
+    }
+
+    /// Reads cached sums of timeslices, but for days whose minutes have changed since.
+    pub async fn load_timeslices(&self, ledger: &mut Ledger) -> Result<(), StoreError> {
+        let files = self.manifest.timeslices.keys().map(|month| (*month, DataFile::Timeslices(*month)));
+        for (_, name, bytes) in self.read_files(files).await? {
+            let minute_hashes = with_file_name(&name, codec::timeslice_minute_hashes(&bytes))?;
+            let valid_day = |line: &str| {
+                let (day, hash) = line.split_once(' ')?;
+                day.parse().ok().filter(|day| self.hash_of_minutes(*day) == hash)
+            };
+            let valid_days: BTreeSet<Day> = minute_hashes.lines().filter_map(valid_day).collect();
+            for (key, rows) in with_file_name(&name, codec::decode_sums_by_series(&bytes))? {
+                ledger.timeslices.insert_cached(&key, rows.into_iter().filter(|(day, _)| valid_days.contains(day)));
             }
         }
         Ok(())
     }
 
-    /// The files of the minutes of some parts, and the lists of series that they point to.
-    pub(super) async fn read_minutes_files(
-        &self,
-        partitions: &[Partition],
-        series_lists: &mut SeriesLists,
-    ) -> Result<Vec<(Partition, &String, Vec<u8>)>, StoreError> {
-        let named_file = |part: &Partition| Some((*part, self.manifest.partitions.get(part)?.minutes.as_ref()?));
-        let named_files: Vec<(Partition, &String)> = partitions.iter().filter_map(named_file).collect();
-        let files = self.read_files(named_files.iter().map(|(_, name)| *name)).await?;
-        let files = named_files.into_iter().zip(files).map(|((part, name), (_, bytes))| (part, name, bytes));
-        files
-            .map(|(part, name, bytes)| {
-                with_file_name(name, codec::read_series_list(&bytes, series_lists))?;
-                Ok((part, name, bytes))
-            })
-            .collect()
+    /// Stores the sums of timeslices that a ledger has computed, if it was loaded since the last commit.
+    pub async fn save_timeslices(&mut self, ledger: &Ledger) -> Result<(), StoreError> {
+        if ledger.revision != Some(self.revision) {
+            return Ok(());
+        }
+        let months: BTreeSet<Month> = ledger.timeslices.new_days().iter().map(|day| Month::containing(*day)).collect();
+        let mut manifest = self.manifest.clone();
+        for month in months {
+            let rows: Vec<(&SeriesKey, Day, Sums)> = ledger.timeslices.daily_rows(month.first_day(), month.end());
+            let days: BTreeSet<Day> = rows.iter().map(|(_, day, _)| *day).collect();
+            let minute_hashes: Vec<String> =
+                days.iter().map(|day| format!("{day} {}", self.hash_of_minutes(*day))).collect();
+            let encoded = codec::encode_timeslices(&rows, minute_hashes.join("\n"));
+            self.put_data_file(&mut manifest, DataFile::Timeslices(month), encoded).await?;
+        }
+        self.stage(manifest).await
+    }
+
+    /// A hash that changes with any minute of a day.
+    fn hash_of_minutes(&self, day: Day) -> String {
+        let files = Partition::in_day(day).filter_map(|part| self.manifest.file_name(DataFile::Minutes(part)));
+        let names: Vec<String> = std::iter::once(TIMESLICE_RULE_VERSION.to_owned()).chain(files).collect();
+        content_version(names.join("\n").as_bytes()).0
     }
 }
 
-/// Parts in runs of about as many as said, those of a day together: a slice may lie in several.
+/// Partitions in batches of at least a size, those of a day together: a timeslice may lie in several.
 fn day_batches(partitions: &[Partition], min_batch_size: usize) -> Vec<&[Partition]> {
     let (mut batches, mut start, mut end) = (Vec::new(), 0, 0);
     for day in partitions.chunk_by(|one, other| one.day() == other.day()) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::alert::{
     AlertState, Delivery, EndReason, Incident, IncidentKey, IncidentSubject, Link, Notification, NotificationKind,
-    OutboxEntry, Owner, PreviousObjective, SharedScope, SloCheckpoint, UrgencyState,
+    OutboxEntry, Owner, SharedScope, SloCheckpoint, UrgencyState,
 };
 use crate::cost::Usage;
 use crate::counts::Sums;
@@ -112,7 +112,7 @@ fn alert_state() -> AlertState {
             last_recovered: [None, Some(start), None],
             is_flapping: [false, true, false],
         },
-        previous_objectives: vec![PreviousObjective { until: start, objective: "99%".to_owned() }],
+        previous_objectives: vec![(start, "99%".to_owned()).into()],
         ..calm.clone()
     };
     let mut failed = OutboxEntry::new(notification(), "slack:A".to_owned(), start);
@@ -132,12 +132,12 @@ fn alert_state() -> AlertState {
 fn alert_state_file_keeps_its_format() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    for (name, kind, state) in [
-        ("alerts", AlertStateKind::Live, alert_state()),
-        ("alerts_empty", AlertStateKind::DryRun, AlertState::default()),
+    for (name, file, kind, state) in [
+        ("alerts", "alerts.json", AlertStateKind::Live, alert_state()),
+        ("alerts_empty", "alerts-dry-run.json", AlertStateKind::DryRun, AlertState::default()),
     ] {
         wait(store.save_alert_state(kind, &state, None)).unwrap();
-        assert_format(name, &read(folder.path(), kind.file_name()));
+        assert_format(name, &read(folder.path(), file));
         assert_eq!(wait(store.alert_state(kind)).unwrap().0, state);
     }
 }
@@ -244,4 +244,24 @@ fn manifest_and_fetch_records_keep_their_format() {
     store.set_scanned_bytes_per_day([("table".to_owned(), 7)].into());
     wait(store.publish()).unwrap();
     assert_eq!(read(folder.path(), "manifest.json"), manifest, "the same manifest is not written again");
+}
+
+#[test]
+fn other_alert_state_formats_are_rejected_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let read_state = |text: &str| {
+        std::fs::write(folder.path().join("alerts.json"), text).unwrap();
+        wait(store.alert_state(AlertStateKind::Live)).map(|(state, _)| state).map_err(|error| error.to_string())
+    };
+    assert_eq!(read_state(r#"{"format":2}"#).unwrap(), AlertState::default());
+    assert_eq!(
+        read_state(r#"{"format":1,"ran":"2026-10-01T10:05Z","incidents":[{"slo":"a/b"}]}"#).unwrap_err(),
+        "`alerts.json` in the ledger has format 1, but this version reads format 2\nhint: start a new ledger with \
+         `--ledger`, or remove `alerts.json` to start with no open incidents"
+    );
+    assert!(read_state(r#"{"format":3}"#).unwrap_err().contains("newer than this version"));
+    let damaged = read_state("{}").unwrap_err();
+    assert!(damaged.starts_with("cannot read `alerts.json` in the ledger: missing field `format`"));
+    assert!(damaged.ends_with("open incidents are then forgotten, and may be notified again"), "{damaged}");
 }

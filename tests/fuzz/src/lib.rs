@@ -12,6 +12,8 @@ pub mod location;
 #[path = "../../../src/rational.rs"]
 pub mod rational;
 pub mod report;
+#[path = "../../../src/serialization.rs"]
+mod serialization;
 #[path = "../../../src/series.rs"]
 pub mod series;
 #[path = "../../../src/slo/mod.rs"]
