@@ -31,8 +31,7 @@ pub struct Correction {
 
 /// Why a period does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "CorrectionCategory")]
+#[serde(rename = "CorrectionCategory", rename_all = "lowercase")]
 pub enum Category {
     /// Announced maintenance.
     Planned,

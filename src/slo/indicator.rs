@@ -110,8 +110,7 @@ pub enum Measure {
 
 /// Which processing times a latency includes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "LatencyMeasure")]
+#[serde(rename = "LatencyMeasure", rename_all = "lowercase")]
 pub enum LatencyBasis {
     /// Target processing time.
     #[default]

@@ -1,4 +1,4 @@
-//! What is wrong with a definition, and where: a value, never the end of a run.
+//! Problems of definitions with their positions. A problem never ends a run.
 
 use std::ops::Range;
 
@@ -8,12 +8,11 @@ use crate::text::escape_non_printing;
 /// cost.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// A definition file that was loaded but not yet read.
+/// A definition file that was loaded but not yet parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefinitionFile {
     /// Path below the folder of definitions, with `/` between its parts: `mart/checkout.yaml`.
     pub path: String,
-    /// All of its text.
     pub text: String,
 }
 
@@ -25,16 +24,14 @@ impl DefinitionFile {
     }
 }
 
-/// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// What it names is left out of the catalogue.
+    /// The definition is left out of the catalog.
     Error,
-    /// Read all the same, though hardly what was meant.
+    /// The definition is used, but is probably not what was meant.
     Warning,
 }
 
-/// Something wrong in one place of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Path below the folder of definitions.
@@ -43,15 +40,13 @@ pub struct Problem {
     pub line: usize,
     /// Column in characters, from 1; 0 when the file as a whole is meant.
     pub column: usize,
-    /// The bytes meant, in [`DefinitionFile::body`].
+    /// The byte range in [`DefinitionFile::body`].
     pub range: Range<usize>,
-    /// What it concerns: `service/slo`, `class critical`; empty when that is not known.
+    /// The definition concerned: `service/slo`, `class critical`; empty if unknown.
     pub subject: String,
-    /// What is wrong: one line, lower case, without a full stop.
+    /// One line, lower case, without a full stop.
     pub message: String,
-    /// What to do about it.
     pub hint: String,
-    /// Whether what it names is left out.
     pub severity: Severity,
 }
 
@@ -71,7 +66,7 @@ impl Problem {
         }
     }
 
-    /// What it is sorted by, and known by: one mistake in a class is not said once for each of its services.
+    /// The order of problems. Equal keys are one problem: a mistake in a class is not repeated for each service.
     pub(super) fn sort_key(&self) -> (&str, usize, usize, &str) {
         (&self.file, self.range.start, self.range.end, &self.message)
     }
@@ -80,17 +75,17 @@ impl Problem {
     #[must_use]
     pub(super) fn for_range(file: &str, body: &str, range: Range<usize>, explained: Explained) -> Self {
         let before = body.get(..range.start).unwrap_or(body);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.rsplit('\n').next().unwrap_or(before);
         Self {
             line: before.matches('\n').count() + 1,
-            column: before.chars().count() - before.get(..line_start).map_or(0, |head| head.chars().count()) + 1,
+            column: line.chars().count() + 1,
             range,
             ..Self::for_file(file, explained.message, explained.hint)
         }
     }
 }
 
-/// Why a text was refused, and what to write instead, before it is known where it stands.
+/// Why a text is invalid and what to write instead, before its position is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Explained {
     pub(super) message: String,
@@ -100,5 +95,10 @@ pub(super) struct Explained {
 impl Explained {
     pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into() }
+    }
+
+    /// A refusal with its hint.
+    pub(super) fn err<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, Self> {
+        Err(Self::new(message, hint))
     }
 }

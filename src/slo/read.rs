@@ -1,4 +1,4 @@
-//! Files to promises: which file is what, and what several files say together.
+//! Reads the definition files of a folder into the catalog.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -11,20 +11,20 @@ use super::resolve::{
 };
 use super::service::Service;
 use super::suggest::nearest;
-use super::yaml::{ServiceFile, YamlFile, decode};
+use super::yaml::{FromText, Name, ServiceFile, YamlFile, decode};
 use crate::time::Minute;
 
-/// The file of what services have in common.
+/// The file of settings that all services share.
 pub const FLEET_FILE: &str = "fleet.yaml";
 
-/// The folder of corrections, beside those of teams.
+/// The folder of corrections, beside the folders of teams.
 pub const CORRECTIONS_FOLDER: &str = "corrections";
 
-/// Reads all definitions: the promises that are sound, and everything that is wrong. A correction may be over at `at`.
-/// Hints show paths below `folder`.
+/// Reads all definitions: the valid SLOs, and all problems sorted by file and position. Corrections that ended long
+/// before `at` are reported. Hints show paths below `folder`.
 ///
-/// A problem of [`Severity::Error`] leaves out the least that can be left out: one SLO if only that is wrong, else its
-/// service. Problems are sorted by file and place.
+/// A problem of [`Severity::Error`] leaves out as little as possible: one SLO if only that is invalid, else the whole
+/// service.
 #[must_use]
 pub fn read_with_folder(folder: &Path, files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     let mut files: Vec<&DefinitionFile> = files.iter().collect();
@@ -56,13 +56,13 @@ pub fn read_with_folder(folder: &Path, files: &[DefinitionFile], at: Minute) -> 
     (catalog, problems)
 }
 
-/// Reads all definitions of the current folder.
+/// Reads all definitions; hints show paths below the current folder.
 #[must_use]
 pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     read_with_folder(Path::new(""), files, at)
 }
 
-/// The path of a definition file as it can be opened from here.
+/// The path of a definition file as it can be opened from the current folder.
 #[must_use]
 pub fn definition_path(folder: &Path, file: &str) -> String {
     let path = folder.join(file);
@@ -70,7 +70,7 @@ pub fn definition_path(folder: &Path, file: &str) -> String {
     parts.collect::<PathBuf>().to_string_lossy().into_owned()
 }
 
-/// Reads service files: the valid services by name, and all names that corrections may use.
+/// Reads service files: the valid services sorted by name, and all names that corrections may use.
 fn read_services(
     folder: &Path,
     files: &[&DefinitionFile],
@@ -81,7 +81,13 @@ fn read_services(
     let mut names = KnownNames::default();
     let mut slos: BTreeSet<String> = BTreeSet::new();
     for file in files {
-        let Some(team) = team_from_path(folder, &file.path, problems) else { continue };
+        let team = match team_from_path(folder, &file.path) {
+            Ok(team) => team,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
         names.teams.insert(team.to_owned());
         let yaml = open_yaml(file, problems);
         let service = yaml.as_ref().and_then(|yaml| Some((yaml, read_service(yaml, team, fleet, problems)?)));
@@ -116,7 +122,7 @@ fn read_services(
     (services, names)
 }
 
-/// A team without destinations, where others have some: its services alert nobody.
+/// The warning for a team without destinations where other teams have some.
 fn unknown_team_warning(yaml: &YamlFile<'_>, team: &str, service: &Service, fleet: &Fleet<'_>) -> Option<Problem> {
     if fleet.file.teams.is_none() || fleet.teams.contains_key(team) {
         return None;
@@ -165,35 +171,26 @@ fn open_yaml<'a>(file: &'a DefinitionFile, problems: &mut Vec<Problem>) -> Optio
     YamlFile::open(file).map_err(|errors| problems.extend(errors)).ok()
 }
 
-/// The team whose folder a file lies in.
-fn team_from_path<'a>(folder: &Path, path: &'a str, problems: &mut Vec<Problem>) -> Option<&'a str> {
+/// The team whose folder contains a file.
+fn team_from_path<'a>(folder: &Path, path: &'a str) -> Result<&'a str, Problem> {
     let move_to = |path: &str| format!("move it to `{}`", definition_path(folder, path));
-    let mut parts = path.split('/');
-    let problem = match (parts.next(), parts.next(), parts.next()) {
-        (Some(_), Some(file @ (FLEET_FILE | "fleet.yml")), None) => Problem::for_file(
-            path,
+    let (message, hint) = match path.split('/').collect::<Vec<_>>().as_slice() {
+        [_, file @ (FLEET_FILE | "fleet.yml")] => (
             format!("`{file}` is not at the top level of the folder"),
             format!("{}, or rename it if `fleet` is a service", move_to(FLEET_FILE)),
         ),
-        (Some(team), Some(_), None) => match super::yaml::FromText::from_text(team) {
-            Ok(super::yaml::Name(_)) => return Some(team),
-            Err(explained) => {
-                Problem::for_file(path, explained.message, format!("rename the folder; {}", explained.hint))
-            }
+        [team, _] => match Name::from_text(team) {
+            Ok(_) => return Ok(team),
+            Err(explained) => (explained.message, format!("rename the folder; {}", explained.hint)),
         },
-        (Some("fleet.yml"), None, _) => Problem::for_file(path, "`fleet.yml` is not read", "rename it to `fleet.yaml`"),
-        (Some(file), None, _) => Problem::for_file(
-            path,
-            "the service file is not in a team folder",
-            format!("{}; only `fleet.yaml` belongs here", move_to(&format!("<team>/{file}"))),
+        [team, .., file] => {
+            ("service files must not be in subfolders of a team folder".to_owned(), move_to(&format!("{team}/{file}")))
+        }
+        ["fleet.yml"] => ("`fleet.yml` is not read".to_owned(), "rename it to `fleet.yaml`".to_owned()),
+        _ => (
+            "the service file is not in a team folder".to_owned(),
+            format!("{}; only `fleet.yaml` belongs here", move_to(&format!("<team>/{path}"))),
         ),
-        (Some(team), ..) => Problem::for_file(
-            path,
-            "service files must not be in subfolders of a team folder",
-            move_to(&format!("{team}/{}", path.rsplit('/').next().unwrap_or_default())),
-        ),
-        (None, ..) => return None,
     };
-    problems.push(problem);
-    None
+    Err(Problem::for_file(path, message, hint))
 }

@@ -1,24 +1,29 @@
-//! Suggestions for a name that does not exist: the one that was probably meant, or those that there are.
+//! Suggestions for an unknown name: the nearest known name, or a list of the known names.
 
 /// The most names that a suggestion lists.
 const LISTED_MAX: usize = 8;
 
-/// The name that is nearest to a word, if one is near: at most a third of its letters differ.
+/// The name that is nearest to a word, if at most a third of its letters differ.
 #[must_use]
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > 100 {
         return None;
     }
-    let lower = word.to_lowercase().replace('-', "_");
-    names
-        .into_iter()
-        .map(|name| (strsim::osa_distance(&lower, &name.replace('-', "_")), name))
-        .filter(|(distance, name)| *distance <= (name.len().max(word.len()) / 3).max(1))
-        .min()
-        .map(|(_, name)| name)
+    nearest_within(&word.to_lowercase(), names, |name| (name.len().max(word.len()) / 3).max(1))
 }
 
-/// The hint for a name that does not exist: ``did you mean `x`?``, or all names after a label such as `teams`. `None`
+/// The name that is nearest to a word, if at most so many letters differ. `-` and `_` are the same letter.
+pub(super) fn nearest_within<'a>(
+    word: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    max_distance: impl Fn(&str) -> usize,
+) -> Option<&'a str> {
+    let word = word.replace('-', "_");
+    let distances = names.into_iter().map(|name| (strsim::osa_distance(&word, &name.replace('-', "_")), name));
+    distances.filter(|(distance, name)| *distance <= max_distance(name)).min().map(|(_, name)| name)
+}
+
+/// The hint for an unknown name: ``did you mean `x`?``, or all names after a label such as `teams`. `None`
 /// when there are no names at all.
 #[must_use]
 pub fn suggestion<'a>(word: &str, label: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {

@@ -3,50 +3,47 @@
 //! Every field is optional here, so that all problems of a file can be reported at once; required fields are checked
 //! when the SLOs are built. The JSON Schema comes from these same types.
 
-mod alerts;
+mod alerting;
 mod correction;
 mod decode;
-mod doubts;
 mod foreign;
+mod forms;
 mod identifier;
 mod load_balancer;
-mod location;
 mod metric;
 mod policy;
 mod region;
-mod scalar;
 mod scalars;
 mod selector;
 mod slo;
 mod source;
 mod syntax;
-mod tiers;
+mod warnings;
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
-pub(super) use alerts::AlertsYaml;
+use super::tier::WorkingHours;
+
+pub(super) use alerting::{AlertsYaml, SevereYaml, SignificanceYaml, TierHoursYaml, TierYaml, TiersYaml, UrgencyYaml};
 pub(super) use correction::{CorrectionFile, Moment, ScopeYaml};
 pub(super) use decode::{YamlFile, decode};
+pub(super) use forms::{FromText, OneOrMany, OrNone, Scalar};
 pub(super) use identifier::{Name, TextLine};
 pub(super) use load_balancer::{Destination, LoadBalancer, TargetGroup};
-pub(super) use location::LocationYaml;
 pub(super) use metric::MetricsYaml;
-pub(super) use policy::{BudgetShare, PolicyStepYaml, PolicyYaml};
+pub(super) use policy::{PolicyStepYaml, PolicyYaml, parse_budget_share};
 pub(super) use region::Region;
-pub(super) use scalar::{FromText, OneOrMany, OrNone, Scalar};
-pub(super) use scalars::{Minutes, Percent, TimeZoneName, WindowYaml, decimal_text};
+pub(super) use scalars::{Minutes, Percent, WindowYaml, decimal_text};
 pub(super) use selector::Selector;
 pub(super) use slo::{
     BudgetingYaml, IdleTimeslicesYaml, IncludeYaml, IndicatorYaml, LoadBalancerErrorsYaml, SloFields, SloYaml,
 };
-pub(super) use source::{AccountId, ClassicIntervalYaml, DayYaml, RoleArn, SourceYaml, TableName, Workgroup};
+pub(super) use source::{AccountId, ClassicIntervalYaml, LocationYaml, RoleArn, SourceYaml, Workgroup};
 pub(super) use syntax::explain_syntax;
-pub(super) use tiers::{
-    SevereYaml, SignificanceYaml, TierHoursYaml, TierYaml, TiersYaml, UrgencyYaml, WorkingHoursYaml,
-};
 
 /// The files that have a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +83,7 @@ fn disallow_null(schema: &mut Schema) {
 
 /// `fleet.yaml`: configuration that all services share.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Fleet")]
+#[serde(rename = "Fleet", deny_unknown_fields, default)]
 pub(super) struct FleetFile {
     /// Sources of event counts, by name.
     pub(super) sources: Option<BTreeMap<String, SourceYaml>>,
@@ -109,20 +105,19 @@ pub(super) struct FleetFile {
     /// disables them.
     pub(super) severe: Option<OrNone<SevereYaml>>,
     /// Working hours for tiers with `only: working_hours`: `Mon-Fri 09:00-18:00 Europe/Berlin`.
-    pub(super) working_hours: Option<Scalar<WorkingHoursYaml>>,
+    pub(super) working_hours: Option<Scalar<WorkingHours>>,
 }
 
 /// A class: defaults for services.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Class")]
+#[serde(rename = "Class", deny_unknown_fields, default)]
 pub(super) struct ClassYaml {
     /// SLOs by name.
     pub(super) slos: Option<BTreeMap<String, SloYaml>>,
     /// Windows of the error budgets; alert tiers use the first. Default: 30d.
     pub(super) windows: Option<OneOrMany<Scalar<WindowYaml>>>,
     /// Time zone of the windows `week`, `month`, `quarter` and `year`. Default: UTC.
-    pub(super) time_zone: Option<Scalar<TimeZoneName>>,
+    pub(super) time_zone: Option<Scalar<TimeZone>>,
     /// Alert tiers by name, or `none` for no alerts.
     pub(super) tiers: Option<TiersYaml>,
     /// Minimum statistical significance of a page; pages below it are sent as tickets. `none` disables the test.
@@ -131,7 +126,7 @@ pub(super) struct ClassYaml {
     /// disables them.
     pub(super) severe: Option<OrNone<SevereYaml>>,
     /// Working hours for tiers with `only: working_hours`: `Mon-Fri 09:00-18:00 Europe/Berlin`.
-    pub(super) working_hours: Option<Scalar<WorkingHoursYaml>>,
+    pub(super) working_hours: Option<Scalar<WorkingHours>>,
     /// Share of the newest minutes that may be unknown; above it the status is `no data`. Default: 20%.
     pub(super) max_unknown: Option<Scalar<Percent>>,
     /// Destinations that are notified in addition to the team.
@@ -144,8 +139,7 @@ pub(super) struct ClassYaml {
 
 /// Destinations of a team.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Team")]
+#[serde(rename = "Team", deny_unknown_fields, default)]
 pub(super) struct TeamYaml {
     /// Destinations of severe pages: outages and traffic drops. Default: `pages`.
     pub(super) severe: Option<OneOrMany<Scalar<Destination>>>,
@@ -159,9 +153,8 @@ pub(super) struct TeamYaml {
 
 /// A service.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename = "Service", deny_unknown_fields, default)]
 #[schemars(extend("required" = ["service"]))]
-#[schemars(rename = "Service")]
 pub(super) struct ServiceFile {
     /// Name of the service, unique in the fleet.
     pub(super) service: Option<Scalar<Name>>,
@@ -185,7 +178,7 @@ pub(super) struct ServiceFile {
     /// Windows of the error budgets; alert tiers use the first.
     pub(super) windows: Option<OneOrMany<Scalar<WindowYaml>>>,
     /// Time zone of the windows `week`, `month`, `quarter` and `year`.
-    pub(super) time_zone: Option<Scalar<TimeZoneName>>,
+    pub(super) time_zone: Option<Scalar<TimeZone>>,
     /// Alert tiers by name, or `none` for no alerts.
     pub(super) tiers: Option<TiersYaml>,
     /// Minimum statistical significance of a page; pages below it are sent as tickets. `none` disables the test.
@@ -194,7 +187,7 @@ pub(super) struct ServiceFile {
     /// disables them.
     pub(super) severe: Option<OrNone<SevereYaml>>,
     /// Working hours for tiers with `only: working_hours`: `Mon-Fri 09:00-18:00 Europe/Berlin`.
-    pub(super) working_hours: Option<Scalar<WorkingHoursYaml>>,
+    pub(super) working_hours: Option<Scalar<WorkingHours>>,
     /// Share of the newest minutes that may be unknown; above it the status is `no data`.
     pub(super) max_unknown: Option<Scalar<Percent>>,
     /// SLOs by name. They override or extend the SLOs of the class.

@@ -36,6 +36,8 @@ const CRATE_MODULES: &[(&str, &[&str])] = &[
     ("aws_credential_types", &["aws.rs"]),
     ("aws_sdk_s3", &["aws.rs", "store/", "source/"]),
     ("serde_yaml", &["slo/yaml"]),
+    ("regex_lite", &["slo/yaml"]),
+    ("saphyr_parser", &["slo/source_spans"]),
     ("clap", &["cli.rs", "cli/"]),
     ("clap_complete", &["cli.rs", "cli/"]),
     ("clap_mangen", &["cli/man"]),

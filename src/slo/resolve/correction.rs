@@ -128,7 +128,7 @@ impl CorrectionReader<'_> {
 
     /// When the correction applies. Start, end and rule are checked as far as each of them is there.
     fn build_occurrences(&mut self, file: &CorrectionFile, is_zone_invalid: bool) -> Option<Occurrences> {
-        let zone = file.time_zone.as_ref().map_or(TimeZone::UTC, |zone| zone.0.0.clone());
+        let zone = file.time_zone.as_ref().map_or(TimeZone::UTC, |zone| zone.0.clone());
         let start = file.start.and_then(|moment| self.resolve_moment("start", moment.0, &zone));
         let end = file.end.and_then(|moment| self.resolve_moment("end", moment.0, &zone));
         let span = start.as_ref().zip(end.as_ref()).and_then(|(start, end)| self.build_span(start, end));

@@ -1,12 +1,15 @@
 //! The layers of settings for one SLO, most specific first: its own fields, its service, its class, the fleet. The
 //! first layer that sets a field wins.
 
+use jiff::tz::TimeZone;
+
 use super::fleet::Fleet;
 use crate::slo::problem::Problem;
 use crate::slo::source_spans::{YamlPath, key_path};
+use crate::slo::tier::WorkingHours;
 use crate::slo::yaml::{
     ClassYaml, OneOrMany, OrNone, Percent, Scalar, ServiceFile, SevereYaml, SignificanceYaml, SloFields, TiersYaml,
-    TimeZoneName, WindowYaml, WorkingHoursYaml, YamlFile,
+    WindowYaml, YamlFile,
 };
 
 /// A service file with the class and the fleet that supply its defaults.
@@ -23,11 +26,11 @@ pub(super) struct ServiceDefinition<'a> {
 #[derive(Default)]
 pub(super) struct Overrides<'a> {
     pub(super) windows: Option<&'a OneOrMany<Scalar<WindowYaml>>>,
-    pub(super) time_zone: Option<&'a Scalar<TimeZoneName>>,
+    pub(super) time_zone: Option<&'a Scalar<TimeZone>>,
     pub(super) tiers: Option<&'a TiersYaml>,
     pub(super) significance: Option<&'a OrNone<SignificanceYaml>>,
     pub(super) severe: Option<&'a OrNone<SevereYaml>>,
-    pub(super) working_hours: Option<&'a Scalar<WorkingHoursYaml>>,
+    pub(super) working_hours: Option<&'a Scalar<WorkingHours>>,
     pub(super) max_unknown: Option<&'a Scalar<Percent>>,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::slo::fleet::{Policy, PolicyStep};
 use crate::slo::problem::{Explained, Problem};
-use crate::slo::yaml::{BudgetShare, FromText, PolicyStepYaml, YamlFile};
+use crate::slo::yaml::{Percent, PolicyStepYaml, YamlFile, parse_budget_share};
 
 /// Builds the policy of a class. An invalid step is left out, and is a problem.
 pub(super) fn build_policy(
@@ -35,14 +35,14 @@ pub(super) fn build_policy(
 }
 
 fn build_step(key: &str, step: &PolicyStepYaml, earlier: &[PolicyStep]) -> Result<PolicyStep, Explained> {
-    let BudgetShare { share, text } = BudgetShare::from_text(key)?;
+    let Percent { share, text } = parse_budget_share(key)?;
     if let Some(first) = earlier.iter().find(|step| step.share == share) {
         let message = format!("`{key}` is the same share as `{}`", first.text);
-        return Err(Explained::new(message, "remove one of the two"));
+        return Explained::err(message, "remove one of the two");
     }
     let Some(then) = step.then() else {
         let hint = "add `then: ...` with the action to take, in words";
-        return Err(Explained::new(format!("step `{key}` has no `then`"), hint));
+        return Explained::err(format!("step `{key}` has no `then`"), hint);
     };
     Ok(PolicyStep { share, text, then: then.to_owned(), blocks_deploys: step.blocks_deploys() })
 }

@@ -174,7 +174,7 @@ impl SloBuilder<'_, '_> {
 
     fn build_windows(&self) -> Vec<Window> {
         let time_zone = self.layers.find(|overrides| overrides.time_zone);
-        let zone = time_zone.map_or(TimeZone::UTC, |(_, zone)| zone.0.0.clone());
+        let zone = time_zone.map_or(TimeZone::UTC, |(_, zone)| zone.0.clone());
         let Some((_, texts)) = self.layers.find(|overrides| overrides.windows) else {
             return vec![Window::Rolling { minutes: 30 * 1_440 }];
         };

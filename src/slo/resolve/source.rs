@@ -3,10 +3,10 @@
 use crate::location::Location;
 use crate::rational::Rational;
 use crate::slo::problem::Problem;
-use crate::slo::source::{AthenaSource, AwsScope, BucketAccess, LogTable, LogTableSource, Source, SourceKind};
+use crate::slo::source::{AthenaSource, AwsScope, BucketAccess, LogTableSource, Source, SourceKind};
 use crate::slo::yaml::{
-    AccountId, ClassicIntervalYaml, DayYaml, LocationYaml, OneOrMany, Region, RoleArn, Scalar, SourceYaml, TableName,
-    TextLine, Workgroup, YamlFile,
+    AccountId, ClassicIntervalYaml, LocationYaml, OneOrMany, Region, RoleArn, Scalar, SourceYaml, TextLine, Workgroup,
+    YamlFile,
 };
 use crate::time::{Day, format_duration};
 
@@ -71,8 +71,8 @@ fn build_kind(fields: &SourceYaml) -> Option<(SourceKind, u32, u32)> {
         }
         (None, None, Some(Scalar(table)), None) => {
             let athena = AthenaSource {
-                log_table: build_table(table),
-                classic_table: fields.classic_table.as_ref().map(|Scalar(table)| build_table(table)),
+                log_table: table.clone(),
+                classic_table: fields.classic_table.as_ref().map(|Scalar(table)| table.clone()),
                 workgroup: fields.workgroup.as_ref().map_or("primary", |Scalar(Workgroup(name))| name).to_owned(),
                 results: fields.results.as_ref().map(|Scalar(LocationYaml(location))| location.clone()),
                 scan_limit_bytes: fields.scan_limit.map_or(100_000_000_000, |limit| limit.0.0),
@@ -88,10 +88,6 @@ fn build_kind(fields: &SourceYaml) -> Option<(SourceKind, u32, u32)> {
     }
 }
 
-fn build_table(TableName(database, name): &TableName) -> LogTable {
-    LogTable { database: database.clone(), name: name.clone() }
-}
-
 /// The logs behind a table. Before 2016 there were no logs of Application Load Balancers, and a table may begin before
 /// its logs do.
 fn build_table_source(fields: &SourceYaml) -> Option<LogTableSource> {
@@ -102,7 +98,7 @@ fn build_table_source(fields: &SourceYaml) -> Option<LogTableSource> {
         logs: logs.clone(),
         accounts: accounts.iter().map(|Scalar(AccountId(account))| account.clone()).collect(),
         regions: regions.iter().map(|Scalar(Region(region))| region.clone()).collect(),
-        since: fields.since.map_or(Day::from_civil(2016, 1, 1)?, |Scalar(DayYaml(since))| since),
+        since: fields.since.map_or(Day::from_civil(2016, 1, 1)?, |Scalar(since)| since),
     })
 }
 

@@ -172,7 +172,7 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
                 "add `working_hours: Mon-Fri 09:00-18:00 Europe/Berlin` to the service, its class or `fleet.yaml`";
             self.problems.extend(fields.problem(Some(layer), "only", "`working_hours` is not set", hint));
         }
-        working_hours.map(|(_, hours)| hours.0.0.clone())
+        working_hours.map(|(_, hours)| hours.0.clone())
     }
 
     /// Reports windows that cannot work together; `None` leaves the tier out.

@@ -1,67 +1,65 @@
-//! A correction, as typed.
+//! The file of a correction.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::forms::{FromText, OneOrMany, Scalar};
 use super::identifier::{Name, TextLine};
-use super::scalar::{FromText, OneOrMany, Scalar};
-use super::scalars::TimeZoneName;
 use crate::slo::correction::Category;
 use crate::slo::problem::Explained;
 
 /// `corrections/<name>.yaml`: a period that does not count, because it was planned or measured incorrectly.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename = "Correction", deny_unknown_fields, default)]
 #[schemars(extend("required" = ["id", "reason", "category", "author", "scope", "start", "end"]))]
-#[schemars(rename = "Correction")]
-pub(in crate::slo) struct CorrectionFile {
+pub(crate) struct CorrectionFile {
     /// Name of the correction in reports, unique among corrections.
-    pub(in crate::slo) id: Option<Scalar<Name>>,
+    pub(crate) id: Option<Scalar<Name>>,
     /// Why the period does not count, shown in reports.
     #[schemars(extend("examples" = ["moving the orders database"]))]
-    pub(in crate::slo) reason: Option<Scalar<TextLine>>,
+    pub(crate) reason: Option<Scalar<TextLine>>,
     /// Category of the reason.
-    pub(in crate::slo) category: Option<Category>,
+    pub(crate) category: Option<Category>,
     /// Author of the correction.
     #[schemars(extend("examples" = ["jane@example.com"]))]
-    pub(in crate::slo) author: Option<Scalar<TextLine>>,
+    pub(crate) author: Option<Scalar<TextLine>>,
     /// SLOs that the correction applies to.
-    pub(in crate::slo) scope: Option<ScopeYaml>,
+    pub(crate) scope: Option<ScopeYaml>,
     /// First minute: `2026-10-03T01:00` in the time zone, or with `Z` in UTC.
-    pub(in crate::slo) start: Option<Scalar<Moment>>,
+    pub(crate) start: Option<Scalar<Moment>>,
     /// End, the first minute that counts again.
-    pub(in crate::slo) end: Option<Scalar<Moment>>,
+    pub(crate) end: Option<Scalar<Moment>>,
     /// Time zone of `start`, `end` and `repeat`. Default: UTC.
-    pub(in crate::slo) time_zone: Option<Scalar<TimeZoneName>>,
+    pub(crate) time_zone: Option<Scalar<TimeZone>>,
     /// Recurrence rule (RFC 5545), such as `FREQ=WEEKLY;BYDAY=SU`. `start` must be its first occurrence; `UNTIL` is in
     /// UTC: `UNTIL=20261231T235959Z`.
     #[schemars(extend("examples" = ["FREQ=WEEKLY;BYDAY=SU"]))]
-    pub(in crate::slo) repeat: Option<Scalar<TextLine>>,
+    pub(crate) repeat: Option<Scalar<TextLine>>,
 }
 
 /// SLOs that a correction applies to. All conditions must match.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename = "CorrectionScope", deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
-#[schemars(rename = "CorrectionScope")]
-pub(in crate::slo) struct ScopeYaml {
+pub(crate) struct ScopeYaml {
     /// Services of these teams.
-    pub(in crate::slo) team: Option<OneOrMany<Scalar<Name>>>,
+    pub(crate) team: Option<OneOrMany<Scalar<Name>>>,
     /// Services with these names.
-    pub(in crate::slo) service: Option<OneOrMany<Scalar<Name>>>,
+    pub(crate) service: Option<OneOrMany<Scalar<Name>>>,
     /// SLOs with these names.
-    pub(in crate::slo) slo: Option<OneOrMany<Scalar<Name>>>,
+    pub(crate) slo: Option<OneOrMany<Scalar<Name>>>,
     /// Services with these labels.
-    pub(in crate::slo) labels: Option<BTreeMap<String, Scalar<TextLine>>>,
+    pub(crate) labels: Option<BTreeMap<String, Scalar<TextLine>>>,
 }
 
 /// A local time, or a point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::slo) enum Moment {
+pub(crate) enum Moment {
     Local(DateTime),
     Instant(Timestamp),
 }

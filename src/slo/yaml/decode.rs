@@ -1,7 +1,7 @@
-//! One file from text to its twin, with all that is wrong with it.
+//! Deserializes a definition file and reports all of its problems at once.
 //!
-//! Serde stops at the first mistake. So a mistake is noted, cut out of the document, and the rest is read again, until
-//! nothing is left to note: the twin holds what is sound, and the places that were cut are known.
+//! Serde stops at the first mistake. Each mistake is reported, its value removed from the document, and the rest
+//! deserialized again, until no mistake is left: the result has all valid values and the paths of the removed ones.
 
 use std::ops::Range;
 
@@ -9,22 +9,22 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
-use super::doubts::find_warnings;
 use super::foreign::detect_format;
+use super::forms::FromText;
 use super::identifier::Name;
-use super::scalar::FromText;
 use super::syntax::explain_syntax;
+use super::warnings::find_warnings;
 use crate::rational::parse_decimal;
 use crate::slo::problem::{DefinitionFile, Explained, FILE_BYTES_MAX, Problem, Severity};
-use crate::slo::source_spans::{PathStep, Positions, YamlPath, innermost_key, key_path};
+use crate::slo::source_spans::{PathStep, Positions, RangedError, YamlPath, innermost_key, key_path};
 use crate::slo::suggest::nearest;
 use crate::slo::{CORRECTIONS_FOLDER, FLEET_FILE};
 
-/// The most mistakes that are looked for in one file.
+/// The most problems of one file that are reported.
 const ERRORS_MAX: usize = 20;
 
-/// Fields whose entries stand below them.
-const MAPPINGS: [&str; 12] = [
+/// Fields that contain a mapping.
+const MAPPINGS: &[&str] = &[
     "slos",
     "sources",
     "classes",
@@ -39,68 +39,37 @@ const MAPPINGS: [&str; 12] = [
     "labels",
 ];
 
-/// What fields are called in other tools and were called before, and their names here.
-const FIELD_ALIASES: [(&str, &str); 10] = [
-    ("evidence", "significance"),
-    ("bad", "min_bad_events"),
-    ("blind_above", "max_unknown"),
-    ("also", "notify_also"),
-    ("collapse", "traffic_drop"),
-    ("name", "service"),
-    ("target", "objective"),
-    ("goal", "objective"),
-    ("threshold", "under"),
-    ("filter", "where"),
-];
+/// Names of fields in other tools, and their names here.
+const FIELD_ALIASES: [(&str, &str); 5] =
+    [("name", "service"), ("target", "objective"), ("goal", "objective"), ("threshold", "under"), ("filter", "where")];
 
-/// A file with its positions.
 #[derive(Debug)]
-pub(in crate::slo) struct YamlFile<'a> {
-    pub(in crate::slo) path: &'a str,
+pub(crate) struct YamlFile<'a> {
+    pub(crate) path: &'a str,
     body: &'a str,
     positions: Positions,
 }
 
 impl<'a> YamlFile<'a> {
-    /// Looks over the text; gives the problems instead when it is no single plain YAML document.
-    pub(in crate::slo) fn open(file: &'a DefinitionFile) -> Result<Self, Vec<Problem>> {
+    /// Finds the positions of all values. Fails unless the text is a single plain YAML document.
+    pub(crate) fn open(file: &'a DefinitionFile) -> Result<Self, Vec<Problem>> {
         if file.text.len() > FILE_BYTES_MAX {
-            return Err(vec![Problem::for_file(
-                &file.path,
-                format!("the file is too large: {} bytes", file.text.len()),
-                "split it by service; the limit is 1 MiB per file",
-            )]);
+            let message = format!("the file is too large: {} bytes", file.text.len());
+            let hint = "split it by service; the limit is 1 MiB per file";
+            return Err(vec![Problem::for_file(&file.path, message, hint)]);
         }
-        let body = file.body();
-        if let Some((range, format)) = detect_format(body) {
-            let message = format!("this is {format} file, not a slowburn definition");
-            let explained =
-                Explained::new(message, "see docs/migration.md to convert it, or move it out of this folder");
-            return Err(vec![Problem::for_range(&file.path, body, range, explained)]);
+        let (path, body) = (file.path.as_str(), file.body());
+        match find_positions(path, body) {
+            Ok(positions) => Ok(Self { path, body, positions }),
+            Err(errors) => {
+                let to_problem = |(range, explained)| Problem::for_range(path, body, range, explained);
+                Err(errors.into_iter().map(to_problem).collect())
+            }
         }
-        let positions = Positions::parse(body).map_err(|errors| {
-            errors
-                .into_iter()
-                .map(|(range, explained)| Problem::for_range(&file.path, body, range, explained))
-                .collect::<Vec<_>>()
-        })?;
-        if positions.is_empty() {
-            let hint = match file.path.split_once('/') {
-                Some((CORRECTIONS_FOLDER, _)) => {
-                    "add `id`, `reason`, `category`, `author`, `scope`, `start` and `end`, or delete the file"
-                }
-                None if file.path == FLEET_FILE => {
-                    "add a setting such as `teams:`, or delete the file to use the defaults"
-                }
-                _ => "add `service:` and `load_balancer:`, or delete the file",
-            };
-            return Err(vec![Problem::for_range(&file.path, body, 0..0, Explained::new("the file is empty", hint))]);
-        }
-        Ok(Self { path: &file.path, body, positions })
     }
 
     /// A problem of the value at a path, or of the nearest one around it.
-    pub(in crate::slo) fn value_problem<S: Clone + Into<PathStep>>(
+    pub(crate) fn value_problem<S: Clone + Into<PathStep>>(
         &self,
         path: &[S],
         message: impl Into<String>,
@@ -110,7 +79,7 @@ impl<'a> YamlFile<'a> {
     }
 
     /// A problem of the key at a path.
-    pub(in crate::slo) fn key_problem<S: Clone + Into<PathStep>>(
+    pub(crate) fn key_problem<S: Clone + Into<PathStep>>(
         &self,
         path: &[S],
         message: impl Into<String>,
@@ -119,8 +88,7 @@ impl<'a> YamlFile<'a> {
         self.problem_at(self.positions.key_range(&key_path(path)), Explained::new(message, hint))
     }
 
-    /// Whether there is a value at a path.
-    pub(in crate::slo) fn contains<S: Clone + Into<PathStep>>(&self, path: &[S]) -> bool {
+    pub(crate) fn contains<S: Clone + Into<PathStep>>(&self, path: &[S]) -> bool {
         self.positions.contains(&key_path(path))
     }
 
@@ -129,15 +97,35 @@ impl<'a> YamlFile<'a> {
     }
 }
 
-/// What could be read, and where it could not.
-pub(in crate::slo) struct Decoded<T> {
-    pub(in crate::slo) value: T,
-    /// Where something was cut out.
-    pub(in crate::slo) invalid_paths: Vec<YamlPath>,
+fn find_positions(path: &str, body: &str) -> Result<Positions, Vec<RangedError>> {
+    if let Some((range, format)) = detect_format(body) {
+        let message = format!("this is {format} file, not a slowburn definition");
+        let hint = "see docs/migration.md to convert it, or move it out of this folder";
+        return Err(vec![(range, Explained::new(message, hint))]);
+    }
+    let positions = Positions::parse(body)?;
+    if !positions.is_empty() {
+        return Ok(positions);
+    }
+    let hint = match path.split_once('/') {
+        Some((CORRECTIONS_FOLDER, _)) => {
+            "add `id`, `reason`, `category`, `author`, `scope`, `start` and `end`, or delete the file"
+        }
+        None if path == FLEET_FILE => "add a setting such as `teams:`, or delete the file to use the defaults",
+        _ => "add `service:` and `load_balancer:`, or delete the file",
+    };
+    Err(vec![(0..0, Explained::new("the file is empty", hint))])
 }
 
-/// Reads a file. `variables` says where `${NAME}` may stand.
-pub(in crate::slo) fn decode<T: DeserializeOwned + Default>(
+/// The valid part of a file.
+pub(crate) struct Decoded<T> {
+    pub(crate) value: T,
+    /// Paths of what was removed.
+    pub(crate) invalid_paths: Vec<YamlPath>,
+}
+
+/// Reads a file. `allows_variables` says where `${NAME}` is expanded.
+pub(crate) fn decode<T: DeserializeOwned + Default>(
     yaml: &YamlFile<'_>,
     allows_variables: fn(&[PathStep]) -> bool,
     problems: &mut Vec<Problem>,
@@ -153,27 +141,17 @@ pub(in crate::slo) fn decode<T: DeserializeOwned + Default>(
         }
     };
     let mut invalid_paths = Vec::new();
-    for path in &yaml.positions.nulls {
-        let problem = match path.last() {
-            Some(PathStep::Key(key)) if MAPPINGS.contains(&key.as_str()) => {
-                yaml.key_problem(path, format!("`{key}` is empty"), "indent its entries under it, or remove the line")
-            }
-            Some(PathStep::Key(key)) => {
-                yaml.key_problem(path, format!("`{key}` has no value"), "add a value, or remove the line")
-            }
-            _ => yaml.key_problem(path, "empty list item", "add a value, or remove the line"),
-        };
-        problems.push(Problem { subject: subject(path), ..problem });
-        invalid_paths.push(remove_value(&mut document, path));
-    }
-    for path in yaml.positions.variables.iter().filter(|path| !allows_variables(path)) {
+    let nulls = yaml.positions.nulls.iter().map(|path| (path, null_problem(yaml, path)));
+    let variables = yaml.positions.variables.iter().filter(|path| !allows_variables(path)).map(|path| {
         let hint = "write the value itself; variables are only expanded in destinations in `fleet.yaml`";
-        let problem = yaml.value_problem(path, "environment variables are not expanded here", hint);
+        (path, yaml.value_problem(path, "environment variables are not expanded here", hint))
+    });
+    for (path, problem) in nulls.chain(variables) {
         problems.push(Problem { subject: subject(path), ..problem });
         invalid_paths.push(remove_value(&mut document, path));
     }
     while invalid_paths.len() < ERRORS_MAX {
-        let error = match serde_path_to_error::deserialize::<_, T>(document.clone()) {
+        let (path, message) = match deserialize::<T>(&document) {
             Ok(value) => {
                 problems.extend(find_warnings(&document).into_iter().map(|(path, explained)| {
                     let problem = yaml.value_problem(&path, explained.message, explained.hint);
@@ -183,13 +161,14 @@ pub(in crate::slo) fn decode<T: DeserializeOwned + Default>(
             }
             Err(error) => error,
         };
-        let path = error_path(&error);
-        let text = error.into_inner().to_string();
-        let (path, problem) = explain_serde_error(yaml, path, &text);
+        let (path, problem) = match message.split_once(", expected a Value::Tagged enum") {
+            Some((found, _)) => {
+                let problem = choice_problem::<T>(yaml, &mut document, &path, found);
+                (path, problem)
+            }
+            None => explain_serde_error(yaml, path, &message),
+        };
         problems.push(Problem { subject: subject(&path), ..problem });
-        if path.is_empty() {
-            return undecoded();
-        }
         let removed = remove_value(&mut document, &path);
         if removed.is_empty() || invalid_paths.contains(&removed) {
             return undecoded();
@@ -199,7 +178,30 @@ pub(in crate::slo) fn decode<T: DeserializeOwned + Default>(
     undecoded()
 }
 
-/// What a place concerns: `/name` for an SLO of a service, whose name the caller knows.
+/// Deserializes a document, or gives serde's message and the path of the value it concerns.
+fn deserialize<T: DeserializeOwned>(document: &Value) -> Result<T, (YamlPath, String)> {
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let to_step = |segment: &Segment| match segment {
+            Segment::Seq { index } => Some(PathStep::Item(*index)),
+            Segment::Map { key } => Some(PathStep::Key(key.clone())),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        };
+        (error.path().iter().filter_map(to_step).collect(), error.into_inner().to_string())
+    })
+}
+
+fn null_problem(yaml: &YamlFile<'_>, path: &[PathStep]) -> Problem {
+    let (message, hint) = match path.last() {
+        Some(PathStep::Key(key)) if MAPPINGS.contains(&key.as_str()) => {
+            (format!("`{key}` is empty"), "indent its entries under it, or remove the line")
+        }
+        Some(PathStep::Key(key)) => (format!("`{key}` has no value"), "add a value, or remove the line"),
+        _ => ("empty list item".to_owned(), "add a value, or remove the line"),
+    };
+    yaml.key_problem(path, message, hint)
+}
+
+/// The subject of a problem at a path: `/name` for an SLO of a service, whose name the caller knows.
 fn subject(path: &[PathStep]) -> String {
     let (Some(PathStep::Key(section)), Some(PathStep::Key(name))) = (path.first(), path.get(1)) else {
         return String::new();
@@ -213,110 +215,105 @@ fn subject(path: &[PathStep]) -> String {
     }
 }
 
-fn error_path(error: &serde_path_to_error::Error<serde_yaml::Error>) -> YamlPath {
-    let mut path = YamlPath::new();
-    for segment in error.path() {
-        match segment {
-            Segment::Seq { index } => path.push(PathStep::Item(*index)),
-            Segment::Map { key } => path.push(PathStep::Key(key.clone())),
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
-    }
-    path
+fn value_mut<'a>(document: &'a mut Value, path: &[PathStep]) -> Option<&'a mut Value> {
+    path.iter().try_fold(document, |value, step| match step {
+        PathStep::Key(key) => value.get_mut(key.as_str()),
+        PathStep::Item(index) => value.get_mut(*index),
+    })
 }
 
-/// Cuts the value out; of a list all of it, since its items must keep their numbers and fields.
-fn remove_value(value: &mut Value, path: &[PathStep]) -> YamlPath {
-    let key_depth = path.iter().position(|step| matches!(step, PathStep::Item(_))).unwrap_or(path.len());
-    let mut current = value;
-    for (depth, step) in path.iter().take(key_depth).enumerate() {
-        let next = match step {
-            PathStep::Key(key) if depth + 1 == key_depth => {
-                if let Some(map) = current.as_mapping_mut() {
-                    map.shift_remove(key.as_str());
-                }
-                break;
+/// Removes a value and gives its path, which is empty if there is none. Removes the whole list of an item, since the
+/// others must keep their numbers and fields.
+fn remove_value(document: &mut Value, path: &[PathStep]) -> YamlPath {
+    let depth = path.iter().position(|step| matches!(step, PathStep::Item(_))).unwrap_or(path.len());
+    let path = path.get(..depth).unwrap_or(path);
+    let Some((PathStep::Key(key), parent)) = path.split_last() else { return YamlPath::new() };
+    let Some(parent) = value_mut(document, parent) else { return YamlPath::new() };
+    if let Some(map) = parent.as_mapping_mut() {
+        map.shift_remove(key.as_str());
+    }
+    path.to_vec()
+}
+
+/// The problem of a list, a mapping or a number where one of several words is expected. The parser does not name the
+/// words, so an empty one in its place makes serde list them.
+fn choice_problem<T: DeserializeOwned>(
+    yaml: &YamlFile<'_>,
+    document: &mut Value,
+    path: &[PathStep],
+    found: &str,
+) -> Problem {
+    if let Some(value) = value_mut(document, path) {
+        *value = Value::String(String::new());
+    }
+    let message = deserialize::<T>(document).err().map(|(_, message)| message).unwrap_or_default();
+    let choices = backquoted(&message).skip(1).map(|choice| format!("`{choice}`")).collect::<Vec<_>>();
+    let key = innermost_key(path).unwrap_or_default();
+    let message = format!("`{key}` cannot be {}", describe_found(found));
+    yaml.value_problem(path, message, format!("valid values: {}", choices.join(", ")))
+}
+
+fn backquoted(message: &str) -> impl Iterator<Item = &str> {
+    message.split('`').skip(1).step_by(2)
+}
+
+/// Explains serde's message and gives the path of what it concerns.
+fn explain_serde_error(yaml: &YamlFile<'_>, path: YamlPath, serde_message: &str) -> (YamlPath, Problem) {
+    let child_path = |key: &str| -> YamlPath { path.iter().cloned().chain([PathStep::Key(key.to_owned())]).collect() };
+    let words: Vec<&str> = backquoted(serde_message).collect();
+    let (first, choices) = words.split_first().map_or(("", [].as_slice()), |(first, rest)| (*first, rest));
+    let (message, hint) = if let Some((message, hint)) = serde_message.split_once('\n') {
+        (message.to_owned(), hint.to_owned())
+    } else if serde_message.starts_with("unknown field") {
+        let field_path = Some(child_path(first)).filter(|path| yaml.positions.contains(path)).unwrap_or(path);
+        let is_service_field = first == "team" && choices.contains(&"load_balancer");
+        let hint = if is_service_field {
+            team_field_hint(yaml, &field_path)
+        } else {
+            suggest_choice(first, choices, "valid fields")
+        };
+        let problem = yaml.key_problem(&field_path, format!("unknown field `{first}`"), hint);
+        return (field_path, problem);
+    } else if serde_message.starts_with("unknown variant") {
+        let field = innermost_key(&path).map_or_else(String::new, |key| format!(" for `{key}`"));
+        (format!("invalid value `{first}`{field}"), suggest_choice(first, choices, "valid values"))
+    } else if serde_message.starts_with("missing field") {
+        (format!("missing field `{first}`"), format!("add `{first}: ...`"))
+    } else {
+        let (found, expected) = serde_message.split_once(", expected ").unwrap_or((serde_message, "another value"));
+        let found = describe_found(found);
+        let name = innermost_key(&path).map_or_else(|| "the file".to_owned(), |key| format!("`{key}`"));
+        match expected {
+            "a map" => (
+                format!("{name} must be a mapping of names to settings, not {found}"),
+                "write each entry as `<name>: <settings>`".to_owned(),
+            ),
+            // Names are the only plain strings: a key is a number, or `true`.
+            "a string" => {
+                let key = found.trim_matches('`');
+                let (message, hint) = if name == "`policy`" && parse_decimal(key).is_some() {
+                    (format!("invalid percentage {found}"), format!("did you mean `{key}%`?"))
+                } else {
+                    (format!("invalid name {found} in {name}"), format!("quote it: `\"{key}\"`"))
+                };
+                let problem = yaml.key_problem(&child_path(key), message, hint);
+                return (path, problem);
             }
-            PathStep::Key(key) => current.get_mut(key.as_str()),
-            PathStep::Item(index) => current.get_mut(*index),
-        };
-        match next {
-            Some(next) => current = next,
-            None => return YamlPath::new(),
+            "a boolean" => {
+                (format!("{name} must be `true` or `false`, not {found}"), "write `true` or `false`".to_owned())
+            }
+            _ if expected.starts_with("struct ") => (
+                format!("{name} must be a mapping of fields, not {found}"),
+                "write each field as `<field>: <value>`".to_owned(),
+            ),
+            _ => (format!("{name} cannot be {found}"), format!("write {expected}")),
         }
-    }
-    path.iter().take(key_depth).cloned().collect()
-}
-
-/// Puts serde's words into ours, and finds what they are about.
-fn explain_serde_error(yaml: &YamlFile<'_>, mut path: YamlPath, serde_message: &str) -> (YamlPath, Problem) {
-    if let Some((message, hint)) = serde_message.split_once('\n') {
-        let problem = yaml.value_problem(&path, message, hint);
-        return (path, problem);
-    }
-    let quoted: Vec<&str> = serde_message.split('`').skip(1).step_by(2).collect();
-    let (first, rest) = (quoted.first().copied().unwrap_or(""), quoted.get(1..).unwrap_or(&[]));
-    if serde_message.starts_with("unknown field") {
-        let inner_path: YamlPath = path.iter().cloned().chain([PathStep::Key(first.to_owned())]).collect();
-        if yaml.positions.contains(&inner_path) {
-            path = inner_path;
-        }
-        let is_service_field = first == "team" && rest.contains(&"load_balancer");
-        let hint =
-            if is_service_field { team_field_hint(yaml, &path) } else { suggest_choice(first, rest, "valid fields") };
-        let problem = yaml.key_problem(&path, format!("unknown field `{first}`"), hint);
-        return (path, problem);
-    }
-    if serde_message.starts_with("unknown variant") {
-        let message = match innermost_key(&path) {
-            Some(key) => format!("invalid value `{first}` for `{key}`"),
-            None => format!("invalid value `{first}`"),
-        };
-        let problem = yaml.value_problem(&path, message, suggest_choice(first, rest, "valid values"));
-        return (path, problem);
-    }
-    if serde_message.starts_with("missing field") {
-        let problem = yaml.value_problem(&path, format!("missing field `{first}`"), format!("add `{first}: ...`"));
-        return (path, problem);
-    }
-    let (found, expected) = serde_message.split_once(", expected ").unwrap_or((serde_message, "another value"));
-    let found = describe_found(found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: "));
-    let name = innermost_key(&path).map_or_else(|| "the file".to_owned(), |key| format!("`{key}`"));
-    let (message, hint) = match expected {
-        "a map" => (
-            format!("{name} must be a mapping of names to settings, not {found}"),
-            "write each entry as `<name>: <settings>`".to_owned(),
-        ),
-        // Names are the only plain strings: a key is a number, or `true`.
-        "a string" => {
-            let key = found.trim_matches('`');
-            let inner_path: YamlPath = path.iter().cloned().chain([PathStep::Key(key.to_owned())]).collect();
-            let problem = match innermost_key(&path) {
-                Some("policy") if parse_decimal(key).is_some() => yaml.key_problem(
-                    &inner_path,
-                    format!("invalid percentage {found}"),
-                    format!("did you mean `{key}%`?"),
-                ),
-                _ => yaml.key_problem(
-                    &inner_path,
-                    format!("invalid name {found} in {name}"),
-                    format!("quote it: `\"{key}\"`"),
-                ),
-            };
-            return (path, problem);
-        }
-        "a boolean" => (format!("{name} must be `true` or `false`, not {found}"), "write `true` or `false`".to_owned()),
-        _ if expected.starts_with("struct ") => (
-            format!("{name} must be a mapping of fields, not {found}"),
-            "write each field as `<field>: <value>`".to_owned(),
-        ),
-        _ => (format!("{name} cannot be {found}"), format!("write {expected}")),
     };
     let problem = yaml.value_problem(&path, message, hint);
     (path, problem)
 }
 
-/// Where a file with the field `team` belongs.
+/// The hint for a service file with the field `team`.
 fn team_field_hint(yaml: &YamlFile<'_>, path: &[PathStep]) -> String {
     let value = yaml.body.get(yaml.positions.value_range(path)).unwrap_or_default().trim_matches(['"', '\'']);
     match yaml.path.split_once('/') {
@@ -327,26 +324,28 @@ fn team_field_hint(yaml: &YamlFile<'_>, path: &[PathStep]) -> String {
     }
 }
 
-/// Serde's names of what it found, in the words of YAML.
+/// Serde's description of what it found, in the terms of YAML.
 fn describe_found(found: &str) -> String {
+    let found = found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
     match found {
-        "sequence" => return "a list".to_owned(),
-        "map" => return "a mapping".to_owned(),
-        "unit value" => return "empty".to_owned(),
-        _ => {}
+        "sequence" => "a list".to_owned(),
+        "map" => "a mapping".to_owned(),
+        "unit value" => "empty".to_owned(),
+        _ => match found.strip_prefix("string \"").and_then(|rest| rest.strip_suffix('"')) {
+            Some(text) => format!("`{text}`"),
+            None => ["integer ", "floating point ", "boolean "]
+                .iter()
+                .fold(found, |text, kind| text.trim_start_matches(kind))
+                .to_owned(),
+        },
     }
-    if let Some(text) = found.strip_prefix("string \"").and_then(|rest| rest.strip_suffix('"')) {
-        return format!("`{text}`");
-    }
-    found.trim_start_matches("integer ").trim_start_matches("floating point ").trim_start_matches("boolean ").to_owned()
 }
 
 /// The choice that was probably meant, or all of them.
-fn suggest_choice(word: &str, choices: &[&str], all: &str) -> String {
-    let alias =
-        FIELD_ALIASES.iter().find(|(other, name)| *other == word && choices.contains(name)).map(|(_, name)| *name);
-    match alias.or_else(|| nearest(word, choices.iter().copied())) {
+fn suggest_choice(word: &str, choices: &[&str], label: &str) -> String {
+    let alias = FIELD_ALIASES.iter().find(|(other, name)| *other == word && choices.contains(name));
+    match alias.map(|(_, name)| *name).or_else(|| nearest(word, choices.iter().copied())) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("{all}: `{}`", choices.join("`, `")),
+        None => format!("{label}: `{}`", choices.join("`, `")),
     }
 }

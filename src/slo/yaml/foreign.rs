@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-/// The format of another tool and the line that shows it; the format with its article.
+/// The format of another tool with its article, and the line that shows it.
 pub(super) fn detect_format(body: &str) -> Option<(Range<usize>, &'static str)> {
-    let mut version_range: Option<Range<usize>> = None;
+    let mut version_range = None;
     let mut format = None;
     let mut start = 0;
     for (index, line) in body.split_inclusive('\n').enumerate() {
@@ -13,7 +13,7 @@ pub(super) fn detect_format(body: &str) -> Option<(Range<usize>, &'static str)> 
         if line.starts_with("---") && index > 0 && version_range.is_some() {
             break;
         }
-        let Some((key, value)) = line.split_once(':') else { continue };
+        let (key, value) = line.split_once(':').unwrap_or_default();
         let value = value.split(" #").next().unwrap_or(value).trim().trim_matches(['"', '\'']);
         match key {
             "version" if value.starts_with("prometheus/") => return Some((range, "a Sloth")),
@@ -21,7 +21,8 @@ pub(super) fn detect_format(body: &str) -> Option<(Range<usize>, &'static str)> 
                 format = format_from_api_version(value).or(format);
                 version_range = Some(range);
             }
-            "kind" => format = format.or_else(|| format_from_kind(value)),
+            "kind" if value == "PrometheusServiceLevel" => format = format.or(Some("a Sloth")),
+            "kind" if value == "ServiceLevelObjective" => format = format.or(Some("a Pyrra")),
             _ => {}
         }
     }
@@ -38,14 +39,6 @@ fn format_from_api_version(version: &str) -> Option<&'static str> {
         ("monitoring.coreos.com/", "a Prometheus Operator"),
     ];
     formats.iter().find(|(prefix, _)| version.starts_with(prefix)).map(|(_, format)| *format)
-}
-
-fn format_from_kind(kind: &str) -> Option<&'static str> {
-    match kind {
-        "PrometheusServiceLevel" => Some("a Sloth"),
-        "ServiceLevelObjective" => Some("a Pyrra"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
-//! Texts that people choose: names, and lines that are shown as they are.
+//! Free texts: names, and lines that are shown as written.
 
-use super::scalar::FromText;
+use super::forms::{FromText, text_types};
 use crate::slo::problem::Explained;
 use crate::text::is_non_printing;
 
-/// The name of a service, an SLO, a class, a source, a team.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Name(pub(in crate::slo) String);
+text_types!(Name, TextLine);
 
+/// The name of a service, an SLO, a class, a source, a team.
 impl FromText for Name {
     const PATTERN: &'static str = "^[a-z0-9][a-z0-9._-]{0,99}$";
     const NOUN: &'static str = "a name";
@@ -16,10 +15,10 @@ impl FromText for Name {
     fn from_text(text: &str) -> Result<Self, Explained> {
         let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
         if text.len() > 100 {
-            return Err(Explained::new(
+            return Explained::err(
                 format!("the name is too long: {} characters", text.len()),
                 "use at most 100 characters",
-            ));
+            );
         }
         if text.bytes().all(is_allowed) && text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
             return Ok(Self(text.to_owned()));
@@ -33,14 +32,11 @@ impl FromText for Name {
         let rule = "use lowercase letters, digits, `-`, `_` and `.`, starting with a letter or digit";
         let hint =
             if fixed.is_empty() || !text.is_ascii() { rule.to_owned() } else { format!("{rule}, such as `{fixed}`") };
-        Err(Explained::new(format!("invalid name `{text}`"), hint))
+        Explained::err(format!("invalid name `{text}`"), hint)
     }
 }
 
-/// One line of text for people, or a place in the file system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct TextLine(pub(in crate::slo) String);
-
+/// One line of text, or a path.
 impl FromText for TextLine {
     const PATTERN: &'static str = r"^[^\u0000-\u001f\u007f-\u009f]{1,1000}$";
     const NOUN: &'static str = "a line of text";
@@ -48,10 +44,10 @@ impl FromText for TextLine {
 
     fn from_text(text: &str) -> Result<Self, Explained> {
         if text.is_empty() || text.chars().count() > 1_000 || text.chars().any(is_non_printing) {
-            return Err(Explained::new(
+            return Explained::err(
                 "invalid text: empty, longer than 1000 characters, or with control characters",
                 "write one line of plain text",
-            ));
+            );
         }
         Ok(Self(text.to_owned()))
     }

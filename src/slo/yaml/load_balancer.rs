@@ -1,36 +1,34 @@
-//! Values that name something of a load balancer: itself, its target groups, and what listener rules match.
+//! Names of load balancers and target groups, patterns of requests, and destinations of notifications.
 //!
 //! Names and their limits:
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html> and
 //! `API_CreateTargetGroup`; wildcards:
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html>.
 
-use super::scalar::FromText;
-use super::selector::Selectable;
+use super::forms::{FromText, matches_pattern, text_types};
 use crate::slo::problem::Explained;
 use crate::slo::selector::without_id;
 
-/// A load balancer as its access log names it, with its id or without.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct LoadBalancer(pub(in crate::slo) String);
+text_types!(LoadBalancer, TargetGroup, Method, HostPattern, PathPattern, Destination);
 
+/// A load balancer as its access log names it, with its id or without.
 impl FromText for LoadBalancer {
     const PATTERN: &'static str = "^(app/[A-Za-z0-9-]{1,32}(/[0-9a-f]{16})?|classic/[A-Za-z0-9-]{1,32})$";
     const NOUN: &'static str = "a load balancer";
     const EXAMPLE: &'static str = "app/mart";
 
     fn from_text(text: &str) -> Result<Self, Explained> {
-        if is_load_balancer_name(text) {
+        if Self::matches(text) {
             return Ok(Self(text.to_owned()));
         }
         let form = "write `app/<name>`, `app/<name>/<id>` as at the end of its ARN, or `classic/<name>`";
         if text.contains(".elb.amazonaws.com") {
             let message = format!("`{text}` is a DNS name, not the name of a load balancer");
-            return Err(Explained::new(message, format!("{form}; list them with `aws elbv2 describe-load-balancers`")));
+            return Explained::err(message, format!("{form}; list them with `aws elbv2 describe-load-balancers`"));
         }
         let message = format!("invalid load balancer `{text}`");
         let hint = match (arn_suffix(text, "loadbalancer/"), arn_suffix(text, "targetgroup/")) {
-            (Some(tail), _) if is_load_balancer_name(tail) => arn_hint(without_id(tail), tail),
+            (Some(tail), _) if Self::matches(tail) => arn_hint(without_id(tail), tail),
             (Some(tail), _) if is_resource_name(tail) => format!("write `classic/{tail}`"),
             (_, Some(tail)) => {
                 let group = without_id(tail);
@@ -46,17 +44,11 @@ impl FromText for LoadBalancer {
             }
             _ => form.to_owned(),
         };
-        Err(Explained::new(message, hint))
+        Explained::err(message, hint)
     }
 }
 
-impl Selectable for LoadBalancer {
-    fn into_text(self) -> String {
-        self.0
-    }
-}
-
-/// What follows the kind of resource in an ARN.
+/// The part of an ARN after the kind of the resource.
 fn arn_suffix<'a>(text: &'a str, kind: &str) -> Option<&'a str> {
     text.split_once(kind).map(|(_, tail)| tail)
 }
@@ -68,113 +60,66 @@ fn arn_hint(name: &str, tail: &str) -> String {
     format!("write its name, `{name}`, or the end of the ARN, `{tail}`")
 }
 
-fn is_load_balancer_name(text: &str) -> bool {
-    if let Some(name) = text.strip_prefix("classic/") {
-        return is_resource_name(name);
-    }
-    let mut parts = text.split('/');
-    let (kind, name, id, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
-    kind == Some("app") && name.is_some_and(is_resource_name) && id.is_none_or(is_id) && rest.is_none()
-}
-
-fn is_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-}
-
 fn is_resource_name(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// A target group by name, or by name and id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct TargetGroup(pub(in crate::slo) String);
-
 impl FromText for TargetGroup {
     const PATTERN: &'static str = "^[A-Za-z0-9-]{1,32}(/[0-9a-f]{16})?$";
     const NOUN: &'static str = "a target group name";
     const EXAMPLE: &'static str = "mart-checkout";
 
     fn from_text(text: &str) -> Result<Self, Explained> {
-        let is_group = |text: &str| match text.split_once('/') {
-            Some((name, id)) => is_resource_name(name) && is_id(id),
-            None => is_resource_name(text),
-        };
-        if is_group(text) {
+        if Self::matches(text) {
             return Ok(Self(text.to_owned()));
         }
         let hint = match arn_suffix(text, "targetgroup/") {
-            Some(tail) if is_group(tail) => arn_hint(tail.split('/').next().unwrap_or(tail), tail),
+            Some(tail) if Self::matches(tail) => arn_hint(tail.split('/').next().unwrap_or(tail), tail),
             _ => "write its name, at most 32 letters, digits and `-`".to_owned(),
         };
-        Err(Explained::new(format!("invalid target group `{text}`"), hint))
-    }
-}
-
-impl Selectable for TargetGroup {
-    fn into_text(self) -> String {
-        self.0
+        Explained::err(format!("invalid target group `{text}`"), hint)
     }
 }
 
 /// A request method, upper-case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Method(pub(in crate::slo) String);
-
 impl FromText for Method {
     const PATTERN: &'static str = "^[A-Za-z_-]{1,40}$";
     const NOUN: &'static str = "an HTTP method";
     const EXAMPLE: &'static str = "POST";
 
     fn from_text(text: &str) -> Result<Self, Explained> {
-        let is_allowed = |byte: u8| byte.is_ascii_alphabetic() || b"-_".contains(&byte);
-        if (1..=40).contains(&text.len()) && text.bytes().all(is_allowed) {
+        if Self::matches(text) {
             return Ok(Self(text.to_ascii_uppercase()));
         }
-        Err(Explained::new(
+        Explained::err(
             format!("invalid HTTP method `{text}`"),
             "write a method such as `GET`, without wildcards, or a list: `[GET, HEAD]`",
-        ))
+        )
     }
 }
 
 /// A host pattern, lower-case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct HostPattern(pub(in crate::slo) String);
-
 impl FromText for HostPattern {
     const PATTERN: &'static str = r"^(?=.{1,128}$)([A-Za-z0-9.*?_-]+|\[[A-Fa-f0-9:.*?]+\])$";
     const NOUN: &'static str = "a host pattern";
     const EXAMPLE: &'static str = "*.example.com";
 
     fn from_text(text: &str) -> Result<Self, Explained> {
-        let is_host_name =
-            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".*?_-".contains(&byte));
-        let is_ipv6 = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.*?".contains(&byte));
-        let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let is_valid = inside.map_or_else(|| is_host_name(text), |inside| !inside.is_empty() && is_ipv6(inside));
-        if (1..=128).contains(&text.len()) && is_valid {
+        let is_valid = matches_pattern(r"^([A-Za-z0-9.*?_-]+|\[[A-Fa-f0-9:.*?]+\])$", text);
+        if is_valid && text.len() <= 128 {
             return Ok(Self(text.to_ascii_lowercase()));
         }
-        if let Some((host, port)) = text.rsplit_once(':')
-            && is_host_name(host)
-            && !port.is_empty()
-            && port.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            return Err(Explained::new(
-                format!("a host pattern cannot have a port: `:{port}`"),
-                format!("write `{host}`"),
-            ));
+        let has_port = matches_pattern("^[A-Za-z0-9.*?_-]*:[0-9]+$", text);
+        if let Some((host, port)) = text.rsplit_once(':').filter(|_| has_port) {
+            return Explained::err(format!("a host pattern cannot have a port: `:{port}`"), format!("write `{host}`"));
         }
-        Err(Explained::new(
+        Explained::err(
             format!("invalid host pattern `{text}`"),
             "write a host without a scheme or path, such as `*.example.com`",
-        ))
+        )
     }
 }
-
-/// A path pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct PathPattern(pub(in crate::slo) String);
 
 impl FromText for PathPattern {
     const PATTERN: &'static str = "^[/*?][!-~]{0,127}$";
@@ -189,15 +134,16 @@ impl FromText for PathPattern {
                 |meant| format!("did you mean `{meant}`?"),
             );
             let message = format!("`{text}` is a regular expression; a path is a wildcard pattern");
-            return Err(Explained::new(message, hint));
+            return Explained::err(message, hint);
         }
-        if is_path && !has_valid_placeholders(text) {
+        let has_valid_braces = matches_pattern(r"^[^{}]*(\{[A-Za-z0-9_]+\}[^{}]*)*$", text);
+        if is_path && !has_valid_braces {
             let hint = "write a name in braces for one part of the path, such as `/v1/orders/{id}`";
-            return Err(Explained::new(format!("invalid braces in path pattern `{text}`"), hint));
+            return Explained::err(format!("invalid braces in path pattern `{text}`"), hint);
         }
         if let Some((path, query)) = text.split_once('?').filter(|(_, query)| query.contains('=')) {
             let hint = format!("write `{path}`: requests count with any query string");
-            return Err(Explained::new(format!("a path pattern cannot have a query string: `?{query}`"), hint));
+            return Explained::err(format!("a path pattern cannot have a query string: `?{query}`"), hint);
         }
         if is_path && text.starts_with(['/', '*', '?']) {
             return Ok(Self(text.to_owned()));
@@ -207,7 +153,7 @@ impl FromText for PathPattern {
         } else {
             "write a path such as `/v1/*`, at most 128 characters, without a scheme, host or spaces".to_owned()
         };
-        Err(Explained::new(format!("invalid path pattern `{text}`"), hint))
+        Explained::err(format!("invalid path pattern `{text}`"), hint)
     }
 }
 
@@ -238,20 +184,7 @@ pub(super) fn wildcard_from_regex(regex: &str) -> Option<String> {
     (is_path_text(&text) && !text.contains(['\\', '[', ']', '(', ')', '|', '+', '^', '$', '{', '}'])).then_some(text)
 }
 
-/// Whether every brace belongs to a name such as `{id}`.
-fn has_valid_placeholders(text: &str) -> bool {
-    let is_name =
-        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let mut parts = text.split('{');
-    let before = parts.next().unwrap_or_default();
-    !before.contains('}')
-        && parts.all(|part| part.split_once('}').is_some_and(|(name, rest)| is_name(name) && !rest.contains('}')))
-}
-
 /// Where pages, tickets and reports are sent. Secrets are names of environment variables.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Destination(pub(in crate::slo) String);
-
 impl FromText for Destination {
     const PATTERN: &'static str = r"^((pagerduty|slack):\$\{[A-Za-z_][A-Za-z0-9_]{0,99}\}|webhook:[!-~]{1,1000}|mailto:[!-+\--~]{1,100}@[!-+\--~]{1,200})$";
     const NOUN: &'static str = "a destination";
@@ -274,7 +207,7 @@ impl FromText for Destination {
     }
 }
 
-/// Why a text is not a destination. What may be a secret is not repeated.
+/// Explains an invalid destination without repeating a secret.
 fn explain_destination(text: &str, kind: &str, rest: &str) -> Explained {
     const FORMS: &str = "write `pagerduty:${KEY}`, `slack:${HOOK}`, `webhook:${URL}` or `mailto:team@example.com`";
     let secret = |what: &str, form: &str| {
@@ -330,14 +263,10 @@ fn braced_variable(text: &str) -> Option<String> {
 
 /// Whether it is `${NAME}` and nothing else.
 fn is_variable(text: &str) -> bool {
-    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (1..=100).contains(&name.len())
-        && name.bytes().all(is_allowed)
-        && !name.starts_with(|first: char| first.is_ascii_digit())
+    matches_pattern(r"^\$\{[A-Za-z_][A-Za-z0-9_]{0,99}\}$", text)
 }
 
-/// Whether it is one mail address; what is before and after the `@` is the mail server's business.
+/// Whether it is a single mail address. The mail server checks the parts before and after the `@`.
 fn is_mail_address(text: &str) -> bool {
     let (name, host) = text.rsplit_once('@').unwrap_or_default();
     (1..=100).contains(&name.len()) && (1..=200).contains(&host.len()) && !text.contains(',')

@@ -1,8 +1,8 @@
-//! The single values of definitions, each checked where it is read, so that a wrong one is known by its place.
+//! Numbers, percentages, durations, windows and time zones.
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::scalar::FromText;
+use super::forms::FromText;
 use crate::rational::{Rational, parse_decimal, parse_percent};
 use crate::slo::problem::Explained;
 use crate::time::{Period, parse_duration};
@@ -11,33 +11,28 @@ use crate::time::{Period, parse_duration};
 const WINDOW_MINUTES_MAX: u32 = 400 * 1_440;
 
 /// The longest threshold of a latency: two minutes. Beyond it the load balancer's own timeouts decide.
-const THRESHOLD_US_MAX: u32 = 120_000_000;
+const THRESHOLD_US_MAX: i128 = 120_000_000;
 
-/// A whole number above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct PositiveInt(pub(in crate::slo) u32);
+pub(crate) struct PositiveInt(pub(crate) u32);
 
 impl FromText for PositiveInt {
     const PATTERN: &'static str = "^[1-9][0-9]{0,5}$";
     const NOUN: &'static str = "a whole number";
     const EXAMPLE: &'static str = "5";
-    const TYPES: &'static [&'static str] = &["string", "integer"];
-
-    fn from_bare(text: &str) -> Result<Self, Explained> {
-        Self::from_text(text)
-    }
+    const IS_INTEGER: bool = true;
 
     fn from_text(text: &str) -> Result<Self, Explained> {
-        let number = text.parse().ok().filter(|number| (1..1_000_000).contains(number));
-        number.map(Self).ok_or_else(|| {
-            Explained::new(format!("`{text}` is not a whole number above zero"), "write a number such as `5`")
-        })
+        match text.parse::<u32>() {
+            Ok(number @ 1..1_000_000) => Ok(Self(number)),
+            _ => Explained::err(format!("`{text}` is not a whole number above zero"), "write a number such as `5`"),
+        }
     }
 }
 
-/// A percentile, as the share of answers that it leaves at or below it.
+/// A percentile, as the share of values at or below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Percentile(pub(in crate::slo) Rational);
+pub(crate) struct Percentile(pub(crate) Rational);
 
 impl FromText for Percentile {
     const PATTERN: &'static str = r"^p[0-9]{1,2}(\.[0-9]{1,4})?$";
@@ -49,20 +44,21 @@ impl FromText for Percentile {
     }
 
     fn from_text(text: &str) -> Result<Self, Explained> {
-        let share = text.strip_prefix('p').and_then(parse_decimal).map(|number| number / Rational::from_integer(100));
-        let is_between_0_and_1 =
-            |share: &Rational| *share > Rational::from_integer(0) && *share < Rational::from_integer(1);
-        share.filter(is_between_0_and_1).map(Self).ok_or_else(|| {
-            Explained::new(format!("invalid percentile `{text}`"), "write a percentile such as `p50`, `p99` or `p99.9`")
-        })
+        let number = text.strip_prefix('p').and_then(parse_decimal);
+        match number.map(|number| number / Rational::from_integer(100)) {
+            Some(share) if share > Rational::from_integer(0) && share < Rational::from_integer(1) => Ok(Self(share)),
+            _ => Explained::err(
+                format!("invalid percentile `{text}`"),
+                "write a percentile such as `p50`, `p99` or `p99.9`",
+            ),
+        }
     }
 }
 
-/// A share in percent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Percent {
-    pub(in crate::slo) share: Rational,
-    pub(in crate::slo) text: String,
+pub(crate) struct Percent {
+    pub(crate) share: Rational,
+    pub(crate) text: String,
 }
 
 impl FromText for Percent {
@@ -74,7 +70,7 @@ impl FromText for Percent {
         let one = Rational::from_integer(1);
         match parse_percent(text) {
             Some(share) if share <= one => Ok(Self { share, text: text.replace(' ', "") }),
-            Some(_) => Err(Explained::new(format!("`{text}` is more than 100%"), "write at most `100%`")),
+            Some(_) => Explained::err(format!("`{text}` is more than 100%"), "write at most `100%`"),
             None if parse_decimal(text).is_some() => Err(Self::bare_value_error(text)),
             None => {
                 let suggestion = format!("{}%", text.trim_end_matches('%').trim_end().replacen(',', ".", 1));
@@ -82,7 +78,7 @@ impl FromText for Percent {
                     Some(_) => format!("did you mean `{suggestion}`?"),
                     None => "write a number of at most 12 digits and `%`, such as `99.95%`".to_owned(),
                 };
-                Err(Explained::new(format!("invalid percentage `{text}`"), hint))
+                Explained::err(format!("invalid percentage `{text}`"), hint)
             }
         }
     }
@@ -103,28 +99,17 @@ impl FromText for Percent {
     }
 }
 
-/// A number with few enough digits that it ends, as plain decimal text; else its first four digits after the point.
-pub(in crate::slo) fn decimal_text(number: Rational) -> String {
-    let whole = number.to_integer();
-    let mut rest = number - Rational::from_integer(whole);
-    let mut text = whole.to_string();
-    for digit in 0..6 {
-        if rest == Rational::from_integer(0) {
-            break;
-        }
-        if digit == 0 {
-            text.push('.');
-        }
-        rest *= Rational::from_integer(10);
-        text.push_str(&rest.to_integer().to_string());
-        rest -= Rational::from_integer(rest.to_integer());
-    }
-    text
+/// A number above zero with at most six decimals, which are cut off.
+pub(crate) fn decimal_text(number: Rational) -> String {
+    let millionths = number * Rational::from_integer(1_000_000);
+    let digits = millionths.to_integer();
+    let text = format!("{}.{:06}", digits / 1_000_000, digits % 1_000_000);
+    if millionths.is_integer() { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// A length of whole minutes, at most 400 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Minutes(pub(in crate::slo) u32);
+pub(crate) struct Minutes(pub(crate) u32);
 
 impl FromText for Minutes {
     const PATTERN: &'static str = "^[0-9]{1,6}[mhdw]$";
@@ -136,25 +121,22 @@ impl FromText for Minutes {
     }
 
     fn from_text(text: &str) -> Result<Self, Explained> {
-        let minutes = parse_duration(text).ok_or_else(|| {
-            Explained::new(
-                format!("invalid duration `{text}`"),
-                suggest_duration(text).map_or_else(
-                    || "write a whole number and `m`, `h`, `d` or `w`, such as `5m` or `30d`".to_owned(),
-                    |meant| format!("did you mean `{meant}`?"),
-                ),
-            )
-        })?;
-        if minutes > WINDOW_MINUTES_MAX {
-            return Err(Explained::new(format!("`{text}` is longer than 400 days"), "write at most `400d`"));
+        match parse_duration(text) {
+            Some(minutes) if minutes <= WINDOW_MINUTES_MAX => Ok(Self(minutes)),
+            Some(_) => Explained::err(format!("`{text}` is longer than 400 days"), "write at most `400d`"),
+            None => {
+                let hint = suggest_duration(text).unwrap_or_else(|| {
+                    "write a whole number and `m`, `h`, `d` or `w`, such as `5m` or `30d`".to_owned()
+                });
+                Explained::err(format!("invalid duration `{text}`"), hint)
+            }
         }
-        Ok(Self(minutes))
     }
 }
 
-/// A window as typed; a calendar window still lacks its time zone.
+/// A window without its time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::slo) enum WindowYaml {
+pub(crate) enum WindowYaml {
     Rolling(u32),
     Calendar(Period),
 }
@@ -185,18 +167,18 @@ impl FromText for WindowYaml {
             _ => {}
         }
         match parse_duration(text) {
-            Some(0) => Err(Explained::new(format!("invalid window `{text}`: it is empty"), "write at least `1m`")),
+            Some(0) => Explained::err(format!("invalid window `{text}`: it is empty"), "write at least `1m`"),
             Some(minutes) if minutes <= WINDOW_MINUTES_MAX => Ok(Self::Rolling(minutes)),
-            Some(_) => Err(Explained::new(
+            Some(_) => Explained::err(
                 format!("the window `{text}` is longer than 400 days"),
                 "write at most `400d`, or `year` for the calendar year",
-            )),
-            None => Err(Explained::new(format!("invalid window `{text}`"), window_hint(text))),
+            ),
+            None => Explained::err(format!("invalid window `{text}`"), window_hint(text)),
         }
     }
 }
 
-/// The duration that a number with the name of a unit stands for: `30 days`, `5 min`.
+/// The hint for a number with the name of a unit: `30 days`, `5 min`.
 fn suggest_duration(text: &str) -> Option<String> {
     let unit_start = text.find(|char: char| !char.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(unit_start).filter(|(number, _)| (1..=6).contains(&number.len()))?;
@@ -207,13 +189,13 @@ fn suggest_duration(text: &str) -> Option<String> {
         "w" | "wk" | "week" | "weeks" => "w",
         _ => return None,
     };
-    Some(format!("{number}{unit}"))
+    Some(format!("did you mean `{number}{unit}`?"))
 }
 
-/// What was probably meant by a text that is no window.
+/// The hint for an invalid window.
 fn window_hint(text: &str) -> String {
-    if let Some(meant) = suggest_duration(text) {
-        return format!("did you mean `{meant}`?");
+    if let Some(hint) = suggest_duration(text) {
+        return hint;
     }
     let lower = text.to_ascii_lowercase();
     for (word, period, days) in
@@ -231,7 +213,7 @@ fn window_hint(text: &str) -> String {
 
 /// The threshold of a latency, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Threshold(pub(in crate::slo) u64);
+pub(crate) struct Threshold(pub(crate) u64);
 
 impl FromText for Threshold {
     const PATTERN: &'static str = r"^[0-9]+(\.[0-9]+)?(us|ms|s)$";
@@ -239,28 +221,19 @@ impl FromText for Threshold {
     const EXAMPLE: &'static str = "300ms";
 
     fn from_text(text: &str) -> Result<Self, Explained> {
-        let (digits, scale) = [("us", 1), ("ms", 1_000), ("s", 1_000_000)]
-            .into_iter()
-            .find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)))
-            .ok_or_else(|| Self::bare_value_error(text))?;
-        let microseconds =
-            parse_decimal(digits).ok_or_else(|| Self::bare_value_error(text))? * Rational::from_integer(scale);
-        if microseconds == Rational::from_integer(0) {
-            return Err(Explained::new(
-                format!("the threshold `{text}` is zero"),
-                "write a duration above zero, such as `300ms`",
-            ));
-        }
-        if microseconds > Rational::from_integer(i128::from(THRESHOLD_US_MAX)) {
-            return Err(Explained::new(format!("the threshold `{text}` is above two minutes"), "write at most `120s`"));
-        }
-        match u64::try_from(microseconds.to_integer()) {
-            Ok(whole) if microseconds.is_integer() => Ok(Self(whole)),
-            _ => Err(Explained::new(
-                format!("the threshold `{text}` is more precise than a microsecond"),
-                "write milliseconds, such as `300ms`",
-            )),
-        }
+        let units = [("us", 1), ("ms", 1_000), ("s", 1_000_000)];
+        let number = units.iter().find_map(|(unit, scale)| Some((parse_decimal(text.strip_suffix(unit)?), *scale)));
+        let Some((Some(number), scale)) = number else { return Err(Self::bare_value_error(text)) };
+        let microseconds = number * Rational::from_integer(scale);
+        let (reason, hint) = match u64::try_from(microseconds.to_integer()) {
+            _ if microseconds == Rational::from_integer(0) => ("zero", "write a duration above zero, such as `300ms`"),
+            _ if microseconds > Rational::from_integer(THRESHOLD_US_MAX) => {
+                ("above two minutes", "write at most `120s`")
+            }
+            Ok(whole) if microseconds.is_integer() => return Ok(Self(whole)),
+            _ => ("more precise than a microsecond", "write milliseconds, such as `300ms`"),
+        };
+        Explained::err(format!("the threshold `{text}` is {reason}"), hint)
     }
 
     fn bare_value_error(text: &str) -> Explained {
@@ -275,39 +248,31 @@ impl FromText for Threshold {
     }
 }
 
-/// An IANA time zone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct TimeZoneName(pub(in crate::slo) TimeZone);
-
-impl FromText for TimeZoneName {
+/// An IANA time zone. Systems leave out older names (`CET`, `US/Eastern`), so the bundled names count as well: what is
+/// valid on a desk is valid in a container.
+impl FromText for TimeZone {
     const PATTERN: &'static str = "^[A-Za-z0-9_+/-]{1,64}$";
     const NOUN: &'static str = "a time zone";
     const EXAMPLE: &'static str = "Europe/Berlin";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
-        parse_time_zone(text).map(Self)
+    fn from_text(name: &str) -> Result<Self, Explained> {
+        const ZONE_HINT: &str = "write an IANA time zone such as `Europe/Berlin`, or `UTC`";
+        let is_one_of = |names: &[&str]| names.iter().any(|other| other.eq_ignore_ascii_case(name));
+        if is_one_of(&["localtime", "posixrules"]) {
+            return Explained::err(format!("the time zone `{name}` depends on the machine"), ZONE_HINT);
+        }
+        if is_one_of(&["Factory", "Etc/Unknown"]) {
+            return Explained::err(format!("`{name}` is not a valid time zone"), ZONE_HINT);
+        }
+        Self::get(name).or_else(|_| TimeZoneDatabase::bundled().get(name)).map_err(|_| {
+            let is_abbreviation = (3..=5).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase());
+            let is_offset = name.contains(|char: char| char.is_ascii_digit());
+            let reason = match (is_abbreviation, is_offset) {
+                (true, _) => ": abbreviations are ambiguous",
+                (_, true) => ": offsets do not follow daylight saving time",
+                _ => "",
+            };
+            Explained::new(format!("unknown time zone `{name}`"), format!("{ZONE_HINT}{reason}"))
+        })
     }
-}
-
-/// The time zone of a name. Systems leave out older names (`CET`, `US/Eastern`), so those that come with this program
-/// count as well: what is sound on a desk is sound in a container.
-pub(super) fn parse_time_zone(name: &str) -> Result<TimeZone, Explained> {
-    const ZONE_HINT: &str = "write an IANA time zone such as `Europe/Berlin`, or `UTC`";
-    let is_one_of = |names: &[&str]| names.iter().any(|other| other.eq_ignore_ascii_case(name));
-    if is_one_of(&["localtime", "posixrules"]) {
-        return Err(Explained::new(format!("the time zone `{name}` depends on the machine"), ZONE_HINT));
-    }
-    if is_one_of(&["Factory", "Etc/Unknown"]) {
-        return Err(Explained::new(format!("`{name}` is not a valid time zone"), ZONE_HINT));
-    }
-    TimeZone::get(name).or_else(|_| TimeZoneDatabase::bundled().get(name)).map_err(|_| {
-        let is_abbreviation = (3..=5).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase());
-        let is_offset = name.contains(|char: char| char.is_ascii_digit());
-        let reason = match (is_abbreviation, is_offset) {
-            (true, _) => ": abbreviations are ambiguous",
-            (_, true) => ": offsets do not follow daylight saving time",
-            _ => "",
-        };
-        Explained::new(format!("unknown time zone `{name}`"), format!("{ZONE_HINT}{reason}"))
-    })
 }

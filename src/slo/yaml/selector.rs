@@ -1,4 +1,4 @@
-//! What is named by a text or by tags: a load balancer, a target group.
+//! Load balancers and target groups by name or tags.
 //!
 //! Limits of tags: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
 
@@ -9,34 +9,31 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
-use super::scalar::{Forms, FromText, ListItem, Scalar, impl_serde_by_forms, read_scalar};
+use super::forms::{Forms, FromText, ListItem, Scalar, impl_serde_by_forms, read_scalar, text_types};
 use crate::slo::problem::Explained;
 use crate::slo::selector::Tags;
 use crate::text::is_non_printing;
 
+text_types!(TagValue);
+
 const TAG_KEY_CHARS_MAX: usize = 128;
 const EXAMPLE: &str = "{ tags: { service: checkout } }";
 
-/// Named by a text, or by tags: either way as the text of a selector.
+/// A name or tags, as the text of a selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Selector<T> {
-    pub(in crate::slo) text: String,
+pub(crate) struct Selector<T> {
+    pub(crate) text: String,
     kind: PhantomData<T>,
 }
 
 /// Tags that the resource must have, all of them.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Tags")]
+#[serde(rename = "Tags", deny_unknown_fields)]
 struct TagsYaml {
     /// Tag values by key.
     #[schemars(extend("minProperties" = 1))]
     tags: BTreeMap<String, Scalar<TagValue>>,
 }
-
-/// The value of a tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct TagValue(String);
 
 impl FromText for TagValue {
     const PATTERN: &'static str = r"^[^\u0000-\u001f\u007f-\u009f]{0,256}$";
@@ -46,25 +43,19 @@ impl FromText for TagValue {
     fn from_text(text: &str) -> Result<Self, Explained> {
         if text.chars().count() > 256 || text.chars().any(is_non_printing) {
             let hint = "write it exactly as on the resource, at most 256 characters";
-            return Err(Explained::new(format!("invalid tag value `{text}`"), hint));
+            return Explained::err(format!("invalid tag value `{text}`"), hint);
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-/// A resource that has a name and tags.
-pub(in crate::slo) trait Selectable: FromText {
-    /// The name as written.
-    fn into_text(self) -> String;
-}
-
-impl<T: Selectable> Forms for Selector<T> {
+impl<T: FromText + Into<String>> Forms for Selector<T> {
     fn expected() -> String {
         format!("{}, or tags such as `{EXAMPLE}`", T::description())
     }
 
     fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
-        read_scalar::<T, E>(scalar).map(|named| Self { text: named.into_text(), kind: PhantomData })
+        read_scalar::<T, E>(scalar).map(|named| Self { text: named.into(), kind: PhantomData })
     }
 
     fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
@@ -88,10 +79,9 @@ impl<T: Selectable> Forms for Selector<T> {
         json_schema!({ "anyOf": [by_name, by_tags] })
     }
 }
-impl_serde_by_forms!(Selector<T>, T: Selectable);
+impl_serde_by_forms!(Selector<T>, T: FromText, Into<String>);
 
-impl<T: Selectable> ListItem for Selector<T> {
-    const HAS_SCALARS: bool = true;
+impl<T: FromText + Into<String>> ListItem for Selector<T> {
     const HAS_FIELDS: bool = true;
 
     fn description() -> String {
@@ -100,5 +90,9 @@ impl<T: Selectable> ListItem for Selector<T> {
 
     fn forms() -> String {
         format!("{}, tags such as `{EXAMPLE}`", T::description())
+    }
+
+    fn item_from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
+        Self::from_scalar(scalar)
     }
 }

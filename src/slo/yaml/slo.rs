@@ -1,94 +1,94 @@
-//! One SLO, as typed.
+//! The settings of an SLO.
 
+use jiff::tz::TimeZone;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
+use super::alerting::{SevereYaml, SignificanceYaml, TiersYaml};
+use super::forms::{Forms, FromText, OneOrMany, OrNone, Scalar, impl_serde_by_forms, invalid_type, scalar_text};
 use super::identifier::{Name, TextLine};
 use super::load_balancer::{HostPattern, Method, PathPattern};
 use super::metric::MetricsYaml;
-use super::scalar::{Forms, FromText, OneOrMany, OrNone, Scalar, impl_serde_by_forms, invalid_type, scalar_text};
-use super::scalars::{Minutes, Percent, Percentile, Threshold, TimeZoneName, WindowYaml};
-use super::tiers::{SevereYaml, SignificanceYaml, TiersYaml, WorkingHoursYaml};
+use super::scalars::{Minutes, Percent, Percentile, Threshold, WindowYaml};
 use crate::slo::indicator::{LatencyBasis, LatencyErrors};
 use crate::slo::problem::Explained;
+use crate::slo::tier::WorkingHours;
 
 /// An SLO: its fields, `none`, or an objective alone, which stands for fields with nothing else.
 #[derive(Clone, Debug)]
-pub(in crate::slo) enum SloYaml {
+pub(crate) enum SloYaml {
     Disabled,
     Fields(Box<SloFields>),
 }
 
 /// The settings of an SLO.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "SloSettings")]
-pub(in crate::slo) struct SloFields {
+#[serde(rename = "SloSettings", deny_unknown_fields, default)]
+pub(crate) struct SloFields {
     /// Indicator to measure. Default: the indicator that the SLO is named after, or that of the class.
-    pub(in crate::slo) indicator: Option<IndicatorYaml>,
+    pub(crate) indicator: Option<IndicatorYaml>,
     /// Share of events that must be good: `99.9%`.
-    pub(in crate::slo) objective: Option<Scalar<Percent>>,
+    pub(crate) objective: Option<Scalar<Percent>>,
     /// For latency: the longest time in which a request is good.
-    pub(in crate::slo) under: Option<Scalar<Threshold>>,
+    pub(crate) under: Option<Scalar<Threshold>>,
     /// For `latency_percentile`: the percentile of each timeslice that must be within `under`: `p99`.
-    pub(in crate::slo) percentile: Option<Scalar<Percentile>>,
+    pub(crate) percentile: Option<Scalar<Percentile>>,
     /// For latency: the processing time of the target alone, or including the load balancer. Default: target.
-    pub(in crate::slo) measure: Option<LatencyBasis>,
+    pub(crate) measure: Option<LatencyBasis>,
     /// For latency: how 5xx responses count. Default: counted, by their time.
-    pub(in crate::slo) errors: Option<LatencyErrors>,
+    pub(crate) errors: Option<LatencyErrors>,
     /// For latency: count timeouts without a target time as bad. Default: they are not counted.
-    pub(in crate::slo) timeouts: Option<LatencyTimeoutsYaml>,
+    pub(crate) timeouts: Option<LatencyTimeoutsYaml>,
     /// Which requests count. All conditions must match.
     #[serde(rename = "where")]
-    pub(in crate::slo) conditions: Option<RequestFilterYaml>,
+    pub(crate) conditions: Option<RequestFilterYaml>,
     /// Responses of listener rules that count anyway.
-    pub(in crate::slo) include: Option<OneOrMany<Scalar<IncludeYaml>>>,
+    pub(crate) include: Option<OneOrMany<Scalar<IncludeYaml>>>,
     /// Budgeting method: the error budget is used by bad events, or by timeslices with too many of them. Default:
     /// occurrences.
-    pub(in crate::slo) budgeting: Option<BudgetingYaml>,
+    pub(crate) budgeting: Option<BudgetingYaml>,
     /// For timeslices: length of a timeslice, which must divide a day. Default: 1m.
-    pub(in crate::slo) slice: Option<Scalar<Minutes>>,
+    pub(crate) slice: Option<Scalar<Minutes>>,
     /// For timeslices: share of events that must be good in a good timeslice.
-    pub(in crate::slo) slice_target: Option<Scalar<Percent>>,
+    pub(crate) slice_target: Option<Scalar<Percent>>,
     /// For timeslices: how a timeslice without traffic counts. Default: excluded.
-    pub(in crate::slo) idle: Option<IdleTimeslicesYaml>,
+    pub(crate) idle: Option<IdleTimeslicesYaml>,
     /// For a target group in CloudWatch: confirms that 5xx responses of the load balancer itself are excluded, because
     /// CloudWatch does not report them by target group.
-    pub(in crate::slo) elb_5xx: Option<LoadBalancerErrorsYaml>,
+    pub(crate) elb_5xx: Option<LoadBalancerErrorsYaml>,
     /// For `ratio`: metrics that count all events.
-    pub(in crate::slo) total: Option<MetricsYaml>,
+    pub(crate) total: Option<MetricsYaml>,
     /// For `ratio`: metrics that count good events.
-    pub(in crate::slo) good: Option<MetricsYaml>,
+    pub(crate) good: Option<MetricsYaml>,
     /// For `ratio`: metrics that count bad events.
-    pub(in crate::slo) bad: Option<MetricsYaml>,
+    pub(crate) bad: Option<MetricsYaml>,
     /// For `counts`: path of the counts file in the folder of the source. For `query`: path of the SQL file in the
     /// queries folder.
-    pub(in crate::slo) file: Option<Scalar<TextLine>>,
+    pub(crate) file: Option<Scalar<TextLine>>,
     /// Source of the event counts.
-    pub(in crate::slo) source: Option<Scalar<Name>>,
+    pub(crate) source: Option<Scalar<Name>>,
     /// Windows of the error budgets; alert tiers use the first.
-    pub(in crate::slo) windows: Option<OneOrMany<Scalar<WindowYaml>>>,
+    pub(crate) windows: Option<OneOrMany<Scalar<WindowYaml>>>,
     /// Time zone of the windows `week`, `month`, `quarter` and `year`.
-    pub(in crate::slo) time_zone: Option<Scalar<TimeZoneName>>,
+    pub(crate) time_zone: Option<Scalar<TimeZone>>,
     /// Alert tiers by name, or `none` for no alerts.
-    pub(in crate::slo) tiers: Option<TiersYaml>,
+    pub(crate) tiers: Option<TiersYaml>,
     /// Minimum statistical significance of a page; pages below it are sent as tickets. `none` disables the test.
-    pub(in crate::slo) significance: Option<OrNone<SignificanceYaml>>,
+    pub(crate) significance: Option<OrNone<SignificanceYaml>>,
     /// Severe conditions, independent of the error budget: outages and traffic drops. `none` disables them. Default:
     /// only availability SLOs have them.
-    pub(in crate::slo) severe: Option<OrNone<SevereYaml>>,
+    pub(crate) severe: Option<OrNone<SevereYaml>>,
     /// Working hours for tiers with `only: working_hours`.
-    pub(in crate::slo) working_hours: Option<Scalar<WorkingHoursYaml>>,
+    pub(crate) working_hours: Option<Scalar<WorkingHours>>,
     /// Share of the newest minutes that may be unknown; above it the status is `no data`.
-    pub(in crate::slo) max_unknown: Option<Scalar<Percent>>,
+    pub(crate) max_unknown: Option<Scalar<Percent>>,
 }
 
 /// Indicator of an SLO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "Indicator")]
-pub(in crate::slo) enum IndicatorYaml {
+#[serde(rename = "Indicator", rename_all = "snake_case")]
+pub(crate) enum IndicatorYaml {
     /// Requests that were not answered with a 5xx.
     Availability,
     /// Requests that were answered within `under`.
@@ -104,12 +104,11 @@ pub(in crate::slo) enum IndicatorYaml {
 }
 
 impl IndicatorYaml {
-    /// All of them, in the order in which messages name them.
-    pub(in crate::slo) const ALL: [Self; 6] =
+    /// All indicators in the order of messages.
+    pub(crate) const ALL: [Self; 6] =
         [Self::Availability, Self::Latency, Self::LatencyPercentile, Self::Ratio, Self::Query, Self::Counts];
 
-    /// The word that is typed.
-    pub(in crate::slo) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Availability => "availability",
             Self::Latency => "latency",
@@ -120,53 +119,43 @@ impl IndicatorYaml {
         }
     }
 
-    /// Whether it is about requests at a load balancer.
-    pub(in crate::slo) const fn is_request_based(self) -> bool {
-        match self {
-            Self::Availability | Self::Latency | Self::LatencyPercentile => true,
-            Self::Ratio | Self::Query | Self::Counts => false,
-        }
+    /// Whether it counts requests at a load balancer.
+    pub(crate) const fn is_request_based(self) -> bool {
+        matches!(self, Self::Availability | Self::Latency | Self::LatencyPercentile)
     }
 
-    /// The indicator that an SLO of this name has unless it says otherwise. The others need to be told what they count,
-    /// so that no name is enough for them.
-    pub(in crate::slo) fn from_slo_name(slo: &str) -> Option<Self> {
+    /// The default indicator of an SLO with this name. The other indicators need settings, so a name is not enough.
+    pub(crate) fn from_slo_name(slo: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == slo && kind.is_request_based())
     }
 
-    /// Whether a stretch in which nearly every event is bad means that nothing works, and a lack of events that nobody
-    /// gets through. Slow is not out, and what a file counts may be anything.
-    pub(in crate::slo) const fn supports_severe(self) -> bool {
-        match self {
-            Self::Availability => true,
-            Self::Latency | Self::LatencyPercentile | Self::Ratio | Self::Query | Self::Counts => false,
-        }
+    /// Whether bad events only, or no events at all, mean an outage. Slow responses do not, and other counts may mean
+    /// anything.
+    pub(crate) const fn supports_severe(self) -> bool {
+        matches!(self, Self::Availability)
     }
 }
 
 /// How a latency SLO counts timeouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "LatencyTimeouts")]
-pub(in crate::slo) enum LatencyTimeoutsYaml {
+#[serde(rename = "LatencyTimeouts", rename_all = "lowercase")]
+pub(crate) enum LatencyTimeoutsYaml {
     /// Good or bad by the time they took.
     Bad,
 }
 
 /// How 5xx responses of the load balancer itself count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "LoadBalancerErrors")]
-pub(in crate::slo) enum LoadBalancerErrorsYaml {
+#[serde(rename = "LoadBalancerErrors", rename_all = "lowercase")]
+pub(crate) enum LoadBalancerErrorsYaml {
     /// Not counted.
     Excluded,
 }
 
 /// Budgeting method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "Budgeting")]
-pub(in crate::slo) enum BudgetingYaml {
+#[serde(rename = "Budgeting", rename_all = "lowercase")]
+pub(crate) enum BudgetingYaml {
     /// Every bad event.
     Occurrences,
     /// Every timeslice with too many bad events.
@@ -175,9 +164,8 @@ pub(in crate::slo) enum BudgetingYaml {
 
 /// How a timeslice without traffic counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "IdleTimeslices")]
-pub(in crate::slo) enum IdleTimeslicesYaml {
+#[serde(rename = "IdleTimeslices", rename_all = "lowercase")]
+pub(crate) enum IdleTimeslicesYaml {
     /// As a good timeslice.
     Good,
     /// Not counted.
@@ -186,7 +174,7 @@ pub(in crate::slo) enum IdleTimeslicesYaml {
 
 /// Responses of listener rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::slo) enum IncludeYaml {
+pub(crate) enum IncludeYaml {
     FixedResponse,
     Redirect,
 }
@@ -200,26 +188,25 @@ impl FromText for IncludeYaml {
         match text {
             "fixed-response" => Ok(Self::FixedResponse),
             "redirect" => Ok(Self::Redirect),
-            _ => Err(Explained::new(
+            _ => Explained::err(
                 format!("`{text}` is not a valid value for `include`"),
                 "write `fixed-response`, `redirect`, or both in a list",
-            )),
+            ),
         }
     }
 }
 
 /// Which requests count for an SLO.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename = "RequestFilter", deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
-#[schemars(rename = "RequestFilter")]
-pub(in crate::slo) struct RequestFilterYaml {
+pub(crate) struct RequestFilterYaml {
     /// HTTP methods.
-    pub(in crate::slo) method: Option<OneOrMany<Scalar<Method>>>,
+    pub(crate) method: Option<OneOrMany<Scalar<Method>>>,
     /// Host patterns with `*` and `?`, case-insensitive.
-    pub(in crate::slo) host: Option<OneOrMany<Scalar<HostPattern>>>,
+    pub(crate) host: Option<OneOrMany<Scalar<HostPattern>>>,
     /// Path patterns with `*` and `?`, case-sensitive, without the query string.
-    pub(in crate::slo) path: Option<OneOrMany<Scalar<PathPattern>>>,
+    pub(crate) path: Option<OneOrMany<Scalar<PathPattern>>>,
 }
 
 impl SloYaml {

@@ -20,11 +20,7 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn indent(&self) -> usize {
-        self.text.len() - self.text.trim_start().len()
-    }
-
-    fn indentation(&self) -> &'a str {
-        self.text.get(..self.indent()).unwrap_or("")
+        self.text.len() - self.content().len()
     }
 
     fn content(&self) -> &'a str {
@@ -54,23 +50,31 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The mistake behind a syntax error. `at` is where the parser stopped, and `info` is its reason.
-pub(in crate::slo) fn explain_syntax(text: &str, offset: usize, info: &str) -> RangedError {
-    let lines = lines(text);
-    let line_index = lines.iter().rposition(|line| line.start <= offset).unwrap_or(0);
-    let diagnosis = find_tab(&lines, line_index, info)
-        .or_else(|| find_reserved_character(&lines, line_index, info))
-        .or_else(|| find_unclosed_quote(text, &lines, line_index, offset, info))
-        .or_else(|| find_unquoted_braces(&lines, line_index, info))
-        .or_else(|| find_unclosed_bracket(text, &lines, line_index, offset, info))
-        .or_else(|| find_missing_colon(&lines, line_index, offset, info))
-        .or_else(|| find_wrong_indentation(&lines, line_index))
-        .or_else(|| find_colon_in_value(&lines, line_index, info));
-    let (range, explained) = diagnosis.unwrap_or_else(|| {
-        let hint = "check the indentation, quotes and brackets of this line and the one before";
-        (lines.get(line_index).map_or(offset..offset, Line::range), Explained::new(simplify_parser_message(info), hint))
-    });
-    (range, Explained { message: format!("invalid YAML: {}", explained.message), hint: explained.hint })
+/// Explains a syntax error. `offset` is where the parser stopped, and `info` is its reason.
+pub(crate) fn explain_syntax(text: &str, offset: usize, info: &str) -> RangedError {
+    let mut start = 0;
+    let mut lines = Vec::new();
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        lines.push(Line { number: index + 1, start, text: line.trim_end() });
+        start += line.len();
+    }
+    let index = lines.iter().rposition(|line| line.start <= offset).unwrap_or(0);
+    let error = SyntaxError { text, offset, info, lines, index };
+    let (range, explained) = error
+        .explain_tab()
+        .or_else(|| error.explain_reserved_character())
+        .or_else(|| error.explain_quote())
+        .or_else(|| error.explain_unquoted_braces())
+        .or_else(|| error.explain_bracket())
+        .or_else(|| error.explain_missing_colon())
+        .or_else(|| error.explain_indentation())
+        .or_else(|| error.explain_colon_in_value())
+        .unwrap_or_else(|| {
+            let hint = "check the indentation, quotes and brackets of this line and the one before";
+            let range = error.line().map_or(offset..offset, |line| line.range());
+            (range, Explained::new(simplify_parser_message(info), hint))
+        });
+    (range, Explained { message: format!("invalid YAML: {}", explained.message), ..explained })
 }
 
 /// The parser's reason without the terms of its grammar.
@@ -89,135 +93,225 @@ fn simplify_parser_message(info: &str) -> &str {
     known.iter().find(|(part, _)| info.contains(part)).map_or(info, |(_, plain)| *plain)
 }
 
-fn lines(text: &str) -> Vec<Line<'_>> {
-    let mut start = 0;
-    let mut lines = Vec::new();
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        lines.push(Line { number: index + 1, start, text: line.trim_end() });
-        start += line.len();
-    }
-    lines
+fn mistake(range: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> RangedError {
+    (range, Explained::new(message, hint))
 }
 
-/// The nearest line before with something on it.
-fn lines_before<'l, 'a>(lines: &'l [Line<'a>], line_index: usize) -> impl Iterator<Item = &'l Line<'a>> {
-    lines.get(..line_index).unwrap_or(lines).iter().rev().filter(|line| line.has_content())
-}
-
-fn find_tab(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<RangedError> {
-    let after = lines.get(line_index + 1..).unwrap_or(&[]).iter().find(|line| line.has_content());
-    let mut near = lines.get(line_index).into_iter().chain(after).chain(lines_before(lines, line_index).next());
-    if let Some(line) = near.find(|line| line.has_content() && line.indentation().contains('\t')) {
-        let offset = line.start + line.indentation().find('\t')?;
-        let message = format!("line {} is indented with a tab", line.number);
-        return Some((offset..line.start + line.indent(), Explained::new(message, "use spaces")));
-    }
-    let line = lines.get(line_index).filter(|_| info.contains("must be followed"))?;
-    let offset = line.start + line.text.find(":\t")? + 1;
-    Some((offset..offset + 1, Explained::new("a tab follows the `:`", "use a space")))
-}
-
-/// A value that starts with a character that YAML reserves.
-fn find_reserved_character(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<RangedError> {
-    let sign = match info.strip_prefix("unexpected character: `") {
-        Some(rest) => rest.chars().next()?,
-        None => info.contains("unknown anchor").then_some('*')?,
-    };
-    let line = lines.get(line_index)?;
-    let is_start = |offset: &usize| line.text.get(..*offset).is_some_and(|head| head.ends_with([' ', '[', ',']));
-    let offset = line.text.match_indices(sign).map(|(at, _)| at).find(is_start)?;
-    let rest = line.text.get(offset..)?;
-    let token = rest.split([' ', ',', '}', ']']).next().unwrap_or(rest);
-    let sign_name = if sign == '`' { "a backtick".to_owned() } else { format!("`{sign}`") };
-    let hint =
-        if token.contains(['`', '"', '\\']) { "quote it".to_owned() } else { format!("quote it: `\"{token}\"`") };
-    let range = line.start + offset..line.start + offset + token.len();
-    Some((range, Explained::new(format!("a value that starts with {sign_name} must be quoted"), hint)))
-}
-
-fn find_unclosed_quote(
-    text: &str,
-    lines: &[Line<'_>],
-    line_index: usize,
+struct SyntaxError<'a> {
+    text: &'a str,
+    /// Where the parser stopped.
     offset: usize,
-    info: &str,
-) -> Option<RangedError> {
-    let line = lines.get(line_index)?;
-    let is_open = ["invalid indentation in quoted", "unexpected end of stream", "unexpected document indicator"];
-    if is_open.iter().any(|part| info.contains(part)) {
-        let is_quote = text.get(offset..).is_some_and(|rest| rest.starts_with(['"', '\'']));
-        let offset = if is_quote { offset } else { line.start + line.text.find(['"', '\''])? };
-        let sign = text.get(offset..=offset)?;
-        let hint = format!("add the closing `{sign}`");
-        return Some((
-            offset..line.range().end.max(offset + 1),
-            Explained::new(format!("the quote on line {} is not closed", line.number), hint),
-        ));
+    /// Why the parser stopped.
+    info: &'a str,
+    lines: Vec<Line<'a>>,
+    /// Index of the line at `offset`.
+    index: usize,
+}
+
+impl<'a> SyntaxError<'a> {
+    fn line(&self) -> Option<Line<'a>> {
+        self.lines.get(self.index).copied()
     }
-    let (message, hint) = if info.contains("invalid trailing content") {
-        ("unexpected text after a closing quote", "quote the whole value")
-    } else if info.contains("escape") || info.contains("hexadecimal") {
-        ("invalid escape sequence in double quotes", "write `\\\\` for a backslash, or use single quotes")
-    } else {
-        return None;
-    };
-    Some((line.range(), Explained::new(message, hint)))
-}
 
-/// An unquoted `/v1/{id}` inside of braces or brackets.
-fn find_unquoted_braces(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<RangedError> {
-    let is_inside = info.contains("flow mapping") || info.contains("flow sequence");
-    let mut near =
-        lines.get(line_index).into_iter().chain(lines_before(lines, line_index).next()).filter(|_| is_inside);
-    near.find_map(|line| {
-        let is_within = |(open, _): &(usize, &str)| {
-            line.text.get(..*open).is_some_and(|head| head.ends_with(|last: char| !" :[{,\"'".contains(last)))
-        };
-        let (open, _) = line.text.match_indices('{').find(is_within)?;
-        let start = line.text.get(..open)?.rfind([' ', '[', '{', ',']).map_or(0, |before| before + 1);
-        let rest = line.text.get(start..)?;
-        let mut depth = 0;
-        let is_end = |char: char| {
-            match char {
-                '{' => depth += 1,
-                '}' if depth > 0 => depth -= 1,
-                _ => return " ,}]".contains(char),
-            }
-            false
-        };
-        let is_plain = |value: &&str| value.contains('}') && !value.contains(['"', '\'', '\\']);
-        let value = rest.split(is_end).next().filter(is_plain)?;
-        let explained =
-            Explained::new("a value that contains braces must be quoted", format!("quote it: `\"{value}\"`"));
-        Some((line.start + start..line.start + start + value.len(), explained))
-    })
-}
+    /// The lines with content before the current one, nearest first.
+    fn lines_before(&self) -> impl Iterator<Item = Line<'a>> {
+        self.lines.iter().take(self.index).rev().copied().filter(Line::has_content)
+    }
 
-fn find_unclosed_bracket(
-    text: &str,
-    lines: &[Line<'_>],
-    line_index: usize,
-    offset: usize,
-    info: &str,
-) -> Option<RangedError> {
-    if info.contains("misplaced bracket") {
-        let line = lines.get(line_index)?;
-        let offset = if text.get(offset..).is_some_and(|rest| rest.starts_with([']', '}'])) {
-            offset
+    fn info_has(&self, parts: &[&str]) -> bool {
+        parts.iter().any(|part| self.info.contains(part))
+    }
+
+    fn explain_tab(&self) -> Option<RangedError> {
+        let after = self.lines.iter().skip(self.index + 1).copied().find(Line::has_content);
+        let mut near = self.line().into_iter().chain(after).chain(self.lines_before().next());
+        let indentation_tab = |line: &Line<'_>| line.text.find('\t').filter(|tab| *tab < line.indent());
+        if let Some(line) = near.find(|line| line.has_content() && indentation_tab(line).is_some()) {
+            let offset = line.start + indentation_tab(&line)?;
+            let message = format!("line {} is indented with a tab", line.number);
+            return Some(mistake(offset..line.start + line.indent(), message, "use spaces"));
+        }
+        let line = self.line().filter(|_| self.info_has(&["must be followed"]))?;
+        let offset = line.start + line.text.find(":\t")? + 1;
+        Some(mistake(offset..offset + 1, "a tab follows the `:`", "use a space"))
+    }
+
+    /// A value that starts with a character that YAML reserves.
+    fn explain_reserved_character(&self) -> Option<RangedError> {
+        let sign = match self.info.strip_prefix("unexpected character: `") {
+            Some(rest) => rest.chars().next()?,
+            None => self.info_has(&["unknown anchor"]).then_some('*')?,
+        };
+        let line = self.line()?;
+        let is_start = |offset: &usize| line.text.get(..*offset).is_some_and(|head| head.ends_with([' ', '[', ',']));
+        let offset = line.text.match_indices(sign).map(|(at, _)| at).find(is_start)?;
+        let rest = line.text.get(offset..)?;
+        let token = rest.split([' ', ',', '}', ']']).next().unwrap_or(rest);
+        let sign_name = if sign == '`' { "a backtick".to_owned() } else { format!("`{sign}`") };
+        let hint =
+            if token.contains(['`', '"', '\\']) { "quote it".to_owned() } else { format!("quote it: `\"{token}\"`") };
+        let start = line.start + offset;
+        Some(mistake(start..start + token.len(), format!("a value that starts with {sign_name} must be quoted"), hint))
+    }
+
+    fn explain_quote(&self) -> Option<RangedError> {
+        let line = self.line()?;
+        if self.info_has(&[
+            "invalid indentation in quoted",
+            "unexpected end of stream",
+            "unexpected document indicator",
+        ]) {
+            let is_quote = self.text.get(self.offset..).is_some_and(|rest| rest.starts_with(['"', '\'']));
+            let offset = if is_quote { self.offset } else { line.start + line.text.find(['"', '\''])? };
+            let sign = self.text.get(offset..=offset)?;
+            let message = format!("the quote on line {} is not closed", line.number);
+            return Some(mistake(
+                offset..line.range().end.max(offset + 1),
+                message,
+                format!("add the closing `{sign}`"),
+            ));
+        }
+        if self.info_has(&["invalid trailing content"]) {
+            return Some(mistake(line.range(), "unexpected text after a closing quote", "quote the whole value"));
+        }
+        let hint = "write `\\\\` for a backslash, or use single quotes";
+        let is_escape = self.info_has(&["escape", "hexadecimal"]);
+        is_escape.then(|| mistake(line.range(), "invalid escape sequence in double quotes", hint))
+    }
+
+    /// An unquoted `/v1/{id}` inside of braces or brackets.
+    fn explain_unquoted_braces(&self) -> Option<RangedError> {
+        if !self.info_has(&["flow mapping", "flow sequence"]) {
+            return None;
+        }
+        self.line().into_iter().chain(self.lines_before().next()).find_map(|line| {
+            let is_within = |(open, _): &(usize, &str)| {
+                line.text.get(..*open).is_some_and(|head| head.ends_with(|last: char| !" :[{,\"'".contains(last)))
+            };
+            let (open, _) = line.text.match_indices('{').find(is_within)?;
+            let start = line.text.get(..open)?.rfind([' ', '[', '{', ',']).map_or(0, |before| before + 1);
+            let rest = line.text.get(start..)?;
+            let mut depth = 0;
+            let is_end = |char: char| {
+                match char {
+                    '{' => depth += 1,
+                    '}' if depth > 0 => depth -= 1,
+                    _ => return " ,}]".contains(char),
+                }
+                false
+            };
+            let is_plain = |value: &&str| value.contains('}') && !value.contains(['"', '\'', '\\']);
+            let value = rest.split(is_end).next().filter(is_plain)?;
+            let start = line.start + start;
+            let hint = format!("quote it: `\"{value}\"`");
+            Some(mistake(start..start + value.len(), "a value that contains braces must be quoted", hint))
+        })
+    }
+
+    fn explain_bracket(&self) -> Option<RangedError> {
+        if self.info_has(&["misplaced bracket"]) {
+            let is_bracket = self.text.get(self.offset..).is_some_and(|rest| rest.starts_with([']', '}']));
+            let line = self.line()?;
+            let offset = if is_bracket { self.offset } else { line.start + line.text.rfind([']', '}'])? };
+            let (sign, open) = if self.text.get(offset..)?.starts_with(']') { (']', '[') } else { ('}', '{') };
+            let message = format!("`{sign}` without an opening `{open}`");
+            return Some(mistake(offset..offset + 1, message, format!("remove the `{sign}`")));
+        }
+        let (offset, open) = innermost_open_bracket(self.text)?;
+        let line = self.lines.iter().rfind(|line| line.start <= offset).filter(|line| line.number <= self.index + 1)?;
+        let close = if open == '[' { ']' } else { '}' };
+        let message = format!("the `{open}` on line {} is not closed", line.number);
+        Some(mistake(offset..offset + 1, message, format!("add the closing `{close}`")))
+    }
+
+    /// A line that should be a key and a value, and has no `: `.
+    fn explain_missing_colon(&self) -> Option<RangedError> {
+        let current = self.line();
+        let line = if self.info_has(&["simple key"]) {
+            current
+                .filter(|line| line.has_content() && line.start + line.indent() < self.offset)
+                .or_else(|| self.lines_before().next())?
         } else {
-            line.start + line.text.rfind([']', '}'])?
+            let line = self.lines_before().next().filter(|_| self.info_has(&["mapping values"]))?;
+            current.filter(|current| current.indent() == line.indent()).and(Some(line))?
         };
-        let (sign, open) = if text.get(offset..)?.starts_with(']') { (']', '[') } else { ('}', '{') };
-        return Some((
-            offset..offset + 1,
-            Explained::new(format!("`{sign}` without an opening `{open}`"), format!("remove the `{sign}`")),
-        ));
+        let content = line.content();
+        if line.entry().is_some() || content.starts_with(['-', '"', '\'', '[', '{']) || line.text.len() > SHOWN_MAX {
+            return None;
+        }
+        let (key, value, message) = match content.split_once(':') {
+            Some((key, value)) if !key.contains(' ') => (key, value, format!("no space after `{key}:`")),
+            Some(_) => return None,
+            None => {
+                let (key, value) = content.split_once(' ').unwrap_or((content, "..."));
+                (key, value, format!("no `:` after `{key}`"))
+            }
+        };
+        Some(mistake(line.range(), message, format!("write `{key}: {}`", value.trim())))
     }
-    let (offset, open) = innermost_open_bracket(text)?;
-    let line = lines.iter().rfind(|line| line.start <= offset).filter(|line| line.number <= line_index + 1)?;
-    let close = if open == '[' { ']' } else { '}' };
-    let message = format!("the `{open}` on line {} is not closed", line.number);
-    Some((offset..offset + 1, Explained::new(message, format!("add the closing `{close}`"))))
+
+    /// A line that is neither beside nor below the one it seems to belong to.
+    fn explain_indentation(&self) -> Option<RangedError> {
+        let line = self.line().filter(Line::has_content)?;
+        let indent = line.indent();
+        let mut earlier = self.lines_before();
+        let last = earlier.next()?;
+        let other = if last.indent() < indent {
+            let (column, inner) = last.after_dash();
+            Some(last).filter(|_| column != indent && !inner.ends_with([':', '|', '>']))?
+        } else {
+            let mut deeper = last;
+            for one in earlier {
+                if deeper.indent() <= indent {
+                    break;
+                }
+                if one.after_dash().0 == indent {
+                    return None;
+                }
+                if one.indent() < indent {
+                    break;
+                }
+                if one.indent() < deeper.indent() {
+                    deeper = one;
+                }
+            }
+            Some(deeper).filter(|deeper| deeper.indent() > indent)?
+        };
+        let name = |line: &Line<'_>| line.entry().map(|(key, _)| format!("`{key}`"));
+        let line_name = name(&line).unwrap_or_else(|| format!("line {}", line.number));
+        let other_name = name(&other).map_or_else(String::new, |name| format!("{name} on "));
+        let other_indentation = match other.indent() {
+            spaces if indent > 0 && spaces > 0 => format!("by {spaces}"),
+            spaces => indentation_text(spaces),
+        };
+        let message = format!(
+            "{line_name} {}, but {other_name}line {} {other_indentation}",
+            indentation_text(indent),
+            other.number
+        );
+        Some(mistake(line.range(), message, "indent both by the same number of spaces"))
+    }
+
+    /// `reason: note: text`, which YAML reads as a key within a value.
+    fn explain_colon_in_value(&self) -> Option<RangedError> {
+        let line = self.line().filter(|_| self.info_has(&["mapping values"]))?;
+        let (key, value) = line.entry().filter(|(_, value)| value.contains(": "))?;
+        let hint = if value.contains(['"', '\\', '`']) || line.text.len() > SHOWN_MAX {
+            "put the value in single quotes".to_owned()
+        } else {
+            format!("write `{key}: \"{value}\"`")
+        };
+        let end = line.start + line.text.len();
+        Some(mistake(end - value.len()..end, "a value that contains `: ` must be quoted", hint))
+    }
+}
+
+fn indentation_text(spaces: usize) -> String {
+    match spaces {
+        0 => "is not indented".to_owned(),
+        1 => "is indented by 1 space".to_owned(),
+        _ => format!("is indented by {spaces} spaces"),
+    }
 }
 
 /// The innermost bracket that is open at the end of the text.
@@ -257,100 +351,6 @@ fn innermost_open_bracket(text: &str) -> Option<(usize, char)> {
         last = char;
     }
     open.pop()
-}
-
-/// A line that should be a key and a value, and has no `: `.
-fn find_missing_colon(lines: &[Line<'_>], line_index: usize, offset: usize, info: &str) -> Option<RangedError> {
-    let current = lines.get(line_index);
-    let line = if info.contains("simple key") {
-        match current.filter(|line| line.has_content() && line.start + line.indent() < offset) {
-            Some(line) => line,
-            None => lines_before(lines, line_index).next()?,
-        }
-    } else {
-        let line = lines_before(lines, line_index).next().filter(|_| info.contains("mapping values"))?;
-        current.filter(|current| current.indent() == line.indent()).and(Some(line))?
-    };
-    if line.entry().is_some() || line.content().starts_with(['-', '"', '\'', '[', '{']) || line.text.len() > SHOWN_MAX {
-        return None;
-    }
-    let content = line.content();
-    let (message, hint) = match content.split_once(':') {
-        Some((key, value)) if !key.contains(' ') => {
-            (format!("no space after `{key}:`"), format!("write `{key}: {}`", value.trim()))
-        }
-        Some(_) => return None,
-        None => {
-            let (key, value) = content.split_once(' ').unwrap_or((content, "..."));
-            (format!("no `:` after `{key}`"), format!("write `{key}: {}`", value.trim()))
-        }
-    };
-    Some((line.range(), Explained::new(message, hint)))
-}
-
-/// A line that is neither beside nor below the one it seems to belong to.
-fn find_wrong_indentation(lines: &[Line<'_>], line_index: usize) -> Option<RangedError> {
-    let line = lines.get(line_index).filter(|line| line.has_content())?;
-    let indent = line.indent();
-    let mut earlier = lines_before(lines, line_index);
-    let last = earlier.next()?;
-    let other = if last.indent() < indent {
-        let (column, inner) = last.after_dash();
-        let is_parent = inner.ends_with(':') || inner.ends_with('|') || inner.ends_with('>');
-        Some(last).filter(|_| column != indent && !is_parent)?
-    } else {
-        let mut deeper = last;
-        for one in earlier {
-            if deeper.indent() <= indent {
-                break;
-            }
-            if one.after_dash().0 == indent {
-                return None;
-            }
-            if one.indent() < indent {
-                break;
-            }
-            if one.indent() < deeper.indent() {
-                deeper = one;
-            }
-        }
-        Some(deeper).filter(|deeper| deeper.indent() > indent)?
-    };
-    let name = |line: &Line<'_>| line.entry().map(|(key, _)| format!("`{key}`"));
-    let other_line = format!("line {}", other.number);
-    let other_name = name(other).map_or_else(|| other_line.clone(), |name| format!("{name} on {other_line}"));
-    let message = format!(
-        "{} {}, but {other_name} {}",
-        name(line).unwrap_or_else(|| format!("line {}", line.number)),
-        indentation_text(indent),
-        if indent == 0 || other.indent() == 0 {
-            indentation_text(other.indent())
-        } else {
-            format!("by {}", other.indent())
-        }
-    );
-    Some((line.range(), Explained::new(message, "indent both by the same number of spaces")))
-}
-
-fn indentation_text(spaces: usize) -> String {
-    match spaces {
-        0 => "is not indented".to_owned(),
-        1 => "is indented by 1 space".to_owned(),
-        _ => format!("is indented by {spaces} spaces"),
-    }
-}
-
-/// `reason: note: text`, which YAML reads as a key within a value.
-fn find_colon_in_value(lines: &[Line<'_>], line_index: usize, info: &str) -> Option<RangedError> {
-    let line = lines.get(line_index).filter(|_| info.contains("mapping values"))?;
-    let (key, value) = line.entry().filter(|(_, value)| value.contains(": "))?;
-    let hint = if value.contains(['"', '\\', '`']) || line.text.len() > SHOWN_MAX {
-        "put the value in single quotes".to_owned()
-    } else {
-        format!("write `{key}: \"{value}\"`")
-    };
-    let end = line.start + line.text.len();
-    Some((end - value.len()..end, Explained::new("a value that contains `: ` must be quoted", hint)))
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The forms in which a value may be written: a scalar, fields, a list, or `none`.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
+use regex_lite::Regex;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{
@@ -13,7 +16,7 @@ use serde::de::{
 use crate::slo::problem::Explained;
 
 /// A value that can be written in several forms. A form that a type does not read is an invalid type.
-pub(in crate::slo) trait Forms: Sized {
+pub(crate) trait Forms: Sized {
     /// Name of the definition in the schema; `None` repeats the schema wherever it is used.
     const SCHEMA_NAME: Option<&'static str> = None;
 
@@ -82,7 +85,7 @@ macro_rules! impl_serde_by_forms {
     ($type:ty $(, $parameter:ident: $($bound:path),+)?) => {
         impl<'de $(, $parameter: $($bound +)+)?> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any($crate::slo::yaml::scalar::FormsVisitor(std::marker::PhantomData))
+                deserializer.deserialize_any($crate::slo::yaml::forms::FormsVisitor(std::marker::PhantomData))
             }
         }
 
@@ -104,7 +107,7 @@ macro_rules! impl_serde_by_forms {
 pub(super) use impl_serde_by_forms;
 
 /// A value that is written as text.
-pub(in crate::slo) trait FromText: Sized {
+pub(crate) trait FromText: Sized {
     /// What a value looks like: the schema's pattern, and what it is called in messages.
     const PATTERN: &'static str;
     const NOUN: &'static str;
@@ -114,8 +117,12 @@ pub(in crate::slo) trait FromText: Sized {
     /// Reads the text.
     fn from_text(text: &str) -> Result<Self, Explained>;
 
-    /// The types of the schema.
-    const TYPES: &'static [&'static str] = &["string"];
+    /// Whether it may be written as an integer, without quotes.
+    const IS_INTEGER: bool = false;
+
+    fn matches(text: &str) -> bool {
+        matches_pattern(Self::PATTERN, text)
+    }
 
     /// What a value is called, with the example.
     fn description() -> String {
@@ -134,10 +141,18 @@ pub(in crate::slo) trait FromText: Sized {
         )
     }
 
-    /// Reads a plain number, `true` or `false`; most types refuse them.
+    /// Reads a plain number, `true` or `false`.
     fn from_bare(text: &str) -> Result<Self, Explained> {
-        Err(Self::bare_value_error(text))
+        if Self::IS_INTEGER { Self::from_text(text) } else { Err(Self::bare_value_error(text)) }
     }
+}
+
+/// Whether a text matches a pattern of the schema.
+pub(super) fn matches_pattern(pattern: &'static str, text: &str) -> bool {
+    static COMPILED: LazyLock<Mutex<HashMap<&'static str, Option<Regex>>>> = LazyLock::new(Mutex::default);
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let regex = compiled.entry(pattern).or_insert_with(|| Regex::new(pattern).ok());
+    regex.as_ref().is_some_and(|regex| regex.is_match(text))
 }
 
 /// Reads a scalar by its text.
@@ -167,7 +182,7 @@ pub(super) fn to_serde_error<E: Error>(explained: &Explained) -> E {
 
 /// A checked text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct Scalar<T>(pub(in crate::slo) T);
+pub(crate) struct Scalar<T>(pub(crate) T);
 
 impl<T: FromText> Forms for Scalar<T> {
     fn expected() -> String {
@@ -179,7 +194,8 @@ impl<T: FromText> Forms for Scalar<T> {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        let mut schema = json_schema!({ "type": T::TYPES, "pattern": T::PATTERN });
+        let types: &[&str] = if T::IS_INTEGER { &["string", "integer"] } else { &["string"] };
+        let mut schema = json_schema!({ "type": types, "pattern": T::PATTERN });
         if !T::EXAMPLE.is_empty() {
             schema.insert("examples".to_owned(), [T::EXAMPLE].as_slice().into());
         }
@@ -190,7 +206,7 @@ impl_serde_by_forms!(Scalar<T>, T: FromText);
 
 /// A value, or `none` to disable what is inherited.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) enum OrNone<T> {
+pub(crate) enum OrNone<T> {
     Disabled,
     Set(T),
 }
@@ -220,8 +236,7 @@ impl<T: DeserializeOwned + JsonSchema> Forms for OrNone<T> {
 impl_serde_by_forms!(OrNone<T>, T: DeserializeOwned, JsonSchema);
 
 /// A value that may be repeated in a list.
-pub(in crate::slo) trait ListItem: Forms + DeserializeOwned + JsonSchema {
-    const HAS_SCALARS: bool;
+pub(crate) trait ListItem: DeserializeOwned + JsonSchema {
     const HAS_FIELDS: bool;
 
     /// What one of them is called, with an example.
@@ -236,20 +251,28 @@ pub(in crate::slo) trait ListItem: Forms + DeserializeOwned + JsonSchema {
     fn empty_list_hint() -> String {
         format!("add {}, or remove the line", Self::description())
     }
+
+    /// Reads a scalar, which most items that have fields are not.
+    fn item_from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
+        Err(invalid_type::<OneOrMany<Self>, E>(scalar))
+    }
 }
 
 impl<T: FromText> ListItem for Scalar<T> {
-    const HAS_SCALARS: bool = true;
     const HAS_FIELDS: bool = false;
 
     fn description() -> String {
         T::description()
     }
+
+    fn item_from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
+        Self::from_scalar(scalar)
+    }
 }
 
 /// One value, or a list of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct OneOrMany<T>(pub(in crate::slo) Vec<T>);
+pub(crate) struct OneOrMany<T>(pub(crate) Vec<T>);
 
 impl<T: ListItem> Forms for OneOrMany<T> {
     fn expected() -> String {
@@ -257,10 +280,7 @@ impl<T: ListItem> Forms for OneOrMany<T> {
     }
 
     fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
-        if !T::HAS_SCALARS {
-            return Err(invalid_type::<Self, E>(scalar));
-        }
-        T::from_scalar(scalar).map(|one| Self(vec![one]))
+        T::item_from_scalar(scalar).map(|one| Self(vec![one]))
     }
 
     fn from_list<'de, A: SeqAccess<'de>>(items: A) -> Result<Self, A::Error> {
@@ -275,7 +295,7 @@ impl<T: ListItem> Forms for OneOrMany<T> {
         if !T::HAS_FIELDS {
             return Err(invalid_type::<Self, _>(Unexpected::Map));
         }
-        T::from_map(map).map(|one| Self(vec![one]))
+        T::deserialize(MapAccessDeserializer::new(map)).map(|one| Self(vec![one]))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -284,3 +304,61 @@ impl<T: ListItem> Forms for OneOrMany<T> {
     }
 }
 impl_serde_by_forms!(OneOrMany<T>, T: ListItem);
+
+/// Declares types that hold a checked text.
+macro_rules! text_types {
+    ($($name:ident),+) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(crate) struct $name(pub(crate) String);
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+    )+};
+}
+pub(super) use text_types;
+
+/// Declares texts that are valid if they match their pattern.
+macro_rules! pattern_texts {
+    ($($(#[$doc:meta])* $name:ident($noun:literal, $example:literal, $pattern:literal), $message:literal, $hint:literal;)+) => {$(
+        $crate::slo::yaml::forms::text_types!($name);
+
+        $(#[$doc])*
+        impl FromText for $name {
+            const PATTERN: &'static str = $pattern;
+            const NOUN: &'static str = $noun;
+            const EXAMPLE: &'static str = $example;
+
+            fn from_text(text: &str) -> Result<Self, Explained> {
+                if !Self::matches(text) {
+                    return Explained::err(format!($message, text), $hint);
+                }
+                Ok(Self(text.to_owned()))
+            }
+        }
+    )+};
+}
+pub(super) use pattern_texts;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slo::LogTable;
+    use crate::slo::yaml::{AccountId, LoadBalancer, Region, RoleArn, TargetGroup, Workgroup};
+
+    #[test]
+    fn example_of_every_checked_pattern_matches_it() {
+        fn check<T: FromText>() {
+            assert!(T::matches(T::EXAMPLE) && !T::matches(&format!("{} ", T::EXAMPLE)), "{}", T::PATTERN);
+        }
+        check::<AccountId>();
+        check::<LoadBalancer>();
+        check::<LogTable>();
+        check::<Region>();
+        check::<RoleArn>();
+        check::<TargetGroup>();
+        check::<Workgroup>();
+    }
+}

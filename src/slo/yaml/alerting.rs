@@ -1,41 +1,43 @@
-//! Tiers and what goes with them, as typed.
+//! Alerting as written: tiers, significance, severe conditions, and how incidents are notified.
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scalar::{FromText, OrNone, Scalar};
-use super::scalars::{Minutes, Percent, PositiveInt, parse_time_zone};
+use super::forms::{FromText, OrNone, Scalar};
+use super::identifier::Name;
+use super::load_balancer::Destination;
+use super::scalars::{Minutes, Percent, PositiveInt};
 use crate::slo::problem::Explained;
+use crate::slo::tier::WorkingHours;
 use crate::time::parse_duration;
 
 /// Tiers by name, each changed, added or disabled; `none` disables all inherited tiers.
-pub(in crate::slo) type TiersYaml = OrNone<BTreeMap<String, OrNone<TierYaml>>>;
+pub(crate) type TiersYaml = OrNone<BTreeMap<String, OrNone<TierYaml>>>;
 
 /// An alert tier. Missing fields are inherited from the tier of the same name; a new tier must set all fields but
 /// `only`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Tier")]
-pub(in crate::slo) struct TierYaml {
+#[serde(rename = "Tier", deny_unknown_fields, default)]
+pub(crate) struct TierYaml {
     /// Urgency of the alert.
-    pub(in crate::slo) urgency: Option<UrgencyYaml>,
+    pub(crate) urgency: Option<UrgencyYaml>,
     /// Share of the error budget that is used if the burn rate lasts for the long window.
-    pub(in crate::slo) budget: Option<Scalar<Percent>>,
+    pub(crate) budget: Option<Scalar<Percent>>,
     /// Long window, which makes the alert significant.
-    pub(in crate::slo) long: Option<Scalar<Minutes>>,
+    pub(crate) long: Option<Scalar<Minutes>>,
     /// Short window, which resolves the alert soon after recovery.
-    pub(in crate::slo) short: Option<Scalar<Minutes>>,
+    pub(crate) short: Option<Scalar<Minutes>>,
     /// When the tier sends pages. Outside `working_hours` it sends tickets. Default: always.
-    pub(in crate::slo) only: Option<TierHoursYaml>,
+    pub(crate) only: Option<TierHoursYaml>,
 }
 
 /// Urgency of a tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "Urgency")]
-pub(in crate::slo) enum UrgencyYaml {
+#[serde(rename = "Urgency", rename_all = "lowercase")]
+pub(crate) enum UrgencyYaml {
     /// Needs a response now.
     Page,
     /// Needs a response on the next business day.
@@ -44,9 +46,8 @@ pub(in crate::slo) enum UrgencyYaml {
 
 /// When a tier sends pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "TierHours")]
-pub(in crate::slo) enum TierHoursYaml {
+#[serde(rename = "TierHours", rename_all = "snake_case")]
+pub(crate) enum TierHoursYaml {
     /// During the working hours of the SLO, its service, its class or the fleet.
     WorkingHours,
     /// At any time. Overrides an inherited `working_hours`.
@@ -55,30 +56,28 @@ pub(in crate::slo) enum TierHoursYaml {
 
 /// Minimum statistical significance of a page. Pages below it are sent as tickets.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Significance")]
-pub(in crate::slo) struct SignificanceYaml {
+#[serde(rename = "Significance", deny_unknown_fields, default)]
+pub(crate) struct SignificanceYaml {
     /// Minimum number of bad events in the long window. Default: 5.
-    pub(in crate::slo) min_bad_events: Option<Scalar<PositiveInt>>,
+    pub(crate) min_bad_events: Option<Scalar<PositiveInt>>,
     /// Confidence that the true burn rate exceeds the factor. Default: 99%.
-    pub(in crate::slo) confidence: Option<Scalar<Percent>>,
+    pub(crate) confidence: Option<Scalar<Percent>>,
 }
 
 /// Severe conditions, independent of the error budget.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Severe")]
-pub(in crate::slo) struct SevereYaml {
+#[serde(rename = "Severe", deny_unknown_fields, default)]
+pub(crate) struct SevereYaml {
     /// Outage: time during which almost all events are bad, or `none`. Default: 5m.
-    pub(in crate::slo) outage: Option<Scalar<SevereDuration>>,
+    pub(crate) outage: Option<Scalar<SevereDuration>>,
     /// Traffic drop: time during which almost all traffic is missing compared with earlier weeks, or `none`. Default:
     /// 15m.
-    pub(in crate::slo) traffic_drop: Option<Scalar<SevereDuration>>,
+    pub(crate) traffic_drop: Option<Scalar<SevereDuration>>,
 }
 
 /// The newest minutes that must show something severe, or `none`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct SevereDuration(pub(in crate::slo) Option<u32>);
+pub(crate) struct SevereDuration(pub(crate) Option<u32>);
 
 /// Two hours: what takes longer to be seen is not severe.
 const SEVERE_MINUTES_MAX: u32 = 120;
@@ -94,22 +93,17 @@ impl FromText for SevereDuration {
         }
         match parse_duration(text) {
             Some(minutes @ 1..=SEVERE_MINUTES_MAX) => Ok(Self(Some(minutes))),
-            Some(_) => Err(Explained::new(
-                format!("`{text}` is not between 1m and 2h"),
-                "write a duration such as `5m`, or `none`",
-            )),
+            Some(_) => {
+                Explained::err(format!("`{text}` is not between 1m and 2h"), "write a duration such as `5m`, or `none`")
+            }
             None => Minutes::from_text(text).map(|_| Self(None)),
         }
     }
 }
 
-/// `Mon-Fri 09:00-18:00 Europe/Berlin`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::slo) struct WorkingHoursYaml(pub(in crate::slo) crate::slo::WorkingHours);
-
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-impl FromText for WorkingHoursYaml {
+impl FromText for WorkingHours {
     const PATTERN: &'static str = "^[A-Za-z]{3}([-,][A-Za-z]{3})* ([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9] [A-Za-z0-9_+/-]{1,64}$";
     const NOUN: &'static str = "working hours";
     const EXAMPLE: &'static str = "Mon-Fri 09:00-18:00 Europe/Berlin";
@@ -127,12 +121,7 @@ impl FromText for WorkingHoursYaml {
         let days = parse_days(days).ok_or_else(|| invalid("unknown day of the week"))?;
         let clock_times = hours.split_once('-').and_then(|(from, to)| Some((parse_clock(from)?, parse_clock(to)?)));
         let (from, to) = clock_times.ok_or_else(|| invalid("expected hours such as `09:00-18:00`"))?;
-        Ok(Self(crate::slo::WorkingHours {
-            days,
-            start_minute: from,
-            end_minute: to,
-            time_zone: parse_time_zone(zone)?,
-        }))
+        Ok(Self { days, start_minute: from, end_minute: to, time_zone: TimeZone::from_text(zone)? })
     }
 }
 
@@ -154,4 +143,54 @@ fn parse_clock(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':').filter(|(hour, minute)| hour.len() == 2 && minute.len() == 2)?;
     let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
     ((hour < 24 && minute < 60) || (hour, minute) == (24, 0)).then_some(hour * 60 + minute)
+}
+
+/// How incidents are opened, resolved and notified.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename = "Alerts", deny_unknown_fields, default)]
+pub(crate) struct AlertsYaml {
+    /// Platform team, notified of shared causes, stale sources and undelivered notifications.
+    pub(crate) team: Option<Scalar<Name>>,
+    /// Time without a firing tier after which an incident resolves. Default: 15m.
+    pub(crate) resolve_after: Option<Scalar<Minutes>>,
+    /// Age above which late data opens no incident. Default: 6h.
+    pub(crate) open_within: Option<Scalar<Minutes>>,
+    /// Interval of reminders of an open page, or `none`. Default: 4h.
+    pub(crate) remind_pages: Option<Scalar<DurationOrNone>>,
+    /// Interval of reminders of an open ticket, or `none`. Default: 3d.
+    pub(crate) remind_tickets: Option<Scalar<DurationOrNone>>,
+    /// When incidents of several services are grouped as one shared cause, or `none`.
+    pub(crate) shared_cause: Option<OrNone<SharedCauseYaml>>,
+    /// Time without new data after which a source is stale, or `none`. Default: 3h.
+    pub(crate) stale_after: Option<Scalar<DurationOrNone>>,
+    /// Webhook that is called after every complete run, so that a missing run is noticed: `webhook:${HEARTBEAT_URL}`.
+    pub(crate) heartbeat: Option<Scalar<Destination>>,
+}
+
+/// When incidents of several services are grouped as one shared cause.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename = "SharedCause", deny_unknown_fields, default)]
+pub(crate) struct SharedCauseYaml {
+    /// Minimum number of services of a load balancer or source with an incident. Default: 5.
+    pub(crate) services: Option<Scalar<PositiveInt>>,
+    /// Time within which the incidents must start. Default: 10m.
+    pub(crate) within: Option<Scalar<Minutes>>,
+}
+
+/// A length of time, or `none` for never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DurationOrNone(pub(crate) Option<u32>);
+
+impl FromText for DurationOrNone {
+    const PATTERN: &'static str = "^(none|[0-9]{1,6}[mhdw])$";
+    const NOUN: &'static str = "a duration or `none`";
+    const EXAMPLE: &'static str = "4h";
+
+    fn bare_value_error(text: &str) -> Explained {
+        Minutes::bare_value_error(text)
+    }
+
+    fn from_text(text: &str) -> Result<Self, Explained> {
+        if text == "none" { Ok(Self(None)) } else { Minutes::from_text(text).map(|length| Self(Some(length.0))) }
+    }
 }

@@ -1,10 +1,10 @@
-//! Warnings about values that can be used and are hardly meant.
+//! Warnings about valid values that are probably not what was meant.
 
 use serde_yaml::Value;
 
+use super::forms::FromText;
 use super::load_balancer::{looks_like_regex, wildcard_from_regex};
 use super::region;
-use super::scalar::FromText;
 use super::scalars::Percent;
 use crate::rational::Rational;
 use crate::slo::problem::Explained;
@@ -15,32 +15,27 @@ const WARNINGS_MAX: usize = 20;
 
 /// The doubtful values of a file, each with its path.
 pub(super) fn find_warnings(value: &Value) -> Vec<(YamlPath, Explained)> {
-    let mut warnings = Vec::new();
-    walk(value, &mut YamlPath::new(), &mut warnings);
-    warnings
+    let texts = texts(value, YamlPath::new()).into_iter();
+    texts
+        .filter_map(|(path, text)| warning_for(&path, text).map(|warning| (path, warning)))
+        .take(WARNINGS_MAX)
+        .collect()
 }
 
-fn walk(value: &Value, path: &mut YamlPath, warnings: &mut Vec<(YamlPath, Explained)>) {
-    if warnings.len() >= WARNINGS_MAX {
-        return;
-    }
+/// All texts of a value with their paths.
+fn texts(value: &Value, path: YamlPath) -> Vec<(YamlPath, &str)> {
+    let child_path = |step: PathStep| [path.as_slice(), &[step]].concat();
     match value {
-        Value::String(text) => warnings.extend(warning_for(path, text).map(|explained| (path.clone(), explained))),
+        Value::String(text) => vec![(path, text)],
         Value::Sequence(items) => {
-            for (index, item) in items.iter().enumerate() {
-                path.push(PathStep::Item(index));
-                walk(item, path, warnings);
-                path.pop();
-            }
+            let items = items.iter().enumerate();
+            items.flat_map(|(index, item)| texts(item, child_path(PathStep::Item(index)))).collect()
         }
         Value::Mapping(map) => {
-            for (key, inner) in map.iter().filter_map(|(key, inner)| Some((key.as_str()?, inner))) {
-                path.push(PathStep::Key(key.to_owned()));
-                walk(inner, path, warnings);
-                path.pop();
-            }
+            let entries = map.iter().filter_map(|(key, inner)| Some((key.as_str()?.to_owned(), inner)));
+            entries.flat_map(|(key, inner)| texts(inner, child_path(PathStep::Key(key)))).collect()
         }
-        _ => {}
+        _ => Vec::new(),
     }
 }
 
@@ -60,7 +55,7 @@ fn warning_for(path: &[PathStep], text: &str) -> Option<Explained> {
     }
 }
 
-/// A link that no notification and no page will show as one.
+/// The warning for a link that is not a URL.
 fn url_warning(text: &str) -> Option<Explained> {
     let is_url = text.split_once("://").is_some_and(|(scheme, rest)| {
         ["https", "http"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) && !rest.is_empty()
