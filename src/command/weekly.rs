@@ -64,8 +64,8 @@ pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<ExitSta
         .await?;
     } else if arguments.out.is_none() || arguments.team.is_some() {
         let is_selected = |report: &&WeeklyReport| match &arguments.team {
-            Some(team) => !report.is_fleet() && report.owner == *team,
-            None => report.is_fleet(),
+            Some(team) => !report.is_fleet && report.owner == *team,
+            None => report.is_fleet,
         };
         if let Some(report) = reports.iter().find(is_selected) {
             print(render(report, arguments.format)?.as_bytes())?;
@@ -112,7 +112,8 @@ fn render(report: &WeeklyReport, format: WeeklyFormat) -> Result<String, Command
         WeeklyFormat::Markdown => report.markdown(),
         WeeklyFormat::Json => format!("{:#}\n", report.json()),
         WeeklyFormat::Html => {
-            report.to_html(ImageMode::Inline).map_err(|error| CommandError::new(error.to_string()))?.html
+            let page = report.to_html(ImageMode::Inline);
+            page.map_err(|error| CommandError::with_context("cannot render the weekly report", error))?.html
         }
     })
 }
@@ -165,8 +166,7 @@ impl WeeklySender<'_> {
     async fn send(&self, all_reports: &[WeeklyReport]) -> Result<usize, CommandError> {
         let mut undelivered = 0;
         for report in all_reports {
-            let owner =
-                if report.is_fleet() { self.catalog.alerts.team.as_deref() } else { Some(report.owner.as_str()) };
+            let owner = if report.is_fleet { self.catalog.alerts.team.as_deref() } else { Some(report.owner.as_str()) };
             let reports = owner.and_then(|team| self.catalog.teams.get(team)).map_or(&[][..], |team| &team.reports);
             if reports.is_empty() {
                 let setting = owner.map_or("`alerts.team`".to_owned(), |team| format!("`reports` of team `{team}`"));
@@ -179,12 +179,12 @@ impl WeeklySender<'_> {
                 undelivered +=
                     Self::count_failure(&format!("the weekly report for {}", report.owner), destination, result);
             }
-            for escalation in report.is_fleet().then(|| report.escalations()).into_iter().flatten() {
+            for escalation in report.is_fleet.then(|| report.escalations()).into_iter().flatten() {
                 let ticket_destinations =
                     self.catalog.teams.get(&escalation.team).map_or_else(Vec::new, ticket_destinations);
                 for destination in &ticket_destinations {
                     let record = format!("{} {}/escalation {destination}", report.week, escalation.team);
-                    let result = self.send_once(record, self.notifier.send(destination, &escalation.message)).await?;
+                    let result = self.send_once(record, self.notifier.send(destination, &escalation)).await?;
                     undelivered +=
                         Self::count_failure(&format!("the escalation for {}", escalation.team), destination, result);
                 }

@@ -147,7 +147,9 @@ fn build_error(error: impl Display) -> DeliveryError {
 
 /// A weekly report with its images as parts of the same mail.
 fn report_body(report: &WeeklyReport, notification: &Notification) -> Result<MultiPart, DeliveryError> {
-    let page = report.to_html(ImageMode::Attached).map_err(|error| DeliveryError::permanent(error.to_string(), BUG))?;
+    let page = report
+        .to_html(ImageMode::Attached)
+        .map_err(|error| DeliveryError::permanent(format!("cannot render the weekly report: {error}"), BUG))?;
     let png = ContentType::parse("image/png").map_err(build_error)?;
     let mut related = MultiPart::related().singlepart(SinglePart::html(page.html));
     for (id, image) in page.image_files {

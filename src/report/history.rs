@@ -1,9 +1,9 @@
-//! The past of a promise as pictures need it: sums between moments, and the stretches that spent most of its budget.
+//! The past of an SLO for charts: sums over time buckets, and the intervals that used most of its budget.
 //!
-//! It is read a day at a time and let go again, so that the past of a whole fleet takes little memory, however long
-//! windows are.
+//! It is read a day at a time, and minutes are dropped again, so that the past of a whole fleet takes little memory,
+//! however long windows are.
 //!
-//! **Invariant:** the sums of a window's pieces add up to the sums of the window.
+//! **Invariant:** the sums of a window's buckets add up to the sums of the window.
 
 mod buckets;
 mod worst_intervals;
@@ -20,29 +20,26 @@ use crate::ledger::{DayTable, Ledger, NotLoaded, ViewSums};
 use crate::slo::{Exclusions, Service, Slo, SloId};
 use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window};
 
-/// Lengths of the pieces that windows are shown in; each divides a day.
+/// Lengths of time buckets; each divides a day.
 const BUCKET_MINUTES: [i32; 5] = [1, 5, 15, 60, MINUTES_PER_DAY];
 
-/// More pieces than this are more than a picture has room for. A month of hours is less.
+/// Buckets that fit into a chart. A month of hours is less.
 const MAX_BUCKETS: u32 = 750;
 
-/// How far back it is looked for the stretches that spent most.
+/// How far back the worst intervals are searched.
 const WORST_INTERVAL_DAYS: i32 = 31;
 
-/// How far back it is shown what tiers saw, once an hour.
+/// How far back the burn rates of tiers are sampled, once an hour.
 pub const TIER_HISTORY_MINUTES: i32 = 7 * MINUTES_PER_DAY;
 const TIER_SAMPLE_MINUTES: i32 = 60;
 
-/// The past of one promise.
 #[derive(Clone, Debug)]
 pub struct History {
-    /// Whose it is.
     pub id: SloId,
-    /// The minutes that do not count.
     pub excluded: Vec<Span>,
     evaluated_at: Minute,
     corrected: BucketSums,
-    /// As it was counted, where that is something else.
+    /// Without corrections, if these exclude anything.
     raw: Option<BucketSums>,
     worst_intervals: WorstIntervals,
 }
@@ -54,20 +51,16 @@ pub struct HistoryBuilder {
     views: SloViews,
 }
 
-/// A piece of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeBucket {
-    /// Its minutes.
     pub span: Span,
-    /// What counts of it.
+    /// With corrections.
     pub sums: Sums,
-    /// As it was counted.
+    /// Without corrections.
     pub raw: Sums,
 }
 
 impl HistoryBuilder {
-    /// Nothing read yet of a promise that is judged at a moment.
-    #[must_use]
     pub fn new(service: &Service, slo: &Slo, excluded: &Exclusions<'_>, evaluated_at: Minute) -> Self {
         let boundaries = bucket_boundaries(slo, evaluated_at);
         let excluded = excluded.spans(service, slo);
@@ -87,13 +80,11 @@ impl HistoryBuilder {
         Self { history, views: SloViews::new(slo, excluded) }
     }
 
-    /// The days that it is read from.
-    #[must_use]
     pub fn days(&self) -> BTreeSet<Day> {
         self.history.corrected.span().days().collect()
     }
 
-    /// Takes a day of which the sums are enough. `false` if its minutes are needed.
+    /// Adds a day by its sums; `false` if its minutes are needed.
     pub fn add_day_sums(&mut self, ledger: &Ledger, day: Day) -> bool {
         let history = &mut self.history;
         let span = day.span().intersect(history.corrected.span());
@@ -113,7 +104,7 @@ impl HistoryBuilder {
         true
     }
 
-    /// Takes the minutes of a day.
+    /// Adds a day by its minutes.
     ///
     /// # Errors
     /// [`NotLoaded`] if they were not loaded.
@@ -129,8 +120,6 @@ impl HistoryBuilder {
         Ok(())
     }
 
-    /// All of it was read.
-    #[must_use]
     pub fn build(mut self) -> History {
         self.history.worst_intervals.finish();
         self.history
@@ -138,15 +127,13 @@ impl HistoryBuilder {
 }
 
 impl History {
-    /// A window in pieces of one length, the first and the last of them cut off where the window is.
-    #[must_use]
+    /// A window in buckets of one length; the first and the last end where the window does.
     pub fn buckets(&self, window: &Window) -> Vec<TimeBucket> {
         let span = window.span_at(self.evaluated_at);
         self.split(span, bucket_minutes(span))
     }
 
-    /// The same in pieces of twice the length.
-    #[must_use]
+    /// The same in buckets of twice the length.
     pub fn wide_buckets(&self, window: &Window) -> Vec<TimeBucket> {
         let span = window.span_at(self.evaluated_at);
         let step = bucket_minutes(span);
@@ -154,7 +141,6 @@ impl History {
     }
 
     /// Each UTC day of a window.
-    #[must_use]
     pub fn daily_buckets(&self, window: &Window) -> Vec<TimeBucket> {
         self.split(window.span_at(self.evaluated_at), MINUTES_PER_DAY)
     }
@@ -169,23 +155,20 @@ impl History {
         boundaries.iter().zip(boundaries.iter().skip(1)).map(to_bucket).collect()
     }
 
-    /// What a window of some minutes held in the last days, looked at once an hour: each moment, oldest first, with its
-    /// sums.
-    #[must_use]
+    /// The sums over the `minutes` before each sample of the last days, oldest first.
     pub fn tier_samples(&self, minutes: u32) -> Vec<(Minute, Sums)> {
         let minutes = i32::try_from(minutes).unwrap_or(i32::MAX);
         let sample = |at: Minute| (at, self.corrected.sum(Span::ending_at(at, minutes)));
         sample_times(self.evaluated_at).map(sample).collect()
     }
 
-    /// The stretches that spent more of the budget than their share, the worst first.
-    #[must_use]
+    /// The intervals that used more than their share of the budget, the worst first.
     pub fn worst_intervals(&self) -> &[WorstInterval] {
         self.worst_intervals.intervals()
     }
 }
 
-/// The moments between which sums are kept.
+/// The minutes between which sums are kept.
 fn bucket_boundaries(slo: &Slo, evaluated_at: Minute) -> BTreeSet<Minute> {
     let mut boundaries = BTreeSet::new();
     for window in &slo.windows {
@@ -200,7 +183,7 @@ fn bucket_boundaries(slo: &Slo, evaluated_at: Minute) -> BTreeSet<Minute> {
     boundaries
 }
 
-/// How long the pieces of a window are.
+/// The length of the buckets of a window.
 fn bucket_minutes(span: Span) -> i32 {
     let is_within_limit = |step: &i32| span.minutes().div_ceil(step.unsigned_abs()) <= MAX_BUCKETS;
     BUCKET_MINUTES.into_iter().find(is_within_limit).unwrap_or(MINUTES_PER_DAY)
@@ -219,7 +202,7 @@ fn split_points(span: Span, step: i32) -> Vec<Minute> {
     points
 }
 
-/// The full hours of the last days, and the newest moment.
+/// The full hours of the last days, and the minute of the evaluation.
 fn sample_times(evaluated_at: Minute) -> impl Iterator<Item = Minute> {
     let last_sample = Minute(evaluated_at.0.div_euclid(TIER_SAMPLE_MINUTES) * TIER_SAMPLE_MINUTES);
     let hours = (0..=TIER_HISTORY_MINUTES / TIER_SAMPLE_MINUTES)

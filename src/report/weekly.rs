@@ -3,8 +3,6 @@
 //! It covers the last whole ISO week in UTC before a time, with the status at the end of that week, so that it is the
 //! same on every day of the next week. Earlier weeks are evaluated with the current definitions.
 
-mod escalation;
-mod html;
 mod recommendations;
 mod render;
 mod sections;
@@ -13,6 +11,7 @@ mod slo;
 use std::fmt;
 
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use super::gate::Override;
 use super::model::FleetStatus;
@@ -24,7 +23,7 @@ use crate::format::pluralize;
 use crate::slo::{Catalog, Problem};
 use crate::time::{MINUTES_PER_DAY, Minute, Span};
 
-pub use html::ImageMode;
+pub use render::ImageMode;
 pub use slo::{PreviousWeeks, WeeklySlo};
 
 /// How the keys of weekly reports begin; no incident has such a key.
@@ -32,25 +31,28 @@ pub const WEEKLY_KEY_PREFIX: &str = "weekly/";
 /// How many weeks before the reported one are evaluated: enough to distinguish a recurring problem from a single one.
 pub const PREVIOUS_WEEKS: i32 = 3;
 
-/// Titles of sections that some forms of the report leave out.
+/// Titles of sections that some reports leave out.
 const NEEDS_ACTION: &str = "Needs action";
+const RECURRING: &str = "Recurring";
 const EXCLUSIONS: &str = "Exclusions";
+const FOR_PLATFORM_TEAM: &str = "For the platform team";
 const COVERAGE: &str = "Coverage";
+const AWS_COST: &str = "AWS cost";
+/// Sections of the report of the fleet only.
+const FLEET_SECTIONS: [&str; 3] = [RECURRING, FOR_PLATFORM_TEAM, AWS_COST];
 
 /// A week of the ISO calendar, from Monday on, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Week {
-    /// Its year, which is not always that of its days.
+    /// The ISO year, which is not always the year of its days.
     pub year: i16,
     /// From 1 to 53.
     pub number: i8,
-    /// Its minutes.
     pub span: Span,
 }
 
 impl Week {
-    /// The last whole week before a moment.
-    #[must_use]
+    /// The last whole week before a time.
     pub fn last_before(at: Minute) -> Self {
         let today = at.day();
         let weekday = today.start().timestamp().to_zoned(TimeZone::UTC).weekday().to_monday_zero_offset();
@@ -68,46 +70,39 @@ impl fmt::Display for Week {
     }
 }
 
-/// What a weekly report is made of. The status is that of the end of the week.
+/// What a weekly report is made of.
 pub struct WeeklyContext<'a> {
-    /// Which week.
     pub week: Week,
-    /// The promises.
     pub catalog: &'a Catalog,
-    /// What is wrong with definitions.
     pub problems: &'a [Problem],
-    /// How promises stood.
+    /// The status at the end of the week.
     pub status: &'a FleetStatus,
-    /// How they stood at the ends of the weeks before.
     pub previous_weeks: PreviousWeeks<'a>,
-    /// Incidents with their notifications, and previous objectives.
     pub alert_state: &'a AlertState,
-    /// Deploys in spite of the policy.
     pub overrides: &'a [Override],
     /// AWS usage of the week.
     pub usage: Usage,
 }
 
-/// A weekly report in words, before it gets a form.
-#[derive(Clone, Debug, PartialEq)]
+/// A weekly report before it is rendered.
 pub struct WeeklyReport {
-    /// Which week.
     pub week: Week,
-    /// Whose; `fleet` for all.
+    /// The team; `fleet` for all.
     pub owner: String,
-    is_fleet: bool,
+    /// Whether it is that of the fleet, and not of a team that is called so.
+    pub is_fleet: bool,
     /// One line that decides whether to read on.
     pub subject: String,
     /// One sentence with the most important fact.
     pub summary: String,
-    /// Promises by how they stand, worst first.
+    /// The statuses that any SLO has, worst first.
     status_counts: Vec<(SloStatus, usize)>,
-    /// All of them, worst first.
+    /// All SLOs, worst first.
     slos: Vec<WeeklySlo>,
     sections: Vec<Section>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize)]
 struct Section {
     title: &'static str,
     lines: Vec<String>,
@@ -115,68 +110,70 @@ struct Section {
 
 impl WeeklyContext<'_> {
     /// The report of a team, or of the fleet.
-    #[must_use]
     pub fn report(&self, team: Option<&str>) -> WeeklyReport {
         let rows = self.status.rows.iter().filter(|row| team.is_none_or(|team| row.team == team));
         let mut slos: Vec<WeeklySlo> = rows.map(|row| WeeklySlo::new(row, &self.previous_weeks)).collect();
-        slos.sort_by_key(|promise| promise.status);
-        let status_count = |slo_status| slos.iter().filter(|promise| promise.status == slo_status).count();
-        let counts: Vec<(SloStatus, usize)> =
-            SloStatus::ALL.into_iter().map(|one| (one, status_count(one))).filter(|(_, count)| *count > 0).collect();
-        let owner = team.unwrap_or("fleet").to_owned();
+        slos.sort_by_key(|slo| slo.status);
+        let count = |status| slos.iter().filter(|slo| slo.status == status).count();
+        let status_counts: Vec<(SloStatus, usize)> =
+            SloStatus::ALL.into_iter().map(|status| (status, count(status))).filter(|(_, count)| *count > 0).collect();
         let statuses: Vec<String> =
-            counts.iter().map(|(status, count)| format!("{count} {}", status.label())).collect();
+            status_counts.iter().map(|(status, count)| format!("{count} {}", status.label())).collect();
         let statuses = if statuses.is_empty() { "no SLOs".to_owned() } else { statuses.join(", ") };
-        let error_lines = error_lines(self.problems, team);
-        let early_count = slos.iter().filter(|promise| promise.has_insufficient_coverage).count();
-        let needs_action: Vec<&WeeklySlo> = slos.iter().filter(|promise| promise.needs_action).collect();
-        let summary = match needs_action.first() {
-            None if !error_lines.is_empty() => {
-                format!("SLOs are missing because of {} in definitions.", pluralize(error_lines.len(), "problem"))
-            }
-            None => insufficient_coverage_notice(early_count)
-                .map_or_else(|| "Nothing needs action.".to_owned(), |early| format!("Nothing needs action. {early}.")),
-            Some(first) => {
-                let needs = if needs_action.len() == 1 { "needs" } else { "need" };
-                let most = if needs_action.len() == 1 { "" } else { "Most urgent: " };
-                let first = format!("{most}{} ({})", first.name, first.status_and_reason());
-                format!("{} {needs} action. {first}.", pluralize(needs_action.len(), "SLO"))
-            }
-        };
-        let recovered = slos.iter().filter(|promise| promise.status == SloStatus::Recovered);
-        let fleet_only = |lines: &dyn Fn() -> Vec<String>| if team.is_none() { lines() } else { Vec::new() };
-        let mut sections = vec![
-            Section {
-                title: NEEDS_ACTION,
-                lines: needs_action
-                    .iter()
-                    .map(|promise| promise.action_line())
-                    .chain(insufficient_coverage_notice(early_count))
-                    .collect(),
-            },
-            Section { title: "Not evaluated: invalid definitions", lines: error_lines },
-            Section { title: "Recurring", lines: fleet_only(&|| escalation::recurring_lines(&slos)) },
-            Section { title: "Recovered", lines: recovered.map(WeeklySlo::reason_line).collect() },
-            Section { title: "Incidents", lines: self.incident_lines(team) },
-            Section { title: "Objective changes", lines: self.change_lines(team) },
-            Section { title: "Policy overrides", lines: self.override_lines(team) },
-            Section { title: EXCLUSIONS, lines: self.correction_lines(team) },
-            Section { title: "For the platform team", lines: fleet_only(&|| self.recommendations()) },
-            Section { title: COVERAGE, lines: self.coverage_lines(team) },
-            Section { title: "AWS cost", lines: fleet_only(&|| vec![cost_line(&self.usage)]) },
-        ];
-        sections.retain(|section| !section.lines.is_empty());
-        let subject = format!("SLO week {} · {owner}: {statuses}", self.week.number);
+        let owner = team.unwrap_or("fleet").to_owned();
+        let errors = error_lines(self.problems, team);
+        let coverage_notice =
+            insufficient_coverage_notice(slos.iter().filter(|slo| slo.has_insufficient_coverage).count());
         WeeklyReport {
             week: self.week,
             is_fleet: team.is_none(),
+            subject: format!("SLO week {} · {owner}: {statuses}", self.week.number),
             owner,
-            subject,
-            summary,
-            status_counts: counts,
+            summary: summary(&slos, errors.len(), coverage_notice.as_deref()),
+            status_counts,
+            sections: self.sections(team, &slos, errors, coverage_notice),
             slos,
-            sections,
         }
+    }
+
+    fn sections(
+        &self,
+        team: Option<&str>,
+        slos: &[WeeklySlo],
+        errors: Vec<String>,
+        coverage_notice: Option<String>,
+    ) -> Vec<Section> {
+        let needs_action = slos.iter().filter(|slo| slo.needs_action).map(WeeklySlo::action_line);
+        let recovered = slos.iter().filter(|slo| slo.status == SloStatus::Recovered).map(WeeklySlo::reason_line);
+        let mut sections = vec![
+            (NEEDS_ACTION, needs_action.chain(coverage_notice).collect()),
+            ("Not evaluated: invalid definitions", errors),
+            (RECURRING, recommendations::recurring_lines(slos)),
+            ("Recovered", recovered.collect()),
+            ("Incidents", self.incident_lines(team)),
+            ("Objective changes", self.change_lines(team)),
+            ("Policy overrides", self.override_lines(team)),
+            (EXCLUSIONS, self.correction_lines(team)),
+            (FOR_PLATFORM_TEAM, if team.is_none() { self.recommendations() } else { Vec::new() }),
+            (COVERAGE, self.coverage_lines(team)),
+            (AWS_COST, vec![cost_line(&self.usage)]),
+        ];
+        sections.retain(|(title, lines)| !lines.is_empty() && (team.is_none() || !FLEET_SECTIONS.contains(title)));
+        sections.into_iter().map(|(title, lines)| Section { title, lines }).collect()
+    }
+}
+
+fn summary(slos: &[WeeklySlo], errors: usize, coverage_notice: Option<&str>) -> String {
+    let needs_action: Vec<&WeeklySlo> = slos.iter().filter(|slo| slo.needs_action).collect();
+    let describe = |slo: &WeeklySlo| format!("{} ({})", slo.name, slo.status_and_reason());
+    match (needs_action.as_slice(), coverage_notice) {
+        ([], _) if errors > 0 => {
+            format!("SLOs are missing because of {} in definitions.", pluralize(errors, "problem"))
+        }
+        ([], None) => "Nothing needs action.".to_owned(),
+        ([], Some(notice)) => format!("Nothing needs action. {notice}."),
+        ([only], _) => format!("1 SLO needs action. {}.", describe(only)),
+        ([first, ..], _) => format!("{} SLOs need action. Most urgent: {}.", needs_action.len(), describe(first)),
     }
 }
 

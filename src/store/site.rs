@@ -1,8 +1,8 @@
-//! Pages for people, in a folder or a bucket: each is put there whole, and what was there before and is no more is
-//! taken away.
+//! Pages in a folder or a bucket: each is written whole, and pages of an earlier run that are not written again are
+//! removed.
 //!
 //! A list beside the pages says which of them slowburn wrote. It names a page before that is written and until it is
-//! gone, so that an interrupted run leaves no page that no later run removes.
+//! removed, so that an interrupted run leaves no page that no later run removes.
 //!
 //! **Invariant:** what the list does not name is neither replaced nor removed, and no link is followed.
 
@@ -17,42 +17,34 @@ use super::atomic_file::{create_parent_folders, replace_file};
 use super::{BlobError, BlobStore, CrashPoints, DirectoryStore, S3Store};
 use crate::location::Location;
 
-/// The list of what slowburn wrote.
+/// The list of the pages that slowburn wrote.
 const LIST: &str = "slowburn-pages.json";
-/// Pages that are written to a bucket at the same time.
 const CONCURRENT_WRITES: usize = 16;
 const FORMAT: u32 = 1;
 
-/// A page by its name below the site, with `/` between its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteFile {
-    /// Its name.
+    /// The path below the site, with `/` between its parts.
     pub name: String,
-    /// All of it.
     pub text: String,
 }
 
 /// Why pages could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
-    /// The place refused.
     #[error(transparent)]
     Blob(#[from] BlobError),
-    /// Something else lies there.
     #[error(
         "cannot write to `{0}`: it contains `{1}`, which slowburn did not write\nhint: use an empty folder or prefix"
     )]
     ForeignPage(Location, String),
-    /// A file lies where the folder should be.
     #[error(
         "cannot write to `{0}`: it is a file, not a folder\nhint: use a folder for `--out` or `--report`; for a single \
          document, redirect stdout: `slowburn report > FILE`"
     )]
     NotAFolder(Location),
-    /// The list is not what it should be.
     #[error("cannot read `{LIST}` in `{0}`: {1}\nhint: use another folder")]
     InvalidList(Location, serde_json::Error),
-    /// The list is from a newer program.
     #[error(
         "`{LIST}` in `{0}` has format {1}, which is newer than this version\nhint: use the version of slowburn that \
          wrote it"
@@ -63,20 +55,16 @@ pub enum SiteError {
 #[derive(Deserialize, Serialize)]
 struct PageList {
     format: u32,
-    /// Sorted.
     pages: BTreeSet<String>,
 }
 
-/// What becomes of pages that were written before and are not among those that are written now.
+/// What happens to pages of an earlier run that are not written again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StalePages {
-    /// They are removed.
     Remove,
-    /// They stay.
     Keep,
 }
 
-/// Where pages are.
 enum SiteTarget {
     Directory(DirectoryStore, PathBuf),
     Bucket(S3Store),
@@ -90,7 +78,7 @@ pub struct SiteWriter {
 }
 
 impl SiteWriter {
-    /// Begins to write pages of these names, and no others.
+    /// Begins to write the pages of these names.
     pub async fn begin(
         location: &Location,
         mut names: BTreeSet<String>,
@@ -122,13 +110,12 @@ impl SiteWriter {
         Ok(pages)
     }
 
-    /// Writes some pages.
     pub async fn put(&self, pages: Vec<SiteFile>) -> Result<(), SiteError> {
         let put = pages.into_iter().map(async |page| self.target.put(&page.name, page.text).await);
         Ok(stream::iter(put).buffer_unordered(CONCURRENT_WRITES).try_collect().await?)
     }
 
-    /// Takes away what is there no more.
+    /// Removes stale pages.
     pub async fn finish(self) -> Result<(), SiteError> {
         for stale in self.previous.difference(&self.current) {
             self.target.blobs().delete(stale).await?;
@@ -144,7 +131,7 @@ impl SiteWriter {
 }
 
 impl SiteTarget {
-    /// The first of some names that something has already.
+    /// The first of some names that exists already.
     async fn first_foreign(&self, names: impl Iterator<Item = &String>) -> Result<Option<String>, BlobError> {
         match self {
             Self::Directory(_, root) => {
@@ -182,7 +169,6 @@ impl SiteTarget {
     }
 }
 
-/// What a browser is told of a page.
 fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("html") => "text/html; charset=utf-8",

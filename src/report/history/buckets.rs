@@ -1,4 +1,4 @@
-//! Sums between moments.
+//! Sums between boundaries in time.
 
 use std::collections::BTreeSet;
 
@@ -6,45 +6,39 @@ use crate::counts::Sums;
 use crate::ledger::DayTable;
 use crate::time::{Day, Minute, Span};
 
-/// Sums between neighbours of a list of moments.
+/// Sums between neighbouring boundaries.
 #[derive(Clone, Debug)]
 pub struct BucketSums {
     /// In order, each once.
     boundaries: Vec<Minute>,
-    /// One less than there are cuts.
+    /// One less than there are boundaries.
     sums: Vec<Sums>,
 }
 
 impl BucketSums {
-    /// Nothing yet between some moments.
-    #[must_use]
     pub fn new(boundaries: BTreeSet<Minute>) -> Self {
         let boundaries: Vec<Minute> = boundaries.into_iter().collect();
         Self { sums: vec![Sums::default(); boundaries.len().saturating_sub(1)], boundaries }
     }
 
-    /// From the first moment to the last one.
-    #[must_use]
     pub fn span(&self) -> Span {
         let start = self.boundaries.first().copied().unwrap_or(Minute(0));
         Span::new(start, self.boundaries.last().copied().unwrap_or(start))
     }
 
-    /// Whether a moment lies within a day, and not at its ends.
-    #[must_use]
+    /// Whether a boundary lies within a day, and not at its ends.
     pub fn has_boundary_within(&self, day: Day) -> bool {
         let next = self.boundaries.partition_point(|cut| *cut <= day.start());
         self.boundaries.get(next).is_some_and(|cut| *cut < day.span().end)
     }
 
-    /// Adds the sums of a span that no moment lies within.
+    /// Adds the sums of a span without a boundary inside.
     pub fn add(&mut self, span: Span, sums: Sums) {
         if let Some(bucket) = self.index(span.start).and_then(|index| self.sums.get_mut(index)) {
             bucket.add(sums);
         }
     }
 
-    /// Adds the minutes of a day.
     pub fn add_day(&mut self, day: Day, table: &DayTable) {
         let covered = day.span().intersect(self.span());
         let mut start = covered.start;
@@ -60,8 +54,7 @@ impl BucketSums {
         }
     }
 
-    /// Sums over a span whose ends are moments of the list; of another, those of the cells that begin in it.
-    #[must_use]
+    /// Sums over a span between boundaries; of another span, those of the buckets that begin in it.
     pub fn sum(&self, span: Span) -> Sums {
         let index = |at: Minute| self.boundaries.partition_point(|cut| *cut < at).min(self.sums.len());
         let mut sums = Sums::default();

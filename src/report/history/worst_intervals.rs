@@ -1,4 +1,4 @@
-//! Stretches of time in which more failed than may: what a budget went into.
+//! Intervals in which more events were bad than the objective allows: what used up the budget.
 
 use crate::counts::Sums;
 use crate::ledger::DayTable;
@@ -6,23 +6,19 @@ use crate::rational::Rational;
 use crate::slo::Slo;
 use crate::time::{Day, MINUTES_PER_DAY, Minute, Span};
 
-/// Slots in which it is looked; a slice of time may be longer.
+/// The resolution; a timeslice may be longer.
 const SLOT_MINUTES: u32 = 5;
-/// What is no further apart is one stretch.
+/// Intervals that are no further apart are one.
 const MERGE_GAP_MINUTES: i32 = 5;
-/// So many are kept.
 const MAX_INTERVALS: usize = 40;
 
-/// A stretch in which more failed than may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorstInterval {
-    /// From when until when.
     pub span: Span,
-    /// What happened in it.
     pub sums: Sums,
 }
 
-/// The worst stretches of a span.
+/// The worst intervals within a span.
 #[derive(Clone, Debug)]
 pub(super) struct WorstIntervals {
     within: Span,
@@ -37,12 +33,11 @@ impl WorstIntervals {
         Self { within, allowed_share: slo.objective.budget(), slot_minutes, intervals: Vec::new() }
     }
 
-    /// Whether it looks at a day.
     pub(super) fn overlaps(&self, day: Day) -> bool {
         !self.within.intersect(day.span()).is_empty()
     }
 
-    /// Looks at the minutes of the next day.
+    /// Adds the minutes of the next day.
     pub(super) fn add_day(&mut self, day: Day, table: &DayTable) {
         let length = self.slot_minutes as usize;
         for from in (0..MINUTES_PER_DAY.unsigned_abs() as usize).step_by(length) {
@@ -71,7 +66,7 @@ impl WorstIntervals {
         }
     }
 
-    /// Forgets the least of them; the newest may still grow.
+    /// Drops the least bad intervals but for the newest, which may still grow.
     fn prune(&mut self) {
         if self.intervals.len() <= 2 * MAX_INTERVALS {
             return;
@@ -79,7 +74,7 @@ impl WorstIntervals {
         let newest = self.intervals.pop();
         self.intervals.sort_by_key(worst_first);
         self.intervals.truncate(MAX_INTERVALS);
-        self.intervals.sort_by_key(|stretch| stretch.span);
+        self.intervals.sort_by_key(|interval| interval.span);
         self.intervals.extend(newest);
     }
 
@@ -93,8 +88,8 @@ impl WorstIntervals {
     }
 }
 
-fn worst_first(stretch: &WorstInterval) -> (std::cmp::Reverse<u64>, Minute) {
-    (std::cmp::Reverse(stretch.sums.bad), stretch.span.start)
+fn worst_first(interval: &WorstInterval) -> (std::cmp::Reverse<u64>, Minute) {
+    (std::cmp::Reverse(interval.sums.bad), interval.span.start)
 }
 
 #[cfg(test)]

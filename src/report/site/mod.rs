@@ -65,7 +65,7 @@ impl SitePage<'_> {
     }
 }
 
-/// All pages of one moment.
+/// All pages, as of one time.
 pub(crate) struct Site<'a> {
     context: SiteContext<'a>,
     environment: Environment<'static>,

@@ -1,9 +1,9 @@
-//! Recommendations for the platform team.
+//! What the platform team could do: about SLOs that do not recover, unused ones, and objectives that do not fit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PREVIOUS_WEEKS, WeeklyContext};
-use crate::format::{format_percent as shown, pluralize};
+use super::{PREVIOUS_WEEKS, WeeklyContext, WeeklySlo};
+use crate::format::{format_percent, pluralize};
 use crate::rational::{Rational, parse_percent, to_f64};
 use crate::report::model::SloRow;
 use crate::report::slo_status::SloStatus;
@@ -12,7 +12,7 @@ use crate::slo::{Severity, Team, Urgency};
 /// Common objectives.
 const OBJECTIVES: [&str; 11] =
     ["50%", "80%", "90%", "95%", "98%", "99%", "99.5%", "99.9%", "99.95%", "99.99%", "99.999%"];
-/// A budget of which never more than this share is used says that more could be promised.
+/// A budget of which never more than this share is used says that a stricter objective is possible.
 const LOW_CONSUMPTION: Rational = Rational::new_raw(1, 20);
 /// A stricter objective is suggested if it would have left this share of its budget.
 const STRICTER_MAX_CONSUMPTION: Rational = Rational::new_raw(1, 2);
@@ -22,6 +22,22 @@ const MIN_ALLOWED_EVENTS: i128 = 20;
 const MIN_COVERAGE: f64 = 0.9;
 /// Teams that are named in one line.
 const MAX_NAMED_TEAMS: usize = 8;
+
+/// Weeks in trouble from which on the platform team is notified.
+const PLATFORM_ESCALATION_WEEKS: usize = 3;
+
+/// SLOs that do not recover.
+pub(super) fn recurring_lines(slos: &[WeeklySlo]) -> Vec<String> {
+    let persistent = slos.iter().filter(|slo| slo.weeks_in_trouble >= PLATFORM_ESCALATION_WEEKS);
+    let line = |slo: &WeeklySlo| {
+        let (name, status, weeks) = (slo.name_with_details(), slo.status.label(), slo.format_weeks());
+        format!(
+            "{name}: {status} for {weeks}; agree with team {} to improve the service or to change its objective",
+            slo.team
+        )
+    };
+    persistent.map(line).collect()
+}
 
 impl WeeklyContext<'_> {
     pub(super) fn recommendations(&self) -> Vec<String> {
@@ -104,7 +120,7 @@ fn too_loose(weeks: &[&SloRow]) -> Option<String> {
     let used = if max_consumed == Rational::from_integer(0) {
         "none".to_owned()
     } else {
-        format!("at most {}", shown(to_f64(max_consumed), 1))
+        format!("at most {}", format_percent(to_f64(max_consumed), 1))
     };
     Some(format!(
         "{}/{} ({}): {used} of the error budget used in each of the last {} weeks; {} may be too loose, {stricter} would have left at \

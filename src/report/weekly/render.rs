@@ -1,11 +1,29 @@
-//! The report as Markdown, JSON, a message and a digest.
+//! The report as Markdown, as JSON, as HTML for mail, as notifications of channels, and the escalations.
+//!
+//! Escalation: what stays exhausted or at risk goes from the team's report to the team's channel, and then to the
+//! platform team.
+//!
+//! | weeks in a row | notified |
+//! |---|---|
+//! | 1 | the `reports` destinations of the team |
+//! | 2 | the team's `tickets` destinations too, as a note without urgency |
+//! | 3 and more | the report of the fleet too |
 
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::value::Serde;
+use minijinja::{Environment, context};
 use serde_json::{Map, Value, json};
 
-use super::{COVERAGE, EXCLUSIONS, Section, WEEKLY_KEY_PREFIX, WeeklyReport, WeeklySlo};
+use super::{COVERAGE, EXCLUSIONS, NEEDS_ACTION, Section, WEEKLY_KEY_PREFIX, WeeklyReport, WeeklySlo};
 use crate::alert::{Notification, NotificationKind};
-use crate::format::escape_markdown;
+use crate::format::{escape_markdown, pluralize};
+use crate::report::chart::{daily_burn_chart, describe_daily_burn};
+use crate::report::slo_status::SloStatus;
 use crate::slo::Urgency;
+use crate::text::{escape_non_printing, truncate};
 
 /// Raised when fields of the JSON are removed, renamed or given another meaning.
 const SCHEMA_VERSION: u32 = 1;
@@ -15,28 +33,42 @@ const MAX_LINES: usize = 30;
 const MAX_DIGEST_LINES: usize = 8;
 /// Sections that a digest leaves out.
 const DIGEST_OMITTED_SECTIONS: [&str; 2] = [EXCLUSIONS, COVERAGE];
+/// Gmail shows 102 KB of a mail and hides the rest (<https://www.caniemail.com/>, "Gmail clipping"). A longer report
+/// is rendered with fewer lines.
+const MAX_HTML_BYTES: usize = 90_000;
+/// Rows of SLOs and lines of each section in HTML; the first pair that fits is taken.
+const HTML_LIMITS: [(usize, usize); 5] = [(40, 30), (30, 15), (20, 10), (10, 5), (5, 3)];
+/// Weeks in trouble from which on the team's channel is notified.
+const TEAM_ESCALATION_WEEKS: usize = 2;
+/// SLOs that an escalation names; the rest is counted.
+const MAX_NAMED_SLOS: usize = 10;
+
+/// How HTML refers to its images.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ImageMode {
+    /// By content id, as parts of the same mail.
+    Attached,
+    /// Embedded, so that a file needs no other.
+    Inline,
+}
+
+/// A page, and the PNG files by content id that are to be attached to it.
+pub struct HtmlReport {
+    pub html: String,
+    pub image_files: Vec<(String, Vec<u8>)>,
+}
 
 impl WeeklyReport {
-    /// Whether it is that of the fleet, and not of a team that is called so.
-    #[must_use]
-    pub const fn is_fleet(&self) -> bool {
-        self.is_fleet
-    }
-
     /// The name of its files: the team, or `_fleet`, as no team may be called.
-    #[must_use]
     pub fn file_stem(&self) -> &str {
         if self.is_fleet { "_fleet" } else { &self.owner }
     }
 
-    /// What is remembered of it when it was sent: `2026-W47 mart mailto:mart@example.com`.
-    #[must_use]
+    /// The record that it was sent: `2026-W47 mart mailto:mart@example.com`.
     pub fn sent_key(&self, destination: &str) -> String {
         format!("{} {} {destination}", self.week, self.file_stem())
     }
 
-    /// For a repository, a wiki, or a terminal.
-    #[must_use]
     pub fn markdown(&self) -> String {
         let mut text = format!("# {}\n\n{}\n", escape_markdown(&self.subject), escape_markdown(&self.summary));
         for section in &self.sections {
@@ -48,12 +80,9 @@ impl WeeklyReport {
         text
     }
 
-    /// For programs.
-    #[must_use]
     pub fn json(&self) -> Value {
         let counts: Map<String, Value> =
-            self.status_counts.iter().map(|(slo_status, count)| (slo_status.key().to_owned(), json!(count))).collect();
-        let section = |section: &Section| json!({ "title": section.title, "lines": section.lines });
+            self.status_counts.iter().map(|(status, count)| (status.key().to_owned(), json!(count))).collect();
         json!({
             "schema": SCHEMA_VERSION,
             "week": self.week.to_string(),
@@ -64,61 +93,169 @@ impl WeeklyReport {
             "subject": self.subject,
             "summary": self.summary,
             "counts": counts,
-            "slos": self.slos.iter().map(slo_json).collect::<Vec<_>>(),
-            "sections": self.sections.iter().map(section).collect::<Vec<_>>(),
+            "slos": self.slos,
+            "sections": self.sections,
         })
     }
 
-    /// For channels: the same report has the same key, whenever it is made.
-    #[must_use]
+    /// The report as HTML that mail programs show: inline styles, tables, and images as PNG; never longer than they
+    /// show.
+    ///
+    /// # Errors
+    /// When the template is faulty; no text of a report causes that.
+    pub fn to_html(&self, image_mode: ImageMode) -> Result<HtmlReport, minijinja::Error> {
+        let mut page = HtmlReport { html: String::new(), image_files: Vec::new() };
+        for (max_rows, max_lines) in HTML_LIMITS {
+            page = self.render_html(image_mode, max_rows, max_lines)?;
+            let image_bytes: usize = page.image_files.iter().map(|(_, png)| png.len() * 4 / 3).sum();
+            let inline_bytes = if image_mode == ImageMode::Inline { image_bytes } else { 0 };
+            if page.html.len() <= MAX_HTML_BYTES + inline_bytes {
+                break;
+            }
+        }
+        if image_mode == ImageMode::Inline {
+            page.image_files.clear();
+        }
+        Ok(page)
+    }
+
+    fn render_html(
+        &self,
+        image_mode: ImageMode,
+        max_rows: usize,
+        max_lines: usize,
+    ) -> Result<HtmlReport, minijinja::Error> {
+        // The fleet may have hundreds of SLOs that are ok.
+        let is_shown =
+            |slo: &&WeeklySlo| !self.is_fleet || (slo.status != SloStatus::Ok && !slo.has_insufficient_coverage);
+        let shown: Vec<&WeeklySlo> = self.slos.iter().filter(is_shown).collect();
+        let mut image_files = Vec::new();
+        let mut rows = Vec::new();
+        for slo in shown.iter().take(max_rows) {
+            let png = daily_burn_chart(&slo.daily_burn).to_png().unwrap_or_default();
+            let id = format!("days-{}", image_files.len());
+            let image = match image_mode {
+                ImageMode::Attached => format!("cid:{id}"),
+                ImageMode::Inline => format!("data:image/png;base64,{}", STANDARD.encode(&png)),
+            };
+            rows.push(self.html_row(slo, image));
+            image_files.push((id, png));
+        }
+        let sections = self.sections.iter().filter(|section| section.title != NEEDS_ACTION).map(|section| {
+            let lines: minijinja::Value = section.limited_lines(max_lines).into_iter().collect();
+            context! { title => section.title, lines }
+        });
+        let counts =
+            self.status_counts.iter().map(|(status, count)| context! { status => status.key(), count => *count });
+        let mut environment = Environment::new();
+        environment.add_filter("status_label", |status: Serde<SloStatus>| status.label());
+        environment.add_filter("status_sign", |status: Serde<SloStatus>| status.sign());
+        environment.add_filter("limit", |text: &str, chars: usize| truncate(&escape_non_printing(text), chars));
+        // The extension of the name turns on escaping.
+        environment.add_template("mail.html", include_str!("mail.html"))?;
+        let html = environment.get_template("mail.html")?.render(context! {
+            subject => &self.subject,
+            week => self.week.number,
+            year => self.week.year,
+            owner => &self.owner,
+            summary => &self.summary,
+            counts => counts.collect::<minijinja::Value>(),
+            more => self.slos.len().saturating_sub(rows.len()),
+            rows => rows.into_iter().collect::<minijinja::Value>(),
+            sections => sections.collect::<minijinja::Value>(),
+            at => self.week.span.end.to_string(),
+        })?;
+        Ok(HtmlReport { html, image_files })
+    }
+
+    fn html_row(&self, slo: &WeeklySlo, image: String) -> minijinja::Value {
+        let team = if self.is_fleet { format!(" · {}", slo.team) } else { String::new() };
+        let duration_and_policy = slo.duration_and_policy();
+        // Where an SLO is ok, the number next to it is enough.
+        let reason = if slo.status == SloStatus::Ok && duration_and_policy.is_empty() { "" } else { &slo.reason };
+        context! {
+            status => slo.status.key(),
+            name => &slo.name,
+            objective => format!("{}{team}", slo.objective_and_window()),
+            why => format!("{reason}{duration_and_policy}"),
+            left => &slo.budget_left,
+            trend => slo.format_trend(),
+            image,
+            alt => describe_daily_burn(&slo.daily_burn),
+            width => slo.daily_burn.len() * 5,
+        }
+    }
+
+    /// For channels: the same report has the same key, whenever it is created.
     pub fn message(&self) -> Notification {
-        self.build_message(|_| true, MAX_LINES)
+        self.to_notification(&[], MAX_LINES)
     }
 
     /// The same for a channel that many read in passing.
-    #[must_use]
     pub fn digest(&self) -> Notification {
-        self.build_message(|section| !DIGEST_OMITTED_SECTIONS.contains(&section.title), MAX_DIGEST_LINES)
+        self.to_notification(&DIGEST_OMITTED_SECTIONS, MAX_DIGEST_LINES)
     }
 
-    fn build_message(&self, is_included: impl Fn(&Section) -> bool, max_lines: usize) -> Notification {
-        let section =
-            |section: &Section| format!("{}\n- {}", section.title, section.limited_lines(max_lines).join("\n- "));
-        let sections = self.sections.iter().filter(|section| is_included(section)).map(section);
+    fn to_notification(&self, omitted_sections: &[&str], max_lines: usize) -> Notification {
+        let sections = self.sections.iter().filter(|section| !omitted_sections.contains(&section.title));
+        let sections =
+            sections.map(|section| format!("{}\n- {}", section.title, section.limited_lines(max_lines).join("\n- ")));
+        let paragraphs = std::iter::once(self.summary.clone()).chain(sections).collect();
+        self.note(self.file_stem(), &self.owner, self.subject.clone(), paragraphs)
+    }
+
+    fn note(&self, subject: &str, team: &str, title: String, paragraphs: Vec<String>) -> Notification {
         Notification {
-            key: format!("{WEEKLY_KEY_PREFIX}{}@{}", self.file_stem(), self.week),
+            key: format!("{WEEKLY_KEY_PREFIX}{subject}@{}", self.week),
             number: 1,
             kind: NotificationKind::Note,
             urgency: Urgency::Ticket,
-            title: self.subject.clone(),
-            paragraphs: std::iter::once(self.summary.clone()).chain(sections).collect(),
+            title,
+            paragraphs,
             facts: Vec::new(),
             links: Vec::new(),
             service: "slowburn".to_owned(),
-            team: self.owner.clone(),
+            team: team.to_owned(),
             class: String::new(),
             at: self.week.span.end,
         }
     }
-}
 
-fn slo_json(slo: &WeeklySlo) -> Value {
-    json!({
-        "slo": slo.name,
-        "objective": slo.objective,
-        "window": slo.window,
-        "team": slo.team,
-        "status": slo.status.key(),
-        "reason": slo.reason,
-        "budget_remaining": slo.remaining,
-        "budget_remaining_week_ago": slo.remaining_week_ago,
-        "weeks_exhausted_or_at_risk": slo.weeks_in_trouble,
-        "policy": slo.policy,
-    })
+    /// The notifications to channels of teams that follow from the report of the fleet.
+    pub fn escalations(&self) -> Vec<Notification> {
+        let mut teams: BTreeMap<&str, Vec<&WeeklySlo>> = BTreeMap::new();
+        for slo in self.slos.iter().filter(|slo| slo.weeks_in_trouble >= TEAM_ESCALATION_WEEKS) {
+            teams.entry(&slo.team).or_default().push(slo);
+        }
+        teams.into_iter().map(|(team, slos)| self.escalation(team, &slos)).collect()
+    }
+
+    fn escalation(&self, team: &str, slos: &[&WeeklySlo]) -> Notification {
+        let named = slos.iter().take(MAX_NAMED_SLOS).map(|slo| {
+            let policy = slo.policy.as_ref().map_or_else(String::new, |then| format!(" Policy: {then}"));
+            let (status, weeks) = (slo.status.label(), slo.format_weeks());
+            format!("{} has been {status} for {weeks}: {}.{policy}", slo.name, slo.reason)
+        });
+        let mut paragraphs: Vec<String> = named.collect();
+        if slos.len() > MAX_NAMED_SLOS {
+            paragraphs.push(format!("And {} more.", slos.len() - MAX_NAMED_SLOS));
+        }
+        paragraphs.push(
+            "No immediate action is needed. Plan a fix, or lower the objective if it is stricter than users need."
+                .to_owned(),
+        );
+        let verb = if slos.len() == 1 { "is" } else { "are" };
+        let title = format!(
+            "SLO week {} · {team}: {} {verb} still exhausted or at risk",
+            self.week.number,
+            pluralize(slos.len(), "SLO")
+        );
+        self.note(&format!("{team}/escalation"), team, title, paragraphs)
+    }
 }
 
 impl Section {
-    pub(super) fn limited_lines(&self, max_lines: usize) -> Vec<String> {
+    fn limited_lines(&self, max_lines: usize) -> Vec<String> {
         let mut lines: Vec<String> = self.lines.iter().take(max_lines).cloned().collect();
         if self.lines.len() > max_lines {
             lines.push(format!("and {} more", self.lines.len() - max_lines));

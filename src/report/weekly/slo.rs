@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use crate::format::pluralize;
 use crate::rational::to_f64;
 use crate::report::model::{DailyBurn, FleetStatus, SloRow};
@@ -10,13 +12,11 @@ use crate::report::slo_status::{
 };
 use crate::report::status::format_budget_left_with_raw;
 
-/// How promises stood at the ends of the weeks before, the newest first.
+/// The rows of the weeks before, the newest first.
 #[derive(Default)]
 pub struct PreviousWeeks<'a>(HashMap<[String; 3], Vec<&'a SloRow>>);
 
 impl<'a> PreviousWeeks<'a> {
-    /// Of the statuses of those moments, the newest first.
-    #[must_use]
     pub fn new(statuses: &'a [FleetStatus]) -> Self {
         let mut weeks: HashMap<_, Vec<&SloRow>> = HashMap::new();
         for row in statuses.iter().flat_map(|status| &status.rows) {
@@ -25,8 +25,6 @@ impl<'a> PreviousWeeks<'a> {
         Self(weeks)
     }
 
-    /// How a promise stood, the newest week first.
-    #[must_use]
     pub fn rows_for(&self, row: &SloRow) -> &[&'a SloRow] {
         self.0.get(&row_key(row)).map_or(&[], Vec::as_slice)
     }
@@ -36,36 +34,37 @@ fn row_key(row: &SloRow) -> [String; 3] {
     [&row.service, &row.slo, &row.window].map(String::clone)
 }
 
-/// A promise over one of its windows, in words and numbers for people.
-#[derive(Clone, Debug, PartialEq)]
+/// An SLO over one of its windows. Its JSON is that of the report.
+#[derive(Clone, Serialize)]
 pub struct WeeklySlo {
-    /// How it stands.
-    pub status: SloStatus,
-    /// Whether somebody should do something about it.
-    pub needs_action: bool,
-    /// Whether too little was observed yet to judge it.
-    pub has_insufficient_coverage: bool,
     /// `checkout/availability`.
+    #[serde(rename = "slo")]
     pub name: String,
-    /// `99.9%`.
     pub objective: String,
-    /// `30d`.
     pub window: String,
-    /// Whose it is.
     pub team: String,
-    /// The reason for its status.
+    pub status: SloStatus,
     pub reason: String,
-    /// The budget that is left, rounded; with the raw one beside it where minutes do not count.
-    pub budget_left: String,
-    /// The share of the budget that is left; `None` where there is none to be left.
+    /// The share of the budget that is left; `None` without a budget.
+    #[serde(rename = "budget_remaining")]
     pub remaining: Option<f64>,
-    /// That share a week before, where both weeks are known well enough to be compared.
+    /// That share a week before, if enough is known of both weeks to compare them.
+    #[serde(rename = "budget_remaining_week_ago")]
     pub remaining_week_ago: Option<f64>,
-    /// For how many weeks in a row it has been exhausted or at risk, this one included.
+    /// The weeks in a row that it has been exhausted or at risk, this one included.
+    #[serde(rename = "weeks_exhausted_or_at_risk")]
     pub weeks_in_trouble: usize,
     /// The step of the error-budget policy that applies.
     pub policy: Option<String>,
-    /// The burn of its newest days, the newest last.
+    /// The budget that is left, rounded, with the raw one where minutes are excluded.
+    #[serde(skip)]
+    pub budget_left: String,
+    #[serde(skip)]
+    pub needs_action: bool,
+    #[serde(skip)]
+    pub has_insufficient_coverage: bool,
+    /// The burn of the newest days, the newest last.
+    #[serde(skip)]
     pub daily_burn: Vec<DailyBurn>,
 }
 
@@ -137,7 +136,6 @@ impl WeeklySlo {
 
     /// The change of the budget in the week, in percentage points: `down 12 points in 7 days`; `None` where there is
     /// none.
-    #[must_use]
     pub fn format_trend(&self) -> Option<String> {
         let points_changed = 100.0 * (self.remaining? - self.remaining_week_ago?);
         let direction = if points_changed < 0.0 { "down" } else { "up" };
