@@ -36,7 +36,7 @@ use crate::cli::complete::{self, Shell};
 use crate::cli::{Command, StateArgs};
 use crate::engine::EngineError;
 use crate::slo::suggestion;
-use crate::store::{AlertStateKind, StoreError};
+use crate::store::{AlertStateKind, SiteError, StoreError};
 use crate::text::escape_non_printing;
 use crate::time::Minute;
 
@@ -98,6 +98,12 @@ impl From<EngineError> for CommandError {
     fn from(error: EngineError) -> Self {
         let is_retryable = matches!(error, EngineError::Store(StoreError::ChangedWhileReading));
         Self { is_retryable, ..Self::new(error.to_string()) }
+    }
+}
+
+impl From<SiteError> for CommandError {
+    fn from(error: SiteError) -> Self {
+        Self::new(error.to_string())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::location::Location;
 use crate::report::gate::{self, Override};
 use crate::report::site::{RenderError, Site, SiteContext, SitePage};
 use crate::report::{budget_report, incidents, model};
-use crate::store::{LedgerStore, SiteError, SiteFile, SiteWriter, StalePages};
+use crate::store::{LedgerStore, SiteFile, SiteWriter, StalePages};
 use crate::time::{MINUTES_PER_DAY, Minute};
 
 /// Pages that are held in memory at a time.
@@ -29,11 +29,8 @@ pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<ExitSta
     let at = arguments.common.evaluation_time(now);
     let definitions = load_definitions(&arguments.common, at)?;
     let store = open_ledger(&arguments.common).await?;
-    let status = engine::evaluate(&definitions.catalog, &store, at).await.map_err(CommandError::from)?;
-    let (alert_state, _) = store
-        .alert_state(alert_state_kind(arguments.state))
-        .await
-        .map_err(|error| CommandError::new(error.to_string()))?;
+    let status = engine::evaluate(&definitions.catalog, &store, at).await?;
+    let (alert_state, _) = store.alert_state(alert_state_kind(arguments.state)).await?;
     let overrides = recent_overrides(&store, at).await?;
     if let Some(location) = &arguments.out {
         DisjointLocations::new(&arguments.common.ledger, &definitions.catalog)
@@ -48,12 +45,7 @@ pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<ExitSta
             overrides: &overrides,
             problems: &definitions.problems,
         };
-        let documents = [("report.md", ReportFormat::Markdown), ("report.json", ReportFormat::Json)];
-        let documents = documents.map(|(name, format)| SiteFile {
-            name: name.to_owned(),
-            text: render(&status, &alert_state, &overrides, format),
-        });
-        write_site(location, context, documents).await?;
+        write_site(location, context, documents(&status, &alert_state, &overrides)).await?;
     } else {
         print(render(&status, &alert_state, &overrides, arguments.format).as_bytes())?;
     }
@@ -64,23 +56,22 @@ pub(super) async fn report(arguments: ReportArgs, now: Minute) -> Result<ExitSta
 async fn write_site(
     location: &Location,
     context: SiteContext<'_>,
-    documents: [SiteFile; 2],
+    documents: Vec<SiteFile>,
 ) -> Result<(), CommandError> {
-    let to_error = |error: SiteError| CommandError::new(error.to_string());
     let to_render_error = |error: RenderError| CommandError::with_context("cannot create a page", error);
     let site = Site::new(context).map_err(to_render_error)?;
     let subjects = site.pages();
     let names: BTreeSet<String> =
         subjects.iter().map(SitePage::path).chain(documents.iter().map(|page| page.name.clone())).collect();
-    let pages = SiteWriter::begin(location, names, StalePages::Remove).await.map_err(to_error)?;
+    let pages = SiteWriter::begin(location, names, StalePages::Remove).await?;
     for batch in subjects.chunks(PAGES_PER_BATCH) {
         let render_page =
             |subject: &SitePage<'_>| Ok(SiteFile { name: subject.path(), text: site.render_page(*subject)? });
         let written: Result<Vec<SiteFile>, RenderError> = batch.par_iter().map(render_page).collect();
-        pages.put(written.map_err(to_render_error)?).await.map_err(to_error)?;
+        pages.put(written.map_err(to_render_error)?).await?;
     }
-    pages.put(documents.into()).await.map_err(to_error)?;
-    pages.finish().await.map_err(to_error)?;
+    pages.put(documents).await?;
+    pages.finish().await?;
     eprint_line(&format!("wrote {} to `{location}`: open `index.html`", pluralize(subjects.len(), "page")));
     Ok(())
 }
@@ -92,21 +83,19 @@ pub(super) async fn save_reports(
     overrides: &[Override],
     folder: &Path,
 ) -> Result<(), CommandError> {
-    let to_error = |error: SiteError| CommandError::new(error.to_string());
-    let documents = [("report.md", ReportFormat::Markdown), ("report.json", ReportFormat::Json)];
-    let documents: Vec<SiteFile> = documents
-        .map(|(name, format)| SiteFile { name: name.to_owned(), text: render(status, alert_state, overrides, format) })
-        .into();
-    let names = documents.iter().map(|page| page.name.clone()).collect();
-    let pages =
-        SiteWriter::begin(&Location::Directory(folder.to_owned()), names, StalePages::Keep).await.map_err(to_error)?;
-    pages.put(documents).await.map_err(to_error)?;
-    pages.finish().await.map_err(to_error)
+    let location = Location::Directory(folder.to_owned());
+    Ok(SiteWriter::write_all(&location, documents(status, alert_state, overrides), StalePages::Keep).await?)
 }
 
-/// Deploys in spite of the policy in the days up to a moment.
+fn documents(status: &model::FleetStatus, alert_state: &AlertState, overrides: &[Override]) -> Vec<SiteFile> {
+    [("report.md", ReportFormat::Markdown), ("report.json", ReportFormat::Json)]
+        .map(|(name, format)| SiteFile { name: name.to_owned(), text: render(status, alert_state, overrides, format) })
+        .into()
+}
+
+/// Deploys in spite of the policy in the days before a time.
 pub(super) async fn recent_overrides(store: &LedgerStore, at: Minute) -> Result<Vec<Override>, CommandError> {
-    let all = store.overrides().await.map_err(|error| CommandError::new(error.to_string()))?;
+    let all = store.overrides().await?;
     let since = at.plus(-OVERRIDE_DAYS * MINUTES_PER_DAY);
     Ok(all.into_iter().filter(|one| one.at > since && one.at <= at).collect())
 }

@@ -16,7 +16,7 @@ use crate::notify::{Notifier, Receipt};
 use crate::report::model::FleetStatus;
 use crate::report::weekly::{ImageMode, PREVIOUS_WEEKS, PreviousWeeks, Week, WeeklyContext, WeeklyReport};
 use crate::slo::{Catalog, Team};
-use crate::store::{AtomicFile, LedgerStore, SiteError, SiteFile, SiteWriter, StalePages, StoreError};
+use crate::store::{AtomicFile, LedgerStore, SiteFile, SiteWriter, StalePages, StoreError};
 use crate::text::escape_non_printing;
 use crate::time::{MINUTES_PER_DAY, Minute};
 
@@ -36,22 +36,19 @@ pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<ExitSta
         return Err(CommandError::unknown("team", team, teams));
     }
     let store = open_ledger(&arguments.common).await?;
-    let reports = build_reports(&definitions, &store, (week, arguments.state), &teams).await?;
-    let saved = match &arguments.out {
-        Some(folder) => save(folder, week, &reports).await,
-        None => Ok(()),
-    };
-    let mut undelivered = 0;
-    if let Err(error) = saved {
+    let reports = build_reports(&definitions, &store, week, arguments.state, &teams).await?;
+    if let Some(folder) = &arguments.out
+        && let Err(error) = save(folder, week, &reports).await
+    {
         // A full disk is no reason to keep the report from people.
         if !arguments.send {
             return Err(error);
         }
         eprint_line(&format!("{}: {}", styled("warning"), error.message));
-        undelivered += 1;
     }
+    let mut undelivered = 0;
     if arguments.send {
-        let sent = store.sent_weekly_reports().await.map_err(|error| CommandError::new(error.to_string()))?;
+        let sent = store.sent_weekly_reports().await?;
         drop(store);
         undelivered = WeeklySender {
             arguments: &arguments,
@@ -78,21 +75,21 @@ pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<ExitSta
 async fn build_reports(
     definitions: &Definitions,
     store: &LedgerStore,
-    (week, state): (Week, StateArgs),
+    week: Week,
+    state: StateArgs,
     teams: &BTreeSet<&str>,
 ) -> Result<Vec<WeeklyReport>, CommandError> {
     let catalog = &definitions.catalog;
-    let to_error = |error: StoreError| CommandError::new(error.to_string());
     let status = engine::evaluate(catalog, store, week.span.end).await?;
     let mut previous: Vec<FleetStatus> = Vec::new();
     for back in 1..=PREVIOUS_WEEKS {
         previous.push(engine::evaluate(catalog, store, week.span.end.plus(-7 * back * MINUTES_PER_DAY)).await?);
     }
-    let (alert_state, _) = store.alert_state(alert_state_kind(state)).await.map_err(to_error)?;
-    let overrides = store.overrides().await.map_err(to_error)?;
+    let (alert_state, _) = store.alert_state(alert_state_kind(state)).await?;
+    let overrides = store.overrides().await?;
     let mut usage = Usage::default();
     for day in week.span.days() {
-        usage.add(&store.usage(day).await.map_err(to_error)?);
+        usage.add(&store.usage(day).await?);
     }
     let context = WeeklyContext {
         week,
@@ -131,7 +128,6 @@ async fn save(folder: &Path, week: Week, reports: &[WeeklyReport]) -> Result<(),
     let is_latest = names.all(|name| !is_week(&name) || name <= week.to_string());
     let mut pages = Vec::new();
     for (report, (format, extension)) in reports.iter().flat_map(|report| EXTENSIONS.map(|format| (report, format))) {
-        // A team may be called as it likes, but for what a folder may not be called.
         let page = SiteFile { name: format!("{}.{extension}", report.file_stem()), text: render(report, format)? };
         let path = dated.join(&page.name);
         let written = AtomicFile::create(&path).and_then(|mut file| {
@@ -143,16 +139,12 @@ async fn save(folder: &Path, week: Week, reports: &[WeeklyReport]) -> Result<(),
     }
     if is_latest {
         let latest = Location::Directory(folder.join("latest"));
-        let to_error = |error: SiteError| CommandError::new(error.to_string());
-        let names = pages.iter().map(|page| page.name.clone()).collect();
-        let site = SiteWriter::begin(&latest, names, StalePages::Remove).await.map_err(to_error)?;
-        site.put(pages).await.map_err(to_error)?;
-        site.finish().await.map_err(to_error)?;
+        SiteWriter::write_all(&latest, pages, StalePages::Remove).await?;
     }
     Ok(())
 }
 
-/// Everything that goes out for a week.
+/// Sends the reports of a week.
 struct WeeklySender<'a> {
     arguments: &'a WeeklyArgs,
     catalog: &'a Catalog,
@@ -162,7 +154,7 @@ struct WeeklySender<'a> {
 }
 
 impl WeeklySender<'_> {
-    /// Sends what was not sent yet; says how much did not arrive.
+    /// Sends what was not sent yet; returns how much could not be delivered.
     async fn send(&self, all_reports: &[WeeklyReport]) -> Result<usize, CommandError> {
         let mut undelivered = 0;
         for report in all_reports {
@@ -173,71 +165,59 @@ impl WeeklySender<'_> {
                 eprint_line(&format!("no weekly report for {}: {setting} is not set in fleet.yaml", report.owner));
             }
             for destination in reports {
-                let result = self
-                    .send_once(report.sent_key(destination), self.notifier.send_weekly(destination, report))
-                    .await?;
-                undelivered +=
-                    Self::count_failure(&format!("the weekly report for {}", report.owner), destination, result);
+                let what = format!("the weekly report for {}", report.owner);
+                let sending = self.notifier.send_weekly(destination, report);
+                undelivered += self.send_once(&what, destination, report.sent_key(destination), sending).await?;
             }
             for escalation in report.is_fleet.then(|| report.escalations()).into_iter().flatten() {
-                let ticket_destinations =
-                    self.catalog.teams.get(&escalation.team).map_or_else(Vec::new, ticket_destinations);
-                for destination in &ticket_destinations {
+                let what = format!("the escalation for {}", escalation.team);
+                let team = self.catalog.teams.get(&escalation.team);
+                for destination in &team.map_or_else(Vec::new, ticket_destinations) {
                     let record = format!("{} {}/escalation {destination}", report.week, escalation.team);
-                    let result = self.send_once(record, self.notifier.send(destination, &escalation)).await?;
-                    undelivered +=
-                        Self::count_failure(&format!("the escalation for {}", escalation.team), destination, result);
+                    let sending = self.notifier.send(destination, &escalation);
+                    undelivered += self.send_once(&what, destination, record, sending).await?;
                 }
             }
         }
         Ok(undelivered)
     }
 
-    /// Sends something unless it was sent before or another is at it, and remembers it.
+    /// Sends something and records it, unless that was done before or another process is doing it. Returns how much
+    /// could not be delivered.
     async fn send_once(
         &self,
+        what: &str,
+        destination: &str,
         record: String,
         sending: impl Future<Output = Result<Receipt, DeliveryError>>,
-    ) -> Result<Result<(), DeliveryError>, CommandError> {
-        // A dry run tells nobody, so it is always made anew, and never remembered.
-        if self.arguments.channels.dry_run.is_some() {
-            return Ok(sending.await.map(drop));
-        }
+    ) -> Result<usize, CommandError> {
         let to_error =
             |error: StoreError| CommandError::with_context("cannot record in the ledger what was sent", error);
         let ledger = &self.arguments.common.ledger;
-        if self.sent.contains(&record)
-            || !open_ledger_for_update(ledger)
-                .await
-                .map_err(to_error)?
-                .claim_weekly_report(&record, self.now)
-                .await
-                .map_err(to_error)?
-        {
-            return Ok(Ok(()));
-        }
-        let result = sending.await;
-        let store = open_ledger_for_update(ledger).await.map_err(to_error)?;
-        store.settle_weekly_report(&record, result.is_ok()).await.map_err(to_error)?;
-        Ok(result.map(drop))
-    }
-
-    fn count_failure(what: &str, destination: &str, result: Result<(), DeliveryError>) -> usize {
-        match result {
-            Ok(()) => 0,
-            Err(error) => {
-                eprint_line(&format!(
-                    "{}: cannot send {what} to `{}`: {error}",
-                    styled("warning"),
-                    escape_non_printing(destination)
-                ));
-                1
+        // A dry run notifies nobody, so it is never recorded.
+        let is_live = self.arguments.channels.dry_run.is_none();
+        if is_live {
+            if self.sent.contains(&record) {
+                return Ok(0);
+            }
+            let store = open_ledger_for_update(ledger).await.map_err(to_error)?;
+            if !store.claim_weekly_report(&record, self.now).await.map_err(to_error)? {
+                return Ok(0);
             }
         }
+        let result = sending.await;
+        if is_live {
+            let store = open_ledger_for_update(ledger).await.map_err(to_error)?;
+            store.settle_weekly_report(&record, result.is_ok()).await.map_err(to_error)?;
+        }
+        let Err(error) = result else { return Ok(0) };
+        let destination = escape_non_printing(destination);
+        eprint_line(&format!("{}: cannot send {what} to `{destination}`: {error}", styled("warning")));
+        Ok(1)
     }
 }
 
-/// Where a team hears of low urgencies, but for those that get its report anyway.
+/// The `tickets` destinations of a team, without those that get its report anyway.
 fn ticket_destinations(team: &Team) -> Vec<String> {
     team.tickets.iter().filter(|destination| !team.reports.contains(destination)).cloned().collect()
 }

@@ -110,6 +110,17 @@ impl SiteWriter {
         Ok(pages)
     }
 
+    /// Writes these pages and no others.
+    pub async fn write_all(
+        location: &Location,
+        pages: Vec<SiteFile>,
+        stale_pages: StalePages,
+    ) -> Result<(), SiteError> {
+        let site = Self::begin(location, pages.iter().map(|page| page.name.clone()).collect(), stale_pages).await?;
+        site.put(pages).await?;
+        site.finish().await
+    }
+
     pub async fn put(&self, pages: Vec<SiteFile>) -> Result<(), SiteError> {
         let put = pages.into_iter().map(async |page| self.target.put(&page.name, page.text).await);
         Ok(stream::iter(put).buffer_unordered(CONCURRENT_WRITES).try_collect().await?)
