@@ -37,6 +37,8 @@ use crate::slo::{Catalog, Exclusions, Service, Slo};
 use crate::store::{LedgerStore, LoadRequest, StoreError};
 use crate::time::{Day, Minute, Span};
 
+use alerts::AlertPipeline;
+
 pub use alerts::NotifyOptions;
 pub use explain::explain;
 pub use history::load_histories;
@@ -122,19 +124,13 @@ pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Ou
             AlertState::default()
         }
         Some((notify_options, alert_state)) => {
-            let notifying = alerts::notify(
-                options,
-                notify_options,
-                (&status, &mut ledger),
-                (alert_state, &recent),
-                store,
-                &mut diagnostics,
-            );
+            let pipeline = AlertPipeline { options, notify_options, store };
+            let notifying = pipeline.run(&status, &mut ledger, alert_state, &recent, &mut diagnostics);
             Box::pin(notifying).instrument(info_span!("alerts")).await?
         }
         None => AlertState::default(),
     };
-    Box::pin(target_groups::report_unmatched(options, &recent, &status, &mut diagnostics)).await;
+    diagnostics.notes.extend(Box::pin(target_groups::unmatched_notes(options, &recent, &status)).await);
     diagnostics.append(run_housekeeping(options, &ledger, store).instrument(info_span!("housekeeping")).await);
     Ok(Outcome { status, alert_state, diagnostics })
 }

@@ -1,14 +1,14 @@
-//! How urgent an SLO is from minute to minute: at once more urgent, and less urgent only after a while.
+//! The urgency of an SLO from minute to minute: it rises at once, and falls only after a while.
 //!
-//! The rule, in one sentence: an SLO is as urgent as the most urgent thing that held within its newest calm minutes, of
-//! which there must be `resolve_after`, and for a ticket as many as the short window of its tiers has. Calm is a minute
-//! that proves something: it was observed, there was traffic, and no short window burns any more. A minute that nobody
-//! observed proves nothing, and neither does silence: what failed before the night and was not asked since has not
-//! recovered. Only after a whole day without events is there nothing left to alert about.
+//! An SLO has the highest urgency that held within its newest minutes of recovery, of which `resolve_after` are needed,
+//! and for a ticket as many as the short window of its tiers has. A minute of recovery was observed, had traffic, and
+//! no short window burned. An unobserved minute proves nothing, and neither does one without traffic: a service that
+//! failed before the night and had no requests since has not recovered. Only after a whole day without events is there
+//! nothing left to alert about.
 //!
-//! What is as urgent again within [`BACK_MINUTES`] has shown that its calm meant little: it then takes as many calm
-//! minutes to be less urgent, or to end. So whatever comes and goes all night wakes somebody twice, and not at each
-//! turn, whether a ticket stays open in between or not.
+//! If an SLO reaches the same urgency again within [`FLAPPING_MINUTES`], it needs as many minutes of recovery before it
+//! is downgraded or resolved (flap suppression): it pages twice a night, and not at every change, whether a ticket
+//! stays open in between or not.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,13 +52,13 @@ pub struct UrgencyState {
     pub is_flapping: [bool; 3],
 }
 
-/// What comes back so soon is the same trouble, and goes only after as many calm minutes.
+/// An urgency that is reached again within this time is the same problem, and needs as many minutes of recovery.
 const FLAPPING_MINUTES: i32 = 60;
 
 const URGENCIES: [Urgency; 3] = [Urgency::Ticket, Urgency::Page, Urgency::Severe];
 
 impl UrgencyState {
-    /// How urgent it is; `None` if nothing is open.
+    /// `None` if nothing is open.
     #[must_use]
     pub fn urgency(&self) -> Option<Urgency> {
         URGENCIES
@@ -69,13 +69,13 @@ impl UrgencyState {
             .max()
     }
 
-    /// Whether it ended because nothing was heard of for so long that there is nothing left to burn.
+    /// Whether it ended because there was no traffic for [`NO_TRAFFIC_MINUTES`].
     #[must_use]
     pub const fn has_lost_traffic(&self) -> bool {
         self.minutes_without_traffic >= NO_TRAFFIC_MINUTES
     }
 
-    /// Takes one more minute into account. `resolve_after`: how many calm minutes end ticket, page and severe.
+    /// Applies one minute. `resolve_after`: minutes of recovery that end ticket, page and severe.
     pub fn apply(&mut self, evaluation: &MinuteEvaluation, resolve_after: [u32; 3]) {
         if !evaluation.is_observed {
             return;
@@ -93,8 +93,9 @@ impl UrgencyState {
                 self.minutes_to_recovery[index] = self.minutes_to_recovery[index].saturating_sub(1);
             }
         }
-        let is_waiting = evaluation.has_no_traffic && evaluation.firing.is_none() && self.urgency().is_some();
-        self.minutes_without_traffic = if is_waiting { self.minutes_without_traffic.saturating_add(1) } else { 0 };
+        let is_without_traffic = evaluation.has_no_traffic && evaluation.firing.is_none() && self.urgency().is_some();
+        self.minutes_without_traffic =
+            if is_without_traffic { self.minutes_without_traffic.saturating_add(1) } else { 0 };
         if self.has_lost_traffic() {
             self.minutes_to_recovery = [0; 3];
         }
@@ -105,7 +106,7 @@ impl UrgencyState {
     }
 }
 
-/// How many calm minutes it takes to be less urgent, or to end.
+/// Minutes of recovery before an urgency ends.
 #[must_use]
 pub fn recovery_minutes(resolve_after: u32, is_flapping: bool) -> u32 {
     resolve_after.max(if is_flapping { FLAPPING_MINUTES.unsigned_abs() } else { 1 })
@@ -117,8 +118,8 @@ mod tests {
 
     use super::*;
 
-    /// What the rule says of a whole history, without a state: looks back from the newest beat. `before` is what it
-    /// said of each beat but the newest.
+    /// The rule applied to a whole history, without a state: looks back from the newest evaluation. `before` are the
+    /// urgencies at the earlier ones.
     fn urgency_by_definition(
         evaluations: &[MinuteEvaluation],
         before: &[Option<Urgency>],

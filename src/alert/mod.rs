@@ -1,7 +1,8 @@
-//! What is told to whom, and when: incidents, the book that remembers them, and the outbox that delivers.
+//! Incidents and their notifications: which are opened and resolved, and who is notified when.
 //!
-//! What minutes say ([`Beat`]) moves the [`Course`] of an SLO; [`advance`] takes whole rounds of them into the
-//! [`AlertBook`]; [`decide`] says who has to be told what; and the outbox holds it until it is confirmed.
+//! [`Evaluator`] turns the ledger into a [`MinuteEvaluation`] per SLO and minute, [`apply_evaluations`] updates the
+//! incidents of the [`AlertState`], [`plan_notifications`] decides who is notified, and the outbox holds every
+//! notification until its delivery is confirmed.
 //!
 //! **Invariant:** the same minutes give the same incidents, however often slowburn runs.
 

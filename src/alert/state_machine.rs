@@ -441,7 +441,7 @@ mod tests {
         }
     }
 
-    /// A promise that pages in each of the last minutes up to one.
+    /// An SLO that pages at a minute.
     fn paging_update(service: &str, until: i32) -> SloUpdate {
         let firing = Some(Urgency::Page);
         let evaluation = |at| MinuteEvaluation {
@@ -460,7 +460,7 @@ mod tests {
         }
     }
 
-    /// Takes a round into the book; who is told what of which number.
+    /// Applies updates, and returns the planned notifications.
     fn plan(
         state: &mut AlertState,
         updates: Vec<SloUpdate>,
@@ -492,7 +492,7 @@ mod tests {
         let fleet = InvalidDefinitions { is_fleet_invalid: true, ..InvalidDefinitions::default() };
         let group_updates = |_: i32| ["one", "two", "three"].map(|service| paging_update(service, 200)).to_vec();
         let expected = |subject: &str| ["1 opened", "2 resolved", "3 opened"].map(|kind| format!("{subject} {kind}"));
-        // A promise that was removed for one run, and no minute is newer than before.
+        // An SLO that was removed for one run, without a new minute.
         let mut state = AlertState::default();
         let mut planned = plan(&mut state, vec![paging_update("checkout", 200)], &none, None);
         planned.extend(plan(&mut state, Vec::new(), &none, None));

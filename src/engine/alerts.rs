@@ -24,6 +24,9 @@ use crate::time::Minute;
 /// The time between two runs of a replay.
 const REPLAY_INTERVAL_MINUTES: i32 = 5;
 
+const SINCE_IGNORED: &str = "`--since` has no effect: the dry run continues from its earlier alert state\n\
+                             hint: remove `alerts-dry-run.json` from the ledger to replay the past again";
+
 /// How a run notifies.
 pub struct NotifyOptions<'a> {
     pub notifier: &'a Notifier,
@@ -41,39 +44,6 @@ impl NotifyOptions<'_> {
     }
 }
 
-/// Updates the alert state with the newest minutes, and sends notifications.
-pub(super) async fn notify(
-    options: &RunOptions<'_>,
-    notify_options: &NotifyOptions<'_>,
-    (status, ledger): (&FleetStatus, &mut Ledger),
-    (stored_state, recent): (VersionedAlertState, &[RecentLogs<'_>]),
-    store: &LedgerStore,
-    diagnostics: &mut Diagnostics,
-) -> Result<AlertState, EngineError> {
-    let pipeline = AlertPipeline { options, notify_options, store };
-    if let Some(since) = notify_options.since {
-        if stored_state.1.is_none() {
-            return pipeline.replay(since, diagnostics).await;
-        }
-        let hint = "remove `alerts-dry-run.json` from the ledger to replay the past again";
-        diagnostics
-            .notes
-            .push(format!("`--since` has no effect: the dry run continues from its earlier alert state\nhint: {hint}"));
-    }
-    let Some(planned_state) = pipeline.enqueue((status, ledger), stored_state, recent, diagnostics).await? else {
-        diagnostics.notes.push("another run is updating the alert state; notifications are left to it".to_owned());
-        return Ok(store.alert_state(notify_options.kind()).await?.0);
-    };
-    let alert_state = pipeline.send_outbox(planned_state, diagnostics).await?;
-    diagnostics.add_postponed(&alert_state);
-    if let Some(address) = options.catalog.alerts.heartbeat.as_ref().filter(|_| !notify_options.is_dry_run)
-        && let Err(error) = notify_options.notifier.ping(address).await
-    {
-        diagnostics.warnings.push(format!("cannot send the heartbeat: {error}"));
-    }
-    Ok(alert_state)
-}
-
 /// What is to be sent after the incidents were updated.
 struct AlertPlan {
     notifications: Vec<PlannedNotification>,
@@ -87,19 +57,50 @@ pub(super) struct AlertPipeline<'a> {
 }
 
 impl AlertPipeline<'_> {
+    /// Updates the alert state with the newest minutes, and sends notifications.
+    pub(super) async fn run(
+        &self,
+        status: &FleetStatus,
+        ledger: &mut Ledger,
+        stored_state: VersionedAlertState,
+        recent: &[RecentLogs<'_>],
+        diagnostics: &mut Diagnostics,
+    ) -> Result<AlertState, EngineError> {
+        let NotifyOptions { notifier, is_dry_run, since, .. } = self.notify_options;
+        if let Some(since) = *since {
+            if stored_state.1.is_none() {
+                return self.replay(since, diagnostics).await;
+            }
+            diagnostics.notes.push(SINCE_IGNORED.to_owned());
+        }
+        let Some(planned_state) = self.enqueue(status, ledger, stored_state, recent, diagnostics).await? else {
+            diagnostics.notes.push("another run is updating the alert state; notifications are left to it".to_owned());
+            return Ok(self.store.alert_state(self.notify_options.kind()).await?.0);
+        };
+        let alert_state = self.send_outbox(planned_state, diagnostics).await?;
+        diagnostics.add_postponed(&alert_state);
+        if let Some(address) = self.options.catalog.alerts.heartbeat.as_ref().filter(|_| !is_dry_run)
+            && let Err(error) = notifier.ping(address).await
+        {
+            diagnostics.warnings.push(format!("cannot send the heartbeat: {error}"));
+        }
+        Ok(alert_state)
+    }
+
     /// Evaluates, updates incidents, and adds notifications to the stored outbox. `None` if other runs keep changing
     /// the alert state.
     async fn enqueue(
         &self,
-        (status, ledger): (&FleetStatus, &mut Ledger),
+        status: &FleetStatus,
+        ledger: &mut Ledger,
         (mut alert_state, version): VersionedAlertState,
         recent: &[RecentLogs<'_>],
         diagnostics: &mut Diagnostics,
     ) -> Result<Option<VersionedAlertState>, EngineError> {
         let options = self.options;
         let plan = self.plan(&mut alert_state, ledger).await?;
-        let contributors =
-            find_contributors(options, (&plan.notifications, &alert_state), recent, status, diagnostics).await;
+        let (contributors, note) = find_contributors(options, &plan.notifications, &alert_state, recent, status).await;
+        diagnostics.notes.extend(note);
         // The first change is already planned; after a conflict it is planned again on the newer state.
         let mut first_plan = Some(plan);
         let change = async |alert_state: &mut AlertState| {

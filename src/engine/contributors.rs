@@ -14,7 +14,7 @@ use crate::access_log::router::SeriesRouter;
 use crate::alert::{AlertState, Incident, IncidentKey, IncidentSubject, NotificationKind, PlannedNotification};
 use crate::evaluation::SloState;
 use crate::fetch_plan::AccessLogRequest;
-use crate::outcome::Diagnostics;
+use crate::format::pluralize;
 use crate::report::contributors::describe_contributors;
 use crate::report::model::FleetStatus;
 use crate::series::SeriesKey;
@@ -61,14 +61,15 @@ struct Analysis<'a> {
     empty: Contributors,
 }
 
-/// The contributors of the incidents that are notified for the first time or have become more urgent.
+/// The contributors of the incidents that are notified for the first time or have become more urgent, and a note if
+/// the analysis is incomplete.
 pub(super) async fn find_contributors(
     options: &RunOptions<'_>,
-    (notifications, alert_state): (&[PlannedNotification], &AlertState),
+    notifications: &[PlannedNotification],
+    alert_state: &AlertState,
     recent: &[RecentLogs<'_>],
     status: &FleetStatus,
-    diagnostics: &mut Diagnostics,
-) -> ContributorsByIncident {
+) -> (ContributorsByIncident, Option<String>) {
     let incident_of = |planned: &PlannedNotification| {
         let (key, incident) = alert_state.incidents.get_key_value(&planned.key)?;
         is_new_or_more_urgent(planned, incident).then_some((key, incident.urgency))
@@ -91,13 +92,13 @@ pub(super) async fn find_contributors(
             && found.get(one.key).is_none_or(|contributors| !contributors.is_complete)
     };
     let incomplete = analyses.iter().filter(is_incomplete).count();
-    if incomplete > 0 {
-        diagnostics.notes.push(format!(
+    let note = (incomplete > 0).then(|| {
+        format!(
             "contributor analysis is incomplete for {}: not all of their newest logs were read again",
-            crate::format::pluralize(incomplete, "incident")
-        ));
-    }
-    found
+            pluralize(incomplete, "incident")
+        )
+    });
+    (found, note)
 }
 
 /// Stores the contributors with their incidents, for reports.

@@ -13,7 +13,6 @@ use super::RunOptions;
 use super::contributors::RecentLogs;
 use crate::access_log::contributors::{Contributors, Dimension};
 use crate::access_log::router::SeriesRouter;
-use crate::outcome::Diagnostics;
 use crate::report::model::FleetStatus;
 use crate::report::slo_status::SloStatus;
 use crate::slo::{
@@ -31,13 +30,12 @@ const LOAD_BALANCERS_MAX: usize = 3;
 /// The usual time between two runs.
 const RUN_INTERVAL_MINUTES: i32 = 5;
 
-/// Adds a note for each service whose target groups no request matched, with the names that exist.
-pub(super) async fn report_unmatched(
+/// A note for each service whose target groups no request matched, with the names that exist.
+pub(super) async fn unmatched_notes(
     options: &RunOptions<'_>,
     all_recent_logs: &[RecentLogs<'_>],
     status: &FleetStatus,
-    diagnostics: &mut Diagnostics,
-) {
+) -> Vec<String> {
     let mut candidates = Vec::new();
     for recent_logs in all_recent_logs {
         let unmatched = find_unmatched(options, recent_logs, status);
@@ -61,13 +59,14 @@ pub(super) async fn report_unmatched(
     {
         candidates.rotate_left(first);
     }
-    let deadline = Instant::now() + READ_TIMEOUT;
+    let (deadline, mut notes) = (Instant::now() + READ_TIMEOUT, Vec::new());
     for (recent_logs, load_balancer, files, unmatched) in candidates.into_iter().take(LOAD_BALANCERS_MAX) {
         let names = seen_target_groups(options, recent_logs, load_balancer, &files, deadline).await;
-        let notes =
-            unmatched.iter().filter_map(|(service, traffic)| unmatched_note(service, traffic, load_balancer, &names));
-        diagnostics.notes.extend(notes);
+        notes.extend(
+            unmatched.iter().filter_map(|(service, traffic)| unmatched_note(service, traffic, load_balancer, &names)),
+        );
     }
+    notes
 }
 
 /// Services whose target groups have had no request.
