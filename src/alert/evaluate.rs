@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    AlertState, EvaluationStart, MinuteEvaluation, Owner, SharedScope, SloUpdate, SourceWatermark, evaluation_start,
-    resolve_after,
+    AlertState, EvaluationStart, IncidentSubject, MinuteEvaluation, Owner, SloUpdate, SourceWatermark,
+    evaluation_start, resolve_after,
 };
 use crate::counts::Sums;
 use crate::evaluation::{CountsView, SloEvaluation, SloState, SloViews, TierEvaluation, evaluate, required_windows};
@@ -132,14 +132,14 @@ impl<'a> Evaluator<'a> {
 
     fn slo_update(&self, service: &Service, slo: &Slo, evaluated_at: Minute) -> SloUpdate {
         let source = slo.indicator.source();
-        let mut shared_scopes = vec![SharedScope::Source(source.to_owned())];
+        let mut group_subjects = vec![IncidentSubject::SharedSource(source.to_owned())];
         if let Indicator::Requests { traffic, .. } = &slo.indicator {
-            shared_scopes.insert(0, SharedScope::for_load_balancer(&traffic.load_balancer, source));
+            group_subjects.insert(0, IncidentSubject::for_load_balancer(&traffic.load_balancer, source));
         }
         SloUpdate {
             slo: slo.id.clone(),
             owner: Owner { team: service.team.clone(), service: service.name.clone(), class: service.class.clone() },
-            shared_scopes,
+            group_subjects,
             fingerprint: slo.fingerprint(),
             objective: slo.objective.text.clone(),
             resolve_after: resolve_after(slo, &self.catalog.alerts),

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::signed_minutes;
-use super::{AlertState, EndReason, Incident, IncidentKey, IncidentSubject, Owner, SharedScope};
+use super::{AlertState, EndReason, Incident, IncidentKey, IncidentSubject, Owner};
 use crate::slo::{AlertRules, SloId, Urgency};
 use crate::time::Minute;
 
@@ -17,20 +17,20 @@ pub(super) fn update_groups(
     state: &mut AlertState,
     at: Minute,
     rules: &AlertRules,
-    scopes_by_slo: &BTreeMap<&SloId, &[SharedScope]>,
+    groups_by_slo: &BTreeMap<&SloId, &[IncidentSubject]>,
 ) {
     let (Some((min_services, within_minutes)), Some(team)) = (rules.shared_cause, &rules.team) else { return };
-    let mut paging_by_scope: BTreeMap<&SharedScope, Vec<IncidentKey>> = BTreeMap::new();
+    let mut paging_by_group: BTreeMap<&IncidentSubject, Vec<IncidentKey>> = BTreeMap::new();
     for (key, _) in state.incidents.iter().filter(|(_, incident)| is_paging(incident)) {
         let IncidentSubject::Slo(slo_id) = &key.subject else { continue };
-        for scope in scopes_by_slo.get(slo_id).into_iter().copied().flatten() {
-            paging_by_scope.entry(scope).or_default().push(key.clone());
+        for scope in groups_by_slo.get(slo_id).into_iter().copied().flatten() {
+            paging_by_group.entry(scope).or_default().push(key.clone());
         }
     }
     end_recovered_groups(state, at, Some(min_services));
     // Load balancers come before sources: the narrower scope takes precedence.
-    for (scope, paging_keys) in paging_by_scope {
-        let subject = IncidentSubject::Group(scope.clone());
+    for (scope, paging_keys) in paging_by_group {
+        let subject = scope.clone();
         let open_group = state.open_incident(&subject);
         let joins_after = joins_after(state, open_group.as_ref(), at.plus(-signed_minutes(within_minutes)));
         let joining: Vec<(IncidentKey, &Incident)> = paging_keys
@@ -42,7 +42,7 @@ pub(super) fn update_groups(
         if open_group.is_none() && u32::try_from(services.len()).unwrap_or(u32::MAX) < min_services {
             continue;
         }
-        let highest_urgency = joining.iter().map(|(_, incident)| incident.urgency).max();
+        let highest_urgency = joining.iter().map(|(_, incident)| incident.urgency()).max();
         let joining_keys: Vec<IncidentKey> = joining.into_iter().map(|(key, _)| key).collect();
         let group_key = open_group.unwrap_or_else(|| {
             let key = IncidentKey { subject, started: at };
@@ -51,7 +51,7 @@ pub(super) fn update_groups(
         });
         let Some(group) = state.incidents.get_mut(&group_key) else { continue };
         group.members.extend(joining_keys.iter().cloned());
-        group.change_urgency(highest_urgency.unwrap_or(Urgency::Page).max(group.urgency), at);
+        group.change_urgency(highest_urgency.unwrap_or(Urgency::Page).max(group.urgency()), at);
         for key in joining_keys {
             if let Some(incident) = state.incidents.get_mut(&key) {
                 incident.group = Some(group_key.clone());
@@ -61,13 +61,13 @@ pub(super) fn update_groups(
 }
 
 fn is_paging(incident: &Incident) -> bool {
-    incident.is_open() && incident.urgency >= Urgency::Page
+    incident.is_open() && incident.urgency() >= Urgency::Page
 }
 
 /// An incident joins a group if it began to page after this minute. `recent_start`: the same for a new group.
 fn joins_after(state: &AlertState, open_group: Option<&IncidentKey>, recent_start: Minute) -> Minute {
     let Some(open_group) = open_group else { return recent_start };
-    let IncidentSubject::Group(SharedScope::Source(_)) = open_group.subject else {
+    let IncidentSubject::SharedSource(_) = open_group.subject else {
         return recent_start.min(open_group.started.plus(-1));
     };
     let members = state.incidents.get(open_group).into_iter().flat_map(|incident| &incident.members);
@@ -85,11 +85,11 @@ pub(super) fn end_groups(state: &mut AlertState, at: Minute, rules: &AlertRules)
 /// A group has the urgency of its most urgent member. It ends when fewer than half of `min_services` members page: the
 /// remaining ones then page their own teams. `min_services` is `None` if there are no groups.
 fn end_recovered_groups(state: &mut AlertState, at: Minute, min_services: Option<u32>) {
-    for key in state.open_incidents(|subject| matches!(subject, IncidentSubject::Group(_))) {
+    for key in state.open_incidents(IncidentSubject::is_group) {
         let members = state.incidents.get(&key).map_or_else(BTreeSet::new, |incident| incident.members.clone());
         let member_incidents = members.iter().filter_map(|member| state.incidents.get(member));
         let paging: Vec<Urgency> =
-            member_incidents.filter(|member| is_paging(member)).map(|member| member.urgency).collect();
+            member_incidents.filter(|member| is_paging(member)).map(|member| member.urgency()).collect();
         if let (Some(highest_urgency), Some(group)) = (paging.iter().max(), state.incidents.get_mut(&key)) {
             group.change_urgency(*highest_urgency, at);
         }

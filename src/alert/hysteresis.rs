@@ -16,38 +16,37 @@ use crate::serialization::is_default;
 use crate::slo::Urgency;
 use crate::time::{MINUTES_PER_DAY, Minute};
 
-/// Minutes without any event after which an incident ends: whatever burned is no longer used.
+/// Minutes without an event after which an incident ends: the service is no longer used.
 pub const NO_TRAFFIC_MINUTES: u32 = MINUTES_PER_DAY.unsigned_abs();
 
-/// What one minute says of an SLO.
+/// The evaluation of one SLO at one minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MinuteEvaluation {
-    /// The evaluation: it sees the minutes that start before it.
+    /// It covers the minutes that start before this one.
     pub at: Minute,
-    /// Whether the newest minute was observed and counts; if not, nothing else here is looked at.
+    /// Whether the newest minute was observed and is not excluded; otherwise the other fields are ignored.
     pub is_observed: bool,
-    /// What holds.
     pub firing: Option<Urgency>,
-    /// The most urgent tier whose short window alone still burns, a page counted as a page even where it is demoted.
+    /// The most urgent tier whose short window burns, before downgrades.
     pub short_window_firing: Option<Urgency>,
-    /// Whether there was no event in the shortest short window.
+    /// Whether the shortest short window has no event.
     pub has_no_traffic: bool,
 }
 
-/// Where an SLO stands between its beats.
+/// The state of an SLO between two evaluations. Arrays are for ticket, page and severe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UrgencyState {
-    /// For ticket, page and severe: how many calm minutes are missing until it no longer counts as that urgent.
+    /// The minutes of recovery that are missing until this urgency ends.
     #[serde(skip_serializing_if = "is_default")]
     pub minutes_to_recovery: [u32; 3],
-    /// Observed minutes in a row without an event, counted while something is open.
+    /// Consecutive observed minutes without an event while an incident is open.
     #[serde(skip_serializing_if = "is_default")]
     pub minutes_without_traffic: u32,
-    /// For ticket, page and severe: the evaluation in which it last ceased to be as urgent as that.
+    /// The evaluation at which this urgency last ended.
     #[serde(skip_serializing_if = "is_default")]
     pub last_recovered: [Option<Minute>; 3],
-    /// For ticket, page and severe: whether it is as urgent as that again soon after it ceased to be.
+    /// Whether this urgency was reached again soon after it ended.
     #[serde(rename = "flapping", skip_serializing_if = "is_default")]
     pub is_flapping: [bool; 3],
 }

@@ -1,4 +1,4 @@
-//! An incident: what burns, since when, how urgent it was at which minute, who was told, and why it ended.
+//! An incident: its subject, its urgency over time, who was notified, and why it ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,10 +10,9 @@ use crate::serialization::is_default;
 use crate::slo::{SloId, Urgency, lacks_id};
 use crate::time::Minute;
 
-/// What an incident is about, and the minute it began: unique, and the same in whatever run it is found.
+/// Unique, and the same in whichever run the incident is found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IncidentKey {
-    /// What it is about.
     #[serde(flatten)]
     pub subject: IncidentSubject,
     /// The evaluation that opened it.
@@ -22,114 +21,59 @@ pub struct IncidentKey {
 
 /// What an incident is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "SubjectRecord", into = "SubjectRecord")]
-pub enum IncidentSubject {
-    /// One promise.
-    Slo(SloId),
-    /// Many services of one place: a cause that they share.
-    Group(SharedScope),
-    /// A source that nothing new came from.
-    StaleSource(String),
-    /// Promises of a team that were judged before and are not any more, because their definitions are faulty.
-    InvalidDefinitions(String),
-}
-
-/// A subject as it is stored: a group says what its services share.
-#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum SubjectRecord {
+pub enum IncidentSubject {
     Slo(SloId),
+    /// A group of services behind one load balancer: its name with its id, or with the source where the name alone is
+    /// ambiguous: see [`IncidentSubject::for_load_balancer`].
     SharedLoadBalancer(String),
+    /// A group of services of one source: an account and a region, by their name in the definitions.
     SharedSource(String),
+    /// A source without new minutes.
     StaleSource(String),
+    /// SLOs of a team that cannot be evaluated any more, because their definitions are invalid.
     InvalidDefinitions(String),
 }
 
-impl From<IncidentSubject> for SubjectRecord {
-    fn from(subject: IncidentSubject) -> Self {
-        match subject {
-            IncidentSubject::Slo(slo) => Self::Slo(slo),
-            IncidentSubject::Group(SharedScope::LoadBalancer(name)) => Self::SharedLoadBalancer(name),
-            IncidentSubject::Group(SharedScope::Source(name)) => Self::SharedSource(name),
-            IncidentSubject::StaleSource(name) => Self::StaleSource(name),
-            IncidentSubject::InvalidDefinitions(team) => Self::InvalidDefinitions(team),
-        }
-    }
-}
-
-impl From<SubjectRecord> for IncidentSubject {
-    fn from(record: SubjectRecord) -> Self {
-        match record {
-            SubjectRecord::Slo(slo) => Self::Slo(slo),
-            SubjectRecord::SharedLoadBalancer(name) => Self::Group(SharedScope::LoadBalancer(name)),
-            SubjectRecord::SharedSource(name) => Self::Group(SharedScope::Source(name)),
-            SubjectRecord::StaleSource(name) => Self::StaleSource(name),
-            SubjectRecord::InvalidDefinitions(team) => Self::InvalidDefinitions(team),
-        }
-    }
-}
-
-/// A place that services share.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SharedScope {
-    /// A load balancer: its name with its id, or with the source where the name alone stands for different ones: see
-    /// [`Place::behind`].
-    LoadBalancer(String),
-    /// A source: an account and a region, as definitions name it.
-    Source(String),
-}
-
-/// One incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
-    /// The team that owns what it is about.
     pub team: String,
-    /// The service; `slowburn` for what is about the fleet.
+    /// `slowburn` if the subject is the fleet.
     pub service: String,
-    /// The class of the service; empty for what is about the fleet.
+    /// The class of the service; empty if the subject is the fleet.
     pub class: String,
-    /// How urgent it is, or was last.
-    #[serde(skip)]
-    pub urgency: Urgency,
-    /// How urgent it was at most.
-    #[serde(skip)]
-    pub peak: Urgency,
-    /// When it became how urgent, the opening first.
+    /// The opening first; never empty.
     pub urgency_changes: Vec<(Minute, Urgency)>,
-    /// When and why it ended.
     pub ended: Option<(Minute, EndReason)>,
-    /// It was found in minutes that had been evaluated before, when they were still unknown.
+    /// Whether it was found in minutes that were unknown when they were first evaluated.
     #[serde(default, rename = "late", skip_serializing_if = "is_default")]
     pub is_late: bool,
-    /// Minutes that it was judged by have changed since.
+    /// Whether minutes that opened or changed it have changed since.
     #[serde(default, rename = "corrected", skip_serializing_if = "is_default")]
     pub is_reevaluated: bool,
-    /// Somebody had asked not to be told of it when it would have been.
+    /// Whether a silence suppressed a notification.
     #[serde(default, rename = "silenced", skip_serializing_if = "is_default")]
     pub is_silenced: bool,
-    /// Where its failures came from when somebody was last told, in words: what stood out in the newest logs.
+    /// What stood out in the newest logs at the last notification, as text.
     #[serde(default, skip_serializing_if = "is_default")]
     pub contributors: Option<String>,
-    /// The shared cause that it is part of.
+    /// The group that it is a member of.
     #[serde(default, skip_serializing_if = "is_default")]
     pub group: Option<IncidentKey>,
-    /// Of a shared cause: the incidents that are part of it.
+    /// Of a group.
     #[serde(default, skip_serializing_if = "is_default")]
     pub members: BTreeSet<IncidentKey>,
-    /// How urgent it is to each destination that was told and has not heard the end.
+    /// The urgency of the last notification by destination, until the incident is reported as resolved there.
     #[serde(default, skip_serializing_if = "is_default")]
     pub notified: BTreeMap<String, Urgency>,
-    /// When somebody was last told of it.
     pub last_notified: Option<Minute>,
-    /// Number of messages that were decided on.
+    /// Notifications that were planned.
     #[serde(rename = "notifications")]
     pub notification_count: u32,
-    /// What was delivered.
     #[serde(rename = "delivered")]
     pub deliveries: Vec<Delivery>,
 }
 
-/// Why an incident ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
@@ -145,46 +89,44 @@ pub enum EndReason {
     OwnerChanged,
 }
 
-/// A message that was delivered.
+/// A delivered notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// Its number within the incident.
     pub number: u32,
-    /// What it did.
     pub kind: NotificationKind,
-    /// How urgent it was.
     pub urgency: Urgency,
-    /// Where to, as the definition says.
+    /// As the definition says.
     pub destination: String,
-    /// The run that delivered it.
+    /// The time of the run that delivered it.
     pub at: Minute,
 }
 
-impl SharedScope {
-    /// The load balancer that requests of a source come through. A name with an id stands for one load balancer. A
-    /// Classic one and a name without id are unique within an account and region only, so that the same name in two
-    /// sources may be two of them.
+impl IncidentSubject {
+    /// The group of the load balancer that requests of a source come through. A name with an id is unique. The name of
+    /// a Classic Load Balancer and a name without an id are unique within an account and region only, so that the same
+    /// name in two sources may mean two load balancers.
     #[must_use]
     pub fn for_load_balancer(load_balancer: &str, source: &str) -> Self {
         let is_ambiguous = |name: &str| name.starts_with("classic/") || lacks_id(name);
-        Self::LoadBalancer(if load_balancer.split(' ').any(is_ambiguous) {
+        Self::SharedLoadBalancer(if load_balancer.split(' ').any(is_ambiguous) {
             format!("{load_balancer} of source {source}")
         } else {
             load_balancer.to_owned()
         })
     }
+
+    pub(super) const fn is_group(&self) -> bool {
+        matches!(self, Self::SharedLoadBalancer(_) | Self::SharedSource(_))
+    }
 }
 
 impl Incident {
-    /// Opens an incident of a subject that belongs to somebody.
     #[must_use]
     pub fn new(owner: &Owner, urgency: Urgency, at: Minute) -> Self {
         Self {
             team: owner.team.clone(),
             service: owner.service.clone(),
             class: owner.class.clone(),
-            urgency,
-            peak: urgency,
             urgency_changes: vec![(at, urgency)],
             ended: None,
             is_late: false,
@@ -200,8 +142,8 @@ impl Incident {
         }
     }
 
-    /// Goes on with an incident that ended, as `new` says. What was sent of it stays, and its messages are counted on:
-    /// receivers take a message of the same incident and number for a copy.
+    /// Continues an incident that ended as `new`. Its deliveries are kept, and its notifications are numbered on:
+    /// receivers treat a notification with the same key and number as a duplicate.
     #[must_use]
     pub(super) fn reopened(self, new: Self) -> Self {
         let mut urgency_changes = self.urgency_changes;
@@ -212,28 +154,28 @@ impl Incident {
                 None => urgency_changes.push((at, urgency)),
             }
         }
-        Self {
-            team: new.team,
-            service: new.service,
-            class: new.class,
-            urgency: new.urgency,
-            peak: self.peak.max(new.peak),
-            urgency_changes,
-            ended: new.ended,
-            ..self
-        }
+        Self { team: new.team, service: new.service, class: new.class, urgency_changes, ended: new.ended, ..self }
     }
 
-    /// Notes how urgent it has become.
     pub fn change_urgency(&mut self, urgency: Urgency, at: Minute) {
-        if self.urgency != urgency {
-            self.urgency = urgency;
-            self.peak = self.peak.max(urgency);
+        if self.urgency() != urgency {
             self.urgency_changes.push((at, urgency));
         }
     }
 
-    /// How urgent it was in what a destination got last.
+    /// The present or last urgency.
+    #[must_use]
+    pub fn urgency(&self) -> Urgency {
+        self.urgency_changes.last().map_or(Urgency::Ticket, |(_, urgency)| *urgency)
+    }
+
+    /// The highest urgency.
+    #[must_use]
+    pub fn peak(&self) -> Urgency {
+        self.urgency_changes.iter().map(|(_, urgency)| *urgency).max().unwrap_or(Urgency::Ticket)
+    }
+
+    /// The urgency of the newest notification that a destination has received.
     #[must_use]
     pub fn last_delivered_urgency(&self, destination: &str) -> Option<Urgency> {
         self.deliveries
@@ -243,7 +185,7 @@ impl Incident {
             .map(|delivery| delivery.urgency)
     }
 
-    /// When it last began to page.
+    /// The start of its last page.
     #[must_use]
     pub fn last_paged_at(&self) -> Option<Minute> {
         let (mut paged_at, mut was_page) = (None, false);
@@ -257,21 +199,17 @@ impl Incident {
         paged_at
     }
 
-    /// Whether it goes on.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.ended.is_none()
     }
 }
 
-/// Whom something belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The team.
     pub team: String,
-    /// The service.
     pub service: String,
-    /// Its class.
+    /// The class of the service.
     pub class: String,
 }
 
@@ -283,20 +221,12 @@ impl Owner {
     }
 }
 
-impl fmt::Display for SharedScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LoadBalancer(name) => write!(f, "load balancer {name}"),
-            Self::Source(name) => write!(f, "source {name}"),
-        }
-    }
-}
-
 impl fmt::Display for IncidentSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Slo(id) => id.fmt(f),
-            Self::Group(scope) => scope.fmt(f),
+            Self::SharedLoadBalancer(name) => write!(f, "load balancer {name}"),
+            Self::SharedSource(name) => write!(f, "source {name}"),
             Self::StaleSource(source) => write!(f, "stale source {source}"),
             Self::InvalidDefinitions(team) => write!(f, "invalid definitions of {team}"),
         }
@@ -310,7 +240,6 @@ impl fmt::Display for IncidentKey {
 }
 
 impl EndReason {
-    /// The word that stands for it in files.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -322,7 +251,7 @@ impl EndReason {
         }
     }
 
-    /// The reason for people: `recovered`, `no traffic for a day`.
+    /// For reports: `no traffic for a day`.
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
@@ -349,15 +278,15 @@ mod tests {
             ("app/mart/0a classic/mart", "load balancer app/mart/0a classic/mart of source east"),
             ("{service=mart}", "load balancer {service=mart} of source east"),
         ] {
-            assert_eq!(SharedScope::for_load_balancer(names, "east").to_string(), expected);
+            assert_eq!(IncidentSubject::for_load_balancer(names, "east").to_string(), expected);
         }
         assert_eq!(
-            SharedScope::for_load_balancer("app/mart/0a", "east"),
-            SharedScope::for_load_balancer("app/mart/0a", "west")
+            IncidentSubject::for_load_balancer("app/mart/0a", "east"),
+            IncidentSubject::for_load_balancer("app/mart/0a", "west")
         );
         assert_ne!(
-            SharedScope::for_load_balancer("classic/mart", "east"),
-            SharedScope::for_load_balancer("classic/mart", "west")
+            IncidentSubject::for_load_balancer("classic/mart", "east"),
+            IncidentSubject::for_load_balancer("classic/mart", "west")
         );
     }
 }

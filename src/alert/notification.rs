@@ -1,45 +1,37 @@
-//! One message about one thing, in plain words, before any channel gives it a form. It holds no secret and no
-//! destination.
+//! A notification as text, before a channel formats it. It contains no secret and no destination.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::slo::Urgency;
 use crate::time::Minute;
 
-/// What somebody is told.
-///
-/// It is composed once, when it is decided, and kept in the outbox: whatever is sent again later is the same message.
+/// It is rendered once and kept in the outbox: whatever is sent again later is the same notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
-    /// What it is about, the same for all messages of an incident: `checkout/availability@2026-10-01T10:05Z`. Channels
-    /// group and deduplicate by it.
+    /// The same for all notifications of an incident: `checkout/availability@2026-10-01T10:05Z`. Channels group and
+    /// deduplicate by it.
     pub key: String,
-    /// Its place among the messages of this key, from 1. Key and number together are unique.
+    /// Among the notifications of this key, from 1. Key and number together are unique.
     pub number: u32,
-    /// What it does to the incident.
     pub kind: NotificationKind,
-    /// How urgent it is.
     pub urgency: Urgency,
     /// One line that shows how bad it is: `checkout/availability: 25% of requests failed in the last 5 minutes`.
     pub title: String,
-    /// The answer to each question in plain sentences, one paragraph each.
     pub paragraphs: Vec<String>,
-    /// Figures as label and value, in the order they are shown.
+    /// Labels and values, in display order.
     pub facts: Vec<(String, String)>,
-    /// Where to look next.
     pub links: Vec<Link>,
-    /// Whose service it is about; for what is about the fleet, `slowburn`.
+    /// `slowburn` if it concerns the fleet.
     pub service: String,
-    /// The team that owns it.
     pub team: String,
-    /// The class of the service; empty for what is about the fleet.
+    /// The class of the service; empty if it concerns the fleet.
     pub class: String,
-    /// The minute that was judged.
+    /// The minute of the evaluation.
     pub at: Minute,
 }
 
 impl Notification {
-    /// One that nobody has to act on, to see whether messages of a team arrive.
     #[must_use]
     pub fn for_test(team: &str, at: Minute) -> Self {
         Self {
@@ -61,13 +53,12 @@ impl Notification {
     }
 }
 
-/// Where to look next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(String, String)", into = "(String, String)")]
 pub struct Link {
     /// `runbook`, `dashboard`, `report`.
     pub text: String,
-    /// As the definition says; it may be anything that somebody typed.
+    /// As the definition says, unchecked.
     pub url: String,
 }
 
@@ -83,26 +74,26 @@ impl From<Link> for (String, String) {
     }
 }
 
-/// What a message does to an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+// The documentation of the variants is part of the schema of notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "KindWord")]
 pub enum NotificationKind {
-    /// It begins.
+    /// The incident was opened.
     Opened,
-    /// It goes on, more or less urgent than before.
+    /// The urgency of the open incident has changed.
     Changed,
-    /// It goes on as it is, and nobody has been told for a while.
+    /// The incident is still open, and no notification was sent for a while.
     Reminder,
-    /// It is over.
+    /// The incident is resolved.
     Resolved,
-    /// No incident: something was changed, such as an objective.
+    /// Not about an open incident: a change, such as a new objective, or a report.
     Note,
-    /// No incident: somebody tries whether messages arrive.
+    /// Not about an incident: a test of the delivery.
     Test,
 }
 
 impl NotificationKind {
-    /// The word that stands for it in files and in what is sent.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

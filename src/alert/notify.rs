@@ -114,7 +114,7 @@ fn open_notifications(
 /// The urgency of an incident's notifications. As part of a group, it does not page.
 fn notification_urgency(incident: &Incident) -> Urgency {
     let has_paged = incident.notified.values().any(|notified| *notified >= Urgency::Page);
-    if incident.group.is_some() && !has_paged { Urgency::Ticket } else { incident.urgency }
+    if incident.group.is_some() && !has_paged { Urgency::Ticket } else { incident.urgency() }
 }
 
 /// Whether the end of an incident that was never notified is worth a note. Runs and minutes may be late by

@@ -11,8 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::grouping;
 use super::state::signed_minutes;
 use super::{
-    AlertState, EndReason, Incident, IncidentKey, IncidentSubject, MinuteEvaluation, Owner, SharedScope, SloCheckpoint,
-    UrgencyState,
+    AlertState, EndReason, Incident, IncidentKey, IncidentSubject, MinuteEvaluation, Owner, SloCheckpoint, UrgencyState,
 };
 use crate::counts::Sums;
 use crate::slo::{AlertRules, Slo, SloId, Urgency};
@@ -24,7 +23,7 @@ pub struct SloUpdate {
     pub slo: SloId,
     pub owner: Owner,
     /// What it shares with other SLOs.
-    pub shared_scopes: Vec<SharedScope>,
+    pub group_subjects: Vec<IncidentSubject>,
     /// A hash of the definition.
     pub fingerprint: String,
     /// As it was written.
@@ -150,15 +149,15 @@ pub fn apply_evaluations(state: &mut AlertState, batch: &EvaluationBatch<'_>) ->
             evaluations_by_minute.entry(evaluation.at).or_default().push((update, evaluation));
         }
     }
-    let scopes_by_slo: BTreeMap<&SloId, &[SharedScope]> =
-        batch.updates.iter().map(|update| (&update.slo, update.shared_scopes.as_slice())).collect();
+    let groups_by_slo: BTreeMap<&SloId, &[IncidentSubject]> =
+        batch.updates.iter().map(|update| (&update.slo, update.group_subjects.as_slice())).collect();
     for (at, evaluations) in evaluations_by_minute {
         let mut has_changed = false;
         for (update, evaluation) in evaluations {
             has_changed |= apply_evaluation(state, update, evaluation);
         }
         if has_changed {
-            grouping::update_groups(state, at, batch.rules, &scopes_by_slo);
+            grouping::update_groups(state, at, batch.rules, &groups_by_slo);
         }
     }
     grouping::end_groups(state, batch.at, batch.rules);
@@ -288,7 +287,7 @@ fn reevaluate_late_data(state: &mut AlertState, update: &SloUpdate, evaluated_at
             }
             // It continues after the known incident was resolved: from there on it is a new one.
             started = known_until;
-            incident.urgency_changes = vec![(started, incident.urgency)];
+            incident.urgency_changes = vec![(started, incident.urgency())];
         }
         incident.is_late = true;
         state.open_or_reopen(IncidentKey { subject: subject.clone(), started }, incident);
@@ -331,9 +330,10 @@ fn apply_evaluation(state: &mut AlertState, update: &SloUpdate, evaluation: &Min
 /// it is found, however long ago that is: it is still open.
 fn update_stale_sources(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
     let stale_rules = batch.rules.stale_after_minutes.zip(batch.rules.team.as_ref());
-    let used_scopes: BTreeSet<&SharedScope> = batch.updates.iter().flat_map(|update| &update.shared_scopes).collect();
+    let used_groups: BTreeSet<&IncidentSubject> =
+        batch.updates.iter().flat_map(|update| &update.group_subjects).collect();
     let is_unused = |source: &String| {
-        batch.invalid_definitions.is_empty() && !used_scopes.contains(&SharedScope::Source(source.clone()))
+        batch.invalid_definitions.is_empty() && !used_groups.contains(&IncidentSubject::SharedSource(source.clone()))
     };
     let is_obsolete = |subject: &IncidentSubject| match subject {
         IncidentSubject::StaleSource(source) => stale_rules.is_none() || is_unused(source),
@@ -372,7 +372,7 @@ mod tests {
         SloUpdate {
             slo: SloId::new("checkout", "availability"),
             owner: Owner { team: "shop".to_owned(), service: "checkout".to_owned(), class: String::new() },
-            shared_scopes: vec![SharedScope::Source(source.to_owned())],
+            group_subjects: vec![IncidentSubject::SharedSource(source.to_owned())],
             fingerprint: String::new(),
             objective: String::new(),
             resolve_after: [15; 3],
@@ -521,7 +521,7 @@ mod tests {
         assert_eq!(planned, expected("source logs"));
         let open = state.incidents.values().filter(|incident| incident.is_open()).count();
         assert_eq!((state.incidents.len(), open), (4, 4));
-        let group = state.open_incident(&IncidentSubject::Group(SharedScope::Source("logs".to_owned())));
+        let group = state.open_incident(&IncidentSubject::SharedSource("logs".to_owned()));
         let members = state.incidents.values().filter(|incident| incident.group.is_some() && incident.group == group);
         assert_eq!(members.count(), 3);
     }
@@ -531,9 +531,11 @@ mod tests {
         let planned_groups = |load_balancer: &str| {
             let four = [("one", "east"), ("two", "east"), ("three", "west"), ("four", "west")];
             let updates = four.map(|(service, source)| {
-                let shared_scopes =
-                    vec![SharedScope::for_load_balancer(load_balancer, source), SharedScope::Source(source.to_owned())];
-                SloUpdate { shared_scopes, ..paging_update(service, 200) }
+                let group_subjects = vec![
+                    IncidentSubject::for_load_balancer(load_balancer, source),
+                    IncidentSubject::SharedSource(source.to_owned()),
+                ];
+                SloUpdate { group_subjects, ..paging_update(service, 200) }
             });
             let planned = plan(&mut AlertState::default(), updates.to_vec(), &InvalidDefinitions::default(), None);
             planned.into_iter().filter(|line| line.starts_with("load balancer")).collect::<Vec<_>>()
@@ -559,7 +561,7 @@ mod tests {
             (reopened.notification_count, reopened.is_open(), reopened.is_late),
             (existing.notification_count, true, false)
         );
-        assert_eq!((reopened.urgency, reopened.peak), (Urgency::Severe, Urgency::Severe));
+        assert_eq!((reopened.urgency(), reopened.peak()), (Urgency::Severe, Urgency::Severe));
         assert_eq!(reopened.urgency_changes, [(Minute(200), Urgency::Page), (Minute(200), Urgency::Severe)]);
     }
 

@@ -72,7 +72,7 @@ pub(super) async fn find_contributors(
 ) -> (ContributorsByIncident, Option<String>) {
     let incident_of = |planned: &PlannedNotification| {
         let (key, incident) = alert_state.incidents.get_key_value(&planned.key)?;
-        is_new_or_more_urgent(planned, incident).then_some((key, incident.urgency))
+        is_new_or_more_urgent(planned, incident).then_some((key, incident.urgency()))
     };
     let mut incidents: Vec<_> = notifications.iter().filter_map(incident_of).collect();
     incidents.dedup();

@@ -23,9 +23,9 @@ pub(super) struct Payload<'a> {
     /// unique; a notification that is sent twice has the same `key` and `number` both times.
     number: u32,
     /// What the notification reports about the incident.
-    kind: KindWord,
+    kind: NotificationKind,
     /// The urgency of the notification.
-    urgency: UrgencyWord,
+    urgency: Urgency,
     /// A one-line summary.
     title: &'a str,
     /// The details, one paragraph each.
@@ -42,34 +42,6 @@ pub(super) struct Payload<'a> {
     class: &'a str,
     /// The minute of the evaluation, in UTC: `2026-10-01T10:05:00Z`.
     at: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum KindWord {
-    /// The incident was opened.
-    Opened,
-    /// The urgency of the open incident has changed.
-    Changed,
-    /// The incident is still open, and no notification was sent for a while.
-    Reminder,
-    /// The incident is resolved.
-    Resolved,
-    /// Not about an open incident: a change, such as a new objective, or a report.
-    Note,
-    /// Not about an incident: a test of the delivery.
-    Test,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum UrgencyWord {
-    /// To be handled on the next business day.
-    Ticket,
-    /// To be handled now.
-    Page,
-    /// To be handled now: an outage or a traffic drop.
-    Severe,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -94,19 +66,8 @@ impl<'a> Payload<'a> {
             schema: VERSION,
             key: &notification.key,
             number: notification.number,
-            kind: match notification.kind {
-                NotificationKind::Opened => KindWord::Opened,
-                NotificationKind::Changed => KindWord::Changed,
-                NotificationKind::Reminder => KindWord::Reminder,
-                NotificationKind::Resolved => KindWord::Resolved,
-                NotificationKind::Note => KindWord::Note,
-                NotificationKind::Test => KindWord::Test,
-            },
-            urgency: match notification.urgency {
-                Urgency::Ticket => UrgencyWord::Ticket,
-                Urgency::Page => UrgencyWord::Page,
-                Urgency::Severe => UrgencyWord::Severe,
-            },
+            kind: notification.kind,
+            urgency: notification.urgency,
             title: &notification.title,
             paragraphs: &notification.paragraphs,
             facts: notification.facts.iter().map(|(label, value)| Fact { label, value }).collect(),

@@ -37,7 +37,7 @@ pub struct AlertNoise {
 /// The open incidents, the most urgent and oldest first.
 fn open_incidents(alert_state: &AlertState) -> Vec<(&IncidentKey, &Incident)> {
     let mut open: Vec<_> = alert_state.incidents.iter().filter(|(_, incident)| incident.is_open()).collect();
-    open.sort_by_key(|(key, incident)| (std::cmp::Reverse(incident.urgency), key.started, (*key).clone()));
+    open.sort_by_key(|(key, incident)| (std::cmp::Reverse(incident.urgency()), key.started, (*key).clone()));
     open
 }
 
@@ -48,7 +48,7 @@ pub fn text(alert_state: &AlertState, at: Minute) -> String {
     for (key, incident) in open_incidents(alert_state) {
         text.push_str(&format!(
             "{:<7} {} since {} ({}); {}\n",
-            incident.urgency.to_string(),
+            incident.urgency().to_string(),
             key.subject,
             format_time(key.started),
             format_elapsed(key.started, at),
@@ -167,7 +167,7 @@ pub fn json(alert_state: &AlertState, status: &FleetStatus) -> Value {
                 "key": key.to_string(),
                 "subject": key.subject.to_string(),
                 "team": incident.team,
-                "urgency": incident.urgency.to_string(),
+                "urgency": incident.urgency().to_string(),
                 "started": key.started.to_string(),
                 "group": incident.group.as_ref().map(ToString::to_string),
             })

@@ -72,8 +72,8 @@ impl NotificationContext<'_> {
                 }
                 None => message.title = format!("resolved: {id} was removed"),
             },
-            IncidentSubject::Group(place) => {
-                self.fill_group(&place.to_string(), incident, &notification.key, &mut message)
+            subject @ (IncidentSubject::SharedLoadBalancer(_) | IncidentSubject::SharedSource(_)) => {
+                self.fill_group(&subject.to_string(), incident, &notification.key, &mut message)
             }
             IncidentSubject::StaleSource(source) => {
                 self.fill_stale_source(source, incident, &notification.key, &mut message)
@@ -343,7 +343,7 @@ impl SloMessage<'_> {
             }
         };
         let ticket = recovery_condition(Urgency::Ticket);
-        match self.incident.urgency {
+        match self.incident.urgency() {
             Urgency::Ticket => format!("Resolves automatically after {ticket}."),
             Urgency::Page => {
                 format!(

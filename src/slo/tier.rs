@@ -4,21 +4,22 @@ use std::fmt;
 
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rational::Rational;
 use crate::time::Minute;
 
-/// How urgently a tier speaks. The order is the order of urgency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+// In ascending order. The documentation of the variants is part of the schema of notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "UrgencyWord")]
 pub enum Urgency {
-    /// Somebody looks on the next business day.
-    #[default]
+    /// To be handled on the next business day.
     Ticket,
-    /// Somebody is woken.
+    /// To be handled now.
     Page,
-    /// Somebody is woken: nothing works, or nobody gets through.
+    /// To be handled now: an outage or a traffic drop.
     Severe,
 }
 

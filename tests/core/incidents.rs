@@ -243,7 +243,7 @@ fn run(
         heard.push(SloUpdate {
             slo: slo.clone(),
             owner: Owner { team: "mart".into(), service: slo.to_string(), class: "standard".into() },
-            shared_scopes: vec![],
+            group_subjects: vec![],
             fingerprint: "the same".into(),
             objective: "99%".into(),
             resolve_after: [rules.resolve_after_minutes; 3],

@@ -35,7 +35,7 @@ impl Site<'_> {
         let mut incidents: Vec<(&IncidentKey, &Incident)> =
             all.filter(|(key, incident)| overlaps(key, incident) && is_wanted(key, incident)).collect();
         incidents.sort_by_key(|(key, incident)| {
-            let urgency = incident.is_open().then_some(incident.urgency);
+            let urgency = incident.is_open().then_some(incident.urgency());
             (Reverse(urgency), Reverse(key.started), *key)
         });
         incidents.into_iter().map(|(key, incident)| self.incident_row(key, incident)).collect()
@@ -64,7 +64,7 @@ impl Site<'_> {
         context! {
             about => key.subject.to_string(),
             href => service.map(|service| environment::service_path(&service.team, &service.name)),
-            urgency => incident.peak.to_string(),
+            urgency => incident.peak().to_string(),
             since => key.started.0,
             until => ended.map(|ended| ended.0),
             minutes => Span::new(key.started, end).minutes(),

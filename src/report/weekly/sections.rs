@@ -38,7 +38,7 @@ impl WeeklyContext<'_> {
                 night_pages += usize::from(is_night(first.at, &self.service_time_zone(&one.service)));
             }
             let until = one.ended.map(|(ended, _)| ended).filter(|ended| *ended <= span.end);
-            lines.push(format!("{}: {}, {}", key.subject, one.peak, format_period(key.started, until)));
+            lines.push(format!("{}: {}, {}", key.subject, one.peak(), format_period(key.started, until)));
         }
         let (night_start, night_end) = NIGHT_HOURS;
         let nights = if pages == 0 {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::alert::{
     AlertState, Delivery, EndReason, Incident, IncidentKey, IncidentSubject, Link, Notification, NotificationKind,
-    OutboxEntry, Owner, SharedScope, SloCheckpoint, UrgencyState,
+    OutboxEntry, Owner, SloCheckpoint, UrgencyState,
 };
 use crate::cost::Usage;
 use crate::counts::Sums;
@@ -68,7 +68,7 @@ fn alert_state() -> AlertState {
     let key = |subject| IncidentKey { subject, started: start };
     let owner = Owner { team: "mart".to_owned(), service: "shop".to_owned(), class: "critical".to_owned() };
     let slo = IncidentSubject::Slo(SloId::new("shop", "availability"));
-    let group = IncidentSubject::Group(SharedScope::LoadBalancer("app/mart/0a".to_owned()));
+    let group = IncidentSubject::SharedLoadBalancer("app/mart/0a".to_owned());
     let mut member = Incident::new(&owner, Urgency::Page, start);
     member.change_urgency(Urgency::Severe, start.plus(1));
     member.change_urgency(Urgency::Ticket, start.plus(2));
@@ -90,7 +90,7 @@ fn alert_state() -> AlertState {
     shared.members = BTreeSet::from([key(slo.clone())]);
     let mut incidents = BTreeMap::from([(key(slo), member), (key(group), shared)]);
     for subject in [
-        IncidentSubject::Group(SharedScope::Source("logs".to_owned())),
+        IncidentSubject::SharedSource("logs".to_owned()),
         IncidentSubject::StaleSource("logs".to_owned()),
         IncidentSubject::InvalidDefinitions("mart".to_owned()),
     ] {
@@ -112,7 +112,7 @@ fn alert_state() -> AlertState {
             last_recovered: [None, Some(start), None],
             is_flapping: [false, true, false],
         },
-        previous_objectives: vec![(start, "99%".to_owned()).into()],
+        previous_objectives: vec![(start, "99%".to_owned())],
         ..calm.clone()
     };
     let mut failed = OutboxEntry::new(notification(), "slack:A".to_owned(), start);
