@@ -1,4 +1,4 @@
-//! The pipeline: discover, plan, fetch and commit, evaluate, notify, housekeeping. The only module that knows the order.
+//! The pipeline: discover, plan, fetch and commit, evaluate, notify, housekeeping. No other module knows this order.
 
 mod access_logs;
 mod alerts;
@@ -6,6 +6,7 @@ mod athena;
 mod cloudwatch;
 mod commit;
 mod contributors;
+mod count_source;
 mod counts_files;
 mod delivery;
 mod discover;
@@ -185,7 +186,7 @@ async fn evaluate_with_ledger(
         match model::compute_status(catalog, &ledger, at) {
             // The newest known minute rarely lies on an earlier day than was loaded.
             Err(NotLoaded(minutes)) => {
-                store.load_more(&mut ledger, &LoadRequest { minutes, ..LoadRequest::default() }).await?
+                store.load_more(&mut ledger, &LoadRequest { minutes, ..LoadRequest::default() }).await?;
             }
             Ok(status) => return Ok((status, ledger)),
         }
@@ -207,7 +208,7 @@ pub async fn estimate_cost(
     let is_needed = discovery::is_needed(catalog);
     let assumptions = CostAssumptions {
         objects_per_day: ledger.objects_by_load_balancer(),
-        scanned_bytes: scanned.filter_map(|(key, bytes)| Some((athena::split_scan_key(key)?, *bytes))).collect(),
+        scanned_bytes: scanned.filter_map(|(key, bytes)| Some((count_source::split_scan_key(key)?, *bytes))).collect(),
         discovery: if is_needed { store.discovery().await?.0 } else { Discovery::default() },
         is_first_run: store.is_empty(),
         ..assumptions

@@ -1,5 +1,5 @@
-//! Reads access logs, a day of delivery at a time: lists the objects, compares them with the ledger, and counts the lines
-//! of those that are new.
+//! Reads access logs, a day of delivery at a time: lists the objects, compares them with the ledger, and counts the
+//! lines of those that are new.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::resume_unwind;
@@ -10,9 +10,8 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use super::commit::{Fetched, FetchedObjects};
 use super::contributors::RecentLogs;
-use super::fetch::{CountSource, SourceSummary};
+use super::count_source::{CountSource, Fetched, FetchedObjects, SourceSummary};
 use super::first_request::first_requests_in_objects;
 use super::listed_objects::ListedObjects;
 use super::listing_plan::{ListingPlan, ListingUpdate};

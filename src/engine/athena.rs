@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
-use super::commit::{AnsweredRange, Fetched, ScannedBytes, pack_counts};
-use super::fetch::{CountSource, SourceSummary, check_cost_limit};
+use super::count_source::{
+    AnsweredRange, CountSource, Fetched, ScannedBytes, SourceSummary, check_cost_limit, pack_counts,
+};
 use super::first_request::drop_before_first_request;
 use super::{EngineError, RunOptions, unparsed_limit};
 use crate::aws::Aws;
@@ -25,9 +26,6 @@ use crate::time::{MINUTES_PER_DAY, Span};
 
 /// A load balancer with lines within as many days is not missing.
 const RECENT_LINES_DAYS: i32 = 14;
-/// Hexadecimal digits of the hash of a query's text.
-const QUERY_HASH_LENGTH: usize = 32;
-
 pub(super) struct AthenaTables<'a> {
     options: &'a RunOptions<'a>,
     request: &'a RangeRequest,
@@ -186,8 +184,8 @@ impl<'a> AthenaTables<'a> {
         let usage = Usage { athena_bytes: scan_bytes.0, ..Usage::default() };
         match check_cost_limit(self.options, &self.request.source, &usage) {
             Ok(()) => {
-                // An estimate may be a little too low, and what is almost done has been paid for. Without one, the limit
-                // holds.
+                // An estimate may be a little too low, and what is almost done has been paid for. Without one, the
+                // limit holds.
                 let limit = if day_bytes.is_some() { u64::MAX } else { scan_bytes.0 };
                 self.in_flight_limit.store(limit, Ordering::Relaxed);
                 return Some(span);
@@ -258,24 +256,6 @@ impl<'a> TargetQueue<'a> {
     }
 }
 
-/// Whether a stored scan size is one of a target, whatever the text of its query was.
-pub(super) fn is_scan_key_of(scan_key: &str, target_key: &str) -> bool {
-    let suffix = scan_key.strip_prefix(target_key).map(|rest| rest.strip_prefix(' ').unwrap_or(rest));
-    suffix.is_some_and(|query_hash| {
-        query_hash.bytes().all(|byte| byte.is_ascii_hexdigit()) && [0, QUERY_HASH_LENGTH].contains(&query_hash.len())
-    })
-}
-
-/// The source, and the table or file, of a stored scan size.
-pub(super) fn split_scan_key(scan_key: &str) -> Option<(String, String)> {
-    let (source, target) = scan_key.split_once(' ')?;
-    let target = target
-        .rsplit_once(' ')
-        .filter(|(part, _)| is_scan_key_of(scan_key, &format!("{source} {part}")))
-        .map_or(target, |(part, _)| part);
-    Some((source.to_owned(), target.to_owned()))
-}
-
 impl QueryTarget<'_> {
     fn contains(&self, series: &SeriesKey) -> bool {
         match self {
@@ -298,8 +278,8 @@ impl QueryTarget<'_> {
         }
     }
 
-    /// The spans in which an answer replaces all that was known. Late lines of a table are added to the earlier ones, and
-    /// a custom query returns all there is.
+    /// The spans in which an answer replaces all that was known. Late lines of a table are added to the earlier ones,
+    /// and a custom query returns all there is.
     fn replaced_spans(&self, response: &AthenaResponse, span: Span) -> BTreeMap<SeriesKey, Vec<Span>> {
         match self {
             Self::Table(..) => BTreeMap::new(),
@@ -316,8 +296,8 @@ impl QueryTarget<'_> {
         }
     }
 
-    /// Load balancers without a line, now and in the past; a few silent hours are not reported. `None` if there is no line
-    /// at all.
+    /// Load balancers without a line, now and in the past; a few silent hours are not reported. `None` if there is no
+    /// line at all.
     fn missing_load_balancers(&self, sums: &Ledger, span: Span) -> Option<Vec<String>> {
         let Self::Table(table, rules) = self else { return Some(Vec::new()) };
         if !table.has_lines() {

@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
-use super::commit::{AnsweredRange, Fetched, pack_counts};
-use super::fetch::{CountSource, SourceSummary, check_cost_limit};
+use super::count_source::{AnsweredRange, CountSource, Fetched, SourceSummary, check_cost_limit, pack_counts};
 use super::{EngineError, RunOptions};
 use crate::aws::Aws;
 use crate::cost::Usage;

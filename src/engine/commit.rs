@@ -8,79 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::EngineError;
-use super::athena::is_scan_key_of;
+use super::count_source::{AnsweredRange, Fetched, FetchedObjects, PackedCounts, ScannedBytes, is_scan_key_of};
 use super::first_request::first_requests;
-use super::listing_plan::ListingUpdate;
 use crate::counts::{Counts, MinuteCount};
 use crate::fetch_plan::{
-    FetchPlan, FetchRange, FetchedRange, ImportedFile, RangeRequest, discard_future, invalidate, mark_fetched,
-    missing_ranges,
+    FetchPlan, FetchRange, FetchedRange, RangeRequest, discard_future, invalidate, mark_fetched, missing_ranges,
 };
 use crate::ledger::{Ledger, MergeError, NotLoaded, ObjectCounts, ObjectRecord, Partition, UnlistedFolders};
 use crate::series::SeriesKey;
 use crate::source::counts_file::PackedDay;
 use crate::store::{LedgerStore, LoadRequest};
 use crate::time::{Day, Minute, Span};
-
-/// One batch of a source.
-#[derive(Default)]
-pub(super) struct Fetched<'a> {
-    /// Minutes that replace what the ledger holds.
-    pub(super) counts: PackedCounts,
-    /// Spans whose other minutes are unknown from now on.
-    pub(super) replaced_spans: BTreeMap<SeriesKey, Vec<Span>>,
-    pub(super) objects: Option<FetchedObjects>,
-    /// What completely answered which series.
-    pub(super) range: Option<AnsweredRange<'a>>,
-    /// First values of metrics, and first requests, by series.
-    pub(super) first_values: BTreeMap<SeriesKey, BTreeMap<String, Minute>>,
-    pub(super) listing: Option<ListingUpdate<'a>>,
-    pub(super) counts_files: Option<CountsFileStates>,
-    pub(super) scanned_bytes: Option<ScannedBytes>,
-    /// It is published at once: a run that is killed must not pay for it again.
-    pub(super) is_paid: bool,
-}
-
-/// Counts by day, packed: a month of a fleet fits into memory.
-pub(super) type PackedCounts = BTreeMap<Day, Vec<(SeriesKey, PackedDay)>>;
-
-pub(super) fn pack_counts(counts: &Counts) -> PackedCounts {
-    let mut packed = PackedCounts::new();
-    for ((series, day), minutes) in counts {
-        packed.entry(*day).or_default().push((series.clone(), PackedDay::pack(minutes)));
-    }
-    packed
-}
-
-/// Log objects that are added to the ledger.
-pub(super) struct FetchedObjects {
-    /// The ledger that they were compared with.
-    pub(super) ledger: Ledger,
-    pub(super) records: Vec<ObjectRecord>,
-    pub(super) counts: BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>,
-}
-
-pub(super) struct AnsweredRange<'a> {
-    pub(super) request: &'a RangeRequest,
-    pub(super) span: Span,
-    pub(super) series: Vec<SeriesKey>,
-    /// The first minute from which on silence is no traffic, of series without earlier traffic.
-    pub(super) first_known: BTreeMap<SeriesKey, Minute>,
-}
-
-/// Which counts files are in the ledger while the counts of others are merged, and thereafter.
-pub(super) struct CountsFileStates {
-    pub(super) while_merging: BTreeMap<SeriesKey, ImportedFile>,
-    pub(super) merged: BTreeMap<SeriesKey, ImportedFile>,
-}
-
-/// Bytes that a day of an Athena table or query scans.
-pub(super) struct ScannedBytes {
-    pub(super) target_key: String,
-    /// The target, and the hash of its text if it is a custom query.
-    pub(super) scan_key: String,
-    pub(super) day_bytes: u64,
-}
 
 /// What all batches of a run share.
 pub(super) struct Committer {

@@ -10,8 +10,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::commit::{CountsFileStates, Fetched};
-use super::fetch::{CountSource, SourceSummary};
+use super::count_source::{CountSource, CountsFileStates, Fetched, SourceSummary};
 use super::{EngineError, RunOptions};
 use crate::fetch_plan::{CountsFileRequest, ImportedFile};
 use crate::outcome::Diagnostics;

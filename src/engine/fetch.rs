@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use tracing::{Instrument, Span, info_span};
@@ -13,12 +12,10 @@ use tracing::{Instrument, Span, info_span};
 use super::access_logs::AccessLogSource;
 use super::athena::AthenaTables;
 use super::cloudwatch::CloudWatchMetrics;
-use super::commit::{Committer, Fetched};
-use super::contributors::RecentLogs;
+use super::commit::Committer;
+use super::count_source::{CountSource, Fetched, SourceSummary};
 use super::counts_files::CountsFileSource;
 use super::{EngineError, RunOptions};
-use crate::aws::Aws;
-use crate::cost::Usage;
 use crate::discovery::Discovery;
 use crate::fetch_plan::{FetchPlan, RangeRequest};
 use crate::outcome::Diagnostics;
@@ -27,45 +24,6 @@ use crate::store::LedgerStore;
 
 /// Each open source holds one batch in memory.
 const CONCURRENT_SOURCES_MAX: usize = 8;
-
-/// Where counts come from: access logs, CloudWatch, Athena or counts files.
-#[async_trait(?Send)]
-pub(super) trait CountSource<'a> {
-    /// The next batch, of a size that fits into memory; `None` when nothing is left. What fails at the source is part
-    /// of its summary.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    async fn fetch_next(&mut self, store: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError>;
-
-    /// How many steps are done, of how many.
-    fn progress(&self) -> (usize, usize);
-
-    /// What was fetched, and what failed.
-    fn finish(self: Box<Self>) -> SourceSummary<'a>;
-}
-
-/// What remains of a source after its last batch.
-pub(super) struct SourceSummary<'a> {
-    pub(super) diagnostics: Diagnostics,
-    pub(super) recent_logs: Option<RecentLogs<'a>>,
-}
-
-/// A source with nothing to fetch, and the reason.
-#[async_trait(?Send)]
-impl<'a> CountSource<'a> for Diagnostics {
-    async fn fetch_next(&mut self, _: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
-        Ok(None)
-    }
-
-    fn progress(&self) -> (usize, usize) {
-        (0, 0)
-    }
-
-    fn finish(self: Box<Self>) -> SourceSummary<'a> {
-        SourceSummary { diagnostics: *self, recent_logs: None }
-    }
-}
 
 pub(super) type BoxedSource<'a> = Box<dyn CountSource<'a> + 'a>;
 
@@ -197,17 +155,4 @@ pub(super) async fn fetch_side_by_side<'a>(
             committer.commit(fetched?, store).await?;
         }
     }
-}
-
-/// Whether what a source is about to be asked stays within the cost limit of the run; the message if it does not.
-pub(super) fn check_cost_limit(options: &RunOptions<'_>, source: &str, usage: &Usage) -> Result<(), String> {
-    if Aws::is_within_cost_limit(options.max_cost, usage) {
-        return Ok(());
-    }
-    let (price, used, limit) = (usage.price(), Aws::usage().price(), options.max_cost.unwrap_or_default());
-    Err(format!(
-        "skipped `{source}` to stay within `--max-cost`: spent {used} of {limit}, and {usage} would cost \
-         {price}\nhint: raise `--max-cost`, fetch less often with a longer `every` for the source, or fetch fewer days with \
-         `--days`"
-    ))
 }

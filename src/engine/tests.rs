@@ -4,8 +4,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::EngineError;
-use super::commit::{AnsweredRange, Committer, Fetched, FetchedObjects, pack_counts};
-use super::fetch::{CountSource, OpenSource, SourceSummary, fetch_side_by_side};
+use super::commit::Committer;
+use super::count_source::{AnsweredRange, CountSource, Fetched, FetchedObjects, SourceSummary, pack_counts};
+use super::fetch::{OpenSource, fetch_side_by_side};
 use crate::counts::{Counts, MinuteCount};
 use crate::fetch_plan::{FetchPlan, RangeRequest};
 use crate::ledger::{ListedObject, ObjectRecord};

@@ -99,7 +99,8 @@ impl AthenaSummary {
 
 impl LineCounts {
     fn report(&self, name: &str, unparsed_limit: Rational, diagnostics: &mut Diagnostics) {
-        let samples: String = self.samples.iter().map(|sample| format!("\n  {sample}")).collect();
+        let samples: Vec<&str> = [""].into_iter().chain(self.samples.iter().map(String::as_str)).collect();
+        let samples = samples.join("\n  ");
         if self.out_of_range > 0 {
             let rows = pluralize(self.out_of_range, "row");
             diagnostics.notes.push(format!("skipped {rows} of `{name}` outside the fetched range"));
