@@ -1,13 +1,13 @@
-//! How AWS is reached: one configuration, one HTTP client and one way of retrying for all its services.
+//! Clients of AWS services, with one configuration, HTTP client and retry policy for all of them.
 //!
-//! Region, credentials and endpoints come the way every AWS tool takes them: `AWS_REGION`, `AWS_PROFILE`, web identity,
-//! the credentials of an ECS task, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_S3` and so on
+//! Region, credentials and endpoints are configured as for every AWS tool: `AWS_REGION`, `AWS_PROFILE`, web identity, the
+//! credentials of an ECS task, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` and so on
 //! (<https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>).
-
-mod request_counter;
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
@@ -18,7 +18,13 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -28,35 +34,40 @@ use tokio::sync::OnceCell;
 
 use crate::cost::{NanoDollars, Usage};
 use crate::slo::AwsScope;
-use request_counter::RequestCounter;
 
-/// Attempts at one request before it has failed. With the pauses below that is ten seconds on average, and an error
-/// that meets three requests of ten fails one of 170,000.
+/// With the backoff below, these attempts take ten seconds on average. If 30% of attempts fail, one of 170,000 requests
+/// fails.
 const ATTEMPTS_MAX: u32 = 10;
-/// The longest pause before the first repetition. It doubles with each one, and what is taken of it is random, so that
-/// requests that were refused together do not come back together.
+/// The longest pause before the first retry. It doubles with each retry, and the part of it that is used is random, so
+/// that requests that failed together are not retried together.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
-/// The longest pause.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// What repetitions take from: 5 for each that was refused, 10 where the connection failed. One that succeeds gives its
-/// own back, and each request that needs none gives 1. So three refusals of ten go on for ever, and where everything is
-/// refused 500 repetitions are the end.
+/// A retry takes 5 tokens, or 10 if the connection failed. A successful retry returns its tokens, and a request without a
+/// retry returns 1. So retries go on while 30% of requests fail, and end after 500 if all do.
 const RETRY_TOKENS: usize = 2_500;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// One attempt, from its first byte out to the last header in.
+/// From the first byte of a request to the last header of its response.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// All attempts with the pauses between them.
+/// All attempts with their backoff.
 const OPERATION_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How this program calls itself where a role is assumed; AWS shows it in its trail of events.
+/// The session name of assumed roles, which CloudTrail shows.
 const ROLE_SESSION_NAME: &str = "slowburn";
 
-/// What is shown in place of the various words of the SDKs.
+/// Replaces the different messages of the SDKs.
 const NO_REGION_MESSAGE: &str = "no AWS region is set";
 
 static SHARED: OnceCell<Aws> = OnceCell::const_new();
 
-/// AWS, ready to be asked.
+/// The configuration builder of a service's client. Each SDK crate has a type of its own for it.
+macro_rules! client_config {
+    ($aws:ident, $sdk:ident) => {
+        $sdk::config::Builder::from(&$aws.config)
+            .interceptor($aws.request_counter.clone())
+            .retry_partition($aws.retry_partition.clone())
+    };
+}
+
 #[derive(Clone, Debug)]
 pub struct Aws {
     config: SdkConfig,
@@ -65,16 +76,14 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// AWS as the environment configures it: read once, so that credentials, connections and the pace of retries are
-    /// shared.
+    /// The configuration of the environment, read once, so that credentials, connections and retries are shared.
     pub async fn shared() -> &'static Self {
         SHARED.get_or_init(Self::from_env).await
     }
 
-    /// Takes the configuration from where AWS tools have it. Nothing is asked yet.
     async fn from_env() -> Self {
         let client = Builder::new().build_with_connector_fn(|settings, components| {
-            // Unlike the client that the SDK would make, it goes through the proxy of the environment.
+            // Unlike the default client of the SDK, this one uses the proxy of the environment.
             let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
             connector.set_connector_settings(settings.cloned());
             connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
@@ -85,108 +94,87 @@ impl Aws {
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
+        // After one throttled request, the adaptive mode slows down all requests to a service for minutes.
+        let retries = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS_MAX)
+            .with_initial_backoff(INITIAL_BACKOFF)
+            .with_max_backoff(BACKOFF_MAX);
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(client)
-            .retry_config(retry_config())
+            .retry_config(retries)
             .timeout_config(timeouts);
-        Self {
-            config: loader.load().await,
-            request_counter: RequestCounter::default(),
-            retry_partition: retry_partition(),
-        }
+        let (config, request_counter) = (loader.load().await, RequestCounter::default());
+        Self { config, request_counter, retry_partition: retry_partition() }
     }
 
-    /// The same AWS in another region or as another role. Requests are still counted together, and what is refused
-    /// there takes no repetition from others.
-    #[must_use]
+    /// The same AWS in another region or with another role. Requests are counted together, and retries are limited
+    /// separately.
     pub async fn for_scope(&self, scope: &AwsScope) -> Self {
         let mut config = self.config.to_builder();
         if let Some(region) = &scope.region {
             config = config.region(Region::new(region.clone()));
         }
-        let config = config.build();
-        let (request_counter, retry_partition) = (self.request_counter.clone(), retry_partition());
-        let Some(role) = &scope.role_arn else { return Self { config, request_counter, retry_partition } };
-        let mut provider = AssumeRoleProvider::builder(role).session_name(ROLE_SESSION_NAME).configure(&config);
-        if let Some(id) = &scope.external_id {
-            provider = provider.external_id(id);
+        let mut config = config.build();
+        if let Some(role) = &scope.role_arn {
+            let mut provider = AssumeRoleProvider::builder(role).session_name(ROLE_SESSION_NAME).configure(&config);
+            if let Some(id) = &scope.external_id {
+                provider = provider.external_id(id);
+            }
+            let provider = SharedCredentialsProvider::new(provider.build().await);
+            config = config.into_builder().credentials_provider(provider).build();
         }
-        let provider = SharedCredentialsProvider::new(provider.build().await);
-        Self { config: config.into_builder().credentials_provider(provider).build(), request_counter, retry_partition }
+        Self { config, request_counter: self.request_counter.clone(), retry_partition: retry_partition() }
     }
 
-    /// Requests of this process so far by service and operation, retries included; metrics and bytes that are paid for
-    /// stand among them.
-    #[must_use]
+    /// Requests of this process by service and operation, including retries. Billed metrics and bytes are among them.
     pub fn request_counts() -> BTreeMap<(String, String), u64> {
-        SHARED.get().map(|aws| aws.request_counter.counts()).unwrap_or_default()
+        SHARED.get().map(|aws| aws.request_counter.lock().clone()).unwrap_or_default()
     }
 
-    /// What of that is paid for.
-    #[must_use]
     pub fn usage() -> Usage {
         Usage::from_request_counts(&Self::request_counts())
     }
 
-    /// Whether something may be asked beside all that was, where all of it may cost so much by list price.
-    #[must_use]
+    /// Whether the list price of this process stays within a limit with some more usage.
     pub fn is_within_cost_limit(cost_limit: Option<NanoDollars>, usage: &Usage) -> bool {
         let price = usage.price();
         price == NanoDollars(0)
             || cost_limit.is_none_or(|cost_limit| Self::usage().price().0.saturating_add(price.0) <= cost_limit.0)
     }
 
-    /// Notes metrics that CloudWatch was asked for.
     pub fn record_metrics(&self, count: u64) {
         self.request_counter.record("CloudWatch", "metrics", count);
     }
 
-    /// Notes bytes that Athena scanned, as it bills them.
+    /// Records bytes that Athena scanned, as it bills them.
     pub fn record_scanned_bytes(&self, bytes: u64) {
         self.request_counter.record("Athena", "bytes", bytes);
     }
 
-    /// A client for S3.
-    #[must_use]
     pub fn s3(&self) -> aws_sdk_s3::Client {
-        // Other servers that speak S3 seldom have a name for each bucket.
+        // Other servers with the API of S3 often have no host name for each bucket.
         let path_style = self.custom_endpoint("S3").is_some();
-        let config = aws_sdk_s3::config::Builder::from(&self.config).interceptor(self.request_counter.clone());
-        let config = config.retry_partition(self.retry_partition.clone());
-        aws_sdk_s3::Client::from_conf(config.force_path_style(path_style).build())
+        let config = client_config!(self, aws_sdk_s3).force_path_style(path_style);
+        aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    /// A client for CloudWatch.
-    #[must_use]
     pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
-        let config = aws_sdk_cloudwatch::config::Builder::from(&self.config).interceptor(self.request_counter.clone());
-        aws_sdk_cloudwatch::Client::from_conf(config.retry_partition(self.retry_partition.clone()).build())
+        aws_sdk_cloudwatch::Client::from_conf(client_config!(self, aws_sdk_cloudwatch).build())
     }
 
-    /// A client for Athena.
-    #[must_use]
     pub fn athena(&self) -> aws_sdk_athena::Client {
-        let config = aws_sdk_athena::config::Builder::from(&self.config).interceptor(self.request_counter.clone());
-        aws_sdk_athena::Client::from_conf(config.retry_partition(self.retry_partition.clone()).build())
+        aws_sdk_athena::Client::from_conf(client_config!(self, aws_sdk_athena).build())
     }
 
-    /// A client for Elastic Load Balancing.
-    #[must_use]
     pub fn elbv2(&self) -> aws_sdk_elasticloadbalancingv2::Client {
-        let config = aws_sdk_elasticloadbalancingv2::config::Builder::from(&self.config)
-            .interceptor(self.request_counter.clone());
-        aws_sdk_elasticloadbalancingv2::Client::from_conf(config.retry_partition(self.retry_partition.clone()).build())
+        aws_sdk_elasticloadbalancingv2::Client::from_conf(client_config!(self, aws_sdk_elasticloadbalancingv2).build())
     }
 
-    /// A client for the tags of resources.
-    #[must_use]
     pub fn tagging(&self) -> aws_sdk_resourcegroupstagging::Client {
-        let config = aws_sdk_resourcegroupstagging::config::Builder::from(&self.config)
-            .interceptor(self.request_counter.clone());
-        aws_sdk_resourcegroupstagging::Client::from_conf(config.retry_partition(self.retry_partition.clone()).build())
+        aws_sdk_resourcegroupstagging::Client::from_conf(client_config!(self, aws_sdk_resourcegroupstagging).build())
     }
 
-    /// The endpoint that somebody set for a service or for all of them.
+    /// The configured endpoint of a service or of all services.
     fn custom_endpoint(&self, service: &str) -> Option<String> {
         let key =
             ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
@@ -195,40 +183,73 @@ impl Aws {
     }
 }
 
-/// How often and when a request is tried again. The adaptive mode of the SDK is no choice: after one refusal it slows
-/// down all that is asked of a service, for minutes.
-fn retry_config() -> RetryConfig {
-    RetryConfig::standard()
-        .with_max_attempts(ATTEMPTS_MAX)
-        .with_initial_backoff(INITIAL_BACKOFF)
-        .with_max_backoff(BACKOFF_MAX)
-}
-
-/// What the repetitions of one source take from, so that an outage is not met with a storm of requests.
+/// The retry tokens of one source, which limit retries during an outage.
 fn retry_partition() -> RetryPartition {
     RetryPartition::custom("slowburn").token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
 }
 
-/// Why AWS did not do what it was asked, for a person, and what that person can do.
+/// Counts requests by service and operation. Clones share their counts.
+#[derive(Clone, Debug, Default)]
+struct RequestCounter(Arc<Mutex<BTreeMap<(String, String), u64>>>);
+
+impl RequestCounter {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, service: &str, operation: &str, count: u64) {
+        *self.lock().entry((service.to_owned(), operation.to_owned())).or_default() += count;
+    }
+}
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for RequestCounter {
+    fn name(&self) -> &'static str {
+        "RequestCounter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(operation) = settings.load::<Metadata>() {
+            self.record(operation.service(), operation.name(), 1);
+        }
+        Ok(())
+    }
+}
+
+/// Why a request to AWS failed. [`AwsError::hint`] says what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsError {
-    /// AWS's own word, such as `AccessDenied`; empty if it never answered.
+    /// The error code, such as `AccessDenied`; empty without a response.
     pub code: String,
-    /// What it said, on one line.
+    /// One line.
     pub message: String,
-    /// Whether it never came to the question, because there were no credentials to ask with.
+    /// Whether the request was not sent because there were no credentials.
     pub is_missing_credentials: bool,
 }
 
+impl<E, R> From<SdkError<E, R>> for AwsError
+where
+    E: Error + ProvideErrorMetadata + 'static,
+    R: Debug,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        Self::from_sdk_error(&error)
+    }
+}
+
 impl AwsError {
-    /// Reads an error of any service.
     pub fn from_sdk_error<E>(error: &E) -> Self
     where
         E: Error + ProvideErrorMetadata,
     {
         let causes = causes(error);
         let is_missing_credentials = causes.iter().any(|cause| cause.is::<CredentialsError>());
-        // Where a role was to be assumed, what STS said is the cause of all others, and no text for people.
+        // If a role cannot be assumed, the error of STS is the last cause, and has no message for people.
         let sts_error = causes.last().and_then(|cause| cause.downcast_ref::<ErrorMetadata>());
         let (code, message) = match (error.code(), sts_error) {
             (None, Some(sts_error)) => (sts_error.code(), sts_error.message()),
@@ -238,45 +259,39 @@ impl AwsError {
         let message = match message {
             Some(message) if !code.is_empty() => format!("{code}: {message}"),
             _ if !code.is_empty() => code.clone(),
-            _ => first_cause(error).lines().next().unwrap_or_default().to_owned(),
+            _ => root_cause(error).lines().next().unwrap_or_default().to_owned(),
         };
-        // The SDK lists below it where it looked for credentials.
+        // The SDK appends the places where it looked for credentials.
         let message = crate::text::escape_non_printing(message.trim_end_matches(" Attempted:"));
         let message = match (is_missing_credentials, code.as_str()) {
             (true, "") if message.contains("no credentials found in chain") => "no AWS credentials found".to_owned(),
             (true, "") => format!("no AWS credentials found: {message}"),
             (true, _) => format!("cannot get AWS credentials: {message}"),
-            // Each SDK has words of its own for it.
             (false, "") if is_missing_region_message(&message) => NO_REGION_MESSAGE.to_owned(),
             _ => message,
         };
         Self { code, message, is_missing_credentials }
     }
 
-    /// Reads what broke a connection.
     pub fn from_connection_error(error: &(dyn Error + 'static)) -> Self {
         Self {
             code: String::new(),
-            message: crate::text::escape_non_printing(&first_cause(error)),
+            message: crate::text::escape_non_printing(&root_cause(error)),
             is_missing_credentials: false,
         }
     }
 
-    /// Whether no region is configured.
-    #[must_use]
     pub fn is_missing_region(&self) -> bool {
         self.message == NO_REGION_MESSAGE
     }
 
-    /// Whether it is about a key that an object is encrypted with: S3 passes on what KMS said
+    /// Whether it is about the key of an encrypted object: S3 passes on the error of KMS
     /// (<https://repost.aws/knowledge-center/s3-access-denied-error-kms>).
-    #[must_use]
     pub fn is_kms_error(&self) -> bool {
         self.code.starts_with("KMS.") || self.message.contains("kms:")
     }
 
-    /// What can be done where S3 refused.
-    #[must_use]
+    /// What to do about an error of S3.
     pub fn s3_hint(&self) -> &'static str {
         match self.code.as_str() {
             _ if self.is_missing_credentials => self.hint(),
@@ -295,8 +310,7 @@ impl AwsError {
         }
     }
 
-    /// What can be done about it, whichever service refused.
-    #[must_use]
+    /// What to do about an error of any service.
     pub fn hint(&self) -> &'static str {
         match self.code.as_str() {
             "AccessDenied" if self.is_missing_credentials => {
@@ -329,12 +343,11 @@ impl AwsError {
     }
 }
 
-/// Whether an SDK says that it has no region to send a request to.
 fn is_missing_region_message(message: &str) -> bool {
     message.contains("region must be set") || message.contains("Missing Region")
 }
 
-/// What stands behind an error, the first cause last.
+/// The causes of an error, the root cause last.
 fn causes(error: &dyn Error) -> Vec<&(dyn Error + 'static)> {
     let mut causes = Vec::new();
     let mut next = error.source();
@@ -345,8 +358,8 @@ fn causes(error: &dyn Error) -> Vec<&(dyn Error + 'static)> {
     causes
 }
 
-/// The first cause of an error: what stands before it says only that something failed.
-fn first_cause(error: &dyn Error) -> String {
+/// The root cause: the errors before it only say that something failed.
+fn root_cause(error: &dyn Error) -> String {
     causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 

@@ -15,6 +15,7 @@
 //! - `serialization` is how persisted state becomes JSON. **Invariant:** one way for text types, one for maps with
 //!   structured keys.
 //! - [`time`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
+//! - [`hinted_error`] is an error as a user reads it. **Invariant:** it says what to do.
 //! - [`text`] is what may be shown of text that others wrote. **Invariant:** it moves no cursor and ends no line.
 //! - `format` writes numbers, lengths and times as people read them. **Invariant:** rounding never makes a failure
 //!   disappear.
@@ -60,6 +61,7 @@ mod engine;
 mod evaluation;
 mod fetch_plan;
 mod format;
+mod hinted_error;
 mod ledger;
 mod location;
 mod notify;

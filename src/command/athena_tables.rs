@@ -7,8 +7,9 @@ use super::load::read_definitions;
 use super::{CommandError, ExitStatus, eprint_line, print, styled};
 use crate::aws::Aws;
 use crate::cli::tables::TablesArgs;
+use crate::hinted_error::HintedError;
 use crate::slo::{AthenaSource, AwsScope, SourceKind};
-use crate::source::athena::{self, AthenaSession, QueryError};
+use crate::source::athena::{self, AthenaSession};
 use crate::time::Minute;
 
 pub(super) async fn tables(arguments: &TablesArgs, now: Minute) -> Result<ExitStatus, CommandError> {
@@ -54,7 +55,7 @@ async fn create_tables(
     statements: &[String],
     (reach, athena_source): (&AwsScope, &AthenaSource),
     now: Minute,
-) -> Result<(), QueryError> {
+) -> Result<(), HintedError> {
     let client = Aws::shared().await.for_scope(reach).await.athena();
     let access = AthenaSession {
         client,

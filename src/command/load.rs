@@ -99,7 +99,7 @@ pub(super) fn read_definitions(folder: &Path, queries: Option<&Path>, at: Minute
         let mut texts = BTreeMap::new();
         problems.extend(catalog.load_queries(|file| {
             let read = texts.entry(file.to_owned()).or_insert_with(|| athena::read_sql(queries, file));
-            read.clone().map_err(|fault| (fault.message, fault.hint))
+            read.clone().map_err(|fault| (fault.message, fault.hint.into_owned()))
         }));
     }
     let paths = || files.iter().map(|file| &file.path).chain(problems.iter().map(|problem| &problem.file));

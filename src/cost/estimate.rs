@@ -1,9 +1,9 @@
-//! What a fleet will ask of AWS in a day, before it is asked: by source, class and service.
+//! The estimated AWS usage of a fleet per day: by source, class and service.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{NanoDollars, Usage, athena_billed_bytes};
+use super::usage::{Bytes, NanoDollars, Usage};
 use crate::discovery::Discovery;
 use crate::fetch_plan::{billed_metrics, metric_counts};
 use crate::format::pluralize;
@@ -14,130 +14,131 @@ use crate::slo::{
 };
 use crate::time::{MINUTES_PER_DAY, Window};
 
-/// Nodes of a load balancer of which nothing is known yet: it has one in each of at least two zones, and each writes an
-/// object every five minutes
+/// The nodes of a load balancer without known objects: one in each of at least two zones, and each writes an object every
+/// five minutes
 /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>).
 const ASSUMED_NODES: u64 = 2;
 const INTERVALS_PER_DAY: u64 = 288;
-/// Objects on a page of a listing.
 const OBJECTS_PER_PAGE: u64 = 1_000;
-/// Folders above those of days, of one account and region: the prefix, `AWSLogs`, account, `elasticloadbalancing`,
-/// region, year, month.
+/// The folders above the day folders: the prefix, `AWSLogs`, account, `elasticloadbalancing`, region, year, month.
 const PARENT_FOLDERS: u64 = 7;
-/// How often in a day they are listed at most.
 const PARENT_LISTINGS_PER_DAY_MAX: u64 = 24;
-/// What a run reads and writes of a ledger in S3, measured with 1,683 SLOs: manifest, sums, parts of days and the alert
-/// book; then the newest part, the month's sums, the manifest once for each of them, and the book once.
+/// Objects of a ledger in S3 that a run reads and writes, measured with 1,683 SLOs.
 const LEDGER_READS_PER_RUN: u64 = 61;
 const LEDGER_WRITES_PER_RUN: u64 = 9;
-/// How slowburn is run, and what is known of the past.
+
 #[derive(Clone, Debug, Default)]
 pub struct CostAssumptions {
-    /// Minutes between two runs.
+    /// Minutes between runs.
     pub every_minutes: u32,
-    /// Whether the ledger lies in S3.
     pub ledger_in_s3: bool,
-    /// Log objects of the last whole day, by account and region and by load balancer.
+    /// Log objects of the last complete day, by account and region and by load balancer.
     pub objects_per_day: BTreeMap<(String, String), ObjectsWritten>,
-    /// Bytes that a query of Athena scans for a day, by source and by table or by file of a query.
+    /// Bytes that an Athena query scans for a day, by source and by table or query file.
     pub scanned_bytes: BTreeMap<(String, String), u64>,
-    /// What names and tags stand for, as far as anybody looked.
     pub discovery: Discovery,
-    /// Whether nothing was ever kept, so that the first run is still to come.
+    /// Whether the ledger is empty.
     pub is_first_run: bool,
 }
 
-/// What something will ask in a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CostLine {
     /// The source, class or service.
     pub name: String,
-    /// What it is, such as `cloudwatch`; the number of services of a class; the class of a service.
+    /// The kind of a source, the number of services of a class, or the class of a service.
     pub about: String,
-    /// What is asked.
     pub usage: Usage,
-    /// Whether a part of it is assumed, because nothing was measured yet.
+    /// Whether a part is assumed, because nothing was measured yet.
     pub is_assumed: bool,
 }
 
-/// A day of a fleet.
+impl CostLine {
+    fn new(name: &str, about: &str, usage: Usage, is_assumed: bool) -> Self {
+        Self { name: name.to_owned(), about: about.to_owned(), usage, is_assumed }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CostEstimate {
-    /// By source, the ledger last.
+    /// The ledger is last.
     pub sources: Vec<CostLine>,
-    /// By class: what it would ask by itself, so that what is shared counts for each.
+    /// The usage of each class alone: what several classes share counts for each of them.
     pub classes: Vec<CostLine>,
-    /// By service, dearest first; likewise.
+    /// The usage of each service alone, the most expensive first.
     pub services: Vec<CostLine>,
-    /// What the first run asks for beside that: the past of the longest windows. Nothing, if there was a run.
+    /// Additional usage of the first run, for the history of the longest windows.
     pub first_run: Usage,
 }
 
 impl CostEstimate {
-    /// The list price of a day.
-    #[must_use]
+    /// The list price per day.
     pub fn price(&self) -> NanoDollars {
         NanoDollars(self.sources.iter().map(|line| line.usage.price().0).sum())
     }
 }
 
-/// What a fleet will ask in a day.
-#[must_use]
 pub fn estimate(catalog: &Catalog, assumptions: &CostAssumptions) -> CostEstimate {
-    let usage_of =
-        |services: &[&Service], name: &str, source: &Source| daily_usage(services, name, source, assumptions);
     let all_services: Vec<&Service> = catalog.services.iter().collect();
-    let runs_per_day = runs_per_day(assumptions.every_minutes, 0);
-    let mut sources: Vec<CostLine> = catalog
-        .sources
-        .iter()
-        .map(|(name, source)| {
-            let (usage, is_assumed) = usage_of(&all_services, name, source);
-            CostLine { name: name.clone(), about: source.kind.yaml_key().to_owned(), usage, is_assumed }
-        })
-        .collect();
-    if assumptions.ledger_in_s3 {
-        let usage = Usage {
-            s3_reads: runs_per_day * LEDGER_READS_PER_RUN,
-            s3_writes: runs_per_day * LEDGER_WRITES_PER_RUN,
-            ..Usage::default()
-        };
-        sources.push(CostLine { name: "ledger".to_owned(), about: "s3".to_owned(), usage, is_assumed: false });
+    let usage_of =
+        |services: &[&Service], name: &str, source: &Source| source_usage(services, name, source, assumptions);
+    let mut first_run = Usage::default();
+    let mut sources = Vec::new();
+    for (name, source) in &catalog.sources {
+        let usage = usage_of(&all_services, name, source);
+        if assumptions.is_first_run {
+            first_run.add(&usage.first_run);
+        }
+        sources.push(CostLine::new(name, source.kind.yaml_key(), usage.per_day, usage.is_assumed));
     }
-    let own_usage = |services: &[&Service]| {
-        let all = catalog.sources.iter().map(|(name, source)| usage_of(services, name, source));
-        all.fold((Usage::default(), false), |(mut sum, assumed), (usage, also_assumed)| {
-            // Listings are of the whole folder, whoever asks.
-            sum.add(&Usage { s3_writes: 0, ..usage });
-            (sum, assumed || also_assumed)
-        })
+    if assumptions.ledger_in_s3 {
+        let runs_per_day = runs_per_day(assumptions.every_minutes, 0);
+        let (s3_reads, s3_writes) = (runs_per_day * LEDGER_READS_PER_RUN, runs_per_day * LEDGER_WRITES_PER_RUN);
+        sources.push(CostLine::new("ledger", "s3", Usage { s3_reads, s3_writes, ..Usage::default() }, false));
+    }
+    let usage_alone = |services: &[&Service]| {
+        let (mut sum, mut is_assumed) = (Usage::default(), false);
+        for (name, source) in &catalog.sources {
+            let usage = usage_of(services, name, source);
+            // Listings include the whole folder, whatever is needed of it.
+            sum.add(&Usage { s3_writes: 0, ..usage.per_day });
+            is_assumed |= usage.is_assumed;
+        }
+        (sum, is_assumed)
     };
     let mut by_class: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
     for service in &catalog.services {
         by_class.entry(&service.class).or_default().push(service);
     }
     let classes = by_class.into_iter().map(|(class, services)| {
-        let (usage, is_assumed) = own_usage(&services);
-        CostLine { name: class.to_owned(), about: pluralize(services.len(), "service"), usage, is_assumed }
+        let (usage, is_assumed) = usage_alone(&services);
+        CostLine::new(class, &pluralize(services.len(), "service"), usage, is_assumed)
     });
-    let mut services: Vec<CostLine> = catalog
-        .services
-        .iter()
+    let services = catalog.services.iter();
+    let mut services: Vec<CostLine> = services
         .map(|service| {
-            let (usage, is_assumed) = own_usage(&[service]);
-            CostLine { name: service.name.clone(), about: service.class.clone(), usage, is_assumed }
+            let (usage, is_assumed) = usage_alone(&[service]);
+            CostLine::new(&service.name, &service.class, usage, is_assumed)
         })
         .collect();
     services.sort_by(|one, other| other.usage.price().cmp(&one.usage.price()).then(one.name.cmp(&other.name)));
-    let mut first_run = Usage::default();
-    for (name, source) in catalog.sources.iter().filter(|_| assumptions.is_first_run) {
-        first_run.add(&first_run_usage(&all_services, name, source, assumptions));
-    }
     CostEstimate { sources, classes: classes.collect(), services, first_run }
 }
 
-/// What the past of the longest window of a source is asked as, once.
-fn first_run_usage(services: &[&Service], name: &str, source: &Source, assumptions: &CostAssumptions) -> Usage {
+fn runs_per_day(every_minutes: u32, source_every_minutes: u32) -> u64 {
+    let every = every_minutes.max(source_every_minutes).max(1);
+    u64::from(MINUTES_PER_DAY.unsigned_abs().div_ceil(every))
+}
+
+/// The usage of a source by some services.
+#[derive(Default)]
+struct SourceUsage {
+    per_day: Usage,
+    /// For the history of the longest window.
+    first_run: Usage,
+    is_assumed: bool,
+}
+
+fn source_usage(services: &[&Service], name: &str, source: &Source, assumptions: &CostAssumptions) -> SourceUsage {
     let slos = services.iter().flat_map(|service| &service.slos).filter(|slo| slo.indicator.source() == name);
     let (mut indicators, mut longest_minutes) = (Vec::new(), 0);
     for slo in slos {
@@ -145,94 +146,64 @@ fn first_run_usage(services: &[&Service], name: &str, source: &Source, assumptio
         indicators.push(&slo.indicator);
     }
     if indicators.is_empty() {
-        return Usage::default();
+        return SourceUsage::default();
     }
-    // A day further back lies what is delivered late.
+    // A day more for late deliveries.
     let days = u64::from(longest_minutes.div_ceil(MINUTES_PER_DAY.unsigned_abs())) + 1;
+    let runs_per_day = runs_per_day(assumptions.every_minutes, source.fetch_interval_minutes);
     match &source.kind {
-        SourceKind::AccessLogs { location, bucket_access: access, .. } if location.starts_with("s3://") => {
-            let objects_per_day = access_log_usage(&indicators, (name, &access.aws), assumptions).0.s3_reads;
-            Usage {
-                s3_reads: objects_per_day * days,
-                s3_writes: objects_per_day.div_ceil(OBJECTS_PER_PAGE) * days + PARENT_FOLDERS,
+        SourceKind::AccessLogs { location, bucket_access, .. } if location.starts_with("s3://") => {
+            let (per_day, is_assumed) = access_log_usage(&indicators, name, &bucket_access.aws, assumptions);
+            let first_run = Usage {
+                s3_reads: per_day.s3_reads * days,
+                s3_writes: per_day.s3_reads.div_ceil(OBJECTS_PER_PAGE) * days + PARENT_FOLDERS,
                 ..Usage::default()
-            }
+            };
+            SourceUsage { per_day, first_run, is_assumed }
         }
-        SourceKind::CloudWatch { aws: reach, .. } => {
-            // Each of the resolutions in which CloudWatch keeps its past is a request of its own.
-            let periods = 1 + u64::from(days > 15) + u64::from(days > 63);
-            Usage { metrics: metrics_per_run(&indicators, reach, assumptions).0 * periods, ..Usage::default() }
+        SourceKind::CloudWatch { aws: scope, .. } => {
+            let (metrics, is_assumed) = metrics_per_run(&indicators, scope, assumptions);
+            let usage = |requests: u64| Usage { metrics: metrics * requests, ..Usage::default() };
+            // Each resolution of CloudWatch is a request of its own.
+            let resolutions = 1 + u64::from(days > 15) + u64::from(days > 63);
+            SourceUsage { per_day: usage(runs_per_day), first_run: usage(resolutions), is_assumed }
         }
         SourceKind::Athena { athena, .. } => {
-            // As long as nobody knows what a day of it scans, that is all that a run may scan.
-            Usage {
-                athena_bytes: scanned_bytes_per_run(&indicators, (name, athena), assumptions).0,
-                ..Usage::default()
-            }
+            let (bytes, is_assumed) = scanned_bytes_per_run(&indicators, name, athena, assumptions);
+            let usage = |runs: u64| Usage { athena_bytes: bytes.saturating_mul(runs), ..Usage::default() };
+            SourceUsage { per_day: usage(runs_per_day), first_run: usage(1), is_assumed }
         }
-        SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => Usage::default(),
+        SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => SourceUsage::default(),
     }
 }
 
-/// How often in a day something is asked that is asked no more often than every so many minutes.
-fn runs_per_day(every_minutes: u32, source_every_minutes: u32) -> u64 {
-    let every = every_minutes.max(source_every_minutes).max(1);
-    u64::from(MINUTES_PER_DAY.unsigned_abs().div_ceil(every))
-}
-
-/// What some services ask of a source in a day, and whether it is assumed.
-fn daily_usage(services: &[&Service], name: &str, source: &Source, assumptions: &CostAssumptions) -> (Usage, bool) {
-    let slos = services.iter().flat_map(|service| &service.slos).map(|slo| &slo.indicator);
-    let indicators: Vec<&Indicator> = slos.filter(|indicator| indicator.source() == name).collect();
-    if indicators.is_empty() {
-        return (Usage::default(), false);
-    }
-    match &source.kind {
-        SourceKind::AccessLogs { location, bucket_access: access, .. } if location.starts_with("s3://") => {
-            access_log_usage(&indicators, (name, &access.aws), assumptions)
-        }
-        SourceKind::CloudWatch { aws: reach, .. } => {
-            let (metrics, assumed) = metrics_per_run(&indicators, reach, assumptions);
-            let metrics = metrics * runs_per_day(assumptions.every_minutes, source.fetch_interval_minutes);
-            (Usage { metrics, ..Usage::default() }, assumed)
-        }
-        SourceKind::Athena { athena, .. } => {
-            let runs_per_day = runs_per_day(assumptions.every_minutes, source.fetch_interval_minutes);
-            let (bytes, assumed) = scanned_bytes_per_run(&indicators, (name, athena), assumptions);
-            (Usage { athena_bytes: bytes.saturating_mul(runs_per_day), ..Usage::default() }, assumed)
-        }
-        SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => (Usage::default(), false),
-    }
-}
-
-/// Each object is read once. The folder of today is listed by every run, and is half full on average; that of yesterday
-/// by every run of the first hour, and those of the last week once a day. The folders above them hold less than a page
-/// each, and are listed once an hour.
+/// Each object is read once. The folder of today is listed by every run, and is half full on average; the folder of
+/// yesterday by every run of the first hour, and those of the last week once a day. The folders above them have less than
+/// a page each, and are listed once an hour.
 fn access_log_usage(
     indicators: &[&Indicator],
-    (source, scope): (&str, &AwsScope),
+    source: &str,
+    scope: &AwsScope,
     assumptions: &CostAssumptions,
 ) -> (Usage, bool) {
-    let traffics = indicators.iter().filter_map(|indicator| match indicator {
-        Indicator::Requests { traffic, .. } => Some(traffic),
-        _ => None,
-    });
-    // What nobody knows yet is taken for one balancer.
-    let resolved =
-        traffics.map(|traffic| assumptions.discovery.resolve_names(scope, traffic).unwrap_or(Cow::Borrowed(traffic)));
-    let balancers: BTreeSet<String> =
-        resolved.flat_map(|traffic| traffic.load_balancer.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
-    // A load balancer of the same name in an account or region that the source does not read is another one.
-    let known_objects =
-        || assumptions.objects_per_day.iter().map(|((area, balancer), objects)| (area, balancer, objects));
+    let mut balancers = BTreeSet::new();
+    for indicator in indicators {
+        let Indicator::Requests { traffic, .. } = indicator else { continue };
+        // An unresolved name counts as one load balancer.
+        let resolved = assumptions.discovery.resolve_names(scope, traffic).unwrap_or(Cow::Borrowed(traffic));
+        balancers.extend(resolved.load_balancer.split(' ').map(str::to_owned));
+    }
+    // An account or region that the source does not read may have another load balancer of the same name.
+    let is_of_source = |objects: &ObjectsWritten| objects.sources.contains(source);
+    let known = assumptions.objects_per_day.iter();
     let areas: BTreeSet<&String> =
-        known_objects().filter(|(.., objects)| objects.sources.contains(source)).map(|(area, ..)| area).collect();
-    let known = balancers.iter().map(|name| {
+        known.clone().filter(|(_, objects)| is_of_source(objects)).map(|((area, _), _)| area).collect();
+    let known_objects = |name: &String| {
         let matching =
-            known_objects().filter(|(area, balancer, _)| areas.contains(area) && matches_load_balancer(name, balancer));
-        matching.map(|(.., objects)| objects.count).reduce(|sum, count| sum + count)
-    });
-    let known: Vec<Option<u64>> = known.collect();
+            known.clone().filter(|((area, balancer), _)| areas.contains(area) && matches_load_balancer(name, balancer));
+        matching.map(|(_, objects)| objects.count).reduce(|sum, count| sum + count)
+    };
+    let known: Vec<Option<u64>> = balancers.iter().map(known_objects).collect();
     let assumed = known.iter().any(Option::is_none);
     let objects = known.iter().map(|known| known.unwrap_or(ASSUMED_NODES * INTERVALS_PER_DAY)).sum::<u64>();
     let (runs_per_day, pages_per_day) =
@@ -244,8 +215,7 @@ fn access_log_usage(
     (Usage { s3_reads: objects, s3_writes: pages, ..Usage::default() }, assumed)
 }
 
-/// Metrics as they are billed each time they are asked for, and whether they are those of names that nobody has looked
-/// up yet: each is taken for one balancer or target group.
+/// Billed metrics per run, and whether some names are not resolved yet: each counts as one load balancer or target group.
 fn metrics_per_run(indicators: &[&Indicator], scope: &AwsScope, assumptions: &CostAssumptions) -> (u64, bool) {
     let (mut counts, mut assumed) = (Vec::new(), false);
     for indicator in indicators {
@@ -263,11 +233,12 @@ fn metrics_per_run(indicators: &[&Indicator], scope: &AwsScope, assumptions: &Co
     (billed_metrics(&queries.into_iter().collect::<Vec<_>>()), assumed)
 }
 
-/// What one run scans, as it is billed: a query for each table and each file, each of which reads a day of folders on
-/// average. As long as nobody knows what one of them scans it is all that a run may scan.
+/// Billed bytes per run: a query for each table and file, each of which reads a day of folders on average. While one scan
+/// size is unknown, the estimate is the scan limit.
 fn scanned_bytes_per_run(
     indicators: &[&Indicator],
-    (source, athena): (&str, &AthenaSource),
+    source: &str,
+    athena: &AthenaSource,
     assumptions: &CostAssumptions,
 ) -> (u64, bool) {
     let query_target = |indicator: &&Indicator| match indicator {
@@ -279,11 +250,9 @@ fn scanned_bytes_per_run(
         Indicator::Ratio { .. } | Indicator::Counts { .. } => None,
     };
     let query_targets: BTreeSet<String> = indicators.iter().filter_map(query_target).collect();
-    let known = query_targets
-        .into_iter()
-        .map(|query_target| assumptions.scanned_bytes.get(&(source.to_owned(), query_target)).copied());
-    let known: Option<u64> = known.map(|bytes| bytes.map(athena_billed_bytes)).sum();
-    known.map_or((athena.scan_limit_bytes, true), |bytes| (bytes, false))
+    let scanned = |target: String| assumptions.scanned_bytes.get(&(source.to_owned(), target)).copied();
+    let billed: Option<u64> = query_targets.into_iter().map(|target| Some(Bytes(scanned(target)?).billed().0)).sum();
+    billed.map_or((athena.scan_limit_bytes, true), |bytes| (bytes, false))
 }
 
 #[cfg(test)]

@@ -14,12 +14,14 @@ use super::{EngineError, RunOptions, unparsed_limit};
 use crate::aws::Aws;
 use crate::cost::Usage;
 use crate::fetch_plan::{FetchRange, RangeRequest};
+use crate::hinted_error::HintedError;
 use crate::ledger::Ledger;
 use crate::outcome::{AthenaSummary, Diagnostics};
 use crate::series::SeriesKey;
 use crate::slo::{AthenaSource, AwsScope, Indicator, LogTable};
 use crate::source::athena::{
-    AthenaResponse, AthenaSession, CountRule, CustomQuery, QueryError, ScanEstimate, ScanLimit, TableQuery, plan_ranges,
+    AthenaResponse, AthenaSession, CountRule, CustomQuery, ScanEstimate, ScanLimit, TableQuery, plan_ranges,
+    stopped_error,
 };
 use crate::store::{LedgerStore, LoadRequest};
 use crate::time::{MINUTES_PER_DAY, Span};
@@ -133,7 +135,7 @@ impl<'a> AthenaTables<'a> {
             return None;
         };
         if self.options.stop.load(Ordering::Relaxed) {
-            self.summary.add_error(&queue.name, &QueryError::stopped());
+            self.summary.add_error(&queue.name, &stopped_error());
             return None;
         }
         let scan_key = queue.scan_key();
@@ -192,9 +194,9 @@ impl<'a> AthenaTables<'a> {
             }
             Err(refusal) if day_bytes.is_some() => self.summary.add_warning(refusal),
             Err(_) => {
-                let cost = (Aws::usage().price(), self.options.max_cost.unwrap_or_default());
-                self.summary
-                    .add_error(&queue.name, &self.scan_limit.over_cost_limit_error(&queue.name, scan_bytes, cost));
+                let (spent, limit) = (Aws::usage().price(), self.options.max_cost.unwrap_or_default());
+                let error = self.scan_limit.over_cost_limit_error(&queue.name, scan_bytes, spent, limit);
+                self.summary.add_error(&queue.name, &error);
             }
         }
         None
@@ -206,7 +208,7 @@ fn query_targets<'a>(
     options: &RunOptions<'a>,
     request: &'a RangeRequest,
     session: &AthenaSession<'a>,
-) -> Vec<(String, Result<QueryTarget<'a>, QueryError>)> {
+) -> Vec<(String, Result<QueryTarget<'a>, HintedError>)> {
     let mut rules: BTreeMap<bool, BTreeMap<&SeriesKey, CountRule<'_>>> = BTreeMap::new();
     let mut custom_targets = Vec::new();
     for (series, (indicator, _)) in &request.series {
@@ -264,7 +266,7 @@ impl QueryTarget<'_> {
         }
     }
 
-    fn query_count(&self, range: &FetchRange) -> Result<u64, QueryError> {
+    fn query_count(&self, range: &FetchRange) -> Result<u64, HintedError> {
         match self {
             Self::Table(table, rules) => table.query_count(range.span, &select_rules(rules, &range.series)),
             Self::Custom(..) => Ok(1),

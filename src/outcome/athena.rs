@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Diagnostics, SAMPLES_MAX, grouped_count, join_first};
 use crate::format::{pluralize, with_thousands_separators};
+use crate::hinted_error::HintedError;
 use crate::rational::Rational;
-use crate::source::athena::{AthenaResponse, QueryError, ScanUsage};
+use crate::source::athena::{AthenaResponse, ScanUsage};
 use crate::time::Span;
 
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl AthenaSummary {
         }
     }
 
-    pub(crate) fn add_error(&mut self, name: &str, error: &QueryError) {
+    pub(crate) fn add_error(&mut self, name: &str, error: &HintedError) {
         let prefix = if error.message.contains(&format!("`{name}`")) { String::new() } else { format!("`{name}`: ") };
         self.warnings.push(format!(
             "`{}`: {prefix}{}; its minutes are unknown until they are fetched\nhint: {}",

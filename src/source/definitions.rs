@@ -1,6 +1,6 @@
-//! The folder of definitions, from disk to texts. What they mean is read elsewhere.
+//! Loads the texts of the definitions folder.
 //!
-//! Absent on purpose: anything outside the folder. A symbolic link that leaves it is a problem, not a way out.
+//! Nothing outside the folder is read: a symbolic link that leaves it is a problem.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,37 +9,20 @@ use std::path::{Path, PathBuf};
 
 use crate::slo::{DefinitionFile, FILE_BYTES_MAX, Problem, nearest};
 
-/// Folders inside folders beyond this are not looked into. A service file lies one folder deep.
+/// A service file is one folder deep.
 const DEPTH_MAX: usize = 8;
-
-/// The most files of a folder that are looked at.
 const ENTRIES_MAX: usize = 100_000;
+const HINT: &str = "specify the folder that contains `fleet.yaml` and the team folders";
 
-/// The folder itself could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// There is no such folder.
     #[error("`{}` does not exist\nhint: {hint}", folder.display())]
-    Missing {
-        /// The folder.
-        folder: PathBuf,
-        /// What to do.
-        hint: String,
-    },
-    /// It is a file.
+    Missing { folder: PathBuf, hint: String },
     #[error("`{}` is a file\nhint: specify the definitions folder", .0.display())]
     NotAFolder(PathBuf),
-    /// The operating system refuses.
     #[error("cannot read the definitions in `{}`: {source}\nhint: {HINT}", folder.display())]
-    Unreadable {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Unreadable { folder: PathBuf, source: io::Error },
 }
-
-const HINT: &str = "specify the folder that contains `fleet.yaml` and the team folders";
 
 impl LoadError {
     fn new(folder: &Path, source: io::Error) -> Self {
@@ -54,21 +37,18 @@ impl LoadError {
     }
 }
 
-/// The folder whose name is nearest to that of a missing one, where that should be.
+/// The folder with the most similar name to a missing one.
 fn nearest_sibling(folder: &Path) -> Option<String> {
     let parent = folder.parent()?;
     let name = folder.file_name()?.to_str()?;
-    let entries =
-        sorted_entries(&if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() }).ok()?;
+    let entries = sorted_entries(&Path::new(".").join(parent)).ok()?;
     let folders = entries.into_iter().map(|(entry, _)| entry).filter(|entry| entry.is_dir());
     let names: Vec<String> = folders.filter_map(|entry| Some(entry.file_name()?.to_str()?.to_owned())).collect();
     let suggestion = nearest(name, names.iter().map(String::as_str))?;
     Some(parent.join(suggestion).display().to_string())
 }
 
-/// Loads every `.yaml` and `.yml` file below a folder, sorted by path, and says which could not be loaded.
-///
-/// Names that start with a dot are passed over.
+/// Loads every `.yaml` and `.yml` file below a folder, sorted by path. Names that start with a dot are skipped.
 ///
 /// # Errors
 /// When the folder itself cannot be read. A file that cannot be read is a [`Problem`].
@@ -83,15 +63,8 @@ pub fn load(folder: &Path) -> Result<(Vec<DefinitionFile>, Vec<Problem>), LoadEr
     Ok((walk.files, walk.problems))
 }
 
-struct FolderWalk<'a> {
-    root: &'a Path,
-    files: Vec<DefinitionFile>,
-    problems: Vec<Problem>,
-    entry_count: usize,
-}
-
-/// What a folder holds, by path, and whether each is a plain file. The folder's own path has no link in it, so neither
-/// has that of a plain file, and only the others have to be looked up to know where they lead.
+/// The entries of a folder by path, and whether each is a regular file. The path of `folder` contains no links, so only
+/// other entries than regular files have to be resolved.
 fn sorted_entries(folder: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
     let to_entry = |entry: io::Result<fs::DirEntry>| {
         let entry = entry?;
@@ -102,92 +75,79 @@ fn sorted_entries(folder: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
     Ok(entries)
 }
 
+struct FolderWalk<'a> {
+    root: &'a Path,
+    files: Vec<DefinitionFile>,
+    problems: Vec<Problem>,
+    entry_count: usize,
+}
+
 impl FolderWalk<'_> {
+    fn add_problem(&mut self, path: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Problem::for_file(path, message, hint));
+    }
+
     fn visit_entries(&mut self, entries: Vec<(PathBuf, bool)>, parent: &str, depth: usize) {
         for (entry, is_regular_file) in entries {
-            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = entry.file_name().unwrap_or_default().to_string_lossy();
+            let path = format!("{parent}{name}");
             self.entry_count += 1;
             if self.entry_count == ENTRIES_MAX {
                 let hint = "split the folder: entries after this one are not read";
-                self.problems.push(Problem::for_file(
-                    &format!("{parent}{name}"),
-                    "the folder has too many entries",
-                    hint,
-                ));
+                self.add_problem(&path, "the folder has too many entries", hint);
             }
             if self.entry_count >= ENTRIES_MAX || name.starts_with('.') {
                 continue;
             }
-            let path = format!("{parent}{name}");
-            if let Err(problem) = self.visit_entry(&entry, is_regular_file, &path, depth) {
-                self.problems.push(*problem);
+            if let Err(error) = self.visit_entry(&entry, is_regular_file, &path, depth) {
+                let hint = "check its permissions and the targets of symbolic links";
+                self.add_problem(&path, format!("cannot read the file: {error}"), hint);
             }
         }
     }
 
-    fn visit_entry(
-        &mut self,
-        entry: &Path,
-        is_regular_file: bool,
-        path: &str,
-        depth: usize,
-    ) -> Result<(), Box<Problem>> {
-        let unreadable = |error: io::Error| {
-            Box::new(Problem::for_file(
-                path,
-                format!("cannot read the file: {error}"),
-                "check its permissions and the targets of symbolic links",
-            ))
-        };
-        let resolved = if is_regular_file { entry.to_owned() } else { entry.canonicalize().map_err(unreadable)? };
+    fn visit_entry(&mut self, entry: &Path, is_regular_file: bool, path: &str, depth: usize) -> io::Result<()> {
+        let resolved = if is_regular_file { entry.to_owned() } else { entry.canonicalize()? };
         if !resolved.starts_with(self.root) {
             let hint = "copy the file into the folder: files outside it are not read";
-            return Err(Box::new(Problem::for_file(
-                path,
-                "the symbolic link points outside the definitions folder",
-                hint,
-            )));
-        }
-        if !is_regular_file && resolved.is_dir() {
+            self.add_problem(path, "the symbolic link points outside the definitions folder", hint);
+        } else if !is_regular_file && resolved.is_dir() {
             if depth >= DEPTH_MAX {
                 let hint = "move service files to `<team>/<service>.yaml`";
-                return Err(Box::new(Problem::for_file(path, "folders are nested too deeply", hint)));
+                self.add_problem(path, "folders are nested too deeply", hint);
+            } else {
+                self.visit_entries(sorted_entries(&resolved)?, &format!("{path}/"), depth + 1);
             }
-            let entries = sorted_entries(&resolved).map_err(unreadable)?;
-            self.visit_entries(entries, &format!("{path}/"), depth + 1);
         } else if is_regular_file || resolved.is_file() {
             match entry.extension().and_then(OsStr::to_str) {
-                Some("yaml" | "yml") => {
-                    let text = read_text(&resolved, path).map_err(unreadable)??;
-                    self.files.push(DefinitionFile { path: path.to_owned(), text });
-                }
+                Some("yaml" | "yml") => self.add_file(&resolved, path)?,
                 Some(other) if ["yaml", "yml"].iter().any(|known| other.eq_ignore_ascii_case(known)) => {
                     let name = path.rsplit('/').next().unwrap_or(path);
                     let hint = format!("rename it to `{}.yaml`", name.trim_end_matches(other).trim_end_matches('.'));
-                    return Err(Box::new(Problem::for_file(path, format!("`{name}` is not read"), hint)));
+                    self.add_problem(path, format!("`{name}` is not read"), hint);
                 }
                 _ => {}
             }
         }
         Ok(())
     }
-}
 
-/// The text of a file: UTF-8, at most [`FILE_BYTES_MAX`].
-fn read_text(file: &Path, path: &str) -> io::Result<Result<String, Box<Problem>>> {
-    let mut bytes = Vec::new();
-    fs::File::open(file)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > FILE_BYTES_MAX {
-        return Ok(Err(Box::new(Problem::for_file(
-            path,
-            "the file is larger than 1 MiB",
-            "split the file by service",
-        ))));
+    fn add_file(&mut self, file: &Path, path: &str) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        fs::File::open(file)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > FILE_BYTES_MAX {
+            self.add_problem(path, "the file is larger than 1 MiB", "split the file by service");
+            return Ok(());
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => self.files.push(DefinitionFile { path: path.to_owned(), text }),
+            Err(error) => {
+                let valid_bytes = error.utf8_error().valid_up_to();
+                let line = error.as_bytes().iter().take(valid_bytes).filter(|byte| **byte == b'\n').count() + 1;
+                let message = format!("the file is not valid UTF-8: invalid bytes on line {line}");
+                self.add_problem(path, message, "save the file as UTF-8");
+            }
+        }
+        Ok(())
     }
-    Ok(String::from_utf8(bytes).map_err(|error| {
-        let valid_bytes = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().iter().take(valid_bytes).filter(|byte| **byte == b'\n').count() + 1;
-        let message = format!("the file is not valid UTF-8: invalid bytes on line {line}");
-        Box::new(Problem::for_file(path, message, "save the file as UTF-8"))
-    }))
 }

@@ -13,6 +13,7 @@ const PURE_MODULES: [&str; 19] = [
     "counts",
     "fetch_plan",
     "format",
+    "hinted_error",
     "discovery",
     "rational",
     "ledger",

@@ -1,46 +1,44 @@
-//! What is counted as rows of the count queries, and as many of them in one query as it has room for: each query scans
-//! the days of its table anew.
+//! The queries that count series, and the decoding of their rows. Every query scans the days of its table, so a query
+//! counts as many series as fit into it.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::QueryError;
-use super::templates::Templates;
+use super::templates::{SpanVariables, Templates};
 use crate::access_log::wildcard::to_regex;
+use crate::counts::MinuteCount;
+use crate::hinted_error::HintedError;
 use crate::series::SeriesKey;
 use crate::slo::{LatencyBasis, LatencyErrors, LogTable, Measure, Traffic};
-use crate::time::{Day, Minute, Span};
+use crate::text::escape_non_printing;
+use crate::time::{Minute, Span};
 
 /// Bytes of a query (`QueryString` of `StartQueryExecution`).
 const QUERY_BYTES_MAX: usize = 262_144;
-/// Lines within as many minutes before what is asked for tell whether a silence is plausible: an hour, and the end of
-/// the interval before it.
+/// Lines of this long before a span decide whether a gap in it is plausible: an hour, and the end of the interval
+/// before.
 const LOOKBACK_MINUTES: i32 = 65;
-/// What lines are put into to tell where silence is plausible.
+/// The interval in which lines are summed to find gaps.
 pub(super) const INTERVAL_MINUTES: i32 = 5;
 
-/// What one series counts.
 #[derive(Clone, Copy, Debug)]
 pub struct CountRule<'a> {
-    /// The series.
     pub series: &'a SeriesKey,
-    /// Which requests.
     pub traffic: &'a Traffic,
-    /// Which of them are bad.
     pub measure: &'a Measure,
 }
 
 impl<'a> CountRule<'a> {
-    /// The balancer as the lines of its table name it.
+    /// The load balancer as the lines of its table name it.
     pub(super) fn balancer(&self) -> &'a str {
         let name = self.traffic.load_balancer.as_str();
         name.strip_prefix("classic/").unwrap_or(name)
     }
 }
 
-/// A query that counts some rules: measure `n` of the answer is `rules[n - 1]`, measure 0 has the lines of a balancer,
-/// and balancer `n` is `balancers[n - 1]`; balancer 0 has the lines of which nobody can tell it.
+/// In its rows, measure `n` is `rules[n - 1]`, and measure 0 counts the lines of a balancer. Balancer `n` is
+/// `balancers[n - 1]`, and balancer 0 has the lines whose balancer is unknown.
 #[derive(Debug)]
 pub(super) struct CountQuery<'a> {
     pub(super) text: String,
@@ -48,18 +46,14 @@ pub(super) struct CountQuery<'a> {
     pub(super) balancers: Vec<&'a str>,
 }
 
-/// The minutes whose lines are asked for, so that those of `span` can be told: whole intervals, and what lies before.
+/// The minutes whose lines are needed to count a span: whole intervals, and the lookback.
 pub(super) fn queried_span(span: Span) -> Span {
     let start = span.start.plus(-LOOKBACK_MINUTES).max(span.start.day().start());
-    let floor = |minute: Minute| minute.plus(-minute.0.rem_euclid(INTERVAL_MINUTES));
-    Span::new(floor(start), floor(span.end.plus(INTERVAL_MINUTES - 1)))
+    Span::new(interval_start(start), interval_start(span.end.plus(INTERVAL_MINUTES - 1)))
 }
 
-/// The folders of days that a query reads: a log is filed under the day of its delivery, which is the next one for what
-/// was answered shortly before midnight
-/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>).
-pub(super) fn day_folder_range(span: Span) -> (Day, Day) {
-    (span.start.day(), span.end.plus(-1).day().plus(1))
+pub(super) fn interval_start(minute: Minute) -> Minute {
+    minute.plus(-minute.0.rem_euclid(INTERVAL_MINUTES))
 }
 
 /// The fewest queries for the rules of a table over a span.
@@ -68,7 +62,7 @@ pub(super) fn build_queries<'a>(
     table: &LogTable,
     span: Span,
     rules: &[CountRule<'a>],
-) -> Result<Vec<CountQuery<'a>>, QueryError> {
+) -> Result<Vec<CountQuery<'a>>, HintedError> {
     let mut rules = rules.to_vec();
     rules.sort_by_key(|rule| (rule.balancer(), rule.series));
     let mut queries = Vec::new();
@@ -83,7 +77,7 @@ pub(super) fn build_queries<'a>(
             pending.extend([second_half, first_half]);
         } else {
             let series = query.rules.first().map_or_else(String::new, |rule| rule.series.to_string());
-            return Err(QueryError::new(
+            return Err(HintedError::new(
                 format!("the query for `{series}` is too long for Athena"),
                 "use fewer patterns in this SLO",
             ));
@@ -97,19 +91,14 @@ fn build_query<'a>(
     table: &LogTable,
     span: Span,
     rules: Vec<CountRule<'a>>,
-) -> Result<CountQuery<'a>, QueryError> {
+) -> Result<CountQuery<'a>, HintedError> {
     let mut balancers: Vec<&str> = rules.iter().map(CountRule::balancer).collect();
     balancers.dedup();
     let is_classic = rules.iter().any(|rule| rule.traffic.load_balancer.starts_with("classic/"));
-    let queried = queried_span(span);
-    let (first_day, last_day) = day_folder_range(span);
     let context = Context {
         database: &table.database,
         table: &table.name,
-        first_day: day_folder(first_day),
-        last_day: day_folder(last_day),
-        from: minute_text(queried.start),
-        until: minute_text(queried.end),
+        span: SpanVariables::new(queried_span(span), span),
         balancers: (1..)
             .zip(&balancers)
             .flat_map(|(id, names)| names.split(' ').map(move |name| Balancer { id, name }))
@@ -120,24 +109,12 @@ fn build_query<'a>(
     Ok(CountQuery { text, rules, balancers })
 }
 
-/// A day as its folder is called: `2026/10/31`.
-pub(super) fn day_folder(day: Day) -> String {
-    day.to_string().replace('-', "/")
-}
-
-/// A minute as the first 16 characters of a log's time.
-pub(super) fn minute_text(minute: Minute) -> String {
-    minute.to_string().trim_end_matches('Z').to_owned()
-}
-
 #[derive(Serialize)]
 struct Context<'a> {
     database: &'a str,
     table: &'a str,
-    first_day: String,
-    last_day: String,
-    from: String,
-    until: String,
+    #[serde(flatten)]
+    span: SpanVariables,
     balancers: Vec<Balancer<'a>>,
     traffics: Vec<TrafficRow<'a>>,
 }
@@ -148,7 +125,7 @@ struct Balancer<'a> {
     name: &'a str,
 }
 
-/// Requests of a balancer, which are looked for once however much is measured of them.
+/// Requests of a balancer: matched once for all of their measures.
 #[derive(Serialize)]
 struct TrafficRow<'a> {
     balancer: usize,
@@ -179,7 +156,7 @@ fn traffic_rows<'a>(rules: &[CountRule<'a>], balancers: &[&str]) -> Vec<TrafficR
             balancer,
             target_groups: &traffic.target_groups,
             methods: &traffic.methods,
-            // Case does not matter in a host, and the query puts those of lines into lower case.
+            // Hosts are compared without case: the query converts those of lines to lower case.
             hosts: traffic.hosts.iter().map(|host| to_regex(&host.to_ascii_lowercase())).collect(),
             paths: traffic.paths.iter().map(|path| to_regex(path)).collect(),
             fixed_responses: traffic.fixed_responses,
@@ -211,6 +188,60 @@ const fn measure_row(id: usize, measure: &Measure) -> MeasureRow {
             timeouts: *timeouts,
         },
     }
+}
+
+/// The rows of a count query: `balancer, measure, hour, minutes, example`, where the minutes `05:120:1 06:98:0` are 120
+/// events at minute 5, one of them bad, and so on. Minutes without events are absent.
+#[derive(Debug, Default)]
+pub(super) struct DecodedCounts<'a> {
+    pub(super) events: BTreeMap<&'a SeriesKey, BTreeMap<Minute, MinuteCount>>,
+    /// Lines of a balancer and how many of them cannot be parsed. `""` has the lines whose balancer is unknown.
+    pub(super) lines: BTreeMap<&'a str, BTreeMap<Minute, (u64, u64)>>,
+    /// A line of a balancer that cannot be parsed.
+    pub(super) examples: BTreeMap<&'a str, String>,
+}
+
+impl<'a> DecodedCounts<'a> {
+    /// Adds a row. A malformed row is an error: no row of the result is used then.
+    pub(super) fn add_row(&mut self, query: &CountQuery<'a>, row: &[Option<&str>]) -> Result<(), HintedError> {
+        self.try_add_row(query, row).ok_or_else(|| {
+            let row: Vec<&str> = row.iter().map(|value| value.unwrap_or("NULL")).collect();
+            let row: String = row.join(", ").chars().take(200).collect();
+            HintedError::new(
+                format!("Athena returned a row without valid counts: {}", escape_non_printing(&row)),
+                "compare the table with the output of `slowburn tables`; no row of this result is counted",
+            )
+        })
+    }
+
+    fn try_add_row(&mut self, query: &CountQuery<'a>, row: &[Option<&str>]) -> Option<()> {
+        let [Some(balancer), Some(measure), Some(hour), Some(minutes), example] = row else { return None };
+        let (balancer, measure): (usize, usize) = (balancer.parse().ok()?, measure.parse().ok()?);
+        let name = if balancer == 0 { "" } else { query.balancers.get(balancer - 1)? };
+        let series = if measure == 0 { None } else { Some(query.rules.get(measure - 1)?.series) };
+        for text in minutes.split(' ') {
+            let (minute, count) = parse_minute(hour, text)?;
+            match series {
+                None => {
+                    let lines = (u64::from(count.total), u64::from(count.bad));
+                    self.lines.entry(name).or_default().insert(minute, lines);
+                }
+                Some(series) => drop(self.events.entry(series).or_default().insert(minute, count)),
+            }
+        }
+        if let Some(example) = example {
+            self.examples.entry(name).or_insert_with(|| escape_non_printing(example));
+        }
+        Some(())
+    }
+}
+
+/// Parses `2026-10-31T23` and `05:120:1`.
+fn parse_minute(hour: &str, text: &str) -> Option<(Minute, MinuteCount)> {
+    let mut parts = text.split(':');
+    let minute = format!("{hour}:{}Z", parts.next()?).parse().ok()?;
+    let (total, bad) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    (parts.next().is_none() && bad <= total).then_some((minute, MinuteCount { total, bad }))
 }
 
 #[cfg(test)]
@@ -262,5 +293,48 @@ mod tests {
         let rule_count: usize = queries.iter().map(|query| query.rules.len()).sum();
         assert_eq!(rule_count, 3_000);
         assert!(queries.iter().all(|query| query.balancers.len() <= query.rules.len() / 2 + 1));
+    }
+
+    #[test]
+    fn invalid_row_is_an_error_and_never_counts_as_zero() {
+        let traffic = Traffic {
+            load_balancer: "app/shop/0a".to_owned(),
+            target_groups: Vec::new(),
+            methods: Vec::new(),
+            hosts: Vec::new(),
+            paths: Vec::new(),
+            fixed_responses: false,
+            redirects: false,
+        };
+        let series = SeriesKey::new("s");
+        let rule = CountRule { series: &series, traffic: &traffic, measure: &Measure::Availability };
+        let query = CountQuery { text: String::new(), rules: vec![rule], balancers: vec!["app/shop/0a"] };
+        let mut counted = DecodedCounts::default();
+        counted
+            .add_row(&query, &[Some("1"), Some("1"), Some("2026-10-31T23"), Some("05:120:1 59:4294967295:0"), None])
+            .unwrap();
+        counted
+            .add_row(&query, &[Some("1"), Some("0"), Some("2026-10-31T23"), Some("05:130:3"), Some("ba\u{1b}d")])
+            .unwrap();
+        counted.add_row(&query, &[Some("0"), Some("0"), Some("2026-10-31T23"), Some("00:1:1"), Some("?")]).unwrap();
+        let at = |text: &str| text.parse::<Minute>().unwrap();
+        let events = &counted.events[&series];
+        assert_eq!(events[&at("2026-10-31T23:05Z")], MinuteCount { total: 120, bad: 1 });
+        assert_eq!(counted.lines["app/shop/0a"][&at("2026-10-31T23:05Z")], (130, 3));
+        assert_eq!((counted.lines[""].len(), counted.examples["app/shop/0a"].as_str()), (1, "ba\\u{1b}d"));
+        for row in [
+            [Some("1"), Some("1"), None, Some("05:1:0"), None],
+            [None, Some("1"), Some("2026-10-31T23"), Some("05:1:0"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T23"), None, None],
+            [Some("1"), Some("2"), Some("2026-10-31T23"), Some("05:1:0"), None],
+            [Some("2"), Some("1"), Some("2026-10-31T23"), Some("05:1:0"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T24"), Some("05:1:0"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T23"), Some("60:1:0"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T23"), Some("05:1:2"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T23"), Some("05:-1:0"), None],
+            [Some("1"), Some("1"), Some("2026-10-31T23"), Some("05:4294967296:0"), None],
+        ] {
+            assert!(counted.add_row(&query, &row).unwrap_err().to_string().contains("without valid counts"), "{row:?}");
+        }
     }
 }

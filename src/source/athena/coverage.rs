@@ -1,52 +1,50 @@
-//! Which minutes an answer tells: those of intervals with lines, and those of silences that are plausible. The rule is
-//! that of access logs, `ledger/silence.rs`; what is special here is that an answer ends somewhere, and that nothing is
-//! known of what lies beyond.
+//! Which minutes a result makes known: those of intervals with lines, and those of plausible gaps. The rule is that of
+//! access logs (`ledger::known_spans`). Here a result has edges, and nothing is known beyond them.
 
 use std::collections::BTreeMap;
 
-use super::count_query::INTERVAL_MINUTES;
+use super::count_query::{INTERVAL_MINUTES, interval_start};
 use crate::ledger::known_spans;
 use crate::rational::Rational;
 use crate::time::{Minute, Span};
 
-/// Beyond what was asked for, a balancer may be as busy as it likes: silence is not believed because of an hour that
-/// was not looked at.
+/// The assumed lines of each interval beyond what was queried, so that no gap is plausible because of an hour that was
+/// not queried.
 const BUSY_LINES: u64 = 1 << 40;
 const HOUR_MINUTES: i32 = 60;
 
-/// What was heard of the balancers of a table in the course of a run, which goes from the newest span to the oldest.
+/// The lines of all balancers of a table so far. Spans are queried from the newest to the oldest.
 #[derive(Debug, Default)]
 pub(super) struct LineCoverage {
     balancers: BTreeMap<String, BalancerCoverage>,
-    /// The end of the newest interval with a line of anybody.
+    /// The end of the newest interval with a line of any balancer.
     newest_line_end: Option<Minute>,
 }
 
 #[derive(Debug)]
 struct BalancerCoverage {
-    /// What was asked for.
     queried: Span,
-    /// Lines of intervals, and those of them that could not be read, by the intervals' first minutes.
+    /// All lines and unparsed lines by the first minute of their interval.
     intervals: BTreeMap<Minute, (u64, u64)>,
-    /// Up to which minute a silence may end that could not be judged before this answer.
+    /// The end of the gap at the start of the newer spans, which could not be decided before this result.
     undecided_until: Minute,
 }
 
-/// Minutes that are known now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct KnownSpans {
-    /// Those of the span that was asked for, with lines or without.
+    /// Known minutes of the requested span.
     pub(super) requested: Vec<Span>,
-    /// Silent ones of what was asked for before.
+    /// Gaps of spans that were requested before, and are known now.
     pub(super) earlier: Vec<Span>,
 }
 
 impl LineCoverage {
-    /// Adds the lines of a balancer in the minutes `asked`, which tell those of `span`.
+    /// Adds the lines of a balancer in `queried`, which decide the minutes of `span`.
     pub(super) fn add_lines(
         &mut self,
         balancer: &str,
-        (queried, span): (Span, Span),
+        queried: Span,
+        span: Span,
         lines: &BTreeMap<Minute, (u64, u64)>,
     ) {
         let new_coverage = || BalancerCoverage { queried, intervals: BTreeMap::new(), undecided_until: span.end };
@@ -56,17 +54,13 @@ impl LineCoverage {
             *coverage = new_coverage();
         } else if coverage.queried != queried {
             let decided_from = coverage.queried.start.plus(HOUR_MINUTES + INTERVAL_MINUTES).max(span.end);
-            coverage.undecided_until = coverage
-                .intervals
-                .range(decided_from..)
-                .next()
-                .map_or(coverage.queried.end, |(start, _)| *start)
-                .max(span.end);
+            let first_decided = coverage.intervals.range(decided_from..).next().map(|(start, _)| *start);
+            coverage.undecided_until = first_decided.unwrap_or(coverage.queried.end).max(span.end);
             coverage.queried = Span::new(queried.start, coverage.queried.end.max(queried.end));
         }
         let mut intervals: BTreeMap<Minute, (u64, u64)> = BTreeMap::new();
         for (minute, (total, unparsed)) in lines {
-            let sums = intervals.entry(minute.plus(-minute.0.rem_euclid(INTERVAL_MINUTES))).or_default();
+            let sums = intervals.entry(interval_start(*minute)).or_default();
             sums.0 += total;
             sums.1 += unparsed;
         }
@@ -75,50 +69,54 @@ impl LineCoverage {
         coverage.intervals.extend(intervals);
     }
 
-    /// Whether anything was heard of anybody.
     pub(super) const fn has_lines(&self) -> bool {
         self.newest_line_end.is_some()
     }
 
-    /// Whether anything was heard of a balancer.
     pub(super) fn has_lines_of(&self, balancer: &str) -> bool {
         self.balancers.get(balancer).is_some_and(|coverage| !coverage.intervals.is_empty())
     }
 
-    /// What is known of a balancer after its lines of `span` were added. An interval of nothing but lines that cannot
-    /// be read is as good as an object that cannot, where no more than a share of `limit` may be so.
+    /// What is known of a balancer after its lines of `span` were added. An interval with only unparsed lines counts as
+    /// unreadable unless all lines may be unparsed.
     pub(super) fn known_spans(&self, balancer: &str, span: Span, unparsed_limit: Rational) -> KnownSpans {
         let (Some(coverage), Some(newest)) = (self.balancers.get(balancer), self.newest_line_end) else {
             return KnownSpans::default();
         };
-        let interval = |start: Minute| Span::new(start, start.plus(INTERVAL_MINUTES));
-        let is_unparsed = |lines: &(u64, u64)| lines.0 == lines.1 && unparsed_limit < Rational::from_integer(1);
-        let parsed = coverage.intervals.iter().filter(|(_, lines)| !is_unparsed(lines));
-        let parsed: Vec<(Span, u64)> = parsed.map(|(start, (total, _))| (interval(*start), *total)).collect();
+        let (mut parsed, mut unparsed) = (Vec::new(), Vec::new());
+        for (start, (total, unparsed_lines)) in &coverage.intervals {
+            if total == unparsed_lines && unparsed_limit < Rational::from_integer(1) {
+                unparsed.push(interval(*start));
+            } else {
+                parsed.push((interval(*start), *total));
+            }
+        }
         let Some((first, _)) = parsed.first().copied() else { return KnownSpans::default() };
-        let busy_hour =
-            |start: Minute| (0..HOUR_MINUTES).step_by(5).map(move |offset| (interval(start.plus(offset)), BUSY_LINES));
-        let busy_hour_before = busy_hour(coverage.queried.start.plus(-HOUR_MINUTES));
-        let intervals: Vec<(Span, u64)> =
-            busy_hour_before.chain(parsed.iter().copied()).chain(busy_hour(coverage.queried.end)).collect();
+        let mut lines: Vec<(Span, u64)> = busy_hour(coverage.queried.start.plus(-HOUR_MINUTES)).collect();
+        lines.extend(&parsed);
+        lines.extend(busy_hour(coverage.queried.end));
         let within = Span::new(first.start, newest);
-        let known =
-            Span::merged(known_spans(&intervals, None).into_iter().map(|known| known.intersect(within)).collect());
-        let unparsed =
-            coverage.intervals.iter().filter(|(_, lines)| is_unparsed(lines)).map(|(start, _)| interval(*start));
+        let known = Span::merged(known_spans(&lines, None).into_iter().map(|known| known.intersect(within)).collect());
         let known = subtract(known, unparsed);
-        let known_within =
-            |range: Span| known.iter().map(move |known| known.intersect(range)).filter(|known| !known.is_empty());
-        let gaps = subtract(
-            known_within(Span::new(span.end, coverage.undecided_until)).collect(),
-            parsed.iter().map(|(interval, _)| *interval),
-        );
-        KnownSpans { requested: known_within(span).collect(), earlier: gaps }
+        let known_within = |range: Span| -> Vec<Span> {
+            known.iter().map(|known| known.intersect(range)).filter(|known| !known.is_empty()).collect()
+        };
+        let undecided = known_within(Span::new(span.end, coverage.undecided_until));
+        let gaps = subtract(undecided, parsed.into_iter().map(|(interval, _)| interval));
+        KnownSpans { requested: known_within(span), earlier: gaps }
     }
 }
 
-/// Spans without parts of them, all in order.
-fn subtract(spans: Vec<Span>, parts: impl Iterator<Item = Span>) -> Vec<Span> {
+fn interval(start: Minute) -> Span {
+    Span::new(start, start.plus(INTERVAL_MINUTES))
+}
+
+fn busy_hour(start: Minute) -> impl Iterator<Item = (Span, u64)> {
+    (0..HOUR_MINUTES / INTERVAL_MINUTES).map(move |index| (interval(start.plus(index * INTERVAL_MINUTES)), BUSY_LINES))
+}
+
+/// The parts of some spans outside of others, all in order.
+fn subtract(spans: Vec<Span>, parts: impl IntoIterator<Item = Span>) -> Vec<Span> {
     let mut remaining = spans;
     for part in parts {
         remaining = remaining
@@ -153,9 +151,14 @@ mod tests {
     #[test]
     fn gap_is_no_traffic_only_between_quiet_hours_and_up_to_the_newest_line() {
         let mut coverage = LineCoverage::default();
-        let queried = (span(0, 1_000), span(65, 1_000));
-        coverage.add_lines("quiet", queried, &lines(&[(100, 3, 0), (200, 1, 0), (600, 1, 0)]));
-        coverage.add_lines("busy", queried, &lines(&[(100, 500, 0), (107, 500, 0), (130, 500, 0), (900, 500, 0)]));
+        let (queried, requested) = (span(0, 1_000), span(65, 1_000));
+        coverage.add_lines("quiet", queried, requested, &lines(&[(100, 3, 0), (200, 1, 0), (600, 1, 0)]));
+        coverage.add_lines(
+            "busy",
+            queried,
+            requested,
+            &lines(&[(100, 500, 0), (107, 500, 0), (130, 500, 0), (900, 500, 0)]),
+        );
         // Nothing is known before the first line; behind the last one silence goes on until the newest line of anybody.
         assert_eq!(spans(&coverage.known_spans("quiet", span(65, 1_000), LIMIT).requested), [(100, 905)]);
         assert_eq!(
@@ -168,10 +171,10 @@ mod tests {
     #[test]
     fn gap_beside_an_hour_that_was_not_queried_stays_unknown() {
         let mut coverage = LineCoverage::default();
-        coverage.add_lines("a", (span(0, 400), span(0, 400)), &lines(&[(0, 1, 0), (390, 1, 0), (395, 1, 0)]));
+        coverage.add_lines("a", span(0, 400), span(0, 400), &lines(&[(0, 1, 0), (390, 1, 0), (395, 1, 0)]));
         assert_eq!(spans(&coverage.known_spans("a", span(0, 400), LIMIT).requested), [(0, 5), (390, 400)]);
         // What came before tells that it was quiet.
-        coverage.add_lines("a", (span(-300, 0), span(-300, 0)), &lines(&[(-200, 1, 0)]));
+        coverage.add_lines("a", span(-300, 0), span(-300, 0), &lines(&[(-200, 1, 0)]));
         let known = coverage.known_spans("a", span(-300, 0), LIMIT);
         assert_eq!((spans(&known.requested), spans(&known.earlier)), (vec![(-200, 0)], vec![(5, 390)]));
     }
@@ -179,11 +182,11 @@ mod tests {
     #[test]
     fn gap_at_span_edge_becomes_known_once_neighbouring_span_is_read() {
         let mut coverage = LineCoverage::default();
-        coverage.add_lines("a", (span(0, 400), span(0, 400)), &lines(&[(300, 1, 0)]));
-        coverage.add_lines("b", (span(0, 400), span(0, 400)), &lines(&[]));
+        coverage.add_lines("a", span(0, 400), span(0, 400), &lines(&[(300, 1, 0)]));
+        coverage.add_lines("b", span(0, 400), span(0, 400), &lines(&[]));
         assert_eq!(spans(&coverage.known_spans("a", span(0, 400), LIMIT).requested), [(300, 305)]);
         for name in ["a", "b"] {
-            coverage.add_lines(name, (span(-300, 0), span(-300, 0)), &lines(&[(-150, 2, 0)]));
+            coverage.add_lines(name, span(-300, 0), span(-300, 0), &lines(&[(-150, 2, 0)]));
         }
         let known = coverage.known_spans("a", span(-300, 0), LIMIT);
         assert_eq!((spans(&known.requested), spans(&known.earlier)), (vec![(-150, 0)], vec![(0, 300)]));
@@ -193,8 +196,13 @@ mod tests {
     #[test]
     fn interval_with_only_unparsed_lines_is_unknown_within_a_gap() {
         let mut coverage = LineCoverage::default();
-        let queried = (span(0, 1_000), span(0, 1_000));
-        coverage.add_lines("a", queried, &lines(&[(100, 1, 0), (150, 7, 7), (200, 1, 0), (300, 2, 1), (301, 1, 1)]));
+        let (queried, requested) = (span(0, 1_000), span(0, 1_000));
+        coverage.add_lines(
+            "a",
+            queried,
+            requested,
+            &lines(&[(100, 1, 0), (150, 7, 7), (200, 1, 0), (300, 2, 1), (301, 1, 1)]),
+        );
         assert_eq!(spans(&coverage.known_spans("a", span(0, 1_000), LIMIT).requested), [(100, 150), (155, 305)]);
         assert_eq!(
             spans(&coverage.known_spans("a", span(0, 1_000), Rational::from_integer(1)).requested),
@@ -205,8 +213,8 @@ mod tests {
     #[test]
     fn spans_that_do_not_touch_do_not_decide_each_others_gaps() {
         let mut coverage = LineCoverage::default();
-        coverage.add_lines("a", (span(900, 1_000), span(900, 1_000)), &lines(&[(950, 1, 0)]));
-        coverage.add_lines("a", (span(0, 400), span(0, 400)), &lines(&[(100, 1, 0)]));
+        coverage.add_lines("a", span(900, 1_000), span(900, 1_000), &lines(&[(950, 1, 0)]));
+        coverage.add_lines("a", span(0, 400), span(0, 400), &lines(&[(100, 1, 0)]));
         let known = coverage.known_spans("a", span(0, 400), LIMIT);
         assert_eq!((spans(&known.requested), spans(&known.earlier)), (vec![(100, 400)], vec![]));
     }

@@ -1,49 +1,38 @@
-//! The tables that count queries read, as DDL, and how they are made.
+//! The DDL of the tables that count queries read.
 //!
-//! Each day is a partition that Athena works out from its date ("partition projection",
-//! <https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html>), so that nothing has to be added day by
-//! day.
+//! Each day is a partition that Athena derives from its date ("partition projection",
+//! <https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html>), so no partition has to be added.
 
-use serde::Serialize;
+use minijinja::context;
 
-use super::count_query::day_folder;
-use super::templates::Templates;
-use super::{AthenaSession, QueryError, start_query};
+use super::run_query::{AthenaSession, run_query};
+use super::templates::{Templates, day_folder};
+use crate::hinted_error::HintedError;
 use crate::slo::{AthenaSource, LogTable, LogTableSource};
 
-#[derive(Serialize)]
-struct Context<'a> {
-    database: &'a str,
-    table: &'a str,
-    location: &'a str,
-    accounts: &'a [String],
-    regions: &'a [String],
-    since: String,
-}
-
-/// The statements that make the tables of a source, in order.
+/// The statements that create the tables of a source, in order.
 ///
 /// # Errors
-/// When a value cannot stand in DDL.
-pub fn create_statements(source: &AthenaSource, table_source: &LogTableSource) -> Result<Vec<String>, QueryError> {
+/// When a value cannot be part of DDL.
+pub fn create_statements(source: &AthenaSource, table_source: &LogTableSource) -> Result<Vec<String>, HintedError> {
     let templates = Templates::built_in()?;
     let tables = [(Some(&source.log_table), "alb_table.sql"), (source.classic_table.as_ref(), "classic_table.sql")];
     let mut statements: Vec<String> = Vec::new();
     for (table, template) in tables {
         let Some(LogTable { database, name }) = table else { continue };
-        let context = Context {
+        let context = context! {
             database,
-            table: name,
-            location: table_source.logs.trim_end_matches('/'),
-            accounts: &table_source.accounts,
-            regions: &table_source.regions,
-            since: day_folder(table_source.since),
+            table => name,
+            location => table_source.logs.trim_end_matches('/'),
+            accounts => table_source.accounts.clone(),
+            regions => table_source.regions.clone(),
+            since => day_folder(table_source.since),
         };
         let create_table = templates.render(template, context)?;
-        // Names of databases hold nothing that would have to be escaped: `file::TableName`.
-        let database = format!("CREATE DATABASE IF NOT EXISTS `{database}`");
-        if !statements.contains(&database) {
-            statements.push(database);
+        // Database names need no escaping: see `TableName` of the definitions.
+        let create_database = format!("CREATE DATABASE IF NOT EXISTS `{database}`");
+        if !statements.contains(&create_database) {
+            statements.push(create_database);
         }
         statements.push(create_table);
     }
@@ -51,9 +40,6 @@ pub fn create_statements(source: &AthenaSource, table_source: &LogTableSource) -
 }
 
 /// Runs a statement. DDL scans nothing and costs nothing.
-///
-/// # Errors
-/// When it did not succeed.
-pub async fn run_statement(session: &AthenaSession<'_>, statement: &str) -> Result<(), QueryError> {
-    start_query::run_query(session, statement, false).await.id.map(drop)
+pub async fn run_statement(session: &AthenaSession<'_>, statement: &str) -> Result<(), HintedError> {
+    run_query(session, statement, false).await.id.map(drop)
 }

@@ -1,38 +1,21 @@
-//! Why a query gave no answer, in words, with the remedy.
+//! Messages and hints for queries that failed.
 //!
-//! The reasons are texts that Athena writes for people; there is no list of them. What each begins with:
-//! "Troubleshooting in Athena" (<https://docs.aws.amazon.com/athena/latest/ug/troubleshooting-athena.html>), and
-//! Trino's names of errors.
+//! Athena gives its reasons as text for people and publishes no list of them. The patterns below come from
+//! "Troubleshooting in Athena" (<https://docs.aws.amazon.com/athena/latest/ug/troubleshooting-athena.html>) and Trino's
+//! error names.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use super::Bytes;
 use crate::aws::AwsError;
+use crate::cost::Bytes;
+use crate::hinted_error::HintedError;
 use crate::text::escape_non_printing;
 
-/// Why there is no answer, and what can be done about it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct QueryError {
-    /// What happened.
-    pub message: String,
-    /// The remedy.
-    pub hint: String,
-    /// Whether somebody asked us to stop.
-    pub is_stopped: bool,
-}
-
-impl fmt::Display for QueryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\nhint: {}", self.message, self.hint)
-    }
-}
-
-/// What can be done about the tables that slowburn makes.
 const CREATE_TABLES_HINT: &str = "create the tables in fleet.yaml with `slowburn tables --create`";
 const TABLE_COLUMNS_HINT: &str = "set `athena` to a table that `slowburn tables` created, since this one has different columns, \
                            or check the permissions of this role in Lake Formation";
 
-/// What a reason says, and its remedy. The first that fits is taken, so that the narrower ones come first.
+/// Parts of reasons and the hint for each. The first match counts, so narrower patterns come first.
 const HINTS: &[(&[&str], &str)] = &[
     (
         &["Bytes scanned limit was exceeded"],
@@ -74,75 +57,61 @@ const HINTS: &[(&[&str], &str)] = &[
     ),
 ];
 
-impl QueryError {
-    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into(), is_stopped: false }
-    }
+pub fn stopped_error() -> HintedError {
+    HintedError::new("stopped and canceled the running Athena query", "run again to fetch the rest")
+}
 
-    /// We were asked to stop while it was not done.
-    #[must_use]
-    pub fn stopped() -> Self {
-        let message = "stopped and canceled the running Athena query";
-        Self { is_stopped: true, ..Self::new(message, "run again to fetch the rest") }
-    }
+/// A query of unknown size turned out to scan more than the run may.
+pub(super) fn over_limit_error(scanned: Bytes, query_id: &str) -> HintedError {
+    HintedError::new(
+        format!(
+            "canceled query {query_id}, which had scanned {scanned} ({}), more than the run's limits allow",
+            scanned.billed().price()
+        ),
+        "check that the table is partitioned by day, as in the output of `slowburn tables`, or raise `scan_limit` \
+         for the source in fleet.yaml; later runs assume this scan size",
+    )
+}
 
-    /// A query that nobody knew the size of turned out to scan more than the run may.
-    pub(super) fn over_limit(scanned: Bytes, query_id: &str) -> Self {
-        Self::new(
-            format!(
-                "canceled query {query_id}, which had scanned {scanned} ({}), more than the run's limits allow",
-                scanned.billed().price()
-            ),
-            "check that the table is partitioned by day, as in the output of `slowburn tables`, or raise `scan_limit` \
-             for the source in fleet.yaml; later runs assume this scan size",
-        )
-    }
+/// The same error for a team's own query, whose tables and columns slowburn did not create.
+pub(super) fn custom_query_error(error: HintedError, path: &str) -> HintedError {
+    let hint = match &*error.hint {
+        CREATE_TABLES_HINT => {
+            "check the tables and databases in the file: they must be in the catalog of the source's account and region"
+                .into()
+        }
+        TABLE_COLUMNS_HINT => {
+            "check the columns in the file, and the permissions of this role in Lake Formation".into()
+        }
+        _ => error.hint,
+    };
+    HintedError::new(format!("`{path}`: {}", error.message), hint)
+}
 
-    /// The same of a team's own query, whose tables and columns are none of ours.
-    #[must_use]
-    pub(super) fn for_custom_query(self, path: &str) -> Self {
-        let hint = match self.hint.as_str() {
-            CREATE_TABLES_HINT => {
-                "check the tables and databases in the file: they must be in the catalog of the source's account and region"
-                    .to_owned()
-            }
-            TABLE_COLUMNS_HINT => {
-                "check the columns in the file, and the permissions of this role in Lake Formation".to_owned()
-            }
-            _ => self.hint,
-        };
-        Self { message: format!("`{path}`: {}", self.message), hint, ..self }
-    }
+pub(super) fn request_error(error: impl Into<AwsError>) -> HintedError {
+    let error = error.into();
+    // The codes of `InvalidRequestException` and the like say nothing; their messages do.
+    let hint = match error.code.as_str() {
+        "InvalidRequestException" => {
+            hint_for(&error.message).unwrap_or("check `workgroup`, `results` and `region` for the source in fleet.yaml")
+        }
+        _ => error.hint(),
+    };
+    HintedError::new(format!("cannot query Athena: {}", error.message), hint)
+}
 
-    /// A request to Athena was refused.
-    pub(super) fn from_aws(error: &AwsError) -> Self {
-        // `InvalidRequestException` and the like say nothing; what follows does.
-        let hint = match error.code.as_str() {
-            "InvalidRequestException" => hint_for(&error.message)
-                .unwrap_or("check `workgroup`, `results` and `region` for the source in fleet.yaml"),
-            _ => error.hint(),
-        };
-        Self::new(format!("cannot query Athena: {}", error.message), hint)
-    }
-
-    /// A query ended without success.
-    pub(super) fn from_final_state(state: &str, reason: &str, category: Option<i32>, query_id: &str) -> Self {
-        let reason = if reason.is_empty() { "no reason given" } else { reason };
-        let outcome = if state == "CANCELLED" { "was canceled" } else { "failed" };
-        let message = format!("the query {outcome}: {}", escape_non_printing(reason));
-        let hint = match (hint_for(reason), state, category) {
-            (Some(hint), ..) => hint.to_owned(),
-            (None, "CANCELLED", _) => {
-                format!("run again: a user or a workgroup limit canceled query {query_id}")
-            }
-            // "System errors are not under the control of the user" (`ErrorCategory`, API_AthenaError).
-            (None, _, Some(1)) => {
-                format!("run again; if it persists, contact AWS Support about query {query_id}")
-            }
-            (None, ..) => format!("open query {query_id} in the Athena console"),
-        };
-        Self::new(message, hint)
-    }
+/// A query ended in the state `FAILED` or `CANCELLED`.
+pub(super) fn final_state_error(state: &str, reason: &str, category: Option<i32>, query_id: &str) -> HintedError {
+    let reason = if reason.is_empty() { "no reason given" } else { reason };
+    let outcome = if state == "CANCELLED" { "was canceled" } else { "failed" };
+    let hint: Cow<'static, str> = match (hint_for(reason), state, category) {
+        (Some(hint), ..) => hint.into(),
+        (None, "CANCELLED", _) => format!("run again: a user or a workgroup limit canceled query {query_id}").into(),
+        // "System errors are not under the control of the user" (`ErrorCategory`, API_AthenaError).
+        (None, _, Some(1)) => format!("run again; if it persists, contact AWS Support about query {query_id}").into(),
+        (None, ..) => format!("open query {query_id} in the Athena console").into(),
+    };
+    HintedError::new(format!("the query {outcome}: {}", escape_non_printing(reason)), hint)
 }
 
 fn hint_for(reason: &str) -> Option<&'static str> {
@@ -155,8 +124,7 @@ mod tests {
 
     #[test]
     fn failure_reason_maps_to_its_hint() {
-        let hint =
-            |state: &str, reason: &str, category| QueryError::from_final_state(state, reason, category, "4e1c").hint;
+        let hint = |state: &str, reason: &str, category| final_state_error(state, reason, category, "4e1c").hint;
         for (reason, part) in [
             ("TABLE_NOT_FOUND: line 1:1: Table 'awsdatacatalog.elb.alb' does not exist", "slowburn tables"),
             ("Query cancelled! : Bytes scanned limit was exceeded", "limit on data scanned"),
@@ -171,7 +139,7 @@ mod tests {
             assert!(hint("FAILED", reason, Some(2)).contains(part), "{reason}");
         }
         let custom_hint = |reason: &str| {
-            QueryError::from_final_state("FAILED", reason, Some(2), "4e1c").for_custom_query("queries/own.sql").hint
+            custom_query_error(final_state_error("FAILED", reason, Some(2), "4e1c"), "queries/own.sql").hint
         };
         for reason in ["TABLE_NOT_FOUND: line 1:1", "SCHEMA_NOT_FOUND: line 1:1", "COLUMN_NOT_FOUND: line 1:1"] {
             assert!(

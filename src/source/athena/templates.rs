@@ -1,4 +1,4 @@
-//! The templates of `queries/`, and the three filters through which values enter them: nothing else may.
+//! The templates in `queries/`, and the filters that escape or reject the values in them.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,11 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
-use super::QueryError;
+use crate::hinted_error::HintedError;
 use crate::text::escape_non_printing;
+use crate::time::{Day, Minute, Span};
 
-/// The templates of the program itself, by the names by which they import one another.
+/// The built-in templates, by the names they import each other by.
 const TEMPLATES: [(&str, &str); 5] = [
     ("counting.jinja", include_str!("../../../queries/counting.jinja")),
     ("alb_counts.sql", include_str!("../../../queries/alb_counts.sql")),
@@ -18,12 +19,11 @@ const TEMPLATES: [(&str, &str); 5] = [
     ("classic_table.sql", include_str!("../../../queries/classic_table.sql")),
 ];
 
-/// Templates ready to be rendered. A name that the context lacks is an error, and so is a value that a filter refuses.
+/// An undefined variable is an error, and so is a value that a filter rejects.
 pub(super) struct Templates(Environment<'static>);
 
 impl Templates {
-    /// The program's own.
-    pub(super) fn built_in() -> Result<Self, QueryError> {
+    pub(super) fn built_in() -> Result<Self, HintedError> {
         let mut environment = new_environment();
         for (name, text) in TEMPLATES {
             environment.add_template(name, text).map_err(|error| template_error(name, &error))?;
@@ -31,16 +31,51 @@ impl Templates {
         Ok(Self(environment))
     }
 
-    /// One of them with its values.
-    pub(super) fn render(&self, name: &str, context: impl Serialize) -> Result<String, QueryError> {
+    pub(super) fn render(&self, name: &str, context: impl Serialize) -> Result<String, HintedError> {
         let template = self.0.get_template(name).map_err(|error| template_error(name, &error))?;
         template.render(Serde(context)).map_err(|error| template_error(name, &error))
     }
 }
 
-/// A team's own text with values. It can include nothing.
-pub(super) fn render_custom(name: &str, text: &str, context: impl Serialize) -> Result<String, QueryError> {
+/// Renders a team's own query, which cannot include other templates.
+pub(super) fn render_custom(name: &str, text: &str, context: impl Serialize) -> Result<String, HintedError> {
     new_environment().render_named_str(name, text, Serde(context)).map_err(|error| template_error(name, &error))
+}
+
+/// The template variables for the minutes that a query reads.
+#[derive(Serialize)]
+pub(super) struct SpanVariables {
+    from: String,
+    until: String,
+    first_day: String,
+    last_day: String,
+}
+
+impl SpanVariables {
+    /// Minutes of log lines, in the day folders of the span that is fetched.
+    pub(super) fn new(minutes: Span, fetched: Span) -> Self {
+        // Lines have their time with more digits: a minute is its first 16 characters.
+        let text = |minute: Minute| minute.to_string().trim_end_matches('Z').to_owned();
+        let (first_day, last_day) = day_folder_range(fetched);
+        Self {
+            from: text(minutes.start),
+            until: text(minutes.end),
+            first_day: day_folder(first_day),
+            last_day: day_folder(last_day),
+        }
+    }
+}
+
+/// The day folders that a query reads. A log is stored under the day of its delivery, which is the next day for
+/// requests shortly before midnight
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>).
+pub(super) fn day_folder_range(span: Span) -> (Day, Day) {
+    (span.start.day(), span.end.plus(-1).day().plus(1))
+}
+
+/// The name of a day's folder: `2026/10/31`.
+pub(super) fn day_folder(day: Day) -> String {
+    day.to_string().replace('-', "/")
 }
 
 fn new_environment() -> Environment<'static> {
@@ -55,7 +90,7 @@ fn new_environment() -> Environment<'static> {
     environment
 }
 
-/// A string of Trino: `it's` becomes `'it''s'`; a backslash is a backslash there.
+/// A string literal of Trino, where a backslash escapes nothing: `it's` becomes `'it''s'`.
 fn sql_literal(text: &str) -> Result<String, Error> {
     if text.contains(|sign: char| sign.is_ascii_control()) {
         return Err(invalid_value(text, "a control character"));
@@ -63,7 +98,7 @@ fn sql_literal(text: &str) -> Result<String, Error> {
     Ok(format!("'{}'", text.replace('\'', "''")))
 }
 
-/// A text of letters, digits and a few other signs, for a place where the template has quotes itself.
+/// A text of letters, digits and a few other characters, for templates that put it in quotes themselves.
 fn restricted(text: &str, length_max: usize, extra_characters: &str, problem: &str) -> Result<String, Error> {
     let is_allowed = |sign: char| sign.is_ascii_alphanumeric() || extra_characters.contains(sign);
     if text.is_empty() || text.len() > length_max || !text.chars().all(is_allowed) {
@@ -76,12 +111,11 @@ fn invalid_value(text: &str, problem: &str) -> Error {
     Error::new(ErrorKind::InvalidOperation, format!("`{}` has {problem}", escape_non_printing(text)))
 }
 
-fn template_error(name: &str, error: &Error) -> QueryError {
-    // The innermost cause says what is wrong; what is around it says where.
+fn template_error(name: &str, error: &Error) -> HintedError {
     let line = error.line().map_or_else(String::new, |line| format!(", line {line}"));
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     let name = escape_non_printing(error.name().unwrap_or(name));
-    QueryError::new(
+    HintedError::new(
         format!("cannot render query `{name}`{line}: {}", escape_non_printing(&detail)),
         "fix this value or line in the file",
     )

@@ -1,31 +1,27 @@
-//! When the metrics of a ratio had their first value: what never had any may be a counter that nothing was counted with
-//! yet, or a name that was misspelt, and CloudWatch answers both with the same silence.
+//! The first values of a ratio's metrics. A metric without any value may be a counter that nothing was counted with yet,
+//! or a misspelled name, and CloudWatch returns nothing for both.
 //!
-//! A counter of errors is often published only when there are any ("there is a nonzero value",
-//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>), so
-//! that one which never was counts as zero, and is named. Events without any that could be good are no such thing: they
-//! stay unknown. The names of a load balancer's metrics are ours, and need none of this.
+//! An error counter is often published only if it has a nonzero value
+//! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>), so
+//! without any value it counts as zero, and is reported. If no metric of all or of possibly good events has a value, the
+//! minutes stay unknown. This does not apply to the metrics of load balancers, whose names slowburn knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::MetricResponse;
-use crate::series::SeriesKey;
 use crate::slo::{MetricRole, MetricStatistic, RatioMetrics};
 use crate::time::Minute;
 
-/// The minute of the first value, by metric and statistic as text; what never had a value has none.
+/// The minute of the first value by metric and statistic as text.
 pub type FirstDatapoints = BTreeMap<String, Minute>;
 
-/// Metrics of a ratio that had no value in anything that was asked so far.
+/// The metrics of a ratio without any value so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeverReported {
-    /// Which.
     pub metrics: Vec<MetricStatistic>,
-    /// Whether nothing can be counted without them, so that all of it is unknown; else they count as zero.
+    /// Whether the ratio is unknown without them. Otherwise they count as zero.
     pub is_unknown: bool,
 }
 
-/// Takes in the values of a span.
 pub(super) fn record_first_datapoints<'v>(
     first_datapoints: &mut FirstDatapoints,
     counts: &RatioMetrics,
@@ -46,8 +42,7 @@ pub(super) fn first_datapoint<'v>(
     counts.distinct_stats().into_iter().filter_map(|count| values(count).first()).map(|(minute, _)| *minute).min()
 }
 
-/// The minute from which on a value that is missing beside another is zero: both all events and those that may be good
-/// have had one.
+/// From which minute on a missing value is zero: both all events and the possibly good ones have had a value.
 pub(super) fn zero_from(first_datapoints: &FirstDatapoints, counts: &RatioMetrics) -> Option<Minute> {
     required_metrics(counts)
         .iter()
@@ -55,7 +50,6 @@ pub(super) fn zero_from(first_datapoints: &FirstDatapoints, counts: &RatioMetric
         .try_fold(Minute(i32::MIN), |at, first| Some(at.max(first?)))
 }
 
-/// What of a ratio had no value yet; `None` if there is nothing to say.
 pub(super) fn never_reported(first_datapoints: &FirstDatapoints, counts: &RatioMetrics) -> Option<NeverReported> {
     let has_no_datapoint = |count: &&MetricStatistic| !first_datapoints.contains_key(&count.to_string());
     let missing = required_metrics(counts).into_iter().filter(|counts| first_of(first_datapoints, counts).is_none());
@@ -66,7 +60,7 @@ pub(super) fn never_reported(first_datapoints: &FirstDatapoints, counts: &RatioM
     (!metrics.is_empty()).then(|| NeverReported { metrics: metrics.into_iter().cloned().collect(), is_unknown })
 }
 
-/// What at least one metric of each must have had a value of: all events, and those that are not bad.
+/// The groups of metrics of which at least one must have had a value: all events, and those that are not bad.
 fn required_metrics(counts: &RatioMetrics) -> Vec<Vec<&MetricStatistic>> {
     let good = match &counts.numerator {
         MetricRole::Good(good) => good.iter().collect(),
@@ -77,21 +71,6 @@ fn required_metrics(counts: &RatioMetrics) -> Vec<Vec<&MetricStatistic>> {
 
 fn first_of(first_datapoints: &FirstDatapoints, counts: &[&MetricStatistic]) -> Option<Minute> {
     counts.iter().filter_map(|count| first_datapoints.get(&count.to_string())).min().copied()
-}
-
-impl MetricResponse {
-    /// Notes when the metrics of a ratio began, as far as that is known by now.
-    pub(super) fn record_first_datapoints(
-        &mut self,
-        series: &SeriesKey,
-        counts: &RatioMetrics,
-        first_datapoints: FirstDatapoints,
-    ) {
-        if let Some(never_reported) = never_reported(&first_datapoints, counts) {
-            self.never_reported.insert(series.clone(), never_reported);
-        }
-        self.first_datapoints.insert(series.clone(), first_datapoints);
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
-//! Which requests ask for some metrics: as few as their limits allow, and none that is paid for twice.
+//! The requests for some metrics: as few as the limits allow, and no metric is billed twice.
 //!
-//! Limits of a request: 500 queries, and 100,800 values an answer, beyond which it comes in pages
+//! Limits: 500 queries per request, and 100,800 values per page of the response
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>).
-
-use std::ops::Range;
 
 use crate::fetch_plan::STATISTICS_PER_BILLED_METRIC;
 use crate::slo::MetricStatistic;
@@ -12,28 +10,20 @@ use crate::time::{MINUTES_PER_DAY, Minute, Span};
 const QUERIES_MAX: usize = 500;
 const VALUES_MAX: usize = 100_800;
 
-/// Minutes of which each has its own value: 15 days. Older ones come by five minutes for 63 days, then by the hour:
-/// with a shorter period there is no answer, and no error either (same page, `Period`). An hour is left for clocks and
-/// slow answers.
+/// CloudWatch stores values of one minute for 15 days, of five minutes for 63 days, and then of one hour. A request with
+/// a shorter period returns nothing, and no error either (same page, `Period`). An hour is left for clock differences
+/// and slow responses.
 const MINUTE_PERIOD_AGE_MAX: i32 = 15 * MINUTES_PER_DAY - 60;
 const FIVE_MINUTE_PERIOD_AGE_MAX: i32 = 63 * MINUTES_PER_DAY - 60;
 
-/// A span that is asked with one period.
+/// A span that is requested with one period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PeriodSpan {
     pub(super) span: Span,
-    /// Minutes of a value.
     pub(super) period_minutes: i32,
 }
 
-/// One request: queries by their places in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PlannedRequest {
-    pub(super) span: PeriodSpan,
-    pub(super) queries: Range<usize>,
-}
-
-/// A span in pieces by the age of their minutes. Older ones begin and end on the hour, where a value of an hour does.
+/// Splits a span by the age of its minutes. Older parts begin and end on the hour, as hourly values do.
 pub(super) fn split_by_period(span: Span, now: Minute) -> Vec<PeriodSpan> {
     let on_the_hour = |minute: Minute| minute.plus(-minute.0.rem_euclid(60));
     let [five_minute_start, minute_start] =
@@ -50,24 +40,23 @@ pub(super) fn split_by_period(span: Span, now: Minute) -> Vec<PeriodSpan> {
     .collect()
 }
 
-/// Requests for sorted queries, so that the answer to each fits one page and the statistics of a metric stay together.
-pub(super) fn plan_requests(queries: &[&MetricStatistic], period_span: &PeriodSpan) -> Vec<PlannedRequest> {
-    let values = usize::try_from(period_span.span.minutes()).unwrap_or(usize::MAX)
-        / period_span.period_minutes.unsigned_abs() as usize
-        + 1;
-    let queries_max = (VALUES_MAX / values).clamp(1, QUERIES_MAX);
-    let mut requests: Vec<PlannedRequest> = Vec::new();
-    let mut start = 0;
-    for metric in queries.chunk_by(|one, other| one.metric == other.metric) {
-        for chunk in metric.chunks(STATISTICS_PER_BILLED_METRIC) {
-            let end = start + chunk.len();
-            match requests.last_mut() {
-                Some(request) if end - request.queries.start <= queries_max => request.queries.end = end,
-                _ => requests.push(PlannedRequest { span: *period_span, queries: start..end }),
-            }
+/// Splits sorted metrics into requests with one page each, and keeps the statistics of a metric together.
+pub(super) fn plan_requests<'m, 'a>(
+    metrics: &'m [&'a MetricStatistic],
+    period_span: PeriodSpan,
+) -> Vec<&'m [&'a MetricStatistic]> {
+    let periods = period_span.span.minutes() / period_span.period_minutes.unsigned_abs() + 1;
+    let metrics_max = (VALUES_MAX / periods as usize).clamp(1, QUERIES_MAX);
+    let (mut requests, mut start, mut end) = (Vec::new(), 0, 0);
+    let by_metric = metrics.chunk_by(|one, other| one.metric == other.metric);
+    for chunk in by_metric.flat_map(|statistics| statistics.chunks(STATISTICS_PER_BILLED_METRIC)) {
+        if end > start && end + chunk.len() - start > metrics_max {
+            requests.push(&metrics[start..end]);
             start = end;
         }
+        end += chunk.len();
     }
+    requests.extend((end > start).then(|| &metrics[start..end]));
     requests
 }
 
@@ -99,9 +88,9 @@ mod tests {
         let queries = queries(metrics, statistics);
         let queries: Vec<&MetricStatistic> = queries.iter().collect();
         let period_span = PeriodSpan { span: Span::ending_at(Minute(1_000_000), minutes), period_minutes: 1 };
-        let requests = plan_requests(&queries, &period_span);
-        let paid = requests.iter().map(|call| billed_metrics(&queries[call.queries.clone()])).sum();
-        (requests.iter().map(|call| call.queries.len()).collect(), paid)
+        let requests = plan_requests(&queries, period_span);
+        let paid = requests.iter().map(|metrics| billed_metrics(metrics)).sum();
+        (requests.iter().map(|metrics| metrics.len()).collect(), paid)
     }
 
     #[test]

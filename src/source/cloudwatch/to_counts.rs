@@ -1,95 +1,87 @@
-//! Values of metrics to counts of minutes: what is zero, what is no traffic, and what is unknown.
+//! Converts values of metrics to counts of minutes: what is zero, no traffic, or unknown.
 //!
-//! A load balancer reports a metric only when it has something to say, so that a missing value beside one of the same
-//! minute is zero. When nothing at all is there, it is either silence or a gap
+//! A load balancer reports a metric only if there is a nonzero value, so a missing value is zero if another metric has a
+//! value in that minute. A minute without any value had no traffic, or is missing
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
 
 use std::collections::BTreeMap;
 
-use super::SeriesQuery;
 use super::plan::PeriodSpan;
 use crate::counts::{DayCounts, MinuteCount};
-use crate::slo::{MetricRole, MetricStatistic};
+use crate::slo::{MetricRole, MetricStatistic, RatioMetrics};
 use crate::time::{Day, Minute, Span};
 
-/// Counts of one series.
 #[derive(Debug, Default)]
 pub(super) struct ConvertedCounts {
     pub(super) days: BTreeMap<Day, DayCounts>,
-    /// Minutes whose good or bad events outnumber all of them, and that therefore are unknown.
+    /// Minutes that are unknown because their good or bad events outnumber all events.
     pub(super) invalid_minutes: u32,
 }
 
-/// What decides whether a minute without a value had no traffic.
+/// Decides whether a minute without a value had no traffic.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoTrafficBounds {
-    /// Before this minute nothing is known: there may have been nothing that could have a value.
+    /// Before this minute nothing is known: the metrics may not have existed.
     pub(super) known_from: Minute,
     /// Minutes before this no longer change.
     pub(super) settled: Minute,
     /// Minutes before this have usually been delivered.
     pub(super) expected_until: Minute,
-    /// The newest minute that any metric of the source had a value of.
+    /// The newest minute in which any metric of the source had a value.
     pub(super) watermark: Option<Minute>,
 }
 
 impl NoTrafficBounds {
-    /// Whether a span without a value had no traffic. CloudWatch that is late is silent too, and tells of nobody then.
+    /// Whether a span without a value had no traffic. If CloudWatch is late, no metric has a value.
     fn is_no_traffic(&self, span: Span) -> bool {
         let is_delivered = self.watermark.is_some_and(|newest| newest >= span.start);
         span.start >= self.known_from && (span.end <= self.settled || (span.end <= self.expected_until && is_delivered))
     }
 }
 
-/// What is known of a series in a piece. A value of five minutes or an hour is kept in the first of its minutes in
-/// which there was something to tell of, and nothing in the others, so that sums over whole ones are exact.
+/// The known minutes of a series. A value of five minutes or an hour is stored in the first of its minutes in which the
+/// metrics existed, and zero in the others, so that sums over whole periods are exact.
 pub(super) fn to_counts<'a>(
-    series_query: &SeriesQuery,
-    bounds: &NoTrafficBounds,
-    period_span: &PeriodSpan,
+    counts: &RatioMetrics,
+    lifetimes: &[Span],
+    bounds: NoTrafficBounds,
+    period_span: PeriodSpan,
     values: impl Fn(&MetricStatistic) -> &'a [(Minute, f64)],
 ) -> ConvertedCounts {
     let mut sums: BTreeMap<Minute, (f64, f64)> = BTreeMap::new();
-    let (is_good, good_or_bad) = match &series_query.counts.numerator {
+    let (is_good, good_or_bad) = match &counts.numerator {
         MetricRole::Good(good) => (true, good),
         MetricRole::Bad(bad) => (false, bad),
     };
-    for (minute, value) in series_query.counts.total.iter().flat_map(&values) {
+    for (minute, value) in counts.total.iter().flat_map(&values) {
         sums.entry(*minute).or_default().0 += value;
     }
     for (minute, value) in good_or_bad.iter().flat_map(&values) {
         sums.entry(*minute).or_default().1 += value;
     }
     let mut converted = ConvertedCounts::default();
-    let mut minute = period_span.span.start;
-    while minute < period_span.span.end {
-        let span = Span::new(minute, minute.plus(period_span.period_minutes));
-        let count = match sums.get(&minute) {
-            Some(_) if minute < bounds.known_from => None,
+    let PeriodSpan { span, period_minutes } = period_span;
+    for start in (span.start.0..span.end.0).step_by(period_minutes.unsigned_abs() as usize).map(Minute) {
+        let period = Span::new(start, start.plus(period_minutes));
+        let count = match sums.get(&start) {
+            Some(_) if start < bounds.known_from => None,
             Some((total, good_or_bad)) => {
                 let count = to_count(*total, *good_or_bad, is_good);
-                converted.invalid_minutes +=
-                    if count.is_none() { period_span.period_minutes.unsigned_abs() } else { 0 };
+                converted.invalid_minutes += if count.is_none() { period_minutes.unsigned_abs() } else { 0 };
                 count
             }
-            None => bounds.is_no_traffic(span).then(MinuteCount::default),
+            None => bounds.is_no_traffic(period).then(MinuteCount::default),
         };
-        if let Some(mut count) = count {
-            let minutes = (minute.0..span.end.0.min(period_span.span.end.0)).map(Minute);
-            for at in minutes.filter(|at| is_in_lifetimes(&series_query.lifetimes, *at)) {
-                converted.days.entry(at.day()).or_default().0[at.minute_of_day()] = Some(std::mem::take(&mut count));
-            }
+        let Some(mut count) = count else { continue };
+        let is_alive = |at: &Minute| lifetimes.iter().any(|lifetime| lifetime.contains(*at));
+        for at in (start.0..period.end.0.min(span.end.0)).map(Minute).filter(is_alive) {
+            converted.days.entry(at.day()).or_default().0[at.minute_of_day()] = Some(std::mem::take(&mut count));
         }
-        minute = span.end;
     }
     converted
 }
 
-fn is_in_lifetimes(lifetimes: &[Span], minute: Minute) -> bool {
-    lifetimes.iter().any(|span| span.contains(minute))
-}
-
-/// Sums are whole numbers up to how floating point adds them. `None` where they cannot be counts.
+/// Rounds sums of floating point numbers. `None` if they cannot be counts.
 fn to_count(total: f64, good_or_bad: f64, is_good: bool) -> Option<MinuteCount> {
     let [total, judged] = [total.round(), good_or_bad.round()];
     if !(0.0..=f64::from(u32::MAX)).contains(&total) || !(0.0..=total).contains(&judged) {
@@ -103,8 +95,7 @@ fn to_count(total: f64, good_or_bad: f64, is_good: bool) -> Option<MinuteCount> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::SeriesKey;
-    use crate::slo::{Metric, RatioMetrics, Statistic};
+    use crate::slo::{Metric, Statistic};
 
     fn metric(name: &str) -> MetricStatistic {
         let metric = Metric { namespace: "N".to_owned(), name: name.to_owned(), dimensions: BTreeMap::new() };
@@ -136,21 +127,15 @@ mod tests {
                 MetricRole::Bad(vec![metric("judged")])
             },
         };
-        let series_query = SeriesQuery {
-            series: SeriesKey::new("s"),
-            counts,
-            had_traffic: false,
-            lifetimes: vec![lifetime],
-            first_datapoints: None,
-        };
         let points = |values: &[(i32, f64)]| values.iter().map(|(at, value)| (Minute(*at), *value)).collect::<Vec<_>>();
         let (ok, judged) = (points(ok), points(judged));
         let period_span = PeriodSpan { span: Span::new(Minute(0), Minute(6)), period_minutes: period };
         let converted =
             to_counts(
-                &series_query,
-                &bounds,
-                &period_span,
+                &counts,
+                &[lifetime],
+                bounds,
+                period_span,
                 |query| if query.metric.name == "ok" { &ok } else { &judged },
             );
         let text = (0..6).map(|slot| match converted.days.get(&Day(0)).and_then(|day| day.0[slot]) {

@@ -1,81 +1,58 @@
-//! A day of one series in few bytes: the past of many series fits into memory on its way into the ledger.
+//! A day of one series in few bytes, so that the history of many series fits into memory on its way into the ledger. The
+//! form is never written to disk.
 //!
-//! Known minutes lie together in stretches, neighbours have similar totals, and most minutes have no bad event. So a
-//! day is written as stretches of known minutes: totals as differences, bad events only where there are any, all as
-//! numbers of variable length. A usual day takes about 2 kB, an eighth of [`DayCounts`]. Absent on purpose: any use of
-//! it on disk.
+//! Consecutive minutes have similar totals, and most minutes have no bad events. So a known minute is the difference of
+//! its total to the one before, followed by its bad events if it has any. Unknown minutes are a zero and their number.
+//! All numbers have a variable length. A typical day takes 2 kB, an eighth of [`DayCounts`].
 
 use crate::counts::{DayCounts, MinuteCount};
 
-/// [`DayCounts`], packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackedDay(Box<[u8]>);
 
 impl PackedDay {
-    /// Packs a day.
-    #[must_use]
     pub fn pack(counts: &DayCounts) -> Self {
-        let mut bytes = Vec::with_capacity(4_096);
-        for run in counts.0.chunk_by(|one, other| one.is_some() == other.is_some()) {
-            write_length(&mut bytes, run.len());
-            bytes.push(u8::from(run.iter().all(Option::is_some)));
-            let mut previous = 0_u32;
-            for count in run.iter().flatten() {
-                write_varint(&mut bytes, zigzag_encode(count.total.wrapping_sub(previous)));
-                previous = count.total;
+        let (mut bytes, mut previous) = (Vec::with_capacity(4_096), 0_u32);
+        for run in counts.0.chunk_by(|one, other| one.is_none() && other.is_none()) {
+            if let [Some(MinuteCount { total, bad })] = run {
+                let difference = zigzag_encode(total.wrapping_sub(previous));
+                write_varint(&mut bytes, 1 + (u64::from(difference) << 1) + u64::from(*bad > 0));
+                if *bad > 0 {
+                    write_varint(&mut bytes, u64::from(*bad));
+                }
+                previous = *total;
+            } else {
+                bytes.push(0);
+                write_varint(&mut bytes, run.len() as u64);
             }
-            let bad = run.iter().enumerate().filter_map(|(offset, count)| Some((offset, count.as_ref()?.bad)));
-            let mut next = 0;
-            for (offset, bad) in bad.filter(|(_, bad)| *bad > 0) {
-                write_varint(&mut bytes, bad);
-                write_length(&mut bytes, offset - next);
-                next = offset + 1;
-            }
-            bytes.push(0);
         }
         Self(bytes.into_boxed_slice())
     }
 
-    /// The day as it was.
-    #[must_use]
     pub fn unpack(&self) -> DayCounts {
         let mut counts = DayCounts::default();
-        let (mut bytes, mut slots_left) = (&*self.0, &mut *counts.0);
-        while !bytes.is_empty() {
-            let length = read_length(&mut bytes).min(slots_left.len());
-            let (run, after) = std::mem::take(&mut slots_left).split_at_mut(length);
-            slots_left = after;
-            let mut total = 0_u32;
-            if read_varint(&mut bytes) == 1 {
-                for slot in &mut *run {
-                    total = total.wrapping_add(zigzag_decode(read_varint(&mut bytes)));
-                    *slot = Some(MinuteCount { total, bad: 0 });
-                }
-            }
-            let mut next = 0;
-            loop {
-                let bad = read_varint(&mut bytes);
-                if bad == 0 {
-                    break;
-                }
-                let offset = next + read_length(&mut bytes);
-                if let Some(Some(count)) = run.get_mut(offset) {
-                    count.bad = bad;
-                }
-                next = offset + 1;
+        let (mut bytes, mut slots, mut total) = (&*self.0, counts.0.iter_mut(), 0_u32);
+        while let Some(code) = read_varint(&mut bytes) {
+            let Some(difference) = code.checked_sub(1) else {
+                let unknown = read_varint(&mut bytes).unwrap_or(0);
+                slots.by_ref().zip(0..unknown).for_each(drop);
+                continue;
+            };
+            total = total.wrapping_add(zigzag_decode(to_u32(difference >> 1)));
+            let bad = if difference & 1 == 1 { to_u32(read_varint(&mut bytes).unwrap_or(0)) } else { 0 };
+            if let Some(slot) = slots.next() {
+                *slot = Some(MinuteCount { total, bad });
             }
         }
         counts
     }
 
-    /// How many bytes it takes.
-    #[must_use]
     pub const fn byte_size(&self) -> usize {
         self.0.len() + size_of::<Self>()
     }
 }
 
-/// A difference with its sign in the lowest bit, so that small ones are small numbers either way.
+/// Puts the sign of a difference into its lowest bit, so that small differences are small numbers.
 const fn zigzag_encode(difference: u32) -> u32 {
     let signed = difference.cast_signed();
     ((signed << 1) ^ (signed >> 31)).cast_unsigned()
@@ -85,8 +62,8 @@ const fn zigzag_decode(encoded: u32) -> u32 {
     (encoded >> 1) ^ (encoded & 1).wrapping_neg()
 }
 
-/// Seven bits a byte, the lowest first; the highest bit says that more follow.
-fn write_varint(bytes: &mut Vec<u8>, mut number: u32) {
+/// Writes seven bits per byte, the lowest first; the highest bit is set if another byte follows.
+fn write_varint(bytes: &mut Vec<u8>, mut number: u64) {
     while number > 0x7f {
         bytes.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
@@ -94,26 +71,22 @@ fn write_varint(bytes: &mut Vec<u8>, mut number: u32) {
     bytes.push(number.to_le_bytes()[0]);
 }
 
-/// A length within a day, which is below 1,441.
-fn write_length(bytes: &mut Vec<u8>, length: usize) {
-    write_varint(bytes, u32::try_from(length).unwrap_or(u32::MAX));
-}
-
-fn read_varint(bytes: &mut &[u8]) -> u32 {
-    let (mut number, mut shift) = (0, 0);
-    while let Some((byte, rest)) = bytes.split_first() {
+/// `None` at the end.
+fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
         *bytes = rest;
-        number |= u32::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 || shift > 28 {
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
             break;
         }
     }
-    number
+    Some(number)
 }
 
-fn read_length(bytes: &mut &[u8]) -> usize {
-    read_varint(bytes) as usize
+fn to_u32(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

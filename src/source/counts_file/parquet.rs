@@ -1,27 +1,24 @@
-//! Counts as a table: Parquet, as pandas, `DuckDB`, Spark or polars write it.
+//! Counts as Parquet, as pandas, `DuckDB`, Spark or Polars write it.
 //!
-//! Columns are decoded as the plain numbers they are stored as, so polars needs no type of its own for time.
+//! Columns are decoded as the plain numbers they are stored as, so Polars needs no feature for time.
 
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use polars::prelude::{ArrowDataType, ArrowField, ArrowTimeUnit, PolarsResult, Series};
+use polars::prelude::{ArrowDataType, ArrowField, ArrowTimeUnit, DataType, PolarsResult, Series};
 use polars_io::SerReader;
 use polars_io::parquet::read::{_internal::to_deserializer, FileMetadata, ParquetReader};
 
 use super::csv_rows::MinuteParser;
-use super::{Cell, CountsBuilder, CountsError, RowLocation, RowProblem, count_from_number, minute_from_nanoseconds};
+use super::invalid_row::{RowLocation, RowProblem};
+use super::rows::{Cell, CountsBuilder, CountsError, count_from_number, minute_from_nanoseconds};
+use crate::time::Minute;
 
-/// What a minute may be stored as.
 const SUPPORTED_MINUTE_TYPES: &str = "a timestamp or text such as `2026-10-31T23:50Z`";
-/// What a count may be stored as.
 const SUPPORTED_COUNT_TYPES: &str = "an integer of up to 64 bits";
 
-/// Reads all rows.
-pub(super) fn read(mut file: impl Read, builder: &mut CountsBuilder<'_>) -> Result<(), CountsError> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|source| CountsError::File { path: builder.path.to_owned(), source })?;
-    let table = catch_panic(|| ParquetTable::open(&bytes)).map_err(|reason| builder.damaged_error(&reason))?;
+pub(super) fn read(bytes: &[u8], builder: &mut CountsBuilder<'_>) -> Result<(), CountsError> {
+    let table = catch_panic(|| ParquetTable::open(bytes)).map_err(|reason| builder.damaged_error(&reason))?;
     let names: Vec<&str> = table.fields.iter().map(|field| field.name.as_str()).collect();
     let indexes = builder.column_indexes(&names)?;
     let wanted = [("minute", SUPPORTED_MINUTE_TYPES), ("total", SUPPORTED_COUNT_TYPES), ("bad", SUPPORTED_COUNT_TYPES)];
@@ -34,7 +31,7 @@ pub(super) fn read(mut file: impl Read, builder: &mut CountsBuilder<'_>) -> Resu
         let stored = storage_type.ok_or_else(|| type_error(format!("{:?}", field.dtype)))?;
         let series =
             catch_panic(|| table.decode_column(field, stored)).map_err(|reason| match reason.find("Int96") {
-                // What Spark wrote by default until 3.0; sound, but a type that Parquet has given up.
+                // The default of Spark until 3.0, and deprecated in Parquet.
                 Some(_) => type_error("INT96".to_owned()),
                 None => builder.damaged_error(&reason),
             })?;
@@ -49,8 +46,8 @@ pub(super) fn read(mut file: impl Read, builder: &mut CountsBuilder<'_>) -> Resu
     Ok(())
 }
 
-/// Polars panics on some damaged files; one such file must not end the run. A file made to do harm still can: a page
-/// that claims more values than memory holds ends the process, so Parquet is for files from your own systems.
+/// Polars panics on some damaged files, and one such file must not end the run. A malicious file still can: a page that
+/// declares more values than fit into memory ends the process, so Parquet is for files from your own systems.
 fn catch_panic<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| error.to_string()),
@@ -58,7 +55,6 @@ fn catch_panic<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, String> {
     }
 }
 
-/// An opened file.
 struct ParquetTable<'a> {
     bytes: &'a [u8],
     metadata: std::sync::Arc<FileMetadata>,
@@ -73,7 +69,7 @@ impl<'a> ParquetTable<'a> {
         Ok(Self { bytes, metadata, fields })
     }
 
-    /// One column of all row groups, decoded as the type `stored`.
+    /// Decodes a column of all row groups as the type that it is stored as.
     fn decode_column(&self, field: &ArrowField, storage_type: ArrowDataType) -> PolarsResult<Series> {
         let field = ArrowField::new(field.name.clone(), storage_type, true);
         let mut arrays = Vec::new();
@@ -101,8 +97,8 @@ fn minute_storage_type(found: &ArrowDataType) -> Option<ArrowDataType> {
     }
 }
 
-/// The plain type under a type of number; `None` if it is none. Sums of `DuckDB` and columns of pandas that had gaps
-/// are doubles: those are read too, and each must be whole.
+/// The plain type under a type of number; `None` if it is none. Sums of `DuckDB` and columns of pandas with gaps are
+/// doubles: each must be a whole number.
 fn count_storage_type(found: &ArrowDataType) -> Option<ArrowDataType> {
     use ArrowDataType as D;
     match found {
@@ -112,48 +108,36 @@ fn count_storage_type(found: &ArrowDataType) -> Option<ArrowDataType> {
     }
 }
 
-fn minute_cells(column: &Series, found: &ArrowDataType) -> PolarsResult<Vec<Cell<crate::time::Minute>>> {
-    let missing = || Err((RowProblem::Missing, String::new()));
+fn cells<V, T>(values: impl Iterator<Item = Option<V>>, mut parse: impl FnMut(V) -> Cell<T>) -> Vec<Cell<T>> {
+    values.map(|value| value.map_or_else(|| Err((RowProblem::Missing, String::new())), &mut parse)).collect()
+}
+
+fn minute_cells(column: &Series, found: &ArrowDataType) -> PolarsResult<Vec<Cell<Minute>>> {
     let ArrowDataType::Timestamp(unit, _) = found else {
         let mut minutes = MinuteParser::default();
-        let parse = |text: Option<&str>| text.map_or_else(missing, |text| minutes.parse(text.trim().as_bytes()));
-        return Ok(column.str()?.iter().map(parse).collect());
+        return Ok(cells(column.str()?.iter(), |text| minutes.parse(text.trim().as_bytes())));
     };
     let unit_nanoseconds: i128 = match unit {
-        // Parquet has no unit of seconds: pyarrow stores milliseconds and notes beside them that they were seconds.
+        // Parquet has no unit of seconds: pyarrow stores milliseconds, and notes seconds beside them.
         ArrowTimeUnit::Second | ArrowTimeUnit::Millisecond => 1_000_000,
         ArrowTimeUnit::Microsecond => 1_000,
         ArrowTimeUnit::Nanosecond => 1,
     };
-    let convert = |number: i64| {
+    Ok(cells(column.i64()?.iter(), |number| {
         let nanoseconds = i128::from(number) * unit_nanoseconds;
-        let stamp = jiff::Timestamp::from_nanosecond(nanoseconds);
-        minute_from_nanoseconds(nanoseconds, || stamp.map_or_else(|_| number.to_string(), |stamp| stamp.to_string()))
-    };
-    Ok(column.i64()?.iter().map(|number| number.map_or_else(missing, convert)).collect())
+        let timestamp = jiff::Timestamp::from_nanosecond(nanoseconds);
+        minute_from_nanoseconds(nanoseconds, || timestamp.map_or_else(|_| number.to_string(), |time| time.to_string()))
+    }))
 }
 
 fn count_cells(column: &Series) -> PolarsResult<Vec<Cell<u32>>> {
-    fn to_cells<T>(numbers: impl Iterator<Item = Option<T>>, read: impl Fn(T) -> Cell<u32>) -> Vec<Cell<u32>> {
-        let missing = || Err((RowProblem::Missing, String::new()));
-        numbers.map(|number| number.map_or_else(missing, &read)).collect()
-    }
-    if let Ok(column) = column.i64() {
-        return Ok(to_cells(column.iter(), |number| count_from_number(number.into())));
-    }
-    if let Ok(column) = column.i32() {
-        return Ok(to_cells(column.iter(), |number| count_from_number(number.into())));
-    }
-    if let Ok(column) = column.u32() {
-        return Ok(to_cells(column.iter(), |number| count_from_number(number.into())));
-    }
-    if let Ok(column) = column.u64() {
-        return Ok(to_cells(column.iter(), |number| count_from_number(number.into())));
-    }
-    Ok(to_cells(column.f64()?.iter(), count_from_float))
+    Ok(match column.dtype() {
+        DataType::Float64 => cells(column.f64()?.iter(), count_from_float),
+        DataType::UInt64 => cells(column.u64()?.iter(), |number| count_from_number(number.into())),
+        _ => cells(column.cast(&DataType::Int64)?.i64()?.iter(), |number| count_from_number(number.into())),
+    })
 }
 
-/// A double that is a whole number.
 fn count_from_float(number: f64) -> Cell<u32> {
     if number.is_nan() {
         return Err((RowProblem::Missing, String::new()));

@@ -1,5 +1,5 @@
-//! One query from its start to its end: `StartQueryExecution`, `GetQueryExecution` until it is over,
-//! `StopQueryExecution` if we cannot wait.
+//! One query from start to end: `StartQueryExecution`, `GetQueryExecution` until it has ended, `StopQueryExecution` if it
+//! is not worth waiting for, and `GetQueryResults`.
 //!
 //! <https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html>
 
@@ -10,68 +10,75 @@ use std::time::Duration;
 use aws_sdk_athena::Client;
 use aws_sdk_athena::types::{
     AthenaError, QueryExecutionState, QueryExecutionStatistics, QueryExecutionStatus, ResultConfiguration,
+    ResultSetMetadata,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{Bytes, QueryError};
-use crate::aws::AwsError;
+use super::error::{final_state_error, over_limit_error, request_error, stopped_error};
+use super::response::{AthenaResponse, ScanUsage};
+use crate::cost::Bytes;
+use crate::hinted_error::HintedError;
 use crate::slo::AthenaSource;
 use crate::time::Minute;
 
-/// Pauses between two looks: a small query is over in a second, and hundreds of looks at a long one would gain nothing.
+/// A small query takes a second, and hundreds of polls of a long one gain nothing.
 const POLL_INTERVAL_MIN: Duration = Duration::from_millis(300);
 const POLL_INTERVAL_MAX: Duration = Duration::from_secs(5);
-/// How soon a signal to stop is seen.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// What a query may take, waiting in the queue included: Athena itself ends one that runs for half an hour
+/// Includes the time in the queue. Athena itself ends a query that runs for half an hour
 /// (<https://docs.aws.amazon.com/athena/latest/ug/service-limits.html>).
 const QUERY_TIMEOUT: Duration = Duration::from_mins(30);
 
-/// Where queries run, and until when.
 #[derive(Clone, Debug)]
 pub struct AthenaSession<'a> {
-    /// Athena of a region, asked as somebody.
     pub client: Client,
-    /// Tables, workgroup and results.
     pub source: &'a AthenaSource,
-    /// The end of what is asked for: the same query again within the same time is the same question.
+    /// The end of what is fetched: the same query with the same end is the same request.
     pub fetch_end: Minute,
-    /// Raised when nobody waits for an answer any more.
     pub stop_requested: &'a AtomicBool,
-    /// Bytes that queries may scan by now: one that scans more is ended as soon as Athena tells.
+    /// Bytes that queries may still scan. A query that scans more is canceled as soon as Athena reports it.
     pub bytes_left: Arc<AtomicU64>,
 }
 
 /// How a query ended.
 #[derive(Debug)]
 pub(super) struct FinishedQuery {
-    /// What it scanned, whatever came of it.
-    pub(super) scanned_bytes: u64,
-    /// Whether an earlier run had asked the same and paid for it.
+    scanned_bytes: u64,
+    /// Whether an earlier run started the same query and paid for it.
     pub(super) was_reused: bool,
-    /// Whether Athena says that it may go well another time.
+    /// Whether Athena says that another attempt may succeed.
     is_retryable: bool,
-    /// Whether it was ended because it scanned more than there was room for.
+    /// Whether it was canceled because it scanned more than allowed.
     is_over_limit: bool,
-    /// The id under which its rows are, if it came to anything.
-    pub(super) id: Result<String, QueryError>,
+    /// The ID that its rows are read by.
+    pub(super) id: Result<String, HintedError>,
 }
 
 impl FinishedQuery {
-    const fn failed(error: QueryError) -> Self {
+    const fn failed(error: HintedError) -> Self {
         Self { scanned_bytes: 0, was_reused: false, is_retryable: false, is_over_limit: false, id: Err(error) }
     }
 
-    /// What it tells of the size of what it read: all, or more than there was room for. A query that failed tells
-    /// nothing.
-    pub(super) fn scan_size(&self) -> Option<Bytes> {
+    /// The size of what it read, or a lower bound if it was canceled. A failed query says nothing about that.
+    fn scan_size(&self) -> Option<Bytes> {
         (self.id.is_ok() || self.is_over_limit).then_some(Bytes(self.scanned_bytes))
     }
 }
 
-/// Runs a query. One that an earlier run started and did not live to see is taken up, and not paid for twice; one that
-/// had come to nothing by the first look is asked anew, once, since what was in its way may have been mended. What
-/// Athena says may go well another time gets one more try, and nothing else does. A `fresh` query is nobody else's.
+impl AthenaResponse {
+    pub(super) fn record_query(&mut self, finished: &FinishedQuery) {
+        self.scan_size = finished.scan_size().or(self.scan_size);
+        let was_started = finished.scanned_bytes > 0 || finished.id.is_ok();
+        if was_started && !finished.was_reused {
+            let scanned = Bytes(finished.scanned_bytes);
+            self.usage.add(ScanUsage { queries: 1, scanned, billed: scanned.billed() });
+        }
+    }
+}
+
+/// Runs a query. If an interrupted run started the same query, its result is used and not paid for twice. If that
+/// query failed, it is started anew once, because its cause may have been fixed. A failure that Athena calls retryable
+/// is retried once. A fresh query never uses the result of another one.
 pub(super) async fn run_query(session: &AthenaSession<'_>, query: &str, mut is_fresh: bool) -> FinishedQuery {
     let (mut scanned_bytes, mut retried) = (0, false);
     loop {
@@ -79,16 +86,17 @@ pub(super) async fn run_query(session: &AthenaSession<'_>, query: &str, mut is_f
             Ok(id) => id,
             Err(error) => return FinishedQuery::failed(error),
         };
-        let guard = CancelGuard { client: &session.client, id: Some(id) };
-        let mut finished = wait_for_query(session, guard).await;
+        let mut finished = wait_for_query(session, id).await;
         finished.was_reused &= !is_fresh;
         let should_retry = finished.id.is_err() && (finished.was_reused || (finished.is_retryable && !retried));
         if !finished.was_reused {
             scanned_bytes += finished.scanned_bytes;
             retried = true;
             let scanned = finished.scanned_bytes;
-            let subtract_scanned = |bytes_left: u64| Some(bytes_left.saturating_sub(scanned));
-            session.bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract_scanned).ok();
+            session
+                .bytes_left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(scanned)))
+                .ok();
         }
         if !should_retry {
             finished.scanned_bytes = scanned_bytes.max(finished.scanned_bytes);
@@ -98,8 +106,8 @@ pub(super) async fn run_query(session: &AthenaSession<'_>, query: &str, mut is_f
     }
 }
 
-async fn start_query(session: &AthenaSession<'_>, query: &str, is_fresh: bool) -> Result<String, QueryError> {
-    // Without one of ours, the SDK draws one at random.
+async fn start_query(session: &AthenaSession<'_>, query: &str, is_fresh: bool) -> Result<String, HintedError> {
+    // Without a token, the SDK sends a random one.
     let token = (!is_fresh).then(|| request_token(session, query));
     let results = session.source.results.as_ref();
     let results = results.map(|location| ResultConfiguration::builder().output_location(location).build());
@@ -112,29 +120,27 @@ async fn start_query(session: &AthenaSession<'_>, query: &str, is_fresh: bool) -
         .set_result_configuration(results)
         .send()
         .await
-        .map_err(|error| QueryError::from_aws(&AwsError::from_sdk_error(&error)))?;
-    let id = started.query_execution_id().map(str::to_owned);
-    id.ok_or_else(|| QueryError::new("Athena started a query without an ID", "run again"))
+        .map_err(request_error)?;
+    started.query_execution_id.ok_or_else(|| HintedError::new("Athena started a query without an ID", "run again"))
 }
 
-/// What makes two requests the same for Athena: 32 to 128 characters.
+/// Athena treats requests with the same token as one: 32 to 128 characters.
 fn request_token(session: &AthenaSession<'_>, query: &str) -> String {
     let AthenaSource { workgroup, results, .. } = session.source;
     let request_text = format!("{query}\n{workgroup}\n{results:?}\n{}", session.fetch_end);
     format!("slowburn-{:032x}", xxhash_rust::xxh3::xxh3_128(request_text.as_bytes()))
 }
 
-/// Looks at a query until it is over.
-async fn wait_for_query(session: &AthenaSession<'_>, mut guard: CancelGuard<'_>) -> FinishedQuery {
+async fn wait_for_query(session: &AthenaSession<'_>, id: String) -> FinishedQuery {
+    let mut guard = CancelGuard { client: &session.client, id: Some(id.clone()) };
     let (started_at, mut poll_interval, mut polls, mut scanned_bytes) = (Instant::now(), POLL_INTERVAL_MIN, 0, 0);
-    let Some(id) = guard.id.clone() else { return FinishedQuery::failed(QueryError::stopped()) };
     loop {
         let polled = session.client.get_query_execution().query_execution_id(&id).send().await;
         let execution = match polled {
             Ok(output) => output.query_execution,
             Err(error) => {
                 guard.cancel().await;
-                return FinishedQuery::failed(QueryError::from_aws(&AwsError::from_sdk_error(&error)));
+                return FinishedQuery::failed(request_error(error));
             }
         };
         let statistics = execution.as_ref().and_then(|execution| execution.statistics());
@@ -151,12 +157,12 @@ async fn wait_for_query(session: &AthenaSession<'_>, mut guard: CancelGuard<'_>)
         }
         let is_over_limit = scanned_bytes > session.bytes_left.load(Ordering::Relaxed);
         let cancel_error = if is_over_limit {
-            Some(QueryError::over_limit(Bytes(scanned_bytes), &id))
+            Some(over_limit_error(Bytes(scanned_bytes), &id))
         } else if started_at.elapsed() > QUERY_TIMEOUT {
             let message = format!("canceled query {id}, which took more than {} minutes", QUERY_TIMEOUT.as_secs() / 60);
-            Some(QueryError::new(message, "run again; if it persists, fetch fewer days with `--days`"))
+            Some(HintedError::new(message, "run again; if it persists, fetch fewer days with `--days`"))
         } else {
-            sleep_or_stop(poll_interval, session.stop_requested).await.then(QueryError::stopped)
+            sleep_or_stop(poll_interval, session.stop_requested).await.then(stopped_error)
         };
         if let Some(error) = cancel_error {
             guard.cancel().await;
@@ -166,35 +172,31 @@ async fn wait_for_query(session: &AthenaSession<'_>, mut guard: CancelGuard<'_>)
     }
 }
 
-/// Waits for a while, or until we are to stop: then it is true.
+/// Whether a stop was requested before the time was over.
 async fn sleep_or_stop(duration: Duration, stop_requested: &AtomicBool) -> bool {
-    let deadline = Instant::now() + duration;
-    while !stop_requested.load(Ordering::Relaxed) {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return false;
+    let stop = async {
+        while !stop_requested.load(Ordering::Relaxed) {
+            sleep(STOP_POLL_INTERVAL).await;
         }
-        sleep(left.min(STOP_POLL_INTERVAL)).await;
-    }
-    true
+    };
+    timeout(duration, stop).await.is_ok()
 }
 
-/// How a query ended, if it has.
-fn final_state(status: &QueryExecutionStatus, id: &str) -> Option<Result<(), QueryError>> {
+fn final_state(status: &QueryExecutionStatus, id: &str) -> Option<Result<(), HintedError>> {
     match status.state() {
         Some(QueryExecutionState::Succeeded) => Some(Ok(())),
         Some(state @ (QueryExecutionState::Failed | QueryExecutionState::Cancelled)) => {
             let error = status.athena_error();
             let reason = status.state_change_reason().or_else(|| error.and_then(|error| error.error_message()));
             let category = error.and_then(AthenaError::error_category);
-            Some(Err(QueryError::from_final_state(state.as_str(), reason.unwrap_or_default(), category, id)))
+            Some(Err(final_state_error(state.as_str(), reason.unwrap_or_default(), category, id)))
         }
         // A running query may go back to the queue.
         _ => None,
     }
 }
 
-/// A query that is cancelled when nobody waits for it any more, since it would go on to scan, and to cost.
+/// Cancels a query that is no longer waited for: it would go on to scan, and to cost.
 struct CancelGuard<'a> {
     client: &'a Client,
     id: Option<String>,
@@ -215,4 +217,29 @@ impl Drop for CancelGuard<'_> {
             runtime.spawn(async move { drop(cancel_request.send().await) });
         }
     }
+}
+
+/// Passes the column names and the values of each row to `on_row`, `None` for NULL. Returns the column names.
+///
+/// <https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html>: the first row holds the column
+/// names.
+pub(super) async fn read_rows(
+    session: &AthenaSession<'_>,
+    query_id: &str,
+    mut on_row: impl FnMut(&[String], &[Option<&str>]) -> Result<(), HintedError>,
+) -> Result<Vec<String>, HintedError> {
+    let mut pages = session.client.get_query_results().query_execution_id(query_id).into_paginator().send();
+    let (mut columns, mut header_rows) = (Vec::new(), 1);
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(request_error)?;
+        let Some(result_set) = page.result_set() else { continue };
+        let metadata = result_set.result_set_metadata().map(ResultSetMetadata::column_info).unwrap_or_default();
+        columns = metadata.iter().map(|column| column.name().to_owned()).collect::<Vec<_>>();
+        for row in result_set.rows().iter().skip(header_rows) {
+            let values: Vec<Option<&str>> = row.data().iter().map(|value| value.var_char_value()).collect();
+            on_row(&columns, &values)?;
+        }
+        header_rows = 0;
+    }
+    Ok(columns)
 }

@@ -1,0 +1,63 @@
+//! The result of querying a span.
+
+use std::collections::BTreeMap;
+
+use crate::cost::Bytes;
+use crate::counts::{Counts, DayCounts, MinuteCount};
+use crate::hinted_error::HintedError;
+use crate::series::SeriesKey;
+use crate::time::{Day, Minute, Span};
+
+/// Samples of unparsed lines or invalid rows that are kept.
+pub(super) const SAMPLES_MAX: usize = 5;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScanUsage {
+    /// Queries that this run started.
+    pub queries: u64,
+    pub scanned: Bytes,
+    pub billed: Bytes,
+}
+
+impl ScanUsage {
+    pub const fn add(&mut self, other: Self) {
+        self.queries += other.queries;
+        self.scanned.0 = self.scanned.0.saturating_add(other.scanned.0);
+        self.billed.0 = self.billed.0.saturating_add(other.billed.0);
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct AthenaResponse {
+    /// The minutes that are known.
+    pub counts: Counts,
+    pub complete_series: Vec<SeriesKey>,
+    /// Why the other series are not complete.
+    pub error: Option<HintedError>,
+    pub usage: ScanUsage,
+    /// Bytes that one query scanned, even if an earlier run paid for it.
+    pub scan_size: Option<Bytes>,
+    pub lines: u64,
+    /// Lines that could not be parsed as requests.
+    pub unparsed: u64,
+    /// Minutes that are unknown because a custom query returned invalid rows for them.
+    pub invalid_minutes: u64,
+    /// Some of the unparsed lines or invalid rows.
+    pub samples: Vec<String>,
+    /// Rows of a custom query outside the fetched span.
+    pub rows_outside_span: u64,
+}
+
+/// The minutes of some spans by day, each with its count.
+pub(super) fn fill_days(
+    spans: impl IntoIterator<Item = Span>,
+    count_at: impl Fn(Minute) -> Option<MinuteCount>,
+) -> BTreeMap<Day, DayCounts> {
+    let mut days: BTreeMap<Day, DayCounts> = BTreeMap::new();
+    for span in spans {
+        for minute in (span.start.0..span.end.0).map(Minute) {
+            days.entry(minute.day()).or_default().0[minute.minute_of_day()] = count_at(minute);
+        }
+    }
+    days
+}
