@@ -1,7 +1,7 @@
 //! Clients of AWS services, with one configuration, HTTP client and retry policy for all of them.
 //!
-//! Region, credentials and endpoints are configured as for every AWS tool: `AWS_REGION`, `AWS_PROFILE`, web identity, the
-//! credentials of an ECS task, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` and so on
+//! Region, credentials and endpoints are configured as for every AWS tool: `AWS_REGION`, `AWS_PROFILE`, web identity,
+//! the credentials of an ECS task, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` and so on
 //! (<https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>).
 
 use std::collections::BTreeMap;
@@ -42,8 +42,8 @@ const ATTEMPTS_MAX: u32 = 10;
 /// that requests that failed together are not retried together.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// A retry takes 5 tokens, or 10 if the connection failed. A successful retry returns its tokens, and a request without a
-/// retry returns 1. So retries go on while 30% of requests fail, and end after 500 if all do.
+/// A retry takes 5 tokens, or 10 if the connection failed. A successful retry returns its tokens, and a request without
+/// a retry returns 1. So retries go on while 30% of requests fail, and end after 500 if all do.
 const RETRY_TOKENS: usize = 2_500;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the first byte of a request to the last header of its response.

@@ -14,8 +14,8 @@ use crate::slo::{
 };
 use crate::time::{MINUTES_PER_DAY, Window};
 
-/// The nodes of a load balancer without known objects: one in each of at least two zones, and each writes an object every
-/// five minutes
+/// The nodes of a load balancer without known objects: one in each of at least two zones, and each writes an object
+/// every five minutes
 /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>).
 const ASSUMED_NODES: u64 = 2;
 const INTERVALS_PER_DAY: u64 = 288;
@@ -178,8 +178,8 @@ fn source_usage(services: &[&Service], name: &str, source: &Source, assumptions:
 }
 
 /// Each object is read once. The folder of today is listed by every run, and is half full on average; the folder of
-/// yesterday by every run of the first hour, and those of the last week once a day. The folders above them have less than
-/// a page each, and are listed once an hour.
+/// yesterday by every run of the first hour, and those of the last week once a day. The folders above them have less
+/// than a page each, and are listed once an hour.
 fn access_log_usage(
     indicators: &[&Indicator],
     source: &str,
@@ -215,7 +215,8 @@ fn access_log_usage(
     (Usage { s3_reads: objects, s3_writes: pages, ..Usage::default() }, assumed)
 }
 
-/// Billed metrics per run, and whether some names are not resolved yet: each counts as one load balancer or target group.
+/// Billed metrics per run, and whether some names are not resolved yet: each counts as one load balancer or target
+/// group.
 fn metrics_per_run(indicators: &[&Indicator], scope: &AwsScope, assumptions: &CostAssumptions) -> (u64, bool) {
     let (mut counts, mut assumed) = (Vec::new(), false);
     for indicator in indicators {
@@ -233,8 +234,8 @@ fn metrics_per_run(indicators: &[&Indicator], scope: &AwsScope, assumptions: &Co
     (billed_metrics(&queries.into_iter().collect::<Vec<_>>()), assumed)
 }
 
-/// Billed bytes per run: a query for each table and file, each of which reads a day of folders on average. While one scan
-/// size is unknown, the estimate is the scan limit.
+/// Billed bytes per run: a query for each table and file, each of which reads a day of folders on average. While one
+/// scan size is unknown, the estimate is the scan limit.
 fn scanned_bytes_per_run(
     indicators: &[&Indicator],
     source: &str,

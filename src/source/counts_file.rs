@@ -1,7 +1,7 @@
 //! Counts from other systems: a CSV or Parquet file with the columns `minute`, `total` and `bad`.
 //!
-//! A minute without a row is unknown; a row of zeros is a minute without traffic. An invalid row is skipped and reported,
-//! and its minute stays unknown. **Invariant:** the order of rows does not matter.
+//! A minute without a row is unknown; a row of zeros is a minute without traffic. An invalid row is skipped and
+//! reported, and its minute stays unknown. **Invariant:** the order of rows does not matter.
 
 mod csv_rows;
 mod invalid_row;
@@ -55,8 +55,8 @@ pub fn read_if_changed(path: &Path, known: Option<&ImportedFile>) -> Result<File
 /// Reads a `.csv`, `.csv.gz` or `.parquet` file.
 ///
 /// CSV needs a header. Columns may be in any order, `minute` may be called `minute_utc`, and other columns are ignored.
-/// A minute is RFC 3339 with or without seconds, in UTC or with an offset, or in Parquet a timestamp, in UTC if it has no
-/// time zone. Counts are whole numbers up to `u32::MAX`.
+/// A minute is RFC 3339 with or without seconds, in UTC or with an offset, or in Parquet a timestamp, in UTC if it has
+/// no time zone. Counts are whole numbers up to `u32::MAX`.
 ///
 /// # Errors
 /// When the file has no counts at all. Invalid rows are no error: they are in [`ParsedCounts::invalid_rows`].

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms that know no async, files, clock or environment.
-const PURE_MODULES: [&str; 19] = [
+const PURE_MODULES: [&str; 20] = [
     "access_log",
     "alert",
     "burn",

@@ -175,8 +175,8 @@ impl<'a> CustomRows<'a> {
     }
 }
 
-/// Parses `2026-10-31T23:50`, or a timestamp as Athena returns it: `2026-10-31 23:50:00.000`, with ` UTC` appended if it
-/// has a zone.
+/// Parses `2026-10-31T23:50`, or a timestamp as Athena returns it: `2026-10-31 23:50:00.000`, with ` UTC` appended if
+/// it has a zone.
 fn parse_minute(text: &str) -> Option<Minute> {
     let text = text.strip_suffix(" UTC").or_else(|| text.strip_suffix('Z')).unwrap_or(text);
     let minute = text.get(..16)?;

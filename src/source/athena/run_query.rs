@@ -1,5 +1,5 @@
-//! One query from start to end: `StartQueryExecution`, `GetQueryExecution` until it has ended, `StopQueryExecution` if it
-//! is not worth waiting for, and `GetQueryResults`.
+//! One query from start to end: `StartQueryExecution`, `GetQueryExecution` until it has ended, `StopQueryExecution` if
+//! it is not worth waiting for, and `GetQueryResults`.
 //!
 //! <https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.html>
 

@@ -51,7 +51,8 @@ impl ScanLimit {
         day_bytes(response.scan_size?, span, self.now)
     }
 
-    /// What a span will be billed for at most: the estimate, or, while the size of a day is unknown, the rest of the limit.
+    /// What a span will be billed for at most: the estimate, or, while the size of a day is unknown, the rest of the
+    /// limit.
     pub fn max_bytes(&self, span: Span, estimate: ScanEstimate) -> Bytes {
         match estimate.day_bytes {
             Some(day_bytes) => expected_bytes(&[span], estimate.query_count, day_bytes, self.now),

@@ -1,10 +1,10 @@
-//! The first values of a ratio's metrics. A metric without any value may be a counter that nothing was counted with yet,
-//! or a misspelled name, and CloudWatch returns nothing for both.
+//! The first values of a ratio's metrics. A metric without any value may be a counter that nothing was counted with
+//! yet, or a misspelled name, and CloudWatch returns nothing for both.
 //!
 //! An error counter is often published only if it has a nonzero value
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>), so
-//! without any value it counts as zero, and is reported. If no metric of all or of possibly good events has a value, the
-//! minutes stay unknown. This does not apply to the metrics of load balancers, whose names slowburn knows.
+//! without any value it counts as zero, and is reported. If no metric of all or of possibly good events has a value,
+//! the minutes stay unknown. This does not apply to the metrics of load balancers, whose names slowburn knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

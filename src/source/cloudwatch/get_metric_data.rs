@@ -46,7 +46,8 @@ pub(super) enum MetricError {
     Message(String),
 }
 
-/// Requests the values of some metrics. `account` is set if a monitoring account is asked for another account's metrics.
+/// Requests the values of some metrics. `account` is set if a monitoring account is asked for another account's
+/// metrics.
 pub(super) async fn get_metric_data(
     client: &Client,
     account: Option<&str>,

@@ -147,7 +147,8 @@ pub async fn fetch_metrics(fetch: &MetricFetch<'_>, series_queries: &[SeriesQuer
 }
 
 impl MetricResponse {
-    /// Adds the counts of a series if all of its metrics were returned. Period spans come from the oldest to the newest.
+    /// Adds the counts of a series if all of its metrics were returned. Period spans come from the oldest to the
+    /// newest.
     fn add_counts(
         &mut self,
         fetch: &MetricFetch<'_>,

@@ -10,9 +10,9 @@ use crate::time::{MINUTES_PER_DAY, Minute, Span};
 const QUERIES_MAX: usize = 500;
 const VALUES_MAX: usize = 100_800;
 
-/// CloudWatch stores values of one minute for 15 days, of five minutes for 63 days, and then of one hour. A request with
-/// a shorter period returns nothing, and no error either (same page, `Period`). An hour is left for clock differences
-/// and slow responses.
+/// CloudWatch stores values of one minute for 15 days, of five minutes for 63 days, and then of one hour. A request
+/// with a shorter period returns nothing, and no error either (same page, `Period`). An hour is left for clock
+/// differences and slow responses.
 const MINUTE_PERIOD_AGE_MAX: i32 = 15 * MINUTES_PER_DAY - 60;
 const FIVE_MINUTE_PERIOD_AGE_MAX: i32 = 63 * MINUTES_PER_DAY - 60;
 

@@ -1,7 +1,7 @@
 //! Converts values of metrics to counts of minutes: what is zero, no traffic, or unknown.
 //!
-//! A load balancer reports a metric only if there is a nonzero value, so a missing value is zero if another metric has a
-//! value in that minute. A minute without any value had no traffic, or is missing
+//! A load balancer reports a metric only if there is a nonzero value, so a missing value is zero if another metric has
+//! a value in that minute. A minute without any value had no traffic, or is missing
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
 
 use std::collections::BTreeMap;

@@ -40,8 +40,8 @@ pub(super) fn read_with(text: &[u8], is_plain: bool, builder: &mut CountsBuilder
     Ok(())
 }
 
-/// Splits lines without quotes and carriage returns. Like the CSV parser, it gives a row the number of the line after the
-/// row before.
+/// Splits lines without quotes and carriage returns. Like the CSV parser, it gives a row the number of the line after
+/// the row before.
 fn add_plain_rows(mut lines: &[u8], first_line: u64, columns: [usize; 3], mut add_row: impl FnMut(u64, [&[u8]; 3])) {
     let mut row_line = first_line;
     for next_line in first_line + 1.. {

@@ -1,5 +1,5 @@
-//! A day of one series in few bytes, so that the history of many series fits into memory on its way into the ledger. The
-//! form is never written to disk.
+//! A day of one series in few bytes, so that the history of many series fits into memory on its way into the ledger.
+//! The form is never written to disk.
 //!
 //! Consecutive minutes have similar totals, and most minutes have no bad events. So a known minute is the difference of
 //! its total to the one before, followed by its bad events if it has any. Unknown minutes are a zero and their number.
