@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::catalog::Catalog;
 use super::correction::{Category, Correction};
-use super::problem::{DefinitionFile, Problem, Severity};
+use super::problem::{DefinitionFile, Explained, Problem, Severity};
 use super::resolve::{
     CorrectionContext, Fleet, KnownNames, check_classes, default_file, read_correction, read_service,
 };
@@ -83,8 +83,8 @@ fn read_services(
     for file in files {
         let team = match team_from_path(folder, &file.path) {
             Ok(team) => team,
-            Err(problem) => {
-                problems.push(problem);
+            Err(explained) => {
+                problems.push(Problem::for_file(&file.path, explained.message, explained.hint));
                 continue;
             }
         };
@@ -172,7 +172,7 @@ fn open_yaml<'a>(file: &'a DefinitionFile, problems: &mut Vec<Problem>) -> Optio
 }
 
 /// The team whose folder contains a file.
-fn team_from_path<'a>(folder: &Path, path: &'a str) -> Result<&'a str, Problem> {
+fn team_from_path<'a>(folder: &Path, path: &'a str) -> Result<&'a str, Explained> {
     let move_to = |path: &str| format!("move it to `{}`", definition_path(folder, path));
     let (message, hint) = match path.split('/').collect::<Vec<_>>().as_slice() {
         [_, file @ (FLEET_FILE | "fleet.yml")] => (
@@ -192,5 +192,5 @@ fn team_from_path<'a>(folder: &Path, path: &'a str) -> Result<&'a str, Problem> 
             format!("{}; only `fleet.yaml` belongs here", move_to(&format!("<team>/{path}"))),
         ),
     };
-    Err(Problem::for_file(path, message, hint))
+    Explained::err(message, hint)
 }

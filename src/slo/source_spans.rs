@@ -183,8 +183,9 @@ impl<'a> PositionsBuilder<'a> {
         const REPEAT: &str = "repeat the value, or move it to a class in `fleet.yaml`";
         let (anchor, has_tag) = match event {
             Event::Alias(_) => return Err(self.error_at(span, "YAML aliases are not supported", REPEAT)),
-            Event::Scalar(_, _, anchor, tag) => (*anchor, tag.is_some()),
-            Event::MappingStart(anchor, tag) | Event::SequenceStart(anchor, tag) => (*anchor, tag.is_some()),
+            Event::Scalar(_, _, anchor, tag) | Event::MappingStart(anchor, tag) | Event::SequenceStart(anchor, tag) => {
+                (*anchor, tag.is_some())
+            }
             _ => return Ok(()),
         };
         if anchor > 0 {
