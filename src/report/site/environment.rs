@@ -79,7 +79,7 @@ fn code_filter(text: &str) -> Value {
     let html = |(index, part): (usize, &&str)| match HtmlEscape(part) {
         part if index % 2 == 0 => part.to_string(),
         part if index + 1 < parts.len() => format!("<code>{part}</code>"),
-        part => format!("`{part}`"),
+        part => format!("`{part}"),
     };
     Value::from_safe_string(parts.iter().enumerate().map(html).collect())
 }

@@ -167,8 +167,9 @@ impl<'a> Site<'a> {
         });
         #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
         let coverage = if minutes == 0 { 0.0 } else { known as f64 / minutes as f64 };
+        let tally = SloStatus::ALL.into_iter().map(|one| context! { status => one.key(), count => count(one) });
         context! {
-            tally => SloStatus::ALL.into_iter().map(|one| context! { status => one.key(), count => count(one) }).collect::<Value>(),
+            tally => tally.collect::<Value>(),
             faults => error_lines(self.context.problems, team).into_iter().collect::<Value>(),
             services => worst_rows.iter().map(|(service, row)| self.service_row(service, row)).collect::<Value>(),
             coverage,

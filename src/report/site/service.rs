@@ -51,6 +51,7 @@ impl Site<'_> {
         });
         let intervals = history.map_or(&[][..], History::worst_intervals).iter();
         let recent = Span::ending_at(evaluated_at, TIER_HISTORY_MINUTES);
+        let within = Span::new(span.start, evaluated_at.plus(1));
         let subject = IncidentSubject::Slo(slo.id.clone());
         context! {
             name => slo.name(),
@@ -64,7 +65,7 @@ impl Site<'_> {
                 figures::tier_figures(&self.timeline(anchor(slo), slo, recent, history), slo, history)
             }),
             intervals => intervals.map(|interval| interval_row(interval, first_row)).collect::<Value>(),
-            incidents => self.incident_rows(Span::new(span.start, evaluated_at.plus(1)), |key, _| key.subject == subject),
+            incidents => self.incident_rows(within, |key, _| key.subject == subject),
             corrections => self.correction_rows(span, |_, other| other.id == slo.id),
             definition => definition::sentences(slo).into_iter().collect::<Value>(),
             changes => self.change_rows(slo),
