@@ -1,6 +1,6 @@
-//! What has to be asked of which source, so that every promise can be judged at a moment.
+//! What to fetch from which source, so that every SLO can be evaluated at a moment.
 //!
-//! **Invariant:** each series is asked for once, however many promises stand on it.
+//! **Invariant:** each series is fetched once, however many SLOs use it.
 
 mod cloudwatch;
 mod counts_files;
@@ -12,47 +12,42 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::discovery::Discovery;
 use crate::series::SeriesKey;
 use crate::slo::{BucketAccess, Catalog, Indicator, Measure, Slo, SourceKind, Tags, Traffic, matches_load_balancer};
-use crate::time::{MINUTES_PER_DAY, Minute, Span};
+use crate::time::{MINUTES_PER_DAY, Minute, Span, Window};
 
 pub use cloudwatch::{STATISTICS_PER_BILLED_METRIC, billed_metrics, metric_counts};
 pub use counts_files::{FileState, ImportedFile};
 pub use ranges::{FetchRange, FetchedRange, RangeRequest, discard_future, invalidate, mark_fetched, missing_ranges};
 
-/// All questions of a run.
+/// All requests of a run: at most one for each source, and one for each counts file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FetchPlan {
-    /// One for each source of access logs that a promise stands on.
     pub access_logs: Vec<AccessLogRequest>,
-    /// One for each source that answers with the counts of any span: CloudWatch and Athena.
+    /// CloudWatch and Athena, which answer with the counts of any span.
     pub ranges: Vec<RangeRequest>,
-    /// One for each file of counts that a promise stands on.
     pub counts_files: Vec<CountsFileRequest>,
 }
 
-/// Which balancers' logs are wanted, and for what.
+/// The access logs to read from one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLogRequest {
     /// Name of the source.
     pub source: String,
-    /// The directory or bucket that holds `AWSLogs/`.
+    /// The directory or bucket that contains `AWSLogs/`.
     pub location: String,
-    /// How a bucket is read.
     pub access: BucketAccess,
-    /// How many minutes an object of a Classic Load Balancer covers.
+    /// The minutes that an object of a Classic Load Balancer covers.
     pub classic_minutes: i32,
-    /// The minutes that matter.
     pub span: Span,
-    /// What is measured at each balancer, by how it is named: `app/name` is wanted whatever its id is.
+    /// The series of each load balancer, by the name in the definition: `app/name` matches any ID.
     pub series_by_load_balancer: BTreeMap<String, BTreeSet<SeriesKey>>,
-    /// Which requests belong to a series, and which of them are good.
+    /// The requests of each series, and what makes them good.
     pub rules: BTreeMap<SeriesKey, (Traffic, Measure)>,
-    /// Series of target groups by tags: lines hold their names, and not what had the tags before anybody looked.
+    /// Series of target groups by tags: their minutes before the look-up are unknown.
     pub tagged_series: BTreeSet<SeriesKey>,
 }
 
 impl AccessLogRequest {
-    /// What is measured at a balancer with its id.
-    #[must_use]
+    /// The series of a load balancer with its ID.
     pub fn series_for(&self, load_balancer: &str) -> BTreeSet<SeriesKey> {
         let matching =
             self.series_by_load_balancer.iter().filter(|(name, _)| matches_load_balancer(name, load_balancer));
@@ -60,29 +55,25 @@ impl AccessLogRequest {
     }
 }
 
-/// Which file of counts is wanted.
+/// A counts file to read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CountsFileRequest {
     /// Name of the source.
     pub source: String,
-    /// The directory that the file's name is relative to.
+    /// The directory that `file` is relative to.
     pub location: String,
-    /// The file.
     pub file: String,
-    /// The series it holds.
     pub series: SeriesKey,
 }
 
-/// The questions for a catalogue at a moment. `days` limits how far back they reach; without it they reach as far as
-/// the longest window, and one day further for what is delivered late. What tags stand for must have been looked up:
-/// where nothing is known to have them, nothing is asked. CloudWatch and Athena are asked up to `now` at most: they
-/// answer for minutes to come as for minutes without traffic.
-#[must_use]
+/// The requests for a catalogue at `at`. They reach back `days`, or else as far as the longest window and one day for
+/// what is delivered late. Selectors must have been looked up: a selector without resources is not requested.
+/// CloudWatch and Athena are requested up to `now` at most: they answer future minutes like minutes without traffic.
 pub fn plan(catalog: &Catalog, discovery: &Discovery, (at, now): (Minute, Minute), days: Option<u16>) -> FetchPlan {
     let mut logs: BTreeMap<String, AccessLogRequest> = BTreeMap::new();
     let mut spans: BTreeMap<String, RangeRequest> = BTreeMap::new();
     let mut counts = BTreeSet::new();
-    for slo in catalog.services.iter().flat_map(|service| &service.slos) {
+    for (_, slo) in catalog.slos() {
         let Some(source) = catalog.sources.get(slo.indicator.source()) else { continue };
         match (&slo.indicator, &source.kind) {
             (
@@ -121,13 +112,12 @@ pub fn plan(catalog: &Catalog, discovery: &Discovery, (at, now): (Minute, Minute
             (indicator, SourceKind::CloudWatch { .. } | SourceKind::Athena { .. }) => {
                 let Some(resolved) = resolve_indicator(indicator, &source.kind, discovery) else { continue };
                 let name = indicator.source();
-                let request =
-                    spans.entry(name.to_owned()).or_insert_with(|| RangeRequest::new(name, source, (at, now)));
+                let request = spans.entry(name.to_owned()).or_insert_with(|| RangeRequest::new(name, source, at, now));
                 let has_tags = matches!(indicator, Indicator::Requests { traffic, .. } if has_tagged_groups(traffic));
                 request.tagged_series.extend(has_tags.then(|| indicator.series()));
                 request.add_series(indicator.series(), &resolved, required_span(slo, request.end, days).start);
             }
-            // The definitions' own check has named an indicator that does not fit its source.
+            // Reading the definitions reports an indicator that its source cannot measure.
             _ => {}
         }
     }
@@ -142,28 +132,26 @@ fn has_tagged_groups(traffic: &Traffic) -> bool {
     traffic.target_groups.iter().any(|group| Tags::parse(group).is_some())
 }
 
-/// What a source is asked for an indicator: Athena by name, and CloudWatch by ids, of which there are others at other
-/// times.
+/// The indicator as its source knows it: Athena by names; CloudWatch by IDs, which change over time and are resolved
+/// when the range is fetched.
 fn resolve_indicator<'a>(
     indicator: &'a Indicator,
     kind: &SourceKind,
     discovery: &Discovery,
 ) -> Option<Cow<'a, Indicator>> {
-    match (indicator, kind) {
-        (Indicator::Requests { source, traffic, measure }, SourceKind::Athena { aws: reach, .. }) => {
-            Some(match discovery.resolve_names(reach, traffic)? {
-                Cow::Borrowed(_) => Cow::Borrowed(indicator),
-                Cow::Owned(traffic) => {
-                    Cow::Owned(Indicator::Requests { source: source.clone(), traffic, measure: measure.clone() })
-                }
-            })
+    let (Indicator::Requests { source, traffic, measure }, SourceKind::Athena { aws, .. }) = (indicator, kind) else {
+        return Some(Cow::Borrowed(indicator));
+    };
+    Some(match discovery.resolve_names(aws, traffic)? {
+        Cow::Borrowed(_) => Cow::Borrowed(indicator),
+        Cow::Owned(traffic) => {
+            Cow::Owned(Indicator::Requests { source: source.clone(), traffic, measure: measure.clone() })
         }
-        _ => Some(Cow::Borrowed(indicator)),
-    }
+    })
 }
 
 fn required_span(slo: &Slo, at: Minute, days: Option<u16>) -> Span {
-    let longest = slo.windows.iter().map(crate::time::Window::max_minutes).max().unwrap_or(0);
+    let longest = slo.windows.iter().map(Window::max_minutes).max().unwrap_or(0);
     let minutes = days.map_or_else(
         || i32::try_from(longest).unwrap_or(i32::MAX).saturating_add(MINUTES_PER_DAY),
         |days| i32::from(days) * MINUTES_PER_DAY,

@@ -1,18 +1,14 @@
-//! A place as a person writes it: a directory, or `s3://bucket/prefix`; and the keys below such a prefix.
+//! Locations: a directory or `s3://bucket/prefix`, and the keys below such a prefix.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A directory, or a prefix of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
-    /// A directory of this machine.
     Directory(PathBuf),
     /// A bucket, and a prefix without slashes at its ends; it may be empty.
     S3 {
-        /// The bucket.
         bucket: String,
-        /// The prefix.
         prefix: String,
     },
 }
@@ -59,28 +55,23 @@ impl std::fmt::Display for Location {
 /// The keys of a bucket below a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Prefix {
-    /// The bucket.
     pub bucket: String,
     /// Empty, or with a slash at its end.
     prefix: String,
 }
 
 impl S3Prefix {
-    /// Those below a prefix without slashes at its ends.
-    #[must_use]
+    /// The prefix has no slashes at its ends.
     pub fn new(bucket: &str, prefix: &str) -> Self {
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         Self { bucket: bucket.to_owned(), prefix }
     }
 
-    /// The whole key of a name.
-    #[must_use]
     pub fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
-    /// The name that a whole key is of; none if it lies elsewhere.
-    #[must_use]
+    /// The part of a key below the prefix; `None` if the key is elsewhere.
     pub fn relative_key<'k>(&self, key: &'k str) -> Option<&'k str> {
         key.strip_prefix(&self.prefix)
     }

@@ -1,6 +1,6 @@
-//! The identity under which the ledger keeps counts: what is measured, and where.
+//! The key of counts in the ledger: what is measured, and where.
 //!
-//! It holds no objective, window or tier, so those can change without asking any source again.
+//! It holds no objective, window or tier, so those can change without fetching anything again.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,20 +14,16 @@ use crate::serialization::serialize_as_text;
 pub struct SeriesKey(Arc<str>);
 
 impl SeriesKey {
-    /// Takes the canonical text; `slo::Indicator::series` is the place that writes it.
-    #[must_use]
+    /// The key of a canonical text, which `slo::Indicator` writes.
     pub fn new(text: &str) -> Self {
         Self(Arc::from(text))
     }
 
-    /// The name of the source that it is measured by, which has no space.
-    #[must_use]
+    /// The name of the source, which has no space.
     pub fn source(&self) -> &str {
         self.0.split(' ').next().unwrap_or_default()
     }
 
-    /// The text itself.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

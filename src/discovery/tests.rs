@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::slo::{self, Catalog, DefinitionFile, Source, SourceKind};
+use crate::slo::{self, AwsScope, Catalog, DefinitionFile, Source, SourceKind, Traffic};
+use crate::time::{Minute, Span};
 
 const ARN: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:";
 

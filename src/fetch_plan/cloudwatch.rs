@@ -1,4 +1,4 @@
-//! Which metrics of a load balancer count the requests of an indicator.
+//! The CloudWatch metrics that count the requests of an indicator.
 //!
 //! Names and dimensions: "CloudWatch metrics for your Application Load Balancer"
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>) and
@@ -8,23 +8,21 @@ use std::collections::BTreeMap;
 
 use crate::slo::{Indicator, Measure, Metric, MetricRole, MetricStatistic, RatioMetrics, Statistic, Traffic};
 
-/// Statistics of one metric that are paid for as one in a request ("up to five statistics for the same metric",
+/// Statistics of one metric that are billed as one in a request ("up to five statistics for the same metric",
 /// <https://aws.amazon.com/cloudwatch/pricing/>).
 pub const STATISTICS_PER_BILLED_METRIC: usize = 5;
 
-/// How many metrics a request for some sorted counts is paid as.
-#[must_use]
+/// The number of metrics that a request for sorted statistics is billed as.
 pub fn billed_metrics(counts: &[&MetricStatistic]) -> u64 {
     let metrics = counts.chunk_by(|one, other| one.metric == other.metric);
     metrics.map(|statistics| statistics.len().div_ceil(STATISTICS_PER_BILLED_METRIC) as u64).sum()
 }
 
-/// What CloudWatch is asked for an indicator, where its requests are these, with ids; `None` if it cannot tell, or
-/// there are none.
-#[must_use]
+/// The metrics of an indicator whose requests are resolved to IDs; `None` if CloudWatch has none, or no resource is
+/// known.
 pub fn metric_counts(indicator: &Indicator, resolved: &[Traffic]) -> Option<RatioMetrics> {
     match indicator {
-        Indicator::Ratio { metrics: counts, .. } => Some(counts.clone()),
+        Indicator::Ratio { metrics, .. } => Some(metrics.clone()),
         Indicator::Requests { .. } if resolved.is_empty() => None,
         Indicator::Requests { measure, .. } => Some(match measure {
             Measure::Availability => availability(resolved),
@@ -34,31 +32,32 @@ pub fn metric_counts(indicator: &Indicator, resolved: &[Traffic]) -> Option<Rati
     }
 }
 
-/// All answers by their class of status. `RequestCount` leaves out what was turned away before a target was chosen,
-/// such as the 503 of a target group without targets, so in an outage it would say that there is no traffic. Redirects
-/// that the balancer made by rule are no events, as in an access log.
+/// All responses by their class of status. `RequestCount` leaves out the requests that were rejected before a target was
+/// chosen, such as the 503 of a target group without targets, so that an outage would look like no traffic. Redirects of
+/// listener rules are no events, as in an access log.
 fn availability(resolved: &[Traffic]) -> RatioMetrics {
     let (mut total, mut bad) = (Vec::new(), Vec::new());
     for resource in resolved.iter().flat_map(MetricResource::from_traffic) {
-        let target_counts = ["2XX", "3XX", "4XX", "5XX"].map(|class| resource.target_responses(class));
-        bad.extend(target_counts.last().cloned());
-        total.extend(target_counts);
-        if resource.is_whole_load_balancer() {
-            let load_balancer_counts = ["4XX", "5XX"].map(|class| resource.load_balancer_responses(class));
-            bad.extend(load_balancer_counts.last().cloned());
-            total.extend(load_balancer_counts);
+        let target = if resource.is_classic { "Backend" } else { "Target" };
+        total.extend(["2XX", "3XX", "4XX", "5XX"].map(|class| resource.responses(target, class)));
+        bad.push(resource.responses(target, "5XX"));
+        // The responses that the load balancer gives by itself have no target group.
+        if !resource.dimensions.contains_key("TargetGroup") {
+            total.extend(["4XX", "5XX"].map(|class| resource.responses("ELB", class)));
+            bad.push(resource.responses("ELB", "5XX"));
         }
     }
     RatioMetrics { total, numerator: MetricRole::Bad(bad) }
 }
 
-/// Answers of targets by their time. `TC(:x)` counts values up to and including x
+/// Responses of targets by their time. `TC(:x)` counts values up to and including x
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html>).
 fn latency(resolved: &[Traffic], under_us: u64) -> RatioMetrics {
     let (mut total, mut good) = (Vec::new(), Vec::new());
     for resource in resolved.iter().flat_map(MetricResource::from_traffic) {
-        total.push(resource.response_times(Statistic::SampleCount));
-        good.push(resource.response_times(Statistic::TrimmedCount(String::new(), format_seconds(under_us))));
+        let name = if resource.is_classic { "Latency" } else { "TargetResponseTime" };
+        total.push(resource.metric(name, Statistic::SampleCount));
+        good.push(resource.metric(name, Statistic::TrimmedCount(String::new(), format_seconds(under_us))));
     }
     RatioMetrics { total, numerator: MetricRole::Good(good) }
 }
@@ -69,60 +68,38 @@ fn format_seconds(microseconds: u64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// What has metrics of its own: a balancer, or a target group of one.
-enum MetricResource<'a> {
-    Application { balancer: &'a str, group: Option<&'a str> },
-    Classic { name: &'a str },
+/// A load balancer, or one of its target groups, which has metrics of its own.
+struct MetricResource {
+    is_classic: bool,
+    dimensions: BTreeMap<String, String>,
 }
 
-impl<'a> MetricResource<'a> {
-    fn from_traffic(traffic: &'a Traffic) -> Vec<Self> {
-        if let Some(name) = traffic.load_balancer.strip_prefix("classic/") {
-            return vec![Self::Classic { name }];
-        }
-        let balancer = traffic.load_balancer.as_str();
-        if traffic.target_groups.is_empty() {
-            return vec![Self::Application { balancer, group: None }];
-        }
-        traffic.target_groups.iter().map(|group| Self::Application { balancer, group: Some(group) }).collect()
-    }
-
-    /// What the balancer answers itself has no target group.
-    const fn is_whole_load_balancer(&self) -> bool {
-        matches!(self, Self::Classic { .. } | Self::Application { group: None, .. })
-    }
-
-    fn target_responses(&self, class: &str) -> MetricStatistic {
-        match self {
-            Self::Application { .. } => self.metric_count(&format!("HTTPCode_Target_{class}_Count"), Statistic::Sum),
-            Self::Classic { .. } => self.metric_count(&format!("HTTPCode_Backend_{class}"), Statistic::Sum),
-        }
-    }
-
-    fn load_balancer_responses(&self, class: &str) -> MetricStatistic {
-        match self {
-            Self::Application { .. } => self.metric_count(&format!("HTTPCode_ELB_{class}_Count"), Statistic::Sum),
-            Self::Classic { .. } => self.metric_count(&format!("HTTPCode_ELB_{class}"), Statistic::Sum),
-        }
-    }
-
-    fn response_times(&self, statistic: Statistic) -> MetricStatistic {
-        match self {
-            Self::Application { .. } => self.metric_count("TargetResponseTime", statistic),
-            Self::Classic { .. } => self.metric_count("Latency", statistic),
-        }
-    }
-
-    fn metric_count(&self, name: &str, statistic: Statistic) -> MetricStatistic {
+impl MetricResource {
+    fn from_traffic(traffic: &Traffic) -> Vec<Self> {
         let dimension = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let (namespace, dimensions) = match self {
-            Self::Application { balancer, group } => {
-                let group = group.map(|group| dimension("TargetGroup", &format!("targetgroup/{group}")));
-                let all: BTreeMap<_, _> = group.into_iter().chain([dimension("LoadBalancer", balancer)]).collect();
-                ("AWS/ApplicationELB", all)
-            }
-            Self::Classic { name } => ("AWS/ELB", BTreeMap::from([dimension("LoadBalancerName", name)])),
-        };
+        if let Some(name) = traffic.load_balancer.strip_prefix("classic/") {
+            return vec![Self { is_classic: true, dimensions: [dimension("LoadBalancerName", name)].into() }];
+        }
+        let load_balancer = dimension("LoadBalancer", &traffic.load_balancer);
+        if traffic.target_groups.is_empty() {
+            return vec![Self { is_classic: false, dimensions: [load_balancer].into() }];
+        }
+        let groups = traffic.target_groups.iter().map(|group| {
+            let group = dimension("TargetGroup", &format!("targetgroup/{group}"));
+            Self { is_classic: false, dimensions: [group, load_balancer.clone()].into() }
+        });
+        groups.collect()
+    }
+
+    /// The number of responses from an origin with a class of status.
+    fn responses(&self, origin: &str, class: &str) -> MetricStatistic {
+        let suffix = if self.is_classic { "" } else { "_Count" };
+        self.metric(&format!("HTTPCode_{origin}_{class}{suffix}"), Statistic::Sum)
+    }
+
+    fn metric(&self, name: &str, statistic: Statistic) -> MetricStatistic {
+        let namespace = if self.is_classic { "AWS/ELB" } else { "AWS/ApplicationELB" };
+        let dimensions = self.dimensions.clone();
         MetricStatistic {
             metric: Metric { namespace: namespace.to_owned(), name: name.to_owned(), dimensions },
             statistic,

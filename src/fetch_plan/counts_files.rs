@@ -1,38 +1,34 @@
-//! Which files of counts were read and are in the ledger, so that a file that has not changed is not read again.
+//! The counts files whose counts are in the ledger, so that an unchanged file is not read again.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Minute;
 
 const MINUTE_NS: u64 = 60_000_000_000;
-/// A file that was modified so short a time before a run may be modified again without a sign of it: its time is as
-/// coarse as the file system's clock, and who writes it may not be done.
+/// A file that was modified more recently may be modified again without a newer modification time, which is as coarse
+/// as the file system's clock.
 const SETTLED_AFTER_NS: u64 = MINUTE_NS;
 
-/// A state of a file, as the file system tells it without a look into the file.
+/// The state of a file according to the file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
-    /// Bytes.
     pub size: u64,
-    /// When it was modified, in nanoseconds since 1970.
+    /// Nanoseconds since 1970.
     pub modified_ns: u64,
 }
 
-/// A file whose counts are all in the ledger.
+/// A file whose counts are in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedFile {
-    /// The file.
     pub path: String,
-    /// Its state when it was read.
+    /// When it was read.
     #[serde(flatten)]
     pub state: FileState,
-    /// The hash of its content.
     pub hash: String,
 }
 
 impl FileState {
     /// Whether the file was last modified long enough before a run that began in a minute.
-    #[must_use]
     pub fn is_settled(&self, now: Minute) -> bool {
         let now_ns = u64::try_from(now.0).unwrap_or(0) * MINUTE_NS;
         self.modified_ns.saturating_add(SETTLED_AFTER_NS) <= now_ns
@@ -41,7 +37,6 @@ impl FileState {
 
 impl ImportedFile {
     /// Whether a file in a state is this one, unchanged.
-    #[must_use]
     pub fn is_unchanged(&self, path: &str, state: FileState) -> bool {
         self.path == path && self.state == state
     }

@@ -1,4 +1,4 @@
-//! What is asked of sources that answer with the counts of any span, so that each minute is asked for once.
+//! The ranges to fetch from sources that answer with the counts of any span, so that each minute is fetched once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,63 +8,54 @@ use crate::series::SeriesKey;
 use crate::slo::{Indicator, Source, SourceKind};
 use crate::time::{Minute, Span};
 
-/// Counts of CloudWatch younger than this are asked for again by every run: values have come more than 20 minutes late
-/// for hours on end (grafana/alloy #3929, Netflix/atlas #1300), and a metric costs the same whatever the span.
+/// CloudWatch counts younger than this are fetched again by every run: values have come more than 20 minutes late for
+/// hours on end (grafana/alloy #3929, Netflix/atlas #1300), and a metric costs the same whatever the span.
 const CLOUDWATCH_LATENESS_MINUTES: i32 = 120;
-/// Log objects may arrive hours late. A query reads whole days anyway, so that asking again for half a day costs
-/// little.
+/// Log objects may arrive hours late. A query reads whole days anyway, so that fetching half a day again costs little.
 const ATHENA_LATENESS_MINUTES: i32 = 12 * 60;
 
-/// What is wanted of one source.
+/// The series to fetch from one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeRequest {
     /// Name of the source.
     pub source: String,
-    /// What it is and where.
     pub kind: SourceKind,
-    /// The end of what can be known of it.
+    /// The end of what the source can know.
     pub end: Minute,
     /// Minutes before this no longer change.
     pub settled: Minute,
-    /// The same at the present moment, where an earlier one is looked at.
+    /// `settled` as of now, where the evaluation is of an earlier minute.
     pub settled_now: Minute,
-    /// What is measured, and from which minute on, by series.
+    /// The indicator and the first minute of each series.
     pub series: BTreeMap<SeriesKey, (Indicator, Minute)>,
-    /// Series of target groups by tags: lines hold their names, and not what had the tags before anybody looked.
+    /// Series of target groups by tags: their minutes before the look-up are unknown.
     pub tagged_series: BTreeSet<SeriesKey>,
 }
 
-/// What was asked of one series, and answered.
+/// The range of a series that was fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FetchedRange {
-    /// Start of the fetched range.
     pub from: Minute,
-    /// End of the part that will not change any more.
+    /// Minutes before this are final.
     #[serde(rename = "settled_until")]
     pub settled: Minute,
-    /// End of the fetched range, including provisional data.
+    /// Minutes from `settled` up to this may still change.
     #[serde(rename = "until")]
     pub end: Minute,
 }
 
-/// A span that is to be asked for some series.
+/// A span to fetch for some series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchRange {
-    /// The minutes.
     pub span: Span,
-    /// The series.
     pub series: Vec<SeriesKey>,
 }
 
 impl RangeRequest {
-    /// Nothing is wanted yet. A moment that is still to come is asked as far as there is something to know.
-    pub(super) fn new(name: &str, source: &Source, (at, now): (Minute, Minute)) -> Self {
-        let lateness_minutes = match source.kind {
-            SourceKind::CloudWatch { .. } => CLOUDWATCH_LATENESS_MINUTES,
-            SourceKind::Athena { .. } | SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => {
-                ATHENA_LATENESS_MINUTES
-            }
-        };
+    /// A request without series. A future `at` is fetched up to now.
+    pub(super) fn new(name: &str, source: &Source, at: Minute, now: Minute) -> Self {
+        let is_cloudwatch = matches!(source.kind, SourceKind::CloudWatch { .. });
+        let lateness_minutes = if is_cloudwatch { CLOUDWATCH_LATENESS_MINUTES } else { ATHENA_LATENESS_MINUTES };
         let end = source.settled_until(at.min(now));
         let settled_at = |moment: Minute| source.settled_until(moment).min(moment.plus(-lateness_minutes));
         Self {
@@ -78,52 +69,45 @@ impl RangeRequest {
         }
     }
 
-    /// Adds what an SLO stands on; several may want the same.
+    /// Adds the series of an SLO; several SLOs may have the same.
     pub(super) fn add_series(&mut self, series: SeriesKey, indicator: &Indicator, from: Minute) {
-        // The hour is what CloudWatch keeps longest.
+        // CloudWatch keeps hours longest.
         let from = from.plus(-from.0.rem_euclid(60));
         let (_, earliest) = self.series.entry(series).or_insert_with(|| (indicator.clone(), from));
         *earliest = from.min(*earliest);
     }
 }
 
-/// What is still to be asked, the newest first, given what was asked before.
-#[must_use]
+/// The ranges that were not fetched yet or may have changed, newest first.
 pub fn missing_ranges(request: &RangeRequest, fetched: &BTreeMap<SeriesKey, FetchedRange>) -> Vec<FetchRange> {
-    let mut spans: BTreeMap<(Minute, Minute), Vec<SeriesKey>> = BTreeMap::new();
+    let mut ranges: BTreeMap<(Minute, Minute), Vec<SeriesKey>> = BTreeMap::new();
     for (series, (_, from)) in &request.series {
-        let required = Span::new(*from, request.end);
         let missing = match fetched.get(series) {
-            // A clock that went back, or a past that is looked at again, asks for nothing.
-            Some(range) => {
-                [Span::new(range.settled, required.end), Span::new(required.start, required.end.min(range.from))]
-            }
-            None => [required, Span::new(required.end, required.end)],
+            None => [Some(Span::new(*from, request.end)), None],
+            Some(range) => [
+                // A clock that went back, or an earlier evaluation time, fetches nothing.
+                (range.end < request.end).then(|| Span::new(range.settled, request.end)),
+                Some(Span::new(*from, request.end.min(range.from))),
+            ],
         };
-        let is_up_to_date = fetched.get(series).is_some_and(|held| held.end >= request.end);
-        for (index, span) in missing.into_iter().enumerate() {
-            let is_missing = !span.is_empty() && (index > 0 || !is_up_to_date);
-            if is_missing {
-                spans.entry((span.start, span.end)).or_default().push(series.clone());
-            }
+        for span in missing.into_iter().flatten().filter(|span| !span.is_empty()) {
+            ranges.entry((span.start, span.end)).or_default().push(series.clone());
         }
     }
-    let ranges =
-        spans.into_iter().rev().map(|((start, end), series)| FetchRange { span: Span::new(start, end), series });
-    ranges.collect()
+    let newest_first = ranges.into_iter().rev();
+    newest_first.map(|((start, end), series)| FetchRange { span: Span::new(start, end), series }).collect()
 }
 
-/// Notes that a span of a series was answered.
+/// Records that a span of a series was fetched.
 pub fn mark_fetched(
     fetched: &mut BTreeMap<SeriesKey, FetchedRange>,
     request: &RangeRequest,
     series: &SeriesKey,
     span: Span,
 ) {
-    // What is answered newest first may lie behind all that is settled.
     let settled = span.end.min(request.settled);
     let range = fetched.entry(series.clone()).or_insert(FetchedRange { from: span.start, settled, end: span.end });
-    // What does not touch would leave a hole: it is asked again together with what lies between.
+    // A span that does not touch the range would leave a gap: it is fetched again with what lies between.
     if span.end < range.from || span.start > range.end {
         return;
     }
@@ -134,9 +118,8 @@ pub fn mark_fetched(
     range.end = range.end.max(span.end);
 }
 
-/// Retracts what nobody can have been answered by now: an earlier run took a moment that is still to come for the
-/// present. Gives the spans whose minutes are unknown again, by series. What may still change is asked again in any
-/// case.
+/// Discards the minutes after now: an earlier run was given an evaluation time in the future. Returns the spans whose
+/// minutes are unknown again, by series. What may still change is fetched again in any case.
 pub fn discard_future(
     fetched: &mut BTreeMap<SeriesKey, FetchedRange>,
     request: &RangeRequest,
@@ -147,7 +130,7 @@ pub fn discard_future(
         let Some(range) = fetched.get_mut(series) else { continue };
         range.settled = range.settled.min(request.settled_now);
         if range.end > now {
-            // Since when that run believed it nobody can tell; what is asked again anyway is not taken on trust either.
+            // It is unknown which minutes that run took for settled, so that all that may still change is discarded.
             discarded.insert(series.clone(), vec![Span::new(request.settled_now.max(range.from), range.end)]);
             invalidate(fetched, series, request.settled_now);
         }
@@ -155,7 +138,7 @@ pub fn discard_future(
     discarded
 }
 
-/// Forgets that a series was answered from a minute on: it turned out that more than what was asked belongs to it.
+/// Forgets that a series was fetched from a minute on, because more resources belong to it than were known.
 pub fn invalidate(fetched: &mut BTreeMap<SeriesKey, FetchedRange>, series: &SeriesKey, from: Minute) {
     let Some(range) = fetched.get_mut(series) else { return };
     if from <= range.from {
@@ -182,7 +165,7 @@ mod tests {
         let kind = SourceKind::CloudWatch { aws: AwsScope::default(), account: None };
         let source =
             Source { kind, delay_minutes: 3, fetch_interval_minutes: 5, unparsed_limit: Rational::from_integer(0) };
-        let mut request = RangeRequest::new("metrics", &source, (Minute(at), Minute(now)));
+        let mut request = RangeRequest::new("metrics", &source, Minute(at), Minute(now));
         let indicator = Indicator::Query { source: "metrics".to_owned(), file: "a".to_owned(), sql: None };
         assert_eq!(indicator.series().as_str(), SERIES);
         request.add_series(indicator.series(), &indicator, Minute(from));

@@ -1,6 +1,6 @@
-//! Minutes that count for nothing: announced maintenance, outages of others, numbers that are wrong.
+//! Corrections: minutes that do not count because of maintenance, outages of others, or incorrect data.
 //!
-//! Raw counts stay as they are in the ledger; a correction is applied when they are looked at.
+//! Raw counts stay in the ledger; corrections are applied when they are evaluated.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,20 +12,14 @@ use serde::Deserialize;
 use super::service::{Service, Slo};
 use crate::time::{Minute, Span};
 
-/// Spans that do not count, for some SLOs, with somebody's reason.
+/// Spans that do not count for some SLOs, and why.
 #[derive(Clone, Debug)]
 pub struct Correction {
-    /// What reports call it.
     pub id: String,
-    /// Why these minutes do not count.
     pub reason: String,
-    /// What kind of reason it is.
     pub category: Category,
-    /// Who answers for it.
     pub author: String,
-    /// Which SLOs it is about.
     pub scope: Scope,
-    /// When.
     pub(super) occurrences: Occurrences,
 }
 
@@ -54,22 +48,16 @@ impl fmt::Display for Category {
     }
 }
 
-/// Which SLOs a correction is about: all that is said must fit, and an empty list fits everything.
+/// The SLOs that a correction applies to: all conditions must match, and an empty list matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// Services of these teams.
     pub teams: Vec<String>,
-    /// These services.
     pub services: Vec<String>,
-    /// SLOs of these names.
     pub slos: Vec<String>,
-    /// Services with all of these labels.
     pub labels: BTreeMap<String, String>,
 }
 
 impl Scope {
-    /// Whether an SLO is meant.
-    #[must_use]
     pub fn covers(&self, service: &Service, slo: &Slo) -> bool {
         let matches = |names: &[String], name: &str| names.is_empty() || names.iter().any(|one| one == name);
         matches(&self.teams, &service.team)
@@ -79,7 +67,7 @@ impl Scope {
     }
 }
 
-/// Once, or again and again with the same length.
+/// One occurrence, or recurring ones of the same length.
 #[derive(Clone, Debug)]
 pub(super) struct Occurrences {
     pub(super) first: Span,
@@ -87,7 +75,7 @@ pub(super) struct Occurrences {
 }
 
 impl Occurrences {
-    /// All occurrences from the first on, in order. The library gives up on a rule that finds nothing for long.
+    /// All occurrences from the first on, in order. The library stops at a rule that finds nothing for long.
     pub(super) fn iter(&self) -> impl Iterator<Item = Span> + '_ {
         let minutes = i32::try_from(self.first.minutes()).unwrap_or(i32::MAX);
         let once = self.rule.is_none().then_some(self.first);
@@ -100,8 +88,7 @@ impl Occurrences {
 }
 
 impl Correction {
-    /// The parts of a span that do not count, in order; they may touch or overlap.
-    #[must_use]
+    /// The parts of a span that the correction excludes, in order; they may touch or overlap.
     pub fn spans(&self, within: Span) -> Vec<Span> {
         self.occurrences
             .iter()

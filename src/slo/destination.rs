@@ -1,15 +1,15 @@
-//! Destinations as people name them: the channel, what it is for, and the variable that holds its address.
+//! Destinations in words: the channel, the role, and the variable that holds the address.
 
 use super::catalog::Catalog;
+use super::fleet::Team;
 use crate::text::escape_non_printing;
 
-/// The scheme that stands for a missing destination in dry runs: `none:shop-pages`.
+/// The scheme of a missing destination in dry runs: `none:shop-pages`.
 pub const NO_DESTINATION: &str = "none";
 
 /// A destination in words, such as ``PagerDuty, shop pages (`SHOP_PAGERDUTY_KEY`)`` or `mail to shop@example.com`.
 ///
-/// `role` is what it is for, such as `shop pages`; [`Catalog::describe_destination`] finds it.
-#[must_use]
+/// The role is one such as `shop pages`, from [`Catalog::describe_destination`].
 pub fn describe_destination(destination: &str, role: Option<&str>) -> String {
     let (kind, rest) = destination.split_once(':').unwrap_or((destination, ""));
     let channel = match kind {
@@ -31,24 +31,16 @@ pub fn describe_destination(destination: &str, role: Option<&str>) -> String {
 impl Catalog {
     /// A destination in words, with its role in `team`, in the platform team, in a class, or in the only other team
     /// that has it.
-    #[must_use]
     pub fn describe_destination(&self, team: &str, destination: &str) -> String {
-        let in_team = |team: &str| Some(format!("{team} {}", self.teams.get(team)?.role(destination)?));
-        let role = in_team(team).or_else(|| in_team(self.alerts.team.as_deref()?));
-        let role = role.or_else(|| self.class_role(destination)).or_else(|| self.only_role(destination));
+        let role_in = |name: &str, lists: &Team| Some(format!("{name} {}", lists.role(destination)?));
+        let role_in_team = |name: &str| role_in(name, self.teams.get(name)?);
+        let mut other_roles = self.teams.iter().filter_map(|(name, lists)| role_in(name, lists));
+        let role = role_in_team(team)
+            .or_else(|| role_in_team(self.alerts.team.as_deref()?))
+            .or_else(|| self.notify_also.iter().find_map(|(class, lists)| role_in(&format!("class {class}"), lists)))
+            // If several teams have it, its role is ambiguous.
+            .or_else(|| other_roles.next().filter(|_| other_roles.next().is_none()));
         describe_destination(destination, role.as_deref())
-    }
-
-    /// The role of a destination in `notify_also` of the first class that has it.
-    fn class_role(&self, destination: &str) -> Option<String> {
-        self.notify_also.iter().find_map(|(class, lists)| Some(format!("class {class} {}", lists.role(destination)?)))
-    }
-
-    /// The role of a destination in the one team that has it; several teams leave it open.
-    fn only_role(&self, destination: &str) -> Option<String> {
-        let mut roles =
-            self.teams.iter().filter_map(|(team, lists)| Some(format!("{team} {}", lists.role(destination)?)));
-        roles.next().filter(|_| roles.next().is_none())
     }
 }
 
@@ -57,7 +49,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::slo::Team;
 
     fn catalog() -> Catalog {
         let list = |text: &str| vec![text.to_owned()];

@@ -3,22 +3,19 @@
 use super::tier::Urgency;
 use crate::rational::Rational;
 
-/// A team, and where its pages, tickets and reports go.
+/// The destinations of a team.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
-    /// Destinations of the highest urgency; if there are none, those of pages.
+    /// Severe pages; if empty, they go to `pages`.
     pub severe: Vec<String>,
-    /// Destinations of high urgency; if there are none, those of tickets: better late than never.
+    /// Pages; if empty, they go to `severe` or `tickets`: better late than never.
     pub pages: Vec<String>,
-    /// Destinations of low urgency.
     pub tickets: Vec<String>,
-    /// Destinations of the weekly report.
+    /// Weekly reports.
     pub reports: Vec<String>,
 }
 
 impl Team {
-    /// Where something of this urgency goes.
-    #[must_use]
     pub fn destinations_for(&self, urgency: Urgency) -> Vec<String> {
         let lists = match urgency {
             Urgency::Severe => [&self.severe, &self.pages, &self.tickets],
@@ -28,8 +25,7 @@ impl Team {
         lists.into_iter().find(|list| !list.is_empty()).cloned().unwrap_or_default()
     }
 
-    /// What a destination is for; of several roles the most urgent.
-    #[must_use]
+    /// The role of a destination: pages first, then severe pages, tickets and reports.
     pub fn role(&self, destination: &str) -> Option<&'static str> {
         let roles = [
             ("pages", &self.pages),
@@ -41,57 +37,56 @@ impl Team {
     }
 }
 
-/// The policy of a class: its steps, the smallest share first; no two have the same share.
+/// The error-budget policy of a class: its actions are texts of the organisation; slowburn only knows which steps block
+/// deploys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// What follows when.
+    /// Smallest share first; no two have the same share.
     pub steps: Vec<PolicyStep>,
 }
 
-/// What follows when a share of the budget is used.
+/// A step of a policy, which applies from a share of the used budget on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyStep {
-    /// The share of the budget from which on it holds: above zero, and above 1 for a budget that is more than spent.
+    /// Above zero; above 1 for a budget that is more than spent.
     pub share: Rational,
-    /// As it was written: `75%`.
+    /// As written: `75%`.
     pub text: String,
-    /// What follows, in the organisation's words.
+    /// The action, in words.
     pub then: String,
-    /// Whether nothing but what repairs is to be deployed.
     pub blocks_deploys: bool,
 }
 
 impl Policy {
-    /// Whether any step stops deploys.
-    #[must_use]
     pub fn blocks_deploys(&self) -> bool {
         self.steps.iter().any(|step| step.blocks_deploys)
     }
 }
 
-/// How incidents are told of. Lengths are in minutes.
+/// How incidents are opened, resolved and notified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertRules {
-    /// The team that hears of the fleet itself; without it nobody does.
+    /// The platform team, notified of problems of the fleet itself.
     pub team: Option<String>,
-    /// How many calm minutes end an incident.
+    /// The time without a firing tier after which an incident resolves.
     pub resolve_after_minutes: u32,
-    /// No incident is opened for what is older, however late it is heard of.
+    /// The age above which late data opens no incident.
     pub open_within_minutes: u32,
-    /// After how long an open page is said again.
+    /// The interval of reminders of an open page.
     pub remind_pages_minutes: Option<u32>,
-    /// After how long an open ticket is said again.
+    /// The interval of reminders of an open ticket.
     pub remind_tickets_minutes: Option<u32>,
-    /// How many services of a load balancer or a source have one cause if they begin to burn within so many minutes.
+    /// The number of services of a load balancer or source that have one cause if their incidents start within a number
+    /// of minutes.
     pub shared_cause: Option<(u32, u32)>,
-    /// After how long without anything new a source counts as silent.
+    /// The time without new data after which a source is stale.
     pub stale_after_minutes: Option<u32>,
-    /// Called at the end of each run.
+    /// A webhook that is called after every complete run.
     pub heartbeat: Option<String>,
 }
 
 impl Default for AlertRules {
-    /// What is documented of each field in `fleet.yaml`.
+    /// As documented for each field of `fleet.yaml`.
     fn default() -> Self {
         Self {
             team: None,

@@ -1,4 +1,4 @@
-//! What is measured, where: which requests or rows belong to an SLO, and what makes one of them good.
+//! Indicators: which requests or rows are events of an SLO, and what makes one of them good.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,73 +10,57 @@ use super::metric::RatioMetrics;
 use crate::rational::Rational;
 use crate::series::SeriesKey;
 
-/// What is measured, where.
+/// What an SLO measures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Indicator {
-    /// Requests at a load balancer, as its access log has them or as metrics count them.
-    Requests {
-        /// Name of the source.
-        source: String,
-        /// Which requests.
-        traffic: Traffic,
-        /// Which of them are good.
-        measure: Measure,
-    },
-    /// Events that metrics of CloudWatch count.
-    Ratio {
-        /// Name of the source.
-        source: String,
-        /// Which metrics.
-        metrics: RatioMetrics,
-    },
-    /// Events that an SQL query counts.
+    /// Requests to a load balancer, from its access logs or metrics.
+    Requests { source: String, traffic: Traffic, measure: Measure },
+    /// Events counted by CloudWatch metrics.
+    Ratio { source: String, metrics: RatioMetrics },
+    /// Events counted by an SQL query.
     Query {
-        /// Name of the source.
         source: String,
-        /// Name of the file below the folder of queries.
+        /// Path in the queries folder.
         file: String,
-        /// What the file says; nothing where it could not be read.
+        /// `None` if the file could not be read.
         sql: Option<Sql>,
     },
-    /// A file of `minute,total,bad`.
+    /// Events counted in a file with the columns `minute,total,bad`.
     Counts {
-        /// Name of the source.
         source: String,
-        /// Name of the file below the source's directory.
+        /// Path in the folder of the source.
         file: String,
     },
 }
 
-/// The text of a query, and a mark of it: another text counts something else, under another key.
+/// The text of a query and its hash, which is part of the series key: another text counts something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sql {
-    /// As the file has it.
     pub text: Arc<str>,
-    /// Equal marks mean equal texts.
     pub hash: Arc<str>,
 }
 
-/// Slices of time as the events of a budget: a slice whose share of bad events is above the budget is one bad event.
+/// Timeslices as the events of a budget: one whose share of bad events is above the budget is bad.
 ///
-/// Slices start at UTC midnight. A minute whose nearest-rank percentile p is within a threshold is exactly a minute of
+/// Timeslices start at UTC midnight. A minute whose nearest-rank percentile p is within a threshold is exactly a minute of
 /// which at most `1 - p` of the answers are above it, so percentiles need no counts of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeslices {
-    /// Length of a slice; it divides a day.
+    /// The length, which divides a day.
     pub minutes: u32,
-    /// The share of a slice's events that may be bad.
+    /// The share of a timeslice's events that may be bad.
     pub budget: Rational,
-    /// A slice without traffic is good; otherwise it is no slice.
+    /// Whether a timeslice without traffic is good; otherwise it does not count.
     pub is_idle_good: bool,
 }
 
-/// Which requests of a load balancer belong to an indicator.
+/// The requests of a load balancer that belong to an indicator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// The balancer as the definition names it: `app/name`, `app/name/id`, `classic/name` or by tags, `{key=value}`.
-    /// Where it was looked up by tags: the names that were found, with a space between.
+    /// As in the definition: `app/name`, `app/name/id`, `classic/name` or tags, `{key=value}`. After a look-up of tags,
+    /// the names of all load balancers with them, separated by spaces.
     pub load_balancer: String,
-    /// Target groups by name, `name/id` or `{key=value}`, sorted; empty means all requests of the balancer.
+    /// By name, `name/id` or `{key=value}`, sorted; empty means all requests of the load balancer.
     pub target_groups: Vec<String>,
     /// Upper-case methods, sorted; empty means all.
     pub methods: Vec<String>,
@@ -84,26 +68,24 @@ pub struct Traffic {
     pub hosts: Vec<String>,
     /// Path patterns with the same wildcards (case matters, no query string); empty means all.
     pub paths: Vec<String>,
-    /// Count answers that the balancer gave by a fixed-response rule.
+    /// Whether fixed responses of listener rules count.
     pub fixed_responses: bool,
-    /// Count redirects that the balancer gave by rule.
+    /// Whether redirects of listener rules count.
     pub redirects: bool,
 }
 
 /// What makes a request good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// The client saw no 5xx.
+    /// The client received no 5xx.
     Availability,
-    /// The answer came in time.
+    /// The response came in time.
     Latency {
         /// At most this many microseconds are good.
         under_us: u64,
-        /// Which times count.
         basis: LatencyBasis,
-        /// What an answer with a 5xx is.
         errors: LatencyErrors,
-        /// A 504 or 460 without a target time is an event, judged by the time it really took.
+        /// Whether a 504 or 460 without a target time is an event, good or bad by the time it took.
         timeouts: bool,
     },
 }
@@ -133,8 +115,7 @@ pub enum LatencyErrors {
 }
 
 impl Indicator {
-    /// The source that is asked.
-    #[must_use]
+    /// The name of the source.
     pub fn source(&self) -> &str {
         match self {
             Self::Requests { source, .. }
@@ -144,14 +125,13 @@ impl Indicator {
         }
     }
 
-    /// The key under which the ledger keeps its counts.
-    #[must_use]
+    /// The key of its counts in the ledger.
     pub fn series(&self) -> SeriesKey {
         SeriesKey::new(&self.to_string())
     }
 }
 
-/// The canonical text of an indicator: all that its counts depend on and nothing else.
+/// The canonical text of an indicator: everything its counts depend on, and nothing else.
 impl fmt::Display for Indicator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -177,13 +157,8 @@ impl fmt::Display for Traffic {
                 write!(f, " {name}={value}")?;
             }
         }
-        if self.fixed_responses {
-            f.write_str(" +fixed-response")?;
-        }
-        if self.redirects {
-            f.write_str(" +redirect")?;
-        }
-        Ok(())
+        f.write_str(if self.fixed_responses { " +fixed-response" } else { "" })?;
+        f.write_str(if self.redirects { " +redirect" } else { "" })
     }
 }
 
@@ -193,18 +168,13 @@ impl fmt::Display for Measure {
             Self::Availability => f.write_str("availability"),
             Self::Latency { under_us, basis, errors, timeouts } => {
                 write!(f, "latency<={under_us}us")?;
-                if *basis == LatencyBasis::Total {
-                    f.write_str(" measure=total")?;
-                }
-                match errors {
-                    LatencyErrors::Counted => {}
-                    LatencyErrors::Bad => f.write_str(" errors=bad")?,
-                    LatencyErrors::Excluded => f.write_str(" errors=excluded")?,
-                }
-                if *timeouts {
-                    f.write_str(" timeouts=bad")?;
-                }
-                Ok(())
+                f.write_str(if *basis == LatencyBasis::Total { " measure=total" } else { "" })?;
+                f.write_str(match errors {
+                    LatencyErrors::Counted => "",
+                    LatencyErrors::Bad => " errors=bad",
+                    LatencyErrors::Excluded => " errors=excluded",
+                })?;
+                f.write_str(if *timeouts { " timeouts=bad" } else { "" })
             }
         }
     }

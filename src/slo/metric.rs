@@ -1,61 +1,51 @@
-//! Counts that metrics of CloudWatch hold: which statistic of which metric, as it is asked for.
+//! CloudWatch metrics that count events, and their statistics.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A metric of CloudWatch; its dimensions are all that it was published with.
+/// A CloudWatch metric with all of the dimensions that it was published with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Metric {
-    /// Such as `AWS/ApplicationELB`.
     pub namespace: String,
-    /// Such as `RequestCount`.
     pub name: String,
-    /// By name.
     pub dimensions: BTreeMap<String, String>,
 }
 
-/// What counts of a metric.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Statistic {
-    /// The sum of its values.
     Sum,
-    /// How many values there were.
+    /// The number of values.
     SampleCount,
-    /// How many of them were above the first bound and at most the second; a bound may be empty.
+    /// The number of values above the first bound and at most the second; a bound may be empty.
     TrimmedCount(String, String),
 }
 
-/// One number a minute: a statistic of a metric.
+/// A statistic of a metric: one number per minute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MetricStatistic {
-    /// Which metric.
     pub metric: Metric,
-    /// What of it.
     pub statistic: Statistic,
 }
 
-/// The events of an SLI as sums of metrics.
+/// The events of an indicator as sums of statistics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RatioMetrics {
-    /// Added up, all events.
+    /// The sum of these is the number of events.
     pub total: Vec<MetricStatistic>,
-    /// Added up, the good or the bad ones.
+    /// The sum of these is the number of good or bad events.
     pub numerator: MetricRole,
 }
 
-/// Which of the events are named.
+/// The events that the numerator counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricRole {
-    /// Those that kept the promise.
     Good(Vec<MetricStatistic>),
-    /// Those that broke it.
     Bad(Vec<MetricStatistic>),
 }
 
 impl RatioMetrics {
-    /// All that has to be asked, each once.
-    #[must_use]
+    /// All statistics to fetch, each once.
     pub fn distinct_stats(&self) -> std::collections::BTreeSet<&MetricStatistic> {
         let (MetricRole::Good(numerator) | MetricRole::Bad(numerator)) = &self.numerator;
         self.total.iter().chain(numerator).collect()
@@ -85,7 +75,7 @@ impl fmt::Display for MetricStatistic {
     }
 }
 
-/// A name in quotes where one could not see where it ends, so that different metrics are never written alike.
+/// Quotes a name whose end is ambiguous, so that different metrics are never written alike.
 fn quote_if_ambiguous(name: &str) -> Cow<'_, str> {
     let is_plain = |char: char| !char.is_whitespace() && !"=[]\"".contains(char);
     if name.chars().all(is_plain) { Cow::Borrowed(name) } else { Cow::Owned(format!("{name:?}")) }

@@ -1,12 +1,12 @@
-//! What teams promise: the catalogue of services, their SLOs, and where each is measured.
+//! SLO definitions: the catalogue of services, their SLOs and sources, read from YAML files.
 //!
-//! **Invariant:** reading definitions never fails as a whole; it gives a [`Catalog`] of all that is sound and every
-//! problem of what is not. Types here say what was meant; `file` holds what may be typed.
+//! **Invariant:** reading definitions never fails as a whole; it returns a [`Catalog`] of all that is valid and every
+//! problem. `yaml` has the types of the files, `resolve` builds the catalogue from them.
 //!
-//! How files add up: an SLO's own fields win over its service's, those over the SLO of the same name in its class, then
-//! the class, then the fleet. Tiers add up by name, field by field. A service has all SLOs of its class; `availability:
-//! none` leaves one out. SLOs of a class that read access logs are only for services with a `load_balancer`. What
-//! `fleet.yaml` does not say of sources and classes is built in (`default_fleet.yaml`).
+//! Precedence: an SLO's own fields, its service, the SLO of the same name in its class, the class, the fleet. Tiers are
+//! merged by name, field by field. A service has all SLOs of its class; `availability: none` disables one. SLOs of a
+//! class that count requests apply only to services with a `load_balancer`. Sources and classes that `fleet.yaml` does
+//! not define are built in (`resolve/default_fleet.yaml`).
 
 mod catalog;
 mod correction;
@@ -26,7 +26,7 @@ mod tier;
 pub mod yaml;
 
 pub use catalog::{Catalog, Exclusions};
-pub use correction::{Category, Correction, Scope};
+pub use correction::Correction;
 pub use destination::{NO_DESTINATION, describe_destination};
 pub use fleet::{AlertRules, Policy, PolicyStep, Team};
 pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Sql, Timeslices, Traffic};
@@ -37,4 +37,4 @@ pub use selector::{Tags, lacks_id, matches_load_balancer, matches_target_group, 
 pub use service::{Objective, Service, Slo, SloId};
 pub use source::{AthenaSource, AwsScope, BucketAccess, LogTable, LogTableSource, Source, SourceKind};
 pub use suggest::{name_list, nearest, suggestion};
-pub use tier::{Severe, Significance, Tier, Urgency, WorkingHours};
+pub use tier::{Tier, Urgency};

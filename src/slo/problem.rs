@@ -18,7 +18,6 @@ pub struct DefinitionFile {
 
 impl DefinitionFile {
     /// The text without a byte order mark. Ranges of problems count from its first byte.
-    #[must_use]
     pub fn body(&self) -> &str {
         self.text.strip_prefix('\u{feff}').unwrap_or(&self.text)
     }
@@ -52,7 +51,6 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of a file as a whole.
-    #[must_use]
     pub fn for_file(file: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             file: escape_non_printing(file),
@@ -72,7 +70,6 @@ impl Problem {
     }
 
     /// A problem of some bytes of a text; a range outside the text means its end.
-    #[must_use]
     pub(super) fn for_range(file: &str, body: &str, range: Range<usize>, explained: Explained) -> Self {
         let before = body.get(..range.start).unwrap_or(body);
         let line = before.rsplit('\n').next().unwrap_or(before);

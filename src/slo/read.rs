@@ -25,7 +25,6 @@ pub const CORRECTIONS_FOLDER: &str = "corrections";
 ///
 /// A problem of [`Severity::Error`] leaves out as little as possible: one SLO if only that is invalid, else the whole
 /// service.
-#[must_use]
 pub fn read_with_folder(folder: &Path, files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     let mut files: Vec<&DefinitionFile> = files.iter().collect();
     files.sort_by(|one, other| one.path.cmp(&other.path));
@@ -57,13 +56,11 @@ pub fn read_with_folder(folder: &Path, files: &[DefinitionFile], at: Minute) -> 
 }
 
 /// Reads all definitions; hints show paths below the current folder.
-#[must_use]
 pub fn read(files: &[DefinitionFile], at: Minute) -> (Catalog, Vec<Problem>) {
     read_with_folder(Path::new(""), files, at)
 }
 
 /// The path of a definition file as it can be opened from the current folder.
-#[must_use]
 pub fn definition_path(folder: &Path, file: &str) -> String {
     let path = folder.join(file);
     let parts = path.components().filter(|part| *part != Component::CurDir);

@@ -1,12 +1,12 @@
-//! How a definition names a load balancer or a target group: by name, with its id, or by tags. Absent on purpose: what
-//! it stands for at a moment, which `discovery` knows.
+//! Selectors of load balancers and target groups: by name, with an ID, or by tags. `discovery` knows what they stand
+//! for.
 //!
-//! An id changes when a balancer is made anew, and a name goes on. So indicators, and with them the series of the
-//! ledger, keep what the definition says, as one word of text:
+//! The ID changes when a load balancer is recreated, and the name stays. So indicators, and with them the series of the
+//! ledger, keep the text of the definition, as one word:
 //!
 //! ```text
-//! app/mart   app/mart/50dc6c495c0c9188   classic/mart   {env=prod,service=checkout}     of balancers
-//! mart-blue  mart-blue/73e2d6bc24d8a067                 {service=checkout}              of target groups
+//! app/mart   app/mart/50dc6c495c0c9188   classic/mart   {env=prod,service=checkout}     for load balancers
+//! mart-blue  mart-blue/73e2d6bc24d8a067                 {service=checkout}              for target groups
 //! ```
 
 use std::collections::BTreeMap;
@@ -14,27 +14,23 @@ use std::fmt;
 
 /// Tags that a resource must have, all of them; never empty.
 ///
-/// As text they stand in braces, and what would end one of them is written as `%` and its two hexadecimal digits.
+/// As text they are in braces, with separators escaped as `%` and two hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tags(BTreeMap<String, String>);
 
 impl Tags {
-    /// Takes values by key.
-    #[must_use]
     pub const fn new(tags: BTreeMap<String, String>) -> Self {
         Self(tags)
     }
 
-    /// Reads the text of a selector; `None` if it selects by name.
-    #[must_use]
+    /// Parses the text of a selector; `None` if it selects by name.
     pub fn parse(selector: &str) -> Option<Self> {
         let inside = selector.strip_prefix('{')?.strip_suffix('}')?;
         let tag = |text: &str| text.split_once('=').map(|(key, value)| Some((unescape(key)?, unescape(value)?)))?;
         inside.split(',').map(tag).collect::<Option<_>>().map(Self)
     }
 
-    /// Whether a resource with these tags is meant.
-    #[must_use]
+    /// Whether a resource with these tags is selected.
     pub fn matches(&self, tags: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|(key, value)| tags.get(key) == Some(value))
     }
@@ -71,9 +67,8 @@ fn unescape(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// Whether a balancer is meant by one of these names, which stand with a space between. `app/mart` means it whatever
-/// its id is. Tags mean none here: what has them must be looked up.
-#[must_use]
+/// Whether any of some names, separated by spaces, selects a load balancer. `app/mart` selects it whatever its ID is.
+/// Tags select none here, because they must be looked up.
 pub fn matches_load_balancer(names: &str, load_balancer: &str) -> bool {
     names.split(' ').any(|name| {
         let rest = load_balancer.strip_prefix(name);
@@ -81,26 +76,23 @@ pub fn matches_load_balancer(names: &str, load_balancer: &str) -> bool {
     })
 }
 
-/// Whether a target group `name/id` is meant by a name.
-#[must_use]
+/// Whether a name, or a name with an ID, selects the target group `name/id`.
 pub fn matches_target_group(name: &str, target_group: &str) -> bool {
     target_group == name
         || (!name.is_empty() && target_group.split_once('/').is_some_and(|(group_name, _)| group_name == name))
 }
 
-/// Whether it takes a look at AWS to tell the metrics of a balancer: they are by id.
-#[must_use]
+/// Whether the ID of a load balancer has to be looked up to know its metrics.
 pub fn lacks_id(load_balancer: &str) -> bool {
     !names_exactly_one(load_balancer)
 }
 
-/// Whether a balancer is named once and for all. A Classic one has no id.
+/// Whether a name can only ever mean one load balancer. A Classic Load Balancer has no ID.
 fn names_exactly_one(load_balancer: &str) -> bool {
     load_balancer.starts_with("classic/") || load_balancer.matches('/').count() > 1
 }
 
-/// A balancer without its id, as it is named before and after it is made anew.
-#[must_use]
+/// A load balancer without its ID, which stays when it is recreated.
 pub fn without_id(load_balancer: &str) -> &str {
     let end = load_balancer.match_indices('/').nth(1).map_or(load_balancer.len(), |(index, _)| index);
     load_balancer.get(..end).unwrap_or(load_balancer)

@@ -13,55 +13,46 @@ use crate::rational::Rational;
 use crate::serialization::serialize_as_text;
 use crate::time::Window;
 
-/// A service and what it promises.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// Its name, unique in the fleet.
+    /// Unique in the fleet.
     pub name: String,
-    /// The team whose folder its file lies in.
+    /// The team whose folder contains the file.
     pub team: String,
-    /// Its file, below the folder of definitions: `mart/checkout.yaml`.
+    /// Path below the folder of definitions: `mart/checkout.yaml`.
     pub file: String,
-    /// The class that supplied what the file left out.
+    /// The class that supplies the defaults.
     pub class: String,
-    /// Any words it can be found by.
     pub labels: BTreeMap<String, String>,
-    /// What to do when it burns.
+    /// A URL.
     pub runbook: Option<String>,
-    /// Where to look when it burns.
+    /// A URL.
     pub dashboard: Option<String>,
-    /// Its promises, sorted by name.
+    /// Sorted by name.
     pub slos: Vec<Slo>,
 }
 
-/// One promise.
 #[derive(Clone, Debug)]
 pub struct Slo {
-    /// `service/name`.
     pub id: SloId,
-    /// What is measured.
     pub indicator: Indicator,
-    /// Where it names the file of its query: the problem that a missing one is.
+    /// For a query: the problem to report if its file is missing.
     pub missing_query_problem: Option<Problem>,
-    /// What spends the budget: slices of time where this is said, else every bad event.
+    /// If set, bad timeslices spend the budget, else bad events.
     pub timeslices: Option<Timeslices>,
-    /// The share of events, or of slices, that must be good.
     pub objective: Objective,
-    /// What its budgets are counted over; never empty. Tiers are derived from the first.
+    /// The windows of the error budgets; never empty. Tiers are derived from the first.
     pub windows: Vec<Window>,
-    /// When to say what to whom, most urgent first.
+    /// Most urgent first.
     pub tiers: Vec<Tier>,
-    /// What a page must be backed by.
     pub significance: Option<Significance>,
-    /// What is severe whatever the budget says.
     pub severe: Severe,
-    /// The share of unknown minutes above which nothing is judged.
+    /// The share of unknown minutes above which the SLO is not evaluated.
     pub max_unknown: Rational,
 }
 
 impl Slo {
-    /// Its name within the service.
-    #[must_use]
+    /// The name within the service.
     pub fn name(&self) -> &str {
         self.id.as_str().rsplit('/').next().unwrap_or_default()
     }
@@ -72,14 +63,10 @@ impl Slo {
 pub struct SloId(Arc<str>);
 
 impl SloId {
-    /// Joins the two names.
-    #[must_use]
     pub fn new(service: &str, slo: &str) -> Self {
         Self(Arc::from(format!("{service}/{slo}")))
     }
 
-    /// `service/slo`.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -102,26 +89,24 @@ impl FromStr for SloId {
 
 serialize_as_text!(SloId);
 
-/// The share of events that must be good, and what it was written as.
+/// The share of events, or of timeslices, that must be good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Objective {
     /// Between 0 and 1.
     pub share: Rational,
-    /// As the team wrote it: `99.9%`.
+    /// As written: `99.9%`.
     pub text: String,
 }
 
 impl Objective {
     /// The share of events that may be bad: exactly 1/1000 for `99.9%`.
-    #[must_use]
     pub fn budget(&self) -> Rational {
         Rational::from_integer(1) - self.share
     }
 }
 
 impl Slo {
-    /// The hash of everything that burn rates and tiers depend on. Texts that only people read are no part of it.
-    #[must_use]
+    /// A hash of everything that burn rates and tiers depend on: equal hashes mean equal evaluations.
     pub fn fingerprint(&self) -> String {
         let window_text = |window: &Window| match window {
             Window::Rolling { .. } => window.to_string(),

@@ -4,7 +4,6 @@
 const LISTED_MAX: usize = 8;
 
 /// The name that is nearest to a word, if at most a third of its letters differ.
-#[must_use]
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > 100 {
         return None;
@@ -25,7 +24,6 @@ pub(super) fn nearest_within<'a>(
 
 /// The hint for an unknown name: ``did you mean `x`?``, or all names after a label such as `teams`. `None`
 /// when there are no names at all.
-#[must_use]
 pub fn suggestion<'a>(word: &str, label: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let names: Vec<&str> = names.into_iter().collect();
     if let Some(meant) = nearest(word, names.iter().copied()) {
@@ -35,7 +33,6 @@ pub fn suggestion<'a>(word: &str, label: &str, names: impl IntoIterator<Item = &
 }
 
 /// The first names after a label such as `teams`, and how many more there are. `None` when there are no names at all.
-#[must_use]
 pub fn name_list(label: &str, names: &[&str]) -> Option<String> {
     let listed: Vec<String> = names.iter().take(LISTED_MAX).map(|name| format!("`{name}`")).collect();
     let more = match names.len().saturating_sub(LISTED_MAX) {

@@ -1,4 +1,4 @@
-//! When somebody is told: tiers, what their pages must be backed by, and what is severe whatever the budget says.
+//! Alert tiers, the significance that their pages need, and severe conditions independent of the error budget.
 
 use std::fmt;
 
@@ -11,11 +11,12 @@ use crate::rational::Rational;
 use crate::time::Minute;
 
 // In ascending order. The documentation of the variants is part of the schema of notifications.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "UrgencyWord")]
 pub enum Urgency {
     /// To be handled on the next business day.
+    #[default]
     Ticket,
     /// To be handled now.
     Page,
@@ -33,33 +34,31 @@ impl fmt::Display for Urgency {
     }
 }
 
-/// A burn rate at which somebody is told, seen in a long and a short window at once.
+/// A burn rate that alerts when it is exceeded in a long and a short window at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tier {
-    /// What definitions call it: `page_fast`.
+    /// `page_fast`.
     pub name: String,
-    /// How urgent it is.
     pub urgency: Urgency,
-    /// The share of the budget that is gone when the burn has lasted for the long window.
+    /// The share of the budget that is used if the burn rate lasts for the long window.
     pub budget_share: Rational,
-    /// Long window in minutes: it gives significance.
+    /// The long window makes the alert significant.
     pub long_minutes: u32,
-    /// Short window in minutes: it ends the alert soon after the trouble.
+    /// The short window resolves the alert soon after recovery.
     pub short_minutes: u32,
-    /// The burn rate that must be exceeded in both: share x period / long window.
+    /// The burn rate that must be exceeded in both windows: share x period / long window.
     pub factor: Rational,
     /// A page outside these hours is a ticket.
     pub working_hours: Option<WorkingHours>,
 }
 
-/// What a page must be backed by, so that two unlucky requests of a quiet night wake nobody. A page without it is a
-/// ticket.
+/// The significance that a page needs, so that two bad requests of a quiet night wake nobody. A page below it is sent as
+/// a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Significance {
-    /// The least bad events in the long window.
+    /// The minimum number of bad events in the long window.
     pub min_bad_events: u32,
-    /// The most likely that chance alone may be: the one-sided probability of at least as many bad events if the true
-    /// burn were just the tier's factor.
+    /// The maximum one-sided probability of at least as many bad events if the true burn rate were the tier's factor.
     pub p_value_max: Rational,
 }
 
@@ -70,12 +69,12 @@ impl Default for Significance {
     }
 }
 
-/// What is severe on its own, whatever the budget says. Minutes of the newest stretch that must show it.
+/// Severe conditions, by the number of newest minutes that must show them; `None` disables a condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Severe {
-    /// Nearly every event of these minutes is bad.
+    /// Almost all events are bad.
     pub outage_minutes: Option<u32>,
-    /// Nearly all of the traffic that the same minutes of earlier weeks had is missing.
+    /// Almost all of the traffic of the same minutes in earlier weeks is missing.
     pub traffic_drop_minutes: Option<u32>,
 }
 
@@ -84,17 +83,15 @@ pub struct Severe {
 pub struct WorkingHours {
     /// Monday first.
     pub days: [bool; 7],
-    /// Minutes after midnight at which they begin.
+    /// Minutes after midnight.
     pub start_minute: u16,
-    /// Minutes after midnight at which they end. Not after `from`, they end on the next day.
+    /// Minutes after midnight; if not after the start, of the next day.
     pub end_minute: u16,
-    /// Whose clock.
     pub time_zone: TimeZone,
 }
 
 impl WorkingHours {
-    /// Whether a minute lies in them. Hours that pass midnight belong to the day they begin on.
-    #[must_use]
+    /// Whether a minute is in working hours. Hours that pass midnight belong to the day they begin on.
     pub fn contains(&self, minute: Minute) -> bool {
         let local = minute.timestamp().to_zoned(self.time_zone.clone());
         let hour = local.hour().unsigned_abs().into();

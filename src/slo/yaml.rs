@@ -57,7 +57,6 @@ pub enum SchemaKind {
 }
 
 /// The JSON Schema (draft 2020-12) of a file.
-#[must_use]
 pub fn schema(kind: SchemaKind) -> serde_json::Value {
     let generator = schemars::generate::SchemaSettings::draft2020_12()
         .with_transform(schemars::transform::RecursiveTransform(disallow_null))

@@ -279,7 +279,7 @@ fn objective_of_100_percent_pages_at_fifth_bad_event() {
     let all = catalog("", &[]).services[0].slos[0].clone();
     let mut all = all;
     all.objective = crate::slo::Objective { share: Rational::from_integer(1), text: "100%".to_owned() };
-    all.severe = crate::slo::Severe::default();
+    (all.severe.outage_minutes, all.severe.traffic_drop_minutes) = (None, None);
     let one = evaluate_counts(&all, NOON, |age| (1_000, u64::from(age == 1)));
     assert_eq!(one.state, SloState::Firing { tier: 0, urgency: Urgency::Ticket });
     assert_eq!(one.tiers[0].long_burn_rate, None, "no burn rate is defined without a budget");

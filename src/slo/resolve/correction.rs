@@ -164,7 +164,7 @@ impl CorrectionReader<'_> {
         Some(span)
     }
 
-    /// A moment in the zone. A local time that a clock change skips or repeats is no single instant.
+    /// A moment in the zone. A local time that a clock change skips or repeats does not name one instant.
     fn resolve_moment(&mut self, key: &str, moment: Moment, zone: &TimeZone) -> Option<Zoned> {
         let local = match moment {
             Moment::Instant(instant) => return Some(instant.to_zoned(zone.clone())),

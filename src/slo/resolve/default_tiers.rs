@@ -1,4 +1,4 @@
-//! When to say what to whom: tiers by share of the budget, and the catalogue of those that nobody has to state.
+//! The default alert tiers of a window.
 //!
 //! The burn rate that uses up a share of the budget in the long window is `share x period / long window`, exactly.
 //! The method is that of the SRE Workbook, chapter 5 (<https://sre.google/workbook/alerting-on-slos/>).

@@ -59,66 +59,56 @@ impl<'a> Fleet<'a> {
                 fleet.file.default_class = fleet.file.default_class.or(default.default_class);
             }
         }
-        fleet.check_names(problems);
         fleet.resolve(problems);
         fleet
     }
 
-    fn check_names(&mut self, problems: &mut Vec<Problem>) {
-        let mut names = Vec::new();
-        names.extend(self.file.sources.iter().flatten().map(|(name, _)| key_path(&["sources", name])));
-        names.extend(self.file.teams.iter().flatten().map(|(name, _)| key_path(&["teams", name])));
-        for (class, text) in self.file.classes.iter().flatten() {
-            names.push(key_path(&["classes", class]));
-            names.extend(text.slos.iter().flatten().map(|(name, _)| key_path(&["classes", class, "slos", name])));
-        }
-        for path in names {
-            problems.extend(name_problem(self.yaml, &path));
-        }
-    }
-
     fn resolve(&mut self, problems: &mut Vec<Problem>) {
-        for (name, text) in self.file.sources.iter().flatten() {
+        for (name, fields) in self.file.sources.iter().flatten() {
+            problems.extend(name_problem(self.yaml, &["sources", name]));
             if self.is_invalid(&["sources", name]) {
                 continue;
             }
-            match build_source(self.yaml, name, text, problems) {
+            match build_source(self.yaml, name, fields, problems) {
                 Some(source) => drop(self.sources.insert(name.clone(), source)),
                 None => self.invalid_paths.push(key_path(&["sources", name])),
             }
         }
-        for (name, text) in self.file.teams.iter().flatten() {
-            self.teams.insert(name.clone(), build_team(text));
+        for (name, fields) in self.file.teams.iter().flatten() {
+            problems.extend(name_problem(self.yaml, &["teams", name]));
+            self.teams.insert(name.clone(), build_team(fields));
         }
-        for (name, text) in self.file.classes.iter().flatten() {
-            self.notify_also
-                .extend(text.notify_also.as_ref().map(|notify_also| (name.clone(), build_team(notify_also))));
-            if let Some(policy) = &text.policy {
+        for (name, fields) in self.file.classes.iter().flatten() {
+            problems.extend(name_problem(self.yaml, &["classes", name]));
+            let slos = fields.slos.iter().flat_map(BTreeMap::keys);
+            problems.extend(slos.filter_map(|slo| name_problem(self.yaml, &["classes", name, "slos", slo])));
+            self.notify_also.extend(fields.notify_also.iter().map(|lists| (name.clone(), build_team(lists))));
+            if let Some(policy) = &fields.policy {
                 self.policies.insert(name.clone(), build_policy(self.yaml, name, policy, problems));
             }
         }
         if let Some(text) = &self.file.alerts {
             self.alerts = build_alert_rules(self.yaml, text, &self.teams, problems);
         }
-        let sources = self.file.sources.as_ref().map(|sources| sources.keys().map(String::as_str).collect());
-        let classes = self.file.classes.as_ref().map(|classes| classes.keys().map(String::as_str).collect());
-        problems.extend(self.unknown_default("source", "sources", &self.file.default_source, sources));
-        problems.extend(self.unknown_default("class", "classes", &self.file.default_class, classes));
+        let (default_source, default_class) = (self.file.default_source.as_ref(), self.file.default_class.as_ref());
+        problems.extend(self.unknown_default("source", "sources", default_source, self.file.sources.as_ref()));
+        problems.extend(self.unknown_default("class", "classes", default_class, self.file.classes.as_ref()));
     }
 
     /// A problem of `default_source` or `default_class` if it names none of the known ones.
-    fn unknown_default(
+    fn unknown_default<T>(
         &self,
         noun: &str,
         plural: &str,
-        default: &Option<Scalar<Name>>,
-        known: Option<Vec<&str>>,
+        default: Option<&Scalar<Name>>,
+        known: Option<&BTreeMap<String, T>>,
     ) -> Option<Problem> {
-        let (name, known) = (default.as_ref()?.0.0.as_str(), known?);
-        if known.contains(&name) {
+        let (name, known) = (&default?.0.0, known?);
+        if known.contains_key(name) {
             return None;
         }
-        let hint = suggestion(name, plural, known).unwrap_or_else(|| format!("add `{name}:` to `{plural}`"));
+        let hint = suggestion(name, plural, known.keys().map(String::as_str))
+            .unwrap_or_else(|| format!("add `{name}:` to `{plural}`"));
         let key = format!("default_{noun}");
         Some(self.yaml.value_problem(&[key.as_str()], format!("unknown {noun} `{name}`"), hint))
     }
@@ -179,9 +169,8 @@ fn allows_variables(path: &[PathStep]) -> bool {
 }
 
 /// The problem of the last key of a path that is not a valid name.
-pub(super) fn name_problem(yaml: &YamlFile<'_>, path: &[PathStep]) -> Option<Problem> {
-    let Some(PathStep::Key(name)) = path.last() else { return None };
-    let explained = Name::from_text(name).err()?;
+pub(super) fn name_problem(yaml: &YamlFile<'_>, path: &[&str]) -> Option<Problem> {
+    let explained = Name::from_text(path.last()?).err()?;
     Some(yaml.key_problem(path, explained.message, explained.hint))
 }
 

@@ -110,7 +110,7 @@ impl SloBuilder<'_, '_> {
             let hint = "remove the field: access logs contain every 5xx response";
             self.problems.push(layer.key_problem("elb_5xx", message, hint));
         }
-        // A log tells target groups apart by name: one that is recreated continues as the same.
+        // Logs identify target groups by name, so that a recreated one continues the series.
         for group in traffic.target_groups.iter_mut().filter(|group| Tags::parse(group).is_none()) {
             group.truncate(group.find('/').unwrap_or(group.len()));
         }
@@ -156,7 +156,7 @@ impl SloBuilder<'_, '_> {
         })
     }
 
-    /// Reports what CloudWatch cannot tell apart. Its metrics are by load balancer and target group, and the responses
+    /// Reports what CloudWatch cannot distinguish. Its metrics are by load balancer and target group, and the responses
     /// that the load balancer gives by itself have no target group
     /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
     fn check_cloudwatch_support(&mut self, traffic: &Traffic, measure: &Measure) {

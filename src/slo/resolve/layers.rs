@@ -23,7 +23,6 @@ pub(super) struct ServiceDefinition<'a> {
 }
 
 /// Settings that SLOs, services and classes share.
-#[derive(Default)]
 pub(super) struct Overrides<'a> {
     pub(super) windows: Option<&'a OneOrMany<Scalar<WindowYaml>>>,
     pub(super) time_zone: Option<&'a Scalar<TimeZone>>,
@@ -35,11 +34,11 @@ pub(super) struct Overrides<'a> {
 }
 
 macro_rules! overrides {
-    ($fields:expr, $($setting:ident),*) => {
-        Overrides { $($setting: $fields.$setting.as_ref(),)* ..Overrides::default() }
+    ($fields:expr, [$($setting:ident),*], [$($unsupported:ident),*]) => {
+        Overrides { $($setting: $fields.$setting.as_ref(),)* $($unsupported: None,)* }
     };
     ($fields:expr) => {
-        overrides!($fields, windows, time_zone, tiers, significance, severe, working_hours, max_unknown)
+        overrides!($fields, [windows, time_zone, tiers, significance, severe, working_hours, max_unknown], [])
     };
 }
 
@@ -76,7 +75,9 @@ impl<'a> Layers<'a> {
         layers.push(layer(yaml, &[], overrides!(file)));
         layers.extend(class_fields.map(|fields| slo_layer(fleet.yaml, &["classes", class_name, "slos", slo], fields)));
         layers.push(layer(fleet.yaml, &["classes", class_name], overrides!(class)));
-        layers.push(layer(fleet.yaml, &[], overrides!(fleet.file, tiers, significance, severe, working_hours)));
+        let fleet_overrides =
+            overrides!(fleet.file, [tiers, significance, severe, working_hours], [windows, time_zone, max_unknown]);
+        layers.push(layer(fleet.yaml, &[], fleet_overrides));
         Self(layers)
     }
 

@@ -1,4 +1,4 @@
-//! Recurrence rules (RFC 5545, section 3.3.10), read together with the first occurrence that they go on from.
+//! Recurrence rules (RFC 5545, section 3.3.10), with the first occurrence from which they continue.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, Zoned};
@@ -27,13 +27,13 @@ impl RuleError {
     }
 }
 
-/// The rule that a text means, in the calendar of the zone of its first occurrence. The end only serves a hint.
+/// Parses a rule in the time zone of its first occurrence. The end only serves a hint.
 pub(super) fn parse_rule(text: &str, start: &Zoned, end: Option<&Zoned>) -> Result<RRuleSet, RuleError> {
     let text = text.strip_prefix("RRULE:").unwrap_or(text);
     check_until(text, start)?;
     check_interval(text)?;
     if is_ambiguous(start) {
-        // A rule goes on from what the clock shows, and that is two moments.
+        // A rule continues from a local time, and this one is two instants.
         let message =
             format!("{} occurs twice in {}, so no rule can start from it", local_time_text(start), zone_name(start));
         let hint = "set `start` to an earlier or later occurrence, and add a separate correction for this one";
@@ -79,7 +79,7 @@ pub(super) fn parse_rule(text: &str, start: &Zoned, end: Option<&Zoned>) -> Resu
     Err(RuleError::start(message, hint))
 }
 
-/// A text that is no rule. The parser's reason only helps where there are parts to speak of.
+/// Explains an invalid rule. The parser's reason only helps if the text has parts.
 fn explain_invalid_rule(text: &str, reason: &str) -> RuleError {
     let reason = reason.split_once(" error: ").map_or(reason, |(_, reason)| reason);
     let reason = reason.split(". ").next().unwrap_or(reason).trim_end_matches('.').replace('\n', " ");
@@ -103,12 +103,12 @@ fn zone_name(moment: &Zoned) -> &str {
     moment.time_zone().iana_name().unwrap_or("UTC")
 }
 
-/// Whether the clock of its zone shows the same at another moment.
+/// Whether another instant has the same local time.
 fn is_ambiguous(moment: &Zoned) -> bool {
     moment.time_zone().to_ambiguous_zoned(moment.datetime()).is_ambiguous()
 }
 
-/// A moment as `start` and `end` are written: on the clock of its zone, or in UTC where that clock shows it twice.
+/// A moment as written for `start` and `end`: in its zone, or in UTC if the local time is ambiguous.
 fn yaml_text(moment: &Zoned) -> String {
     if is_ambiguous(moment) {
         return moment.timestamp().strftime("%Y-%m-%dT%H:%MZ").to_string();

@@ -173,7 +173,7 @@ fn find_class<'a>(
 
 /// Builds one SLO of the service, the class, or both. `None` when it is disabled or invalid.
 fn build_slo(service: &ServiceDefinition<'_>, name: &str, problems: &mut Vec<Problem>) -> Option<Slo> {
-    let path = key_path(&["slos", name]);
+    let path = ["slos", name];
     let own = service.file.slos.as_ref().and_then(|slos| slos.get(name));
     let inherited = service.class.slos.as_ref().and_then(|slos| slos.get(name));
     let mut slo_problems: Vec<Problem> = own.and_then(|_| name_problem(service.yaml, &path)).into_iter().collect();

@@ -16,8 +16,8 @@ use crate::time::{Window, format_duration};
 /// Unless set otherwise, an outage shows in five minutes, a traffic drop in fifteen.
 const DEFAULT_SEVERE: Severe = Severe { outage_minutes: Some(5), traffic_drop_minutes: Some(15) };
 
-/// A tier whose factor is below this share of an even burn fires although the budget will last. Nine tenths leaves room
-/// for the factors of 28 days and of a week, which are a little below 1.
+/// A tier whose factor is below this share of an even burn fires although the budget will last. Nine tenths admit
+/// the factors of 28 days and of a week, which are a little below 1.
 const FACTOR_MIN: (i128, i128) = (9, 10);
 
 /// The resolution of the alert settings of one SLO.
@@ -237,7 +237,7 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
         }
     }
 
-    /// Reports at the objective that a default tier can never fire: nobody wrote the tier.
+    /// Reports at the objective that a default tier can never fire, because the tier itself is in no file.
     fn check_default_tiers(&mut self, defaults: &[Tier], tiers: &[Tier]) {
         let mut unchanged = tiers.iter().filter(|tier| defaults.contains(tier));
         let Some((message, _)) = unchanged.find_map(|tier| explain_unreachable(tier, self.objective, self.window))
