@@ -3,6 +3,7 @@
 //! **Invariant:** `bad <= total` in every minute, and a minute that nobody observed is absent, never zero.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -81,21 +82,27 @@ impl From<Sums> for (u64, u64, u32) {
     }
 }
 
-/// One day of one series as the ledger holds it, or a run of its minutes: three columns side by side, [`SLOTS`] minutes
-/// of a whole day.
+/// Minutes of one series, or of several one after the other, as three columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MinuteColumns<'a> {
-    /// Events that were counted.
     pub total: &'a [u32],
-    /// Bad ones among them.
     pub bad: &'a [u32],
     /// 1 where the minute was observed whole, else 0: then its counts are part of no sum.
     pub known: &'a [u8],
 }
 
-impl MinuteColumns<'_> {
+impl<'a> MinuteColumns<'a> {
+    pub fn slice(&self, range: Range<usize>) -> MinuteColumns<'a> {
+        MinuteColumns { total: &self.total[range.clone()], bad: &self.bad[range.clone()], known: &self.known[range] }
+    }
+
+    /// Runs of a length, such as the minutes of one series each.
+    pub fn chunks(self, length: usize) -> impl Iterator<Item = MinuteColumns<'a>> {
+        (0..self.total.len().checked_div(length).unwrap_or(0))
+            .map(move |index| self.slice(index * length..(index + 1) * length))
+    }
+
     /// Sums of the known minutes.
-    #[must_use]
     pub fn sums(&self) -> Sums {
         let mut sums = Sums::default();
         for ((total, bad), known) in self.total.iter().zip(self.bad).zip(self.known) {
@@ -109,8 +116,78 @@ impl MinuteColumns<'_> {
     }
 
     /// Whether anything was observed or counted.
-    #[must_use]
     pub fn has_data(&self) -> bool {
         self.known.contains(&1) || self.total.iter().any(|total| *total > 0)
+    }
+}
+
+/// Owned [`MinuteColumns`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MinuteTable {
+    pub total: Vec<u32>,
+    pub bad: Vec<u32>,
+    pub known: Vec<u8>,
+}
+
+impl MinuteTable {
+    /// Unknown minutes.
+    pub fn new(length: usize) -> Self {
+        Self { total: vec![0; length], bad: vec![0; length], known: vec![0; length] }
+    }
+
+    /// Unknown minutes of a whole day.
+    pub fn for_day() -> Self {
+        Self::new(SLOTS_PER_DAY)
+    }
+
+    pub fn columns(&self) -> MinuteColumns<'_> {
+        MinuteColumns { total: &self.total, bad: &self.bad, known: &self.known }
+    }
+
+    pub fn slice(&self, range: Range<usize>) -> MinuteColumns<'_> {
+        self.columns().slice(range)
+    }
+
+    pub fn slice_mut(&mut self, range: Range<usize>) -> MinuteColumnsMut<'_> {
+        MinuteColumnsMut {
+            total: &mut self.total[range.clone()],
+            bad: &mut self.bad[range.clone()],
+            known: &mut self.known[range],
+        }
+    }
+
+    /// Adds unknown minutes up to a length.
+    pub fn resize(&mut self, length: usize) {
+        self.total.resize(length, 0);
+        self.bad.resize(length, 0);
+        self.known.resize(length, 0);
+    }
+
+    pub fn copy_within(&mut self, source: Range<usize>, target: usize) {
+        self.total.copy_within(source.clone(), target);
+        self.bad.copy_within(source.clone(), target);
+        self.known.copy_within(source, target);
+    }
+}
+
+impl From<MinuteColumns<'_>> for MinuteTable {
+    fn from(columns: MinuteColumns<'_>) -> Self {
+        Self { total: columns.total.to_vec(), bad: columns.bad.to_vec(), known: columns.known.to_vec() }
+    }
+}
+
+/// [`MinuteColumns`] that can be changed.
+pub struct MinuteColumnsMut<'a> {
+    pub total: &'a mut [u32],
+    pub bad: &'a mut [u32],
+    pub known: &'a mut [u8],
+}
+
+impl MinuteColumnsMut<'_> {
+    /// Copies as many minutes.
+    pub fn copy_from(&mut self, source: &MinuteColumns<'_>) {
+        self.total.copy_from_slice(source.total);
+        self.bad.copy_from_slice(source.bad);
+        self.known.copy_from_slice(source.known);
     }
 }

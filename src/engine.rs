@@ -27,10 +27,11 @@ use tracing::{Instrument, info, info_span};
 use crate::alert::{AlertState, Evaluator};
 use crate::aws::Aws;
 use crate::cost::{self, CostAssumptions, CostEstimate, NanoDollars};
+use crate::counts::MinuteTable;
 use crate::discovery::{self, Discovery};
 use crate::evaluation::SloViews;
 use crate::fetch_plan::{self, FetchPlan};
-use crate::ledger::{DayTable, Ledger, MergeError, NotLoaded};
+use crate::ledger::{Ledger, MergeError, NotLoaded};
 use crate::outcome::{Diagnostics, Outcome};
 use crate::rational::Rational;
 use crate::report::model::{self, FleetStatus};
@@ -233,7 +234,7 @@ pub async fn load_tier_days(
     store: &LedgerStore,
     (service, slo): (&Service, &Slo),
     span: Span,
-) -> Result<Vec<(Day, Option<DayTable>)>, EngineError> {
+) -> Result<Vec<(Day, Option<MinuteTable>)>, EngineError> {
     let excluded = Exclusions::for_span(catalog, span).spans(service, slo);
     Ok(load_minutes(store, span).await?.view_days(&SloViews::new(slo, excluded).corrected, span)?)
 }

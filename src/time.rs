@@ -3,6 +3,7 @@
 //! Absent on purpose: the clock. Only `main` reads it; everything here is arithmetic on a minute that was handed in.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use jiff::civil::Weekday;
@@ -159,6 +160,12 @@ impl Span {
     #[must_use]
     pub const fn minutes(self) -> u32 {
         self.end.0.abs_diff(self.start.0)
+    }
+
+    /// Its minutes as indices into tables of its day; it lies within one.
+    pub fn slots(self) -> Range<usize> {
+        let start = self.start.minute_of_day();
+        start..start + self.minutes() as usize
     }
 
     /// Whether it has no minute.

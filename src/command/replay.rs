@@ -5,8 +5,8 @@ use super::load::{find_slo, load_definitions, open_ledger};
 use super::{CommandError, ExitStatus, print};
 use crate::burn::{PrefixSums, replay as evaluate};
 use crate::cli::replay::{ReplayArgs, ReplayFormat};
+use crate::counts::MinuteTable;
 use crate::engine;
-use crate::ledger::DayTable;
 use crate::report::replay as view;
 use crate::slo::Slo;
 use crate::time::{Minute, Span};
@@ -27,7 +27,7 @@ pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<ExitSta
     let lookback = Span::new(span.start.plus(-lookback_minutes(slo, &windows)), span.end);
     let days = engine::load_tier_days(&definitions.catalog, &store, (service, slo), lookback).await?;
     let window_sums =
-        PrefixSums::new(lookback, days.iter().map(|(day, table)| (*day, table.as_ref().map(DayTable::columns))));
+        PrefixSums::new(lookback, days.iter().map(|(day, table)| (*day, table.as_ref().map(MinuteTable::columns))));
     let text = render(&arguments, slo, &window_sums, span, &windows)?;
     print(text.as_bytes())?;
     Ok(ExitStatus::Success)

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::{CommandError, ExitStatus, eprint_line};
 use crate::cli::simulate::SimulateArgs;
 use crate::simulate::{Object, ObjectPlan, Plan};
-use crate::store::{AtomicFile, has_content};
+use crate::store::{has_content, write_new_file};
 use crate::time::Span;
 
 /// Writes what was asked for and says how much it was.
@@ -134,20 +134,14 @@ fn find_existing(plan: &ObjectPlan, out: &Path) -> Result<Option<WriteSummary>, 
 fn write_object(plan: &ObjectPlan, out: &Path) -> Result<WriteSummary, SimulateError> {
     let Some(object) = plan.render() else { return Ok(WriteSummary::default()) };
     let path = out.join(&object.key);
-    let written = compress(&object.text).and_then(|bytes| {
-        let mut file = AtomicFile::create(&path)?;
-        file.write(&bytes)?;
-        if !file.commit_new()? && !has_content(&path, &bytes) {
-            return Ok(None);
+    let written = compress(&object.text).and_then(|bytes| Ok((write_new_file(&path, &bytes)?, bytes)));
+    match written {
+        Ok((is_new, bytes)) if is_new || has_content(&path, &bytes) => {
+            Ok(WriteSummary::for_object(&object, bytes.len() as u64))
         }
-        Ok(Some(bytes.len() as u64))
-    });
-    let bytes = match written {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Err(SimulateError::Conflict { path }),
-        Err(source) => return Err(SimulateError::File { path, source }),
-    };
-    Ok(WriteSummary::for_object(&object, bytes))
+        Ok(_) => Err(SimulateError::Conflict { path }),
+        Err(source) => Err(SimulateError::File { path, source }),
+    }
 }
 
 /// One gzip member without a time in it, so that the same lines give the same bytes.

@@ -16,7 +16,7 @@ use crate::notify::{Notifier, Receipt};
 use crate::report::model::FleetStatus;
 use crate::report::weekly::{ImageMode, PREVIOUS_WEEKS, PreviousWeeks, Week, WeeklyContext, WeeklyReport};
 use crate::slo::{Catalog, Team};
-use crate::store::{AtomicFile, LedgerStore, SiteFile, SiteWriter, StalePages, StoreError};
+use crate::store::{LedgerStore, SiteFile, SiteWriter, StalePages, StoreError, write_new_file};
 use crate::text::escape_non_printing;
 use crate::time::{MINUTES_PER_DAY, Minute};
 
@@ -130,11 +130,7 @@ async fn save(folder: &Path, week: Week, reports: &[WeeklyReport]) -> Result<(),
     for (report, (format, extension)) in reports.iter().flat_map(|report| EXTENSIONS.map(|format| (report, format))) {
         let page = SiteFile { name: format!("{}.{extension}", report.file_stem()), text: render(report, format)? };
         let path = dated.join(&page.name);
-        let written = AtomicFile::create(&path).and_then(|mut file| {
-            file.write(page.text.as_bytes())?;
-            file.commit_new()
-        });
-        written.map_err(|error| to_error(&path, error))?;
+        write_new_file(&path, page.text.as_bytes()).map_err(|error| to_error(&path, error))?;
         pages.push(page);
     }
     if is_latest {

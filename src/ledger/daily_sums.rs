@@ -20,12 +20,12 @@ impl DaySums {
     }
 
     fn cumulative_before(&self, index: usize) -> Sums {
-        index.checked_sub(1).and_then(|place| self.cumulative.get(place)).copied().unwrap_or_default()
+        index.checked_sub(1).and_then(|index| self.cumulative.get(index)).copied().unwrap_or_default()
     }
 
     /// The newest day that is not after `last`.
     pub(super) fn newest_until(&self, last: Day) -> Option<Day> {
-        self.days.partition_point(|day| *day <= last).checked_sub(1).and_then(|place| self.days.get(place)).copied()
+        self.days.partition_point(|day| *day <= last).checked_sub(1).and_then(|index| self.days.get(index)).copied()
     }
 
     /// Days with known minutes up to `last`, newest first.
@@ -36,7 +36,7 @@ impl DaySums {
     /// Each day from `first` up to, not including, `end`, with its sums.
     pub(crate) fn iter_range(&self, first: Day, end: Day) -> impl Iterator<Item = (Day, Sums)> + '_ {
         let indices = self.days.partition_point(|day| *day < first)..self.days.partition_point(|day| *day < end);
-        indices.map(|place| (self.days[place], self.cumulative_before(place + 1).minus(self.cumulative_before(place))))
+        indices.map(|index| (self.days[index], self.cumulative_before(index + 1).minus(self.cumulative_before(index))))
     }
 
     /// Sets the sums of a day. What comes in the order of time is added in no time.

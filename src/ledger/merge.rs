@@ -1,4 +1,4 @@
-//! How answers enter the ledger: a source's minutes replace, a log object's counts are added exactly once.
+//! How responses enter the ledger: a source's minutes replace, a log object's counts are added exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -7,55 +7,41 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::coverage::CoverageLimits;
-use super::minutes::RowMut;
 use super::objects::{ListedObject, PartitionObjects, filing_partition, merge_records};
 use super::{DayMinutes, Ledger, NotLoaded, ObjectRecord, Partition};
-use crate::counts::{Counts, DayCounts, MinuteColumns, MinuteCount, Sums};
+use crate::counts::{Counts, DayCounts, MinuteColumns, MinuteColumnsMut, MinuteCount, MinuteTable, Sums};
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
 /// Counts of log objects, added up over all of `objects`.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectCounts {
-    /// What was read; `counted` names the series of this reading only, none if the object could not be read.
+    /// `counted` names the series of this reading only, none if the object could not be read.
     pub objects: Vec<ObjectRecord>,
     /// Their lines, by series and day: a slot a minute, zero where they have no event.
     pub counts: BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>,
-    /// Series whose requests nobody can tell of before the first that there was: what stood for their tags then is not
-    /// known. Minutes before that one are unknown.
+    /// Tag-selected series and the minute of their first known request; earlier minutes are unknown.
     pub first_requests: BTreeMap<SeriesKey, Minute>,
-    /// Days whose known minutes are decided anew although none of the objects is near them.
+    /// Further days of which the known minutes are recomputed.
     pub recheck_days: BTreeSet<Day>,
 }
 
-/// An answer was refused as a whole; the ledger is as it was.
+/// A response was rejected as a whole; the ledger is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
-    /// A part of a day that the answer touches is kept but was not loaded.
     #[error(transparent)]
     NotLoaded(#[from] NotLoaded),
     /// The object's lines are already in the counts of this series.
     #[error("`{key}` is already counted for `{series}`\nhint: pass only objects that `unread` returns")]
-    AlreadyCounted {
-        /// The object.
-        key: String,
-        /// The series.
-        series: SeriesKey,
-    },
+    AlreadyCounted { key: String, series: SeriesKey },
     /// A minute would hold more events than a `u32`.
     #[error(
         "`{series}` has more than 4294967295 events in the minute {minute}\nhint: split the SLO, for example by path"
     )]
-    TooManyEvents {
-        /// The series.
-        series: SeriesKey,
-        /// The minute.
-        minute: Minute,
-    },
+    TooManyEvents { series: SeriesKey, minute: Minute },
 }
 
 impl ObjectCounts {
-    /// The parts of days that have events in it.
     pub fn partitions(&self) -> BTreeSet<Partition> {
         let days = self.counts.iter().map(|((_, day), counts)| (day, counts));
         let partitions =
@@ -64,7 +50,7 @@ impl ObjectCounts {
     }
 }
 
-/// What an answer does to a minute.
+/// What a response does to a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MinuteEdit {
     Keep,
@@ -72,13 +58,13 @@ enum MinuteEdit {
     Set(MinuteCount),
 }
 
-/// What the counts of a day, and spans that an answer replaces, do to the minutes of a part of it.
+/// What the counts of a day, and replaced spans, do to the minutes of a partition.
 fn minute_edits(partition: Partition, counts: Option<&DayCounts>, replaced: &[Span]) -> Vec<MinuteEdit> {
     let mut edits = vec![MinuteEdit::Keep; partition.slots().len()];
     for span in replaced {
         let inside = span.intersect(partition.span());
-        let from = usize::try_from(inside.start.0 - partition.span().start.0).unwrap_or(0);
-        edits.iter_mut().skip(from).take(inside.minutes() as usize).for_each(|edit| *edit = MinuteEdit::Unknown);
+        let first = usize::try_from(inside.start.0 - partition.span().start.0).unwrap_or(0);
+        edits.iter_mut().skip(first).take(inside.minutes() as usize).for_each(|edit| *edit = MinuteEdit::Unknown);
     }
     for (edit, count) in edits.iter_mut().zip(counts.into_iter().flat_map(|counts| &counts.0[partition.slots()])) {
         if let Some(count) = count {
@@ -93,8 +79,7 @@ fn has_events(counts: &[MinuteCount]) -> bool {
 }
 
 impl Ledger {
-    /// What is still to be read of listed objects: the place of each in the list, with the wanted series that it was
-    /// not counted for.
+    /// Listed objects that must be read: the index of each, with the wanted series that it was not counted for.
     pub fn unread_objects(
         &self,
         listed: &[ListedObject<'_>],
@@ -102,13 +87,11 @@ impl Ledger {
     ) -> Vec<(usize, Arc<BTreeSet<SeriesKey>>)> {
         let wanted: BTreeMap<&str, Arc<BTreeSet<SeriesKey>>> =
             wanted.iter().map(|(balancer, series)| (balancer.as_str(), Arc::new(series.clone()))).collect();
-        // Records share their sets, and to compare all series of a balancer for every object would take longer than all
-        // else.
+        // Records share their sets: comparing all series of a load balancer for every object would dominate the run.
         let mut uncounted_by_record = HashMap::new();
         let mut uncounted_series = |object: &ListedObject<'_>| {
             let wanted = wanted.get(object.load_balancer)?;
             let record = self.objects.get(&filing_partition(object.interval)).and_then(|part| part.record(object.key));
-            // What had no lines when it was counted added nothing: it is read as if it were new.
             let record = record.filter(|record| !record.can_be_recounted(object.size));
             let Some(record) = record else { return (!wanted.is_empty()).then(|| Arc::clone(wanted)) };
             let uncounted =
@@ -121,8 +104,8 @@ impl Ledger {
         listed.iter().enumerate().filter_map(|(index, object)| Some((index, uncounted_series(object)?))).collect()
     }
 
-    /// The records of listed objects that were counted when they had another size. That may be a copy in another form,
-    /// which the lines in it tell apart from one that has changed.
+    /// The records of listed objects that were counted when they had another size: a recompressed copy, or a changed
+    /// object, which the number of lines tells apart.
     pub fn resized_objects(&self, listed: &[ListedObject<'_>]) -> Vec<&ObjectRecord> {
         let resized_record = |object: &ListedObject<'_>| {
             let record = self.objects.get(&filing_partition(object.interval))?.record(object.key)?;
@@ -137,8 +120,8 @@ impl Ledger {
         self.replace_counts(counts, &BTreeMap::new())
     }
 
-    /// Sets every minute that the source knows. In spans that the answer replaces, the others are unknown from now on.
-    /// The same again changes nothing.
+    /// Sets every minute that the source knows. In replaced spans, the others become unknown. The same again changes
+    /// nothing.
     pub fn replace_counts(
         &mut self,
         counts: &Counts,
@@ -179,8 +162,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Adds the counts of objects and decides anew which minutes around them are known. Gives the days of which some
-    /// are held back because a folder was not listed.
+    /// Adds the counts of objects, all or none, and recomputes which minutes around them are known. Returns the days of
+    /// which some stay unknown because a folder was not listed.
     pub fn merge_objects(&mut self, batch: &ObjectCounts) -> Result<BTreeSet<Day>, MergeError> {
         self.check_not_yet_counted(batch)?;
         let edits = self.counts_by_partition(&batch.counts)?;
@@ -212,16 +195,16 @@ impl Ledger {
         Ok(coverage.held_back_days)
     }
 
-    /// Changes some series of a part, and the sums of its day with them. Where series share their minutes and an edit,
-    /// it is made once for all of them.
+    /// Changes some series of a partition, and the sums of its day. Where series share their minutes and an edit, it is
+    /// made once for all of them.
     pub(super) fn edit_partition<T, E: Deref<Target = [T]>>(
         &mut self,
         partition: Partition,
         edits: &BTreeMap<SeriesKey, E>,
-        apply: impl Fn(&[T], &mut RowMut<'_>),
+        apply: impl Fn(&[T], &mut MinuteColumnsMut<'_>),
     ) {
         let (day, slots) = (partition.day(), partition.slots());
-        // Where other parts of the day were left, they take no room.
+        // Partitions of the day that are not loaded take no memory.
         let is_whole = Partition::in_day(day).all(|part| !self.unloaded_minutes.contains(&part));
         let stored_slots = if is_whole { DayMinutes::default().slots() } else { slots.clone() };
         let minutes = self.minutes.entry(day).or_insert_with(|| DayMinutes::empty(stored_slots.clone(), Vec::new()));
@@ -234,16 +217,14 @@ impl Ledger {
                 minutes.share_row(index, *same_index);
                 (*before, *after)
             } else {
-                let row = minutes.row(index, slots.clone());
-                let (total, bad, known, before) =
-                    (row.total.to_vec(), row.bad.to_vec(), row.known.to_vec(), row.sums());
+                let previous = MinuteTable::from(minutes.row(index, slots.clone()));
                 apply(edit, &mut minutes.row_mut(index, &slots));
                 let row = minutes.row(index, slots.clone());
-                let after = row.sums();
-                applied.insert(edit_key, (index, before, after));
-                if (row.total, row.bad, row.known) != (&*total, &*bad, &*known) {
+                if row != previous.columns() {
                     self.changed_minutes.insert(partition);
                 }
+                let (before, after) = (previous.columns().sums(), row.sums());
+                applied.insert(edit_key, (index, before, after));
                 (before, after)
             };
             if before != after {
@@ -280,7 +261,7 @@ impl Ledger {
             for (index, object) in same_key.iter().enumerate() {
                 let stored = match self.objects.get(&object.partition()) {
                     Some(PartitionObjects::Intervals(_)) => return Err(NotLoaded::from(object.partition()).into()),
-                    // What had no lines added nothing.
+                    // An object without lines added nothing.
                     held => held.and_then(|part| part.record(&object.key)).filter(|held| held.lines > 0),
                 };
                 let mut counted_before = same_key[..index].iter().copied().chain(stored);
@@ -292,7 +273,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// The counts by part, but for parts without an event.
+    /// The counts by partition, but for partitions without an event.
     fn counts_by_partition<'a>(
         &self,
         counts: &'a BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>,
@@ -317,7 +298,6 @@ impl Ledger {
         Ok(by_partition)
     }
 
-    /// The minutes of a part, if anything is said of them.
     pub(super) fn minutes_in_partition(&self, series: &SeriesKey, partition: Partition) -> Option<MinuteColumns<'_>> {
         let minutes = self.minutes.get(&partition.day())?;
         Some(minutes.row(minutes.index_of(series)?, partition.slots()))

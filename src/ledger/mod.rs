@@ -1,21 +1,20 @@
-//! All known minutes of all series, and which log objects they were counted from; absent on purpose: where it is kept.
+//! All known minutes of all series, and which log objects they were counted from; absent on purpose: where it is stored.
 //!
-//! **Invariant:** the state depends on the set of answers absorbed, never on their order or batching.
+//! **Invariant:** the state depends on the set of merged responses, never on their order or batching.
 
 mod coverage;
 mod daily_sums;
-mod gap_rule;
+mod gaps;
 mod merge;
 mod minutes;
 mod objects;
 mod partial_sums;
 mod partition;
 mod timeslices;
-mod unlisted;
 mod view;
+mod view_sums;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -25,7 +24,7 @@ use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
 pub(crate) use daily_sums::DaySums;
-pub use gap_rule::known_spans;
+pub use gaps::{UnlistedFolders, known_spans};
 pub use merge::{MergeError, ObjectCounts};
 pub use minutes::DayMinutes;
 pub(crate) use objects::{DeliveredInterval, ObjectGroup, PartitionObjects, push_interval};
@@ -34,17 +33,17 @@ pub(crate) use partial_sums::PartialSums;
 pub use partial_sums::PartialSumsRequest;
 pub use partition::Partition;
 pub(crate) use timeslices::TimesliceSums;
-pub use unlisted::UnlistedFolders;
-pub use view::{DayTable, View, ViewSums};
+pub use view::View;
+pub use view_sums::ViewSums;
 
-/// Parts of days are in the ledger, but were not loaded for this question.
+/// Partitions are stored, but were not loaded for this question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the minutes or objects of {} are not loaded\nhint: load them first", first_partition(.0))]
 pub struct NotLoaded(pub BTreeSet<Partition>);
 
 impl From<Partition> for NotLoaded {
-    fn from(part: Partition) -> Self {
-        Self(BTreeSet::from([part]))
+    fn from(partition: Partition) -> Self {
+        Self(BTreeSet::from([partition]))
     }
 }
 
@@ -52,12 +51,9 @@ fn first_partition(partitions: &BTreeSet<Partition>) -> String {
     partitions.first().map_or_else(String::new, ToString::to_string)
 }
 
-/// Log objects of one load balancer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectsWritten {
-    /// How many.
     pub count: u64,
-    /// The sources that they were read by.
     pub sources: BTreeSet<String>,
 }
 
@@ -68,27 +64,25 @@ pub struct Ledger {
     pub(crate) objects: BTreeMap<Partition, PartitionObjects>,
     pub(crate) daily_sums: HashMap<SeriesKey, Arc<DaySums>>,
     pub(crate) timeslices: TimesliceSums,
-    /// Of parts whose minutes were left where they are.
+    /// Sums of partitions whose minutes are not in memory.
     pub(crate) partial_sums: PartialSums,
-    /// Parts that are kept, but whose minutes or objects were left where they are.
+    /// Partitions that are stored, but of which the minutes or objects are not in memory.
     pub(crate) unloaded_minutes: BTreeSet<Partition>,
     pub(crate) unloaded_objects: BTreeSet<Partition>,
     pub(crate) changed_minutes: BTreeSet<Partition>,
     pub(crate) changed_objects: BTreeSet<Partition>,
-    /// Folders of days that were not listed.
     pub(crate) unlisted: UnlistedFolders,
-    /// Which state of a shelf it was loaded from, if from any.
+    /// The revision of the store that it was loaded from, if from any.
     pub(crate) revision: Option<u64>,
 }
 
 impl Ledger {
-    /// Exact sums over any span: day sums for whole days, minutes for partial ones.
+    /// Sums over any span: day sums for whole days, minutes for partial ones.
     pub fn sums(&self, series: &SeriesKey, span: Span) -> Result<Sums, NotLoaded> {
         let view = View { series: series.clone(), timeslices: None, excluded: Vec::new() };
         ViewSums::new(self, &view).sum_span(span)
     }
 
-    /// Sums over a span within one day.
     fn sums_within_day(&self, series: &SeriesKey, span: Span) -> Result<Sums, NotLoaded> {
         let day = span.start.day();
         if span == day.span() {
@@ -102,16 +96,16 @@ impl Ledger {
             None => Ok(self
                 .minutes
                 .get(&day)
-                .map_or_else(Sums::default, |minutes| minutes.series_sums(series, slot_range(span)))),
+                .map_or_else(Sums::default, |minutes| minutes.series_sums(series, span.slots()))),
         }
     }
 
-    /// The first part of a span that is kept but was not loaded.
+    /// The first partition of a span that is stored but not loaded.
     fn first_unloaded(&self, span: Span) -> Option<Partition> {
         Partition::in_span(span).find(|part| self.unloaded_minutes.contains(part))
     }
 
-    /// Whether anything was ever known of a series.
+    /// Whether any minute of a series is known.
     pub fn has_series(&self, series: &SeriesKey) -> bool {
         self.daily_sums.contains_key(series)
     }
@@ -125,7 +119,6 @@ impl Ledger {
         Ok(self.day_sums(series, day).total > 0 && self.sums(series, Span::new(day.start(), before))?.total > 0)
     }
 
-    /// Sums of a whole UTC day.
     pub fn day_sums(&self, series: &SeriesKey, day: Day) -> Sums {
         self.daily_sums.get(series).map_or_else(Sums::default, |days| days.sum_range(day, day.plus(1)))
     }
@@ -155,7 +148,7 @@ impl Ledger {
                 return Err(NotLoaded(unloaded));
             }
             let Some(minutes) = self.minutes.get(&day) else { continue };
-            let known_slots = minutes.index_of(series).map(|index| minutes.row(index, slot_range(span)).known);
+            let known_slots = minutes.index_of(series).map(|index| minutes.row(index, span.slots()).known);
             if let Some(slot) = known_slots.and_then(|known| known.iter().rposition(|known| *known == 1)) {
                 let slot = i32::try_from(slot + minutes.slots().start).unwrap_or(0);
                 return Ok(Some(day.start().plus(slot + 1)));
@@ -168,16 +161,13 @@ impl Ledger {
     /// Classic one may be that of another in the next account.
     pub fn objects_by_load_balancer(&self) -> BTreeMap<(String, String), ObjectsWritten> {
         let mut by_load_balancer: BTreeMap<(String, String), ObjectsWritten> = BTreeMap::new();
-        for part in self.objects.values() {
-            let PartitionObjects::Records(records) = part else { continue };
-            for record in records {
-                let key = (record.account_region().to_owned(), record.load_balancer.to_string());
-                let summary = by_load_balancer.entry(key).or_default();
-                summary.count += 1;
-                for source in record.counted.iter().map(SeriesKey::source) {
-                    if !summary.sources.contains(source) {
-                        summary.sources.insert(source.to_owned());
-                    }
+        for record in self.objects.values().flat_map(PartitionObjects::records) {
+            let key = (record.account_region().to_owned(), record.load_balancer.to_string());
+            let written = by_load_balancer.entry(key).or_default();
+            written.count += 1;
+            for source in record.counted.iter().map(SeriesKey::source) {
+                if !written.sources.contains(source) {
+                    written.sources.insert(source.to_owned());
                 }
             }
         }
@@ -190,16 +180,4 @@ impl Ledger {
         let newest = self.daily_sums.get(series).and_then(|days| days.newest_until(before.plus(-1).day()));
         newest.map_or(Span::new(before, before), |day| Span::new(day.start(), before).intersect(day.span()))
     }
-}
-
-/// The minutes of a span within one day as places in its tables.
-fn slot_range(span: Span) -> Range<usize> {
-    let start = span.start.minute_of_day();
-    start..start + span.minutes() as usize
-}
-
-/// The rest of the day of a span within it.
-fn rest_of_day(span: Span) -> [Span; 2] {
-    let day = span.start.day().span();
-    [Span::new(day.start, span.start), Span::new(span.end, day.end)]
 }

@@ -1,8 +1,7 @@
-//! Log objects of a part of a day: with their names where an object is to be found again, else only what they
-//! delivered.
+//! Log objects of a partition: with their names where an object has to be found again, else only what they delivered.
 //!
-//! A large fleet writes some hundred thousand objects a day. To tell which minutes are known, only their intervals and
-//! lines matter, and those of a balancer's nodes together.
+//! A large fleet writes some hundred thousand objects a day. Which minutes are known depends on their intervals and lines
+//! only, and on those of a load balancer's nodes together.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,17 +14,12 @@ use crate::time::{Day, Span};
 /// A log object that was read, and for which series its lines were counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRecord {
-    /// Its whole name.
     pub key: String,
-    /// Bytes as stored.
     pub size: u64,
-    /// Lines in it.
     pub lines: u64,
-    /// Lines that could not be read.
+    /// Lines that could not be parsed.
     pub unparsed: u64,
-    /// The load balancer that wrote it.
     pub load_balancer: Arc<str>,
-    /// The minutes it was delivered for.
     pub interval: Span,
     /// The series its lines were counted for; none if it is there but could not be read.
     pub counted: Arc<BTreeSet<SeriesKey>>,
@@ -34,12 +28,11 @@ pub struct ObjectRecord {
 }
 
 impl ObjectRecord {
-    /// The day it is filed under: that of the last minute of its interval.
+    /// The day of the last minute of its interval.
     pub const fn day(&self) -> Day {
         self.partition().day()
     }
 
-    /// The part of a day it is filed under.
     pub const fn partition(&self) -> Partition {
         filing_partition(self.interval)
     }
@@ -49,46 +42,38 @@ impl ObjectRecord {
         self.key.match_indices('_').nth(2).and_then(|(at, _)| self.key.get(..at)).unwrap_or_default()
     }
 
-    /// A file without a byte whose copy may still go on: nothing was counted, and it may stay empty.
+    /// An empty file that may still be copied: nothing was counted, and it may stay empty.
     fn is_pending(&self) -> bool {
         self.size == 0 && self.counted.is_empty()
     }
 
-    /// Whether reading an object of another size under its name adds nothing twice: it had no lines when it was
-    /// counted.
+    /// Whether an object of another size may be counted under its name: it had no lines when it was counted.
     pub(super) const fn can_be_recounted(&self, size: u64) -> bool {
         self.lines == 0 && self.size != size
     }
 }
 
-/// The part of a day that an interval is filed under: that of its last minute.
+/// The partition of an interval: that of its last minute.
 pub const fn filing_partition(interval: Span) -> Partition {
     Partition::containing(interval.end.plus(-1))
 }
 
-/// A listed log object, before anybody asks whether it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListedObject<'a> {
-    /// Its whole name.
     pub key: &'a str,
-    /// Bytes as stored.
     pub size: u64,
-    /// The load balancer that wrote it.
     pub load_balancer: &'a str,
-    /// The minutes it was delivered for.
     pub interval: Span,
 }
 
-/// What objects have in common that were written by one balancer and counted for the same series.
+/// What objects have in common that were written by one load balancer and counted for the same series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ObjectGroup {
     pub(crate) load_balancer: Arc<str>,
-    /// See [`ObjectRecord::area`].
     pub(crate) account_region: String,
     pub(crate) counted: Arc<BTreeSet<SeriesKey>>,
-    /// See [`ObjectRecord::unread`].
     pub(crate) uncounted: Arc<BTreeSet<SeriesKey>>,
-    /// Files without a byte whose copies may still go on.
+    /// See [`ObjectRecord::is_pending`].
     pub(crate) is_pending: bool,
 }
 
@@ -126,17 +111,16 @@ pub(crate) struct DeliveredInterval {
     pub(crate) lines: u64,
 }
 
-/// The objects of a part of a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PartitionObjects {
-    /// With everything that is recorded of them, sorted by name.
+    /// Sorted by name.
     Records(Vec<ObjectRecord>),
     /// Without their names.
     Intervals(Vec<DeliveredInterval>),
 }
 
 impl PartitionObjects {
-    /// What was delivered, in the order of the objects' names.
+    /// In the order of the objects' names.
     pub(crate) fn delivered_intervals(&self) -> Cow<'_, [DeliveredInterval]> {
         match self {
             Self::Intervals(intervals) => Cow::Borrowed(intervals),
@@ -155,16 +139,21 @@ impl PartitionObjects {
         }
     }
 
-    /// The record of that name, if names are here.
-    pub(super) fn record(&self, key: &str) -> Option<&ObjectRecord> {
+    /// Sorted by name; empty if only intervals were loaded.
+    pub(super) fn records(&self) -> &[ObjectRecord] {
         match self {
-            Self::Records(records) => find_record(records, key).ok().and_then(|index| records.get(index)),
-            Self::Intervals(_) => None,
+            Self::Records(records) => records,
+            Self::Intervals(_) => &[],
         }
+    }
+
+    pub(super) fn record(&self, key: &str) -> Option<&ObjectRecord> {
+        let records = self.records();
+        find_record(records, key).ok().and_then(|index| records.get(index))
     }
 }
 
-/// Adds an object to what was delivered; nodes of a balancer lie near each other and are added up.
+/// Adds an object; those of a load balancer's nodes lie side by side and are added up.
 pub(crate) fn push_interval(
     intervals: &mut Vec<DeliveredInterval>,
     group: &Arc<ObjectGroup>,
@@ -181,15 +170,12 @@ fn find_record(records: &[ObjectRecord], key: &str) -> Result<usize, usize> {
     records.binary_search_by(|record| record.key.as_str().cmp(key))
 }
 
-/// The records of a part with other objects added: what was counted of an object before stays counted.
+/// The records of a partition with others added: what was counted of an object before stays counted.
 pub(super) fn merge_records(
     existing: Option<&PartitionObjects>,
     mut new_records: Vec<&ObjectRecord>,
 ) -> Vec<ObjectRecord> {
-    let mut records = match existing {
-        Some(PartitionObjects::Records(records)) => records.clone(),
-        _ => Vec::new(),
-    };
+    let mut records = existing.map(PartitionObjects::records).unwrap_or_default().to_vec();
     new_records.sort_by(|one, other| one.key.cmp(&other.key));
     let mut added: Vec<ObjectRecord> = Vec::new();
     for record in new_records {
@@ -199,7 +185,7 @@ pub(super) fn merge_records(
         };
         match stored {
             None => added.push(record.clone()),
-            // Until it could be read, nothing but its name was known; and what had no lines added nothing.
+            // An object that could not be read, or had no lines, has added nothing.
             Some(held) if held.counted.is_empty() || held.can_be_recounted(record.size) => *held = record.clone(),
             Some(held) => {
                 held.counted = Arc::new(held.counted.union(&record.counted).cloned().collect());

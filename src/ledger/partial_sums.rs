@@ -1,49 +1,44 @@
-//! What is taken from minutes that then are let go: sums over spans within a day, the newest known minute, which are
-//! known.
+//! Sums that are computed while minutes are read that are not kept in memory: sums over spans within a day, newest known
+//! minutes, and which minutes are known.
 //!
-//! A window of a month needs of the day it begins in no more than one sum for each series. So the minutes of such a day
-//! pass by and are gone, and memory holds no more of them than a few parts at a time.
+//! A window of a month needs one sum for each series of the day it begins in. So the minutes of such a day are read in
+//! passing, and memory holds a few partitions at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::{Ledger, Partition, View, rest_of_day, slot_range};
+use super::Partition;
+use super::timeslices::{TimesliceRequests, timeslice_partitions};
 use crate::counts::{MinuteColumns, Sums};
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
-/// Days and parts of them that views cut into slices.
-pub(super) type TimesliceRequests = BTreeMap<Day, Vec<(Arc<View>, Vec<Span>)>>;
-
-/// What is wanted of minutes without keeping them.
+/// What to compute from minutes without keeping them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartialSumsRequest {
-    /// Spans, each within a day and less than it, of which the sums are wanted.
+    /// Spans, each within a day and shorter.
     pub sum_spans: BTreeSet<Span>,
-    /// Spans, each within a day, of which the newest known minute is wanted.
+    /// Spans, each within a day, of which to find the newest known minute.
     pub watermark_spans: BTreeSet<Span>,
-    /// Parts of which it is wanted which minutes are known.
+    /// Partitions of which to keep which minutes are known.
     pub known_partitions: BTreeSet<Partition>,
-    /// Days, and spans within them, of which the sums of slices are wanted.
     pub timeslices: TimesliceRequests,
 }
 
 impl PartialSumsRequest {
-    /// The parts that sums and newest minutes come from.
+    /// The partitions that sums and newest minutes come from.
     pub(crate) fn sum_partitions(&self) -> BTreeSet<Partition> {
         let spans = self.sum_spans.iter().flat_map(|span| spans_to_sum(*span).0);
         spans.chain(self.watermark_spans.iter().copied()).flat_map(Partition::in_span).collect()
     }
 
-    /// The parts that sums of slices come from.
     pub(crate) fn timeslice_partitions(&self) -> BTreeSet<Partition> {
-        let requests = self.timeslices.values().flatten();
-        requests.flat_map(|(view, spans)| Ledger::timeslice_partitions(view, spans)).collect()
+        timeslice_partitions(&self.timeslices)
     }
 
-    /// The series that are cut into slices on a day, sorted.
+    /// The series that have timeslices on a day, sorted.
     pub(crate) fn timeslice_series(&self, day: Day) -> Vec<SeriesKey> {
         let series: BTreeSet<&SeriesKey> =
             self.timeslices.get(&day).into_iter().flatten().map(|(view, _)| &view.series).collect();
@@ -51,15 +46,16 @@ impl PartialSumsRequest {
     }
 }
 
-/// The spans whose minutes are added up for the sums of a span within a day: itself, or the rest of the day if that
-/// lies in fewer parts. Then the sums are those of the day without the rest, which is told by `true`.
+/// The spans that are read for the sums of a span within a day: itself, or the rest of the day if that lies in fewer
+/// partitions. `true` for the rest: it is subtracted from the sums of the day.
 fn spans_to_sum(span: Span) -> (Vec<Span>, bool) {
-    let rest_of_day: Vec<Span> = rest_of_day(span).into_iter().filter(|span| !span.is_empty()).collect();
+    let day = span.start.day().span();
+    let mut rest_of_day = vec![Span::new(day.start, span.start), Span::new(span.end, day.end)];
+    rest_of_day.retain(|span| !span.is_empty());
     let partition_count = |spans: &[Span]| spans.iter().flat_map(|span| Partition::in_span(*span)).count();
     if partition_count(&rest_of_day) < partition_count(&[span]) { (rest_of_day, true) } else { (vec![span], false) }
 }
 
-/// What was taken, of all series.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartialSums {
     sums: BTreeMap<Span, HashMap<SeriesKey, Sums>>,
@@ -69,7 +65,7 @@ pub(crate) struct PartialSums {
 }
 
 impl PartialSums {
-    /// Nothing, of everything that is wanted: what is kept nowhere has no sums.
+    /// Empty sums of everything requested, as of partitions without a file.
     pub(crate) fn new(request: &PartialSumsRequest) -> Self {
         let spans = request.sum_spans.iter().flat_map(|span| spans_to_sum(*span).0);
         Self {
@@ -79,7 +75,7 @@ impl PartialSums {
         }
     }
 
-    /// What is wanted of a part, from the minutes of its series one after the other.
+    /// The requested sums of a partition, from the minutes of its series one after the other.
     pub(crate) fn from_partition(
         request: &PartialSumsRequest,
         partition: Partition,
@@ -105,7 +101,6 @@ impl PartialSums {
         partial
     }
 
-    /// Adds what another part gave.
     pub(crate) fn merge(&mut self, other: Self) {
         for (span, sums) in other.sums {
             let stored = self.sums.entry(span).or_default();
@@ -121,12 +116,12 @@ impl PartialSums {
         self.known.extend(other.known);
     }
 
-    /// Adds which minutes of a part are known, of its series one after the other.
+    /// Adds which minutes of a partition are known, of its series one after the other.
     pub(crate) fn insert_known(&mut self, partition: Partition, series: Arc<Vec<SeriesKey>>, known: Vec<u8>) {
         self.known.insert(partition, (series, known));
     }
 
-    /// The sums over a span within a day; `None` if they were not wanted.
+    /// The sums over a span within a day; `None` if they were not requested.
     pub(super) fn sums(&self, series: &SeriesKey, span: Span, day_sums: impl Fn() -> Sums) -> Option<Sums> {
         let stored_sums = |span: &Span| Some(self.sums.get(span)?.get(series).copied().unwrap_or_default());
         if let Some(sums) = stored_sums(&span) {
@@ -137,17 +132,16 @@ impl PartialSums {
         Some(complement.into_iter().fold(day_sums(), Sums::minus))
     }
 
-    /// Whether the newest known minutes of a span were wanted.
+    /// Whether the newest known minutes of a span were requested.
     pub(super) fn has_watermark(&self, span: Span) -> bool {
         self.watermarks.contains_key(&span)
     }
 
-    /// The end of the newest known minute of a span, where it was wanted and there is one.
     pub(super) fn watermark(&self, series: &SeriesKey, span: Span) -> Option<Minute> {
         self.watermarks.get(&span)?.get(series).copied()
     }
 
-    /// Which minutes of a part are known, nothing where nothing is; `None` if it was not wanted.
+    /// Which minutes of a partition are known, empty where none is; `None` if that was not requested.
     pub(super) fn known_minutes(&self, series: &SeriesKey, partition: Partition) -> Option<&[u8]> {
         let (series_list, known) = self.known.get(&partition)?;
         let width = partition.slots().len();
@@ -156,20 +150,13 @@ impl PartialSums {
     }
 }
 
-/// The minutes of a part that lie in a span, of one series after the other.
+/// The minutes of each series of a partition that lie in a span.
 fn rows_in_span<'a>(
     partition: Partition,
     span: Span,
     columns: &MinuteColumns<'a>,
 ) -> impl Iterator<Item = MinuteColumns<'a>> {
-    let day_slots = slot_range(span.intersect(partition.span()));
-    let columns_range = day_slots.start - partition.slots().start..day_slots.end - partition.slots().start;
-    let width = partition.slots().len();
-    let columns_by_series =
-        columns.total.chunks_exact(width).zip(columns.bad.chunks_exact(width)).zip(columns.known.chunks_exact(width));
-    columns_by_series.map(move |((total, bad), known)| MinuteColumns {
-        total: &total[columns_range.clone()],
-        bad: &bad[columns_range.clone()],
-        known: &known[columns_range.clone()],
-    })
+    let (slots, partition_slots) = (span.intersect(partition.span()).slots(), partition.slots());
+    let range = slots.start - partition_slots.start..slots.end - partition_slots.start;
+    columns.chunks(partition_slots.len()).map(move |row| row.slice(range.clone()))
 }

@@ -1,8 +1,8 @@
-//! A part of a day, the unit in which the ledger is kept and loaded: four hours of UTC.
+//! Four hours of UTC, the unit in which the ledger is stored and loaded.
 //!
-//! Short enough that what a run writes every five minutes, and what it reads where a window cuts into a day, stays
-//! small; long enough that the names of all series, which every part's file holds, weigh little: 0.05 bytes a minute
-//! and series.
+//! Short enough that what a run writes every five minutes, and reads where a window begins or ends within a day, stays
+//! small; long enough that the names of all series, which every partition's file holds, weigh little: 0.05 bytes a
+//! minute and series.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,9 +11,7 @@ use std::str::FromStr;
 use crate::serialization::serialize_as_text;
 use crate::time::{Day, Minute, Span};
 
-/// Minutes of a part. It divides the day.
 const PARTITION_MINUTES: i32 = 240;
-/// Parts of a day.
 const PARTITIONS_PER_DAY: i32 = 1_440 / PARTITION_MINUTES;
 
 /// Four hours of UTC, counted from 1970.
@@ -21,42 +19,36 @@ const PARTITIONS_PER_DAY: i32 = 1_440 / PARTITION_MINUTES;
 pub struct Partition(i32);
 
 impl Partition {
-    /// The part that holds a minute.
     pub const fn containing(minute: Minute) -> Self {
         Self(minute.0.div_euclid(PARTITION_MINUTES))
     }
 
-    /// The parts of a day, in order.
     pub fn in_day(day: Day) -> impl DoubleEndedIterator<Item = Self> {
         let first = Self::containing(day.start()).0;
         (first..first + PARTITIONS_PER_DAY).map(Self)
     }
 
-    /// The parts that have a minute of a span, in order.
+    /// The partitions that have a minute of a span, in order.
     pub fn in_span(span: Span) -> impl DoubleEndedIterator<Item = Self> {
         let end =
             if span.is_empty() { Self::containing(span.start).0 } else { Self::containing(span.end.plus(-1)).0 + 1 };
         (Self::containing(span.start).0..end).map(Self)
     }
 
-    /// Its minutes.
     pub const fn span(self) -> Span {
         let start = Minute(self.0.saturating_mul(PARTITION_MINUTES));
         Span { start, end: start.plus(PARTITION_MINUTES) }
     }
 
-    /// The day it is part of.
     pub const fn day(self) -> Day {
         self.span().start.day()
     }
 
-    /// Its minutes as places in the tables of its day.
+    /// Its minutes as indices into tables of its day.
     pub fn slots(self) -> Range<usize> {
-        let start = self.span().start.minute_of_day();
-        start..start + PARTITION_MINUTES.unsigned_abs() as usize
+        self.span().slots()
     }
 
-    /// The hour it starts with.
     pub fn hour(self) -> usize {
         self.slots().start / 60
     }
@@ -68,7 +60,6 @@ impl fmt::Display for Partition {
     }
 }
 
-/// The text is no part of a day.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid part of a day `{0}`, expected a value such as `2026-10-31T08`")]
 pub struct PartitionError(String);

@@ -14,9 +14,9 @@ pub use buckets::BucketSums;
 pub use worst_intervals::WorstInterval;
 
 use self::worst_intervals::WorstIntervals;
-use crate::counts::Sums;
+use crate::counts::{MinuteTable, Sums};
 use crate::evaluation::SloViews;
-use crate::ledger::{DayTable, Ledger, NotLoaded, ViewSums};
+use crate::ledger::{Ledger, NotLoaded, ViewSums};
 use crate::slo::{Exclusions, Service, Slo, SloId};
 use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window};
 
@@ -114,7 +114,7 @@ impl HistoryBuilder {
         history.corrected.add_day(day, &table);
         history.worst_intervals.add_day(day, &table);
         if let Some(bucket_sums) = &mut history.raw {
-            let raw: Option<DayTable> = ledger.view_day(&self.views.raw, day)?;
+            let raw: Option<MinuteTable> = ledger.view_day(&self.views.raw, day)?;
             bucket_sums.add_day(day, &raw.unwrap_or_default());
         }
         Ok(())

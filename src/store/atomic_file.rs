@@ -1,16 +1,16 @@
-//! Files that are replaced as a whole: written aside under a name that nothing has, and renamed.
+//! Files that are replaced as a whole: written to a temp file of an unused name, and renamed.
 //!
-//! **Invariant:** nothing but the file itself is ever replaced or removed. A process that is killed may leave the file
-//! aside, which starts with `.` and ends with `.tmp`.
+//! **Invariant:** nothing but the file itself is ever replaced or removed. A process that is killed may leave a temp file,
+//! which starts with `.` and ends with `.tmp`.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Names that are tried for a file aside: others may be writing to the same place.
+/// Names that are tried for a temp file: other processes may write to the same folder.
 const MAX_TEMP_NAMES: u32 = 1_000;
 
-/// A file that is being written aside.
+/// A file that is written to a temp file first; dropped without a commit, it leaves nothing.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
@@ -20,7 +20,6 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Starts a file; until it is placed there is what was there before.
     pub fn create(path: &Path) -> io::Result<Self> {
         let name =
             path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path has no file name"))?;
@@ -35,26 +34,25 @@ impl AtomicFile {
         Err(io::Error::new(ErrorKind::AlreadyExists, "too many `.tmp` files in the same folder"))
     }
 
-    /// Adds bytes.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }
 
-    /// Flushes the bytes to the disk. Pages and simulated logs are recreated by the next run, so they are not flushed.
+    /// Flushes the bytes to the disk. Pages and simulated logs are not flushed: the next run recreates them.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
-    /// Puts the file in its place.
+    /// Replaces the file at the path, if there is one.
     pub fn commit(mut self) -> io::Result<()> {
         fs::rename(&self.temp_path, &self.path)?;
         self.is_committed = true;
         Ok(())
     }
 
-    /// Puts the file in its place only if nothing is there; tells whether it did.
-    pub fn commit_new(self) -> io::Result<bool> {
-        // A link to a name that is taken fails, so that two that make it at once cannot replace one another.
+    /// Creates the file unless the path is taken; returns whether it did.
+    fn commit_new(self) -> io::Result<bool> {
+        // A link to a taken name fails, so that two processes cannot replace each other's file.
         match fs::hard_link(&self.temp_path, &self.path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
@@ -71,7 +69,14 @@ impl Drop for AtomicFile {
     }
 }
 
-/// Replaces a file as a whole. One that has these bytes already keeps its time.
+/// Writes a file unless the path is taken; returns whether it did.
+pub fn write_new_file(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let mut file = AtomicFile::create(path)?;
+    file.write(bytes)?;
+    file.commit_new()
+}
+
+/// Replaces a file as a whole. A file with the same bytes keeps its modification time.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if has_content(path, bytes) {
         return Ok(());
@@ -88,7 +93,7 @@ pub fn has_content(path: &Path, bytes: &[u8]) -> bool {
     has_same_length && fs::read(path).is_ok_and(|held| held == bytes)
 }
 
-/// Makes the folders that a name with `/` needs below a root. A link among them is refused: it would lead elsewhere.
+/// Creates the folders of a name with `/` below a root. A link among them is an error: it would lead outside.
 pub(super) fn create_parent_folders(root: &Path, name: &str) -> io::Result<()> {
     fs::create_dir_all(root)?;
     let mut folder = root.to_owned();
@@ -122,9 +127,7 @@ mod tests {
         replace_file(&path, b"two").unwrap();
         drop(AtomicFile::create(&path).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        let mut new = AtomicFile::create(&path).unwrap();
-        new.write(b"three").unwrap();
-        assert!(!new.commit_new().unwrap(), "a name that is taken stays as it is");
+        assert!(!write_new_file(&path, b"three").unwrap(), "a taken name keeps its file");
         let mut names: Vec<String> = fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -1,7 +1,7 @@
-//! Parquet files of the ledger: minutes of a part of a day, log objects of a part of a day, and sums by day of a month.
+//! Parquet files of the ledger: minutes and log objects of a partition, and sums by day of a month.
 //!
-//! Each is readable by any Parquet tool. A text that would repeat on many rows in a row (the name of a series, a
-//! balancer, a set of series) stands on the first of them; null means: as in the row above.
+//! Each is readable by any Parquet tool. A text that repeats on following rows (the name of a series, a load balancer, a
+//! set of series) is written on the first of them only; null means: as in the row above.
 
 mod budgets;
 mod minutes;
@@ -35,21 +35,18 @@ fn encode(height: usize, columns: Vec<Column>, metadata: &[(&str, String)]) -> P
     Ok(bytes)
 }
 
-/// A value of the file's metadata.
 fn metadata_value(bytes: &[u8], key: &str) -> PolarsResult<Option<String>> {
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     let pairs = reader.get_metadata()?.key_value_metadata().as_ref();
     Ok(pairs.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()))
 }
 
-/// Reads some columns.
 fn decode(bytes: &[u8], columns: &[&str]) -> PolarsResult<DataFrame> {
     let reader = ParquetReader::new(Cursor::new(bytes));
     let columns = columns.iter().map(|column| (*column).to_owned()).collect();
     reader.with_columns(Some(columns)).read_parallel(ParallelStrategy::None).finish()
 }
 
-/// The numbers of a column.
 macro_rules! numbers {
     ($frame:expr, $column:literal, $kind:ident) => {{
         let column = $frame.column($column)?.$kind()?.rechunk();
@@ -61,7 +58,7 @@ macro_rules! numbers {
 }
 use numbers;
 
-/// A column with a text where it differs from the row above.
+/// A column with texts where they differ from the row above.
 fn changes_column<'a>(name: &str, rows: impl Iterator<Item = &'a str>) -> Column {
     let mut last = None;
     let changes: Vec<Option<&str>> = rows

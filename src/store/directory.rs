@@ -1,7 +1,6 @@
-//! A shelf in a directory: written aside, synced, renamed; one process at a time.
+//! A blob store in a directory: written to a temp file, synced, renamed; one process at a time.
 //!
-//! **Invariant:** links are never followed below the directory, and a file aside is removed only if the lock file names
-//! it.
+//! **Invariant:** links are never followed below the directory, and a temp file is removed only if the lock file names it.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
@@ -11,71 +10,61 @@ use super::atomic_file::create_parent_folders;
 use super::manifest::{MANIFEST, Manifest, hash_in_name, is_day_name};
 use super::{BlobError, BlobStore, CrashPoints, Version, content_version};
 
-/// The name of the lock file. It holds the name of the file aside.
+/// The lock file. It holds the name of the temp file.
 const LOCK: &str = "lock";
 
-/// Names that are tried for the file aside: others may have put files there.
+/// Names that are tried for the temp file: there may be foreign files.
 const MAX_TEMP_NAMES: u32 = 1_000;
 
 /// A directory that this process alone writes to.
 #[derive(Debug)]
 pub struct DirectoryStore {
     root: PathBuf,
-    /// Held while the shelf may be written to.
+    /// Held while it may be written to.
     lock: Option<Lock>,
     crash_points: CrashPoints,
 }
 
-/// The right to write to a directory.
 #[derive(Debug)]
 struct Lock {
     file: File,
-    /// Where files are written before they get their names.
     temp_path: PathBuf,
 }
 
 impl DirectoryStore {
-    /// Creates the directory if needed and locks it.
+    /// Creates the directory if needed and locks it. A ledger that has lost its manifest is opened for reading, so that
+    /// the reader reports the loss.
     pub fn open(root: &Path, crash_points: CrashPoints) -> Result<Self, BlobError> {
         let root_name = root.display().to_string();
         let read_only = Self::read_only(root);
         let is_damaged = fs::read(root.join(MANIFEST)).is_ok_and(|bytes| !Manifest::is_manifest(&bytes));
-        if let Some(entry) = first_foreign_entry(root).map_err(|source| io_error("read", &root_name, source))? {
+        let foreign = first_foreign_entry(root).map_err(|source| io_error("read", &root_name, source))?;
+        if let Some(entry) = foreign.or_else(|| is_damaged.then(|| MANIFEST.to_owned())) {
             let names = read_only.file_names().map_err(|source| io_error("list", &root_name, source))?;
-            if !names.iter().any(|name| hash_in_name(name).is_some()) {
-                return Err(BlobError::Occupied { location: root_name, entry });
-            }
-            // A ledger that has lost its manifest: whoever reads it says so.
-            return Ok(read_only);
-        }
-        if is_damaged {
-            let names = read_only.file_names().map_err(|source| io_error("list", &root_name, source))?;
-            if !names.iter().any(|name| hash_in_name(name).is_some()) {
-                return Err(BlobError::Occupied { location: root_name, entry: MANIFEST.to_owned() });
-            }
-            return Ok(read_only);
+            let is_ledger = names.iter().any(|name| hash_in_name(name).is_some());
+            return if is_ledger { Ok(read_only) } else { Err(BlobError::Occupied { location: root_name, entry }) };
         }
         fs::create_dir_all(root).map_err(|source| io_error("create", &root_name, source))?;
         let lock = Lock::acquire(root).map_err(|source| io_error("lock", &root_name, source))?;
         Ok(Self { root: root.to_owned(), lock: Some(lock.ok_or(BlobError::Locked(root_name))?), crash_points })
     }
 
-    /// Opens the directory to read from it, also while another process writes: what a manifest names does not change.
+    /// Opens the directory for reading, also while another process writes: files that a manifest names do not change.
     pub fn read_only(root: &Path) -> Self {
         Self { root: root.to_owned(), lock: None, crash_points: CrashPoints::default() }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        let Some(Lock { temp_path: aside, .. }) = &self.lock else {
+        let Some(Lock { temp_path, .. }) = &self.lock else {
             return Err(std::io::Error::new(ErrorKind::PermissionDenied, "the ledger is open for reading only"));
         };
         create_parent_folders(&self.root, name)?;
         let path = self.root.join(name);
-        let mut file = File::create(aside)?;
+        let mut file = File::create(temp_path)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         self.crash_points.reach();
-        fs::rename(aside, &path)?;
+        fs::rename(temp_path, &path)?;
         self.crash_points.reach();
         File::open(path.parent().unwrap_or(&self.root))?.sync_all()?;
         File::open(&self.root)?.sync_all()?;
@@ -112,7 +101,7 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(source)) => return Err(source),
         }
-        // A process that was killed has left the file that it named here before it made it.
+        // A process that was killed may have left the temp file that it named here.
         let mut abandoned = String::new();
         file.read_to_string(&mut abandoned)?;
         if !abandoned.is_empty() {
@@ -137,7 +126,7 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// What has this name after a process that ended by itself is not slowburn's.
+    /// A file of the name that is created later is not slowburn's.
     fn drop(&mut self) {
         drop(self.file.set_len(0));
     }
@@ -147,20 +136,19 @@ fn temp_name(number: u32) -> String {
     format!(".slowburn-{number}.tmp")
 }
 
-/// Whether this is the name of a file aside.
 fn is_temp_name(name: &str) -> bool {
     let number = name.strip_prefix(".slowburn-").and_then(|rest| rest.strip_suffix(".tmp"));
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// What lies in a folder; links are not followed.
+/// Links are not followed.
 fn read_entries(folder: &Path) -> std::io::Result<Vec<(String, fs::Metadata)>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         match entry.metadata() {
             Ok(about) => entries.push((entry.file_name().to_string_lossy().into_owned(), about)),
-            // Another process may remove what it replaced.
+            // Another process may remove a file that it replaced.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -168,7 +156,7 @@ fn read_entries(folder: &Path) -> std::io::Result<Vec<(String, fs::Metadata)>> {
     Ok(entries)
 }
 
-/// What keeps a ledger from starting in a folder: anything that lies there where no manifest does.
+/// The first entry that keeps a ledger from being created in a folder: any, where there is no manifest.
 fn first_foreign_entry(root: &Path) -> std::io::Result<Option<String>> {
     if fs::symlink_metadata(root.join(MANIFEST)).is_ok() {
         return Ok(None);
@@ -182,7 +170,7 @@ fn first_foreign_entry(root: &Path) -> std::io::Result<Option<String>> {
     Ok(entries.into_iter().map(|(name, _)| name).filter(|name| !is_own(name)).min())
 }
 
-/// Whether a file `lock` is one of a run that had not written a manifest yet.
+/// Whether a file `lock` is that of a run that had not written a manifest yet.
 fn is_own_lock(root: &Path, metadata: &fs::Metadata) -> bool {
     metadata.is_file() && fs::read_to_string(root.join(LOCK)).is_ok_and(|text| text.is_empty() || is_temp_name(&text))
 }
@@ -228,7 +216,7 @@ impl BlobStore for DirectoryStore {
 
     async fn list(&self) -> Result<Vec<String>, BlobError> {
         match self.file_names() {
-            // A directory that nobody has made yet holds nothing.
+            // The directory has not been created yet.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             names => names.map_err(|source| io_error("list", &self.root.to_string_lossy(), source)),
         }
@@ -245,17 +233,16 @@ impl BlobStore for DirectoryStore {
     async fn delete(&self, name: &str) -> Result<(), BlobError> {
         let path = self.root.join(name);
         let folder = path.parent().unwrap_or(&self.root);
-        // A link in the place of a folder leads to what is not the ledger's.
-        if !fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir()) {
-            return Ok(());
-        }
-        if !fs::symlink_metadata(&path).is_ok_and(|about| about.is_file()) {
+        // A link in place of a folder leads outside the ledger.
+        if !fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir())
+            || !fs::symlink_metadata(&path).is_ok_and(|about| about.is_file())
+        {
             return Ok(());
         }
         fs::remove_file(&path).map_err(|error| io_error("delete", name, error))?;
         self.crash_points.reach();
         if folder != self.root {
-            // A day folder that lost its last file goes too; one that still has files stays, which is no failure.
+            // Removes the folder of a day without files; one with files stays, which is not an error.
             drop(fs::remove_dir(folder));
         }
         Ok(())

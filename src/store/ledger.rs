@@ -51,9 +51,7 @@ const CONCURRENT_READS: usize = 16;
 /// Which partitions of the ledger to load; sums of all days are always loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadRequest {
-    /// Partitions of which the minutes are loaded.
     pub minutes: BTreeSet<Partition>,
-    /// Partitions of which the log objects are loaded.
     pub objects: BTreeSet<Partition>,
     /// Partitions of which the log objects are loaded without their names.
     pub delivered_intervals: BTreeSet<Partition>,
@@ -72,7 +70,6 @@ impl LoadRequest {
     }
 }
 
-/// A ledger in a blob store.
 pub struct LedgerStore {
     blobs: Box<dyn BlobStore>,
     /// What will count once it is published.
@@ -148,7 +145,6 @@ impl LedgerStore {
         self.version.is_some()
     }
 
-    /// The first day with known minutes.
     pub fn first_day(&self) -> Option<Day> {
         self.manifest.partitions.iter().find(|(_, files)| files.minutes.is_some()).map(|(part, _)| part.day())
     }

@@ -80,7 +80,6 @@ pub struct DayListing {
     pub query_hash: String,
     /// The first requested minute; objects of earlier ones were not read.
     pub from: Minute,
-    /// The day of the listing.
     pub listed_on: Day,
 }
 
@@ -91,9 +90,7 @@ pub struct ListingCache {
     pub query_hash: String,
     /// The first requested minute; folders of earlier days were left out.
     pub from: Minute,
-    /// The evaluated minute.
     pub evaluated_at: Minute,
-    /// The time of the listing.
     pub listed_at: Minute,
     /// Folders of accounts and regions.
     pub regions: Vec<String>,
@@ -168,7 +165,6 @@ impl Manifest {
         self.counts_files.as_ref().map(|hash| format!("counts-{hash}.json"))
     }
 
-    /// The names of all data files.
     pub(super) fn file_names(&self) -> impl Iterator<Item = String> {
         let partitions = self.partitions.keys().flat_map(|part| [DataFile::Minutes(*part), DataFile::Objects(*part)]);
         let sums = self.sums.keys().map(|month| DataFile::Sums(*month));
@@ -178,7 +174,6 @@ impl Manifest {
     }
 }
 
-/// A Parquet file, by what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DataFile {
     Minutes(Partition),

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::location::Location;
 
-pub use atomic_file::{AtomicFile, has_content};
+pub use atomic_file::{AtomicFile, has_content, write_new_file};
 pub use codec::budgets_parquet;
 pub use directory::DirectoryStore;
 pub use error::{BlobError, StoreError};
@@ -24,8 +24,6 @@ pub use ledger::{AlertStateKind, LedgerStore, LoadRequest, VersionedAlertState};
 pub use manifest::{DayListing, ListingCache};
 pub use s3::S3Store;
 pub use site::{SiteError, SiteFile, SiteWriter, StalePages};
-#[cfg(test)]
-pub use tests::MemoryStore;
 
 /// The state of the bytes under a name: their hash, or the `ETag` of S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +112,9 @@ impl CrashPoints {
         }
     }
 }
+
+#[cfg(test)]
+pub use tests::MemoryStore;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! A shelf in a bucket of S3: two runs may write to it at once, and only one of them swaps the manifest.
+//! A blob store in an S3 bucket: two runs may write at the same time, and only one of them swaps the manifest.
 //!
 //! A swap is a conditional write: `If-Match` with the `ETag` that was read, or `If-None-Match: *`
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>). Nothing is locked, so a task that
@@ -17,13 +17,12 @@ use super::{BlobError, BlobStore, CrashPoints, Version};
 use crate::aws::{Aws, AwsError};
 use crate::location::S3Prefix;
 
-/// Seconds after which nobody can be about to name a file any more that no manifest names: no run lasts a day.
+/// Age from which no run can be about to name a file in its manifest: no run lasts a day.
 const ORPHAN_MIN_AGE_SECONDS: i64 = 24 * 60 * 60;
 
 /// How often the bytes of an object may break off; the SDK tries again only until they begin to come.
 const MAX_READ_ATTEMPTS: u32 = 3;
 
-/// Objects below a prefix of a bucket.
 #[derive(Debug)]
 pub struct S3Store {
     client: Client,
@@ -37,7 +36,7 @@ impl S3Store {
         Self::new(Aws::shared().await.s3(), bucket, prefix, crash_points)
     }
 
-    /// A shelf below a prefix without slashes at its ends.
+    /// A prefix has no slashes at its ends.
     pub fn new(client: Client, bucket: &str, prefix: &str, crash_points: CrashPoints) -> Self {
         Self { client, keys: S3Prefix::new(bucket, prefix), crash_points }
     }
@@ -52,22 +51,21 @@ impl S3Store {
         BlobError::Aws { action, name, hint: remedy, message: refusal.message }
     }
 
-    /// The bytes of an object stopped coming.
     fn interrupted_error(&self, name: &str, error: &(dyn std::error::Error + 'static)) -> BlobError {
         let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
         let said = AwsError::from_connection_error(error).message;
         BlobError::Aws { action: "read", name, message: said, hint: "run again: the connection was interrupted" }
     }
 
-    /// Writes a page for browsers, which ask each time whether it is still the same.
+    /// Writes a page for browsers, which revalidate it each time.
     pub(super) async fn put_page(&self, name: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), BlobError> {
         let put = self.client.put_object().bucket(&self.keys.bucket).key(self.keys.key(name)).body(bytes.into());
         let sent = put.content_type(content_type).cache_control("no-cache").send().await;
         sent.map(drop).map_err(|error| self.aws_error("write", name, &error))
     }
 
-    /// Names of data files and others that start as they do, with the time of their last change. What else lies below
-    /// the prefix is passed over: it may be large, and is not the ledger's.
+    /// Names of data files and others that start as they do, with the time of their last change. Other objects below the
+    /// prefix are not listed: there may be many.
     async fn list_with_times(&self) -> Result<Vec<(String, Option<DateTime>)>, BlobError> {
         let mut names = Vec::new();
         for start in DATA_FILE_PREFIXES {
@@ -84,7 +82,7 @@ impl S3Store {
         Ok(names)
     }
 
-    /// When the manifest was written last, by the clock of S3.
+    /// The time of the last write of the manifest, by the clock of S3.
     async fn manifest_last_modified(&self) -> Result<Option<DateTime>, BlobError> {
         let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(self.keys.key(MANIFEST));
         let page = request.max_keys(1).send().await.map_err(|error| self.aws_error("list", MANIFEST, &error))?;
@@ -148,7 +146,7 @@ impl BlobStore for S3Store {
             Err(error)
                 if matches!(error.code(), Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey")) =>
             {
-                // An answer that was lost on its way makes the next attempt find what the first one wrote.
+                // If a response was lost, the retry finds what the first attempt wrote.
                 match self.get(name).await? {
                     Some((held, version)) if held == bytes => Ok(version),
                     _ => Err(BlobError::Conflict(name.to_owned())),
@@ -173,7 +171,7 @@ impl BlobStore for S3Store {
 
     async fn orphans(&self, referenced: &BTreeSet<&str>) -> Result<Vec<String>, BlobError> {
         let newest = self.manifest_last_modified().await?;
-        // What another run has just written is not named yet.
+        // Objects that another run has just written are not in its manifest yet.
         let is_old = |last_modified: &Option<DateTime>| {
             last_modified
                 .as_ref()

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::counts::Sums;
-use crate::ledger::DayTable;
+use crate::counts::{MinuteTable, Sums};
 use crate::time::{Day, Minute, Span};
 
 /// Sums between neighbouring boundaries.
@@ -39,14 +38,13 @@ impl BucketSums {
         }
     }
 
-    pub fn add_day(&mut self, day: Day, table: &DayTable) {
+    pub fn add_day(&mut self, day: Day, table: &MinuteTable) {
         let covered = day.span().intersect(self.span());
         let mut start = covered.start;
         while start < covered.end {
             let Some(index) = self.index(start) else { return };
             let end = self.boundaries.get(index + 1).copied().unwrap_or(covered.end).min(covered.end);
-            let from = start.minute_of_day();
-            let sums = table.sums(from, from + Span::new(start, end).minutes() as usize);
+            let sums = table.slice(Span::new(start, end).slots()).sums();
             if let Some(bucket) = self.sums.get_mut(index) {
                 bucket.add(sums);
             }
@@ -76,7 +74,7 @@ mod tests {
         let day = Day(20_000);
         let at = |minute: i32| day.start().plus(minute);
         let mut bucket_sums = BucketSums::new([at(-1_440), at(-720), at(10), at(20), at(1_500)].into());
-        let mut table = DayTable::default();
+        let mut table = MinuteTable::for_day();
         table.known.fill(1);
         table.total.fill(3);
         table.bad[15] = 2;

@@ -1,7 +1,6 @@
 //! Intervals in which more events were bad than the objective allows: what used up the budget.
 
-use crate::counts::Sums;
-use crate::ledger::DayTable;
+use crate::counts::{MinuteTable, Sums};
 use crate::rational::Rational;
 use crate::slo::Slo;
 use crate::time::{Day, MINUTES_PER_DAY, Minute, Span};
@@ -38,7 +37,7 @@ impl WorstIntervals {
     }
 
     /// Adds the minutes of the next day.
-    pub(super) fn add_day(&mut self, day: Day, table: &DayTable) {
+    pub(super) fn add_day(&mut self, day: Day, table: &MinuteTable) {
         let length = self.slot_minutes as usize;
         for from in (0..MINUTES_PER_DAY.unsigned_abs() as usize).step_by(length) {
             let at = |slot: usize| day.start().plus(i32::try_from(slot).unwrap_or(0));
@@ -46,8 +45,7 @@ impl WorstIntervals {
             if span.is_empty() || table.bad[from..from + length].iter().all(|bad| *bad == 0) {
                 continue;
             }
-            let start = span.start.minute_of_day();
-            let sums = table.sums(start, start + span.minutes() as usize);
+            let sums = table.slice(span.slots()).sums();
             let allowed = i128::from(sums.total) * self.allowed_share.numer();
             if i128::from(sums.bad) * self.allowed_share.denom() > allowed {
                 self.add(span, sums);
@@ -99,7 +97,7 @@ mod tests {
     #[test]
     fn adjacent_slots_merge_and_worst_interval_comes_first() {
         let day = Day(20_000);
-        let mut table = DayTable::default();
+        let mut table = MinuteTable::for_day();
         table.known.fill(1);
         table.total.fill(10);
         for (slot, bad) in [(100, 5), (112, 5), (600, 9), (1_439, 1)] {

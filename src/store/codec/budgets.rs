@@ -6,7 +6,7 @@ use super::encode;
 use crate::report::budgets::{COLUMNS, DailyBudget};
 use crate::store::StoreError;
 
-/// The file; days are texts, `2026-10-31`, and null is what is not known.
+/// The file; days are texts, `2026-10-31`, and unknown values are null.
 pub fn budgets_parquet(budgets: &[DailyBudget]) -> Result<Vec<u8>, StoreError> {
     encode_budgets(budgets).map_err(|source| StoreError::Parquet { name: "budgets".to_owned(), source })
 }

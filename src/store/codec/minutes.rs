@@ -1,5 +1,5 @@
-//! Minutes of a part of a day: `series`, `total`, `bad` and `known`, a row for each minute of each series, or of
-//! several series whose minutes are all alike: their names then stand on lines of one text.
+//! Minutes of a partition: `series`, `total`, `bad` and `known`, a row for each minute of each series, or of several series
+//! with equal minutes: their names are then the lines of one text.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,11 +13,10 @@ use crate::ledger::DayMinutes;
 use crate::series::SeriesKey;
 use crate::store::content_version;
 
-/// The metadata key of the hash of all names of series. Nearly all files have the same ones, which are then read once.
+/// The metadata key of the hash of all names of series. Nearly all files have the same names, which are then read once.
 const SERIES_HASH_KEY: &str = "series";
 /// The metadata key of the rows of the series, in the order of their names, where some share one.
 const ROW_INDEX_KEY: &str = "rows";
-/// What stands between the names of series that share a row.
 const NAME_SEPARATOR: char = '\n';
 
 /// Lists of series by their hash.
@@ -26,7 +25,7 @@ pub(in crate::store) type SeriesLists = HashMap<String, Arc<Vec<SeriesKey>>>;
 /// The minutes of some series, one after the other.
 pub(in crate::store) struct DecodedMinutes {
     pub(in crate::store) series: Arc<Vec<SeriesKey>>,
-    // Columns as they were read: they are copied once, to their place in the day.
+    // Columns as they were read: they are copied once, into the table of the day.
     total: UInt32Chunked,
     bad: UInt32Chunked,
     known: Vec<u8>,
@@ -38,8 +37,8 @@ impl DecodedMinutes {
     }
 }
 
-/// The series of which something is known or counted within the slots; `None` if there is no such series. Minutes that
-/// several have alike, as all that are silent, are written once.
+/// The series with known or counted minutes within the slots; `None` if there is none. Minutes that several series share,
+/// as all without traffic do, are written once.
 pub(in crate::store) fn encode_minutes(minutes: &DayMinutes, slots: &Range<usize>) -> Option<PolarsResult<Vec<u8>>> {
     let all = (0..minutes.series().len()).map(|index| minutes.row(index, slots.clone()));
     let series_rows: Vec<(&SeriesKey, MinuteColumns<'_>)> =
@@ -89,7 +88,7 @@ pub(in crate::store) fn encode_minutes(minutes: &DayMinutes, slots: &Range<usize
     Some(encode(height, columns, &metadata))
 }
 
-/// The names of the series of a file, unless its list is known.
+/// Reads the names of the series of a file, unless its list was read before.
 pub(in crate::store) fn read_series_list(bytes: &[u8], lists: &mut SeriesLists) -> PolarsResult<()> {
     let hash = series_list_hash(bytes)?;
     if !lists.contains_key(&hash) {
@@ -109,7 +108,7 @@ fn series_list_hash(bytes: &[u8]) -> PolarsResult<String> {
     metadata_value(bytes, SERIES_HASH_KEY)?.ok_or_else(|| decode_error("the list of series is missing"))
 }
 
-/// The inverse of [`encode_minutes`], once its list was learnt: each series has its own minutes again.
+/// The inverse of [`encode_minutes`], with the list of series that was read before: each has its own minutes again.
 pub(in crate::store) fn decode_minutes(
     bytes: &[u8],
     slots: usize,
@@ -136,7 +135,7 @@ pub(in crate::store) fn decode_minutes(
     Ok(minutes)
 }
 
-/// Only which minutes are known.
+/// Like [`decode_minutes`], but only which minutes are known.
 pub(in crate::store) fn decode_known(
     bytes: &[u8],
     slots: usize,
@@ -151,11 +150,10 @@ fn row_mismatch() -> PolarsError {
     decode_error("the rows do not match the series")
 }
 
-/// Which series has which row of a file.
 struct RowIndex {
     series: Arc<Vec<SeriesKey>>,
     slots: usize,
-    /// Where some share one: the row of each.
+    /// The row of each series, if some share one.
     row_indices: Option<Vec<usize>>,
 }
 
@@ -167,7 +165,7 @@ impl RowIndex {
         Ok(Self { series, slots, row_indices: indices.transpose().map_err(|_| row_mismatch())? })
     }
 
-    /// The minutes of each series, of those of each row.
+    /// From the minutes of each row to those of each series.
     fn expand<T: Copy>(&self, rows: &[T], row_indices: &[usize]) -> PolarsResult<Vec<T>> {
         let mut expanded = Vec::with_capacity(row_indices.len() * self.slots);
         for row in row_indices {
@@ -187,7 +185,7 @@ impl RowIndex {
 }
 
 fn bits_to_bytes(bits: &BooleanChunked) -> Vec<u8> {
-    // Nearly always all of it is known.
+    // Nearly always all minutes are known.
     if bits.all() {
         return vec![1; bits.len()];
     }

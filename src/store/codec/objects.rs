@@ -1,4 +1,4 @@
-//! Log objects of a part of a day, sorted by name. `counted` and `uncounted` are JSON lists of the names of series,
+//! Log objects of a partition, sorted by name. `counted` and `uncounted` are JSON lists of the names of series,
 //! `name_prefix` is the start of the object's name alone, so that deliveries can be read without the names.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,6 @@ use crate::ledger::{DeliveredInterval, ObjectGroup, ObjectRecord, push_interval}
 use crate::series::SeriesKey;
 use crate::time::{Minute, Span};
 
-/// Objects that are sorted by name.
 pub(in crate::store) fn encode_objects(objects: &[ObjectRecord]) -> PolarsResult<Vec<u8>> {
     let all = || objects.iter();
     let counted = series_lists(all().map(|object| &object.counted))?;
@@ -31,7 +30,7 @@ pub(in crate::store) fn encode_objects(objects: &[ObjectRecord]) -> PolarsResult
     encode(objects.len(), columns, &[])
 }
 
-/// Sets of series as JSON lists, one for each object. Neighbours mostly share theirs, which is written once.
+/// Sets of series as JSON lists, one for each object. Neighbours mostly share theirs, which is encoded once.
 fn series_lists<'o>(sets: impl Iterator<Item = &'o Arc<BTreeSet<SeriesKey>>>) -> PolarsResult<Vec<Arc<str>>> {
     let mut previous: Option<(&Arc<BTreeSet<SeriesKey>>, Arc<str>)> = None;
     let mut texts = Vec::new();
@@ -72,7 +71,7 @@ pub(in crate::store) fn decode_records(bytes: &[u8]) -> PolarsResult<Vec<ObjectR
     Ok(records)
 }
 
-/// The same without names.
+/// Like [`decode_records`], without names.
 pub(in crate::store) fn decode_intervals(bytes: &[u8]) -> PolarsResult<Vec<DeliveredInterval>> {
     let frame = decode_objects(bytes, &[])?;
     let mut intervals = Vec::new();
@@ -80,13 +79,12 @@ pub(in crate::store) fn decode_intervals(bytes: &[u8]) -> PolarsResult<Vec<Deliv
     Ok(intervals)
 }
 
-/// Columns that every reader needs, and some more.
 fn decode_objects(bytes: &[u8], extra_columns: &[&str]) -> PolarsResult<DataFrame> {
     let common_columns = ["size", "lines", "load_balancer", "name_prefix", "start", "end", "counted", "uncounted"];
     decode(bytes, &[&common_columns, extra_columns].concat())
 }
 
-/// Passes on the row, the origin, the interval, and size and lines of every object.
+/// Visits the row, group, interval, and size and lines of every object.
 fn for_each_object(
     frame: &DataFrame,
     mut visit: impl FnMut(usize, &Arc<ObjectGroup>, Span, (u64, u64)),
@@ -107,7 +105,7 @@ fn for_each_object(
     Ok(())
 }
 
-/// What a row holds where it differs from the row above.
+/// The texts of a row that differ from the row above.
 struct RowTexts<'r> {
     balancer: Option<&'r str>,
     account_region: Option<&'r str>,
@@ -115,7 +113,7 @@ struct RowTexts<'r> {
     uncounted: Option<&'r str>,
 }
 
-/// The origin of a row: that of the row above, but for what differs.
+/// The group of a row: that of the row above, but for what differs.
 fn group_of_row(previous: Option<&Arc<ObjectGroup>>, row: &RowTexts<'_>, size: u64) -> PolarsResult<Arc<ObjectGroup>> {
     let RowTexts { balancer, account_region: area, counted, uncounted: unread } = *row;
     let missing = || decode_error("the first row is incomplete");

@@ -11,7 +11,7 @@ use crate::ledger::DaySums;
 use crate::series::SeriesKey;
 use crate::time::Day;
 
-/// The metadata key of the minutes that slices were cut from, by day.
+/// The metadata key of the hashes of the minutes that timeslices were computed from, by day.
 const MINUTE_HASHES_KEY: &str = "minutes";
 
 /// The sums of the days from `first` up to, not including, `end`; `None` if there are none.
@@ -20,7 +20,7 @@ pub(in crate::store) fn encode_sums(
     first: Day,
     end: Day,
 ) -> Option<PolarsResult<Vec<u8>>> {
-    // By the few names, not by the many rows.
+    // Sorts the few names, not the many rows.
     let mut all: Vec<(&SeriesKey, &Arc<DaySums>)> = sums.iter().collect();
     all.sort_unstable_by_key(|(series, _)| *series);
     let mut rows: Vec<(&SeriesKey, Day, Sums)> = Vec::new();
@@ -30,7 +30,7 @@ pub(in crate::store) fn encode_sums(
     encode_rows(&rows, &[])
 }
 
-/// Sums of slices, sorted by name and day, and what they were cut from.
+/// Sums of timeslices, sorted by name and day, and the hashes of their minutes.
 pub(in crate::store) fn encode_timeslices(
     rows: &[(&SeriesKey, Day, Sums)],
     minute_hashes: String,
@@ -63,7 +63,6 @@ pub(in crate::store) fn decode_sums(bytes: &[u8], sums: &mut HashMap<SeriesKey, 
     Ok(())
 }
 
-/// What the slices of [`encode_slices`] were cut from.
 pub(in crate::store) fn timeslice_minute_hashes(bytes: &[u8]) -> PolarsResult<String> {
     metadata_value(bytes, MINUTE_HASHES_KEY)?.ok_or_else(|| decode_error("the hash of the minutes is missing"))
 }
@@ -71,7 +70,6 @@ pub(in crate::store) fn timeslice_minute_hashes(bytes: &[u8]) -> PolarsResult<St
 /// The days of each series of a file, in their order.
 type SumsBySeries = Vec<(SeriesKey, Vec<(Day, Sums)>)>;
 
-/// The rows of a file.
 pub(in crate::store) fn decode_sums_by_series(bytes: &[u8]) -> PolarsResult<SumsBySeries> {
     let frame = decode(bytes, &["series", "day", "total", "bad", "known"])?;
     let days: Vec<i32> = numbers!(frame, "day", i32);

@@ -109,8 +109,8 @@ impl LedgerStore {
                         partial = PartialSums::from_partition(request, *part, &minutes.series, &columns);
                     }
                     timeslice_minutes = timeslice_partitions.contains(part).then(|| {
-                        let series = request.timeslice_series(part.day());
-                        (*part, DayMinutes::select_series(part.slots(), series, &minutes.series, &columns))
+                        let source = std::iter::once((part.slots(), &**minutes.series, columns));
+                        (*part, DayMinutes::from_partitions(part.slots(), request.timeslice_series(part.day()), source))
                     });
                 }
                 if request.known_partitions.contains(part) && ledger.unloaded_minutes.contains(part) {
