@@ -9,7 +9,12 @@ use crate::time::{Minute, format_duration};
 /// A number with its noun: `1 object`, `2 objects`.
 pub(crate) fn pluralize(count: impl TryInto<u64>, noun: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+    format!("{count} {}", plural(count, noun))
+}
+
+/// The noun of a number that is written elsewhere.
+pub(crate) fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
 /// `1234567` as `1,234,567`.

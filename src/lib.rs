@@ -17,7 +17,7 @@
 //! - [`time`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
 //! - [`hinted_error`] is an error as a user reads it. **Invariant:** it says what to do.
 //! - [`text`] is what may be shown of text that others wrote. **Invariant:** it moves no cursor and ends no line.
-//! - `format` writes numbers, lengths and times as people read them. **Invariant:** rounding never makes a failure
+//! - [`format`] writes numbers, lengths and times as people read them. **Invariant:** rounding never makes a failure
 //!   disappear.
 //! - [`rational`] is the only kind of number that promises are made of. **Invariant:** no floating point before printing.
 //! - [`slo`] is what teams promise. **Invariant:** reading never fails as a whole: all that is sound, and every

@@ -7,8 +7,7 @@ use super::{CommandError, ExitStatus, READ_ATTEMPTS_MAX};
 use crate::cli::CommonArgs;
 use crate::cli::export::{ExportArgs, ExportFormat, ExportWhat};
 use crate::engine::{self, EngineError};
-use crate::report::budgets::{self, DailyBudget};
-use crate::report::minutes;
+use crate::report::data_export::{self, DailyBudget};
 use crate::slo::{Catalog, Service, Slo};
 use crate::store::{LedgerStore, StoreError, budgets_parquet};
 use crate::time::{Day, Minute, Span};
@@ -59,7 +58,7 @@ pub(super) async fn export(arguments: ExportArgs, now: Minute) -> Result<ExitSta
             let rows = daily_budgets(&catalog, &store, Span::new(start, end)).await?;
             let bytes = match arguments.format {
                 ExportFormat::Csv => {
-                    let text = budgets::csv(&rows);
+                    let text = data_export::budgets_csv(&rows);
                     text.map_err(|error| CommandError::with_context("cannot write the budgets as CSV", error))?
                         .into_bytes()
                 }
@@ -80,7 +79,7 @@ async fn write_minutes(
     (common, mut store): (&CommonArgs, LedgerStore),
     range: Span,
 ) -> Result<(), CommandError> {
-    output.write(minutes::HEADER.as_bytes())?;
+    output.write(data_export::MINUTES_HEADER.as_bytes())?;
     // A day at a time: a ledger of a year need not fit into memory, nor onto the screen before the first line shows.
     for day in range.days() {
         let span = day.span().intersect(range);
@@ -95,7 +94,7 @@ async fn write_minutes(
                 Ok(minutes) => break minutes,
             }
         };
-        let text = minutes::csv(slos, &minutes, span).map_err(|day| CommandError::new(day.to_string()))?;
+        let text = data_export::minutes_csv(slos, &minutes, span).map_err(|day| CommandError::new(day.to_string()))?;
         output.write(text.as_bytes())?;
     }
     Ok(())
@@ -106,7 +105,7 @@ async fn daily_budgets(catalog: &Catalog, store: &LedgerStore, span: Span) -> Re
     let mut rows = Vec::new();
     for day in span.days().filter(|day| day.span().end <= span.end) {
         let status = engine::evaluate(catalog, store, day.span().end).await?;
-        rows.extend(budgets::daily_budgets(day, &status));
+        rows.extend(data_export::daily_budgets(day, &status));
     }
     Ok(rows)
 }

@@ -116,7 +116,7 @@ fn render(
             let mut document = budget_report::json(status);
             if let Some(fields) = document.as_object_mut() {
                 fields.insert("incidents".to_owned(), incidents::json(alert_state, status));
-                fields.insert("overrides".to_owned(), gate::overrides_json(overrides));
+                fields.insert("overrides".to_owned(), serde_json::json!(overrides));
             }
             format!("{document:#}\n")
         }

@@ -16,7 +16,7 @@ use crate::ledger::{Ledger, PartialSumsRequest};
 use crate::notify::Notifier;
 use crate::outcome::Diagnostics;
 use crate::report::model::FleetStatus;
-use crate::report::slo_notification::NotificationContext;
+use crate::report::notification::NotificationContext;
 use crate::slo::{Catalog, NO_DESTINATION, Urgency};
 use crate::store::{AlertStateKind, CrashPoints, LedgerStore, LoadRequest, VersionedAlertState};
 use crate::time::Minute;

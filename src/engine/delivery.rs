@@ -11,7 +11,7 @@ use super::EngineError;
 use super::alerts::{AlertPipeline, team_destinations};
 use crate::alert::{AlertState, DeliveryReport, DeliveryResult, OutboxEntry};
 use crate::outcome::Diagnostics;
-use crate::report::slo_notification::NotificationContext;
+use crate::report::notification::NotificationContext;
 use crate::slo::{Catalog, Urgency};
 use crate::store::VersionedAlertState;
 use crate::time::Minute;

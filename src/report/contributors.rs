@@ -1,16 +1,14 @@
 //! Contributors of failures as one or two sentences: only what stands out.
 
 use crate::access_log::contributors::{Contributor, Contributors, Dimension, ErrorOrigin};
-use crate::format::{capitalize, format_fraction, format_latency, format_percent, with_thousands_separators};
+use crate::format::{capitalize, format_fraction, format_latency, format_percent, plural, with_thousands_separators};
 use crate::rational::{Rational, to_f64};
 use crate::slo::{Indicator, LatencyBasis, Measure, Slo};
 use crate::text::escape_non_printing;
 use crate::time::format_duration;
 
-/// What answered, and what most bad events of an SLO have in common; `None` if nothing stands out.
-#[must_use]
+/// What answered, and what most bad events have in common; `None` if nothing stands out.
 pub fn describe_contributors(contributors: &Contributors, slo: &Slo) -> Option<String> {
-    let bad_verb = bad_event_verb(slo);
     let bad_total = contributors.events().bad;
     let mut sentences: Vec<String> = Vec::new();
     if let Some((origin, status, count)) = contributors.dominant_error_origin() {
@@ -19,40 +17,34 @@ pub fn describe_contributors(contributors: &Contributors, slo: &Slo) -> Option<S
             ErrorOrigin::Balancer => "by the load balancer instead of a target",
             ErrorOrigin::Target => "by the target",
         };
-        sentences
-            .push(format!("{} answered{status} {origin_text}", describe_fraction(count, bad_total, "was", "were")));
+        let verb = if count == 1 { "was" } else { "were" };
+        sentences.push(format!("{} {verb} answered{status} {origin_text}", describe_fraction(count, bad_total)));
     }
+    let mut push_contributor = |dimension, predicate: &str| {
+        let Some(share) = contributors.dominant_contributor(dimension) else { return false };
+        let fraction = describe_fraction(share.events.bad, bad_total);
+        sentences.push(format!("{fraction} {predicate} {}", describe_share(contributors, &share)));
+        true
+    };
     // A target says more than its group.
-    let target = contributors.dominant_contributor(Dimension::Target).map(|share| ("went to target", share));
-    let group =
-        || contributors.dominant_contributor(Dimension::TargetGroup).map(|share| ("went to target group", share));
-    if let Some((predicate, share)) = target.or_else(group) {
-        sentences.push(format!(
-            "{} {predicate} {}",
-            describe_fraction(share.events.bad, bad_total, "", ""),
-            describe_share(contributors, &share)
-        ));
+    if !push_contributor(Dimension::Target, "went to target") {
+        push_contributor(Dimension::TargetGroup, "went to target group");
     }
-    if let Some(share) = contributors.dominant_contributor(Dimension::Route) {
-        sentences.push(format!(
-            "{} {}",
-            describe_fraction(share.events.bad, bad_total, "requested", "requested"),
-            describe_share(contributors, &share)
-        ));
-    }
+    push_contributor(Dimension::Route, "requested");
     let first = sentences.first_mut()?;
-    let duration = format_duration(contributors.span.minutes());
-    let partial_note = if contributors.is_complete { "" } else { " (not all logs analyzed)" };
-    let subject = if bad_total == 1 { "request that" } else { "requests that" };
     *first = format!(
-        "Of the {} {subject} {bad_verb} in the last {duration}{partial_note}, {first}",
-        with_thousands_separators(bad_total)
+        "Of the {} {} that {} in the last {}{}, {first}",
+        with_thousands_separators(bad_total),
+        plural(bad_total, "request"),
+        bad_event_verb(slo),
+        format_duration(contributors.span.minutes()),
+        if contributors.is_complete { "" } else { " (not all logs analyzed)" }
     );
     let with_period = sentences.iter().map(|sentence| format!("{}.", capitalize(sentence)));
     Some(with_period.collect::<Vec<_>>().join(" "))
 }
 
-/// What is wrong with a single event: `failed`, `took longer than 300 ms`.
+/// `failed`, `took longer than 300 ms`.
 pub(super) fn bad_event_verb(slo: &Slo) -> String {
     match &slo.indicator {
         Indicator::Requests { measure: Measure::Latency { under_us, basis, .. }, .. } => {
@@ -64,14 +56,12 @@ pub(super) fn bad_event_verb(slo: &Slo) -> String {
     }
 }
 
-/// `all were`, `290 of 312 were`.
-fn describe_fraction(count: u64, total: u64, singular: &str, plural: &str) -> String {
-    let verb = if count == 1 { singular } else { plural };
-    let number = if count == total { "all".to_owned() } else { format_fraction(count, total) };
-    format!("{number} {verb}").trim_end().to_owned()
+/// `all`, `290 of 312`.
+fn describe_fraction(count: u64, total: u64) -> String {
+    if count == total { "all".to_owned() } else { format_fraction(count, total) }
 }
 
-/// What it is, and how much less of the requests it has.
+/// The contributor, and its share of all requests for comparison.
 fn describe_share(contributors: &Contributors, share: &Contributor) -> String {
     let share_of_requests =
         Rational::new(i128::from(share.events.total), i128::from(contributors.events().total.max(1)));

@@ -1,75 +1,70 @@
 //! Why an alert did or did not fire: one minute of one SLO with every number and every check, as text and JSON.
 
-use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use super::export::DowngradeJson;
+use super::slo_status::format_unknown_share;
+use super::table::text_table;
 use crate::alert::{Incident, IncidentKey, MinuteEvaluation, OutboxEntry, UrgencyState, recovery_minutes};
 use crate::counts::Sums;
 use crate::evaluation::{Downgrade, SloEvaluation, SloState, TierEvaluation};
-use crate::format::{format_fraction, format_lookback, format_percent, pluralize, with_thousands_separators};
+use crate::format::{format_fraction, format_percent, pluralize, with_thousands_separators};
 use crate::rational::to_f64;
 use crate::slo::{Correction, Service, Slo, Tier, Urgency, describe_destination};
 use crate::time::{Minute, format_duration};
 
 /// Everything that decides about one SLO at one minute.
 pub struct Explanation<'a> {
-    /// Whose promise it is.
     pub service: &'a Service,
-    /// The promise.
     pub slo: &'a Slo,
-    /// The evaluation: it sees the minutes that start before it.
+    /// The minutes that start before it are evaluated.
     pub at: Minute,
-    /// What the numbers came to.
     pub evaluation: SloEvaluation,
-    /// What that minute said.
     pub minute_evaluation: MinuteEvaluation,
-    /// Where the SLO stood after it.
+    /// After the minute.
     pub urgency_state: UrgencyState,
-    /// How many calm minutes end ticket, page and severe.
+    /// The recovery minutes of ticket, page and severe.
     pub resolve_after: [u32; 3],
-    /// Up to where it was evaluated, if it ever was.
+    /// The minute up to which runs have evaluated the SLO.
     pub evaluated_until: Option<Minute>,
-    /// How late minutes may come and still open an incident.
+    /// How late a minute may arrive and still open an incident.
     pub open_within: u32,
-    /// The silence it lay in.
     pub silence: Option<&'a Correction>,
     /// The incident that was open, or ended in this minute.
     pub incident: Option<(IncidentKey, Incident)>,
-    /// What is still to be delivered about it.
     pub undelivered: Vec<OutboxEntry>,
 }
 
 impl Explanation<'_> {
     /// For people.
-    #[must_use]
     pub fn text(&self) -> String {
-        let mut text = format!(
-            "{} at {}: {}\n\n{} over {}; team {}, class {}\n",
-            self.slo.id,
-            self.at,
-            self.conclusion(),
-            self.slo.objective.text,
-            self.slo.windows.first().map(ToString::to_string).unwrap_or_default(),
-            self.service.team,
-            self.service.class
-        );
-        if !self.minute_evaluation.is_observed {
+        let unknown_note = if self.minute_evaluation.is_observed {
+            String::new()
+        } else {
             let minute = self.at.plus(-1);
-            text.push_str(&format!("The minute {minute} is unknown or excluded: it opens and resolves no incident.\n"));
-        }
-        text.push_str(&format!("\nWindows before {}\n{}", self.at, self.windows_text()));
-        text.push_str("\nChecks\n");
-        for (check, result) in self.checks() {
-            text.push_str(&format!("  {:<14} {result}\n", check.replace('_', " ")));
-        }
-        text.push_str(&format!("\nIncident\n{}", self.incident_text()));
-        text
+            format!("The minute {minute} is unknown or excluded: it opens and resolves no incident.\n")
+        };
+        let checks: String = self
+            .checks()
+            .into_iter()
+            .map(|(check, result)| format!("  {:<14} {result}\n", check.replace('_', " ")))
+            .collect();
+        format!(
+            "{id} at {at}: {conclusion}\n\n{objective} over {window}; team {team}, class {class}\n{unknown_note}\n\
+             Windows before {at}\n{windows}\nChecks\n{checks}\nIncident\n{incident}",
+            id = self.slo.id,
+            at = self.at,
+            conclusion = self.conclusion(),
+            objective = self.slo.objective.text,
+            window = self.slo.windows.first().map(ToString::to_string).unwrap_or_default(),
+            team = self.service.team,
+            class = self.service.class,
+            windows = self.windows_text(),
+            incident = self.incident_text(),
+        )
     }
 
     fn windows_text(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header([
+        let header = [
             "tier",
             "urgency",
             "threshold",
@@ -80,39 +75,33 @@ impl Explanation<'_> {
             "bad of total",
             "burn rate",
             "firing",
-        ]);
-        for (tier, reading) in self.slo.tiers.iter().zip(&self.evaluation.tiers) {
-            table.add_row(self.tier_cells(tier, reading));
-        }
-        let lines: Vec<String> = table.lines().map(|line| format!("  {}", line.trim_end())).collect();
-        let mut text = lines.join("\n") + "\n";
-        match &self.evaluation.state {
-            SloState::Outage { minutes, sums } => {
-                let (bad, total) = (with_thousands_separators(sums.bad), with_thousands_separators(sums.total));
-                text.push_str(&format!(
-                    "  severe: outage, {bad} of {total} failed in {}; an outage is 9 of 10 or more\n",
-                    format_duration(*minutes)
-                ));
-            }
-            SloState::TrafficDrop { minutes, events: seen, expected } => text.push_str(&format!(
+        ];
+        let tiers = self.slo.tiers.iter().zip(&self.evaluation.tiers);
+        let table = text_table(header, tiers.map(|(tier, evaluation)| self.tier_cells(tier, evaluation)), &[]);
+        let lines: String = table.lines().map(|line| format!("  {line}\n")).collect();
+        let state = match &self.evaluation.state {
+            SloState::Outage { minutes, sums } => format!(
+                "  severe: outage, {} failed in {}; an outage is 9 of 10 or more\n",
+                format_fraction(sums.bad, sums.total),
+                format_duration(*minutes)
+            ),
+            SloState::TrafficDrop { minutes, events, expected } => format!(
                 "  severe: traffic drop, {} events in {}; each of the last weeks had at least {} at this time\n",
-                with_thousands_separators(*seen),
+                with_thousands_separators(*events),
                 format_duration(*minutes),
                 with_thousands_separators(*expected)
-            )),
-            SloState::NoData { unknown_share, minutes } => text.push_str(&format!(
-                "  no data: {} of the last {} unknown, more than `max_unknown` ({})\n",
-                format_percent(to_f64(*unknown_share), 0),
-                format_lookback(*minutes),
+            ),
+            SloState::NoData { unknown_share, minutes } => format!(
+                "  no data: {}, more than `max_unknown` ({})\n",
+                format_unknown_share(*unknown_share, *minutes),
                 format_percent(to_f64(self.slo.max_unknown), 0)
-            )),
-            SloState::Ok | SloState::Firing { .. } => {}
-        }
-        text
+            ),
+            SloState::Ok | SloState::Firing { .. } => String::new(),
+        };
+        lines + &state
     }
 
-    fn tier_cells(&self, tier: &Tier, reading: &TierEvaluation) -> [String; 10] {
-        let sums = |sums: Sums| format_fraction(sums.bad, sums.total);
+    fn tier_cells(&self, tier: &Tier, evaluation: &TierEvaluation) -> [String; 10] {
         let format_burn_rate = |burn: Option<f64>| burn.map_or_else(|| "-".to_owned(), |burn| format!("{burn:.1}x"));
         let threshold_share = tier.factor * self.slo.objective.budget();
         [
@@ -120,12 +109,12 @@ impl Explanation<'_> {
             tier.urgency.to_string(),
             format!("{:.1}x = {}", to_f64(tier.factor), format_percent(to_f64(threshold_share), 3)),
             format_duration(tier.long_minutes),
-            sums(reading.long),
-            format_burn_rate(reading.long_burn_rate),
+            format_fraction(evaluation.long.bad, evaluation.long.total),
+            format_burn_rate(evaluation.long_burn_rate),
             format_duration(tier.short_minutes),
-            sums(reading.short),
-            format_burn_rate(reading.short_burn_rate),
-            if reading.is_firing { "yes" } else { "no" }.to_owned(),
+            format_fraction(evaluation.short.bad, evaluation.short.total),
+            format_burn_rate(evaluation.short_burn_rate),
+            if evaluation.is_firing { "yes" } else { "no" }.to_owned(),
         ]
     }
 
@@ -151,24 +140,18 @@ impl Explanation<'_> {
 
     /// The two checks that may downgrade a page: significance and working hours.
     fn downgrade_checks(&self) -> [String; 2] {
-        let firing = self
-            .slo
-            .tiers
-            .iter()
-            .zip(&self.evaluation.tiers)
-            .find(|(tier, reading)| reading.is_firing && tier.urgency == Urgency::Page);
-        let downgraded = firing.and_then(|(_, reading)| reading.downgrade);
-        let significance = match (downgraded, &self.slo.significance) {
-            (Some(Downgrade::FewBadEvents { bad_events: bad, min_bad_events: bad_min }), _) => {
-                format!("failed: {}, a page needs {bad_min}", pluralize(bad, "bad event"))
+        let mut tiers = self.slo.tiers.iter().zip(&self.evaluation.tiers);
+        let firing = tiers.find(|(tier, evaluation)| evaluation.is_firing && tier.urgency == Urgency::Page);
+        let downgrade = firing.and_then(|(_, evaluation)| evaluation.downgrade);
+        let significance = match (downgrade, &self.slo.significance) {
+            (Some(Downgrade::FewBadEvents { bad_events, min_bad_events }), _) => {
+                format!("failed: {}, a page needs {min_bad_events}", pluralize(bad_events, "bad event"))
             }
-            (Some(Downgrade::NotSignificant { p_value: chance, max_p_value: chance_max }), _) => {
-                format!(
-                    "failed: p-value {}, a page needs at most {}",
-                    format_percent(chance, 2),
-                    format_percent(chance_max, 2)
-                )
-            }
+            (Some(Downgrade::NotSignificant { p_value, max_p_value }), _) => format!(
+                "failed: p-value {}, a page needs at most {}",
+                format_percent(p_value, 2),
+                format_percent(max_p_value, 2)
+            ),
             (_, None) => "passed: `significance` is not set".to_owned(),
             (_, Some(_)) if firing.is_none() => "not checked: no page is firing".to_owned(),
             (_, Some(significance)) => format!(
@@ -177,7 +160,7 @@ impl Explanation<'_> {
                 format_percent(to_f64(significance.p_value_max), 2)
             ),
         };
-        let working_hours = match downgraded {
+        let working_hours = match downgrade {
             Some(Downgrade::OutsideHours) => "failed: outside the working hours of the tier".to_owned(),
             _ => "passed".to_owned(),
         };
@@ -189,13 +172,9 @@ impl Explanation<'_> {
         let index = urgency as usize;
         let recovery_minutes = recovery_minutes(self.resolve_after[index], self.urgency_state.is_flapping[index]);
         let minutes_left = self.urgency_state.minutes_to_recovery[index];
-        let no_traffic_note = if self.urgency_state.minutes_without_traffic > 0 {
-            format!(
-                "; {} without traffic do not count",
-                pluralize(self.urgency_state.minutes_without_traffic, "minute")
-            )
-        } else {
-            String::new()
+        let no_traffic_note = match self.urgency_state.minutes_without_traffic {
+            0 => String::new(),
+            minutes => format!("; {} without traffic do not count", pluralize(minutes, "minute")),
         };
         format!("{urgency} stays open: {minutes_left} of {recovery_minutes} recovery minutes left{no_traffic_note}")
     }
@@ -281,23 +260,24 @@ impl Explanation<'_> {
     }
 
     /// For programs.
-    #[must_use]
     pub fn json(&self) -> Value {
-        let sums = |sums: Sums| json!({ "bad": sums.bad, "total": sums.total, "known_minutes": sums.known });
-        let tiers = self.slo.tiers.iter().zip(&self.evaluation.tiers).map(|(tier, reading)| {
+        let window = |minutes: u32, sums: Sums, burn_rate: Option<f64>| {
+            let sums = json!({ "bad": sums.bad, "total": sums.total, "known_minutes": sums.known });
+            json!({ "window": format_duration(minutes), "sums": sums, "burn_rate": burn_rate })
+        };
+        let tier_json = |(tier, evaluation): (&Tier, &TierEvaluation)| {
             json!({
                 "tier": tier.name,
                 "urgency": tier.urgency.to_string(),
                 "factor": to_f64(tier.factor),
-                "long": { "window": format_duration(tier.long_minutes), "sums": sums(reading.long), "burn_rate": reading.long_burn_rate },
-                "short": { "window": format_duration(tier.short_minutes), "sums": sums(reading.short), "burn_rate": reading.short_burn_rate },
-                "firing": reading.is_firing,
-                "short_window_firing": reading.is_short_firing,
-                "downgraded": reading.downgrade.map(DowngradeJson::new),
+                "long": window(tier.long_minutes, evaluation.long, evaluation.long_burn_rate),
+                "short": window(tier.short_minutes, evaluation.short, evaluation.short_burn_rate),
+                "firing": evaluation.is_firing,
+                "short_window_firing": evaluation.is_short_firing,
+                "downgraded": evaluation.downgrade,
             })
-        });
-        let checks: serde_json::Map<String, Value> =
-            self.checks().into_iter().map(|(check, result)| (check.to_owned(), json!(result))).collect();
+        };
+        let [ticket, page, severe] = self.urgency_state.minutes_to_recovery;
         json!({
             "slo": self.slo.id.as_str(),
             "at": self.at.to_string(),
@@ -305,16 +285,23 @@ impl Explanation<'_> {
             "minute_counts": self.minute_evaluation.is_observed,
             "no_traffic": self.minute_evaluation.has_no_traffic,
             "urgency": self.evaluation.state.urgency().map(|urgency| urgency.to_string()),
-            "tiers": tiers.collect::<Vec<_>>(),
-            "checks": checks,
-            "recovery_minutes_left": { "ticket": self.urgency_state.minutes_to_recovery[0], "page": self.urgency_state.minutes_to_recovery[1], "severe": self.urgency_state.minutes_to_recovery[2] },
+            "tiers": self.slo.tiers.iter().zip(&self.evaluation.tiers).map(tier_json).collect::<Value>(),
+            "checks": self.checks().into_iter().map(|(check, result)| (check.to_owned(), json!(result))).collect::<Value>(),
+            "recovery_minutes_left": { "ticket": ticket, "page": page, "severe": severe },
             "incident": self.incident.as_ref().map(|(key, incident)| incident_json(key, incident)),
-            "undelivered": self.undelivered.iter().map(|entry| json!({
-                "number": entry.notification.number, "destination": entry.destination, "attempts": entry.attempts, "last_error": entry.last_error,
-                "given_up": entry.is_abandoned,
-            })).collect::<Vec<_>>(),
+            "undelivered": self.undelivered.iter().map(undelivered_json).collect::<Value>(),
         })
     }
+}
+
+fn undelivered_json(entry: &OutboxEntry) -> Value {
+    json!({
+        "number": entry.notification.number,
+        "destination": entry.destination,
+        "attempts": entry.attempts,
+        "last_error": entry.last_error,
+        "given_up": entry.is_abandoned,
+    })
 }
 
 fn incident_json(key: &IncidentKey, incident: &Incident) -> Value {

@@ -1,85 +1,54 @@
-//! The status for programs, as CSV, JSON, `OpenMetrics` and metrics of CloudWatch: all numbers unrounded.
+//! The status for programs, as CSV, JSON, `OpenMetrics` and CloudWatch metrics: all numbers unrounded.
 
 mod document;
-mod metrics;
 mod openmetrics;
+
+use std::collections::BTreeMap;
 
 use super::model::{FleetStatus, SloRow};
 use super::slo_status::SloStatus;
+use super::table::{Column, columns_csv, optional_text};
 use crate::burn::ExhaustionForecast;
 use crate::evaluation::SloState;
 use crate::rational::to_f64;
 
-pub(super) use document::{DowngradeJson, PolicyStepJson};
+pub(super) use document::PolicyStepJson;
 pub use document::{json, schema};
-pub use metrics::{Datum, fleet_metrics, slo_metrics};
 pub use openmetrics::openmetrics;
 
-/// Comma-separated values, one line a row, numbers unrounded.
-///
-/// # Errors
-/// When a value cannot be written as CSV, which no text of ours causes.
+const CSV_COLUMNS: [Column<SloRow>; 24] = [
+    ("team", |row| row.team.clone()),
+    ("service", |row| row.service.clone()),
+    ("slo", |row| row.slo.clone()),
+    ("class", |row| row.class.clone()),
+    ("objective", |row| row.objective.clone()),
+    ("window", |row| row.window.clone()),
+    ("status", |row| SloStatus::from_row(row).key().to_owned()),
+    ("urgency", |row| optional_text(row.evaluation.state.urgency())),
+    ("missing_share", |row| optional_text(missing_share(row))),
+    ("total", |row| row.sums.total.to_string()),
+    ("bad", |row| row.sums.bad.to_string()),
+    ("sli", |row| optional_text(row.sli)),
+    ("budget_remaining", |row| optional_text(row.budget.remaining().map(to_f64))),
+    ("forecast", |row| forecast_key(row.forecast).to_owned()),
+    ("exhausted_at", |row| optional_text(exhausted_at(row.forecast))),
+    ("coverage", |row| row.coverage().to_string()),
+    ("evaluated_at", |row| row.evaluated_at.to_string()),
+    ("watermark", |row| optional_text(row.watermark)),
+    ("raw_total", |row| row.raw.total.to_string()),
+    ("raw_bad", |row| row.raw.bad.to_string()),
+    ("raw_budget_remaining", |row| optional_text(row.raw_budget.remaining().map(to_f64))),
+    ("excluded_minutes", |row| row.excluded_minutes.to_string()),
+    ("corrections", |row| row.corrections.join(" ")),
+    ("policy", |row| optional_text(row.policy.as_ref().map(|step| &step.text))),
+];
+
+/// Comma-separated values, one line for each row.
 pub fn csv(status: &FleetStatus) -> Result<String, csv::Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record([
-        "team",
-        "service",
-        "slo",
-        "class",
-        "objective",
-        "window",
-        "status",
-        "urgency",
-        "missing_share",
-        "total",
-        "bad",
-        "sli",
-        "budget_remaining",
-        "forecast",
-        "exhausted_at",
-        "coverage",
-        "evaluated_at",
-        "watermark",
-        "raw_total",
-        "raw_bad",
-        "raw_budget_remaining",
-        "excluded_minutes",
-        "corrections",
-        "policy",
-    ])?;
-    for row in &status.rows {
-        let format_optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-        writer.write_record([
-            row.team.clone(),
-            row.service.clone(),
-            row.slo.clone(),
-            row.class.clone(),
-            row.objective.clone(),
-            row.window.clone(),
-            SloStatus::from_row(row).key().to_owned(),
-            row.evaluation.state.urgency().map_or_else(String::new, |urgency| urgency.to_string()),
-            format_optional(missing_share(row)),
-            row.sums.total.to_string(),
-            row.sums.bad.to_string(),
-            format_optional(row.sli),
-            format_optional(row.budget.remaining().map(to_f64)),
-            forecast_key(row.forecast).to_owned(),
-            exhausted_at(row.forecast).unwrap_or_default(),
-            row.coverage().to_string(),
-            row.evaluated_at.to_string(),
-            row.watermark.map_or_else(String::new, |mark| mark.to_string()),
-            row.raw.total.to_string(),
-            row.raw.bad.to_string(),
-            format_optional(row.raw_budget.remaining().map(to_f64)),
-            row.excluded_minutes.to_string(),
-            row.corrections.join(" "),
-            row.policy.as_ref().map_or_else(String::new, |step| step.text.clone()),
-        ])?;
-    }
-    super::replay::finish_csv(writer)
+    columns_csv(&CSV_COLUMNS, &status.rows)
 }
 
-/// The share of the newest minutes that is unknown, where that is too much.
+/// The share of the newest minutes that is unknown, if it is above `max_unknown`.
 fn missing_share(row: &SloRow) -> Option<f64> {
     match &row.evaluation.state {
         SloState::NoData { unknown_share, .. } => Some(to_f64(*unknown_share)),
@@ -101,4 +70,40 @@ fn exhausted_at(forecast: ExhaustionForecast) -> Option<String> {
         ExhaustionForecast::ExhaustedAt(at) => Some(at.to_string()),
         _ => None,
     }
+}
+
+/// One value of a CloudWatch metric. Names in definitions are valid as values of dimensions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Datum {
+    pub name: &'static str,
+    pub dimensions: Vec<(&'static str, String)>,
+    pub value: f64,
+    /// Whether the unit is percent instead of a count.
+    pub is_percent: bool,
+}
+
+/// That a run was completed, and how many SLOs of each class have which status.
+pub fn fleet_metrics(status: &FleetStatus) -> Vec<Datum> {
+    let count = |name, dimensions, value: u32| Datum { name, dimensions, value: value.into(), is_percent: false };
+    let mut counts: BTreeMap<(&str, SloStatus), u32> = BTreeMap::new();
+    for row in &status.rows {
+        for slo_status in SloStatus::ALL {
+            *counts.entry((&row.class, slo_status)).or_default() += u32::from(SloStatus::from_row(row) == slo_status);
+        }
+    }
+    let by_class = counts.into_iter().map(|((class, slo_status), number)| {
+        count("SloCount", vec![("Class", class.to_owned()), ("Status", slo_status.key().to_owned())], number)
+    });
+    std::iter::once(count("Runs", Vec::new(), 1)).chain(by_class).collect()
+}
+
+/// The error budget that is left of each SLO, in percent, where it is known.
+pub fn slo_metrics(status: &FleetStatus) -> Vec<Datum> {
+    let budget_left_metric = |row: &SloRow| {
+        let left = row.budget.remaining()?;
+        let dimensions = [("Team", &row.team), ("Service", &row.service), ("SLO", &row.slo), ("Window", &row.window)];
+        let dimensions = dimensions.map(|(name, text)| (name, text.clone())).to_vec();
+        Some(Datum { name: "ErrorBudgetRemaining", dimensions, value: 100.0 * to_f64(left), is_percent: true })
+    };
+    status.rows.iter().filter_map(budget_left_metric).collect()
 }

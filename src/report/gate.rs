@@ -1,128 +1,118 @@
-//! Whether a service may be deployed: the error-budget policy of its class against its budgets, and what came of it in
-//! spite of it.
+//! Whether a service may be deployed: the error-budget policy of its class against its budgets, and overrides of it.
 //!
-//! **Invariant:** what is not known never counts as a yes.
+//! **Invariant:** unknown is never a yes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::export::PolicyStepJson;
 use super::model::{FleetStatus, SloRow};
-use super::slo_status::SloStatus;
+use super::slo_status::{SloStatus, lacks_recent_data};
 use super::status::status_details;
-use crate::evaluation::SloState;
+use super::table::markdown_section;
 use crate::format::{escape_markdown, format_percent, pluralize};
 use crate::rational::to_f64;
-use crate::slo::{Catalog, PolicyStep, Service};
+use crate::slo::{Catalog, Policy, PolicyStep, Service};
 use crate::time::Minute;
 
-/// Whether a service may be deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GateDecision {
-    /// Nothing stops it.
     Allow,
-    /// A step of the policy does.
     Block,
-    /// Nobody can say.
+    /// Too little is known, or definitions are invalid.
     Unknown,
 }
 
-/// The answer for one service at one moment, with what it comes from.
+/// The decision for one service at one time.
 #[derive(Clone, Debug)]
 pub struct Gate<'a> {
-    /// Whose deploy it is about.
     pub service: &'a Service,
-    /// The moment that was looked at.
     pub at: Minute,
-    /// Whether it may be deployed.
     pub decision: GateDecision,
-    /// Why, in one sentence.
+    /// One sentence.
     pub reason: String,
-    /// Each promise and window, with the step that stops deploys.
+    /// Each SLO and window, with the policy step that blocks deploys.
     rows: Vec<(&'a SloRow, Option<&'a PolicyStep>)>,
 }
 
-/// A deploy that somebody took on themselves, whatever the policy says.
+/// A deploy that somebody took responsibility for in spite of the policy, as it is stored and printed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
-    /// When.
     pub at: Minute,
-    /// What was deployed.
     pub service: String,
-    /// The team that owns it.
     pub team: String,
-    /// Who says so.
     pub by: String,
-    /// Why, in their words.
     pub reason: String,
-    /// What it was done in spite of.
+    /// The reason of the gate that was overridden.
     #[serde(rename = "gate")]
     pub gate_reason: String,
 }
 
-/// Decides. `faults` is the number of problems in what is said of the service or its class: what they left out might
-/// stop it.
-#[must_use]
+/// Decides from the rows of a service. Its definition or class has `problem_count` problems: what is missing because of
+/// them might block the deploy.
 pub fn decide<'a>(
     catalog: &'a Catalog,
     service: &'a Service,
     status: &'a FleetStatus,
     problem_count: usize,
 ) -> Gate<'a> {
-    let name = &service.name;
     let policy = catalog.policies.get(&service.class);
-    let rows: Vec<_> = status.rows.iter().filter(|row| row.service == *name).collect();
-    let mut rows: Vec<(&SloRow, Option<&PolicyStep>)> =
-        rows.into_iter().map(|row| (row, policy.and_then(|policy| row.budget.blocking_step(policy)))).collect();
-    // What has used most of its budget first; a promise that allows nothing and failed has used all and more.
+    let mut rows: Vec<(&SloRow, Option<&PolicyStep>)> = status
+        .rows
+        .iter()
+        .filter(|row| row.service == service.name)
+        .map(|row| (row, policy.and_then(|policy| row.budget.blocking_step(policy))))
+        .collect();
+    // The highest consumption first; an SLO that allows no failure and had one has consumed more than any share.
     let consumed_share = |row: &SloRow| match row.budget.consumed() {
         Some(consumed) => to_f64(consumed),
-        None if row.is_exceeded() => f64::INFINITY,
+        None if row.budget.is_exceeded() => f64::INFINITY,
         None => -1.0,
     };
     rows.sort_by(|(one, _), (other, _)| consumed_share(other).total_cmp(&consumed_share(one)));
-    let blocked: Vec<(&SloRow, &PolicyStep)> = rows.iter().filter_map(|(row, step)| Some((*row, (*step)?))).collect();
-    let undecided: Vec<&SloRow> = rows.iter().map(|(row, _)| *row).filter(|row| is_undecided(row)).collect();
-    let blocks_deploys = policy.is_some_and(crate::slo::Policy::blocks_deploys);
-    let (decision, reason) = if let Some((row, step)) = blocked.first() {
-        (
-            GateDecision::Block,
-            format!("deploy of {name} is blocked: {}{}", block_reason(row, step), and_more_suffix(blocked.len())),
-        )
-    } else if problem_count > 0 {
-        let count = pluralize(problem_count, "problem");
-        (
-            GateDecision::Unknown,
-            format!(
-                "cannot decide whether {name} may be deployed: {count} in its definition or class; run `slowburn check` for details"
-            ),
-        )
-    } else if !blocks_deploys {
-        let class = &service.class;
-        let why = match policy {
-            None => format!("class {class} has no error-budget policy"),
-            Some(_) => format!("the error-budget policy of class {class} never blocks deploys"),
-        };
-        (GateDecision::Allow, format!("deploy of {name} is allowed: {why}"))
-    } else if let Some(row) = undecided.first() {
-        let why = format!("{}/{} over {}: {}", row.service, row.slo, row.window, status_details(row));
-        (
-            GateDecision::Unknown,
-            format!("cannot decide whether {name} may be deployed: {why}{}", and_more_suffix(undecided.len())),
-        )
-    } else {
-        let highest = rows.first().map(|(row, _)| *row);
-        (
-            GateDecision::Allow,
-            format!("deploy of {name} is allowed: {}", highest.map_or_else(String::new, highest_consumption)),
-        )
+    let (decision, explanation) = decide_from_rows(policy, &service.class, &rows, problem_count);
+    let name = &service.name;
+    let reason = match decision {
+        GateDecision::Allow => format!("deploy of {name} is allowed: {explanation}"),
+        GateDecision::Block => format!("deploy of {name} is blocked: {explanation}"),
+        GateDecision::Unknown => format!("cannot decide whether {name} may be deployed: {explanation}"),
     };
     Gate { service, at: status.at, decision, reason, rows }
 }
 
-/// Nothing is known of the window, or too little of its newest part.
+fn decide_from_rows(
+    policy: Option<&Policy>,
+    class: &str,
+    rows: &[(&SloRow, Option<&PolicyStep>)],
+    problem_count: usize,
+) -> (GateDecision, String) {
+    let blocked: Vec<String> = rows.iter().filter_map(|(row, step)| Some(block_reason(row, (*step)?))).collect();
+    if let Some(first) = blocked.first() {
+        return (GateDecision::Block, format!("{first}{}", and_more_suffix(blocked.len())));
+    }
+    if problem_count > 0 {
+        let count = pluralize(problem_count, "problem");
+        let explanation = format!("{count} in its definition or class; run `slowburn check` for details");
+        return (GateDecision::Unknown, explanation);
+    }
+    match policy {
+        None => return (GateDecision::Allow, format!("class {class} has no error-budget policy")),
+        Some(policy) if !policy.blocks_deploys() => {
+            return (GateDecision::Allow, format!("the error-budget policy of class {class} never blocks deploys"));
+        }
+        Some(_) => {}
+    }
+    let undecided: Vec<&SloRow> = rows.iter().map(|(row, _)| *row).filter(|row| is_undecided(row)).collect();
+    if let Some(row) = undecided.first() {
+        let more = and_more_suffix(undecided.len());
+        return (GateDecision::Unknown, format!("{} over {}: {}{more}", row.id(), row.window, status_details(row)));
+    }
+    (GateDecision::Allow, rows.first().map_or_else(String::new, |(row, _)| highest_consumption(row)))
+}
+
+/// Whether no minute of the window is known, or too few of the newest ones.
 fn is_undecided(row: &SloRow) -> bool {
-    row.sums.known == 0 || matches!(row.evaluation.state, SloState::NoData { .. })
+    row.sums.known == 0 || lacks_recent_data(row)
 }
 
 fn and_more_suffix(count: usize) -> String {
@@ -131,15 +121,12 @@ fn and_more_suffix(count: usize) -> String {
 
 /// `checkout/availability used 177.3% of its error budget over 30d; policy at 100%: fixes only`.
 fn block_reason(row: &SloRow, step: &PolicyStep) -> String {
-    format!(
-        "{}/{} used {} over {}; policy at {}: {}",
-        row.service,
-        row.slo,
-        format_consumed(row),
-        row.window,
-        step.text,
-        step.then
-    )
+    format!("{}; policy at {}: {}", describe_consumption(row), step.text, step.then)
+}
+
+/// `checkout/availability used 177.3% of its error budget over 30d`.
+fn describe_consumption(row: &SloRow) -> String {
+    format!("{} used {} over {}", row.id(), format_consumed(row), row.window)
 }
 
 fn format_consumed(row: &SloRow) -> String {
@@ -149,34 +136,25 @@ fn format_consumed(row: &SloRow) -> String {
     )
 }
 
-/// How much of the budget is used at most.
 fn highest_consumption(row: &SloRow) -> String {
-    if row.sums.total == 0 {
+    let SloRow { sums, window, .. } = row;
+    if sums.total == 0 {
         return "no traffic".to_owned();
     }
     if row.budget.consumed().is_none() {
-        let SloRow { service, slo, window, sums, .. } = row;
-        return format!("{} of {} failed in {service}/{slo} over {window}, none allowed", sums.bad, sums.total);
+        return format!("{} of {} failed in {} over {window}, none allowed", sums.bad, sums.total, row.id());
     }
-    format!(
-        "{}/{} used {} over {}, the highest share among the service's SLOs",
-        row.service,
-        row.slo,
-        format_consumed(row),
-        row.window
-    )
+    format!("{}, the highest share among the service's SLOs", describe_consumption(row))
 }
 
 impl Gate<'_> {
-    /// What somebody takes on themselves by deploying all the same. The texts were made harmless where they were typed.
-    #[must_use]
+    /// An override of the decision. Non-printing characters of both texts are escaped when they are entered.
     pub fn new_override(&self, by: String, reason: String) -> Override {
         let (service, team) = (self.service.name.clone(), self.service.team.clone());
         Override { at: self.at, service, team, by, reason, gate_reason: self.reason.clone() }
     }
 
-    /// The decision for programs. A deploy in spite of it is `overridden`.
-    #[must_use]
+    /// For programs. With an override the decision is `overridden`.
     pub fn json(&self, overridden: Option<&Override>) -> Value {
         let decision = match (overridden, self.decision) {
             (Some(_), _) => "overridden",
@@ -186,7 +164,7 @@ impl Gate<'_> {
         };
         let slo = |(row, step): &(&SloRow, Option<&PolicyStep>)| {
             json!({
-                "slo": format!("{}/{}", row.service, row.slo),
+                "slo": row.id(),
                 "objective": row.objective,
                 "window": row.window,
                 "status": SloStatus::from_row(row).key(),
@@ -204,59 +182,35 @@ impl Gate<'_> {
             "at": self.at.to_string(),
             "decision": decision,
             "reason": self.reason,
-            "override": overridden.map(override_json),
+            "override": overridden,
             "slos": self.rows.iter().map(slo).collect::<Vec<_>>(),
         })
     }
 }
 
-fn override_json(gate_override: &Override) -> Value {
-    json!({
-        "at": gate_override.at.to_string(), "service": gate_override.service, "team": gate_override.team, "by": gate_override.by, "reason": gate_override.reason,
-        "gate": gate_override.gate_reason,
-    })
-}
-
-/// What follows from the policies by what is used now: a section of the report; nothing where no step is reached.
-#[must_use]
+/// The section of the report about policy steps that are reached; empty if there are none.
 pub(super) fn policy_markdown(status: &FleetStatus) -> String {
-    let mut text = String::new();
-    for row in &status.rows {
-        let Some(step) = &row.policy else { continue };
-        let blocked_note = if step.blocks_deploys { " Deploys are blocked." } else { "" };
-        text.push_str(&format!(
-            "- **{}/{}** ({}) used {} over {}: {}.{blocked_note}\n",
-            row.service,
-            row.slo,
+    let describe_step = |row: &SloRow| {
+        let step = row.policy.as_ref()?;
+        Some(format!(
+            "- **{}** ({}) used {} over {}: {}.{}\n",
+            row.id(),
             row.team,
             format_consumed(row),
             row.window,
             escape_markdown(step.then.trim_end_matches('.')),
-        ));
-    }
-    if text.is_empty() { text } else { format!("\n## Error-budget policy\n\n{text}") }
+            if step.blocks_deploys { " Deploys are blocked." } else { "" },
+        ))
+    };
+    markdown_section("Error-budget policy", status.rows.iter().filter_map(describe_step).collect())
 }
 
-/// Deploys in spite of the policy for people, newest first; nothing if there were none.
-#[must_use]
+/// The section of the report about overrides, newest first; empty if there are none.
 pub fn overrides_markdown(overrides: &[Override]) -> String {
-    let mut text = String::new();
-    for gate_override in overrides.iter().rev() {
-        text.push_str(&format!(
-            "- {}: **{}** ({}), by {}: {}. Gate: {}\n",
-            gate_override.at,
-            gate_override.service,
-            gate_override.team,
-            escape_markdown(&gate_override.by),
-            escape_markdown(gate_override.reason.trim_end_matches('.')),
-            escape_markdown(&gate_override.gate_reason),
-        ));
-    }
-    if text.is_empty() { text } else { format!("\n## Policy overrides\n\n{text}") }
-}
-
-/// The same for programs, oldest first.
-#[must_use]
-pub fn overrides_json(overrides: &[Override]) -> Value {
-    overrides.iter().map(override_json).collect()
+    let describe_override = |one: &Override| {
+        let (by, reason) = (escape_markdown(&one.by), escape_markdown(one.reason.trim_end_matches('.')));
+        let gate = escape_markdown(&one.gate_reason);
+        format!("- {}: **{}** ({}), by {by}: {reason}. Gate: {gate}\n", one.at, one.service, one.team)
+    };
+    markdown_section("Policy overrides", overrides.iter().rev().map(describe_override).collect())
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::model::{FleetStatus, SloRow};
+use super::table::markdown_section;
 use crate::alert::{AlertState, Delivery, Incident, IncidentKey, IncidentSubject, NotificationKind};
 use crate::format::{format_elapsed, format_percent, format_time, pluralize};
 use crate::rational::to_f64;
@@ -12,23 +14,19 @@ use crate::slo::{Urgency, describe_destination};
 use crate::time::{MINUTES_PER_DAY, Minute};
 
 const WEEK_MINUTES: i32 = 7 * MINUTES_PER_DAY;
-/// How far back incidents count as noise.
+/// That many incidents within this time are noise if at least this share of the budget is left.
 const NOISE_MINUTES: i32 = 2 * WEEK_MINUTES;
-/// So many incidents in that time are noise if the budget has hardly moved.
 const NOISE_MIN_INCIDENTS: usize = 3;
-/// What is left of a budget that has hardly moved.
 const NOISE_MIN_BUDGET_LEFT: f64 = 0.75;
 
-/// How often an SLO alerted, and a suggestion to reduce it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How often an SLO alerted in the last seven days, and a suggestion to reduce it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AlertNoise {
-    /// Whose it is.
-    pub team: String,
-    /// `service/slo`, or what else an incident was about.
+    /// `service/slo`, or the subject of an incident that concerns more than one SLO.
     pub subject: String,
-    /// Pages of the last seven days, severe ones included.
+    pub team: String,
+    /// Including severe ones.
     pub pages: usize,
-    /// Tickets of the last seven days.
     pub tickets: usize,
     /// What the platform team could change.
     pub suggestion: Option<String>,
@@ -41,8 +39,7 @@ fn open_incidents(alert_state: &AlertState) -> Vec<(&IncidentKey, &Incident)> {
     open
 }
 
-/// One line for each open incident and each message that cannot be delivered; nothing if there are none.
-#[must_use]
+/// One line for each open incident, and one for notifications that cannot be delivered.
 pub fn text(alert_state: &AlertState, at: Minute) -> String {
     let mut text = String::new();
     for (key, incident) in open_incidents(alert_state) {
@@ -70,18 +67,16 @@ fn format_notified(alert_state: &AlertState, key: &IncidentKey, incident: &Incid
         alert_state.outbox.iter().any(|entry| entry.destination == **to && entry.notification.key == key)
     };
     let (pending, delivered): (Vec<&String>, Vec<&String>) = incident.notified.keys().partition(is_pending);
-    let groups = [("notified", delivered), ("not delivered yet", pending)].into_iter().filter(|(_, to)| !to.is_empty());
-    let groups: Vec<String> = groups
-        .map(|(word, to)| {
-            let to: Vec<String> = to.into_iter().map(|to| describe_destination(to, None)).collect();
-            format!("{word}: {}", to.join(", "))
-        })
-        .collect();
+    let describe_group = |(label, destinations): (&str, Vec<&String>)| {
+        let names: Vec<String> = destinations.into_iter().map(|to| describe_destination(to, None)).collect();
+        (!names.is_empty()).then(|| format!("{label}: {}", names.join(", ")))
+    };
+    let groups = [("notified", delivered), ("not delivered yet", pending)];
+    let groups: Vec<String> = groups.into_iter().filter_map(describe_group).collect();
     if groups.is_empty() { "not notified".to_owned() } else { groups.join("; ") }
 }
 
 /// How often each SLO alerted in the last seven days, most pages first.
-#[must_use]
 pub fn alert_noise(alert_state: &AlertState, status: &FleetStatus) -> Vec<AlertNoise> {
     let since = |minutes: i32| status.at.plus(-minutes);
     let mut noise_by_subject: BTreeMap<String, (AlertNoise, usize)> = BTreeMap::new();
@@ -89,33 +84,27 @@ pub fn alert_noise(alert_state: &AlertState, status: &FleetStatus) -> Vec<AlertN
         let counts_as_alert = |sent: &&Delivery| {
             sent.at > since(WEEK_MINUTES) && matches!(sent.kind, NotificationKind::Opened | NotificationKind::Changed)
         };
-        // An incident that was told to several counts once, as what it was at most.
+        // An incident with several destinations counts once, at its highest urgency.
         let peak_urgency = incident.deliveries.iter().filter(counts_as_alert).map(|sent| sent.urgency).max();
         let is_recent = key.started > since(NOISE_MINUTES);
         if peak_urgency.is_none() && !is_recent {
             continue;
         }
         let subject = key.subject.to_string();
-        let empty = AlertNoise {
-            team: incident.team.clone(),
-            subject: subject.clone(),
-            pages: 0,
-            tickets: 0,
-            suggestion: None,
-        };
-        let (entry, recent_incidents) = noise_by_subject.entry(subject).or_insert((empty, 0));
-        entry.pages += usize::from(peak_urgency >= Some(Urgency::Page));
-        entry.tickets += usize::from(peak_urgency == Some(Urgency::Ticket));
+        let (noise, recent_incidents) = noise_by_subject.entry(subject.clone()).or_insert_with(|| {
+            (AlertNoise { subject, team: incident.team.clone(), pages: 0, tickets: 0, suggestion: None }, 0)
+        });
+        noise.pages += usize::from(peak_urgency >= Some(Urgency::Page));
+        noise.tickets += usize::from(peak_urgency == Some(Urgency::Ticket));
         *recent_incidents += usize::from(is_recent && matches!(key.subject, IncidentSubject::Slo(_)));
     }
-    let mut noisy: Vec<AlertNoise> = Vec::new();
-    for (mut noise, recent_incidents) in noise_by_subject.into_values() {
-        let row = status.rows.iter().find(|row| format!("{}/{}", row.service, row.slo) == noise.subject);
+    let with_suggestion = |(mut noise, recent_incidents): (AlertNoise, usize)| {
+        let row = status.rows.iter().find(|row| row.id() == noise.subject);
         noise.suggestion = row.and_then(|row| suggest_change(row, recent_incidents));
-        if noise.pages + noise.tickets > 0 || noise.suggestion.is_some() {
-            noisy.push(noise);
-        }
-    }
+        noise
+    };
+    let mut noisy: Vec<AlertNoise> = noise_by_subject.into_values().map(with_suggestion).collect();
+    noisy.retain(|noise| noise.pages + noise.tickets > 0 || noise.suggestion.is_some());
     noisy.sort_by(|one, other| {
         (other.pages, other.tickets).cmp(&(one.pages, one.tickets)).then_with(|| one.subject.cmp(&other.subject))
     });
@@ -135,51 +124,36 @@ fn suggest_change(row: &SloRow, incidents: usize) -> Option<String> {
     })
 }
 
-/// The part of the budget report that is about incidents; nothing if there were none.
-#[must_use]
+/// The sections of the report about incidents; empty if there were none.
 pub fn markdown(alert_state: &AlertState, status: &FleetStatus) -> String {
-    let mut text = String::new();
-    let open: Vec<String> = self::text(alert_state, status.at).lines().map(|line| format!("- {line}\n")).collect();
-    if !open.is_empty() {
-        text.push_str(&format!("\n## Open incidents\n\n{}", open.concat()));
-    }
+    let open = text(alert_state, status.at).lines().map(|line| format!("- {line}\n")).collect();
+    let mut text = markdown_section("Open incidents", open);
     let noise = alert_noise(alert_state, status);
     if noise.is_empty() {
         return text;
     }
     text.push_str("\n## Alerts in the last seven days\n\n| subject | team | pages | tickets |\n|---|---|---|---|\n");
-    for one in &noise {
-        text.push_str(&format!("| {} | {} | {} | {} |\n", one.subject, one.team, one.pages, one.tickets));
+    for AlertNoise { subject, team, pages, tickets, .. } in &noise {
+        text.push_str(&format!("| {subject} | {team} | {pages} | {tickets} |\n"));
     }
-    for one in noise.iter().filter(|one| one.suggestion.is_some()) {
-        text.push_str(&format!("\n- **{}**: {}\n", one.subject, one.suggestion.as_deref().unwrap_or_default()));
+    for AlertNoise { subject, suggestion, .. } in &noise {
+        text.extend(suggestion.as_ref().map(|suggestion| format!("\n- **{subject}**: {suggestion}\n")));
     }
     text
 }
 
-/// The same for programs: `{"open": [...], "last_7_days": [...]}`.
-#[must_use]
+/// For programs: `{"open": [...], "last_7_days": [...]}`.
 pub fn json(alert_state: &AlertState, status: &FleetStatus) -> Value {
-    let open: Vec<Value> = open_incidents(alert_state)
-        .into_iter()
-        .map(|(key, incident)| {
-            json!({
-                "key": key.to_string(),
-                "subject": key.subject.to_string(),
-                "team": incident.team,
-                "urgency": incident.urgency().to_string(),
-                "started": key.started.to_string(),
-                "group": incident.group.as_ref().map(ToString::to_string),
-            })
+    let incident_json = |(key, incident): (&IncidentKey, &Incident)| {
+        json!({
+            "key": key.to_string(),
+            "subject": key.subject.to_string(),
+            "team": incident.team,
+            "urgency": incident.urgency().to_string(),
+            "started": key.started.to_string(),
+            "group": incident.group.as_ref().map(ToString::to_string),
         })
-        .collect();
-    let noise: Vec<Value> = alert_noise(alert_state, status)
-        .into_iter()
-        .map(|one| {
-            json!({
-                "subject": one.subject, "team": one.team, "pages": one.pages, "tickets": one.tickets, "suggestion": one.suggestion,
-            })
-        })
-        .collect();
-    json!({ "open": open, "last_7_days": noise })
+    };
+    let open: Vec<Value> = open_incidents(alert_state).into_iter().map(incident_json).collect();
+    json!({ "open": open, "last_7_days": alert_noise(alert_state, status) })
 }

@@ -1,25 +1,24 @@
-//! Words and pictures from data: the status table, the budget report, charts, replays, and how problems are shown.
+//! Tables, documents, pages, mails and messages from the status of SLOs and the state of incidents.
 //!
 //! **Invariant:** the same input gives the same bytes.
 
 pub mod budget_report;
-pub mod budgets;
 mod chart;
 pub mod contributors;
 pub mod cost;
+pub mod data_export;
 pub mod explain;
 pub mod export;
 pub mod gate;
 pub mod history;
 pub mod incidents;
-pub mod minutes;
 pub mod model;
-mod notes;
-mod platform;
+pub mod notification;
 pub mod problems;
 pub mod replay;
-pub(crate) mod site;
-pub mod slo_notification;
+pub mod site;
+mod slo_notification;
 pub mod slo_status;
 pub mod status;
+mod table;
 pub mod weekly;

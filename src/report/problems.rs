@@ -1,31 +1,27 @@
-//! Problems of definitions in words: for a terminal, for programs, and as annotations of a pull request on GitHub.
+//! Problems of definitions for a terminal, for programs, and as annotations of a pull request on GitHub.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value, json};
 
 use crate::slo::{DefinitionFile, Problem, Severity};
 
-/// What leaves out promises, of a team's files or of all, a line each: whatever is read without them has to say so.
-#[must_use]
+/// The errors in the definitions of a team or of all teams, one line for each.
 pub fn error_lines(problems: &[Problem], team: Option<&str>) -> Vec<String> {
     let is_relevant = |problem: &&Problem| {
         let folder = Path::new(&problem.file).parent().and_then(Path::file_name);
         problem.severity == Severity::Error && team.is_none_or(|team| folder.is_some_and(|folder| folder == team))
     };
     let line = |problem: &Problem| {
-        let subject_prefix = if problem.subject.is_empty() { String::new() } else { format!("{}: ", problem.subject) };
         let line_suffix = if problem.line > 0 { format!(":{}", problem.line) } else { String::new() };
-        format!("{subject_prefix}{} ({}{line_suffix})", problem.message, problem.file)
+        format!("{} ({}{line_suffix})", title_text(problem), problem.file)
     };
     problems.iter().filter(is_relevant).map(line).collect()
 }
 
-/// For people: each problem with its line, the text meant underlined, and a hint; an empty text if there is none.
-///
-/// `files` are the texts that the problems are about; of a problem whose file is not among them only words are shown.
+/// For people: each problem with its underlined text in the file, if it is among `files`, and a hint.
 #[must_use]
 pub fn terminal(problems: &[Problem], files: &[DefinitionFile], color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
@@ -48,7 +44,7 @@ pub fn terminal(problems: &[Problem], files: &[DefinitionFile], color: bool) -> 
     text
 }
 
-/// The lines that are meant, cut out here so that a file of thousands of lines is not looked through for each problem.
+/// Only the lines of the problem, so that a file of thousands of lines is not scanned for each problem.
 fn snippet<'a>(problem: &'a Problem, body: &'a str) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let start = problem.range.start.min(body.len());
     let end = problem.range.end.clamp(start, body.len());
@@ -60,7 +56,6 @@ fn snippet<'a>(problem: &'a Problem, body: &'a str) -> Snippet<'a, annotate_snip
     )
 }
 
-/// What it concerns and what is wrong.
 fn title_text(problem: &Problem) -> String {
     if problem.subject.is_empty() {
         problem.message.clone()
@@ -69,48 +64,42 @@ fn title_text(problem: &Problem) -> String {
     }
 }
 
-/// For programs: an array of objects, one a problem, and a newline.
+/// For programs: an array of objects, one for each problem, and a newline.
 #[must_use]
 pub fn json(problems: &[Problem]) -> String {
-    let list: Vec<serde_json::Value> = problems
-        .iter()
-        .map(|problem| {
-            serde_json::json!({
-                "file": problem.file,
-                "line": problem.line,
-                "column": problem.column,
-                "severity": severity_key(problem),
-                "subject": problem.subject,
-                "message": problem.message,
-                "hint": problem.hint,
-            })
+    let problem_json = |problem: &Problem| {
+        json!({
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "severity": severity_key(problem),
+            "subject": problem.subject,
+            "message": problem.message,
+            "hint": problem.hint,
         })
-        .collect();
-    format!("{:#}\n", serde_json::Value::Array(list))
+    };
+    format!("{:#}\n", problems.iter().map(problem_json).collect::<Value>())
 }
 
-/// For GitHub Actions: one workflow command a problem.
+/// For GitHub Actions: one workflow command for each problem.
 ///
 /// Form and escapes: <https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>, and
 /// `packages/core/src/command.ts` of <https://github.com/actions/toolkit>.
 #[must_use]
 pub fn github(problems: &[Problem]) -> String {
-    let mut text = String::new();
-    for problem in problems {
-        let mut command = format!("::{} file={}", severity_key(problem), escape_property(&problem.file));
-        if problem.line > 0 {
-            assert_written(write!(command, ",line={},col={}", problem.line, problem.column));
-        }
+    let command = |problem: &Problem| {
+        let position =
+            if problem.line > 0 { format!(",line={},col={}", problem.line, problem.column) } else { String::new() };
         let title = if problem.subject.is_empty() { "slowburn" } else { &problem.subject };
-        let message = escape_data(&format!("{}\nhint: {}", problem.message, problem.hint));
-        assert_written(writeln!(text, "{command},title={}::{message}", escape_property(title)));
-    }
-    text
-}
-
-/// Writing to a `String` cannot fail.
-fn assert_written(result: std::fmt::Result) {
-    debug_assert!(result.is_ok(), "writing to a string cannot fail");
+        format!(
+            "::{} file={}{position},title={}::{}\n",
+            severity_key(problem),
+            escape_property(&problem.file),
+            escape_property(title),
+            escape_data(&format!("{}\nhint: {}", problem.message, problem.hint))
+        )
+    };
+    problems.iter().map(command).collect()
 }
 
 const fn severity_key(problem: &Problem) -> &'static str {

@@ -1,10 +1,9 @@
-//! The status of an SLO, from its budget, its forecast and its tiers: tables, pages, mails and gates are sorted by it.
-//!
-//! Absent on purpose: colours. A word and a sign are enough; a colour may only repeat them.
+//! The status of an SLO, from its budget, its forecast and its tiers: tables, pages, mails and gates are sorted by it. A
+//! word and a sign express it; colours may only repeat them.
 
 use serde::{Deserialize, Serialize};
 
-use super::model::SloRow;
+use super::model::{SloRow, WeekAgo};
 use crate::burn::{ErrorBudget, ExhaustionForecast};
 use crate::counts::Sums;
 use crate::evaluation::SloState;
@@ -31,89 +30,64 @@ pub const MIN_COVERAGE: Rational = Rational::new_raw(1, 2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SloStatus {
-    /// The error budget is fully consumed.
     Exhausted,
-    /// An alert is firing, or the budget will not last.
     AtRisk,
-    /// Too few minutes are known.
     NoData,
-    /// Minutes are known, and no event was counted.
     NoTraffic,
-    /// It was exhausted or at risk a week ago, and is not now.
     Recovered,
-    /// Nothing to do.
     Ok,
 }
 
 impl SloStatus {
-    /// All of them, worst first.
+    /// Worst first.
     pub const ALL: [Self; 6] =
         [Self::Exhausted, Self::AtRisk, Self::NoData, Self::NoTraffic, Self::Recovered, Self::Ok];
 
-    /// The status of a row.
-    #[must_use]
     pub fn from_row(row: &SloRow) -> Self {
+        let past = &row.week_ago;
         if is_exhausted(&row.budget) {
             Self::Exhausted
         } else if row.evaluation.state.urgency().is_some() || is_at_risk(&row.budget, row.forecast) {
             Self::AtRisk
-        } else if has_no_traffic(row) {
+        } else if !lacks_recent_data(row) && row.sums.known > 0 && row.sums.total == 0 {
             Self::NoTraffic
-        } else if has_no_data(row) {
+        } else if lacks_recent_data(row) || !is_half_known(row.sums, row.minutes) {
             Self::NoData
-        } else if was_exhausted_or_at_risk(row) {
+        } else if is_same_period_as_week_ago(row)
+            && (is_exhausted(&past.budget) || is_at_risk(&past.budget, past.forecast))
+        {
             Self::Recovered
         } else {
             Self::Ok
         }
     }
 
-    /// The worst of several; `None` if there are none.
-    #[must_use]
-    pub fn worst<'a>(rows: impl IntoIterator<Item = &'a SloRow>) -> Option<Self> {
-        rows.into_iter().map(Self::from_row).min()
+    /// Its words for people and for programs, and a sign that distinguishes it without a colour.
+    const fn names(self) -> (&'static str, &'static str, char) {
+        match self {
+            Self::Exhausted => ("exhausted", "exhausted", '■'),
+            Self::AtRisk => ("at risk", "at_risk", '▲'),
+            Self::NoData => ("no data", "no_data", '?'),
+            Self::NoTraffic => ("no traffic", "no_traffic", '○'),
+            Self::Recovered => ("recovered", "recovered", '↗'),
+            Self::Ok => ("ok", "ok", '✓'),
+        }
     }
 
-    /// The word for people.
-    #[must_use]
     pub const fn label(self) -> &'static str {
-        match self {
-            Self::Exhausted => "exhausted",
-            Self::AtRisk => "at risk",
-            Self::NoData => "no data",
-            Self::NoTraffic => "no traffic",
-            Self::Recovered => "recovered",
-            Self::Ok => "ok",
-        }
+        self.names().0
     }
 
-    /// The word for programs and style sheets.
-    #[must_use]
     pub const fn key(self) -> &'static str {
-        match self {
-            Self::AtRisk => "at_risk",
-            Self::NoData => "no_data",
-            Self::NoTraffic => "no_traffic",
-            other => other.label(),
-        }
+        self.names().1
     }
 
-    /// A sign that distinguishes it without a colour.
-    #[must_use]
     pub const fn sign(self) -> char {
-        match self {
-            Self::Exhausted => '■',
-            Self::AtRisk => '▲',
-            Self::NoData => '?',
-            Self::NoTraffic => '○',
-            Self::Recovered => '↗',
-            Self::Ok => '✓',
-        }
+        self.names().2
     }
 }
 
-/// Whether the SLO needs action: nothing helps where a window is only too long for what is known so far.
-#[must_use]
+/// Whether the SLO needs action: none helps where a window is only too long for what is known so far.
 pub fn needs_action(row: &SloRow) -> bool {
     match SloStatus::from_row(row) {
         SloStatus::Exhausted | SloStatus::AtRisk | SloStatus::NoTraffic => true,
@@ -122,35 +96,35 @@ pub fn needs_action(row: &SloRow) -> bool {
     }
 }
 
-/// Whether it has no data only because too little of its window is known.
-#[must_use]
+/// Whether the only reason for no data is that less than half of the window is known.
 pub fn has_insufficient_coverage(row: &SloRow) -> bool {
     SloStatus::from_row(row) == SloStatus::NoData && !lacks_recent_data(row) && row.sums.total > 0
 }
 
 /// One line for all SLOs that cannot be evaluated yet.
-#[must_use]
 pub fn insufficient_coverage_notice(count: usize) -> Option<String> {
-    (count > 0)
-        .then(|| format!("{} cannot be evaluated yet: less than half of the window is known", pluralize(count, "SLO")))
+    let slos = pluralize(count, "SLO");
+    (count > 0).then(|| format!("{slos} cannot be evaluated yet: less than half of the window is known"))
 }
 
 /// The reason for the status of a row, to follow its name and a colon.
-#[must_use]
 pub fn status_reason(row: &SloRow) -> String {
-    let left = row.budget.remaining().map(|left| format_percent(to_f64(left), 0));
+    let left = budget_left(row);
+    let left_or_no_failures =
+        |suffix: &str| left.as_ref().map_or_else(|| "no failures".to_owned(), |left| format!("{left}{suffix}"));
     match SloStatus::from_row(row) {
         SloStatus::Exhausted => exhausted_reason(row),
         SloStatus::AtRisk => at_risk_reason(row),
         SloStatus::NoData => no_data_reason(row),
         SloStatus::NoTraffic => format!("no traffic in {}", row.window),
-        SloStatus::Recovered => {
-            left.map_or_else(|| "no failures".to_owned(), |left| format!("{left} of the error budget left again"))
-        }
-        SloStatus::Ok => {
-            left.map_or_else(|| "no failures".to_owned(), |left| format!("{left} of the error budget left"))
-        }
+        SloStatus::Recovered => left_or_no_failures(" again"),
+        SloStatus::Ok => left_or_no_failures(""),
     }
+}
+
+/// `42% of the error budget left`.
+fn budget_left(row: &SloRow) -> Option<String> {
+    row.budget.remaining().map(|left| format!("{} of the error budget left", format_percent(to_f64(left), 0)))
 }
 
 fn exhausted_reason(row: &SloRow) -> String {
@@ -164,6 +138,10 @@ fn exhausted_reason(row: &SloRow) -> String {
 }
 
 fn at_risk_reason(row: &SloRow) -> String {
+    let exhausted_in = match row.forecast {
+        ExhaustionForecast::ExhaustedAt(at) => Some(format!("exhausted in {}", format_elapsed(row.evaluated_at, at))),
+        _ => None,
+    };
     let firing = match row.evaluation.state {
         SloState::Outage { .. } => "outage, almost all requests fail",
         SloState::TrafficDrop { .. } => "traffic drop, almost no requests arrive",
@@ -172,21 +150,11 @@ fn at_risk_reason(row: &SloRow) -> String {
         }
         SloState::Firing { .. } => "burning error budget fast enough to page",
         SloState::Ok | SloState::NoData { .. } => {
-            let left = row.budget.remaining().map_or_else(String::new, |left| format_percent(to_f64(left), 0));
-            return match row.forecast {
-                ExhaustionForecast::ExhaustedAt(at) => {
-                    format!("{left} of the error budget left, exhausted in {}", format_elapsed(row.evaluated_at, at))
-                }
-                _ => format!("only {left} of the error budget left"),
-            };
+            let left = budget_left(row).unwrap_or_else(|| " of the error budget left".to_owned());
+            return exhausted_in.map_or_else(|| format!("only {left}"), |exhausted| format!("{left}, {exhausted}"));
         }
     };
-    match row.forecast {
-        ExhaustionForecast::ExhaustedAt(at) => {
-            format!("{firing}; error budget exhausted in {}", format_elapsed(row.evaluated_at, at))
-        }
-        _ => firing.to_owned(),
-    }
+    exhausted_in.map_or_else(|| firing.to_owned(), |exhausted| format!("{firing}; error budget {exhausted}"))
 }
 
 fn no_data_reason(row: &SloRow) -> String {
@@ -194,30 +162,30 @@ fn no_data_reason(row: &SloRow) -> String {
         (SloState::NoData { unknown_share, .. }, Some(mark)) if *unknown_share == Rational::from_integer(1) => {
             format!("no data since {}", format_time(mark))
         }
-        (SloState::NoData { unknown_share, minutes }, _) => {
-            format!("{} of the last {} unknown", format_percent(to_f64(*unknown_share), 0), format_lookback(*minutes))
-        }
+        (SloState::NoData { unknown_share, minutes }, _) => format_unknown_share(*unknown_share, *minutes),
         _ if row.sums.known == 0 => "no minute of the window is known".to_owned(),
         _ => format!("only {} of the window is known", format_percent(row.coverage(), 1)),
     }
 }
 
-/// The share of the budget that is left, and that was a week ago, where at least half of each window is known.
-#[must_use]
+/// `40% of the last hour unknown`.
+pub(super) fn format_unknown_share(unknown_share: Rational, minutes: u32) -> String {
+    format!("{} of the last {} unknown", format_percent(to_f64(unknown_share), 0), format_lookback(minutes))
+}
+
+/// The share of the budget that is left, and that was left a week ago, where at least half of each window is known.
 pub fn remaining_now_and_week_ago(row: &SloRow) -> Option<(f64, f64)> {
-    let known = |budget: &ErrorBudget, sums: Sums, minutes: u32| {
-        budget.remaining().filter(|_| coverage(sums, minutes) >= MIN_COVERAGE).map(to_f64)
-    };
-    let (past, remaining_now) =
-        (&row.week_ago, known(&row.budget, row.sums, row.minutes).filter(|_| is_same_period_as_week_ago(row)));
-    remaining_now.zip(known(&past.budget, past.sums, past.minutes))
+    let WeekAgo { sums, minutes, budget, .. } = &row.week_ago;
+    let is_comparable =
+        is_same_period_as_week_ago(row) && is_half_known(row.sums, row.minutes) && is_half_known(*sums, *minutes);
+    row.budget.remaining().filter(|_| is_comparable).map(to_f64).zip(budget.remaining().map(to_f64))
 }
 
-fn coverage(sums: Sums, minutes: u32) -> Rational {
-    Rational::new(i128::from(sums.known), i128::from(minutes.max(1)))
+fn is_half_known(sums: Sums, minutes: u32) -> bool {
+    sums.known > 0 && Rational::new(i128::from(sums.known), i128::from(minutes.max(1))) >= MIN_COVERAGE
 }
 
-/// Whether nothing may fail any more, and something did.
+/// Whether as many events failed as the budget allows.
 fn is_exhausted(budget: &ErrorBudget) -> bool {
     budget.is_exceeded() || budget.remaining() == Some(Rational::from_integer(0))
 }
@@ -228,24 +196,11 @@ fn is_at_risk(budget: &ErrorBudget, forecast: ExhaustionForecast) -> bool {
 }
 
 /// Whether too many of the newest minutes are unknown.
-fn lacks_recent_data(row: &SloRow) -> bool {
+pub(super) fn lacks_recent_data(row: &SloRow) -> bool {
     matches!(row.evaluation.state, SloState::NoData { .. })
 }
 
-fn has_no_traffic(row: &SloRow) -> bool {
-    !lacks_recent_data(row) && row.sums.known > 0 && row.sums.total == 0
-}
-
-fn has_no_data(row: &SloRow) -> bool {
-    lacks_recent_data(row) || row.sums.known == 0 || coverage(row.sums, row.minutes) < MIN_COVERAGE
-}
-
-fn was_exhausted_or_at_risk(row: &SloRow) -> bool {
-    let past = &row.week_ago;
-    is_same_period_as_week_ago(row) && (is_exhausted(&past.budget) || is_at_risk(&past.budget, past.forecast))
-}
-
-/// Whether a week ago was in the same period: where the calendar has turned since, nothing has recovered.
+/// Whether the calendar period is the same as a week ago; after it has changed, nothing has recovered.
 fn is_same_period_as_week_ago(row: &SloRow) -> bool {
     row.week_ago.minutes <= row.minutes
 }

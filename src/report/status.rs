@@ -1,45 +1,26 @@
 //! The status for people, as a table for a terminal and as Markdown.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-
-use super::model::{DailyBurn, FleetStatus, SloRow, TierSummary};
-use super::slo_status::SloStatus;
+use super::model::{DailyBurn, FleetStatus, SloRow};
+use super::slo_status::{SloStatus, format_unknown_share, lacks_recent_data};
+use super::table::text_columns;
 use crate::burn::{ErrorBudget, ExhaustionForecast};
 use crate::counts::Sums;
 use crate::evaluation::{Downgrade, SloState, TierEvaluation};
-use crate::format::{format_elapsed, format_lookback, format_percent, pluralize, with_thousands_separators};
+use crate::format::{format_elapsed, format_fraction, format_percent, pluralize};
 use crate::rational::to_f64;
-use crate::slo::Urgency;
-use crate::time::{Minute, format_duration};
+use crate::slo::{Tier, Urgency};
+use crate::time::format_duration;
 
 /// Heights of a day's bar by its burn rate: the third is the last that keeps within the day's share of the budget.
 const BURN_GLYPHS: [(f64, char); 8] =
     [(0.0, '▁'), (0.5, '▂'), (1.0, '▃'), (2.0, '▄'), (4.0, '▅'), (8.0, '▆'), (16.0, '▇'), (f64::INFINITY, '█')];
 
-/// Days of bars in a Markdown table.
-const MARKDOWN_DAYS: usize = 30;
-
 const HEADER: [&str; 9] =
     ["SLO", "team", "objective", "status", "budget left", "SLI", "daily burn", "forecast", "coverage"];
-
-/// The table for a terminal of some columns' width, or as wide as it needs. A table that wraps cannot be scanned, so a
-/// narrow one shows fewer days of bars, then fewer columns, then the status without its details; `--format json` has
-/// all.
-#[must_use]
-pub fn table(status: &FleetStatus, width: Option<usize>, color: bool) -> String {
-    let fits = |text: &String| width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= width));
-    let narrowest = &LAYOUTS[LAYOUTS.len() - 1];
-    let layout = LAYOUTS.iter().find(|layout| fits(&render_table(status, layout))).unwrap_or(narrowest);
-    let mut lines: Vec<String> = render_table(status, layout).lines().map(str::to_owned).collect();
-    if color {
-        for (line, row) in lines.iter_mut().skip(1).zip(&status.rows) {
-            *line = colorize_line(line, row, layout);
-        }
-    }
-    lines.push(String::new());
-    lines.push(summary(status));
-    lines.join("\n") + "\n"
-}
+/// Columns of [`HEADER`].
+const SLO_COLUMN: usize = 0;
+const STATUS_COLUMN: usize = 3;
+const RIGHT_ALIGNED_COLUMNS: [usize; 3] = [4, 5, 8];
 
 /// The columns of [`HEADER`] that are shown, how many days of bars, and whether the status has its details.
 struct Layout {
@@ -57,135 +38,132 @@ const LAYOUTS: [Layout; 6] = [
     Layout { columns: &[0, 3, 4], days: 0, is_brief: true },
 ];
 
-/// The column of the status in [`HEADER`].
-const STATUS_COLUMN: usize = 3;
 /// Data this much older than the evaluation is worth a remark: no source delivers so late.
 const OLD_DATA_MINUTES: i32 = 120;
 
-fn render_table(status: &FleetStatus, layout: &Layout) -> String {
-    let mut table = Table::new();
-    let header = layout.columns.iter().map(|column| HEADER[*column]);
-    table.load_style(presets::NOTHING).set_header(header).set_content_arrangement(ContentArrangement::Disabled);
-    for row in &status.rows {
-        let cells = layout.cells(row);
-        table.add_row(layout.columns.iter().map(|column| Cell::new(&cells[*column])));
-    }
-    for (index, column) in layout.columns.iter().enumerate() {
-        if let (4 | 5 | 8, Some(column)) = (column, table.column_mut(index)) {
-            column.set_cell_alignment(CellAlignment::Right);
+/// The table for a terminal with a number of columns, or as wide as it needs. A table that wraps cannot be scanned, so a
+/// narrow one shows fewer days of bars, then fewer columns, then the status without its details.
+pub fn table(status: &FleetStatus, width: Option<usize>, color: bool) -> String {
+    let fits = |text: &String| width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= width));
+    let narrowest = &LAYOUTS[LAYOUTS.len() - 1];
+    let layout = LAYOUTS.iter().find(|layout| fits(&layout.render(status))).unwrap_or(narrowest);
+    let mut lines: Vec<String> = layout.render(status).lines().map(str::to_owned).collect();
+    if color {
+        for (line, row) in lines.iter_mut().skip(1).zip(&status.rows) {
+            *line = layout.colorize_line(line, row);
         }
     }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    lines.extend([String::new(), summary(status)]);
+    lines.join("\n") + "\n"
 }
 
 impl Layout {
-    fn cells(&self, row: &SloRow) -> [String; 9] {
-        let mut cells = cells(row, self.days);
-        if self.is_brief {
-            cells[STATUS_COLUMN] = brief_status(row);
-        }
-        cells
+    fn render(&self, status: &FleetStatus) -> String {
+        let select = |cells: [String; 9]| self.columns.iter().map(move |column| cells[*column].clone());
+        let is_right_aligned = |index: &usize| RIGHT_ALIGNED_COLUMNS.contains(&self.columns[*index]);
+        let right_aligned: Vec<usize> = (0..self.columns.len()).filter(is_right_aligned).collect();
+        let rows = status.rows.iter().map(|row| select(self.cells(row)));
+        text_columns(select(HEADER.map(str::to_owned)), rows, &right_aligned)
     }
-}
 
-/// The sign and the status in their colour; the rest of the line as it is.
-fn colorize_line(line: &str, row: &SloRow, layout: &Layout) -> String {
-    let cells = layout.cells(row);
-    let style = match (SloStatus::from_row(row), row.evaluation.state.urgency()) {
-        (_, Some(Urgency::Severe | Urgency::Page)) => anstyle::AnsiColor::Red.on_default().bold(),
-        (SloStatus::Exhausted, _) => anstyle::AnsiColor::Red.on_default(),
-        (SloStatus::AtRisk, _) => anstyle::AnsiColor::Yellow.on_default(),
-        (SloStatus::NoData, _) => anstyle::AnsiColor::Magenta.on_default(),
-        (SloStatus::NoTraffic, _) => anstyle::AnsiColor::Cyan.on_default(),
-        (SloStatus::Recovered | SloStatus::Ok, _) => anstyle::AnsiColor::Green.on_default(),
-    };
-    let mut rest = line;
-    let mut text = String::with_capacity(line.len() + 32);
-    // Cells stand in this order with only spaces between them, so that an SLO named like a status is not taken for one.
-    for column in layout.columns.iter().take_while(|column| **column <= STATUS_COLUMN) {
-        let Some((before, after)) = rest.split_once(cells[*column].as_str()) else { continue };
-        text.push_str(before);
-        match (*column, cells[*column].split_once(' ')) {
-            (STATUS_COLUMN, _) => text.push_str(&format!("{style}{}{style:#}", cells[STATUS_COLUMN])),
-            (0, Some((sign, name))) => text.push_str(&format!("{style}{sign}{style:#} {name}")),
-            _ => text.push_str(&cells[*column]),
-        }
-        rest = after;
+    fn cells(&self, row: &SloRow) -> [String; 9] {
+        [
+            format!("{} {}", SloStatus::from_row(row).sign(), row.id()),
+            row.team.clone(),
+            format!("{} over {}", row.objective, row.window),
+            if self.is_brief { brief_status(row) } else { status_details(row) },
+            format_budget_left_with_raw(row),
+            row.sli.map_or_else(|| "-".to_owned(), |sli| format_percent(sli, 3)),
+            row.daily_burn
+                .iter()
+                .skip(row.daily_burn.len().saturating_sub(self.days))
+                .copied()
+                .map(burn_glyph)
+                .collect(),
+            format_forecast(row),
+            format_percent(row.coverage(), 1),
+        ]
     }
-    text + rest
+
+    /// Colours the sign and the status.
+    fn colorize_line(&self, line: &str, row: &SloRow) -> String {
+        let cells = self.cells(row);
+        let style = match (SloStatus::from_row(row), row.evaluation.state.urgency()) {
+            (_, Some(Urgency::Severe | Urgency::Page)) => anstyle::AnsiColor::Red.on_default().bold(),
+            (SloStatus::Exhausted, _) => anstyle::AnsiColor::Red.on_default(),
+            (SloStatus::AtRisk, _) => anstyle::AnsiColor::Yellow.on_default(),
+            (SloStatus::NoData, _) => anstyle::AnsiColor::Magenta.on_default(),
+            (SloStatus::NoTraffic, _) => anstyle::AnsiColor::Cyan.on_default(),
+            (SloStatus::Recovered | SloStatus::Ok, _) => anstyle::AnsiColor::Green.on_default(),
+        };
+        let mut rest = line;
+        let mut text = String::with_capacity(line.len() + 32);
+        // Cells are separated by spaces only and searched in order, so an SLO named like a status is not mistaken for one.
+        for column in self.columns.iter().take_while(|column| **column <= STATUS_COLUMN) {
+            let Some((before, after)) = rest.split_once(cells[*column].as_str()) else { continue };
+            text.push_str(before);
+            match (*column, cells[*column].split_once(' ')) {
+                (STATUS_COLUMN, _) => text.push_str(&format!("{style}{}{style:#}", cells[STATUS_COLUMN])),
+                (SLO_COLUMN, Some((sign, name))) => text.push_str(&format!("{style}{sign}{style:#} {name}")),
+                _ => text.push_str(&cells[*column]),
+            }
+            rest = after;
+        }
+        text + rest
+    }
 }
 
 /// One sentence over all rows: how many have which status, and what fires.
 pub(super) fn summary(status: &FleetStatus) -> String {
-    let count = |wanted: &dyn Fn(&SloRow) -> bool| status.rows.iter().filter(|row| wanted(row)).count();
-    let statuses = SloStatus::ALL.into_iter().map(|one| (one, count(&|row| SloStatus::from_row(row) == one)));
-    let nonzero = statuses.filter(|(_, count)| *count > 0);
-    let statuses: Vec<String> = nonzero.map(|(one, count)| format!("{} {count} {}", one.sign(), one.label())).collect();
-    let statuses = if statuses.is_empty() { String::new() } else { format!(": {}", statuses.join(", ")) };
+    let count = |predicate: &dyn Fn(&SloRow) -> bool| status.rows.iter().filter(|row| predicate(row)).count();
+    let join_nonzero = |counts: Vec<(usize, String)>| {
+        counts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect::<Vec<_>>().join(", ")
+    };
+    let describe_status = |status: SloStatus| {
+        let count = count(&|row| SloStatus::from_row(row) == status);
+        (count, format!("{} {count} {}", status.sign(), status.label()))
+    };
+    let statuses = join_nonzero(SloStatus::ALL.map(describe_status).into());
     let firing = |urgency| count(&|row| row.evaluation.state.urgency() == Some(urgency));
     let (severe, pages, tickets) = (firing(Urgency::Severe), firing(Urgency::Page), firing(Urgency::Ticket));
-    let firing = [
+    let firing = join_nonzero(vec![
         (severe, format!("{severe} severe")),
         (pages, pluralize(pages, "page")),
         (tickets, pluralize(tickets, "ticket")),
-    ];
-    let firing: Vec<String> = firing.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
-    let firing = if firing.is_empty() { "none".to_owned() } else { firing.join(", ") };
-    // Those with the status no data are counted above.
-    let lacks_recent_data = |row: &SloRow| matches!(row.evaluation.state, SloState::NoData { .. });
-    let without_recent_data = count(&|row| lacks_recent_data(row) && SloStatus::from_row(row) != SloStatus::NoData);
-    let missing = if without_recent_data > 0 {
-        format!("; {without_recent_data} exhausted or at risk without recent data")
-    } else {
-        String::new()
-    };
-    let old_data_note = old_watermark(status).map_or_else(String::new, |newest| {
-        format!("; newest data {newest}, {} earlier", format_elapsed(newest, status.at))
-    });
-    format!(
-        "{} at {}{statuses}; firing: {firing}{missing}{old_data_note}",
+    ]);
+    let mut text = format!(
+        "{} at {}{}{statuses}; firing: {}",
         pluralize(status.rows.len(), "SLO"),
-        status.at
-    )
-}
-
-/// The end of the newest data, if it is so old that a reader has to know: then `--at` of that time shows more.
-fn old_watermark(status: &FleetStatus) -> Option<Minute> {
-    let newest = status.rows.iter().filter_map(|row| row.watermark).max()?;
-    (status.at.0.saturating_sub(newest.0) > OLD_DATA_MINUTES).then_some(newest)
-}
-
-/// A Markdown table of all rows, and the sentence over them.
-#[must_use]
-pub fn markdown(status: &FleetStatus) -> String {
-    format!("{}\n{}\n", markdown_rows(status.rows.iter()), summary(status))
-}
-
-/// A Markdown table of some rows.
-pub(super) fn markdown_rows<'a>(rows: impl Iterator<Item = &'a SloRow>) -> String {
-    let line = |cells: [String; 9]| format!("| {} |\n", cells.join(" | "));
-    let mut text = line(HEADER.map(str::to_owned)) + "|" + &"---|".repeat(HEADER.len()) + "\n";
-    for row in rows {
-        text.push_str(&line(cells(row, MARKDOWN_DAYS).map(|cell| cell.replace('|', "\\|"))));
+        status.at,
+        if statuses.is_empty() { "" } else { ": " },
+        if firing.is_empty() { "none" } else { &firing }
+    );
+    // Rows with the status no data are counted above.
+    let without_recent_data = count(&|row| lacks_recent_data(row) && SloStatus::from_row(row) != SloStatus::NoData);
+    if without_recent_data > 0 {
+        text.push_str(&format!("; {without_recent_data} exhausted or at risk without recent data"));
+    }
+    // Evaluated at that time, more would be known.
+    let newest = status.rows.iter().filter_map(|row| row.watermark).max();
+    if let Some(newest) = newest.filter(|newest| status.at.0.saturating_sub(newest.0) > OLD_DATA_MINUTES) {
+        text.push_str(&format!("; newest data {newest}, {} earlier", format_elapsed(newest, status.at)));
     }
     text
 }
 
-fn cells(row: &SloRow, days: usize) -> [String; 9] {
-    [
-        format!("{} {}/{}", SloStatus::from_row(row).sign(), row.service, row.slo),
-        row.team.clone(),
-        format!("{} over {}", row.objective, row.window),
-        status_details(row),
-        format_budget_left_with_raw(row),
-        row.sli.map_or_else(|| "-".to_owned(), |sli| format_percent(sli, 3)),
-        row.daily_burn.iter().skip(row.daily_burn.len().saturating_sub(days)).map(|bar| burn_glyph(*bar)).collect(),
-        format_forecast(row),
-        format_percent(row.coverage(), 1),
-    ]
+/// A Markdown table of all rows, and the summary.
+pub fn markdown(status: &FleetStatus) -> String {
+    format!("{}\n{}\n", markdown_rows(status.rows.iter()), summary(status))
 }
 
-/// The budget that is left; in parentheses what would be left if no minute were excluded.
+pub(super) fn markdown_rows<'a>(rows: impl Iterator<Item = &'a SloRow>) -> String {
+    let line = |cells: [String; 9]| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(HEADER.map(str::to_owned)) + "|" + &"---|".repeat(HEADER.len()) + "\n";
+    text.extend(rows.map(|row| line(LAYOUTS[0].cells(row).map(|cell| cell.replace('|', "\\|")))));
+    text
+}
+
+/// The budget that is left; in parentheses what would be left without corrections.
 pub(super) fn format_budget_left_with_raw(row: &SloRow) -> String {
     let corrected = format_budget_left(&row.budget);
     if row.is_corrected() { format!("{corrected} ({} raw)", format_budget_left(&row.raw_budget)) } else { corrected }
@@ -202,80 +180,68 @@ pub(super) fn format_budget_left(budget: &ErrorBudget) -> String {
 }
 
 /// The status of a row with its details: `exhausted, ticket: 3.9x in 1d, 3.4x in 2h`.
-#[must_use]
 pub fn status_details(row: &SloRow) -> String {
     let status = SloStatus::from_row(row);
-    let word = status.label();
+    let label = status.label();
     match &row.evaluation.state {
         SloState::Ok if status == SloStatus::NoData && row.sums.known == 0 => {
-            format!("{word}: no known minute in the window")
+            format!("{label}: no known minute in the window")
         }
         SloState::Ok if status == SloStatus::NoData => {
-            format!("{word}: coverage is only {}", format_percent(row.coverage(), 1))
+            format!("{label}: coverage is only {}", format_percent(row.coverage(), 1))
         }
-        SloState::Ok => word.to_owned(),
+        SloState::Ok => label.to_owned(),
         SloState::NoData { unknown_share, minutes } => {
-            let unknown = format!(
-                "{} of the last {} unknown",
-                format_percent(to_f64(*unknown_share), 0),
-                format_lookback(*minutes)
-            );
-            if status == SloStatus::NoData { format!("{word}: {unknown}") } else { format!("{word}, {unknown}") }
+            let separator = if status == SloStatus::NoData { ":" } else { "," };
+            format!("{label}{separator} {}", format_unknown_share(*unknown_share, *minutes))
         }
-        SloState::Outage { minutes, sums } => {
-            format!(
-                "{word}, severe: outage, {} of {} failed in {}",
-                with_thousands_separators(sums.bad),
-                with_thousands_separators(sums.total),
-                format_duration(*minutes)
-            )
-        }
-        SloState::TrafficDrop { minutes, events: seen, expected } => {
-            format!(
-                "{word}, severe: traffic drop, {} of {} expected in {}",
-                with_thousands_separators(*seen),
-                with_thousands_separators(*expected),
-                format_duration(*minutes)
-            )
-        }
+        SloState::Outage { minutes, sums } => format!(
+            "{label}, severe: outage, {} failed in {}",
+            format_fraction(sums.bad, sums.total),
+            format_duration(*minutes)
+        ),
+        SloState::TrafficDrop { minutes, events, expected } => format!(
+            "{label}, severe: traffic drop, {} expected in {}",
+            format_fraction(*events, *expected),
+            format_duration(*minutes)
+        ),
         SloState::Firing { tier, urgency } => {
-            let rates = row.tiers.get(*tier).zip(row.evaluation.tiers.get(*tier));
-            format!(
-                "{word}, {urgency}: {}",
-                rates.map_or_else(String::new, |(text, reading)| format_burn_rates(text, reading))
-            )
+            let tier = row.tiers.get(*tier).zip(row.evaluation.tiers.get(*tier));
+            let rates = tier.map_or_else(String::new, |(tier, evaluation)| format_burn_rates(tier, evaluation));
+            format!("{label}, {urgency}: {rates}")
         }
     }
 }
 
 /// Both burn rates of a firing tier, and why a page is only a ticket.
-fn format_burn_rates(tier: &TierSummary, reading: &TierEvaluation) -> String {
+fn format_burn_rates(tier: &Tier, evaluation: &TierEvaluation) -> String {
     // Without a budget there is no rate: any failure is too many.
     let format_rate = |rate: Option<f64>, sums: Sums| {
         rate.map_or_else(|| format!("{} failed", sums.bad), |rate| format!("{rate:.1}x"))
     };
-    let downgrade_note = reading.downgrade.map_or("", |demotion| match demotion {
+    let downgrade_note = evaluation.downgrade.map_or("", |downgrade| match downgrade {
         Downgrade::OutsideHours => ", outside working hours",
         Downgrade::FewBadEvents { .. } => ", few failures",
         Downgrade::NotSignificant { .. } => ", not significant",
     });
-    let (long, short) =
-        (format_rate(reading.long_burn_rate, reading.long), format_rate(reading.short_burn_rate, reading.short));
-    format!("{long} in {}, {short} in {}{downgrade_note}", tier.long, tier.short)
+    let long = format_rate(evaluation.long_burn_rate, evaluation.long);
+    let short = format_rate(evaluation.short_burn_rate, evaluation.short);
+    let (long_window, short_window) = (format_duration(tier.long_minutes), format_duration(tier.short_minutes));
+    format!("{long} in {long_window}, {short} in {short_window}{downgrade_note}")
 }
 
 /// The status of a row without numbers: `exhausted, ticket`.
 fn brief_status(row: &SloRow) -> String {
     let status = SloStatus::from_row(row);
-    match (row.evaluation.state.urgency(), &row.evaluation.state) {
-        (Some(urgency), _) => format!("{}, {urgency}", status.label()),
-        (None, SloState::NoData { .. }) if status != SloStatus::NoData => format!("{}, no data", status.label()),
-        (None, _) => status.label().to_owned(),
+    match row.evaluation.state.urgency() {
+        Some(urgency) => format!("{}, {urgency}", status.label()),
+        None if lacks_recent_data(row) && status != SloStatus::NoData => format!("{}, no data", status.label()),
+        None => status.label().to_owned(),
     }
 }
 
-fn burn_glyph(bar: DailyBurn) -> char {
-    match bar {
+fn burn_glyph(burn: DailyBurn) -> char {
+    match burn {
         DailyBurn::Unknown => '·',
         DailyBurn::NoTraffic => ' ',
         DailyBurn::Rate(rate) => {

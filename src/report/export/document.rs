@@ -10,11 +10,11 @@ use super::{exhausted_at, forecast_key, missing_share};
 use crate::burn::ErrorBudget;
 use crate::evaluation::{Downgrade, TierEvaluation};
 use crate::rational::to_f64;
-use crate::report::model::{DailyBurn, FleetStatus, SloRow, TierSummary, WeekAgo};
+use crate::report::model::{DailyBurn, FleetStatus, SloRow, WeekAgo};
 use crate::report::slo_status::SloStatus;
-use crate::slo::PolicyStep;
+use crate::slo::{PolicyStep, Tier};
+use crate::time::format_duration;
 
-/// The version of this form.
 const VERSION: u32 = 1;
 
 /// The status of every SLO. Times are in UTC, such as `2026-10-31T08:05Z`. Numbers are not rounded. Unknown values are
@@ -138,7 +138,7 @@ struct UncorrectedJson {
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PolicyStep")]
-pub(in crate::report) struct PolicyStepJson {
+pub(crate) struct PolicyStepJson {
     /// The share of the budget from which on the step applies, as written: `75%`.
     used: String,
     /// What applies then, in the words of the policy.
@@ -167,19 +167,7 @@ struct TierJson {
     /// Whether both windows exceed the factor.
     firing: bool,
     /// Why a firing page is sent as a ticket.
-    downgraded: Option<DowngradeJson>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(tag = "reason", rename_all = "snake_case")]
-#[schemars(rename = "Downgrade")]
-pub(in crate::report) enum DowngradeJson {
-    /// It fired outside the working hours of the tier.
-    OutsideHours,
-    /// The long window has fewer bad events than a page needs.
-    FewBadEvents { bad_events: u64, min_bad_events: u32 },
-    /// The bad events are not statistically significant.
-    NotSignificant { p_value: f64, max_p_value: f64 },
+    downgraded: Option<Downgrade>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -191,13 +179,11 @@ enum DailyBurnJson {
 }
 
 /// The JSON Schema of the document.
-#[must_use]
 pub fn schema() -> Value {
     schemars::schema_for!(StatusJson).to_value()
 }
 
 /// One JSON document, numbers unrounded, `null` where nothing is known.
-#[must_use]
 pub fn json(status: &FleetStatus) -> Value {
     let slos = status.rows.iter().map(SloJson::from_row).collect();
     let text = StatusJson { schema: VERSION, at: status.at.to_string(), slos };
@@ -238,13 +224,8 @@ impl SloJson {
             policy: row.policy.as_ref().map(PolicyStepJson::new),
             forecast: forecast_key(row.forecast),
             exhausted_at: exhausted_at(row.forecast),
-            tiers: row
-                .tiers
-                .iter()
-                .zip(&row.evaluation.tiers)
-                .map(|(tier, reading)| TierJson::new(tier, reading))
-                .collect(),
-            daily_burn: row.daily_burn.iter().map(|bar| daily_burn_json(*bar)).collect(),
+            tiers: row.tiers.iter().zip(&row.evaluation.tiers).map(TierJson::new).collect(),
+            daily_burn: row.daily_burn.iter().copied().map(daily_burn_json).collect(),
         }
     }
 }
@@ -271,49 +252,31 @@ impl BudgetJson {
 
 impl WeekAgoJson {
     fn new(past: &WeekAgo) -> Self {
-        Self {
-            at: past.at.to_string(),
-            total: past.sums.total,
-            bad: past.sums.bad,
-            coverage: past.coverage(),
-            budget: BudgetJson::new(&past.budget),
-        }
+        let WeekAgo { at, sums, budget, .. } = past;
+        let (at, budget) = (at.to_string(), BudgetJson::new(budget));
+        Self { at, total: sums.total, bad: sums.bad, coverage: past.coverage(), budget }
     }
 }
 
 impl PolicyStepJson {
-    pub(in crate::report) fn new(step: &PolicyStep) -> Self {
+    pub(crate) fn new(step: &PolicyStep) -> Self {
         let blocks = if step.blocks_deploys { vec!["deploys"] } else { Vec::new() };
         Self { used: step.text.clone(), then: step.then.clone(), blocks }
     }
 }
 
 impl TierJson {
-    fn new(tier: &TierSummary, reading: &TierEvaluation) -> Self {
+    fn new((tier, evaluation): (&Tier, &TierEvaluation)) -> Self {
         Self {
             name: tier.name.clone(),
             urgency: tier.urgency.to_string(),
-            long: tier.long.clone(),
-            short: tier.short.clone(),
-            factor: tier.factor,
-            long_burn: reading.long_burn_rate,
-            short_burn: reading.short_burn_rate,
-            firing: reading.is_firing,
-            downgraded: reading.downgrade.map(DowngradeJson::new),
-        }
-    }
-}
-
-impl DowngradeJson {
-    pub(in crate::report) const fn new(demotion: Downgrade) -> Self {
-        match demotion {
-            Downgrade::OutsideHours => Self::OutsideHours,
-            Downgrade::FewBadEvents { bad_events: bad, min_bad_events: bad_min } => {
-                Self::FewBadEvents { bad_events: bad, min_bad_events: bad_min }
-            }
-            Downgrade::NotSignificant { p_value: chance, max_p_value: chance_max } => {
-                Self::NotSignificant { p_value: chance, max_p_value: chance_max }
-            }
+            long: format_duration(tier.long_minutes),
+            short: format_duration(tier.short_minutes),
+            factor: to_f64(tier.factor),
+            long_burn: evaluation.long_burn_rate,
+            short_burn: evaluation.short_burn_rate,
+            firing: evaluation.is_firing,
+            downgraded: evaluation.downgrade,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The status as `OpenMetrics` text, for the textfile collector of Prometheus' node exporter.
 //!
 //! Form: <https://prometheus.io/docs/specs/om/open_metrics_spec/>; names:
-//! <https://prometheus.io/docs/practices/naming/>. What is not known has no sample, so that no rule takes it for zero.
+//! <https://prometheus.io/docs/practices/naming/>. Unknown values have no sample, so that no rule takes them for zero.
 
 use std::collections::HashSet;
 use std::fmt::Error;
@@ -16,12 +16,10 @@ use super::missing_share;
 use crate::rational::{parse_percent, to_f64};
 use crate::report::model::{FleetStatus, SloRow};
 use crate::report::slo_status::SloStatus;
-use crate::slo::Urgency;
-use crate::time::Minute;
+use crate::time::{Minute, format_duration};
 
 type Label<'a> = (&'a str, &'a str);
 
-/// A number of a row, if it is known.
 type GaugeValue = fn(&SloRow) -> Option<f64>;
 
 /// The gauges of each row: name, help and value.
@@ -51,12 +49,9 @@ const GAUGES: [(&str, &str, GaugeValue); 10] = [
 ];
 
 /// The values of the label `urgency`; none is 1 where nothing fires.
-const URGENCIES: [Urgency; 3] = [Urgency::Ticket, Urgency::Page, Urgency::Severe];
+const URGENCIES: [&str; 3] = ["ticket", "page", "severe"];
 
-/// The text, which ends with `# EOF`; the same for the same status.
-///
-/// # Errors
-/// When a sample cannot be written, which no status causes.
+/// The text, which ends with `# EOF`. No status causes an error.
 pub fn openmetrics(status: &FleetStatus) -> Result<String, Error> {
     let mut registry = Registry::with_prefix("slowburn");
     registry.register_collector(Box::new(Snapshot(status.clone())));
@@ -74,43 +69,63 @@ impl Collector for Snapshot {
         let mut family = Family::new(&mut encoder, "status_timestamp_seconds", "Time of the evaluation");
         family.add(&[], unix_seconds(status.at));
         family.write()?;
-        for (name, help, reading) in GAUGES {
+        for (name, help, gauge) in GAUGES {
             let mut family = Family::new(&mut encoder, name, help);
             for row in &status.rows {
-                if let Some(value) = reading(row) {
+                if let Some(value) = gauge(row) {
                     family.add(&labels(row), value);
                 }
             }
             family.write()?;
         }
-        let mut family = Family::new(&mut encoder, "slo_status", "1 for the status of the SLO, 0 for the others");
-        for row in &status.rows {
-            family.add_state_set(row, "status", SloStatus::ALL.map(SloStatus::key), SloStatus::from_row(row).key());
-        }
-        family.write()?;
-        let mut family = Family::new(&mut encoder, "slo_urgency", "1 for the urgency that is firing, 0 for the others");
-        for row in &status.rows {
-            let urgency = row.evaluation.state.urgency();
-            for one in URGENCIES {
-                family.add_state(row, "urgency", &one.to_string(), urgency == Some(one));
-            }
-        }
-        family.write()?;
+        let help = "1 for the status of the SLO, 0 for the others";
+        state_set(&mut encoder, status, "slo_status", help, &SloStatus::ALL.map(SloStatus::key), |row| {
+            Some(SloStatus::from_row(row).key().to_owned())
+        })?;
+        let help = "1 for the urgency that is firing, 0 for the others";
+        state_set(&mut encoder, status, "slo_urgency", help, &URGENCIES, |row| {
+            row.evaluation.state.urgency().map(|urgency| urgency.to_string())
+        })?;
         burn_rates(&mut encoder, status)
     }
+}
+
+/// One gauge for each state of each row: 1 for the active one. The label is called like the metric without `slo_`.
+fn state_set(
+    encoder: &mut DescriptorEncoder<'_>,
+    status: &FleetStatus,
+    name: &'static str,
+    help: &'static str,
+    states: &[&str],
+    active_state: fn(&SloRow) -> Option<String>,
+) -> Result<(), Error> {
+    let mut family = Family::new(encoder, name, help);
+    let label = name.trim_start_matches("slo_");
+    for row in &status.rows {
+        let [team, service, slo, class, window] = labels(row);
+        let active = active_state(row);
+        for state in states {
+            let value = u8::from(active.as_deref() == Some(*state));
+            family.add(&[team, service, slo, class, window, (label, state)], f64::from(value));
+        }
+    }
+    family.write()
 }
 
 fn burn_rates(encoder: &mut DescriptorEncoder<'_>, status: &FleetStatus) -> Result<(), Error> {
     let help = "Burn rate in the windows of each tier; at 1 the error budget lasts exactly one window of the SLO";
     let mut family = Family::new(encoder, "slo_burn_rate", help);
     let mut seen = HashSet::new();
-    // The tiers of a promise are the same over each of its windows.
+    // The tiers of an SLO are the same for each of its windows.
     for row in status.rows.iter().filter(|row| seen.insert((&row.service, &row.slo))) {
         let [team, service, slo, class, _] = labels(row);
-        for (tier, reading) in row.tiers.iter().zip(&row.evaluation.tiers) {
-            for (length, burn) in [(&tier.long, reading.long_burn_rate), (&tier.short, reading.short_burn_rate)] {
-                if let Some(burn) = burn {
-                    family.add(&[team, service, slo, class, ("tier", &tier.name), ("burn_window", length)], burn);
+        for (tier, evaluation) in row.tiers.iter().zip(&row.evaluation.tiers) {
+            let windows =
+                [(tier.long_minutes, evaluation.long_burn_rate), (tier.short_minutes, evaluation.short_burn_rate)];
+            for (minutes, burn_rate) in windows {
+                if let Some(burn_rate) = burn_rate {
+                    let (tier, window) = (("tier", &*tier.name), format_duration(minutes));
+                    family.add(&[team, service, slo, class, tier, ("burn_window", &window)], burn_rate);
                 }
             }
         }
@@ -134,17 +149,6 @@ impl<'e, 's> Family<'e, 's> {
     fn add(&mut self, labels: &[Label<'_>], value: f64) {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.samples.push((labels.collect(), value));
-    }
-
-    fn add_state_set<const N: usize>(&mut self, row: &SloRow, name: &str, states: [&str; N], active: &str) {
-        for word in states {
-            self.add_state(row, name, word, word == active);
-        }
-    }
-
-    fn add_state(&mut self, row: &SloRow, name: &str, state: &str, is_active: bool) {
-        let [team, service, slo, class, window] = labels(row);
-        self.add(&[team, service, slo, class, window, (name, state)], f64::from(u8::from(is_active)));
     }
 
     fn write(self) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use crate::report::model::SloRow;
 use crate::report::slo_status::{SloStatus, status_reason};
 use crate::report::status::status_details;
 use crate::slo::{Service, Slo};
-use crate::time::{Span, Window};
+use crate::time::{Span, Window, format_duration};
 
 impl Site<'_> {
     pub(super) fn service_page(&self, service: &Service) -> Value {
@@ -57,7 +57,7 @@ impl Site<'_> {
             name => slo.name(),
             full_name => slo.id.to_string(),
             id => anchor(slo),
-            status => SloStatus::worst(rows.iter().copied()).map(SloStatus::key),
+            status => rows.iter().map(|row| SloStatus::from_row(row)).min().map(SloStatus::key),
             windows => windows.collect::<Value>(),
             state => first_row.map_or_else(String::new, status_details),
             tiers => first_row.map(tier_rows),
@@ -144,16 +144,16 @@ fn budget_used(budget: &ErrorBudget, sums: Sums) -> Option<f64> {
 }
 
 fn tier_rows(row: &SloRow) -> Value {
-    let window = |length: &str, sums: Sums, burn_rate: Option<f64>| {
-        context! { length, bad => sums.bad, total => sums.total, burn_rate }
+    let window = |minutes: u32, sums: Sums, burn_rate: Option<f64>| {
+        context! { length => format_duration(minutes), bad => sums.bad, total => sums.total, burn_rate }
     };
     let tiers = row.tiers.iter().zip(&row.evaluation.tiers).map(|(tier, evaluation)| {
         context! {
             name => &tier.name,
             urgency => tier.urgency.to_string(),
-            factor => tier.factor,
-            long => window(&tier.long, evaluation.long, evaluation.long_burn_rate),
-            short => window(&tier.short, evaluation.short, evaluation.short_burn_rate),
+            factor => to_f64(tier.factor),
+            long => window(tier.long_minutes, evaluation.long, evaluation.long_burn_rate),
+            short => window(tier.short_minutes, evaluation.short, evaluation.short_burn_rate),
             is_firing => evaluation.is_firing,
         }
     });

@@ -3,7 +3,7 @@
 use polars::prelude::{Column, PolarsResult};
 
 use super::encode;
-use crate::report::budgets::{COLUMNS, DailyBudget};
+use crate::report::data_export::{BUDGET_COLUMNS, DailyBudget};
 use crate::store::StoreError;
 
 /// The file; days are texts, `2026-10-31`, and unknown values are null.
@@ -14,7 +14,7 @@ pub fn budgets_parquet(budgets: &[DailyBudget]) -> Result<Vec<u8>, StoreError> {
 fn encode_budgets(budgets: &[DailyBudget]) -> PolarsResult<Vec<u8>> {
     let texts = |text_of: fn(&DailyBudget) -> &str| budgets.iter().map(text_of).collect::<Vec<_>>();
     let [day, team, service, slo, class, objective, window, total, bad, coverage, consumed, remaining, status] =
-        COLUMNS.map(Into::into);
+        BUDGET_COLUMNS.map(|(name, _)| name.into());
     let days: Vec<String> = budgets.iter().map(|one| one.day.to_string()).collect();
     let columns = vec![
         Column::new(day, days),
