@@ -64,7 +64,6 @@ impl Sums {
     }
 
     /// What is left without a part of it.
-    #[must_use]
     pub const fn minus(self, part: Self) -> Self {
         Self { total: self.total - part.total, bad: self.bad - part.bad, known: self.known - part.known }
     }

@@ -12,7 +12,6 @@ const DIGITS_MAX: usize = 12;
 /// Reads a plain decimal number: digits, optionally a point and more digits. No sign, exponent, or separators.
 ///
 /// Returns `None` for anything else, and for numbers of more than 12 digits.
-#[must_use]
 pub fn parse_decimal(text: &str) -> Option<Rational> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = whole.len() + fraction.len();
@@ -26,20 +25,17 @@ pub fn parse_decimal(text: &str) -> Option<Rational> {
 }
 
 /// Reads a share written in percent, `99.9%`, as a number between 0 and 1 where it is one: 999/1000.
-#[must_use]
 pub fn parse_percent(text: &str) -> Option<Rational> {
     Some(parse_decimal(text.strip_suffix('%')?.trim_end())? / Rational::from_integer(100))
 }
 
 /// The nearest `f64`, for printing.
-#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
 pub fn to_f64(number: Rational) -> f64 {
     *number.numer() as f64 / *number.denom() as f64
 }
 
 /// `numerator / denominator` as [`to_f64`] gives it for printing, and a good deal faster for numbers of ordinary size.
-#[must_use]
 pub fn quotient(numerator: i128, denominator: i128) -> f64 {
     match (u64::try_from(numerator), u64::try_from(denominator)) {
         #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]

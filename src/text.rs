@@ -6,7 +6,6 @@
 /// The text with everything escaped that could move a terminal's cursor, colour what follows, or reorder what it shows:
 /// control characters and the bidirectional marks of Unicode (UAX #9). A newline is one of them, so that no text can
 /// forge a message of its own.
-#[must_use]
 pub fn escape_non_printing(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -20,14 +19,12 @@ pub fn escape_non_printing(text: &str) -> String {
 }
 
 /// Whether a character changes how a terminal shows what follows.
-#[must_use]
 pub fn is_non_printing(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// At most so many characters; `…` stands for what was left out.
-#[must_use]
 pub fn truncate(text: &str, max_chars: usize) -> String {
     match text.char_indices().nth(max_chars) {
         None => text.to_owned(),

@@ -65,7 +65,6 @@ pub enum ParseDayError {
 
 impl Minute {
     /// The minute that contains this Unix time in seconds; the first or last one there is if it lies beyond.
-    #[must_use]
     pub fn from_unix_seconds(seconds: i64) -> Self {
         Self::try_from_unix_seconds(seconds).unwrap_or(Self(if seconds < 0 { i32::MIN } else { i32::MAX }))
     }
@@ -76,31 +75,26 @@ impl Minute {
     }
 
     /// The day this minute lies in.
-    #[must_use]
     pub const fn day(self) -> Day {
         Day(self.0.div_euclid(MINUTES_PER_DAY))
     }
 
     /// How many minutes of its day have passed before it: 0 to 1,439.
-    #[must_use]
     pub const fn minute_of_day(self) -> usize {
         self.0.rem_euclid(MINUTES_PER_DAY).unsigned_abs() as usize
     }
 
     /// The minute this many minutes later (earlier if negative).
-    #[must_use]
     pub const fn plus(self, minutes: i32) -> Self {
         Self(self.0.saturating_add(minutes))
     }
 
     /// Its first instant.
-    #[must_use]
     pub fn timestamp(self) -> Timestamp {
         Timestamp::from_second(i64::from(self.0) * 60).unwrap_or(Timestamp::MAX)
     }
 
     /// Reads civil fields that a log line carries; `None` if they are no date.
-    #[must_use]
     pub fn from_civil(year: i32, month: u32, day: u32, hour: u32, minute: u32) -> Option<Self> {
         if hour > 23 || minute > 59 {
             return None;
@@ -116,25 +110,21 @@ impl Day {
     const LAST: Self = Self(i32::MAX / MINUTES_PER_DAY - 1);
 
     /// Its first minute.
-    #[must_use]
     pub const fn start(self) -> Minute {
         Minute(self.0.saturating_mul(MINUTES_PER_DAY))
     }
 
     /// All its minutes.
-    #[must_use]
     pub const fn span(self) -> Span {
         Span { start: self.start(), end: self.plus(1).start() }
     }
 
     /// The day this many days later (earlier if negative).
-    #[must_use]
     pub const fn plus(self, days: i32) -> Self {
         Self(self.0.saturating_add(days))
     }
 
     /// A day of the calendar; `None` if there is no such day.
-    #[must_use]
     pub fn from_civil(year: i32, month: u32, day: u32) -> Option<Self> {
         let (year, month, day) = (i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?);
         let date = jiff::civil::Date::new(year, month, day).ok()?;
@@ -145,19 +135,16 @@ impl Day {
 
 impl Span {
     /// The span from `start` up to, not including, `end`; empty if they are out of order.
-    #[must_use]
     pub fn new(start: Minute, end: Minute) -> Self {
         Self { start, end: end.max(start) }
     }
 
     /// The `minutes` minutes that end before `end`.
-    #[must_use]
     pub fn ending_at(end: Minute, minutes: i32) -> Self {
         Self { start: end.plus(-minutes), end }
     }
 
     /// How many minutes it has.
-    #[must_use]
     pub const fn minutes(self) -> u32 {
         self.end.0.abs_diff(self.start.0)
     }
@@ -169,25 +156,21 @@ impl Span {
     }
 
     /// Whether it has no minute.
-    #[must_use]
     pub const fn is_empty(self) -> bool {
         self.end.0 <= self.start.0
     }
 
     /// Whether the minute belongs to it.
-    #[must_use]
     pub const fn contains(self, minute: Minute) -> bool {
         self.start.0 <= minute.0 && minute.0 < self.end.0
     }
 
     /// The minutes that both have.
-    #[must_use]
     pub fn intersect(self, other: Self) -> Self {
         Self::new(self.start.max(other.start), self.end.min(other.end).max(self.start.max(other.start)))
     }
 
     /// The same minutes as the fewest spans, in order, none touching the next.
-    #[must_use]
     pub fn merged(mut spans: Vec<Self>) -> Vec<Self> {
         spans.sort_unstable();
         let mut merged: Vec<Self> = Vec::with_capacity(spans.len());
@@ -240,7 +223,6 @@ pub enum Period {
 impl Window {
     /// The minutes it covers when it is looked at at `at`: a rolling window ends there, a calendar window starts with
     /// its period and ends there.
-    #[must_use]
     pub fn span_at(&self, at: Minute) -> Span {
         Span::new(self.full_span_at(at).start, at)
     }
@@ -248,7 +230,6 @@ impl Window {
     /// The whole of it, for a calendar window including the minutes that are still to come.
     ///
     /// At the very instant a period ends, that period is still the one looked at: `at` is the first minute not seen.
-    #[must_use]
     pub fn full_span_at(&self, at: Minute) -> Span {
         match self {
             Self::Rolling { minutes } => Span::ending_at(at, i32::try_from(*minutes).unwrap_or(i32::MAX)),
@@ -264,7 +245,6 @@ impl Window {
     }
 
     /// The most minutes it can cover.
-    #[must_use]
     pub const fn max_minutes(&self) -> u32 {
         match self {
             Self::Rolling { minutes } => *minutes,
@@ -325,7 +305,6 @@ impl fmt::Display for Window {
 }
 
 /// A length in the largest unit that divides it: `5m`, `6h`, `30d`, `90m`.
-#[must_use]
 pub fn format_duration(minutes: u32) -> String {
     match minutes {
         0 => "0m".to_owned(),
@@ -336,7 +315,6 @@ pub fn format_duration(minutes: u32) -> String {
 }
 
 /// Reads what [`length_text`] writes, and weeks: whole minutes, hours, days or weeks.
-#[must_use]
 pub fn parse_duration(text: &str) -> Option<u32> {
     let unit = text.chars().next_back()?;
     let unit_minutes = match unit {

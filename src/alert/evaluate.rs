@@ -41,7 +41,6 @@ pub struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    #[must_use]
     pub fn new(catalog: &'a Catalog, at: Minute) -> Self {
         let exclusions = Exclusions::for_evaluation(catalog, at);
         Self { catalog, slos: catalog.slos().collect(), exclusions, at }
@@ -151,7 +150,6 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The range of one SLO, if the catalogue contains it.
-    #[must_use]
     pub fn range(&self, slo: &Slo, from: Minute, until: Minute) -> Option<EvaluationRange> {
         let slo_index = self.slos.iter().position(|(_, other)| other.id == slo.id)?;
         Some(EvaluationRange { slo_index, from, until })
@@ -185,7 +183,6 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Splits ranges into batches of bounded size, in the order of time.
-    #[must_use]
     pub fn split_backlog(backlog: &[EvaluationRange]) -> Vec<Vec<EvaluationRange>> {
         let batch_minutes =
             (BATCH_EVALUATIONS_MAX / i32::try_from(backlog.len().max(1)).unwrap_or(i32::MAX)).clamp(30, 1_440);
@@ -203,7 +200,6 @@ impl<'a> Evaluator<'a> {
 
     /// The newest known minute and the time of the last fetch of each source, except for counts files, which have no
     /// schedule.
-    #[must_use]
     pub fn source_watermarks(&self, updates: &[SloUpdate]) -> BTreeMap<String, SourceWatermark> {
         let mut watermarks: BTreeMap<String, SourceWatermark> = BTreeMap::new();
         for ((_, slo), update) in self.slos.iter().zip(updates) {

@@ -58,7 +58,6 @@ const URGENCIES: [Urgency; 3] = [Urgency::Ticket, Urgency::Page, Urgency::Severe
 
 impl UrgencyState {
     /// `None` if nothing is open.
-    #[must_use]
     pub fn urgency(&self) -> Option<Urgency> {
         URGENCIES
             .into_iter()
@@ -69,7 +68,6 @@ impl UrgencyState {
     }
 
     /// Whether it ended because there was no traffic for [`NO_TRAFFIC_MINUTES`].
-    #[must_use]
     pub const fn has_lost_traffic(&self) -> bool {
         self.minutes_without_traffic >= NO_TRAFFIC_MINUTES
     }
@@ -106,7 +104,6 @@ impl UrgencyState {
 }
 
 /// Minutes of recovery before an urgency ends.
-#[must_use]
 pub fn recovery_minutes(resolve_after: u32, is_flapping: bool) -> u32 {
     resolve_after.max(if is_flapping { FLAPPING_MINUTES.unsigned_abs() } else { 1 })
 }

@@ -105,7 +105,6 @@ impl IncidentSubject {
     /// The group of the load balancer that requests of a source come through. A name with an id is unique. The name of
     /// a Classic Load Balancer and a name without an id are unique within an account and region only, so that the same
     /// name in two sources may mean two load balancers.
-    #[must_use]
     pub fn for_load_balancer(load_balancer: &str, source: &str) -> Self {
         let is_ambiguous = |name: &str| name.starts_with("classic/") || lacks_id(name);
         Self::SharedLoadBalancer(if load_balancer.split(' ').any(is_ambiguous) {
@@ -121,7 +120,6 @@ impl IncidentSubject {
 }
 
 impl Incident {
-    #[must_use]
     pub fn new(owner: &Owner, urgency: Urgency, at: Minute) -> Self {
         Self {
             team: owner.team.clone(),
@@ -144,7 +142,6 @@ impl Incident {
 
     /// Continues an incident that ended as `new`. Its deliveries are kept, and its notifications are numbered on:
     /// receivers treat a notification with the same key and number as a duplicate.
-    #[must_use]
     pub(super) fn reopened(self, new: Self) -> Self {
         let mut urgency_changes = self.urgency_changes;
         for (at, urgency) in new.urgency_changes {
@@ -164,19 +161,16 @@ impl Incident {
     }
 
     /// The present or last urgency.
-    #[must_use]
     pub fn urgency(&self) -> Urgency {
         self.urgency_changes.last().map_or(Urgency::Ticket, |(_, urgency)| *urgency)
     }
 
     /// The highest urgency.
-    #[must_use]
     pub fn peak(&self) -> Urgency {
         self.urgency_changes.iter().map(|(_, urgency)| *urgency).max().unwrap_or(Urgency::Ticket)
     }
 
     /// The urgency of the newest notification that a destination has received.
-    #[must_use]
     pub fn last_delivered_urgency(&self, destination: &str) -> Option<Urgency> {
         self.deliveries
             .iter()
@@ -186,7 +180,6 @@ impl Incident {
     }
 
     /// The start of its last page.
-    #[must_use]
     pub fn last_paged_at(&self) -> Option<Minute> {
         let (mut paged_at, mut was_page) = (None, false);
         for (at, urgency) in &self.urgency_changes {
@@ -199,7 +192,6 @@ impl Incident {
         paged_at
     }
 
-    #[must_use]
     pub const fn is_open(&self) -> bool {
         self.ended.is_none()
     }
@@ -215,7 +207,6 @@ pub struct Owner {
 
 impl Owner {
     /// The owner of what concerns the whole fleet.
-    #[must_use]
     pub fn fleet(team: &str) -> Self {
         Self { team: team.to_owned(), service: "slowburn".to_owned(), class: String::new() }
     }
@@ -240,7 +231,6 @@ impl fmt::Display for IncidentKey {
 }
 
 impl EndReason {
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Recovered => "recovered",
@@ -252,7 +242,6 @@ impl EndReason {
     }
 
     /// For reports: `no traffic for a day`.
-    #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
             Self::Recovered => "recovered",

@@ -32,7 +32,6 @@ pub struct Notification {
 }
 
 impl Notification {
-    #[must_use]
     pub fn for_test(team: &str, at: Minute) -> Self {
         Self {
             key: format!("test/{team}@{at}"),
@@ -94,7 +93,6 @@ pub enum NotificationKind {
 }
 
 impl NotificationKind {
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "opened",

@@ -89,7 +89,6 @@ pub enum DeliveryReport {
 }
 
 impl OutboxEntry {
-    #[must_use]
     pub const fn new(notification: Notification, destination: String, decided_at: Minute) -> Self {
         Self {
             notification,
@@ -128,14 +127,12 @@ impl OutboxEntry {
         self.is_abandoned || (self.reported_as.is_none() && (!error.is_transient || is_late))
     }
 
-    #[must_use]
     pub fn is_same_notification(&self, other: &Self) -> bool {
         (&self.notification.key, self.notification.number, &self.destination)
             == (&other.notification.key, other.notification.number, &other.destination)
     }
 
     /// How urgent the delivery is: that an incident is resolved never pages.
-    #[must_use]
     pub fn delivery_urgency(&self) -> Urgency {
         if self.can_page() { self.notification.urgency } else { Urgency::Ticket }
     }

@@ -65,7 +65,6 @@ impl SloCheckpoint {
 }
 
 impl AlertState {
-    #[must_use]
     pub fn open_incident(&self, subject: &IncidentSubject) -> Option<IncidentKey> {
         self.incidents_of(subject).rfind(|(_, incident)| incident.is_open()).map(|(key, _)| key.clone())
     }
@@ -80,7 +79,6 @@ impl AlertState {
     }
 
     /// The oldest first.
-    #[must_use]
     pub fn incidents_of(
         &self,
         subject: &IncidentSubject,

@@ -92,7 +92,6 @@ pub struct SourceWatermark {
 }
 
 /// How many minutes of recovery end a ticket, page and severe of an SLO: at least those of the shortest short window.
-#[must_use]
 pub fn resolve_after(slo: &Slo, rules: &AlertRules) -> [u32; 3] {
     [Urgency::Ticket, Urgency::Page, Urgency::Severe].map(|urgency| {
         let tiers = slo.tiers.iter().filter(|tier| tier.urgency == urgency);
@@ -101,7 +100,6 @@ pub fn resolve_after(slo: &Slo, rules: &AlertRules) -> [u32; 3] {
 }
 
 /// The minutes before an evaluation that may still open an incident: late data is detected by their sums.
-#[must_use]
 pub fn late_data_span(evaluated_at: Minute, rules: &AlertRules) -> Span {
     Span::ending_at(evaluated_at, signed_minutes(rules.open_within_minutes))
 }
@@ -109,7 +107,6 @@ pub fn late_data_span(evaluated_at: Minute, rules: &AlertRules) -> Span {
 /// Where the evaluation of an SLO starts whose newest known minute is before `until`; `None` if nothing is new. An SLO
 /// without a checkpoint starts there: its past does not page. `recent_counts`: the present sums over the span of
 /// [`SloCheckpoint::recent_counts`].
-#[must_use]
 pub fn evaluation_start(
     state: &AlertState,
     slo: &SloId,

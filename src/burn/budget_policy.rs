@@ -8,13 +8,11 @@ impl ErrorBudget {
     /// first.
     ///
     /// Where nothing may fail at all, all of the budget and more is used by the first bad event.
-    #[must_use]
     pub fn reached_step<'p>(&self, policy: &'p Policy) -> Option<&'p PolicyStep> {
         policy.steps.iter().rfind(|step| self.has_reached(step))
     }
 
     /// The step that stops deploys, if one does: a later step does not lift what an earlier one has stopped.
-    #[must_use]
     pub fn blocking_step<'p>(&self, policy: &'p Policy) -> Option<&'p PolicyStep> {
         policy.steps.iter().rfind(|step| step.blocks_deploys && self.has_reached(step))
     }

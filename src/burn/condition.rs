@@ -50,7 +50,6 @@ impl<const N: usize> WindowSums<'_, N> {
 
 impl Threshold {
     /// The threshold of a burn rate of `factor` under an objective.
-    #[must_use]
     pub fn new(factor: Rational, objective: &Objective) -> Self {
         let share = factor * objective.budget();
         let (numerator, denominator) = (share.numer().unsigned_abs(), share.denom().unsigned_abs());
@@ -59,7 +58,6 @@ impl Threshold {
     }
 
     /// Whether bad / total is above the threshold. Equal is not above, and without traffic nothing is.
-    #[must_use]
     pub fn is_exceeded(&self, total: u64, bad: u64) -> bool {
         match self.fraction_u32 {
             Some((numerator, denominator)) if u32::try_from(total | bad).is_ok() => {
@@ -96,7 +94,6 @@ pub(super) const fn is_set(flag: u64) -> bool {
 
 impl Condition {
     /// The condition of a tier under an objective.
-    #[must_use]
     pub fn new(tier: &Tier, objective: &Objective) -> Self {
         Self {
             long_minutes: tier.long_minutes,
@@ -106,14 +103,12 @@ impl Condition {
     }
 
     /// The long and the short window that an evaluation at `at` looks at: the minutes that start before it.
-    #[must_use]
     pub fn windows(&self, at: Minute) -> (Span, Span) {
         let before = |minutes: u32| Span::ending_at(at, i32::try_from(minutes).unwrap_or(i32::MAX));
         (before(self.long_minutes), before(self.short_minutes))
     }
 
     /// Whether both windows exceed the threshold.
-    #[must_use]
     pub fn is_firing(&self, long: Sums, short: Sums) -> bool {
         self.threshold.is_exceeded(long.total, long.bad) && self.threshold.is_exceeded(short.total, short.bad)
     }
@@ -121,7 +116,6 @@ impl Condition {
 
 /// The burn rate as a number to print: (bad / total) / (1 - objective). `None` without traffic, and for an objective of
 /// 100%, whose budget nothing can be measured by.
-#[must_use]
 pub fn burn_rate(sums: Sums, objective: &Objective) -> Option<f64> {
     let budget = objective.budget();
     if sums.total == 0 || budget == Rational::from_integer(0) {

@@ -18,33 +18,28 @@ pub struct ErrorBudget {
 
 impl ErrorBudget {
     /// The budget that the traffic of a window leaves under an objective.
-    #[must_use]
     pub fn new(sums: Sums, objective: &Objective) -> Self {
         Self { sums, share: objective.budget() }
     }
 
     /// How many events may fail: total x (1 - objective). `None` without traffic.
-    #[must_use]
     pub fn allowed(&self) -> Option<Rational> {
         (self.sums.total > 0).then(|| Rational::from_integer(i128::from(self.sums.total)) * self.share)
     }
 
     /// The share of the allowed events that failed; above 1 the promise is broken. `None` without traffic, and where
     /// nothing may fail (an objective of 100%).
-    #[must_use]
     pub fn consumed(&self) -> Option<Rational> {
         let allowed = self.allowed().filter(|allowed| *allowed > Rational::from_integer(0))?;
         Some(Rational::from_integer(i128::from(self.sums.bad)) / allowed)
     }
 
     /// Whether more failed than may fail: the promise is broken.
-    #[must_use]
     pub fn is_exceeded(&self) -> bool {
         self.allowed().is_some_and(|allowed| Rational::from_integer(i128::from(self.sums.bad)) > allowed)
     }
 
     /// 1 - consumed: 1 is untouched, 0 is spent, below 0 the promise is broken.
-    #[must_use]
     pub fn remaining(&self) -> Option<Rational> {
         self.consumed().map(|consumed| Rational::from_integer(1) - consumed)
     }
@@ -65,7 +60,6 @@ pub enum ExhaustionForecast {
 
 impl ExhaustionForecast {
     /// The same, unless the budget is spent sooner.
-    #[must_use]
     pub fn or_earlier(self, at: Option<Minute>) -> Self {
         match (self, at) {
             (Self::ExhaustedAt(later), Some(at)) => Self::ExhaustedAt(at.min(later)),
@@ -75,7 +69,6 @@ impl ExhaustionForecast {
     }
 
     /// The recent past that a forecast goes by.
-    #[must_use]
     pub fn recent_span(at: Minute) -> Span {
         Span::ending_at(at, RECENT_MINUTES)
     }
@@ -86,7 +79,6 @@ impl ExhaustionForecast {
     /// last three days. What leaves a rolling window on the way is not assumed but known, a UTC day at a time: an old
     /// outage that is about to leave gives its share back, a recent one stays. Between two such days the budget is
     /// taken to go evenly.
-    #[must_use]
     pub fn new(window: &Window, at: Minute, objective: &Objective, sums_in: &dyn Fn(Span) -> Sums) -> Self {
         let span = window.span_at(at);
         let budget_share = to_f64(objective.budget());
@@ -153,7 +145,6 @@ fn first_below_zero(at: Minute, surplus_left: f64, points: impl Iterator<Item = 
 
 /// Minutes until so many more events have failed, if as many fail as failed in the newest minutes. `None` if they never
 /// will, or have already.
-#[must_use]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,

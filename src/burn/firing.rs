@@ -14,7 +14,6 @@ use crate::time::{Minute, Span};
 
 impl Condition {
     /// The evaluation minutes of `span` at which the condition holds, as the fewest spans.
-    #[must_use]
     pub fn firing_spans(&self, prefix_sums: &PrefixSums<'_>, span: Span) -> Vec<Span> {
         let mut spans: Vec<Span> = Vec::new();
         let mut buffers = [[0; BATCH_LEN]; 4];

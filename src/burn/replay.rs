@@ -21,7 +21,6 @@ pub struct TierFiring<'a> {
 }
 
 /// Evaluates every tier at every minute of `span`.
-#[must_use]
 pub fn replay<'a>(slo: &'a Slo, prefix_sums: &PrefixSums<'_>, span: Span) -> Replay<'a> {
     let tier_firing = |tier: &'a Tier| TierFiring {
         tier,
@@ -32,7 +31,6 @@ pub fn replay<'a>(slo: &'a Slo, prefix_sums: &PrefixSums<'_>, span: Span) -> Rep
 
 impl Replay<'_> {
     /// The evaluation minutes at which any tier of this urgency held.
-    #[must_use]
     pub fn firing_spans(&self, urgency: Urgency) -> Vec<Span> {
         let matching = self.tiers.iter().filter(|tier_firing| tier_firing.tier.urgency == urgency);
         Span::merged(matching.flat_map(|tier_firing| tier_firing.spans.iter().copied()).collect())

@@ -11,14 +11,12 @@ use crate::rational::{Rational, to_f64};
 
 /// Whether a chance is at most what it may be. A hair above is rounding: floating point knows a chance to about nine
 /// digits.
-#[must_use]
 pub fn is_significant(p_value: f64, max_p_value: f64) -> bool {
     p_value <= max_p_value * (1.0 + 1e-9)
 }
 
 /// The chance of at least as many bad events, if each is bad with the probability `share`. 1 without bad events, 0
 /// where nothing may be bad.
-#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "a chance is no count, and 2^53 events are more than any window has")]
 pub fn p_value(sums: Sums, share: Rational) -> f64 {
     let share = to_f64(share);

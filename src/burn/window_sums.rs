@@ -37,7 +37,6 @@ pub(super) struct MinutePrefixSums {
 
 impl<'a> PrefixSums<'a> {
     /// Sums up the days; the minutes of a day that is `None` or absent are unknown.
-    #[must_use]
     pub fn new(span: Span, days: impl Iterator<Item = (Day, Option<MinuteColumns<'a>>)>) -> Self {
         let first_day = span.start.day();
         let mut columns = vec![None; span.days().count()];
@@ -68,13 +67,11 @@ impl<'a> PrefixSums<'a> {
     }
 
     /// The minutes that were summed up.
-    #[must_use]
     pub const fn span(&self) -> Span {
         self.span
     }
 
     /// Sums over a span; minutes outside what was summed up are unknown.
-    #[must_use]
     pub fn sums_in(&self, span: Span) -> Sums {
         let (start, end) = (self.sums_before(span.start), self.sums_before(span.end));
         Sums { total: end.total - start.total, bad: end.bad - start.bad, known: end.known - start.known }

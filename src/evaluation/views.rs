@@ -20,7 +20,6 @@ pub struct SloViews {
 }
 
 impl SloViews {
-    #[must_use]
     pub fn new(slo: &Slo, excluded: Vec<Span>) -> Self {
         let series = slo.indicator.series();
         let view = |timeslices, excluded| Arc::new(View { series: series.clone(), timeslices, excluded });

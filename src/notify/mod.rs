@@ -62,7 +62,6 @@ pub struct Notifier {
 
 impl Notifier {
     /// `started_at`: the time at which the program started.
-    #[must_use]
     pub fn new(settings: Settings, started_at: Minute) -> Self {
         let (http_client, smtp_relay) = (OnceLock::new(), OnceLock::new());
         Self { settings, http_client, smtp_relay, started_at, started: Instant::now() }
@@ -137,7 +136,6 @@ impl Notifier {
         started_at.checked_add(self.started.elapsed()).unwrap_or(started_at)
     }
 
-    #[must_use]
     pub fn current_minute(&self) -> Minute {
         Minute::from_unix_seconds(self.now().as_second())
     }

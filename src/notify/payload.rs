@@ -80,7 +80,6 @@ impl<'a> Payload<'a> {
     }
 }
 
-#[must_use]
 pub fn schema() -> Value {
     schemars::schema_for!(Payload<'_>).to_value()
 }

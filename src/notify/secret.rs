@@ -15,7 +15,6 @@ pub struct Secret(String);
 
 impl Secret {
     /// Trims white space: files and consoles add newlines.
-    #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.trim().to_owned())
     }
@@ -61,7 +60,6 @@ type Lookup = dyn Fn(&str) -> Option<Secret> + Send + Sync;
 pub struct Secrets(Arc<Lookup>);
 
 impl Secrets {
-    #[must_use]
     pub fn new(look_up: impl Fn(&str) -> Option<Secret> + Send + Sync + 'static) -> Self {
         Self(Arc::new(look_up))
     }
@@ -72,7 +70,6 @@ impl Secrets {
     }
 
     /// The names of `${NAME}` references without a secret.
-    #[must_use]
     pub fn missing<'t>(&self, text: &'t str) -> Vec<&'t str> {
         let names = text.split("${").skip(1).filter_map(|part| Some(part.split_once('}')?.0));
         names.filter(|name| self.get(name).is_none()).collect()

@@ -22,7 +22,6 @@ pub fn error_lines(problems: &[Problem], team: Option<&str>) -> Vec<String> {
 }
 
 /// For people: each problem with its underlined text in the file, if it is among `files`, and a hint.
-#[must_use]
 pub fn terminal(problems: &[Problem], files: &[DefinitionFile], color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let bodies: BTreeMap<&str, &str> = files.iter().map(|file| (file.path.as_str(), file.body())).collect();
@@ -65,7 +64,6 @@ fn title_text(problem: &Problem) -> String {
 }
 
 /// For programs: an array of objects, one for each problem, and a newline.
-#[must_use]
 pub fn json(problems: &[Problem]) -> String {
     let problem_json = |problem: &Problem| {
         json!({
@@ -85,7 +83,6 @@ pub fn json(problems: &[Problem]) -> String {
 ///
 /// Form and escapes: <https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>, and
 /// `packages/core/src/command.ts` of <https://github.com/actions/toolkit>.
-#[must_use]
 pub fn github(problems: &[Problem]) -> String {
     let command = |problem: &Problem| {
         let position =

@@ -85,7 +85,6 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether another run has changed a file since it was read.
-    #[must_use]
     pub const fn is_conflict(&self) -> bool {
         matches!(self, Self::Blob(BlobError::Conflict(_)))
     }
