@@ -197,8 +197,8 @@ fn log_text(plan: &Plan, balancer: u64, end: Minute) -> Vec<u8> {
 
 /// Fills the ledger a day at a time; gives the number of objects.
 async fn fill(plan: &Plan, catalog: &Catalog, until: Minute) -> usize {
-    let shelf = DirectoryStore::open(&plan.folder.join("ledger"), CrashPoints::default()).unwrap();
-    let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
+    let blobs = DirectoryStore::open(&plan.folder.join("ledger"), CrashPoints::default()).unwrap();
+    let mut store = LedgerStore::open(Box::new(blobs)).await.unwrap();
     let today = until.day();
     let mut recorded = 0;
     for day in (0..plan.days).rev().map(|back| today.plus(-back)) {

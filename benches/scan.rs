@@ -98,8 +98,8 @@ fn median(seconds: &mut [f64]) -> f64 {
 
 /// CPU time of this thread where the system tells it, else the clock on the wall.
 fn cpu_seconds() -> f64 {
-    let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let ns = told.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    let sent = fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let ns = sent.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
     ns.map_or_else(
         || {
             static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();

@@ -162,12 +162,12 @@ proptest! {
         traffic in traffic(),
         (long, short) in windows(),
         share in 1..40_i128,
-        promise in 0..5_usize,
+        slo_text in 0..5_usize,
         before in -70..70_i32,
         after in -70..70_i32,
     ) {
         // Of the last two the fractions are too long for 32 bits, and nothing may fail.
-        let objective = objective(["99.5%", "90%", "50%", "99.99999999%", "100%"][promise]);
+        let objective = objective(["99.5%", "90%", "50%", "99.99999999%", "100%"][slo_text]);
         let condition = Condition::new(&tier(Rational::new(share, 3), long, short), &objective);
         let budget = Rational::new(share, 3) * objective.budget();
         // Without traffic there are no bad events either.

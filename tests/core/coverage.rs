@@ -56,7 +56,7 @@ struct Object {
     is_packed: bool,
     content: Option<Content>,
     /// A broken file of the other form lies beside it.
-    has_broken_twin: bool,
+    has_damaged_copy: bool,
 }
 
 impl Object {
@@ -132,7 +132,7 @@ impl Object {
             let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
             File::options().write(true).open(path(self.is_packed)).unwrap().set_modified(old).unwrap();
         }
-        if self.has_broken_twin {
+        if self.has_damaged_copy {
             fs::write(path(!self.is_packed), b"\x1f\x8b\x08 cut").unwrap();
         }
     }
@@ -167,7 +167,7 @@ fn objects() -> impl Strategy<Value = Vec<Object>> {
     let one = (prop_oneof![9 => Just(0), 1 => Just(1)], prop::bool::ANY, prop::bool::weighted(0.1), 0..4_u32);
     prop::collection::btree_map(place, one, 1..40).prop_map(|all| {
         let object =
-            |((place, balancer, node), (late_days, is_packed, has_broken_twin, lines)): ((i32, usize, u32), _)| {
+            |((place, balancer, node), (late_days, is_packed, has_damaged_copy, lines)): ((i32, usize, u32), _)| {
                 Object {
                     balancer,
                     node,
@@ -176,7 +176,7 @@ fn objects() -> impl Strategy<Value = Vec<Object>> {
                     late_days,
                     is_packed,
                     content: None,
-                    has_broken_twin,
+                    has_damaged_copy,
                 }
             };
         all.into_iter().map(object).collect()
@@ -244,8 +244,8 @@ impl World {
             .map(|day| (self.day_folder(*day), self.folder.path().join(format!("hidden-{day}"))))
             .filter(|(folder, _)| folder.exists())
             .collect();
-        for (folder, aside) in &hidden {
-            fs::rename(folder, aside).unwrap();
+        for (folder, hidden_path) in &hidden {
+            fs::rename(folder, hidden_path).unwrap();
             std::os::unix::fs::symlink(folder, folder).unwrap();
         }
         let stop = Arc::new(AtomicBool::new(stopped_after == Some(0)));
@@ -265,9 +265,9 @@ impl World {
             progress: &|done, _| raised.store(stopped_after.is_some_and(|after| done + 1 >= after), Ordering::Relaxed),
         };
         self.runtime.block_on(engine::run(&job, &mut self.store)).unwrap();
-        for (folder, aside) in &hidden {
+        for (folder, hidden_path) in &hidden {
             fs::remove_file(folder).unwrap();
-            fs::rename(aside, folder).unwrap();
+            fs::rename(hidden_path, folder).unwrap();
         }
     }
 

@@ -193,9 +193,9 @@ fn low_traffic_service_that_keeps_failing_pages() {
     // One request every ten minutes, and all of them fail: the hour has six, the page comes with the fifth.
     let quiet = slo(", severe: none");
     for (failing, urgency) in [(35, Urgency::Ticket), (45, Urgency::Page)] {
-        let verdict =
+        let result =
             evaluate_counts(&quiet, NOON, |age| (u64::from(age % 10 == 1), u64::from(age % 10 == 1 && age <= failing)));
-        assert_eq!(verdict.state.urgency(), Some(urgency), "failing for {failing} minutes: {verdict:?}");
+        assert_eq!(result.state.urgency(), Some(urgency), "failing for {failing} minutes: {result:?}");
     }
 }
 
@@ -211,8 +211,8 @@ fn page_outside_working_hours_is_downgraded_to_ticket() {
         ("2026-10-28T17:30Z", Urgency::Ticket),
         ("2026-10-31T12:00Z", Urgency::Ticket),
     ] {
-        let verdict = evaluate_counts(&office, at, |_| (100, 50));
-        assert_eq!(verdict.state, SloState::Firing { tier: 0, urgency }, "{at}");
+        let result = evaluate_counts(&office, at, |_| (100, 50));
+        assert_eq!(result.state, SloState::Firing { tier: 0, urgency }, "{at}");
     }
 }
 
@@ -262,16 +262,19 @@ fn unknown_or_excluded_minutes_are_no_traffic_drop() {
             Sums { total: u64::from(traffic) * 100, bad: 0, known: span.minutes() - gone }
         }
     };
-    let judged = |over: &dyn Fn(Span) -> Sums, excluded: &[Span]| {
+    let evaluated = |over: &dyn Fn(Span) -> Sums, excluded: &[Span]| {
         evaluate(&plain, at, &CountsView { budget_counts: over, event_counts: over, excluded }).state
     };
-    assert!(matches!(judged(&counts(None), &[]), SloState::TrafficDrop { .. }));
+    assert!(matches!(evaluated(&counts(None), &[]), SloState::TrafficDrop { .. }));
     let gap = Span::ending_at(at.plus(-3), 1);
-    assert_eq!(judged(&counts(Some(gap)), &[]), SloState::Ok, "a minute is unknown");
-    assert_eq!(judged(&counts(None), &[gap]), SloState::Ok, "a minute does not count");
+    assert_eq!(evaluated(&counts(Some(gap)), &[]), SloState::Ok, "a minute is unknown");
+    assert_eq!(evaluated(&counts(None), &[gap]), SloState::Ok, "a minute does not count");
     let week = |weeks: i32| Span::ending_at(at.plus(-weeks * 7 * 1_440), 15);
-    assert!(matches!(judged(&counts(None), &[week(1), week(2)]), SloState::TrafficDrop { .. }), "two weeks are left");
-    assert_eq!(judged(&counts(None), &[week(1), week(2), week(3)]), SloState::Ok, "one week is no measure");
+    assert!(
+        matches!(evaluated(&counts(None), &[week(1), week(2)]), SloState::TrafficDrop { .. }),
+        "two weeks are left"
+    );
+    assert_eq!(evaluated(&counts(None), &[week(1), week(2), week(3)]), SloState::Ok, "one week is no measure");
 }
 
 #[test]

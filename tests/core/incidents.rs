@@ -67,21 +67,21 @@ struct World {
 }
 
 impl World {
-    fn random(dice: &mut TestRandom, late: bool) -> Self {
-        let slos = (0..=dice.below(4)).map(|number| {
-            let (calm, gaps) = (3 + dice.below(60), 10 + dice.below(200));
+    fn random(rng: &mut TestRandom, late: bool) -> Self {
+        let slos = (0..=rng.below(4)).map(|number| {
+            let (quiet, gaps) = (3 + rng.below(60), 10 + rng.below(200));
             let (mut level, mut deaf) = (Some(0), 0);
             let minutes = (0..MINUTES).map(|minute| {
-                if dice.one_in(calm) {
-                    level = [None, Some(0), Some(0), Some(0), Some(1), Some(2), Some(3)][dice.below(7) as usize];
+                if rng.one_in(quiet) {
+                    level = [None, Some(0), Some(0), Some(0), Some(1), Some(2), Some(3)][rng.below(7) as usize];
                 }
-                if deaf == 0 && dice.one_in(gaps) {
-                    deaf = 1 + dice.below(20) as i32;
+                if deaf == 0 && rng.one_in(gaps) {
+                    deaf = 1 + rng.below(20) as i32;
                 }
                 let arrives = if deaf > 0 {
                     deaf -= 1;
                     // Late, or never.
-                    if late && dice.one_in(2) { minute + DELAY + dice.below(200) as i32 } else { i32::MAX }
+                    if late && rng.one_in(2) { minute + DELAY + rng.below(200) as i32 } else { i32::MAX }
                 } else {
                     minute + 1
                 };
@@ -126,28 +126,29 @@ impl World {
     fn urgency(minutes: &[TrueMinute], rules: &AlertRules) -> Vec<Option<Urgency>> {
         let beats: Vec<MinuteEvaluation> =
             (1..=MINUTES).map(|at| Self::evaluation_at(minutes, Minute(at), i32::MAX - 1)).collect();
-        let heard: Vec<&MinuteEvaluation> = beats.iter().filter(|beat| beat.is_observed).collect();
-        let calm =
-            |level: Urgency, beat: &&&MinuteEvaluation| !beat.has_no_traffic && beat.short_window_firing < Some(level);
+        let observed: Vec<&MinuteEvaluation> = beats.iter().filter(|evaluation| evaluation.is_observed).collect();
+        let quiet = |level: Urgency, evaluation: &&&MinuteEvaluation| {
+            !evaluation.has_no_traffic && evaluation.short_window_firing < Some(level)
+        };
         let at_level = |before: &[&MinuteEvaluation], is_back: bool, level: Urgency| {
             let resolve_after = rules.resolve_after_minutes.max(if is_back { 60 } else { 1 });
-            let newest = before.iter().rposition(|beat| beat.firing >= Some(level))?;
-            let calm = before[newest + 1..].iter().filter(|beat| calm(level, beat)).count();
-            (calm < resolve_after as usize).then_some(level)
+            let newest = before.iter().rposition(|evaluation| evaluation.firing >= Some(level))?;
+            let quiet = before[newest + 1..].iter().filter(|evaluation| quiet(level, evaluation)).count();
+            (quiet < resolve_after as usize).then_some(level)
         };
         let mut urgencies: Vec<Option<Urgency>> = Vec::new();
         let (mut below_to, mut fell) = ([0; 3], [i32::MIN; 3]);
-        for beat in &beats {
-            let until = heard.partition_point(|other| other.at <= beat.at);
+        for evaluation in &beats {
+            let until = observed.partition_point(|other| other.at <= evaluation.at);
             let urgency = LEVELS.into_iter().find_map(|level| {
                 let below_to = below_to[level as usize];
-                let since = heard.partition_point(|other| other.at.0 <= below_to);
-                at_level(&heard[since..until], below_to + 1 - 60 <= fell[level as usize], level)
+                let since = observed.partition_point(|other| other.at.0 <= below_to);
+                at_level(&observed[since..until], below_to + 1 - 60 <= fell[level as usize], level)
             });
             for level in LEVELS.into_iter().filter(|level| urgency < Some(*level)) {
-                below_to[level as usize] = beat.at.0;
+                below_to[level as usize] = evaluation.at.0;
                 if urgencies.last().copied().flatten() >= Some(level) {
-                    fell[level as usize] = beat.at.0;
+                    fell[level as usize] = evaluation.at.0;
                 }
             }
             urgencies.push(urgency);
@@ -222,25 +223,25 @@ fn run(
     schedule: &Schedule,
     kept: &mut StoredState,
     now: i32,
-    dice: &mut TestRandom,
+    rng: &mut TestRandom,
     alone: bool,
 ) -> Option<()> {
     let crash =
-        |dice: &mut TestRandom| if schedule.crashes > 0 && dice.one_in(schedule.crashes) { None } else { Some(()) };
+        |rng: &mut TestRandom| if schedule.crashes > 0 && rng.one_in(schedule.crashes) { None } else { Some(()) };
     let (mut book, version) = (kept.book.clone(), kept.version);
     let rules = &schedule.rules;
-    let mut heard = Vec::new();
+    let mut observed = Vec::new();
     for (slo, minutes) in &world.slos {
-        let judged = (now - DELAY).min(MINUTES);
+        let evaluated = (now - DELAY).min(MINUTES);
         let known = |minute: &i32| minutes[*minute as usize].arrives <= now;
-        let Some(until) = (0..judged).rev().find(known).map(|newest| Minute(newest + 1)) else { continue };
+        let Some(until) = (0..evaluated).rev().find(known).map(|newest| Minute(newest + 1)) else { continue };
         let seen = |at: Minute| World::sums(minutes, late_data_span(at, rules), now);
         let before = book.checkpoints.get(slo).map_or(until, |watch| watch.evaluated_at);
         let due = evaluation_start(&book, slo, until.max(before), seen(before), rules);
         let from = due.map_or(until.plus(1), |due| due.from);
         let from = if book.checkpoints.contains_key(slo) { from } else { Minute(1) };
         kept.ticks += u64::from((until.0 - from.0 + 1).max(0).unsigned_abs());
-        heard.push(SloUpdate {
+        observed.push(SloUpdate {
             slo: slo.clone(),
             owner: Owner { team: "mart".into(), service: slo.to_string(), class: "standard".into() },
             group_subjects: vec![],
@@ -253,11 +254,11 @@ fn run(
             has_changed: due.is_some_and(|due| due.has_changed),
         });
     }
-    crash(dice)?;
+    crash(rng)?;
     let round = EvaluationBatch {
         at: Minute(now),
         rules,
-        updates: heard,
+        updates: observed,
         invalid_definitions: &InvalidDefinitions::default(),
         source_watermarks: BTreeMap::new(),
     };
@@ -265,12 +266,12 @@ fn run(
     let to =
         |urgency: Urgency| if urgency >= Urgency::Page { vec!["pages".to_owned()] } else { vec!["tickets".to_owned()] };
     let routes = NotificationRoutes { destinations: &|_, urgency| to(urgency), is_silenced: &|_| false };
-    for telling in plan_notifications(&mut book, Minute(now), rules, &routes) {
+    for special in plan_notifications(&mut book, Minute(now), rules, &routes) {
         let message = Notification {
-            key: telling.key.to_string(),
-            number: telling.number,
-            kind: telling.kind,
-            urgency: telling.urgency,
+            key: special.key.to_string(),
+            number: special.number,
+            kind: special.kind,
+            urgency: special.urgency,
             title: String::new(),
             paragraphs: vec![],
             facts: vec![],
@@ -281,36 +282,36 @@ fn run(
             at: Minute(now),
         };
         book.outbox
-            .extend(telling.destinations.into_iter().map(|to| OutboxEntry::new(message.clone(), to, Minute(now))));
+            .extend(special.destinations.into_iter().map(|to| OutboxEntry::new(message.clone(), to, Minute(now))));
     }
     let claimed = book.claim(Minute(now), alone);
-    crash(dice)?;
+    crash(rng)?;
     if !kept.compare_and_swap(book, version) {
         return Some(());
     }
-    crash(dice)?;
-    if !alone && dice.one_in(schedule.overlaps) {
+    crash(rng)?;
+    if !alone && rng.one_in(schedule.overlaps) {
         // Another one begins and ends while this one sends.
-        let _ = run(world, schedule, kept, now, dice, false);
+        let _ = run(world, schedule, kept, now, rng, false);
     }
     let mut tries = Vec::new();
     for entry in claimed {
-        crash(dice)?;
-        let fails = schedule.failures > 0 && dice.one_in(schedule.failures);
+        crash(rng)?;
+        let fails = schedule.failures > 0 && rng.one_in(schedule.failures);
         // What was taken and not answered counts as not delivered, too.
-        let taken = !fails || dice.one_in(3);
+        let taken = !fails || rng.one_in(3);
         if taken {
             let key = (entry.destination.clone(), entry.notification.key.clone(), entry.notification.number);
             let (_, times) = kept.received.entry(key).or_insert_with(|| (entry.notification.clone(), 0));
             *times += 1;
         }
-        let wait = dice.one_in(4).then(|| dice.below(9) as u32);
+        let wait = rng.one_in(4).then(|| rng.below(9) as u32);
         let failure = || DeliveryError {
             retry_after_s: wait.map(|wait| u64::from(wait) * 60),
             ..DeliveryError::transient("503", "")
         };
         tries.push((entry, if fails { Err(failure()) } else { Ok(()) }));
-        crash(dice)?;
+        crash(rng)?;
     }
     loop {
         let (mut book, version) = (kept.book.clone(), kept.version);
@@ -321,18 +322,18 @@ fn run(
     }
 }
 
-fn simulate(world: &World, schedule: &Schedule, dice: &mut TestRandom, alone: bool) -> StoredState {
+fn simulate(world: &World, schedule: &Schedule, rng: &mut TestRandom, alone: bool) -> StoredState {
     let mut kept = StoredState { book: AlertState::default(), version: 0, received: BTreeMap::new(), ticks: 0 };
     let mut now = 1;
     while now < MINUTES + DELAY + 250 {
-        now += 1 + if schedule.cadence > 1 { dice.below(schedule.cadence as u64 * 2 - 1) as i32 } else { 0 };
-        let _ = run(world, schedule, &mut kept, now, dice, alone);
+        now += 1 + if schedule.cadence > 1 { rng.below(schedule.cadence as u64 * 2 - 1) as i32 } else { 0 };
+        let _ = run(world, schedule, &mut kept, now, rng, alone);
     }
     // Then everything works again for a while.
     let whole = Schedule { crashes: 0, failures: 0, overlaps: u64::MAX, rules: schedule.rules.clone(), ..*schedule };
     for _ in 0..40 {
         now += 5;
-        run(world, &whole, &mut kept, now, dice, alone);
+        run(world, &whole, &mut kept, now, rng, alone);
     }
     kept
 }
@@ -352,16 +353,16 @@ fn found(book: &AlertState, slo: &SloId) -> Vec<Found> {
 fn check_delivery(kept: &StoredState, seed: u64) {
     assert!(kept.book.outbox.is_empty(), "seed {seed}: {:?}", kept.book.outbox);
     for (key, incident) in &kept.book.incidents {
-        let mut heard: BTreeMap<&str, Vec<(u32, NotificationKind)>> = BTreeMap::new();
+        let mut observed: BTreeMap<&str, Vec<(u32, NotificationKind)>> = BTreeMap::new();
         for ((to, _, number), (message, _)) in
             kept.received.iter().filter(|((_, about, _), _)| *about == key.to_string())
         {
-            heard.entry(to).or_default().push((*number, message.kind));
+            observed.entry(to).or_default().push((*number, message.kind));
         }
-        let all: BTreeSet<u32> = heard.values().flatten().map(|(number, _)| *number).collect();
+        let all: BTreeSet<u32> = observed.values().flatten().map(|(number, _)| *number).collect();
         assert_eq!(all, (1..=incident.notification_count).collect(), "seed {seed}: every message of {key} has arrived");
-        assert!(incident.notification_count > 0, "seed {seed}: {key} was never told");
-        for (to, messages) in heard {
+        assert!(incident.notification_count > 0, "seed {seed}: {key} was never notified");
+        for (to, messages) in observed {
             let count = |phase| messages.iter().filter(|(_, other)| *other == phase).count();
             if count(NotificationKind::Note) == 1 && messages.len() == 1 {
                 continue;
@@ -369,7 +370,7 @@ fn check_delivery(kept: &StoredState, seed: u64) {
             assert_eq!(
                 count(NotificationKind::Opened),
                 1,
-                "seed {seed}: {to} is told once that {key} began: {messages:?}"
+                "seed {seed}: {to} is notified once that {key} began: {messages:?}"
             );
             assert_eq!(messages[0].1, NotificationKind::Opened, "seed {seed}: {to} {key} {messages:?}");
             let over = usize::from(incident.ended.is_some());
@@ -382,16 +383,16 @@ fn check_delivery(kept: &StoredState, seed: u64) {
     }
 }
 
-fn schedule(dice: &mut TestRandom) -> Schedule {
-    let one_of = |dice: &mut TestRandom, choices: [u64; 4]| choices[dice.below(4) as usize];
+fn schedule(rng: &mut TestRandom) -> Schedule {
+    let one_of = |rng: &mut TestRandom, choices: [u64; 4]| choices[rng.below(4) as usize];
     Schedule {
-        cadence: 1 + dice.below(30) as i32,
-        crashes: one_of(dice, [0, 5, 20, 100]),
-        failures: one_of(dice, [0, 2, 5, 30]),
-        overlaps: one_of(dice, [u64::MAX, 2, 5, 20]),
+        cadence: 1 + rng.below(30) as i32,
+        crashes: one_of(rng, [0, 5, 20, 100]),
+        failures: one_of(rng, [0, 2, 5, 30]),
+        overlaps: one_of(rng, [u64::MAX, 2, 5, 20]),
         rules: AlertRules {
-            resolve_after_minutes: 1 + dice.below(20) as u32,
-            open_within_minutes: 240 + dice.below(300) as u32,
+            resolve_after_minutes: 1 + rng.below(20) as u32,
+            open_within_minutes: 240 + rng.below(300) as u32,
             remind_pages_minutes: Some(30),
             ..AlertRules::default()
         },
@@ -400,15 +401,15 @@ fn schedule(dice: &mut TestRandom) -> Schedule {
 
 /// One world, several schedules. The number of evaluations.
 fn check_seed(seed: u64, late: bool) -> u64 {
-    let mut dice = TestRandom::from_seed(seed);
-    let world = World::random(&mut dice, late);
+    let mut rng = TestRandom::from_seed(seed);
+    let world = World::random(&mut rng, late);
     let mut ticks = 0;
-    let rules = schedule(&mut dice).rules;
+    let rules = schedule(&mut rng).rules;
     let expected: Vec<Vec<Found>> = world.slos.iter().map(|(_, minutes)| World::incidents(minutes, &rules)).collect();
     for _ in 0..3 {
-        let schedule = Schedule { rules: rules.clone(), ..schedule(&mut dice) };
-        let alone = dice.one_in(2);
-        let kept = simulate(&world, &schedule, &mut dice, alone);
+        let schedule = Schedule { rules: rules.clone(), ..schedule(&mut rng) };
+        let alone = rng.one_in(2);
+        let kept = simulate(&world, &schedule, &mut rng, alone);
         for ((slo, _), expected) in world.slos.iter().zip(&expected) {
             let found = found(&kept.book, slo);
             if late {

@@ -104,8 +104,8 @@ impl Damage {
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
-    let telling = proptest::sample::select(b" \"\\-\n\r0:./[\xff\0Zz,{#\t\x1b".to_vec());
-    let bytes = prop_oneof![vec(telling, 1..4), vec(any::<u8>(), 1..12)];
+    let special = proptest::sample::select(b" \"\\-\n\r0:./[\xff\0Zz,{#\t\x1b".to_vec());
+    let bytes = prop_oneof![vec(special, 1..4), vec(any::<u8>(), 1..12)];
     prop_oneof![
         (any::<Index>(), 1_u8..).prop_map(|(at, bits)| Damage::Flip(at, bits)),
         (any::<Index>(), bytes).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),

@@ -28,7 +28,7 @@ fn first() -> Day {
 /// A shelf in memory that says what was read of it.
 #[derive(Clone, Default)]
 struct CountingBlobStore {
-    shelf: Arc<MemoryStore>,
+    blobs: Arc<MemoryStore>,
     read: Arc<Mutex<Vec<String>>>,
 }
 
@@ -42,17 +42,17 @@ impl CountingBlobStore {
 #[async_trait::async_trait]
 impl BlobStore for CountingBlobStore {
     fn location(&self) -> String {
-        self.shelf.location()
+        self.blobs.location()
     }
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, BlobError> {
         self.read.lock().unwrap().push(name.to_owned());
-        self.shelf.get(name).await
+        self.blobs.get(name).await
     }
     fn is_exclusive(&self) -> bool {
-        self.shelf.is_exclusive()
+        self.blobs.is_exclusive()
     }
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BlobError> {
-        self.shelf.put(name, bytes).await
+        self.blobs.put(name, bytes).await
     }
     async fn compare_and_swap(
         &self,
@@ -60,13 +60,13 @@ impl BlobStore for CountingBlobStore {
         expected: Option<&Version>,
         bytes: &[u8],
     ) -> Result<Version, BlobError> {
-        self.shelf.compare_and_swap(name, expected, bytes).await
+        self.blobs.compare_and_swap(name, expected, bytes).await
     }
     async fn list(&self) -> Result<Vec<String>, BlobError> {
-        self.shelf.list().await
+        self.blobs.list().await
     }
     async fn delete(&self, name: &str) -> Result<(), BlobError> {
-        self.shelf.delete(name).await
+        self.blobs.delete(name).await
     }
 }
 
@@ -162,7 +162,7 @@ fn series(file: usize) -> SeriesKey {
 /// All minutes that were ever said.
 type Minutes = BTreeMap<(SeriesKey, Minute), MinuteCount>;
 
-async fn absorb(store: &mut LedgerStore, stretches: &[CountedInterval], said: &mut Minutes) {
+async fn absorb(store: &mut LedgerStore, stretches: &[CountedInterval], stderr: &mut Minutes) {
     let mut counts = Counts::new();
     for CountedInterval { file, start, minutes, total, bad } in stretches {
         for step in *start..start + minutes {
@@ -173,7 +173,7 @@ async fn absorb(store: &mut LedgerStore, stretches: &[CountedInterval], said: &m
             let count = MinuteCount { total, bad: (bad * spread / 3).min(total) };
             let day: &mut DayCounts = counts.entry((series(*file), minute.day())).or_default();
             day.0[minute.minute_of_day()] = Some(count);
-            said.insert((series(*file), minute), count);
+            stderr.insert((series(*file), minute), count);
         }
     }
     let days: BTreeSet<Day> = counts.keys().map(|(_, day)| *day).collect();
@@ -201,7 +201,7 @@ async fn run(catalog: &Catalog, store: &mut LedgerStore, at: Minute) -> FleetSta
 }
 
 /// Slice by slice, minute by minute, as the definition of a slice says it.
-fn sum_by_hand(slo: &Slo, excluded: &[Span], said: &Minutes, span: Span) -> Sums {
+fn sum_by_hand(slo: &Slo, excluded: &[Span], stderr: &Minutes, span: Span) -> Sums {
     let slices = slo.timeslices.as_ref().unwrap();
     let series = slo.indicator.series();
     let length = i32::try_from(slices.minutes).unwrap();
@@ -214,7 +214,7 @@ fn sum_by_hand(slo: &Slo, excluded: &[Span], said: &Minutes, span: Span) -> Sums
             if excluded.iter().any(|out| out.contains(minute)) {
                 continue;
             }
-            match said.get(&(series.clone(), minute)) {
+            match stderr.get(&(series.clone(), minute)) {
                 Some(count) => (total, bad) = (total + i128::from(count.total), bad + i128::from(count.bad)),
                 None => known = false,
             }
@@ -231,7 +231,7 @@ fn sum_by_hand(slo: &Slo, excluded: &[Span], said: &Minutes, span: Span) -> Sums
     sums
 }
 
-fn check(catalog: &Catalog, said: &Minutes, status: &FleetStatus) {
+fn check(catalog: &Catalog, stderr: &Minutes, status: &FleetStatus) {
     let excluded = Exclusions::for_span(catalog, Span::ending_at(status.at, 60 * 1_440));
     let slos = |service: &'static str| -> Vec<(&Service, &Slo)> {
         let services = catalog.services.iter().filter(move |found| found.name == service);
@@ -243,8 +243,8 @@ fn check(catalog: &Catalog, said: &Minutes, status: &FleetStatus) {
             let row = rows.find(|row| row.slo == slo.name() && row.window == window.to_string()).unwrap();
             let span = window.span_at(row.evaluated_at);
             let out = excluded.spans(service, slo);
-            assert_eq!(row.sums, sum_by_hand(slo, &out, said, span), "{} {window} at {}", slo.id, status.at);
-            assert_eq!(row.raw, sum_by_hand(slo, &[], said, span), "{} {window} raw at {}", slo.id, status.at);
+            assert_eq!(row.sums, sum_by_hand(slo, &out, stderr, span), "{} {window} at {}", slo.id, status.at);
+            assert_eq!(row.raw, sum_by_hand(slo, &[], stderr, span), "{} {window} raw at {}", slo.id, status.at);
         }
     }
 }
@@ -261,26 +261,26 @@ proptest! {
     #[test]
     fn cached_timeslices_match_minutes(story in test_case()) {
         wait(async {
-            let shelf = CountingBlobStore::default();
-            let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-            let mut said = Minutes::new();
+            let blobs = CountingBlobStore::default();
+            let mut store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
+            let mut stderr = Minutes::new();
             let whole = catalog(&story.cuts, &story.corrections);
             // At first less is promised, and nothing is corrected: both come to a ledger that has a past.
             let less = catalog(&story.cuts[..1], &[]);
             for (round, (stretches, at)) in story.rounds.iter().enumerate() {
                 let at = first().start().plus(*at);
-                absorb(&mut store, stretches, &mut said).await;
+                absorb(&mut store, stretches, &mut stderr).await;
                 let catalog = if round == 0 { &less } else { &whole };
                 for _ in 0..2 {
                     let status = run(catalog, &mut store, at).await;
-                    check(catalog, &said, &status);
+                    check(catalog, &stderr, &status);
                     let by_minutes = status_from_minutes(catalog, &store, at).await;
                     assert_eq!(format!("{status:?}"), format!("{by_minutes:?}"));
                 }
                 // Another process finds the same.
-                store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
+                store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
                 let status = engine::evaluate(catalog, &store, at).await.unwrap();
-                check(catalog, &said, &status);
+                check(catalog, &stderr, &status);
             }
         });
     }
@@ -289,19 +289,19 @@ proptest! {
 #[test]
 fn past_days_are_read_once_per_timeslice_setting() {
     wait(async {
-        let shelf = CountingBlobStore::default();
-        let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-        let mut said = Minutes::new();
+        let blobs = CountingBlobStore::default();
+        let mut store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
+        let mut stderr = Minutes::new();
         let all = |file| CountedInterval { file, start: 0, minutes: DAYS * 1_440 - 700, total: 40, bad: 1 };
-        absorb(&mut store, &[all(0), all(1)], &mut said).await;
+        absorb(&mut store, &[all(0), all(1)], &mut stderr).await;
         let at = first().start().plus(DAYS * 1_440 - 700);
         let hours = catalog(&[("1h", "90%", false, 0)], &[]);
         let read = async |catalog: &Catalog| {
             // A run of its own, which holds nothing in memory.
-            let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-            shelf.reads_of("");
-            check(catalog, &said, &Box::pin(run(catalog, &mut store, at)).await);
-            shelf.reads_of("/minutes-")
+            let mut store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
+            blobs.reads_of("");
+            check(catalog, &stderr, &Box::pin(run(catalog, &mut store, at)).await);
+            blobs.reads_of("/minutes-")
         };
         let parts = usize::try_from(DAYS * 6 - 2).unwrap();
         assert_eq!(read(&hours).await, parts, "every part, once");
@@ -316,43 +316,43 @@ fn past_days_are_read_once_per_timeslice_setting() {
         let again = read(&corrected).await;
         assert!(again <= tick + 2, "of the plain SLO, the parts that the correction begins and ends in: {again}");
 
-        let names = shelf.list().await.unwrap();
+        let names = blobs.list().await.unwrap();
         let of_month =
             |name: &String| name.starts_with("timeslices-").then(|| name.rsplit_once('-').unwrap().0.to_owned());
         let months: Vec<String> = names.iter().filter_map(of_month).collect();
         // What was replaced by the newest run is there still, for those who read.
         assert!(months.len() <= 4 && months.iter().collect::<BTreeSet<_>>().len() == 2, "two months: {names:?}");
-        let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
+        let mut store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
         let late = CountedInterval { file: 0, start: 3 * 1_440 + 5, minutes: 1, total: 900, bad: 9 };
-        absorb(&mut store, &[late], &mut said).await;
+        absorb(&mut store, &[late], &mut stderr).await;
         let changed = engine::evaluate(&quarters, &store, at).await.unwrap();
-        check(&quarters, &said, &changed);
+        check(&quarters, &stderr, &changed);
         let part = Partition::containing(first().start().plus(3 * 1_440));
-        assert!(shelf.read.lock().unwrap().iter().any(|name| name.starts_with(&part.day().to_string())));
+        assert!(blobs.read.lock().unwrap().iter().any(|name| name.starts_with(&part.day().to_string())));
     });
 }
 
 #[test]
 fn run_reads_daily_sums_once() {
     wait(async {
-        let shelf = CountingBlobStore::default();
-        let mut said = Minutes::new();
+        let blobs = CountingBlobStore::default();
+        let mut stderr = Minutes::new();
         let of_day = |day: i32| CountedInterval { file: 0, start: day * 1_440 + 60, minutes: 90, total: 40, bad: 1 };
-        let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-        absorb(&mut store, &[of_day(1), of_day(18)], &mut said).await;
+        let mut store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
+        absorb(&mut store, &[of_day(1), of_day(18)], &mut stderr).await;
         let catalog = catalog(&[("1h", "90%", false, 0)], &[]);
         let at = first().plus(DAYS).start();
-        let mut store = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-        shelf.reads_of("");
+        let mut store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
+        blobs.reads_of("");
         for day in [1, 2, 3, 19] {
-            absorb(&mut store, &[of_day(day)], &mut said).await;
+            absorb(&mut store, &[of_day(day)], &mut stderr).await;
         }
         let status = run(&catalog, &mut store, at).await;
-        assert_eq!(shelf.reads_of("sums-"), 2, "one for each of two months");
-        check(&catalog, &said, &status);
-        let anew = LedgerStore::open(Box::new(shelf.clone())).await.unwrap();
-        let anew = engine::evaluate(&catalog, &anew, at).await.unwrap();
-        assert_eq!(format!("{status:?}"), format!("{anew:?}"), "what is held is what was written");
+        assert_eq!(blobs.reads_of("sums-"), 2, "one for each of two months");
+        check(&catalog, &stderr, &status);
+        let recreated = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
+        let recreated = engine::evaluate(&catalog, &recreated, at).await.unwrap();
+        assert_eq!(format!("{status:?}"), format!("{recreated:?}"), "what is held is what was written");
     });
 }
 
@@ -360,12 +360,12 @@ fn run_reads_daily_sums_once() {
 fn slo_is_evaluated_before_first_known_minute_of_day() {
     wait(async {
         let mut store = LedgerStore::open(Box::new(MemoryStore::default())).await.unwrap();
-        let mut said = Minutes::new();
+        let mut stderr = Minutes::new();
         let at = |start: i32| CountedInterval { file: 0, start, minutes: 1, total: 5, bad: 1 };
-        absorb(&mut store, &[at(100), at(5 * 1_440 + 900)], &mut said).await;
+        absorb(&mut store, &[at(100), at(5 * 1_440 + 900)], &mut stderr).await;
         let catalog = catalog(&[("1m", "90%", false, 0)], &[]);
         let status = run(&catalog, &mut store, first().plus(5).start().plus(600)).await;
-        check(&catalog, &said, &status);
+        check(&catalog, &stderr, &status);
         assert_eq!(status.rows[0].watermark, Some(first().start().plus(101)));
     });
 }

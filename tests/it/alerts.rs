@@ -77,9 +77,9 @@ impl Scene {
     /// Runs; what was said.
     fn run(&self, ledger: &str, at: Minute) -> String {
         let output = self.command(ledger, at).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{said}");
-        said
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        stderr
     }
 
     /// Runs until the n-th write or sending, and is killed there; `false` if it ended before.
@@ -87,8 +87,8 @@ impl Scene {
         let mut command = self.command(ledger, at);
         command.env("SLOWBURN_STOP_AT_WRITE", point.to_string()).stderr(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
-        let mut speech = BufReader::new(child.stderr.take().unwrap()).lines();
-        let stopped = speech.any(|line| line.unwrap() == format!("stopped at write point {point}"));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let stopped = lines.any(|line| line.unwrap() == format!("stopped at write point {point}"));
         if stopped {
             child.kill().unwrap();
         }
@@ -143,12 +143,12 @@ fn page_contains_what_on_call_needs() {
     let scene = Scene::new(&["checkout"]);
     let noon = minute("2026-10-01T12:00Z");
     let bad = [(span(noon, 30), 40)];
-    let mut said = Vec::new();
+    let mut stderr = Vec::new();
     for at in [0, 6, 20, 60, 300, 700, 1_000] {
         scene.counts("checkout", noon.plus(at), &bad);
-        said.push(scene.run("ledger", noon.plus(at + 1)));
+        stderr.push(scene.run("ledger", noon.plus(at + 1)));
     }
-    insta::assert_snapshot!("alerts_run", said.join("--\n"));
+    insta::assert_snapshot!("alerts_run", stderr.join("--\n"));
     let bodies = scene.requests().into_iter().map(|request| {
         let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
         format!("{} {}\n{body:#}", request["action"].as_str().unwrap(), request["status"])
@@ -175,12 +175,12 @@ fn shared_outage_is_one_incident_for_platform_team() {
     for (late, service) in (0..).zip(services) {
         scene.counts(service, noon.plus(12), &[(span(noon.plus(late), 60), 100)]);
     }
-    let said = scene.run("ledger", noon.plus(13));
+    let stderr = scene.run("ledger", noon.plus(13));
     let alerts = scene.sent_alerts();
-    assert_eq!(alerts.len(), 1, "{said}\n{alerts:?}");
+    assert_eq!(alerts.len(), 1, "{stderr}\n{alerts:?}");
     assert!(alerts[0]["name"][1].as_str().unwrap().contains("given@"), "{alerts:?}");
     let slack = scene.requests().iter().filter(|request| request["action"] == "slack").count();
-    assert_eq!(slack, services.len(), "every team is told by ticket: {said}");
+    assert_eq!(slack, services.len(), "every team gets a ticket: {stderr}");
 }
 
 #[test]
@@ -201,9 +201,9 @@ fn tickets_upgraded_to_pages_together_form_one_group() {
     let tickets = scene.requests().len();
     assert!(tickets >= services.len() && scene.sent_alerts().is_empty(), "{:?}", scene.requests());
     count(noon.plus(12));
-    let said = scene.run("ledger", noon.plus(13));
+    let stderr = scene.run("ledger", noon.plus(13));
     let alerts = scene.sent_alerts();
-    assert_eq!(alerts.len(), 1, "{said}\n{alerts:?}");
+    assert_eq!(alerts.len(), 1, "{stderr}\n{alerts:?}");
     assert!(alerts[0]["name"][1].as_str().unwrap().contains("given@"), "{alerts:?}");
 }
 
@@ -225,12 +225,12 @@ fn outage_beside_group_pages_its_own_team_and_group_closes_with_members() {
     count(noon.plus(12));
     scene.run("ledger", noon.plus(13));
     count(noon.plus(150));
-    let said = scene.run("ledger", noon.plus(151));
+    let stderr = scene.run("ledger", noon.plus(151));
     let names = |alerts: Vec<Value>, status: &str| {
         let alerts = alerts.into_iter().filter(|alert| alert["status"] == status);
         alerts.map(|alert| alert["name"][1].as_str().unwrap().split('@').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(names(scene.sent_alerts(), "triggered"), ["sourcegiven", "other/orders"], "{said}");
+    assert_eq!(names(scene.sent_alerts(), "triggered"), ["sourcegiven", "other/orders"], "{stderr}");
     for service in shared {
         fs::remove_file(scene.folder.path().join(format!("slos/shop/{service}.yaml"))).unwrap();
     }
@@ -259,8 +259,8 @@ fn failed_destination_is_retried_without_delaying_others() {
     scene.run("ledger", noon.plus(16));
     assert_eq!(scene.sent_alerts().len(), 1);
     let book = fs::read_to_string(scene.folder.path().join("ledger/alerts.json")).unwrap();
-    let said = String::from_utf8_lossy(&down.stderr).into_owned() + &book;
-    assert!(!said.contains(KEY) && !said.contains("hush"), "{said}");
+    let stderr = String::from_utf8_lossy(&down.stderr).into_owned() + &book;
+    assert!(!stderr.contains(KEY) && !stderr.contains("hush"), "{stderr}");
     insta::assert_snapshot!("alerts_channel_down", String::from_utf8_lossy(&down.stderr));
 }
 
@@ -386,8 +386,8 @@ fn silence_suppresses_notifications_and_removed_slo_closes_incident() {
         for service in ["checkout", "search"] {
             scene.counts(service, noon.plus(at), &bad);
         }
-        let said = scene.run("ledger", noon.plus(at + 1));
-        assert_eq!(scene.sent_alerts().len(), alerts, "minute {at}: {said}");
+        let stderr = scene.run("ledger", noon.plus(at + 1));
+        assert_eq!(scene.sent_alerts().len(), alerts, "minute {at}: {stderr}");
     }
     fs::remove_file(scene.folder.path().join("slos/shop/search.yaml")).unwrap();
     scene.run("ledger", noon.plus(45));
@@ -414,11 +414,11 @@ fn slo_that_became_invalid_is_reported_and_keeps_its_incident() {
     for at in [15, 16] {
         count(noon.plus(at));
         let output = scene.command("ledger", noon.plus(at + 1)).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(3), "{said}");
-        let told = slack();
-        assert_eq!(told.len(), 1, "{said}");
-        let body = told[0]["body"].as_str().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{stderr}");
+        let delivered = slack();
+        assert_eq!(delivered.len(), 1, "{stderr}");
+        let body = delivered[0]["body"].as_str().unwrap();
         assert!(body.contains("1 SLO of team shop cannot be evaluated: invalid definitions"), "{body}");
         assert!(body.contains("search/orders"), "{body}");
     }
@@ -524,7 +524,7 @@ fn demo_sends_expected_notifications() {
         .env_clear()
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let story: Vec<&str> = said.lines().filter(|line| line.starts_with("dry run: would notify ")).collect();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let story: Vec<&str> = stderr.lines().filter(|line| line.starts_with("dry run: would notify ")).collect();
     insta::assert_snapshot!("alerts_demo", story.join("\n"));
 }

@@ -192,10 +192,10 @@ fn simulated_fleet_has_same_counts_from_files_and_athena() {
         let mut run = scene.slowburn("run", "2026-10-16T06:20Z");
         stderr(&run.args(["--days", "2", "--ledger", ledger]).output().unwrap())
     };
-    let lake = FLEET.split_once("classes:").unwrap().0.replace("since", "regions: us-east-1\n    since");
-    scene.write("slos/fleet.yaml", &format!("{lake}\ndefault_class{rest}"));
+    let athena_source = FLEET.split_once("classes:").unwrap().0.replace("since", "regions: us-east-1\n    since");
+    scene.write("slos/fleet.yaml", &format!("{athena_source}\ndefault_class{rest}"));
     scene.create_tables();
-    let by_athena = run(&lake.replacen("region", "delay: 15m\n    every: 5m\n    region", 1), "lake");
+    let by_athena = run(&athena_source.replacen("region", "delay: 15m\n    every: 5m\n    region", 1), "lake");
     let by_files = run(&format!("sources: {{ lake: {{ access_logs: {}, delay: 15m }} }}\n", logs.display()), "files");
     assert!(by_files.starts_with("exit 0\n"), "{by_files}");
     assert_snapshot_of("simulated", &by_athena);
@@ -438,12 +438,12 @@ fn query_that_exceeds_scan_limit_is_stopped_and_not_retried() {
 fn query_is_paid_for_once_and_cancelled_when_run_is_stopped() {
     let scene = Scene::with_shop();
     assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
-    let asked = scene.queries().len();
+    let requested = scene.queries().len();
     // A ledger that was lost: the answers are still there.
     fs::remove_dir_all(scene.path("ledger")).unwrap();
     let text = scene.run_stderr(NOW);
     assert!(text.contains("0 queries, 0 bytes scanned"), "{text}");
-    assert_eq!((scene.queries().len(), scene.known()), (asked, known(&ALL)));
+    assert_eq!((scene.queries().len(), scene.known()), (requested, known(&ALL)));
 
     fs::remove_dir_all(scene.path("ledger")).unwrap();
     scene.write_hours("2026/10/31", 12..13);
@@ -452,10 +452,10 @@ fn query_is_paid_for_once_and_cancelled_when_run_is_stopped() {
     let child = run.stderr(std::process::Stdio::piped()).spawn().unwrap();
     // A look takes a while; a minute of them is more than a run needs to ask.
     let began = std::time::Instant::now();
-    while scene.queries().len() == asked && began.elapsed().as_secs() < 60 {}
+    while scene.queries().len() == requested && began.elapsed().as_secs() < 60 {}
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     assert_snapshot_of("stopped", &stderr(&child.wait_with_output().unwrap()));
-    assert_eq!(scene.queries()[asked]["state"], "CANCELLED");
+    assert_eq!(scene.queries()[requested]["state"], "CANCELLED");
     assert!(scene.known().is_empty());
     scene.peer.post("/_reset", "{}");
     assert!(scene.run_stderr("2026-10-31T13:05Z").starts_with("exit 0\n"));
@@ -482,8 +482,8 @@ fn only_few_of_many_load_balancers_without_lines_are_named() {
             &format!("service: s{number}\nload_balancer: app/s{number}\n"),
         );
     }
-    let said = scene.run_stderr(NOW);
-    assert!(said.contains("has no rows for app/s1, app/s2, app/s3, app/s4, app/s5 and 4 more from "), "{said}");
+    let stderr = scene.run_stderr(NOW);
+    assert!(stderr.contains("has no rows for app/s1, app/s2, app/s3, app/s4, app/s5 and 4 more from "), "{stderr}");
 }
 
 #[test]
@@ -541,10 +541,10 @@ fn changed_custom_query_refetches_window_and_never_mixes_counts() {
         "what the first text scanned says nothing of this one"
     );
     // The counts of the first text are still there.
-    let asked = scene.queries().len();
+    let requested = scene.queries().len();
     scene.write("queries/own.sql", QUERY);
     assert!(scene.run_stderr(NOW).contains("is already fetched up to"));
-    assert_eq!((known(&scene).as_str(), scene.queries().len()), ("11565 minutes, 450 total, 45 bad", asked));
+    assert_eq!((known(&scene).as_str(), scene.queries().len()), ("11565 minutes, 450 total, 45 bad", requested));
     // Who looks at the ledger from elsewhere is told why nothing is known.
     let status = scene.slowburn("status", NOW).args(["--queries", "elsewhere"]).output().unwrap();
     let text = format!("{}{}", stderr(&status), String::from_utf8_lossy(&status.stdout));
@@ -579,8 +579,8 @@ fn custom_query_counts_are_stored() {
     let before = scene.queries().len();
     scene.write("queries/own.sql", &QUERY.replace("elb_logs.alb", "shop.orders"));
     assert_snapshot_of("own_table", &scene.run_stderr(NOW));
-    let asked = scene.queries().len() - before;
-    assert!((1..=2).contains(&asked), "{asked} queries");
+    let requested = scene.queries().len() - before;
+    assert!((1..=2).contains(&requested), "{requested} queries");
     drop(fs::remove_dir_all(scene.path("ledger")));
     scene.write("queries/own.sql", QUERY);
     let text = scene.run_stderr(NOW);
@@ -636,10 +636,10 @@ fn load_balancer_name_matches_every_id() {
         let mut text = String::new();
         let file = fs::File::open(folder.join(&name)).unwrap();
         flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
-        let anew = |text: &str| text.replace("00000000000000aa", "00000000000000bb");
-        let file = fs::File::create(folder.join(anew(&name))).unwrap();
+        let again = |text: &str| text.replace("00000000000000aa", "00000000000000bb");
+        let file = fs::File::create(folder.join(again(&name))).unwrap();
         let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-        packed.write_all(anew(&text).as_bytes()).unwrap();
+        packed.write_all(again(&text).as_bytes()).unwrap();
         packed.finish().unwrap();
         fs::remove_file(folder.join(&name)).unwrap();
     }

@@ -116,8 +116,8 @@ fn definitions_in_bucket_are_rejected_with_copy_command() {
     let place = Scene::new();
     for line in [["check", "s3://ours/slos", "--format=text"], ["status", "--queries", "s3://ours/queries"]] {
         let output = place.run(&line);
-        let speech = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(code(&output) == 2 && speech.contains("copy it first with `aws s3 sync s3://ours/"), "{speech}");
+        let lines = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(code(&output) == 2 && lines.contains("copy it first with `aws s3 sync s3://ours/"), "{lines}");
     }
 }
 
@@ -135,16 +135,16 @@ fn damaged_log_file_is_reported_and_others_are_read() {
     fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
     let output = place.run(&["run", "--logs", "logs", "--quiet"]);
     assert_eq!(code(&output), 3);
-    let speech = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(speech.contains(&*path.file_name().unwrap().to_string_lossy()), "{speech}");
+    let lines = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(lines.contains(&*path.file_name().unwrap().to_string_lossy()), "{lines}");
     let known = |place: &Scene| place.run(&["export", "storefront/availability"]).stdout.split(|b| *b == b'\n').count();
     let before = known(&place);
     // Once the file is whole, the next run reads just that one, and its five minutes are known at last.
     fs::write(path, bytes).unwrap();
     let output = place.run(&["run", "--logs", "logs"]);
     assert_eq!(code(&output), 0);
-    let speech = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(speech.contains("read 1 log file"), "{speech}");
+    let lines = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(lines.contains("read 1 log file"), "{lines}");
     assert_eq!(known(&place), before + 5, "minutes of a file that cannot be read are unknown");
 }
 

@@ -175,7 +175,7 @@ fn minute_is_fetched_once_and_recent_minutes_again() {
     let forecast = scene.slowburn("cost", NOW).output().unwrap();
     assert!(!String::from_utf8(forecast.stdout).unwrap().contains("first run"));
     assert_eq!(scene.known(), known(&ALL));
-    let asked = scene.billed_requests("requests");
+    let requested = scene.billed_requests("requests");
     // Seven metrics, of which the times have two statistics.
     assert_eq!(scene.billed_requests("metrics_billed"), 7);
     // Before the next five minutes there is nothing new.
@@ -184,7 +184,7 @@ fn minute_is_fetched_once_and_recent_minutes_again() {
             .run_stderr("2026-10-31T12:04Z")
             .starts_with("exit 0\n`metrics` is already fetched up to 2026-10-31T11:57Z\n")
     );
-    assert_eq!(scene.billed_requests("requests"), asked);
+    assert_eq!(scene.billed_requests("requests"), requested);
     assert!(scene.run_stderr("2026-10-31T12:05Z").starts_with("exit 0\nqueried `metrics`: 7 metrics, 1 request,"));
     let last = scene.peer.requests();
     assert!(last.contains("2026-10-31T10:00") && last.contains("2026-10-31T12:02"), "two hours once more: {last}");
@@ -221,8 +221,8 @@ fn incomplete_responses_are_not_stored() {
         scene.set_faults(&format!(r#"{{"now": "{NOW}"}}"#));
         assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
         assert_eq!(scene.known(), known(&ALL), "{name}");
-        let asked = if stored.is_empty() { 7 } else { 8 - scene_metrics(&stored) };
-        assert!(scene.billed_requests("metrics_billed") <= asked, "{name}");
+        let requested = if stored.is_empty() { 7 } else { 8 - scene_metrics(&stored) };
+        assert!(scene.billed_requests("metrics_billed") <= requested, "{name}");
     }
 }
 
@@ -242,10 +242,10 @@ fn throttling_and_lost_connections_are_retried() {
     ] {
         let scene = Scene::with_shop();
         scene.set_faults(settings);
-        let begun = Instant::now();
-        let said = scene.run_stderr(NOW);
-        assert!(said.starts_with("exit 0\n"), "{settings}: {said}");
-        assert!(begun.elapsed() < Duration::from_secs(20), "{settings}: {:?}", begun.elapsed());
+        let started = Instant::now();
+        let stderr = scene.run_stderr(NOW);
+        assert!(stderr.starts_with("exit 0\n"), "{settings}: {stderr}");
+        assert!(started.elapsed() < Duration::from_secs(20), "{settings}: {:?}", started.elapsed());
         assert_eq!(scene.known(), known(&ALL), "{settings}");
     }
 }
@@ -305,9 +305,9 @@ fn missing_credentials_are_not_reported_as_unavailable_service() {
     let mut run = scene.slowburn("run", NOW);
     run.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     run.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/slowburn").env("AWS_WEB_IDENTITY_TOKEN_FILE", "/not/there");
-    let said = String::from_utf8(run.output().unwrap().stderr).unwrap();
-    assert!(said.contains("no AWS credentials found: No such file or directory"), "{said}");
-    assert!(said.contains("\nhint: give the task a role"), "{said}");
+    let stderr = String::from_utf8(run.output().unwrap().stderr).unwrap();
+    assert!(stderr.contains("no AWS credentials found: No such file or directory"), "{stderr}");
+    assert!(stderr.contains("\nhint: give the task a role"), "{stderr}");
 }
 
 #[test]
@@ -323,8 +323,8 @@ fn load_balancer_without_data_is_reported_unless_only_window_grew() {
         std::fs::remove_file(scene.folder.path().join(format!("slos/shop/typo{number}.yaml"))).unwrap();
     }
     scene.define("fleet.yaml", &FLEET.replace("[7d]", "[13d]"));
-    let said = scene.run_stderr("2026-10-31T12:05Z");
-    assert!(said.starts_with("exit 0\n") && !said.contains("no value"), "{said}");
+    let stderr = scene.run_stderr("2026-10-31T12:05Z");
+    assert!(stderr.starts_with("exit 0\n") && !stderr.contains("no value"), "{stderr}");
     assert!(scene.billed_requests("metrics_billed") > 7);
 }
 
@@ -348,8 +348,8 @@ fn ratio_names_with_spaces_are_distinguished_and_hint_is_shell_quoted() {
         },
     );
     scene.peer.post("/_series", &format!("[{}]", series.join(",")));
-    let said = scene.run_stderr(NOW);
-    assert!(said.contains(r#"--namespace "It's" --metric-name 'A; B'` lists"#), "{said}");
+    let stderr = scene.run_stderr(NOW);
+    assert!(stderr.contains(r#"--namespace "It's" --metric-name 'A; B'` lists"#), "{stderr}");
     let (one, other) = ("1 minutes, 100 total, 1 bad", "1 minutes, 7 total, 3 bad");
     assert_eq!(scene.known(), known(&[("orders/one", one), ("orders/other", other)]));
 }
@@ -381,7 +381,7 @@ slos:
 
 #[test]
 fn metric_without_data_is_reported_and_yields_no_counts() {
-    for (name, total, judged, published, wanted) in [
+    for (name, total, evaluated, published, wanted) in [
         // A counter of errors may not have had any yet: zero, said aloud.
         ("bad", "Orders", "bad: Failde", ["Orders", "Failed"], Some("4 minutes, 35 total, 0 bad")),
         ("total", "Ordesr", "bad: Failed", ["Orders", "Failed"], None),
@@ -392,7 +392,7 @@ fn metric_without_data_is_reported_and_yields_no_counts() {
             let (what, name) = text.split_once(": ").unwrap();
             format!("    {what}: {{ namespace: Shop, metric: {name}, dimensions: {{ Stage: prod }} }}\n")
         };
-        let slo = [format!("total: {total}"), judged.to_owned()].map(|text| metric(&text)).concat();
+        let slo = [format!("total: {total}"), evaluated.to_owned()].map(|text| metric(&text)).concat();
         let slo = format!("service: orders\nslos:\n  placed:\n    indicator: ratio\n    objective: 99%\n{slo}");
         let scene = Scene::new(FLEET, &[("orders", &slo)]);
         let [all, some] = published.map(|name| {
@@ -417,12 +417,12 @@ fn metric_without_data_is_reported_and_yields_no_counts() {
 fn run_stays_within_cost_limit() {
     let scene = Scene::with_shop();
     let output = scene.slowburn("run", NOW).args(["--max-cost", "0.00006"]).output().unwrap();
-    let said = format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap());
-    snapshot("too_dear", &said);
+    let stderr = format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap());
+    snapshot("too_dear", &stderr);
     assert_eq!(scene.billed_requests("metrics_billed"), 0);
     let output = scene.slowburn("run", NOW).args(["--offline"]).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("is empty"), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("is empty"), "{stderr}");
     assert_eq!((output.status.code(), scene.billed_requests("metrics_billed")), (Some(4), 0));
     assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     let billed = scene.billed_requests("metrics_billed");
@@ -440,10 +440,10 @@ fn backfill_over_cost_limit_does_not_block_recent_minutes() {
     let before = scene.billed_requests("metrics_billed");
     let at = "2026-10-31T12:05Z";
     let output = scene.slowburn("run", at).args(["--max-cost", "0.00008"]).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3));
-    assert!(said.contains("queried `metrics`: 7 metrics, 1 request, data for 2 SLIs"), "{said}");
-    assert!(said.contains("skipped `metrics` to stay within `--max-cost`: "), "{said}");
+    assert!(stderr.contains("queried `metrics`: 7 metrics, 1 request, data for 2 SLIs"), "{stderr}");
+    assert!(stderr.contains("skipped `metrics` to stay within `--max-cost`: "), "{stderr}");
     assert_eq!(scene.billed_requests("metrics_billed") - before, 7);
     assert!(scene.known().keys().all(|slo| slo.starts_with("shop/")));
 }
@@ -455,9 +455,9 @@ fn run_at_future_time_fetches_up_to_now_and_notifies_nobody() {
     for at in ["2026-10-31T12:30Z", "2026-10-31T16:00Z"] {
         let mut run = scene.slowburn("run", at);
         let output = run.env("SLOWBURN_CLOCK", NOW).args(["--metrics", "SLO"]).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{said}");
-        assert!(said.contains(&format!("warning: {at} is in the future: no notification is sent")), "{said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        assert!(stderr.contains(&format!("warning: {at} is in the future: no notification is sent")), "{stderr}");
         assert_eq!(scene.known(), known(&ALL), "nobody knows what {at} brings");
         assert!(!book.exists(), "the alerts of {at} are nobody's business");
     }
@@ -480,14 +480,15 @@ fn state_recorded_for_future_time_is_discarded() {
     assert!(scene.run_stderr("2026-10-31T16:30Z").starts_with("exit 0\n"));
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-14:30 0"]);
     scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 15]);
-    let said = scene.run_stderr("2026-10-31T12:05Z");
+    let stderr = scene.run_stderr("2026-10-31T12:05Z");
     assert!(
-        said.starts_with("exit 0\ndiscarded data from `metrics` that an earlier run recorded for a time in the future"),
-        "{said}"
+        stderr
+            .starts_with("exit 0\ndiscarded data from `metrics` that an earlier run recorded for a time in the future"),
+        "{stderr}"
     );
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:02 50"]);
-    let said = scene.run_stderr("2026-10-31T12:15Z");
-    assert!(!said.contains("an earlier run"), "{said}");
+    let stderr = scene.run_stderr("2026-10-31T12:15Z");
+    assert!(!stderr.contains("an earlier run"), "{stderr}");
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:12 50"]);
 }
 

@@ -105,9 +105,9 @@ impl Scene {
 
     fn run_ok(&self, arguments: &[&str], at: &str) -> String {
         let output = self.slowburn(arguments, at);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{said}");
-        said
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        stderr
     }
 
     /// Writes the site below a folder; its pages by name.
@@ -140,8 +140,8 @@ fn visible_text(page: &str) -> String {
     while let Some((before, after)) = rest.split_once("<svg") {
         text.push_str(before);
         let (picture, after) = after.split_once("</svg>").unwrap();
-        if let Some((_, told)) = picture.split_once("<title") {
-            text.push_str(told.split_once("</desc>").unwrap().0);
+        if let Some((_, sent)) = picture.split_once("<title") {
+            text.push_str(sent.split_once("</desc>").unwrap().0);
         }
         rest = after;
     }
@@ -250,8 +250,8 @@ fn daily_sums_of_long_window_add_up_with_and_without_timeslices() {
     let counted: Vec<&str> =
         page.split("<dt>Bad events</dt><dd>").skip(1).map(|one| one.split_once('<').unwrap().0).collect();
     let tables = page.split("<caption class=\"sr-only\">Daily numbers for").skip(1);
-    let told: Vec<(u64, u64)> = tables.map(|table| (column_sum(table, 2), column_sum(table, 1))).collect();
-    let numbers: Vec<String> = told.iter().map(|(bad, all)| format!("{bad} of {all}")).collect();
+    let sent: Vec<(u64, u64)> = tables.map(|table| (column_sum(table, 2), column_sum(table, 1))).collect();
+    let numbers: Vec<String> = sent.iter().map(|(bad, all)| format!("{bad} of {all}")).collect();
     assert_eq!(numbers, counted.iter().map(|one| one.replace(',', "")).collect::<Vec<_>>());
     assert_eq!(
         counted,
@@ -291,7 +291,7 @@ fn foreign_files_in_site_folder_are_kept() {
     let scene = Scene::new();
     scene.write("theirs/index.html", "a page of somebody else");
     scene.write("report.md", "a document of before");
-    for (place, said) in [
+    for (place, stderr) in [
         (
             "theirs",
             "error: cannot write to `theirs`: it contains `index.html`, which slowburn did not write\nhint: use an empty folder",
@@ -302,8 +302,8 @@ fn foreign_files_in_site_folder_are_kept() {
         ),
     ] {
         let output = scene.slowburn(&["report", "--out", place], AT);
-        let speech = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(4) && speech.starts_with(said), "{speech}");
+        let lines = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(4) && lines.starts_with(stderr), "{lines}");
     }
     assert_eq!(fs::read_to_string(scene.path("theirs/index.html")).unwrap(), "a page of somebody else");
 }

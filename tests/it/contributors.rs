@@ -126,9 +126,9 @@ impl Scene {
 
 fn run_stderr(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    said
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    stderr
 }
 
 const SHOP_CONTRIBUTORS: &str = "Of the 100 requests that failed in the last 1h, all were answered with 500 by the target. \
@@ -146,12 +146,12 @@ fn page_names_failing_target_and_route() {
     assert!(scene.sent_contributors().is_empty());
     write(Span::new(noon, noon.plus(10)));
     let words = run_stderr(&mut scene.command(noon.plus(20)));
-    let told = scene.sent_contributors();
-    assert!(told["shop"].contains(SHOP_CONTRIBUTORS), "{words}\n{told:#?}");
-    assert!(told["bank"].contains(BANK_CONTRIBUTORS), "{words}\n{told:#?}");
+    let sent = scene.sent_contributors();
+    assert!(sent["shop"].contains(SHOP_CONTRIBUTORS), "{words}\n{sent:#?}");
+    assert!(sent["bank"].contains(BANK_CONTRIBUTORS), "{words}\n{sent:#?}");
     let events = scene.peer.requests();
     let kept = fs::read_to_string(scene.folder.path().join("ledger/alerts.json")).unwrap();
-    for text in told.values().chain([&kept]) {
+    for text in sent.values().chain([&kept]) {
         assert!(!text.contains(SECRET) && !text.contains(CLIENT) && !text.contains("<!channel>"), "{text}");
     }
     assert!(!words.contains("contributor analysis is incomplete"), "{words}");
@@ -223,13 +223,13 @@ fn contributor_scan_reads_one_hour_and_never_delays_a_page() {
     bucket.request_counts();
     let new = bucket.put(Span::new(noon, noon.plus(10)), noon);
     // Twelve objects of five minutes are an hour of one node; nothing is listed for it.
-    let begun = Instant::now();
+    let started = Instant::now();
     let words = bucket.run(noon.plus(20));
     let (fetched, listed) = bucket.request_counts();
     assert_eq!(fetched, new + 2 * 12, "{words}");
-    println!("{fetched} objects fetched, {new} of them new, {listed} listings, {:?}", begun.elapsed());
-    let told = bucket.scene.sent_contributors();
-    assert!(told["shop"].contains(SHOP_CONTRIBUTORS) && told["bank"].contains(BANK_CONTRIBUTORS), "{words}\n{told:#?}");
+    println!("{fetched} objects fetched, {new} of them new, {listed} listings, {:?}", started.elapsed());
+    let sent = bucket.scene.sent_contributors();
+    assert!(sent["shop"].contains(SHOP_CONTRIBUTORS) && sent["bank"].contains(BANK_CONTRIBUTORS), "{words}\n{sent:#?}");
 }
 
 #[test]
@@ -242,14 +242,14 @@ fn objects_not_read_before_deadline_are_left_out() {
         let new = bucket.put(Span::new(noon, noon.plus(10)), noon);
         let faults = format!(r#"{{"faults": [{{"action": "GetObject", "after": {new}, {fault}}}]}}"#);
         bucket.front.post("/_control", &faults);
-        let begun = Instant::now();
+        let started = Instant::now();
         let words = bucket.run(noon.plus(20));
-        let took = begun.elapsed();
+        let took = started.elapsed();
         assert!((seconds.start..seconds.end).contains(&took.as_secs()), "{took:?}: {words}");
         assert!(words.contains("contributor analysis is incomplete for 2 incidents"), "{words}");
-        let told = bucket.scene.sent_contributors();
-        assert_eq!(told.len(), 2, "{words}");
-        assert!(told.values().all(|body| !body.contains("requests that failed")), "{told:#?}");
+        let sent = bucket.scene.sent_contributors();
+        assert_eq!(sent.len(), 2, "{words}");
+        assert!(sent.values().all(|body| !body.contains("requests that failed")), "{sent:#?}");
     };
     check(r#""code": "AccessDenied", "status": 403"#, 0..10);
     check(r#""pieces": 2, "pace_s": 60"#, 10..Duration::from_secs(25).as_secs());

@@ -21,7 +21,7 @@ struct Scene {
 /// What a run said and how it ended.
 struct RunResult {
     code: i32,
-    said: String,
+    stderr: String,
 }
 
 impl Scene {
@@ -63,7 +63,7 @@ impl Scene {
 
     fn run(&self) -> RunResult {
         let output = self.command("ledger").output().unwrap();
-        RunResult { code: output.status.code().unwrap(), said: String::from_utf8_lossy(&output.stderr).into_owned() }
+        RunResult { code: output.status.code().unwrap(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
     /// Events, bad ones and coverage of the window of a service.
@@ -122,7 +122,7 @@ fn unchanged_file_is_not_opened_again() {
     // Whoever opened it would say what it has become.
     scene.counts("a", &invalid_rows(&rows(10, 1)), OLD);
     let ran = scene.run();
-    assert_eq!((ran.code, ran.said.contains("a.csv")), (0, false), "{}", ran.said);
+    assert_eq!((ran.code, ran.stderr.contains("a.csv")), (0, false), "{}", ran.stderr);
     let parts = scene.parts();
     scene.counts("a", &rows(20, 2), OLD - 1);
     assert_eq!(scene.run().code, 0);
@@ -132,10 +132,10 @@ fn unchanged_file_is_not_opened_again() {
     for _ in 0..2 {
         let ran = scene.run();
         assert_eq!(
-            (ran.code, ran.said.contains("`counts/a.csv` needs exactly one column `minute`")),
+            (ran.code, ran.stderr.contains("`counts/a.csv` needs exactly one column `minute`")),
             (3, true),
             "{}",
-            ran.said
+            ran.stderr
         );
     }
     assert_eq!(scene.sums("a"), (120, 12), "what is known stays known");
@@ -161,7 +161,7 @@ fn file_with_invalid_rows_is_reported_by_every_run() {
     for _ in 0..3 {
         let ran = scene.run();
         assert_eq!(ran.code, 3);
-        assert!(ran.said.contains("line 8: invalid `bad` `2`: greater than the `total` of 1"), "{}", ran.said);
+        assert!(ran.stderr.contains("line 8: invalid `bad` `2`: greater than the `total` of 1"), "{}", ran.stderr);
         assert_eq!(scene.sums("a"), (60, 6));
     }
     scene.counts("a", &rows(10, 1), OLD);
@@ -169,7 +169,7 @@ fn file_with_invalid_rows_is_reported_by_every_run() {
     fs::remove_file(scene.folder.path().join("counts/a.csv")).unwrap();
     for _ in 0..2 {
         let ran = scene.run();
-        assert_eq!((ran.code, ran.said.contains("cannot read `counts/a.csv`")), (3, true), "{}", ran.said);
+        assert_eq!((ran.code, ran.stderr.contains("cannot read `counts/a.csv`")), (3, true), "{}", ran.stderr);
     }
 }
 
@@ -223,8 +223,8 @@ fn files_read_in_parallel_give_same_ledger_as_in_sequence() {
 fn is_killed_at(point: u64, mut run: Command) -> bool {
     run.env("SLOWBURN_STOP_AT_WRITE", point.to_string()).stderr(Stdio::piped());
     let mut child = run.spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    let is_stopped = said.any(|line| line.unwrap() == format!("stopped at write point {point}"));
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    let is_stopped = stderr.any(|line| line.unwrap() == format!("stopped at write point {point}"));
     if is_stopped {
         child.kill().unwrap();
     }

@@ -49,9 +49,9 @@ impl Scene {
         let tags = format!(r#"{{"service": "{service}"}}"#);
         let groups: Vec<String> = groups.iter().map(|name| format!(r#""{name}": {tags}"#)).collect();
         let groups = groups.join(",");
-        let asked = format!(r#"{{"balancer": "{balancer}", "tags": {tags}, "groups": {{{groups}}}}}"#);
+        let requested = format!(r#"{{"balancer": "{balancer}", "tags": {tags}, "groups": {{{groups}}}}}"#);
         let made: BTreeMap<String, serde_json::Value> =
-            serde_json::from_str(&self.elb.post("/_create", &asked)).unwrap();
+            serde_json::from_str(&self.elb.post("/_create", &requested)).unwrap();
         let groups = made["groups"].as_array().unwrap().iter().map(|group| group.as_str().unwrap().to_owned());
         (made["balancer"].as_str().unwrap().to_owned(), groups.collect())
     }
@@ -162,8 +162,8 @@ fn name_is_looked_up_across_pages_and_cached() {
     }
     let (balancer, _) = scene.create("mart", "mart", &[]);
     scene.traffic(&dimensions(&balancer, None), "11:00", 60, 100);
-    let said = scene.run(NOW);
-    assert!(said.starts_with("exit 0\n"), "{said}");
+    let stderr = scene.run(NOW);
+    assert!(stderr.starts_with("exit 0\n"), "{stderr}");
     // Four balancers at two a page; without tags and target groups in definitions nobody lists them.
     assert_eq!(scene.lookup_requests(), requests(&[("DescribeLoadBalancers", 2)]));
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 100);
@@ -193,15 +193,15 @@ fn recreated_load_balancer_continues_its_slo() {
     // Nobody looks yet, and what the new one answers is missing for the time being.
     assert!(scene.run("2026-10-31T12:12Z").starts_with("exit 0\n"));
     assert!(scene.run("2026-10-31T12:20Z").starts_with("exit 0\n"));
-    let asked = scene.requested_paths();
-    assert!(asked.contains(&old) && asked.contains(&new), "{asked}");
+    let requested = scene.requested_paths();
+    assert!(requested.contains(&old) && requested.contains(&new), "{requested}");
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T12:17Z"), 100);
     assert!(scene.run("2026-10-31T12:45Z").starts_with("exit 0\n"));
     for at in ["2026-10-31T14:35Z", "2026-10-31T14:40Z"] {
         assert!(scene.run(at).starts_with("exit 0\n"));
     }
-    let asked = scene.requested_paths();
-    assert!(!asked.contains(&old) && asked.contains(&new), "nobody asks for what is gone: {asked}");
+    let requested = scene.requested_paths();
+    assert!(!requested.contains(&old) && requested.contains(&new), "nobody asks for what is gone: {requested}");
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T13:08Z"), 100);
     let ledger = scene.folder.path().join("ledger");
     assert!(std::fs::read_to_string(ledger.join("discovery.json")).unwrap().contains(&old));
@@ -219,8 +219,8 @@ fn replacement_missed_by_failed_lookup_is_backfilled() {
     let denied = r#"{"faults": [{"action": "DescribeLoadBalancers", "code": "AccessDenied", "status": 403, "times": 9,
         "message": "User: slowburn is not authorized to perform: elasticloadbalancing:DescribeLoadBalancers"}]}"#;
     scene.elb.post("/_control", denied);
-    let said = scene.run("2026-10-31T12:30Z");
-    insta::assert_snapshot!("denied", said.replace(&old, "app/mart/OLD"));
+    let stderr = scene.run("2026-10-31T12:30Z");
+    insta::assert_snapshot!("denied", stderr.replace(&old, "app/mart/OLD"));
     assert!(scene.run("2026-10-31T13:30Z").starts_with("exit 3\n"));
     scene.elb.post("/_reset", "");
     assert!(scene.run("2026-10-31T13:45Z").starts_with("exit 0\n"));
@@ -249,8 +249,8 @@ fn tag_selects_every_tagged_resource() {
     ] {
         scene.traffic(&place, "11:00", 60, count);
     }
-    let said = scene.run(NOW);
-    assert!(said.starts_with("exit 0\n"), "{said}");
+    let stderr = scene.run(NOW);
+    assert!(stderr.starts_with("exit 0\n"), "{stderr}");
     let expected = [("DescribeLoadBalancers", 2), ("DescribeTargetGroups", 1), ("GetResources", 3)];
     assert_eq!(scene.lookup_requests(), requests(&expected), "one look at everything, whoever asks");
     scene.assert_each("checkout/latency", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 42);
@@ -304,8 +304,8 @@ fn transient_errors_are_retried_and_cost_is_checked_first() {
     let faults = r#"{"faults": [{"action": "DescribeLoadBalancers", "code": "Throttling", "status": 400, "times": 2},
         {"action": "DescribeLoadBalancers", "drop": true, "times": 1}]}"#;
     scene.elb.post("/_control", faults);
-    let said = scene.run(NOW);
-    assert!(said.starts_with("exit 0\n"), "{said}");
+    let stderr = scene.run(NOW);
+    assert!(stderr.starts_with("exit 0\n"), "{stderr}");
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 100);
     assert_eq!(cost(), (6 * 288, false));
 }
@@ -355,8 +355,8 @@ fn tagged_minutes_before_discovery_are_unknown_not_idle() {
         assert_eq!(known.last().map(|(minute, total)| (minute.as_str(), *total)), Some((until, 0)));
     };
     write(9 * 60, 12 * 60);
-    let said = scene.run(NOW);
-    assert!(said.starts_with("exit 0\n"), "{said}");
+    let stderr = scene.run(NOW);
+    assert!(stderr.starts_with("exit 0\n"), "{stderr}");
     check("2026-10-31T11:59Z");
     write(12 * 60, 12 * 60 + 30);
     assert!(scene.run("2026-10-31T12:35Z").starts_with("exit 0\n"));
@@ -369,7 +369,7 @@ fn tagged_minutes_before_discovery_are_unknown_not_idle() {
     let fleet = std::fs::read_to_string(scene.folder.path().join("slos/fleet.yaml")).unwrap();
     scene.define("fleet.yaml", &fleet.replace("sources:\n  logs:", &source));
     scene.define("mart/other.yaml", &format!("service: other\nsource: more\nload_balancer: {other}\n"));
-    let said = scene.run("2026-10-31T12:40Z");
-    assert!(said.starts_with("exit 0\n"), "{said}");
+    let stderr = scene.run("2026-10-31T12:40Z");
+    assert!(stderr.starts_with("exit 0\n"), "{stderr}");
     check("2026-10-31T12:29Z");
 }

@@ -35,14 +35,14 @@ fn metrics_match_status_and_omit_unknown_values() {
 #[test]
 fn budgets_are_exported_as_of_end_of_each_day() {
     let scene = Scene::new();
-    let asked = ["export", "checkout/orders", "--what", "budgets", "--from", "2026-11-17T00:00Z"];
-    insta::assert_snapshot!("exports_budgets", scene.run_ok(&asked, "2026-11-20T12:00Z"));
+    let requested = ["export", "checkout/orders", "--what", "budgets", "--from", "2026-11-17T00:00Z"];
+    insta::assert_snapshot!("exports_budgets", scene.run_ok(&requested, "2026-11-20T12:00Z"));
     let all = scene.run_ok(&["export", "--what", "budgets"], "2026-11-20T12:00Z");
     // The header, and seven promises on 30 days, of which today is none.
     assert_eq!((all.lines().count(), all.contains("2026-11-20")), (1 + 7 * 30, false));
     let refused = scene.slowburn(&["export", "--what", "budgets", "--format", "parquet"], AT);
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(refused.status.code() == Some(2) && said.contains("name a file with `--out FILE`"), "{said}");
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && stderr.contains("name a file with `--out FILE`"), "{stderr}");
     scene.run_ok(&["export", "--what", "budgets", "--format", "parquet", "--out", "b.parquet"], AT);
     assert!(std::fs::read(scene.path("b.parquet")).unwrap().starts_with(b"PAR1"));
 }
@@ -64,7 +64,7 @@ fn run_metrics_are_sent_to_cloudwatch_if_enabled() {
         command.output().unwrap()
     };
     assert_eq!(run(&[]).status.code(), Some(0));
-    assert_eq!(peer.requests(), "[]", "nobody asked for it");
+    assert_eq!(peer.requests(), "[]", "no request was made");
     let ran = run(&["--metrics", "SLO", "--slo-metrics"]);
     assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -107,9 +107,9 @@ async fn values(url: &str) -> Vec<(String, String, f64)> {
     for metric in metrics.metrics() {
         let stat = MetricStat::builder().metric(metric.clone()).period(60).stat("Sum").build();
         let query = MetricDataQuery::builder().id("q").metric_stat(stat).build();
-        let asked = client.get_metric_data().metric_data_queries(query);
-        let asked = asked.start_time(DateTime::from_secs(at)).end_time(DateTime::from_secs(at + 60));
-        let answer = asked.send().await.unwrap();
+        let requested = client.get_metric_data().metric_data_queries(query);
+        let requested = requested.start_time(DateTime::from_secs(at)).end_time(DateTime::from_secs(at + 60));
+        let answer = requested.send().await.unwrap();
         let dimensions = metric.dimensions().iter();
         let dimensions: Vec<String> =
             dimensions.map(|one| format!("{}={}", one.name().unwrap(), one.value().unwrap())).collect();

@@ -120,10 +120,10 @@ proptest! {
             ),
             3..8,
         ),
-        is_begun in prop::bool::weighted(0.8),
+        is_started in prop::bool::weighted(0.8),
     ) {
         let scene = scene();
-        if is_begun {
+        if is_started {
             let run = scene.slowburn(&["run", "--quiet", "--silent", "--at", "2026-10-02T08:30Z"]).output().unwrap();
             prop_assert!(run.status.success(), "{}", stderr(&run));
         }

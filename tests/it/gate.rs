@@ -120,10 +120,10 @@ fn invalid_policy_step_does_not_open_gate() {
         ["service: used\nslos: [\n", "service: used\nclass: strict\nslos: { orders: { objective: 199% } }\n"]
     {
         scene.write("slos/shop/used.yaml", definition);
-        let asked = scene.slowburn(&["gate", "used"]);
-        let said = String::from_utf8_lossy(&asked.stdout).into_owned();
-        assert_eq!(asked.status.code(), Some(3), "{said}");
-        assert!(said.starts_with("cannot decide whether used may be deployed: "), "{said}");
+        let requested = scene.slowburn(&["gate", "used"]);
+        let stderr = String::from_utf8_lossy(&requested.stdout).into_owned();
+        assert_eq!(requested.status.code(), Some(3), "{stderr}");
+        assert!(stderr.starts_with("cannot decide whether used may be deployed: "), "{stderr}");
     }
 }
 

@@ -76,12 +76,15 @@ fn shop(ending: &str) -> String {
 }
 
 fn stderr(output: &Output) -> String {
-    let speech = String::from_utf8(output.stderr.clone()).unwrap();
+    let stderr_lines = String::from_utf8(output.stderr.clone()).unwrap();
     let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let row = &status["slos"][0];
     let known = row["coverage"].as_f64().unwrap() * 14_400.0;
     let of_bad_node = row["total"].as_u64().unwrap().saturating_sub(OTHER_NODE_LINES);
-    format!("exit {}: {known:.0} minutes known, {of_bad_node} lines counted\n{speech}", output.status.code().unwrap())
+    format!(
+        "exit {}: {known:.0} minutes known, {of_bad_node} lines counted\n{stderr_lines}",
+        output.status.code().unwrap()
+    )
 }
 
 /// What lies in the place of the first node's object, and under which name.
@@ -224,7 +227,7 @@ fn object_changed_after_counting_is_reported() {
         fs::remove_file(place.object(first.0)).unwrap();
         fs::write(place.object(then.0), then.1).unwrap();
         let outcome = place.run_outcome();
-        assert_eq!(place.run_outcome(), outcome, "{case}: it is said as long as it is so");
+        assert_eq!(place.run_outcome(), outcome, "{case}: reported as long as it lasts");
         writeln!(table, "## {case}\n{outcome}").unwrap();
     };
     let plain = |text: &str| ("a.log", text.as_bytes().to_vec());
@@ -277,9 +280,9 @@ fn growing_object_is_counted_once() {
         let outcome = place.run_outcome();
         assert!(outcome.starts_with("exit 3: 55 minutes known, 0 lines counted"), "{length}: {outcome}");
     }
-    for said in ["read 1 log file with 40 lines\n", "no new log files\n"] {
+    for stderr in ["read 1 log file with 40 lines\n", "no new log files\n"] {
         fs::write(place.object("a.log.gz"), &packed).unwrap();
-        assert_eq!(place.run_outcome(), format!("exit 0: 60 minutes known, 40 lines counted\n{said}"));
+        assert_eq!(place.run_outcome(), format!("exit 0: 60 minutes known, 40 lines counted\n{stderr}"));
     }
 }
 

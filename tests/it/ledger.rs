@@ -108,8 +108,8 @@ fn load_request(answer: &ObjectCounts) -> LoadRequest {
 fn folder_after(answers: &[ObjectCounts]) -> BTreeMap<PathBuf, Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     wait(async {
-        let shelf = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
-        let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
+        let blobs = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
+        let mut store = LedgerStore::open(Box::new(blobs)).await.unwrap();
         for answer in answers {
             let mut ledger = store.load(&load_request(answer)).await.unwrap();
             ledger.merge_objects(answer).unwrap();
@@ -187,8 +187,8 @@ fn new_counts_replace_old_ones_idempotently() {
     let counts: Counts = BTreeMap::from([((series("counts"), day), minutes)]);
     let absorb = || {
         wait(async {
-            let shelf = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
-            let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
+            let blobs = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
+            let mut store = LedgerStore::open(Box::new(blobs)).await.unwrap();
             let needs = LoadRequest::for_days([day], []);
             let mut ledger = store.load(&needs).await.unwrap();
             ledger.merge_counts(&counts).unwrap();
@@ -237,8 +237,8 @@ fn damaged_ledger_files_are_reported_with_hint() {
     for damage in [|bytes: &mut Vec<u8>| bytes.truncate(20), |bytes: &mut Vec<u8>| bytes[9] ^= 0x40] {
         let folder = tempfile::tempdir().unwrap();
         wait(async {
-            let shelf = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
-            let mut store = LedgerStore::open(Box::new(shelf)).await.unwrap();
+            let blobs = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
+            let mut store = LedgerStore::open(Box::new(blobs)).await.unwrap();
             let mut ledger = Ledger::default();
             let one = sample(20, 0, 7);
             ledger.merge_objects(&object_counts(&[&one], &all)).unwrap();
@@ -251,8 +251,8 @@ fn damaged_ledger_files_are_reported_with_hint() {
             let text = store.load(&days).await.err().unwrap().to_string();
             assert!(text.contains(".parquet` in the ledger is damaged") && text.contains("hint:"), "{text}");
             drop(store);
-            let shelf = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
-            let text = LedgerStore::open(Box::new(shelf)).await.err().unwrap().to_string();
+            let blobs = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
+            let text = LedgerStore::open(Box::new(blobs)).await.err().unwrap().to_string();
             assert!(text.contains("manifest.json") && text.contains("hint:"), "{text}");
         });
     }
@@ -263,8 +263,8 @@ fn ledger_of_other_format_is_reported_with_hint() {
     let folder = tempfile::tempdir().unwrap();
     let opened = |format: u32| {
         fs::write(folder.path().join("manifest.json"), format!("{{\"format\": {format}, \"parts\": {{}}}}")).unwrap();
-        let shelf = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
-        wait(LedgerStore::open(Box::new(shelf))).map(drop).map_err(|error| error.to_string())
+        let blobs = DirectoryStore::open(folder.path(), CrashPoints::default()).unwrap();
+        wait(LedgerStore::open(Box::new(blobs))).map(drop).map_err(|error| error.to_string())
     };
     assert_eq!(opened(5), Ok(()));
     let place = folder.path().display();
@@ -285,8 +285,8 @@ fn ledger_of_other_format_is_reported_with_hint() {
 /// Starts the real program, kills it with SIGKILL at its n-th write of the ledger; `false` if it ended before.
 fn run_killed_at(point: u64, logs: &Path, ledger: &Path) -> bool {
     let mut child = run(logs, ledger).env("SLOWBURN_STOP_AT_WRITE", point.to_string()).spawn().unwrap();
-    let mut speech = BufReader::new(child.stderr.take().unwrap()).lines();
-    let stopped = speech.any(|line| line.unwrap() == format!("stopped at write point {point}"));
+    let mut stderr_lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let stopped = stderr_lines.any(|line| line.unwrap() == format!("stopped at write point {point}"));
     if stopped {
         child.kill().unwrap();
     }

@@ -207,12 +207,12 @@ fn test_notification_reaches_every_destination_of_team() {
         (Peer::start("channels_server.py", &json!({ "secret": SIGNING }).to_string()), Mailbox::start(&[]));
     let place = Scene::new().with_peer(&peer).with_mailbox(&mailbox, "smtp", "?tls=required");
     insta::assert_snapshot!("notify_test", place.output_text(&["notify", "--test", "shop"], &[&peer.url]));
-    let told: Value =
+    let delivered: Value =
         serde_json::from_slice(&place.run(&["notify", "--test", "shop", "--format", "json"]).stdout).unwrap();
     assert_eq!(
-        told["deliveries"].as_array().unwrap().iter().filter(|row| row["delivered"] == true).count(),
+        delivered["deliveries"].as_array().unwrap().iter().filter(|row| row["delivered"] == true).count(),
         4,
-        "{told}"
+        "{delivered}"
     );
     // Nothing is left open that anybody would have to close.
     let alerts: Value = serde_json::from_str(&peer.post("/_alerts", "")).unwrap();
@@ -463,22 +463,30 @@ fn each_mailbox_gets_its_own_email() {
 
 #[test]
 fn wrong_certificate_or_password_is_rejected() {
-    let told = |place: &Scene| String::from_utf8(place.run(&["notify", "--test", "post"]).stdout).unwrap();
+    let delivered = |place: &Scene| String::from_utf8(place.run(&["notify", "--test", "post"]).stdout).unwrap();
     for (scheme, more, arguments) in [("smtp", "?tls=required", &[][..]), ("smtps", "", &["--tls"][..])] {
         let mailbox = Mailbox::start(arguments);
         let place = || Scene::new().with_mailbox(&mailbox, scheme, more);
-        assert!(told(&place()).contains("delivered"), "{}", told(&place()));
+        assert!(delivered(&place()).contains("delivered"), "{}", delivered(&place()));
         let other = place().with_env("SSL_CERT_FILE", mailbox.folder.path().join("other-ca.pem").to_string_lossy());
-        assert!(told(&other).contains("certificate") && told(&other).contains("SSL_CERT_FILE"), "{}", told(&other));
+        assert!(
+            delivered(&other).contains("certificate") && delivered(&other).contains("SSL_CERT_FILE"),
+            "{}",
+            delivered(&other)
+        );
         let unknown =
             place().with_env("SLOWBURN_SMTP_URL", format!("{scheme}://u:wrong-one@{}{more}", mailbox.server.url));
-        assert!(told(&unknown).contains("535") && !told(&unknown).contains("wrong-one"), "{}", told(&unknown));
+        assert!(
+            delivered(&unknown).contains("535") && !delivered(&unknown).contains("wrong-one"),
+            "{}",
+            delivered(&unknown)
+        );
         let plain = place().with_env("SLOWBURN_SMTP_URL", format!("smtp://{LOGIN}@{}", mailbox.server.url));
-        assert!(told(&plain).contains("unencrypted"), "{}", told(&plain));
+        assert!(delivered(&plain).contains("unencrypted"), "{}", delivered(&plain));
         for wrong in [["--name", "elsewhere.example"], ["--days", "-1"]] {
             let other = Mailbox::start(&[arguments, &wrong[..]].concat());
-            let told = told(&Scene::new().with_mailbox(&other, scheme, more));
-            assert!(told.contains("certificate") && other.emails().is_empty(), "{wrong:?}: {told}");
+            let delivered = delivered(&Scene::new().with_mailbox(&other, scheme, more));
+            assert!(delivered.contains("certificate") && other.emails().is_empty(), "{wrong:?}: {delivered}");
         }
         assert_eq!(mailbox.emails().len(), 1, "only the right one came through");
     }
@@ -489,9 +497,9 @@ fn wrong_certificate_or_password_is_rejected() {
         let place = Scene::new().with_env("URL", format!("{}/hook/{TOKEN}", peer.url));
         place.with_env("SSL_CERT_FILE", certificates.path().join(file).to_string_lossy())
     };
-    let told = |place: Scene| String::from_utf8(place.run(&["notify", "--test", "alone"]).stdout).unwrap();
-    assert!(told(place("ca.pem")).contains("delivered"), "{}", told(place("ca.pem")));
-    let refused = told(place("other-ca.pem"));
+    let delivered = |place: Scene| String::from_utf8(place.run(&["notify", "--test", "alone"]).stdout).unwrap();
+    assert!(delivered(place("ca.pem")).contains("delivered"), "{}", delivered(place("ca.pem")));
+    let refused = delivered(place("other-ca.pem"));
     assert!(refused.contains("certificate") && refused.contains("SSL_CERT_FILE"), "{refused}");
 }
 

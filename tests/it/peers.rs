@@ -59,10 +59,10 @@ impl Moto {
         python.env("PYTHONPATH", packages()).env("MOTO_S3_DEFAULT_MAX_KEYS", keys.to_string());
         python.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut moto = Self { server: python.spawn().unwrap(), endpoint: format!("http://127.0.0.1:{port}") };
-        let mut speech = BufReader::new(moto.server.stderr.take().unwrap()).lines();
-        assert!(speech.any(|line| line.unwrap().contains("Running on")), "moto did not start");
+        let mut lines = BufReader::new(moto.server.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("Running on")), "moto did not start");
         // It tells of every request, and would wait for somebody to listen.
-        std::thread::spawn(move || speech.for_each(drop));
+        std::thread::spawn(move || lines.for_each(drop));
         moto
     }
 
@@ -115,10 +115,10 @@ impl Peer {
         let mut python = Command::new("python3");
         python.arg(path).args(["--control", control]).args(more).env("PYTHONPATH", packages());
         let mut server = python.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut speech = BufReader::new(server.stderr.take().unwrap()).lines();
+        let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
         let ready =
-            speech.find_map(|line| line.unwrap().split_once("listening on ").map(|(_, url)| url.trim().to_owned()));
-        std::thread::spawn(move || speech.for_each(drop));
+            lines.find_map(|line| line.unwrap().split_once("listening on ").map(|(_, url)| url.trim().to_owned()));
+        std::thread::spawn(move || lines.for_each(drop));
         Self { server, url: ready.unwrap() }
     }
 

@@ -255,15 +255,15 @@ fn empty_file_is_pending_for_an_hour_and_then_empty() {
     let third = of("shop.5f1c0e7a9b2d4c68_20261002T0830Z").to_string_lossy().replace("_203.0.113.", "_198.51.100.");
     fs::write(third, "").unwrap();
     fs::write(alone, "").unwrap();
-    let (new, speech) = run("empty");
+    let (new, lines) = run("empty");
     assert_eq!(new["shop/availability"], whole["shop/availability"], "nothing that other nodes wrote is hidden");
     assert!(new["partners/availability"].starts_with("55 minutes"), "{new:?}");
-    assert!(speech.contains("skipped 2 new empty log files"), "{speech}");
+    assert!(lines.contains("skipped 2 new empty log files"), "{lines}");
     let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
     fs::File::options().write(true).open(alone).unwrap().set_modified(old).unwrap();
-    let (old, speech) = run("empty");
+    let (old, lines) = run("empty");
     assert!(old["partners/availability"].starts_with("60 minutes") && old != whole, "{old:?}");
-    assert!(speech.contains("skipped 1 new empty log file"), "{speech}");
+    assert!(lines.contains("skipped 1 new empty log file"), "{lines}");
     fs::write(alone, bytes).unwrap();
     assert_eq!(run("empty").0, whole, "what is filled after all is counted");
 }

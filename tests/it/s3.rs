@@ -103,27 +103,27 @@ fn stdout_of_success(output: &Output) -> Vec<u8> {
 #[test]
 fn bucket_store_behaves_like_directory_store() {
     let scene = Scene::new();
-    let shelf = scene.blob_store("of/us");
+    let blobs = scene.blob_store("of/us");
     scene.runtime.block_on(async {
-        assert!(shelf.get("a").await.unwrap().is_none());
-        let first = shelf.compare_and_swap("a", None, b"1").await.unwrap();
-        assert!(matches!(shelf.compare_and_swap("a", None, b"2").await, Err(BlobError::Conflict(_))));
-        let second = shelf.compare_and_swap("a", Some(&first), b"2").await.unwrap();
-        assert!(matches!(shelf.compare_and_swap("a", Some(&first), b"3").await, Err(BlobError::Conflict(_))));
+        assert!(blobs.get("a").await.unwrap().is_none());
+        let first = blobs.compare_and_swap("a", None, b"1").await.unwrap();
+        assert!(matches!(blobs.compare_and_swap("a", None, b"2").await, Err(BlobError::Conflict(_))));
+        let second = blobs.compare_and_swap("a", Some(&first), b"2").await.unwrap();
+        assert!(matches!(blobs.compare_and_swap("a", Some(&first), b"3").await, Err(BlobError::Conflict(_))));
         // The same bytes again are what the retry of an answer that was lost looks like.
-        assert_eq!(shelf.compare_and_swap("a", Some(&first), b"2").await.unwrap(), second);
-        assert_eq!(shelf.get("a").await.unwrap(), Some((b"2".to_vec(), second)));
-        shelf.put("2026-10-01/b", b"x").await.unwrap();
-        shelf.put("sums-c", b"x").await.unwrap();
+        assert_eq!(blobs.compare_and_swap("a", Some(&first), b"2").await.unwrap(), second);
+        assert_eq!(blobs.get("a").await.unwrap(), Some((b"2".to_vec(), second)));
+        blobs.put("2026-10-01/b", b"x").await.unwrap();
+        blobs.put("sums-c", b"x").await.unwrap();
         scene.blob_store("of/others").put("sums-c", b"x").await.unwrap();
         // What starts as no data file does is not even listed: it may be much, and is not the ledger's.
-        assert_eq!(shelf.list().await.unwrap(), ["2026-10-01/b", "sums-c"]);
+        assert_eq!(blobs.list().await.unwrap(), ["2026-10-01/b", "sums-c"]);
         // Somebody may have written it a moment ago and be about to name it.
-        assert!(shelf.orphans(&["sums-c"].into()).await.unwrap().is_empty());
-        assert!(shelf.first_entry().await.unwrap().is_some());
-        shelf.delete("2026-10-01/b").await.unwrap();
-        shelf.delete("2026-10-01/b").await.unwrap();
-        assert_eq!(shelf.list().await.unwrap(), ["sums-c"]);
+        assert!(blobs.orphans(&["sums-c"].into()).await.unwrap().is_empty());
+        assert!(blobs.first_entry().await.unwrap().is_some());
+        blobs.delete("2026-10-01/b").await.unwrap();
+        blobs.delete("2026-10-01/b").await.unwrap();
+        assert_eq!(blobs.list().await.unwrap(), ["sums-c"]);
         assert_eq!(scene.blob_store("of/nobody").first_entry().await.unwrap(), None);
     });
 }
@@ -165,11 +165,14 @@ fn interrupted_ledger_download_is_retried() {
     };
     stdout_of_success(&cut(2));
     let output = cut(3);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(4) && said.contains("cannot read `s3://ledgers/cut/sums-2026-10-"), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("end of file before message length reached\nhint: run again: the connection was interrupted"),
-        "{said}"
+        output.status.code() == Some(4) && stderr.contains("cannot read `s3://ledgers/cut/sums-2026-10-"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("end of file before message length reached\nhint: run again: the connection was interrupted"),
+        "{stderr}"
     );
 }
 
@@ -185,10 +188,10 @@ fn run_that_cannot_save_counts_records_usage_and_usage_error_is_not_fatal() {
         let output = run.env("AWS_ENDPOINT_URL_S3", &front.url).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let (code, said) = refused("minutes-");
-    assert!(code == Some(4) && said.starts_with("AWS usage: ") && said.contains("error: cannot write"), "{said}");
-    let (code, said) = refused("usage-");
-    assert!(code == Some(3) && said.contains("warning: cannot write `s3://ledgers/refused/usage-"), "{said}");
+    let (code, stderr) = refused("minutes-");
+    assert!(code == Some(4) && stderr.starts_with("AWS usage: ") && stderr.contains("error: cannot write"), "{stderr}");
+    let (code, stderr) = refused("usage-");
+    assert!(code == Some(3) && stderr.contains("warning: cannot write `s3://ledgers/refused/usage-"), "{stderr}");
     let (seen, _) = scene.ledger_content("refused");
     stdout_of_success(&scene.run("s3://ledgers/undisturbed").output().unwrap());
     assert!(seen == scene.ledger_content("undisturbed").0);
@@ -202,7 +205,7 @@ fn logs_in_bucket_count_like_logs_in_folder_even_if_late() {
     let read_at =
         |at: &str, logs: &str| scene.run_on(logs, ours.to_str().unwrap()).env("SLOWBURN_AT", at).output().unwrap();
     let read = |logs: &str| read_at("2026-10-02T02:00Z", logs);
-    let said = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let stderr = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
     let objects = scene.objects();
     let (late, soon): (Vec<_>, Vec<_>) = objects.iter().enumerate().partition(|(place, _)| place % 10 == 0);
     for (_, (key, bytes)) in soon {
@@ -214,13 +217,13 @@ fn logs_in_bucket_count_like_logs_in_folder_even_if_late() {
     scene.put(&format!("a/prefix/{cut}"), whole[..whole.len() / 2].to_vec());
     // What lies in the folder of a day came on that day, or within an hour.
     let first = read_at("2026-10-02T00:50Z", "s3://ledgers/a/prefix");
-    assert_eq!(first.status.code(), Some(3), "{}", said(&first));
-    assert!(said(&first).contains("is truncated") && said(&first).contains("ELB test file"), "{}", said(&first));
+    assert_eq!(first.status.code(), Some(3), "{}", stderr(&first));
+    assert!(stderr(&first).contains("is truncated") && stderr(&first).contains("ELB test file"), "{}", stderr(&first));
     for (_, (key, bytes)) in &late {
         scene.put(&format!("a/prefix/{key}"), (*bytes).clone());
     }
     stdout_of_success(&read("s3://ledgers/a/prefix"));
-    assert!(said(&read("s3://ledgers/a/prefix")).contains("no new log files"));
+    assert!(stderr(&read("s3://ledgers/a/prefix")).contains("no new log files"));
     stdout_of_success(&scene.run_on(&scene.logs, theirs.to_str().unwrap()).output().unwrap());
     let manifest = |ledger: &Path| {
         let mut manifest =
@@ -232,9 +235,9 @@ fn logs_in_bucket_count_like_logs_in_folder_even_if_late() {
     };
     assert!(manifest(&ours) == manifest(&theirs), "the bucket and the folder give different ledgers");
 
-    insta::assert_snapshot!("no_bucket_of_logs", said(&read("s3://missing/logs")));
-    insta::assert_snapshot!("no_logs_in_bucket", said(&read("s3://ledgers/elsewhere")));
-    insta::assert_snapshot!("no_such_place", said(&read("gs://ledgers/elsewhere")));
+    insta::assert_snapshot!("no_bucket_of_logs", stderr(&read("s3://missing/logs")));
+    insta::assert_snapshot!("no_logs_in_bucket", stderr(&read("s3://ledgers/elsewhere")));
+    insta::assert_snapshot!("no_such_place", stderr(&read("gs://ledgers/elsewhere")));
 }
 
 #[test]
@@ -246,9 +249,9 @@ fn plain_object_without_final_newline_is_complete_in_bucket() {
     let mut text = String::new();
     flate2::read::MultiGzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
     scene.put(key.trim_end_matches(".gz"), text.trim_end().as_bytes().to_vec());
-    let said = scene.run_on("s3://ledgers", ledger.to_str().unwrap()).output().unwrap().stderr;
+    let stderr = scene.run_on("s3://ledgers", ledger.to_str().unwrap()).output().unwrap().stderr;
     let expected = format!("read 1 log file with {} lines", text.lines().count());
-    assert!(String::from_utf8_lossy(&said).contains(&expected), "{}", String::from_utf8_lossy(&said));
+    assert!(String::from_utf8_lossy(&stderr).contains(&expected), "{}", String::from_utf8_lossy(&stderr));
 }
 
 #[test]
@@ -283,8 +286,8 @@ fn run_killed_at_any_bucket_write_is_repaired_by_next_run() {
     for point in (1..).step_by(2) {
         let ledger = format!("s3://ledgers/killed-{point}");
         let mut child = scene.run(&ledger).env("SLOWBURN_STOP_AT_WRITE", point.to_string()).spawn().unwrap();
-        let mut speech = BufReader::new(child.stderr.take().unwrap()).lines();
-        let stopped = speech.any(|line| line.unwrap() == format!("stopped at write point {point}"));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let stopped = lines.any(|line| line.unwrap() == format!("stopped at write point {point}"));
         if stopped {
             child.kill().unwrap();
         }
@@ -315,8 +318,8 @@ fn concurrent_runs_neither_lose_nor_duplicate_counts() {
         let runs: Vec<_> = (0..6).map(|_| scene.run(&ledger).spawn().unwrap()).collect();
         let ended: Vec<Output> = runs.into_iter().map(|run| run.wait_with_output().unwrap()).collect();
         for output in ended.iter().filter(|output| !output.status.success()) {
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(said.contains("was changed by another run"), "{said}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(stderr.contains("was changed by another run"), "{stderr}");
         }
         assert!(ended.iter().any(|output| output.status.success()), "none of the runs won");
         races += ended.iter().filter(|output| String::from_utf8_lossy(&output.stderr).contains("another run")).count();

@@ -96,7 +96,7 @@ impl Scene {
 
     /// What a run said, with its exit code.
     fn run(&self, ledger: &str, at: &str) -> String {
-        stderr(&self.slowburn("run", ledger, at).output().unwrap())
+        stderr_text(&self.slowburn("run", ledger, at).output().unwrap())
     }
 
     /// Known minutes and their sums by SLO: `60 minutes, 6000 total, 180 bad`.
@@ -125,7 +125,7 @@ impl Scene {
     }
 }
 
-fn stderr(output: &Output) -> String {
+fn stderr_text(output: &Output) -> String {
     format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -175,11 +175,11 @@ fn refused_objects_are_reported_and_unknown_and_others_count() {
         ("bucket_denied", format!(r#"{{"action": "ListObjectsV2", {denied}}}"#)),
     ] {
         scene.set_faults(&fault);
-        let said = scene.run(name, NOW);
-        insta::assert_snapshot!(name, format!("{said}\n{:#?}", scene.known(name)));
+        let stderr = scene.run(name, NOW);
+        insta::assert_snapshot!(name, format!("{stderr}\n{:#?}", scene.known(name)));
         scene.set_faults("");
-        let mended = scene.run(name, NOW);
-        assert!(mended.starts_with("exit 0\n"), "{name}: {mended}");
+        let fixed = scene.run(name, NOW);
+        assert!(fixed.starts_with("exit 0\n"), "{name}: {fixed}");
         assert_eq!(scene.known(name), whole, "{name}");
     }
 }
@@ -187,8 +187,8 @@ fn refused_objects_are_reported_and_unknown_and_others_count() {
 #[test]
 fn transient_s3_errors_are_retried() {
     let scene = Scene::one_hour();
-    let calm = scene.run("calm", NOW);
-    assert!(calm.starts_with("exit 0\n"), "{calm}");
+    let quiet = scene.run("calm", NOW);
+    assert!(quiet.starts_with("exit 0\n"), "{quiet}");
     for (name, fault) in [
         ("burst", r#""code": "SlowDown", "status": 503, "times": 3"#),
         ("error", r#""code": "InternalError", "status": 500, "times": 2"#),
@@ -197,8 +197,8 @@ fn transient_s3_errors_are_retried() {
         ("slow", r#""pieces": 5, "pace_s": 0.2"#),
     ] {
         scene.set_faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE_OBJECT}", {fault}}}"#));
-        let said = scene.run(name, NOW);
-        assert!(said.starts_with("exit 0\n"), "{name}: {said}");
+        let stderr = scene.run(name, NOW);
+        assert!(stderr.starts_with("exit 0\n"), "{name}: {stderr}");
         assert_eq!(scene.known(name), scene.known("calm"), "{name}");
     }
 }
@@ -211,18 +211,18 @@ fn frequent_s3_throttling_delays_run_but_loses_no_minute() {
         scene.service(name, balancer);
     }
     let timed = |ledger: &str| {
-        let begun = Instant::now();
-        let said = scene.run(ledger, NOW);
-        assert!(said.starts_with("exit 0\n"), "{ledger}: {said}");
-        begun.elapsed()
+        let started = Instant::now();
+        let stderr = scene.run(ledger, NOW);
+        assert!(stderr.starts_with("exit 0\n"), "{ledger}: {stderr}");
+        started.elapsed()
     };
-    let calm = timed("calm");
+    let quiet = timed("calm");
     for (ledger, rate) in [("few", 0.01), ("many", 0.3)] {
         let slow = r#""code": "SlowDown", "status": 503, "message": "Please reduce your request rate.""#;
         scene.set_faults(&format!(r#"{{"action": "GetObject", "rate": {rate}, {slow}}}"#));
         let took = timed(ledger);
-        println!("{took:?} instead of {calm:?} where {rate} is refused");
-        assert!(took < calm + Duration::from_secs(15), "{took:?} instead of {calm:?} where {rate} is refused");
+        println!("{took:?} instead of {quiet:?} where {rate} is refused");
+        assert!(took < quiet + Duration::from_secs(15), "{took:?} instead of {quiet:?} where {rate} is refused");
         assert_eq!(scene.known(ledger), scene.known("calm"), "{ledger}");
     }
 }
@@ -232,8 +232,8 @@ fn object_deleted_after_listing_stays_unknown() {
     let scene = Scene::one_hour();
     let gone = r#""code": "NoSuchKey", "status": 404, "message": "The specified key does not exist.""#;
     scene.set_faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE_OBJECT}", {gone}}}"#));
-    let said = scene.run("ledger", NOW);
-    insta::assert_snapshot!("gone", format!("{said}\n{:#?}", scene.known("ledger")));
+    let stderr = scene.run("ledger", NOW);
+    insta::assert_snapshot!("gone", format!("{stderr}\n{:#?}", scene.known("ledger")));
     for key in scene.objects.keys().filter(|key| key.contains(ONE_OBJECT)) {
         let delete = scene.moto.s3().delete_object().bucket(BUCKET).key(format!("a/{key}"));
         scene.runtime.block_on(delete.send()).unwrap();
@@ -246,13 +246,13 @@ fn object_deleted_after_listing_stays_unknown() {
 #[test]
 fn key_invalid_in_xml_does_not_hide_others() {
     let scene = Scene::one_hour();
-    let said = scene.run("calm", NOW);
-    assert!(said.starts_with("exit 0\n"), "{said}");
+    let stderr = scene.run("calm", NOW);
+    assert!(stderr.starts_with("exit 0\n"), "{stderr}");
     let (key, _) = scene.objects.iter().find(|(key, _)| key.contains(ONE_OBJECT)).unwrap();
     let (folder, _) = key.rsplit_once('/').unwrap();
     scene.put(&format!("{folder}/a+b c%2B\u{1b}[31m.txt"), b"x".to_vec());
-    let said = scene.run("hostile", NOW);
-    assert!(said.starts_with("exit 0\n") && said.contains("/a+b c%2B\\u{1b}[31m.txt`"), "{said}");
+    let stderr = scene.run("hostile", NOW);
+    assert!(stderr.starts_with("exit 0\n") && stderr.contains("/a+b c%2B\\u{1b}[31m.txt`"), "{stderr}");
     assert_eq!(scene.known("hostile"), scene.known("calm"));
 }
 
@@ -261,12 +261,12 @@ fn unassumable_role_is_not_reported_as_missing_bucket_permission() {
     let scene = Scene::one_hour();
     scene.fleet("{ access_logs: s3://elb-logs/a, role_arn: arn:aws:iam::333333333333:role/slowburn }", "[7d]");
     scene.set_faults(r#"{"action": "AssumeRole", "code": "AccessDenied", "status": 403, "message": "not authorized to perform: sts:AssumeRole"}"#);
-    let said = scene.run("ledger", NOW);
+    let stderr = scene.run("ledger", NOW);
     assert!(
-        said.contains("cannot read `s3://elb-logs/a`: cannot get AWS credentials: AccessDenied: not authorized"),
-        "{said}"
+        stderr.contains("cannot read `s3://elb-logs/a`: cannot get AWS credentials: AccessDenied: not authorized"),
+        "{stderr}"
     );
-    assert!(said.contains("hint: allow the caller") && !said.contains("s3:ListBucket"), "{said}");
+    assert!(stderr.contains("hint: allow the caller") && !stderr.contains("s3:ListBucket"), "{stderr}");
 }
 
 #[test]
@@ -281,12 +281,12 @@ fn other_region_or_requester_pays_bucket_names_missing_field() {
     {
         scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
         scene.set_faults(&format!("{{{}}}", fault.replace('\n', " ")));
-        let said = scene.run(name, NOW);
-        insta::assert_snapshot!(name, said);
-        assert!(said.contains(&format!("`{field}`")), "{said}");
+        let stderr = scene.run(name, NOW);
+        insta::assert_snapshot!(name, stderr);
+        assert!(stderr.contains(&format!("`{field}`")), "{stderr}");
         scene.fleet(&format!("{{ access_logs: s3://elb-logs/a, {field} }}"), "[7d]");
-        let said = scene.run(name, NOW);
-        assert!(said.starts_with("exit 0\n"), "{said}");
+        let stderr = scene.run(name, NOW);
+        assert!(stderr.starts_with("exit 0\n"), "{stderr}");
     }
 }
 
@@ -311,12 +311,13 @@ fn sources_in_several_accounts_and_regions_are_read_together() {
     };
     service("shop", "one", SHOP);
     service("partners", "other", PARTNERS);
-    let said = scene.run("ledger", NOW);
-    assert!(said.starts_with("exit 0\n`one`: read 24 log files with "), "{said}");
+    let stderr = scene.run("ledger", NOW);
+    assert!(stderr.starts_with("exit 0\n`one`: read 24 log files with "), "{stderr}");
     assert_eq!(scene.front.counters()["counters"]["roles_assumed"], 2);
     let requests = scene.sent_requests();
-    let asked: BTreeSet<(&str, &str)> = requests.iter().map(|(account, region, ..)| (&**account, &**region)).collect();
-    assert_eq!(asked, BTreeSet::from([("111111111111", "eu-central-1"), ("222222222222", "us-east-1")]));
+    let requested: BTreeSet<(&str, &str)> =
+        requests.iter().map(|(account, region, ..)| (&**account, &**region)).collect();
+    assert_eq!(requested, BTreeSet::from([("111111111111", "eu-central-1"), ("222222222222", "us-east-1")]));
     let as_whom = |balancer: &str| {
         let reads = requests.iter().filter(|(_, _, action, path)| action == "GetObject" && path.contains(balancer));
         reads.map(|(account, ..)| account.as_str()).collect::<BTreeSet<_>>()
@@ -325,8 +326,8 @@ fn sources_in_several_accounts_and_regions_are_read_together() {
     assert_eq!(as_whom("app.partners."), BTreeSet::from(["222222222222"]));
     // One that is refused does not keep the other from being read.
     scene.set_faults(r#"{"contains": "app.shop.", "code": "AccessDenied", "status": 403, "message": "Access Denied"}"#);
-    let said = scene.run("fresh", NOW);
-    assert!(said.starts_with("exit 3\n"), "{said}");
+    let stderr = scene.run("fresh", NOW);
+    assert!(stderr.starts_with("exit 3\n"), "{stderr}");
     assert_eq!(scene.known("fresh")["partners/availability"], scene.known("ledger")["partners/availability"]);
 }
 
@@ -347,8 +348,8 @@ fn past_day_is_listed_once_more_and_then_nightly() {
         "2026-10-04T00:10Z",
         "2026-10-04T01:10Z",
     ] {
-        let said = scene.run("ledger", at);
-        assert!(said.starts_with("exit 0\n"), "{said}");
+        let stderr = scene.run("ledger", at);
+        assert!(stderr.starts_with("exit 0\n"), "{stderr}");
         looks.push(scene.listed("2026/10/02"));
     }
     assert_eq!(looks, [1, 1, 1, 1, 0, 0, 1, 0, 0]);
@@ -371,8 +372,8 @@ fn parent_folders_are_listed_hourly_and_after_definition_changes() {
     scene.service("shop", SHOP);
     let run = |at: &str| {
         let output = scene.slowburn("run", "ledger", at).env("SLOWBURN_CLOCK", at).output().unwrap();
-        let said = stderr(&output);
-        assert!(said.starts_with("exit 0\n"), "{said}");
+        let stderr = stderr_text(&output);
+        assert!(stderr.starts_with("exit 0\n"), "{stderr}");
         let lists = scene.sent_requests().into_iter().filter(|(.., path)| path.contains("list-type=2"));
         lists.filter(|(.., path)| !path.contains("/2026/10/02/")).count()
     };
@@ -413,20 +414,26 @@ fn only_wanted_load_balancers_are_listed_in_large_folder() {
     let count = |what: &str| scene.objects.keys().filter(|key| key.contains(what)).count();
     let (all, partners) = (count("2026/10/02/") + 2, count("app.partners."));
     let looked = |ledger: &str| {
-        let said = scene.run(ledger, at);
-        (said, scene.listed("2026/10/02"))
+        let stderr = scene.run(ledger, at);
+        (stderr, scene.listed("2026/10/02"))
     };
 
     scene.service("partners", PARTNERS);
-    let (said, few) = looked("few");
+    let (stderr, few) = looked("few");
     // The first page, and those of the balancer; a last one says that there are no more of it.
-    assert!(few <= 1 + partners.div_ceil(20) + 1 && few < all.div_ceil(20) / 2, "{few} pages of {all} objects: {said}");
-    insta::assert_snapshot!("few_of_many", said);
+    assert!(
+        few <= 1 + partners.div_ceil(20) + 1 && few < all.div_ceil(20) / 2,
+        "{few} pages of {all} objects: {stderr}"
+    );
+    insta::assert_snapshot!("few_of_many", stderr);
 
     // An unknown balancer costs one page more, and is missed.
     scene.service("nobody", "app/nobody/0000000000000000");
-    let (said, more) = looked("nobody");
-    assert!(more <= few + 1 && said.contains("has no logs for app/nobody/0000000000000000"), "{more} pages: {said}");
+    let (stderr, more) = looked("nobody");
+    assert!(
+        more <= few + 1 && stderr.contains("has no logs for app/nobody/0000000000000000"),
+        "{more} pages: {stderr}"
+    );
     std::fs::remove_file(scene.folder.path().join("slos/mart/nobody.yaml")).unwrap();
 
     // Where all are wanted, there are no more pages than without.
@@ -435,13 +442,16 @@ fn only_wanted_load_balancers_are_listed_in_large_folder() {
     {
         scene.service(name, balancer);
     }
-    let (said, pages) = looked("all");
-    assert!(said.contains("skipped 2 objects") && pages <= all.div_ceil(20), "{pages} pages of {all} objects: {said}");
-    // A folder of this machine tells the same.
+    let (stderr, pages) = looked("all");
+    assert!(
+        stderr.contains("skipped 2 objects") && pages <= all.div_ceil(20),
+        "{pages} pages of {all} objects: {stderr}"
+    );
+    // A local folder gives the same.
     scene.fleet("{ access_logs: ./elsewhere }", "[7d]");
     let mut run = scene.slowburn("run", "folder", at);
     let output = run.arg("--logs").arg(scene.folder.path().join("logs")).output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.status.success(), "{}", stderr_text(&output));
     assert_eq!(scene.known("all"), scene.known("folder"));
     assert_eq!(scene.known("few")["partners/availability"], scene.known("folder")["partners/availability"]);
 }
@@ -474,9 +484,9 @@ fn large_object_is_read_in_chunks_of_one_version() {
         #[expect(clippy::disallowed_methods, reason = "nothing tells when another process needs more memory")]
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    let said = stderr(&child.wait_with_output().unwrap());
-    println!("{memory_kb} kB at most: {said}");
-    assert!((1..MEMORY_MAX_KB).contains(&memory_kb), "{memory_kb} kB: {said}");
+    let stderr = stderr_text(&child.wait_with_output().unwrap());
+    println!("{memory_kb} kB at most: {stderr}");
+    assert!((1..MEMORY_MAX_KB).contains(&memory_kb), "{memory_kb} kB: {stderr}");
     let others: usize = scene
         .objects
         .iter()
@@ -484,12 +494,15 @@ fn large_object_is_read_in_chunks_of_one_version() {
         .map(|(_, packed)| unpacked(packed).lines().count())
         .sum();
     let lines = text.lines().count() * times;
-    assert!(said.replace(',', "").contains(&format!("with {} lines", others + lines)), "{others} + {lines}: {said}");
+    assert!(
+        stderr.replace(',', "").contains(&format!("with {} lines", others + lines)),
+        "{others} + {lines}: {stderr}"
+    );
     // One piece of another version, and the whole is unknown.
     let changed = r#""after": 2, "code": "PreconditionFailed", "status": 412, "message": "At least one of the pre-conditions you specified did not hold""#;
     scene.set_faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE_OBJECT}", {changed}}}"#));
-    let said = scene.run("changed", NOW);
-    assert!(said.starts_with("exit 3\n") && said.contains("changed while it was read"), "{said}");
+    let stderr = scene.run("changed", NOW);
+    assert!(stderr.starts_with("exit 3\n") && stderr.contains("changed while it was read"), "{stderr}");
 }
 
 /// The logs of a balancer that was deleted at half past ten and made anew under the same name.
@@ -519,8 +532,8 @@ fn recreated_load_balancer_continues_under_its_name() {
     assert!(scene.run("with_id", NOW).starts_with("exit 0\n"));
     let whole = scene.known("with_id");
     scene.service("shop", "app/shop");
-    let said = scene.run("by_name", NOW);
-    assert!(said.starts_with("exit 0\n"), "{said}");
+    let stderr = scene.run("by_name", NOW);
+    assert!(stderr.starts_with("exit 0\n"), "{stderr}");
     assert_eq!(scene.known("by_name"), whole, "a name is as good as an id");
     let pages = scene.sent_requests().iter().filter(|(.., path)| path.contains("list-type=2")).count();
     for key in scene.objects.keys() {
@@ -539,8 +552,8 @@ fn recreated_load_balancer_continues_under_its_name() {
         scene.put(&key, bytes);
     }
     drop(scene.sent_requests());
-    let said = scene.run("anew", NOW);
-    assert!(said.starts_with("exit 0\n"), "{said}");
+    let stderr = scene.run("anew", NOW);
+    assert!(stderr.starts_with("exit 0\n"), "{stderr}");
     assert_eq!(scene.known("anew"), whole, "no minute is lost, and none doubled");
     let listed = scene.sent_requests().iter().filter(|(.., path)| path.contains("list-type=2")).count();
     assert!(listed <= pages + 1, "{listed} pages after {pages}");
@@ -565,15 +578,15 @@ fn run_stops_at_cost_limit_and_next_run_continues() {
     let run = |ledger: &str, most: &str| {
         scene.sent_requests();
         let output = scene.slowburn("run", ledger, NOW).args(["--max-cost", most]).output().unwrap();
-        (stderr(&output), cost(&scene.sent_requests()))
+        (stderr_text(&output), cost(&scene.sent_requests()))
     };
     // Too little to find the folders of days.
-    let (said, paid) = run("little", "0.00002");
-    insta::assert_snapshot!("too_dear_to_list", said);
+    let (stderr, paid) = run("little", "0.00002");
+    insta::assert_snapshot!("too_dear_to_list", stderr);
     assert!(paid <= 20_000 && export("little").len() <= 1, "{paid}");
     let whole = export("whole");
-    let (said, paid) = run("some", "0.00005");
-    insta::assert_snapshot!("too_dear", said);
+    let (stderr, paid) = run("some", "0.00005");
+    insta::assert_snapshot!("too_dear", stderr);
     assert!((40_000..=50_000).contains(&paid), "{paid}");
     assert!(export("some").is_subset(&whole), "what was not read is unknown, and not zero");
     let mut runs = 1;
@@ -599,9 +612,9 @@ fn stopped_run_saves_progress_and_notifies_nobody() {
     );
     let slow = scene.objects.keys().filter(|key| key.contains("_203.0.113.21_")).count();
     assert!(slow > 0 && slow < scene.objects.len(), "{slow} of {}", scene.objects.len());
-    let told_to = scene.folder.path().join("told");
+    let sent_to = scene.folder.path().join("told");
     let mut run = scene.slowburn("run", "stopped", NOW);
-    run.arg("--dry-run").arg(&told_to);
+    run.arg("--dry-run").arg(&sent_to);
     let child = run.args(["--since", "2026-10-02T10:00Z"]).spawn().unwrap();
     while !scene.front.requests().contains("GetObject") {
         wait_until_past_minute();
@@ -609,10 +622,13 @@ fn stopped_run_saves_progress_and_notifies_nobody() {
     wait_until_past_minute();
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
-    let speech = stderr(&output);
-    assert!(speech.starts_with("exit 3") && speech.contains("stopped before all logs were read"), "{speech}");
-    assert!(speech.contains("stopped before alerts were evaluated: no notification was sent"), "{speech}");
-    assert!(!told_to.exists(), "nobody is notified of half a day");
+    let stderr_lines = stderr_text(&output);
+    assert!(
+        stderr_lines.starts_with("exit 3") && stderr_lines.contains("stopped before all logs were read"),
+        "{stderr_lines}"
+    );
+    assert!(stderr_lines.contains("stopped before alerts were evaluated: no notification was sent"), "{stderr_lines}");
+    assert!(!sent_to.exists(), "nobody is notified of half a day");
     scene.set_faults("");
     let stopped = scene.slowburn("export", "stopped", "2026-10-05T00:00Z").output().unwrap();
     let all = scene.slowburn("export", "whole", "2026-10-05T00:00Z").output().unwrap();
@@ -648,8 +664,8 @@ fn minutes_of_unlisted_objects_are_unknown_not_idle() {
         r#"{"action": "ListObjectsV2", "contains": "/2026/10/03/", "code": "InternalError", "status": 500, "times": 1000}"#,
     );
     let at = "2026-10-04T02:10Z";
-    let said = scene.run("gap", at);
-    assert!(said.starts_with("exit 3") && said.contains("cannot access"), "{said}");
+    let stderr = scene.run("gap", at);
+    assert!(stderr.starts_with("exit 3") && stderr.contains("cannot access"), "{stderr}");
     let known = scene.slowburn("export", "gap", at).output().unwrap().stdout;
     let of_day = |day: &str| String::from_utf8_lossy(&known).lines().filter(|line| line.contains(day)).count();
     assert_eq!(of_day("2026-10-03T"), 0, "the day that was not listed is unknown");
@@ -674,7 +690,7 @@ fn empty_object_in_bucket_has_no_lines() {
         scene.put(&key.replace("_203.0.113.", "_198.51.100."), Vec::new());
         scene.put(&key.replace("_203.0.113.", "_198.51.100.").replace(".log.gz", "x.log"), Vec::new());
     }
-    let said = scene.run("empty", NOW);
-    assert!(said.starts_with("exit 0"), "{said}");
+    let stderr = scene.run("empty", NOW);
+    assert!(stderr.starts_with("exit 0"), "{stderr}");
     assert_eq!(scene.known("empty"), whole);
 }

@@ -165,11 +165,11 @@ fn each_report_is_sent_once_and_failures_are_retried() {
         scene.requests().iter().map(action).collect()
     };
     let first = scene.command(&["weekly", "--send"], "2026-11-23T08:00Z").env_remove("HOOK").output().unwrap();
-    let said = String::from_utf8_lossy(&first.stderr).into_owned();
-    assert_eq!(first.status.code(), Some(3), "{said}");
-    assert!(said.contains("no weekly report for quiet: `reports` of team `quiet` is not set"), "{said}");
-    assert!(said.contains("cannot send the weekly report for mart to `slack:${HOOK}`"), "{said}");
-    assert!(said.contains("no weekly report for stuck: `reports` of team `stuck` is not set"), "{said}");
+    let stderr = String::from_utf8_lossy(&first.stderr).into_owned();
+    assert_eq!(first.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("no weekly report for quiet: `reports` of team `quiet` is not set"), "{stderr}");
+    assert!(stderr.contains("cannot send the weekly report for mart to `slack:${HOOK}`"), "{stderr}");
+    assert!(stderr.contains("no weekly report for stuck: `reports` of team `stuck` is not set"), "{stderr}");
     assert_eq!(actions(), ["hook 204"; 4], "a team, another, the fleet, and an escalation");
     let nudge: Value = serde_json::from_str(scene.requests().pop().unwrap()["body"].as_str().unwrap()).unwrap();
     assert_eq!(nudge["title"], "SLO week 47 · stuck: 1 SLO is still exhausted or at risk");
