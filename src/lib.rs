@@ -1,81 +1,75 @@
 //! slowburn: SLOs, error budgets and burn rates of services behind AWS load balancers.
 //!
-//! This is the map. Data walks through the rooms in this order; each has one idea and one invariant.
+//! A run is one pipeline: read definitions, plan what to fetch, fetch from all sources, merge into the ledger, evaluate
+//! the SLOs, update incidents, plan notifications, render, enqueue and deliver them. [`command`] holds the subcommands,
+//! [`engine`] the order of a run.
 //!
-//! Before the walk:
-//!
-//! - [`cli`] is what can be typed. **Invariant:** nobody else reads the environment.
-//! - [`command`] has one file a subcommand. **Invariant:** no logic that another command could want.
-//! - [`engine`] is the straight line below as one function. **Invariant:** no arithmetic, no formatting.
-//! - [`outcome`] is what came of it. **Invariant:** whatever was left out is named.
-//!
-//! Pure rooms, without async, files, clock or environment:
-//!
-//! - [`location`] is a place as a person writes it. **Invariant:** what it shows reads back as itself.
-//! - `serialization` is how persisted state becomes JSON. **Invariant:** one way for text types, one for maps with
-//!   structured keys.
-//! - [`time`] is the only unit of time. **Invariant:** spans are half-open and in UTC.
-//! - [`hinted_error`] is an error as a user reads it. **Invariant:** it says what to do.
-//! - [`text`] is what may be shown of text that others wrote. **Invariant:** it moves no cursor and ends no line.
-//! - [`format`] writes numbers, lengths and times as people read them. **Invariant:** rounding never makes a failure
-//!   disappear.
-//! - [`rational`] is the only kind of number that promises are made of. **Invariant:** no floating point before printing.
-//! - [`slo`] is what teams promise. **Invariant:** reading never fails as a whole: all that is sound, and every
-//!   problem.
-//! - [`series`] is what is measured where. **Invariant:** equal keys mean equal counts.
-//! - [`discovery`] is which ids stand behind names and tags, and when. **Invariant:** what was ever found counts for
-//!   the span in which it was there, and is asked for no other.
-//! - [`fetch_plan`] is what has to be asked for the promises at a moment. **Invariant:** each thing is asked for once.
-//! - [`cost`] is what AWS is asked, and its price. **Invariant:** money is whole numbers until it is printed.
-//! - [`access_log`] makes requests of log lines and says what an object key holds. **Invariant:** no bytes make it
-//!   panic, and a line is either counted or named.
-//! - [`counts`] is what a source answers. **Invariant:** `bad <= total`, and an unobserved minute is absent, not zero.
-//! - [`ledger`] is the memory of all known minutes. **Invariant:** the same answers in any order, any number of times,
-//!   give the same ledger.
-//! - [`burn`] turns minutes into burn rates, conditions and budgets. **Invariant:** windows nest, and comparisons are
-//!   exact: at the threshold is not above it.
-//! - [`evaluation`] holds numbers against promises. **Invariant:** not enough data is never fine.
-//! - [`alert`] is what is told to whom, and when. **Invariant:** the same minutes give the same incidents, however
-//!   often slowburn runs.
-//! - [`report`] makes words of data. **Invariant:** the same input gives the same bytes.
-//! - [`simulate`] makes access logs to try things on. **Invariant:** the same seed gives the same bytes.
-//!
-//! Doors, async and fallible, which never know one another:
-//!
-//! - [`aws`] is how AWS is reached. **Invariant:** every request is retried in the same way, and none waits for ever.
-//! - [`source`] is where counts and definitions come from. **Invariant:** a failure is a value beside what was read.
-//! - [`notify`] takes messages to people. **Invariant:** no secret is ever shown, and every failure says whether trying
-//!   again helps.
-//! - [`store`] is where the ledger is kept. **Invariant:** a crash leaves the state before or after, never a mixture.
+//! The modules below are in order of dependency: each imports only modules above it. The modules up to [`simulate`] are
+//! pure: they have no async code, files, clock, network or environment.
 
-mod access_log;
-mod alert;
-mod aws;
-mod burn;
-pub mod cli;
-pub mod command;
-mod cost;
-mod counts;
-mod discovery;
-mod engine;
-mod evaluation;
-mod fetch_plan;
-mod format;
-mod hinted_error;
-mod ledger;
-mod location;
-mod notify;
-mod outcome;
-mod rational;
-mod report;
+/// Text forms of values in JSON.
 mod serialization;
-mod series;
-mod simulate;
-mod slo;
-mod source;
-mod store;
-mod text;
+/// Exact fractions. **Invariant:** objectives, budgets and burn rates are compared without floating point.
+mod rational;
+/// Minutes, days, spans and windows. **Invariant:** spans are half-open and in UTC.
 mod time;
+/// Text from outside, made safe to print. **Invariant:** it moves no cursor and ends no line.
+mod text;
+/// Folders and S3 buckets as users write them. **Invariant:** the displayed form parses to the same location.
+mod location;
+/// An error with a hint.
+mod hinted_error;
+/// The identity of what is counted: source, load balancer, target group, measure. **Invariant:** equal keys mean
+/// equal counts.
+mod series;
+/// Total and bad events by minute. **Invariant:** `bad <= total`; an unknown minute is absent, not zero.
+mod counts;
+/// Numbers, lengths, times and lists as users read them. Only this module rounds.
+mod format;
+/// SLO definitions: YAML, the types, and how defaults apply. **Invariant:** reading returns everything that is valid
+/// and all problems.
+mod slo;
+/// Burn rates, alert conditions, error budgets and significance. **Invariant:** windows are sums over the same minutes,
+/// and a burn rate equal to the threshold does not exceed it.
+mod burn;
+/// Parsers of ELB access logs and their object keys. **Invariant:** no input panics, and every line is counted or
+/// reported.
+mod access_log;
+/// All known minutes. **Invariant:** the same responses in any order, any number of times, give the same ledger.
+mod ledger;
+/// SLOs evaluated at a minute. **Invariant:** insufficient data is never `ok`.
+mod evaluation;
+/// Incidents and notifications as a state machine. **Invariant:** the same minutes give the same incidents, however
+/// often slowburn runs.
+mod alert;
+/// The resources behind names and tags, and when they existed.
+mod discovery;
+/// What has to be fetched at a moment. **Invariant:** every range is fetched once.
+mod fetch_plan;
+/// AWS requests and their price. **Invariant:** money is integers until it is displayed.
+mod cost;
+/// Text, Markdown, HTML, charts and JSON from evaluated SLOs. **Invariant:** the same input gives the same bytes.
+mod report;
+/// Simulated access logs. **Invariant:** the same seed gives the same bytes.
+mod simulate;
+/// AWS clients. **Invariant:** every request has a timeout, is retried in the same way, and is counted.
+mod aws;
+/// Delivery to PagerDuty, Slack, webhooks and mail. **Invariant:** secrets are never displayed, and every error says
+/// whether a retry can help.
+mod notify;
+/// Sources of counts: access logs, CloudWatch, Athena, counts files. **Invariant:** a failure is a value beside what
+/// was fetched.
+mod source;
+/// The files of the ledger, in a folder or a bucket. **Invariant:** a crash leaves the state before or after a write.
+mod store;
+/// The result of a run. **Invariant:** everything that was left out is named.
+mod outcome;
+/// The pipeline of a run.
+mod engine;
+/// Command-line arguments. **Invariant:** nothing else reads the environment.
+pub mod cli;
+/// The subcommands.
+pub mod command;
 
 #[cfg(test)]
 #[path = "../tests/core/mod.rs"]

@@ -1,6 +1,7 @@
 //! One test binary: every test of the program as a whole.
 
 mod alerts;
+mod architecture;
 mod athena;
 mod cli;
 mod cloudwatch;
@@ -18,7 +19,6 @@ mod exports;
 mod foreign_files;
 mod gate;
 mod hostile;
-mod house;
 mod language;
 mod ledger;
 mod notify;
