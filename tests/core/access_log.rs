@@ -1,5 +1,4 @@
 //! Access logs against real lines, independent counts, and files as they go wrong.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,4 @@
 //! The burn core against models that are too slow to be wrong in the same way.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use crate::burn::{Condition, ErrorBudget, ExhaustionForecast, PrefixSums, Threshold, burn_rate};
 use crate::counts::{MinuteColumns, SLOTS_PER_DAY, Sums};

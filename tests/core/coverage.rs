@@ -1,7 +1,6 @@
 //! Coverage held against a model: whatever is delivered late, empty, broken or half written, whichever folder cannot be
 //! listed, and whenever a run is stopped, no minute is known with other counts than the lines say, and all of them
 //! heal.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

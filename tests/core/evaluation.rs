@@ -1,6 +1,5 @@
 //! Judgements: evidence against scipy's tables, calendar periods against Python's zoneinfo, pages that become tickets,
 //! what is severe, what corrections exclude.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::path::Path;
 use std::process::Command;

@@ -8,7 +8,6 @@
 //! runs.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a test may fail loudly, and its numbers are small"

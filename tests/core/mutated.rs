@@ -1,6 +1,5 @@
 //! Lines of every kind and vintage, damaged at random: nothing panics, every line is either counted or named, and it
 //! does not matter in which pieces they come.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,5 @@
 //! Slices: what is kept of them comes to the same as cutting every minute anew, whatever came late, was corrected, or
 //! is cut another way.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

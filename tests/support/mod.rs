@@ -1,5 +1,5 @@
 //! What tests of the program and tests of the library share: log files to read, and data beside the project.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,7 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Data to test against that is not part of the project; `None`, with a word about it, where it is not there.
-#[expect(clippy::print_stdout, reason = "a suite says what it leaves out")]
+#[allow(clippy::print_stdout, reason = "a suite says what it leaves out")]
 pub(crate) fn shared(part: &str) -> Option<std::path::PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "it names where test data lie, not how the program behaves")]
     let root = std::env::var_os("SLOWBURN_SHARED").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into());
