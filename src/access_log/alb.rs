@@ -2,40 +2,34 @@
 //!
 //! Source: "Access log entries" in the ELB user guide for Application Load Balancers. Lines have had 13 to 36 fields
 //! over the years and "new fields are added at the end", so the fields up to the request must be there and be sound,
-//! and all behind them may be missing. Those are read only if [`Wants`] asks and the line can need them.
+//! and all behind them may be missing. Those are read only if [`OptionalFields`] asks and the line can need them.
 
-use crate::access_log::fields::Fields;
-use crate::access_log::request_line::RequestLine;
+use crate::access_log::fields::{Fields, RequestLine};
 use crate::access_log::target_group::{TargetGroupName, TargetGroupParser};
 use crate::access_log::timestamp::{MinuteParser, parse_duration_us, parse_short_duration_us, parse_unix_us};
+use crate::access_log::unparsed_line::LineError;
 use crate::time::Minute;
 
-/// What is to be read beyond the first thirteen fields. It never changes whether a line parses.
+/// Fields that are read beyond the first thirteen. They never change whether a line parses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OptionalFields(u8);
 
 impl OptionalFields {
-    /// Nothing more: enough for availability of all of a balancer's requests.
     pub const NONE: Self = Self(0);
-    /// The target group (field 17).
+    /// Field 17.
     pub const TARGET_GROUP: Self = Self(1);
-    /// Whether a rule's action answered instead of a target (field 23).
+    /// Which rule's action answered instead of a target (field 23).
     pub const ACTION: Self = Self(2);
     /// The time from arrival to answer (field 22), for a 504 or 460 that has no target time.
     pub const ELAPSED: Self = Self(4);
     /// Request and response processing time (fields 6 and 8).
     pub const PROCESSING_TIMES: Self = Self(8);
-    /// Everything.
     pub const ALL: Self = Self(15);
 
-    /// Both.
-    #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether all of the other is wanted.
-    #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -70,91 +64,31 @@ pub struct Request<'a> {
     pub elapsed_us: Option<u64>,
 }
 
-/// Who answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Action {
     /// A target, the balancer in its place, or not known.
     #[default]
     Forward,
-    /// A rule with a fixed response.
     FixedResponse,
-    /// A rule with a redirect.
     Redirect,
 }
 
 impl<'a> Request<'a> {
-    /// Method, host and path.
-    #[must_use]
     pub fn parse_request_line(&self) -> RequestLine<'a> {
         RequestLine::parse(self.request_line)
     }
 
     /// A 504 (the target did not answer in time) or 460 (the client did not wait) that got no answer from a target.
-    #[must_use]
     pub const fn is_timeout(&self) -> bool {
         matches!(self.status, 504 | 460) && self.target_us.is_none()
     }
 
-    /// Whether the client saw a 5xx.
-    #[must_use]
     pub const fn is_server_error(&self) -> bool {
         matches!(self.status, 500..=599)
     }
 }
 
-/// Why a line is not counted: which field, by AWS's name, and the start of what stands there.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LineError {
-    /// The line ends before this field, or inside it because its quote is never closed.
-    #[error("the line ends before or inside field `{field}`")]
-    Missing {
-        /// The field.
-        field: &'static str,
-    },
-    /// The field cannot be read.
-    #[error("invalid field `{field}`: `{value}`")]
-    Invalid {
-        /// The field.
-        field: &'static str,
-        /// The start of what stands there.
-        value: Box<str>,
-    },
-    /// The field can be read, and is not what the object's name promises.
-    #[error("field `{field}` does not match the file name: `{value}`")]
-    Mismatch {
-        /// The field.
-        field: &'static str,
-        /// The start of what stands there.
-        value: Box<str>,
-    },
-    /// No field was looked for in so many bytes.
-    #[error("the line is longer than {bytes_max} bytes")]
-    TooLong {
-        /// The most bytes that a line may have.
-        bytes_max: usize,
-    },
-}
-
-/// The most bytes of a value that a fault quotes.
-const VALUE_BYTES_MAX: usize = 60;
-
-impl LineError {
-    pub(super) fn invalid(field: &'static str, value: &[u8]) -> Self {
-        Self::Invalid { field, value: excerpt(value) }
-    }
-
-    /// The field can be read, and is not what the object's name promises.
-    #[must_use]
-    pub fn mismatch(field: &'static str, value: &[u8]) -> Self {
-        Self::Mismatch { field, value: excerpt(value) }
-    }
-}
-
-fn excerpt(value: &[u8]) -> Box<str> {
-    String::from_utf8_lossy(value.get(..VALUE_BYTES_MAX).unwrap_or(value)).into()
-}
-
-/// Reads lines one after the other.
+/// Decodes lines one after the other, with caches of what neighbours share.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Decoder {
     pub(super) optional_fields: OptionalFields,
@@ -163,16 +97,14 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder that reads what is wanted.
-    #[must_use]
     pub fn new(optional_fields: OptionalFields) -> Self {
         Self { optional_fields, ..Self::default() }
     }
 
-    /// Reads a line without its line end.
+    /// Decodes a line without its line end.
     ///
     /// # Errors
-    /// If one of the fields up to the request is missing or cannot be read.
+    /// If one of the fields up to the request is missing or invalid.
     #[inline]
     pub fn decode<'a>(&mut self, line: &'a [u8]) -> Result<Request<'a>, LineError> {
         let mut fields = Fields::new(line);
@@ -211,7 +143,7 @@ impl Decoder {
             target_us,
             response_us: response_us.filter(|_| reads_processing_times),
             status,
-            request_line: request_line,
+            request_line,
             target_group: tail.target_group,
             action: if has_target || tail.target_group.is_some() { Action::Forward } else { tail.action },
             elapsed_us: tail.elapsed_us,
@@ -220,7 +152,7 @@ impl Decoder {
 
     #[inline]
     fn read_time<'a>(&mut self, fields: &mut Fields<'a>) -> Result<(&'a [u8], Minute), LineError> {
-        // The form of all lines; a sound time has no space in it.
+        // The form of all current lines; a valid time has no space in it.
         if let Some(text) = fields.peek_fixed::<27>()
             && let Some(minute) = self.minute_parser.parse(text)
         {
@@ -241,7 +173,7 @@ impl Decoder {
     }
 }
 
-/// What stands behind the request; none of it is a must.
+/// What stands behind the request, all of it optional.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tail {
     target_group: Option<TargetGroupName>,
@@ -249,7 +181,7 @@ struct Tail {
     elapsed_us: Option<u64>,
 }
 
-/// Reads from the trace id to the actions; only lines without an answer from a target come here.
+/// Reads from the trace id to the actions, of lines without an answer from a target.
 #[inline(never)]
 fn read_action_and_elapsed(mut fields: Fields<'_>, time: &[u8]) -> Option<(Action, Option<u64>)> {
     // trace_id, domain_name, chosen_cert_arn, matched_rule_priority
@@ -270,7 +202,7 @@ fn parse_action(actions: &[u8]) -> Action {
     Action::Forward
 }
 
-/// From arrival to answer. The two clocks round differently, so a hair below zero is zero.
+/// From arrival to answer. The two clocks round differently, so less than zero is zero.
 fn elapsed_us(answered: &[u8], arrived: &[u8]) -> Option<u64> {
     let elapsed = parse_unix_us(answered)?.saturating_sub(parse_unix_us(arrived)?);
     Some(u64::try_from(elapsed).unwrap_or(0))

@@ -5,30 +5,26 @@
 //! user agent may hold a line feed, so that one record lies on several lines. Until 2015 a record ended behind the
 //! request.
 
-use crate::access_log::alb::{
-    Action, LineError, Request, read_duration_us, read_status, request_field_error, unquoted_field,
-};
-use crate::access_log::fields::Fields;
-use crate::access_log::request_line::RequestLine;
+use crate::access_log::alb::{Action, Request, read_duration_us, read_status, request_field_error, unquoted_field};
+use crate::access_log::fields::{Fields, RequestLine};
 use crate::access_log::timestamp::parse_unix_us;
+use crate::access_log::unparsed_line::LineError;
 use crate::time::Minute;
 
-/// What a record is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record<'a> {
-    /// An HTTP or HTTPS request.
     Request(Request<'a>),
     /// A connection of a TCP or SSL listener: it has no status, and is no event of any SLI.
     Connection,
 }
 
-/// Reads a record without its line end.
+/// Decodes a record without its line end.
 ///
 /// A request counts in the minute in which it was answered, as at an Application Load Balancer: the time it was
 /// received and its three durations, as far as they are known.
 ///
 /// # Errors
-/// If one of the fields up to the request is missing or cannot be read.
+/// If one of the fields up to the request is missing or invalid.
 pub fn decode(record: &[u8]) -> Result<Record<'_>, LineError> {
     let mut fields = Fields::new(record);
     let time = unquoted_field(&mut fields, "timestamp")?;
@@ -61,15 +57,14 @@ pub fn decode(record: &[u8]) -> Result<Record<'_>, LineError> {
         target_us,
         response_us,
         status,
-        request_line: request_line,
+        request_line,
         target_group: None,
         action: Action::Forward,
         elapsed_us: None,
     }))
 }
 
-/// The most lines of one record, and the most bytes: a user agent of thousands of line feeds must not cost the square
-/// of them.
+/// Limits of one record: a user agent of thousands of line feeds must not cost quadratic time.
 const RECORD_LINES_MAX: usize = 64;
 const RECORD_BYTES_MAX: usize = 64 << 10;
 
@@ -85,7 +80,7 @@ pub struct RecordAssembler {
 }
 
 impl RecordAssembler {
-    /// Takes the next line, and tells `each` every record that it completes.
+    /// Takes the next line, and passes on every record that it completes.
     pub fn push_line(&mut self, line: &[u8], mut on_record: impl FnMut(&[u8])) {
         if self.pending_lines > 0 && decode(line).is_ok() {
             self.finish(&mut on_record);
@@ -107,7 +102,7 @@ impl RecordAssembler {
         }
     }
 
-    /// Tells `each` what was begun and will not go on.
+    /// Passes on an unfinished record.
     pub fn finish(&mut self, mut on_record: impl FnMut(&[u8])) {
         if self.pending_lines > 0 {
             on_record(&self.pending);

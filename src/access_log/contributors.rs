@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use super::alb::Request;
-use super::classify::Classification;
 use super::fields::Fields;
 use super::path_template;
+use super::router::{Classification, SeriesRouter};
 use crate::burn::p_value;
 use crate::counts::Sums;
 use crate::rational::Rational;
@@ -63,28 +63,17 @@ pub struct Contributor {
 
 /// What a line says of the target beyond what it is judged by.
 #[derive(Clone, Copy, Debug)]
-pub struct TargetResponse<'a> {
+struct TargetResponse<'a> {
     target: &'a [u8],
     status: &'a [u8],
 }
 
 impl<'a> TargetResponse<'a> {
-    /// Of a line of an Application Load Balancer that could be read: fields 5 (`target:port`) and 10
-    /// (`target_status_code`).
-    #[must_use]
-    pub fn from_alb_line(line: &'a [u8]) -> Option<Self> {
-        Self::parse_after(4, line)
-    }
-
-    /// Of a record of a Classic Load Balancer that could be read, which has no `type`.
-    #[must_use]
-    pub fn from_classic_record(record: &'a [u8]) -> Option<Self> {
-        Self::parse_after(3, record)
-    }
-
-    fn parse_after(field_count: usize, line: &'a [u8]) -> Option<Self> {
+    /// Parses fields 5 (`target:port`) and 10 (`target_status_code`) of a line that could be read. A record of a
+    /// Classic Load Balancer has no `type`, the first field of other lines.
+    fn parse(line: &'a [u8], is_classic: bool) -> Option<Self> {
         let mut fields = Fields::new(line);
-        fields.skip(field_count)?;
+        fields.skip(if is_classic { 3 } else { 4 })?;
         let target = fields.next_field()?;
         // Three times, and elb_status_code.
         fields.skip(4)?;
@@ -122,7 +111,6 @@ pub struct Contributors {
 
 impl Contributors {
     /// Nothing yet, of a span without some minutes that do not count.
-    #[must_use]
     pub fn for_span(span: Span, excluded: Vec<Span>) -> Self {
         Self {
             span,
@@ -137,25 +125,22 @@ impl Contributors {
     }
 
     /// As many minutes, and no event.
-    #[must_use]
     pub fn to_empty(&self) -> Self {
         Self { is_complete: self.is_complete, ..Self::for_span(self.span, self.excluded.clone()) }
     }
 
     /// All events, and the bad ones among them.
-    #[must_use]
     pub const fn events(&self) -> Sums {
         self.events
     }
 
     /// Whether events of a minute count.
-    #[must_use]
     pub fn includes(&self, minute: Minute) -> bool {
         self.span.contains(minute) && !self.excluded.iter().any(|span| span.contains(minute))
     }
 
     /// Counts an event; `route` is what [`template::route`] makes of its request.
-    pub fn add_event(
+    fn add_event(
         &mut self,
         request: &Request<'_>,
         response: Option<&TargetResponse<'_>>,
@@ -206,7 +191,6 @@ impl Contributors {
     }
 
     /// The values that failed most, the worst first.
-    #[must_use]
     pub fn top_contributors(&self, dimension: Dimension) -> Vec<Contributor> {
         let mut failed: Vec<_> = self.values(dimension).0.iter().filter(|(_, events)| events.bad > 0).collect();
         failed.sort_by(|(a, some), (b, others)| (others.bad, some.total, *a).cmp(&(some.bad, others.total, *b)));
@@ -218,7 +202,6 @@ impl Contributors {
     }
 
     /// The value that at least half of what is bad fell on, and that fails clearly more often than all others.
-    #[must_use]
     pub fn dominant_contributor(&self, dimension: Dimension) -> Option<Contributor> {
         let first = self.top_contributors(dimension).into_iter().next()?;
         let (own, others) = (first.events, self.events.minus(first.events));
@@ -232,7 +215,6 @@ impl Contributors {
 
     /// Who answered at least half of what is bad, and with which status if that is the same in as many; and how many
     /// they are.
-    #[must_use]
     pub fn dominant_error_origin(&self) -> Option<(ErrorOrigin, Option<u16>, u64)> {
         let is_half = |count: u64| count > 0 && count.saturating_mul(2) >= self.events.bad;
         let (of_one, count) = self.server_errors.iter().max_by_key(|(_, count)| **count)?;
@@ -291,7 +273,6 @@ pub struct ContributorCounter {
 
 impl ContributorCounter {
     /// Begins with what is wanted of each series.
-    #[must_use]
     pub fn for_series(targets: &[Contributors]) -> Self {
         Self { contributors: targets.iter().map(Contributors::to_empty).collect(), route: String::new() }
     }
@@ -302,23 +283,18 @@ impl ContributorCounter {
     }
 
     /// Whether any series wants events of a minute.
-    #[must_use]
     pub fn includes(&self, minute: Minute) -> bool {
         self.contributors.iter().any(|found| found.includes(minute))
     }
 
-    /// Counts a request for the series it belongs to.
-    pub fn add_request(
-        &mut self,
-        router: &super::router::SeriesRouter,
-        request: &Request<'_>,
-        response: Option<&TargetResponse<'_>>,
-    ) {
+    /// Counts a request, read from this line, for the series it belongs to.
+    pub fn add_request(&mut self, router: &SeriesRouter, request: &Request<'_>, line: &[u8]) {
         path_template::write_route(&request.parse_request_line(), &mut self.route);
-        let Self { contributors: found, route } = self;
-        router.classify(request, |slot, event| {
-            if let Some(found) = found.get_mut(slot).filter(|found| found.includes(request.minute)) {
-                found.add_event(request, response, route, event);
+        let response = TargetResponse::parse(line, router.load_balancer().starts_with("classic/"));
+        let Self { contributors, route } = self;
+        router.classify(request, |index, classification| {
+            if let Some(found) = contributors.get_mut(index).filter(|found| found.includes(request.minute)) {
+                found.add_event(request, response.as_ref(), route, classification);
             }
         });
     }
@@ -347,7 +323,7 @@ mod tests {
             path_template::write_route(&request.parse_request_line(), &mut route);
             let event = if request.is_server_error() { Classification::Bad } else { Classification::Good };
             for _ in 0..*count {
-                found.add_event(&request, TargetResponse::from_alb_line(line.as_bytes()).as_ref(), &route, event);
+                found.add_event(&request, TargetResponse::parse(line.as_bytes(), false).as_ref(), &route, event);
             }
         }
         found

@@ -1,24 +1,24 @@
-//! One line of an ELB access log becomes a request, and an object key tells what the object holds.
+//! Reads requests out of the lines of ELB access logs and counts them, and tells from an object's key what it holds.
 //!
-//! The way of a line: [`recognise`] names what it is, [`alb`] reads the fields that are wanted, [`route`] finds the
-//! series it belongs to, [`judge`] says what it is to each: good, bad, or no event.
+//! [`lines`] cuts bytes into lines, [`request_reader`] reads requests from them with [`alb`] or [`classic`], and
+//! [`router`] says which series each is an event of and whether it is good or bad.
 //!
 //! **Invariant:** no bytes make anything here panic, and whether a line parses does not depend on what is asked of it.
 
 pub mod alb;
 pub mod classic;
-pub mod classify;
 pub mod contributors;
 pub mod fast_path;
-mod field_offsets;
 pub mod fields;
-pub mod line_kind;
+pub mod lines;
 pub mod newlines;
+pub mod object_counts;
 pub mod object_key;
 pub mod path_template;
-pub mod request_line;
+pub mod request_reader;
 pub mod router;
-mod simd;
+pub(crate) mod simd;
 pub mod target_group;
 pub mod timestamp;
+pub mod unparsed_line;
 pub mod wildcard;

@@ -1,30 +1,28 @@
-//! Finds where the lines of a text end, and on the way folds the text, so that to check its CRC costs no look of its
-//! own.
+//! Exists for speed only: finds where the lines of a text end, and folds the text for its CRC in the same pass.
 //!
-//! A CRC takes a text for one long polynomial and is what a division leaves of it. Multiplied so as to stand where the
-//! next ones do, and added to them, 128 bytes can be left out without changing that: in the end, 128 bytes stand for
-//! all (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009).
-//!
-//! Absent on purpose: what a CRC is in the end. The door that inflates has a function for that.
+//! A CRC is the remainder of the text as one long polynomial. 128 bytes that are multiplied so as to line up with the
+//! next ones, and added to them, can be left out without a change of the remainder: in the end, 128 bytes stand for all
+//! (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009). Without SIMD
+//! it finds newlines with memchr and leaves the CRC to its caller.
 #![expect(
     clippy::inline_always,
     reason = "all of it must become part of a function that is compiled for a wider processor"
 )]
 
 pub use crate::access_log::simd::FOLDED_BYTES;
-use crate::access_log::simd::{BLOCK_BYTES, Block, FoldedCrc, SimdKernel, dispatch_simd};
+use crate::access_log::simd::{BLOCK_BYTES, Block, EqualMask, FoldedCrc, SimdKernel, dispatch_simd};
 
 const NEWLINES: &Block = &[b'\n'; BLOCK_BYTES];
 
-/// The line ends of a text, found piece by piece; its memory is used again for every text.
+/// The newlines of a text, found chunk by chunk; its memory is used again for every text.
 #[derive(Clone, Debug, Default)]
 pub struct NewlineFinder {
-    /// Those that were found come first; what follows is room for more.
+    /// The first `count` are newlines that were found and not consumed.
     offsets: Vec<u32>,
     count: usize,
-    /// Where the next piece starts.
+    /// Where the next chunk starts.
     position: usize,
-    /// What stands for all whole blocks before that, if this is wanted and the processor folds.
+    /// Stands for all whole blocks before that, if this is wanted and the processor folds.
     folded_crc: Option<FoldedCrc>,
 }
 
@@ -34,52 +32,51 @@ impl NewlineFinder {
         (self.count, self.position, self.folded_crc) = (0, 0, with_crc.then_some(FoldedCrc::INITIAL));
     }
 
-    /// Finds the line ends among the next so many bytes, a multiple of 128; `false` if there are no more bytes.
+    /// Searches at most so many bytes more, a multiple of 128; `false` if there are no more bytes.
     pub fn find_in_next(&mut self, text: &[u8], bytes_max: usize) -> bool {
         let Some(rest) = text.get(self.position..).filter(|rest| !rest.is_empty()) else { return false };
         let chunk = rest.get(..bytes_max).unwrap_or(rest);
         let chunk_offset = u32::try_from(self.position).unwrap_or(u32::MAX);
-        // Room for each byte, since to ask for more in between would cost all registers.
+        // One entry for each byte, since growing within the loop would spill all registers.
         if self.offsets.len() < self.count + chunk.len() {
             self.offsets.resize(self.count + chunk.len(), 0);
         }
-        dispatch_simd(FindNewlines {
+        let kernel = FindNewlines {
             chunk,
             chunk_offset,
             offsets: &mut self.offsets,
             count: &mut self.count,
             folded_crc: &mut self.folded_crc,
-        });
+        };
+        if let Err(kernel) = dispatch_simd(kernel) {
+            kernel.run_portable();
+        }
         self.position += chunk.len();
         true
     }
 
-    /// Those that were found and not taken yet, counted from the start of the text.
-    #[must_use]
+    /// Newlines that were found and not consumed, from the start of the text.
     pub fn offsets(&self) -> &[u32] {
         self.offsets.get(..self.count).unwrap_or_default()
     }
 
-    /// Leaves out the first of them.
     pub fn consume(&mut self, count: usize) {
         let count = count.min(self.count);
         self.offsets.copy_within(count..self.count, 0);
         self.count -= count;
     }
 
-    /// 128 bytes and the end of the text: what they leave of a CRC that starts with zero is the CRC of the text. `None`
-    /// if that was not wanted, or is more than this processor can.
-    #[must_use]
+    /// 128 bytes and the end of the text, whose CRC that starts with zero is the CRC of the text. `None` if that was not
+    /// wanted, or the processor cannot fold.
     pub fn folded_crc<'t>(&self, text: &'t [u8]) -> Option<([u8; FOLDED_BYTES], &'t [u8])> {
         let rest = text.get(text.len() / FOLDED_BYTES * FOLDED_BYTES..)?;
         Some((self.folded_crc.as_ref()?.to_bytes(), rest))
     }
 }
 
-/// Work of its own, so that it has all registers.
 struct FindNewlines<'t> {
     chunk: &'t [u8],
-    /// Where it starts in the text.
+    /// Offset of the chunk in the text.
     chunk_offset: u32,
     offsets: &'t mut [u32],
     count: &'t mut usize,
@@ -90,7 +87,7 @@ impl SimdKernel for FindNewlines<'_> {
     #[inline(always)]
     fn run(
         self,
-        equal_mask: impl Fn(&Block, &Block) -> u64,
+        equal_mask: impl EqualMask,
         any_equal: impl Fn(&Block, &[Block; 2]) -> bool,
         fold: Option<impl Fn(FoldedCrc, &[Block; 2]) -> FoldedCrc>,
     ) {
@@ -105,19 +102,28 @@ impl SimdKernel for FindNewlines<'_> {
     }
 }
 
-/// Line ends and how many they are.
+impl FindNewlines<'_> {
+    fn run_portable(self) {
+        *self.folded_crc = None;
+        for (newline, offset) in memchr::memchr_iter(b'\n', self.chunk).zip(self.offsets.iter_mut().skip(*self.count)) {
+            *offset = self.chunk_offset + newline as u32;
+            *self.count += 1;
+        }
+    }
+}
+
 struct OffsetBuffer<'t> {
     offsets: &'t mut [u32],
     count: usize,
 }
 
-/// Looks closely only at blocks that have a newline: lines are much longer than that.
+/// Locates newlines only in blocks that contain one: lines are much longer than blocks.
 #[inline(always)]
 fn scan_chunk<F: Copy>(
     chunk: &[u8],
     mut offset: u32,
     found: &mut OffsetBuffer<'_>,
-    equal_mask: impl Fn(&Block, &Block) -> u64,
+    equal_mask: impl EqualMask,
     any_equal: impl Fn(&Block, &[Block; 2]) -> bool,
     mut folded: F,
     fold: impl Fn(F, &[Block; 2]) -> F,
@@ -129,7 +135,7 @@ fn scan_chunk<F: Copy>(
     for pair in pairs {
         folded = fold(folded, pair);
         if any_equal(NEWLINES, pair) {
-            // Both at once: which of them has it cannot be foreseen.
+            // Both at once: which of them has it cannot be predicted.
             let (low, high) = (equal_mask(NEWLINES, &pair[0]), equal_mask(NEWLINES, &pair[1]));
             push_offsets(offset, u128::from(low) | u128::from(high) << 64, found);
         }
@@ -156,10 +162,11 @@ fn push_offsets(offset: u32, mut newlines: u128, found: &mut OffsetBuffer<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access_log::simd::run_portable;
 
     #[test]
     fn every_newline_is_found_once() {
-        for folding in [false, true] {
+        let check = |folding| {
             let mut found = NewlineFinder::default();
             for length in 0..900_usize {
                 // Lines of all lengths, from none to more than a piece.
@@ -176,6 +183,10 @@ mod tests {
                 let expected = (0..length).filter(|place| is_end(*place)).map(|place| u32::try_from(place).unwrap());
                 assert_eq!(ends, expected.collect::<Vec<_>>(), "{length}");
             }
+        };
+        for folding in [false, true] {
+            check(folding);
+            run_portable(|| check(folding));
         }
     }
 }

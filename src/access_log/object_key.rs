@@ -57,14 +57,12 @@ pub struct LogObject<'k> {
 
 /// What an object is known by, wherever it was copied to and whether or not it was unpacked: AWS's own file name, which
 /// ends in random letters, without `.gz`.
-#[must_use]
 pub fn object_identity(key: &str) -> &str {
     let name = key.rsplit('/').next().unwrap_or(key);
     name.strip_suffix(".gz").unwrap_or(name)
 }
 
 /// Reads a key relative to any root, with `/` between its parts.
-#[must_use]
 pub fn parse_key(key: &str) -> ObjectKind<'_> {
     let (folder, file) = key.rsplit_once('/').unwrap_or(("", key));
     if file == "ELBAccessLogTestFile" || file.ends_with("ELBConnectionLogTestFile") {
@@ -158,7 +156,6 @@ fn is_name_part(text: &str) -> bool {
 
 /// How the names of a balancer's logs start in a folder `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`, where AWS put
 /// them; `None` if the folder is shorter. Of `app/name` they are those of every id.
-#[must_use]
 pub fn file_name_prefix(folder: &str, load_balancer: &str) -> Option<String> {
     let mut parts = folder.rsplit('/').skip(3);
     let (region, _, account) = (parts.next()?, parts.next()?, parts.next()?);
@@ -179,7 +176,6 @@ fn parse_interval_end(text: &str) -> Option<Minute> {
 }
 
 /// The day that a path ends in, `.../2026/10/31`; `None` if it does not.
-#[must_use]
 pub fn parse_folder_day(folder: &str) -> Option<Day> {
     let mut parts = folder.rsplit('/');
     let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);

@@ -1,22 +1,20 @@
-//! The route of a request: its method and its path with whatever names one thing, person or secret folded to `{id}`.
+//! The route of a request: its method and its path, in which what identifies one thing, person or secret is `{id}`.
 //!
-//! Paths are text from outsiders. What comes out is short, printable ASCII without a query, and its braces are ours
-//! alone.
+//! Paths are untrusted. A route is short, printable ASCII without a query, and has no other braces.
 
-use super::request_line::RequestLine;
+use super::fields::RequestLine;
 
-/// Parts of a path that are told apart.
 const SEGMENTS_MAX: usize = 6;
-/// Bytes of a route; a method and the end of the path come to a little more.
+/// Bytes of a route after which no segment is added.
 const ROUTE_BYTES_MAX: usize = 120;
-/// A longer part is a token or a title, and names one thing.
+/// A longer segment is a token or a title, and identifies one thing.
 const SEGMENT_BYTES_MAX: usize = 40;
-/// From so many hexadecimal digits on, some of which are decimal, a part is an id; UUIDs and hashes are.
+/// So many hexadecimal digits, some of which are decimal, are an id, such as a UUID or hash.
 const HEX_ID_CHARS_MIN: usize = 8;
-/// From so many characters on a mixture of letters and several digits is an id.
+/// So many characters with several digits among them are an id.
 const MIXED_ID_CHARS_MIN: usize = 16;
 const MIXED_ID_DIGITS_MIN: usize = 3;
-/// So many digits in a row are an id wherever they stand: `order-12345`.
+/// So many digits in a row are an id, also within a segment: `order-12345`.
 const DIGIT_RUN_MIN: usize = 4;
 /// The longest method that is registered has 17 letters
 /// (<https://www.iana.org/assignments/http-methods/http-methods.xhtml>).
@@ -24,8 +22,7 @@ const METHOD_BYTES_MAX: usize = 17;
 
 const ID_PLACEHOLDER: &str = "{id}";
 
-/// Writes the route of a request: `GET /cart/{id}`. Leaves nothing where the request has no method or path that could
-/// be one.
+/// Writes the route of a request: `GET /cart/{id}`; nothing if the request has no valid method and path.
 pub fn write_route(line: &RequestLine<'_>, output: &mut String) {
     output.clear();
     let is_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'-';
@@ -50,7 +47,7 @@ pub fn write_route(line: &RequestLine<'_>, output: &mut String) {
     }
 }
 
-/// `;jsessionid=...` belongs to one visit.
+/// Cuts off `;jsessionid=...`.
 fn strip_path_parameters(segment: &[u8]) -> &[u8] {
     segment.split(|byte| *byte == b';').next().unwrap_or_default()
 }
@@ -81,7 +78,6 @@ fn write_segment(segment: &[u8], output: &mut String) {
     }
 }
 
-/// What stands behind the last dot of a file's name.
 fn is_file_extension(text: &[u8]) -> bool {
     (1..=5).contains(&text.len())
         && text.iter().all(u8::is_ascii_alphanumeric)
@@ -98,12 +94,11 @@ fn is_id(segment: &[u8]) -> bool {
     is_number || is_hex || is_mixed || segment.len() > SEGMENT_BYTES_MAX
 }
 
-/// An address of mail is somebody.
 fn is_email_address(segment: &[u8]) -> bool {
     segment.contains(&b'@') || segment.windows(3).any(|three| three == b"%40")
 }
 
-/// As a URL spells what is not its own: whatever else stands there can neither move a cursor nor end a quotation.
+/// Percent-encodes everything that could move a cursor or end a quotation.
 fn percent_encode(text: &[u8], output: &mut String) {
     for byte in text {
         if byte.is_ascii_alphanumeric() || b"-._~%+:$!,=".contains(byte) {

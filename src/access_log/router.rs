@@ -1,4 +1,4 @@
-//! Which series a request belongs to: a table that is built once and asked by name, not tried rule by rule.
+//! Which series a request is an event of, and whether it is good or bad.
 //!
 //! A request is looked up by its target group, then by its host; only rules with wildcards in their hosts are tried
 //! one after the other, so a request costs the same among ten services as among a thousand.
@@ -13,12 +13,11 @@ use std::hash::BuildHasherDefault;
 use hashbrown::HashMap;
 
 use crate::access_log::alb::{Action, OptionalFields, Request};
-use crate::access_log::classify::{self, Classification, classify};
-use crate::access_log::request_line::RequestLine;
+use crate::access_log::fields::RequestLine;
 use crate::access_log::target_group::{TargetGroupHasher, TargetGroupName};
 use crate::access_log::wildcard::{WildcardPattern, has_no_wildcard};
 use crate::series::SeriesKey;
-use crate::slo::{Indicator, Measure, Traffic, matches_load_balancer};
+use crate::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic, matches_load_balancer};
 
 /// The series of one load balancer, or some of them.
 #[derive(Clone, Debug, Default)]
@@ -27,30 +26,29 @@ pub struct SeriesRouter {
     series: Vec<SeriesKey>,
     optional_fields: OptionalFields,
     rules: Vec<Rule>,
-    /// Rules that name target groups, by name.
     rules_by_target_group: HashMap<TargetGroupName, RuleIndex, BuildHasherDefault<TargetGroupHasher>>,
     /// Rules for all of the balancer's requests.
     rules_for_any_target_group: RuleIndex,
 }
 
-/// Rules that share the first step of the look-up, by their place in [`Routes::rules`].
+/// Rules that share the first step of the lookup, by their index in [`SeriesRouter::rules`].
 #[derive(Clone, Debug, Default)]
 struct RuleIndex {
-    /// What is measured of every request that no rule of the balancer's answered, ready to be judged.
+    /// Series index and measure of what counts every request that no rule of the balancer's answered.
     unconditional_measures: Vec<(usize, Measure)>,
-    /// The rules that this comes from.
+    /// The rules that these come from.
     unconditional_rules: Vec<usize>,
-    /// By host in lower case.
+    /// Keys are in lower case.
     rules_by_host: HashMap<Vec<u8>, Vec<usize>>,
-    /// Others with any host, or with wildcards in it.
+    /// Other rules, with any host or with wildcards in it.
     other_rules: Vec<usize>,
 }
 
-/// One kind of traffic and all that is measured of it, each with the place of its series.
+/// One kind of traffic and its measures, each with the index of its series.
 #[derive(Clone, Debug)]
 struct Rule {
     methods: Vec<Box<[u8]>>,
-    /// Empty if the look-up has compared the host already.
+    /// Empty if the lookup has compared the host already.
     hosts: Vec<WildcardPattern>,
     paths: Vec<WildcardPattern>,
     fixed_responses: bool,
@@ -59,8 +57,7 @@ struct Rule {
 }
 
 impl SeriesRouter {
-    /// The table of some indicators; those of other load balancers are left out. Equal series share one slot.
-    #[must_use]
+    /// Routes to the series of indicators; those of other load balancers are left out. Equal series share one index.
     pub fn new<'a>(load_balancer: &str, indicators: impl IntoIterator<Item = &'a Indicator>) -> Self {
         let requests = indicators.into_iter().filter_map(|indicator| match indicator {
             Indicator::Requests { traffic, measure, .. } => Some((indicator.series(), (traffic, measure))),
@@ -69,8 +66,7 @@ impl SeriesRouter {
         Self::from_series(load_balancer, requests)
     }
 
-    /// The same of what some series measure of which traffic, where its tags have been looked up.
-    #[must_use]
+    /// The same for series whose traffic has had its tags resolved.
     pub fn from_series<'a>(
         load_balancer: &str,
         requests: impl IntoIterator<Item = (SeriesKey, (&'a Traffic, &'a Measure))>,
@@ -107,7 +103,7 @@ impl SeriesRouter {
             rule.measures.push((self.series.len(), measure.clone()));
             self.series.push(series);
         }
-        self.optional_fields = self.optional_fields.union(optional_fields_for(traffic, &rule));
+        self.optional_fields = self.optional_fields.union(optional_fields_for_rule(traffic, &rule));
         let rule_index = self.rules.len();
         let hosts = if exact_hosts { traffic.hosts.as_slice() } else { &[] };
         if traffic.target_groups.is_empty() {
@@ -122,30 +118,26 @@ impl SeriesRouter {
         self.rules.push(rule);
     }
 
-    /// The balancer whose lines this table is for, as they name it.
-    #[must_use]
+    /// `app/name/id`, or `classic/name`.
     pub fn load_balancer(&self) -> &str {
         &self.load_balancer
     }
 
-    /// The series; a slot is a place in this list.
-    #[must_use]
+    /// The series in the order of their indexes.
     pub fn series(&self) -> &[SeriesKey] {
         &self.series
     }
 
-    /// What a decoder must read for it.
-    #[must_use]
     pub const fn optional_fields(&self) -> OptionalFields {
         self.optional_fields
     }
 
-    /// Tells `count` every slot that the request is an event of, and what it is there. No slot is told twice.
+    /// Passes on the index of every series that the request is an event of, each once.
     #[inline(always)]
     pub fn classify(&self, request: &Request<'_>, mut on_event: impl FnMut(usize, Classification)) {
         self.classify_in(&self.rules_for_any_target_group, request, &mut on_event);
-        if let Some(lane) = request.target_group.and_then(|name| self.rules_by_target_group.get(&name)) {
-            self.classify_in(lane, request, &mut on_event);
+        if let Some(index) = request.target_group.and_then(|name| self.rules_by_target_group.get(&name)) {
+            self.classify_in(index, request, &mut on_event);
         }
     }
 
@@ -155,12 +147,11 @@ impl SeriesRouter {
             classify_measures(&index.unconditional_measures, request, count);
         }
         if !index.needs_no_rules(request) {
-            // A copy, so that the request need not be in memory where nothing is tried.
+            // A copy, so that the request can stay in registers where no rule is tried.
             self.classify_by_rules(index, &{ *request }, count);
         }
     }
 
-    /// Tries rule by rule.
     #[inline(never)]
     fn classify_by_rules(
         &self,
@@ -195,7 +186,7 @@ fn classify_measures(
 
 impl RuleIndex {
     fn add_rule(&mut self, rule_index: usize, rule: &Rule, exact_hosts: &[String]) {
-        // A rule may come twice, by a group or host written twice, and a request counts once.
+        // A group or host that is written twice adds a rule once, so that a request counts once.
         if exact_hosts.is_empty() {
             let is_unconditional = rule.methods.is_empty() && rule.hosts.is_empty() && rule.paths.is_empty();
             let rules = if is_unconditional { &mut self.unconditional_rules } else { &mut self.other_rules };
@@ -215,13 +206,11 @@ impl RuleIndex {
         }
     }
 
-    /// Whether nothing has to be tried for the request.
     #[inline(always)]
     fn needs_no_rules(&self, request: &Request<'_>) -> bool {
         self.other_rules.is_empty() && self.rules_by_host.is_empty() && request.action == Action::Forward
     }
 
-    /// The rules that name this host.
     fn rules_for_host(&self, host: &[u8]) -> &[usize] {
         let rules = if host.iter().any(u8::is_ascii_uppercase) {
             self.rules_by_host.get(host.to_ascii_lowercase().as_slice())
@@ -246,16 +235,75 @@ impl Rule {
     }
 }
 
-fn optional_fields_for(traffic: &Traffic, rule: &Rule) -> OptionalFields {
+fn optional_fields_for_rule(traffic: &Traffic, rule: &Rule) -> OptionalFields {
     [
         (!traffic.target_groups.is_empty(), OptionalFields::TARGET_GROUP),
-        // With a target group a rule's own answer is out already: it has none.
+        // A request that a rule answered has no target group, so there the action excludes nothing more.
         (traffic.target_groups.is_empty() && !(rule.fixed_responses && rule.redirects), OptionalFields::ACTION),
     ]
     .into_iter()
     .filter_map(|(is_needed, fields)| is_needed.then_some(fields))
-    .chain(rule.measures.iter().map(|(_, measure)| classify::optional_fields_for(measure)))
+    .chain(rule.measures.iter().map(|(_, measure)| optional_fields_for_measure(measure)))
     .fold(OptionalFields::NONE, OptionalFields::union)
+}
+
+/// What an event is to a measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Classification {
+    Good,
+    Bad,
+}
+
+impl Classification {
+    const fn from_is_bad(is_bad: bool) -> Self {
+        if is_bad { Self::Bad } else { Self::Good }
+    }
+}
+
+const fn optional_fields_for_measure(measure: &Measure) -> OptionalFields {
+    match measure {
+        Measure::Availability => OptionalFields::NONE,
+        Measure::Latency { basis, timeouts, .. } => {
+            let processing_times = if matches!(basis, LatencyBasis::Total) {
+                OptionalFields::PROCESSING_TIMES
+            } else {
+                OptionalFields::NONE
+            };
+            if *timeouts { processing_times.union(OptionalFields::ELAPSED) } else { processing_times }
+        }
+    }
+}
+
+/// Classifies a request of the measure's traffic; `None` if it is not an event.
+///
+/// A latency event is a request that got an answer from its target, which is when the line has a target time. A
+/// WebSocket is none: its times are the life of a connection. `timeouts` precedes `errors: excluded`, since it means
+/// particular 504s and the other all 5xx.
+#[inline(always)]
+fn classify(request: &Request<'_>, measure: &Measure) -> Option<Classification> {
+    let (under_us, basis, errors, timeouts) = match *measure {
+        Measure::Availability => return Some(Classification::from_is_bad(request.is_server_error())),
+        Measure::Latency { under_us, basis, errors, timeouts } => (under_us, basis, errors, timeouts),
+    };
+    if request.is_websocket {
+        return None;
+    }
+    if request.is_server_error() && errors == LatencyErrors::Bad {
+        return Some(Classification::Bad);
+    }
+    if timeouts && request.is_timeout() {
+        // A line too old to have the time of arrival only shows that the client got no answer.
+        return Some(Classification::from_is_bad(request.elapsed_us.is_none_or(|elapsed| elapsed > under_us)));
+    }
+    if request.is_server_error() && errors == LatencyErrors::Excluded {
+        return None;
+    }
+    let target_us = request.target_us?;
+    let latency_us = match basis {
+        LatencyBasis::Target => target_us,
+        LatencyBasis::Total => target_us + request.request_us.unwrap_or(0) + request.response_us.unwrap_or(0),
+    };
+    Some(Classification::from_is_bad(latency_us > under_us))
 }
 
 #[cfg(test)]
@@ -363,5 +411,57 @@ mod tests {
         assert_eq!(wants(both), OptionalFields::NONE);
         assert_eq!(wants(traffic()), OptionalFields::ACTION);
         assert_eq!(wants(Traffic { target_groups: texts(&["blue"]), ..traffic() }), OptionalFields::TARGET_GROUP);
+    }
+
+    /// `type times status created` -> what each measure makes of it.
+    fn classify_line(kind: &str, times: &str, status: &str, created: &str, measures: &[Measure]) -> String {
+        let line = format!(
+            "{kind} 2026-10-31T23:50:10.000000Z app/shop/0 198.51.100.7:1 10.0.0.1:80 {times} {status} - 1 2 \
+             \"GET http://h:80/ HTTP/1.1\" \"-\" - - - \"-\" \"-\" \"-\" 0 {created} \"forward\""
+        );
+        let request = Decoder::new(OptionalFields::ALL).decode(line.as_bytes()).unwrap();
+        let letter = |measure| match classify(&request, measure) {
+            Some(Classification::Good) => 'g',
+            Some(Classification::Bad) => 'b',
+            None => '-',
+        };
+        measures.iter().map(letter).collect()
+    }
+
+    #[test]
+    fn each_measure_classifies_requests_as_documented() {
+        let latency = |basis, errors, timeouts| Measure::Latency { under_us: 300_000, basis, errors, timeouts };
+        let measures = [
+            Measure::Availability,
+            latency(LatencyBasis::Target, LatencyErrors::Counted, false),
+            latency(LatencyBasis::Total, LatencyErrors::Counted, false),
+            latency(LatencyBasis::Target, LatencyErrors::Bad, false),
+            latency(LatencyBasis::Target, LatencyErrors::Excluded, false),
+            latency(LatencyBasis::Target, LatencyErrors::Counted, true),
+            latency(LatencyBasis::Target, LatencyErrors::Excluded, true),
+        ];
+        let near = "2026-10-31T23:50:09.900000Z";
+        let far = "2026-10-31T23:50:00.000000Z";
+        let check = |kind: &str, times: &str, status: &str, created: &str, expected: &str| {
+            let found = classify_line(kind, times, status, created, &measures);
+            assert_eq!(found, expected, "{kind} {times} {status} {created}");
+        };
+        check("http", "0.000 0.300 0.000", "200", near, "ggggggg");
+        check("http", "0.001 0.300 0.000", "200", near, "ggbgggg");
+        check("http", "0.000 0.300001 0.000", "200", near, "gbbbbbb");
+        check("http", "0.000 0.100 -1", "404", near, "ggggggg");
+        check("http", "0.000 0.100 0.000", "500", near, "bggb-g-");
+        check("http", "-1 -1 -1", "502", near, "b--b---");
+        check("http", "-1 -1 -1", "504", far, "b--b-bb");
+        check("http", "-1 -1 -1", "460", far, "g----bb");
+        check("http", "-1 -1 -1", "460", near, "g----gg");
+        check("http", "-1 -1 -1", "460", "2026-10-31T23:50:11.000000Z", "g----gg");
+        check("http", "-1 -1 -1", "460", "-", "g----bb");
+        check("http", "-1 -1 -1", "400", near, "g------");
+        check("ws", "0.000 0.100 0.000", "101", near, "g------");
+        check("wss", "0.000 0.100 0.000", "502", near, "b------");
+        check("http", "0.000 0.100 0.000", "101", near, "g------");
+        check("http", "0.000 0.100 0.000", "561", near, "bggb-g-");
+        check("h2", "0.000 0.100 0.000", "000", near, "ggggggg");
     }
 }

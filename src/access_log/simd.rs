@@ -1,12 +1,14 @@
-//! Compares a block of bytes at once: the innermost step of reading a line.
+//! Exists for speed only: compares 64 bytes at once with AVX2 and folds CRCs with VPCLMULQDQ, where the processor has
+//! them.
+//!
+//! Everything that is computed here has a portable twin in plain code: [`dispatch_simd`] gives work back that this
+//! processor has no instructions for, and its caller then does without. Builds for other architectures, or with
+//! `--cfg slowburn_portable`, contain nothing else. Unit tests compare both on the same input by [`run_portable`].
 //!
 //! Fields are short, so what matters is not the bytes per second but that most steps end within one block, without a
 //! branch that depends on the field's length.
-//!
-//! This is the only file of the room with `unsafe`: calls of functions that are compiled for SSE2, which every x86-64
-//! processor has, and for AVX2 and VPCLMULQDQ where the processor says that it has them.
 #![cfg_attr(
-    target_arch = "x86_64",
+    all(target_arch = "x86_64", not(slowburn_portable)),
     expect(unsafe_code, reason = "calling a function with a target feature is unsafe, however sure the feature is")
 )]
 #![expect(
@@ -16,67 +18,80 @@
 
 /// Bytes whose bits fill a word.
 pub(super) const BLOCK_BYTES: usize = 64;
-/// As many bytes.
 pub(super) type Block = [u8; BLOCK_BYTES];
 /// Bytes that are searched together.
 pub(super) const HALF_BLOCK_BYTES: usize = 32;
 
-/// Work that becomes quicker where the processor compares more bytes at once.
+/// Says where two blocks are equal: bit i for byte i.
+pub(super) trait EqualMask: Fn(&Block, &Block) -> u64 {}
+impl<F: Fn(&Block, &Block) -> u64> EqualMask for F {}
+
+/// Work that is quicker where the processor compares many bytes at once. Implementations must be inlined always.
+#[cfg_attr(
+    not(all(target_arch = "x86_64", not(slowburn_portable))),
+    allow(dead_code, reason = "no SIMD in this build")
+)]
 pub(super) trait SimdKernel {
-    /// Does it, with a function that tells where two blocks are equal, bit i for byte i, one that tells whether either
-    /// of two is equal to the first anywhere, and one that folds two more blocks, where the processor can.
+    /// Does the work. `any_equal` says whether either of two blocks is equal to the first anywhere, and `fold` adds two
+    /// blocks to a CRC, if the processor can.
     fn run(
         self,
-        equal_mask: impl Fn(&Block, &Block) -> u64,
+        equal_mask: impl EqualMask,
         any_equal: impl Fn(&Block, &[Block; 2]) -> bool,
         fold: Option<impl Fn(FoldedCrc, &[Block; 2]) -> FoldedCrc>,
     );
 }
 
-/// What [`Work`] has where nothing can be folded.
-type NoFoldFn = fn(FoldedCrc, &[Block; 2]) -> FoldedCrc;
-
-/// Does the work as this processor does it best. The work must be marked to be inlined always.
-pub(super) fn dispatch_simd(kernel: impl SimdKernel) {
-    #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("avx2")
+/// Runs the work, or gives it back if this build or processor has no SIMD for it.
+#[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
+pub(super) fn dispatch_simd<K: SimdKernel>(kernel: K) -> Result<(), K> {
+    let has_avx2 = std::is_x86_feature_detected!("avx2")
         && std::is_x86_feature_detected!("bmi1")
-        && std::is_x86_feature_detected!("bmi2")
-    {
-        // SAFETY: the processor has just said that it has what the functions are compiled for.
-        return unsafe {
-            if std::is_x86_feature_detected!("vpclmulqdq") { run_vpclmulqdq(kernel) } else { run_avx2(kernel) }
-        };
+        && std::is_x86_feature_detected!("bmi2");
+    if is_switched_off() || !has_avx2 {
+        return Err(kernel);
     }
-    let equal_mask = |one: &Block, other: &Block| {
-        let ((ones, _), (others, _)) = (one.as_chunks::<HALF_BLOCK_BYTES>(), other.as_chunks::<HALF_BLOCK_BYTES>());
-        ones.iter()
-            .zip(others)
-            .rev()
-            .fold(0, |found, (one, other)| found << HALF_BLOCK_BYTES | u64::from(equal_mask_32(one, other)))
-    };
-    kernel.run(
-        equal_mask,
-        |one, [first, second]| equal_mask(one, first) | equal_mask(one, second) != 0,
-        None::<NoFoldFn>,
-    );
+    // SAFETY: the processor has just said that it has what the functions are compiled for.
+    unsafe {
+        if std::is_x86_feature_detected!("vpclmulqdq") {
+            run_vpclmulqdq(kernel);
+        } else {
+            run_avx2(kernel);
+        }
+    }
+    Ok(())
 }
 
-#[cfg(target_arch = "x86_64")]
+/// Gives the work back: this build has no SIMD.
+#[cfg(not(all(target_arch = "x86_64", not(slowburn_portable))))]
+pub(super) fn dispatch_simd<K: SimdKernel>(kernel: K) -> Result<(), K> {
+    Err(kernel)
+}
+
+/// Tests switch SIMD off on their thread.
+#[cfg(not(test))]
+const fn is_switched_off() -> bool {
+    false
+}
+
+/// What a kernel gets where nothing can be folded.
+#[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
+type NoFoldFn = fn(FoldedCrc, &[Block; 2]) -> FoldedCrc;
+
+#[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 fn run_avx2(kernel: impl SimdKernel) {
     kernel.run(|one, other| wide::equal_mask(one, other), |one, two| wide::any_equal(one, two), None::<NoFoldFn>);
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
 #[target_feature(enable = "avx2,bmi1,bmi2,vpclmulqdq")]
 fn run_vpclmulqdq(kernel: impl SimdKernel) {
     let fold = |folded, two: &_| wide::fold_crc(folded, two);
     kernel.run(|one, other| wide::equal_mask(one, other), |one, two| wide::any_equal(one, two), Some(fold));
 }
 
-/// The same on 32 bytes at once.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
 mod wide {
     use std::arch::x86_64::{
         __m256i, _mm256_clmulepi64_epi128, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
@@ -88,7 +103,7 @@ mod wide {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn load(block: &[u8; 32]) -> __m256i {
-        // SAFETY: 32 bytes may be read, wherever they lie.
+        // SAFETY: 32 bytes may be read at any alignment.
         unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
     }
 
@@ -114,8 +129,8 @@ mod wide {
         _mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d))) != 0
     }
 
-    /// Each 16 bytes, 1,024 bits further on: their first half is that and 64 bits before the end, where a reflected
-    /// product lies one bit and 32 more aside.
+    /// Moves each 16 bytes by 1,024 bits: their first half is that and 64 bits before the end, where a reflected
+    /// product is one bit and 32 more off.
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
     pub(super) fn fold_crc(folded: FoldedCrc, blocks: &[Block; 2]) -> FoldedCrc {
@@ -132,14 +147,14 @@ mod wide {
             let (first, second) =
                 (_mm256_clmulepi64_epi128(held, factors, 0x00), _mm256_clmulepi64_epi128(held, factors, 0x11));
             let sum = _mm256_xor_si256(_mm256_xor_si256(first, second), load(&text[place]));
-            // SAFETY: 32 bytes may be written, wherever they lie.
+            // SAFETY: 32 bytes may be written at any alignment.
             unsafe { _mm256_storeu_si256(next[place].as_mut_ptr().cast(), sum) };
         }
         FoldedCrc(bytes)
     }
 }
 
-/// Bytes that stand for a text.
+/// Bytes that have the same CRC as a text.
 pub const FOLDED_BYTES: usize = 2 * BLOCK_BYTES;
 
 /// The end of what was read, changed so that a CRC-32 leaves the same of it as of all that was read.
@@ -147,7 +162,7 @@ pub const FOLDED_BYTES: usize = 2 * BLOCK_BYTES;
 pub(super) struct FoldedCrc([u8; FOLDED_BYTES]);
 
 impl FoldedCrc {
-    /// Nothing was read: what becomes of this 128 bytes further on is the ones that every CRC-32 starts with.
+    /// Nothing was read: 128 bytes further on this becomes the ones that every CRC-32 starts with.
     pub(super) const INITIAL: Self = {
         let (mut ones, mut step) = (u32::MAX, 0);
         while step < 8 * FOLDED_BYTES {
@@ -168,8 +183,8 @@ impl FoldedCrc {
 /// The polynomial of CRC-32 (RFC 1952, section 8), its highest power in the lowest bit.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
-/// What a division by the polynomial leaves of a power of x.
-#[cfg(target_arch = "x86_64")]
+/// The remainder of a power of x divided by the polynomial.
+#[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
 const fn power_mod_polynomial(power: usize) -> u32 {
     let (mut left, mut step) = (1 << 31, 0);
     while step < power {
@@ -179,8 +194,8 @@ const fn power_mod_polynomial(power: usize) -> u32 {
     left
 }
 
-/// Whether each byte is at most so far from another one: digits and what stands between them are told at once, since
-/// the bits that differ between a digit and `0` are its value.
+/// Whether each byte is at most so far from the reference: digits and what stands between them are checked at once,
+/// since the bits that differ between a digit and `0` are its value.
 #[inline(always)]
 pub(super) fn all_within<const BYTES: usize>(
     text: &[u8; BYTES],
@@ -194,7 +209,7 @@ pub(super) fn all_within<const BYTES: usize>(
     excess == 0
 }
 
-/// Where the next such byte is, from this place on; the line's length if there is none.
+/// The offset of the next such byte; the line's length if there is none.
 #[inline]
 pub(super) fn find_byte(byte: u8, line: &[u8], from: usize) -> usize {
     let mut at = from;
@@ -216,19 +231,19 @@ pub(super) fn byte_mask(byte: u8, block: &[u8; HALF_BLOCK_BYTES]) -> u32 {
 }
 
 /// Bit i is set if byte i is the same in both.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
 #[inline]
 fn equal_mask_32(one: &[u8; HALF_BLOCK_BYTES], other: &[u8; HALF_BLOCK_BYTES]) -> u32 {
     // SAFETY: SSE2 is part of every x86-64 processor, and the function touches nothing but its arguments.
     unsafe { equal_mask_32_sse2(one, other) }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
 #[inline]
 #[target_feature(enable = "sse2")]
 fn equal_mask_32_sse2(one: &[u8; HALF_BLOCK_BYTES], other: &[u8; HALF_BLOCK_BYTES]) -> u32 {
     use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8};
-    // SAFETY: both halves are 16 bytes that may be read, wherever they lie.
+    // SAFETY: both halves are 16 bytes that may be read at any alignment.
     let load = |block: &[u8; HALF_BLOCK_BYTES]| unsafe {
         (_mm_loadu_si128(block.as_ptr().cast()), _mm_loadu_si128(block.as_ptr().add(16).cast()))
     };
@@ -238,15 +253,38 @@ fn equal_mask_32_sse2(one: &[u8; HALF_BLOCK_BYTES], other: &[u8; HALF_BLOCK_BYTE
     low | high << 16
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", not(slowburn_portable))))]
 #[inline]
-fn equal(one: &[u8; HALF_BLOCK_BYTES], other: &[u8; HALF_BLOCK_BYTES]) -> u32 {
+fn equal_mask_32(one: &[u8; HALF_BLOCK_BYTES], other: &[u8; HALF_BLOCK_BYTES]) -> u32 {
     one.iter().zip(other).enumerate().fold(0, |found, (place, (one, other))| found | (u32::from(one == other) << place))
 }
 
 #[cfg(test)]
+use tests::is_switched_off;
+#[cfg(test)]
+pub(crate) use tests::run_portable;
+
+#[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        static IS_SWITCHED_OFF: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn is_switched_off() -> bool {
+        IS_SWITCHED_OFF.get()
+    }
+
+    /// Runs code on this thread with the portable twin of everything here.
+    pub(crate) fn run_portable<T>(run: impl FnOnce() -> T) -> T {
+        IS_SWITCHED_OFF.set(true);
+        let result = run();
+        IS_SWITCHED_OFF.set(false);
+        result
+    }
 
     #[test]
     fn find_byte_finds_every_position_in_every_length() {

@@ -1,4 +1,4 @@
-//! The name of a target group out of its ARN, kept in place so that it is found and compared without a jump.
+//! The name of a target group out of its ARN, in a fixed size so that it is read and compared without a branch.
 //!
 //! `arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID`, in any AWS partition. A name has at most 32
 //! characters (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>).
@@ -15,16 +15,14 @@ use super::simd::{HALF_BLOCK_BYTES, all_within, byte_mask};
 const ARN_PREFIX: &[u8] = b"arn:";
 const TARGET_GROUP_MARKER: &[u8] = b":targetgroup/";
 
-/// A name of at most 32 bytes, the rest of them zero. Longer ones and those that end in NUL, which AWS does not give,
-/// are all one that no group has.
+/// A name of at most 32 bytes, padded with zeros. Longer ones and those that end in NUL, which AWS does not allow,
+/// are all one name that no group has.
 #[derive(Clone, Copy, Eq)]
 pub struct TargetGroupName([u64; NAME_WORDS]);
 
 const NAME_WORDS: usize = HALF_BLOCK_BYTES / 8;
 
 impl TargetGroupName {
-    /// Takes a name.
-    #[must_use]
     pub fn new(name: &[u8]) -> Self {
         let mut bytes = [0; HALF_BLOCK_BYTES];
         match bytes.get_mut(..name.len()).filter(|_| name.last() != Some(&0)) {
@@ -34,8 +32,7 @@ impl TargetGroupName {
         Self(to_words(&bytes))
     }
 
-    /// The name, if it is one that AWS gives: letters, digits and hyphens.
-    #[must_use]
+    /// The name, if it is one that AWS allows: letters, digits and hyphens.
     pub fn valid_name(&self) -> Option<String> {
         let sound = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
         String::from_utf8(self.bytes()).ok().filter(|name| !name.is_empty() && name.as_bytes().iter().all(sound))
@@ -54,7 +51,6 @@ fn to_words(bytes: &[u8; HALF_BLOCK_BYTES]) -> [u64; NAME_WORDS] {
 }
 
 impl PartialEq for TargetGroupName {
-    /// Word by word, as the processor holds them.
     #[inline]
     fn eq(&self, other: &Self) -> bool {
         let (one, other) = (self.0, other.0);
@@ -63,7 +59,7 @@ impl PartialEq for TargetGroupName {
 }
 
 impl Hash for TargetGroupName {
-    /// One number of all bytes is enough to tell the names of a balancer apart.
+    /// One number of all bytes is enough to distinguish the names of a balancer.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         let words = self.0;
@@ -72,7 +68,7 @@ impl Hash for TargetGroupName {
     }
 }
 
-/// Spreads the one number of a [`GroupName`]. The names are those of definitions, so nobody chooses them to collide.
+/// Spreads the one number of a [`TargetGroupName`]. The keys come from definitions, so no client can make them collide.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TargetGroupHasher(u64);
 
@@ -102,23 +98,21 @@ impl fmt::Debug for TargetGroupName {
     }
 }
 
-/// Bytes of an ARN in which its name must start to be read at once; it starts behind 64 to 85.
+/// The most bytes of an ARN before its name that are cached; there are 64 to 85.
 const ARN_START_BYTES: usize = 3 * HALF_BLOCK_BYTES;
 
-/// Reads names. The ARNs of one balancer share partition, region and account, so all before the name is mostly the
-/// same.
+/// Caches how ARNs start: those of one balancer share partition, region and account.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TargetGroupParser {
-    /// How the last ARN started, up to its name.
+    /// The last ARN up to its name.
     arn_start: [u8; ARN_START_BYTES],
     /// How far each byte may be from that: not at all up to the name.
     max_distance: [u8; ARN_START_BYTES],
-    /// Where the name starts.
     name_start: usize,
 }
 
 impl Default for TargetGroupParser {
-    /// No ARN has a newline.
+    /// Matches no ARN, since none has a newline.
     fn default() -> Self {
         Self { arn_start: [b'\n'; ARN_START_BYTES], max_distance: [0; ARN_START_BYTES], name_start: 0 }
     }
@@ -148,8 +142,8 @@ impl TargetGroupParser {
         }
     }
 
-    /// The same of an ARN that starts here as the last one did, and where the name ends; `None` says nothing of the
-    /// ARN. It has no space up to there, so all of this is one field.
+    /// The name in an ARN that starts like the last one, and where the name ends, with no space before; `None` says
+    /// nothing of the ARN.
     #[inline(always)]
     pub(super) fn parse_cached(&self, text: &[u8], arn_offset: usize) -> Option<(TargetGroupName, usize)> {
         if !all_within(text.get(arn_offset..)?.first_chunk()?, &self.arn_start, &self.max_distance) {

@@ -1,4 +1,4 @@
-//! The times in a log line: instants with microseconds and durations in seconds, read exactly, as integers.
+//! Parses the times in a log line, instants with microseconds and durations in seconds, exactly, as integers.
 #![expect(
     clippy::inline_always,
     reason = "what is done to every line must become part of a function that is compiled for a wider processor"
@@ -13,8 +13,7 @@ pub const MINUTE_BYTES: usize = 16;
 /// Bytes of a time with six decimals: `2026-10-31T23:50:07.123456Z`.
 pub const TIMESTAMP_BYTES: usize = 27;
 
-/// The minute of an instant such as `2026-10-31T23:50:07.123456Z`; `None` unless all of it is sound.
-#[must_use]
+/// The minute of an instant such as `2026-10-31T23:50:07.123456Z`; `None` unless all of it is valid.
 pub fn parse_minute(text: &[u8]) -> Option<Minute> {
     if !has_valid_seconds(text) {
         return None;
@@ -23,7 +22,6 @@ pub fn parse_minute(text: &[u8]) -> Option<Minute> {
 }
 
 /// An instant in microseconds since 1970-01-01T00:00Z. Digits beyond microseconds are cut off.
-#[must_use]
 pub fn parse_unix_us(text: &[u8]) -> Option<i64> {
     let minute = parse_minute(text)?;
     let seconds = parse_digits(text.get(17..19)?)?;
@@ -35,7 +33,7 @@ pub fn parse_unix_us(text: &[u8]) -> Option<i64> {
     Some((i64::from(minute.0) * 60 + i64::try_from(seconds).ok()?) * 1_000_000 + i64::try_from(us).ok()?)
 }
 
-/// Remembers the last minute it read, since neighbours in a log mostly share it.
+/// Caches the last minute, since neighbours in a log mostly share it.
 #[derive(Clone, Copy, Debug)]
 pub struct MinuteParser {
     /// The last minute as text, and what follows it in a time with six decimals.
@@ -43,7 +41,7 @@ pub struct MinuteParser {
     minute: Option<Minute>,
 }
 
-/// How far each byte of a time may be from [`MinuteReader::usual`]: not at all up to the minute; `:59.999999Z`; the
+/// How far each byte of a time may be from [`MinuteParser::reference`]: not at all up to the minute; `:59.999999Z`; the
 /// rest is another field.
 const MAX_DISTANCE: &[u8; HALF_BLOCK_BYTES] =
     &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 9, 0, 9, 9, 9, 9, 9, 9, 0, 255, 255, 255, 255, 255];
@@ -55,7 +53,7 @@ impl Default for MinuteParser {
 }
 
 impl MinuteParser {
-    /// The same as [`minute`].
+    /// The same as [`parse_minute`].
     #[inline]
     pub fn parse(&mut self, text: &[u8]) -> Option<Minute> {
         if !has_valid_seconds(text) {
@@ -64,7 +62,7 @@ impl MinuteParser {
         self.parse_cached(text.first_chunk()?)
     }
 
-    /// The same of a time as all of today's lines write it: with six decimals.
+    /// The same for the form of all current lines, with six decimals.
     #[inline(always)]
     pub(super) fn parse_fixed(&mut self, text: &[u8; HALF_BLOCK_BYTES]) -> Option<Minute> {
         if all_within(text, &self.reference, MAX_DISTANCE) {
@@ -108,8 +106,7 @@ fn parse_civil_minute(head: &[u8; MINUTE_BYTES]) -> Option<Minute> {
     Minute::from_civil(year, two(m0, m1)?, two(d0, d1)?, two(h0, h1)?, two(n0, n1)?)
 }
 
-/// Reads a run of at most 18 digits.
-#[must_use]
+/// Parses at most 18 digits.
 pub fn parse_digits(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 18 {
         return None;
@@ -128,19 +125,16 @@ pub fn parse_digits(digits: &[u8]) -> Option<u64> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidDuration;
 
-/// A duration below ten seconds as all of today's lines write it, `0.048`, in microseconds.
+/// A duration below ten seconds in the form of all current lines, `0.048`, in microseconds.
 #[inline]
-#[must_use]
 pub fn parse_short_duration_us(text: [u8; 5]) -> Option<u64> {
     let [whole, b'.', tenths, hundredths, thousandths] = text else { return None };
     let [s, t, h, m] = [whole, tenths, hundredths, thousandths].map(|digit| u64::from(digit.wrapping_sub(b'0')));
     (s.max(t).max(h).max(m) <= 9).then_some(s * 1_000_000 + t * 100_000 + h * 10_000 + m * 1_000)
 }
 
-/// A duration in microseconds from seconds with up to six decimals; `None` for `-1`, which says "there was none".
-///
-/// # Errors
-/// If the text is anything else: more decimals could not be kept exactly, so they are refused.
+/// A duration in microseconds from seconds with up to six decimals, since more would not be exact; `None` for `-1`,
+/// which means that there was none.
 #[inline]
 pub fn parse_duration_us(text: &[u8]) -> Result<Option<u64>, InvalidDuration> {
     if text == b"-1" {
@@ -158,6 +152,46 @@ pub fn parse_duration_us(text: &[u8]) -> Result<Option<u64>, InvalidDuration> {
         us *= 10;
     }
     Ok(Some(parse_digits(whole).ok_or(InvalidDuration)? * 1_000_000 + us))
+}
+
+/// Bytes of three durations and a status, each with the space behind it: `0.001 0.020 0.000 200 `.
+pub const NUMBERS_BYTES: usize = 22;
+
+/// Three durations below ten seconds and a status of at most 599.
+#[derive(Clone, Copy)]
+pub struct DurationsAndStatus<'t>(&'t [u8; HALF_BLOCK_BYTES]);
+
+impl<'t> DurationsAndStatus<'t> {
+    #[inline(always)]
+    pub fn parse(text: &'t [u8; HALF_BLOCK_BYTES]) -> Option<Self> {
+        const ZEROS: &[u8; HALF_BLOCK_BYTES] = b"0.000 0.000 0.000 000           ";
+        const MAX_DISTANCE: &[u8; HALF_BLOCK_BYTES] = &[
+            9, 0, 9, 9, 9, 0, 9, 0, 9, 9, 9, 0, 9, 0, 9, 9, 9, 0, 5, 9, 9, 0, 255, 255, 255, 255, 255, 255, 255, 255,
+            255, 255,
+        ];
+        all_within(text, ZEROS, MAX_DISTANCE).then_some(Self(text))
+    }
+
+    /// Request, target or response processing time.
+    #[inline(always)]
+    pub fn duration_us(self, index: usize) -> u64 {
+        let text = self.0;
+        let digits = match index {
+            0 => [text[0], text[2], text[3], text[4]],
+            1 => [text[6], text[8], text[9], text[10]],
+            _ => [text[12], text[14], text[15], text[16]],
+        };
+        let [s, t, h, m] = digits;
+        let ms = ((u32::from(s) * 10 + u32::from(t)) * 10 + u32::from(h)) * 10 + u32::from(m);
+        u64::from(ms - 1_111 * u32::from(b'0')) * 1_000
+    }
+
+    #[inline(always)]
+    pub fn status(self) -> u16 {
+        let text = self.0;
+        let [hundreds, tens, ones] = [text[18], text[19], text[20]];
+        (u16::from(hundreds) * 10 + u16::from(tens)) * 10 + u16::from(ones) - 111 * u16::from(b'0')
+    }
 }
 
 #[cfg(test)]

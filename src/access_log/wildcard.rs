@@ -4,7 +4,7 @@
 //! Source: "Listener rules for your Application Load Balancer", host and path conditions, in the ELB user guide. `{id}`
 //! is how API frameworks write a path parameter; it stands for one or more characters other than `/`.
 
-/// The most characters of a pattern, as in a listener rule; a bit of a `u128` stands for each.
+/// The most characters of a pattern, as in a listener rule; each is a bit of a `u128`.
 pub const PATTERN_CHARS_MAX: usize = 128;
 
 /// A pattern over bytes. The balancer escapes what is not ASCII, so a byte is a character.
@@ -18,15 +18,14 @@ pub struct WildcardPattern {
 enum Token {
     Byte(u8),
     AnyByte,
-    /// Any bytes, or none.
     AnyBytes,
-    /// One byte of a part of a path.
+    /// One byte of a path segment.
     SegmentByte,
-    /// The rest of that part, or nothing.
+    /// The rest of that segment, or nothing.
     SegmentRest,
 }
 
-/// Which tokens may come next, a bit each, and whether the pattern may end here.
+/// Which tokens may come next, as bits, and whether the pattern may end here.
 #[derive(Clone, Copy, Default)]
 struct NfaStates {
     tokens: u128,
@@ -35,19 +34,16 @@ struct NfaStates {
 
 impl WildcardPattern {
     /// A pattern for paths: case matters, and `*` runs over slashes too.
-    #[must_use]
     pub fn for_path(text: &str) -> Self {
-        Self { tokens: tokenize(text), ignore_case: false }
+        Self { tokens: limit(tokenize(text)), ignore_case: false }
     }
 
     /// A pattern for hosts and user agents: case does not matter.
-    #[must_use]
     pub fn case_insensitive(text: &str) -> Self {
-        Self { tokens: tokenize(&text.to_ascii_lowercase()), ignore_case: true }
+        Self { tokens: limit(tokenize(&text.to_ascii_lowercase())), ignore_case: true }
     }
 
     /// Whether all of the text fits. The work is bounded by the two lengths multiplied.
-    #[must_use]
     pub fn matches(&self, text: &[u8]) -> bool {
         let mut current = NfaStates::default();
         self.add_state(0, &mut current);
@@ -75,7 +71,7 @@ impl WildcardPattern {
         current.is_accepting
     }
 
-    /// Adds a token, and those behind it that it may be skipped for.
+    /// Adds a token, and those that follow where it may match nothing.
     fn add_state(&self, mut index: usize, states: &mut NfaStates) {
         loop {
             let Some(token) = self.tokens.get(index) else {
@@ -91,8 +87,13 @@ impl WildcardPattern {
     }
 }
 
-/// What lies beyond [`LENGTH_MAX`] is cut off; definitions refuse such a pattern.
-fn tokenize(text: &str) -> Box<[Token]> {
+/// Cuts off what is beyond [`PATTERN_CHARS_MAX`]; definitions refuse such a pattern.
+fn limit(mut tokens: Vec<Token>) -> Box<[Token]> {
+    tokens.truncate(PATTERN_CHARS_MAX);
+    tokens.into()
+}
+
+fn tokenize(text: &str) -> Vec<Token> {
     let mut tokens = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after_first)) = rest.split_first() {
@@ -108,39 +109,30 @@ fn tokenize(text: &str) -> Box<[Token]> {
             (byte, _) => tokens.push(Token::Byte(*byte)),
         }
     }
-    tokens.truncate(PATTERN_CHARS_MAX);
-    tokens.into()
+    tokens
 }
 
-/// The same as a regular expression of Trino's, Java's or RE2's, for the whole of a text. Athena is asked with it; the
-/// texts of a log have no line breaks, at which a dot would stop.
-#[must_use]
+/// A regular expression of Trino, Java or RE2 that matches the same whole texts, for Athena. The texts of a log have no
+/// line breaks, which a dot would not match.
 pub fn to_regex(text: &str) -> String {
-    let mut expression = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        rest = rest.get(character.len_utf8()..).unwrap_or_default();
-        let name = if character == '{' { rest.split_once('}').filter(|(name, _)| !name.is_empty()) } else { None };
-        match (character, name) {
-            (_, Some((_, behind))) => {
-                expression.push_str("[^/]+");
-                rest = behind;
-            }
-            ('*', _) => expression.push_str(".*"),
-            ('?', _) => expression.push('.'),
-            (sign, _) => {
-                if r".^$+()[]{}|\".contains(sign) {
-                    expression.push('\\');
+    let mut expression = Vec::with_capacity(text.len());
+    for token in tokenize(text) {
+        match token {
+            Token::SegmentByte => expression.extend_from_slice(b"[^/]+"),
+            Token::SegmentRest => {}
+            Token::AnyBytes => expression.extend_from_slice(b".*"),
+            Token::AnyByte => expression.push(b'.'),
+            Token::Byte(byte) => {
+                if br".^$+()[]{}|\".contains(&byte) {
+                    expression.push(b'\\');
                 }
-                expression.push(sign);
+                expression.push(byte);
             }
         }
     }
-    expression
+    String::from_utf8_lossy(&expression).into_owned()
 }
 
-/// Whether the text has no wildcard, so that equality is enough.
-#[must_use]
 pub fn has_no_wildcard(text: &str) -> bool {
     !text.contains(['*', '?'])
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Diagnostics, SAMPLES_MAX, example_suffix, grouped_count, join_first, push_first};
+use crate::access_log::unparsed_line::UnparsedLine;
 use crate::cost::NanoDollars;
 use crate::fetch_plan::AccessLogRequest;
 use crate::format::{pluralize, with_thousands_separators};
@@ -10,7 +11,7 @@ use crate::ledger::ObjectRecord;
 use crate::rational::Rational;
 use crate::slo::{matches_load_balancer, suggestion};
 use crate::source::access_logs::{
-    FailedObject, LogFile, LogTree, ObjectError, ObjectRead, ScanResult, SkippedObjects, UnparsedLine, UnreadablePath,
+    FailedObject, LogFile, LogTree, ObjectError, ObjectRead, ScanResult, SkippedObjects, UnreadablePath,
 };
 use crate::text::escape_non_printing;
 

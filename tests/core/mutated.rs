@@ -8,9 +8,10 @@ use std::sync::atomic::AtomicBool;
 
 use crate::access_log::alb::{Decoder, OptionalFields};
 use crate::access_log::classic::{self, Record, RecordAssembler};
-use crate::access_log::line_kind::{LineKind, detect_line_kind};
 use crate::access_log::object_key::{self, ObjectKind};
 use crate::access_log::router::SeriesRouter;
+use crate::access_log::simd::run_portable;
+use crate::access_log::unparsed_line::{LineKind, detect_line_kind};
 use crate::slo::Measure;
 use crate::source::access_logs::{Batch, LogFile, LogRoot, ScanResult, scan};
 use crate::time::{Minute, Span};
@@ -210,6 +211,22 @@ proptest! {
     }
 }
 
+#[test]
+fn recorded_lines_have_the_same_counts_without_simd() {
+    let folder = tempfile::tempdir().unwrap();
+    // Lines of several kinds follow each other in every order, and enough stands behind each for the fast path.
+    let (forward, backward) = (LINES.iter(), LINES.iter().rev());
+    let text = forward.chain(backward).map(Vec::as_slice).collect::<Vec<_>>().join(&b'\n');
+    for load_balancer in ["app/shop/0a1b", "classic/shop"] {
+        for bytes in [text.clone(), gzip(&text)] {
+            let wide = scan_bytes(folder.path(), load_balancer, &bytes);
+            let portable = run_portable(|| scan_bytes(folder.path(), load_balancer, &bytes));
+            assert!(wide.read[0].lines > wide.read[0].unparsed, "{load_balancer}");
+            assert_eq!((&portable.read, &portable.counts), (&wide.read, &wide.counts), "{load_balancer}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -240,6 +257,8 @@ proptest! {
             let total: u64 = result.counts.values().flatten().map(|count| u64::from(count.total)).sum();
             prop_assert_eq!(total, object.lines - object.unparsed - object.connections, "{}", form);
             prop_assert_eq!(object.samples.len() as u64, object.unparsed.min(3));
+            let portable = run_portable(|| scan_bytes(folder.path(), load_balancer, &bytes));
+            prop_assert_eq!((&portable.read, &portable.counts), (&result.read, &result.counts), "{}", form);
             let found = (object.samples.clone(), result.counts);
             prop_assert_eq!(before.get_or_insert_with(|| found.clone()), &found, "{}", form);
         }

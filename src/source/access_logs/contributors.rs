@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout_at};
 
-use super::line_counter::LineFormat;
-use super::lines::{Line, LineSink, for_each_line};
 use super::listing::LogFile;
 use super::object::{ObjectError, ObjectReader};
 use super::root::LogRoot;
 use super::s3::Bucket;
-use crate::access_log::alb::{Decoder, OptionalFields, Request};
-use crate::access_log::classic::{self, Record};
-use crate::access_log::contributors::{ContributorCounter, Contributors, TargetResponse};
+use crate::access_log::alb::{OptionalFields, Request};
+use crate::access_log::contributors::{ContributorCounter, Contributors};
+use crate::access_log::lines::LineSink;
+use crate::access_log::request_reader::{RequestReader, RequestSink};
 use crate::access_log::router::SeriesRouter;
+use crate::time::Minute;
 
 /// Objects that are read again of one balancer: an hour of twenty nodes. By list price they cost $0.0001.
 const OBJECTS_MAX: usize = 256;
@@ -38,6 +38,15 @@ pub struct ContributorScan<'a> {
     pub deadline: Instant,
     /// Raised when all should end.
     pub cancel: &'a AtomicBool,
+}
+
+impl<'a> ContributorScan<'a> {
+    /// Reads one object. Other lines than requests within the spans are skipped.
+    fn reader(&'a self) -> RequestReader<'a, ContributorSink<'a>> {
+        let optional_fields = self.router.optional_fields().union(OptionalFields::TARGET_GROUP);
+        let counter = ContributorCounter::for_series(self.contributors);
+        RequestReader::new(self.router, optional_fields, ContributorSink { scan: self, counter })
+    }
 }
 
 /// Where events of some series come from, in the order of the routes' slots, by the newest objects that can be read in
@@ -78,12 +87,12 @@ struct ContributorReader<'a> {
 impl ContributorReader<'_> {
     fn read_files(&mut self, root: &Path, selected: &[&LogFile]) {
         for file in selected {
-            let mut lines = ContributorSink::new(self.scan);
+            let mut lines = self.scan.reader();
             let read = self.object_reader.read_file(&root.join(&*file.key), &mut lines);
             if lines.is_cancelled() {
                 return;
             }
-            self.merge_object(read.is_ok(), read.is_ok(), &lines.counter);
+            self.merge_object(read.is_ok(), read.is_ok(), &lines.into_parts().0.counter);
         }
     }
 
@@ -93,14 +102,14 @@ impl ContributorReader<'_> {
         while let Ok(Some(fetched)) = timeout_at(self.scan.deadline, fetched_objects.recv()).await {
             let (Ok(body), true) = (fetched.body, fetched.index < selected.len()) else { continue };
             let (body, is_whole) = body.into_first_chunk();
-            let mut lines = ContributorSink::new(self.scan);
+            let mut lines = self.scan.reader();
             let read = block_in_place(|| self.object_reader.read(body, &mut lines));
             if lines.is_cancelled() {
                 return;
             }
             // Where a large object was begun only, its lines up to there are as good as any.
             let is_sound = read.is_ok() || (!is_whole && matches!(read, Err(ObjectError::Truncated)));
-            self.merge_object(is_sound, is_whole && read.is_ok(), &lines.counter);
+            self.merge_object(is_sound, is_whole && read.is_ok(), &lines.into_parts().0.counter);
         }
     }
 
@@ -112,73 +121,23 @@ impl ContributorReader<'_> {
     }
 }
 
-/// Takes the lines of one object.
+/// Takes the requests of one object. What is no request of this balancer was reported when the object was counted.
 struct ContributorSink<'a> {
     scan: &'a ContributorScan<'a>,
-    format: LineFormat,
-    load_balancer: &'a [u8],
     counter: ContributorCounter,
 }
 
-impl<'a> ContributorSink<'a> {
-    fn new(scan: &'a ContributorScan<'a>) -> Self {
-        let (format, load_balancer) =
-            LineFormat::for_router(scan.router, scan.router.optional_fields().union(OptionalFields::TARGET_GROUP));
-        Self { scan, format, load_balancer, counter: ContributorCounter::for_series(scan.contributors) }
-    }
-
-    /// What is no request of this balancer was named when the object was counted.
-    fn add_line(&mut self, line: &[u8], decoder: &mut Decoder) {
-        if let Ok(request) = decoder.decode(line) {
-            self.add_request(&request, || TargetResponse::from_alb_line(line));
-        }
-    }
-
-    fn add_record(&mut self, record: &[u8]) {
-        if let Ok(Record::Request(request)) = classic::decode(record) {
-            self.add_request(&request, || TargetResponse::from_classic_record(record));
-        }
-    }
-
-    fn add_request<'l>(&mut self, request: &Request<'l>, response: impl FnOnce() -> Option<TargetResponse<'l>>) {
-        if request.load_balancer == self.load_balancer && self.counter.includes(request.minute) {
-            self.counter.add_request(self.scan.router, request, response().as_ref());
-        }
-    }
-}
-
-impl LineSink for ContributorSink<'_> {
+impl RequestSink for ContributorSink<'_> {
     fn restart(&mut self) {
         self.counter.reset();
-        (self.format, _) = LineFormat::for_router(
-            self.scan.router,
-            self.scan.router.optional_fields().union(OptionalFields::TARGET_GROUP),
-        );
     }
 
-    fn accept_lines(&mut self, text: &[u8], start: usize, line_ends: &[u32]) {
-        for_each_line(text, start, line_ends, |line| self.accept_line(line));
+    fn includes(&self, minute: Minute) -> bool {
+        self.counter.includes(minute)
     }
 
-    fn accept_line(&mut self, line: Line<'_>) {
-        match (line, &mut self.format) {
-            (Line::Whole(line), LineFormat::Alb(decoder)) => {
-                let mut decoder = *decoder;
-                self.add_line(line, &mut decoder);
-            }
-            (Line::Whole(line), LineFormat::Classic(records)) => {
-                let mut records = std::mem::take(records);
-                records.push_line(line, |record| self.add_record(record));
-                self.format = LineFormat::Classic(records);
-            }
-            (Line::TooLong(_), _) => {}
-        }
-    }
-
-    fn finish(&mut self) {
-        if let LineFormat::Classic(records) = &mut self.format {
-            std::mem::take(records).finish(|record| self.add_record(record));
-        }
+    fn count(&mut self, request: &Request<'_>, line: &[u8]) {
+        self.counter.add_request(self.scan.router, request, line);
     }
 
     fn is_cancelled(&self) -> bool {

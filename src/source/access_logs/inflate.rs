@@ -1,6 +1,6 @@
 //! One gzip member from memory to memory through libdeflate, twice as fast as a streaming inflater.
 //!
-//! This is the only file of the room with `unsafe`: it hands slices to a C function that writes no further than told.
+//! `unsafe` is needed to pass slices to a C function, which writes no further than their ends.
 #![expect(unsafe_code, reason = "libdeflate has a C interface; every block says why it is sound")]
 
 use std::ptr::NonNull;
@@ -16,23 +16,20 @@ pub(super) struct Inflater(NonNull<c::libdeflate_decompressor>);
 // SAFETY: the pointer is owned, and libdeflate keeps no state outside what it points to.
 unsafe impl Send for Inflater {}
 
-/// What one member took and gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Member {
     /// Compressed bytes, header and trailer included.
     pub(super) bytes_read: usize,
-    /// Plain bytes.
     pub(super) bytes_written: usize,
-    /// The CRC-32 that they should have.
+    /// The CRC-32 of the plain bytes by its trailer.
     crc: u32,
 }
 
-/// Why there is no member. It may have written some of the output.
+/// Why there is no member. Some of the output may have been written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InflateError {
-    /// The plain bytes do not fit.
     OutputTooSmall,
-    /// The bytes are no member, or one that is damaged or cut short.
+    /// Not a member, or one that is damaged or truncated.
     Invalid,
 }
 
@@ -43,7 +40,7 @@ impl Inflater {
         NonNull::new(unsafe { c::libdeflate_alloc_decompressor() }).map(Self)
     }
 
-    /// Inflates the member that `input` starts with. Whether its CRC is right is for [`Member::is_sound`] to say.
+    /// Inflates the member that `input` starts with, whose CRC [`Member::has_valid_crc`] checks.
     pub(super) fn inflate_member(&mut self, input: &[u8], output: &mut [u8]) -> Result<Member, InflateError> {
         let (mut read, mut written) = (0, 0);
         let header = header_length(input).ok_or(InflateError::Invalid)?;
@@ -69,7 +66,7 @@ impl Inflater {
         }
         let trailer = data.get(read..).and_then(<[u8]>::first_chunk::<8>).ok_or(InflateError::Invalid)?;
         let [a, b, c, d, length @ ..] = *trailer;
-        // The length is told modulo 2^32.
+        // The length is modulo 2^32.
         if u32::from_le_bytes(length) as usize != written & u32::MAX as usize {
             return Err(InflateError::Invalid);
         }
@@ -79,10 +76,7 @@ impl Inflater {
 }
 
 impl Member {
-    /// Whether the member's CRC is that of the plain text, of which [`LineEnds::folded`] may have made something
-    /// shorter.
-    ///
-    /// [`LineEnds::folded`]: crate::accesslog::ends::LineEnds::folded
+    /// Whether the member's CRC is that of the plain text, which may have been folded to fewer bytes.
     pub(super) fn has_valid_crc(&self, plain: &[u8], folded_crc: Option<([u8; FOLDED_BYTES], &[u8])>) -> bool {
         self.crc
             == match folded_crc {
@@ -93,14 +87,13 @@ impl Member {
     }
 }
 
-/// Goes on with the CRC-32 of what stands before this.
+/// Continues the CRC-32 of the preceding text.
 fn crc32(initial: u32, text: &[u8]) -> u32 {
     // SAFETY: the pointer comes with the length of its slice.
     unsafe { c::libdeflate_crc32(initial, text.as_ptr().cast(), text.len()) }
 }
 
-/// Bytes of a member's header (RFC 1952, section 2.3); `None` if there is none. A checksum of the header itself is left
-/// unread, as all do.
+/// Bytes of a member's header (RFC 1952, section 2.3); `None` if there is none. The header's own checksum is skipped.
 fn header_length(input: &[u8]) -> Option<usize> {
     const CHECKSUM: u8 = 1 << 1;
     const EXTRA: u8 = 1 << 2;
@@ -140,6 +133,7 @@ mod tests {
 
     use super::*;
     use crate::access_log::newlines::NewlineFinder;
+    use crate::access_log::simd::run_portable;
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -204,10 +198,15 @@ mod tests {
             let mut output = vec![0; length];
             let member = Inflater::new().unwrap().inflate_member(&gzip(&plain), &mut output).unwrap();
             let mut ends = NewlineFinder::default();
-            let mut is_sound = |plain: &[u8], folding| {
+            let mut check = |plain: &[u8], folding| {
                 ends.reset(folding);
                 while ends.find_in_next(plain, 16 << 10) {}
                 member.has_valid_crc(plain, ends.folded_crc(plain))
+            };
+            let mut is_sound = |plain: &[u8], folding| {
+                let is_valid = check(plain, folding);
+                assert_eq!(is_valid, run_portable(|| check(plain, folding)), "{length}");
+                is_valid
             };
             assert!(is_sound(&plain, true) && is_sound(&plain, false), "{length}");
             for place in [0, 3, 4, 127, 128, length / 2, length.saturating_sub(1)] {

@@ -124,7 +124,6 @@ impl LogTree {
 
     /// The same out of folders that were found before, and of a day that each may have got since: nothing is looked
     /// into.
-    #[must_use]
     pub fn from_folders(
         root: LogRoot,
         span: Span,
@@ -169,14 +168,12 @@ impl LogTree {
 
     /// The tree for somebody who wants objects of these balancers only: where a folder of a bucket is long, others are
     /// passed over.
-    #[must_use]
     pub fn with_balancers<'b>(mut self, balancers: impl Iterator<Item = &'b String>) -> Self {
         self.wanted_balancers = balancers.cloned().collect();
         self
     }
 
     /// The tree as it is looked at by a clock.
-    #[must_use]
     pub const fn with_now(mut self, now: Minute) -> Self {
         self.now = now;
         self
@@ -184,19 +181,16 @@ impl LogTree {
 
     /// Folders that could not be listed: how the areas begin that lie there, `ACCOUNT_elasticloadbalancing_REGION`, and
     /// how their days do, `2026/10/31`.
-    #[must_use]
     pub fn unlisted_areas(&self) -> Vec<(String, String)> {
         self.unreadable.iter().filter_map(|unread| parse_area(&unread.key)).collect()
     }
 
     /// The days of delivery, oldest first.
-    #[must_use]
     pub fn days(&self) -> Vec<Day> {
         self.folders.keys().copied().collect()
     }
 
     /// How many folders a day of delivery has.
-    #[must_use]
     pub fn folder_count(&self, day: Day) -> usize {
         self.folders.get(&day).map_or(0, Vec::len)
     }
@@ -223,7 +217,6 @@ impl LogTree {
     }
 
     /// Where the objects lie.
-    #[must_use]
     pub const fn root(&self) -> &LogRoot {
         &self.root
     }

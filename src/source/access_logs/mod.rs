@@ -2,15 +2,11 @@
 //!
 //! **Invariant:** an object is counted whole or not at all, and every object and line that is not counted is named.
 
-mod aligned_buffer;
 mod contributors;
 mod folders;
 mod inflate;
-mod line_counter;
-mod lines;
 mod listing;
 mod object;
-mod object_counts;
 mod root;
 mod s3;
 mod scan;
@@ -21,4 +17,4 @@ pub use folders::ListError;
 pub use listing::{LogFile, LogFolders, LogTree, SkippedObjects, UnreadablePath};
 pub use object::ObjectError;
 pub use root::LogRoot;
-pub use scan::{Batch, FailedObject, ObjectRead, ScanResult, UnparsedLine, scan};
+pub use scan::{Batch, FailedObject, ObjectRead, ScanResult, scan};

@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
-use super::aligned_buffer::AlignedBuffer;
 use super::inflate::{InflateError, Inflater};
-use super::lines::{LineSink, LineSplitter};
-use crate::access_log::line_kind::{LineKind, detect_line_kind};
+use crate::access_log::lines::{LineSink, LineSplitter};
+use crate::access_log::unparsed_line::{LineKind, detect_line_kind};
 
 /// Bytes that are read and inflated in one go when an object is streamed.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -304,5 +304,62 @@ impl<R: Read> Read for CountingReader<R> {
         let length = self.inner.read(buffer)?;
         self.bytes_read += length as u64;
         Ok(length)
+    }
+}
+
+/// Its multiples are no such places; the start of a page itself is as good as any other.
+const ALIGNMENT: usize = 64;
+
+/// Bytes that start at such a place.
+#[derive(Debug, Default)]
+pub(super) struct AlignedBuffer {
+    memory: Vec<u8>,
+}
+
+impl AlignedBuffer {
+    /// Makes it at least so long; what it holds, it holds on to.
+    pub(super) fn grow_to(&mut self, length: usize) {
+        if self.len() < length {
+            let mut longer = Self { memory: vec![0; length + ALIGNMENT] };
+            longer.iter_mut().zip(self.iter()).for_each(|(to, from)| *to = *from);
+            *self = longer;
+        }
+    }
+
+    fn aligned_start(&self) -> usize {
+        self.memory.as_ptr().align_offset(ALIGNMENT)
+    }
+}
+
+impl Deref for AlignedBuffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.memory.get(self.aligned_start()..).unwrap_or_default()
+    }
+}
+
+impl DerefMut for AlignedBuffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let start = self.aligned_start();
+        self.memory.get_mut(start..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_survives_growth_and_stays_aligned() {
+        let mut buffer = AlignedBuffer::default();
+        assert!(buffer.is_empty());
+        for length in [1, 5, 5_000, 300_000, 10] {
+            buffer.grow_to(length);
+            assert!(buffer.len() >= length);
+            assert_eq!(buffer.as_ptr() as usize % ALIGNMENT, 0);
+            buffer[length - 1] = 7;
+        }
+        assert_eq!([buffer[0], buffer[4], buffer[9], buffer[10], buffer[4_999]], [7, 7, 7, 0, 7]);
     }
 }

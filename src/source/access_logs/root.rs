@@ -66,7 +66,6 @@ impl LogRoot {
     }
 
     /// How many requests an object takes that are paid for.
-    #[must_use]
     pub fn request_count(&self, size: u64) -> u64 {
         match self {
             Self::Directory(_) => 0,

@@ -1,11 +1,13 @@
 //! Log objects in a bucket of S3: listed folder by folder, and fetched ahead of those who read them.
 
-mod body;
-mod error;
-
+use std::borrow::Cow;
+use std::error::Error;
+use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{EncodingType, RequestPayer};
@@ -19,7 +21,6 @@ use super::root::{FolderEntry, FolderListing, ListingError, join_key};
 use crate::aws::{Aws, AwsError};
 use crate::cost::{NanoDollars, Usage};
 use crate::location::S3Prefix;
-pub(super) use body::ObjectBody;
 
 /// Objects that are fetched at the same time: most are small, so that the way there and back is what takes long.
 const CONCURRENT_FETCHES_MAX: usize = 32;
@@ -71,7 +72,7 @@ impl Bucket {
 
     /// How many requests an object takes.
     pub(super) fn request_count(size: u64) -> u64 {
-        size.div_ceil(body::CHUNK_BYTES).max(1)
+        size.div_ceil(CHUNK_BYTES).max(1)
     }
 
     fn request_payer(&self) -> Option<RequestPayer> {
@@ -163,7 +164,7 @@ impl Bucket {
             let fetches = objects.into_iter().enumerate().map(|(index, (key, size))| {
                 let (bucket, room, runtime) = (Arc::clone(&bucket), Arc::clone(&memory), runtime.clone());
                 async move {
-                    let units = size.min(body::CHUNK_BYTES).div_ceil(MEMORY_UNIT_BYTES).max(1);
+                    let units = size.min(CHUNK_BYTES).div_ceil(MEMORY_UNIT_BYTES).max(1);
                     let permit = room.acquire_many_owned(u32::try_from(units).unwrap_or(1)).await.ok();
                     FetchedObject {
                         index,
@@ -196,7 +197,7 @@ async fn collect_body(object: &mut GetObjectOutput) -> Result<Vec<u8>, ObjectErr
     let length = object.content_length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut bytes = Vec::with_capacity(length.min(1 << 24));
     while let Some(piece) = object.body.next().await {
-        bytes.extend_from_slice(&piece.map_err(|error| error::connection_error(&error))?);
+        bytes.extend_from_slice(&piece.map_err(|error| connection_error(&error))?);
     }
     Ok(bytes)
 }
@@ -242,6 +243,118 @@ fn parse_page(page: ListObjectsV2Output, folder_prefix: &str, folder: &str) -> V
 /// A key as it is, where a space was written as `+`.
 fn url_decode(key: &str) -> String {
     percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// What is asked for at once: so much that the price of the requests, $0.0004 for 8 GB, is nothing.
+const CHUNK_BYTES: u64 = 8 << 20;
+
+/// The bytes of an object.
+pub(super) struct ObjectBody {
+    chunk: Cursor<Vec<u8>>,
+    remaining: Option<Remaining>,
+}
+
+/// What was not asked for yet.
+struct Remaining {
+    bucket: Arc<Bucket>,
+    key: Arc<str>,
+    /// All pieces must be of one version.
+    e_tag: Option<String>,
+    offset: u64,
+    size: u64,
+    runtime: Handle,
+}
+
+impl ObjectBody {
+    /// Fetches the first piece of an object that was listed with this size.
+    async fn open(bucket: Arc<Bucket>, key: Arc<str>, size: u64, runtime: Handle) -> Result<Self, ObjectError> {
+        let range = (size > CHUNK_BYTES).then(|| range_header(0));
+        let ObjectBytes { bytes, range, e_tag } = bucket.get_object(&key, range, None).await?;
+        // The object may have another size than when it was listed.
+        let size = range.as_deref().and_then(|range| range.rsplit_once('/')?.1.parse::<u64>().ok());
+        let at = bytes.len() as u64;
+        let rest =
+            size.filter(|size| at < *size).map(|size| Remaining { bucket, key, e_tag, offset: at, size, runtime });
+        Ok(Self { chunk: Cursor::new(bytes), remaining: rest })
+    }
+
+    /// No more of it than was fetched, so that reading waits for nothing; and whether that is all of it.
+    pub(super) fn into_first_chunk(self) -> (Self, bool) {
+        let is_complete = self.remaining.is_none();
+        (Self { remaining: None, ..self }, is_complete)
+    }
+}
+
+fn range_header(offset: u64) -> String {
+    format!("bytes={offset}-{}", offset + CHUNK_BYTES - 1)
+}
+
+impl Read for ObjectBody {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.chunk.read(buffer)?;
+        let Some(rest) =
+            self.remaining.as_mut().filter(|rest| length == 0 && !buffer.is_empty() && rest.offset < rest.size)
+        else {
+            return Ok(length);
+        };
+        // The old piece goes before the new one comes.
+        self.chunk = Cursor::default();
+        let get = rest.bucket.get_object(&rest.key, Some(range_header(rest.offset)), rest.e_tag.as_deref());
+        let got = rest.runtime.block_on(get).map_err(io::Error::other)?;
+        rest.offset += got.bytes.len() as u64;
+        self.chunk = Cursor::new(got.bytes);
+        self.chunk.read(buffer)
+    }
+}
+
+/// S3 names a bucket's region wherever it refuses for it
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>).
+const REGION_HEADER: &str = "x-amz-bucket-region";
+
+impl Bucket {
+    /// What can be done about a refusal of what needs this permission.
+    fn hint<E>(&self, refusal: &AwsError, permission: &str, error: &SdkError<E, HttpResponse>) -> Cow<'static, str> {
+        match refusal.code.as_str() {
+            _ if refusal.is_missing_credentials || refusal.is_kms_error() => refusal.s3_hint().into(),
+            "AccessDenied" | "AllAccessDisabled" => {
+                let requester_pays_hint = if self.requester_pays {
+                    ""
+                } else {
+                    "; if it is a requester-pays bucket, set `requester_pays: true` for the source"
+                };
+                format!("grant the role `{permission}` on bucket `{}`{requester_pays_hint}", self.keys.bucket).into()
+            }
+            "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
+                let region = error.raw_response().and_then(|response| response.headers().get(REGION_HEADER));
+                match region.map(crate::text::escape_non_printing) {
+                    Some(region) => format!("set `region: {region}`, the bucket's region, for the source").into(),
+                    None => "set `region` for the source to the bucket's region".into(),
+                }
+            }
+            _ => refusal.s3_hint().into(),
+        }
+    }
+
+    /// Why an object was not given.
+    fn object_error<E>(&self, error: &SdkError<E, HttpResponse>) -> ObjectError
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        let refusal = AwsError::from_sdk_error(error);
+        match refusal.code.as_str() {
+            "NoSuchKey" => ObjectError::Deleted,
+            "PreconditionFailed" => ObjectError::Changed,
+            _ => ObjectError::Refused { hint: self.hint(&refusal, "s3:GetObject", error), message: refusal.message },
+        }
+    }
+}
+
+/// The bytes of an object stopped coming.
+fn connection_error(error: &(dyn Error + 'static)) -> ObjectError {
+    ObjectError::Refused {
+        message: AwsError::from_connection_error(error).message,
+        hint: "run again: the connection was interrupted".into(),
+    }
 }
 
 #[cfg(test)]

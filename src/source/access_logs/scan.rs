@@ -12,16 +12,15 @@ use std::thread::ScopedJoinHandle;
 
 use tokio::sync::mpsc;
 
-use super::line_counter::LineCounter;
-use super::lines::LineSink;
 use super::listing::LogFile;
-use super::object::{ObjectError, ObjectReader};
-use super::object_counts::{BatchCounts, ObjectTally, empty_day};
+use super::object::{ObjectError, ObjectReader, ObjectSize};
 use super::root::LogRoot;
 use super::s3::FetchedObject;
-use crate::access_log::alb::LineError;
-use crate::access_log::line_kind::LineKind;
+use crate::access_log::lines::LineSink;
+use crate::access_log::object_counts::{BatchCounts, EventCounter, ObjectTally, empty_day};
+use crate::access_log::request_reader::{LineStatistics, RequestReader};
 use crate::access_log::router::SeriesRouter;
+use crate::access_log::unparsed_line::UnparsedLine;
 use crate::counts::MinuteCount;
 use crate::rational::Rational;
 use crate::series::SeriesKey;
@@ -87,23 +86,9 @@ pub struct ObjectRead {
 impl ObjectRead {
     /// Whether it has lines and none of them is of its balancer and time, where no more than this share of lines may be
     /// so.
-    #[must_use]
     pub fn has_only_unparsed_lines(&self, max_unparsed: Rational) -> bool {
         self.lines > 0 && self.unparsed == self.lines && max_unparsed < Rational::from_integer(1)
     }
-}
-
-/// A line that was not counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnparsedLine {
-    /// Its number among the lines that are not empty, from 1.
-    pub number: u64,
-    /// How it starts.
-    pub text: String,
-    /// What it looks like.
-    pub kind: LineKind,
-    /// Why it was not counted.
-    pub error: LineError,
 }
 
 /// An object that was not counted.
@@ -117,7 +102,6 @@ pub struct FailedObject {
 
 /// Reads all objects of the batches, on up to this many threads. Raising the flag ends it within a piece of an object.
 /// Objects of a bucket are fetched meanwhile, so there it must be called within a runtime of several threads.
-#[must_use]
 pub fn scan(root: &LogRoot, batches: &[Batch<'_>], threads: usize, cancel: &AtomicBool) -> ScanResult {
     let objects = batches.iter().enumerate();
     let objects: Vec<_> =
@@ -217,34 +201,27 @@ impl ScanContext<'_> {
             let Some((index, fetched)) = self.source.next() else { break };
             let Some((batch, file)) = self.objects.get(index) else { break };
             let (Some(batch), Some(sum)) = (self.batches.get(*batch), self.batch_counts.get(*batch)) else { break };
-            let mut sink = LineCounter::new(batch.router, file, &mut tally, self.cancel);
+            let counter = EventCounter::new(batch.router, file.interval, &mut tally, self.cancel);
+            let mut sink = RequestReader::new(batch.router, batch.router.optional_fields(), counter);
             let result = match (&self.source, fetched) {
                 (ObjectSource::Directory(root, _), _) => reader.read_file(&root.join(&*file.key), &mut sink),
                 (_, Some(FetchedObject { body: Ok(body), .. })) => reader.read(body, &mut sink),
-                (_, Some(FetchedObject { body: Err(fault), .. })) => Err(fault),
+                (_, Some(FetchedObject { body: Err(error), .. })) => Err(error),
                 (_, None) => break,
             };
             if sink.is_cancelled() {
                 break;
             }
-            outcomes.push((
-                index,
-                match result {
-                    Ok(extent) => {
-                        sink.tally.merge_into(&mut sum.lock().unwrap_or_else(PoisonError::into_inner));
-                        Ok(ObjectRead {
-                            key: Arc::clone(&file.key),
-                            size: extent.bytes,
-                            lines: sink.lines,
-                            unparsed: sink.unparsed,
-                            samples: sink.samples,
-                            connections: sink.connections,
-                            trailing_bytes: extent.trailing_bytes,
-                        })
-                    }
-                    Err(fault) => Err(FailedObject { key: Arc::clone(&file.key), error: fault }),
-                },
-            ));
+            let (_, LineStatistics { lines, unparsed, samples, connections }) = sink.into_parts();
+            let key = Arc::clone(&file.key);
+            let outcome = match result {
+                Ok(ObjectSize { bytes: size, trailing_bytes, .. }) => {
+                    tally.merge_into(&mut sum.lock().unwrap_or_else(PoisonError::into_inner));
+                    Ok(ObjectRead { key, size, lines, unparsed, samples, connections, trailing_bytes })
+                }
+                Err(error) => Err(FailedObject { key, error }),
+            };
+            outcomes.push((index, outcome));
         }
         outcomes
     }

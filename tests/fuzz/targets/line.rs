@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use slowburn_fuzz::access_log::alb::{Decoder, OptionalFields};
 use slowburn_fuzz::access_log::classic::{self, RecordAssembler};
-use slowburn_fuzz::access_log::line_kind::detect_line_kind;
+use slowburn_fuzz::access_log::unparsed_line::detect_line_kind;
 use slowburn_fuzz::access_log::newlines::NewlineFinder;
 use slowburn_fuzz::text::{escape_non_printing, is_non_printing};
 

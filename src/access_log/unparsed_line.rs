@@ -1,4 +1,4 @@
-//! Names what a line of a log is, so that a line that was not counted is called what it is.
+//! Why a line of a log was not counted, and what it is instead of a request.
 //!
 //! Sources: the access-log, connection-log and health-check-log pages of the three ELB user guides.
 
@@ -6,6 +6,59 @@ use std::fmt;
 
 use crate::access_log::fields::Fields;
 use crate::access_log::timestamp;
+
+/// A line that was not counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnparsedLine {
+    /// Its number among the lines that are not empty, from 1.
+    pub number: u64,
+    /// How it starts.
+    pub text: String,
+    /// What it looks like.
+    pub kind: LineKind,
+    pub error: LineError,
+}
+
+impl UnparsedLine {
+    pub fn new(number: u64, line: &[u8], error: LineError) -> Self {
+        /// Bytes shown of the line.
+        const TEXT_BYTES_MAX: usize = 200;
+        let start = line.get(..TEXT_BYTES_MAX).unwrap_or(line);
+        Self { number, text: String::from_utf8_lossy(start).into_owned(), kind: detect_line_kind(line), error }
+    }
+}
+
+/// Why a line is not counted: which field, by AWS's name, and the start of what stands there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// The line ends before this field, or inside it because its quote is never closed.
+    #[error("the line ends before or inside field `{field}`")]
+    Missing { field: &'static str },
+    #[error("invalid field `{field}`: `{value}`")]
+    Invalid { field: &'static str, value: Box<str> },
+    /// The field is valid, and differs from the object's name.
+    #[error("field `{field}` does not match the file name: `{value}`")]
+    Mismatch { field: &'static str, value: Box<str> },
+    #[error("the line is longer than {bytes_max} bytes")]
+    TooLong { bytes_max: usize },
+}
+
+/// The most bytes of a value that an error quotes.
+const VALUE_BYTES_MAX: usize = 60;
+
+impl LineError {
+    pub(super) fn invalid(field: &'static str, value: &[u8]) -> Self {
+        Self::Invalid { field, value: excerpt(value) }
+    }
+
+    pub fn mismatch(field: &'static str, value: &[u8]) -> Self {
+        Self::Mismatch { field, value: excerpt(value) }
+    }
+}
+
+fn excerpt(value: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(value.get(..VALUE_BYTES_MAX).unwrap_or(value)).into()
+}
 
 /// What a line is by its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,17 +71,14 @@ pub enum LineKind {
     NlbTls,
     /// A client connection at an Application Load Balancer.
     Connection,
-    /// A health check of a target.
     HealthCheck,
-    /// The line AWS writes to try a bucket out.
+    /// The line that AWS writes to test a bucket.
     TestFile,
     /// A record of the newer, configurable delivery through CloudWatch, as JSON.
     VendedJson,
     /// A header of that delivery in W3C form.
     VendedW3c,
-    /// Nothing but white space.
     Blank,
-    /// None of these.
     Unknown,
 }
 
@@ -49,8 +99,6 @@ impl fmt::Display for LineKind {
     }
 }
 
-/// Names a line without its line end.
-#[must_use]
 pub fn detect_line_kind(line: &[u8]) -> LineKind {
     match line.trim_ascii() {
         b"" => return LineKind::Blank,

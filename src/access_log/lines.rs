@@ -1,42 +1,49 @@
-//! Cuts pieces of plain bytes into lines, whichever way the pieces fall.
+//! Splits chunks of plain bytes into lines, wherever the chunks begin and end.
 //!
 //! A newline always ends a line: an Application Load Balancer escapes it inside quotes.
 
 use crate::access_log::fast_path::LINES_PER_STEP;
 use crate::access_log::newlines::{FOLDED_BYTES, NewlineFinder};
 
-/// The longest line that is looked at. The balancer cuts user agents at 8 KB and URLs at 16 KB.
-pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
+/// The longest line that is parsed. The balancer cuts user agents at 8 KB and URLs at 16 KB.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes whose lines are found at once, so that they are still in the nearest cache when they are read.
+/// Bytes whose newlines are found at once, so that they are still in the L1 cache when the lines are read.
 const SEARCH_BYTES: usize = 16 << 10;
 
-/// What a line turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
-    /// A line without its end.
+pub enum Line<'a> {
     Whole(&'a [u8]),
     /// The start of a line that is longer than [`LINE_BYTES_MAX`].
     TooLong(&'a [u8]),
 }
 
-/// Told of each line; asked between pieces whether to go on.
-pub(super) trait LineSink {
-    /// Forget all lines: the object is read from its start again.
+/// Takes the lines of one object.
+pub trait LineSink {
+    /// Discards all lines: the object is read from its start again.
     fn restart(&mut self);
-    /// The next lines: of this text, from here on, up to newlines that stand here.
-    fn accept_lines(&mut self, text: &[u8], start: usize, line_ends: &[u32]);
-    /// The next line.
     fn accept_line(&mut self, line: Line<'_>);
-    /// There are no more lines.
+    /// Takes the lines of a text from a start up to these newlines.
+    fn accept_lines(&mut self, text: &[u8], start: usize, line_ends: &[u32]) {
+        self.accept_each(text, start, line_ends);
+    }
+    /// Takes the same lines one by one.
+    fn accept_each(&mut self, text: &[u8], mut start: usize, line_ends: &[u32]) {
+        for end in line_ends {
+            if let Some(line) = text.get(start..*end as usize).and_then(trim_line) {
+                self.accept_line(line);
+            }
+            start = *end as usize + 1;
+        }
+    }
     fn finish(&mut self);
-    /// Whether the rest of the object is of no interest any more.
+    /// Whether the rest of the object is not needed; asked between chunks.
     fn is_cancelled(&self) -> bool;
 }
 
-/// Holds the line that the last piece left unfinished.
+/// Keeps the line that the last chunk left unfinished.
 #[derive(Debug, Default)]
-pub(super) struct LineSplitter {
+pub struct LineSplitter {
     partial_line: Vec<u8>,
     newlines: NewlineFinder,
     /// The rest of a line that was too long is being skipped.
@@ -44,19 +51,18 @@ pub(super) struct LineSplitter {
 }
 
 impl LineSplitter {
-    /// Forgets what the last object left behind.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.partial_line.clear();
         self.is_skipping = false;
     }
 
-    /// Tells the sink every line that ends in this piece of less than 4 GiB.
-    pub(super) fn feed(&mut self, chunk: &[u8], sink: &mut impl LineSink) {
+    /// Sends every line that ends in this chunk of less than 4 GiB.
+    pub fn feed(&mut self, chunk: &[u8], sink: &mut impl LineSink) {
         self.split(chunk, false, sink);
     }
 
-    /// The same, and gives what [`LineEnds::folded`] makes of the piece.
-    pub(super) fn feed_with_crc<'t>(
+    /// The same, with the chunk's [`NewlineFinder::folded_crc`].
+    pub fn feed_with_crc<'t>(
         &mut self,
         chunk: &'t [u8],
         sink: &mut impl LineSink,
@@ -65,7 +71,7 @@ impl LineSplitter {
         self.newlines.folded_crc(chunk)
     }
 
-    /// The line that the last piece left unfinished goes one way, the others many at once.
+    /// The line that the last chunk left unfinished is sent alone, the others many at once.
     fn split(&mut self, chunk: &[u8], with_crc: bool, sink: &mut impl LineSink) {
         let mut start = 0;
         self.newlines.reset(with_crc);
@@ -88,7 +94,7 @@ impl LineSplitter {
         }
     }
 
-    /// Tells the sink so many lines; gives where the next one starts.
+    /// Sends so many lines, and returns where the next one starts.
     fn send_lines(&mut self, chunk: &[u8], start: usize, count: usize, sink: &mut impl LineSink) -> usize {
         let line_ends = self.newlines.offsets().get(..count).unwrap_or_default();
         let Some(last) = line_ends.last().copied() else { return start };
@@ -97,8 +103,8 @@ impl LineSplitter {
         last as usize + 1
     }
 
-    /// Tells the sink the last line if no newline ended it.
-    pub(super) fn finish(&mut self, sink: &mut impl LineSink) {
+    /// Sends the last line if no newline ended it.
+    pub fn finish(&mut self, sink: &mut impl LineSink) {
         if !self.partial_line.is_empty() {
             self.end_partial(sink);
         }
@@ -130,22 +136,14 @@ impl LineSplitter {
     }
 }
 
-/// What a line of any length is without its line end; an empty one is none.
+/// A line of any length without its line end; `None` if it is empty.
 #[inline]
-pub(super) fn trim_line(line: &[u8]) -> Option<Line<'_>> {
+pub fn trim_line(line: &[u8]) -> Option<Line<'_>> {
     if line.len() > LINE_BYTES_MAX {
         return Some(Line::TooLong(line));
     }
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     (!line.is_empty()).then_some(Line::Whole(line))
-}
-
-/// Tells of each of the lines that [`LineSink::lines`] is told of.
-pub(super) fn for_each_line(text: &[u8], mut start: usize, line_ends: &[u32], mut on_line: impl FnMut(Line<'_>)) {
-    for end in line_ends {
-        text.get(start..*end as usize).and_then(trim_line).map(&mut on_line);
-        start = *end as usize + 1;
-    }
 }
 
 #[cfg(test)]
@@ -157,10 +155,6 @@ mod tests {
 
     impl LineSink for CollectedLines {
         fn restart(&mut self) {}
-
-        fn accept_lines(&mut self, text: &[u8], start: usize, ends: &[u32]) {
-            for_each_line(text, start, ends, |line| self.accept_line(line));
-        }
 
         fn accept_line(&mut self, line: Line<'_>) {
             self.0.push(match line {

@@ -1,53 +1,54 @@
-//! Counts of one object while it is read, and of all objects once they have been read whole.
+//! Counts of one object while it is read, and of all objects that have been read to their ends.
 //!
-//! An object that turns out to be damaged leaves nothing behind: its counts are poured into the sum only at its end.
+//! A damaged object leaves no counts: they are added to the sum only at its end.
 #![expect(
     clippy::inline_always,
     reason = "what is done to every line must become part of a function that is compiled for a wider processor"
 )]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::HashMap;
 
-use crate::access_log::classify::Classification;
+use crate::access_log::alb::Request;
+use crate::access_log::request_reader::RequestSink;
+use crate::access_log::router::{Classification, SeriesRouter};
 use crate::counts::{MinuteCount, SLOTS_PER_DAY};
-use crate::time::{Day, Minute, Span};
+use crate::time::{Day, MINUTES_PER_DAY, Minute, Span};
 
-/// Minutes around the object's interval that have a place in its table, for lines written a little early or late.
+/// Minutes around the object's interval that have a row in its table, for lines written a little early or late.
 const MARGIN_MINUTES: i32 = 2;
 
-/// A minute of one slot in one number, so that an event is one addition: bad events in the upper half. No object has as
-/// many lines as one half holds.
+/// Counts of one minute and series in one number, so that an event is one addition: bad events in the upper half. No
+/// object has as many lines as one half holds.
 type PackedCount = u64;
 const ONE_BAD: PackedCount = 1 << 32;
 
-/// Slots that are looked at together for whether they have any count.
+/// Series that are checked together for any count.
 const SERIES_PER_CHECK: usize = 16;
 
-/// Counts of one object, by slot and minute.
+/// Counts of one object, by minute and series.
 #[derive(Debug, Default)]
-pub(super) struct ObjectTally {
+pub struct ObjectTally {
     first_minute: i32,
     series_count: usize,
-    /// Minutes in [`Self::near`].
     minutes: usize,
-    /// Minute by minute, a number for each slot.
+    /// `minutes` rows of `series_count`.
     table: Vec<PackedCount>,
-    /// The few lines whose time lies outside the table.
+    /// The few events outside the table.
     outliers: HashMap<(usize, Minute), PackedCount>,
 }
 
-/// A minute, and its place in the table; far beyond its end if it has none.
+/// A minute and its index in the table, far beyond the table's end if it has none.
 #[derive(Clone, Copy)]
-pub(super) struct TableRow {
+pub struct TableRow {
     table_index: usize,
     minute: Minute,
 }
 
 impl ObjectTally {
-    /// Starts an object with counts for this many slots.
-    pub(super) fn reset(&mut self, series_count: usize, interval: Span) {
+    pub fn reset(&mut self, series_count: usize, interval: Span) {
         self.first_minute = interval.start.plus(-MARGIN_MINUTES).0;
         self.minutes = interval.minutes() as usize + 2 * MARGIN_MINUTES.unsigned_abs() as usize;
         self.series_count = series_count;
@@ -56,16 +57,14 @@ impl ObjectTally {
         self.outliers.clear();
     }
 
-    /// Where a minute has its place, to count events in.
     #[inline(always)]
-    pub(super) fn row(&self, minute: Minute) -> TableRow {
+    pub fn row(&self, minute: Minute) -> TableRow {
         let near = usize::try_from(minute.0.wrapping_sub(self.first_minute)).ok().filter(|place| *place < self.minutes);
         TableRow { table_index: near.map_or(usize::MAX / 2, |near| near * self.series_count), minute }
     }
 
-    /// Counts an event.
     #[inline(always)]
-    pub(super) fn add(&mut self, series_index: usize, row: TableRow, classification: Classification) {
+    pub fn add(&mut self, series_index: usize, row: TableRow, classification: Classification) {
         let increment = if classification == Classification::Bad { 1 + ONE_BAD } else { 1 };
         match self.table.get_mut(row.table_index + series_index) {
             Some(packed) => *packed += increment,
@@ -78,8 +77,7 @@ impl ObjectTally {
         *self.outliers.entry((series_index, minute)).or_default() += increment;
     }
 
-    /// Adds all that was counted to the sum.
-    pub(super) fn merge_into(&self, batch: &mut BatchCounts) {
+    pub fn merge_into(&self, batch: &mut BatchCounts) {
         for (minute, slots) in (self.first_minute..).zip(self.table.chunks(self.series_count.max(1))) {
             // Most slots have nothing in one object, so several are looked at together.
             for (first, some) in (0..).step_by(SERIES_PER_CHECK).zip(slots.chunks(SERIES_PER_CHECK)) {
@@ -102,9 +100,48 @@ fn unpack(packed: PackedCount) -> MinuteCount {
     MinuteCount { total: half(packed % ONE_BAD), bad: half(packed / ONE_BAD) }
 }
 
+/// Counts the requests of one object as events of the router's series.
+pub struct EventCounter<'a> {
+    router: &'a SeriesRouter,
+    interval: Span,
+    /// Minutes that its requests may lie in: a day to either side, so that a wrong clock cannot touch any day.
+    plausible_span: Span,
+    tally: &'a mut ObjectTally,
+    cancel: &'a AtomicBool,
+}
+
+impl<'a> EventCounter<'a> {
+    pub fn new(router: &'a SeriesRouter, interval: Span, tally: &'a mut ObjectTally, cancel: &'a AtomicBool) -> Self {
+        let plausible_span = Span::new(interval.start.plus(-MINUTES_PER_DAY), interval.end.plus(MINUTES_PER_DAY));
+        Self { router, interval, plausible_span, tally, cancel }
+    }
+}
+
+impl RequestSink for EventCounter<'_> {
+    fn restart(&mut self) {
+        self.tally.reset(self.router.series().len(), self.interval);
+    }
+
+    #[inline(always)]
+    fn includes(&self, minute: Minute) -> bool {
+        self.plausible_span.contains(minute)
+    }
+
+    #[inline(always)]
+    fn count(&mut self, request: &Request<'_>, _: &[u8]) {
+        let tally = &mut *self.tally;
+        let row = tally.row(request.minute);
+        self.router.classify(request, |series_index, event| tally.add(series_index, row, event));
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}
+
 /// Counts of all objects of a batch, dense by day.
 #[derive(Debug, Default)]
-pub(super) struct BatchCounts(pub(super) BTreeMap<(usize, Day), Box<[MinuteCount]>>);
+pub struct BatchCounts(pub BTreeMap<(usize, Day), Box<[MinuteCount]>>);
 
 impl BatchCounts {
     fn add(&mut self, series_index: usize, minute: Minute, count: MinuteCount) {
@@ -116,6 +153,6 @@ impl BatchCounts {
 }
 
 /// A day without events.
-pub(super) fn empty_day() -> Box<[MinuteCount]> {
+pub fn empty_day() -> Box<[MinuteCount]> {
     vec![MinuteCount::default(); SLOTS_PER_DAY].into_boxed_slice()
 }
