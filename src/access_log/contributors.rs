@@ -1,11 +1,7 @@
-//! Where bad events come from: who answered, which target, target group and route, counted while lines are read once
-//! more.
+//! Where bad events come from: who answered, and which target, target group and route, counted in a second pass over
+//! the lines of an incident.
 //!
-//! Absent on purpose: the zone of a target and of a node, which no line tells; and who asked, which is nobody's
-//! business here.
-//!
-//! **Invariant:** whatever outsiders send, what is remembered is bounded, and nothing of it is an address or query of
-//! theirs.
+//! **Invariant:** memory is bounded whatever clients send, and no client's address or query is kept.
 
 use std::collections::BTreeMap;
 
@@ -15,35 +11,34 @@ use super::alb::Request;
 use super::fields::Fields;
 use super::path_template;
 use super::router::{Classification, SeriesRouter};
+use super::target_group::TargetGroupName;
 use crate::burn::p_value;
 use crate::counts::Sums;
 use crate::rational::Rational;
 use crate::time::{Minute, Span};
 
-/// Values of a dimension that are told apart. Where outsiders make up more, those that failed and were asked least go.
+/// Values kept of a dimension. Where clients invent more, those with the fewest failures and requests are evicted.
 const VALUES_MAX: usize = 1_000;
-/// Values that are named of each dimension.
+/// Values reported of each dimension.
 const TOP_VALUES: usize = 3;
-/// Requests of a value that stands out fail at least so many times as often as all others.
+/// Requests of a dominant value fail at least so many times as often as all others.
 const FAILURE_RATIO_MIN: u128 = 3;
-/// If failures fell on values as requests do, so many would fall on this one in no more than one of a thousand cases.
-/// There are many values to be lucky with.
+/// If failures were spread over values like requests, a dominant value would have so many in no more than one of a
+/// thousand cases. With many values, some have many by chance.
 const P_VALUE_MAX: f64 = 0.001;
 /// `[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535`.
 const TARGET_BYTES_MAX: usize = 47;
 
-/// What requests are told apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dimension {
-    /// The address and port of a target.
+    /// Address and port.
     Target,
-    /// The name of a target group.
     TargetGroup,
     /// Method and path.
     Route,
 }
 
-/// Who answered a request that failed.
+/// Who answered a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorOrigin {
     /// The load balancer, in place of a target.
@@ -52,16 +47,14 @@ pub enum ErrorOrigin {
     Target,
 }
 
-/// One value of a dimension, and its events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contributor {
     /// Such as `10.0.1.7:8080` or `GET /cart/{id}`.
     pub value: String,
-    /// Its events, and the bad ones among them.
     pub events: Sums,
 }
 
-/// What a line says of the target beyond what it is judged by.
+/// Fields of a line that classification does not need.
 #[derive(Clone, Copy, Debug)]
 struct TargetResponse<'a> {
     target: &'a [u8],
@@ -80,13 +73,11 @@ impl<'a> TargetResponse<'a> {
         Some(Self { target, status: fields.next_field()? })
     }
 
-    /// "`-` if no response from target"; what a target answered with and the balancer could not pass on is a 5xx of the
-    /// balancer.
+    /// AWS: "`-` if no response from target". A response that the balancer could not pass on is a 5xx of the balancer.
     fn error_origin(&self) -> ErrorOrigin {
         if self.status.starts_with(b"5") { ErrorOrigin::Target } else { ErrorOrigin::Balancer }
     }
 
-    /// An address and port, if it is one.
     fn target_address(&self) -> Option<&'a [u8]> {
         let is_part = |byte: &u8| byte.is_ascii_hexdigit() || b".:[]".contains(byte);
         let is_valid = (3..=TARGET_BYTES_MAX).contains(&self.target.len()) && self.target.iter().all(is_part);
@@ -94,23 +85,21 @@ impl<'a> TargetResponse<'a> {
     }
 }
 
-/// Events of some minutes of one series, by where they came from.
+/// Events of some minutes of one series by where they came from.
 #[derive(Clone, Debug)]
 pub struct Contributors {
-    /// The minutes that were looked at.
     pub span: Span,
     /// All log objects of these minutes were read.
     pub is_complete: bool,
     excluded: Vec<Span>,
     events: Sums,
     server_errors: BTreeMap<(ErrorOrigin, u16), u64>,
-    targets: BoundedCounts,
-    target_groups: BoundedCounts,
-    routes: BoundedCounts,
+    /// By dimension.
+    values: [BoundedCounts; 3],
 }
 
 impl Contributors {
-    /// Nothing yet, of a span without some minutes that do not count.
+    /// No events yet, of a span without some excluded minutes.
     pub fn for_span(span: Span, excluded: Vec<Span>) -> Self {
         Self {
             span,
@@ -118,28 +107,23 @@ impl Contributors {
             excluded,
             events: Sums::default(),
             server_errors: BTreeMap::new(),
-            targets: BoundedCounts::default(),
-            target_groups: BoundedCounts::default(),
-            routes: BoundedCounts::default(),
+            values: Default::default(),
         }
     }
 
-    /// As many minutes, and no event.
+    /// The same minutes without events.
     pub fn to_empty(&self) -> Self {
         Self { is_complete: self.is_complete, ..Self::for_span(self.span, self.excluded.clone()) }
     }
 
-    /// All events, and the bad ones among them.
     pub const fn events(&self) -> Sums {
         self.events
     }
 
-    /// Whether events of a minute count.
     pub fn includes(&self, minute: Minute) -> bool {
         self.span.contains(minute) && !self.excluded.iter().any(|span| span.contains(minute))
     }
 
-    /// Counts an event; `route` is what [`template::route`] makes of its request.
     fn add_event(
         &mut self,
         request: &Request<'_>,
@@ -154,45 +138,37 @@ impl Contributors {
             let origin = response.map_or(ErrorOrigin::Balancer, TargetResponse::error_origin);
             *self.server_errors.entry((origin, request.status)).or_default() += 1;
         }
+        let [targets, target_groups, routes] = &mut self.values;
         if let Some(target) = response.and_then(TargetResponse::target_address) {
-            self.targets.add(target, one);
+            targets.add(target, one);
         }
-        if let Some(group) = request.target_group.as_ref().and_then(super::target_group::TargetGroupName::valid_name) {
-            self.target_groups.add(group.as_bytes(), one);
+        if let Some(group) = request.target_group.as_ref().and_then(TargetGroupName::valid_name) {
+            target_groups.add(group.as_bytes(), one);
         }
         if !route.is_empty() {
-            self.routes.add(route.as_bytes(), one);
+            routes.add(route.as_bytes(), one);
         }
     }
 
-    /// Adds what was counted of other objects.
     pub fn merge(&mut self, other: &Self) {
         self.is_complete &= other.is_complete;
         self.events.add(other.events);
         for (origin, count) in &other.server_errors {
             *self.server_errors.entry(*origin).or_default() += count;
         }
-        self.targets.merge(&other.targets);
-        self.target_groups.merge(&other.target_groups);
-        self.routes.merge(&other.routes);
-    }
-
-    fn values(&self, dimension: Dimension) -> &BoundedCounts {
-        match dimension {
-            Dimension::Target => &self.targets,
-            Dimension::TargetGroup => &self.target_groups,
-            Dimension::Route => &self.routes,
+        for (values, more) in self.values.iter_mut().zip(&other.values) {
+            more.0.iter().for_each(|(value, events)| values.add(value, *events));
         }
     }
 
-    /// The values of all events, in order.
     pub fn observed_values(&self, dimension: Dimension) -> impl Iterator<Item = String> {
-        self.values(dimension).0.keys().map(|value| String::from_utf8_lossy(value).into_owned())
+        self.values[dimension as usize].0.keys().map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
     /// The values that failed most, the worst first.
     pub fn top_contributors(&self, dimension: Dimension) -> Vec<Contributor> {
-        let mut failed: Vec<_> = self.values(dimension).0.iter().filter(|(_, events)| events.bad > 0).collect();
+        let mut failed: Vec<_> =
+            self.values[dimension as usize].0.iter().filter(|(_, events)| events.bad > 0).collect();
         failed.sort_by(|(a, some), (b, others)| (others.bad, some.total, *a).cmp(&(some.bad, others.total, *b)));
         let to_contributor = |(value, events): (&Vec<u8>, &Sums)| Contributor {
             value: String::from_utf8_lossy(value).into_owned(),
@@ -201,7 +177,7 @@ impl Contributors {
         failed.into_iter().take(TOP_VALUES).map(to_contributor).collect()
     }
 
-    /// The value that at least half of what is bad fell on, and that fails clearly more often than all others.
+    /// The value with at least half of the bad events that fails clearly more often than all others.
     pub fn dominant_contributor(&self, dimension: Dimension) -> Option<Contributor> {
         let first = self.top_contributors(dimension).into_iter().next()?;
         let (own, others) = (first.events, self.events.minus(first.events));
@@ -213,21 +189,20 @@ impl Contributors {
         (is_half && is_clear && others.total > 0 && p_value(bad_events, traffic_share) <= P_VALUE_MAX).then_some(first)
     }
 
-    /// Who answered at least half of what is bad, and with which status if that is the same in as many; and how many
-    /// they are.
+    /// Who answered at least half of the bad events, with which status if at least half have the same, and how many these
+    /// are.
     pub fn dominant_error_origin(&self) -> Option<(ErrorOrigin, Option<u16>, u64)> {
         let is_half = |count: u64| count > 0 && count.saturating_mul(2) >= self.events.bad;
-        let (of_one, count) = self.server_errors.iter().max_by_key(|(_, count)| **count)?;
-        if is_half(*count) {
-            return Some((of_one.0, Some(of_one.1), *count));
+        let (&(origin, status), &count) = self.server_errors.iter().max_by_key(|(_, count)| **count)?;
+        if is_half(count) {
+            return Some((origin, Some(status), count));
         }
-        let count_from =
-            |maker| self.server_errors.iter().filter(|((by, _), _)| *by == maker).map(|(_, count)| count).sum::<u64>();
-        let (maker, count) = [ErrorOrigin::Balancer, ErrorOrigin::Target]
-            .map(|maker| (maker, count_from(maker)))
-            .into_iter()
-            .max_by_key(|(_, count)| *count)?;
-        is_half(count).then_some((maker, None, count))
+        let mut counts = BTreeMap::<ErrorOrigin, u64>::new();
+        for ((origin, _), count) in &self.server_errors {
+            *counts.entry(*origin).or_default() += count;
+        }
+        let (origin, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        is_half(count).then_some((origin, None, count))
     }
 }
 
@@ -246,43 +221,33 @@ impl BoundedCounts {
         self.0.insert(value.to_vec(), events);
     }
 
-    /// Keeps the half that failed most, and of the others those that were asked most: what fails half of the time is
-    /// among them from its first failures on, and what was forgotten of it before is at most what those had that were
-    /// forgotten with it.
+    /// Keeps the half with the most failures, then the most requests. A value that fails half of the time is kept from
+    /// its first failures on, and lost before at most what others that were evicted with it had.
     fn evict(&mut self) {
         let mut all: Vec<(Vec<u8>, Sums)> = self.0.drain().collect();
         all.sort_by(|(a, some), (b, others)| (others.bad, others.total, a).cmp(&(some.bad, some.total, b)));
         all.truncate(VALUES_MAX / 2);
         self.0.extend(all);
     }
-
-    fn merge(&mut self, other: &Self) {
-        for (value, events) in &other.0 {
-            self.add(value, *events);
-        }
-    }
 }
 
-/// Counts the lines of objects for several series at once.
+/// Counts requests for several series at once.
 #[derive(Debug, Default)]
 pub struct ContributorCounter {
-    /// One for each series, in the order of the routes' slots.
+    /// One for each series of the router, in its order.
     pub contributors: Vec<Contributors>,
     route: String,
 }
 
 impl ContributorCounter {
-    /// Begins with what is wanted of each series.
     pub fn for_series(targets: &[Contributors]) -> Self {
         Self { contributors: targets.iter().map(Contributors::to_empty).collect(), route: String::new() }
     }
 
-    /// Forgets all events.
     pub fn reset(&mut self) {
         self.contributors.iter_mut().for_each(|found| *found = found.to_empty());
     }
 
-    /// Whether any series wants events of a minute.
     pub fn includes(&self, minute: Minute) -> bool {
         self.contributors.iter().any(|found| found.includes(minute))
     }
@@ -407,7 +372,7 @@ mod tests {
             path_template::write_route(&request.parse_request_line(), &mut route);
             let event = if request.is_server_error() { Classification::Bad } else { Classification::Good };
             found.add_event(&request, None, &route, event);
-            assert!(found.routes.0.len() <= VALUES_MAX);
+            assert!(found.values[Dimension::Route as usize].0.len() <= VALUES_MAX);
         }
         assert_eq!(dominant_values(&found), "-, -, GET /pay 1000/1000");
     }

@@ -3,10 +3,6 @@
 //! The end of a field is searched in the next 64 bytes at once, and where it may lie in any of several blocks, in all of
 //! them: a search in vain costs less than a mispredicted branch. Its portable twin is [`Decoder::decode`], which also
 //! reads lines of any other shape; both give the same for every line.
-#![expect(
-    clippy::inline_always,
-    reason = "all of it must become part of a function that is compiled for a wider processor"
-)]
 
 use std::ops::Range;
 

@@ -4,6 +4,10 @@
 //! [`router`] says which series each is an event of and whether it is good or bad.
 //!
 //! **Invariant:** no bytes make anything here panic, and whether a line parses does not depend on what is asked of it.
+#![expect(
+    clippy::inline_always,
+    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
+)]
 
 pub mod alb;
 pub mod classic;

@@ -4,10 +4,6 @@
 //! next ones, and added to them, can be left out without a change of the remainder: in the end, 128 bytes stand for all
 //! (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009). Without SIMD
 //! it finds newlines with memchr and leaves the CRC to its caller.
-#![expect(
-    clippy::inline_always,
-    reason = "all of it must become part of a function that is compiled for a wider processor"
-)]
 
 pub use crate::access_log::simd::FOLDED_BYTES;
 use crate::access_log::simd::{BLOCK_BYTES, Block, EqualMask, FoldedCrc, SimdKernel, dispatch_simd};
@@ -41,17 +37,10 @@ impl NewlineFinder {
         if self.offsets.len() < self.count + chunk.len() {
             self.offsets.resize(self.count + chunk.len(), 0);
         }
-        let kernel = FindNewlines {
-            chunk,
-            chunk_offset,
-            offsets: &mut self.offsets,
-            count: &mut self.count,
-            folded_crc: &mut self.folded_crc,
-        };
-        if let Err(kernel) = dispatch_simd(kernel) {
+        self.position += chunk.len();
+        if let Err(kernel) = dispatch_simd(FindNewlines { chunk, chunk_offset, found: self }) {
             kernel.run_portable();
         }
-        self.position += chunk.len();
         true
     }
 
@@ -78,9 +67,7 @@ struct FindNewlines<'t> {
     chunk: &'t [u8],
     /// Offset of the chunk in the text.
     chunk_offset: u32,
-    offsets: &'t mut [u32],
-    count: &'t mut usize,
-    folded_crc: &'t mut Option<FoldedCrc>,
+    found: &'t mut NewlineFinder,
 }
 
 impl SimdKernel for FindNewlines<'_> {
@@ -91,23 +78,25 @@ impl SimdKernel for FindNewlines<'_> {
         any_equal: impl Fn(&Block, &[Block; 2]) -> bool,
         fold: Option<impl Fn(FoldedCrc, &[Block; 2]) -> FoldedCrc>,
     ) {
-        let mut found = OffsetBuffer { offsets: self.offsets, count: *self.count };
-        *self.folded_crc = if let (Some(folded), Some(fold)) = (*self.folded_crc, fold) {
+        let NewlineFinder { offsets, count, folded_crc, .. } = self.found;
+        let mut found = OffsetBuffer { offsets, count: *count };
+        *folded_crc = if let (Some(folded), Some(fold)) = (*folded_crc, fold) {
             Some(scan_chunk(self.chunk, self.chunk_offset, &mut found, equal_mask, any_equal, folded, fold))
         } else {
             scan_chunk(self.chunk, self.chunk_offset, &mut found, equal_mask, any_equal, (), |(), _| ());
             None
         };
-        *self.count = found.count;
+        *count = found.count;
     }
 }
 
 impl FindNewlines<'_> {
     fn run_portable(self) {
-        *self.folded_crc = None;
-        for (newline, offset) in memchr::memchr_iter(b'\n', self.chunk).zip(self.offsets.iter_mut().skip(*self.count)) {
+        let NewlineFinder { offsets, count, folded_crc, .. } = self.found;
+        *folded_crc = None;
+        for (newline, offset) in memchr::memchr_iter(b'\n', self.chunk).zip(offsets.iter_mut().skip(*count)) {
             *offset = self.chunk_offset + newline as u32;
-            *self.count += 1;
+            *count += 1;
         }
     }
 }

@@ -1,10 +1,6 @@
 //! Counts of one object while it is read, and of all objects that have been read to their ends.
 //!
 //! A damaged object leaves no counts: they are added to the sum only at its end.
-#![expect(
-    clippy::inline_always,
-    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
-)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

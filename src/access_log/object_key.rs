@@ -1,4 +1,4 @@
-//! What an object holds, by its key alone.
+//! What a log object contains, by its key alone.
 //!
 //! Source: "Access log files" in the ELB user guides. An Application Load Balancer writes, every five minutes and node,
 //! `[prefix/]AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/`
@@ -16,53 +16,46 @@ pub const INTERVAL_MINUTES: i32 = 5;
 /// Days after the last day of a span in whose folders its objects are looked for.
 pub const LATE_DELIVERY_DAYS: i32 = 3;
 
-/// What an object is by its name. Names may lie; the reader of its lines will notice.
+/// What an object is by its name. Where the name is wrong, its lines show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ObjectKind<'k> {
-    /// Requests at an Application Load Balancer.
     Alb(LogObject<'k>),
-    /// Requests at a Classic Load Balancer.
     ClassicElb(LogObject<'k>),
     /// TLS connections at a Network Load Balancer.
     NetworkLb,
-    /// Client connections at an Application Load Balancer.
     ConnectionLog,
-    /// Health checks of targets.
     HealthCheckLog,
-    /// What AWS writes to try a bucket out.
+    /// Written by AWS to test a bucket.
     TestFile,
-    /// Anything else, with what is wrong with the name.
+    /// Anything else, with why.
     Unrecognized(&'static str),
 }
 
-/// What the key of an Application or Classic Load Balancer's log says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogObject<'k> {
-    /// Account number of the balancer's owner.
     pub account: &'k str,
-    /// Such as `eu-west-1`.
     pub region: &'k str,
     /// The day of the folder: when the object was delivered, which may be later than what it holds.
     pub delivery_day: Day,
     /// `app/name/id`, as lines and CloudWatch write it; `classic/name` of a Classic one, which they call by its name
     /// alone.
     pub load_balancer: String,
-    /// The first minute after those that it covers.
+    /// The first minute after the interval.
     pub interval_end: Minute,
     /// Address of the balancer's node.
     pub node: &'k str,
-    /// What its folder says otherwise than its own name, if anything. The name counts: it is what a copy keeps.
+    /// How its folder contradicts its name, if it does. The name counts, since a copy keeps it.
     pub mismatch: Option<&'static str>,
 }
 
-/// What an object is known by, wherever it was copied to and whether or not it was unpacked: AWS's own file name, which
-/// ends in random letters, without `.gz`.
+/// What identifies an object in every copy, compressed or not: AWS's own file name, which ends in random letters, without
+/// `.gz`.
 pub fn object_identity(key: &str) -> &str {
     let name = key.rsplit('/').next().unwrap_or(key);
     name.strip_suffix(".gz").unwrap_or(name)
 }
 
-/// Reads a key relative to any root, with `/` between its parts.
+/// Parses a key relative to any root.
 pub fn parse_key(key: &str) -> ObjectKind<'_> {
     let (folder, file) = key.rsplit_once('/').unwrap_or(("", key));
     if file == "ELBAccessLogTestFile" || file.ends_with("ELBConnectionLogTestFile") {
@@ -121,14 +114,14 @@ fn parse_object<'k>(
     let Some(delivery_day) = parse_folder_day(folder) else {
         return ObjectKind::Unrecognized("not in a day folder `yyyy/mm/dd`");
     };
-    let doubt = if !is_in_folder_of(folder, account, region) {
+    let mismatch = if !is_in_folder_of(folder, account, region) {
         Some("the folder and the file name have different accounts or regions")
     } else if !is_plausible_delivery(delivery_day, interval_end) {
         Some("the folder's day and the time in the file name are far apart")
     } else {
         None
     };
-    kind(LogObject { account, region, delivery_day, load_balancer, interval_end, node, mismatch: doubt })
+    kind(LogObject { account, region, delivery_day, load_balancer, interval_end, node, mismatch })
 }
 
 /// Whether a folder ends in `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`; one that is shorter says nothing of them.
@@ -138,8 +131,8 @@ fn is_in_folder_of(folder: &str, account: &str, region: &str) -> bool {
     fits(region) && fits("elasticloadbalancing") && fits(account)
 }
 
-/// Nothing is delivered before it is over, but for what clocks and calendars may differ by, nor later than
-/// [`LATE_DAYS`].
+/// Nothing is delivered before its interval ends, apart from differences of clocks, nor later than
+/// [`LATE_DELIVERY_DAYS`].
 fn is_plausible_delivery(delivery_day: Day, interval_end: Minute) -> bool {
     let end = interval_end.day();
     end.plus(-1) <= delivery_day && delivery_day <= end.plus(LATE_DELIVERY_DAYS)
@@ -154,8 +147,8 @@ fn is_name_part(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// How the names of a balancer's logs start in a folder `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`, where AWS put
-/// them; `None` if the folder is shorter. Of `app/name` they are those of every id.
+/// How the names of a balancer's logs start in a folder `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`; `None` if the
+/// folder is shorter. For `app/name` it matches every id.
 pub fn file_name_prefix(folder: &str, load_balancer: &str) -> Option<String> {
     let mut parts = folder.rsplit('/').skip(3);
     let (region, _, account) = (parts.next()?, parts.next()?, parts.next()?);
@@ -183,15 +176,11 @@ pub fn parse_folder_day(folder: &str) -> Option<Day> {
 }
 
 fn parse_day(year: &[u8], month: &[u8], day: &[u8]) -> Option<Day> {
-    if (year.len(), month.len(), day.len()) != (4, 2, 2) {
-        return None;
-    }
-    // Minutes are counted in 32 bits, which end in the year 6053. There were no balancers before 1970.
-    if !(1970..6000).contains(&parse_digits(year)?) {
-        return None;
-    }
-    let small = |digits| u32::try_from(parse_digits(digits)?).ok();
-    Day::from_civil(i32::try_from(parse_digits(year)?).ok()?, small(month)?, small(day)?)
+    let has_widths = (year.len(), month.len(), day.len()) == (4, 2, 2);
+    let number = |digits| u32::try_from(parse_digits(digits)?).ok();
+    // Minutes of 32 bits end in the year 6053.
+    let year = i32::try_from(parse_digits(year)?).ok().filter(|year| has_widths && (1970..6000).contains(year))?;
+    Day::from_civil(year, number(month)?, number(day)?)
 }
 
 #[cfg(test)]

@@ -1,8 +1,4 @@
 //! Reads the requests of one log object out of its lines, and names every line that is none of the load balancer's.
-#![expect(
-    clippy::inline_always,
-    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
-)]
 
 use crate::access_log::alb::{Decoder, OptionalFields, Request};
 use crate::access_log::classic::{self, Record, RecordAssembler};

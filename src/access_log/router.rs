@@ -2,10 +2,6 @@
 //!
 //! A request is looked up by its target group, then by its host; only rules with wildcards in their hosts are tried
 //! one after the other, so a request costs the same among ten services as among a thousand.
-#![expect(
-    clippy::inline_always,
-    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
-)]
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasherDefault;

@@ -11,10 +11,6 @@
     all(target_arch = "x86_64", not(slowburn_portable)),
     expect(unsafe_code, reason = "calling a function with a target feature is unsafe, however sure the feature is")
 )]
-#![expect(
-    clippy::inline_always,
-    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
-)]
 
 /// Bytes whose bits fill a word.
 pub(super) const BLOCK_BYTES: usize = 64;

@@ -1,8 +1,4 @@
 //! Parses the times in a log line, instants with microseconds and durations in seconds, exactly, as integers.
-#![expect(
-    clippy::inline_always,
-    reason = "what is done to every line must become part of a function that is compiled for a wider processor"
-)]
 
 use crate::access_log::simd::{HALF_BLOCK_BYTES, all_within};
 use crate::time::Minute;

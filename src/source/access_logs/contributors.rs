@@ -1,6 +1,4 @@
-//! Reads a few objects once more, to see where their bad events come from, for so long and not longer.
-//!
-//! What cannot be read in that time is left out: nobody waits for it, and nothing is counted by it.
+//! Reads a few objects again, within a deadline, for where their bad events come from. Counts do not depend on it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,23 +18,19 @@ use crate::access_log::request_reader::{RequestReader, RequestSink};
 use crate::access_log::router::SeriesRouter;
 use crate::time::Minute;
 
-/// Objects that are read again of one balancer: an hour of twenty nodes. By list price they cost $0.0001.
+/// Objects of one balancer: an hour of twenty nodes. By list price they cost $0.0001.
 const OBJECTS_MAX: usize = 256;
-/// Bytes of them as they lie there, some 300 MB of lines.
+/// Their compressed bytes: some 300 MB of lines.
 const BYTES_MAX: u64 = 32 << 20;
 
-/// What to read once more.
 #[derive(Clone, Copy, Debug)]
 pub struct ContributorScan<'a> {
-    /// The objects of one balancer that are of interest.
+    /// Objects of one balancer.
     pub objects: &'a [&'a LogFile],
-    /// The series that are of interest.
     pub router: &'a SeriesRouter,
-    /// What is wanted of each series, in the order of the routes' slots.
+    /// The minutes of each series, in the router's order.
     pub contributors: &'a [Contributors],
-    /// Nothing is read after this.
     pub deadline: Instant,
-    /// Raised when all should end.
     pub cancel: &'a AtomicBool,
 }
 
@@ -49,8 +43,7 @@ impl<'a> ContributorScan<'a> {
     }
 }
 
-/// Where events of some series come from, in the order of the routes' slots, by the newest objects that can be read in
-/// time.
+/// The contributors of each series, in the router's order, by the newest objects that can be read in time.
 pub async fn scan_contributors(root: &LogRoot, scan: &ContributorScan<'_>) -> Vec<Contributors> {
     let mut newest = scan.objects.to_vec();
     newest.sort_by(|a, b| (b.interval.end, &a.key).cmp(&(a.interval.end, &b.key)));
@@ -107,7 +100,7 @@ impl ContributorReader<'_> {
             if lines.is_cancelled() {
                 return;
             }
-            // Where a large object was begun only, its lines up to there are as good as any.
+            // The lines of a large object's first chunk are as good as any.
             let is_sound = read.is_ok() || (!is_whole && matches!(read, Err(ObjectError::Truncated)));
             self.merge_object(is_sound, is_whole && read.is_ok(), &lines.into_parts().0.counter);
         }

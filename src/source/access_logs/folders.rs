@@ -1,15 +1,15 @@
-//! The folders above those of days: where `AWSLogs` lies, which years and months matter, and whose logs a folder holds.
+//! The folders above those of days: where `AWSLogs` is, which years and months matter, and whose logs a folder has.
 
 use std::borrow::Cow;
 
 use super::root::{ListingError, LogRoot};
 
-/// How many folders of a bucket's prefix may stand above `AWSLogs`.
+/// How many folders of a bucket's prefix may be above `AWSLogs`.
 const PREFIX_DEPTH: usize = 4;
-/// The place cannot serve as a source.
+
+/// Why a location cannot be a source.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// Nothing there looks like AWS's layout.
     #[error(
         "no `AWSLogs` folder in `{0}`\nhint: use the folder that contains \
          `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/`, or one at most {PREFIX_DEPTH} levels above it"
@@ -17,15 +17,7 @@ pub enum ListError {
     NoLogs(String),
     /// It is a folder `AWSLogs`, or one further down.
     #[error("`{given}` is {what}\nhint: use the folder that contains `AWSLogs/`: {fix}")]
-    InsideLogs {
-        /// The folder as a person wrote it.
-        given: String,
-        /// Which of both it is.
-        what: &'static str,
-        /// What to write instead.
-        fix: String,
-    },
-    /// The place itself cannot be read.
+    InsideLogs { given: String, what: &'static str, fix: String },
     #[error("cannot read `{0}`: {1}\nhint: {2}")]
     Unreadable(String, String, Cow<'static, str>),
 }
@@ -56,13 +48,12 @@ pub(super) async fn find_awslogs_folders(root: &LogRoot) -> Result<Vec<String>, 
     found.sort();
     match error {
         _ if !found.is_empty() => Ok(found),
-        // Where it could not be looked for, nobody knows that it is not there.
+        // `AWSLogs` may be in a folder that could not be listed.
         Some(unseen) => Err(unreadable(unseen)),
         None => Err(inside_awslogs_error(root).unwrap_or_else(|| ListError::NoLogs(root.to_string()))),
     }
 }
 
-/// What to write where somebody has named a folder `AWSLogs` itself, or one below it.
 fn inside_awslogs_error(root: &LogRoot) -> Option<ListError> {
     let given = root.to_string();
     let found = parent_of_awslogs(&given).or_else(|| match root {
@@ -92,8 +83,7 @@ fn parent_of_awslogs(path: &str) -> Option<(String, bool)> {
     Some((above, index + 1 == parts.len()))
 }
 
-/// Leaves out folders of years or months before a day `yyyy/mm/dd`, but for the newest of them: a bucket may be many
-/// years old.
+/// Leaves out years or months before a day `yyyy/mm/dd`, except the newest: a bucket may be many years old.
 pub(super) fn retain_recent(first_day: &str, mut folders: Vec<String>) -> Vec<String> {
     let newest = folders.iter().max().cloned();
     folders.retain(|folder| {
@@ -104,7 +94,7 @@ pub(super) fn retain_recent(first_day: &str, mut folders: Vec<String>) -> Vec<St
     folders
 }
 
-/// The area of a folder, and the day or the start of days that it is of; `None` for what is no folder of ELB's logs.
+/// The area of a folder, and its day or the start of its days; `None` if it is not a folder of ELB logs.
 pub(super) fn parse_area(folder: &str) -> Option<(String, String)> {
     let mut parts = folder.split('/').skip_while(|part| *part != "AWSLogs").skip(1);
     let area = match (parts.next(), parts.next(), parts.next()) {

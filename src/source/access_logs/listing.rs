@@ -1,7 +1,7 @@
-//! Which log objects lie below a place: everything found is either read or accounted for by name.
+//! Which log objects there are below a root: everything found is either read or reported by name.
 //!
-//! Folders of days are days of delivery. An object of 23:55 to 00:00 lies in the next day's folder and a late one later
-//! still, so a span is looked for in its own days and a few more.
+//! Folders are by day of delivery. An object of 23:55 to 00:00 is in the next day's folder and a late one later still,
+//! so a span is searched in its own days and a few more.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,27 +14,26 @@ use crate::time::{Day, Minute, Span};
 
 /// How long a file without a byte may still be filled: a copy that takes longer writes some of it meanwhile.
 const PENDING_MINUTES: i32 = 60;
-/// Keys shown of each kind of object that is not read.
+/// Keys shown of each kind of skipped object.
 const SAMPLES_MAX: usize = 3;
 
 /// The log object of an Application or Classic Load Balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
-    /// Path below the root, with `/` between its parts; its identity.
+    /// Path below the root.
     pub key: Arc<str>,
-    /// Bytes as it lies there.
+    /// Bytes, compressed.
     pub size: u64,
     /// `app/name/id`, or `classic/name`.
     pub load_balancer: Arc<str>,
-    /// The minutes that its name says it covers.
+    /// The minutes that it covers by its name.
     pub interval: Span,
-    /// The day it was delivered.
     pub delivery_day: Day,
-    /// A file without a byte that is so new that its copy may still go on.
+    /// An empty file that is so new that it may still be copied.
     pub is_pending: bool,
 }
 
-/// The folders in which those of days lie, and the days that any of them has.
+/// The folders that contain those of days, and the days that any of them has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogFolders {
     /// `AWSLogs/ACCOUNT/elasticloadbalancing/REGION`.
@@ -43,12 +42,9 @@ pub struct LogFolders {
     pub days: BTreeSet<String>,
 }
 
-/// Objects that are not read, of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SkippedObjects {
-    /// How many.
     pub count: u64,
-    /// The first few keys.
     pub samples: Vec<String>,
 }
 
@@ -61,7 +57,7 @@ impl SkippedObjects {
     }
 }
 
-/// The folders of days below a root, whose objects are listed a day at a time: a large fleet writes some hundred
+/// The folders of days below a root. Their objects are listed a day at a time: a large fleet writes some hundred
 /// thousand a day.
 #[derive(Debug)]
 pub struct LogTree {
@@ -69,50 +65,44 @@ pub struct LogTree {
     span: Span,
     classic_minutes: i32,
     folders: BTreeMap<Day, Vec<String>>,
-    /// What they were found in.
     pub parent_folders: LogFolders,
-    /// The balancers that are wanted; all, if there are none.
+    /// Empty for all.
     wanted_balancers: Vec<String>,
-    /// What time it is: a file without a byte may be new.
     now: Minute,
-    /// Each balancer's name once: a day has thousands of objects of each.
+    /// Each name once: a day has thousands of objects of each.
     balancers: BTreeMap<String, Arc<str>>,
-    /// What is there and is not read, by what it is.
+    /// Objects that are not read, by what they are.
     pub skipped: BTreeMap<String, SkippedObjects>,
-    /// Folders of a bucket hold more than was looked at: there are at least so many others.
+    /// Folders of a bucket contain more than was listed, so that `skipped` is a lower bound.
     pub is_partial: bool,
-    /// What is read although its folder says otherwise than its name, by what that is.
+    /// Objects that are read although their folder contradicts their name, by how.
     pub mismatched: BTreeMap<String, SkippedObjects>,
-    /// The newest day of delivery of any folder, whether or not it can hold the span.
+    /// The newest day of delivery, also outside the span.
     pub newest_day: Option<Day>,
-    /// Folders and files that could not be looked at, and why.
     pub unreadable: Vec<UnreadablePath>,
-    /// A Classic Load Balancer's object whose name shows that it writes more often than `classic_interval` says.
+    /// A Classic Load Balancer's object whose name shows a shorter interval than `classic_interval`.
     pub short_interval_sample: Option<String>,
 }
 
-/// A folder or file that could not be looked at.
+/// A folder or file that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadablePath {
     /// Its path below the root.
     pub key: String,
-    /// Why.
     pub message: String,
-    /// What can be done.
     pub hint: Cow<'static, str>,
 }
 
-/// Whether this is the name of a log that is read.
 fn is_log(key: &str) -> bool {
     matches!(object_key::parse_key(key), ObjectKind::Alb(_) | ObjectKind::ClassicElb(_))
 }
 
 impl LogTree {
-    /// Finds the folders of days that can hold an object whose interval has a minute of the span. `classic_minutes` is
+    /// Finds the folders of days that may have an object whose interval has a minute of the span. `classic_minutes` is
     /// how often Classic Load Balancers write, 5 or 60.
     ///
     /// # Errors
-    /// If the root cannot be read or holds no `AWSLogs`. What fails further down is part of the tree.
+    /// If the root cannot be read or has no `AWSLogs`. Failures below are part of the tree.
     pub async fn open(root: LogRoot, span: Span, classic_minutes: i32) -> Result<Self, ListError> {
         let bases = find_awslogs_folders(&root).await?;
         let mut tree = Self::empty(root, span, classic_minutes);
@@ -122,8 +112,7 @@ impl LogTree {
         Ok(tree)
     }
 
-    /// The same out of folders that were found before, and of a day that each may have got since: nothing is looked
-    /// into.
+    /// The same from folders that were found before, and of a day that each may have got since, without any listing.
     pub fn from_folders(
         root: LogRoot,
         span: Span,
@@ -149,7 +138,7 @@ impl LogTree {
 
     const fn empty(root: LogRoot, span: Span, classic_minutes: i32) -> Self {
         Self {
-            root: root,
+            root,
             span,
             classic_minutes,
             folders: BTreeMap::new(),
@@ -166,36 +155,33 @@ impl LogTree {
         }
     }
 
-    /// The tree for somebody who wants objects of these balancers only: where a folder of a bucket is long, others are
-    /// passed over.
+    /// Restricts the tree to these balancers: in a long folder of a bucket, others are skipped.
     pub fn with_balancers<'b>(mut self, balancers: impl Iterator<Item = &'b String>) -> Self {
         self.wanted_balancers = balancers.cloned().collect();
         self
     }
 
-    /// The tree as it is looked at by a clock.
     pub const fn with_now(mut self, now: Minute) -> Self {
         self.now = now;
         self
     }
 
-    /// Folders that could not be listed: how the areas begin that lie there, `ACCOUNT_elasticloadbalancing_REGION`, and
-    /// how their days do, `2026/10/31`.
+    /// Areas, `ACCOUNT_elasticloadbalancing_REGION`, and days, `2026/10/31`, or the starts of them, whose folders could
+    /// not be listed.
     pub fn unlisted_areas(&self) -> Vec<(String, String)> {
         self.unreadable.iter().filter_map(|unread| parse_area(&unread.key)).collect()
     }
 
-    /// The days of delivery, oldest first.
+    /// Days of delivery, oldest first.
     pub fn days(&self) -> Vec<Day> {
         self.folders.keys().copied().collect()
     }
 
-    /// How many folders a day of delivery has.
     pub fn folder_count(&self, day: Day) -> usize {
         self.folders.get(&day).map_or(0, Vec::len)
     }
 
-    /// The balancers that an object was seen of.
+    /// The balancers of all objects that were listed.
     pub fn balancers(&self) -> impl Iterator<Item = &str> {
         self.balancers.keys().map(String::as_str)
     }
@@ -216,12 +202,11 @@ impl LogTree {
         objects
     }
 
-    /// Where the objects lie.
     pub const fn root(&self) -> &LogRoot {
         &self.root
     }
 
-    /// `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/`; logs of other AWS services beside it are none of ours.
+    /// `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/`, next to which are logs of other AWS services.
     async fn find_regions(&mut self, base: &str) {
         for account in self.list_parent_folder(base).await {
             for service in self.list_parent_folder(&account).await {
@@ -235,7 +220,7 @@ impl LogTree {
         }
     }
 
-    /// Walks `yyyy/mm/dd`, and leaves out the days that cannot hold the span.
+    /// Lists `yyyy/mm/dd`, without the days that cannot contain the span.
     async fn find_days(&mut self, region: &str) {
         let mut days = Vec::new();
         let first = self.span.start.day().to_string().replace('-', "/");
@@ -263,7 +248,7 @@ impl LogTree {
         !self.span.is_empty() && self.span.start.day() <= day && day <= last
     }
 
-    /// The folders above those of days; no object has its place there.
+    /// Lists a folder above those of days, where no objects belong.
     async fn list_parent_folder(&mut self, folder: &str) -> Vec<String> {
         let mut objects = Vec::new();
         let folders = self.list_folder(folder, &[], &mut objects).await;
@@ -273,19 +258,17 @@ impl LogTree {
         folders
     }
 
-    /// Takes note of a folder's files and gives its folders.
+    /// Adds a folder's files to the objects, and returns its folders.
     async fn list_folder(&mut self, folder: &str, name_prefixes: &[String], objects: &mut Vec<LogFile>) -> Vec<String> {
-        let FolderListing { entries, is_complete: is_whole } = match self.root.list_folder(folder, name_prefixes).await
-        {
-            Ok(seen) => seen,
-            Err(ListingError { message: said, hint: remedy }) => {
-                self.unreadable.push(UnreadablePath { key: folder.to_owned(), message: said, hint: remedy });
+        let FolderListing { entries, is_complete } = match self.root.list_folder(folder, name_prefixes).await {
+            Ok(listing) => listing,
+            Err(ListingError { message, hint }) => {
+                self.unreadable.push(UnreadablePath { key: folder.to_owned(), message, hint });
                 return Vec::new();
             }
         };
-        self.is_partial |= !is_whole;
-        // What has the name of a log is one, though it may turn out that it cannot be read: its minutes are unknown
-        // then.
+        self.is_partial |= !is_complete;
+        // A folder with the name of a log is taken for one that cannot be read: its minutes are unknown.
         let (folders, files): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.is_folder && !is_log(&entry.key));
         for file in files {
@@ -315,8 +298,8 @@ impl LogTree {
         let Some((object, minutes)) = object else {
             match &file.error {
                 Some(error) => {
-                    let remedy = "check that it exists and is readable".into();
-                    self.unreadable.push(UnreadablePath { key, message: error.to_string(), hint: remedy });
+                    let hint = "check that it exists and is readable".into();
+                    self.unreadable.push(UnreadablePath { key, message: error.to_string(), hint });
                 }
                 None => self.add_skipped(kind, key),
             }
@@ -324,20 +307,23 @@ impl LogTree {
         };
         let interval = Span::ending_at(object.interval_end, minutes);
         let is_wanted = !interval.intersect(self.span).is_empty();
-        if let Some(doubt) = object.mismatch {
+        if let Some(mismatch) = object.mismatch {
             let kind = if is_wanted { &mut self.mismatched } else { &mut self.skipped };
-            kind.entry(doubt.to_owned()).or_default().add(key.clone());
+            kind.entry(mismatch.to_owned()).or_default().add(key.clone());
         }
         if !is_wanted {
             return None;
         }
-        let delivery_day = object.delivery_day;
         let is_new = file.modified.is_some_and(|changed| changed > self.now.plus(-PENDING_MINUTES));
-        let is_pending = file.size == 0 && is_new;
-        let shared =
-            self.balancers.entry(object.load_balancer).or_insert_with_key(|name| Arc::from(name.as_str())).clone();
-        let (key, size) = (Arc::from(key.as_str()), file.size);
-        Some(LogFile { key, size, load_balancer: shared, interval, delivery_day, is_pending })
+        let name = self.balancers.entry(object.load_balancer).or_insert_with_key(|name| Arc::from(name.as_str()));
+        Some(LogFile {
+            key: Arc::from(key),
+            size: file.size,
+            load_balancer: Arc::clone(name),
+            interval,
+            delivery_day: object.delivery_day,
+            is_pending: file.size == 0 && is_new,
+        })
     }
 
     fn add_skipped(&mut self, kind: &str, key: String) {

@@ -1,4 +1,4 @@
-//! Where log objects lie: below a directory, or below a prefix of a bucket, which both look like folders from here.
+//! The root of log objects: a directory or a prefix of a bucket, both listed as folders.
 
 use std::borrow::Cow;
 use std::fs;
@@ -14,38 +14,35 @@ use crate::location::{Location, S3Prefix};
 use crate::slo::BucketAccess;
 use crate::time::Minute;
 
-/// The size of what is no file, or cannot be looked at: it must not pass for a file without a byte.
+/// The size of what is not a file, or cannot be read: it must not be taken for an empty file.
 const UNKNOWN_SIZE: u64 = 1;
 
-/// A place that can be looked into and read from.
 #[derive(Clone, Debug)]
 pub enum LogRoot {
-    /// A directory.
     Directory(PathBuf),
-    /// A prefix of a bucket.
     Bucket(Arc<Bucket>),
 }
 
-/// What a folder holds, with its path below the place.
+/// An entry of a folder.
 pub(super) struct FolderEntry {
+    /// Path below the root.
     pub(super) key: String,
     pub(super) is_folder: bool,
     pub(super) size: u64,
-    /// The minute of its last change, of a file in a directory.
+    /// Known of files in a directory.
     pub(super) modified: Option<Minute>,
-    /// Why nothing can be said of it: a link leads nowhere, or in a circle.
+    /// Why it cannot be read: a broken or circular link.
     pub(super) error: Option<io::Error>,
 }
 
-/// What was seen of a folder.
 pub(super) struct FolderListing {
     /// Sorted by name.
     pub(super) entries: Vec<FolderEntry>,
-    /// Nothing was passed over.
+    /// Nothing was skipped.
     pub(super) is_complete: bool,
 }
 
-/// Why a folder cannot be looked into, and what can be done.
+/// Why a folder cannot be listed.
 #[derive(Debug)]
 pub(super) struct ListingError {
     pub(super) message: String,
@@ -53,7 +50,7 @@ pub(super) struct ListingError {
 }
 
 impl LogRoot {
-    /// The place that a person wrote. A bucket is looked into no further than all that AWS is asked may cost.
+    /// Opens a location. A bucket is listed until the cost limit of all AWS requests is reached.
     pub async fn open(location: &Location, access: &BucketAccess, cost_limit: Option<NanoDollars>) -> Self {
         match location {
             Location::Directory(path) => Self::Directory(path.clone()),
@@ -103,7 +100,6 @@ impl std::fmt::Display for LogRoot {
     }
 }
 
-/// The key of what lies in a folder.
 pub(super) fn join_key(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
@@ -113,14 +109,14 @@ fn read_directory(root: &std::path::Path, folder: &str) -> io::Result<Vec<Folder
     for entry in fs::read_dir(root.join(folder))? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let (is_folder, size, changed, fault) = match fs::metadata(&path) {
+        let (is_folder, size, modified, error) = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => {
                 (false, metadata.len(), metadata.modified().ok().and_then(to_minute), None)
             }
-            Ok(about) => (about.is_dir(), UNKNOWN_SIZE, None, None),
+            Ok(metadata) => (metadata.is_dir(), UNKNOWN_SIZE, None, None),
             Err(error) => (false, UNKNOWN_SIZE, None, Some(error)),
         };
-        found.push(FolderEntry { key: join_key(folder, &name), is_folder, size, modified: changed, error: fault });
+        found.push(FolderEntry { key: join_key(folder, &name), is_folder, size, modified, error });
     }
     found.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(found)

@@ -22,32 +22,29 @@ use crate::aws::{Aws, AwsError};
 use crate::cost::{NanoDollars, Usage};
 use crate::location::S3Prefix;
 
-/// Objects that are fetched at the same time: most are small, so that the way there and back is what takes long.
+/// Objects that are fetched at the same time: most are small, so that latency dominates.
 const CONCURRENT_FETCHES_MAX: usize = 32;
-/// What all fetched objects may hold in memory until they have been read, in units of 64 KiB.
+/// Limit of all fetched objects that have not been read yet, in units of 64 KiB.
 const MEMORY_UNITS: usize = 1_024;
 const MEMORY_UNIT_BYTES: u64 = 64 << 10;
-/// How often the bytes of an object may break off; the SDK tries again only until they begin to come.
+/// Attempts to receive a body; the SDK itself retries only until the response begins.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// The objects below a prefix.
 #[derive(Debug)]
 pub struct Bucket {
     client: Client,
     keys: S3Prefix,
     requester_pays: bool,
-    /// What all that AWS is asked may cost.
+    /// Of all AWS requests.
     cost_limit: Option<NanoDollars>,
 }
 
-/// An object that was fetched, or why it was not, and the room it takes until it is dropped.
 pub(super) struct FetchedObject {
     pub(super) index: usize,
     pub(super) body: Result<ObjectBody, ObjectError>,
     _memory_permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Where a listing goes on.
 enum NextPage {
     Token(String),
     StartAfter(String),
@@ -70,7 +67,6 @@ impl Bucket {
         Self { client, keys, requester_pays, cost_limit }
     }
 
-    /// How many requests an object takes.
     pub(super) fn request_count(size: u64) -> u64 {
         size.div_ceil(CHUNK_BYTES).max(1)
     }
@@ -79,12 +75,9 @@ impl Bucket {
         self.requester_pays.then_some(RequestPayer::Requester)
     }
 
-    /// What a folder holds: keys up to their next slash are folders. If it holds more than a page and only names are
-    /// wanted that start in one of these ways, in order, what lies between them is passed over.
-    ///
-    /// Keys come in the order of their bytes
-    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>), so no more pages are asked for than
-    /// there are.
+    /// Lists a folder; keys up to their next slash are folders. If it has more than a page, names between those with the
+    /// given prefixes, which are sorted, are skipped. Keys come in the order of their bytes
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>), so this takes no extra pages.
     pub(super) async fn list_folder(
         &self,
         folder: &str,
@@ -101,7 +94,7 @@ impl Bucket {
                     hint: "raise `--max-cost`".into(),
                 });
             }
-            // XML cannot hold every key that S3 can, and one of those would make a page unreadable
+            // XML cannot represent every key of S3, and one of those would make a page unreadable
             // (`encoding-type`, <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
             let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(&folder_prefix).delimiter("/");
             let request = request.encoding_type(EncodingType::Url);
@@ -132,7 +125,7 @@ impl Bucket {
         Ok(FolderListing { entries, is_complete })
     }
 
-    /// An object, or so many bytes of it from some place on; all of it must be of the same version.
+    /// An object or a range of it, in the version of `e_tag` if given.
     async fn get_object(
         &self,
         key: &str,
@@ -153,8 +146,8 @@ impl Bucket {
         }
     }
 
-    /// Fetches objects in any order, ahead of the readers but never more than there is room for. It ends when they have
-    /// all been taken, or when nobody takes them any more.
+    /// Fetches objects in any order, ahead of the readers within the memory limit, until all have been received or the
+    /// receiver is dropped.
     pub(super) fn prefetch(self: &Arc<Self>, objects: Vec<(Arc<str>, u64)>) -> mpsc::Receiver<FetchedObject> {
         let (sender, receiver) = mpsc::channel(CONCURRENT_FETCHES_MAX);
         let bucket = Arc::clone(self);
@@ -173,7 +166,7 @@ impl Bucket {
                     }
                 }
             });
-            // In order, one that waits for room could wait for others that wait for their turn.
+            // In order, one that waits for memory could wait for others that wait for their turn.
             let mut fetches = stream::iter(fetches).buffer_unordered(CONCURRENT_FETCHES_MAX);
             while let Some(fetched) = fetches.next().await {
                 if sender.send(fetched).await.is_err() {
@@ -185,10 +178,9 @@ impl Bucket {
     }
 }
 
-/// What came of an object.
 struct ObjectBytes {
     bytes: Vec<u8>,
-    /// Which bytes these are, if not all: `bytes 0-9/100`.
+    /// `bytes 0-9/100`, if not all.
     range: Option<String>,
     e_tag: Option<String>,
 }
@@ -202,7 +194,7 @@ async fn collect_body(object: &mut GetObjectOutput) -> Result<Vec<u8>, ObjectErr
     Ok(bytes)
 }
 
-/// The next page; or, where what follows the last name is of no interest, the next start that is.
+/// The next page; or, if no wanted name can follow the last one directly, the next wanted prefix.
 fn next_page<'s>(
     token: String,
     last_name: Option<&str>,
@@ -231,7 +223,7 @@ fn parse_page(page: ListObjectsV2Output, folder_prefix: &str, folder: &str) -> V
         Some(FolderEntry { key: join_key(folder, name), is_folder: true, size: 0, modified: None, error: None })
     });
     let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
-        // A key that ends with a slash is what consoles make so that an empty folder can be seen.
+        // Consoles create a key that ends with a slash to show an empty folder.
         let key = plain(object.key?);
         let name = key.strip_prefix(folder_prefix).filter(|name| !name.is_empty())?;
         let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
@@ -240,25 +232,26 @@ fn parse_page(page: ListObjectsV2Output, folder_prefix: &str, folder: &str) -> V
     folders.chain(objects).collect()
 }
 
-/// A key as it is, where a space was written as `+`.
+/// Decodes a key in which a space is `+`.
 fn url_decode(key: &str) -> String {
     percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
-/// What is asked for at once: so much that the price of the requests, $0.0004 for 8 GB, is nothing.
+/// Bytes of one request: so many that the price of the requests, $0.0004 for 8 GB, is negligible.
 const CHUNK_BYTES: u64 = 8 << 20;
 
-/// The bytes of an object.
+/// The bytes of an object, in one chunk for most. More chunks of larger ones are requested as they are read, so that
+/// neither all of it is in memory nor a connection waits while another chunk is counted.
 pub(super) struct ObjectBody {
     chunk: Cursor<Vec<u8>>,
     remaining: Option<Remaining>,
 }
 
-/// What was not asked for yet.
+/// What has not been requested yet.
 struct Remaining {
     bucket: Arc<Bucket>,
     key: Arc<str>,
-    /// All pieces must be of one version.
+    /// All chunks must be of one version.
     e_tag: Option<String>,
     offset: u64,
     size: u64,
@@ -266,7 +259,7 @@ struct Remaining {
 }
 
 impl ObjectBody {
-    /// Fetches the first piece of an object that was listed with this size.
+    /// Fetches the first chunk of an object that was listed with this size.
     async fn open(bucket: Arc<Bucket>, key: Arc<str>, size: u64, runtime: Handle) -> Result<Self, ObjectError> {
         let range = (size > CHUNK_BYTES).then(|| range_header(0));
         let ObjectBytes { bytes, range, e_tag } = bucket.get_object(&key, range, None).await?;
@@ -278,7 +271,7 @@ impl ObjectBody {
         Ok(Self { chunk: Cursor::new(bytes), remaining: rest })
     }
 
-    /// No more of it than was fetched, so that reading waits for nothing; and whether that is all of it.
+    /// Only what was fetched, so that reading never waits, and whether that is all of it.
     pub(super) fn into_first_chunk(self) -> (Self, bool) {
         let is_complete = self.remaining.is_none();
         (Self { remaining: None, ..self }, is_complete)
@@ -297,7 +290,7 @@ impl Read for ObjectBody {
         else {
             return Ok(length);
         };
-        // The old piece goes before the new one comes.
+        // The old chunk is freed before the new one comes.
         self.chunk = Cursor::default();
         let get = rest.bucket.get_object(&rest.key, Some(range_header(rest.offset)), rest.e_tag.as_deref());
         let got = rest.runtime.block_on(get).map_err(io::Error::other)?;
@@ -307,12 +300,12 @@ impl Read for ObjectBody {
     }
 }
 
-/// S3 names a bucket's region wherever it refuses for it
+/// S3 names a bucket's region where a request fails because of it
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>).
 const REGION_HEADER: &str = "x-amz-bucket-region";
 
 impl Bucket {
-    /// What can be done about a refusal of what needs this permission.
+    /// What to do about a failed request that needs this permission.
     fn hint<E>(&self, refusal: &AwsError, permission: &str, error: &SdkError<E, HttpResponse>) -> Cow<'static, str> {
         match refusal.code.as_str() {
             _ if refusal.is_missing_credentials || refusal.is_kms_error() => refusal.s3_hint().into(),
@@ -335,7 +328,6 @@ impl Bucket {
         }
     }
 
-    /// Why an object was not given.
     fn object_error<E>(&self, error: &SdkError<E, HttpResponse>) -> ObjectError
     where
         E: Error + ProvideErrorMetadata + 'static,
@@ -349,7 +341,6 @@ impl Bucket {
     }
 }
 
-/// The bytes of an object stopped coming.
 fn connection_error(error: &(dyn Error + 'static)) -> ObjectError {
     ObjectError::Refused {
         message: AwsError::from_connection_error(error).message,

@@ -26,40 +26,32 @@ use crate::rational::Rational;
 use crate::series::SeriesKey;
 use crate::time::Day;
 
-/// Objects of one load balancer and the series that they are to be counted for.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    /// The objects; each must be of the balancer that the routes are for.
+    /// Objects of the router's balancer.
     pub objects: &'a [LogFile],
-    /// All or some of the balancer's series.
     pub router: &'a SeriesRouter,
 }
 
-/// What became of the objects, and the counts of those that were read.
 #[derive(Debug, Default)]
 pub struct ScanResult {
-    /// Objects that were read to their end, in the order of the batches.
+    /// In the order of the batches.
     pub read: Vec<ObjectRead>,
-    /// Objects that were not counted at all, and why.
     pub failed: Vec<FailedObject>,
-    /// Counts by series and day: a slot a minute, zero where the objects have no event. What is known is for the
-    /// reader to decide, by the objects that were read.
+    /// Counts by series and day, one for each minute, zero where the objects have no event. Whether a minute is known
+    /// depends on the objects that were read.
     pub counts: BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>,
-    /// The flag was raised: some objects are in neither list.
+    /// Some objects are in neither list.
     pub is_cancelled: bool,
 }
 
 impl ScanResult {
-    /// Adds what came of other objects.
     pub fn merge(&mut self, other: Self) {
         self.read.extend(other.read);
         self.failed.extend(other.failed);
         self.is_cancelled |= other.is_cancelled;
         for (key, counts) in other.counts {
-            let held = self.counts.entry(key).or_insert_with(empty_day);
-            for (to, from) in held.iter_mut().zip(counts) {
-                to.add(from);
-            }
+            add_counts(self.counts.entry(key).or_insert_with(empty_day), &counts);
         }
     }
 }
@@ -67,41 +59,33 @@ impl ScanResult {
 /// An object that was read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRead {
-    /// Its identity.
     pub key: Arc<str>,
-    /// Bytes that were read.
     pub size: u64,
-    /// Lines that are not empty.
     pub lines: u64,
-    /// Those among them that are no request of this balancer at about this time.
+    /// Lines that are not a request of this balancer at about this time.
     pub unparsed: u64,
-    /// The first few of those.
     pub samples: Vec<UnparsedLine>,
-    /// Connections of a Classic Load Balancer's TCP listeners among the lines: they are no requests.
+    /// Connections of a Classic Load Balancer's TCP listeners among the lines.
     pub connections: u64,
-    /// Bytes behind the last gzip member that belong to none: padding, or the rest of a damaged copy.
+    /// Bytes behind the last gzip member: padding, or the rest of a damaged copy.
     pub trailing_bytes: u64,
 }
 
 impl ObjectRead {
-    /// Whether it has lines and none of them is of its balancer and time, where no more than this share of lines may be
-    /// so.
+    /// Whether it has lines and none of them is of its balancer and time, unless all lines may be unparsed.
     pub fn has_only_unparsed_lines(&self, max_unparsed: Rational) -> bool {
         self.lines > 0 && self.unparsed == self.lines && max_unparsed < Rational::from_integer(1)
     }
 }
 
-/// An object that was not counted.
 #[derive(Debug)]
 pub struct FailedObject {
-    /// Its identity.
     pub key: Arc<str>,
-    /// Why.
     pub error: ObjectError,
 }
 
-/// Reads all objects of the batches, on up to this many threads. Raising the flag ends it within a piece of an object.
-/// Objects of a bucket are fetched meanwhile, so there it must be called within a runtime of several threads.
+/// Reads all objects of the batches on up to this many threads, and ends within a chunk of an object if cancelled.
+/// Objects of a bucket are fetched meanwhile, so that it must be called within a runtime of several threads.
 pub fn scan(root: &LogRoot, batches: &[Batch<'_>], threads: usize, cancel: &AtomicBool) -> ScanResult {
     let objects = batches.iter().enumerate();
     let objects: Vec<_> =
@@ -124,7 +108,7 @@ pub fn scan(root: &LogRoot, batches: &[Batch<'_>], threads: usize, cancel: &Atom
     let mut outcomes: Vec<_> = std::thread::scope(|scope| {
         let handles: Vec<_> = (1..threads).map(|_| scope.spawn(|| shared.run_worker(threads))).collect();
         let own_outcomes = shared.run_worker(threads);
-        // A thread that panicked took outcomes with it whose counts are in the sum: there is no honest result then.
+        // The sum has counts whose outcomes were lost with a thread that panicked, so there is no valid result.
         let join =
             |thread: ScopedJoinHandle<'_, Vec<Outcome>>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
         handles.into_iter().flat_map(join).chain(own_outcomes).collect()
@@ -147,29 +131,31 @@ pub fn scan(root: &LogRoot, batches: &[Batch<'_>], threads: usize, cancel: &Atom
     result
 }
 
-/// Gives the slots their names; two batches may fill the same series.
+fn add_counts(sums: &mut [MinuteCount], counts: &[MinuteCount]) {
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        sum.add(*count);
+    }
+}
+
+/// Replaces series indexes by keys; two batches may have the same series.
 fn merge_named(counts: &mut BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>, series: &[SeriesKey], batch: BatchCounts) {
     for ((slot, day), minutes) in batch.0 {
         let Some(series) = series.get(slot) else { continue };
-        let held = counts.entry((series.clone(), day)).or_insert_with(empty_day);
-        for (to, from) in held.iter_mut().zip(minutes) {
-            to.add(from);
-        }
+        add_counts(counts.entry((series.clone(), day)).or_insert_with(empty_day), &minutes);
     }
 }
 
 type Outcome = (usize, Result<ObjectRead, FailedObject>);
 
-/// Where the threads have their next object from.
 enum ObjectSource<'a> {
-    /// The files of a directory, and the place of the next one.
+    /// A directory, and the index of the next file.
     Directory(&'a Path, AtomicUsize),
-    /// What was fetched from a bucket.
+    /// Fetched objects of a bucket.
     Bucket(Mutex<mpsc::Receiver<FetchedObject>>),
 }
 
 impl ObjectSource<'_> {
-    /// The place of the next object, and its bytes if they had to be fetched.
+    /// The index of the next object, and its bytes if they had to be fetched.
     fn next(&self) -> Option<(usize, Option<FetchedObject>)> {
         match self {
             Self::Directory(_, next) => Some((next.fetch_add(1, Ordering::Relaxed), None)),
@@ -181,18 +167,18 @@ impl ObjectSource<'_> {
     }
 }
 
-/// What all threads see.
+/// What all threads share.
 struct ScanContext<'a> {
     source: ObjectSource<'a>,
     batches: &'a [Batch<'a>],
-    /// All objects with the place of their batch.
+    /// All objects with the index of their batch.
     objects: Vec<(usize, &'a LogFile)>,
     batch_counts: Vec<Mutex<BatchCounts>>,
     cancel: &'a AtomicBool,
 }
 
 impl ScanContext<'_> {
-    /// Takes objects off the list until it is empty.
+    /// Reads the next object until there is none.
     fn run_worker(&self, threads: usize) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let mut reader = ObjectReader::new(threads);
