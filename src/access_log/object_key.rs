@@ -58,62 +58,41 @@ pub fn object_identity(key: &str) -> &str {
 /// Parses a key relative to any root.
 pub fn parse_key(key: &str) -> ObjectKind<'_> {
     let (folder, file) = key.rsplit_once('/').unwrap_or(("", key));
-    if file == "ELBAccessLogTestFile" || file.ends_with("ELBConnectionLogTestFile") {
-        return ObjectKind::TestFile;
-    }
-    if file.starts_with("conn_log") {
-        return ObjectKind::ConnectionLog;
-    }
-    if file.starts_with("health_check_log") {
-        return ObjectKind::HealthCheckLog;
-    }
-    let Some(stem) = file.strip_suffix(".log.gz").or_else(|| file.strip_suffix(".log")) else {
-        return ObjectKind::Unrecognized("the name does not end in `.log.gz` or `.log`");
-    };
-    let parts: Vec<&str> = stem.splitn(8, '_').collect();
-    match parts.as_slice() {
-        [account, "elasticloadbalancing", region, balancer, rest @ ..] if is_account_id(account) => {
-            match (balancer.split_once('.'), rest) {
-                (Some(("app", name)), [end, node, _random]) => match name.split_once('.') {
-                    Some((name, id)) if is_name_part(name) && is_name_part(id) => {
-                        parse_object(folder, account, region, format!("app/{name}/{id}"), end, node, ObjectKind::Alb)
-                    }
-                    _ => ObjectKind::Unrecognized("the load balancer in the name is not `app.NAME.ID`"),
-                },
-                (Some(("app", _)), _) => ObjectKind::Unrecognized("the name does not have seven parts"),
-                (Some(("net", _)), _) => ObjectKind::NetworkLb,
-                (Some(_), _) => ObjectKind::Unrecognized("the name has an unknown type of load balancer"),
-                (None, [end, node, _random]) if is_name_part(balancer) => parse_object(
-                    folder,
-                    account,
-                    region,
-                    format!("classic/{balancer}"),
-                    end,
-                    node,
-                    ObjectKind::ClassicElb,
-                ),
-                (None, _) => ObjectKind::Unrecognized("the name does not have seven parts"),
-            }
-        }
-        _ => ObjectKind::Unrecognized("the name does not start with `ACCOUNT_elasticloadbalancing_REGION_`"),
+    match file {
+        _ if file == "ELBAccessLogTestFile" || file.ends_with("ELBConnectionLogTestFile") => ObjectKind::TestFile,
+        _ if file.starts_with("conn_log") => ObjectKind::ConnectionLog,
+        _ if file.starts_with("health_check_log") => ObjectKind::HealthCheckLog,
+        _ => parse_log(folder, file).unwrap_or_else(ObjectKind::Unrecognized),
     }
 }
 
-fn parse_object<'k>(
-    folder: &str,
-    account: &'k str,
-    region: &'k str,
-    load_balancer: String,
-    end: &str,
-    node: &'k str,
-    kind: fn(LogObject<'k>) -> ObjectKind<'k>,
-) -> ObjectKind<'k> {
-    let Some(interval_end) = parse_interval_end(end) else {
-        return ObjectKind::Unrecognized("the name contains no valid time such as `20261031T2350Z`");
+fn parse_log<'k>(folder: &str, file: &'k str) -> Result<ObjectKind<'k>, &'static str> {
+    const WRONG_PARTS: &str = "the name does not have seven parts";
+    let stem = file.strip_suffix(".log.gz").or_else(|| file.strip_suffix(".log"));
+    let parts: Vec<&str> = stem.ok_or("the name does not end in `.log.gz` or `.log`")?.splitn(8, '_').collect();
+    let (account, region, balancer, rest) = match *parts.as_slice() {
+        [account, "elasticloadbalancing", region, balancer, ref rest @ ..] if is_account_id(account) => {
+            (account, region, balancer, rest)
+        }
+        _ => return Err("the name does not start with `ACCOUNT_elasticloadbalancing_REGION_`"),
     };
-    let Some(delivery_day) = parse_folder_day(folder) else {
-        return ObjectKind::Unrecognized("not in a day folder `yyyy/mm/dd`");
+    let (kind, load_balancer): (fn(LogObject<'k>) -> ObjectKind<'k>, _) = match balancer.split_once('.') {
+        Some(("net", _)) => return Ok(ObjectKind::NetworkLb),
+        Some(("app", name)) => {
+            let parts = name.split_once('.').filter(|(name, id)| is_name_part(name) && is_name_part(id));
+            let name = parts.map(|(name, id)| format!("app/{name}/{id}"));
+            (ObjectKind::Alb, name.ok_or("the load balancer in the name is not `app.NAME.ID`"))
+        }
+        Some(_) => return Err("the name has an unknown type of load balancer"),
+        None => {
+            let name = is_name_part(balancer).then(|| format!("classic/{balancer}"));
+            (ObjectKind::ClassicElb, name.ok_or(WRONG_PARTS))
+        }
     };
+    let &[end, node, _random] = rest else { return Err(WRONG_PARTS) };
+    let load_balancer = load_balancer?;
+    let interval_end = parse_interval_end(end).ok_or("the name contains no valid time such as `20261031T2350Z`")?;
+    let delivery_day = parse_folder_day(folder).ok_or("not in a day folder `yyyy/mm/dd`")?;
     let mismatch = if !is_in_folder_of(folder, account, region) {
         Some("the folder and the file name have different accounts or regions")
     } else if !is_plausible_delivery(delivery_day, interval_end) {
@@ -121,7 +100,7 @@ fn parse_object<'k>(
     } else {
         None
     };
-    kind(LogObject { account, region, delivery_day, load_balancer, interval_end, node, mismatch })
+    Ok(kind(LogObject { account, region, delivery_day, load_balancer, interval_end, node, mismatch }))
 }
 
 /// Whether a folder ends in `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`; one that is shorter says nothing of them.

@@ -317,7 +317,7 @@ impl LogTree {
         let is_new = file.modified.is_some_and(|changed| changed > self.now.plus(-PENDING_MINUTES));
         let name = self.balancers.entry(object.load_balancer).or_insert_with_key(|name| Arc::from(name.as_str()));
         Some(LogFile {
-            key: Arc::from(key),
+            key: Arc::from(key.as_str()),
             size: file.size,
             load_balancer: Arc::clone(name),
             interval,

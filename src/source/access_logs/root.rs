@@ -57,12 +57,12 @@ impl LogRoot {
             Location::S3 { bucket, prefix } => {
                 let client = Aws::shared().await.for_scope(&access.aws).await.s3();
                 let keys = S3Prefix::new(bucket, prefix);
-                Self::Bucket(Arc::new(Bucket::new(client, keys, access.requester_pays, cost_limit)))
+                Self::Bucket(Arc::new(Bucket { client, keys, requester_pays: access.requester_pays, cost_limit }))
             }
         }
     }
 
-    /// How many requests an object takes that are paid for.
+    /// How many paid requests an object takes.
     pub fn request_count(&self, size: u64) -> u64 {
         match self {
             Self::Directory(_) => 0,
@@ -70,9 +70,8 @@ impl LogRoot {
         }
     }
 
-    /// What a folder holds; the place itself is the folder "". Links are followed; names that are no UTF-8 are no log's
-    /// name. In a bucket, more than a page is looked at only where names start in one of these ways, in order; all, if
-    /// there are none.
+    /// Lists a folder; the root is the folder "". Links are followed, and a name that is not UTF-8 is no log's. In a bucket,
+    /// only names with one of these sorted prefixes, if any, are listed beyond the first page.
     pub(super) async fn list_folder(
         &self,
         folder: &str,

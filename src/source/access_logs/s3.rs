@@ -32,11 +32,11 @@ const ATTEMPTS_MAX: u32 = 3;
 
 #[derive(Debug)]
 pub struct Bucket {
-    client: Client,
-    keys: S3Prefix,
-    requester_pays: bool,
+    pub(super) client: Client,
+    pub(super) keys: S3Prefix,
+    pub(super) requester_pays: bool,
     /// Of all AWS requests.
-    cost_limit: Option<NanoDollars>,
+    pub(super) cost_limit: Option<NanoDollars>,
 }
 
 pub(super) struct FetchedObject {
@@ -58,15 +58,6 @@ impl std::fmt::Display for Bucket {
 }
 
 impl Bucket {
-    pub(super) const fn new(
-        client: Client,
-        keys: S3Prefix,
-        requester_pays: bool,
-        cost_limit: Option<NanoDollars>,
-    ) -> Self {
-        Self { client, keys, requester_pays, cost_limit }
-    }
-
     pub(super) fn request_count(size: u64) -> u64 {
         size.div_ceil(CHUNK_BYTES).max(1)
     }
