@@ -34,18 +34,29 @@ pub struct Notification {
 impl Notification {
     pub fn for_test(team: &str, at: Minute) -> Self {
         Self {
-            key: format!("test/{team}@{at}"),
-            number: 1,
             kind: NotificationKind::Test,
-            urgency: Urgency::Ticket,
             title: format!("notification test for team {team}; no action needed"),
             paragraphs: vec![format!(
                 "This notification was sent by `slowburn notify --test {team}`. Notifications for team {team} arrive here."
             )],
+            team: team.to_owned(),
+            ..Self::fleet_note(format!("test/{team}@{at}"), at)
+        }
+    }
+
+    /// A note without content that concerns the fleet.
+    pub fn fleet_note(key: String, at: Minute) -> Self {
+        Self {
+            key,
+            number: 1,
+            kind: NotificationKind::Note,
+            urgency: Urgency::Ticket,
+            title: String::new(),
+            paragraphs: Vec::new(),
             facts: Vec::new(),
             links: Vec::new(),
             service: "slowburn".to_owned(),
-            team: team.to_owned(),
+            team: String::new(),
             class: String::new(),
             at,
         }

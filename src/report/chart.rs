@@ -23,9 +23,7 @@ const MIN_BAR_HEIGHT: f64 = 0.18;
 const DAY_WIDTH: u32 = 12;
 const DAYS_HEIGHT: u32 = 64;
 
-/// Labels along a time axis that fit on a phone.
 const MAX_LABELS: i32 = 6;
-/// Minutes between labels.
 const LABEL_INTERVALS: [i32; 15] =
     [5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2 * 1_440, 5 * 1_440, 7 * 1_440, 14 * 1_440, 30 * 1_440];
 
@@ -34,38 +32,29 @@ const LABEL_INTERVALS: [i32; 15] =
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChartColor {
     /// Lines that only guide the eye.
-    Grid,
+    Grid = 0xD5_D9_DD,
     /// A limit that should not be crossed.
-    Limit,
+    Limit = 0x5B_64_70,
     /// The number that matters.
-    Line,
+    Line = 0x2A_6B_9C,
     /// The area below it.
-    LineFill,
+    LineFill = 0xD3_E3_EF,
     /// What failed.
-    Bad,
+    Bad = 0xB3_26_1E,
     /// The area below that.
-    BadFill,
+    BadFill = 0xF2_CF_CC,
     /// Tickets.
-    Warn,
+    Warn = 0x9A_5B_00,
     /// Numbers without corrections, or for comparison.
-    Raw,
+    Raw = 0x8A_92_9A,
     /// Time without data.
-    Unknown,
+    Unknown = 0xE4_E0_EE,
 }
 
 impl ChartColor {
-    const fn rgb(self) -> RGBColor {
-        match self {
-            Self::Grid => RGBColor(0xD5, 0xD9, 0xDD),
-            Self::Limit => RGBColor(0x5B, 0x64, 0x70),
-            Self::Line => RGBColor(0x2A, 0x6B, 0x9C),
-            Self::LineFill => RGBColor(0xD3, 0xE3, 0xEF),
-            Self::Bad => RGBColor(0xB3, 0x26, 0x1E),
-            Self::BadFill => RGBColor(0xF2, 0xCF, 0xCC),
-            Self::Warn => RGBColor(0x9A, 0x5B, 0x00),
-            Self::Raw => RGBColor(0x8A, 0x92, 0x9A),
-            Self::Unknown => RGBColor(0xE4, 0xE0, 0xEE),
-        }
+    fn rgb(self) -> RGBColor {
+        let [_, red, green, blue] = (self as u32).to_be_bytes();
+        RGBColor(red, green, blue)
     }
 }
 
@@ -73,14 +62,24 @@ impl ChartColor {
 #[derive(Clone, Debug)]
 pub(super) enum Shape {
     /// The area between points, from left to right, and a base line.
-    Area { points: Vec<(f64, f64)>, base: f64, color: ChartColor },
+    Area {
+        points: Vec<(f64, f64)>,
+        base: f64,
+        color: ChartColor,
+    },
     /// A line through points, from left to right, and its width in pixels.
-    Line { points: Vec<(f64, f64)>, color: ChartColor, width: u32 },
-    /// A filled rectangle.
-    Rectangle { x: Range<f64>, y: Range<f64>, color: ChartColor },
+    Line {
+        points: Vec<(f64, f64)>,
+        color: ChartColor,
+        width: u32,
+    },
+    Rectangle {
+        x: Range<f64>,
+        y: Range<f64>,
+        color: ChartColor,
+    },
 }
 
-/// A chart of a size in pixels.
 #[derive(Clone, Debug)]
 pub(super) struct Chart {
     pub(super) width: u32,
@@ -93,7 +92,6 @@ pub(super) struct Chart {
     pub(super) shapes: Vec<Shape>,
 }
 
-/// The content of a chart in words.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AltText<'a> {
     /// Unique in the document.
@@ -211,7 +209,6 @@ fn bar(day: f64, burn: DailyBurn) -> Shape {
     Shape::Rectangle { x: day + 0.1..day + 0.9, y: 0.0..top, color }
 }
 
-/// The text in place of the chart of daily bars.
 pub(super) fn describe_daily_burn(daily_burn: &[DailyBurn]) -> String {
     let rates = daily_burn.iter().filter_map(|bar| if let DailyBurn::Rate(rate) = bar { Some(*rate) } else { None });
     let above = rates.clone().filter(|rate| *rate > 1.0).count();
@@ -226,7 +223,6 @@ pub(super) fn describe_daily_burn(daily_burn: &[DailyBurn]) -> String {
     format!("Daily burn rate over {}: {rates}{unknown}", pluralize(daily_burn.len(), "day"))
 }
 
-/// Times along a span that are worth a label.
 pub(super) fn label_times(span: Span) -> Vec<Minute> {
     let minutes = i32::try_from(span.minutes()).unwrap_or(i32::MAX);
     let interval = LABEL_INTERVALS.into_iter().find(|interval| minutes / interval <= MAX_LABELS).unwrap_or(60 * 1_440);

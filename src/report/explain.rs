@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::slo_status::format_unknown_share;
 use super::table::text_table;
-use crate::alert::{Incident, IncidentKey, MinuteEvaluation, OutboxEntry, UrgencyState, recovery_minutes};
+use crate::alert::{Delivery, Incident, IncidentKey, MinuteEvaluation, OutboxEntry, UrgencyState, recovery_minutes};
 use crate::counts::Sums;
 use crate::evaluation::{Downgrade, SloEvaluation, SloState, TierEvaluation};
 use crate::format::{format_fraction, format_percent, pluralize, with_thousands_separators};
@@ -12,7 +12,19 @@ use crate::rational::to_f64;
 use crate::slo::{Correction, Service, Slo, Tier, Urgency, describe_destination};
 use crate::time::{Minute, format_duration};
 
-/// Everything that decides about one SLO at one minute.
+const WINDOW_COLUMNS: [&str; 10] = [
+    "tier",
+    "urgency",
+    "threshold",
+    "long",
+    "bad of total",
+    "burn rate",
+    "short",
+    "bad of total",
+    "burn rate",
+    "firing",
+];
+
 pub struct Explanation<'a> {
     pub service: &'a Service,
     pub slo: &'a Slo,
@@ -37,20 +49,15 @@ pub struct Explanation<'a> {
 impl Explanation<'_> {
     /// For people.
     pub fn text(&self) -> String {
-        let unknown_note = if self.minute_evaluation.is_observed {
-            String::new()
-        } else {
-            let minute = self.at.plus(-1);
-            format!("The minute {minute} is unknown or excluded: it opens and resolves no incident.\n")
+        let unknown_note = match self.at.plus(-1) {
+            _ if self.minute_evaluation.is_observed => String::new(),
+            minute => format!("The minute {minute} is unknown or excluded: it opens and resolves no incident.\n"),
         };
-        let checks: String = self
-            .checks()
-            .into_iter()
-            .map(|(check, result)| format!("  {:<14} {result}\n", check.replace('_', " ")))
-            .collect();
+        let checks = self.checks().map(|(check, result)| format!("  {:<14} {result}\n", check.replace('_', " ")));
         format!(
             "{id} at {at}: {conclusion}\n\n{objective} over {window}; team {team}, class {class}\n{unknown_note}\n\
-             Windows before {at}\n{windows}\nChecks\n{checks}\nIncident\n{incident}",
+             Windows before {at}\n{windows}\nChecks\n{}\nIncident\n{incident}",
+            checks.concat(),
             id = self.slo.id,
             at = self.at,
             conclusion = self.conclusion(),
@@ -64,20 +71,8 @@ impl Explanation<'_> {
     }
 
     fn windows_text(&self) -> String {
-        let header = [
-            "tier",
-            "urgency",
-            "threshold",
-            "long",
-            "bad of total",
-            "burn rate",
-            "short",
-            "bad of total",
-            "burn rate",
-            "firing",
-        ];
         let tiers = self.slo.tiers.iter().zip(&self.evaluation.tiers);
-        let table = text_table(header, tiers.map(|(tier, evaluation)| self.tier_cells(tier, evaluation)), &[]);
+        let table = text_table(WINDOW_COLUMNS, tiers.map(|(tier, evaluation)| self.tier_cells(tier, evaluation)), &[]);
         let lines: String = table.lines().map(|line| format!("  {line}\n")).collect();
         let state = match &self.evaluation.state {
             SloState::Outage { minutes, sums } => format!(
@@ -118,8 +113,7 @@ impl Explanation<'_> {
         ]
     }
 
-    /// Each check with its result, in the order in which they are passed.
-    fn checks(&self) -> Vec<(&'static str, String)> {
+    fn checks(&self) -> [(&'static str, String); 5] {
         let group = match self.incident.as_ref().and_then(|(_, incident)| incident.group.as_ref()) {
             Some(group) => format!("sent as a ticket: part of {group}, for which the platform team is paged"),
             None => "passed: not part of a group".to_owned(),
@@ -129,7 +123,7 @@ impl Explanation<'_> {
             |silence| format!("silenced by `{}`: {} ({})", silence.id, silence.reason, silence.author),
         );
         let [significance, hours] = self.downgrade_checks();
-        vec![
+        [
             ("significance", significance),
             ("working_hours", hours),
             ("silence", silence),
@@ -138,7 +132,6 @@ impl Explanation<'_> {
         ]
     }
 
-    /// The two checks that may downgrade a page: significance and working hours.
     fn downgrade_checks(&self) -> [String; 2] {
         let mut tiers = self.slo.tiers.iter().zip(&self.evaluation.tiers);
         let firing = tiers.find(|(tier, evaluation)| evaluation.is_firing && tier.urgency == Urgency::Page);
@@ -181,46 +174,35 @@ impl Explanation<'_> {
 
     fn incident_text(&self) -> String {
         let Some((key, incident)) = &self.incident else { return "  none\n".to_owned() };
-        let mut text = format!("  {key}\n");
-        for (at, urgency) in &incident.urgency_changes {
-            text.push_str(&format!("  {at}  {urgency}\n"));
-        }
-        if let Some((at, why)) = incident.ended {
-            text.push_str(&format!("  {at}  resolved: {}\n", why.description()));
-        }
+        let mut lines = vec![format!("  {key}")];
+        lines.extend(incident.urgency_changes.iter().map(|(at, urgency)| format!("  {at}  {urgency}")));
+        lines.extend(incident.ended.map(|(at, why)| format!("  {at}  resolved: {}", why.description())));
         if incident.is_late {
-            text.push_str("  found late: its minutes were unknown when they were first evaluated\n");
+            lines.push("  found late: its minutes were unknown when they were first evaluated".to_owned());
         }
         if incident.is_reevaluated {
-            text.push_str("  reevaluated: its minutes have changed since\n");
+            lines.push("  reevaluated: its minutes have changed since".to_owned());
         }
-        text.push_str("\nNotifications\n");
-        for sent in &incident.deliveries {
-            text.push_str(&format!(
-                "  {}  {} {} to {}, number {}\n",
-                sent.at,
-                sent.urgency,
-                sent.kind.as_str(),
-                describe_destination(&sent.destination, None),
-                sent.number
-            ));
-        }
-        for entry in &self.undelivered {
+        lines.push("\nNotifications".to_owned());
+        lines.extend(incident.deliveries.iter().map(|Delivery { number, kind, urgency, destination, at }| {
+            format!(
+                "  {at}  {urgency} {} to {}, number {number}",
+                kind.as_str(),
+                describe_destination(destination, None)
+            )
+        }));
+        lines.extend(self.undelivered.iter().map(|entry| {
             let delivery_state = if entry.is_abandoned { "given up" } else { "not delivered yet" };
             let last_error = entry.last_error.as_deref().unwrap_or("no attempt yet");
-            text.push_str(&format!(
-                "  {delivery_state}: number {} to {}: {last_error}\n",
-                entry.notification.number,
-                describe_destination(&entry.destination, None)
-            ));
-        }
+            let (number, to) = (entry.notification.number, describe_destination(&entry.destination, None));
+            format!("  {delivery_state}: number {number} to {to}: {last_error}")
+        }));
         if incident.deliveries.is_empty() && self.undelivered.is_empty() {
-            text.push_str("  none\n");
+            lines.push("  none".to_owned());
         }
-        text
+        lines.join("\n") + "\n"
     }
 
-    /// The result in one sentence.
     fn conclusion(&self) -> String {
         let urgency_now = self.evaluation.state.urgency();
         match (&self.incident, self.urgency_state.urgency(), urgency_now) {
@@ -268,7 +250,7 @@ impl Explanation<'_> {
         let tier_json = |(tier, evaluation): (&Tier, &TierEvaluation)| {
             json!({
                 "tier": tier.name,
-                "urgency": tier.urgency.to_string(),
+                "urgency": tier.urgency,
                 "factor": to_f64(tier.factor),
                 "long": window(tier.long_minutes, evaluation.long, evaluation.long_burn_rate),
                 "short": window(tier.short_minutes, evaluation.short, evaluation.short_burn_rate),
@@ -280,11 +262,11 @@ impl Explanation<'_> {
         let [ticket, page, severe] = self.urgency_state.minutes_to_recovery;
         json!({
             "slo": self.slo.id.as_str(),
-            "at": self.at.to_string(),
+            "at": self.at,
             "conclusion": self.conclusion(),
             "minute_counts": self.minute_evaluation.is_observed,
             "no_traffic": self.minute_evaluation.has_no_traffic,
-            "urgency": self.evaluation.state.urgency().map(|urgency| urgency.to_string()),
+            "urgency": self.evaluation.state.urgency(),
             "tiers": self.slo.tiers.iter().zip(&self.evaluation.tiers).map(tier_json).collect::<Value>(),
             "checks": self.checks().into_iter().map(|(check, result)| (check.to_owned(), json!(result))).collect::<Value>(),
             "recovery_minutes_left": { "ticket": ticket, "page": page, "severe": severe },
@@ -307,14 +289,12 @@ fn undelivered_json(entry: &OutboxEntry) -> Value {
 fn incident_json(key: &IncidentKey, incident: &Incident) -> Value {
     json!({
         "key": key.to_string(),
-        "started": key.started.to_string(),
-        "ended": incident.ended.map(|(at, why)| json!({ "at": at.to_string(), "reason": why.as_str() })),
-        "urgency_changes": incident.urgency_changes.iter().map(|(at, urgency)| json!([at.to_string(), urgency.to_string()])).collect::<Vec<_>>(),
+        "started": key.started,
+        "ended": incident.ended.map(|(at, reason)| json!({ "at": at, "reason": reason })),
+        "urgency_changes": incident.urgency_changes,
         "group": incident.group.as_ref().map(ToString::to_string),
         "late": incident.is_late,
         "reevaluated": incident.is_reevaluated,
-        "delivered": incident.deliveries.iter().map(|sent| json!({
-            "number": sent.number, "kind": sent.kind.as_str(), "urgency": sent.urgency.to_string(), "destination": sent.destination, "at": sent.at.to_string(),
-        })).collect::<Vec<_>>(),
+        "delivered": incident.deliveries,
     })
 }

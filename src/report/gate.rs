@@ -15,7 +15,8 @@ use crate::rational::to_f64;
 use crate::slo::{Catalog, Policy, PolicyStep, Service};
 use crate::time::Minute;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GateDecision {
     Allow,
     Block,
@@ -23,7 +24,6 @@ pub enum GateDecision {
     Unknown,
 }
 
-/// The decision for one service at one time.
 #[derive(Clone, Debug)]
 pub struct Gate<'a> {
     pub service: &'a Service,
@@ -156,12 +156,7 @@ impl Gate<'_> {
 
     /// For programs. With an override the decision is `overridden`.
     pub fn json(&self, overridden: Option<&Override>) -> Value {
-        let decision = match (overridden, self.decision) {
-            (Some(_), _) => "overridden",
-            (None, GateDecision::Allow) => "allow",
-            (None, GateDecision::Block) => "block",
-            (None, GateDecision::Unknown) => "unknown",
-        };
+        let decision = if overridden.is_some() { json!("overridden") } else { json!(self.decision) };
         let slo = |(row, step): &(&SloRow, Option<&PolicyStep>)| {
             json!({
                 "slo": row.id(),
@@ -179,7 +174,7 @@ impl Gate<'_> {
             "service": self.service.name,
             "team": self.service.team,
             "class": self.service.class,
-            "at": self.at.to_string(),
+            "at": self.at,
             "decision": decision,
             "reason": self.reason,
             "override": overridden,

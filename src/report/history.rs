@@ -5,18 +5,13 @@
 //!
 //! **Invariant:** the sums of a window's buckets add up to the sums of the window.
 
-mod buckets;
-mod worst_intervals;
-
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-pub use buckets::BucketSums;
-pub use worst_intervals::WorstInterval;
-
-use self::worst_intervals::WorstIntervals;
 use crate::counts::{MinuteTable, Sums};
 use crate::evaluation::SloViews;
 use crate::ledger::{Ledger, NotLoaded, ViewSums};
+use crate::rational::Rational;
 use crate::slo::{Exclusions, Service, Slo, SloId};
 use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window};
 
@@ -26,12 +21,17 @@ const BUCKET_MINUTES: [i32; 5] = [1, 5, 15, 60, MINUTES_PER_DAY];
 /// Buckets that fit into a chart. A month of hours is less.
 const MAX_BUCKETS: u32 = 750;
 
-/// How far back the worst intervals are searched.
 const WORST_INTERVAL_DAYS: i32 = 31;
 
 /// How far back the burn rates of tiers are sampled, once an hour.
 pub const TIER_HISTORY_MINUTES: i32 = 7 * MINUTES_PER_DAY;
 const TIER_SAMPLE_MINUTES: i32 = 60;
+
+/// The resolution of the worst intervals; a timeslice may be longer.
+const SLOT_MINUTES: u32 = 5;
+/// Intervals that are no further apart are one.
+const MERGE_GAP_MINUTES: i32 = 5;
+const MAX_INTERVALS: usize = 40;
 
 #[derive(Clone, Debug)]
 pub struct History {
@@ -44,7 +44,6 @@ pub struct History {
     worst_intervals: WorstIntervals,
 }
 
-/// A history that is still being read.
 #[derive(Debug)]
 pub struct HistoryBuilder {
     history: History,
@@ -54,7 +53,6 @@ pub struct HistoryBuilder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeBucket {
     pub span: Span,
-    /// With corrections.
     pub sums: Sums,
     /// Without corrections.
     pub raw: Sums,
@@ -104,10 +102,6 @@ impl HistoryBuilder {
         true
     }
 
-    /// Adds a day by its minutes.
-    ///
-    /// # Errors
-    /// [`NotLoaded`] if they were not loaded.
     pub fn add_day_minutes(&mut self, ledger: &Ledger, day: Day) -> Result<(), NotLoaded> {
         let history = &mut self.history;
         let Some(table) = ledger.view_day(&self.views.corrected, day)? else { return Ok(()) };
@@ -140,7 +134,6 @@ impl History {
         self.split(span, if step < MINUTES_PER_DAY { 2 * step } else { step })
     }
 
-    /// Each UTC day of a window.
     pub fn daily_buckets(&self, window: &Window) -> Vec<TimeBucket> {
         self.split(window.span_at(self.evaluated_at), MINUTES_PER_DAY)
     }
@@ -164,11 +157,10 @@ impl History {
 
     /// The intervals that used more than their share of the budget, the worst first.
     pub fn worst_intervals(&self) -> &[WorstInterval] {
-        self.worst_intervals.intervals()
+        &self.worst_intervals.intervals
     }
 }
 
-/// The minutes between which sums are kept.
 fn bucket_boundaries(slo: &Slo, evaluated_at: Minute) -> BTreeSet<Minute> {
     let mut boundaries = BTreeSet::new();
     for window in &slo.windows {
@@ -183,7 +175,6 @@ fn bucket_boundaries(slo: &Slo, evaluated_at: Minute) -> BTreeSet<Minute> {
     boundaries
 }
 
-/// The length of the buckets of a window.
 fn bucket_minutes(span: Span) -> i32 {
     let is_within_limit = |step: &i32| span.minutes().div_ceil(step.unsigned_abs()) <= MAX_BUCKETS;
     BUCKET_MINUTES.into_iter().find(is_within_limit).unwrap_or(MINUTES_PER_DAY)
@@ -211,6 +202,140 @@ fn sample_times(evaluated_at: Minute) -> impl Iterator<Item = Minute> {
     hours.chain((last_sample != evaluated_at).then_some(evaluated_at))
 }
 
+/// Sums between neighbouring boundaries.
+#[derive(Clone, Debug)]
+struct BucketSums {
+    /// In order, each once.
+    boundaries: Vec<Minute>,
+    /// One less than there are boundaries.
+    sums: Vec<Sums>,
+}
+
+impl BucketSums {
+    fn new(boundaries: BTreeSet<Minute>) -> Self {
+        let boundaries: Vec<Minute> = boundaries.into_iter().collect();
+        Self { sums: vec![Sums::default(); boundaries.len().saturating_sub(1)], boundaries }
+    }
+
+    fn span(&self) -> Span {
+        let start = self.boundaries.first().copied().unwrap_or(Minute(0));
+        Span::new(start, self.boundaries.last().copied().unwrap_or(start))
+    }
+
+    /// Whether a boundary lies within a day, and not at its ends.
+    fn has_boundary_within(&self, day: Day) -> bool {
+        let next = self.boundaries.partition_point(|cut| *cut <= day.start());
+        self.boundaries.get(next).is_some_and(|cut| *cut < day.span().end)
+    }
+
+    /// Adds the sums of a span without a boundary inside.
+    fn add(&mut self, span: Span, sums: Sums) {
+        if let Some(bucket) = self.index(span.start).and_then(|index| self.sums.get_mut(index)) {
+            bucket.add(sums);
+        }
+    }
+
+    fn add_day(&mut self, day: Day, table: &MinuteTable) {
+        let covered = day.span().intersect(self.span());
+        let mut start = covered.start;
+        while start < covered.end {
+            let Some(index) = self.index(start) else { return };
+            let end = self.boundaries.get(index + 1).copied().unwrap_or(covered.end).min(covered.end);
+            let sums = table.slice(Span::new(start, end).slots()).sums();
+            if let Some(bucket) = self.sums.get_mut(index) {
+                bucket.add(sums);
+            }
+            start = end;
+        }
+    }
+
+    /// Sums over a span between boundaries; of another span, those of the buckets that begin in it.
+    fn sum(&self, span: Span) -> Sums {
+        let index = |at: Minute| self.boundaries.partition_point(|cut| *cut < at).min(self.sums.len());
+        let mut sums = Sums::default();
+        self.sums[index(span.start)..index(span.end).max(index(span.start))].iter().for_each(|cell| sums.add(*cell));
+        sums
+    }
+
+    fn index(&self, at: Minute) -> Option<usize> {
+        self.boundaries.partition_point(|cut| *cut <= at).checked_sub(1)
+    }
+}
+
+/// An interval in which more events were bad than the objective allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorstInterval {
+    pub span: Span,
+    pub sums: Sums,
+}
+
+#[derive(Clone, Debug)]
+struct WorstIntervals {
+    within: Span,
+    allowed_share: Rational,
+    slot_minutes: u32,
+    intervals: Vec<WorstInterval>,
+}
+
+impl WorstIntervals {
+    fn new(slo: &Slo, within: Span) -> Self {
+        let slot_minutes = slo.timeslices.as_ref().map_or(SLOT_MINUTES, |slices| slices.minutes.max(SLOT_MINUTES));
+        Self { within, allowed_share: slo.objective.budget(), slot_minutes, intervals: Vec::new() }
+    }
+
+    fn overlaps(&self, day: Day) -> bool {
+        !self.within.intersect(day.span()).is_empty()
+    }
+
+    fn add_day(&mut self, day: Day, table: &MinuteTable) {
+        let length = self.slot_minutes as usize;
+        for from in (0..MINUTES_PER_DAY.unsigned_abs() as usize).step_by(length) {
+            let at = |slot: usize| day.start().plus(i32::try_from(slot).unwrap_or(0));
+            let span = Span::new(at(from), at(from + length)).intersect(self.within);
+            if span.is_empty() || table.bad[from..from + length].iter().all(|bad| *bad == 0) {
+                continue;
+            }
+            let sums = table.slice(span.slots()).sums();
+            let allowed = i128::from(sums.total) * self.allowed_share.numer();
+            if i128::from(sums.bad) * self.allowed_share.denom() > allowed {
+                self.add(span, sums);
+            }
+        }
+        self.prune();
+    }
+
+    fn add(&mut self, span: Span, sums: Sums) {
+        match self.intervals.last_mut() {
+            Some(last) if span.start <= last.span.end.plus(MERGE_GAP_MINUTES) => {
+                last.span.end = span.end;
+                last.sums.add(sums);
+            }
+            _ => self.intervals.push(WorstInterval { span, sums }),
+        }
+    }
+
+    /// Drops the least bad intervals but for the newest, which may still grow.
+    fn prune(&mut self) {
+        if self.intervals.len() <= 2 * MAX_INTERVALS {
+            return;
+        }
+        let newest = self.intervals.pop();
+        self.intervals.sort_by_key(worst_first);
+        self.intervals.truncate(MAX_INTERVALS);
+        self.intervals.sort_by_key(|interval| interval.span);
+        self.intervals.extend(newest);
+    }
+
+    fn finish(&mut self) {
+        self.intervals.sort_by_key(worst_first);
+        self.intervals.truncate(MAX_INTERVALS);
+    }
+}
+
+fn worst_first(interval: &WorstInterval) -> (Reverse<u64>, Minute) {
+    (Reverse(interval.sums.bad), interval.span.start)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,5 +357,50 @@ mod tests {
         let samples: Vec<Minute> = sample_times("2026-10-31T23:50Z".parse().unwrap()).collect();
         let ends = [samples[0], samples[168], samples[169]].map(|at| at.to_string());
         assert_eq!(ends, ["2026-10-24T23:00Z", "2026-10-31T23:00Z", "2026-10-31T23:50Z"]);
+    }
+
+    #[test]
+    fn sums_added_by_span_or_by_day_are_equal() {
+        let day = Day(20_000);
+        let at = |minute: i32| day.start().plus(minute);
+        let mut bucket_sums = BucketSums::new([at(-1_440), at(-720), at(10), at(20), at(1_500)].into());
+        let mut table = MinuteTable::for_day();
+        table.known.fill(1);
+        table.total.fill(3);
+        table.bad[15] = 2;
+        assert!(
+            bucket_sums.has_boundary_within(day)
+                && bucket_sums.has_boundary_within(day.plus(-1))
+                && !bucket_sums.has_boundary_within(day.plus(2))
+        );
+        bucket_sums.add_day(day.plus(-1), &table);
+        bucket_sums.add_day(day, &table);
+        bucket_sums.add_day(day.plus(1), &table);
+        assert_eq!(bucket_sums.sum(Span::new(at(10), at(20))), Sums { total: 30, bad: 2, known: 10 });
+        assert_eq!(bucket_sums.sum(Span::new(at(-720), at(10))), Sums { total: 2_190, bad: 0, known: 730 });
+        assert_eq!(bucket_sums.sum(bucket_sums.span()), Sums { total: 3 * 2_940, bad: 6, known: 2_940 });
+    }
+
+    #[test]
+    fn adjacent_slots_merge_and_worst_interval_comes_first() {
+        let day = Day(20_000);
+        let mut table = MinuteTable::for_day();
+        table.known.fill(1);
+        table.total.fill(10);
+        for (slot, bad) in [(100, 5), (112, 5), (600, 9), (1_439, 1)] {
+            table.bad[slot] = bad;
+        }
+        let share = Rational::new(1, 100);
+        let mut worst =
+            WorstIntervals { within: day.span(), allowed_share: share, slot_minutes: 5, intervals: Vec::new() };
+        assert!(worst.overlaps(day) && !worst.overlaps(day.plus(1)));
+        worst.add_day(day, &table);
+        worst.finish();
+        let actual: Vec<(usize, u32, u64)> = worst
+            .intervals
+            .iter()
+            .map(|one| (one.span.start.minute_of_day(), one.span.minutes(), one.sums.bad))
+            .collect();
+        assert_eq!(actual, [(100, 15, 10), (600, 5, 9), (1_435, 5, 1)]);
     }
 }

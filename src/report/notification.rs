@@ -16,7 +16,6 @@ use crate::time::Minute;
 /// The beginning of the keys of notifications about another notification; no incident has such a key.
 const UNDELIVERED_KEY_PREFIX: &str = "undelivered ";
 
-/// What notifications are made from.
 pub struct NotificationContext<'a> {
     pub catalog: &'a Catalog,
     pub alert_state: &'a AlertState,
@@ -28,20 +27,18 @@ pub struct NotificationContext<'a> {
 impl NotificationContext<'_> {
     pub fn build_message(&self, planned: &PlannedNotification) -> Notification {
         let key = &planned.key;
-        let message = Notification {
+        let mut message = Notification {
             number: planned.number,
             kind: planned.kind,
             urgency: planned.urgency,
             title: key.subject.to_string(),
-            ..base_note(key.to_string(), self.status.at)
+            service: String::new(),
+            ..Notification::fleet_note(key.to_string(), self.status.at)
         };
         let Some(incident) = self.alert_state.incidents.get(key) else { return message };
-        let mut message = Notification {
-            service: incident.service.clone(),
-            team: incident.team.clone(),
-            class: incident.class.clone(),
-            ..message
-        };
+        message.service.clone_from(&incident.service);
+        message.team.clone_from(&incident.team);
+        message.class.clone_from(&incident.class);
         match &key.subject {
             IncidentSubject::Slo(id) => match self.slo_message(id, planned, incident) {
                 Some(slo_message) => slo_message.fill(&mut message),
@@ -152,11 +149,10 @@ impl NotificationContext<'_> {
             service: owner.service.clone(),
             team: owner.team.clone(),
             class: owner.class.clone(),
-            ..base_note(format!("{slo}@objective {after} {}", self.status.at), self.status.at)
+            ..Notification::fleet_note(format!("{slo}@objective {after} {}", self.status.at), self.status.at)
         }
     }
 
-    /// The notification that another one cannot be delivered.
     pub fn undelivered_message(catalog: &Catalog, entry: &OutboxEntry, at: Minute) -> Notification {
         let (message, urgency) = (&entry.notification, entry.delivery_urgency());
         Notification {
@@ -204,27 +200,6 @@ impl NotificationContext<'_> {
 /// A notification about another one, for the platform team.
 fn delivery_note(entry: &OutboxEntry, at: Minute) -> Notification {
     let Notification { key, team, .. } = &entry.notification;
-    Notification {
-        service: "slowburn".to_owned(),
-        team: team.clone(),
-        ..base_note(format!("{UNDELIVERED_KEY_PREFIX}{key} to {}", entry.destination), at)
-    }
-}
-
-/// A ticket without content.
-fn base_note(key: String, at: Minute) -> Notification {
-    Notification {
-        key,
-        number: 1,
-        kind: NotificationKind::Note,
-        urgency: Urgency::Ticket,
-        title: String::new(),
-        paragraphs: Vec::new(),
-        facts: Vec::new(),
-        links: Vec::new(),
-        service: String::new(),
-        team: String::new(),
-        class: String::new(),
-        at,
-    }
+    let key = format!("{UNDELIVERED_KEY_PREFIX}{key} to {}", entry.destination);
+    Notification { team: team.clone(), ..Notification::fleet_note(key, at) }
 }

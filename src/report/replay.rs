@@ -69,7 +69,6 @@ fn format_factor(factor: Rational) -> String {
     if denominator == 1 { to_f64(factor).to_string() } else { factor.to_string() }
 }
 
-/// One line for each span of each tier.
 pub fn csv(replay: &Replay<'_>) -> Result<String, csv::Error> {
     let spans = replay.tiers.iter().flat_map(|firing| firing.spans.iter().map(|span| (firing.tier, span)));
     let rows = spans.map(|(tier, span)| {

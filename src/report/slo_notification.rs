@@ -16,7 +16,6 @@ use crate::rational::to_f64;
 use crate::slo::{AlertRules, Indicator, LatencyErrors, Measure, Service, Slo, Tier, Urgency};
 use crate::time::{Minute, format_duration, parse_duration};
 
-/// An SLO and its incident.
 pub(super) struct SloMessage<'a> {
     pub service: &'a Service,
     pub slo: &'a Slo,
@@ -130,7 +129,6 @@ impl SloMessage<'_> {
         }
     }
 
-    /// What consumes the budget.
     fn bad_event_noun(&self) -> &'static str {
         match (&self.slo.timeslices, &self.slo.indicator) {
             (Some(_), _) => "bad timeslice",
@@ -182,7 +180,6 @@ impl SloMessage<'_> {
         sentences.join(" ")
     }
 
-    /// Why a page is sent as a ticket.
     fn downgrade_paragraph(&self) -> Option<String> {
         let evaluation = &self.row?.evaluation;
         let SloState::Firing { tier, .. } = evaluation.state else { return None };

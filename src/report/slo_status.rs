@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{SloRow, WeekAgo};
+use super::model::{FleetStatus, SloRow, WeekAgo};
 use crate::burn::{ErrorBudget, ExhaustionForecast};
 use crate::counts::Sums;
 use crate::evaluation::SloState;
@@ -101,7 +101,6 @@ pub fn has_insufficient_coverage(row: &SloRow) -> bool {
     SloStatus::from_row(row) == SloStatus::NoData && !lacks_recent_data(row) && row.sums.total > 0
 }
 
-/// One line for all SLOs that cannot be evaluated yet.
 pub fn insufficient_coverage_notice(count: usize) -> Option<String> {
     let slos = pluralize(count, "SLO");
     (count > 0).then(|| format!("{slos} cannot be evaluated yet: less than half of the window is known"))
@@ -181,11 +180,23 @@ pub fn remaining_now_and_week_ago(row: &SloRow) -> Option<(f64, f64)> {
     row.budget.remaining().filter(|_| is_comparable).map(to_f64).zip(budget.remaining().map(to_f64))
 }
 
+/// The rows of a team, or all.
+pub(super) fn team_rows<'a>(status: &'a FleetStatus, team: Option<&str>) -> impl Iterator<Item = &'a SloRow> {
+    status.rows.iter().filter(move |row| team.is_none_or(|team| row.team == team))
+}
+
+/// The known share of the minutes of all windows of a team, or of all teams; `None` without any.
+pub(super) fn team_coverage(status: &FleetStatus, team: Option<&str>) -> Option<f64> {
+    let (known, minutes) = team_rows(status, team).fold((0.0, 0.0), |(known, minutes), row| {
+        (known + f64::from(row.sums.known), minutes + f64::from(row.minutes))
+    });
+    (minutes > 0.0).then(|| known / minutes)
+}
+
 fn is_half_known(sums: Sums, minutes: u32) -> bool {
     sums.known > 0 && Rational::new(i128::from(sums.known), i128::from(minutes.max(1))) >= MIN_COVERAGE
 }
 
-/// Whether as many events failed as the budget allows.
 fn is_exhausted(budget: &ErrorBudget) -> bool {
     budget.is_exceeded() || budget.remaining() == Some(Rational::from_integer(0))
 }

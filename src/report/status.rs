@@ -85,7 +85,6 @@ impl Layout {
         ]
     }
 
-    /// Colours the sign and the status.
     fn colorize_line(&self, line: &str, row: &SloRow) -> String {
         let cells = self.cells(row);
         let style = match (SloStatus::from_row(row), row.evaluation.state.urgency()) {
@@ -151,7 +150,6 @@ pub(super) fn summary(status: &FleetStatus) -> String {
     text
 }
 
-/// A Markdown table of all rows, and the summary.
 pub fn markdown(status: &FleetStatus) -> String {
     format!("{}\n{}\n", markdown_rows(status.rows.iter()), summary(status))
 }

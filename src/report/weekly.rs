@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::gate::Override;
 use super::model::FleetStatus;
 use super::problems::error_lines;
-use super::slo_status::{SloStatus, insufficient_coverage_notice};
+use super::slo_status::{SloStatus, insufficient_coverage_notice, team_rows};
 use crate::alert::AlertState;
 use crate::cost::Usage;
 use crate::format::pluralize;
@@ -38,7 +38,6 @@ const EXCLUSIONS: &str = "Exclusions";
 const FOR_PLATFORM_TEAM: &str = "For the platform team";
 const COVERAGE: &str = "Coverage";
 const AWS_COST: &str = "AWS cost";
-/// Sections of the report of the fleet only.
 const FLEET_SECTIONS: [&str; 3] = [RECURRING, FOR_PLATFORM_TEAM, AWS_COST];
 
 /// A week of the ISO calendar, from Monday on, in UTC.
@@ -52,7 +51,6 @@ pub struct Week {
 }
 
 impl Week {
-    /// The last whole week before a time.
     pub fn last_before(at: Minute) -> Self {
         let today = at.day();
         let weekday = today.start().timestamp().to_zoned(TimeZone::UTC).weekday().to_monday_zero_offset();
@@ -70,7 +68,6 @@ impl fmt::Display for Week {
     }
 }
 
-/// What a weekly report is made of.
 pub struct WeeklyContext<'a> {
     pub week: Week,
     pub catalog: &'a Catalog,
@@ -80,11 +77,9 @@ pub struct WeeklyContext<'a> {
     pub previous_weeks: PreviousWeeks<'a>,
     pub alert_state: &'a AlertState,
     pub overrides: &'a [Override],
-    /// AWS usage of the week.
     pub usage: Usage,
 }
 
-/// A weekly report before it is rendered.
 pub struct WeeklyReport {
     pub week: Week,
     /// The team; `fleet` for all.
@@ -109,9 +104,8 @@ struct Section {
 }
 
 impl WeeklyContext<'_> {
-    /// The report of a team, or of the fleet.
     pub fn report(&self, team: Option<&str>) -> WeeklyReport {
-        let rows = self.status.rows.iter().filter(|row| team.is_none_or(|team| row.team == team));
+        let rows = team_rows(self.status, team);
         let mut slos: Vec<WeeklySlo> = rows.map(|row| WeeklySlo::new(row, &self.previous_weeks)).collect();
         slos.sort_by_key(|slo| slo.status);
         let count = |status| slos.iter().filter(|slo| slo.status == status).count();
@@ -177,7 +171,6 @@ fn summary(slos: &[WeeklySlo], errors: usize, coverage_notice: Option<&str>) -> 
     }
 }
 
-/// The AWS usage of the week with its list price.
 fn cost_line(usage: &Usage) -> String {
     if *usage == Usage::default() { "$0".to_owned() } else { format!("{} (list price): {usage}", usage.price()) }
 }

@@ -18,7 +18,8 @@ use crate::report::model::{FleetStatus, SloRow};
 use crate::report::slo_status::SloStatus;
 use crate::time::{Minute, format_duration};
 
-type Label<'a> = (&'a str, &'a str);
+/// Labels and a value.
+type Sample = (Vec<(&'static str, String)>, f64);
 
 type GaugeValue = fn(&SloRow) -> Option<f64>;
 
@@ -65,106 +66,76 @@ struct Snapshot(FleetStatus);
 
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let Self(status) = self;
-        let mut family = Family::new(&mut encoder, "status_timestamp_seconds", "Time of the evaluation");
-        family.add(&[], unix_seconds(status.at));
-        family.write()?;
+        let Self(FleetStatus { at, rows }) = self;
+        let evaluation_time = (Vec::new(), unix_seconds(*at));
+        write_family(&mut encoder, "status_timestamp_seconds", "Time of the evaluation", [evaluation_time])?;
         for (name, help, gauge) in GAUGES {
-            let mut family = Family::new(&mut encoder, name, help);
-            for row in &status.rows {
-                if let Some(value) = gauge(row) {
-                    family.add(&labels(row), value);
-                }
-            }
-            family.write()?;
+            let samples = rows.iter().filter_map(|row| Some((labels(row), gauge(row)?)));
+            write_family(&mut encoder, name, help, samples)?;
         }
-        let help = "1 for the status of the SLO, 0 for the others";
-        state_set(&mut encoder, status, "slo_status", help, &SloStatus::ALL.map(SloStatus::key), |row| {
-            Some(SloStatus::from_row(row).key().to_owned())
-        })?;
-        let help = "1 for the urgency that is firing, 0 for the others";
-        state_set(&mut encoder, status, "slo_urgency", help, &URGENCIES, |row| {
-            row.evaluation.state.urgency().map(|urgency| urgency.to_string())
-        })?;
-        burn_rates(&mut encoder, status)
+        let statuses = SloStatus::ALL.map(SloStatus::key);
+        let samples = rows
+            .iter()
+            .flat_map(|row| state_samples(row, "status", &statuses, Some(SloStatus::from_row(row).key().to_owned())));
+        write_family(&mut encoder, "slo_status", "1 for the status of the SLO, 0 for the others", samples)?;
+        let samples = rows.iter().flat_map(|row| {
+            let urgency = row.evaluation.state.urgency().map(|urgency| urgency.to_string());
+            state_samples(row, "urgency", &URGENCIES, urgency)
+        });
+        write_family(&mut encoder, "slo_urgency", "1 for the urgency that is firing, 0 for the others", samples)?;
+        let help = "Burn rate in the windows of each tier; at 1 the error budget lasts exactly one window of the SLO";
+        // The tiers of an SLO are the same for each of its windows.
+        let mut seen = HashSet::new();
+        let slos = rows.iter().filter(|row| seen.insert((&row.service, &row.slo)));
+        write_family(&mut encoder, "slo_burn_rate", help, slos.flat_map(burn_rates))
     }
 }
 
-/// One gauge for each state of each row: 1 for the active one. The label is called like the metric without `slo_`.
-fn state_set(
+/// One gauge for each state of a row: 1 for the active one.
+fn state_samples(row: &SloRow, label: &'static str, states: &[&str], active: Option<String>) -> Vec<Sample> {
+    let sample = |state: &&str| {
+        let mut labels = labels(row);
+        labels.push((label, (*state).to_owned()));
+        (labels, f64::from(u8::from(active.as_deref() == Some(*state))))
+    };
+    states.iter().map(sample).collect()
+}
+
+fn burn_rates(row: &SloRow) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for (tier, evaluation) in row.tiers.iter().zip(&row.evaluation.tiers) {
+        let windows =
+            [(tier.long_minutes, evaluation.long_burn_rate), (tier.short_minutes, evaluation.short_burn_rate)];
+        for (minutes, burn_rate) in windows {
+            let mut labels = labels(row);
+            labels.truncate(labels.len() - 1);
+            labels.extend([("tier", tier.name.clone()), ("burn_window", format_duration(minutes))]);
+            samples.extend(burn_rate.map(|burn_rate| (labels, burn_rate)));
+        }
+    }
+    samples
+}
+
+/// The samples of one metric; a metric without samples is left out.
+fn write_family(
     encoder: &mut DescriptorEncoder<'_>,
-    status: &FleetStatus,
-    name: &'static str,
-    help: &'static str,
-    states: &[&str],
-    active_state: fn(&SloRow) -> Option<String>,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = Sample>,
 ) -> Result<(), Error> {
-    let mut family = Family::new(encoder, name, help);
-    let label = name.trim_start_matches("slo_");
-    for row in &status.rows {
-        let [team, service, slo, class, window] = labels(row);
-        let active = active_state(row);
-        for state in states {
-            let value = u8::from(active.as_deref() == Some(*state));
-            family.add(&[team, service, slo, class, window, (label, state)], f64::from(value));
-        }
+    let mut samples = samples.into_iter().peekable();
+    if samples.peek().is_none() {
+        return Ok(());
     }
-    family.write()
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    samples.try_for_each(|(labels, value)| ConstGauge::new(value).encode(family.encode_family(&labels)?))
 }
 
-fn burn_rates(encoder: &mut DescriptorEncoder<'_>, status: &FleetStatus) -> Result<(), Error> {
-    let help = "Burn rate in the windows of each tier; at 1 the error budget lasts exactly one window of the SLO";
-    let mut family = Family::new(encoder, "slo_burn_rate", help);
-    let mut seen = HashSet::new();
-    // The tiers of an SLO are the same for each of its windows.
-    for row in status.rows.iter().filter(|row| seen.insert((&row.service, &row.slo))) {
-        let [team, service, slo, class, _] = labels(row);
-        for (tier, evaluation) in row.tiers.iter().zip(&row.evaluation.tiers) {
-            let windows =
-                [(tier.long_minutes, evaluation.long_burn_rate), (tier.short_minutes, evaluation.short_burn_rate)];
-            for (minutes, burn_rate) in windows {
-                if let Some(burn_rate) = burn_rate {
-                    let (tier, window) = (("tier", &*tier.name), format_duration(minutes));
-                    family.add(&[team, service, slo, class, tier, ("burn_window", &window)], burn_rate);
-                }
-            }
-        }
-    }
-    family.write()
-}
-
-/// The samples of one metric.
-struct Family<'e, 's> {
-    encoder: &'e mut DescriptorEncoder<'s>,
-    name: &'static str,
-    help: &'static str,
-    samples: Vec<(Vec<(String, String)>, f64)>,
-}
-
-impl<'e, 's> Family<'e, 's> {
-    fn new(encoder: &'e mut DescriptorEncoder<'s>, name: &'static str, help: &'static str) -> Self {
-        Self { encoder, name, help, samples: Vec::new() }
-    }
-
-    fn add(&mut self, labels: &[Label<'_>], value: f64) {
-        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        self.samples.push((labels.collect(), value));
-    }
-
-    fn write(self) -> Result<(), Error> {
-        if self.samples.is_empty() {
-            return Ok(());
-        }
-        let mut family = self.encoder.encode_descriptor(self.name, self.help, None, MetricType::Gauge)?;
-        for (labels, value) in self.samples {
-            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-}
-
-fn labels(row: &SloRow) -> [Label<'_>; 5] {
-    [("team", &row.team), ("service", &row.service), ("slo", &row.slo), ("class", &row.class), ("window", &row.window)]
+/// The labels of a row, its window last.
+fn labels(row: &SloRow) -> Vec<(&'static str, String)> {
+    let SloRow { team, service, slo, class, window, .. } = row;
+    let labels = [("team", team), ("service", service), ("slo", slo), ("class", class), ("window", window)];
+    labels.map(|(name, value)| (name, value.clone())).into()
 }
 
 fn unix_seconds(at: Minute) -> f64 {

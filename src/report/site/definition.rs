@@ -9,7 +9,6 @@ use crate::rational::{Rational, to_f64};
 use crate::slo::{Catalog, Indicator, LatencyBasis, LatencyErrors, Measure, MetricRole, Service, Slo, Traffic};
 use crate::time::{Window, format_duration};
 
-/// The SLO in sentences.
 pub(super) fn sentences(slo: &Slo) -> Vec<String> {
     let windows: Vec<String> = slo.windows.iter().map(describe_window).collect();
     let (over, objective) = (windows.join(" and over "), &slo.objective.text);
@@ -65,7 +64,6 @@ fn describe_window(window: &Window) -> String {
     }
 }
 
-/// The events that count, and which of them are good.
 fn describe_events(slo: &Slo) -> (&'static str, String) {
     let good = match &slo.indicator {
         Indicator::Requests { measure: Measure::Availability, .. } => {
@@ -111,7 +109,6 @@ fn describe_traffic_filter(traffic: &Traffic) -> Option<String> {
     (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
-/// Where a service is measured and defined, as labels and values.
 pub(super) fn service_facts(service: &Service, catalog: &Catalog) -> Value {
     let (mut sources, mut balancers, mut groups) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for slo in &service.slos {
@@ -167,7 +164,6 @@ pub(super) fn bad_event_verb(slo: &Slo) -> String {
     }
 }
 
-/// The threshold of a latency SLO whose events are requests.
 fn latency_threshold(slo: &Slo) -> Option<String> {
     match (&slo.timeslices, &slo.indicator) {
         (None, Indicator::Requests { measure: Measure::Latency { under_us, .. }, .. }) => {

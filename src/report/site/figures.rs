@@ -14,7 +14,6 @@ use crate::report::history::{History, TimeBucket};
 use crate::slo::{Objective, Slo, Tier, Urgency};
 use crate::time::{Minute, Span, Window, format_duration};
 
-/// Sizes in pixels, several times as large as shown.
 const WIDTH: u32 = 1_200;
 const TALL_HEIGHT: u32 = 240;
 const LOW_HEIGHT: u32 = 120;
@@ -80,7 +79,6 @@ impl Timeline {
     }
 }
 
-/// A chart and the texts around it.
 struct Figure<'a> {
     timeline: &'a Timeline,
     height: u32,
@@ -185,7 +183,6 @@ impl<'a> Figure<'a> {
     }
 }
 
-/// The figures of a window, on one time axis.
 pub(super) fn window_figures(timeline: &Timeline, slo: &Slo, window: &Window, history: &History) -> Value {
     // Traffic and failures vary all the time, where a budget only falls: fewer buckets say as much.
     let wide_buckets = history.wide_buckets(window);
@@ -268,7 +265,6 @@ fn traffic_figure(timeline: &Timeline, buckets: &[TimeBucket], events: &str) -> 
     figure.finish("traffic", &title, format!("{total} in total"), &description)
 }
 
-/// The share of events that were bad.
 #[expect(clippy::cast_precision_loss, reason = "a chart is where exactness ends")]
 fn failure_figure(timeline: &Timeline, buckets: &[TimeBucket], slo: &Slo) -> Value {
     let allowed = to_f64(slo.objective.budget());
@@ -298,7 +294,6 @@ fn failure_figure(timeline: &Timeline, buckets: &[TimeBucket], slo: &Slo) -> Val
     figure.finish("bad", &title, format!("highest average {}", format_percent(top, decimals)), &description)
 }
 
-/// The burn rate of the long window of each tier.
 pub(super) fn tier_figures(timeline: &Timeline, slo: &Slo, history: &History) -> Value {
     let tiers = slo.tiers.iter();
     tiers.filter_map(|tier| tier_figure(timeline, slo, tier, &history.tier_samples(tier.long_minutes))).collect()

@@ -12,7 +12,6 @@ use crate::time::{Minute, Span};
 /// Notifications of one incident that are listed; the rest is counted.
 const MAX_DELIVERY_LINES: usize = 12;
 
-/// The deliveries of one notification.
 struct DeliveryGroup<'a> {
     first: &'a Delivery,
     destinations: Vec<&'a str>,
@@ -41,7 +40,6 @@ impl Site<'_> {
         incidents.into_iter().map(|(key, incident)| self.incident_row(key, incident)).collect()
     }
 
-    /// When an SLO had incidents of which urgency.
     pub(super) fn incident_spans(&self, id: &SloId, within: Span) -> Vec<(Span, Urgency)> {
         let mut spans = Vec::new();
         for (key, incident) in self.context.alert_state.incidents_of(&IncidentSubject::Slo(id.clone())) {

@@ -20,7 +20,7 @@ use super::gate::Override;
 use super::history::History;
 use super::model::{FleetStatus, SloRow};
 use super::problems::error_lines;
-use super::slo_status::{SloStatus, remaining_now_and_week_ago, status_reason};
+use super::slo_status::{SloStatus, remaining_now_and_week_ago, status_reason, team_coverage};
 use super::status::{format_budget_left, format_forecast};
 use crate::alert::{AlertState, IncidentSubject};
 use crate::slo::{Catalog, Problem, Service, Slo, SloId};
@@ -36,7 +36,6 @@ const MAX_OCCURRENCES: usize = 4;
 /// A page could not be rendered: a fault of a template.
 pub(crate) type RenderError = minijinja::Error;
 
-/// What pages are made from.
 pub(crate) struct SiteContext<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) status: &'a FleetStatus,
@@ -46,7 +45,6 @@ pub(crate) struct SiteContext<'a> {
     pub(crate) problems: &'a [Problem],
 }
 
-/// The subject of a page.
 #[derive(Clone, Copy)]
 pub(crate) enum SitePage<'a> {
     Fleet,
@@ -65,7 +63,6 @@ impl SitePage<'_> {
     }
 }
 
-/// All pages, as of one time.
 pub(crate) struct Site<'a> {
     context: SiteContext<'a>,
     environment: Environment<'static>,
@@ -78,10 +75,6 @@ pub(crate) struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// Prepares the pages.
-    ///
-    /// # Errors
-    /// When a template is faulty.
     pub(crate) fn new(context: SiteContext<'a>) -> Result<Self, RenderError> {
         let mut rows: BTreeMap<&str, Vec<&SloRow>> = BTreeMap::new();
         let mut ranks: BTreeMap<&str, (SloStatus, usize)> = BTreeMap::new();
@@ -102,17 +95,12 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// The pages there are.
     pub(crate) fn pages(&self) -> Vec<SitePage<'_>> {
         let teams: BTreeSet<&str> = self.context.catalog.services.iter().map(|service| service.team.as_str()).collect();
         let services = self.context.catalog.services.iter().map(SitePage::Service);
         std::iter::once(SitePage::Fleet).chain(teams.into_iter().map(SitePage::Team)).chain(services).collect()
     }
 
-    /// Renders a page.
-    ///
-    /// # Errors
-    /// When a template is faulty.
     pub(crate) fn render_page(&self, page: SitePage<'_>) -> Result<String, RenderError> {
         // `up` leads from the folder of the page to that of the site.
         let (template, layout, up, values) = match page {
@@ -156,27 +144,19 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// What the pages of the fleet and of a team have in common.
     fn overview(&self, team: Option<&str>) -> Value {
         let worst_rows: Vec<(&Service, &SloRow)> =
             self.services(team).filter_map(|service| Some((service, self.worst_row(service)?))).collect();
         let count = |status| worst_rows.iter().filter(|(_, row)| SloStatus::from_row(row) == status).count();
-        let rows = self.context.status.rows.iter().filter(|row| team.is_none_or(|team| row.team == team));
-        let (known, minutes) = rows.fold((0_u64, 0_u64), |(known, minutes), row| {
-            (known + u64::from(row.sums.known), minutes + u64::from(row.minutes))
-        });
-        #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
-        let coverage = if minutes == 0 { 0.0 } else { known as f64 / minutes as f64 };
         let tally = SloStatus::ALL.into_iter().map(|one| context! { status => one.key(), count => count(one) });
         context! {
             tally => tally.collect::<Value>(),
             faults => error_lines(self.context.problems, team).into_iter().collect::<Value>(),
             services => worst_rows.iter().map(|(service, row)| self.service_row(service, row)).collect::<Value>(),
-            coverage,
+            coverage => team_coverage(self.context.status, team).unwrap_or(0.0),
         }
     }
 
-    /// The services of a team or all, the worst first.
     fn services(&self, team: Option<&str>) -> impl Iterator<Item = &'a Service> {
         self.worst_first.iter().copied().filter(move |service| team.is_none_or(|team| service.team == team))
     }
@@ -190,7 +170,6 @@ impl<'a> Site<'a> {
         self.rows(service).iter().copied().min_by_key(|row| SloStatus::from_row(row))
     }
 
-    /// A service by its worst SLO.
     fn service_row(&self, service: &Service, row: &SloRow) -> Value {
         let slo = service.slos.iter().find(|slo| slo.name() == row.slo);
         context! {
@@ -206,7 +185,6 @@ impl<'a> Site<'a> {
         figures::sparkline(window.span_at(row.evaluated_at), &history.buckets(window), &slo.objective)
     }
 
-    /// The steps of policies that apply.
     fn policy_rows(&self, is_wanted: impl Fn(&Service) -> bool) -> Value {
         let rows = self.worst_first.iter().filter(|service| is_wanted(service)).flat_map(|service| self.rows(service));
         rows.filter_map(|row| {
@@ -217,7 +195,6 @@ impl<'a> Site<'a> {
         .collect()
     }
 
-    /// The corrections that exclude minutes of a span.
     fn correction_rows(&self, span: Span, is_wanted: impl Fn(&Service, &Slo) -> bool) -> Value {
         let catalog = self.context.catalog;
         let mut rows = Vec::new();

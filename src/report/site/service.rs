@@ -119,7 +119,6 @@ impl Site<'_> {
     }
 }
 
-/// The id of an SLO within its page.
 fn anchor(slo: &Slo) -> String {
     format!("slo-{}", slo.name())
 }

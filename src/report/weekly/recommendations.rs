@@ -9,7 +9,6 @@ use crate::report::model::SloRow;
 use crate::report::slo_status::SloStatus;
 use crate::slo::{Severity, Team, Urgency};
 
-/// Common objectives.
 const OBJECTIVES: [&str; 11] =
     ["50%", "80%", "90%", "95%", "98%", "99%", "99.5%", "99.9%", "99.95%", "99.99%", "99.999%"];
 /// A budget of which never more than this share is used says that a stricter objective is possible.
@@ -26,7 +25,6 @@ const MAX_NAMED_TEAMS: usize = 8;
 /// Weeks in trouble from which on the platform team is notified.
 const PLATFORM_ESCALATION_WEEKS: usize = 3;
 
-/// SLOs that do not recover.
 pub(super) fn recurring_lines(slos: &[WeeklySlo]) -> Vec<String> {
     let persistent = slos.iter().filter(|slo| slo.weeks_in_trouble >= PLATFORM_ESCALATION_WEEKS);
     let line = |slo: &WeeklySlo| {
@@ -48,10 +46,8 @@ impl WeeklyContext<'_> {
                 std::iter::once(row).chain(self.previous_weeks.rows_for(row).iter().copied()).collect();
             if row.raw.total == 0 && row.coverage() >= MIN_COVERAGE {
                 if idle_slos.insert((&row.service, &row.slo)) {
-                    lines.push(format!(
-                        "{}/{} ({}): no traffic in {}; remove the SLO if it is unused",
-                        row.service, row.slo, row.team, row.window
-                    ));
+                    let (id, SloRow { team, window, .. }) = (row.id(), row);
+                    lines.push(format!("{id} ({team}): no traffic in {window}; remove the SLO if it is unused"));
                 }
             } else if usize::try_from(PREVIOUS_WEEKS).is_ok_and(|before| weeks.len() > before) {
                 lines.extend(too_loose(&weeks).or_else(|| too_strict(&weeks)));
@@ -62,15 +58,12 @@ impl WeeklyContext<'_> {
         for problem in warnings {
             by_message.entry(&problem.message).or_default().push(format!("{}:{}", problem.file, problem.line));
         }
-        lines.extend(by_message.into_iter().map(|(message, locations)| match locations.as_slice() {
-            [location] => format!("{location}: {message}; see `slowburn check`"),
-            [location, ..] => {
-                format!(
-                    "{location} and {}: {message}; see `slowburn check`",
-                    pluralize(locations.len() - 1, "more location")
-                )
-            }
-            [] => String::new(),
+        lines.extend(by_message.into_iter().map(|(message, locations)| {
+            let more = match locations.len() {
+                0 | 1 => String::new(),
+                count => format!(" and {}", pluralize(count - 1, "more location")),
+            };
+            format!("{}{more}: {message}; see `slowburn check`", locations[0])
         }));
         lines
     }
@@ -109,24 +102,21 @@ fn too_loose(weeks: &[&SloRow]) -> Option<String> {
     if max_consumed > LOW_CONSUMPTION || weeks.iter().any(|row| row.coverage() < MIN_COVERAGE) {
         return None;
     }
-    let budget = parse_percent(&row.objective).map(|objective| Rational::from_integer(1) - objective)?;
-    let stricter = OBJECTIVES.iter().rev().find(|text| {
-        let other = parse_percent(text).map(|objective| Rational::from_integer(1) - objective);
-        other.is_some_and(|other| {
-            let enough = allowed * other / budget >= Rational::from_integer(MIN_ALLOWED_EVENTS);
-            other < budget && enough && max_consumed * budget / other <= STRICTER_MAX_CONSUMPTION
-        })
-    })?;
+    let budget = budget_share(&row.objective)?;
+    let fits = |other: Rational| {
+        let has_enough_events = allowed * other / budget >= Rational::from_integer(MIN_ALLOWED_EVENTS);
+        other < budget && has_enough_events && max_consumed * budget / other <= STRICTER_MAX_CONSUMPTION
+    };
+    let stricter = OBJECTIVES.iter().rev().find(|text| budget_share(text).is_some_and(fits))?;
     let used = if max_consumed == Rational::from_integer(0) {
         "none".to_owned()
     } else {
         format!("at most {}", format_percent(to_f64(max_consumed), 1))
     };
     Some(format!(
-        "{}/{} ({}): {used} of the error budget used in each of the last {} weeks; {} may be too loose, {stricter} would have left at \
+        "{} ({}): {used} of the error budget used in each of the last {} weeks; {} may be too loose, {stricter} would have left at \
          least half of the budget",
-        row.service,
-        row.slo,
+        row.id(),
         row.team,
         weeks.len(),
         row.objective
@@ -139,22 +129,23 @@ fn too_strict(weeks: &[&SloRow]) -> Option<String> {
     if weeks.iter().any(|row| SloStatus::from_row(row) != SloStatus::Exhausted || row.coverage() < MIN_COVERAGE) {
         return None;
     }
-    let objective = parse_percent(&row.objective)?;
+    let budget = budget_share(&row.objective)?;
     let with_traffic = weeks.iter().filter(|row| row.sums.total > 0);
     let worst_bad_share =
         with_traffic.map(|row| Rational::new(i128::from(row.sums.bad), i128::from(row.sums.total))).max()?;
-    let met_objective = OBJECTIVES.iter().rev().find(|text| {
-        parse_percent(text)
-            .is_some_and(|other| other < objective && Rational::from_integer(1) - other >= worst_bad_share)
-    });
+    let is_met = |other: Rational| other > budget && other >= worst_bad_share;
+    let met_objective = OBJECTIVES.iter().rev().find(|text| budget_share(text).is_some_and(is_met));
     let kept =
         met_objective.map_or_else(String::new, |kept| format!(", or lower the objective to {kept}, which it met"));
     Some(format!(
-        "{}/{} ({}): {} missed at the end of each of the last {} weeks; improve the service{kept}",
-        row.service,
-        row.slo,
+        "{} ({}): {} missed at the end of each of the last {} weeks; improve the service{kept}",
+        row.id(),
         row.team,
         row.objective,
         weeks.len()
     ))
+}
+
+fn budget_share(objective: &str) -> Option<Rational> {
+    parse_percent(objective).map(|objective| Rational::from_integer(1) - objective)
 }

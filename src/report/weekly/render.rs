@@ -18,11 +18,10 @@ use minijinja::{Environment, context};
 use serde_json::{Map, Value, json};
 
 use super::{COVERAGE, EXCLUSIONS, NEEDS_ACTION, Section, WEEKLY_KEY_PREFIX, WeeklyReport, WeeklySlo};
-use crate::alert::{Notification, NotificationKind};
+use crate::alert::Notification;
 use crate::format::{escape_markdown, pluralize};
 use crate::report::chart::{daily_burn_chart, describe_daily_burn};
 use crate::report::slo_status::SloStatus;
-use crate::slo::Urgency;
 use crate::text::{escape_non_printing, truncate};
 
 /// Raised when fields of the JSON are removed, renamed or given another meaning.
@@ -100,9 +99,6 @@ impl WeeklyReport {
 
     /// The report as HTML that mail programs show: inline styles, tables, and images as PNG; never longer than they
     /// show.
-    ///
-    /// # Errors
-    /// When the template is faulty; no text of a report causes that.
     pub fn to_html(&self, image_mode: ImageMode) -> Result<HtmlReport, minijinja::Error> {
         let mut page = HtmlReport { html: String::new(), image_files: Vec::new() };
         for (max_rows, max_lines) in HTML_LIMITS {
@@ -206,18 +202,10 @@ impl WeeklyReport {
 
     fn note(&self, subject: &str, team: &str, title: String, paragraphs: Vec<String>) -> Notification {
         Notification {
-            key: format!("{WEEKLY_KEY_PREFIX}{subject}@{}", self.week),
-            number: 1,
-            kind: NotificationKind::Note,
-            urgency: Urgency::Ticket,
             title,
             paragraphs,
-            facts: Vec::new(),
-            links: Vec::new(),
-            service: "slowburn".to_owned(),
             team: team.to_owned(),
-            class: String::new(),
-            at: self.week.span.end,
+            ..Notification::fleet_note(format!("{WEEKLY_KEY_PREFIX}{subject}@{}", self.week), self.week.span.end)
         }
     }
 

@@ -6,8 +6,9 @@ use super::WeeklyContext;
 use crate::alert::{Delivery, Incident, IncidentKey, NotificationKind};
 use crate::format::{format_elapsed, format_percent, format_time, pluralize};
 use crate::report::gate::Override;
-use crate::slo::Urgency;
-use crate::time::Minute;
+use crate::report::slo_status::team_coverage;
+use crate::slo::{Correction, Urgency};
+use crate::time::{Minute, format_duration};
 
 /// Pages from this hour of the evening until that of the morning are pages of the night.
 const NIGHT_HOURS: (i8, i8) = (22, 7);
@@ -64,29 +65,25 @@ impl WeeklyContext<'_> {
     }
 
     pub(super) fn correction_lines(&self, team: Option<&str>) -> Vec<String> {
-        let mut lines = Vec::new();
-        for correction in &self.catalog.corrections {
-            let minutes: u32 =
-                correction.spans(self.week.span).iter().map(|out| out.intersect(self.week.span).minutes()).sum();
-            let is_relevant = self.catalog.slos().any(|(service, slo)| {
-                team.is_none_or(|team| service.team == team) && correction.scope.covers(service, slo)
-            });
-            if minutes > 0 && is_relevant {
-                let length = crate::time::format_duration(minutes);
-                lines.push(format!("{}: {length}, by {}: {}", correction.id, correction.author, correction.reason));
-            }
-        }
-        lines
+        let line = |correction: &Correction| {
+            let Correction { id, author, reason, scope, .. } = correction;
+            let spans = correction.spans(self.week.span);
+            let minutes: u32 = spans.iter().map(|out| out.intersect(self.week.span).minutes()).sum();
+            let is_relevant = self
+                .catalog
+                .slos()
+                .any(|(service, slo)| team.is_none_or(|team| service.team == team) && scope.covers(service, slo));
+            (minutes > 0 && is_relevant).then(|| format!("{id}: {}, by {author}: {reason}", format_duration(minutes)))
+        };
+        self.catalog.corrections.iter().filter_map(line).collect()
     }
 
     /// SLOs that were changed in the week and still exist.
     pub(super) fn change_lines(&self, team: Option<&str>) -> Vec<String> {
         let mut lines = Vec::new();
-        for (slo, watch) in &self.alert_state.checkpoints {
-            if team.is_some_and(|team| watch.team != team) {
-                continue;
-            }
-            for (at, before, after) in watch.objective_changes().filter(|(at, ..)| *at >= self.week.span.start) {
+        let checkpoints = self.alert_state.checkpoints.iter();
+        for (slo, checkpoint) in checkpoints.filter(|(_, one)| team.is_none_or(|team| one.team == team)) {
+            for (at, before, after) in checkpoint.objective_changes().filter(|(at, ..)| *at >= self.week.span.start) {
                 let change = if before == after {
                     format!("{slo}: objective still {after}; requests, windows or tiers changed at {at}")
                 } else {
@@ -105,16 +102,8 @@ impl WeeklyContext<'_> {
     }
 
     pub(super) fn coverage_lines(&self, team: Option<&str>) -> Vec<String> {
-        let rows = self.status.rows.iter().filter(|row| team.is_none_or(|team| row.team == team));
-        let (known, minutes) = rows.fold((0_u64, 0_u64), |(known, minutes), row| {
-            (known + u64::from(row.sums.known), minutes + u64::from(row.minutes))
-        });
-        #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
-        let share = (minutes > 0).then(|| known as f64 / minutes as f64);
-        share
-            .map(|share| format!("{} of the minutes of all windows known", format_percent(share, 1)))
-            .into_iter()
-            .collect()
+        let line = |share| format!("{} of the minutes of all windows known", format_percent(share, 1));
+        team_coverage(self.status, team).map(line).into_iter().collect()
     }
 }
 

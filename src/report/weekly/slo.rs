@@ -76,7 +76,7 @@ impl WeeklySlo {
             status: SloStatus::from_row(row),
             needs_action: needs_action(row),
             has_insufficient_coverage: has_insufficient_coverage(row),
-            name: format!("{}/{}", row.service, row.slo),
+            name: row.id(),
             objective: row.objective.clone(),
             window: row.window.clone(),
             team: row.team.clone(),
