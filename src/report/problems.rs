@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::slo::{DefinitionFile, Problem, Severity};
 
@@ -65,18 +65,7 @@ fn title_text(problem: &Problem) -> String {
 
 /// For programs: an array of objects, one for each problem, and a newline.
 pub fn json(problems: &[Problem]) -> String {
-    let problem_json = |problem: &Problem| {
-        json!({
-            "file": problem.file,
-            "line": problem.line,
-            "column": problem.column,
-            "severity": severity_key(problem),
-            "subject": problem.subject,
-            "message": problem.message,
-            "hint": problem.hint,
-        })
-    };
-    format!("{:#}\n", problems.iter().map(problem_json).collect::<Value>())
+    format!("{:#}\n", json!(problems))
 }
 
 /// For GitHub Actions: one workflow command for each problem.

@@ -2,7 +2,7 @@
 
 use super::model::{DailyBurn, FleetStatus, SloRow};
 use super::slo_status::{SloStatus, format_unknown_share, lacks_recent_data};
-use super::table::text_columns;
+use super::table::text_table;
 use crate::burn::{ErrorBudget, ExhaustionForecast};
 use crate::counts::Sums;
 use crate::evaluation::{Downgrade, SloState, TierEvaluation};
@@ -63,7 +63,7 @@ impl Layout {
         let is_right_aligned = |index: &usize| RIGHT_ALIGNED_COLUMNS.contains(&self.columns[*index]);
         let right_aligned: Vec<usize> = (0..self.columns.len()).filter(is_right_aligned).collect();
         let rows = status.rows.iter().map(|row| select(self.cells(row)));
-        text_columns(select(HEADER.map(str::to_owned)), rows, &right_aligned)
+        text_table(select(HEADER.map(str::to_owned)), rows, &right_aligned)
     }
 
     fn cells(&self, row: &SloRow) -> [String; 9] {

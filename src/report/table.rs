@@ -6,17 +6,8 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 pub(crate) type Column<T> = (&'static str, fn(&T) -> String);
 
 /// Columns without lines between them, each as wide as it needs.
-pub(super) fn text_table<const N: usize>(
-    header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-    right_aligned: &[usize],
-) -> String {
-    text_columns(header.map(str::to_owned), rows, right_aligned)
-}
-
-/// [`text_table`] with a number of columns that is not fixed.
-pub(super) fn text_columns<I: IntoIterator<Item = String>>(
-    header: impl IntoIterator<Item = String>,
+pub(super) fn text_table<H: ToString, I: IntoIterator<Item = String>>(
+    header: impl IntoIterator<Item = H>,
     rows: impl IntoIterator<Item = I>,
     right_aligned: &[usize],
 ) -> String {

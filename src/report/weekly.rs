@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::gate::Override;
 use super::model::FleetStatus;
 use super::problems::error_lines;
-use super::slo_status::{SloStatus, insufficient_coverage_notice, team_rows};
+use super::slo_status::{SloStatus, has_insufficient_coverage, insufficient_coverage_notice, needs_action, team_rows};
 use crate::alert::AlertState;
 use crate::cost::Usage;
 use crate::format::pluralize;
@@ -117,7 +117,7 @@ impl WeeklyContext<'_> {
         let owner = team.unwrap_or("fleet").to_owned();
         let errors = error_lines(self.problems, team);
         let coverage_notice =
-            insufficient_coverage_notice(slos.iter().filter(|slo| slo.has_insufficient_coverage).count());
+            insufficient_coverage_notice(slos.iter().filter(|slo| has_insufficient_coverage(&slo.row)).count());
         WeeklyReport {
             week: self.week,
             is_fleet: team.is_none(),
@@ -137,7 +137,7 @@ impl WeeklyContext<'_> {
         errors: Vec<String>,
         coverage_notice: Option<String>,
     ) -> Vec<Section> {
-        let needs_action = slos.iter().filter(|slo| slo.needs_action).map(WeeklySlo::action_line);
+        let needs_action = slos.iter().filter(|slo| needs_action(&slo.row)).map(WeeklySlo::action_line);
         let recovered = slos.iter().filter(|slo| slo.status == SloStatus::Recovered).map(WeeklySlo::reason_line);
         let mut sections = vec![
             (NEEDS_ACTION, needs_action.chain(coverage_notice).collect()),
@@ -158,8 +158,8 @@ impl WeeklyContext<'_> {
 }
 
 fn summary(slos: &[WeeklySlo], errors: usize, coverage_notice: Option<&str>) -> String {
-    let needs_action: Vec<&WeeklySlo> = slos.iter().filter(|slo| slo.needs_action).collect();
-    let describe = |slo: &WeeklySlo| format!("{} ({})", slo.name, slo.status_and_reason());
+    let needs_action: Vec<&WeeklySlo> = slos.iter().filter(|slo| needs_action(&slo.row)).collect();
+    let describe = |slo: &WeeklySlo| format!("{} ({})", slo.row.id(), slo.status_and_reason());
     match (needs_action.as_slice(), coverage_notice) {
         ([], _) if errors > 0 => {
             format!("SLOs are missing because of {} in definitions.", pluralize(errors, "problem"))

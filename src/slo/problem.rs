@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::Serialize;
+
 use crate::text::escape_non_printing;
 
 /// The most bytes a definition file may have. Real ones have a few hundred; the limit bounds what hostile ones can
@@ -23,7 +25,8 @@ impl DefinitionFile {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The definition is left out of the catalog.
     Error,
@@ -31,7 +34,7 @@ pub enum Severity {
     Warning,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Path below the folder of definitions.
     pub file: String,
@@ -40,13 +43,14 @@ pub struct Problem {
     /// Column in characters, from 1; 0 when the file as a whole is meant.
     pub column: usize,
     /// The byte range in [`DefinitionFile::body`].
+    #[serde(skip)]
     pub range: Range<usize>,
+    pub severity: Severity,
     /// The definition concerned: `service/slo`, `class critical`; empty if unknown.
     pub subject: String,
     /// One line, lower case, without a full stop.
     pub message: String,
     pub hint: String,
-    pub severity: Severity,
 }
 
 impl Problem {

@@ -31,7 +31,7 @@ pub(super) fn recurring_lines(slos: &[WeeklySlo]) -> Vec<String> {
         let (name, status, weeks) = (slo.name_with_details(), slo.status.label(), slo.format_weeks());
         format!(
             "{name}: {status} for {weeks}; agree with team {} to improve the service or to change its objective",
-            slo.team
+            slo.row.team
         )
     };
     persistent.map(line).collect()

@@ -21,7 +21,8 @@ use super::{COVERAGE, EXCLUSIONS, NEEDS_ACTION, Section, WEEKLY_KEY_PREFIX, Week
 use crate::alert::Notification;
 use crate::format::{escape_markdown, pluralize};
 use crate::report::chart::{daily_burn_chart, describe_daily_burn};
-use crate::report::slo_status::SloStatus;
+use crate::report::slo_status::{SloStatus, has_insufficient_coverage};
+use crate::report::status::format_budget_left_with_raw;
 use crate::text::{escape_non_printing, truncate};
 
 /// Raised when fields of the JSON are removed, renamed or given another meaning.
@@ -92,7 +93,7 @@ impl WeeklyReport {
             "subject": self.subject,
             "summary": self.summary,
             "counts": counts,
-            "slos": self.slos,
+            "slos": self.slos.iter().map(WeeklySlo::json).collect::<Vec<_>>(),
             "sections": self.sections,
         })
     }
@@ -123,12 +124,12 @@ impl WeeklyReport {
     ) -> Result<HtmlReport, minijinja::Error> {
         // The fleet may have hundreds of SLOs that are ok.
         let is_shown =
-            |slo: &&WeeklySlo| !self.is_fleet || (slo.status != SloStatus::Ok && !slo.has_insufficient_coverage);
+            |slo: &&WeeklySlo| !self.is_fleet || (slo.status != SloStatus::Ok && !has_insufficient_coverage(&slo.row));
         let shown: Vec<&WeeklySlo> = self.slos.iter().filter(is_shown).collect();
         let mut image_files = Vec::new();
         let mut rows = Vec::new();
         for slo in shown.iter().take(max_rows) {
-            let png = daily_burn_chart(&slo.daily_burn).to_png().unwrap_or_default();
+            let png = daily_burn_chart(&slo.row.daily_burn).to_png().unwrap_or_default();
             let id = format!("days-{}", image_files.len());
             let image = match image_mode {
                 ImageMode::Attached => format!("cid:{id}"),
@@ -165,20 +166,21 @@ impl WeeklyReport {
     }
 
     fn html_row(&self, slo: &WeeklySlo, image: String) -> minijinja::Value {
-        let team = if self.is_fleet { format!(" · {}", slo.team) } else { String::new() };
+        let team = if self.is_fleet { format!(" · {}", slo.row.team) } else { String::new() };
         let duration_and_policy = slo.duration_and_policy();
         // Where an SLO is ok, the number next to it is enough.
-        let reason = if slo.status == SloStatus::Ok && duration_and_policy.is_empty() { "" } else { &slo.reason };
+        let reason =
+            if slo.status == SloStatus::Ok && duration_and_policy.is_empty() { String::new() } else { slo.reason() };
         context! {
             status => slo.status.key(),
-            name => &slo.name,
+            name => slo.row.id(),
             objective => format!("{}{team}", slo.objective_and_window()),
             why => format!("{reason}{duration_and_policy}"),
-            left => &slo.budget_left,
+            left => format_budget_left_with_raw(&slo.row),
             trend => slo.format_trend(),
             image,
-            alt => describe_daily_burn(&slo.daily_burn),
-            width => slo.daily_burn.len() * 5,
+            alt => describe_daily_burn(&slo.row.daily_burn),
+            width => slo.row.daily_burn.len() * 5,
         }
     }
 
@@ -213,16 +215,16 @@ impl WeeklyReport {
     pub fn escalations(&self) -> Vec<Notification> {
         let mut teams: BTreeMap<&str, Vec<&WeeklySlo>> = BTreeMap::new();
         for slo in self.slos.iter().filter(|slo| slo.weeks_in_trouble >= TEAM_ESCALATION_WEEKS) {
-            teams.entry(&slo.team).or_default().push(slo);
+            teams.entry(&slo.row.team).or_default().push(slo);
         }
         teams.into_iter().map(|(team, slos)| self.escalation(team, &slos)).collect()
     }
 
     fn escalation(&self, team: &str, slos: &[&WeeklySlo]) -> Notification {
         let named = slos.iter().take(MAX_NAMED_SLOS).map(|slo| {
-            let policy = slo.policy.as_ref().map_or_else(String::new, |then| format!(" Policy: {then}"));
+            let policy = slo.policy().map_or_else(String::new, |then| format!(" Policy: {then}"));
             let (status, weeks) = (slo.status.label(), slo.format_weeks());
-            format!("{} has been {status} for {weeks}: {}.{policy}", slo.name, slo.reason)
+            format!("{} has been {status} for {weeks}: {}.{policy}", slo.row.id(), slo.reason())
         });
         let mut paragraphs: Vec<String> = named.collect();
         if slos.len() > MAX_NAMED_SLOS {

@@ -2,15 +2,12 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::format::pluralize;
 use crate::rational::to_f64;
-use crate::report::model::{DailyBurn, FleetStatus, SloRow};
-use crate::report::slo_status::{
-    SloStatus, has_insufficient_coverage, needs_action, remaining_now_and_week_ago, status_reason,
-};
-use crate::report::status::format_budget_left_with_raw;
+use crate::report::model::{FleetStatus, SloRow};
+use crate::report::slo_status::{SloStatus, remaining_now_and_week_ago, status_reason};
 
 /// The rows of the weeks before, the newest first.
 #[derive(Default)]
@@ -34,81 +31,65 @@ fn row_key(row: &SloRow) -> [String; 3] {
     [&row.service, &row.slo, &row.window].map(String::clone)
 }
 
-/// An SLO over one of its windows. Its JSON is that of the report.
-#[derive(Clone, Serialize)]
+/// An SLO over one of its windows, with what the weeks before say about it.
 pub struct WeeklySlo {
-    /// `checkout/availability`.
-    #[serde(rename = "slo")]
-    pub name: String,
-    pub objective: String,
-    pub window: String,
-    pub team: String,
+    pub row: SloRow,
     pub status: SloStatus,
-    pub reason: String,
-    /// The share of the budget that is left; `None` without a budget.
-    #[serde(rename = "budget_remaining")]
-    pub remaining: Option<f64>,
-    /// That share a week before, if enough is known of both weeks to compare them.
-    #[serde(rename = "budget_remaining_week_ago")]
-    pub remaining_week_ago: Option<f64>,
     /// The weeks in a row that it has been exhausted or at risk, this one included.
-    #[serde(rename = "weeks_exhausted_or_at_risk")]
     pub weeks_in_trouble: usize,
-    /// The step of the error-budget policy that applies.
-    pub policy: Option<String>,
-    /// The budget that is left, rounded, with the raw one where minutes are excluded.
-    #[serde(skip)]
-    pub budget_left: String,
-    #[serde(skip)]
-    pub needs_action: bool,
-    #[serde(skip)]
-    pub has_insufficient_coverage: bool,
-    /// The burn of the newest days, the newest last.
-    #[serde(skip)]
-    pub daily_burn: Vec<DailyBurn>,
 }
 
 impl WeeklySlo {
     pub(super) fn new(row: &SloRow, previous_weeks: &PreviousWeeks<'_>) -> Self {
         let is_in_trouble = |row: &SloRow| matches!(SloStatus::from_row(row), SloStatus::Exhausted | SloStatus::AtRisk);
         let earlier_weeks = previous_weeks.rows_for(row).iter().take_while(|row| is_in_trouble(row)).count();
-        Self {
-            status: SloStatus::from_row(row),
-            needs_action: needs_action(row),
-            has_insufficient_coverage: has_insufficient_coverage(row),
-            name: row.id(),
-            objective: row.objective.clone(),
-            window: row.window.clone(),
-            team: row.team.clone(),
-            reason: status_reason(row),
-            budget_left: format_budget_left_with_raw(row),
-            remaining: row.budget.remaining().map(to_f64),
-            remaining_week_ago: remaining_now_and_week_ago(row).map(|(_, then)| then),
-            weeks_in_trouble: if is_in_trouble(row) { earlier_weeks + 1 } else { 0 },
-            policy: row.policy.as_ref().map(|step| step.then.clone()),
-            daily_burn: row.daily_burn.clone(),
-        }
+        let weeks_in_trouble = if is_in_trouble(row) { earlier_weeks + 1 } else { 0 };
+        Self { row: row.clone(), status: SloStatus::from_row(row), weeks_in_trouble }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "slo": self.row.id(),
+            "objective": self.row.objective,
+            "window": self.row.window,
+            "team": self.row.team,
+            "status": self.status,
+            "reason": self.reason(),
+            "budget_remaining": self.row.budget.remaining().map(to_f64),
+            "budget_remaining_week_ago": remaining_now_and_week_ago(&self.row).map(|(_, week_ago)| week_ago),
+            "weeks_exhausted_or_at_risk": self.weeks_in_trouble,
+            "policy": self.policy(),
+        })
+    }
+
+    pub(super) fn reason(&self) -> String {
+        status_reason(&self.row)
+    }
+
+    /// What the error-budget policy requires now.
+    pub(super) fn policy(&self) -> Option<&str> {
+        self.row.policy.as_ref().map(|step| step.then.as_str())
     }
 
     /// `99.9% over 30d`.
     pub(super) fn objective_and_window(&self) -> String {
-        format!("{} over {}", self.objective, self.window)
+        format!("{} over {}", self.row.objective, self.row.window)
     }
 
     /// `checkout/availability (99.9% over 30d, mart)`.
     pub(super) fn name_with_details(&self) -> String {
-        format!("{} ({}, {})", self.name, self.objective_and_window(), self.team)
+        format!("{} ({}, {})", self.row.id(), self.objective_and_window(), self.row.team)
     }
 
     /// The SLO with the reason for its status.
     pub(super) fn reason_line(&self) -> String {
-        format!("{}: {}", self.name_with_details(), self.reason)
+        format!("{}: {}", self.name_with_details(), self.reason())
     }
 
     /// `exhausted, 154% of the error budget used`; a reason that begins with the status stands alone.
     pub(super) fn status_and_reason(&self) -> String {
-        let word = self.status.label();
-        if self.reason.starts_with(word) { self.reason.clone() } else { format!("{word}, {}", self.reason) }
+        let (label, reason) = (self.status.label(), self.reason());
+        if reason.starts_with(label) { reason } else { format!("{label}, {reason}") }
     }
 
     /// The SLO with its status, for how long it has lasted, and the policy that applies.
@@ -123,7 +104,7 @@ impl WeeklySlo {
         } else {
             String::new()
         };
-        let policy = self.policy.as_ref().map_or_else(String::new, |then| format!("; policy: {then}"));
+        let policy = self.policy().map_or_else(String::new, |then| format!("; policy: {then}"));
         duration + &policy
     }
 
@@ -137,7 +118,8 @@ impl WeeklySlo {
     /// The change of the budget in the week, in percentage points: `down 12 points in 7 days`; `None` where there is
     /// none.
     pub fn format_trend(&self) -> Option<String> {
-        let points_changed = 100.0 * (self.remaining? - self.remaining_week_ago?);
+        let (now, week_ago) = remaining_now_and_week_ago(&self.row)?;
+        let points_changed = 100.0 * (now - week_ago);
         let direction = if points_changed < 0.0 { "down" } else { "up" };
         let points = format!("{:.0}", points_changed.abs());
         let noun = if points == "1" { "point" } else { "points" };
