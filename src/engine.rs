@@ -98,7 +98,7 @@ pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Ou
     if !options.offline {
         (discovery, diagnostics.warnings) =
             discover::discover(options, store).instrument(info_span!("discover")).await?;
-        fetch_plan = fetch_plan::plan(options.catalog, &discovery, (options.at, options.now), options.days);
+        fetch_plan = fetch_plan::plan(options.catalog, &discovery, options.at, options.now, options.days);
     }
     let fetched = Box::pin(fetch::fetch_all(options, &discovery, &fetch_plan, store)).await;
     // What was fetched before a failure is kept: it need not be fetched again.

@@ -27,10 +27,8 @@ pub struct FetchPlan {
     pub counts_files: Vec<CountsFileRequest>,
 }
 
-/// The access logs to read from one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLogRequest {
-    /// Name of the source.
     pub source: String,
     /// The directory or bucket that contains `AWSLogs/`.
     pub location: String,
@@ -55,10 +53,8 @@ impl AccessLogRequest {
     }
 }
 
-/// A counts file to read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CountsFileRequest {
-    /// Name of the source.
     pub source: String,
     /// The directory that `file` is relative to.
     pub location: String,
@@ -69,7 +65,7 @@ pub struct CountsFileRequest {
 /// The requests for a catalogue at `at`. They reach back `days`, or else as far as the longest window and one day for
 /// what is delivered late. Selectors must have been looked up: a selector without resources is not requested.
 /// CloudWatch and Athena are requested up to `now` at most: they answer future minutes like minutes without traffic.
-pub fn plan(catalog: &Catalog, discovery: &Discovery, (at, now): (Minute, Minute), days: Option<u16>) -> FetchPlan {
+pub fn plan(catalog: &Catalog, discovery: &Discovery, at: Minute, now: Minute, days: Option<u16>) -> FetchPlan {
     let mut logs: BTreeMap<String, AccessLogRequest> = BTreeMap::new();
     let mut spans: BTreeMap<String, RangeRequest> = BTreeMap::new();
     let mut counts = BTreeSet::new();

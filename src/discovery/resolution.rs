@@ -34,7 +34,6 @@ impl Lifetime {
     }
 }
 
-/// The resources of a selector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
     /// The last look-up.
@@ -160,12 +159,19 @@ impl Discovery {
                 groups.entry(load_balancer.to_owned()).or_default().extend(target_group);
             }
         };
-        for (load_balancer, lifetime) in self.load_balancer_lifetimes(scope, &traffic.load_balancer) {
+        let selector = Selector::LoadBalancer(traffic.load_balancer.clone());
+        for (load_balancer, lifetime) in
+            self.id_lifetimes(scope, &selector, |resource| Some(resource.load_balancer.clone()))
+        {
             if traffic.target_groups.is_empty() {
                 add(&load_balancer, None, lifetime);
             }
             for group in &traffic.target_groups {
-                for (group, group_lifetime) in self.target_group_lifetimes(scope, group, &load_balancer) {
+                let selector = Selector::TargetGroup(group.clone());
+                let pick = |resource: &ResourceId| {
+                    resource.target_group.clone().filter(|_| resource.load_balancer == load_balancer)
+                };
+                for (group, group_lifetime) in self.id_lifetimes(scope, &selector, pick) {
                     add(&load_balancer, Some(group), group_lifetime.intersect(lifetime));
                 }
             }
@@ -183,25 +189,18 @@ impl Discovery {
         self.resolve_ids(scope, traffic, Span::ending_at(Minute(i32::MAX), 1)).with_ids
     }
 
-    /// Load balancers by `app/name/id`.
-    fn load_balancer_lifetimes(&self, scope: &AwsScope, text: &str) -> Vec<(String, Span)> {
-        let selector = Selector::LoadBalancer(text.to_owned());
+    /// The IDs that `pick` gives for the resources of a selector; an ID that the definition gives is always valid.
+    fn id_lifetimes(
+        &self,
+        scope: &AwsScope,
+        selector: &Selector,
+        pick: impl Fn(&ResourceId) -> Option<String>,
+    ) -> Vec<(String, Span)> {
         if !selector.lacks_id() {
-            return vec![(text.to_owned(), Lifetime::default().span())];
+            return vec![(selector.text().to_owned(), Lifetime::default().span())];
         }
-        let resources = self.lifetimes(scope, &selector);
-        resources.map(|(resource, lifetime)| (resource.load_balancer.clone(), lifetime)).collect()
-    }
-
-    /// Target groups behind a load balancer by `name/id`.
-    fn target_group_lifetimes(&self, scope: &AwsScope, text: &str, load_balancer: &str) -> Vec<(String, Span)> {
-        let selector = Selector::TargetGroup(text.to_owned());
-        if !selector.lacks_id() {
-            return vec![(text.to_owned(), Lifetime::default().span())];
-        }
-        let resources =
-            self.lifetimes(scope, &selector).filter(|(resource, _)| resource.load_balancer == load_balancer);
-        resources.filter_map(|(resource, lifetime)| Some((resource.target_group.clone()?, lifetime))).collect()
+        let resources = self.lifetimes(scope, selector);
+        resources.filter_map(|(resource, lifetime)| Some((pick(resource)?, lifetime))).collect()
     }
 
     /// Adds the result of a look-up. Returns the selectors that select more than before, each with the minute from

@@ -24,7 +24,6 @@ impl Selector {
         }
     }
 
-    /// Whether the text selects by tags.
     pub(super) fn is_tagged(&self) -> bool {
         is_tagged(self.text())
     }

@@ -91,7 +91,6 @@ impl MetricResource {
         groups.collect()
     }
 
-    /// The number of responses from an origin with a class of status.
     fn responses(&self, origin: &str, class: &str) -> MetricStatistic {
         let suffix = if self.is_classic { "" } else { "_Count" };
         self.metric(&format!("HTTPCode_{origin}_{class}{suffix}"), Statistic::Sum)

@@ -17,7 +17,6 @@ const ATHENA_LATENESS_MINUTES: i32 = 12 * 60;
 /// The series to fetch from one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeRequest {
-    /// Name of the source.
     pub source: String,
     pub kind: SourceKind,
     /// The end of what the source can know.
@@ -32,7 +31,6 @@ pub struct RangeRequest {
     pub tagged_series: BTreeSet<SeriesKey>,
 }
 
-/// The range of a series that was fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FetchedRange {
     pub from: Minute,
@@ -44,7 +42,6 @@ pub struct FetchedRange {
     pub end: Minute,
 }
 
-/// A span to fetch for some series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchRange {
     pub span: Span,
