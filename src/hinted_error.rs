@@ -16,4 +16,8 @@ impl HintedError {
     pub fn new(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self { message: message.into(), hint: hint.into() }
     }
+
+    pub fn err<T>(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Result<T, Self> {
+        Err(Self::new(message, hint))
+    }
 }

@@ -10,7 +10,6 @@ use super::service::{Service, Slo};
 use super::source::Source;
 use crate::time::{MINUTES_PER_DAY, Minute, Span};
 
-/// All valid definitions.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// By name.
@@ -42,7 +41,6 @@ impl Catalog {
         self.sources.get(slo.indicator.source()).map_or(at, |source| source.settled_until(at))
     }
 
-    /// All SLOs with their services.
     pub fn slos(&self) -> impl Iterator<Item = (&Service, &Slo)> {
         self.services.iter().flat_map(|service| service.slos.iter().map(move |slo| (service, slo)))
     }

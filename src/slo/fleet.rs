@@ -3,7 +3,6 @@
 use super::tier::Urgency;
 use crate::rational::Rational;
 
-/// The destinations of a team.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
     /// Severe pages; if empty, they go to `pages`.
@@ -11,7 +10,6 @@ pub struct Team {
     /// Pages; if empty, they go to `severe` or `tickets`: better late than never.
     pub pages: Vec<String>,
     pub tickets: Vec<String>,
-    /// Weekly reports.
     pub reports: Vec<String>,
 }
 
@@ -72,9 +70,7 @@ pub struct AlertRules {
     pub resolve_after_minutes: u32,
     /// The age above which late data opens no incident.
     pub open_within_minutes: u32,
-    /// The interval of reminders of an open page.
     pub remind_pages_minutes: Option<u32>,
-    /// The interval of reminders of an open ticket.
     pub remind_tickets_minutes: Option<u32>,
     /// The number of services of a load balancer or source that have one cause if their incidents start within a number
     /// of minutes.

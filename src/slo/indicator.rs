@@ -115,7 +115,6 @@ pub enum LatencyErrors {
 }
 
 impl Indicator {
-    /// The name of the source.
     pub fn source(&self) -> &str {
         match self {
             Self::Requests { source, .. }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use crate::hinted_error::HintedError;
 use crate::text::escape_non_printing;
 
 /// The most bytes a definition file may have. Real ones have a few hundred; the limit bounds what hostile ones can
@@ -74,7 +75,7 @@ impl Problem {
     }
 
     /// A problem of some bytes of a text; a range outside the text means its end.
-    pub(super) fn for_range(file: &str, body: &str, range: Range<usize>, explained: Explained) -> Self {
+    pub(super) fn for_range(file: &str, body: &str, range: Range<usize>, explained: HintedError) -> Self {
         let before = body.get(..range.start).unwrap_or(body);
         let line = before.rsplit('\n').next().unwrap_or(before);
         Self {
@@ -83,23 +84,5 @@ impl Problem {
             range,
             ..Self::for_file(file, explained.message, explained.hint)
         }
-    }
-}
-
-/// Why a text is invalid and what to write instead, before its position is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Explained {
-    pub(super) message: String,
-    pub(super) hint: String,
-}
-
-impl Explained {
-    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into() }
-    }
-
-    /// A refusal with its hint.
-    pub(super) fn err<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, Self> {
-        Err(Self::new(message, hint))
     }
 }

@@ -5,13 +5,14 @@ use std::path::{Component, Path, PathBuf};
 
 use super::catalog::Catalog;
 use super::correction::{Category, Correction};
-use super::problem::{DefinitionFile, Explained, Problem, Severity};
+use super::problem::{DefinitionFile, Problem, Severity};
 use super::resolve::{
     CorrectionContext, Fleet, KnownNames, check_classes, default_file, read_correction, read_service,
 };
 use super::service::Service;
 use super::suggest::nearest;
 use super::yaml::{FromText, Name, ServiceFile, YamlFile, decode};
+use crate::hinted_error::HintedError;
 use crate::time::Minute;
 
 /// The file of settings that all services share.
@@ -48,11 +49,8 @@ pub fn read_with_folder(folder: &Path, files: &[DefinitionFile], at: Minute) -> 
         corrections.into_iter().partition(|correction| correction.category == Category::Silence);
     problems.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
     problems.dedup_by(|one, other| one.sort_key() == other.sort_key());
-    let mut catalog = Catalog { services, corrections, silences, ..Catalog::default() };
-    if let Some(Fleet { sources, teams, notify_also, policies, alerts, .. }) = fleet {
-        catalog = Catalog { sources, teams, notify_also, policies, alerts, ..catalog };
-    }
-    (catalog, problems)
+    let fleet_catalog = fleet.map(|fleet| fleet.catalog).unwrap_or_default();
+    (Catalog { services, corrections, silences, ..fleet_catalog }, problems)
 }
 
 /// Reads all definitions; hints show paths below the current folder.
@@ -108,7 +106,7 @@ fn read_services(
         services.push(service);
     }
     services.sort_by(|one, other| one.name.cmp(&other.name));
-    names.teams.extend(fleet.iter().flat_map(|fleet| fleet.teams.keys().cloned()));
+    names.teams.extend(fleet.iter().flat_map(|fleet| fleet.catalog.teams.keys().cloned()));
     names.services.extend(services.iter().map(|service| service.name.clone()));
     slos.extend(services.iter().flat_map(|service| &service.slos).map(|slo| slo.name().to_owned()));
     slos.extend(problems.iter().filter_map(|problem| problem.subject.split_once('/')).map(|(_, slo)| slo.to_owned()));
@@ -121,15 +119,15 @@ fn read_services(
 
 /// The warning for a team without destinations where other teams have some.
 fn unknown_team_warning(yaml: &YamlFile<'_>, team: &str, service: &Service, fleet: &Fleet<'_>) -> Option<Problem> {
-    if fleet.file.teams.is_none() || fleet.teams.contains_key(team) {
+    if fleet.file.teams.is_none() || fleet.catalog.teams.contains_key(team) {
         return None;
     }
-    let consequence = match &fleet.alerts.team {
+    let consequence = match &fleet.catalog.alerts.team {
         Some(platform) => format!("the platform team `{platform}` is notified instead"),
         None => "no alerts are sent".to_owned(),
     };
     let add = format!("add `{team}:` with `pages` and `tickets` to `teams`; without it, {consequence}");
-    let hint = match nearest(team, fleet.teams.keys().map(String::as_str)) {
+    let hint = match nearest(team, fleet.catalog.teams.keys().map(String::as_str)) {
         Some(meant) => format!("did you mean `{meant}`? rename the folder, or {add}"),
         None => add,
     };
@@ -169,7 +167,7 @@ fn open_yaml<'a>(file: &'a DefinitionFile, problems: &mut Vec<Problem>) -> Optio
 }
 
 /// The team whose folder contains a file.
-fn team_from_path<'a>(folder: &Path, path: &'a str) -> Result<&'a str, Explained> {
+fn team_from_path<'a>(folder: &Path, path: &'a str) -> Result<&'a str, HintedError> {
     let move_to = |path: &str| format!("move it to `{}`", definition_path(folder, path));
     let (message, hint) = match path.split('/').collect::<Vec<_>>().as_slice() {
         [_, file @ (FLEET_FILE | "fleet.yml")] => (
@@ -189,5 +187,5 @@ fn team_from_path<'a>(folder: &Path, path: &'a str) -> Result<&'a str, Explained
             format!("{}; only `fleet.yaml` belongs here", move_to(&format!("<team>/{path}"))),
         ),
     };
-    Explained::err(message, hint)
+    HintedError::err(message, hint)
 }

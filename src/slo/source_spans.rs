@@ -4,13 +4,14 @@
 //! Also refuses what definitions do not need: anchors, aliases, tags, second documents, deep nesting. Without aliases,
 //! a hostile file cannot grow beyond its size.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
-use super::problem::Explained;
 use super::yaml::explain_syntax;
+use crate::hinted_error::HintedError;
 
 /// Deeper than any definition: `classes`, a class, `slos`, an SLO, `where`, `path`, an item.
 const DEPTH_MAX: usize = 12;
@@ -34,12 +35,10 @@ impl From<&str> for PathStep {
     }
 }
 
-/// The path of some keys.
 pub(super) fn key_path<S: Clone + Into<PathStep>>(keys: &[S]) -> YamlPath {
     keys.iter().cloned().map(Into::into).collect()
 }
 
-/// The innermost key of a path.
 pub(super) fn innermost_key(path: &[PathStep]) -> Option<&str> {
     path.iter().rev().find_map(|step| match step {
         PathStep::Key(key) => Some(key.as_str()),
@@ -48,7 +47,7 @@ pub(super) fn innermost_key(path: &[PathStep]) -> Option<&str> {
 }
 
 /// A mistake with the bytes it concerns.
-pub(super) type RangedError = (Range<usize>, Explained);
+pub(super) type RangedError = (Range<usize>, HintedError);
 
 /// The byte ranges of a value and of its key.
 #[derive(Clone, Debug)]
@@ -58,7 +57,6 @@ struct Position {
     is_scalar: bool,
 }
 
-/// The positions of all values of a text.
 #[derive(Debug, Default)]
 pub(super) struct Positions {
     by_path: BTreeMap<YamlPath, Position>,
@@ -97,7 +95,6 @@ impl Positions {
         }
     }
 
-    /// The range to underline for a key.
     pub(super) fn key_range(&self, path: &[PathStep]) -> Range<usize> {
         self.nearest(path).map_or(0..0, |position| position.key.as_ref().unwrap_or(&position.value).clone())
     }
@@ -116,7 +113,6 @@ struct PositionsBuilder<'a> {
     /// Byte offset of every character: the parser counts characters.
     byte_offsets: Vec<usize>,
     events: Parser<'a, StrInput<'a>>,
-    /// Path of the current value.
     path: YamlPath,
     positions: Positions,
     /// Duplicate keys, which do not end the reading.
@@ -255,7 +251,7 @@ impl<'a> PositionsBuilder<'a> {
         start..start + trimmed
     }
 
-    fn error_at(&self, span: Span, message: impl Into<String>, hint: impl Into<String>) -> RangedError {
-        (self.byte_range(span), Explained::new(message, hint))
+    fn error_at(&self, span: Span, message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> RangedError {
+        (self.byte_range(span), HintedError::new(message, hint))
     }
 }

@@ -46,7 +46,6 @@ pub(in crate::slo) struct KnownNames {
 /// The definitions that corrections are checked against.
 pub(in crate::slo) struct CorrectionContext<'a> {
     pub(in crate::slo) names: KnownNames,
-    /// All valid services.
     pub(in crate::slo) services: &'a [Service],
     /// Whether no definition is invalid, so that these are all services.
     pub(in crate::slo) is_complete: bool,
@@ -110,7 +109,6 @@ fn build_scope(fields: &ScopeYaml) -> Scope {
     }
 }
 
-/// The resolution of one correction.
 struct CorrectionReader<'a> {
     yaml: &'a YamlFile<'a>,
     problems: Vec<Problem>,

@@ -18,7 +18,6 @@ const DEFAULT_TIERS: [(&str, Urgency, u32, u32); 4] = [
     ("ticket_slow", Urgency::Ticket, 3 * DAY, 6 * HOUR),
 ];
 
-/// The names of the default tiers.
 pub(super) fn default_tier_names() -> impl Iterator<Item = &'static str> {
     DEFAULT_TIERS.into_iter().map(|(name, ..)| name)
 }

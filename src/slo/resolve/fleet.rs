@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::alert_rules::build_alert_rules;
 use super::policy::build_policy;
 use super::source::build_source;
-use crate::slo::fleet::{AlertRules, Policy, Team};
+use crate::slo::catalog::Catalog;
+use crate::slo::fleet::Team;
 use crate::slo::problem::{DefinitionFile, Problem};
-use crate::slo::source::{Source, SourceKind};
+use crate::slo::source::SourceKind;
 use crate::slo::source_spans::{PathStep, YamlPath, key_path};
 use crate::slo::suggest::suggestion;
 use crate::slo::yaml::{
@@ -21,11 +22,8 @@ const DEFAULT_FLEET: &str = include_str!("default_fleet.yaml");
 pub(in crate::slo) struct Fleet<'a> {
     pub(in crate::slo) yaml: &'a YamlFile<'a>,
     pub(in crate::slo) file: FleetFile,
-    pub(in crate::slo) sources: BTreeMap<String, Source>,
-    pub(in crate::slo) teams: BTreeMap<String, Team>,
-    pub(in crate::slo) notify_also: BTreeMap<String, Team>,
-    pub(in crate::slo) policies: BTreeMap<String, Policy>,
-    pub(in crate::slo) alerts: AlertRules,
+    /// What the file defines for all services.
+    pub(in crate::slo) catalog: Catalog,
     invalid_paths: Vec<YamlPath>,
 }
 
@@ -38,16 +36,8 @@ impl<'a> Fleet<'a> {
     /// Reads the file. Built-in sources and classes take the place of those sections if they are missing.
     pub(in crate::slo) fn read(yaml: &'a YamlFile<'a>, problems: &mut Vec<Problem>) -> Self {
         let decoded = decode::<FleetFile>(yaml, allows_variables, problems);
-        let mut fleet = Self {
-            yaml,
-            file: decoded.value,
-            sources: BTreeMap::new(),
-            teams: BTreeMap::new(),
-            notify_also: BTreeMap::new(),
-            policies: BTreeMap::new(),
-            alerts: AlertRules::default(),
-            invalid_paths: decoded.invalid_paths,
-        };
+        let mut fleet =
+            Self { yaml, file: decoded.value, catalog: Catalog::default(), invalid_paths: decoded.invalid_paths };
         let default_file = default_file();
         if let Ok(default_yaml) = YamlFile::open(&default_file) {
             let default: FleetFile = decode(&default_yaml, allows_variables, &mut Vec::new()).value;
@@ -70,25 +60,26 @@ impl<'a> Fleet<'a> {
                 continue;
             }
             match build_source(self.yaml, name, fields, problems) {
-                Some(source) => drop(self.sources.insert(name.clone(), source)),
+                Some(source) => drop(self.catalog.sources.insert(name.clone(), source)),
                 None => self.invalid_paths.push(key_path(&["sources", name])),
             }
         }
         for (name, fields) in self.file.teams.iter().flatten() {
             problems.extend(name_problem(self.yaml, &["teams", name]));
-            self.teams.insert(name.clone(), build_team(fields));
+            self.catalog.teams.insert(name.clone(), build_team(fields));
         }
         for (name, fields) in self.file.classes.iter().flatten() {
             problems.extend(name_problem(self.yaml, &["classes", name]));
             let slos = fields.slos.iter().flat_map(BTreeMap::keys);
             problems.extend(slos.filter_map(|slo| name_problem(self.yaml, &["classes", name, "slos", slo])));
-            self.notify_also.extend(fields.notify_also.iter().map(|lists| (name.clone(), build_team(lists))));
+            let notify_also = fields.notify_also.iter().map(|lists| (name.clone(), build_team(lists)));
+            self.catalog.notify_also.extend(notify_also);
             if let Some(policy) = &fields.policy {
-                self.policies.insert(name.clone(), build_policy(self.yaml, name, policy, problems));
+                self.catalog.policies.insert(name.clone(), build_policy(self.yaml, name, policy, problems));
             }
         }
         if let Some(text) = &self.file.alerts {
-            self.alerts = build_alert_rules(self.yaml, text, &self.teams, problems);
+            self.catalog.alerts = build_alert_rules(self.yaml, text, &self.catalog.teams, problems);
         }
         let (default_source, default_class) = (self.file.default_source.as_ref(), self.file.default_class.as_ref());
         problems.extend(self.unknown_default("source", "sources", default_source, self.file.sources.as_ref()));
@@ -137,7 +128,6 @@ impl<'a> Fleet<'a> {
             .all(|path| path.len() > 1 || [key_path(&["teams"]), key_path(&["alerts"])].contains(path))
     }
 
-    /// Classes by name.
     pub(in crate::slo) fn classes(&self) -> impl Iterator<Item = (&str, &ClassYaml)> {
         self.file.classes.iter().flatten().map(|(name, class)| (name.as_str(), class))
     }
@@ -154,7 +144,8 @@ impl<'a> Fleet<'a> {
 
     /// The source of an indicator that sets none: the only one that fits it, else `default_source`.
     pub(super) fn default_source(&self, fits: impl Fn(&SourceKind) -> bool) -> Option<&str> {
-        let mut fitting = self.sources.iter().filter(|(_, source)| fits(&source.kind)).map(|(name, _)| name.as_str());
+        let fitting = self.catalog.sources.iter().filter(|(_, source)| fits(&source.kind));
+        let mut fitting = fitting.map(|(name, _)| name.as_str());
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => Some(only),
             _ => self.file.default_source.as_ref().map(|name| name.0.0.as_str()),

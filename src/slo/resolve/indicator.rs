@@ -32,7 +32,6 @@ const fn required_source_key(kind: IndicatorYaml) -> &'static str {
 }
 
 impl SloBuilder<'_, '_> {
-    /// The source, by its name.
     pub(super) fn find_source(&mut self, kind: IndicatorYaml) -> Option<(String, Source)> {
         let fleet = self.service.fleet;
         let own_source = self.layers.find_slo(|fields| &fields.source);
@@ -41,7 +40,7 @@ impl SloBuilder<'_, '_> {
             (None, Some(name)) => (name.0.0.as_str(), Some(self.service.yaml.value_problem(&["source"], "", ""))),
             (None, None) => (fleet.default_source(|source| can_measure(kind, source)).unwrap_or(""), None),
         };
-        let source = fleet.sources.get(name);
+        let source = fleet.catalog.sources.get(name);
         if let Some(source) = source.filter(|source| can_measure(kind, &source.kind)) {
             return Some((name.to_owned(), source.clone()));
         }
@@ -51,6 +50,7 @@ impl SloBuilder<'_, '_> {
             return None;
         }
         let fitting: Vec<&str> = fleet
+            .catalog
             .sources
             .iter()
             .filter(|(_, source)| can_measure(kind, &source.kind))
@@ -118,7 +118,6 @@ impl SloBuilder<'_, '_> {
         Some(Indicator::Requests { source, traffic, measure })
     }
 
-    /// The requests that belong to the indicator.
     fn build_traffic(&mut self, kind: IndicatorYaml) -> Option<Traffic> {
         let Some(load_balancer) = self.service.file.load_balancer.as_ref().map(|balancer| balancer.text.as_str())
         else {

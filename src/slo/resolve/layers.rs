@@ -91,7 +91,6 @@ impl<'a> Layers<'a> {
         self.0.iter().find_map(|layer| Some((layer, pick(layer.slo?).as_ref()?)))
     }
 
-    /// The value of an SLO field in the first SLO layer that has it.
     pub(super) fn slo_value<T: 'a>(&self, pick: impl Fn(&'a SloFields) -> &'a Option<T>) -> Option<&'a T> {
         self.find_slo(pick).map(|(_, value)| value)
     }
@@ -106,7 +105,6 @@ impl<'a> Layers<'a> {
         self.0.iter().find(|layer| layer.slo.is_some())
     }
 
-    /// The layer of the service.
     pub(super) fn service_layer(&self) -> Option<&Layer<'a>> {
         self.0.iter().find(|layer| layer.slo.is_none())
     }

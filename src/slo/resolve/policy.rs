@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::hinted_error::HintedError;
 use crate::slo::fleet::{Policy, PolicyStep};
-use crate::slo::problem::{Explained, Problem};
+use crate::slo::problem::Problem;
 use crate::slo::yaml::{Percent, PolicyStepYaml, YamlFile, parse_budget_share};
 
 /// Builds the policy of a class. An invalid step is left out, and is a problem.
@@ -34,15 +35,15 @@ pub(super) fn build_policy(
     Policy { steps }
 }
 
-fn build_step(key: &str, step: &PolicyStepYaml, earlier: &[PolicyStep]) -> Result<PolicyStep, Explained> {
+fn build_step(key: &str, step: &PolicyStepYaml, earlier: &[PolicyStep]) -> Result<PolicyStep, HintedError> {
     let Percent { share, text } = parse_budget_share(key)?;
     if let Some(first) = earlier.iter().find(|step| step.share == share) {
         let message = format!("`{key}` is the same share as `{}`", first.text);
-        return Explained::err(message, "remove one of the two");
+        return HintedError::err(message, "remove one of the two");
     }
-    let Some(then) = step.then() else {
+    let Some(then) = &step.0.then else {
         let hint = "add `then: ...` with the action to take, in words";
-        return Explained::err(format!("step `{key}` has no `then`"), hint);
+        return HintedError::err(format!("step `{key}` has no `then`"), hint);
     };
-    Ok(PolicyStep { share, text, then: then.to_owned(), blocks_deploys: step.blocks_deploys() })
+    Ok(PolicyStep { share, text, then: then.0.0.clone(), blocks_deploys: step.0.blocks.is_some() })
 }

@@ -1,11 +1,13 @@
 //! Recurrence rules (RFC 5545, section 3.3.10), with the first occurrence from which they continue.
 
+use std::borrow::Cow;
+
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, Zoned};
 use rrule::{Frequency, RRule, RRuleSet};
 
 use super::correction::LONGEST_WINDOW_MINUTES;
-use crate::slo::problem::Explained;
+use crate::hinted_error::HintedError;
 
 /// The most occurrences within the longest window: one every hour of 400 days.
 const OCCURRENCES_MAX: usize = 9_600;
@@ -14,16 +16,16 @@ const OCCURRENCES_MAX: usize = 9_600;
 #[derive(Debug)]
 pub(super) struct RuleError {
     pub(super) key: &'static str,
-    pub(super) explained: Explained,
+    pub(super) explained: HintedError,
 }
 
 impl RuleError {
-    fn repeat(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { key: "repeat", explained: Explained::new(message, hint) }
+    fn repeat(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self { key: "repeat", explained: HintedError::new(message, hint) }
     }
 
-    fn start(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { key: "start", explained: Explained::new(message, hint) }
+    fn start(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self { key: "start", explained: HintedError::new(message, hint) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::slo::service::{Service, Slo};
 use crate::slo::source::SourceKind;
 use crate::slo::source_spans::{PathStep, YamlPath, key_path};
 use crate::slo::suggest::{nearest, suggestion};
-use crate::slo::yaml::{ClassYaml, IndicatorYaml, ServiceFile, SloFields, SloYaml, YamlFile, decode};
+use crate::slo::yaml::{ClassYaml, IndicatorYaml, ServiceFile, SloFields, YamlFile, decode};
 
 /// Reads a service file. `None` when the service has to be left out, for the reasons in `problems`.
 pub(in crate::slo) fn read_service<'a>(
@@ -54,12 +54,14 @@ pub(in crate::slo) fn read_service<'a>(
 /// fleet that has only counts sources has no such services.
 pub(in crate::slo) fn check_classes(fleet: &Fleet<'_>, problems: &mut Vec<Problem>) {
     let is_request_source = |kind: &SourceKind| !matches!(kind, SourceKind::Counts { .. });
-    if !fleet.sources.is_empty() && !fleet.sources.values().any(|source| is_request_source(&source.kind)) {
+    if !fleet.catalog.sources.is_empty()
+        && !fleet.catalog.sources.values().any(|source| is_request_source(&source.kind))
+    {
         return;
     }
     let source = match fleet.default_source(is_request_source) {
         // Where services name their source, any source serves the check.
-        None => fleet.sources.iter().find(|(_, source)| is_request_source(&source.kind)).map(|(name, _)| name),
+        None => fleet.catalog.sources.iter().find(|(_, source)| is_request_source(&source.kind)).map(|(name, _)| name),
         Some(_) => None,
     };
     let source = source.map_or_else(String::new, |name| format!("source: {name}\n"));
@@ -174,19 +176,19 @@ fn find_class<'a>(
 /// Builds one SLO of the service, the class, or both. `None` when it is disabled or invalid.
 fn build_slo(service: &ServiceDefinition<'_>, name: &str, problems: &mut Vec<Problem>) -> Option<Slo> {
     let path = ["slos", name];
-    let own = service.file.slos.as_ref().and_then(|slos| slos.get(name));
-    let inherited = service.class.slos.as_ref().and_then(|slos| slos.get(name));
+    let own = service.file.slos.as_ref().and_then(|slos| slos.get(name)).map(|slo| slo.0.as_deref());
+    let inherited = service.class.slos.as_ref().and_then(|slos| slos.get(name)).map(|slo| slo.0.as_deref());
     let mut slo_problems: Vec<Problem> = own.and_then(|_| name_problem(service.yaml, &path)).into_iter().collect();
     let built = match (own, inherited) {
-        (Some(SloYaml::Disabled), Some(_)) | (None, Some(SloYaml::Disabled)) => None,
-        (Some(SloYaml::Disabled), None) => {
+        (Some(None), Some(_)) | (None, Some(None)) => None,
+        (Some(None), None) => {
             let hint = nearest(name, service.class.slos.iter().flat_map(BTreeMap::keys).map(String::as_str))
                 .map_or_else(|| "remove the line".to_owned(), |meant| format!("did you mean `{meant}`?"));
             let message = format!("cannot disable `{name}`: class `{}` has no such SLO", service.class_name);
             slo_problems.push(service.yaml.value_problem(&path, message, hint));
             None
         }
-        _ => build_from_layers(service, name, own.and_then(fields), inherited.and_then(fields), &mut slo_problems),
+        _ => build_from_layers(service, name, own.flatten(), inherited.flatten(), &mut slo_problems),
     };
     let is_valid = slo_problems.is_empty();
     let subject = format!("{}/{name}", service.name);
@@ -212,12 +214,4 @@ fn build_from_layers(
     }
     let layers = Layers::new(service, name, own_fields, class_fields);
     SloBuilder { service, layers: &layers, name, problems }.build(indicator)
-}
-
-/// The fields of an SLO that is not disabled.
-fn fields(slo: &SloYaml) -> Option<&SloFields> {
-    match slo {
-        SloYaml::Disabled => None,
-        SloYaml::Fields(fields) => Some(fields),
-    }
 }

@@ -11,7 +11,6 @@ use crate::slo::service::{Objective, Slo, SloId};
 use crate::slo::yaml::{BudgetingYaml, IdleTimeslicesYaml, IndicatorYaml, Scalar, WindowYaml};
 use crate::time::{MINUTES_PER_DAY, Window, format_duration};
 
-/// The resolution of one SLO.
 pub(super) struct SloBuilder<'l, 'a> {
     pub(super) service: &'l ServiceDefinition<'a>,
     pub(super) layers: &'l Layers<'a>,

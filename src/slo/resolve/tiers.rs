@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::default_tiers::{burn_rate_factor, default_tier_names, default_tiers, period_minutes};
 use super::fleet::Fleet;
 use super::layers::{Layer, Layers};
+use crate::hinted_error::HintedError;
 use crate::rational::Rational;
 use crate::slo::problem::Problem;
 use crate::slo::service::Objective;
@@ -20,7 +21,6 @@ const DEFAULT_SEVERE: Severe = Severe { outage_minutes: Some(5), traffic_drop_mi
 /// the factors of 28 days and of a week, which are a little below 1.
 const FACTOR_MIN: (i128, i128) = (9, 10);
 
-/// The resolution of the alert settings of one SLO.
 pub(super) struct TierBuilder<'p, 'l, 'a> {
     pub(super) layers: &'l Layers<'a>,
     pub(super) objective: &'p Objective,
@@ -28,7 +28,6 @@ pub(super) struct TierBuilder<'p, 'l, 'a> {
     pub(super) window: &'p Window,
     /// The shortest stretch that holds an event: a timeslice, or a minute.
     pub(super) min_window_minutes: u32,
-    /// The delay of the source.
     pub(super) delay_minutes: u32,
     pub(super) fleet: &'p Fleet<'p>,
     pub(super) problems: &'p mut Vec<Problem>,
@@ -47,7 +46,6 @@ impl<'l, 'a> TierFields<'_, 'l, 'a> {
         self.definitions.iter().find_map(|(_, fields)| pick(fields)).or_else(|| self.default.map(default))
     }
 
-    /// The layer that sets a field.
     fn layer_with(&self, is_set: impl Fn(&TierYaml) -> bool) -> Option<&'l Layer<'a>> {
         self.definitions.iter().find(|(_, fields)| is_set(fields)).map(|(layer, _)| *layer)
     }
@@ -212,7 +210,7 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
     fn check_budget(&mut self, fields: &TierFields<'_, 'l, 'a>, tier: &Tier) {
         let explained = if tier.budget_share == Rational::from_integer(0) {
             let message = "a tier at 0% of the error budget always fires";
-            Some((message.to_owned(), "set a share above zero, such as `2%`".to_owned()))
+            Some(HintedError::new(message, "set a share above zero, such as `2%`"))
         } else if let Some(explained) = explain_unreachable(tier, self.objective, self.window) {
             Some(explained)
         } else if tier.factor < Rational::new(FACTOR_MIN.0, FACTOR_MIN.1) {
@@ -227,11 +225,11 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
                 self.window,
                 format_duration(tier.long_minutes),
             );
-            Some((message, hint))
+            Some(HintedError::new(message, hint))
         } else {
             None
         };
-        if let Some((message, hint)) = explained {
+        if let Some(HintedError { message, hint }) = explained {
             let layer = fields.layer_with(|fields| fields.budget.is_some());
             self.problems.extend(fields.problem(layer, "budget", message, hint));
         }
@@ -240,7 +238,8 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
     /// Reports at the objective that a default tier can never fire, because the tier itself is in no file.
     fn check_default_tiers(&mut self, defaults: &[Tier], tiers: &[Tier]) {
         let mut unchanged = tiers.iter().filter(|tier| defaults.contains(tier));
-        let Some((message, _)) = unchanged.find_map(|tier| explain_unreachable(tier, self.objective, self.window))
+        let Some(HintedError { message, .. }) =
+            unchanged.find_map(|tier| explain_unreachable(tier, self.objective, self.window))
         else {
             return;
         };
@@ -329,7 +328,7 @@ fn percent_text(share: Rational) -> String {
 }
 
 /// Why a tier can never fire, if so: no burn rate is above 1 / (1 - objective), and the factor must be exceeded.
-fn explain_unreachable(tier: &Tier, objective: &Objective, window: &Window) -> Option<(String, String)> {
+fn explain_unreachable(tier: &Tier, objective: &Objective, window: &Window) -> Option<HintedError> {
     let budget = objective.budget();
     // An objective of 100% has no highest burn rate: every bad event exceeds any factor.
     if budget == Rational::from_integer(0) || tier.factor < budget.recip() {
@@ -348,5 +347,5 @@ fn explain_unreachable(tier: &Tier, objective: &Objective, window: &Window) -> O
         percent_text(tier.budget_share),
         objective.text
     );
-    Some((message, hint))
+    Some(HintedError::new(message, hint))
 }

@@ -10,7 +10,7 @@ use super::forms::{FromText, OrNone, Scalar};
 use super::identifier::Name;
 use super::load_balancer::Destination;
 use super::scalars::{Minutes, Percent, PositiveInt};
-use crate::slo::problem::Explained;
+use crate::hinted_error::HintedError;
 use crate::slo::tier::WorkingHours;
 use crate::time::parse_duration;
 
@@ -87,15 +87,16 @@ impl FromText for SevereDuration {
     const NOUN: &'static str = "a duration or `none`";
     const EXAMPLE: &'static str = "5m";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         if text == "none" {
             return Ok(Self(None));
         }
         match parse_duration(text) {
             Some(minutes @ 1..=SEVERE_MINUTES_MAX) => Ok(Self(Some(minutes))),
-            Some(_) => {
-                Explained::err(format!("`{text}` is not between 1m and 2h"), "write a duration such as `5m`, or `none`")
-            }
+            Some(_) => HintedError::err(
+                format!("`{text}` is not between 1m and 2h"),
+                "write a duration such as `5m`, or `none`",
+            ),
             None => Minutes::from_text(text).map(|_| Self(None)),
         }
     }
@@ -108,9 +109,9 @@ impl FromText for WorkingHours {
     const NOUN: &'static str = "working hours";
     const EXAMPLE: &'static str = "Mon-Fri 09:00-18:00 Europe/Berlin";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let invalid = |problem: &str| {
-            Explained::new(
+            HintedError::new(
                 format!("invalid working hours `{text}`: {problem}"),
                 format!("write days, hours and a time zone: `{}`", Self::EXAMPLE),
             )
@@ -186,11 +187,11 @@ impl FromText for DurationOrNone {
     const NOUN: &'static str = "a duration or `none`";
     const EXAMPLE: &'static str = "4h";
 
-    fn bare_value_error(text: &str) -> Explained {
+    fn bare_value_error(text: &str) -> HintedError {
         Minutes::bare_value_error(text)
     }
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         if text == "none" { Ok(Self(None)) } else { Minutes::from_text(text).map(|length| Self(Some(length.0))) }
     }
 }

@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use super::forms::{FromText, OneOrMany, Scalar};
 use super::identifier::{Name, TextLine};
+use crate::hinted_error::HintedError;
 use crate::slo::correction::Category;
-use crate::slo::problem::Explained;
 
 /// `corrections/<name>.yaml`: a period that does not count, because it was planned or measured incorrectly.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -69,9 +69,9 @@ impl FromText for Moment {
     const NOUN: &'static str = "a time";
     const EXAMPLE: &'static str = "2026-10-03T01:00";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let invalid = |problem: &str| {
-            Explained::new(format!("`{text}` {problem}"), format!("write a date and a minute: `{}`", Self::EXAMPLE))
+            HintedError::new(format!("`{text}` {problem}"), format!("write a date and a minute: `{}`", Self::EXAMPLE))
         };
         let (moment, is_whole_minute) = if let Ok(instant) = text.parse::<Timestamp>() {
             (Self::Instant(instant), instant.as_nanosecond() % 60_000_000_000 == 0)

@@ -14,8 +14,9 @@ use super::forms::FromText;
 use super::identifier::Name;
 use super::syntax::explain_syntax;
 use super::warnings::find_warnings;
+use crate::hinted_error::HintedError;
 use crate::rational::parse_decimal;
-use crate::slo::problem::{DefinitionFile, Explained, FILE_BYTES_MAX, Problem, Severity};
+use crate::slo::problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
 use crate::slo::source_spans::{PathStep, Positions, RangedError, YamlPath, innermost_key, key_path};
 use crate::slo::suggest::nearest;
 use crate::slo::{CORRECTIONS_FOLDER, FLEET_FILE};
@@ -75,24 +76,23 @@ impl<'a> YamlFile<'a> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Problem {
-        self.problem_at(self.positions.value_range(&key_path(path)), Explained::new(message, hint))
+        self.problem_at(self.positions.value_range(&key_path(path)), HintedError::new(message, hint.into()))
     }
 
-    /// A problem of the key at a path.
     pub(crate) fn key_problem<S: Clone + Into<PathStep>>(
         &self,
         path: &[S],
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Problem {
-        self.problem_at(self.positions.key_range(&key_path(path)), Explained::new(message, hint))
+        self.problem_at(self.positions.key_range(&key_path(path)), HintedError::new(message, hint.into()))
     }
 
     pub(crate) fn contains<S: Clone + Into<PathStep>>(&self, path: &[S]) -> bool {
         self.positions.contains(&key_path(path))
     }
 
-    fn problem_at(&self, range: Range<usize>, explained: Explained) -> Problem {
+    fn problem_at(&self, range: Range<usize>, explained: HintedError) -> Problem {
         Problem::for_range(self.path, self.body, range, explained)
     }
 }
@@ -101,7 +101,7 @@ fn find_positions(path: &str, body: &str) -> Result<Positions, Vec<RangedError>>
     if let Some((range, format)) = detect_format(body) {
         let message = format!("this is {format} file, not a slowburn definition");
         let hint = "see docs/migration.md to convert it, or move it out of this folder";
-        return Err(vec![(range, Explained::new(message, hint))]);
+        return Err(vec![(range, HintedError::new(message, hint))]);
     }
     let positions = Positions::parse(body)?;
     if !positions.is_empty() {
@@ -114,7 +114,7 @@ fn find_positions(path: &str, body: &str) -> Result<Positions, Vec<RangedError>>
         None if path == FLEET_FILE => "add a setting such as `teams:`, or delete the file to use the defaults",
         _ => "add `service:` and `load_balancer:`, or delete the file",
     };
-    Err(vec![(0..0, Explained::new("the file is empty", hint))])
+    Err(vec![(0..0, HintedError::new("the file is empty", hint))])
 }
 
 /// The valid part of a file.

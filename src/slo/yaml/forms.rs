@@ -13,7 +13,7 @@ use serde::de::{
     value::{MapAccessDeserializer, SeqAccessDeserializer},
 };
 
-use crate::slo::problem::Explained;
+use crate::hinted_error::HintedError;
 
 /// A value that can be written in several forms. A form that a type does not read is an invalid type.
 pub(crate) trait Forms: Sized {
@@ -115,7 +115,7 @@ pub(crate) trait FromText: Sized {
     const EXAMPLE: &'static str;
 
     /// Reads the text.
-    fn from_text(text: &str) -> Result<Self, Explained>;
+    fn from_text(text: &str) -> Result<Self, HintedError>;
 
     /// Whether it may be written as an integer, without quotes.
     const IS_INTEGER: bool = false;
@@ -134,15 +134,15 @@ pub(crate) trait FromText: Sized {
     }
 
     /// The problem of a plain number, `true` or `false`.
-    fn bare_value_error(text: &str) -> Explained {
-        Explained::new(
+    fn bare_value_error(text: &str) -> HintedError {
+        HintedError::new(
             format!("`{text}` is not {}", Self::NOUN),
             format!("write {}, or quote it: `\"{text}\"`", Self::description()),
         )
     }
 
     /// Reads a plain number, `true` or `false`.
-    fn from_bare(text: &str) -> Result<Self, Explained> {
+    fn from_bare(text: &str) -> Result<Self, HintedError> {
         if Self::IS_INTEGER { Self::from_text(text) } else { Err(Self::bare_value_error(text)) }
     }
 }
@@ -176,7 +176,7 @@ pub(super) fn scalar_text(scalar: Unexpected<'_>) -> String {
 }
 
 /// An error that carries both lines; `decode` takes them apart again.
-pub(super) fn to_serde_error<E: Error>(explained: &Explained) -> E {
+pub(super) fn to_serde_error<E: Error>(explained: &HintedError) -> E {
     E::custom(format_args!("{}\n{}", explained.message, explained.hint))
 }
 
@@ -286,7 +286,7 @@ impl<T: ListItem> Forms for OneOrMany<T> {
     fn from_list<'de, A: SeqAccess<'de>>(items: A) -> Result<Self, A::Error> {
         let items = Vec::<T>::deserialize(SeqAccessDeserializer::new(items))?;
         if items.is_empty() {
-            return Err(to_serde_error(&Explained::new("the list is empty", T::empty_list_hint())));
+            return Err(to_serde_error(&HintedError::new("the list is empty", T::empty_list_hint())));
         }
         Ok(Self(items))
     }
@@ -331,9 +331,9 @@ macro_rules! pattern_texts {
             const NOUN: &'static str = $noun;
             const EXAMPLE: &'static str = $example;
 
-            fn from_text(text: &str) -> Result<Self, Explained> {
+            fn from_text(text: &str) -> Result<Self, HintedError> {
                 if !Self::matches(text) {
-                    return Explained::err(format!($message, text), $hint);
+                    return HintedError::err(format!($message, text), $hint);
                 }
                 Ok(Self(text.to_owned()))
             }

@@ -1,7 +1,7 @@
 //! Free texts: names, and lines that are shown as written.
 
 use super::forms::{FromText, text_types};
-use crate::slo::problem::Explained;
+use crate::hinted_error::HintedError;
 use crate::text::is_non_printing;
 
 text_types!(Name, TextLine);
@@ -12,10 +12,10 @@ impl FromText for Name {
     const NOUN: &'static str = "a name";
     const EXAMPLE: &'static str = "checkout";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
         if text.len() > 100 {
-            return Explained::err(
+            return HintedError::err(
                 format!("the name is too long: {} characters", text.len()),
                 "use at most 100 characters",
             );
@@ -32,7 +32,7 @@ impl FromText for Name {
         let rule = "use lowercase letters, digits, `-`, `_` and `.`, starting with a letter or digit";
         let hint =
             if fixed.is_empty() || !text.is_ascii() { rule.to_owned() } else { format!("{rule}, such as `{fixed}`") };
-        Explained::err(format!("invalid name `{text}`"), hint)
+        HintedError::err(format!("invalid name `{text}`"), hint)
     }
 }
 
@@ -42,9 +42,9 @@ impl FromText for TextLine {
     const NOUN: &'static str = "a line of text";
     const EXAMPLE: &'static str = "";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         if text.is_empty() || text.chars().count() > 1_000 || text.chars().any(is_non_printing) {
-            return Explained::err(
+            return HintedError::err(
                 "invalid text: empty, longer than 1000 characters, or with control characters",
                 "write one line of plain text",
             );

@@ -6,7 +6,7 @@
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html>.
 
 use super::forms::{FromText, matches_pattern, text_types};
-use crate::slo::problem::Explained;
+use crate::hinted_error::HintedError;
 use crate::slo::selector::without_id;
 
 text_types!(LoadBalancer, TargetGroup, Method, HostPattern, PathPattern, Destination);
@@ -17,14 +17,14 @@ impl FromText for LoadBalancer {
     const NOUN: &'static str = "a load balancer";
     const EXAMPLE: &'static str = "app/mart";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         if Self::matches(text) {
             return Ok(Self(text.to_owned()));
         }
         let form = "write `app/<name>`, `app/<name>/<id>` as at the end of its ARN, or `classic/<name>`";
         if text.contains(".elb.amazonaws.com") {
             let message = format!("`{text}` is a DNS name, not the name of a load balancer");
-            return Explained::err(message, format!("{form}; list them with `aws elbv2 describe-load-balancers`"));
+            return HintedError::err(message, format!("{form}; list them with `aws elbv2 describe-load-balancers`"));
         }
         let message = format!("invalid load balancer `{text}`");
         let hint = match (arn_suffix(text, "loadbalancer/"), arn_suffix(text, "targetgroup/")) {
@@ -44,7 +44,7 @@ impl FromText for LoadBalancer {
             }
             _ => form.to_owned(),
         };
-        Explained::err(message, hint)
+        HintedError::err(message, hint)
     }
 }
 
@@ -70,7 +70,7 @@ impl FromText for TargetGroup {
     const NOUN: &'static str = "a target group name";
     const EXAMPLE: &'static str = "mart-checkout";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         if Self::matches(text) {
             return Ok(Self(text.to_owned()));
         }
@@ -78,7 +78,7 @@ impl FromText for TargetGroup {
             Some(tail) if Self::matches(tail) => arn_hint(tail.split('/').next().unwrap_or(tail), tail),
             _ => "write its name, at most 32 letters, digits and `-`".to_owned(),
         };
-        Explained::err(format!("invalid target group `{text}`"), hint)
+        HintedError::err(format!("invalid target group `{text}`"), hint)
     }
 }
 
@@ -88,11 +88,11 @@ impl FromText for Method {
     const NOUN: &'static str = "an HTTP method";
     const EXAMPLE: &'static str = "POST";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         if Self::matches(text) {
             return Ok(Self(text.to_ascii_uppercase()));
         }
-        Explained::err(
+        HintedError::err(
             format!("invalid HTTP method `{text}`"),
             "write a method such as `GET`, without wildcards, or a list: `[GET, HEAD]`",
         )
@@ -105,16 +105,19 @@ impl FromText for HostPattern {
     const NOUN: &'static str = "a host pattern";
     const EXAMPLE: &'static str = "*.example.com";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let is_valid = matches_pattern(r"^([A-Za-z0-9.*?_-]+|\[[A-Fa-f0-9:.*?]+\])$", text);
         if is_valid && text.len() <= 128 {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         let has_port = matches_pattern("^[A-Za-z0-9.*?_-]*:[0-9]+$", text);
         if let Some((host, port)) = text.rsplit_once(':').filter(|_| has_port) {
-            return Explained::err(format!("a host pattern cannot have a port: `:{port}`"), format!("write `{host}`"));
+            return HintedError::err(
+                format!("a host pattern cannot have a port: `:{port}`"),
+                format!("write `{host}`"),
+            );
         }
-        Explained::err(
+        HintedError::err(
             format!("invalid host pattern `{text}`"),
             "write a host without a scheme or path, such as `*.example.com`",
         )
@@ -126,7 +129,7 @@ impl FromText for PathPattern {
     const NOUN: &'static str = "a path pattern";
     const EXAMPLE: &'static str = "/v1/orders/*";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let is_path = is_path_text(text);
         if text.starts_with('^') {
             let hint = wildcard_from_regex(text).map_or_else(
@@ -134,16 +137,16 @@ impl FromText for PathPattern {
                 |meant| format!("did you mean `{meant}`?"),
             );
             let message = format!("`{text}` is a regular expression; a path is a wildcard pattern");
-            return Explained::err(message, hint);
+            return HintedError::err(message, hint);
         }
         let has_valid_braces = matches_pattern(r"^[^{}]*(\{[A-Za-z0-9_]+\}[^{}]*)*$", text);
         if is_path && !has_valid_braces {
             let hint = "write a name in braces for one part of the path, such as `/v1/orders/{id}`";
-            return Explained::err(format!("invalid braces in path pattern `{text}`"), hint);
+            return HintedError::err(format!("invalid braces in path pattern `{text}`"), hint);
         }
         if let Some((path, query)) = text.split_once('?').filter(|(_, query)| query.contains('=')) {
             let hint = format!("write `{path}`: requests count with any query string");
-            return Explained::err(format!("a path pattern cannot have a query string: `?{query}`"), hint);
+            return HintedError::err(format!("a path pattern cannot have a query string: `?{query}`"), hint);
         }
         if is_path && text.starts_with(['/', '*', '?']) {
             return Ok(Self(text.to_owned()));
@@ -153,7 +156,7 @@ impl FromText for PathPattern {
         } else {
             "write a path such as `/v1/*`, at most 128 characters, without a scheme, host or spaces".to_owned()
         };
-        Explained::err(format!("invalid path pattern `{text}`"), hint)
+        HintedError::err(format!("invalid path pattern `{text}`"), hint)
     }
 }
 
@@ -190,7 +193,7 @@ impl FromText for Destination {
     const NOUN: &'static str = "a destination";
     const EXAMPLE: &'static str = "mailto:mart@example.com";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         let is_graphic = (1..=1000).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_graphic());
         let is_valid = is_graphic
@@ -208,24 +211,24 @@ impl FromText for Destination {
 }
 
 /// Explains an invalid destination without repeating a secret.
-fn explain_destination(text: &str, kind: &str, rest: &str) -> Explained {
+fn explain_destination(text: &str, kind: &str, rest: &str) -> HintedError {
     const FORMS: &str = "write `pagerduty:${KEY}`, `slack:${HOOK}`, `webhook:${URL}` or `mailto:team@example.com`";
     let secret = |what: &str, form: &str| {
         let hint = format!("store it in an environment variable and write `{form}`");
-        Explained::new(format!("{what} is a secret and must not be in a file"), hint)
+        HintedError::new(format!("{what} is a secret and must not be in a file"), hint)
     };
     let lower = text.to_ascii_lowercase();
     let is_key = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     match kind {
-        "slack" | "pagerduty" | "webhook" if braced_variable(rest).is_some() => Explained::new(
+        "slack" | "pagerduty" | "webhook" if braced_variable(rest).is_some() => HintedError::new(
             format!("invalid destination `{text}`"),
             format!("did you mean `{kind}:{}`?", braced_variable(rest).unwrap_or_default()),
         ),
-        "slack" | "pagerduty" if rest.starts_with("${") => Explained::new(
+        "slack" | "pagerduty" if rest.starts_with("${") => HintedError::new(
             format!("invalid variable name in `{text}`"),
             "use letters, digits and `_`, starting with a letter or `_`",
         ),
-        "slack" if rest.starts_with(['#', '@']) => Explained::new(
+        "slack" if rest.starts_with(['#', '@']) => HintedError::new(
             format!("`{text}` is a channel, not a webhook"),
             "create an incoming webhook for the channel, store its URL in an environment variable and write `slack:${SLACK_WEBHOOK_URL}`",
         ),
@@ -236,11 +239,11 @@ fn explain_destination(text: &str, kind: &str, rest: &str) -> Explained {
             secret("a PagerDuty routing key", "pagerduty:${PAGERDUTY_KEY}")
         }
         "http" | "https" => secret("a webhook URL", "webhook:${WEBHOOK_URL}"),
-        "mailto" if rest.contains(',') => Explained::new(
+        "mailto" if rest.contains(',') => HintedError::new(
             format!("`{text}` contains several addresses"),
             "write a list with one `mailto:` address per item",
         ),
-        "mailto" if !rest.is_ascii() => Explained::new(
+        "mailto" if !rest.is_ascii() => HintedError::new(
             format!("invalid destination `{text}`: only ASCII addresses are supported"),
             "use an address without other characters, or write its domain in Punycode, `xn--...`",
         ),
@@ -250,7 +253,7 @@ fn explain_destination(text: &str, kind: &str, rest: &str) -> Explained {
                 && !address.contains('/')
                 && address.bytes().all(|byte| byte.is_ascii_graphic());
             let hint = if is_mail { format!("did you mean `mailto:{address}`?") } else { FORMS.to_owned() };
-            Explained::new(format!("invalid destination `{text}`"), hint)
+            HintedError::new(format!("invalid destination `{text}`"), hint)
         }
     }
 }

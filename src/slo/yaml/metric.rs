@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::forms::{FromText, ListItem, OneOrMany, Scalar, pattern_texts};
 use super::identifier::TextLine;
+use crate::hinted_error::HintedError;
 use crate::slo::metric::Statistic;
-use crate::slo::problem::Explained;
 
 /// A CloudWatch metric that counts events
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Metric.html>).
@@ -56,14 +56,14 @@ impl FromText for Statistic {
     const NOUN: &'static str = "a statistic";
     const EXAMPLE: &'static str = "Sum";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let bounds =
             text.strip_prefix("TC(").and_then(|rest| rest.strip_suffix(')')).and_then(|rest| rest.split_once(':'));
         match (text, bounds) {
             ("Sum", _) => Ok(Self::Sum),
             ("SampleCount", _) => Ok(Self::SampleCount),
             (_, Some((low, high))) if Self::matches(text) => Ok(Self::TrimmedCount(low.to_owned(), high.to_owned())),
-            _ => Explained::err(
+            _ => HintedError::err(
                 format!("unsupported statistic `{text}`"),
                 "use `Sum`, `SampleCount`, or `TC(:0.5)` for values up to 0.5; averages and percentiles cannot be added up across minutes",
             ),

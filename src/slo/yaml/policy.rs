@@ -9,8 +9,8 @@ use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 use super::forms::{Forms, Scalar, impl_serde_by_forms, invalid_type};
 use super::identifier::TextLine;
 use super::scalars::Percent;
+use crate::hinted_error::HintedError;
 use crate::rational::{Rational, parse_decimal, parse_percent};
-use crate::slo::problem::Explained;
 
 /// The largest share of a step: ten times the budget.
 const SHARE_MAX: i128 = 10;
@@ -20,23 +20,7 @@ pub(crate) type PolicyYaml = BTreeMap<String, PolicyStepYaml>;
 
 /// A step: its text alone, or its fields.
 #[derive(Clone, Debug)]
-pub(crate) enum PolicyStepYaml {
-    Text(Scalar<TextLine>),
-    Fields(PolicyStepFields),
-}
-
-impl PolicyStepYaml {
-    pub(crate) fn then(&self) -> Option<&str> {
-        match self {
-            Self::Text(words) => Some(&words.0.0),
-            Self::Fields(fields) => fields.then.as_ref().map(|words| words.0.0.as_str()),
-        }
-    }
-
-    pub(crate) fn blocks_deploys(&self) -> bool {
-        matches!(self, Self::Fields(PolicyStepFields { blocks: Some(PolicyBlocksYaml::Deploys), .. }))
-    }
-}
+pub(crate) struct PolicyStepYaml(pub(crate) PolicyStepFields);
 
 /// A step of an error-budget policy.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -66,13 +50,16 @@ impl Forms for PolicyStepYaml {
 
     fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
         match scalar {
-            Unexpected::Str(_) => Scalar::from_scalar(scalar).map(Self::Text),
+            Unexpected::Str(_) => {
+                let then = Some(Scalar::from_scalar(scalar)?);
+                Ok(Self(PolicyStepFields { then, blocks: None }))
+            }
             other => Err(invalid_type::<Self, E>(other)),
         }
     }
 
     fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        PolicyStepFields::deserialize(MapAccessDeserializer::new(map)).map(Self::Fields)
+        PolicyStepFields::deserialize(MapAccessDeserializer::new(map)).map(Self)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -84,15 +71,15 @@ impl Forms for PolicyStepYaml {
 impl_serde_by_forms!(PolicyStepYaml);
 
 /// Reads the share of an error budget that is used, in percent; it may be more than all of it.
-pub(crate) fn parse_budget_share(text: &str) -> Result<Percent, Explained> {
+pub(crate) fn parse_budget_share(text: &str) -> Result<Percent, HintedError> {
     let zero = Rational::from_integer(0);
     match parse_percent(text) {
-        Some(share) if share == zero => Explained::err(
+        Some(share) if share == zero => HintedError::err(
             format!("a step at `{text}` would always apply"),
             "write a percentage above zero, such as `50%`",
         ),
         Some(share) if share > Rational::from_integer(SHARE_MAX) => {
-            Explained::err(format!("`{text}` is above the limit of `1000%`"), "write at most `1000%`")
+            HintedError::err(format!("`{text}` is above the limit of `1000%`"), "write at most `1000%`")
         }
         Some(share) => Ok(Percent { share, text: text.replace(' ', "") }),
         None => {
@@ -100,7 +87,7 @@ pub(crate) fn parse_budget_share(text: &str) -> Result<Percent, Explained> {
                 Some(_) => format!("did you mean `{text}%`?"),
                 None => "write the share of the error budget used, such as `75%`".to_owned(),
             };
-            Explained::err(format!("invalid percentage `{text}`"), hint)
+            HintedError::err(format!("invalid percentage `{text}`"), hint)
         }
     }
 }

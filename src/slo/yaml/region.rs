@@ -1,7 +1,7 @@
 //! AWS regions, and typos of them.
 
 use super::forms::{FromText, matches_pattern, text_types};
-use crate::slo::problem::Explained;
+use crate::hinted_error::HintedError;
 use crate::slo::suggest::nearest_within;
 
 text_types!(Region);
@@ -23,7 +23,7 @@ impl FromText for Region {
     const NOUN: &'static str = "an AWS region";
     const EXAMPLE: &'static str = "eu-west-1";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         if is_known(text) {
             return Ok(Self(text.to_owned()));
         }
@@ -31,22 +31,22 @@ impl FromText for Region {
             text.strip_suffix(|letter: char| letter.is_ascii_lowercase()).filter(|region| is_region_code(region));
         if let Some(region) = zone {
             let message = format!("`{text}` is an availability zone, not a region");
-            return Explained::err(message, format!("write `{region}`"));
+            return HintedError::err(message, format!("write `{region}`"));
         }
         let message = format!("unknown AWS region `{text}`");
         match nearest_region(text) {
-            Some(suggestion) => Explained::err(message, format!("did you mean `{suggestion}`?")),
+            Some(suggestion) => HintedError::err(message, format!("did you mean `{suggestion}`?")),
             None if is_region_code(text) => Ok(Self(text.to_owned())),
-            None => Explained::err(message, "write its code, such as `eu-west-1`"),
+            None => HintedError::err(message, "write its code, such as `eu-west-1`"),
         }
     }
 }
 
 /// The warning for an accepted region that this build does not know.
-pub(super) fn unknown_region_warning(text: &str) -> Option<Explained> {
+pub(super) fn unknown_region_warning(text: &str) -> Option<HintedError> {
     (!is_known(text)).then(|| {
         let hint = "check the spelling; ignore this warning if the region is newer than this version of slowburn";
-        Explained::new(format!("unknown AWS region `{text}`"), hint)
+        HintedError::new(format!("unknown AWS region `{text}`"), hint)
     })
 }
 

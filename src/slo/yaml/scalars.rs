@@ -3,8 +3,8 @@
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::forms::FromText;
+use crate::hinted_error::HintedError;
 use crate::rational::{Rational, parse_decimal, parse_percent};
-use crate::slo::problem::Explained;
 use crate::time::{Period, parse_duration};
 
 /// The most minutes a window may have: 400 days, a year and some.
@@ -22,10 +22,10 @@ impl FromText for PositiveInt {
     const EXAMPLE: &'static str = "5";
     const IS_INTEGER: bool = true;
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
-        match text.parse::<u32>() {
-            Ok(number @ 1..1_000_000) => Ok(Self(number)),
-            _ => Explained::err(format!("`{text}` is not a whole number above zero"), "write a number such as `5`"),
+    fn from_text(text: &str) -> Result<Self, HintedError> {
+        match text.parse() {
+            Ok(number) if Self::matches(text) => Ok(Self(number)),
+            _ => HintedError::err(format!("`{text}` is not a whole number above zero"), "write a number such as `5`"),
         }
     }
 }
@@ -39,15 +39,15 @@ impl FromText for Percentile {
     const NOUN: &'static str = "a percentile";
     const EXAMPLE: &'static str = "p99";
 
-    fn bare_value_error(text: &str) -> Explained {
-        Explained::new(format!("invalid percentile `{text}`"), format!("did you mean `p{text}`?"))
+    fn bare_value_error(text: &str) -> HintedError {
+        HintedError::new(format!("invalid percentile `{text}`"), format!("did you mean `p{text}`?"))
     }
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let number = text.strip_prefix('p').and_then(parse_decimal);
         match number.map(|number| number / Rational::from_integer(100)) {
             Some(share) if share > Rational::from_integer(0) && share < Rational::from_integer(1) => Ok(Self(share)),
-            _ => Explained::err(
+            _ => HintedError::err(
                 format!("invalid percentile `{text}`"),
                 "write a percentile such as `p50`, `p99` or `p99.9`",
             ),
@@ -66,11 +66,11 @@ impl FromText for Percent {
     const NOUN: &'static str = "a percentage";
     const EXAMPLE: &'static str = "99.9%";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let one = Rational::from_integer(1);
         match parse_percent(text) {
             Some(share) if share <= one => Ok(Self { share, text: text.replace(' ', "") }),
-            Some(_) => Explained::err(format!("`{text}` is more than 100%"), "write at most `100%`"),
+            Some(_) => HintedError::err(format!("`{text}` is more than 100%"), "write at most `100%`"),
             None if parse_decimal(text).is_some() => Err(Self::bare_value_error(text)),
             None => {
                 let suggestion = format!("{}%", text.trim_end_matches('%').trim_end().replacen(',', ".", 1));
@@ -78,23 +78,23 @@ impl FromText for Percent {
                     Some(_) => format!("did you mean `{suggestion}`?"),
                     None => "write a number of at most 12 digits and `%`, such as `99.95%`".to_owned(),
                 };
-                Explained::err(format!("invalid percentage `{text}`"), hint)
+                HintedError::err(format!("invalid percentage `{text}`"), hint)
             }
         }
     }
 
-    fn bare_value_error(text: &str) -> Explained {
+    fn bare_value_error(text: &str) -> HintedError {
         let message = format!("`{text}` has no `%`");
         match parse_decimal(text) {
             Some(number) if number > Rational::from_integer(0) && number < Rational::from_integer(1) => {
                 let percent = decimal_text(number * Rational::from_integer(100));
-                Explained::new(message, format!("did you mean `{percent}%`?"))
+                HintedError::new(message, format!("did you mean `{percent}%`?"))
             }
-            Some(number) if number == Rational::from_integer(1) => Explained::new(
+            Some(number) if number == Rational::from_integer(1) => HintedError::new(
                 message,
                 format!("did you mean `100%` or `1%`? shares are written as percentages, such as `{}`", Self::EXAMPLE),
             ),
-            _ => Explained::new(message, format!("did you mean `{text}%`?")),
+            _ => HintedError::new(message, format!("did you mean `{text}%`?")),
         }
     }
 }
@@ -116,19 +116,19 @@ impl FromText for Minutes {
     const NOUN: &'static str = "a duration";
     const EXAMPLE: &'static str = "6h";
 
-    fn bare_value_error(text: &str) -> Explained {
+    fn bare_value_error(text: &str) -> HintedError {
         missing_unit(text, "m")
     }
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         match parse_duration(text) {
             Some(minutes) if minutes <= WINDOW_MINUTES_MAX => Ok(Self(minutes)),
-            Some(_) => Explained::err(format!("`{text}` is longer than 400 days"), "write at most `400d`"),
+            Some(_) => HintedError::err(format!("`{text}` is longer than 400 days"), "write at most `400d`"),
             None => {
                 let hint = suggest_duration(text).unwrap_or_else(|| {
                     "write a whole number and `m`, `h`, `d` or `w`, such as `5m` or `30d`".to_owned()
                 });
-                Explained::err(format!("invalid duration `{text}`"), hint)
+                HintedError::err(format!("invalid duration `{text}`"), hint)
             }
         }
     }
@@ -142,8 +142,8 @@ pub(crate) enum WindowYaml {
 }
 
 /// The hint for a number without a unit.
-fn missing_unit(text: &str, unit: &str) -> Explained {
-    Explained::new(
+fn missing_unit(text: &str, unit: &str) -> HintedError {
+    HintedError::new(
         format!("`{text}` has no unit"),
         format!("add the unit `m`, `h`, `d` or `w`, such as `{text}{unit}`"),
     )
@@ -154,11 +154,11 @@ impl FromText for WindowYaml {
     const NOUN: &'static str = "a window";
     const EXAMPLE: &'static str = "30d";
 
-    fn bare_value_error(text: &str) -> Explained {
+    fn bare_value_error(text: &str) -> HintedError {
         missing_unit(text, "d")
     }
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         match text {
             "week" => return Ok(Self::Calendar(Period::Week)),
             "month" => return Ok(Self::Calendar(Period::Month)),
@@ -167,13 +167,13 @@ impl FromText for WindowYaml {
             _ => {}
         }
         match parse_duration(text) {
-            Some(0) => Explained::err(format!("invalid window `{text}`: it is empty"), "write at least `1m`"),
+            Some(0) => HintedError::err(format!("invalid window `{text}`: it is empty"), "write at least `1m`"),
             Some(minutes) if minutes <= WINDOW_MINUTES_MAX => Ok(Self::Rolling(minutes)),
-            Some(_) => Explained::err(
+            Some(_) => HintedError::err(
                 format!("the window `{text}` is longer than 400 days"),
                 "write at most `400d`, or `year` for the calendar year",
             ),
-            None => Explained::err(format!("invalid window `{text}`"), window_hint(text)),
+            None => HintedError::err(format!("invalid window `{text}`"), window_hint(text)),
         }
     }
 }
@@ -220,7 +220,7 @@ impl FromText for Threshold {
     const NOUN: &'static str = "a latency threshold";
     const EXAMPLE: &'static str = "300ms";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let units = [("us", 1), ("ms", 1_000), ("s", 1_000_000)];
         let number = units.iter().find_map(|(unit, scale)| Some((parse_decimal(text.strip_suffix(unit)?), *scale)));
         let Some((Some(number), scale)) = number else { return Err(Self::bare_value_error(text)) };
@@ -233,10 +233,10 @@ impl FromText for Threshold {
             Ok(whole) if microseconds.is_integer() => return Ok(Self(whole)),
             _ => ("more precise than a microsecond", "write milliseconds, such as `300ms`"),
         };
-        Explained::err(format!("the threshold `{text}` is {reason}"), hint)
+        HintedError::err(format!("the threshold `{text}` is {reason}"), hint)
     }
 
-    fn bare_value_error(text: &str) -> Explained {
+    fn bare_value_error(text: &str) -> HintedError {
         let is_number = parse_decimal(text).is_some();
         let hint = if is_number {
             format!("add the unit: `{text}ms` or `{text}s`")
@@ -244,7 +244,7 @@ impl FromText for Threshold {
             "write a duration such as `300ms` or `1.5s`".to_owned()
         };
         let message = if is_number { format!("`{text}` has no unit") } else { format!("invalid threshold `{text}`") };
-        Explained::new(message, hint)
+        HintedError::new(message, hint)
     }
 }
 
@@ -255,14 +255,14 @@ impl FromText for TimeZone {
     const NOUN: &'static str = "a time zone";
     const EXAMPLE: &'static str = "Europe/Berlin";
 
-    fn from_text(name: &str) -> Result<Self, Explained> {
+    fn from_text(name: &str) -> Result<Self, HintedError> {
         const ZONE_HINT: &str = "write an IANA time zone such as `Europe/Berlin`, or `UTC`";
         let is_one_of = |names: &[&str]| names.iter().any(|other| other.eq_ignore_ascii_case(name));
         if is_one_of(&["localtime", "posixrules"]) {
-            return Explained::err(format!("the time zone `{name}` depends on the machine"), ZONE_HINT);
+            return HintedError::err(format!("the time zone `{name}` depends on the machine"), ZONE_HINT);
         }
         if is_one_of(&["Factory", "Etc/Unknown"]) {
-            return Explained::err(format!("`{name}` is not a valid time zone"), ZONE_HINT);
+            return HintedError::err(format!("`{name}` is not a valid time zone"), ZONE_HINT);
         }
         Self::get(name).or_else(|_| TimeZoneDatabase::bundled().get(name)).map_err(|_| {
             let is_abbreviation = (3..=5).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -272,7 +272,22 @@ impl FromText for TimeZone {
                 (_, true) => ": offsets do not follow daylight saving time",
                 _ => "",
             };
-            Explained::new(format!("unknown time zone `{name}`"), format!("{ZONE_HINT}{reason}"))
+            HintedError::new(format!("unknown time zone `{name}`"), format!("{ZONE_HINT}{reason}"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_number_is_read_as_the_schema_allows() {
+        assert_eq!(PositiveInt::from_text("5"), Ok(PositiveInt(5)));
+        assert_eq!(PositiveInt::from_text("999999"), Ok(PositiveInt(999_999)));
+        for text in ["0", "+5", "007", "1000000", "-1", ""] {
+            let message = format!("`{text}` is not a whole number above zero");
+            assert_eq!(PositiveInt::from_text(text), HintedError::err(message, "write a number such as `5`"));
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
 use super::forms::{Forms, FromText, ListItem, Scalar, impl_serde_by_forms, read_scalar, text_types};
-use crate::slo::problem::Explained;
+use crate::hinted_error::HintedError;
 use crate::slo::selector::Tags;
 use crate::text::is_non_printing;
 
@@ -40,10 +40,10 @@ impl FromText for TagValue {
     const NOUN: &'static str = "a tag value";
     const EXAMPLE: &'static str = "checkout";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         if text.chars().count() > 256 || text.chars().any(is_non_printing) {
             let hint = "write it exactly as on the resource, at most 256 characters";
-            return Explained::err(format!("invalid tag value `{text}`"), hint);
+            return HintedError::err(format!("invalid tag value `{text}`"), hint);
         }
         Ok(Self(text.to_owned()))
     }

@@ -11,16 +11,13 @@ use super::identifier::{Name, TextLine};
 use super::load_balancer::{HostPattern, Method, PathPattern};
 use super::metric::MetricsYaml;
 use super::scalars::{Minutes, Percent, Percentile, Threshold, WindowYaml};
+use crate::hinted_error::HintedError;
 use crate::slo::indicator::{LatencyBasis, LatencyErrors};
-use crate::slo::problem::Explained;
 use crate::slo::tier::WorkingHours;
 
 /// An SLO: its fields, `none`, or an objective alone, which stands for fields with nothing else.
 #[derive(Clone, Debug)]
-pub(crate) enum SloYaml {
-    Disabled,
-    Fields(Box<SloFields>),
-}
+pub(crate) struct SloYaml(pub(crate) Option<Box<SloFields>>);
 
 /// The settings of an SLO.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -184,11 +181,11 @@ impl FromText for IncludeYaml {
     const NOUN: &'static str = "a listener rule response";
     const EXAMPLE: &'static str = "fixed-response";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         match text {
             "fixed-response" => Ok(Self::FixedResponse),
             "redirect" => Ok(Self::Redirect),
-            _ => Explained::err(
+            _ => HintedError::err(
                 format!("`{text}` is not a valid value for `include`"),
                 "write `fixed-response`, `redirect`, or both in a list",
             ),
@@ -211,7 +208,7 @@ pub(crate) struct RequestFilterYaml {
 
 impl SloYaml {
     fn from_objective(objective: Scalar<Percent>) -> Self {
-        Self::Fields(Box::new(SloFields { objective: Some(objective), ..SloFields::default() }))
+        Self(Some(Box::new(SloFields { objective: Some(objective), ..SloFields::default() })))
     }
 }
 
@@ -224,7 +221,7 @@ impl Forms for SloYaml {
 
     fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
         match scalar {
-            Unexpected::Str("none") => Ok(Self::Disabled),
+            Unexpected::Str("none") => Ok(Self(None)),
             Unexpected::Str(_) => Scalar::from_scalar(scalar).map(Self::from_objective),
             Unexpected::Bool(_) => Err(invalid_type::<Self, E>(scalar)),
             number => Scalar::from_scalar(Unexpected::Str(&scalar_text(number))).map(Self::from_objective),
@@ -232,7 +229,7 @@ impl Forms for SloYaml {
     }
 
     fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        SloFields::deserialize(MapAccessDeserializer::new(map)).map(|fields| Self::Fields(Box::new(fields)))
+        SloFields::deserialize(MapAccessDeserializer::new(map)).map(|fields| Self(Some(Box::new(fields))))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {

@@ -7,7 +7,7 @@ use super::forms::{FromText, OneOrMany, Scalar, pattern_texts, text_types};
 use super::identifier::TextLine;
 use super::region::Region;
 use super::scalars::{Minutes, Percent};
-use crate::slo::problem::Explained;
+use crate::hinted_error::HintedError;
 use crate::slo::source::LogTable;
 use crate::time::Day;
 
@@ -86,10 +86,10 @@ impl FromText for AccountId {
     const EXAMPLE: &'static str = "111122223333";
     const IS_INTEGER: bool = true;
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let hint = "write 12 digits, in quotes if the first is zero: `\"012345678901\"`";
         let id = Self::matches(text).then(|| Self(text.to_owned()));
-        id.ok_or_else(|| Explained::new(format!("invalid AWS account ID `{text}`"), hint))
+        id.ok_or_else(|| HintedError::new(format!("invalid AWS account ID `{text}`"), hint))
     }
 }
 
@@ -112,9 +112,9 @@ impl FromText for Day {
     const NOUN: &'static str = "a date";
     const EXAMPLE: &'static str = "2026-01-31";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let hint = "write the year, month and day, such as `2026-01-31`";
-        text.parse().map_err(|_| Explained::new(format!("invalid date `{text}`"), hint))
+        text.parse().map_err(|_| HintedError::new(format!("invalid date `{text}`"), hint))
     }
 }
 
@@ -125,10 +125,10 @@ impl FromText for LogTable {
     const NOUN: &'static str = "an Athena table";
     const EXAMPLE: &'static str = "elb_logs.alb";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         match text.split_once('.').filter(|_| Self::matches(text)) {
             Some((database, name)) => Ok(Self { database: database.to_owned(), name: name.to_owned() }),
-            None => Explained::err(
+            None => HintedError::err(
                 format!("invalid Athena table `{text}`"),
                 "write `<database>.<table>` in lowercase letters, digits and `_`, such as `elb_logs.alb`",
             ),
@@ -145,17 +145,17 @@ impl FromText for DataSize {
     const NOUN: &'static str = "an amount of data";
     const EXAMPLE: &'static str = "100GB";
 
-    fn bare_value_error(text: &str) -> Explained {
-        Explained::new(format!("`{text}` has no unit"), format!("write `{text}GB`, or use `MB` or `TB`"))
+    fn bare_value_error(text: &str) -> HintedError {
+        HintedError::new(format!("`{text}` has no unit"), format!("write `{text}GB`, or use `MB` or `TB`"))
     }
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         let units: [(&str, u64); 3] = [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
-        let parsed = units.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?.parse().ok()?, size)));
+        let parsed = units.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, size)));
         let hint = "write a whole number with a unit, such as `100GB`";
-        match parsed {
-            Some((number @ 1..1_000_000, size)) => Ok(Self(number * size)),
-            _ => Explained::err(format!("invalid amount of data `{text}`"), hint),
+        match parsed.filter(|_| Self::matches(text)) {
+            Some((number, size)) => Ok(Self(number * size)),
+            None => HintedError::err(format!("invalid amount of data `{text}`"), hint),
         }
     }
 }
@@ -166,9 +166,9 @@ impl FromText for LocationYaml {
     const NOUN: &'static str = "a folder or an S3 location";
     const EXAMPLE: &'static str = "s3://my-logs/prefix";
 
-    fn from_text(text: &str) -> Result<Self, Explained> {
+    fn from_text(text: &str) -> Result<Self, HintedError> {
         TextLine::from_text(text)?;
-        let invalid = |hint: String| Explained::err(format!("`{text}` is not a valid location"), hint);
+        let invalid = |hint: String| HintedError::err(format!("`{text}` is not a valid location"), hint);
         if text.starts_with("arn:") {
             let object = text.split_once(":s3:::").map_or("<bucket>/<prefix>", |(_, object)| object);
             return invalid(format!("write `s3://{object}`"));
@@ -176,7 +176,7 @@ impl FromText for LocationYaml {
         let Some((scheme, path)) = split_scheme(text) else { return Ok(Self(text.to_owned())) };
         match scheme.to_ascii_lowercase().as_str() {
             "s3" if text.starts_with("s3:///") || path.is_empty() => {
-                Explained::err(format!("`{text}` has no bucket name"), "write `s3://<bucket>/<prefix>`")
+                HintedError::err(format!("`{text}` has no bucket name"), "write `s3://<bucket>/<prefix>`")
             }
             "s3" if text.strip_prefix("s3://") == Some(path) => match check_s3_location(text, path) {
                 Some(explained) => Err(explained),
@@ -184,7 +184,7 @@ impl FromText for LocationYaml {
             },
             "s3" | "s3a" | "s3n" => invalid(format!("did you mean `s3://{path}`?")),
             "file" => invalid(format!("did you mean `/{path}`?")),
-            _ => Explained::err(
+            _ => HintedError::err(
                 format!("`{scheme}:` locations are not supported"),
                 "use a folder or `s3://<bucket>/<prefix>`",
             ),
@@ -193,17 +193,17 @@ impl FromText for LocationYaml {
 }
 
 /// Why there is no such bucket, or no such prefix in front of `AWSLogs/`.
-fn check_s3_location(text: &str, path: &str) -> Option<Explained> {
+fn check_s3_location(text: &str, path: &str) -> Option<HintedError> {
     let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
     if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(is_allowed) {
         let hint = "a bucket name has 3 to 63 lowercase letters, digits, `.` and `-`";
-        return Some(Explained::new(format!("invalid bucket name `{bucket}`"), hint));
+        return Some(HintedError::new(format!("invalid bucket name `{bucket}`"), hint));
     }
     // Load balancers add `AWSLogs` themselves, and refuse a prefix that contains it.
     let folder_depth = prefix.split('/').position(|part| part == "AWSLogs")?;
     let parts: Vec<&str> = [bucket].into_iter().chain(prefix.split('/').take(folder_depth)).collect();
-    Some(Explained::new(
+    Some(HintedError::new(
         format!("`{text}` contains `AWSLogs`, which is added to the prefix"),
         format!("omit it: `s3://{}`", parts.join("/")),
     ))
@@ -228,6 +228,16 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amount_of_data_is_read_as_the_schema_allows() {
+        assert_eq!(DataSize::from_text("100GB"), Ok(DataSize(100_000_000_000)));
+        assert_eq!(DataSize::from_text("999999TB"), Ok(DataSize(999_999_000_000_000_000)));
+        for text in ["0GB", "+5GB", "007GB", "1000000MB", "5", "5 GB"] {
+            let hint = "write a whole number with a unit, such as `100GB`";
+            assert_eq!(DataSize::from_text(text), HintedError::err(format!("invalid amount of data `{text}`"), hint));
+        }
+    }
 
     #[test]
     fn mistyped_location_is_explained() {
@@ -256,7 +266,7 @@ mod tests {
             ("file:///logs", "`file:///logs` is not a valid location", "did you mean `/logs`?"),
             ("arn:aws:s3:::bucket/x", "`arn:aws:s3:::bucket/x` is not a valid location", "write `s3://bucket/x`"),
         ] {
-            assert_eq!(LocationYaml::from_text(text), Explained::err(message, hint), "{text}");
+            assert_eq!(LocationYaml::from_text(text), HintedError::err(message, hint), "{text}");
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Explains YAML syntax errors by what was typed: tabs, indentation, quotes, brackets. The parser only knows where it
 //! stopped, which is often a line too early or too late, and why in terms of its grammar.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::slo::problem::Explained;
+use crate::hinted_error::HintedError;
 use crate::slo::source_spans::RangedError;
 
 /// Longer lines are not repeated in a hint.
@@ -72,9 +73,9 @@ pub(crate) fn explain_syntax(text: &str, offset: usize, info: &str) -> RangedErr
         .unwrap_or_else(|| {
             let hint = "check the indentation, quotes and brackets of this line and the one before";
             let range = error.line().map_or(offset..offset, |line| line.range());
-            (range, Explained::new(simplify_parser_message(info), hint))
+            (range, HintedError::new(simplify_parser_message(info), hint))
         });
-    (range, Explained { message: format!("invalid YAML: {}", explained.message), ..explained })
+    (range, HintedError { message: format!("invalid YAML: {}", explained.message), ..explained })
 }
 
 /// The parser's reason without the terms of its grammar.
@@ -93,8 +94,8 @@ fn simplify_parser_message(info: &str) -> &str {
     known.iter().find(|(part, _)| info.contains(part)).map_or(info, |(_, plain)| *plain)
 }
 
-fn mistake(range: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> RangedError {
-    (range, Explained::new(message, hint))
+fn mistake(range: Range<usize>, message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> RangedError {
+    (range, HintedError::new(message, hint))
 }
 
 struct SyntaxError<'a> {

@@ -6,15 +6,15 @@ use super::forms::FromText;
 use super::load_balancer::{looks_like_regex, wildcard_from_regex};
 use super::region;
 use super::scalars::Percent;
+use crate::hinted_error::HintedError;
 use crate::rational::Rational;
-use crate::slo::problem::Explained;
 use crate::slo::source_spans::{PathStep, YamlPath};
 
 /// The most warnings of one file.
 const WARNINGS_MAX: usize = 20;
 
 /// The doubtful values of a file, each with its path.
-pub(super) fn find_warnings(value: &Value) -> Vec<(YamlPath, Explained)> {
+pub(super) fn find_warnings(value: &Value) -> Vec<(YamlPath, HintedError)> {
     let texts = texts(value, YamlPath::new()).into_iter();
     texts
         .filter_map(|(path, text)| warning_for(&path, text).map(|warning| (path, warning)))
@@ -39,7 +39,7 @@ fn texts(value: &Value, path: YamlPath) -> Vec<(YamlPath, &str)> {
     }
 }
 
-fn warning_for(path: &[PathStep], text: &str) -> Option<Explained> {
+fn warning_for(path: &[PathStep], text: &str) -> Option<HintedError> {
     let keys = path.iter().filter_map(|step| match step {
         PathStep::Key(key) => Some(key.as_str()),
         PathStep::Item(_) => None,
@@ -56,34 +56,34 @@ fn warning_for(path: &[PathStep], text: &str) -> Option<Explained> {
 }
 
 /// The warning for a link that is not a URL.
-fn url_warning(text: &str) -> Option<Explained> {
+fn url_warning(text: &str) -> Option<HintedError> {
     let is_url = text.split_once("://").is_some_and(|(scheme, rest)| {
         ["https", "http"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) && !rest.is_empty()
     });
     (!is_url || text.contains(char::is_whitespace)).then(|| {
-        Explained::new(
+        HintedError::new(
             format!("`{text}` is not a URL and will not be linked"),
             "write the full URL, such as `https://wiki.example.com/checkout`",
         )
     })
 }
 
-fn full_objective_warning(text: &str) -> Option<Explained> {
+fn full_objective_warning(text: &str) -> Option<HintedError> {
     Percent::from_text(text).ok().filter(|percent| percent.share == Rational::from_integer(1)).map(|_| {
-        Explained::new(
+        HintedError::new(
             "an objective of `100%` leaves no error budget: every bad event fires an alert",
             "set an objective below 100%, such as `99.95%`",
         )
     })
 }
 
-fn regex_warning(text: &str) -> Option<Explained> {
+fn regex_warning(text: &str) -> Option<HintedError> {
     looks_like_regex(text).then(|| {
         let hint = wildcard_from_regex(text).filter(|meant| meant != text).map_or_else(
             || "use `*` for any characters and `?` for one character".to_owned(),
             |meant| format!("did you mean `{meant}`?"),
         );
-        Explained::new(format!("`{text}` looks like a regular expression, but is read as a wildcard pattern"), hint)
+        HintedError::new(format!("`{text}` looks like a regular expression, but is read as a wildcard pattern"), hint)
     })
 }
 
