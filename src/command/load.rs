@@ -98,8 +98,7 @@ pub(super) fn read_definitions(folder: &Path, queries: Option<&Path>, at: Minute
     if let Some(queries) = queries {
         let mut texts = BTreeMap::new();
         problems.extend(catalog.load_queries(|file| {
-            let read = texts.entry(file.to_owned()).or_insert_with(|| athena::read_sql(queries, file));
-            read.clone().map_err(|fault| (fault.message, fault.hint.into_owned()))
+            texts.entry(file.to_owned()).or_insert_with(|| athena::read_sql(queries, file)).clone()
         }));
     }
     let paths = || files.iter().map(|file| &file.path).chain(problems.iter().map(|problem| &problem.file));

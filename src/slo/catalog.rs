@@ -8,6 +8,7 @@ use super::indicator::{Indicator, Sql};
 use super::problem::Problem;
 use super::service::{Service, Slo};
 use super::source::Source;
+use crate::hinted_error::HintedError;
 use crate::time::{MINUTES_PER_DAY, Minute, Span};
 
 #[derive(Clone, Debug, Default)]
@@ -45,14 +46,18 @@ impl Catalog {
         self.services.iter().flat_map(|service| service.slos.iter().map(move |slo| (service, slo)))
     }
 
-    /// Loads the SQL of all queries. `load` returns the text of a file, or a message and a hint. An SLO whose query is
+    /// Loads the SQL of all queries. An SLO whose query is
     /// missing stays in the catalogue, so that its incidents stay open, and has no counts.
-    pub fn load_queries(&mut self, mut load: impl FnMut(&str) -> Result<Sql, (String, String)>) -> Vec<Problem> {
+    pub fn load_queries(&mut self, mut load: impl FnMut(&str) -> Result<Sql, HintedError>) -> Vec<Problem> {
         let mut problems: Vec<Problem> = Vec::new();
         for slo in self.services.iter_mut().flat_map(|service| &mut service.slos) {
             let Indicator::Query { file, sql, .. } = &mut slo.indicator else { continue };
             let failure = load(file).map(|read| *sql = Some(read)).err().zip(slo.missing_query_problem.clone());
-            problems.extend(failure.map(|((message, hint), base_problem)| Problem { message, hint, ..base_problem }));
+            problems.extend(failure.map(|(HintedError { message, hint }, base_problem)| Problem {
+                message,
+                hint: hint.into_owned(),
+                ..base_problem
+            }));
         }
         // A problem of a class is reported once, for however many services.
         problems.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));

@@ -7,7 +7,7 @@ use std::fmt;
 
 use rrule::RRuleSet;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::service::{Service, Slo};
 use crate::time::{Minute, Span};
@@ -24,7 +24,7 @@ pub struct Correction {
 }
 
 /// Why a period does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename = "CorrectionCategory", rename_all = "lowercase")]
 pub enum Category {
     /// Announced maintenance.
@@ -39,12 +39,7 @@ pub enum Category {
 
 impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Planned => "planned",
-            Self::Unplanned => "unplanned",
-            Self::Measurement => "measurement",
-            Self::Silence => "silence",
-        })
+        self.serialize(f)
     }
 }
 

@@ -26,11 +26,7 @@ pub enum Urgency {
 
 impl fmt::Display for Urgency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Severe => "severe",
-            Self::Page => "page",
-            Self::Ticket => "ticket",
-        })
+        self.serialize(f)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::slo::problem::Problem;
 use crate::slo::selector::{Tags, lacks_id};
 use crate::slo::source::{Source, SourceKind};
 use crate::slo::suggest::suggestion;
-use crate::slo::yaml::{FromText, IncludeYaml, IndicatorYaml, LoadBalancerErrorsYaml, MetricsYaml, OneOrMany, Scalar};
+use crate::slo::yaml::{IncludeYaml, IndicatorYaml, LoadBalancerErrorsYaml, MetricsYaml, OneOrMany, Scalar};
 
 /// Whether a source can measure an indicator.
 fn can_measure(kind: IndicatorYaml, source_kind: &SourceKind) -> bool {
@@ -56,22 +56,21 @@ impl SloBuilder<'_, '_> {
             .filter(|(_, source)| can_measure(kind, &source.kind))
             .map(|(name, _)| name.as_str())
             .collect();
-        let indicator_name = kind.as_str();
-        let hint = suggestion(name, &format!("sources for `{indicator_name}`"), fitting.iter().copied())
+        let hint = suggestion(name, &format!("sources for `{kind}`"), fitting.iter().copied())
             .unwrap_or_else(|| format!("add a source with {} to `fleet.yaml`", required_source_key(kind)));
         match base_problem {
             Some(base_problem) => {
                 let message = match source {
-                    Some(_) => format!("source `{name}` cannot measure `{indicator_name}`"),
+                    Some(_) => format!("source `{name}` cannot measure `{kind}`"),
                     None => format!("unknown source `{name}`"),
                 };
                 self.problems.push(Problem { message, hint, ..base_problem });
             }
             None if !fitting.is_empty() => self.add_problem(
-                format!("no default source for `{indicator_name}`"),
+                format!("no default source for `{kind}`"),
                 format!("add `source: ...` here, or `default_source: ...` to `fleet.yaml`; {hint}"),
             ),
-            None => self.add_problem(format!("no source can measure `{indicator_name}`"), hint),
+            None => self.add_problem(format!("no source can measure `{kind}`"), hint),
         }
         None
     }
@@ -121,7 +120,7 @@ impl SloBuilder<'_, '_> {
     fn build_traffic(&mut self, kind: IndicatorYaml) -> Option<Traffic> {
         let Some(load_balancer) = self.service.file.load_balancer.as_ref().map(|balancer| balancer.text.as_str())
         else {
-            let message = format!("`{}` requires `load_balancer` in the service", kind.as_str());
+            let message = format!("`{kind}` requires `load_balancer` in the service");
             self.add_problem(message, "add `load_balancer: app/<name>` to the file, or use `indicator: counts`");
             return None;
         };
@@ -144,12 +143,10 @@ impl SloBuilder<'_, '_> {
         let target_groups = self.service.file.target_group.iter().flat_map(|many| &many.0);
         Some(Traffic {
             load_balancer: load_balancer.to_owned(),
-            target_groups: sorted_values(target_groups.map(|group| &group.text)),
-            methods: sorted_values(
-                values(conditions.and_then(|fields| fields.method.as_ref())).map(|method| &method.0),
-            ),
-            hosts: sorted_values(values(conditions.and_then(|fields| fields.host.as_ref())).map(|host| &host.0)),
-            paths: sorted_values(values(conditions.and_then(|fields| fields.path.as_ref())).map(|path| &path.0)),
+            target_groups: sorted_distinct(target_groups.map(|group| group.text.clone())),
+            methods: sorted_texts(conditions.and_then(|fields| fields.method.as_ref())),
+            hosts: sorted_texts(conditions.and_then(|fields| fields.host.as_ref())),
+            paths: sorted_texts(conditions.and_then(|fields| fields.path.as_ref())),
             fixed_responses: includes(IncludeYaml::FixedResponse),
             redirects: includes(IncludeYaml::Redirect),
         })
@@ -242,7 +239,7 @@ impl SloBuilder<'_, '_> {
             _ => ("nightly.csv", "the source's folder"),
         };
         let Some((layer, file)) = self.layers.find_slo(|fields| &fields.file) else {
-            let message = format!("`{}` requires `file`", kind.as_str());
+            let message = format!("`{kind}` requires `file`");
             self.add_problem(message, format!("add `file: {example}`, a path in {folder}"));
             return None;
         };
@@ -284,29 +281,21 @@ impl SloBuilder<'_, '_> {
 
 /// The statistics to fetch, sorted, each once: the same statistic twice would count its events twice.
 fn metric_stats(texts: &MetricsYaml) -> Vec<MetricStatistic> {
-    let mut stats: Vec<MetricStatistic> = texts
-        .0
-        .iter()
-        .map(|text| MetricStatistic {
-            metric: Metric {
-                namespace: text.namespace.0.0.clone(),
-                name: text.metric.0.0.clone(),
-                dimensions: text.dimensions.iter().map(|(name, value)| (name.clone(), value.0.0.clone())).collect(),
-            },
-            statistic: text.statistic.as_ref().map_or(Statistic::Sum, |statistic| statistic.0.clone()),
-        })
-        .collect();
-    stats.sort_unstable();
-    stats.dedup();
-    stats
+    let stats = texts.0.iter().map(|text| MetricStatistic {
+        metric: Metric {
+            namespace: text.namespace.0.0.clone(),
+            name: text.metric.0.0.clone(),
+            dimensions: text.dimensions.iter().map(|(name, value)| (name.clone(), value.0.0.clone())).collect(),
+        },
+        statistic: text.statistic.as_ref().map_or(Statistic::Sum, |statistic| statistic.0.clone()),
+    });
+    stats.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn values<T: FromText>(list: Option<&OneOrMany<Scalar<T>>>) -> impl Iterator<Item = &T> {
-    list.into_iter().flat_map(|many| &many.0).map(|value| &value.0)
+fn sorted_texts<T: Clone + Into<String>>(list: Option<&OneOrMany<Scalar<T>>>) -> Vec<String> {
+    sorted_distinct(list.into_iter().flat_map(|many| &many.0).map(|value| value.0.clone().into()))
 }
 
-/// The values sorted, each once.
-fn sorted_values<'v>(values: impl Iterator<Item = &'v String>) -> Vec<String> {
-    let distinct: BTreeSet<&String> = values.collect();
-    distinct.into_iter().cloned().collect()
+fn sorted_distinct(values: impl Iterator<Item = String>) -> Vec<String> {
+    values.collect::<BTreeSet<_>>().into_iter().collect()
 }

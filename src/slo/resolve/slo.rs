@@ -23,7 +23,7 @@ impl SloBuilder<'_, '_> {
     /// Builds the SLO; `None` when something necessary is missing.
     pub(super) fn build(mut self, indicator: Option<IndicatorYaml>) -> Option<Slo> {
         let Some(kind) = indicator else {
-            let names = IndicatorYaml::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
+            let names = IndicatorYaml::ALL.map(|kind| format!("`{kind}`")).join(", ");
             self.add_problem("the SLO has no indicator", format!("add `indicator: ...`, one of {names}"));
             return None;
         };
@@ -90,7 +90,7 @@ impl SloBuilder<'_, '_> {
         let is_percentile = kind == IndicatorYaml::LatencyPercentile;
         let is_latency = kind == IndicatorYaml::Latency || is_percentile;
         let has_file = matches!(kind, IndicatorYaml::Counts | IndicatorYaml::Query);
-        let hint = format!("remove the field, or change `indicator`: this SLO measures `{}`", kind.as_str());
+        let hint = format!("remove the field, or change `indicator`: this SLO measures `{kind}`");
         let rules: [(&[&str], bool, &str); 6] = [
             (&["under", "measure", "errors", "timeouts"], is_latency, "`indicator: latency`"),
             (&["percentile"], is_percentile, "`indicator: latency_percentile`"),

@@ -17,7 +17,6 @@ pub(super) fn build_source(
     fields: &SourceYaml,
     problems: &mut Vec<Problem>,
 ) -> Option<Source> {
-    let check = SourceCheck { yaml, name, fields };
     let Some((kind, default_delay_minutes, default_interval_minutes)) = build_kind(fields) else {
         problems.push(yaml.key_problem(
             &["sources", name],
@@ -26,20 +25,21 @@ pub(super) fn build_source(
         ));
         return None;
     };
-    let mut source_problems = check.misplaced_fields(&kind);
-    source_problems.extend(check.location(&kind));
-    source_problems.extend(check.s3_locations());
-    source_problems.extend(check.table_source());
+    let mut check = SourceCheck { yaml, name, fields, problems: Vec::new() };
+    check.check_owners(&kind);
+    check.check_location(&kind);
+    check.check_s3_locations();
+    check.check_table_source();
     let delay_minutes = fields.delay.as_ref().map_or(default_delay_minutes, |delay| delay.0.0);
     if matches!(kind, SourceKind::CloudWatch { .. }) && delay_minutes < default_delay_minutes {
         let message = format!("CloudWatch metrics are incomplete after only {}", format_duration(delay_minutes));
         let hint = format!(
             "set at least `{default_delay_minutes}m`, or remove the field: counts for newer minutes still change"
         );
-        source_problems.push(yaml.value_problem(&["sources", name, "delay"], message, hint));
+        check.report_value("delay", message, hint);
     }
-    let is_valid = source_problems.is_empty();
-    problems.extend(source_problems);
+    let is_valid = check.problems.is_empty();
+    problems.extend(check.problems);
     is_valid.then(|| Source {
         kind,
         delay_minutes,
@@ -125,6 +125,7 @@ struct SourceCheck<'a> {
     yaml: &'a YamlFile<'a>,
     name: &'a str,
     fields: &'a SourceYaml,
+    problems: Vec<Problem>,
 }
 
 impl SourceCheck<'_> {
@@ -132,85 +133,89 @@ impl SourceCheck<'_> {
         self.yaml.contains(&["sources", self.name, key])
     }
 
-    fn key_problem(&self, key: &str, message: impl Into<String>, hint: impl Into<String>) -> Problem {
-        self.yaml.key_problem(&["sources", self.name, key], message, hint)
+    fn report_key(&mut self, key: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(self.yaml.key_problem(&["sources", self.name, key], message, hint));
     }
 
-    /// Fields of another kind of source, or of a bucket where the logs are in a folder.
-    fn misplaced_fields(&self, kind: &SourceKind) -> Vec<Problem> {
-        let mut problems = Vec::new();
+    fn report_value(&mut self, key: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(self.yaml.value_problem(&["sources", self.name, key], message, hint));
+    }
+
+    /// Refuses fields of another kind of source, or of a bucket where the logs are in a folder.
+    fn check_owners(&mut self, kind: &SourceKind) {
         for (keys, owners) in FIELD_OWNERS.iter().filter(|(_, owners)| !owners.contains(&kind.yaml_key())) {
-            for key in keys.iter().filter(|key| self.has(key)) {
-                let message = format!("`{key}` is only valid for sources with `{}`", owners.join("` or `"));
-                let hint = format!("remove the field: this source has `{}`", kind.yaml_key());
-                problems.push(self.key_problem(key, message, hint));
-            }
+            let hint = format!("remove the field: this source has `{}`", kind.yaml_key());
+            self.refuse(keys, &format!("sources with `{}`", owners.join("` or `")), &hint);
         }
         if let SourceKind::AccessLogs { location, .. } = kind
             && matches!(location.parse(), Ok(Location::Directory(_)))
         {
-            for key in ["region", "role_arn", "external_id", "requester_pays"].into_iter().filter(|key| self.has(key)) {
-                let message = format!("`{key}` is only valid for logs in an S3 bucket");
-                let hint = format!(
-                    "remove the field, or write `access_logs: s3://<bucket>/<prefix>`: `{location}` is a folder"
-                );
-                problems.push(self.key_problem(key, message, hint));
-            }
+            let hint =
+                format!("remove the field, or write `access_logs: s3://<bucket>/<prefix>`: `{location}` is a folder");
+            self.refuse(&["region", "role_arn", "external_id", "requester_pays"], "logs in an S3 bucket", &hint);
         }
         if self.has("external_id") && !self.has("role_arn") {
             let hint = "add the `role_arn` whose trust policy requires it, or remove the field";
-            problems.push(self.key_problem("external_id", "`external_id` requires `role_arn`", hint));
+            self.report_key("external_id", "`external_id` requires `role_arn`", hint);
         }
-        problems
+    }
+
+    fn refuse(&mut self, keys: &[&str], owner: &str, hint: &str) {
+        for key in keys {
+            if self.has(key) {
+                self.report_key(key, format!("`{key}` is only valid for {owner}"), hint);
+            }
+        }
     }
 
     /// Logs may be in a bucket, counts files may not.
-    fn location(&self, kind: &SourceKind) -> Option<Problem> {
-        let (message, hint) = match kind {
+    fn check_location(&mut self, kind: &SourceKind) {
+        match kind {
             SourceKind::AccessLogs { location, .. } => {
-                (location.parse::<Location>().err()?, "write `./logs` or `s3://<bucket>/<prefix>`")
+                if let Err(message) = location.parse::<Location>() {
+                    self.report_value(kind.yaml_key(), message, "write `./logs` or `s3://<bucket>/<prefix>`");
+                }
             }
-            SourceKind::Counts { location } if location.contains("://") => (
-                format!("counts files are read from a local folder only, not from `{location}`"),
-                "copy them to a local folder before each run, for example with `aws s3 sync`, and write `counts: ./counts`",
-            ),
-            _ => return None,
-        };
-        Some(self.yaml.value_problem(&["sources", self.name, kind.yaml_key()], message, hint))
+            SourceKind::Counts { location } if location.contains("://") => {
+                let message = format!("counts files are read from a local folder only, not from `{location}`");
+                let hint = "copy them to a local folder before each run, for example with `aws s3 sync`, and write `counts: ./counts`";
+                self.report_value(kind.yaml_key(), message, hint);
+            }
+            _ => {}
+        }
     }
 
     /// Query results and the logs behind a table are in buckets.
-    fn s3_locations(&self) -> impl Iterator<Item = Problem> {
-        let locations = [("results", &self.fields.results), ("logs", &self.fields.logs)];
-        locations.into_iter().filter_map(|(key, location)| {
-            let Scalar(LocationYaml(location)) = location.as_ref()?;
-            let is_s3 = matches!(location.parse(), Ok(Location::S3 { .. }));
-            let message = format!("`{location}` is not an S3 location");
-            let path = ["sources", self.name, key];
-            (!is_s3).then(|| self.yaml.value_problem(&path, message, "write `s3://<bucket>/<prefix>`"))
-        })
+    fn check_s3_locations(&mut self) {
+        for (key, location) in [("results", &self.fields.results), ("logs", &self.fields.logs)] {
+            let Some(Scalar(LocationYaml(location))) = location else { continue };
+            if !matches!(location.parse(), Ok(Location::S3 { .. })) {
+                let message = format!("`{location}` is not an S3 location");
+                self.report_value(key, message, "write `s3://<bucket>/<prefix>`");
+            }
+        }
     }
 
     /// `slowburn tables` needs all of the fields that describe logs, or none.
-    fn table_source(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+    fn check_table_source(&mut self) {
         if !self.has("athena") {
-            return problems;
+            return;
         }
         if !self.has("logs") {
-            let key = ["accounts", "regions", "since"].into_iter().find(|key| self.has(key));
-            let hint = "add `logs: s3://<bucket>/<prefix>`, the location that contains `AWSLogs/`, or remove the field";
-            problems.extend(key.map(|key| self.key_problem(key, format!("`{key}` requires `logs`"), hint)));
-            return problems;
+            if let Some(key) = ["accounts", "regions", "since"].into_iter().find(|key| self.has(key)) {
+                let hint =
+                    "add `logs: s3://<bucket>/<prefix>`, the location that contains `AWSLogs/`, or remove the field";
+                self.report_key(key, format!("`{key}` requires `logs`"), hint);
+            }
+            return;
         }
         if !self.has("accounts") {
             let hint = "add `accounts: [\"<account id>\"]`, the accounts with a folder under `AWSLogs/`";
-            problems.push(self.key_problem("logs", "`logs` requires `accounts`", hint));
+            self.report_key("logs", "`logs` requires `accounts`", hint);
         }
         if !self.has("regions") && !self.has("region") {
             let hint = "add `regions: [eu-west-1]`, or `region` if there is only one";
-            problems.push(self.key_problem("logs", "`logs` requires `regions`", hint));
+            self.report_key("logs", "`logs` requires `regions`", hint);
         }
-        problems
     }
 }

@@ -363,7 +363,7 @@ mod tests {
         let faults = Positions::parse(text).unwrap_err();
         let (range, explained) = faults.into_iter().next().unwrap();
         let line = text.get(..range.start).unwrap().matches('\n').count() + 1;
-        (line, text.get(range).unwrap().to_owned(), explained.message, explained.hint)
+        (line, text.get(range).unwrap().to_owned(), explained.message, explained.hint.into_owned())
     }
 
     #[test]

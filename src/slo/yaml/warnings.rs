@@ -96,8 +96,10 @@ mod tests {
         let yaml = "runbook: wiki/checkout\ndashboard: https://grafana.example.com/d/x\nslos:\n  a: 100%\n  b: { objective: \
                     100.0%, where: { path: [/v1/.*, /v1/*] } }\n  c: 99.9%\nsources:\n  m: { cloudwatch: eu-west-9, region: eu-west-1 }\n";
         let value: Value = serde_yaml::from_str(yaml).unwrap();
-        let found: Vec<(usize, String)> =
-            find_warnings(&value).into_iter().map(|(path, explained)| (path.len(), explained.hint)).collect();
+        let found: Vec<(usize, String)> = find_warnings(&value)
+            .into_iter()
+            .map(|(path, explained)| (path.len(), explained.hint.into_owned()))
+            .collect();
         let hints: Vec<&str> = found.iter().map(|(_, hint)| hint.as_str()).collect();
         assert_eq!(
             hints,
