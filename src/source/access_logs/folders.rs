@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::root::{ListingError, LogRoot};
+use super::folder::ListingError;
+use super::root::LogRoot;
 
 /// How many folders of a bucket's prefix may be above `AWSLogs`.
 const PREFIX_DEPTH: usize = 4;

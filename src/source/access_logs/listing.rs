@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::folder::{FolderEntry, FolderListing, ListingError};
 use super::folders::{ListError, find_awslogs_folders, parse_area, retain_recent};
-use super::root::{FolderEntry, FolderListing, ListingError, LogRoot};
+use super::root::LogRoot;
 use crate::access_log::object_key::{self, INTERVAL_MINUTES, LATE_DELIVERY_DAYS, ObjectKind};
 use crate::time::{Day, Minute, Span};
 

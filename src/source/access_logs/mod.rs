@@ -3,6 +3,7 @@
 //! **Invariant:** an object is counted whole or not at all, and every object and line that is not counted is named.
 
 mod contributors;
+mod folder;
 mod folders;
 mod inflate;
 mod listing;

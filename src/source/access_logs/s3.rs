@@ -16,8 +16,8 @@ use percent_encoding::percent_decode_str;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::folder::{FolderEntry, FolderListing, ListingError, join_key};
 use super::object::ObjectError;
-use super::root::{FolderEntry, FolderListing, ListingError, join_key};
 use crate::aws::{Aws, AwsError};
 use crate::cost::{NanoDollars, Usage};
 use crate::location::S3Prefix;
