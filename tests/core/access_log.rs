@@ -1,4 +1,4 @@
-//! Access logs against real lines, independent counts, and files as they go wrong.
+//! Access logs against real lines, independent counts, and damaged files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,7 +40,7 @@ fn latency(under_ms: u64, errors: LatencyErrors) -> Measure {
     Measure::Latency { under_us: under_ms * 1_000, basis: LatencyBasis::Total, errors, timeouts: false }
 }
 
-/// All objects of a span, and what else lies there.
+/// All objects of a span, and the listing statistics.
 fn list_objects(root: &Path, span: Span) -> Result<(Vec<LogFile>, LogTree), ListError> {
     let mut tree = wait(LogTree::open(LogRoot::Directory(root.to_owned()), span, 60))?;
     let mut objects: Vec<LogFile> = tree.days().into_iter().flat_map(|day| wait(tree.list_objects(day))).collect();
@@ -78,7 +78,7 @@ fn count_at(
     counts.get(&(indicator.series(), minute.day())).map_or(MinuteCount::default(), |day| day[minute.minute_of_day()])
 }
 
-/// Compares every cell of `golden/per_minute.csv` and makes sure that nothing was counted beside it.
+/// Compares every cell of `golden/per_minute.csv` and checks that nothing else was counted.
 fn check_golden(root: &Path) {
     const THRESHOLDS_MS: [u64; 8] = [50, 100, 200, 300, 500, 1_000, 2_000, 5_000];
     let mut measures = vec![Measure::Availability];
@@ -174,7 +174,7 @@ fn directory_with_object(name: &str, bytes: &[u8]) -> tempfile::TempDir {
     folder
 }
 
-/// `lines/unparsed/trailing: total in 23:58, total in 23:59`, or the object's fault.
+/// `lines/unparsed/trailing: total in 23:58, total in 23:59`, or the error of the object.
 fn scan_outcome(root: &Path) -> String {
     let result = scan_root(root, &[Measure::Availability], 1);
     if let Some(object) = result.failed.first() {
@@ -418,7 +418,7 @@ proptest::proptest! {
     }
 }
 
-/// Reads a line for everything and for nothing: both must agree on whether it is one.
+/// Parses a line with all fields and with none: both must agree on whether it is valid.
 fn assert_decoders_agree(bytes: &[u8]) {
     let kind = detect_line_kind(bytes);
     let all = Decoder::new(OptionalFields::ALL).decode(bytes).map(|request| (request.minute, request.status));

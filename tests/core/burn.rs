@@ -1,4 +1,4 @@
-//! The burn core against models that are too slow to be wrong in the same way.
+//! The burn core against slow, straightforward reference models.
 
 use crate::burn::{Condition, ErrorBudget, ExhaustionForecast, PrefixSums, Threshold, burn_rate};
 use crate::counts::{MinuteColumns, SLOTS_PER_DAY, Sums};
@@ -32,9 +32,9 @@ fn tier(factor: Rational, long_minutes: u32, short_minutes: u32) -> Tier {
 #[derive(Clone, Debug)]
 struct Traffic {
     minutes: Vec<Option<(u32, u32)>>,
-    /// A day of which nothing is held at all.
+    /// A day without any stored data.
     absent: Option<usize>,
-    /// What is summed up of them.
+    /// Running sums of the counts.
     span: Span,
 }
 
@@ -56,7 +56,7 @@ impl Traffic {
         Self { minutes: vec![Some((total, bad)); DAYS * SLOTS_PER_DAY], absent: None, span }
     }
 
-    /// What is known of a minute.
+    /// The counts of a minute, if known.
     fn counts_at(&self, at: Minute) -> Option<(u32, u32)> {
         if !self.span.contains(at) || self.absent == Some(minute_index(at) / SLOTS_PER_DAY) {
             return None;
@@ -66,7 +66,7 @@ impl Traffic {
 
     /// Calls `test` with the running sums.
     fn with_window_sums<R>(&self, test: impl FnOnce(&PrefixSums<'_>) -> R) -> R {
-        // What is not known is not nothing: it must not be read.
+        // Unknown minutes hold garbage here, because they must not be read.
         let column = |count: fn((u32, u32)) -> u32| -> Vec<u32> {
             self.minutes.iter().map(|minute| minute.map_or(77, count)).collect()
         };
@@ -91,8 +91,7 @@ impl Traffic {
         sums
     }
 
-    /// The minutes of a span at which a condition holds, one by one: each window's sums are carried on from the minute
-    /// before.
+    /// The minutes of a span at which a condition holds, evaluated one by one with sliding window sums.
     fn firing_by_model(&self, condition: &Condition, above: impl Fn(Sums) -> bool, span: Span) -> Vec<Minute> {
         let mut windows = [condition.long_minutes, condition.short_minutes].map(|minutes| {
             let minutes = i32::try_from(minutes).unwrap();
@@ -114,10 +113,10 @@ impl Traffic {
     }
 }
 
-/// Runs of traffic, silence and unknown minutes, or of traffic alone; small counts or such that an hour of them is more
-/// than 32 bits hold; all of the days or a part; one of them missing or not.
+/// Traffic, idle and unknown minutes, or traffic alone; small counts or counts whose hourly sum exceeds 32 bits; all
+/// days or a part; with or without a missing day.
 fn traffic() -> impl Strategy<Value = Traffic> {
-    // A weight has to be below 1; this is as good as all.
+    // A weight must be below 1; this is practically 1.
     let known = prop_oneof![Just(0.999_999), Just(0.9)];
     let scale = prop_oneof![2 => Just(1_u32), 1 => Just(1 << 20), 1 => Just(u32::MAX / 60)];
     let ends = (0..SLOTS_PER_DAY * 2, 0..SLOTS_PER_DAY * 2, prop::bool::ANY, prop::option::weighted(0.2, 0..DAYS));
@@ -165,14 +164,14 @@ proptest! {
         before in -70..70_i32,
         after in -70..70_i32,
     ) {
-        // Of the last two the fractions are too long for 32 bits, and nothing may fail.
+        // The fractions of the last two exceed 32 bits, which must not fail.
         let objective = objective(["99.5%", "90%", "50%", "99.99999999%", "100%"][slo_text]);
         let condition = Condition::new(&tier(Rational::new(share, 3), long, short), &objective);
         let budget = Rational::new(share, 3) * objective.budget();
         // Without traffic there are no bad events either.
         let above = |sums: Sums| i128::from(sums.bad) * budget.denom() > i128::from(sums.total) * budget.numer();
         let span = Span::new(traffic.span.start.plus(before), traffic.span.end.plus(after));
-        // The model reads three days and what is around them.
+        // The model reads the three days and their surroundings.
         let span = span.intersect(Span::new(midnight(), midnight().plus(3 * 1_440)));
         let firing = traffic.with_window_sums(|running| condition.firing_spans(running, span));
         let minutes: Vec<Minute> =
@@ -220,14 +219,13 @@ fn burn_rate_equal_to_factor_does_not_fire() {
     assert!(!threshold.is_exceeded(10_000, 144));
     assert!(threshold.is_exceeded(10_000, 145));
     assert!(!threshold.is_exceeded(0, 0), "without traffic there is no burn");
-    // The same beyond 32 bits of events, where products need more than 64.
+    // The same with more than 32 bits of events, where products exceed 64 bits.
     assert!(!threshold.is_exceeded(10_000 << 40, 144 << 40));
     assert!(threshold.is_exceeded(10_000 << 40, (144 << 40) + 1));
 }
 
-/// Traffic that is exactly at the threshold fires nowhere, and one bad event more exactly where both windows see it: at
-/// the borders of blocks and days, in windows that are whole blocks or not, and in such whose sums need more than 32
-/// bits.
+/// Traffic exactly at the threshold does not fire. One more bad event fires exactly where both windows contain it: at
+/// block and day boundaries, for windows of whole blocks or not, and for sums beyond 32 bits.
 #[test]
 fn one_event_over_threshold_fires_where_both_windows_contain_it() {
     let all = Span::new(midnight().plus(1_000), midnight().plus(3 * 1_440));
@@ -248,8 +246,7 @@ fn one_event_over_threshold_fires_where_both_windows_contain_it() {
     }
 }
 
-/// Traffic that falls leaves a long window little by little: what a window still holds of the busy day must not be
-/// taken for what all of the later ones hold.
+/// A long window drops falling traffic minute by minute: sums of one window must not be reused for later ones.
 #[test]
 fn long_window_drops_busy_day_minute_by_minute() {
     let mut traffic = Traffic::even(1, 1);
@@ -284,8 +281,8 @@ fn error_budget_is_counted_in_events() {
     assert!((rate.unwrap() - 14.0).abs() < 1e-12);
 }
 
-/// The forecast of 99.9% over 30 days at 100 events a minute: 0.1x, an hour some days ago that spent so many percent of
-/// the budget of 4,320 events, and the burn of the last three days in hundredths.
+/// The forecast of 99.9% over 30 days at 100 events per minute: 0.1x, an hour some days ago that consumed a percentage
+/// of the 4,320-event budget, and the burn of the last three days in hundredths.
 fn forecast(spent_percent: u64, days_ago: i32, burn: u64) -> ExhaustionForecast {
     let at = minute("2026-10-31T00:00Z");
     let start = at.plus(-days_ago * 1_440);
@@ -306,7 +303,7 @@ fn forecast(spent_percent: u64, days_ago: i32, burn: u64) -> ExhaustionForecast 
     ExhaustionForecast::new(&Window::Rolling { minutes: 43_200 }, at, &objective("99.9%"), &over)
 }
 
-/// Tenths of days until the budget is spent; -1 if that is not what is forecast.
+/// Tenths of days until the budget is exhausted; -1 for any other forecast.
 fn tenths_of_day(forecast: ExhaustionForecast) -> i32 {
     let ExhaustionForecast::ExhaustedAt(when) = forecast else { return -1 };
     (when.0 - minute("2026-10-31T00:00Z").0) / 144
@@ -317,7 +314,7 @@ fn forecast_accounts_for_events_leaving_the_window() {
     assert_eq!(forecast(0, 10, 50), ExhaustionForecast::NotWithinPeriod, "half the budget a period lasts");
     assert_eq!(forecast(0, 10, 100), ExhaustionForecast::NotWithinPeriod, "exactly the budget a period lasts");
     assert_eq!(forecast(90, 5, 500), ExhaustionForecast::AlreadyExhausted);
-    // Figures of a slide minute by minute under the same assumption.
+    // Figures from a minute-by-minute slide under the same assumption.
     assert_eq!(tenths_of_day(forecast(60, 5, 90)), 82, "a recent outage stays, so even 0.9x spends the rest");
     assert_eq!(tenths_of_day(forecast(80, 5, 50)), 45);
     assert_eq!(tenths_of_day(forecast(60, 5, 200)), 17);

@@ -1,6 +1,5 @@
-//! Coverage held against a model: whatever is delivered late, empty, broken or half written, whichever folder cannot be
-//! listed, and whenever a run is stopped, no minute is known with other counts than the lines say, and all of them
-//! heal.
+//! Coverage against a model: with late, empty, damaged or partial objects, unlistable folders and interrupted runs,
+//! known minutes always equal the counts of their lines, and all gaps are eventually filled.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -22,23 +21,23 @@ use super::support::gzip;
 const FIRST_DAY: &str = "2026-10-10";
 const DAYS: i32 = 4;
 const REGION: &str = "AWSLogs/123456789012/elasticloadbalancing/eu-west-1";
-/// A busy balancer, whose silence is a gap, and a quiet one, whose silence is plausible.
+/// A busy load balancer, whose idle intervals are gaps, and a quiet one, whose idle intervals are plausible.
 const BALANCERS: [&str; 2] = ["app/busy/50dc6c495c0c9188", "app/quiet/5f1c0e7a9b2d4c68"];
 
 fn first() -> Day {
     FIRST_DAY.parse().unwrap()
 }
 
-/// What a file holds, whatever it should.
+/// The current content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
-    /// Nothing, since a moment ago.
+    /// Empty, created a moment ago.
     New,
-    /// Nothing, for hours.
+    /// Empty for hours.
     Empty,
     /// The first half of a copy.
     Half,
-    /// A byte of it is another.
+    /// One byte is changed.
     Broken,
     Whole,
 }
@@ -48,13 +47,13 @@ enum Content {
 struct Object {
     balancer: usize,
     node: u32,
-    /// The number of its interval since the first day.
+    /// The index of its interval since the first day.
     place: i32,
     lines: u32,
     late_days: i32,
     is_packed: bool,
     content: Option<Content>,
-    /// A broken file of the other form lies beside it.
+    /// A damaged file of the other format lies beside it.
     has_damaged_copy: bool,
 }
 
@@ -64,7 +63,7 @@ impl Object {
         Span::new(start, start.plus(5))
     }
 
-    /// The day in whose folder it lies if it is not late.
+    /// The day whose folder holds it unless it is late.
     fn own_day(&self) -> Day {
         self.interval().end.day()
     }
@@ -84,7 +83,7 @@ impl Object {
         Path::new(REGION).join(day).join(name)
     }
 
-    /// All of its lines lie in the second minute of its interval; every third one failed.
+    /// All lines are in the second minute of the interval; every third request failed.
     fn text(&self) -> String {
         let (minute, balancer) = (self.interval().start.plus(1).to_string(), BALANCERS[self.balancer]);
         let minute = minute.trim_end_matches('Z');
@@ -104,7 +103,7 @@ impl Object {
         (u64::from(self.lines), u64::from(self.lines.div_ceil(3)))
     }
 
-    /// Writes it as it is now.
+    /// Writes it in its current state.
     fn write(&self, root: &Path) {
         let Some(content) = self.content else { return };
         let path = |is_packed| {
@@ -115,7 +114,7 @@ impl Object {
         let whole = if self.is_packed { gzip(&self.text()) } else { self.text().into_bytes() };
         let bytes = match content {
             Content::New | Content::Empty => Vec::new(),
-            // Within a line: the half of a plain file that ends with one is a shorter file.
+            // Cut within a line: a plain file cut at a line end is a valid shorter file.
             Content::Half => whole[..whole.len() / 2 - 3].to_vec(),
             Content::Broken => {
                 let mut bytes = gzip(&self.text());
@@ -127,7 +126,7 @@ impl Object {
         };
         fs::write(path(self.is_packed), bytes).unwrap();
         if content == Content::Empty {
-            // The clock of these runs shows October, so that a file of today is new.
+            // The clock of these runs is in October, so that a file of today is new.
             let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
             File::options().write(true).open(path(self.is_packed)).unwrap().set_modified(old).unwrap();
         }
@@ -137,14 +136,14 @@ impl Object {
     }
 }
 
-/// What happens between two runs, and to the run that follows.
+/// Changes between two runs, and conditions of the run that follows.
 #[derive(Clone, Debug)]
 struct Step {
-    /// Objects by their number, and what becomes of them.
+    /// Objects by index, and their new content.
     delivered: Vec<(prop::sample::Index, Content)>,
-    /// Days whose folders cannot be listed by the run.
+    /// Days whose folders the run cannot list.
     unlisted: BTreeSet<i32>,
-    /// The run is stopped when so many days are done.
+    /// Number of days after which the run is stopped.
     stopped_after: Option<usize>,
 }
 
@@ -159,7 +158,7 @@ fn content() -> impl Strategy<Value = Content> {
 }
 
 fn objects() -> impl Strategy<Value = Vec<Object>> {
-    // Only few hours of each day have traffic, so that silence and gaps lie between them.
+    // Only a few hours of each day have traffic, with idle intervals and gaps between them.
     let place = (0..DAYS, 0..30_i32, prop::bool::ANY)
         .prop_map(|(day, place, is_late)| day * 288 + if is_late { 258 + place } else { place });
     let place = (place, 0..2_usize, 1..3_u32);
@@ -236,7 +235,7 @@ impl World {
         self.folder.path().join(REGION).join(first().plus(day).to_string().replace('-', "/"))
     }
 
-    /// A run in which some folders cannot be listed: a link to itself is what even root cannot read.
+    /// Runs with some unlistable folders: a link to itself is unreadable even for root.
     fn run(&mut self, unlisted: &BTreeSet<i32>, stopped_after: Option<usize>) {
         let hidden: Vec<(PathBuf, PathBuf)> = unlisted
             .iter()
@@ -289,7 +288,7 @@ impl World {
         known
     }
 
-    /// What the lines of some objects say of a minute; `None` where one of them cannot be read.
+    /// The counts of a minute from the lines of some objects; `None` if one of them is unreadable.
     fn truth<'o>(objects: impl Iterator<Item = &'o Object>, balancer: usize, minute: Minute) -> Option<(u64, u64)> {
         let mut sums = (0, 0);
         for object in objects.filter(|object| object.balancer == balancer && object.interval().contains(minute)) {
@@ -306,7 +305,7 @@ impl World {
     }
 }
 
-/// What some run may have seen of each object, by how many days of it were listed.
+/// The state of each object that a run may have seen, given the number of listed days.
 fn seen_by(before: &[Object], now: &[Object], unlisted: &BTreeSet<i32>, days: i32) -> Vec<Object> {
     let is_listed = |object: &Object| {
         let day = object.folder_day().0 - first().0;
@@ -316,7 +315,7 @@ fn seen_by(before: &[Object], now: &[Object], unlisted: &BTreeSet<i32>, days: i3
 }
 
 proptest! {
-    // The same worlds in every run; another seed and more cases look for more.
+    // The default seed is fixed; another seed and more cases extend the search.
     #![proptest_config(ProptestConfig { cases: 40, rng_seed: RngSeed::Fixed(14), ..ProptestConfig::default() })]
 
     #[test]
@@ -327,7 +326,7 @@ proptest! {
         for step in &steps {
             for (which, content) in &step.delivered {
                 let object = which.get(&world.objects).clone();
-                // What is whole stays so: AWS never changes an object.
+                // Complete objects stay complete: AWS never changes an object.
                 if object.content != Some(Content::Whole) {
                     let place = world.objects.iter().position(|other| other.stem() == object.stem()).unwrap();
                     world.objects[place].content = Some(*content);
@@ -347,7 +346,7 @@ proptest! {
                 }
                 prop_assert!(possible.contains(&Some(*counts)), "{minute} of {balancer}: {counts:?}, and not {possible:?}");
                 if !was_known {
-                    // What lies in a folder that was not listed is no silence, unless it came late as well.
+                    // Objects in an unlisted folder do not count as idle, unless they came late as well.
                     let all = world.objects.iter().zip(&whole);
                     let there = all.map(|(there, seen)| if there.late_days == 0 { there } else { seen });
                     let there = World::truth(there, *balancer, *minute);
@@ -357,7 +356,7 @@ proptest! {
             }
             seen = if step.stopped_after.is_none() { whole } else { world.objects.clone() };
             if step.stopped_after.is_some() {
-                // How far it came does not matter: the next one lists everything.
+                // The progress of a stopped run does not matter: the next run lists everything.
                 world.run(&BTreeSet::new(), None);
                 seen.clone_from(&world.objects);
                 known = world.known();

@@ -1,5 +1,5 @@
-//! Judgements: evidence against scipy's tables, calendar periods against Python's zoneinfo, pages that become tickets,
-//! what is severe, what corrections exclude.
+//! Evaluation: significance against scipy's tables, calendar periods against Python's zoneinfo, downgraded pages,
+//! severe urgency, and corrections.
 
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +28,7 @@ fn number(text: &str) -> f64 {
     text.parse().unwrap()
 }
 
-/// The share that a table's decimal means; 14/3000 among them has none that ends.
+/// The exact share for a table's decimal; 14/3000 has no finite decimal.
 #[expect(clippy::cast_possible_truncation, reason = "a share in thirds of 1e-12")]
 fn ratio(text: &str) -> Rational {
     Rational::new((number(text) * 3e12).round() as i128, 3_000_000_000_000)
@@ -52,7 +52,7 @@ fn p_values_agree_with_scipy() {
     for row in rows(&path) {
         let (share, bad, total) = (ratio(&row[1]), row[2].parse().unwrap(), row[3].parse().unwrap());
         let (ours, theirs) = (p_value(sums(total, bad), share), number(&row[4]));
-        // For a million events the library is right to eight digits; below 1e-290 the far tail runs out of doubles.
+        // For a million events the library is accurate to eight digits; below 1e-290 the tail underflows doubles.
         assert!((ours - theirs).abs() <= 1e-7 * theirs + 1e-290, "{row:?}: {ours}");
         seen += 1;
     }
@@ -83,7 +83,7 @@ fn p_value_at_limit_is_clopper_pearson_bound() {
         if bad == 0 || !(1e-8..1.0).contains(&bound) {
             continue;
         }
-        // The bound in steps of 1e-12: the chance there is one minus the confidence.
+        // The bound in steps of 1e-12: the p-value there is one minus the confidence.
         #[expect(clippy::cast_possible_truncation, reason = "a share in steps of 1e-12")]
         let share = Rational::new((bound * 1e12).round() as i128, 1_000_000_000_000);
         let ours = p_value(sums(total, bad), share);
@@ -117,7 +117,7 @@ fn calendar_periods_agree_with_zoneinfo() {
     assert!(seen > 15_000);
 }
 
-/// A catalogue of one service `checkout` with what is added to its only SLO.
+/// A catalog of one service `checkout` with additions to its only SLO.
 fn catalog(slo: &str, corrections: &[&str]) -> Catalog {
     let text = format!(
         "service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\nlabels: {{ area: web }}\nslos:\n  latency: none\n  \
@@ -137,7 +137,7 @@ fn slo(text: &str) -> Slo {
     catalog(text, &[]).services[0].slos[0].clone()
 }
 
-/// The verdict at a Wednesday noon over known minutes that each have these counts.
+/// The evaluation at a Wednesday noon over known minutes with these counts.
 fn evaluate_counts(slo: &Slo, at: &str, counts: impl Fn(i32) -> (u64, u64)) -> SloEvaluation {
     let at = minute(at);
     let over = |span: Span| {
@@ -176,8 +176,8 @@ fn insignificant_page_is_downgraded_to_ticket() {
 
 #[test]
 fn first_minute_of_outage_pages_after_busy_hour() {
-    // 1,000 requests a minute an hour ago, 900 now: all that fail in one minute are 1.5% of the hour, where 1.44% is
-    // the threshold. As many in an hour may be chance, but not within five minutes.
+    // 1,000 requests per minute an hour ago, 900 now: a minute of failures is 1.5% of the hour, above the threshold of
+    // 1.44%. The same number within an hour may be chance, but not within five minutes.
     let busy = slo(", severe: none");
     let outage =
         evaluate_counts(&busy, NOON, |age| (if age > 5 { 1_000 } else { 900 }, if age == 1 { 900 } else { 0 }));
@@ -189,7 +189,7 @@ fn first_minute_of_outage_pages_after_busy_hour() {
 
 #[test]
 fn low_traffic_service_that_keeps_failing_pages() {
-    // One request every ten minutes, and all of them fail: the hour has six, the page comes with the fifth.
+    // One request every ten minutes, all failing: an hour has six, and the fifth triggers the page.
     let quiet = slo(", severe: none");
     for (failing, urgency) in [(35, Urgency::Ticket), (45, Urgency::Page)] {
         let result =

@@ -1,8 +1,8 @@
-//! The rules of incidents against a model of them, over random schedules: traffic, gaps, late minutes, cadences,
-//! crashes after every step, runs that overlap, channels that fail in every way.
+//! Incident rules against a model over random schedules: traffic, gaps, late minutes, evaluation intervals, crashes
+//! after every step, overlapping runs, and failing destinations.
 //!
-//! The model has no state and no runs: it looks at all minutes as they are in the end, and applies the rule of
-//! `alert::course` to each of them. What slowburn found must be the same, and must have arrived.
+//! The model has no state and no runs: it applies the hysteresis rule to the final state of all minutes. slowburn must
+//! find the same incidents and deliver them.
 //!
 //! `SLOWBURN_TICKS=1000000 cargo test --release --test it incidents -- --nocapture` simulates that many evaluations of
 //! runs.
@@ -28,13 +28,13 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 
 /// Evaluation minutes of a schedule.
 const MINUTES: i32 = 700;
-/// A minute is settled when it is so old.
+/// The age at which a minute is settled.
 const DELAY: i32 = 3;
-/// The window that beats look at.
+/// The window of each evaluation.
 const WINDOW_MINUTES: i32 = 4;
 const LEVELS: [Urgency; 3] = [Urgency::Severe, Urgency::Page, Urgency::Ticket];
 
-/// Numbers that are the same for the same seed.
+/// A deterministic random number generator.
 struct TestRandom(TestRng);
 
 impl TestRandom {
@@ -53,14 +53,14 @@ impl TestRandom {
     }
 }
 
-/// A minute of an SLO: how bad it is (0 calm to 3 severe; `None` without events), and when it is heard of.
+/// A minute of an SLO: its level (0 ok to 3 severe; `None` without events), and when it becomes known.
 #[derive(Clone, Copy, Debug)]
 struct TrueMinute {
     bad: Option<u8>,
     arrives: i32,
 }
 
-/// Everything that happens, but for runs.
+/// The input of a simulation, independent of runs.
 struct World {
     slos: Vec<(SloId, Vec<TrueMinute>)>,
 }
@@ -91,7 +91,7 @@ impl World {
         Self { slos: slos.collect() }
     }
 
-    /// What minutes sum up to for somebody who looks at `now`.
+    /// The sums of minutes known at `now`.
     fn sums(minutes: &[TrueMinute], span: Span, now: i32) -> Sums {
         let mut sums = Sums::default();
         for minute in span.start.0.max(0)..span.end.0.min(MINUTES) {
@@ -104,7 +104,7 @@ impl World {
         sums
     }
 
-    /// What an evaluation says: a level holds if its share failed over the window and in the newest minute.
+    /// The evaluation of a minute: a level holds if its share failed over the window and in the newest minute.
     fn evaluation_at(minutes: &[TrueMinute], at: Minute, now: i32) -> MinuteEvaluation {
         let newest = Self::sums(minutes, Span::ending_at(at, 1), now);
         let window = Self::sums(minutes, Span::ending_at(at, WINDOW_MINUTES), now);
@@ -120,8 +120,8 @@ impl World {
         }
     }
 
-    /// The model: how urgent each minute is, by looking back, for each level, over all since it was last less urgent
-    /// than that. What is as urgent again within an hour takes an hour of calm to be less so.
+    /// The model: the urgency of each minute, computed per level from all minutes since the SLO was last below it. An
+    /// SLO that reaches the same level again within an hour must stay below it for an hour to be downgraded.
     fn urgency(minutes: &[TrueMinute], rules: &AlertRules) -> Vec<Option<Urgency>> {
         let beats: Vec<MinuteEvaluation> =
             (1..=MINUTES).map(|at| Self::evaluation_at(minutes, Minute(at), i32::MAX - 1)).collect();
@@ -155,7 +155,7 @@ impl World {
         urgencies
     }
 
-    /// The model's incidents: first minute, how urgent at most, minute it ended.
+    /// The incidents of the model: first minute, highest urgency, end.
     fn incidents(minutes: &[TrueMinute], rules: &AlertRules) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
         let mut open = false;
@@ -184,23 +184,23 @@ struct Found {
     turns: Vec<(i32, Urgency)>,
 }
 
-/// How runs go.
+/// Timing and failures of runs.
 struct Schedule {
     cadence: i32,
-    /// One in so many steps ends the run.
+    /// One in this many steps ends the run.
     crashes: u64,
-    /// One in so many sendings fails.
+    /// One in this many deliveries fails.
     failures: u64,
-    /// One in so many runs overlaps the one before it.
+    /// One in this many runs overlaps the previous one.
     overlaps: u64,
     rules: AlertRules,
 }
 
-/// Everything that survives a crash: the book, and what destinations have received.
+/// State that survives a crash: the alert state, and received messages.
 struct StoredState {
     book: AlertState,
     version: u64,
-    /// Who received which message, and how often.
+    /// Received messages by destination, with counts.
     received: BTreeMap<(String, String, u32), (Notification, u32)>,
     ticks: u64,
 }
@@ -216,7 +216,7 @@ impl StoredState {
     }
 }
 
-/// One run; `None` where it crashed. The steps are those of the program: decide, record, send, confirm.
+/// One run with the steps of the program: decide, record, send, confirm. Returns `None` after a crash.
 fn run(
     world: &World,
     schedule: &Schedule,
@@ -290,14 +290,14 @@ fn run(
     }
     crash(rng)?;
     if !alone && rng.one_in(schedule.overlaps) {
-        // Another one begins and ends while this one sends.
+        // Another run starts and ends during this delivery.
         let _ = run(world, schedule, kept, now, rng, false);
     }
     let mut tries = Vec::new();
     for entry in claimed {
         crash(rng)?;
         let fails = schedule.failures > 0 && rng.one_in(schedule.failures);
-        // What was taken and not answered counts as not delivered, too.
+        // An accepted message without a response counts as undelivered, too.
         let taken = !fails || rng.one_in(3);
         if taken {
             let key = (entry.destination.clone(), entry.notification.key.clone(), entry.notification.number);
@@ -328,7 +328,7 @@ fn simulate(world: &World, schedule: &Schedule, rng: &mut TestRandom, alone: boo
         now += 1 + if schedule.cadence > 1 { rng.below(schedule.cadence as u64 * 2 - 1) as i32 } else { 0 };
         let _ = run(world, schedule, &mut kept, now, rng, alone);
     }
-    // Then everything works again for a while.
+    // Afterwards everything works again.
     let whole = Schedule { crashes: 0, failures: 0, overlaps: u64::MAX, rules: schedule.rules.clone(), ..*schedule };
     for _ in 0..40 {
         now += 5;
@@ -347,8 +347,8 @@ fn found(book: &AlertState, slo: &SloId) -> Vec<Found> {
     .collect()
 }
 
-/// Nothing lost, nothing doubled on its way: whoever was told that something began hears how it goes on and that it
-/// ended.
+/// No message is lost or reordered: a destination notified of an opened incident is notified of its changes and its
+/// end.
 fn check_delivery(kept: &StoredState, seed: u64) {
     assert!(kept.book.outbox.is_empty(), "seed {seed}: {:?}", kept.book.outbox);
     for (key, incident) in &kept.book.incidents {
@@ -398,7 +398,7 @@ fn schedule(rng: &mut TestRandom) -> Schedule {
     }
 }
 
-/// One world, several schedules. The number of evaluations.
+/// Checks several schedules on one input. Returns the number of evaluations.
 fn check_seed(seed: u64, late: bool) -> u64 {
     let mut rng = TestRandom::from_seed(seed);
     let world = World::random(&mut rng, late);
@@ -423,8 +423,8 @@ fn check_seed(seed: u64, late: bool) -> u64 {
     ticks
 }
 
-/// With minutes that come late an incident may have been found later or ended earlier than who knows all of them would
-/// say, but each that the model has is found, and none is found that shares no minute with one of the model's.
+/// With late minutes an incident may be found later or end earlier than with full knowledge, but each incident of the
+/// model is found, and each found incident overlaps one of the model.
 fn assert_incidents_match(found: &[Found], expected: &[Found], seed: u64) {
     let meets = |one: &Found, other: &Found| {
         one.started <= other.ended.unwrap_or(i32::MAX) && other.started <= one.ended.unwrap_or(i32::MAX)

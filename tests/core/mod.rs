@@ -1,4 +1,4 @@
-//! Tests of the library's pure logic and of its parts that touch nothing but files. They need no server and no program.
+//! Tests of pure logic and of code that needs only files: no server and no binary.
 
 mod access_log;
 mod burn;

@@ -1,5 +1,5 @@
-//! Lines of every kind and vintage, damaged at random: nothing panics, every line is either counted or named, and it
-//! does not matter in which pieces they come.
+//! Randomly damaged lines of every kind and format version: nothing panics, every line is counted or reported, and
+//! chunking does not matter.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ use proptest::sample::Index;
 use super::access_log::indicator;
 use super::support::{FILE_NAME_PREFIX, FOLDER, alb_line, gzip};
 
-/// Lines of our own of every kind and vintage, and real ones where they are there.
+/// Our own lines of every kind and format version, and real ones where available.
 static LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let whole = alb_line("2026-10-31T23:58", 200);
     let head = whole.split(" \"curl").next().unwrap_or_default();
@@ -69,13 +69,13 @@ static LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     lines
 });
 
-/// One damage to a line.
+/// A mutation of a line.
 #[derive(Clone, Debug)]
 enum Damage {
     Flip(Index, u8),
     Insert(Index, Vec<u8>),
     Remove(Index, usize),
-    /// The end of another line takes the place of what follows.
+    /// The tail of another line replaces the rest.
     Splice(Index, Index, Index),
     Cut(Index),
 }
@@ -115,7 +115,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-/// A line with none to four damages.
+/// A line with zero to four mutations.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     (any::<Index>(), vec(damage(), 0..5)).prop_map(|(which, damages)| {
         let mut line = LINES[which.index(LINES.len())].clone();
@@ -214,7 +214,7 @@ proptest! {
 #[test]
 fn recorded_lines_have_the_same_counts_without_simd() {
     let folder = tempfile::tempdir().unwrap();
-    // Lines of several kinds follow each other in every order, and enough stands behind each for the fast path.
+    // Lines of several kinds follow each other in every order, with enough bytes after each for the fast path.
     let (forward, backward) = (LINES.iter(), LINES.iter().rev());
     let text =
         forward.chain(backward).flat_map(|line| [line, b"\n".as_slice()]).flatten().copied().collect::<Vec<u8>>();
@@ -237,7 +237,7 @@ proptest! {
         cuts in vec(any::<Index>(), 0..4),
         load_balancer in proptest::sample::select(vec!["app/shop/0a1b", "classic/shop"]),
     ) {
-        // Plain text starts with a sound line, so that it is not taken for something else.
+        // Plain text starts with a valid line, so that it is not detected as another format.
         let mut text = alb_line("2026-10-31T23:59", 200).into_bytes();
         for line in &lines {
             text.extend(line);

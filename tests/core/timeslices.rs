@@ -1,5 +1,4 @@
-//! Slices: what is kept of them comes to the same as cutting every minute anew, whatever came late, was corrected, or
-//! is cut another way.
+//! Timeslices: cached sums equal sums recomputed from minutes, with late data, corrections and changed settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,7 +15,7 @@ use crate::store::{BlobError, BlobStore, LedgerStore, LoadRequest, MemoryStore, 
 use crate::time::{Day, Minute, Span};
 use proptest::prelude::*;
 
-/// The clock is changed in Berlin on the eleventh day, and in St. John's on the eighteenth.
+/// Daylight saving time changes in Berlin on day 11, and in St. John's on day 18.
 const FIRST: &str = "2026-10-15";
 const DAYS: i32 = 20;
 
@@ -24,7 +23,7 @@ fn first() -> Day {
     FIRST.parse().unwrap()
 }
 
-/// A shelf in memory that says what was read of it.
+/// An in-memory blob store that records reads.
 #[derive(Clone, Default)]
 struct CountingBlobStore {
     blobs: Arc<MemoryStore>,
@@ -32,7 +31,7 @@ struct CountingBlobStore {
 }
 
 impl CountingBlobStore {
-    /// Files of a kind that were read since this was asked before; one that is read again counts again.
+    /// Number of reads of files of a kind since the last call, repeated reads included.
     fn reads_of(&self, kind: &str) -> usize {
         std::mem::take(&mut *self.read.lock().unwrap()).iter().filter(|name| name.contains(kind)).count()
     }
@@ -69,7 +68,7 @@ impl BlobStore for CountingBlobStore {
     }
 }
 
-/// Minutes that come in one answer: of which series, from which minute on, how many, with which counts.
+/// Counted minutes of one response: series, first minute, length and counts.
 #[derive(Clone, Debug)]
 struct CountedInterval {
     file: usize,
@@ -79,17 +78,17 @@ struct CountedInterval {
     bad: u32,
 }
 
-/// How one SLO is cut.
+/// The timeslice setting of one SLO.
 type TimesliceSetting = (&'static str, &'static str, bool, usize);
 
-/// When something does not count, and for which SLO or for all.
+/// An excluded interval, for one SLO or for all.
 type Correction = (i32, i32, Option<usize>, bool);
 
 #[derive(Clone, Debug)]
 struct TestCase {
     cuts: Vec<TimesliceSetting>,
     corrections: Vec<Correction>,
-    /// Each absorbed and then judged at a minute.
+    /// Each is merged and then evaluated at a minute.
     rounds: Vec<(Vec<CountedInterval>, i32)>,
 }
 
@@ -158,7 +157,7 @@ fn series(file: usize) -> SeriesKey {
     SeriesKey::new(&format!("files {file}.csv counts"))
 }
 
-/// All minutes that were ever said.
+/// All counted minutes.
 type Minutes = BTreeMap<(SeriesKey, Minute), MinuteCount>;
 
 async fn absorb(store: &mut LedgerStore, stretches: &[CountedInterval], stderr: &mut Minutes) {
@@ -166,7 +165,7 @@ async fn absorb(store: &mut LedgerStore, stretches: &[CountedInterval], stderr: 
     for CountedInterval { file, start, minutes, total, bad } in stretches {
         for step in *start..start + minutes {
             let minute = first().start().plus(step);
-            // Some minutes have no traffic, and some more of it fails.
+            // Some minutes have no traffic or a higher failure rate.
             let spread = u32::try_from(step % 7).unwrap();
             let total = if spread == 3 { 0 } else { total + spread };
             let count = MinuteCount { total, bad: (bad * spread / 3).min(total) };
@@ -199,7 +198,7 @@ async fn run(catalog: &Catalog, store: &mut LedgerStore, at: Minute) -> FleetSta
     engine::run(&job, store).await.unwrap().status
 }
 
-/// Slice by slice, minute by minute, as the definition of a slice says it.
+/// Sums by timeslice and minute, following the definition of a timeslice.
 fn sum_by_hand(slo: &Slo, excluded: &[Span], stderr: &Minutes, span: Span) -> Sums {
     let slices = slo.timeslices.as_ref().unwrap();
     let series = slo.indicator.series();
@@ -248,7 +247,7 @@ fn check(catalog: &Catalog, stderr: &Minutes, status: &FleetStatus) {
     }
 }
 
-/// How everything stands by a ledger of which every minute is in memory, and nothing else.
+/// The status computed from a ledger with all minutes in memory and no caches.
 async fn status_from_minutes(catalog: &Catalog, store: &LedgerStore, at: Minute) -> FleetStatus {
     let days = (0..DAYS).map(|day| first().plus(day));
     model::compute_status(catalog, &store.load(&LoadRequest::for_days(days, [])).await.unwrap(), at).unwrap()
@@ -264,7 +263,7 @@ proptest! {
             let mut store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
             let mut stderr = Minutes::new();
             let whole = catalog(&story.cuts, &story.corrections);
-            // At first less is promised, and nothing is corrected: both come to a ledger that has a past.
+            // SLOs and corrections are added later, to a ledger that has a past.
             let less = catalog(&story.cuts[..1], &[]);
             for (round, (stretches, at)) in story.rounds.iter().enumerate() {
                 let at = first().start().plus(*at);
@@ -276,7 +275,7 @@ proptest! {
                     let by_minutes = status_from_minutes(catalog, &store, at).await;
                     assert_eq!(format!("{status:?}"), format!("{by_minutes:?}"));
                 }
-                // Another process finds the same.
+                // Another process computes the same.
                 store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
                 let status = engine::evaluate(catalog, &store, at).await.unwrap();
                 check(catalog, &stderr, &status);
@@ -296,7 +295,7 @@ fn past_days_are_read_once_per_timeslice_setting() {
         let at = first().start().plus(DAYS * 1_440 - 700);
         let hours = catalog(&[("1h", "90%", false, 0)], &[]);
         let read = async |catalog: &Catalog| {
-            // A run of its own, which holds nothing in memory.
+            // A separate run with nothing in memory.
             let mut store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
             blobs.reads_of("");
             check(catalog, &stderr, &Box::pin(run(catalog, &mut store, at)).await);
@@ -319,7 +318,7 @@ fn past_days_are_read_once_per_timeslice_setting() {
         let of_month =
             |name: &String| name.starts_with("timeslices-").then(|| name.rsplit_once('-').unwrap().0.to_owned());
         let months: Vec<String> = names.iter().filter_map(of_month).collect();
-        // What was replaced by the newest run is there still, for those who read.
+        // Files replaced by the newest run are kept for concurrent readers.
         assert!(months.len() <= 4 && months.iter().collect::<BTreeSet<_>>().len() == 2, "two months: {names:?}");
         let mut store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
         let late = CountedInterval { file: 0, start: 3 * 1_440 + 5, minutes: 1, total: 900, bad: 9 };

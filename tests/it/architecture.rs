@@ -38,7 +38,7 @@ const CRATE_MODULES: &[(&str, &[&str])] = &[
     ("aws_sdk_resourcegroupstagging", &["aws.rs", "source/"]),
     ("minijinja", &["source/", "notify/", "report/"]),
 ];
-/// What pure modules never contain.
+/// Names that pure modules must not contain.
 const IO_WORDS: [&str; 6] = ["std::fs", "std::env", "tokio", "SystemTime", "async fn", "Instant::now"];
 const LINES_PER_FILE: usize = 400;
 const LINES_PER_FUNCTION: usize = 70;
@@ -176,7 +176,7 @@ fn module_order() -> Vec<String> {
     declared.filter_map(|rest| rest.strip_suffix(';')).map(str::to_owned).collect()
 }
 
-/// The file that defines what a path names. A name that a module re-exports leads to the file of its child.
+/// The file that defines a path. A re-exported name resolves to the file of the child module.
 fn defining_file(files: &BTreeMap<Vec<String>, usize>, sources: &[Source], path: &[String]) -> Option<usize> {
     let length = (1..=path.len()).rev().find(|length| files.contains_key(&path[..*length]))?;
     let index = *files.get(&path[..length])?;
@@ -324,5 +324,5 @@ fn functions_are_short() {
     assert_no_violations("functions are short", &violations);
 }
 
-/// How the first line of a function may begin.
+/// Prefixes of the first line of a function.
 const FN_STARTS: &[char] = &['p', 'f', 'a', 'c', 'u'];

@@ -1,5 +1,4 @@
-//! Where failures come from, end to end: logs in a directory or a bucket, the real program, and what arrives at
-//! PagerDuty.
+//! Contributors of failures, end to end: logs in a directory or bucket, the slowburn binary, and the PagerDuty payload.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -15,7 +14,7 @@ use crate::peers::{Moto, Peer};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const BUCKET: &str = "elb-logs";
-/// Of the outsider who asks for what fails, and must not be told on.
+/// The client whose requests fail; its address must not appear in notifications.
 const SECRET: &str = "4111111111111111";
 const CLIENT: &str = "198.51.100.77";
 
@@ -23,7 +22,7 @@ fn minute(text: &str) -> Minute {
     text.parse().unwrap()
 }
 
-/// A line of an Application Load Balancer: of a number of requests, one of each target in turn.
+/// A line of an Application Load Balancer; requests rotate over the targets.
 fn line(balancer: &str, at: Minute, number: usize, statuses: &str, request: &str) -> String {
     let second = number % 60;
     let time = at.timestamp().strftime("%Y-%m-%dT%H:%M:");
@@ -36,7 +35,7 @@ fn line(balancer: &str, at: Minute, number: usize, statuses: &str, request: &str
     )
 }
 
-/// Seventy requests of a minute of the shop: from noon on its seventh target fails.
+/// Seventy requests in one minute of the shop; the seventh target fails from noon on.
 fn shop(at: Minute, noon: Minute) -> String {
     (0..70).fold(String::new(), |mut text, number| {
         let statuses = if at >= noon && number % 7 == 6 { "500 500" } else { "200 200" };
@@ -46,7 +45,7 @@ fn shop(at: Minute, noon: Minute) -> String {
     })
 }
 
-/// The same of the bank: from noon on whatever is paid is answered by the balancer.
+/// Requests of the bank; from noon on payments are answered by the load balancer.
 fn bank(at: Minute, noon: Minute) -> String {
     (0..70).fold(String::new(), |mut text, number| {
         let (statuses, request) = if number % 5 == 2 {
@@ -60,10 +59,10 @@ fn bank(at: Minute, noon: Minute) -> String {
     })
 }
 
-/// Writes the lines of a minute, of a fleet that begins to fail at noon.
+/// Writes the lines of one minute of a fleet that fails from noon on.
 type LineWriter = fn(Minute, Minute) -> String;
 
-/// The objects of a span by key, of which two balancers write one each every five minutes.
+/// The objects of a span by key; two load balancers write one each every five minutes.
 fn objects(span: Span, noon: Minute) -> BTreeMap<String, String> {
     let mut objects = BTreeMap::new();
     let lines: [(&str, LineWriter); 2] = [("app.shop.5f1c0e7a9b2d4c68", shop), ("app.bank.81d3f6c05ab94e27", bank)];
@@ -115,7 +114,7 @@ impl Scene {
         command
     }
 
-    /// Every event that came, by the service it is about.
+    /// Every received event, by service.
     fn sent_contributors(&self) -> BTreeMap<String, String> {
         let requests: Vec<Value> = serde_json::from_str(&self.peer.requests()).unwrap();
         let bodies = requests.iter().map(|request| request["body"].as_str().unwrap().to_owned());
@@ -155,7 +154,7 @@ fn page_names_failing_target_and_route() {
         assert!(!text.contains(SECRET) && !text.contains(CLIENT) && !text.contains("<!channel>"), "{text}");
     }
     assert!(!words.contains("contributor analysis is incomplete"), "{words}");
-    // Pages that are written later say it too.
+    // Later site pages contain the contributors too.
     let mut report = Command::new(env!("CARGO_BIN_EXE_slowburn"));
     report.args(["report", "--ledger", "ledger", "--out", "site", "--at", &noon.plus(20).to_string()]).env_clear();
     assert!(report.current_dir(scene.folder.path()).output().unwrap().status.success());
@@ -164,13 +163,13 @@ fn page_names_failing_target_and_route() {
         let page = page.replace("&#x2f;", "/").replace("&lt;", "<").replace("&amp;", "&");
         assert!(page.contains(words), "{words}: {page}");
     }
-    // What goes on as it was needs no second look.
+    // An unchanged incident is not analysed again.
     write(Span::new(noon.plus(10), noon.plus(15)));
     run_stderr(&mut scene.command(noon.plus(25)));
     assert_eq!(scene.peer.requests(), events);
 }
 
-/// The same logs in a bucket behind a front that counts and refuses.
+/// The same logs in a bucket behind a proxy that counts and rejects requests.
 struct Bucket {
     moto: Moto,
     front: Peer,
@@ -205,7 +204,7 @@ impl Bucket {
         run_stderr(command.envs(self.moto.environment()).env("AWS_ENDPOINT_URL_S3", &self.front.url))
     }
 
-    /// How often objects were fetched and folders looked into since the last time.
+    /// Number of object reads and folder listings since the last call.
     fn request_counts(&self) -> (usize, usize) {
         let all: Vec<Value> = serde_json::from_str(&self.front.requests()).unwrap();
         self.front.post("/_reset", "");
@@ -222,7 +221,7 @@ fn contributor_scan_reads_one_hour_and_never_delays_a_page() {
     bucket.run(noon.plus(10));
     bucket.request_counts();
     let new = bucket.put(Span::new(noon, noon.plus(10)), noon);
-    // Twelve objects of five minutes are an hour of one node; nothing is listed for it.
+    // Twelve five-minute objects are one hour of one node; no listing is needed.
     let started = Instant::now();
     let words = bucket.run(noon.plus(20));
     let (fetched, listed) = bucket.request_counts();

@@ -1,4 +1,4 @@
-//! Whole commands on counts whose sums can be done by hand: timeslices, corrections, an objective of 100%.
+//! Commands on counts that can be verified by hand: timeslices, corrections, an objective of 100%.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fmt::Write as _;
@@ -10,8 +10,8 @@ use slowburn::internals::Minute;
 
 const AT: &str = "2026-10-11T00:00Z";
 
-/// Ten days of ten events a minute. On the third day from 01:00 to 03:00 half of them fail; on the last day two fail in
-/// the first minute of every hour.
+/// Ten days at ten events per minute. On day 3 half of the events between 01:00 and 03:00 fail; on the last day two
+/// fail in the first minute of every hour.
 fn counts() -> String {
     let mut text = "minute,total,bad\n".to_owned();
     for step in 0..14_400 {
@@ -75,8 +75,8 @@ fn reports_show_raw_and_corrected_budgets() {
     let folder = scene(slos, &[("move", MOVE), ("hourly", hourly)]);
     let row = rows(folder.path());
     let plain = row("plain", "10d");
-    // 600 events failed in the two hours, 48 in the first minutes of the hours of the last day; hourly takes 48 minutes
-    // away.
+    // 600 bad events in the two hours, 48 in the first minutes of the hours of the last day; the hourly correction
+    // excludes 48 minutes.
     assert_eq!((&plain["raw"]["total"], &plain["raw"]["bad"]), (&144_000.into(), &648.into()));
     assert_eq!((&plain["total"], &plain["bad"]), (&(144_000 - 1_200 - 480).into(), &0.into()));
     assert_eq!(plain["excluded_minutes"], 120 + 48);
@@ -99,7 +99,7 @@ fn error_budget_of_timeslices_counts_timeslices() {
                 99%, tiers: none }\n";
     let folder = scene(slos, &[]);
     let row = rows(folder.path());
-    // A minute of two in ten is bad, an hour of two in six hundred is not.
+    // A minute with two bad of ten is bad; an hour with two bad of six hundred is good.
     assert_eq!((&row("minutes", "10d")["total"], &row("minutes", "10d")["bad"]), (&14_400.into(), &(120 + 24).into()));
     assert_eq!((&row("minutes", "1d")["total"], &row("minutes", "1d")["bad"]), (&1_440.into(), &24.into()));
     assert_eq!((&row("hours", "10d")["total"], &row("hours", "10d")["bad"]), (&240.into(), &2.into()));
@@ -136,7 +136,7 @@ fn objective_of_100_percent_has_full_or_exceeded_budget() {
     let row = rows(folder.path())("all", "10d");
     assert_eq!(row["budget"]["exceeded"], true);
     assert_eq!(row["budget"]["remaining"], serde_json::Value::Null);
-    // The newest minute that failed is an hour old: enough for a ticket, not for a page.
+    // The newest bad minute is an hour old: enough for a ticket, not for a page.
     assert_eq!((&row["status"], &row["urgency"]), (&"exhausted".into(), &"ticket".into()));
     let table = String::from_utf8(run(folder.path(), &["status"]).stdout).unwrap();
     assert!(

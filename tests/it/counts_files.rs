@@ -1,4 +1,4 @@
-//! Files of counts: which of them are read, how often, and what is left when a run is killed while it absorbs them.
+//! Counts files: which ones are read, how often, and what a run killed during the merge leaves behind.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -13,12 +13,12 @@ use slowburn::internals::Minute;
 
 const AT: &str = "2026-10-04T00:00Z";
 
-/// Some services, each with a file of counts.
+/// Services with one counts file each.
 struct Scene {
     folder: tempfile::TempDir,
 }
 
-/// What a run said and how it ended.
+/// The stderr and exit code of a run.
 struct RunResult {
     code: i32,
     stderr: String,
@@ -46,7 +46,7 @@ impl Scene {
         self.write(&format!("slos/shop/{service}.yaml"), &format!("service: {service}\nslos: {{ orders: {slo} }}\n"));
     }
 
-    /// A file of counts that was modified so many seconds before the run.
+    /// Writes a counts file with a modification time `age` seconds before the run.
     fn counts(&self, service: &str, text: &str, age: u64) {
         let path = self.write(&format!("counts/{service}.csv"), text);
         let at = u64::try_from(AT.parse::<Minute>().unwrap().0).unwrap() * 60;
@@ -66,7 +66,7 @@ impl Scene {
         RunResult { code: output.status.code().unwrap(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
-    /// Events, bad ones and coverage of the window of a service.
+    /// Total and bad events of a service's window.
     fn sums(&self, service: &str) -> (u64, u64) {
         let output = Command::new(env!("CARGO_BIN_EXE_slowburn"))
             .args(["status", "--format", "json", "--ledger", "ledger", "--at", AT])
@@ -79,12 +79,12 @@ impl Scene {
         (row["total"].as_u64().unwrap_or(0), row["bad"].as_u64().unwrap_or(0))
     }
 
-    /// The files of a ledger but the lock, with their bytes.
+    /// All ledger files except the lock, with their bytes.
     fn files(&self, ledger: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         crate::ledger::data_files(&self.folder.path().join(ledger))
     }
 
-    /// The parts of days in the ledger.
+    /// The day partitions in the ledger.
     fn parts(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = self.files("ledger");
         files.retain(|name, _| name.components().count() > 1);
@@ -104,7 +104,7 @@ fn rows(total: u32, bad: u32) -> String {
     text
 }
 
-/// As long as some rows, and no table.
+/// Bytes of the same length as `rows` that are not a valid table.
 fn invalid_rows(rows: &str) -> String {
     "x".repeat(rows.len())
 }
@@ -119,7 +119,7 @@ fn unchanged_file_is_not_opened_again() {
     }
     assert_eq!(scene.run().code, 0);
     assert_eq!((scene.sums("a"), scene.sums("b")), ((60, 6), (60, 6)));
-    // Whoever opened it would say what it has become.
+    // A run that opened the file would report the invalid rows.
     scene.counts("a", &invalid_rows(&rows(10, 1)), OLD);
     let ran = scene.run();
     assert_eq!((ran.code, ran.stderr.contains("a.csv")), (0, false), "{}", ran.stderr);
@@ -219,7 +219,7 @@ fn files_read_in_parallel_give_same_ledger_as_in_sequence() {
     assert!(one_by_one.parts() == at_once, "another order gave other bytes");
 }
 
-/// Kills a run at its n-th write; `false` if it ended before.
+/// Kills a run at its n-th write. Returns `false` if the run ended before.
 fn is_killed_at(point: u64, mut run: Command) -> bool {
     run.env("SLOWBURN_STOP_AT_WRITE", point.to_string()).stderr(Stdio::piped());
     let mut child = run.spawn().unwrap();

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use slowburn::internals::{Minute, Plan, Span, write_logs};
 
-/// Six hours of the demo fleet that contain an outage, and the time they end.
+/// Six hours of the demo fleet that contain an outage, and their end.
 const FROM: &str = "2026-10-27T12:00Z";
 const TO: &str = "2026-10-27T18:00Z";
 
@@ -97,7 +97,7 @@ fn blocks() -> Vec<Block> {
     found
 }
 
-/// The anchors of a page as code hosts and mdBook make them: lower case, punctuation removed, spaces as hyphens.
+/// The anchors of a page as GitHub and mdBook generate them: lower case, no punctuation, hyphens for spaces.
 fn anchors(page: &Path) -> BTreeSet<String> {
     let text = read(page);
     let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
@@ -166,7 +166,7 @@ fn definitions(examples: &BTreeMap<String, String>) -> tempfile::TempDir {
     folder
 }
 
-/// What `check` finds in some examples; `None` if they are valid.
+/// The problems that `check` reports for some examples; `None` if they are valid.
 fn problems(examples: &BTreeMap<String, String>) -> Option<String> {
     let folder = definitions(examples);
     let mut check = Command::new(env!("CARGO_BIN_EXE_slowburn"));
@@ -179,7 +179,7 @@ fn problems(examples: &BTreeMap<String, String>) -> Option<String> {
 #[test]
 fn every_yaml_block_is_a_valid_definition() {
     let (mut wrong, mut checked) = (Vec::new(), 0);
-    // The blocks of a page may build on one another, and may be alternatives of one another.
+    // The blocks of a page may extend each other or be alternatives.
     let mut page: BTreeMap<String, String> = BTreeMap::new();
     let mut last = PathBuf::new();
     for block in blocks().iter().filter(|block| block.has_word("yaml") && !block.has_word("fragment")) {
@@ -204,7 +204,7 @@ fn every_yaml_block_is_a_valid_definition() {
     assert!(checked >= 10, "only {checked} blocks were checked");
 }
 
-/// The `$ slowburn ...` lines of console blocks, with what may follow a continuation, and whether they are run.
+/// The `$ slowburn ...` lines of console blocks with continuations, and whether they are executed.
 fn commands() -> Vec<(String, String, bool, i32)> {
     let mut found = Vec::new();
     for block in blocks().iter().filter(|block| block.has_word("console")) {
@@ -257,7 +257,7 @@ fn every_documented_command_runs_or_parses() {
     assert!(ran >= 10, "only {ran} commands ran");
 }
 
-/// Whether the options of a command exist; what it would do is not done.
+/// Checks that the options of a command exist without executing it.
 fn parses(line: &str) -> Result<(), String> {
     let start = line.find("slowburn ").ok_or("it does not call slowburn")?;
     let end = line[start..].find([';', '|', '>', '&', '#']).map_or(line.len(), |end| start + end);

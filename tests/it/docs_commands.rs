@@ -1,4 +1,4 @@
-//! `docs/commands.md` is made from the command line's own help: `UPDATE_DOCS=1 cargo test docs_commands` writes it.
+//! `docs/commands.md` is generated from the command line's help: `UPDATE_DOCS=1 cargo test docs_commands` writes it.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::path::Path;
@@ -123,7 +123,7 @@ fn spelling(arg: &Arg) -> String {
     if arg.get_action().takes_values() { format!("{long} {values}") } else { long }
 }
 
-/// Paragraphs of help, each with a full stop at its end: the parser takes that of the first one away.
+/// Help paragraphs ending with a full stop; clap strips the one of the first paragraph.
 fn sentences(help: &str) -> String {
     let paragraphs = help.split("\n\n").map(|paragraph| {
         let paragraph = paragraph.trim().replace('\n', " ");

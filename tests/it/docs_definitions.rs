@@ -20,9 +20,9 @@ const FILES: [(&str, SchemaKind); 3] =
 /// An object of a schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Object {
-    /// Its definition, or its path where it has none. Objects of one definition need one table only.
+    /// The name of its definition, or its path. Objects of one definition share one table.
     id: String,
-    /// Its keys, each with the words that are its only possible values.
+    /// Keys, each with its allowed values if these are enumerated.
     keys: BTreeMap<String, BTreeSet<String>>,
     required: BTreeSet<String>,
 }
@@ -72,7 +72,7 @@ fn objects(root: &Value, node: &Value, path: &str, found: &mut BTreeMap<String, 
     found.insert(path.to_owned(), object);
 }
 
-/// Collects the words that may stand behind a key.
+/// Collects the allowed values of a key.
 fn words(root: &Value, node: &Value, found: &mut BTreeSet<String>) {
     let (node, _) = resolved(root, node);
     found.extend(node["const"].as_str().map(str::to_owned));
@@ -97,7 +97,7 @@ fn cells(line: &str) -> Option<Vec<String>> {
     Some(inner.replace("\\|", "\u{0}").split('|').map(|cell| cell.trim().replace('\u{0}', "|")).collect())
 }
 
-/// The tables of a page by the path that the comment above each names, and what is wrong with their form.
+/// The tables of a page by the path in the comment above each, and format errors.
 fn tables(page: &str) -> (BTreeMap<String, Vec<Row>>, Vec<String>) {
     let (mut tables, mut wrong) = (BTreeMap::new(), Vec::new());
     let mut lines = page.lines().peekable();
@@ -125,7 +125,7 @@ fn tables(page: &str) -> (BTreeMap<String, Vec<Row>>, Vec<String>) {
     (tables, wrong)
 }
 
-/// What a table lacks or has too much.
+/// Missing and superfluous rows of a table.
 fn compare(path: &str, object: &Object, rows: &[Row]) -> Vec<String> {
     let mut wrong = Vec::new();
     let documented: BTreeSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();

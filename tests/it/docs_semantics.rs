@@ -1,4 +1,4 @@
-//! `docs/semantics.md` names a test for every guarantee: each of these tests exists, and no section is without one.
+//! `docs/semantics.md` cites tests for every guarantee: each cited test exists, and every section cites one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,7 +53,7 @@ fn every_cited_test_exists() {
 #[test]
 fn every_guarantee_cites_a_test() {
     let page = read(PAGE).unwrap();
-    // The text before the first section is an overview, and a section with parts is held by its parts.
+    // The text before the first section is an overview; a section with subsections is covered by those.
     let sections =
         page.split("\n## ").skip(1).filter(|section| !WITHOUT_TESTS.iter().any(|name| section.starts_with(*name)));
     let (mut seen, mut without) = (0, Vec::new());

@@ -1,11 +1,11 @@
-//! What programs read: the status as JSON and `OpenMetrics`, and budgets day by day.
+//! Machine-readable exports: status as JSON and `OpenMetrics`, budgets per day.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use crate::peers::Peer;
 use crate::weekly::Scene;
 
 const AT: &str = "2026-11-23T08:00Z";
-/// When the newest minute is known.
+/// The end of the newest known minute.
 const AFTER_MIDNIGHT: &str = "2026-11-23T00:01Z";
 
 #[test]
@@ -23,7 +23,7 @@ fn metrics_match_status_and_omit_unknown_values() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
-    // Without an event there is no share of good ones, and nothing of a budget to be left.
+    // Without events there is no SLI and no remaining error budget.
     let idle = |metric: &str| text.lines().any(|line| line.starts_with(metric) && line.contains("\"idle\""));
     assert!(
         idle("slowburn_slo_events") && !idle("slowburn_slo_sli") && !idle("slowburn_slo_error_budget_remaining_ratio")
@@ -38,7 +38,7 @@ fn budgets_are_exported_as_of_end_of_each_day() {
     let requested = ["export", "checkout/orders", "--what", "budgets", "--from", "2026-11-17T00:00Z"];
     insta::assert_snapshot!("exports_budgets", scene.run_ok(&requested, "2026-11-20T12:00Z"));
     let all = scene.run_ok(&["export", "--what", "budgets"], "2026-11-20T12:00Z");
-    // The header, and seven promises on 30 days, of which today is none.
+    // The header, and seven SLOs on each of 30 days; today is not complete and not exported.
     assert_eq!((all.lines().count(), all.contains("2026-11-20")), (1 + 7 * 30, false));
     let refused = scene.slowburn(&["export", "--what", "budgets", "--format", "parquet"], AT);
     let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -69,8 +69,7 @@ fn run_metrics_are_sent_to_cloudwatch_if_enabled() {
     assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let values = runtime.block_on(values(&peer.url));
-    // One for the run, six statuses of one class, and a budget of each SLO that has one: all but the one without an
-    // event.
+    // One for the run, six statuses of one class, and an error budget for each SLO with events.
     assert_eq!(values.len(), 1 + 6 + 6, "{values:?}");
     for expected in [
         ("Runs", "", 1.0),
@@ -89,7 +88,7 @@ fn run_metrics_are_sent_to_cloudwatch_if_enabled() {
     assert_eq!(refused.status.code(), Some(2));
 }
 
-/// All metrics of the namespace: name, dimensions, and the value of the moment.
+/// All metrics of the namespace: name, dimensions and latest value.
 async fn values(url: &str) -> Vec<(String, String, f64)> {
     use aws_sdk_cloudwatch::config::{BehaviorVersion, Config, Credentials, Region};
     use aws_sdk_cloudwatch::primitives::DateTime;

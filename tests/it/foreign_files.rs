@@ -1,5 +1,5 @@
-//! Foreign files stay: whatever lies beside, below or in the place of a ledger, a site, a report or a dry run, every
-//! byte and link of it is still there after any sequence of commands.
+//! Foreign files beside, inside or in place of a ledger, site, report or dry run: any sequence of commands keeps all of
+//! their bytes and links.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::scene::{Scene, stderr};
 
 const HASH: &str = "0123456789abcdef0123456789abcdef";
 
-/// Names below a place of slowburn's: some look like its own.
+/// Names of foreign files; some resemble slowburn's own.
 fn names() -> Vec<String> {
     let mut names: Vec<String> = [
         "notes.txt",
@@ -48,7 +48,7 @@ fn names() -> Vec<String> {
     names
 }
 
-/// Everything below a folder that is not slowburn's: files with their bytes, links with their targets.
+/// All foreign content below some folders: files with their bytes, links with their targets.
 type Foreign = BTreeMap<PathBuf, Result<Vec<u8>, PathBuf>>;
 
 fn foreign(paths: &[PathBuf]) -> Foreign {
@@ -67,7 +67,7 @@ fn scene() -> Scene {
     Scene::new(span, &format!("sources: {{ logs: {{ access_logs: logs }} }}\n{team}\n"))
 }
 
-/// Puts a foreign file below a place, or a link to a folder of foreign files elsewhere.
+/// Puts a foreign file into a location, or a link to an outside folder of foreign files.
 fn put(scene: &Scene, place: &str, name: &str, is_link: bool) -> Option<PathBuf> {
     let path = scene.path(place).join(name);
     fs::create_dir_all(path.parent().unwrap()).ok()?;
@@ -85,7 +85,7 @@ fn put(scene: &Scene, place: &str, name: &str, is_link: bool) -> Option<PathBuf>
     Some(path)
 }
 
-/// Commands, by the places that they write to.
+/// Commands, one group for each location that they write to.
 fn commands(at: &str) -> Vec<Vec<String>> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     [
@@ -218,7 +218,7 @@ fn crash_leaves_no_orphans_and_replaced_files_are_deleted() {
     };
     assert!(run("2026-10-02T08:30Z").output().unwrap().status.success());
     let first = data_files();
-    // Killed when its new files are written, and not named yet.
+    // Killed after writing new files and before the manifest references them.
     let mut killed = run("2026-10-02T08:40Z").env("SLOWBURN_STOP_AT_WRITE", "4").spawn().unwrap();
     let stderr = killed.stderr.take().unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stderr));
@@ -233,8 +233,8 @@ fn crash_leaves_no_orphans_and_replaced_files_are_deleted() {
     assert!(run("2026-10-02T09:00Z").output().unwrap().status.success());
     let third = data_files();
     assert!(!first.iter().any(|name| third.contains(name)), "{third:?}");
-    // The first run of the next day finds what the killed one left. Three files count, and three were replaced by this
-    // run.
+    // The first run of the next day finds the orphans of the killed run. Three files are referenced, and this run
+    // replaced three.
     assert!(run("2026-10-03T00:10Z").output().unwrap().status.success());
     assert!(run("2026-10-03T00:15Z").output().unwrap().status.success());
     let named = fs::read_to_string(scene.path("ledger/manifest.json")).unwrap();

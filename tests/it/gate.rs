@@ -1,4 +1,4 @@
-//! The gate of a deploy pipeline: its exit codes, its sentences, and the overrides that it keeps.
+//! The deployment gate: exit codes, reasons, and stored overrides.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fmt::Write;
@@ -24,7 +24,7 @@ classes:
 ";
 const AT: &str = "2026-10-08T00:00Z";
 
-/// A week of a hundred events a minute of which so many were bad, up to a moment.
+/// A week at a hundred events per minute with a given number of bad events.
 struct Scene(tempfile::TempDir);
 
 impl Scene {
@@ -114,7 +114,7 @@ fn invalid_policy_step_does_not_open_gate() {
     scene.write("slos/fleet.yaml", &FLEET.replace("blocks: deploys", "blocks: deploy"));
     let text = scene.transcript(&["gate", "broken"]) + &scene.transcript(&["gate", "loose"]);
     insta::assert_snapshot!("gate_faulty", text);
-    // Neither does a definition that cannot be read at all.
+    // An unreadable definition does not open the gate either.
     scene.write("slos/fleet.yaml", FLEET);
     for definition in
         ["service: used\nslos: [\n", "service: used\nclass: strict\nslos: { orders: { objective: 199% } }\n"]
@@ -144,7 +144,7 @@ fn override_is_stored_shown_and_used_once() {
     text.push_str(report.get(report.find("\n## Policy overrides").unwrap()..).unwrap());
     insta::assert_snapshot!("gate_override", text);
     assert_eq!(scene.overrides().len(), 2);
-    // A run sweeps what nothing names; this stays.
+    // The cleanup of a run deletes unreferenced blobs but keeps overrides.
     scene.slowburn(&["run", "--quiet", "--silent"]);
     assert_eq!(scene.overrides().len(), 2);
 }

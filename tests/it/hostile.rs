@@ -1,5 +1,4 @@
-//! Whole runs on logs as they go wrong: every bad object is named with its place, and what was readable beside it
-//! counts.
+//! Runs on damaged logs: every bad object is reported with its location, and readable data beside it counts.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fmt::Write as _;
@@ -14,14 +13,14 @@ use flate2::write::GzEncoder;
 use crate::support::{FILE_NAME_PREFIX, FOLDER, gzip, write_object};
 
 const AT: &str = "2026-11-01T00:00Z";
-/// The hour before that moment, in which a second node of the shop's balancer writes ten good lines every five minutes.
+/// The hour before `NOW`, in which a second node of the shop's load balancer writes ten good lines every five minutes.
 const OTHER_NODE_LINES: u64 = 120;
 
 fn line(minute: &str, status: u16) -> String {
     crate::support::alb_line(minute, status).replace("app/shop/0a1b", "app/shop/50dc6c495c0c9188")
 }
 
-/// A folder with definitions, logs of one good node, and a ledger to be.
+/// A folder with definitions, logs of one good node, and no ledger yet.
 struct Scene(tempfile::TempDir);
 
 impl Scene {
@@ -54,7 +53,7 @@ impl Scene {
         self.0.path().join(name)
     }
 
-    /// Where an object of the first node for the last five minutes lies.
+    /// The path of the first node's object for the last five minutes.
     fn object(&self, ending: &str) -> PathBuf {
         self.path("logs").join(FOLDER).join(shop(ending))
     }
@@ -65,7 +64,7 @@ impl Scene {
         command
     }
 
-    /// Exit code, what is known and counted, and all that is said.
+    /// Exit code, known and counted minutes, and stderr.
     fn run_outcome(&self) -> String {
         stderr(&self.command().output().unwrap())
     }
@@ -87,7 +86,7 @@ fn stderr(output: &Output) -> String {
     )
 }
 
-/// What lies in the place of the first node's object, and under which name.
+/// Test cases: the name and the bytes of the first node's object.
 fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let good = || line("2026-10-31T23:58", 200);
     let with = |odd: &str| format!("{}{odd}\n{}", good(), good());
@@ -158,7 +157,7 @@ fn every_bad_object_is_reported_and_others_count() {
     insta::assert_snapshot!("bad_objects", table);
 }
 
-/// What is done to a place before the program looks at it.
+/// A change to a folder before the run.
 type Damage<'a> = &'a dyn Fn(&Scene);
 
 #[test]
@@ -272,7 +271,7 @@ fn file_ending_mid_line_counts_once_compressed() {
 fn growing_object_is_counted_once() {
     let place = Scene::new();
     let packed = gzip(&line("2026-10-31T23:58", 200).repeat(40));
-    // A file without a byte hides nothing that the other node wrote.
+    // An empty file does not hide lines of the other node.
     fs::write(place.object("a.log.gz"), b"").unwrap();
     assert!(place.run_outcome().starts_with("exit 0: 60 minutes known, 0 lines counted"), "{}", place.run_outcome());
     for length in [1, 10, packed.len() / 2, packed.len() - 1] {
@@ -286,7 +285,7 @@ fn growing_object_is_counted_once() {
     }
 }
 
-/// The most memory that a run may take at any time, whatever it reads.
+/// The memory limit of a run, whatever it reads.
 const MEMORY_MAX_KB: u64 = 150 << 10;
 
 #[test]

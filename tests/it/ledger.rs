@@ -1,4 +1,4 @@
-//! The ledger on disk: the same bytes from the same answers, whatever order, batching or crash they came through.
+//! The ledger on disk: the same responses give the same bytes for any order, batching or crash.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ fn minute(text: &str) -> Minute {
     text.parse().unwrap()
 }
 
-/// Every file below a folder but the lock, with its bytes, sorted.
+/// Every file below a folder except the lock, with its bytes, sorted.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -36,7 +36,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// What of a manifest counts: not which files were replaced by the way, nor when a day was swept.
+/// The manifest without the lists of replaced files and cleanup times.
 pub(crate) fn manifest_without_volatile_fields(manifest: &[u8]) -> serde_json::Value {
     let mut manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
     for history in ["retired", "swept"] {
@@ -45,7 +45,7 @@ pub(crate) fn manifest_without_volatile_fields(manifest: &[u8]) -> serde_json::V
     manifest
 }
 
-/// Every file of a ledger that counts, with its bytes.
+/// Every data file of a ledger, with its bytes.
 pub(crate) fn data_files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = files(folder);
     let manifest = found.get_mut(Path::new("manifest.json")).unwrap();
@@ -85,7 +85,7 @@ fn sample(place: i32, node: u32, lines: u32) -> Sample {
     Sample { record, counts }
 }
 
-/// An answer with some objects, counted for some series.
+/// A response with some objects, counted for some series.
 fn object_counts(samples: &[&Sample], wanted: &BTreeSet<SeriesKey>) -> ObjectCounts {
     let mut answer = ObjectCounts::default();
     for sample in samples {
@@ -104,7 +104,7 @@ fn load_request(answer: &ObjectCounts) -> LoadRequest {
     LoadRequest::for_days(days.clone(), days)
 }
 
-/// A ledger folder after these answers, each in a commit of its own.
+/// The ledger files after these responses, each in its own commit.
 fn folder_after(answers: &[ObjectCounts]) -> BTreeMap<PathBuf, Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     wait(async {
@@ -138,7 +138,7 @@ proptest! {
         let mixed: Vec<&Sample> = mixed.into_iter().map(|(_, sample)| sample).collect();
         let batches: Vec<ObjectCounts> = mixed.chunks(cut).map(|batch| object_counts(batch, &all)).collect();
         prop_assert!(folder_after(&batches) == whole, "another order gave other bytes");
-        // A series that comes later and is filled from the same objects ends where it would have been from the start.
+        // A series added later and backfilled from the same objects gets the same state as one present from the start.
         let one: Vec<BTreeSet<SeriesKey>> = all.iter().map(|series| [series.clone()].into()).collect();
         let later: Vec<ObjectCounts> =
             one.iter().flat_map(|wanted| mixed.chunks(cut).map(|batch| object_counts(batch, wanted))).collect();
@@ -216,7 +216,7 @@ fn response_replaces_all_minutes_of_its_ranges() {
     let span = |from: i32, end: i32| Span::new(day.start().plus(from), day.start().plus(end));
     let mut ledger = Ledger::default();
     ledger.merge_counts(&counts(&[(0, 5), (1, 6), (239, 7), (240, 8), (600, 9)])).unwrap();
-    // Within some minutes and over the border of two parts; and of a series that nothing is known of.
+    // Within one partition, across two partitions, and for a series without data.
     let replaced =
         BTreeMap::from([(series("counts"), vec![span(1, 2), span(200, 300)]), (series("other"), vec![span(0, 9)])]);
     ledger.replace_counts(&counts(&[(240, 3)]), &replaced).unwrap();
@@ -282,7 +282,7 @@ fn ledger_of_other_format_is_reported_with_hint() {
     );
 }
 
-/// Starts the real program, kills it with SIGKILL at its n-th write of the ledger; `false` if it ended before.
+/// Starts the slowburn binary and kills it with SIGKILL at its n-th ledger write. Returns `false` if it ended before.
 fn run_killed_at(point: u64, logs: &Path, ledger: &Path) -> bool {
     let mut child = run(logs, ledger).env("SLOWBURN_STOP_AT_WRITE", point.to_string()).spawn().unwrap();
     let mut stderr_lines = BufReader::new(child.stderr.take().unwrap()).lines();

@@ -1,4 +1,4 @@
-//! One test binary: every test of the program as a whole.
+//! Integration tests, compiled into one binary.
 
 mod alerts;
 mod architecture;

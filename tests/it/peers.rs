@@ -1,5 +1,4 @@
-//! Peers that real AWS SDKs speak to: Python packages of pinned versions, started on a free port of loopback for one
-//! test each.
+//! Emulators for real AWS SDKs: Python packages with pinned versions, started per test on a free loopback port.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -14,18 +13,18 @@ use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region};
 
 const REGION: &str = "eu-west-1";
 
-/// The folder of Python packages that tests need.
+/// The folder with the Python packages used by tests.
 pub(crate) fn packages() -> &'static Path {
     static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
     PACKAGES.get_or_init(|| install_packages("requirements.txt", "target/test-packages"))
 }
 
-/// The folder of ministack, which needs other versions of some of them.
+/// The folder of ministack, which needs other versions of some packages.
 pub(crate) fn ministack_python() -> PathBuf {
     install_packages("requirements-ministack.txt", "target/test-ministack")
 }
 
-/// A folder of Python packages, installed once and again when their list changes.
+/// Installs a list of Python packages into a folder, unless the installed list is the same.
 fn install_packages(list: &str, folder: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (list, folder) = (root.join("tests").join(list), root.join(folder));
@@ -51,7 +50,7 @@ impl Moto {
         Self::with_page_size(1_000)
     }
 
-    /// One whose listings come in pages of so many keys.
+    /// Starts a server that returns listings in pages of `keys` keys.
     pub(crate) fn with_page_size(keys: usize) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut python = Command::new("python3");
@@ -61,12 +60,12 @@ impl Moto {
         let mut moto = Self { server: python.spawn().unwrap(), endpoint: format!("http://127.0.0.1:{port}") };
         let mut lines = BufReader::new(moto.server.stderr.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().contains("Running on")), "moto did not start");
-        // It tells of every request, and would wait for somebody to listen.
+        // It logs every request and blocks once an unread pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
         moto
     }
 
-    /// What a process needs to find it.
+    /// Environment variables that point a process to this server.
     pub(crate) fn environment(&self) -> [(&'static str, &str); 5] {
         [
             ("AWS_ENDPOINT_URL_S3", &self.endpoint),
@@ -77,7 +76,7 @@ impl Moto {
         ]
     }
 
-    /// A client of its own, to look behind the program's back.
+    /// A separate client to inspect or change the bucket directly.
     pub(crate) fn s3(&self) -> Client {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -97,19 +96,19 @@ impl Drop for Moto {
     }
 }
 
-/// A peer of ours, from `tests/fakes/`.
+/// One of our own servers in `tests/fakes/`.
 pub(crate) struct Peer {
     server: Child,
     pub(crate) url: String,
 }
 
 impl Peer {
-    /// Starts a script on a free port, with settings to begin with as JSON.
+    /// Starts a script on a free port with initial settings as JSON.
     pub(crate) fn start(script: &str, control: &str) -> Self {
         Self::start_with(script, control, &[])
     }
 
-    /// The same with more of its own arguments.
+    /// Like `start`, with additional arguments.
     pub(crate) fn start_with(script: &str, control: &str, more: &[&str]) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fakes").join(script);
         let mut python = Command::new("python3");
@@ -122,17 +121,17 @@ impl Peer {
         Self { server, url: ready.unwrap() }
     }
 
-    /// Sends JSON to the peer itself, and gives its answer.
+    /// Sends JSON to the control endpoint and returns the response.
     pub(crate) fn post(&self, path: &str, body: &str) -> String {
         self.http_request(&format!("POST {path}"), body)
     }
 
-    /// What it has counted.
+    /// The server's counters.
     pub(crate) fn counters(&self) -> serde_json::Value {
         serde_json::from_str(&self.http_request("GET /", "")).unwrap()
     }
 
-    /// The last requests: what was asked, by whom.
+    /// The latest requests and their accounts.
     pub(crate) fn requests(&self) -> String {
         self.http_request("GET /_requests", "")
     }
@@ -157,7 +156,7 @@ impl Drop for Peer {
     }
 }
 
-/// Known minutes and their sums, by SLO, out of what `export` prints: `60 minutes, 6000 total, 180 bad`.
+/// Known minutes and their sums by SLO, parsed from `export`: `60 minutes, 6000 total, 180 bad`.
 pub(crate) fn parse_known_minutes(export: &[u8]) -> BTreeMap<String, String> {
     let mut sums: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
     for row in csv::Reader::from_reader(export).deserialize::<BTreeMap<String, String>>() {

@@ -1,4 +1,4 @@
-//! What others may do beside a run: read its ledger at any moment, and lose nothing when its housekeeping fails.
+//! Readers concurrent with a run: the ledger is readable at any time, and failed cleanup loses nothing.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ fn damaged_copy_does_not_hide_intact_one() {
     let packed =
         log_files(&scene.path("logs")).into_iter().find(|path| path.to_string_lossy().contains("app.shop")).unwrap();
     let plain = packed.with_extension("");
-    // What is left of a `gunzip -k` that was killed, and a copy that has not begun.
+    // The remains of a killed `gunzip -k`, and a copy that has not started.
     for broken in [&b"https 2026-10-02T08:"[..], b""] {
         fs::write(&plain, broken).unwrap();
         fs::remove_dir_all(scene.path("again")).ok();
@@ -104,7 +104,7 @@ fn damaged_copy_does_not_hide_intact_one() {
             assert_eq!(known(&scene, "again"), known(&scene, "ledger"));
         }
     }
-    // The other way round: the packed copy is cut, and the plain one is whole.
+    // The reverse: the packed copy is truncated, the plain one is complete.
     let mut text = String::new();
     let bytes = fs::read(&packed).unwrap();
     std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(bytes.as_slice()), &mut text).unwrap();
@@ -224,7 +224,7 @@ fn failed_cleanup_does_not_prevent_notifications() {
     for action in ["DeleteObject", "ListObjectsV2"] {
         let fault = format!(r#"{{"action": "{action}", "code": "AccessDenied", "status": 403, "times": 1000}}"#);
         front.post("/_control", &format!(r#"{{"faults": [{fault}]}}"#));
-        // The first run of a day looks for what crashes left.
+        // The first run of a day deletes orphans left by crashes.
         let at = if action == "DeleteObject" { "2026-10-02T08:40Z" } else { "2026-10-03T00:10Z" };
         let output = run(at);
         assert_eq!(output.status.code(), Some(3), "{action}: {}", stderr(&output));
@@ -251,7 +251,7 @@ fn empty_file_is_pending_for_an_hour_and_then_empty() {
         of("partners.c4a79e1350f8b26d_20261002T0830Z"),
         fs::read(of("partners.c4a79e1350f8b26d_20261002T0830Z")).unwrap(),
     );
-    // The shop has two nodes; a third one that is replaced writes nothing but empty files.
+    // The shop has two nodes; a third node that is being replaced writes only empty files.
     let third = of("shop.5f1c0e7a9b2d4c68_20261002T0830Z").to_string_lossy().replace("_203.0.113.", "_198.51.100.");
     fs::write(third, "").unwrap();
     fs::write(alone, "").unwrap();

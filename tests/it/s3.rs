@@ -1,4 +1,4 @@
-//! The ledger in S3, through the real SDK against a peer that keeps its conditional writes.
+//! The ledger in S3, through the real SDK against moto with conditional writes.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use crate::peers::{Moto, Peer};
 
 const BUCKET: &str = "ledgers";
 
-/// A peer with a bucket, a runtime to speak to it, and a folder with four hours of logs.
+/// A server with a bucket, a runtime to call it, and a folder with four hours of logs.
 struct Scene {
     moto: Moto,
     runtime: tokio::runtime::Runtime,
@@ -82,13 +82,13 @@ impl Scene {
         found
     }
 
-    /// What a reader of the ledger sees, and the manifest that makes it so.
+    /// The ledger as a reader sees it, and its manifest.
     fn ledger_content(&self, prefix: &str) -> (Vec<u8>, serde_json::Value) {
         let status = self.slowburn("status", &format!("s3://{BUCKET}/{prefix}")).args(["--format", "json"]).output();
         (stdout_of_success(&status.unwrap()), self.manifest(prefix))
     }
 
-    /// What counts of a ledger.
+    /// The manifest without volatile fields.
     fn manifest(&self, prefix: &str) -> serde_json::Value {
         let (manifest, _) = self.runtime.block_on(self.blob_store(prefix).get("manifest.json")).unwrap().unwrap();
         crate::ledger::manifest_without_volatile_fields(&manifest)
@@ -110,15 +110,16 @@ fn bucket_store_behaves_like_directory_store() {
         assert!(matches!(blobs.compare_and_swap("a", None, b"2").await, Err(BlobError::Conflict(_))));
         let second = blobs.compare_and_swap("a", Some(&first), b"2").await.unwrap();
         assert!(matches!(blobs.compare_and_swap("a", Some(&first), b"3").await, Err(BlobError::Conflict(_))));
-        // The same bytes again are what the retry of an answer that was lost looks like.
+        // Writing the same bytes again is the retry after a lost response.
         assert_eq!(blobs.compare_and_swap("a", Some(&first), b"2").await.unwrap(), second);
         assert_eq!(blobs.get("a").await.unwrap(), Some((b"2".to_vec(), second)));
         blobs.put("2026-10-01/b", b"x").await.unwrap();
         blobs.put("sums-c", b"x").await.unwrap();
         scene.blob_store("of/others").put("sums-c", b"x").await.unwrap();
-        // What starts as no data file does is not even listed: it may be much, and is not the ledger's.
+        // Keys without the prefix of data files are not listed: there may be many, and they do not belong to the
+        // ledger.
         assert_eq!(blobs.list().await.unwrap(), ["2026-10-01/b", "sums-c"]);
-        // Somebody may have written it a moment ago and be about to name it.
+        // A recent object may be about to be referenced by another run.
         assert!(blobs.orphans(&["sums-c"].into()).await.unwrap().is_empty());
         assert!(blobs.first_entry().await.unwrap().is_some());
         blobs.delete("2026-10-01/b").await.unwrap();
@@ -212,10 +213,10 @@ fn logs_in_bucket_count_like_logs_in_folder_even_if_late() {
         scene.put(&format!("a/prefix/{key}"), bytes.clone());
     }
     scene.put("a/prefix/AWSLogs/123456789012/ELBAccessLogTestFile", b"Enable AccessLog for ELB".to_vec());
-    // One that is cut short: its minutes are unknown until it is whole.
+    // A truncated object: its minutes are unknown until it is complete.
     let (_, (cut, whole)) = late.iter().find(|(_, (key, _))| key.contains("/2026/10/01/")).unwrap();
     scene.put(&format!("a/prefix/{cut}"), whole[..whole.len() / 2].to_vec());
-    // What lies in the folder of a day came on that day, or within an hour.
+    // Objects in a day's folder were delivered on that day or within an hour after it.
     let first = read_at("2026-10-02T00:50Z", "s3://ledgers/a/prefix");
     assert_eq!(first.status.code(), Some(3), "{}", stderr(&first));
     assert!(stderr(&first).contains("is truncated") && stderr(&first).contains("ELB test file"), "{}", stderr(&first));
@@ -228,7 +229,7 @@ fn logs_in_bucket_count_like_logs_in_folder_even_if_late() {
     let manifest = |ledger: &Path| {
         let mut manifest =
             crate::ledger::manifest_without_volatile_fields(&std::fs::read(ledger.join("manifest.json")).unwrap());
-        // Only of a bucket is it noted which folders need not be listed again.
+        // The listing cache is used only for buckets.
         manifest.as_object_mut().unwrap().remove("listed_days");
         manifest.as_object_mut().unwrap().remove("listed_folders");
         manifest
@@ -271,7 +272,7 @@ fn day_folders_of_past_days_are_relisted_by_first_run_of_day() {
     scene.put(late, bytes[..bytes.len() / 2].to_vec());
     assert!(read("2026-10-05T00:15Z").contains("no new log files"));
     assert!(read("2026-10-06T00:10Z").contains("is truncated"));
-    // What could not be read is looked at again by every run.
+    // Unreadable objects are retried by every run.
     scene.put(late, bytes.clone());
     assert!(read("2026-10-06T00:15Z").contains("read 1 log file"));
 }
@@ -282,7 +283,7 @@ fn run_killed_at_any_bucket_write_is_repaired_by_next_run() {
     stdout_of_success(&scene.run("s3://ledgers/undisturbed").output().unwrap());
     let expected = scene.manifest("undisturbed");
     let mut points = 0;
-    // Odd points lie before a write, even ones behind it, which is before the next.
+    // Odd points are before a write, even ones after it, which is before the next write.
     for point in (1..).step_by(2) {
         let ledger = format!("s3://ledgers/killed-{point}");
         let mut child = scene.run(&ledger).env("SLOWBURN_STOP_AT_WRITE", point.to_string()).spawn().unwrap();
@@ -311,7 +312,7 @@ fn concurrent_runs_neither_lose_nor_duplicate_counts() {
     stdout_of_success(&scene.run("s3://ledgers/undisturbed").output().unwrap());
     let expected = scene.ledger_content("undisturbed");
     let mut races = 0;
-    // A busy machine may let them pass one after the other.
+    // On a busy machine the two runs may not overlap.
     for round in 0..20 {
         let prefix = format!("raced-{round}");
         let ledger = format!("s3://ledgers/{prefix}");

@@ -1,4 +1,4 @@
-//! A folder with simulated logs and definitions, and the real program run in it.
+//! A temporary folder with simulated logs and definitions for running the slowburn binary.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use slowburn::internals::{Plan, Span, write_logs};
 
-/// The load balancer of the service that every scene has.
+/// The load balancer of the service in every scene.
 pub(crate) const SHOP: &str = "app/shop/5f1c0e7a9b2d4c68";
 
 /// A folder with definitions and some logs.

@@ -1,4 +1,4 @@
-//! The simulator: the same logs from the same seed, in AWS's own format, with every announced event in them.
+//! The simulator: deterministic logs per seed, in AWS's format, containing every announced event.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use slowburn::internals::{Minute, Object, Plan, ScenarioEvent, Span, events, write_logs};
 
-/// A line taken apart by rules written only here: a space ends a field unless quotes are open.
+/// Splits a line independently of production code: a space ends a field unless quotes are open.
 fn fields(line: &str) -> Vec<String> {
     let (mut all, mut field, mut quoted) = (Vec::new(), String::new(), false);
     for letter in line.chars() {
@@ -48,7 +48,7 @@ fn event(name: &str) -> ScenarioEvent {
     events().into_iter().find(|event| event.name == name).unwrap()
 }
 
-/// Total, 5xx and answers above 300 ms of a service (by target group) in a span.
+/// Total, 5xx and responses slower than 300 ms of a service (by target group) in a span.
 fn counts(service: &str, span: Span) -> (u32, u32, u32) {
     let (mut total, mut bad, mut slow) = (0, 0, 0);
     let plan = Plan { span, ..Plan::default() };

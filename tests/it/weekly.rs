@@ -1,4 +1,4 @@
-//! The weekly report: what it says, that dated ones never change, and that nobody gets one twice.
+//! The weekly report: its content, immutable dated reports, and exactly-once delivery.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fmt::Write;
@@ -28,8 +28,8 @@ classes:
       100%: { then: only what repairs is deployed, blocks: deploys }
 ";
 
-/// Five weeks of a hundred events a minute, up to the Monday that week 47 ends with. One service fails all the time,
-/// one has no events.
+/// Five weeks at a hundred events per minute, up to the Monday after week 47. One service always fails, one has no
+/// events.
 pub(crate) struct Scene {
     folder: tempfile::TempDir,
     peer: Peer,
@@ -210,7 +210,7 @@ fn weekly_email_is_self_contained() {
     for part in ["multipart/alternative", "multipart/related", "text/plain", "text/html", "image/png"] {
         assert!(letter.contains(&format!("Content-Type: {part}")), "{part}: {letter}");
     }
-    // What was forgotten is sent again under the same name, which mail programs take for the same letter.
+    // A report without a delivery record is sent again with the same Message-ID, so mail clients deduplicate it.
     fs::remove_file(scene.folder.path().join("ledger/weekly.json")).unwrap();
     send();
     let letters = mailbox.emails();
@@ -275,6 +275,6 @@ fn concurrent_weekly_runs_send_each_report_once() {
     for mut child in [start(), start(), start()] {
         assert_eq!(child.wait().unwrap().code(), Some(0));
     }
-    // Two for mart, one for fleet, that of the fleet, and a nudge.
+    // Two reports for mart, one for fleet, the fleet report, and an escalation.
     assert_eq!(scene.requests().len(), 5);
 }

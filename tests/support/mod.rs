@@ -1,16 +1,16 @@
-//! What tests of the program and tests of the library share: log files to read, and data beside the project.
+//! Helpers shared by integration and library tests: sample log files, and data outside the repository.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-/// Runs a future that waits for nothing but files.
+/// Runs a future that waits only for files.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// Data to test against that is not part of the project; `None`, with a word about it, where it is not there.
+/// External test data; `None`, with a note on stderr, where it is not available.
 #[allow(clippy::print_stdout, reason = "a suite says what it leaves out")]
 pub(crate) fn shared(part: &str) -> Option<std::path::PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "it names where test data lie, not how the program behaves")]
@@ -23,7 +23,7 @@ pub(crate) fn shared(part: &str) -> Option<std::path::PathBuf> {
     None
 }
 
-/// One whole line of our own, as a balancer of today writes it.
+/// A complete log line in the current format.
 pub(crate) fn alb_line(minute: &str, status: u16) -> String {
     format!(
         "https {minute}:10.500000Z app/shop/0a1b 198.51.100.7:2817 10.0.0.1:80 0.001 0.020 0.000 {status} {status} 34 366 \
