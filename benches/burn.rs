@@ -1,6 +1,6 @@
-//! The burn core over a fleet: 43,200 minutes of up to 10,000 SLOs, every window and tier condition, beside the time of
-//! only reading the columns. All of it runs on one thread. Ratios within one run are what counts; the machine's own
-//! speed cancels out.
+//! The burn core over a fleet: 43,200 minutes of up to 10,000 SLOs, every window and tier condition, compared with the
+//! time to read the columns. Single-threaded. Only ratios within one run are comparable; the speed of the machine
+//! cancels out.
 //!
 //!     cargo bench --bench burn                             four sizes of fleet, and two that are hard
 //!     cargo bench --bench burn -- --columns DIRECTORY
@@ -18,10 +18,10 @@ use slowburn::internals::{
 };
 
 const DAYS: i32 = 30;
-/// One in so many SLOs burns for an hour a day.
+/// One in this many SLOs burns for an hour a day.
 const BURNING_ONE_IN: usize = 17;
 
-/// One day's columns of all SLOs, as the ledger holds them: SLO by SLO, minute by minute.
+/// The columns of one day of all SLOs, in the layout of the ledger: by SLO, then by minute.
 struct Columns {
     total: Vec<u32>,
     bad: Vec<u32>,
@@ -38,7 +38,7 @@ impl Columns {
     }
 }
 
-/// A small generator is enough: traffic with a daily rhythm, errors around the budget, and hours of burn.
+/// Generates traffic with a daily rhythm, errors around the budget, and hours of burn.
 fn columns(slos: usize, day: i32, burning_one_in: usize) -> Columns {
     let rows = slos * SLOTS_PER_DAY;
     let mut columns = Columns { total: Vec::with_capacity(rows), bad: Vec::with_capacity(rows), known: vec![1; rows] };
@@ -66,8 +66,8 @@ fn days(slos: usize, burning_one_in: usize) -> Days {
     (0..DAYS).map(|day| (first_day().plus(day), columns(slos, day, burning_one_in))).collect()
 }
 
-/// All events and the bad ones, read as fast as we know: four streams at once, two halves of two columns. One column
-/// after the other takes 1.8 times as long, two streams 1.3 times, and more than four gain nothing.
+/// Sums total and bad events with four parallel streams, two halves of two columns. Sequential columns take 1.8 times
+/// as long, two streams 1.3 times; more than four gain nothing.
 fn read(total: &[u32], bad: &[u32]) -> (u64, u64) {
     let halves = |column| <[u32]>::split_at(column, column.len() / 2);
     let ((total, total_later), (bad, bad_later)) = (halves(total), halves(bad));
@@ -108,7 +108,7 @@ fn conditions() -> Vec<Condition> {
     .collect()
 }
 
-/// The best of a few runs in seconds, and what it gave.
+/// The best time of a few runs in seconds, and the result.
 fn timed<T>(mut work: impl FnMut() -> T) -> (f64, T) {
     let mut best = f64::INFINITY;
     let mut result = None;

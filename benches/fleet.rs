@@ -1,10 +1,10 @@
-//! Makes a fleet to measure on: definitions, a filled ledger, and the log objects of the newest five minutes.
+//! Generates a fleet for measurements: definitions, a filled ledger, and the log objects of the newest five minutes.
 //!
 //!     cargo bench --bench fleet -- target/tick services=561 days=30
 //!
-//! Nobody could simulate the log lines of a month of such a fleet, so the ledger is filled through its own interface
-//! with what they would have come to. Traffic has a daily rhythm, noise and errors; of a service's three promises, one
-//! is about errors and two about latency, so they share their traffic as they do in life. `tick.py` measures on it.
+//! Simulating a month of log lines of such a fleet takes too long, so the ledger is filled through its own interface
+//! with the resulting counts. Traffic has a daily rhythm, noise and errors; a service has three SLOs, one for errors
+//! and two for latency, which share their traffic as in production. `tick.py` measures on it.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench speaks to a person and may fail loudly")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,22 +18,22 @@ use slowburn::internals::{
     MinuteCount, ObjectCounts, ObjectRecord, SLOTS_PER_DAY, SeriesKey, Span, load, object_identity, read,
 };
 
-/// The end of what the ledger knows; the newest objects cover the five minutes after it.
+/// The end of the ledger's data; the newest objects cover the five minutes after it.
 const KNOWN_UNTIL: &str = "2026-10-31T12:00Z";
 const NODES: [&str; 2] = ["192.0.2.7", "192.0.2.130"];
 
-/// What to make.
+/// The parameters of a fleet.
 struct Plan {
     folder: PathBuf,
     services: u64,
-    /// Several services share a balancer, each with its target group.
+    /// Services per load balancer, each with its target group.
     balancers: u64,
     /// Days in the ledger.
     days: i32,
-    /// The newest days among them whose log objects are in the ledger too; the others come as counts.
+    /// The newest days whose log objects are in the ledger too; earlier days are counts only.
     object_days: i32,
     window: String,
-    /// Minutes before now whose objects, recorded long ago, still lie in the log directory.
+    /// Minutes before now whose recorded objects still lie in the log directory.
     listed_minutes: i32,
     /// Lines of each new object.
     lines: u64,
@@ -150,7 +150,7 @@ fn object_name(balancer: u64, end: Minute, node: usize) -> String {
     format!("123456789012_elasticloadbalancing_eu-west-1_{name}_{stamp}_{}_{random}.log.gz", NODES[node])
 }
 
-/// The log directory: what is new, and what was read before and lies there still.
+/// Writes the log directory: new objects, and recorded ones that still lie there.
 fn write_logs(plan: &Plan, until: Minute) {
     for back in (-5..plan.listed_minutes).step_by(5) {
         let end = until.plus(-back);
@@ -195,7 +195,7 @@ fn log_text(plan: &Plan, balancer: u64, end: Minute) -> Vec<u8> {
     text
 }
 
-/// Fills the ledger a day at a time; gives the number of objects.
+/// Fills the ledger day by day. Returns the number of objects.
 async fn fill(plan: &Plan, catalog: &Catalog, until: Minute) -> usize {
     let blobs = DirectoryStore::open(&plan.folder.join("ledger"), CrashPoints::default()).unwrap();
     let mut store = LedgerStore::open(Box::new(blobs)).await.unwrap();
@@ -224,7 +224,7 @@ async fn fill(plan: &Plan, catalog: &Catalog, until: Minute) -> usize {
     recorded
 }
 
-/// All counts as a source says them that knows every minute.
+/// All counts, from a source that knows every minute.
 fn whole(counts: &BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>, minutes: usize) -> Counts {
     let known = |counts: &[MinuteCount]| {
         let mut day = DayCounts::default();
@@ -234,7 +234,7 @@ fn whole(counts: &BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>, minutes: usize
     counts.iter().map(|(place, counts)| (place.clone(), known(counts))).collect()
 }
 
-/// What the lines of a day come to.
+/// The counts of a day's lines.
 fn day_counts(
     plan: &Plan,
     catalog: &Catalog,
@@ -248,7 +248,7 @@ fn day_counts(
             let mut numbers = Numbers::of(&[17, place, u64::from(day.0.unsigned_abs())]);
             let mut slots = vec![MinuteCount::default(); SLOTS_PER_DAY].into_boxed_slice();
             for (slot, all) in slots.iter_mut().zip(&traffic).take(minutes) {
-                // A few requests get no answer of a target; they have no latency.
+                // A few requests get no target response and have no latency.
                 let answered = all - share(&mut numbers, *all, 0.000_3);
                 let (late, slow) = (share(&mut numbers, answered, 0.004), share(&mut numbers, answered, 0.000_4));
                 *slot = match &slo.indicator {
@@ -267,7 +267,7 @@ fn day_counts(
     counts
 }
 
-/// Requests of a service in each minute: few have much, most have little, and all have a rhythm.
+/// Requests of a service in each minute, with a daily rhythm: few services have much traffic, most have little.
 fn traffic(plan: &Plan, service: u64, day: Day) -> Vec<u32> {
     let mut fixed = Numbers::of(&[19, service, plan.services]);
     let mean = 60.0 * (1.3 * fixed.normal()).exp();
@@ -284,11 +284,11 @@ fn traffic(plan: &Plan, service: u64, day: Day) -> Vec<u32> {
     (0..SLOTS_PER_DAY).map(minute).collect()
 }
 
-/// How many of `all` are of a kind that this share is of, by chance.
+/// A random number of events out of `all` with this expected share.
 fn share(numbers: &mut Numbers, all: u32, share: f64) -> u32 {
     let expected = f64::from(all) * share;
     let mut found = 0;
-    // Poisson by its waiting times; the share is small.
+    // Poisson by waiting times, because the share is small.
     let mut waited = -numbers.unit().max(1e-300).ln();
     while waited < expected && found < all {
         found += 1;
@@ -338,7 +338,7 @@ fn day_objects(
     objects
 }
 
-/// A small generator of numbers that look random: splitmix64.
+/// A small pseudorandom number generator: splitmix64.
 struct Numbers(u64);
 
 impl Numbers {
@@ -368,7 +368,7 @@ impl Numbers {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Roughly normal, by the sum of twelve.
+    /// Approximately normal, as the sum of twelve uniform numbers.
     fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }

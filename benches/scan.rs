@@ -1,6 +1,6 @@
-//! How much longer a scan of access logs takes than merely inflating them, or than merely finding their newlines.
+//! The cost of a scan of access logs relative to only inflating them or only finding their newlines.
 //!
-//! It makes its own logs below `target/`, the same ones every time. Only ratios within one run mean anything.
+//! It generates deterministic logs below `target/`. Only ratios within one run are comparable.
 //!
 //!     cargo bench --bench scan
 //!     cargo bench --bench scan -- 'scan gz'                     one of its works, once, for a profiler to look at
@@ -25,7 +25,7 @@ const LINES_PER_FILE: u32 = 1_150;
 const SERVICES: u64 = 8;
 const BALANCER: &str = "app/mart/50dc6c495c0c9188";
 const ROUNDS: usize = 7;
-/// Runs in one measurement, since the system counts CPU time in ticks of some milliseconds.
+/// Runs per measurement, since the system counts CPU time in ticks of some milliseconds.
 const REPEATS: u32 = 4;
 
 type Work<'a> = (&'static str, Box<dyn FnMut() + 'a>);
@@ -96,7 +96,7 @@ fn median(seconds: &mut [f64]) -> f64 {
     seconds[seconds.len() / 2]
 }
 
-/// CPU time of this thread where the system tells it, else the clock on the wall.
+/// CPU time of this thread where the system reports it, otherwise wall-clock time.
 fn cpu_seconds() -> f64 {
     let sent = fs::read_to_string("/proc/thread-self/schedstat").ok();
     let ns = sent.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
@@ -116,7 +116,7 @@ fn objects(root: &Path) -> Vec<LogFile> {
     tree.days().into_iter().flat_map(|day| runtime.block_on(tree.list_objects(day))).collect()
 }
 
-/// Availability and latency of as many services, each with its own target group.
+/// Availability and latency SLIs of `services` services, each with its own target group.
 fn routes(services: u64) -> SeriesRouter {
     let mut indicators = Vec::new();
     for service in 0..services {
@@ -142,7 +142,7 @@ fn routes(services: u64) -> SeriesRouter {
     SeriesRouter::new(BALANCER, &indicators)
 }
 
-/// Calls libdeflate as plainly as one can: each file is one member, and its length is known.
+/// Calls libdeflate directly: each file is one member of known length.
 #[expect(unsafe_code, reason = "the library has a C interface")]
 fn inflate_alone(root: &Path, objects: &[LogFile]) {
     let mut plain = vec![0_u8; 2 << 20];
@@ -177,7 +177,7 @@ fn newlines_alone(root: &Path, objects: &[LogFile]) {
     assert_eq!(found, (FILES * LINES_PER_FILE) as usize);
 }
 
-/// Lines that are in memory, taken apart and routed, and nothing counted.
+/// Parses and routes lines in memory without counting.
 fn decode_alone(files: &[Vec<u8>], routes: &SeriesRouter) {
     let mut decoder = Decoder::new(routes.optional_fields());
     let mut events = 0_u64;
@@ -191,7 +191,7 @@ fn decode_alone(files: &[Vec<u8>], routes: &SeriesRouter) {
     assert!(events > 0);
 }
 
-/// A small generator of numbers that look random: xorshift64*.
+/// A small pseudorandom number generator: xorshift64*.
 struct Numbers(u64);
 
 impl Numbers {
@@ -210,7 +210,7 @@ impl Numbers {
 fn write_logs(packed: &Path, plain: &Path, files: u32, lines: u32) {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let day: Day = "2026-10-31".parse().unwrap();
-    // A day has 288 intervals; more files are of more nodes.
+    // A day has 288 intervals; additional files belong to additional nodes.
     for file in 0..files {
         let end = day.start().plus(5 * i32::try_from(file % INTERVALS).unwrap() + 5);
         let text = log_text(&mut numbers, end, lines);
@@ -238,7 +238,7 @@ fn key(end: Minute, node: u32) -> String {
     )
 }
 
-/// Five minutes of requests of the shape that today's balancers write: 34 fields in some 770 bytes, 110 when packed.
+/// Five minutes of requests in the current format: 34 fields in about 770 bytes, 110 when packed.
 fn log_text(numbers: &mut Numbers, end: Minute, lines: u32) -> Vec<u8> {
     const AGENTS: [&str; 4] = [
         "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",

@@ -1,5 +1,4 @@
-//! Alerts end to end: the real program, a real ledger, and peers of PagerDuty and Slack that are as strict as the real
-//! ones.
+//! Alerts end to end: the slowburn binary, a real ledger, and strict fakes of PagerDuty and Slack.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fmt::Write;
@@ -25,7 +24,7 @@ alerts: { team: sre, stale_after: none }
 classes: { standard: { slos: {} } }
 ";
 
-/// A fleet whose minutes are given, and a peer that is told.
+/// A fleet with given counts, and a fake that receives notifications.
 struct Scene {
     folder: tempfile::TempDir,
     peer: Peer,
@@ -55,7 +54,7 @@ impl Scene {
         fs::write(path, text).unwrap();
     }
 
-    /// A hundred events a minute from midnight on, of which so many are bad in some spans.
+    /// Writes a hundred events per minute from midnight on, with bad events in some spans.
     fn counts(&self, service: &str, end: Minute, bad: &[(Span, u32)]) {
         let mut text = "minute,total,bad\n".to_owned();
         for at in (minute("2026-10-01T00:00Z").0..end.0).map(Minute) {
@@ -74,7 +73,7 @@ impl Scene {
         command
     }
 
-    /// Runs; what was said.
+    /// Runs and returns stderr.
     fn run(&self, ledger: &str, at: Minute) -> String {
         let output = self.command(ledger, at).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -82,7 +81,7 @@ impl Scene {
         stderr
     }
 
-    /// Runs until the n-th write or sending, and is killed there; `false` if it ended before.
+    /// Kills a run at its n-th write or delivery. Returns `false` if it ended before.
     fn killed_at(&self, point: u64, ledger: &str, at: Minute) -> bool {
         let mut command = self.command(ledger, at);
         command.env("SLOWBURN_STOP_AT_WRITE", point.to_string()).stderr(Stdio::piped()).stdout(Stdio::null());
@@ -188,7 +187,7 @@ fn tickets_upgraded_to_pages_together_form_one_group() {
     let services = ["one", "two", "three", "four", "five"];
     let scene = Scene::new(&services);
     let noon = minute("2026-10-01T12:00Z");
-    // Enough for a ticket, and not for a page.
+    // Enough for a ticket, but not for a page.
     let count = |end: Minute| {
         let bad =
             [(span(noon, 600), 100), (Span { start: noon.plus(-120), end: noon }, 1), (span(noon.plus(-600), 300), 1)];
@@ -253,7 +252,7 @@ fn failed_destination_is_retried_without_delaying_others() {
     assert_eq!(down.status.code(), Some(3));
     let busy = scene.command("ledger", noon.plus(13)).output().unwrap();
     assert_eq!(busy.status.code(), Some(3), "{}", String::from_utf8_lossy(&busy.stderr));
-    // Not before the pause that was asked for.
+    // Not before the requested `Retry-After`.
     scene.run("ledger", noon.plus(14));
     assert_eq!(scene.sent_alerts().len(), 0);
     scene.run("ledger", noon.plus(16));
@@ -308,7 +307,7 @@ fn unresponsive_destination_does_not_delay_pages_to_others() {
     let names: Vec<&str> = services.iter().map(String::as_str).collect();
     let scene = Scene::new(&names);
     let noon = minute("2026-10-01T12:00Z");
-    // It takes connections and says nothing.
+    // It accepts connections and never responds.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let fleet = FLEET.replace("pages: 'pagerduty:${KEY}'", "pages: 'slack:${SILENT}'");
     scene.write("slos/fleet.yaml", &fleet.replace("stale_after: none", "stale_after: none, shared_cause: none"));
@@ -368,7 +367,7 @@ fn undelivered_notices_do_not_repeat_when_all_destinations_fail() {
             serde_json::from_slice(&fs::read(scene.folder.path().join("ledger/alerts.json")).unwrap()).unwrap();
         kept.push(book["outbox"].as_array().unwrap().len());
     }
-    // The page, and that it did not arrive to each of those who keep the fleet.
+    // The page, and one notice of its failed delivery to each member of the platform team.
     assert_eq!(kept, [3; 5]);
 }
 
@@ -471,7 +470,7 @@ fn new_owner_of_service_is_notified_of_open_incident() {
     scene.run("ledger", noon.plus(21));
     let requests = scene.requests();
     let sent = requests.iter().filter_map(|one| serde_json::from_str::<Value>(one["body"].as_str()?).ok());
-    // What goes to several places goes at the same time.
+    // Messages to several destinations are sent concurrently.
     let mut sent: Vec<String> =
         sent.map(|event| format!("{} {}", event["routing_key"].as_str().unwrap(), event["event_action"])).collect();
     sent.sort_unstable();

@@ -1,4 +1,4 @@
-//! Counts from Athena, through the real SDK against a peer that really runs the SQL.
+//! Counts from Athena, through the real SDK against a fake that executes the SQL.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ const SHOP: &str = "service: shop\nload_balancer: app/shop/00000000000000aa\n";
 const NOW: &str = "2026-10-31T12:00Z";
 const FOLDER: &str = "elb-logs/a/prefix/AWSLogs/123456789012/elasticloadbalancing/eu-west-1";
 
-/// A peer with buckets in a folder, and definitions.
+/// A fake with buckets in a folder, and definitions.
 struct Scene {
     peer: Peer,
     folder: tempfile::TempDir,
@@ -49,7 +49,7 @@ impl Scene {
         scene
     }
 
-    /// A shop with its table, whose one balancer answers two requests a minute, one of ten with a 500.
+    /// A shop with its table; its load balancer answers two requests per minute, one of ten with a 500.
     fn with_shop() -> Self {
         let scene = Self::new(FLEET, &[("shop", SHOP)]);
         scene.write_hours("2026/10/31", 8..12);
@@ -66,7 +66,7 @@ impl Scene {
         fs::write(self.path(file), text).unwrap();
     }
 
-    /// A log object of five minutes that end at `HH:MM`.
+    /// A log object of the five minutes that end at `HH:MM`.
     fn object(&self, day: &str, end: &str, lines: &[String]) {
         let text: String = lines.concat();
         let name = format!(
@@ -115,7 +115,7 @@ impl Scene {
         assert!(output.status.success(), "{}", stderr(&output));
     }
 
-    /// What a run said, with its exit code.
+    /// The stderr and exit code of a run.
     fn run_stderr(&self, at: &str) -> String {
         stderr(&self.slowburn("run", at).output().unwrap())
     }
@@ -137,7 +137,7 @@ impl Scene {
         sums.into_iter().map(|(slo, sum)| (slo, text(sum))).collect()
     }
 
-    /// Queries that were started; the same again is none.
+    /// Started queries; a repeated idempotency token starts none.
     fn queries(&self) -> Vec<serde_json::Value> {
         let queries: Vec<serde_json::Value> = serde_json::from_str(&self.peer.post("/_queries", "{}")).unwrap();
         queries.into_iter().filter(|query| !query["query"].as_str().unwrap().starts_with("CREATE")).collect()
@@ -161,7 +161,7 @@ fn known(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(slo, sums)| ((*slo).to_owned(), (*sums).to_owned())).collect()
 }
 
-/// Ids of queries are drawn by the peer.
+/// The fake assigns random query IDs.
 fn assert_snapshot_of(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(true);
@@ -172,7 +172,7 @@ fn assert_snapshot_of(name: &str, text: &str) {
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
-/// Four hours, of which the last quarter of an hour is too young.
+/// Four hours; the last 15 minutes are too recent.
 const ALL: [(&str, &str); 2] =
     [("shop/availability", "225 minutes, 450 total, 45 bad"), ("shop/latency", "225 minutes, 450 total, 0 bad")];
 
@@ -217,12 +217,12 @@ fn simulated_fleet_has_same_counts_from_files_and_athena() {
 fn table_is_scanned_once_for_all_series_and_minutes_until_settled() {
     let scene = Scene::with_shop();
     let cost = || String::from_utf8(scene.slowburn("cost", NOW).output().unwrap().stdout).unwrap();
-    // All that a run may scan, 24 times a day; then what a query is billed for at least.
+    // The scan limit of a run, at 24 runs a day; then the minimum billed per query.
     assert_snapshot_of("cost_unknown", &cost());
     assert_snapshot_of("first_run", &scene.run_stderr(NOW));
     assert_snapshot_of("cost_known", &cost());
     assert_eq!(scene.known(), known(&ALL));
-    // The newest day by itself, since nobody knows what a day costs; then the week before it, and what is left.
+    // The newest day alone, because the cost of a day is unknown; then the week before it, and the rest.
     assert_eq!(scene.queries().len(), 3);
     assert!(
         scene
@@ -259,7 +259,7 @@ fn failed_query_is_reported_with_hint_and_never_stored_as_zero() {
         ),
     ] {
         let scene = Scene::with_shop();
-        // Seen while it runs, so that it is not taken for the remains of an earlier run.
+        // Observed while it runs, so that it is not taken for a query of an earlier run.
         scene.peer.post("/_control", &settings.replacen('{', r#"{"delay_s": 0.2, "#, 1));
         let text = scene.run_stderr(NOW);
         assert_snapshot_of(&format!("fault_{name}"), &text);
@@ -271,8 +271,8 @@ fn failed_query_is_reported_with_hint_and_never_stored_as_zero() {
     }
 }
 
-/// A shop with so many latencies that the rows of the newest day fill two pages of a thousand, one more for each and
-/// hour.
+/// A shop with enough latency thresholds that the rows of the newest day fill two pages of a thousand: one row per
+/// threshold and hour.
 fn scene_with_two_pages() -> Scene {
     let scene = Scene::with_shop();
     let latencies =
@@ -297,12 +297,12 @@ fn all_result_pages_are_counted_and_broken_response_is_not_zero() {
     scene.peer.post("/_reset", "{}");
     let text = scene.run_stderr(NOW);
     assert!(text.starts_with("exit 0\n"), "{text}");
-    // Four hours of 300 latencies and of all lines, behind the names of the columns; then a past without a line.
+    // Four hours of 300 latencies and of all lines, after the header row; then a past without lines.
     assert_eq!((counted("pages"), counted("rows")), (3, 1 + 4 * 301 + 1));
     let all = scene.known();
     assert_eq!(all.len(), 300);
     for (slo, sums) in &all {
-        // An answer takes 20 ms, which is within a threshold of so much.
+        // A response takes 20 ms, which is within a threshold of 20 ms.
         let bad = if slo.as_str() < "shop/l020" { 450 } else { 0 };
         assert_eq!(*sums, format!("225 minutes, 450 total, {bad} bad"), "{slo}");
     }
@@ -321,7 +321,7 @@ fn other_account_is_queried_with_role_of_source() {
     assert!(requests.len() > 5 && requests.iter().all(|request| request["account"] == "999988887777"), "{requests:?}");
     let roles = &scene.peer.counters()["counters"]["roles"];
     assert_eq!(*roles, serde_json::json!([["arn:aws:iam::999988887777:role/slo", "abc"]]));
-    // The tables are made as that role too.
+    // The tables are created with that role too.
     scene.peer.post("/_reset", "{}");
     scene.create_tables();
     assert!(scene.peer.requests().contains("999988887777"));
@@ -348,7 +348,7 @@ fn transient_errors_are_retried() {
 fn unparsed_lines_are_reported_and_their_intervals_are_unknown() {
     let scene = Scene::with_shop();
     let broken = |minute: &str| line(minute, 200, "/cart").replace(" 0.020 ", " fast ");
-    // One line of ten; then an interval of nothing else.
+    // One line of ten; then an interval with no other lines.
     let mut lines: Vec<String> = (0..9).map(|_| line("2026-10-31T09:01", 200, "/cart")).collect();
     lines.push(broken("2026-10-31T09:01"));
     scene.object("2026/10/31", "09:05", &lines);
@@ -384,8 +384,8 @@ fn hostile_values_are_escaped_in_queries() {
             sums
         });
     let found: Vec<u64> = (0..paths.len()).map(|place| totals[&format!("shop/s{place}")]).collect();
-    // What a pattern matches is what the program's own matcher says: neither quotes nor signs of SQL, regular
-    // expressions and templates mean anything.
+    // A pattern matches exactly as in production matching: quotes and special characters of SQL, regular expressions
+    // and templates have no effect.
     let wanted: Vec<u64> = paths
         .iter()
         .map(|path| {
@@ -399,11 +399,11 @@ fn hostile_values_are_escaped_in_queries() {
 #[test]
 fn query_over_scan_limit_is_not_started() {
     let scene = Scene::with_shop();
-    // A query is billed 10 MB at least: the newest day and one more query are all there is room for.
+    // A query is billed 10 MB at least: only the newest day and one more query are within the limit.
     scene.write("slos/fleet.yaml", &FLEET.replace("    since", "    scan_limit: 15MB\n    since"));
     assert_snapshot_of("too_much", &scene.run_stderr(NOW));
     assert_eq!((scene.queries().len(), scene.known()), (1, known(&ALL)));
-    // The newest minutes go on being read.
+    // The newest minutes are still queried.
     scene.write_hours("2026/10/31", 12..13);
     assert!(scene.run_stderr("2026-10-31T13:05Z").contains("queried `lake`: 2 SLIs, 1 query"));
     assert_eq!(scene.queries().len(), 2);
@@ -439,7 +439,7 @@ fn query_is_paid_for_once_and_cancelled_when_run_is_stopped() {
     let scene = Scene::with_shop();
     assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     let requested = scene.queries().len();
-    // A ledger that was lost: the answers are still there.
+    // After the loss of a ledger the results are still available.
     fs::remove_dir_all(scene.path("ledger")).unwrap();
     let text = scene.run_stderr(NOW);
     assert!(text.contains("0 queries, 0 bytes scanned"), "{text}");
@@ -450,7 +450,7 @@ fn query_is_paid_for_once_and_cancelled_when_run_is_stopped() {
     scene.peer.post("/_control", r#"{"delay_s": 60}"#);
     let mut run = scene.slowburn("run", "2026-10-31T13:05Z");
     let child = run.stderr(std::process::Stdio::piped()).spawn().unwrap();
-    // A look takes a while; a minute of them is more than a run needs to ask.
+    // Polling takes a while; a minute of polls is more than a run needs.
     let began = std::time::Instant::now();
     while scene.queries().len() == requested && began.elapsed().as_secs() < 60 {}
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
@@ -502,7 +502,7 @@ const QUERY: &str = "SELECT substr(time, 1, 16) AS minute, count(*) AS total, co
      FROM elb_logs.alb WHERE day BETWEEN {{ first_day | literal }} AND {{ last_day | literal }} \
      AND substr(time, 1, 16) >= {{ from | literal }} AND substr(time, 1, 16) < {{ until | literal }} GROUP BY 1;";
 
-/// A shop that promises what its own query counts.
+/// A shop with an SLO based on a custom query.
 fn scene_with_custom_query() -> Scene {
     let scene = Scene::with_shop();
     let text = "service: shop\nclass: bare\nslos:\n  own: { indicator: query, objective: 99%, file: own.sql, windows: [7d] }\n";
@@ -519,7 +519,7 @@ fn changed_custom_query_refetches_window_and_never_mixes_counts() {
     assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     let first = scene.queries().len();
     assert_eq!(known(&scene), "11565 minutes, 450 total, 45 bad");
-    // How lines end is no change.
+    // Line endings are not a change.
     scene.write("queries/own.sql", &format!("{QUERY}\r\n"));
     assert!(scene.run_stderr(NOW).contains("is already fetched up to"));
     scene.write("queries/own.sql", &QUERY.replace("'500'", "'600'"));
@@ -540,12 +540,12 @@ fn changed_custom_query_refetches_window_and_never_mixes_counts() {
         1,
         "what the first text scanned says nothing of this one"
     );
-    // The counts of the first text are still there.
+    // The counts of the first query text are retained.
     let requested = scene.queries().len();
     scene.write("queries/own.sql", QUERY);
     assert!(scene.run_stderr(NOW).contains("is already fetched up to"));
     assert_eq!((known(&scene).as_str(), scene.queries().len()), ("11565 minutes, 450 total, 45 bad", requested));
-    // Who looks at the ledger from elsewhere is told why nothing is known.
+    // A reader with the old definition gets the reason for unknown minutes.
     let status = scene.slowburn("status", NOW).args(["--queries", "elsewhere"]).output().unwrap();
     let text = format!("{}{}", stderr(&status), String::from_utf8_lossy(&status.stdout));
     assert_snapshot_of("own_elsewhere", &text.replace(scene.folder.path().to_str().unwrap(), ""));
@@ -554,7 +554,7 @@ fn changed_custom_query_refetches_window_and_never_mixes_counts() {
 #[test]
 fn custom_query_counts_are_stored() {
     let scene = scene_with_custom_query();
-    // Definitions are named as they can be opened from here, which is another place for each test.
+    // Definition paths are relative to the working directory, which differs for each test.
     let plain = |text: String| text.replace(scene.folder.path().to_str().unwrap(), "");
     assert_snapshot_of("own_missing", &plain(scene.run_stderr(NOW)));
     let mut check = scene.slowburn("check", NOW);
@@ -575,7 +575,7 @@ fn custom_query_counts_are_stored() {
         assert_snapshot_of(name, &scene.run_stderr(NOW));
         drop(fs::remove_dir_all(scene.path("ledger")));
     }
-    // What fails for good is asked once, and once more if it failed so soon that it may be an earlier run's.
+    // A permanent failure is queried once, and once more if it failed so soon that it may belong to an earlier run.
     let before = scene.queries().len();
     scene.write("queries/own.sql", &QUERY.replace("elb_logs.alb", "shop.orders"));
     assert_snapshot_of("own_table", &scene.run_stderr(NOW));
@@ -585,7 +585,7 @@ fn custom_query_counts_are_stored() {
     scene.write("queries/own.sql", QUERY);
     let text = scene.run_stderr(NOW);
     assert!(text.starts_with("exit 0\n"), "{text}");
-    // It answers for all it was asked for: where it gives no row there were no events.
+    // It covers the whole requested range: minutes without a row had no events.
     assert_eq!(scene.known(), known(&[("shop/own", "11565 minutes, 450 total, 45 bad")]));
 }
 
@@ -598,7 +598,7 @@ fn latest_custom_query_result_replaces_earlier_counts() {
         "CASE WHEN count_if(elb_status_code = '599') = 0 THEN count_if(elb_status_code < '500') END AS good",
     );
     scene.write("queries/own.sql", &sql);
-    // A moment that is still to come is asked up to the present one.
+    // A range that ends in the future is queried up to now.
     let future = scene.slowburn("run", "2026-10-31T16:00Z").env("SLOWBURN_CLOCK", NOW).output().unwrap();
     assert!(
         stderr(&future).starts_with("exit 0\n") && stderr(&future).contains("is in the future"),
@@ -607,7 +607,7 @@ fn latest_custom_query_result_replaces_earlier_counts() {
     );
     let wanted = |sums: &str| known(&[("shop/own", sums)]);
     assert_eq!(scene.known(), wanted("11565 minutes, 450 total, 45 bad"));
-    // A line that comes late makes its minute unknown.
+    // A late line makes its minute unknown.
     scene.object("2026/10/31", "11:43", &[line("2026-10-31T11:42", 599, "/cart")]);
     assert!(scene.run_stderr("2026-10-31T13:05Z").starts_with("exit 3\n"));
     assert_eq!(scene.known(), wanted("11579 minutes, 478 total, 48 bad"));
@@ -629,7 +629,7 @@ fn load_balancer_name_matches_every_id() {
     let named = "service: named\nload_balancer: app/shop\n";
     let scene = Scene::new(FLEET, &[("shop", SHOP), ("named", named)]);
     scene.write_hours("2026/10/31", 8..12);
-    // From eleven on the balancer has another id.
+    // From eleven on the load balancer has another ID.
     let folder = scene.path(&format!("buckets/{FOLDER}/2026/10/31"));
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     for name in files.filter(|name| name.contains("aa_20261031T11") && !name.contains("T1100Z")) {
@@ -646,7 +646,7 @@ fn load_balancer_name_matches_every_id() {
     scene.create_tables();
     assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     let known = scene.known();
-    // As of one balancer that has answered all the time.
+    // Counted like one load balancer that answered all the time.
     let whole = Scene::with_shop();
     assert!(whole.run_stderr(NOW).starts_with("exit 0\n"));
     assert_eq!(known["named/availability"], whole.known()["shop/availability"]);

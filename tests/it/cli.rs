@@ -1,4 +1,4 @@
-//! Whole commands as a user runs them: exit code, stdout and stderr together, on logs of slowburn's own simulator.
+//! Commands as a user runs them: exit code, stdout and stderr, on simulated logs.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::fs;
@@ -7,11 +7,11 @@ use std::process::{Command, Output};
 
 use slowburn::internals::{Minute, Plan, Span, write_logs};
 
-/// Six hours in which checkout's outage lies, and the moment they end.
+/// Six hours that contain checkout's outage, and their end.
 const FROM: &str = "2026-10-27T12:00Z";
 const TO: &str = "2026-10-27T18:00Z";
 
-/// A folder of its own with simulated logs, the project's definitions, and a ledger to be.
+/// A temporary folder with simulated logs, the project's definitions, and no ledger yet.
 struct Scene {
     folder: tempfile::TempDir,
 }
@@ -29,7 +29,7 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    /// A command to run here, with the definitions of the project unless others are named.
+    /// A command in this folder, with the project's definitions unless others are given.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
         command.args(arguments).env_clear().env("NO_COLOR", "1").current_dir(self.folder.path());
@@ -42,7 +42,7 @@ impl Scene {
         self.command(arguments).output().unwrap()
     }
 
-    /// Exit code, stdout and stderr in one text, with the folder's name taken out.
+    /// Exit code, stdout and stderr in one text, with the folder name redacted.
     fn transcript(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let text = |bytes: &[u8]| {
@@ -139,7 +139,7 @@ fn damaged_log_file_is_reported_and_others_are_read() {
     assert!(lines.contains(&*path.file_name().unwrap().to_string_lossy()), "{lines}");
     let known = |place: &Scene| place.run(&["export", "storefront/availability"]).stdout.split(|b| *b == b'\n').count();
     let before = known(&place);
-    // Once the file is whole, the next run reads just that one, and its five minutes are known at last.
+    // Once the file is complete, the next run reads only that file, and its five minutes are known.
     fs::write(path, bytes).unwrap();
     let output = place.run(&["run", "--logs", "logs"]);
     assert_eq!(code(&output), 0);
@@ -313,7 +313,7 @@ fn simulate_writes_nothing_if_an_existing_file_differs() {
     let first = place.run(&line);
     let all = read_tree(&place.path("fleet"));
     assert_eq!(code(&first), 0);
-    // The same plan again completes what is missing and changes nothing else.
+    // The same plan again adds missing files and changes no others.
     fs::remove_file(&all[0].0).unwrap();
     let again = place.run(&line);
     assert_eq!((code(&again), again.stderr), (0, first.stderr));
@@ -348,7 +348,7 @@ fn demo_checks_definitions_before_simulating_logs() {
     assert_eq!((code(&output), place.path("target").exists()), (4, false));
 }
 
-/// What a shell is offered for the last of some words.
+/// Completions that a shell offers for the last word.
 fn completions(place: &Scene, words: &[&str]) -> Vec<String> {
     let mut command = place.command(&[]);
     command.arg("--").arg("slowburn").args(words).env("SLOWBURN_COMPLETE", "bash").env("_CLAP_IFS", "\n");
@@ -371,7 +371,7 @@ fn shell_completion_offers_names_from_definitions() {
     }
     assert!(completions(&place, &["weekly", "--team", ""]).contains(&"accounts".to_owned()));
     assert!(completions(&place, &["status", "search/av"]).contains(&"search/availability".to_owned()));
-    // Definitions that cannot be read complete nothing, without a message.
+    // Invalid definitions yield no completions and no message.
     let none = completions(&place, &["explain", "--slos", "missing", ""]);
     assert!(!none.iter().any(|name| name.contains('/')), "{none:?}");
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {

@@ -1,4 +1,4 @@
-//! Counts from CloudWatch, through the real SDK against a peer that speaks its protocol.
+//! Counts from CloudWatch, through the real SDK against a fake of its API.
 #![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test may fail loudly, and cuts ASCII")]
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ classes:
 ";
 const NOW: &str = "2026-10-31T12:00Z";
 
-/// A peer with metrics of one balancer, and definitions of its service.
+/// A fake with metrics of one load balancer, and definitions of its service.
 struct Scene {
     peer: Peer,
     folder: tempfile::TempDir,
@@ -53,7 +53,7 @@ impl Scene {
         scene
     }
 
-    /// An hour of 100 requests a minute, three of them errors, one made by the balancer; 20 of 97 answers are slow.
+    /// An hour at 100 requests per minute: three errors, one by the load balancer; 20 of 97 responses are slow.
     fn traffic(&self, balancer: &str, account: &str) {
         let metric = |name: &str, minute: &str| {
             let minutes = vec![minute; 60].join(",");
@@ -97,7 +97,7 @@ impl Scene {
         self.slowburn("run", at).output().unwrap()
     }
 
-    /// What a run said, with its exit code.
+    /// The stderr and exit code of a run.
     fn run_stderr(&self, at: &str) -> String {
         let output = self.run(at);
         format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
@@ -109,7 +109,7 @@ impl Scene {
         crate::peers::parse_known_minutes(&output.stdout)
     }
 
-    /// So many requests in each minute of a balancer from a moment on.
+    /// Sets the requests in each minute of a load balancer from a time on.
     fn requests(&self, balancer: &str, start: &str, counts: &[u32]) {
         let sums: Vec<String> = counts.iter().map(u32::to_string).collect();
         let series = format!(
@@ -120,7 +120,7 @@ impl Scene {
         self.peer.post("/_series", &series);
     }
 
-    /// Requests of each known minute of an SLO, as spans of minutes with the same number: `11:31-11:45 0`.
+    /// Requests of each known minute of an SLO, as spans with equal counts: `11:31-11:45 0`.
     fn minutes(&self, slo: &str) -> Vec<String> {
         let output = self.slowburn("export", "2026-10-31T23:00Z").output().unwrap();
         let mut runs: Vec<(Minute, Minute, u32)> = Vec::new();
@@ -141,7 +141,7 @@ impl Scene {
         runs.into_iter().map(|(from, end, count)| format!("{}-{} {count}", text(from), text(end))).collect()
     }
 
-    /// What the peer has counted: `metrics_billed`, or its `requests`.
+    /// A counter of the fake: `metrics_billed` or `requests`.
     fn billed_requests(&self, what: &str) -> u64 {
         let counters = &self.peer.counters()["counters"];
         let counter = if what == "requests" { &counters[what]["GetMetricData"] } else { &counters[what] };
@@ -161,7 +161,7 @@ fn snapshot(name: &str, text: &str) {
     insta::assert_snapshot!(name, text);
 }
 
-/// The hour that has values: before the first one nobody knows whether there was a balancer.
+/// The hour with values; whether the load balancer existed before is unknown.
 const ALL: [(&str, &str); 2] =
     [("shop/availability", "60 minutes, 6000 total, 180 bad"), ("shop/latency", "60 minutes, 5940 total, 1200 bad")];
 
@@ -176,9 +176,9 @@ fn minute_is_fetched_once_and_recent_minutes_again() {
     assert!(!String::from_utf8(forecast.stdout).unwrap().contains("first run"));
     assert_eq!(scene.known(), known(&ALL));
     let requested = scene.billed_requests("requests");
-    // Seven metrics, of which the times have two statistics.
+    // Seven metrics; response times have two statistics.
     assert_eq!(scene.billed_requests("metrics_billed"), 7);
-    // Before the next five minutes there is nothing new.
+    // No new data within the next five minutes.
     assert!(
         scene
             .run_stderr("2026-10-31T12:04Z")
@@ -216,7 +216,7 @@ fn incomplete_responses_are_not_stored() {
         scene.set_faults(settings);
         snapshot(name, &scene.run_stderr(NOW));
         assert_eq!(scene.known(), known(&stored), "{name}");
-        // The next run asks for what is missing, and for nothing that is there.
+        // The next run fetches only the missing ranges.
         scene.peer.post("/_reset", "");
         scene.set_faults(&format!(r#"{{"now": "{NOW}"}}"#));
         assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
@@ -226,7 +226,7 @@ fn incomplete_responses_are_not_stored() {
     }
 }
 
-/// Metrics that need not be asked for again.
+/// The number of metrics that are not fetched again.
 fn scene_metrics(stored: &[(&str, &str)]) -> u64 {
     stored.iter().map(|(slo, _)| if slo.ends_with("latency") { 1 } else { 6 }).sum()
 }
@@ -372,7 +372,7 @@ slos:
             "region": "eu-west-1", "start": "2026-10-31T11:00Z", "sums": [{sums}]}}"#
         )
     };
-    // The third minute has no orders and yet a failed one.
+    // The third minute has a failed order but no orders.
     let series = format!("[{}, {}]", metric("Orders", "10, 20, null, 5"), metric("Failed", "1, null, 1, 5"));
     scene.peer.post("/_series", &series);
     snapshot("ratio", &scene.run_stderr(NOW));
@@ -382,7 +382,7 @@ slos:
 #[test]
 fn metric_without_data_is_reported_and_yields_no_counts() {
     for (name, total, evaluated, published, wanted) in [
-        // A counter of errors may not have had any yet: zero, said aloud.
+        // An error counter without data may be zero; this is reported.
         ("bad", "Orders", "bad: Failde", ["Orders", "Failed"], Some("4 minutes, 35 total, 0 bad")),
         ("total", "Ordesr", "bad: Failed", ["Orders", "Failed"], None),
         ("good", "Orders", "good: Fulfiled", ["Orders", "Fulfilled"], None),
@@ -406,7 +406,7 @@ fn metric_without_data_is_reported_and_yields_no_counts() {
         snapshot(&format!("never_{name}"), &scene.run_stderr(NOW));
         let wanted = wanted.map(|sums| ("orders/placed", sums));
         assert_eq!(scene.known(), known(wanted.as_slice()), "{name}");
-        // The next run asks for a few minutes without a value, and remembers what there was.
+        // The next run fetches only a few minutes without a value and keeps earlier ones.
         let next = scene.run_stderr("2026-10-31T12:05Z");
         assert_eq!(next.contains("counts as zero"), name == "bad", "{next}");
         assert_eq!(next.contains("without it the SLO has no data"), name != "bad", "{next}");
@@ -466,7 +466,7 @@ fn run_at_future_time_fetches_up_to_now_and_notifies_nobody() {
         request["action"] != "GetMetricData" || request["end"].as_str() > Some("2026-10-31T11:57:00Z")
     };
     assert_eq!(requests.iter().find(beyond), None);
-    // Nothing is lost of what comes then.
+    // Later data is not lost.
     scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 10]);
     assert!(!scene.run_stderr("2026-10-31T12:10Z").contains("in the future"));
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-12:07 50"]);
@@ -476,7 +476,7 @@ fn run_at_future_time_fetches_up_to_now_and_notifies_nobody() {
 #[test]
 fn state_recorded_for_future_time_is_discarded() {
     let scene = Scene::with_shop();
-    // Its clock is four and a half hours fast.
+    // The clock is four and a half hours fast.
     assert!(scene.run_stderr("2026-10-31T16:30Z").starts_with("exit 0\n"));
     assert_eq!(scene.minutes("shop/availability"), ["10:57-11:57 100", "11:57-14:30 0"]);
     scene.requests("app/shop/00000000000000aa", "2026-10-31T11:57Z", &[50; 15]);
@@ -502,7 +502,7 @@ fn late_values_are_unknown_until_they_arrive_and_never_no_traffic() {
             scene.requests(balancer, start, &vec![300; minutes]);
         }
     };
-    // CloudWatch is twenty minutes late for most of an hour, and then makes it good.
+    // CloudWatch is twenty minutes late for most of an hour and then catches up.
     for (at, start, minutes, known) in [
         ("2026-10-31T12:00Z", "2026-10-31T10:00Z", 100, "10:00-11:40 300"),
         ("2026-10-31T12:05Z", "2026-10-31T11:40Z", 5, "10:00-11:45 300"),
@@ -527,12 +527,12 @@ fn missing_value_is_no_traffic_beside_other_values_or_after_two_hours() {
     scene.requests("app/busy/00000000000000bb", "2026-10-31T11:00Z", &[300; 57]);
     assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     assert_eq!(scene.minutes("quiet/availability"), ["11:10-11:11 5", "11:11-11:45 0"]);
-    // A value that comes late takes the place of the silence.
+    // A late value replaces the idle minute.
     scene.requests("app/quiet/00000000000000aa", "2026-10-31T11:20Z", &[7]);
     assert!(scene.run_stderr("2026-10-31T12:05Z").starts_with("exit 0\n"));
     let known = ["11:10-11:11 5", "11:11-11:20 0", "11:20-11:21 7", "11:21-11:50 0"];
     assert_eq!(scene.minutes("quiet/availability"), known);
-    // Then nobody has a value any more, and what was no traffic by others' values stays so.
+    // Later no series has values, and minutes idle by values of other series stay so.
     for (at, end) in [("2026-10-31T13:00Z", "11:57"), ("2026-10-31T14:05Z", "12:05")] {
         assert!(scene.run_stderr(at).starts_with("exit 0\n"));
         let known = [known[0], known[1], known[2], &format!("11:21-{end} 0")];
@@ -556,9 +556,9 @@ fn minutes_before_first_value_are_unknown_and_weeks_of_silence_are_known() {
         (row["known_minutes"].as_u64().unwrap(), row["minutes"].as_u64().unwrap(), row["total"].as_u64().unwrap())
     };
     assert_eq!(known_minutes("young"), (22 * 1_440 - 3, 30 * 1_440, 10 * (22 * 1_440 - 3)));
-    // It has been known since its first value, up to where a silence may still be late.
+    // Known since its first value, up to the age at which missing values may still be late.
     assert_eq!(known_minutes("rare"), (21 * 1_440 - 15, 30 * 1_440, 60));
-    // The next run asks for two hours of it, in which there is nothing, and knows what that means.
+    // The next run fetches two empty hours, which are then known to be idle.
     scene.requests("app/young/00000000000000aa", "2026-10-31T11:57Z", &[10; 5]);
     assert!(scene.run_stderr("2026-10-31T12:05Z").starts_with("exit 0\n"));
     assert_eq!(scene.minutes("rare/availability").last().unwrap().rsplit_once('-').unwrap().1, "11:50 0");

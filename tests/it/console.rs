@@ -1,5 +1,4 @@
-//! The pages of the console: what they say, that the same ledger gives the same bytes, and that no name does harm in
-//! them.
+//! Console pages: their content, deterministic bytes, and escaping of untrusted names.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -27,7 +26,7 @@ classes:
   relaxed: { slos: {}, windows: [7d] }
 ";
 
-/// A week of a hundred events a minute of some services, of which 1,008 may fail.
+/// A week at a hundred events per minute of some services; the error budget is 1,008 events.
 struct Scene(tempfile::TempDir);
 
 fn minute(text: &str) -> Minute {
@@ -110,7 +109,7 @@ impl Scene {
         stderr
     }
 
-    /// Writes the site below a folder; its pages by name.
+    /// Writes the site to a folder. Returns its pages by name.
     fn site(&self, folder: &str) -> BTreeMap<String, String> {
         self.run_ok(&["report", "--dry-run-state", "--out", folder], AT);
         pages(&self.path(folder))
@@ -132,7 +131,7 @@ fn pages(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// A page from its title on, without its style, its script and its pictures.
+/// A page from its title on, without style, script and charts.
 fn visible_text(page: &str) -> String {
     let (before, after) = page.split_once("<title>").unwrap().1.split_once("<style>").unwrap();
     let (mut text, mut rest) = (before.to_owned(), after.split_once("</style>").unwrap().1);
@@ -213,7 +212,7 @@ fn unknown_minutes_are_shaded_and_never_good() {
     assert!(known.contains("chip ok") && !known.contains("fill=\"#E4E0EE\""));
 }
 
-/// Numbers of the columns of a table, but for the first, added up.
+/// The sum of a table column without its first row.
 fn column_sum(table: &str, column: usize) -> u64 {
     let body = table.split_once("<tbody>").unwrap().1.split_once("</tbody>").unwrap().0;
     let number =
@@ -346,7 +345,7 @@ fn pages_in_bucket_have_content_types() {
     assert!(read("services/quiet/batch.html").is_none() && read("services/shop/search.html").is_some());
 }
 
-/// Texts that somebody might write to do harm, each as YAML.
+/// Malicious texts, each as YAML.
 const HOSTILE: [&str; 6] = [
     r#""<script>alert(1)</script>""#,
     r#""javascript:alert(document.domain)""#,

@@ -1,5 +1,5 @@
-//! Definitions: the worked example is sound, every bad file gets the message a tired person needs, and no input at all
-//! stops the reader.
+//! Definitions: the worked example is valid, every invalid file is reported with a hint, and no input crashes the
+//! reader.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -14,8 +14,8 @@ use slowburn::internals::{
     Catalog, DefinitionFile, Minute, Problem, SchemaKind, Severity, github, json, load, schema, terminal,
 };
 
-/// Bad files whose badness no schema can see: it lies in arithmetic, in another file, or in the text of the YAML. All
-/// other bad files must be refused by the schema.
+/// Invalid files that a schema cannot detect: the cause is arithmetic, another file, or the YAML text. The schema must
+/// reject all others.
 const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("athena_results", "the meaning of a location"),
     ("athena_tables", "depends on other fields"),
@@ -100,7 +100,7 @@ fn name(folder: &Path) -> String {
     folder.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// Corrections of these tests may be over at the end of November 2026.
+/// Corrections of these tests may end by the end of November 2026.
 fn read(files: &[DefinitionFile]) -> (Catalog, Vec<Problem>) {
     slowburn::internals::read(files, "2026-12-01".parse::<Minute>().unwrap())
 }
@@ -235,14 +235,14 @@ fn hostile_yaml_is_rejected_quickly() {
     }
 }
 
-/// Debian, for one, keeps `CET` and `US/Eastern` in a package of its own.
+/// Debian, for example, ships `CET` and `US/Eastern` in a separate package.
 #[test]
 fn legacy_time_zone_names_work_without_system_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::create_dir_all(path("slos/mart")).unwrap();
     fs::create_dir_all(path("zones/Etc")).unwrap();
-    // A database of one zone, in the form of RFC 8536: no transitions, one type of time, `UTC`.
+    // A database of one zone in the format of RFC 8536: no transitions, one time type, `UTC`.
     let counts = [0_u32, 0, 0, 0, 1, 4].map(u32::to_be_bytes).concat();
     fs::write(path("zones/Etc/UTC"), [&b"TZif"[..], &[0; 16], &counts, &[0; 6], b"UTC\0"].concat()).unwrap();
     let text = "service: checkout\nload_balancer: app/mart/50dc6c495c0c9188\nwindows: [month]\n";
@@ -289,7 +289,7 @@ fn severe_applies_to_availability_and_where_set_on_slo() {
     assert!(schema(SchemaKind::Service).to_string().contains("only availability SLOs have them"));
 }
 
-/// A folder that was moved must not leave a pipeline green for ever.
+/// A moved folder must not make a pipeline succeed silently.
 #[test]
 fn check_fails_without_service_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -323,8 +323,7 @@ fn check_without_fleet_file_lists_defaults() {
     assert!(text.ends_with("checked 1 service, 2 SLOs: no problems\n"), "{text}");
 }
 
-/// An invalid service is reported once, and not again by every correction that names it. An unknown name leaves out
-/// only itself.
+/// An invalid service is reported once, not again by every correction that names it. An unknown name skips only itself.
 #[test]
 fn scopes_are_checked_against_invalid_services_too() {
     let file = |path: &str, text: &str| DefinitionFile { path: path.to_owned(), text: text.to_owned() };

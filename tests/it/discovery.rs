@@ -1,5 +1,4 @@
-//! Load balancers by name and by tags, through the real SDKs: what is looked up, how often, and what becomes of one
-//! that is made anew.
+//! Load balancers by name and tags, through the real SDKs: requests, caching, and recreated load balancers.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -43,7 +42,7 @@ impl Scene {
         std::fs::write(path, text).unwrap();
     }
 
-    /// A balancer with target groups behind it, each with the tag `service`; gives `app/name/id` and the groups'
+    /// Creates a load balancer with target groups, each tagged `service`. Returns `app/name/id` and the groups'
     /// `name/id`.
     fn create(&self, balancer: &str, service: &str, groups: &[&str]) -> (String, Vec<String>) {
         let tags = format!(r#"{{"service": "{service}"}}"#);
@@ -60,7 +59,7 @@ impl Scene {
         self.elb.post("/_delete", &format!(r#"{{"balancer": "{balancer}"}}"#));
     }
 
-    /// Requests in each of some minutes.
+    /// Sets the requests of consecutive minutes.
     fn traffic(&self, dimensions: &str, start: &str, minutes: usize, count: u32) {
         let of = |name: &str, what: &str, value: &str| {
             let values = vec![value; minutes].join(",");
@@ -88,19 +87,19 @@ impl Scene {
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
-            // Of logs in a directory, which has no region of its own.
+            // For logs in a directory, which has no region.
             ("AWS_REGION", "eu-west-1"),
             ("SLOWBURN_CLOCK", at),
         ]);
         command
     }
 
-    /// What a run said, with its exit code.
+    /// The stderr and exit code of a run.
     fn run(&self, at: &str) -> String {
         stderr(&self.slowburn("run", at).args(["--at", at]).output().unwrap())
     }
 
-    /// Counts of each known minute from a moment on, by SLO.
+    /// Counts of each known minute from a time on, by SLO.
     fn minutes(&self, from: &str) -> BTreeMap<String, Vec<(String, u64)>> {
         let output = self.slowburn("export", NOW).args(["--at", "2026-10-31T23:00Z"]).output().unwrap();
         let mut minutes: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
@@ -114,7 +113,7 @@ impl Scene {
         minutes
     }
 
-    /// Asserts that each minute from one on is known with so many requests, up to another.
+    /// Asserts that every minute of a range is known with this number of requests.
     fn assert_each(&self, slo: &str, (from, until): (&str, &str), count: u64) {
         let minutes = self.minutes(from).remove(slo).unwrap_or_default();
         let [first, last] = [from, until].map(|minute| minute.parse::<slowburn::internals::Minute>().unwrap());
@@ -123,7 +122,7 @@ impl Scene {
         assert_eq!(minutes, expected);
     }
 
-    /// Requests of Elastic Load Balancing and of tags since the last time.
+    /// Requests to Elastic Load Balancing and the tagging API since the last call.
     fn lookup_requests(&self) -> Vec<(String, u64)> {
         let counters = self.elb.counters();
         let requests = counters["counters"]["requests"].as_object().unwrap();
@@ -132,7 +131,7 @@ impl Scene {
         counted
     }
 
-    /// What CloudWatch was asked last.
+    /// The latest requests to CloudWatch.
     fn requested_paths(&self) -> String {
         let all: Vec<serde_json::Value> = serde_json::from_str(&self.metrics.requests()).unwrap();
         all.last().unwrap().to_string()
@@ -164,7 +163,7 @@ fn name_is_looked_up_across_pages_and_cached() {
     scene.traffic(&dimensions(&balancer, None), "11:00", 60, 100);
     let stderr = scene.run(NOW);
     assert!(stderr.starts_with("exit 0\n"), "{stderr}");
-    // Four balancers at two a page; without tags and target groups in definitions nobody lists them.
+    // Four load balancers, two per page; tags and target groups are listed only if definitions select by them.
     assert_eq!(scene.lookup_requests(), requests(&[("DescribeLoadBalancers", 2)]));
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 100);
     for at in ["2026-10-31T12:05Z", "2026-10-31T12:10Z"] {
@@ -186,11 +185,11 @@ fn recreated_load_balancer_continues_its_slo() {
     scene.delete("mart");
     let (new, _) = scene.create("mart", "mart", &[]);
     assert_ne!(old, new);
-    // In one minute both of them answered.
+    // Both answered in the same minute.
     scene.traffic(&dimensions(&old, None), "12:07", 1, 40);
     scene.traffic(&dimensions(&new, None), "12:07", 1, 60);
     scene.traffic(&dimensions(&new, None), "12:08", 60, 100);
-    // Nobody looks yet, and what the new one answers is missing for the time being.
+    // The cached lookup is still valid, so the requests of the new one are missing for now.
     assert!(scene.run("2026-10-31T12:12Z").starts_with("exit 0\n"));
     assert!(scene.run("2026-10-31T12:20Z").starts_with("exit 0\n"));
     let requested = scene.requested_paths();
@@ -271,12 +270,12 @@ fn unresolved_selector_is_reported_and_unknown() {
     insta::assert_snapshot!("nothing_found", scene.run(NOW));
     assert_eq!(scene.minutes("2026-10-31T11:00Z").into_keys().collect::<Vec<_>>(), ["mart/availability"]);
     drop(scene.lookup_requests());
-    // It is looked for until it is there.
+    // The lookup is repeated until it is found.
     let (new, _) = scene.create("absent", "absent", &[]);
     scene.traffic(&dimensions(&new, None), "12:00", 5, 9);
     assert!(scene.run("2026-10-31T12:05Z").starts_with("exit 3\n"));
     scene.assert_each("absent/availability", ("2026-10-31T12:00Z", "2026-10-31T12:02Z"), 9);
-    // It is gone, and its minutes are unknown from then on.
+    // After its deletion its minutes are unknown.
     scene.delete("absent");
     assert!(scene.run("2026-10-31T12:25Z").contains("`app/absent` (missing since 2026-10-31T12:25Z)"));
     assert!(scene.run("2026-10-31T13:25Z").contains("`app/absent` (missing since 2026-10-31T12:25Z)"));
@@ -310,7 +309,7 @@ fn transient_errors_are_retried_and_cost_is_checked_first() {
     assert_eq!(cost(), (6 * 288, false));
 }
 
-/// A minute of two requests that went to a target group.
+/// The lines of one minute: two requests to a target group.
 fn lines(minute: &str, group: &str) -> String {
     let line = format!(
         "https {minute}:10.500000Z app/shop/00000000000000aa 198.51.100.7:2817 10.0.0.1:80 0.001 0.020 0.000 200 200 34 366 \
@@ -331,9 +330,9 @@ fn tagged_minutes_before_discovery_are_unknown_not_idle() {
     scene.create("shop", "checkout", &["blue"]);
     let write_as = |balancer: &str, logs: &Path, from: i32, until: i32| {
         for end in (from + 5..=until).step_by(5) {
-            // The group that served until eleven is gone, and nothing tells whose it was.
+            // The group that served until eleven was deleted, and its tags are not known.
             let group = if end <= 11 * 60 { "old" } else { "blue" };
-            // From half past eleven on there are no requests of it.
+            // It has no requests from half past eleven on.
             let group = if end > 11 * 60 + 30 { "red" } else { group };
             let minute = |minute: i32| format!("2026-10-31T{:02}:{:02}", minute / 60, minute % 60);
             let text: String = (end - 5..end).map(|at| lines(&minute(at), group)).collect();
@@ -361,7 +360,7 @@ fn tagged_minutes_before_discovery_are_unknown_not_idle() {
     write(12 * 60, 12 * 60 + 30);
     assert!(scene.run("2026-10-31T12:35Z").starts_with("exit 0\n"));
     check("2026-10-31T12:29Z");
-    // New logs of another source, of the same day, account and region, tell nothing of what had the tag.
+    // Logs of another source for the same day, account and region do not show which groups had the tag.
     let more = scene.folder.path().join("more");
     let other = "app/other/00000000000000bb";
     write_as(other, &more, 9 * 60, 12 * 60 + 30);

@@ -1,5 +1,4 @@
-//! Channels against peers that are as strict as the real services: what arrives, what every answer means, and what is
-//! never shown.
+//! Notification channels against strict fakes: payloads, the handling of every response, and redaction of secrets.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -19,7 +18,7 @@ const KEY: &str = "0123456789abcdef0123456789abcdef";
 const WEBHOOK_PATH: &str = "/services/T0SECRET/B0SECRET/hush-hush-hush";
 const TOKEN: &str = "token-that-nobody-sees";
 const SIGNING: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
-/// `pass word/%` as an address has it, of `user@example.com`.
+/// `pass word/%`, percent-encoded, of `user@example.com`.
 pub(crate) const LOGIN: &str = "user%40example.com:pass%20word%2F%25";
 
 const FLEET: &str = "\
@@ -35,7 +34,7 @@ teams:
   quiet: {}
 ";
 
-/// A folder with definitions, and the variables of a task that runs there.
+/// A folder with definitions, and the environment of commands.
 struct Scene {
     folder: tempfile::TempDir,
     variables: BTreeMap<&'static str, String>,
@@ -54,7 +53,7 @@ impl Scene {
         self
     }
 
-    /// With everything that a peer of PagerDuty, Slack and webhooks needs.
+    /// Adds the settings for a fake of PagerDuty, Slack and webhooks.
     fn with_peer(self, peer: &Peer) -> Self {
         self.with_env("SLOWBURN_PAGERDUTY_URL", &peer.url)
             .with_env("KEY", KEY)
@@ -63,7 +62,7 @@ impl Scene {
             .with_env("SLOWBURN_WEBHOOK_SECRET", SIGNING)
     }
 
-    /// With everything that a mail server needs.
+    /// Adds the settings for a mail server.
     fn with_mailbox(self, peer: &Mailbox, scheme: &str, more: &str) -> Self {
         self.with_env("SLOWBURN_SMTP_URL", format!("{scheme}://{LOGIN}@{}{more}", peer.server.url))
             .with_env("SSL_CERT_FILE", peer.folder.path().join("ca.pem").to_string_lossy())
@@ -75,7 +74,7 @@ impl Scene {
         command.envs(&self.variables).output().unwrap()
     }
 
-    /// Exit code and what was said, with addresses and moments taken out.
+    /// Exit code and output, with addresses and times redacted.
     fn output_text(&self, arguments: &[&str], peers: &[&str]) -> String {
         let output = self.run(arguments);
         let text = |bytes: &[u8]| {
@@ -83,7 +82,7 @@ impl Scene {
             for peer in peers {
                 text = text.replace(peer.trim_start_matches("http://"), "PEER");
             }
-            // The moment of a test, as its key has it.
+            // The time of a test notification in its dedup key.
             match text.split_once("@20") {
                 Some((before, after)) if after.contains('Z') => {
                     format!("{before}@MOMENT{}", after.split_once('Z').unwrap().1)
@@ -96,7 +95,7 @@ impl Scene {
     }
 }
 
-/// A mail server and where it keeps what it got.
+/// A mail server and the folder of received emails.
 pub(crate) struct Mailbox {
     pub(crate) server: Peer,
     pub(crate) folder: tempfile::TempDir,
@@ -110,7 +109,7 @@ impl Mailbox {
         Self { server: Peer::start_with("smtp_server.py", "{}", &arguments), folder }
     }
 
-    /// Letters as they came, by their numbers, with their envelopes.
+    /// Received emails by number, with their envelopes.
     pub(crate) fn emails(&self) -> Vec<(String, Value)> {
         let mut names: Vec<_> = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.retain(|path| path.extension().is_some_and(|ending| ending == "eml"));
@@ -123,14 +122,14 @@ impl Mailbox {
     }
 }
 
-/// A header of a letter, unfolded.
+/// An unfolded header of an email.
 pub(crate) fn header(letter: &str, name: &str) -> Option<String> {
     let (head, _) = letter.split_once("\r\n\r\n").unwrap();
     let unfolded = head.replace("\r\n ", " ");
     unfolded.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned))
 }
 
-/// The library beside a peer, as `run` uses it. The clock is the real one, because signatures have to be fresh.
+/// The notifier that `run` uses. The clock is real, because signatures must be recent.
 fn notifier(peer: &str) -> Notifier {
     let base = peer.to_owned();
     let secrets = Secrets::new(move |name| match name {
@@ -174,7 +173,7 @@ fn message(number: u32, phase: NotificationKind, urgency: Urgency) -> Notificati
     }
 }
 
-/// Texts of 10 KB that would break out of every form there is, if they could.
+/// Texts of 10 KB that try to break out of every output format.
 fn hostile() -> Notification {
     let text = "<!channel> <@U1> <script>alert(1)</script> & \"quoted\" '\r\nBcc: evil@example.com\r\n\r\n.\r\n\u{202e}\u{1b}[2J*`_~ ü\u{1f525} ";
     let long = text.repeat(10_240 / text.len() + 1);
@@ -214,7 +213,7 @@ fn test_notification_reaches_every_destination_of_team() {
         4,
         "{delivered}"
     );
-    // Nothing is left open that anybody would have to close.
+    // No test incident stays open.
     let alerts: Value = serde_json::from_str(&peer.post("/_alerts", "")).unwrap();
     assert!(
         alerts
@@ -241,7 +240,7 @@ fn missing_settings_are_reported_with_hint() {
     insta::assert_snapshot!("notify_no_destinations", place.output_text(&["notify", "--test", "quiet"], &[]));
 }
 
-/// Whether trying again helps, and after how many seconds.
+/// Whether a retry helps, and its delay in seconds.
 fn retry_of(sent: &Result<Receipt, DeliveryError>) -> Option<(bool, Option<u64>)> {
     match sent {
         Ok(_) => None,
@@ -314,7 +313,7 @@ fn incident_is_one_pagerduty_alert_from_open_to_resolve() {
         (3, NotificationKind::Changed, Urgency::Severe),
         (4, NotificationKind::Reminder, Urgency::Severe),
         (5, NotificationKind::Resolved, Urgency::Severe),
-        // After a crash it is sent once more.
+        // Sent again after a crash.
         (5, NotificationKind::Resolved, Urgency::Severe),
     ] {
         send(&postman, "pagerduty:${KEY}", &message(number, phase, urgency)).unwrap();
@@ -357,7 +356,7 @@ fn lost_response_does_not_duplicate_notification() {
     );
 }
 
-/// The README and every page of the documentation, one after the other.
+/// The README and every page of the documentation, concatenated.
 fn payloads(root: &Path) -> String {
     let mut text = fs::read_to_string(root.join("README.md")).unwrap();
     let mut folders = vec![root.join("docs")];
@@ -373,7 +372,7 @@ fn payloads(root: &Path) -> String {
     text
 }
 
-/// Every text of a document, names of fields included.
+/// Every text of a JSON document, including field names.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],
@@ -423,7 +422,7 @@ fn hostile_text_is_escaped_in_every_payload() {
     assert_eq!(envelope["to"], json!(["a@example.com"]));
     assert_eq!(header(letter, "Bcc"), None);
     assert!(letter.lines().all(|line| line.len() <= 998), "RFC 5322 allows no longer lines");
-    // The other part is plain text, where tags are only letters.
+    // The other part is plain text, where tags are harmless.
     let (_, page) = letter.split_once("Content-Type: text/html").unwrap();
     assert!(!page.contains("<script") && !letter.contains("javascript:"));
 }
@@ -505,7 +504,7 @@ fn wrong_certificate_or_password_is_rejected() {
 
 #[test]
 fn no_secret_is_printed() {
-    // Servers like to repeat what they did not like, or a part of it.
+    // Servers may repeat a rejected secret or a part of it.
     let echoes = [
         ("enqueue", format!("no integration {KEY}")),
         ("slack", format!("{WEBHOOK_PATH}: no hook hush-hush-hush")),
@@ -536,7 +535,7 @@ fn no_secret_is_printed() {
 
 #[test]
 fn dry_run_writes_notifications_and_needs_no_secrets() {
-    // Not even certificates.
+    // Certificates are not needed either.
     let place = Scene::new().with_env("SSL_CERT_FILE", "nowhere.pem");
     let line = ["notify", "--test", "shop", "--dry-run", "outbox"];
     let output = place.run(&line);
@@ -552,7 +551,7 @@ fn dry_run_writes_notifications_and_needs_no_secrets() {
     };
     let before = names(&folder);
     assert_eq!(before.len(), 8, "{before:?}");
-    // Of each message there is the document, and after it the text.
+    // Each message has a payload followed by its text.
     let text = fs::read_to_string(folder.join(&before[1])).unwrap();
     assert!(text.starts_with("To: ") && text.contains("no action needed"), "{text}");
     let wrong = place.run(&["notify", "--test", "shop", "--dry-run", "paper:outbox"]);

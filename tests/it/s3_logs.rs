@@ -1,4 +1,4 @@
-//! Access logs straight from S3, through the real SDK: what is asked for, by whom, and what becomes of refusals.
+//! Access logs from S3, through the real SDK: requests, credentials, and refused objects.
 #![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test may fail loudly, and cuts ASCII")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,10 +16,10 @@ const BUCKET: &str = "elb-logs";
 const SHOP: &str = "app/shop/5f1c0e7a9b2d4c68";
 const PARTNERS: &str = "app/partners/c4a79e1350f8b26d";
 const NOW: &str = "2026-10-02T11:10Z";
-/// The key of one object of the shop's.
+/// The key of one of the shop's objects.
 const ONE_OBJECT: &str = "5f1c0e7a9b2d4c68_20261002T1030Z";
 
-/// Logs in a bucket behind a front that can refuse them, definitions, and a ledger for each test of a scene.
+/// Logs in a bucket behind a proxy that can inject faults, definitions, and one ledger per test.
 struct Scene {
     moto: Moto,
     front: Peer,
@@ -30,7 +30,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A bucket with the logs of a span, with pages of so many keys.
+    /// A bucket with the logs of a span and a page size for listings.
     fn new((from, to): (&str, &str), keys: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let moto = Moto::with_page_size(keys);
@@ -51,7 +51,7 @@ impl Scene {
         scene
     }
 
-    /// An hour, and definitions of two services.
+    /// One hour of logs and definitions of two services.
     fn one_hour() -> Self {
         let scene = Self::new(("2026-10-02T10:00Z", "2026-10-02T11:00Z"), 1_000);
         scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
@@ -94,7 +94,7 @@ impl Scene {
         command
     }
 
-    /// What a run said, with its exit code.
+    /// The stderr and exit code of a run.
     fn run(&self, ledger: &str, at: &str) -> String {
         stderr_text(&self.slowburn("run", ledger, at).output().unwrap())
     }
@@ -105,7 +105,7 @@ impl Scene {
         crate::peers::parse_known_minutes(&output.stdout)
     }
 
-    /// The requests since the last time: account, region, action and path.
+    /// Requests since the last call: account, region, action and path.
     fn sent_requests(&self) -> Vec<(String, String, String, String)> {
         let all: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&self.front.requests()).unwrap();
         let text =
@@ -118,7 +118,7 @@ impl Scene {
         requests
     }
 
-    /// Pages of listings of a day's folders since the last time.
+    /// Pages of listings of a day's folders since the last call.
     fn listed(&self, day: &str) -> usize {
         let of_day = |path: &str| path.contains("list-type=2") && path.contains(&format!("/{day}/"));
         self.sent_requests().iter().filter(|(_, _, _, path)| of_day(path)).count()
@@ -144,7 +144,7 @@ fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// What a run says of a fault, and what it knows then; without the fault, the next run knows all.
+/// The messages of a run with a fault and its known minutes; without the fault, the next run knows all minutes.
 #[test]
 fn refused_objects_are_reported_and_unknown_and_others_count() {
     let scene = Scene::one_hour();
@@ -324,7 +324,7 @@ fn sources_in_several_accounts_and_regions_are_read_together() {
     };
     assert_eq!(as_whom("app.shop."), BTreeSet::from(["111111111111"]));
     assert_eq!(as_whom("app.partners."), BTreeSet::from(["222222222222"]));
-    // One that is refused does not keep the other from being read.
+    // A refused source does not prevent reading the other.
     scene.set_faults(r#"{"contains": "app.shop.", "code": "AccessDenied", "status": 403, "message": "Access Denied"}"#);
     let stderr = scene.run("fresh", NOW);
     assert!(stderr.starts_with("exit 3\n"), "{stderr}");
@@ -353,7 +353,7 @@ fn past_day_is_listed_once_more_and_then_nightly() {
         looks.push(scene.listed("2026/10/02"));
     }
     assert_eq!(looks, [1, 1, 1, 1, 0, 0, 1, 0, 0]);
-    // Of more than the last week, nothing is new, unless more of it is asked for.
+    // Days older than a week are listed only if a longer window needs them.
     scene.run("ledger", "2026-10-06T02:00Z");
     scene.sent_requests();
     scene.run("ledger", "2026-10-06T02:05Z");
@@ -382,7 +382,7 @@ fn parent_folders_are_listed_hourly_and_after_definition_changes() {
         ["2026-10-02T10:20Z", "2026-10-02T10:25Z", "2026-10-02T10:59Z", "2026-10-02T11:05Z"].map(run),
         [7, 0, 0, 7]
     );
-    // What a known folder gets is seen at once, another region within the hour.
+    // New objects in a known folder are found at once, another region within the hour.
     let shop = |sums: &str| assert_eq!(scene.known("ledger")["shop/availability"], sums);
     let (key, packed) =
         scene.objects.iter().find(|(key, _)| key.contains("app.shop.") && key.contains("T1100Z")).unwrap();
@@ -396,7 +396,7 @@ fn parent_folders_are_listed_hourly_and_after_definition_changes() {
     let fresh = scene.slowburn("run", "fresh", "2026-10-02T12:00Z").output().unwrap();
     assert!(fresh.status.success() && scene.sent_requests().iter().any(|(.., path)| path.contains("eu-central-1")));
     shop(&scene.known("fresh")["shop/availability"]);
-    // Who adds a service need not wait.
+    // A new service is found immediately.
     scene.service("partners", PARTNERS);
     assert_eq!(["2026-10-02T12:05Z", "2026-10-02T12:10Z"].map(run), [10, 0]);
     assert!(scene.known("ledger").contains_key("partners/availability"));
@@ -420,14 +420,14 @@ fn only_wanted_load_balancers_are_listed_in_large_folder() {
 
     scene.service("partners", PARTNERS);
     let (stderr, few) = looked("few");
-    // The first page, and those of the balancer; a last one says that there are no more of it.
+    // The first page, and those of the load balancer; the last one shows that there are no more.
     assert!(
         few <= 1 + partners.div_ceil(20) + 1 && few < all.div_ceil(20) / 2,
         "{few} pages of {all} objects: {stderr}"
     );
     insta::assert_snapshot!("few_of_many", stderr);
 
-    // An unknown balancer costs one page more, and is missed.
+    // An unknown load balancer costs one page more and is reported.
     scene.service("nobody", "app/nobody/0000000000000000");
     let (stderr, more) = looked("nobody");
     assert!(
@@ -436,7 +436,7 @@ fn only_wanted_load_balancers_are_listed_in_large_folder() {
     );
     std::fs::remove_file(scene.folder.path().join("slos/mart/nobody.yaml")).unwrap();
 
-    // Where all are wanted, there are no more pages than without.
+    // Where all are wanted, the number of pages is the same.
     for (name, balancer) in
         [("shop", SHOP), ("internal", "app/internal/2e90b7d4863f1ca5"), ("accounts", "app/accounts/81d3f6c05ab94e27")]
     {
@@ -447,7 +447,7 @@ fn only_wanted_load_balancers_are_listed_in_large_folder() {
         stderr.contains("skipped 2 objects") && pages <= all.div_ceil(20),
         "{pages} pages of {all} objects: {stderr}"
     );
-    // A local folder gives the same.
+    // A local folder gives the same result.
     scene.fleet("{ access_logs: ./elsewhere }", "[7d]");
     let mut run = scene.slowburn("run", "folder", at);
     let output = run.arg("--logs").arg(scene.folder.path().join("logs")).output().unwrap();
@@ -456,7 +456,7 @@ fn only_wanted_load_balancers_are_listed_in_large_folder() {
     assert_eq!(scene.known("few")["partners/availability"], scene.known("folder")["partners/availability"]);
 }
 
-/// The most memory that a run may take at any time, whatever it reads.
+/// The memory limit of a run, whatever it reads.
 const MEMORY_MAX_KB: u64 = 150 << 10;
 
 #[test]
@@ -498,14 +498,14 @@ fn large_object_is_read_in_chunks_of_one_version() {
         stderr.replace(',', "").contains(&format!("with {} lines", others + lines)),
         "{others} + {lines}: {stderr}"
     );
-    // One piece of another version, and the whole is unknown.
+    // One chunk of another version makes the whole object unknown.
     let changed = r#""after": 2, "code": "PreconditionFailed", "status": 412, "message": "At least one of the pre-conditions you specified did not hold""#;
     scene.set_faults(&format!(r#"{{"action": "GetObject", "contains": "{ONE_OBJECT}", {changed}}}"#));
     let stderr = scene.run("changed", NOW);
     assert!(stderr.starts_with("exit 3\n") && stderr.contains("changed while it was read"), "{stderr}");
 }
 
-/// The logs of a balancer that was deleted at half past ten and made anew under the same name.
+/// The logs of a load balancer that was deleted at half past ten and recreated under the same name.
 fn recreated_load_balancer_objects(scene: &Scene) -> BTreeMap<String, Vec<u8>> {
     let new = |key: &String, bytes: &Vec<u8>| {
         let at = key.split("_20261002T").nth(1).map_or("", |rest| &rest[..4]);
@@ -525,7 +525,7 @@ const NEW: &str = "00000000000000ff";
 
 #[test]
 fn recreated_load_balancer_continues_under_its_name() {
-    // Pages of ten keys: what lies between the wanted names is passed over.
+    // Pages of ten keys: keys between the wanted names are skipped.
     let scene = Scene::new(("2026-10-02T10:00Z", "2026-10-02T11:00Z"), 10);
     scene.fleet("{ access_logs: s3://elb-logs/a }", "[7d]");
     scene.service("shop", SHOP);
@@ -557,7 +557,7 @@ fn recreated_load_balancer_continues_under_its_name() {
     assert_eq!(scene.known("anew"), whole, "no minute is lost, and none doubled");
     let listed = scene.sent_requests().iter().filter(|(.., path)| path.contains("list-type=2")).count();
     assert!(listed <= pages + 1, "{listed} pages after {pages}");
-    // All at once, as a ledger that is filled anew sees them.
+    // All at once, as for a ledger that is filled again.
     assert!(scene.run("at_once", NOW).starts_with("exit 0\n"));
     assert_eq!(scene.known("at_once"), whole);
 }
@@ -570,7 +570,7 @@ fn run_stops_at_cost_limit_and_next_run_continues() {
         let rows = scene.slowburn("export", ledger, "2026-10-05T00:00Z").output().unwrap().stdout;
         String::from_utf8(rows).unwrap().lines().map(str::to_owned).collect::<BTreeSet<String>>()
     };
-    // Millionths of a thousandth of a dollar, by list price.
+    // In nanodollars, by list price.
     let cost = |requests: &[(String, String, String, String)]| {
         let price = |action: &str| if action == "GetObject" { 400 } else { 5_000 };
         requests.iter().map(|(_, _, action, _)| price(action)).sum::<u64>()
@@ -580,7 +580,7 @@ fn run_stops_at_cost_limit_and_next_run_continues() {
         let output = scene.slowburn("run", ledger, NOW).args(["--max-cost", most]).output().unwrap();
         (stderr_text(&output), cost(&scene.sent_requests()))
     };
-    // Too little to find the folders of days.
+    // Not enough to find the folders of days.
     let (stderr, paid) = run("little", "0.00002");
     insta::assert_snapshot!("too_dear_to_list", stderr);
     assert!(paid <= 20_000 && export("little").len() <= 1, "{paid}");
@@ -606,7 +606,7 @@ fn stopped_run_saves_progress_and_notifies_nobody() {
         scene.known(ledger)
     };
     let expected = whole("whole");
-    // Every second node answers slowly, so that the run is in the middle of a day when it is stopped.
+    // Every second node responds slowly, so that the run is stopped in the middle of a day.
     scene.set_faults(
         r#"{"action": "GetObject", "contains": "_203.0.113.21_", "pieces": 4, "pace_s": 2, "times": 1000}"#,
     );
@@ -639,7 +639,7 @@ fn stopped_run_saves_progress_and_notifies_nobody() {
     assert_eq!(whole("stopped"), expected);
 }
 
-/// Waits a moment for another process.
+/// Waits briefly for another process.
 fn wait_until_past_minute() {
     #[expect(clippy::disallowed_methods, reason = "nothing tells how far another process has come")]
     std::thread::sleep(std::time::Duration::from_millis(200));
@@ -656,7 +656,7 @@ fn minutes_of_unlisted_objects_are_unknown_not_idle() {
         assert!(scene.run("whole", at).starts_with("exit 0"));
         scene.known("whole")
     };
-    // Objects of the next day lie behind the gap.
+    // Objects of the next day follow the gap.
     let (late, bytes) = scene.objects.iter().rfind(|(key, _)| key.contains("partners")).unwrap();
     let late = late.replace("2026/10/03", "2026/10/04").replace("20261003T", "20261004T");
     scene.put(&late, bytes.clone());
