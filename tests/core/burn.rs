@@ -218,7 +218,7 @@ fn burn_rate_equal_to_factor_does_not_fire() {
     let threshold = Threshold::new(Rational::new(144, 10), &objective("99.9%"));
     assert!(!threshold.is_exceeded(10_000, 144));
     assert!(threshold.is_exceeded(10_000, 145));
-    assert!(!threshold.is_exceeded(0, 0), "without traffic there is no burn");
+    assert!(!threshold.is_exceeded(0, 0), "no traffic, no burn");
     // The same with more than 32 bits of events, where products exceed 64 bits.
     assert!(!threshold.is_exceeded(10_000 << 40, 144 << 40));
     assert!(threshold.is_exceeded(10_000 << 40, (144 << 40) + 1));

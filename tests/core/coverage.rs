@@ -376,7 +376,7 @@ proptest! {
         }
         fresh.run(&BTreeSet::new(), None);
         let expected = fresh.known();
-        prop_assert!(healed == expected, "what healed is not what a run on whole files gives");
+        prop_assert!(healed == expected, "the repaired ledger differs from a run on complete files");
         for object in &fresh.objects {
             for minute in (0..5).map(|minute| object.interval().start.plus(minute)) {
                 let truth = World::truth(fresh.objects.iter(), object.balancer, minute);

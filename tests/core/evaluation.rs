@@ -159,7 +159,7 @@ fn insignificant_page_is_downgraded_to_ticket() {
     let few = evaluate_counts(&quiet, NOON, |age| (u64::from(age % 20 == 1), u64::from(age == 1)));
     assert_eq!(few.state, SloState::Firing { tier: 0, urgency: Urgency::Ticket });
     assert_eq!(few.tiers[0].downgrade, Some(Downgrade::FewBadEvents { bad_events: 1, min_bad_events: 5 }));
-    assert!(few.tiers[0].is_firing, "the numbers stay what they are");
+    assert!(few.tiers[0].is_firing, "burn rates are unchanged");
 
     let unsure = slo(", severe: none, significance: { min_bad_events: 1, confidence: 99.9% }");
     let chance = evaluate_counts(&unsure, NOON, |age| (u64::from(age % 2 == 1), u64::from(age == 1)));
@@ -224,7 +224,7 @@ fn outage_is_severe_and_needs_min_bad_events() {
     let mostly = evaluate_counts(&plain, NOON, |age| (100, if age <= 5 { 89 } else { 0 }));
     assert_eq!(mostly.state, SloState::Firing { tier: 0, urgency: Urgency::Page });
     let lone = evaluate_counts(&plain, NOON, |age| (u64::from(age == 2), u64::from(age == 2)));
-    assert_eq!(lone.state.urgency(), Some(Urgency::Ticket), "one failed request is no outage");
+    assert_eq!(lone.state.urgency(), Some(Urgency::Ticket), "one failed request is not an outage");
     let off = evaluate_counts(&slo(", severe: none"), NOON, |age| (100, if age <= 5 { 100 } else { 0 }));
     assert_eq!(off.state.urgency(), Some(Urgency::Page));
 }
@@ -242,8 +242,8 @@ fn traffic_drop_is_compared_with_quietest_earlier_week() {
     };
     let check = |now, quietest| evaluate_counts(&plain, NOON, usual(now, quietest)).state;
     assert_eq!(check(9, 100), SloState::TrafficDrop { minutes: 15, events: 135, expected: 1_500 });
-    assert_eq!(check(10, 100), SloState::Ok, "a tenth is no collapse");
-    assert_eq!(check(0, 6), SloState::Ok, "a week ago twice it was nearly as quiet");
+    assert_eq!(check(10, 100), SloState::Ok, "a tenth of the traffic is not a traffic drop");
+    assert_eq!(check(0, 6), SloState::Ok, "an earlier week had nearly as little traffic");
     assert_eq!(check(0, 7), SloState::TrafficDrop { minutes: 15, events: 0, expected: 105 });
     let off = evaluate_counts(&slo(", severe: { traffic_drop: none }"), NOON, usual(0, 100));
     assert_eq!(off.state, SloState::Ok);
@@ -266,14 +266,18 @@ fn unknown_or_excluded_minutes_are_no_traffic_drop() {
     };
     assert!(matches!(evaluated(&counts(None), &[]), SloState::TrafficDrop { .. }));
     let gap = Span::ending_at(at.plus(-3), 1);
-    assert_eq!(evaluated(&counts(Some(gap)), &[]), SloState::Ok, "a minute is unknown");
-    assert_eq!(evaluated(&counts(None), &[gap]), SloState::Ok, "a minute does not count");
+    assert_eq!(evaluated(&counts(Some(gap)), &[]), SloState::Ok, "an unknown minute");
+    assert_eq!(evaluated(&counts(None), &[gap]), SloState::Ok, "an excluded minute");
     let week = |weeks: i32| Span::ending_at(at.plus(-weeks * 7 * 1_440), 15);
     assert!(
         matches!(evaluated(&counts(None), &[week(1), week(2)]), SloState::TrafficDrop { .. }),
         "two weeks are left"
     );
-    assert_eq!(evaluated(&counts(None), &[week(1), week(2), week(3)]), SloState::Ok, "one week is no measure");
+    assert_eq!(
+        evaluated(&counts(None), &[week(1), week(2), week(3)]),
+        SloState::Ok,
+        "one earlier week is not a baseline"
+    );
 }
 
 #[test]

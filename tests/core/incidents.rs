@@ -430,7 +430,7 @@ fn assert_incidents_match(found: &[Found], expected: &[Found], seed: u64) {
         one.started <= other.ended.unwrap_or(i32::MAX) && other.started <= one.ended.unwrap_or(i32::MAX)
     };
     for incident in expected {
-        assert!(found.iter().any(|other| meets(incident, other)), "seed {seed}: {incident:?} is lost in {found:?}");
+        assert!(found.iter().any(|other| meets(incident, other)), "seed {seed}: {incident:?} is missing in {found:?}");
     }
 }
 

@@ -350,7 +350,7 @@ fn run_reads_daily_sums_once() {
         check(&catalog, &stderr, &status);
         let recreated = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
         let recreated = engine::evaluate(&catalog, &recreated, at).await.unwrap();
-        assert_eq!(format!("{status:?}"), format!("{recreated:?}"), "what is held is what was written");
+        assert_eq!(format!("{status:?}"), format!("{recreated:?}"), "state in memory equals stored state");
     });
 }
 

@@ -528,7 +528,7 @@ fn changed_custom_query_refetches_window_and_never_mixes_counts() {
         r#"{"queries": [{"reason": "Query exhausted resources at this scale factor"}], "delay_s": 0.2}"#,
     );
     assert!(scene.run_stderr(NOW).starts_with("exit 3\n"));
-    assert_eq!(scene.known().get("shop/own"), None, "what another text counted is not its own");
+    assert_eq!(scene.known().get("shop/own"), None, "counts of another query text are not used");
     scene.peer.post("/_reset", "{}");
     assert!(scene.run_stderr(NOW).starts_with("exit 0\n"));
     assert_eq!(known(&scene), "11565 minutes, 450 total, 0 bad");

@@ -449,7 +449,7 @@ fn backfill_over_cost_limit_does_not_block_recent_minutes() {
 }
 
 #[test]
-fn run_at_future_time_fetches_up_to_now_and_notifies_nobody() {
+fn run_at_future_time_fetches_up_to_now_and_sends_no_notification() {
     let scene = Scene::with_shop();
     let book = scene.folder.path().join("ledger/alerts.json");
     for at in ["2026-10-31T12:30Z", "2026-10-31T16:00Z"] {
@@ -458,8 +458,8 @@ fn run_at_future_time_fetches_up_to_now_and_notifies_nobody() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{stderr}");
         assert!(stderr.contains(&format!("warning: {at} is in the future: no notification is sent")), "{stderr}");
-        assert_eq!(scene.known(), known(&ALL), "nobody knows what {at} brings");
-        assert!(!book.exists(), "the alerts of {at} are nobody's business");
+        assert_eq!(scene.known(), known(&ALL), "counts of {at} are unknown");
+        assert!(!book.exists(), "alerts of {at} are not evaluated");
     }
     let requests: Vec<serde_json::Value> = serde_json::from_str(&scene.peer.requests()).unwrap();
     let beyond = |request: &&serde_json::Value| {

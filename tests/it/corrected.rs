@@ -124,7 +124,7 @@ fn replay_excludes_same_minutes_as_tiers() {
         let replay: serde_json::Value = serde_json::from_str(&replay(slo, &["--format", "json"])).unwrap();
         replay["page"].as_array().unwrap().len()
     };
-    assert_eq!((paged("orders/whole"), paged("orders/plain")), (1, 0), "what a correction excludes burns nothing");
+    assert_eq!((paged("orders/whole"), paged("orders/plain")), (1, 0), "excluded minutes do not burn the budget");
     let hours = replay("orders/hours", &["--windows", "6h", "--format", "csv"]);
     assert!(hours.contains("\n2026-10-03T05:00Z,2,6,360,"), "{hours}");
 }

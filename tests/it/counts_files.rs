@@ -138,7 +138,7 @@ fn unchanged_file_is_not_opened_again() {
             ran.stderr
         );
     }
-    assert_eq!(scene.sums("a"), (120, 12), "what is known stays known");
+    assert_eq!(scene.sums("a"), (120, 12), "known minutes stay known");
 }
 
 #[test]

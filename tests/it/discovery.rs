@@ -169,7 +169,7 @@ fn name_is_looked_up_across_pages_and_cached() {
     for at in ["2026-10-31T12:05Z", "2026-10-31T12:10Z"] {
         assert!(scene.run(at).starts_with("exit 0\n"));
     }
-    assert_eq!(scene.lookup_requests(), [], "what was found is known for a while");
+    assert_eq!(scene.lookup_requests(), [], "lookups are cached");
     assert!(scene.run("2026-10-31T12:15Z").starts_with("exit 0\n"));
     assert_eq!(scene.lookup_requests(), requests(&[("DescribeLoadBalancers", 2)]));
     let offline = scene.slowburn("run", "2026-10-31T14:00Z").args(["--offline"]).output().unwrap();
@@ -200,7 +200,7 @@ fn recreated_load_balancer_continues_its_slo() {
         assert!(scene.run(at).starts_with("exit 0\n"));
     }
     let requested = scene.requested_paths();
-    assert!(!requested.contains(&old) && requested.contains(&new), "nobody asks for what is gone: {requested}");
+    assert!(!requested.contains(&old) && requested.contains(&new), "deleted metrics are still requested: {requested}");
     scene.assert_each("mart/availability", ("2026-10-31T11:00Z", "2026-10-31T13:08Z"), 100);
     let ledger = scene.folder.path().join("ledger");
     assert!(std::fs::read_to_string(ledger.join("discovery.json")).unwrap().contains(&old));
@@ -251,7 +251,7 @@ fn tag_selects_every_tagged_resource() {
     let stderr = scene.run(NOW);
     assert!(stderr.starts_with("exit 0\n"), "{stderr}");
     let expected = [("DescribeLoadBalancers", 2), ("DescribeTargetGroups", 1), ("GetResources", 3)];
-    assert_eq!(scene.lookup_requests(), requests(&expected), "one look at everything, whoever asks");
+    assert_eq!(scene.lookup_requests(), requests(&expected), "one lookup serves all selectors");
     scene.assert_each("checkout/latency", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 42);
     scene.assert_each("mart/latency", ("2026-10-31T11:00Z", "2026-10-31T11:57Z"), 7);
 }

@@ -176,7 +176,7 @@ fn ledger_is_created_only_in_empty_location() {
     insta::assert_snapshot!("ledger_around_logs", refused(&["run", "--ledger", "logs/ledger"]).0);
     insta::assert_snapshot!("report_in_ledger", refused(&["run", "--report", "ledger/report"]).0);
     insta::assert_snapshot!("dry_run_around_ledger", refused(&["run", "--dry-run", "."]).0);
-    assert_eq!(refused(&["run", "--ledger", "data/ledger"]).1, 3, "a folder of its own is made beside what is there");
+    assert_eq!(refused(&["run", "--ledger", "data/ledger"]).1, 3, "a subfolder is created beside foreign files");
     insta::assert_snapshot!("site_around_ledger", refused(&["report", "--out", "data", "--ledger", "data/ledger"]).0);
 }
 

@@ -265,5 +265,5 @@ fn empty_file_is_pending_for_an_hour_and_then_empty() {
     assert!(old["partners/availability"].starts_with("60 minutes") && old != whole, "{old:?}");
     assert!(lines.contains("skipped 1 new empty log file"), "{lines}");
     fs::write(alone, bytes).unwrap();
-    assert_eq!(run("empty").0, whole, "what is filled after all is counted");
+    assert_eq!(run("empty").0, whole, "a file that is filled later is counted");
 }

@@ -554,7 +554,7 @@ fn recreated_load_balancer_continues_under_its_name() {
     drop(scene.sent_requests());
     let stderr = scene.run("anew", NOW);
     assert!(stderr.starts_with("exit 0\n"), "{stderr}");
-    assert_eq!(scene.known("anew"), whole, "no minute is lost, and none doubled");
+    assert_eq!(scene.known("anew"), whole, "no minute is lost or counted twice");
     let listed = scene.sent_requests().iter().filter(|(.., path)| path.contains("list-type=2")).count();
     assert!(listed <= pages + 1, "{listed} pages after {pages}");
     // All at once, as for a ledger that is filled again.
@@ -588,7 +588,7 @@ fn run_stops_at_cost_limit_and_next_run_continues() {
     let (stderr, paid) = run("some", "0.00005");
     insta::assert_snapshot!("too_dear", stderr);
     assert!((40_000..=50_000).contains(&paid), "{paid}");
-    assert!(export("some").is_subset(&whole), "what was not read is unknown, and not zero");
+    assert!(export("some").is_subset(&whole), "unread minutes are unknown, not zero");
     let mut runs = 1;
     while !run("some", "0.00005").0.starts_with("exit 0\n") {
         runs += 1;
@@ -598,7 +598,7 @@ fn run_stops_at_cost_limit_and_next_run_continues() {
 }
 
 #[test]
-fn stopped_run_saves_progress_and_notifies_nobody() {
+fn stopped_run_saves_progress_and_sends_no_notification() {
     let scene = Scene::one_hour();
     let whole = |ledger: &str| {
         let exit = scene.run(ledger, NOW);
@@ -628,7 +628,7 @@ fn stopped_run_saves_progress_and_notifies_nobody() {
         "{stderr_lines}"
     );
     assert!(stderr_lines.contains("stopped before alerts were evaluated: no notification was sent"), "{stderr_lines}");
-    assert!(!sent_to.exists(), "nobody is notified of half a day");
+    assert!(!sent_to.exists(), "no notification is sent for an incomplete day");
     scene.set_faults("");
     let stopped = scene.slowburn("export", "stopped", "2026-10-05T00:00Z").output().unwrap();
     let all = scene.slowburn("export", "whole", "2026-10-05T00:00Z").output().unwrap();
