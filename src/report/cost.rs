@@ -13,8 +13,10 @@ const SERVICES_SHOWN: usize = 10;
 const SHARED_NOTE: &str = "\neach class and service is estimated on its own: requests that several share, such as those for one load balancer, \
      are sent once but count for each\n";
 
+type UsageField = fn(&Usage) -> u64;
+
 /// What an assumed usage stands on, by the kind of usage.
-const ASSUMPTION_NOTES: [(fn(&Usage) -> u64, &str); 3] = [
+const ASSUMPTION_NOTES: [(UsageField, &str); 3] = [
     (
         |usage| usage.s3_reads,
         "estimate until the ledger contains a full day of logs: two nodes per load balancer, each with traffic all day",

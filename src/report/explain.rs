@@ -73,7 +73,7 @@ impl Explanation<'_> {
     fn windows_text(&self) -> String {
         let tiers = self.slo.tiers.iter().zip(&self.evaluation.tiers);
         let table = text_table(WINDOW_COLUMNS, tiers.map(|(tier, evaluation)| self.tier_cells(tier, evaluation)), &[]);
-        let lines: String = table.lines().map(|line| format!("  {line}\n")).collect();
+        let lines: Vec<String> = table.lines().map(|line| format!("  {line}\n")).collect();
         let state = match &self.evaluation.state {
             SloState::Outage { minutes, sums } => format!(
                 "  severe: outage, {} failed in {}; an outage is 9 of 10 or more\n",
@@ -93,7 +93,7 @@ impl Explanation<'_> {
             ),
             SloState::Ok | SloState::Firing { .. } => String::new(),
         };
-        lines + &state
+        lines.concat() + &state
     }
 
     fn tier_cells(&self, tier: &Tier, evaluation: &TierEvaluation) -> [String; 10] {
@@ -268,7 +268,7 @@ impl Explanation<'_> {
             "no_traffic": self.minute_evaluation.has_no_traffic,
             "urgency": self.evaluation.state.urgency(),
             "tiers": self.slo.tiers.iter().zip(&self.evaluation.tiers).map(tier_json).collect::<Value>(),
-            "checks": self.checks().into_iter().map(|(check, result)| (check.to_owned(), json!(result))).collect::<Value>(),
+            "checks": self.checks().into_iter().collect::<Value>(),
             "recovery_minutes_left": { "ticket": ticket, "page": page, "severe": severe },
             "incident": self.incident.as_ref().map(|(key, incident)| incident_json(key, incident)),
             "undelivered": self.undelivered.iter().map(undelivered_json).collect::<Value>(),

@@ -9,7 +9,7 @@ use super::export::PolicyStepJson;
 use super::model::{FleetStatus, SloRow};
 use super::slo_status::{SloStatus, lacks_recent_data};
 use super::status::status_details;
-use super::table::markdown_section;
+use super::table::markdown_list;
 use crate::format::{escape_markdown, format_percent, pluralize};
 use crate::rational::to_f64;
 use crate::slo::{Catalog, Policy, PolicyStep, Service};
@@ -188,7 +188,7 @@ pub(super) fn policy_markdown(status: &FleetStatus) -> String {
     let describe_step = |row: &SloRow| {
         let step = row.policy.as_ref()?;
         Some(format!(
-            "- **{}** ({}) used {} over {}: {}.{}\n",
+            "**{}** ({}) used {} over {}: {}.{}",
             row.id(),
             row.team,
             format_consumed(row),
@@ -197,7 +197,7 @@ pub(super) fn policy_markdown(status: &FleetStatus) -> String {
             if step.blocks_deploys { " Deploys are blocked." } else { "" },
         ))
     };
-    markdown_section("Error-budget policy", status.rows.iter().filter_map(describe_step).collect())
+    markdown_list("Error-budget policy", status.rows.iter().filter_map(describe_step))
 }
 
 /// The section of the report about overrides, newest first; empty if there are none.
@@ -205,7 +205,7 @@ pub fn overrides_markdown(overrides: &[Override]) -> String {
     let describe_override = |one: &Override| {
         let (by, reason) = (escape_markdown(&one.by), escape_markdown(one.reason.trim_end_matches('.')));
         let gate = escape_markdown(&one.gate_reason);
-        format!("- {}: **{}** ({}), by {by}: {reason}. Gate: {gate}\n", one.at, one.service, one.team)
+        format!("{}: **{}** ({}), by {by}: {reason}. Gate: {gate}", one.at, one.service, one.team)
     };
-    markdown_section("Policy overrides", overrides.iter().rev().map(describe_override).collect())
+    markdown_list("Policy overrides", overrides.iter().rev().map(describe_override))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::model::{FleetStatus, SloRow};
-use super::table::markdown_section;
+use super::table::markdown_list;
 use crate::alert::{AlertState, Delivery, Incident, IncidentKey, IncidentSubject, NotificationKind};
 use crate::format::{format_elapsed, format_percent, format_time, pluralize};
 use crate::rational::to_f64;
@@ -126,8 +126,7 @@ fn suggest_change(row: &SloRow, incidents: usize) -> Option<String> {
 
 /// The sections of the report about incidents; empty if there were none.
 pub fn markdown(alert_state: &AlertState, status: &FleetStatus) -> String {
-    let open = text(alert_state, status.at).lines().map(|line| format!("- {line}\n")).collect();
-    let mut text = markdown_section("Open incidents", open);
+    let mut text = markdown_list("Open incidents", text(alert_state, status.at).lines().map(str::to_owned));
     let noise = alert_noise(alert_state, status);
     if noise.is_empty() {
         return text;

@@ -1,5 +1,5 @@
-//! The status of an SLO, from its budget, its forecast and its tiers: tables, pages, mails and gates are sorted by it. A
-//! word and a sign express it; colours may only repeat them.
+//! The status of an SLO, from its budget, its forecast and its tiers: tables, pages, mails and gates are sorted by it.
+//! A word and a sign express it; colours may only repeat them.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,22 +18,20 @@ pub const LOW_BUDGET_SHARE: Rational = Rational::new_raw(1, 4);
 pub const MIN_COVERAGE: Rational = Rational::new_raw(1, 2);
 
 /// The status of an SLO, the worst first. The first rule that applies wins.
-///
-/// | status | rule |
-/// |---|---|
-/// | exhausted | as many events failed as the budget allows, or more |
-/// | at risk | a tier fires, or there is an outage or a traffic drop; or the budget is forecast to run out before the window has passed once more (a calendar window: before its period ends); or less than a quarter is left |
-/// | no data | too many of the newest minutes are unknown, no minute is known, or less than half of the window is known and it has events |
-/// | no traffic | minutes are known, not too many of the newest are unknown, and the window has no event |
-/// | recovered | none of these now, but exhausted or at risk (by budget and forecast) a week ago |
-/// | ok | everything else |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SloStatus {
+    /// As many events failed as the budget allows, or more.
     Exhausted,
+    /// A tier fires, or there is an outage or a traffic drop; or the budget is forecast to run out before the window
+    /// has passed once more (a calendar window: before its period ends); or less than a quarter is left.
     AtRisk,
+    /// Too many of the newest minutes are unknown, no minute is known, or less than half of the window is known and it
+    /// has events.
     NoData,
+    /// Minutes are known, not too many of the newest are unknown, and the window has no event.
     NoTraffic,
+    /// None of these now, but exhausted or at risk (by budget and forecast) a week ago.
     Recovered,
     Ok,
 }

@@ -41,8 +41,8 @@ const LAYOUTS: [Layout; 6] = [
 /// Data this much older than the evaluation is worth a remark: no source delivers so late.
 const OLD_DATA_MINUTES: i32 = 120;
 
-/// The table for a terminal with a number of columns, or as wide as it needs. A table that wraps cannot be scanned, so a
-/// narrow one shows fewer days of bars, then fewer columns, then the status without its details.
+/// The table for a terminal with a number of columns, or as wide as it needs. A table that wraps cannot be scanned, so
+/// a narrow one shows fewer days of bars, then fewer columns, then the status without its details.
 pub fn table(status: &FleetStatus, width: Option<usize>, color: bool) -> String {
     let fits = |text: &String| width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= width));
     let narrowest = &LAYOUTS[LAYOUTS.len() - 1];
@@ -97,7 +97,7 @@ impl Layout {
         };
         let mut rest = line;
         let mut text = String::with_capacity(line.len() + 32);
-        // Cells are separated by spaces only and searched in order, so an SLO named like a status is not mistaken for one.
+        // Cells are searched in order, so that an SLO named like a status is not mistaken for one.
         for column in self.columns.iter().take_while(|column| **column <= STATUS_COLUMN) {
             let Some((before, after)) = rest.split_once(cells[*column].as_str()) else { continue };
             text.push_str(before);

@@ -46,6 +46,12 @@ pub(super) fn optional_text<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
+/// A section of a Markdown document with a list; empty if there are no items.
+pub(super) fn markdown_list(title: &str, items: impl IntoIterator<Item = String>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| format!("- {item}\n")).collect();
+    markdown_section(title, items.concat())
+}
+
 /// A section of a Markdown document; empty if it has no content.
 pub(super) fn markdown_section(title: &str, content: String) -> String {
     if content.is_empty() { content } else { format!("\n## {title}\n\n{content}") }

@@ -74,13 +74,12 @@ impl Collector for Snapshot {
             write_family(&mut encoder, name, help, samples)?;
         }
         let statuses = SloStatus::ALL.map(SloStatus::key);
-        let samples = rows
-            .iter()
-            .flat_map(|row| state_samples(row, "status", &statuses, Some(SloStatus::from_row(row).key().to_owned())));
+        let samples =
+            rows.iter().flat_map(|row| state_samples(row, "status", &statuses, Some(SloStatus::from_row(row).key())));
         write_family(&mut encoder, "slo_status", "1 for the status of the SLO, 0 for the others", samples)?;
         let samples = rows.iter().flat_map(|row| {
             let urgency = row.evaluation.state.urgency().map(|urgency| urgency.to_string());
-            state_samples(row, "urgency", &URGENCIES, urgency)
+            state_samples(row, "urgency", &URGENCIES, urgency.as_deref())
         });
         write_family(&mut encoder, "slo_urgency", "1 for the urgency that is firing, 0 for the others", samples)?;
         let help = "Burn rate in the windows of each tier; at 1 the error budget lasts exactly one window of the SLO";
@@ -92,11 +91,11 @@ impl Collector for Snapshot {
 }
 
 /// One gauge for each state of a row: 1 for the active one.
-fn state_samples(row: &SloRow, label: &'static str, states: &[&str], active: Option<String>) -> Vec<Sample> {
+fn state_samples(row: &SloRow, label: &'static str, states: &[&str], active: Option<&str>) -> Vec<Sample> {
     let sample = |state: &&str| {
         let mut labels = labels(row);
         labels.push((label, (*state).to_owned()));
-        (labels, f64::from(u8::from(active.as_deref() == Some(*state))))
+        (labels, f64::from(u8::from(active == Some(*state))))
     };
     states.iter().map(sample).collect()
 }

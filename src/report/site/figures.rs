@@ -307,13 +307,13 @@ fn tier_figure(timeline: &Timeline, slo: &Slo, tier: &Tier, samples: &[(Minute, 
         return None;
     }
     // A sample with too little data makes the time before it unknown.
-    let sampled = samples.iter().zip(samples.iter().skip(1)).map(|((from, _), (at, sums))| {
+    let intervals = samples.iter().zip(samples.iter().skip(1)).map(|((from, _), (at, sums))| {
         let span = Span::new(*from, *at);
         let known = if sums.known * 2 < tier.long_minutes { 0 } else { span.minutes() };
         let sums = Sums { known, ..Sums::default() };
         TimeBucket { span, sums, raw: sums }
     });
-    let buckets: Vec<TimeBucket> = sampled.collect();
+    let buckets: Vec<TimeBucket> = intervals.collect();
     let top = max_level(&rates);
     let y = 0.0..(top * 1.08).clamp(1.5 * factor, 6.0 * factor);
     let mut figure = Figure::new(timeline, LOW_HEIGHT, y.clone());

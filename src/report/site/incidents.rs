@@ -12,10 +12,8 @@ use crate::time::{Minute, Span};
 /// Notifications of one incident that are listed; the rest is counted.
 const MAX_DELIVERY_LINES: usize = 12;
 
-struct DeliveryGroup<'a> {
-    first: &'a Delivery,
-    destinations: Vec<&'a str>,
-}
+/// The first delivery of a notification and all its destinations.
+type DeliveryGroup<'a> = (&'a Delivery, Vec<&'a str>);
 
 impl Site<'_> {
     pub(super) fn open_incident_count(&self, service: &str) -> usize {
@@ -74,7 +72,7 @@ impl Site<'_> {
     }
 
     fn delivery_line(&self, team: &str, group: &DeliveryGroup<'_>) -> Value {
-        let Delivery { at, kind, urgency, .. } = group.first;
+        let (Delivery { at, kind, urgency, .. }, destinations) = group;
         let event = match kind {
             NotificationKind::Opened => format!("opened ({urgency})"),
             NotificationKind::Changed => format!("changed to {urgency}"),
@@ -82,8 +80,8 @@ impl Site<'_> {
             NotificationKind::Resolved => "resolved".to_owned(),
             NotificationKind::Note | NotificationKind::Test => "note".to_owned(),
         };
-        let destinations = group.destinations.iter().map(|to| self.context.catalog.describe_destination(team, to));
-        let destinations: Vec<String> = destinations.collect();
+        let describe = |to: &&str| self.context.catalog.describe_destination(team, to);
+        let destinations: Vec<String> = destinations.iter().map(describe).collect();
         context! { at => at.0, text => format!("{event}: {}", destinations.join("; ")) }
     }
 }
@@ -93,12 +91,12 @@ fn group_deliveries(deliveries: &[Delivery]) -> Vec<DeliveryGroup<'_>> {
     let mut groups: Vec<DeliveryGroup<'_>> = Vec::new();
     let event = |delivery: &Delivery| (delivery.at, delivery.kind, delivery.urgency);
     for delivery in deliveries {
-        match groups.iter_mut().find(|group| event(group.first) == event(delivery)) {
-            Some(group) => group.destinations.push(&delivery.destination),
-            None => groups.push(DeliveryGroup { first: delivery, destinations: vec![&delivery.destination] }),
+        match groups.iter_mut().find(|(first, _)| event(first) == event(delivery)) {
+            Some((_, destinations)) => destinations.push(&delivery.destination),
+            None => groups.push((delivery, vec![&delivery.destination])),
         }
     }
-    groups.sort_by_key(|group| group.first.at);
+    groups.sort_by_key(|(first, _)| first.at);
     groups
 }
 

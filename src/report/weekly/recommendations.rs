@@ -17,7 +17,7 @@ const LOW_CONSUMPTION: Rational = Rational::new_raw(1, 20);
 const STRICTER_MAX_CONSUMPTION: Rational = Rational::new_raw(1, 2);
 /// An objective under which fewer events may fail is not suggested: that none failed would say little.
 const MIN_ALLOWED_EVENTS: i128 = 20;
-/// A window of which less was observed is no habit.
+/// Nothing is recommended from a window of which less is known.
 const MIN_COVERAGE: f64 = 0.9;
 /// Teams that are named in one line.
 const MAX_NAMED_TEAMS: usize = 8;

@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::value::Serde;
 use minijinja::{Environment, context};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{COVERAGE, EXCLUSIONS, NEEDS_ACTION, Section, WEEKLY_KEY_PREFIX, WeeklyReport, WeeklySlo};
 use crate::alert::Notification;
@@ -23,6 +23,7 @@ use crate::format::{escape_markdown, pluralize};
 use crate::report::chart::{daily_burn_chart, describe_daily_burn};
 use crate::report::slo_status::{SloStatus, has_insufficient_coverage};
 use crate::report::status::format_budget_left_with_raw;
+use crate::report::table::markdown_list;
 use crate::text::{escape_non_printing, truncate};
 
 /// Raised when fields of the JSON are removed, renamed or given another meaning.
@@ -72,17 +73,14 @@ impl WeeklyReport {
     pub fn markdown(&self) -> String {
         let mut text = format!("# {}\n\n{}\n", escape_markdown(&self.subject), escape_markdown(&self.summary));
         for section in &self.sections {
-            text.push_str(&format!("\n## {}\n\n", section.title));
-            for line in section.limited_lines(MAX_LINES) {
-                text.push_str(&format!("- {}\n", escape_markdown(&line)));
-            }
+            let lines = section.limited_lines(MAX_LINES);
+            text.push_str(&markdown_list(section.title, lines.iter().map(|line| escape_markdown(line))));
         }
         text
     }
 
     pub fn json(&self) -> Value {
-        let counts: Map<String, Value> =
-            self.status_counts.iter().map(|(status, count)| (status.key().to_owned(), json!(count))).collect();
+        let counts: Value = self.status_counts.iter().map(|(status, count)| (status.key(), *count)).collect();
         json!({
             "schema": SCHEMA_VERSION,
             "week": self.week.to_string(),
