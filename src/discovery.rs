@@ -1,7 +1,7 @@
 //! The AWS resources that the names and tags of definitions select: their IDs, and when they existed.
 //!
-//! An ID changes when a load balancer or target group is recreated. Logs and tables hold the name beside the ID, so only
-//! tags have to be looked up for them; metrics are by ID.
+//! An ID changes when a load balancer or target group is recreated. Logs and tables hold the name beside the ID, so
+//! only tags have to be looked up for them; metrics are by ID.
 //!
 //! A resource that was ever found stays known with its lifetime, so that a recreated load balancer continues the
 //! series: each ID counts for its own lifetime, and at the change-over none is left out.
@@ -16,7 +16,7 @@ pub use resource::{DiscoveryRequest, Inventory, Selector};
 
 #[cfg(test)]
 pub use {
-    resolution::{Lifetime, Resolution},
+    resolution::{Lifetime, Resolution, ScopedSelector},
     resource::ResourceId,
 };
 

@@ -3,11 +3,12 @@
 //! **Invariant:** each series is fetched once, however many SLOs use it.
 
 mod cloudwatch;
-mod counts_files;
 mod ranges;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 
 use crate::discovery::Discovery;
 use crate::series::SeriesKey;
@@ -15,8 +16,12 @@ use crate::slo::{BucketAccess, Catalog, Indicator, Measure, Slo, SourceKind, Tag
 use crate::time::{MINUTES_PER_DAY, Minute, Span, Window};
 
 pub use cloudwatch::{STATISTICS_PER_BILLED_METRIC, billed_metrics, metric_counts};
-pub use counts_files::{FileState, ImportedFile};
 pub use ranges::{FetchRange, FetchedRange, RangeRequest, discard_future, invalidate, mark_fetched, missing_ranges};
+
+const MINUTE_NS: u64 = 60_000_000_000;
+/// A file that was modified more recently may be modified again without a newer modification time, which is as coarse
+/// as the file system's clock.
+const SETTLED_AFTER_NS: u64 = MINUTE_NS;
 
 /// All requests of a run: at most one for each source, and one for each counts file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +65,39 @@ pub struct CountsFileRequest {
     pub location: String,
     pub file: String,
     pub series: SeriesKey,
+}
+
+/// The state of a file according to the file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileState {
+    pub size: u64,
+    /// Nanoseconds since 1970.
+    pub modified_ns: u64,
+}
+
+/// A file whose counts are in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedFile {
+    pub path: String,
+    /// When it was read.
+    #[serde(flatten)]
+    pub state: FileState,
+    pub hash: String,
+}
+
+impl FileState {
+    /// Whether the file was last modified long enough before a run that began in a minute.
+    pub fn is_settled(&self, now: Minute) -> bool {
+        let now_ns = u64::try_from(now.0).unwrap_or(0) * MINUTE_NS;
+        self.modified_ns.saturating_add(SETTLED_AFTER_NS) <= now_ns
+    }
+}
+
+impl ImportedFile {
+    /// Whether a file in a state is this one, unchanged.
+    pub fn is_unchanged(&self, path: &str, state: FileState) -> bool {
+        self.path == path && self.state == state
+    }
 }
 
 /// The requests for a catalogue at `at`. They reach back `days`, or else as far as the longest window and one day for
@@ -153,4 +191,32 @@ fn required_span(slo: &Slo, at: Minute, days: Option<u16>) -> Span {
         |days| i32::from(days) * MINUTES_PER_DAY,
     );
     Span::ending_at(at, minutes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_is_settled_a_minute_after_its_last_modification() {
+        let now = Minute(29_000_000);
+        let modified = |seconds: i64| {
+            let at = (i64::from(now.0) * 60 + seconds) * 1_000_000_000;
+            FileState { size: 1, modified_ns: u64::try_from(at).unwrap() }
+        };
+        assert!(modified(-60).is_settled(now) && modified(-100_000).is_settled(now));
+        for seconds in [-59, 0, 59, 100_000] {
+            assert!(!modified(seconds).is_settled(now), "{seconds}");
+        }
+        assert!(!FileState { size: 1, modified_ns: u64::MAX }.is_settled(now));
+    }
+
+    #[test]
+    fn different_path_size_or_time_means_a_different_file() {
+        let state = FileState { size: 7, modified_ns: 9 };
+        let read = ImportedFile { path: "a.csv".to_owned(), state, hash: "x".to_owned() };
+        assert!(read.is_unchanged("a.csv", state) && !read.is_unchanged("b.csv", state));
+        assert!(!read.is_unchanged("a.csv", FileState { size: 8, ..state }));
+        assert!(!read.is_unchanged("a.csv", FileState { modified_ns: 10, ..state }));
+    }
 }

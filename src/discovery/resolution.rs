@@ -50,45 +50,24 @@ impl Resolution {
     }
 }
 
-/// All resolutions, by account, region and role.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<DiscoveryRecord>", into = "Vec<DiscoveryRecord>")]
-pub struct Discovery(pub BTreeMap<AwsScope, BTreeMap<Selector, Resolution>>);
-
-/// One selector of one scope, as it is stored.
-#[derive(Serialize, Deserialize)]
-struct DiscoveryRecord {
+/// A selector in an account and region, seen by a role.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ScopedSelector {
     #[serde(flatten)]
     scope: AwsScope,
     #[serde(flatten)]
     selector: Selector,
-    #[serde(flatten)]
-    resolution: Resolution,
 }
 
-impl From<Vec<DiscoveryRecord>> for Discovery {
-    fn from(records: Vec<DiscoveryRecord>) -> Self {
-        let mut discovery = Self::default();
-        for DiscoveryRecord { scope, selector, resolution } in records {
-            discovery.0.entry(scope).or_default().insert(selector, resolution);
-        }
-        discovery
+impl ScopedSelector {
+    pub fn new(scope: &AwsScope, selector: &Selector) -> Self {
+        Self { scope: without_external_id(scope), selector: selector.clone() }
     }
 }
 
-impl From<Discovery> for Vec<DiscoveryRecord> {
-    fn from(discovery: Discovery) -> Self {
-        let scopes = discovery.0.into_iter();
-        let records = scopes.flat_map(|(scope, resolutions)| {
-            resolutions.into_iter().map(move |(selector, resolution)| DiscoveryRecord {
-                scope: scope.clone(),
-                selector,
-                resolution,
-            })
-        });
-        records.collect()
-    }
-}
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Discovery(#[serde(with = "records")] pub BTreeMap<ScopedSelector, Resolution>);
 
 /// The requests of an indicator with the IDs of their load balancers and target groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,7 +80,7 @@ pub struct ResolvedTraffic {
 
 impl Discovery {
     pub(super) fn resolution(&self, scope: &AwsScope, selector: &Selector) -> Option<&Resolution> {
-        self.0.get(&without_external_id(scope))?.get(selector)
+        self.0.get(&ScopedSelector::new(scope, selector))
     }
 
     /// Whether any resource of a selector was ever found.
@@ -211,12 +190,12 @@ impl Discovery {
         inventory: &Inventory,
         now: Minute,
     ) -> BTreeMap<Selector, Minute> {
-        let resolutions = self.0.entry(without_external_id(&request.scope)).or_default();
         let mut extended = BTreeMap::new();
         for selector in &request.selectors {
             let Some(listed) = inventory.resources(selector) else { continue };
-            let resolution = resolutions
-                .entry(selector.clone())
+            let resolution = self
+                .0
+                .entry(ScopedSelector::new(&request.scope, selector))
                 .or_insert_with(|| Resolution { discovered_at: now, lifetimes: BTreeMap::new() });
             // The first resources bring their past along; later ones begin where they were not there yet.
             let previous_discovery = (!resolution.lifetimes.is_empty()).then_some(resolution.discovered_at);
@@ -241,7 +220,9 @@ impl Discovery {
             });
             resolution.discovered_at = now;
         }
-        resolutions.retain(|_, found| now.0.saturating_sub(found.discovered_at.0) < RETENTION_MINUTES);
+        let scope = without_external_id(&request.scope);
+        self.0
+            .retain(|key, found| key.scope != scope || now.0.saturating_sub(found.discovered_at.0) < RETENTION_MINUTES);
         extended
     }
 }

@@ -32,9 +32,9 @@ pub fn metric_counts(indicator: &Indicator, resolved: &[Traffic]) -> Option<Rati
     }
 }
 
-/// All responses by their class of status. `RequestCount` leaves out the requests that were rejected before a target was
-/// chosen, such as the 503 of a target group without targets, so that an outage would look like no traffic. Redirects of
-/// listener rules are no events, as in an access log.
+/// All responses by their class of status. `RequestCount` leaves out the requests that were rejected before a target
+/// was chosen, such as the 503 of a target group without targets, so that an outage would look like no traffic.
+/// Redirects of listener rules are no events, as in an access log.
 fn availability(resolved: &[Traffic]) -> RatioMetrics {
     let (mut total, mut bad) = (Vec::new(), Vec::new());
     for resource in resolved.iter().flat_map(MetricResource::from_traffic) {

@@ -42,8 +42,8 @@ pub struct Sql {
 
 /// Timeslices as the events of a budget: one whose share of bad events is above the budget is bad.
 ///
-/// Timeslices start at UTC midnight. A minute whose nearest-rank percentile p is within a threshold is exactly a minute of
-/// which at most `1 - p` of the answers are above it, so percentiles need no counts of their own.
+/// Timeslices start at UTC midnight. A minute whose nearest-rank percentile p is within a threshold is exactly a minute
+/// of which at most `1 - p` of the answers are above it, so percentiles need no counts of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeslices {
     /// The length, which divides a day.

@@ -7,6 +7,12 @@ use serde::Serialize;
 use crate::hinted_error::HintedError;
 use crate::text::escape_non_printing;
 
+/// The file of settings that all services share.
+pub const FLEET_FILE: &str = "fleet.yaml";
+
+/// The folder of corrections, beside the folders of teams.
+pub const CORRECTIONS_FOLDER: &str = "corrections";
+
 /// The most bytes a definition file may have. Real ones have a few hundred; the limit bounds what hostile ones can
 /// cost.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::catalog::Catalog;
 use super::correction::{Category, Correction};
-use super::problem::{DefinitionFile, Problem, Severity};
+use super::problem::{CORRECTIONS_FOLDER, DefinitionFile, FLEET_FILE, Problem, Severity};
 use super::resolve::{
     CorrectionContext, Fleet, KnownNames, check_classes, default_file, read_correction, read_service,
 };
@@ -14,12 +14,6 @@ use super::suggest::nearest;
 use super::yaml::{FromText, Name, ServiceFile, YamlFile, decode};
 use crate::hinted_error::HintedError;
 use crate::time::Minute;
-
-/// The file of settings that all services share.
-pub const FLEET_FILE: &str = "fleet.yaml";
-
-/// The folder of corrections, beside the folders of teams.
-pub const CORRECTIONS_FOLDER: &str = "corrections";
 
 /// Reads all definitions: the valid SLOs, and all problems sorted by file and position. Corrections that ended long
 /// before `at` are reported. Hints show paths below `folder`.

@@ -1,12 +1,10 @@
 //! From decoded YAML files to the catalogue: classes, defaults and checks of what the files mean together.
 
-mod alert_rules;
 mod correction;
 mod default_tiers;
 mod fleet;
 mod indicator;
 mod layers;
-mod policy;
 mod recurrence;
 mod service;
 mod slo;

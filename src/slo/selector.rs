@@ -72,7 +72,7 @@ fn unescape(text: &str) -> Option<String> {
 pub fn matches_load_balancer(names: &str, load_balancer: &str) -> bool {
     names.split(' ').any(|name| {
         let rest = load_balancer.strip_prefix(name);
-        rest.is_some_and(|rest| rest.is_empty() || (!names_exactly_one(name) && rest.starts_with('/')))
+        rest.is_some_and(|rest| rest.is_empty() || (lacks_id(name) && rest.starts_with('/')))
     })
 }
 
@@ -82,14 +82,9 @@ pub fn matches_target_group(name: &str, target_group: &str) -> bool {
         || (!name.is_empty() && target_group.split_once('/').is_some_and(|(group_name, _)| group_name == name))
 }
 
-/// Whether the ID of a load balancer has to be looked up to know its metrics.
+/// Whether the ID of a load balancer has to be looked up to know its metrics. A Classic Load Balancer has no ID.
 pub fn lacks_id(load_balancer: &str) -> bool {
-    !names_exactly_one(load_balancer)
-}
-
-/// Whether a name can only ever mean one load balancer. A Classic Load Balancer has no ID.
-fn names_exactly_one(load_balancer: &str) -> bool {
-    load_balancer.starts_with("classic/") || load_balancer.matches('/').count() > 1
+    !load_balancer.starts_with("classic/") && load_balancer.matches('/').count() <= 1
 }
 
 /// A load balancer without its ID, which stays when it is recreated.

@@ -48,8 +48,8 @@ pub struct Tier {
     pub working_hours: Option<WorkingHours>,
 }
 
-/// The significance that a page needs, so that two bad requests of a quiet night wake nobody. A page below it is sent as
-/// a ticket.
+/// The significance that a page needs, so that two bad requests of a quiet night wake nobody. A page below it is sent
+/// as a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Significance {
     /// The minimum number of bad events in the long window.

@@ -8,7 +8,6 @@ mod correction;
 mod decode;
 mod foreign;
 mod forms;
-mod identifier;
 mod load_balancer;
 mod metric;
 mod policy;
@@ -32,12 +31,11 @@ pub(super) use alerting::{AlertsYaml, SevereYaml, SignificanceYaml, TierHoursYam
 pub(super) use correction::{CorrectionFile, Moment, ScopeYaml};
 pub(super) use decode::{YamlFile, decode};
 pub(super) use forms::{FromText, OneOrMany, OrNone, Scalar};
-pub(super) use identifier::{Name, TextLine};
 pub(super) use load_balancer::{Destination, LoadBalancer, TargetGroup};
 pub(super) use metric::MetricsYaml;
 pub(super) use policy::{PolicyStepYaml, PolicyYaml, parse_budget_share};
 pub(super) use region::Region;
-pub(super) use scalars::{Minutes, Percent, WindowYaml, decimal_text};
+pub(super) use scalars::{Minutes, Name, Percent, TextLine, WindowYaml, decimal_text};
 pub(super) use selector::Selector;
 pub(super) use slo::{
     BudgetingYaml, IdleTimeslicesYaml, IncludeYaml, IndicatorYaml, LoadBalancerErrorsYaml, SloFields, SloYaml,

@@ -5,17 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, Zoned};
 
-use super::recurrence::parse_rule;
+use super::recurrence::{LONGEST_WINDOW_MINUTES, parse_rule};
 use crate::slo::correction::{Correction, Occurrences, Scope};
 use crate::slo::problem::{Problem, Severity};
 use crate::slo::service::Service;
 use crate::slo::source_spans::{PathStep, key_path};
 use crate::slo::suggest::suggestion;
 use crate::slo::yaml::{CorrectionFile, Moment, Name, OneOrMany, Scalar, ScopeYaml, YamlFile, decode};
-use crate::time::{MINUTES_PER_DAY, Minute, Span};
-
-/// The longest window of an SLO: older minutes are in no window.
-pub(super) const LONGEST_WINDOW_MINUTES: i32 = 400 * MINUTES_PER_DAY;
+use crate::time::{Minute, Span};
 
 /// The most unknown names of a scope that are reported.
 const UNKNOWN_MAX: usize = 20;

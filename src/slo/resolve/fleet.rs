@@ -1,22 +1,28 @@
-//! `fleet.yaml`, or the built-in defaults: sources, classes, teams and alert settings of all services.
+//! `fleet.yaml`, or the built-in defaults: sources, classes, teams, policies and alert settings of all services.
 
 use std::collections::BTreeMap;
 
-use super::alert_rules::build_alert_rules;
-use super::policy::build_policy;
 use super::source::build_source;
+use crate::hinted_error::HintedError;
 use crate::slo::catalog::Catalog;
-use crate::slo::fleet::Team;
+use crate::slo::fleet::{AlertRules, Policy, PolicyStep, Team};
 use crate::slo::problem::{DefinitionFile, Problem};
 use crate::slo::source::SourceKind;
 use crate::slo::source_spans::{PathStep, YamlPath, key_path};
 use crate::slo::suggest::suggestion;
 use crate::slo::yaml::{
-    ClassYaml, Destination, FleetFile, FromText, Name, OneOrMany, Scalar, TeamYaml, YamlFile, decode,
+    AlertsYaml, ClassYaml, Destination, FleetFile, FromText, Minutes, Name, OneOrMany, OrNone, Percent, PolicyStepYaml,
+    Scalar, TeamYaml, YamlFile, decode, parse_budget_share,
 };
+use crate::time::format_duration;
 
 /// The fleet of a folder without `fleet.yaml`.
 const DEFAULT_FLEET: &str = include_str!("default_fleet.yaml");
+
+/// The range of `resolve_after`: a condition that holds off for a day is over.
+const RESOLVE_MINUTES: [u32; 2] = [1, 1_440];
+/// The range of `open_within`.
+const OPEN_WITHIN_MINUTES: [u32; 2] = [30, 2_880];
 
 /// `fleet.yaml`, decoded and resolved.
 pub(in crate::slo) struct Fleet<'a> {
@@ -175,4 +181,100 @@ fn build_team(text: &TeamYaml) -> Team {
         tickets: list(&text.tickets),
         reports: list(&text.reports),
     }
+}
+
+/// Builds the rules. An invalid setting is a problem, and keeps its default.
+fn build_alert_rules(
+    yaml: &YamlFile<'_>,
+    fields: &AlertsYaml,
+    teams: &BTreeMap<String, Team>,
+    problems: &mut Vec<Problem>,
+) -> AlertRules {
+    let default = AlertRules::default();
+    let mut minutes_in_range = |key: &str, setting: Option<Scalar<Minutes>>, default: u32, [least, most]: [u32; 2]| {
+        let minutes = setting.map_or(default, |minutes| minutes.0.0);
+        if (least..=most).contains(&minutes) {
+            return minutes;
+        }
+        let (least, most) = (format_duration(least), format_duration(most));
+        let message = format!("`{}` is not between {least} and {most}", format_duration(minutes));
+        let hint = format!("change the value, or remove the field for the default of {}", format_duration(default));
+        problems.push(yaml.value_problem(&["alerts", key], message, hint));
+        default
+    };
+    let shared_cause = match &fields.shared_cause {
+        Some(OrNone::Disabled) => None,
+        None => default.shared_cause,
+        Some(OrNone::Set(shared_cause)) => default.shared_cause.map(|(services, minutes)| {
+            let services = shared_cause.services.map_or(services, |services| services.0.0.max(2));
+            (services, shared_cause.within.map_or(minutes, |within| within.0.0))
+        }),
+    };
+    let rules = AlertRules {
+        resolve_after_minutes: minutes_in_range(
+            "resolve_after",
+            fields.resolve_after,
+            default.resolve_after_minutes,
+            RESOLVE_MINUTES,
+        ),
+        open_within_minutes: minutes_in_range(
+            "open_within",
+            fields.open_within,
+            default.open_within_minutes,
+            OPEN_WITHIN_MINUTES,
+        ),
+        remind_pages_minutes: fields.remind_pages.map_or(default.remind_pages_minutes, |interval| interval.0.0),
+        remind_tickets_minutes: fields.remind_tickets.map_or(default.remind_tickets_minutes, |interval| interval.0.0),
+        stale_after_minutes: fields.stale_after.map_or(default.stale_after_minutes, |age| age.0.0),
+        shared_cause,
+        heartbeat: fields.heartbeat.as_ref().map(|destination| destination.0.0.clone()),
+        team: fields.team.as_ref().map(|team| team.0.0.clone()),
+    };
+    if let Some(team) = rules.team.as_ref().filter(|team| !teams.contains_key(*team)) {
+        let hint = suggestion(team, "teams in `fleet.yaml`", teams.keys().map(String::as_str))
+            .unwrap_or_else(|| format!("add `{team}:` with `pages` and `tickets` to `teams`"));
+        problems.push(yaml.value_problem(&["alerts", "team"], format!("unknown team `{team}`"), hint));
+    }
+    rules
+}
+
+/// Builds the policy of a class. An invalid step is left out, and is a problem.
+fn build_policy(
+    yaml: &YamlFile<'_>,
+    class: &str,
+    definition: &BTreeMap<String, PolicyStepYaml>,
+    problems: &mut Vec<Problem>,
+) -> Policy {
+    let path = ["classes", class, "policy"];
+    let mut step_problems = Vec::new();
+    if definition.is_empty() {
+        let hint = "add steps such as `100%: deploy fixes only`, or remove the line";
+        step_problems.push(yaml.key_problem(&path, "`policy` is empty", hint));
+    }
+    let mut steps: Vec<PolicyStep> = Vec::new();
+    for (key, step) in definition {
+        match build_step(key, step, &steps) {
+            Ok(step) => steps.push(step),
+            Err(explained) => {
+                let path = ["classes", class, "policy", key];
+                step_problems.push(yaml.key_problem(&path, explained.message, explained.hint));
+            }
+        }
+    }
+    problems.extend(step_problems.into_iter().map(|problem| Problem { subject: format!("class {class}"), ..problem }));
+    steps.sort_by_key(|step| step.share);
+    Policy { steps }
+}
+
+fn build_step(key: &str, step: &PolicyStepYaml, earlier: &[PolicyStep]) -> Result<PolicyStep, HintedError> {
+    let Percent { share, text } = parse_budget_share(key)?;
+    if let Some(first) = earlier.iter().find(|step| step.share == share) {
+        let message = format!("`{key}` is the same share as `{}`", first.text);
+        return HintedError::err(message, "remove one of the two");
+    }
+    let Some(then) = &step.0.then else {
+        let hint = "add `then: ...` with the action to take, in words";
+        return HintedError::err(format!("step `{key}` has no `then`"), hint);
+    };
+    Ok(PolicyStep { share, text, then: then.0.0.clone(), blocks_deploys: step.0.blocks.is_some() })
 }

@@ -6,8 +6,11 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, Zoned};
 use rrule::{Frequency, RRule, RRuleSet};
 
-use super::correction::LONGEST_WINDOW_MINUTES;
 use crate::hinted_error::HintedError;
+use crate::time::MINUTES_PER_DAY;
+
+/// The longest window of an SLO: older minutes are in no window.
+pub(super) const LONGEST_WINDOW_MINUTES: i32 = 400 * MINUTES_PER_DAY;
 
 /// The most occurrences within the longest window: one every hour of 400 days.
 const OCCURRENCES_MAX: usize = 9_600;

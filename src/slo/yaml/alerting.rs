@@ -7,9 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::forms::{FromText, OrNone, Scalar};
-use super::identifier::Name;
 use super::load_balancer::Destination;
-use super::scalars::{Minutes, Percent, PositiveInt};
+use super::scalars::{Minutes, Name, Percent, PositiveInt};
 use crate::hinted_error::HintedError;
 use crate::slo::tier::WorkingHours;
 use crate::time::parse_duration;

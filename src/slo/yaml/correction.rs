@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::forms::{FromText, OneOrMany, Scalar};
-use super::identifier::{Name, TextLine};
+use super::scalars::{Name, TextLine};
 use crate::hinted_error::HintedError;
 use crate::slo::correction::Category;
 

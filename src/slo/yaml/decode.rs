@@ -11,15 +11,14 @@ use serde_yaml::Value;
 
 use super::foreign::detect_format;
 use super::forms::FromText;
-use super::identifier::Name;
+use super::scalars::Name;
 use super::syntax::explain_syntax;
 use super::warnings::find_warnings;
 use crate::hinted_error::HintedError;
 use crate::rational::parse_decimal;
-use crate::slo::problem::{DefinitionFile, FILE_BYTES_MAX, Problem, Severity};
+use crate::slo::problem::{CORRECTIONS_FOLDER, DefinitionFile, FILE_BYTES_MAX, FLEET_FILE, Problem, Severity};
 use crate::slo::source_spans::{PathStep, Positions, RangedError, YamlPath, innermost_key, key_path};
 use crate::slo::suggest::nearest;
-use crate::slo::{CORRECTIONS_FOLDER, FLEET_FILE};
 
 /// The most problems of one file that are reported.
 const ERRORS_MAX: usize = 20;

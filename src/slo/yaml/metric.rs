@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::forms::{FromText, ListItem, OneOrMany, Scalar, pattern_texts};
-use super::identifier::TextLine;
+use super::scalars::TextLine;
 use crate::hinted_error::HintedError;
 use crate::slo::metric::Statistic;
 

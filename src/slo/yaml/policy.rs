@@ -7,8 +7,7 @@ use serde::Deserialize;
 use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
 use super::forms::{Forms, Scalar, impl_serde_by_forms, invalid_type};
-use super::identifier::TextLine;
-use super::scalars::Percent;
+use super::scalars::{Percent, TextLine};
 use crate::hinted_error::HintedError;
 use crate::rational::{Rational, parse_decimal, parse_percent};
 

@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::alerting::{SevereYaml, SignificanceYaml, TiersYaml};
 use super::forms::{Forms, FromText, OneOrMany, OrNone, Scalar, impl_serde_by_forms, invalid_type, scalar_text};
-use super::identifier::{Name, TextLine};
 use super::load_balancer::{HostPattern, Method, PathPattern};
 use super::metric::MetricsYaml;
-use super::scalars::{Minutes, Percent, Percentile, Threshold, WindowYaml};
+use super::scalars::{Minutes, Name, Percent, Percentile, TextLine, Threshold, WindowYaml};
 use crate::hinted_error::HintedError;
 use crate::slo::indicator::{LatencyBasis, LatencyErrors};
 use crate::slo::tier::WorkingHours;

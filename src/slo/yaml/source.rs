@@ -4,9 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::forms::{FromText, OneOrMany, Scalar, pattern_texts, text_types};
-use super::identifier::TextLine;
 use super::region::Region;
-use super::scalars::{Minutes, Percent};
+use super::scalars::{Minutes, Percent, TextLine};
 use crate::hinted_error::HintedError;
 use crate::slo::source::LogTable;
 use crate::time::Day;

@@ -10,7 +10,7 @@ use crate::alert::{
 };
 use crate::cost::Usage;
 use crate::counts::Sums;
-use crate::discovery::{Discovery, Lifetime, Resolution, ResourceId, Selector};
+use crate::discovery::{Discovery, Lifetime, Resolution, ResourceId, ScopedSelector, Selector};
 use crate::fetch_plan::{FetchedRange, FileState, ImportedFile};
 use crate::report::gate::Override;
 use crate::slo::{AwsScope, SloId, Urgency};
@@ -160,8 +160,8 @@ fn sidecar_files_keep_their_format() {
     let empty = Resolution { discovered_at: minute("2026-10-03T10:05Z"), lifetimes: BTreeMap::new() };
     let role = AwsScope { role_arn: Some("arn:aws:iam::1:role/r".to_owned()), ..AwsScope::default() };
     let discovery = Discovery(BTreeMap::from([
-        (scope, BTreeMap::from([(Selector::LoadBalancer("app/mart".to_owned()), resolution)])),
-        (role, BTreeMap::from([(Selector::TargetGroup("{a=b}".to_owned()), empty)])),
+        (ScopedSelector::new(&scope, &Selector::LoadBalancer("app/mart".to_owned())), resolution),
+        (ScopedSelector::new(&role, &Selector::TargetGroup("{a=b}".to_owned())), empty),
     ]));
     wait(store.save_discovery(&discovery, None)).unwrap();
     assert_format("discovery", &read(folder.path(), "discovery.json"));
