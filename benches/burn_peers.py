@@ -4,7 +4,7 @@ By hand only:
     python3 -m pip install --target target/peers numpy==2.4.6 polars==2.1.0
     python3 benches/burn_peers.py [SLOS]
 All have the columns in memory before the clock starts, take the best of three runs, and must find the same firing minutes.
-Without SLOS, numpy and polars do all 1,683. With it they do the first so many only, and their time is scaled linearly.
+Without SLOS, numpy and polars do all 1,683. With it they process only that many, and their time is scaled linearly.
 """
 
 import json

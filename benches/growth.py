@@ -3,7 +3,7 @@
     pip install --target target/peers matplotlib
     cargo bench --no-run && python3 benches/growth.py
 
-It makes what it measures below target/growth once, prints the exponent of each growth, and draws benches/growth.png.
+It generates its data below target/growth once, prints the exponent of each growth, and draws benches/growth.png.
 """
 
 import glob

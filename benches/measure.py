@@ -1,4 +1,4 @@
-"""What a whole process costs: wall clock, CPU seconds, memory at its peak, and bytes read and written."""
+"""The cost of a process: wall clock, CPU seconds, peak memory, and bytes read and written."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ class Cost:
 
 
 def cost(command, **options):
-    """Runs a command once. Bytes are what it asked the system for, from the disk or from memory."""
+    """Runs a command once. Bytes are those of its system calls, from disk or page cache."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
     speech = process.stderr.read()

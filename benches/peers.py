@@ -1,4 +1,4 @@
-"""The speed of a scan as whole processes, side by side in one run: CPU time, and what it is a multiple of.
+"""The speed of a scan as whole processes, side by side in one run: CPU time, and its ratio to a baseline.
 
     cargo build --release && cargo bench --bench scan --no-run
     python3 -m pip install --target target/peers duckdb==2.0.0 polars==2.1.0

@@ -2,10 +2,10 @@
 
     cargo bench --no-run && python3 benches/tick.py [FLEET-BENCH] [7 30 90 400]
 
-`status` judges from the ledger alone; `run` also reads the log objects of the newest five minutes and keeps them. Some
-services also promise slices: one or 50 of them by timeslices, and as many by a percentile. The first run after that was
-promised cuts the whole past, those after it the newest minutes.
-Fleets are made once below target/tick and used again; SLOWBURN names another program than the one built last.
+`status` evaluates the ledger alone; `run` also reads and stores the log objects of the newest five minutes. Some
+services also have timeslice SLOs: one or 50 by timeslices, and as many by a percentile. The first run after their
+definition evaluates the whole past, later runs the newest minutes.
+Fleets are generated once below target/tick and reused; SLOWBURN names a binary other than the latest build.
 """
 
 import glob

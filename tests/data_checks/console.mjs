@@ -1,19 +1,19 @@
 #!/usr/bin/env node
-// Looks at the pages of the console in a real browser.
+// Checks the console pages in a real browser.
 //
 //     node tests/data_checks/console.mjs --slowburn BINARY [--shared DIR] --work DIR
 //
-// It makes three fleets: the demo's, one whose owners wrote hostile texts, and, where `--shared` has it, PetShop. Of each it opens
+// It creates three fleets: the demo, one with malicious texts, and PetShop if `--shared` has it. For each it opens
 // the page of the fleet, of a team and of services, from a disk and from a server, wide and narrow, light and dark, with and
-// without JavaScript, and prints them. Any of these ends it with code 1:
+// without JavaScript, and prints them. It exits with code 1 on any of these:
 //
-//   * a message on the console, a dialog, or a request for anything but the page itself
+//   * a console message, a dialog, or a request other than for the page itself
 //   * a finding of axe that is serious or critical
-//   * a page that scrolls sideways, or has nothing to say without JavaScript
-//   * a filter that does not do what its words say
-//   * budgets of PetShop that differ from the known ones, or a known incident that its pages do not show
+//   * a page that scrolls horizontally, or is empty without JavaScript
+//   * a filter that does not match its label
+//   * budgets of PetShop that differ from the known ones, or a known incident missing on its pages
 //
-// Screenshots and PDFs stay in `--work`, for whoever wants to look. It installs what it needs: Chromium out of Debian's packages,
+// Screenshots and PDFs stay in `--work` for inspection. It installs its dependencies: Chromium from Debian's packages,
 // playwright-core and axe-core from npm.
 
 import { spawnSync } from "node:child_process";

@@ -1,8 +1,8 @@
-"""Holds what programs read of slowburn to those programs: the status to its own schema (jsonschema), metrics to promtool, and budgets
-by day in Parquet to what DuckDB reads of it, beside the CSV.
+"""Checks machine-readable output with independent tools: the status with jsonschema, metrics with promtool, and budgets
+per day in Parquet with DuckDB, compared with the CSV.
 
-promtool comes from the Debian package `prometheus`, which is fetched and unpacked but not installed; where there is no apt-get, that
-check is left out, and said to be.
+promtool comes from the Debian package `prometheus`, which is fetched and unpacked but not installed; without apt-get that
+check is skipped with a note.
 """
 
 import argparse
@@ -29,7 +29,7 @@ AT = "2026-11-23T08:00Z"
 
 
 def promtool(cache):
-    """The program, fetched once; None where that cannot be done."""
+    """The binary, downloaded once; None if that fails."""
     program = cache / "usr/bin/promtool"
     if found := shutil.which("promtool"):
         return found

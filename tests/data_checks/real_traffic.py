@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Holds the program against real traffic that two independent counters have counted.
+"""Compares slowburn with two independent counts of real traffic.
 
     real_traffic.py --slowburn BINARY --shared DIR --work DIR
 
-For PetShop and Nezha it writes definitions (availability, and latency under eight thresholds, once judged by time alone
-and once with errors as bad), lets the program read the access logs, and compares
+For PetShop and Nezha it writes definitions (availability, and latency under eight thresholds, once evaluated by time alone
+and once with errors as bad), runs slowburn on the access logs, and compares
 
   * every minute: total, 5xx, requests with a latency, and requests in time   with  golden/per_minute.csv
   * every SLI over the whole span of its balancer, and over 1 and 7 days      with  golden/sli.csv
   * every hour, for PetShop: bad and total of seven windows                   with  golden/burn_hourly.csv
 
-PetShop is then read once more out of a bucket, which moto keeps, and by an Athena of ours, and compared in the same way; and its
-own CloudWatch metrics out of a CloudWatch of ours. All of it needs PYTHONPATH=target/test-packages.
+PetShop is then read from a bucket (moto) and through the Athena fake, and compared in the same way; its
+CloudWatch metrics are read from the CloudWatch fake. All of it needs PYTHONPATH=target/test-packages.
 Any difference ends it with code 1.
 """
 

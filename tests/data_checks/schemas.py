@@ -1,8 +1,8 @@
-"""Holds the JSON Schemas to an independent validator: jsonschema on what PyYAML reads.
+"""Checks the JSON Schemas with an independent validator: jsonschema on documents parsed by PyYAML.
 
 usage: schemas.py FLEET_SCHEMA SERVICE_SCHEMA CORRECTION_SCHEMA FOLDER...
 For each folder prints one line: its path, a tab, `valid`, `invalid` or `unreadable`.
-A folder is unreadable when a file of it is no YAML for PyYAML, which no schema can say anything about.
+A folder is unreadable if PyYAML cannot parse one of its files, which no schema can detect.
 """
 
 import json

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the Athena fake against values that Trino's documentation gives, and against what Athena's says of its API.
+"""Compares the Athena fake with examples in Trino's documentation and with Athena's API reference.
 
 PYTHONPATH=target/test-packages python3 tests/fakes/athena_check.py
 """
@@ -117,7 +117,7 @@ AGGREGATES = {
     "array_join(array_agg(v ORDER BY k DESC), ' ')": "c b a",
 }
 REFUSED = {
-    # NULL beyond the last part in Trino, an empty text in DuckDB.
+    # NULL beyond the last part in Trino, an empty string in DuckDB.
     "SELECT split_part('a', '?', 2)": "FUNCTION_NOT_FOUND",
     "SELECT 1, sha256(x) FROM (VALUES 1) AS t(x)": "FUNCTION_NOT_FOUND",
     "SELECT k AS a FROM (VALUES 1) AS t(k) GROUP BY a": "COLUMN_NOT_FOUND",
@@ -139,7 +139,7 @@ class AthenaSession:
         self.client, self.more = fake.client("athena"), {"ResultConfiguration": {"OutputLocation": OUTPUT}} | more
 
     def __call__(self, query, **more):
-        """The rows behind the header, or the reason why there are none."""
+        """The rows after the header, or the failure reason."""
         started_as = self.client.start_query_execution(QueryString=query, **self.more, **more)["QueryExecutionId"]
         while True:
             run = self.client.get_query_execution(QueryExecutionId=started_as)["QueryExecution"]

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""An Athena that the AWS SDKs speak to (awsJson1_1), and that really runs the SQL.
+"""An Athena fake for the AWS SDKs (awsJson1_1) that executes the SQL.
 
     athena_server.py [--port 0] [--control JSON] --root DIR | --s3 http://127.0.0.1:PORT  [--output s3://bucket/prefix | --managed]
 
 SQL is parsed as Athena's dialect (sqlglot), checked against rules of Trino that DuckDB is laxer about, translated, and run by
 DuckDB over RegexSerDe tables, with partition projection, whose objects are those of an S3 fake or files of a folder
-(s3://bucket/key is DIR/bucket/key). What it cannot do right it refuses: the query ends FAILED, never with a guess.
+(s3://bucket/key is DIR/bucket/key). Unsupported SQL ends as FAILED instead of with approximate results.
 
-Beside the paths of every fake (fake_server.py), `POST /_queries` lists all queries with their state and bytes, also per scan of
+In addition to the common paths (fake_server.py), `POST /_queries` lists all queries with their state and bytes, also per scan of
 a table. Settings for `/_control` are in athena/api.py.
 """
 

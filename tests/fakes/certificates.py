@@ -1,4 +1,4 @@
-"""A certificate authority for one test, and a certificate of it for this machine; and another authority that nobody should trust with it."""
+"""A certificate authority with a server certificate for one test, and a second, untrusted authority."""
 
 import ssl
 from datetime import UTC, datetime, timedelta

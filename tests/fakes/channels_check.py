@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the fakes of channels against the documentation of PagerDuty, Slack, Standard Webhooks and SMTP, through clients of others.
+"""Compares the channel fakes with the documentation of PagerDuty, Slack, Standard Webhooks and SMTP, through third-party clients.
 
 PYTHONPATH=target/test-packages python3 tests/fakes/channels_check.py
 """
@@ -25,7 +25,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 
 
 def post(fake, path, body, headers=None, kind="application/json"):
-    """Status, headers and text of an answer; 0 if there was none."""
+    """Status, headers and text of a response; 0 without a response."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(fake.url + path, raw, {"Content-Type": kind, **(headers or {})})
     try:
@@ -78,7 +78,7 @@ def check_pagerduty(fake):
 
 
 def check_alerts(fake):
-    """One alert until it is resolved; then another; and each routing key has its own."""
+    """One alert until it is resolved, then a new one; each routing key has its own."""
     for action, more in [("resolve", {}), ("trigger", {}), ("trigger", {"severity": "critical"}), ("resolve", {}), ("resolve", {}), ("trigger", {})]:
         post(fake, "/v2/enqueue", event(action, **more))
     post(fake, "/v2/enqueue", event(routing_key="e" * 32))
@@ -166,7 +166,7 @@ def letter(to):
 
 
 def refusal(do):
-    """The code of an SMTP refusal; `gone` if the connection ended."""
+    """The code of an SMTP rejection; `gone` if the connection was closed."""
     try:
         do()
         return 250

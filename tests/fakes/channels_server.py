@@ -9,14 +9,14 @@
 | /services/... | slack | an incoming webhook: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks> |
 | /hook/... | hook | Standard Webhooks: <https://www.standardwebhooks.com>, with the document of `slowburn schema message` |
 
-It is stricter than the real ones in one thing: a field that the documentation does not have is refused, so that a typo shows.
+Stricter than the real services in one respect: undocumented fields are rejected, to detect typos.
 
 Settings, beside those of every fake: `keys` (the routing keys that exist; any, if empty), `secret` (of signatures), `schema` (of documents). A
 fault may have `headers` and `body` too.
 
-`GET /_requests` is all that came: action, path, headers, body, the status it got, and what Slack would make of it (`mentions`, `links`,
-`unescaped`). `POST /_alerts` gives PagerDuty's alerts: those with the same routing and dedup key are one until it is resolved.
-`POST /_hooks` gives webhooks by their id: one that came twice is there once.
+`GET /_requests` returns all requests: action, path, headers, body, response status, and Slack's rendering (`mentions`, `links`,
+`unescaped`). `POST /_alerts` returns PagerDuty's alerts: events with the same routing and dedup key are one until it is resolved.
+`POST /_hooks` returns webhooks by ID, without duplicates.
 """
 
 import argparse
@@ -38,7 +38,7 @@ ACTIONS = [("/v2/change/enqueue", "change"), ("/v2/enqueue", "enqueue"), ("/serv
 
 
 class Wrong(Exception):
-    """What is wrong with a request, by the rules of its service."""
+    """A request that violates the rules of its service."""
 
 
 def need(right, what):
@@ -98,7 +98,7 @@ def payload(fields, known, required):
 
 
 class Alerts:
-    """Alerts as PagerDuty keeps them."""
+    """Alerts with PagerDuty's semantics."""
 
     def __init__(self):
         self.all = []
@@ -136,14 +136,14 @@ def text_object(found, seen, most, kinds=("mrkdwn", "plain_text")):
 
 
 def read_mrkdwn(found, seen):
-    """Notes what Slack would make links and mentions of, and what was not escaped."""
+    """Records the links and mentions that Slack would create, and unescaped text."""
     for control in CONTROL.findall(found):
         seen["mentions" if control[:1] in "!@#" else "links"].append(control)
     seen["unescaped"] += len(ENTITY.findall(found)) + len(re.findall("[<>]", CONTROL.sub("", found)))
 
 
 def slack(message, seen):
-    """Checks a message, and notes in `seen` what Slack would make of it."""
+    """Checks a message, and records in `seen` how Slack would render it."""
     only(message, {"text", "blocks", "unfurl_links", "unfurl_media", "mrkdwn"}, "message")
     need("text" in message or "blocks" in message, "no_text")
     if "text" in message:
@@ -177,7 +177,7 @@ def slack(message, seen):
 
 
 def check_signature(secret, headers, raw):
-    """What a receiver does before it believes a body."""
+    """Verifies the signature of a body as a receiver does."""
     identity, moment = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     need(moment.isdigit() and abs(time.time() - int(moment)) < 300, "the timestamp is missing, or too old or too new")
     key = base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
@@ -198,7 +198,7 @@ class Receivers(Fake):
             return {"/_alerts": self.alerts.all, "/_hooks": self.hooks}.get(path)
 
     def take(self, action, raw, headers, seen):
-        """Answers a request that no fault met: status, content type, body."""
+        """Answers a request without an injected fault: status, content type, body."""
         need(headers.get("content-type", "").startswith("application/json"), "the body is not said to be JSON")
         body = json.loads(raw)
         with self.lock:
@@ -222,7 +222,7 @@ class Receivers(Fake):
 
 
 def refused(action, reason):
-    """A refusal in the words of the service."""
+    """An error response in the format of the service."""
     if action == "slack":
         return 400, "text/html", reason if "no_text" in reason else f"invalid_payload: {reason}"
     if action == "hook":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the CloudWatch fake against facts of CloudWatch's documentation, through boto3 and through raw CBOR.
+"""Compares the CloudWatch fake with CloudWatch's documentation, through boto3 and through raw CBOR.
 
 PYTHONPATH=target/test-packages python3 tests/fakes/cloudwatch_check.py
 """

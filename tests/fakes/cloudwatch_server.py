@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""A CloudWatch that the AWS SDKs of Rust (smithy rpc-v2-cbor) and Python (awsJson) speak to.
+"""A CloudWatch fake for the AWS SDKs for Rust (smithy rpc-v2-cbor) and Python (awsJson).
 
     cloudwatch_server.py [--port 0] [--control JSON] [--load FILE]... [--fleet BALANCERS --days DAYS]
 
 It answers GetMetricData, PutMetricData and ListMetrics with exact statistics (Sum, SampleCount, Average, Minimum, Maximum,
-pNN, PR, TC, TS), in pages, for several accounts and regions, and forgets fine data as CloudWatch does. Beside the paths of
-every fake (fake_server.py) a test may
+pNN, PR, TC, TS), in pages, for several accounts and regions, with CloudWatch's retention. In addition to the common paths
+(fake_server.py):
 
     POST /_series   add series, JSON or CSV as in cloudwatch/loading.py
-    POST /_clear    forget all series
+    POST /_clear    delete all series
 
 Settings for `/_control` are in cloudwatch/api.py.
 """
@@ -27,7 +27,7 @@ EPOCH_TAG = 1
 
 
 class Wire(Handler):
-    """Both protocols, told apart by their headers."""
+    """Both protocols, distinguished by their headers."""
 
     def serve(self, raw, caller):
         is_cbor = self.headers.get("smithy-protocol") == "rpc-v2-cbor"

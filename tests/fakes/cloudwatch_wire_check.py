@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A second opinion on how CloudWatch's bytes look: the same CBOR requests to our fake and to ministack, answers compared. Then the
-program itself asks ministack, and has to find the sum that was put there.
+"""Compares the wire format of the CloudWatch fake with ministack's, using the same CBOR requests. Then slowburn queries
+ministack and must find the stored sum.
 
     python3 -m pip install --target target/test-ministack -r tests/requirements-ministack.txt
     PYTHONPATH=target/test-packages python3 tests/fakes/cloudwatch_wire_check.py --ministack target/test-ministack --slowburn BINARY
 
-ministack is asked for sums only: its TC and PR are averages.
+Only sums are compared: ministack returns averages for TC and PR.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def call(url, operation, body):
 
 
 def conversation(url, start):
-    """What is said when a sum is put and asked for."""
+    """The responses to putting and getting a sum."""
     moment = lambda seconds: cbor2.CBORTag(1, float(start + seconds))
     datum = {"MetricName": METRIC["MetricName"], "Dimensions": METRIC["Dimensions"], "Timestamp": moment(0), "Value": 3.0}
     query = {"Id": "a", "MetricStat": {"Metric": METRIC, "Period": 60, "Stat": "Sum"}}
@@ -51,13 +51,13 @@ def conversation(url, start):
         call(url, "GetMetricData", {"MetricDataQueries": [query], "StartTime": moment(0), "EndTime": moment(600)}),
         call(url, "ListMetrics", {"Namespace": "shop"}),
     ]
-    # An empty list and none are the same to a client.
+    # An empty and a missing list are equal to a client.
     said[1][2].pop("Messages", None)
     return said
 
 
 def counted(binary, url, minute):
-    """Total and bad of a minute by the program, whose ratio has a metric of failures that never had any."""
+    """Total and bad of a minute by slowburn, for a ratio whose failure metric never had data."""
     with tempfile.TemporaryDirectory() as work:
         slos = Path(work) / "slos"
         (slos / "shop").mkdir(parents=True)

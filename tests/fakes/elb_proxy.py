@@ -1,13 +1,13 @@
-"""Elastic Load Balancing and the tagging API with the faults and small pages that moto does not have: it passes requests on to moto.
+"""Elastic Load Balancing and the tagging API with faults and small pages: a proxy in front of moto.
 
     python3 elb_proxy.py --control '{"upstream": "http://127.0.0.1:5000", "page": 2}'
 
-    POST /_create   {"balancer": name, "tags": {}, "groups": {name: {}}}: makes a balancer with a listener that forwards to its target
-                    groups, which are made if they are not there; answers with `app/name/id` and the groups' `name/id`
+    POST /_create   {"balancer": name, "tags": {}, "groups": {name: {}}}: creates a load balancer with a listener that forwards to its
+                    target groups, created if missing; returns `app/name/id` and the groups' `name/id`
     POST /_delete   {"balancer": name} or {"group": name}
     POST /_tag      {"balancer": name, "tags": {}}
 
-Settings: `upstream`, where moto is; `page`, how many resources a page has at most. Faults are those of every fake, by the action's name.
+Settings: `upstream`, the URL of moto; `page`, the maximum number of resources per page. Faults are those of every fake, by the action's name.
 """
 
 import argparse

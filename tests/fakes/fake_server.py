@@ -1,17 +1,17 @@
-"""What the fakes of AWS services have in common: HTTP, faults, counters, and who is calling.
+"""Common parts of the AWS fakes: HTTP, faults, counters, and the caller's identity.
 
-A fake answers its service's own protocol on `/`, and a test speaks to the fake itself on the paths below. Bodies are JSON.
+A fake serves the protocol of its service on `/`; tests control the fake through the paths below. Bodies are JSON.
 
-    GET  /            what is held, and the counters
-    GET  /_requests   the last requests, oldest first
-    POST /_control    merged into the control settings; answers with all of them. A name that does not exist is refused
-    POST /_reset      control settings, counters and requests as at the start; what was loaded stays
+    GET  /            stored data and counters
+    GET  /_requests   the latest requests, oldest first
+    POST /_control    merged into the control settings; returns all of them. Unknown names are rejected
+    POST /_reset      control settings, counters and requests to the initial state; loaded data stays
 
 Settings of every fake:
 
-    latency_s   seconds that each answer waits
+    latency_s   delay of each response in seconds
     faults      list of {action, code, status, message, times, after, drop}: requests of the action (`*` is any), once
-                `after` of them have passed, are refused `times` times with that error; `drop` closes the connection instead
+                `after` of them have passed, fail `times` times with that error; `drop` closes the connection instead
 """
 
 import copy
@@ -31,7 +31,7 @@ REQUESTS_KEPT = 10_000
 
 
 def due(faults, fits):
-    """The first fault that fits and still has its turn, which it uses up; the first `after` times it lets pass."""
+    """Returns and consumes the first matching fault; its first `after` matches pass."""
     for fault in faults:
         if not fits(fault) or fault.get("times", 1) <= 0:
             continue
@@ -44,7 +44,7 @@ def due(faults, fits):
 
 
 class Refusal(Exception):
-    """An API call that is answered with an error."""
+    """An API error response."""
 
     def __init__(self, code, message, status=400):
         super().__init__(message)
@@ -66,7 +66,7 @@ class Caller:
 
 
 class Fake:
-    """Settings, counters and the request log. A subclass adds settings and answers actions."""
+    """Settings, counters and the request log. Subclasses add settings and actions."""
 
     settings: dict = {}
 
@@ -95,7 +95,7 @@ class Fake:
             self.counters[name] = self.counters.get(name, 0) + amount
 
     def begin(self, action, caller, summary):
-        """Counts a request, and meets it with a fault if one is due."""
+        """Counts a request and applies a fault if one is due."""
         with self.lock:
             asked = self.counters["requests"]
             asked[action] = asked.get(action, 0) + 1
@@ -115,26 +115,26 @@ class Fake:
         return due(self.control["faults"], lambda fault: fault["action"] in (action, "*"))
 
     def state(self):
-        """What `GET /` tells beside the counters."""
+        """Additional fields of `GET /` beside the counters."""
         return {}
 
     def summary(self, action, body):
-        """What the request log keeps of a request."""
+        """The request log entry of a request."""
         return {}
 
     def answer(self, action, body, caller):
         raise NotImplementedError
 
     def post(self, path, body):
-        """A path of the fake's own; `None` if there is no such path."""
+        """Handles a control path of the fake; `None` if the path does not exist."""
         return None
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. A subclass knows how its service writes requests and answers."""
+    """One connection. Subclasses implement the wire format of their service."""
 
     protocol_version = "HTTP/1.1"
-    # Head and body in one packet: two would wait for each other's acknowledgement.
+    # Head and body in one packet, to avoid a delay by Nagle's algorithm and delayed acknowledgements.
     wbufsize = -1
     fake: Fake
 
@@ -185,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_json({"error": f"{type(fault).__name__}: {fault}"}, 400)
 
     def assume_role(self, form):
-        """STS AssumeRole: a key that carries the role's account."""
+        """STS AssumeRole: returns a key that encodes the role's account."""
         arn, session = form["RoleArn"][0], form.get("RoleSessionName", ["session"])[0]
         account = arn.split(":")[4]
         with self.fake.lock:
@@ -218,12 +218,12 @@ def add_options(parser):
 
 
 def listen(fake, handler, port, tls=None):
-    """Serves until the process ends. The line on stderr says that it is ready, and where."""
+    """Serves until the process ends. A line on stderr reports readiness and the address."""
     handler.fake = fake
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
     if tls:
-        # The handshake waits for the thread of its connection.
+        # The TLS handshake runs in the thread of its connection.
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     scheme = "https" if tls else "http"
     print(f"listening on {scheme}://127.0.0.1:{server.server_port}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Starts a fake for a check, and ends it."""
+"""Starts and stops a fake for a check."""
 
 import contextlib
 import json
@@ -47,7 +47,7 @@ class RunningServer:
 
 @contextlib.contextmanager
 def running_fake(script, *arguments):
-    """A fake on a free port, until the block ends."""
+    """Runs a fake on a free port within the block."""
     command = [sys.executable, str(HERE / script), "--port", "0", *map(str, arguments)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
@@ -62,7 +62,7 @@ def running_fake(script, *arguments):
 
 @contextlib.contextmanager
 def running_module(command, environment=None):
-    """A server of others on a free port, until the block ends; `command` and `environment` make what it needs of the port."""
+    """Runs a third-party server on a free port within the block; `command` and `environment` are functions of the port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -86,7 +86,7 @@ def running_moto():
 
 
 class Checks:
-    """Counts what was compared, and ends with code 1 if anything differed."""
+    """Counts comparisons, and exits with code 1 if any differed."""
 
     def __init__(self):
         self.held, self.wrong = 0, []

@@ -1,17 +1,17 @@
-"""S3 with the faults that moto does not have: it passes requests on to moto, and meets chosen ones with an error, slowness or an end in the
-middle. It answers STS AssumeRole itself, as every fake here does, so that the account and region of each request can be seen.
+"""S3 with faults: a proxy in front of moto that fails, delays or truncates selected requests. It answers STS AssumeRole
+itself, as every fake here does, so that the account and region of each request are visible.
 
     python3 s3_proxy.py --control '{"upstream": "http://127.0.0.1:5000"}'
 
-Faults, beside what every fake has (action, code, status, message, times, after, drop); the first that fits is taken, and `times` is
-for ever unless said:
+Faults, in addition to the common fields (action, code, status, message, times, after, drop); the first match applies,
+and `times` is unlimited by default:
 
     contains     a part of the path, such as a key
-    rate         the share of such requests that it meets, drawn alike each time
-    unless       {"header": name} or {"region": name}: it does not meet requests that have that header, or are signed for that region
-    headers      of the answer
-    cut          of the body that moto gave, so many bytes are sent before the connection is closed
-    pieces, pace_s   the body is sent in so many pieces, with a pause before each
+    rate         the share of matching requests that fail, chosen deterministically
+    unless       {"header": name} or {"region": name}: skips requests with that header, or signed for that region
+    headers      of the response
+    cut          bytes of moto's body to send before the connection is closed
+    pieces, pace_s   number of chunks of the body, and the pause before each
 """
 
 import argparse
@@ -24,7 +24,7 @@ from fake_server import Caller, Handler, Fake, add_options, listen
 
 ERROR = """<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>{code}</Code><Message>{message}</Message><RequestId>1</RequestId><HostId>1</HostId></Error>"""
-# Of one connection, or counted anew by the side that sends.
+# Per connection, or recalculated by the sender.
 OWN_HEADERS = {"connection", "content-length", "date", "server", "transfer-encoding", "content-type"}
 
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""A mail server that keeps what it gets: STARTTLS or TLS from the start, a login, and faults by recipient.
+"""A mail server that stores received emails: STARTTLS or TLS from the start, a login, and faults by recipient.
 
     python3 tests/fakes/smtp_server.py --folder DIR [--tls | --plain] [--name localhost] [--days 30]
 
-DIR gets `ca.pem`, `other-ca.pem` (certificates.py), and each message as `001.eml` with its envelope in `001.json`. Nothing is taken
-before encryption and login, whose name and password are `user@example.com` and `pass word/%`, unless it is
-`--plain`, a relay of the machine itself. The part of a recipient before `@` says what becomes of it:
+DIR gets `ca.pem`, `other-ca.pem` (certificates.py), and each message as `001.eml` with its envelope in `001.json`. Mail is accepted only
+after encryption and login, with user name and password `user@example.com` and `pass word/%`, unless it is
+`--plain`, a relay of the machine itself. The part of a recipient before `@` selects a fault:
 
     tempfail   451, try later            full       452, over its quota        slow       an answer after `--slow` seconds
-    reject     550, no such mailbox      drop       the connection is closed   lost       the message is kept, and the
-                                                                                          connection closed without an answer
+    reject     550, no such mailbox      drop       the connection is closed   lost       the message is stored, and the
+                                                                                          connection closed without a response
 """
 
 import argparse
@@ -31,7 +31,7 @@ REFUSALS = {
 
 
 class Sink:
-    """What is done with the commands of a client."""
+    """Handles SMTP commands."""
 
     def __init__(self, folder, slow_s):
         self.folder, self.slow_s, self.kept = folder, slow_s, 0
@@ -71,7 +71,7 @@ async def serve(arguments):
     sink = Sink(folder, arguments.slow)
     rules = {"authenticator": authenticate, "auth_required": not arguments.plain, "hostname": "localhost"}
     if arguments.tls or arguments.plain:
-        # With TLS it is encrypted already, which aiosmtpd only knows of STARTTLS.
+        # With implicit TLS the connection is already encrypted; aiosmtpd only detects STARTTLS.
         rules["auth_require_tls"] = False
     else:
         rules |= {"tls_context": context, "require_starttls": True}

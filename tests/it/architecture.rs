@@ -1,5 +1,5 @@
-//! The architecture as tests: the order of modules, imports without cycles, pure modules, one module for each crate, and
-//! the length of files and functions.
+//! The architecture as tests: the order of modules, imports without cycles, pure modules, one module for each crate,
+//! and the length of files and functions.
 #![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test may fail loudly, and cuts where it found ASCII")]
 
 use std::collections::{BTreeMap, BTreeSet};

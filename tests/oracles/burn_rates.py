@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Holds the program against results of Prometheus with Sloth's rules, and of slo-generator.
+"""Compares slowburn with Prometheus under Sloth's rules, and with slo-generator.
 
     burn_rates.py --slowburn BINARY --shared DIR --work DIR
 
 It writes definitions with a `counts` source over the recorded scenarios, three SLOs each (99.9% over 30 days, 99.5% over 28
-days, 99% over 7 days), lets the program take the counts in, and compares what `replay` prints with the recorded results:
+days, 99% over 7 days), runs slowburn on the counts, and compares the output of `replay` with the recorded results:
 
   * sums and known minutes of every recorded window                     exactly
   * the raw conditions of both urgencies and of each tier, at every evaluation minute:
       outside the minutes at which a ratio equals its threshold         with the recorded rules
       everywhere                                                        with exact arithmetic, strictly above
-  * budgets left                                                        within 1e-12
+  * remaining budgets                                                   within 1e-12
   * minutes with the budget below zero                                  exactly
   * slo-generator's good and bad events                                 exactly
 
@@ -80,7 +80,7 @@ class Program:
 
 
 class Tally:
-    """How much was compared, and what differed."""
+    """The number of comparisons, and the differences."""
 
     def __init__(self, name):
         self.name, self.compared, self.wrong = name, 0, []

@@ -1,7 +1,7 @@
-"""Prints calendar periods as Python's zoneinfo sees them, for the test that holds ours against them.
+"""Prints calendar periods according to Python's zoneinfo, for comparison with slowburn's.
 
 One line each: zone, period, evaluation minute, first minute of the period, first minute of the next; times in UTC.
-An evaluation sees the minutes before it, so the period is the one that holds the newest of these.
+An evaluation covers the minutes before it, so the period is that of the newest of these.
 """
 
 import datetime as dt
@@ -56,7 +56,7 @@ def main() -> None:
     for name in ZONES:
         zone = zoneinfo.ZoneInfo(name)
         moments = [dt.datetime(2023, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=chance.randrange(4 * 525_600)) for _ in range(60)]
-        # The minutes around the beginning of every month, where periods change.
+        # The minutes around the start of every month, where periods change.
         for month in range(48):
             begin = dt.datetime(2023 + month // 12, month % 12 + 1, 1, tzinfo=zone).astimezone(dt.UTC)
             moments += [begin + dt.timedelta(minutes=step) for step in (-1, 0, 1)]

@@ -3,13 +3,13 @@
 
     PYTHONPATH=target/test-packages python3 tests/oracles/conformance.py --slowburn BINARY [--work DIR]
 
-One deterministic traffic of 30 hours, over the night in which Berlin sets its clocks back, goes into access logs in a directory,
+One deterministic traffic of 30 hours, including the end of daylight saving time in Berlin, goes into access logs in a directory,
 the same objects in a bucket (moto), a table of Athena (athena_server.py) and metrics of CloudWatch (cloudwatch_server.py). It has
-errors of targets and of the balancer with and without a target, clients that give up, redirects, fixed responses, WebSockets,
-silent minutes, objects that are delivered late and metrics that grow afterwards. Each source is run twice, before and after the
+errors of targets and of the balancer with and without a target, clients that disconnect, redirects, fixed responses, WebSockets,
+idle minutes, late objects and metrics that still grow. Each source is run twice, before and after the
 late part, and every minute that `export` shows is compared with the events themselves.
 
-Where a source cannot tell something, `CANNOT` says so, and the comparison expects exactly that difference.
+`CANNOT` lists the counts that a source does not provide; the comparison expects exactly these differences.
 """
 
 import argparse
@@ -38,24 +38,24 @@ MART, SOLO, OLD = "app/mart/50dc6c495c0c9188", "app/solo/00000000000000aa", "cla
 GROUPS = {"orders": "73e2d6bc24d8a067", "cart": "83e2d6bc24d8a067"}
 UNDER_MS = 300
 
-# What one event is, by how often it happens: status, made by target or balancer, and what the line has instead of times.
+# Event kinds by frequency: status, origin (target or load balancer), and text in place of the times.
 KINDS = {
     "good": (60, 200, "target"), "missing": (4, 404, "target"), "broken": (3, 500, "target"), "unavailable": (2, 503, "target"),
     "reset": (2, 502, "balancer"), "timeout": (2, 504, "balancer"), "no_targets": (1, 503, "balancer"), "gave_up": (2, 460, "balancer"),
     "malformed": (1, 400, "balancer"), "identity": (1, 561, "balancer"), "redirect": (2, 301, "rule"), "fixed": (2, 503, "rule"),
     "websocket": (1, 101, "target"),
 }
-# What a source has no numbers for.
+# Counts that a source does not provide.
 CANNOT = {
     "cloudwatch": {
-        # There is no count of 1XX, and none by target group of what the balancer answers itself.
+        # There is no 1XX count, and none per target group for responses of the load balancer.
         "mart/availability": {"websocket"},
         "solo/availability": {"websocket"},
         "orders/availability": {"websocket", "reset", "timeout", "no_targets", "gave_up", "malformed", "identity"},
     },
 }
 
-# What has no values before the first request, and does not tell whether there was a balancer.
+# Sources without values before the first request, for which earlier minutes are unknown.
 SILENT_AT_FIRST = {"cloudwatch"}
 
 
@@ -81,7 +81,7 @@ class Event:
 
     @property
     def answered(self):
-        """Whether a target answered, which is when there is a target time."""
+        """Whether a target responded, which gives a target time."""
         return self.made_by == "target" and self.kind != "websocket"
 
 
@@ -91,7 +91,7 @@ def traffic():
     events, moment = [], BEGIN
     while moment < END:
         for balancer, most in ((MART, 12), (SOLO, 1), (OLD, 9)):
-            # The small one is silent most of the time, and for half an hour altogether.
+            # The small one is idle most of the time, and for a full half hour.
             silent = balancer == SOLO and (moment.hour == 3 and moment.minute < 30 or chance.random() < 0.6)
             for _ in range(0 if silent else chance.randint(1 if balancer == SOLO else 3, most)):
                 kind = chance.choices(names, weights)[0]
@@ -114,7 +114,7 @@ def line(event):
     times = f"0.001 {event.taken_ms / 1000:.3f} 0.000" if event.made_by == "target" else "-1 -1 -1"
     of_target = event.status if event.made_by == "target" else "-"
     if event.balancer == OLD:
-        # Classic Load Balancers stamp a line when the request came in; what counts everywhere is when it was answered.
+        # Classic Load Balancers log the time of the request; all counts use the time of the response.
         received = event.at - timedelta(milliseconds=event.taken_ms + 1 if event.made_by == "target" else 0)
         return (f"{stamp(received)} old 198.51.100.7:1 {target} {times} {event.status} {of_target} 34 366 "
                 f"\"GET http://shop.example.com:80/ HTTP/1.1\" \"curl/8\" - -")
@@ -128,7 +128,7 @@ def line(event):
 
 
 def objects(events):
-    """Keys, whether they come late, and bytes: every five minutes a balancer's node writes one, if there was anything."""
+    """Keys, lateness and bytes: every five minutes each node writes an object if it had requests."""
     of = defaultdict(list)
     for event in events:
         length = 60 if event.balancer == OLD else 5
@@ -138,9 +138,9 @@ def objects(events):
     chance = random.Random(7)
     for (balancer, end), some in of.items():
         name, packed = ("old", False) if balancer == OLD else (balancer.replace("/", "."), True)
-        # Of tables, only the last half day is looked at again.
+        # For tables, only the last half day is queried again.
         late = end > FIRST or (balancer == MART and end > FIRST - timedelta(hours=10) and chance.random() < 0.1)
-        # The folder is of the day on which AWS delivers, however old the lines are.
+        # Folders are by delivery day, however old the lines are.
         delivered = SECOND - timedelta(minutes=10) if late else end + timedelta(minutes=2)
         key = (f"AWSLogs/{ACCOUNT}/elasticloadbalancing/{REGION}/{delivered:%Y/%m/%d}/{ACCOUNT}_elasticloadbalancing_{REGION}_{name}_"
                f"{end:%Y%m%dT%H%MZ}_192.0.2.7_1a2b.log{'.gz' if packed else ''}")
@@ -149,7 +149,7 @@ def objects(events):
 
 
 def series(events, until):
-    """Metrics as a load balancer reports them, of what is known `until`; of its last minutes only a part."""
+    """Metrics as a load balancer reports them `until` a time; its last minutes are partial."""
     counts, samples = defaultdict(lambda: defaultdict(int)), defaultdict(lambda: defaultdict(list))
     for number, event in enumerate(events):
         if event.minute >= until or (event.minute >= until - timedelta(minutes=10) and number % 3 == 0):
@@ -184,7 +184,7 @@ SERVICES = {
 
 
 def truth(events, cannot):
-    """Counts by SLO and minute, without what a source cannot tell."""
+    """Counts by SLO and minute, without those that a source does not provide."""
     counts = defaultdict(lambda: [0, 0])
     for event in events:
         for service, (balancer, group) in SERVICES.items():
@@ -270,7 +270,7 @@ def check(binary, work):
     folder = work / "root" / BUCKET
     with contextlib.ExitStack() as stack:
         moto, cloudwatch = stack.enter_context(running_moto()), stack.enter_context(running_fake("cloudwatch_server.py"))
-        # Athena reads the very objects that the bucket has.
+        # Athena reads the objects in the bucket.
         athena = stack.enter_context(running_fake("athena_server.py", "--s3", moto.url, "--managed"))
         s3 = moto.client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})

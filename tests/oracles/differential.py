@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Holds every count against DuckDB on random log sets with random definitions.
+"""Compares every count with DuckDB on random log sets with random definitions.
 
     differential.py --slowburn BINARY --work DIR [--sets 1000] [--seed 1]
 
-Each set is the access log of one balancer in a few five-minute objects, with definitions that draw on everything an
-access-log indicator can say. slowburn reads the objects, `export` prints its minutes and `status` its slices and
-budgets; DuckDB counts the same objects by the SQL below, which shares nothing with the program but the definitions'
-meaning. Any difference ends it with code 1 and keeps the folder of the set.
+Each set is the access log of one load balancer in a few five-minute objects, with definitions that cover all options of an
+access-log indicator. slowburn reads the objects, `export` prints its minutes and `status` its timeslices and
+budgets; DuckDB counts the same objects by the SQL below, which shares only the semantics of the
+definitions with slowburn. Any difference ends it with code 1 and keeps the folder of the set.
 
 Needs duckdb (tests/requirements.txt).
 """
@@ -50,7 +50,7 @@ def seconds(chance):
 
 
 def line(chance, moment, fields):
-    """One line of the log; now and then one that is none."""
+    """One log line, occasionally an invalid one."""
     if chance.random() < 0.01:
         return chance.choice(["", "garbage", f"https {stamp(moment)} {BALANCER} 198.51.100.7:1 - 0.1", "# comment"])
     status = chance.choice(STATUSES)
@@ -99,7 +99,7 @@ def some(chance, values):
 
 
 def definition(chance):
-    """One SLO as the map that goes into the file."""
+    """One SLO as the mapping in the YAML file."""
     slo = {"indicator": chance.choice(["availability", "latency", "latency_percentile"]), "tiers": "none"}
     slo["objective"] = chance.choice(["50%", "90%", "99%", "99.9%", "99.999%", "100%"])
     if slo["indicator"] != "availability":
@@ -132,7 +132,7 @@ def definition(chance):
 
 
 def wildcard(pattern):
-    """A pattern of ours as a regular expression for DuckDB's full match."""
+    """One of slowburn's patterns as a regular expression for DuckDB's full match."""
     text, rest = "", pattern
     while rest:
         if rest.startswith("{"):
@@ -148,7 +148,7 @@ def any_of(column, patterns, options=""):
 
 
 def belongs(slo, groups):
-    """The SQL condition of the requests that an SLO is about."""
+    """The SQL condition of an SLO's requests."""
     terms = [f"grp IN ({', '.join(repr(name) for name in groups)})"] if groups else []
     for action in {"fixed-response", "redirect"} - set(slo.get("include", [])):
         terms.append(f"by_rule IS DISTINCT FROM '{action}'")
@@ -163,7 +163,7 @@ def belongs(slo, groups):
 
 
 def bad_condition(slo):
-    """The SQL value of a request: microseconds for a latency, `bad`; NULL where it is no event."""
+    """The SQL value of a request: microseconds for a latency, `bad`; NULL if it is not an event."""
     if slo["indicator"] == "availability":
         return "is_5xx"
     amount = slo["under"].rstrip("ums")
@@ -206,7 +206,7 @@ FROM (
 
 
 def count(connection, slo, groups, minutes):
-    """Events by minute, and slices if the SLO has any."""
+    """Events by minute, and timeslices if the SLO has any."""
     events = f"SELECT minute, {bad_condition(slo)} AS bad FROM requests WHERE {belongs(slo, groups)}"
     rows = connection.execute(
         f"SELECT minute, count(*), count(*) FILTER (bad) FROM ({events}) WHERE bad IS NOT NULL GROUP BY 1"
@@ -216,7 +216,7 @@ def count(connection, slo, groups, minutes):
 
 
 def slices(slo, counts):
-    """Total and bad slices; the objects of a set begin and end at slices of any length."""
+    """Total and bad timeslices; object sets are aligned to timeslices of any length."""
     length = int(slo["slice"][:-1])
     target = Fraction(slo.get("slice_target", slo.get("percentile", "p0")[1:] + "%")[:-1]) / 100
     total = bad = 0
@@ -230,7 +230,7 @@ def slices(slo, counts):
 
 
 def percentile_minutes(connection, slo, groups, minutes):
-    """For a percentile over one minute: the minutes whose nearest-rank percentile is above the threshold, by DuckDB's own."""
+    """For a percentile over one minute: the minutes whose nearest-rank percentile, computed by DuckDB, exceeds the threshold."""
     plain = {**slo, "errors": "counted"}
     plain.pop("timeouts", None)
     taken = bad_condition(plain).split(" ELSE ")[1].rsplit(" > ", 1)
@@ -254,7 +254,7 @@ def run(binary, folder, at, *arguments):
 
 
 def one_set(binary, folder, seed, connection):
-    """Differences of one random set, and how many values were compared."""
+    """Differences of one random set, and the number of compared values."""
     chance = random.Random(seed)
     begin, end = write_logs(chance, folder)
     at = end.strftime("%Y-%m-%dT%H:%MZ")

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""How often somebody is told, beside Prometheus with Sloth's rules and with Pyrra's, over the recorded scenarios.
+"""Compares the number of notifications with Prometheus under Sloth's and Pyrra's rules, over the recorded scenarios.
 
     notifications.py --slowburn BINARY --shared DIR --work DIR
 
-For each scenario and each of Sloth's three objectives it lets the program go through the forty days as if a run had come every
-five minutes (`run --dry-run DIR --since`), and counts from what it wrote how often a page or a ticket began: an incident
-that opens, or one that becomes a page. Beside it, each interval in which an alert of Sloth's or Pyrra's fires is one notification.
-Ends, reminders and what became less urgent are left out on both sides; they are part of the column `messages`.
+For each scenario and each of Sloth's three objectives slowburn evaluates forty days as with a run every
+five minutes (`run --dry-run DIR --since`), and the script counts new pages and tickets: an incident
+that opens, or one that becomes a page. In comparison, each interval in which an alert of Sloth's or Pyrra's fires is one notification.
+Resolutions, reminders and downgrades are excluded on both sides; they are part of the column `messages`.
 
-`severe` is on (`severe: {}`), as it is for availability unless somebody switches it off: what is recorded are requests that failed.
+`severe` is on (`severe: {}`), as by default for availability: the recorded events are failed requests.
 
-It prints two tables and holds that, in every scenario and for every objective,
+It prints two tables and checks that, in every scenario and for every objective,
 
   * a real outage, in which all requests fail, is a page no later than Sloth's
   * pages are no more than Sloth's, and notifications no more than Sloth's and, where the period is nearly the same, Pyrra's;
@@ -29,18 +29,18 @@ from pathlib import Path
 
 from burn_rates import FIRST, LAST, SLOS, START, Program, define, index, promise, service
 
-# What ended weeks ago is forgotten, so what happens in the first days is asked for in a run of its own.
+# Incidents that ended weeks ago are dropped, so the first days are checked in a separate run.
 EARLY = "2026-02-18T00:00Z"
 LEVELS = {"ticket": 1, "page": 2, "severe": 3}
 PAGE = LEVELS["page"]
-# Where more is right: 6.5x for 8 hours is above Sloth's 6x and below Pyrra's 7x, so it is a page of the one and none of the other.
+# Accepted differences: 6.5x for 8 hours is above Sloth's 6x and below Pyrra's 7x, so only one of them pages.
 MORE_THAN_PYRRA = {("o04_burn_6_5x_8h", "999_30d")}
 # Pyrra's rules were recorded for 28 days only.
 PYRRA = {"999_30d": "pyrra_999_28d", "995_28d": "pyrra_995_28d", "99_7d": "pyrra_99_28d"}
 
 
 def written(folder):
-    """The messages of each incident in the order in which they were written."""
+    """The messages of each incident in order of creation."""
     incidents = {}
     for path in sorted(folder.glob("*.json")):
         message = json.loads(path.read_text())["notification"]
@@ -49,7 +49,7 @@ def written(folder):
 
 
 def beginnings(messages):
-    """When somebody was told that an incident begins or becomes a page, as (evaluation minute, level)."""
+    """The notifications that an incident opens or becomes a page, as (evaluation minute, level)."""
     told = 0
     for at, together in groupby(messages, key=lambda one: one["at"]):
         levels = [LEVELS[one["urgency"]] for one in together if one["kind"] in ("opened", "changed", "note")]
@@ -60,12 +60,12 @@ def beginnings(messages):
 
 
 def outages(scenario):
-    """The evaluation minutes whose newest minute lies in an outage."""
+    """The evaluation minutes whose newest minute is within an outage."""
     return [range(index(start) + 1, index(end) + 1) for start, end, what in scenario["events"] if what == "1 of requests bad"]
 
 
 def decided(program, whole, outage):
-    """The evaluation at which the incident of an outage became a page, by the alert state of the dry run; `None` if it did not."""
+    """The evaluation at which an outage's incident became a page, from the dry run's alert state; `None` if it did not."""
     explained = json.loads(program("explain", whole, "--dry-run-state", "--format", "json", at=text(outage[-1])))
     changes = (explained["incident"] or {"urgency_changes": []})["urgency_changes"]
     return next((index(at) for at, urgency in changes if LEVELS[urgency] >= PAGE and index(at) in outage), None)
@@ -76,7 +76,7 @@ def text(evaluation):
 
 
 class Told:
-    """What one promise told in one scenario, beside what the others would have."""
+    """The notifications of one SLO in one scenario, compared with the other tools."""
 
     def __init__(self, name, slo, incidents, golden, outages):
         told = [one for messages in incidents for one in beginnings(messages)]
@@ -86,7 +86,7 @@ class Told:
         alerts = golden[PYRRA[slo]]
         self.pyrra = {severity: [at for alert in alerts if alert["severity"] == severity for at in begin(alert)]
                       for severity in ("critical", "warning")}
-        # Outages that the others have no page for, because they are over too soon.
+        # Outages too short for a page of the other tools.
         self.unseen = [outage for outage in outages if not any(at in outage for at in self.sloth["page"])]
         self.is_pyrra_s = SLOS[slo][1] != "7d" and (name, slo) not in MORE_THAN_PYRRA
 
@@ -109,7 +109,7 @@ def number(notifications):
 
 
 def detections(program, scenario, golden, at):
-    """For each outage until a moment and each SLO: when the incident became a page, and when Sloth's page fired."""
+    """For each outage before a time and each SLO: when the incident became a page, and when Sloth's page fired."""
     for outage in outages(scenario):
         if (outage[-1] < index(EARLY)) == (at == EARLY):
             for slo in SLOS:

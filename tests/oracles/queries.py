@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Runs the queries of `queries/` through the Athena fake and holds their counts against counts made without any SQL.
+"""Runs the queries of `queries/` through the Athena fake and compares their counts with counts computed without SQL.
 
   PYTHONPATH=target/test-packages python3 tests/oracles/queries.py [--slowburn BINARY --sets 40] [--shared DIR]
 
-* both template engines render the same bytes, and sqlfluff takes them for Athena's dialect
-* wildcards as regular expressions match what a matcher without any matches
-* hand-written lines: what each kind of line is to each kind of measure, who it belongs to, and which lines are unparsed
-* with --slowburn: random log sets with random definitions, mutated lines among them, against the program's own counts
-* with --shared: every genuine line is read, and PetShop's minutes equal golden/per_minute.csv
+* both template engines render the same bytes, and sqlfluff accepts them as Athena's dialect
+* wildcards as regular expressions match like a matcher without regular expressions
+* hand-written lines: classification by each measure, owner, and which lines are unparsed
+* with --slowburn: random log sets with random definitions, mutated lines among them, against slowburn's counts
+* with --shared: every real line is read, and PetShop's minutes equal golden/per_minute.csv
 """
 
 import argparse
@@ -137,7 +137,7 @@ def rendering(checks, options):
 
 
 def print_sizes():
-    """How many services fit into the 262,144 bytes that a query may have."""
+    """Number of services that fit into the query limit of 262,144 bytes."""
     names = [(f"app/service-{number:04}/50dc6c495c0c9188", f"service-{number:04}") for number in range(1_000)]
 
     def size(*kinds, balancers=names, shared=False):
@@ -170,7 +170,7 @@ def refuses(engine, name, context):
 
 
 def fits(pattern, text):
-    """Whether a wildcard pattern fits a text, by trying all ways."""
+    """Matches a wildcard pattern by trying all alternatives."""
     if not pattern:
         return not text
     end = pattern.find("}") if pattern[0] == "{" else -1
@@ -259,7 +259,7 @@ REQUESTS = {
 
 
 def requests(checks, logs):
-    """Each request in a minute of its own; a rule for each method, host and path."""
+    """Each request in its own minute; a rule for each method, host and path."""
     logs.write([line(number, request=text) for number, text in enumerate(REQUESTS)])
     logs.create()
     hosts = sorted({host for _, host, _ in REQUESTS.values() if host})
@@ -288,7 +288,7 @@ MEASURES = [
     latency(300_000, errors="excluded", timeouts=True),
 ]
 NEAR, FAR, LATER = "2026-10-31T23:{:02}:10.400000Z", "2026-10-31T23:{:02}:00.499999Z", "2026-10-31T23:{:02}:11.000000Z"
-# Type, times, status, arrival; then what the line is to each of MEASURES: good, bad, or no event.
+# Type, times, status, arrival; then the classification by each of MEASURES: good, bad, or not an event.
 CLASSIFIED = [
     ("http", "0.000 0.300 0.000", "200", NEAR, "ggggggg"),
     ("http", "0.001 0.300 0.000", "200", NEAR, "ggbgggg"),
@@ -333,13 +333,13 @@ def classifications(checks, logs):
 
 
 def letters(found, moment):
-    """What the one line of a minute is to each of MEASURES."""
+    """The classification of a minute's only line by each of MEASURES."""
     said = {None: "-", (1, 0): "g", (1, 1): "b"}
     return "".join(said[found.events.get(1 + place, {}).get(moment)] for place in range(len(MEASURES)))
 
 
 NO_GROUP = {"target": "-", "group": "-"}
-# What the line says, and the rules of `belonging` that it counts in.
+# The line, and the rules of `belonging` that count it.
 BELONGING = [
     ({}, {1, 2, 3, 4, 5}),
     ({"group": "-"}, {1, 3, 4, 5}),
@@ -389,7 +389,7 @@ def belonging(checks, logs):
 
 
 def unparsed(checks, logs):
-    """Lines of 13 to 36 fields are read, and what is not read is told, with whose it is."""
+    """Lines of 13 to 36 fields are read; unread lines are reported with their load balancer."""
     whole = line(1)
     ends = [
         len(
@@ -454,7 +454,7 @@ def unparsed(checks, logs):
 
 
 def partitions(checks, ask, root):
-    """Accounts and regions that the table names, days that the query names, and a file that is delivered on the next day."""
+    """Accounts and regions of the table, days of the query, and a file delivered on the next day."""
     for account, region, day, number in (
         ("1" * 12, "eu-west-1", "31", 1),
         ("2" * 12, "eu-central-1", "31", 2),
@@ -499,7 +499,7 @@ def classic(checks, logs):
     )
     lines = [line_of(*case[:4]) for case in CLASSIC_LINES]
     lines.append(line_of("23:20:00.1Z", "0.1 0.1 0.1", "- -", ' "-" - -', request="- - - "))
-    # One record of three lines: the first is counted, two are told.
+    # One record of three lines: the first is counted, two are reported.
     lines += [line_of("23:21:00.1Z", "0.1 0.1 0.1", "200 200", ' "one'), "two", 'three" - -', "garbage"]
     logs.write(lines, name=CLASSIC, packed=False)
     logs.write([line(1)], name="app.shop.0a1b")
@@ -519,7 +519,7 @@ def classic(checks, logs):
 
 
 def mutated(chance, text):
-    """One change to some line, behind its balancer's name: what a line is read as must not depend on who reads it."""
+    """One mutation after the load balancer's name: both readers must classify the line alike."""
     lines = text.splitlines()
     for _ in range(chance.randrange(8) if lines else 0):
         place = chance.randrange(len(lines))
@@ -574,7 +574,7 @@ def random_sets(checks, ask, root, options):
 
 
 def of_program(binary, folder, slos, groups, end):
-    """{slo: {minute: (total, bad)}} as slowburn has it."""
+    """slowburn's {slo: {minute: (total, bad)}}."""
     service = {"service": "checkout", "load_balancer": differential.BALANCER, "windows": ["1d"], "slos": slos}
     (folder / "slos/mart").mkdir(parents=True)
     (folder / "slos/fleet.yaml").write_text(
@@ -594,7 +594,7 @@ def of_program(binary, folder, slos, groups, end):
 
 
 def of_definition(slo, groups):
-    """What a definition of differential.py is as a row of `rules`."""
+    """A definition of differential.py as a row of `rules`."""
     where, include = slo.get("where", {}), slo.get("include", [])
     row = {
         "target_groups": groups,
@@ -612,7 +612,7 @@ def of_definition(slo, groups):
 
 
 def genuine_lines(checks, ask, root, shared):
-    """Every line that others have published is read by the table of its kind, and by no other."""
+    """Every published line is read by the table of its kind, and by no other."""
     for template, mine, named in (
         ("alb_table.sql", "alb", "app.any.0a"),
         ("classic_table.sql", "clb", "any"),

@@ -1,4 +1,4 @@
-"""Renders the templates of `queries/`, and makes their context out of definitions, as the program does."""
+"""Renders the templates of `queries/` with a context from definitions, as slowburn does."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ import jinja2
 from query_filters import SQLFLUFF_JINJA_FILTERS
 
 QUERIES = Path(__file__).parents[2] / "queries"
-# Of a regular expression of Java, RE2 and Joni (Trino's) outside of a class.
+# Special characters of Java, RE2 and Joni (Trino) regular expressions outside a class.
 SPECIAL = set(r".^$*+?()[]{}|\\")
 
 
 def render(name, context):
-    """A template by Jinja2; a name that the context lacks is an error."""
+    """Renders a template with Jinja2; undefined names are errors."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(QUERIES), undefined=jinja2.StrictUndefined)
     environment.filters.update(SQLFLUFF_JINJA_FILTERS)
     return environment.get_template(name).render(context)
 
 
 def render_by_minijinja(name, context):
-    """The same by the engine that the program uses."""
+    """Renders with the engine that slowburn uses."""
     import minijinja
 
     environment = minijinja.Environment(loader=lambda name: (QUERIES / name).read_text(), undefined_behavior="strict")
@@ -50,7 +50,7 @@ def host(pattern):
 
 
 def rule(number, balancer, **more):
-    """One measure of one kind of traffic: availability of all of a balancer's requests, unless more is said."""
+    """One measure of one kind of traffic: by default availability of all requests of a load balancer."""
     said = {
         "target_groups": [],
         "methods": [],
@@ -70,7 +70,7 @@ def latency(under_us, basis="target", errors="counted", timeouts=False):
 
 
 def counts_context(table, first_day, last_day, begin, until, rules, balancers=()):
-    """The rules by balancer and traffic. Of `balancers` only the lines are counted."""
+    """The rules by load balancer and traffic. For `balancers` only the lines are counted."""
     names = sorted({balancer for balancer, _, _ in rules} | set(balancers))
     traffics = []
     for balancer, traffic, measure in rules:
@@ -114,5 +114,5 @@ class Counted:
                 self.examples[name] = example
 
     def at(self, minute):
-        """The measures that have an event in a minute."""
+        """The measures with an event in a minute."""
         return {measure for measure, minutes in self.events.items() if minute in minutes}

@@ -1,4 +1,4 @@
-"""An Athena that really runs its SQL, in DuckDB over log files; started by `athena_server.py`."""
+"""An Athena that executes SQL in DuckDB over log files; started by `athena_server.py`."""
 
 
 class QueryFault(Exception):

@@ -195,7 +195,7 @@ class Athena(Fake):
         wanted = body.get("MaxResults", ROWS_PER_PAGE)
         if not 1 <= wanted <= ROWS_PER_PAGE:
             raise invalid("MaxResults is more than maximum allowed length of 1000.")
-        # The first row of a SELECT holds the names of its columns.
+        # The first row of a SELECT holds the column names.
         rows = ([[name for name, _ in run.columns]] if run.is_select else []) + run.rows
         at = int(body.get("NextToken") or 0)
         page = rows[at : at + wanted]

@@ -1,4 +1,4 @@
-"""Joda patterns of dates (`yyyy-MM-dd`) as patterns of strftime."""
+"""Converts Joda date patterns (`yyyy-MM-dd`) to strftime patterns."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Runs one statement: tables are kept here, a SELECT goes to DuckDB over the rows of its tables."""
+"""Executes statements: tables are stored here, a SELECT runs in DuckDB over the rows of its tables."""
 
 import math
 import re
@@ -24,11 +24,11 @@ class Engine:
         self.tables, self.databases = {}, {"default"}
 
     def execute(self, query, database, parameters, scan_limit):
-        """The result of a statement; `scan_limit` is the bytes after which the work group cancels it."""
+        """The result of a statement; the work group cancels it after `scan_limit` bytes."""
         statement = without_comments(query).strip().removesuffix(";").strip()
         words = " ".join(statement.split()[:3]).upper()
         if words.startswith(("CREATE", "DROP", "ALTER")):
-            # Hive's strings, in which a comment cannot begin either.
+            # Hive strings, in which no comment can start either.
             statement = re.sub(rf"({HIVE_STRING})|--[^\n]*", lambda found: found[1] or "", query).strip()
             return self._define(statement, words, database)
         unload = re.match(r"UNLOAD\s*\((.*)\)\s*TO\s*'([^']+)'\s*WITH\s*\((.*)\)$", statement, re.I | re.S)
@@ -151,7 +151,7 @@ class Engine:
 
 
 def type_name(text):
-    """Athena's name of a type of DuckDB's."""
+    """Athena's name of a DuckDB type."""
     known = {
         "HUGEINT": "bigint",
         "UBIGINT": "bigint",
@@ -166,7 +166,7 @@ def type_name(text):
 
 
 def as_text(name, kind):
-    """How Athena prints a value of a type."""
+    """Formats a value of a type as Athena does."""
     if kind == "timestamp with time zone":
         return f"strftime(\"{name}\", '%Y-%m-%d %H:%M:%S.%g UTC')"
     if kind.startswith("timestamp"):
@@ -175,7 +175,7 @@ def as_text(name, kind):
 
 
 def java_double(value):
-    """A double as Java prints it: plain between 1e-3 and 1e7, else with an exponent."""
+    """Formats a double as Java does: plain between 1e-3 and 1e7, otherwise with an exponent."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

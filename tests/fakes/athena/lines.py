@@ -14,7 +14,7 @@ READ_OPTIONS = "auto_detect=false, header=false, delim=',', quote='\"', escape='
 
 
 def as_csv(path, regex, cache):
-    """The file's rows as CSV, made once for each file and regex."""
+    """The file's rows as CSV, created once per file and regex."""
     known = hashlib.sha256(f"{path} {path.stat().st_mtime_ns} {regex}".encode()).hexdigest()
     target = cache / f"{known}.csv"
     if target.exists():

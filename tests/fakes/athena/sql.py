@@ -28,13 +28,13 @@ KEYWORDS = set(
     """in values as filter over and or not then when else between on by select from where with using exists having case end
     grouping sets rollup cube decimal varchar char timestamp any all interval array is""".split()
 )
-# What DuckDB lacks.
+# Functions missing in DuckDB.
 MACROS = [
     r"CREATE MACRO url_extract_path(u) AS regexp_extract(u, '^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*([^?#]*)', 1)",
     r"CREATE MACRO url_extract_host(u) AS nullif(regexp_extract(u, '^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^@/?#]*@)?([^:/?#]*)', 1), '')",
     r"CREATE MACRO url_extract_query(u) AS nullif(regexp_extract(u, '^[^?#]*\?([^#]*)', 1), '')",
 ]
-# A string or quoted name of Trino: the quote doubled is a quote, and a backslash is a backslash.
+# A Trino string or quoted name: a quote is escaped by doubling, and a backslash is literal.
 STRING = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""
 PATH_COLUMN = "$path"
 
@@ -44,7 +44,7 @@ def without_comments(query):
 
 
 class Translated:
-    """DuckDB's SQL, and for each table by its flat name: the table, and the condition of each reference to it."""
+    """DuckDB's SQL, and by flat table name: the table, and the condition of each reference to it."""
 
     def __init__(self, query, database, parameters, tables):
         self.references = {}
@@ -64,7 +64,7 @@ class Translated:
         self.sql = rewritten(tree).sql("duckdb")
 
     def _flatten(self, table, database, tables, with_path):
-        """`db.table` becomes one name, under which the engine will lay the rows."""
+        """Converts `db.table` to one name, under which the engine registers the rows."""
         key = name_of(f"{table.db}.{table.name}" if table.db else table.name, database)
         if not table.db and key[1] in self.named:
             return
@@ -105,14 +105,14 @@ def check_functions(query):
         name = token.text.lower()
         if following.text != "(" or token.token_type.name in ("STRING", "IDENTIFIER", "NUMBER") or not re.fullmatch(r"\w+", name):
             continue
-        # Names of columns and no function: `AS x (k, v)`, `WITH x (k, v) AS (`.
+        # Column names that are not functions: `AS x (k, v)`, `WITH x (k, v) AS (`.
         is_named = re.search(rf"\bAS\s+{name}\s*\(|(\bWITH|,)\s*{name}\s*\([^()]*\)\s*AS\s*\(", query, re.I)
         if name not in FUNCTIONS | KEYWORDS and not is_named:
             raise QueryFault(f"FUNCTION_NOT_FOUND: function '{name}' not registered (or not proven in this fake)")
 
 
 def parse(query, parameters):
-    """The tree of a SELECT with its execution parameters in place; each of them is the text of an SQL literal."""
+    """The tree of a SELECT with its execution parameters substituted; each is the text of an SQL literal."""
     try:
         tree = sqlglot.parse_one(query, read="athena")
     except ParseError as fault:
@@ -133,7 +133,7 @@ def parse(query, parameters):
 
 
 def check_comparisons(tree):
-    """Trino compares no text with a number; DuckDB would cast."""
+    """Trino does not compare text with numbers; DuckDB would cast."""
     for node in tree.find_all(exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE):
         sides = [
             "text" if side.is_type(*exp.DataType.TEXT_TYPES) else "number" if side.is_type(*exp.DataType.NUMERIC_TYPES) else ""
@@ -147,10 +147,10 @@ def check_comparisons(tree):
 
 
 def rewritten(tree):
-    """Where the two engines give different answers to the same words."""
+    """Expressions whose results differ between the two engines."""
     tree = tree.transform(with_own_patterns)
     for node in list(tree.find_all(exp.RegexpExtract)):
-        # NULL without a match in Trino, an empty text in DuckDB.
+        # NULL without a match in Trino, an empty string in DuckDB.
         matches = exp.RegexpLike(this=node.this.copy(), expression=node.expression.copy())
         node.replace(exp.Case(ifs=[exp.If(this=matches, true=node.copy())]))
     for node in list(tree.find_all(exp.CountIf)):

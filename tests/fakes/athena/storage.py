@@ -1,4 +1,4 @@
-"""Objects by `s3://` address: those of an S3 fake, or files below a folder."""
+"""Objects by `s3://` URI, from an S3 fake or from files below a folder."""
 
 import os
 from pathlib import Path
@@ -21,10 +21,10 @@ class Folder:
         self.root = Path(root)
 
     def objects(self, uri):
-        """(uri, bytes, handle) of every object whose address starts with `uri`."""
+        """(uri, bytes, handle) of every object whose URI starts with `uri`."""
         bucket, prefix = split(uri)
         base = self.root / bucket
-        # No folder above the prefix's last slash can hold other than what is looked for.
+        # Only the folder of the prefix's last slash can contain matches.
         for folder, _, files in os.walk(base / prefix.rpartition("/")[0]):
             for file in files:
                 path = Path(folder, file)
@@ -44,7 +44,7 @@ class Folder:
 
 
 class Bucket:
-    """Objects of an S3 fake, fetched once and kept in a folder."""
+    """Objects of an S3 fake, fetched once and cached in a folder."""
 
     def __init__(self, endpoint, cache):
         import boto3

@@ -29,7 +29,7 @@ TYPES = {
     "date": "DATE",
     "timestamp": "TIMESTAMP",
 }
-# A Hive string: a backslash takes away the meaning of what follows it.
+# A Hive string: a backslash escapes the next character.
 HIVE_STRING = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 CREATE = re.compile(
     r"CREATE\s+EXTERNAL\s+TABLE\s+(?P<lenient>IF\s+NOT\s+EXISTS\s+)?(?P<name>[`\"\w.-]+)\s*\((?P<columns>.*?)\)\s*"
@@ -51,7 +51,7 @@ UNITS = {
 
 
 def unquoted(text):
-    """What a Hive string says."""
+    """The value of a Hive string literal."""
     return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text[1:-1])
 
 
@@ -77,7 +77,7 @@ class Table:
         self.columns, self.partitions = columns(found["columns"]), columns(found["partitions"])
         self.regex = properties(found["serde_properties"])["input.regex"]
         groups = re.compile(self.regex).groups
-        # Athena takes more groups than columns in some versions; a table of ours shall have as many.
+        # Some Athena versions accept more groups than columns; tables of slowburn must have as many.
         if groups != len(self.columns):
             raise QueryFault(f"HIVE_CURSOR_ERROR: the regex has {groups} groups for {len(self.columns)} columns")
         self.location, self.properties = unquoted(found["location"]), properties(found["properties"])
@@ -91,7 +91,7 @@ class Table:
         return self.properties.get("projection.enabled") == "true"
 
     def visible(self, storage, where):
-        """{partition values: [(uri, bytes, handle)]} that are there and that a condition keeps."""
+        """{partition values: [(uri, bytes, handle)]} of existing partitions that match a condition."""
         if not self.partitions:
             return {(): [found for found in storage.objects(self.location) if is_data(found[0])]}
         found = self._projected(storage, where) if self.is_projected() else self._added(storage)
@@ -159,7 +159,7 @@ class Table:
         return True
 
     def _kept(self, found, where):
-        """Conditions that are about partition columns alone decide which partitions are read."""
+        """Conditions on partition columns alone select the partitions to read."""
         terms = where.flatten() if isinstance(where, exp.And) else [where] if where is not None else []
         used = [(term, {column.name.lower() for column in term.find_all(exp.Column)}) for term in terms]
         used = [term for term, names in used if names and names <= set(self.names)]
@@ -175,7 +175,7 @@ class Table:
 
 
 def bound(text, form):
-    """`NOW`, `NOW-3DAYS` or a date in the partition's own form -> that form."""
+    """Formats `NOW`, `NOW-3DAYS` or a date in the partition's format."""
     found = NOW.fullmatch(text.strip())
     if not found:
         return text.strip()
@@ -186,5 +186,5 @@ def bound(text, form):
 
 
 def is_data(uri):
-    """Hive reads no file or folder whose name starts with `_` or `.`."""
+    """Hive ignores files and folders whose names start with `_` or `.`."""
     return not uri.endswith("/") and not any(part.startswith(("_", ".")) for part in split(uri)[1].split("/"))

@@ -1,1 +1,1 @@
-"""A CloudWatch that holds metrics in memory and computes their statistics exactly; started by `cloudwatch_server.py`."""
+"""An in-memory CloudWatch that computes exact statistics; started by `cloudwatch_server.py`."""

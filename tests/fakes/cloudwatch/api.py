@@ -1,4 +1,4 @@
-"""GetMetricData, PutMetricData and ListMetrics over a store of series, with their limits, pages and price."""
+"""GetMetricData, PutMetricData and ListMetrics over a store of series, with limits, pagination and pricing."""
 
 import base64
 import time
@@ -86,7 +86,7 @@ class CloudWatch(Fake):
             if "Expression" in query:
                 found[query["Id"]] = evaluate(query["Expression"], found, moments)
         shown = [query for query in queries if query.get("ReturnData", True)]
-        # Every query goes forward by the same number of points per page.
+        # Every query advances by the same number of points per page.
         page = min(int(body.get("MaxDatapoints") or POINTS_PER_PAGE), self.control["page"])
         at = int(base64.b64decode(body["NextToken"])) if body.get("NextToken") else 0
         step = max(1, page // max(1, len(shown)))
@@ -94,7 +94,7 @@ class CloudWatch(Fake):
         results = [self.result(query, found[query["Id"]], falling, at, step, caller) for query in shown]
         self.count("pages")
         self.count("datapoints", sum(len(result["Values"]) for result in results))
-        # Whether CloudWatch bills a further page again is not known, so both are counted.
+        # Whether CloudWatch bills further pages is not documented, so both are counted.
         self.count("metrics_billed" if at == 0 else "metrics_on_further_pages", metrics_billed(queries, caller))
         answer = {"MetricDataResults": results, "Messages": self.control["messages"]}
         if any(len(found[query["Id"]][0]) > at + step for query in shown):
@@ -190,14 +190,14 @@ def check(queries, start, end):
 
 
 def name_of(query, caller):
-    """The series that a query is about; `AccountId` names another account that is linked."""
+    """The series of a query; `AccountId` names a linked account."""
     metric = query["MetricStat"]["Metric"]
     dimensions = [(dimension["Name"], dimension["Value"]) for dimension in metric.get("Dimensions") or []]
     return key(query.get("AccountId") or caller.account, caller.region, metric["Namespace"], metric["MetricName"], dimensions)
 
 
 def metrics_billed(queries, caller):
-    """Up to five statistics of one metric in one call are one metric, as AWS words its price."""
+    """AWS bills up to five statistics of one metric in one call as one metric."""
     statistics = {}
     for query in queries:
         if "MetricStat" in query:

@@ -28,7 +28,7 @@ from fake_server import ACCOUNT, REGION
 
 
 def key(account, region, namespace, metric, dimensions):
-    """What a series is known by. Dimensions are a set."""
+    """The key of a series. Dimensions are a set."""
     return account, region, namespace, metric, tuple(sorted(dimensions))
 
 
@@ -38,7 +38,7 @@ def minute_of(text):
 
 
 def load(store, text):
-    """Adds a JSON or CSV text to the store; answers with how many samples it held."""
+    """Adds a JSON or CSV text to the store. Returns the number of samples."""
     return load_json(store, json.loads(text)) if text.lstrip().startswith("[") else load_csv(store, text)
 
 
@@ -78,7 +78,7 @@ def load_csv(store, text):
 
 
 def load_fleet(store, balancers, days, now_s):
-    """The same traffic on every run for so many balancers, up to three minutes ago."""
+    """Deterministic traffic for a number of load balancers, up to three minutes ago."""
     minutes = days * 1440
     start = int(now_s // 60) - 3 - minutes
     chance = np.random.default_rng(1)

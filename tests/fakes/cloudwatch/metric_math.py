@@ -1,4 +1,4 @@
-"""Metric math of the simplest kind: `+ - * /`, comparisons, FILL and IF over the metrics of a call. The rest is refused."""
+"""Basic metric math: `+ - * /`, comparisons, FILL and IF over the metrics of a call. Anything else is rejected."""
 
 import re
 
@@ -13,7 +13,7 @@ FUNCTIONS = {
 
 
 def evaluate(expression, metrics, moments):
-    """`metrics` maps ids to (moments, values). Answers with the moments at which the expression has a value."""
+    """`metrics` maps ids to (times, values). Returns the times at which the expression has a value."""
     text = expression.replace("&&", "&").replace("||", "|")
     if not re.fullmatch(r"[\w\s+\-*/().,<>=!&|]*", text):
         raise Refusal("ValidationError", f"Error in expression: {expression}")
@@ -25,7 +25,7 @@ def evaluate(expression, metrics, moments):
         at = dict(zip(times, values, strict=True))
         columns[name] = np.array([at.get(moment, np.nan) for moment in moments])
     with np.errstate(all="ignore"):
-        # Only names, numbers and operators have come through the check above.
+        # The check above admits only names, numbers and operators.
         found = eval(text, {"__builtins__": {}}, columns | FUNCTIONS)
     found = np.broadcast_to(np.asarray(found, float), (len(moments),))
     seen = np.isfinite(found)

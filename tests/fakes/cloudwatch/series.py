@@ -1,4 +1,4 @@
-"""One metric, minute by minute: sum, count, least and greatest value, and each single value where they are known."""
+"""One metric per minute: sum, count, minimum, maximum, and the single values where known."""
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Series:
         return (self.start or 0) + self.grid.shape[1]
 
     def add(self, minute, pairs, statistics=None):
-        """Adds samples `[(value, count)]`, or a StatisticSet of samples that are not known one by one."""
+        """Adds samples `[(value, count)]`, or a StatisticSet whose single samples are unknown."""
         self._make_room(minute)
         if statistics:
             total, count = statistics["Sum"], statistics["SampleCount"]
@@ -78,7 +78,7 @@ class Series:
         return low + np.arange(number) * width, cells.reshape(4, number, width)
 
     def samples(self, first, last):
-        """All single values of the minutes, or `None` if some of them are not known."""
+        """All single values of the minutes, or `None` if some are unknown."""
         found = []
         for minute in range(max(first, self.start), min(last, self.end)):
             if self.grid[COUNT, minute - self.start] > 0:

@@ -12,18 +12,18 @@ from cloudwatch.series import COUNT, GREATEST, LEAST, SUM
 from fake_server import Refusal
 
 PLAIN = ("Sum", "SampleCount", "Average", "Minimum", "Maximum")
-# A period of p seconds is kept for so many days.
+# Retention in days by period in seconds.
 KEPT_DAYS = ((300, 15), (3600, 63), (None, 455))
 
 
 def kept_minutes(period_s):
-    """CloudWatch keeps 1-minute data for 15 days, 5-minute for 63, 1-hour for 455; a finer period finds nothing older."""
+    """Applies CloudWatch's retention: 1-minute data for 15 days, 5-minute for 63, 1-hour for 455."""
     days = next(days for below, days in KEPT_DAYS if below is None or period_s < below)
     return days * 1440
 
 
 def points(series, statistic, period_s, start_s, end_s, now_s=None):
-    """Epoch seconds in rising order, and their values. Without `now_s` nothing is ever too old."""
+    """Epoch seconds in ascending order, and their values. Without `now_s` there is no retention limit."""
     if period_s <= 0 or period_s % 60:
         raise Refusal("ValidationError", "The parameter MetricDataQueries.member.1.MetricStat.Period must be a multiple of 60.")
     empty = np.zeros(0), np.zeros(0)

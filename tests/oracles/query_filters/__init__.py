@@ -7,19 +7,19 @@ import re
 
 
 def literal(text):
-    """A string of Trino: `it's` -> `'it''s'`. A backslash is a backslash there. Control characters are refused."""
+    """A Trino string: `it's` -> `'it''s'`. Backslashes are literal. Control characters are rejected."""
     refuse(text, re.search(r"[\x00-\x1f\x7f]", text), "a control character")
     return "'" + text.replace("'", "''") + "'"
 
 
 def identifier(text):
-    """A name that a template puts into quotes itself, backticks in DDL and double quotes in a query."""
+    """A name that the template quotes: backticks in DDL, double quotes in a query."""
     refuse(text, not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", text), "characters not allowed in names")
     return text
 
 
 def plain(text):
-    """A text that a template puts into a string of Hive's itself: nothing in it could end the string or mean something else."""
+    """A text that the template puts into a Hive string: it must not contain a quote or an escape."""
     refuse(text, not re.fullmatch(r"[A-Za-z0-9_./:,@=+~-]{1,2048}", text), "characters not allowed in DDL")
     return text
 
