@@ -26,7 +26,7 @@ const NODES: [&str; 2] = ["192.0.2.7", "192.0.2.130"];
 struct Plan {
     folder: PathBuf,
     services: u64,
-    /// Services per load balancer, each with its target group.
+    /// Load balancers, shared by several services with a target group each.
     balancers: u64,
     /// Days in the ledger.
     days: i32,

@@ -347,7 +347,7 @@ fn found(book: &AlertState, slo: &SloId) -> Vec<Found> {
     .collect()
 }
 
-/// No message is lost or reordered: a destination notified of an opened incident is notified of its changes and its
+/// No message is lost or sent twice: a destination notified of an opened incident is notified of its changes and its
 /// end.
 fn check_delivery(kept: &StoredState, seed: u64) {
     assert!(kept.book.outbox.is_empty(), "seed {seed}: {:?}", kept.book.outbox);

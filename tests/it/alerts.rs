@@ -367,7 +367,7 @@ fn undelivered_notices_do_not_repeat_when_all_destinations_fail() {
             serde_json::from_slice(&fs::read(scene.folder.path().join("ledger/alerts.json")).unwrap()).unwrap();
         kept.push(book["outbox"].as_array().unwrap().len());
     }
-    // The page, and one notice of its failed delivery to each member of the platform team.
+    // The page, and one notice of its failed delivery to each destination of the platform team.
     assert_eq!(kept, [3; 5]);
 }
 

@@ -545,7 +545,7 @@ fn changed_custom_query_refetches_window_and_never_mixes_counts() {
     scene.write("queries/own.sql", QUERY);
     assert!(scene.run_stderr(NOW).contains("is already fetched up to"));
     assert_eq!((known(&scene).as_str(), scene.queries().len()), ("11565 minutes, 450 total, 45 bad", requested));
-    // A reader with the old definition gets the reason for unknown minutes.
+    // A reader with another folder of queries gets the reason for unknown minutes.
     let status = scene.slowburn("status", NOW).args(["--queries", "elsewhere"]).output().unwrap();
     let text = format!("{}{}", stderr(&status), String::from_utf8_lossy(&status.stdout));
     assert_snapshot_of("own_elsewhere", &text.replace(scene.folder.path().to_str().unwrap(), ""));

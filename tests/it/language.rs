@@ -68,7 +68,7 @@ const CODE_EXCEPTIONS: [(&str, &str, &str); 0] = [];
 /// Files whose names and comments are not checked: this one lists the banned words.
 const UNCHECKED: &str = "tests/it/language.rs";
 /// Violations left in `src`. May only be lowered.
-const REMAINING_IN_SRC: usize = 112;
+const REMAINING_IN_SRC: usize = 111;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -322,7 +322,8 @@ fn names_and_comments_use_the_terms_of_the_glossary() {
 
 #[test]
 fn banned_words_in_names_and_comments_are_detected() {
-    let source = "let heard = \"told\"; // it is no `calm` door\nfn tell_of(c: char) { c == '\\''; r#\"said\"# } struct OldShelf;";
+    let source =
+        "let heard = \"told\"; // it is no `calm` door\nfn f(c: char) { c == '\\''; r#\"said\"# } struct OldShelf;";
     let tokens = comments_and_names(source);
     assert!(tokens.iter().all(|(_, _, token)| token != "told" && token != "said"), "{tokens:?}");
     assert!(tokens.contains(&(2, false, "OldShelf".to_owned())), "{tokens:?}");
