@@ -51,7 +51,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// All attempts with their backoff.
 const OPERATION_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The session name of assumed roles, which CloudTrail shows.
+/// The session name of assumed roles, which `CloudTrail` shows.
 const ROLE_SESSION_NAME: &str = "slowburn";
 
 /// Replaces the different messages of the SDKs.

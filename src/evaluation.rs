@@ -1,7 +1,7 @@
 //! Evaluates SLOs against their objectives: ok, firing, severe, or too little data.
 //!
-//! **Invariant:** too little data is never ok. Unknown minutes make no tier fire; too many of them are the state no data.
-//! A page that is not significant, or outside its working hours, becomes a ticket: it is never dropped.
+//! **Invariant:** too little data is never ok. Unknown minutes make no tier fire; too many of them are the state no
+//! data. A page that is not significant, or outside its working hours, becomes a ticket: it is never dropped.
 
 mod views;
 

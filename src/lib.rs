@@ -75,7 +75,8 @@ pub mod command;
 #[path = "../tests/core/mod.rs"]
 mod core_tests;
 
-/// What the benchmarks and the tests of the whole program use beside the command line. It may change with every version.
+/// What the benchmarks and the tests of the whole program use beside the command line. It may change with every
+/// version.
 #[doc(hidden)]
 pub mod internals {
     pub use crate::access_log::{

@@ -36,6 +36,7 @@ impl OptionalFields {
 }
 
 /// What a line says about one request. Durations are in microseconds.
+#[expect(clippy::struct_field_names, reason = "the log's documentation calls these fields request")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
     /// The minute in which the balancer answered; for a WebSocket, in which the connection closed.

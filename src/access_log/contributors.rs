@@ -189,8 +189,8 @@ impl Contributors {
         (is_half && is_clear && others.total > 0 && p_value(bad_events, traffic_share) <= P_VALUE_MAX).then_some(first)
     }
 
-    /// Who answered at least half of the bad events, with which status if at least half have the same, and how many these
-    /// are.
+    /// Who answered at least half of the bad events, with which status if at least half have the same, and how many
+    /// these are.
     pub fn dominant_error_origin(&self) -> Option<(ErrorOrigin, Option<u16>, u64)> {
         let is_half = |count: u64| count > 0 && count.saturating_mul(2) >= self.events.bad;
         let (&(origin, status), &count) = self.server_errors.iter().max_by_key(|(_, count)| **count)?;

@@ -2,8 +2,8 @@
 //!
 //! A CRC is the remainder of the text as one long polynomial. 128 bytes that are multiplied so as to line up with the
 //! next ones, and added to them, can be left out without a change of the remainder: in the end, 128 bytes stand for all
-//! (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009). Without SIMD
-//! it finds newlines with memchr and leaves the CRC to its caller.
+//! (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009). Without
+//! SIMD it finds newlines with memchr and leaves the CRC to its caller.
 
 pub use crate::access_log::simd::FOLDED_BYTES;
 use crate::access_log::simd::{BLOCK_BYTES, Block, EqualMask, FoldedCrc, SimdKernel, dispatch_simd};
@@ -55,8 +55,8 @@ impl NewlineFinder {
         self.count -= count;
     }
 
-    /// 128 bytes and the end of the text, whose CRC that starts with zero is the CRC of the text. `None` if that was not
-    /// wanted, or the processor cannot fold.
+    /// 128 bytes and the end of the text, whose CRC that starts with zero is the CRC of the text. `None` if that was
+    /// not wanted, or the processor cannot fold.
     pub fn folded_crc<'t>(&self, text: &'t [u8]) -> Option<([u8; FOLDED_BYTES], &'t [u8])> {
         let rest = text.get(text.len() / FOLDED_BYTES * FOLDED_BYTES..)?;
         Some((self.folded_crc.as_ref()?.to_bytes(), rest))
@@ -95,7 +95,8 @@ impl FindNewlines<'_> {
         let NewlineFinder { offsets, count, folded_crc, .. } = self.found;
         *folded_crc = None;
         for (newline, offset) in memchr::memchr_iter(b'\n', self.chunk).zip(offsets.iter_mut().skip(*count)) {
-            *offset = self.chunk_offset + newline as u32;
+            // A chunk is shorter than 4 GB.
+            *offset = self.chunk_offset + u32::try_from(newline).unwrap_or(u32::MAX);
             *count += 1;
         }
     }

@@ -48,8 +48,8 @@ pub struct LogObject<'k> {
     pub mismatch: Option<&'static str>,
 }
 
-/// What identifies an object in every copy, compressed or not: AWS's own file name, which ends in random letters, without
-/// `.gz`.
+/// What identifies an object in every copy, compressed or not: AWS's own file name, which ends in random letters,
+/// without `.gz`.
 pub fn object_identity(key: &str) -> &str {
     let name = key.rsplit('/').next().unwrap_or(key);
     name.strip_suffix(".gz").unwrap_or(name)

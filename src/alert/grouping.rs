@@ -88,8 +88,7 @@ fn end_recovered_groups(state: &mut AlertState, at: Minute, min_services: Option
     for key in state.open_incidents(IncidentSubject::is_group) {
         let members = state.incidents.get(&key).map_or_else(BTreeSet::new, |incident| incident.members.clone());
         let member_incidents = members.iter().filter_map(|member| state.incidents.get(member));
-        let paging: Vec<Urgency> =
-            member_incidents.filter(|member| is_paging(member)).map(|member| member.urgency()).collect();
+        let paging: Vec<Urgency> = member_incidents.filter(|member| is_paging(member)).map(Incident::urgency).collect();
         if let (Some(highest_urgency), Some(group)) = (paging.iter().max(), state.incidents.get_mut(&key)) {
             group.change_urgency(*highest_urgency, at);
         }

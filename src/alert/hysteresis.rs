@@ -73,7 +73,7 @@ impl UrgencyState {
     }
 
     /// Applies one minute. `resolve_after`: minutes of recovery that end ticket, page and severe.
-    pub fn apply(&mut self, evaluation: &MinuteEvaluation, resolve_after: [u32; 3]) {
+    pub fn apply(&mut self, evaluation: MinuteEvaluation, resolve_after: [u32; 3]) {
         if !evaluation.is_observed {
             return;
         }
@@ -162,7 +162,7 @@ mod tests {
                 let firing = URGENCIES.get(firing).copied();
                 let short_window_firing = URGENCIES[..2].get(short_window).copied();
                 evaluations.push(MinuteEvaluation { at: Minute(minute), is_observed: observed > 0, firing, short_window_firing, has_no_traffic: traffic == 0 });
-                state.apply(&evaluations[evaluations.len() - 1], resolve_after);
+                state.apply(evaluations[evaluations.len() - 1], resolve_after);
                 prop_assert_eq!(state.urgency(), urgency_by_definition(&evaluations, &urgencies, resolve_after), "{:?}", evaluations);
                 urgencies.push(state.urgency());
             }
@@ -176,7 +176,7 @@ mod tests {
             let firing = (minute % 30 < 5).then_some(Urgency::Page);
             let before = state.urgency();
             state.apply(
-                &MinuteEvaluation {
+                MinuteEvaluation {
                     at: Minute(minute),
                     is_observed: true,
                     firing,
@@ -197,7 +197,7 @@ mod tests {
             let firing = if minute % 50 < 5 { Urgency::Page } else { Urgency::Ticket };
             let before = state.urgency();
             state.apply(
-                &MinuteEvaluation {
+                MinuteEvaluation {
                     at: Minute(minute),
                     is_observed: true,
                     firing: Some(firing),
@@ -221,12 +221,12 @@ mod tests {
             has_no_traffic,
         };
         let mut state = UrgencyState::default();
-        state.apply(&evaluation(true, false, Some(Urgency::Page)), [15; 3]);
-        (0..5_000).for_each(|_| state.apply(&evaluation(false, true, None), [15; 3]));
+        state.apply(evaluation(true, false, Some(Urgency::Page)), [15; 3]);
+        (0..5_000).for_each(|_| state.apply(evaluation(false, true, None), [15; 3]));
         assert_eq!(state.urgency(), Some(Urgency::Page));
-        (0..NO_TRAFFIC_MINUTES - 1).for_each(|_| state.apply(&evaluation(true, true, None), [15; 3]));
+        (0..NO_TRAFFIC_MINUTES - 1).for_each(|_| state.apply(evaluation(true, true, None), [15; 3]));
         assert_eq!(state.urgency(), Some(Urgency::Page));
-        state.apply(&evaluation(true, true, None), [15; 3]);
+        state.apply(evaluation(true, true, None), [15; 3]);
         assert_eq!(state.urgency(), None);
         assert!(state.has_lost_traffic());
     }

@@ -93,17 +93,17 @@ fn open_notifications(
 ) -> DestinationsByKind {
     // On a downgrade, only destinations that were already notified are notified.
     let is_downgrade = incident.notified.values().any(|notified| *notified >= urgency);
-    let routed: Vec<String> = if is_downgrade {
+    let recipients: Vec<String> = if is_downgrade {
         incident.notified.keys().cloned().collect()
     } else {
         (routes.destinations)(incident, urgency)
     };
     let mut destinations_by_kind = DestinationsByKind::new();
-    for destination in routed.iter().chain(incident.notified.keys()).collect::<BTreeSet<_>>() {
+    for destination in recipients.iter().chain(incident.notified.keys()).collect::<BTreeSet<_>>() {
         let kind = match incident.notified.get(destination) {
             None => NotificationKind::Opened,
             Some(notified) if *notified != urgency => NotificationKind::Changed,
-            Some(_) if routed.contains(destination) && needs_reminder(destination) => NotificationKind::Reminder,
+            Some(_) if recipients.contains(destination) && needs_reminder(destination) => NotificationKind::Reminder,
             Some(_) => continue,
         };
         destinations_by_kind.entry(kind).or_default().push(destination.clone());

@@ -138,12 +138,12 @@ pub struct ObjectiveChange {
 pub fn apply_evaluations(state: &mut AlertState, batch: &EvaluationBatch<'_>) -> Vec<ObjectiveChange> {
     end_removed_slos(state, batch);
     let mut objective_changes = Vec::new();
-    let mut evaluations_by_minute: BTreeMap<Minute, Vec<(&SloUpdate, &MinuteEvaluation)>> = BTreeMap::new();
+    let mut evaluations_by_minute: BTreeMap<Minute, Vec<(&SloUpdate, MinuteEvaluation)>> = BTreeMap::new();
     for update in &batch.updates {
         objective_changes.extend(objective_change(state, update));
         let evaluated_until = update_checkpoint(state, update, batch.at);
         for evaluation in update.evaluations.iter().filter(|evaluation| Some(evaluation.at) > evaluated_until) {
-            evaluations_by_minute.entry(evaluation.at).or_default().push((update, evaluation));
+            evaluations_by_minute.entry(evaluation.at).or_default().push((update, *evaluation));
         }
     }
     let groups_by_slo: BTreeMap<&SloId, &[IncidentSubject]> =
@@ -263,7 +263,7 @@ fn reevaluate_late_data(state: &mut AlertState, update: &SloUpdate, evaluated_at
     let mut urgency_state = UrgencyState::default();
     let mut found_incidents: Vec<Incident> = Vec::new();
     for evaluation in update.evaluations.iter().filter(|evaluation| evaluation.at <= evaluated_at) {
-        urgency_state.apply(evaluation, update.resolve_after);
+        urgency_state.apply(*evaluation, update.resolve_after);
         let open = found_incidents.last_mut().filter(|incident| incident.is_open());
         match (urgency_state.urgency(), open) {
             (Some(urgency), Some(incident)) => incident.change_urgency(urgency, evaluation.at),
@@ -302,7 +302,7 @@ const fn end_reason(urgency_state: &UrgencyState) -> EndReason {
 }
 
 /// Applies one minute of one SLO. Returns whether its incident was opened, ended, or changed.
-fn apply_evaluation(state: &mut AlertState, update: &SloUpdate, evaluation: &MinuteEvaluation) -> bool {
+fn apply_evaluation(state: &mut AlertState, update: &SloUpdate, evaluation: MinuteEvaluation) -> bool {
     let Some(checkpoint) = state.checkpoints.get_mut(&update.slo) else { return false };
     let before = checkpoint.urgency_state.urgency();
     checkpoint.urgency_state.apply(evaluation, update.resolve_after);

@@ -1,6 +1,6 @@
 //! What a burn rate is, and whether it is exceeded: compared exactly.
 
-use super::simd;
+use super::simd::{self, WindowSums, is_set};
 use crate::counts::Sums;
 use crate::rational::{Rational, quotient};
 use crate::slo::{Objective, Tier};
@@ -25,27 +25,6 @@ pub struct Condition {
     pub short_minutes: u32,
     /// What both must exceed.
     pub threshold: Threshold,
-}
-
-/// The running sums of all events and of the bad ones at the starts and at the ends of some windows.
-pub(super) struct WindowSums<'a, const N: usize> {
-    pub(super) total: (&'a [u64; N], &'a [u64; N]),
-    pub(super) bad: (&'a [u64; N], &'a [u64; N]),
-}
-
-impl<const N: usize> WindowSums<'_, N> {
-    /// Whether none is larger: running sums never fall, so none is larger than from the first start to the last end.
-    #[inline]
-    fn are_at_most(&self, largest: u64) -> bool {
-        let all = |(starts, ends): (&[u64; N], &[u64; N])| ends[N - 1] - starts[0];
-        all(self.total) <= largest && all(self.bad) <= largest
-    }
-
-    /// All events and the bad ones of a window.
-    #[inline]
-    pub(super) fn events_in(&self, index: usize) -> (u64, u64) {
-        (self.total.1[index] - self.total.0[index], self.bad.1[index] - self.bad.0[index])
-    }
 }
 
 impl Threshold {
@@ -85,11 +64,6 @@ impl Threshold {
         }
         is_set(any)
     }
-}
-
-/// Whether a flag of [`Threshold::keep_exceeded`] is set.
-pub(super) const fn is_set(flag: u64) -> bool {
-    flag >> 63 == 1
 }
 
 impl Condition {

@@ -2,14 +2,9 @@
 
 use std::ops::Range;
 
-use super::simd::{self, DayArrays};
+use super::simd::{self, BLOCK_LEN, BLOCK_MINUTES, DayArrays, as_blocks};
 use crate::counts::{MinuteColumns, SLOTS_PER_DAY};
 
-/// Minutes of a block. It divides the day, so that a block lies in one; it is as many counts as a processor adds up in
-/// a few steps; and it adds little to a window of an hour.
-pub(super) const BLOCK_MINUTES: i32 = 16;
-/// Counts of a block.
-pub(super) const BLOCK_LEN: usize = BLOCK_MINUTES.unsigned_abs() as usize;
 /// Blocks of a day.
 pub(super) const BLOCKS_PER_DAY: usize = SLOTS_PER_DAY / BLOCK_LEN;
 
@@ -106,11 +101,6 @@ impl<'a> DayBlocks<'a> {
         }
         known
     }
-}
-
-/// A column, block by block.
-pub(super) fn as_blocks<T>(column: &[T; SLOTS_PER_DAY]) -> &[[T; BLOCK_LEN]] {
-    column.as_chunks().0
 }
 
 /// The sum of counts that may be as large as they like.

@@ -7,8 +7,7 @@
 //! exact.
 
 use super::Condition;
-use super::condition::{WindowSums, is_set};
-use super::day_columns::{BLOCK_LEN, BLOCK_MINUTES};
+use super::simd::{BLOCK_LEN, BLOCK_MINUTES, WindowSums, is_set};
 use super::window_sums::{BATCH_BLOCKS, BATCH_LEN, PrefixSums, block_of};
 use crate::time::{Minute, Span};
 

@@ -1,17 +1,20 @@
-//! The two innermost loops over plain columns, compiled for the widest registers that the processor turns out to have.
+//! This file exists only for speed: the two innermost loops over plain columns, compiled for the widest registers that
+//! the processor has.
 //!
-//! Absent on purpose: intrinsics. Each loop is written once, and the compiler makes of it what the registers allow.
-//!
-//! This is the only file of the room with `unsafe`: a call of the same code compiled for AVX2, after asking the
-//! processor.
+//! Each loop is written once, without intrinsics. The same code, compiled for AVX2, is called after asking the
+//! processor; other architectures and `--cfg slowburn_portable` use the portable build of it.
 #![cfg_attr(
-    target_arch = "x86_64",
+    all(target_arch = "x86_64", not(slowburn_portable)),
     expect(unsafe_code, reason = "calling a function with a target feature is unsafe, however sure the feature is")
 )]
 
-use super::condition::{WindowSums, is_set};
-use super::day_columns::{BLOCK_LEN, as_blocks};
 use crate::counts::SLOTS_PER_DAY;
+
+/// Minutes of a block. It divides the day, so that a block lies in one; it is as many counts as a processor adds up in
+/// a few steps; and it adds little to a window of an hour.
+pub(super) const BLOCK_MINUTES: i32 = 16;
+/// Counts of a block.
+pub(super) const BLOCK_LEN: usize = BLOCK_MINUTES.unsigned_abs() as usize;
 
 /// The columns of a day.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +24,41 @@ pub(super) struct DayArrays<'a> {
     pub(super) known: &'a [u8; SLOTS_PER_DAY],
 }
 
+/// The running sums of all events and of the bad ones at the starts and at the ends of some windows.
+pub(super) struct WindowSums<'a, const N: usize> {
+    pub(super) total: (&'a [u64; N], &'a [u64; N]),
+    pub(super) bad: (&'a [u64; N], &'a [u64; N]),
+}
+
+impl<const N: usize> WindowSums<'_, N> {
+    /// Whether none is larger: running sums never fall, so none is larger than from the first start to the last end.
+    #[inline]
+    pub(super) fn are_at_most(&self, largest: u64) -> bool {
+        let all = |(starts, ends): (&[u64; N], &[u64; N])| ends[N - 1] - starts[0];
+        all(self.total) <= largest && all(self.bad) <= largest
+    }
+
+    /// All events and the bad ones of a window.
+    #[inline]
+    pub(super) fn events_in(&self, index: usize) -> (u64, u64) {
+        (self.total.1[index] - self.total.0[index], self.bad.1[index] - self.bad.0[index])
+    }
+}
+
+/// Whether a flag of [`Threshold::keep_exceeded`] is set.
+pub(super) const fn is_set(flag: u64) -> bool {
+    flag >> 63 == 1
+}
+
+/// A column, block by block.
+pub(super) fn as_blocks<T>(column: &[T; SLOTS_PER_DAY]) -> &[[T; BLOCK_LEN]] {
+    column.as_chunks().0
+}
+
 /// Continues the running sums of all events and of the bad ones over a day, as if all of its minutes were known;
 /// `false` if they are not. The first entries are given.
 pub(super) fn accumulate_day(day: DayArrays<'_>, total: &mut [u64], bad: &mut [u64]) -> bool {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.
         return unsafe { accumulate_day_avx2(day, total, bad) };
@@ -39,7 +73,7 @@ pub(super) fn retain_above<const N: usize>(
     fraction: (u32, u32),
     flags: &mut [u64; N],
 ) -> bool {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.
         return unsafe { retain_above_avx2(sums, fraction, flags) };
@@ -47,13 +81,13 @@ pub(super) fn retain_above<const N: usize>(
     retain_above_generic(sums, fraction, flags)
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
 #[target_feature(enable = "avx2")]
 fn accumulate_day_avx2(day: DayArrays<'_>, total: &mut [u64], bad: &mut [u64]) -> bool {
     accumulate_day_generic(day, total, bad)
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(slowburn_portable)))]
 #[target_feature(enable = "avx2")]
 fn retain_above_avx2<const N: usize>(sums: &WindowSums<'_, N>, fraction: (u32, u32), flags: &mut [u64; N]) -> bool {
     retain_above_generic(sums, fraction, flags)

@@ -3,7 +3,8 @@
 //! Absent on purpose: prefix sums of every minute. Writing them takes longer than everything else together, and hardly
 //! any minute of hardly any service is ever asked for.
 
-use super::day_columns::{BLOCK_LEN, BLOCK_MINUTES, BLOCKS_PER_DAY, BlockCounts, DayBlocks, DayPrefixSums};
+use super::day_columns::{BLOCKS_PER_DAY, BlockCounts, DayBlocks, DayPrefixSums};
+use super::simd::{BLOCK_LEN, BLOCK_MINUTES};
 use crate::counts::{MinuteColumns, Sums};
 use crate::time::{Day, Minute, Span};
 

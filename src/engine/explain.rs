@@ -44,7 +44,7 @@ pub async fn explain<'a>(
     let mut urgency_state =
         UrgencyState { last_recovered: last_urgency_falls(&alert_state, &subject, start), ..UrgencyState::default() };
     for minute_evaluation in &evaluations {
-        urgency_state.apply(minute_evaluation, resolve_after);
+        urgency_state.apply(*minute_evaluation, resolve_after);
     }
     let key = incident.as_ref().map(|(key, _)| key.to_string());
     let (Some(evaluation), Some(last_evaluation)) = (evaluation, evaluations.last().copied()) else {

@@ -99,8 +99,8 @@ impl BalancerDeliveries {
         newest: &NewestDeliveries<'_>,
     ) -> Arc<[u8]> {
         let mut counted: Vec<(Span, u64)> = Vec::with_capacity(nearby.len());
-        // An interval with an object that was not counted is unknown, whatever the other nodes wrote. An empty file hides
-        // nothing that they wrote: its node may have had no traffic.
+        // An interval with an object that was not counted is unknown, whatever the other nodes wrote. An empty file
+        // hides nothing that they wrote: its node may have had no traffic.
         let (mut uncounted, mut pending_spans) = (Vec::new(), Vec::new());
         for (span, lines, group) in nearby {
             match counted.last_mut() {
@@ -185,8 +185,8 @@ fn deliveries_of_members<'b, 'd>(
 }
 
 impl Ledger {
-    /// Which minutes of some days change when partitions have other objects than the ledger's, for every log series with
-    /// objects near these days.
+    /// Which minutes of some days change when partitions have other objects than the ledger's, for every log series
+    /// with objects near these days.
     pub(super) fn recompute_coverage(
         &self,
         days: &BTreeSet<Day>,

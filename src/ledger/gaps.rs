@@ -1,8 +1,8 @@
 //! When minutes without log lines are minutes without traffic, and not a gap in delivery.
 //!
-//! The rule is the same wherever log lines are counted, by slowburn or by Athena. Around folders that could not be listed
-//! it does not apply: what would lie there is unknown. Known minutes stay known; none becomes known until the folder was
-//! listed.
+//! The rule is the same wherever log lines are counted, by slowburn or by Athena. Around folders that could not be
+//! listed it does not apply: what would lie there is unknown. Known minutes stay known; none becomes known until the
+//! folder was listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,16 +15,16 @@ use crate::time::{Day, Minute, Span};
 const INTERVAL_MINUTES: i32 = 5;
 /// The same of a Classic Load Balancer, which may write once an hour.
 const CLASSIC_INTERVAL_MINUTES: i32 = 60;
-/// With at least this many lines in five minutes, minutes without lines are a gap in delivery: with a mean of 8 requests
-/// the probability of none is e^-8 = 0.03% (Poisson), and lower for a longer gap.
+/// With at least this many lines in five minutes, minutes without lines are a gap in delivery: with a mean of 8
+/// requests the probability of none is e^-8 = 0.03% (Poisson), and lower for a longer gap.
 const QUIET_LINES: u64 = 8;
 
 /// Minutes on each side of a gap over which the rate of lines is measured. One interval alone would be too uneven, and
 /// a whole day would miss the evening of an office.
 const RATE_WINDOW_MINUTES: i32 = 60;
 
-/// Spans of known minutes, with traffic or without, from delivered intervals in order with their lines. None lies beyond
-/// the newest delivery.
+/// Spans of known minutes, with traffic or without, from delivered intervals in order with their lines. None lies
+/// beyond the newest delivery.
 pub fn known_spans(intervals: &[(Span, u64)], newest_delivery: Option<Minute>) -> Vec<Span> {
     let mut spans: Vec<Span> = intervals.iter().map(|(span, _)| *span).collect();
     for pair in intervals.windows(2) {
@@ -56,8 +56,8 @@ fn is_quiet(intervals: &[(Span, u64)], span: Span) -> bool {
     inside.map(|(_, lines)| lines * 5).sum::<u64>() < QUIET_LINES * u64::from(span.minutes())
 }
 
-/// By source and day of delivery, the accounts and regions whose folder was not listed: one, the common start of several,
-/// or the empty text for all.
+/// By source and day of delivery, the accounts and regions whose folder was not listed: one, the common start of
+/// several, or the empty text for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnlistedFolders(pub BTreeMap<String, BTreeMap<Day, BTreeSet<String>>>);
 

@@ -1,4 +1,5 @@
-//! All known minutes of all series, and which log objects they were counted from; absent on purpose: where it is stored.
+//! All known minutes of all series, and which log objects they were counted from; absent on purpose: where it is
+//! stored.
 //!
 //! **Invariant:** the state depends on the set of merged responses, never on their order or batching.
 

@@ -1,7 +1,7 @@
 //! Log objects of a partition: with their names where an object has to be found again, else only what they delivered.
 //!
-//! A large fleet writes some hundred thousand objects a day. Which minutes are known depends on their intervals and lines
-//! only, and on those of a load balancer's nodes together.
+//! A large fleet writes some hundred thousand objects a day. Which minutes are known depends on their intervals and
+//! lines only, and on those of a load balancer's nodes together.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! Sums that are computed while minutes are read that are not kept in memory: sums over spans within a day, newest known
-//! minutes, and which minutes are known.
+//! Sums that are computed while minutes are read that are not kept in memory: sums over spans within a day, newest
+//! known minutes, and which minutes are known.
 //!
 //! A window of a month needs one sum for each series of the day it begins in. So the minutes of such a day are read in
 //! passing, and memory holds a few partitions at a time.

@@ -68,11 +68,11 @@ impl<'a> TimesliceView<'a> {
     /// The cache key for a day, with what is excluded of it.
     pub(super) fn cache_key_on(&self, day: Day) -> SeriesKey {
         let excluded = self.view.excluded_within(day.span()).map(Span::slots);
-        let excluded: String = excluded.map(|slots| format!(" {}-{}", slots.start, slots.end)).collect();
+        let excluded: Vec<String> = excluded.map(|slots| format!("{}-{}", slots.start, slots.end)).collect();
         if excluded.is_empty() {
             return self.cache_key.clone();
         }
-        SeriesKey::new(&format!("{}, excluding{excluded}", self.cache_key))
+        SeriesKey::new(&format!("{}, excluding {}", self.cache_key, excluded.join(" ")))
     }
 
     /// The smallest span of whole timeslices around a span within a day.

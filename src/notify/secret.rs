@@ -23,8 +23,8 @@ impl Secret {
         &self.0
     }
 
-    /// Replaces the secret in a text with `***`. A server may repeat only a part of an address, so the path of a URL and
-    /// its long parts are replaced too.
+    /// Replaces the secret in a text with `***`. A server may repeat only a part of an address, so the path of a URL
+    /// and its long parts are replaced too.
     pub(super) fn redact(&self, text: &str) -> String {
         let whole = self.0.as_str();
         let below_host = whole.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);

@@ -1,7 +1,7 @@
 //! Files that are replaced as a whole: written to a temp file of an unused name, and renamed.
 //!
-//! **Invariant:** nothing but the file itself is ever replaced or removed. A process that is killed may leave a temp file,
-//! which starts with `.` and ends with `.tmp`.
+//! **Invariant:** nothing but the file itself is ever replaced or removed. A process that is killed may leave a temp
+//! file, which starts with `.` and ends with `.tmp`.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};

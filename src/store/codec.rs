@@ -1,7 +1,7 @@
 //! Parquet files of the ledger: minutes and log objects of a partition, and sums by day of a month.
 //!
-//! Each is readable by any Parquet tool. A text that repeats on following rows (the name of a series, a load balancer, a
-//! set of series) is written on the first of them only; null means: as in the row above.
+//! Each is readable by any Parquet tool. A text that repeats on following rows (the name of a series, a load balancer,
+//! a set of series) is written on the first of them only; null means: as in the row above.
 
 mod budgets;
 mod minutes;

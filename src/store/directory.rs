@@ -1,6 +1,7 @@
 //! A blob store in a directory: written to a temp file, synced, renamed; one process at a time.
 //!
-//! **Invariant:** links are never followed below the directory, and a temp file is removed only if the lock file names it.
+//! **Invariant:** links are never followed below the directory, and a temp file is removed only if the lock file names
+//! it.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};

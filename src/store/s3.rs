@@ -64,8 +64,8 @@ impl S3Store {
         sent.map(drop).map_err(|error| self.aws_error("write", name, &error))
     }
 
-    /// Names of data files and others that start as they do, with the time of their last change. Other objects below the
-    /// prefix are not listed: there may be many.
+    /// Names of data files and others that start as they do, with the time of their last change. Other objects below
+    /// the prefix are not listed: there may be many.
     async fn list_with_times(&self) -> Result<Vec<(String, Option<DateTime>)>, BlobError> {
         let mut names = Vec::new();
         for start in DATA_FILE_PREFIXES {

@@ -244,8 +244,8 @@ fn is_unknown_format(head: &[u8]) -> bool {
     head.iter().take(512).any(|byte| *byte == 0) && lines.all(|line| detect_line_kind(line) == LineKind::Unknown)
 }
 
-/// The length by the trailer (modulo 2^32, of the last member) as a hint that is not trusted. Logs compress by less than
-/// a factor of 20.
+/// The length by the trailer (modulo 2^32, of the last member) as a hint that is not trusted. Logs compress by less
+/// than a factor of 20.
 fn estimate_decompressed_bytes(compressed: &[u8]) -> usize {
     let claimed = compressed.last_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
     claimed.clamp(CHUNK_BYTES, (compressed.len() * 20).max(CHUNK_BYTES))
@@ -295,8 +295,8 @@ const ALIGNMENT: usize = 64;
 
 /// Memory that files are read into, at an address to which the processor copies fast.
 ///
-/// An allocator returns large memory 16 bytes behind the start of a page. To copy a file to less than 32 bytes behind it
-/// takes an AMD Zen 3 three times as long as to any other address: 1.8 instead of 5 GB a second
+/// An allocator returns large memory 16 bytes behind the start of a page. To copy a file to less than 32 bytes behind
+/// it takes an AMD Zen 3 three times as long as to any other address: 1.8 instead of 5 GB a second
 /// (<https://xuanwo.io/2023/04-rust-std-fs-slower-than-python/>).
 #[derive(Debug, Default)]
 pub(super) struct AlignedBuffer {

@@ -66,8 +66,8 @@ impl Bucket {
         self.requester_pays.then_some(RequestPayer::Requester)
     }
 
-    /// Lists a folder; keys up to their next slash are folders. If it has more than a page, names between those with the
-    /// given prefixes, which are sorted, are skipped. Keys come in the order of their bytes
+    /// Lists a folder; keys up to their next slash are folders. If it has more than a page, names between those with
+    /// the given prefixes, which are sorted, are skipped. Keys come in the order of their bytes
     /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>), so this takes no extra pages.
     pub(super) async fn list_folder(
         &self,

@@ -1,5 +1,5 @@
-//! Minutes of a partition: `series`, `total`, `bad` and `known`, a row for each minute of each series, or of several series
-//! with equal minutes: their names are then the lines of one text.
+//! Minutes of a partition: `series`, `total`, `bad` and `known`, a row for each minute of each series, or of several
+//! series with equal minutes: their names are then the lines of one text.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ impl DecodedMinutes {
     }
 }
 
-/// The series with known or counted minutes within the slots; `None` if there is none. Minutes that several series share,
-/// as all without traffic do, are written once.
+/// The series with known or counted minutes within the slots; `None` if there is none. Minutes that several series
+/// share, as all without traffic do, are written once.
 pub(in crate::store) fn encode_minutes(minutes: &DayMinutes, slots: &Range<usize>) -> Option<PolarsResult<Vec<u8>>> {
     let all = (0..minutes.series().len()).map(|index| minutes.row(index, slots.clone()));
     let series_rows: Vec<(&SeriesKey, MinuteColumns<'_>)> =

@@ -121,14 +121,18 @@ impl LedgerStore {
             };
             let scanned = files.par_iter().map(scan_file).collect::<Result<Vec<_>, StoreError>>()?;
             let (partials, timeslice_minutes): (Vec<PartialSums>, Vec<_>) = scanned.into_iter().unzip();
-            partials.into_iter().for_each(|partial| ledger.partial_sums.merge(partial));
+            for partial in partials {
+                ledger.partial_sums.merge(partial);
+            }
             let minutes_by_partition = timeslice_minutes.into_iter().flatten().collect();
             let mut days: Vec<Day> = batch.iter().map(|part| part.day()).collect();
             days.dedup();
             let evaluate_day =
                 |day: &Day| TimesliceSums::evaluate_day(&request.timeslices, *day, &minutes_by_partition);
             let timeslices: Vec<TimesliceSums> = days.par_iter().map(evaluate_day).collect();
-            timeslices.into_iter().for_each(|sums| ledger.timeslices.merge(sums));
+            for sums in timeslices {
+                ledger.timeslices.merge(sums);
+            }
         }
         Ok(())
     }
