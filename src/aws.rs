@@ -249,7 +249,7 @@ impl AwsError {
     {
         let causes = causes(error);
         let is_missing_credentials = causes.iter().any(|cause| cause.is::<CredentialsError>());
-        // If a role cannot be assumed, the error of STS is the last cause, and has no message for people.
+        // If a role cannot be assumed, the error of STS is the last cause, and has no readable message.
         let sts_error = causes.last().and_then(|cause| cause.downcast_ref::<ErrorMetadata>());
         let (code, message) = match (error.code(), sts_error) {
             (None, Some(sts_error)) => (sts_error.code(), sts_error.message()),

@@ -1,6 +1,6 @@
 //! What a source returns: good and total per minute, and which minutes are known.
 //!
-//! **Invariant:** `bad <= total` in every minute, and a minute that nobody observed is absent, never zero.
+//! **Invariant:** `bad <= total` in every minute, and an unobserved minute is absent, never zero.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,7 +18,7 @@ pub const SLOTS_PER_DAY: usize = MINUTES_PER_DAY.unsigned_abs() as usize;
 pub struct MinuteCount {
     /// Events that count towards the SLI.
     pub total: u32,
-    /// Those among them that broke the promise.
+    /// The bad events among them.
     pub bad: u32,
 }
 

@@ -118,7 +118,7 @@ pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Ou
         .instrument(info_span!("evaluate"))
         .await?;
     let alert_state = match options.notify_options.as_ref().zip(alert_state) {
-        // Half of what was to be read would be judged as if it were all.
+        // Incomplete data must not be evaluated as if it were complete.
         Some(_) if options.stop.load(Ordering::Relaxed) => {
             diagnostics
                 .warnings

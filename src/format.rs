@@ -1,4 +1,4 @@
-//! Numbers, lengths, times and lists as people read them. Exactness ends here: everything else computes with integers
+//! Numbers, lengths, times and lists as users read them. Exactness ends here: everything else computes with integers
 //! and rationals.
 
 use crate::counts::Sums;
@@ -128,7 +128,7 @@ pub(crate) fn capitalize(sentence: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// Text that somebody else wrote, as Markdown that shows it as it is: no link, no HTML, and it ends no table cell.
+/// Text from outside, escaped for Markdown: it forms no link and no HTML, and ends no table cell.
 pub(crate) fn escape_markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in escape_non_printing(text).chars() {

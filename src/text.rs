@@ -1,4 +1,4 @@
-//! What may be shown of a text that somebody else wrote: log lines, names of files and definitions are all of that
+//! Text from outside, made safe to show: log lines, names of files and definitions are all of that
 //! kind.
 //!
 //! Absent on purpose: colours. They are added to words of our own only.

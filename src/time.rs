@@ -1,4 +1,5 @@
-//! The only unit of time: whole UTC minutes, half-open spans of them, days, and the windows that SLOs are judged over.
+//! The only unit of time: whole UTC minutes, half-open spans of them, days, and the windows that SLOs are evaluated
+//! over.
 //!
 //! Absent on purpose: the clock. Only `main` reads it; everything here is arithmetic on a minute that was handed in.
 
@@ -33,7 +34,7 @@ pub struct Span {
     pub end: Minute,
 }
 
-/// Why a text is no UTC minute such as `2026-10-31T23:50Z`.
+/// Why a text is not a UTC minute such as `2026-10-31T23:50Z`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseMinuteError {
     /// It is written in another way.
@@ -48,7 +49,7 @@ pub enum ParseMinuteError {
     OutOfRange(String),
 }
 
-/// Why a text is no UTC day such as `2026-10-31`.
+/// Why a text is not a UTC day such as `2026-10-31`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseDayError {
     /// It is written in another way.
@@ -190,10 +191,10 @@ impl Span {
     }
 }
 
-/// What an SLO is judged over: the newest minutes, or a period of the calendar so far.
+/// What an SLO is evaluated over: the newest minutes, or a period of the calendar so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// The newest whole minutes, as many as said.
+    /// This many of the newest whole minutes.
     Rolling {
         /// Length in minutes, at most 400 days.
         minutes: u32,
@@ -366,7 +367,7 @@ impl FromStr for Minute {
             return Self::try_from_unix_seconds(timestamp.as_second())
                 .ok_or_else(|| ParseMinuteError::OutOfRange(text.to_owned()));
         }
-        // What has date, time and offset is no timestamp only because there is none so late or so early.
+        // Text with date, time and offset is not a timestamp only if it is out of range.
         let pieces = Pieces::parse(text).ok();
         let has_time_and_offset = pieces.is_some_and(|pieces| pieces.time().is_some() && pieces.offset().is_some());
         Err(if has_time_and_offset { ParseMinuteError::OutOfRange } else { ParseMinuteError::Malformed }(

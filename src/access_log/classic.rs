@@ -14,7 +14,7 @@ use crate::time::Minute;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record<'a> {
     Request(Request<'a>),
-    /// A connection of a TCP or SSL listener: it has no status, and is no event of any SLI.
+    /// A connection of a TCP or SSL listener: it has no status, and no SLI counts it.
     Connection,
 }
 

@@ -1,7 +1,7 @@
 //! Exists for speed only: reads lines of the common shape without a branch that depends on the length of a field.
 //!
 //! The end of a field is searched in the next 64 bytes at once, and where it may lie in any of several blocks, in all
-//! of them: a search in vain costs less than a mispredicted branch. Its portable twin is [`Decoder::decode`], which
+//! of them: a search in vain costs less than a mispredicted branch. Its portable version is [`Decoder::decode`], which
 //! also reads lines of any other shape; both give the same for every line.
 
 use std::ops::Range;

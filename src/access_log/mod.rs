@@ -1,4 +1,4 @@
-//! Reads requests out of the lines of ELB access logs and counts them, and tells from an object's key what it holds.
+//! Reads requests out of the lines of ELB access logs and counts them, and parses the keys of log objects.
 //!
 //! [`lines`] cuts bytes into lines, [`request_reader`] reads requests from them with [`alb`] or [`classic`], and
 //! [`router`] says which series each is an event of and whether it is good or bad.

@@ -1,7 +1,7 @@
 //! Exists for speed only: compares 64 bytes at once with AVX2 and folds CRCs with VPCLMULQDQ, where the processor has
 //! them.
 //!
-//! Everything that is computed here has a portable twin in plain code: [`dispatch_simd`] gives work back that this
+//! Everything that is computed here has a portable version in plain code: [`dispatch_simd`] gives work back that this
 //! processor has no instructions for, and its caller then does without. Builds for other architectures, or with
 //! `--cfg slowburn_portable`, contain nothing else. Unit tests compare both on the same input by [`run_portable`].
 //!
@@ -47,7 +47,7 @@ pub(super) fn dispatch_simd<K: SimdKernel>(kernel: K) -> Result<(), K> {
     if is_switched_off() || !has_avx2 {
         return Err(kernel);
     }
-    // SAFETY: the processor has just said that it has what the functions are compiled for.
+    // SAFETY: the processor has the features that the functions are compiled for; this was just checked.
     unsafe {
         if std::is_x86_feature_detected!("vpclmulqdq") {
             run_vpclmulqdq(kernel);

@@ -83,7 +83,7 @@ impl MinuteParser {
     }
 }
 
-/// Whether `:SS`, an optional fraction and `Z` follow the minute. A leap second, `60`, is no Unix time and is refused.
+/// Whether `:SS`, an optional fraction and `Z` follow the minute. A leap second, `60`, has no Unix time and is refused.
 #[inline]
 fn has_valid_seconds(text: &[u8]) -> bool {
     let Some([b':', tens @ b'0'..=b'5', ones, rest @ ..]) = text.get(MINUTE_BYTES..) else { return false };

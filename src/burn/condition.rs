@@ -11,7 +11,7 @@ use crate::time::{Minute, Span};
 pub struct Threshold {
     numerator: u128,
     denominator: u128,
-    /// Both, where they leave room for 32 bits of events and a sign: then 64-bit products and their differences cannot
+    /// Both, where they leave space for 32 bits of events and a sign: then 64-bit products and their differences cannot
     /// overflow.
     fraction_u32: Option<(u32, u32)>,
 }

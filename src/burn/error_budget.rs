@@ -27,19 +27,19 @@ impl ErrorBudget {
         (self.sums.total > 0).then(|| Rational::from_integer(i128::from(self.sums.total)) * self.share)
     }
 
-    /// The share of the allowed events that failed; above 1 the promise is broken. `None` without traffic, and where
+    /// The share of the allowed events that failed; above 1 the SLO is violated. `None` without traffic, and where
     /// nothing may fail (an objective of 100%).
     pub fn consumed(&self) -> Option<Rational> {
         let allowed = self.allowed().filter(|allowed| *allowed > Rational::from_integer(0))?;
         Some(Rational::from_integer(i128::from(self.sums.bad)) / allowed)
     }
 
-    /// Whether more failed than may fail: the promise is broken.
+    /// Whether more events failed than may fail: the SLO is violated.
     pub fn is_exceeded(&self) -> bool {
         self.allowed().is_some_and(|allowed| Rational::from_integer(i128::from(self.sums.bad)) > allowed)
     }
 
-    /// 1 - consumed: 1 is untouched, 0 is spent, below 0 the promise is broken.
+    /// 1 - consumed: 1 is untouched, 0 is consumed, below 0 the SLO is violated.
     pub fn remaining(&self) -> Option<Rational> {
         self.consumed().map(|consumed| Rational::from_integer(1) - consumed)
     }
@@ -119,7 +119,7 @@ impl ExhaustionForecast {
 }
 
 /// Events that may still fail: allowed less bad, by the share that may fail. As a floating-point number, because a
-/// forecast is no comparison with a promise.
+/// forecast is not compared with an objective.
 struct Surplus(f64);
 
 impl Surplus {

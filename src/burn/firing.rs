@@ -1,10 +1,10 @@
 //! At which minutes of a span a condition holds.
 //!
-//! Most minutes of most services are calm, and a service that burns does so for hours. So a block of evaluation minutes
-//! is first held against bounds. All windows that end in it lie within an outer run of blocks and contain an inner one:
-//! with the bad events of the outer and all events of the inner run a window burns more than any of them does, the
-//! other way round less. Only where the threshold lies in between do minutes have to be looked at. Every comparison is
-//! exact.
+//! Most minutes of most services do not burn, and a service that burns does so for hours. So a block of evaluation
+//! minutes is first held against bounds. All windows that end in it lie within an outer run of blocks and contain an
+//! inner one: with the bad events of the outer and all events of the inner run a window burns more than any of them
+//! does, the other way round less. Only where the threshold lies in between do minutes have to be looked at. Every
+//! comparison is exact.
 
 use super::Condition;
 use super::simd::{BLOCK_LEN, BLOCK_MINUTES, WindowSums, is_set};
@@ -125,7 +125,7 @@ impl Condition {
     }
 }
 
-/// Room for the sums of a stretch that are not all there.
+/// Space for the sums of an interval with unknown minutes.
 type BatchBuffers = [[u64; BATCH_LEN]; 4];
 
 /// The burn of a window that is above, or below, the burn of all windows that end in a block.

@@ -1,4 +1,4 @@
-//! The tiers of a promise over minutes of the past: at which of them each condition held.
+//! The tiers of an SLO over minutes of the past: at which of them each condition held.
 
 use super::{Condition, PrefixSums};
 use crate::slo::{Slo, Tier, Urgency};

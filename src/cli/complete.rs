@@ -80,7 +80,7 @@ pub(super) fn team_candidates() -> Vec<CompletionCandidate> {
     teams.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// The definitions of the command line that is completed. Problems of definitions are ignored: a prompt is no place for
+/// The definitions of the command line that is completed. Problems of definitions are ignored: a prompt cannot show
 /// them.
 fn load_catalog() -> Catalog {
     let files = definitions::load(&definitions_folder()).map(|(files, _)| files).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `slowburn explain`: why an SLO did or did not wake anybody at a minute.
+//! `slowburn explain`: why an SLO did or did not page at a minute.
 
 use super::load::{find_slo, load_definitions, open_ledger};
 use super::{CommandError, ExitStatus, alert_state_kind, print};
@@ -10,7 +10,7 @@ pub(super) async fn explain(arguments: ExplainArgs, now: Minute) -> Result<ExitS
     let evaluation_time = arguments.common.evaluation_time(now);
     let definitions = load_definitions(&arguments.common, evaluation_time)?;
     let (service, slo) = find_slo(&definitions, &arguments.slo)?;
-    // Without a moment it is the newest minute that a run would judge now.
+    // The default is the newest minute that a run would evaluate now.
     let at = match arguments.common.time.at {
         Some(_) => evaluation_time,
         None => definitions.catalog.evaluation_time(slo, now),

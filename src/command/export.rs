@@ -110,7 +110,7 @@ async fn daily_budgets(catalog: &Catalog, store: &LedgerStore, span: Span) -> Re
     Ok(rows)
 }
 
-/// The catalogue as if it made but one promise.
+/// The catalogue with one SLO only.
 fn restrict_to_slo(catalog: &Catalog, (service, slo): (&Service, &Slo)) -> Catalog {
     let service = Service { slos: vec![slo.clone()], ..service.clone() };
     Catalog { services: vec![service], ..catalog.clone() }

@@ -56,7 +56,7 @@ fn describe_decision(gate: &Gate<'_>, new_override: Option<&Override>) -> String
     }
 }
 
-/// The service of that name; one whose definition cannot be read promises nothing, and its problems say why.
+/// The service of that name; one whose definition cannot be read has no SLOs, only problems.
 fn find_service<'a>(definitions: &'a Definitions, name: &str) -> Result<Cow<'a, Service>, CommandError> {
     if let Some(service) = definitions.catalog.services.iter().find(|service| service.name == name) {
         return Ok(Cow::Borrowed(service));
@@ -78,7 +78,7 @@ fn find_service<'a>(definitions: &'a Definitions, name: &str) -> Result<Cow<'a, 
     }))
 }
 
-/// The problems that may have left out a promise of a service, or a step of its policy.
+/// The problems that may have left out an SLO of a service, or a step of its policy.
 fn error_count(definitions: &Definitions, service: &Service) -> usize {
     let class = format!("class {}", service.class);
     let is_relevant = |problem: &&Problem| problem.subject == class || concerns_service(problem, &service.name);

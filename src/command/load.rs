@@ -32,7 +32,7 @@ pub(super) struct Definitions {
 }
 
 impl Definitions {
-    /// Whether a promise is left out because of a problem, or cannot be measured because of one.
+    /// Whether an SLO is left out because of a problem, or cannot be measured because of one.
     pub(super) fn has_errors(&self) -> bool {
         self.error_count() > 0
     }
@@ -64,7 +64,7 @@ impl Definitions {
         self.problems.iter().filter(|problem| problem.severity == Severity::Error)
     }
 
-    /// Where promises may be missing because of a problem, of definitions below a folder.
+    /// Where SLOs may be missing because of a problem, of definitions below a folder.
     pub(super) fn invalid_definitions(&self, folder: &Path) -> InvalidDefinitions {
         let mut invalid = InvalidDefinitions::default();
         for problem in self.iter_errors() {
@@ -77,7 +77,7 @@ impl Definitions {
                 .filter_map(|name| name.to_str())
                 .collect();
             match names.as_slice() {
-                // No promise is missing because of them.
+                // No SLO is missing because of them.
                 [slo::CORRECTIONS_FOLDER, _] => {}
                 [team, file] => {
                     let service = file.split('.').next().unwrap_or_default();
@@ -113,7 +113,7 @@ pub(super) fn read_definitions(folder: &Path, queries: Option<&Path>, at: Minute
     Ok(Definitions { catalog, problems, files, has_fleet, has_services })
 }
 
-/// Prints which defaults apply if there is no `fleet.yaml`: without it nobody would notice that no alerts are sent.
+/// Prints which defaults apply if there is no `fleet.yaml`: otherwise it would go unnoticed that no alerts are sent.
 pub(super) fn note_defaults(definitions: &Definitions, folder: &Path) {
     if definitions.has_fleet || !definitions.has_services {
         return;

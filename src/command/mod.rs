@@ -1,6 +1,6 @@
 //! One file per subcommand: it takes what was typed, walks a stretch of the line, and prints. No logic lives here.
 //!
-//! stdout is data, stderr is speech.
+//! stdout is data, stderr is diagnostics.
 
 mod athena_tables;
 mod check;
@@ -40,7 +40,7 @@ use crate::store::{AlertStateKind, SiteError, StoreError};
 use crate::text::escape_non_printing;
 use crate::time::Minute;
 
-/// How a command ended, as its exit code tells.
+/// The result of a command, as its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     /// 0: all of it.
@@ -65,7 +65,7 @@ pub struct CommandError {
 const READ_ATTEMPTS_MAX: usize = 10;
 
 impl CommandError {
-    /// A failure in one sentence and, after it, `hint: ...` where there is a remedy.
+    /// A failure in one sentence and, after it, `hint: ...` where there is a fix.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), is_usage: false, is_retryable: false }
     }
@@ -203,7 +203,7 @@ fn print(bytes: &[u8]) -> Result<(), CommandError> {
     }
 }
 
-/// Writes speech to stderr. If nobody can hear it, nobody needs to know.
+/// Writes to stderr. A closed stderr is not an error.
 fn eprint_line(text: &str) {
     let mut err = anstream::stderr().lock();
     drop(writeln!(err, "{text}"));

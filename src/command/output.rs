@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{CommandError, print};
 use crate::store::AtomicFile;
 
-/// Stdout, a file that is being written aside, or what is no file and takes bytes as they come.
+/// Stdout, a temporary file, or a device or pipe.
 pub(super) enum Output {
     Stdout,
     File { path: PathBuf, file: AtomicFile },

@@ -1,4 +1,4 @@
-//! `slowburn run`: reads what is new, keeps it, judges every promise, and shows how they stand.
+//! `slowburn run`: fetches what is new, stores it, evaluates every SLO, and shows the status.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::slo::{Catalog, SourceKind};
 use crate::store::{self, BlobError, CrashPoints, LedgerStore, StoreError};
 use crate::time::Minute;
 
-/// How often a run begins anew because others were quicker.
+/// How often a run starts again because another run wrote first.
 const RESTARTS_MAX: usize = 3;
 /// A run about a moment further back sends no notification.
 const NOTIFY_WITHIN_MINUTES: u32 = 60;
@@ -218,8 +218,7 @@ fn crash_points(arguments: &RunArgs) -> CrashPoints {
     CrashPoints::halting_at(stop_at)
 }
 
-/// Whether people are told. What lies so far back that no incident would be opened for it is none of their business,
-/// and neither is what nobody has seen yet, unless somebody wants it on paper.
+/// Whether notifications are sent: for current minutes, where incidents can open, and in a dry run.
 fn should_notify(arguments: &RunArgs, at: Minute, now: Minute) -> bool {
     !arguments.silent && (is_current(at, now) || arguments.channels.dry_run.is_some())
 }

@@ -26,7 +26,7 @@ impl DisjointLocations {
             SourceKind::Counts { location } => Some((format!("the counts of source `{name}`"), location)),
             SourceKind::CloudWatch { .. } | SourceKind::Athena { .. } => None,
         });
-        // What is no place is named where it is read.
+        // An invalid location is reported where it is read.
         let data = data.filter_map(|(what, location)| Some((Purpose::Data, what, location.parse().ok()?)));
         Self([(Purpose::Ledger, "the ledger".to_owned(), ledger.clone())].into_iter().chain(data).collect())
     }

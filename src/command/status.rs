@@ -1,4 +1,4 @@
-//! `slowburn status`: how every promise stands, from the ledger alone.
+//! `slowburn status`: the status of every SLO, from the ledger alone.
 
 use std::collections::BTreeSet;
 
@@ -106,7 +106,7 @@ pub(super) fn print_status(status: &model::FleetStatus, format: StatusFormat) ->
 
 fn render(status: &model::FleetStatus, format: StatusFormat) -> Result<String, CommandError> {
     Ok(match format {
-        // Colours are always written; the stream takes them out where nobody would see them.
+        // Colours are always written; the stream removes them where they cannot be shown.
         StatusFormat::Table => view::table(status, terminal_width(), true),
         StatusFormat::Json => format!("{:#}\n", export::json(status)),
         StatusFormat::Csv => {

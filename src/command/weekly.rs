@@ -40,7 +40,7 @@ pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<ExitSta
     if let Some(folder) = &arguments.out
         && let Err(error) = save(folder, week, &reports).await
     {
-        // A full disk is no reason to keep the report from people.
+        // A full disk must not prevent the report from being sent.
         if !arguments.send {
             return Err(error);
         }
@@ -190,7 +190,7 @@ impl WeeklySender<'_> {
         let to_error =
             |error: StoreError| CommandError::with_context("cannot record in the ledger what was sent", error);
         let ledger = &self.arguments.common.ledger;
-        // A dry run notifies nobody, so it is never recorded.
+        // A dry run sends no notification, so it is never recorded.
         let is_live = self.arguments.channels.dry_run.is_none();
         if is_live {
             if self.sent.contains(&record) {

@@ -298,8 +298,8 @@ impl QueryTarget<'_> {
         }
     }
 
-    /// Load balancers without a line, now and in the past; a few silent hours are not reported. `None` if there is no
-    /// line at all.
+    /// Load balancers without a line, now and in the past; a few silent hours are not reported. `None` without a
+    /// single line.
     fn missing_load_balancers(&self, sums: &Ledger, span: Span) -> Option<Vec<String>> {
         let Self::Table(table, rules) = self else { return Some(Vec::new()) };
         if !table.has_lines() {

@@ -141,7 +141,7 @@ impl<'a> CloudWatchMetrics<'a> {
     }
 }
 
-/// The sums of all days, and the minutes that tell whether a series had traffic before a missing range.
+/// The sums of all days, and the minutes that show whether a series had traffic before a missing range.
 async fn load_traffic_history(
     request: &RangeRequest,
     missing: &[FetchRange],

@@ -1,7 +1,7 @@
 //! First requests of series that select target groups by tags.
 //!
-//! Logs contain the names of target groups, and not what had the tags before discovery looked, so that no request
-//! before the first known one is no silence.
+//! Logs contain the names of target groups, and not what had the tags before discovery looked, so silence
+//! before the first known request is unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The past of every promise out of the ledger, a day at a time: memory holds the minutes of one day, and the sums that
+//! The history of every SLO from the ledger, a day at a time: memory holds the minutes of one day, and the sums that
 //! pages show.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -105,7 +105,7 @@ impl Ledger {
     }
 
     /// The records of listed objects that were counted when they had another size: a recompressed copy, or a changed
-    /// object, which the number of lines tells apart.
+    /// object, which differs in its number of lines.
     pub fn resized_objects(&self, listed: &[ListedObject<'_>]) -> Vec<&ObjectRecord> {
         let resized_record = |object: &ListedObject<'_>| {
             let record = self.objects.get(&filing_partition(object.interval))?.record(object.key)?;

@@ -166,7 +166,7 @@ impl DayMinutes {
         self.index_of(series).map_or_else(Sums::default, |index| self.row(index, slots).sums())
     }
 
-    /// Makes room for minutes and for series; what is held stays as it is.
+    /// Extends the table by minutes and series; its counts stay as they are.
     pub(super) fn extend_to<'a>(&mut self, slots: &Range<usize>, new_series: impl Iterator<Item = &'a SeriesKey>) {
         let missing_series: Vec<SeriesKey> =
             new_series.filter(|series| self.index_of(series).is_none()).cloned().collect();

@@ -74,7 +74,7 @@ fn field(label: &str, value: &str) -> Value {
     mrkdwn(&format!("*{}*\n{}", escape(label, FIELD_CHARS_MAX / 4), escape(value, FIELD_CHARS_MAX / 2)))
 }
 
-/// Links side by side, as many as there is room for.
+/// Links side by side, as many as fit.
 fn links(notification: &Notification) -> Option<String> {
     let mut line = String::new();
     for link in &notification.links {

@@ -23,7 +23,7 @@ pub(crate) struct CloudWatchSummary {
 }
 
 impl CloudWatchSummary {
-    /// Adds an answer; `is_known` tells whether a series was known before the run.
+    /// Adds an answer; `is_known` is whether a series was known before the run.
     pub(crate) fn add(&mut self, response: &MetricResponse, is_known: impl Fn(&SeriesKey) -> bool) {
         self.series += response.complete_series.len();
         self.metrics += response.billed_metrics;

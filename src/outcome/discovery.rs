@@ -24,7 +24,7 @@ pub(crate) fn discovery_errors(
             format!("the results of the last discovery are used, without {}", pluralize(unknown, "new selector"))
         }
     };
-    // What is in the way of all is said once.
+    // An error that affects all is reported once.
     let mut kinds: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
     for DiscoveryError { permission, cause: refusal } in errors {
         let hint = match refusal.code.as_str() {

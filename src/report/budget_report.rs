@@ -16,7 +16,7 @@ const EXPLANATION: &str = "\nBudget left: the share of the allowed failures in t
      error budget is exceeded. Coverage: the share of the window's minutes that is known; unknown minutes count neither as good \
      nor as bad. Raw: without corrections.\n";
 
-/// For people.
+/// The Markdown report.
 pub fn markdown(status: &FleetStatus) -> String {
     let uncovered = status.rows.iter().filter(|row| has_insufficient_coverage(row)).count();
     let action_items = status.rows.iter().filter(|row| needs_action(row)).map(action_item);

@@ -237,7 +237,7 @@ pub(super) fn label_times(span: Span) -> Vec<Minute> {
     all.take_while(|at| *at < span.end).filter(|at| *at >= span.start).collect()
 }
 
-/// The labels of a time axis by their share of the way; those without room at an edge are left out.
+/// The labels of a time axis by their share of the way; those that do not fit at an edge are left out.
 pub(super) fn time_labels(span: Span) -> Vec<(f64, String)> {
     let total_minutes = f64::from(span.minutes().max(1));
     let label = |at: Minute| {

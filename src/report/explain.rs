@@ -47,7 +47,7 @@ pub struct Explanation<'a> {
 }
 
 impl Explanation<'_> {
-    /// For people.
+    /// The text output.
     pub fn text(&self) -> String {
         let unknown_note = match self.at.plus(-1) {
             _ if self.minute_evaluation.is_observed => String::new(),

@@ -35,7 +35,7 @@ pub struct Gate<'a> {
     rows: Vec<(&'a SloRow, Option<&'a PolicyStep>)>,
 }
 
-/// A deploy that somebody took responsibility for in spite of the policy, as it is stored and printed.
+/// A deploy that was approved in spite of the policy, as it is stored and printed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
     pub at: Minute,

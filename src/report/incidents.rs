@@ -1,4 +1,4 @@
-//! Incidents for people: the open ones, how often each SLO alerted recently, and which alerts are too sensitive.
+//! Incidents as text: the open ones, how often each SLO alerted recently, and which alerts are too sensitive.
 
 use std::collections::BTreeMap;
 

@@ -265,7 +265,7 @@ pub fn load_request(catalog: &Catalog, partial_sums: &Ledger, at: Minute) -> Par
 }
 
 /// When the budget is exhausted at the rate of a firing page or outage: three days even out an outage that has just
-/// begun.
+/// started.
 fn exhausted_at_current_rate(
     slo: &Slo,
     evaluation: &SloEvaluation,

@@ -21,7 +21,7 @@ pub fn error_lines(problems: &[Problem], team: Option<&str>) -> Vec<String> {
     problems.iter().filter(is_relevant).map(line).collect()
 }
 
-/// For people: each problem with its underlined text in the file, if it is among `files`, and a hint.
+/// The text output: each problem with its underlined text in the file, if it is among `files`, and a hint.
 pub fn terminal(problems: &[Problem], files: &[DefinitionFile], color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let bodies: BTreeMap<&str, &str> = files.iter().map(|file| (file.path.as_str(), file.body())).collect();

@@ -10,7 +10,7 @@ use crate::rational::{Rational, to_f64};
 use crate::slo::{Slo, Urgency};
 use crate::time::{Minute, Span, format_duration};
 
-/// For people.
+/// The text output.
 pub fn text(slo: &Slo, replay: &Replay<'_>, span: Span) -> String {
     let mut text = format!("{}, objective {}, from {} to {}\n", slo.id, slo.objective.text, span.start, span.end);
     for tier_firing in &replay.tiers {

@@ -101,7 +101,7 @@ impl SloMessage<'_> {
         }
     }
 
-    /// The most telling tier: the firing one, else the quickest.
+    /// The tier to show: the firing one, else the fastest.
     fn main_tier(&self) -> Option<(&Tier, &TierEvaluation)> {
         let evaluation = &self.row?.evaluation;
         let index = if let SloState::Firing { tier, .. } = evaluation.state { tier } else { 0 };

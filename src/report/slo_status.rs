@@ -60,7 +60,7 @@ impl SloStatus {
         }
     }
 
-    /// Its words for people and for programs, and a sign that distinguishes it without a colour.
+    /// Its text and its name in JSON, and a sign that distinguishes it without a colour.
     const fn names(self) -> (&'static str, &'static str, char) {
         match self {
             Self::Exhausted => ("exhausted", "exhausted", '■'),

@@ -1,4 +1,4 @@
-//! The status for people, as a table for a terminal and as Markdown.
+//! The status as a table for a terminal and as Markdown.
 
 use super::model::{DailyBurn, FleetStatus, SloRow};
 use super::slo_status::{SloStatus, format_unknown_share, lacks_recent_data};

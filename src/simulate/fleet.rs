@@ -1,4 +1,4 @@
-//! The fleet that is simulated: four load balancers, twelve services, and what people ask of them.
+//! The fleet that is simulated: four load balancers, twelve services, and the requests they get.
 //!
 //! Absent on purpose: what goes wrong. That is in `event`.
 
@@ -59,7 +59,7 @@ pub(super) struct Route {
 /// Who calls a balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Callers {
-    /// People and robots on the internet, scanners among them.
+    /// Browsers and robots on the internet, scanners among them.
     Public,
     /// Programs of a few partners.
     Partners,

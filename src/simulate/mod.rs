@@ -95,7 +95,7 @@ impl ObjectPlan {
         if arrivals.is_empty() {
             return None;
         }
-        // A line is about 750 bytes; room for all of them at once saves moving the text.
+        // A line is about 750 bytes; allocating all of them at once saves copies of the text.
         let mut writer = line::LineWriter::new(self.balancer, self.node, arrivals.len() * 800);
         for arrival in &arrivals {
             writer.write_line(&traffic::generate_exchange(arrival, self.balancer, &mut rng), &mut rng);

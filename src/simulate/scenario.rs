@@ -1,6 +1,6 @@
 //! What goes wrong in the thirty days, and when: one table, the same for every seed.
 //!
-//! **Invariant:** every event here leaves its mark in the logs and nothing else breaks a promise on purpose.
+//! **Invariant:** every event here leaves its mark in the logs and nothing else violates an SLO on purpose.
 
 use crate::time::{Day, Minute, Span};
 

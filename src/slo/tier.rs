@@ -48,7 +48,7 @@ pub struct Tier {
     pub working_hours: Option<WorkingHours>,
 }
 
-/// The significance that a page needs, so that two bad requests of a quiet night wake nobody. A page below it is sent
+/// The significance that a page needs, so that two bad requests of a quiet night page no one. A page below it is sent
 /// as a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Significance {

@@ -1,4 +1,4 @@
-//! Doors to where counts come from.
+//! Sources of counts.
 
 pub mod access_logs;
 pub mod athena;

@@ -81,7 +81,7 @@ pub struct LedgerStore {
     unpublished: BTreeSet<String>,
     /// How often this run has written the manifest.
     publications: usize,
-    /// The number of commits: tells a ledger that was loaded before one from a current one.
+    /// The number of commits: distinguishes a ledger that was loaded before a commit from a current one.
     revision: u64,
     /// Sums of all days, once they were read.
     daily_sums: Mutex<Option<DaySumsBySeries>>,

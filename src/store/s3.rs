@@ -47,14 +47,14 @@ impl S3Store {
     {
         let refusal = AwsError::from_sdk_error(error);
         let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
-        let remedy = if refusal.is_missing_region() { "set AWS_REGION" } else { refusal.s3_hint() };
-        BlobError::Aws { action, name, hint: remedy, message: refusal.message }
+        let hint = if refusal.is_missing_region() { "set AWS_REGION" } else { refusal.s3_hint() };
+        BlobError::Aws { action, name, hint, message: refusal.message }
     }
 
     fn interrupted_error(&self, name: &str, error: &(dyn std::error::Error + 'static)) -> BlobError {
         let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
-        let said = AwsError::from_connection_error(error).message;
-        BlobError::Aws { action: "read", name, message: said, hint: "run again: the connection was interrupted" }
+        let message = AwsError::from_connection_error(error).message;
+        BlobError::Aws { action: "read", name, message, hint: "run again: the connection was interrupted" }
     }
 
     /// Writes a page for browsers, which revalidate it each time.

@@ -189,7 +189,7 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// Whether a name of the list lies below the site, whatever somebody has done to the list.
+/// Whether a name of the list lies below the site, however the list was changed.
 fn is_safe_name(name: &str) -> bool {
     let is_safe_component =
         |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':', '\0']);

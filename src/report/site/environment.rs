@@ -18,7 +18,7 @@ use crate::time::{Minute, format_duration};
 const STYLE: &str = include_str!("style.css");
 pub(super) const SCRIPT: &str = include_str!("filter.js");
 
-/// The longest text of somebody else that is shown: the longest that definitions allow.
+/// The longest text from outside that is shown: the longest that definitions allow.
 const MAX_CHARS: usize = 1_000;
 
 /// Style and script of a page, and the content security policy that allows them by their hashes and nothing else. A
@@ -84,7 +84,7 @@ fn code_filter(text: &str) -> Value {
     Value::from_safe_string(parts.iter().enumerate().map(html).collect())
 }
 
-/// A text without characters that reorder what stands around it, and no longer than somebody would read.
+/// A text without characters that reorder what stands around it, and of a limited length.
 fn sanitize(text: &str) -> String {
     let text = escape_non_printing(text);
     match text.char_indices().nth(MAX_CHARS) {
@@ -121,7 +121,7 @@ fn path_segment(name: &str) -> String {
     if is_safe { name.to_owned() } else { format!("x-{:016x}", xxh3_64(name.as_bytes())) }
 }
 
-/// Whether following a link that somebody wrote does no harm.
+/// Whether a link from a definition is safe to follow.
 fn is_safe_link(url: &str) -> bool {
     let is_forbidden = |char: char| char.is_whitespace() || is_non_printing(char);
     url.split_once("://").is_some_and(|(scheme, rest)| {

@@ -1,7 +1,7 @@
 //! The console: a page of the fleet, one of each team and one of each service, each complete in itself.
 //!
 //! A page holds its style and, where it has one, its script, and allows no other by their hashes: so it works from a
-//! disk, from a bucket and below any prefix, nothing is loaded from anywhere, and what somebody managed to write into a
+//! disk, from a bucket and below any prefix, nothing is loaded from anywhere, and what a user wrote into a
 //! name cannot run.
 //!
 //! Templates escape every text, and spell out characters that could reorder it.

@@ -114,7 +114,8 @@ impl ContributorReader<'_> {
     }
 }
 
-/// Takes the requests of one object. What is no request of this balancer was reported when the object was counted.
+/// Takes the requests of one object. Lines that are not requests of this balancer were reported when the object was
+/// counted.
 struct ContributorSink<'a> {
     scan: &'a ContributorScan<'a>,
     counter: ContributorCounter,

@@ -37,8 +37,8 @@ impl LogRoot {
         }
     }
 
-    /// Lists a folder; the root is the folder "". Links are followed, and a name that is not UTF-8 is no log's. In a
-    /// bucket, only names with one of these sorted prefixes, if any, are listed beyond the first page.
+    /// Lists a folder; the root is the folder "". Links are followed, and a name that is not UTF-8 cannot be a log's.
+    /// In a bucket, only names with one of these sorted prefixes, if any, are listed beyond the first page.
     pub(super) async fn list_folder(
         &self,
         folder: &str,

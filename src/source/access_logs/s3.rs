@@ -146,10 +146,10 @@ impl Bucket {
         let runtime = Handle::current();
         tokio::spawn(async move {
             let fetches = objects.into_iter().enumerate().map(|(index, (key, size))| {
-                let (bucket, room, runtime) = (Arc::clone(&bucket), Arc::clone(&memory), runtime.clone());
+                let (bucket, memory, runtime) = (Arc::clone(&bucket), Arc::clone(&memory), runtime.clone());
                 async move {
                     let units = size.min(CHUNK_BYTES).div_ceil(MEMORY_UNIT_BYTES).max(1);
-                    let permit = room.acquire_many_owned(u32::try_from(units).unwrap_or(1)).await.ok();
+                    let permit = memory.acquire_many_owned(u32::try_from(units).unwrap_or(1)).await.ok();
                     FetchedObject {
                         index,
                         body: ObjectBody::open(bucket, key, size, runtime).await,

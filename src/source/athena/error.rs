@@ -1,6 +1,6 @@
 //! Messages and hints for queries that failed.
 //!
-//! Athena gives its reasons as text for people and publishes no list of them. The patterns below come from
+//! Athena gives its reasons as free text and publishes no list of them. The patterns below come from
 //! "Troubleshooting in Athena" (<https://docs.aws.amazon.com/athena/latest/ug/troubleshooting-athena.html>) and Trino's
 //! error names.
 

@@ -77,7 +77,7 @@ impl AthenaResponse {
 }
 
 /// Runs a query. If an interrupted run started the same query, its result is used and not paid for twice. If that
-/// query failed, it is started anew once, because its cause may have been fixed. A failure that Athena calls retryable
+/// query failed, it is started again once, because its cause may have been fixed. A failure that Athena calls retryable
 /// is retried once. A fresh query never uses the result of another one.
 pub(super) async fn run_query(session: &AthenaSession<'_>, query: &str, mut is_fresh: bool) -> FinishedQuery {
     let (mut scanned_bytes, mut retried) = (0, false);

@@ -83,13 +83,13 @@ pub(super) fn to_counts<'a>(
 
 /// Rounds sums of floating point numbers. `None` if they cannot be counts.
 fn to_count(total: f64, good_or_bad: f64, is_good: bool) -> Option<MinuteCount> {
-    let [total, judged] = [total.round(), good_or_bad.round()];
-    if !(0.0..=f64::from(u32::MAX)).contains(&total) || !(0.0..=total).contains(&judged) {
+    let [total, counted] = [total.round(), good_or_bad.round()];
+    if !(0.0..=f64::from(u32::MAX)).contains(&total) || !(0.0..=total).contains(&counted) {
         return None;
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked above")]
-    let [total, judged] = [total as u32, judged as u32];
-    Some(MinuteCount { total, bad: if is_good { total - judged } else { judged } })
+    let [total, counted] = [total as u32, counted as u32];
+    Some(MinuteCount { total, bad: if is_good { total - counted } else { counted } })
 }
 
 #[cfg(test)]
@@ -108,8 +108,8 @@ mod tests {
     }
 
     /// Minutes 0 to 6 as `total/bad`, `-` where nothing is known.
-    fn convert(good: bool, period: i32, ok: &[(i32, f64)], judged: &[(i32, f64)]) -> (String, u32) {
-        convert_with(bounds(), Span::new(Minute(0), Minute(6)), (good, period), ok, judged)
+    fn convert(good: bool, period: i32, ok: &[(i32, f64)], counted: &[(i32, f64)]) -> (String, u32) {
+        convert_with(bounds(), Span::new(Minute(0), Minute(6)), (good, period), ok, counted)
     }
 
     fn convert_with(
@@ -117,27 +117,22 @@ mod tests {
         lifetime: Span,
         (good, period): (bool, i32),
         ok: &[(i32, f64)],
-        judged: &[(i32, f64)],
+        counted: &[(i32, f64)],
     ) -> (String, u32) {
         let counts = RatioMetrics {
-            total: vec![metric("ok"), metric("judged")],
+            total: vec![metric("ok"), metric("counted")],
             numerator: if good {
-                MetricRole::Good(vec![metric("judged")])
+                MetricRole::Good(vec![metric("counted")])
             } else {
-                MetricRole::Bad(vec![metric("judged")])
+                MetricRole::Bad(vec![metric("counted")])
             },
         };
         let points = |values: &[(i32, f64)]| values.iter().map(|(at, value)| (Minute(*at), *value)).collect::<Vec<_>>();
-        let (ok, judged) = (points(ok), points(judged));
+        let (ok, counted) = (points(ok), points(counted));
         let period_span = PeriodSpan { span: Span::new(Minute(0), Minute(6)), period_minutes: period };
-        let converted =
-            to_counts(
-                &counts,
-                &[lifetime],
-                bounds,
-                period_span,
-                |query| if query.metric.name == "ok" { &ok } else { &judged },
-            );
+        let converted = to_counts(&counts, &[lifetime], bounds, period_span, |query| {
+            if query.metric.name == "ok" { &ok } else { &counted }
+        });
         let text = (0..6).map(|slot| match converted.days.get(&Day(0)).and_then(|day| day.0[slot]) {
             Some(MinuteCount { total, bad }) => format!("{total}/{bad}"),
             None => "-".to_owned(),
