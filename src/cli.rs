@@ -1,4 +1,4 @@
-//! The command line: commands, options and their help. With [`notify`] and [`complete`] the only reader of the
+//! The command line: commands, options and their help. With `notify` and `complete` the only reader of the
 //! environment.
 //!
 //! Every option that a scheduled run needs has a variable `SLOWBURN_...`, so that a container needs no command line.

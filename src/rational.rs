@@ -1,6 +1,6 @@
 //! Exact numbers of objectives and budgets: `99.9%` leaves a budget of 1/1000, not of `1.0 - 0.999`.
 //!
-//! Absent on purpose: floating point. Reports turn an [`Exact`] into `f64` when they print it, never before they
+//! Absent on purpose: floating point. Reports turn an `Exact` into `f64` when they print it, never before they
 //! compare.
 
 /// An exact rational number.

@@ -315,7 +315,7 @@ pub fn format_duration(minutes: u32) -> String {
     }
 }
 
-/// Reads what [`length_text`] writes, and weeks: whole minutes, hours, days or weeks.
+/// Reads what `format_duration` writes, and weeks: whole minutes, hours, days or weeks.
 pub fn parse_duration(text: &str) -> Option<u32> {
     let unit = text.chars().next_back()?;
     let unit_minutes = match unit {

@@ -1,7 +1,7 @@
 //! Reads requests out of the lines of ELB access logs and counts them, and parses the keys of log objects.
 //!
-//! [`lines`] cuts bytes into lines, [`request_reader`] reads requests from them with [`alb`] or [`classic`], and
-//! [`router`] says which series each is an event of and whether it is good or bad.
+//! `lines` cuts bytes into lines, `request_reader` reads requests from them with `alb` or `classic`, and
+//! `router` says which series each is an event of and whether it is good or bad.
 //!
 //! **Invariant:** no bytes make anything here panic, and whether a line parses does not depend on what is asked of it.
 #![expect(

@@ -3,7 +3,7 @@
 //!
 //! Everything that is computed here has a portable version in plain code: [`dispatch_simd`] gives work back that this
 //! processor has no instructions for, and its caller then does without. Builds for other architectures, or with
-//! `--cfg slowburn_portable`, contain nothing else. Unit tests compare both on the same input by [`run_portable`].
+//! `--cfg slowburn_portable`, contain nothing else. Unit tests compare both on the same input by `run_portable`.
 //!
 //! Fields are short, so what matters is not the bytes per second but that most steps end within one block, without a
 //! branch that depends on the field's length.

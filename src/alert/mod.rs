@@ -1,7 +1,7 @@
 //! Incidents and their notifications: which are opened and resolved, and who is notified when.
 //!
-//! [`Evaluator`] turns the ledger into a [`MinuteEvaluation`] per SLO and minute, [`apply_evaluations`] updates the
-//! incidents of the [`AlertState`], [`plan_notifications`] decides who is notified, and the outbox holds every
+//! `Evaluator` turns the ledger into a `MinuteEvaluation` per SLO and minute, `apply_evaluations` updates the
+//! incidents of the `AlertState`, `plan_notifications` decides who is notified, and the outbox holds every
 //! notification until its delivery is confirmed.
 //!
 //! **Invariant:** the same minutes give the same incidents, however often slowburn runs.

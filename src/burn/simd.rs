@@ -45,7 +45,7 @@ impl<const N: usize> WindowSums<'_, N> {
     }
 }
 
-/// Whether a flag of [`Threshold::keep_exceeded`] is set.
+/// Whether a flag of `Threshold::keep_exceeded` is set.
 pub(super) const fn is_set(flag: u64) -> bool {
     flag >> 63 == 1
 }

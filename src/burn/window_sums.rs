@@ -29,7 +29,7 @@ pub struct PrefixSums<'a> {
     known: Vec<u32>,
 }
 
-/// All events and the bad ones before each of [`BLOCK`] minutes in a row.
+/// All events and the bad ones before each of [`BLOCK_LEN`] minutes in a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MinutePrefixSums {
     pub(super) total: [u64; BLOCK_LEN],
@@ -92,7 +92,7 @@ impl<'a> PrefixSums<'a> {
         sums
     }
 
-    /// The events before each of [`BLOCK`] minutes in a row, from this one on.
+    /// The events before each of [`BLOCK_LEN`] minutes in a row, from this one on.
     pub(super) fn events_before(&self, first: Minute) -> MinutePrefixSums {
         let (block, minute_index) = (block_of(first), minute_in_block(first));
         let entry = self.entry_index(block);

@@ -1,6 +1,6 @@
 //! SLO definitions: the catalogue of services, their SLOs and sources, read from YAML files.
 //!
-//! **Invariant:** reading definitions never fails as a whole; it returns a [`Catalog`] of all that is valid and every
+//! **Invariant:** reading definitions never fails as a whole; it returns a `Catalog` of all that is valid and every
 //! problem. `yaml` has the types of the files, `resolve` builds the catalogue from them.
 //!
 //! Precedence: an SLO's own fields, its service, the SLO of the same name in its class, the class, the fleet. Tiers are

@@ -1,4 +1,4 @@
-//! Access logs below a directory or in a bucket: [`LogTree`] says which objects there are, [`scan`] counts their lines.
+//! Access logs below a directory or in a bucket: [`LogTree`] says which objects there are, `scan` counts their lines.
 //!
 //! **Invariant:** an object is counted whole or not at all, and every object and line that is not counted is named.
 
