@@ -1,4 +1,4 @@
-//! How likely so many bad events are by chance, which tells who stands out; other arithmetic is not about what others wrote.
+//! The significance test, which the contributors of errors need; the other burn-rate maths reads no text.
 
 #[path = "../../../src/burn/significance.rs"]
 mod significance;

@@ -1,12 +1,14 @@
-//! The pure rooms of slowburn that read what others wrote, compiled by themselves: a fuzzer instruments all that it builds,
-//! and with Polars, which no such room needs, that would take a quarter of an hour.
-#![allow(dead_code, reason = "other rooms use the rest")]
+//! The pure modules of slowburn that read text from outside, compiled by themselves: a fuzzer instruments all that it
+//! builds, and Polars, which these modules do not need, would take a quarter of an hour.
+#![allow(dead_code, reason = "other modules use the rest")]
 
 #[path = "../../../src/access_log/mod.rs"]
 pub mod access_log;
 pub mod burn;
 #[path = "../../../src/counts.rs"]
 pub mod counts;
+#[path = "../../../src/hinted_error.rs"]
+pub mod hinted_error;
 #[path = "../../../src/location.rs"]
 pub mod location;
 #[path = "../../../src/rational.rs"]
