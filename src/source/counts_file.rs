@@ -76,12 +76,7 @@ pub fn read(path: &Path) -> Result<ParsedCounts, CountsError> {
     })?;
     match kind {
         ".csv" => csv_rows::read(&bytes, &mut builder)?,
-        ".csv.gz" => {
-            let mut text = Vec::new();
-            let unpacked = flate2::read::MultiGzDecoder::new(&*bytes).read_to_end(&mut text);
-            unpacked.map_err(|error| builder.damaged_error(&error))?;
-            csv_rows::read(&text, &mut builder)?;
-        }
+        ".csv.gz" => csv_rows::read_stream(flate2::read::MultiGzDecoder::new(&*bytes), &mut builder)?,
         _ => parquet::read(&bytes, &mut builder)?,
     }
     Ok(ParsedCounts { state, hash: hash(&bytes), ..builder.finish()? })

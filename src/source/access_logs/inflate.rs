@@ -25,7 +25,7 @@ pub(super) struct Member {
     crc: u32,
 }
 
-/// Why there is no member. Some of the output may have been written.
+/// The error of an invalid gzip member. Some of the output may have been written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InflateError {
     OutputTooSmall,

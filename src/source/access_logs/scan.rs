@@ -108,7 +108,7 @@ pub fn scan(root: &LogRoot, batches: &[Batch<'_>], threads: usize, cancel: &Atom
     let mut outcomes: Vec<_> = std::thread::scope(|scope| {
         let handles: Vec<_> = (1..threads).map(|_| scope.spawn(|| shared.run_worker(threads))).collect();
         let own_outcomes = shared.run_worker(threads);
-        // The sum has counts whose outcomes were lost with a thread that panicked, so there is no valid result.
+        // The sum has counts whose outcomes were lost with a thread that panicked, so the result is invalid.
         let join =
             |thread: ScopedJoinHandle<'_, Vec<Outcome>>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
         handles.into_iter().flat_map(join).chain(own_outcomes).collect()

@@ -196,7 +196,7 @@ fn final_state(status: &QueryExecutionStatus, id: &str) -> Option<Result<(), Hin
     }
 }
 
-/// Cancels a query that is no longer waited for: it would go on to scan, and to cost.
+/// Cancels a query that the run has stopped waiting for, so that it does not continue to scan and cost money.
 struct CancelGuard<'a> {
     client: &'a Client,
     id: Option<String>,
@@ -228,7 +228,9 @@ pub(super) async fn read_rows(
     query_id: &str,
     mut on_row: impl FnMut(&[String], &[Option<&str>]) -> Result<(), HintedError>,
 ) -> Result<Vec<String>, HintedError> {
-    let mut pages = session.client.get_query_results().query_execution_id(query_id).into_paginator().send();
+    let pages = session.client.get_query_results().query_execution_id(query_id).into_paginator();
+    // The SDK would take a repeated token for the end, and missing rows for no traffic.
+    let mut pages = pages.stop_on_duplicate_token(false).send();
     let (mut columns, mut header_rows) = (Vec::new(), 1);
     while let Some(page) = pages.next().await {
         let page = page.map_err(request_error)?;

@@ -42,7 +42,7 @@ pub(super) fn first_datapoint<'v>(
     counts.distinct_stats().into_iter().filter_map(|count| values(count).first()).map(|(minute, _)| *minute).min()
 }
 
-/// From which minute on a missing value is zero: both all events and the possibly good ones have had a value.
+/// The first minute at which a missing value is zero: all events and the good ones have both had a value.
 pub(super) fn zero_from(first_datapoints: &FirstDatapoints, counts: &RatioMetrics) -> Option<Minute> {
     required_metrics(counts)
         .iter()

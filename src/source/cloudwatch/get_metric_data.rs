@@ -62,6 +62,8 @@ pub(super) async fn get_metric_data(
         .end_time(date_time(span.end))
         .scan_by(ScanBy::TimestampAscending)
         .into_paginator()
+        // The SDK would take a repeated token for the end, and missing pages for complete data.
+        .stop_on_duplicate_token(false)
         .send();
     let mut partials: Vec<PartialMetricData> = metrics.iter().map(|_| PartialMetricData::default()).collect();
     let (mut requests, mut message) = (0, None);

@@ -32,7 +32,7 @@ const CONCURRENT_REQUESTS_MAX: usize = 8;
 pub struct SeriesQuery {
     pub series: SeriesKey,
     pub counts: RatioMetrics,
-    /// Whether the ledger has events from before the span, so that the metrics exist and a gap is no traffic.
+    /// Whether the ledger has events from before the span, so that the metrics exist and a gap counts as no traffic.
     pub had_traffic: bool,
     /// The minutes in which the metrics existed, in order.
     pub lifetimes: Vec<Span>,
@@ -46,9 +46,9 @@ pub struct MetricFetch<'a> {
     /// The account whose metrics are requested, if `client` is of a monitoring account.
     pub account: Option<&'a str>,
     pub span: Span,
-    /// Minutes before this no longer change, so that a gap is no traffic.
+    /// Minutes before this are final, so that a gap counts as no traffic.
     pub settled: Minute,
-    /// Minutes before this have usually been delivered. A gap is no traffic if `watermark` shows that they have.
+    /// Minutes before this have usually been delivered. A gap counts as no traffic if `watermark` shows that they have.
     pub expected_until: Minute,
     /// The newest minute of this run in which any metric of the source had a value.
     pub watermark: Option<Minute>,
@@ -65,7 +65,7 @@ pub struct MetricResponse {
     pub complete_series: Vec<SeriesKey>,
     /// The newest minute in which any metric had a value.
     pub watermark: Option<Minute>,
-    /// From which minute on a gap is no traffic, for series without traffic before the span.
+    /// The first minute at which a gap counts as no traffic, for series without traffic before the span.
     pub first_known: BTreeMap<SeriesKey, Minute>,
     /// Errors with the number of series that they left unknown.
     pub errors: BTreeMap<String, usize>,

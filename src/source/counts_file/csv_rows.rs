@@ -1,6 +1,8 @@
 //! Counts as CSV with a header.
 
-use csv::{ByteRecord, ReaderBuilder};
+use std::io::Read;
+
+use csv::{ByteRecord, Reader, ReaderBuilder};
 use jiff::Timestamp;
 use memchr::{memchr, memchr2};
 
@@ -14,17 +16,18 @@ pub(super) fn read(text: &[u8], builder: &mut CountsBuilder<'_>) -> Result<(), C
     read_with(text, memchr2(b'"', b'\r', text).is_none(), builder)
 }
 
+/// Reads all rows as they are unpacked: memory does not grow with what a small file unpacks to.
+pub(super) fn read_stream(text: impl Read, builder: &mut CountsBuilder<'_>) -> Result<(), CountsError> {
+    let mut reader = csv_reader(text);
+    let columns = read_header(&mut reader, builder)?;
+    add_records(reader, columns, builder)
+}
+
 pub(super) fn read_with(text: &[u8], is_plain: bool, builder: &mut CountsBuilder<'_>) -> Result<(), CountsError> {
-    // A file that is still being written ends with an incomplete row, which is an error of that row only.
-    let mut reader = ReaderBuilder::new().flexible(true).from_reader(text);
-    let header = reader.byte_headers().map_err(|error| builder.damaged_error(&error))?;
-    let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
-    if names.is_empty() {
-        return Err(CountsError::Empty { path: builder.path.to_owned() });
-    }
-    let columns = builder.column_indexes(&names.iter().map(AsRef::as_ref).collect::<Vec<_>>())?;
-    let mut minutes = MinuteParser::default();
+    let mut reader = csv_reader(text);
+    let columns = read_header(&mut reader, builder)?;
     if is_plain {
+        let mut minutes = MinuteParser::default();
         let start = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
         let lines = text.get(start..).unwrap_or_default();
         add_plain_rows(lines, reader.position().line(), columns, |line, cells| {
@@ -32,7 +35,29 @@ pub(super) fn read_with(text: &[u8], is_plain: bool, builder: &mut CountsBuilder
         });
         return Ok(());
     }
-    let mut row = ByteRecord::new();
+    add_records(reader, columns, builder)
+}
+
+fn csv_reader<R: Read>(text: R) -> Reader<R> {
+    // A file that is still being written ends with an incomplete row, which is an error of that row only.
+    ReaderBuilder::new().flexible(true).buffer_capacity(1 << 16).from_reader(text)
+}
+
+fn read_header(reader: &mut Reader<impl Read>, builder: &CountsBuilder<'_>) -> Result<[usize; 3], CountsError> {
+    let header = reader.byte_headers().map_err(|error| builder.damaged_error(&error))?;
+    let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
+    if names.is_empty() {
+        return Err(CountsError::Empty { path: builder.path.to_owned() });
+    }
+    builder.column_indexes(&names.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+}
+
+fn add_records(
+    mut reader: Reader<impl Read>,
+    columns: [usize; 3],
+    builder: &mut CountsBuilder<'_>,
+) -> Result<(), CountsError> {
+    let (mut row, mut minutes) = (ByteRecord::new(), MinuteParser::default());
     while reader.read_byte_record(&mut row).map_err(|error| builder.damaged_error(&error))? {
         let line = row.position().map_or(0, csv::Position::line);
         add_row(line, columns.map(|index| row.get(index).unwrap_or_default()), &mut minutes, builder);

@@ -144,6 +144,10 @@ fn multi_member_gzip_file_is_read_whole_and_truncated_one_is_damaged() {
     );
     let cut = read_bytes("a.csv.gz", &bytes[..bytes.len() - 9]);
     assert!(matches!(cut, Err(CountsError::Damaged { .. })), "{cut:?}");
+    // The rows are read while they are unpacked: a wrong header is found before the damage after it.
+    let wrong = member(&format!("minute,total\n{}", "2026-02-16T00:00Z,5\n".repeat(100_000)));
+    let cut = read_bytes("a.csv.gz", &wrong[..wrong.len() - 9]);
+    assert!(matches!(cut, Err(CountsError::Column { .. })), "{cut:?}");
 }
 
 #[test]
