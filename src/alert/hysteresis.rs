@@ -16,7 +16,7 @@ use crate::serialization::is_default;
 use crate::slo::Urgency;
 use crate::time::{MINUTES_PER_DAY, Minute};
 
-/// Minutes without an event after which an incident ends: the service is no longer used.
+/// Minutes without an event after which an incident ends: the service is out of use.
 pub const NO_TRAFFIC_MINUTES: u32 = MINUTES_PER_DAY.unsigned_abs();
 
 /// The evaluation of one SLO at one minute.

@@ -19,10 +19,10 @@ pub const CLAIM_MINUTES: i32 = 3;
 /// The longest pause between attempts: 1, 2, 4 ... up to this many minutes.
 const RETRY_MINUTES_MAX: i32 = 30;
 
-/// After so many minutes without success a notification is abandoned: it is no longer true.
+/// A notification that fails for this many minutes is abandoned: its text is out of date.
 const ABANDON_AFTER_MINUTES: i32 = MINUTES_PER_DAY;
 
-/// After so many minutes without success the platform team is notified.
+/// If a notification fails for this many minutes, the platform team is notified.
 const REPORT_AFTER_MINUTES: i32 = 15;
 
 /// How long abandoned entries are kept for inspection.

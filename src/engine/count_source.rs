@@ -102,7 +102,7 @@ pub(super) struct AnsweredRange<'a> {
     pub(super) request: &'a RangeRequest,
     pub(super) span: Span,
     pub(super) series: Vec<SeriesKey>,
-    /// The first minute from which on silence is no traffic, of series without earlier traffic.
+    /// The first minute at which silence counts as no traffic, for series without earlier traffic.
     pub(super) first_known: BTreeMap<SeriesKey, Minute>,
 }
 

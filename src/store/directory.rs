@@ -157,7 +157,7 @@ fn read_entries(folder: &Path) -> std::io::Result<Vec<(String, fs::Metadata)>> {
     Ok(entries)
 }
 
-/// The first entry that keeps a ledger from being created in a folder: any, where there is no manifest.
+/// The first entry that keeps a ledger from being created in a folder: any entry, if the manifest is missing.
 fn first_foreign_entry(root: &Path) -> std::io::Result<Option<String>> {
     if fs::symlink_metadata(root.join(MANIFEST)).is_ok() {
         return Ok(None);

@@ -140,7 +140,9 @@ fn sources() -> Vec<Source> {
             {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let name = path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
-                let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").map(str::to_owned).collect();
+                // An item that only tests have, such as a re-export, does not end the code.
+                let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+                let lines = code.lines().map(str::to_owned).collect();
                 found.push(Source::new(name, lines));
             }
         }

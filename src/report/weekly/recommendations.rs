@@ -22,7 +22,7 @@ const MIN_COVERAGE: f64 = 0.9;
 /// Teams that are named in one line.
 const MAX_NAMED_TEAMS: usize = 8;
 
-/// Weeks in trouble from which on the platform team is notified.
+/// The platform team is notified after this many weeks in trouble.
 const PLATFORM_ESCALATION_WEEKS: usize = 3;
 
 pub(super) fn recurring_lines(slos: &[WeeklySlo]) -> Vec<String> {

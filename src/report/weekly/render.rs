@@ -39,7 +39,7 @@ const DIGEST_OMITTED_SECTIONS: [&str; 2] = [EXCLUSIONS, COVERAGE];
 const MAX_HTML_BYTES: usize = 90_000;
 /// Rows of SLOs and lines of each section in HTML; the first pair that fits is taken.
 const HTML_LIMITS: [(usize, usize); 5] = [(40, 30), (30, 15), (20, 10), (10, 5), (5, 3)];
-/// Weeks in trouble from which on the team's channel is notified.
+/// The team's channel is notified after this many weeks in trouble.
 const TEAM_ESCALATION_WEEKS: usize = 2;
 /// SLOs that an escalation names; the rest is counted.
 const MAX_NAMED_SLOS: usize = 10;

@@ -191,7 +191,7 @@ impl FromText for LocationYaml {
     }
 }
 
-/// Why there is no such bucket, or no such prefix in front of `AWSLogs/`.
+/// The error for a bucket, or a prefix in front of `AWSLogs/`, that does not exist.
 fn check_s3_location(text: &str, path: &str) -> Option<HintedError> {
     let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
