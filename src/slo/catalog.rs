@@ -21,7 +21,6 @@ pub struct Catalog {
     pub services: Vec<Service>,
     /// Destinations that are notified in addition to the team, by class.
     pub notify_also: BTreeMap<String, Team>,
-    /// Error-budget policies by class.
     pub policies: BTreeMap<String, Policy>,
     pub alerts: AlertRules,
     /// Sorted by id, which is unique.
@@ -31,7 +30,6 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The silence of an SLO at a moment, if any.
     pub fn silence(&self, service: &Service, slo: &Slo, at: Minute) -> Option<&Correction> {
         let moment = Span::new(at, at.plus(1));
         self.silences.iter().find(|silence| silence.scope.covers(service, slo) && !silence.spans(moment).is_empty())
@@ -86,7 +84,6 @@ impl<'a> Exclusions<'a> {
         Self { corrections: corrections.filter(|(_, spans)| !spans.is_empty()).collect() }
     }
 
-    /// The corrections that apply to an SLO, and the spans that they exclude.
     pub fn corrections_for<'s>(
         &'s self,
         service: &'s Service,

@@ -62,7 +62,6 @@ impl Scope {
     }
 }
 
-/// One occurrence, or recurring ones of the same length.
 #[derive(Clone, Debug)]
 pub(super) struct Occurrences {
     pub(super) first: Span,

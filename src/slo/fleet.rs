@@ -50,7 +50,6 @@ pub struct PolicyStep {
     pub share: Rational,
     /// As written: `75%`.
     pub text: String,
-    /// The action, in words.
     pub then: String,
     pub blocks_deploys: bool,
 }

@@ -10,7 +10,6 @@ use super::metric::RatioMetrics;
 use crate::rational::Rational;
 use crate::series::SeriesKey;
 
-/// What an SLO measures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Indicator {
     /// Requests to a load balancer, from its access logs or metrics.
@@ -74,7 +73,6 @@ pub struct Traffic {
     pub redirects: bool,
 }
 
-/// What makes a request good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// The client received no 5xx.

@@ -37,7 +37,6 @@ pub struct RatioMetrics {
     pub numerator: MetricRole,
 }
 
-/// The events that the numerator counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricRole {
     Good(Vec<MetricStatistic>),

@@ -61,7 +61,6 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of a file as a whole.
     pub fn for_file(file: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             file: escape_non_printing(file),

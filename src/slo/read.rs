@@ -111,7 +111,6 @@ fn read_services(
     (services, names)
 }
 
-/// The warning for a team without destinations where other teams have some.
 fn unknown_team_warning(yaml: &YamlFile<'_>, team: &str, service: &Service, fleet: &Fleet<'_>) -> Option<Problem> {
     if fleet.file.teams.is_none() || fleet.catalog.teams.contains_key(team) {
         return None;
@@ -160,7 +159,6 @@ fn open_yaml<'a>(file: &'a DefinitionFile, problems: &mut Vec<Problem>) -> Optio
     YamlFile::open(file).map_err(|errors| problems.extend(errors)).ok()
 }
 
-/// The team whose folder contains a file.
 fn team_from_path<'a>(folder: &Path, path: &'a str) -> Result<&'a str, HintedError> {
     let move_to = |path: &str| format!("move it to `{}`", definition_path(folder, path));
     let (message, hint) = match path.split('/').collect::<Vec<_>>().as_slice() {

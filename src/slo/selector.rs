@@ -30,7 +30,6 @@ impl Tags {
         inside.split(',').map(tag).collect::<Option<_>>().map(Self)
     }
 
-    /// Whether a resource with these tags is selected.
     pub fn matches(&self, tags: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|(key, value)| tags.get(key) == Some(value))
     }

@@ -21,7 +21,6 @@ pub struct Service {
     pub team: String,
     /// Path below the folder of definitions: `mart/checkout.yaml`.
     pub file: String,
-    /// The class that supplies the defaults.
     pub class: String,
     pub labels: BTreeMap<String, String>,
     /// A URL.
@@ -52,7 +51,6 @@ pub struct Slo {
 }
 
 impl Slo {
-    /// The name within the service.
     pub fn name(&self) -> &str {
         self.id.as_str().rsplit('/').next().unwrap_or_default()
     }

@@ -8,7 +8,6 @@ use crate::rational::Rational;
 use crate::serialization::is_default;
 use crate::time::{Day, Minute};
 
-/// A source of event counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     pub kind: SourceKind,
@@ -56,18 +55,14 @@ pub struct AwsScope {
     pub external_id: Option<String>,
 }
 
-/// How the bucket of access logs is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BucketAccess {
     pub aws: AwsScope,
-    /// Whether it is a Requester Pays bucket.
     pub requester_pays: bool,
 }
 
-/// Athena tables of access logs, and how queries run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AthenaSource {
-    /// Logs of Application Load Balancers.
     pub log_table: LogTable,
     pub classic_table: Option<LogTable>,
     pub workgroup: String,
@@ -86,11 +81,9 @@ pub struct LogTableSource {
     pub logs: String,
     pub accounts: Vec<String>,
     pub regions: Vec<String>,
-    /// The first day with logs.
     pub since: Day,
 }
 
-/// A table of the Glue catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogTable {
     pub database: String,

@@ -49,7 +49,6 @@ pub(super) fn innermost_key(path: &[PathStep]) -> Option<&str> {
 /// A mistake with the bytes it concerns.
 pub(super) type RangedError = (Range<usize>, HintedError);
 
-/// The byte ranges of a value and of its key.
 #[derive(Clone, Debug)]
 struct Position {
     key: Option<Range<usize>>,
@@ -82,7 +81,6 @@ impl Positions {
         if builder.errors.is_empty() { Ok(builder.positions) } else { Err(builder.errors) }
     }
 
-    /// Whether the document has no value at all.
     pub(super) fn is_empty(&self) -> bool {
         self.by_path.is_empty() || self.nulls.iter().any(Vec::is_empty)
     }
@@ -174,7 +172,6 @@ impl<'a> PositionsBuilder<'a> {
         Ok(())
     }
 
-    /// Refuses aliases, anchors and tags.
     fn check_plain(&self, event: &Event<'_>, span: Span) -> Result<(), RangedError> {
         const REPEAT: &str = "repeat the value, or move it to a class in `fleet.yaml`";
         let (anchor, has_tag) = match event {

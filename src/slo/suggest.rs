@@ -1,6 +1,5 @@
 //! Suggestions for an unknown name: the nearest known name, or a list of the known names.
 
-/// The most names that a suggestion lists.
 const LISTED_MAX: usize = 8;
 
 /// The name that is nearest to a word, if at most a third of its letters differ.

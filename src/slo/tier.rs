@@ -33,7 +33,6 @@ impl fmt::Display for Urgency {
 /// A burn rate that alerts when it is exceeded in a long and a short window at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tier {
-    /// `page_fast`.
     pub name: String,
     pub urgency: Urgency,
     /// The share of the budget that is used if the burn rate lasts for the long window.
@@ -52,7 +51,6 @@ pub struct Tier {
 /// as a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Significance {
-    /// The minimum number of bad events in the long window.
     pub min_bad_events: u32,
     /// The maximum one-sided probability of at least as many bad events if the true burn rate were the tier's factor.
     pub p_value_max: Rational,

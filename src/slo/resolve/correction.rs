@@ -14,7 +14,6 @@ use crate::slo::suggest::suggestion;
 use crate::slo::yaml::{CorrectionFile, Moment, Name, OneOrMany, Scalar, ScopeYaml, YamlFile, decode};
 use crate::time::{Minute, Span};
 
-/// The most unknown names of a scope that are reported.
 const UNKNOWN_MAX: usize = 20;
 
 /// The required fields, each with the hint for a missing one.

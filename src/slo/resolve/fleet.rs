@@ -21,19 +21,15 @@ const DEFAULT_FLEET: &str = include_str!("default_fleet.yaml");
 
 /// The range of `resolve_after`: a condition that holds off for a day is over.
 const RESOLVE_MINUTES: [u32; 2] = [1, 1_440];
-/// The range of `open_within`.
 const OPEN_WITHIN_MINUTES: [u32; 2] = [30, 2_880];
 
-/// `fleet.yaml`, decoded and resolved.
 pub(in crate::slo) struct Fleet<'a> {
     pub(in crate::slo) yaml: &'a YamlFile<'a>,
     pub(in crate::slo) file: FleetFile,
-    /// What the file defines for all services.
     pub(in crate::slo) catalog: Catalog,
     invalid_paths: Vec<YamlPath>,
 }
 
-/// The built-in `fleet.yaml`.
 pub(in crate::slo) fn default_file() -> DefinitionFile {
     DefinitionFile { path: "fleet.yaml".to_owned(), text: DEFAULT_FLEET.to_owned() }
 }

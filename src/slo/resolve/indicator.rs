@@ -11,7 +11,6 @@ use crate::slo::source::{Source, SourceKind};
 use crate::slo::suggest::suggestion;
 use crate::slo::yaml::{IncludeYaml, IndicatorYaml, LoadBalancerErrorsYaml, MetricsYaml, OneOrMany, Scalar};
 
-/// Whether a source can measure an indicator.
 fn can_measure(kind: IndicatorYaml, source_kind: &SourceKind) -> bool {
     match source_kind {
         SourceKind::AccessLogs { .. } => kind.is_request_based(),
@@ -232,7 +231,6 @@ impl SloBuilder<'_, '_> {
         })
     }
 
-    /// The path of the file with the counts or the query.
     fn file_path(&mut self, kind: IndicatorYaml) -> Option<String> {
         let (example, folder) = match kind {
             IndicatorYaml::Query => ("orders.sql", "the queries folder"),

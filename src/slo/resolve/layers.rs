@@ -42,11 +42,9 @@ macro_rules! overrides {
     };
 }
 
-/// The settings of one place in a file.
 pub(super) struct Layer<'a> {
     yaml: &'a YamlFile<'a>,
     path: YamlPath,
-    /// Fields that only an SLO has.
     pub(super) slo: Option<&'a SloFields>,
     pub(super) overrides: Overrides<'a>,
 }
@@ -81,12 +79,10 @@ impl<'a> Layers<'a> {
         Self(layers)
     }
 
-    /// The first layer that has a setting, and its value.
     pub(super) fn find<T>(&self, pick: impl Fn(&Overrides<'a>) -> Option<&'a T>) -> Option<(&Layer<'a>, &'a T)> {
         self.0.iter().find_map(|layer| Some((layer, pick(&layer.overrides)?)))
     }
 
-    /// The first SLO layer that has a field, and its value.
     pub(super) fn find_slo<T: 'a>(&self, pick: impl Fn(&'a SloFields) -> &'a Option<T>) -> Option<(&Layer<'a>, &'a T)> {
         self.0.iter().find_map(|layer| Some((layer, pick(layer.slo?).as_ref()?)))
     }
@@ -95,12 +91,10 @@ impl<'a> Layers<'a> {
         self.find_slo(pick).map(|(_, value)| value)
     }
 
-    /// The SLO layers in which a key is written.
     pub(super) fn slo_layers_with(&self, key: &str) -> impl Iterator<Item = &Layer<'a>> {
         self.0.iter().filter(move |layer| layer.slo.is_some() && layer.yaml.contains(&layer.path_to(&[key])))
     }
 
-    /// The most specific layer of the SLO itself.
     pub(super) fn slo_layer(&self) -> Option<&Layer<'a>> {
         self.0.iter().find(|layer| layer.slo.is_some())
     }
@@ -116,7 +110,6 @@ impl Layer<'_> {
         self.yaml.value_problem(&self.path_to(keys), message, hint)
     }
 
-    /// A problem of one of the layer's keys.
     pub(super) fn key_problem(&self, key: &str, message: impl Into<String>, hint: impl Into<String>) -> Problem {
         self.yaml.key_problem(&self.path_to(&[key]), message, hint)
     }

@@ -121,7 +121,6 @@ fn yaml_text(moment: &Zoned) -> String {
     moment.strftime("%Y-%m-%dT%H:%M").to_string()
 }
 
-/// The value of a part of a rule, such as `INTERVAL`.
 fn rule_part<'t>(text: &'t str, part: &str) -> Option<&'t str> {
     let mut parts = text.split(';').filter_map(|part| part.split_once('='));
     parts.find(|(name, _)| name.eq_ignore_ascii_case(part)).map(|(_, value)| value)

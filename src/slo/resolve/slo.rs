@@ -72,12 +72,10 @@ impl SloBuilder<'_, '_> {
         })
     }
 
-    /// Adds a problem of the SLO as a whole.
     pub(super) fn add_problem(&mut self, message: impl Into<String>, hint: impl Into<String>) {
         self.problems.extend(self.layers.slo_layer().map(|layer| layer.value_problem(&[], message, hint)));
     }
 
-    /// Refuses the fields that only other SLOs may have.
     fn refuse_fields(&mut self, keys: &[&str], owner: &str, hint: &str) {
         for key in keys {
             let message = format!("`{key}` is only valid for {owner}");

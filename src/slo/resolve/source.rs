@@ -110,7 +110,6 @@ fn build_aws_scope(fields: &SourceYaml, region: Option<&Region>) -> AwsScope {
     }
 }
 
-/// The fields that only some kinds of sources have, and those kinds.
 const FIELD_OWNERS: [(&[&str], &[&str]); 6] = [
     (&["classic_interval", "requester_pays"], &["access_logs"]),
     (&["account"], &["cloudwatch"]),
@@ -120,7 +119,6 @@ const FIELD_OWNERS: [(&[&str], &[&str]); 6] = [
     (&["role_arn", "external_id"], &["access_logs", "cloudwatch", "athena"]),
 ];
 
-/// The checks of a source whose fields are valid one by one.
 struct SourceCheck<'a> {
     yaml: &'a YamlFile<'a>,
     name: &'a str,

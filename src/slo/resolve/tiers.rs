@@ -154,7 +154,6 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
         self.problems.extend(layer.map(|layer| layer.value_problem(&["tiers", fields.name], message, hint)));
     }
 
-    /// The working hours of a tier that is limited to them.
     fn working_hours(&mut self, fields: &TierFields<'_, 'l, 'a>, tier: &Tier) -> Option<WorkingHours> {
         let (layer, only) = fields.definitions.iter().find_map(|(layer, fields)| Some((*layer, fields.only?)))?;
         if only == TierHoursYaml::Always {
@@ -287,7 +286,6 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
         }
     }
 
-    /// The significance that a page needs.
     pub(super) fn build_significance(&mut self) -> Option<Significance> {
         let default = Significance::default();
         let Some((layer, setting)) = self.layers.find(|overrides| overrides.significance) else {
