@@ -30,11 +30,11 @@ use crate::cost::{self, CostAssumptions, CostEstimate, NanoDollars};
 use crate::counts::MinuteTable;
 use crate::discovery::{self, Discovery};
 use crate::evaluation::SloViews;
+use crate::evaluation::status::{FleetStatus, compute_status, load_request};
 use crate::fetch_plan::{self, FetchPlan};
 use crate::ledger::{Ledger, MergeError, NotLoaded};
 use crate::outcome::{Diagnostics, Outcome};
 use crate::rational::Rational;
-use crate::report::model::{self, FleetStatus};
 use crate::slo::{Catalog, Exclusions, Service, Slo};
 use crate::store::{LedgerStore, LoadRequest, StoreError};
 use crate::time::{Day, Minute, Span};
@@ -178,13 +178,13 @@ async fn evaluate_with_ledger(
 ) -> Result<(FleetStatus, Ledger), EngineError> {
     let mut ledger = store.load(&LoadRequest::default()).await?;
     store.load_timeslices(&mut ledger).await?;
-    let mut required = model::load_request(catalog, &ledger, at);
+    let mut required = load_request(catalog, &ledger, at);
     if let Some(alert_state) = alert_state {
         Evaluator::new(catalog, at).request_load(&ledger, alert_state, &mut required);
     }
     store.load_more(&mut ledger, &LoadRequest { partial_sums: required, ..LoadRequest::default() }).await?;
     loop {
-        match model::compute_status(catalog, &ledger, at) {
+        match compute_status(catalog, &ledger, at) {
             // The newest known minute rarely lies on an earlier day than was loaded.
             Err(NotLoaded(minutes)) => {
                 store.load_more(&mut ledger, &LoadRequest { minutes, ..LoadRequest::default() }).await?;

@@ -3,6 +3,7 @@
 //! **Invariant:** too little data is never ok. Unknown minutes make no tier fire; too many of them are the state no
 //! data. A page that is not significant, or outside its working hours, becomes a ticket: it is never dropped.
 
+pub mod status;
 mod views;
 
 use schemars::JsonSchema;

@@ -11,9 +11,9 @@ use std::path::Path;
 
 use crate::alert::{AlertState, DeliveryResult, Notification, OutboxEntry};
 use crate::cost::Usage;
+use crate::evaluation::status::FleetStatus;
 use crate::format::{pluralize, with_thousands_separators};
 use crate::rational::{Rational, to_f64};
-use crate::report::model::FleetStatus;
 use crate::slo::Catalog;
 use crate::source::counts_file::InvalidRows;
 use crate::text::escape_non_printing;

@@ -11,11 +11,12 @@ use super::{CommandError, ExitStatus, alert_state_kind, eprint_line, print};
 use crate::alert::AlertState;
 use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::engine;
+use crate::evaluation::status::FleetStatus;
 use crate::format::pluralize;
 use crate::location::Location;
 use crate::report::gate::{self, Override};
 use crate::report::site::{RenderError, Site, SiteContext, SitePage};
-use crate::report::{budget_report, incidents, model};
+use crate::report::{budget_report, incidents};
 use crate::store::{LedgerStore, SiteFile, SiteWriter, StalePages};
 use crate::time::{MINUTES_PER_DAY, Minute};
 
@@ -78,7 +79,7 @@ async fn write_site(
 
 /// Writes `report.md` and `report.json` into a folder.
 pub(super) async fn save_reports(
-    status: &model::FleetStatus,
+    status: &FleetStatus,
     alert_state: &AlertState,
     overrides: &[Override],
     folder: &Path,
@@ -87,7 +88,7 @@ pub(super) async fn save_reports(
     Ok(SiteWriter::write_all(&location, documents(status, alert_state, overrides), StalePages::Keep).await?)
 }
 
-fn documents(status: &model::FleetStatus, alert_state: &AlertState, overrides: &[Override]) -> Vec<SiteFile> {
+fn documents(status: &FleetStatus, alert_state: &AlertState, overrides: &[Override]) -> Vec<SiteFile> {
     [("report.md", ReportFormat::Markdown), ("report.json", ReportFormat::Json)]
         .map(|(name, format)| SiteFile { name: name.to_owned(), text: render(status, alert_state, overrides, format) })
         .into()
@@ -100,12 +101,7 @@ pub(super) async fn recent_overrides(store: &LedgerStore, at: Minute) -> Result<
     Ok(all.into_iter().filter(|one| one.at > since && one.at <= at).collect())
 }
 
-fn render(
-    status: &model::FleetStatus,
-    alert_state: &AlertState,
-    overrides: &[Override],
-    format: ReportFormat,
-) -> String {
+fn render(status: &FleetStatus, alert_state: &AlertState, overrides: &[Override], format: ReportFormat) -> String {
     match format {
         ReportFormat::Markdown => {
             budget_report::markdown(status)

@@ -9,7 +9,8 @@ use super::{CommandError, ExitStatus, alert_state_kind, print};
 use crate::alert::{AlertState, IncidentKey, IncidentSubject};
 use crate::cli::status::{StatusArgs, StatusFormat};
 use crate::engine;
-use crate::report::{export, incidents, model, status as view};
+use crate::evaluation::status::FleetStatus;
+use crate::report::{export, incidents, status as view};
 use crate::slo::{Catalog, Service};
 use crate::text::escape_non_printing;
 use crate::time::Minute;
@@ -100,11 +101,11 @@ impl Selection {
 }
 
 /// Prints a status in a format.
-pub(super) fn print_status(status: &model::FleetStatus, format: StatusFormat) -> Result<(), CommandError> {
+pub(super) fn print_status(status: &FleetStatus, format: StatusFormat) -> Result<(), CommandError> {
     print(render(status, format)?.as_bytes())
 }
 
-fn render(status: &model::FleetStatus, format: StatusFormat) -> Result<String, CommandError> {
+fn render(status: &FleetStatus, format: StatusFormat) -> Result<String, CommandError> {
     Ok(match format {
         // Colours are always written; the stream removes them where they cannot be shown.
         StatusFormat::Table => view::table(status, terminal_width(), true),
@@ -121,7 +122,7 @@ fn render(status: &model::FleetStatus, format: StatusFormat) -> Result<String, C
 /// Prints what is open below the table.
 pub(super) fn print_incidents(
     alert_state: &AlertState,
-    status: &model::FleetStatus,
+    status: &FleetStatus,
     format: StatusFormat,
 ) -> Result<(), CommandError> {
     let text = incidents::text(alert_state, status.at);

@@ -12,10 +12,10 @@ use crate::alert::{
     NotificationRoutes, ObjectiveChange, OutboxEntry, PlannedNotification, SloUpdate, apply_evaluations,
     plan_notifications,
 };
+use crate::evaluation::status::FleetStatus;
 use crate::ledger::{Ledger, PartialSumsRequest};
 use crate::notify::Notifier;
 use crate::outcome::Diagnostics;
-use crate::report::model::FleetStatus;
 use crate::report::notification::NotificationContext;
 use crate::slo::{Catalog, NO_DESTINATION, Urgency};
 use crate::store::{AlertStateKind, CrashPoints, LedgerStore, LoadRequest, VersionedAlertState};

@@ -13,7 +13,7 @@ use super::RunOptions;
 use super::contributors::RecentLogs;
 use crate::access_log::contributors::{Contributors, Dimension};
 use crate::access_log::router::SeriesRouter;
-use crate::report::model::FleetStatus;
+use crate::evaluation::status::FleetStatus;
 use crate::report::slo_status::SloStatus;
 use crate::slo::{
     Indicator, Measure, Service, Traffic, matches_load_balancer, matches_target_group, name_list, nearest,

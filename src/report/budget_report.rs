@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::model::{FleetStatus, SloRow};
 use super::slo_status::{has_insufficient_coverage, insufficient_coverage_notice, needs_action};
 use super::table::markdown_section;
 use super::{export, gate, status};
+use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::format::{format_fraction, format_percent};
 use crate::rational::to_f64;
 use crate::time::format_duration;

@@ -11,7 +11,7 @@ use std::ops::Range;
 use minijinja::HtmlEscape;
 use plotters::prelude::*;
 
-use super::model::DailyBurn;
+use crate::evaluation::status::DailyBurn;
 use crate::format::pluralize;
 use crate::time::{MINUTES_PER_DAY, Minute, Span};
 

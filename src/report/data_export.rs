@@ -1,8 +1,8 @@
 //! What `slowburn export` writes: the known minutes of the ledger as they were counted, and budgets day by day.
 
-use super::model::{FleetStatus, SloRow};
 use super::slo_status::SloStatus;
 use super::table::{Column, columns_csv, optional_text};
+use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::ledger::{Ledger, NotLoaded};
 use crate::rational::to_f64;
 use crate::slo::Slo;

@@ -5,11 +5,11 @@ mod openmetrics;
 
 use std::collections::BTreeMap;
 
-use super::model::{FleetStatus, SloRow};
 use super::slo_status::SloStatus;
 use super::table::{Column, columns_csv, optional_text};
 use crate::burn::ExhaustionForecast;
 use crate::evaluation::SloState;
+use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::rational::to_f64;
 
 pub(super) use document::PolicyStepJson;

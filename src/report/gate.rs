@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::export::PolicyStepJson;
-use super::model::{FleetStatus, SloRow};
 use super::slo_status::{SloStatus, lacks_recent_data};
 use super::status::status_details;
 use super::table::markdown_list;
+use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::format::{escape_markdown, format_percent, pluralize};
 use crate::rational::to_f64;
 use crate::slo::{Catalog, Policy, PolicyStep, Service};

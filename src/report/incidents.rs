@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::model::{FleetStatus, SloRow};
 use super::table::markdown_list;
 use crate::alert::{AlertState, Delivery, Incident, IncidentKey, IncidentSubject, NotificationKind};
+use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::format::{format_elapsed, format_percent, format_time, pluralize};
 use crate::rational::to_f64;
 use crate::slo::{Urgency, describe_destination};

@@ -12,7 +12,6 @@ pub mod export;
 pub mod gate;
 pub mod history;
 pub mod incidents;
-pub mod model;
 pub mod notification;
 pub mod problems;
 pub mod replay;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::model::FleetStatus;
 use super::slo_notification::SloMessage;
 use crate::access_log::contributors::Contributors;
 use crate::alert::{
     AlertState, EndReason, Incident, IncidentKey, IncidentSubject, Notification, NotificationKind, ObjectiveChange,
     OutboxEntry, PlannedNotification,
 };
+use crate::evaluation::status::FleetStatus;
 use crate::format::{format_elapsed, format_time, pluralize};
 use crate::slo::{Catalog, SloId, Urgency};
 use crate::time::Minute;

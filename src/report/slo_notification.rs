@@ -2,11 +2,11 @@
 //! resolves it, and since when.
 
 use super::contributors::{bad_event_verb, describe_contributors};
-use super::model::SloRow;
 use crate::access_log::contributors::Contributors;
 use crate::alert::{EndReason, Incident, Link, Notification, NotificationKind, recovery_minutes, resolve_after};
 use crate::burn::{ExhaustionForecast, minutes_until_exhausted};
 use crate::counts::Sums;
+use crate::evaluation::status::SloRow;
 use crate::evaluation::{Downgrade, SloState, TierEvaluation};
 use crate::format::{
     capitalize, format_bad_share, format_duration_words, format_elapsed, format_fraction, format_lookback_words,

@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{FleetStatus, SloRow, WeekAgo};
 use crate::burn::{ErrorBudget, ExhaustionForecast};
 use crate::counts::Sums;
 use crate::evaluation::SloState;
+use crate::evaluation::status::{FleetStatus, SloRow, WeekAgo};
 use crate::format::{format_elapsed, format_lookback, format_percent, format_time, pluralize};
 use crate::rational::{Rational, to_f64};
 use crate::slo::Urgency;

@@ -1,10 +1,10 @@
 //! The status as a table for a terminal and as Markdown.
 
-use super::model::{DailyBurn, FleetStatus, SloRow};
 use super::slo_status::{SloStatus, format_unknown_share, lacks_recent_data};
 use super::table::text_table;
 use crate::burn::{ErrorBudget, ExhaustionForecast};
 use crate::counts::Sums;
+use crate::evaluation::status::{DailyBurn, FleetStatus, SloRow};
 use crate::evaluation::{Downgrade, SloState, TierEvaluation};
 use crate::format::{format_elapsed, format_fraction, format_percent, pluralize};
 use crate::rational::to_f64;

@@ -15,7 +15,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::gate::Override;
-use super::model::{FleetStatus, SloRow};
 use super::problems::error_lines;
 use super::slo_status::{
     SloStatus, has_insufficient_coverage, insufficient_coverage_notice, needs_action, remaining_now_and_week_ago,
@@ -23,6 +22,7 @@ use super::slo_status::{
 };
 use crate::alert::AlertState;
 use crate::cost::Usage;
+use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::format::pluralize;
 use crate::rational::to_f64;
 use crate::slo::{Catalog, Problem};

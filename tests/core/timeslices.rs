@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use super::support::wait;
 use crate::counts::{Counts, DayCounts, MinuteCount, Sums};
 use crate::engine::{self, RunOptions};
+use crate::evaluation::status::{FleetStatus, compute_status};
 use crate::ledger::Partition;
-use crate::report::model::{self, FleetStatus};
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, DefinitionFile, Exclusions, Service, Slo};
 use crate::store::{BlobError, BlobStore, LedgerStore, LoadRequest, MemoryStore, Version};
@@ -250,7 +250,7 @@ fn check(catalog: &Catalog, stderr: &Minutes, status: &FleetStatus) {
 /// The status computed from a ledger with all minutes in memory and no caches.
 async fn status_from_minutes(catalog: &Catalog, store: &LedgerStore, at: Minute) -> FleetStatus {
     let days = (0..DAYS).map(|day| first().plus(day));
-    model::compute_status(catalog, &store.load(&LoadRequest::for_days(days, [])).await.unwrap(), at).unwrap()
+    compute_status(catalog, &store.load(&LoadRequest::for_days(days, [])).await.unwrap(), at).unwrap()
 }
 
 proptest! {

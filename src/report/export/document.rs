@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::{exhausted_at, forecast_key, missing_share};
 use crate::burn::ErrorBudget;
+use crate::evaluation::status::{DailyBurn, FleetStatus, SloRow, WeekAgo};
 use crate::evaluation::{Downgrade, TierEvaluation};
 use crate::rational::to_f64;
-use crate::report::model::{DailyBurn, FleetStatus, SloRow, WeekAgo};
 use crate::report::slo_status::SloStatus;
 use crate::slo::{PolicyStep, Tier};
 use crate::time::format_duration;

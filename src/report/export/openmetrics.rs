@@ -13,8 +13,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::missing_share;
+use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::rational::{parse_percent, to_f64};
-use crate::report::model::{FleetStatus, SloRow};
 use crate::report::slo_status::SloStatus;
 use crate::time::{Minute, format_duration};
 

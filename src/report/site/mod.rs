@@ -18,11 +18,11 @@ use minijinja::{Environment, Value, context};
 
 use super::gate::Override;
 use super::history::History;
-use super::model::{FleetStatus, SloRow};
 use super::problems::error_lines;
 use super::slo_status::{SloStatus, remaining_now_and_week_ago, status_reason, team_coverage};
 use super::status::{format_budget_left, format_forecast};
 use crate::alert::{AlertState, IncidentSubject};
+use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::slo::{Catalog, Problem, Service, Slo, SloId};
 use crate::time::{MINUTES_PER_DAY, Span};
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PREVIOUS_WEEKS, WeeklyContext, WeeklySlo};
+use crate::evaluation::status::SloRow;
 use crate::format::{format_percent, pluralize};
 use crate::rational::{Rational, parse_percent, to_f64};
-use crate::report::model::SloRow;
 use crate::report::slo_status::SloStatus;
 use crate::slo::{Severity, Team, Urgency};
 

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::alert::AlertState;
     use crate::cost::Usage;
-    use crate::report::model::FleetStatus;
+    use crate::evaluation::status::FleetStatus;
     use crate::report::weekly::{PreviousWeeks, Week};
     use crate::slo::Catalog;
 

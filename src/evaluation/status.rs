@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use super::{SloEvaluation, SloState, SloViews, evaluate, required_windows};
 use crate::burn::{ErrorBudget, ExhaustionForecast, burn_rate, minutes_until_exhausted};
 use crate::counts::Sums;
-use crate::evaluation::{SloEvaluation, SloState, SloViews, evaluate, required_windows};
 use crate::ledger::{Ledger, NotLoaded, PartialSumsRequest, ViewSums};
 use crate::rational::to_f64;
 use crate::slo::{Catalog, Exclusions, PolicyStep, Service, Slo, Tier, Urgency};
