@@ -15,7 +15,6 @@ use crate::simulate::{Object, ObjectPlan, Plan};
 use crate::store::{has_content, write_new_file};
 use crate::time::Span;
 
-/// Writes what was asked for and says how much it was.
 pub(super) fn simulate(arguments: &SimulateArgs) -> Result<ExitStatus, CommandError> {
     let last = arguments.from.plus(i32::from(arguments.days));
     let span = Span::new(arguments.from.start(), last.start());
@@ -25,12 +24,9 @@ pub(super) fn simulate(arguments: &SimulateArgs) -> Result<ExitStatus, CommandEr
     Ok(ExitStatus::Success)
 }
 
-/// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriteSummary {
-    /// Log files.
     pub objects: u64,
-    /// Lines in them.
     pub lines: u64,
     /// Bytes of the lines before compression.
     pub bytes_plain: u64,
@@ -44,37 +40,23 @@ impl fmt::Display for WriteSummary {
     }
 }
 
-/// The logs could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// A file or folder could not be made.
     #[error("cannot write `{path}`: {source}\nhint: use a writable folder with about 350 MB of free space")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Another file has the name of a log.
+    File { path: PathBuf, source: io::Error },
     #[error(
         "cannot write `{path}`: a different file with this name exists\nhint: specify an empty or new folder with `--out`"
     )]
-    Conflict {
-        /// Which.
-        path: PathBuf,
-    },
-    /// The threads could not be started.
+    Conflict { path: PathBuf },
     #[error("cannot start threads: {0}\nhint: raise the process limit (`ulimit -u`)")]
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
 impl WriteSummary {
-    /// One object.
     const fn for_object(object: &Object, bytes: u64) -> Self {
         Self { objects: 1, lines: object.lines, bytes_plain: object.text.len() as u64, bytes }
     }
 
-    /// Adds up.
     const fn combine(self, other: Self) -> Self {
         Self {
             objects: self.objects + other.objects,
@@ -130,7 +112,6 @@ fn find_existing(plan: &ObjectPlan, out: &Path) -> Result<Option<WriteSummary>, 
     }
 }
 
-/// Writes one object under its key.
 fn write_object(plan: &ObjectPlan, out: &Path) -> Result<WriteSummary, SimulateError> {
     let Some(object) = plan.render() else { return Ok(WriteSummary::default()) };
     let path = out.join(&object.key);

@@ -1,8 +1,7 @@
 //! Deterministic access logs to try things on: a small fleet for thirty days, in AWS's key layout and line format.
 //!
 //! **Invariant:** an object's bytes depend on seed, scale, balancer, node and interval alone, so any part of the span,
-//! made in any order on any number of threads, gives the same objects. Absent on purpose: files and compression
-//! (`command::simulate`), and the clock.
+//! made in any order on any number of threads, gives the same objects.
 //!
 //! Keys and fields follow "Access logs for your Application Load Balancer" in the AWS documentation.
 
@@ -15,17 +14,15 @@ mod traffic;
 pub use fleet::{ACCOUNT, BALANCERS, Balancer, REGION};
 pub use scenario::{ScenarioEvent, events, thirty_days};
 
-use crate::time::{Minute, Span};
-
 use rng::{Rng, text_to_seed};
 
-/// Every node of a balancer writes a file each five minutes.
-pub const INTERVAL_MINUTES: i32 = 5;
+use crate::access_log::object_key::INTERVAL_MINUTES;
+use crate::time::{Minute, Span};
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
-    /// Which minutes. Only intervals that lie wholly inside are made.
+    /// Only intervals that lie wholly inside are made.
     pub span: Span,
     /// Another seed gives other traffic with the same events.
     pub seed: u64,
@@ -36,26 +33,22 @@ pub struct Plan {
 /// One log file to be: what one node of one balancer saw in one interval.
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectPlan {
-    /// Whose log it is.
     pub balancer: &'static Balancer,
     /// The five minutes it holds; a line belongs to the minute of its answer.
     pub interval: Span,
-    /// When it is delivered, which names its folder.
+    /// Its folder is of this day.
     pub delivered_at: Minute,
-    /// Address of the node.
     pub node: &'static str,
     seed: u64,
     scale: f64,
 }
 
-/// A log object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
     /// Its key below the bucket: `AWSLogs/...log.gz`.
     pub key: String,
     /// Its lines before compression, each with its line feed.
     pub text: Vec<u8>,
-    /// How many lines that is.
     pub lines: u64,
 }
 
@@ -71,15 +64,13 @@ impl Plan {
         let Self { span, seed, scale } = *self;
         let offset = span.start.0.rem_euclid(INTERVAL_MINUTES);
         let first = span.start.plus((INTERVAL_MINUTES - offset) % INTERVAL_MINUTES);
-        let intervals = (first.0..=span.end.0.saturating_sub(INTERVAL_MINUTES)).step_by(5).map(Minute);
-        intervals.flat_map(move |start| {
+        let starts = (first.0..=span.end.0.saturating_sub(INTERVAL_MINUTES)).step_by(5).map(Minute);
+        let nodes = BALANCERS.iter().flat_map(|balancer| balancer.nodes.iter().map(move |node| (balancer, node)));
+        starts.flat_map(move |start| {
             let interval = Span::new(start, start.plus(INTERVAL_MINUTES));
-            BALANCERS.iter().flat_map(move |balancer| {
-                let delivered = scenario::delivery(balancer, interval);
-                let nodes = balancer.nodes.iter();
-                nodes.filter_map(move |node| {
-                    Some(ObjectPlan { balancer, interval, delivered_at: delivered?, node, seed, scale })
-                })
+            nodes.clone().filter_map(move |(balancer, node)| {
+                let delivered_at = scenario::delivery(balancer, interval)?;
+                Some(ObjectPlan { balancer, interval, delivered_at, node, seed, scale })
             })
         })
     }
@@ -96,11 +87,12 @@ impl ObjectPlan {
             return None;
         }
         // A line is about 750 bytes; allocating all of them at once saves copies of the text.
-        let mut writer = line::LineWriter::new(self.balancer, self.node, arrivals.len() * 800);
+        let mut text = String::with_capacity(arrivals.len() * 800);
         for arrival in &arrivals {
-            writer.write_line(&traffic::generate_exchange(arrival, self.balancer, &mut rng), &mut rng);
+            let exchange = traffic::generate_exchange(arrival, self.balancer, &mut rng);
+            line::write_line(&mut text, self.balancer, self.node, &exchange, &mut rng);
         }
-        Some(Object { key: self.key(random_bits), text: writer.into_text(), lines: arrivals.len() as u64 })
+        Some(Object { key: self.key(random_bits), text: text.into_bytes(), lines: arrivals.len() as u64 })
     }
 
     /// The folder of its key: the day of delivery, not of the requests.
@@ -110,21 +102,19 @@ impl ObjectPlan {
         format!("AWSLogs/{ACCOUNT}/elasticloadbalancing/{REGION}/{day}")
     }
 
-    /// Its key; the time in it is the end of its interval.
+    /// The time in it is the end of the interval.
     fn key(&self, random_bits: u64) -> String {
         let balancer = self.balancer.name.replace('/', ".");
         let end = self.interval.end.to_string().replace(['-', ':'], "");
-        let letters = ('a'..='z').chain('0'..='5');
-        let random: String = (0..8)
-            .filter_map(|place| letters.clone().nth(usize::try_from((random_bits >> (5 * place)) % 32).ok()?))
-            .collect();
+        let letters = b"abcdefghijklmnopqrstuvwxyz012345";
+        let random: String =
+            (0..8).map(|place| char::from(letters[(random_bits >> (5 * place)) as usize % letters.len()])).collect();
         let (folder, node) = (self.folder(), self.node);
         format!("{folder}/{ACCOUNT}_elasticloadbalancing_{REGION}_{balancer}_{end}_{node}_{random}.log.gz")
     }
 
-    /// The stream of chance that is this object's own.
     fn rng(&self) -> Rng {
         let start = u64::from(self.interval.start.0.unsigned_abs());
-        Rng::from_seeds(&[self.seed, text_to_seed(self.balancer.name), text_to_seed(self.node), start])
+        Rng::from_seeds(&[self.seed, text_to_seed(&self.balancer.name), text_to_seed(self.node), start])
     }
 }

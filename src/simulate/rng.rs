@@ -17,7 +17,6 @@ impl Rng {
         Self(numbers.iter().fold(GOLDEN_GAMMA, |state, number| mix(state ^ mix(number.wrapping_add(GOLDEN_GAMMA)))))
     }
 
-    /// 64 random bits.
     pub(super) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN_GAMMA);
         mix(self.0)
@@ -34,7 +33,6 @@ impl Rng {
         self.next_below(1_000_000) < u64::from(ppm)
     }
 
-    /// One of the choices; `None` only if there is none.
     pub(super) fn choose<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
         let index = self.next_below(choices.len() as u64);
         usize::try_from(index).ok().and_then(|index| choices.get(index))
@@ -97,7 +95,6 @@ pub(super) const fn floor(number: f64) -> u64 {
     number as u64
 }
 
-/// A number that stands for the text.
 pub(super) fn text_to_seed(text: &str) -> u64 {
     text.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(257).wrapping_add(byte.into()))
 }

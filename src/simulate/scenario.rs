@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** every event here leaves its mark in the logs and nothing else violates an SLO on purpose.
 
-use crate::time::{Day, Minute, Span};
+use crate::time::{Day, MINUTES_PER_DAY, Minute, Span};
 
 use super::fleet::{Balancer, Service};
 
@@ -15,16 +15,13 @@ pub const fn thirty_days() -> Span {
     Span { start: FIRST.start(), end: FIRST.plus(30).start() }
 }
 
-/// Something that happens to a service or a balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScenarioEvent {
-    /// A short name: `outage`.
+    /// Such as `outage`.
     pub name: &'static str,
-    /// Whom it strikes: a service, or a balancer as `app/name`.
+    /// A service, or a balancer as `app/name`.
     pub affected: &'static str,
-    /// When it can be seen.
     pub span: Span,
-    /// What happens, in one line.
     pub description: &'static str,
 }
 
@@ -50,18 +47,14 @@ const SINGLE_ERRORS: [Minute; 4] = [
     october_span(29, 13, 52, 0).start,
 ];
 
-/// All events, in order of time.
+/// In order of time.
 #[must_use]
 pub fn events() -> Vec<ScenarioEvent> {
     let event = |name, whom, span, text| ScenarioEvent { name, affected: whom, span, description: text };
     let one_minute = |minute: Minute| Span::new(minute, minute.plus(1));
+    let switch = one_minute(TARGET_GROUP_SWITCH);
     let mut events = vec![
-        event(
-            "switch",
-            "checkout",
-            one_minute(TARGET_GROUP_SWITCH),
-            "moves from target group `checkout-blue` to `checkout-green`",
-        ),
+        event("switch", "checkout", switch, "moves from target group `checkout-blue` to `checkout-green`"),
         event("gap", "app/partners", LOG_GAP, "log files are never delivered"),
         event("late objects", "app/accounts", LATE_DELIVERY, "log files arrive two days later"),
         event("latency regression", "profile", REGRESSION, "4% of responses take more than 300 ms, up from 0.3%"),
@@ -75,9 +68,8 @@ pub fn events() -> Vec<ScenarioEvent> {
     events
 }
 
-/// The target group a service is behind at that minute.
-pub(super) fn target_group(service: &Service, minute: Minute) -> &'static str {
-    match service.name {
+pub(super) fn target_group(service: &'static Service, minute: Minute) -> &'static str {
+    match service.name.as_str() {
         "checkout" if minute < TARGET_GROUP_SWITCH => "checkout-blue",
         "checkout" => "checkout-green",
         name => name,
@@ -89,12 +81,10 @@ pub(super) fn is_down(service: &Service, minute: Minute) -> bool {
     service.name == "checkout" && OUTAGE.contains(minute)
 }
 
-/// The share of failing requests, in millionths.
 pub(super) fn error_ppm(service: &Service, minute: Minute) -> u32 {
     if service.name == "search" && SLOW_BURN.contains(minute) { 3_500 } else { service.error_ppm }
 }
 
-/// The share of slow answers, in millionths.
 pub(super) fn slow_ppm(service: &Service, minute: Minute) -> u32 {
     if service.name == "profile" && REGRESSION.contains(minute) { 40_000 } else { service.slow_ppm }
 }
@@ -107,13 +97,12 @@ pub(super) fn single_errors(service: &Service, span: Span) -> impl Iterator<Item
 
 /// When the file of this interval is delivered; `None` if never. A file comes at the end of its interval.
 pub(super) fn delivery(balancer: &Balancer, interval: Span) -> Option<Minute> {
-    let end = interval.end;
-    if balancer.name.starts_with("app/partners/") && LOG_GAP.contains(interval.start) {
-        None
-    } else if balancer.name.starts_with("app/accounts/") && LATE_DELIVERY.contains(interval.start) {
-        Some(end.plus(LATE_DELIVERY_DAYS * crate::time::MINUTES_PER_DAY))
-    } else {
-        Some(end)
+    match balancer.name.split('/').nth(1) {
+        Some("partners") if LOG_GAP.contains(interval.start) => None,
+        Some("accounts") if LATE_DELIVERY.contains(interval.start) => {
+            Some(interval.end.plus(LATE_DELIVERY_DAYS * MINUTES_PER_DAY))
+        }
+        _ => Some(interval.end),
     }
 }
 

@@ -1,11 +1,9 @@
-//! Who asks what, when, and what comes of it: from a fleet and chance to [`Exchange`]s.
-//!
-//! Absent on purpose: the text of a line. That is `line`.
+//! The requests of a fleet and their responses, drawn at random.
 
 use crate::time::{Minute, Span};
 
-use super::fleet::{Balancer, Callers, Route, Service};
-use super::rng::Rng;
+use super::fleet::{Balancer, Callers, LogNormal, Route, Service};
+use super::rng::{Rng, floor};
 use super::{ObjectPlan, scenario};
 
 /// Traffic by UTC hour in percent of the mean; they add up to 2,400.
@@ -14,11 +12,9 @@ const HOURLY_PERCENT: [u16; 24] =
 /// Traffic by day of the week, Monday first, in percent of the mean; they add up to 700.
 const WEEKDAY_PERCENT: [u16; 7] = [106, 108, 108, 106, 104, 86, 82];
 
-/// Requests a minute and node that no service sees, on a public balancer: port scanners, and plain `http` that is sent
-/// on to `https`, and bytes that are no HTTP.
-const SCANS_PER_MINUTE: f64 = 0.06;
-const REDIRECTS_PER_MINUTE: f64 = 0.12;
-const MALFORMED_PER_MINUTE: f64 = 0.004;
+/// Requests a minute and node that no service sees, on a public balancer.
+const PUBLIC_RATES: [(ArrivalKind, f64); 3] =
+    [(ArrivalKind::Redirect, 0.12), (ArrivalKind::Scan, 0.06), (ArrivalKind::Malformed, 0.004)];
 
 /// Share of callers that give up before the answer, in millionths.
 const CLIENT_TIMEOUT_PPM: u32 = 300;
@@ -31,12 +27,11 @@ pub(super) struct Arrival {
     kind: ArrivalKind,
 }
 
-/// What kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum ArrivalKind {
-    /// For a service, by its place in the balancer's table.
+    /// For a service, by its index in the balancer's list.
     Service(usize),
-    /// For a service, and it is known to fail.
+    /// For a service that answers it with an error.
     SingleError(usize),
     /// Plain `http`, for the first service.
     Redirect,
@@ -57,21 +52,15 @@ pub(super) struct Exchange {
     pub(super) scheme: &'static str,
     /// The service, unless the balancer answered by a rule of its own.
     pub(super) service: Option<&'static Service>,
-    /// What was asked for.
     pub(super) route: Option<&'static Route>,
-    /// The target group it was forwarded to.
     pub(super) target_group: Option<&'static str>,
-    /// Which target took it.
     pub(super) target_index: Option<u64>,
     /// Request, target and response time in milliseconds; `None` prints as -1.
     pub(super) processing_ms: [Option<u64>; 3],
-    /// What the caller saw.
     pub(super) status: u16,
-    /// What the target answered.
     pub(super) target_status: Option<u16>,
     /// The `actions_executed` field.
     pub(super) action: &'static str,
-    /// Who calls.
     pub(super) callers: Callers,
 }
 
@@ -81,27 +70,22 @@ pub(super) fn generate_arrivals(plan: &ObjectPlan, rng: &mut Rng) -> Vec<Arrival
     let node_minutes = f64::from(end.0 - start.0) * traffic_factor(start) * plan.scale;
     let nodes = f64::from(u32::try_from(plan.balancer.nodes.len()).unwrap_or(1));
     let mut all = Vec::new();
-    let mut add_arrivals = |kind, mean: f64, chance: &mut Rng| {
-        for _ in 0..chance.poisson(mean) {
-            let offset = chance.next_below(u64::from(plan.interval.minutes()) * 60_000_000);
+    let service_rates = plan.balancer.services.iter().enumerate().map(|(index, service)| {
+        (ArrivalKind::Service(index), f64::from(service.requests_per_thousand_minutes) / 1_000.0 / nodes)
+    });
+    let public_rates: &[_] = if plan.balancer.callers == Callers::Public { &PUBLIC_RATES } else { &[] };
+    for (kind, per_minute) in service_rates.chain(public_rates.iter().copied()) {
+        for _ in 0..rng.poisson(per_minute * node_minutes) {
+            let offset = rng.next_below(u64::from(plan.interval.minutes()) * 60_000_000);
             all.push(Arrival { time_us: to_unix_us(start) + offset.cast_signed(), kind });
         }
-    };
-    for (place, service) in plan.balancer.services.iter().enumerate() {
-        let mean = f64::from(service.requests_per_thousand_minutes) / 1_000.0 / nodes * node_minutes;
-        add_arrivals(ArrivalKind::Service(place), mean, rng);
-    }
-    if plan.balancer.callers == Callers::Public {
-        add_arrivals(ArrivalKind::Redirect, REDIRECTS_PER_MINUTE * node_minutes, rng);
-        add_arrivals(ArrivalKind::Scan, SCANS_PER_MINUTE * node_minutes, rng);
-        add_arrivals(ArrivalKind::Malformed, MALFORMED_PER_MINUTE * node_minutes, rng);
     }
     // Single errors come by the clock, on top of the traffic, and to the first node only.
-    if plan.balancer.nodes.first() == Some(&plan.node) {
-        for (place, service) in plan.balancer.services.iter().enumerate() {
+    if plan.balancer.nodes.first().is_some_and(|first| first == plan.node) {
+        for (index, service) in plan.balancer.services.iter().enumerate() {
             all.extend(scenario::single_errors(service, plan.interval).map(|minute| Arrival {
                 time_us: to_unix_us(minute) + rng.next_below(60_000_000).cast_signed(),
-                kind: ArrivalKind::SingleError(place),
+                kind: ArrivalKind::SingleError(index),
             }));
         }
     }
@@ -109,7 +93,6 @@ pub(super) fn generate_arrivals(plan: &ObjectPlan, rng: &mut Rng) -> Vec<Arrival
     all
 }
 
-/// Its first microsecond since 1970.
 fn to_unix_us(minute: Minute) -> i64 {
     i64::from(minute.0) * 60_000_000
 }
@@ -125,7 +108,6 @@ fn traffic_factor(minute: Minute) -> f64 {
     (at(hour) * (1.0 - past) + at(hour + 1) * past) / 100.0 * day / 100.0
 }
 
-/// What comes of an arrival.
 pub(super) fn generate_exchange(arrival: &Arrival, balancer: &'static Balancer, rng: &mut Rng) -> Exchange {
     let mut exchange = Exchange {
         time_us: arrival.time_us,
@@ -142,8 +124,8 @@ pub(super) fn generate_exchange(arrival: &Arrival, balancer: &'static Balancer, 
         callers: balancer.callers,
     };
     match arrival.kind {
-        ArrivalKind::Service(place) | ArrivalKind::SingleError(place) => {
-            if let Some(service) = balancer.services.get(place) {
+        ArrivalKind::Service(index) | ArrivalKind::SingleError(index) => {
+            if let Some(service) = balancer.services.get(index) {
                 forward_request(&mut exchange, service, matches!(arrival.kind, ArrivalKind::SingleError(_)), rng);
             }
         }
@@ -158,13 +140,12 @@ pub(super) fn generate_exchange(arrival: &Arrival, balancer: &'static Balancer, 
     exchange
 }
 
-/// A request that a rule sends to the service's target group.
 fn forward_request(exchange: &mut Exchange, service: &'static Service, is_single_error: bool, rng: &mut Rng) {
     let minute = Minute::from_unix_seconds(exchange.time_us.div_euclid(1_000_000));
     let route = choose_route(service, rng);
     exchange.service = Some(service);
     exchange.route = route;
-    exchange.scheme = rng.choose(service.request_types).copied().unwrap_or("https");
+    exchange.scheme = rng.choose(&service.request_types).map_or("https", String::as_str);
     exchange.target_group = Some(scenario::target_group(service, minute));
     exchange.action = "forward";
     if scenario::is_down(service, minute) {
@@ -189,15 +170,14 @@ fn forward_request(exchange: &mut Exchange, service: &'static Service, is_single
     }
 }
 
-/// The target answers.
 fn respond(exchange: &mut Exchange, status: u16, service: &Service, minute: Minute, rng: &mut Rng) {
     let is_slow = rng.draw_ppm(scenario::slow_ppm(service, minute));
     let target_ms = draw_target_ms(service, is_slow, rng);
-    let own_ms = [rng.next_below(2), rng.next_below(6) / 5];
+    let processing_ms = [rng.next_below(2), target_ms, rng.next_below(6) / 5];
     exchange.status = status;
     exchange.target_status = Some(status);
-    exchange.processing_ms = [Some(own_ms[0]), Some(target_ms), Some(own_ms[1])];
-    exchange.elapsed_us += (own_ms[0] + target_ms + own_ms[1]).cast_signed() * 1_000;
+    exchange.processing_ms = processing_ms.map(Some);
+    exchange.elapsed_us += processing_ms.iter().sum::<u64>().cast_signed() * 1_000;
     if status == 101 {
         // A WebSocket is written down when it closes.
         exchange.scheme = "wss";
@@ -207,11 +187,11 @@ fn respond(exchange: &mut Exchange, status: u16, service: &Service, minute: Minu
 
 /// Milliseconds that the target takes: log-normal below 300 ms, and a long tail above it for the slow share.
 fn draw_target_ms(service: &Service, is_slow: bool, rng: &mut Rng) -> u64 {
-    let round = |ms: f64| super::rng::floor(ms + 0.5);
+    let round = |ms: f64| floor(ms + 0.5);
     if is_slow {
         return 301 + round(rng.log_normal(220.0, 0.8));
     }
-    let (median, spread) = service.target_ms;
+    let LogNormal { median, spread } = service.target_ms;
     let mut ms = round(rng.log_normal(median, spread));
     while ms >= 300 {
         ms /= 2;
@@ -225,7 +205,6 @@ fn fail_without_response(exchange: &mut Exchange, status: u16, at_least_us: i64,
     exchange.elapsed_us += at_least_us + rng.next_below(spread_us).cast_signed();
 }
 
-/// One of the service's routes, by weight.
 fn choose_route(service: &'static Service, rng: &mut Rng) -> Option<&'static Route> {
     let total: u32 = service.routes.iter().map(|route| route.weight).sum();
     let mut left = rng.next_below(total.into());
