@@ -41,7 +41,7 @@ impl OptionalFields {
 pub struct Request<'a> {
     /// The minute in which the balancer answered; for a WebSocket, in which the connection closed.
     pub minute: Minute,
-    /// The balancer as `app/name/id`.
+    /// `app/name/id`, or a Classic Load Balancer's name.
     pub load_balancer: &'a [u8],
     /// Whether the line is a WebSocket connection: its times are the connection's life, not a latency.
     pub is_websocket: bool,
@@ -55,11 +55,9 @@ pub struct Request<'a> {
     pub response_us: Option<u64>,
     /// The status the client got; 0 where the line has `-` or `000`.
     pub status: u16,
-    /// The field `request` without its quotes.
     pub request_line: &'a [u8],
     /// The target group's name; `None` without one, or unless wanted or needed for the action.
     pub target_group: Option<TargetGroupName>,
-    /// Which rule's action answered.
     pub action: Action,
     /// From the request's arrival to its answer, if that was wanted and the line says when it arrived.
     pub elapsed_us: Option<u64>,
@@ -102,10 +100,7 @@ impl Decoder {
         Self { optional_fields, ..Self::default() }
     }
 
-    /// Decodes a line without its line end.
-    ///
-    /// # Errors
-    /// If one of the fields up to the request is missing or invalid.
+    /// Decodes a line without its line end; fails if one of the fields up to the request is missing or invalid.
     #[inline]
     pub fn decode<'a>(&mut self, line: &'a [u8]) -> Result<Request<'a>, LineError> {
         let mut fields = Fields::new(line);
@@ -128,12 +123,12 @@ impl Decoder {
         let needs_elapsed = target_us.is_none()
             && matches!(status, 504 | 460)
             && self.optional_fields.contains(OptionalFields::ELAPSED);
-        let mut tail = Tail::default();
+        let (mut target_group, mut action, mut elapsed_us) = (None, Action::Forward, None);
+        if needs_action || needs_elapsed || self.optional_fields.contains(OptionalFields::TARGET_GROUP) {
+            target_group = self.read_target_group(&mut fields);
+        }
         if needs_action || needs_elapsed {
-            tail.target_group = self.read_target_group(&mut fields);
-            (tail.action, tail.elapsed_us) = read_action_and_elapsed(fields, time).unwrap_or_default();
-        } else if self.optional_fields.contains(OptionalFields::TARGET_GROUP) {
-            tail.target_group = self.read_target_group(&mut fields);
+            (action, elapsed_us) = read_action_and_elapsed(fields, time).unwrap_or_default();
         }
         Ok(Request {
             minute,
@@ -145,9 +140,9 @@ impl Decoder {
             response_us: response_us.filter(|_| reads_processing_times),
             status,
             request_line,
-            target_group: tail.target_group,
-            action: if has_target || tail.target_group.is_some() { Action::Forward } else { tail.action },
-            elapsed_us: tail.elapsed_us,
+            target_group,
+            action: if has_target || target_group.is_some() { Action::Forward } else { action },
+            elapsed_us,
         })
     }
 
@@ -172,14 +167,6 @@ impl Decoder {
         fields.skip(3)?;
         self.target_group_parser.parse(fields.next_field()?)
     }
-}
-
-/// What stands behind the request, all of it optional.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tail {
-    target_group: Option<TargetGroupName>,
-    action: Action,
-    elapsed_us: Option<u64>,
 }
 
 /// Reads from the trace id to the actions, of lines without an answer from a target.

@@ -22,9 +22,6 @@ pub enum Record<'a> {
 ///
 /// A request counts in the minute in which it was answered, as at an Application Load Balancer: the time it was
 /// received and its three durations, as far as they are known.
-///
-/// # Errors
-/// If one of the fields up to the request is missing or invalid.
 pub fn decode(record: &[u8]) -> Result<Record<'_>, LineError> {
     let mut fields = Fields::new(record);
     let time = unquoted_field(&mut fields, "timestamp")?;
@@ -112,7 +109,6 @@ impl RecordAssembler {
     }
 }
 
-/// Whether a quote is still open at the end.
 fn has_open_quote(line: &[u8]) -> bool {
     let mut fields = Fields::new(line);
     while fields.next_field().is_some() {}

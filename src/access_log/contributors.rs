@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use super::alb::Request;
 use super::fields::Fields;
 use super::path_template;
+use super::request_reader::RequestSink;
 use super::router::{Classification, SeriesRouter};
 use super::target_group::TargetGroupName;
 use crate::burn::p_value;
@@ -49,7 +50,6 @@ pub enum ErrorOrigin {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contributor {
-    /// Such as `10.0.1.7:8080` or `GET /cart/{id}`.
     pub value: String,
     pub events: Sums,
 }
@@ -78,10 +78,10 @@ impl<'a> TargetResponse<'a> {
         if self.status.starts_with(b"5") { ErrorOrigin::Target } else { ErrorOrigin::Balancer }
     }
 
-    fn target_address(&self) -> Option<&'a [u8]> {
+    fn target_address(&self) -> Option<&'a str> {
         let is_part = |byte: &u8| byte.is_ascii_hexdigit() || b".:[]".contains(byte);
         let is_valid = (3..=TARGET_BYTES_MAX).contains(&self.target.len()) && self.target.iter().all(is_part);
-        is_valid.then_some(self.target)
+        str::from_utf8(self.target).ok().filter(|_| is_valid)
     }
 }
 
@@ -92,7 +92,7 @@ pub struct Contributors {
     /// All log objects of these minutes were read.
     pub is_complete: bool,
     excluded: Vec<Span>,
-    events: Sums,
+    pub events: Sums,
     server_errors: BTreeMap<(ErrorOrigin, u16), u64>,
     /// By dimension.
     values: [BoundedCounts; 3],
@@ -114,10 +114,6 @@ impl Contributors {
     /// The same minutes without events.
     pub fn to_empty(&self) -> Self {
         Self { is_complete: self.is_complete, ..Self::for_span(self.span, self.excluded.clone()) }
-    }
-
-    pub const fn events(&self) -> Sums {
-        self.events
     }
 
     pub fn includes(&self, minute: Minute) -> bool {
@@ -143,10 +139,10 @@ impl Contributors {
             targets.add(target, one);
         }
         if let Some(group) = request.target_group.as_ref().and_then(TargetGroupName::valid_name) {
-            target_groups.add(group.as_bytes(), one);
+            target_groups.add(&group, one);
         }
         if !route.is_empty() {
-            routes.add(route.as_bytes(), one);
+            routes.add(route, one);
         }
     }
 
@@ -162,19 +158,16 @@ impl Contributors {
     }
 
     pub fn observed_values(&self, dimension: Dimension) -> impl Iterator<Item = String> {
-        self.values[dimension as usize].0.keys().map(|value| String::from_utf8_lossy(value).into_owned())
+        self.values[dimension as usize].0.keys().cloned()
     }
 
     /// The values that failed most, the worst first.
     pub fn top_contributors(&self, dimension: Dimension) -> Vec<Contributor> {
-        let mut failed: Vec<_> =
-            self.values[dimension as usize].0.iter().filter(|(_, events)| events.bad > 0).collect();
+        let values = self.values[dimension as usize].0.iter();
+        let mut failed: Vec<_> = values.filter(|(_, events)| events.bad > 0).collect();
         failed.sort_by(|(a, some), (b, others)| (others.bad, some.total, *a).cmp(&(some.bad, others.total, *b)));
-        let to_contributor = |(value, events): (&Vec<u8>, &Sums)| Contributor {
-            value: String::from_utf8_lossy(value).into_owned(),
-            events: *events,
-        };
-        failed.into_iter().take(TOP_VALUES).map(to_contributor).collect()
+        failed.truncate(TOP_VALUES);
+        failed.into_iter().map(|(value, events)| Contributor { value: value.clone(), events: *events }).collect()
     }
 
     /// The value with at least half of the bad events that fails clearly more often than all others.
@@ -197,71 +190,78 @@ impl Contributors {
         if is_half(count) {
             return Some((origin, Some(status), count));
         }
-        let mut counts = BTreeMap::<ErrorOrigin, u64>::new();
-        for ((origin, _), count) in &self.server_errors {
-            *counts.entry(*origin).or_default() += count;
-        }
-        let (origin, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-        is_half(count).then_some((origin, None, count))
+        let count_of = |origin| {
+            let errors = self.server_errors.iter().filter(|((other, _), _)| *other == origin);
+            (origin, None, errors.map(|(_, count)| count).sum())
+        };
+        let origins = [ErrorOrigin::Balancer, ErrorOrigin::Target].map(count_of).into_iter();
+        origins.max_by_key(|(_, _, count)| *count).filter(|(_, _, count)| is_half(*count))
     }
 }
 
 /// Events by value, of a bounded number of values.
 #[derive(Clone, Debug, Default)]
-struct BoundedCounts(HashMap<Vec<u8>, Sums>);
+struct BoundedCounts(HashMap<String, Sums>);
 
 impl BoundedCounts {
-    fn add(&mut self, value: &[u8], events: Sums) {
+    fn add(&mut self, value: &str, events: Sums) {
         if let Some(held) = self.0.get_mut(value) {
             return held.add(events);
         }
         if self.0.len() >= VALUES_MAX {
             self.evict();
         }
-        self.0.insert(value.to_vec(), events);
+        self.0.insert(value.to_owned(), events);
     }
 
     /// Keeps the half with the most failures, then the most requests. A value that fails half of the time is kept from
     /// its first failures on, and lost before at most what others that were evicted with it had.
     fn evict(&mut self) {
-        let mut all: Vec<(Vec<u8>, Sums)> = self.0.drain().collect();
+        let mut all: Vec<(String, Sums)> = self.0.drain().collect();
         all.sort_by(|(a, some), (b, others)| (others.bad, others.total, a).cmp(&(some.bad, some.total, b)));
         all.truncate(VALUES_MAX / 2);
         self.0.extend(all);
     }
 }
 
-/// Counts requests for several series at once.
-#[derive(Debug, Default)]
-pub struct ContributorCounter {
+/// Takes the requests of one object, for all series of a router. Lines that are not requests of its balancer were
+/// reported when the object was counted.
+pub struct ContributorCounter<'a> {
+    router: &'a SeriesRouter,
     /// One for each series of the router, in its order.
     pub contributors: Vec<Contributors>,
     route: String,
+    is_cancelled: &'a dyn Fn() -> bool,
 }
 
-impl ContributorCounter {
-    pub fn for_series(targets: &[Contributors]) -> Self {
-        Self { contributors: targets.iter().map(Contributors::to_empty).collect(), route: String::new() }
+impl<'a> ContributorCounter<'a> {
+    pub fn new(router: &'a SeriesRouter, empty: &[Contributors], is_cancelled: &'a dyn Fn() -> bool) -> Self {
+        Self { router, contributors: empty.to_vec(), route: String::new(), is_cancelled }
     }
+}
 
-    pub fn reset(&mut self) {
+impl RequestSink for ContributorCounter<'_> {
+    fn restart(&mut self) {
         self.contributors.iter_mut().for_each(|found| *found = found.to_empty());
     }
 
-    pub fn includes(&self, minute: Minute) -> bool {
+    fn includes(&self, minute: Minute) -> bool {
         self.contributors.iter().any(|found| found.includes(minute))
     }
 
-    /// Counts a request, read from this line, for the series it belongs to.
-    pub fn add_request(&mut self, router: &SeriesRouter, request: &Request<'_>, line: &[u8]) {
-        path_template::write_route(&request.parse_request_line(), &mut self.route);
-        let response = TargetResponse::parse(line, router.load_balancer().starts_with("classic/"));
-        let Self { contributors, route } = self;
+    fn count(&mut self, request: &Request<'_>, line: &[u8]) {
+        let Self { router, contributors, route, .. } = self;
+        path_template::write_route(&request.parse_request_line(), route);
+        let response = TargetResponse::parse(line, router.load_balancer.starts_with("classic/"));
         router.classify(request, |index, classification| {
             if let Some(found) = contributors.get_mut(index).filter(|found| found.includes(request.minute)) {
                 found.add_event(request, response.as_ref(), route, classification);
             }
         });
+    }
+
+    fn is_cancelled(&self) -> bool {
+        (self.is_cancelled)()
     }
 }
 
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(dominant_values(&found), "10.0.0.2:80 100/100, -, -");
         assert_eq!(found.dominant_error_origin(), Some((ErrorOrigin::Target, Some(500), 100)));
         assert_eq!(found.top_contributors(Dimension::Target).len(), 2);
-        assert_eq!(found.events(), Sums { total: 702, bad: 102, known: 0 });
+        assert_eq!(found.events, Sums { total: 702, bad: 102, known: 0 });
     }
 
     #[test]

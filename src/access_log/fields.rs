@@ -57,7 +57,6 @@ impl<'a> Fields<'a> {
         self.position += length + 1;
     }
 
-    /// The next field without its quotes, if it has them.
     #[inline]
     pub fn next_quoted(&mut self) -> Option<&'a [u8]> {
         if self.line.get(self.position) != Some(&b'"') {

@@ -27,7 +27,6 @@ pub trait LineSink {
     fn accept_lines(&mut self, text: &[u8], start: usize, line_ends: &[u32]) {
         self.accept_each(text, start, line_ends);
     }
-    /// Takes the same lines one by one.
     fn accept_each(&mut self, text: &[u8], mut start: usize, line_ends: &[u32]) {
         for end in line_ends {
             if let Some(line) = text.get(start..*end as usize).and_then(trim_line) {
@@ -41,9 +40,9 @@ pub trait LineSink {
     fn is_cancelled(&self) -> bool;
 }
 
-/// Keeps the line that the last chunk left unfinished.
 #[derive(Debug, Default)]
 pub struct LineSplitter {
+    /// The line that the last chunk left unfinished.
     partial_line: Vec<u8>,
     newlines: NewlineFinder,
     /// The rest of a line that was too long is being skipped.
@@ -61,7 +60,7 @@ impl LineSplitter {
         self.split(chunk, false, sink);
     }
 
-    /// The same, with the chunk's [`NewlineFinder::folded_crc`].
+    /// Returns the chunk's [`NewlineFinder::folded_crc`] too.
     pub fn feed_with_crc<'t>(
         &mut self,
         chunk: &'t [u8],

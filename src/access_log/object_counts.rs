@@ -115,7 +115,7 @@ impl<'a> EventCounter<'a> {
 
 impl RequestSink for EventCounter<'_> {
     fn restart(&mut self) {
-        self.tally.reset(self.router.series().len(), self.interval);
+        self.tally.reset(self.router.series.len(), self.interval);
     }
 
     #[inline(always)]

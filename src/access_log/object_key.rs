@@ -16,25 +16,9 @@ pub const INTERVAL_MINUTES: i32 = 5;
 /// Days after the last day of a span in whose folders its objects are looked for.
 pub const LATE_DELIVERY_DAYS: i32 = 3;
 
-/// What an object is by its name. Where the name is wrong, its lines show it.
+/// The log of an Application or Classic Load Balancer by its name. Where the name is wrong, its lines show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ObjectKind<'k> {
-    Alb(LogObject<'k>),
-    ClassicElb(LogObject<'k>),
-    /// TLS connections at a Network Load Balancer.
-    NetworkLb,
-    ConnectionLog,
-    HealthCheckLog,
-    /// Written by AWS to test a bucket.
-    TestFile,
-    /// Anything else, with why.
-    Unrecognized(&'static str),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogObject<'k> {
-    pub account: &'k str,
-    pub region: &'k str,
+pub struct LogObject {
     /// The day of the folder: when the object was delivered, which may be later than what it holds.
     pub delivery_day: Day,
     /// `app/name/id`, as lines and CloudWatch write it; `classic/name` of a Classic one, which they call by its name
@@ -42,10 +26,14 @@ pub struct LogObject<'k> {
     pub load_balancer: String,
     /// The first minute after the interval.
     pub interval_end: Minute,
-    /// Address of the balancer's node.
-    pub node: &'k str,
     /// How its folder contradicts its name, if it does. The name counts, since a copy keeps it.
     pub mismatch: Option<&'static str>,
+}
+
+impl LogObject {
+    pub fn is_classic(&self) -> bool {
+        self.load_balancer.starts_with("classic/")
+    }
 }
 
 /// What identifies an object in every copy, compressed or not: AWS's own file name, which ends in random letters,
@@ -55,19 +43,18 @@ pub fn object_identity(key: &str) -> &str {
     name.strip_suffix(".gz").unwrap_or(name)
 }
 
-/// Parses a key relative to any root.
-pub fn parse_key(key: &str) -> ObjectKind<'_> {
+/// Parses a key relative to any root; the error says what the object is instead, or why its name is none of a log.
+pub fn parse_key(key: &str) -> Result<LogObject, &'static str> {
+    const WRONG_PARTS: &str = "the name does not have seven parts";
     let (folder, file) = key.rsplit_once('/').unwrap_or(("", key));
     match file {
-        _ if file == "ELBAccessLogTestFile" || file.ends_with("ELBConnectionLogTestFile") => ObjectKind::TestFile,
-        _ if file.starts_with("conn_log") => ObjectKind::ConnectionLog,
-        _ if file.starts_with("health_check_log") => ObjectKind::HealthCheckLog,
-        _ => parse_log(folder, file).unwrap_or_else(ObjectKind::Unrecognized),
+        _ if file == "ELBAccessLogTestFile" || file.ends_with("ELBConnectionLogTestFile") => {
+            return Err("ELB test file");
+        }
+        _ if file.starts_with("conn_log") => return Err("connection log"),
+        _ if file.starts_with("health_check_log") => return Err("health check log"),
+        _ => {}
     }
-}
-
-fn parse_log<'k>(folder: &str, file: &'k str) -> Result<ObjectKind<'k>, &'static str> {
-    const WRONG_PARTS: &str = "the name does not have seven parts";
     let stem = file.strip_suffix(".log.gz").or_else(|| file.strip_suffix(".log"));
     let parts: Vec<&str> = stem.ok_or("the name does not end in `.log.gz` or `.log`")?.splitn(8, '_').collect();
     let (account, region, balancer, rest) = match *parts.as_slice() {
@@ -76,20 +63,18 @@ fn parse_log<'k>(folder: &str, file: &'k str) -> Result<ObjectKind<'k>, &'static
         }
         _ => return Err("the name does not start with `ACCOUNT_elasticloadbalancing_REGION_`"),
     };
-    let (kind, load_balancer): (fn(LogObject<'k>) -> ObjectKind<'k>, _) = match balancer.split_once('.') {
-        Some(("net", _)) => return Ok(ObjectKind::NetworkLb),
-        Some(("app", name)) => {
-            let parts = name.split_once('.').filter(|(name, id)| is_name_part(name) && is_name_part(id));
-            let name = parts.map(|(name, id)| format!("app/{name}/{id}"));
-            (ObjectKind::Alb, name.ok_or("the load balancer in the name is not `app.NAME.ID`"))
-        }
+    let load_balancer = match balancer.split_once('.') {
+        Some(("net", _)) => return Err("Network Load Balancer log"),
+        Some(("app", name)) => name
+            .split_once('.')
+            .filter(|(name, id)| is_name_part(name) && is_name_part(id))
+            .map(|(name, id)| format!("app/{name}/{id}"))
+            .ok_or("the load balancer in the name is not `app.NAME.ID`"),
         Some(_) => return Err("the name has an unknown type of load balancer"),
-        None => {
-            let name = is_name_part(balancer).then(|| format!("classic/{balancer}"));
-            (ObjectKind::ClassicElb, name.ok_or(WRONG_PARTS))
-        }
+        None if is_name_part(balancer) => Ok(format!("classic/{balancer}")),
+        None => Err(WRONG_PARTS),
     };
-    let &[end, node, _random] = rest else { return Err(WRONG_PARTS) };
+    let &[end, _node, _random] = rest else { return Err(WRONG_PARTS) };
     let load_balancer = load_balancer?;
     let interval_end = parse_interval_end(end).ok_or("the name contains no valid time such as `20261031T2350Z`")?;
     let delivery_day = parse_folder_day(folder).ok_or("not in a day folder `yyyy/mm/dd`")?;
@@ -100,7 +85,7 @@ fn parse_log<'k>(folder: &str, file: &'k str) -> Result<ObjectKind<'k>, &'static
     } else {
         None
     };
-    Ok(kind(LogObject { account, region, delivery_day, load_balancer, interval_end, node, mismatch }))
+    Ok(LogObject { delivery_day, load_balancer, interval_end, mismatch })
 }
 
 /// Whether a folder ends in `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`; one that is shorter says nothing of them.
@@ -141,10 +126,8 @@ fn parse_interval_end(text: &str) -> Option<Minute> {
     let [date @ .., b'T', h0, h1, m0, m1, b'Z'] = text.as_bytes() else { return None };
     let day = parse_day(date.get(..4)?, date.get(4..6)?, date.get(6..)?)?;
     let (hour, minute) = (parse_digits(&[*h0, *h1])?, parse_digits(&[*m0, *m1])?);
-    if hour > 23 || minute > 59 {
-        return None;
-    }
-    Some(day.start().plus(i32::try_from(hour * 60 + minute).ok()?))
+    let minute_of_day = i32::try_from(hour * 60 + minute).ok()?;
+    (hour < 24 && minute < 60).then(|| day.start().plus(minute_of_day))
 }
 
 /// The day that a path ends in, `.../2026/10/31`; `None` if it does not.
@@ -174,17 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn key_names_load_balancer_node_and_interval() {
+    fn key_names_load_balancer_and_interval() {
         for prefix in ["", "some/prefix/"] {
             let key = format!(
                 "{prefix}{}",
                 object_key("app.my-shop.50dc6c495c0c9188_20261101T0000Z_192.0.2.7_1a2b3c4d.log.gz")
             );
-            let object = match parse_key(&key) {
-                ObjectKind::Alb(object) => object,
-                other => unreachable!("{key}: {other:?}"),
-            };
-            assert_eq!((object.account, object.region, object.node), ("123456789012", "eu-west-1", "192.0.2.7"));
+            let object = parse_key(&key).unwrap();
             assert_eq!(object.load_balancer, "app/my-shop/50dc6c495c0c9188");
             let start = file_name_prefix(key.rsplit_once('/').unwrap().0, &object.load_balancer);
             assert!(key.ends_with(&format!("/{}20261101T0000Z_192.0.2.7_1a2b3c4d.log.gz", start.unwrap())));
@@ -197,19 +176,15 @@ mod tests {
 
     #[test]
     fn other_object_kinds_are_recognized() {
-        let check = |key: &str, kind| assert_eq!(parse_key(key), kind, "{key}");
-        check("AWSLogs/123456789012/ELBAccessLogTestFile", ObjectKind::TestFile);
-        check(&object_key("net.shop.0a_20261101T0000Z_1a2b.log.gz"), ObjectKind::NetworkLb);
+        let check = |key: &str, kind| assert_eq!(parse_key(key), Err(kind), "{key}");
+        check("AWSLogs/123456789012/ELBAccessLogTestFile", "ELB test file");
+        check(&object_key("net.shop.0a_20261101T0000Z_1a2b.log.gz"), "Network Load Balancer log");
         let classic = object_key("shop_20261101T0000Z_192.0.2.7_1a2b.log");
-        let ObjectKind::ClassicElb(object) = parse_key(&classic) else { unreachable!("{classic}") };
-        assert_eq!((object.load_balancer.as_str(), object.node), ("classic/shop", "192.0.2.7"));
+        assert_eq!(parse_key(&classic).unwrap().load_balancer, "classic/shop");
         let start = file_name_prefix(FOLDER.trim_end_matches('/'), "classic/shop").unwrap();
         assert!(classic.starts_with(&format!("{FOLDER}{start}")));
-        check(
-            &format!("{FOLDER}conn_log.{START}app.shop.0a_20261101T0000Z_192.0.2.7_1a.log.gz"),
-            ObjectKind::ConnectionLog,
-        );
-        check(&format!("{FOLDER}health_check_log_{START}app.shop.0a_x.log.gz"), ObjectKind::HealthCheckLog);
+        check(&format!("{FOLDER}conn_log.{START}app.shop.0a_20261101T0000Z_192.0.2.7_1a.log.gz"), "connection log");
+        check(&format!("{FOLDER}health_check_log_{START}app.shop.0a_x.log.gz"), "health check log");
     }
 
     #[test]
@@ -230,12 +205,12 @@ mod tests {
             "app.shop.0a_20261101T0000Z_192.0.2.7_1a2b.log.gz.tmp",
             "",
         ] {
-            assert!(matches!(parse_key(&object_key(rest)), ObjectKind::Unrecognized(_)), "{rest}");
+            assert!(parse_key(&object_key(rest)).is_err(), "{rest}");
         }
         for key in
             ["", "/", "//", ".log", "_.log", "2026/02/30/x_elasticloadbalancing_a_app.b.c_20261101T0000Z_d_e.log"]
         {
-            assert!(matches!(parse_key(key), ObjectKind::Unrecognized(_)), "{key}");
+            assert!(parse_key(key).is_err(), "{key}");
         }
     }
 }

@@ -13,7 +13,7 @@ pub trait RequestSink {
     fn restart(&mut self);
     /// Whether a request of this minute may be counted.
     fn includes(&self, minute: Minute) -> bool;
-    /// Counts a request, given together with the line or record that it was read from.
+    /// The line is the record of the request.
     fn count(&mut self, request: &Request<'_>, line: &[u8]);
     fn is_cancelled(&self) -> bool;
 }
@@ -52,9 +52,9 @@ struct Requests<'a, S> {
 impl<'a, S: RequestSink> RequestReader<'a, S> {
     /// Reads requests of the router's load balancer with these fields.
     pub fn new(router: &'a SeriesRouter, optional_fields: OptionalFields, sink: S) -> Self {
-        let (format, load_balancer) = match router.load_balancer().strip_prefix("classic/") {
+        let (format, load_balancer) = match router.load_balancer.strip_prefix("classic/") {
             Some(name) => (LineFormat::Classic(RecordAssembler::default()), name),
-            None => (LineFormat::Alb(Decoder::new(optional_fields)), router.load_balancer()),
+            None => (LineFormat::Alb(Decoder::new(optional_fields)), &*router.load_balancer),
         };
         let statistics = LineStatistics::default();
         Self { format, requests: Requests { load_balancer: load_balancer.as_bytes(), sink, statistics } }
@@ -78,7 +78,6 @@ impl<S: RequestSink> Requests<'_, S> {
         Ok(())
     }
 
-    /// Counts lines of an Application Load Balancer.
     fn count_lines(&mut self, text: &[u8], start: usize, line_ends: &[u32], decoder: &mut Decoder) {
         decoder.parse_fast(
             text,

@@ -18,12 +18,14 @@ use crate::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic, match
 /// The series of one load balancer, or some of them.
 #[derive(Clone, Debug, Default)]
 pub struct SeriesRouter {
-    load_balancer: String,
-    series: Vec<SeriesKey>,
-    optional_fields: OptionalFields,
+    /// `app/name/id`, or `classic/name`.
+    pub load_balancer: String,
+    /// In the order of their indexes.
+    pub series: Vec<SeriesKey>,
+    pub optional_fields: OptionalFields,
     rules: Vec<Rule>,
     rules_by_target_group: HashMap<TargetGroupName, RuleIndex, BuildHasherDefault<TargetGroupHasher>>,
-    /// Rules for all of the balancer's requests.
+    /// Of requests with any target group or none.
     rules_for_any_target_group: RuleIndex,
 }
 
@@ -82,14 +84,12 @@ impl SeriesRouter {
     }
 
     fn add_rule(&mut self, traffic: &Traffic, measures: BTreeMap<SeriesKey, &Measure>) {
-        let exact_hosts = !traffic.hosts.is_empty() && traffic.hosts.iter().all(|host| has_no_wildcard(host));
+        let is_exact = traffic.hosts.iter().all(|host| has_no_wildcard(host));
+        let (exact_hosts, wildcard_hosts): (&[String], &[String]) =
+            if is_exact { (&traffic.hosts, &[]) } else { (&[], &traffic.hosts) };
         let mut rule = Rule {
             methods: traffic.methods.iter().map(|method| method.as_bytes().into()).collect(),
-            hosts: if exact_hosts {
-                vec![]
-            } else {
-                traffic.hosts.iter().map(|host| WildcardPattern::case_insensitive(host)).collect()
-            },
+            hosts: wildcard_hosts.iter().map(|host| WildcardPattern::case_insensitive(host)).collect(),
             paths: traffic.paths.iter().map(|path| WildcardPattern::for_path(path)).collect(),
             fixed_responses: traffic.fixed_responses,
             redirects: traffic.redirects,
@@ -101,31 +101,17 @@ impl SeriesRouter {
         }
         self.optional_fields = self.optional_fields.union(optional_fields_for_rule(traffic, &rule));
         let rule_index = self.rules.len();
-        let hosts = if exact_hosts { traffic.hosts.as_slice() } else { &[] };
         if traffic.target_groups.is_empty() {
-            self.rules_for_any_target_group.add_rule(rule_index, &rule, hosts);
+            self.rules_for_any_target_group.add_rule(rule_index, &rule, exact_hosts);
         }
         for group in &traffic.target_groups {
-            self.rules_by_target_group
-                .entry(TargetGroupName::new(group.as_bytes()))
-                .or_default()
-                .add_rule(rule_index, &rule, hosts);
+            self.rules_by_target_group.entry(TargetGroupName::new(group.as_bytes())).or_default().add_rule(
+                rule_index,
+                &rule,
+                exact_hosts,
+            );
         }
         self.rules.push(rule);
-    }
-
-    /// `app/name/id`, or `classic/name`.
-    pub fn load_balancer(&self) -> &str {
-        &self.load_balancer
-    }
-
-    /// The series in the order of their indexes.
-    pub fn series(&self) -> &[SeriesKey] {
-        &self.series
-    }
-
-    pub const fn optional_fields(&self) -> OptionalFields {
-        self.optional_fields
     }
 
     /// Passes on the index of every series that the request is an event of, each once.
@@ -232,18 +218,23 @@ impl Rule {
 }
 
 fn optional_fields_for_rule(traffic: &Traffic, rule: &Rule) -> OptionalFields {
-    [
-        (!traffic.target_groups.is_empty(), OptionalFields::TARGET_GROUP),
-        // A request that a rule answered has no target group, so there the action excludes nothing more.
-        (traffic.target_groups.is_empty() && !(rule.fixed_responses && rule.redirects), OptionalFields::ACTION),
-    ]
-    .into_iter()
-    .filter_map(|(is_needed, fields)| is_needed.then_some(fields))
-    .chain(rule.measures.iter().map(|(_, measure)| optional_fields_for_measure(measure)))
-    .fold(OptionalFields::NONE, OptionalFields::union)
+    let mut fields = OptionalFields::NONE;
+    if !traffic.target_groups.is_empty() {
+        // A request that a rule answered has no target group, so here the action excludes nothing more.
+        fields = OptionalFields::TARGET_GROUP;
+    } else if !(rule.fixed_responses && rule.redirects) {
+        fields = OptionalFields::ACTION;
+    }
+    for (_, measure) in &rule.measures {
+        if let Measure::Latency { basis, timeouts, .. } = measure {
+            let processing_times = (*basis == LatencyBasis::Total).then_some(OptionalFields::PROCESSING_TIMES);
+            let elapsed = timeouts.then_some(OptionalFields::ELAPSED);
+            fields = [processing_times, elapsed].into_iter().flatten().fold(fields, OptionalFields::union);
+        }
+    }
+    fields
 }
 
-/// What an event is to a measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Classification {
     Good,
@@ -256,20 +247,6 @@ impl Classification {
     }
 }
 
-const fn optional_fields_for_measure(measure: &Measure) -> OptionalFields {
-    match measure {
-        Measure::Availability => OptionalFields::NONE,
-        Measure::Latency { basis, timeouts, .. } => {
-            let processing_times = if matches!(basis, LatencyBasis::Total) {
-                OptionalFields::PROCESSING_TIMES
-            } else {
-                OptionalFields::NONE
-            };
-            if *timeouts { processing_times.union(OptionalFields::ELAPSED) } else { processing_times }
-        }
-    }
-}
-
 /// Classifies a request of the measure's traffic; `None` if it is not an event.
 ///
 /// A latency event is a request that got an answer from its target, which is when the line has a target time. A
@@ -277,9 +254,8 @@ const fn optional_fields_for_measure(measure: &Measure) -> OptionalFields {
 /// particular 504s and the other all 5xx.
 #[inline(always)]
 fn classify(request: &Request<'_>, measure: &Measure) -> Option<Classification> {
-    let (under_us, basis, errors, timeouts) = match *measure {
-        Measure::Availability => return Some(Classification::from_is_bad(request.is_server_error())),
-        Measure::Latency { under_us, basis, errors, timeouts } => (under_us, basis, errors, timeouts),
+    let Measure::Latency { under_us, basis, errors, timeouts } = *measure else {
+        return Some(Classification::from_is_bad(request.is_server_error()));
     };
     if request.is_websocket {
         return None;
@@ -335,11 +311,11 @@ mod tests {
             "http 2026-10-31T23:50:10.000000Z {ALB} 198.51.100.7:1 - -1 -1 -1 503 - 1 2 \"{request}\" \"-\" - - \
              {group} \"-\" \"-\" \"-\" 0 2026-10-31T23:50:10.000000Z \"{actions}\""
         );
-        let request = Decoder::new(routes.optional_fields()).decode(line.as_bytes()).unwrap();
+        let request = Decoder::new(routes.optional_fields).decode(line.as_bytes()).unwrap();
         let mut names = Vec::new();
         routes.classify(&request, |slot, event| {
             assert_eq!(event, Classification::Bad);
-            let text = routes.series()[slot].as_str();
+            let text = routes.series[slot].as_str();
             names.push(text.trim_start_matches("logs app/shop/0a").trim_end_matches("availability").trim().to_owned());
         });
         names.sort();
@@ -362,7 +338,7 @@ mod tests {
             availability(Traffic { load_balancer: "app/other/0a".to_owned(), ..traffic() }),
         ];
         let routes = SeriesRouter::new(ALB, &indicators);
-        assert_eq!(routes.series().len(), 5, "equal series share a slot, other balancers have none");
+        assert_eq!(routes.series.len(), 5, "equal series share a slot, other balancers have none");
         let group = |name: &str| format!("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{name}/0b");
         let check = |request: &str, group: &str, expected: &[&str]| {
             assert_eq!(matching_series(&routes, request, group, "forward"), expected, "{request} {group}");
@@ -402,7 +378,7 @@ mod tests {
 
     #[test]
     fn only_required_fields_are_decoded() {
-        let wants = |traffic: Traffic| SeriesRouter::new(ALB, &[availability(traffic)]).optional_fields();
+        let wants = |traffic: Traffic| SeriesRouter::new(ALB, &[availability(traffic)]).optional_fields;
         let both = Traffic { fixed_responses: true, redirects: true, ..traffic() };
         assert_eq!(wants(both), OptionalFields::NONE);
         assert_eq!(wants(traffic()), OptionalFields::ACTION);

@@ -3,10 +3,10 @@
 use crate::access_log::simd::{HALF_BLOCK_BYTES, all_within};
 use crate::time::Minute;
 
-/// Bytes of a time up to its minute: `2026-10-31T23:50`.
+/// `2026-10-31T23:50`.
 pub const MINUTE_BYTES: usize = 16;
 
-/// Bytes of a time with six decimals: `2026-10-31T23:50:07.123456Z`.
+/// `2026-10-31T23:50:07.123456Z`.
 pub const TIMESTAMP_BYTES: usize = 27;
 
 /// The minute of an instant such as `2026-10-31T23:50:07.123456Z`; `None` unless all of it is valid.

@@ -7,14 +7,12 @@ use std::fmt;
 use crate::access_log::fields::Fields;
 use crate::access_log::timestamp;
 
-/// A line that was not counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnparsedLine {
     /// Its number among the lines that are not empty, from 1.
     pub number: u64,
-    /// How it starts.
+    /// Its start.
     pub text: String,
-    /// What it looks like.
     pub kind: LineKind,
     pub error: LineError,
 }
@@ -60,14 +58,11 @@ fn excerpt(value: &[u8]) -> Box<str> {
     String::from_utf8_lossy(value.get(..VALUE_BYTES_MAX).unwrap_or(value)).into()
 }
 
-/// What a line is by its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LineKind {
-    /// A request at an Application Load Balancer, whole or cut short.
+    /// Whole or cut short.
     Alb,
-    /// A request or connection at a Classic Load Balancer.
     Classic,
-    /// A TLS connection at a Network Load Balancer.
     NlbTls,
     /// A client connection at an Application Load Balancer.
     Connection,

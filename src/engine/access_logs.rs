@@ -110,7 +110,7 @@ impl<'a> AccessLogSource<'a> {
     async fn open_tree(&mut self, store: &LedgerStore) -> Option<Fetched<'a>> {
         match self.plan.open_tree(store).await {
             Ok(tree) => {
-                self.pending_days = tree.days().into();
+                self.pending_days = tree.folders.keys().copied().collect();
                 self.all_days = self.pending_days.len();
                 let listing =
                     Some(ListingUpdate::for_days(self.request, &tree, self.plan.days_without_folder(&tree, store)));
@@ -152,7 +152,7 @@ impl<'a> AccessLogSource<'a> {
             });
         }
         self.is_finished = true;
-        self.is_complete = !self.options.stop.load(Ordering::Relaxed) && tree.unreadable.is_empty();
+        self.is_complete = !self.options.stop.load(Ordering::Relaxed) && tree.report.unreadable.is_empty();
         let listing = self.is_complete.then(|| self.plan.save(std::mem::take(&mut tree.parent_folders), store));
         Ok(Fetched { listing, ..Fetched::default() })
     }
@@ -294,16 +294,16 @@ async fn list_within_limit(options: &RunOptions<'_>, tree: &mut LogTree, day: Da
     let is_within_limit = |pages: usize| {
         Aws::is_within_cost_limit(options.max_cost, &Usage { s3_writes: pages as u64, ..Usage::default() })
     };
-    if matches!(tree.root(), LogRoot::Directory(_)) {
+    if matches!(tree.root, LogRoot::Directory(_)) {
         return Some(tree.list_objects(day).await);
     }
-    if !is_within_limit(tree.folder_count(day)) {
+    if !is_within_limit(tree.folders.get(&day).map_or(0, Vec::len)) {
         return None;
     }
-    let unreadable_before = tree.unreadable.len();
+    let unreadable_before = tree.report.unreadable.len();
     let objects = tree.list_objects(day).await;
-    if tree.unreadable.len() > unreadable_before && !is_within_limit(1) {
-        tree.unreadable.truncate(unreadable_before);
+    if tree.report.unreadable.len() > unreadable_before && !is_within_limit(1) {
+        tree.report.unreadable.truncate(unreadable_before);
         return None;
     }
     Some(objects)

@@ -139,8 +139,7 @@ async fn read_load_balancer(
         let same_series = affected.iter().filter(|(one, _)| one.series == *series);
         same_series.map(|(one, _)| &one.empty).max_by_key(|empty| empty.span.minutes())
     };
-    let contributors: Vec<Contributors> =
-        router.series().iter().filter_map(widest).map(Contributors::to_empty).collect();
+    let contributors: Vec<Contributors> = router.series.iter().filter_map(widest).map(Contributors::to_empty).collect();
     let overlaps = |file: &&LogFile| contributors.iter().any(|one| !one.span.intersect(file.interval).is_empty());
     let objects: Vec<&LogFile> = files.iter().filter(overlaps).collect();
     let scan = ContributorScan {
@@ -152,7 +151,7 @@ async fn read_load_balancer(
     };
     let scanned = scan_contributors(&logs.root, &scan).await;
     for (one, _) in affected {
-        let index = router.series().iter().position(|series| *series == one.series);
+        let index = router.series.iter().position(|series| *series == one.series);
         if let Some(contributors) = index.and_then(|index| scanned.get(index)) {
             found.entry(one.key.clone()).or_insert_with(|| contributors.to_empty()).merge(contributors);
         }

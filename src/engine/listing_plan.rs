@@ -93,20 +93,22 @@ impl<'q> ListingPlan<'q> {
     pub(super) async fn open_tree(&self, store: &LedgerStore) -> Result<LogTree, String> {
         let AccessLogRequest { span, classic_minutes, .. } = self.request;
         let root = self.root.clone();
-        let tree = match self.cached_folders(store) {
+        let mut tree = match self.cached_folders(store) {
             Some(ListingCache { regions, days, .. }) => {
                 let folders = LogFolders { regions: regions.clone(), days: days.iter().cloned().collect() };
                 LogTree::from_folders(root, *span, *classic_minutes, folders, self.today)
             }
             None => LogTree::open(root, *span, *classic_minutes).await.map_err(|error| error.to_string())?,
         };
-        Ok(tree.with_balancers(self.request.series_by_load_balancer.keys()).with_now(self.now))
+        tree.wanted_balancers = self.request.series_by_load_balancer.keys().cloned().collect();
+        tree.now = self.now;
+        Ok(tree)
     }
 
     /// Days that have no folder, so that there is nothing to list.
     pub(super) fn days_without_folder(&self, tree: &LogTree, store: &LedgerStore) -> Vec<Day> {
         let unlisted = store.unlisted_folders().days(&self.request.source);
-        unlisted.filter(|day| tree.folder_count(*day) == 0).collect()
+        unlisted.filter(|day| !tree.folders.contains_key(day)).collect()
     }
 
     /// How the folder of a day was listed, where nothing new can be in it.

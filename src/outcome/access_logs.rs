@@ -7,11 +7,12 @@ use crate::access_log::unparsed_line::UnparsedLine;
 use crate::cost::NanoDollars;
 use crate::fetch_plan::AccessLogRequest;
 use crate::format::{pluralize, with_thousands_separators};
+use crate::hinted_error::HintedError;
 use crate::ledger::ObjectRecord;
 use crate::rational::Rational;
 use crate::slo::{matches_load_balancer, suggestion};
 use crate::source::access_logs::{
-    FailedObject, LogFile, LogTree, ObjectError, ObjectRead, ScanResult, SkippedObjects, UnreadablePath,
+    FailedObject, ListingReport, LogFile, LogTree, ObjectError, ObjectRead, ScanResult, SkippedObjects,
 };
 use crate::text::escape_non_printing;
 
@@ -248,20 +249,21 @@ impl AccessLogSummary {
 /// all is known only if every folder was listed.
 pub(crate) fn listing_diagnostics(request: &AccessLogRequest, tree: &LogTree, is_complete: bool) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
-    for (kind, skipped) in &tree.skipped {
-        let least = if tree.is_partial { "at least " } else { "" };
+    let ListingReport { skipped, mismatched, unreadable, .. } = &tree.report;
+    for (kind, skipped) in skipped {
+        let least = if tree.report.is_partial { "at least " } else { "" };
         let objects = pluralize(skipped.count, "object");
         diagnostics.notes.push(format!("skipped {least}{objects} ({kind}){}", sample_suffix(skipped)));
     }
-    for (kind, doubtful) in &tree.mismatched {
+    for (kind, doubtful) in mismatched {
         let objects = pluralize(doubtful.count, "object");
         diagnostics.notes.push(format!("counted {objects} by file name ({kind}){}", sample_suffix(doubtful)));
     }
-    let mut unreadable: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for UnreadablePath { key, message, hint } in &tree.unreadable {
-        unreadable.entry((message, hint)).or_default().push(key);
+    let mut unreadable_by_error: BTreeMap<&HintedError, Vec<&str>> = BTreeMap::new();
+    for (key, error) in unreadable {
+        unreadable_by_error.entry(error).or_default().push(key);
     }
-    for ((message, hint), keys) in unreadable {
+    for (HintedError { message, hint }, keys) in unreadable_by_error {
         let more = match keys.len() {
             1 => String::new(),
             2 => " and 1 more folder".to_owned(),
@@ -272,7 +274,7 @@ pub(crate) fn listing_diagnostics(request: &AccessLogRequest, tree: &LogTree, is
             escape_non_printing(keys.first().copied().unwrap_or_default())
         ));
     }
-    if let Some(key) = &tree.short_interval_sample {
+    if let Some(key) = &tree.report.short_interval_sample {
         diagnostics.notes.push(format!(
             "`{}` does not end on the hour\nhint: if a Classic Load Balancer writes logs every five minutes, set \
              `classic_interval: 5m` for the source in fleet.yaml",
@@ -286,11 +288,11 @@ pub(crate) fn listing_diagnostics(request: &AccessLogRequest, tree: &LogTree, is
 }
 
 fn missing_logs_warning(request: &AccessLogRequest, tree: &LogTree) -> Option<String> {
-    let found: BTreeSet<&str> = tree.balancers().collect();
+    let found: BTreeSet<&str> = tree.report.balancers.iter().map(|name| &**name).collect();
     let is_found = |name: &str| found.contains(name) || found.iter().any(|seen| matches_load_balancer(name, seen));
     let missing: Vec<String> = request.series_by_load_balancer.keys().filter(|name| !is_found(name)).cloned().collect();
     let first = missing.first()?;
-    let hint = match tree.newest_day {
+    let hint = match tree.report.newest_day {
         _ if !found.is_empty() => {
             suggestion(first, "load balancers with logs", found.iter().copied()).unwrap_or_default()
         }
@@ -304,7 +306,7 @@ fn missing_logs_warning(request: &AccessLogRequest, tree: &LogTree) -> Option<St
 
 /// The first of a kind of objects, as the end of a sentence.
 fn sample_suffix(objects: &SkippedObjects) -> String {
-    objects.samples.first().map(|key| example_suffix(objects.count, &escape_non_printing(key))).unwrap_or_default()
+    example_suffix(objects.count, &escape_non_printing(&objects.example))
 }
 
 const fn hint_for(error: &ObjectError, is_bucket: bool) -> &'static str {

@@ -9,7 +9,7 @@ use crate::time::format_duration;
 
 /// What answered, and what most bad events have in common; `None` if nothing stands out.
 pub fn describe_contributors(contributors: &Contributors, slo: &Slo) -> Option<String> {
-    let bad_total = contributors.events().bad;
+    let bad_total = contributors.events.bad;
     let mut sentences: Vec<String> = Vec::new();
     if let Some((origin, status, count)) = contributors.dominant_error_origin() {
         let status = status.map(|status| format!(" with {status}")).unwrap_or_default();
@@ -63,8 +63,7 @@ fn describe_fraction(count: u64, total: u64) -> String {
 
 /// The contributor, and its share of all requests for comparison.
 fn describe_share(contributors: &Contributors, share: &Contributor) -> String {
-    let share_of_requests =
-        Rational::new(i128::from(share.events.total), i128::from(contributors.events().total.max(1)));
+    let share_of_requests = Rational::new(i128::from(share.events.total), i128::from(contributors.events.total.max(1)));
     let share_text = if share_of_requests < Rational::new(1, 100) {
         "less than 1%".to_owned()
     } else {

@@ -43,7 +43,8 @@ fn latency(under_ms: u64, errors: LatencyErrors) -> Measure {
 /// All objects of a span, and the listing statistics.
 fn list_objects(root: &Path, span: Span) -> Result<(Vec<LogFile>, LogTree), ListError> {
     let mut tree = wait(LogTree::open(LogRoot::Directory(root.to_owned()), span, 60))?;
-    let mut objects: Vec<LogFile> = tree.days().into_iter().flat_map(|day| wait(tree.list_objects(day))).collect();
+    let days: Vec<Day> = tree.folders.keys().copied().collect();
+    let mut objects: Vec<LogFile> = days.into_iter().flat_map(|day| wait(tree.list_objects(day))).collect();
     objects.sort_by(|a, b| (&a.load_balancer, &a.key).cmp(&(&b.load_balancer, &b.key)));
     Ok((objects, tree))
 }
@@ -55,7 +56,7 @@ fn by_balancer(objects: &[LogFile]) -> Vec<&[LogFile]> {
 
 fn scan_root(root: &Path, measures: &[Measure], threads: usize) -> ScanResult {
     let (objects, tree) = list_objects(root, ALL_TIME).unwrap();
-    assert_eq!(tree.unreadable, []);
+    assert_eq!(tree.report.unreadable, []);
     let groups = by_balancer(&objects);
     let routes: Vec<SeriesRouter> = groups
         .iter()
@@ -365,7 +366,7 @@ fn listing_accounts_for_every_file_in_day_folders() {
     let (objects, tree) = list_objects(root, span).unwrap();
     let names: Vec<_> = objects.iter().map(|file| file.key.rsplit('_').next().unwrap()).collect();
     assert_eq!(names, ["a.log.gz", "late.log.gz", "b.log"], "a Classic Load Balancer's hour is read too");
-    let others: Vec<_> = tree.skipped.iter().map(|(kind, others)| format!("{}: {kind}", others.count)).collect();
+    let others: Vec<_> = tree.report.skipped.iter().map(|(kind, others)| format!("{}: {kind}", others.count)).collect();
     assert_eq!(
         others,
         [

@@ -1,6 +1,5 @@
 //! Reads a few objects again, within a deadline, for where their bad events come from. Counts do not depend on it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,15 +7,12 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout_at};
 
 use super::listing::LogFile;
-use super::object::{ObjectError, ObjectReader};
+use super::object::{ObjectError, ObjectReader, ObjectSize};
 use super::root::LogRoot;
-use super::s3::Bucket;
-use crate::access_log::alb::{OptionalFields, Request};
+use crate::access_log::alb::OptionalFields;
 use crate::access_log::contributors::{ContributorCounter, Contributors};
-use crate::access_log::lines::LineSink;
-use crate::access_log::request_reader::{RequestReader, RequestSink};
+use crate::access_log::request_reader::RequestReader;
 use crate::access_log::router::SeriesRouter;
-use crate::time::Minute;
 
 /// Objects of one balancer: an hour of twenty nodes. By list price they cost $0.0001.
 const OBJECTS_MAX: usize = 256;
@@ -34,15 +30,6 @@ pub struct ContributorScan<'a> {
     pub cancel: &'a AtomicBool,
 }
 
-impl<'a> ContributorScan<'a> {
-    /// Reads one object. Other lines than requests within the spans are skipped.
-    fn reader(&'a self) -> RequestReader<'a, ContributorSink<'a>> {
-        let optional_fields = self.router.optional_fields().union(OptionalFields::TARGET_GROUP);
-        let counter = ContributorCounter::for_series(self.contributors);
-        RequestReader::new(self.router, optional_fields, ContributorSink { scan: self, counter })
-    }
-}
-
 /// The contributors of each series, in the router's order, by the newest objects that can be read in time.
 pub async fn scan_contributors(root: &LogRoot, scan: &ContributorScan<'_>) -> Vec<Contributors> {
     let mut newest = scan.objects.to_vec();
@@ -53,15 +40,28 @@ pub async fn scan_contributors(root: &LogRoot, scan: &ContributorScan<'_>) -> Ve
         bytes <= BYTES_MAX
     });
     let selected: Vec<&LogFile> = within_limits.copied().collect();
-    let mut reader = ContributorReader {
-        scan,
-        contributors: scan.contributors.to_vec(),
-        object_reader: ObjectReader::new(1),
-        objects_read: 0,
-    };
+    let contributors = scan.contributors.to_vec();
+    let mut reader = ContributorReader { scan, contributors, object_reader: ObjectReader::new(1), objects_read: 0 };
     match root {
-        LogRoot::Directory(root) => block_in_place(|| reader.read_files(root, &selected)),
-        LogRoot::Bucket(bucket) => reader.read_bucket(bucket, &selected).await,
+        LogRoot::Directory(root) => block_in_place(|| {
+            for file in &selected {
+                let path = root.join(&*file.key);
+                if !reader.try_read_object(true, |reader, lines| reader.read_file(&path, lines)) {
+                    break;
+                }
+            }
+        }),
+        LogRoot::Bucket(bucket) => {
+            let objects = selected.iter().map(|file| (Arc::clone(&file.key), file.size)).collect();
+            let mut fetched_objects = bucket.prefetch(objects);
+            while let Ok(Some(fetched)) = timeout_at(scan.deadline, fetched_objects.recv()).await {
+                let Ok(body) = fetched.body else { continue };
+                let (body, is_whole) = body.into_first_chunk();
+                if !block_in_place(|| reader.try_read_object(is_whole, |reader, lines| reader.read(body, lines))) {
+                    break;
+                }
+            }
+        }
     }
     if reader.objects_read < scan.objects.len() {
         reader.contributors.iter_mut().for_each(|found| found.is_complete = false);
@@ -78,63 +78,30 @@ struct ContributorReader<'a> {
 }
 
 impl ContributorReader<'_> {
-    fn read_files(&mut self, root: &Path, selected: &[&LogFile]) {
-        for file in selected {
-            let mut lines = self.scan.reader();
-            let read = self.object_reader.read_file(&root.join(&*file.key), &mut lines);
-            if lines.is_cancelled() {
-                return;
-            }
-            self.merge_object(read.is_ok(), read.is_ok(), &lines.into_parts().0.counter);
+    /// Reads an object or its first chunk, and adds what it contains; `false` if the scan was cancelled meanwhile.
+    fn try_read_object(
+        &mut self,
+        is_whole: bool,
+        read: impl FnOnce(
+            &mut ObjectReader,
+            &mut RequestReader<'_, ContributorCounter<'_>>,
+        ) -> Result<ObjectSize, ObjectError>,
+    ) -> bool {
+        let ContributorScan { router, contributors, deadline, cancel, .. } = *self.scan;
+        let is_cancelled = || cancel.load(Ordering::Relaxed) || Instant::now() >= deadline;
+        let optional_fields = router.optional_fields.union(OptionalFields::TARGET_GROUP);
+        let counter = ContributorCounter::new(router, contributors, &is_cancelled);
+        let mut lines = RequestReader::new(router, optional_fields, counter);
+        let result = read(&mut self.object_reader, &mut lines);
+        if is_cancelled() {
+            return false;
         }
-    }
-
-    async fn read_bucket(&mut self, bucket: &Arc<Bucket>, selected: &[&LogFile]) {
-        let objects = selected.iter().map(|file| (Arc::clone(&file.key), file.size)).collect();
-        let mut fetched_objects = bucket.prefetch(objects);
-        while let Ok(Some(fetched)) = timeout_at(self.scan.deadline, fetched_objects.recv()).await {
-            let (Ok(body), true) = (fetched.body, fetched.index < selected.len()) else { continue };
-            let (body, is_whole) = body.into_first_chunk();
-            let mut lines = self.scan.reader();
-            let read = block_in_place(|| self.object_reader.read(body, &mut lines));
-            if lines.is_cancelled() {
-                return;
-            }
-            // The lines of a large object's first chunk are as good as any.
-            let is_sound = read.is_ok() || (!is_whole && matches!(read, Err(ObjectError::Truncated)));
-            self.merge_object(is_sound, is_whole && read.is_ok(), &lines.into_parts().0.counter);
-        }
-    }
-
-    fn merge_object(&mut self, is_usable: bool, is_complete: bool, counter: &ContributorCounter) {
-        self.objects_read += usize::from(is_complete);
-        if is_usable {
+        self.objects_read += usize::from(is_whole && result.is_ok());
+        // The lines of a large object's first chunk are as good as any.
+        if result.is_ok() || (!is_whole && matches!(result, Err(ObjectError::Truncated))) {
+            let (counter, _) = lines.into_parts();
             self.contributors.iter_mut().zip(&counter.contributors).for_each(|(sum, found)| sum.merge(found));
         }
-    }
-}
-
-/// Takes the requests of one object. Lines that are not requests of this balancer were reported when the object was
-/// counted.
-struct ContributorSink<'a> {
-    scan: &'a ContributorScan<'a>,
-    counter: ContributorCounter,
-}
-
-impl RequestSink for ContributorSink<'_> {
-    fn restart(&mut self) {
-        self.counter.reset();
-    }
-
-    fn includes(&self, minute: Minute) -> bool {
-        self.counter.includes(minute)
-    }
-
-    fn count(&mut self, request: &Request<'_>, line: &[u8]) {
-        self.counter.add_request(self.scan.router, request, line);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.scan.cancel.load(Ordering::Relaxed) || Instant::now() >= self.scan.deadline
+        true
     }
 }

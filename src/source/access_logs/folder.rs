@@ -1,6 +1,5 @@
 //! The entries of a folder, in a bucket or a directory.
 
-use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -11,7 +10,6 @@ use crate::time::Minute;
 /// The size of what is not a file, or cannot be read: it must not be taken for an empty file.
 const UNKNOWN_SIZE: u64 = 1;
 
-/// An entry of a folder.
 pub(super) struct FolderEntry {
     /// Path below the root.
     pub(super) key: String,
@@ -28,13 +26,6 @@ pub(super) struct FolderListing {
     pub(super) entries: Vec<FolderEntry>,
     /// Nothing was skipped.
     pub(super) is_complete: bool,
-}
-
-/// Why a folder cannot be listed.
-#[derive(Debug)]
-pub(super) struct ListingError {
-    pub(super) message: String,
-    pub(super) hint: Cow<'static, str>,
 }
 
 pub(super) fn join_key(folder: &str, name: &str) -> String {

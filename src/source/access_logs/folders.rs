@@ -1,9 +1,7 @@
 //! The folders above those of days: where `AWSLogs` is, which years and months matter, and whose logs a folder has.
 
-use std::borrow::Cow;
-
-use super::folder::ListingError;
 use super::root::LogRoot;
+use crate::hinted_error::HintedError;
 
 /// How many folders of a bucket's prefix may be above `AWSLogs`.
 const PREFIX_DEPTH: usize = 4;
@@ -19,13 +17,13 @@ pub enum ListError {
     /// It is a folder `AWSLogs`, or one further down.
     #[error("`{given}` is {what}\nhint: use the folder that contains `AWSLogs/`: {fix}")]
     InsideLogs { given: String, what: &'static str, fix: String },
-    #[error("cannot read `{0}`: {1}\nhint: {2}")]
-    Unreadable(String, String, Cow<'static, str>),
+    #[error("cannot read `{0}`: {1}")]
+    Unreadable(String, HintedError),
 }
 
 /// All folders `AWSLogs` near the root, sorted.
 pub(super) async fn find_awslogs_folders(root: &LogRoot) -> Result<Vec<String>, ListError> {
-    let unreadable = |unseen: ListingError| ListError::Unreadable(root.to_string(), unseen.message, unseen.hint);
+    let unreadable = |error| ListError::Unreadable(root.to_string(), error);
     let mut level = vec![root.list_folder("", &[]).await.map_err(unreadable)?];
     let (mut found, mut error) = (Vec::new(), None);
     for depth in 0..=PREFIX_DEPTH {

@@ -3,20 +3,18 @@
 //! Folders are by day of delivery. An object of 23:55 to 00:00 is in the next day's folder and a late one later still,
 //! so a span is searched in its own days and a few more.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::folder::{FolderEntry, FolderListing, ListingError};
+use super::folder::{FolderEntry, FolderListing};
 use super::folders::{ListError, find_awslogs_folders, parse_area, retain_recent};
 use super::root::LogRoot;
-use crate::access_log::object_key::{self, INTERVAL_MINUTES, LATE_DELIVERY_DAYS, ObjectKind};
+use crate::access_log::object_key::{self, INTERVAL_MINUTES, LATE_DELIVERY_DAYS, LogObject};
+use crate::hinted_error::HintedError;
 use crate::time::{Day, Minute, Span};
 
 /// How long a file without a byte may still be filled: a copy that takes longer writes some of it meanwhile.
 const PENDING_MINUTES: i32 = 60;
-/// Keys shown of each kind of skipped object.
-const SAMPLES_MAX: usize = 3;
 
 /// The log object of an Application or Classic Load Balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,35 +41,28 @@ pub struct LogFolders {
     pub days: BTreeSet<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SkippedObjects {
-    pub count: u64,
-    pub samples: Vec<String>,
-}
-
-impl SkippedObjects {
-    fn add(&mut self, key: String) {
-        self.count += 1;
-        if self.samples.len() < SAMPLES_MAX {
-            self.samples.push(key);
-        }
-    }
-}
-
 /// The folders of days below a root. Their objects are listed a day at a time: a large fleet writes some hundred
 /// thousand a day.
 #[derive(Debug)]
 pub struct LogTree {
-    root: LogRoot,
+    pub root: LogRoot,
     span: Span,
+    /// How often Classic Load Balancers write: 5 or 60.
     classic_minutes: i32,
-    folders: BTreeMap<Day, Vec<String>>,
+    /// By day of delivery.
+    pub folders: BTreeMap<Day, Vec<String>>,
     pub parent_folders: LogFolders,
-    /// Empty for all.
-    wanted_balancers: Vec<String>,
-    now: Minute,
-    /// Each name once: a day has thousands of objects of each.
-    balancers: BTreeMap<String, Arc<str>>,
+    /// Empty for all: in a long folder of a bucket, others are skipped.
+    pub wanted_balancers: Vec<String>,
+    pub now: Minute,
+    pub report: ListingReport,
+}
+
+/// What was found beside the objects that are read.
+#[derive(Debug, Default)]
+pub struct ListingReport {
+    /// Of all objects that were listed. Each name once: a day has thousands of objects of each.
+    pub balancers: BTreeSet<Arc<str>>,
     /// Objects that are not read, by what they are.
     pub skipped: BTreeMap<String, SkippedObjects>,
     /// Folders of a bucket contain more than was listed, so that `skipped` is a lower bound.
@@ -80,33 +71,36 @@ pub struct LogTree {
     pub mismatched: BTreeMap<String, SkippedObjects>,
     /// The newest day of delivery, also outside the span.
     pub newest_day: Option<Day>,
-    pub unreadable: Vec<UnreadablePath>,
+    /// Paths below the root of folders and files that could not be read.
+    pub unreadable: Vec<(String, HintedError)>,
     /// A Classic Load Balancer's object whose name shows a shorter interval than `classic_interval`.
     pub short_interval_sample: Option<String>,
 }
 
-/// A folder or file that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnreadablePath {
-    /// Its path below the root.
-    pub key: String,
-    pub message: String,
-    pub hint: Cow<'static, str>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SkippedObjects {
+    pub count: u64,
+    /// The first key.
+    pub example: String,
 }
 
-fn is_log(key: &str) -> bool {
-    matches!(object_key::parse_key(key), ObjectKind::Alb(_) | ObjectKind::ClassicElb(_))
+impl SkippedObjects {
+    fn add(&mut self, key: String) {
+        if self.count == 0 {
+            self.example = key;
+        }
+        self.count += 1;
+    }
 }
 
 impl LogTree {
-    /// Finds the folders of days that may have an object whose interval has a minute of the span. `classic_minutes` is
-    /// how often Classic Load Balancers write, 5 or 60.
+    /// Finds the folders of days that may have an object whose interval has a minute of the span.
     ///
     /// # Errors
-    /// If the root cannot be read or has no `AWSLogs`. Failures below are part of the tree.
+    /// If the root cannot be read or has no `AWSLogs`. Failures below are part of the report.
     pub async fn open(root: LogRoot, span: Span, classic_minutes: i32) -> Result<Self, ListError> {
         let bases = find_awslogs_folders(&root).await?;
-        let mut tree = Self::empty(root, span, classic_minutes);
+        let mut tree = Self::new(root, span, classic_minutes);
         for base in bases {
             tree.find_regions(&base).await;
         }
@@ -121,15 +115,15 @@ impl LogTree {
         parent_folders: LogFolders,
         newest_day: Day,
     ) -> Self {
-        let mut tree = Self::empty(root, span, classic_minutes);
-        tree.newest_day =
-            parent_folders.days.iter().filter_map(|day| object_key::parse_folder_day(&format!("/{day}"))).max();
-        let days = parent_folders.days.iter().cloned().chain([newest_day.to_string().replace('-', "/")]);
-        for day in days.collect::<BTreeSet<String>>() {
-            for region in &parent_folders.regions {
-                let folder = format!("{region}/{day}");
-                if let Some(day) = object_key::parse_folder_day(&folder).filter(|day| tree.can_contain_span(*day)) {
-                    tree.folders.entry(day).or_default().push(folder);
+        let mut tree = Self::new(root, span, classic_minutes);
+        let parse_day = |day: &String| object_key::parse_folder_day(&format!("/{day}"));
+        tree.report.newest_day = parent_folders.days.iter().filter_map(parse_day).max();
+        let mut days = parent_folders.days.clone();
+        days.insert(newest_day.to_string().replace('-', "/"));
+        for folder_day in days {
+            if let Some(day) = parse_day(&folder_day).filter(|day| tree.can_contain_span(*day)) {
+                for region in &parent_folders.regions {
+                    tree.folders.entry(day).or_default().push(format!("{region}/{folder_day}"));
                 }
             }
         }
@@ -137,63 +131,32 @@ impl LogTree {
         tree
     }
 
-    const fn empty(root: LogRoot, span: Span, classic_minutes: i32) -> Self {
+    fn new(root: LogRoot, span: Span, classic_minutes: i32) -> Self {
         Self {
             root,
             span,
             classic_minutes,
             folders: BTreeMap::new(),
-            parent_folders: LogFolders { regions: Vec::new(), days: BTreeSet::new() },
+            parent_folders: LogFolders::default(),
             wanted_balancers: Vec::new(),
             now: Minute(i32::MIN),
-            balancers: BTreeMap::new(),
-            skipped: BTreeMap::new(),
-            is_partial: false,
-            mismatched: BTreeMap::new(),
-            newest_day: None,
-            unreadable: Vec::new(),
-            short_interval_sample: None,
+            report: ListingReport::default(),
         }
-    }
-
-    /// Restricts the tree to these balancers: in a long folder of a bucket, others are skipped.
-    pub fn with_balancers<'b>(mut self, balancers: impl Iterator<Item = &'b String>) -> Self {
-        self.wanted_balancers = balancers.cloned().collect();
-        self
-    }
-
-    pub const fn with_now(mut self, now: Minute) -> Self {
-        self.now = now;
-        self
     }
 
     /// Areas, `ACCOUNT_elasticloadbalancing_REGION`, and days, `2026/10/31`, or the starts of them, whose folders could
     /// not be listed.
     pub fn unlisted_areas(&self) -> Vec<(String, String)> {
-        self.unreadable.iter().filter_map(|unread| parse_area(&unread.key)).collect()
-    }
-
-    /// Days of delivery, oldest first.
-    pub fn days(&self) -> Vec<Day> {
-        self.folders.keys().copied().collect()
-    }
-
-    pub fn folder_count(&self, day: Day) -> usize {
-        self.folders.get(&day).map_or(0, Vec::len)
-    }
-
-    /// The balancers of all objects that were listed.
-    pub fn balancers(&self) -> impl Iterator<Item = &str> {
-        self.balancers.keys().map(String::as_str)
+        self.report.unreadable.iter().filter_map(|(key, _)| parse_area(key)).collect()
     }
 
     /// The objects of a day of delivery whose interval has a minute of the span, in order of balancer, then key.
     pub async fn list_objects(&mut self, day: Day) -> Vec<LogFile> {
         let mut objects = Vec::new();
         for folder in self.folders.get(&day).cloned().unwrap_or_default() {
-            let wanted =
-                self.wanted_balancers.iter().filter_map(|balancer| object_key::file_name_prefix(&folder, balancer));
-            let mut name_prefixes: Vec<String> = wanted.collect();
+            let wanted = self.wanted_balancers.iter();
+            let mut name_prefixes: Vec<String> =
+                wanted.filter_map(|balancer| object_key::file_name_prefix(&folder, balancer)).collect();
             name_prefixes.sort();
             for subfolder in self.list_folder(&folder, &name_prefixes, &mut objects).await {
                 self.add_skipped("folder among the logs of a day", subfolder);
@@ -201,10 +164,6 @@ impl LogTree {
         }
         objects.sort_by(|a, b| (&a.load_balancer, &a.key).cmp(&(&b.load_balancer, &b.key)));
         objects
-    }
-
-    pub const fn root(&self) -> &LogRoot {
-        &self.root
     }
 
     /// `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/`, next to which are logs of other AWS services.
@@ -231,15 +190,14 @@ impl LogTree {
             }
         }
         for folder in days {
-            let day = object_key::parse_folder_day(&folder);
-            self.newest_day = self.newest_day.max(day);
-            match day {
-                Some(day) if self.can_contain_span(day) => {
-                    self.parent_folders.days.extend(folder.get(region.len() + 1..).map(str::to_owned));
-                    self.folders.entry(day).or_default().push(folder);
-                }
-                Some(_) => {}
-                None => self.add_skipped("folder that is not a day", folder),
+            let Some(day) = object_key::parse_folder_day(&folder) else {
+                self.add_skipped("folder that is not a day", folder);
+                continue;
+            };
+            self.report.newest_day = self.report.newest_day.max(Some(day));
+            if self.can_contain_span(day) {
+                self.parent_folders.days.extend(folder.get(region.len() + 1..).map(str::to_owned));
+                self.folders.entry(day).or_default().push(folder);
             }
         }
     }
@@ -263,71 +221,66 @@ impl LogTree {
     async fn list_folder(&mut self, folder: &str, name_prefixes: &[String], objects: &mut Vec<LogFile>) -> Vec<String> {
         let FolderListing { entries, is_complete } = match self.root.list_folder(folder, name_prefixes).await {
             Ok(listing) => listing,
-            Err(ListingError { message, hint }) => {
-                self.unreadable.push(UnreadablePath { key: folder.to_owned(), message, hint });
+            Err(error) => {
+                self.report.unreadable.push((folder.to_owned(), error));
                 return Vec::new();
             }
         };
-        self.is_partial |= !is_complete;
-        // A folder with the name of a log is taken for one that cannot be read: its minutes are unknown.
-        let (folders, files): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|entry| entry.is_folder && !is_log(&entry.key));
-        for file in files {
-            objects.extend(self.parse_file(file));
+        self.report.is_partial |= !is_complete;
+        let mut folders = Vec::new();
+        for entry in entries {
+            match object_key::parse_key(&entry.key) {
+                // A folder with the name of a log is taken for one that cannot be read: its minutes are unknown.
+                Ok(object) => objects.extend(self.to_log_file(entry, object)),
+                Err(_) if entry.is_folder => folders.push(entry.key),
+                Err(kind) => match entry.error {
+                    Some(error) => {
+                        let error = HintedError::new(error.to_string(), "check that it exists and is readable");
+                        self.report.unreadable.push((entry.key, error));
+                    }
+                    None => self.add_skipped(kind, entry.key),
+                },
+            }
         }
-        folders.into_iter().map(|entry| entry.key).collect()
+        folders
     }
 
-    fn parse_file(&mut self, file: FolderEntry) -> Option<LogFile> {
-        let key = file.key;
-        let (kind, object) = match object_key::parse_key(&key) {
-            ObjectKind::Alb(object) => ("", Some((object, INTERVAL_MINUTES))),
-            ObjectKind::ClassicElb(object) => {
-                let minutes = self.classic_minutes;
-                let fits = object.interval_end.0 % minutes == 0;
-                if !fits {
-                    self.short_interval_sample.get_or_insert_with(|| key.clone());
-                }
-                ("", Some((object, if fits { minutes } else { INTERVAL_MINUTES })))
-            }
-            ObjectKind::NetworkLb => ("Network Load Balancer log", None),
-            ObjectKind::ConnectionLog => ("connection log", None),
-            ObjectKind::HealthCheckLog => ("health check log", None),
-            ObjectKind::TestFile => ("ELB test file", None),
-            ObjectKind::Unrecognized(why) => (why, None),
-        };
-        let Some((object, minutes)) = object else {
-            match &file.error {
-                Some(error) => {
-                    let hint = "check that it exists and is readable".into();
-                    self.unreadable.push(UnreadablePath { key, message: error.to_string(), hint });
-                }
-                None => self.add_skipped(kind, key),
-            }
-            return None;
-        };
+    /// The file, if its interval has a minute of the span.
+    fn to_log_file(
+        &mut self,
+        FolderEntry { key, size, modified, .. }: FolderEntry,
+        object: LogObject,
+    ) -> Option<LogFile> {
+        let report = &mut self.report;
+        let is_short = object.is_classic() && object.interval_end.0 % self.classic_minutes != 0;
+        if is_short {
+            report.short_interval_sample.get_or_insert_with(|| key.clone());
+        }
+        let minutes = if object.is_classic() && !is_short { self.classic_minutes } else { INTERVAL_MINUTES };
         let interval = Span::ending_at(object.interval_end, minutes);
         let is_wanted = !interval.intersect(self.span).is_empty();
         if let Some(mismatch) = object.mismatch {
-            let kind = if is_wanted { &mut self.mismatched } else { &mut self.skipped };
+            let kind = if is_wanted { &mut report.mismatched } else { &mut report.skipped };
             kind.entry(mismatch.to_owned()).or_default().add(key.clone());
         }
         if !is_wanted {
             return None;
         }
-        let is_new = file.modified.is_some_and(|changed| changed > self.now.plus(-PENDING_MINUTES));
-        let name = self.balancers.entry(object.load_balancer).or_insert_with_key(|name| Arc::from(name.as_str()));
+        let is_new = modified.is_some_and(|changed| changed > self.now.plus(-PENDING_MINUTES));
+        let known = report.balancers.get(object.load_balancer.as_str()).cloned();
+        let load_balancer = known.unwrap_or_else(|| Arc::from(object.load_balancer));
+        report.balancers.insert(Arc::clone(&load_balancer));
         Some(LogFile {
-            key: Arc::from(key.as_str()),
-            size: file.size,
-            load_balancer: Arc::clone(name),
+            key: Arc::from(key),
+            size,
+            load_balancer,
             interval,
             delivery_day: object.delivery_day,
-            is_pending: file.size == 0 && is_new,
+            is_pending: size == 0 && is_new,
         })
     }
 
     fn add_skipped(&mut self, kind: &str, key: String) {
-        self.skipped.entry(kind.to_owned()).or_default().add(key);
+        self.report.skipped.entry(kind.to_owned()).or_default().add(key);
     }
 }

@@ -15,7 +15,7 @@ mod scan;
 pub use contributors::{ContributorScan, scan_contributors};
 #[cfg(test)]
 pub use folders::ListError;
-pub use listing::{LogFile, LogFolders, LogTree, SkippedObjects, UnreadablePath};
+pub use listing::{ListingReport, LogFile, LogFolders, LogTree, SkippedObjects};
 pub use object::ObjectError;
 pub use root::LogRoot;
 pub use scan::{Batch, FailedObject, ObjectRead, ScanResult, scan};

@@ -304,7 +304,6 @@ pub(super) struct AlignedBuffer {
 }
 
 impl AlignedBuffer {
-    /// Makes it at least so long, with its content.
     pub(super) fn grow_to(&mut self, length: usize) {
         if self.len() < length {
             let mut longer = Self { memory: vec![0; length + ALIGNMENT] };

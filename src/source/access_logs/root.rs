@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::folder::{FolderListing, ListingError, read_directory};
+use super::folder::{FolderListing, read_directory};
 use super::s3::Bucket;
 use crate::aws::Aws;
 use crate::cost::NanoDollars;
+use crate::hinted_error::HintedError;
 use crate::location::{Location, S3Prefix};
 use crate::slo::BucketAccess;
 
@@ -43,15 +44,12 @@ impl LogRoot {
         &self,
         folder: &str,
         name_prefixes: &[String],
-    ) -> Result<FolderListing, ListingError> {
+    ) -> Result<FolderListing, HintedError> {
         match self {
-            Self::Directory(root) => {
-                let entries = read_directory(root, folder).map_err(|error| ListingError {
-                    message: error.to_string(),
-                    hint: "check that the folder exists and is readable".into(),
-                })?;
-                Ok(FolderListing { entries, is_complete: true })
-            }
+            Self::Directory(root) => match read_directory(root, folder) {
+                Ok(entries) => Ok(FolderListing { entries, is_complete: true }),
+                Err(error) => HintedError::err(error.to_string(), "check that the folder exists and is readable"),
+            },
             Self::Bucket(bucket) => bucket.list_folder(folder, name_prefixes).await,
         }
     }

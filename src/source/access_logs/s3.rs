@@ -16,10 +16,11 @@ use percent_encoding::percent_decode_str;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::folder::{FolderEntry, FolderListing, ListingError, join_key};
+use super::folder::{FolderEntry, FolderListing, join_key};
 use super::object::ObjectError;
 use crate::aws::{Aws, AwsError};
 use crate::cost::{NanoDollars, Usage};
+use crate::hinted_error::HintedError;
 use crate::location::S3Prefix;
 
 /// Objects that are fetched at the same time: most are small, so that latency dominates.
@@ -45,12 +46,6 @@ pub(super) struct FetchedObject {
     _memory_permit: Option<OwnedSemaphorePermit>,
 }
 
-enum NextPage {
-    Token(String),
-    StartAfter(String),
-    End,
-}
-
 impl std::fmt::Display for Bucket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.keys.fmt(f)
@@ -73,44 +68,35 @@ impl Bucket {
         &self,
         folder: &str,
         name_prefixes: &[String],
-    ) -> Result<FolderListing, ListingError> {
+    ) -> Result<FolderListing, HintedError> {
         let folder_prefix = self.keys.key(&if folder.is_empty() { String::new() } else { format!("{folder}/") });
+        // XML cannot represent every key of S3, and one of those would make a page unreadable (`encoding-type`).
+        let all = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(&folder_prefix).delimiter("/");
+        let all = all.encoding_type(EncodingType::Url).set_request_payer(self.request_payer());
         let (mut entries, mut is_complete) = (Vec::new(), true);
-        let mut next = None;
+        let mut request = all.clone();
         loop {
             if !Aws::is_within_cost_limit(self.cost_limit, &Usage { s3_writes: 1, ..Usage::default() }) {
-                let most = self.cost_limit.unwrap_or_default();
-                return Err(ListingError {
-                    message: format!("another request would exceed `--max-cost` {most}"),
-                    hint: "raise `--max-cost`".into(),
-                });
+                let limit = self.cost_limit.unwrap_or_default();
+                let message = format!("another request would exceed `--max-cost` {limit}");
+                return HintedError::err(message, "raise `--max-cost`");
             }
-            // XML cannot represent every key of S3, and one of those would make a page unreadable
-            // (`encoding-type`, <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
-            let request = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(&folder_prefix).delimiter("/");
-            let request = request.encoding_type(EncodingType::Url);
-            let request = match next {
-                Some(NextPage::End) => break,
-                Some(NextPage::Token(token)) => request.continuation_token(token),
-                Some(NextPage::StartAfter(key)) => request.start_after(key),
-                None => request,
-            };
-            let sent = request.set_request_payer(self.request_payer()).send().await;
-            let mut page = sent.map_err(|error| {
+            let mut page = request.send().await.map_err(|error| {
                 let refusal = AwsError::from_sdk_error(&error);
-                ListingError { hint: self.hint(&refusal, "s3:ListBucket", &error), message: refusal.message }
+                HintedError { hint: self.hint(&refusal, "s3:ListBucket", &error), message: refusal.message }
             })?;
             let token = page.next_continuation_token.take();
-            let before = entries.len();
+            let first_of_page = entries.len();
             entries.extend(parse_page(page, &folder_prefix, folder));
-            let last_name = entries.get(before..).unwrap_or_default().iter().map(|entry| file_name(&entry.key)).max();
-            next = Some(match token {
-                None => NextPage::End,
-                Some(token) => next_page(token, last_name, name_prefixes).unwrap_or_else(|start| {
-                    is_complete = false;
-                    start.map_or(NextPage::End, |start| NextPage::StartAfter(format!("{folder_prefix}{start}")))
-                }),
-            });
+            let Some(token) = token else { break };
+            let names = entries.iter().skip(first_of_page).map(|entry: &FolderEntry| file_name(&entry.key));
+            let next = next_page(names.max(), name_prefixes);
+            is_complete &= next == NextPage::Following;
+            request = match next {
+                NextPage::Following => all.clone().continuation_token(token),
+                NextPage::StartAfter(prefix) => all.clone().start_after(format!("{folder_prefix}{prefix}")),
+                NextPage::None => break,
+            };
         }
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(FolderListing { entries, is_complete })
@@ -132,7 +118,7 @@ impl Bucket {
             match collect_body(&mut object).await {
                 Ok(bytes) => return Ok(ObjectBytes { bytes, range: object.content_range, e_tag: object.e_tag }),
                 Err(_) if attempts < ATTEMPTS_MAX => attempts += 1,
-                Err(fault) => return Err(fault),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -179,25 +165,31 @@ struct ObjectBytes {
 async fn collect_body(object: &mut GetObjectOutput) -> Result<Vec<u8>, ObjectError> {
     let length = object.content_length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut bytes = Vec::with_capacity(length.min(1 << 24));
-    while let Some(piece) = object.body.next().await {
-        bytes.extend_from_slice(&piece.map_err(|error| connection_error(&error))?);
+    while let Some(chunk) = object.body.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|error| ObjectError::Refused {
+            message: AwsError::from_connection_error(&error).message,
+            hint: "run again: the connection was interrupted".into(),
+        })?);
     }
     Ok(bytes)
 }
 
-/// The next page; or, if no wanted name can follow the last one directly, the next wanted prefix.
-fn next_page<'s>(
-    token: String,
-    last_name: Option<&str>,
-    name_prefixes: &'s [String],
-) -> Result<NextPage, Option<&'s String>> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NextPage<'p> {
+    Following,
+    /// No wanted name can follow the last one directly.
+    StartAfter(&'p str),
+    None,
+}
+
+fn next_page<'p>(last_name: Option<&str>, name_prefixes: &'p [String]) -> NextPage<'p> {
+    let is_wanted = |name: &str| name_prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()));
     match last_name {
-        Some(last)
-            if !name_prefixes.is_empty() && !name_prefixes.iter().any(|start| last.starts_with(start.as_str())) =>
-        {
-            Err(name_prefixes.iter().find(|start| start.as_str() > last))
+        Some(last) if !name_prefixes.is_empty() && !is_wanted(last) => {
+            let next = name_prefixes.iter().find(|prefix| prefix.as_str() > last);
+            next.map_or(NextPage::None, |prefix| NextPage::StartAfter(prefix))
         }
-        _ => Ok(NextPage::Token(token)),
+        _ => NextPage::Following,
     }
 }
 
@@ -208,17 +200,18 @@ fn file_name(key: &str) -> &str {
 fn parse_page(page: ListObjectsV2Output, folder_prefix: &str, folder: &str) -> Vec<FolderEntry> {
     let is_encoded = page.encoding_type == Some(EncodingType::Url);
     let plain = |key: String| if is_encoded { url_decode(&key) } else { key };
-    let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
-    let folders = folders.map(plain).filter_map(|path| {
-        let name = path.strip_prefix(folder_prefix)?.trim_end_matches('/');
-        Some(FolderEntry { key: join_key(folder, name), is_folder: true, size: 0, modified: None, error: None })
+    let entry = |name: &str, is_folder, size| {
+        Some(FolderEntry { key: join_key(folder, name), is_folder, size, modified: None, error: None })
+    };
+    let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|common| {
+        let path = plain(common.prefix?);
+        entry(path.strip_prefix(folder_prefix)?.trim_end_matches('/'), true, 0)
     });
     let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
         // Consoles create a key that ends with a slash to show an empty folder.
         let key = plain(object.key?);
         let name = key.strip_prefix(folder_prefix).filter(|name| !name.is_empty())?;
-        let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-        Some(FolderEntry { key: join_key(folder, name), is_folder: false, size, modified: None, error: None })
+        entry(name, false, object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0))
     });
     folders.chain(objects).collect()
 }
@@ -301,12 +294,11 @@ impl Bucket {
         match refusal.code.as_str() {
             _ if refusal.is_missing_credentials || refusal.is_kms_error() => refusal.s3_hint().into(),
             "AccessDenied" | "AllAccessDisabled" => {
-                let requester_pays_hint = if self.requester_pays {
-                    ""
-                } else {
-                    "; if it is a requester-pays bucket, set `requester_pays: true` for the source"
-                };
-                format!("grant the role `{permission}` on bucket `{}`{requester_pays_hint}", self.keys.bucket).into()
+                let hint = format!("grant the role `{permission}` on bucket `{}`", self.keys.bucket);
+                if self.requester_pays {
+                    return hint.into();
+                }
+                format!("{hint}; if it is a requester-pays bucket, set `requester_pays: true` for the source").into()
             }
             "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
                 let region = error.raw_response().and_then(|response| response.headers().get(REGION_HEADER));
@@ -332,13 +324,6 @@ impl Bucket {
     }
 }
 
-fn connection_error(error: &(dyn Error + 'static)) -> ObjectError {
-    ObjectError::Refused {
-        message: AwsError::from_connection_error(error).message,
-        hint: "run again: the connection was interrupted".into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,16 +331,18 @@ mod tests {
     #[test]
     fn listing_skips_names_without_wanted_prefix() {
         let starts = ["b_".to_owned(), "d_".to_owned()];
-        let next = |last: Option<&str>, starts: &[String]| match next_page("page".to_owned(), last, starts) {
-            Ok(NextPage::Token(page)) => page,
-            Ok(_) => unreachable!("a page was there"),
-            Err(start) => start.cloned().unwrap_or_else(|| "end".to_owned()),
-        };
-        for (last, expected) in
-            [("a_9", "b_"), ("b", "b_"), ("b_", "page"), ("b_9", "page"), ("ba", "d_"), ("d_1", "page"), ("e", "end")]
-        {
-            assert_eq!(next(Some(last), &starts), expected, "{last}");
+        for (last, expected) in [
+            ("a_9", NextPage::StartAfter("b_")),
+            ("b", NextPage::StartAfter("b_")),
+            ("b_", NextPage::Following),
+            ("b_9", NextPage::Following),
+            ("ba", NextPage::StartAfter("d_")),
+            ("d_1", NextPage::Following),
+            ("e", NextPage::None),
+        ] {
+            assert_eq!(next_page(Some(last), &starts), expected, "{last}");
         }
-        assert_eq!((next(None, &starts), next(Some("a"), &[])), ("page".to_owned(), "page".to_owned()));
+        assert_eq!(next_page(None, &starts), NextPage::Following);
+        assert_eq!(next_page(Some("a"), &[]), NextPage::Following);
     }
 }

@@ -50,22 +50,25 @@ impl ScanResult {
         self.read.extend(other.read);
         self.failed.extend(other.failed);
         self.is_cancelled |= other.is_cancelled;
-        for (key, counts) in other.counts {
-            add_counts(self.counts.entry(key).or_insert_with(empty_day), &counts);
+        for ((series, day), counts) in other.counts {
+            self.add_counts(series, day, &counts);
         }
+    }
+
+    fn add_counts(&mut self, series: SeriesKey, day: Day, counts: &[MinuteCount]) {
+        let sums = self.counts.entry((series, day)).or_insert_with(empty_day);
+        sums.iter_mut().zip(counts).for_each(|(sum, count)| sum.add(*count));
     }
 }
 
-/// An object that was read to its end.
+/// An object that was read to its end; its lines as in [`LineStatistics`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRead {
     pub key: Arc<str>,
     pub size: u64,
     pub lines: u64,
-    /// Lines that are not a request of this balancer at about this time.
     pub unparsed: u64,
     pub samples: Vec<UnparsedLine>,
-    /// Connections of a Classic Load Balancer's TCP listeners among the lines.
     pub connections: u64,
     /// Bytes behind the last gzip member: padding, or the rest of a damaged copy.
     pub trailing_bytes: u64,
@@ -87,23 +90,21 @@ pub struct FailedObject {
 /// Reads all objects of the batches on up to this many threads, and ends within a chunk of an object if cancelled.
 /// Objects of a bucket are fetched meanwhile, so that it must be called within a runtime of several threads.
 pub fn scan(root: &LogRoot, batches: &[Batch<'_>], threads: usize, cancel: &AtomicBool) -> ScanResult {
-    let objects = batches.iter().enumerate();
-    let objects: Vec<_> =
-        objects.flat_map(|(batch_index, batch)| batch.objects.iter().map(move |file| (batch_index, file))).collect();
+    let batch_counts: Vec<Mutex<BatchCounts>> = batches.iter().map(|_| Mutex::default()).collect();
+    let batches_with_counts = batches.iter().zip(&batch_counts);
+    let objects: Vec<ScanObject<'_>> = batches_with_counts
+        .flat_map(|(Batch { objects, router }, counts)| {
+            objects.iter().map(move |file| ScanObject { file, router, counts })
+        })
+        .collect();
     let source = match root {
         LogRoot::Directory(root) => ObjectSource::Directory(root, AtomicUsize::new(0)),
         LogRoot::Bucket(bucket) => {
-            let wanted = objects.iter().map(|(_, file)| (Arc::clone(&file.key), file.size)).collect();
+            let wanted = objects.iter().map(|object| (Arc::clone(&object.file.key), object.file.size)).collect();
             ObjectSource::Bucket(Mutex::new(bucket.prefetch(wanted)))
         }
     };
-    let shared = ScanContext {
-        source,
-        batches,
-        objects,
-        batch_counts: batches.iter().map(|_| Mutex::default()).collect(),
-        cancel,
-    };
+    let shared = ScanContext { source, objects, cancel };
     let threads = threads.clamp(1, shared.objects.len().max(1));
     let mut outcomes: Vec<_> = std::thread::scope(|scope| {
         let handles: Vec<_> = (1..threads).map(|_| scope.spawn(|| shared.run_worker(threads))).collect();
@@ -113,36 +114,24 @@ pub fn scan(root: &LogRoot, batches: &[Batch<'_>], threads: usize, cancel: &Atom
             |thread: ScopedJoinHandle<'_, Vec<Outcome>>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
         handles.into_iter().flat_map(join).chain(own_outcomes).collect()
     });
-    outcomes.sort_by_key(|(place, _)| *place);
+    outcomes.sort_by_key(|(index, _)| *index);
     let mut result = ScanResult { is_cancelled: outcomes.len() < shared.objects.len(), ..ScanResult::default() };
     for (_, outcome) in outcomes {
         match outcome {
             Ok(read) => result.read.push(read),
-            Err(faulty) => result.failed.push(faulty),
+            Err(failed) => result.failed.push(failed),
         }
     }
-    for (batch, sum) in batches.iter().zip(shared.batch_counts) {
-        merge_named(
-            &mut result.counts,
-            batch.router.series(),
-            sum.into_inner().unwrap_or_else(PoisonError::into_inner),
-        );
+    for (batch, counts) in batches.iter().zip(batch_counts) {
+        let BatchCounts(counts) = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for ((series_index, day), minutes) in counts {
+            // Two batches may have the same series.
+            if let Some(series) = batch.router.series.get(series_index) {
+                result.add_counts(series.clone(), day, &minutes);
+            }
+        }
     }
     result
-}
-
-fn add_counts(sums: &mut [MinuteCount], counts: &[MinuteCount]) {
-    for (sum, count) in sums.iter_mut().zip(counts) {
-        sum.add(*count);
-    }
-}
-
-/// Replaces series indexes by keys; two batches may have the same series.
-fn merge_named(counts: &mut BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>, series: &[SeriesKey], batch: BatchCounts) {
-    for ((slot, day), minutes) in batch.0 {
-        let Some(series) = series.get(slot) else { continue };
-        add_counts(counts.entry((series.clone(), day)).or_insert_with(empty_day), &minutes);
-    }
 }
 
 type Outcome = (usize, Result<ObjectRead, FailedObject>);
@@ -150,7 +139,6 @@ type Outcome = (usize, Result<ObjectRead, FailedObject>);
 enum ObjectSource<'a> {
     /// A directory, and the index of the next file.
     Directory(&'a Path, AtomicUsize),
-    /// Fetched objects of a bucket.
     Bucket(Mutex<mpsc::Receiver<FetchedObject>>),
 }
 
@@ -170,11 +158,15 @@ impl ObjectSource<'_> {
 /// What all threads share.
 struct ScanContext<'a> {
     source: ObjectSource<'a>,
-    batches: &'a [Batch<'a>],
-    /// All objects with the index of their batch.
-    objects: Vec<(usize, &'a LogFile)>,
-    batch_counts: Vec<Mutex<BatchCounts>>,
+    objects: Vec<ScanObject<'a>>,
     cancel: &'a AtomicBool,
+}
+
+struct ScanObject<'a> {
+    file: &'a LogFile,
+    router: &'a SeriesRouter,
+    /// The sum of its batch.
+    counts: &'a Mutex<BatchCounts>,
 }
 
 impl ScanContext<'_> {
@@ -185,10 +177,9 @@ impl ScanContext<'_> {
         let mut tally = ObjectTally::default();
         while !self.cancel.load(Ordering::Relaxed) {
             let Some((index, fetched)) = self.source.next() else { break };
-            let Some((batch, file)) = self.objects.get(index) else { break };
-            let (Some(batch), Some(sum)) = (self.batches.get(*batch), self.batch_counts.get(*batch)) else { break };
-            let counter = EventCounter::new(batch.router, file.interval, &mut tally, self.cancel);
-            let mut sink = RequestReader::new(batch.router, batch.router.optional_fields(), counter);
+            let Some(ScanObject { file, router, counts }) = self.objects.get(index) else { break };
+            let counter = EventCounter::new(router, file.interval, &mut tally, self.cancel);
+            let mut sink = RequestReader::new(router, router.optional_fields, counter);
             let result = match (&self.source, fetched) {
                 (ObjectSource::Directory(root, _), _) => reader.read_file(&root.join(&*file.key), &mut sink),
                 (_, Some(FetchedObject { body: Ok(body), .. })) => reader.read(body, &mut sink),
@@ -202,7 +193,7 @@ impl ScanContext<'_> {
             let key = Arc::clone(&file.key);
             let outcome = match result {
                 Ok(ObjectSize { bytes: size, trailing_bytes, .. }) => {
-                    tally.merge_into(&mut sum.lock().unwrap_or_else(PoisonError::into_inner));
+                    tally.merge_into(&mut counts.lock().unwrap_or_else(PoisonError::into_inner));
                     Ok(ObjectRead { key, size, lines, unparsed, samples, connections, trailing_bytes })
                 }
                 Err(error) => Err(FailedObject { key, error }),
