@@ -82,7 +82,7 @@ pub mod internals {
     pub use crate::access_log::{
         alb::Decoder, object_key::object_identity, router::SeriesRouter, wildcard::WildcardPattern,
     };
-    pub use crate::alert::{DeliveryError, Link, Notification, NotificationKind};
+    pub use crate::alert::{DeliveryError, Notification, NotificationKind};
     pub use crate::burn::{Condition, PrefixSums};
     pub use crate::command::simulate::write_logs;
     pub use crate::counts::{Counts, DayCounts, MinuteColumns, MinuteCount, SLOTS_PER_DAY};

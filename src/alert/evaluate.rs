@@ -22,17 +22,13 @@ const IMMEDIATE_MINUTES: i32 = 15;
 /// Sums of so many SLOs and minutes are held at a time.
 const BATCH_EVALUATIONS_MAX: i32 = 60_000;
 
-/// Evaluations of one SLO.
 #[derive(Clone, Debug)]
 pub struct EvaluationRange {
-    /// Index among the SLOs of the catalogue.
     pub slo_index: usize,
     pub from: Minute,
-    /// The last one, included.
     pub until: Minute,
 }
 
-/// The SLOs of a catalogue at a moment.
 pub struct Evaluator<'a> {
     catalog: &'a Catalog,
     slos: Vec<(&'a Service, &'a Slo)>,
@@ -68,7 +64,7 @@ impl<'a> Evaluator<'a> {
         Span::new(Minute(start.0.div_euclid(60) * 60), end)
     }
 
-    /// Adds the sums that [`Self::evaluate_ranges`] needs.
+    /// Adds the sums that [`Self::evaluate_range`] needs.
     pub fn request_range_load(&self, ledger: &Ledger, range: &EvaluationRange, request: &mut PartialSumsRequest) {
         let (service, slo) = self.slos[range.slo_index];
         let (mut budget_windows, mut event_windows) = (BTreeSet::new(), BTreeSet::new());
@@ -149,37 +145,23 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// The range of one SLO, if the catalogue contains it.
     pub fn range(&self, slo: &Slo, from: Minute, until: Minute) -> Option<EvaluationRange> {
         let slo_index = self.slos.iter().position(|(_, other)| other.id == slo.id)?;
         Some(EvaluationRange { slo_index, from, until })
     }
 
-    /// The evaluations of each range, with the index of its SLO.
-    pub fn evaluate_ranges(
-        &self,
-        ledger: &Ledger,
-        ranges: &[EvaluationRange],
-    ) -> Result<Vec<(usize, Vec<MinuteEvaluation>)>, NotLoaded> {
-        ranges.iter().map(|range| Ok((range.slo_index, self.evaluate_range(ledger, range)?))).collect()
-    }
-
-    fn evaluate_range(&self, ledger: &Ledger, range: &EvaluationRange) -> Result<Vec<MinuteEvaluation>, NotLoaded> {
+    pub fn evaluate_range(&self, ledger: &Ledger, range: &EvaluationRange) -> Result<Vec<MinuteEvaluation>, NotLoaded> {
         let (service, slo) = self.slos[range.slo_index];
         SloViews::new(slo, self.exclusions.spans(service, slo)).with_counts(ledger, |counts| {
             (range.from.0..=range.until.0).map(|at| evaluate_minute(slo, Minute(at), counts)).collect()
         })
     }
 
-    pub fn evaluate_at(
-        &self,
-        ledger: &Ledger,
-        service: &Service,
-        slo: &Slo,
-        at: Minute,
-    ) -> Result<SloEvaluation, NotLoaded> {
+    /// The last evaluation of a range in full.
+    pub fn evaluate_last(&self, ledger: &Ledger, range: &EvaluationRange) -> Result<SloEvaluation, NotLoaded> {
+        let (service, slo) = self.slos[range.slo_index];
         let views = SloViews::new(slo, self.exclusions.spans(service, slo));
-        views.with_counts(ledger, |counts| evaluate(slo, at, counts))
+        views.with_counts(ledger, |counts| evaluate(slo, range.until, counts))
     }
 
     /// Splits ranges into batches of bounded size, in the order of time.

@@ -38,7 +38,7 @@ pub(super) fn update_groups(
             .filter_map(|key| state.incidents.get(&key).map(|incident| (key, incident)))
             .filter(|(_, incident)| incident.group.is_none() && incident.last_paged_at() > Some(joins_after))
             .collect();
-        let services: BTreeSet<&str> = joining.iter().map(|(_, incident)| incident.service.as_str()).collect();
+        let services: BTreeSet<&str> = joining.iter().map(|(_, incident)| incident.owner.service.as_str()).collect();
         if open_group.is_none() && u32::try_from(services.len()).unwrap_or(u32::MAX) < min_services {
             continue;
         }
@@ -46,7 +46,7 @@ pub(super) fn update_groups(
         let joining_keys: Vec<IncidentKey> = joining.into_iter().map(|(key, _)| key).collect();
         let group_key = open_group.unwrap_or_else(|| {
             let key = IncidentKey { subject, started: at };
-            state.open_or_reopen(key.clone(), Incident::new(&Owner::fleet(team), Urgency::Page, at));
+            state.open_or_reopen(key.clone(), Incident::new(Owner::fleet(team), Urgency::Page, at));
             key
         });
         let Some(group) = state.incidents.get_mut(&group_key) else { continue };

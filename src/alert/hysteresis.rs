@@ -29,7 +29,6 @@ pub struct MinuteEvaluation {
     pub firing: Option<Urgency>,
     /// The most urgent tier whose short window burns, before downgrades.
     pub short_window_firing: Option<Urgency>,
-    /// Whether the shortest short window has no event.
     pub has_no_traffic: bool,
 }
 
@@ -43,10 +42,8 @@ pub struct UrgencyState {
     /// Consecutive observed minutes without an event while an incident is open.
     #[serde(skip_serializing_if = "is_default")]
     pub minutes_without_traffic: u32,
-    /// The evaluation at which this urgency last ended.
     #[serde(skip_serializing_if = "is_default")]
     pub last_recovered: [Option<Minute>; 3],
-    /// Whether this urgency was reached again soon after it ended.
     #[serde(rename = "flapping", skip_serializing_if = "is_default")]
     pub is_flapping: [bool; 3],
 }
@@ -57,14 +54,8 @@ const FLAPPING_MINUTES: i32 = 60;
 const URGENCIES: [Urgency; 3] = [Urgency::Ticket, Urgency::Page, Urgency::Severe];
 
 impl UrgencyState {
-    /// `None` if nothing is open.
     pub fn urgency(&self) -> Option<Urgency> {
-        URGENCIES
-            .into_iter()
-            .zip(self.minutes_to_recovery)
-            .filter(|(_, minutes)| *minutes > 0)
-            .map(|(urgency, _)| urgency)
-            .max()
+        URGENCIES.into_iter().rfind(|urgency| self.minutes_to_recovery[*urgency as usize] > 0)
     }
 
     /// Whether it ended because there was no traffic for [`NO_TRAFFIC_MINUTES`].
@@ -103,7 +94,6 @@ impl UrgencyState {
     }
 }
 
-/// Minutes of recovery before an urgency ends.
 pub fn recovery_minutes(resolve_after: u32, is_flapping: bool) -> u32 {
     resolve_after.max(if is_flapping { FLAPPING_MINUTES.unsigned_abs() } else { 1 })
 }

@@ -19,7 +19,6 @@ pub struct IncidentKey {
     pub started: Minute,
 }
 
-/// What an incident is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentSubject {
@@ -29,19 +28,15 @@ pub enum IncidentSubject {
     SharedLoadBalancer(String),
     /// A group of services of one source: an account and a region, by their name in the definitions.
     SharedSource(String),
-    /// A source without new minutes.
     StaleSource(String),
     /// SLOs of a team that cannot be evaluated any more, because their definitions are invalid.
     InvalidDefinitions(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
-    pub team: String,
-    /// `slowburn` if the subject is the fleet.
-    pub service: String,
-    /// The class of the service; empty if the subject is the fleet.
-    pub class: String,
+    #[serde(flatten)]
+    pub owner: Owner,
     /// The opening first; never empty.
     pub urgency_changes: Vec<(Minute, Urgency)>,
     pub ended: Option<(Minute, EndReason)>,
@@ -51,23 +46,19 @@ pub struct Incident {
     /// Whether minutes that opened or changed it have changed since.
     #[serde(default, rename = "corrected", skip_serializing_if = "is_default")]
     pub is_reevaluated: bool,
-    /// Whether a silence suppressed a notification.
     #[serde(default, rename = "silenced", skip_serializing_if = "is_default")]
     pub is_silenced: bool,
     /// What stood out in the newest logs at the last notification, as text.
     #[serde(default, skip_serializing_if = "is_default")]
     pub contributors: Option<String>,
-    /// The group that it is a member of.
     #[serde(default, skip_serializing_if = "is_default")]
     pub group: Option<IncidentKey>,
-    /// Of a group.
     #[serde(default, skip_serializing_if = "is_default")]
     pub members: BTreeSet<IncidentKey>,
     /// The urgency of the last notification by destination, until the incident is reported as resolved there.
     #[serde(default, skip_serializing_if = "is_default")]
     pub notified: BTreeMap<String, Urgency>,
     pub last_notified: Option<Minute>,
-    /// Notifications that were planned.
     #[serde(rename = "notifications")]
     pub notification_count: u32,
     #[serde(rename = "delivered")]
@@ -79,23 +70,18 @@ pub struct Incident {
 pub enum EndReason {
     /// No tier fired for long enough.
     Recovered,
-    /// There was no event for a day.
     NoTraffic,
     /// The SLO was changed: what it was evaluated by no longer applies.
     SloChanged,
-    /// The SLO was removed.
     SloRemoved,
-    /// Another team owns the service now.
     OwnerChanged,
 }
 
-/// A delivered notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     pub number: u32,
     pub kind: NotificationKind,
     pub urgency: Urgency,
-    /// As the definition says.
     pub destination: String,
     /// The time of the run that delivered it.
     pub at: Minute,
@@ -120,24 +106,8 @@ impl IncidentSubject {
 }
 
 impl Incident {
-    pub fn new(owner: &Owner, urgency: Urgency, at: Minute) -> Self {
-        Self {
-            team: owner.team.clone(),
-            service: owner.service.clone(),
-            class: owner.class.clone(),
-            urgency_changes: vec![(at, urgency)],
-            ended: None,
-            is_late: false,
-            is_reevaluated: false,
-            is_silenced: false,
-            contributors: None,
-            group: None,
-            members: BTreeSet::new(),
-            notified: BTreeMap::new(),
-            last_notified: None,
-            notification_count: 0,
-            deliveries: Vec::new(),
-        }
+    pub fn new(owner: Owner, urgency: Urgency, at: Minute) -> Self {
+        Self { owner, urgency_changes: vec![(at, urgency)], ..Self::default() }
     }
 
     /// Continues an incident that ended as `new`. Its deliveries are kept, and its notifications are numbered on:
@@ -151,7 +121,7 @@ impl Incident {
                 None => urgency_changes.push((at, urgency)),
             }
         }
-        Self { team: new.team, service: new.service, class: new.class, urgency_changes, ended: new.ended, ..self }
+        Self { owner: new.owner, urgency_changes, ended: new.ended, ..self }
     }
 
     pub fn change_urgency(&mut self, urgency: Urgency, at: Minute) {
@@ -165,7 +135,6 @@ impl Incident {
         self.urgency_changes.last().map_or(Urgency::Ticket, |(_, urgency)| *urgency)
     }
 
-    /// The highest urgency.
     pub fn peak(&self) -> Urgency {
         self.urgency_changes.iter().map(|(_, urgency)| *urgency).max().unwrap_or(Urgency::Ticket)
     }
@@ -181,15 +150,11 @@ impl Incident {
 
     /// The start of its last page.
     pub fn last_paged_at(&self) -> Option<Minute> {
-        let (mut paged_at, mut was_page) = (None, false);
-        for (at, urgency) in &self.urgency_changes {
-            let is_page = *urgency >= Urgency::Page;
-            if is_page && !was_page {
-                paged_at = Some(*at);
-            }
-            was_page = is_page;
-        }
-        paged_at
+        let newest_first = self.urgency_changes.iter().rev();
+        let last_page = newest_first
+            .skip_while(|(_, urgency)| *urgency < Urgency::Page)
+            .take_while(|(_, urgency)| *urgency >= Urgency::Page);
+        last_page.last().map(|(at, _)| *at)
     }
 
     pub const fn is_open(&self) -> bool {
@@ -197,16 +162,16 @@ impl Incident {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     pub team: String,
+    /// `slowburn` for the fleet.
     pub service: String,
-    /// The class of the service.
+    /// The class of the service; empty for the fleet.
     pub class: String,
 }
 
 impl Owner {
-    /// The owner of what concerns the whole fleet.
     pub fn fleet(team: &str) -> Self {
         Self { team: team.to_owned(), service: "slowburn".to_owned(), class: String::new() }
     }
@@ -231,17 +196,6 @@ impl fmt::Display for IncidentKey {
 }
 
 impl EndReason {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recovered => "recovered",
-            Self::NoTraffic => "no_traffic",
-            Self::SloChanged => "slo_changed",
-            Self::SloRemoved => "slo_removed",
-            Self::OwnerChanged => "owner_changed",
-        }
-    }
-
-    /// For reports: `no traffic for a day`.
     pub const fn description(self) -> &'static str {
         match self {
             Self::Recovered => "recovered",

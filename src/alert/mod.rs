@@ -19,7 +19,7 @@ mod state_machine;
 pub use evaluate::{EvaluationRange, Evaluator};
 pub use hysteresis::{MinuteEvaluation, UrgencyState, recovery_minutes};
 pub use incident::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject, Owner};
-pub use notification::{Link, Notification, NotificationKind};
+pub use notification::{Notification, NotificationKind};
 pub use notify::{NotificationRoutes, PlannedNotification, plan_notifications};
 pub use outbox::{DeliveryError, DeliveryReport, DeliveryResult, OutboxEntry};
 pub use state::{AlertState, SloCheckpoint};

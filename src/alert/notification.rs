@@ -1,8 +1,11 @@
 //! A notification as text, before a channel formats it. It contains no secret and no destination.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Owner;
 use crate::slo::Urgency;
 use crate::time::Minute;
 
@@ -21,13 +24,11 @@ pub struct Notification {
     pub paragraphs: Vec<String>,
     /// Labels and values, in display order.
     pub facts: Vec<(String, String)>,
-    pub links: Vec<Link>,
-    /// `slowburn` if it concerns the fleet.
+    /// Texts, such as `runbook`, `dashboard` or `report`, and URLs as the definition says, unchecked.
+    pub links: Vec<(String, String)>,
     pub service: String,
     pub team: String,
-    /// The class of the service; empty if it concerns the fleet.
     pub class: String,
-    /// The minute of the evaluation.
     pub at: Minute,
 }
 
@@ -39,13 +40,11 @@ impl Notification {
             paragraphs: vec![format!(
                 "This notification was sent by `slowburn notify --test {team}`. Notifications for team {team} arrive here."
             )],
-            team: team.to_owned(),
-            ..Self::fleet_note(format!("test/{team}@{at}"), at)
+            ..Self::note(format!("test/{team}@{at}"), Owner::fleet(team), at)
         }
     }
 
-    /// A note without content that concerns the fleet.
-    pub fn fleet_note(key: String, at: Minute) -> Self {
+    pub fn note(key: String, owner: Owner, at: Minute) -> Self {
         Self {
             key,
             number: 1,
@@ -55,32 +54,11 @@ impl Notification {
             paragraphs: Vec::new(),
             facts: Vec::new(),
             links: Vec::new(),
-            service: "slowburn".to_owned(),
-            team: String::new(),
-            class: String::new(),
+            service: owner.service,
+            team: owner.team,
+            class: owner.class,
             at,
         }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(String, String)", into = "(String, String)")]
-pub struct Link {
-    /// `runbook`, `dashboard`, `report`.
-    pub text: String,
-    /// As the definition says, unchecked.
-    pub url: String,
-}
-
-impl From<(String, String)> for Link {
-    fn from((text, url): (String, String)) -> Self {
-        Self { text, url }
-    }
-}
-
-impl From<Link> for (String, String) {
-    fn from(Link { text, url }: Link) -> Self {
-        (text, url)
     }
 }
 
@@ -103,15 +81,8 @@ pub enum NotificationKind {
     Test,
 }
 
-impl NotificationKind {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Opened => "opened",
-            Self::Changed => "changed",
-            Self::Reminder => "reminder",
-            Self::Resolved => "resolved",
-            Self::Note => "note",
-            Self::Test => "test",
-        }
+impl fmt::Display for NotificationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }

@@ -14,14 +14,12 @@ use crate::time::{MINUTES_PER_DAY, Minute};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedNotification {
     pub key: IncidentKey,
-    /// Its number among the notifications of the incident.
     pub number: u32,
     pub kind: NotificationKind,
     pub urgency: Urgency,
     pub destinations: Vec<String>,
 }
 
-/// Where notifications are sent.
 pub struct NotificationRoutes<'a> {
     pub destinations: &'a dyn Fn(&Incident, Urgency) -> Vec<String>,
     pub is_silenced: &'a dyn Fn(&IncidentKey) -> bool,

@@ -25,10 +25,8 @@ const ABANDON_AFTER_MINUTES: i32 = MINUTES_PER_DAY;
 /// If a notification fails for this many minutes, the platform team is notified.
 const REPORT_AFTER_MINUTES: i32 = 15;
 
-/// How long abandoned entries are kept for inspection.
 const ABANDONED_RETENTION_MINUTES: i32 = 7 * MINUTES_PER_DAY;
 
-/// One notification to one destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxEntry {
     /// As the definition says: secrets are names of environment variables.
@@ -42,7 +40,6 @@ pub struct OutboxEntry {
     /// The urgency at which the platform team was notified that the delivery fails; `None` if it was not.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reported_as: Option<Urgency>,
-    /// Whether no more attempts are made.
     #[serde(default, rename = "given_up", skip_serializing_if = "is_default")]
     pub is_abandoned: bool,
     pub notification: Notification,
@@ -53,11 +50,9 @@ pub struct OutboxEntry {
 #[error("{message}\nhint: {hint}")]
 pub struct DeliveryError {
     pub message: String,
-    /// What a person can do.
     pub hint: String,
     /// Whether a later attempt may succeed without a change: the receiver is busy, broken or out of reach.
     pub is_transient: bool,
-    /// The pause that the receiver asked for.
     pub retry_after_s: Option<u64>,
 }
 
@@ -77,7 +72,6 @@ impl DeliveryError {
     }
 }
 
-/// How an attempt to deliver a notification ended.
 pub type DeliveryResult = Result<(), DeliveryError>;
 
 /// What the platform team is notified of.

@@ -16,17 +16,14 @@ const RETENTION_MINUTES: i32 = 35 * MINUTES_PER_DAY;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AlertState {
-    /// The time of the newest run.
     pub last_run: Option<Minute>,
     pub checkpoints: BTreeMap<SloId, SloCheckpoint>,
-    /// Open incidents, and those of the last weeks.
     #[serde(with = "records")]
     pub incidents: BTreeMap<IncidentKey, Incident>,
     /// The oldest first.
     pub outbox: Vec<OutboxEntry>,
 }
 
-/// The result of the newest evaluation of an SLO.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SloCheckpoint {
     #[serde(rename = "evaluated")]
@@ -35,9 +32,7 @@ pub struct SloCheckpoint {
     pub recent_counts: Sums,
     #[serde(flatten)]
     pub urgency_state: UrgencyState,
-    /// A hash of the definition.
     pub fingerprint: String,
-    /// As it was written.
     pub objective: String,
     /// Empty in files of earlier versions.
     #[serde(default)]
@@ -101,7 +96,6 @@ impl AlertState {
         self.incidents.insert(key, incident);
     }
 
-    /// Ends the open incident of a subject, if there is one.
     pub(super) fn end_incident(&mut self, subject: &IncidentSubject, at: Minute, reason: EndReason) {
         if let Some(incident) = self.open_incident_mut(subject) {
             let last_change = incident.urgency_changes.last().map_or(at, |(changed_at, _)| *changed_at);

@@ -17,22 +17,18 @@ use crate::counts::Sums;
 use crate::slo::{AlertRules, Slo, SloId, Urgency};
 use crate::time::{Minute, Span};
 
-/// The new evaluations of one SLO.
 #[derive(Clone, Debug)]
 pub struct SloUpdate {
     pub slo: SloId,
     pub owner: Owner,
     /// What it shares with other SLOs.
     pub group_subjects: Vec<IncidentSubject>,
-    /// A hash of the definition.
     pub fingerprint: String,
-    /// As it was written.
     pub objective: String,
     /// Minutes of recovery that end a ticket, page and severe: see [`resolve_after`].
     pub resolve_after: [u32; 3],
     /// From [`EvaluationStart::from`] on, in order.
     pub evaluations: Vec<MinuteEvaluation>,
-    /// The newest evaluation.
     pub evaluated_at: Minute,
     /// The sums over [`late_data_span`] before it.
     pub recent_counts: Sums,
@@ -40,16 +36,12 @@ pub struct SloUpdate {
     pub has_changed: bool,
 }
 
-/// Where the evaluation of an SLO starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvaluationStart {
-    /// The first evaluation.
     pub from: Minute,
-    /// Whether evaluated minutes have changed since.
     pub has_changed: bool,
 }
 
-/// The input of one run.
 #[derive(Debug)]
 pub struct EvaluationBatch<'a> {
     pub at: Minute,
@@ -57,7 +49,6 @@ pub struct EvaluationBatch<'a> {
     /// All SLOs that can be evaluated.
     pub updates: Vec<SloUpdate>,
     pub invalid_definitions: &'a InvalidDefinitions,
-    /// Of sources with known minutes.
     pub source_watermarks: BTreeMap<String, SourceWatermark>,
 }
 
@@ -77,10 +68,6 @@ impl InvalidDefinitions {
         let service = slo.as_str().split('/').next().unwrap_or_default();
         self.is_fleet_invalid
             || self.services.iter().any(|(owner_team, name)| owner_team == team || team.is_empty() || name == service)
-    }
-
-    fn is_empty(&self) -> bool {
-        !self.is_fleet_invalid && self.services.is_empty()
     }
 }
 
@@ -124,7 +111,6 @@ pub fn evaluation_start(
     (has_changed || from <= until).then_some(EvaluationStart { from, has_changed })
 }
 
-/// An objective that was changed since the last run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectiveChange {
     pub slo: SloId,
@@ -196,15 +182,12 @@ fn end_removed_slos(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
             state.end_incident(&IncidentSubject::Slo(slo), batch.at, EndReason::SloRemoved);
         }
     }
-    let is_valid_again = |subject: &IncidentSubject| match subject {
-        IncidentSubject::InvalidDefinitions(team) => !invalid_teams.contains(team),
-        _ => false,
-    };
+    let is_valid_again = |subject: &IncidentSubject| matches!(subject, IncidentSubject::InvalidDefinitions(team) if !invalid_teams.contains(team));
     for key in state.open_incidents(is_valid_again) {
         state.end_incident(&key.subject, batch.at, EndReason::Recovered);
     }
     for team in invalid_teams {
-        let incident = Incident::new(&Owner { team: team.clone(), ..Owner::fleet("") }, Urgency::Ticket, batch.at);
+        let incident = Incident::new(Owner::fleet(&team), Urgency::Ticket, batch.at);
         let subject = IncidentSubject::InvalidDefinitions(team);
         if state.open_incident(&subject).is_none() {
             state.open_or_reopen(IncidentKey { subject, started: batch.at }, incident);
@@ -267,7 +250,7 @@ fn reevaluate_late_data(state: &mut AlertState, update: &SloUpdate, evaluated_at
         let open = found_incidents.last_mut().filter(|incident| incident.is_open());
         match (urgency_state.urgency(), open) {
             (Some(urgency), Some(incident)) => incident.change_urgency(urgency, evaluation.at),
-            (Some(urgency), None) => found_incidents.push(Incident::new(&update.owner, urgency, evaluation.at)),
+            (Some(urgency), None) => found_incidents.push(Incident::new(update.owner.clone(), urgency, evaluation.at)),
             (None, Some(incident)) => incident.ended = Some((evaluation.at, end_reason(&urgency_state))),
             (None, None) => {}
         }
@@ -314,7 +297,7 @@ fn apply_evaluation(state: &mut AlertState, update: &SloUpdate, evaluation: Minu
     match (urgency, state.open_incident_mut(&subject)) {
         (Some(urgency), Some(incident)) => incident.change_urgency(urgency, evaluation.at),
         (Some(urgency), None) => {
-            let incident = Incident::new(&update.owner, urgency, evaluation.at);
+            let incident = Incident::new(update.owner.clone(), urgency, evaluation.at);
             state.open_or_reopen(IncidentKey { subject, started: evaluation.at }, incident);
         }
         (None, Some(incident)) => incident.ended = Some((evaluation.at, reason)),
@@ -330,12 +313,10 @@ fn update_stale_sources(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
     let used_groups: BTreeSet<&IncidentSubject> =
         batch.updates.iter().flat_map(|update| &update.group_subjects).collect();
     let is_unused = |source: &String| {
-        batch.invalid_definitions.is_empty() && !used_groups.contains(&IncidentSubject::SharedSource(source.clone()))
+        *batch.invalid_definitions == InvalidDefinitions::default()
+            && !used_groups.contains(&IncidentSubject::SharedSource(source.clone()))
     };
-    let is_obsolete = |subject: &IncidentSubject| match subject {
-        IncidentSubject::StaleSource(source) => stale_rules.is_none() || is_unused(source),
-        _ => false,
-    };
+    let is_obsolete = |subject: &IncidentSubject| matches!(subject, IncidentSubject::StaleSource(source) if stale_rules.is_none() || is_unused(source));
     for key in state.open_incidents(is_obsolete) {
         state.end_incident(&key.subject, batch.at, EndReason::SloRemoved);
     }
@@ -346,7 +327,7 @@ fn update_stale_sources(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
         if started > watermark.fetched_at {
             state.end_incident(&subject, batch.at, EndReason::Recovered);
         } else if state.open_incident(&subject).is_none() {
-            let incident = Incident::new(&Owner::fleet(team), Urgency::Page, started);
+            let incident = Incident::new(Owner::fleet(team), Urgency::Page, started);
             state.open_or_reopen(IncidentKey { subject, started }, incident);
         }
     }
@@ -477,9 +458,7 @@ mod tests {
         let planned = plan_notifications(state, at, &rules, &routes);
         planned
             .iter()
-            .map(|notification| {
-                format!("{} {} {}", notification.key.subject, notification.number, notification.kind.as_str())
-            })
+            .map(|notification| format!("{} {} {}", notification.key.subject, notification.number, notification.kind))
             .collect()
     }
 
@@ -551,7 +530,7 @@ mod tests {
         state.end_incident(&key.subject, Minute(201), EndReason::SloRemoved);
         state.open_or_reopen(
             key.clone(),
-            Incident { is_late: true, ..Incident::new(&owner, Urgency::Severe, Minute(200)) },
+            Incident { is_late: true, ..Incident::new(owner, Urgency::Severe, Minute(200)) },
         );
         let reopened = &state.incidents[&key];
         assert_eq!(

@@ -92,7 +92,7 @@ impl Selection {
             |key: &IncidentKey| matches!(&key.subject, IncidentSubject::Slo(id) if slos.contains(id.as_str()));
         alert_state.incidents.retain(|key, incident| match &key.subject {
             IncidentSubject::Slo(_) => is_selected(key),
-            _ => self.team.as_ref() == Some(&incident.team) || incident.members.iter().any(is_selected),
+            _ => self.team.as_ref() == Some(&incident.owner.team) || incident.members.iter().any(is_selected),
         });
         let keys: BTreeSet<String> = alert_state.incidents.keys().map(ToString::to_string).collect();
         alert_state.outbox.retain(|entry| keys.contains(&entry.notification.key));

@@ -158,8 +158,8 @@ impl AlertPipeline<'_> {
         updates: &mut [SloUpdate],
     ) -> Result<(), EngineError> {
         let ledger = load_batch(evaluator, batch, self.store).await?;
-        for (slo_index, evaluations) in evaluator.evaluate_ranges(&ledger, batch)? {
-            updates[slo_index].evaluations.extend(evaluations);
+        for range in batch {
+            updates[range.slo_index].evaluations.extend(evaluator.evaluate_range(&ledger, range)?);
         }
         Ok(())
     }
@@ -178,15 +178,15 @@ impl AlertPipeline<'_> {
     /// The destinations of the team and the class of an incident; those of the platform team if the team has none.
     fn destinations_for(&self, incident: &Incident, urgency: Urgency) -> Vec<String> {
         let catalog = self.options.catalog;
-        let mut destinations = team_destinations(catalog, Some(&incident.team), urgency);
+        let mut destinations = team_destinations(catalog, Some(&incident.owner.team), urgency);
         if destinations.is_empty() {
             destinations = team_destinations(catalog, catalog.alerts.team.as_ref(), urgency);
         }
-        let also = catalog.notify_also.get(&incident.class);
+        let also = catalog.notify_also.get(&incident.owner.class);
         destinations.extend(also.map(|also| also.destinations_for(urgency)).unwrap_or_default());
         if destinations.is_empty() && self.notify_options.is_dry_run {
             let list = if urgency == Urgency::Ticket { "tickets" } else { "pages" };
-            destinations.push(format!("{NO_DESTINATION}:{}-{list}", incident.team));
+            destinations.push(format!("{NO_DESTINATION}:{}-{list}", incident.owner.team));
         }
         destinations.sort_unstable();
         destinations.dedup();

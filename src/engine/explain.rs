@@ -34,10 +34,11 @@ pub async fn explain<'a>(
     let (mut evaluations, mut evaluation) = (Vec::new(), None);
     for batch in Evaluator::split_backlog(&Vec::from_iter(evaluator.range(slo, start, at))) {
         let ledger = load_batch(&evaluator, &batch, store).await?;
-        evaluations
-            .extend(evaluator.evaluate_ranges(&ledger, &batch)?.into_iter().flat_map(|(_, evaluations)| evaluations));
-        if batch.iter().any(|one| one.until == at) {
-            evaluation = Some(evaluator.evaluate_at(&ledger, service, slo, at)?);
+        for range in &batch {
+            evaluations.extend(evaluator.evaluate_range(&ledger, range)?);
+            if range.until == at {
+                evaluation = Some(evaluator.evaluate_last(&ledger, range)?);
+            }
         }
     }
     let resolve_after = resolve_after(slo, &catalog.alerts);

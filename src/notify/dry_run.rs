@@ -38,7 +38,7 @@ fn file_name(destination: &str, notification: &Notification) -> String {
     let identity = format!("{}\n{}\n{destination}", notification.key, notification.number);
     let (kind, _) = destination.split_once(':').unwrap_or((destination, ""));
     let subject = notification.key.split('@').next().unwrap_or_default();
-    let parts = format!("{} {subject} {} {} {kind}", notification.at, notification.number, notification.kind.as_str());
+    let parts = format!("{} {subject} {} {} {kind}", notification.at, notification.number, notification.kind);
     let safe_name: String = parts
         .chars()
         .map(|char| if char.is_ascii_alphanumeric() || ".-".contains(char) { char } else { '-' })

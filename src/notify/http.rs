@@ -36,7 +36,7 @@ pub(super) fn new_client() -> Result<Client, DeliveryError> {
         .build();
     client.map_err(|error| {
         DeliveryError::transient(
-            format!("cannot create the HTTP client: {}", root_cause(error)),
+            format!("cannot create the HTTP client: {}", root_cause(&error.without_url())),
             "install the system's CA certificates (`ca-certificates`), or set SSL_CERT_FILE to a file that contains them",
         )
     })
@@ -55,20 +55,16 @@ pub(super) fn parse_url(text: &Secret, name: &str, requires_tls: bool) -> Result
     };
     let is_local = ["127.0.0.1", "localhost", "[::1]"].contains(&url.host_str().unwrap_or_default());
     if requires_tls && url.scheme() != "https" && !is_local {
-        return Err(DeliveryError::permanent(
-            format!("{name} is not encrypted"),
-            "use `https://` instead of `http://`",
-        ));
+        let message = format!("{name} is not encrypted");
+        return Err(DeliveryError::permanent(message, "use `https://` instead of `http://`"));
     }
     Ok(url)
 }
 
-/// A request with a JSON body.
 pub(super) struct Post {
     pub(super) url: Url,
     pub(super) body: String,
     pub(super) headers: Vec<(&'static str, String)>,
-    /// What must not be shown of a response.
     pub(super) secret: Secret,
     /// What a person can do about a refusal with this status and text.
     pub(super) hint: fn(u16, &str) -> &'static str,
@@ -114,7 +110,7 @@ fn is_transient(status: StatusCode) -> bool {
 /// Why no response arrived, without the address.
 fn connection_error(error: reqwest::Error) -> DeliveryError {
     let is_response_timeout = error.is_timeout() && !error.is_connect();
-    let root_cause = root_cause(error);
+    let root_cause = root_cause(&error.without_url());
     if is_response_timeout {
         let message = format!(
             "no response within {} seconds; the notification may have been delivered anyway",
@@ -131,9 +127,8 @@ fn connection_error(error: reqwest::Error) -> DeliveryError {
 }
 
 /// The innermost error: the outer ones only say that something failed, and where.
-fn root_cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
     }

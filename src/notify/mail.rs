@@ -15,11 +15,10 @@ use reqwest::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::payload::Payload;
-use super::sanitize::{is_weekly_report, label, labelled_title, ownership, plain_text, title_without_label};
-use super::{BUG, Receipt, Secret, Settings};
-use crate::alert::{DeliveryError, Notification, NotificationKind};
+use super::sanitize::{color, is_weekly_report, label, labelled_title, ownership, plain_text, title_without_label};
+use super::{BUG, Receipt, Secret, Settings, http};
+use crate::alert::{DeliveryError, Notification};
 use crate::report::weekly::{ImageMode, WeeklyReport};
-use crate::slo::Urgency;
 use crate::text::{escape_non_printing, truncate};
 
 const SMTP_URL_VARIABLE: &str = "SLOWBURN_SMTP_URL";
@@ -33,7 +32,6 @@ const TEMPLATE: &str = "mail.html";
 const URL_HINT: &str = "use `smtps://USER:PASSWORD@HOST:465` for TLS or `smtp://USER:PASSWORD@HOST:587?tls=required` for STARTTLS; \
                      percent-encode special characters in the user and password, such as `%40` for `@`";
 
-/// The mail server and the sender.
 #[derive(Clone)]
 pub(super) struct SmtpRelay {
     server: AsyncSmtpTransport<Tokio1Executor>,
@@ -43,14 +41,11 @@ pub(super) struct SmtpRelay {
 }
 
 impl SmtpRelay {
-    /// Reads the settings. Nothing is sent yet.
     pub(super) fn new(settings: &Settings) -> Result<Self, DeliveryError> {
-        let Some(url) = settings.secrets.get(SMTP_URL_VARIABLE) else {
-            return Err(DeliveryError::permanent(
-                format!("the environment variable `{SMTP_URL_VARIABLE}` is not set"),
-                URL_HINT,
-            ));
-        };
+        let url = settings.secrets.get(SMTP_URL_VARIABLE).ok_or_else(|| {
+            let message = format!("the environment variable `{SMTP_URL_VARIABLE}` is not set");
+            DeliveryError::permanent(message, URL_HINT)
+        })?;
         let Some(from) = &settings.mail_from else {
             return Err(DeliveryError::permanent(
                 "no sender address for mail is set",
@@ -145,7 +140,6 @@ fn build_error(error: impl Display) -> DeliveryError {
     DeliveryError::permanent(format!("cannot create the email: {error}"), BUG)
 }
 
-/// A weekly report with its images as parts of the same mail.
 fn report_body(report: &WeeklyReport, notification: &Notification) -> Result<MultiPart, DeliveryError> {
     let page = report
         .to_html(ImageMode::Attached)
@@ -172,10 +166,8 @@ fn validate_url(text: &Secret) -> Result<[Secret; 2], DeliveryError> {
         url.scheme() == "smtps" || url.query_pairs().any(|(key, value)| key == "tls" && value == "required");
     let has_login = url.password().is_some() || !url.username().is_empty();
     if has_login && !requires_tls {
-        return Err(DeliveryError::permanent(
-            format!("`{SMTP_URL_VARIABLE}` would send the password unencrypted"),
-            URL_HINT,
-        ));
+        let message = format!("`{SMTP_URL_VARIABLE}` would send the password unencrypted");
+        return Err(DeliveryError::permanent(message, URL_HINT));
     }
     let password = url.password().unwrap_or_default();
     let decoded = percent_decode_str(password).decode_utf8_lossy();
@@ -185,14 +177,10 @@ fn validate_url(text: &Secret) -> Result<[Secret; 2], DeliveryError> {
 /// A mailbox may be refused permanently. Failures of the login, the certificate or the connection are transient: they
 /// can be fixed before the notification expires.
 fn smtp_error(error: &SmtpError) -> DeliveryError {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    let reason = match cause.to_string() {
+    let reason = match http::root_cause(error) {
         // The rest of this text is about programming.
         text if text.contains("close_notify") => "the connection was closed".to_owned(),
-        text => escape_non_printing(&text),
+        text => text,
     };
     let Some(code) = error.status().map(|code| code.to_string()) else {
         let hint = if reason.contains("certificate") {
@@ -225,23 +213,12 @@ fn html(notification: &Notification) -> Result<String, minijinja::Error> {
     environment.add_template(TEMPLATE, include_str!("mail.html"))?;
     environment.get_template(TEMPLATE)?.render(context! {
         mark => label(notification),
-        color => color(notification),
+        color => color(notification).hex,
         heading => title_without_label(notification),
         message => minijinja::value::Serde(Payload::new(notification)),
         concerned => ownership(notification),
         at => notification.at.to_string(),
     })
-}
-
-/// Colours that are distinguishable on white and on black.
-fn color(notification: &Notification) -> &'static str {
-    match (notification.kind, notification.urgency) {
-        (NotificationKind::Resolved, _) => "#2e9e44",
-        (NotificationKind::Note | NotificationKind::Test, _) => "#3b82f6",
-        (_, Urgency::Severe) => "#e0313a",
-        (_, Urgency::Page) => "#e8590c",
-        (_, Urgency::Ticket) => "#b8860b",
-    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,6 @@ pub use payload::schema;
 pub use put_metric_data::put_metric_data;
 pub use secret::{Secret, Secrets};
 
-/// The receiver has accepted a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The receiver's response on one line.
@@ -39,18 +38,16 @@ pub struct Receipt {
 const BUG: &str = "report this as a bug in slowburn";
 
 /// What all destinations have in common, as the environment says.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     pub secrets: Secrets,
     /// `https://events.pagerduty.com`, or the address of the EU region.
     pub pagerduty_url: String,
-    /// The sender of mail.
     pub mail_from: Option<String>,
     /// A directory that everything is written into instead of being sent.
     pub dry_run_dir: Option<PathBuf>,
 }
 
-/// Sends notifications to destinations, as definitions write them.
 pub struct Notifier {
     settings: Settings,
     // Both read the certificates of the machine, which takes a while, and which a dry run does not need.
@@ -61,7 +58,6 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// `started_at`: the time at which the program started.
     pub fn new(settings: Settings, started_at: Minute) -> Self {
         let (http_client, smtp_relay) = (OnceLock::new(), OnceLock::new());
         Self { settings, http_client, smtp_relay, started_at, started: Instant::now() }
@@ -112,7 +108,6 @@ impl Notifier {
         self.send_posts(posts).await
     }
 
-    /// Sends HTTP requests one after another, and returns the last response.
     async fn send_posts(&self, posts: Vec<http::Post>) -> Result<Receipt, DeliveryError> {
         let client = self.http_client.get_or_init(http::new_client).clone()?;
         let mut receipt = Receipt { response: String::new() };
@@ -130,7 +125,6 @@ impl Notifier {
         self.send_posts(vec![http::Post::new(url, "{}".to_owned(), address, hint)]).await
     }
 
-    /// The time now, by how long ago the program started.
     fn now(&self) -> Timestamp {
         let started_at = self.started_at.timestamp();
         started_at.checked_add(self.started.elapsed()).unwrap_or(started_at)

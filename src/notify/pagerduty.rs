@@ -17,7 +17,6 @@ use crate::text::truncate;
 const SUMMARY_CHARS_MAX: usize = 1_024;
 const KEY_CHARS_MAX: usize = 255;
 
-/// The requests for a notification, in order.
 pub(super) fn posts(
     base_url: &str,
     routing_key: &Secret,
@@ -73,8 +72,8 @@ fn trigger(notification: &Notification, routing_key: &str) -> Value {
         "links": links(notification),
         "client": "slowburn",
     });
-    if let Some(report) = notification.links.iter().find(|link| link.text == "report") {
-        event["client_url"] = json!(report.url);
+    if let Some((_, url)) = notification.links.iter().find(|(text, _)| text == "report") {
+        event["client_url"] = json!(url);
     }
     event
 }
@@ -121,7 +120,7 @@ fn details(notification: &Notification) -> Value {
 }
 
 fn links(notification: &Notification) -> Value {
-    Value::Array(notification.links.iter().map(|link| json!({ "href": link.url, "text": link.text })).collect())
+    notification.links.iter().map(|(text, url)| json!({ "href": url, "text": text })).collect()
 }
 
 fn hint(status: u16, _response: &str) -> &'static str {

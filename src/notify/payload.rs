@@ -71,7 +71,7 @@ impl<'a> Payload<'a> {
             title: &notification.title,
             paragraphs: &notification.paragraphs,
             facts: notification.facts.iter().map(|(label, value)| Fact { label, value }).collect(),
-            links: notification.links.iter().map(|link| LinkTo { text: &link.text, url: &link.url }).collect(),
+            links: notification.links.iter().map(|(text, url)| LinkTo { text, url }).collect(),
             service: &notification.service,
             team: &notification.team,
             class: &notification.class,

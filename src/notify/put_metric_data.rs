@@ -6,25 +6,15 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 
 use crate::aws::{Aws, AwsError};
+use crate::hinted_error::HintedError;
 use crate::report::export::Datum;
 use crate::time::Minute;
 
 /// Metrics per request.
 const METRICS_MAX: usize = 1_000;
 
-/// CloudWatch rejected metrics.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot write {failed} of {total} metrics to the CloudWatch namespace `{namespace}`: {message}\nhint: {hint}")]
-pub struct PutError {
-    failed: usize,
-    total: usize,
-    namespace: String,
-    message: String,
-    hint: &'static str,
-}
-
 /// Writes metrics with the time `at`. The error is the first of all requests.
-pub async fn put_metric_data(namespace: &str, data: &[Datum], at: Minute) -> Result<(), PutError> {
+pub async fn put_metric_data(namespace: &str, data: &[Datum], at: Minute) -> Result<(), HintedError> {
     let client = Aws::shared().await.cloudwatch();
     let (mut failed, mut first_error) = (0, None);
     for batch in data.chunks(METRICS_MAX) {
@@ -37,13 +27,14 @@ pub async fn put_metric_data(namespace: &str, data: &[Datum], at: Minute) -> Res
     }
     match first_error {
         None => Ok(()),
-        Some(error) => Err(PutError {
-            failed,
-            total: data.len(),
-            namespace: namespace.to_owned(),
-            hint: error.hint(),
-            message: error.message,
-        }),
+        Some(error) => HintedError::err(
+            format!(
+                "cannot write {failed} of {} metrics to the CloudWatch namespace `{namespace}`: {}",
+                data.len(),
+                error.message
+            ),
+            error.hint(),
+        ),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::alert::{Link, Notification, NotificationKind};
+use crate::alert::{Notification, NotificationKind};
 use crate::report::weekly::WEEKLY_KEY_PREFIX;
+use crate::slo::Urgency;
 use crate::text::{escape_non_printing, truncate};
 
 // With characters of four bytes each, a notification of these sizes stays below the 512 KB that PagerDuty accepts.
@@ -31,7 +32,12 @@ pub(super) fn sanitize(notification: &Notification) -> Notification {
         title: one_line(&notification.title, TITLE_CHARS_MAX),
         paragraphs: notification.paragraphs.iter().take(PARAGRAPHS_MAX).map(paragraph).collect(),
         facts: notification.facts.iter().take(FACTS_MAX).map(fact).collect(),
-        links: notification.links.iter().filter_map(sanitize_link).take(LINKS_MAX).collect(),
+        links: notification
+            .links
+            .iter()
+            .filter_map(|(text, url)| Some((one_line(text, LABEL_CHARS_MAX), sanitize_url(url)?)))
+            .take(LINKS_MAX)
+            .collect(),
         service: one_line(&notification.service, NAME_CHARS_MAX),
         team: one_line(&notification.team, NAME_CHARS_MAX),
         class: one_line(&notification.class, NAME_CHARS_MAX),
@@ -39,18 +45,34 @@ pub(super) fn sanitize(notification: &Notification) -> Notification {
     }
 }
 
-/// The link as a browser would follow it; `None` if it is not a web page, such as `javascript:` and `file:`.
-fn sanitize_link(link: &Link) -> Option<Link> {
-    let url = reqwest::Url::parse(&link.url).ok()?;
+/// The URL as a browser would follow it; `None` if it is not a web page, such as `javascript:` and `file:`.
+fn sanitize_url(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
     let url = ["http", "https"].contains(&url.scheme()).then(|| url.to_string())?;
     // These are valid in URLs, but end a link in Slack or an attribute in HTML.
     let url = url.replace('|', "%7C").replace('\'', "%27").replace('<', "%3C").replace('>', "%3E").replace('"', "%22");
-    (url.len() <= URL_CHARS_MAX)
-        .then(|| Link { text: truncate(&escape_non_printing(&link.text), LABEL_CHARS_MAX), url })
+    (url.len() <= URL_CHARS_MAX).then_some(url)
 }
 
 pub(super) fn is_weekly_report(notification: &Notification) -> bool {
     notification.key.starts_with(WEEKLY_KEY_PREFIX)
+}
+
+pub(super) struct Color {
+    pub emoji: char,
+    /// Distinguishable on white and on black.
+    pub hex: &'static str,
+}
+
+pub(super) const fn color(notification: &Notification) -> Color {
+    let (emoji, hex) = match (notification.kind, notification.urgency) {
+        (NotificationKind::Resolved, _) => ('\u{1f7e2}', "#2e9e44"),
+        (NotificationKind::Note | NotificationKind::Test, _) => ('\u{1f535}', "#3b82f6"),
+        (_, Urgency::Severe) => ('\u{1f534}', "#e0313a"),
+        (_, Urgency::Page) => ('\u{1f7e0}', "#e8590c"),
+        (_, Urgency::Ticket) => ('\u{1f7e1}', "#b8860b"),
+    };
+    Color { emoji, hex }
 }
 
 /// One word for the notification: `page`, `resolved`, `note`.
@@ -60,9 +82,7 @@ pub(super) fn label(notification: &Notification) -> String {
             notification.urgency.to_string()
         }
         NotificationKind::Note if is_weekly_report(notification) => "weekly".to_owned(),
-        NotificationKind::Resolved | NotificationKind::Note | NotificationKind::Test => {
-            notification.kind.as_str().to_owned()
-        }
+        kind => kind.to_string(),
     }
 }
 
@@ -116,8 +136,8 @@ pub(super) fn plain_text(notification: &Notification) -> String {
     if !notification.links.is_empty() {
         text.push('\n');
     }
-    for link in &notification.links {
-        text.push_str(&format!("{}: {}\n", link.text, link.url));
+    for (link_text, url) in &notification.links {
+        text.push_str(&format!("{link_text}: {url}\n"));
     }
     text.push_str(&format!("\n{} · {}\n", ownership(notification), notification.at));
     text
@@ -126,12 +146,10 @@ pub(super) fn plain_text(notification: &Notification) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::slo::Urgency;
 
     /// A page as it might be.
     pub(crate) fn page_notification() -> Notification {
         let fact = |label: &str, value: &str| (label.to_owned(), value.to_owned());
-        let link = |text: &str, url: &str| Link { text: text.to_owned(), url: url.to_owned() };
         Notification {
             key: "checkout/availability@2026-10-01T10:05Z".to_owned(),
             number: 1,
@@ -144,8 +162,8 @@ pub(super) mod tests {
             ],
             facts: vec![fact("Error budget left", "71.2%"), fact("Detected", "10:05 UTC")],
             links: vec![
-                link("runbook", "https://wiki.example.com/checkout?a=1&b=2"),
-                link("bad", "javascript:alert(1)"),
+                fact("runbook", "https://wiki.example.com/checkout?a=1&b=2"),
+                fact("bad", "javascript:alert(1)"),
             ],
             service: "checkout".to_owned(),
             team: "shop".to_owned(),
@@ -163,12 +181,11 @@ pub(super) mod tests {
         assert_eq!(sanitized.title, "a\\r\\nBcc: x@example.com\\u{202e}");
         assert_eq!(sanitized.paragraphs, ["one\ntwo\\u{1b}[31m"]);
         assert_eq!(sanitized.links.len(), 1);
-        let url = |url: &str| sanitize_link(&Link { text: "x".to_owned(), url: url.to_owned() }).map(|link| link.url);
-        assert_eq!(url("https://a.example/x|y>z'"), Some("https://a.example/x%7Cy%3Ez%27".to_owned()));
-        assert_eq!(url(" JavaScript:alert(1)"), None);
-        assert_eq!(url("data:text/html,x"), None);
-        assert_eq!(url("wiki/checkout"), None);
-        assert_eq!(url(&format!("https://a.example/{}", "x".repeat(3_000))), None);
+        assert_eq!(sanitize_url("https://a.example/x|y>z'"), Some("https://a.example/x%7Cy%3Ez%27".to_owned()));
+        assert_eq!(sanitize_url(" JavaScript:alert(1)"), None);
+        assert_eq!(sanitize_url("data:text/html,x"), None);
+        assert_eq!(sanitize_url("wiki/checkout"), None);
+        assert_eq!(sanitize_url(&format!("https://a.example/{}", "x".repeat(3_000))), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ const HIDDEN: &str = "***";
 const WHOLE_BYTES_MIN: usize = 6;
 const PART_BYTES_MIN: usize = 12;
 
-/// A text that must not be shown: formatting it gives `***`, also for debugging.
+/// A text that must not be shown: it has no `Display`, and `***` is shown for debugging.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -47,12 +47,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(HIDDEN)
-    }
-}
-
 type Lookup = dyn Fn(&str) -> Option<Secret> + Send + Sync;
 
 /// Looks up secrets by the names in definitions.
@@ -80,28 +74,18 @@ impl Secrets {
         let mut parts = text.split("${");
         let mut expanded = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            let Some((name, rest)) = part.split_once('}') else {
-                return Err(DeliveryError::permanent(
-                    format!("missing `}}` after `${{` in `{text}`"),
-                    "write `${NAME}` in fleet.yaml",
-                ));
-            };
-            let Some(secret) = self.get(name) else {
-                return Err(DeliveryError::permanent(
-                    format!("the environment variable `{name}` is not set"),
-                    format!("set `{name}` in slowburn's environment, or change the destination in fleet.yaml"),
-                ));
-            };
+            let (name, rest) = part.split_once('}').ok_or_else(|| {
+                let message = format!("missing `}}` after `${{` in `{text}`");
+                DeliveryError::permanent(message, "write `${NAME}` in fleet.yaml")
+            })?;
+            let secret = self.get(name).ok_or_else(|| {
+                let hint = format!("set `{name}` in slowburn's environment, or change the destination in fleet.yaml");
+                DeliveryError::permanent(format!("the environment variable `{name}` is not set"), hint)
+            })?;
             expanded.push_str(secret.reveal());
             expanded.push_str(rest);
         }
         Ok(Secret(expanded))
-    }
-}
-
-impl fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secrets")
     }
 }
 
@@ -114,7 +98,7 @@ mod tests {
         let secrets = Secrets::new(|name| (name == "KEY").then(|| Secret::new(" 0123456789abcdef\n")));
         let expanded = secrets.expand("https://example.com/${KEY}/x").unwrap();
         assert_eq!(expanded.reveal(), "https://example.com/0123456789abcdef/x");
-        assert_eq!(format!("{expanded} {expanded:?} {secrets:?}"), "*** *** Secrets");
+        assert_eq!(format!("{expanded:?}"), "***");
         assert_eq!(expanded.redact("no 0123456789abcdef at https://example.com"), "no *** at https://example.com");
         assert_eq!(expanded.redact("no https://example.com/0123456789abcdef/x"), "no ***");
         assert_eq!(expanded.redact("GET /0123456789abcdef/x"), "GET /***");

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 
 use super::Secret;
 use super::http::{self, Post};
-use super::sanitize::{label, labelled_title, ownership};
-use crate::alert::{DeliveryError, Notification, NotificationKind};
-use crate::slo::Urgency;
+use super::sanitize::{Color, color, label, labelled_title, ownership};
+use crate::alert::{DeliveryError, Notification};
 
 const HEADER_CHARS_MAX: usize = 150;
 const SECTION_CHARS_MAX: usize = 3_000;
@@ -26,7 +25,7 @@ pub(super) fn post(webhook: Secret, notification: &Notification) -> Result<Post,
 }
 
 fn body(notification: &Notification) -> Value {
-    let emoji = emoji(notification);
+    let Color { emoji, .. } = color(notification);
     let label = label(notification);
     let mut blocks = vec![
         json!({ "type": "header", "text": { "type": "plain_text", "emoji": false,
@@ -51,16 +50,6 @@ fn body(notification: &Notification) -> Value {
     })
 }
 
-fn emoji(notification: &Notification) -> char {
-    match (notification.kind, notification.urgency) {
-        (NotificationKind::Resolved, _) => '\u{1f7e2}',
-        (NotificationKind::Note | NotificationKind::Test, _) => '\u{1f535}',
-        (_, Urgency::Severe) => '\u{1f534}',
-        (_, Urgency::Page) => '\u{1f7e0}',
-        (_, Urgency::Ticket) => '\u{1f7e1}',
-    }
-}
-
 fn escaped_mrkdwn(text: &str) -> Value {
     mrkdwn(&escape(text, SECTION_CHARS_MAX))
 }
@@ -74,15 +63,14 @@ fn field(label: &str, value: &str) -> Value {
     mrkdwn(&format!("*{}*\n{}", escape(label, FIELD_CHARS_MAX / 4), escape(value, FIELD_CHARS_MAX / 2)))
 }
 
-/// Links side by side, as many as fit.
 fn links(notification: &Notification) -> Option<String> {
     let mut line = String::new();
-    for link in &notification.links {
-        let url = link.url.replace('&', "&amp;");
-        let link_text = format!("<{url}|{}>", escape(&link.text.replace('|', "/"), 75));
+    for (text, url) in &notification.links {
+        let url = url.replace('&', "&amp;");
+        let link = format!("<{url}|{}>", escape(&text.replace('|', "/"), 75));
         let separator = if line.is_empty() { "" } else { "  ·  " };
-        if line.chars().count() + link_text.chars().count() + 5 <= SECTION_CHARS_MAX {
-            line.push_str(&format!("{separator}{link_text}"));
+        if line.chars().count() + link.chars().count() + 5 <= SECTION_CHARS_MAX {
+            line.push_str(&format!("{separator}{link}"));
         }
     }
     (!line.is_empty()).then_some(line)

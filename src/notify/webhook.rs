@@ -56,12 +56,10 @@ fn decode_signing_key(secret: &Secret) -> Result<Vec<u8>, DeliveryError> {
 }
 
 fn signature(key: &[u8], id: &str, now: Timestamp, body: &str) -> Result<String, DeliveryError> {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return Err(DeliveryError::permanent(
-            format!("invalid signing key `{SECRET_VARIABLE}`"),
-            "use another secret with 32 characters",
-        ));
-    };
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| {
+        let message = format!("invalid signing key `{SECRET_VARIABLE}`");
+        DeliveryError::permanent(message, "use another secret with 32 characters")
+    })?;
     mac.update(format!("{id}.{}.{body}", now.as_second()).as_bytes());
     Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
 }

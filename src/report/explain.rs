@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::slo_status::format_unknown_share;
-use super::table::text_table;
+use super::table::{Column, text_table};
 use crate::alert::{Delivery, Incident, IncidentKey, MinuteEvaluation, OutboxEntry, UrgencyState, recovery_minutes};
 use crate::counts::Sums;
 use crate::evaluation::{Downgrade, SloEvaluation, SloState, TierEvaluation};
@@ -12,46 +12,28 @@ use crate::rational::to_f64;
 use crate::slo::{Correction, Service, Slo, Tier, Urgency, describe_destination};
 use crate::time::{Minute, format_duration};
 
-const WINDOW_COLUMNS: [&str; 10] = [
-    "tier",
-    "urgency",
-    "threshold",
-    "long",
-    "bad of total",
-    "burn rate",
-    "short",
-    "bad of total",
-    "burn rate",
-    "firing",
-];
-
 pub struct Explanation<'a> {
     pub service: &'a Service,
     pub slo: &'a Slo,
-    /// The minutes that start before it are evaluated.
     pub at: Minute,
     pub evaluation: SloEvaluation,
     pub minute_evaluation: MinuteEvaluation,
-    /// After the minute.
     pub urgency_state: UrgencyState,
-    /// The recovery minutes of ticket, page and severe.
     pub resolve_after: [u32; 3],
     /// The minute up to which runs have evaluated the SLO.
     pub evaluated_until: Option<Minute>,
-    /// How late a minute may arrive and still open an incident.
     pub open_within: u32,
     pub silence: Option<&'a Correction>,
-    /// The incident that was open, or ended in this minute.
     pub incident: Option<(IncidentKey, Incident)>,
     pub undelivered: Vec<OutboxEntry>,
 }
 
 impl Explanation<'_> {
-    /// The text output.
     pub fn text(&self) -> String {
-        let unknown_note = match self.at.plus(-1) {
-            _ if self.minute_evaluation.is_observed => String::new(),
-            minute => format!("The minute {minute} is unknown or excluded: it opens and resolves no incident.\n"),
+        let unknown_note = if self.minute_evaluation.is_observed {
+            String::new()
+        } else {
+            format!("The minute {} is unknown or excluded: it opens and resolves no incident.\n", self.at.plus(-1))
         };
         let checks = self.checks().map(|(check, result)| format!("  {:<14} {result}\n", check.replace('_', " ")));
         format!(
@@ -71,8 +53,23 @@ impl Explanation<'_> {
     }
 
     fn windows_text(&self) -> String {
+        let budget = self.slo.objective.budget();
         let tiers = self.slo.tiers.iter().zip(&self.evaluation.tiers);
-        let table = text_table(WINDOW_COLUMNS, tiers.map(|(tier, evaluation)| self.tier_cells(tier, evaluation)), &[]);
+        let rows: Vec<_> = tiers.map(|(tier, evaluation)| (tier, evaluation, to_f64(tier.factor * budget))).collect();
+        let columns: [Column<(&Tier, &TierEvaluation, f64)>; 10] = [
+            ("tier", |(tier, ..)| tier.name.clone()),
+            ("urgency", |(tier, ..)| tier.urgency.to_string()),
+            ("threshold", |(tier, _, share)| format!("{:.1}x = {}", to_f64(tier.factor), format_percent(*share, 3))),
+            ("long", |(tier, ..)| format_duration(tier.long_minutes)),
+            ("bad of total", |(_, evaluation, _)| format_fraction(evaluation.long.bad, evaluation.long.total)),
+            ("burn rate", |(_, evaluation, _)| format_burn_rate(evaluation.long_burn_rate)),
+            ("short", |(tier, ..)| format_duration(tier.short_minutes)),
+            ("bad of total", |(_, evaluation, _)| format_fraction(evaluation.short.bad, evaluation.short.total)),
+            ("burn rate", |(_, evaluation, _)| format_burn_rate(evaluation.short_burn_rate)),
+            ("firing", |(_, evaluation, _)| if evaluation.is_firing { "yes" } else { "no" }.to_owned()),
+        ];
+        let cells = rows.iter().map(|row| columns.map(|(_, value)| value(row)));
+        let table = text_table(columns.map(|(name, _)| name), cells, &[]);
         let lines: Vec<String> = table.lines().map(|line| format!("  {line}\n")).collect();
         let state = match &self.evaluation.state {
             SloState::Outage { minutes, sums } => format!(
@@ -94,23 +91,6 @@ impl Explanation<'_> {
             SloState::Ok | SloState::Firing { .. } => String::new(),
         };
         lines.concat() + &state
-    }
-
-    fn tier_cells(&self, tier: &Tier, evaluation: &TierEvaluation) -> [String; 10] {
-        let format_burn_rate = |burn: Option<f64>| burn.map_or_else(|| "-".to_owned(), |burn| format!("{burn:.1}x"));
-        let threshold_share = tier.factor * self.slo.objective.budget();
-        [
-            tier.name.clone(),
-            tier.urgency.to_string(),
-            format!("{:.1}x = {}", to_f64(tier.factor), format_percent(to_f64(threshold_share), 3)),
-            format_duration(tier.long_minutes),
-            format_fraction(evaluation.long.bad, evaluation.long.total),
-            format_burn_rate(evaluation.long_burn_rate),
-            format_duration(tier.short_minutes),
-            format_fraction(evaluation.short.bad, evaluation.short.total),
-            format_burn_rate(evaluation.short_burn_rate),
-            if evaluation.is_firing { "yes" } else { "no" }.to_owned(),
-        ]
     }
 
     fn checks(&self) -> [(&'static str, String); 5] {
@@ -185,11 +165,7 @@ impl Explanation<'_> {
         }
         lines.push("\nNotifications".to_owned());
         lines.extend(incident.deliveries.iter().map(|Delivery { number, kind, urgency, destination, at }| {
-            format!(
-                "  {at}  {urgency} {} to {}, number {number}",
-                kind.as_str(),
-                describe_destination(destination, None)
-            )
+            format!("  {at}  {urgency} {kind} to {}, number {number}", describe_destination(destination, None))
         }));
         lines.extend(self.undelivered.iter().map(|entry| {
             let delivery_state = if entry.is_abandoned { "given up" } else { "not delivered yet" };
@@ -204,8 +180,7 @@ impl Explanation<'_> {
     }
 
     fn conclusion(&self) -> String {
-        let urgency_now = self.evaluation.state.urgency();
-        match (&self.incident, self.urgency_state.urgency(), urgency_now) {
+        match (&self.incident, self.urgency_state.urgency(), self.evaluation.state.urgency()) {
             _ if self.evaluated_until.is_none_or(|evaluated| evaluated < self.at) => {
                 let until = self.evaluated_until.map_or_else(
                     || "not evaluated by a run yet".to_owned(),
@@ -241,7 +216,6 @@ impl Explanation<'_> {
         }
     }
 
-    /// For programs.
     pub fn json(&self) -> Value {
         let window = |minutes: u32, sums: Sums, burn_rate: Option<f64>| {
             let sums = json!({ "bad": sums.bad, "total": sums.total, "known_minutes": sums.known });
@@ -274,6 +248,10 @@ impl Explanation<'_> {
             "undelivered": self.undelivered.iter().map(undelivered_json).collect::<Value>(),
         })
     }
+}
+
+fn format_burn_rate(burn_rate: Option<f64>) -> String {
+    burn_rate.map_or_else(|| "-".to_owned(), |burn_rate| format!("{burn_rate:.1}x"))
 }
 
 fn undelivered_json(entry: &OutboxEntry) -> Value {

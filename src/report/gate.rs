@@ -29,7 +29,6 @@ pub struct Gate<'a> {
     pub service: &'a Service,
     pub at: Minute,
     pub decision: GateDecision,
-    /// One sentence.
     pub reason: String,
     /// Each SLO and window, with the policy step that blocks deploys.
     rows: Vec<(&'a SloRow, Option<&'a PolicyStep>)>,
@@ -43,7 +42,6 @@ pub struct Override {
     pub team: String,
     pub by: String,
     pub reason: String,
-    /// The reason of the gate that was overridden.
     #[serde(rename = "gate")]
     pub gate_reason: String,
 }
@@ -86,9 +84,10 @@ fn decide_from_rows(
     rows: &[(&SloRow, Option<&PolicyStep>)],
     problem_count: usize,
 ) -> (GateDecision, String) {
-    let blocked: Vec<String> = rows.iter().filter_map(|(row, step)| Some(block_reason(row, (*step)?))).collect();
-    if let Some(first) = blocked.first() {
-        return (GateDecision::Block, format!("{first}{}", and_more_suffix(blocked.len())));
+    let blocked: Vec<(&SloRow, &PolicyStep)> = rows.iter().filter_map(|(row, step)| Some((*row, (*step)?))).collect();
+    if let Some((row, PolicyStep { text, then, .. })) = blocked.first() {
+        let (consumption, more) = (describe_consumption(row), and_more_suffix(blocked.len()));
+        return (GateDecision::Block, format!("{consumption}; policy at {text}: {then}{more}"));
     }
     if problem_count > 0 {
         let count = pluralize(problem_count, "problem");
@@ -117,11 +116,6 @@ fn is_undecided(row: &SloRow) -> bool {
 
 fn and_more_suffix(count: usize) -> String {
     if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() }
-}
-
-/// `checkout/availability used 177.3% of its error budget over 30d; policy at 100%: fixes only`.
-fn block_reason(row: &SloRow, step: &PolicyStep) -> String {
-    format!("{}; policy at {}: {}", describe_consumption(row), step.text, step.then)
 }
 
 /// `checkout/availability used 177.3% of its error budget over 30d`.
@@ -154,7 +148,6 @@ impl Gate<'_> {
         Override { at: self.at, service, team, by, reason, gate_reason: self.reason.clone() }
     }
 
-    /// For programs. With an override the decision is `overridden`.
     pub fn json(&self, overridden: Option<&Override>) -> Value {
         let decision = if overridden.is_some() { json!("overridden") } else { json!(self.decision) };
         let slo = |(row, step): &(&SloRow, Option<&PolicyStep>)| {

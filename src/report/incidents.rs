@@ -1,5 +1,6 @@
 //! Incidents as text: the open ones, how often each SLO alerted recently, and which alerts are too sensitive.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -20,7 +21,7 @@ const NOISE_MIN_INCIDENTS: usize = 3;
 const NOISE_MIN_BUDGET_LEFT: f64 = 0.75;
 
 /// How often an SLO alerted in the last seven days, and a suggestion to reduce it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AlertNoise {
     /// `service/slo`, or the subject of an incident that concerns more than one SLO.
     pub subject: String,
@@ -28,14 +29,15 @@ pub struct AlertNoise {
     /// Including severe ones.
     pub pages: usize,
     pub tickets: usize,
-    /// What the platform team could change.
+    /// Of an SLO, in the last two weeks.
+    #[serde(skip)]
+    recent_incidents: usize,
     pub suggestion: Option<String>,
 }
 
-/// The open incidents, the most urgent and oldest first.
 fn open_incidents(alert_state: &AlertState) -> Vec<(&IncidentKey, &Incident)> {
     let mut open: Vec<_> = alert_state.incidents.iter().filter(|(_, incident)| incident.is_open()).collect();
-    open.sort_by_key(|(key, incident)| (std::cmp::Reverse(incident.urgency()), key.started, (*key).clone()));
+    open.sort_by_key(|(key, incident)| (Reverse(incident.urgency()), key.started, (*key).clone()));
     open
 }
 
@@ -79,7 +81,7 @@ fn format_notified(alert_state: &AlertState, key: &IncidentKey, incident: &Incid
 /// How often each SLO alerted in the last seven days, most pages first.
 pub fn alert_noise(alert_state: &AlertState, status: &FleetStatus) -> Vec<AlertNoise> {
     let since = |minutes: i32| status.at.plus(-minutes);
-    let mut noise_by_subject: BTreeMap<String, (AlertNoise, usize)> = BTreeMap::new();
+    let mut noise_by_subject: BTreeMap<String, AlertNoise> = BTreeMap::new();
     for (key, incident) in &alert_state.incidents {
         let counts_as_alert = |sent: &&Delivery| {
             sent.at > since(WEEK_MINUTES) && matches!(sent.kind, NotificationKind::Opened | NotificationKind::Changed)
@@ -91,23 +93,24 @@ pub fn alert_noise(alert_state: &AlertState, status: &FleetStatus) -> Vec<AlertN
             continue;
         }
         let subject = key.subject.to_string();
-        let (noise, recent_incidents) = noise_by_subject.entry(subject.clone()).or_insert_with(|| {
-            (AlertNoise { subject, team: incident.team.clone(), pages: 0, tickets: 0, suggestion: None }, 0)
+        let team = &incident.owner.team;
+        let noise = noise_by_subject.entry(subject.clone()).or_insert_with(|| AlertNoise {
+            subject,
+            team: team.clone(),
+            ..AlertNoise::default()
         });
         noise.pages += usize::from(peak_urgency >= Some(Urgency::Page));
         noise.tickets += usize::from(peak_urgency == Some(Urgency::Ticket));
-        *recent_incidents += usize::from(is_recent && matches!(key.subject, IncidentSubject::Slo(_)));
+        noise.recent_incidents += usize::from(is_recent && matches!(key.subject, IncidentSubject::Slo(_)));
     }
-    let with_suggestion = |(mut noise, recent_incidents): (AlertNoise, usize)| {
+    let mut noisy: Vec<AlertNoise> = noise_by_subject.into_values().collect();
+    for noise in &mut noisy {
         let row = status.rows.iter().find(|row| row.id() == noise.subject);
-        noise.suggestion = row.and_then(|row| suggest_change(row, recent_incidents));
-        noise
-    };
-    let mut noisy: Vec<AlertNoise> = noise_by_subject.into_values().map(with_suggestion).collect();
+        noise.suggestion = row.and_then(|row| suggest_change(row, noise.recent_incidents));
+    }
     noisy.retain(|noise| noise.pages + noise.tickets > 0 || noise.suggestion.is_some());
-    noisy.sort_by(|one, other| {
-        (other.pages, other.tickets).cmp(&(one.pages, one.tickets)).then_with(|| one.subject.cmp(&other.subject))
-    });
+    // Subjects are sorted already.
+    noisy.sort_by_key(|noise| Reverse((noise.pages, noise.tickets)));
     noisy
 }
 
@@ -141,13 +144,12 @@ pub fn markdown(alert_state: &AlertState, status: &FleetStatus) -> String {
     text
 }
 
-/// For programs: `{"open": [...], "last_7_days": [...]}`.
 pub fn json(alert_state: &AlertState, status: &FleetStatus) -> Value {
     let incident_json = |(key, incident): (&IncidentKey, &Incident)| {
         json!({
             "key": key.to_string(),
             "subject": key.subject.to_string(),
-            "team": incident.team,
+            "team": incident.owner.team,
             "urgency": incident.urgency().to_string(),
             "started": key.started.to_string(),
             "group": incident.group.as_ref().map(ToString::to_string),

@@ -1,47 +1,38 @@
 //! Notifications: of an incident of one SLO or of several, of a changed objective, and of a failed delivery.
 
-use std::collections::BTreeMap;
-
 use super::slo_notification::SloMessage;
-use crate::access_log::contributors::Contributors;
 use crate::alert::{
-    AlertState, EndReason, Incident, IncidentKey, IncidentSubject, Notification, NotificationKind, ObjectiveChange,
-    OutboxEntry, PlannedNotification,
+    EndReason, Incident, IncidentSubject, Notification, NotificationKind, ObjectiveChange, OutboxEntry, Owner,
+    PlannedNotification,
 };
-use crate::evaluation::status::FleetStatus;
 use crate::format::{format_elapsed, format_time, pluralize};
 use crate::slo::{Catalog, SloId, Urgency};
 use crate::time::Minute;
 
+pub use super::slo_notification::NotificationContext;
+
 /// The beginning of the keys of notifications about another notification; no incident has such a key.
 const UNDELIVERED_KEY_PREFIX: &str = "undelivered ";
-
-pub struct NotificationContext<'a> {
-    pub catalog: &'a Catalog,
-    pub alert_state: &'a AlertState,
-    pub status: &'a FleetStatus,
-    /// Of the incidents whose logs were analyzed.
-    pub contributors: &'a BTreeMap<IncidentKey, Contributors>,
-}
 
 impl NotificationContext<'_> {
     pub fn build_message(&self, planned: &PlannedNotification) -> Notification {
         let key = &planned.key;
+        let incident = self.alert_state.incidents.get(key);
+        let owner = incident.map(|incident| incident.owner.clone()).unwrap_or_default();
         let mut message = Notification {
             number: planned.number,
             kind: planned.kind,
             urgency: planned.urgency,
             title: key.subject.to_string(),
-            service: String::new(),
-            ..Notification::fleet_note(key.to_string(), self.status.at)
+            ..Notification::note(key.to_string(), owner, self.status.at)
         };
-        let Some(incident) = self.alert_state.incidents.get(key) else { return message };
-        message.service.clone_from(&incident.service);
-        message.team.clone_from(&incident.team);
-        message.class.clone_from(&incident.class);
+        let Some(incident) = incident else { return message };
         match &key.subject {
-            IncidentSubject::Slo(id) => match self.slo_message(id, planned, incident) {
-                Some(slo_message) => slo_message.fill(&mut message),
+            IncidentSubject::Slo(id) => match self.catalog.slos().find(|(_, slo)| slo.id == *id) {
+                Some((service, slo)) => {
+                    let row = self.status.rows.iter().find(|row| row.service == service.name && row.slo == slo.name());
+                    SloMessage { context: self, key, incident, service, slo, row }.fill(planned, &mut message);
+                }
                 None => message.title = format!("resolved: {id} was removed"),
             },
             subject @ (IncidentSubject::SharedLoadBalancer(_) | IncidentSubject::SharedSource(_)) => {
@@ -55,31 +46,9 @@ impl NotificationContext<'_> {
         message
     }
 
-    fn slo_message<'a>(
-        &'a self,
-        id: &SloId,
-        planned: &'a PlannedNotification,
-        incident: &'a Incident,
-    ) -> Option<SloMessage<'a>> {
-        let (service, slo) = self.catalog.slos().find(|(_, slo)| slo.id == *id)?;
-        let checkpoint = self.alert_state.checkpoints.get(id);
-        let was_more_urgent = |to: &String| incident.last_delivered_urgency(to) > Some(planned.urgency);
-        Some(SloMessage {
-            service,
-            slo,
-            row: self.status.rows.iter().find(|row| row.service == service.name && row.slo == slo.name()),
-            incident,
-            started: planned.key.started,
-            rules: &self.catalog.alerts,
-            contributors: self.contributors.get(&planned.key),
-            is_flapping: checkpoint.map_or([false; 3], |checkpoint| checkpoint.urgency_state.is_flapping),
-            is_downgrade: planned.destinations.iter().all(was_more_urgent),
-        })
-    }
-
     fn fill_group(&self, scope: &str, incident: &Incident, started: Minute, message: &mut Notification) {
         let members = incident.members.iter().filter_map(|key| self.alert_state.incidents.get(key));
-        let mut services: Vec<&str> = members.map(|member| member.service.as_str()).collect();
+        let mut services: Vec<&str> = members.map(|member| member.owner.service.as_str()).collect();
         services.sort_unstable();
         services.dedup();
         let service_count = pluralize(services.len(), "service");
@@ -146,10 +115,7 @@ impl NotificationContext<'_> {
         Notification {
             title: format!("{slo}: objective changed from {before} to {after}"),
             paragraphs: vec!["Error budgets and alerts use the new objective from now on.".to_owned()],
-            service: owner.service.clone(),
-            team: owner.team.clone(),
-            class: owner.class.clone(),
-            ..Notification::fleet_note(format!("{slo}@objective {after} {}", self.status.at), self.status.at)
+            ..Notification::note(format!("{slo}@objective {after} {}", self.status.at), owner.clone(), self.status.at)
         }
     }
 
@@ -197,9 +163,8 @@ impl NotificationContext<'_> {
     }
 }
 
-/// A notification about another one, for the platform team.
 fn delivery_note(entry: &OutboxEntry, at: Minute) -> Notification {
     let Notification { key, team, .. } = &entry.notification;
     let key = format!("{UNDELIVERED_KEY_PREFIX}{key} to {}", entry.destination);
-    Notification { team: team.clone(), ..Notification::fleet_note(key, at) }
+    Notification::note(key, Owner::fleet(team), at)
 }

@@ -63,7 +63,6 @@ fn title_text(problem: &Problem) -> String {
     }
 }
 
-/// For programs: an array of objects, one for each problem, and a newline.
 pub fn json(problems: &[Problem]) -> String {
     format!("{:#}\n", json!(problems))
 }
@@ -77,22 +76,18 @@ pub fn github(problems: &[Problem]) -> String {
         let position =
             if problem.line > 0 { format!(",line={},col={}", problem.line, problem.column) } else { String::new() };
         let title = if problem.subject.is_empty() { "slowburn" } else { &problem.subject };
+        let severity = match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
         format!(
-            "::{} file={}{position},title={}::{}\n",
-            severity_key(problem),
+            "::{severity} file={}{position},title={}::{}\n",
             escape_property(&problem.file),
             escape_property(title),
             escape_data(&format!("{}\nhint: {}", problem.message, problem.hint))
         )
     };
     problems.iter().map(command).collect()
-}
-
-const fn severity_key(problem: &Problem) -> &'static str {
-    match problem.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    }
 }
 
 fn escape_data(text: &str) -> String {

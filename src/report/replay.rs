@@ -3,14 +3,13 @@
 
 use serde_json::{Value, json};
 
-use super::table;
+use super::table::{self, Column, columns_csv, optional_text};
 use crate::burn::{ErrorBudget, PrefixSums, Replay};
 use crate::format::pluralize;
 use crate::rational::{Rational, to_f64};
-use crate::slo::{Slo, Urgency};
+use crate::slo::{Slo, Tier, Urgency};
 use crate::time::{Minute, Span, format_duration};
 
-/// The text output.
 pub fn text(slo: &Slo, replay: &Replay<'_>, span: Span) -> String {
     let mut text = format!("{}, objective {}, from {} to {}\n", slo.id, slo.objective.text, span.start, span.end);
     for tier_firing in &replay.tiers {
@@ -70,19 +69,17 @@ fn format_factor(factor: Rational) -> String {
 }
 
 pub fn csv(replay: &Replay<'_>) -> Result<String, csv::Error> {
-    let spans = replay.tiers.iter().flat_map(|firing| firing.spans.iter().map(|span| (firing.tier, span)));
-    let rows = spans.map(|(tier, span)| {
-        [
-            tier.urgency.to_string(),
-            format_duration(tier.long_minutes),
-            format_duration(tier.short_minutes),
-            format_factor(tier.factor),
-            span.start.to_string(),
-            span.end.plus(-1).to_string(),
-            span.minutes().to_string(),
-        ]
-    });
-    table::csv(["urgency", "long", "short", "factor", "first", "last", "minutes"], rows)
+    let spans = replay.tiers.iter().flat_map(|firing| firing.spans.iter().map(|span| (firing.tier, *span)));
+    let columns: [Column<(&Tier, Span)>; 7] = [
+        ("urgency", |(tier, _)| tier.urgency.to_string()),
+        ("long", |(tier, _)| format_duration(tier.long_minutes)),
+        ("short", |(tier, _)| format_duration(tier.short_minutes)),
+        ("factor", |(tier, _)| format_factor(tier.factor)),
+        ("first", |(_, span)| span.start.to_string()),
+        ("last", |(_, span)| span.end.plus(-1).to_string()),
+        ("minutes", |(_, span)| span.minutes().to_string()),
+    ];
+    columns_csv(&columns, &spans.collect::<Vec<_>>())
 }
 
 /// The sums of windows at every evaluation minute, and the budget left over the SLO's first window.
@@ -97,7 +94,7 @@ pub fn windows_csv(slo: &Slo, window_sums: &PrefixSums<'_>, span: Span, windows:
         });
         let budget =
             slo.windows.first().map(|window| ErrorBudget::new(window_sums.sums_in(window.span_at(at)), &slo.objective));
-        let remaining = table::optional_text(budget.and_then(|budget| budget.remaining()).map(to_f64));
+        let remaining = optional_text(budget.and_then(|budget| budget.remaining()).map(to_f64));
         std::iter::once(at.to_string()).chain(sums).chain([remaining])
     });
     table::csv(header, rows)

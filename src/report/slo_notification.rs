@@ -1,49 +1,59 @@
 //! The notification of an incident of one SLO for the person on call: the failing share, the error budget, what
 //! resolves it, and since when.
 
+use std::collections::BTreeMap;
+
 use super::contributors::{bad_event_verb, describe_contributors};
 use crate::access_log::contributors::Contributors;
-use crate::alert::{EndReason, Incident, Link, Notification, NotificationKind, recovery_minutes, resolve_after};
+use crate::alert::{
+    AlertState, EndReason, Incident, IncidentKey, Notification, NotificationKind, PlannedNotification,
+    recovery_minutes, resolve_after,
+};
 use crate::burn::{ExhaustionForecast, minutes_until_exhausted};
 use crate::counts::Sums;
-use crate::evaluation::status::SloRow;
+use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::evaluation::{Downgrade, SloState, TierEvaluation};
 use crate::format::{
     capitalize, format_bad_share, format_duration_words, format_elapsed, format_fraction, format_lookback_words,
     format_number, format_percent, format_time, plural, with_thousands_separators,
 };
 use crate::rational::to_f64;
-use crate::slo::{AlertRules, Indicator, LatencyErrors, Measure, Service, Slo, Tier, Urgency};
+use crate::slo::{Catalog, Indicator, LatencyErrors, Measure, Service, Slo, Tier, Urgency};
 use crate::time::{Minute, format_duration, parse_duration};
 
+pub struct NotificationContext<'a> {
+    pub catalog: &'a Catalog,
+    pub alert_state: &'a AlertState,
+    pub status: &'a FleetStatus,
+    /// Of the incidents whose logs were analyzed.
+    pub contributors: &'a BTreeMap<IncidentKey, Contributors>,
+}
+
 pub(super) struct SloMessage<'a> {
+    pub context: &'a NotificationContext<'a>,
+    pub key: &'a IncidentKey,
+    pub incident: &'a Incident,
     pub service: &'a Service,
     pub slo: &'a Slo,
     pub row: Option<&'a SloRow>,
-    pub incident: &'a Incident,
-    pub started: Minute,
-    pub rules: &'a AlertRules,
-    pub contributors: Option<&'a Contributors>,
-    /// For ticket, page and severe: whether the SLO became that urgent again soon after it had recovered.
-    pub is_flapping: [bool; 3],
-    /// Whether every destination was last notified at a higher urgency.
-    pub is_downgrade: bool,
 }
 
 impl SloMessage<'_> {
-    pub(super) fn fill(&self, message: &mut Notification) {
+    pub(super) fn fill(&self, planned: &PlannedNotification, message: &mut Notification) {
         let headline = self.headline();
+        let was_more_urgent = |to: &String| self.incident.last_delivered_urgency(to) > Some(planned.urgency);
         message.title = match (self.incident.ended, message.kind) {
             (Some((ended, reason)), _) => self.resolved_title(ended, reason),
             (None, NotificationKind::Reminder) => {
-                format!("reminder after {}: {headline}", format_elapsed(self.started, message.at))
+                format!("reminder after {}: {headline}", format_elapsed(self.key.started, message.at))
             }
-            (None, NotificationKind::Changed) if self.is_downgrade => {
+            (None, NotificationKind::Changed) if planned.destinations.iter().all(was_more_urgent) => {
                 format!("downgraded to {}: {headline}", message.urgency)
             }
             (None, _) => headline,
         };
-        let contributors = self.contributors.and_then(|found| describe_contributors(found, self.slo));
+        let contributors = self.context.contributors.get(self.key);
+        let contributors = contributors.and_then(|found| describe_contributors(found, self.slo));
         message.paragraphs.extend(contributors.into_iter().chain(self.budget_paragraph()));
         if self.incident.is_open() {
             message.paragraphs.extend(self.downgrade_paragraph());
@@ -53,19 +63,16 @@ impl SloMessage<'_> {
         message.paragraphs.push(format!("Owner: team {} (class {}).", self.service.team, self.service.class));
         message.facts = self.facts();
         let links = [("runbook", &self.service.runbook), ("dashboard", &self.service.dashboard)];
-        let link = |(text, url): (&str, &Option<String>)| Some(Link { text: text.to_owned(), url: url.clone()? });
-        message.links = links.into_iter().filter_map(link).collect();
+        message.links = links.into_iter().filter_map(|(text, url)| Some((text.to_owned(), url.clone()?))).collect();
     }
 
     /// What is wrong, in one line: the present condition, or that of the opening if nothing fires any more.
     fn headline(&self) -> String {
         let name = &self.slo.id;
         let Some(row) = self.row else { return format!("{name} is failing") };
-        match &row.evaluation.state {
-            SloState::Outage { minutes, sums } => {
-                format!("{name}: {}", self.describe_failures(*sums, *minutes))
-            }
-            SloState::TrafficDrop { minutes, events, expected } => {
+        match (&row.evaluation.state, self.main_tier()) {
+            (SloState::Outage { minutes, sums }, _) => format!("{name}: {}", self.describe_failures(*sums, *minutes)),
+            (SloState::TrafficDrop { minutes, events, expected }, _) => {
                 let count = match events {
                     0 => "no".to_owned(),
                     events => format!("only {}", with_thousands_separators(*events)),
@@ -77,27 +84,23 @@ impl SloMessage<'_> {
                     with_thousands_separators(*expected)
                 )
             }
-            SloState::Firing { .. } => match self.main_tier() {
-                // The short window describes it while it is worse than the long one.
-                Some((tier, windows)) if windows.short_burn_rate > windows.long_burn_rate => {
-                    format!("{name}: {}", self.describe_failures(windows.short, tier.short_minutes))
-                }
-                Some((tier, windows)) => {
-                    format!("{name}: {}", self.describe_failures(windows.long, tier.long_minutes))
-                }
-                None => format!("{name} is failing"),
-            },
-            SloState::NoData { unknown_share, minutes } => format!(
+            // The short window describes it while it is worse than the long one.
+            (SloState::Firing { .. }, Some((tier, windows))) if windows.short_burn_rate > windows.long_burn_rate => {
+                format!("{name}: {}", self.describe_failures(windows.short, tier.short_minutes))
+            }
+            (SloState::Firing { .. }, Some((tier, windows))) => {
+                format!("{name}: {}", self.describe_failures(windows.long, tier.long_minutes))
+            }
+            (SloState::Firing { .. }, None) => format!("{name} is failing"),
+            (SloState::NoData { unknown_share, minutes }, _) => format!(
                 "{name} was failing, now no data: {} of the last {} is unknown",
                 format_percent(to_f64(*unknown_share), 0),
                 format_lookback_words(*minutes)
             ),
-            SloState::Ok => match self.main_tier() {
-                Some((tier, windows)) if windows.long.bad > 0 => {
-                    format!("{name} is recovering: {}", self.describe_failures(windows.long, tier.long_minutes))
-                }
-                _ => format!("{name} was failing"),
-            },
+            (SloState::Ok, Some((tier, windows))) if windows.long.bad > 0 => {
+                format!("{name} is recovering: {}", self.describe_failures(windows.long, tier.long_minutes))
+            }
+            (SloState::Ok, _) => format!("{name} was failing"),
         }
     }
 
@@ -142,7 +145,7 @@ impl SloMessage<'_> {
     }
 
     fn resolved_title(&self, ended: Minute, reason: EndReason) -> String {
-        let (id, elapsed) = (&self.slo.id, format_elapsed(self.started, ended));
+        let (id, elapsed) = (&self.slo.id, format_elapsed(self.key.started, ended));
         match reason {
             EndReason::Recovered => format!("resolved: {id} recovered after {elapsed}"),
             EndReason::NoTraffic => format!("resolved: {id} had no {}s for a day", self.event_noun()),
@@ -154,13 +157,12 @@ impl SloMessage<'_> {
         }
     }
 
-    /// Since when, and how urgent at which time.
     fn history_paragraph(&self) -> String {
         let incident = self.incident;
-        let mut sentences = vec![format!("Detected at {}.", format_time(self.started))];
+        let mut sentences = vec![format!("Detected at {}.", format_time(self.key.started))];
         if incident.urgency_changes.len() > 1 {
             let describe_change = |(at, urgency): &(Minute, Urgency)| {
-                let is_same_day = at.day() == self.started.day();
+                let is_same_day = at.day() == self.key.started.day();
                 let time = if is_same_day { at.timestamp().strftime("%H:%M").to_string() } else { format_time(*at) };
                 format!("{urgency} from {time}")
             };
@@ -249,7 +251,9 @@ impl SloMessage<'_> {
         let tiers = self.slo.tiers.iter().filter(|tier| tier.urgency == urgency);
         let lowest_threshold = tiers.map(|tier| tier.factor * self.slo.objective.budget()).min().map(to_f64);
         let index = urgency as usize;
-        let minutes = recovery_minutes(resolve_after(self.slo, self.rules)[index], self.is_flapping[index]);
+        let checkpoint = self.context.alert_state.checkpoints.get(&self.slo.id);
+        let is_flapping = checkpoint.is_some_and(|checkpoint| checkpoint.urgency_state.is_flapping[index]);
+        let minutes = recovery_minutes(resolve_after(self.slo, &self.context.catalog.alerts)[index], is_flapping);
         let condition = match lowest_threshold.filter(|share| *share < 1.0) {
             Some(share) => format!("at most {} {}s", format_percent(share, 2), self.bad_event_noun()),
             None if urgency == Urgency::Severe => "no outage or traffic drop".to_owned(),
@@ -272,7 +276,7 @@ impl SloMessage<'_> {
                 facts.push((name, format_fraction(sums.bad, sums.total)));
             }
         }
-        facts.push(("Detected".to_owned(), format_time(self.started)));
+        facts.push(("Detected".to_owned(), format_time(self.key.started)));
         facts
     }
 }

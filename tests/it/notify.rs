@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use slowburn::internals::{
-    DeliveryError, Link, Minute, Notification, NotificationKind, Notifier, Receipt, Secret, Secrets, Settings, Urgency,
+    DeliveryError, Minute, Notification, NotificationKind, Notifier, Receipt, Secret, Secrets, Settings, Urgency,
 };
 
 use crate::peers::Peer;
@@ -165,7 +165,7 @@ fn message(number: u32, phase: NotificationKind, urgency: Urgency) -> Notificati
         title: "checkout/availability: 25% of requests failed in the last hour (1,203 of 4,812)".to_owned(),
         paragraphs: vec!["29% of the 30-day error budget is used: 1,203 failed requests, 4,177 allowed.".to_owned()],
         facts: vec![("Error budget left".to_owned(), "71.2%".to_owned())],
-        links: vec![Link { text: "runbook".to_owned(), url: "https://wiki.example.com/checkout".to_owned() }],
+        links: vec![("runbook".to_owned(), "https://wiki.example.com/checkout".to_owned())],
         service: "checkout".to_owned(),
         team: "shop".to_owned(),
         class: "critical".to_owned(),
@@ -188,7 +188,7 @@ fn hostile() -> Notification {
         title: long.clone(),
         paragraphs: vec![long.clone(); 40],
         facts: vec![(long.clone(), long.clone()); 80],
-        links: links.iter().map(|url| Link { text: long.clone(), url: (*url).to_owned() }).collect(),
+        links: links.iter().map(|url| (long.clone(), (*url).to_owned())).collect(),
         service: long.clone(),
         team: long.clone(),
         class: long,

@@ -18,7 +18,7 @@ type DeliveryGroup<'a> = (&'a Delivery, Vec<&'a str>);
 impl Site<'_> {
     pub(super) fn open_incident_count(&self, service: &str) -> usize {
         let is_counted = |(key, incident): &(&IncidentKey, &Incident)| {
-            incident.is_open() && incident.service == service && matches!(key.subject, IncidentSubject::Slo(_))
+            incident.is_open() && incident.owner.service == service && matches!(key.subject, IncidentSubject::Slo(_))
         };
         self.context.alert_state.incidents.iter().filter(is_counted).count()
     }
@@ -54,7 +54,7 @@ impl Site<'_> {
     fn incident_row(&self, key: &IncidentKey, incident: &Incident) -> Value {
         let ended: Option<Minute> = incident.ended.map(|(ended, _)| ended);
         let end = ended.unwrap_or(self.context.status.at);
-        let service = self.context.catalog.services.iter().find(|service| service.name == incident.service);
+        let service = self.context.catalog.services.iter().find(|service| service.name == incident.owner.service);
         let deliveries = group_deliveries(&incident.deliveries);
         let shown = deliveries.iter().take(MAX_DELIVERY_LINES);
         context! {
@@ -66,7 +66,7 @@ impl Site<'_> {
             minutes => Span::new(key.started, end).minutes(),
             contributors => &incident.contributors,
             notes => incident_notes(incident).into_iter().collect::<Value>(),
-            deliveries => shown.map(|group| self.delivery_line(&incident.team, group)).collect::<Value>(),
+            deliveries => shown.map(|group| self.delivery_line(&incident.owner.team, group)).collect::<Value>(),
             more => deliveries.len().saturating_sub(MAX_DELIVERY_LINES),
         }
     }

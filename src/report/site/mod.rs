@@ -136,7 +136,7 @@ impl<'a> Site<'a> {
         let owns = |name: &str| self.services(Some(team)).any(|service| service.name == name);
         context! {
             name => team,
-            incidents => self.incident_rows(recent, |_, incident| incident.team == team),
+            incidents => self.incident_rows(recent, |_, incident| incident.owner.team == team),
             policy => self.policy_rows(|service| service.team == team),
             corrections => self.correction_rows(around, |service, _| service.team == team),
             overrides => self.override_rows(owns),

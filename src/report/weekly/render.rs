@@ -18,7 +18,7 @@ use minijinja::{Environment, context};
 use serde_json::{Value, json};
 
 use super::{COVERAGE, EXCLUSIONS, NEEDS_ACTION, Section, WEEKLY_KEY_PREFIX, WeeklyReport, WeeklySlo};
-use crate::alert::Notification;
+use crate::alert::{Notification, Owner};
 use crate::format::{escape_markdown, pluralize};
 use crate::report::chart::{daily_burn_chart, describe_daily_burn};
 use crate::report::slo_status::{SloStatus, has_insufficient_coverage};
@@ -201,12 +201,8 @@ impl WeeklyReport {
     }
 
     fn note(&self, subject: &str, team: &str, title: String, paragraphs: Vec<String>) -> Notification {
-        Notification {
-            title,
-            paragraphs,
-            team: team.to_owned(),
-            ..Notification::fleet_note(format!("{WEEKLY_KEY_PREFIX}{subject}@{}", self.week), self.week.span.end)
-        }
+        let key = format!("{WEEKLY_KEY_PREFIX}{subject}@{}", self.week);
+        Notification { title, paragraphs, ..Notification::note(key, Owner::fleet(team), self.week.span.end) }
     }
 
     /// The notifications to channels of teams that follow from the report of the fleet.

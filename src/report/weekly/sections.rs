@@ -18,7 +18,7 @@ impl WeeklyContext<'_> {
     pub(super) fn incident_lines(&self, team: Option<&str>) -> Vec<String> {
         let span = self.week.span;
         let is_relevant = |(key, one): &(&IncidentKey, &Incident)| {
-            team.is_none_or(|team| one.team == team)
+            team.is_none_or(|team| one.owner.team == team)
                 && key.started < span.end
                 && one.ended.is_none_or(|(ended, _)| ended > span.start)
         };
@@ -36,7 +36,7 @@ impl WeeklyContext<'_> {
             };
             if let Some(first) = one.deliveries.iter().find(is_page) {
                 pages += 1;
-                night_pages += usize::from(is_night(first.at, &self.service_time_zone(&one.service)));
+                night_pages += usize::from(is_night(first.at, &self.service_time_zone(&one.owner.service)));
             }
             let until = one.ended.map(|(ended, _)| ended).filter(|ended| *ended <= span.end);
             lines.push(format!("{}: {}, {}", key.subject, one.peak(), format_period(key.started, until)));
@@ -147,7 +147,7 @@ mod tests {
             ("2026-11-10T12:00Z", "2026-11-10T12:05Z", Urgency::Page, Some("2026-11-10T13:00Z")),
             ("2026-11-23T01:00Z", "2026-11-23T01:05Z", Urgency::Page, None),
         ] {
-            let mut incident = Incident::new(&owner, urgency, at(started));
+            let mut incident = Incident::new(owner.clone(), urgency, at(started));
             let one = |number| Delivery {
                 number,
                 kind: NotificationKind::Opened,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::alert::{
-    AlertState, Delivery, EndReason, Incident, IncidentKey, IncidentSubject, Link, Notification, NotificationKind,
+    AlertState, Delivery, EndReason, Incident, IncidentKey, IncidentSubject, Notification, NotificationKind,
     OutboxEntry, Owner, SloCheckpoint, UrgencyState,
 };
 use crate::cost::Usage;
@@ -55,7 +55,7 @@ fn notification() -> Notification {
         title: "shop/availability: 25% failed".to_owned(),
         paragraphs: vec!["One.".to_owned()],
         facts: vec![("burn".to_owned(), "20".to_owned())],
-        links: vec![Link { text: "runbook".to_owned(), url: "https://example.com".to_owned() }],
+        links: vec![("runbook".to_owned(), "https://example.com".to_owned())],
         service: "shop".to_owned(),
         team: "mart".to_owned(),
         class: "critical".to_owned(),
@@ -69,7 +69,7 @@ fn alert_state() -> AlertState {
     let owner = Owner { team: "mart".to_owned(), service: "shop".to_owned(), class: "critical".to_owned() };
     let slo = IncidentSubject::Slo(SloId::new("shop", "availability"));
     let group = IncidentSubject::SharedLoadBalancer("app/mart/0a".to_owned());
-    let mut member = Incident::new(&owner, Urgency::Page, start);
+    let mut member = Incident::new(owner.clone(), Urgency::Page, start);
     member.change_urgency(Urgency::Severe, start.plus(1));
     member.change_urgency(Urgency::Ticket, start.plus(2));
     member.ended = Some((start.plus(9), EndReason::OwnerChanged));
@@ -86,7 +86,7 @@ fn alert_state() -> AlertState {
         destination: "mailto:a@example.com".to_owned(),
         at: start,
     }];
-    let mut shared = Incident::new(&owner, Urgency::Page, start);
+    let mut shared = Incident::new(owner.clone(), Urgency::Page, start);
     shared.members = BTreeSet::from([key(slo.clone())]);
     let mut incidents = BTreeMap::from([(key(slo), member), (key(group), shared)]);
     for subject in [
@@ -94,7 +94,7 @@ fn alert_state() -> AlertState {
         IncidentSubject::StaleSource("logs".to_owned()),
         IncidentSubject::InvalidDefinitions("mart".to_owned()),
     ] {
-        incidents.insert(key(subject), Incident::new(&owner, Urgency::Ticket, start));
+        incidents.insert(key(subject), Incident::new(owner.clone(), Urgency::Ticket, start));
     }
     let calm = SloCheckpoint {
         evaluated_at: start,
