@@ -87,7 +87,7 @@ pub mod internals {
     pub use crate::command::simulate::write_logs;
     pub use crate::counts::{Counts, DayCounts, MinuteColumns, MinuteCount, SLOTS_PER_DAY};
     pub use crate::ledger::{Ledger, ListedObject, ObjectCounts, ObjectRecord};
-    pub use crate::notify::{Notifier, Receipt, Secret, Secrets, Settings};
+    pub use crate::notify::{Notifier, Secret, Secrets, Settings};
     pub use crate::rational::Rational;
     pub use crate::report::problems::{github, json, terminal};
     pub use crate::series::SeriesKey;

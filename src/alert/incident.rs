@@ -115,10 +115,9 @@ impl Incident {
     pub(super) fn reopened(self, new: Self) -> Self {
         let mut urgency_changes = self.urgency_changes;
         for (at, urgency) in new.urgency_changes {
-            match urgency_changes.last().copied() {
-                Some((_, last)) if last == urgency => {}
-                Some((turned, _)) => urgency_changes.push((at.max(turned), urgency)),
-                None => urgency_changes.push((at, urgency)),
+            let last = urgency_changes.last().copied();
+            if last.is_none_or(|(_, last)| last != urgency) {
+                urgency_changes.push((last.map_or(at, |(changed_at, _)| changed_at.max(at)), urgency));
             }
         }
         Self { owner: new.owner, urgency_changes, ended: new.ended, ..self }

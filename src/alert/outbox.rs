@@ -64,12 +64,6 @@ impl DeliveryError {
     pub fn permanent(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { is_transient: false, ..Self::transient(message, hint) }
     }
-
-    /// The pause that the receiver asked for, rounded up.
-    fn retry_after_minutes(&self) -> Option<i32> {
-        let minutes = self.retry_after_s?.div_ceil(60);
-        Some(i32::try_from(minutes).map_or(ABANDON_AFTER_MINUTES, |minutes| minutes.min(ABANDON_AFTER_MINUTES)))
-    }
 }
 
 pub type DeliveryResult = Result<(), DeliveryError>;
@@ -108,7 +102,8 @@ impl OutboxEntry {
         let backoff = (1_i32 << self.attempts.saturating_sub(1).min(10)).min(RETRY_MINUTES_MAX);
         // A permanent failure is retried too: once it is reported, the cause may be fixed.
         let pause = if error.is_transient { backoff } else { RETRY_MINUTES_MAX };
-        self.next_attempt = now.plus(pause.max(error.retry_after_minutes().unwrap_or(0)));
+        let requested_pause = i32::try_from(error.retry_after_s.unwrap_or(0).div_ceil(60)).unwrap_or(i32::MAX);
+        self.next_attempt = now.plus(pause.max(requested_pause.min(ABANDON_AFTER_MINUTES)));
         self.last_error = Some(error.to_string());
         self.is_abandoned = now.0.saturating_sub(self.decided_at.0) >= ABANDON_AFTER_MINUTES;
     }
@@ -121,9 +116,8 @@ impl OutboxEntry {
         self.is_abandoned || (self.reported_as.is_none() && (!error.is_transient || is_late))
     }
 
-    pub fn is_same_notification(&self, other: &Self) -> bool {
+    fn identity(&self) -> (&str, u32, &str) {
         (&self.notification.key, self.notification.number, &self.destination)
-            == (&other.notification.key, other.notification.number, &other.destination)
     }
 
     /// How urgent the delivery is: that an incident is resolved never pages.
@@ -166,9 +160,8 @@ impl AlertState {
     pub fn record_results(&mut self, results: &[(OutboxEntry, DeliveryResult)], now: Minute) -> Vec<DeliveryReport> {
         let mut reports = Vec::new();
         for (sent_entry, result) in results {
-            let Some(index) = self.outbox.iter().position(|entry| entry.is_same_notification(sent_entry)) else {
-                continue;
-            };
+            let index = self.outbox.iter().position(|entry| entry.identity() == sent_entry.identity());
+            let Some(index) = index else { continue };
             match result {
                 Ok(()) => {
                     let entry = self.outbox.remove(index);
@@ -193,9 +186,8 @@ impl AlertState {
 
     fn record_delivery(&mut self, entry: &OutboxEntry, at: Minute) {
         let Notification { number, kind, urgency, ref key, .. } = entry.notification;
-        if let Some((_, incident)) =
-            self.incidents.iter_mut().find(|(incident_key, _)| incident_key.to_string() == *key)
-        {
+        let incident = self.incidents.iter_mut().find(|(incident_key, _)| incident_key.to_string() == *key);
+        if let Some((_, incident)) = incident {
             incident.deliveries.push(Delivery { number, kind, urgency, destination: entry.destination.clone(), at });
         }
     }

@@ -10,7 +10,7 @@ use super::{CommandError, ExitStatus, eprint_line, print};
 use crate::alert::{DeliveryError, Notification};
 use crate::cli::notify::{NotifyArgs, NotifyFormat};
 use crate::format::pluralize;
-use crate::notify::{Notifier, Receipt};
+use crate::notify::Notifier;
 use crate::slo::{Catalog, Team};
 use crate::text::escape_non_printing;
 use crate::time::Minute;
@@ -82,14 +82,14 @@ fn team_destinations(team: &Team) -> Vec<(&str, Vec<&'static str>)> {
 struct TestResult<'a> {
     destination: &'a str,
     uses: String,
-    result: Result<Receipt, DeliveryError>,
+    result: Result<String, DeliveryError>,
 }
 
 impl TestResult<'_> {
     fn text(&self) -> String {
         let (destination, uses) = (escape_non_printing(self.destination), &self.uses);
         match &self.result {
-            Ok(receipt) => format!("{destination} ({uses}): delivered: {}\n", receipt.response),
+            Ok(response) => format!("{destination} ({uses}): delivered: {response}\n"),
             Err(error) => format!("{destination} ({uses}): {error}\n"),
         }
     }
@@ -99,7 +99,7 @@ fn json(team: &str, results: &[TestResult<'_>]) -> Value {
     let row_of = |tried: &TestResult<'_>| {
         let mut row = json!({ "destination": tried.destination, "uses": tried.uses.split(", ").collect::<Vec<_>>() });
         match &tried.result {
-            Ok(receipt) => (row["delivered"], row["response"]) = (json!(true), json!(receipt.response)),
+            Ok(response) => (row["delivered"], row["response"]) = (json!(true), json!(response)),
             Err(error) => {
                 row["delivered"] = json!(false);
                 row["retryable"] = json!(error.is_transient);

@@ -13,7 +13,7 @@ use crate::cost::Usage;
 use crate::engine;
 use crate::evaluation::status::FleetStatus;
 use crate::location::Location;
-use crate::notify::{Notifier, Receipt};
+use crate::notify::Notifier;
 use crate::report::weekly::{ImageMode, PREVIOUS_WEEKS, PreviousWeeks, Week, WeeklyContext, WeeklyReport};
 use crate::slo::{Catalog, Team};
 use crate::store::{LedgerStore, SiteFile, SiteWriter, StalePages, StoreError, write_new_file};
@@ -185,7 +185,7 @@ impl WeeklySender<'_> {
         what: &str,
         destination: &str,
         record: String,
-        sending: impl Future<Output = Result<Receipt, DeliveryError>>,
+        sending: impl Future<Output = Result<String, DeliveryError>>,
     ) -> Result<usize, CommandError> {
         let to_error =
             |error: StoreError| CommandError::with_context("cannot record in the ledger what was sent", error);

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Receipt;
 use super::payload::Payload;
 use super::sanitize::plain_text;
 use crate::alert::{DeliveryError, Notification};
@@ -18,14 +17,14 @@ use crate::text::{escape_non_printing, truncate};
 const NAMES_MAX: u32 = 1_000;
 
 /// Writes a notification for a destination, unless the same one has been written.
-pub(super) fn write(folder: &Path, destination: &str, notification: &Notification) -> Result<Receipt, DeliveryError> {
+pub(super) fn write(folder: &Path, destination: &str, notification: &Notification) -> Result<String, DeliveryError> {
     let destination = escape_non_printing(destination);
     let document = serde_json::to_value(Payload::new(notification)).unwrap_or(Value::Null);
     let json = format!("{:#}\n", json!({ "destination": destination, "notification": document }));
     let text = format!("To: {}\n\n{}", describe_destination(&destination, None), plain_text(notification));
     let name = file_name(&destination, notification);
     match fs::create_dir_all(folder).and_then(|()| write_files(folder, &name, &json, &text)) {
-        Ok(path) => Ok(Receipt { response: format!("written to `{}`", path.display()) }),
+        Ok(path) => Ok(format!("written to `{}`", path.display())),
         Err(error) => Err(DeliveryError::transient(
             format!("cannot write to `{}`: {error}", folder.display()),
             "use a writable folder: `--dry-run DIR`",

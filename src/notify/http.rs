@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::{Receipt, Secret};
+use super::Secret;
 use crate::alert::DeliveryError;
 use crate::text::escape_non_printing;
 
@@ -76,7 +76,7 @@ impl Post {
     }
 }
 
-pub(super) async fn send(client: &Client, post: Post, now: Timestamp) -> Result<Receipt, DeliveryError> {
+pub(super) async fn send(client: &Client, post: Post, now: Timestamp) -> Result<String, DeliveryError> {
     let mut request = client.post(post.url).header("Content-Type", "application/json").body(post.body);
     for (name, value) in post.headers {
         request = request.header(name, value);
@@ -86,7 +86,7 @@ pub(super) async fn send(client: &Client, post: Post, now: Timestamp) -> Result<
     let retry_after_s = retry_after_s(&response, now);
     let response_text = post.secret.redact(&response_text(response).await);
     if status.is_success() {
-        return Ok(Receipt { response: format!("{}{response_text}", status.as_u16()) });
+        return Ok(format!("{}{response_text}", status.as_u16()));
     }
     let message = format!("the server answered {status}{response_text}");
     if is_transient(status) {

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::payload::Payload;
 use super::sanitize::{color, is_weekly_report, label, labelled_title, ownership, plain_text, title_without_label};
-use super::{BUG, Receipt, Secret, Settings, http};
+use super::{BUG, Secret, Settings, http};
 use crate::alert::{DeliveryError, Notification};
 use crate::report::weekly::{ImageMode, WeeklyReport};
 use crate::text::{escape_non_printing, truncate};
@@ -71,13 +71,12 @@ impl SmtpRelay {
         notification: &Notification,
         report: Option<&WeeklyReport>,
         now: Timestamp,
-    ) -> Result<Receipt, DeliveryError> {
+    ) -> Result<String, DeliveryError> {
         let email = self.build_email(recipient, notification, report, now)?;
         match tokio::time::timeout(TOTAL_TIMEOUT, self.server.send(email)).await {
             Ok(Ok(response)) => {
                 let response_lines: Vec<&str> = response.message().collect();
-                let response = escape_non_printing(&format!("{} {}", response.code(), response_lines.join(" ")));
-                Ok(Receipt { response })
+                Ok(escape_non_printing(&format!("{} {}", response.code(), response_lines.join(" "))))
             }
             Ok(Err(error)) => {
                 Err(self.passwords.iter().fold(smtp_error(&error), |error, password| password.redact_error(error)))

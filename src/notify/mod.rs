@@ -28,12 +28,6 @@ pub use payload::schema;
 pub use put_metric_data::put_metric_data;
 pub use secret::{Secret, Secrets};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// The receiver's response on one line.
-    pub response: String,
-}
-
 /// The hint of errors that only a change of the program can fix.
 const BUG: &str = "report this as a bug in slowburn";
 
@@ -63,16 +57,17 @@ impl Notifier {
         Self { settings, http_client, smtp_relay, started_at, started: Instant::now() }
     }
 
-    /// Sends a notification to a destination such as `pagerduty:${KEY}` or `mailto:team@example.com`.
+    /// Sends a notification to a destination such as `pagerduty:${KEY}` or `mailto:team@example.com`. Returns the
+    /// receiver's response on one line.
     ///
     /// The same notification may be sent twice, after a crash or a lost response: each channel includes an identifier
     /// by which the receiver can detect that.
-    pub async fn send(&self, destination: &str, notification: &Notification) -> Result<Receipt, DeliveryError> {
+    pub async fn send(&self, destination: &str, notification: &Notification) -> Result<String, DeliveryError> {
         self.send_sanitized(destination, &sanitize::sanitize(notification), None).await
     }
 
     /// Sends a weekly report in the form that suits the channel.
-    pub async fn send_weekly(&self, destination: &str, report: &WeeklyReport) -> Result<Receipt, DeliveryError> {
+    pub async fn send_weekly(&self, destination: &str, report: &WeeklyReport) -> Result<String, DeliveryError> {
         let is_slack = self.settings.dry_run_dir.is_none() && destination.starts_with("slack:");
         let notification = if is_slack { report.digest() } else { report.message() };
         self.send_sanitized(destination, &sanitize::sanitize(&notification), Some(report)).await
@@ -83,7 +78,7 @@ impl Notifier {
         destination: &str,
         notification: &Notification,
         report: Option<&WeeklyReport>,
-    ) -> Result<Receipt, DeliveryError> {
+    ) -> Result<String, DeliveryError> {
         let Settings { secrets, pagerduty_url, dry_run_dir, .. } = &self.settings;
         if let Some(folder) = dry_run_dir {
             return dry_run::write(folder, destination, notification);
@@ -108,17 +103,17 @@ impl Notifier {
         self.send_posts(posts).await
     }
 
-    async fn send_posts(&self, posts: Vec<http::Post>) -> Result<Receipt, DeliveryError> {
+    async fn send_posts(&self, posts: Vec<http::Post>) -> Result<String, DeliveryError> {
         let client = self.http_client.get_or_init(http::new_client).clone()?;
-        let mut receipt = Receipt { response: String::new() };
+        let mut response = String::new();
         for post in posts {
-            receipt = http::send(&client, post, self.now()).await?;
+            response = http::send(&client, post, self.now()).await?;
         }
-        Ok(receipt)
+        Ok(response)
     }
 
     /// Calls an address, so that a heartbeat monitor knows that a run has completed.
-    pub async fn ping(&self, destination: &str) -> Result<Receipt, DeliveryError> {
+    pub async fn ping(&self, destination: &str) -> Result<String, DeliveryError> {
         let address = self.settings.secrets.expand(destination.strip_prefix("webhook:").unwrap_or(destination))?;
         let url = http::parse_url(&address, "the heartbeat address", false)?;
         let hint = |_, _: &str| "copy the complete address of the heartbeat check again";

@@ -29,23 +29,19 @@ pub(super) fn posts(
             "copy the key of an `Events API v2` integration on the PagerDuty service",
         ));
     }
-    let events = match notification.kind {
+    let (path, events) = match notification.kind {
         NotificationKind::Opened | NotificationKind::Changed | NotificationKind::Reminder => {
-            vec![("/v2/enqueue", trigger(notification, key))]
+            ("enqueue", vec![trigger(notification, key)])
         }
-        NotificationKind::Resolved => vec![("/v2/enqueue", resolve(notification, key))],
-        NotificationKind::Note => vec![("/v2/change/enqueue", change(notification, key))],
+        NotificationKind::Resolved => ("enqueue", vec![resolve(notification, key)]),
+        NotificationKind::Note => ("change/enqueue", vec![change(notification, key)]),
         // A test must not leave an alert behind that a person has to close.
-        NotificationKind::Test => {
-            vec![("/v2/enqueue", trigger(notification, key)), ("/v2/enqueue", resolve(notification, key))]
-        }
+        NotificationKind::Test => ("enqueue", vec![trigger(notification, key), resolve(notification, key)]),
     };
-    let post = |(path, event): (&str, Value)| {
-        let address = Secret::new(&format!("{}{path}", base_url.trim_end_matches('/')));
-        let url = http::parse_url(&address, "the PagerDuty address", true)?;
-        Ok(Post::new(url, event.to_string(), routing_key.clone(), hint))
-    };
-    events.into_iter().map(post).collect()
+    let address = Secret::new(&format!("{}/v2/{path}", base_url.trim_end_matches('/')));
+    let url = http::parse_url(&address, "the PagerDuty address", true)?;
+    let post = |event: Value| Post::new(url.clone(), event.to_string(), routing_key.clone(), hint);
+    Ok(events.into_iter().map(post).collect())
 }
 
 /// Opens an alert, or updates an open one. A reminder is a trigger too: it is added to an open alert without paging

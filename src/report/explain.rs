@@ -98,10 +98,10 @@ impl Explanation<'_> {
             Some(group) => format!("sent as a ticket: part of {group}, for which the platform team is paged"),
             None => "passed: not part of a group".to_owned(),
         };
-        let silence = self.silence.map_or_else(
-            || "passed: not silenced".to_owned(),
-            |silence| format!("silenced by `{}`: {} ({})", silence.id, silence.reason, silence.author),
-        );
+        let silence = match self.silence {
+            Some(silence) => format!("silenced by `{}`: {} ({})", silence.id, silence.reason, silence.author),
+            None => "passed: not silenced".to_owned(),
+        };
         let [significance, hours] = self.downgrade_checks();
         [
             ("significance", significance),
@@ -180,25 +180,22 @@ impl Explanation<'_> {
     }
 
     fn conclusion(&self) -> String {
+        let is_open = |incident: &Incident| incident.ended.is_none_or(|(ended, _)| self.at < ended);
         match (&self.incident, self.urgency_state.urgency(), self.evaluation.state.urgency()) {
             _ if self.evaluated_until.is_none_or(|evaluated| evaluated < self.at) => {
-                let until = self.evaluated_until.map_or_else(
-                    || "not evaluated by a run yet".to_owned(),
-                    |at| format!("evaluated by runs only up to {at}"),
-                );
+                let until = match self.evaluated_until {
+                    None => "not evaluated by a run yet".to_owned(),
+                    Some(at) => format!("evaluated by runs only up to {at}"),
+                };
                 format!("{until}; an evaluation with the current data is below")
             }
-            (Some((key, incident)), Some(urgency), _)
-                if incident.is_open() || self.at.0 < incident.ended.map_or(0, |(at, _)| at.0) =>
-            {
+            (Some((key, incident)), Some(urgency), _) if is_open(incident) => {
                 format!("{urgency}, incident open since {}", key.started)
             }
-            (Some((key, incident)), None, _) if incident.ended.is_none_or(|(ended, _)| self.at < ended) => {
-                format!(
-                    "not firing with the current data; the incident from {} was open, but its minutes have changed since",
-                    key.started
-                )
-            }
+            (Some((key, incident)), None, _) if is_open(incident) => format!(
+                "not firing with the current data; the incident from {} was open, but its minutes have changed since",
+                key.started
+            ),
             (Some((key, _)), ..) => format!("incident from {} resolved", key.started),
             (None, _, Some(urgency)) if !self.minute_evaluation.is_observed => {
                 format!("{urgency} based on earlier minutes, but this minute is unknown or excluded: no incident opens")

@@ -207,7 +207,7 @@ impl SloMessage<'_> {
     fn budget_paragraph(&self) -> Option<String> {
         let row = self.row?;
         let (allowed, left) = (to_f64(row.budget.allowed()?), to_f64(row.budget.remaining()?));
-        let mut text = format!(
+        let text = format!(
             "{} of the {} is used: {} {}, {} allowed.",
             format_percent(1.0 - left, 0),
             format_budget_name(&row.window),
@@ -215,25 +215,23 @@ impl SloMessage<'_> {
             plural(row.sums.bad, self.bad_event_noun()),
             format_number(allowed)
         );
-        // Failures that may be chance have no rate.
-        if !self.incident.is_open() || self.downgrade_paragraph().is_some() {
-            return Some(text);
-        }
         let minutes_to_exhaustion = self
             .main_tier()
             .and_then(|(tier, windows)| minutes_until_exhausted(allowed * left, windows.short.bad, tier.short_minutes));
-        match (minutes_to_exhaustion, row.forecast) {
-            _ if row.budget.is_exceeded() => text.push_str(" The error budget is exhausted."),
+        let forecast = match (minutes_to_exhaustion, row.forecast) {
+            // Failures that may be chance have no rate.
+            _ if !self.incident.is_open() || self.downgrade_paragraph().is_some() => String::new(),
+            _ if row.budget.is_exceeded() => " The error budget is exhausted.".to_owned(),
             (Some(minutes), _) => {
                 let at = format_time(row.evaluated_at.plus(minutes));
-                text.push_str(&format!(" At the current rate it will be exhausted by {at}."));
+                format!(" At the current rate it will be exhausted by {at}.")
             }
             (None, ExhaustionForecast::ExhaustedAt(at)) => {
-                text.push_str(&format!(" At the recent rate it will be exhausted by {}.", format_time(at)));
+                format!(" At the recent rate it will be exhausted by {}.", format_time(at))
             }
-            (None, _) => {}
-        }
-        Some(text)
+            (None, _) => String::new(),
+        };
+        Some(text + &forecast)
     }
 
     fn resolution_paragraph(&self) -> String {

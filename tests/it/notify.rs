@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use slowburn::internals::{
-    DeliveryError, Minute, Notification, NotificationKind, Notifier, Receipt, Secret, Secrets, Settings, Urgency,
+    DeliveryError, Minute, Notification, NotificationKind, Notifier, Secret, Secrets, Settings, Urgency,
 };
 
 use crate::peers::Peer;
@@ -151,7 +151,7 @@ fn notifier(peer: &str) -> Notifier {
     Notifier::new(settings, now)
 }
 
-fn send(postman: &Notifier, destination: &str, message: &Notification) -> Result<Receipt, DeliveryError> {
+fn send(postman: &Notifier, destination: &str, message: &Notification) -> Result<String, DeliveryError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(postman.send(destination, message))
 }
@@ -241,7 +241,7 @@ fn missing_settings_are_reported_with_hint() {
 }
 
 /// Whether a retry helps, and its delay in seconds.
-fn retry_of(sent: &Result<Receipt, DeliveryError>) -> Option<(bool, Option<u64>)> {
+fn retry_of(sent: &Result<String, DeliveryError>) -> Option<(bool, Option<u64>)> {
     match sent {
         Ok(_) => None,
         Err(error) => Some((error.is_transient, error.retry_after_s)),
