@@ -38,31 +38,30 @@ pub fn plan_notifications(
     let outbox = &state.outbox;
     for (key, incident) in &mut state.incidents {
         let urgency = notification_urgency(incident);
-        let mut destinations_by_kind = DestinationsByKind::new();
-        match incident.ended {
+        let destinations_by_kind = match incident.ended {
             Some(_) if !incident.notified.is_empty() => {
                 let notified = std::mem::take(&mut incident.notified);
-                destinations_by_kind.insert(NotificationKind::Resolved, notified.into_keys().collect());
+                DestinationsByKind::from([(NotificationKind::Resolved, notified.into_keys().collect())])
             }
-            Some((ended, reason)) if !needs_closing_note(incident, ended, reason, at, rules) => {}
-            _ if (routes.is_silenced)(key) => incident.is_silenced = true,
+            Some((ended, reason)) if !needs_closing_note(incident, ended, reason, at, rules) => continue,
+            _ if (routes.is_silenced)(key) => {
+                incident.is_silenced = true;
+                continue;
+            }
             Some(_) => {
-                destinations_by_kind.insert(NotificationKind::Note, (routes.destinations)(incident, Urgency::Ticket));
+                DestinationsByKind::from([(NotificationKind::Note, (routes.destinations)(incident, Urgency::Ticket))])
             }
             None => {
                 let is_due = is_reminder_due(incident, urgency, at, rules);
                 // No reminder while an earlier notification to the same destination is pending.
                 let needs_reminder = |destination: &str| {
-                    is_due
-                        && !outbox.iter().any(|entry| {
-                            !entry.is_abandoned
-                                && entry.destination == destination
-                                && entry.notification.key == key.to_string()
-                        })
+                    let mut pending =
+                        outbox.iter().filter(|entry| !entry.is_abandoned && entry.destination == destination);
+                    is_due && pending.all(|entry| entry.notification.key != key.to_string())
                 };
-                destinations_by_kind = open_notifications(incident, urgency, routes, needs_reminder);
+                open_notifications(incident, urgency, routes, needs_reminder)
             }
-        }
+        };
         for (kind, destinations) in destinations_by_kind {
             if destinations.is_empty() {
                 continue;

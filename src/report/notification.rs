@@ -1,9 +1,11 @@
 //! Notifications: of an incident of one SLO or of several, of a changed objective, and of a failed delivery.
 
+use std::collections::BTreeSet;
+
 use super::slo_notification::SloMessage;
 use crate::alert::{
-    EndReason, Incident, IncidentSubject, Notification, NotificationKind, ObjectiveChange, OutboxEntry, Owner,
-    PlannedNotification,
+    EndReason, Incident, IncidentKey, IncidentSubject, Notification, NotificationKind, ObjectiveChange, OutboxEntry,
+    Owner, PlannedNotification,
 };
 use crate::format::{format_elapsed, format_time, pluralize};
 use crate::slo::{Catalog, SloId, Urgency};
@@ -35,8 +37,8 @@ impl NotificationContext<'_> {
                 }
                 None => message.title = format!("resolved: {id} was removed"),
             },
-            subject @ (IncidentSubject::SharedLoadBalancer(_) | IncidentSubject::SharedSource(_)) => {
-                self.fill_group(&subject.to_string(), incident, key.started, &mut message);
+            IncidentSubject::SharedLoadBalancer(_) | IncidentSubject::SharedSource(_) => {
+                self.fill_group(key, incident, &mut message);
             }
             IncidentSubject::StaleSource(source) => {
                 self.fill_stale_source(source, incident, key.started, &mut message);
@@ -46,16 +48,16 @@ impl NotificationContext<'_> {
         message
     }
 
-    fn fill_group(&self, scope: &str, incident: &Incident, started: Minute, message: &mut Notification) {
+    fn fill_group(&self, key: &IncidentKey, incident: &Incident, message: &mut Notification) {
         let members = incident.members.iter().filter_map(|key| self.alert_state.incidents.get(key));
-        let mut services: Vec<&str> = members.map(|member| member.owner.service.as_str()).collect();
-        services.sort_unstable();
-        services.dedup();
+        let services: BTreeSet<&str> = members.map(|member| member.owner.service.as_str()).collect();
+        let services: Vec<&str> = services.into_iter().collect();
         let service_count = pluralize(services.len(), "service");
-        let since = format_time(started);
+        let IncidentKey { subject: scope, started } = key;
+        let since = format_time(*started);
         message.title = match incident.ended {
             Some((ended, EndReason::Recovered)) => {
-                format!("resolved: {service_count} on {scope} recovered after {}", format_elapsed(started, ended))
+                format!("resolved: {service_count} on {scope} recovered after {}", format_elapsed(*started, ended))
             }
             Some(_) => format!("resolved: incidents of {service_count} on {scope} are no longer grouped"),
             None => format!("{service_count} on {scope} failing together since {since}"),
@@ -79,12 +81,12 @@ impl NotificationContext<'_> {
         };
         message.paragraphs.push(format!("SLOs that use this source: {slo_count}."));
         if incident.is_open() {
-            message.paragraphs.push("None of them can alert until new data arrives.".to_owned());
-            message.paragraphs.push(
+            let advice = [
+                "None of them can alert until new data arrives.",
                 "Check the output of `slowburn run` for this source, whether its logs or metrics are still written, and whether slowburn \
-                 is allowed to read them."
-                    .to_owned(),
-            );
+                 is allowed to read them.",
+            ];
+            message.paragraphs.extend(advice.map(str::to_owned));
         }
     }
 
@@ -96,7 +98,7 @@ impl NotificationContext<'_> {
         let is_defined = |id: &SloId| self.catalog.slos().any(|(_, slo)| slo.id == *id);
         let checkpoints = self.alert_state.checkpoints.iter();
         let missing = checkpoints.filter(|(id, checkpoint)| checkpoint.team == team && !is_defined(id));
-        let missing: Vec<String> = missing.map(|(id, _)| id.to_string()).collect();
+        let missing: Vec<&str> = missing.map(|(id, _)| id.as_str()).collect();
         let missing_count = pluralize(missing.len(), "SLO");
         message.title = format!("{missing_count} of team {team} cannot be evaluated: invalid definitions");
         message.paragraphs = vec![
