@@ -95,9 +95,9 @@ impl Diagnostics {
         dry_run: bool,
     ) {
         for (entry, result) in deliveries {
-            let Notification { key, urgency, kind: phase, team, .. } = &entry.notification;
+            let Notification { key, urgency, kind, team, .. } = &entry.notification;
             let to = catalog.describe_destination(team, &entry.destination);
-            let notification = format!("{to} of {} ({urgency} {})", escape_non_printing(key), phase.as_str());
+            let notification = format!("{to} of {} ({urgency} {kind})", escape_non_printing(key));
             let (error, next_step) = match result {
                 Ok(()) => {
                     let notified = if dry_run { "dry run: would notify" } else { "notified" };
