@@ -167,7 +167,7 @@ fn evaluate_tier(slo: &Slo, tier: &Tier, at: Minute, counts: &CountsView<'_>) ->
     let (long, short) = condition.windows(at);
     let (long, short) = ((counts.budget_counts)(long), (counts.budget_counts)(short));
     let is_short_firing = condition.threshold.is_exceeded(short.total, short.bad);
-    let is_firing = condition.is_firing(long, short);
+    let is_firing = is_short_firing && condition.threshold.is_exceeded(long.total, long.bad);
     let is_page = is_firing && tier.urgency == Urgency::Page;
     TierEvaluation {
         long,

@@ -19,16 +19,12 @@ pub struct Threshold {
 /// A tier's two windows and the share of bad events both must exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// Long window in minutes.
     pub long_minutes: u32,
-    /// Short window in minutes.
     pub short_minutes: u32,
-    /// What both must exceed.
     pub threshold: Threshold,
 }
 
 impl Threshold {
-    /// The threshold of a burn rate of `factor` under an objective.
     pub fn new(factor: Rational, objective: &Objective) -> Self {
         let share = factor * objective.budget();
         let (numerator, denominator) = (share.numer().unsigned_abs(), share.denom().unsigned_abs());
@@ -67,7 +63,6 @@ impl Threshold {
 }
 
 impl Condition {
-    /// The condition of a tier under an objective.
     pub fn new(tier: &Tier, objective: &Objective) -> Self {
         Self {
             long_minutes: tier.long_minutes,
@@ -80,11 +75,6 @@ impl Condition {
     pub fn windows(&self, at: Minute) -> (Span, Span) {
         let before = |minutes: u32| Span::ending_at(at, i32::try_from(minutes).unwrap_or(i32::MAX));
         (before(self.long_minutes), before(self.short_minutes))
-    }
-
-    /// Whether both windows exceed the threshold.
-    pub fn is_firing(&self, long: Sums, short: Sums) -> bool {
-        self.threshold.is_exceeded(long.total, long.bad) && self.threshold.is_exceeded(short.total, short.bad)
     }
 }
 

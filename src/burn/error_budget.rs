@@ -2,7 +2,7 @@
 
 use crate::counts::Sums;
 use crate::rational::{Rational, to_f64};
-use crate::slo::Objective;
+use crate::slo::{Objective, Policy, PolicyStep};
 use crate::time::{MINUTES_PER_DAY, Minute, Span, Window};
 
 /// Minutes of the recent past that a forecast goes by: long enough to even out a day's rhythm, short enough to see a
@@ -17,7 +17,6 @@ pub struct ErrorBudget {
 }
 
 impl ErrorBudget {
-    /// The budget that the traffic of a window leaves under an objective.
     pub fn new(sums: Sums, objective: &Objective) -> Self {
         Self { sums, share: objective.budget() }
     }
@@ -34,7 +33,7 @@ impl ErrorBudget {
         Some(Rational::from_integer(i128::from(self.sums.bad)) / allowed)
     }
 
-    /// Whether more events failed than may fail: the SLO is violated.
+    /// Whether the SLO is violated.
     pub fn is_exceeded(&self) -> bool {
         self.allowed().is_some_and(|allowed| Rational::from_integer(i128::from(self.sums.bad)) > allowed)
     }
@@ -43,14 +42,29 @@ impl ErrorBudget {
     pub fn remaining(&self) -> Option<Rational> {
         self.consumed().map(|consumed| Rational::from_integer(1) - consumed)
     }
+
+    /// The step of a policy that it has come to: the last one whose share is used, exactly or more. `None` below the
+    /// first.
+    ///
+    /// Where nothing may fail at all, all of the budget and more is used by the first bad event.
+    pub fn reached_step<'p>(&self, policy: &'p Policy) -> Option<&'p PolicyStep> {
+        policy.steps.iter().rfind(|step| self.has_reached(step))
+    }
+
+    /// The step that stops deploys, if one does: a later step does not lift what an earlier one has stopped.
+    pub fn blocking_step<'p>(&self, policy: &'p Policy) -> Option<&'p PolicyStep> {
+        policy.steps.iter().rfind(|step| step.blocks_deploys && self.has_reached(step))
+    }
+
+    fn has_reached(&self, step: &PolicyStep) -> bool {
+        self.consumed().map_or_else(|| self.is_exceeded(), |consumed| consumed >= step.share)
+    }
 }
 
 /// When a budget will be spent if the last three days go on as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExhaustionForecast {
-    /// It is spent already.
     AlreadyExhausted,
-    /// It will be spent then.
     ExhaustedAt(Minute),
     /// It lasts for the window's length from now, or to the end of the calendar period.
     NotWithinPeriod,
@@ -68,7 +82,6 @@ impl ExhaustionForecast {
         }
     }
 
-    /// The recent past that a forecast goes by.
     pub fn recent_span(at: Minute) -> Span {
         Span::ending_at(at, RECENT_MINUTES)
     }
@@ -82,37 +95,34 @@ impl ExhaustionForecast {
     pub fn new(window: &Window, at: Minute, objective: &Objective, sums_in: &dyn Fn(Span) -> Sums) -> Self {
         let span = window.span_at(at);
         let budget_share = to_f64(objective.budget());
-        let surplus = |sums: Sums| Surplus::new(sums, budget_share);
+        let surplus = |sums: Sums| surplus(sums, budget_share);
         let sums = sums_in(span);
         let recent = sums_in(Self::recent_span(at).intersect(span));
         if sums.total == 0 {
             return Self::Unknown;
         }
-        let surplus_left = surplus(sums).0;
+        let surplus_left = surplus(sums);
         if surplus_left < 0.0 || (surplus_left == 0.0 && sums.bad > 0) {
             return Self::AlreadyExhausted;
         }
         if recent.total == 0 {
             return Self::Unknown;
         }
-        let surplus_per_minute = surplus(recent).0 / f64::from(recent.known);
+        let surplus_per_minute = surplus(recent) / f64::from(recent.known);
         match window {
             Window::Rolling { .. } => {
                 // The window begins at a midnight at these moments; what it then still holds are sums of whole days.
                 let midnights = span.days().skip(1).map(|day| {
                     let minutes_ahead = f64::from(Span::new(span.start, day.start()).minutes());
-                    (minutes_ahead, surplus(sums_in(Span::new(day.start(), at))).0 + surplus_per_minute * minutes_ahead)
+                    (minutes_ahead, surplus(sums_in(Span::new(day.start(), at))) + surplus_per_minute * minutes_ahead)
                 });
                 let length = f64::from(span.minutes());
                 first_below_zero(at, surplus_left, midnights.chain([(length, surplus_per_minute * length)]))
             }
             Window::Calendar { .. } => {
                 let minutes_left = f64::from(Span::new(at, window.full_span_at(at).end).minutes());
-                first_below_zero(
-                    at,
-                    surplus_left,
-                    std::iter::once((minutes_left, surplus_left + surplus_per_minute * minutes_left)),
-                )
+                let at_end = (minutes_left, surplus_left + surplus_per_minute * minutes_left);
+                first_below_zero(at, surplus_left, std::iter::once(at_end))
             }
         }
     }
@@ -120,13 +130,9 @@ impl ExhaustionForecast {
 
 /// Events that may still fail: allowed less bad, by the share that may fail. As a floating-point number, because a
 /// forecast is not compared with an objective.
-struct Surplus(f64);
-
-impl Surplus {
-    #[expect(clippy::cast_precision_loss, reason = "a forecast is a guess to begin with")]
-    fn new(sums: Sums, share: f64) -> Self {
-        Self(sums.total as f64 * share - sums.bad as f64)
-    }
+#[expect(clippy::cast_precision_loss, reason = "a forecast is a guess to begin with")]
+fn surplus(sums: Sums, share: f64) -> f64 {
+    sums.total as f64 * share - sums.bad as f64
 }
 
 /// When the surplus falls below zero on its way through the points (minutes from now, surplus).
@@ -153,4 +159,34 @@ fn first_below_zero(at: Minute, surplus_left: f64, points: impl Iterator<Item = 
 pub fn minutes_until_exhausted(remaining_events: f64, bad_events: u64, minutes: u32) -> Option<i32> {
     (remaining_events > 0.0 && bad_events > 0)
         .then(|| (remaining_events * f64::from(minutes) / bad_events as f64).ceil() as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rational::parse_percent;
+
+    fn step(share: &str, blocks_deploys: bool) -> PolicyStep {
+        PolicyStep { share: parse_percent(share).unwrap(), text: share.to_owned(), then: String::new(), blocks_deploys }
+    }
+
+    fn reached<'p>(policy: &'p Policy, objective: &str, total: u64, bad: u64) -> [Option<&'p str>; 2] {
+        let objective = Objective { share: parse_percent(objective).unwrap(), text: objective.to_owned() };
+        let budget = ErrorBudget::new(Sums { total, bad, known: 1 }, &objective);
+        [budget.reached_step(policy), budget.blocking_step(policy)].map(|step| step.map(|step| step.text.as_str()))
+    }
+
+    #[test]
+    fn policy_step_applies_from_exactly_its_share() {
+        let policy = Policy { steps: vec![step("50%", false), step("75%", true), step("100%", false)] };
+        let steps_at = |bad| reached(&policy, "99.9%", 100_000, bad);
+        assert_eq!(steps_at(49), [None, None]);
+        assert_eq!(steps_at(50), [Some("50%"), None]);
+        assert_eq!(steps_at(74), [Some("50%"), None]);
+        assert_eq!(steps_at(75), [Some("75%"), Some("75%")]);
+        assert_eq!(steps_at(100), [Some("100%"), Some("75%")]);
+        assert_eq!(reached(&policy, "99.9%", 0, 0), [None, None]);
+        assert_eq!(reached(&policy, "100%", 10, 0), [None, None]);
+        assert_eq!(reached(&policy, "100%", 10, 1), [Some("100%"), Some("75%")]);
+    }
 }

@@ -9,7 +9,23 @@
 use super::Condition;
 use super::simd::{BLOCK_LEN, BLOCK_MINUTES, WindowSums, is_set};
 use super::window_sums::{BATCH_BLOCKS, BATCH_LEN, PrefixSums, block_of};
+use crate::slo::{Slo, Tier};
 use crate::time::{Minute, Span};
+
+/// The evaluation minutes at which the condition of a tier held, as the fewest spans in order.
+#[derive(Clone, Debug)]
+pub struct TierFiring<'a> {
+    pub tier: &'a Tier,
+    pub spans: Vec<Span>,
+}
+
+/// Evaluates every tier of an SLO at every minute of `span`.
+pub fn replay<'a>(slo: &'a Slo, prefix_sums: &PrefixSums<'_>, span: Span) -> Vec<TierFiring<'a>> {
+    let tiers = slo.tiers.iter();
+    tiers
+        .map(|tier| TierFiring { tier, spans: Condition::new(tier, &slo.objective).firing_spans(prefix_sums, span) })
+        .collect()
+}
 
 impl Condition {
     /// The evaluation minutes of `span` at which the condition holds, as the fewest spans.
@@ -24,7 +40,6 @@ impl Condition {
         spans
     }
 
-    /// The same for the minutes of a stretch of blocks.
     fn push_firing_in_batch(
         &self,
         prefix_sums: &PrefixSums<'_>,
@@ -59,7 +74,7 @@ impl Condition {
         }
     }
 
-    /// Whether a window can exceed the threshold at all within a stretch, as if it were one large block.
+    /// Whether a window can exceed the threshold at all within a batch, as if it were one large block.
     fn can_exceed(&self, prefix_sums: &PrefixSums<'_>, first_block: i32, minutes: u32) -> bool {
         let (outer_blocks, inner_blocks) = blocks_before(minutes);
         let end = first_block.saturating_add(BATCH_BLOCKS);
@@ -68,7 +83,7 @@ impl Condition {
         self.threshold.is_exceeded(total, bad)
     }
 
-    /// Keeps the flags of the blocks of a stretch in which a window's bound exceeds the threshold. `false` if none is
+    /// Keeps the flags of the blocks of a batch in which a window's bound exceeds the threshold. `false` if none is
     /// left.
     fn retain_exceeded(
         &self,
@@ -86,12 +101,13 @@ impl Condition {
             BurnBound::Upper => (inner, outer),
             BurnBound::Lower => (outer, inner),
         };
+        let PrefixSums { total, bad, .. } = prefix_sums;
         let sums = WindowSums {
             total: (
-                prefix_sums.total_before(total_range.0, total_start),
-                prefix_sums.total_before(total_range.1, total_end),
+                prefix_sums.batch(total, total_range.0, total_start),
+                prefix_sums.batch(total, total_range.1, total_end),
             ),
-            bad: (prefix_sums.bad_before(bad_range.0, bad_start), prefix_sums.bad_before(bad_range.1, bad_end)),
+            bad: (prefix_sums.batch(bad, bad_range.0, bad_start), prefix_sums.batch(bad, bad_range.1, bad_end)),
         };
         self.threshold.retain_exceeded(&sums, flags)
     }
@@ -144,7 +160,6 @@ const fn blocks_before(minutes: u32) -> (i32, i32) {
     (minutes.div_ceil(block).cast_signed(), inner.cast_signed())
 }
 
-/// The first minute of the block of this number.
 const fn block_start(block: i32) -> Minute {
     Minute(block.saturating_mul(BLOCK_MINUTES))
 }

@@ -7,12 +7,10 @@
 //! **Invariant:** every window is a difference of the same running sums, so windows nest; comparisons are made with
 //! integers, so a burn that equals the factor does not exceed it.
 
-mod budget_policy;
 mod condition;
 mod day_columns;
 mod error_budget;
 mod firing;
-mod replay;
 mod significance;
 mod simd;
 mod window_sums;
@@ -21,6 +19,6 @@ mod window_sums;
 pub use condition::Threshold;
 pub use condition::{Condition, burn_rate};
 pub use error_budget::{ErrorBudget, ExhaustionForecast, minutes_until_exhausted};
-pub use replay::{Replay, replay};
+pub use firing::{TierFiring, replay};
 pub use significance::{is_significant, p_value};
 pub use window_sums::PrefixSums;

@@ -13,10 +13,8 @@ use crate::counts::SLOTS_PER_DAY;
 /// Minutes of a block. It divides the day, so that a block lies in one; it is as many counts as a processor adds up in
 /// a few steps; and it adds little to a window of an hour.
 pub(super) const BLOCK_MINUTES: i32 = 16;
-/// Counts of a block.
 pub(super) const BLOCK_LEN: usize = BLOCK_MINUTES.unsigned_abs() as usize;
 
-/// The columns of a day.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DayArrays<'a> {
     pub(super) total: &'a [u32; SLOTS_PER_DAY],
@@ -38,19 +36,17 @@ impl<const N: usize> WindowSums<'_, N> {
         all(self.total) <= largest && all(self.bad) <= largest
     }
 
-    /// All events and the bad ones of a window.
     #[inline]
     pub(super) fn events_in(&self, index: usize) -> (u64, u64) {
         (self.total.1[index] - self.total.0[index], self.bad.1[index] - self.bad.0[index])
     }
 }
 
-/// Whether a flag of `Threshold::keep_exceeded` is set.
+/// Whether a flag of `Threshold::retain_exceeded` is set.
 pub(super) const fn is_set(flag: u64) -> bool {
     flag >> 63 == 1
 }
 
-/// A column, block by block.
 pub(super) fn as_blocks<T>(column: &[T; SLOTS_PER_DAY]) -> &[[T; BLOCK_LEN]] {
     column.as_chunks().0
 }

@@ -3,29 +3,26 @@
 //! Absent on purpose: prefix sums of every minute. Writing them takes longer than everything else together, and hardly
 //! any minute of hardly any service is ever asked for.
 
-use super::day_columns::{BLOCKS_PER_DAY, BlockCounts, DayBlocks, DayPrefixSums};
+use super::day_columns::{BLOCKS_PER_DAY, BlockCounts, DayBlocks};
 use super::simd::{BLOCK_LEN, BLOCK_MINUTES};
 use crate::counts::{MinuteColumns, Sums};
 use crate::time::{Day, Minute, Span};
 
 /// Blocks that are looked at together: enough to keep a processor's wide registers busy.
 pub(super) const BATCH_BLOCKS: i32 = 64;
-/// The same as a number of entries.
 pub(super) const BATCH_LEN: usize = BATCH_BLOCKS.unsigned_abs() as usize;
 
 /// Running sums over blocks of minutes, beside the columns they were made of.
 ///
-/// The blocks are those of whole days. Entry `i` sums the first `i` of them, without the minutes outside `span`. `u64`
+/// The blocks are those of whole days. Entry `i` sums the first `i` of them, without the minutes outside the span. `u64`
 /// cannot overflow: 400 days of `u32::MAX` a minute stay below 2^52.
 #[derive(Clone, Debug)]
 pub struct PrefixSums<'a> {
-    span: Span,
-    /// Number of the first block.
     first_block: i32,
     /// `None` where nothing is known.
     days: Vec<Option<DayBlocks<'a>>>,
-    total: Vec<u64>,
-    bad: Vec<u64>,
+    pub(super) total: Vec<u64>,
+    pub(super) bad: Vec<u64>,
     known: Vec<u32>,
 }
 
@@ -48,7 +45,7 @@ impl<'a> PrefixSums<'a> {
             {
                 let start = part.start.minute_of_day();
                 let slots = start..start + part.minutes() as usize;
-                columns[day.0.abs_diff(first_day.0) as usize] = DayBlocks::new(&slice, slots);
+                columns[day.0.abs_diff(first_day.0) as usize] = DayBlocks::new(slice, slots);
             }
         }
         let entries = columns.len() * BLOCKS_PER_DAY + 1;
@@ -57,19 +54,14 @@ impl<'a> PrefixSums<'a> {
             let entries = day_index * BLOCKS_PER_DAY..(day_index + 1) * BLOCKS_PER_DAY + 1;
             let (total, bad, known) = (&mut total[entries.clone()], &mut bad[entries.clone()], &mut known[entries]);
             if let Some(day) = day {
-                day.accumulate(&mut DayPrefixSums { total, bad, known });
+                day.accumulate(total, bad, known);
             } else {
                 total.fill(total[0]);
                 bad.fill(bad[0]);
                 known.fill(known[0]);
             }
         }
-        Self { span, first_block: block_of(first_day.start()), days: columns, total, bad, known }
-    }
-
-    /// The minutes that were summed up.
-    pub const fn span(&self) -> Span {
-        self.span
+        Self { first_block: block_of(first_day.start()), days: columns, total, bad, known }
     }
 
     /// Sums over a span; minutes outside what was summed up are unknown.
@@ -78,7 +70,6 @@ impl<'a> PrefixSums<'a> {
         Sums { total: end.total - start.total, bad: end.bad - start.bad, known: end.known - start.known }
     }
 
-    /// Sums over everything before a minute.
     fn sums_before(&self, minute: Minute) -> Sums {
         let entry = self.entry_index(block_of(minute));
         let mut sums = Sums { total: self.total[entry], bad: self.bad[entry], known: self.known[entry] };
@@ -118,21 +109,23 @@ impl<'a> PrefixSums<'a> {
         (self.total[end].saturating_sub(self.total[start]), self.bad[end].saturating_sub(self.bad[start]))
     }
 
-    /// All events before each block of the stretch that begins with this one. They are kept in `held` where the stretch
-    /// reaches beyond what was summed up, in which nothing is known.
+    /// The running sums `total` or `bad` before each block of a batch. They are copied to `buffer` if the batch reaches
+    /// beyond the days that were summed up: the first sum holds before them, and the last one behind them.
     #[inline]
-    pub(super) fn total_before<'b>(
-        &'b self,
+    pub(super) fn batch<'b>(
+        &self,
+        entries: &'b [u64],
         first_block: i32,
         buffer: &'b mut [u64; BATCH_LEN],
     ) -> &'b [u64; BATCH_LEN] {
-        batch_from(&self.total, first_block.saturating_sub(self.first_block), buffer)
-    }
-
-    /// The bad events before each block of a stretch, as [`Self::total_before`].
-    #[inline]
-    pub(super) fn bad_before<'b>(&'b self, first_block: i32, buffer: &'b mut [u64; BATCH_LEN]) -> &'b [u64; BATCH_LEN] {
-        batch_from(&self.bad, first_block.saturating_sub(self.first_block), buffer)
+        let index = first_block.saturating_sub(self.first_block);
+        let slice = usize::try_from(index).ok().and_then(|index| entries.get(index..)?.first_chunk());
+        slice.unwrap_or_else(|| {
+            for (offset, sum) in (0..).zip(buffer.iter_mut()) {
+                *sum = entries[self.entry_index(first_block.saturating_add(offset))];
+            }
+            buffer
+        })
     }
 
     /// The entry that sums everything before the block of this number.
@@ -149,26 +142,9 @@ impl<'a> PrefixSums<'a> {
         Some((day, block_index % BLOCKS_PER_DAY))
     }
 
-    /// The counts of the block of this number.
     fn block_counts(&self, block: i32) -> BlockCounts {
         self.day_and_block(block).map_or_else(BlockCounts::default, |(day, block)| day.block_counts(block))
     }
-}
-
-/// Entries from a place on; before the first of all it is the first that counts, behind the last the last.
-#[inline]
-fn batch_from<'a>(entries: &'a [u64], index: i32, buffer: &'a mut [u64; BATCH_LEN]) -> &'a [u64; BATCH_LEN] {
-    let slice = usize::try_from(index).ok().and_then(|place| entries.get(place..)?.first_chunk());
-    slice.unwrap_or_else(|| {
-        let before_len = index.min(0).unsigned_abs() as usize;
-        let (before_part, rest) = buffer.split_at_mut(before_len.min(BATCH_LEN));
-        let available = entries.get(usize::try_from(index).unwrap_or(0)..).unwrap_or_default();
-        let (available_part, after_part) = rest.split_at_mut(available.len().min(rest.len()));
-        before_part.fill(entries[0]);
-        available_part.copy_from_slice(&available[..available_part.len()]);
-        after_part.fill(entries[entries.len() - 1]);
-        buffer
-    })
 }
 
 /// The sum before each of the counts from a place on, if it is `sum` before the first.

@@ -4,17 +4,16 @@
 use serde_json::{Value, json};
 
 use super::table::{self, Column, columns_csv, optional_text};
-use crate::burn::{ErrorBudget, PrefixSums, Replay};
+use crate::burn::{ErrorBudget, PrefixSums, TierFiring};
 use crate::format::pluralize;
 use crate::rational::{Rational, to_f64};
 use crate::slo::{Slo, Tier, Urgency};
 use crate::time::{Minute, Span, format_duration};
 
-pub fn text(slo: &Slo, replay: &Replay<'_>, span: Span) -> String {
+pub fn text(slo: &Slo, tiers: &[TierFiring<'_>], span: Span) -> String {
     let mut text = format!("{}, objective {}, from {} to {}\n", slo.id, slo.objective.text, span.start, span.end);
-    for tier_firing in &replay.tiers {
-        let tier = tier_firing.tier;
-        let minutes: u32 = tier_firing.spans.iter().copied().map(Span::minutes).sum();
+    for TierFiring { tier, spans } in tiers {
+        let minutes: u32 = spans.iter().copied().map(Span::minutes).sum();
         text.push_str(&format!(
             "\n{}: burn rate above {}x over {} and {}: {}\n",
             tier.urgency,
@@ -23,7 +22,7 @@ pub fn text(slo: &Slo, replay: &Replay<'_>, span: Span) -> String {
             format_duration(tier.short_minutes),
             pluralize(minutes, "minute")
         ));
-        for span in &tier_firing.spans {
+        for span in spans {
             text.push_str(&format!("  {} to {}  {}\n", span.start, span.end.plus(-1), format_duration(span.minutes())));
         }
     }
@@ -32,8 +31,8 @@ pub fn text(slo: &Slo, replay: &Replay<'_>, span: Span) -> String {
 
 /// For programs: `{"slo", "from", "to", "tiers": [{"urgency", "long", "short", "factor", "firing": [[first, last,
 /// n]]}], "page": [...], "ticket": [...]}`; `page` and `ticket` join the tiers of an urgency.
-pub fn json(slo: &Slo, replay: &Replay<'_>, span: Span) -> Value {
-    let tiers = replay.tiers.iter().map(|firing| {
+pub fn json(slo: &Slo, firing: &[TierFiring<'_>], span: Span) -> Value {
+    let tiers = firing.iter().map(|firing| {
         json!({
             "urgency": firing.tier.urgency.to_string(),
             "long": format_duration(firing.tier.long_minutes),
@@ -47,9 +46,15 @@ pub fn json(slo: &Slo, replay: &Replay<'_>, span: Span) -> Value {
         "from": span.start.to_string(),
         "to": span.end.to_string(),
         "tiers": tiers.collect::<Vec<_>>(),
-        "page": intervals_json(&replay.firing_spans(Urgency::Page)),
-        "ticket": intervals_json(&replay.firing_spans(Urgency::Ticket)),
+        "page": intervals_json(&joined_spans(firing, Urgency::Page)),
+        "ticket": intervals_json(&joined_spans(firing, Urgency::Ticket)),
     })
+}
+
+/// The evaluation minutes at which any tier of an urgency held.
+fn joined_spans(firing: &[TierFiring<'_>], urgency: Urgency) -> Vec<Span> {
+    let matching = firing.iter().filter(|firing| firing.tier.urgency == urgency);
+    Span::merged(matching.flat_map(|firing| firing.spans.iter().copied()).collect())
 }
 
 fn intervals_json(spans: &[Span]) -> Vec<Value> {
@@ -68,8 +73,8 @@ fn format_factor(factor: Rational) -> String {
     if denominator == 1 { to_f64(factor).to_string() } else { factor.to_string() }
 }
 
-pub fn csv(replay: &Replay<'_>) -> Result<String, csv::Error> {
-    let spans = replay.tiers.iter().flat_map(|firing| firing.spans.iter().map(|span| (firing.tier, *span)));
+pub fn csv(tiers: &[TierFiring<'_>]) -> Result<String, csv::Error> {
+    let spans = tiers.iter().flat_map(|firing| firing.spans.iter().map(|span| (firing.tier, *span)));
     let columns: [Column<(&Tier, Span)>; 7] = [
         ("urgency", |(tier, _)| tier.urgency.to_string()),
         ("long", |(tier, _)| format_duration(tier.long_minutes)),
