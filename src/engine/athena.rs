@@ -1,6 +1,6 @@
 //! Fetches counts from Athena: each table or custom query piece by piece, the newest first.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,20 +14,15 @@ use super::{EngineError, RunOptions, unparsed_limit};
 use crate::aws::Aws;
 use crate::cost::Usage;
 use crate::fetch_plan::{FetchRange, RangeRequest};
-use crate::hinted_error::HintedError;
 use crate::ledger::Ledger;
 use crate::outcome::{AthenaSummary, Diagnostics};
-use crate::series::SeriesKey;
-use crate::slo::{AthenaSource, AwsScope, Indicator, LogTable};
+use crate::slo::{AthenaSource, AwsScope};
 use crate::source::athena::{
-    AthenaResponse, AthenaSession, CountRule, CustomQuery, ScanEstimate, ScanLimit, TableQuery, plan_ranges,
-    stopped_error,
+    AthenaSession, QueryTarget, ScanEstimate, ScanLimit, plan_ranges, query_targets, stopped_error,
 };
 use crate::store::{LedgerStore, LoadRequest};
-use crate::time::{MINUTES_PER_DAY, Span};
+use crate::time::Span;
 
-/// A load balancer with lines within as many days is not missing.
-const RECENT_LINES_DAYS: i32 = 14;
 pub(super) struct AthenaTables<'a> {
     options: &'a RunOptions<'a>,
     request: &'a RangeRequest,
@@ -54,12 +49,6 @@ struct TargetQueue<'a> {
     whole_span: Option<Span>,
     /// The source and the name.
     target_key: String,
-}
-
-/// What is scanned by itself: a table for all of its series, or a custom query.
-enum QueryTarget<'a> {
-    Table(Box<TableQuery<'a>>, BTreeMap<&'a SeriesKey, CountRule<'a>>),
-    Custom(CustomQuery<'a>, AthenaSession<'a>, &'a SeriesKey),
 }
 
 #[async_trait(?Send)]
@@ -102,9 +91,10 @@ impl<'a> AthenaTables<'a> {
             stop_requested: &options.stop,
             bytes_left: Arc::clone(&in_flight_limit),
         };
-        let mut summary = AthenaSummary::new(&request.source, unparsed_limit(options.catalog, &request.source));
+        let unparsed_limit = unparsed_limit(options.catalog, &request.source);
+        let mut summary = AthenaSummary::new(&request.source, unparsed_limit);
         let mut targets = VecDeque::new();
-        for (name, target) in query_targets(options, request, &session) {
+        for (name, target) in query_targets(&session, request, options.queries, unparsed_limit) {
             match target {
                 Ok(target) => targets.push_back(TargetQueue::new(request, name, target, missing)),
                 Err(error) => summary.add_error(&name, &error),
@@ -141,7 +131,7 @@ impl<'a> AthenaTables<'a> {
         let scan_key = queue.scan_key();
         let day_bytes = store.scanned_bytes_per_day().get(&scan_key).copied();
         let span = self.next_span(&queue, &range, day_bytes)?;
-        let mut response = queue.target.fetch(span, &range.series).await;
+        let mut response = queue.target.fetch_counts(span, &range.series).await;
         self.aws.record_scanned_bytes(response.usage.billed.0);
         self.done_minutes += span.minutes() as usize;
         let first_values = drop_before_first_request(self.request, &self.history, &mut response.counts, store);
@@ -203,41 +193,9 @@ impl<'a> AthenaTables<'a> {
     }
 }
 
-/// The tables and custom queries that the series of a request are read from, by name.
-fn query_targets<'a>(
-    options: &RunOptions<'a>,
-    request: &'a RangeRequest,
-    session: &AthenaSession<'a>,
-) -> Vec<(String, Result<QueryTarget<'a>, HintedError>)> {
-    let mut rules: BTreeMap<bool, BTreeMap<&SeriesKey, CountRule<'_>>> = BTreeMap::new();
-    let mut custom_targets = Vec::new();
-    for (series, (indicator, _)) in &request.series {
-        match indicator {
-            Indicator::Requests { traffic, measure, .. } => {
-                let is_classic = traffic.load_balancer.starts_with("classic/");
-                rules.entry(is_classic).or_default().insert(series, CountRule { series, traffic, measure });
-            }
-            Indicator::Query { file, sql: Some(sql), .. } => {
-                let query = CustomQuery::new(options.queries, file, sql, series);
-                custom_targets.push((file.clone(), Ok(QueryTarget::Custom(query, session.clone(), series))));
-            }
-            // Reading the definitions has reported a missing file, and an indicator that does not fit its source.
-            Indicator::Query { sql: None, .. } | Indicator::Ratio { .. } | Indicator::Counts { .. } => {}
-        }
-    }
-    let limit = unparsed_limit(options.catalog, &request.source);
-    let tables = rules.into_iter().filter_map(|(is_classic, rules)| {
-        let source = session.source;
-        let table: &LogTable = if is_classic { source.classic_table.as_ref()? } else { &source.log_table };
-        let query = TableQuery::new(session.clone(), table, limit);
-        Some((table.to_string(), query.map(|query| QueryTarget::Table(Box::new(query), rules))))
-    });
-    tables.chain(custom_targets).collect()
-}
-
 impl<'a> TargetQueue<'a> {
     fn new(request: &RangeRequest, name: String, target: QueryTarget<'a>, missing: &[FetchRange]) -> Self {
-        let mut pending = plan_ranges(missing, |series| target.contains(series));
+        let mut pending = plan_ranges(missing, |series| target.has_series(series));
         pending.reverse();
         let whole_span =
             pending.first().zip(pending.last()).map(|(first, last)| Span::new(first.span.start, last.span.end));
@@ -247,77 +205,13 @@ impl<'a> TargetQueue<'a> {
 
     /// The key of its scan size.
     fn scan_key(&self) -> String {
-        match &self.target {
-            QueryTarget::Table(..) => self.target_key.clone(),
-            QueryTarget::Custom(query, ..) => format!("{} {}", self.target_key, query.text_hash()),
+        match self.target.text_hash() {
+            None => self.target_key.clone(),
+            Some(text_hash) => format!("{} {text_hash}", self.target_key),
         }
     }
 
     fn pending_minutes(&self) -> usize {
         self.pending.iter().map(|range| range.span.minutes() as usize).sum()
     }
-}
-
-impl QueryTarget<'_> {
-    fn contains(&self, series: &SeriesKey) -> bool {
-        match self {
-            Self::Table(_, rules) => rules.contains_key(series),
-            Self::Custom(_, _, own) => series == *own,
-        }
-    }
-
-    fn query_count(&self, range: &FetchRange) -> Result<u64, HintedError> {
-        match self {
-            Self::Table(table, rules) => table.query_count(range.span, &select_rules(rules, &range.series)),
-            Self::Custom(..) => Ok(1),
-        }
-    }
-
-    async fn fetch(&mut self, span: Span, series: &[SeriesKey]) -> AthenaResponse {
-        match self {
-            Self::Table(table, rules) => table.fetch_counts(span, &select_rules(rules, series)).await,
-            Self::Custom(query, session, _) => query.fetch_counts(session, span).await,
-        }
-    }
-
-    /// The spans in which an answer replaces all that was known. Late lines of a table are added to the earlier ones,
-    /// and a custom query returns all there is.
-    fn replaced_spans(&self, response: &AthenaResponse, span: Span) -> BTreeMap<SeriesKey, Vec<Span>> {
-        match self {
-            Self::Table(..) => BTreeMap::new(),
-            Self::Custom(..) => response.complete_series.iter().map(|series| (series.clone(), vec![span])).collect(),
-        }
-    }
-
-    /// Whether silence counts as an answer. A table with the wrong location has no lines, and no error either: it is
-    /// queried again until it has.
-    const fn is_trusted(&self) -> bool {
-        match self {
-            Self::Table(table, _) => table.has_lines(),
-            Self::Custom(..) => true,
-        }
-    }
-
-    /// Load balancers without a line, now and in the past; a few silent hours are not reported. `None` without a
-    /// single line.
-    fn missing_load_balancers(&self, sums: &Ledger, span: Span) -> Option<Vec<String>> {
-        let Self::Table(table, rules) = self else { return Some(Vec::new()) };
-        if !table.has_lines() {
-            return None;
-        }
-        if span.minutes() < MINUTES_PER_DAY.unsigned_abs() {
-            return Some(Vec::new());
-        }
-        let is_known = |series: &SeriesKey| {
-            (-RECENT_LINES_DAYS..=0).any(|back| sums.day_sums(series, span.end.day().plus(back)).known > 0)
-        };
-        let is_missing = |rule: &&CountRule<'_>| !table.has_lines_for(rule) && !is_known(rule.series);
-        let missing = rules.values().filter(is_missing).map(|rule| rule.traffic.load_balancer.clone());
-        let missing: BTreeSet<String> = missing.collect();
-        Some(missing.into_iter().collect())
-    }
-}
-
-fn select_rules<'a>(rules: &BTreeMap<&SeriesKey, CountRule<'a>>, series: &[SeriesKey]) -> Vec<CountRule<'a>> {
-    series.iter().filter_map(|series| rules.get(series).copied()).collect()
 }

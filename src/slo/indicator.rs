@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::metric::RatioMetrics;
 use crate::rational::Rational;
@@ -89,7 +89,7 @@ pub enum Measure {
 }
 
 /// Which processing times a latency includes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename = "LatencyMeasure", rename_all = "lowercase")]
 pub enum LatencyBasis {
     /// Target processing time.
@@ -100,7 +100,7 @@ pub enum LatencyBasis {
 }
 
 /// How a latency SLO counts 5xx responses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LatencyErrors {
     /// Good or bad by their time.

@@ -3,18 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use minijinja::context;
+use minijinja::value::{Serde, Value};
 
-use super::templates::{SpanVariables, Templates};
+use super::templates::{Templates, span_variables};
 use crate::access_log::wildcard::to_regex;
 use crate::counts::MinuteCount;
 use crate::hinted_error::HintedError;
 use crate::series::SeriesKey;
-use crate::slo::{LatencyBasis, LatencyErrors, LogTable, Measure, Traffic};
+use crate::slo::{LogTable, Measure, Traffic};
 use crate::text::escape_non_printing;
 use crate::time::{Minute, Span};
 
-/// Bytes of a query (`QueryString` of `StartQueryExecution`).
+/// In bytes (`QueryString` of `StartQueryExecution`).
 const QUERY_BYTES_MAX: usize = 262_144;
 /// Lines of this long before a span decide whether a gap in it is plausible: an hour, and the end of the interval
 /// before.
@@ -23,10 +24,10 @@ const LOOKBACK_MINUTES: i32 = 65;
 pub(super) const INTERVAL_MINUTES: i32 = 5;
 
 #[derive(Clone, Copy, Debug)]
-pub struct CountRule<'a> {
-    pub series: &'a SeriesKey,
-    pub traffic: &'a Traffic,
-    pub measure: &'a Measure,
+pub(super) struct CountRule<'a> {
+    pub(super) series: &'a SeriesKey,
+    pub(super) traffic: &'a Traffic,
+    pub(super) measure: &'a Measure,
 }
 
 impl<'a> CountRule<'a> {
@@ -56,14 +57,12 @@ pub(super) fn interval_start(minute: Minute) -> Minute {
     minute.plus(-minute.0.rem_euclid(INTERVAL_MINUTES))
 }
 
-/// The fewest queries for the rules of a table over a span.
 pub(super) fn build_queries<'a>(
     templates: &Templates,
     table: &LogTable,
     span: Span,
-    rules: &[CountRule<'a>],
+    mut rules: Vec<CountRule<'a>>,
 ) -> Result<Vec<CountQuery<'a>>, HintedError> {
-    let mut rules = rules.to_vec();
     rules.sort_by_key(|rule| (rule.balancer(), rule.series));
     let mut queries = Vec::new();
     let mut pending = vec![rules];
@@ -95,98 +94,43 @@ fn build_query<'a>(
     let mut balancers: Vec<&str> = rules.iter().map(CountRule::balancer).collect();
     balancers.dedup();
     let is_classic = rules.iter().any(|rule| rule.traffic.load_balancer.starts_with("classic/"));
-    let context = Context {
-        database: &table.database,
-        table: &table.name,
-        span: SpanVariables::new(queried_span(span), span),
-        balancers: (1..)
-            .zip(&balancers)
-            .flat_map(|(id, names)| names.split(' ').map(move |name| Balancer { id, name }))
-            .collect(),
-        traffics: traffic_rows(&rules, &balancers),
+    let balancer_rows =
+        (1_usize..).zip(&balancers).flat_map(|(id, names)| names.split(' ').map(move |name| context! { id, name }));
+    let context = context! {
+        database => &table.database,
+        table => &table.name,
+        balancers => balancer_rows.collect::<Vec<_>>(),
+        traffics => traffic_rows(&rules, &balancers),
+        ..span_variables(queried_span(span), span)
     };
-    let text = templates.render(if is_classic { "classic_counts.sql" } else { "alb_counts.sql" }, &context)?;
+    let text = templates.render(if is_classic { "classic_counts.sql" } else { "alb_counts.sql" }, context)?;
     Ok(CountQuery { text, rules, balancers })
 }
 
-#[derive(Serialize)]
-struct Context<'a> {
-    database: &'a str,
-    table: &'a str,
-    #[serde(flatten)]
-    span: SpanVariables,
-    balancers: Vec<Balancer<'a>>,
-    traffics: Vec<TrafficRow<'a>>,
-}
-
-#[derive(Serialize)]
-struct Balancer<'a> {
-    id: usize,
-    name: &'a str,
-}
-
 /// Requests of a balancer: matched once for all of their measures.
-#[derive(Serialize)]
-struct TrafficRow<'a> {
-    balancer: usize,
-    target_groups: &'a [String],
-    methods: &'a [String],
-    hosts: Vec<String>,
-    paths: Vec<String>,
-    fixed_responses: bool,
-    redirects: bool,
-    measures: Vec<MeasureRow>,
-}
-
-#[derive(Serialize)]
-struct MeasureRow {
-    id: usize,
-    measure: &'static str,
-    under_us: u64,
-    errors: &'static str,
-    timeouts: bool,
-}
-
-fn traffic_rows<'a>(rules: &[CountRule<'a>], balancers: &[&str]) -> Vec<TrafficRow<'a>> {
-    let mut rows: BTreeMap<(usize, String), TrafficRow<'a>> = BTreeMap::new();
-    for (id, rule) in (1..).zip(rules) {
+fn traffic_rows(rules: &[CountRule<'_>], balancers: &[&str]) -> Vec<Value> {
+    let mut measures: BTreeMap<(usize, String), (&Traffic, Vec<Value>)> = BTreeMap::new();
+    for (id, rule) in (1_usize..).zip(rules) {
         let balancer = balancers.binary_search(&rule.balancer()).map_or(0, |index| index + 1);
-        let traffic = rule.traffic;
-        let row = rows.entry((balancer, traffic.to_string())).or_insert_with(|| TrafficRow {
-            balancer,
-            target_groups: &traffic.target_groups,
-            methods: &traffic.methods,
-            // Hosts are compared without case: the query converts those of lines to lower case.
-            hosts: traffic.hosts.iter().map(|host| to_regex(&host.to_ascii_lowercase())).collect(),
-            paths: traffic.paths.iter().map(|path| to_regex(path)).collect(),
-            fixed_responses: traffic.fixed_responses,
-            redirects: traffic.redirects,
-            measures: Vec::new(),
-        });
-        row.measures.push(measure_row(id, rule.measure));
+        let key = (balancer, rule.traffic.to_string());
+        measures.entry(key).or_insert_with(|| (rule.traffic, Vec::new())).1.push(measure_row(id, rule.measure));
     }
-    rows.into_values().collect()
+    let rows = measures.into_iter().map(|((balancer, _), (traffic, measures))| {
+        let Traffic { target_groups, methods, hosts, paths, fixed_responses, redirects, .. } = traffic;
+        // Hosts are compared without case: the query converts those of lines to lower case.
+        let hosts: Vec<String> = hosts.iter().map(|host| to_regex(&host.to_ascii_lowercase())).collect();
+        let paths: Vec<String> = paths.iter().map(|path| to_regex(path)).collect();
+        context! { balancer, target_groups, methods, hosts, paths, fixed_responses, redirects, measures }
+    });
+    rows.collect()
 }
 
-const fn measure_row(id: usize, measure: &Measure) -> MeasureRow {
+fn measure_row(id: usize, measure: &Measure) -> Value {
     match measure {
-        Measure::Availability => {
-            MeasureRow { id, measure: "availability", under_us: 0, errors: "counted", timeouts: false }
+        Measure::Availability => context! { id, measure => "availability" },
+        Measure::Latency { under_us, basis, errors, timeouts } => {
+            context! { id, measure => Serde(basis), under_us, errors => Serde(errors), timeouts }
         }
-        Measure::Latency { under_us, basis, errors, timeouts } => MeasureRow {
-            id,
-            measure: match basis {
-                LatencyBasis::Target => "target",
-                LatencyBasis::Total => "total",
-            },
-            under_us: *under_us,
-            errors: match errors {
-                LatencyErrors::Counted => "counted",
-                LatencyErrors::Bad => "bad",
-                LatencyErrors::Excluded => "excluded",
-            },
-            timeouts: *timeouts,
-        },
     }
 }
 
@@ -195,8 +139,8 @@ const fn measure_row(id: usize, measure: &Measure) -> MeasureRow {
 #[derive(Debug, Default)]
 pub(super) struct DecodedCounts<'a> {
     pub(super) events: BTreeMap<&'a SeriesKey, BTreeMap<Minute, MinuteCount>>,
-    /// Lines of a balancer and how many of them cannot be parsed. `""` has the lines whose balancer is unknown.
-    pub(super) lines: BTreeMap<&'a str, BTreeMap<Minute, (u64, u64)>>,
+    /// Lines of a balancer; those that cannot be parsed are `bad`. `""` has the lines whose balancer is unknown.
+    pub(super) lines: BTreeMap<&'a str, BTreeMap<Minute, MinuteCount>>,
     /// A line of a balancer that cannot be parsed.
     pub(super) examples: BTreeMap<&'a str, String>,
 }
@@ -218,16 +162,13 @@ impl<'a> DecodedCounts<'a> {
         let [Some(balancer), Some(measure), Some(hour), Some(minutes), example] = row else { return None };
         let (balancer, measure): (usize, usize) = (balancer.parse().ok()?, measure.parse().ok()?);
         let name = if balancer == 0 { "" } else { query.balancers.get(balancer - 1)? };
-        let series = if measure == 0 { None } else { Some(query.rules.get(measure - 1)?.series) };
+        let counts = match measure.checked_sub(1) {
+            None => self.lines.entry(name).or_default(),
+            Some(index) => self.events.entry(query.rules.get(index)?.series).or_default(),
+        };
         for text in minutes.split(' ') {
             let (minute, count) = parse_minute(hour, text)?;
-            match series {
-                None => {
-                    let lines = (u64::from(count.total), u64::from(count.bad));
-                    self.lines.entry(name).or_default().insert(minute, lines);
-                }
-                Some(series) => drop(self.events.entry(series).or_default().insert(minute, count)),
-            }
+            counts.insert(minute, count);
         }
         if let Some(example) = example {
             self.examples.entry(name).or_insert_with(|| escape_non_printing(example));
@@ -263,7 +204,7 @@ mod tests {
     fn build(rules: &[CountRule<'static>], span: (&str, &str)) -> Vec<CountQuery<'static>> {
         let table = LogTable { database: "elb".to_owned(), name: "alb".to_owned() };
         let span = Span::new(span.0.parse().unwrap(), span.1.parse().unwrap());
-        build_queries(&Templates::built_in().unwrap(), &table, span, rules).unwrap()
+        build_queries(&Templates::built_in().unwrap(), &table, span, rules.to_vec()).unwrap()
     }
 
     fn rules(count: usize, path: &str) -> Vec<CountRule<'static>> {
@@ -320,7 +261,7 @@ mod tests {
         let at = |text: &str| text.parse::<Minute>().unwrap();
         let events = &counted.events[&series];
         assert_eq!(events[&at("2026-10-31T23:05Z")], MinuteCount { total: 120, bad: 1 });
-        assert_eq!(counted.lines["app/shop/0a"][&at("2026-10-31T23:05Z")], (130, 3));
+        assert_eq!(counted.lines["app/shop/0a"][&at("2026-10-31T23:05Z")], MinuteCount { total: 130, bad: 3 });
         assert_eq!((counted.lines[""].len(), counted.examples["app/shop/0a"].as_str()), (1, "ba\\u{1b}d"));
         for row in [
             [Some("1"), Some("1"), None, Some("05:1:0"), None],

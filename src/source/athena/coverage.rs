@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::count_query::{INTERVAL_MINUTES, interval_start};
+use crate::counts::MinuteCount;
 use crate::ledger::known_spans;
 use crate::rational::Rational;
 use crate::time::{Minute, Span};
@@ -30,22 +31,14 @@ struct BalancerCoverage {
     undecided_until: Minute,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct KnownSpans {
-    /// Known minutes of the requested span.
-    pub(super) requested: Vec<Span>,
-    /// Gaps of spans that were requested before, and are known now.
-    pub(super) earlier: Vec<Span>,
-}
-
 impl LineCoverage {
-    /// Adds the lines of a balancer in `queried`, which decide the minutes of `span`.
+    /// Adds the lines of a balancer in `queried`, which decide the minutes of `span`. Unparsed lines are `bad`.
     pub(super) fn add_lines(
         &mut self,
         balancer: &str,
         queried: Span,
         span: Span,
-        lines: &BTreeMap<Minute, (u64, u64)>,
+        lines: &BTreeMap<Minute, MinuteCount>,
     ) {
         let new_coverage = || BalancerCoverage { queried, intervals: BTreeMap::new(), undecided_until: span.end };
         let coverage = self.balancers.entry(balancer.to_owned()).or_insert_with(new_coverage);
@@ -59,10 +52,10 @@ impl LineCoverage {
             coverage.queried = Span::new(queried.start, coverage.queried.end.max(queried.end));
         }
         let mut intervals: BTreeMap<Minute, (u64, u64)> = BTreeMap::new();
-        for (minute, (total, unparsed)) in lines {
+        for (minute, lines) in lines {
             let sums = intervals.entry(interval_start(*minute)).or_default();
-            sums.0 += total;
-            sums.1 += unparsed;
+            sums.0 += u64::from(lines.total);
+            sums.1 += u64::from(lines.bad);
         }
         let newest = intervals.last_key_value().map(|(start, _)| start.plus(INTERVAL_MINUTES));
         self.newest_line_end = self.newest_line_end.max(newest);
@@ -73,15 +66,15 @@ impl LineCoverage {
         self.newest_line_end.is_some()
     }
 
-    pub(super) fn has_lines_of(&self, balancer: &str) -> bool {
+    pub(super) fn has_lines_for(&self, balancer: &str) -> bool {
         self.balancers.get(balancer).is_some_and(|coverage| !coverage.intervals.is_empty())
     }
 
-    /// What is known of a balancer after its lines of `span` were added. An interval with only unparsed lines counts as
-    /// unreadable unless all lines may be unparsed.
-    pub(super) fn known_spans(&self, balancer: &str, span: Span, unparsed_limit: Rational) -> KnownSpans {
+    /// What is known of a balancer after its lines of `span` were added: minutes of `span`, and gaps of spans that were
+    /// added before. An interval with only unparsed lines counts as unreadable unless all lines may be unparsed.
+    pub(super) fn known_spans(&self, balancer: &str, span: Span, unparsed_limit: Rational) -> Vec<Span> {
         let (Some(coverage), Some(newest)) = (self.balancers.get(balancer), self.newest_line_end) else {
-            return KnownSpans::default();
+            return Vec::new();
         };
         let (mut parsed, mut unparsed) = (Vec::new(), Vec::new());
         for (start, (total, unparsed_lines)) in &coverage.intervals {
@@ -91,7 +84,7 @@ impl LineCoverage {
                 parsed.push((interval(*start), *total));
             }
         }
-        let Some((first, _)) = parsed.first().copied() else { return KnownSpans::default() };
+        let Some((first, _)) = parsed.first().copied() else { return Vec::new() };
         let mut lines: Vec<(Span, u64)> = busy_hour(coverage.queried.start.plus(-HOUR_MINUTES)).collect();
         lines.extend(&parsed);
         lines.extend(busy_hour(coverage.queried.end));
@@ -102,8 +95,8 @@ impl LineCoverage {
             known.iter().map(|known| known.intersect(range)).filter(|known| !known.is_empty()).collect()
         };
         let undecided = known_within(Span::new(span.end, coverage.undecided_until));
-        let gaps = subtract(undecided, parsed.into_iter().map(|(interval, _)| interval));
-        KnownSpans { requested: known_within(span), earlier: gaps }
+        let earlier_gaps = subtract(undecided, parsed.into_iter().map(|(interval, _)| interval));
+        [known_within(span), earlier_gaps].concat()
     }
 }
 
@@ -117,25 +110,20 @@ fn busy_hour(start: Minute) -> impl Iterator<Item = (Span, u64)> {
 
 /// The parts of some spans outside of others, all in order.
 fn subtract(spans: Vec<Span>, parts: impl IntoIterator<Item = Span>) -> Vec<Span> {
-    let mut remaining = spans;
-    for part in parts {
-        remaining = remaining
-            .into_iter()
-            .flat_map(|span| {
-                [Span::new(span.start, span.end.min(part.start)), Span::new(span.start.max(part.end), span.end)]
-            })
-            .filter(|span| !span.is_empty())
-            .collect();
-    }
-    remaining
+    parts.into_iter().fold(spans, |spans, part| {
+        let split = |span: Span| {
+            [Span::new(span.start, span.end.min(part.start)), Span::new(span.start.max(part.end), span.end)]
+        };
+        spans.into_iter().flat_map(split).filter(|span| !span.is_empty()).collect()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lines(entries: &[(i32, u64, u64)]) -> BTreeMap<Minute, (u64, u64)> {
-        entries.iter().map(|(at, total, unparsed)| (Minute(*at), (*total, *unparsed))).collect()
+    fn lines(entries: &[(i32, u32, u32)]) -> BTreeMap<Minute, MinuteCount> {
+        entries.iter().map(|(at, total, bad)| (Minute(*at), MinuteCount { total: *total, bad: *bad })).collect()
     }
 
     fn spans(spans: &[Span]) -> Vec<(i32, i32)> {
@@ -160,23 +148,20 @@ mod tests {
             &lines(&[(100, 500, 0), (107, 500, 0), (130, 500, 0), (900, 500, 0)]),
         );
         // Nothing is known before the first line; behind the last one silence goes on until the newest line of anybody.
-        assert_eq!(spans(&coverage.known_spans("quiet", span(65, 1_000), LIMIT).requested), [(100, 905)]);
-        assert_eq!(
-            spans(&coverage.known_spans("busy", span(65, 1_000), LIMIT).requested),
-            [(100, 110), (130, 135), (900, 905)]
-        );
-        assert_eq!(coverage.known_spans("nobody", span(65, 1_000), LIMIT), KnownSpans::default());
+        assert_eq!(spans(&coverage.known_spans("quiet", span(65, 1_000), LIMIT)), [(100, 905)]);
+        assert_eq!(spans(&coverage.known_spans("busy", span(65, 1_000), LIMIT)), [(100, 110), (130, 135), (900, 905)]);
+        assert_eq!(coverage.known_spans("nobody", span(65, 1_000), LIMIT), []);
     }
 
     #[test]
     fn gap_beside_an_hour_that_was_not_queried_stays_unknown() {
         let mut coverage = LineCoverage::default();
         coverage.add_lines("a", span(0, 400), span(0, 400), &lines(&[(0, 1, 0), (390, 1, 0), (395, 1, 0)]));
-        assert_eq!(spans(&coverage.known_spans("a", span(0, 400), LIMIT).requested), [(0, 5), (390, 400)]);
+        assert_eq!(spans(&coverage.known_spans("a", span(0, 400), LIMIT)), [(0, 5), (390, 400)]);
         // What came before tells that it was quiet.
         coverage.add_lines("a", span(-300, 0), span(-300, 0), &lines(&[(-200, 1, 0)]));
         let known = coverage.known_spans("a", span(-300, 0), LIMIT);
-        assert_eq!((spans(&known.requested), spans(&known.earlier)), (vec![(-200, 0)], vec![(5, 390)]));
+        assert_eq!(spans(&known), [(-200, 0), (5, 390)]);
     }
 
     #[test]
@@ -184,13 +169,13 @@ mod tests {
         let mut coverage = LineCoverage::default();
         coverage.add_lines("a", span(0, 400), span(0, 400), &lines(&[(300, 1, 0)]));
         coverage.add_lines("b", span(0, 400), span(0, 400), &lines(&[]));
-        assert_eq!(spans(&coverage.known_spans("a", span(0, 400), LIMIT).requested), [(300, 305)]);
+        assert_eq!(spans(&coverage.known_spans("a", span(0, 400), LIMIT)), [(300, 305)]);
         for name in ["a", "b"] {
             coverage.add_lines(name, span(-300, 0), span(-300, 0), &lines(&[(-150, 2, 0)]));
         }
         let known = coverage.known_spans("a", span(-300, 0), LIMIT);
-        assert_eq!((spans(&known.requested), spans(&known.earlier)), (vec![(-150, 0)], vec![(0, 300)]));
-        assert_eq!(spans(&coverage.known_spans("b", span(-300, 0), LIMIT).earlier), [(0, 305)]);
+        assert_eq!(spans(&known), [(-150, 0), (0, 300)]);
+        assert_eq!(spans(&coverage.known_spans("b", span(-300, 0), LIMIT)), [(-150, 0), (0, 305)]);
     }
 
     #[test]
@@ -203,11 +188,8 @@ mod tests {
             requested,
             &lines(&[(100, 1, 0), (150, 7, 7), (200, 1, 0), (300, 2, 1), (301, 1, 1)]),
         );
-        assert_eq!(spans(&coverage.known_spans("a", span(0, 1_000), LIMIT).requested), [(100, 150), (155, 305)]);
-        assert_eq!(
-            spans(&coverage.known_spans("a", span(0, 1_000), Rational::from_integer(1)).requested),
-            [(100, 305)]
-        );
+        assert_eq!(spans(&coverage.known_spans("a", span(0, 1_000), LIMIT)), [(100, 150), (155, 305)]);
+        assert_eq!(spans(&coverage.known_spans("a", span(0, 1_000), Rational::from_integer(1))), [(100, 305)]);
     }
 
     #[test]
@@ -216,6 +198,6 @@ mod tests {
         coverage.add_lines("a", span(900, 1_000), span(900, 1_000), &lines(&[(950, 1, 0)]));
         coverage.add_lines("a", span(0, 400), span(0, 400), &lines(&[(100, 1, 0)]));
         let known = coverage.known_spans("a", span(0, 400), LIMIT);
-        assert_eq!((spans(&known.requested), spans(&known.earlier)), (vec![(100, 400)], vec![]));
+        assert_eq!(spans(&known), [(100, 400)]);
     }
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::custom_query_error;
-use super::response::{AthenaResponse, SAMPLES_MAX, fill_days};
+use super::response::{AthenaResponse, SAMPLES_MAX};
 use super::run_query::{AthenaSession, read_rows, run_query};
-use super::templates::{SpanVariables, render_custom};
+use super::templates::{render_custom, span_variables};
 use crate::counts::MinuteCount;
 use crate::hinted_error::HintedError;
 use crate::series::SeriesKey;
@@ -19,14 +19,13 @@ use crate::time::{Minute, Span};
 
 #[derive(Debug)]
 pub struct CustomQuery<'a> {
-    series: &'a SeriesKey,
+    session: AthenaSession<'a>,
+    pub(super) series: &'a SeriesKey,
     /// The path of the file from the working directory.
     path: String,
-    sql: &'a Sql,
+    pub(super) sql: &'a Sql,
 }
 
-/// # Errors
-/// When the file cannot be read.
 pub fn read_sql(queries: &Path, file: &str) -> Result<Sql, HintedError> {
     let path = queries.join(file);
     let text = std::fs::read_to_string(&path).map_err(|error| {
@@ -42,43 +41,38 @@ pub fn read_sql(queries: &Path, file: &str) -> Result<Sql, HintedError> {
 }
 
 impl<'a> CustomQuery<'a> {
-    pub fn new(queries: &Path, file: &str, sql: &'a Sql, series: &'a SeriesKey) -> Self {
-        Self { series, path: escape_non_printing(&queries.join(file).display().to_string()), sql }
+    pub(super) fn new(
+        session: AthenaSession<'a>,
+        series: &'a SeriesKey,
+        queries: &Path,
+        file: &str,
+        sql: &'a Sql,
+    ) -> Self {
+        Self { session, series, path: escape_non_printing(&queries.join(file).display().to_string()), sql }
     }
 
-    pub fn text_hash(&self) -> &str {
-        &self.sql.hash
-    }
-
-    pub async fn fetch_counts(&self, session: &AthenaSession<'_>, span: Span) -> AthenaResponse {
-        let text = match render_custom(&self.path, &self.sql.text, SpanVariables::new(span, span)) {
+    pub(super) async fn fetch_counts(&self, span: Span) -> AthenaResponse {
+        let text = match render_custom(&self.path, &self.sql.text, span_variables(span, span)) {
             Ok(text) => text,
             Err(error) => return AthenaResponse { error: Some(error), ..AthenaResponse::default() },
         };
-        let finished = run_query(session, text.trim().trim_end_matches(';'), false).await;
-        let mut rows = CustomRows::new(&self.path, span);
-        let is_read = match &finished.id {
-            Ok(id) => read_rows(session, id, |names, row| rows.add_row(names, row))
-                .await
-                // A result without rows counts as well, if it has the right columns.
-                .and_then(|names| find_columns(&self.path, &names).map(drop)),
-            Err(error) => Err(custom_query_error(error.clone(), &self.path)),
+        let mut finished = run_query(&self.session, text.trim().trim_end_matches(';'), false).await;
+        finished.id = finished.id.map_err(|error| custom_query_error(error, &self.path));
+        let mut rows = CustomRows {
+            path: &self.path,
+            span,
+            columns: None,
+            counts: BTreeMap::new(),
+            response: AthenaResponse::default(),
         };
-        let mut response = AthenaResponse {
-            invalid_minutes: rows.invalid_minutes,
-            samples: rows.samples,
-            rows_outside_span: rows.rows_outside_span,
-            ..AthenaResponse::default()
-        };
+        let names = read_rows(&self.session, &finished, |names, row| rows.add_row(names, row)).await;
+        let CustomRows { counts, mut response, .. } = rows;
         response.record_query(&finished);
-        match is_read {
-            Ok(()) => {
-                let days = fill_days([span], |minute| {
-                    rows.counts.get(&minute).copied().unwrap_or(Some(MinuteCount::default()))
-                });
-                response.counts = days.into_iter().map(|(day, counts)| ((self.series.clone(), day), counts)).collect();
-                response.complete_series.push(self.series.clone());
-            }
+        // A result without rows counts as well, if it has the right columns.
+        match names.and_then(|names| find_columns(&self.path, &names)) {
+            Ok(_) => response.add_counts(self.series, [span], |minute| {
+                counts.get(&minute).copied().unwrap_or(Some(MinuteCount::default()))
+            }),
             Err(error) => response.error = Some(error),
         }
         response
@@ -120,17 +114,10 @@ struct CustomRows<'a> {
     span: Span,
     columns: Option<Columns>,
     counts: BTreeMap<Minute, Option<MinuteCount>>,
-    invalid_minutes: u64,
-    rows_outside_span: u64,
-    samples: Vec<String>,
+    response: AthenaResponse,
 }
 
-impl<'a> CustomRows<'a> {
-    fn new(path: &'a str, span: Span) -> Self {
-        let (counts, samples) = (BTreeMap::new(), Vec::new());
-        Self { path, span, columns: None, counts, invalid_minutes: 0, rows_outside_span: 0, samples }
-    }
-
+impl CustomRows<'_> {
     fn add_row(&mut self, names: &[String], row: &[Option<&str>]) -> Result<(), HintedError> {
         let columns = match self.columns {
             Some(columns) => columns,
@@ -145,7 +132,7 @@ impl<'a> CustomRows<'a> {
             ));
         };
         if !self.span.contains(minute) {
-            self.rows_outside_span += 1;
+            self.response.rows_outside_span += 1;
             return Ok(());
         }
         let column_name = if columns.is_good { "good" } else { "bad" };
@@ -166,10 +153,10 @@ impl<'a> CustomRows<'a> {
             }
         };
         if self.counts.insert(minute, None) != Some(None) {
-            self.invalid_minutes += 1;
+            self.response.invalid_minutes += 1;
         }
-        if self.samples.len() < SAMPLES_MAX {
-            self.samples.push(format!("{minute}: {problem}"));
+        if self.response.samples.len() < SAMPLES_MAX {
+            self.response.samples.push(format!("{minute}: {problem}"));
         }
         Ok(())
     }

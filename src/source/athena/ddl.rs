@@ -10,10 +10,6 @@ use super::templates::{Templates, day_folder};
 use crate::hinted_error::HintedError;
 use crate::slo::{AthenaSource, LogTable, LogTableSource};
 
-/// The statements that create the tables of a source, in order.
-///
-/// # Errors
-/// When a value cannot be part of DDL.
 pub fn create_statements(source: &AthenaSource, table_source: &LogTableSource) -> Result<Vec<String>, HintedError> {
     let templates = Templates::built_in()?;
     let tables = [(Some(&source.log_table), "alb_table.sql"), (source.classic_table.as_ref(), "classic_table.sql")];

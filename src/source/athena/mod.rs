@@ -1,5 +1,5 @@
-//! Counts from Athena: [`TableQuery`] counts many series in one scan of a table of access logs, [`CustomQuery`] runs a
-//! team's own query, and [`create_statements`] has the DDL of the tables.
+//! Counts from Athena: a [`QueryTarget`] counts many series in one scan of a table of access logs, or runs a team's own
+//! query. [`create_statements`] has the DDL of the tables.
 //!
 //! **Invariant:** a minute is known only if the query for it succeeded and its result was read completely. What a
 //! failed query scanned is still reported, because it is billed.
@@ -9,17 +9,17 @@ mod coverage;
 mod custom_query;
 mod ddl;
 mod error;
+mod query_target;
 mod response;
 mod run_query;
 mod scan_limit;
 mod table_query;
 mod templates;
 
-pub use count_query::CountRule;
-pub use custom_query::{CustomQuery, read_sql};
+pub use custom_query::read_sql;
 pub use ddl::{create_statements, run_statement};
 pub use error::stopped_error;
+pub use query_target::{QueryTarget, query_targets};
 pub use response::{AthenaResponse, ScanUsage};
 pub use run_query::AthenaSession;
 pub use scan_limit::{ScanEstimate, ScanLimit, plan_ranges};
-pub use table_query::TableQuery;

@@ -48,16 +48,21 @@ pub struct AthenaResponse {
     pub rows_outside_span: u64,
 }
 
-/// The minutes of some spans by day, each with its count.
-pub(super) fn fill_days(
-    spans: impl IntoIterator<Item = Span>,
-    count_at: impl Fn(Minute) -> Option<MinuteCount>,
-) -> BTreeMap<Day, DayCounts> {
-    let mut days: BTreeMap<Day, DayCounts> = BTreeMap::new();
-    for span in spans {
-        for minute in (span.start.0..span.end.0).map(Minute) {
-            days.entry(minute.day()).or_default().0[minute.minute_of_day()] = count_at(minute);
+impl AthenaResponse {
+    /// Adds all minutes of some spans, each with its count. The series is complete then.
+    pub(super) fn add_counts(
+        &mut self,
+        series: &SeriesKey,
+        spans: impl IntoIterator<Item = Span>,
+        count_at: impl Fn(Minute) -> Option<MinuteCount>,
+    ) {
+        let mut days: BTreeMap<Day, DayCounts> = BTreeMap::new();
+        for span in spans {
+            for minute in (span.start.0..span.end.0).map(Minute) {
+                days.entry(minute.day()).or_default().0[minute.minute_of_day()] = count_at(minute);
+            }
         }
+        self.counts.extend(days.into_iter().map(|(day, counts)| ((series.clone(), day), counts)));
+        self.complete_series.push(series.clone());
     }
-    days
 }

@@ -40,7 +40,6 @@ pub struct AthenaSession<'a> {
     pub bytes_left: Arc<AtomicU64>,
 }
 
-/// How a query ended.
 #[derive(Debug)]
 pub(super) struct FinishedQuery {
     scanned_bytes: u64,
@@ -48,9 +47,7 @@ pub(super) struct FinishedQuery {
     pub(super) was_reused: bool,
     /// Whether Athena says that another attempt may succeed.
     is_retryable: bool,
-    /// Whether it was canceled because it scanned more than allowed.
     is_over_limit: bool,
-    /// The ID that its rows are read by.
     pub(super) id: Result<String, HintedError>,
 }
 
@@ -219,16 +216,18 @@ impl Drop for CancelGuard<'_> {
     }
 }
 
-/// Passes the column names and the values of each row to `on_row`, `None` for NULL. Returns the column names.
+/// Passes the column names and the values of each row of a result to `on_row`, `None` for NULL. Returns the column
+/// names, or the error of a failed query.
 ///
 /// <https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html>: the first row holds the column
 /// names.
 pub(super) async fn read_rows(
     session: &AthenaSession<'_>,
-    query_id: &str,
+    query: &FinishedQuery,
     mut on_row: impl FnMut(&[String], &[Option<&str>]) -> Result<(), HintedError>,
 ) -> Result<Vec<String>, HintedError> {
-    let pages = session.client.get_query_results().query_execution_id(query_id).into_paginator();
+    let id = query.id.as_ref().map_err(HintedError::clone)?;
+    let pages = session.client.get_query_results().query_execution_id(id).into_paginator();
     // The SDK would take a repeated token for the end, and missing rows for no traffic.
     let mut pages = pages.stop_on_duplicate_token(false).send();
     let (mut columns, mut header_rows) = (Vec::new(), 1);

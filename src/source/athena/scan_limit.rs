@@ -22,7 +22,6 @@ const DAY_MINUTES: u64 = MINUTES_PER_DAY.unsigned_abs() as u64;
 const GIGABYTE: u64 = 1_000 * MEGABYTE;
 const CENT: u64 = 10_000_000;
 
-/// The scan limit of a source, and how much of it is used.
 #[derive(Clone, Copy, Debug)]
 pub struct ScanLimit {
     limit: Bytes,
@@ -31,10 +30,8 @@ pub struct ScanLimit {
     now: Minute,
 }
 
-/// What is known of the cost of a range.
 #[derive(Clone, Copy, Debug)]
 pub struct ScanEstimate {
-    /// Queries that each span needs.
     pub query_count: u64,
     /// Bytes of a day, if they are known.
     pub day_bytes: Option<u64>,
@@ -92,26 +89,24 @@ impl ScanLimit {
 
     /// The newest part of a range, to be fetched next: one day while the size of a day is unknown. If the whole range
     /// would exceed the limit, the newest day before the end of the fetch is still fetched, to show the current state.
-    ///
-    /// # Errors
-    /// When the limit would be exceeded.
     pub fn next_span(&self, range: &FetchRange, estimate: ScanEstimate) -> Result<Span, HintedError> {
-        let runs = |is_day_size_known| split_by_days(range.span, range.series.len(), is_day_size_known);
-        let newest = |runs: &[Span]| runs.first().copied().unwrap_or(range.span);
-        let newest_day = newest(&runs(false));
+        let newest_day = range.span.intersect(range.span.end.plus(-1).day().span());
         let Some(day_bytes) = estimate.day_bytes else {
             let least_bytes = Bytes(QUERY_BYTES_MIN.saturating_mul(estimate.query_count));
-            return if self.is_within_limit(least_bytes) {
-                Ok(newest_day)
-            } else {
-                Err(self.limit_too_low_error(least_bytes))
-            };
+            if self.is_within_limit(least_bytes) {
+                return Ok(newest_day);
+            }
+            let message = format!(
+                "skipped because its first fetch is billed for at least {least_bytes}, but `scan_limit` is {}",
+                self.limit_text(),
+            );
+            return HintedError::err(message, "raise `scan_limit` for the source in fleet.yaml");
         };
         let bytes_for = |spans: &[Span]| expected_bytes(spans, estimate.query_count, day_bytes, self.now);
-        let all_runs = runs(true);
-        let all_bytes = bytes_for(&all_runs);
+        let runs = split_by_days(range.span, range.series.len());
+        let all_bytes = bytes_for(&runs);
         if self.is_within_limit(all_bytes) {
-            return Ok(newest(&all_runs));
+            return Ok(runs.first().copied().unwrap_or(range.span));
         }
         let is_newest_range = range.span.end == self.fetch_end && newest_day != range.span;
         if is_newest_range && self.is_within_limit(bytes_for(&[newest_day])) {
@@ -119,7 +114,7 @@ impl ScanLimit {
         }
         let is_affordable = |days: &i32| {
             let span = Span::new(self.fetch_end.plus(-days * MINUTES_PER_DAY), range.span.end);
-            !span.is_empty() && self.is_within_limit(bytes_for(&split_by_days(span, range.series.len(), true)))
+            !span.is_empty() && self.is_within_limit(bytes_for(&split_by_days(span, range.series.len())))
         };
         let affordable_days = (1..=HISTORY_DAYS_MAX).rev().find(is_affordable);
         Err(self.over_scan_limit_error(range.span, all_bytes, affordable_days))
@@ -129,25 +124,16 @@ impl ScanLimit {
         self.used.0.saturating_add(bytes.0) <= self.limit.0
     }
 
-    fn limit_too_low_error(&self, least_bytes: Bytes) -> HintedError {
-        let message = format!(
-            "skipped because its first fetch is billed for at least {least_bytes}, but `scan_limit` is {}{}",
-            self.limit,
-            self.used_text(),
-        );
-        HintedError::new(message, "raise `scan_limit` for the source in fleet.yaml")
-    }
-
-    fn used_text(&self) -> String {
-        if self.used.0 == 0 { String::new() } else { format!(", of which {} is used", self.used) }
+    fn limit_text(&self) -> String {
+        let Self { limit, used, .. } = self;
+        if used.0 == 0 { limit.to_string() } else { format!("{limit}, of which {used} is used") }
     }
 
     fn over_scan_limit_error(&self, span: Span, all_bytes: Bytes, affordable_days: Option<i32>) -> HintedError {
         let message = format!(
-            "skipped {span}: fetching it would scan about {all_bytes} (list price {}), but `scan_limit` is {}{}",
+            "skipped {span}: fetching it would scan about {all_bytes} (list price {}), but `scan_limit` is {}",
             all_bytes.price(),
-            self.limit,
-            self.used_text(),
+            self.limit_text(),
         );
         let needed_gigabytes = self.used.0.saturating_add(all_bytes.0).div_ceil(GIGABYTE);
         let fewer_days_hint =
@@ -162,34 +148,25 @@ impl ScanLimit {
 
 /// Disjoint spans with all series that need them, newest first, so that no day is scanned again for another series.
 pub fn plan_ranges(ranges: &[FetchRange], is_wanted: impl Fn(&SeriesKey) -> bool) -> Vec<FetchRange> {
-    let requested: Vec<(Span, Vec<&SeriesKey>)> = ranges
-        .iter()
-        .map(|range| (range.span, range.series.iter().filter(|series| is_wanted(series)).collect()))
-        .filter(|(_, series): &(Span, Vec<_>)| !series.is_empty())
-        .collect();
-    let edges: BTreeSet<Minute> = requested.iter().flat_map(|(span, _)| [span.start, span.end]).collect();
-    let edges: Vec<Minute> = edges.into_iter().collect();
-    let mut plan = Vec::new();
-    for pair in edges.windows(2).rev() {
-        let [start, end] = pair else { continue };
-        let span = Span::new(*start, *end);
-        let overlapping = requested.iter().filter(|(span, _)| span.contains(*start));
-        let series: BTreeSet<&SeriesKey> = overlapping.flat_map(|(_, series)| series.iter().copied()).collect();
-        if !series.is_empty() {
-            plan.push(FetchRange { span, series: series.into_iter().cloned().collect() });
-        }
-    }
-    plan
+    let requested: Vec<_> = ranges.iter().filter(|range| range.series.iter().any(&is_wanted)).collect();
+    let edges: BTreeSet<Minute> = requested.iter().flat_map(|range| [range.span.start, range.span.end]).collect();
+    let edges: Vec<Minute> = edges.into_iter().rev().collect();
+    let spans = edges.windows(2).filter_map(|pair| Some(Span::new(*pair.last()?, *pair.first()?)));
+    let ranges = spans.map(|span| {
+        let overlapping = requested.iter().filter(|range| range.span.contains(span.start));
+        let series: BTreeSet<_> = overlapping.flat_map(|range| &range.series).filter(|one| is_wanted(one)).collect();
+        FetchRange { span, series: series.into_iter().cloned().collect() }
+    });
+    ranges.filter(|range| !range.series.is_empty()).collect()
 }
 
-/// Runs of days, newest first. The first run is a single day while the size of a day is unknown.
-fn split_by_days(span: Span, series_count: usize, is_day_size_known: bool) -> Vec<Span> {
+/// Runs of days that are queried together, newest first.
+fn split_by_days(span: Span, series_count: usize) -> Vec<Span> {
     let series_count = i32::try_from(series_count.max(1)).unwrap_or(i32::MAX);
     let days = (COUNTS_IN_MEMORY_MAX / MINUTES_PER_DAY / series_count).clamp(1, QUERY_DAYS_MAX);
     let mut runs = Vec::new();
     let mut end = span.end;
     while end > span.start {
-        let days = if runs.is_empty() && !is_day_size_known { 1 } else { days };
         let start = end.plus(-1).day().plus(1 - days).start().max(span.start);
         runs.push(Span::new(start, end));
         end = start;
@@ -316,14 +293,13 @@ mod tests {
     #[test]
     fn history_is_split_by_days_newest_first() {
         let day = MINUTES_PER_DAY;
-        let split = |span: Span, series, known| {
-            split_by_days(span, series, known).iter().map(|span| (span.start.0, span.end.0)).collect::<Vec<_>>()
+        let split = |span: Span, series| {
+            split_by_days(span, series).iter().map(|span| (span.start.0, span.end.0)).collect::<Vec<_>>()
         };
         let span = Span::new(Minute(100), Minute(10 * day + 300));
-        assert_eq!(split(span, 5, false), [(10 * day, 10 * day + 300), (3 * day, 10 * day), (100, 3 * day)]);
-        assert_eq!(split(span, 5, true), [(4 * day, 10 * day + 300), (100, 4 * day)]);
-        assert_eq!(split(Span::new(Minute(0), Minute(2 * day)), 1_000_000, true), [(day, 2 * day), (0, day)]);
-        assert_eq!(split(Span::new(Minute(5), Minute(5)), 1, true), []);
+        assert_eq!(split(span, 5), [(4 * day, 10 * day + 300), (100, 4 * day)]);
+        assert_eq!(split(Span::new(Minute(0), Minute(2 * day)), 1_000_000), [(day, 2 * day), (0, day)]);
+        assert_eq!(split(Span::new(Minute(5), Minute(5)), 1), []);
     }
 
     #[test]

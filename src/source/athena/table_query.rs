@@ -1,20 +1,26 @@
 //! Counts of many series from a table of access logs, fetched span by span from the newest to the oldest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::count_query::{CountQuery, CountRule, DecodedCounts, build_queries, queried_span};
 use super::coverage::LineCoverage;
-use super::response::{AthenaResponse, SAMPLES_MAX, fill_days};
+use super::response::{AthenaResponse, SAMPLES_MAX};
 use super::run_query::{AthenaSession, FinishedQuery, read_rows, run_query};
 use super::templates::Templates;
 use crate::hinted_error::HintedError;
+use crate::ledger::Ledger;
 use crate::rational::Rational;
+use crate::series::SeriesKey;
 use crate::slo::LogTable;
-use crate::time::Span;
+use crate::time::{MINUTES_PER_DAY, Span};
+
+/// A load balancer with lines within as many days is not missing.
+const RECENT_LINES_DAYS: i32 = 14;
 
 pub struct TableQuery<'a> {
     session: AthenaSession<'a>,
     table: &'a LogTable,
+    rules: BTreeMap<&'a SeriesKey, CountRule<'a>>,
     templates: Templates,
     coverage: LineCoverage,
     /// The share of an interval's lines that may be unparsed.
@@ -22,32 +28,54 @@ pub struct TableQuery<'a> {
 }
 
 impl<'a> TableQuery<'a> {
-    pub fn new(session: AthenaSession<'a>, table: &'a LogTable, unparsed_limit: Rational) -> Result<Self, HintedError> {
+    pub(super) fn new(
+        session: AthenaSession<'a>,
+        table: &'a LogTable,
+        rules: BTreeMap<&'a SeriesKey, CountRule<'a>>,
+        unparsed_limit: Rational,
+    ) -> Result<Self, HintedError> {
         let (templates, coverage) = (Templates::built_in()?, LineCoverage::default());
-        Ok(Self { session, table, templates, coverage, unparsed_limit })
+        Ok(Self { session, table, rules, templates, coverage, unparsed_limit })
     }
 
-    /// How many queries a span needs. Each scans the days of the span.
-    ///
-    /// # Errors
-    /// When a rule does not fit into a query.
-    pub fn query_count(&self, span: Span, rules: &[CountRule<'_>]) -> Result<u64, HintedError> {
-        Ok(build_queries(&self.templates, self.table, span, rules)?.len() as u64)
+    pub(super) fn has_series(&self, series: &SeriesKey) -> bool {
+        self.rules.contains_key(series)
+    }
+
+    /// Each query scans the days of the span. Fails if a rule does not fit into a query.
+    pub(super) fn build_queries(&self, span: Span, series: &[SeriesKey]) -> Result<Vec<CountQuery<'a>>, HintedError> {
+        let rules = series.iter().filter_map(|series| self.rules.get(series).copied()).collect();
+        build_queries(&self.templates, self.table, span, rules)
     }
 
     /// Whether any line was found so far. A table with the wrong location has none, and no error either.
-    pub const fn has_lines(&self) -> bool {
+    pub(super) const fn has_lines(&self) -> bool {
         self.coverage.has_lines()
     }
 
-    pub fn has_lines_for(&self, rule: &CountRule<'_>) -> bool {
-        self.coverage.has_lines_of(rule.balancer())
+    /// Load balancers without a line, now and in the past; a few silent hours are not reported. `None` without a
+    /// single line.
+    pub(super) fn missing_load_balancers(&self, history: &Ledger, span: Span) -> Option<Vec<String>> {
+        if !self.has_lines() {
+            return None;
+        }
+        if span.minutes() < MINUTES_PER_DAY.unsigned_abs() {
+            return Some(Vec::new());
+        }
+        let recent_days = (-RECENT_LINES_DAYS..=0).map(|days| span.end.day().plus(days));
+        let is_missing = |rule: &&CountRule<'_>| {
+            !self.coverage.has_lines_for(rule.balancer())
+                && recent_days.clone().all(|day| history.day_sums(rule.series, day).known == 0)
+        };
+        let missing = self.rules.values().filter(is_missing).map(|rule| rule.traffic.load_balancer.clone());
+        let missing: BTreeSet<String> = missing.collect();
+        Some(missing.into_iter().collect())
     }
 
     /// Fetches the counts of some series. Each span must be older than the one before.
-    pub async fn fetch_counts(&mut self, span: Span, rules: &[CountRule<'_>]) -> AthenaResponse {
+    pub(super) async fn fetch_counts(&mut self, span: Span, series: &[SeriesKey]) -> AthenaResponse {
         let mut response = AthenaResponse::default();
-        let queries = match build_queries(&self.templates, self.table, span, rules) {
+        let queries = match self.build_queries(span, series) {
             Ok(queries) => queries,
             Err(error) => return AthenaResponse { error: Some(error), ..response },
         };
@@ -98,11 +126,8 @@ impl<'a> TableQuery<'a> {
     ) -> (FinishedQuery, Result<DecodedCounts<'r>, HintedError>) {
         let finished = run_query(&self.session, &query.text, is_fresh).await;
         let mut counts = DecodedCounts::default();
-        let rows_read = match &finished.id {
-            Ok(id) => read_rows(&self.session, id, |_, row| counts.add_row(query, row)).await.map(drop),
-            Err(error) => Err(error.clone()),
-        };
-        (finished, rows_read.map(|()| counts))
+        let columns = read_rows(&self.session, &finished, |_, row| counts.add_row(query, row)).await;
+        (finished, columns.map(|_| counts))
     }
 }
 
@@ -116,27 +141,20 @@ impl AthenaResponse {
         span: Span,
         unparsed_limit: Rational,
     ) {
-        let known = coverage.known_spans(rule.balancer(), span, unparsed_limit);
+        let known_spans = coverage.known_spans(rule.balancer(), span, unparsed_limit);
         let events = counts.events.get(rule.series);
-        let days = fill_days(known.requested.into_iter().chain(known.earlier), |minute| {
-            Some(
-                events
-                    .filter(|_| span.contains(minute))
-                    .and_then(|events| events.get(&minute))
-                    .copied()
-                    .unwrap_or_default(),
-            )
+        self.add_counts(rule.series, known_spans, |minute| {
+            let events = events.filter(|_| span.contains(minute));
+            Some(events.and_then(|events| events.get(&minute)).copied().unwrap_or_default())
         });
-        self.counts.extend(days.into_iter().map(|(day, counts)| ((rule.series.clone(), day), counts)));
-        self.complete_series.push(rule.series.clone());
     }
 
     fn count_lines(&mut self, balancer: &str, counts: &DecodedCounts<'_>, span: Span) {
         let lines = counts.lines.get(balancer).into_iter().flat_map(|lines| lines.range(span.start..span.end));
         let unparsed_before = self.unparsed;
-        for (_, (minute_total, minute_unparsed)) in lines {
-            self.lines += minute_total;
-            self.unparsed += minute_unparsed;
+        for (_, lines) in lines {
+            self.lines += u64::from(lines.total);
+            self.unparsed += u64::from(lines.bad);
         }
         if self.unparsed > unparsed_before && self.samples.len() < SAMPLES_MAX {
             let origin =

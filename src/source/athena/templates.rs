@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use minijinja::value::Serde;
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
-use serde::Serialize;
+use minijinja::value::Value;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
 
 use crate::hinted_error::HintedError;
 use crate::text::escape_non_printing;
@@ -31,38 +30,27 @@ impl Templates {
         Ok(Self(environment))
     }
 
-    pub(super) fn render(&self, name: &str, context: impl Serialize) -> Result<String, HintedError> {
+    pub(super) fn render(&self, name: &str, context: Value) -> Result<String, HintedError> {
         let template = self.0.get_template(name).map_err(|error| template_error(name, &error))?;
-        template.render(Serde(context)).map_err(|error| template_error(name, &error))
+        template.render(context).map_err(|error| template_error(name, &error))
     }
 }
 
 /// Renders a team's own query, which cannot include other templates.
-pub(super) fn render_custom(name: &str, text: &str, context: impl Serialize) -> Result<String, HintedError> {
-    new_environment().render_named_str(name, text, Serde(context)).map_err(|error| template_error(name, &error))
+pub(super) fn render_custom(name: &str, text: &str, context: Value) -> Result<String, HintedError> {
+    new_environment().render_named_str(name, text, context).map_err(|error| template_error(name, &error))
 }
 
-/// The template variables for the minutes that a query reads.
-#[derive(Serialize)]
-pub(super) struct SpanVariables {
-    from: String,
-    until: String,
-    first_day: String,
-    last_day: String,
-}
-
-impl SpanVariables {
-    /// Minutes of log lines, in the day folders of the span that is fetched.
-    pub(super) fn new(minutes: Span, fetched: Span) -> Self {
-        // Lines have their time with more digits: a minute is its first 16 characters.
-        let text = |minute: Minute| minute.to_string().trim_end_matches('Z').to_owned();
-        let (first_day, last_day) = day_folder_range(fetched);
-        Self {
-            from: text(minutes.start),
-            until: text(minutes.end),
-            first_day: day_folder(first_day),
-            last_day: day_folder(last_day),
-        }
+/// The template variables for minutes of log lines in the day folders of the span that is fetched.
+pub(super) fn span_variables(minutes: Span, fetched: Span) -> Value {
+    // Lines have their time with more digits: a minute is its first 16 characters.
+    let text = |minute: Minute| minute.to_string().trim_end_matches('Z').to_owned();
+    let (first_day, last_day) = day_folder_range(fetched);
+    context! {
+        from => text(minutes.start),
+        until => text(minutes.end),
+        first_day => day_folder(first_day),
+        last_day => day_folder(last_day),
     }
 }
 
@@ -123,8 +111,6 @@ fn template_error(name: &str, error: &Error) -> HintedError {
 
 #[cfg(test)]
 mod tests {
-    use minijinja::context;
-
     use super::*;
 
     #[test]
