@@ -84,7 +84,7 @@ impl Diagnostics {
             return;
         }
         self.warnings.push(format!("skipped {} of `{}`", pluralize(errors.count, "row"), path.display()));
-        self.warnings.extend(errors.samples.iter().take(SAMPLES_MAX).map(ToString::to_string));
+        self.warnings.extend(errors.samples.iter().take(SAMPLES_MAX).cloned());
     }
 
     /// Adds how each delivery ended.

@@ -13,9 +13,10 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use super::count_source::{CountSource, CountsFileStates, Fetched, SourceSummary};
 use super::{EngineError, RunOptions};
 use crate::fetch_plan::{CountsFileRequest, ImportedFile};
+use crate::hinted_error::HintedError;
 use crate::outcome::Diagnostics;
 use crate::series::SeriesKey;
-use crate::source::counts_file::{CountsError, FileChange, ParsedCounts, read_if_changed};
+use crate::source::counts_file::{FileChange, ParsedCounts, read_if_changed};
 use crate::store::LedgerStore;
 
 /// Files that are read in parallel.
@@ -94,7 +95,7 @@ impl<'a> CountsFileSource<'a> {
     fn read_changed(&mut self, requests: &[&'a CountsFileRequest]) -> Vec<(&'a CountsFileRequest, ParsedCounts)> {
         let read =
             |request: &&CountsFileRequest| read_if_changed(&file_path(request), self.imported.get(&request.series));
-        let results: Vec<Result<FileChange, CountsError>> = requests.par_iter().map(read).collect();
+        let results: Vec<Result<FileChange, HintedError>> = requests.par_iter().map(read).collect();
         let mut changed = Vec::new();
         for (request, result) in requests.iter().zip(results) {
             let series = &request.series;

@@ -4,7 +4,6 @@
 //! reported, and its minute stays unknown. **Invariant:** the order of rows does not matter.
 
 mod csv_rows;
-mod invalid_row;
 mod packed;
 mod parquet;
 mod rows;
@@ -17,11 +16,11 @@ use std::time::UNIX_EPOCH;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::fetch_plan::{FileState, ImportedFile};
+use crate::hinted_error::HintedError;
 use rows::CountsBuilder;
 
-pub use invalid_row::InvalidRows;
 pub use packed::PackedDay;
-pub use rows::{CountsError, ParsedCounts};
+pub use rows::{InvalidRows, ParsedCounts};
 
 /// A file compared with what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +33,7 @@ pub enum FileChange {
 }
 
 /// Reads a file unless it is the same as when it was read before.
-///
-/// # Errors
-/// See [`read`].
-pub fn read_if_changed(path: &Path, known: Option<&ImportedFile>) -> Result<FileChange, CountsError> {
+pub fn read_if_changed(path: &Path, known: Option<&ImportedFile>) -> Result<FileChange, HintedError> {
     let name = path.to_string_lossy();
     let state = || fs::metadata(path).ok().as_ref().and_then(file_state);
     if let Some((known, current)) = known.filter(|known| known.path == name).zip(state()) {
@@ -58,14 +54,21 @@ pub fn read_if_changed(path: &Path, known: Option<&ImportedFile>) -> Result<File
 /// A minute is RFC 3339 with or without seconds, in UTC or with an offset, or in Parquet a timestamp, in UTC if it has
 /// no time zone. Counts are whole numbers up to `u32::MAX`.
 ///
-/// # Errors
-/// When the file has no counts at all. Invalid rows are no error: they are in [`ParsedCounts::invalid_rows`].
-pub fn read(path: &Path) -> Result<ParsedCounts, CountsError> {
+/// A file without any counts is an error. Invalid rows are not: they are in [`ParsedCounts::invalid_rows`].
+fn read(path: &Path) -> Result<ParsedCounts, HintedError> {
     let file_name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().to_ascii_lowercase());
     let kind = [".csv", ".csv.gz", ".parquet"].into_iter().find(|end| file_name.ends_with(end));
-    let Some(kind) = kind else { return Err(CountsError::UnknownKind { path: path.to_owned() }) };
-    let file_error = |source| CountsError::File { path: path.to_owned(), source };
-    let mut builder = CountsBuilder::new(path);
+    let Some(kind) = kind else {
+        return HintedError::err(
+            format!("`{}` has an unknown file type", path.display()),
+            "use a name that ends in `.csv`, `.csv.gz` or `.parquet`",
+        );
+    };
+    let file_error = |error| {
+        let message = format!("cannot read `{}`: {error}", path.display());
+        HintedError::new(message, "set the SLO's `file` to a path in its source's `counts` folder")
+    };
+    let mut builder = CountsBuilder::new(path, if kind == ".parquet" { "row" } else { "line" });
     let mut file = File::open(path).map_err(file_error)?;
     // Any later change of the file changes its time as well.
     let state = file.metadata().ok().as_ref().and_then(file_state);

@@ -6,70 +6,22 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use jiff::Timestamp;
 use memchr::{memchr, memchr2};
 
-use super::invalid_row::{RowLocation, RowProblem};
-use super::rows::{Cell, CountsBuilder, CountsError, count_from_number, minute_from_nanoseconds};
+use super::rows::{Cell, CountsBuilder, RowProblem, count_from_number, minute_from_nanoseconds};
+use crate::hinted_error::HintedError;
 use crate::time::{Day, Minute};
 
-/// Reads all rows. Text without quotes and carriage returns is split at newlines and commas, which takes a third of the
-/// time of a CSV parser.
-pub(super) fn read(text: &[u8], builder: &mut CountsBuilder<'_>) -> Result<(), CountsError> {
-    read_with(text, memchr2(b'"', b'\r', text).is_none(), builder)
-}
-
-/// Reads all rows as they are unpacked: memory does not grow with what a small file unpacks to.
-pub(super) fn read_stream(text: impl Read, builder: &mut CountsBuilder<'_>) -> Result<(), CountsError> {
-    let mut reader = csv_reader(text);
-    let columns = read_header(&mut reader, builder)?;
-    add_records(reader, columns, builder)
-}
-
-pub(super) fn read_with(text: &[u8], is_plain: bool, builder: &mut CountsBuilder<'_>) -> Result<(), CountsError> {
-    let mut reader = csv_reader(text);
-    let columns = read_header(&mut reader, builder)?;
-    if is_plain {
-        let mut minutes = MinuteParser::default();
-        let start = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
-        let lines = text.get(start..).unwrap_or_default();
-        add_plain_rows(lines, reader.position().line(), columns, |line, cells| {
-            add_row(line, cells, &mut minutes, builder);
-        });
-        return Ok(());
+/// Text without quotes and carriage returns is split at newlines and commas, which takes a third of the time of a CSV
+/// parser.
+pub(super) fn read(text: &[u8], builder: &mut CountsBuilder<'_>) -> Result<(), HintedError> {
+    if memchr2(b'"', b'\r', text).is_some() {
+        return read_stream(text, builder);
     }
-    add_records(reader, columns, builder)
-}
-
-fn csv_reader<R: Read>(text: R) -> Reader<R> {
-    // A file that is still being written ends with an incomplete row, which is an error of that row only.
-    ReaderBuilder::new().flexible(true).buffer_capacity(1 << 16).from_reader(text)
-}
-
-fn read_header(reader: &mut Reader<impl Read>, builder: &CountsBuilder<'_>) -> Result<[usize; 3], CountsError> {
-    let header = reader.byte_headers().map_err(|error| builder.damaged_error(&error))?;
-    let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
-    if names.is_empty() {
-        return Err(CountsError::Empty { path: builder.path.to_owned() });
-    }
-    builder.column_indexes(&names.iter().map(AsRef::as_ref).collect::<Vec<_>>())
-}
-
-fn add_records(
-    mut reader: Reader<impl Read>,
-    columns: [usize; 3],
-    builder: &mut CountsBuilder<'_>,
-) -> Result<(), CountsError> {
-    let (mut row, mut minutes) = (ByteRecord::new(), MinuteParser::default());
-    while reader.read_byte_record(&mut row).map_err(|error| builder.damaged_error(&error))? {
-        let line = row.position().map_or(0, csv::Position::line);
-        add_row(line, columns.map(|index| row.get(index).unwrap_or_default()), &mut minutes, builder);
-    }
-    Ok(())
-}
-
-/// Splits lines without quotes and carriage returns. Like the CSV parser, it gives a row the number of the line after
-/// the row before.
-fn add_plain_rows(mut lines: &[u8], first_line: u64, columns: [usize; 3], mut add_row: impl FnMut(u64, [&[u8]; 3])) {
-    let mut row_line = first_line;
-    for next_line in first_line + 1.. {
+    let (reader, columns) = read_header(text, builder)?;
+    let start = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+    let mut lines = text.get(start..).unwrap_or_default();
+    let (mut minutes, mut row_line) = (MinuteParser::default(), reader.position().line());
+    // Like the CSV parser, it gives a row the number of the line after the row before.
+    for next_line in row_line + 1.. {
         if lines.is_empty() {
             break;
         }
@@ -84,14 +36,39 @@ fn add_plain_rows(mut lines: &[u8], first_line: u64, columns: [usize; 3], mut ad
                 *cell = text;
             }
         }
-        add_row(row_line, cells);
+        add_row(row_line, cells, &mut minutes, builder);
         row_line = next_line;
     }
+    Ok(())
+}
+
+/// Reads all rows as they are unpacked: memory does not grow with what a small file unpacks to.
+pub(super) fn read_stream(text: impl Read, builder: &mut CountsBuilder<'_>) -> Result<(), HintedError> {
+    let (mut reader, columns) = read_header(text, builder)?;
+    let (mut row, mut minutes) = (ByteRecord::new(), MinuteParser::default());
+    while reader.read_byte_record(&mut row).map_err(|error| builder.damaged_error(&error))? {
+        let line = row.position().map_or(0, csv::Position::line);
+        add_row(line, columns.map(|index| row.get(index).unwrap_or_default()), &mut minutes, builder);
+    }
+    Ok(())
+}
+
+/// Returns a reader behind the header, and the indexes of the columns.
+fn read_header<R: Read>(text: R, builder: &CountsBuilder<'_>) -> Result<(Reader<R>, [usize; 3]), HintedError> {
+    // A file that is still being written ends with an incomplete row, which is an error of that row only.
+    let mut reader = ReaderBuilder::new().flexible(true).buffer_capacity(1 << 16).from_reader(text);
+    let header = reader.byte_headers().map_err(|error| builder.damaged_error(&error))?;
+    let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
+    if names.is_empty() {
+        return Err(builder.empty_error());
+    }
+    let columns = builder.column_indexes(&names.iter().map(AsRef::as_ref).collect::<Vec<_>>())?;
+    Ok((reader, columns))
 }
 
 fn add_row(line: u64, [minute, total, bad]: [&[u8]; 3], minutes: &mut MinuteParser, builder: &mut CountsBuilder<'_>) {
     let minute = parse_cell(minute, |text| minutes.parse(text));
-    builder.add_row(RowLocation::Line(line), minute, parse_cell(total, parse_count), parse_cell(bad, parse_count));
+    builder.add_row(line, minute, parse_cell(total, parse_count), parse_cell(bad, parse_count));
 }
 
 fn parse_cell<T>(text: &[u8], parse: impl FnOnce(&[u8]) -> Cell<T>) -> Cell<T> {
@@ -104,18 +81,12 @@ fn parse_count(text: &[u8]) -> Cell<u32> {
     if text.len() < 10 && text.iter().all(u8::is_ascii_digit) {
         return Ok(text.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')));
     }
-    let to_text = || String::from_utf8_lossy(text).into_owned();
-    let whole = match text.iter().position(|byte| *byte == b'.') {
-        Some(point) => match text.split_at(point) {
-            (whole, [_, zeros @ ..]) if zeros.iter().all(|byte| *byte == b'0') => whole,
-            _ => text,
-        },
-        None => text,
-    };
-    let number = std::str::from_utf8(whole).ok().and_then(|text| text.parse::<i128>().ok());
-    number
-        .map_or_else(|| Err((RowProblem::NotWhole, to_text())), count_from_number)
-        .map_err(|(problem, _)| (problem, to_text()))
+    let text = String::from_utf8_lossy(text);
+    let fraction = text.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|byte| byte == b'0'));
+    match fraction.map_or(&*text, |(whole, _)| whole).parse() {
+        Ok(number) => count_from_number(number).map_err(|(problem, _)| (problem, text.into_owned())),
+        Err(_) => Err((RowProblem::NotWhole, text.into_owned())),
+    }
 }
 
 /// Keeps the last date: in a sorted file 1,440 rows have the same.
@@ -130,12 +101,11 @@ impl MinuteParser {
         if let Some(minute) = self.parse_common(text) {
             return Ok(minute);
         }
-        let to_text = || String::from_utf8_lossy(text).into_owned();
-        let stamp = std::str::from_utf8(text).ok().and_then(|text| text.parse::<Timestamp>().ok());
-        stamp.map_or_else(
-            || Err((RowProblem::InvalidTime, to_text())),
-            |stamp| minute_from_nanoseconds(stamp.as_nanosecond(), to_text),
-        )
+        let text = String::from_utf8_lossy(text);
+        match text.parse::<Timestamp>() {
+            Ok(time) => minute_from_nanoseconds(time.as_nanosecond(), || text.into_owned()),
+            Err(_) => Err((RowProblem::InvalidTime, text.into_owned())),
+        }
     }
 
     /// Parses the form of nearly all files, `2026-02-16T00:00Z`; `None` for anything else.

@@ -10,14 +10,14 @@ use polars_io::SerReader;
 use polars_io::parquet::read::{_internal::to_deserializer, FileMetadata, ParquetReader};
 
 use super::csv_rows::MinuteParser;
-use super::invalid_row::{RowLocation, RowProblem};
-use super::rows::{Cell, CountsBuilder, CountsError, count_from_number, minute_from_nanoseconds};
+use super::rows::{Cell, CountsBuilder, RowProblem, count_from_number, minute_from_nanoseconds};
+use crate::hinted_error::HintedError;
 use crate::time::Minute;
 
 const SUPPORTED_MINUTE_TYPES: &str = "a timestamp or text such as `2026-10-31T23:50Z`";
 const SUPPORTED_COUNT_TYPES: &str = "an integer of up to 64 bits";
 
-pub(super) fn read(bytes: &[u8], builder: &mut CountsBuilder<'_>) -> Result<(), CountsError> {
+pub(super) fn read(bytes: &[u8], builder: &mut CountsBuilder<'_>) -> Result<(), HintedError> {
     let table = catch_panic(|| ParquetTable::open(bytes)).map_err(|reason| builder.damaged_error(&reason))?;
     let names: Vec<&str> = table.fields.iter().map(|field| field.name.as_str()).collect();
     let indexes = builder.column_indexes(&names)?;
@@ -27,7 +27,10 @@ pub(super) fn read(bytes: &[u8], builder: &mut CountsBuilder<'_>) -> Result<(), 
         let Some(field) = table.fields.get(index) else { continue };
         let storage_type =
             if column == "minute" { minute_storage_type(&field.dtype) } else { count_storage_type(&field.dtype) };
-        let type_error = |found| CountsError::Type { path: builder.path.to_owned(), column, found, wanted };
+        let type_error = |found: String| {
+            let message = format!("{}: column `{column}` has the unsupported type `{found}`", builder.name());
+            HintedError::new(message, format!("write it as {wanted}"))
+        };
         let stored = storage_type.ok_or_else(|| type_error(format!("{:?}", field.dtype)))?;
         let series =
             catch_panic(|| table.decode_column(field, stored)).map_err(|reason| match reason.find("Int96") {
@@ -41,7 +44,7 @@ pub(super) fn read(bytes: &[u8], builder: &mut CountsBuilder<'_>) -> Result<(), 
     let cells = catch_panic(|| Ok((minute_cells(minutes, minute_type)?, count_cells(totals)?, count_cells(bads)?)));
     let (minutes, totals, bads) = cells.map_err(|reason| builder.damaged_error(&reason))?;
     for (row, ((minute, total), bad)) in (1..).zip(minutes.into_iter().zip(totals).zip(bads)) {
-        builder.add_row(RowLocation::Row(row), minute, total, bad);
+        builder.add_row(row, minute, total, bad);
     }
     Ok(())
 }

@@ -8,12 +8,12 @@ use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use polars_io::parquet::write::ParquetWriter;
 use proptest::prelude::*;
 
-use super::invalid_row::{RowLocation, RowProblem};
+use super::rows::SAMPLES_MAX;
 use super::*;
 use crate::counts::{DayCounts, MinuteCount};
 use crate::time::{Minute, Span};
 
-fn read_bytes(name: &str, bytes: &[u8]) -> Result<ParsedCounts, CountsError> {
+fn read_bytes(name: &str, bytes: &[u8]) -> Result<ParsedCounts, HintedError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
@@ -68,7 +68,7 @@ fn check_invalid_row(row: &str, expected: &str) {
     let text = format!("minute,total,bad\n2026-02-16T00:00Z,5,1\n{row}\n2026-02-16T00:02Z,6,2\n");
     let read = read_bytes("a.csv", text.as_bytes()).unwrap();
     assert_eq!((read.rows, read.invalid_rows.count), (3, 1), "{row}");
-    let message = read.invalid_rows.samples[0].to_string();
+    let message = &read.invalid_rows.samples[0];
     assert!(message.contains(&format!("a.csv`, line 3: {expected}\nhint: ")), "{message}");
     assert_eq!(count_at(&read, "2026-02-16T00:00Z"), "5/1");
     assert_eq!(count_at(&read, "2026-02-16T00:01Z"), "?");
@@ -96,7 +96,8 @@ fn invalid_row_is_skipped_and_reported() {
 #[test]
 fn whole_number_with_a_zero_fraction_is_accepted() {
     let read = read_bytes("a.csv", b"minute,total,bad\n2026-02-16T00:00Z,500.0,4294967.00\n").unwrap();
-    assert_eq!(read.invalid_rows.samples[0].problem, RowProblem::BadExceedsTotal { total: 500 });
+    let message = &read.invalid_rows.samples[0];
+    assert!(message.contains("invalid `bad` `4294967`: greater than the `total` of 500\n"), "{message}");
     let read = read_bytes("a.csv", b"minute,total,bad\n2026-02-16T00:00Z,4294967295.0,0.0\n").unwrap();
     assert_eq!(count_at(&read, "2026-02-16T00:00Z"), "4294967295/0");
 }
@@ -125,7 +126,7 @@ fn a_contradicted_minute_is_unknown_in_any_order_of_rows() {
 fn invalid_row_samples_are_limited_but_every_invalid_row_is_counted() {
     let text = format!("minute,total,bad\n{}2026-02-16T00:00Z,5,1\n", "x,1,1\n".repeat(1_000));
     let read = read_bytes("a.csv", text.as_bytes()).unwrap();
-    assert_eq!((read.invalid_rows.count, read.invalid_rows.samples.len()), (1_000, invalid_row::SAMPLES_MAX));
+    assert_eq!((read.invalid_rows.count, read.invalid_rows.samples.len()), (1_000, SAMPLES_MAX));
     assert_eq!(count_at(&read, "2026-02-16T00:00Z"), "5/1");
 }
 
@@ -143,11 +144,11 @@ fn multi_member_gzip_file_is_read_whole_and_truncated_one_is_damaged() {
         ("5/1".to_owned(), "6/1".to_owned())
     );
     let cut = read_bytes("a.csv.gz", &bytes[..bytes.len() - 9]);
-    assert!(matches!(cut, Err(CountsError::Damaged { .. })), "{cut:?}");
+    assert!(cut.unwrap_err().message.contains("is damaged: "));
     // The rows are read while they are unpacked: a wrong header is found before the damage after it.
     let wrong = member(&format!("minute,total\n{}", "2026-02-16T00:00Z,5\n".repeat(100_000)));
     let cut = read_bytes("a.csv.gz", &wrong[..wrong.len() - 9]);
-    assert!(matches!(cut, Err(CountsError::Column { .. })), "{cut:?}");
+    assert!(cut.unwrap_err().message.contains("needs exactly one column `bad`"));
 }
 
 #[test]
@@ -171,8 +172,8 @@ fn file_without_counts_is_an_error_with_a_hint() {
 
 /// What the CSV parser alone makes of a text.
 fn parse_with_csv_parser(text: &[u8]) -> Option<ParsedCounts> {
-    let mut intake = CountsBuilder::new(Path::new("a.csv"));
-    csv_rows::read_with(text, false, &mut intake).ok()?;
+    let mut intake = CountsBuilder::new(Path::new("a.csv"), "line");
+    csv_rows::read_stream(text, &mut intake).ok()?;
     intake.finish().ok()
 }
 
@@ -205,7 +206,9 @@ proptest! {
         if let Some(read) = &mut read {
             prop_assert_eq!(&read.hash, &format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes())));
             (read.hash, read.state) = (String::new(), None);
-            read.invalid_rows.samples.iter_mut().for_each(|fault| fault.path = "a.csv".into());
+            for sample in &mut read.invalid_rows.samples {
+                *sample = format!("`{}", sample.split_off(sample.find("a.csv`").unwrap()));
+            }
         }
         prop_assert_eq!(read, parse_with_csv_parser(text.as_bytes()));
     }
@@ -269,11 +272,13 @@ fn parquet_rows_are_validated_like_csv_rows() {
         (count_at(&read, "2026-02-16T00:00Z"), count_at(&read, "2026-02-16T00:01Z")),
         ("5/1".to_owned(), "0/0".to_owned())
     );
-    let problems: Vec<_> = read.invalid_rows.samples.iter().map(|fault| (fault.location, fault.problem)).collect();
-    let expected = [(3, RowProblem::Missing), (4, RowProblem::Negative), (5, RowProblem::InvalidTime)];
-    assert_eq!(problems, expected.map(|(row, problem)| (RowLocation::Row(row), problem)));
+    let expected = ["missing `total`", "invalid `total` `-1`: negative", "invalid `minute` `soon`: not a valid time"];
+    for ((sample, row), problem) in read.invalid_rows.samples.iter().zip(3..).zip(expected) {
+        assert!(sample.contains(&format!("a.parquet`, row {row}: {problem}\nhint: ")), "{sample}");
+    }
+    assert_eq!(read.invalid_rows.count, 3);
     for cut in [8, 60, bytes.len() / 2, bytes.len() - 1] {
-        assert!(matches!(read_bytes("a.parquet", &bytes[..cut]), Err(CountsError::Damaged { .. })));
+        assert!(read_bytes("a.parquet", &bytes[..cut]).unwrap_err().message.contains("is damaged: "));
     }
     let said = read_bytes("a.parquet", &parquet_bytes(vec![bad.clone(), minutes.clone()])).unwrap_err().to_string();
     assert!(said.contains("needs exactly one column `total`"), "{said}");
@@ -290,7 +295,7 @@ fn parquet_timestamps_of_every_unit_are_read() {
         let found =
             ["2026-02-16T00:00Z", "2026-02-16T00:01Z", "2026-02-16T00:02Z"].map(|minute| count_at(&read, minute));
         assert_eq!(found, ["5/1", "0/0", "?"], "{name}");
-        let said = read.invalid_rows.samples[0].to_string();
+        let said = &read.invalid_rows.samples[0];
         assert!(said.contains("row 3: invalid `minute` `2026-02-16T00:02:30Z`: not the start of a minute"), "{said}");
     }
 }
