@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::to_counts::MetricValues;
 use crate::slo::{MetricRole, MetricStatistic, RatioMetrics};
 use crate::time::Minute;
 
@@ -22,24 +23,22 @@ pub struct NeverReported {
     pub is_unknown: bool,
 }
 
-pub(super) fn record_first_datapoints<'v>(
+pub(super) fn record_first_datapoints(
     first_datapoints: &mut FirstDatapoints,
     counts: &RatioMetrics,
-    values: impl Fn(&MetricStatistic) -> &'v [(Minute, f64)],
+    values: &MetricValues<'_>,
 ) {
     for count in counts.distinct_stats() {
-        let Some((first, _)) = values(count).first() else { continue };
+        let Some((first, _)) = values.get(count).and_then(|values| values.first()) else { continue };
         let known = first_datapoints.entry(count.to_string()).or_insert(*first);
         *known = (*first).min(*known);
     }
 }
 
 /// The minute of the first value of any metric.
-pub(super) fn first_datapoint<'v>(
-    counts: &RatioMetrics,
-    values: impl Fn(&MetricStatistic) -> &'v [(Minute, f64)],
-) -> Option<Minute> {
-    counts.distinct_stats().into_iter().filter_map(|count| values(count).first()).map(|(minute, _)| *minute).min()
+pub(super) fn first_datapoint(counts: &RatioMetrics, values: &MetricValues<'_>) -> Option<Minute> {
+    let counts = counts.distinct_stats().into_iter();
+    counts.filter_map(|count| values.get(count)?.first()).map(|(minute, _)| *minute).min()
 }
 
 /// The first minute at which a missing value is zero: all events and the good ones have both had a value.

@@ -21,7 +21,7 @@ use crate::time::{Minute, Span};
 use first_datapoint::{first_datapoint, never_reported, record_first_datapoints, zero_from};
 use get_metric_data::{MetricError, get_metric_data};
 use plan::PeriodSpan;
-use to_counts::{NoTrafficBounds, to_counts};
+use to_counts::{MetricValues, NoTrafficBounds, to_counts};
 
 pub use first_datapoint::{FirstDatapoints, NeverReported};
 
@@ -96,7 +96,6 @@ fn sorted_metrics(series_queries: &[SeriesQuery]) -> Vec<&MetricStatistic> {
     metrics.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Fetches a span of some series.
 pub async fn fetch_metrics(fetch: &MetricFetch<'_>, series_queries: &[SeriesQuery]) -> MetricResponse {
     let metrics = sorted_metrics(series_queries);
     let known_first = |query: &SeriesQuery| Some((query.series.clone(), query.first_datapoints.clone()?));
@@ -113,21 +112,21 @@ pub async fn fetch_metrics(fetch: &MetricFetch<'_>, series_queries: &[SeriesQuer
             .buffer_unordered(CONCURRENT_REQUESTS_MAX)
             .collect()
             .await;
-        let mut points = BTreeMap::new();
+        let mut values = MetricValues::new();
         for (metrics, result) in results {
             response.requests += result.requests;
             response.billed_metrics += if result.is_paid { billed_metrics(metrics) } else { 0 };
             for (metric, data) in metrics.iter().zip(result.data) {
                 match data {
-                    Ok(values) => drop(points.insert(*metric, values)),
+                    Ok(metric_values) => drop(values.insert(*metric, metric_values)),
                     Err(error) => drop(failed.insert(*metric, error)),
                 }
             }
         }
-        let newest = points.values().filter_map(|values| values.last()).map(|(minute, _)| *minute).max();
+        let newest = values.values().filter_map(|values| values.last()).map(|(minute, _)| *minute).max();
         response.watermark = response.watermark.max(newest);
         for series_query in series_queries {
-            response.add_counts(fetch, series_query, period_span, &points);
+            response.add_counts(fetch, series_query, period_span, &values);
         }
     }
     for SeriesQuery { series, counts, .. } in series_queries {
@@ -154,14 +153,13 @@ impl MetricResponse {
         fetch: &MetricFetch<'_>,
         series_query: &SeriesQuery,
         period_span: PeriodSpan,
-        points: &BTreeMap<&MetricStatistic, Vec<(Minute, f64)>>,
+        values: &MetricValues<'_>,
     ) {
         let SeriesQuery { series, counts, .. } = series_query;
-        if counts.distinct_stats().iter().any(|metric| !points.contains_key(metric)) {
+        if counts.distinct_stats().iter().any(|metric| !values.contains_key(metric)) {
             return;
         }
         self.replaced.entry(series.clone()).or_default().push(period_span.span);
-        let values = |metric: &MetricStatistic| points.get(metric).map_or(&[][..], Vec::as_slice);
         let known_from = if let Some(first_datapoints) = self.first_datapoints.get_mut(series) {
             record_first_datapoints(first_datapoints, counts, values);
             zero_from(first_datapoints, counts)

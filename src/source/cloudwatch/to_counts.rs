@@ -11,6 +11,9 @@ use crate::counts::{DayCounts, MinuteCount};
 use crate::slo::{MetricRole, MetricStatistic, RatioMetrics};
 use crate::time::{Day, Minute, Span};
 
+/// The values of metrics in order of time.
+pub(super) type MetricValues<'a> = BTreeMap<&'a MetricStatistic, Vec<(Minute, f64)>>;
+
 #[derive(Debug, Default)]
 pub(super) struct ConvertedCounts {
     pub(super) days: BTreeMap<Day, DayCounts>,
@@ -41,26 +44,25 @@ impl NoTrafficBounds {
 
 /// The known minutes of a series. A value of five minutes or an hour is stored in the first of its minutes in which the
 /// metrics existed, and zero in the others, so that sums over whole periods are exact.
-pub(super) fn to_counts<'a>(
+pub(super) fn to_counts(
     counts: &RatioMetrics,
     lifetimes: &[Span],
     bounds: NoTrafficBounds,
-    period_span: PeriodSpan,
-    values: impl Fn(&MetricStatistic) -> &'a [(Minute, f64)],
+    PeriodSpan { span, period_minutes }: PeriodSpan,
+    values: &MetricValues<'_>,
 ) -> ConvertedCounts {
     let mut sums: BTreeMap<Minute, (f64, f64)> = BTreeMap::new();
     let (is_good, good_or_bad) = match &counts.numerator {
         MetricRole::Good(good) => (true, good),
         MetricRole::Bad(bad) => (false, bad),
     };
-    for (minute, value) in counts.total.iter().flat_map(&values) {
+    for (minute, value) in counts.total.iter().filter_map(|metric| values.get(metric)).flatten() {
         sums.entry(*minute).or_default().0 += value;
     }
-    for (minute, value) in good_or_bad.iter().flat_map(&values) {
+    for (minute, value) in good_or_bad.iter().filter_map(|metric| values.get(metric)).flatten() {
         sums.entry(*minute).or_default().1 += value;
     }
     let mut converted = ConvertedCounts::default();
-    let PeriodSpan { span, period_minutes } = period_span;
     for start in (span.start.0..span.end.0).step_by(period_minutes.unsigned_abs() as usize).map(Minute) {
         let period = Span::new(start, start.plus(period_minutes));
         let count = match sums.get(&start) {
@@ -128,11 +130,10 @@ mod tests {
             },
         };
         let points = |values: &[(i32, f64)]| values.iter().map(|(at, value)| (Minute(*at), *value)).collect::<Vec<_>>();
-        let (ok, counted) = (points(ok), points(counted));
+        let metrics = [metric("ok"), metric("counted")];
+        let values = metrics.iter().zip([points(ok), points(counted)]).collect();
         let period_span = PeriodSpan { span: Span::new(Minute(0), Minute(6)), period_minutes: period };
-        let converted = to_counts(&counts, &[lifetime], bounds, period_span, |query| {
-            if query.metric.name == "ok" { &ok } else { &counted }
-        });
+        let converted = to_counts(&counts, &[lifetime], bounds, period_span, &values);
         let text = (0..6).map(|slot| match converted.days.get(&Day(0)).and_then(|day| day.0[slot]) {
             Some(MinuteCount { total, bad }) => format!("{total}/{bad}"),
             None => "-".to_owned(),
