@@ -54,8 +54,9 @@ const OPERATION_TIMEOUT: Duration = Duration::from_mins(2);
 /// The session name of assumed roles, which `CloudTrail` shows.
 const ROLE_SESSION_NAME: &str = "slowburn";
 
-/// Replaces the different messages of the SDKs.
+/// Replaces the messages of the SDKs that contain one of these texts.
 const NO_REGION_MESSAGE: &str = "no AWS region is set";
+const NO_REGION_ERRORS: [&str; 2] = ["region must be set", "Missing Region"];
 
 static SHARED: OnceCell<Aws> = OnceCell::const_new();
 
@@ -174,7 +175,6 @@ impl Aws {
         aws_sdk_resourcegroupstagging::Client::from_conf(client_config!(self, aws_sdk_resourcegroupstagging).build())
     }
 
-    /// The configured endpoint of a service or of all services.
     fn custom_endpoint(&self, service: &str) -> Option<String> {
         let key =
             ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
@@ -267,18 +267,10 @@ impl AwsError {
             (true, "") if message.contains("no credentials found in chain") => "no AWS credentials found".to_owned(),
             (true, "") => format!("no AWS credentials found: {message}"),
             (true, _) => format!("cannot get AWS credentials: {message}"),
-            (false, "") if is_missing_region_message(&message) => NO_REGION_MESSAGE.to_owned(),
+            (false, "") if NO_REGION_ERRORS.iter().any(|text| message.contains(text)) => NO_REGION_MESSAGE.to_owned(),
             _ => message,
         };
         Self { code, message, is_missing_credentials }
-    }
-
-    pub fn from_connection_error(error: &(dyn Error + 'static)) -> Self {
-        Self {
-            code: String::new(),
-            message: crate::text::escape_non_printing(&root_cause(error)),
-            is_missing_credentials: false,
-        }
     }
 
     pub fn is_missing_region(&self) -> bool {
@@ -291,7 +283,6 @@ impl AwsError {
         self.code.starts_with("KMS.") || self.message.contains("kms:")
     }
 
-    /// What to do about an error of S3.
     pub fn s3_hint(&self) -> &'static str {
         match self.code.as_str() {
             _ if self.is_missing_credentials => self.hint(),
@@ -310,7 +301,6 @@ impl AwsError {
         }
     }
 
-    /// What to do about an error of any service.
     pub fn hint(&self) -> &'static str {
         match self.code.as_str() {
             "AccessDenied" if self.is_missing_credentials => {
@@ -343,10 +333,6 @@ impl AwsError {
     }
 }
 
-fn is_missing_region_message(message: &str) -> bool {
-    message.contains("region must be set") || message.contains("Missing Region")
-}
-
 /// The causes of an error, the root cause last.
 fn causes(error: &dyn Error) -> Vec<&(dyn Error + 'static)> {
     let mut causes = Vec::new();
@@ -356,6 +342,11 @@ fn causes(error: &dyn Error) -> Vec<&(dyn Error + 'static)> {
         next = cause.source();
     }
     causes
+}
+
+/// Why a connection failed, in one line.
+pub fn connection_message(error: &(dyn Error + 'static)) -> String {
+    crate::text::escape_non_printing(&root_cause(error))
 }
 
 /// The root cause: the errors before it only say that something failed.
@@ -379,8 +370,9 @@ mod tests {
         let read = error("AccessDenied", "AccessDenied: not authorized to perform: kms:Decrypt on resource");
         let write = error("AccessDenied", "AccessDenied: not authorized to perform: kms:GenerateDataKey on resource");
         assert!(read.s3_hint().contains("`kms:Decrypt`") && write.s3_hint().contains("`kms:GenerateDataKey`"));
-        assert!(is_missing_region_message("A region must be set when sending requests to S3."));
-        assert!(is_missing_region_message("Invalid Configuration: Missing Region"));
+        for text in ["A region must be set when sending requests to S3.", "Invalid Configuration: Missing Region"] {
+            assert!(NO_REGION_ERRORS.iter().any(|known| text.contains(known)), "{text}");
+        }
         assert!(error("", NO_REGION_MESSAGE).s3_hint().starts_with("set AWS_REGION, or `region`"));
         assert!(error("KMS.DisabledException", "is disabled").s3_hint().contains("enable the object's KMS key"));
     }

@@ -2,11 +2,13 @@
 //!
 //! Nothing outside the folder is read: a symbolic link that leaves it is a problem.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::hinted_error::HintedError;
 use crate::slo::{DefinitionFile, FILE_BYTES_MAX, Problem, nearest};
 
 /// A service file is one folder deep.
@@ -14,26 +16,17 @@ const DEPTH_MAX: usize = 8;
 const ENTRIES_MAX: usize = 100_000;
 const HINT: &str = "specify the folder that contains `fleet.yaml` and the team folders";
 
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error("`{}` does not exist\nhint: {hint}", folder.display())]
-    Missing { folder: PathBuf, hint: String },
-    #[error("`{}` is a file\nhint: specify the definitions folder", .0.display())]
-    NotAFolder(PathBuf),
-    #[error("cannot read the definitions in `{}`: {source}\nhint: {HINT}", folder.display())]
-    Unreadable { folder: PathBuf, source: io::Error },
-}
-
-impl LoadError {
-    fn new(folder: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::NotADirectory if folder.is_file() => Self::NotAFolder(folder.to_owned()),
-            io::ErrorKind::NotFound => {
-                let suggestion = nearest_sibling(folder).map(|meant| format!("did you mean `{meant}`?"));
-                Self::Missing { folder: folder.to_owned(), hint: suggestion.unwrap_or_else(|| HINT.to_owned()) }
-            }
-            _ => Self::Unreadable { folder: folder.to_owned(), source },
+fn load_error(folder: &Path, error: &io::Error) -> HintedError {
+    let name = folder.display();
+    match error.kind() {
+        io::ErrorKind::NotADirectory if folder.is_file() => {
+            HintedError::new(format!("`{name}` is a file"), "specify the definitions folder")
         }
+        io::ErrorKind::NotFound => {
+            let suggestion = nearest_sibling(folder).map(|meant| format!("did you mean `{meant}`?").into());
+            HintedError::new(format!("`{name}` does not exist"), suggestion.unwrap_or(Cow::Borrowed(HINT)))
+        }
+        _ => HintedError::new(format!("cannot read the definitions in `{name}`: {error}"), HINT),
     }
 }
 
@@ -49,11 +42,9 @@ fn nearest_sibling(folder: &Path) -> Option<String> {
 }
 
 /// Loads every `.yaml` and `.yml` file below a folder, sorted by path. Names that start with a dot are skipped.
-///
-/// # Errors
-/// When the folder itself cannot be read. A file that cannot be read is a [`Problem`].
-pub fn load(folder: &Path) -> Result<(Vec<DefinitionFile>, Vec<Problem>), LoadError> {
-    let load_error = |source| LoadError::new(folder, source);
+/// A file that cannot be read is a [`Problem`].
+pub fn load(folder: &Path) -> Result<(Vec<DefinitionFile>, Vec<Problem>), HintedError> {
+    let load_error = |error| load_error(folder, &error);
     let root = folder.canonicalize().map_err(load_error)?;
     let mut walk = FolderWalk { root: &root, files: Vec::new(), problems: Vec::new(), entry_count: 0 };
     let entries = sorted_entries(&root).map_err(load_error)?;

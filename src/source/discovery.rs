@@ -17,7 +17,6 @@ use crate::discovery::{DiscoveryRequest, Inventory};
 const DESCRIBE_PAGE_SIZE: i32 = 400;
 const TAGS_PAGE_SIZE: i32 = 100;
 
-/// Something cannot be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscoveryError {
     /// The permission that it needs.
@@ -28,26 +27,22 @@ pub struct DiscoveryError {
 /// Lists what a look-up needs. A list that fails is `None`.
 pub async fn fetch_inventory(aws: &Aws, request: &DiscoveryRequest) -> (Inventory, Vec<DiscoveryError>) {
     let (mut inventory, mut errors) = (Inventory::default(), Vec::new());
-    let mut add_error = |permission, cause| errors.push(DiscoveryError { permission, cause });
     if request.needs_load_balancers() {
-        match list_load_balancers(aws).await {
-            Ok(load_balancers) => inventory.load_balancers = Some(load_balancers),
-            Err(cause) => add_error("elasticloadbalancing:DescribeLoadBalancers", cause),
-        }
+        let listed = list_load_balancers(aws).await;
+        inventory.load_balancers = keep_error(listed, "elasticloadbalancing:DescribeLoadBalancers", &mut errors);
     }
     if request.needs_target_groups() {
-        match list_target_groups(aws).await {
-            Ok(target_groups) => inventory.target_groups = Some(target_groups),
-            Err(cause) => add_error("elasticloadbalancing:DescribeTargetGroups", cause),
-        }
+        let listed = list_target_groups(aws).await;
+        inventory.target_groups = keep_error(listed, "elasticloadbalancing:DescribeTargetGroups", &mut errors);
     }
     if request.needs_tags() {
-        match list_tags(aws).await {
-            Ok(tags) => inventory.tags = Some(tags),
-            Err(cause) => add_error("tag:GetResources", cause),
-        }
+        inventory.tags = keep_error(list_tags(aws).await, "tag:GetResources", &mut errors);
     }
     (inventory, errors)
+}
+
+fn keep_error<T>(listed: Result<T, AwsError>, permission: &'static str, errors: &mut Vec<DiscoveryError>) -> Option<T> {
+    listed.map_err(|cause| errors.push(DiscoveryError { permission, cause })).ok()
 }
 
 async fn list_load_balancers(aws: &Aws) -> Result<BTreeSet<String>, AwsError> {

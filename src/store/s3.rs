@@ -14,7 +14,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::manifest::{DATA_FILE_PREFIXES, MANIFEST};
 use super::{BlobError, BlobStore, CrashPoints, Version};
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, AwsError, connection_message};
 use crate::location::S3Prefix;
 
 /// Age from which no run can be about to name a file in its manifest: no run lasts a day.
@@ -53,7 +53,7 @@ impl S3Store {
 
     fn interrupted_error(&self, name: &str, error: &(dyn std::error::Error + 'static)) -> BlobError {
         let name = format!("s3://{}/{}", self.keys.bucket, self.keys.key(name));
-        let message = AwsError::from_connection_error(error).message;
+        let message = connection_message(error);
         BlobError::Aws { action: "read", name, message, hint: "run again: the connection was interrupted" }
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::folder::{FolderEntry, FolderListing, join_key};
 use super::object::ObjectError;
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, AwsError, connection_message};
 use crate::cost::{NanoDollars, Usage};
 use crate::hinted_error::HintedError;
 use crate::location::S3Prefix;
@@ -167,7 +167,7 @@ async fn collect_body(object: &mut GetObjectOutput) -> Result<Vec<u8>, ObjectErr
     let mut bytes = Vec::with_capacity(length.min(1 << 24));
     while let Some(chunk) = object.body.next().await {
         bytes.extend_from_slice(&chunk.map_err(|error| ObjectError::Refused {
-            message: AwsError::from_connection_error(&error).message,
+            message: connection_message(&error),
             hint: "run again: the connection was interrupted".into(),
         })?);
     }
