@@ -58,13 +58,7 @@ impl<'a> CustomQuery<'a> {
         };
         let mut finished = run_query(&self.session, text.trim().trim_end_matches(';'), false).await;
         finished.id = finished.id.map_err(|error| custom_query_error(error, &self.path));
-        let mut rows = CustomRows {
-            path: &self.path,
-            span,
-            columns: None,
-            counts: BTreeMap::new(),
-            response: AthenaResponse::default(),
-        };
+        let mut rows = CustomRows::new(&self.path, span);
         let names = read_rows(&self.session, &finished, |names, row| rows.add_row(names, row)).await;
         let CustomRows { counts, mut response, .. } = rows;
         response.record_query(&finished);
@@ -117,7 +111,11 @@ struct CustomRows<'a> {
     response: AthenaResponse,
 }
 
-impl CustomRows<'_> {
+impl<'a> CustomRows<'a> {
+    fn new(path: &'a str, span: Span) -> Self {
+        Self { path, span, columns: None, counts: BTreeMap::new(), response: AthenaResponse::default() }
+    }
+
     fn add_row(&mut self, names: &[String], row: &[Option<&str>]) -> Result<(), HintedError> {
         let columns = match self.columns {
             Some(columns) => columns,
@@ -242,7 +240,7 @@ mod tests {
         assert!(add([None, Some("10"), Some("1")]).unwrap_err().message.contains("`minute` is `NULL`"));
         let known: Vec<Option<MinuteCount>> = rows.counts.into_values().collect();
         assert_eq!(known, [Some(MinuteCount { total: 10, bad: 1 }), None, None, None, None]);
-        assert_eq!((rows.invalid_minutes, rows.rows_outside_span), (4, 1));
-        assert_eq!(rows.samples[1], "2026-10-31T23:03Z: `good` is 11, but `total` is 10");
+        assert_eq!((rows.response.invalid_minutes, rows.response.rows_outside_span), (4, 1));
+        assert_eq!(rows.response.samples[1], "2026-10-31T23:03Z: `good` is 11, but `total` is 10");
     }
 }
