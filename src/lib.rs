@@ -66,9 +66,7 @@ mod store;
 mod outcome;
 /// The pipeline of a run.
 mod engine;
-/// Command-line arguments. **Invariant:** nothing else reads the environment.
-pub mod cli;
-/// The subcommands.
+/// The command line and its subcommands. **Invariant:** nothing else reads the environment.
 pub mod command;
 
 #[cfg(test)]

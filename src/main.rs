@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use slowburn::cli::Cli;
-use slowburn::command;
+use slowburn::command::{self, Cli, CommandError};
 use slowburn::internals::Minute;
 
 fn main() -> ExitCode {
@@ -13,9 +12,6 @@ fn main() -> ExitCode {
     let now = Minute::from_unix_seconds(jiff::Timestamp::now().as_second());
     // Log objects are fetched while others are read, which keeps this thread.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(command::run(cli.command, now)),
-        Err(error) => Err(command::CommandError::with_context("cannot start the runtime", error)),
-    };
-    command::exit_code(result)
+    let runtime = runtime.map_err(CommandError::with_context("cannot start the runtime"));
+    command::exit_code(runtime.and_then(|runtime| runtime.block_on(command::run(&cli.command, now))))
 }

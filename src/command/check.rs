@@ -1,17 +1,65 @@
 //! `slowburn check`: every problem of the definitions, with file, line and hint.
 
-use super::load::{Definitions, note_defaults, read_definitions};
-use super::{CommandError, ExitStatus, destinations, eprint_line, print, styled};
-use crate::cli::check::{CheckArgs, CheckFormat};
-use crate::cli::notify::environment_secrets;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use super::arguments::{AtArg, DEFINITIONS, DefinitionArgs, OUTPUT, parse_folder};
+use super::environment::environment_secrets;
+use super::load::{Definitions, read_definitions};
+use super::notify::unset_variables;
+use super::output::{print, print_error, print_message};
+use super::{CommandError, ExitStatus};
 use crate::format::pluralize;
 use crate::report::problems;
 use crate::slo::{Indicator, Problem, Slo};
 use crate::time::Minute;
 
-pub(super) fn check(arguments: &CheckArgs, now: Minute) -> Result<ExitStatus, CommandError> {
+const AFTER_HELP: &str = "\
+Examples:
+  slowburn check
+  slowburn check path/to/slos
+  slowburn check --format github
+
+Exit codes:
+  0  the definitions are valid
+  1  invalid definitions
+  2  usage error
+  4  failed";
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub struct CheckArgs {
+    /// Folder of definitions, instead of `--slos`
+    #[arg(value_name = "DIR", value_parser = parse_folder, value_hint = ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub definitions: DefinitionArgs,
+    #[command(flatten)]
+    pub time: AtArg,
+    /// Also require the environment variables of all destinations
+    #[arg(long, help_heading = DEFINITIONS)]
+    pub env: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
+    pub format: CheckFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum CheckFormat {
+    /// Plain text
+    #[default]
+    Text,
+    /// A JSON document
+    Json,
+    /// Annotations for GitHub Actions
+    Github,
+}
+
+pub fn check(arguments: &CheckArgs, now: Minute) -> Result<ExitStatus, CommandError> {
     let folder = arguments.folder.as_ref().unwrap_or(&arguments.definitions.folder.slos);
-    let mut definitions = read_definitions(folder, Some(&arguments.definitions.queries), arguments.time.or_now(now))?;
+    let mut definitions =
+        read_definitions(folder, Some(&arguments.definitions.queries), arguments.time.evaluation_time(now))?;
     if !definitions.has_services {
         let hint = "add `TEAM/SERVICE.yaml`, or specify the folder that contains `fleet.yaml` and the team folders";
         let shown = folder.to_string_lossy();
@@ -22,26 +70,25 @@ pub(super) fn check(arguments: &CheckArgs, now: Minute) -> Result<ExitStatus, Co
         CheckFormat::Json => problems::json(&definitions.problems),
         CheckFormat::Github => problems::github(&definitions.problems),
     };
-    print(text.as_bytes())?;
+    print(text)?;
     if matches!(arguments.format, CheckFormat::Text) {
-        note_defaults(&definitions, folder);
-        eprint_line(&summary(&definitions));
+        definitions.note_defaults();
+        print_message(summary(&definitions));
     }
-    let unset = if arguments.env {
-        destinations::unset_variables(&definitions.catalog, &environment_secrets())
-    } else {
-        Vec::new()
-    };
-    for message in &unset {
-        eprint_line(&format!("{}: {message}", styled("error")));
+    let mut is_valid = !definitions.has_errors();
+    if arguments.env {
+        for message in unset_variables(&definitions.catalog, &environment_secrets()) {
+            print_error(message);
+            is_valid = false;
+        }
     }
-    Ok(if definitions.has_errors() || !unset.is_empty() { ExitStatus::Rejected } else { ExitStatus::Success })
+    Ok(if is_valid { ExitStatus::Success } else { ExitStatus::Rejected })
 }
 
 fn summary(definitions: &Definitions) -> String {
     let is_valid = |slo: &Slo| !matches!(slo.indicator, Indicator::Query { sql: None, .. });
     let slos = definitions.catalog.slos().filter(|(_, slo)| is_valid(slo)).count();
-    let errors = definitions.error_count();
+    let errors = definitions.errors().count();
     let problems = match (errors, definitions.problems.len().saturating_sub(errors)) {
         (0, 0) => "no problems".to_owned(),
         (0, warnings) => pluralize(warnings, "warning"),

@@ -1,13 +1,38 @@
 //! `slowburn explain`: why an SLO did or did not page at a minute.
 
+use clap::Args;
+use clap_complete::ArgValueCandidates;
+
+use super::arguments::{CommonArgs, OUTPUT, StateArgs, TextFormat};
 use super::load::{find_slo, load_definitions, open_ledger};
-use super::{CommandError, ExitStatus, alert_state_kind, print};
-use crate::cli::explain::{ExplainArgs, ExplainFormat};
+use super::output::print;
+use super::{CommandError, ExitStatus, completions};
 use crate::engine;
 use crate::time::Minute;
 
-pub(super) async fn explain(arguments: ExplainArgs, now: Minute) -> Result<ExitStatus, CommandError> {
-    let evaluation_time = arguments.common.evaluation_time(now);
+const EXAMPLES: &str = "\
+Examples:
+  slowburn explain checkout/availability
+  slowburn explain checkout/availability --at 2026-10-27T14:20Z
+  slowburn explain checkout/availability --at -2h --format json";
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct ExplainArgs {
+    /// The SLO, as `SERVICE/SLO`
+    #[arg(value_name = "SLO", add = ArgValueCandidates::new(completions::slo_candidates))]
+    pub slo: String,
+    #[command(flatten)]
+    pub common: CommonArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
+    pub format: TextFormat,
+}
+
+pub async fn explain(arguments: &ExplainArgs, now: Minute) -> Result<ExitStatus, CommandError> {
+    let evaluation_time = arguments.common.time.evaluation_time(now);
     let definitions = load_definitions(&arguments.common, evaluation_time)?;
     let (service, slo) = find_slo(&definitions, &arguments.slo)?;
     // The default is the newest minute that a run would evaluate now.
@@ -16,15 +41,11 @@ pub(super) async fn explain(arguments: ExplainArgs, now: Minute) -> Result<ExitS
         None => definitions.catalog.evaluation_time(slo, now),
     };
     let store = open_ledger(&arguments.common).await?;
-    let kind = alert_state_kind(arguments.state);
-    let explanation =
-        engine::explain(&definitions.catalog, &store, kind, (service, slo), at).await.map_err(CommandError::from)?;
-    print(
-        match arguments.format {
-            ExplainFormat::Text => explanation.text(),
-            ExplainFormat::Json => format!("{:#}\n", explanation.json()),
-        }
-        .as_bytes(),
-    )?;
-    Ok(if definitions.has_errors() { ExitStatus::Partial } else { ExitStatus::Success })
+    let kind = arguments.state.kind();
+    let explanation = engine::explain(&definitions.catalog, &store, kind, (service, slo), at).await?;
+    print(match arguments.format {
+        TextFormat::Text => explanation.text(),
+        TextFormat::Json => format!("{:#}\n", explanation.json()),
+    })?;
+    Ok(ExitStatus::partial_if(definitions.has_errors()))
 }

@@ -1,18 +1,67 @@
 //! `slowburn replay`: in which minutes of the past the tiers of an SLO held, or the sums of any windows at every
 //! minute.
 
+use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCandidates;
+
+use super::arguments::{CommonArgs, DATA, OUTPUT};
 use super::load::{find_slo, load_definitions, open_ledger};
-use super::{CommandError, ExitStatus, print};
+use super::output::print;
+use super::time::Time;
+use super::{CommandError, ExitStatus, completions};
 use crate::burn::{PrefixSums, replay as evaluate};
-use crate::cli::replay::{ReplayArgs, ReplayFormat};
 use crate::counts::MinuteTable;
 use crate::engine;
 use crate::report::replay as view;
 use crate::slo::Slo;
-use crate::time::{Minute, Span};
+use crate::time::{Minute, Span, Window, parse_duration};
 
-pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<ExitStatus, CommandError> {
-    let at = arguments.common.evaluation_time(now);
+const EXAMPLES: &str = "\
+Examples:
+  slowburn replay checkout/availability --from 2026-10-27 --to 2026-10-28
+  slowburn replay checkout/availability --from -7d --to now --format json
+  slowburn replay checkout/availability --from -1d --to now --windows 5m,1h --format csv";
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct ReplayArgs {
+    /// The SLO, as `SERVICE/SLO`
+    #[arg(value_name = "SLO", add = ArgValueCandidates::new(completions::slo_candidates))]
+    pub slo: String,
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Time of the first evaluation
+    ///
+    /// An evaluation uses the minutes that start before its time.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = DATA)]
+    pub from: Time,
+    /// Stop before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = DATA)]
+    pub to: Time,
+    /// Ignore significance, working hours and hysteresis (the default)
+    #[arg(long, help_heading = OUTPUT)]
+    pub raw: bool,
+    /// Print the sums of these windows for every minute instead of the tiers, such as `5m,1h,30d`
+    #[arg(long, value_name = "DURATIONS", value_delimiter = ',', help_heading = OUTPUT)]
+    pub windows: Vec<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
+    pub format: ReplayFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum ReplayFormat {
+    /// Plain text
+    #[default]
+    Text,
+    /// A JSON document
+    Json,
+    /// Comma-separated values
+    Csv,
+}
+
+pub async fn replay(arguments: &ReplayArgs, now: Minute) -> Result<ExitStatus, CommandError> {
+    let at = arguments.common.time.evaluation_time(now);
     let definitions = load_definitions(&arguments.common, at)?;
     let (service, slo) = find_slo(&definitions, &arguments.slo)?;
     let windows = parse_windows(&arguments.windows)?;
@@ -28,8 +77,7 @@ pub(super) async fn replay(arguments: ReplayArgs, now: Minute) -> Result<ExitSta
     let days = engine::load_tier_days(&definitions.catalog, &store, (service, slo), lookback).await?;
     let window_sums =
         PrefixSums::new(lookback, days.iter().map(|(day, table)| (*day, table.as_ref().map(MinuteTable::columns))));
-    let text = render(&arguments, slo, &window_sums, span, &windows)?;
-    print(text.as_bytes())?;
+    print(render(arguments, slo, &window_sums, span, &windows)?)?;
     Ok(ExitStatus::Success)
 }
 
@@ -43,7 +91,7 @@ fn render(
     if !windows.is_empty() {
         return match arguments.format {
             ReplayFormat::Csv => view::windows_csv(slo, window_sums, span, windows)
-                .map_err(|error| CommandError::with_context("cannot write the windows as CSV", error)),
+                .map_err(CommandError::with_context("cannot write the windows as CSV")),
             _ => Err(CommandError::usage("`--windows` is available as CSV only\nhint: add `--format csv`")),
         };
     }
@@ -51,9 +99,7 @@ fn render(
     match arguments.format {
         ReplayFormat::Text => Ok(view::text(slo, &replay, span) + &coverage_note(window_sums, span)),
         ReplayFormat::Json => Ok(format!("{:#}\n", view::json(slo, &replay, span))),
-        ReplayFormat::Csv => {
-            view::csv(&replay).map_err(|error| CommandError::with_context("cannot write the replay as CSV", error))
-        }
+        ReplayFormat::Csv => view::csv(&replay).map_err(CommandError::with_context("cannot write the replay as CSV")),
     }
 }
 
@@ -69,14 +115,14 @@ fn coverage_note(window_sums: &PrefixSums<'_>, span: Span) -> String {
 /// How many minutes before the first evaluation are looked at.
 fn lookback_minutes(slo: &Slo, windows: &[u32]) -> i32 {
     let tiers = slo.tiers.iter().map(|tier| tier.long_minutes);
-    let budget = slo.windows.first().map(crate::time::Window::max_minutes);
+    let budget = slo.windows.first().map(Window::max_minutes);
     let longest = tiers.chain(budget).chain(windows.iter().copied()).max().unwrap_or(0);
     i32::try_from(longest).unwrap_or(i32::MAX)
 }
 
 fn parse_windows(texts: &[String]) -> Result<Vec<u32>, CommandError> {
     let parse = |text: &String| {
-        crate::time::parse_duration(text).filter(|minutes| *minutes > 0).ok_or_else(|| {
+        parse_duration(text).filter(|minutes| *minutes > 0).ok_or_else(|| {
             CommandError::usage(format!("invalid window `{text}`\nhint: use whole minutes, hours or days: `5m,1h,30d`"))
         })
     };

@@ -1,18 +1,25 @@
 //! `slowburn run`: fetches what is new, stores it, evaluates every SLO, and shows the status.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::destinations::unset_variables;
-use super::load::{load_definitions, note_defaults, open_ledger};
-use super::separate_folders::DisjointLocations;
-use super::{CommandError, ExitStatus, eprint_line, report, simulate, status, styled};
+use super::arguments::{ALERTS, AWS, ChannelArgs, CommonArgs, DATA, OUTPUT, parse_days, parse_integer};
+use super::disjoint_locations::check_disjoint;
+use super::environment::environment_secrets;
+use super::load::{load_definitions, open_ledger};
+use super::notify::unset_variables;
+use super::output::{print_message, print_warning};
+use super::status::StatusFormat;
+use super::time::Time;
+use super::{CommandError, ExitStatus, report, simulate, status};
 use crate::aws::Aws;
-use crate::cli::run::RunArgs;
-use crate::cli::time::Time;
+use crate::cost::NanoDollars;
 use crate::engine::{self, EngineError, NotifyOptions, RunOptions};
 use crate::location::Location;
 use crate::notify::{self, Notifier};
@@ -20,23 +27,123 @@ use crate::outcome::{Diagnostics, Outcome};
 use crate::report::export;
 use crate::simulate::{Plan, thirty_days};
 use crate::slo::{Catalog, SourceKind};
-use crate::store::{self, BlobError, CrashPoints, LedgerStore, StoreError};
+use crate::store::{self, BlobError, CrashPoints, LedgerStore, SiteWriter, StalePages, StoreError};
 use crate::time::Minute;
+
+const EXAMPLES: &str = "\
+Examples:
+  # The demo: 30 days of simulated access logs, everything under target/demo
+  slowburn run --demo
+  # Local access logs; write notifications to files instead of sending them
+  slowburn run --logs /data/elb-logs --dry-run notifications
+  # From cron, every five minutes
+  slowburn run --quiet --ledger s3://example-slo/ledger --report /var/lib/slowburn
+  # Evaluate the data in the ledger, without requests to sources
+  slowburn run --offline --silent";
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Folder of access logs that contains `AWSLogs/`; replaces the sources in fleet.yaml
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_LOGS", value_hint = ValueHint::DirPath, help_heading = DATA)]
+    pub logs: Option<PathBuf>,
+    /// Read at most this many days back [default: the longest window]
+    #[arg(long, value_name = "DAYS", env = "SLOWBURN_DAYS", value_parser = parse_days, allow_hyphen_values = true,
+          help_heading = DATA)]
+    pub days: Option<u16>,
+    /// Fetch no new data; evaluate what is in the ledger
+    #[arg(long, env = "SLOWBURN_OFFLINE", value_parser = BoolishValueParser::new(), help_heading = DATA)]
+    pub offline: bool,
+    /// Number of threads that read access logs [default: number of cores]
+    #[arg(long, value_name = "N", env = "SLOWBURN_THREADS", value_parser = |text: &str| parse_integer(text, 1, 256), help_heading = DATA)]
+    pub threads: Option<u16>,
+    /// Run on 30 days of simulated access logs; everything is written under target/demo
+    #[arg(long, conflicts_with_all = ["logs", "at", "days"], help_heading = DATA)]
+    pub demo: bool,
+    #[command(flatten)]
+    pub channels: ChannelArgs,
+    /// With `--dry-run`: start at this time instead of at the newest minute
+    ///
+    /// Writes the notifications that runs every five minutes since then would have sent. Has no effect if the ledger
+    /// already has dry-run state.
+    #[arg(long, value_name = "TIME", requires = "dry_run", allow_hyphen_values = true, help_heading = ALERTS)]
+    pub since: Option<Time>,
+    /// Do not open incidents or send notifications
+    #[arg(long, env = "SLOWBURN_SILENT", value_parser = BoolishValueParser::new(), conflicts_with = "dry_run",
+          help_heading = ALERTS)]
+    pub silent: bool,
+    /// Also write `report.md` and `report.json` to this folder
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_REPORT", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
+    pub report: Option<PathBuf>,
+    /// Format of the status
+    #[arg(long, value_enum, env = "SLOWBURN_FORMAT", default_value_t, help_heading = OUTPUT)]
+    pub format: StatusFormat,
+    /// Print warnings and errors only
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub quiet: bool,
+    /// Cost limit of this run, in US dollars at list price
+    ///
+    /// Requests that would exceed the limit are skipped and reported. Requests for a ledger in S3 count, but are never
+    /// skipped.
+    #[arg(long, value_name = "DOLLARS", env = "SLOWBURN_MAX_COST", allow_hyphen_values = true, help_heading = AWS)]
+    pub max_cost: Option<NanoDollars>,
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+    /// The current time, for tests.
+    #[cfg(debug_assertions)]
+    #[arg(long, hide = true, env = "SLOWBURN_CLOCK")]
+    pub clock: Option<Minute>,
+    /// Stop the process at the n-th write of the ledger, for tests of crashes.
+    #[cfg(debug_assertions)]
+    #[arg(long, hide = true, env = "SLOWBURN_STOP_AT_WRITE")]
+    pub stop_at_write: Option<u64>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct MetricsArgs {
+    /// Publish metrics of each run to this CloudWatch namespace
+    ///
+    /// `Runs` counts complete runs, so an alarm on it detects missing runs. `SloCount` is the number of SLOs by class
+    /// and status.
+    #[arg(long = "metrics", value_name = "NAMESPACE", env = "SLOWBURN_METRICS", value_parser = parse_namespace,
+          help_heading = AWS)]
+    pub namespace: Option<String>,
+    /// Also publish the remaining error budget of each SLO
+    ///
+    /// Each SLO is a separate metric, which costs $0.30 per month at list price.
+    #[arg(long, env = "SLOWBURN_SLO_METRICS", value_parser = BoolishValueParser::new(), requires = "namespace",
+          help_heading = AWS)]
+    pub slo_metrics: bool,
+}
+
+/// Parses a CloudWatch namespace
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>).
+fn parse_namespace(text: &str) -> Result<String, String> {
+    let is_valid = (1..=255).contains(&text.len())
+        && text.chars().all(|char| char.is_ascii_alphanumeric() || ".-_/#:".contains(char))
+        && !text.starts_with([':']);
+    if text.starts_with("AWS/") {
+        return Err("namespaces that start with `AWS/` are reserved\nhint: use a name such as `SLO`".to_owned());
+    }
+    if is_valid { Ok(text.to_owned()) } else { Err("must consist of letters, digits and `.-_/#:`".to_owned()) }
+}
 
 /// How often a run starts again because another run wrote first.
 const RESTARTS_MAX: usize = 3;
-/// A run about a moment further back sends no notification.
+/// A run for an earlier time sends no notification.
 const NOTIFY_WITHIN_MINUTES: u32 = 60;
-/// Where everything of a demonstration lies.
 const DEMO_FOLDER: &str = "target/demo";
 
-pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatus, CommandError> {
+pub async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatus, CommandError> {
     if arguments.demo {
         apply_demo_settings(&mut arguments);
     }
     #[cfg(debug_assertions)]
     let now = arguments.clock.unwrap_or(now);
-    let at = arguments.common.evaluation_time(now);
+    let at = arguments.common.time.evaluation_time(now);
     if at > now && arguments.channels.dry_run.is_none() {
         warn_future_time(at, now);
     }
@@ -44,11 +151,10 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatu
     if let Some(logs) = &arguments.logs {
         override_log_locations(&mut definitions.catalog, logs);
     }
-    note_defaults(&definitions, arguments.common.slos_folder());
-    DisjointLocations::new(&arguments.common.ledger, &definitions.catalog)
-        .with_output_folder("the report", arguments.report.as_ref())
-        .with_output_folder("the dry run", arguments.channels.dry_run.as_ref())
-        .check()?;
+    definitions.note_defaults();
+    let outputs = [("the report", &arguments.report), ("the dry run", &arguments.channels.dry_run)]
+        .map(|(what, folder)| (what, folder.clone().map(Location::Directory)));
+    check_disjoint(&arguments.common.ledger, &definitions.catalog, outputs)?;
     if arguments.offline {
         // Nothing is fetched, so there must be a ledger already.
         drop(open_ledger(&arguments.common).await?);
@@ -56,9 +162,10 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatu
     if arguments.demo {
         write_demo_logs()?;
     }
-    let should_notify = should_notify(&arguments, at, now);
-    if should_notify {
-        warn_unset_variables(&definitions.catalog, &arguments);
+    let is_dry_run = arguments.channels.dry_run.is_some();
+    let should_notify = !arguments.silent && (is_current(at, now) || is_dry_run);
+    if should_notify && !is_dry_run {
+        warn_unset_variables(&definitions.catalog);
     }
     // It draws on a terminal only.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());
@@ -66,9 +173,9 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatu
     let notifier = Notifier::new(arguments.channels.settings(), now);
     let notify_options = NotifyOptions {
         notifier: &notifier,
-        is_dry_run: arguments.channels.dry_run.is_some(),
+        is_dry_run,
         since: arguments.since.map(|since| since.resolve(now)),
-        invalid_definitions: definitions.invalid_definitions(arguments.common.slos_folder()),
+        invalid_definitions: definitions.invalid_definitions(),
         crash_points: &crash_points,
     };
     let options = RunOptions {
@@ -76,7 +183,7 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatu
         at,
         now,
         days: arguments.days,
-        queries: arguments.common.queries_folder(),
+        queries: &arguments.common.definitions.queries,
         max_cost: arguments.max_cost,
         offline: arguments.offline,
         threads: thread_count(&arguments),
@@ -92,39 +199,33 @@ pub(super) async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatu
     let outcome = outcome?;
     print_diagnostics(&outcome.diagnostics, arguments.quiet);
     if !arguments.quiet {
-        status::print_status(&outcome.status, arguments.format)?;
-        status::print_incidents(&outcome.alert_state, &outcome.status, arguments.format)?;
+        status::print_status(&outcome.status, &outcome.alert_state, arguments.format)?;
     }
     save_report(&arguments, &outcome, at).await?;
     let is_published = put_metrics(&arguments, &outcome, now).await;
-    let is_partial = definitions.has_errors() || !outcome.diagnostics.warnings.is_empty() || !is_published;
-    Ok(if is_partial { ExitStatus::Partial } else { ExitStatus::Success })
+    let has_warnings = definitions.has_errors() || !outcome.diagnostics.warnings.is_empty();
+    Ok(ExitStatus::partial_if(has_warnings || !is_published))
 }
 
-/// Writes the reports that the run was started with.
+fn warn_future_time(at: Minute, now: Minute) {
+    print_warning(format!(
+        "{at} is in the future: no notification is sent and no metric is published; sources are queried up to {now}\nhint: omit \
+         `--at` and SLOWBURN_AT, or use a time in the past"
+    ));
+}
+
+fn warn_unset_variables(catalog: &Catalog) {
+    for message in unset_variables(catalog, &environment_secrets()) {
+        print_warning(format!("{message}\nhint: set it where slowburn runs"));
+    }
+}
+
 async fn save_report(arguments: &RunArgs, outcome: &Outcome, at: Minute) -> Result<(), CommandError> {
     let Some(folder) = &arguments.report else { return Ok(()) };
     let store = open_ledger(&arguments.common).await?;
     let overrides = report::recent_overrides(&store, at).await?;
-    report::save_reports(&outcome.status, &outcome.alert_state, &overrides, folder).await
-}
-
-/// Warns of destinations that cannot be notified, before an incident shows it.
-fn warn_unset_variables(catalog: &Catalog, arguments: &RunArgs) {
-    let settings = arguments.channels.settings();
-    if settings.dry_run_dir.is_none() {
-        for message in unset_variables(catalog, &settings.secrets) {
-            eprint_line(&format!("{}: {message}\nhint: set it where slowburn runs", styled("warning")));
-        }
-    }
-}
-
-fn warn_future_time(at: Minute, now: Minute) {
-    eprint_line(&format!(
-        "{}: {at} is in the future: no notification is sent and no metric is published; sources are queried up to {now}\nhint: omit \
-         `--at` and SLOWBURN_AT, or use a time in the past",
-        styled("warning")
-    ));
+    let documents = report::documents(&outcome.status, &outcome.alert_state, &overrides);
+    Ok(SiteWriter::write_all(&Location::Directory(folder.clone()), documents, StalePages::Keep).await?)
 }
 
 /// Publishes metrics to CloudWatch, if requested; `false` on failure. Only current runs are published.
@@ -138,8 +239,7 @@ async fn put_metrics(arguments: &RunArgs, outcome: &Outcome, now: Minute) -> boo
     if arguments.metrics.slo_metrics {
         data.extend(export::slo_metrics(&outcome.status));
     }
-    let put = notify::put_metric_data(namespace, &data, at).await;
-    put.map_err(|error| eprint_line(&format!("{}: {error}", styled("warning")))).is_ok()
+    notify::put_metric_data(namespace, &data, at).await.map_err(print_warning).is_ok()
 }
 
 /// Writes the logs of the simulated fleet, unless an earlier run has.
@@ -147,17 +247,14 @@ fn write_demo_logs() -> Result<(), CommandError> {
     let folder = Path::new(DEMO_FOLDER);
     let (logs, done) = (folder.join("logs"), folder.join("logs.done"));
     if !done.exists() {
-        eprint_line("simulating 30 days of access logs ...");
-        let written =
-            simulate::write_logs(&Plan::default(), &logs, 0).map_err(|error| CommandError::new(error.to_string()))?;
-        std::fs::write(&done, "")
-            .map_err(|error| CommandError::with_context(&format!("cannot write `{}`", done.display()), error))?;
-        eprint_line(&format!("wrote {written} to `{}`", logs.display()));
+        print_message("simulating 30 days of access logs ...");
+        let written = simulate::write_logs(&Plan::default(), &logs, 0).map_err(CommandError::new)?;
+        std::fs::write(&done, "").map_err(CommandError::with_context(&format!("cannot write `{}`", done.display())))?;
+        print_message(format!("wrote {written} to `{}`", logs.display()));
     }
     Ok(())
 }
 
-/// Sets everything so that the run is about the logs of the simulated fleet.
 fn apply_demo_settings(arguments: &mut RunArgs) {
     let folder = Path::new(DEMO_FOLDER);
     arguments.logs = Some(folder.join("logs"));
@@ -168,7 +265,6 @@ fn apply_demo_settings(arguments: &mut RunArgs) {
     arguments.since.get_or_insert_with(|| Time::At(thirty_days().start));
 }
 
-/// The directory of the command line takes the place of the ones that definitions name.
 fn override_log_locations(catalog: &mut Catalog, logs: &Path) {
     for source in catalog.sources.values_mut() {
         if let SourceKind::AccessLogs { location, .. } = &mut source.kind {
@@ -177,7 +273,7 @@ fn override_log_locations(catalog: &mut Catalog, logs: &Path) {
     }
 }
 
-/// Runs until no other run has changed the ledger meanwhile: what the other has read need not be read again.
+/// Starts again when another run has changed the ledger meanwhile: what that run has read need not be read again.
 async fn run_with_retries(
     options: &RunOptions<'_>,
     arguments: &RunArgs,
@@ -194,11 +290,11 @@ async fn run_with_retries(
                 if restarts < RESTARTS_MAX =>
             {
                 restarts += 1;
-                eprint_line("another run changed the ledger; starting again from its result");
+                print_message("another run changed the ledger; starting again from its result");
             }
             Ok(outcome) => return Ok(outcome),
             Err(error) => {
-                // It was asked for, and is paid for, whether or not it could be kept.
+                // The requests were made and are paid for, even though nothing was stored.
                 let mut diagnostics = Diagnostics::default();
                 diagnostics.add_usage(&Aws::usage());
                 print_diagnostics(&diagnostics, false);
@@ -218,12 +314,7 @@ fn crash_points(arguments: &RunArgs) -> CrashPoints {
     CrashPoints::halting_at(stop_at)
 }
 
-/// Whether notifications are sent: for current minutes, where incidents can open, and in a dry run.
-fn should_notify(arguments: &RunArgs, at: Minute, now: Minute) -> bool {
-    !arguments.silent && (is_current(at, now) || arguments.channels.dry_run.is_some())
-}
-
-/// Whether a moment is near enough to the present one, and not still to come.
+/// Whether incidents can open at a time: it is recent, and not in the future.
 fn is_current(at: Minute, now: Minute) -> bool {
     at <= now && at.0.abs_diff(now.0) <= NOTIFY_WITHIN_MINUTES
 }
@@ -238,21 +329,18 @@ fn thread_count(arguments: &RunArgs) -> usize {
         .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from)
 }
 
-/// A flag that the first Ctrl-C or SIGTERM raises; the run then keeps what it has and ends in part.
+/// A flag that the first Ctrl-C or SIGTERM sets; the run then keeps what it has fetched and exits with 3.
 fn stop_on_signal() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&stop);
     tokio::spawn(async move {
-        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
-        let terminated = async {
-            match &mut term {
-                Some(term) => term.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated => {}
+        let interrupted = tokio::signal::ctrl_c();
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminated) => tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            },
+            Err(_) => drop(interrupted.await),
         }
         raised.store(true, Ordering::Relaxed);
     });
@@ -263,9 +351,9 @@ fn stop_on_signal() -> Arc<AtomicBool> {
 /// is wrong.
 fn print_diagnostics(diagnostics: &Diagnostics, quiet: bool) {
     for note in diagnostics.notes.iter().filter(|_| !quiet) {
-        eprint_line(note);
+        print_message(note);
     }
     for warning in &diagnostics.warnings {
-        eprint_line(&format!("{}: {warning}", styled("warning")));
+        print_warning(warning);
     }
 }

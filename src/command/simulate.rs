@@ -6,21 +6,55 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueHint};
 use flate2::{Compression, GzBuilder};
 use rayon::prelude::*;
 
-use super::{CommandError, ExitStatus, eprint_line};
-use crate::cli::simulate::SimulateArgs;
-use crate::simulate::{Object, ObjectPlan, Plan};
+use super::arguments::{DATA, OUTPUT, parse_days};
+use super::output::print_message;
+use super::{CommandError, ExitStatus};
+use crate::simulate::{ObjectPlan, Plan};
 use crate::store::{has_content, write_new_file};
-use crate::time::Span;
+use crate::time::{Day, Span};
 
-pub(super) fn simulate(arguments: &SimulateArgs) -> Result<ExitStatus, CommandError> {
+const EXAMPLES: &str = "\
+Examples:
+  slowburn simulate --out logs
+  slowburn simulate --out logs --from 2026-10-24 --days 7 --scale 0.5";
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct SimulateArgs {
+    /// First day, in UTC
+    #[arg(long, value_name = "DATE", default_value = "2026-10-02", help_heading = DATA)]
+    pub from: Day,
+    /// Number of days
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = parse_days, allow_hyphen_values = true,
+          help_heading = DATA)]
+    pub days: u16,
+    /// Seed for the random numbers; the same seed produces identical files
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = DATA)]
+    pub seed: u64,
+    /// Traffic as a multiple of the default
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = parse_scale, allow_hyphen_values = true,
+          help_heading = DATA)]
+    pub scale: f64,
+    /// Folder to write `AWSLogs/` to
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
+    pub out: PathBuf,
+}
+
+fn parse_scale(text: &str) -> Result<f64, String> {
+    let scale = text.parse().ok().filter(|scale| (0.001..=1_000.0).contains(scale));
+    scale.ok_or_else(|| "must be a number from 0.001 to 1000".to_owned())
+}
+
+pub fn simulate(arguments: &SimulateArgs) -> Result<ExitStatus, CommandError> {
     let last = arguments.from.plus(i32::from(arguments.days));
     let span = Span::new(arguments.from.start(), last.start());
     let plan = Plan { span, seed: arguments.seed, scale: arguments.scale };
-    let written = write_logs(&plan, &arguments.out, 0).map_err(|error| CommandError::new(error.to_string()))?;
-    eprint_line(&format!("wrote {written} to `{}`", arguments.out.display()));
+    let written = write_logs(&plan, &arguments.out, 0).map_err(CommandError::new)?;
+    print_message(format!("wrote {written} to `{}`", arguments.out.display()));
     Ok(ExitStatus::Success)
 }
 
@@ -30,7 +64,6 @@ pub struct WriteSummary {
     pub lines: u64,
     /// Bytes of the lines before compression.
     pub bytes_plain: u64,
-    /// Bytes on disk.
     pub bytes: u64,
 }
 
@@ -52,74 +85,48 @@ pub enum SimulateError {
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
-impl WriteSummary {
-    const fn for_object(object: &Object, bytes: u64) -> Self {
-        Self { objects: 1, lines: object.lines, bytes_plain: object.text.len() as u64, bytes }
-    }
-
-    const fn combine(self, other: Self) -> Self {
-        Self {
-            objects: self.objects + other.objects,
-            lines: self.lines + other.lines,
-            bytes_plain: self.bytes_plain + other.bytes_plain,
-            bytes: self.bytes + other.bytes,
-        }
-    }
-}
-
 /// Writes all objects of the plan below `out`, which then holds an `AWSLogs` folder, with so many threads (0: as many
 /// as there are cores). Files that are there already stay as they are, and if one of them differs from the plan,
-/// nothing is written. An interruption leaves no half-written log.
-///
-/// # Errors
-/// The first file or folder that could not be written; files written before it stay.
+/// nothing is written. An interruption leaves no half-written log. After an error, files written before it stay.
 pub fn write_logs(plan: &Plan, out: &Path, threads: usize) -> Result<WriteSummary, SimulateError> {
-    let mut objects: Vec<ObjectPlan> = plan.objects().collect();
+    let objects: Vec<ObjectPlan> = plan.objects().collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let mut existing = WriteSummary::default();
     if out.join("AWSLogs").exists() {
-        let find_object = |object: &ObjectPlan| find_existing(object, out);
-        let existing_objects: Vec<Option<WriteSummary>> =
-            pool.install(|| objects.par_iter().map(find_object).collect::<Result<_, _>>())?;
-        existing = existing_objects.iter().flatten().fold(existing, |all, one| all.combine(*one));
-        let mut is_missing = existing_objects.iter().map(Option::is_none);
-        objects.retain(|_| is_missing.next().unwrap_or(true));
+        pool.install(|| objects.par_iter().try_for_each(|object| write_object(object, out, false).map(drop)))?;
     }
-    let days: BTreeSet<_> = objects.iter().map(|object| object.delivered_at.day()).collect();
-    for day in days {
-        let Some(object) = objects.iter().find(|object| object.delivered_at.day() == day) else { continue };
-        let folder = out.join(object.folder());
+    let folders: BTreeSet<PathBuf> = objects.iter().map(|object| out.join(object.folder())).collect();
+    for folder in folders {
         fs::create_dir_all(&folder).map_err(|source| SimulateError::File { path: folder, source })?;
     }
-    let empty = WriteSummary::default;
-    let new = pool.install(|| {
-        objects.par_iter().map(|object| write_object(object, out)).try_reduce(empty, |a, b| Ok(a.combine(b)))
-    });
-    new.map(|new| existing.combine(new))
+    let combine = |one: WriteSummary, other: WriteSummary| {
+        Ok(WriteSummary {
+            objects: one.objects + other.objects,
+            lines: one.lines + other.lines,
+            bytes_plain: one.bytes_plain + other.bytes_plain,
+            bytes: one.bytes + other.bytes,
+        })
+    };
+    pool.install(|| {
+        objects.par_iter().map(|object| write_object(object, out, true)).try_reduce(WriteSummary::default, combine)
+    })
 }
 
-/// What is there of one object: all of it, or `None` if it has to be written.
-fn find_existing(plan: &ObjectPlan, out: &Path) -> Result<Option<WriteSummary>, SimulateError> {
-    let Some(object) = plan.render() else { return Ok(Some(WriteSummary::default())) };
-    let path = out.join(&object.key);
-    if fs::symlink_metadata(&path).is_err() {
-        return Ok(None);
-    }
-    match compress(&object.text) {
-        Ok(bytes) if has_content(&path, &bytes) => Ok(Some(WriteSummary::for_object(&object, bytes.len() as u64))),
-        Ok(_) => Err(SimulateError::Conflict { path }),
-        Err(source) => Err(SimulateError::File { path, source }),
-    }
-}
-
-fn write_object(plan: &ObjectPlan, out: &Path) -> Result<WriteSummary, SimulateError> {
+/// Compares an object that exists with the plan, or writes it if `may_write`.
+fn write_object(plan: &ObjectPlan, out: &Path, may_write: bool) -> Result<WriteSummary, SimulateError> {
     let Some(object) = plan.render() else { return Ok(WriteSummary::default()) };
     let path = out.join(&object.key);
-    let written = compress(&object.text).and_then(|bytes| Ok((write_new_file(&path, &bytes)?, bytes)));
+    let exists = fs::symlink_metadata(&path).is_ok();
+    if !exists && !may_write {
+        return Ok(WriteSummary::default());
+    }
+    let written = compress(&object.text).and_then(|bytes| Ok((!exists && write_new_file(&path, &bytes)?, bytes)));
     match written {
-        Ok((is_new, bytes)) if is_new || has_content(&path, &bytes) => {
-            Ok(WriteSummary::for_object(&object, bytes.len() as u64))
-        }
+        Ok((is_new, bytes)) if is_new || has_content(&path, &bytes) => Ok(WriteSummary {
+            objects: 1,
+            lines: object.lines,
+            bytes_plain: object.text.len() as u64,
+            bytes: bytes.len() as u64,
+        }),
         Ok(_) => Err(SimulateError::Conflict { path }),
         Err(source) => Err(SimulateError::File { path, source }),
     }

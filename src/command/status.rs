@@ -2,41 +2,88 @@
 
 use std::collections::BTreeSet;
 
+use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCandidates;
+
+use super::arguments::{CommonArgs, DEFINITIONS, OUTPUT, OutFile, StateArgs};
+use super::disjoint_locations::check_disjoint;
 use super::load::{load_definitions, open_ledger};
-use super::output::Output;
-use super::separate_folders::DisjointLocations;
-use super::{CommandError, ExitStatus, alert_state_kind, print};
+use super::output::{Output, print};
+use super::{CommandError, ExitStatus, completions};
 use crate::alert::{AlertState, IncidentKey, IncidentSubject};
-use crate::cli::status::{StatusArgs, StatusFormat};
 use crate::engine;
 use crate::evaluation::status::FleetStatus;
+use crate::location::Location;
 use crate::report::{export, incidents, status as view};
 use crate::slo::{Catalog, Service};
 use crate::text::escape_non_printing;
 use crate::time::Minute;
 
-pub(super) async fn status(arguments: StatusArgs, now: Minute) -> Result<ExitStatus, CommandError> {
-    let at = arguments.common.evaluation_time(now);
+const EXAMPLES: &str = "\
+Examples:
+  slowburn status
+  slowburn status checkout search/latency
+  slowburn status --team shop --format json
+  slowburn status --format openmetrics --out /var/lib/node_exporter/slowburn.prom";
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct StatusArgs {
+    /// Only these services and SLOs, as `SERVICE` or `SERVICE/SLO`
+    #[arg(value_name = "SERVICE|SLO", add = ArgValueCandidates::new(completions::service_and_slo_candidates))]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Only the services of this team
+    #[arg(long, value_name = "TEAM", help_heading = DEFINITIONS, add = ArgValueCandidates::new(completions::team_candidates))]
+    pub team: Option<String>,
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Output format
+    #[arg(long, value_enum, env = "SLOWBURN_FORMAT", default_value_t, help_heading = OUTPUT)]
+    pub format: StatusFormat,
+    #[command(flatten)]
+    pub file: OutFile,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum StatusFormat {
+    /// A table for a terminal
+    #[default]
+    Table,
+    /// A JSON document
+    Json,
+    /// Comma-separated values
+    Csv,
+    /// A Markdown table
+    Markdown,
+    /// Metrics for Prometheus, for example for the textfile collector of `node_exporter`
+    Openmetrics,
+}
+
+pub async fn status(arguments: &StatusArgs, now: Minute) -> Result<ExitStatus, CommandError> {
+    let at = arguments.common.time.evaluation_time(now);
     let definitions = load_definitions(&arguments.common, at)?;
-    let out = arguments.file.out.as_ref();
-    DisjointLocations::new(&arguments.common.ledger, &definitions.catalog)
-        .with_output_folder("the output", out)
-        .check()?;
+    let out = &arguments.file.out;
+    check_disjoint(
+        &arguments.common.ledger,
+        &definitions.catalog,
+        [("the output", out.clone().map(Location::Directory))],
+    )?;
     arguments.names.iter().try_for_each(|name| definitions.reject_invalid(name))?;
     let selection = Selection::new(&definitions.catalog, arguments.team.as_deref(), &arguments.names)?;
     let store = open_ledger(&arguments.common).await?;
-    let status = engine::evaluate(&selection.catalog, &store, at).await.map_err(CommandError::from)?;
-    let alert_state = store.alert_state(alert_state_kind(arguments.state)).await;
-    let alert_state = selection.select_incidents(alert_state.map_err(|error| CommandError::new(error.to_string()))?.0);
-    if let Some(out) = out {
-        let mut output = Output::create(Some(out))?;
+    let status = engine::evaluate(&selection.catalog, &store, at).await?;
+    let (alert_state, _) = store.alert_state(arguments.state.kind()).await.map_err(CommandError::new)?;
+    let alert_state = selection.select_incidents(alert_state);
+    if out.is_some() {
+        let mut output = Output::create(out.as_deref())?;
         output.write(anstream::adapter::strip_str(&render(&status, arguments.format)?).to_string().as_bytes())?;
         output.finish()?;
     } else {
-        print_status(&status, arguments.format)?;
-        print_incidents(&alert_state, &status, arguments.format)?;
+        print_status(&status, &alert_state, arguments.format)?;
     }
-    Ok(if definitions.has_errors() { ExitStatus::Partial } else { ExitStatus::Success })
+    Ok(ExitStatus::partial_if(definitions.has_errors()))
 }
 
 /// The part of a fleet that a status is about.
@@ -100,39 +147,30 @@ impl Selection {
     }
 }
 
-/// Prints a status in a format.
-pub(super) fn print_status(status: &FleetStatus, format: StatusFormat) -> Result<(), CommandError> {
-    print(render(status, format)?.as_bytes())
+/// Prints a status and, below a table, the open incidents.
+pub fn print_status(status: &FleetStatus, alert_state: &AlertState, format: StatusFormat) -> Result<(), CommandError> {
+    print(render(status, format)?)?;
+    let incidents = incidents::text(alert_state, status.at);
+    match format {
+        StatusFormat::Table if !incidents.is_empty() => print(format!("\n{incidents}")),
+        _ => Ok(()),
+    }
 }
 
 fn render(status: &FleetStatus, format: StatusFormat) -> Result<String, CommandError> {
     Ok(match format {
         // Colours are always written; the stream removes them where they cannot be shown.
-        StatusFormat::Table => view::table(status, terminal_width(), true),
+        StatusFormat::Table => {
+            let width = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+            view::table(status, width, true)
+        }
         StatusFormat::Json => format!("{:#}\n", export::json(status)),
         StatusFormat::Csv => {
-            export::csv(status).map_err(|error| CommandError::with_context("cannot write the status as CSV", error))?
+            export::csv(status).map_err(CommandError::with_context("cannot write the status as CSV"))?
         }
         StatusFormat::Markdown => view::markdown(status),
-        StatusFormat::Openmetrics => export::openmetrics(status)
-            .map_err(|error| CommandError::with_context("cannot write the status as OpenMetrics", error))?,
+        StatusFormat::Openmetrics => {
+            export::openmetrics(status).map_err(CommandError::with_context("cannot write the status as OpenMetrics"))?
+        }
     })
-}
-
-/// Prints what is open below the table.
-pub(super) fn print_incidents(
-    alert_state: &AlertState,
-    status: &FleetStatus,
-    format: StatusFormat,
-) -> Result<(), CommandError> {
-    let text = incidents::text(alert_state, status.at);
-    match format {
-        StatusFormat::Table if !text.is_empty() => print(format!("\n{text}").as_bytes()),
-        _ => Ok(()),
-    }
-}
-
-/// The width of the terminal that stdout is, if it is one.
-fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }

@@ -1,36 +1,87 @@
 //! `slowburn weekly`: the report of the last whole week, printed, kept, or sent to the teams.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueEnum, ValueHint};
+use clap_complete::ArgValueCandidates;
+
+use super::arguments::{ALERTS, ChannelArgs, CommonArgs, DEFINITIONS, OUTPUT, StateArgs};
+use super::disjoint_locations::check_disjoint;
 use super::load::{Definitions, load_definitions, open_ledger, open_ledger_for_update};
-use super::separate_folders::DisjointLocations;
-use super::{CommandError, ExitStatus, alert_state_kind, eprint_line, print, styled};
+use super::output::{print, print_message, print_warning};
+use super::{CommandError, ExitStatus, completions};
 use crate::alert::DeliveryError;
-use crate::cli::StateArgs;
-use crate::cli::weekly::{WeeklyArgs, WeeklyFormat};
 use crate::cost::Usage;
 use crate::engine;
 use crate::evaluation::status::FleetStatus;
 use crate::location::Location;
 use crate::notify::Notifier;
 use crate::report::weekly::{ImageMode, PREVIOUS_WEEKS, PreviousWeeks, Week, WeeklyContext, WeeklyReport};
-use crate::slo::{Catalog, Team};
+use crate::slo::Catalog;
 use crate::store::{LedgerStore, SiteFile, SiteWriter, StalePages, StoreError, write_new_file};
 use crate::text::escape_non_printing;
 use crate::time::{MINUTES_PER_DAY, Minute};
 
+const EXAMPLES: &str = "\
+Examples:
+  slowburn weekly
+  slowburn weekly --team shop --format html > shop.html
+  # From cron, on Monday morning
+  slowburn weekly --out /var/lib/slowburn/weekly --send";
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct WeeklyArgs {
+    /// The report is about the last complete week before the time of the evaluation, from Monday in UTC.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Print the report of this team instead of the report of the fleet
+    #[arg(long, value_name = "TEAM", conflicts_with = "send", help_heading = DEFINITIONS,
+          add = ArgValueCandidates::new(completions::team_candidates))]
+    pub team: Option<String>,
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Send each report to the `reports` destinations of its team
+    ///
+    /// The report of the fleet goes to the platform team (`alerts: { team: ... }`). SLOs at risk for two weeks or more
+    /// are also sent to the `tickets` destinations of their team. The ledger records what was sent; nothing is sent
+    /// twice.
+    #[arg(long, help_heading = ALERTS)]
+    pub send: bool,
+    #[command(flatten)]
+    pub channels: ChannelArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
+    pub format: WeeklyFormat,
+    /// Save all reports under this folder, as `WEEK/TEAM.md`, `.json` and `.html`
+    ///
+    /// The newest week is also saved under `latest`. Existing reports are not changed.
+    #[arg(long, value_name = "DIR", env = "SLOWBURN_WEEKLY_OUT", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum WeeklyFormat {
+    /// Markdown
+    #[default]
+    Markdown,
+    /// A JSON document
+    Json,
+    /// The HTML version of the email, in one file
+    Html,
+}
+
 const EXTENSIONS: [(WeeklyFormat, &str); 3] =
     [(WeeklyFormat::Markdown, "md"), (WeeklyFormat::Json, "json"), (WeeklyFormat::Html, "html")];
 
-pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<ExitStatus, CommandError> {
-    let week = Week::last_before(arguments.common.evaluation_time(now));
+pub async fn weekly(arguments: &WeeklyArgs, now: Minute) -> Result<ExitStatus, CommandError> {
+    let week = Week::last_before(arguments.common.time.evaluation_time(now));
     let definitions = load_definitions(&arguments.common, week.span.end)?;
     let catalog = &definitions.catalog;
-    DisjointLocations::new(&arguments.common.ledger, catalog)
-        .with_output_folder("the reports", arguments.out.as_ref())
-        .with_output_folder("the dry run", arguments.channels.dry_run.as_ref())
-        .check()?;
+    let outputs = [("the reports", &arguments.out), ("the dry run", &arguments.channels.dry_run)]
+        .map(|(what, folder)| (what, folder.clone().map(Location::Directory)));
+    check_disjoint(&arguments.common.ledger, catalog, outputs)?;
     let teams: BTreeSet<&str> = catalog.services.iter().map(|service| service.team.as_str()).collect();
     if let Some(team) = arguments.team.as_deref().filter(|team| !teams.contains(team)) {
         return Err(CommandError::unknown("team", team, teams));
@@ -44,31 +95,26 @@ pub(super) async fn weekly(arguments: WeeklyArgs, now: Minute) -> Result<ExitSta
         if !arguments.send {
             return Err(error);
         }
-        eprint_line(&format!("{}: {}", styled("warning"), error.message));
+        print_warning(error.message);
     }
     let mut undelivered = 0;
     if arguments.send {
         let sent = store.sent_weekly_reports().await?;
         drop(store);
-        undelivered = WeeklySender {
-            arguments: &arguments,
-            catalog,
-            sent,
-            notifier: Notifier::new(arguments.channels.settings(), now),
-            now,
-        }
-        .send(&reports)
-        .await?;
+        undelivered =
+            WeeklySender { arguments, catalog, sent, notifier: Notifier::new(arguments.channels.settings(), now), now }
+                .send(&reports)
+                .await?;
     } else if arguments.out.is_none() || arguments.team.is_some() {
         let is_selected = |report: &&WeeklyReport| match &arguments.team {
             Some(team) => !report.is_fleet && report.owner == *team,
             None => report.is_fleet,
         };
         if let Some(report) = reports.iter().find(is_selected) {
-            print(render(report, arguments.format)?.as_bytes())?;
+            print(render(report, arguments.format)?)?;
         }
     }
-    Ok(if definitions.has_errors() || undelivered > 0 { ExitStatus::Partial } else { ExitStatus::Success })
+    Ok(ExitStatus::partial_if(definitions.has_errors() || undelivered > 0))
 }
 
 /// The reports of all teams, and that of the fleet.
@@ -85,7 +131,7 @@ async fn build_reports(
     for back in 1..=PREVIOUS_WEEKS {
         previous.push(engine::evaluate(catalog, store, week.span.end.plus(-7 * back * MINUTES_PER_DAY)).await?);
     }
-    let (alert_state, _) = store.alert_state(alert_state_kind(state)).await?;
+    let (alert_state, _) = store.alert_state(state.kind()).await?;
     let overrides = store.overrides().await?;
     let mut usage = Usage::default();
     for day in week.span.days() {
@@ -110,15 +156,14 @@ fn render(report: &WeeklyReport, format: WeeklyFormat) -> Result<String, Command
         WeeklyFormat::Json => format!("{:#}\n", report.json()),
         WeeklyFormat::Html => {
             let page = report.to_html(ImageMode::Inline);
-            page.map_err(|error| CommandError::with_context("cannot render the weekly report", error))?.html
+            page.map_err(CommandError::with_context("cannot render the weekly report"))?.html
         }
     })
 }
 
 /// Writes reports that are not there yet, and what they are below `latest`, unless those of a later week are there.
 async fn save(folder: &Path, week: Week, reports: &[WeeklyReport]) -> Result<(), CommandError> {
-    let to_error =
-        |path: &Path, error| CommandError::with_context(&format!("cannot write `{}`", path.display()), error);
+    let to_error = |path: &Path, error| CommandError::new(format!("cannot write `{}`: {error}", path.display()));
     let dated = folder.join(week.to_string());
     std::fs::create_dir_all(&dated).map_err(|error| to_error(&dated, error))?;
     let names = std::fs::read_dir(folder).map_err(|error| to_error(folder, error))?;
@@ -140,7 +185,6 @@ async fn save(folder: &Path, week: Week, reports: &[WeeklyReport]) -> Result<(),
     Ok(())
 }
 
-/// Sends the reports of a week.
 struct WeeklySender<'a> {
     arguments: &'a WeeklyArgs,
     catalog: &'a Catalog,
@@ -158,7 +202,7 @@ impl WeeklySender<'_> {
             let reports = owner.and_then(|team| self.catalog.teams.get(team)).map_or(&[][..], |team| &team.reports);
             if reports.is_empty() {
                 let setting = owner.map_or("`alerts.team`".to_owned(), |team| format!("`reports` of team `{team}`"));
-                eprint_line(&format!("no weekly report for {}: {setting} is not set in fleet.yaml", report.owner));
+                print_message(format!("no weekly report for {}: {setting} is not set in fleet.yaml", report.owner));
             }
             for destination in reports {
                 let what = format!("the weekly report for {}", report.owner);
@@ -167,8 +211,9 @@ impl WeeklySender<'_> {
             }
             for escalation in report.is_fleet.then(|| report.escalations()).into_iter().flatten() {
                 let what = format!("the escalation for {}", escalation.team);
-                let team = self.catalog.teams.get(&escalation.team);
-                for destination in &team.map_or_else(Vec::new, ticket_destinations) {
+                let Some(team) = self.catalog.teams.get(&escalation.team) else { continue };
+                // The `reports` destinations get the report of the team anyway.
+                for destination in team.tickets.iter().filter(|destination| !team.reports.contains(destination)) {
                     let record = format!("{} {}/escalation {destination}", report.week, escalation.team);
                     let sending = self.notifier.send(destination, &escalation);
                     undelivered += self.send_once(&what, destination, record, sending).await?;
@@ -187,8 +232,7 @@ impl WeeklySender<'_> {
         record: String,
         sending: impl Future<Output = Result<String, DeliveryError>>,
     ) -> Result<usize, CommandError> {
-        let to_error =
-            |error: StoreError| CommandError::with_context("cannot record in the ledger what was sent", error);
+        let to_error = CommandError::with_context::<StoreError>("cannot record in the ledger what was sent");
         let ledger = &self.arguments.common.ledger;
         // A dry run sends no notification, so it is never recorded.
         let is_live = self.arguments.channels.dry_run.is_none();
@@ -196,24 +240,19 @@ impl WeeklySender<'_> {
             if self.sent.contains(&record) {
                 return Ok(0);
             }
-            let store = open_ledger_for_update(ledger).await.map_err(to_error)?;
-            if !store.claim_weekly_report(&record, self.now).await.map_err(to_error)? {
+            let store = open_ledger_for_update(ledger).await.map_err(&to_error)?;
+            if !store.claim_weekly_report(&record, self.now).await.map_err(&to_error)? {
                 return Ok(0);
             }
         }
         let result = sending.await;
         if is_live {
-            let store = open_ledger_for_update(ledger).await.map_err(to_error)?;
-            store.settle_weekly_report(&record, result.is_ok()).await.map_err(to_error)?;
+            let store = open_ledger_for_update(ledger).await.map_err(&to_error)?;
+            store.settle_weekly_report(&record, result.is_ok()).await.map_err(&to_error)?;
         }
         let Err(error) = result else { return Ok(0) };
         let destination = escape_non_printing(destination);
-        eprint_line(&format!("{}: cannot send {what} to `{destination}`: {error}", styled("warning")));
+        print_warning(format!("cannot send {what} to `{destination}`: {error}"));
         Ok(1)
     }
-}
-
-/// The `tickets` destinations of a team, without those that get its report anyway.
-fn ticket_destinations(team: &Team) -> Vec<String> {
-    team.tickets.iter().filter(|destination| !team.reports.contains(destination)).cloned().collect()
 }

@@ -36,5 +36,5 @@ pub use read::{definition_path, read, read_with_folder};
 pub use selector::{Tags, lacks_id, matches_load_balancer, matches_target_group, without_id};
 pub use service::{Objective, Service, Slo, SloId};
 pub use source::{AthenaSource, AwsScope, BucketAccess, LogTable, LogTableSource, Source, SourceKind};
-pub use suggest::{name_list, nearest, suggestion};
+pub use suggest::{edit_distance, name_list, nearest, suggestion};
 pub use tier::{Tier, Urgency};

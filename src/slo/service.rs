@@ -13,7 +13,7 @@ use crate::rational::Rational;
 use crate::serialization::serialize_as_text;
 use crate::time::Window;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Service {
     /// Unique in the fleet.
     pub name: String,

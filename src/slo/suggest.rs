@@ -2,6 +2,11 @@
 
 const LISTED_MAX: usize = 8;
 
+/// How many letters have to be changed to make one text of the other.
+pub fn edit_distance(one: &str, other: &str) -> usize {
+    strsim::osa_distance(one, other)
+}
+
 /// The name that is nearest to a word, if at most a third of its letters differ.
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > 100 {
@@ -17,7 +22,7 @@ pub(super) fn nearest_within<'a>(
     max_distance: impl Fn(&str) -> usize,
 ) -> Option<&'a str> {
     let word = word.replace('-', "_");
-    let distances = names.into_iter().map(|name| (strsim::osa_distance(&word, &name.replace('-', "_")), name));
+    let distances = names.into_iter().map(|name| (edit_distance(&word, &name.replace('-', "_")), name));
     distances.filter(|(distance, name)| *distance <= max_distance(name)).min().map(|(_, name)| name)
 }
 

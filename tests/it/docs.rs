@@ -262,7 +262,7 @@ fn parses(line: &str) -> Result<(), String> {
     let start = line.find("slowburn ").ok_or("it does not call slowburn")?;
     let end = line[start..].find([';', '|', '>', '&', '#']).map_or(line.len(), |end| start + end);
     let words = line[start..end].replace(['"', '\''], "");
-    slowburn::cli::parse(words.split_whitespace()).map(|_| ())
+    slowburn::command::parse(words.split_whitespace()).map(|_| ())
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory};
-use slowburn::cli::Cli;
+use slowburn::command::Cli;
 
 const INTRODUCTION: &str = "\
 # Commands

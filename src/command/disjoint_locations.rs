@@ -1,4 +1,4 @@
-//! Places that must not lie inside one another: the ledger, what a command writes, and the data that it reads.
+//! Locations that must not lie inside one another: the ledger, what a command writes, and the data that it reads.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,59 +6,47 @@ use super::CommandError;
 use crate::location::Location;
 use crate::slo::{Catalog, SourceKind};
 
-/// What a place is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Ledger,
-    Output,
     Data,
+    Output,
 }
 
-/// The places of a command.
-#[derive(Debug)]
-pub(super) struct DisjointLocations(Vec<(Purpose, String, Location)>);
-
-impl DisjointLocations {
-    /// The ledger, and the data of a catalogue's sources.
-    pub(super) fn new(ledger: &Location, catalog: &Catalog) -> Self {
-        let data = catalog.sources.iter().filter_map(|(name, source)| match &source.kind {
-            SourceKind::AccessLogs { location, .. } => Some((format!("the logs of source `{name}`"), location)),
-            SourceKind::Counts { location } => Some((format!("the counts of source `{name}`"), location)),
-            SourceKind::CloudWatch { .. } | SourceKind::Athena { .. } => None,
-        });
+/// Refuses locations of which one lies inside another of a different purpose. Each output has a name for the message.
+pub fn check_disjoint<'a>(
+    ledger: &Location,
+    catalog: &Catalog,
+    outputs: impl IntoIterator<Item = (&'a str, Option<Location>)>,
+) -> Result<(), CommandError> {
+    let mut locations = vec![(Purpose::Ledger, "the ledger".to_owned(), ledger.clone())];
+    for (name, source) in &catalog.sources {
+        let (what, location) = match &source.kind {
+            SourceKind::AccessLogs { location, .. } => ("logs", location),
+            SourceKind::Counts { location } => ("counts", location),
+            SourceKind::CloudWatch { .. } | SourceKind::Athena { .. } => continue,
+        };
         // An invalid location is reported where it is read.
-        let data = data.filter_map(|(what, location)| Some((Purpose::Data, what, location.parse().ok()?)));
-        Self([(Purpose::Ledger, "the ledger".to_owned(), ledger.clone())].into_iter().chain(data).collect())
+        let location = location.parse().ok();
+        locations.extend(location.map(|location| (Purpose::Data, format!("the {what} of source `{name}`"), location)));
     }
-
-    /// A place that the command writes to, if it does.
-    pub(super) fn with_output(mut self, what: &str, location: Option<Location>) -> Self {
-        self.0.extend(location.map(|place| (Purpose::Output, what.to_owned(), place)));
-        self
+    for (what, location) in outputs {
+        locations.extend(location.map(|location| (Purpose::Output, what.to_owned(), location)));
     }
-
-    /// The same for a folder or a file.
-    pub(super) fn with_output_folder(self, what: &str, folder: Option<&PathBuf>) -> Self {
-        self.with_output(what, folder.map(|folder| Location::Directory(folder.clone())))
-    }
-
-    /// Refuses places of which one lies inside the other, unless both are for the same.
-    pub(super) fn check(&self) -> Result<(), CommandError> {
-        for (index, (purpose, what, location)) in self.0.iter().enumerate() {
-            for (_, other, other_location) in self.0.iter().skip(index + 1).filter(|(other, ..)| other != purpose) {
-                if overlaps(location, other_location) {
-                    return Err(CommandError::new(format!(
-                        "cannot use `{location}` for {what} and `{other_location}` for {other}: one contains the other\nhint: use a separate \
-                         folder or prefix for each"
-                    )));
-                }
+    for (index, (purpose, what, location)) in locations.iter().enumerate() {
+        for (_, other, other_location) in locations.iter().skip(index + 1).filter(|(other, ..)| other != purpose) {
+            if overlaps(location, other_location) {
+                return Err(CommandError::new(format!(
+                    "cannot use `{location}` for {what} and `{other_location}` for {other}: one contains the other\nhint: use a separate \
+                     folder or prefix for each"
+                )));
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
-/// Whether two places are the same, or one lies inside the other.
+/// Whether two locations are the same, or one lies inside the other.
 fn overlaps(one: &Location, other: &Location) -> bool {
     match (one, other) {
         (Location::Directory(one), Location::Directory(other)) => {

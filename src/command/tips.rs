@@ -1,28 +1,19 @@
 //! Errors of the command line, with the option or argument that was probably meant.
 //!
-//! The parser compares spellings. Added here is what it cannot know: arguments that are mistaken for options, options
-//! of other programs, and options that have a new name.
+//! The parser compares spellings. Added here is what it cannot know: arguments that are mistaken for options, and
+//! options of other programs.
 
 use std::path::Path;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory, Error};
+use clap::{Arg, Command, Error};
 
-use super::{Cli, variables};
-use crate::slo::nearest;
-
-/// Options that have another name now. The first that the command has is meant.
-const RENAMED_OPTIONS: [(&str, &str); 4] = [
-    ("--notify", "--dry-run DIR"),
-    ("--paper", "--dry-run-state"),
-    ("--paper", "--dry-run DIR"),
-    ("--metrics-of-promises", "--slo-metrics"),
-];
+use super::environment::variable;
+use crate::slo::{edit_distance, nearest};
 
 /// Adds tips to an error of the parser, and removes those that mislead.
-pub(super) fn add_tips(mut error: Error, args: &[String]) -> Error {
-    let mut root = Cli::command();
+pub fn add_tips(mut error: Error, mut root: Command, args: &[String]) -> Error {
     root.build();
     let name = args.iter().skip(1).find(|word| root.find_subcommand(word).is_some()).cloned();
     let command = name.and_then(|name| root.find_subcommand(name).cloned()).unwrap_or(root);
@@ -45,7 +36,7 @@ fn sort_suggested_commands(error: &mut Error) {
     let typed = context_text(error, ContextKind::InvalidSubcommand);
     if let Some(ContextValue::Strings(near)) = error.get(ContextKind::SuggestedSubcommand) {
         let mut suggestions = near.clone();
-        suggestions.sort_by_key(|name| strsim::osa_distance(name, &typed));
+        suggestions.sort_by_key(|name| edit_distance(name, &typed));
         error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(suggestions));
     }
 }
@@ -96,7 +87,7 @@ fn add_value_tips(error: &mut Error, command: &Command, args: &[String]) {
 /// Whether the value of an option comes from its variable: that is set, and the command line does not have the option.
 fn is_set_by_variable(option: &Arg, args: &[String]) -> bool {
     let Some(long) = option.get_long().map(|long| format!("--{long}")) else { return false };
-    variables::variable_value(option).is_some() && !args.iter().any(|word| is_argument(word, &long))
+    option.get_env().and_then(variable).is_some() && !args.iter().any(|word| is_argument(word, &long))
 }
 
 /// Whether a word is an option or argument as the parser names it: without a value that follows it.
@@ -113,9 +104,7 @@ fn intended_option(command: &Command, typed: &str, args: &[String]) -> Option<St
     }
     let arg = args.get(index)?;
     let value = arg.split_once('=').map(|(_, value)| value).or(args.get(index + 1).map(String::as_str));
-    let replaced = RENAMED_OPTIONS.iter().find(|(old, new)| *old == typed && find_option(command, new).is_some());
-    let replaced = replaced.map(|(_, new)| (*new).to_owned());
-    replaced.or_else(|| positional_for(command, typed)).or_else(|| output_option(command, typed, value))
+    positional_for(command, typed).or_else(|| output_option(command, typed, value))
 }
 
 /// The argument that `--slo` or `--service` stands for.
@@ -126,13 +115,9 @@ fn positional_for(command: &Command, typed: &str) -> Option<String> {
         _ => return None,
     };
     let name = command.get_name();
-    let kinds: Vec<String> = command
-        .get_positionals()
-        .flat_map(|arg| arg.get_value_names().unwrap_or_default())
-        .map(ToString::to_string)
-        .collect();
-    let mut accepted = kinds.iter().flat_map(|kinds| kinds.split('|')).filter(|kind| ["SLO", "SERVICE"].contains(kind));
-    match accepted.clone().find(|taken| *taken == kind).or_else(|| accepted.next()) {
+    let value_names = command.get_positionals().flat_map(|arg| arg.get_value_names().unwrap_or_default());
+    let kinds: Vec<&str> = value_names.flat_map(|names| names.as_str().split('|')).collect();
+    match [kind, "SLO", "SERVICE"].into_iter().find(|kind| kinds.contains(kind)) {
         Some(kind) => Some(format!("slowburn {name} {kind}")),
         None if name == "report" => Some(format!("slowburn status {kind}")),
         None => None,
@@ -193,7 +178,7 @@ fn context_text(error: &Error, kind: ContextKind) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::parse;
+    use crate::command::parse;
 
     #[test]
     fn unknown_options_suggest_the_intended_ones() {
@@ -209,8 +194,6 @@ mod tests {
             ("status --output=json", "--format json"),
             ("status -o file", "--out FILE"),
             ("report --html", "--out LOCATION"),
-            ("run --paper", "--dry-run DIR"),
-            ("weekly --paper", "--dry-run-state"),
             ("run slos", "--slos slos"),
             ("explain checkout availability", "checkout/availability"),
         ] {
