@@ -155,17 +155,8 @@ impl MinuteTable {
         }
     }
 
-    /// Adds unknown minutes up to a length.
-    pub fn resize(&mut self, length: usize) {
-        self.total.resize(length, 0);
-        self.bad.resize(length, 0);
-        self.known.resize(length, 0);
-    }
-
-    pub fn copy_within(&mut self, source: Range<usize>, target: usize) {
-        self.total.copy_within(source.clone(), target);
-        self.bad.copy_within(source.clone(), target);
-        self.known.copy_within(source, target);
+    pub fn set(&mut self, index: usize, count: MinuteCount, known: u8) {
+        (self.total[index], self.bad[index], self.known[index]) = (count.total, count.bad, known);
     }
 }
 

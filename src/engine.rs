@@ -205,7 +205,7 @@ pub async fn estimate_cost(
     assumptions: CostAssumptions,
 ) -> Result<CostEstimate, EngineError> {
     let ledger = store.load(&LoadRequest::for_days([], [at.day().plus(-1)])).await?;
-    let scanned = store.scanned_bytes_per_day().iter();
+    let scanned = store.manifest.scanned_bytes_per_day.iter();
     let is_needed = discovery::is_needed(catalog);
     let assumptions = CostAssumptions {
         objects_per_day: ledger.objects_by_load_balancer(),

@@ -129,7 +129,7 @@ impl<'a> AthenaTables<'a> {
             return None;
         }
         let scan_key = queue.scan_key();
-        let day_bytes = store.scanned_bytes_per_day().get(&scan_key).copied();
+        let day_bytes = store.manifest.scanned_bytes_per_day.get(&scan_key).copied();
         let span = self.next_span(&queue, &range, day_bytes)?;
         let mut response = queue.target.fetch_counts(span, &range.series).await;
         self.aws.record_scanned_bytes(response.usage.billed.0);

@@ -36,7 +36,7 @@ impl Committer {
         Ok(Self {
             fetched_ranges: if has_ranges { store.fetched_ranges().await? } else { BTreeMap::new() },
             tagged_series: plan.access_logs.iter().flat_map(|request| request.tagged_series.iter().cloned()).collect(),
-            unlisted_before: store.unlisted_folders().clone(),
+            unlisted_before: store.manifest.unlisted.clone(),
             withheld_days: BTreeSet::new(),
         })
     }
@@ -65,11 +65,10 @@ impl Committer {
             self.mark_answered(&range, store).await?;
         }
         if let Some(ScannedBytes { target_key, scan_key, day_bytes }) = fetched.scanned_bytes {
-            let mut scanned = store.scanned_bytes_per_day().clone();
+            let scanned = &mut store.manifest.scanned_bytes_per_day;
             // What an earlier text of a query scanned says nothing of this one.
             scanned.retain(|known_key, _| !is_scan_key_of(known_key, &target_key));
             scanned.insert(scan_key, day_bytes);
-            store.set_scanned_bytes_per_day(scanned);
         }
         if fetched.is_paid {
             store.publish().await?;
@@ -96,7 +95,7 @@ impl Committer {
     pub(super) async fn finish(mut self, store: &mut LedgerStore) -> Result<(), EngineError> {
         let mut recheck_days = std::mem::take(&mut self.withheld_days);
         for (source, unlisted) in &self.unlisted_before.0 {
-            let listed = unlisted.keys().filter(|day| !store.unlisted_folders().contains(source, **day));
+            let listed = unlisted.keys().filter(|day| !store.manifest.unlisted.contains(source, **day));
             // The last minutes of a day lie in the folder of the next one.
             recheck_days.extend(listed.flat_map(|day| [day.plus(-1), *day]));
         }
@@ -111,7 +110,7 @@ impl Committer {
     async fn merge_objects(&mut self, objects: FetchedObjects, store: &mut LedgerStore) -> Result<(), EngineError> {
         let FetchedObjects { mut ledger, records, counts } = objects;
         if store.is_current(&ledger) {
-            ledger.unlisted = store.unlisted_folders().clone();
+            ledger.unlisted = store.manifest.unlisted.clone();
         } else {
             // Another source of the round has added objects since.
             let partitions = records.iter().map(ObjectRecord::partition).collect();

@@ -81,7 +81,7 @@ impl<'q> ListingPlan<'q> {
     /// The folders as they were found within the same hour for the same request.
     fn cached_folders<'s>(&self, store: &'s LedgerStore) -> Option<&'s ListingCache> {
         let hour_of = |at: Minute| at.0.div_euclid(FOLDER_CACHE_MINUTES);
-        store.listing_cache(self.cache_key.as_ref()?).filter(|cached| {
+        store.manifest.listed_folders.get(self.cache_key.as_ref()?).filter(|cached| {
             let is_same_request = cached.query_hash == self.request_hash && cached.from <= self.request.span.start;
             is_same_request
                 && hour_of(cached.evaluated_at) == hour_of(self.at)
@@ -107,14 +107,14 @@ impl<'q> ListingPlan<'q> {
 
     /// Days that have no folder, so that there is nothing to list.
     pub(super) fn days_without_folder(&self, tree: &LogTree, store: &LedgerStore) -> Vec<Day> {
-        let unlisted = store.unlisted_folders().days(&self.request.source);
+        let unlisted = store.manifest.unlisted.days(&self.request.source);
         unlisted.filter(|day| !tree.folders.contains_key(day)).collect()
     }
 
     /// How the folder of a day was listed, where nothing new can be in it.
     fn settled_listing<'s>(&self, store: &'s LedgerStore, day: Day) -> Option<&'s DayListing> {
         let cache_key = self.cache_key.as_ref().filter(|_| day <= self.newest_closed_day)?;
-        if store.unlisted_folders().contains(&self.request.source, day) {
+        if store.manifest.unlisted.contains(&self.request.source, day) {
             return None;
         }
         let listing = store.day_listing(cache_key, day).filter(|looked| looked.query_hash == self.request_hash)?;
@@ -197,7 +197,7 @@ impl<'q> ListingUpdate<'q> {
     }
 
     pub(super) fn apply(self, store: &mut LedgerStore) {
-        let unlisted = store.unlisted_folders_mut();
+        let unlisted = &mut store.manifest.unlisted;
         for (day, failed_areas) in self.listed_days {
             unlisted.remove(self.source, day);
             for area in failed_areas {
@@ -205,10 +205,11 @@ impl<'q> ListingUpdate<'q> {
             }
         }
         if let Some((cache_key, listings, cache)) = self.saved {
-            store.set_day_listings(&cache_key, listings);
-            if let Some(cache) = cache {
-                store.set_listing_cache(&cache_key, cache);
-            }
+            let listed_days = &mut store.manifest.listed_days;
+            listed_days.insert(cache_key.clone(), listings);
+            // Days that no request reaches any more are left out.
+            listed_days.retain(|_, days| !days.is_empty());
+            store.manifest.listed_folders.extend(cache.map(|cache| (cache_key, cache)));
         }
     }
 }
@@ -222,6 +223,6 @@ fn folder_days(request: &AccessLogRequest) -> impl Iterator<Item = Day> {
 /// Marks the folders of all days as not listed, but for those that need not be.
 fn mark_unlisted(request: &AccessLogRequest, is_settled: impl Fn(Day) -> bool, store: &mut LedgerStore) {
     for day in folder_days(request).filter(|day| !is_settled(*day)) {
-        store.unlisted_folders_mut().insert(&request.source, day, "");
+        store.manifest.unlisted.insert(&request.source, day, "");
     }
 }

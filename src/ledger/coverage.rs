@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::gaps::{UnlistedFolders, known_spans};
+use super::gaps::known_spans;
 use super::{DeliveredInterval, Ledger, NotLoaded, ObjectGroup, Partition, PartitionObjects, filing_partition};
 use crate::counts::SLOTS_PER_DAY;
 use crate::series::SeriesKey;
@@ -22,15 +22,6 @@ type BalancerId<'a> = (&'a str, &'a str);
 /// The newest end of what was delivered for an account and region, by day.
 type NewestDeliveries<'a> = BTreeMap<(&'a str, Day), Minute>;
 
-/// Limits of coverage that do not follow from objects.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CoverageLimits<'a> {
-    /// Series that are unknown before a minute.
-    pub(super) first_requests: &'a BTreeMap<SeriesKey, Minute>,
-    pub(super) unlisted: &'a UnlistedFolders,
-}
-
-/// Which minutes have become known or unknown.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     /// The minutes of the day, 1 where known, of each series that changes within a partition.
@@ -44,7 +35,7 @@ pub(super) struct Coverage {
 #[derive(Clone, Default)]
 struct BalancerDeliveries {
     groups: Vec<Arc<ObjectGroup>>,
-    /// Interval, lines and index of the group, in order.
+    /// Interval, lines and index of the group; in order once merged.
     intervals: Vec<(Span, u64, usize)>,
 }
 
@@ -58,9 +49,9 @@ impl BalancerDeliveries {
     }
 
     /// Several load balancers as one: those of a reused name, or of the same tags. Together they are its nodes.
-    fn merge_all<'d>(all: impl Iterator<Item = &'d Self>) -> Self {
+    fn merge<'d>(balancers: &BTreeMap<BalancerId<'d>, Self>, members: &BTreeSet<BalancerId<'d>>) -> Self {
         let mut sum = Self::default();
-        for delivered in all {
+        for delivered in members.iter().filter_map(|member| balancers.get(member)) {
             let offset = sum.groups.len();
             sum.groups.extend(delivered.groups.iter().map(Arc::clone));
             let reindexed = delivered.intervals.iter().map(|(span, lines, group)| (*span, *lines, group + offset));
@@ -90,7 +81,6 @@ impl BalancerDeliveries {
         series_by_groups.into_iter().map(|(groups, series)| (series, known_minutes(&groups))).collect()
     }
 
-    /// The known minutes of a day of the series that were counted from the objects of some groups.
     fn known_minutes(
         &self,
         counted_groups: &[usize],
@@ -120,25 +110,16 @@ impl BalancerDeliveries {
         let known = known_spans(&counted, newest_delivery).into_iter().map(|span| (span, 1));
         let mut minutes = vec![0; SLOTS_PER_DAY];
         for (span, value) in known.chain(uncounted.into_iter().map(|span| (span, 0))) {
-            let inside = span.intersect(day.span());
-            let slots = minutes.iter_mut().skip(inside.start.minute_of_day());
-            slots.take(inside.minutes() as usize).for_each(|slot| *slot = value);
+            minutes[span.intersect(day.span()).slots()].fill(value);
         }
         Arc::from(minutes)
     }
 }
 
-fn clear_before(minutes: &Arc<[u8]>, day: Day, at: Minute) -> Arc<[u8]> {
-    let before = usize::try_from(at.0.saturating_sub(day.span().start.0)).unwrap_or(0).min(minutes.len());
-    std::iter::repeat_n(0, before).chain(minutes.iter().skip(before).copied()).collect()
-}
-
-/// The newest end of what was delivered for an account and region, of the day and those beside it.
 fn newest_delivery_near(newest: &NewestDeliveries<'_>, account_region: &str, day: Day) -> Option<Minute> {
     newest.range((account_region, day.plus(-1))..=(account_region, day.plus(1))).map(|(_, end)| *end).max()
 }
 
-/// The load balancers that each series is counted from.
 fn balancers_by_series<'d>(
     balancers: &'d BTreeMap<BalancerId<'d>, BalancerDeliveries>,
 ) -> BTreeMap<&'d SeriesKey, BTreeSet<BalancerId<'d>>> {
@@ -151,7 +132,6 @@ fn balancers_by_series<'d>(
     by_series
 }
 
-/// The deliveries of each load balancer, and the newest of each account and region.
 fn deliveries_by_balancer<'d>(
     partitions: &'d [Cow<'_, [DeliveredInterval]>],
 ) -> (BTreeMap<BalancerId<'d>, BalancerDeliveries>, NewestDeliveries<'d>) {
@@ -166,22 +146,7 @@ fn deliveries_by_balancer<'d>(
         }
         balancers.entry((&group.account_region, &group.load_balancer)).or_default().push_run(group, run);
     }
-    for deliveries in balancers.values_mut() {
-        deliveries.intervals.sort_by_key(|(span, ..)| *span);
-    }
     (balancers, newest)
-}
-
-/// The deliveries of some load balancers as one.
-fn deliveries_of_members<'b, 'd>(
-    balancers: &'b BTreeMap<BalancerId<'d>, BalancerDeliveries>,
-    members: &BTreeSet<BalancerId<'d>>,
-) -> Cow<'b, BalancerDeliveries> {
-    let mut all = members.iter().filter_map(|member| balancers.get(member));
-    match (members.len(), all.next()) {
-        (1, Some(only)) => Cow::Borrowed(only),
-        (_, first) => Cow::Owned(BalancerDeliveries::merge_all(first.into_iter().chain(all))),
-    }
 }
 
 impl Ledger {
@@ -191,7 +156,7 @@ impl Ledger {
         &self,
         days: &BTreeSet<Day>,
         changed_objects: &BTreeMap<Partition, PartitionObjects>,
-        limits: CoverageLimits<'_>,
+        first_requests: &BTreeMap<SeriesKey, Minute>,
     ) -> Result<Coverage, NotLoaded> {
         let mut coverage = Coverage::default();
         let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(coverage) };
@@ -203,8 +168,8 @@ impl Ledger {
         let (balancers, newest) = deliveries_by_balancer(&partitions);
         let balancers_of = balancers_by_series(&balancers);
         let distinct_members: BTreeSet<&BTreeSet<BalancerId<'_>>> = balancers_of.values().collect();
-        let deliveries: Vec<_> =
-            distinct_members.into_iter().map(|members| (members, deliveries_of_members(&balancers, members))).collect();
+        let merge = |members| (members, BalancerDeliveries::merge(&balancers, members));
+        let deliveries: Vec<_> = distinct_members.into_iter().map(merge).collect();
         for day in days {
             // Load balancers are independent of each other, so they are computed on all cores.
             let known_by_members: Vec<_> =
@@ -212,11 +177,12 @@ impl Ledger {
             for ((members, _), known_by_series) in deliveries.iter().zip(known_by_members) {
                 for (series, known_minutes) in known_by_series {
                     for series in series.into_iter().filter(|series| balancers_of.get(series) == Some(*members)) {
-                        let minutes = match limits.first_requests.get(series) {
-                            Some(first_request) => clear_before(&known_minutes, *day, *first_request),
-                            None => Arc::clone(&known_minutes),
-                        };
-                        let unlisted_span = limits.unlisted.affected_span(series, members, *day);
+                        let mut minutes = Arc::clone(&known_minutes);
+                        if let Some(first_request) = first_requests.get(series) {
+                            let unknown = Span::new(day.start(), *first_request).intersect(day.span());
+                            Arc::make_mut(&mut minutes)[unknown.slots()].fill(0);
+                        }
+                        let unlisted_span = self.unlisted.affected_span(series, members, *day);
                         self.record_changes(&mut coverage, series, *day, &minutes, unlisted_span);
                     }
                 }
@@ -245,10 +211,14 @@ impl Ledger {
                 coverage.not_loaded.insert(partition);
                 continue;
             };
-            let unlisted = unlisted_span.map(|span| span.intersect(partition.span())).filter(|span| !span.is_empty());
-            let held_back = unlisted.and_then(|span| clear_newly_known(known_minutes, partition, known_before, span));
-            coverage.held_back_days.extend(held_back.as_ref().map(|_| day));
-            let known_now = held_back.unwrap_or_else(|| Arc::clone(known_minutes));
+            let mut known_now = Arc::clone(known_minutes);
+            for slot in unlisted_span.into_iter().flat_map(|span| span.intersect(partition.span()).slots()) {
+                let was_known = known_before.get(slot - partition.slots().start) == Some(&1);
+                if !was_known && known_now[slot] == 1 {
+                    Arc::make_mut(&mut known_now)[slot] = 0;
+                    coverage.held_back_days.insert(day);
+                }
+            }
             let known_in_partition = &known_now[partition.slots()];
             let differs = if known_before.is_empty() {
                 known_in_partition.contains(&1)
@@ -262,20 +232,4 @@ impl Ledger {
             }
         }
     }
-}
-
-/// A day's minutes without those of a span within a partition that were not known before; `None` if there are none.
-fn clear_newly_known(
-    known_minutes: &Arc<[u8]>,
-    partition: Partition,
-    known_before: &[u8],
-    span: Span,
-) -> Option<Arc<[u8]>> {
-    let is_new = |slot: usize| {
-        let was_known = known_before.get(slot - partition.slots().start).copied().unwrap_or_default();
-        known_minutes.get(slot) == Some(&1) && was_known == 0
-    };
-    let new: BTreeSet<usize> = span.slots().filter(|slot| is_new(*slot)).collect();
-    let keep_unless_new = |(slot, known): (usize, &u8)| if new.contains(&slot) { 0 } else { *known };
-    (!new.is_empty()).then(|| known_minutes.iter().enumerate().map(keep_unless_new).collect())
 }

@@ -6,7 +6,6 @@ use crate::time::Day;
 /// Sums of one series by UTC day; days without a known minute are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DaySums {
-    /// In order.
     days: Vec<Day>,
     /// Sums over all days up to this one, and with it.
     cumulative: Vec<Sums>,
@@ -23,7 +22,6 @@ impl DaySums {
         index.checked_sub(1).and_then(|index| self.cumulative.get(index)).copied().unwrap_or_default()
     }
 
-    /// The newest day that is not after `last`.
     pub(super) fn newest_until(&self, last: Day) -> Option<Day> {
         self.days.partition_point(|day| *day <= last).checked_sub(1).and_then(|index| self.days.get(index)).copied()
     }
@@ -42,14 +40,8 @@ impl DaySums {
     /// Sets the sums of a day. What comes in the order of time is added in no time.
     pub(crate) fn set(&mut self, day: Day, sums: Sums) {
         let index = self.days.partition_point(|held| *held < day);
-        let exists = self.days.get(index) == Some(&day);
-        let old = if exists {
-            self.cumulative_before(index + 1).minus(self.cumulative_before(index))
-        } else {
-            Sums::default()
-        };
-        match (exists, sums.known > 0) {
-            (false, false) => return,
+        let old = self.sum_range(day, day.plus(1));
+        match (old.known > 0, sums.known > 0) {
             (false, true) => {
                 self.days.insert(index, day);
                 self.cumulative.insert(index, self.cumulative_before(index));
@@ -58,7 +50,7 @@ impl DaySums {
                 self.days.remove(index);
                 self.cumulative.remove(index);
             }
-            (true, true) => {}
+            _ => {}
         }
         for cumulative in &mut self.cumulative[index..] {
             cumulative.add(sums);

@@ -28,15 +28,10 @@ const RATE_WINDOW_MINUTES: i32 = 60;
 pub fn known_spans(intervals: &[(Span, u64)], newest_delivery: Option<Minute>) -> Vec<Span> {
     let mut spans: Vec<Span> = intervals.iter().map(|(span, _)| *span).collect();
     for pair in intervals.windows(2) {
-        if let [(left, _), (right, _)] = pair
-            && left.end < right.start
-            && [
-                Span::ending_at(left.end, RATE_WINDOW_MINUTES),
-                Span::new(right.start, right.start.plus(RATE_WINDOW_MINUTES)),
-            ]
-            .into_iter()
-            .any(|span| is_quiet(intervals, span))
-        {
+        let [(left, _), (right, _)] = pair else { continue };
+        let before = Span::ending_at(left.end, RATE_WINDOW_MINUTES);
+        let after = Span::new(right.start, right.start.plus(RATE_WINDOW_MINUTES));
+        if left.end < right.start && (is_quiet(intervals, before) || is_quiet(intervals, after)) {
             spans.push(Span::new(left.end, right.start));
         }
     }
@@ -70,17 +65,14 @@ impl UnlistedFolders {
     pub fn remove(&mut self, source: &str, day: Day) {
         if let Some(days) = self.0.get_mut(source) {
             days.remove(&day);
-            if days.is_empty() {
-                self.0.remove(source);
-            }
         }
+        self.0.retain(|_, days| !days.is_empty());
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Drops days before one.
     pub(crate) fn drop_before(&mut self, first: Day) {
         self.0.retain(|_, days| {
             days.retain(|day, _| *day >= first);

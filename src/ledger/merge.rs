@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::coverage::CoverageLimits;
 use super::objects::{ListedObject, PartitionObjects, filing_partition, merge_records};
 use super::{DayMinutes, Ledger, NotLoaded, ObjectRecord, Partition};
-use crate::counts::{Counts, DayCounts, MinuteColumns, MinuteColumnsMut, MinuteCount, MinuteTable, Sums};
+use crate::counts::{Counts, MinuteColumns, MinuteColumnsMut, MinuteCount, MinuteTable, Sums};
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
@@ -48,30 +47,6 @@ impl ObjectCounts {
             days.flat_map(|(day, counts)| Partition::in_day(*day).filter(|part| has_events(&counts[part.slots()])));
         partitions.collect()
     }
-}
-
-/// What a response does to a minute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum MinuteEdit {
-    Keep,
-    Unknown,
-    Set(MinuteCount),
-}
-
-/// What the counts of a day, and replaced spans, do to the minutes of a partition.
-fn minute_edits(partition: Partition, counts: Option<&DayCounts>, replaced: &[Span]) -> Vec<MinuteEdit> {
-    let mut edits = vec![MinuteEdit::Keep; partition.slots().len()];
-    for span in replaced {
-        let inside = span.intersect(partition.span());
-        let first = usize::try_from(inside.start.0 - partition.span().start.0).unwrap_or(0);
-        edits.iter_mut().skip(first).take(inside.minutes() as usize).for_each(|edit| *edit = MinuteEdit::Unknown);
-    }
-    for (edit, count) in edits.iter_mut().zip(counts.into_iter().flat_map(|counts| &counts.0[partition.slots()])) {
-        if let Some(count) = count {
-            *edit = MinuteEdit::Set(*count);
-        }
-    }
-    edits
 }
 
 fn has_events(counts: &[MinuteCount]) -> bool {
@@ -131,33 +106,31 @@ impl Ledger {
             spans.iter().flat_map(|span| span.days()).map(move |day| (series.clone(), day))
         });
         let series_days: BTreeSet<(SeriesKey, Day)> = days.chain(counts.keys().cloned()).collect();
-        let mut edits: BTreeMap<Partition, BTreeMap<SeriesKey, Vec<MinuteEdit>>> = BTreeMap::new();
+        let mut new_minutes: BTreeMap<Partition, BTreeMap<SeriesKey, Box<MinuteTable>>> = BTreeMap::new();
         for (series, day) in series_days {
-            let (counts, spans) = (counts.get(&(series.clone(), day)), replaced.get(&series));
+            let counts = counts.get(&(series.clone(), day)).map_or(&[][..], |counts| &counts.0);
             for partition in Partition::in_day(day) {
-                let slot_edits = minute_edits(partition, counts, spans.map_or(&[], Vec::as_slice));
-                if slot_edits.iter().all(|edit| *edit == MinuteEdit::Keep) {
+                let counts = counts.get(partition.slots()).unwrap_or_default();
+                let spans = replaced.get(&series).into_iter().flatten().map(|span| span.intersect(partition.span()));
+                let spans: Vec<Span> = spans.filter(|span| !span.is_empty()).collect();
+                if spans.is_empty() && counts.iter().all(Option::is_none) {
                     continue;
                 }
-                self.require_minutes(partition)?;
-                if slot_edits.iter().any(|edit| matches!(edit, MinuteEdit::Set(_)))
-                    || self.minutes_in_partition(&series, partition).is_some()
-                {
-                    edits.entry(partition).or_default().insert(series.clone(), slot_edits);
+                NotLoaded::check([partition], &self.unloaded_minutes)?;
+                let mut minutes = self
+                    .minutes_in_partition(&series, partition)
+                    .map_or_else(|| MinuteTable::new(partition.slots().len()), MinuteTable::from);
+                for slot in spans.into_iter().flat_map(Span::slots) {
+                    minutes.set(slot - partition.slots().start, MinuteCount::default(), 0);
                 }
+                for (slot, count) in counts.iter().enumerate().filter_map(|(slot, count)| Some((slot, (*count)?))) {
+                    minutes.set(slot, count, 1);
+                }
+                new_minutes.entry(partition).or_default().insert(series.clone(), Box::new(minutes));
             }
         }
-        for (partition, series_edits) in edits {
-            self.edit_partition(partition, &series_edits, |slot_edits, row| {
-                for (slot, edit) in slot_edits.iter().enumerate() {
-                    let (count, known) = match edit {
-                        MinuteEdit::Keep => continue,
-                        MinuteEdit::Unknown => (MinuteCount::default(), 0),
-                        MinuteEdit::Set(count) => (*count, 1),
-                    };
-                    (row.total[slot], row.bad[slot], row.known[slot]) = (count.total, count.bad, known);
-                }
-            });
+        for (partition, new_minutes) in new_minutes {
+            self.edit_partition(partition, &new_minutes, |new, row| row.copy_from(&new.columns()));
         }
         Ok(())
     }
@@ -175,10 +148,9 @@ impl Ledger {
         }
         let objects: BTreeMap<Partition, PartitionObjects> = new_by_partition
             .into_iter()
-            .map(|(part, new)| (part, PartitionObjects::Records(merge_records(self.objects.get(&part), new))))
+            .map(|(part, new)| (part, PartitionObjects::Records(merge_records(self.objects.get(&part), &new))))
             .collect();
-        let limits = CoverageLimits { first_requests: &batch.first_requests, unlisted: &self.unlisted };
-        let coverage = self.recompute_coverage(&affected_days, &objects, limits)?;
+        let coverage = self.recompute_coverage(&affected_days, &objects, &batch.first_requests)?;
         for (partition, edits) in edits {
             self.edit_partition(partition, &edits, |counts, row| {
                 for (slot, count) in counts.iter().enumerate() {
@@ -197,48 +169,45 @@ impl Ledger {
 
     /// Changes some series of a partition, and the sums of its day. Where series share their minutes and an edit, it is
     /// made once for all of them.
-    pub(super) fn edit_partition<T, E: Deref<Target = [T]>>(
+    fn edit_partition<T: ?Sized, E: Deref<Target = T>>(
         &mut self,
         partition: Partition,
         edits: &BTreeMap<SeriesKey, E>,
-        apply: impl Fn(&[T], &mut MinuteColumnsMut<'_>),
+        apply: impl Fn(&T, &mut MinuteColumnsMut<'_>),
     ) {
         let (day, slots) = (partition.day(), partition.slots());
         // Partitions of the day that are not loaded take no memory.
         let is_whole = Partition::in_day(day).all(|part| !self.unloaded_minutes.contains(&part));
-        let stored_slots = if is_whole { DayMinutes::default().slots() } else { slots.clone() };
-        let minutes = self.minutes.entry(day).or_insert_with(|| DayMinutes::empty(stored_slots.clone(), Vec::new()));
+        let stored_slots = if is_whole { DayMinutes::ALL_SLOTS } else { slots.clone() };
+        let minutes = self.minutes.entry(day).or_insert_with(|| DayMinutes::new(stored_slots.clone()));
         minutes.extend_to(&stored_slots, edits.keys());
-        let mut applied: HashMap<(usize, *const T), (usize, Sums, Sums)> = HashMap::new();
+        let offsets = minutes.offsets(&slots);
+        let mut edited_rows: HashMap<(*const MinuteTable, *const T), (Arc<MinuteTable>, Sums, Sums)> = HashMap::new();
         for (series, edit) in edits {
-            let Some(index) = minutes.index_of(series) else { continue };
-            let edit_key = (minutes.row_index(index), edit.as_ptr());
-            let (before, after) = if let Some((same_index, before, after)) = applied.get(&edit_key) {
-                minutes.share_row(index, *same_index);
-                (*before, *after)
-            } else {
-                let previous = MinuteTable::from(minutes.row(index, slots.clone()));
-                apply(edit, &mut minutes.row_mut(index, &slots));
-                let row = minutes.row(index, slots.clone());
-                if row != previous.columns() {
+            let Some(row) = minutes.rows.get_mut(series) else { continue };
+            let row_and_edit = (Arc::as_ptr(row), std::ptr::from_ref::<T>(edit));
+            let (edited, before, after) = edited_rows.entry(row_and_edit).or_insert_with(|| {
+                let previous = MinuteTable::from(row.slice(offsets.clone()));
+                apply(edit, &mut Arc::make_mut(row).slice_mut(offsets.clone()));
+                let current = row.slice(offsets.clone());
+                if current != previous.columns() {
                     self.changed_minutes.insert(partition);
                 }
-                let (before, after) = (previous.columns().sums(), row.sums());
-                applied.insert(edit_key, (index, before, after));
-                (before, after)
-            };
+                (Arc::clone(row), previous.columns().sums(), current.sums())
+            });
+            *row = Arc::clone(edited);
             if before != after {
                 let sums = Arc::make_mut(self.daily_sums.entry(series.clone()).or_default());
                 let mut day_total = sums.sum_range(day, day.plus(1));
-                day_total.add(after);
-                sums.set(day, day_total.minus(before));
+                day_total.add(*after);
+                sums.set(day, day_total.minus(*before));
                 if sums.is_empty() {
                     self.daily_sums.remove(series);
                 }
             }
         }
         minutes.remove_empty_series();
-        if minutes.is_empty() {
+        if minutes.rows.is_empty() {
             self.minutes.remove(&day);
         }
     }
@@ -246,11 +215,8 @@ impl Ledger {
     fn check_not_yet_counted(&self, batch: &ObjectCounts) -> Result<(), MergeError> {
         let days: BTreeSet<Day> =
             batch.objects.iter().map(ObjectRecord::day).chain(batch.recheck_days.iter().copied()).collect();
-        for partition in
-            days.into_iter().flat_map(|day| (-2..=2).flat_map(move |offset| Partition::in_day(day.plus(offset))))
-        {
-            self.require_objects(partition)?;
-        }
+        let nearby_days = days.into_iter().flat_map(|day| (-2..=2).map(move |offset| day.plus(offset)));
+        NotLoaded::check(nearby_days.flat_map(Partition::in_day), &self.unloaded_objects)?;
         let mut objects: Vec<&ObjectRecord> = batch.objects.iter().collect();
         objects.sort_by(|one, other| one.key.cmp(&other.key));
         let find_double_count = |one: &ObjectRecord, other: &ObjectRecord| {
@@ -260,7 +226,7 @@ impl Ledger {
         for same_key in objects.chunk_by(|one, other| one.key == other.key) {
             for (index, object) in same_key.iter().enumerate() {
                 let stored = match self.objects.get(&object.partition()) {
-                    Some(PartitionObjects::Intervals(_)) => return Err(NotLoaded::from(object.partition()).into()),
+                    Some(PartitionObjects::Intervals(_)) => return Err(NotLoaded([object.partition()].into()).into()),
                     // An object without lines added nothing.
                     held => held.and_then(|part| part.record(&object.key)).filter(|held| held.lines > 0),
                 };
@@ -285,7 +251,7 @@ impl Ledger {
                 if !has_events(partition_counts) {
                     continue;
                 }
-                self.require_minutes(partition)?;
+                NotLoaded::check([partition], &self.unloaded_minutes)?;
                 let stored_totals = self.minutes_in_partition(series, partition).map_or(&[][..], |row| row.total);
                 for ((minute, count), total) in (partition.span().start.0..).zip(partition_counts).zip(stored_totals) {
                     if total.checked_add(count.total).is_none() {
@@ -299,15 +265,6 @@ impl Ledger {
     }
 
     pub(super) fn minutes_in_partition(&self, series: &SeriesKey, partition: Partition) -> Option<MinuteColumns<'_>> {
-        let minutes = self.minutes.get(&partition.day())?;
-        Some(minutes.row(minutes.index_of(series)?, partition.slots()))
-    }
-
-    fn require_minutes(&self, partition: Partition) -> Result<(), NotLoaded> {
-        if self.unloaded_minutes.contains(&partition) { Err(partition.into()) } else { Ok(()) }
-    }
-
-    fn require_objects(&self, partition: Partition) -> Result<(), NotLoaded> {
-        if self.unloaded_objects.contains(&partition) { Err(partition.into()) } else { Ok(()) }
+        self.minutes.get(&partition.day())?.row(series, &partition.slots())
     }
 }

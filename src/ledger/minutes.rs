@@ -1,83 +1,50 @@
-//! The minutes of a day, or of some partitions of it, as a table in which rows of minutes lie one after the other.
+//! The minutes of a day, or of some partitions of it.
 //!
 //! Series may share a row. A fleet has many series without traffic on the same day behind the same load balancer, and a
 //! day without traffic is then stored and computed once.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::counts::{MinuteColumns, MinuteColumnsMut, MinuteTable, SLOTS_PER_DAY, Sums};
+use hashbrown::HashMap;
+
+use crate::counts::{MinuteColumns, MinuteTable, SLOTS_PER_DAY};
 use crate::series::SeriesKey;
+use crate::time::{Minute, Span};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DayMinutes {
     /// The minutes of the day that are held, the same for all series.
     slots: Range<usize>,
-    /// Sorted.
-    series: Vec<SeriesKey>,
-    row_of_series: Vec<usize>,
-    /// How many series have each row.
-    row_users: Vec<usize>,
-    /// Rows without a series.
-    free_rows: Vec<usize>,
-    /// As many minutes of each row as there are slots.
-    rows: MinuteTable,
+    /// As many minutes of each series as there are slots.
+    pub(super) rows: BTreeMap<SeriesKey, Arc<MinuteTable>>,
 }
-
-impl Default for DayMinutes {
-    fn default() -> Self {
-        Self::empty(0..SLOTS_PER_DAY, Vec::new())
-    }
-}
-
-impl PartialEq for DayMinutes {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.slots, &self.series) == (&other.slots, &other.series)
-            && (0..self.series.len()).all(|index| self.row(index, self.slots()) == other.row(index, self.slots()))
-    }
-}
-
-impl Eq for DayMinutes {}
 
 impl DayMinutes {
-    /// Unknown minutes of some series, sorted, which share one row.
-    pub(crate) fn empty(slots: Range<usize>, series: Vec<SeriesKey>) -> Self {
-        let row_count = usize::from(!series.is_empty());
-        Self {
-            rows: MinuteTable::new(row_count * slots.len()),
-            slots,
-            row_of_series: vec![0; series.len()],
-            row_users: vec![series.len(); row_count],
-            free_rows: Vec::new(),
-            series,
-        }
+    pub(crate) const ALL_SLOTS: Range<usize> = 0..SLOTS_PER_DAY;
+
+    pub(super) const fn new(slots: Range<usize>) -> Self {
+        Self { slots, rows: BTreeMap::new() }
     }
 
-    /// Unknown minutes of some series, sorted, with a row each.
-    fn with_own_rows(slots: Range<usize>, series: Vec<SeriesKey>) -> Self {
-        Self {
-            rows: MinuteTable::new(series.len() * slots.len()),
-            slots,
-            row_of_series: (0..series.len()).collect(),
-            row_users: vec![1; series.len()],
-            free_rows: Vec::new(),
-            series,
-        }
-    }
-
-    /// The minutes of some series, sorted, from partitions of a day. Each partition has all minutes of its slots for
-    /// its own series, one after the other; those of other series are ignored.
+    /// The minutes of some series, from partitions of a day. Each partition has all minutes of its slots for its own
+    /// series, sorted, one after the other; those of other series are ignored.
     pub(crate) fn from_partitions<'a>(
         slots: Range<usize>,
         series: Vec<SeriesKey>,
         partitions: impl Iterator<Item = (Range<usize>, &'a [SeriesKey], MinuteColumns<'a>)>,
     ) -> Self {
-        let mut minutes = Self::with_own_rows(slots, series);
+        let width = slots.len();
+        let mut minutes = Self::new(slots);
+        minutes.rows.extend(series.into_iter().map(|series| (series, Arc::new(MinuteTable::new(width)))));
         for (slots, series, columns) in partitions {
-            let mut index = 0;
+            let offsets = minutes.offsets(&slots);
+            let mut rows = minutes.rows.iter_mut().peekable();
             for (name, source) in series.iter().zip(columns.chunks(slots.len())) {
-                index += minutes.series[index..].partition_point(|other| other < name);
-                if minutes.series.get(index) == Some(name) {
-                    minutes.row_mut(index, &slots).copy_from(&source);
+                while rows.next_if(|(other, _)| *other < name).is_some() {}
+                if let Some((_, row)) = rows.next_if(|(other, _)| *other == name) {
+                    Arc::make_mut(row).slice_mut(offsets.clone()).copy_from(&source);
                 }
             }
         }
@@ -88,127 +55,61 @@ impl DayMinutes {
         self.slots.clone()
     }
 
-    /// Sorted.
-    pub(crate) fn series(&self) -> &[SeriesKey] {
-        &self.series
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.series.is_empty()
-    }
-
-    pub(super) fn columns_of(&self, series: &SeriesKey) -> Option<MinuteColumns<'_>> {
-        Some(self.row(self.index_of(series)?, self.slots()))
-    }
-
-    pub(super) fn index_of(&self, series: &SeriesKey) -> Option<usize> {
-        self.series.binary_search(series).ok()
-    }
-
     /// Those of some minutes of a series that are held.
-    pub(crate) fn row(&self, index: usize, slots: Range<usize>) -> MinuteColumns<'_> {
-        self.rows.slice(self.range(index, &slots))
+    pub(super) fn row(&self, series: &SeriesKey, slots: &Range<usize>) -> Option<MinuteColumns<'_>> {
+        Some(self.rows.get(series)?.slice(self.offsets(slots)))
     }
 
-    pub(super) fn row_mut(&mut self, index: usize, slots: &Range<usize>) -> MinuteColumnsMut<'_> {
-        self.unshare_row(index);
-        let range = self.range(index, slots);
-        self.rows.slice_mut(range)
+    /// The end of the newest known minute of a span of the day.
+    pub(super) fn watermark(&self, series: &SeriesKey, span: Span) -> Option<Minute> {
+        let newest = self.row(series, &span.slots())?.known.iter().rposition(|known| *known == 1)?;
+        let first_slot = self.slots.start.max(span.slots().start);
+        Some(span.start.day().start().plus(i32::try_from(first_slot + newest + 1).ok()?))
     }
 
-    fn range(&self, index: usize, slots: &Range<usize>) -> Range<usize> {
-        let (first, width, row) = (self.slots.start, self.slots.len(), self.row_of_series[index]);
-        let offset = |slot: usize| row * width + slot.clamp(first, self.slots.end) - first;
-        offset(slots.start)..offset(slots.end)
+    /// Those of some minutes that are held, by series.
+    pub(crate) fn rows(&self, slots: &Range<usize>) -> impl Iterator<Item = (&SeriesKey, MinuteColumns<'_>)> {
+        let offsets = self.offsets(slots);
+        self.rows.iter().map(move |(series, row)| (series, row.slice(offsets.clone())))
     }
 
-    /// The row of a series. Others that have it hold the same minutes.
-    pub(super) fn row_index(&self, index: usize) -> usize {
-        self.row_of_series[index]
-    }
-
-    pub(super) fn share_row(&mut self, index: usize, source_index: usize) {
-        let row = self.row_of_series[source_index];
-        self.row_users[row] += 1;
-        let old_row = std::mem::replace(&mut self.row_of_series[index], row);
-        self.release_row(old_row);
-    }
-
-    fn release_row(&mut self, row: usize) {
-        self.row_users[row] -= 1;
-        if self.row_users[row] == 0 {
-            self.free_rows.push(row);
-        }
-    }
-
-    /// Adds a row without a series.
-    fn add_row(&mut self) -> usize {
-        self.row_users.push(0);
-        self.rows.resize(self.row_users.len() * self.slots.len());
-        self.row_users.len() - 1
-    }
-
-    /// Gives a series a row of its own.
-    fn unshare_row(&mut self, index: usize) {
-        let from = self.row_of_series[index];
-        if self.row_users[from] < 2 {
-            return;
-        }
-        let to = self.free_rows.pop().unwrap_or_else(|| self.add_row());
-        let width = self.slots.len();
-        self.rows.copy_within(from * width..(from + 1) * width, to * width);
-        self.row_users[from] -= 1;
-        self.row_users[to] = 1;
-        self.row_of_series[index] = to;
-    }
-
-    pub(super) fn series_sums(&self, series: &SeriesKey, slots: Range<usize>) -> Sums {
-        self.index_of(series).map_or_else(Sums::default, |index| self.row(index, slots).sums())
+    /// Those of some slots that are held, as indices into a row.
+    pub(super) fn offsets(&self, slots: &Range<usize>) -> Range<usize> {
+        let Range { start, end } = self.slots;
+        slots.start.clamp(start, end) - start..slots.end.clamp(start, end) - start
     }
 
     /// Extends the table by minutes and series; its counts stay as they are.
-    pub(super) fn extend_to<'a>(&mut self, slots: &Range<usize>, new_series: impl Iterator<Item = &'a SeriesKey>) {
-        let missing_series: Vec<SeriesKey> =
-            new_series.filter(|series| self.index_of(series).is_none()).cloned().collect();
+    pub(super) fn extend_to<'a>(&mut self, slots: &Range<usize>, series: impl Iterator<Item = &'a SeriesKey>) {
         self.widen_slots(self.slots.start.min(slots.start)..self.slots.end.max(slots.end));
-        if missing_series.is_empty() {
-            return;
+        let unknown = Arc::new(MinuteTable::new(self.slots.len()));
+        for series in series {
+            if !self.rows.contains_key(series) {
+                self.rows.insert(series.clone(), Arc::clone(&unknown));
+            }
         }
-        let empty_row = self.add_row();
-        let existing = std::mem::take(&mut self.series).into_iter().zip(std::mem::take(&mut self.row_of_series));
-        let mut merged: Vec<(SeriesKey, usize)> =
-            existing.chain(missing_series.into_iter().map(|series| (series, empty_row))).collect();
-        merged.sort_unstable();
-        merged.dedup_by(|one, other| one.0 == other.0);
-        self.row_users[empty_row] = merged.iter().filter(|(_, row)| *row == empty_row).count();
-        (self.series, self.row_of_series) = merged.into_iter().unzip();
     }
 
     fn widen_slots(&mut self, slots: Range<usize>) {
         if slots == self.slots {
             return;
         }
-        let (old_width, offset) = (self.slots.len(), self.slots.start - slots.start);
-        let mut wider = MinuteTable::new(self.row_users.len() * slots.len());
-        for (row, minutes) in self.rows.columns().chunks(old_width).enumerate() {
-            let start = row * slots.len() + offset;
-            wider.slice_mut(start..start + old_width).copy_from(&minutes);
+        let start = self.slots.start - slots.start;
+        let mut wider_rows: HashMap<*const MinuteTable, Arc<MinuteTable>> = HashMap::new();
+        for row in self.rows.values_mut() {
+            let wider = wider_rows.entry(Arc::as_ptr(row)).or_insert_with(|| {
+                let mut wider = MinuteTable::new(slots.len());
+                wider.slice_mut(start..start + self.slots.len()).copy_from(&row.columns());
+                Arc::new(wider)
+            });
+            *row = Arc::clone(wider);
         }
-        (self.rows, self.slots) = (wider, slots);
+        self.slots = slots;
     }
 
     /// Drops the series of which nothing is known and nothing counted.
     pub(super) fn remove_empty_series(&mut self) {
-        let is_kept: Vec<bool> = (0..self.series.len()).map(|index| self.row(index, self.slots()).has_data()).collect();
-        if is_kept.iter().all(|is_kept| *is_kept) {
-            return;
-        }
-        for index in (0..is_kept.len()).filter(|index| !is_kept[*index]) {
-            self.release_row(self.row_of_series[index]);
-        }
-        let (mut keep_series, mut keep_rows) = (is_kept.iter(), is_kept.iter());
-        self.series.retain(|_| keep_series.next() == Some(&true));
-        self.row_of_series.retain(|_| keep_rows.next() == Some(&true));
+        self.rows.retain(|_, row| row.columns().has_data());
     }
 }
 
@@ -220,36 +121,44 @@ mod tests {
         SeriesKey::new(name)
     }
 
+    fn row_mut<'a>(minutes: &'a mut DayMinutes, series: &str) -> &'a mut MinuteTable {
+        Arc::make_mut(minutes.rows.get_mut(&key(series)).unwrap())
+    }
+
     #[test]
     fn changing_one_series_unshares_its_row() {
-        let mut minutes = DayMinutes::empty(0..4, vec![key("a"), key("b"), key("c")]);
-        minutes.row_mut(0, &(0..4)).known.fill(1);
-        minutes.share_row(1, 0);
-        assert_eq!((minutes.row_of_series.as_slice(), minutes.rows.total.len()), (&[1, 1, 0][..], 8));
-        minutes.row_mut(1, &(1..2)).total[0] = 7;
-        assert_eq!(minutes.row(1, 0..4), MinuteColumns { total: &[0, 7, 0, 0], bad: &[0; 4], known: &[1; 4] });
-        assert_eq!(minutes.row(0, 0..4), MinuteColumns { total: &[0; 4], bad: &[0; 4], known: &[1; 4] });
+        let mut minutes = DayMinutes::new(1..4);
+        minutes.extend_to(&(1..4), [key("a"), key("b"), key("c")].iter());
+        row_mut(&mut minutes, "a").known.fill(1);
+        minutes.rows.insert(key("b"), Arc::clone(&minutes.rows[&key("a")]));
+        minutes.extend_to(&(0..4), std::iter::empty());
+        assert!(Arc::ptr_eq(&minutes.rows[&key("a")], &minutes.rows[&key("b")]), "a wider row is shared as before");
+        row_mut(&mut minutes, "b").total[1] = 7;
+        let row = |series: &str| minutes.row(&key(series), &(0..4)).unwrap();
+        assert_eq!(row("b"), MinuteColumns { total: &[0, 7, 0, 0], bad: &[0; 4], known: &[0, 1, 1, 1] });
+        assert_eq!(row("a"), MinuteColumns { total: &[0; 4], bad: &[0; 4], known: &[0, 1, 1, 1] });
         minutes.remove_empty_series();
-        assert_eq!(minutes.series(), [key("a"), key("b")]);
-        assert_eq!(minutes.free_rows, [0], "no series has the row of c any more");
+        assert_eq!(minutes.rows.into_keys().collect::<Vec<_>>(), [key("a"), key("b")]);
     }
 
     #[test]
     fn extending_slots_and_series_keeps_stored_minutes() {
-        let mut minutes = DayMinutes::empty(2..4, vec![key("b"), key("d")]);
-        minutes.row_mut(0, &(3..4)).total[0] = 5;
-        minutes.row_mut(1, &(2..4)).known.fill(1);
+        let mut minutes = DayMinutes::new(2..4);
+        minutes.extend_to(&(2..4), [key("b"), key("d")].iter());
+        row_mut(&mut minutes, "b").total[1] = 5;
+        row_mut(&mut minutes, "d").known.fill(1);
         minutes.extend_to(&(0..5), [key("a"), key("b"), key("c")].iter());
-        assert_eq!(minutes.series(), ["a", "b", "c", "d"].map(key));
-        assert_eq!(minutes.row(1, 0..5).total, [0, 0, 0, 5, 0]);
-        assert_eq!(minutes.row(3, 0..5).known, [0, 0, 1, 1, 0]);
-        assert!(!minutes.row(0, 0..5).has_data() && !minutes.row(2, 0..5).has_data());
+        let row = |series: &str| minutes.row(&key(series), &(0..5)).unwrap();
+        assert_eq!(minutes.rows.keys().cloned().collect::<Vec<_>>(), ["a", "b", "c", "d"].map(key));
+        assert_eq!(row("b").total, [0, 0, 0, 5, 0]);
+        assert_eq!(row("d").known, [0, 0, 1, 1, 0]);
+        assert!(!row("a").has_data() && !row("c").has_data());
         let columns = MinuteColumns { total: &[0, 0, 0, 5, 0], bad: &[0; 5], known: &[0; 5] };
         assert_eq!(
             DayMinutes::from_partitions(0..5, vec![key("b")], [(0..5, &[key("b")][..], columns)].into_iter()),
             {
                 let mut other = minutes.clone();
-                other.row_mut(3, &(0..5)).known.fill(0);
+                row_mut(&mut other, "d").known.fill(0);
                 other.remove_empty_series();
                 other
             }

@@ -37,14 +37,15 @@ pub(crate) use timeslices::TimesliceSums;
 pub use view::View;
 pub use view_sums::ViewSums;
 
-/// Partitions are stored, but were not loaded for this question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the minutes or objects of {} are not loaded\nhint: load them first", first_partition(.0))]
 pub struct NotLoaded(pub BTreeSet<Partition>);
 
-impl From<Partition> for NotLoaded {
-    fn from(partition: Partition) -> Self {
-        Self(BTreeSet::from([partition]))
+impl NotLoaded {
+    /// Fails if any of some partitions is not loaded.
+    fn check(partitions: impl IntoIterator<Item = Partition>, unloaded: &BTreeSet<Partition>) -> Result<(), Self> {
+        let missing: BTreeSet<Partition> = partitions.into_iter().filter(|part| unloaded.contains(part)).collect();
+        if missing.is_empty() { Ok(()) } else { Err(Self(missing)) }
     }
 }
 
@@ -58,7 +59,6 @@ pub struct ObjectsWritten {
     pub sources: BTreeSet<String>,
 }
 
-/// What has been loaded of the ledger.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     pub(crate) minutes: BTreeMap<Day, DayMinutes>,
@@ -92,18 +92,9 @@ impl Ledger {
         if let Some(sums) = self.partial_sums.sums(series, span, || self.day_sums(series, day)) {
             return Ok(sums);
         }
-        match self.first_unloaded(span) {
-            Some(unloaded) => Err(unloaded.into()),
-            None => Ok(self
-                .minutes
-                .get(&day)
-                .map_or_else(Sums::default, |minutes| minutes.series_sums(series, span.slots()))),
-        }
-    }
-
-    /// The first partition of a span that is stored but not loaded.
-    fn first_unloaded(&self, span: Span) -> Option<Partition> {
-        Partition::in_span(span).find(|part| self.unloaded_minutes.contains(part))
+        NotLoaded::check(Partition::in_span(span), &self.unloaded_minutes)?;
+        let row = self.minutes.get(&day).and_then(|minutes| minutes.row(series, &span.slots()));
+        Ok(row.map_or_else(Sums::default, |row| row.sums()))
     }
 
     /// Whether any minute of a series is known.
@@ -111,7 +102,6 @@ impl Ledger {
         self.daily_sums.contains_key(series)
     }
 
-    /// Whether a series had events before a minute.
     pub fn had_traffic(&self, series: &SeriesKey, before: Minute) -> Result<bool, NotLoaded> {
         let day = before.day();
         if self.daily_sums.get(series).is_some_and(|days| days.sum_range(Day(i32::MIN), day).total > 0) {
@@ -126,10 +116,8 @@ impl Ledger {
 
     /// The minutes of a day; `None` if nothing is known of it.
     pub fn day_columns(&self, series: &SeriesKey, day: Day) -> Result<Option<MinuteColumns<'_>>, NotLoaded> {
-        match self.first_unloaded(day.span()) {
-            Some(unloaded) => Err(unloaded.into()),
-            None => Ok(self.minutes.get(&day).and_then(|minutes| minutes.columns_of(series))),
-        }
+        NotLoaded::check(Partition::in_day(day), &self.unloaded_minutes)?;
+        Ok(self.minutes.get(&day).and_then(|minutes| minutes.row(series, &day.span().slots())))
     }
 
     /// The end of the newest known minute before `before`; `None` if no minute is known.
@@ -137,22 +125,14 @@ impl Ledger {
         let Some(days) = self.daily_sums.get(series) else { return Ok(None) };
         for day in days.days_back_from(before.plus(-1).day()) {
             let span = Span::new(day.start(), before).intersect(day.span());
-            if self.partial_sums.has_watermark(span) {
-                match self.partial_sums.watermark(series, span) {
-                    None => continue,
-                    newest => return Ok(newest),
-                }
-            }
-            let unloaded: BTreeSet<Partition> =
-                Partition::in_span(span).filter(|part| self.unloaded_minutes.contains(part)).collect();
-            if !unloaded.is_empty() {
-                return Err(NotLoaded(unloaded));
-            }
-            let Some(minutes) = self.minutes.get(&day) else { continue };
-            let known_slots = minutes.index_of(series).map(|index| minutes.row(index, span.slots()).known);
-            if let Some(slot) = known_slots.and_then(|known| known.iter().rposition(|known| *known == 1)) {
-                let slot = i32::try_from(slot + minutes.slots().start).unwrap_or(0);
-                return Ok(Some(day.start().plus(slot + 1)));
+            let newest = if self.partial_sums.has_watermark(span) {
+                self.partial_sums.watermark(series, span)
+            } else {
+                NotLoaded::check(Partition::in_span(span), &self.unloaded_minutes)?;
+                self.minutes.get(&day).and_then(|minutes| minutes.watermark(series, span))
+            };
+            if newest.is_some() {
+                return Ok(newest);
             }
         }
         Ok(None)

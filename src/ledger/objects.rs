@@ -4,7 +4,7 @@
 //! lines only, and on those of a load balancer's nodes together.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Partition;
@@ -28,7 +28,6 @@ pub struct ObjectRecord {
 }
 
 impl ObjectRecord {
-    /// The day of the last minute of its interval.
     pub const fn day(&self) -> Day {
         self.partition().day()
     }
@@ -67,7 +66,7 @@ pub struct ListedObject<'a> {
 }
 
 /// What objects have in common that were written by one load balancer and counted for the same series.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ObjectGroup {
     pub(crate) load_balancer: Arc<str>,
     pub(crate) account_region: String,
@@ -88,22 +87,12 @@ impl ObjectGroup {
         }
     }
 
-    fn matches(&self, record: &ObjectRecord) -> bool {
-        let is_same_set = |one: &Arc<_>, other: &Arc<_>| Arc::ptr_eq(one, other) || one == other;
-        is_same_set(&self.counted, &record.counted)
-            && is_same_set(&self.uncounted, &record.uncounted)
-            && self.is_pending == record.is_pending()
-            && self.load_balancer == record.load_balancer
-            && self.account_region == record.account_region()
-    }
-
     /// The series that the lines of its objects belong to, counted or not.
     pub(crate) fn series(&self) -> impl Iterator<Item = &SeriesKey> {
         self.counted.union(&self.uncounted)
     }
 }
 
-/// Objects of one origin and interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DeliveredInterval {
     pub(crate) group: Arc<ObjectGroup>,
@@ -115,12 +104,10 @@ pub(crate) struct DeliveredInterval {
 pub(crate) enum PartitionObjects {
     /// Sorted by name.
     Records(Vec<ObjectRecord>),
-    /// Without their names.
     Intervals(Vec<DeliveredInterval>),
 }
 
 impl PartitionObjects {
-    /// In the order of the objects' names.
     pub(crate) fn delivered_intervals(&self) -> Cow<'_, [DeliveredInterval]> {
         match self {
             Self::Intervals(intervals) => Cow::Borrowed(intervals),
@@ -128,11 +115,13 @@ impl PartitionObjects {
                 let mut intervals = Vec::new();
                 let mut last_group: Option<Arc<ObjectGroup>> = None;
                 for record in records {
+                    let group = ObjectGroup::from_record(record);
                     let group = match &last_group {
-                        Some(origin) if origin.matches(record) => origin,
-                        _ => last_group.insert(Arc::new(ObjectGroup::from_record(record))),
+                        Some(last) if **last == group => last,
+                        _ => last_group.insert(Arc::new(group)),
                     };
-                    push_interval(&mut intervals, group, record.interval, record.lines);
+                    let (group, interval, lines) = (Arc::clone(group), record.interval, record.lines);
+                    push_interval(&mut intervals, DeliveredInterval { group, interval, lines });
                 }
                 Cow::Owned(intervals)
             }
@@ -149,53 +138,34 @@ impl PartitionObjects {
 
     pub(super) fn record(&self, key: &str) -> Option<&ObjectRecord> {
         let records = self.records();
-        find_record(records, key).ok().and_then(|index| records.get(index))
+        records.binary_search_by(|record| record.key.as_str().cmp(key)).ok().and_then(|index| records.get(index))
     }
 }
 
 /// Adds an object; those of a load balancer's nodes lie side by side and are added up.
-pub(crate) fn push_interval(
-    intervals: &mut Vec<DeliveredInterval>,
-    group: &Arc<ObjectGroup>,
-    interval: Span,
-    lines: u64,
-) {
+pub(crate) fn push_interval(intervals: &mut Vec<DeliveredInterval>, new: DeliveredInterval) {
     match intervals.last_mut() {
-        Some(last) if last.interval == interval && Arc::ptr_eq(&last.group, group) => last.lines += lines,
-        _ => intervals.push(DeliveredInterval { group: Arc::clone(group), interval, lines }),
+        Some(last) if last.interval == new.interval && Arc::ptr_eq(&last.group, &new.group) => last.lines += new.lines,
+        _ => intervals.push(new),
     }
 }
 
-fn find_record(records: &[ObjectRecord], key: &str) -> Result<usize, usize> {
-    records.binary_search_by(|record| record.key.as_str().cmp(key))
-}
-
 /// The records of a partition with others added: what was counted of an object before stays counted.
-pub(super) fn merge_records(
-    existing: Option<&PartitionObjects>,
-    mut new_records: Vec<&ObjectRecord>,
-) -> Vec<ObjectRecord> {
-    let mut records = existing.map(PartitionObjects::records).unwrap_or_default().to_vec();
-    new_records.sort_by(|one, other| one.key.cmp(&other.key));
-    let mut added: Vec<ObjectRecord> = Vec::new();
+pub(super) fn merge_records(existing: Option<&PartitionObjects>, new_records: &[&ObjectRecord]) -> Vec<ObjectRecord> {
+    let existing = existing.map(PartitionObjects::records).unwrap_or_default();
+    let mut records: BTreeMap<&str, ObjectRecord> = existing.iter().map(|held| (&*held.key, held.clone())).collect();
     for record in new_records {
-        let stored = match find_record(&records, &record.key) {
-            Ok(index) => records.get_mut(index),
-            Err(_) => added.last_mut().filter(|last| last.key == record.key),
-        };
-        match stored {
-            None => added.push(record.clone()),
+        match records.get_mut(&*record.key) {
             // An object that could not be read, or had no lines, has added nothing.
-            Some(held) if held.counted.is_empty() || held.can_be_recounted(record.size) => *held = record.clone(),
-            Some(held) => {
+            Some(held) if !held.counted.is_empty() && !held.can_be_recounted(record.size) => {
                 held.counted = Arc::new(held.counted.union(&record.counted).cloned().collect());
                 let unread = held.uncounted.union(&record.uncounted).filter(|series| !held.counted.contains(*series));
                 held.uncounted = Arc::new(unread.cloned().collect());
             }
+            _ => {
+                records.insert(&record.key, (*record).clone());
+            }
         }
     }
-    records.append(&mut added);
-    // Two sorted runs: the sort merges them.
-    records.sort_by(|one, other| one.key.cmp(&other.key));
-    records
+    records.into_values().collect()
 }

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::Partition;
-use super::timeslices::{TimesliceRequests, timeslice_partitions};
+use super::timeslices::TimesliceRequests;
+use super::view::TimesliceView;
 use crate::counts::{MinuteColumns, Sums};
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
-/// What to compute from minutes without keeping them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartialSumsRequest {
     /// Spans, each within a day and shorter.
@@ -28,17 +28,23 @@ pub struct PartialSumsRequest {
 }
 
 impl PartialSumsRequest {
-    /// The partitions that sums and newest minutes come from.
+    /// The spans, each within a day, that sums and newest minutes are computed over.
+    fn spans(&self) -> impl Iterator<Item = Span> {
+        let sum_spans = self.sum_spans.iter().flat_map(|span| spans_to_sum(*span).0);
+        sum_spans.chain(self.watermark_spans.iter().copied())
+    }
+
     pub(crate) fn sum_partitions(&self) -> BTreeSet<Partition> {
-        let spans = self.sum_spans.iter().flat_map(|span| spans_to_sum(*span).0);
-        spans.chain(self.watermark_spans.iter().copied()).flat_map(Partition::in_span).collect()
+        self.spans().flat_map(Partition::in_span).collect()
     }
 
     pub(crate) fn timeslice_partitions(&self) -> BTreeSet<Partition> {
-        timeslice_partitions(&self.timeslices)
+        let views = self.timeslices.values().flatten();
+        let timeslices = views.filter_map(|(view, spans)| Some((TimesliceView::new(view)?, spans)));
+        let spans = timeslices.flat_map(|(timeslices, spans)| spans.iter().map(move |span| timeslices.align(*span)));
+        spans.flat_map(Partition::in_span).collect()
     }
 
-    /// The series that have timeslices on a day, sorted.
     pub(crate) fn timeslice_series(&self, day: Day) -> Vec<SeriesKey> {
         let series: BTreeSet<&SeriesKey> =
             self.timeslices.get(&day).into_iter().flatten().map(|(view, _)| &view.series).collect();
@@ -58,21 +64,21 @@ fn spans_to_sum(span: Span) -> (Vec<Span>, bool) {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartialSums {
-    sums: BTreeMap<Span, HashMap<SeriesKey, Sums>>,
-    /// Ends of the newest known minutes.
-    watermarks: BTreeMap<Span, HashMap<SeriesKey, Minute>>,
-    known: BTreeMap<Partition, (Arc<Vec<SeriesKey>>, Vec<u8>)>,
+    spans: BTreeMap<Span, HashMap<SeriesKey, SpanSums>>,
+    /// Which minutes of partitions are known, of their series one after the other.
+    pub(crate) known: BTreeMap<Partition, (Arc<Vec<SeriesKey>>, Vec<u8>)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct SpanSums {
+    sums: Sums,
+    watermark: Option<Minute>,
 }
 
 impl PartialSums {
     /// Empty sums of everything requested, as of partitions without a file.
     pub(crate) fn new(request: &PartialSumsRequest) -> Self {
-        let spans = request.sum_spans.iter().flat_map(|span| spans_to_sum(*span).0);
-        Self {
-            sums: spans.map(|span| (span, HashMap::new())).collect(),
-            watermarks: request.watermark_spans.iter().map(|span| (*span, HashMap::new())).collect(),
-            known: BTreeMap::new(),
-        }
+        Self { spans: request.spans().map(|span| (span, HashMap::new())).collect(), known: BTreeMap::new() }
     }
 
     /// The requested sums of a partition, from the minutes of its series one after the other.
@@ -80,50 +86,45 @@ impl PartialSums {
         request: &PartialSumsRequest,
         partition: Partition,
         series: &[SeriesKey],
-        columns: &MinuteColumns<'_>,
+        columns: MinuteColumns<'_>,
     ) -> Self {
         let mut partial = Self::new(request);
-        partial.sums.retain(|span, _| !span.intersect(partition.span()).is_empty());
-        partial.watermarks.retain(|span, _| !span.intersect(partition.span()).is_empty());
-        for (span, sums) in &mut partial.sums {
-            for (series, row) in series.iter().zip(rows_in_span(partition, *span, columns)) {
-                sums.insert(series.clone(), row.sums());
-            }
-        }
-        for (span, newest) in &mut partial.watermarks {
-            let start = span.intersect(partition.span()).start;
-            for (series, row) in series.iter().zip(rows_in_span(partition, *span, columns)) {
-                let slot = row.known.iter().rposition(|known| *known == 1);
-                let end = slot.and_then(|slot| Some(start.plus(i32::try_from(slot + 1).ok()?)));
-                newest.extend(end.map(|end| (series.clone(), end)));
+        partial.spans.retain(|span, _| !span.intersect(partition.span()).is_empty());
+        for (span, by_series) in &mut partial.spans {
+            let inside = span.intersect(partition.span());
+            let (slots, first_slot) = (inside.slots(), partition.slots().start);
+            for (series, row) in series.iter().zip(columns.chunks(partition.slots().len())) {
+                let row = row.slice(slots.start - first_slot..slots.end - first_slot);
+                let newest = row.known.iter().rposition(|known| *known == 1);
+                let watermark = newest.and_then(|slot| Some(inside.start.plus(i32::try_from(slot + 1).ok()?)));
+                by_series.insert(series.clone(), SpanSums { sums: row.sums(), watermark });
             }
         }
         partial
     }
 
+    /// Adds sums of other spans or partitions.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.spans.extend(other.spans);
+        self.known.extend(other.known);
+    }
+
+    /// Adds the sums of another partition to those of the same spans.
     pub(crate) fn merge(&mut self, other: Self) {
-        for (span, sums) in other.sums {
-            let stored = self.sums.entry(span).or_default();
-            sums.into_iter().for_each(|(series, sums)| stored.entry(series).or_default().add(sums));
-        }
-        for (span, newest) in other.watermarks {
-            let stored = self.watermarks.entry(span).or_default();
-            for (series, end) in newest {
-                let newest = stored.entry(series).or_insert(end);
-                *newest = end.max(*newest);
+        for (span, by_series) in other.spans {
+            let stored = self.spans.entry(span).or_default();
+            for (series, new) in by_series {
+                let SpanSums { sums, watermark } = stored.entry(series).or_default();
+                sums.add(new.sums);
+                *watermark = new.watermark.max(*watermark);
             }
         }
         self.known.extend(other.known);
     }
 
-    /// Adds which minutes of a partition are known, of its series one after the other.
-    pub(crate) fn insert_known(&mut self, partition: Partition, series: Arc<Vec<SeriesKey>>, known: Vec<u8>) {
-        self.known.insert(partition, (series, known));
-    }
-
     /// The sums over a span within a day; `None` if they were not requested.
     pub(super) fn sums(&self, series: &SeriesKey, span: Span, day_sums: impl Fn() -> Sums) -> Option<Sums> {
-        let stored_sums = |span: &Span| Some(self.sums.get(span)?.get(series).copied().unwrap_or_default());
+        let stored_sums = |span: &Span| Some(self.spans.get(span)?.get(series).copied().unwrap_or_default().sums);
         if let Some(sums) = stored_sums(&span) {
             return Some(sums);
         }
@@ -132,13 +133,13 @@ impl PartialSums {
         Some(complement.into_iter().fold(day_sums(), Sums::minus))
     }
 
-    /// Whether the newest known minutes of a span were requested.
+    /// Whether the newest known minutes of a span were computed.
     pub(super) fn has_watermark(&self, span: Span) -> bool {
-        self.watermarks.contains_key(&span)
+        self.spans.contains_key(&span)
     }
 
     pub(super) fn watermark(&self, series: &SeriesKey, span: Span) -> Option<Minute> {
-        self.watermarks.get(&span)?.get(series).copied()
+        self.spans.get(&span)?.get(series)?.watermark
     }
 
     /// Which minutes of a partition are known, empty where none is; `None` if that was not requested.
@@ -148,15 +149,4 @@ impl PartialSums {
         let index = series_list.binary_search(series).ok();
         Some(index.and_then(|place| known.get(place * width..(place + 1) * width)).unwrap_or_default())
     }
-}
-
-/// The minutes of each series of a partition that lie in a span.
-fn rows_in_span<'a>(
-    partition: Partition,
-    span: Span,
-    columns: &MinuteColumns<'a>,
-) -> impl Iterator<Item = MinuteColumns<'a>> {
-    let (slots, partition_slots) = (span.intersect(partition.span()).slots(), partition.slots());
-    let range = slots.start - partition_slots.start..slots.end - partition_slots.start;
-    columns.chunks(partition_slots.len()).map(move |row| row.slice(range.clone()))
 }

@@ -14,7 +14,6 @@ use crate::time::{Day, Minute, Span};
 const PARTITION_MINUTES: i32 = 240;
 const PARTITIONS_PER_DAY: i32 = 1_440 / PARTITION_MINUTES;
 
-/// Four hours of UTC, counted from 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(i32);
 
@@ -28,7 +27,6 @@ impl Partition {
         (first..first + PARTITIONS_PER_DAY).map(Self)
     }
 
-    /// The partitions that have a minute of a span, in order.
     pub fn in_span(span: Span) -> impl DoubleEndedIterator<Item = Self> {
         let end =
             if span.is_empty() { Self::containing(span.start).0 } else { Self::containing(span.end.plus(-1)).0 + 1 };

@@ -8,8 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use super::view::{TimesliceView, View};
 use super::{DayMinutes, Partition};
 use crate::counts::{MinuteTable, Sums};
@@ -19,10 +17,9 @@ use crate::time::{Day, Span};
 /// Spans within a day of which views with timeslices need sums.
 pub(super) type TimesliceRequests = BTreeMap<Day, Vec<(Arc<View>, Vec<Span>)>>;
 
-/// Sums of timeslices over days and parts of days.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TimesliceSums {
-    sums: HashMap<SeriesKey, BTreeMap<Span, Sums>>,
+    sums: BTreeMap<SeriesKey, BTreeMap<Span, Sums>>,
     /// Whole days that are not stored yet.
     new_days: BTreeSet<Day>,
 }
@@ -42,10 +39,8 @@ impl TimesliceSums {
 
     /// The sums of whole days from `first` up to, not including, `end`, sorted by name and day.
     pub(crate) fn daily_rows(&self, first: Day, end: Day) -> Vec<(&SeriesKey, Day, Sums)> {
-        let mut keys: Vec<_> = self.sums.iter().collect();
-        keys.sort_unstable_by_key(|(key, _)| *key);
         let mut rows = Vec::new();
-        for (key, sums_by_span) in keys {
+        for (key, sums_by_span) in &self.sums {
             let in_range = sums_by_span.range(first.span()..Span::new(end.start(), end.start()));
             let whole_days = in_range.filter(|(part, _)| **part == part.start.day().span());
             rows.extend(whole_days.map(|(part, sums)| (key, part.start.day(), *sums)));
@@ -64,7 +59,7 @@ impl TimesliceSums {
             let Some(timeslices) = TimesliceView::new(view) else { continue };
             let mut table = MinuteTable::for_day();
             for (partition, minutes) in Partition::in_day(day).filter_map(|part| minutes.get_key_value(&part)) {
-                if let Some(columns) = minutes.columns_of(&view.series) {
+                if let Some(columns) = minutes.row(&view.series, &partition.slots()) {
                     table.slice_mut(partition.slots()).copy_from(&columns);
                 }
             }
@@ -86,15 +81,4 @@ impl TimesliceSums {
         }
         self.new_days.extend(other.new_days);
     }
-}
-
-/// The partitions of a day that hold the timeslices of spans within it.
-pub(super) fn timeslice_partitions(requests: &TimesliceRequests) -> BTreeSet<Partition> {
-    let mut partitions = BTreeSet::new();
-    for (view, spans) in requests.values().flatten() {
-        if let Some(timeslices) = TimesliceView::new(view) {
-            partitions.extend(spans.iter().flat_map(|span| Partition::in_span(timeslices.align(*span))));
-        }
-    }
-    partitions
 }

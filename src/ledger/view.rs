@@ -15,12 +15,10 @@ pub struct View {
 }
 
 impl View {
-    /// Whether it shows the series as it is.
     pub fn is_plain(&self) -> bool {
         self.timeslices.is_none() && self.excluded.is_empty()
     }
 
-    /// The parts of a span that do not count.
     pub(super) fn excluded_within(&self, span: Span) -> impl Iterator<Item = Span> {
         let first = self.excluded.partition_point(|excluded| excluded.end <= span.start);
         let overlapping = self.excluded[first..].iter().take_while(move |excluded| excluded.start < span.end);

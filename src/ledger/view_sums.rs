@@ -55,7 +55,6 @@ impl<'a> ViewSums<'a> {
         Ok(sums)
     }
 
-    /// Sums over a span: those of its whole days, and of parts of days at its ends.
     fn sum_without_exclusions(&self, span: Span) -> Result<Sums, NotLoaded> {
         let mut sums = Sums::default();
         for partial_day in Ledger::partial_days(span) {
@@ -116,7 +115,6 @@ impl Ledger {
         Ok(table)
     }
 
-    /// Sums of timeslices over a day or a part of one.
     fn sum_timeslices(&self, timeslices: &TimesliceView<'_>, span: Span) -> Result<Sums, NotLoaded> {
         let (view, day) = (timeslices.view, span.start.day());
         if let Some(sums) = self.timeslices.get(&timeslices.cache_key_on(day), span) {

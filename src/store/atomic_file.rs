@@ -49,16 +49,6 @@ impl AtomicFile {
         self.is_committed = true;
         Ok(())
     }
-
-    /// Creates the file unless the path is taken; returns whether it did.
-    fn commit_new(self) -> io::Result<bool> {
-        // A link to a taken name fails, so that two processes cannot replace each other's file.
-        match fs::hard_link(&self.temp_path, &self.path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 impl Drop for AtomicFile {
@@ -73,7 +63,11 @@ impl Drop for AtomicFile {
 pub fn write_new_file(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let mut file = AtomicFile::create(path)?;
     file.write(bytes)?;
-    file.commit_new()
+    // A link to a taken name fails, so that two processes cannot replace each other's file.
+    match fs::hard_link(&file.temp_path, path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        linked => linked.map(|()| true),
+    }
 }
 
 /// Replaces a file as a whole. A file with the same bytes keeps its modification time.

@@ -3,7 +3,6 @@
 //! Each is readable by any Parquet tool. A text that repeats on following rows (the name of a series, a load balancer,
 //! a set of series) is written on the first of them only; null means: as in the row above.
 
-mod budgets;
 mod minutes;
 mod objects;
 mod sums;
@@ -15,16 +14,16 @@ use polars_io::SerReader;
 use polars_io::parquet::read::{ParallelStrategy, ParquetReader};
 use polars_io::parquet::write::{KeyValueMetadata, ParquetCompression, ParquetWriter, StatisticsOptions};
 
-pub use budgets::budgets_parquet;
+use super::StoreError;
+use crate::report::data_export::{BUDGET_COLUMNS, DailyBudget};
+
 pub(super) use minutes::{SeriesLists, decode_known, decode_minutes, encode_minutes, read_series_list};
 pub(super) use objects::{decode_intervals, decode_records, encode_objects};
 pub(super) use sums::{decode_sums, decode_sums_by_series, encode_sums, encode_timeslices, timeslice_minute_hashes};
 
-fn encode(height: usize, columns: Vec<Column>, metadata: &[(&str, String)]) -> PolarsResult<Vec<u8>> {
+fn encode(height: usize, columns: Vec<Column>, metadata: Vec<(String, String)>) -> PolarsResult<Vec<u8>> {
     let mut frame = DataFrame::new(height, columns)?;
     let mut bytes = Vec::new();
-    let metadata: Vec<(String, String)> =
-        metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     let metadata = (!metadata.is_empty()).then(|| KeyValueMetadata::from_static(metadata));
     ParquetWriter::new(&mut bytes)
         .with_compression(ParquetCompression::Zstd(None))
@@ -73,4 +72,32 @@ fn changes_column<'a>(name: &str, rows: impl Iterator<Item = &'a str>) -> Column
 
 fn decode_error(problem: &'static str) -> PolarsError {
     PolarsError::ComputeError(problem.into())
+}
+
+/// A row for each day, SLO and window; days are texts, `2026-10-31`, and unknown values are null.
+pub fn budgets_parquet(budgets: &[DailyBudget]) -> Result<Vec<u8>, StoreError> {
+    encode_budgets(budgets).map_err(|source| StoreError::Parquet { name: "budgets".to_owned(), source })
+}
+
+fn encode_budgets(budgets: &[DailyBudget]) -> PolarsResult<Vec<u8>> {
+    let texts = |text_of: fn(&DailyBudget) -> &str| budgets.iter().map(text_of).collect::<Vec<_>>();
+    let [day, team, service, slo, class, objective, window, total, bad, coverage, consumed, remaining, status] =
+        BUDGET_COLUMNS.map(|(name, _)| name.into());
+    let days: Vec<String> = budgets.iter().map(|one| one.day.to_string()).collect();
+    let columns = vec![
+        Column::new(day, days),
+        Column::new(team, texts(|one| &one.team)),
+        Column::new(service, texts(|one| &one.service)),
+        Column::new(slo, texts(|one| &one.slo)),
+        Column::new(class, texts(|one| &one.class)),
+        Column::new(objective, texts(|one| &one.objective)),
+        Column::new(window, texts(|one| &one.window)),
+        Column::new(total, budgets.iter().map(|one| one.total).collect::<Vec<_>>()),
+        Column::new(bad, budgets.iter().map(|one| one.bad).collect::<Vec<_>>()),
+        Column::new(coverage, budgets.iter().map(|one| one.coverage).collect::<Vec<_>>()),
+        Column::new(consumed, budgets.iter().map(|one| one.consumed).collect::<Vec<_>>()),
+        Column::new(remaining, budgets.iter().map(|one| one.remaining).collect::<Vec<_>>()),
+        Column::new(status, texts(|one| one.status.key())),
+    ];
+    encode(budgets.len(), columns, Vec::new())
 }

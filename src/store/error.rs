@@ -4,7 +4,6 @@ use polars::prelude::PolarsError;
 
 use super::manifest::FORMAT;
 
-/// A blob store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     #[error("another run is using the ledger `{0}`\nhint: wait until it ends, or stop it")]
@@ -32,7 +31,6 @@ fn io_hint(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// The ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(transparent)]
@@ -55,7 +53,6 @@ pub enum StoreError {
          slowburn that wrote it"
     )]
     NewerSidecar { name: String, format: u32 },
-    /// There are data files, but no manifest names them.
     #[error(
         "the ledger has data files such as `{0}`, but no `manifest.json`\nhint: restore it from a backup, or fill a \
          new ledger: set `--ledger` to a new folder"

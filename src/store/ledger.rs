@@ -45,7 +45,6 @@ use crate::ledger::{DaySums, Ledger, PartialSumsRequest, Partition, PartitionObj
 use crate::series::SeriesKey;
 use crate::time::Day;
 
-/// Files that are read at the same time.
 const CONCURRENT_READS: usize = 16;
 
 /// Which partitions of the ledger to load; sums of all days are always loaded.
@@ -72,8 +71,8 @@ impl LoadRequest {
 
 pub struct LedgerStore {
     blobs: Box<dyn BlobStore>,
-    /// What will count once it is published.
-    manifest: Manifest,
+    /// What will count once it is published. A ledger keeps the unlisted folders that it was loaded with.
+    pub(crate) manifest: Manifest,
     /// What counts for all readers.
     published: Manifest,
     version: Option<Version>,
@@ -140,7 +139,6 @@ impl LedgerStore {
         self.manifest.partitions.is_empty() && self.manifest.fetched.is_none()
     }
 
-    /// Whether a run has created it.
     pub const fn has_manifest(&self) -> bool {
         self.version.is_some()
     }
@@ -165,7 +163,6 @@ impl LedgerStore {
         Ok(ledger)
     }
 
-    /// Whether nothing was committed since a ledger was loaded.
     pub fn is_current(&self, ledger: &Ledger) -> bool {
         ledger.revision == Some(self.revision)
     }
@@ -181,7 +178,6 @@ impl LedgerStore {
         self.load_objects(ledger, request).await
     }
 
-    /// Sums of all days, which a run reads once.
     async fn daily_sums(&self) -> Result<DaySumsBySeries, StoreError> {
         if let Some(sums) = self.lock_daily_sums().as_ref() {
             return Ok(sums.clone());
@@ -212,7 +208,7 @@ impl LedgerStore {
         let changed: Vec<DataFile> = partitions.chain(months.into_iter().map(DataFile::Sums)).collect();
         let encoded: Vec<_> = changed.par_iter().map(|file| encode_file(*file, ledger)).collect();
         for (file, encoded) in changed.into_iter().zip(encoded) {
-            self.put_data_file(&mut manifest, file, encoded).await?;
+            self.put_data_file(&mut manifest, file, with_file_name(&file.stem(), encoded.transpose())?).await?;
         }
         manifest.partitions.retain(|_, files| *files != PartitionFiles::default());
         if manifest == self.manifest {
@@ -220,7 +216,7 @@ impl LedgerStore {
         }
         self.stage(manifest).await?;
         // A ledger that was loaded before the last commit lacks what that one added.
-        let is_current = ledger.revision == Some(self.revision);
+        let is_current = self.is_current(ledger);
         self.revision += 1;
         *self.lock_daily_sums() = is_current.then(|| ledger.daily_sums.clone());
         ledger.revision = is_current.then_some(self.revision);
@@ -259,7 +255,6 @@ fn with_file_name<T>(name: &str, result: PolarsResult<T>) -> Result<T, StoreErro
     result.map_err(|source| StoreError::Parquet { name: name.to_owned(), source })
 }
 
-/// The bytes of a data file, if it has any.
 fn encode_file(file: DataFile, ledger: &Ledger) -> Option<PolarsResult<Vec<u8>>> {
     match file {
         DataFile::Minutes(part) => codec::encode_minutes(ledger.minutes.get(&part.day())?, &part.slots()),
@@ -268,7 +263,7 @@ fn encode_file(file: DataFile, ledger: &Ledger) -> Option<PolarsResult<Vec<u8>>>
             _ => None,
         },
         DataFile::Sums(month) => codec::encode_sums(&ledger.daily_sums, month.first_day(), month.end()),
-        DataFile::Timeslices(_) => None,
+        DataFile::Timeslices(_) | DataFile::FetchedRanges | DataFile::CountsFiles => None,
     }
 }
 

@@ -42,29 +42,28 @@ pub(super) struct Versioned<'a, T> {
 /// All data files that count, by the hashes in their names, and what is known about fetching.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Manifest {
+pub struct Manifest {
     #[serde(rename = "parts")]
     pub(super) partitions: BTreeMap<Partition, PartitionFiles>,
     pub(super) sums: BTreeMap<Month, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) timeslices: BTreeMap<Month, String>,
-    /// How folders of finished days were listed, by location.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) listed_days: BTreeMap<String, BTreeMap<Day, DayListing>>,
+    pub(crate) listed_days: BTreeMap<String, BTreeMap<Day, DayListing>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) listed_folders: BTreeMap<String, ListingCache>,
+    pub(crate) listed_folders: BTreeMap<String, ListingCache>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fetched: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) counts_files: Option<String>,
     /// Bytes that a day of a table scanned in the last query of it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) scanned_bytes_per_day: BTreeMap<String, u64>,
+    pub(crate) scanned_bytes_per_day: BTreeMap<String, u64>,
     /// The minutes of the first values of metrics.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) first_values: BTreeMap<SeriesKey, BTreeMap<String, Minute>>,
     #[serde(skip_serializing_if = "UnlistedFolders::is_empty")]
-    pub(super) unlisted: UnlistedFolders,
+    pub(crate) unlisted: UnlistedFolders,
     /// Names of replaced data files, and how many runs have written the manifest since.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) retired: BTreeMap<String, u8>,
@@ -76,7 +75,6 @@ pub(super) struct Manifest {
 /// How a finished day's folder was listed, so that it need not be listed by every run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayListing {
-    /// The hash of all that was requested of it.
     pub query_hash: String,
     /// The first requested minute; objects of earlier ones were not read.
     pub from: Minute,
@@ -86,19 +84,16 @@ pub struct DayListing {
 /// The folders of accounts, regions and days of a location, so that they need not be listed by every run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListingCache {
-    /// The hash of all that was requested of it.
     pub query_hash: String,
     /// The first requested minute; folders of earlier days were left out.
     pub from: Minute,
     pub evaluated_at: Minute,
     pub listed_at: Minute,
-    /// Folders of accounts and regions.
     pub regions: Vec<String>,
     /// Folders of days that any of them has: `2026/10/31`.
     pub days: Vec<String>,
 }
 
-/// The hashes of the files of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PartitionFiles {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,12 +103,10 @@ pub(super) struct PartitionFiles {
 }
 
 impl Manifest {
-    /// Whether these bytes are a manifest of any format.
     pub(super) fn is_manifest(bytes: &[u8]) -> bool {
         serde_json::from_slice::<Format>(bytes).is_ok()
     }
 
-    /// Reads the manifest of the ledger at a location.
     pub(super) fn from_bytes(bytes: &[u8], location: &str) -> Result<Self, StoreError> {
         let Format { format } = serde_json::from_slice(bytes).map_err(StoreError::Manifest)?;
         let location = location.to_owned();
@@ -128,18 +121,18 @@ impl Manifest {
         serde_json::to_vec_pretty(&Versioned { format: FORMAT, value: self }).map_err(StoreError::Manifest)
     }
 
-    /// The name of a data file, if there is one.
     pub(super) fn file_name(&self, file: DataFile) -> Option<String> {
         let hash = match file {
             DataFile::Minutes(partition) => self.partitions.get(&partition)?.minutes.as_ref(),
             DataFile::Objects(partition) => self.partitions.get(&partition)?.objects.as_ref(),
             DataFile::Sums(month) => self.sums.get(&month),
             DataFile::Timeslices(month) => self.timeslices.get(&month),
+            DataFile::FetchedRanges => self.fetched.as_ref(),
+            DataFile::CountsFiles => self.counts_files.as_ref(),
         };
         hash.map(|hash| file.name(hash))
     }
 
-    /// Replaces the hash of a data file, and gives the former one.
     pub(super) fn set_hash(&mut self, file: DataFile, hash: Option<String>) -> Option<String> {
         let (months, month) = match file {
             DataFile::Minutes(part) => {
@@ -148,6 +141,8 @@ impl Manifest {
             DataFile::Objects(part) => {
                 return mem::replace(&mut self.partitions.entry(part).or_default().objects, hash);
             }
+            DataFile::FetchedRanges => return mem::replace(&mut self.fetched, hash),
+            DataFile::CountsFiles => return mem::replace(&mut self.counts_files, hash),
             DataFile::Sums(month) => (&mut self.sums, month),
             DataFile::Timeslices(month) => (&mut self.timeslices, month),
         };
@@ -157,20 +152,12 @@ impl Manifest {
         }
     }
 
-    pub(super) fn fetched_file(&self) -> Option<String> {
-        self.fetched.as_ref().map(|hash| format!("fetched-{hash}.json"))
-    }
-
-    pub(super) fn counts_file(&self) -> Option<String> {
-        self.counts_files.as_ref().map(|hash| format!("counts-{hash}.json"))
-    }
-
     pub(super) fn file_names(&self) -> impl Iterator<Item = String> {
         let partitions = self.partitions.keys().flat_map(|part| [DataFile::Minutes(*part), DataFile::Objects(*part)]);
         let sums = self.sums.keys().map(|month| DataFile::Sums(*month));
         let timeslices = self.timeslices.keys().map(|month| DataFile::Timeslices(*month));
-        let parquet = partitions.chain(sums).chain(timeslices).filter_map(|file| self.file_name(file));
-        parquet.chain(self.fetched_file()).chain(self.counts_file())
+        let others = [DataFile::FetchedRanges, DataFile::CountsFiles];
+        partitions.chain(sums).chain(timeslices).chain(others).filter_map(|file| self.file_name(file))
     }
 }
 
@@ -180,6 +167,8 @@ pub(super) enum DataFile {
     Objects(Partition),
     Sums(Month),
     Timeslices(Month),
+    FetchedRanges,
+    CountsFiles,
 }
 
 impl DataFile {
@@ -190,11 +179,14 @@ impl DataFile {
             Self::Objects(part) => format!("{}/objects-{:02}", part.day(), part.hour()),
             Self::Sums(month) => format!("sums-{month}"),
             Self::Timeslices(month) => format!("timeslices-{month}"),
+            Self::FetchedRanges => "fetched".to_owned(),
+            Self::CountsFiles => "counts".to_owned(),
         }
     }
 
     pub(super) fn name(self, hash: &str) -> String {
-        format!("{}-{hash}.parquet", self.stem())
+        let ending = if matches!(self, Self::FetchedRanges | Self::CountsFiles) { "json" } else { "parquet" };
+        format!("{}-{hash}.{ending}", self.stem())
     }
 }
 
@@ -212,7 +204,6 @@ impl Month {
         self.0
     }
 
-    /// The first day of the next month.
     pub(super) fn end(self) -> Day {
         // The 32nd day of a month lies in the next one.
         Self::containing(self.0.plus(31)).0
@@ -253,12 +244,10 @@ pub(super) fn hash_in_name(name: &str) -> Option<&str> {
     (is_hash && is_data_file).then_some(hash)
 }
 
-/// Whether a file of this name has the bytes that slowburn wrote under it.
 pub(super) fn matches_hash_in_name(name: &str, bytes: &[u8]) -> bool {
     hash_in_name(name).is_some_and(|hash| content_version(bytes).0 == hash)
 }
 
-/// Whether a folder has the name of a day.
 pub(super) fn is_day_name(text: &str) -> bool {
     text.parse::<Day>().is_ok_and(|day| day.to_string() == text)
 }

@@ -32,7 +32,6 @@ pub struct Version(pub String);
 /// Named bytes. Names are relative and use `/`.
 #[async_trait::async_trait]
 pub trait BlobStore: Send + Sync {
-    /// The location for messages.
     fn location(&self) -> String;
 
     async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, BlobError>;
@@ -61,7 +60,6 @@ pub trait BlobStore: Send + Sync {
         Ok(self.list().await?.into_iter().filter(|name| !referenced.contains(name.as_str())).collect())
     }
 
-    /// Removes a name, if it exists.
     async fn delete(&self, name: &str) -> Result<(), BlobError>;
 
     /// Whether no other process can write to it meanwhile.
@@ -81,7 +79,6 @@ pub async fn open_writable(location: &Location, crash_points: CrashPoints) -> Re
     })
 }
 
-/// Opens a location for reading, also while others write.
 pub async fn open_readable(location: &Location) -> Box<dyn BlobStore> {
     match location {
         Location::Directory(path) => Box::new(DirectoryStore::read_only(path)),
@@ -101,7 +98,6 @@ impl CrashPoints {
         Self { halt_at, reached: Arc::default() }
     }
 
-    /// Passes one more point, or stops for good at the one that a test asked for.
     pub fn reach(&self) {
         let point = self.reached.fetch_add(1, Ordering::Relaxed) + 1;
         if cfg!(debug_assertions) && self.halt_at == Some(point) {

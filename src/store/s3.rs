@@ -31,7 +31,6 @@ pub struct S3Store {
 }
 
 impl S3Store {
-    /// Opens a prefix with the credentials of the environment.
     pub(super) async fn open(bucket: &str, prefix: &str, crash_points: CrashPoints) -> Self {
         Self::new(Aws::shared().await.s3(), bucket, prefix, crash_points)
     }

@@ -17,7 +17,6 @@ use super::atomic_file::{create_parent_folders, replace_file};
 use super::{BlobError, BlobStore, CrashPoints, DirectoryStore, S3Store};
 use crate::location::Location;
 
-/// The list of the pages that slowburn wrote.
 const LIST: &str = "slowburn-pages.json";
 const CONCURRENT_WRITES: usize = 16;
 const FORMAT: u32 = 1;
@@ -29,7 +28,6 @@ pub struct SiteFile {
     pub text: String,
 }
 
-/// Why pages could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
     #[error(transparent)]
@@ -70,7 +68,6 @@ enum SiteTarget {
     Bucket(S3Store),
 }
 
-/// A site that is being written.
 pub struct SiteWriter {
     target: SiteTarget,
     previous: BTreeSet<String>,
@@ -78,7 +75,6 @@ pub struct SiteWriter {
 }
 
 impl SiteWriter {
-    /// Begins to write the pages of these names.
     pub async fn begin(
         location: &Location,
         mut names: BTreeSet<String>,
@@ -110,7 +106,6 @@ impl SiteWriter {
         Ok(pages)
     }
 
-    /// Writes these pages and no others.
     pub async fn write_all(
         location: &Location,
         pages: Vec<SiteFile>,
@@ -126,7 +121,6 @@ impl SiteWriter {
         Ok(stream::iter(put).buffer_unordered(CONCURRENT_WRITES).try_collect().await?)
     }
 
-    /// Removes stale pages.
     pub async fn finish(self) -> Result<(), SiteError> {
         for stale in self.previous.difference(&self.current) {
             self.target.blobs().delete(stale).await?;
@@ -142,7 +136,6 @@ impl SiteWriter {
 }
 
 impl SiteTarget {
-    /// The first of some names that exists already.
     async fn first_foreign(&self, names: impl Iterator<Item = &String>) -> Result<Option<String>, BlobError> {
         match self {
             Self::Directory(_, root) => {

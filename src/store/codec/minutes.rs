@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use polars::prelude::{BooleanChunked, Column, PolarsError, PolarsResult, UInt32Chunked};
+use polars::prelude::{BooleanChunked, Column, PolarsError, PolarsResult};
 
-use super::{decode, decode_error, encode, metadata_value};
-use crate::counts::MinuteColumns;
+use super::{decode, decode_error, encode, metadata_value, numbers};
+use crate::counts::{MinuteColumns, MinuteTable};
 use crate::ledger::DayMinutes;
 use crate::series::SeriesKey;
 use crate::store::content_version;
@@ -19,30 +19,13 @@ const SERIES_HASH_KEY: &str = "series";
 const ROW_INDEX_KEY: &str = "rows";
 const NAME_SEPARATOR: char = '\n';
 
-/// Lists of series by their hash.
 pub(in crate::store) type SeriesLists = HashMap<String, Arc<Vec<SeriesKey>>>;
-
-/// The minutes of some series, one after the other.
-pub(in crate::store) struct DecodedMinutes {
-    pub(in crate::store) series: Arc<Vec<SeriesKey>>,
-    // Columns as they were read: they are copied once, into the table of the day.
-    total: UInt32Chunked,
-    bad: UInt32Chunked,
-    known: Vec<u8>,
-}
-
-impl DecodedMinutes {
-    pub(in crate::store) fn columns(&self) -> PolarsResult<MinuteColumns<'_>> {
-        Ok(MinuteColumns { total: self.total.cont_slice()?, bad: self.bad.cont_slice()?, known: &self.known })
-    }
-}
 
 /// The series with known or counted minutes within the slots; `None` if there is none. Minutes that several series
 /// share, as all without traffic do, are written once.
 pub(in crate::store) fn encode_minutes(minutes: &DayMinutes, slots: &Range<usize>) -> Option<PolarsResult<Vec<u8>>> {
-    let all = (0..minutes.series().len()).map(|index| minutes.row(index, slots.clone()));
     let series_rows: Vec<(&SeriesKey, MinuteColumns<'_>)> =
-        minutes.series().iter().zip(all).filter(|(_, row)| row.has_data()).collect();
+        minutes.rows(slots).filter(|(_, row)| row.has_data()).collect();
     if series_rows.is_empty() {
         return None;
     }
@@ -80,12 +63,12 @@ pub(in crate::store) fn encode_minutes(minutes: &DayMinutes, slots: &Range<usize
         Column::new("known".into(), known),
     ];
     let all_names: String = series_rows.iter().flat_map(|(series, _)| [series.as_str(), "\0"]).collect();
-    let mut metadata = vec![(SERIES_HASH_KEY, content_version(all_names.as_bytes()).0)];
+    let mut metadata = vec![(SERIES_HASH_KEY.to_owned(), content_version(all_names.as_bytes()).0)];
     if rows.len() < series_rows.len() {
         let row_indices: Vec<String> = row_of.iter().map(ToString::to_string).collect();
-        metadata.push((ROW_INDEX_KEY, row_indices.join(" ")));
+        metadata.push((ROW_INDEX_KEY.to_owned(), row_indices.join(" ")));
     }
-    Some(encode(height, columns, &metadata))
+    Some(encode(height, columns, metadata))
 }
 
 /// Reads the names of the series of a file, unless its list was read before.
@@ -108,31 +91,21 @@ fn series_list_hash(bytes: &[u8]) -> PolarsResult<String> {
     metadata_value(bytes, SERIES_HASH_KEY)?.ok_or_else(|| decode_error("the list of series is missing"))
 }
 
-/// The inverse of [`encode_minutes`], with the list of series that was read before: each has its own minutes again.
+/// The inverse of [`encode_minutes`], with the list of series that was read before: each has its own minutes again, one
+/// series after the other.
 pub(in crate::store) fn decode_minutes(
     bytes: &[u8],
     slots: usize,
     lists: &SeriesLists,
-) -> PolarsResult<DecodedMinutes> {
+) -> PolarsResult<(Arc<Vec<SeriesKey>>, MinuteTable)> {
     let frame = decode(bytes, &["total", "bad", "known"])?;
     let rows = RowIndex::read(bytes, slots, lists)?;
-    let column_of_series = |name: &str| {
-        let column = frame.column(name)?.u32()?.rechunk();
-        PolarsResult::Ok(match &rows.row_indices {
-            None => column.into_owned(),
-            Some(row_indices) => UInt32Chunked::from_vec(name.into(), rows.expand(column.cont_slice()?, row_indices)?),
-        })
+    let minutes = MinuteTable {
+        total: rows.expand(numbers!(frame, "total", u32))?,
+        bad: rows.expand(numbers!(frame, "bad", u32))?,
+        known: rows.expand(bits_to_bytes(frame.column("known")?.bool()?))?,
     };
-    let minutes = DecodedMinutes {
-        total: column_of_series("total")?,
-        bad: column_of_series("bad")?,
-        known: rows.known_minutes(frame.column("known")?.bool()?)?,
-        series: Arc::clone(&rows.series),
-    };
-    if [minutes.total.len(), minutes.bad.len(), minutes.known.len()] != [minutes.series.len() * slots; 3] {
-        return Err(row_mismatch());
-    }
-    Ok(minutes)
+    Ok((rows.series, minutes))
 }
 
 /// Like [`decode_minutes`], but only which minutes are known.
@@ -142,8 +115,8 @@ pub(in crate::store) fn decode_known(
     lists: &SeriesLists,
 ) -> PolarsResult<(Arc<Vec<SeriesKey>>, Vec<u8>)> {
     let rows = RowIndex::read(bytes, slots, lists)?;
-    let known = rows.known_minutes(decode(bytes, &["known"])?.column("known")?.bool()?)?;
-    if known.len() == rows.series.len() * slots { Ok((rows.series, known)) } else { Err(row_mismatch()) }
+    let known = rows.expand(bits_to_bytes(decode(bytes, &["known"])?.column("known")?.bool()?))?;
+    Ok((rows.series, known))
 }
 
 fn row_mismatch() -> PolarsError {
@@ -165,22 +138,16 @@ impl RowIndex {
         Ok(Self { series, slots, row_indices: indices.transpose().map_err(|_| row_mismatch())? })
     }
 
-    /// From the minutes of each row to those of each series.
-    fn expand<T: Copy>(&self, rows: &[T], row_indices: &[usize]) -> PolarsResult<Vec<T>> {
-        let mut expanded = Vec::with_capacity(row_indices.len() * self.slots);
-        for row in row_indices {
-            let start = row.checked_mul(self.slots).ok_or_else(row_mismatch)?;
-            expanded.extend_from_slice(rows.get(start..start.saturating_add(self.slots)).ok_or_else(row_mismatch)?);
-        }
-        Ok(expanded)
-    }
-
-    fn known_minutes(&self, bits: &BooleanChunked) -> PolarsResult<Vec<u8>> {
-        let known = bits_to_bytes(bits);
-        match &self.row_indices {
-            None => Ok(known),
-            Some(places) => self.expand(&known, places),
-        }
+    fn expand<T: Copy>(&self, rows: Vec<T>) -> PolarsResult<Vec<T>> {
+        let minutes = match &self.row_indices {
+            None => rows,
+            Some(row_indices) => {
+                let rows: Vec<&[T]> = rows.chunks(self.slots).collect();
+                let rows = row_indices.iter().map(|index| rows.get(*index).copied().ok_or_else(row_mismatch));
+                rows.collect::<PolarsResult<Vec<_>>>()?.concat()
+            }
+        };
+        if minutes.len() == self.series.len() * self.slots { Ok(minutes) } else { Err(row_mismatch()) }
     }
 }
 

@@ -27,7 +27,7 @@ pub(in crate::store) fn encode_objects(objects: &[ObjectRecord]) -> PolarsResult
         changes_column("counted", counted.iter().map(|json| &**json)),
         changes_column("uncounted", uncounted.iter().map(|json| &**json)),
     ];
-    encode(objects.len(), columns, &[])
+    encode(objects.len(), columns, Vec::new())
 }
 
 /// Sets of series as JSON lists, one for each object. Neighbours mostly share theirs, which is encoded once.
@@ -52,30 +52,27 @@ fn series_lists<'o>(sets: impl Iterator<Item = &'o Arc<BTreeSet<SeriesKey>>>) ->
 /// The inverse of [`encode_objects`].
 pub(in crate::store) fn decode_records(bytes: &[u8]) -> PolarsResult<Vec<ObjectRecord>> {
     let frame = decode_objects(bytes, &["key", "unparsed"])?;
-    let unparsed: Vec<u64> = numbers!(frame, "unparsed", u64);
-    let mut keys = frame.column("key")?.str()?.iter();
-    let mut records = Vec::with_capacity(frame.height());
-    for_each_object(&frame, |row, group, interval, (size, lines)| {
-        let key = keys.next().flatten().unwrap_or_default().to_owned();
-        records.push(ObjectRecord {
-            key,
-            size,
-            lines,
-            unparsed: unparsed.get(row).copied().unwrap_or_default(),
-            load_balancer: Arc::clone(&group.load_balancer),
-            interval,
-            counted: Arc::clone(&group.counted),
-            uncounted: Arc::clone(&group.uncounted),
-        });
-    })?;
-    Ok(records)
+    let keys = frame.column("key")?.str()?.iter().map(|key| key.unwrap_or_default().to_owned());
+    let (sizes, unparsed): (Vec<u64>, Vec<u64>) = (numbers!(frame, "size", u64), numbers!(frame, "unparsed", u64));
+    let to_record = |(((key, DeliveredInterval { group, interval, lines }), size), unparsed)| ObjectRecord {
+        key,
+        size,
+        lines,
+        unparsed,
+        load_balancer: Arc::clone(&group.load_balancer),
+        interval,
+        counted: Arc::clone(&group.counted),
+        uncounted: Arc::clone(&group.uncounted),
+    };
+    Ok(keys.zip(decode_rows(&frame)?).zip(sizes).zip(unparsed).map(to_record).collect())
 }
 
 /// Like [`decode_records`], without names.
 pub(in crate::store) fn decode_intervals(bytes: &[u8]) -> PolarsResult<Vec<DeliveredInterval>> {
-    let frame = decode_objects(bytes, &[])?;
     let mut intervals = Vec::new();
-    for_each_object(&frame, |_, group, interval, (_, lines)| push_interval(&mut intervals, group, interval, lines))?;
+    for delivered in decode_rows(&decode_objects(bytes, &[])?)? {
+        push_interval(&mut intervals, delivered);
+    }
     Ok(intervals)
 }
 
@@ -84,64 +81,57 @@ fn decode_objects(bytes: &[u8], extra_columns: &[&str]) -> PolarsResult<DataFram
     decode(bytes, &[&common_columns, extra_columns].concat())
 }
 
-/// Visits the row, group, interval, and size and lines of every object.
-fn for_each_object(
-    frame: &DataFrame,
-    mut visit: impl FnMut(usize, &Arc<ObjectGroup>, Span, (u64, u64)),
-) -> PolarsResult<()> {
-    let (start, end): (Vec<i32>, Vec<i32>) = (numbers!(frame, "start", i32), numbers!(frame, "end", i32));
-    let (size, lines): (Vec<u64>, Vec<u64>) = (numbers!(frame, "size", u64), numbers!(frame, "lines", u64));
+fn decode_rows(frame: &DataFrame) -> PolarsResult<Vec<DeliveredInterval>> {
+    let (starts, ends): (Vec<i32>, Vec<i32>) = (numbers!(frame, "start", i32), numbers!(frame, "end", i32));
+    let (sizes, lines): (Vec<u64>, Vec<u64>) = (numbers!(frame, "size", u64), numbers!(frame, "lines", u64));
     let texts = |name: &str| PolarsResult::Ok(frame.column(name)?.str()?.iter());
-    let texts = texts("load_balancer")?.zip(texts("name_prefix")?).zip(texts("counted")?.zip(texts("uncounted")?));
-    let mut previous: Option<Arc<ObjectGroup>> = None;
-    for (row, (((start, end), (size, lines)), ((balancer, account_region), (counted, uncounted)))) in
-        start.iter().zip(&end).zip(size.iter().zip(&lines)).zip(texts).enumerate()
-    {
-        let row_texts = RowTexts { balancer, account_region, counted, uncounted };
-        let group = group_of_row(previous.as_ref(), &row_texts, *size)?;
-        visit(row, &group, Span::new(Minute(*start), Minute(*end)), (*size, *lines));
-        previous = Some(group);
+    let origins = texts("load_balancer")?.zip(texts("name_prefix")?);
+    let series = texts("counted")?.zip(texts("uncounted")?);
+    let spans = starts.into_iter().zip(ends).map(|(start, end)| Span::new(Minute(start), Minute(end)));
+    let mut delivered: Vec<DeliveredInterval> = Vec::with_capacity(frame.height());
+    for ((interval, (size, lines)), changes) in spans.zip(sizes.into_iter().zip(lines)).zip(origins.zip(series)) {
+        let group = group_of_row(delivered.last().map(|last| &last.group), changes, size)?;
+        delivered.push(DeliveredInterval { group, interval, lines });
     }
-    Ok(())
+    Ok(delivered)
 }
 
-/// The texts of a row that differ from the row above.
-struct RowTexts<'r> {
-    balancer: Option<&'r str>,
-    account_region: Option<&'r str>,
-    counted: Option<&'r str>,
-    uncounted: Option<&'r str>,
+/// The group of a row: that of the row above, but for texts that differ.
+fn group_of_row(
+    previous: Option<&Arc<ObjectGroup>>,
+    ((load_balancer, account_region), (counted, uncounted)): RowTexts<'_>,
+    size: u64,
+) -> PolarsResult<Arc<ObjectGroup>> {
+    let mut group = match previous {
+        Some(previous) => Arc::clone(previous),
+        None if [load_balancer, account_region, counted].contains(&None) => {
+            return Err(decode_error("the first row is incomplete"));
+        }
+        None => Arc::default(),
+    };
+    if let Some(load_balancer) = load_balancer {
+        Arc::make_mut(&mut group).load_balancer = Arc::from(load_balancer);
+    }
+    if let Some(account_region) = account_region {
+        Arc::make_mut(&mut group).account_region = account_region.to_owned();
+    }
+    if let Some(counted) = counted {
+        Arc::make_mut(&mut group).counted = decode_series_list(counted)?;
+    }
+    if let Some(uncounted) = uncounted {
+        Arc::make_mut(&mut group).uncounted = decode_series_list(uncounted)?;
+    }
+    let is_pending = size == 0 && group.counted.is_empty();
+    if group.is_pending != is_pending {
+        Arc::make_mut(&mut group).is_pending = is_pending;
+    }
+    Ok(group)
 }
 
-/// The group of a row: that of the row above, but for what differs.
-fn group_of_row(previous: Option<&Arc<ObjectGroup>>, row: &RowTexts<'_>, size: u64) -> PolarsResult<Arc<ObjectGroup>> {
-    let RowTexts { balancer, account_region: area, counted, uncounted: unread } = *row;
-    let missing = || decode_error("the first row is incomplete");
-    let series_set =
-        |json: Option<&str>, inherited: Option<&Arc<BTreeSet<SeriesKey>>>| -> PolarsResult<Option<Arc<_>>> {
-            let Some(json) = json else { return Ok(inherited.map(Arc::clone)) };
-            let names: Vec<String> = serde_json::from_str(json).map_err(|_| decode_error("invalid list of series"))?;
-            Ok(Some(Arc::new(names.iter().map(|name| SeriesKey::new(name)).collect())))
-        };
-    let counted_set = series_set(counted, previous.map(|last| &last.counted))?.ok_or_else(missing)?;
-    let is_pending = size == 0 && counted_set.is_empty();
-    if let Some(last) = previous
-        && [balancer, area, counted, unread].iter().all(Option::is_none)
-        && last.is_pending == is_pending
-    {
-        return Ok(Arc::clone(last));
-    }
-    Ok(Arc::new(ObjectGroup {
-        load_balancer: balancer
-            .map(Arc::from)
-            .or_else(|| previous.map(|last| last.load_balancer.clone()))
-            .ok_or_else(missing)?,
-        account_region: area
-            .map(str::to_owned)
-            .or_else(|| previous.map(|last| last.account_region.clone()))
-            .ok_or_else(missing)?,
-        counted: counted_set,
-        uncounted: series_set(unread, previous.map(|last| &last.uncounted))?.unwrap_or_default(),
-        is_pending,
-    }))
+/// Load balancer, account and region, counted and uncounted series: each only where it differs from the row above.
+type RowTexts<'r> = ((Option<&'r str>, Option<&'r str>), (Option<&'r str>, Option<&'r str>));
+
+fn decode_series_list(json: &str) -> PolarsResult<Arc<BTreeSet<SeriesKey>>> {
+    let names: Vec<String> = serde_json::from_str(json).map_err(|_| decode_error("invalid list of series"))?;
+    Ok(Arc::new(names.iter().map(|name| SeriesKey::new(name)).collect()))
 }

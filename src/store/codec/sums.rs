@@ -27,7 +27,7 @@ pub(in crate::store) fn encode_sums(
     for (series, days) in all {
         rows.extend(days.iter_range(first, end).map(|(day, sums)| (series, day, sums)));
     }
-    encode_rows(&rows, &[])
+    encode_rows(&rows, Vec::new())
 }
 
 /// Sums of timeslices, sorted by name and day, and the hashes of their minutes.
@@ -35,10 +35,10 @@ pub(in crate::store) fn encode_timeslices(
     rows: &[(&SeriesKey, Day, Sums)],
     minute_hashes: String,
 ) -> Option<PolarsResult<Vec<u8>>> {
-    encode_rows(rows, &[(MINUTE_HASHES_KEY, minute_hashes)])
+    encode_rows(rows, vec![(MINUTE_HASHES_KEY.to_owned(), minute_hashes)])
 }
 
-fn encode_rows(rows: &[(&SeriesKey, Day, Sums)], metadata: &[(&str, String)]) -> Option<PolarsResult<Vec<u8>>> {
+fn encode_rows(rows: &[(&SeriesKey, Day, Sums)], metadata: Vec<(String, String)>) -> Option<PolarsResult<Vec<u8>>> {
     if rows.is_empty() {
         return None;
     }
@@ -67,7 +67,6 @@ pub(in crate::store) fn timeslice_minute_hashes(bytes: &[u8]) -> PolarsResult<St
     metadata_value(bytes, MINUTE_HASHES_KEY)?.ok_or_else(|| decode_error("the hash of the minutes is missing"))
 }
 
-/// The days of each series of a file, in their order.
 type SumsBySeries = Vec<(SeriesKey, Vec<(Day, Sums)>)>;
 
 pub(in crate::store) fn decode_sums_by_series(bytes: &[u8]) -> PolarsResult<SumsBySeries> {

@@ -9,9 +9,8 @@
 use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use polars::prelude::PolarsResult;
 
-use super::{CONCURRENT_READS, LedgerStore, with_file_name};
+use super::{CONCURRENT_READS, LedgerStore};
 use crate::series::SeriesKey;
 use crate::store::manifest::{DataFile, MANIFEST, Manifest, Month, hash_in_name, matches_hash_in_name};
 use crate::store::{StoreError, content_version};
@@ -58,7 +57,6 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// Swaps the manifest, and notes the files that no longer count.
     async fn swap_manifest(&mut self, mut manifest: Manifest) -> Result<(), StoreError> {
         let referenced: BTreeSet<String> = manifest.file_names().collect();
         if self.publications == 0 {
@@ -83,11 +81,10 @@ impl LedgerStore {
         &self,
         manifest: &mut Manifest,
         file: DataFile,
-        encoded: Option<PolarsResult<Vec<u8>>>,
+        bytes: Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
         let current = manifest.set_hash(file, None);
-        let Some(encoded) = encoded else { return Ok(()) };
-        let bytes = with_file_name(&file.stem(), encoded)?;
+        let Some(bytes) = bytes else { return Ok(()) };
         let hash = content_version(&bytes).0;
         if current.as_ref() != Some(&hash) {
             self.blobs.put(&file.name(&hash), &bytes).await?;
@@ -108,7 +105,6 @@ impl LedgerStore {
         self.publish().await
     }
 
-    /// Removes files that were replaced before the newest manifest of an earlier run.
     async fn delete_retired(&self) -> Result<(), StoreError> {
         let retired = self.manifest.retired.iter().filter(|(_, age)| **age > 0);
         let retired: BTreeSet<String> = retired.map(|(name, _)| name.clone()).collect();

@@ -17,7 +17,6 @@ use crate::time::Day;
 const TIMESLICE_RULE_VERSION: &str = "1";
 
 impl LedgerStore {
-    /// Reads log objects. Their files are decoded on all cores.
     pub(super) async fn load_objects(&self, ledger: &mut Ledger, request: &LoadRequest) -> Result<(), StoreError> {
         let is_missing = |partition: &&Partition| match ledger.objects.get(partition) {
             Some(PartitionObjects::Records(_)) => false,
@@ -59,7 +58,7 @@ impl LedgerStore {
             .filter(|part| self.manifest.file_name(DataFile::Minutes(*part)).is_some())
             .partition(|part| slots.contains(&part.slots().start));
         if outside.is_empty() {
-            slots = DayMinutes::default().slots();
+            slots = DayMinutes::ALL_SLOTS;
         }
         let files = self.read_minutes_files(&inside, series_lists).await?;
         let lists = &*series_lists;
@@ -68,18 +67,15 @@ impl LedgerStore {
         };
         let decoded = files.par_iter().map(decode).collect::<Result<Vec<_>, StoreError>>()?;
         let mut series: Vec<SeriesKey> = Vec::new();
-        for (_, minutes) in &decoded {
-            if series != *minutes.series {
-                series.extend(minutes.series.iter().cloned());
+        for (_, (names, _)) in &decoded {
+            if series != **names {
+                series.extend(names.iter().cloned());
                 series.sort_unstable();
                 series.dedup();
             }
         }
-        let columns = decoded.iter().map(|(part, minutes)| {
-            Ok((part.slots(), &**minutes.series, with_file_name("minutes", minutes.columns())?))
-        });
-        let columns = columns.collect::<Result<Vec<_>, StoreError>>()?;
-        ledger.minutes.insert(day, DayMinutes::from_partitions(slots, series, columns.into_iter()));
+        let columns = decoded.iter().map(|(part, (names, minutes))| (part.slots(), &***names, minutes.columns()));
+        ledger.minutes.insert(day, DayMinutes::from_partitions(slots, series, columns));
         for (part, _) in &decoded {
             ledger.unloaded_minutes.remove(part);
         }
@@ -93,7 +89,7 @@ impl LedgerStore {
         request: &PartialSumsRequest,
         series_lists: &mut SeriesLists,
     ) -> Result<(), StoreError> {
-        ledger.partial_sums.merge(PartialSums::new(request));
+        let mut partial_sums = PartialSums::new(request);
         let (sum_partitions, timeslice_partitions) = (request.sum_partitions(), request.timeslice_partitions());
         let partitions: Vec<Partition> =
             (&(&sum_partitions | &timeslice_partitions) | &request.known_partitions).into_iter().collect();
@@ -103,27 +99,25 @@ impl LedgerStore {
             let scan_file = |(part, name, bytes): &(Partition, String, Vec<u8>)| {
                 let (mut partial, mut timeslice_minutes) = (PartialSums::default(), None);
                 if sum_partitions.contains(part) || timeslice_partitions.contains(part) {
-                    let minutes = with_file_name(name, codec::decode_minutes(bytes, part.slots().len(), lists))?;
-                    let columns = with_file_name(name, minutes.columns())?;
+                    let decoded = codec::decode_minutes(bytes, part.slots().len(), lists);
+                    let (series, minutes) = with_file_name(name, decoded)?;
                     if sum_partitions.contains(part) {
-                        partial = PartialSums::from_partition(request, *part, &minutes.series, &columns);
+                        partial = PartialSums::from_partition(request, *part, &series, minutes.columns());
                     }
                     timeslice_minutes = timeslice_partitions.contains(part).then(|| {
-                        let source = std::iter::once((part.slots(), &**minutes.series, columns));
+                        let source = std::iter::once((part.slots(), &**series, minutes.columns()));
                         (*part, DayMinutes::from_partitions(part.slots(), request.timeslice_series(part.day()), source))
                     });
                 }
                 if request.known_partitions.contains(part) && ledger.unloaded_minutes.contains(part) {
-                    let (series, known) = with_file_name(name, codec::decode_known(bytes, part.slots().len(), lists))?;
-                    partial.insert_known(*part, series, known);
+                    let known = with_file_name(name, codec::decode_known(bytes, part.slots().len(), lists))?;
+                    partial.known.insert(*part, known);
                 }
                 Ok((partial, timeslice_minutes))
             };
             let scanned = files.par_iter().map(scan_file).collect::<Result<Vec<_>, StoreError>>()?;
             let (partials, timeslice_minutes): (Vec<PartialSums>, Vec<_>) = scanned.into_iter().unzip();
-            for partial in partials {
-                ledger.partial_sums.merge(partial);
-            }
+            partials.into_iter().for_each(|partial| partial_sums.merge(partial));
             let minutes_by_partition = timeslice_minutes.into_iter().flatten().collect();
             let mut days: Vec<Day> = batch.iter().map(|part| part.day()).collect();
             days.dedup();
@@ -134,10 +128,10 @@ impl LedgerStore {
                 ledger.timeslices.merge(sums);
             }
         }
+        ledger.partial_sums.extend(partial_sums);
         Ok(())
     }
 
-    /// Reads the minutes' files of some partitions, and the lists of series that they refer to.
     async fn read_minutes_files(
         &self,
         partitions: &[Partition],
@@ -169,7 +163,7 @@ impl LedgerStore {
 
     /// Stores the sums of timeslices that a ledger has computed, if it was loaded since the last commit.
     pub async fn save_timeslices(&mut self, ledger: &Ledger) -> Result<(), StoreError> {
-        if ledger.revision != Some(self.revision) {
+        if !self.is_current(ledger) {
             return Ok(());
         }
         let months: BTreeSet<Month> = ledger.timeslices.new_days().iter().map(|day| Month::containing(*day)).collect();
@@ -179,8 +173,9 @@ impl LedgerStore {
             let days: BTreeSet<Day> = rows.iter().map(|(_, day, _)| *day).collect();
             let minute_hashes: Vec<String> =
                 days.iter().map(|day| format!("{day} {}", self.hash_of_minutes(*day))).collect();
-            let encoded = codec::encode_timeslices(&rows, minute_hashes.join("\n"));
-            self.put_data_file(&mut manifest, DataFile::Timeslices(month), encoded).await?;
+            let file = DataFile::Timeslices(month);
+            let encoded = codec::encode_timeslices(&rows, minute_hashes.join("\n")).transpose();
+            self.put_data_file(&mut manifest, file, with_file_name(&file.stem(), encoded)?).await?;
         }
         self.stage(manifest).await
     }

@@ -19,7 +19,6 @@ use crate::store::manifest::{Format, Month, Versioned};
 use crate::store::{BlobError, BlobStore, StoreError, Version};
 use crate::time::{Day, MINUTES_PER_DAY, Minute};
 
-/// How often an update is tried again because other runs changed the file.
 const MAX_ATTEMPTS: usize = 20;
 /// The same of the alert state, whose updates take long.
 const MAX_ALERT_STATE_ATTEMPTS: usize = 8;
@@ -89,7 +88,6 @@ impl<T: Default + Serialize + DeserializeOwned> Sidecar<T> {
         bytes.map_err(|error| self.damaged(error))
     }
 
-    /// The value, and the version to replace it by; without a version there is no file.
     async fn read(&self, blobs: &dyn BlobStore) -> Result<(T, Option<Version>), StoreError> {
         Ok(match blobs.get(&self.name).await? {
             Some((bytes, version)) => (self.decode(&bytes)?, Some(version)),
@@ -97,7 +95,6 @@ impl<T: Default + Serialize + DeserializeOwned> Sidecar<T> {
         })
     }
 
-    /// Replaces the file; [`BlobError::Conflict`] if another run has replaced it since it was read.
     async fn write(&self, blobs: &dyn BlobStore, value: &T, expected: Option<&Version>) -> Result<Version, StoreError> {
         Ok(blobs.compare_and_swap(&self.name, expected, &self.encode(value)?).await?)
     }
@@ -119,7 +116,6 @@ impl<T: Default + Serialize + DeserializeOwned> Sidecar<T> {
 /// An alert state, and the version to replace it by; `None` if there is none yet.
 pub type VersionedAlertState = (AlertState, Option<Version>);
 
-/// Which of the two alert states of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertStateKind {
     /// Of notifications that were sent.
@@ -145,14 +141,12 @@ struct Overrides {
     overrides: Vec<Override>,
 }
 
-/// AWS usage of a calendar month, by day.
 fn usage_sidecar(day: Day) -> Sidecar<BTreeMap<Day, Usage>> {
     let name = format!("usage-{}.json", Month::containing(day));
     Sidecar::new(Cow::Owned(name), "only the AWS usage for that month is lost")
 }
 
 impl LedgerStore {
-    /// The alert state; a ledger without one has an empty state.
     pub async fn alert_state(&self, kind: AlertStateKind) -> Result<VersionedAlertState, StoreError> {
         kind.sidecar().read(&*self.blobs).await
     }
@@ -191,7 +185,6 @@ impl LedgerStore {
         self.blobs.is_exclusive()
     }
 
-    /// The ids behind names and tags, and the version to replace them by.
     pub(crate) async fn discovery(&self) -> Result<(Discovery, Option<Version>), StoreError> {
         DISCOVERY.read(&*self.blobs).await
     }
@@ -209,7 +202,6 @@ impl LedgerStore {
         }
     }
 
-    /// Overrides of the gate, oldest first.
     pub(crate) async fn overrides(&self) -> Result<Vec<Override>, StoreError> {
         Ok(OVERRIDES.read(&*self.blobs).await?.0.overrides)
     }
@@ -237,7 +229,6 @@ impl LedgerStore {
         }
     }
 
-    /// The usage of all runs of a day.
     pub(crate) async fn usage(&self, day: Day) -> Result<Usage, StoreError> {
         let (days, _) = usage_sidecar(day).read(&*self.blobs).await?;
         Ok(days.get(&day).copied().unwrap_or_default())
@@ -252,11 +243,12 @@ impl LedgerStore {
     /// Claims to send a report; `false` if it was sent, or another run has claimed it.
     pub(crate) async fn claim_weekly_report(&self, line: &str, now: Minute) -> Result<bool, StoreError> {
         let claim = |lines: &mut BTreeSet<String>| {
-            let newest_claim = claims_of(lines, line).filter_map(|(_, at)| at.parse::<Minute>().ok()).max();
-            let is_free = !lines.contains(line) && newest_claim.is_none_or(|at| at < now.plus(-CLAIM_MINUTES));
+            let claim_start = claim_start(line);
+            let claims = lines.iter().filter_map(|one| one.strip_prefix(&claim_start)?.parse::<Minute>().ok());
+            let is_free = !lines.contains(line) && claims.max().is_none_or(|at| at < now.plus(-CLAIM_MINUTES));
             if is_free {
-                remove_claims(lines, line);
-                lines.insert(format!("{line}{CLAIM_SEPARATOR}{now}"));
+                lines.retain(|one| !one.starts_with(&claim_start));
+                lines.insert(format!("{claim_start}{now}"));
             }
             is_free
         };
@@ -266,7 +258,8 @@ impl LedgerStore {
     /// Ends a claim: the report was sent, or may be claimed again.
     pub(crate) async fn settle_weekly_report(&self, line: &str, is_sent: bool) -> Result<(), StoreError> {
         let settle = |lines: &mut BTreeSet<String>| {
-            remove_claims(lines, line);
+            let claim_start = claim_start(line);
+            lines.retain(|one| !one.starts_with(&claim_start));
             lines.extend(is_sent.then(|| line.to_owned()));
             while lines.len() > MAX_WEEKLY_LINES {
                 lines.pop_first();
@@ -276,13 +269,6 @@ impl LedgerStore {
     }
 }
 
-/// The claims of a line, with their times.
-fn claims_of<'s>(lines: &'s BTreeSet<String>, line: &str) -> impl Iterator<Item = (&'s String, &'s str)> {
-    let start = format!("{line}{CLAIM_SEPARATOR}");
-    lines.iter().filter_map(move |one| Some((one, one.strip_prefix(&start)?)))
-}
-
-fn remove_claims(lines: &mut BTreeSet<String>, line: &str) {
-    let claims: BTreeSet<String> = claims_of(lines, line).map(|(claim, _)| claim.clone()).collect();
-    lines.retain(|one| !claims.contains(one));
+fn claim_start(line: &str) -> String {
+    format!("{line}{CLAIM_SEPARATOR}")
 }

@@ -210,10 +210,10 @@ fn manifest_and_fetch_records_keep_their_format() {
         ImportedFile { path: "a.csv".to_owned(), state: FileState { size: 1, modified_ns: 2 }, hash: "h".to_owned() },
     )]);
     wait(store.save_counts_files(&files)).unwrap();
-    store.set_scanned_bytes_per_day([("table".to_owned(), 7)].into());
+    store.manifest.scanned_bytes_per_day = [("table".to_owned(), 7)].into();
     store.add_first_values(&[(first.clone(), [("m1".to_owned(), start)].into()), (second, BTreeMap::new())].into());
     let listing = DayListing { query_hash: "q".to_owned(), from: start, listed_on: day.plus(1) };
-    store.set_day_listings("s3://b/p", [(day, listing)].into());
+    store.manifest.listed_days.insert("s3://b/p".to_owned(), [(day, listing)].into());
     let cache = ListingCache {
         query_hash: "q".to_owned(),
         from: start,
@@ -222,8 +222,8 @@ fn manifest_and_fetch_records_keep_their_format() {
         regions: vec!["r".to_owned()],
         days: vec!["2026/10/31".to_owned()],
     };
-    store.set_listing_cache("s3://b/p", cache);
-    store.unlisted_folders_mut().insert("logs", day, "");
+    store.manifest.listed_folders.insert("s3://b/p".to_owned(), cache);
+    store.manifest.unlisted.insert("logs", day, "");
     let mut ledger = Ledger::default();
     let mut day_counts = crate::counts::DayCounts::default();
     day_counts.0[605] = Some(crate::counts::MinuteCount { total: 3, bad: 1 });
@@ -241,7 +241,7 @@ fn manifest_and_fetch_records_keep_their_format() {
     let mut store = open(folder.path());
     assert_eq!(wait(store.fetched_ranges()).unwrap(), ranges);
     assert_eq!(wait(store.counts_files()).unwrap(), files);
-    store.set_scanned_bytes_per_day([("table".to_owned(), 7)].into());
+    store.manifest.scanned_bytes_per_day = [("table".to_owned(), 7)].into();
     wait(store.publish()).unwrap();
     assert_eq!(read(folder.path(), "manifest.json"), manifest, "the same manifest is not written again");
 }
