@@ -10,15 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::series::SeriesKey;
 use crate::time::{Day, MINUTES_PER_DAY};
 
-/// Slots of a day's table of one series.
 pub const SLOTS_PER_DAY: usize = MINUTES_PER_DAY.unsigned_abs() as usize;
 
 /// Counts of one minute. `u32` holds 71 million events a second, and halves every pass over the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MinuteCount {
-    /// Events that count towards the SLI.
     pub total: u32,
-    /// The bad events among them.
     pub bad: u32,
 }
 
@@ -47,23 +44,19 @@ pub type Counts = BTreeMap<(SeriesKey, Day), DayCounts>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u64, u64, u32)", into = "(u64, u64, u32)")]
 pub struct Sums {
-    /// Events in the known minutes.
     pub total: u64,
-    /// Bad ones among them.
     pub bad: u64,
     /// How many minutes were observed, with or without traffic.
     pub known: u32,
 }
 
 impl Sums {
-    /// Adds up.
     pub const fn add(&mut self, other: Self) {
         self.total += other.total;
         self.bad += other.bad;
         self.known += other.known;
     }
 
-    /// What is left without a part of it.
     pub const fn minus(self, part: Self) -> Self {
         Self { total: self.total - part.total, bad: self.bad - part.bad, known: self.known - part.known }
     }
@@ -101,7 +94,6 @@ impl<'a> MinuteColumns<'a> {
             .map(move |index| self.slice(index * length..(index + 1) * length))
     }
 
-    /// Sums of the known minutes.
     pub fn sums(&self) -> Sums {
         let mut sums = Sums::default();
         for ((total, bad), known) in self.total.iter().zip(self.bad).zip(self.known) {
@@ -134,7 +126,6 @@ impl MinuteTable {
         Self { total: vec![0; length], bad: vec![0; length], known: vec![0; length] }
     }
 
-    /// Unknown minutes of a whole day.
     pub fn for_day() -> Self {
         Self::new(SLOTS_PER_DAY)
     }
@@ -174,7 +165,6 @@ pub struct MinuteColumnsMut<'a> {
 }
 
 impl MinuteColumnsMut<'_> {
-    /// Copies as many minutes.
     pub fn copy_from(&mut self, source: &MinuteColumns<'_>) {
         self.total.copy_from_slice(source.total);
         self.bad.copy_from_slice(source.bad);

@@ -30,7 +30,6 @@ pub(crate) fn with_thousands_separators(number: u64) -> String {
     text
 }
 
-/// `312 of 1,248`.
 pub(crate) fn format_fraction(part: u64, total: u64) -> String {
     format!("{} of {}", with_thousands_separators(part), with_thousands_separators(total))
 }
@@ -122,7 +121,6 @@ fn whole_unit(minutes: u32) -> Option<String> {
     }
 }
 
-/// The sentence with its first letter in upper case.
 pub(crate) fn capitalize(sentence: &str) -> String {
     let mut chars = sentence.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()

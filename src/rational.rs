@@ -3,7 +3,6 @@
 //! Absent on purpose: floating point. Reports turn an `Exact` into `f64` when they print it, never before they
 //! compare.
 
-/// An exact rational number.
 pub type Rational = num_rational::Ratio<i128>;
 
 /// The most digits a number in a definition may have. It keeps every later product inside `i128`.
@@ -29,7 +28,6 @@ pub fn parse_percent(text: &str) -> Option<Rational> {
     Some(parse_decimal(text.strip_suffix('%')?.trim_end())? / Rational::from_integer(100))
 }
 
-/// The nearest `f64`, for printing.
 #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
 pub fn to_f64(number: Rational) -> f64 {
     *number.numer() as f64 / *number.denom() as f64

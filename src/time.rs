@@ -28,16 +28,12 @@ pub struct Day(pub i32);
 /// A half-open run of minutes: `start` belongs to it, `end` does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
-    /// First minute of the span.
     pub start: Minute,
-    /// First minute after the span.
     pub end: Minute,
 }
 
-/// Why a text is not a UTC minute such as `2026-10-31T23:50Z`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseMinuteError {
-    /// It is written in another way.
     #[error("`{0}` is not a valid time\nhint: write it as `2026-10-31T23:50Z`")]
     Malformed(String),
     /// No [`Minute`] is so far from 1970.
@@ -49,10 +45,8 @@ pub enum ParseMinuteError {
     OutOfRange(String),
 }
 
-/// Why a text is not a UTC day such as `2026-10-31`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseDayError {
-    /// It is written in another way.
     #[error("`{0}` is not a valid date\nhint: write it as `2026-10-31`")]
     Malformed(String),
     /// Not all of its minutes are [`Minute`]s.
@@ -75,7 +69,6 @@ impl Minute {
         i32::try_from(seconds.div_euclid(60)).ok().map(Self)
     }
 
-    /// The day this minute lies in.
     pub const fn day(self) -> Day {
         Day(self.0.div_euclid(MINUTES_PER_DAY))
     }
@@ -85,12 +78,10 @@ impl Minute {
         self.0.rem_euclid(MINUTES_PER_DAY).unsigned_abs() as usize
     }
 
-    /// The minute this many minutes later (earlier if negative).
     pub const fn plus(self, minutes: i32) -> Self {
         Self(self.0.saturating_add(minutes))
     }
 
-    /// Its first instant.
     pub fn timestamp(self) -> Timestamp {
         Timestamp::from_second(i64::from(self.0) * 60).unwrap_or(Timestamp::MAX)
     }
@@ -110,17 +101,14 @@ impl Day {
     const FIRST: Self = Self(i32::MIN / MINUTES_PER_DAY);
     const LAST: Self = Self(i32::MAX / MINUTES_PER_DAY - 1);
 
-    /// Its first minute.
     pub const fn start(self) -> Minute {
         Minute(self.0.saturating_mul(MINUTES_PER_DAY))
     }
 
-    /// All its minutes.
     pub const fn span(self) -> Span {
         Span { start: self.start(), end: self.plus(1).start() }
     }
 
-    /// The day this many days later (earlier if negative).
     pub const fn plus(self, days: i32) -> Self {
         Self(self.0.saturating_add(days))
     }
@@ -145,7 +133,6 @@ impl Span {
         Self { start: end.plus(-minutes), end }
     }
 
-    /// How many minutes it has.
     pub const fn minutes(self) -> u32 {
         self.end.0.abs_diff(self.start.0)
     }
@@ -156,17 +143,14 @@ impl Span {
         start..start + self.minutes() as usize
     }
 
-    /// Whether it has no minute.
     pub const fn is_empty(self) -> bool {
         self.end.0 <= self.start.0
     }
 
-    /// Whether the minute belongs to it.
     pub const fn contains(self, minute: Minute) -> bool {
         self.start.0 <= minute.0 && minute.0 < self.end.0
     }
 
-    /// The minutes that both have.
     pub fn intersect(self, other: Self) -> Self {
         Self::new(self.start.max(other.start), self.end.min(other.end).max(self.start.max(other.start)))
     }
@@ -184,7 +168,6 @@ impl Span {
         merged
     }
 
-    /// The UTC days that it touches, in order.
     pub fn days(self) -> impl DoubleEndedIterator<Item = Day> + Clone {
         let end = if self.is_empty() { self.start.day().0 } else { self.end.plus(-1).day().0 + 1 };
         (self.start.day().0..end).map(Day)
@@ -194,30 +177,23 @@ impl Span {
 /// What an SLO is evaluated over: the newest minutes, or a period of the calendar so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// This many of the newest whole minutes.
     Rolling {
         /// Length in minutes, at most 400 days.
         minutes: u32,
     },
-    /// A calendar period in a time zone.
     Calendar {
-        /// Which period.
         period: Period,
-        /// In whose calendar.
         zone: TimeZone,
     },
 }
 
-/// A period of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Period {
     /// Monday to Sunday (ISO 8601).
     Week,
-    /// First to last of a month.
     Month,
     /// Three months from January, April, July or October.
     Quarter,
-    /// January to December.
     Year,
 }
 

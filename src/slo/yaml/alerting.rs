@@ -6,12 +6,21 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::forms::{FromText, OrNone, Scalar};
+use super::forms::{FromText, OrNone, Scalar, impl_from_text};
 use super::load_balancer::Destination;
 use super::scalars::{Minutes, Name, Percent, PositiveInt};
 use crate::hinted_error::HintedError;
 use crate::slo::tier::WorkingHours;
 use crate::time::parse_duration;
+
+impl_from_text! {
+    SevereDuration: "a duration or `none`", "5m", "^(none|[0-9]{1,6}[mh])$", read_severe_duration;
+    WorkingHours: "working hours", "Mon-Fri 09:00-18:00 Europe/Berlin",
+        "^[A-Za-z]{3}([-,][A-Za-z]{3})* ([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9] [A-Za-z0-9_+/-]{1,64}$",
+        read_working_hours;
+    DurationOrNone: "a duration or `none`", "4h",
+        "^(none|[0-9]{1,6}[mhdw])$", read_duration_or_none, Minutes::bare_value_error;
+}
 
 /// Tiers by name, each changed, added or disabled; `none` disables all inherited tiers.
 pub(crate) type TiersYaml = OrNone<BTreeMap<String, OrNone<TierYaml>>>;
@@ -81,48 +90,33 @@ pub(crate) struct SevereDuration(pub(crate) Option<u32>);
 /// Two hours: what takes longer to be seen is not severe.
 const SEVERE_MINUTES_MAX: u32 = 120;
 
-impl FromText for SevereDuration {
-    const PATTERN: &'static str = "^(none|[0-9]{1,6}[mh])$";
-    const NOUN: &'static str = "a duration or `none`";
-    const EXAMPLE: &'static str = "5m";
-
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        if text == "none" {
-            return Ok(Self(None));
+fn read_severe_duration(text: &str) -> Result<SevereDuration, HintedError> {
+    match parse_duration(text) {
+        _ if text == "none" => Ok(SevereDuration(None)),
+        Some(minutes @ 1..=SEVERE_MINUTES_MAX) => Ok(SevereDuration(Some(minutes))),
+        Some(_) => {
+            HintedError::err(format!("`{text}` is not between 1m and 2h"), "write a duration such as `5m`, or `none`")
         }
-        match parse_duration(text) {
-            Some(minutes @ 1..=SEVERE_MINUTES_MAX) => Ok(Self(Some(minutes))),
-            Some(_) => HintedError::err(
-                format!("`{text}` is not between 1m and 2h"),
-                "write a duration such as `5m`, or `none`",
-            ),
-            None => Minutes::from_text(text).map(|_| Self(None)),
-        }
+        None => Minutes::from_text(text).map(|_| SevereDuration(None)),
     }
 }
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-impl FromText for WorkingHours {
-    const PATTERN: &'static str = "^[A-Za-z]{3}([-,][A-Za-z]{3})* ([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9] [A-Za-z0-9_+/-]{1,64}$";
-    const NOUN: &'static str = "working hours";
-    const EXAMPLE: &'static str = "Mon-Fri 09:00-18:00 Europe/Berlin";
-
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        let invalid = |problem: &str| {
-            HintedError::new(
-                format!("invalid working hours `{text}`: {problem}"),
-                format!("write days, hours and a time zone: `{}`", Self::EXAMPLE),
-            )
-        };
-        let [days, hours, zone] = text.split(' ').collect::<Vec<_>>()[..] else {
-            return Err(invalid("expected days, hours and a time zone"));
-        };
-        let days = parse_days(days).ok_or_else(|| invalid("unknown day of the week"))?;
-        let clock_times = hours.split_once('-').and_then(|(from, to)| Some((parse_clock(from)?, parse_clock(to)?)));
-        let (from, to) = clock_times.ok_or_else(|| invalid("expected hours such as `09:00-18:00`"))?;
-        Ok(Self { days, start_minute: from, end_minute: to, time_zone: TimeZone::from_text(zone)? })
-    }
+fn read_working_hours(text: &str) -> Result<WorkingHours, HintedError> {
+    let invalid = |problem: &str| {
+        HintedError::new(
+            format!("invalid working hours `{text}`: {problem}"),
+            format!("write days, hours and a time zone: `{}`", WorkingHours::EXAMPLE),
+        )
+    };
+    let [days, hours, zone] = text.split(' ').collect::<Vec<_>>()[..] else {
+        return Err(invalid("expected days, hours and a time zone"));
+    };
+    let days = parse_days(days).ok_or_else(|| invalid("unknown day of the week"))?;
+    let clock_times = hours.split_once('-').and_then(|(from, to)| Some((parse_clock(from)?, parse_clock(to)?)));
+    let (start_minute, end_minute) = clock_times.ok_or_else(|| invalid("expected hours such as `09:00-18:00`"))?;
+    Ok(WorkingHours { days, start_minute, end_minute, time_zone: TimeZone::from_text(zone)? })
 }
 
 /// `mon-fri`, `sat`, `mon,wed,fri-sun`; a range may pass Sunday.
@@ -181,16 +175,7 @@ pub(crate) struct SharedCauseYaml {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DurationOrNone(pub(crate) Option<u32>);
 
-impl FromText for DurationOrNone {
-    const PATTERN: &'static str = "^(none|[0-9]{1,6}[mhdw])$";
-    const NOUN: &'static str = "a duration or `none`";
-    const EXAMPLE: &'static str = "4h";
-
-    fn bare_value_error(text: &str) -> HintedError {
-        Minutes::bare_value_error(text)
-    }
-
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        if text == "none" { Ok(Self(None)) } else { Minutes::from_text(text).map(|length| Self(Some(length.0))) }
-    }
+fn read_duration_or_none(text: &str) -> Result<DurationOrNone, HintedError> {
+    let minutes = if text == "none" { None } else { Some(Minutes::from_text(text)?.0) };
+    Ok(DurationOrNone(minutes))
 }

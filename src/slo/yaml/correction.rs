@@ -8,10 +8,15 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::forms::{FromText, OneOrMany, Scalar};
+use super::forms::{OneOrMany, Scalar, impl_from_text};
 use super::scalars::{Name, TextLine};
 use crate::hinted_error::HintedError;
 use crate::slo::correction::Category;
+
+impl_from_text! {
+    Moment: "a time", "2026-10-03T01:00",
+        "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:00)?(Z|[+-][0-9]{2}:[0-9]{2})?$", read_moment;
+}
 
 /// `corrections/<name>.yaml`: a period that does not count, because it was planned or measured incorrectly.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -64,22 +69,16 @@ pub(crate) enum Moment {
     Instant(Timestamp),
 }
 
-impl FromText for Moment {
-    const PATTERN: &'static str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:00)?(Z|[+-][0-9]{2}:[0-9]{2})?$";
-    const NOUN: &'static str = "a time";
-    const EXAMPLE: &'static str = "2026-10-03T01:00";
-
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        let invalid = |problem: &str| {
-            HintedError::new(format!("`{text}` {problem}"), format!("write a date and a minute: `{}`", Self::EXAMPLE))
-        };
-        let (moment, is_whole_minute) = if let Ok(instant) = text.parse::<Timestamp>() {
-            (Self::Instant(instant), instant.as_nanosecond() % 60_000_000_000 == 0)
-        } else if let Some(local) = text.contains('T').then(|| text.parse::<DateTime>().ok()).flatten() {
-            (Self::Local(local), local.second() == 0 && local.subsec_nanosecond() == 0)
-        } else {
-            return Err(invalid("is not a valid time"));
-        };
-        if is_whole_minute { Ok(moment) } else { Err(invalid("is not a whole minute")) }
-    }
+fn read_moment(text: &str) -> Result<Moment, HintedError> {
+    let invalid = |problem: &str| {
+        HintedError::new(format!("`{text}` {problem}"), "write a date and a minute: `2026-10-03T01:00`")
+    };
+    let (moment, is_whole_minute) = if let Ok(instant) = text.parse::<Timestamp>() {
+        (Moment::Instant(instant), instant.as_nanosecond() % 60_000_000_000 == 0)
+    } else if let Some(local) = text.contains('T').then(|| text.parse::<DateTime>().ok()).flatten() {
+        (Moment::Local(local), local.second() == 0 && local.subsec_nanosecond() == 0)
+    } else {
+        return Err(invalid("is not a valid time"));
+    };
+    if is_whole_minute { Ok(moment) } else { Err(invalid("is not a whole minute")) }
 }

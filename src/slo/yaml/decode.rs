@@ -20,10 +20,8 @@ use crate::slo::problem::{CORRECTIONS_FOLDER, DefinitionFile, FILE_BYTES_MAX, FL
 use crate::slo::source_spans::{PathStep, Positions, RangedError, YamlPath, innermost_key, key_path};
 use crate::slo::suggest::nearest;
 
-/// The most problems of one file that are reported.
 const ERRORS_MAX: usize = 20;
 
-/// Fields that contain a mapping.
 const MAPPINGS: &[&str] = &[
     "slos",
     "sources",
@@ -312,7 +310,6 @@ fn explain_serde_error(yaml: &YamlFile<'_>, path: YamlPath, serde_message: &str)
     (path, problem)
 }
 
-/// The hint for a service file with the field `team`.
 fn team_field_hint(yaml: &YamlFile<'_>, path: &[PathStep]) -> String {
     let value = yaml.body.get(yaml.positions.value_range(path)).unwrap_or_default().trim_matches(['"', '\'']);
     match yaml.path.split_once('/') {

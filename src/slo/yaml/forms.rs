@@ -15,68 +15,79 @@ use serde::de::{
 
 use crate::hinted_error::HintedError;
 
-/// A value that can be written in several forms. A form that a type does not read is an invalid type.
+/// A value that can be written in several forms. A form that a type does not have gives `None`: an invalid type.
 pub(crate) trait Forms: Sized {
     /// Name of the definition in the schema; `None` repeats the schema wherever it is used.
     const SCHEMA_NAME: Option<&'static str> = None;
 
-    /// All forms, as in "write ...".
-    fn expected() -> String;
+    /// What each form is called, with an example, as in "write ...".
+    fn forms() -> Vec<String>;
 
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 
-    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
-        Err(invalid_type::<Self, E>(scalar))
+    /// The hint for a list without such items.
+    fn empty_list_hint() -> String {
+        format!("add {}, or remove the line", Self::forms().swap_remove(0))
     }
 
-    fn from_list<'de, A: SeqAccess<'de>>(_: A) -> Result<Self, A::Error> {
-        Err(invalid_type::<Self, _>(Unexpected::Seq))
+    fn from_scalar<E: Error>(_: Unexpected<'_>) -> Option<Result<Self, E>> {
+        None
     }
 
-    fn from_map<'de, A: MapAccess<'de>>(_: A) -> Result<Self, A::Error> {
-        Err(invalid_type::<Self, _>(Unexpected::Map))
+    fn from_list<'de, A: SeqAccess<'de>>(_: A) -> Option<Result<Self, A::Error>> {
+        None
+    }
+
+    fn from_map<'de, A: MapAccess<'de>>(_: A) -> Option<Result<Self, A::Error>> {
+        None
     }
 }
 
 pub(super) struct FormsVisitor<T>(pub(super) PhantomData<T>);
 
-pub(super) fn invalid_type<T: Forms, E: Error>(found: Unexpected<'_>) -> E {
-    E::invalid_type(found, &FormsVisitor::<T>(PhantomData))
+impl<T: Forms> FormsVisitor<T> {
+    fn visit_scalar<E: Error>(self, scalar: Unexpected<'_>) -> Result<T, E> {
+        T::from_scalar(scalar).unwrap_or_else(|| Err(E::invalid_type(scalar, &self)))
+    }
 }
 
 impl<'de, T: Forms> Visitor<'de> for FormsVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&T::expected())
+        match T::forms().split_last() {
+            Some((last, [])) => f.write_str(last),
+            Some((last, others)) => write!(f, "{}, or {last}", others.join(", ")),
+            None => Ok(()),
+        }
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        T::from_scalar(Unexpected::Str(text))
+        self.visit_scalar(Unexpected::Str(text))
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
-        T::from_scalar(Unexpected::Bool(value))
+        self.visit_scalar(Unexpected::Bool(value))
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
-        T::from_scalar(Unexpected::Signed(value))
+        self.visit_scalar(Unexpected::Signed(value))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
-        T::from_scalar(Unexpected::Unsigned(value))
+        self.visit_scalar(Unexpected::Unsigned(value))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
-        T::from_scalar(Unexpected::Float(value))
+        self.visit_scalar(Unexpected::Float(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<T, A::Error> {
-        T::from_list(items)
+        T::from_list(items).unwrap_or_else(|| Err(A::Error::invalid_type(Unexpected::Seq, &self)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::from_map(map)
+        T::from_map(map).unwrap_or_else(|| Err(A::Error::invalid_type(Unexpected::Map, &self)))
     }
 }
 
@@ -108,17 +119,24 @@ pub(super) use impl_serde_by_forms;
 
 /// A value that is written as text.
 pub(crate) trait FromText: Sized {
-    /// What a value looks like: the schema's pattern, and what it is called in messages.
-    const PATTERN: &'static str;
+    /// What a value is called in messages.
     const NOUN: &'static str;
     /// Empty where values have nothing in common.
     const EXAMPLE: &'static str;
-
-    /// Reads the text.
-    fn from_text(text: &str) -> Result<Self, HintedError>;
-
+    /// The pattern of the schema.
+    const PATTERN: &'static str;
     /// Whether it may be written as an integer, without quotes.
     const IS_INTEGER: bool = false;
+
+    fn from_text(text: &str) -> Result<Self, HintedError>;
+
+    /// The problem of a plain number, `true` or `false`.
+    fn bare_value_error(text: &str) -> HintedError {
+        HintedError::new(
+            format!("`{text}` is not {}", Self::NOUN),
+            format!("write {}, or quote it: `\"{text}\"`", Self::description()),
+        )
+    }
 
     fn matches(text: &str) -> bool {
         matches_pattern(Self::PATTERN, text)
@@ -132,20 +150,44 @@ pub(crate) trait FromText: Sized {
             format!("{} such as `{}`", Self::NOUN, Self::EXAMPLE)
         }
     }
-
-    /// The problem of a plain number, `true` or `false`.
-    fn bare_value_error(text: &str) -> HintedError {
-        HintedError::new(
-            format!("`{text}` is not {}", Self::NOUN),
-            format!("write {}, or quote it: `\"{text}\"`", Self::description()),
-        )
-    }
-
-    /// Reads a plain number, `true` or `false`.
-    fn from_bare(text: &str) -> Result<Self, HintedError> {
-        if Self::IS_INTEGER { Self::from_text(text) } else { Err(Self::bare_value_error(text)) }
-    }
 }
+
+/// Implements `FromText` for the types of a table: the noun, the example, the pattern, a function that reads a text and,
+/// where the general message does not do, one for the problem of a plain number.
+macro_rules! impl_from_text {
+    ($($type:ty: $noun:expr, $example:expr, $pattern:expr, $read:expr $(, $bare_value_error:expr)?;)+) => {$(
+        impl $crate::slo::yaml::forms::FromText for $type {
+            const NOUN: &'static str = $noun;
+            const EXAMPLE: &'static str = $example;
+            const PATTERN: &'static str = $pattern;
+
+            fn from_text(text: &str) -> Result<Self, $crate::hinted_error::HintedError> {
+                $read(text)
+            }
+
+            $(fn bare_value_error(text: &str) -> $crate::hinted_error::HintedError {
+                let explain: fn(&str) -> $crate::hinted_error::HintedError = $bare_value_error;
+                explain(text)
+            })?
+        }
+    )+};
+}
+pub(super) use impl_from_text;
+
+/// Declares types that hold a checked text.
+macro_rules! text_types {
+    ($($name:ident),+) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(crate) struct $name(pub(crate) String);
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+    )+};
+}
+pub(super) use text_types;
 
 /// Whether a text matches a pattern of the schema.
 pub(super) fn matches_pattern(pattern: &'static str, text: &str) -> bool {
@@ -155,18 +197,26 @@ pub(super) fn matches_pattern(pattern: &'static str, text: &str) -> bool {
     regex.as_ref().is_some_and(|regex| regex.is_match(text))
 }
 
-/// Reads a scalar by its text.
-pub(super) fn read_scalar<T: FromText, E: Error>(scalar: Unexpected<'_>) -> Result<T, E> {
-    match scalar {
-        Unexpected::Str(text) => T::from_text(text),
-        bare => T::from_bare(&scalar_text(bare)),
-    }
-    .map_err(|explained| to_serde_error(&explained))
+/// The text itself if it matches the pattern of its type.
+pub(super) fn check_pattern<T: FromText>(
+    text: &str,
+    message: String,
+    hint: &'static str,
+) -> Result<String, HintedError> {
+    if T::matches(text) { Ok(text.to_owned()) } else { HintedError::err(message, hint) }
 }
 
-/// A plain number, `true` or `false` as it is written.
+pub(super) fn read_scalar<T: FromText, E: Error>(scalar: Unexpected<'_>) -> Result<T, E> {
+    let text = scalar_text(scalar);
+    let is_text = matches!(scalar, Unexpected::Str(_));
+    let value = if is_text || T::IS_INTEGER { T::from_text(&text) } else { Err(T::bare_value_error(&text)) };
+    value.map_err(to_serde_error)
+}
+
+/// A scalar as it is written.
 pub(super) fn scalar_text(scalar: Unexpected<'_>) -> String {
     match scalar {
+        Unexpected::Str(text) => text.to_owned(),
         Unexpected::Bool(value) => value.to_string(),
         Unexpected::Unsigned(value) => value.to_string(),
         Unexpected::Signed(value) => value.to_string(),
@@ -176,8 +226,9 @@ pub(super) fn scalar_text(scalar: Unexpected<'_>) -> String {
 }
 
 /// An error that carries both lines; `decode` takes them apart again.
-pub(super) fn to_serde_error<E: Error>(explained: &HintedError) -> E {
-    E::custom(format_args!("{}\n{}", explained.message, explained.hint))
+pub(super) fn to_serde_error<E: Error>(explained: HintedError) -> E {
+    let HintedError { message, hint } = explained;
+    E::custom(format_args!("{message}\n{hint}"))
 }
 
 /// A checked text.
@@ -185,12 +236,12 @@ pub(super) fn to_serde_error<E: Error>(explained: &HintedError) -> E {
 pub(crate) struct Scalar<T>(pub(crate) T);
 
 impl<T: FromText> Forms for Scalar<T> {
-    fn expected() -> String {
-        T::description()
+    fn forms() -> Vec<String> {
+        vec![T::description()]
     }
 
-    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
-        read_scalar(scalar).map(Self)
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Option<Result<Self, E>> {
+        Some(read_scalar(scalar).map(Self))
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -212,20 +263,16 @@ pub(crate) enum OrNone<T> {
 }
 
 impl<T: DeserializeOwned + JsonSchema> Forms for OrNone<T> {
-    fn expected() -> String {
-        "fields such as `{ <field>: <value> }`, or `none`".to_owned()
+    fn forms() -> Vec<String> {
+        vec!["fields such as `{ <field>: <value> }`".to_owned(), "`none`".to_owned()]
     }
 
-    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
-        match scalar {
-            Unexpected::Str("none") => Ok(Self::Disabled),
-            Unexpected::Str(_) => Err(E::invalid_value(scalar, &FormsVisitor::<Self>(PhantomData))),
-            other => Err(invalid_type::<Self, E>(other)),
-        }
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Option<Result<Self, E>> {
+        (scalar == Unexpected::Str("none")).then_some(Ok(Self::Disabled))
     }
 
-    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Self::Set)
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Option<Result<Self, A::Error>> {
+        Some(T::deserialize(MapAccessDeserializer::new(map)).map(Self::Set))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -235,67 +282,29 @@ impl<T: DeserializeOwned + JsonSchema> Forms for OrNone<T> {
 }
 impl_serde_by_forms!(OrNone<T>, T: DeserializeOwned, JsonSchema);
 
-/// A value that may be repeated in a list.
-pub(crate) trait ListItem: DeserializeOwned + JsonSchema {
-    const HAS_FIELDS: bool;
-
-    /// What one of them is called, with an example.
-    fn description() -> String;
-
-    /// What one of them is called, with an example of each form.
-    fn forms() -> String {
-        Self::description()
-    }
-
-    /// The hint for a list without items.
-    fn empty_list_hint() -> String {
-        format!("add {}, or remove the line", Self::description())
-    }
-
-    /// Reads a scalar, which most items that have fields are not.
-    fn item_from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
-        Err(invalid_type::<OneOrMany<Self>, E>(scalar))
-    }
-}
-
-impl<T: FromText> ListItem for Scalar<T> {
-    const HAS_FIELDS: bool = false;
-
-    fn description() -> String {
-        T::description()
-    }
-
-    fn item_from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
-        Self::from_scalar(scalar)
-    }
-}
-
 /// One value, or a list of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OneOrMany<T>(pub(crate) Vec<T>);
 
-impl<T: ListItem> Forms for OneOrMany<T> {
-    fn expected() -> String {
-        format!("{}, or a list of them", T::forms())
+impl<T: Forms + DeserializeOwned + JsonSchema> Forms for OneOrMany<T> {
+    fn forms() -> Vec<String> {
+        T::forms().into_iter().chain(["a list of them".to_owned()]).collect()
     }
 
-    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
-        T::item_from_scalar(scalar).map(|one| Self(vec![one]))
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Option<Result<Self, E>> {
+        T::from_scalar(scalar).map(|item| Ok(Self(vec![item?])))
     }
 
-    fn from_list<'de, A: SeqAccess<'de>>(items: A) -> Result<Self, A::Error> {
-        let items = Vec::<T>::deserialize(SeqAccessDeserializer::new(items))?;
-        if items.is_empty() {
-            return Err(to_serde_error(&HintedError::new("the list is empty", T::empty_list_hint())));
-        }
-        Ok(Self(items))
+    fn from_list<'de, A: SeqAccess<'de>>(items: A) -> Option<Result<Self, A::Error>> {
+        let items = Vec::<T>::deserialize(SeqAccessDeserializer::new(items));
+        Some(items.and_then(|items| match items.as_slice() {
+            [] => Err(to_serde_error(HintedError::new("the list is empty", T::empty_list_hint()))),
+            _ => Ok(Self(items)),
+        }))
     }
 
-    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        if !T::HAS_FIELDS {
-            return Err(invalid_type::<Self, _>(Unexpected::Map));
-        }
-        T::deserialize(MapAccessDeserializer::new(map)).map(|one| Self(vec![one]))
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Option<Result<Self, A::Error>> {
+        T::from_map(map).map(|item| Ok(Self(vec![item?])))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -303,44 +312,7 @@ impl<T: ListItem> Forms for OneOrMany<T> {
         json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
     }
 }
-impl_serde_by_forms!(OneOrMany<T>, T: ListItem);
-
-/// Declares types that hold a checked text.
-macro_rules! text_types {
-    ($($name:ident),+) => {$(
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub(crate) struct $name(pub(crate) String);
-
-        impl From<$name> for String {
-            fn from(text: $name) -> Self {
-                text.0
-            }
-        }
-    )+};
-}
-pub(super) use text_types;
-
-/// Declares texts that are valid if they match their pattern.
-macro_rules! pattern_texts {
-    ($($(#[$doc:meta])* $name:ident($noun:literal, $example:literal, $pattern:literal), $message:literal, $hint:literal;)+) => {$(
-        $crate::slo::yaml::forms::text_types!($name);
-
-        $(#[$doc])*
-        impl FromText for $name {
-            const PATTERN: &'static str = $pattern;
-            const NOUN: &'static str = $noun;
-            const EXAMPLE: &'static str = $example;
-
-            fn from_text(text: &str) -> Result<Self, HintedError> {
-                if !Self::matches(text) {
-                    return HintedError::err(format!($message, text), $hint);
-                }
-                Ok(Self(text.to_owned()))
-            }
-        }
-    )+};
-}
-pub(super) use pattern_texts;
+impl_serde_by_forms!(OneOrMany<T>, T: Forms, DeserializeOwned, JsonSchema);
 
 #[cfg(test)]
 mod tests {

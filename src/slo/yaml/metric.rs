@@ -2,13 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
+use serde::de::{MapAccess, value::MapAccessDeserializer};
 
-use super::forms::{FromText, ListItem, OneOrMany, Scalar, pattern_texts};
+use super::forms::{Forms, FromText, OneOrMany, Scalar, check_pattern, impl_from_text, text_types};
 use super::scalars::TextLine;
 use crate::hinted_error::HintedError;
 use crate::slo::metric::Statistic;
+
+text_types!(MetricName);
+
+impl_from_text! {
+    MetricName: "a metric or namespace name", "RequestCount", "^[!-9;-~]([ -~]{0,253}[!-~])?$", read_metric_name;
+    Statistic: "a statistic", "Sum",
+        r"^(Sum|SampleCount|TC\(([0-9]+(\.[0-9]+)?:([0-9]+(\.[0-9]+)?)?|:[0-9]+(\.[0-9]+)?)\))$", read_statistic;
+}
 
 /// A CloudWatch metric that counts events
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Metric.html>).
@@ -29,44 +38,43 @@ pub(crate) struct MetricYaml {
 /// One metric, or several whose counts are added up.
 pub(crate) type MetricsYaml = OneOrMany<MetricYaml>;
 
-impl ListItem for MetricYaml {
-    const HAS_FIELDS: bool = true;
-
-    fn description() -> String {
-        "a metric such as `{ namespace: Shop/Orders, metric: Placed }`".to_owned()
+impl Forms for MetricYaml {
+    fn forms() -> Vec<String> {
+        vec!["a metric such as `{ namespace: Shop/Orders, metric: Placed }`".to_owned()]
     }
 
     fn empty_list_hint() -> String {
-        format!("add {}", Self::description())
+        format!("add {}", Self::forms().swap_remove(0))
+    }
+
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Option<Result<Self, A::Error>> {
+        Some(Self::deserialize(MapAccessDeserializer::new(map)))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        Self::json_schema(generator)
     }
 }
 
-pattern_texts! {
-    /// The name of a metric or namespace.
-    MetricName("a metric or namespace name", "RequestCount", "^[!-9;-~]([ -~]{0,253}[!-~])?$"),
-    "`{}` is not a valid metric or namespace name",
-    "use at most 255 ASCII characters, without a leading `:` or space; `aws cloudwatch list-metrics` lists the names";
+fn read_metric_name(text: &str) -> Result<MetricName, HintedError> {
+    let message = format!("`{text}` is not a valid metric or namespace name");
+    let hint = "use at most 255 ASCII characters, without a leading `:` or space; `aws cloudwatch list-metrics` lists the names";
+    check_pattern::<MetricName>(text, message, hint).map(MetricName)
 }
 
 /// Only counts add up over minutes; averages and percentiles do not
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html>).
-impl FromText for Statistic {
-    const PATTERN: &'static str =
-        r"^(Sum|SampleCount|TC\(([0-9]+(\.[0-9]+)?:([0-9]+(\.[0-9]+)?)?|:[0-9]+(\.[0-9]+)?)\))$";
-    const NOUN: &'static str = "a statistic";
-    const EXAMPLE: &'static str = "Sum";
-
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        let bounds =
-            text.strip_prefix("TC(").and_then(|rest| rest.strip_suffix(')')).and_then(|rest| rest.split_once(':'));
-        match (text, bounds) {
-            ("Sum", _) => Ok(Self::Sum),
-            ("SampleCount", _) => Ok(Self::SampleCount),
-            (_, Some((low, high))) if Self::matches(text) => Ok(Self::TrimmedCount(low.to_owned(), high.to_owned())),
-            _ => HintedError::err(
-                format!("unsupported statistic `{text}`"),
-                "use `Sum`, `SampleCount`, or `TC(:0.5)` for values up to 0.5; averages and percentiles cannot be added up across minutes",
-            ),
+fn read_statistic(text: &str) -> Result<Statistic, HintedError> {
+    let bounds = text.strip_prefix("TC(").and_then(|rest| rest.strip_suffix(')')).and_then(|rest| rest.split_once(':'));
+    match (text, bounds) {
+        ("Sum", _) => Ok(Statistic::Sum),
+        ("SampleCount", _) => Ok(Statistic::SampleCount),
+        (_, Some((low, high))) if Statistic::matches(text) => {
+            Ok(Statistic::TrimmedCount(low.to_owned(), high.to_owned()))
         }
+        _ => HintedError::err(
+            format!("unsupported statistic `{text}`"),
+            "use `Sum`, `SampleCount`, or `TC(:0.5)` for values up to 0.5; averages and percentiles cannot be added up across minutes",
+        ),
     }
 }

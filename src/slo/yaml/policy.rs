@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
-use super::forms::{Forms, Scalar, impl_serde_by_forms, invalid_type};
+use super::forms::{Forms, Scalar, impl_serde_by_forms, read_scalar};
 use super::scalars::{Percent, TextLine};
 use crate::hinted_error::HintedError;
 use crate::rational::{Rational, parse_decimal, parse_percent};
@@ -17,7 +17,6 @@ const SHARE_MAX: i128 = 10;
 /// Steps by the share of the budget that is used.
 pub(crate) type PolicyYaml = BTreeMap<String, PolicyStepYaml>;
 
-/// A step: its text alone, or its fields.
 #[derive(Clone, Debug)]
 pub(crate) struct PolicyStepYaml(pub(crate) PolicyStepFields);
 
@@ -43,22 +42,17 @@ pub(crate) enum PolicyBlocksYaml {
 impl Forms for PolicyStepYaml {
     const SCHEMA_NAME: Option<&'static str> = Some("PolicyStep");
 
-    fn expected() -> String {
-        "the text of the step, or `{ then: ..., blocks: deploys }`".to_owned()
+    fn forms() -> Vec<String> {
+        vec!["the text of the step".to_owned(), "`{ then: ..., blocks: deploys }`".to_owned()]
     }
 
-    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
-        match scalar {
-            Unexpected::Str(_) => {
-                let then = Some(Scalar::from_scalar(scalar)?);
-                Ok(Self(PolicyStepFields { then, blocks: None }))
-            }
-            other => Err(invalid_type::<Self, E>(other)),
-        }
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Option<Result<Self, E>> {
+        let is_text = matches!(scalar, Unexpected::Str(_));
+        is_text.then(|| Ok(Self(PolicyStepFields { then: Some(Scalar(read_scalar(scalar)?)), blocks: None })))
     }
 
-    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        PolicyStepFields::deserialize(MapAccessDeserializer::new(map)).map(Self)
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Option<Result<Self, A::Error>> {
+        Some(PolicyStepFields::deserialize(MapAccessDeserializer::new(map)).map(Self))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -71,9 +65,8 @@ impl_serde_by_forms!(PolicyStepYaml);
 
 /// Reads the share of an error budget that is used, in percent; it may be more than all of it.
 pub(crate) fn parse_budget_share(text: &str) -> Result<Percent, HintedError> {
-    let zero = Rational::from_integer(0);
     match parse_percent(text) {
-        Some(share) if share == zero => HintedError::err(
+        Some(share) if share == Rational::ZERO => HintedError::err(
             format!("a step at `{text}` would always apply"),
             "write a percentage above zero, such as `50%`",
         ),

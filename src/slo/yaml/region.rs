@@ -1,10 +1,14 @@
 //! AWS regions, and typos of them.
 
-use super::forms::{FromText, matches_pattern, text_types};
+use super::forms::{FromText, impl_from_text, text_types};
 use crate::hinted_error::HintedError;
 use crate::slo::suggest::nearest_within;
 
 text_types!(Region);
+
+impl_from_text! {
+    Region: "an AWS region", "eu-west-1", "^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$", read_region;
+}
 
 /// The regions that AWS has announced, one a line. A code that is not listed is accepted with a warning unless it is
 /// close to one of these, so that a new region works before it is added here.
@@ -18,31 +22,24 @@ fn is_known(code: &str) -> bool {
 const DIRECTIONS: &[&str] =
     &["north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest"];
 
-impl FromText for Region {
-    const PATTERN: &'static str = "^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$";
-    const NOUN: &'static str = "an AWS region";
-    const EXAMPLE: &'static str = "eu-west-1";
-
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        if is_known(text) {
-            return Ok(Self(text.to_owned()));
-        }
-        let zone =
-            text.strip_suffix(|letter: char| letter.is_ascii_lowercase()).filter(|region| is_region_code(region));
-        if let Some(region) = zone {
-            let message = format!("`{text}` is an availability zone, not a region");
-            return HintedError::err(message, format!("write `{region}`"));
-        }
-        let message = format!("unknown AWS region `{text}`");
-        match nearest_region(text) {
-            Some(suggestion) => HintedError::err(message, format!("did you mean `{suggestion}`?")),
-            None if is_region_code(text) => Ok(Self(text.to_owned())),
-            None => HintedError::err(message, "write its code, such as `eu-west-1`"),
-        }
+fn read_region(text: &str) -> Result<Region, HintedError> {
+    let accepted = Ok(Region(text.to_owned()));
+    if is_known(text) {
+        return accepted;
+    }
+    let zone = text.strip_suffix(|letter: char| letter.is_ascii_lowercase()).filter(|region| Region::matches(region));
+    if let Some(region) = zone {
+        let message = format!("`{text}` is an availability zone, not a region");
+        return HintedError::err(message, format!("write `{region}`"));
+    }
+    let message = format!("unknown AWS region `{text}`");
+    match nearest_region(text) {
+        Some(suggestion) => HintedError::err(message, format!("did you mean `{suggestion}`?")),
+        None if Region::matches(text) => accepted,
+        None => HintedError::err(message, "write its code, such as `eu-west-1`"),
     }
 }
 
-/// The warning for an accepted region that this build does not know.
 pub(super) fn unknown_region_warning(text: &str) -> Option<HintedError> {
     (!is_known(text)).then(|| {
         let hint = "check the spelling; ignore this warning if the region is newer than this version of slowburn";
@@ -53,7 +50,7 @@ pub(super) fn unknown_region_warning(text: &str) -> Option<HintedError> {
 /// The region that a text is a typo of. A plausible name of a new region is not a typo: a known area and direction with
 /// another number or in another combination.
 fn nearest_region(text: &str) -> Option<&'static str> {
-    let is_region_code = is_region_code(text);
+    let is_region_code = Region::matches(text);
     if text.len() > 40 || (is_region_code && is_plausible(text)) {
         return None;
     }
@@ -70,11 +67,6 @@ fn is_plausible(text: &str) -> bool {
     let is_combined =
         family.split_once('-').is_some_and(|(area, direction)| is_known_area(area) && DIRECTIONS.contains(&direction));
     is_combined || families().any(|known| known == family)
-}
-
-/// Whether a text has the form of a region's code.
-fn is_region_code(text: &str) -> bool {
-    matches_pattern(Region::PATTERN, text)
 }
 
 #[cfg(test)]
@@ -98,12 +90,14 @@ mod tests {
             assert_eq!(explained.hint, format!("did you mean `{meant}`?"));
         }
         for text in ["eu-west-4", "ap-southeast-8", "mx-north-1", "nz-south-1", "atlantis-deep-1"] {
-            assert_eq!(Region::from_text(text).is_ok(), is_region_code(text), "{text}");
+            assert_eq!(Region::from_text(text).is_ok(), Region::matches(text), "{text}");
             assert!(unknown_region_warning(text).is_some());
         }
         for region in REGIONS.lines() {
             assert!(
-                Region::from_text(region).is_ok() && unknown_region_warning(region).is_none() && is_region_code(region),
+                Region::from_text(region).is_ok()
+                    && unknown_region_warning(region).is_none()
+                    && Region::matches(region),
                 "{region}"
             );
         }

@@ -8,13 +8,19 @@ use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 use serde::{Deserialize, Serialize};
 
 use super::alerting::{SevereYaml, SignificanceYaml, TiersYaml};
-use super::forms::{Forms, FromText, OneOrMany, OrNone, Scalar, impl_serde_by_forms, invalid_type, scalar_text};
+use super::forms::{
+    Forms, FromText, OneOrMany, OrNone, Scalar, impl_from_text, impl_serde_by_forms, scalar_text, to_serde_error,
+};
 use super::load_balancer::{HostPattern, Method, PathPattern};
 use super::metric::MetricsYaml;
 use super::scalars::{Minutes, Name, Percent, Percentile, TextLine, Threshold, WindowYaml};
 use crate::hinted_error::HintedError;
 use crate::slo::indicator::{LatencyBasis, LatencyErrors};
 use crate::slo::tier::WorkingHours;
+
+impl_from_text! {
+    IncludeYaml: "a listener rule response", "fixed-response", "^(fixed-response|redirect)$", read_include;
+}
 
 /// An SLO: its fields, `none`, or an objective alone, which stands for fields with nothing else.
 #[derive(Clone, Debug)]
@@ -172,20 +178,14 @@ pub(crate) enum IncludeYaml {
     Redirect,
 }
 
-impl FromText for IncludeYaml {
-    const PATTERN: &'static str = "^(fixed-response|redirect)$";
-    const NOUN: &'static str = "a listener rule response";
-    const EXAMPLE: &'static str = "fixed-response";
-
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        match text {
-            "fixed-response" => Ok(Self::FixedResponse),
-            "redirect" => Ok(Self::Redirect),
-            _ => HintedError::err(
-                format!("`{text}` is not a valid value for `include`"),
-                "write `fixed-response`, `redirect`, or both in a list",
-            ),
-        }
+fn read_include(text: &str) -> Result<IncludeYaml, HintedError> {
+    match text {
+        "fixed-response" => Ok(IncludeYaml::FixedResponse),
+        "redirect" => Ok(IncludeYaml::Redirect),
+        _ => HintedError::err(
+            format!("`{text}` is not a valid value for `include`"),
+            "write `fixed-response`, `redirect`, or both in a list",
+        ),
     }
 }
 
@@ -202,30 +202,27 @@ pub(crate) struct RequestFilterYaml {
     pub(crate) path: Option<OneOrMany<Scalar<PathPattern>>>,
 }
 
-impl SloYaml {
-    fn from_objective(objective: Scalar<Percent>) -> Self {
-        Self(Some(Box::new(SloFields { objective: Some(objective), ..SloFields::default() })))
-    }
-}
-
 impl Forms for SloYaml {
     const SCHEMA_NAME: Option<&'static str> = Some("Slo");
 
-    fn expected() -> String {
-        "an objective such as `99.9%`, fields such as `{ objective: 99%, under: 300ms }`, or `none`".to_owned()
+    fn forms() -> Vec<String> {
+        let forms = ["an objective such as `99.9%`", "fields such as `{ objective: 99%, under: 300ms }`", "`none`"];
+        forms.map(str::to_owned).into()
     }
 
-    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Result<Self, E> {
-        match scalar {
-            Unexpected::Str("none") => Ok(Self(None)),
-            Unexpected::Str(_) => Scalar::from_scalar(scalar).map(Self::from_objective),
-            Unexpected::Bool(_) => Err(invalid_type::<Self, E>(scalar)),
-            number => Scalar::from_scalar(Unexpected::Str(&scalar_text(number))).map(Self::from_objective),
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Option<Result<Self, E>> {
+        if scalar == Unexpected::Str("none") {
+            return Some(Ok(Self(None)));
         }
+        // A number without its `%` is explained as that text is.
+        let objective = Percent::from_text(&scalar_text(scalar)).map_err(to_serde_error);
+        let to_fields = |objective| SloFields { objective: Some(Scalar(objective)), ..SloFields::default() };
+        let is_bool = matches!(scalar, Unexpected::Bool(_));
+        (!is_bool).then(|| Ok(Self(Some(Box::new(to_fields(objective?))))))
     }
 
-    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        SloFields::deserialize(MapAccessDeserializer::new(map)).map(|fields| Self(Some(Box::new(fields))))
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Option<Result<Self, A::Error>> {
+        Some(SloFields::deserialize(MapAccessDeserializer::new(map)).map(|fields| Self(Some(Box::new(fields)))))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {

@@ -3,14 +3,26 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::forms::{FromText, OneOrMany, Scalar, pattern_texts, text_types};
+use super::forms::{FromText, OneOrMany, Scalar, check_pattern, impl_from_text, text_types};
 use super::region::Region;
 use super::scalars::{Minutes, Percent, TextLine};
 use crate::hinted_error::HintedError;
 use crate::slo::source::LogTable;
 use crate::time::Day;
 
-text_types!(AccountId, LocationYaml);
+text_types!(AccountId, LocationYaml, RoleArn, Workgroup);
+
+impl_from_text! {
+    RoleArn: "a role ARN", "arn:aws:iam::111122223333:role/slowburn",
+        "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$", read_role_arn;
+    Workgroup: "an Athena workgroup", "primary", "^[a-zA-Z0-9._-]{1,128}$", read_workgroup;
+    Day: "a date", "2026-01-31", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", read_day;
+    LogTable: "an Athena table", "elb_logs.alb", r"^[a-z0-9_]{1,255}\.[a-z0-9_]{1,255}$", read_log_table;
+    DataSize: "an amount of data", "100GB", "^[1-9][0-9]{0,5}(MB|GB|TB)$", read_size, explain_bare_size;
+    LocationYaml: "a folder or an S3 location", "s3://my-logs/prefix",
+        r"^(s3://[a-z0-9.-]{3,63}(/[^\u0000-\u001f\u007f-\u009f]{0,990})?|(?![A-Za-z][A-Za-z0-9+.-]+:/|arn:|[sS]3(:|//))[^\u0000-\u001f\u007f-\u009f]{1,1000})$",
+        read_location;
+}
 
 /// A source: exactly one of `access_logs`, `cloudwatch`, `athena` and `counts`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -80,58 +92,43 @@ pub(crate) enum ClassicIntervalYaml {
 }
 
 impl FromText for AccountId {
-    const PATTERN: &'static str = "^[0-9]{12}$";
     const NOUN: &'static str = "an AWS account ID";
     const EXAMPLE: &'static str = "111122223333";
+    const PATTERN: &'static str = "^[0-9]{12}$";
     const IS_INTEGER: bool = true;
 
     fn from_text(text: &str) -> Result<Self, HintedError> {
         let hint = "write 12 digits, in quotes if the first is zero: `\"012345678901\"`";
-        let id = Self::matches(text).then(|| Self(text.to_owned()));
-        id.ok_or_else(|| HintedError::new(format!("invalid AWS account ID `{text}`"), hint))
+        check_pattern::<Self>(text, format!("invalid AWS account ID `{text}`"), hint).map(Self)
     }
 }
 
-pattern_texts! {
-    /// A role that can be assumed (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>).
-    RoleArn(
-        "a role ARN",
-        "arn:aws:iam::111122223333:role/slowburn",
-        "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$"
-    ),
-    "invalid role ARN `{}`", "write `arn:aws:iam::<account>:role/<name>`, as printed by `aws iam get-role`";
-
-    /// A workgroup of Athena (<https://docs.aws.amazon.com/athena/latest/APIReference/API_CreateWorkGroup.html>).
-    Workgroup("an Athena workgroup", "primary", "^[a-zA-Z0-9._-]{1,128}$"),
-    "invalid workgroup name `{}`", "use at most 128 letters, digits, `.`, `_` and `-`";
+/// A role that can be assumed (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>).
+fn read_role_arn(text: &str) -> Result<RoleArn, HintedError> {
+    let hint = "write `arn:aws:iam::<account>:role/<name>`, as printed by `aws iam get-role`";
+    check_pattern::<RoleArn>(text, format!("invalid role ARN `{text}`"), hint).map(RoleArn)
 }
 
-impl FromText for Day {
-    const PATTERN: &'static str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
-    const NOUN: &'static str = "a date";
-    const EXAMPLE: &'static str = "2026-01-31";
+/// A workgroup of Athena (<https://docs.aws.amazon.com/athena/latest/APIReference/API_CreateWorkGroup.html>).
+fn read_workgroup(text: &str) -> Result<Workgroup, HintedError> {
+    let hint = "use at most 128 letters, digits, `.`, `_` and `-`";
+    check_pattern::<Workgroup>(text, format!("invalid workgroup name `{text}`"), hint).map(Workgroup)
+}
 
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        let hint = "write the year, month and day, such as `2026-01-31`";
-        text.parse().map_err(|_| HintedError::new(format!("invalid date `{text}`"), hint))
-    }
+fn read_day(text: &str) -> Result<Day, HintedError> {
+    let hint = "write the year, month and day, such as `2026-01-31`";
+    text.parse().map_err(|_| HintedError::new(format!("invalid date `{text}`"), hint))
 }
 
 /// Names in the Glue catalogue are folded to lower case, and Athena takes letters, digits and underscores
 /// (<https://docs.aws.amazon.com/athena/latest/ug/tables-databases-columns-names.html>).
-impl FromText for LogTable {
-    const PATTERN: &'static str = r"^[a-z0-9_]{1,255}\.[a-z0-9_]{1,255}$";
-    const NOUN: &'static str = "an Athena table";
-    const EXAMPLE: &'static str = "elb_logs.alb";
-
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        match text.split_once('.').filter(|_| Self::matches(text)) {
-            Some((database, name)) => Ok(Self { database: database.to_owned(), name: name.to_owned() }),
-            None => HintedError::err(
-                format!("invalid Athena table `{text}`"),
-                "write `<database>.<table>` in lowercase letters, digits and `_`, such as `elb_logs.alb`",
-            ),
-        }
+fn read_log_table(text: &str) -> Result<LogTable, HintedError> {
+    match text.split_once('.').filter(|_| LogTable::matches(text)) {
+        Some((database, name)) => Ok(LogTable { database: database.to_owned(), name: name.to_owned() }),
+        None => HintedError::err(
+            format!("invalid Athena table `{text}`"),
+            "write `<database>.<table>` in lowercase letters, digits and `_`, such as `elb_logs.alb`",
+        ),
     }
 }
 
@@ -139,73 +136,61 @@ impl FromText for LogTable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DataSize(pub(crate) u64);
 
-impl FromText for DataSize {
-    const PATTERN: &'static str = "^[1-9][0-9]{0,5}(MB|GB|TB)$";
-    const NOUN: &'static str = "an amount of data";
-    const EXAMPLE: &'static str = "100GB";
-
-    fn bare_value_error(text: &str) -> HintedError {
-        HintedError::new(format!("`{text}` has no unit"), format!("write `{text}GB`, or use `MB` or `TB`"))
-    }
-
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        let units: [(&str, u64); 3] = [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
-        let parsed = units.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, size)));
-        let hint = "write a whole number with a unit, such as `100GB`";
-        match parsed.filter(|_| Self::matches(text)) {
-            Some((number, size)) => Ok(Self(number * size)),
-            None => HintedError::err(format!("invalid amount of data `{text}`"), hint),
-        }
+fn read_size(text: &str) -> Result<DataSize, HintedError> {
+    let units: [(&str, u64); 3] = [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
+    let parsed = units.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, size)));
+    match parsed.filter(|_| DataSize::matches(text)) {
+        Some((number, size)) => Ok(DataSize(number * size)),
+        None => HintedError::err(
+            format!("invalid amount of data `{text}`"),
+            "write a whole number with a unit, such as `100GB`",
+        ),
     }
 }
 
-/// A folder, or `s3://<bucket>/<prefix>`.
-impl FromText for LocationYaml {
-    const PATTERN: &'static str = r"^(s3://[a-z0-9.-]{3,63}(/[^\u0000-\u001f\u007f-\u009f]{0,990})?|(?![A-Za-z][A-Za-z0-9+.-]+:/|arn:|[sS]3(:|//))[^\u0000-\u001f\u007f-\u009f]{1,1000})$";
-    const NOUN: &'static str = "a folder or an S3 location";
-    const EXAMPLE: &'static str = "s3://my-logs/prefix";
+fn explain_bare_size(text: &str) -> HintedError {
+    HintedError::new(format!("`{text}` has no unit"), format!("write `{text}GB`, or use `MB` or `TB`"))
+}
 
-    fn from_text(text: &str) -> Result<Self, HintedError> {
-        TextLine::from_text(text)?;
-        let invalid = |hint: String| HintedError::err(format!("`{text}` is not a valid location"), hint);
-        if text.starts_with("arn:") {
-            let object = text.split_once(":s3:::").map_or("<bucket>/<prefix>", |(_, object)| object);
-            return invalid(format!("write `s3://{object}`"));
-        }
-        let Some((scheme, path)) = split_scheme(text) else { return Ok(Self(text.to_owned())) };
+fn read_location(text: &str) -> Result<LocationYaml, HintedError> {
+    TextLine::from_text(text)?;
+    let invalid = |hint: String| HintedError::err(format!("`{text}` is not a valid location"), hint);
+    if text.starts_with("arn:") {
+        let object = text.split_once(":s3:::").map_or("<bucket>/<prefix>", |(_, object)| object);
+        return invalid(format!("write `s3://{object}`"));
+    }
+    if let Some((scheme, path)) = split_scheme(text) {
         match scheme.to_ascii_lowercase().as_str() {
             "s3" if text.starts_with("s3:///") || path.is_empty() => {
-                HintedError::err(format!("`{text}` has no bucket name"), "write `s3://<bucket>/<prefix>`")
+                return HintedError::err(format!("`{text}` has no bucket name"), "write `s3://<bucket>/<prefix>`");
             }
-            "s3" if text.strip_prefix("s3://") == Some(path) => match check_s3_location(text, path) {
-                Some(explained) => Err(explained),
-                None => Ok(Self(text.to_owned())),
-            },
-            "s3" | "s3a" | "s3n" => invalid(format!("did you mean `s3://{path}`?")),
-            "file" => invalid(format!("did you mean `/{path}`?")),
-            _ => HintedError::err(
-                format!("`{scheme}:` locations are not supported"),
-                "use a folder or `s3://<bucket>/<prefix>`",
-            ),
+            "s3" if text.strip_prefix("s3://") == Some(path) => check_s3_location(text, path)?,
+            "s3" | "s3a" | "s3n" => return invalid(format!("did you mean `s3://{path}`?")),
+            "file" => return invalid(format!("did you mean `/{path}`?")),
+            _ => {
+                let message = format!("`{scheme}:` locations are not supported");
+                return HintedError::err(message, "use a folder or `s3://<bucket>/<prefix>`");
+            }
         }
     }
+    Ok(LocationYaml(text.to_owned()))
 }
 
-/// The error for a bucket, or a prefix in front of `AWSLogs/`, that does not exist.
-fn check_s3_location(text: &str, path: &str) -> Option<HintedError> {
+/// Refuses a bucket, or a prefix in front of `AWSLogs/`, that cannot exist.
+fn check_s3_location(text: &str, path: &str) -> Result<(), HintedError> {
     let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
     if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(is_allowed) {
         let hint = "a bucket name has 3 to 63 lowercase letters, digits, `.` and `-`";
-        return Some(HintedError::new(format!("invalid bucket name `{bucket}`"), hint));
+        return HintedError::err(format!("invalid bucket name `{bucket}`"), hint);
     }
     // Load balancers add `AWSLogs` themselves, and refuse a prefix that contains it.
-    let folder_depth = prefix.split('/').position(|part| part == "AWSLogs")?;
+    let Some(folder_depth) = prefix.split('/').position(|part| part == "AWSLogs") else { return Ok(()) };
     let parts: Vec<&str> = [bucket].into_iter().chain(prefix.split('/').take(folder_depth)).collect();
-    Some(HintedError::new(
+    HintedError::err(
         format!("`{text}` contains `AWSLogs`, which is added to the prefix"),
         format!("omit it: `s3://{}`", parts.join("/")),
-    ))
+    )
 }
 
 /// The scheme of what looks like a URL, or like one of S3 without its colon or slashes, and what follows. A drive of

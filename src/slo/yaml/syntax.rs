@@ -55,12 +55,13 @@ impl<'a> Line<'a> {
 pub(crate) fn explain_syntax(text: &str, offset: usize, info: &str) -> RangedError {
     let mut start = 0;
     let mut lines = Vec::new();
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        lines.push(Line { number: index + 1, start, text: line.trim_end() });
+    for line in text.split_inclusive('\n') {
+        lines.push(Line { number: lines.len() + 1, start, text: line.trim_end() });
         start += line.len();
     }
-    let index = lines.iter().rposition(|line| line.start <= offset).unwrap_or(0);
-    let error = SyntaxError { text, offset, info, lines, index };
+    let no_line = Line { number: 1, start: 0, text: "" };
+    let line = lines.iter().rfind(|line| line.start <= offset).copied().unwrap_or(no_line);
+    let error = SyntaxError { text, offset, info, lines, line };
     let (range, explained) = error
         .explain_tab()
         .or_else(|| error.explain_reserved_character())
@@ -72,8 +73,7 @@ pub(crate) fn explain_syntax(text: &str, offset: usize, info: &str) -> RangedErr
         .or_else(|| error.explain_colon_in_value())
         .unwrap_or_else(|| {
             let hint = "check the indentation, quotes and brackets of this line and the one before";
-            let range = error.line().map_or(offset..offset, |line| line.range());
-            (range, HintedError::new(simplify_parser_message(info), hint))
+            mistake(line.range(), simplify_parser_message(info), hint)
         });
     (range, HintedError { message: format!("invalid YAML: {}", explained.message), ..explained })
 }
@@ -100,23 +100,17 @@ fn mistake(range: Range<usize>, message: impl Into<String>, hint: impl Into<Cow<
 
 struct SyntaxError<'a> {
     text: &'a str,
-    /// Where the parser stopped.
     offset: usize,
-    /// Why the parser stopped.
     info: &'a str,
     lines: Vec<Line<'a>>,
-    /// Index of the line at `offset`.
-    index: usize,
+    /// The line at `offset`.
+    line: Line<'a>,
 }
 
 impl<'a> SyntaxError<'a> {
-    fn line(&self) -> Option<Line<'a>> {
-        self.lines.get(self.index).copied()
-    }
-
     /// The lines with content before the current one, nearest first.
     fn lines_before(&self) -> impl Iterator<Item = Line<'a>> {
-        self.lines.iter().take(self.index).rev().copied().filter(Line::has_content)
+        self.lines.iter().take(self.line.number - 1).rev().copied().filter(Line::has_content)
     }
 
     fn info_has(&self, parts: &[&str]) -> bool {
@@ -124,16 +118,15 @@ impl<'a> SyntaxError<'a> {
     }
 
     fn explain_tab(&self) -> Option<RangedError> {
-        let after = self.lines.iter().skip(self.index + 1).copied().find(Line::has_content);
-        let mut near = self.line().into_iter().chain(after).chain(self.lines_before().next());
-        let indentation_tab = |line: &Line<'_>| line.text.find('\t').filter(|tab| *tab < line.indent());
-        if let Some(line) = near.find(|line| line.has_content() && indentation_tab(line).is_some()) {
-            let offset = line.start + indentation_tab(&line)?;
+        let after = self.lines.iter().skip(self.line.number).copied().find(Line::has_content);
+        let near = [self.line].into_iter().chain(after).chain(self.lines_before().next());
+        let indentation_tab = |line: Line<'a>| Some((line, line.text.find('\t').filter(|tab| *tab < line.indent())?));
+        if let Some((line, tab)) = near.filter(Line::has_content).find_map(indentation_tab) {
             let message = format!("line {} is indented with a tab", line.number);
-            return Some(mistake(offset..line.start + line.indent(), message, "use spaces"));
+            return Some(mistake(line.start + tab..line.start + line.indent(), message, "use spaces"));
         }
-        let line = self.line().filter(|_| self.info_has(&["must be followed"]))?;
-        let offset = line.start + line.text.find(":\t")? + 1;
+        let tab = self.line.text.find(":\t").filter(|_| self.info_has(&["must be followed"]))?;
+        let offset = self.line.start + tab + 1;
         Some(mistake(offset..offset + 1, "a tab follows the `:`", "use a space"))
     }
 
@@ -143,7 +136,7 @@ impl<'a> SyntaxError<'a> {
             Some(rest) => rest.chars().next()?,
             None => self.info_has(&["unknown anchor"]).then_some('*')?,
         };
-        let line = self.line()?;
+        let line = self.line;
         let is_start = |offset: &usize| line.text.get(..*offset).is_some_and(|head| head.ends_with([' ', '[', ',']));
         let offset = line.text.match_indices(sign).map(|(at, _)| at).find(is_start)?;
         let rest = line.text.get(offset..)?;
@@ -156,7 +149,7 @@ impl<'a> SyntaxError<'a> {
     }
 
     fn explain_quote(&self) -> Option<RangedError> {
-        let line = self.line()?;
+        let line = self.line;
         if self.info_has(&[
             "invalid indentation in quoted",
             "unexpected end of stream",
@@ -166,11 +159,8 @@ impl<'a> SyntaxError<'a> {
             let offset = if is_quote { self.offset } else { line.start + line.text.find(['"', '\''])? };
             let sign = self.text.get(offset..=offset)?;
             let message = format!("the quote on line {} is not closed", line.number);
-            return Some(mistake(
-                offset..line.range().end.max(offset + 1),
-                message,
-                format!("add the closing `{sign}`"),
-            ));
+            let end = line.range().end.max(offset + 1);
+            return Some(mistake(offset..end, message, format!("add the closing `{sign}`")));
         }
         if self.info_has(&["invalid trailing content"]) {
             return Some(mistake(line.range(), "unexpected text after a closing quote", "quote the whole value"));
@@ -185,7 +175,7 @@ impl<'a> SyntaxError<'a> {
         if !self.info_has(&["flow mapping", "flow sequence"]) {
             return None;
         }
-        self.line().into_iter().chain(self.lines_before().next()).find_map(|line| {
+        [self.line].into_iter().chain(self.lines_before().next()).find_map(|line| {
             let is_within = |(open, _): &(usize, &str)| {
                 line.text.get(..*open).is_some_and(|head| head.ends_with(|last: char| !" :[{,\"'".contains(last)))
             };
@@ -212,14 +202,14 @@ impl<'a> SyntaxError<'a> {
     fn explain_bracket(&self) -> Option<RangedError> {
         if self.info_has(&["misplaced bracket"]) {
             let is_bracket = self.text.get(self.offset..).is_some_and(|rest| rest.starts_with([']', '}']));
-            let line = self.line()?;
-            let offset = if is_bracket { self.offset } else { line.start + line.text.rfind([']', '}'])? };
+            let offset = if is_bracket { self.offset } else { self.line.start + self.line.text.rfind([']', '}'])? };
             let (sign, open) = if self.text.get(offset..)?.starts_with(']') { (']', '[') } else { ('}', '{') };
             let message = format!("`{sign}` without an opening `{open}`");
             return Some(mistake(offset..offset + 1, message, format!("remove the `{sign}`")));
         }
         let (offset, open) = innermost_open_bracket(self.text)?;
-        let line = self.lines.iter().rfind(|line| line.start <= offset).filter(|line| line.number <= self.index + 1)?;
+        let line =
+            self.lines.iter().rfind(|line| line.start <= offset).filter(|line| line.number <= self.line.number)?;
         let close = if open == '[' { ']' } else { '}' };
         let message = format!("the `{open}` on line {} is not closed", line.number);
         Some(mistake(offset..offset + 1, message, format!("add the closing `{close}`")))
@@ -227,14 +217,13 @@ impl<'a> SyntaxError<'a> {
 
     /// A line that should be a key and a value, and has no `: `.
     fn explain_missing_colon(&self) -> Option<RangedError> {
-        let current = self.line();
+        let current = self.line;
         let line = if self.info_has(&["simple key"]) {
-            current
-                .filter(|line| line.has_content() && line.start + line.indent() < self.offset)
-                .or_else(|| self.lines_before().next())?
+            let is_before_error = current.has_content() && current.start + current.indent() < self.offset;
+            if is_before_error { current } else { self.lines_before().next()? }
         } else {
-            let line = self.lines_before().next().filter(|_| self.info_has(&["mapping values"]))?;
-            current.filter(|current| current.indent() == line.indent()).and(Some(line))?
+            let is_sibling = |line: &Line<'_>| self.info_has(&["mapping values"]) && current.indent() == line.indent();
+            self.lines_before().next().filter(is_sibling)?
         };
         let content = line.content();
         if line.entry().is_some() || content.starts_with(['-', '"', '\'', '[', '{']) || line.text.len() > SHOWN_MAX {
@@ -253,31 +242,14 @@ impl<'a> SyntaxError<'a> {
 
     /// A line that is neither beside nor below the one it seems to belong to.
     fn explain_indentation(&self) -> Option<RangedError> {
-        let line = self.line().filter(Line::has_content)?;
+        let line = Some(self.line).filter(Line::has_content)?;
         let indent = line.indent();
-        let mut earlier = self.lines_before();
-        let last = earlier.next()?;
-        let other = if last.indent() < indent {
-            let (column, inner) = last.after_dash();
-            Some(last).filter(|_| column != indent && !inner.ends_with([':', '|', '>']))?
-        } else {
-            let mut deeper = last;
-            for one in earlier {
-                if deeper.indent() <= indent {
-                    break;
-                }
-                if one.after_dash().0 == indent {
-                    return None;
-                }
-                if one.indent() < indent {
-                    break;
-                }
-                if one.indent() < deeper.indent() {
-                    deeper = one;
-                }
-            }
-            Some(deeper).filter(|deeper| deeper.indent() > indent)?
-        };
+        let outer = self.lines_before().find(|line| line.indent() <= indent);
+        if outer.is_some_and(|line| [line.indent(), line.after_dash().0].contains(&indent)) {
+            return None;
+        }
+        let deeper = self.lines_before().take_while(|line| line.indent() > indent).min_by_key(Line::indent);
+        let other = deeper.or(outer.filter(|line| !line.after_dash().1.ends_with([':', '|', '>'])))?;
         let name = |line: &Line<'_>| line.entry().map(|(key, _)| format!("`{key}`"));
         let line_name = name(&line).unwrap_or_else(|| format!("line {}", line.number));
         let other_name = name(&other).map_or_else(String::new, |name| format!("{name} on "));
@@ -295,8 +267,9 @@ impl<'a> SyntaxError<'a> {
 
     /// `reason: note: text`, which YAML reads as a key within a value.
     fn explain_colon_in_value(&self) -> Option<RangedError> {
-        let line = self.line().filter(|_| self.info_has(&["mapping values"]))?;
-        let (key, value) = line.entry().filter(|(_, value)| value.contains(": "))?;
+        let line = self.line;
+        let is_nested = |(_, value): &(&str, &str)| self.info_has(&["mapping values"]) && value.contains(": ");
+        let (key, value) = line.entry().filter(is_nested)?;
         let hint = if value.contains(['"', '\\', '`']) || line.text.len() > SHOWN_MAX {
             "put the value in single quotes".to_owned()
         } else {

@@ -3,14 +3,13 @@
 use serde_yaml::Value;
 
 use super::forms::FromText;
-use super::load_balancer::{looks_like_regex, wildcard_from_regex};
+use super::load_balancer::regex_warning;
 use super::region;
 use super::scalars::Percent;
 use crate::hinted_error::HintedError;
 use crate::rational::Rational;
 use crate::slo::source_spans::{PathStep, YamlPath};
 
-/// The most warnings of one file.
 const WARNINGS_MAX: usize = 20;
 
 /// The doubtful values of a file, each with its path.
@@ -22,7 +21,6 @@ pub(super) fn find_warnings(value: &Value) -> Vec<(YamlPath, HintedError)> {
         .collect()
 }
 
-/// All texts of a value with their paths.
 fn texts(value: &Value, path: YamlPath) -> Vec<(YamlPath, &str)> {
     let child_path = |step: PathStep| [path.as_slice(), &[step]].concat();
     match value {
@@ -55,7 +53,6 @@ fn warning_for(path: &[PathStep], text: &str) -> Option<HintedError> {
     }
 }
 
-/// The warning for a link that is not a URL.
 fn url_warning(text: &str) -> Option<HintedError> {
     let is_url = text.split_once("://").is_some_and(|(scheme, rest)| {
         ["https", "http"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) && !rest.is_empty()
@@ -74,16 +71,6 @@ fn full_objective_warning(text: &str) -> Option<HintedError> {
             "an objective of `100%` leaves no error budget: every bad event fires an alert",
             "set an objective below 100%, such as `99.95%`",
         )
-    })
-}
-
-fn regex_warning(text: &str) -> Option<HintedError> {
-    looks_like_regex(text).then(|| {
-        let hint = wildcard_from_regex(text).filter(|meant| meant != text).map_or_else(
-            || "use `*` for any characters and `?` for one character".to_owned(),
-            |meant| format!("did you mean `{meant}`?"),
-        );
-        HintedError::new(format!("`{text}` looks like a regular expression, but is read as a wildcard pattern"), hint)
     })
 }
 
