@@ -1,41 +1,30 @@
 //! The pipeline: discover, plan, fetch and commit, evaluate, notify, housekeeping. No other module knows this order.
 
-mod access_logs;
 mod alerts;
-mod athena;
-mod cloudwatch;
 mod commit;
 mod contributors;
-mod count_source;
-mod counts_files;
 mod delivery;
 mod discover;
 mod explain;
 mod fetch;
-mod first_request;
 mod history;
-mod listed_objects;
-mod listing_plan;
 mod target_groups;
-
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{Instrument, info, info_span};
 
 use crate::alert::{AlertState, Evaluator};
 use crate::aws::Aws;
-use crate::cost::{self, CostAssumptions, CostEstimate, NanoDollars};
+use crate::cost::{self, CostAssumptions, CostEstimate, Usage};
 use crate::counts::MinuteTable;
+use crate::diagnostics::Diagnostics;
 use crate::discovery::{self, Discovery};
 use crate::evaluation::SloViews;
 use crate::evaluation::status::{FleetStatus, compute_status, load_request};
 use crate::fetch_plan::{self, FetchPlan};
 use crate::ledger::{Ledger, MergeError, NotLoaded};
-use crate::outcome::{Diagnostics, Outcome};
-use crate::rational::Rational;
 use crate::slo::{Catalog, Exclusions, Service, Slo};
+use crate::source::FetchContext;
+use crate::source::athena::split_scan_key;
 use crate::store::{LedgerStore, LoadRequest, StoreError};
 use crate::time::{Day, Minute, Span};
 
@@ -47,28 +36,21 @@ pub use history::load_histories;
 
 /// How a run is done.
 pub struct RunOptions<'a> {
-    /// The definitions.
-    pub catalog: &'a Catalog,
-    /// The minute that is evaluated.
-    pub at: Minute,
-    /// The present: how finely CloudWatch still has the past depends on it.
-    pub now: Minute,
+    pub context: FetchContext<'a>,
     /// How many days back logs are read; without it as far as the longest window.
     pub days: Option<u16>,
-    /// The folder of custom queries.
-    pub queries: &'a Path,
-    /// What all requests to AWS may cost by list price.
-    pub max_cost: Option<NanoDollars>,
     /// Evaluates the ledger as it is.
     pub offline: bool,
-    /// Threads that read logs.
-    pub threads: usize,
     /// Without it, no incident is opened and no notification is sent.
     pub notify_options: Option<NotifyOptions<'a>>,
-    /// Set when the run should keep what it has and end.
-    pub stop: Arc<AtomicBool>,
-    /// Called with the number of fetched steps, and of all.
-    pub progress: &'a dyn Fn(usize, usize),
+}
+
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: FleetStatus,
+    /// The incidents; empty without notifications.
+    pub alert_state: AlertState,
+    pub diagnostics: Diagnostics,
 }
 
 /// The ledger cannot be read or written.
@@ -93,14 +75,15 @@ pub enum EngineError {
 /// # Errors
 /// When the ledger cannot be read or written. A source that fails is a warning in the outcome.
 pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Outcome, EngineError> {
+    let FetchContext { catalog, at, now, .. } = options.context;
     let mut diagnostics = Diagnostics::default();
     let (mut discovery, mut fetch_plan) = (Discovery::default(), FetchPlan::default());
     if !options.offline {
         (discovery, diagnostics.warnings) =
             discover::discover(options, store).instrument(info_span!("discover")).await?;
-        fetch_plan = fetch_plan::plan(options.catalog, &discovery, options.at, options.now, options.days);
+        fetch_plan = fetch_plan::plan(catalog, &discovery, at, now, options.days);
     }
-    let fetched = Box::pin(fetch::fetch_all(options, &discovery, &fetch_plan, store)).await;
+    let fetched = Box::pin(fetch::fetch_all(&options.context, &discovery, &fetch_plan, store)).await;
     // What was fetched before a failure is kept: it need not be fetched again.
     let published = store.publish().instrument(info_span!("publish")).await;
     let mut recent = Vec::new();
@@ -114,12 +97,11 @@ pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Ou
         None => None,
     };
     let known_alert_state = alert_state.as_ref().map(|(state, _)| state);
-    let (status, mut ledger) = evaluate_with_ledger(options.catalog, store, options.at, known_alert_state)
-        .instrument(info_span!("evaluate"))
-        .await?;
+    let (status, mut ledger) =
+        evaluate_with_ledger(catalog, store, at, known_alert_state).instrument(info_span!("evaluate")).await?;
     let alert_state = match options.notify_options.as_ref().zip(alert_state) {
         // Incomplete data must not be evaluated as if it were complete.
-        Some(_) if options.stop.load(Ordering::Relaxed) => {
+        Some(_) if options.context.is_stopped() => {
             diagnostics
                 .warnings
                 .push("stopped before alerts were evaluated: no notification was sent\nhint: run again".to_owned());
@@ -133,20 +115,20 @@ pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Ou
         None => AlertState::default(),
     };
     diagnostics.notes.extend(Box::pin(target_groups::unmatched_notes(options, &recent, &status)).await);
-    diagnostics.append(run_housekeeping(options, &ledger, store).instrument(info_span!("housekeeping")).await);
+    diagnostics.append(run_housekeeping(now.day(), &ledger, store).instrument(info_span!("housekeeping")).await);
     Ok(Outcome { status, alert_state, diagnostics })
 }
 
 /// What may fail without harm after notifications were sent: caches, garbage collection, and AWS usage.
-async fn run_housekeeping(options: &RunOptions<'_>, ledger: &Ledger, store: &mut LedgerStore) -> Diagnostics {
+async fn run_housekeeping(today: Day, ledger: &Ledger, store: &mut LedgerStore) -> Diagnostics {
     for ((service, operation), count) in Aws::request_counts() {
         info!(service, operation, count, "AWS requests");
     }
     let mut diagnostics = Diagnostics::default();
-    diagnostics.add_usage(&Aws::usage());
-    let usage_result = store.add_usage(options.now.day(), &Aws::usage()).await;
+    diagnostics.notes.extend(usage_note(&Aws::usage()));
+    let usage_result = store.add_usage(today, &Aws::usage()).await;
     let timeslices_result = store.save_timeslices(ledger).await;
-    let gc_result = store.collect_garbage(options.now.day()).await;
+    let gc_result = store.collect_garbage(today).await;
     let errors = [usage_result, timeslices_result, gc_result].into_iter().filter_map(Result::err);
     // Another run that was faster does the same housekeeping.
     let failed = errors.filter(|error| !error.is_conflict());
@@ -154,9 +136,9 @@ async fn run_housekeeping(options: &RunOptions<'_>, ledger: &Ledger, store: &mut
     diagnostics
 }
 
-/// The share of a source's lines that may fail to parse.
-fn unparsed_limit(catalog: &Catalog, source: &str) -> Rational {
-    catalog.sources.get(source).map_or(Rational::from_integer(0), |source| source.unparsed_limit)
+/// Describes requests to AWS, and their list price.
+pub fn usage_note(usage: &Usage) -> Option<String> {
+    (*usage != Usage::default()).then(|| format!("AWS usage: {usage}; list price {}", usage.price()))
 }
 
 /// Evaluates every SLO from the ledger alone. It reads the sums of whole days and the few partitions that windows begin
@@ -209,7 +191,7 @@ pub async fn estimate_cost(
     let is_needed = discovery::is_needed(catalog);
     let assumptions = CostAssumptions {
         objects_per_day: ledger.objects_by_load_balancer(),
-        scanned_bytes: scanned.filter_map(|(key, bytes)| Some((count_source::split_scan_key(key)?, *bytes))).collect(),
+        scanned_bytes: scanned.filter_map(|(key, bytes)| Some((split_scan_key(key)?, *bytes))).collect(),
         discovery: if is_needed { store.discovery().await?.0 } else { Discovery::default() },
         is_first_run: store.is_empty(),
         ..assumptions

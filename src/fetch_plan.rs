@@ -3,6 +3,7 @@
 //! **Invariant:** each series is fetched once, however many SLOs use it.
 
 mod cloudwatch;
+mod listing;
 mod ranges;
 
 use std::borrow::Cow;
@@ -10,12 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::access_log::object_key::LATE_DELIVERY_DAYS;
 use crate::discovery::Discovery;
 use crate::series::SeriesKey;
 use crate::slo::{BucketAccess, Catalog, Indicator, Measure, Slo, SourceKind, Tags, Traffic, matches_load_balancer};
-use crate::time::{MINUTES_PER_DAY, Minute, Span, Window};
+use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window};
 
 pub use cloudwatch::{STATISTICS_PER_BILLED_METRIC, billed_metrics, metric_counts};
+pub use listing::{DayListing, ListingCache, ListingState, ListingUpdate, SavedListing};
 pub use ranges::{FetchRange, FetchedRange, RangeRequest, discard_future, invalidate, mark_fetched, missing_ranges};
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -55,6 +58,12 @@ impl AccessLogRequest {
         let matching =
             self.series_by_load_balancer.iter().filter(|(name, _)| matches_load_balancer(name, load_balancer));
         matching.flat_map(|(_, series)| series.iter().cloned()).collect()
+    }
+
+    /// The days in whose folders the objects lie.
+    pub fn folder_days(&self) -> impl Iterator<Item = Day> + use<> {
+        let Span { start, end } = self.span;
+        Span::new(start.day().start(), end.day().plus(LATE_DELIVERY_DAYS + 1).start()).days()
     }
 }
 

@@ -26,6 +26,8 @@ mod series;
 mod counts;
 /// Numbers, lengths, times and lists as users read them. Only this module rounds.
 mod format;
+/// What a run did, and what failed. **Invariant:** everything that was left out is named.
+mod diagnostics;
 /// SLO definitions: YAML, the types, and how defaults apply. **Invariant:** reading returns everything that is valid
 /// and all problems.
 mod slo;
@@ -62,8 +64,6 @@ mod notify;
 mod source;
 /// The files of the ledger, in a folder or a bucket. **Invariant:** a crash leaves the state before or after a write.
 mod store;
-/// The result of a run. **Invariant:** everything that was left out is named.
-mod outcome;
 /// The pipeline of a run.
 mod engine;
 /// The command line and its subcommands. **Invariant:** nothing else reads the environment.

@@ -20,13 +20,14 @@ use super::time::Time;
 use super::{CommandError, ExitStatus, report, simulate, status};
 use crate::aws::Aws;
 use crate::cost::NanoDollars;
-use crate::engine::{self, EngineError, NotifyOptions, RunOptions};
+use crate::diagnostics::Diagnostics;
+use crate::engine::{self, EngineError, NotifyOptions, Outcome, RunOptions};
 use crate::location::Location;
 use crate::notify::{self, Notifier};
-use crate::outcome::{Diagnostics, Outcome};
 use crate::report::export;
 use crate::simulate::{Plan, thirty_days};
 use crate::slo::{Catalog, SourceKind};
+use crate::source::FetchContext;
 use crate::store::{self, BlobError, CrashPoints, LedgerStore, SiteWriter, StalePages, StoreError};
 use crate::time::Minute;
 
@@ -178,21 +179,24 @@ pub async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatus, Comm
         invalid_definitions: definitions.invalid_definitions(),
         crash_points: &crash_points,
     };
-    let options = RunOptions {
+    let context = FetchContext {
         catalog: &definitions.catalog,
         at,
         now,
-        days: arguments.days,
         queries: &arguments.common.definitions.queries,
         max_cost: arguments.max_cost,
-        offline: arguments.offline,
         threads: thread_count(&arguments),
-        notify_options: should_notify.then_some(notify_options),
         stop: stop_on_signal(),
         progress: &|done, all| {
             bar.set_length(u64::try_from(all).unwrap_or(u64::MAX));
             bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
         },
+    };
+    let options = RunOptions {
+        context,
+        days: arguments.days,
+        offline: arguments.offline,
+        notify_options: should_notify.then_some(notify_options),
     };
     let outcome = Box::pin(run_with_retries(&options, &arguments, &crash_points)).await;
     bar.finish_and_clear();
@@ -295,9 +299,8 @@ async fn run_with_retries(
             Ok(outcome) => return Ok(outcome),
             Err(error) => {
                 // The requests were made and are paid for, even though nothing was stored.
-                let mut diagnostics = Diagnostics::default();
-                diagnostics.add_usage(&Aws::usage());
-                print_diagnostics(&diagnostics, false);
+                let notes = engine::usage_note(&Aws::usage()).into_iter().collect();
+                print_diagnostics(&Diagnostics { notes, warnings: Vec::new() }, false);
                 return Err(error.into());
             }
         }

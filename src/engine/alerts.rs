@@ -5,19 +5,20 @@
 
 use std::collections::BTreeMap;
 
-use super::contributors::{ContributorsByIncident, RecentLogs, find_contributors, store_contributors};
+use super::contributors::{ContributorsByIncident, find_contributors, store_contributors};
 use super::{EngineError, RunOptions, evaluate};
 use crate::alert::{
     AlertState, EvaluationBatch, EvaluationRange, Evaluator, Incident, IncidentSubject, InvalidDefinitions,
     NotificationRoutes, ObjectiveChange, OutboxEntry, PlannedNotification, SloUpdate, apply_evaluations,
     plan_notifications,
 };
+use crate::diagnostics::Diagnostics;
 use crate::evaluation::status::FleetStatus;
 use crate::ledger::{Ledger, PartialSumsRequest};
 use crate::notify::Notifier;
-use crate::outcome::Diagnostics;
 use crate::report::notification::NotificationContext;
 use crate::slo::{Catalog, NO_DESTINATION, Urgency};
+use crate::source::access_logs::RecentLogs;
 use crate::store::{AlertStateKind, CrashPoints, LedgerStore, LoadRequest, VersionedAlertState};
 use crate::time::Minute;
 
@@ -78,8 +79,8 @@ impl AlertPipeline<'_> {
             return Ok(self.store.alert_state(self.notify_options.kind()).await?.0);
         };
         let alert_state = self.send_outbox(planned_state, diagnostics).await?;
-        diagnostics.add_postponed(&alert_state);
-        if let Some(address) = self.options.catalog.alerts.heartbeat.as_ref().filter(|_| !is_dry_run)
+        diagnostics.notes.extend(Self::postponed_note(&alert_state));
+        if let Some(address) = self.options.context.catalog.alerts.heartbeat.as_ref().filter(|_| !is_dry_run)
             && let Err(error) = notifier.ping(address).await
         {
             diagnostics.warnings.push(format!("cannot send the heartbeat: {error}"));
@@ -108,8 +109,8 @@ impl AlertPipeline<'_> {
                 Some(plan) => plan,
                 None => self.plan(alert_state, ledger).await?,
             };
-            store_contributors(options.catalog, &contributors, alert_state);
-            let entries = self.render(alert_state, &plan, status, &contributors, options.now);
+            store_contributors(options.context.catalog, &contributors, alert_state);
+            let entries = self.render(alert_state, &plan, status, &contributors, options.context.now);
             alert_state.outbox.extend(entries);
             Ok(())
         };
@@ -118,14 +119,14 @@ impl AlertPipeline<'_> {
 
     /// Evaluates new minutes, updates incidents and plans notifications.
     async fn plan(&self, alert_state: &mut AlertState, ledger: &mut Ledger) -> Result<AlertPlan, EngineError> {
-        let evaluator = Evaluator::new(self.options.catalog, self.options.at);
+        let evaluator = Evaluator::new(self.options.context.catalog, self.options.context.at);
         let (mut updates, backlog) = self.evaluate_new(&evaluator, ledger, alert_state, None).await?;
         for batch in Evaluator::split_backlog(&backlog) {
             self.evaluate_batch(&evaluator, &batch, &mut updates).await?;
         }
         let batch = EvaluationBatch {
-            at: self.options.at,
-            rules: &self.options.catalog.alerts,
+            at: self.options.context.at,
+            rules: &self.options.context.catalog.alerts,
             source_watermarks: evaluator.source_watermarks(&updates),
             updates,
             invalid_definitions: &self.notify_options.invalid_definitions,
@@ -169,7 +170,7 @@ impl AlertPipeline<'_> {
         let objective_changes = apply_evaluations(alert_state, batch);
         let routes = NotificationRoutes {
             destinations: &|incident, urgency| self.destinations_for(incident, urgency),
-            is_silenced: &|key| is_silenced(self.options.catalog, &key.subject, batch.at),
+            is_silenced: &|key| is_silenced(self.options.context.catalog, &key.subject, batch.at),
         };
         let notifications = plan_notifications(alert_state, batch.at, batch.rules, &routes);
         AlertPlan { notifications, objective_changes }
@@ -177,7 +178,7 @@ impl AlertPipeline<'_> {
 
     /// The destinations of the team and the class of an incident; those of the platform team if the team has none.
     fn destinations_for(&self, incident: &Incident, urgency: Urgency) -> Vec<String> {
-        let catalog = self.options.catalog;
+        let catalog = self.options.context.catalog;
         let mut destinations = team_destinations(catalog, Some(&incident.owner.team), urgency);
         if destinations.is_empty() {
             destinations = team_destinations(catalog, catalog.alerts.team.as_ref(), urgency);
@@ -202,7 +203,7 @@ impl AlertPipeline<'_> {
         contributors: &ContributorsByIncident,
         at: Minute,
     ) -> Vec<OutboxEntry> {
-        let catalog = self.options.catalog;
+        let catalog = self.options.context.catalog;
         let context = NotificationContext { catalog, alert_state, status, contributors };
         let incidents =
             plan.notifications.iter().map(|planned| (context.build_message(planned), planned.destinations.clone()));
@@ -220,7 +221,7 @@ impl AlertPipeline<'_> {
 
     /// A dry run of the past: every notification that runs since a minute would have sent.
     async fn replay(&self, since: Minute, diagnostics: &mut Diagnostics) -> Result<AlertState, EngineError> {
-        let evaluator = Evaluator::new(self.options.catalog, self.options.at);
+        let evaluator = Evaluator::new(self.options.context.catalog, self.options.context.at);
         let mut alert_state = AlertState::default();
         let mut ledger = load_batch(&evaluator, &[], self.store).await?;
         let (mut updates, backlog) = self.evaluate_new(&evaluator, &mut ledger, &alert_state, Some(since)).await?;
@@ -237,7 +238,7 @@ impl AlertPipeline<'_> {
                 run_at = run_at.plus(REPLAY_INTERVAL_MINUTES);
             }
         }
-        self.replay_run(self.options.at, &mut updates, &mut alert_state, diagnostics).await?;
+        self.replay_run(self.options.context.at, &mut updates, &mut alert_state, diagnostics).await?;
         self.store.save_alert_state(self.notify_options.kind(), &alert_state, None).await?;
         Ok(alert_state)
     }
@@ -250,7 +251,7 @@ impl AlertPipeline<'_> {
         alert_state: &mut AlertState,
         diagnostics: &mut Diagnostics,
     ) -> Result<(), EngineError> {
-        let catalog = self.options.catalog;
+        let catalog = self.options.context.catalog;
         let mut updates = Vec::new();
         for ((_, slo), pending) in catalog.slos().zip(pending) {
             let until = catalog.evaluation_time(slo, at);
@@ -276,7 +277,7 @@ impl AlertPipeline<'_> {
         let status = evaluate(catalog, self.store, at).await?;
         let entries = self.render(alert_state, &plan, &status, &BTreeMap::new(), at);
         let deliveries = self.deliver(entries.clone(), Self::send_deadline()).await;
-        diagnostics.add_deliveries(&deliveries, catalog, self.notify_options.is_dry_run);
+        self.report_deliveries(&deliveries, diagnostics);
         alert_state.outbox.extend(entries);
         alert_state.record_results(&deliveries, at);
         Ok(())

@@ -8,23 +8,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::EngineError;
-use super::count_source::{AnsweredRange, Fetched, FetchedObjects, PackedCounts, ScannedBytes, is_scan_key_of};
-use super::first_request::first_requests;
-use crate::counts::{Counts, MinuteCount};
+use crate::counts::{Counts, DayCounts, MinuteCount};
 use crate::fetch_plan::{
-    FetchPlan, FetchRange, FetchedRange, RangeRequest, discard_future, invalidate, mark_fetched, missing_ranges,
+    FetchPlan, FetchRange, FetchedRange, ListingUpdate, RangeRequest, discard_future, invalidate, mark_fetched,
+    missing_ranges,
 };
 use crate::ledger::{Ledger, MergeError, NotLoaded, ObjectCounts, ObjectRecord, Partition, UnlistedFolders};
 use crate::series::SeriesKey;
+use crate::slo::SourceKind;
 use crate::source::counts_file::PackedDay;
+use crate::source::{AnsweredRange, Fetched, FetchedObjects, PackedCounts};
 use crate::store::{LedgerStore, LoadRequest};
 use crate::time::{Day, Minute, Span};
+
+/// The name under which the minute of the first request of a tagged series is stored.
+const FIRST_REQUEST_KEY: &str = "request";
+/// No window is longer.
+const LOOKBACK_DAYS: i32 = 400;
 
 /// What all batches of a run share.
 pub(super) struct Committer {
     fetched_ranges: BTreeMap<SeriesKey, FetchedRange>,
-    /// Series of target groups by tags, of all access logs.
-    tagged_series: BTreeSet<SeriesKey>,
+    /// Series of target groups by tags, of all access logs, with the end of their requests. Logs contain the names of
+    /// target groups, and not what had the tags before discovery looked: silence before the first request is unknown.
+    tagged_series: BTreeMap<SeriesKey, Minute>,
     unlisted_before: UnlistedFolders,
     /// Days with minutes that would be known but for a folder that was not listed.
     withheld_days: BTreeSet<Day>,
@@ -35,7 +42,11 @@ impl Committer {
         let has_ranges = !plan.ranges.is_empty();
         Ok(Self {
             fetched_ranges: if has_ranges { store.fetched_ranges().await? } else { BTreeMap::new() },
-            tagged_series: plan.access_logs.iter().flat_map(|request| request.tagged_series.iter().cloned()).collect(),
+            tagged_series: plan
+                .access_logs
+                .iter()
+                .flat_map(|request| request.tagged_series.iter().map(|series| (series.clone(), request.span.end)))
+                .collect(),
             unlisted_before: store.manifest.unlisted.clone(),
             withheld_days: BTreeSet::new(),
         })
@@ -45,9 +56,16 @@ impl Committer {
         missing_ranges(request, &self.fetched_ranges)
     }
 
-    pub(super) async fn commit(&mut self, fetched: Fetched<'_>, store: &mut LedgerStore) -> Result<(), EngineError> {
+    pub(super) async fn commit(
+        &mut self,
+        mut fetched: Fetched<'_>,
+        store: &mut LedgerStore,
+    ) -> Result<(), EngineError> {
         if let Some(listing) = fetched.listing {
-            listing.apply(store);
+            store_listing(listing, store);
+        }
+        if let Some(range) = &fetched.range {
+            drop_before_first_request(range, &mut fetched.counts, store).await?;
         }
         store.add_first_values(&fetched.first_values);
         if let Some(files) = &fetched.counts_files {
@@ -64,11 +82,8 @@ impl Committer {
         if let Some(range) = fetched.range {
             self.mark_answered(&range, store).await?;
         }
-        if let Some(ScannedBytes { target_key, scan_key, day_bytes }) = fetched.scanned_bytes {
-            let scanned = &mut store.manifest.scanned_bytes_per_day;
-            // What an earlier text of a query scanned says nothing of this one.
-            scanned.retain(|known_key, _| !is_scan_key_of(known_key, &target_key));
-            scanned.insert(scan_key, day_bytes);
+        if let Some(scanned_bytes) = fetched.scanned_bytes {
+            scanned_bytes.record_in(&mut store.manifest.scanned_bytes_per_day);
         }
         if fetched.is_paid {
             store.publish().await?;
@@ -109,6 +124,11 @@ impl Committer {
 
     async fn merge_objects(&mut self, objects: FetchedObjects, store: &mut LedgerStore) -> Result<(), EngineError> {
         let FetchedObjects { mut ledger, records, counts } = objects;
+        for (series, end) in &self.tagged_series {
+            let days = counts.iter().filter(|((one, _), _)| one == series);
+            let found = first_minute_with_traffic(days.map(|((_, day), minutes)| (*day, minutes.iter().copied())));
+            store_first_request(series, found, &ledger, *end, store);
+        }
         if store.is_current(&ledger) {
             ledger.unlisted = store.manifest.unlisted.clone();
         } else {
@@ -127,7 +147,10 @@ impl Committer {
         counts: BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>,
         store: &LedgerStore,
     ) -> ObjectCounts {
-        let first_requests = first_requests(&self.tagged_series, store);
+        // A series without any request is unknown for ever.
+        let first_request =
+            |series: &SeriesKey| store.first_values(series).get(FIRST_REQUEST_KEY).copied().unwrap_or(Minute(i32::MAX));
+        let first_requests = self.tagged_series.keys().map(|series| (series.clone(), first_request(series))).collect();
         ObjectCounts { objects, counts, first_requests, recheck_days: BTreeSet::new() }
     }
 
@@ -166,6 +189,83 @@ impl Committer {
         }
         Ok(())
     }
+}
+
+fn store_listing(listing: ListingUpdate<'_>, store: &mut LedgerStore) {
+    let unlisted = &mut store.manifest.unlisted;
+    for (day, failed_areas) in listing.listed_days {
+        unlisted.remove(listing.source, day);
+        for area in failed_areas {
+            unlisted.insert(listing.source, day, &area);
+        }
+    }
+    if let Some(saved) = listing.saved {
+        let listed_days = &mut store.manifest.listed_days;
+        listed_days.insert(saved.location.clone(), saved.days);
+        // Days that no request reaches any more are left out.
+        listed_days.retain(|_, days| !days.is_empty());
+        store.manifest.listed_folders.extend(saved.folders.map(|folders| (saved.location, folders)));
+    }
+}
+
+/// Removes counts of tagged series of Athena before their first request. Spans come newest first, so that what lies
+/// before the first request of a span stays unknown unless an older one is already known.
+async fn drop_before_first_request(
+    range: &AnsweredRange<'_>,
+    counts: &mut PackedCounts,
+    store: &mut LedgerStore,
+) -> Result<(), EngineError> {
+    let request = range.request;
+    if request.tagged_series.is_empty() || !matches!(request.kind, SourceKind::Athena { .. }) {
+        return Ok(());
+    }
+    let ledger = store.load(&LoadRequest::default()).await?;
+    for series in &request.tagged_series {
+        let mut days: Vec<(Day, &mut PackedDay, DayCounts)> = Vec::new();
+        for (day, packed_counts) in counts.iter_mut() {
+            for (_, packed) in packed_counts.iter_mut().filter(|(one, _)| one == series) {
+                let minutes = packed.unpack();
+                days.push((*day, packed, minutes));
+            }
+        }
+        let minutes =
+            days.iter().map(|(day, _, minutes)| (*day, minutes.0.iter().map(|count| count.unwrap_or_default())));
+        let found = first_minute_with_traffic(minutes);
+        let first = store_first_request(series, found, &ledger, request.end, store);
+        for (day, packed, minutes) in &mut days {
+            let dropped = first.map_or(i32::MAX, |first| first.0.saturating_sub(day.start().0));
+            minutes.0.iter_mut().take(usize::try_from(dropped).unwrap_or(0)).for_each(|count| *count = None);
+            **packed = PackedDay::pack(minutes);
+        }
+    }
+    Ok(())
+}
+
+fn first_minute_with_traffic<M: Iterator<Item = MinuteCount>>(
+    mut days: impl Iterator<Item = (Day, M)>,
+) -> Option<Minute> {
+    days.find_map(|(day, mut minutes)| {
+        let slot = minutes.position(|count| count.total > 0)?;
+        Some(day.start().plus(i32::try_from(slot).ok()?))
+    })
+}
+
+/// Stores and returns the first request of a series before a minute: what was found now, or is known.
+fn store_first_request(
+    series: &SeriesKey,
+    found: Option<Minute>,
+    ledger: &Ledger,
+    end: Minute,
+    store: &mut LedgerStore,
+) -> Option<Minute> {
+    // An older ledger has not stored it, and has its day.
+    let mut days = (0..=LOOKBACK_DAYS).rev().map(|back| end.day().plus(-back));
+    let first_ledger_day = || days.find(|day| ledger.day_sums(series, *day).total > 0).map(Day::start);
+    let known = store.first_values(series).get(FIRST_REQUEST_KEY).copied().or_else(first_ledger_day);
+    let first = found.into_iter().chain(known).min()?;
+    store
+        .add_first_values(&BTreeMap::from([(series.clone(), BTreeMap::from([(FIRST_REQUEST_KEY.to_owned(), first)]))]));
+    Some(first)
 }
 
 /// Stores counts and clears the other minutes of replaced spans, a day at a time: a fleet's past is larger than memory.

@@ -14,42 +14,17 @@ use crate::access_log::router::SeriesRouter;
 use crate::alert::{AlertState, Incident, IncidentKey, IncidentSubject, NotificationKind, PlannedNotification};
 use crate::evaluation::SloState;
 use crate::evaluation::status::FleetStatus;
-use crate::fetch_plan::AccessLogRequest;
 use crate::format::pluralize;
 use crate::report::contributors::describe_contributors;
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, Exclusions, Indicator};
-use crate::source::access_logs::{ContributorScan, LogFile, LogRoot, scan_contributors};
+use crate::source::access_logs::{ContributorScan, LogFile, RECENT_MINUTES, RecentLogs, scan_contributors};
 use crate::time::Span;
 
 /// For all incidents of a run together.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Incidents of a run, the most urgent first. Where more are opened at once, most have one cause.
 const INCIDENTS_MAX: usize = 10;
-/// The newest minutes that are read; longer windows contain more than is needed.
-const MINUTES_MAX: u32 = 60;
-
-/// The access logs of a source that contain its newest hour.
-pub(super) struct RecentLogs<'q> {
-    pub(super) request: &'q AccessLogRequest,
-    pub(super) root: LogRoot,
-    pub(super) files: Vec<LogFile>,
-}
-
-impl<'q> RecentLogs<'q> {
-    pub(super) const fn new(request: &'q AccessLogRequest, root: LogRoot) -> Self {
-        Self { request, root, files: Vec::new() }
-    }
-
-    /// Adds those of the listed files that are recent.
-    pub(super) fn add_recent(&mut self, options: &RunOptions<'_>, listed: &[&LogFile]) {
-        let source = options.catalog.sources.get(&self.request.source);
-        let end = source.map_or(options.at, |source| source.settled_until(options.at));
-        let newest = Span::ending_at(end, MINUTES_MAX.cast_signed());
-        let recent = listed.iter().filter(|file| !file.interval.intersect(newest).is_empty());
-        self.files.extend(recent.map(|file| (*file).clone()));
-    }
-}
 
 pub(super) type ContributorsByIncident = BTreeMap<IncidentKey, Contributors>;
 
@@ -79,7 +54,7 @@ pub(super) async fn find_contributors(
     incidents.sort_by_key(|(_, urgency)| Reverse(*urgency));
     incidents.truncate(INCIDENTS_MAX);
     let analyses: Vec<Analysis<'_>> =
-        incidents.into_iter().filter_map(|(key, _)| analysis(options.catalog, key, status)).collect();
+        incidents.into_iter().filter_map(|(key, _)| analysis(options.context.catalog, key, status)).collect();
     let deadline = Instant::now() + READ_TIMEOUT;
     let mut found = ContributorsByIncident::new();
     for logs in recent {
@@ -147,7 +122,7 @@ async fn read_load_balancer(
         router: &router,
         contributors: &contributors,
         deadline,
-        cancel: &options.stop,
+        cancel: &options.context.stop,
     };
     let scanned = scan_contributors(&logs.root, &scan).await;
     for (one, _) in affected {
@@ -174,7 +149,7 @@ fn analysis<'a>(catalog: &Catalog, key: &'a IncidentKey, status: &FleetStatus) -
         SloState::Outage { minutes, .. } => minutes,
         SloState::Ok | SloState::TrafficDrop { .. } | SloState::NoData { .. } => return None,
     };
-    let span = Span::ending_at(row.evaluated_at, minutes.min(MINUTES_MAX).cast_signed());
+    let span = Span::ending_at(row.evaluated_at, minutes.min(RECENT_MINUTES).cast_signed());
     let excluded = Exclusions::for_span(catalog, span).spans(service, slo);
     Some(Analysis { key, series: slo.indicator.series(), empty: Contributors::for_span(span, excluded) })
 }

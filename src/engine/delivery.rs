@@ -9,11 +9,13 @@ use tokio::time::Instant;
 
 use super::EngineError;
 use super::alerts::{AlertPipeline, team_destinations};
-use crate::alert::{AlertState, DeliveryReport, DeliveryResult, OutboxEntry};
-use crate::outcome::Diagnostics;
+use crate::alert::{AlertState, DeliveryReport, DeliveryResult, Notification, OutboxEntry};
+use crate::diagnostics::Diagnostics;
+use crate::format::pluralize;
 use crate::report::notification::NotificationContext;
 use crate::slo::{Catalog, Urgency};
 use crate::store::VersionedAlertState;
+use crate::text::escape_non_printing;
 use crate::time::Minute;
 
 /// Shorter than a claim is valid. The next run sends the rest.
@@ -45,11 +47,11 @@ impl AlertPipeline<'_> {
                 }
             }
             let deliveries = self.deliver(claimed, deadline).await;
-            diagnostics.add_deliveries(&deliveries, self.options.catalog, self.notify_options.is_dry_run);
+            self.report_deliveries(&deliveries, diagnostics);
             let now = notifier.current_minute();
             let confirm = async |alert_state: &mut AlertState| {
                 for report in alert_state.record_results(&deliveries, now) {
-                    report_delivery(self.options.catalog, &report, alert_state, now);
+                    report_delivery(self.options.context.catalog, &report, alert_state, now);
                 }
                 Ok::<(), EngineError>(())
             };
@@ -92,6 +94,36 @@ impl AlertPipeline<'_> {
             deliveries.push(delivery);
         }
         deliveries
+    }
+
+    /// Reports how each delivery ended.
+    pub(super) fn report_deliveries(
+        &self,
+        deliveries: &[(OutboxEntry, DeliveryResult)],
+        diagnostics: &mut Diagnostics,
+    ) {
+        for (entry, result) in deliveries {
+            let Notification { key, urgency, kind, team, .. } = &entry.notification;
+            let to = self.options.context.catalog.describe_destination(team, &entry.destination);
+            let notification = format!("{to} of {} ({urgency} {kind})", escape_non_printing(key));
+            let (error, next_step) = match result {
+                Ok(()) => {
+                    let notified = if self.notify_options.is_dry_run { "dry run: would notify" } else { "notified" };
+                    diagnostics.notes.push(format!("{notified} {notification}"));
+                    continue;
+                }
+                Err(error) if error.is_transient => (error, "will retry"),
+                Err(error) if entry.is_abandoned => (error, "gave up"),
+                Err(error) => (error, "will retry every 30 minutes for a day"),
+            };
+            diagnostics.warnings.push(format!("could not notify {notification}, {next_step}: {error}"));
+        }
+    }
+
+    /// Names the notifications that a run had no time for.
+    pub(super) fn postponed_note(alert_state: &AlertState) -> Option<String> {
+        let postponed = alert_state.outbox.iter().filter(|entry| entry.attempts == 0 && !entry.is_abandoned).count();
+        (postponed > 0).then(|| format!("{} left for the next run", pluralize(postponed, "notification")))
     }
 
     async fn send(&self, entry: &OutboxEntry) -> DeliveryResult {

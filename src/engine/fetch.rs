@@ -3,24 +3,28 @@
 //! Every round asks each open source for its next batch and commits the batches in the order of the sources, so that
 //! the ledger does not depend on which source answers first.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use tracing::{Instrument, Span, info_span};
 
-use super::access_logs::AccessLogSource;
-use super::athena::AthenaTables;
-use super::cloudwatch::CloudWatchMetrics;
+use super::EngineError;
 use super::commit::Committer;
-use super::count_source::{CountSource, Fetched, SourceSummary};
-use super::counts_files::CountsFileSource;
-use super::{EngineError, RunOptions};
+use crate::diagnostics::Diagnostics;
 use crate::discovery::Discovery;
-use crate::fetch_plan::{FetchPlan, RangeRequest};
-use crate::outcome::Diagnostics;
+use crate::fetch_plan::{AccessLogRequest, FetchPlan, FetchRange, RangeRequest};
+use crate::ledger::{Ledger, Partition};
+use crate::series::SeriesKey;
 use crate::slo::SourceKind;
-use crate::store::LedgerStore;
+use crate::source::access_logs::{AccessLogSource, LogRoot};
+use crate::source::athena::AthenaTables;
+use crate::source::cloudwatch::CloudWatchMetrics;
+use crate::source::counts_file::CountsFileSource;
+use crate::source::{CountSource, FetchContext, Fetched, RangeFetch, SourceSummary};
+use crate::store::{LedgerStore, LoadRequest};
+use crate::time;
 
 /// Each open source holds one batch in memory.
 const CONCURRENT_SOURCES_MAX: usize = 8;
@@ -42,7 +46,16 @@ impl<'a> OpenSource<'a> {
         if self.is_done {
             return Ok(None);
         }
-        let fetched = self.source.fetch_next(store).instrument(self.span.clone()).await?;
+        let fetching = async {
+            let objects = self.source.list_next().await;
+            let ledger = if objects.is_empty() {
+                Ledger::default()
+            } else {
+                store.load(&LoadRequest { objects, ..LoadRequest::default() }).await?
+            };
+            Ok::<_, EngineError>(self.source.fetch_next(ledger).await)
+        };
+        let fetched = fetching.instrument(self.span.clone()).await?;
         self.is_done = fetched.is_none();
         Ok(fetched)
     }
@@ -50,26 +63,26 @@ impl<'a> OpenSource<'a> {
 
 /// Fetches and commits what the plan asks for. Returns the summaries in the order of the sources.
 pub(super) async fn fetch_all<'a>(
-    options: &'a RunOptions<'a>,
+    context: &'a FetchContext<'a>,
     discovery: &'a Discovery,
     plan: &'a FetchPlan,
     store: &mut LedgerStore,
 ) -> Result<Vec<SourceSummary<'a>>, EngineError> {
     let mut committer = Committer::open(plan, store).await?;
-    let mut sources = open_sources(options, discovery, plan, &mut committer, store).await?;
+    let mut sources = open_sources(context, discovery, plan, &mut committer, store).await?;
     // Below a cost limit, each source must know what the ones before it have spent.
-    let limit = if options.max_cost.is_some() { 1 } else { CONCURRENT_SOURCES_MAX };
+    let limit = if context.max_cost.is_some() { 1 } else { CONCURRENT_SOURCES_MAX };
     let mut summaries = Vec::new();
     while !sources.is_empty() {
         let group = sources.drain(..limit.min(sources.len())).collect();
-        summaries.extend(fetch_side_by_side(options.progress, group, &mut committer, store).await?);
+        summaries.extend(fetch_side_by_side(context.progress, group, &mut committer, store).await?);
     }
     committer.finish(store).await?;
     Ok(summaries)
 }
 
 async fn open_sources<'a>(
-    options: &'a RunOptions<'a>,
+    context: &'a FetchContext<'a>,
     discovery: &'a Discovery,
     plan: &'a FetchPlan,
     committer: &mut Committer,
@@ -77,7 +90,7 @@ async fn open_sources<'a>(
 ) -> Result<Vec<OpenSource<'a>>, EngineError> {
     let mut sources = Vec::new();
     if !plan.counts_files.is_empty() {
-        let source = CountsFileSource::open(options, &plan.counts_files, store).await?;
+        let source = CountsFileSource::new(context, &plan.counts_files, store.counts_files().await?);
         sources.push(OpenSource::new(Box::new(source), info_span!(target: "slowburn::engine", "counts")));
     }
     // All folders are marked as not listed before any object is read: a gap in one source says nothing until then.
@@ -86,33 +99,51 @@ async fn open_sources<'a>(
         let (source, location) = (&request.source, &request.location);
         let span = info_span!(target: "slowburn::engine", "access_logs", source, location);
         let is_only_source = plan.access_logs.len() == 1;
-        let source: BoxedSource<'a> =
-            match AccessLogSource::open(options, request, is_only_source, Arc::clone(&scan_lock), store).await {
-                Ok(source) => Box::new(source),
-                Err(error) => Box::new(Diagnostics::from_warning(error)),
-            };
+        let source = open_access_logs(context, request, is_only_source, Arc::clone(&scan_lock), store).await;
         sources.push(OpenSource::new(source, span));
     }
     for request in &plan.ranges {
         let kind = request.kind.yaml_key();
         let span = info_span!(target: "slowburn::engine", "ranges", source = request.source, kind);
         // The future of all that AWS may be asked is large.
-        let opening = Box::pin(open_range_source(options, discovery, request, committer, store));
+        let opening = Box::pin(open_range_source(context, discovery, request, committer, store));
         sources.push(OpenSource::new(opening.instrument(span.clone()).await?, span));
     }
     Ok(sources)
 }
 
+/// Opens a source of access logs, and marks the folders that it has to list.
+async fn open_access_logs<'a>(
+    context: &'a FetchContext<'a>,
+    request: &'a AccessLogRequest,
+    is_only_source: bool,
+    scan_lock: Arc<Mutex<()>>,
+    store: &mut LedgerStore,
+) -> BoxedSource<'a> {
+    let location = match request.location.parse() {
+        Ok(location) => location,
+        Err(error) => {
+            store.mark_unlisted(&request.source, request.folder_days());
+            return Box::new(Diagnostics::from_warning(error));
+        }
+    };
+    let root = LogRoot::open(&location, &request.access, context.max_cost).await;
+    let known = store.listing_state(&request.source, &root.listing_key(&request.source));
+    let source = AccessLogSource::new(context, request, root, known, is_only_source, scan_lock);
+    store.mark_unlisted(&request.source, source.days_to_list());
+    Box::new(source)
+}
+
 /// Opens a source that returns the counts of any span.
 async fn open_range_source<'a>(
-    options: &'a RunOptions<'a>,
+    context: &'a FetchContext<'a>,
     discovery: &'a Discovery,
     request: &'a RangeRequest,
     committer: &mut Committer,
     store: &mut LedgerStore,
 ) -> Result<BoxedSource<'a>, EngineError> {
     let mut diagnostics = Diagnostics::default();
-    if committer.discard_future(request, options.now, store).await? {
+    if committer.discard_future(request, context.now, store).await? {
         diagnostics.notes.push(format!(
             "discarded data from `{}` that an earlier run recorded for a time in the future; it is fetched again",
             request.source
@@ -123,16 +154,38 @@ async fn open_range_source<'a>(
         diagnostics.notes.push(format!("`{}` is already fetched up to {}", request.source, request.end));
         return Ok(Box::new(diagnostics));
     }
+    let mut history = store.load(&LoadRequest::default()).await?;
     Ok(match &request.kind {
         SourceKind::CloudWatch { aws, account } => {
-            let target = (aws, account.as_deref(), discovery);
-            Box::new(CloudWatchMetrics::open(options, request, &missing, target, diagnostics, store).await?)
+            load_traffic_history(request, &missing, &mut history, store).await?;
+            let first_values =
+                request.series.keys().map(|series| (series.clone(), store.first_values(series))).collect();
+            let range_fetch = RangeFetch { context, request, missing, history, diagnostics };
+            Box::new(CloudWatchMetrics::open(range_fetch, aws, account.as_deref(), discovery, first_values).await?)
         }
         SourceKind::Athena { aws, athena } => {
-            Box::new(AthenaTables::open(options, request, &missing, (aws, athena), diagnostics, store).await?)
+            let range_fetch = RangeFetch { context, request, missing, history, diagnostics };
+            Box::new(AthenaTables::open(range_fetch, aws, athena, store.manifest.scanned_bytes_per_day.clone()).await)
         }
         SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => Box::new(diagnostics),
     })
+}
+
+/// Loads the minutes that show whether a series had traffic before a missing range.
+async fn load_traffic_history(
+    request: &RangeRequest,
+    missing: &[FetchRange],
+    history: &mut Ledger,
+    store: &LedgerStore,
+) -> Result<(), EngineError> {
+    let mut minutes = BTreeSet::new();
+    for FetchRange { span, series } in missing {
+        let is_undecided = |series: &SeriesKey| history.had_traffic(series, span.start).is_err();
+        if series.iter().filter(|series| request.series.contains_key(*series)).any(is_undecided) {
+            minutes.extend(Partition::in_span(time::Span::new(span.start.day().start(), span.start)));
+        }
+    }
+    Ok(store.load_more(history, &LoadRequest { minutes, ..LoadRequest::default() }).await?)
 }
 
 /// Asks each source for its next batch, commits all of them, and begins again until no source has any left.

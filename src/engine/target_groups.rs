@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::RunOptions;
-use super::contributors::RecentLogs;
 use crate::access_log::contributors::{Contributors, Dimension};
 use crate::access_log::router::SeriesRouter;
 use crate::evaluation::status::FleetStatus;
@@ -18,7 +17,7 @@ use crate::report::slo_status::SloStatus;
 use crate::slo::{
     Indicator, Measure, Service, Traffic, matches_load_balancer, matches_target_group, name_list, nearest,
 };
-use crate::source::access_logs::{ContributorScan, LogFile, scan_contributors};
+use crate::source::access_logs::{ContributorScan, LogFile, RecentLogs, scan_contributors};
 use crate::time::Span;
 
 /// For all load balancers of a run together.
@@ -55,7 +54,7 @@ pub(super) async fn unmatched_notes(
     }
     // A service that is only idle must not hide a typo at another load balancer: later runs begin with other ones.
     if let Some(first) =
-        usize::try_from(options.at.0 / RUN_INTERVAL_MINUTES).unwrap_or_default().checked_rem(candidates.len())
+        usize::try_from(options.context.at.0 / RUN_INTERVAL_MINUTES).unwrap_or_default().checked_rem(candidates.len())
     {
         candidates.rotate_left(first);
     }
@@ -81,7 +80,7 @@ fn find_unmatched<'c>(
     };
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for (service, slo) in options.catalog.slos() {
+    for (service, slo) in options.context.catalog.slos() {
         let Indicator::Requests { traffic, .. } = &slo.indicator else { continue };
         let groups = &traffic.target_groups;
         // Tags are looked up at AWS: a selector that matches no target group is reported by discovery.
@@ -119,7 +118,7 @@ async fn seen_target_groups(
         router: &router,
         contributors: &contributors,
         deadline,
-        cancel: &options.stop,
+        cancel: &options.context.stop,
     };
     let scanned = scan_contributors(&recent_logs.root, &scan).await;
     scanned.iter().flat_map(|one| one.observed_values(Dimension::TargetGroup)).collect()

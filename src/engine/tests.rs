@@ -5,14 +5,14 @@ use async_trait::async_trait;
 
 use super::EngineError;
 use super::commit::Committer;
-use super::count_source::{AnsweredRange, CountSource, Fetched, FetchedObjects, SourceSummary, pack_counts};
 use super::fetch::{OpenSource, fetch_side_by_side};
 use crate::counts::{Counts, MinuteCount};
+use crate::diagnostics::Diagnostics;
 use crate::fetch_plan::{FetchPlan, RangeRequest};
-use crate::ledger::{ListedObject, ObjectRecord};
-use crate::outcome::Diagnostics;
+use crate::ledger::{Ledger, ListedObject, ObjectRecord};
 use crate::series::SeriesKey;
 use crate::slo::{AwsScope, Indicator, SourceKind};
+use crate::source::{AnsweredRange, CountSource, Fetched, FetchedObjects, SourceSummary, pack_counts};
 use crate::store::{LedgerStore, LoadRequest, MemoryStore};
 use crate::time::{Day, Minute, Span};
 
@@ -118,22 +118,26 @@ async fn earlier_traffic_invalidates_later_silence() {
     assert_eq!(missing, [span(50, 100)]);
 }
 
+fn record(key: &str) -> ObjectRecord {
+    ObjectRecord {
+        key: key.to_owned(),
+        size: 10,
+        lines: 1,
+        unparsed: 0,
+        load_balancer: Arc::from("app/shop/1"),
+        interval: span(0, 5),
+        counted: Arc::new(BTreeSet::from([series()])),
+        uncounted: Arc::default(),
+    }
+}
+
 #[tokio::test]
 async fn sources_of_one_round_keep_each_others_objects() {
     let mut store = empty_store().await;
     let mut committer = open_committer(&store).await;
     let fetch = async |store: &LedgerStore, key: &str| FetchedObjects {
         ledger: store.load(&LoadRequest::for_days([], [DAY])).await.unwrap(),
-        records: vec![ObjectRecord {
-            key: key.to_owned(),
-            size: 10,
-            lines: 1,
-            unparsed: 0,
-            load_balancer: Arc::from("app/shop/1"),
-            interval: span(0, 5),
-            counted: Arc::new(BTreeSet::from([series()])),
-            uncounted: Arc::default(),
-        }],
+        records: vec![record(key)],
         counts: BTreeMap::new(),
     };
     let keys = ["1_elasticloadbalancing_eu_a", "1_elasticloadbalancing_eu_b"];
@@ -149,28 +153,24 @@ async fn sources_of_one_round_keep_each_others_objects() {
 
 /// Returns prepared batches, each after some polls.
 struct PreparedSource {
-    batches: Vec<Result<Fetched<'static>, EngineError>>,
+    batches: Vec<Fetched<'static>>,
     polls: usize,
     warning: &'static str,
 }
 
 impl PreparedSource {
-    fn open(
-        batches: Vec<Result<Fetched<'static>, EngineError>>,
-        polls: usize,
-        warning: &'static str,
-    ) -> OpenSource<'static> {
+    fn open(batches: Vec<Fetched<'static>>, polls: usize, warning: &'static str) -> OpenSource<'static> {
         OpenSource::new(Box::new(Self { batches, polls, warning }), tracing::Span::none())
     }
 }
 
 #[async_trait(?Send)]
 impl CountSource<'static> for PreparedSource {
-    async fn fetch_next(&mut self, _: &LedgerStore) -> Result<Option<Fetched<'static>>, EngineError> {
+    async fn fetch_next(&mut self, _: Ledger) -> Option<Fetched<'static>> {
         for _ in 0..self.polls {
             tokio::task::yield_now().await;
         }
-        if self.batches.is_empty() { Ok(None) } else { self.batches.remove(0).map(Some) }
+        (!self.batches.is_empty()).then(|| self.batches.remove(0))
     }
 
     fn progress(&self) -> (usize, usize) {
@@ -196,7 +196,7 @@ async fn failing_source_does_not_stop_the_others() {
     let mut store = empty_store().await;
     let sources = vec![
         PreparedSource::open(Vec::new(), 0, "refused"),
-        PreparedSource::open(vec![Ok(batch(&[(0, 1)])), Ok(batch(&[(1, 2)])), Ok(batch(&[(2, 4)]))], 0, "whole"),
+        PreparedSource::open(vec![batch(&[(0, 1)]), batch(&[(1, 2)]), batch(&[(2, 4)])], 0, "whole"),
     ];
     assert_eq!(fetch_prepared(sources, &mut store).await.unwrap(), ["refused", "whole"]);
     assert_eq!(total_and_known(&store, span(0, 10)).await, (7, 3));
@@ -207,8 +207,8 @@ async fn batches_are_committed_in_source_order_whichever_answers_first() {
     for (first, second) in [(0, 9), (9, 0)] {
         let mut store = empty_store().await;
         let sources = vec![
-            PreparedSource::open(vec![Ok(batch(&[(0, 1)]))], first, "a"),
-            PreparedSource::open(vec![Ok(batch(&[(0, 2)]))], second, "b"),
+            PreparedSource::open(vec![batch(&[(0, 1)])], first, "a"),
+            PreparedSource::open(vec![batch(&[(0, 2)])], second, "b"),
         ];
         assert_eq!(fetch_prepared(sources, &mut store).await.unwrap(), ["a", "b"]);
         assert_eq!(total_and_known(&store, span(0, 1)).await, (2, 1));
@@ -218,10 +218,13 @@ async fn batches_are_committed_in_source_order_whichever_answers_first() {
 #[tokio::test]
 async fn what_was_fetched_before_a_ledger_error_is_kept() {
     let mut store = empty_store().await;
-    let error = || Err(EngineError::TimeOutOfRange(Minute(0)));
+    let object = record("1_elasticloadbalancing_eu_a");
+    let counted_twice =
+        FetchedObjects { ledger: Ledger::default(), records: vec![object.clone(), object], counts: BTreeMap::new() };
+    let invalid = Fetched { objects: Some(counted_twice), ..Fetched::default() };
     let sources = vec![
-        PreparedSource::open(vec![Ok(batch(&[(0, 1)])), Ok(batch(&[(1, 1)]))], 0, "a"),
-        PreparedSource::open(vec![Ok(batch(&[(2, 1)])), error()], 0, "b"),
+        PreparedSource::open(vec![batch(&[(0, 1)]), batch(&[(1, 1)])], 0, "a"),
+        PreparedSource::open(vec![batch(&[(2, 1)]), invalid], 0, "b"),
     ];
     fetch_prepared(sources, &mut store).await.unwrap_err();
     assert_eq!(total_and_known(&store, span(0, 10)).await, (3, 3));

@@ -3,6 +3,7 @@
 //! A minute without a row is unknown; a row of zeros is a minute without traffic. An invalid row is skipped and
 //! reported, and its minute stays unknown. **Invariant:** the order of rows does not matter.
 
+mod count_source;
 mod csv_rows;
 mod packed;
 mod parquet;
@@ -17,10 +18,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::fetch_plan::{FileState, ImportedFile};
 use crate::hinted_error::HintedError;
-use rows::CountsBuilder;
+use rows::{CountsBuilder, ParsedCounts};
 
+pub use count_source::CountsFileSource;
 pub use packed::PackedDay;
-pub use rows::{InvalidRows, ParsedCounts};
 
 /// A file compared with what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

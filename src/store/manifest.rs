@@ -12,6 +12,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, content_version};
+use crate::fetch_plan::{DayListing, ListingCache};
 use crate::ledger::{Partition, UnlistedFolders};
 use crate::serialization::serialize_as_text;
 use crate::series::SeriesKey;
@@ -70,28 +71,6 @@ pub struct Manifest {
     /// The day of the last search for data files that no manifest names.
     #[serde(rename = "swept", skip_serializing_if = "Option::is_none")]
     pub(super) last_gc_day: Option<Day>,
-}
-
-/// How a finished day's folder was listed, so that it need not be listed by every run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DayListing {
-    pub query_hash: String,
-    /// The first requested minute; objects of earlier ones were not read.
-    pub from: Minute,
-    pub listed_on: Day,
-}
-
-/// The folders of accounts, regions and days of a location, so that they need not be listed by every run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListingCache {
-    pub query_hash: String,
-    /// The first requested minute; folders of earlier days were left out.
-    pub from: Minute,
-    pub evaluated_at: Minute,
-    pub listed_at: Minute,
-    pub regions: Vec<String>,
-    /// Folders of days that any of them has: `2026/10/31`.
-    pub days: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

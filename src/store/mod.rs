@@ -21,7 +21,6 @@ pub use codec::budgets_parquet;
 pub use directory::DirectoryStore;
 pub use error::{BlobError, StoreError};
 pub use ledger::{AlertStateKind, LedgerStore, LoadRequest, VersionedAlertState};
-pub use manifest::{DayListing, ListingCache};
 pub use s3::S3Store;
 pub use site::{SiteError, SiteFile, SiteWriter, StalePages};
 

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use crate::counts::Sums;
 use crate::engine::{self, RunOptions};
 use crate::slo::{self, Catalog, DefinitionFile};
+use crate::source::FetchContext;
 use crate::store::{LedgerStore, LoadRequest, MemoryStore};
 use crate::time::{Day, Minute, Span};
 use proptest::prelude::*;
@@ -249,19 +250,17 @@ impl World {
         let stop = Arc::new(AtomicBool::new(stopped_after == Some(0)));
         let raised = Arc::clone(&stop);
         let at = first().plus(DAYS + 2).start();
-        let job = RunOptions {
+        let context = FetchContext {
             catalog: &self.catalog,
             at,
             now: at,
-            days: None,
             queries: Path::new("queries"),
             max_cost: None,
-            offline: false,
             threads: 1,
-            notify_options: None,
             stop,
             progress: &|done, _| raised.store(stopped_after.is_some_and(|after| done + 1 >= after), Ordering::Relaxed),
         };
+        let job = RunOptions { context, days: None, offline: false, notify_options: None };
         self.runtime.block_on(engine::run(&job, &mut self.store)).unwrap();
         for (folder, hidden_path) in &hidden {
             fs::remove_file(folder).unwrap();

@@ -11,6 +11,7 @@ use crate::evaluation::status::{FleetStatus, compute_status};
 use crate::ledger::Partition;
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, DefinitionFile, Exclusions, Service, Slo};
+use crate::source::FetchContext;
 use crate::store::{BlobError, BlobStore, LedgerStore, LoadRequest, MemoryStore, Version};
 use crate::time::{Day, Minute, Span};
 use proptest::prelude::*;
@@ -182,19 +183,17 @@ async fn absorb(store: &mut LedgerStore, stretches: &[CountedInterval], stderr: 
 }
 
 async fn run(catalog: &Catalog, store: &mut LedgerStore, at: Minute) -> FleetStatus {
-    let job = RunOptions {
+    let context = FetchContext {
         catalog,
         at,
         now: at,
-        days: None,
         queries: Path::new("queries"),
         max_cost: None,
-        offline: true,
         threads: 1,
-        notify_options: None,
         stop: Arc::default(),
         progress: &|_, _| {},
     };
+    let job = RunOptions { context, days: None, offline: true, notify_options: None };
     engine::run(&job, store).await.unwrap().status
 }
 

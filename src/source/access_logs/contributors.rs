@@ -13,11 +13,22 @@ use crate::access_log::alb::OptionalFields;
 use crate::access_log::contributors::{ContributorCounter, Contributors};
 use crate::access_log::request_reader::RequestReader;
 use crate::access_log::router::SeriesRouter;
+use crate::fetch_plan::AccessLogRequest;
 
 /// Objects of one balancer: an hour of twenty nodes. By list price they cost $0.0001.
 const OBJECTS_MAX: usize = 256;
 /// Their compressed bytes: some 300 MB of lines.
 const BYTES_MAX: u64 = 32 << 20;
+
+/// The newest minutes whose objects are read; longer windows contain more than is needed.
+pub const RECENT_MINUTES: u32 = 60;
+
+/// The access logs of a source that contain its newest minutes.
+pub struct RecentLogs<'a> {
+    pub request: &'a AccessLogRequest,
+    pub root: LogRoot,
+    pub files: Vec<LogFile>,
+}
 
 #[derive(Clone, Copy, Debug)]
 pub struct ContributorScan<'a> {

@@ -3,19 +3,24 @@
 //! **Invariant:** an object is counted whole or not at all, and every object and line that is not counted is named.
 
 mod contributors;
+mod count_source;
 mod folder;
 mod folders;
 mod inflate;
+mod listed_objects;
 mod listing;
+mod listing_plan;
 mod object;
 mod root;
 mod s3;
 mod scan;
+mod summary;
 
-pub use contributors::{ContributorScan, scan_contributors};
+pub use contributors::{ContributorScan, RECENT_MINUTES, RecentLogs, scan_contributors};
+pub use count_source::AccessLogSource;
 #[cfg(test)]
 pub use folders::ListError;
 pub use listing::{ListingReport, LogFile, LogFolders, LogTree, SkippedObjects};
 pub use object::ObjectError;
 pub use root::LogRoot;
-pub use scan::{Batch, FailedObject, ObjectRead, ScanResult, scan};
+pub use scan::{Batch, ObjectRead, ScanResult, scan};

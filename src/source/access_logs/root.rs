@@ -30,6 +30,11 @@ impl LogRoot {
         }
     }
 
+    /// The key under which the ledger keeps its listings: two sources of one bucket request different load balancers.
+    pub fn listing_key(&self, source: &str) -> String {
+        format!("{source}: {self}")
+    }
+
     /// How many paid requests an object takes.
     pub fn request_count(&self, size: u64) -> u64 {
         match self {

@@ -5,6 +5,7 @@
 //! failed query scanned is still reported, because it is billed.
 
 mod count_query;
+mod count_source;
 mod coverage;
 mod custom_query;
 mod ddl;
@@ -13,13 +14,13 @@ mod query_target;
 mod response;
 mod run_query;
 mod scan_limit;
+mod scanned_bytes;
+mod summary;
 mod table_query;
 mod templates;
 
+pub use count_source::AthenaTables;
 pub use custom_query::read_sql;
 pub use ddl::{create_statements, run_statement};
-pub use error::stopped_error;
-pub use query_target::{QueryTarget, query_targets};
-pub use response::{AthenaResponse, ScanUsage};
 pub use run_query::AthenaSession;
-pub use scan_limit::{ScanEstimate, ScanLimit, plan_ranges};
+pub use scanned_bytes::{ScannedBytes, split_scan_key};

@@ -3,9 +3,11 @@
 //! **Invariant:** a minute is known only if all of its metrics were returned completely. What was not requested, not
 //! returned, or returned in part is unknown, and never zero. A complete result replaces an earlier one.
 
+mod count_source;
 mod first_datapoint;
 mod get_metric_data;
 mod plan;
+mod summary;
 mod to_counts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +25,8 @@ use get_metric_data::{MetricError, get_metric_data};
 use plan::PeriodSpan;
 use to_counts::{MetricValues, NoTrafficBounds, to_counts};
 
-pub use first_datapoint::{FirstDatapoints, NeverReported};
+pub use count_source::CloudWatchMetrics;
+use first_datapoint::{FirstDatapoints, NeverReported};
 
 /// An account may send 50 requests a second to a region.
 const CONCURRENT_REQUESTS_MAX: usize = 8;

@@ -8,7 +8,7 @@ use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use polars_io::parquet::write::ParquetWriter;
 use proptest::prelude::*;
 
-use super::rows::SAMPLES_MAX;
+use super::rows::{InvalidRows, SAMPLES_MAX};
 use super::*;
 use crate::counts::{DayCounts, MinuteCount};
 use crate::time::{Minute, Span};

@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerStore;
-use crate::fetch_plan::{FetchedRange, ImportedFile};
+use crate::fetch_plan::{FetchedRange, ImportedFile, ListingState};
 use crate::series::SeriesKey;
 use crate::store::StoreError;
-use crate::store::manifest::{DataFile, DayListing};
+use crate::store::manifest::DataFile;
 use crate::time::{Day, Minute};
 
 /// Series of which the same range was fetched, as most have it.
@@ -91,7 +91,19 @@ impl LedgerStore {
         self.manifest.first_values.extend(known.map(|(series, values)| (series.clone(), values.clone())));
     }
 
-    pub(crate) fn day_listing(&self, location: &str, day: Day) -> Option<&DayListing> {
-        self.manifest.listed_days.get(location)?.get(&day)
+    /// What earlier runs listed of a source at a location.
+    pub(crate) fn listing_state(&self, source: &str, location: &str) -> ListingState {
+        ListingState {
+            unlisted_days: self.manifest.unlisted.days(source).collect(),
+            days: self.manifest.listed_days.get(location).cloned().unwrap_or_default(),
+            folders: self.manifest.listed_folders.get(location).cloned(),
+        }
+    }
+
+    /// Marks folders of days as not listed: until they are, no gap in what other folders hold is taken for silence.
+    pub(crate) fn mark_unlisted(&mut self, source: &str, days: impl Iterator<Item = Day>) {
+        for day in days {
+            self.manifest.unlisted.insert(source, day, "");
+        }
     }
 }

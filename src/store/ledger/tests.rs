@@ -11,10 +11,10 @@ use crate::alert::{
 use crate::cost::Usage;
 use crate::counts::Sums;
 use crate::discovery::{Discovery, Lifetime, Resolution, ResourceId, ScopedSelector, Selector};
-use crate::fetch_plan::{FetchedRange, FileState, ImportedFile};
+use crate::fetch_plan::{DayListing, FetchedRange, FileState, ImportedFile, ListingCache};
 use crate::report::gate::Override;
 use crate::slo::{AwsScope, SloId, Urgency};
-use crate::store::{CrashPoints, DayListing, DirectoryStore, ListingCache};
+use crate::store::{CrashPoints, DirectoryStore};
 use crate::time::Minute;
 
 fn minute(text: &str) -> Minute {

@@ -4,33 +4,30 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use super::contributors::RecentLogs;
-use super::count_source::{CountSource, Fetched, FetchedObjects, SourceSummary};
-use super::first_request::first_requests_in_objects;
+use super::contributors::{RECENT_MINUTES, RecentLogs};
 use super::listed_objects::ListedObjects;
-use super::listing_plan::{ListingPlan, ListingUpdate};
-use super::{EngineError, RunOptions, unparsed_limit};
+use super::listing_plan::ListingPlan;
+use super::summary::{AccessLogSummary, listing_diagnostics};
+use super::{Batch, LogFile, LogRoot, LogTree, ObjectRead, ScanResult, scan};
 use crate::access_log::object_key::object_identity;
 use crate::access_log::router::SeriesRouter;
 use crate::aws::Aws;
 use crate::cost::Usage;
-use crate::fetch_plan::AccessLogRequest;
-use crate::ledger::{ObjectRecord, filing_partition};
-use crate::outcome::{AccessLogSummary, Diagnostics, listing_diagnostics};
+use crate::diagnostics::Diagnostics;
+use crate::fetch_plan::{AccessLogRequest, ListingState};
+use crate::ledger::{Ledger, ObjectRecord, Partition, filing_partition};
 use crate::rational::Rational;
 use crate::series::SeriesKey;
-use crate::source::access_logs::{self, Batch, LogFile, LogRoot, LogTree, ScanResult};
-use crate::store::{LedgerStore, LoadRequest};
-use crate::time::Day;
+use crate::source::count_source::{CountSource, FetchContext, Fetched, FetchedObjects, SourceSummary};
+use crate::time::{Day, Span};
 
-pub(super) struct AccessLogSource<'a> {
-    options: &'a RunOptions<'a>,
+pub struct AccessLogSource<'a> {
+    context: &'a FetchContext<'a>,
     request: &'a AccessLogRequest,
     plan: ListingPlan<'a>,
     /// Whether messages need no name of the source: the keys of several sources look alike.
@@ -41,8 +38,10 @@ pub(super) struct AccessLogSource<'a> {
     tree: Option<LogTree>,
     pending_days: VecDeque<Day>,
     all_days: usize,
-    is_finished: bool,
-    is_complete: bool,
+    /// The day that is counted next, with its objects.
+    listed: Option<(Day, Vec<LogFile>)>,
+    /// At the end, whether every folder was listed and every object tried.
+    completion: Option<bool>,
     /// By load balancer with its id: a name may stand for several.
     series_by_load_balancer: BTreeMap<String, BTreeSet<SeriesKey>>,
     recent: RecentLogs<'a>,
@@ -52,14 +51,55 @@ pub(super) struct AccessLogSource<'a> {
 
 #[async_trait(?Send)]
 impl<'a> CountSource<'a> for AccessLogSource<'a> {
-    async fn fetch_next(&mut self, store: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
-        if self.is_finished {
-            return Ok(None);
+    /// Lists the next day whose folder may have changed.
+    async fn list_next(&mut self) -> BTreeSet<Partition> {
+        let Some(tree) = &mut self.tree else { return BTreeSet::new() };
+        while let Some(day) = self.pending_days.pop_front() {
+            if self.plan.try_skip(day) {
+                continue;
+            }
+            let Some(mut objects) = list_within_limit(self.context, tree, day).await else {
+                self.summary.add_skipped(0, self.pending_days.len() + 1);
+                self.plan.restore_unlisted([day].into_iter().chain(self.pending_days.drain(..)));
+                break;
+            };
+            objects.retain(|object| {
+                let name = &*object.load_balancer;
+                if !self.series_by_load_balancer.contains_key(name) {
+                    self.series_by_load_balancer.insert(name.to_owned(), self.request.series_for(name));
+                }
+                self.series_by_load_balancer.get(name).is_some_and(|series| !series.is_empty())
+            });
+            let partitions = objects.iter().map(|object| filing_partition(object.interval)).collect();
+            self.listed = Some((day, objects));
+            return partitions;
         }
-        let Some(mut tree) = self.tree.take() else { return Ok(self.open_tree(store).await) };
-        let fetched = self.fetch_day(&mut tree, store).await;
-        self.tree = Some(tree);
-        fetched.map(Some)
+        BTreeSet::new()
+    }
+
+    /// Opens the tree, then counts the listed day; at the end, returns what the listing leaves for later runs.
+    async fn fetch_next(&mut self, ledger: Ledger) -> Option<Fetched<'a>> {
+        if self.completion.is_some() {
+            return None;
+        }
+        if self.tree.is_none() {
+            return self.open_tree().await;
+        }
+        let Some((day, objects)) = self.listed.take() else {
+            let tree = self.tree.as_mut()?;
+            let is_complete = !self.context.is_stopped() && tree.report.unreadable.is_empty();
+            self.completion = Some(is_complete);
+            let listing = is_complete.then(|| self.plan.save(std::mem::take(&mut tree.parent_folders)));
+            return Some(Fetched { listing, ..Fetched::default() });
+        };
+        let objects = self.count_day(day, &objects, ledger).await;
+        if self.context.is_stopped() {
+            let warning = "stopped before all logs were read\nhint: run again to read the rest";
+            self.diagnostics.warnings.push(warning.to_owned());
+            self.pending_days.clear();
+        }
+        let listing = self.tree.as_ref().map(|tree| self.plan.listed_update(tree, [day]));
+        Some(Fetched { listing, objects, ..Fetched::default() })
     }
 
     fn progress(&self) -> (usize, usize) {
@@ -68,11 +108,9 @@ impl<'a> CountSource<'a> for AccessLogSource<'a> {
 
     fn finish(mut self: Box<Self>) -> SourceSummary<'a> {
         if let Some(tree) = &self.tree {
-            let is_all_listed = self.is_complete && self.plan.is_complete() && !self.summary.has_skipped();
+            let is_all_listed = self.completion == Some(true) && self.plan.is_complete() && !self.summary.has_skipped();
             self.diagnostics.append(listing_diagnostics(self.request, tree, is_all_listed));
-            let limit = unparsed_limit(self.options.catalog, &self.request.source);
-            let cost = (Aws::usage().price(), self.options.max_cost.unwrap_or_default());
-            self.diagnostics.append(self.summary.report(&self.request.source, limit, cost));
+            self.diagnostics.append(self.summary.report(self.context, &self.request.source));
         }
         let is_named = !self.is_only_source;
         let diagnostics = if is_named { self.diagnostics.with_source(&self.request.source) } else { self.diagnostics };
@@ -81,119 +119,74 @@ impl<'a> CountSource<'a> for AccessLogSource<'a> {
 }
 
 impl<'a> AccessLogSource<'a> {
-    pub(super) async fn open(
-        options: &'a RunOptions<'a>,
+    pub fn new(
+        context: &'a FetchContext<'a>,
         request: &'a AccessLogRequest,
+        root: LogRoot,
+        listing_state: ListingState,
         is_only_source: bool,
         scan_lock: Arc<Mutex<()>>,
-        store: &mut LedgerStore,
-    ) -> Result<Self, String> {
-        let plan = ListingPlan::new(options, request, store).await?;
-        Ok(Self {
-            options,
+    ) -> Self {
+        Self {
+            context,
             request,
             is_only_source,
             scan_lock,
             tree: None,
             pending_days: VecDeque::new(),
             all_days: 0,
-            is_finished: false,
-            is_complete: false,
+            listed: None,
+            completion: None,
             series_by_load_balancer: BTreeMap::new(),
-            recent: RecentLogs::new(request, plan.root.clone()),
-            summary: AccessLogSummary::new(matches!(plan.root, LogRoot::Bucket(_))),
-            plan,
+            recent: RecentLogs { request, root: root.clone(), files: Vec::new() },
+            summary: AccessLogSummary::new(matches!(root, LogRoot::Bucket(_))),
+            plan: ListingPlan::new(context, request, root, listing_state),
             diagnostics: Diagnostics::default(),
-        })
+        }
     }
 
-    async fn open_tree(&mut self, store: &LedgerStore) -> Option<Fetched<'a>> {
-        match self.plan.open_tree(store).await {
+    /// Days whose folders have to be listed. Until then, no gap in what other folders hold is taken for silence.
+    pub fn days_to_list(&self) -> impl Iterator<Item = Day> {
+        self.plan.days_to_list()
+    }
+
+    async fn open_tree(&mut self) -> Option<Fetched<'a>> {
+        match self.plan.open_tree().await {
             Ok(tree) => {
                 self.pending_days = tree.folders.keys().copied().collect();
                 self.all_days = self.pending_days.len();
-                let listing =
-                    Some(ListingUpdate::for_days(self.request, &tree, self.plan.days_without_folder(&tree, store)));
+                let listing = Some(self.plan.listed_update(&tree, self.plan.days_without_folder(&tree)));
                 self.tree = Some(tree);
                 Some(Fetched { listing, ..Fetched::default() })
             }
             Err(error) => {
                 self.diagnostics.warnings.push(error);
-                self.is_finished = true;
                 None
             }
         }
     }
 
-    /// Fetches the next day whose folder may have changed; at the end, what the listing leaves for later runs.
-    async fn fetch_day(&mut self, tree: &mut LogTree, store: &LedgerStore) -> Result<Fetched<'a>, EngineError> {
-        while let Some(day) = self.pending_days.pop_front() {
-            if self.plan.try_skip(store, day) {
-                continue;
-            }
-            let Some(objects) = list_within_limit(self.options, tree, day).await else {
-                self.summary.add_skipped(0, self.pending_days.len() + 1);
-                self.plan.restore_unlisted(store, [day].into_iter().chain(self.pending_days.drain(..)));
-                break;
-            };
-            let objects = self.count_day(day, &objects, store).await?;
-            if self.options.stop.load(Ordering::Relaxed) {
-                let warning = "stopped before all logs were read\nhint: run again to read the rest";
-                self.diagnostics.warnings.push(warning.to_owned());
-                self.pending_days.clear();
-            }
-            let first_requests =
-                |found: &FetchedObjects| first_requests_in_objects(self.request, &found.ledger, &found.counts, store);
-            return Ok(Fetched {
-                listing: Some(ListingUpdate::for_days(self.request, tree, [day])),
-                first_values: objects.as_ref().map(first_requests).unwrap_or_default(),
-                objects,
-                ..Fetched::default()
-            });
-        }
-        self.is_finished = true;
-        self.is_complete = !self.options.stop.load(Ordering::Relaxed) && tree.report.unreadable.is_empty();
-        let listing = self.is_complete.then(|| self.plan.save(std::mem::take(&mut tree.parent_folders), store));
-        Ok(Fetched { listing, ..Fetched::default() })
-    }
-
     /// Counts what is new among the objects of a day; `None` if there is nothing.
-    async fn count_day(
-        &mut self,
-        day: Day,
-        objects: &[LogFile],
-        store: &LedgerStore,
-    ) -> Result<Option<FetchedObjects>, EngineError> {
-        for object in objects {
-            if !self.series_by_load_balancer.contains_key(&*object.load_balancer) {
-                let series = self.request.series_for(&object.load_balancer);
-                self.series_by_load_balancer.insert(object.load_balancer.to_string(), series);
-            }
-        }
-        let has_series = |object: &&LogFile| {
-            self.series_by_load_balancer.get(&*object.load_balancer).is_some_and(|series| !series.is_empty())
-        };
-        let listed = ListedObjects::deduplicate(objects.iter().filter(has_series));
-        self.recent.add_recent(self.options, &listed.objects);
+    async fn count_day(&mut self, day: Day, objects: &[LogFile], ledger: Ledger) -> Option<FetchedObjects> {
+        let listed = ListedObjects::deduplicate(objects.iter());
+        self.keep_recent(&listed.objects);
         let candidates = listed.to_ledger_objects();
-        let partitions = candidates.iter().map(|object| filing_partition(object.interval)).collect();
-        let ledger = store.load(&LoadRequest { objects: partitions, ..LoadRequest::default() }).await?;
         self.compare_changed(&listed, &ledger.resized_objects(&candidates)).await;
         let unread = ledger.unread_objects(&candidates, &self.series_by_load_balancer).into_iter();
         let uncounted: UncountedObjects<'_> = unread
             .filter_map(|(index, series)| Some((candidates.get(index)?.key, (*listed.objects.get(index)?, series))))
             .collect();
         if uncounted.is_empty() {
-            return Ok(None);
+            return None;
         }
         let mut affordable = uncounted.clone();
         affordable.retain(|_, (object, _)| !object.is_pending);
         self.summary.add_pending(uncounted.values().map(|(object, _)| *object).filter(|object| object.is_pending));
-        let (mut budget, candidates) = (ReadBudget::new(self.options, &self.plan.root), affordable.len());
+        let (mut budget, candidates) = (ReadBudget::new(self.context, &self.plan.root), affordable.len());
         affordable.retain(|_, (object, _)| budget.admit(object));
         self.summary.add_skipped(candidates - affordable.len(), 0);
         let scanned = self.scan(&listed, &affordable).await;
-        let limit = unparsed_limit(self.options.catalog, &self.request.source);
+        let limit = self.context.unparsed_limit(&self.request.source);
         self.summary.add_scan(&scanned, limit);
         let read = records_of_read_objects(&scanned, &uncounted, limit);
         if read.len() < uncounted.len() {
@@ -205,7 +198,15 @@ impl<'a> AccessLogSource<'a> {
             unread.map(|(_, (object, series))| to_record(object, Arc::default(), Arc::clone(series))).collect();
         let mut records: Vec<ObjectRecord> = read.into_values().chain(unread).collect();
         records.sort_by(|one, other| one.key.cmp(&other.key));
-        Ok(Some(FetchedObjects { ledger, records, counts: scanned.counts }))
+        Some(FetchedObjects { ledger, records, counts: scanned.counts })
+    }
+
+    fn keep_recent(&mut self, listed: &[&LogFile]) {
+        let FetchContext { catalog, at, .. } = *self.context;
+        let end = catalog.sources.get(&self.request.source).map_or(at, |source| source.settled_until(at));
+        let newest = Span::ending_at(end, RECENT_MINUTES.cast_signed());
+        let recent = listed.iter().filter(|file| !file.interval.intersect(newest).is_empty());
+        self.recent.files.extend(recent.map(|file| (*file).clone()));
     }
 
     /// Counts objects. Where one is faulty and has another copy, that copy is read.
@@ -252,12 +253,12 @@ impl<'a> AccessLogSource<'a> {
 
     async fn scan_routed(&self, routed: Vec<(SeriesRouter, Vec<LogFile>)>) -> ScanResult {
         let _scanning = self.scan_lock.lock().await;
-        let (root, threads, stop) = (self.plan.root.clone(), self.options.threads, Arc::clone(&self.options.stop));
-        let scan = move || {
+        let (root, threads, stop) = (self.plan.root.clone(), self.context.threads, Arc::clone(&self.context.stop));
+        let scan_all = move || {
             let batches: Vec<Batch<'_>> = routed.iter().map(|(router, objects)| Batch { objects, router }).collect();
-            access_logs::scan(&root, &batches, threads, &stop)
+            scan(&root, &batches, threads, &stop)
         };
-        spawn_blocking(scan).await.unwrap_or_else(|error| match error.try_into_panic() {
+        spawn_blocking(scan_all).await.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
             Err(_) => ScanResult { is_cancelled: true, ..ScanResult::default() },
         })
@@ -269,7 +270,7 @@ impl<'a> AccessLogSource<'a> {
         let previous_records: BTreeMap<&str, &ObjectRecord> =
             changed.iter().map(|record| (&*record.key, *record)).collect();
         // What the run cannot afford is compared by a later one.
-        let mut budget = ReadBudget::new(self.options, &self.plan.root);
+        let mut budget = ReadBudget::new(self.context, &self.plan.root);
         let mut files: BTreeMap<&str, Vec<LogFile>> = BTreeMap::new();
         for object in &listed.objects {
             let key = object_identity(&object.key);
@@ -290,9 +291,9 @@ impl<'a> AccessLogSource<'a> {
 }
 
 /// The objects of a day, unless to list them would cost more than the run may: half a listing would look like silence.
-async fn list_within_limit(options: &RunOptions<'_>, tree: &mut LogTree, day: Day) -> Option<Vec<LogFile>> {
+async fn list_within_limit(context: &FetchContext<'_>, tree: &mut LogTree, day: Day) -> Option<Vec<LogFile>> {
     let is_within_limit = |pages: usize| {
-        Aws::is_within_cost_limit(options.max_cost, &Usage { s3_writes: pages as u64, ..Usage::default() })
+        Aws::is_within_cost_limit(context.max_cost, &Usage { s3_writes: pages as u64, ..Usage::default() })
     };
     if matches!(tree.root, LogRoot::Directory(_)) {
         return Some(tree.list_objects(day).await);
@@ -311,20 +312,20 @@ async fn list_within_limit(options: &RunOptions<'_>, tree: &mut LogTree, day: Da
 
 /// What reading objects may cost.
 struct ReadBudget<'a> {
-    options: &'a RunOptions<'a>,
+    context: &'a FetchContext<'a>,
     root: &'a LogRoot,
     reads: u64,
 }
 
 impl<'a> ReadBudget<'a> {
-    const fn new(options: &'a RunOptions<'a>, root: &'a LogRoot) -> Self {
-        Self { options, root, reads: 0 }
+    const fn new(context: &'a FetchContext<'a>, root: &'a LogRoot) -> Self {
+        Self { context, root, reads: 0 }
     }
 
     fn admit(&mut self, object: &LogFile) -> bool {
         let reads = self.reads + self.root.request_count(object.size);
         let usage = Usage { s3_reads: reads, ..Usage::default() };
-        let is_within_limit = Aws::is_within_cost_limit(self.options.max_cost, &usage);
+        let is_within_limit = Aws::is_within_cost_limit(self.context.max_cost, &usage);
         if is_within_limit {
             self.reads = reads;
         }
@@ -341,7 +342,7 @@ fn records_of_read_objects<'l>(
     uncounted: &UncountedObjects<'l>,
     unparsed_limit: Rational,
 ) -> BTreeMap<&'l str, ObjectRecord> {
-    let record = |read: &access_logs::ObjectRead| {
+    let record = |read: &ObjectRead| {
         let (key, (object, series)) = uncounted.get_key_value(object_identity(&read.key))?;
         // A log without a line that can be parsed is as good as one that cannot be read.
         let is_unread = read.has_only_unparsed_lines(unparsed_limit);

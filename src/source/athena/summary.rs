@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Diagnostics, SAMPLES_MAX, grouped_count, join_first};
+use super::response::{AthenaResponse, ScanUsage};
+use crate::diagnostics::{Diagnostics, SAMPLES_MAX, grouped_count, join_first};
 use crate::format::{pluralize, with_thousands_separators};
 use crate::hinted_error::HintedError;
 use crate::rational::Rational;
-use crate::source::athena::{AthenaResponse, ScanUsage};
 use crate::time::Span;
 
 #[derive(Debug)]
-pub(crate) struct AthenaSummary {
+pub(super) struct AthenaSummary {
     source: String,
     unparsed_limit: Rational,
     usage: ScanUsage,
@@ -31,12 +31,12 @@ struct LineCounts {
 }
 
 impl AthenaSummary {
-    pub(crate) fn new(source: &str, unparsed_limit: Rational) -> Self {
+    pub(super) fn new(source: &str, unparsed_limit: Rational) -> Self {
         let (usage, lines) = (ScanUsage::default(), BTreeMap::new());
         Self { source: source.to_owned(), unparsed_limit, usage, series: 0, warnings: Vec::new(), lines }
     }
 
-    pub(crate) fn add(&mut self, name: &str, response: &AthenaResponse) {
+    pub(super) fn add(&mut self, name: &str, response: &AthenaResponse) {
         self.usage.add(response.usage);
         self.series = self.series.max(response.complete_series.len());
         let lines = self.lines.entry(name.to_owned()).or_default();
@@ -51,7 +51,7 @@ impl AthenaSummary {
         }
     }
 
-    pub(crate) fn add_error(&mut self, name: &str, error: &HintedError) {
+    pub(super) fn add_error(&mut self, name: &str, error: &HintedError) {
         let prefix = if error.message.contains(&format!("`{name}`")) { String::new() } else { format!("`{name}`: ") };
         self.warnings.push(format!(
             "`{}`: {prefix}{}; its minutes are unknown until they are fetched\nhint: {}",
@@ -59,12 +59,12 @@ impl AthenaSummary {
         ));
     }
 
-    pub(crate) fn add_warning(&mut self, message: String) {
+    pub(super) fn add_warning(&mut self, message: String) {
         self.warnings.push(message);
     }
 
     /// Adds the load balancers without a line in a span; `None` stands for all of them.
-    pub(crate) fn add_missing(&mut self, name: &str, span: Span, load_balancers: Option<Vec<String>>) {
+    pub(super) fn add_missing(&mut self, name: &str, span: Span, load_balancers: Option<Vec<String>>) {
         let (what, hint) = match load_balancers {
             None => (
                 "has no rows".to_owned(),
@@ -80,7 +80,7 @@ impl AthenaSummary {
         self.warnings.push(format!("`{}`: `{name}` {what} from {span}\nhint: {hint}", self.source));
     }
 
-    pub(crate) fn report(self) -> Diagnostics {
+    pub(super) fn report(self) -> Diagnostics {
         let ScanUsage { queries, scanned, billed } = self.usage;
         let mut diagnostics = Diagnostics::default();
         diagnostics.notes.push(format!(
@@ -117,7 +117,7 @@ impl LineCounts {
             let unparsed = with_thousands_separators(self.unparsed);
             let lines = grouped_count(self.total, "line");
             let text = format!("{unparsed} of {lines} of `{name}` cannot be parsed as requests{samples}");
-            diagnostics.add_unparsed(text, (self.unparsed, self.total), unparsed_limit);
+            diagnostics.add_unparsed(text, self.unparsed, self.total, unparsed_limit);
         }
     }
 }

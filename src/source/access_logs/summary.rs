@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Diagnostics, SAMPLES_MAX, example_suffix, grouped_count, join_first, push_first};
+use super::scan::{FailedObject, ObjectRead, ScanResult};
+use super::{ListingReport, LogFile, LogTree, ObjectError, SkippedObjects};
 use crate::access_log::unparsed_line::UnparsedLine;
-use crate::cost::NanoDollars;
+use crate::aws::Aws;
+use crate::diagnostics::{Diagnostics, SAMPLES_MAX, example_suffix, grouped_count, join_first, push_first};
 use crate::fetch_plan::AccessLogRequest;
 use crate::format::{pluralize, with_thousands_separators};
 use crate::hinted_error::HintedError;
 use crate::ledger::ObjectRecord;
 use crate::rational::Rational;
 use crate::slo::{matches_load_balancer, suggestion};
-use crate::source::access_logs::{
-    FailedObject, ListingReport, LogFile, LogTree, ObjectError, ObjectRead, ScanResult, SkippedObjects,
-};
+use crate::source::count_source::FetchContext;
 use crate::text::escape_non_printing;
 
 #[derive(Debug, Default)]
-pub(crate) struct AccessLogSummary {
+pub(super) struct AccessLogSummary {
     objects: u64,
     lines: u64,
     unparsed: u64,
@@ -60,30 +60,30 @@ impl CountedObjects {
 }
 
 impl AccessLogSummary {
-    pub(crate) fn new(is_bucket: bool) -> Self {
+    pub(super) fn new(is_bucket: bool) -> Self {
         Self { is_bucket, ..Self::default() }
     }
 
     /// Adds objects, and days whose folders were not listed, that would have cost more than the run may.
-    pub(crate) const fn add_skipped(&mut self, objects: usize, days: usize) {
+    pub(super) const fn add_skipped(&mut self, objects: usize, days: usize) {
         self.skipped_objects += objects;
         self.skipped_days += days;
     }
 
-    pub(crate) const fn has_skipped(&self) -> bool {
+    pub(super) const fn has_skipped(&self) -> bool {
         self.skipped_objects + self.skipped_days > 0
     }
 
-    pub(crate) fn add_pending<'l>(&mut self, files: impl Iterator<Item = &'l LogFile>) {
+    pub(super) fn add_pending<'l>(&mut self, files: impl Iterator<Item = &'l LogFile>) {
         files.for_each(|file| self.pending.add(&file.key));
     }
 
-    pub(crate) fn add_fallback_copy(&mut self, faulty: &FailedObject, copy: &LogFile) {
+    pub(super) fn add_fallback_copy(&mut self, faulty: &FailedObject, copy: &LogFile) {
         let (key, copy) = (escape_non_printing(&faulty.key), escape_non_printing(&copy.key));
         self.fallback_copies.push(format!("`{key}` {}; read `{copy}` instead", faulty.error));
     }
 
-    pub(crate) fn add_scan(&mut self, scanned: &ScanResult, unparsed_limit: Rational) {
+    pub(super) fn add_scan(&mut self, scanned: &ScanResult, unparsed_limit: Rational) {
         scanned.read.iter().for_each(|object| self.add_read(object, unparsed_limit));
         for FailedObject { key, error } in &scanned.failed {
             if let ObjectError::Refused { message, hint } = error {
@@ -127,7 +127,7 @@ impl AccessLogSummary {
     }
 
     /// Adds what was found in objects that had another size when they were counted.
-    pub(crate) fn add_comparison<'a>(
+    pub(super) fn add_comparison<'a>(
         &mut self,
         rescanned: &ScanResult,
         previous_record: impl Fn(&str) -> Option<&'a ObjectRecord>,
@@ -163,15 +163,11 @@ impl AccessLogSummary {
         }
     }
 
-    /// Reports what was read, and what was skipped where the run has spent so much of its cost limit.
-    pub(crate) fn report(
-        mut self,
-        source: &str,
-        unparsed_limit: Rational,
-        (spent, cost_limit): (NanoDollars, NanoDollars),
-    ) -> Diagnostics {
+    /// Reports what was read, and what was skipped to stay within the cost limit.
+    pub(super) fn report(mut self, context: &FetchContext<'_>, source: &str) -> Diagnostics {
         let mut diagnostics = Diagnostics::default();
         if self.has_skipped() {
+            let (spent, cost_limit) = (Aws::usage().price(), context.max_cost.unwrap_or_default());
             diagnostics.warnings.push(format!(
                 "`{source}`: skipped {} to stay within `--max-cost`: spent {spent} of {cost_limit}\nhint: run again, or \
                  raise `--max-cost`; `slowburn cost` estimates the cost of a day; until then their minutes are unknown",
@@ -180,7 +176,8 @@ impl AccessLogSummary {
         }
         diagnostics.notes = self.notes();
         if self.unparsed > 0 {
-            self.report_unparsed(unparsed_limit, &mut diagnostics);
+            let text = self.unparsed_text();
+            diagnostics.add_unparsed(text, self.unparsed, self.lines, context.unparsed_limit(source));
         }
         let s3_errors = std::mem::take(&mut self.s3_errors);
         self.warnings.extend(s3_errors.iter().map(|((message, hint), objects)| s3_warning(message, hint, objects)));
@@ -234,20 +231,19 @@ impl AccessLogSummary {
         notes
     }
 
-    /// A line that vanishes makes an SLI look better than it is: more than the limit is a warning.
-    fn report_unparsed(&self, limit: Rational, diagnostics: &mut Diagnostics) {
+    fn unparsed_text(&self) -> String {
         let unparsed = with_thousands_separators(self.unparsed);
         let mut text = format!("{unparsed} of {} cannot be parsed as requests", grouped_count(self.lines, "line"));
         for sample in &self.unparsed_samples {
             text.push_str(&format!("\n  {}", sample.replace('\n', "\n  ")));
         }
-        diagnostics.add_unparsed(text, (self.unparsed, self.lines), limit);
+        text
     }
 }
 
 /// Reports what a listing found beside the requested logs, and what is missing. Whether a load balancer has no logs at
 /// all is known only if every folder was listed.
-pub(crate) fn listing_diagnostics(request: &AccessLogRequest, tree: &LogTree, is_complete: bool) -> Diagnostics {
+pub(super) fn listing_diagnostics(request: &AccessLogRequest, tree: &LogTree, is_complete: bool) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     let ListingReport { skipped, mismatched, unreadable, .. } = &tree.report;
     for (kind, skipped) in skipped {

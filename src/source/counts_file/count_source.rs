@@ -5,27 +5,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::count_source::{CountSource, CountsFileStates, Fetched, SourceSummary};
-use super::{EngineError, RunOptions};
+use super::rows::{InvalidRows, ParsedCounts};
+use super::{FileChange, read_if_changed};
+use crate::diagnostics::{Diagnostics, SAMPLES_MAX};
 use crate::fetch_plan::{CountsFileRequest, ImportedFile};
+use crate::format::pluralize;
 use crate::hinted_error::HintedError;
-use crate::outcome::Diagnostics;
+use crate::ledger::Ledger;
 use crate::series::SeriesKey;
-use crate::source::counts_file::{FileChange, ParsedCounts, read_if_changed};
-use crate::store::LedgerStore;
+use crate::source::count_source::{CountSource, CountsFileStates, FetchContext, Fetched, SourceSummary};
 
 /// Files that are read in parallel.
 const FILES_PER_CHUNK: usize = 16;
 /// Packed counts of a batch: a month of some 1,500 series. Merging them takes less than 300 MB.
 const BATCH_BYTES_MAX: usize = 96 << 20;
 
-pub(super) struct CountsFileSource<'a> {
-    options: &'a RunOptions<'a>,
+pub struct CountsFileSource<'a> {
+    context: &'a FetchContext<'a>,
     requests: &'a [CountsFileRequest],
     /// How many of the requests are done.
     done: usize,
@@ -37,15 +37,15 @@ pub(super) struct CountsFileSource<'a> {
 
 #[async_trait(?Send)]
 impl<'a> CountSource<'a> for CountsFileSource<'a> {
-    async fn fetch_next(&mut self, _: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
+    async fn fetch_next(&mut self, _: Ledger) -> Option<Fetched<'a>> {
         if self.is_finished {
-            return Ok(None);
+            return None;
         }
         let (mut fetched, mut newly_imported, mut bytes) = (Fetched::default(), BTreeMap::new(), 0);
         while bytes <= BATCH_BYTES_MAX {
             let chunk = self.requests.iter().skip(self.done).take(FILES_PER_CHUNK).collect::<Vec<_>>();
             self.is_finished = chunk.is_empty();
-            if !self.is_finished && self.options.stop.load(Ordering::Relaxed) {
+            if !self.is_finished && self.context.is_stopped() {
                 let warning = "stopped before all counts files were read\nhint: run again to read the rest";
                 self.diagnostics.warnings.push(warning.to_owned());
                 self.is_finished = true;
@@ -54,7 +54,7 @@ impl<'a> CountSource<'a> for CountsFileSource<'a> {
                 break;
             }
             self.done += chunk.len();
-            (self.options.progress)(self.done, self.requests.len());
+            (self.context.progress)(self.done, self.requests.len());
             for (request, parsed) in self.read_changed(&chunk) {
                 newly_imported.extend(self.imported_file(request, &parsed).map(|file| (request.series.clone(), file)));
                 for (day, packed) in parsed.days {
@@ -66,7 +66,7 @@ impl<'a> CountSource<'a> for CountsFileSource<'a> {
         let while_merging = self.imported.clone();
         self.imported.append(&mut newly_imported);
         fetched.counts_files = Some(CountsFileStates { while_merging, merged: self.imported.clone() });
-        Ok(Some(fetched))
+        Some(fetched)
     }
 
     fn progress(&self) -> (usize, usize) {
@@ -79,16 +79,15 @@ impl<'a> CountSource<'a> for CountsFileSource<'a> {
 }
 
 impl<'a> CountsFileSource<'a> {
-    pub(super) async fn open(
-        options: &'a RunOptions<'a>,
+    /// Opens the requested files. `imported` are the files whose counts are in the ledger.
+    pub fn new(
+        context: &'a FetchContext<'a>,
         requests: &'a [CountsFileRequest],
-        store: &LedgerStore,
-    ) -> Result<Self, EngineError> {
+        mut imported: BTreeMap<SeriesKey, ImportedFile>,
+    ) -> Self {
         let requested: BTreeSet<&SeriesKey> = requests.iter().map(|request| &request.series).collect();
-        let mut imported = store.counts_files().await?;
         imported.retain(|series, _| requested.contains(series));
-        let diagnostics = Diagnostics::default();
-        Ok(Self { options, requests, done: 0, is_finished: false, imported, diagnostics })
+        Self { context, requests, done: 0, is_finished: false, imported, diagnostics: Diagnostics::default() }
     }
 
     /// Reads what has changed of some files. What cannot be read no longer counts as imported.
@@ -103,13 +102,13 @@ impl<'a> CountsFileSource<'a> {
                 Ok(FileChange::Unchanged) => {}
                 Ok(FileChange::SameContent(state)) => {
                     // Until the file is settled, it is compared by its content.
-                    if let Some(file) = self.imported.get_mut(series).filter(|_| state.is_settled(self.options.now)) {
+                    if let Some(file) = self.imported.get_mut(series).filter(|_| state.is_settled(self.context.now)) {
                         file.state = state;
                     }
                 }
                 Ok(FileChange::Changed(parsed)) => {
                     self.imported.remove(series);
-                    self.diagnostics.add_row_errors(&file_path(request), &parsed.invalid_rows);
+                    self.diagnostics.warnings.extend(row_warnings(&file_path(request), &parsed.invalid_rows));
                     changed.push((*request, parsed));
                 }
                 Err(error) => {
@@ -124,10 +123,19 @@ impl<'a> CountsFileSource<'a> {
     /// A file with invalid rows is read and reported again by the next run.
     fn imported_file(&self, request: &CountsFileRequest, parsed: &ParsedCounts) -> Option<ImportedFile> {
         let is_final = parsed.invalid_rows.count == 0;
-        let state = parsed.state.filter(|state| is_final && state.is_settled(self.options.now))?;
+        let state = parsed.state.filter(|state| is_final && state.is_settled(self.context.now))?;
         let path = file_path(request).to_string_lossy().into_owned();
         Some(ImportedFile { path, state, hash: parsed.hash.clone() })
     }
+}
+
+/// Names the rows of a file that were skipped.
+fn row_warnings(path: &Path, invalid: &InvalidRows) -> Vec<String> {
+    if invalid.count == 0 {
+        return Vec::new();
+    }
+    let skipped = format!("skipped {} of `{}`", pluralize(invalid.count, "row"), path.display());
+    [skipped].into_iter().chain(invalid.samples.iter().take(SAMPLES_MAX).cloned()).collect()
 }
 
 fn file_path(request: &CountsFileRequest) -> PathBuf {

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Diagnostics, join_first, push_first};
+use super::{MetricResponse, NeverReported};
+use crate::diagnostics::{Diagnostics, join_first, push_first};
 use crate::format::pluralize;
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, Indicator, Metric};
-use crate::source::cloudwatch::{MetricResponse, NeverReported};
 
 #[derive(Debug, Default)]
-pub(crate) struct CloudWatchSummary {
+pub(super) struct CloudWatchSummary {
     series: usize,
     metrics: u64,
     requests: u64,
@@ -24,7 +24,7 @@ pub(crate) struct CloudWatchSummary {
 
 impl CloudWatchSummary {
     /// Adds an answer; `is_known` is whether a series was known before the run.
-    pub(crate) fn add(&mut self, response: &MetricResponse, is_known: impl Fn(&SeriesKey) -> bool) {
+    pub(super) fn add(&mut self, response: &MetricResponse, is_known: impl Fn(&SeriesKey) -> bool) {
         self.series += response.complete_series.len();
         self.metrics += response.billed_metrics;
         self.requests += response.requests;
@@ -45,7 +45,7 @@ impl CloudWatchSummary {
         }
     }
 
-    pub(crate) fn report(&self, catalog: &Catalog, source: &str) -> Diagnostics {
+    pub(super) fn report(&self, catalog: &Catalog, source: &str) -> Diagnostics {
         let mut diagnostics = Diagnostics::default();
         if self.requests > 0 {
             diagnostics.notes.push(format!(

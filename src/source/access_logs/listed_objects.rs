@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::LogFile;
 use crate::access_log::object_key::object_identity;
 use crate::ledger::ListedObject;
-use crate::source::access_logs::LogFile;
 
 /// The objects of a day of delivery, each once.
 pub(super) struct ListedObjects<'l> {

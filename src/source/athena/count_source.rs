@@ -6,36 +6,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
-use super::count_source::{
-    AnsweredRange, CountSource, Fetched, ScannedBytes, SourceSummary, check_cost_limit, pack_counts,
-};
-use super::first_request::drop_before_first_request;
-use super::{EngineError, RunOptions, unparsed_limit};
+use super::error::stopped_error;
+use super::query_target::{QueryTarget, query_targets};
+use super::run_query::AthenaSession;
+use super::scan_limit::{ScanEstimate, ScanLimit, plan_ranges};
+use super::scanned_bytes::ScannedBytes;
+use super::summary::AthenaSummary;
 use crate::aws::Aws;
 use crate::cost::Usage;
 use crate::fetch_plan::{FetchRange, RangeRequest};
 use crate::ledger::Ledger;
-use crate::outcome::{AthenaSummary, Diagnostics};
 use crate::slo::{AthenaSource, AwsScope};
-use crate::source::athena::{
-    AthenaSession, QueryTarget, ScanEstimate, ScanLimit, plan_ranges, query_targets, stopped_error,
-};
-use crate::store::{LedgerStore, LoadRequest};
+use crate::source::count_source::{AnsweredRange, CountSource, Fetched, RangeFetch, SourceSummary, pack_counts};
 use crate::time::Span;
 
-pub(super) struct AthenaTables<'a> {
-    options: &'a RunOptions<'a>,
-    request: &'a RangeRequest,
+pub struct AthenaTables<'a> {
+    range_fetch: RangeFetch<'a>,
     aws: Aws,
-    /// The ledger before the run.
-    history: Ledger,
+    /// By the key of a scan.
+    scanned_bytes_per_day: BTreeMap<String, u64>,
     scan_limit: ScanLimit,
     /// What the query in flight may scan.
     in_flight_limit: Arc<AtomicU64>,
     targets: VecDeque<TargetQueue<'a>>,
     done_minutes: usize,
     all_minutes: usize,
-    diagnostics: Diagnostics,
     summary: AthenaSummary,
 }
 
@@ -53,14 +48,14 @@ struct TargetQueue<'a> {
 
 #[async_trait(?Send)]
 impl<'a> CountSource<'a> for AthenaTables<'a> {
-    async fn fetch_next(&mut self, store: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
+    async fn fetch_next(&mut self, _: Ledger) -> Option<Fetched<'a>> {
         while let Some(queue) = self.targets.pop_front() {
-            let fetched = self.fetch_piece(queue, store).await;
+            let fetched = self.fetch_piece(queue).await;
             if fetched.is_some() {
-                return Ok(fetched);
+                return fetched;
             }
         }
-        Ok(None)
+        None
     }
 
     fn progress(&self) -> (usize, usize) {
@@ -68,86 +63,84 @@ impl<'a> CountSource<'a> for AthenaTables<'a> {
     }
 
     fn finish(mut self: Box<Self>) -> SourceSummary<'a> {
-        self.diagnostics.append(self.summary.report());
-        SourceSummary { diagnostics: self.diagnostics, recent_logs: None }
+        self.range_fetch.diagnostics.append(self.summary.report());
+        SourceSummary { diagnostics: self.range_fetch.diagnostics, recent_logs: None }
     }
 }
 
 impl<'a> AthenaTables<'a> {
-    pub(super) async fn open(
-        options: &'a RunOptions<'a>,
-        request: &'a RangeRequest,
-        missing: &[FetchRange],
-        (scope, athena_source): (&AwsScope, &'a AthenaSource),
-        diagnostics: Diagnostics,
-        store: &LedgerStore,
-    ) -> Result<Self, EngineError> {
+    pub async fn open(
+        range_fetch: RangeFetch<'a>,
+        scope: &AwsScope,
+        athena_source: &'a AthenaSource,
+        scanned_bytes_per_day: BTreeMap<String, u64>,
+    ) -> Self {
+        let RangeFetch { context, request, .. } = range_fetch;
         let aws = Aws::shared().await.for_scope(scope).await;
         let in_flight_limit = Arc::new(AtomicU64::new(u64::MAX));
         let session = AthenaSession {
             client: aws.athena(),
             source: athena_source,
             fetch_end: request.end,
-            stop_requested: &options.stop,
+            stop_requested: &context.stop,
             bytes_left: Arc::clone(&in_flight_limit),
         };
-        let unparsed_limit = unparsed_limit(options.catalog, &request.source);
+        let unparsed_limit = context.unparsed_limit(&request.source);
         let mut summary = AthenaSummary::new(&request.source, unparsed_limit);
         let mut targets = VecDeque::new();
-        for (name, target) in query_targets(&session, request, options.queries, unparsed_limit) {
+        for (name, target) in query_targets(&session, request, context.queries, unparsed_limit) {
             match target {
-                Ok(target) => targets.push_back(TargetQueue::new(request, name, target, missing)),
+                Ok(target) => targets.push_back(TargetQueue::new(request, name, target, &range_fetch.missing)),
                 Err(error) => summary.add_error(&name, &error),
             }
         }
-        Ok(Self {
-            options,
-            request,
+        Self {
+            range_fetch,
             aws,
-            history: store.load(&LoadRequest::default()).await?,
-            scan_limit: ScanLimit::new(athena_source, request.end, options.now),
+            scanned_bytes_per_day,
+            scan_limit: ScanLimit::new(athena_source, request.end, context.now),
             in_flight_limit,
             done_minutes: 0,
             all_minutes: targets.iter().map(TargetQueue::pending_minutes).sum(),
             targets,
-            diagnostics,
             summary,
-        })
+        }
     }
 
     /// Fetches the newest pending piece of a table or query. The rest waits unless that failed.
-    async fn fetch_piece(&mut self, mut queue: TargetQueue<'a>, store: &LedgerStore) -> Option<Fetched<'a>> {
+    async fn fetch_piece(&mut self, mut queue: TargetQueue<'a>) -> Option<Fetched<'a>> {
         let Some(range) = queue.pending.pop() else {
             if let Some(span) = queue.whole_span {
-                let missing = queue.target.missing_load_balancers(&self.history, span);
+                let missing = queue.target.missing_load_balancers(&self.range_fetch.history, span);
                 self.summary.add_missing(&queue.name, span, missing);
             }
             return None;
         };
-        if self.options.stop.load(Ordering::Relaxed) {
+        if self.range_fetch.context.is_stopped() {
             self.summary.add_error(&queue.name, &stopped_error());
             return None;
         }
         let scan_key = queue.scan_key();
-        let day_bytes = store.manifest.scanned_bytes_per_day.get(&scan_key).copied();
+        let day_bytes = self.scanned_bytes_per_day.get(&scan_key).copied();
         let span = self.next_span(&queue, &range, day_bytes)?;
-        let mut response = queue.target.fetch_counts(span, &range.series).await;
+        let response = queue.target.fetch_counts(span, &range.series).await;
         self.aws.record_scanned_bytes(response.usage.billed.0);
         self.done_minutes += span.minutes() as usize;
-        let first_values = drop_before_first_request(self.request, &self.history, &mut response.counts, store);
-        let day_bytes = self.scan_limit.record_scan(&response, span);
+        let scanned_bytes = self.scan_limit.record_scan(&response, span).map(|day_bytes| ScannedBytes {
+            target_key: queue.target_key.clone(),
+            scan_key,
+            day_bytes,
+        });
+        if let Some(scanned) = scanned_bytes.clone() {
+            scanned.record_in(&mut self.scanned_bytes_per_day);
+        }
         self.summary.add(&queue.name, &response);
         let fetched = Fetched {
             counts: pack_counts(&response.counts),
             replaced_spans: queue.target.replaced_spans(&response, span),
-            first_values,
-            scanned_bytes: day_bytes.map(|day_bytes| ScannedBytes {
-                target_key: queue.target_key.clone(),
-                scan_key,
-                day_bytes,
-            }),
+            scanned_bytes,
             range: queue.target.is_trusted().then(|| AnsweredRange {
-                request: self.request,
+                request: self.range_fetch.request,
                 span,
                 series: response.complete_series,
                 first_known: BTreeMap::new(),
@@ -174,7 +167,8 @@ impl<'a> AthenaTables<'a> {
         });
         let (span, scan_bytes) = planned.map_err(|error| self.summary.add_error(&queue.name, &error)).ok()?;
         let usage = Usage { athena_bytes: scan_bytes.0, ..Usage::default() };
-        match check_cost_limit(self.options, &self.request.source, &usage) {
+        let RangeFetch { context, request, .. } = &self.range_fetch;
+        match context.check_cost_limit(&request.source, &usage) {
             Ok(()) => {
                 // An estimate may be a little too low, and what is almost done has been paid for. Without one, the
                 // limit holds.
@@ -184,7 +178,7 @@ impl<'a> AthenaTables<'a> {
             }
             Err(refusal) if day_bytes.is_some() => self.summary.add_warning(refusal),
             Err(_) => {
-                let (spent, limit) = (Aws::usage().price(), self.options.max_cost.unwrap_or_default());
+                let (spent, limit) = (Aws::usage().price(), context.max_cost.unwrap_or_default());
                 let error = self.scan_limit.over_cost_limit_error(&queue.name, scan_bytes, spent, limit);
                 self.summary.add_error(&queue.name, &error);
             }
