@@ -11,6 +11,7 @@ use jiff::civil::Weekday;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
+use serde::Serialize;
 
 use crate::serialization::serialize_as_text;
 
@@ -26,7 +27,7 @@ pub struct Minute(pub i32);
 pub struct Day(pub i32);
 
 /// A half-open run of minutes: `start` belongs to it, `end` does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Span {
     pub start: Minute,
     pub end: Minute,

@@ -7,7 +7,7 @@ use rayon::iter::{IntoParallelIterator, IntoParallelRefMutIterator, ParallelIter
 
 use super::EngineError;
 use crate::ledger::NotLoaded;
-use crate::report::history::{History, HistoryBuilder};
+use crate::report::history::History;
 use crate::slo::{Catalog, Exclusions, SloId};
 use crate::store::{LedgerStore, LoadRequest};
 use crate::time::{Day, Minute};
@@ -24,24 +24,25 @@ pub async fn load_histories(
     let mut sums = store.load(&LoadRequest::default()).await?;
     store.load_timeslices(&mut sums).await?;
     let excluded = Exclusions::for_evaluation(catalog, at);
-    let new_builder = |(service, slo)| HistoryBuilder::new(service, slo, &excluded, catalog.evaluation_time(slo, at));
-    let mut builders: Vec<HistoryBuilder> = catalog.slos().map(new_builder).collect();
+    let new_history = |(service, slo)| History::new(service, slo, &excluded, catalog.evaluation_time(slo, at));
+    let mut histories: Vec<History> = catalog.slos().map(new_history).collect();
     // Of days before the ledger begins nothing is known.
     let first = store.first_day();
-    let days: BTreeSet<Day> =
-        builders.iter().flat_map(HistoryBuilder::days).filter(|day| Some(*day) >= first).collect();
+    let days: BTreeSet<Day> = histories.iter().flat_map(History::days).filter(|day| Some(*day) >= first).collect();
     for day in days {
-        let add_sums = |builder: &'_ mut HistoryBuilder| builder.add_day_sums(&sums, day);
-        let unfinished: Vec<&mut HistoryBuilder> =
-            builders.par_iter_mut().filter_map(|draft| if add_sums(draft) { None } else { Some(draft) }).collect();
+        let add_sums = |history: &'_ mut History| history.add_day_sums(&sums, day);
+        let unfinished: Vec<&mut History> = histories
+            .par_iter_mut()
+            .filter_map(|history| if add_sums(history) { None } else { Some(history) })
+            .collect();
         if unfinished.is_empty() {
             continue;
         }
         let minutes = store.load(&LoadRequest::for_days([day], [])).await?;
         unfinished
             .into_par_iter()
-            .map(|draft| draft.add_day_minutes(&minutes, day))
+            .map(|history| history.add_day_minutes(&minutes, day))
             .collect::<Result<(), NotLoaded>>()?;
     }
-    Ok(builders.into_iter().map(HistoryBuilder::build).map(|history| (history.id.clone(), history)).collect())
+    Ok(catalog.slos().map(|(_, slo)| slo.id.clone()).zip(histories).collect())
 }

@@ -37,17 +37,12 @@ pub(super) enum ChartColor {
     Limit = 0x5B_64_70,
     /// The number that matters.
     Line = 0x2A_6B_9C,
-    /// The area below it.
     LineFill = 0xD3_E3_EF,
-    /// What failed.
     Bad = 0xB3_26_1E,
-    /// The area below that.
     BadFill = 0xF2_CF_CC,
-    /// Tickets.
     Warn = 0x9A_5B_00,
     /// Numbers without corrections, or for comparison.
     Raw = 0x8A_92_9A,
-    /// Time without data.
     Unknown = 0xE4_E0_EE,
 }
 
@@ -88,7 +83,6 @@ pub(super) struct Chart {
     pub(super) x: Range<f64>,
     /// The values of its bottom and top.
     pub(super) y: Range<f64>,
-    /// From the back to the front.
     pub(super) shapes: Vec<Shape>,
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::table::text_table;
 use crate::cost::{CostEstimate, CostLine, NanoDollars, Usage};
 use crate::format::pluralize;
+use crate::rational::quotient;
 use crate::time::format_duration;
 
 const MONTH_DAYS: u64 = 30;
@@ -31,7 +32,6 @@ const ASSUMPTION_NOTES: [(UsageField, &str); 3] = [
     ),
 ];
 
-/// By source, by class, and by service: the most expensive ones or all.
 pub fn table(estimate: &CostEstimate, every_minutes: u32, show_all: bool) -> String {
     let shown = if show_all { estimate.services.len() } else { SERVICES_SHOWN.min(estimate.services.len()) };
     let paid_services: Vec<&CostLine> =
@@ -86,8 +86,7 @@ fn cost_table<'a>(first_header: &str, lines: impl IntoIterator<Item = &'a CostLi
 
 /// For programs: prices in dollars.
 pub fn json(estimate: &CostEstimate, every_minutes: u32) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
-    let dollars = |amount: NanoDollars| amount.0 as f64 / 1e9;
+    let dollars = |amount: NanoDollars| quotient(amount.0.into(), 1_000_000_000);
     let lines = |lines: &[CostLine]| {
         let line_json = |line: &CostLine| {
             json!({

@@ -54,11 +54,9 @@ pub struct DailyBudget {
     pub class: String,
     /// The current objective as written; on that day it may have been another.
     pub objective: String,
-    /// `30d` or `month`.
     pub window: String,
     pub total: u64,
     pub bad: u64,
-    /// The share of the window's minutes that is known.
     pub coverage: f64,
     /// The share of the budget that is used; `None` without traffic, and where the objective allows no failure.
     pub consumed: Option<f64>,

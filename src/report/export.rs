@@ -3,9 +3,9 @@
 mod document;
 mod openmetrics;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use super::slo_status::SloStatus;
+use super::slo_status::{SloStatus, count_statuses};
 use super::table::{Column, columns_csv, optional_text};
 use crate::burn::ExhaustionForecast;
 use crate::evaluation::SloState;
@@ -43,7 +43,6 @@ const CSV_COLUMNS: [Column<SloRow>; 24] = [
     ("policy", |row| optional_text(row.policy.as_ref().map(|step| &step.text))),
 ];
 
-/// Comma-separated values, one line for each row.
 pub fn csv(status: &FleetStatus) -> Result<String, csv::Error> {
     columns_csv(&CSV_COLUMNS, &status.rows)
 }
@@ -78,23 +77,21 @@ pub struct Datum {
     pub name: &'static str,
     pub dimensions: Vec<(&'static str, String)>,
     pub value: f64,
-    /// Whether the unit is percent instead of a count.
     pub is_percent: bool,
 }
 
 /// That a run was completed, and how many SLOs of each class have which status.
 pub fn fleet_metrics(status: &FleetStatus) -> Vec<Datum> {
     let count = |name, dimensions, value: u32| Datum { name, dimensions, value: value.into(), is_percent: false };
-    let mut counts: BTreeMap<(&str, SloStatus), u32> = BTreeMap::new();
-    for row in &status.rows {
-        for slo_status in SloStatus::ALL {
-            *counts.entry((&row.class, slo_status)).or_default() += u32::from(SloStatus::from_row(row) == slo_status);
+    let mut metrics = vec![count("Runs", Vec::new(), 1)];
+    let classes: BTreeSet<&str> = status.rows.iter().map(|row| row.class.as_str()).collect();
+    for class in classes {
+        for (slo_status, number) in count_statuses(status.rows.iter().filter(|row| row.class == class)) {
+            let dimensions = vec![("Class", class.to_owned()), ("Status", slo_status.key().to_owned())];
+            metrics.push(count("SloCount", dimensions, number));
         }
     }
-    let by_class = counts.into_iter().map(|((class, slo_status), number)| {
-        count("SloCount", vec![("Class", class.to_owned()), ("Status", slo_status.key().to_owned())], number)
-    });
-    std::iter::once(count("Runs", Vec::new(), 1)).chain(by_class).collect()
+    metrics
 }
 
 /// The error budget that is left of each SLO, in percent, where it is known.

@@ -12,7 +12,7 @@ use crate::counts::{MinuteTable, Sums};
 use crate::evaluation::SloViews;
 use crate::ledger::{Ledger, NotLoaded, ViewSums};
 use crate::rational::Rational;
-use crate::slo::{Exclusions, Service, Slo, SloId};
+use crate::slo::{Exclusions, Service, Slo};
 use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window};
 
 /// Lengths of time buckets; each divides a day.
@@ -33,10 +33,10 @@ const SLOT_MINUTES: u32 = 5;
 const MERGE_GAP_MINUTES: i32 = 5;
 const MAX_INTERVALS: usize = 40;
 
-#[derive(Clone, Debug)]
+/// The past of one SLO, which is added day by day.
+#[derive(Debug)]
 pub struct History {
-    pub id: SloId,
-    pub excluded: Vec<Span>,
+    views: SloViews,
     evaluated_at: Minute,
     corrected: BucketSums,
     /// Without corrections, if these exclude anything.
@@ -44,83 +44,67 @@ pub struct History {
     worst_intervals: WorstIntervals,
 }
 
-#[derive(Debug)]
-pub struct HistoryBuilder {
-    history: History,
-    views: SloViews,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeBucket {
     pub span: Span,
     pub sums: Sums,
-    /// Without corrections.
     pub raw: Sums,
 }
 
-impl HistoryBuilder {
-    pub fn new(service: &Service, slo: &Slo, excluded: &Exclusions<'_>, evaluated_at: Minute) -> Self {
-        let boundaries = bucket_boundaries(slo, evaluated_at);
-        let excluded = excluded.spans(service, slo);
-        let corrected = BucketSums::new(boundaries);
+impl History {
+    pub fn new(service: &Service, slo: &Slo, exclusions: &Exclusions<'_>, evaluated_at: Minute) -> Self {
+        let excluded = exclusions.spans(service, slo);
+        let corrected = BucketSums::new(bucket_boundaries(slo, evaluated_at));
         let has_raw = excluded.iter().any(|out| !out.intersect(corrected.span()).is_empty());
         let window =
             slo.windows.first().map_or(Span::new(evaluated_at, evaluated_at), |window| window.span_at(evaluated_at));
         let recent = Span::ending_at(evaluated_at, WORST_INTERVAL_DAYS * MINUTES_PER_DAY);
-        let history = History {
-            id: slo.id.clone(),
+        Self {
+            views: SloViews::new(slo, excluded),
             evaluated_at,
             raw: has_raw.then(|| corrected.clone()),
             corrected,
             worst_intervals: WorstIntervals::new(slo, window.intersect(recent)),
-            excluded: excluded.clone(),
-        };
-        Self { history, views: SloViews::new(slo, excluded) }
+        }
     }
 
-    pub fn days(&self) -> BTreeSet<Day> {
-        self.history.corrected.span().days().collect()
+    pub fn days(&self) -> impl Iterator<Item = Day> {
+        self.corrected.span().days()
     }
 
     /// Adds a day by its sums; `false` if its minutes are needed.
     pub fn add_day_sums(&mut self, ledger: &Ledger, day: Day) -> bool {
-        let history = &mut self.history;
-        let span = day.span().intersect(history.corrected.span());
+        let span = day.span().intersect(self.corrected.span());
         if span.is_empty() {
             return true;
         }
-        if span != day.span() || history.corrected.has_boundary_within(day) || history.worst_intervals.overlaps(day) {
+        if span != day.span() || self.corrected.has_boundary_within(day) || self.worst_intervals.overlaps(day) {
             return false;
         }
         let load_sums = |view| ViewSums::new(ledger, view).sum_span(span).ok();
         let Some(corrected) = load_sums(&self.views.corrected) else { return false };
-        if let Some(bucket_sums) = &mut history.raw {
+        if let Some(bucket_sums) = &mut self.raw {
             let Some(raw) = load_sums(&self.views.raw) else { return false };
-            bucket_sums.add(span, raw);
+            bucket_sums.add(span.start, raw);
         }
-        history.corrected.add(span, corrected);
+        self.corrected.add(span.start, corrected);
         true
     }
 
     pub fn add_day_minutes(&mut self, ledger: &Ledger, day: Day) -> Result<(), NotLoaded> {
-        let history = &mut self.history;
         let Some(table) = ledger.view_day(&self.views.corrected, day)? else { return Ok(()) };
-        history.corrected.add_day(day, &table);
-        history.worst_intervals.add_day(day, &table);
-        if let Some(bucket_sums) = &mut history.raw {
-            let raw: Option<MinuteTable> = ledger.view_day(&self.views.raw, day)?;
-            bucket_sums.add_day(day, &raw.unwrap_or_default());
+        self.corrected.add_day(day, &table);
+        self.worst_intervals.add_day(day, &table);
+        if let Some(bucket_sums) = &mut self.raw {
+            bucket_sums.add_day(day, &ledger.view_day(&self.views.raw, day)?.unwrap_or_default());
         }
         Ok(())
     }
 
-    pub fn build(mut self) -> History {
-        self.history.worst_intervals.finish();
-        self.history
+    pub fn excluded(&self) -> &[Span] {
+        &self.views.corrected.excluded
     }
-}
 
-impl History {
     /// A window in buckets of one length; the first and the last end where the window does.
     pub fn buckets(&self, window: &Window) -> Vec<TimeBucket> {
         let span = window.span_at(self.evaluated_at);
@@ -143,7 +127,7 @@ impl History {
         let to_bucket = |(start, end): (&Minute, &Minute)| {
             let span = Span::new(*start, *end);
             let sums = self.corrected.sum(span);
-            TimeBucket { span, sums, raw: self.raw.as_ref().map_or(sums, |cells| cells.sum(span)) }
+            TimeBucket { span, sums, raw: self.raw.as_ref().map_or(sums, |raw| raw.sum(span)) }
         };
         boundaries.iter().zip(boundaries.iter().skip(1)).map(to_bucket).collect()
     }
@@ -156,8 +140,10 @@ impl History {
     }
 
     /// The intervals that used more than their share of the budget, the worst first.
-    pub fn worst_intervals(&self) -> &[WorstInterval] {
-        &self.worst_intervals.intervals
+    pub fn worst_intervals(&self) -> Vec<WorstInterval> {
+        let mut intervals = self.worst_intervals.intervals.clone();
+        keep_worst(&mut intervals);
+        intervals
     }
 }
 
@@ -202,10 +188,8 @@ fn sample_times(evaluated_at: Minute) -> impl Iterator<Item = Minute> {
     hours.chain((last_sample != evaluated_at).then_some(evaluated_at))
 }
 
-/// Sums between neighbouring boundaries.
 #[derive(Clone, Debug)]
 struct BucketSums {
-    /// In order, each once.
     boundaries: Vec<Minute>,
     /// One less than there are boundaries.
     sums: Vec<Sums>,
@@ -228,9 +212,10 @@ impl BucketSums {
         self.boundaries.get(next).is_some_and(|cut| *cut < day.span().end)
     }
 
-    /// Adds the sums of a span without a boundary inside.
-    fn add(&mut self, span: Span, sums: Sums) {
-        if let Some(bucket) = self.index(span.start).and_then(|index| self.sums.get_mut(index)) {
+    /// Adds sums to the bucket that a minute lies in.
+    fn add(&mut self, at: Minute, sums: Sums) {
+        let index = self.boundaries.partition_point(|cut| *cut <= at).checked_sub(1);
+        if let Some(bucket) = index.and_then(|index| self.sums.get_mut(index)) {
             bucket.add(sums);
         }
     }
@@ -239,12 +224,9 @@ impl BucketSums {
         let covered = day.span().intersect(self.span());
         let mut start = covered.start;
         while start < covered.end {
-            let Some(index) = self.index(start) else { return };
-            let end = self.boundaries.get(index + 1).copied().unwrap_or(covered.end).min(covered.end);
-            let sums = table.slice(Span::new(start, end).slots()).sums();
-            if let Some(bucket) = self.sums.get_mut(index) {
-                bucket.add(sums);
-            }
+            let next = self.boundaries.partition_point(|cut| *cut <= start);
+            let end = self.boundaries.get(next).map_or(covered.end, |cut| covered.end.min(*cut));
+            self.add(start, table.slice(Span::new(start, end).slots()).sums());
             start = end;
         }
     }
@@ -255,10 +237,6 @@ impl BucketSums {
         let mut sums = Sums::default();
         self.sums[index(span.start)..index(span.end).max(index(span.start))].iter().for_each(|cell| sums.add(*cell));
         sums
-    }
-
-    fn index(&self, at: Minute) -> Option<usize> {
-        self.boundaries.partition_point(|cut| *cut <= at).checked_sub(1)
     }
 }
 
@@ -316,24 +294,17 @@ impl WorstIntervals {
 
     /// Drops the least bad intervals but for the newest, which may still grow.
     fn prune(&mut self) {
-        if self.intervals.len() <= 2 * MAX_INTERVALS {
-            return;
+        if self.intervals.len() > 2 * MAX_INTERVALS {
+            let newest = self.intervals.pop();
+            keep_worst(&mut self.intervals);
+            self.intervals.extend(newest);
         }
-        let newest = self.intervals.pop();
-        self.intervals.sort_by_key(worst_first);
-        self.intervals.truncate(MAX_INTERVALS);
-        self.intervals.sort_by_key(|interval| interval.span);
-        self.intervals.extend(newest);
-    }
-
-    fn finish(&mut self) {
-        self.intervals.sort_by_key(worst_first);
-        self.intervals.truncate(MAX_INTERVALS);
     }
 }
 
-fn worst_first(interval: &WorstInterval) -> (Reverse<u64>, Minute) {
-    (Reverse(interval.sums.bad), interval.span.start)
+fn keep_worst(intervals: &mut Vec<WorstInterval>) {
+    intervals.sort_by_key(|interval| (Reverse(interval.sums.bad), interval.span.start));
+    intervals.truncate(MAX_INTERVALS);
 }
 
 #[cfg(test)]
@@ -395,7 +366,7 @@ mod tests {
             WorstIntervals { within: day.span(), allowed_share: share, slot_minutes: 5, intervals: Vec::new() };
         assert!(worst.overlaps(day) && !worst.overlaps(day.plus(1)));
         worst.add_day(day, &table);
-        worst.finish();
+        keep_worst(&mut worst.intervals);
         let actual: Vec<(usize, u32, u64)> = worst
             .intervals
             .iter()

@@ -37,7 +37,6 @@ pub enum SloStatus {
 }
 
 impl SloStatus {
-    /// Worst first.
     pub const ALL: [Self; 6] =
         [Self::Exhausted, Self::AtRisk, Self::NoData, Self::NoTraffic, Self::Recovered, Self::Ok];
 
@@ -83,6 +82,15 @@ impl SloStatus {
     pub const fn sign(self) -> char {
         self.names().2
     }
+}
+
+/// How many rows have which status, the worst first.
+pub(super) fn count_statuses<'a>(rows: impl IntoIterator<Item = &'a SloRow>) -> [(SloStatus, u32); 6] {
+    let mut counts = SloStatus::ALL.map(|status| (status, 0));
+    for row in rows {
+        counts[SloStatus::from_row(row) as usize].1 += 1;
+    }
+    counts
 }
 
 /// Whether the SLO needs action: none helps where a window is only too long for what is known so far.
@@ -178,7 +186,6 @@ pub fn remaining_now_and_week_ago(row: &SloRow) -> Option<(f64, f64)> {
     row.budget.remaining().filter(|_| is_comparable).map(to_f64).zip(budget.remaining().map(to_f64))
 }
 
-/// The rows of a team, or all.
 pub(super) fn team_rows<'a>(status: &'a FleetStatus, team: Option<&str>) -> impl Iterator<Item = &'a SloRow> {
     status.rows.iter().filter(move |row| team.is_none_or(|team| row.team == team))
 }
@@ -204,7 +211,6 @@ fn is_at_risk(budget: &ErrorBudget, forecast: ExhaustionForecast) -> bool {
         || budget.remaining().is_some_and(|left| left < LOW_BUDGET_SHARE)
 }
 
-/// Whether too many of the newest minutes are unknown.
 pub(super) fn lacks_recent_data(row: &SloRow) -> bool {
     matches!(row.evaluation.state, SloState::NoData { .. })
 }

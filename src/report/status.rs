@@ -1,6 +1,6 @@
 //! The status as a table for a terminal and as Markdown.
 
-use super::slo_status::{SloStatus, format_unknown_share, lacks_recent_data};
+use super::slo_status::{SloStatus, count_statuses, format_unknown_share, lacks_recent_data};
 use super::table::text_table;
 use crate::burn::{ErrorBudget, ExhaustionForecast};
 use crate::counts::Sums;
@@ -114,31 +114,30 @@ impl Layout {
 
 /// One sentence over all rows: how many have which status, and what fires.
 pub(super) fn summary(status: &FleetStatus) -> String {
-    let count = |predicate: &dyn Fn(&SloRow) -> bool| status.rows.iter().filter(|row| predicate(row)).count();
-    let join_nonzero = |counts: Vec<(usize, String)>| {
-        counts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect::<Vec<_>>().join(", ")
-    };
-    let describe_status = |status: SloStatus| {
-        let count = count(&|row| SloStatus::from_row(row) == status);
-        (count, format!("{} {count} {}", status.sign(), status.label()))
-    };
-    let statuses = join_nonzero(SloStatus::ALL.map(describe_status).into());
-    let firing = |urgency| count(&|row| row.evaluation.state.urgency() == Some(urgency));
-    let (severe, pages, tickets) = (firing(Urgency::Severe), firing(Urgency::Page), firing(Urgency::Ticket));
-    let firing = join_nonzero(vec![
-        (severe, format!("{severe} severe")),
-        (pages, pluralize(pages, "page")),
-        (tickets, pluralize(tickets, "ticket")),
-    ]);
+    let statuses: Vec<String> = count_statuses(&status.rows)
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(status, count)| format!("{} {count} {}", status.sign(), status.label()))
+        .collect();
+    let firing = [Urgency::Severe, Urgency::Page, Urgency::Ticket].map(|urgency| {
+        match status.rows.iter().filter(|row| row.evaluation.state.urgency() == Some(urgency)).count() {
+            0 => None,
+            count if urgency == Urgency::Severe => Some(format!("{count} severe")),
+            count => Some(pluralize(count, &urgency.to_string())),
+        }
+    });
+    let firing: Vec<String> = firing.into_iter().flatten().collect();
     let mut text = format!(
-        "{} at {}{}{statuses}; firing: {}",
+        "{} at {}{}{}; firing: {}",
         pluralize(status.rows.len(), "SLO"),
         status.at,
         if statuses.is_empty() { "" } else { ": " },
-        if firing.is_empty() { "none" } else { &firing }
+        statuses.join(", "),
+        if firing.is_empty() { "none".to_owned() } else { firing.join(", ") }
     );
     // Rows with the status no data are counted above.
-    let without_recent_data = count(&|row| lacks_recent_data(row) && SloStatus::from_row(row) != SloStatus::NoData);
+    let lacks_data = |row: &&SloRow| lacks_recent_data(row) && SloStatus::from_row(row) != SloStatus::NoData;
+    let without_recent_data = status.rows.iter().filter(lacks_data).count();
     if without_recent_data > 0 {
         text.push_str(&format!("; {without_recent_data} exhausted or at risk without recent data"));
     }
@@ -161,7 +160,6 @@ pub(super) fn markdown_rows<'a>(rows: impl Iterator<Item = &'a SloRow>) -> Strin
     text
 }
 
-/// The budget that is left; in parentheses what would be left without corrections.
 pub(super) fn format_budget_left_with_raw(row: &SloRow) -> String {
     let corrected = format_budget_left(&row.budget);
     if row.is_corrected() { format!("{corrected} ({} raw)", format_budget_left(&row.raw_budget)) } else { corrected }

@@ -2,7 +2,6 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-/// The name of a column and its value in a row.
 pub(crate) type Column<T> = (&'static str, fn(&T) -> String);
 
 /// Columns without lines between them, each as wide as it needs.
@@ -35,7 +34,6 @@ pub(super) fn csv<H: AsRef<[u8]>, R: IntoIterator<Item = String>>(
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Comma-separated values of some columns of rows.
 pub(super) fn columns_csv<T>(columns: &[Column<T>], rows: &[T]) -> Result<String, csv::Error> {
     let header = columns.iter().map(|(name, _)| name);
     csv(header, rows.iter().map(|row| columns.iter().map(move |(_, value)| value(row))))
@@ -52,7 +50,6 @@ pub(super) fn markdown_list(title: &str, items: impl IntoIterator<Item = String>
     markdown_section(title, items.concat())
 }
 
-/// A section of a Markdown document; empty if it has no content.
 pub(super) fn markdown_section(title: &str, content: String) -> String {
     if content.is_empty() { content } else { format!("\n## {title}\n\n{content}") }
 }

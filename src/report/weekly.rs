@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use super::gate::Override;
 use super::problems::error_lines;
 use super::slo_status::{
-    SloStatus, has_insufficient_coverage, insufficient_coverage_notice, needs_action, remaining_now_and_week_ago,
-    status_reason, team_rows,
+    SloStatus, count_statuses, has_insufficient_coverage, insufficient_coverage_notice, needs_action,
+    remaining_now_and_week_ago, status_reason, team_rows,
 };
 use crate::alert::AlertState;
 use crate::cost::Usage;
@@ -76,7 +76,6 @@ pub struct WeeklyContext<'a> {
     pub week: Week,
     pub catalog: &'a Catalog,
     pub problems: &'a [Problem],
-    /// The status at the end of the week.
     pub status: &'a FleetStatus,
     pub previous_weeks: PreviousWeeks<'a>,
     pub alert_state: &'a AlertState,
@@ -94,14 +93,11 @@ pub struct WeeklyReport {
     pub subject: String,
     /// One sentence with the most important fact.
     pub summary: String,
-    /// The statuses that any SLO has, worst first.
-    status_counts: Vec<(SloStatus, usize)>,
-    /// All SLOs, worst first.
+    status_counts: Vec<(SloStatus, u32)>,
     slos: Vec<WeeklySlo>,
     sections: Vec<Section>,
 }
 
-/// The rows of the weeks before, the newest first.
 #[derive(Default)]
 pub struct PreviousWeeks<'a>(HashMap<[String; 3], Vec<&'a SloRow>>);
 
@@ -158,7 +154,6 @@ impl WeeklySlo {
         status_reason(&self.row)
     }
 
-    /// What the error-budget policy requires now.
     fn policy(&self) -> Option<&str> {
         self.row.policy.as_ref().map(|step| step.then.as_str())
     }
@@ -173,7 +168,6 @@ impl WeeklySlo {
         format!("{} ({}, {})", self.row.id(), self.objective_and_window(), self.row.team)
     }
 
-    /// The SLO with the reason for its status.
     fn reason_line(&self) -> String {
         format!("{}: {}", self.name_with_details(), self.reason())
     }
@@ -184,7 +178,6 @@ impl WeeklySlo {
         if reason.starts_with(label) { reason } else { format!("{label}, {reason}") }
     }
 
-    /// The SLO with its status, for how long it has lasted, and the policy that applies.
     fn action_line(&self) -> String {
         format!("{}: {}{}", self.name_with_details(), self.status_and_reason(), self.duration_and_policy())
     }
@@ -230,9 +223,8 @@ impl WeeklyContext<'_> {
         let rows = team_rows(self.status, team);
         let mut slos: Vec<WeeklySlo> = rows.map(|row| WeeklySlo::new(row, &self.previous_weeks)).collect();
         slos.sort_by_key(|slo| slo.status);
-        let count = |status| slos.iter().filter(|slo| slo.status == status).count();
-        let status_counts: Vec<(SloStatus, usize)> =
-            SloStatus::ALL.into_iter().map(|status| (status, count(status))).filter(|(_, count)| *count > 0).collect();
+        let mut status_counts = count_statuses(slos.iter().map(|slo| &slo.row)).to_vec();
+        status_counts.retain(|(_, count)| *count > 0);
         let statuses: Vec<String> =
             status_counts.iter().map(|(status, count)| format!("{count} {}", status.label())).collect();
         let statuses = if statuses.is_empty() { "no SLOs".to_owned() } else { statuses.join(", ") };

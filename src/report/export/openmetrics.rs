@@ -14,11 +14,10 @@ use prometheus_client::registry::Registry;
 
 use super::missing_share;
 use crate::evaluation::status::{FleetStatus, SloRow};
-use crate::rational::{parse_percent, to_f64};
+use crate::rational::{parse_percent, quotient, to_f64};
 use crate::report::slo_status::SloStatus;
 use crate::time::{Minute, format_duration};
 
-/// Labels and a value.
 type Sample = (Vec<(&'static str, String)>, f64);
 
 type GaugeValue = fn(&SloRow) -> Option<f64>;
@@ -29,8 +28,8 @@ const GAUGES: [(&str, &str, GaugeValue); 10] = [
         parse_percent(&row.objective).map(to_f64)
     }),
     ("slo_sli_ratio", "Share of good events in the window", |row| row.sli),
-    ("slo_events", "Events in the window", |row| Some(count_to_f64(row.sums.total))),
-    ("slo_bad_events", "Bad events in the window", |row| Some(count_to_f64(row.sums.bad))),
+    ("slo_events", "Events in the window", |row| Some(quotient(row.sums.total.into(), 1))),
+    ("slo_bad_events", "Bad events in the window", |row| Some(quotient(row.sums.bad.into(), 1))),
     (
         "slo_error_budget_remaining_ratio",
         "Share of the error budget that is left; 0 or less if it is exhausted",
@@ -130,7 +129,6 @@ fn write_family(
     samples.try_for_each(|(labels, value)| ConstGauge::new(value).encode(family.encode_family(&labels)?))
 }
 
-/// The labels of a row, its window last.
 fn labels(row: &SloRow) -> Vec<(&'static str, String)> {
     let SloRow { team, service, slo, class, window, .. } = row;
     let labels = [("team", team), ("service", service), ("slo", slo), ("class", class), ("window", window)];
@@ -139,9 +137,4 @@ fn labels(row: &SloRow) -> Vec<(&'static str, String)> {
 
 fn unix_seconds(at: Minute) -> f64 {
     f64::from(at.0) * 60.0
-}
-
-#[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
-fn count_to_f64(number: u64) -> f64 {
-    number as f64
 }

@@ -33,7 +33,6 @@ pub(super) fn layout(script: Option<&str>) -> Value {
     context! { policy, style => STYLE, script }
 }
 
-/// The templates with their filters.
 pub(super) fn template_environment() -> Result<Environment<'static>, RenderError> {
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
@@ -52,13 +51,13 @@ pub(super) fn template_environment() -> Result<Environment<'static>, RenderError
     });
     environment.add_filter("tenths", |number: f64| format!("{number:.1}"));
     environment.add_filter("burn_rate", |rate: Option<f64>| rate.map_or("-".to_owned(), |rate| format!("{rate:.1}x")));
-    environment.add_filter("time", |minute: i32, format: &str| Minute(minute).timestamp().strftime(format).to_string());
+    environment.add_filter("time", |at: Serde<Minute>, format: &str| at.timestamp().strftime(format).to_string());
     environment.add_filter("duration", |minutes: u32| format_duration(minutes));
     environment.add_filter("short_duration", format_short_duration);
     environment.add_function("team_path", team_path);
     environment.add_function("service_path", service_path);
     environment.add_test("safe_link", is_safe_link);
-    // The extension of a name turns on escaping.
+    // The extension of a name turns on escaping, or leaves it off.
     for (name, text) in [
         ("base.html", include_str!("base.html")),
         ("parts.html", include_str!("parts.html")),
@@ -66,6 +65,7 @@ pub(super) fn template_environment() -> Result<Environment<'static>, RenderError
         ("team.html", include_str!("team.html")),
         ("service.html", include_str!("service.html")),
         ("slo.html", include_str!("slo.html")),
+        ("definition.txt", include_str!("definition.txt")),
     ] {
         environment.add_template(name, text)?;
     }
@@ -101,12 +101,10 @@ fn format_short_duration(minutes: u32) -> String {
     if parts.is_empty() { "0 min".to_owned() } else { parts.join(" ") }
 }
 
-/// The page of a team, below the site.
 pub(super) fn team_path(team: &str) -> String {
     format!("teams/{}.html", path_segment(team))
 }
 
-/// The page of a service, below the site.
 pub(super) fn service_path(team: &str, service: &str) -> String {
     format!("services/{}/{}.html", path_segment(team), path_segment(service))
 }
@@ -121,7 +119,6 @@ fn path_segment(name: &str) -> String {
     if is_safe { name.to_owned() } else { format!("x-{:016x}", xxh3_64(name.as_bytes())) }
 }
 
-/// Whether a link from a definition is safe to follow.
 fn is_safe_link(url: &str) -> bool {
     let is_forbidden = |char: char| char.is_whitespace() || is_non_printing(char);
     url.split_once("://").is_some_and(|(scheme, rest)| {

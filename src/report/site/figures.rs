@@ -1,14 +1,15 @@
 //! Charts of the past of an SLO: its error budget, its failures, its traffic, and the burn rate that each tier saw.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use minijinja::{Value, context};
 
-use super::definition::{bad_event_verb, event_noun};
+use super::definition::EventWords;
 use crate::burn::{ErrorBudget, burn_rate};
 use crate::counts::Sums;
 use crate::format::{capitalize, format_number, format_percent, with_thousands_separators};
-use crate::rational::to_f64;
+use crate::rational::{quotient, to_f64};
 use crate::report::chart::{AltText, Chart, ChartColor, Shape, format_day, label_times, snap_to_pixels, time_labels};
 use crate::report::history::{History, TimeBucket};
 use crate::slo::{Objective, Slo, Tier, Urgency};
@@ -21,15 +22,16 @@ const SPARKLINE_SIZE: (u32, u32) = (96, 28);
 const SPARKLINE_MAX_POINTS: usize = 30;
 
 /// The time axis that figures share, and what each of them shows along it.
-pub(super) struct Timeline {
+pub(super) struct Timeline<'a> {
+    pub(super) slo: &'a Slo,
     /// The beginning of the ids of the figures, unique within the page.
     pub(super) id: String,
     pub(super) span: Span,
-    pub(super) excluded: Vec<Span>,
+    pub(super) excluded: &'a [Span],
     pub(super) incidents: Vec<(Span, Urgency)>,
 }
 
-impl Timeline {
+impl Timeline<'_> {
     fn x(&self, at: Minute) -> f64 {
         f64::from(at.0) - f64::from(self.span.start.0)
     }
@@ -60,51 +62,45 @@ impl Timeline {
     }
 
     /// The share of the error budget that is left at the end of each bucket; `None` without a budget.
-    #[expect(clippy::cast_precision_loss, reason = "a chart is where exactness ends")]
-    fn remaining(
-        &self,
-        buckets: &[TimeBucket],
-        objective: &Objective,
-        sums: impl Fn(&TimeBucket) -> Sums,
-    ) -> Option<Vec<(f64, f64)>> {
+    fn remaining(&self, buckets: &[TimeBucket], sums: impl Fn(&TimeBucket) -> Sums) -> Option<Vec<(f64, f64)>> {
         let total: u64 = buckets.iter().map(|bucket| sums(bucket).total).sum();
-        let allowed = total as f64 * to_f64(objective.budget());
+        let allowed = quotient(total.into(), 1) * to_f64(self.slo.objective.budget());
         let mut bad = 0;
         let mut points = vec![(0.0, 1.0)];
         for bucket in buckets {
             bad += sums(bucket).bad;
-            points.push((self.x(bucket.span.end), 1.0 - bad as f64 / allowed));
+            points.push((self.x(bucket.span.end), 1.0 - quotient(bad.into(), 1) / allowed));
         }
         (allowed > 0.0).then_some(points)
     }
 }
 
 struct Figure<'a> {
-    timeline: &'a Timeline,
-    height: u32,
-    y: Range<f64>,
-    shapes: Vec<Shape>,
+    timeline: &'a Timeline<'a>,
+    chart: Chart,
     legend: Vec<Value>,
     heights: Vec<Value>,
 }
 
 impl<'a> Figure<'a> {
-    fn new(timeline: &'a Timeline, height: u32, y: Range<f64>) -> Self {
-        Self { timeline, height, y, shapes: Vec::new(), legend: Vec::new(), heights: Vec::new() }
+    fn new(timeline: &'a Timeline<'a>, height: u32, y: Range<f64>) -> Self {
+        let chart = Chart { width: WIDTH, height, x: timeline.range(), y, shapes: Vec::new() };
+        Self { timeline, chart, legend: Vec::new(), heights: Vec::new() }
     }
 
     fn area(&mut self, points: &[(f64, f64)], base: f64, color: ChartColor) {
-        self.shapes.push(Shape::Area { points: snap_to_pixels(points, &self.y, self.height), base, color });
+        let points = snap_to_pixels(points, &self.chart.y, self.chart.height);
+        self.chart.shapes.push(Shape::Area { points, base, color });
     }
 
     fn line(&mut self, points: &[(f64, f64)], color: ChartColor, width: u32) {
-        self.shapes.push(Shape::Line { points: snap_to_pixels(points, &self.y, self.height), color, width });
+        let points = snap_to_pixels(points, &self.chart.y, self.chart.height);
+        self.chart.shapes.push(Shape::Line { points, color, width });
     }
 
     fn limit(&mut self, level: f64) {
-        let Range { start, end } = self.timeline.range();
-        let points = vec![(start, level), (end, level)];
-        self.shapes.push(Shape::Line { points, color: ChartColor::Limit, width: 1 });
+        let points = vec![(self.chart.x.start, level), (self.chart.x.end, level)];
+        self.chart.shapes.push(Shape::Line { points, color: ChartColor::Limit, width: 1 });
     }
 
     fn legend(&mut self, key: &str, text: &str) {
@@ -113,27 +109,31 @@ impl<'a> Figure<'a> {
 
     /// A label at a level of the vertical axis.
     fn label(&mut self, level: f64, text: String) {
-        self.heights.push(axis_label((self.y.end - level) / (self.y.end - self.y.start), text));
+        let Range { start, end } = self.chart.y;
+        self.heights.push(axis_label((end - level) / (end - start), text));
+    }
+
+    /// Fills spans over a range of heights; `false` if none is on the time axis.
+    fn fill(&mut self, spans: &[Span], y: &Range<f64>, color: ChartColor) -> bool {
+        let before = self.chart.shapes.len();
+        self.chart.shapes.extend(spans.iter().filter_map(|span| self.timeline.rectangle(*span, y, color)));
+        self.chart.shapes.len() > before
     }
 
     /// Time without data, time that is excluded, and lines that guide the eye.
-    fn background(&mut self, buckets: &[TimeBucket]) {
-        let timeline = self.timeline;
-        let unknown = unknown_spans(buckets);
-        self.shapes.extend(unknown.iter().filter_map(|span| timeline.rectangle(*span, &self.y, ChartColor::Unknown)));
+    fn background(&mut self, unknown: &[Span]) {
+        let (timeline, y) = (self.timeline, self.chart.y.clone());
+        self.fill(unknown, &y, ChartColor::Unknown);
         // What is too narrow to be seen needs no explanation.
         let minutes: u32 = unknown.iter().map(|span| span.minutes()).sum();
         if minutes > 0 && minutes * 200 >= timeline.span.minutes() {
             self.legend("unknown", "no data");
         }
-        let before = self.shapes.len();
-        let excluded = timeline.excluded.iter();
-        self.shapes.extend(excluded.filter_map(|span| timeline.rectangle(*span, &self.y, ChartColor::Grid)));
-        if self.shapes.len() > before {
+        if self.fill(timeline.excluded, &y, ChartColor::Grid) {
             self.legend("excluded", "excluded");
         }
-        self.shapes.extend(label_times(timeline.span).into_iter().map(|at| Shape::Line {
-            points: vec![(timeline.x(at), self.y.start), (timeline.x(at), self.y.end)],
+        self.chart.shapes.extend(label_times(timeline.span).into_iter().map(|at| Shape::Line {
+            points: vec![(timeline.x(at), y.start), (timeline.x(at), y.end)],
             color: ChartColor::Grid,
             width: 1,
         }));
@@ -143,21 +143,17 @@ impl<'a> Figure<'a> {
     fn incidents(&mut self, y: &Range<f64>) {
         let mut incidents = self.timeline.incidents.clone();
         incidents.sort_by_key(|(span, urgency)| (*urgency, *span));
-        let mut visible = Vec::new();
-        for (span, urgency) in incidents {
-            let color = if urgency == Urgency::Ticket { ChartColor::Warn } else { ChartColor::Bad };
-            if let Some(bar) = self.timeline.rectangle(span, y, color) {
-                self.shapes.push(bar);
-                visible.push(urgency);
-            }
-        }
-        match (visible.contains(&Urgency::Severe), visible.contains(&Urgency::Page)) {
+        incidents.retain(|(span, urgency)| {
+            self.fill(&[*span], y, if *urgency == Urgency::Ticket { ChartColor::Warn } else { ChartColor::Bad })
+        });
+        let is_visible = |urgency: Urgency| incidents.iter().any(|(_, other)| *other == urgency);
+        match (is_visible(Urgency::Severe), is_visible(Urgency::Page)) {
             (true, true) => self.legend("page", "page or severe"),
             (true, false) => self.legend("page", "severe"),
             (false, true) => self.legend("page", "page"),
             (false, false) => {}
         }
-        if visible.contains(&Urgency::Ticket) {
+        if is_visible(Urgency::Ticket) {
             self.legend("ticket", "ticket");
         }
     }
@@ -165,37 +161,34 @@ impl<'a> Figure<'a> {
     /// The figure for templates. `note` says briefly what there is to see, `description` in full to those who do not
     /// see it.
     fn finish(self, name: &str, title: &str, note: String, description: &str) -> Value {
-        let span = self.timeline.span;
-        let id = format!("{}-{name}", self.timeline.id);
+        let Timeline { id, span, .. } = self.timeline;
         let alt_title = format!("{title}, {} to {}", format_day(span.start), format_day(span.end));
-        let alt = AltText { id: &id, title: &alt_title, description };
-        let chart =
-            Chart { width: WIDTH, height: self.height, x: self.timeline.range(), y: self.y, shapes: self.shapes };
+        let alt = AltText { id: &format!("{id}-{name}"), title: &alt_title, description };
         context! {
             title,
             note,
-            size => if self.height == TALL_HEIGHT { "tall" } else { "low" },
-            svg => chart.to_svg(Some(&alt)),
+            size => if self.chart.height == TALL_HEIGHT { "tall" } else { "low" },
+            svg => self.chart.to_svg(Some(&alt)),
             heights => Value::from_iter(self.heights),
-            times => time_labels(span).into_iter().map(|(share, text)| axis_label(share, text)).collect::<Value>(),
+            times => time_labels(*span).into_iter().map(|(share, text)| axis_label(share, text)).collect::<Value>(),
             legend => Value::from_iter(self.legend),
         }
     }
 }
 
-pub(super) fn window_figures(timeline: &Timeline, slo: &Slo, window: &Window, history: &History) -> Value {
+pub(super) fn window_figures(timeline: &Timeline<'_>, window: &Window, history: &History) -> Value {
+    let words = EventWords::new(timeline.slo);
     // Traffic and failures vary all the time, where a budget only falls: fewer buckets say as much.
     let wide_buckets = history.wide_buckets(window);
-    budget_figure(timeline, &history.buckets(window), &slo.objective)
-        .into_iter()
-        .chain([failure_figure(timeline, &wide_buckets, slo), traffic_figure(timeline, &wide_buckets, event_noun(slo))])
-        .collect()
+    let traffic =
+        [failure_figure(timeline, &wide_buckets, &words), traffic_figure(timeline, &wide_buckets, words.events)];
+    budget_figure(timeline, &history.buckets(window)).into_iter().chain(traffic).collect()
 }
 
 /// The error budget over a window; `None` without a budget.
-fn budget_figure(timeline: &Timeline, buckets: &[TimeBucket], objective: &Objective) -> Option<Value> {
-    let corrected = timeline.remaining(buckets, objective, |bucket| bucket.sums)?;
-    let raw = timeline.remaining(buckets, objective, |bucket| bucket.raw).filter(|raw| *raw != corrected);
+fn budget_figure(timeline: &Timeline<'_>, buckets: &[TimeBucket]) -> Option<Value> {
+    let corrected = timeline.remaining(buckets, |bucket| bucket.sums)?;
+    let raw = timeline.remaining(buckets, |bucket| bucket.raw).filter(|raw| *raw != corrected);
     let min_level = |points: &[(f64, f64)]| points.iter().map(|(_, level)| *level).fold(0.0, f64::min);
     let min_remaining = min_level(&corrected).min(raw.as_deref().map_or(0.0, min_level));
     let bar_height = (1.0 - min_remaining) * 0.09;
@@ -209,7 +202,7 @@ fn budget_figure(timeline: &Timeline, buckets: &[TimeBucket], objective: &Object
     if min_level(&corrected) < 0.0 {
         figure.area(&clamped(min_remaining, 0.0), 0.0, ChartColor::BadFill);
     }
-    figure.background(buckets);
+    figure.background(&unknown_spans(buckets));
     figure.limit(0.0);
     if let Some(raw) = raw {
         figure.line(&raw, ChartColor::Raw, 1);
@@ -223,23 +216,18 @@ fn budget_figure(timeline: &Timeline, buckets: &[TimeBucket], objective: &Object
         figure.label(min_remaining, format_percent(min_remaining, 0));
     }
     let now = format_percent(corrected.last().map_or(1.0, |(_, level)| *level), 1);
-    let worst_day = worst_day_sentence(buckets, objective);
+    let worst_day = worst_day_sentence(buckets, &timeline.slo.objective);
     let description = format!("The error budget goes from 100% to {now}.{worst_day}");
     Some(figure.finish("budget", "Error budget left", format!("{now} now"), &description))
 }
 
 /// The day that used most of the budget, in words.
 fn worst_day_sentence(buckets: &[TimeBucket], objective: &Objective) -> String {
-    let mut days: Vec<(Minute, u64)> = Vec::new();
-    for bucket in buckets {
-        let start = bucket.span.start.day().start();
-        match days.last_mut() {
-            Some((day, bad)) if *day == start => *bad += bucket.sums.bad,
-            _ => days.push((start, bucket.sums.bad)),
-        }
-    }
     let total: u64 = buckets.iter().map(|bucket| bucket.sums.total).sum();
-    let worst = days.into_iter().max_by_key(|(day, bad)| (*bad, std::cmp::Reverse(*day)));
+    let days = buckets.chunk_by(|bucket, next| bucket.span.start.day() == next.span.start.day());
+    let bad_by_day =
+        days.filter_map(|day| Some((day.first()?.span.start, day.iter().map(|bucket| bucket.sums.bad).sum::<u64>())));
+    let worst = bad_by_day.max_by_key(|(start, bad)| (*bad, Reverse(*start)));
     worst.filter(|(_, bad)| *bad > 0).map_or_else(String::new, |(at, bad)| {
         let budget = ErrorBudget::new(Sums { total, bad, known: 1 }, objective);
         let share = budget.consumed().map_or_else(String::new, |used| format_percent(to_f64(used), 0));
@@ -247,15 +235,14 @@ fn worst_day_sentence(buckets: &[TimeBucket], objective: &Objective) -> String {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a chart is where exactness ends")]
-fn traffic_figure(timeline: &Timeline, buckets: &[TimeBucket], events: &str) -> Value {
+fn traffic_figure(timeline: &Timeline<'_>, buckets: &[TimeBucket], events: &str) -> Value {
     let rates = timeline.midpoints(buckets, |sums| match sums.known {
         0 => 0.0,
-        known => sums.total as f64 / f64::from(known),
+        known => quotient(sums.total.into(), known.into()),
     });
     let top = max_level(&rates);
     let mut figure = Figure::new(timeline, LOW_HEIGHT, 0.0..if top > 0.0 { top * 1.08 } else { 1.0 });
-    figure.background(buckets);
+    figure.background(&unknown_spans(buckets));
     figure.area(&rates, 0.0, ChartColor::Raw);
     figure.label(top, format_number(top));
     figure.label(0.0, "0".to_owned());
@@ -265,17 +252,16 @@ fn traffic_figure(timeline: &Timeline, buckets: &[TimeBucket], events: &str) -> 
     figure.finish("traffic", &title, format!("{total} in total"), &description)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a chart is where exactness ends")]
-fn failure_figure(timeline: &Timeline, buckets: &[TimeBucket], slo: &Slo) -> Value {
-    let allowed = to_f64(slo.objective.budget());
+fn failure_figure(timeline: &Timeline<'_>, buckets: &[TimeBucket], words: &EventWords) -> Value {
+    let allowed = to_f64(timeline.slo.objective.budget());
     let shares = timeline.midpoints(buckets, |sums| match sums.total {
         0 => 0.0,
-        total => sums.bad as f64 / total as f64,
+        total => quotient(sums.bad.into(), total.into()),
     });
     let top = max_level(&shares);
     let end = (top * 1.08).max(allowed * 3.0).max(1e-6);
     let mut figure = Figure::new(timeline, LOW_HEIGHT, 0.0..end);
-    figure.background(buckets);
+    figure.background(&unknown_spans(buckets));
     figure.area(&shares, 0.0, ChartColor::Bad);
     figure.limit(allowed);
     figure.legend("limit", "allowed by the objective");
@@ -290,34 +276,31 @@ fn failure_figure(timeline: &Timeline, buckets: &[TimeBucket], slo: &Slo) -> Val
         format_percent(top, decimals),
         format_percent(allowed, decimals)
     );
-    let title = format!("Share of {} that {}", event_noun(slo), bad_event_verb(slo));
+    let title = format!("Share of {} that {}", words.events, words.were_bad);
     figure.finish("bad", &title, format!("highest average {}", format_percent(top, decimals)), &description)
 }
 
-pub(super) fn tier_figures(timeline: &Timeline, slo: &Slo, history: &History) -> Value {
-    let tiers = slo.tiers.iter();
-    tiers.filter_map(|tier| tier_figure(timeline, slo, tier, &history.tier_samples(tier.long_minutes))).collect()
+pub(super) fn tier_figures(timeline: &Timeline<'_>, history: &History) -> Value {
+    let tiers = timeline.slo.tiers.iter();
+    tiers.filter_map(|tier| tier_figure(timeline, tier, &history.tier_samples(tier.long_minutes))).collect()
 }
 
-fn tier_figure(timeline: &Timeline, slo: &Slo, tier: &Tier, samples: &[(Minute, Sums)]) -> Option<Value> {
+fn tier_figure(timeline: &Timeline<'_>, tier: &Tier, samples: &[(Minute, Sums)]) -> Option<Value> {
     let factor = to_f64(tier.factor);
-    let rate = |sums: Sums| burn_rate(sums, &slo.objective).unwrap_or(0.0);
+    let rate = |sums: Sums| burn_rate(sums, &timeline.slo.objective).unwrap_or(0.0);
     let rates: Vec<(f64, f64)> = samples.iter().map(|(at, sums)| (timeline.x(*at), rate(*sums))).collect();
     if factor <= 0.0 || rates.is_empty() {
         return None;
     }
     // A sample with too little data makes the time before it unknown.
-    let intervals = samples.iter().zip(samples.iter().skip(1)).map(|((from, _), (at, sums))| {
-        let span = Span::new(*from, *at);
-        let known = if sums.known * 2 < tier.long_minutes { 0 } else { span.minutes() };
-        let sums = Sums { known, ..Sums::default() };
-        TimeBucket { span, sums, raw: sums }
-    });
-    let buckets: Vec<TimeBucket> = intervals.collect();
+    let intervals = samples.iter().zip(samples.iter().skip(1));
+    let unknown = intervals.filter(|(_, (_, sums))| sums.known * 2 < tier.long_minutes);
+    let unknown: Vec<Span> = unknown.map(|((from, _), (at, _))| Span::new(*from, *at)).collect();
+    let is_unknown = unknown.len() + 1 == samples.len();
     let top = max_level(&rates);
     let y = 0.0..(top * 1.08).clamp(1.5 * factor, 6.0 * factor);
     let mut figure = Figure::new(timeline, LOW_HEIGHT, y.clone());
-    figure.background(&buckets);
+    figure.background(&Span::merged(unknown));
     let line = snap_to_pixels(&rates, &y, LOW_HEIGHT);
     if top > factor {
         let above: Vec<(f64, f64)> = line.iter().map(|(x, rate)| (*x, rate.max(factor))).collect();
@@ -328,7 +311,7 @@ fn tier_figure(timeline: &Timeline, slo: &Slo, tier: &Tier, samples: &[(Minute, 
     figure.label(factor, format!("{factor:.1}x"));
     figure.label(0.0, "0".to_owned());
     let note = match top {
-        _ if buckets.iter().all(|bucket| bucket.sums.known == 0) => "no data".to_owned(),
+        _ if is_unknown => "no data".to_owned(),
         top if top > y.end => format!("peak {top:.0}x, cut off"),
         top => format!("peak {top:.1}x"),
     };
@@ -338,9 +321,9 @@ fn tier_figure(timeline: &Timeline, slo: &Slo, tier: &Tier, samples: &[(Minute, 
 }
 
 /// The error budget so small that it fits into a cell of a table.
-pub(super) fn sparkline(span: Span, buckets: &[TimeBucket], objective: &Objective) -> Option<String> {
-    let timeline = Timeline { id: String::new(), span, excluded: Vec::new(), incidents: Vec::new() };
-    let points = timeline.remaining(buckets, objective, |bucket| bucket.sums)?;
+pub(super) fn sparkline(slo: &Slo, span: Span, buckets: &[TimeBucket]) -> Option<String> {
+    let timeline = Timeline { slo, id: String::new(), span, excluded: &[], incidents: Vec::new() };
+    let points = timeline.remaining(buckets, |bucket| bucket.sums)?;
     let stride = points.len().div_ceil(SPARKLINE_MAX_POINTS).max(1);
     let newest = points.len() - 1;
     let sampled = points.into_iter().enumerate().filter(|(index, _)| (newest - index).is_multiple_of(stride));
@@ -348,12 +331,12 @@ pub(super) fn sparkline(span: Span, buckets: &[TimeBucket], objective: &Objectiv
     let min_remaining = sampled.iter().map(|(_, level)| *level).fold(0.0, f64::min);
     let margin = 0.04 * (1.0 - min_remaining);
     let (width, height) = SPARKLINE_SIZE;
-    let mut figure = Figure::new(&timeline, height, min_remaining - margin..1.0 + margin);
-    let unknown = unknown_spans(buckets).into_iter();
-    figure.shapes.extend(unknown.filter_map(|span| timeline.rectangle(span, &figure.y, ChartColor::Unknown)));
+    let y = min_remaining - margin..1.0 + margin;
+    let mut figure = Figure::new(&timeline, height, y.clone());
+    figure.fill(&unknown_spans(buckets), &y, ChartColor::Unknown);
     figure.limit(0.0);
     figure.line(&sampled, if min_remaining < 0.0 { ChartColor::Bad } else { ChartColor::Line }, 2);
-    Some(Chart { width, height, x: timeline.range(), y: figure.y, shapes: figure.shapes }.to_svg(None))
+    Some(Chart { width, ..figure.chart }.to_svg(None))
 }
 
 /// Spans of which less than half is known.

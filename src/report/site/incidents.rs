@@ -2,15 +2,13 @@
 
 use std::cmp::Reverse;
 
+use minijinja::value::Serde;
 use minijinja::{Value, context};
 
 use super::{Site, environment};
-use crate::alert::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject, NotificationKind};
+use crate::alert::{Delivery, Incident, IncidentKey, IncidentSubject};
 use crate::slo::{SloId, Urgency};
-use crate::time::{Minute, Span};
-
-/// Notifications of one incident that are listed; the rest is counted.
-const MAX_DELIVERY_LINES: usize = 12;
+use crate::time::Span;
 
 /// The first delivery of a notification and all its destinations.
 type DeliveryGroup<'a> = (&'a Delivery, Vec<&'a str>);
@@ -52,37 +50,29 @@ impl Site<'_> {
     }
 
     fn incident_row(&self, key: &IncidentKey, incident: &Incident) -> Value {
-        let ended: Option<Minute> = incident.ended.map(|(ended, _)| ended);
-        let end = ended.unwrap_or(self.context.status.at);
+        let (ended, end_reason) = incident.ended.unzip();
         let service = self.context.catalog.services.iter().find(|service| service.name == incident.owner.service);
         let deliveries = group_deliveries(&incident.deliveries);
-        let shown = deliveries.iter().take(MAX_DELIVERY_LINES);
+        let Incident { contributors, is_late, is_reevaluated, is_silenced, .. } = incident;
         context! {
-            about => key.subject.to_string(),
+            contributors, is_late, is_reevaluated, is_silenced,
+            ended => Serde(ended),
+            end_reason => Serde(end_reason),
+            subject => key.subject.to_string(),
             href => service.map(|service| environment::service_path(&service.team, &service.name)),
-            urgency => incident.peak().to_string(),
-            since => key.started.0,
-            until => ended.map(|ended| ended.0),
-            minutes => Span::new(key.started, end).minutes(),
-            contributors => &incident.contributors,
-            notes => incident_notes(incident).into_iter().collect::<Value>(),
-            deliveries => shown.map(|group| self.delivery_line(&incident.owner.team, group)).collect::<Value>(),
-            more => deliveries.len().saturating_sub(MAX_DELIVERY_LINES),
+            urgency => Serde(incident.peak()),
+            started => Serde(key.started),
+            minutes => Span::new(key.started, ended.unwrap_or(self.context.status.at)).minutes(),
+            group => incident.group.as_ref().map(|group| group.subject.to_string()),
+            deliveries => deliveries.iter().map(|group| self.delivery_line(&incident.owner.team, group)).collect::<Value>(),
         }
     }
 
     fn delivery_line(&self, team: &str, group: &DeliveryGroup<'_>) -> Value {
         let (Delivery { at, kind, urgency, .. }, destinations) = group;
-        let event = match kind {
-            NotificationKind::Opened => format!("opened ({urgency})"),
-            NotificationKind::Changed => format!("changed to {urgency}"),
-            NotificationKind::Reminder => format!("reminder ({urgency})"),
-            NotificationKind::Resolved => "resolved".to_owned(),
-            NotificationKind::Note | NotificationKind::Test => "note".to_owned(),
-        };
-        let describe = |to: &&str| self.context.catalog.describe_destination(team, to);
-        let destinations: Vec<String> = destinations.iter().map(describe).collect();
-        context! { at => at.0, text => format!("{event}: {}", destinations.join("; ")) }
+        let destinations = destinations.iter().map(|to| self.context.catalog.describe_destination(team, to));
+        let (at, kind, urgency) = (Serde(at), Serde(kind), Serde(urgency));
+        context! { at, kind, urgency, destinations => destinations.collect::<Value>() }
     }
 }
 
@@ -98,20 +88,4 @@ fn group_deliveries(deliveries: &[Delivery]) -> Vec<DeliveryGroup<'_>> {
     }
     groups.sort_by_key(|(first, _)| first.at);
     groups
-}
-
-fn incident_notes(incident: &Incident) -> Vec<String> {
-    let end = incident.ended.and_then(|(_, reason)| match reason {
-        EndReason::Recovered => None,
-        EndReason::NoTraffic => Some("ended after a day without traffic"),
-        EndReason::SloChanged => Some("ended because the SLO was changed"),
-        EndReason::SloRemoved => Some("ended because the SLO was removed"),
-        EndReason::OwnerChanged => Some("ended because the service has a new owner"),
-    });
-    let late = incident.is_late.then_some("detected late");
-    let reevaluated = incident.is_reevaluated.then_some("its data has changed since");
-    let silenced = incident.is_silenced.then_some("silenced");
-    let group = incident.group.as_ref().map(|group| format!("part of {}", group.subject));
-    let notes = [end, late, reevaluated, silenced].into_iter().flatten().map(str::to_owned);
-    notes.chain(group).collect()
 }

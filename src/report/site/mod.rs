@@ -14,12 +14,13 @@ mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 
 use super::gate::Override;
 use super::history::History;
 use super::problems::error_lines;
-use super::slo_status::{SloStatus, remaining_now_and_week_ago, status_reason, team_coverage};
+use super::slo_status::{SloStatus, count_statuses, remaining_now_and_week_ago, status_reason, team_coverage};
 use super::status::{format_budget_left, format_forecast};
 use crate::alert::{AlertState, IncidentSubject};
 use crate::evaluation::status::{FleetStatus, SloRow};
@@ -28,10 +29,7 @@ use crate::time::{MINUTES_PER_DAY, Span};
 
 /// How far back pages of teams show incidents and corrections.
 const INCIDENT_HISTORY_MINUTES: i32 = 30 * MINUTES_PER_DAY;
-/// How far ahead they show corrections.
 const CORRECTION_LOOKAHEAD_MINUTES: i32 = 14 * MINUTES_PER_DAY;
-/// Occurrences of one correction that are listed; the rest is counted.
-const MAX_OCCURRENCES: usize = 4;
 
 /// A page could not be rendered: a fault of a template.
 pub(crate) type RenderError = minijinja::Error;
@@ -66,11 +64,8 @@ impl SitePage<'_> {
 pub(crate) struct Site<'a> {
     context: SiteContext<'a>,
     environment: Environment<'static>,
-    plain_layout: Value,
-    script_layout: Value,
     /// The rows of each service, in the order of the status.
     rows: BTreeMap<&'a str, Vec<&'a SloRow>>,
-    /// The services, the worst first.
     worst_first: Vec<&'a Service>,
 }
 
@@ -85,14 +80,7 @@ impl<'a> Site<'a> {
         }
         let mut worst_first: Vec<&Service> = context.catalog.services.iter().collect();
         worst_first.sort_by_key(|service| (ranks.get(service.name.as_str()).copied(), &service.name));
-        Ok(Self {
-            environment: environment::template_environment()?,
-            plain_layout: environment::layout(None),
-            script_layout: environment::layout(Some(environment::SCRIPT)),
-            context,
-            rows,
-            worst_first,
-        })
+        Ok(Self { environment: environment::template_environment()?, context, rows, worst_first })
     }
 
     pub(crate) fn pages(&self) -> Vec<SitePage<'_>> {
@@ -103,27 +91,25 @@ impl<'a> Site<'a> {
 
     pub(crate) fn render_page(&self, page: SitePage<'_>) -> Result<String, RenderError> {
         // `up` leads from the folder of the page to that of the site.
-        let (template, layout, up, values) = match page {
-            SitePage::Fleet => ("index.html", &self.script_layout, "", self.fleet_page()),
-            SitePage::Team(team) => ("team.html", &self.script_layout, "../", self.team_page(team)),
-            SitePage::Service(service) => ("service.html", &self.plain_layout, "../../", self.service_page(service)),
+        let (template, script, up, page) = match page {
+            SitePage::Fleet => ("index.html", Some(environment::SCRIPT), "", self.fleet_page()),
+            SitePage::Team(team) => ("team.html", Some(environment::SCRIPT), "../", self.team_page(team)),
+            SitePage::Service(service) => ("service.html", None, "../../", self.service_page(service)?),
         };
-        let statuses: Value = SloStatus::ALL.into_iter().map(SloStatus::key).collect();
-        let at = self.context.status.at.0;
-        self.environment.get_template(template)?.render(context! { layout, up, at, statuses, page => values })
+        let (layout, at) = (environment::layout(script), Serde(self.context.status.at));
+        let statuses = Serde(SloStatus::ALL);
+        self.environment.get_template(template)?.render(context! { layout, up, at, statuses, page })
     }
 
     fn fleet_page(&self) -> Value {
-        let names = |field: fn(&Service) -> &str| -> Value {
-            self.context.catalog.services.iter().map(field).collect::<BTreeSet<_>>().into_iter().collect()
-        };
+        let services = &self.context.catalog.services;
         let at = self.context.status.at;
         let shared = self.incident_rows(Span::ending_at(at.plus(1), INCIDENT_HISTORY_MINUTES), |key, incident| {
             incident.is_open() && !matches!(key.subject, IncidentSubject::Slo(_))
         });
         context! {
-            teams => names(|service| &service.team),
-            classes => names(|service| &service.class),
+            teams => Serde(services.iter().map(|service| &service.team).collect::<BTreeSet<_>>()),
+            classes => Serde(services.iter().map(|service| &service.class).collect::<BTreeSet<_>>()),
             shared,
             ..self.overview(None)
         }
@@ -147,11 +133,9 @@ impl<'a> Site<'a> {
     fn overview(&self, team: Option<&str>) -> Value {
         let worst_rows: Vec<(&Service, &SloRow)> =
             self.services(team).filter_map(|service| Some((service, self.worst_row(service)?))).collect();
-        let count = |status| worst_rows.iter().filter(|(_, row)| SloStatus::from_row(row) == status).count();
-        let tally = SloStatus::ALL.into_iter().map(|one| context! { status => one.key(), count => count(one) });
         context! {
-            tally => tally.collect::<Value>(),
-            faults => error_lines(self.context.problems, team).into_iter().collect::<Value>(),
+            tally => Serde(count_statuses(worst_rows.iter().map(|(_, row)| *row))),
+            faults => error_lines(self.context.problems, team),
             services => worst_rows.iter().map(|(service, row)| self.service_row(service, row)).collect::<Value>(),
             coverage => team_coverage(self.context.status, team).unwrap_or(0.0),
         }
@@ -182,7 +166,7 @@ impl<'a> Site<'a> {
     fn sparkline(&self, slo: &Slo, row: &SloRow) -> Option<String> {
         let history = self.context.histories.get(&slo.id)?;
         let window = slo.windows.iter().find(|window| window.to_string() == row.window)?;
-        figures::sparkline(window.span_at(row.evaluated_at), &history.buckets(window), &slo.objective)
+        figures::sparkline(slo, window.span_at(row.evaluated_at), &history.buckets(window))
     }
 
     fn policy_rows(&self, is_wanted: impl Fn(&Service) -> bool) -> Value {
@@ -204,33 +188,22 @@ impl<'a> Site<'a> {
             if spans.is_empty() || !catalog.slos().any(covers) {
                 continue;
             }
-            let newest_first = spans.iter().rev().take(MAX_OCCURRENCES);
             rows.push(context! {
                 id => &correction.id,
                 reason => &correction.reason,
                 category => correction.category.to_string(),
                 author => &correction.author,
                 minutes => spans.iter().map(|span| span.minutes()).sum::<u32>(),
-                spans => newest_first.map(|span| span_values(*span)).collect::<Value>(),
-                more => spans.len().saturating_sub(MAX_OCCURRENCES),
+                spans => Serde(spans.iter().rev().collect::<Vec<_>>()),
             });
         }
         rows.into_iter().collect()
     }
 
-    /// Deploys in spite of the policy, the newest first.
     fn override_rows(&self, is_wanted: impl Fn(&str) -> bool) -> Value {
         let overrides = self.context.overrides.iter().rev().filter(|one| is_wanted(&one.service));
-        let row = |one: &Override| {
-            let Override { at, service, by, reason, gate_reason, .. } = one;
-            context! { at => at.0, service, by, reason, gate_reason }
-        };
-        overrides.map(row).collect()
+        overrides.map(|one| Value::from(Serde(one))).collect()
     }
-}
-
-fn span_values(span: Span) -> Value {
-    context! { from => span.start.0, to => span.end.0 }
 }
 
 /// An SLO over one of its windows, as all tables show it.
@@ -241,7 +214,7 @@ fn row_values(row: &SloRow) -> Value {
         .map(|(now, week_ago)| context! { points => (now - week_ago) * 100.0, week_ago });
     context! {
         team, service, slo, class, objective, window, sli, change,
-        status => SloStatus::from_row(row).key(),
+        status => Serde(SloStatus::from_row(row)),
         why => status_reason(row),
         left => format_budget_left(&row.budget),
         raw_left => row.is_corrected().then(|| format_budget_left(&row.raw_budget)),

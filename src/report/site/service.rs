@@ -1,43 +1,63 @@
 //! The page of a service: its owner, its policy, and each of its SLOs with its budget over each window and everything
 //! that explains it.
 
+use std::collections::BTreeSet;
+
+use minijinja::value::Serde;
 use minijinja::{Value, context};
 
-use super::definition::{self, bad_event_noun, bad_event_verb, bad_label, event_noun};
+use super::definition::{EventWords, definition_values};
 use super::figures::{self, Timeline};
-use super::{Site, row_values, span_values};
+use super::{RenderError, Site, row_values};
 use crate::alert::{IncidentSubject, SloCheckpoint};
 use crate::burn::ErrorBudget;
 use crate::counts::Sums;
 use crate::evaluation::status::SloRow;
 use crate::format::with_thousands_separators;
-use crate::rational::{Rational, to_f64};
+use crate::rational::{Rational, quotient, to_f64};
 use crate::report::history::{History, TIER_HISTORY_MINUTES, TimeBucket, WorstInterval};
 use crate::report::slo_status::{SloStatus, status_reason};
 use crate::report::status::status_details;
-use crate::slo::{Service, Slo};
+use crate::slo::{Indicator, Service, Slo};
 use crate::time::{Span, Window, format_duration};
 
 impl Site<'_> {
-    pub(super) fn service_page(&self, service: &Service) -> Value {
+    pub(super) fn service_page(&self, service: &Service) -> Result<Value, RenderError> {
         let mut rows: Vec<&SloRow> = self.rows(service).to_vec();
         rows.sort_by_key(|row| SloStatus::from_row(row));
         let mut slos: Vec<&Slo> = service.slos.iter().collect();
         slos.sort_by_key(|slo| rows.iter().position(|row| row.slo == slo.name()));
-        let Service { name, team, class, runbook, dashboard, .. } = service;
-        context! {
-            name, team, class, runbook, dashboard,
-            status => rows.first().map(|row| SloStatus::from_row(row).key()),
+        let (mut sources, mut load_balancers, mut target_groups) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for slo in &service.slos {
+            let name = slo.indicator.source();
+            sources.insert(match self.context.catalog.sources.get(name) {
+                Some(source) => format!("{name} ({})", source.kind.yaml_key()),
+                None => name.to_owned(),
+            });
+            if let Indicator::Requests { traffic, .. } = &slo.indicator {
+                load_balancers.insert(&traffic.load_balancer);
+                target_groups.extend(&traffic.target_groups);
+            }
+        }
+        let labels: BTreeSet<String> = service.labels.iter().map(|(label, value)| format!("{label}={value}")).collect();
+        let Service { name, team, class, runbook, dashboard, file, .. } = service;
+        let slos: Result<Value, RenderError> = slos.into_iter().map(|slo| self.slo_section(service, slo)).collect();
+        Ok(context! {
+            name, team, class, runbook, dashboard, file,
+            sources => Serde(sources),
+            load_balancers => Serde(load_balancers),
+            target_groups => Serde(target_groups),
+            labels => Serde(labels),
+            status => Serde(rows.first().map(|row| SloStatus::from_row(row))),
             lead => rows.first().map(|row| format!("{} over {}: {}", row.slo, row.window, status_reason(row))),
-            facts => definition::service_facts(service, self.context.catalog),
             policy => self.policy_rows(|other| other.name == *name),
             overrides => self.override_rows(|other| other == name),
             rows => rows.iter().map(|row| row_values(row)).collect::<Value>(),
-            slos => slos.into_iter().map(|slo| self.slo_section(service, slo)).collect::<Value>(),
-        }
+            slos => slos?,
+        })
     }
 
-    fn slo_section(&self, service: &Service, slo: &Slo) -> Value {
+    fn slo_section(&self, service: &Service, slo: &Slo) -> Result<Value, RenderError> {
         let history = self.context.histories.get(&slo.id);
         let rows: Vec<&SloRow> = self.rows(service).iter().copied().filter(|row| row.slo == slo.name()).collect();
         let row_over = |window: &Window| rows.iter().copied().find(|row| row.window == window.to_string());
@@ -49,33 +69,35 @@ impl Site<'_> {
             let row = row_over(window)?;
             Some(self.window_section(slo, window, row, history))
         });
-        let intervals = history.map_or(&[][..], History::worst_intervals).iter();
+        let intervals = history.map(History::worst_intervals).unwrap_or_default();
         let recent = Span::ending_at(evaluated_at, TIER_HISTORY_MINUTES);
         let within = Span::new(span.start, evaluated_at.plus(1));
         let subject = IncidentSubject::Slo(slo.id.clone());
-        context! {
+        let words = Value::from(Serde(EventWords::new(slo)));
+        let definition = self
+            .environment
+            .get_template("definition.txt")?
+            .render(context! { ..definition_values(slo), ..words.clone() })?;
+        Ok(context! {
             name => slo.name(),
             full_name => slo.id.to_string(),
             id => anchor(slo),
-            status => rows.iter().map(|row| SloStatus::from_row(row)).min().map(SloStatus::key),
+            status => Serde(rows.iter().map(|row| SloStatus::from_row(row)).min()),
             windows => windows.collect::<Value>(),
             state => first_row.map_or_else(String::new, status_details),
             tiers => first_row.map(tier_rows),
             tier_figures => history.map(|history| {
-                figures::tier_figures(&self.timeline(anchor(slo), slo, recent, history), slo, history)
+                figures::tier_figures(&self.timeline(anchor(slo), slo, recent, history), history)
             }),
-            intervals => intervals.map(|interval| interval_row(interval, first_row)).collect::<Value>(),
+            intervals => intervals.iter().map(|interval| interval_row(interval, first_row)).collect::<Value>(),
             incidents => self.incident_rows(within, |key, _| key.subject == subject),
             corrections => self.correction_rows(span, |_, other| other.id == slo.id),
-            definition => definition::sentences(slo).into_iter().collect::<Value>(),
+            definition => definition.lines().filter(|line| !line.is_empty()).map(str::trim).collect::<Value>(),
             changes => self.change_rows(slo),
-            evaluated_at => evaluated_at.to_string(),
-            events => event_noun(slo),
-            bad_events => bad_event_noun(slo),
-            bad_label => bad_label(slo),
-            were_bad => bad_event_verb(slo),
+            evaluated_at => Serde(evaluated_at),
             allowed_share => to_f64(slo.objective.budget()),
-        }
+            ..words
+        })
     }
 
     fn window_section(&self, slo: &Slo, window: &Window, row: &SloRow, history: Option<&History>) -> Value {
@@ -87,24 +109,24 @@ impl Site<'_> {
             context! { total, bad, known, allowed, consumed }
         };
         context! {
-            span => span_values(span),
+            span => Serde(span),
             minutes => row.minutes,
-            watermark => row.watermark.map(|watermark| watermark.to_string()),
+            watermark => Serde(row.watermark),
             corrected => budget(row.sums, &row.budget),
             raw => row.is_corrected().then(|| budget(row.raw, &row.raw_budget)),
             excluded_minutes => row.excluded_minutes,
             excluded_by => row.corrections.join(", "),
             figures => history.map(|history| {
                 let timeline = self.timeline(format!("{}-{window}", anchor(slo)), slo, span, history);
-                figures::window_figures(&timeline, slo, window, history)
+                figures::window_figures(&timeline, window, history)
             }),
             days => days.iter().rev().map(|day| day_row(day, &row.budget)).collect::<Value>(),
             ..row_values(row)
         }
     }
 
-    fn timeline(&self, id: String, slo: &Slo, span: Span, history: &History) -> Timeline {
-        Timeline { id, span, excluded: history.excluded.clone(), incidents: self.incident_spans(&slo.id, span) }
+    fn timeline<'a>(&self, id: String, slo: &'a Slo, span: Span, history: &'a History) -> Timeline<'a> {
+        Timeline { id, slo, span, excluded: history.excluded(), incidents: self.incident_spans(&slo.id, span) }
     }
 
     /// The known changes of an SLO, newest first.
@@ -114,7 +136,7 @@ impl Site<'_> {
         changes
             .iter()
             .rev()
-            .map(|(at, before, after)| context! { at => at.0, before => *before, after => *after })
+            .map(|(at, before, after)| context! { at => Serde(at), before => *before, after => *after })
             .collect()
     }
 }
@@ -126,20 +148,18 @@ fn anchor(slo: &Slo) -> String {
 fn day_row(day: &TimeBucket, budget: &ErrorBudget) -> Value {
     let Sums { total, bad, known } = day.sums;
     let coverage = f64::from(known) / f64::from(day.span.minutes().max(1));
-    context! { start => day.span.start.0, total, bad, used => budget_used(budget, day.sums), coverage }
+    context! { start => Serde(day.span.start), total, bad, used => budget_used(budget, day.sums), coverage }
 }
 
 fn interval_row(interval: &WorstInterval, row: Option<&SloRow>) -> Value {
     let (Sums { total, bad, .. }, minutes) = (interval.sums, interval.span.minutes());
     let used = row.and_then(|row| budget_used(&row.budget, interval.sums));
-    context! { span => span_values(interval.span), minutes, total, bad, used }
+    context! { span => Serde(interval.span), minutes, total, bad, used }
 }
 
-/// The share of a budget that some bad events use.
-#[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
 fn budget_used(budget: &ErrorBudget, sums: Sums) -> Option<f64> {
     let allowed = budget.allowed().map(to_f64).filter(|allowed| *allowed > 0.0)?;
-    Some(sums.bad as f64 / allowed)
+    Some(quotient(sums.bad.into(), 1) / allowed)
 }
 
 fn tier_rows(row: &SloRow) -> Value {

@@ -19,7 +19,6 @@ const STRICTER_MAX_CONSUMPTION: Rational = Rational::new_raw(1, 2);
 const MIN_ALLOWED_EVENTS: i128 = 20;
 /// Nothing is recommended from a window of which less is known.
 const MIN_COVERAGE: f64 = 0.9;
-/// Teams that are named in one line.
 const MAX_NAMED_TEAMS: usize = 8;
 
 /// The platform team is notified after this many weeks in trouble.

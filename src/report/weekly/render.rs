@@ -32,7 +32,6 @@ const SCHEMA_VERSION: u32 = 1;
 const MAX_LINES: usize = 30;
 /// Lines of a section in a digest, which is read on a phone.
 const MAX_DIGEST_LINES: usize = 8;
-/// Sections that a digest leaves out.
 const DIGEST_OMITTED_SECTIONS: [&str; 2] = [EXCLUSIONS, COVERAGE];
 /// Gmail shows 102 KB of a mail and hides the rest (<https://www.caniemail.com/>, "Gmail clipping"). A longer report
 /// is rendered with fewer lines.
@@ -137,11 +136,8 @@ impl WeeklyReport {
             image_files.push((id, png));
         }
         let sections = self.sections.iter().filter(|section| section.title != NEEDS_ACTION).map(|section| {
-            let lines: minijinja::Value = section.limited_lines(max_lines).into_iter().collect();
-            context! { title => section.title, lines }
+            context! { title => section.title, lines => section.limited_lines(max_lines) }
         });
-        let counts =
-            self.status_counts.iter().map(|(status, count)| context! { status => status.key(), count => *count });
         let mut environment = Environment::new();
         environment.add_filter("status_label", |status: Serde<SloStatus>| status.label());
         environment.add_filter("status_sign", |status: Serde<SloStatus>| status.sign());
@@ -154,11 +150,11 @@ impl WeeklyReport {
             year => self.week.year,
             owner => &self.owner,
             summary => &self.summary,
-            counts => counts.collect::<minijinja::Value>(),
+            counts => Serde(&self.status_counts),
             more => self.slos.len().saturating_sub(rows.len()),
-            rows => rows.into_iter().collect::<minijinja::Value>(),
-            sections => sections.collect::<minijinja::Value>(),
-            at => self.week.span.end.to_string(),
+            rows,
+            sections => sections.collect::<Vec<_>>(),
+            at => Serde(self.week.span.end),
         })?;
         Ok(HtmlReport { html, image_files })
     }
@@ -170,7 +166,7 @@ impl WeeklyReport {
         let reason =
             if slo.status == SloStatus::Ok && duration_and_policy.is_empty() { String::new() } else { slo.reason() };
         context! {
-            status => slo.status.key(),
+            status => Serde(slo.status),
             name => slo.row.id(),
             objective => format!("{}{team}", slo.objective_and_window()),
             why => format!("{reason}{duration_and_policy}"),
@@ -187,7 +183,6 @@ impl WeeklyReport {
         self.to_notification(&[], MAX_LINES)
     }
 
-    /// The same for a channel that many read in passing.
     pub fn digest(&self) -> Notification {
         self.to_notification(&DIGEST_OMITTED_SECTIONS, MAX_DIGEST_LINES)
     }
