@@ -17,7 +17,7 @@ use crate::engine;
 use crate::evaluation::status::FleetStatus;
 use crate::location::Location;
 use crate::notify::Notifier;
-use crate::report::weekly::{ImageMode, PREVIOUS_WEEKS, PreviousWeeks, Week, WeeklyContext, WeeklyReport};
+use crate::report::weekly::{ImageMode, PREVIOUS_WEEKS, Week, WeeklyContext, WeeklyReport};
 use crate::slo::Catalog;
 use crate::store::{LedgerStore, SiteFile, SiteWriter, StalePages, StoreError, write_new_file};
 use crate::text::escape_non_printing;
@@ -142,7 +142,7 @@ async fn build_reports(
         catalog,
         problems: &definitions.problems,
         status: &status,
-        previous_weeks: PreviousWeeks::new(&previous),
+        previous_weeks: &previous,
         alert_state: &alert_state,
         overrides: &overrides,
         usage,

@@ -7,7 +7,6 @@ mod recommendations;
 mod render;
 mod sections;
 
-use std::collections::HashMap;
 use std::fmt;
 
 use jiff::tz::TimeZone;
@@ -77,7 +76,8 @@ pub struct WeeklyContext<'a> {
     pub catalog: &'a Catalog,
     pub problems: &'a [Problem],
     pub status: &'a FleetStatus,
-    pub previous_weeks: PreviousWeeks<'a>,
+    /// The newest first.
+    pub previous_weeks: &'a [FleetStatus],
     pub alert_state: &'a AlertState,
     pub overrides: &'a [Override],
     pub usage: Usage,
@@ -98,27 +98,6 @@ pub struct WeeklyReport {
     sections: Vec<Section>,
 }
 
-#[derive(Default)]
-pub struct PreviousWeeks<'a>(HashMap<[String; 3], Vec<&'a SloRow>>);
-
-impl<'a> PreviousWeeks<'a> {
-    pub fn new(statuses: &'a [FleetStatus]) -> Self {
-        let mut weeks: HashMap<_, Vec<&SloRow>> = HashMap::new();
-        for row in statuses.iter().flat_map(|status| &status.rows) {
-            weeks.entry(row_key(row)).or_default().push(row);
-        }
-        Self(weeks)
-    }
-
-    pub fn rows_for(&self, row: &SloRow) -> &[&'a SloRow] {
-        self.0.get(&row_key(row)).map_or(&[], Vec::as_slice)
-    }
-}
-
-fn row_key(row: &SloRow) -> [String; 3] {
-    [&row.service, &row.slo, &row.window].map(String::clone)
-}
-
 /// An SLO over one of its windows, with what the weeks before say about it.
 pub struct WeeklySlo {
     pub row: SloRow,
@@ -128,13 +107,6 @@ pub struct WeeklySlo {
 }
 
 impl WeeklySlo {
-    fn new(row: &SloRow, previous_weeks: &PreviousWeeks<'_>) -> Self {
-        let is_in_trouble = |row: &SloRow| matches!(SloStatus::from_row(row), SloStatus::Exhausted | SloStatus::AtRisk);
-        let earlier_weeks = previous_weeks.rows_for(row).iter().take_while(|row| is_in_trouble(row)).count();
-        let weeks_in_trouble = if is_in_trouble(row) { earlier_weeks + 1 } else { 0 };
-        Self { row: row.clone(), status: SloStatus::from_row(row), weeks_in_trouble }
-    }
-
     fn json(&self) -> Value {
         json!({
             "slo": self.row.id(),
@@ -220,8 +192,14 @@ struct Section {
 
 impl WeeklyContext<'_> {
     pub fn report(&self, team: Option<&str>) -> WeeklyReport {
-        let rows = team_rows(self.status, team);
-        let mut slos: Vec<WeeklySlo> = rows.map(|row| WeeklySlo::new(row, &self.previous_weeks)).collect();
+        let is_in_trouble =
+            |row: &&&SloRow| matches!(SloStatus::from_row(row), SloStatus::Exhausted | SloStatus::AtRisk);
+        let to_weekly_slo = |row: &SloRow| WeeklySlo {
+            row: row.clone(),
+            status: SloStatus::from_row(row),
+            weeks_in_trouble: self.weeks(row).iter().take_while(is_in_trouble).count(),
+        };
+        let mut slos: Vec<WeeklySlo> = team_rows(self.status, team).map(to_weekly_slo).collect();
         slos.sort_by_key(|slo| slo.status);
         let mut status_counts = count_statuses(slos.iter().map(|slo| &slo.row)).to_vec();
         status_counts.retain(|(_, count)| *count > 0);
@@ -242,6 +220,14 @@ impl WeeklyContext<'_> {
             sections: self.sections(team, &slos, errors, coverage_notice),
             slos,
         }
+    }
+
+    /// A row and those of the same SLO and window in the weeks before, the newest first.
+    fn weeks<'b>(&'b self, row: &'b SloRow) -> Vec<&'b SloRow> {
+        let is_same =
+            |other: &&SloRow| other.service == row.service && other.slo == row.slo && other.window == row.window;
+        let earlier_rows = self.previous_weeks.iter().flat_map(|status| &status.rows);
+        std::iter::once(row).chain(earlier_rows.filter(is_same)).collect()
     }
 
     fn sections(

@@ -64,23 +64,18 @@ impl SitePage<'_> {
 pub(crate) struct Site<'a> {
     context: SiteContext<'a>,
     environment: Environment<'static>,
-    /// The rows of each service, in the order of the status.
-    rows: BTreeMap<&'a str, Vec<&'a SloRow>>,
     worst_first: Vec<&'a Service>,
 }
 
 impl<'a> Site<'a> {
     pub(crate) fn new(context: SiteContext<'a>) -> Result<Self, RenderError> {
-        let mut rows: BTreeMap<&str, Vec<&SloRow>> = BTreeMap::new();
-        let mut ranks: BTreeMap<&str, (SloStatus, usize)> = BTreeMap::new();
-        for (index, row) in context.status.rows.iter().enumerate() {
-            rows.entry(&row.service).or_default().push(row);
-            let rank = ranks.entry(&row.service).or_insert((SloStatus::from_row(row), index));
-            *rank = (SloStatus::from_row(row), index).min(*rank);
-        }
+        let rank = |service: &Service| {
+            let rows = context.status.rows.iter().enumerate().filter(|(_, row)| row.service == service.name);
+            rows.map(|(index, row)| (SloStatus::from_row(row), index)).min()
+        };
         let mut worst_first: Vec<&Service> = context.catalog.services.iter().collect();
-        worst_first.sort_by_key(|service| (ranks.get(service.name.as_str()).copied(), &service.name));
-        Ok(Self { environment: environment::template_environment()?, context, rows, worst_first })
+        worst_first.sort_by_cached_key(|service| (rank(service), &service.name));
+        Ok(Self { environment: environment::template_environment()?, context, worst_first })
     }
 
     pub(crate) fn pages(&self) -> Vec<SitePage<'_>> {
@@ -145,13 +140,13 @@ impl<'a> Site<'a> {
         self.worst_first.iter().copied().filter(move |service| team.is_none_or(|team| service.team == team))
     }
 
-    fn rows(&self, service: &Service) -> &[&'a SloRow] {
-        self.rows.get(service.name.as_str()).map_or(&[], Vec::as_slice)
+    fn rows(&self, service: &Service) -> Vec<&'a SloRow> {
+        self.context.status.rows.iter().filter(|row| row.service == service.name).collect()
     }
 
     /// The row that decides the status of a service: the first of the worst status.
     fn worst_row(&self, service: &Service) -> Option<&'a SloRow> {
-        self.rows(service).iter().copied().min_by_key(|row| SloStatus::from_row(row))
+        self.rows(service).into_iter().min_by_key(|row| SloStatus::from_row(row))
     }
 
     fn service_row(&self, service: &Service, row: &SloRow) -> Value {

@@ -23,7 +23,7 @@ use crate::time::{Span, Window, format_duration};
 
 impl Site<'_> {
     pub(super) fn service_page(&self, service: &Service) -> Result<Value, RenderError> {
-        let mut rows: Vec<&SloRow> = self.rows(service).to_vec();
+        let mut rows = self.rows(service);
         rows.sort_by_key(|row| SloStatus::from_row(row));
         let mut slos: Vec<&Slo> = service.slos.iter().collect();
         slos.sort_by_key(|slo| rows.iter().position(|row| row.slo == slo.name()));
@@ -59,7 +59,8 @@ impl Site<'_> {
 
     fn slo_section(&self, service: &Service, slo: &Slo) -> Result<Value, RenderError> {
         let history = self.context.histories.get(&slo.id);
-        let rows: Vec<&SloRow> = self.rows(service).iter().copied().filter(|row| row.slo == slo.name()).collect();
+        let mut rows = self.rows(service);
+        rows.retain(|row| row.slo == slo.name());
         let row_over = |window: &Window| rows.iter().copied().find(|row| row.window == window.to_string());
         let first_row = slo.windows.first().and_then(row_over);
         let evaluated_at = first_row.map_or(self.context.status.at, |row| row.evaluated_at);

@@ -41,8 +41,7 @@ impl WeeklyContext<'_> {
         let mut lines: Vec<String> = self.teams_without_destination().into_iter().collect();
         let mut idle_slos = BTreeSet::new();
         for row in &self.status.rows {
-            let weeks: Vec<&SloRow> =
-                std::iter::once(row).chain(self.previous_weeks.rows_for(row).iter().copied()).collect();
+            let weeks = self.weeks(row);
             if row.raw.total == 0 && row.coverage() >= MIN_COVERAGE {
                 if idle_slos.insert((&row.service, &row.slo)) {
                     let (id, SloRow { team, window, .. }) = (row.id(), row);

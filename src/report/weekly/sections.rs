@@ -130,7 +130,7 @@ mod tests {
     use crate::alert::AlertState;
     use crate::cost::Usage;
     use crate::evaluation::status::FleetStatus;
-    use crate::report::weekly::{PreviousWeeks, Week};
+    use crate::report::weekly::Week;
     use crate::slo::Catalog;
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
             catalog: &catalog,
             problems: &[],
             status: &status,
-            previous_weeks: PreviousWeeks::default(),
+            previous_weeks: &[],
             alert_state: &book,
             overrides: &[],
             usage,
