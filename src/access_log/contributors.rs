@@ -20,7 +20,6 @@ use crate::time::{Minute, Span};
 
 /// Values kept of a dimension. Where clients invent more, those with the fewest failures and requests are evicted.
 const VALUES_MAX: usize = 1_000;
-/// Values reported of each dimension.
 const TOP_VALUES: usize = 3;
 /// Requests of a dominant value fail at least so many times as often as all others.
 const FAILURE_RATIO_MIN: u128 = 3;
@@ -42,9 +41,8 @@ pub enum Dimension {
 /// Who answered a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorOrigin {
-    /// The load balancer, in place of a target.
+    /// In place of a target.
     Balancer,
-    /// A target, whose answer was passed on.
     Target,
 }
 
@@ -161,7 +159,7 @@ impl Contributors {
         self.values[dimension as usize].0.keys().cloned()
     }
 
-    /// The values that failed most, the worst first.
+    /// The worst first.
     pub fn top_contributors(&self, dimension: Dimension) -> Vec<Contributor> {
         let values = self.values[dimension as usize].0.iter();
         let mut failed: Vec<_> = values.filter(|(_, events)| events.bad > 0).collect();

@@ -148,7 +148,6 @@ impl BatchCounts {
     }
 }
 
-/// A day without events.
 pub fn empty_day() -> Box<[MinuteCount]> {
     vec![MinuteCount::default(); SLOTS_PER_DAY].into_boxed_slice()
 }

@@ -7,18 +7,15 @@ use crate::access_log::router::SeriesRouter;
 use crate::access_log::unparsed_line::{LineError, UnparsedLine};
 use crate::time::Minute;
 
-/// Takes the requests of one log object of one load balancer.
 pub trait RequestSink {
     /// Discards everything: the object is read from its start again.
     fn restart(&mut self);
     /// Whether a request of this minute may be counted.
     fn includes(&self, minute: Minute) -> bool;
-    /// The line is the record of the request.
     fn count(&mut self, request: &Request<'_>, line: &[u8]);
     fn is_cancelled(&self) -> bool;
 }
 
-/// What the lines of one object were.
 #[derive(Debug, Default)]
 pub struct LineStatistics {
     /// Lines that are not empty.
@@ -30,7 +27,6 @@ pub struct LineStatistics {
     pub connections: u64,
 }
 
-/// Hands the requests of an object's lines to a sink.
 pub struct RequestReader<'a, S> {
     format: LineFormat,
     requests: Requests<'a, S>,
@@ -50,7 +46,6 @@ struct Requests<'a, S> {
 }
 
 impl<'a, S: RequestSink> RequestReader<'a, S> {
-    /// Reads requests of the router's load balancer with these fields.
     pub fn new(router: &'a SeriesRouter, optional_fields: OptionalFields, sink: S) -> Self {
         let (format, load_balancer) = match router.load_balancer.strip_prefix("classic/") {
             Some(name) => (LineFormat::Classic(RecordAssembler::default()), name),

@@ -15,7 +15,6 @@ use crate::access_log::wildcard::{WildcardPattern, has_no_wildcard};
 use crate::series::SeriesKey;
 use crate::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic, matches_load_balancer};
 
-/// The series of one load balancer, or some of them.
 #[derive(Clone, Debug, Default)]
 pub struct SeriesRouter {
     /// `app/name/id`, or `classic/name`.
@@ -25,7 +24,6 @@ pub struct SeriesRouter {
     pub optional_fields: OptionalFields,
     rules: Vec<Rule>,
     rules_by_target_group: HashMap<TargetGroupName, RuleIndex, BuildHasherDefault<TargetGroupHasher>>,
-    /// Of requests with any target group or none.
     rules_for_any_target_group: RuleIndex,
 }
 
@@ -227,9 +225,12 @@ fn optional_fields_for_rule(traffic: &Traffic, rule: &Rule) -> OptionalFields {
     }
     for (_, measure) in &rule.measures {
         if let Measure::Latency { basis, timeouts, .. } = measure {
-            let processing_times = (*basis == LatencyBasis::Total).then_some(OptionalFields::PROCESSING_TIMES);
-            let elapsed = timeouts.then_some(OptionalFields::ELAPSED);
-            fields = [processing_times, elapsed].into_iter().flatten().fold(fields, OptionalFields::union);
+            if *basis == LatencyBasis::Total {
+                fields = fields.union(OptionalFields::PROCESSING_TIMES);
+            }
+            if *timeouts {
+                fields = fields.union(OptionalFields::ELAPSED);
+            }
         }
     }
     fields

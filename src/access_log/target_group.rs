@@ -3,7 +3,6 @@
 //! `arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID`, in any AWS partition. A name has at most 32
 //! characters (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>).
 
-use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use super::simd::{HALF_BLOCK_BYTES, all_within, byte_mask};
@@ -13,7 +12,7 @@ const TARGET_GROUP_MARKER: &[u8] = b":targetgroup/";
 
 /// A name of at most 32 bytes, padded with zeros. Longer ones and those that end in NUL, which AWS does not allow,
 /// are all one name that no group has.
-#[derive(Clone, Copy, Eq)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub struct TargetGroupName([u64; NAME_WORDS]);
 
 const NAME_WORDS: usize = HALF_BLOCK_BYTES / 8;
@@ -30,12 +29,9 @@ impl TargetGroupName {
 
     /// The name, if it is one that AWS allows: letters, digits and hyphens.
     pub fn valid_name(&self) -> Option<String> {
-        let sound = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-        String::from_utf8(self.bytes()).ok().filter(|name| !name.is_empty() && name.as_bytes().iter().all(sound))
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|word| word.to_le_bytes()).take_while(|byte| *byte != 0).collect()
+        let bytes = self.0.iter().flat_map(|word| word.to_le_bytes()).take_while(|byte| *byte != 0).collect();
+        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        String::from_utf8(bytes).ok().filter(|name| !name.is_empty() && name.bytes().all(is_valid))
     }
 }
 
@@ -85,12 +81,6 @@ impl Hasher for TargetGroupHasher {
     #[inline]
     fn finish(&self) -> u64 {
         self.0
-    }
-}
-
-impl fmt::Debug for TargetGroupName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", String::from_utf8_lossy(&self.bytes()))
     }
 }
 

@@ -20,13 +20,9 @@ pub fn parse_minute(text: &[u8]) -> Option<Minute> {
 /// An instant in microseconds since 1970-01-01T00:00Z. Digits beyond microseconds are cut off.
 pub fn parse_unix_us(text: &[u8]) -> Option<i64> {
     let minute = parse_minute(text)?;
-    let seconds = parse_digits(text.get(17..19)?)?;
-    let fraction = text.get(20..text.len().checked_sub(1)?).unwrap_or_default();
-    let mut us = 0;
-    for index in 0..6 {
-        us = us * 10 + fraction.get(index).map_or(0, |digit| u64::from(digit - b'0'));
-    }
-    Some((i64::from(minute.0) * 60 + i64::try_from(seconds).ok()?) * 1_000_000 + i64::try_from(us).ok()?)
+    let seconds_end = text.len().checked_sub(1)?.min(TIMESTAMP_BYTES - 1);
+    let seconds_us = parse_duration_us(text.get(MINUTE_BYTES + 1..seconds_end)?).ok()??;
+    Some(i64::from(minute.0) * 60_000_000 + i64::try_from(seconds_us).ok()?)
 }
 
 /// Caches the last minute, since neighbours in a log mostly share it.

@@ -33,14 +33,13 @@ struct NfaStates {
 }
 
 impl WildcardPattern {
-    /// A pattern for paths: case matters, and `*` runs over slashes too.
+    /// Case matters, and `*` runs over slashes too.
     pub fn for_path(text: &str) -> Self {
-        Self { tokens: limit(tokenize(text)), ignore_case: false }
+        Self { tokens: tokenize(text), ignore_case: false }
     }
 
-    /// A pattern for hosts and user agents: case does not matter.
     pub fn case_insensitive(text: &str) -> Self {
-        Self { tokens: limit(tokenize(&text.to_ascii_lowercase())), ignore_case: true }
+        Self { tokens: tokenize(&text.to_ascii_lowercase()), ignore_case: true }
     }
 
     /// Whether all of the text fits. The work is bounded by the two lengths multiplied.
@@ -87,13 +86,7 @@ impl WildcardPattern {
     }
 }
 
-/// Cuts off what is beyond [`PATTERN_CHARS_MAX`]; definitions refuse such a pattern.
-fn limit(mut tokens: Vec<Token>) -> Box<[Token]> {
-    tokens.truncate(PATTERN_CHARS_MAX);
-    tokens.into()
-}
-
-fn tokenize(text: &str) -> Vec<Token> {
+fn tokenize(text: &str) -> Box<[Token]> {
     let mut tokens = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after_first)) = rest.split_first() {
@@ -109,7 +102,9 @@ fn tokenize(text: &str) -> Vec<Token> {
             (byte, _) => tokens.push(Token::Byte(*byte)),
         }
     }
-    tokens
+    // Definitions refuse longer patterns.
+    tokens.truncate(PATTERN_CHARS_MAX);
+    tokens.into()
 }
 
 /// A regular expression of Trino, Java or RE2 that matches the same whole texts, for Athena. The texts of a log have no

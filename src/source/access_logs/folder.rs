@@ -32,8 +32,8 @@ pub(super) fn join_key(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
-pub(super) fn read_directory(root: &Path, folder: &str) -> io::Result<Vec<FolderEntry>> {
-    let mut found = Vec::new();
+pub(super) fn read_directory(root: &Path, folder: &str) -> io::Result<FolderListing> {
+    let mut entries = Vec::new();
     for entry in fs::read_dir(root.join(folder))? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -44,10 +44,10 @@ pub(super) fn read_directory(root: &Path, folder: &str) -> io::Result<Vec<Folder
             Ok(metadata) => (metadata.is_dir(), UNKNOWN_SIZE, None, None),
             Err(error) => (false, UNKNOWN_SIZE, None, Some(error)),
         };
-        found.push(FolderEntry { key: join_key(folder, &name), is_folder, size, modified, error });
+        entries.push(FolderEntry { key: join_key(folder, &name), is_folder, size, modified, error });
     }
-    found.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(found)
+    entries.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(FolderListing { entries, is_complete: true })
 }
 
 fn to_minute(time: SystemTime) -> Option<Minute> {

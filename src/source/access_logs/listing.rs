@@ -58,7 +58,6 @@ pub struct LogTree {
     pub report: ListingReport,
 }
 
-/// What was found beside the objects that are read.
 #[derive(Debug, Default)]
 pub struct ListingReport {
     /// Of all objects that were listed. Each name once: a day has thousands of objects of each.
@@ -94,10 +93,8 @@ impl SkippedObjects {
 }
 
 impl LogTree {
-    /// Finds the folders of days that may have an object whose interval has a minute of the span.
-    ///
-    /// # Errors
-    /// If the root cannot be read or has no `AWSLogs`. Failures below are part of the report.
+    /// Finds the folders of days that may have an object whose interval has a minute of the span. Fails if the root
+    /// cannot be read or has no `AWSLogs`; failures below are part of the report.
     pub async fn open(root: LogRoot, span: Span, classic_minutes: i32) -> Result<Self, ListError> {
         let bases = find_awslogs_folders(&root).await?;
         let mut tree = Self::new(root, span, classic_minutes);

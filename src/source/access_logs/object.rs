@@ -22,7 +22,6 @@ const SNIFFED_LINES: usize = 16;
 /// The first two bytes of every gzip member (RFC 1952).
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
-/// Why none of an object's lines were counted.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
     #[error("cannot be read: {0}")]
@@ -40,13 +39,11 @@ pub enum ObjectError {
     /// Plain text that ends within a line, as in a copy that is not finished.
     #[error("ends in the middle of a line")]
     PartialLine,
-    /// Encrypted, or another format.
     #[error("is neither gzip nor text")]
     UnknownFormat,
 }
 
 impl ObjectError {
-    /// Restores the error of an [`ObjectBody`](super::s3::ObjectBody).
     fn from_io(error: io::Error) -> Self {
         error.downcast().unwrap_or_else(Self::Unreadable)
     }

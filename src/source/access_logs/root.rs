@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::folder::{FolderListing, read_directory};
-use super::s3::Bucket;
+use super::s3::{Bucket, CHUNK_BYTES};
 use crate::aws::Aws;
 use crate::cost::NanoDollars;
 use crate::hinted_error::HintedError;
@@ -39,7 +39,7 @@ impl LogRoot {
     pub fn request_count(&self, size: u64) -> u64 {
         match self {
             Self::Directory(_) => 0,
-            Self::Bucket(_) => Bucket::request_count(size),
+            Self::Bucket(_) => size.div_ceil(CHUNK_BYTES).max(1),
         }
     }
 
@@ -51,10 +51,8 @@ impl LogRoot {
         name_prefixes: &[String],
     ) -> Result<FolderListing, HintedError> {
         match self {
-            Self::Directory(root) => match read_directory(root, folder) {
-                Ok(entries) => Ok(FolderListing { entries, is_complete: true }),
-                Err(error) => HintedError::err(error.to_string(), "check that the folder exists and is readable"),
-            },
+            Self::Directory(root) => read_directory(root, folder)
+                .map_err(|error| HintedError::new(error.to_string(), "check that the folder exists and is readable")),
             Self::Bucket(bucket) => bucket.list_folder(folder, name_prefixes).await,
         }
     }
@@ -64,7 +62,7 @@ impl std::fmt::Display for LogRoot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Directory(path) => write!(f, "{}", path.display()),
-            Self::Bucket(bucket) => write!(f, "{bucket}"),
+            Self::Bucket(bucket) => write!(f, "{}", bucket.keys),
         }
     }
 }

@@ -46,17 +46,7 @@ pub(super) struct FetchedObject {
     _memory_permit: Option<OwnedSemaphorePermit>,
 }
 
-impl std::fmt::Display for Bucket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.keys.fmt(f)
-    }
-}
-
 impl Bucket {
-    pub(super) fn request_count(size: u64) -> u64 {
-        size.div_ceil(CHUNK_BYTES).max(1)
-    }
-
     fn request_payer(&self) -> Option<RequestPayer> {
         self.requester_pays.then_some(RequestPayer::Requester)
     }
@@ -74,13 +64,14 @@ impl Bucket {
         let all = self.client.list_objects_v2().bucket(&self.keys.bucket).prefix(&folder_prefix).delimiter("/");
         let all = all.encoding_type(EncodingType::Url).set_request_payer(self.request_payer());
         let (mut entries, mut is_complete) = (Vec::new(), true);
-        let mut request = all.clone();
+        let mut next_request = Some(all.clone());
         loop {
             if !Aws::is_within_cost_limit(self.cost_limit, &Usage { s3_writes: 1, ..Usage::default() }) {
                 let limit = self.cost_limit.unwrap_or_default();
                 let message = format!("another request would exceed `--max-cost` {limit}");
                 return HintedError::err(message, "raise `--max-cost`");
             }
+            let Some(request) = next_request.take() else { break };
             let mut page = request.send().await.map_err(|error| {
                 let refusal = AwsError::from_sdk_error(&error);
                 HintedError { hint: self.hint(&refusal, "s3:ListBucket", &error), message: refusal.message }
@@ -88,15 +79,16 @@ impl Bucket {
             let token = page.next_continuation_token.take();
             let first_of_page = entries.len();
             entries.extend(parse_page(page, &folder_prefix, folder));
-            let Some(token) = token else { break };
-            let names = entries.iter().skip(first_of_page).map(|entry: &FolderEntry| file_name(&entry.key));
-            let next = next_page(names.max(), name_prefixes);
-            is_complete &= next == NextPage::Following;
-            request = match next {
-                NextPage::Following => all.clone().continuation_token(token),
-                NextPage::StartAfter(prefix) => all.clone().start_after(format!("{folder_prefix}{prefix}")),
-                NextPage::None => break,
-            };
+            if let Some(token) = token {
+                let names = entries.iter().skip(first_of_page).map(|entry: &FolderEntry| file_name(&entry.key));
+                let next_page = next_page(names.max(), name_prefixes);
+                is_complete &= next_page == NextPage::Following;
+                next_request = match next_page {
+                    NextPage::Following => Some(all.clone().continuation_token(token)),
+                    NextPage::StartAfter(prefix) => Some(all.clone().start_after(format!("{folder_prefix}{prefix}"))),
+                    NextPage::None => None,
+                };
+            }
         }
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(FolderListing { entries, is_complete })
@@ -222,7 +214,7 @@ fn url_decode(key: &str) -> String {
 }
 
 /// Bytes of one request: so many that the price of the requests, $0.0004 for 8 GB, is negligible.
-const CHUNK_BYTES: u64 = 8 << 20;
+pub(super) const CHUNK_BYTES: u64 = 8 << 20;
 
 /// The bytes of an object, in one chunk for most. More chunks of larger ones are requested as they are read, so that
 /// neither all of it is in memory nor a connection waits while another chunk is counted.
@@ -249,10 +241,10 @@ impl ObjectBody {
         let ObjectBytes { bytes, range, e_tag } = bucket.get_object(&key, range, None).await?;
         // The object may have another size than when it was listed.
         let size = range.as_deref().and_then(|range| range.rsplit_once('/')?.1.parse::<u64>().ok());
-        let at = bytes.len() as u64;
-        let rest =
-            size.filter(|size| at < *size).map(|size| Remaining { bucket, key, e_tag, offset: at, size, runtime });
-        Ok(Self { chunk: Cursor::new(bytes), remaining: rest })
+        let offset = bytes.len() as u64;
+        let remaining =
+            size.filter(|size| offset < *size).map(|size| Remaining { bucket, key, e_tag, offset, size, runtime });
+        Ok(Self { chunk: Cursor::new(bytes), remaining })
     }
 
     /// Only what was fetched, so that reading never waits, and whether that is all of it.

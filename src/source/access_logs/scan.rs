@@ -155,7 +155,6 @@ impl ObjectSource<'_> {
     }
 }
 
-/// What all threads share.
 struct ScanContext<'a> {
     source: ObjectSource<'a>,
     objects: Vec<ScanObject<'a>>,
@@ -170,7 +169,6 @@ struct ScanObject<'a> {
 }
 
 impl ScanContext<'_> {
-    /// Reads the next object until there is none.
     fn run_worker(&self, threads: usize) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let mut reader = ObjectReader::new(threads);
