@@ -5,36 +5,28 @@ mod commit;
 mod contributors;
 mod delivery;
 mod discover;
-mod explain;
 mod fetch;
-mod history;
 mod target_groups;
 
 use tracing::{Instrument, info, info_span};
 
-use crate::alert::{AlertState, Evaluator};
+use crate::alert::AlertState;
 use crate::aws::Aws;
-use crate::cost::{self, CostAssumptions, CostEstimate, Usage};
-use crate::counts::MinuteTable;
+use crate::cost::Usage;
 use crate::diagnostics::Diagnostics;
-use crate::discovery::{self, Discovery};
-use crate::evaluation::SloViews;
-use crate::evaluation::status::{FleetStatus, compute_status, load_request};
+use crate::discovery::Discovery;
+use crate::evaluation::status::FleetStatus;
 use crate::fetch_plan::{self, FetchPlan};
-use crate::ledger::{Ledger, MergeError, NotLoaded};
-use crate::slo::{Catalog, Exclusions, Service, Slo};
+use crate::ledger::Ledger;
+use crate::queries::{LedgerError, evaluate_with_ledger};
 use crate::source::FetchContext;
-use crate::source::athena::split_scan_key;
-use crate::store::{LedgerStore, LoadRequest, StoreError};
-use crate::time::{Day, Minute, Span};
+use crate::store::LedgerStore;
+use crate::time::Day;
 
 use alerts::AlertPipeline;
 
 pub use alerts::NotifyOptions;
-pub use explain::explain;
-pub use history::load_histories;
 
-/// How a run is done.
 pub struct RunOptions<'a> {
     pub context: FetchContext<'a>,
     /// How many days back logs are read; without it as far as the longest window.
@@ -53,34 +45,14 @@ pub struct Outcome {
     pub diagnostics: Diagnostics,
 }
 
-/// The ledger cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// A file of the ledger.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A batch that does not fit the ledger.
-    #[error(transparent)]
-    Merge(#[from] MergeError),
-    /// A minute outside the supported range.
-    #[error("cannot evaluate at {0}: outside the supported time range")]
-    TimeOutOfRange(Minute),
-    /// A day that was not loaded before it was used.
-    #[error(transparent)]
-    NotLoaded(#[from] NotLoaded),
-}
-
-/// Fetches what is new, stores it, evaluates every SLO and notifies.
-///
-/// # Errors
-/// When the ledger cannot be read or written. A source that fails is a warning in the outcome.
-pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Outcome, EngineError> {
+/// Fetches what is new, stores it, evaluates every SLO and notifies. A source that fails is a warning in the outcome.
+pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Outcome, LedgerError> {
     let FetchContext { catalog, at, now, .. } = options.context;
     let mut diagnostics = Diagnostics::default();
     let (mut discovery, mut fetch_plan) = (Discovery::default(), FetchPlan::default());
     if !options.offline {
         (discovery, diagnostics.warnings) =
-            discover::discover(options, store).instrument(info_span!("discover")).await?;
+            discover::discover(&options.context, store).instrument(info_span!("discover")).await?;
         fetch_plan = fetch_plan::plan(catalog, &discovery, at, now, options.days);
     }
     let fetched = Box::pin(fetch::fetch_all(&options.context, &discovery, &fetch_plan, store)).await;
@@ -108,13 +80,22 @@ pub async fn run(options: &RunOptions<'_>, store: &mut LedgerStore) -> Result<Ou
             AlertState::default()
         }
         Some((notify_options, alert_state)) => {
-            let pipeline = AlertPipeline { options, notify_options, store };
-            let notifying = pipeline.run(&status, &mut ledger, alert_state, &recent, &mut diagnostics);
-            Box::pin(notifying).instrument(info_span!("alerts")).await?
+            let mut pipeline = AlertPipeline {
+                options,
+                notify_options,
+                store,
+                status: &status,
+                recent_logs: &recent,
+                diagnostics: Diagnostics::default(),
+            };
+            let notifying = pipeline.run(&mut ledger, alert_state);
+            let alert_state = Box::pin(notifying).instrument(info_span!("alerts")).await?;
+            diagnostics.append(pipeline.diagnostics);
+            alert_state
         }
         None => AlertState::default(),
     };
-    diagnostics.notes.extend(Box::pin(target_groups::unmatched_notes(options, &recent, &status)).await);
+    diagnostics.notes.extend(Box::pin(target_groups::unmatched_notes(&options.context, &recent, &status)).await);
     diagnostics.append(run_housekeeping(now.day(), &ledger, store).instrument(info_span!("housekeeping")).await);
     Ok(Outcome { status, alert_state, diagnostics })
 }
@@ -139,86 +120,6 @@ async fn run_housekeeping(today: Day, ledger: &Ledger, store: &mut LedgerStore) 
 /// Describes requests to AWS, and their list price.
 pub fn usage_note(usage: &Usage) -> Option<String> {
     (*usage != Usage::default()).then(|| format!("AWS usage: {usage}; list price {}", usage.price()))
-}
-
-/// Evaluates every SLO from the ledger alone. It reads the sums of whole days and the few partitions that windows begin
-/// or end in, however long the windows are.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub async fn evaluate(catalog: &Catalog, store: &LedgerStore, at: Minute) -> Result<FleetStatus, EngineError> {
-    Ok(evaluate_with_ledger(catalog, store, at, None).await?.0)
-}
-
-/// The status of every SLO, and the part of the ledger that it was computed from. With an alert state, the minutes that
-/// update its incidents are loaded too.
-async fn evaluate_with_ledger(
-    catalog: &Catalog,
-    store: &LedgerStore,
-    at: Minute,
-    alert_state: Option<&AlertState>,
-) -> Result<(FleetStatus, Ledger), EngineError> {
-    let mut ledger = store.load(&LoadRequest::default()).await?;
-    store.load_timeslices(&mut ledger).await?;
-    let mut required = load_request(catalog, &ledger, at);
-    if let Some(alert_state) = alert_state {
-        Evaluator::new(catalog, at).request_load(&ledger, alert_state, &mut required);
-    }
-    store.load_more(&mut ledger, &LoadRequest { partial_sums: required, ..LoadRequest::default() }).await?;
-    loop {
-        match compute_status(catalog, &ledger, at) {
-            // The newest known minute rarely lies on an earlier day than was loaded.
-            Err(NotLoaded(minutes)) => {
-                store.load_more(&mut ledger, &LoadRequest { minutes, ..LoadRequest::default() }).await?;
-            }
-            Ok(status) => return Ok((status, ledger)),
-        }
-    }
-}
-
-/// Estimates the AWS cost of a day from what was delivered on the last whole day.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub async fn estimate_cost(
-    catalog: &Catalog,
-    store: &LedgerStore,
-    at: Minute,
-    assumptions: CostAssumptions,
-) -> Result<CostEstimate, EngineError> {
-    let ledger = store.load(&LoadRequest::for_days([], [at.day().plus(-1)])).await?;
-    let scanned = store.manifest.scanned_bytes_per_day.iter();
-    let is_needed = discovery::is_needed(catalog);
-    let assumptions = CostAssumptions {
-        objects_per_day: ledger.objects_by_load_balancer(),
-        scanned_bytes: scanned.filter_map(|(key, bytes)| Some((split_scan_key(key)?, *bytes))).collect(),
-        discovery: if is_needed { store.discovery().await?.0 } else { Discovery::default() },
-        is_first_run: store.is_empty(),
-        ..assumptions
-    };
-    Ok(cost::estimate(catalog, &assumptions))
-}
-
-/// The minutes of a span, without the log objects.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub async fn load_minutes(store: &LedgerStore, span: Span) -> Result<Ledger, EngineError> {
-    Ok(store.load(&LoadRequest::for_days(span.days(), [])).await?)
-}
-
-/// The days of a span as an SLO's tiers see them: in timeslices where it has any, without what corrections exclude.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub async fn load_tier_days(
-    catalog: &Catalog,
-    store: &LedgerStore,
-    (service, slo): (&Service, &Slo),
-    span: Span,
-) -> Result<Vec<(Day, Option<MinuteTable>)>, EngineError> {
-    let excluded = Exclusions::for_span(catalog, span).spans(service, slo);
-    Ok(load_minutes(store, span).await?.view_days(&SloViews::new(slo, excluded).corrected, span)?)
 }
 
 #[cfg(test)]

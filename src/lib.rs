@@ -64,6 +64,8 @@ mod notify;
 mod source;
 /// The files of the ledger, in a folder or a bucket. **Invariant:** a crash leaves the state before or after a write.
 mod store;
+/// Answers from the ledger alone.
+mod queries;
 /// The pipeline of a run.
 mod engine;
 /// The command line and its subcommands. **Invariant:** nothing else reads the environment.

@@ -7,8 +7,8 @@ use super::load::load_definitions;
 use super::output::print;
 use super::{CommandError, ExitStatus};
 use crate::cost::CostAssumptions;
-use crate::engine;
 use crate::location::Location;
+use crate::queries;
 use crate::report::cost as view;
 use crate::store::{self, LedgerStore};
 use crate::time::{Minute, parse_duration};
@@ -58,7 +58,7 @@ pub async fn cost(arguments: &CostArgs, now: Minute) -> Result<ExitStatus, Comma
     let store = opened.map_err(CommandError::new)?;
     let ledger_in_s3 = matches!(arguments.common.ledger, Location::S3 { .. });
     let assumptions = CostAssumptions { every_minutes: arguments.every, ledger_in_s3, ..CostAssumptions::default() };
-    let estimate = engine::estimate_cost(&definitions.catalog, &store, at, assumptions).await?;
+    let estimate = queries::estimate_cost(&definitions.catalog, &store, at, assumptions).await?;
     let text = match arguments.format {
         CostFormat::Table => view::table(&estimate, arguments.every, arguments.all),
         CostFormat::Json => format!("{:#}\n", view::json(&estimate, arguments.every)),

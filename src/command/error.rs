@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use super::output::print_error;
-use crate::engine::EngineError;
+use crate::queries::LedgerError;
 use crate::slo::{name_list, nearest, suggestion};
 use crate::store::{SiteError, StoreError};
 use crate::text::escape_non_printing;
@@ -66,9 +66,9 @@ impl CommandError {
     }
 }
 
-impl From<EngineError> for CommandError {
-    fn from(error: EngineError) -> Self {
-        let is_retryable = matches!(error, EngineError::Store(StoreError::ChangedWhileReading));
+impl From<LedgerError> for CommandError {
+    fn from(error: LedgerError) -> Self {
+        let is_retryable = matches!(error, LedgerError::Store(StoreError::ChangedWhileReading));
         Self { is_retryable, ..Self::new(error) }
     }
 }
@@ -81,7 +81,7 @@ impl From<SiteError> for CommandError {
 
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
-        EngineError::from(error).into()
+        LedgerError::from(error).into()
     }
 }
 

@@ -7,7 +7,7 @@ use super::arguments::{CommonArgs, OUTPUT, StateArgs, TextFormat};
 use super::load::{find_slo, load_definitions, open_ledger};
 use super::output::print;
 use super::{CommandError, ExitStatus, completions};
-use crate::engine;
+use crate::queries;
 use crate::time::Minute;
 
 const EXAMPLES: &str = "\
@@ -42,7 +42,7 @@ pub async fn explain(arguments: &ExplainArgs, now: Minute) -> Result<ExitStatus,
     };
     let store = open_ledger(&arguments.common).await?;
     let kind = arguments.state.kind();
-    let explanation = engine::explain(&definitions.catalog, &store, kind, (service, slo), at).await?;
+    let explanation = queries::explain(&definitions.catalog, &store, kind, service, slo, at).await?;
     print(match arguments.format {
         TextFormat::Text => explanation.text(),
         TextFormat::Json => format!("{:#}\n", explanation.json()),

@@ -9,11 +9,11 @@ use super::load::{find_slo, load_definitions, open_ledger};
 use super::output::Output;
 use super::time::Time;
 use super::{CommandError, ExitStatus, READ_ATTEMPTS_MAX, completions};
-use crate::engine::{self, EngineError};
 use crate::location::Location;
+use crate::queries;
 use crate::report::data_export::{self, DailyBudget};
 use crate::slo::{Catalog, Service, Slo};
-use crate::store::{LedgerStore, StoreError, budgets_parquet};
+use crate::store::{LedgerStore, LoadRequest, StoreError, budgets_parquet};
 use crate::time::{Day, Minute, Span};
 
 const EXAMPLES: &str = "\
@@ -138,8 +138,8 @@ async fn write_minutes(
         let span = day.span().intersect(range);
         let mut attempts = 1;
         let minutes = loop {
-            match engine::load_minutes(&store, span).await {
-                Err(EngineError::Store(StoreError::ChangedWhileReading)) if attempts < READ_ATTEMPTS_MAX => {
+            match store.load(&LoadRequest::for_days(span.days(), [])).await {
+                Err(StoreError::ChangedWhileReading) if attempts < READ_ATTEMPTS_MAX => {
                     attempts += 1;
                     store = open_ledger(common).await?;
                 }
@@ -157,7 +157,7 @@ async fn write_minutes(
 async fn daily_budgets(catalog: &Catalog, store: &LedgerStore, span: Span) -> Result<Vec<DailyBudget>, CommandError> {
     let mut rows = Vec::new();
     for day in span.days().filter(|day| day.span().end <= span.end) {
-        let status = engine::evaluate(catalog, store, day.span().end).await?;
+        let status = queries::evaluate(catalog, store, day.span().end).await?;
         rows.extend(data_export::daily_budgets(day, &status));
     }
     Ok(rows)

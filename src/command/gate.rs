@@ -9,7 +9,7 @@ use super::arguments::{CommonArgs, DATA, OUTPUT};
 use super::load::{Definitions, concerns_service, load_definitions, open_ledger, open_ledger_for_update};
 use super::output::{print, print_warning};
 use super::{CommandError, ExitStatus, completions};
-use crate::engine;
+use crate::queries;
 use crate::report::gate::{self, GateDecision, Override};
 use crate::slo::{Catalog, Problem, Service};
 use crate::store::StoreError;
@@ -75,7 +75,7 @@ pub async fn gate(arguments: &GateArgs, now: Minute) -> Result<ExitStatus, Comma
     let service = find_service(&definitions, &arguments.service)?;
     let store = open_ledger(&arguments.common).await?;
     let single_service = Catalog { services: vec![service.clone()], ..definitions.catalog.clone() };
-    let status = engine::evaluate(&single_service, &store, at).await?;
+    let status = queries::evaluate(&single_service, &store, at).await?;
     let gate = gate::decide(&definitions.catalog, &service, &status, error_count(&definitions, &service));
     let mut new_override = None;
     if gate.decision != GateDecision::Allow

@@ -11,7 +11,7 @@ use super::time::Time;
 use super::{CommandError, ExitStatus, completions};
 use crate::burn::{PrefixSums, replay as evaluate};
 use crate::counts::MinuteTable;
-use crate::engine;
+use crate::queries;
 use crate::report::replay as view;
 use crate::slo::Slo;
 use crate::time::{Minute, Span, Window, parse_duration};
@@ -74,7 +74,7 @@ pub async fn replay(arguments: &ReplayArgs, now: Minute) -> Result<ExitStatus, C
     }
     let store = open_ledger(&arguments.common).await?;
     let lookback = Span::new(span.start.plus(-lookback_minutes(slo, &windows)), span.end);
-    let days = engine::load_tier_days(&definitions.catalog, &store, (service, slo), lookback).await?;
+    let days = queries::load_tier_days(&definitions.catalog, &store, service, slo, lookback).await?;
     let window_sums =
         PrefixSums::new(lookback, days.iter().map(|(day, table)| (*day, table.as_ref().map(MinuteTable::columns))));
     print(render(arguments, slo, &window_sums, span, &windows)?)?;

@@ -11,10 +11,10 @@ use super::load::{load_definitions, open_ledger};
 use super::output::{print, print_message};
 use super::{CommandError, ExitStatus};
 use crate::alert::AlertState;
-use crate::engine;
 use crate::evaluation::status::FleetStatus;
 use crate::format::pluralize;
 use crate::location::Location;
+use crate::queries;
 use crate::report::gate::{self, Override};
 use crate::report::site::{RenderError, Site, SiteContext, SitePage};
 use crate::report::{budget_report, incidents};
@@ -65,12 +65,12 @@ pub async fn report(arguments: &ReportArgs, now: Minute) -> Result<ExitStatus, C
     let at = arguments.common.time.evaluation_time(now);
     let definitions = load_definitions(&arguments.common, at)?;
     let store = open_ledger(&arguments.common).await?;
-    let status = engine::evaluate(&definitions.catalog, &store, at).await?;
+    let status = queries::evaluate(&definitions.catalog, &store, at).await?;
     let (alert_state, _) = store.alert_state(arguments.state.kind()).await?;
     let overrides = recent_overrides(&store, at).await?;
     if let Some(location) = &arguments.out {
         check_disjoint(&arguments.common.ledger, &definitions.catalog, [("the pages", Some(location.clone()))])?;
-        let histories = engine::load_histories(&definitions.catalog, &store, at).await?;
+        let histories = queries::load_histories(&definitions.catalog, &store, at).await?;
         let context = SiteContext {
             catalog: &definitions.catalog,
             status: &status,

@@ -21,9 +21,10 @@ use super::{CommandError, ExitStatus, report, simulate, status};
 use crate::aws::Aws;
 use crate::cost::NanoDollars;
 use crate::diagnostics::Diagnostics;
-use crate::engine::{self, EngineError, NotifyOptions, Outcome, RunOptions};
+use crate::engine::{self, NotifyOptions, Outcome, RunOptions};
 use crate::location::Location;
 use crate::notify::{self, Notifier};
+use crate::queries::LedgerError;
 use crate::report::export;
 use crate::simulate::{Plan, thirty_days};
 use crate::slo::{Catalog, SourceKind};
@@ -290,7 +291,7 @@ async fn run_with_retries(
             Err(error) => Err(error.into()),
         };
         match result {
-            Err(EngineError::Store(StoreError::ChangedWhileReading | StoreError::Blob(BlobError::Conflict(_))))
+            Err(LedgerError::Store(StoreError::ChangedWhileReading | StoreError::Blob(BlobError::Conflict(_))))
                 if restarts < RESTARTS_MAX =>
             {
                 restarts += 1;

@@ -11,9 +11,9 @@ use super::load::{load_definitions, open_ledger};
 use super::output::{Output, print};
 use super::{CommandError, ExitStatus, completions};
 use crate::alert::{AlertState, IncidentKey, IncidentSubject};
-use crate::engine;
 use crate::evaluation::status::FleetStatus;
 use crate::location::Location;
+use crate::queries;
 use crate::report::{export, incidents, status as view};
 use crate::slo::{Catalog, Service};
 use crate::text::escape_non_printing;
@@ -73,7 +73,7 @@ pub async fn status(arguments: &StatusArgs, now: Minute) -> Result<ExitStatus, C
     arguments.names.iter().try_for_each(|name| definitions.reject_invalid(name))?;
     let selection = Selection::new(&definitions.catalog, arguments.team.as_deref(), &arguments.names)?;
     let store = open_ledger(&arguments.common).await?;
-    let status = engine::evaluate(&selection.catalog, &store, at).await?;
+    let status = queries::evaluate(&selection.catalog, &store, at).await?;
     let (alert_state, _) = store.alert_state(arguments.state.kind()).await.map_err(CommandError::new)?;
     let alert_state = selection.select_incidents(alert_state);
     if out.is_some() {

@@ -13,10 +13,10 @@ use super::output::{print, print_message, print_warning};
 use super::{CommandError, ExitStatus, completions};
 use crate::alert::DeliveryError;
 use crate::cost::Usage;
-use crate::engine;
 use crate::evaluation::status::FleetStatus;
 use crate::location::Location;
 use crate::notify::Notifier;
+use crate::queries;
 use crate::report::weekly::{ImageMode, PREVIOUS_WEEKS, Week, WeeklyContext, WeeklyReport};
 use crate::slo::Catalog;
 use crate::store::{LedgerStore, SiteFile, SiteWriter, StalePages, StoreError, write_new_file};
@@ -126,10 +126,10 @@ async fn build_reports(
     teams: &BTreeSet<&str>,
 ) -> Result<Vec<WeeklyReport>, CommandError> {
     let catalog = &definitions.catalog;
-    let status = engine::evaluate(catalog, store, week.span.end).await?;
+    let status = queries::evaluate(catalog, store, week.span.end).await?;
     let mut previous: Vec<FleetStatus> = Vec::new();
     for back in 1..=PREVIOUS_WEEKS {
-        previous.push(engine::evaluate(catalog, store, week.span.end.plus(-7 * back * MINUTES_PER_DAY)).await?);
+        previous.push(queries::evaluate(catalog, store, week.span.end.plus(-7 * back * MINUTES_PER_DAY)).await?);
     }
     let (alert_state, _) = store.alert_state(state.kind()).await?;
     let overrides = store.overrides().await?;

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::RunOptions;
 use super::contributors::{ContributorsByIncident, find_contributors, store_contributors};
-use super::{EngineError, RunOptions, evaluate};
 use crate::alert::{
     AlertState, EvaluationBatch, EvaluationRange, Evaluator, Incident, IncidentSubject, InvalidDefinitions,
     NotificationRoutes, ObjectiveChange, OutboxEntry, PlannedNotification, SloUpdate, apply_evaluations,
@@ -14,8 +14,9 @@ use crate::alert::{
 };
 use crate::diagnostics::Diagnostics;
 use crate::evaluation::status::FleetStatus;
-use crate::ledger::{Ledger, PartialSumsRequest};
+use crate::ledger::Ledger;
 use crate::notify::Notifier;
+use crate::queries::{LedgerError, evaluate, load_batch};
 use crate::report::notification::NotificationContext;
 use crate::slo::{Catalog, NO_DESTINATION, Urgency};
 use crate::source::access_logs::RecentLogs;
@@ -55,35 +56,37 @@ pub(super) struct AlertPipeline<'a> {
     pub(super) options: &'a RunOptions<'a>,
     pub(super) notify_options: &'a NotifyOptions<'a>,
     pub(super) store: &'a LedgerStore,
+    pub(super) status: &'a FleetStatus,
+    pub(super) recent_logs: &'a [RecentLogs<'a>],
+    pub(super) diagnostics: Diagnostics,
 }
 
 impl AlertPipeline<'_> {
     /// Updates the alert state with the newest minutes, and sends notifications.
     pub(super) async fn run(
-        &self,
-        status: &FleetStatus,
+        &mut self,
         ledger: &mut Ledger,
         stored_state: VersionedAlertState,
-        recent: &[RecentLogs<'_>],
-        diagnostics: &mut Diagnostics,
-    ) -> Result<AlertState, EngineError> {
+    ) -> Result<AlertState, LedgerError> {
         let NotifyOptions { notifier, is_dry_run, since, .. } = self.notify_options;
         if let Some(since) = *since {
             if stored_state.1.is_none() {
-                return self.replay(since, diagnostics).await;
+                return self.replay(since).await;
             }
-            diagnostics.notes.push(SINCE_IGNORED.to_owned());
+            self.diagnostics.notes.push(SINCE_IGNORED.to_owned());
         }
-        let Some(planned_state) = self.enqueue(status, ledger, stored_state, recent, diagnostics).await? else {
-            diagnostics.notes.push("another run is updating the alert state; notifications are left to it".to_owned());
+        let Some(planned_state) = self.enqueue(ledger, stored_state).await? else {
+            self.diagnostics
+                .notes
+                .push("another run is updating the alert state; notifications are left to it".to_owned());
             return Ok(self.store.alert_state(self.notify_options.kind()).await?.0);
         };
-        let alert_state = self.send_outbox(planned_state, diagnostics).await?;
-        diagnostics.notes.extend(Self::postponed_note(&alert_state));
+        let alert_state = self.send_outbox(planned_state).await?;
+        self.diagnostics.notes.extend(Self::postponed_note(&alert_state));
         if let Some(address) = self.options.context.catalog.alerts.heartbeat.as_ref().filter(|_| !is_dry_run)
             && let Err(error) = notifier.ping(address).await
         {
-            diagnostics.warnings.push(format!("cannot send the heartbeat: {error}"));
+            self.diagnostics.warnings.push(format!("cannot send the heartbeat: {error}"));
         }
         Ok(alert_state)
     }
@@ -91,26 +94,25 @@ impl AlertPipeline<'_> {
     /// Evaluates, updates incidents, and adds notifications to the stored outbox. `None` if other runs keep changing
     /// the alert state.
     async fn enqueue(
-        &self,
-        status: &FleetStatus,
+        &mut self,
         ledger: &mut Ledger,
         (mut alert_state, version): VersionedAlertState,
-        recent: &[RecentLogs<'_>],
-        diagnostics: &mut Diagnostics,
-    ) -> Result<Option<VersionedAlertState>, EngineError> {
+    ) -> Result<Option<VersionedAlertState>, LedgerError> {
         let options = self.options;
         let plan = self.plan(&mut alert_state, ledger).await?;
-        let (contributors, note) = find_contributors(options, &plan.notifications, &alert_state, recent, status).await;
-        diagnostics.notes.extend(note);
+        let (contributors, note) =
+            find_contributors(&options.context, &plan.notifications, &alert_state, self.recent_logs, self.status).await;
+        self.diagnostics.notes.extend(note);
+        let pipeline = &*self;
         // The first change is already planned; after a conflict it is planned again on the newer state.
         let mut first_plan = Some(plan);
         let change = async |alert_state: &mut AlertState| {
             let plan = match first_plan.take() {
                 Some(plan) => plan,
-                None => self.plan(alert_state, ledger).await?,
+                None => pipeline.plan(alert_state, ledger).await?,
             };
             store_contributors(options.context.catalog, &contributors, alert_state);
-            let entries = self.render(alert_state, &plan, status, &contributors, options.context.now);
+            let entries = pipeline.render(alert_state, &plan, pipeline.status, &contributors, options.context.now);
             alert_state.outbox.extend(entries);
             Ok(())
         };
@@ -118,7 +120,7 @@ impl AlertPipeline<'_> {
     }
 
     /// Evaluates new minutes, updates incidents and plans notifications.
-    async fn plan(&self, alert_state: &mut AlertState, ledger: &mut Ledger) -> Result<AlertPlan, EngineError> {
+    async fn plan(&self, alert_state: &mut AlertState, ledger: &mut Ledger) -> Result<AlertPlan, LedgerError> {
         let evaluator = Evaluator::new(self.options.context.catalog, self.options.context.at);
         let (mut updates, backlog) = self.evaluate_new(&evaluator, ledger, alert_state, None).await?;
         for batch in Evaluator::split_backlog(&backlog) {
@@ -140,7 +142,7 @@ impl AlertPipeline<'_> {
         ledger: &mut Ledger,
         alert_state: &AlertState,
         since: Option<Minute>,
-    ) -> Result<(Vec<SloUpdate>, Vec<EvaluationRange>), EngineError> {
+    ) -> Result<(Vec<SloUpdate>, Vec<EvaluationRange>), LedgerError> {
         loop {
             match evaluator.evaluate_new(ledger, alert_state, since) {
                 Ok(evaluated) => return Ok(evaluated),
@@ -157,7 +159,7 @@ impl AlertPipeline<'_> {
         evaluator: &Evaluator<'_>,
         batch: &[EvaluationRange],
         updates: &mut [SloUpdate],
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), LedgerError> {
         let ledger = load_batch(evaluator, batch, self.store).await?;
         for range in batch {
             updates[range.slo_index].evaluations.extend(evaluator.evaluate_range(&ledger, range)?);
@@ -220,7 +222,7 @@ impl AlertPipeline<'_> {
     }
 
     /// A dry run of the past: every notification that runs since a minute would have sent.
-    async fn replay(&self, since: Minute, diagnostics: &mut Diagnostics) -> Result<AlertState, EngineError> {
+    async fn replay(&mut self, since: Minute) -> Result<AlertState, LedgerError> {
         let evaluator = Evaluator::new(self.options.context.catalog, self.options.context.at);
         let mut alert_state = AlertState::default();
         let mut ledger = load_batch(&evaluator, &[], self.store).await?;
@@ -234,23 +236,22 @@ impl AlertPipeline<'_> {
             self.evaluate_batch(&evaluator, &batch, &mut updates).await?;
             let end = batch.iter().map(|range| range.until).max().unwrap_or(run_at);
             while run_at <= end {
-                self.replay_run(run_at, &mut updates, &mut alert_state, diagnostics).await?;
+                self.replay_run(run_at, &mut updates, &mut alert_state).await?;
                 run_at = run_at.plus(REPLAY_INTERVAL_MINUTES);
             }
         }
-        self.replay_run(self.options.context.at, &mut updates, &mut alert_state, diagnostics).await?;
+        self.replay_run(self.options.context.at, &mut updates, &mut alert_state).await?;
         self.store.save_alert_state(self.notify_options.kind(), &alert_state, None).await?;
         Ok(alert_state)
     }
 
     /// One run of the past. Contributors are not looked up: a replay of weeks must not read logs again.
     async fn replay_run(
-        &self,
+        &mut self,
         at: Minute,
         pending: &mut [SloUpdate],
         alert_state: &mut AlertState,
-        diagnostics: &mut Diagnostics,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), LedgerError> {
         let catalog = self.options.context.catalog;
         let mut updates = Vec::new();
         for ((_, slo), pending) in catalog.slos().zip(pending) {
@@ -277,27 +278,11 @@ impl AlertPipeline<'_> {
         let status = evaluate(catalog, self.store, at).await?;
         let entries = self.render(alert_state, &plan, &status, &BTreeMap::new(), at);
         let deliveries = self.deliver(entries.clone(), Self::send_deadline()).await;
-        self.report_deliveries(&deliveries, diagnostics);
+        self.report_deliveries(&deliveries);
         alert_state.outbox.extend(entries);
         alert_state.record_results(&deliveries, at);
         Ok(())
     }
-}
-
-/// A ledger with what a batch of evaluations needs, and no more.
-pub(super) async fn load_batch(
-    evaluator: &Evaluator<'_>,
-    batch: &[EvaluationRange],
-    store: &LedgerStore,
-) -> Result<Ledger, EngineError> {
-    let mut ledger = store.load(&LoadRequest::default()).await?;
-    store.load_timeslices(&mut ledger).await?;
-    let mut partial_sums = PartialSumsRequest::default();
-    for range in batch {
-        evaluator.request_range_load(&ledger, range, &mut partial_sums);
-    }
-    store.load_more(&mut ledger, &LoadRequest { partial_sums, ..LoadRequest::default() }).await?;
-    Ok(ledger)
 }
 
 pub(super) fn team_destinations(catalog: &Catalog, team: Option<&String>, urgency: Urgency) -> Vec<String> {

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::EngineError;
 use crate::counts::{Counts, DayCounts, MinuteCount};
 use crate::fetch_plan::{
     FetchPlan, FetchRange, FetchedRange, ListingUpdate, RangeRequest, discard_future, invalidate, mark_fetched,
     missing_ranges,
 };
 use crate::ledger::{Ledger, MergeError, NotLoaded, ObjectCounts, ObjectRecord, Partition, UnlistedFolders};
+use crate::queries::LedgerError;
 use crate::series::SeriesKey;
 use crate::slo::SourceKind;
 use crate::source::counts_file::PackedDay;
@@ -38,7 +38,7 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub(super) async fn open(plan: &FetchPlan, store: &LedgerStore) -> Result<Self, EngineError> {
+    pub(super) async fn open(plan: &FetchPlan, store: &LedgerStore) -> Result<Self, LedgerError> {
         let has_ranges = !plan.ranges.is_empty();
         Ok(Self {
             fetched_ranges: if has_ranges { store.fetched_ranges().await? } else { BTreeMap::new() },
@@ -60,7 +60,7 @@ impl Committer {
         &mut self,
         mut fetched: Fetched<'_>,
         store: &mut LedgerStore,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), LedgerError> {
         if let Some(listing) = fetched.listing {
             store_listing(listing, store);
         }
@@ -97,7 +97,7 @@ impl Committer {
         request: &RangeRequest,
         now: Minute,
         store: &mut LedgerStore,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<bool, LedgerError> {
         let discarded = discard_future(&mut self.fetched_ranges, request, now);
         if !discarded.is_empty() {
             store_counts(PackedCounts::new(), &discarded, store).await?;
@@ -107,7 +107,7 @@ impl Committer {
     }
 
     /// Decides again which minutes are known on days whose folders were listed only after they had been decided.
-    pub(super) async fn finish(mut self, store: &mut LedgerStore) -> Result<(), EngineError> {
+    pub(super) async fn finish(mut self, store: &mut LedgerStore) -> Result<(), LedgerError> {
         let mut recheck_days = std::mem::take(&mut self.withheld_days);
         for (source, unlisted) in &self.unlisted_before.0 {
             let listed = unlisted.keys().filter(|day| !store.manifest.unlisted.contains(source, **day));
@@ -122,7 +122,7 @@ impl Committer {
         Ok(())
     }
 
-    async fn merge_objects(&mut self, objects: FetchedObjects, store: &mut LedgerStore) -> Result<(), EngineError> {
+    async fn merge_objects(&mut self, objects: FetchedObjects, store: &mut LedgerStore) -> Result<(), LedgerError> {
         let FetchedObjects { mut ledger, records, counts } = objects;
         for (series, end) in &self.tagged_series {
             let days = counts.iter().filter(|((one, _), _)| one == series);
@@ -154,7 +154,7 @@ impl Committer {
         ObjectCounts { objects, counts, first_requests, recheck_days: BTreeSet::new() }
     }
 
-    async fn mark_answered(&mut self, range: &AnsweredRange<'_>, store: &mut LedgerStore) -> Result<(), EngineError> {
+    async fn mark_answered(&mut self, range: &AnsweredRange<'_>, store: &mut LedgerStore) -> Result<(), LedgerError> {
         for series in &range.series {
             mark_fetched(&mut self.fetched_ranges, range.request, series, range.span);
         }
@@ -168,7 +168,7 @@ impl Committer {
         &mut self,
         range: &AnsweredRange<'_>,
         store: &LedgerStore,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), LedgerError> {
         let span = range.span;
         let is_older = |series: &&SeriesKey| {
             let is_first_in_span = range.first_known.get(*series).is_some_and(|first| span.contains(*first));
@@ -214,7 +214,7 @@ async fn drop_before_first_request(
     range: &AnsweredRange<'_>,
     counts: &mut PackedCounts,
     store: &mut LedgerStore,
-) -> Result<(), EngineError> {
+) -> Result<(), LedgerError> {
     let request = range.request;
     if request.tagged_series.is_empty() || !matches!(request.kind, SourceKind::Athena { .. }) {
         return Ok(());
@@ -273,7 +273,7 @@ async fn store_counts(
     mut counts: PackedCounts,
     replaced_spans: &BTreeMap<SeriesKey, Vec<Span>>,
     store: &mut LedgerStore,
-) -> Result<(), EngineError> {
+) -> Result<(), LedgerError> {
     for day in replaced_spans.values().flatten().flat_map(|span| span.days()) {
         counts.entry(day).or_default();
     }
@@ -304,7 +304,7 @@ async fn merge_object_counts(
     ledger: &mut Ledger,
     objects: &ObjectCounts,
     store: &mut LedgerStore,
-) -> Result<BTreeSet<Day>, EngineError> {
+) -> Result<BTreeSet<Day>, LedgerError> {
     let touched: BTreeSet<Day> =
         objects.objects.iter().map(ObjectRecord::day).chain(objects.recheck_days.iter().copied()).collect();
     let within = |distance: i32| {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::RunOptions;
 use crate::access_log::contributors::Contributors;
 use crate::access_log::router::SeriesRouter;
 use crate::alert::{AlertState, Incident, IncidentKey, IncidentSubject, NotificationKind, PlannedNotification};
@@ -18,6 +17,7 @@ use crate::format::pluralize;
 use crate::report::contributors::describe_contributors;
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, Exclusions, Indicator};
+use crate::source::FetchContext;
 use crate::source::access_logs::{ContributorScan, LogFile, RECENT_MINUTES, RecentLogs, scan_contributors};
 use crate::time::Span;
 
@@ -39,7 +39,7 @@ struct Analysis<'a> {
 /// The contributors of the incidents that are notified for the first time or have become more urgent, and a note if
 /// the analysis is incomplete.
 pub(super) async fn find_contributors(
-    options: &RunOptions<'_>,
+    context: &FetchContext<'_>,
     notifications: &[PlannedNotification],
     alert_state: &AlertState,
     recent: &[RecentLogs<'_>],
@@ -54,12 +54,12 @@ pub(super) async fn find_contributors(
     incidents.sort_by_key(|(_, urgency)| Reverse(*urgency));
     incidents.truncate(INCIDENTS_MAX);
     let analyses: Vec<Analysis<'_>> =
-        incidents.into_iter().filter_map(|(key, _)| analysis(options.context.catalog, key, status)).collect();
+        incidents.into_iter().filter_map(|(key, _)| analysis(context.catalog, key, status)).collect();
     let deadline = Instant::now() + READ_TIMEOUT;
     let mut found = ContributorsByIncident::new();
     for logs in recent {
         for files in logs.files.chunk_by(|a, b| a.load_balancer == b.load_balancer) {
-            read_load_balancer(options, logs, files, &analyses, deadline, &mut found).await;
+            read_load_balancer(context, logs, files, &analyses, deadline, &mut found).await;
         }
     }
     let is_incomplete = |one: &&Analysis<'_>| {
@@ -90,7 +90,7 @@ pub(super) fn store_contributors(catalog: &Catalog, found: &ContributorsByIncide
 
 /// Reads the files of one load balancer for all its incidents.
 async fn read_load_balancer(
-    options: &RunOptions<'_>,
+    context: &FetchContext<'_>,
     logs: &RecentLogs<'_>,
     files: &[LogFile],
     analyses: &[Analysis<'_>],
@@ -122,7 +122,7 @@ async fn read_load_balancer(
         router: &router,
         contributors: &contributors,
         deadline,
-        cancel: &options.context.stop,
+        cancel: &context.stop,
     };
     let scanned = scan_contributors(&logs.root, &scan).await;
     for (one, _) in affected {

@@ -7,11 +7,10 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
-use super::EngineError;
 use super::alerts::{AlertPipeline, team_destinations};
 use crate::alert::{AlertState, DeliveryReport, DeliveryResult, Notification, OutboxEntry};
-use crate::diagnostics::Diagnostics;
 use crate::format::pluralize;
+use crate::queries::LedgerError;
 use crate::report::notification::NotificationContext;
 use crate::slo::{Catalog, Urgency};
 use crate::store::VersionedAlertState;
@@ -28,10 +27,9 @@ impl AlertPipeline<'_> {
 
     /// Sends what is in the outbox. A notification that waits for an earlier one is sent once that is confirmed.
     pub(super) async fn send_outbox(
-        &self,
+        &mut self,
         (mut alert_state, mut version): VersionedAlertState,
-        diagnostics: &mut Diagnostics,
-    ) -> Result<AlertState, EngineError> {
+    ) -> Result<AlertState, LedgerError> {
         let (kind, notifier, store) = (self.notify_options.kind(), self.notify_options.notifier, self.store);
         let deadline = Self::send_deadline();
         loop {
@@ -47,13 +45,13 @@ impl AlertPipeline<'_> {
                 }
             }
             let deliveries = self.deliver(claimed, deadline).await;
-            self.report_deliveries(&deliveries, diagnostics);
+            self.report_deliveries(&deliveries);
             let now = notifier.current_minute();
             let confirm = async |alert_state: &mut AlertState| {
                 for report in alert_state.record_results(&deliveries, now) {
                     report_delivery(self.options.context.catalog, &report, alert_state, now);
                 }
-                Ok::<(), EngineError>(())
+                Ok::<(), LedgerError>(())
             };
             match store.update_alert_state(kind, (alert_state, version), confirm).await? {
                 Some(confirmed) => (alert_state, version) = confirmed,
@@ -97,11 +95,7 @@ impl AlertPipeline<'_> {
     }
 
     /// Reports how each delivery ended.
-    pub(super) fn report_deliveries(
-        &self,
-        deliveries: &[(OutboxEntry, DeliveryResult)],
-        diagnostics: &mut Diagnostics,
-    ) {
+    pub(super) fn report_deliveries(&mut self, deliveries: &[(OutboxEntry, DeliveryResult)]) {
         for (entry, result) in deliveries {
             let Notification { key, urgency, kind, team, .. } = &entry.notification;
             let to = self.options.context.catalog.describe_destination(team, &entry.destination);
@@ -109,14 +103,14 @@ impl AlertPipeline<'_> {
             let (error, next_step) = match result {
                 Ok(()) => {
                     let notified = if self.notify_options.is_dry_run { "dry run: would notify" } else { "notified" };
-                    diagnostics.notes.push(format!("{notified} {notification}"));
+                    self.diagnostics.notes.push(format!("{notified} {notification}"));
                     continue;
                 }
                 Err(error) if error.is_transient => (error, "will retry"),
                 Err(error) if entry.is_abandoned => (error, "gave up"),
                 Err(error) => (error, "will retry every 30 minutes for a day"),
             };
-            diagnostics.warnings.push(format!("could not notify {notification}, {next_step}: {error}"));
+            self.diagnostics.warnings.push(format!("could not notify {notification}, {next_step}: {error}"));
         }
     }
 

@@ -10,12 +10,12 @@ use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use tracing::{Instrument, Span, info_span};
 
-use super::EngineError;
 use super::commit::Committer;
 use crate::diagnostics::Diagnostics;
 use crate::discovery::Discovery;
 use crate::fetch_plan::{AccessLogRequest, FetchPlan, FetchRange, RangeRequest};
 use crate::ledger::{Ledger, Partition};
+use crate::queries::LedgerError;
 use crate::series::SeriesKey;
 use crate::slo::SourceKind;
 use crate::source::access_logs::{AccessLogSource, LogRoot};
@@ -42,7 +42,7 @@ impl<'a> OpenSource<'a> {
         Self { source, span, is_done: false }
     }
 
-    async fn fetch_next(&mut self, store: &LedgerStore) -> Result<Option<Fetched<'a>>, EngineError> {
+    async fn fetch_next(&mut self, store: &LedgerStore) -> Result<Option<Fetched<'a>>, LedgerError> {
         if self.is_done {
             return Ok(None);
         }
@@ -53,7 +53,7 @@ impl<'a> OpenSource<'a> {
             } else {
                 store.load(&LoadRequest { objects, ..LoadRequest::default() }).await?
             };
-            Ok::<_, EngineError>(self.source.fetch_next(ledger).await)
+            Ok::<_, LedgerError>(self.source.fetch_next(ledger).await)
         };
         let fetched = fetching.instrument(self.span.clone()).await?;
         self.is_done = fetched.is_none();
@@ -67,7 +67,7 @@ pub(super) async fn fetch_all<'a>(
     discovery: &'a Discovery,
     plan: &'a FetchPlan,
     store: &mut LedgerStore,
-) -> Result<Vec<SourceSummary<'a>>, EngineError> {
+) -> Result<Vec<SourceSummary<'a>>, LedgerError> {
     let mut committer = Committer::open(plan, store).await?;
     let mut sources = open_sources(context, discovery, plan, &mut committer, store).await?;
     // Below a cost limit, each source must know what the ones before it have spent.
@@ -87,7 +87,7 @@ async fn open_sources<'a>(
     plan: &'a FetchPlan,
     committer: &mut Committer,
     store: &mut LedgerStore,
-) -> Result<Vec<OpenSource<'a>>, EngineError> {
+) -> Result<Vec<OpenSource<'a>>, LedgerError> {
     let mut sources = Vec::new();
     if !plan.counts_files.is_empty() {
         let source = CountsFileSource::new(context, &plan.counts_files, store.counts_files().await?);
@@ -141,7 +141,7 @@ async fn open_range_source<'a>(
     request: &'a RangeRequest,
     committer: &mut Committer,
     store: &mut LedgerStore,
-) -> Result<BoxedSource<'a>, EngineError> {
+) -> Result<BoxedSource<'a>, LedgerError> {
     let mut diagnostics = Diagnostics::default();
     if committer.discard_future(request, context.now, store).await? {
         diagnostics.notes.push(format!(
@@ -177,7 +177,7 @@ async fn load_traffic_history(
     missing: &[FetchRange],
     history: &mut Ledger,
     store: &LedgerStore,
-) -> Result<(), EngineError> {
+) -> Result<(), LedgerError> {
     let mut minutes = BTreeSet::new();
     for FetchRange { span, series } in missing {
         let is_undecided = |series: &SeriesKey| history.had_traffic(series, span.start).is_err();
@@ -194,7 +194,7 @@ pub(super) async fn fetch_side_by_side<'a>(
     mut sources: Vec<OpenSource<'a>>,
     committer: &mut Committer,
     store: &mut LedgerStore,
-) -> Result<Vec<SourceSummary<'a>>, EngineError> {
+) -> Result<Vec<SourceSummary<'a>>, LedgerError> {
     loop {
         let (done, all): (Vec<usize>, Vec<usize>) = sources.iter().map(|open| open.source.progress()).unzip();
         report_progress(done.iter().sum(), all.iter().sum());

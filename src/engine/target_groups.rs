@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::RunOptions;
 use crate::access_log::contributors::{Contributors, Dimension};
 use crate::access_log::router::SeriesRouter;
 use crate::evaluation::status::FleetStatus;
@@ -17,6 +16,7 @@ use crate::report::slo_status::SloStatus;
 use crate::slo::{
     Indicator, Measure, Service, Traffic, matches_load_balancer, matches_target_group, name_list, nearest,
 };
+use crate::source::FetchContext;
 use crate::source::access_logs::{ContributorScan, LogFile, RecentLogs, scan_contributors};
 use crate::time::Span;
 
@@ -31,13 +31,13 @@ const RUN_INTERVAL_MINUTES: i32 = 5;
 
 /// A note for each service whose target groups no request matched, with the names that exist.
 pub(super) async fn unmatched_notes(
-    options: &RunOptions<'_>,
+    context: &FetchContext<'_>,
     all_recent_logs: &[RecentLogs<'_>],
     status: &FleetStatus,
 ) -> Vec<String> {
     let mut candidates = Vec::new();
     for recent_logs in all_recent_logs {
-        let unmatched = find_unmatched(options, recent_logs, status);
+        let unmatched = find_unmatched(context, recent_logs, status);
         let mut files: BTreeMap<&str, Vec<&LogFile>> = BTreeMap::new();
         for file in &recent_logs.files {
             files.entry(&*file.load_balancer).or_default().push(file);
@@ -54,13 +54,13 @@ pub(super) async fn unmatched_notes(
     }
     // A service that is only idle must not hide a typo at another load balancer: later runs begin with other ones.
     if let Some(first) =
-        usize::try_from(options.context.at.0 / RUN_INTERVAL_MINUTES).unwrap_or_default().checked_rem(candidates.len())
+        usize::try_from(context.at.0 / RUN_INTERVAL_MINUTES).unwrap_or_default().checked_rem(candidates.len())
     {
         candidates.rotate_left(first);
     }
     let (deadline, mut notes) = (Instant::now() + READ_TIMEOUT, Vec::new());
     for (recent_logs, load_balancer, files, unmatched) in candidates.into_iter().take(LOAD_BALANCERS_MAX) {
-        let names = seen_target_groups(options, recent_logs, load_balancer, &files, deadline).await;
+        let names = seen_target_groups(context, recent_logs, load_balancer, &files, deadline).await;
         notes.extend(
             unmatched.iter().filter_map(|(service, traffic)| unmatched_note(service, traffic, load_balancer, &names)),
         );
@@ -70,7 +70,7 @@ pub(super) async fn unmatched_notes(
 
 /// Services whose target groups have had no request.
 fn find_unmatched<'c>(
-    options: &RunOptions<'c>,
+    context: &FetchContext<'c>,
     recent_logs: &RecentLogs<'_>,
     status: &FleetStatus,
 ) -> Vec<(&'c Service, &'c Traffic)> {
@@ -80,7 +80,7 @@ fn find_unmatched<'c>(
     };
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for (service, slo) in options.context.catalog.slos() {
+    for (service, slo) in context.catalog.slos() {
         let Indicator::Requests { traffic, .. } = &slo.indicator else { continue };
         let groups = &traffic.target_groups;
         // Tags are looked up at AWS: a selector that matches no target group is reported by discovery.
@@ -98,7 +98,7 @@ fn find_unmatched<'c>(
 
 /// The names of the target groups in some log objects of a load balancer.
 async fn seen_target_groups(
-    options: &RunOptions<'_>,
+    context: &FetchContext<'_>,
     recent_logs: &RecentLogs<'_>,
     load_balancer: &str,
     files: &[&LogFile],
@@ -118,7 +118,7 @@ async fn seen_target_groups(
         router: &router,
         contributors: &contributors,
         deadline,
-        cancel: &options.context.stop,
+        cancel: &context.stop,
     };
     let scanned = scan_contributors(&recent_logs.root, &scan).await;
     scanned.iter().flat_map(|one| one.observed_values(Dimension::TargetGroup)).collect()

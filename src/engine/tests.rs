@@ -3,13 +3,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::EngineError;
 use super::commit::Committer;
 use super::fetch::{OpenSource, fetch_side_by_side};
 use crate::counts::{Counts, MinuteCount};
 use crate::diagnostics::Diagnostics;
 use crate::fetch_plan::{FetchPlan, RangeRequest};
 use crate::ledger::{Ledger, ListedObject, ObjectRecord};
+use crate::queries::LedgerError;
 use crate::series::SeriesKey;
 use crate::slo::{AwsScope, Indicator, SourceKind};
 use crate::source::{AnsweredRange, CountSource, Fetched, FetchedObjects, SourceSummary, pack_counts};
@@ -185,7 +185,7 @@ impl CountSource<'static> for PreparedSource {
 async fn fetch_prepared(
     sources: Vec<OpenSource<'static>>,
     store: &mut LedgerStore,
-) -> Result<Vec<String>, EngineError> {
+) -> Result<Vec<String>, LedgerError> {
     let mut committer = open_committer(store).await;
     let summaries = fetch_side_by_side(&|_, _| {}, sources, &mut committer, store).await?;
     Ok(summaries.into_iter().flat_map(|summary| summary.diagnostics.warnings).collect())

@@ -9,6 +9,7 @@ use crate::counts::{Counts, DayCounts, MinuteCount, Sums};
 use crate::engine::{self, RunOptions};
 use crate::evaluation::status::{FleetStatus, compute_status};
 use crate::ledger::Partition;
+use crate::queries;
 use crate::series::SeriesKey;
 use crate::slo::{Catalog, DefinitionFile, Exclusions, Service, Slo};
 use crate::source::FetchContext;
@@ -276,7 +277,7 @@ proptest! {
                 }
                 // Another process computes the same.
                 store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
-                let status = engine::evaluate(catalog, &store, at).await.unwrap();
+                let status = queries::evaluate(catalog, &store, at).await.unwrap();
                 check(catalog, &stderr, &status);
             }
         });
@@ -322,7 +323,7 @@ fn past_days_are_read_once_per_timeslice_setting() {
         let mut store = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
         let late = CountedInterval { file: 0, start: 3 * 1_440 + 5, minutes: 1, total: 900, bad: 9 };
         absorb(&mut store, &[late], &mut stderr).await;
-        let changed = engine::evaluate(&quarters, &store, at).await.unwrap();
+        let changed = queries::evaluate(&quarters, &store, at).await.unwrap();
         check(&quarters, &stderr, &changed);
         let part = Partition::containing(first().start().plus(3 * 1_440));
         assert!(blobs.read.lock().unwrap().iter().any(|name| name.starts_with(&part.day().to_string())));
@@ -348,7 +349,7 @@ fn run_reads_daily_sums_once() {
         assert_eq!(blobs.reads_of("sums-"), 2, "one for each of two months");
         check(&catalog, &stderr, &status);
         let recreated = LedgerStore::open(Box::new(blobs.clone())).await.unwrap();
-        let recreated = engine::evaluate(&catalog, &recreated, at).await.unwrap();
+        let recreated = queries::evaluate(&catalog, &recreated, at).await.unwrap();
         assert_eq!(format!("{status:?}"), format!("{recreated:?}"), "state in memory equals stored state");
     });
 }

@@ -1,7 +1,6 @@
-//! One minute of one SLO, from the ledger and the book alone.
+//! Explains one minute of one SLO.
 
-use super::EngineError;
-use super::alerts::load_batch;
+use super::{LedgerError, load_batch};
 use crate::alert::{AlertState, Evaluator, IncidentSubject, UrgencyState, resolve_after};
 use crate::report::explain::Explanation;
 use crate::slo::{Catalog, Service, Slo, Urgency};
@@ -11,17 +10,14 @@ use crate::time::{MINUTES_PER_DAY, Minute};
 /// How far back an open incident is gone through to see what ends it.
 const LOOKBACK_MINUTES: i32 = 3 * MINUTES_PER_DAY;
 
-/// Explains an evaluation.
-///
-/// # Errors
-/// When the ledger or the book cannot be read.
 pub async fn explain<'a>(
     catalog: &'a Catalog,
     store: &LedgerStore,
     kind: AlertStateKind,
-    (service, slo): (&'a Service, &'a Slo),
+    service: &'a Service,
+    slo: &'a Slo,
     at: Minute,
-) -> Result<Explanation<'a>, EngineError> {
+) -> Result<Explanation<'a>, LedgerError> {
     let (alert_state, _) = store.alert_state(kind).await?;
     let subject = IncidentSubject::Slo(slo.id.clone());
     let is_open_at = |started: Minute, ended: Option<Minute>| started <= at && ended.is_none_or(|ended| at <= ended);
@@ -49,7 +45,7 @@ pub async fn explain<'a>(
     }
     let key = incident.as_ref().map(|(key, _)| key.to_string());
     let (Some(evaluation), Some(last_evaluation)) = (evaluation, evaluations.last().copied()) else {
-        return Err(EngineError::TimeOutOfRange(at));
+        return Err(LedgerError::TimeOutOfRange(at));
     };
     Ok(Explanation {
         service,

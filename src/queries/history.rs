@@ -5,24 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::iter::{IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
-use super::EngineError;
+use super::{LedgerError, load_sums};
 use crate::ledger::NotLoaded;
 use crate::report::history::History;
 use crate::slo::{Catalog, Exclusions, SloId};
 use crate::store::{LedgerStore, LoadRequest};
 use crate::time::{Day, Minute};
 
-/// Reads the past that the pages of a moment show.
-///
-/// # Errors
-/// When the ledger cannot be read.
 pub async fn load_histories(
     catalog: &Catalog,
     store: &LedgerStore,
     at: Minute,
-) -> Result<BTreeMap<SloId, History>, EngineError> {
-    let mut sums = store.load(&LoadRequest::default()).await?;
-    store.load_timeslices(&mut sums).await?;
+) -> Result<BTreeMap<SloId, History>, LedgerError> {
+    let sums = load_sums(store).await?;
     let excluded = Exclusions::for_evaluation(catalog, at);
     let new_history = |(service, slo)| History::new(service, slo, &excluded, catalog.evaluation_time(slo, at));
     let mut histories: Vec<History> = catalog.slos().map(new_history).collect();
@@ -30,10 +25,9 @@ pub async fn load_histories(
     let first = store.first_day();
     let days: BTreeSet<Day> = histories.iter().flat_map(History::days).filter(|day| Some(*day) >= first).collect();
     for day in days {
-        let add_sums = |history: &'_ mut History| history.add_day_sums(&sums, day);
         let unfinished: Vec<&mut History> = histories
             .par_iter_mut()
-            .filter_map(|history| if add_sums(history) { None } else { Some(history) })
+            .filter_map(|history| (!history.add_day_sums(&sums, day)).then_some(history))
             .collect();
         if unfinished.is_empty() {
             continue;
