@@ -37,7 +37,6 @@ impl Default for DayCounts {
     }
 }
 
-/// Counts by series and day.
 pub type Counts = BTreeMap<(SeriesKey, Day), DayCounts>;
 
 /// Sums over a run of minutes.
@@ -112,7 +111,6 @@ impl<'a> MinuteColumns<'a> {
     }
 }
 
-/// Owned [`MinuteColumns`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MinuteTable {
     pub total: Vec<u32>,
@@ -157,7 +155,6 @@ impl From<MinuteColumns<'_>> for MinuteTable {
     }
 }
 
-/// [`MinuteColumns`] that can be changed.
 pub struct MinuteColumnsMut<'a> {
     pub total: &'a mut [u32],
     pub bad: &'a mut [u32],

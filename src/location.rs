@@ -17,28 +17,24 @@ impl FromStr for Location {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Some(rest) = text.strip_prefix("s3://") else {
-            if let Some(rest) = text.strip_prefix("s3:") {
-                return Err(format!(
-                    "`{text}` is not a valid location\nhint: did you mean `s3://{}`?",
-                    rest.trim_matches('/')
-                ));
+        if let Some(rest) = text.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            if bucket.is_empty() {
+                return Err("`s3://` needs a bucket name\nhint: use `s3://bucket/prefix`".to_owned());
             }
-            return match text.split_once("://") {
-                Some((scheme, _)) => {
-                    Err(format!("`{scheme}://` is not supported\nhint: use a folder or `s3://bucket/prefix`"))
-                }
-                None if text.is_empty() => {
-                    Err("the location is empty\nhint: use a folder or `s3://bucket/prefix`".to_owned())
-                }
-                None => Ok(Self::Directory(text.into())),
-            };
-        };
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() {
-            return Err("`s3://` needs a bucket name\nhint: use `s3://bucket/prefix`".to_owned());
+            return Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() });
         }
-        Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() })
+        if let Some(rest) = text.strip_prefix("s3:") {
+            let meant = rest.trim_matches('/');
+            return Err(format!("`{text}` is not a valid location\nhint: did you mean `s3://{meant}`?"));
+        }
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(format!("`{scheme}://` is not supported\nhint: use a folder or `s3://bucket/prefix`"));
+        }
+        if text.is_empty() {
+            return Err("the location is empty\nhint: use a folder or `s3://bucket/prefix`".to_owned());
+        }
+        Ok(Self::Directory(text.into()))
     }
 }
 

@@ -33,29 +33,13 @@ pub struct Span {
     pub end: Minute,
 }
 
+/// Why a text is not a UTC minute such as `2026-10-31T23:50Z`, or a UTC day such as `2026-10-31`: a message with a hint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseMinuteError {
-    #[error("`{0}` is not a valid time\nhint: write it as `2026-10-31T23:50Z`")]
+pub enum ParseTimeError {
+    #[error("{0}")]
     Malformed(String),
-    /// No [`Minute`] is so far from 1970.
-    #[error(
-        "`{0}` is out of range\nhint: use a time from {first} to {last}",
-        first = Minute(i32::MIN).timestamp(),
-        last = Minute(i32::MAX).timestamp()
-    )]
-    OutOfRange(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseDayError {
-    #[error("`{0}` is not a valid date\nhint: write it as `2026-10-31`")]
-    Malformed(String),
-    /// Not all of its minutes are [`Minute`]s.
-    #[error(
-        "`{0}` is out of range\nhint: use a date from {first} to {last}",
-        first = Day::FIRST,
-        last = Day::LAST
-    )]
+    /// Too far from 1970 to be a [`Minute`], or a day of them.
+    #[error("{0}")]
     OutOfRange(String),
 }
 
@@ -65,7 +49,6 @@ impl Minute {
         Self::try_from_unix_seconds(seconds).unwrap_or(Self(if seconds < 0 { i32::MIN } else { i32::MAX }))
     }
 
-    /// The same, unless it is too far from 1970 to be counted.
     fn try_from_unix_seconds(seconds: i64) -> Option<Self> {
         i32::try_from(seconds.div_euclid(60)).ok().map(Self)
     }
@@ -179,7 +162,7 @@ impl Span {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Window {
     Rolling {
-        /// Length in minutes, at most 400 days.
+        /// At most 400 days.
         minutes: u32,
     },
     Calendar {
@@ -330,40 +313,46 @@ impl fmt::Display for Span {
 serialize_as_text!(Minute, Day);
 
 impl FromStr for Minute {
-    type Err = ParseMinuteError;
+    type Err = ParseTimeError;
 
     /// Reads `2026-10-31T23:50Z`, `2026-10-31T23:50:00Z` or a time with another offset; seconds are cut off. A day
     /// alone is its first minute.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let out_of_range = || {
+            let (first, last) = (Self(i32::MIN).timestamp(), Self(i32::MAX).timestamp());
+            ParseTimeError::OutOfRange(format!("`{text}` is out of range\nhint: use a time from {first} to {last}"))
+        };
+        if let Ok(timestamp) = text.parse::<Timestamp>() {
+            return Self::try_from_unix_seconds(timestamp.as_second()).ok_or_else(out_of_range);
+        }
         match text.parse::<Day>() {
             Ok(day) => return Ok(day.start()),
-            Err(ParseDayError::OutOfRange(text)) => return Err(ParseMinuteError::OutOfRange(text)),
-            Err(ParseDayError::Malformed(_)) => {}
-        }
-        if let Ok(timestamp) = text.parse::<Timestamp>() {
-            return Self::try_from_unix_seconds(timestamp.as_second())
-                .ok_or_else(|| ParseMinuteError::OutOfRange(text.to_owned()));
+            Err(ParseTimeError::OutOfRange(_)) => return Err(out_of_range()),
+            Err(ParseTimeError::Malformed(_)) => {}
         }
         // Text with date, time and offset is not a timestamp only if it is out of range.
-        let pieces = Pieces::parse(text).ok();
-        let has_time_and_offset = pieces.is_some_and(|pieces| pieces.time().is_some() && pieces.offset().is_some());
-        Err(if has_time_and_offset { ParseMinuteError::OutOfRange } else { ParseMinuteError::Malformed }(
-            text.to_owned(),
-        ))
+        if Pieces::parse(text).is_ok_and(|pieces| pieces.time().is_some() && pieces.offset().is_some()) {
+            return Err(out_of_range());
+        }
+        Err(ParseTimeError::Malformed(format!("`{text}` is not a valid time\nhint: write it as `2026-10-31T23:50Z`")))
     }
 }
 
 impl FromStr for Day {
-    type Err = ParseDayError;
+    type Err = ParseTimeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let malformed = || ParseDayError::Malformed(text.to_owned());
+        let malformed =
+            || ParseTimeError::Malformed(format!("`{text}` is not a valid date\nhint: write it as `2026-10-31`"));
         // A time behind the day would be passed over in silence.
         let date_text = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'));
         let date: jiff::civil::Date = date_text.and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
         let day = date.duration_since(jiff::civil::Date::constant(1970, 1, 1)).as_hours() / 24;
         let day = i32::try_from(day).map(Self).ok().filter(|day| (Self::FIRST..=Self::LAST).contains(day));
-        day.ok_or_else(|| ParseDayError::OutOfRange(text.to_owned()))
+        day.ok_or_else(|| {
+            let (first, last) = (Self::FIRST, Self::LAST);
+            ParseTimeError::OutOfRange(format!("`{text}` is out of range\nhint: use a date from {first} to {last}"))
+        })
     }
 }
 
@@ -400,10 +389,10 @@ mod tests {
         assert_eq!(minute("6053-01-22").day(), Day::LAST);
         let rejected = |text: &str| text.parse::<Minute>().unwrap_err();
         for text in ["6053-01-23T02:08Z", "9999-12-31T23:59Z", "9999-12-31", "6053-01-23", "-005000-01-01"] {
-            assert_eq!(rejected(text), ParseMinuteError::OutOfRange(text.to_owned()));
+            assert!(matches!(rejected(text), ParseTimeError::OutOfRange(_)), "{text}");
         }
         for text in ["2026-02-30T00:00Z", "2026-10-31T23:50", "9999-12-31T23:59", "23:59Z", "now"] {
-            assert_eq!(rejected(text), ParseMinuteError::Malformed(text.to_owned()));
+            assert!(matches!(rejected(text), ParseTimeError::Malformed(_)), "{text}");
         }
         assert!(rejected("9999-12-31T23:59Z").to_string().ends_with(&format!(" to {last}")));
     }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::fmt::temporal::Pieces;
 
-use crate::time::{MINUTES_PER_DAY, Minute, ParseMinuteError, parse_duration};
+use crate::time::{MINUTES_PER_DAY, Minute, ParseTimeError, parse_duration};
 
 /// The largest offset from UTC in use: that of the Line Islands.
 const OFFSET_SECONDS_MAX: u32 = 14 * 3_600;
@@ -55,8 +55,8 @@ impl FromStr for Time {
         });
         let parsed = if is_local { format!("{text}Z").parse() } else { text.parse() };
         parsed.map(Self::At).map_err(|error| match error {
-            ParseMinuteError::Malformed(_) => FORMATS.to_owned(),
-            ParseMinuteError::OutOfRange(_) => error.to_string(),
+            ParseTimeError::Malformed(_) => FORMATS.to_owned(),
+            ParseTimeError::OutOfRange(_) => error.to_string(),
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::fetch_plan::{DayListing, ListingCache};
 use crate::ledger::{Partition, UnlistedFolders};
 use crate::serialization::serialize_as_text;
 use crate::series::SeriesKey;
-use crate::time::{Day, Minute, ParseDayError};
+use crate::time::{Day, Minute, ParseTimeError};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Raised when files change so that older programs must not read them.
@@ -198,7 +198,7 @@ impl fmt::Display for Month {
 }
 
 impl FromStr for Month {
-    type Err = ParseDayError;
+    type Err = ParseTimeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         format!("{text}-01").parse().map(Self)
