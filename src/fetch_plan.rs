@@ -88,7 +88,6 @@ pub struct FileState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedFile {
     pub path: String,
-    /// When it was read.
     #[serde(flatten)]
     pub state: FileState,
     pub hash: String,
@@ -103,7 +102,6 @@ impl FileState {
 }
 
 impl ImportedFile {
-    /// Whether a file in a state is this one, unchanged.
     pub fn is_unchanged(&self, path: &str, state: FileState) -> bool {
         self.path == path && self.state == state
     }

@@ -62,8 +62,7 @@ pub fn simulate(arguments: &SimulateArgs) -> Result<ExitStatus, CommandError> {
 pub struct WriteSummary {
     pub objects: u64,
     pub lines: u64,
-    /// Bytes of the lines before compression.
-    pub bytes_plain: u64,
+    /// Compressed size.
     pub bytes: u64,
 }
 
@@ -102,7 +101,6 @@ pub fn write_logs(plan: &Plan, out: &Path, threads: usize) -> Result<WriteSummar
         Ok(WriteSummary {
             objects: one.objects + other.objects,
             lines: one.lines + other.lines,
-            bytes_plain: one.bytes_plain + other.bytes_plain,
             bytes: one.bytes + other.bytes,
         })
     };
@@ -121,12 +119,9 @@ fn write_object(plan: &ObjectPlan, out: &Path, may_write: bool) -> Result<WriteS
     }
     let written = compress(&object.text).and_then(|bytes| Ok((!exists && write_new_file(&path, &bytes)?, bytes)));
     match written {
-        Ok((is_new, bytes)) if is_new || has_content(&path, &bytes) => Ok(WriteSummary {
-            objects: 1,
-            lines: object.lines,
-            bytes_plain: object.text.len() as u64,
-            bytes: bytes.len() as u64,
-        }),
+        Ok((is_new, bytes)) if is_new || has_content(&path, &bytes) => {
+            Ok(WriteSummary { objects: 1, lines: object.lines, bytes: bytes.len() as u64 })
+        }
         Ok(_) => Err(SimulateError::Conflict { path }),
         Err(source) => Err(SimulateError::File { path, source }),
     }

@@ -102,7 +102,6 @@ pub fn affected_series(
     series
 }
 
-/// The selectors without any resource in the last look-up.
 pub fn unresolved(catalog: &Catalog, discovery: &Discovery) -> BTreeSet<Unresolved> {
     let mut unresolved = BTreeSet::new();
     for IndicatorSelectors { source, scope, selectors, .. } in indicator_selectors(catalog) {

@@ -44,7 +44,6 @@ pub struct Resolution {
 }
 
 impl Resolution {
-    /// Whether any of the resources exists now.
     pub(super) fn exists_now(&self) -> bool {
         self.lifetimes.values().any(|lifetime| lifetime.missing_since.is_none())
     }

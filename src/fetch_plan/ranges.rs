@@ -34,7 +34,6 @@ pub struct RangeRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FetchedRange {
     pub from: Minute,
-    /// Minutes before this are final.
     #[serde(rename = "settled_until")]
     pub settled: Minute,
     /// Minutes from `settled` up to this may still change.

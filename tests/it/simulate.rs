@@ -239,7 +239,6 @@ fn written_files_match_objects_for_any_thread_count() {
     }
     assert_eq!(written.objects, expected.len() as u64);
     assert_eq!(written.lines, expected.iter().map(|object| object.lines).sum::<u64>());
-    assert_eq!(written.bytes_plain, expected.iter().map(|object| object.text.len() as u64).sum::<u64>());
     assert_eq!(written.bytes, first.values().map(|bytes| bytes.len() as u64).sum::<u64>());
     write_logs(&plan, folder.path(), 1).unwrap();
     assert_eq!(files(folder.path()), first);

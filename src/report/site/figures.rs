@@ -107,7 +107,6 @@ impl<'a> Figure<'a> {
         self.legend.push(context! { key, text });
     }
 
-    /// A label at a level of the vertical axis.
     fn label(&mut self, level: f64, text: String) {
         let Range { start, end } = self.chart.y;
         self.heights.push(axis_label((end - level) / (end - start), text));
@@ -221,7 +220,6 @@ fn budget_figure(timeline: &Timeline<'_>, buckets: &[TimeBucket]) -> Option<Valu
     Some(figure.finish("budget", "Error budget left", format!("{now} now"), &description))
 }
 
-/// The day that used most of the budget, in words.
 fn worst_day_sentence(buckets: &[TimeBucket], objective: &Objective) -> String {
     let total: u64 = buckets.iter().map(|bucket| bucket.sums.total).sum();
     let days = buckets.chunk_by(|bucket, next| bucket.span.start.day() == next.span.start.day());
