@@ -68,20 +68,12 @@ fn render_page(command: Command) -> io::Result<ManPage> {
 /// The sections of a help text, such as `Examples:`, line by line.
 fn render_sections(help: &str) -> Roff {
     let mut roff = Roff::new();
-    let mut is_open = false;
-    for line in help.lines().filter(|line| !line.trim().is_empty()) {
-        if let Some(title) = line.strip_suffix(':').filter(|title| !title.starts_with(' ')) {
-            if is_open {
-                roff.control("fi", []);
-            }
-            roff.control("SH", [title.to_uppercase().as_str()]);
-            roff.control("nf", []);
-            is_open = true;
-        } else {
+    for (title, lines) in help.split("\n\n").filter_map(|section| section.split_once(":\n")) {
+        roff.control("SH", [title.to_uppercase().as_str()]);
+        roff.control("nf", []);
+        for line in lines.lines() {
             roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
         }
-    }
-    if is_open {
         roff.control("fi", []);
     }
     roff
