@@ -182,7 +182,10 @@ fn end_removed_slos(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
             state.end_incident(&IncidentSubject::Slo(slo), batch.at, EndReason::SloRemoved);
         }
     }
-    let is_valid_again = |subject: &IncidentSubject| matches!(subject, IncidentSubject::InvalidDefinitions(team) if !invalid_teams.contains(team));
+    let is_valid_again = |subject: &IncidentSubject| match subject {
+        IncidentSubject::InvalidDefinitions(team) => !invalid_teams.contains(team),
+        _ => false,
+    };
     for key in state.open_incidents(is_valid_again) {
         state.end_incident(&key.subject, batch.at, EndReason::Recovered);
     }
@@ -316,7 +319,10 @@ fn update_stale_sources(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
         *batch.invalid_definitions == InvalidDefinitions::default()
             && !used_groups.contains(&IncidentSubject::SharedSource(source.clone()))
     };
-    let is_obsolete = |subject: &IncidentSubject| matches!(subject, IncidentSubject::StaleSource(source) if stale_rules.is_none() || is_unused(source));
+    let is_obsolete = |subject: &IncidentSubject| match subject {
+        IncidentSubject::StaleSource(source) => stale_rules.is_none() || is_unused(source),
+        _ => false,
+    };
     for key in state.open_incidents(is_obsolete) {
         state.end_incident(&key.subject, batch.at, EndReason::SloRemoved);
     }

@@ -15,7 +15,9 @@ use reqwest::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::payload::Payload;
-use super::sanitize::{color, is_weekly_report, label, labelled_title, ownership, plain_text, title_without_label};
+use super::sanitize::{
+    emoji_and_color, is_weekly_report, label, labelled_title, ownership, plain_text, title_without_label,
+};
 use super::{BUG, Secret, Settings, http};
 use crate::alert::{DeliveryError, Notification};
 use crate::report::weekly::{ImageMode, WeeklyReport};
@@ -212,7 +214,7 @@ fn html(notification: &Notification) -> Result<String, minijinja::Error> {
     environment.add_template(TEMPLATE, include_str!("mail.html"))?;
     environment.get_template(TEMPLATE)?.render(context! {
         mark => label(notification),
-        color => color(notification).hex,
+        color => emoji_and_color(notification).1,
         heading => title_without_label(notification),
         message => minijinja::value::Serde(Payload::new(notification)),
         concerned => ownership(notification),
@@ -222,7 +224,8 @@ fn html(notification: &Notification) -> Result<String, minijinja::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sanitize::{sanitize, tests::page_notification};
+    use super::super::sanitize::sanitize;
+    use super::super::tests::page_notification;
     use super::*;
 
     fn relay(url: &str) -> Result<SmtpRelay, DeliveryError> {

@@ -12,6 +12,8 @@ mod sanitize;
 mod secret;
 mod slack;
 mod webhook;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

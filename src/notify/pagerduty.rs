@@ -129,7 +129,8 @@ fn hint(status: u16, _response: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sanitize::{sanitize, tests::page_notification};
+    use super::super::sanitize::sanitize;
+    use super::super::tests::page_notification;
     use super::*;
 
     #[test]

@@ -58,21 +58,15 @@ pub(super) fn is_weekly_report(notification: &Notification) -> bool {
     notification.key.starts_with(WEEKLY_KEY_PREFIX)
 }
 
-pub(super) struct Color {
-    pub emoji: char,
-    /// Distinguishable on white and on black.
-    pub hex: &'static str,
-}
-
-pub(super) const fn color(notification: &Notification) -> Color {
-    let (emoji, hex) = match (notification.kind, notification.urgency) {
+/// A symbol, and a colour that is distinguishable on white and on black.
+pub(super) const fn emoji_and_color(notification: &Notification) -> (char, &'static str) {
+    match (notification.kind, notification.urgency) {
         (NotificationKind::Resolved, _) => ('\u{1f7e2}', "#2e9e44"),
         (NotificationKind::Note | NotificationKind::Test, _) => ('\u{1f535}', "#3b82f6"),
         (_, Urgency::Severe) => ('\u{1f534}', "#e0313a"),
         (_, Urgency::Page) => ('\u{1f7e0}', "#e8590c"),
         (_, Urgency::Ticket) => ('\u{1f7e1}', "#b8860b"),
-    };
-    Color { emoji, hex }
+    }
 }
 
 /// One word for the notification: `page`, `resolved`, `note`.
@@ -144,33 +138,9 @@ pub(super) fn plain_text(notification: &Notification) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::tests::page_notification;
     use super::*;
-
-    /// A page as it might be.
-    pub(crate) fn page_notification() -> Notification {
-        let fact = |label: &str, value: &str| (label.to_owned(), value.to_owned());
-        Notification {
-            key: "checkout/availability@2026-10-01T10:05Z".to_owned(),
-            number: 1,
-            kind: NotificationKind::Opened,
-            urgency: Urgency::Page,
-            title: "checkout/availability: 25% of requests failed in the last hour".to_owned(),
-            paragraphs: vec![
-                "4,812 requests, 1,203 of them failed.".to_owned(),
-                "Resolves automatically after ...".to_owned(),
-            ],
-            facts: vec![fact("Error budget left", "71.2%"), fact("Detected", "10:05 UTC")],
-            links: vec![
-                fact("runbook", "https://wiki.example.com/checkout?a=1&b=2"),
-                fact("bad", "javascript:alert(1)"),
-            ],
-            service: "checkout".to_owned(),
-            team: "shop".to_owned(),
-            class: "critical".to_owned(),
-            at: "2026-10-01T10:10Z".parse().unwrap(),
-        }
-    }
 
     #[test]
     fn hostile_input_is_sanitized() {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Secret;
 use super::http::{self, Post};
-use super::sanitize::{Color, color, label, labelled_title, ownership};
+use super::sanitize::{emoji_and_color, label, labelled_title, ownership};
 use crate::alert::{DeliveryError, Notification};
 
 const HEADER_CHARS_MAX: usize = 150;
@@ -25,7 +25,7 @@ pub(super) fn post(webhook: Secret, notification: &Notification) -> Result<Post,
 }
 
 fn body(notification: &Notification) -> Value {
-    let Color { emoji, .. } = color(notification);
+    let (emoji, _) = emoji_and_color(notification);
     let label = label(notification);
     let mut blocks = vec![
         json!({ "type": "header", "text": { "type": "plain_text", "emoji": false,
@@ -114,7 +114,8 @@ fn hint(status: u16, response: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sanitize::{sanitize, tests::page_notification};
+    use super::super::sanitize::sanitize;
+    use super::super::tests::page_notification;
     use super::*;
 
     #[test]
