@@ -194,18 +194,6 @@ impl fmt::Display for IncidentKey {
     }
 }
 
-impl EndReason {
-    pub const fn description(self) -> &'static str {
-        match self {
-            Self::Recovered => "recovered",
-            Self::NoTraffic => "no traffic for a day",
-            Self::SloChanged => "the SLO was changed",
-            Self::SloRemoved => "the SLO was removed",
-            Self::OwnerChanged => "the service has a new owner",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,7 +44,7 @@ pub async fn explain(arguments: &ExplainArgs, now: Minute) -> Result<ExitStatus,
     let kind = arguments.state.kind();
     let explanation = queries::explain(&definitions.catalog, &store, kind, service, slo, at).await?;
     print(match arguments.format {
-        TextFormat::Text => explanation.text(),
+        TextFormat::Text => explanation.text().map_err(CommandError::with_context("cannot render the explanation"))?,
         TextFormat::Json => format!("{:#}\n", explanation.json()),
     })?;
     Ok(ExitStatus::partial_if(definitions.has_errors()))

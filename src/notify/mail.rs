@@ -29,7 +29,6 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// For all commands of a mail.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 const SUBJECT_CHARS_MAX: usize = 200;
-const TEMPLATE: &str = "mail.html";
 
 const URL_HINT: &str = "use `smtps://USER:PASSWORD@HOST:465` for TLS or `smtp://USER:PASSWORD@HOST:587?tls=required` for STARTTLS; \
                      percent-encode special characters in the user and password, such as `%40` for `@`";
@@ -209,17 +208,16 @@ fn smtp_error(error: &SmtpError) -> DeliveryError {
 
 /// The notification as a self-contained page for light and dark backgrounds.
 fn html(notification: &Notification) -> Result<String, minijinja::Error> {
-    let mut environment = Environment::new();
-    // The file extension enables escaping.
-    environment.add_template(TEMPLATE, include_str!("mail.html"))?;
-    environment.get_template(TEMPLATE)?.render(context! {
+    let context = context! {
         mark => label(notification),
         color => emoji_and_color(notification).1,
         heading => title_without_label(notification),
         message => minijinja::value::Serde(Payload::new(notification)),
         concerned => ownership(notification),
         at => notification.at.to_string(),
-    })
+    };
+    // The extension of the name enables escaping.
+    Environment::new().render_named_str("mail.html", include_str!("mail.html"), context)
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Why an alert did or did not fire: one minute of one SLO with every number and every check, as text and JSON.
 
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, context};
 use serde_json::{Value, json};
 
 use super::slo_status::format_unknown_share;
 use super::table::{Column, text_table};
-use crate::alert::{Delivery, Incident, IncidentKey, MinuteEvaluation, OutboxEntry, UrgencyState, recovery_minutes};
+use crate::alert::{Incident, IncidentKey, MinuteEvaluation, OutboxEntry, UrgencyState, recovery_minutes};
 use crate::counts::Sums;
 use crate::evaluation::{Downgrade, SloEvaluation, SloState, TierEvaluation};
 use crate::format::{format_fraction, format_percent, pluralize, with_thousands_separators};
@@ -29,27 +32,22 @@ pub struct Explanation<'a> {
 }
 
 impl Explanation<'_> {
-    pub fn text(&self) -> String {
-        let unknown_note = if self.minute_evaluation.is_observed {
-            String::new()
-        } else {
-            format!("The minute {} is unknown or excluded: it opens and resolves no incident.\n", self.at.plus(-1))
-        };
+    pub fn text(&self) -> Result<String, minijinja::Error> {
+        let mut environment = Environment::new();
+        environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).build()?);
+        environment.add_filter("destination", |destination: String| describe_destination(&destination, None));
         let checks = self.checks().map(|(check, result)| format!("  {:<14} {result}\n", check.replace('_', " ")));
-        format!(
-            "{id} at {at}: {conclusion}\n\n{objective} over {window}; team {team}, class {class}\n{unknown_note}\n\
-             Windows before {at}\n{windows}\nChecks\n{}\nIncident\n{incident}",
-            checks.concat(),
-            id = self.slo.id,
-            at = self.at,
-            conclusion = self.conclusion(),
-            objective = self.slo.objective.text,
-            window = self.slo.windows.first().map(ToString::to_string).unwrap_or_default(),
-            team = self.service.team,
-            class = self.service.class,
-            windows = self.windows_text(),
-            incident = self.incident_text(),
-        )
+        let context = context! {
+            explained => Serde(self.json()),
+            objective => self.slo.objective.text.as_str(),
+            window => self.slo.windows.first().map(ToString::to_string).unwrap_or_default(),
+            team => self.service.team.as_str(),
+            class => self.service.class.as_str(),
+            minute => self.at.plus(-1).to_string(),
+            windows => self.windows_text(),
+            checks => checks.concat(),
+        };
+        environment.render_str(include_str!("explain.txt"), context)
     }
 
     fn windows_text(&self) -> String {
@@ -150,33 +148,6 @@ impl Explanation<'_> {
             minutes => format!("; {} without traffic do not count", pluralize(minutes, "minute")),
         };
         format!("{urgency} stays open: {minutes_left} of {recovery_minutes} recovery minutes left{no_traffic_note}")
-    }
-
-    fn incident_text(&self) -> String {
-        let Some((key, incident)) = &self.incident else { return "  none\n".to_owned() };
-        let mut lines = vec![format!("  {key}")];
-        lines.extend(incident.urgency_changes.iter().map(|(at, urgency)| format!("  {at}  {urgency}")));
-        lines.extend(incident.ended.map(|(at, why)| format!("  {at}  resolved: {}", why.description())));
-        if incident.is_late {
-            lines.push("  found late: its minutes were unknown when they were first evaluated".to_owned());
-        }
-        if incident.is_reevaluated {
-            lines.push("  reevaluated: its minutes have changed since".to_owned());
-        }
-        lines.push("\nNotifications".to_owned());
-        lines.extend(incident.deliveries.iter().map(|Delivery { number, kind, urgency, destination, at }| {
-            format!("  {at}  {urgency} {kind} to {}, number {number}", describe_destination(destination, None))
-        }));
-        lines.extend(self.undelivered.iter().map(|entry| {
-            let delivery_state = if entry.is_abandoned { "given up" } else { "not delivered yet" };
-            let last_error = entry.last_error.as_deref().unwrap_or("no attempt yet");
-            let (number, to) = (entry.notification.number, describe_destination(&entry.destination, None));
-            format!("  {delivery_state}: number {number} to {to}: {last_error}")
-        }));
-        if incident.deliveries.is_empty() && self.undelivered.is_empty() {
-            lines.push("  none".to_owned());
-        }
-        lines.join("\n") + "\n"
     }
 
     fn conclusion(&self) -> String {
