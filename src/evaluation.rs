@@ -64,7 +64,6 @@ pub enum SloState {
     NoData {
         /// The share of the shortest long window that is unknown.
         unknown_share: Rational,
-        /// The length of that window.
         minutes: u32,
     },
 }
@@ -107,7 +106,6 @@ pub enum Downgrade {
     NotSignificant { p_value: f64, max_p_value: f64 },
 }
 
-/// The counts that an SLO is evaluated from.
 pub struct CountsView<'a> {
     /// Sums of what the budget counts, events or timeslices, without excluded minutes.
     pub budget_counts: &'a dyn Fn(Span) -> Sums,
@@ -116,7 +114,6 @@ pub struct CountsView<'a> {
     pub excluded: &'a [Span],
 }
 
-/// The spans whose sums [`evaluate`] requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequiredWindows {
     pub budget_windows: Vec<Span>,
@@ -231,7 +228,6 @@ fn earlier_weeks(span: Span) -> impl Iterator<Item = Span> {
         .map(move |week| Span::new(span.start.plus(-week * WEEK_MINUTES), span.end.plus(-week * WEEK_MINUTES)))
 }
 
-/// The length of the window that unknown minutes are counted in.
 fn no_data_minutes(slo: &Slo) -> u32 {
     slo.tiers.iter().map(|tier| tier.long_minutes).min().unwrap_or(60).max(1)
 }

@@ -76,7 +76,6 @@ pub struct CountsFileRequest {
     pub series: SeriesKey,
 }
 
-/// The state of a file according to the file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
     pub size: u64,

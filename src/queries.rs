@@ -53,13 +53,23 @@ pub async fn evaluate_with_ledger(
         Evaluator::new(catalog, at).request_load(&ledger, alert_state, &mut required);
     }
     store.load_more(&mut ledger, &LoadRequest { partial_sums: required, ..LoadRequest::default() }).await?;
+    // The newest known minute rarely lies on an earlier day than was loaded.
+    let status = load_until(store, &mut ledger, |ledger| compute_status(catalog, ledger, at)).await?;
+    Ok((status, ledger))
+}
+
+/// Computes a value from a ledger, and loads the minutes that turn out to be missing.
+pub async fn load_until<T>(
+    store: &LedgerStore,
+    ledger: &mut Ledger,
+    compute: impl Fn(&Ledger) -> Result<T, NotLoaded>,
+) -> Result<T, LedgerError> {
     loop {
-        match compute_status(catalog, &ledger, at) {
-            // The newest known minute rarely lies on an earlier day than was loaded.
+        match compute(ledger) {
+            Ok(value) => return Ok(value),
             Err(NotLoaded(minutes)) => {
-                store.load_more(&mut ledger, &LoadRequest { minutes, ..LoadRequest::default() }).await?;
+                store.load_more(ledger, &LoadRequest { minutes, ..LoadRequest::default() }).await?;
             }
-            Ok(status) => return Ok((status, ledger)),
         }
     }
 }

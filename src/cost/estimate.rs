@@ -29,7 +29,6 @@ const LEDGER_WRITES_PER_RUN: u64 = 9;
 
 #[derive(Clone, Debug, Default)]
 pub struct CostAssumptions {
-    /// Minutes between runs.
     pub every_minutes: u32,
     pub ledger_in_s3: bool,
     /// Log objects of the last complete day, by account and region and by load balancer.
@@ -37,7 +36,6 @@ pub struct CostAssumptions {
     /// Bytes that an Athena query scans for a day, by source and by table or query file.
     pub scanned_bytes: BTreeMap<(String, String), u64>,
     pub discovery: Discovery,
-    /// Whether the ledger is empty.
     pub is_first_run: bool,
 }
 
@@ -71,7 +69,6 @@ pub struct CostEstimate {
 }
 
 impl CostEstimate {
-    /// The list price per day.
     pub fn price(&self) -> NanoDollars {
         NanoDollars(self.sources.iter().map(|line| line.usage.price().0).sum())
     }
@@ -129,11 +126,9 @@ fn runs_per_day(every_minutes: u32, source_every_minutes: u32) -> u64 {
     u64::from(MINUTES_PER_DAY.unsigned_abs().div_ceil(every))
 }
 
-/// The usage of a source by some services.
 #[derive(Default)]
 struct SourceUsage {
     per_day: Usage,
-    /// For the history of the longest window.
     first_run: Usage,
     is_assumed: bool,
 }

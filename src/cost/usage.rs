@@ -24,7 +24,6 @@ const ATHENA_MEGABYTE_PRICE: u64 = 5_000;
 pub const ATHENA_MEGABYTE: u64 = 1_000_000;
 pub const ATHENA_QUERY_BYTES_MIN: u64 = 10 * ATHENA_MEGABYTE;
 
-/// An amount of data, shown with its unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
@@ -68,7 +67,6 @@ impl Bytes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NanoDollars(pub u64);
 
-/// What is billed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
@@ -76,14 +74,12 @@ pub struct Usage {
     pub s3_reads: u64,
     /// PUT and LIST requests to S3.
     pub s3_writes: u64,
-    /// Metrics that CloudWatch bills.
     pub metrics: u64,
     /// Bytes that Athena bills.
     pub athena_bytes: u64,
 }
 
 impl Usage {
-    /// Sums the requests of [`crate::aws::Aws::request_counts`].
     pub fn from_request_counts(request_counts: &BTreeMap<(String, String), u64>) -> Self {
         let mut usage = Self::default();
         for ((service, operation), count) in request_counts {

@@ -50,7 +50,6 @@ fn indicator_selectors(catalog: &Catalog) -> impl Iterator<Item = IndicatorSelec
     })
 }
 
-/// Whether any selector has to be looked up, now or at other times.
 pub fn is_needed(catalog: &Catalog) -> bool {
     indicator_selectors(catalog).next().is_some()
 }

@@ -15,7 +15,6 @@ const CLOCK_SLACK_MINUTES: i32 = 5;
 /// A resource that has been missing for longer is in no window.
 const RETENTION_MINUTES: i32 = 400 * 1_440;
 
-/// The time in which a resource existed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifetime {
     /// The last look-up that did not find it; `None` if the first one did.
@@ -36,7 +35,6 @@ impl Lifetime {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
-    /// The last look-up.
     pub discovered_at: Minute,
     /// All resources that were ever found.
     #[serde(rename = "resources", with = "records")]

@@ -56,7 +56,6 @@ pub struct ResourceId {
 pub struct DiscoveryRequest {
     pub scope: AwsScope,
     pub selectors: BTreeSet<Selector>,
-    /// The sources that need it.
     pub sources: BTreeSet<String>,
 }
 

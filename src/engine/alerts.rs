@@ -16,11 +16,11 @@ use crate::diagnostics::Diagnostics;
 use crate::evaluation::status::FleetStatus;
 use crate::ledger::Ledger;
 use crate::notify::Notifier;
-use crate::queries::{LedgerError, evaluate, load_batch};
+use crate::queries::{LedgerError, evaluate, load_batch, load_until};
 use crate::report::notification::NotificationContext;
 use crate::slo::{Catalog, NO_DESTINATION, Urgency};
 use crate::source::access_logs::RecentLogs;
-use crate::store::{AlertStateKind, CrashPoints, LedgerStore, LoadRequest, VersionedAlertState};
+use crate::store::{AlertStateKind, CrashPoints, LedgerStore, VersionedAlertState};
 use crate::time::Minute;
 
 /// The time between two runs of a replay.
@@ -29,7 +29,6 @@ const REPLAY_INTERVAL_MINUTES: i32 = 5;
 const SINCE_IGNORED: &str = "`--since` has no effect: the dry run continues from its earlier alert state\n\
                              hint: remove `alerts-dry-run.json` from the ledger to replay the past again";
 
-/// How a run notifies.
 pub struct NotifyOptions<'a> {
     pub notifier: &'a Notifier,
     /// Whether notifications are written to files, also those that have no destination.
@@ -122,7 +121,8 @@ impl AlertPipeline<'_> {
     /// Evaluates new minutes, updates incidents and plans notifications.
     async fn plan(&self, alert_state: &mut AlertState, ledger: &mut Ledger) -> Result<AlertPlan, LedgerError> {
         let evaluator = Evaluator::new(self.options.context.catalog, self.options.context.at);
-        let (mut updates, backlog) = self.evaluate_new(&evaluator, ledger, alert_state, None).await?;
+        let (mut updates, backlog) =
+            load_until(self.store, ledger, |ledger| evaluator.evaluate_new(ledger, alert_state, None)).await?;
         for batch in Evaluator::split_backlog(&backlog) {
             self.evaluate_batch(&evaluator, &batch, &mut updates).await?;
         }
@@ -134,24 +134,6 @@ impl AlertPipeline<'_> {
             invalid_definitions: &self.notify_options.invalid_definitions,
         };
         Ok(self.advance(alert_state, &batch))
-    }
-
-    async fn evaluate_new(
-        &self,
-        evaluator: &Evaluator<'_>,
-        ledger: &mut Ledger,
-        alert_state: &AlertState,
-        since: Option<Minute>,
-    ) -> Result<(Vec<SloUpdate>, Vec<EvaluationRange>), LedgerError> {
-        loop {
-            match evaluator.evaluate_new(ledger, alert_state, since) {
-                Ok(evaluated) => return Ok(evaluated),
-                Err(missing) => {
-                    let request = LoadRequest { minutes: missing.0, ..LoadRequest::default() };
-                    self.store.load_more(ledger, &request).await?;
-                }
-            }
-        }
     }
 
     async fn evaluate_batch(
@@ -226,7 +208,9 @@ impl AlertPipeline<'_> {
         let evaluator = Evaluator::new(self.options.context.catalog, self.options.context.at);
         let mut alert_state = AlertState::default();
         let mut ledger = load_batch(&evaluator, &[], self.store).await?;
-        let (mut updates, backlog) = self.evaluate_new(&evaluator, &mut ledger, &alert_state, Some(since)).await?;
+        let (mut updates, backlog) =
+            load_until(self.store, &mut ledger, |ledger| evaluator.evaluate_new(ledger, &alert_state, Some(since)))
+                .await?;
         // Minutes that their source may still change are evaluated by later runs.
         for update in &mut updates {
             update.evaluations.clear();

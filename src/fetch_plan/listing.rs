@@ -9,7 +9,6 @@ use crate::time::{Day, Minute};
 /// How a finished day's folder was listed, so that it need not be listed by every run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayListing {
-    /// The hash of all that was requested of it.
     pub query_hash: String,
     /// The first requested minute; objects of earlier ones were not read.
     pub from: Minute,
@@ -19,13 +18,11 @@ pub struct DayListing {
 /// The folders of accounts, regions and days of a location, so that they need not be listed by every run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListingCache {
-    /// The hash of all that was requested of it.
     pub query_hash: String,
     /// The first requested minute; folders of earlier days were left out.
     pub from: Minute,
     pub evaluated_at: Minute,
     pub listed_at: Minute,
-    /// Folders of accounts and regions.
     pub regions: Vec<String>,
     /// Folders of days that any of them has: `2026/10/31`.
     pub days: Vec<String>,

@@ -14,7 +14,6 @@ const CLOUDWATCH_LATENESS_MINUTES: i32 = 120;
 /// Log objects may arrive hours late. A query reads whole days anyway, so that fetching half a day again costs little.
 const ATHENA_LATENESS_MINUTES: i32 = 12 * 60;
 
-/// The series to fetch from one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeRequest {
     pub source: String,
@@ -94,7 +93,6 @@ pub fn missing_ranges(request: &RangeRequest, fetched: &BTreeMap<SeriesKey, Fetc
     newest_first.map(|((start, end), series)| FetchRange { span: Span::new(start, end), series }).collect()
 }
 
-/// Records that a span of a series was fetched.
 pub fn mark_fetched(
     fetched: &mut BTreeMap<SeriesKey, FetchedRange>,
     request: &RangeRequest,
