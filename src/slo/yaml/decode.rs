@@ -200,9 +200,7 @@ fn null_problem(yaml: &YamlFile<'_>, path: &[PathStep]) -> Problem {
 
 /// The subject of a problem at a path: `/name` for an SLO of a service, whose name the caller knows.
 fn subject(path: &[PathStep]) -> String {
-    let (Some(PathStep::Key(section)), Some(PathStep::Key(name))) = (path.first(), path.get(1)) else {
-        return String::new();
-    };
+    let [PathStep::Key(section), PathStep::Key(name), ..] = path else { return String::new() };
     match section.as_str() {
         "slos" => format!("/{name}"),
         "classes" => format!("class {name}"),
@@ -222,14 +220,13 @@ fn value_mut<'a>(document: &'a mut Value, path: &[PathStep]) -> Option<&'a mut V
 /// Removes a value and gives its path, which is empty if there is none. Removes the whole list of an item, since the
 /// others must keep their numbers and fields.
 fn remove_value(document: &mut Value, path: &[PathStep]) -> YamlPath {
-    let depth = path.iter().position(|step| matches!(step, PathStep::Item(_))).unwrap_or(path.len());
-    let path = path.get(..depth).unwrap_or(path);
+    let path: YamlPath = path.iter().take_while(|step| matches!(step, PathStep::Key(_))).cloned().collect();
     let Some((PathStep::Key(key), parent)) = path.split_last() else { return YamlPath::new() };
     let Some(parent) = value_mut(document, parent) else { return YamlPath::new() };
     if let Some(map) = parent.as_mapping_mut() {
         map.shift_remove(key.as_str());
     }
-    path.to_vec()
+    path
 }
 
 /// The problem of a list, a mapping or a number where one of several words is expected. The parser does not name the
@@ -244,19 +241,19 @@ fn choice_problem<T: DeserializeOwned>(
         *value = Value::String(String::new());
     }
     let message = deserialize::<T>(document).err().map(|(_, message)| message).unwrap_or_default();
-    let choices = backquoted(&message).skip(1).map(|choice| format!("`{choice}`")).collect::<Vec<_>>();
+    let choices: Vec<&str> = backquoted(&message).skip(1).collect();
     let key = innermost_key(path).unwrap_or_default();
     let message = format!("`{key}` cannot be {}", describe_found(found));
-    yaml.value_problem(path, message, format!("valid values: {}", choices.join(", ")))
+    yaml.value_problem(path, message, format!("valid values: `{}`", choices.join("`, `")))
 }
 
 fn backquoted(message: &str) -> impl Iterator<Item = &str> {
     message.split('`').skip(1).step_by(2)
 }
 
-/// Explains serde's message and gives the path of what it concerns.
+/// Serde's message as a problem, and the path of the value to remove.
 fn explain_serde_error(yaml: &YamlFile<'_>, path: YamlPath, serde_message: &str) -> (YamlPath, Problem) {
-    let child_path = |key: &str| -> YamlPath { path.iter().cloned().chain([PathStep::Key(key.to_owned())]).collect() };
+    let child_path = |key: &str| [path.as_slice(), &[PathStep::from(key)]].concat();
     let words: Vec<&str> = backquoted(serde_message).collect();
     let (first, choices) = words.split_first().map_or(("", [].as_slice()), |(first, rest)| (*first, rest));
     let (message, hint) = if let Some((message, hint)) = serde_message.split_once('\n') {

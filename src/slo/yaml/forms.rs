@@ -23,7 +23,8 @@ pub(crate) trait Forms: Sized {
     /// What each form is called, with an example, as in "write ...".
     fn forms() -> Vec<String>;
 
-    fn schema(generator: &mut SchemaGenerator) -> Schema;
+    /// The schema of each form.
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema>;
 
     /// The hint for a list without such items.
     fn empty_list_hint() -> String {
@@ -110,7 +111,10 @@ macro_rules! impl_serde_by_forms {
             }
 
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                <Self as Forms>::schema(generator)
+                match <Self as Forms>::schemas(generator).as_slice() {
+                    [only] => only.clone(),
+                    schemas => schemars::json_schema!({ "anyOf": schemas }),
+                }
             }
         }
     };
@@ -152,8 +156,8 @@ pub(crate) trait FromText: Sized {
     }
 }
 
-/// Implements `FromText` for the types of a table: the noun, the example, the pattern, a function that reads a text and,
-/// where the general message does not do, one for the problem of a plain number.
+/// Implements `FromText` for the types of a table, each with its noun, its example, its pattern, the function that reads
+/// it and, where the general message does not do, the one that explains a plain number.
 macro_rules! impl_from_text {
     ($($type:ty: $noun:expr, $example:expr, $pattern:expr, $read:expr $(, $bare_value_error:expr)?;)+) => {$(
         impl $crate::slo::yaml::forms::FromText for $type {
@@ -244,13 +248,13 @@ impl<T: FromText> Forms for Scalar<T> {
         Some(read_scalar(scalar).map(Self))
     }
 
-    fn schema(_: &mut SchemaGenerator) -> Schema {
+    fn schemas(_: &mut SchemaGenerator) -> Vec<Schema> {
         let types: &[&str] = if T::IS_INTEGER { &["string", "integer"] } else { &["string"] };
         let mut schema = json_schema!({ "type": types, "pattern": T::PATTERN });
         if !T::EXAMPLE.is_empty() {
             schema.insert("examples".to_owned(), [T::EXAMPLE].as_slice().into());
         }
-        schema
+        vec![schema]
     }
 }
 impl_serde_by_forms!(Scalar<T>, T: FromText);
@@ -275,9 +279,8 @@ impl<T: DeserializeOwned + JsonSchema> Forms for OrNone<T> {
         Some(T::deserialize(MapAccessDeserializer::new(map)).map(Self::Set))
     }
 
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let fields = generator.subschema_for::<T>();
-        json_schema!({ "anyOf": [{ "const": "none" }, fields] })
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![json_schema!({ "const": "none" }), generator.subschema_for::<T>()]
     }
 }
 impl_serde_by_forms!(OrNone<T>, T: DeserializeOwned, JsonSchema);
@@ -307,9 +310,10 @@ impl<T: Forms + DeserializeOwned + JsonSchema> Forms for OneOrMany<T> {
         T::from_map(map).map(|item| Ok(Self(vec![item?])))
     }
 
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
         let one = generator.subschema_for::<T>();
-        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+        let list = json_schema!({ "type": "array", "items": one, "minItems": 1 });
+        vec![one, list]
     }
 }
 impl_serde_by_forms!(OneOrMany<T>, T: Forms, DeserializeOwned, JsonSchema);

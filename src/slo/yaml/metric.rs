@@ -51,8 +51,8 @@ impl Forms for MetricYaml {
         Some(Self::deserialize(MapAccessDeserializer::new(map)))
     }
 
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
-        Self::json_schema(generator)
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![Self::json_schema(generator)]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
@@ -55,10 +55,8 @@ impl Forms for PolicyStepYaml {
         Some(PolicyStepFields::deserialize(MapAccessDeserializer::new(map)).map(Self))
     }
 
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let text = generator.subschema_for::<Scalar<TextLine>>();
-        let fields = generator.subschema_for::<PolicyStepFields>();
-        json_schema!({ "anyOf": [text, fields] })
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<Scalar<TextLine>>(), generator.subschema_for::<PolicyStepFields>()]
     }
 }
 impl_serde_by_forms!(PolicyStepYaml);

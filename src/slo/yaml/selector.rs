@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
@@ -79,9 +79,8 @@ impl<T: FromText + Into<String>> Forms for Selector<T> {
         Some(tags.and_then(|tags| Self::from_tags(tags).map_err(to_serde_error)))
     }
 
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let (by_name, by_tags) = (generator.subschema_for::<Scalar<T>>(), generator.subschema_for::<TagsYaml>());
-        json_schema!({ "anyOf": [by_name, by_tags] })
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<Scalar<T>>(), generator.subschema_for::<TagsYaml>()]
     }
 }
 impl_serde_by_forms!(Selector<T>, T: FromText, Into<String>);

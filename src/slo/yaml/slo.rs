@@ -225,10 +225,9 @@ impl Forms for SloYaml {
         Some(SloFields::deserialize(MapAccessDeserializer::new(map)).map(|fields| Self(Some(Box::new(fields)))))
     }
 
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
         let objective = generator.subschema_for::<Scalar<Percent>>();
-        let fields = generator.subschema_for::<SloFields>();
-        json_schema!({ "anyOf": [objective, { "const": "none" }, fields] })
+        vec![objective, json_schema!({ "const": "none" }), generator.subschema_for::<SloFields>()]
     }
 }
 impl_serde_by_forms!(SloYaml);
