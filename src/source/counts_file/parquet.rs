@@ -20,28 +20,24 @@ const SUPPORTED_COUNT_TYPES: &str = "an integer of up to 64 bits";
 pub(super) fn read(bytes: &[u8], builder: &mut CountsBuilder<'_>) -> Result<(), HintedError> {
     let table = catch_panic(|| ParquetTable::open(bytes)).map_err(|reason| builder.damaged_error(&reason))?;
     let names: Vec<&str> = table.fields.iter().map(|field| field.name.as_str()).collect();
-    let indexes = builder.column_indexes(&names)?;
-    let wanted = [("minute", SUPPORTED_MINUTE_TYPES), ("total", SUPPORTED_COUNT_TYPES), ("bad", SUPPORTED_COUNT_TYPES)];
-    let mut columns = Vec::new();
-    for (index, (column, wanted)) in indexes.into_iter().zip(wanted) {
-        let Some(field) = table.fields.get(index) else { continue };
-        let storage_type =
-            if column == "minute" { minute_storage_type(&field.dtype) } else { count_storage_type(&field.dtype) };
-        let type_error = |found: String| {
+    let [minute, total, bad] = builder.column_indexes(&names)?.map(|index| &table.fields[index]);
+    let decode = |field: &ArrowField, column: &str, storage_type: Option<ArrowDataType>, supported_types: &str| {
+        let type_error = |found: &str| {
             let message = format!("{}: column `{column}` has the unsupported type `{found}`", builder.name());
-            HintedError::new(message, format!("write it as {wanted}"))
+            HintedError::new(message, format!("write it as {supported_types}"))
         };
-        let stored = storage_type.ok_or_else(|| type_error(format!("{:?}", field.dtype)))?;
-        let series =
-            catch_panic(|| table.decode_column(field, stored)).map_err(|reason| match reason.find("Int96") {
-                // The default of Spark until 3.0, and deprecated in Parquet.
-                Some(_) => type_error("INT96".to_owned()),
-                None => builder.damaged_error(&reason),
-            })?;
-        columns.push((series, field.dtype.clone()));
-    }
-    let [(minutes, minute_type), (totals, _), (bads, _)] = columns.as_slice() else { return Ok(()) };
-    let cells = catch_panic(|| Ok((minute_cells(minutes, minute_type)?, count_cells(totals)?, count_cells(bads)?)));
+        let stored = storage_type.ok_or_else(|| type_error(&format!("{:?}", field.dtype)))?;
+        catch_panic(|| table.decode_column(field, stored)).map_err(|reason| match reason.find("Int96") {
+            // The default of Spark until 3.0, and deprecated in Parquet.
+            Some(_) => type_error("INT96"),
+            None => builder.damaged_error(&reason),
+        })
+    };
+    let minutes = decode(minute, "minute", minute_storage_type(&minute.dtype), SUPPORTED_MINUTE_TYPES)?;
+    let totals = decode(total, "total", count_storage_type(&total.dtype), SUPPORTED_COUNT_TYPES)?;
+    let bads = decode(bad, "bad", count_storage_type(&bad.dtype), SUPPORTED_COUNT_TYPES)?;
+    let cells =
+        catch_panic(|| Ok((minute_cells(&minutes, &minute.dtype)?, count_cells(&totals)?, count_cells(&bads)?)));
     let (minutes, totals, bads) = cells.map_err(|reason| builder.damaged_error(&reason))?;
     for (row, ((minute, total), bad)) in (1..).zip(minutes.into_iter().zip(totals).zip(bads)) {
         builder.add_row(row, minute, total, bad);
