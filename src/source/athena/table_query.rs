@@ -109,7 +109,13 @@ impl<'a> TableQuery<'a> {
         }
         for (query, counts) in &results {
             for rule in &query.rules {
-                response.add_series(rule, counts, &self.coverage, span, self.unparsed_limit);
+                let known_spans = self.coverage.known_spans(rule.balancer(), span, self.unparsed_limit);
+                let events = counts.events.get(rule.series);
+                // Known minutes without events had no traffic.
+                response.add_counts(rule.series, known_spans, |minute| {
+                    let events = events.filter(|_| span.contains(minute));
+                    Some(events.and_then(|events| events.get(&minute)).copied().unwrap_or_default())
+                });
             }
             by_balancer.insert("", counts);
         }
@@ -132,23 +138,6 @@ impl<'a> TableQuery<'a> {
 }
 
 impl AthenaResponse {
-    /// Known minutes without events had no traffic.
-    fn add_series(
-        &mut self,
-        rule: &CountRule<'_>,
-        counts: &DecodedCounts<'_>,
-        coverage: &LineCoverage,
-        span: Span,
-        unparsed_limit: Rational,
-    ) {
-        let known_spans = coverage.known_spans(rule.balancer(), span, unparsed_limit);
-        let events = counts.events.get(rule.series);
-        self.add_counts(rule.series, known_spans, |minute| {
-            let events = events.filter(|_| span.contains(minute));
-            Some(events.and_then(|events| events.get(&minute)).copied().unwrap_or_default())
-        });
-    }
-
     fn count_lines(&mut self, balancer: &str, counts: &DecodedCounts<'_>, span: Span) {
         let lines = counts.lines.get(balancer).into_iter().flat_map(|lines| lines.range(span.start..span.end));
         let unparsed_before = self.unparsed;
