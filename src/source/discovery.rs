@@ -94,15 +94,14 @@ pub fn discovery_errors(request: &DiscoveryRequest, previous: &Discovery, errors
     };
     // An error that affects all is reported once.
     let mut kinds: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
-    for DiscoveryError { permission, cause: refusal } in errors {
-        let hint = match refusal.code.as_str() {
-            _ if refusal.is_missing_credentials => refusal.hint().to_owned(),
-            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+    for DiscoveryError { permission, cause } in errors {
+        let hint = match cause.code.as_str() {
+            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" if !cause.is_missing_credentials => {
                 format!("grant the role `{permission}` on `*`")
             }
-            _ => refusal.hint().to_owned(),
+            _ => cause.hint().to_owned(),
         };
-        kinds.entry((&refusal.message, hint)).or_default().push(format!("`{permission}`"));
+        kinds.entry((&cause.message, hint)).or_default().push(format!("`{permission}`"));
     }
     let sources: Vec<String> = request.sources.iter().map(|source| format!("`{source}`")).collect();
     let warning = |((message, hint), permissions): ((&str, String), Vec<String>)| {
@@ -118,21 +117,20 @@ pub fn discovery_errors(request: &DiscoveryRequest, previous: &Discovery, errors
 /// Warnings about names and tags that discovery did not find.
 pub fn unresolved_selectors(unresolved: &BTreeSet<Unresolved>) -> Vec<String> {
     let mut kinds: BTreeMap<(&str, bool, bool), Vec<&Unresolved>> = BTreeMap::new();
-    for unresolved_selector in unresolved {
-        let is_balancer = matches!(unresolved_selector.selector, Selector::LoadBalancer(_));
-        let is_tagged = Tags::parse(unresolved_selector.selector.text()).is_some();
-        kinds.entry((&unresolved_selector.source, is_balancer, is_tagged)).or_default().push(unresolved_selector);
+    for one in unresolved {
+        let is_balancer = matches!(one.selector, Selector::LoadBalancer(_));
+        let is_tagged = Tags::parse(one.selector.text()).is_some();
+        kinds.entry((&one.source, is_balancer, is_tagged)).or_default().push(one);
     }
     let mut warnings = Vec::new();
     for ((source, is_balancer, is_tagged), unresolved) in kinds {
         let names = join_first(unresolved.iter().map(|one| describe_selector(&one.selector, one.missing_since)));
-        let (what, selected_by) = match (is_balancer, is_tagged) {
-            (true, false) => ("application load balancer", "named"),
-            (true, true) => ("application load balancer", "tagged"),
-            (false, false) => ("target group of a load balancer", "named"),
-            (false, true) => ("target group of a load balancer", "tagged"),
+        let selected_by = if is_tagged { "tagged" } else { "named" };
+        let (what, operation) = if is_balancer {
+            ("application load balancer", "describe-load-balancers")
+        } else {
+            ("target group of a load balancer", "describe-target-groups")
         };
-        let operation = if is_balancer { "describe-load-balancers" } else { "describe-target-groups" };
         let hint = if is_tagged {
             "tag the resource itself with exactly this key and value, in the source's region and account; \
              `aws resourcegroupstaggingapi get-resources` lists tags"

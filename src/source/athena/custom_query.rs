@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::custom_query_error;
-use super::response::{AthenaResponse, SAMPLES_MAX};
+use super::response::{AthenaResponse, LineCounts};
 use super::run_query::{AthenaSession, read_rows, run_query};
 use super::templates::{render_custom, span_variables};
 use crate::counts::MinuteCount;
+use crate::diagnostics::SAMPLES_MAX;
 use crate::hinted_error::HintedError;
 use crate::series::SeriesKey;
 use crate::slo::Sql;
@@ -60,7 +61,8 @@ impl<'a> CustomQuery<'a> {
         finished.id = finished.id.map_err(|error| custom_query_error(error, &self.path));
         let mut rows = CustomRows::new(&self.path, span);
         let names = read_rows(&self.session, &finished, |names, row| rows.add_row(names, row)).await;
-        let CustomRows { counts, mut response, .. } = rows;
+        let CustomRows { counts, lines, .. } = rows;
+        let mut response = AthenaResponse { lines, ..AthenaResponse::default() };
         response.record_query(&finished);
         // A result without rows counts as well, if it has the right columns.
         match names.and_then(|names| find_columns(&self.path, &names)) {
@@ -108,12 +110,12 @@ struct CustomRows<'a> {
     span: Span,
     columns: Option<Columns>,
     counts: BTreeMap<Minute, Option<MinuteCount>>,
-    response: AthenaResponse,
+    lines: LineCounts,
 }
 
 impl<'a> CustomRows<'a> {
     fn new(path: &'a str, span: Span) -> Self {
-        Self { path, span, columns: None, counts: BTreeMap::new(), response: AthenaResponse::default() }
+        Self { path, span, columns: None, counts: BTreeMap::new(), lines: LineCounts::default() }
     }
 
     fn add_row(&mut self, names: &[String], row: &[Option<&str>]) -> Result<(), HintedError> {
@@ -130,7 +132,7 @@ impl<'a> CustomRows<'a> {
             ));
         };
         if !self.span.contains(minute) {
-            self.response.rows_outside_span += 1;
+            self.lines.rows_outside_span += 1;
             return Ok(());
         }
         let column_name = if columns.is_good { "good" } else { "bad" };
@@ -151,10 +153,10 @@ impl<'a> CustomRows<'a> {
             }
         };
         if self.counts.insert(minute, None) != Some(None) {
-            self.response.invalid_minutes += 1;
+            self.lines.invalid_minutes += 1;
         }
-        if self.response.samples.len() < SAMPLES_MAX {
-            self.response.samples.push(format!("{minute}: {problem}"));
+        if self.lines.samples.len() < SAMPLES_MAX {
+            self.lines.samples.push(format!("{minute}: {problem}"));
         }
         Ok(())
     }
@@ -240,7 +242,7 @@ mod tests {
         assert!(add([None, Some("10"), Some("1")]).unwrap_err().message.contains("`minute` is `NULL`"));
         let known: Vec<Option<MinuteCount>> = rows.counts.into_values().collect();
         assert_eq!(known, [Some(MinuteCount { total: 10, bad: 1 }), None, None, None, None]);
-        assert_eq!((rows.response.invalid_minutes, rows.response.rows_outside_span), (4, 1));
-        assert_eq!(rows.response.samples[1], "2026-10-31T23:03Z: `good` is 11, but `total` is 10");
+        assert_eq!((rows.lines.invalid_minutes, rows.lines.rows_outside_span), (4, 1));
+        assert_eq!(rows.lines.samples[1], "2026-10-31T23:03Z: `good` is 11, but `total` is 10");
     }
 }

@@ -8,9 +8,6 @@ use crate::hinted_error::HintedError;
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
-/// Samples of unparsed lines or invalid rows that are kept.
-pub(super) const SAMPLES_MAX: usize = 5;
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScanUsage {
     /// Queries that this run started.
@@ -37,15 +34,22 @@ pub struct AthenaResponse {
     pub usage: ScanUsage,
     /// Bytes that one query scanned, even if an earlier run paid for it.
     pub scan_size: Option<Bytes>,
-    pub lines: u64,
+    pub lines: LineCounts,
+}
+
+/// Lines of a table, or rows of a custom query, that were skipped.
+#[derive(Debug, Default)]
+pub struct LineCounts {
+    /// All lines of a table.
+    pub total: u64,
     /// Lines that could not be parsed as requests.
     pub unparsed: u64,
     /// Minutes that are unknown because a custom query returned invalid rows for them.
     pub invalid_minutes: u64,
-    /// Some of the unparsed lines or invalid rows.
-    pub samples: Vec<String>,
     /// Rows of a custom query outside the fetched span.
     pub rows_outside_span: u64,
+    /// Some of the unparsed lines or invalid rows.
+    pub samples: Vec<String>,
 }
 
 impl AthenaResponse {

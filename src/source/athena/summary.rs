@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::response::{AthenaResponse, ScanUsage};
+use super::response::{AthenaResponse, LineCounts, ScanUsage};
 use crate::diagnostics::{Diagnostics, SAMPLES_MAX, grouped_count, join_first};
 use crate::format::{pluralize, with_thousands_separators};
 use crate::hinted_error::HintedError;
@@ -20,16 +20,6 @@ pub(super) struct AthenaSummary {
     lines: BTreeMap<String, LineCounts>,
 }
 
-/// Lines of a table, or rows of a custom query, that were skipped.
-#[derive(Debug, Default)]
-struct LineCounts {
-    total: u64,
-    unparsed: u64,
-    invalid: u64,
-    out_of_range: u64,
-    samples: Vec<String>,
-}
-
 impl AthenaSummary {
     pub(super) fn new(source: &str, unparsed_limit: Rational) -> Self {
         let (usage, lines) = (ScanUsage::default(), BTreeMap::new());
@@ -40,12 +30,12 @@ impl AthenaSummary {
         self.usage.add(response.usage);
         self.series = self.series.max(response.complete_series.len());
         let lines = self.lines.entry(name.to_owned()).or_default();
-        lines.total += response.lines;
-        lines.unparsed += response.unparsed;
-        lines.invalid += response.invalid_minutes;
-        lines.out_of_range += response.rows_outside_span;
+        lines.total += response.lines.total;
+        lines.unparsed += response.lines.unparsed;
+        lines.invalid_minutes += response.lines.invalid_minutes;
+        lines.rows_outside_span += response.lines.rows_outside_span;
         let samples_left = SAMPLES_MAX.saturating_sub(lines.samples.len());
-        lines.samples.extend(response.samples.iter().take(samples_left).cloned());
+        lines.samples.extend(response.lines.samples.iter().take(samples_left).cloned());
         if let Some(error) = &response.error {
             self.add_error(name, error);
         }
@@ -102,12 +92,12 @@ impl LineCounts {
     fn report(&self, name: &str, unparsed_limit: Rational, diagnostics: &mut Diagnostics) {
         let samples: Vec<&str> = [""].into_iter().chain(self.samples.iter().map(String::as_str)).collect();
         let samples = samples.join("\n  ");
-        if self.out_of_range > 0 {
-            let rows = pluralize(self.out_of_range, "row");
+        if self.rows_outside_span > 0 {
+            let rows = pluralize(self.rows_outside_span, "row");
             diagnostics.notes.push(format!("skipped {rows} of `{name}` outside the fetched range"));
         }
-        if self.invalid > 0 {
-            let minutes = pluralize(self.invalid, "minute");
+        if self.invalid_minutes > 0 {
+            let minutes = pluralize(self.invalid_minutes, "minute");
             diagnostics.warnings.push(format!(
                 "`{name}` returned invalid counts for {minutes}, which are unknown{samples}\nhint: count every event in `total`, and the good or bad ones in `good` or `bad` as well; no value may be NULL: use \
                  `count_if` or `coalesce`"

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::count_query::{CountQuery, CountRule, DecodedCounts, build_queries, queried_span};
 use super::coverage::LineCoverage;
-use super::response::{AthenaResponse, SAMPLES_MAX};
+use super::response::{AthenaResponse, LineCounts};
 use super::run_query::{AthenaSession, FinishedQuery, read_rows, run_query};
 use super::templates::Templates;
+use crate::diagnostics::SAMPLES_MAX;
 use crate::hinted_error::HintedError;
 use crate::ledger::Ledger;
 use crate::rational::Rational;
@@ -120,7 +121,7 @@ impl<'a> TableQuery<'a> {
             by_balancer.insert("", counts);
         }
         for (balancer, counts) in by_balancer {
-            response.count_lines(balancer, counts, span);
+            response.lines.count(balancer, counts, span);
         }
         response
     }
@@ -137,12 +138,12 @@ impl<'a> TableQuery<'a> {
     }
 }
 
-impl AthenaResponse {
-    fn count_lines(&mut self, balancer: &str, counts: &DecodedCounts<'_>, span: Span) {
+impl LineCounts {
+    fn count(&mut self, balancer: &str, counts: &DecodedCounts<'_>, span: Span) {
         let lines = counts.lines.get(balancer).into_iter().flat_map(|lines| lines.range(span.start..span.end));
         let unparsed_before = self.unparsed;
         for (_, lines) in lines {
-            self.lines += u64::from(lines.total);
+            self.total += u64::from(lines.total);
             self.unparsed += u64::from(lines.bad);
         }
         if self.unparsed > unparsed_before && self.samples.len() < SAMPLES_MAX {

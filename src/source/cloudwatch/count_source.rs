@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use async_trait::async_trait;
 
 use super::summary::CloudWatchSummary;
-use super::{FirstDatapoints, MetricFetch, SeriesQuery, estimate_billed_metrics, fetch_metrics, value_count};
+use super::{
+    FirstDatapoints, MetricFetch, NoTrafficBounds, SeriesQuery, estimate_billed_metrics, fetch_metrics, value_count,
+};
 use crate::aws::Aws;
 use crate::cost::Usage;
 use crate::discovery::{Discovery, ResolvedTraffic};
@@ -41,29 +43,24 @@ pub struct CloudWatchMetrics<'a> {
 #[async_trait(?Send)]
 impl<'a> CountSource<'a> for CloudWatchMetrics<'a> {
     async fn fetch_next(&mut self, _: Ledger) -> Option<Fetched<'a>> {
-        let (span, mut batch) = self.next_batch()?;
+        let (span, batch) = self.next_batch()?;
         let RangeFetch { context, request, .. } = self.range_fetch;
         if context.is_stopped() {
             let warning = "stopped before all metrics were fetched\nhint: run again to fetch the rest";
             self.range_fetch.diagnostics.warnings.push(warning.to_owned());
             return None;
         }
-        // A newer span may have had the first values.
-        for query in &mut batch {
-            if let Some(first_datapoints) = &mut query.first_datapoints {
-                *first_datapoints = self.first_values.get(&query.series).cloned().unwrap_or_default();
-            }
-        }
         let now = context.now;
-        let fetch = MetricFetch {
-            client: &self.aws.cloudwatch(),
-            account: self.account,
-            span,
+        let bounds = NoTrafficBounds {
+            known_from: Minute(i32::MIN),
             settled: request.settled,
             expected_until: request.end.min(context.at.min(now).plus(-TYPICAL_DELAY_MINUTES)),
             watermark: self.watermark,
-            now,
         };
+        // A newer span may have had the first values.
+        let first_values = &self.first_values;
+        let fetch =
+            MetricFetch { client: &self.aws.cloudwatch(), account: self.account, span, bounds, first_values, now };
         let response = fetch_metrics(&fetch, &batch).await;
         self.watermark = response.watermark;
         self.aws.record_metrics(response.billed_metrics);
@@ -154,8 +151,8 @@ fn plan_batches(
         let Some(counts) = metric_counts(indicator, &with_ids) else { continue };
         let had_traffic = range_fetch.history.had_traffic(series, range.span.start)?;
         let size = value_count(&counts, range.span);
-        let first_datapoints = matches!(indicator, Indicator::Ratio { .. }).then(BTreeMap::new);
-        let query = SeriesQuery { series: series.clone(), counts, had_traffic, lifetimes, first_datapoints };
+        let is_custom = matches!(indicator, Indicator::Ratio { .. });
+        let query = SeriesQuery { series: series.clone(), counts, had_traffic, lifetimes, is_custom };
         match batches.back_mut() {
             Some(batch) if batch_size + size <= DATAPOINTS_MAX => {
                 batch_size += size;

@@ -39,8 +39,8 @@ pub struct SeriesQuery {
     pub had_traffic: bool,
     /// The minutes in which the metrics existed, in order.
     pub lifetimes: Vec<Span>,
-    /// The first values that were seen of the metrics; `None` for the metrics of load balancers, whose names are ours.
-    pub first_datapoints: Option<FirstDatapoints>,
+    /// Whether a metric may be unknown to CloudWatch. The names of the metrics of load balancers are ours.
+    pub is_custom: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +49,9 @@ pub struct MetricFetch<'a> {
     /// The account whose metrics are requested, if `client` is of a monitoring account.
     pub account: Option<&'a str>,
     pub span: Span,
-    /// Minutes before this are final, so that a gap counts as no traffic.
-    pub settled: Minute,
-    /// Minutes before this have usually been delivered. A gap counts as no traffic if `watermark` shows that they have.
-    pub expected_until: Minute,
-    /// The newest minute of this run in which any metric of the source had a value.
-    pub watermark: Option<Minute>,
+    pub bounds: NoTrafficBounds,
+    /// The first values of custom metrics that are known already.
+    pub first_values: &'a BTreeMap<SeriesKey, FirstDatapoints>,
     /// The age of a minute decides at which resolution CloudWatch still stores it.
     pub now: Minute,
 }
@@ -101,10 +98,14 @@ fn sorted_metrics(series_queries: &[SeriesQuery]) -> Vec<&MetricStatistic> {
 
 pub async fn fetch_metrics(fetch: &MetricFetch<'_>, series_queries: &[SeriesQuery]) -> MetricResponse {
     let metrics = sorted_metrics(series_queries);
-    let known_first = |query: &SeriesQuery| Some((query.series.clone(), query.first_datapoints.clone()?));
+    let custom_series = series_queries.iter().filter(|query| query.is_custom).map(|query| query.series.clone());
+    let known_first = |series| {
+        let first_values = fetch.first_values.get(&series).cloned().unwrap_or_default();
+        (series, first_values)
+    };
     let mut response = MetricResponse {
-        watermark: fetch.watermark,
-        first_datapoints: series_queries.iter().filter_map(known_first).collect(),
+        watermark: fetch.bounds.watermark,
+        first_datapoints: custom_series.map(known_first).collect(),
         ..MetricResponse::default()
     };
     let mut failed: BTreeMap<&MetricStatistic, MetricError> = BTreeMap::new();
@@ -176,8 +177,7 @@ impl MetricResponse {
         if known_from >= fetch.span.start {
             self.first_known.insert(series.clone(), known_from);
         }
-        let MetricFetch { settled, expected_until, .. } = *fetch;
-        let bounds = NoTrafficBounds { known_from, settled, expected_until, watermark: self.watermark };
+        let bounds = NoTrafficBounds { known_from, watermark: self.watermark, ..fetch.bounds };
         let converted = to_counts(counts, &series_query.lifetimes, bounds, period_span, values);
         if converted.invalid_minutes > 0 {
             *self.invalid_minutes.entry(series.clone()).or_default() += converted.invalid_minutes;

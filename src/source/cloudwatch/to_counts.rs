@@ -23,15 +23,15 @@ pub(super) struct ConvertedCounts {
 
 /// Decides whether a minute without a value had no traffic.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NoTrafficBounds {
+pub struct NoTrafficBounds {
     /// Before this minute nothing is known: the metrics may not have existed.
-    pub(super) known_from: Minute,
+    pub known_from: Minute,
     /// Minutes before this no longer change.
-    pub(super) settled: Minute,
-    /// Minutes before this have usually been delivered.
-    pub(super) expected_until: Minute,
-    /// The newest minute in which any metric of the source had a value.
-    pub(super) watermark: Option<Minute>,
+    pub settled: Minute,
+    /// Minutes before this have usually been delivered. They have if `watermark` shows it.
+    pub expected_until: Minute,
+    /// The newest minute of this run in which any metric of the source had a value.
+    pub watermark: Option<Minute>,
 }
 
 impl NoTrafficBounds {

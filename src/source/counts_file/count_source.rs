@@ -11,7 +11,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::rows::{InvalidRows, ParsedCounts};
 use super::{FileChange, read_if_changed};
-use crate::diagnostics::{Diagnostics, SAMPLES_MAX};
+use crate::diagnostics::Diagnostics;
 use crate::fetch_plan::{CountsFileRequest, ImportedFile};
 use crate::format::pluralize;
 use crate::hinted_error::HintedError;
@@ -44,12 +44,12 @@ impl<'a> CountSource<'a> for CountsFileSource<'a> {
         let (mut fetched, mut newly_imported, mut bytes) = (Fetched::default(), BTreeMap::new(), 0);
         while bytes <= BATCH_BYTES_MAX {
             let chunk = self.requests.iter().skip(self.done).take(FILES_PER_CHUNK).collect::<Vec<_>>();
-            self.is_finished = chunk.is_empty();
-            if !self.is_finished && self.context.is_stopped() {
+            let is_stopped = !chunk.is_empty() && self.context.is_stopped();
+            if is_stopped {
                 let warning = "stopped before all counts files were read\nhint: run again to read the rest";
                 self.diagnostics.warnings.push(warning.to_owned());
-                self.is_finished = true;
             }
+            self.is_finished = chunk.is_empty() || is_stopped;
             if self.is_finished {
                 break;
             }
@@ -135,7 +135,7 @@ fn row_warnings(path: &Path, invalid: &InvalidRows) -> Vec<String> {
         return Vec::new();
     }
     let skipped = format!("skipped {} of `{}`", pluralize(invalid.count, "row"), path.display());
-    [skipped].into_iter().chain(invalid.samples.iter().take(SAMPLES_MAX).cloned()).collect()
+    std::iter::once(skipped).chain(invalid.samples.iter().cloned()).collect()
 }
 
 fn file_path(request: &CountsFileRequest) -> PathBuf {

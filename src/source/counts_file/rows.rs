@@ -6,12 +6,10 @@ use std::path::Path;
 
 use super::packed::PackedDay;
 use crate::counts::{DayCounts, MinuteCount};
+use crate::diagnostics::SAMPLES_MAX;
 use crate::fetch_plan::FileState;
 use crate::hinted_error::HintedError;
 use crate::time::{Day, Minute};
-
-/// Samples of invalid rows that are kept.
-pub(super) const SAMPLES_MAX: usize = 20;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParsedCounts {

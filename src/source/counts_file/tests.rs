@@ -8,9 +8,10 @@ use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use polars_io::parquet::write::ParquetWriter;
 use proptest::prelude::*;
 
-use super::rows::{InvalidRows, SAMPLES_MAX};
+use super::rows::InvalidRows;
 use super::*;
 use crate::counts::{DayCounts, MinuteCount};
+use crate::diagnostics::SAMPLES_MAX;
 use crate::time::{Minute, Span};
 
 fn read_bytes(name: &str, bytes: &[u8]) -> Result<ParsedCounts, HintedError> {
