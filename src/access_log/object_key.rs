@@ -19,8 +19,6 @@ pub const LATE_DELIVERY_DAYS: i32 = 3;
 /// The log of an Application or Classic Load Balancer by its name. Where the name is wrong, its lines show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogObject {
-    /// The day of the folder: when the object was delivered, which may be later than what it holds.
-    pub delivery_day: Day,
     /// `app/name/id`, as lines and CloudWatch write it; `classic/name` of a Classic one, which they call by its name
     /// alone.
     pub load_balancer: String,
@@ -85,7 +83,7 @@ pub fn parse_key(key: &str) -> Result<LogObject, &'static str> {
     } else {
         None
     };
-    Ok(LogObject { delivery_day, load_balancer, interval_end, mismatch })
+    Ok(LogObject { load_balancer, interval_end, mismatch })
 }
 
 /// Whether a folder ends in `ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd`; one that is shorter says nothing of them.
@@ -169,7 +167,7 @@ mod tests {
             assert!(key.ends_with(&format!("/{}20261101T0000Z_192.0.2.7_1a2b3c4d.log.gz", start.unwrap())));
             let start = file_name_prefix(key.rsplit_once('/').unwrap().0, "app/my-shop").unwrap();
             assert!(key.contains(&format!("/{start}50dc6c495c0c9188_")), "{start}");
-            assert_eq!(object.delivery_day.to_string(), "2026-11-01");
+            assert_eq!(parse_folder_day(key.rsplit_once('/').unwrap().0).unwrap().to_string(), "2026-11-01");
             assert_eq!(object.interval_end.to_string(), "2026-11-01T00:00Z");
         }
     }

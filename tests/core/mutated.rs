@@ -135,7 +135,6 @@ fn scan_bytes(root: &Path, load_balancer: &str, bytes: &[u8]) -> ScanResult {
         size: bytes.len() as u64,
         load_balancer: load_balancer.into(),
         interval: Span::ending_at(end, 5),
-        delivery_day: end.day(),
         is_pending: false,
     };
     let indicator = indicator(load_balancer, Measure::Availability);

@@ -182,22 +182,22 @@ impl<'a> AccessLogSource<'a> {
         let mut affordable = uncounted.clone();
         affordable.retain(|_, (object, _)| !object.is_pending);
         self.summary.add_pending(uncounted.values().map(|(object, _)| *object).filter(|object| object.is_pending));
-        let (mut budget, candidates) = (ReadBudget::new(self.context, &self.plan.root), affordable.len());
+        let mut budget = ReadBudget { context: self.context, root: &self.plan.root, reads: 0 };
+        let candidates = affordable.len();
         affordable.retain(|_, (object, _)| budget.admit(object));
         self.summary.add_skipped(candidates - affordable.len(), 0);
         let scanned = self.scan(&listed, &affordable).await;
         let limit = self.context.unparsed_limit(&self.request.source);
         self.summary.add_scan(&scanned, limit);
-        let read = records_of_read_objects(&scanned, &uncounted, limit);
+        let read: BTreeMap<&str, &ObjectRead> =
+            scanned.read.iter().map(|object| (object_identity(&object.key), object)).collect();
         if read.len() < uncounted.len() {
             self.plan.relist(day);
         }
-        // An object that was not read is recorded too: what it contains is unknown, and not silence.
-        let unread = uncounted.iter().filter(|(key, _)| !read.contains_key(*key));
-        let unread: Vec<ObjectRecord> =
-            unread.map(|(_, (object, series))| to_record(object, Arc::default(), Arc::clone(series))).collect();
-        let mut records: Vec<ObjectRecord> = read.into_values().chain(unread).collect();
-        records.sort_by(|one, other| one.key.cmp(&other.key));
+        let mut records = Vec::with_capacity(uncounted.len());
+        for (key, (object, series)) in &uncounted {
+            records.push(to_record(object, series, read.get(key).copied(), limit));
+        }
         Some(FetchedObjects { ledger, records, counts: scanned.counts })
     }
 
@@ -270,7 +270,7 @@ impl<'a> AccessLogSource<'a> {
         let previous_records: BTreeMap<&str, &ObjectRecord> =
             changed.iter().map(|record| (&*record.key, *record)).collect();
         // What the run cannot afford is compared by a later one.
-        let mut budget = ReadBudget::new(self.context, &self.plan.root);
+        let mut budget = ReadBudget { context: self.context, root: &self.plan.root, reads: 0 };
         let mut files: BTreeMap<&str, Vec<LogFile>> = BTreeMap::new();
         for object in &listed.objects {
             let key = object_identity(&object.key);
@@ -317,11 +317,7 @@ struct ReadBudget<'a> {
     reads: u64,
 }
 
-impl<'a> ReadBudget<'a> {
-    const fn new(context: &'a FetchContext<'a>, root: &'a LogRoot) -> Self {
-        Self { context, root, reads: 0 }
-    }
-
+impl ReadBudget<'_> {
     fn admit(&mut self, object: &LogFile) -> bool {
         let reads = self.reads + self.root.request_count(object.size);
         let usage = Usage { s3_reads: reads, ..Usage::default() };
@@ -336,30 +332,22 @@ impl<'a> ReadBudget<'a> {
 /// Objects by identity, each with the series that it was not counted for yet.
 type UncountedObjects<'l> = BTreeMap<&'l str, (&'l LogFile, Arc<BTreeSet<SeriesKey>>)>;
 
-/// Records of the objects that were read, by identity.
-fn records_of_read_objects<'l>(
-    scanned: &ScanResult,
-    uncounted: &UncountedObjects<'l>,
+/// The record of an object, also of one that was not read: what that contains is unknown, and not silence.
+fn to_record(
+    file: &LogFile,
+    series: &Arc<BTreeSet<SeriesKey>>,
+    read: Option<&ObjectRead>,
     unparsed_limit: Rational,
-) -> BTreeMap<&'l str, ObjectRecord> {
-    let record = |read: &ObjectRead| {
-        let (key, (object, series)) = uncounted.get_key_value(object_identity(&read.key))?;
-        // A log without a line that can be parsed is as good as one that cannot be read.
-        let is_unread = read.has_only_unparsed_lines(unparsed_limit);
-        let series = Arc::clone(series);
-        let (counted, uncounted) = if is_unread { (Arc::default(), series) } else { (series, Arc::default()) };
-        let record = to_record(object, counted, uncounted);
-        Some((*key, ObjectRecord { size: read.size, lines: read.lines, unparsed: read.unparsed, ..record }))
-    };
-    scanned.read.iter().filter_map(record).collect()
-}
-
-fn to_record(file: &LogFile, counted: Arc<BTreeSet<SeriesKey>>, uncounted: Arc<BTreeSet<SeriesKey>>) -> ObjectRecord {
+) -> ObjectRecord {
+    // A log without a line that can be parsed is as good as one that cannot be read.
+    let is_counted = read.is_some_and(|read| !read.has_only_unparsed_lines(unparsed_limit));
+    let (counted, uncounted) =
+        if is_counted { (Arc::clone(series), Arc::default()) } else { (Arc::default(), Arc::clone(series)) };
     ObjectRecord {
         key: object_identity(&file.key).to_owned(),
-        size: file.size,
-        lines: 0,
-        unparsed: 0,
+        size: read.map_or(file.size, |read| read.size),
+        lines: read.map_or(0, |read| read.lines),
+        unparsed: read.map_or(0, |read| read.unparsed),
         load_balancer: Arc::clone(&file.load_balancer),
         interval: file.interval,
         counted,

@@ -27,7 +27,6 @@ pub struct LogFile {
     pub load_balancer: Arc<str>,
     /// The minutes that it covers by its name.
     pub interval: Span,
-    pub delivery_day: Day,
     /// An empty file that is so new that it may still be copied.
     pub is_pending: bool,
 }
@@ -84,7 +83,7 @@ pub struct SkippedObjects {
 }
 
 impl SkippedObjects {
-    fn add(&mut self, key: String) {
+    pub(super) fn add(&mut self, key: String) {
         if self.count == 0 {
             self.example = key;
         }
@@ -267,14 +266,7 @@ impl LogTree {
         let known = report.balancers.get(object.load_balancer.as_str()).cloned();
         let load_balancer = known.unwrap_or_else(|| Arc::from(object.load_balancer));
         report.balancers.insert(Arc::clone(&load_balancer));
-        Some(LogFile {
-            key: Arc::from(key),
-            size,
-            load_balancer,
-            interval,
-            delivery_day: object.delivery_day,
-            is_pending: size == 0 && is_new,
-        })
+        Some(LogFile { key: Arc::from(key), size, load_balancer, interval, is_pending: size == 0 && is_new })
     }
 
     fn add_skipped(&mut self, kind: &str, key: String) {

@@ -3,7 +3,6 @@
 //! Objects of ordinary size are inflated at once; larger ones, and those that do not inflate, by a streaming inflater,
 //! which needs little memory and distinguishes a truncated file from a damaged one.
 
-use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::{Deref, DerefMut};
@@ -12,6 +11,7 @@ use std::path::Path;
 use super::inflate::{InflateError, Inflater};
 use crate::access_log::lines::{LineSink, LineSplitter};
 use crate::access_log::unparsed_line::{LineKind, detect_line_kind};
+use crate::hinted_error::HintedError;
 
 /// Bytes that are read and inflated at once when an object is streamed.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -26,8 +26,8 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 pub enum ObjectError {
     #[error("cannot be read: {0}")]
     Unreadable(#[source] io::Error),
-    #[error("cannot be fetched: {message}")]
-    Refused { message: String, hint: Cow<'static, str> },
+    #[error("cannot be fetched: {}", .0.message)]
+    Refused(HintedError),
     #[error("was deleted after it was listed")]
     Deleted,
     #[error("changed while it was read")]

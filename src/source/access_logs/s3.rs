@@ -158,10 +158,11 @@ async fn collect_body(object: &mut GetObjectOutput) -> Result<Vec<u8>, ObjectErr
     let length = object.content_length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut bytes = Vec::with_capacity(length.min(1 << 24));
     while let Some(chunk) = object.body.next().await {
-        bytes.extend_from_slice(&chunk.map_err(|error| ObjectError::Refused {
-            message: connection_message(&error),
-            hint: "run again: the connection was interrupted".into(),
-        })?);
+        let chunk = chunk.map_err(|error| {
+            let hint = "run again: the connection was interrupted";
+            ObjectError::Refused(HintedError::new(connection_message(&error), hint))
+        })?;
+        bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }
@@ -311,7 +312,10 @@ impl Bucket {
         match refusal.code.as_str() {
             "NoSuchKey" => ObjectError::Deleted,
             "PreconditionFailed" => ObjectError::Changed,
-            _ => ObjectError::Refused { hint: self.hint(&refusal, "s3:GetObject", error), message: refusal.message },
+            _ => {
+                let hint = self.hint(&refusal, "s3:GetObject", error);
+                ObjectError::Refused(HintedError { message: refusal.message, hint })
+            }
         }
     }
 }

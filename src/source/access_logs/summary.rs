@@ -25,8 +25,7 @@ pub(super) struct AccessLogSummary {
     unparsed_samples: Vec<String>,
     /// Objects that were fetched and not counted.
     warnings: Vec<String>,
-    /// By message and hint of S3.
-    s3_errors: BTreeMap<(String, String), CountedObjects>,
+    s3_errors: BTreeMap<HintedError, SkippedObjects>,
     /// Objects that changed after they were counted.
     changed: Vec<String>,
     /// Objects that were counted in another form.
@@ -86,12 +85,8 @@ impl AccessLogSummary {
     pub(super) fn add_scan(&mut self, scanned: &ScanResult, unparsed_limit: Rational) {
         scanned.read.iter().for_each(|object| self.add_read(object, unparsed_limit));
         for FailedObject { key, error } in &scanned.failed {
-            if let ObjectError::Refused { message, hint } = error {
-                let objects = self.s3_errors.entry((message.clone(), hint.to_string())).or_default();
-                if objects.count == 0 {
-                    objects.example = escape_non_printing(key);
-                }
-                objects.count += 1;
+            if let ObjectError::Refused(error) = error {
+                self.s3_errors.entry(error.clone()).or_default().add(key.to_string());
                 continue;
             }
             let hint = hint_for(error, self.is_bucket);
@@ -180,7 +175,7 @@ impl AccessLogSummary {
             diagnostics.add_unparsed(text, self.unparsed, self.lines, context.unparsed_limit(source));
         }
         let s3_errors = std::mem::take(&mut self.s3_errors);
-        self.warnings.extend(s3_errors.iter().map(|((message, hint), objects)| s3_warning(message, hint, objects)));
+        self.warnings.extend(s3_errors.iter().map(|(error, objects)| s3_warning(error, objects)));
         self.warnings.append(&mut self.changed);
         push_first(&mut diagnostics.warnings, self.warnings, |more| {
             format!("similar problems in {}", pluralize(more, "more log file"))
@@ -323,12 +318,13 @@ const fn hint_for(error: &ObjectError, is_bucket: bool) -> &'static str {
     }
 }
 
-fn s3_warning(message: &str, hint: &str, CountedObjects { count, example }: &CountedObjects) -> String {
-    match count {
+fn s3_warning(HintedError { message, hint }: &HintedError, objects: &SkippedObjects) -> String {
+    let example = escape_non_printing(&objects.example);
+    match objects.count {
         1 => format!("cannot fetch `{example}`: {message}\nhint: {hint}; until then its minutes are unknown"),
         _ => format!(
             "cannot fetch {}, for example `{example}`: {message}\nhint: {hint}; until then their minutes are unknown",
-            grouped_count(*count, "log file")
+            grouped_count(objects.count, "log file")
         ),
     }
 }
