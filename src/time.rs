@@ -33,7 +33,7 @@ pub struct Span {
     pub end: Minute,
 }
 
-/// Why a text is not a UTC minute such as `2026-10-31T23:50Z`, or a UTC day such as `2026-10-31`: a message with a hint.
+/// Why a text is not a UTC minute such as `2026-10-31T23:50Z` or a UTC day such as `2026-10-31`, with a hint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTimeError {
     #[error("{0}")]
