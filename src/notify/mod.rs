@@ -12,8 +12,6 @@ mod sanitize;
 mod secret;
 mod slack;
 mod webhook;
-#[cfg(test)]
-mod tests;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -131,3 +129,6 @@ impl Notifier {
         Minute::from_unix_seconds(self.now().as_second())
     }
 }
+
+#[cfg(test)]
+mod tests;

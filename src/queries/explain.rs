@@ -20,11 +20,10 @@ pub async fn explain<'a>(
 ) -> Result<Explanation<'a>, LedgerError> {
     let (alert_state, _) = store.alert_state(kind).await?;
     let subject = IncidentSubject::Slo(slo.id.clone());
-    let is_open_at = |started: Minute, ended: Option<Minute>| started <= at && ended.is_none_or(|ended| at <= ended);
     let incident = alert_state
         .incidents_of(&subject)
-        .rfind(|(key, one)| is_open_at(key.started, one.ended.map(|(ended, _)| ended)));
-    let incident = incident.map(|(key, incident)| (key.clone(), incident.clone()));
+        .rfind(|(key, incident)| key.started <= at && incident.ended.is_none_or(|(ended, _)| at <= ended))
+        .map(|(key, incident)| (key.clone(), incident.clone()));
     let start = incident.as_ref().map_or(at, |(key, _)| key.started).max(at.plus(-LOOKBACK_MINUTES));
     let evaluator = Evaluator::new(catalog, at);
     let (mut evaluations, mut evaluation) = (Vec::new(), None);
@@ -40,30 +39,27 @@ pub async fn explain<'a>(
     let resolve_after = resolve_after(slo, &catalog.alerts);
     let mut urgency_state =
         UrgencyState { last_recovered: last_urgency_falls(&alert_state, &subject, start), ..UrgencyState::default() };
-    for minute_evaluation in &evaluations {
-        urgency_state.apply(*minute_evaluation, resolve_after);
+    for evaluation in &evaluations {
+        urgency_state.apply(*evaluation, resolve_after);
     }
-    let key = incident.as_ref().map(|(key, _)| key.to_string());
-    let (Some(evaluation), Some(last_evaluation)) = (evaluation, evaluations.last().copied()) else {
+    let (Some(evaluation), Some(minute_evaluation)) = (evaluation, evaluations.last().copied()) else {
         return Err(LedgerError::TimeOutOfRange(at));
     };
+    let evaluated_until = alert_state.checkpoints.get(&slo.id).map(|checkpoint| checkpoint.evaluated_at);
+    let key = incident.as_ref().map(|(key, _)| key.to_string());
+    let mut undelivered = alert_state.outbox;
+    undelivered.retain(|entry| Some(&entry.notification.key) == key.as_ref());
     Ok(Explanation {
+        catalog,
         service,
         slo,
         at,
         evaluation,
-        minute_evaluation: last_evaluation,
+        minute_evaluation,
         urgency_state,
-        resolve_after,
-        open_within: catalog.alerts.open_within_minutes,
-        evaluated_until: alert_state.checkpoints.get(&slo.id).map(|watch| watch.evaluated_at),
-        silence: catalog.silence(service, slo, at),
-        undelivered: alert_state
-            .outbox
-            .into_iter()
-            .filter(|entry| Some(&entry.notification.key) == key.as_ref())
-            .collect(),
+        evaluated_until,
         incident,
+        undelivered,
     })
 }
 

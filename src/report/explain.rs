@@ -7,26 +7,26 @@ use serde_json::{Value, json};
 
 use super::slo_status::format_unknown_share;
 use super::table::{Column, text_table};
-use crate::alert::{Incident, IncidentKey, MinuteEvaluation, OutboxEntry, UrgencyState, recovery_minutes};
+use crate::alert::{
+    Incident, IncidentKey, MinuteEvaluation, OutboxEntry, UrgencyState, recovery_minutes, resolve_after,
+};
 use crate::counts::Sums;
 use crate::evaluation::{Downgrade, SloEvaluation, SloState, TierEvaluation};
 use crate::format::{format_fraction, format_percent, pluralize, with_thousands_separators};
 use crate::rational::to_f64;
-use crate::slo::{Correction, Service, Slo, Tier, Urgency, describe_destination};
+use crate::slo::{Catalog, Service, Slo, Tier, Urgency, describe_destination};
 use crate::time::{Minute, format_duration};
 
 pub struct Explanation<'a> {
+    pub catalog: &'a Catalog,
     pub service: &'a Service,
     pub slo: &'a Slo,
     pub at: Minute,
     pub evaluation: SloEvaluation,
     pub minute_evaluation: MinuteEvaluation,
     pub urgency_state: UrgencyState,
-    pub resolve_after: [u32; 3],
     /// The minute up to which runs have evaluated the SLO.
     pub evaluated_until: Option<Minute>,
-    pub open_within: u32,
-    pub silence: Option<&'a Correction>,
     pub incident: Option<(IncidentKey, Incident)>,
     pub undelivered: Vec<OutboxEntry>,
 }
@@ -96,7 +96,7 @@ impl Explanation<'_> {
             Some(group) => format!("sent as a ticket: part of {group}, for which the platform team is paged"),
             None => "passed: not part of a group".to_owned(),
         };
-        let silence = match self.silence {
+        let silence = match self.catalog.silence(self.service, self.slo, self.at) {
             Some(silence) => format!("silenced by `{}`: {} ({})", silence.id, silence.reason, silence.author),
             None => "passed: not silenced".to_owned(),
         };
@@ -141,7 +141,8 @@ impl Explanation<'_> {
     fn recovery_check(&self) -> String {
         let Some(urgency) = self.urgency_state.urgency() else { return "nothing open".to_owned() };
         let index = urgency as usize;
-        let recovery_minutes = recovery_minutes(self.resolve_after[index], self.urgency_state.is_flapping[index]);
+        let resolve_after = resolve_after(self.slo, &self.catalog.alerts)[index];
+        let recovery_minutes = recovery_minutes(resolve_after, self.urgency_state.is_flapping[index]);
         let minutes_left = self.urgency_state.minutes_to_recovery[index];
         let no_traffic_note = match self.urgency_state.minutes_without_traffic {
             0 => String::new(),
@@ -178,7 +179,7 @@ impl Explanation<'_> {
             (None, _, Some(urgency)) => format!(
                 "{urgency} with the current data, but no incident was recorded: these minutes arrived more than {} late, \
                  were evaluated with another definition, or precede the first run with notifications",
-                format_duration(self.open_within)
+                format_duration(self.catalog.alerts.open_within_minutes)
             ),
             (None, _, None) => "nothing is firing, no notifications".to_owned(),
         }
