@@ -156,8 +156,8 @@ pub(crate) trait FromText: Sized {
     }
 }
 
-/// Implements `FromText` for the types of a table, each with its noun, its example, its pattern, the function that reads
-/// it and, where the general message does not do, the one that explains a plain number.
+/// Implements `FromText` for the types of a table, each with its noun, its example, its pattern, the function that
+/// reads it and, where the general message does not do, the one that explains a plain number.
 macro_rules! impl_from_text {
     ($($type:ty: $noun:expr, $example:expr, $pattern:expr, $read:expr $(, $bare_value_error:expr)?;)+) => {$(
         impl $crate::slo::yaml::forms::FromText for $type {
