@@ -87,12 +87,6 @@ impl<'a> MinuteColumns<'a> {
         MinuteColumns { total: &self.total[range.clone()], bad: &self.bad[range.clone()], known: &self.known[range] }
     }
 
-    /// Runs of a length, such as the minutes of one series each.
-    pub fn chunks(self, length: usize) -> impl Iterator<Item = MinuteColumns<'a>> {
-        (0..self.total.len().checked_div(length).unwrap_or(0))
-            .map(move |index| self.slice(index * length..(index + 1) * length))
-    }
-
     pub fn sums(&self) -> Sums {
         let mut sums = Sums::default();
         for ((total, bad), known) in self.total.iter().zip(self.bad).zip(self.known) {
@@ -146,12 +140,6 @@ impl MinuteTable {
 
     pub fn set(&mut self, index: usize, count: MinuteCount, known: u8) {
         (self.total[index], self.bad[index], self.known[index]) = (count.total, count.bad, known);
-    }
-}
-
-impl From<MinuteColumns<'_>> for MinuteTable {
-    fn from(columns: MinuteColumns<'_>) -> Self {
-        Self { total: columns.total.to_vec(), bad: columns.bad.to_vec(), known: columns.known.to_vec() }
     }
 }
 

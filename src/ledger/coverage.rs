@@ -31,34 +31,31 @@ pub(super) struct Coverage {
     not_loaded: BTreeSet<Partition>,
 }
 
-/// Deliveries of one load balancer, or of several as one.
-#[derive(Clone, Default)]
-struct BalancerDeliveries {
-    groups: Vec<Arc<ObjectGroup>>,
-    /// Interval, lines and index of the group; in order once merged.
+/// Delivered intervals in order, those of a group side by side.
+type Runs<'d> = Vec<&'d [DeliveredInterval]>;
+
+/// Deliveries of one load balancer, or of several as one: those of a reused name, or of the same tags. Together they
+/// are its nodes.
+#[derive(Default)]
+struct BalancerDeliveries<'d> {
+    groups: Vec<&'d Arc<ObjectGroup>>,
+    /// Interval, lines and index of the group, in order.
     intervals: Vec<(Span, u64, usize)>,
 }
 
-impl BalancerDeliveries {
-    fn push_run(&mut self, group: &Arc<ObjectGroup>, run: &[DeliveredInterval]) {
-        let index = self.groups.iter().rposition(|known_group| known_group == group).unwrap_or_else(|| {
-            self.groups.push(Arc::clone(group));
-            self.groups.len() - 1
-        });
-        self.intervals.extend(run.iter().map(|delivery| (delivery.interval, delivery.lines, index)));
-    }
-
-    /// Several load balancers as one: those of a reused name, or of the same tags. Together they are its nodes.
-    fn merge<'d>(balancers: &BTreeMap<BalancerId<'d>, Self>, members: &BTreeSet<BalancerId<'d>>) -> Self {
-        let mut sum = Self::default();
-        for delivered in members.iter().filter_map(|member| balancers.get(member)) {
-            let offset = sum.groups.len();
-            sum.groups.extend(delivered.groups.iter().map(Arc::clone));
-            let reindexed = delivered.intervals.iter().map(|(span, lines, group)| (*span, *lines, group + offset));
-            sum.intervals.extend(reindexed);
+impl<'d> BalancerDeliveries<'d> {
+    fn new(runs: impl Iterator<Item = &'d [DeliveredInterval]>) -> Self {
+        let mut deliveries = Self::default();
+        for run in runs {
+            let Some(DeliveredInterval { group, .. }) = run.first() else { continue };
+            let index = deliveries.groups.iter().rposition(|known| *known == group).unwrap_or_else(|| {
+                deliveries.groups.push(group);
+                deliveries.groups.len() - 1
+            });
+            deliveries.intervals.extend(run.iter().map(|delivered| (delivered.interval, delivered.lines, index)));
         }
-        sum.intervals.sort_by_key(|(span, ..)| *span);
-        sum
+        deliveries.intervals.sort_by_key(|(span, ..)| *span);
+        deliveries
     }
 
     /// The known minutes of a day, for the series that were counted from the same objects.
@@ -121,21 +118,21 @@ fn newest_delivery_near(newest: &NewestDeliveries<'_>, account_region: &str, day
 }
 
 fn balancers_by_series<'d>(
-    balancers: &'d BTreeMap<BalancerId<'d>, BalancerDeliveries>,
+    balancers: &BTreeMap<BalancerId<'d>, Runs<'d>>,
 ) -> BTreeMap<&'d SeriesKey, BTreeSet<BalancerId<'d>>> {
     let mut by_series: BTreeMap<&SeriesKey, BTreeSet<BalancerId<'d>>> = BTreeMap::new();
-    for (balancer, deliveries) in balancers {
-        for series in deliveries.groups.iter().flat_map(|group| group.series()) {
+    for (balancer, runs) in balancers {
+        for series in runs.iter().filter_map(|run| run.first()).flat_map(|delivered| delivered.group.series()) {
             by_series.entry(series).or_default().insert(*balancer);
         }
     }
     by_series
 }
 
-fn deliveries_by_balancer<'d>(
+fn runs_by_balancer<'d>(
     partitions: &'d [Cow<'_, [DeliveredInterval]>],
-) -> (BTreeMap<BalancerId<'d>, BalancerDeliveries>, NewestDeliveries<'d>) {
-    let (mut balancers, mut newest) = (BTreeMap::<BalancerId<'_>, BalancerDeliveries>::new(), BTreeMap::new());
+) -> (BTreeMap<BalancerId<'d>, Runs<'d>>, NewestDeliveries<'d>) {
+    let (mut balancers, mut newest) = (BTreeMap::<BalancerId<'_>, Runs<'_>>::new(), BTreeMap::new());
     let runs = partitions.iter().flat_map(|part| part.chunk_by(|one, other| Arc::ptr_eq(&one.group, &other.group)));
     for run in runs {
         let Some(DeliveredInterval { group, .. }) = run.first() else { continue };
@@ -144,7 +141,7 @@ fn deliveries_by_balancer<'d>(
             let end = newest.entry((group.account_region.as_str(), day)).or_insert(interval.end);
             *end = interval.end.max(*end);
         }
-        balancers.entry((&group.account_region, &group.load_balancer)).or_default().push_run(group, run);
+        balancers.entry((&group.account_region, &group.load_balancer)).or_default().push(run);
     }
     (balancers, newest)
 }
@@ -165,11 +162,14 @@ impl Ledger {
             nearby_partitions.filter_map(|part| changed_objects.get(&part).or_else(|| self.objects.get(&part)));
         let partitions: Vec<Cow<'_, [DeliveredInterval]>> =
             objects.map(PartitionObjects::delivered_intervals).collect();
-        let (balancers, newest) = deliveries_by_balancer(&partitions);
+        let (balancers, newest) = runs_by_balancer(&partitions);
         let balancers_of = balancers_by_series(&balancers);
         let distinct_members: BTreeSet<&BTreeSet<BalancerId<'_>>> = balancers_of.values().collect();
-        let merge = |members| (members, BalancerDeliveries::merge(&balancers, members));
-        let deliveries: Vec<_> = distinct_members.into_iter().map(merge).collect();
+        let deliveries = distinct_members.into_iter().map(|members| {
+            let runs = members.iter().filter_map(|member| balancers.get(member)).flatten().copied();
+            (members, BalancerDeliveries::new(runs))
+        });
+        let deliveries: Vec<_> = deliveries.collect();
         for day in days {
             // Load balancers are independent of each other, so they are computed on all cores.
             let known_by_members: Vec<_> =
@@ -205,7 +205,7 @@ impl Ledger {
             let known_before = if is_unloaded {
                 self.partial_sums.known_minutes(series, partition)
             } else {
-                Some(self.minutes_in_partition(series, partition).map_or(&[][..], |row| row.known))
+                Some(self.minutes_in_partition(series, partition).map_or(&[][..], |row| &row.known[..]))
             };
             let Some(known_before) = known_before else {
                 coverage.not_loaded.insert(partition);

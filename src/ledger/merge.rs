@@ -7,8 +7,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::objects::{ListedObject, PartitionObjects, filing_partition, merge_records};
-use super::{DayMinutes, Ledger, NotLoaded, ObjectRecord, Partition};
-use crate::counts::{Counts, MinuteColumns, MinuteColumnsMut, MinuteCount, MinuteTable, Sums};
+use super::{Ledger, NotLoaded, ObjectRecord, Partition};
+use crate::counts::{Counts, MinuteCount, MinuteTable, Sums};
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
@@ -30,10 +30,8 @@ pub struct ObjectCounts {
 pub enum MergeError {
     #[error(transparent)]
     NotLoaded(#[from] NotLoaded),
-    /// The object's lines are already in the counts of this series.
     #[error("`{key}` is already counted for `{series}`\nhint: pass only objects that `unread` returns")]
     AlreadyCounted { key: String, series: SeriesKey },
-    /// A minute would hold more events than a `u32`.
     #[error(
         "`{series}` has more than 4294967295 events in the minute {minute}\nhint: split the SLO, for example by path"
     )]
@@ -119,9 +117,9 @@ impl Ledger {
                 NotLoaded::check([partition], &self.unloaded_minutes)?;
                 let mut minutes = self
                     .minutes_in_partition(&series, partition)
-                    .map_or_else(|| MinuteTable::new(partition.slots().len()), MinuteTable::from);
-                for slot in spans.into_iter().flat_map(Span::slots) {
-                    minutes.set(slot - partition.slots().start, MinuteCount::default(), 0);
+                    .map_or_else(|| MinuteTable::new(partition.slots().len()), MinuteTable::clone);
+                for index in spans.into_iter().flat_map(|span| partition.indices_of(span)) {
+                    minutes.set(index, MinuteCount::default(), 0);
                 }
                 for (slot, count) in counts.iter().enumerate().filter_map(|(slot, count)| Some((slot, (*count)?))) {
                     minutes.set(slot, count, 1);
@@ -130,7 +128,7 @@ impl Ledger {
             }
         }
         for (partition, new_minutes) in new_minutes {
-            self.edit_partition(partition, &new_minutes, |new, row| row.copy_from(&new.columns()));
+            self.edit_partition(partition, &new_minutes, |new, row| row.clone_from(new));
         }
         Ok(())
     }
@@ -173,27 +171,22 @@ impl Ledger {
         &mut self,
         partition: Partition,
         edits: &BTreeMap<SeriesKey, E>,
-        apply: impl Fn(&T, &mut MinuteColumnsMut<'_>),
+        apply: impl Fn(&T, &mut MinuteTable),
     ) {
-        let (day, slots) = (partition.day(), partition.slots());
-        // Partitions of the day that are not loaded take no memory.
-        let is_whole = Partition::in_day(day).all(|part| !self.unloaded_minutes.contains(&part));
-        let stored_slots = if is_whole { DayMinutes::ALL_SLOTS } else { slots.clone() };
-        let minutes = self.minutes.entry(day).or_insert_with(|| DayMinutes::new(stored_slots.clone()));
-        minutes.extend_to(&stored_slots, edits.keys());
-        let offsets = minutes.offsets(&slots);
+        let day = partition.day();
+        let minutes = self.minutes.entry(partition).or_default();
+        let unknown = Arc::new(MinuteTable::new(partition.slots().len()));
         let mut edited_rows: HashMap<(*const MinuteTable, *const T), (Arc<MinuteTable>, Sums, Sums)> = HashMap::new();
         for (series, edit) in edits {
-            let Some(row) = minutes.rows.get_mut(series) else { continue };
+            let row = minutes.entry(series.clone()).or_insert_with(|| Arc::clone(&unknown));
             let row_and_edit = (Arc::as_ptr(row), std::ptr::from_ref::<T>(edit));
             let (edited, before, after) = edited_rows.entry(row_and_edit).or_insert_with(|| {
-                let previous = MinuteTable::from(row.slice(offsets.clone()));
-                apply(edit, &mut Arc::make_mut(row).slice_mut(offsets.clone()));
-                let current = row.slice(offsets.clone());
-                if current != previous.columns() {
+                let previous = Arc::clone(row);
+                apply(edit, Arc::make_mut(row));
+                if *row != previous {
                     self.changed_minutes.insert(partition);
                 }
-                (Arc::clone(row), previous.columns().sums(), current.sums())
+                (Arc::clone(row), previous.columns().sums(), row.columns().sums())
             });
             *row = Arc::clone(edited);
             if before != after {
@@ -206,9 +199,9 @@ impl Ledger {
                 }
             }
         }
-        minutes.remove_empty_series();
-        if minutes.rows.is_empty() {
-            self.minutes.remove(&day);
+        minutes.retain(|_, row| row.columns().has_data());
+        if minutes.is_empty() {
+            self.minutes.remove(&partition);
         }
     }
 
@@ -239,7 +232,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// The counts by partition, but for partitions without an event.
     fn counts_by_partition<'a>(
         &self,
         counts: &'a BTreeMap<(SeriesKey, Day), Box<[MinuteCount]>>,
@@ -252,7 +244,7 @@ impl Ledger {
                     continue;
                 }
                 NotLoaded::check([partition], &self.unloaded_minutes)?;
-                let stored_totals = self.minutes_in_partition(series, partition).map_or(&[][..], |row| row.total);
+                let stored_totals = self.minutes_in_partition(series, partition).map_or(&[][..], |row| &row.total[..]);
                 for ((minute, count), total) in (partition.span().start.0..).zip(partition_counts).zip(stored_totals) {
                     if total.checked_add(count.total).is_none() {
                         return Err(MergeError::TooManyEvents { series: series.clone(), minute: Minute(minute) });
@@ -263,8 +255,38 @@ impl Ledger {
         }
         Ok(by_partition)
     }
+}
 
-    pub(super) fn minutes_in_partition(&self, series: &SeriesKey, partition: Partition) -> Option<MinuteColumns<'_>> {
-        self.minutes.get(&partition.day())?.row(series, &partition.slots())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_edits_of_shared_minutes_stay_shared_and_leave_other_series() {
+        let [a, b, c] = ["logs x a", "logs x b", "logs x c"].map(SeriesKey::new);
+        let partition = Partition::containing(Minute(0));
+        let unknown = Arc::new(MinuteTable::new(partition.slots().len()));
+        let mut known = MinuteTable::clone(&unknown);
+        known.set(7, MinuteCount { total: 2, bad: 1 }, 1);
+        let known = Arc::new(known);
+        let mut ledger = Ledger::default();
+        let rows = [&a, &b, &c].map(|series| (series.clone(), Arc::clone(&known)));
+        ledger.edit_partition(partition, &BTreeMap::from(rows), |new, row: &mut MinuteTable| {
+            row.clone_from(new);
+        });
+        assert!(Arc::ptr_eq(&ledger.minutes[&partition][&a], &ledger.minutes[&partition][&c]));
+        let edit: Arc<[u8]> = Arc::from(vec![1; partition.slots().len()]);
+        let edits = BTreeMap::from([(a.clone(), Arc::clone(&edit)), (b.clone(), edit)]);
+        ledger.edit_partition(partition, &edits, |known: &[u8], row| row.known.copy_from_slice(known));
+        let minutes = &ledger.minutes[&partition];
+        assert!(Arc::ptr_eq(&minutes[&a], &minutes[&b]));
+        assert_eq!(minutes[&a].columns().sums(), Sums { total: 2, bad: 1, known: 240 });
+        assert_eq!(minutes[&c], known);
+        let forget: Arc<MinuteTable> = unknown;
+        ledger.edit_partition(partition, &BTreeMap::from([(c.clone(), forget)]), |new, row: &mut MinuteTable| {
+            row.clone_from(new);
+        });
+        assert!(!ledger.minutes[&partition].contains_key(&c), "a series without known minutes is dropped");
+        assert_eq!(ledger.changed_minutes, BTreeSet::from([partition]));
     }
 }

@@ -7,7 +7,6 @@ mod coverage;
 mod daily_sums;
 mod gaps;
 mod merge;
-mod minutes;
 mod objects;
 mod partial_sums;
 mod partition;
@@ -20,14 +19,13 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::counts::{MinuteColumns, Sums};
+use crate::counts::{MinuteColumns, MinuteTable, Sums};
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
 pub(crate) use daily_sums::DaySums;
 pub use gaps::{UnlistedFolders, known_spans};
 pub use merge::{MergeError, ObjectCounts};
-pub use minutes::DayMinutes;
 pub(crate) use objects::{DeliveredInterval, ObjectGroup, PartitionObjects, push_interval};
 pub use objects::{ListedObject, ObjectRecord, filing_partition};
 pub(crate) use partial_sums::PartialSums;
@@ -59,9 +57,13 @@ pub struct ObjectsWritten {
     pub sources: BTreeSet<String>,
 }
 
+/// The minutes of a partition, by series. Series may share them: a fleet has many series without traffic behind the
+/// same load balancer, and minutes without traffic are then stored and computed once.
+pub type PartitionMinutes = BTreeMap<SeriesKey, Arc<MinuteTable>>;
+
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    pub(crate) minutes: BTreeMap<Day, DayMinutes>,
+    pub(crate) minutes: BTreeMap<Partition, PartitionMinutes>,
     pub(crate) objects: BTreeMap<Partition, PartitionObjects>,
     pub(crate) daily_sums: HashMap<SeriesKey, Arc<DaySums>>,
     pub(crate) timeslices: TimesliceSums,
@@ -92,9 +94,26 @@ impl Ledger {
         if let Some(sums) = self.partial_sums.sums(series, span, || self.day_sums(series, day)) {
             return Ok(sums);
         }
+        let mut sums = Sums::default();
+        self.rows_in_span(series, span)?.for_each(|(_, row)| sums.add(row.sums()));
+        Ok(sums)
+    }
+
+    /// The minutes of a series within a span, by the parts of the span that partitions hold.
+    fn rows_in_span(
+        &self,
+        series: &SeriesKey,
+        span: Span,
+    ) -> Result<impl DoubleEndedIterator<Item = (Span, MinuteColumns<'_>)>, NotLoaded> {
         NotLoaded::check(Partition::in_span(span), &self.unloaded_minutes)?;
-        let row = self.minutes.get(&day).and_then(|minutes| minutes.row(series, &span.slots()));
-        Ok(row.map_or_else(Sums::default, |row| row.sums()))
+        Ok(Partition::in_span(span).filter_map(move |part| {
+            let minutes = self.minutes_in_partition(series, part)?;
+            Some((span.intersect(part.span()), minutes.slice(part.indices_of(span))))
+        }))
+    }
+
+    fn minutes_in_partition(&self, series: &SeriesKey, partition: Partition) -> Option<&MinuteTable> {
+        self.minutes.get(&partition)?.get(series).map(Arc::as_ref)
     }
 
     /// Whether any minute of a series is known.
@@ -114,10 +133,12 @@ impl Ledger {
         self.daily_sums.get(series).map_or_else(Sums::default, |days| days.sum_range(day, day.plus(1)))
     }
 
-    /// The minutes of a day; `None` if nothing is known of it.
-    pub fn day_columns(&self, series: &SeriesKey, day: Day) -> Result<Option<MinuteColumns<'_>>, NotLoaded> {
-        NotLoaded::check(Partition::in_day(day), &self.unloaded_minutes)?;
-        Ok(self.minutes.get(&day).and_then(|minutes| minutes.row(series, &day.span().slots())))
+    pub fn day_minutes(&self, series: &SeriesKey, day: Day) -> Result<MinuteTable, NotLoaded> {
+        let mut table = MinuteTable::for_day();
+        for (span, row) in self.rows_in_span(series, day.span())? {
+            table.slice_mut(span.slots()).copy_from(&row);
+        }
+        Ok(table)
     }
 
     /// The end of the newest known minute before `before`; `None` if no minute is known.
@@ -128,8 +149,7 @@ impl Ledger {
             let newest = if self.partial_sums.has_watermark(span) {
                 self.partial_sums.watermark(series, span)
             } else {
-                NotLoaded::check(Partition::in_span(span), &self.unloaded_minutes)?;
-                self.minutes.get(&day).and_then(|minutes| minutes.watermark(series, span))
+                self.rows_in_span(series, span)?.rev().find_map(|(span, row)| newest_known(row.known, span.start))
             };
             if newest.is_some() {
                 return Ok(newest);
@@ -161,4 +181,10 @@ impl Ledger {
         let newest = self.daily_sums.get(series).and_then(|days| days.newest_until(before.plus(-1).day()));
         newest.map_or(Span::new(before, before), |day| Span::new(day.start(), before).intersect(day.span()))
     }
+}
+
+/// The end of the newest known minute, of minutes from `start` on.
+fn newest_known(known: &[u8], start: Minute) -> Option<Minute> {
+    let index = known.iter().rposition(|known| *known == 1)?;
+    Some(start.plus(i32::try_from(index + 1).ok()?))
 }

@@ -17,7 +17,6 @@ pub struct ObjectRecord {
     pub key: String,
     pub size: u64,
     pub lines: u64,
-    /// Lines that could not be parsed.
     pub unparsed: u64,
     pub load_balancer: Arc<str>,
     pub interval: Span,

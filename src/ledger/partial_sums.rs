@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::Partition;
 use super::timeslices::TimesliceRequests;
 use super::view::TimesliceView;
-use crate::counts::{MinuteColumns, Sums};
+use super::{Partition, PartitionMinutes, newest_known};
+use crate::counts::Sums;
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
@@ -45,10 +45,8 @@ impl PartialSumsRequest {
         spans.flat_map(Partition::in_span).collect()
     }
 
-    pub(crate) fn timeslice_series(&self, day: Day) -> Vec<SeriesKey> {
-        let series: BTreeSet<&SeriesKey> =
-            self.timeslices.get(&day).into_iter().flatten().map(|(view, _)| &view.series).collect();
-        series.into_iter().cloned().collect()
+    pub(crate) fn timeslice_series(&self, day: Day) -> BTreeSet<&SeriesKey> {
+        self.timeslices.get(&day).into_iter().flatten().map(|(view, _)| &view.series).collect()
     }
 }
 
@@ -65,8 +63,8 @@ fn spans_to_sum(span: Span) -> (Vec<Span>, bool) {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartialSums {
     spans: BTreeMap<Span, HashMap<SeriesKey, SpanSums>>,
-    /// Which minutes of partitions are known, of their series one after the other.
-    pub(crate) known: BTreeMap<Partition, (Arc<Vec<SeriesKey>>, Vec<u8>)>,
+    /// Which minutes of partitions are known.
+    pub(crate) known: BTreeMap<Partition, BTreeMap<SeriesKey, Arc<[u8]>>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,22 +79,18 @@ impl PartialSums {
         Self { spans: request.spans().map(|span| (span, HashMap::new())).collect(), known: BTreeMap::new() }
     }
 
-    /// The requested sums of a partition, from the minutes of its series one after the other.
+    /// The requested sums of a partition.
     pub(crate) fn from_partition(
         request: &PartialSumsRequest,
         partition: Partition,
-        series: &[SeriesKey],
-        columns: MinuteColumns<'_>,
+        minutes: &PartitionMinutes,
     ) -> Self {
         let mut partial = Self::new(request);
         partial.spans.retain(|span, _| !span.intersect(partition.span()).is_empty());
         for (span, by_series) in &mut partial.spans {
-            let inside = span.intersect(partition.span());
-            let (slots, first_slot) = (inside.slots(), partition.slots().start);
-            for (series, row) in series.iter().zip(columns.chunks(partition.slots().len())) {
-                let row = row.slice(slots.start - first_slot..slots.end - first_slot);
-                let newest = row.known.iter().rposition(|known| *known == 1);
-                let watermark = newest.and_then(|slot| Some(inside.start.plus(i32::try_from(slot + 1).ok()?)));
+            for (series, row) in minutes {
+                let row = row.slice(partition.indices_of(*span));
+                let watermark = newest_known(row.known, span.intersect(partition.span()).start);
                 by_series.insert(series.clone(), SpanSums { sums: row.sums(), watermark });
             }
         }
@@ -144,9 +138,6 @@ impl PartialSums {
 
     /// Which minutes of a partition are known, empty where none is; `None` if that was not requested.
     pub(super) fn known_minutes(&self, series: &SeriesKey, partition: Partition) -> Option<&[u8]> {
-        let (series_list, known) = self.known.get(&partition)?;
-        let width = partition.slots().len();
-        let index = series_list.binary_search(series).ok();
-        Some(index.and_then(|place| known.get(place * width..(place + 1) * width)).unwrap_or_default())
+        Some(self.known.get(&partition)?.get(series).map_or(&[][..], |known| known))
     }
 }

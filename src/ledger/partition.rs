@@ -47,6 +47,12 @@ impl Partition {
         self.span().slots()
     }
 
+    /// The minutes of a span with minutes in it, as indices into its own tables.
+    pub(super) fn indices_of(self, span: Span) -> Range<usize> {
+        let (slots, first_slot) = (span.intersect(self.span()).slots(), self.slots().start);
+        slots.start - first_slot..slots.end - first_slot
+    }
+
     pub fn hour(self) -> usize {
         self.slots().start / 60
     }

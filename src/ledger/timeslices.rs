@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::view::{TimesliceView, View};
-use super::{DayMinutes, Partition};
+use super::{Partition, PartitionMinutes};
 use crate::counts::{MinuteTable, Sums};
 use crate::series::SeriesKey;
 use crate::time::{Day, Span};
@@ -52,15 +52,15 @@ impl TimesliceSums {
     pub(crate) fn evaluate_day(
         requests: &TimesliceRequests,
         day: Day,
-        minutes: &BTreeMap<Partition, DayMinutes>,
+        minutes: &BTreeMap<Partition, PartitionMinutes>,
     ) -> Self {
         let mut evaluated = Self::default();
         for (view, spans) in requests.get(&day).into_iter().flatten() {
             let Some(timeslices) = TimesliceView::new(view) else { continue };
             let mut table = MinuteTable::for_day();
-            for (partition, minutes) in Partition::in_day(day).filter_map(|part| minutes.get_key_value(&part)) {
-                if let Some(columns) = minutes.row(&view.series, &partition.slots()) {
-                    table.slice_mut(partition.slots()).copy_from(&columns);
+            for partition in Partition::in_day(day) {
+                if let Some(row) = minutes.get(&partition).and_then(|by_series| by_series.get(&view.series)) {
+                    table.slice_mut(partition.slots()).copy_from(&row.columns());
                 }
             }
             let hull = spans

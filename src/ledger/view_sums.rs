@@ -42,7 +42,6 @@ impl<'a> ViewSums<'a> {
         }
     }
 
-    /// Sums over any span; [`NotLoaded`] if it needs the minutes of a day that were not loaded.
     pub fn sum_span(&self, span: Span) -> Result<Sums, NotLoaded> {
         let mut sums = self.sum_without_exclusions(span)?;
         if self.timeslices.is_none() {
@@ -98,21 +97,13 @@ impl<'a> ViewSums<'a> {
 impl Ledger {
     /// The minutes of a day of a view; `None` if nothing is known of it.
     pub fn view_day(&self, view: &View, day: Day) -> Result<Option<MinuteTable>, NotLoaded> {
-        let mut table = self.day_table(&view.series, day)?;
+        let mut table = self.day_minutes(&view.series, day)?;
         view.apply_to(&mut table, day.span());
         Ok(table.columns().has_data().then_some(table))
     }
 
     pub fn view_days(&self, view: &View, span: Span) -> Result<Vec<(Day, Option<MinuteTable>)>, NotLoaded> {
         span.days().map(|day| Ok((day, self.view_day(view, day)?))).collect()
-    }
-
-    fn day_table(&self, series: &SeriesKey, day: Day) -> Result<MinuteTable, NotLoaded> {
-        let mut table = MinuteTable::for_day();
-        if let Some(columns) = self.day_columns(series, day)? {
-            table.slice_mut(day.span().slots()).copy_from(&columns);
-        }
-        Ok(table)
     }
 
     fn sum_timeslices(&self, timeslices: &TimesliceView<'_>, span: Span) -> Result<Sums, NotLoaded> {
@@ -123,7 +114,7 @@ impl Ledger {
         let table = if self.is_unknown(&view.series, day) {
             MinuteTable::for_day()
         } else {
-            self.day_table(&view.series, day)?
+            self.day_minutes(&view.series, day)?
         };
         Ok(view.sum_minutes(table, span))
     }

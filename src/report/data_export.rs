@@ -15,7 +15,7 @@ pub const MINUTES_HEADER: &str = "slo,minute,total,bad\n";
 pub fn minutes_csv(slos: &[&Slo], ledger: &Ledger, span: Span) -> Result<String, NotLoaded> {
     let mut text = String::new();
     for slo in slos {
-        let Some(day) = ledger.day_columns(&slo.indicator.series(), span.start.day())? else { continue };
+        let day = ledger.day_minutes(&slo.indicator.series(), span.start.day())?;
         for minute in (span.start.0..span.end.0).map(Minute) {
             let index = minute.minute_of_day();
             if day.known.get(index) == Some(&1) {

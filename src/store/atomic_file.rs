@@ -43,7 +43,6 @@ impl AtomicFile {
         self.file.sync_all()
     }
 
-    /// Replaces the file at the path, if there is one.
     pub fn commit(mut self) -> io::Result<()> {
         fs::rename(&self.temp_path, &self.path)?;
         self.is_committed = true;

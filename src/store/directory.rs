@@ -73,7 +73,6 @@ impl DirectoryStore {
         Ok(())
     }
 
-    /// Names of files in the directory, and in its folders of days.
     fn file_names(&self) -> std::io::Result<Vec<String>> {
         let mut result = Vec::new();
         for (name, metadata) in read_entries(&self.root)? {

@@ -257,7 +257,7 @@ fn with_file_name<T>(name: &str, result: PolarsResult<T>) -> Result<T, StoreErro
 
 fn encode_file(file: DataFile, ledger: &Ledger) -> Option<PolarsResult<Vec<u8>>> {
     match file {
-        DataFile::Minutes(part) => codec::encode_minutes(ledger.minutes.get(&part.day())?, &part.slots()),
+        DataFile::Minutes(part) => codec::encode_minutes(ledger.minutes.get(&part)?),
         DataFile::Objects(part) => match ledger.objects.get(&part) {
             Some(PartitionObjects::Records(records)) if !records.is_empty() => Some(codec::encode_objects(records)),
             _ => None,

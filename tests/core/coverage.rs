@@ -276,7 +276,7 @@ impl World {
             let balancer = usize::from(service.name == "quiet");
             let series = slo.indicator.series();
             for day in &days {
-                let Some(minutes) = ledger.day_columns(&series, *day).unwrap() else { continue };
+                let minutes = ledger.day_minutes(&series, *day).unwrap();
                 for (slot, known_now) in minutes.known.iter().enumerate().filter(|(_, known)| **known == 1) {
                     assert_eq!(*known_now, 1);
                     let minute = day.start().plus(i32::try_from(slot).unwrap());

@@ -1,15 +1,15 @@
 //! Minutes of a partition: `series`, `total`, `bad` and `known`, a row for each minute of each series, or of several
 //! series with equal minutes: their names are then the lines of one text.
 
-use std::ops::Range;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use polars::prelude::{BooleanChunked, Column, PolarsError, PolarsResult};
+use polars::prelude::{BooleanChunked, Column, PolarsResult};
 
 use super::{decode, decode_error, encode, metadata_value, numbers};
 use crate::counts::{MinuteColumns, MinuteTable};
-use crate::ledger::DayMinutes;
+use crate::ledger::{Partition, PartitionMinutes};
 use crate::series::SeriesKey;
 use crate::store::content_version;
 
@@ -21,14 +21,12 @@ const NAME_SEPARATOR: char = '\n';
 
 pub(in crate::store) type SeriesLists = HashMap<String, Arc<Vec<SeriesKey>>>;
 
-/// The series with known or counted minutes within the slots; `None` if there is none. Minutes that several series
-/// share, as all without traffic do, are written once.
-pub(in crate::store) fn encode_minutes(minutes: &DayMinutes, slots: &Range<usize>) -> Option<PolarsResult<Vec<u8>>> {
-    let series_rows: Vec<(&SeriesKey, MinuteColumns<'_>)> =
-        minutes.rows(slots).filter(|(_, row)| row.has_data()).collect();
-    if series_rows.is_empty() {
-        return None;
-    }
+/// The series with known or counted minutes; `None` if there is none. Minutes that several series share, as all without
+/// traffic do, are written once.
+pub(in crate::store) fn encode_minutes(minutes: &PartitionMinutes) -> Option<PolarsResult<Vec<u8>>> {
+    let series_rows = minutes.iter().map(|(series, row)| (series, row.columns()));
+    let series_rows: Vec<(&SeriesKey, MinuteColumns<'_>)> = series_rows.filter(|(_, row)| row.has_data()).collect();
+    let width = series_rows.first()?.1.total.len();
     let may_share = series_rows.iter().all(|(series, _)| !series.as_str().contains(NAME_SEPARATOR));
     let (mut rows, mut row_of): (Vec<(String, MinuteColumns<'_>)>, Vec<usize>) = (Vec::new(), Vec::new());
     let mut first_row_with = HashMap::new();
@@ -46,12 +44,12 @@ pub(in crate::store) fn encode_minutes(minutes: &DayMinutes, slots: &Range<usize
             }
         }
     }
-    let height = rows.len() * slots.len();
+    let height = rows.len() * width;
     let (mut total, mut bad, mut known) =
         (Vec::with_capacity(height), Vec::with_capacity(height), Vec::with_capacity(height));
     let mut names = vec![None; height];
     for (row_index, (series, row)) in rows.iter().enumerate() {
-        names[row_index * slots.len()] = Some(series.as_str());
+        names[row_index * width] = Some(series.as_str());
         total.extend_from_slice(row.total);
         bad.extend_from_slice(row.bad);
         known.extend(row.known.iter().map(|known| *known == 1));
@@ -91,64 +89,50 @@ fn series_list_hash(bytes: &[u8]) -> PolarsResult<String> {
     metadata_value(bytes, SERIES_HASH_KEY)?.ok_or_else(|| decode_error("the list of series is missing"))
 }
 
-/// The inverse of [`encode_minutes`], with the list of series that was read before: each has its own minutes again, one
-/// series after the other.
+/// The inverse of [`encode_minutes`], with the list of series that was read before.
 pub(in crate::store) fn decode_minutes(
     bytes: &[u8],
-    slots: usize,
+    partition: Partition,
     lists: &SeriesLists,
-) -> PolarsResult<(Arc<Vec<SeriesKey>>, MinuteTable)> {
-    let frame = decode(bytes, &["total", "bad", "known"])?;
-    let rows = RowIndex::read(bytes, slots, lists)?;
-    let minutes = MinuteTable {
-        total: rows.expand(numbers!(frame, "total", u32))?,
-        bad: rows.expand(numbers!(frame, "bad", u32))?,
-        known: rows.expand(bits_to_bytes(frame.column("known")?.bool()?))?,
-    };
-    Ok((rows.series, minutes))
+) -> PolarsResult<PartitionMinutes> {
+    let (frame, width) = (decode(bytes, &["total", "bad", "known"])?, partition.slots().len());
+    let (total, bad): (Vec<u32>, Vec<u32>) = (numbers!(frame, "total", u32), numbers!(frame, "bad", u32));
+    let known = bits_to_bytes(frame.column("known")?.bool()?);
+    let rows = total.chunks_exact(width).zip(bad.chunks_exact(width)).zip(known.chunks_exact(width)).map(
+        |((total, bad), known)| {
+            Arc::new(MinuteTable { total: total.to_vec(), bad: bad.to_vec(), known: known.to_vec() })
+        },
+    );
+    rows_by_series(&rows.collect::<Vec<_>>(), bytes, lists)
 }
 
 /// Like [`decode_minutes`], but only which minutes are known.
 pub(in crate::store) fn decode_known(
     bytes: &[u8],
-    slots: usize,
+    partition: Partition,
     lists: &SeriesLists,
-) -> PolarsResult<(Arc<Vec<SeriesKey>>, Vec<u8>)> {
-    let rows = RowIndex::read(bytes, slots, lists)?;
-    let known = rows.expand(bits_to_bytes(decode(bytes, &["known"])?.column("known")?.bool()?))?;
-    Ok((rows.series, known))
+) -> PolarsResult<BTreeMap<SeriesKey, Arc<[u8]>>> {
+    let known = bits_to_bytes(decode(bytes, &["known"])?.column("known")?.bool()?);
+    let rows: Vec<Arc<[u8]>> = known.chunks_exact(partition.slots().len()).map(Arc::from).collect();
+    rows_by_series(&rows, bytes, lists)
 }
 
-fn row_mismatch() -> PolarsError {
-    decode_error("the rows do not match the series")
-}
-
-struct RowIndex {
-    series: Arc<Vec<SeriesKey>>,
-    slots: usize,
-    /// The row of each series, if some share one.
-    row_indices: Option<Vec<usize>>,
-}
-
-impl RowIndex {
-    fn read(bytes: &[u8], slots: usize, lists: &SeriesLists) -> PolarsResult<Self> {
-        let series = lists.get(&series_list_hash(bytes)?).cloned().unwrap_or_default();
-        let text = metadata_value(bytes, ROW_INDEX_KEY)?;
-        let indices = text.map(|text| text.split(' ').map(str::parse).collect::<Result<Vec<usize>, _>>());
-        Ok(Self { series, slots, row_indices: indices.transpose().map_err(|_| row_mismatch())? })
+/// The row of each series; some may share one.
+fn rows_by_series<R: Clone>(rows: &[R], bytes: &[u8], lists: &SeriesLists) -> PolarsResult<BTreeMap<SeriesKey, R>> {
+    let mismatch = || decode_error("the rows do not match the series");
+    let series = lists.get(&series_list_hash(bytes)?).cloned().unwrap_or_default();
+    let indices: Vec<usize> = match metadata_value(bytes, ROW_INDEX_KEY)? {
+        None => (0..rows.len()).collect(),
+        Some(text) => text.split(' ').map(str::parse).collect::<Result<_, _>>().map_err(|_| mismatch())?,
+    };
+    let row_of_series = |(series, index): (&SeriesKey, usize)| {
+        let row = rows.get(index).ok_or_else(mismatch)?;
+        Ok((series.clone(), row.clone()))
+    };
+    if indices.len() != series.len() {
+        return Err(mismatch());
     }
-
-    fn expand<T: Copy>(&self, rows: Vec<T>) -> PolarsResult<Vec<T>> {
-        let minutes = match &self.row_indices {
-            None => rows,
-            Some(row_indices) => {
-                let rows: Vec<&[T]> = rows.chunks(self.slots).collect();
-                let rows = row_indices.iter().map(|index| rows.get(*index).copied().ok_or_else(row_mismatch));
-                rows.collect::<PolarsResult<Vec<_>>>()?.concat()
-            }
-        };
-        if minutes.len() == self.series.len() * self.slots { Ok(minutes) } else { Err(row_mismatch()) }
-    }
+    series.iter().zip(indices).map(row_of_series).collect()
 }
 
 fn bits_to_bytes(bits: &BooleanChunked) -> Vec<u8> {

@@ -67,7 +67,6 @@ pub(in crate::store) fn decode_records(bytes: &[u8]) -> PolarsResult<Vec<ObjectR
     Ok(keys.zip(decode_rows(&frame)?).zip(sizes).zip(unparsed).map(to_record).collect())
 }
 
-/// Like [`decode_records`], without names.
 pub(in crate::store) fn decode_intervals(bytes: &[u8]) -> PolarsResult<Vec<DeliveredInterval>> {
     let mut intervals = Vec::new();
     for delivered in decode_rows(&decode_objects(bytes, &[])?)? {

@@ -6,7 +6,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::{LedgerStore, LoadRequest, with_file_name};
 use crate::counts::Sums;
-use crate::ledger::{DayMinutes, Ledger, PartialSums, PartialSumsRequest, Partition, PartitionObjects, TimesliceSums};
+use crate::ledger::{Ledger, PartialSums, PartialSumsRequest, Partition, PartitionObjects, TimesliceSums};
 use crate::series::SeriesKey;
 use crate::store::codec::{self, SeriesLists};
 use crate::store::manifest::{DataFile, Month};
@@ -40,44 +40,20 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// Reads the minutes of a day from the first to the last of some partitions. The partitions of a day lie side by
-    /// side in memory, so what was loaded of it before is read again.
     pub(super) async fn load_minutes(
         &self,
         ledger: &mut Ledger,
         partitions: &[Partition],
         series_lists: &mut SeriesLists,
     ) -> Result<(), StoreError> {
-        let Some(day) = partitions.first().map(|part| part.day()) else { return Ok(()) };
-        let loaded_slots = ledger.minutes.get(&day).map(DayMinutes::slots);
-        let slots = partitions.iter().map(|part| part.slots()).chain(loaded_slots);
-        let Some(mut slots) = slots.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)) else {
-            return Ok(());
-        };
-        let (inside, outside): (Vec<Partition>, Vec<Partition>) = Partition::in_day(day)
-            .filter(|part| self.manifest.file_name(DataFile::Minutes(*part)).is_some())
-            .partition(|part| slots.contains(&part.slots().start));
-        if outside.is_empty() {
-            slots = DayMinutes::ALL_SLOTS;
-        }
-        let files = self.read_minutes_files(&inside, series_lists).await?;
+        let files = self.read_minutes_files(partitions, series_lists).await?;
         let lists = &*series_lists;
-        let decode = |(part, name, bytes): &(Partition, String, Vec<u8>)| {
-            Ok((*part, with_file_name(name, codec::decode_minutes(bytes, part.slots().len(), lists))?))
+        let decode = |(partition, name, bytes): &(Partition, String, Vec<u8>)| {
+            Ok((*partition, with_file_name(name, codec::decode_minutes(bytes, *partition, lists))?))
         };
-        let decoded = files.par_iter().map(decode).collect::<Result<Vec<_>, StoreError>>()?;
-        let mut series: Vec<SeriesKey> = Vec::new();
-        for (_, (names, _)) in &decoded {
-            if series != **names {
-                series.extend(names.iter().cloned());
-                series.sort_unstable();
-                series.dedup();
-            }
-        }
-        let columns = decoded.iter().map(|(part, (names, minutes))| (part.slots(), &***names, minutes.columns()));
-        ledger.minutes.insert(day, DayMinutes::from_partitions(slots, series, columns));
-        for (part, _) in &decoded {
-            ledger.unloaded_minutes.remove(part);
+        for (partition, minutes) in files.par_iter().map(decode).collect::<Result<Vec<_>, StoreError>>()? {
+            ledger.minutes.insert(partition, minutes);
+            ledger.unloaded_minutes.remove(&partition);
         }
         Ok(())
     }
@@ -99,18 +75,18 @@ impl LedgerStore {
             let scan_file = |(part, name, bytes): &(Partition, String, Vec<u8>)| {
                 let (mut partial, mut timeslice_minutes) = (PartialSums::default(), None);
                 if sum_partitions.contains(part) || timeslice_partitions.contains(part) {
-                    let decoded = codec::decode_minutes(bytes, part.slots().len(), lists);
-                    let (series, minutes) = with_file_name(name, decoded)?;
+                    let mut minutes = with_file_name(name, codec::decode_minutes(bytes, *part, lists))?;
                     if sum_partitions.contains(part) {
-                        partial = PartialSums::from_partition(request, *part, &series, minutes.columns());
+                        partial = PartialSums::from_partition(request, *part, &minutes);
                     }
-                    timeslice_minutes = timeslice_partitions.contains(part).then(|| {
-                        let source = std::iter::once((part.slots(), &**series, minutes.columns()));
-                        (*part, DayMinutes::from_partitions(part.slots(), request.timeslice_series(part.day()), source))
-                    });
+                    if timeslice_partitions.contains(part) {
+                        let series = request.timeslice_series(part.day());
+                        minutes.retain(|name, _| series.contains(name));
+                        timeslice_minutes = Some((*part, minutes));
+                    }
                 }
                 if request.known_partitions.contains(part) && ledger.unloaded_minutes.contains(part) {
-                    let known = with_file_name(name, codec::decode_known(bytes, part.slots().len(), lists))?;
+                    let known = with_file_name(name, codec::decode_known(bytes, *part, lists))?;
                     partial.known.insert(*part, known);
                 }
                 Ok((partial, timeslice_minutes))
