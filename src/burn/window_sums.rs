@@ -14,7 +14,7 @@ pub(super) const BATCH_LEN: usize = BATCH_BLOCKS.unsigned_abs() as usize;
 
 /// Running sums over blocks of minutes, beside the columns they were made of.
 ///
-/// The blocks are those of whole days. Entry `i` sums the first `i` of them, without the minutes outside the span. `u64`
+/// The blocks are those of whole days. Entry `i` sums the first `i` of them, without minutes outside the span. `u64`
 /// cannot overflow: 400 days of `u32::MAX` a minute stay below 2^52.
 #[derive(Clone, Debug)]
 pub struct PrefixSums<'a> {
