@@ -67,10 +67,10 @@ fn links(notification: &Notification) -> Option<String> {
     let mut line = String::new();
     for (text, url) in &notification.links {
         let url = url.replace('&', "&amp;");
-        let link = format!("<{url}|{}>", escape(&text.replace('|', "/"), 75));
+        let markup = format!("<{url}|{}>", escape(&text.replace('|', "/"), 75));
         let separator = if line.is_empty() { "" } else { "  ·  " };
-        if line.chars().count() + link.chars().count() + 5 <= SECTION_CHARS_MAX {
-            line.push_str(&format!("{separator}{link}"));
+        if line.chars().count() + markup.chars().count() + 5 <= SECTION_CHARS_MAX {
+            line.push_str(&format!("{separator}{markup}"));
         }
     }
     (!line.is_empty()).then_some(line)
