@@ -188,10 +188,7 @@ pub async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatus, Comm
         max_cost: arguments.max_cost,
         threads: thread_count(&arguments),
         stop: stop_on_signal(),
-        progress: &|done, all| {
-            bar.set_length(u64::try_from(all).unwrap_or(u64::MAX));
-            bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
-        },
+        progress: &|done, all| draw_progress(&bar, done, all),
     };
     let options = RunOptions {
         context,
@@ -210,6 +207,11 @@ pub async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatus, Comm
     let is_published = put_metrics(&arguments, &outcome, now).await;
     let has_warnings = definitions.has_errors() || !outcome.diagnostics.warnings.is_empty();
     Ok(ExitStatus::partial_if(has_warnings || !is_published))
+}
+
+fn draw_progress(bar: &ProgressBar, done: usize, all: usize) {
+    bar.set_length(u64::try_from(all).unwrap_or(u64::MAX));
+    bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
 }
 
 fn warn_future_time(at: Minute, now: Minute) {
