@@ -7,7 +7,7 @@ use super::{SloEvaluation, SloState, SloViews, evaluate, required_windows};
 use crate::burn::{ErrorBudget, ExhaustionForecast, burn_rate, minutes_until_exhausted};
 use crate::counts::Sums;
 use crate::ledger::{Ledger, NotLoaded, PartialSumsRequest, ViewSums};
-use crate::rational::to_f64;
+use crate::rational::{quotient, to_f64};
 use crate::slo::{Catalog, Exclusions, PolicyStep, Service, Slo, Tier, Urgency};
 use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window, format_duration};
 
@@ -304,7 +304,6 @@ fn budget_unit(slo: &Slo) -> String {
     timeslices.map_or_else(|| "events".to_owned(), |minutes| format!("timeslices of {}", format_duration(minutes)))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "printing is where exactness ends")]
 fn sli(sums: Sums) -> Option<f64> {
-    (sums.total > 0).then(|| (sums.total - sums.bad) as f64 / sums.total as f64)
+    (sums.total > 0).then(|| quotient((sums.total - sums.bad).into(), sums.total.into()))
 }

@@ -12,7 +12,6 @@ use crate::evaluation::SloState;
 use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::rational::to_f64;
 
-pub(super) use document::PolicyStepJson;
 pub use document::{json, schema};
 pub use openmetrics::openmetrics;
 

@@ -5,7 +5,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::export::PolicyStepJson;
 use super::slo_status::{SloStatus, lacks_recent_data};
 use super::status::status_details;
 use super::table::markdown_list;
@@ -159,8 +158,8 @@ impl Gate<'_> {
                 "budget_consumed": row.budget.consumed().map(to_f64),
                 "coverage": row.coverage(),
                 "undecided": is_undecided(row),
-                "policy": row.policy.as_ref().map(PolicyStepJson::new),
-                "blocked_by": step.map(PolicyStepJson::new),
+                "policy": row.policy,
+                "blocked_by": step,
             })
         };
         json!({

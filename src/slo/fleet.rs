@@ -1,5 +1,8 @@
 //! What `fleet.yaml` sets for whole teams and classes: destinations, error-budget policies, and how incidents alert.
 
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
+
 use super::tier::Urgency;
 use crate::rational::Rational;
 
@@ -43,15 +46,26 @@ pub struct Policy {
     pub steps: Vec<PolicyStep>,
 }
 
-/// A step of a policy, which applies from a share of the used budget on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+// The documentation of the fields is part of the schema of the status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PolicyStep {
     /// Above zero; above 1 for a budget that is more than spent.
+    #[serde(skip)]
     pub share: Rational,
-    /// As written: `75%`.
+    /// The share of the budget from which on the step applies, as written: `75%`.
+    #[serde(rename = "used")]
     pub text: String,
+    /// What applies then, in the words of the policy.
     pub then: String,
+    /// What the step blocks: `deploys`, or nothing.
+    #[serde(rename = "blocks", serialize_with = "serialize_blocks")]
+    #[schemars(with = "Vec<String>")]
     pub blocks_deploys: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn serialize_blocks<S: Serializer>(blocks_deploys: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(blocks_deploys.then_some("deploys"))
 }
 
 impl Policy {

@@ -81,7 +81,7 @@ struct SloJson {
     /// The same numbers without corrections.
     raw: UncorrectedJson,
     /// The step of the error-budget policy that applies.
-    policy: Option<PolicyStepJson>,
+    policy: Option<PolicyStep>,
     /// `exhausted`, `exhausted_at`, `lasts` or `unknown`: the forecast of the budget at the burn rate of the last three
     /// days, or of a firing page or outage.
     forecast: &'static str,
@@ -134,17 +134,6 @@ struct UncorrectedJson {
     known_minutes: u32,
     /// The error budget without corrections.
     budget: BudgetJson,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "PolicyStep")]
-pub(crate) struct PolicyStepJson {
-    /// The share of the budget from which on the step applies, as written: `75%`.
-    used: String,
-    /// What applies then, in the words of the policy.
-    then: String,
-    /// What the step blocks: `deploys`, or nothing.
-    blocks: Vec<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -221,7 +210,7 @@ impl SloJson {
                 known_minutes: row.raw.known,
                 budget: BudgetJson::new(&row.raw_budget),
             },
-            policy: row.policy.as_ref().map(PolicyStepJson::new),
+            policy: row.policy.clone(),
             forecast: forecast_key(row.forecast),
             exhausted_at: exhausted_at(row.forecast),
             tiers: row.tiers.iter().zip(&row.evaluation.tiers).map(TierJson::new).collect(),
@@ -255,13 +244,6 @@ impl WeekAgoJson {
         let WeekAgo { at, sums, budget, .. } = past;
         let (at, budget) = (at.to_string(), BudgetJson::new(budget));
         Self { at, total: sums.total, bad: sums.bad, coverage: past.coverage(), budget }
-    }
-}
-
-impl PolicyStepJson {
-    pub(crate) fn new(step: &PolicyStep) -> Self {
-        let blocks = if step.blocks_deploys { vec!["deploys"] } else { Vec::new() };
-        Self { used: step.text.clone(), then: step.then.clone(), blocks }
     }
 }
 
