@@ -12,6 +12,7 @@ use crate::evaluation::SloState;
 use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::rational::to_f64;
 
+pub(super) use document::SloJson;
 pub use document::{json, schema};
 pub use openmetrics::openmetrics;
 

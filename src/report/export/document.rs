@@ -33,7 +33,7 @@ struct StatusJson {
 /// An SLO over one of its windows.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Slo")]
-struct SloJson {
+pub(crate) struct SloJson {
     /// The team that owns the service.
     team: String,
     /// The service.
@@ -174,13 +174,13 @@ pub fn schema() -> Value {
 
 /// One JSON document, numbers unrounded, `null` where nothing is known.
 pub fn json(status: &FleetStatus) -> Value {
-    let slos = status.rows.iter().map(SloJson::from_row).collect();
+    let slos = status.rows.iter().map(SloJson::new).collect();
     let text = StatusJson { schema: VERSION, at: status.at.to_string(), slos };
     serde_json::to_value(text).unwrap_or(Value::Null)
 }
 
 impl SloJson {
-    fn from_row(row: &SloRow) -> Self {
+    pub(crate) fn new(row: &SloRow) -> Self {
         Self {
             team: row.team.clone(),
             service: row.service.clone(),

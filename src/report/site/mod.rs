@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 
+use super::export::SloJson;
 use super::gate::Override;
 use super::history::History;
 use super::problems::error_lines;
@@ -166,12 +167,7 @@ impl<'a> Site<'a> {
 
     fn policy_rows(&self, is_wanted: impl Fn(&Service) -> bool) -> Value {
         let rows = self.worst_first.iter().filter(|service| is_wanted(service)).flat_map(|service| self.rows(service));
-        rows.filter_map(|row| {
-            let step = row.policy.as_ref()?;
-            let (from, then) = (&step.text, &step.then);
-            Some(context! { from, then, blocks => step.blocks_deploys, ..row_values(row) })
-        })
-        .collect()
+        rows.filter(|row| row.policy.is_some()).map(row_values).collect()
     }
 
     fn correction_rows(&self, span: Span, is_wanted: impl Fn(&Service, &Slo) -> bool) -> Value {
@@ -201,20 +197,17 @@ impl<'a> Site<'a> {
     }
 }
 
-/// An SLO over one of its windows, as all tables show it.
+/// An SLO over one of its windows: the numbers of the JSON document, and the words of all tables.
 fn row_values(row: &SloRow) -> Value {
-    let SloRow { team, service, slo, class, objective, window, sli, .. } = row;
     // In percentage points, with what was left a week ago.
     let change = remaining_now_and_week_ago(row)
         .map(|(now, week_ago)| context! { points => (now - week_ago) * 100.0, week_ago });
     context! {
-        team, service, slo, class, objective, window, sli, change,
-        status => Serde(SloStatus::from_row(row)),
+        change,
         why => status_reason(row),
         left => format_budget_left(&row.budget),
         raw_left => row.is_corrected().then(|| format_budget_left(&row.raw_budget)),
-        is_below => row.budget.is_exceeded(),
         forecast => format_forecast(row),
-        coverage => row.coverage(),
+        ..Serde(SloJson::new(row))
     }
 }

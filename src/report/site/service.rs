@@ -74,6 +74,7 @@ impl Site<'_> {
         let recent = Span::ending_at(evaluated_at, TIER_HISTORY_MINUTES);
         let within = Span::new(span.start, evaluated_at.plus(1));
         let subject = IncidentSubject::Slo(slo.id.clone());
+        let changes = self.context.alert_state.checkpoints.get(&slo.id).into_iter();
         let words = Value::from(Serde(EventWords::new(slo)));
         let definition = self
             .environment
@@ -94,7 +95,7 @@ impl Site<'_> {
             incidents => self.incident_rows(within, |key, _| key.subject == subject),
             corrections => self.correction_rows(span, |_, other| other.id == slo.id),
             definition => definition.lines().filter(|line| !line.is_empty()).map(str::trim).collect::<Value>(),
-            changes => self.change_rows(slo),
+            changes => Serde(changes.flat_map(SloCheckpoint::objective_changes).collect::<Vec<_>>()),
             evaluated_at => Serde(evaluated_at),
             allowed_share => to_f64(slo.objective.budget()),
             ..words
@@ -104,19 +105,10 @@ impl Site<'_> {
     fn window_section(&self, slo: &Slo, window: &Window, row: &SloRow, history: Option<&History>) -> Value {
         let span = window.span_at(row.evaluated_at);
         let days = history.map(|history| history.daily_buckets(window)).unwrap_or_default();
-        let budget = |sums: Sums, budget: &ErrorBudget| {
-            let Sums { total, bad, known } = sums;
-            let (allowed, consumed) = (budget.allowed().map(format_allowed), budget.consumed().map(to_f64));
-            context! { total, bad, known, allowed, consumed }
-        };
         context! {
             span => Serde(span),
-            minutes => row.minutes,
-            watermark => Serde(row.watermark),
-            corrected => budget(row.sums, &row.budget),
-            raw => row.is_corrected().then(|| budget(row.raw, &row.raw_budget)),
-            excluded_minutes => row.excluded_minutes,
-            excluded_by => row.corrections.join(", "),
+            allowed => row.budget.allowed().map(format_allowed),
+            raw_allowed => row.raw_budget.allowed().map(format_allowed),
             figures => history.map(|history| {
                 let timeline = self.timeline(format!("{}-{window}", anchor(slo)), slo, span, history);
                 figures::window_figures(&timeline, window, history)
@@ -128,17 +120,6 @@ impl Site<'_> {
 
     fn timeline<'a>(&self, id: String, slo: &'a Slo, span: Span, history: &'a History) -> Timeline<'a> {
         Timeline { id, slo, span, excluded: history.excluded(), incidents: self.incident_spans(&slo.id, span) }
-    }
-
-    /// The known changes of an SLO, newest first.
-    fn change_rows(&self, slo: &Slo) -> Value {
-        let changes = self.context.alert_state.checkpoints.get(&slo.id);
-        let changes: Vec<_> = changes.into_iter().flat_map(SloCheckpoint::objective_changes).collect();
-        changes
-            .iter()
-            .rev()
-            .map(|(at, before, after)| context! { at => Serde(at), before => *before, after => *after })
-            .collect()
     }
 }
 
