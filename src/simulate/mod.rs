@@ -108,7 +108,7 @@ impl ObjectPlan {
         let end = self.interval.end.to_string().replace(['-', ':'], "");
         let letters = b"abcdefghijklmnopqrstuvwxyz012345";
         let random: String =
-            (0..8).map(|place| char::from(letters[(random_bits >> (5 * place)) as usize % letters.len()])).collect();
+            (0..8).map(|place| char::from(letters[((random_bits >> (5 * place)) % 32) as usize])).collect();
         let (folder, node) = (self.folder(), self.node);
         format!("{folder}/{ACCOUNT}_elasticloadbalancing_{REGION}_{balancer}_{end}_{node}_{random}.log.gz")
     }
