@@ -99,7 +99,7 @@ impl<'a> CountSource<'a> for AccessLogSource<'a> {
             self.pending_days.clear();
         }
         let listing = self.tree.as_ref().map(|tree| self.plan.listed_update(tree, [day]));
-        Some(Fetched { listing, objects, ..Fetched::default() })
+        Some(Fetched { objects, listing, ..Fetched::default() })
     }
 
     fn progress(&self) -> (usize, usize) {

@@ -227,7 +227,7 @@ impl LogTree {
         for entry in entries {
             match object_key::parse_key(&entry.key) {
                 // A folder with the name of a log is taken for one that cannot be read: its minutes are unknown.
-                Ok(object) => objects.extend(self.to_log_file(entry, object)),
+                Ok(object) => objects.extend(self.select_log_file(entry, object)),
                 Err(_) if entry.is_folder => folders.push(entry.key),
                 Err(kind) => match entry.error {
                     Some(error) => {
@@ -242,7 +242,7 @@ impl LogTree {
     }
 
     /// The file, if its interval has a minute of the span.
-    fn to_log_file(
+    fn select_log_file(
         &mut self,
         FolderEntry { key, size, modified, .. }: FolderEntry,
         object: LogObject,

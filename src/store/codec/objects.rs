@@ -112,7 +112,7 @@ fn group_of_row(
         Arc::make_mut(&mut group).load_balancer = Arc::from(load_balancer);
     }
     if let Some(account_region) = account_region {
-        Arc::make_mut(&mut group).account_region = account_region.to_owned();
+        account_region.clone_into(&mut Arc::make_mut(&mut group).account_region);
     }
     if let Some(counted) = counted {
         Arc::make_mut(&mut group).counted = decode_series_list(counted)?;

@@ -93,7 +93,9 @@ impl LedgerStore {
             };
             let scanned = files.par_iter().map(scan_file).collect::<Result<Vec<_>, StoreError>>()?;
             let (partials, timeslice_minutes): (Vec<PartialSums>, Vec<_>) = scanned.into_iter().unzip();
-            partials.into_iter().for_each(|partial| partial_sums.merge(partial));
+            for partial in partials {
+                partial_sums.merge(partial);
+            }
             let minutes_by_partition = timeslice_minutes.into_iter().flatten().collect();
             let mut days: Vec<Day> = batch.iter().map(|part| part.day()).collect();
             days.dedup();
