@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::NotificationKind;
+use super::{NotificationKind, Owner};
 use crate::serialization::is_default;
 use crate::slo::{SloId, Urgency, lacks_id};
 use crate::time::Minute;
@@ -158,21 +158,6 @@ impl Incident {
 
     pub const fn is_open(&self) -> bool {
         self.ended.is_none()
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
-    pub team: String,
-    /// `slowburn` for the fleet.
-    pub service: String,
-    /// The class of the service; empty for the fleet.
-    pub class: String,
-}
-
-impl Owner {
-    pub fn fleet(team: &str) -> Self {
-        Self { team: team.to_owned(), service: "slowburn".to_owned(), class: String::new() }
     }
 }
 

@@ -18,8 +18,8 @@ mod state_machine;
 
 pub use evaluate::{EvaluationRange, Evaluator};
 pub use hysteresis::{MinuteEvaluation, UrgencyState, recovery_minutes};
-pub use incident::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject, Owner};
-pub use notification::{Notification, NotificationKind};
+pub use incident::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject};
+pub use notification::{Notification, NotificationKind, Owner};
 pub use notify::{NotificationRoutes, PlannedNotification, plan_notifications};
 pub use outbox::{DeliveryError, DeliveryReport, DeliveryResult, OutboxEntry};
 pub use state::{AlertState, SloCheckpoint};

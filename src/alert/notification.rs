@@ -5,7 +5,6 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Owner;
 use crate::slo::Urgency;
 use crate::time::Minute;
 
@@ -84,5 +83,20 @@ pub enum NotificationKind {
 impl fmt::Display for NotificationKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub team: String,
+    /// `slowburn` for the fleet.
+    pub service: String,
+    /// The class of the service; empty for the fleet.
+    pub class: String,
+}
+
+impl Owner {
+    pub fn fleet(team: &str) -> Self {
+        Self { team: team.to_owned(), service: "slowburn".to_owned(), class: String::new() }
     }
 }
