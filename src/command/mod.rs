@@ -1,4 +1,4 @@
-//! The command line. Each subcommand has one file with its arguments and its code; [`arguments`] has those that several
+//! The command line. Each subcommand has one file with its arguments and its code; `arguments` has those that several
 //! commands share.
 //!
 //! stdout is data, stderr is diagnostics. Every option that a scheduled run needs has a variable `SLOWBURN_...`, so

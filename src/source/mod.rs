@@ -1,4 +1,4 @@
-//! Sources of counts. Each implements [`CountSource`].
+//! Sources of counts. Each implements `CountSource`.
 
 pub mod access_logs;
 pub mod athena;

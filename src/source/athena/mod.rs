@@ -1,4 +1,4 @@
-//! Counts from Athena: a [`QueryTarget`] counts many series in one scan of a table of access logs, or runs a team's own
+//! Counts from Athena: a `QueryTarget` counts many series in one scan of a table of access logs, or runs a team's own
 //! query. [`create_statements`] has the DDL of the tables.
 //!
 //! **Invariant:** a minute is known only if the query for it succeeded and its result was read completely. What a
