@@ -83,6 +83,10 @@ pub struct MinuteColumns<'a> {
 }
 
 impl<'a> MinuteColumns<'a> {
+    pub fn to_table(&self) -> MinuteTable {
+        MinuteTable { total: self.total.to_vec(), bad: self.bad.to_vec(), known: self.known.to_vec() }
+    }
+
     pub fn slice(&self, range: Range<usize>) -> MinuteColumns<'a> {
         MinuteColumns { total: &self.total[range.clone()], bad: &self.bad[range.clone()], known: &self.known[range] }
     }

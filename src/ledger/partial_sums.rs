@@ -11,8 +11,8 @@ use hashbrown::HashMap;
 
 use super::timeslices::TimesliceRequests;
 use super::view::TimesliceView;
-use super::{Partition, PartitionMinutes, newest_known};
-use crate::counts::Sums;
+use super::{Partition, newest_known};
+use crate::counts::{MinuteColumns, Sums};
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
@@ -79,16 +79,16 @@ impl PartialSums {
         Self { spans: request.spans().map(|span| (span, HashMap::new())).collect(), known: BTreeMap::new() }
     }
 
-    /// The requested sums of a partition.
-    pub(crate) fn from_partition(
+    /// The requested sums of a partition, from the minutes of its series.
+    pub(crate) fn from_partition<'a>(
         request: &PartialSumsRequest,
         partition: Partition,
-        minutes: &PartitionMinutes,
+        minutes: &(impl Iterator<Item = (&'a SeriesKey, MinuteColumns<'a>)> + Clone),
     ) -> Self {
         let mut partial = Self::new(request);
         partial.spans.retain(|span, _| !span.intersect(partition.span()).is_empty());
         for (span, by_series) in &mut partial.spans {
-            for (series, row) in minutes {
+            for (series, row) in minutes.clone() {
                 let row = row.slice(partition.indices_of(*span));
                 let watermark = newest_known(row.known, span.intersect(partition.span()).start);
                 by_series.insert(series.clone(), SpanSums { sums: row.sums(), watermark });

@@ -89,21 +89,46 @@ fn series_list_hash(bytes: &[u8]) -> PolarsResult<String> {
     metadata_value(bytes, SERIES_HASH_KEY)?.ok_or_else(|| decode_error("the list of series is missing"))
 }
 
+/// The minutes of a file as they are stored: series may share a row.
+pub(in crate::store) struct DecodedMinutes {
+    series: Arc<Vec<SeriesKey>>,
+    /// The row of each series.
+    indices: Vec<usize>,
+    /// All rows, one after the other.
+    table: MinuteTable,
+    /// The minutes of a row.
+    width: usize,
+}
+
+impl DecodedMinutes {
+    pub(in crate::store) fn rows(&self) -> impl Iterator<Item = (&SeriesKey, MinuteColumns<'_>)> + Clone {
+        let row = |index: usize| self.table.slice(index * self.width..(index + 1) * self.width);
+        self.series.iter().zip(&self.indices).map(move |(series, index)| (series, row(*index)))
+    }
+
+    /// The minutes of some series, each row once.
+    pub(in crate::store) fn select(&self, is_selected: impl Fn(&SeriesKey) -> bool) -> PartitionMinutes {
+        let mut tables: HashMap<usize, Arc<MinuteTable>> = HashMap::new();
+        let rows = self.rows().zip(&self.indices).filter(|((series, _), _)| is_selected(series));
+        rows.map(|((series, row), index)| {
+            let table = tables.entry(*index).or_insert_with(|| Arc::new(row.to_table()));
+            (series.clone(), Arc::clone(table))
+        })
+        .collect()
+    }
+}
+
 /// The inverse of [`encode_minutes`], with the list of series that was read before.
 pub(in crate::store) fn decode_minutes(
     bytes: &[u8],
     partition: Partition,
     lists: &SeriesLists,
-) -> PolarsResult<PartitionMinutes> {
+) -> PolarsResult<DecodedMinutes> {
     let (frame, width) = (decode(bytes, &["total", "bad", "known"])?, partition.slots().len());
     let (total, bad): (Vec<u32>, Vec<u32>) = (numbers!(frame, "total", u32), numbers!(frame, "bad", u32));
     let known = bits_to_bytes(frame.column("known")?.bool()?);
-    let rows = total.chunks_exact(width).zip(bad.chunks_exact(width)).zip(known.chunks_exact(width)).map(
-        |((total, bad), known)| {
-            Arc::new(MinuteTable { total: total.to_vec(), bad: bad.to_vec(), known: known.to_vec() })
-        },
-    );
-    rows_by_series(&rows.collect::<Vec<_>>(), bytes, lists)
+    let (series, indices) = series_rows(total.len() / width, bytes, lists)?;
+    Ok(DecodedMinutes { series, indices, table: MinuteTable { total, bad, known }, width })
 }
 
 /// Like [`decode_minutes`], but only which minutes are known.
@@ -114,25 +139,22 @@ pub(in crate::store) fn decode_known(
 ) -> PolarsResult<BTreeMap<SeriesKey, Arc<[u8]>>> {
     let known = bits_to_bytes(decode(bytes, &["known"])?.column("known")?.bool()?);
     let rows: Vec<Arc<[u8]>> = known.chunks_exact(partition.slots().len()).map(Arc::from).collect();
-    rows_by_series(&rows, bytes, lists)
+    let (series, indices) = series_rows(rows.len(), bytes, lists)?;
+    Ok(series.iter().zip(indices).map(|(series, index)| (series.clone(), Arc::clone(&rows[index]))).collect())
 }
 
-/// The row of each series; some may share one.
-fn rows_by_series<R: Clone>(rows: &[R], bytes: &[u8], lists: &SeriesLists) -> PolarsResult<BTreeMap<SeriesKey, R>> {
+/// The series of a file, and the row of each of them, which is below `height`.
+fn series_rows(height: usize, bytes: &[u8], lists: &SeriesLists) -> PolarsResult<(Arc<Vec<SeriesKey>>, Vec<usize>)> {
     let mismatch = || decode_error("the rows do not match the series");
     let series = lists.get(&series_list_hash(bytes)?).cloned().unwrap_or_default();
     let indices: Vec<usize> = match metadata_value(bytes, ROW_INDEX_KEY)? {
-        None => (0..rows.len()).collect(),
+        None => (0..height).collect(),
         Some(text) => text.split(' ').map(str::parse).collect::<Result<_, _>>().map_err(|_| mismatch())?,
     };
-    let row_of_series = |(series, index): (&SeriesKey, usize)| {
-        let row = rows.get(index).ok_or_else(mismatch)?;
-        Ok((series.clone(), row.clone()))
-    };
-    if indices.len() != series.len() {
+    if indices.len() != series.len() || indices.iter().any(|index| *index >= height) {
         return Err(mismatch());
     }
-    series.iter().zip(indices).map(row_of_series).collect()
+    Ok((series, indices))
 }
 
 fn bits_to_bytes(bits: &BooleanChunked) -> Vec<u8> {

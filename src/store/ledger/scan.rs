@@ -49,7 +49,7 @@ impl LedgerStore {
         let files = self.read_minutes_files(partitions, series_lists).await?;
         let lists = &*series_lists;
         let decode = |(partition, name, bytes): &(Partition, String, Vec<u8>)| {
-            Ok((*partition, with_file_name(name, codec::decode_minutes(bytes, *partition, lists))?))
+            Ok((*partition, with_file_name(name, codec::decode_minutes(bytes, *partition, lists))?.select(|_| true)))
         };
         for (partition, minutes) in files.par_iter().map(decode).collect::<Result<Vec<_>, StoreError>>()? {
             ledger.minutes.insert(partition, minutes);
@@ -75,14 +75,13 @@ impl LedgerStore {
             let scan_file = |(part, name, bytes): &(Partition, String, Vec<u8>)| {
                 let (mut partial, mut timeslice_minutes) = (PartialSums::default(), None);
                 if sum_partitions.contains(part) || timeslice_partitions.contains(part) {
-                    let mut minutes = with_file_name(name, codec::decode_minutes(bytes, *part, lists))?;
+                    let minutes = with_file_name(name, codec::decode_minutes(bytes, *part, lists))?;
                     if sum_partitions.contains(part) {
-                        partial = PartialSums::from_partition(request, *part, &minutes);
+                        partial = PartialSums::from_partition(request, *part, &minutes.rows());
                     }
                     if timeslice_partitions.contains(part) {
                         let series = request.timeslice_series(part.day());
-                        minutes.retain(|name, _| series.contains(name));
-                        timeslice_minutes = Some((*part, minutes));
+                        timeslice_minutes = Some((*part, minutes.select(|name| series.contains(name))));
                     }
                 }
                 if request.known_partitions.contains(part) && ledger.unloaded_minutes.contains(part) {
