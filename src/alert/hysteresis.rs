@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::serialization::is_default;
-use crate::slo::Urgency;
+use crate::slo::{AlertRules, Slo, Urgency};
 use crate::time::{MINUTES_PER_DAY, Minute};
 
 /// Minutes without an event after which an incident ends: the service is out of use.
@@ -30,6 +30,14 @@ pub struct MinuteEvaluation {
     /// The most urgent tier whose short window burns, before downgrades.
     pub short_window_firing: Option<Urgency>,
     pub has_no_traffic: bool,
+}
+
+/// How many minutes of recovery end a ticket, page and severe of an SLO: at least those of the shortest short window.
+pub fn resolve_after(slo: &Slo, rules: &AlertRules) -> [u32; 3] {
+    [Urgency::Ticket, Urgency::Page, Urgency::Severe].map(|urgency| {
+        let tiers = slo.tiers.iter().filter(|tier| tier.urgency == urgency);
+        tiers.map(|tier| tier.short_minutes).min().unwrap_or(0).max(rules.resolve_after_minutes)
+    })
 }
 
 /// The state of an SLO between two evaluations. Arrays are for ticket, page and severe.

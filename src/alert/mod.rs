@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** the same minutes give the same incidents, however often slowburn runs.
 
-mod evaluate;
+mod evaluator;
 mod grouping;
 mod hysteresis;
 mod incident;
@@ -16,8 +16,8 @@ mod outbox;
 mod state;
 mod state_machine;
 
-pub use evaluate::{EvaluationRange, Evaluator};
-pub use hysteresis::{MinuteEvaluation, UrgencyState, recovery_minutes};
+pub use evaluator::{EvaluationRange, Evaluator};
+pub use hysteresis::{MinuteEvaluation, UrgencyState, recovery_minutes, resolve_after};
 pub use incident::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject};
 pub use notification::{Notification, NotificationKind, Owner};
 pub use notify::{NotificationRoutes, PlannedNotification, plan_notifications};
@@ -25,5 +25,5 @@ pub use outbox::{DeliveryError, DeliveryReport, DeliveryResult, OutboxEntry};
 pub use state::{AlertState, SloCheckpoint};
 pub use state_machine::{
     EvaluationBatch, EvaluationStart, InvalidDefinitions, ObjectiveChange, SloUpdate, SourceWatermark,
-    apply_evaluations, evaluation_start, late_data_span, resolve_after,
+    apply_evaluations, evaluation_start, late_data_span,
 };

@@ -14,7 +14,7 @@ use super::{
     AlertState, EndReason, Incident, IncidentKey, IncidentSubject, MinuteEvaluation, Owner, SloCheckpoint, UrgencyState,
 };
 use crate::counts::Sums;
-use crate::slo::{AlertRules, Slo, SloId, Urgency};
+use crate::slo::{AlertRules, SloId, Urgency};
 use crate::time::{Minute, Span};
 
 #[derive(Clone, Debug)]
@@ -76,14 +76,6 @@ pub struct SourceWatermark {
     /// The evaluation of its newest known minute.
     pub known_until: Minute,
     pub fetched_at: Minute,
-}
-
-/// How many minutes of recovery end a ticket, page and severe of an SLO: at least those of the shortest short window.
-pub fn resolve_after(slo: &Slo, rules: &AlertRules) -> [u32; 3] {
-    [Urgency::Ticket, Urgency::Page, Urgency::Severe].map(|urgency| {
-        let tiers = slo.tiers.iter().filter(|tier| tier.urgency == urgency);
-        tiers.map(|tier| tier.short_minutes).min().unwrap_or(0).max(rules.resolve_after_minutes)
-    })
 }
 
 /// The minutes before an evaluation that may still open an incident: late data is detected by their sums.

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::arguments::{AtArg, DEFINITIONS, DefinitionArgs, OUTPUT, parse_folder};
 use super::environment::environment_secrets;
 use super::load::{Definitions, read_definitions};
 use super::notify::unset_variables;
 use super::output::{print, print_error, print_message};
+use super::shared_arguments::{AtArg, DEFINITIONS, DefinitionArgs, OUTPUT, parse_folder};
 use super::{CommandError, ExitStatus};
 use crate::format::pluralize;
 use crate::report::problems;

@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use super::arguments::{CommonArgs, DATA, OUTPUT};
 use super::load::load_definitions;
 use super::output::print;
+use super::shared_arguments::{CommonArgs, DATA, OUTPUT};
 use super::{CommandError, ExitStatus};
 use crate::cost::CostAssumptions;
 use crate::location::Location;

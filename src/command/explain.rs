@@ -3,9 +3,9 @@
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 
-use super::arguments::{CommonArgs, OUTPUT, StateArgs, TextFormat};
 use super::load::{find_slo, load_definitions, open_ledger};
 use super::output::print;
+use super::shared_arguments::{CommonArgs, OUTPUT, StateArgs, TextFormat};
 use super::{CommandError, ExitStatus, completions};
 use crate::queries;
 use crate::time::Minute;

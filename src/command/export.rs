@@ -3,10 +3,10 @@
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
-use super::arguments::{CommonArgs, DATA, OUTPUT, OutFile};
 use super::disjoint_locations::check_disjoint;
 use super::load::{find_slo, load_definitions, open_ledger};
 use super::output::Output;
+use super::shared_arguments::{CommonArgs, DATA, OUTPUT, OutFile};
 use super::time::Time;
 use super::{CommandError, ExitStatus, READ_ATTEMPTS_MAX, completions};
 use crate::location::Location;

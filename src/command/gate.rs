@@ -5,9 +5,9 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
-use super::arguments::{CommonArgs, DATA, OUTPUT};
 use super::load::{Definitions, concerns_service, load_definitions, open_ledger, open_ledger_for_update};
 use super::output::{print, print_warning};
+use super::shared_arguments::{CommonArgs, DATA, OUTPUT};
 use super::{CommandError, ExitStatus, completions};
 use crate::queries;
 use crate::report::gate::{self, GateDecision, Override};

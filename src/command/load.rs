@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::CommandError;
-use super::arguments::CommonArgs;
 use super::output::{print_message, print_warning};
+use super::shared_arguments::CommonArgs;
 use crate::alert::InvalidDefinitions;
 use crate::format::pluralize;
 use crate::location::Location;

@@ -8,8 +8,8 @@ use clap_complete::ArgValueCandidates;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::arguments::OUTPUT;
 use super::output::{print, print_message};
+use super::shared_arguments::OUTPUT;
 use super::{Cli, CommandError, ExitStatus, completions};
 use crate::format::pluralize;
 

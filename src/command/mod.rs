@@ -4,7 +4,7 @@
 //! stdout is data, stderr is diagnostics. Every option that a scheduled run needs has a variable `SLOWBURN_...`, so
 //! that a container needs no command line.
 
-mod arguments;
+mod shared_arguments;
 mod check;
 mod completions;
 mod cost;
@@ -40,8 +40,8 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use self::arguments::LOGGING;
 pub use self::error::{CommandError, ExitStatus, exit_code};
+use self::shared_arguments::LOGGING;
 use crate::time::Minute;
 
 /// How often a command starts over because runs changed the ledger while it read it.
@@ -229,7 +229,7 @@ pub fn init_tracing(log: Option<Targets>) {
 
 #[cfg(test)]
 mod tests {
-    use super::arguments::{ALERTS, AWS, DATA, DEFINITIONS, OUTPUT};
+    use super::shared_arguments::{ALERTS, AWS, DATA, DEFINITIONS, OUTPUT};
     use super::*;
 
     #[test]

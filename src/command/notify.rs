@@ -8,9 +8,9 @@ use clap_complete::ArgValueCandidates;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::arguments::{ALERTS, ChannelArgs, OUTPUT, SlosArg, TextFormat};
 use super::load::read_definitions;
 use super::output::{print, print_message};
+use super::shared_arguments::{ALERTS, ChannelArgs, OUTPUT, SlosArg, TextFormat};
 use super::{CommandError, ExitStatus, completions};
 use crate::alert::{DeliveryError, Notification};
 use crate::format::pluralize;

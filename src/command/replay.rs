@@ -4,9 +4,9 @@
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
-use super::arguments::{CommonArgs, DATA, OUTPUT};
 use super::load::{find_slo, load_definitions, open_ledger};
 use super::output::print;
+use super::shared_arguments::{CommonArgs, DATA, OUTPUT};
 use super::time::Time;
 use super::{CommandError, ExitStatus, completions};
 use crate::burn::{PrefixSums, replay as evaluate};

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use clap::{Args, ValueEnum, ValueHint};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::arguments::{CommonArgs, OUTPUT, StateArgs};
 use super::disjoint_locations::check_disjoint;
 use super::load::{load_definitions, open_ledger};
 use super::output::{print, print_message};
+use super::shared_arguments::{CommonArgs, OUTPUT, StateArgs};
 use super::{CommandError, ExitStatus};
 use crate::alert::AlertState;
 use crate::evaluation::status::FleetStatus;

@@ -9,12 +9,12 @@ use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::arguments::{ALERTS, AWS, ChannelArgs, CommonArgs, DATA, OUTPUT, parse_days, parse_integer};
 use super::disjoint_locations::check_disjoint;
 use super::environment::environment_secrets;
 use super::load::{load_definitions, open_ledger};
 use super::notify::unset_variables;
 use super::output::{print_message, print_warning};
+use super::shared_arguments::{ALERTS, AWS, ChannelArgs, CommonArgs, DATA, OUTPUT, parse_days, parse_integer};
 use super::status::StatusFormat;
 use super::time::Time;
 use super::{CommandError, ExitStatus, report, simulate, status};

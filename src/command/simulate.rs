@@ -10,8 +10,8 @@ use clap::{Args, ValueHint};
 use flate2::{Compression, GzBuilder};
 use rayon::prelude::*;
 
-use super::arguments::{DATA, OUTPUT, parse_days};
 use super::output::print_message;
+use super::shared_arguments::{DATA, OUTPUT, parse_days};
 use super::{CommandError, ExitStatus};
 use crate::simulate::{ObjectPlan, Plan};
 use crate::store::{has_content, write_new_file};

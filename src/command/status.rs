@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
-use super::arguments::{CommonArgs, DEFINITIONS, OUTPUT, OutFile, StateArgs};
 use super::disjoint_locations::check_disjoint;
 use super::load::{load_definitions, open_ledger};
 use super::output::{Output, print};
+use super::shared_arguments::{CommonArgs, DEFINITIONS, OUTPUT, OutFile, StateArgs};
 use super::{CommandError, ExitStatus, completions};
 use crate::alert::{AlertState, IncidentKey, IncidentSubject};
 use crate::evaluation::status::FleetStatus;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use clap::Args;
 
-use super::arguments::{AWS, DEFINITIONS, SlosArg};
 use super::load::read_definitions;
 use super::output::{print, print_message, print_warning};
+use super::shared_arguments::{AWS, DEFINITIONS, SlosArg};
 use super::{CommandError, ExitStatus};
 use crate::aws::Aws;
 use crate::hinted_error::HintedError;

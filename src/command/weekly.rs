@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::ArgValueCandidates;
 
-use super::arguments::{ALERTS, ChannelArgs, CommonArgs, DEFINITIONS, OUTPUT, StateArgs};
 use super::disjoint_locations::check_disjoint;
 use super::load::{Definitions, load_definitions, open_ledger, open_ledger_for_update};
 use super::output::{print, print_message, print_warning};
+use super::shared_arguments::{ALERTS, ChannelArgs, CommonArgs, DEFINITIONS, OUTPUT, StateArgs};
 use super::{CommandError, ExitStatus, completions};
 use crate::alert::DeliveryError;
 use crate::cost::Usage;

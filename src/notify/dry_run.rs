@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::payload::Payload;
 use super::sanitize::plain_text;
+use super::webhook_payload::Payload;
 use crate::alert::{DeliveryError, Notification};
 use crate::slo::describe_destination;
 use crate::text::{escape_non_printing, truncate};

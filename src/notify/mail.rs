@@ -14,10 +14,10 @@ use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::payload::Payload;
 use super::sanitize::{
     emoji_and_color, is_weekly_report, label, labelled_title, ownership, plain_text, title_without_label,
 };
+use super::webhook_payload::Payload;
 use super::{BUG, Secret, Settings, http};
 use crate::alert::{DeliveryError, Notification};
 use crate::report::weekly::{ImageMode, WeeklyReport};

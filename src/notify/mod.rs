@@ -6,12 +6,12 @@ mod dry_run;
 mod http;
 mod mail;
 mod pagerduty;
-mod payload;
 mod put_metric_data;
 mod sanitize;
 mod secret;
 mod slack;
 mod webhook;
+mod webhook_payload;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -24,9 +24,9 @@ use crate::report::weekly::WeeklyReport;
 use crate::text::escape_non_printing;
 use crate::time::Minute;
 
-pub use payload::schema;
 pub use put_metric_data::put_metric_data;
 pub use secret::{Secret, Secrets};
+pub use webhook_payload::schema;
 
 /// The hint of errors that only a change of the program can fix.
 const BUG: &str = "report this as a bug in slowburn";

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use sha2::Sha256;
 
 use super::http::{self, Post};
-use super::payload::Payload;
 use super::sanitize::short_key;
+use super::webhook_payload::Payload;
 use super::{BUG, Secret, Secrets};
 use crate::alert::{DeliveryError, Notification};
 

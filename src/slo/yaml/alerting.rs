@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::destination::Destination;
 use super::forms::{FromText, OrNone, Scalar, impl_from_text};
-use super::load_balancer::Destination;
 use super::scalars::{Minutes, Name, Percent, PositiveInt};
 use crate::hinted_error::HintedError;
 use crate::slo::tier::WorkingHours;

@@ -11,8 +11,8 @@ use super::alerting::{SevereYaml, SignificanceYaml, TiersYaml};
 use super::forms::{
     Forms, FromText, OneOrMany, OrNone, Scalar, impl_from_text, impl_serde_by_forms, scalar_text, to_serde_error,
 };
-use super::load_balancer::{HostPattern, Method, PathPattern};
 use super::metric::MetricsYaml;
+use super::request_pattern::{HostPattern, Method, PathPattern};
 use super::scalars::{Minutes, Name, Percent, Percentile, TextLine, Threshold, WindowYaml};
 use crate::hinted_error::HintedError;
 use crate::slo::indicator::{LatencyBasis, LatencyErrors};

@@ -3,8 +3,8 @@
 use serde_yaml::Value;
 
 use super::forms::FromText;
-use super::load_balancer::regex_warning;
 use super::region;
+use super::request_pattern::regex_warning;
 use super::scalars::Percent;
 use crate::hinted_error::HintedError;
 use crate::rational::Rational;

@@ -7,7 +7,7 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout_at};
 
 use super::listing::LogFile;
-use super::object::{ObjectError, ObjectReader, ObjectSize};
+use super::read_object::{ObjectError, ObjectReader, ObjectSize};
 use super::root::LogRoot;
 use crate::access_log::alb::OptionalFields;
 use crate::access_log::contributors::{ContributorCounter, Contributors};

@@ -10,7 +10,7 @@ mod inflate;
 mod listed_objects;
 mod listing;
 mod listing_plan;
-mod object;
+mod read_object;
 mod root;
 mod s3;
 mod scan;
@@ -21,6 +21,6 @@ pub use count_source::AccessLogSource;
 #[cfg(test)]
 pub use folders::ListError;
 pub use listing::{ListingReport, LogFile, LogFolders, LogTree, SkippedObjects};
-pub use object::ObjectError;
+pub use read_object::ObjectError;
 pub use root::LogRoot;
 pub use scan::{Batch, ObjectRead, ScanResult, scan};

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::folder::{FolderEntry, FolderListing, join_key};
-use super::object::ObjectError;
+use super::read_object::ObjectError;
 use crate::aws::{Aws, AwsError, connection_message};
 use crate::cost::{NanoDollars, Usage};
 use crate::hinted_error::HintedError;

@@ -13,7 +13,7 @@ use std::thread::ScopedJoinHandle;
 use tokio::sync::mpsc;
 
 use super::listing::LogFile;
-use super::object::{ObjectError, ObjectReader, ObjectSize};
+use super::read_object::{ObjectError, ObjectReader, ObjectSize};
 use super::root::LogRoot;
 use super::s3::FetchedObject;
 use crate::access_log::lines::LineSink;

@@ -9,7 +9,7 @@ use aws_sdk_cloudwatch::types::{
 };
 use tracing::debug;
 
-use super::plan::PeriodSpan;
+use super::plan_requests::PeriodSpan;
 use crate::aws::AwsError;
 use crate::slo::MetricStatistic;
 use crate::time::Minute;

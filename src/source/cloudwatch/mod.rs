@@ -6,7 +6,7 @@
 mod count_source;
 mod first_datapoint;
 mod get_metric_data;
-mod plan;
+mod plan_requests;
 mod summary;
 mod to_counts;
 
@@ -22,7 +22,7 @@ use crate::slo::{MetricStatistic, RatioMetrics};
 use crate::time::{Minute, Span};
 use first_datapoint::{first_datapoint, never_reported, record_first_datapoints, zero_from};
 use get_metric_data::{MetricError, get_metric_data};
-use plan::PeriodSpan;
+use plan_requests::PeriodSpan;
 use to_counts::{MetricValues, NoTrafficBounds, to_counts};
 
 pub use count_source::CloudWatchMetrics;
@@ -86,8 +86,8 @@ pub fn value_count(counts: &RatioMetrics, span: Span) -> u64 {
 
 pub fn estimate_billed_metrics(span: Span, now: Minute, series_queries: &[SeriesQuery]) -> u64 {
     let metrics = sorted_metrics(series_queries);
-    let period_spans = plan::split_by_period(span, now).into_iter();
-    period_spans.flat_map(|period_span| plan::plan_requests(&metrics, period_span)).map(billed_metrics).sum()
+    let period_spans = plan_requests::split_by_period(span, now).into_iter();
+    period_spans.flat_map(|period_span| plan_requests::plan_requests(&metrics, period_span)).map(billed_metrics).sum()
 }
 
 /// The metrics of all series, each once.
@@ -109,8 +109,8 @@ pub async fn fetch_metrics(fetch: &MetricFetch<'_>, series_queries: &[SeriesQuer
         ..MetricResponse::default()
     };
     let mut failed: BTreeMap<&MetricStatistic, MetricError> = BTreeMap::new();
-    for period_span in plan::split_by_period(fetch.span, fetch.now) {
-        let requests = plan::plan_requests(&metrics, period_span).into_iter();
+    for period_span in plan_requests::split_by_period(fetch.span, fetch.now) {
+        let requests = plan_requests::plan_requests(&metrics, period_span).into_iter();
         let results: Vec<_> = stream::iter(requests)
             .map(async |metrics| (metrics, get_metric_data(fetch.client, fetch.account, metrics, period_span).await))
             .buffer_unordered(CONCURRENT_REQUESTS_MAX)

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::PeriodSpan;
+use super::plan_requests::PeriodSpan;
 use crate::counts::{DayCounts, MinuteCount};
 use crate::slo::{MetricRole, MetricStatistic, RatioMetrics};
 use crate::time::{Day, Minute, Span};
