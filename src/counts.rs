@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +145,35 @@ impl MinuteTable {
 
     pub fn set(&mut self, index: usize, count: MinuteCount, known: u8) {
         (self.total[index], self.bad[index], self.known[index]) = (count.total, count.bad, known);
+    }
+}
+
+/// The minutes of one series, as a part of a table that holds those of others too. Cloning copies no minutes.
+#[derive(Clone, Debug)]
+pub struct MinuteRow {
+    table: Arc<MinuteTable>,
+    slots: Range<usize>,
+}
+
+impl MinuteRow {
+    pub const fn new(table: Arc<MinuteTable>, slots: Range<usize>) -> Self {
+        Self { table, slots }
+    }
+
+    pub fn columns(&self) -> MinuteColumns<'_> {
+        self.table.slice(self.slots.clone())
+    }
+
+    /// Rows with one identity have equal minutes, which saves comparing them.
+    pub fn identity(&self) -> (*const MinuteTable, usize) {
+        (Arc::as_ptr(&self.table), self.slots.start)
+    }
+}
+
+impl From<MinuteTable> for MinuteRow {
+    fn from(table: MinuteTable) -> Self {
+        let slots = 0..table.total.len();
+        Self::new(Arc::new(table), slots)
     }
 }
 

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use super::objects::{ListedObject, PartitionObjects, filing_partition, merge_records};
 use super::{Ledger, NotLoaded, ObjectRecord, Partition};
-use crate::counts::{Counts, MinuteCount, MinuteTable, Sums};
+use crate::counts::{Counts, MinuteCount, MinuteRow, MinuteTable};
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
@@ -117,7 +117,7 @@ impl Ledger {
                 NotLoaded::check([partition], &self.unloaded_minutes)?;
                 let mut minutes = self
                     .minutes_in_partition(&series, partition)
-                    .map_or_else(|| MinuteTable::new(partition.slots().len()), MinuteTable::clone);
+                    .map_or_else(|| MinuteTable::new(partition.slots().len()), |row| row.to_table());
                 for index in spans.into_iter().flat_map(|span| partition.indices_of(span)) {
                     minutes.set(index, MinuteCount::default(), 0);
                 }
@@ -175,20 +175,21 @@ impl Ledger {
     ) {
         let day = partition.day();
         let minutes = self.minutes.entry(partition).or_default();
-        let unknown = Arc::new(MinuteTable::new(partition.slots().len()));
-        let mut edited_rows: HashMap<(*const MinuteTable, *const T), (Arc<MinuteTable>, Sums, Sums)> = HashMap::new();
+        let unknown = MinuteRow::from(MinuteTable::new(partition.slots().len()));
+        let mut edited_rows = HashMap::new();
         for (series, edit) in edits {
-            let row = minutes.entry(series.clone()).or_insert_with(|| Arc::clone(&unknown));
-            let row_and_edit = (Arc::as_ptr(row), std::ptr::from_ref::<T>(edit));
+            let row = minutes.entry(series.clone()).or_insert_with(|| unknown.clone());
+            let row_and_edit = (row.identity(), std::ptr::from_ref::<T>(edit));
             let (edited, before, after) = edited_rows.entry(row_and_edit).or_insert_with(|| {
-                let previous = Arc::clone(row);
-                apply(edit, Arc::make_mut(row));
-                if *row != previous {
+                let mut edited = row.columns().to_table();
+                apply(edit, &mut edited);
+                if edited.columns() != row.columns() {
                     self.changed_minutes.insert(partition);
                 }
-                (Arc::clone(row), previous.columns().sums(), row.columns().sums())
+                let (before, after) = (row.columns().sums(), edited.columns().sums());
+                (MinuteRow::from(edited), before, after)
             });
-            *row = Arc::clone(edited);
+            *row = edited.clone();
             if before != after {
                 let sums = Arc::make_mut(self.daily_sums.entry(series.clone()).or_default());
                 let mut day_total = sums.sum_range(day, day.plus(1));
@@ -260,13 +261,14 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counts::Sums;
 
     #[test]
     fn equal_edits_of_shared_minutes_stay_shared_and_leave_other_series() {
         let [a, b, c] = ["logs x a", "logs x b", "logs x c"].map(SeriesKey::new);
         let partition = Partition::containing(Minute(0));
-        let unknown = Arc::new(MinuteTable::new(partition.slots().len()));
-        let mut known = MinuteTable::clone(&unknown);
+        let unknown = MinuteTable::new(partition.slots().len());
+        let mut known = unknown.clone();
         known.set(7, MinuteCount { total: 2, bad: 1 }, 1);
         let known = Arc::new(known);
         let mut ledger = Ledger::default();
@@ -274,15 +276,15 @@ mod tests {
         ledger.edit_partition(partition, &BTreeMap::from(rows), |new, row: &mut MinuteTable| {
             row.clone_from(new);
         });
-        assert!(Arc::ptr_eq(&ledger.minutes[&partition][&a], &ledger.minutes[&partition][&c]));
+        assert_eq!(ledger.minutes[&partition][&a].identity(), ledger.minutes[&partition][&c].identity());
         let edit: Arc<[u8]> = Arc::from(vec![1; partition.slots().len()]);
         let edits = BTreeMap::from([(a.clone(), Arc::clone(&edit)), (b.clone(), edit)]);
         ledger.edit_partition(partition, &edits, |known: &[u8], row| row.known.copy_from_slice(known));
         let minutes = &ledger.minutes[&partition];
-        assert!(Arc::ptr_eq(&minutes[&a], &minutes[&b]));
+        assert_eq!(minutes[&a].identity(), minutes[&b].identity());
         assert_eq!(minutes[&a].columns().sums(), Sums { total: 2, bad: 1, known: 240 });
-        assert_eq!(minutes[&c], known);
-        let forget: Arc<MinuteTable> = unknown;
+        assert_eq!(minutes[&c].columns(), known.columns());
+        let forget = Arc::new(unknown);
         ledger.edit_partition(partition, &BTreeMap::from([(c.clone(), forget)]), |new, row: &mut MinuteTable| {
             row.clone_from(new);
         });

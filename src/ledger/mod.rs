@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::counts::{MinuteColumns, MinuteTable, Sums};
+use crate::counts::{MinuteColumns, MinuteRow, MinuteTable, Sums};
 use crate::series::SeriesKey;
 use crate::time::{Day, Minute, Span};
 
@@ -59,7 +59,7 @@ pub struct ObjectsWritten {
 
 /// The minutes of a partition, by series. Series may share them: a fleet has many series without traffic behind the
 /// same load balancer, and minutes without traffic are then stored and computed once.
-pub type PartitionMinutes = BTreeMap<SeriesKey, Arc<MinuteTable>>;
+pub type PartitionMinutes = BTreeMap<SeriesKey, MinuteRow>;
 
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -112,8 +112,8 @@ impl Ledger {
         }))
     }
 
-    fn minutes_in_partition(&self, series: &SeriesKey, partition: Partition) -> Option<&MinuteTable> {
-        self.minutes.get(&partition)?.get(series).map(Arc::as_ref)
+    fn minutes_in_partition(&self, series: &SeriesKey, partition: Partition) -> Option<MinuteColumns<'_>> {
+        self.minutes.get(&partition)?.get(series).map(MinuteRow::columns)
     }
 
     /// Whether any minute of a series is known.

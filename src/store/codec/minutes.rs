@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use polars::prelude::{BooleanChunked, Column, PolarsResult};
 
 use super::{decode, decode_error, encode, metadata_value, numbers};
-use crate::counts::{MinuteColumns, MinuteTable};
+use crate::counts::{MinuteColumns, MinuteRow, MinuteTable};
 use crate::ledger::{Partition, PartitionMinutes};
 use crate::series::SeriesKey;
 use crate::store::content_version;
@@ -106,15 +106,15 @@ impl DecodedMinutes {
         self.series.iter().zip(&self.indices).map(move |(series, index)| (series, row(*index)))
     }
 
-    /// The minutes of some series, each row once.
-    pub(in crate::store) fn select(&self, is_selected: impl Fn(&SeriesKey) -> bool) -> PartitionMinutes {
-        let mut tables: HashMap<usize, Arc<MinuteTable>> = HashMap::new();
-        let rows = self.rows().zip(&self.indices).filter(|((series, _), _)| is_selected(series));
-        rows.map(|((series, row), index)| {
-            let table = tables.entry(*index).or_insert_with(|| Arc::new(row.to_table()));
-            (series.clone(), Arc::clone(table))
-        })
-        .collect()
+    /// The minutes of some series. They share the table of all of the file.
+    pub(in crate::store) fn select(self, is_selected: impl Fn(&SeriesKey) -> bool) -> PartitionMinutes {
+        let (table, width) = (Arc::new(self.table), self.width);
+        let selected = self.series.iter().zip(self.indices).filter(|(series, _)| is_selected(series));
+        selected
+            .map(|(series, index)| {
+                (series.clone(), MinuteRow::new(Arc::clone(&table), index * width..(index + 1) * width))
+            })
+            .collect()
     }
 }
 
