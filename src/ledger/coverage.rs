@@ -205,7 +205,7 @@ impl Ledger {
             let known_before = if is_unloaded {
                 self.partial_sums.known_minutes(series, partition)
             } else {
-                Some(self.minutes_in_partition(series, partition).map_or(&[][..], |row| &row.known[..]))
+                Some(self.minutes_in_partition(series, partition).map_or(&[][..], |row| row.known))
             };
             let Some(known_before) = known_before else {
                 coverage.not_loaded.insert(partition);

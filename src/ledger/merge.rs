@@ -245,7 +245,7 @@ impl Ledger {
                     continue;
                 }
                 NotLoaded::check([partition], &self.unloaded_minutes)?;
-                let stored_totals = self.minutes_in_partition(series, partition).map_or(&[][..], |row| &row.total[..]);
+                let stored_totals = self.minutes_in_partition(series, partition).map_or(&[][..], |row| row.total);
                 for ((minute, count), total) in (partition.span().start.0..).zip(partition_counts).zip(stored_totals) {
                     if total.checked_add(count.total).is_none() {
                         return Err(MergeError::TooManyEvents { series: series.clone(), minute: Minute(minute) });
