@@ -70,7 +70,7 @@ impl<'a> TimesliceView<'a> {
         if excluded.is_empty() {
             return self.cache_key.clone();
         }
-        SeriesKey::new(&format!("{}, excluding {}", self.cache_key, excluded.join(" ")))
+        SeriesKey::new(&format!("{}, without {}", self.cache_key, excluded.join(" ")))
     }
 
     /// The smallest span of whole timeslices around a span within a day.
@@ -84,6 +84,12 @@ impl<'a> TimesliceView<'a> {
     /// The timeslices of a span within a day. Each is an event of its last minute.
     fn evaluate(&self, table: &MinuteTable, span: Span) -> MinuteTable {
         let (slots, length) = (self.align(span).slots(), self.timeslices.minutes as usize);
+        let is_excluded = |slots: &std::ops::Range<usize>| {
+            self.view.excluded_within(span.start.day().span()).any(|excluded| {
+                let excluded = excluded.slots();
+                excluded.start <= slots.start && slots.end <= excluded.end
+            })
+        };
         let mut evaluated = MinuteTable::for_day();
         for start in slots.step_by(length) {
             let range = start..start + length;
@@ -93,7 +99,7 @@ impl<'a> TimesliceView<'a> {
             }
             evaluated.known[range.clone()].fill(1);
             let sums = minutes.sums();
-            if sums.total > 0 || self.timeslices.is_idle_good {
+            if sums.total > 0 || (self.timeslices.is_idle_good && !is_excluded(&range)) {
                 let budget = self.timeslices.budget;
                 let is_over_budget =
                     sums.bad > 0 && i128::from(sums.bad) * budget.denom() > i128::from(sums.total) * budget.numer();

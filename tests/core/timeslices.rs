@@ -219,7 +219,9 @@ fn sum_by_hand(slo: &Slo, excluded: &[Span], stderr: &Minutes, span: Span) -> Su
         }
         if known {
             sums.known += slice.intersect(span).minutes();
-            if span.contains(slice.end.plus(-1)) && (total > 0 || slices.is_idle_good) {
+            let is_excluded =
+                (slice.start.0..slice.end.0).all(|at| excluded.iter().any(|out| out.contains(Minute(at))));
+            if span.contains(slice.end.plus(-1)) && (total > 0 || (slices.is_idle_good && !is_excluded)) {
                 sums.total += 1;
                 sums.bad += u64::from(bad * slices.budget.denom() > total * slices.budget.numer());
             }
