@@ -66,6 +66,12 @@ impl Minute {
         Self(self.0.saturating_add(minutes))
     }
 
+    /// The minute that the clock of a time zone showed so many weeks earlier; after a time that it skipped, the next.
+    pub fn weeks_earlier(self, weeks: i32, zone: &TimeZone) -> Self {
+        let earlier = self.timestamp().to_zoned(zone.clone()).checked_sub(weeks.weeks());
+        earlier.map_or(Self(i32::MIN), |moment| Self::from_unix_seconds(moment.timestamp().as_second()))
+    }
+
     pub fn timestamp(self) -> Timestamp {
         Timestamp::from_second(i64::from(self.0) * 60).unwrap_or(Timestamp::MAX)
     }

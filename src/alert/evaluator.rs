@@ -6,14 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::hysteresis::TICKET_RESOLVE_SHARE;
 use super::{
-    AlertState, EvaluationStart, IncidentSubject, MinuteEvaluation, Owner, SloUpdate, SourceWatermark,
+    AlertState, EvaluationStart, IncidentSubject, MinuteEvaluation, Owner, SloUpdate, SourceWatermark, TicketTiers,
     evaluation_start, resolve_after,
 };
+use crate::burn::Threshold;
 use crate::counts::Sums;
 use crate::evaluation::{CountsView, SloEvaluation, SloState, SloViews, TierEvaluation, evaluate, required_windows};
 use crate::ledger::{Ledger, NotLoaded, PartialSumsRequest, View, ViewSums};
-use crate::slo::{Catalog, Exclusions, Indicator, Service, Slo, Urgency};
+use crate::rational::Rational;
+use crate::slo::{Catalog, Exclusions, Indicator, Service, Slo, Tier, Urgency};
 use crate::time::{Minute, Span};
 
 /// New minutes up to which they are evaluated together with the status.
@@ -210,7 +213,7 @@ fn evaluate_minute(slo: &Slo, at: Minute, counts: &CountsView<'_>) -> MinuteEval
     let is_included = counts.excluded.iter().all(|out| out.intersect(newest).is_empty());
     let is_observed = is_included && (counts.event_counts)(newest).known == 1;
     if !is_observed {
-        return MinuteEvaluation { at, is_observed, firing: None, short_window_firing: None, has_no_traffic: false };
+        return MinuteEvaluation::unobserved(at);
     }
     let evaluation = evaluate(slo, at, counts);
     let tiers = || slo.tiers.iter().zip(&evaluation.tiers);
@@ -219,22 +222,28 @@ fn evaluate_minute(slo: &Slo, at: Minute, counts: &CountsView<'_>) -> MinuteEval
     MinuteEvaluation {
         at,
         is_observed,
-        firing: evaluation.state.urgency().filter(|_| !is_single_bad_event(slo, &evaluation)),
+        firing: evaluation.state.urgency(),
         short_window_firing: short_firing.map(|(tier, _)| tier.urgency).max(),
         has_no_traffic: shortest_window
             .map_or((counts.event_counts)(newest).total, |(_, tier_evaluation)| tier_evaluation.short.total)
             == 0,
+        is_traffic_drop: matches!(evaluation.state, SloState::TrafficDrop { .. }),
+        ticket_tiers: evaluate_ticket_tiers(slo, &evaluation),
     }
 }
 
-/// Whether only a single bad event makes the SLO burn: in a quiet service that exceeds any burn rate. For a ticket, one
-/// in the short window counts too: the long window may still contain an outage.
-fn is_single_bad_event(slo: &Slo, evaluation: &SloEvaluation) -> bool {
-    let SloState::Firing { tier, urgency } = evaluation.state else { return false };
-    let has_single_bad_event = |tier_evaluation: &TierEvaluation| {
-        tier_evaluation.long.bad <= 1 || (urgency == Urgency::Ticket && tier_evaluation.short.bad <= 1)
+fn evaluate_ticket_tiers(slo: &Slo, evaluation: &SloEvaluation) -> TicketTiers {
+    let ticket_tiers = || slo.tiers.iter().zip(&evaluation.tiers).filter(|(tier, _)| tier.urgency == Urgency::Ticket);
+    let is_burning = |(tier, evaluation): (&Tier, &TierEvaluation)| {
+        let (numerator, denominator) = TICKET_RESOLVE_SHARE;
+        let factor = tier.factor * Rational::new(numerator, denominator);
+        Threshold::new(factor, &slo.objective).is_exceeded(evaluation.long.total, evaluation.long.bad)
     };
-    slo.timeslices.is_none()
-        && slo.significance.is_some()
-        && evaluation.tiers.get(tier).is_some_and(has_single_bad_event)
+    if ticket_tiers().any(|(_, evaluation)| evaluation.is_firing) {
+        TicketTiers::Firing
+    } else if ticket_tiers().any(is_burning) {
+        TicketTiers::Burning
+    } else {
+        TicketTiers::Quiet
+    }
 }

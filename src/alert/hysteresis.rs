@@ -4,7 +4,8 @@
 //! and for a ticket as many as the short window of its tiers has. A minute of recovery was observed, had traffic, and
 //! no short window burned. An unobserved minute proves nothing, and neither does one without traffic: a service that
 //! failed before the night and had no requests since has not recovered. Only after a whole day without events is there
-//! nothing left to alert about.
+//! nothing left to alert about. A ticket that never was a page also stays open while a long window of its tiers burns
+//! near the factor.
 //!
 //! If an SLO reaches the same urgency again within [`FLAPPING_MINUTES`], it needs as many minutes of recovery before it
 //! is downgraded or resolved (flap suppression): it pages twice a night, and not at every change, whether a ticket
@@ -30,6 +31,34 @@ pub struct MinuteEvaluation {
     /// The most urgent tier whose short window burns, before downgrades.
     pub short_window_firing: Option<Urgency>,
     pub has_no_traffic: bool,
+    /// Whether it fires because traffic is missing.
+    pub is_traffic_drop: bool,
+    pub ticket_tiers: TicketTiers,
+}
+
+/// What the tickets of an SLO did at one minute, all of them together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TicketTiers {
+    /// One fired.
+    Firing,
+    /// None fired, but the long window of one burned at [`TICKET_RESOLVE_SHARE`] of its factor or more.
+    Burning,
+    #[default]
+    Quiet,
+}
+
+impl MinuteEvaluation {
+    pub const fn unobserved(at: Minute) -> Self {
+        Self {
+            at,
+            is_observed: false,
+            firing: None,
+            short_window_firing: None,
+            has_no_traffic: false,
+            is_traffic_drop: false,
+            ticket_tiers: TicketTiers::Quiet,
+        }
+    }
 }
 
 /// How many minutes of recovery end a ticket, page and severe of an SLO: at least those of the shortest short window.
@@ -54,7 +83,20 @@ pub struct UrgencyState {
     pub last_recovered: [Option<Minute>; 3],
     #[serde(rename = "flapping", skip_serializing_if = "is_default")]
     pub is_flapping: [bool; 3],
+    /// A ticket tier fired, and the long window of one has burned since.
+    #[serde(rename = "ticket_held", skip_serializing_if = "is_default")]
+    pub is_ticket_held: bool,
+    /// It was a page since it began to fire: its failures stay in the long windows for days, and it has been looked at.
+    #[serde(skip_serializing_if = "is_default")]
+    pub has_paged: bool,
+    /// It fires because traffic is missing, and for no other reason.
+    #[serde(rename = "traffic_drop", skip_serializing_if = "is_default")]
+    pub is_traffic_drop: bool,
 }
+
+/// A ticket ends when no long window burns at this share of its factor: a service that burns at about the factor would
+/// open and resolve hundreds a year.
+pub const TICKET_RESOLVE_SHARE: (i128, i128) = (4, 5);
 
 /// An urgency that is reached again within this time is the same problem, and needs as many minutes of recovery.
 const FLAPPING_MINUTES: i32 = 60;
@@ -77,6 +119,18 @@ impl UrgencyState {
             return;
         }
         let before = self.urgency();
+        self.has_paged |= evaluation.firing >= Some(Urgency::Page);
+        self.is_ticket_held = match evaluation.ticket_tiers {
+            TicketTiers::Firing => true,
+            TicketTiers::Burning => self.is_ticket_held,
+            TicketTiers::Quiet => false,
+        };
+        if evaluation.firing.is_some() {
+            self.is_traffic_drop = evaluation.is_traffic_drop && (self.is_traffic_drop || before.is_none());
+        }
+        // Once the traffic that was missing is no longer expected, nothing is wrong.
+        let is_ticket_held = self.is_ticket_held && !self.has_paged;
+        let can_recover = !evaluation.has_no_traffic || self.is_traffic_drop;
         for urgency in URGENCIES {
             let index = urgency as usize;
             if evaluation.firing >= Some(urgency) {
@@ -85,7 +139,10 @@ impl UrgencyState {
                         .is_some_and(|recovered_at| evaluation.at <= recovered_at.plus(FLAPPING_MINUTES));
                 }
                 self.minutes_to_recovery[index] = recovery_minutes(resolve_after[index], self.is_flapping[index]);
-            } else if !evaluation.has_no_traffic && evaluation.short_window_firing < Some(urgency) {
+            } else if can_recover
+                && evaluation.short_window_firing < Some(urgency)
+                && !(urgency == Urgency::Ticket && is_ticket_held)
+            {
                 self.minutes_to_recovery[index] = self.minutes_to_recovery[index].saturating_sub(1);
             }
         }
@@ -94,8 +151,10 @@ impl UrgencyState {
             if is_without_traffic { self.minutes_without_traffic.saturating_add(1) } else { 0 };
         if self.has_lost_traffic() {
             self.minutes_to_recovery = [0; 3];
+            self.is_ticket_held = false;
         }
         let after = self.urgency();
+        self.has_paged &= after.is_some();
         for urgency in URGENCIES.into_iter().filter(|urgency| before >= Some(*urgency) && after < Some(*urgency)) {
             (self.last_recovered[urgency as usize], self.is_flapping[urgency as usize]) = (Some(evaluation.at), false);
         }
@@ -130,13 +189,28 @@ mod tests {
             let resolve_after = resolve_after[*urgency as usize].max(if is_flapping { 60 } else { 1 });
             let observed: Vec<&MinuteEvaluation> =
                 evaluations[below_since..].iter().filter(|evaluation| evaluation.is_observed).collect();
+            let observed_from_start: Vec<&MinuteEvaluation> =
+                evaluations.iter().filter(|evaluation| evaluation.is_observed).collect();
             let Some(last_firing) = observed.iter().rposition(|evaluation| evaluation.firing >= Some(*urgency)) else {
                 return false;
             };
             let since = &observed[last_firing + 1..];
-            let recovery = since
-                .iter()
-                .filter(|evaluation| !evaluation.has_no_traffic && evaluation.short_window_firing < Some(*urgency))
+            // A ticket does not recover while it is held: since a ticket tier fired, without a quiet minute after it.
+            let is_held = |index: usize| {
+                let until = &observed_from_start[..=index];
+                let newest = until.iter().rposition(|evaluation| evaluation.ticket_tiers != TicketTiers::Burning);
+                let has_paged = before[below_since..].contains(&Some(Urgency::Page))
+                    || before[below_since..].contains(&Some(Urgency::Severe));
+                !has_paged && newest.is_some_and(|newest| until[newest].ticket_tiers == TicketTiers::Firing)
+            };
+            let first_since = observed_from_start.len() - since.len();
+            let recovery = (first_since..observed_from_start.len())
+                .filter(|index| {
+                    let evaluation = observed_from_start[*index];
+                    !evaluation.has_no_traffic
+                        && evaluation.short_window_firing < Some(*urgency)
+                        && !(*urgency == Urgency::Ticket && is_held(*index))
+                })
                 .count();
             let mut without_traffic = 0;
             let has_lost_traffic = since.iter().any(|evaluation| {
@@ -152,14 +226,15 @@ mod tests {
         #[test]
         fn urgency_is_highest_that_fired_within_recovery_minutes(
             resolve_after in proptest::array::uniform3(1_u32..20),
-            drawn in proptest::collection::vec((0_u8..5, 0_usize..20, 0_usize..12, 0_u8..4), 1..300),
+            drawn in proptest::collection::vec((0_u8..5, 0_usize..20, 0_usize..12, 0_u8..4, 0_usize..9), 1..300),
         ) {
             let mut state = UrgencyState::default();
             let (mut evaluations, mut urgencies) = (Vec::new(), Vec::new());
-            for (minute, (observed, firing, short_window, traffic)) in (0..).zip(drawn) {
+            for (minute, (observed, firing, short_window, traffic, tickets)) in (0..).zip(drawn) {
+                let ticket_tiers = [TicketTiers::Firing, TicketTiers::Burning, TicketTiers::Burning].get(tickets).copied().unwrap_or_default();
                 let firing = URGENCIES.get(firing).copied();
                 let short_window_firing = URGENCIES[..2].get(short_window).copied();
-                evaluations.push(MinuteEvaluation { at: Minute(minute), is_observed: observed > 0, firing, short_window_firing, has_no_traffic: traffic == 0 });
+                evaluations.push(MinuteEvaluation { at: Minute(minute), is_observed: observed > 0, firing, short_window_firing, has_no_traffic: traffic == 0 , is_traffic_drop: false, ticket_tiers});
                 state.apply(evaluations[evaluations.len() - 1], resolve_after);
                 prop_assert_eq!(state.urgency(), urgency_by_definition(&evaluations, &urgencies, resolve_after), "{:?}", evaluations);
                 urgencies.push(state.urgency());
@@ -180,6 +255,8 @@ mod tests {
                     firing,
                     short_window_firing: firing,
                     has_no_traffic: false,
+                    is_traffic_drop: false,
+                    ticket_tiers: TicketTiers::Quiet,
                 },
                 [15; 3],
             );
@@ -201,12 +278,58 @@ mod tests {
                     firing: Some(firing),
                     short_window_firing: Some(firing),
                     has_no_traffic: false,
+                    is_traffic_drop: false,
+                    ticket_tiers: TicketTiers::Quiet,
                 },
                 [15; 3],
             );
             pages += u32::from(before < Some(Urgency::Page) && state.urgency() == Some(Urgency::Page));
         }
         assert_eq!(pages, 2);
+    }
+
+    #[test]
+    fn ticket_ends_once_no_long_window_burns_near_its_factor() {
+        let mut state = UrgencyState::default();
+        let mut apply = |minutes: u32, firing, ticket_tiers| {
+            for minute in 0..minutes {
+                state.apply(
+                    MinuteEvaluation {
+                        is_observed: true,
+                        firing,
+                        ticket_tiers,
+                        ..MinuteEvaluation::unobserved(Minute(minute.cast_signed()))
+                    },
+                    [120, 15, 15],
+                );
+            }
+            state.urgency()
+        };
+        let ticket = Some(Urgency::Ticket);
+        assert_eq!(apply(1, ticket, TicketTiers::Firing), ticket);
+        assert_eq!(apply(5_000, None, TicketTiers::Burning), ticket);
+        assert_eq!(apply(119, None, TicketTiers::Quiet), ticket);
+        assert_eq!(apply(1, None, TicketTiers::Quiet), None);
+        // A page that is sent as a ticket is none of the ticket tiers.
+        assert_eq!(apply(1, ticket, TicketTiers::Burning), ticket);
+        assert_eq!(apply(120, None, TicketTiers::Burning), None);
+    }
+
+    #[test]
+    fn traffic_drop_ends_without_traffic_once_none_is_expected_and_outage_does_not() {
+        let evaluate = |is_traffic_drop| {
+            let mut state = UrgencyState::default();
+            let observed = MinuteEvaluation {
+                is_observed: true,
+                has_no_traffic: true,
+                is_traffic_drop,
+                ..MinuteEvaluation::unobserved(Minute(0))
+            };
+            state.apply(MinuteEvaluation { firing: Some(Urgency::Severe), ..observed }, [15; 3]);
+            (0..15).for_each(|_| state.apply(MinuteEvaluation { is_traffic_drop: false, ..observed }, [15; 3]));
+            state.urgency()
+        };
+        assert_eq!([evaluate(true), evaluate(false)], [None, Some(Urgency::Severe)]);
     }
 
     #[test]
@@ -217,6 +340,8 @@ mod tests {
             firing,
             short_window_firing: None,
             has_no_traffic,
+            is_traffic_drop: false,
+            ticket_tiers: TicketTiers::Quiet,
         };
         let mut state = UrgencyState::default();
         state.apply(evaluation(true, false, Some(Urgency::Page)), [15; 3]);

@@ -17,7 +17,7 @@ mod state;
 mod state_machine;
 
 pub use evaluator::{EvaluationRange, Evaluator};
-pub use hysteresis::{MinuteEvaluation, UrgencyState, recovery_minutes, resolve_after};
+pub use hysteresis::{MinuteEvaluation, TicketTiers, UrgencyState, recovery_minutes, resolve_after};
 pub use incident::{Delivery, EndReason, Incident, IncidentKey, IncidentSubject};
 pub use notification::{Notification, NotificationKind, Owner};
 pub use notify::{NotificationRoutes, PlannedNotification, plan_notifications};

@@ -335,7 +335,7 @@ fn update_stale_sources(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
 mod tests {
     use super::super::plan_notifications;
     use super::*;
-    use crate::alert::NotificationRoutes;
+    use crate::alert::{NotificationRoutes, TicketTiers};
     use crate::slo::SloId;
 
     const HOUR: i32 = 60;
@@ -426,6 +426,8 @@ mod tests {
             firing,
             short_window_firing: firing,
             has_no_traffic: false,
+            is_traffic_drop: false,
+            ticket_tiers: TicketTiers::Quiet,
         };
         SloUpdate {
             slo: SloId::new(service, "availability"),

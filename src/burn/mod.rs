@@ -15,10 +15,8 @@ mod significance;
 mod simd;
 mod window_sums;
 
-#[cfg(test)]
-pub use condition::Threshold;
-pub use condition::{Condition, burn_rate};
+pub use condition::{Condition, Threshold, burn_rate};
 pub use error_budget::{ErrorBudget, ExhaustionForecast, minutes_until_exhausted};
 pub use firing::{TierFiring, replay};
-pub use significance::{is_significant, p_value};
+pub use significance::{is_significant, p_value, poisson_cdf};
 pub use window_sums::PrefixSums;

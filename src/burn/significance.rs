@@ -5,6 +5,7 @@
 //! at most alpha is the same as that the lower Clopper-Pearson bound of k / n with confidence 1 - alpha is not below p.
 
 use statrs::function::beta::checked_beta_reg;
+use statrs::function::gamma::checked_gamma_ur;
 
 use crate::counts::Sums;
 use crate::rational::{Rational, to_f64};
@@ -28,4 +29,11 @@ pub fn p_value(sums: Sums, share: Rational) -> f64 {
     }
     let (bad, good) = (sums.bad as f64, sums.total.saturating_sub(sums.bad) as f64);
     checked_beta_reg(bad, good + 1.0, share).unwrap_or(1.0)
+}
+
+/// The probability of at most so many events with this mean (Poisson): the regularised upper incomplete gamma function
+/// `Q(events + 1, mean)` (<https://dlmf.nist.gov/8.11#E10>).
+#[expect(clippy::cast_precision_loss, reason = "a probability is no count")]
+pub fn poisson_cdf(events: u64, mean: f64) -> f64 {
+    if mean <= 0.0 { 1.0 } else { checked_gamma_ur(events as f64 + 1.0, mean).unwrap_or(1.0) }
 }

@@ -142,9 +142,11 @@ impl AlertPipeline<'_> {
         batch: &[EvaluationRange],
         updates: &mut [SloUpdate],
     ) -> Result<(), LedgerError> {
-        let ledger = load_batch(evaluator, batch, self.store).await?;
+        let mut ledger = load_batch(evaluator, batch, self.store).await?;
         for range in batch {
-            updates[range.slo_index].evaluations.extend(evaluator.evaluate_range(&ledger, range)?);
+            let evaluations =
+                load_until(self.store, &mut ledger, |ledger| evaluator.evaluate_range(ledger, range)).await?;
+            updates[range.slo_index].evaluations.extend(evaluations);
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Explains one minute of one SLO.
 
-use super::{LedgerError, load_batch};
+use super::{LedgerError, load_batch, load_until};
 use crate::alert::{AlertState, Evaluator, IncidentSubject, UrgencyState, resolve_after};
+use crate::ledger::Ledger;
 use crate::report::explain::Explanation;
 use crate::slo::{Catalog, Service, Slo, Urgency};
 use crate::store::{AlertStateKind, LedgerStore};
@@ -28,11 +29,12 @@ pub async fn explain<'a>(
     let evaluator = Evaluator::new(catalog, at);
     let (mut evaluations, mut evaluation) = (Vec::new(), None);
     for batch in Evaluator::split_backlog(&Vec::from_iter(evaluator.range(slo, start, at))) {
-        let ledger = load_batch(&evaluator, &batch, store).await?;
+        let mut ledger = load_batch(&evaluator, &batch, store).await?;
         for range in &batch {
-            evaluations.extend(evaluator.evaluate_range(&ledger, range)?);
+            evaluations.extend(load_until(store, &mut ledger, |ledger| evaluator.evaluate_range(ledger, range)).await?);
             if range.until == at {
-                evaluation = Some(evaluator.evaluate_last(&ledger, range)?);
+                let evaluate = |ledger: &Ledger| evaluator.evaluate_last(ledger, range);
+                evaluation = Some(load_until(store, &mut ledger, evaluate).await?);
             }
         }
     }

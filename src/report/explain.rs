@@ -118,6 +118,18 @@ impl Explanation<'_> {
             (Some(Downgrade::FewBadEvents { bad_events, min_bad_events }), _) => {
                 format!("failed: {}, a page needs {min_bad_events}", pluralize(bad_events, "bad event"))
             }
+            (Some(Downgrade::Burst { bad_events, min_bad_events }), _) => format!(
+                "failed: {} within a few minutes, a page needs {min_bad_events} or more minutes with some",
+                pluralize(bad_events, "bad event")
+            ),
+            (Some(Downgrade::ColdStart { bad_events }), _) => {
+                format!("failed: {} just after a time without events", pluralize(bad_events, "bad event"))
+            }
+            (Some(Downgrade::ExtraTraffic { bad_events, usual_events }), _) => format!(
+                "failed: {} on top of the usual traffic ({})",
+                pluralize(bad_events, "bad event"),
+                pluralize(usual_events, "event")
+            ),
             (Some(Downgrade::NotSignificant { p_value, max_p_value }), _) => format!(
                 "failed: p-value {}, a page needs at most {}",
                 format_percent(p_value, 2),

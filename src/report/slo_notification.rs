@@ -195,6 +195,22 @@ impl SloMessage<'_> {
                 with_thousands_separators(bad_events),
                 plural(bad_events, noun)
             ),
+            Downgrade::Burst { bad_events, min_bad_events } => format!(
+                "Sent as a ticket: {} {} within a few minutes; a page needs {min_bad_events}, or more minutes with some.",
+                with_thousands_separators(bad_events),
+                plural(bad_events, noun)
+            ),
+            Downgrade::ColdStart { bad_events } => format!(
+                "Sent as a ticket: {} {} just after a time without {}s, as when a service starts.",
+                with_thousands_separators(bad_events),
+                plural(bad_events, noun),
+                self.event_noun()
+            ),
+            Downgrade::ExtraTraffic { bad_events, .. } => format!(
+                "Sent as a ticket: the usual traffic is good. {} {} came on top of it, as from one broken client.",
+                with_thousands_separators(bad_events),
+                plural(bad_events, noun)
+            ),
             Downgrade::NotSignificant { p_value, .. } => format!(
                 "Sent as a ticket: not statistically significant. With so few {}s, this many {noun}s or more would occur by chance in {} \
                  of cases.",

@@ -218,6 +218,9 @@ fn format_burn_rates(tier: &Tier, evaluation: &TierEvaluation) -> String {
     let downgrade_note = evaluation.downgrade.map_or("", |downgrade| match downgrade {
         Downgrade::OutsideHours => ", outside working hours",
         Downgrade::FewBadEvents { .. } => ", few failures",
+        Downgrade::Burst { .. } => ", short burst",
+        Downgrade::ColdStart { .. } => ", cold start",
+        Downgrade::ExtraTraffic { .. } => ", extra traffic",
         Downgrade::NotSignificant { .. } => ", not significant",
     });
     let long = format_rate(evaluation.long_burn_rate, evaluation.long);

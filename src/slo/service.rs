@@ -6,6 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::indicator::{Indicator, Timeslices};
 use super::problem::Problem;
 use super::tier::{Severe, Significance, Tier, WorkingHours};
@@ -48,6 +50,8 @@ pub struct Slo {
     pub severe: Severe,
     /// The share of unknown minutes above which the SLO is not evaluated.
     pub max_unknown: Rational,
+    /// Whose clock traffic follows: that of the working hours, or of the calendar windows.
+    pub time_zone: TimeZone,
 }
 
 impl Slo {

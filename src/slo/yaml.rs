@@ -97,6 +97,9 @@ pub(super) struct FleetFile {
     pub(super) teams: Option<BTreeMap<String, TeamYaml>>,
     /// How incidents are opened, resolved and notified.
     pub(super) alerts: Option<AlertsYaml>,
+    /// Time zone of the fleet: of the windows `week`, `month`, `quarter` and `year`, and of the hours at which traffic
+    /// is compared with earlier weeks where a service has no working hours. Default: UTC.
+    pub(super) time_zone: Option<Scalar<TimeZone>>,
     /// Alert tiers by name, or `none` for no alerts.
     pub(super) tiers: Option<TiersYaml>,
     /// Minimum statistical significance of a page; pages below it are sent as tickets. `none` disables the test.
@@ -116,7 +119,7 @@ pub(super) struct ClassYaml {
     pub(super) slos: Option<BTreeMap<String, SloYaml>>,
     /// Windows of the error budgets; alert tiers use the first. Default: 30d.
     pub(super) windows: Option<OneOrMany<Scalar<WindowYaml>>>,
-    /// Time zone of the windows `week`, `month`, `quarter` and `year`. Default: UTC.
+    /// Time zone of the windows `week`, `month`, `quarter` and `year`. Default: that of the fleet.
     pub(super) time_zone: Option<Scalar<TimeZone>>,
     /// Alert tiers by name, or `none` for no alerts.
     pub(super) tiers: Option<TiersYaml>,

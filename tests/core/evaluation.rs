@@ -156,18 +156,24 @@ const NOON: &str = "2026-10-28T12:00Z";
 #[test]
 fn insignificant_page_is_downgraded_to_ticket() {
     let quiet = slo(", severe: none");
-    let few = evaluate_counts(&quiet, NOON, |age| (u64::from(age % 20 == 1), u64::from(age == 1)));
+    let requests = |bad: &'static [i32]| move |age: i32| (u64::from(age % 20 == 1), u64::from(bad.contains(&age)));
+    let few = evaluate_counts(&quiet, NOON, requests(&[1, 21]));
     assert_eq!(few.state, SloState::Firing { tier: 0, urgency: Urgency::Ticket });
-    assert_eq!(few.tiers[0].downgrade, Some(Downgrade::FewBadEvents { bad_events: 1, min_bad_events: 5 }));
-    assert!(few.tiers[0].is_firing, "burn rates are unchanged");
+    assert_eq!(few.tiers[0].downgrade, Some(Downgrade::FewBadEvents { bad_events: 2, min_bad_events: 5 }));
+    let one = evaluate_counts(&quiet, NOON, requests(&[1]));
+    assert_eq!(one.state, SloState::Ok, "a single bad event does not fire, whatever burn rate it is");
 
     let unsure = slo(", severe: none, significance: { min_bad_events: 1, confidence: 99.9% }");
-    let chance = evaluate_counts(&unsure, NOON, |age| (u64::from(age % 2 == 1), u64::from(age == 1)));
+    let failing = [1, 21, 41];
+    let chance = evaluate_counts(&unsure, NOON, |age| (2, u64::from(failing.contains(&age))));
     assert_eq!(chance.state.urgency(), Some(Urgency::Ticket));
     let Some(Downgrade::NotSignificant { p_value: chance, max_p_value: chance_max }) = chance.tiers[0].downgrade else {
         panic!("{chance:?}")
     };
-    assert!((chance - (1.0 - (1.0 - 0.0144_f64).powi(30))).abs() < 1e-12 && (chance_max - 0.001).abs() < 1e-12);
+    // At least 3 of 120, each with half of 1.44%.
+    let (share, others) = (0.0072_f64, 1.0 - 0.0072_f64);
+    let at_most_two = others.powi(120) + 120.0 * share * others.powi(119) + 7_140.0 * share.powi(2) * others.powi(118);
+    assert!((chance - (1.0 - at_most_two)).abs() < 1e-12 && (chance_max - 0.001).abs() < 1e-12);
 
     let none = slo(", severe: none, significance: none");
     let page = evaluate_counts(&none, NOON, |age| (u64::from(age % 20 == 1), u64::from(age == 1)));
@@ -177,14 +183,52 @@ fn insignificant_page_is_downgraded_to_ticket() {
 #[test]
 fn first_minute_of_outage_pages_after_busy_hour() {
     // 1,000 requests per minute an hour ago, 900 now: a minute of failures is 1.5% of the hour, above the threshold of
-    // 1.44%. The same number within an hour may be chance, but not within five minutes.
+    // 1.44%.
     let busy = slo(", severe: none");
-    let outage =
-        evaluate_counts(&busy, NOON, |age| (if age > 5 { 1_000 } else { 900 }, if age == 1 { 900 } else { 0 }));
-    assert_eq!(outage.state, SloState::Firing { tier: 0, urgency: Urgency::Page });
-    let steady =
-        evaluate_counts(&busy, NOON, |age| (if age > 5 { 1_000 } else { 900 }, if age <= 60 { 15 } else { 0 }));
-    assert_eq!(steady.state.urgency(), Some(Urgency::Ticket), "1.5% for an hour may be chance");
+    let check = |failing: i32, bad: u64| {
+        let counts = |age| (if age > 5 { 1_000 } else { 900 }, if age <= failing { bad } else { 0 });
+        evaluate_counts(&busy, NOON, counts).state.urgency()
+    };
+    assert_eq!(check(1, 900), Some(Urgency::Page));
+    assert_eq!(check(60, 15), Some(Urgency::Page), "1.5% for an hour");
+    assert_eq!(check(60, 14), None);
+}
+
+#[test]
+fn page_needs_bad_events_in_three_minutes_or_thirty() {
+    let busy = slo(", severe: none");
+    let check = |ages: &[i32], bad: u64| {
+        let state = evaluate_counts(&busy, NOON, |age| (3, if ages.contains(&age) { bad } else { 0 })).state;
+        state.urgency()
+    };
+    let (page, ticket) = (Some(Urgency::Page), Some(Urgency::Ticket));
+    assert_eq!(check(&[1, 2], 14), ticket, "28 bad events in two minutes");
+    assert_eq!(check(&[1, 2], 15), page, "30 bad events in two minutes");
+    assert_eq!(check(&[1, 2, 4], 2), ticket, "a client that retries for four minutes");
+    assert_eq!(check(&[1, 2, 3, 4, 5], 1), page, "five minutes");
+    assert_eq!(check(&[1, 2, 30, 31], 2), ticket, "two bursts");
+    assert_eq!(check(&[1, 20, 40], 2), page, "three minutes");
+}
+
+#[test]
+fn significance_of_timeslices_counts_requests() {
+    let slices = slo(", severe: none, budgeting: timeslices, slice: 15m, slice_target: 95%");
+    let at = minute(NOON);
+    let evaluated = |bad_per_minute: u64| {
+        let budget = |span: Span| Sums { total: u64::from(span.minutes() / 15), bad: 1, known: span.minutes() };
+        let events = |span: Span| {
+            let failing = span.intersect(Span::ending_at(at, 15)).minutes();
+            Sums {
+                total: u64::from(span.minutes()) * 10,
+                bad: u64::from(failing) * bad_per_minute,
+                known: span.minutes(),
+            }
+        };
+        let counts = CountsView { budget_counts: &budget, event_counts: &events, excluded: &[] };
+        evaluate(&slices, at, &counts).state.urgency()
+    };
+    assert_eq!(evaluated(10), Some(Urgency::Page), "one bad timeslice of 150 failed requests");
+    assert_eq!(evaluated(0), None);
 }
 
 #[test]
@@ -224,7 +268,16 @@ fn outage_is_severe_and_needs_min_bad_events() {
     let mostly = evaluate_counts(&plain, NOON, |age| (100, if age <= 5 { 89 } else { 0 }));
     assert_eq!(mostly.state, SloState::Firing { tier: 0, urgency: Urgency::Page });
     let lone = evaluate_counts(&plain, NOON, |age| (u64::from(age == 2), u64::from(age == 2)));
-    assert_eq!(lone.state.urgency(), Some(Urgency::Ticket), "one failed request is not an outage");
+    assert_eq!(lone.state, SloState::Ok, "one failed request is not an outage");
+    let check = |per_minute: u64, minutes: i32| {
+        let failing = |age| (per_minute, if age <= minutes { per_minute } else { 0 });
+        evaluate_counts(&plain, NOON, |age| if age <= minutes { failing(age) } else { (u64::from(age % 10 == 0), 0) })
+            .state
+            .urgency()
+    };
+    assert_eq!(check(3, 2), Some(Urgency::Ticket), "six failed requests in two minutes");
+    assert_eq!(check(3, 5), Some(Urgency::Severe), "five minutes that each have a failed request");
+    assert_eq!(check(10, 2), Some(Urgency::Severe), "20 failed requests");
     let off = evaluate_counts(&slo(", severe: none"), NOON, |age| (100, if age <= 5 { 100 } else { 0 }));
     assert_eq!(off.state.urgency(), Some(Urgency::Page));
 }
@@ -273,11 +326,9 @@ fn unknown_or_excluded_minutes_are_no_traffic_drop() {
         matches!(evaluated(&counts(None), &[week(1), week(2)]), SloState::TrafficDrop { .. }),
         "two weeks are left"
     );
-    assert_eq!(
-        evaluated(&counts(None), &[week(1), week(2), week(3)]),
-        SloState::Ok,
-        "one earlier week is not a baseline"
-    );
+    let all_weeks = [week(4), week(3), week(2), week(1)];
+    assert!(matches!(evaluated(&counts(None), &all_weeks[1..]), SloState::TrafficDrop { .. }), "one week is enough");
+    assert_eq!(evaluated(&counts(None), &all_weeks), SloState::Ok, "no earlier week is known");
 }
 
 #[test]
@@ -286,9 +337,9 @@ fn objective_of_100_percent_pages_at_fifth_bad_event() {
     let mut all = all;
     all.objective = crate::slo::Objective { share: Rational::from_integer(1), text: "100%".to_owned() };
     (all.severe.outage_minutes, all.severe.traffic_drop_minutes) = (None, None);
-    let one = evaluate_counts(&all, NOON, |age| (1_000, u64::from(age == 1)));
-    assert_eq!(one.state, SloState::Firing { tier: 0, urgency: Urgency::Ticket });
-    assert_eq!(one.tiers[0].long_burn_rate, None, "no burn rate is defined without a budget");
+    let two = evaluate_counts(&all, NOON, |age| (1_000, u64::from(age <= 2)));
+    assert_eq!(two.state, SloState::Firing { tier: 0, urgency: Urgency::Ticket });
+    assert_eq!(two.tiers[0].long_burn_rate, None, "no burn rate is defined without a budget");
     let five = evaluate_counts(&all, NOON, |age| (1_000, u64::from(age <= 5)));
     assert_eq!(five.state, SloState::Firing { tier: 0, urgency: Urgency::Page });
     assert_eq!(evaluate_counts(&all, NOON, |_| (1_000, 0)).state, SloState::Ok);

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alert::{
     AlertState, DeliveryError, EvaluationBatch, IncidentSubject, InvalidDefinitions, MinuteEvaluation, Notification,
-    NotificationKind, NotificationRoutes, OutboxEntry, Owner, SloUpdate, apply_evaluations, evaluation_start,
-    late_data_span, plan_notifications,
+    NotificationKind, NotificationRoutes, OutboxEntry, Owner, SloUpdate, TicketTiers, apply_evaluations,
+    evaluation_start, late_data_span, plan_notifications,
 };
 use crate::counts::Sums;
 use crate::slo::{AlertRules, SloId, Urgency};
@@ -117,6 +117,8 @@ impl World {
             firing: held,
             short_window_firing: short,
             has_no_traffic: newest.total == 0,
+            is_traffic_drop: false,
+            ticket_tiers: TicketTiers::Quiet,
         }
     }
 

@@ -6,6 +6,7 @@ mod coverage;
 mod evaluation;
 mod incidents;
 mod mutated;
+mod scenarios;
 #[path = "../support/mod.rs"]
 mod support;
 mod timeslices;

@@ -74,7 +74,7 @@ impl<'a> Layers<'a> {
         layers.extend(class_fields.map(|fields| slo_layer(fleet.yaml, &["classes", class_name, "slos", slo], fields)));
         layers.push(layer(fleet.yaml, &["classes", class_name], overrides!(class)));
         let fleet_overrides =
-            overrides!(fleet.file, [tiers, significance, severe, working_hours], [windows, time_zone, max_unknown]);
+            overrides!(fleet.file, [time_zone, tiers, significance, severe, working_hours], [windows, max_unknown]);
         layers.push(layer(fleet.yaml, &[], fleet_overrides));
         Self(layers)
     }

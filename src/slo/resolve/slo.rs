@@ -50,6 +50,8 @@ impl SloBuilder<'_, '_> {
         let (tiers, significance, severe) =
             (tier_builder.build_tiers(), tier_builder.build_significance(), tier_builder.build_severe(kind));
         let max_unknown = self.layers.find(|overrides| overrides.max_unknown);
+        let working_hours = self.layers.find(|overrides| overrides.working_hours);
+        let time_zone = working_hours.map_or_else(|| self.time_zone(), |(_, hours)| hours.0.time_zone.clone());
         let indicator = indicator?;
         let id = SloId::new(self.service.name, self.name);
         let query_file = match &indicator {
@@ -69,7 +71,12 @@ impl SloBuilder<'_, '_> {
             max_unknown: max_unknown.map_or(Rational::new(1, 5), |(_, share)| share.0.share),
             objective,
             windows,
+            time_zone,
         })
+    }
+
+    fn time_zone(&self) -> TimeZone {
+        self.layers.find(|overrides| overrides.time_zone).map_or(TimeZone::UTC, |(_, zone)| zone.0.clone())
     }
 
     pub(super) fn add_problem(&mut self, message: impl Into<String>, hint: impl Into<String>) {
@@ -170,8 +177,7 @@ impl SloBuilder<'_, '_> {
     }
 
     fn build_windows(&self) -> Vec<Window> {
-        let time_zone = self.layers.find(|overrides| overrides.time_zone);
-        let zone = time_zone.map_or(TimeZone::UTC, |(_, zone)| zone.0.clone());
+        let zone = self.time_zone();
         let Some((_, texts)) = self.layers.find(|overrides| overrides.windows) else {
             return vec![Window::Rolling { minutes: 30 * 1_440 }];
         };

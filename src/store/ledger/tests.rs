@@ -111,6 +111,9 @@ fn alert_state() -> AlertState {
             minutes_without_traffic: 3,
             last_recovered: [None, Some(start), None],
             is_flapping: [false, true, false],
+            is_ticket_held: true,
+            has_paged: false,
+            is_traffic_drop: false,
         },
         previous_objectives: vec![(start, "99%".to_owned())],
         ..calm.clone()
