@@ -55,7 +55,8 @@ pub struct Incident {
     pub group: Option<IncidentKey>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub members: BTreeSet<IncidentKey>,
-    /// The urgency of the last notification by destination, until the incident is reported as resolved there.
+    /// The highest urgency that each destination was notified of, until the incident is resolved there. It is a ticket
+    /// again once the incident stops being a page.
     #[serde(default, skip_serializing_if = "is_default")]
     pub notified: BTreeMap<String, Urgency>,
     pub last_notified: Option<Minute>,
@@ -136,15 +137,6 @@ impl Incident {
 
     pub fn peak(&self) -> Urgency {
         self.urgency_changes.iter().map(|(_, urgency)| *urgency).max().unwrap_or(Urgency::Ticket)
-    }
-
-    /// The urgency of the newest notification that a destination has received.
-    pub fn last_delivered_urgency(&self, destination: &str) -> Option<Urgency> {
-        self.deliveries
-            .iter()
-            .filter(|delivery| delivery.destination == destination)
-            .max_by_key(|delivery| delivery.number)
-            .map(|delivery| delivery.urgency)
     }
 
     /// The start of its last page.

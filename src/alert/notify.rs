@@ -69,8 +69,12 @@ pub fn plan_notifications(
             let urgency = if kind == NotificationKind::Note { Urgency::Ticket } else { urgency };
             incident.notification_count += 1;
             incident.last_notified = Some(at);
-            if matches!(kind, NotificationKind::Opened | NotificationKind::Changed) {
-                incident.notified.extend(destinations.iter().map(|destination| (destination.clone(), urgency)));
+            match kind {
+                NotificationKind::Opened | NotificationKind::Changed => {
+                    incident.notified.extend(destinations.iter().map(|destination| (destination.clone(), urgency)));
+                }
+                NotificationKind::Resolved => incident.notified.retain(|to, _| !destinations.contains(to)),
+                NotificationKind::Reminder | NotificationKind::Note | NotificationKind::Test => {}
             }
             let number = incident.notification_count;
             planned.push(PlannedNotification { key: key.clone(), number, kind, urgency, destinations });
@@ -82,26 +86,27 @@ pub fn plan_notifications(
     planned
 }
 
+/// A destination is notified when the incident opens or becomes more urgent. Once the incident stops being a page, it
+/// is resolved where it paged, and what is left is one message to each destination for tickets.
 fn open_notifications(
     incident: &Incident,
     urgency: Urgency,
     routes: &NotificationRoutes<'_>,
     needs_reminder: impl Fn(&str) -> bool,
 ) -> DestinationsByKind {
-    // On a downgrade, only destinations that were already notified are notified.
-    let is_downgrade = incident.notified.values().any(|notified| *notified >= urgency);
-    let recipients: Vec<String> = if is_downgrade {
-        incident.notified.keys().cloned().collect()
-    } else {
-        (routes.destinations)(incident, urgency)
-    };
+    let is_page_end = |notified: Urgency| urgency < Urgency::Page && notified >= Urgency::Page;
+    let has_stopped_paging = incident.notified.values().any(|notified| is_page_end(*notified));
+    let can_open = has_stopped_paging || incident.notified.values().all(|notified| *notified < urgency);
+    let recipients: BTreeSet<String> = (routes.destinations)(incident, urgency).into_iter().collect();
     let mut destinations_by_kind = DestinationsByKind::new();
     for destination in recipients.iter().chain(incident.notified.keys()).collect::<BTreeSet<_>>() {
+        let is_recipient = recipients.contains(destination);
         let kind = match incident.notified.get(destination) {
-            None => NotificationKind::Opened,
-            Some(notified) if *notified != urgency => NotificationKind::Changed,
-            Some(_) if recipients.contains(destination) && needs_reminder(destination) => NotificationKind::Reminder,
-            Some(_) => continue,
+            None if can_open => NotificationKind::Opened,
+            Some(notified) if is_page_end(*notified) && !is_recipient => NotificationKind::Resolved,
+            Some(notified) if *notified < urgency || is_page_end(*notified) => NotificationKind::Changed,
+            Some(_) if is_recipient && needs_reminder(destination) => NotificationKind::Reminder,
+            _ => continue,
         };
         destinations_by_kind.entry(kind).or_default().push(destination.clone());
     }

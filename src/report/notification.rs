@@ -33,7 +33,7 @@ impl NotificationContext<'_> {
             IncidentSubject::Slo(id) => match self.catalog.slos().find(|(_, slo)| slo.id == *id) {
                 Some((service, slo)) => {
                     let row = self.status.rows.iter().find(|row| row.service == service.name && row.slo == slo.name());
-                    SloMessage { context: self, key, incident, service, slo, row }.fill(planned, &mut message);
+                    SloMessage { context: self, key, incident, service, slo, row }.fill(&mut message);
                 }
                 None => message.title = format!("resolved: {id} was removed"),
             },

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use super::contributors::{bad_event_verb, describe_contributors};
 use crate::access_log::contributors::Contributors;
 use crate::alert::{
-    AlertState, EndReason, Incident, IncidentKey, Notification, NotificationKind, PlannedNotification,
-    recovery_minutes, resolve_after,
+    AlertState, EndReason, Incident, IncidentKey, Notification, NotificationKind, recovery_minutes, resolve_after,
 };
 use crate::burn::{ExhaustionForecast, minutes_until_exhausted};
 use crate::counts::Sums;
@@ -39,16 +38,19 @@ pub(super) struct SloMessage<'a> {
 }
 
 impl SloMessage<'_> {
-    pub(super) fn fill(&self, planned: &PlannedNotification, message: &mut Notification) {
+    pub(super) fn fill(&self, message: &mut Notification) {
         let headline = self.headline();
-        let was_more_urgent = |to: &String| self.incident.last_delivered_urgency(to) > Some(planned.urgency);
+        let was_page = self.incident.peak() >= Urgency::Page && self.incident.urgency() < Urgency::Page;
         message.title = match (self.incident.ended, message.kind) {
             (Some((ended, reason)), _) => self.resolved_title(ended, reason),
             (None, NotificationKind::Reminder) => {
                 format!("reminder after {}: {headline}", format_elapsed(self.key.started, message.at))
             }
-            (None, NotificationKind::Changed) if planned.destinations.iter().all(was_more_urgent) => {
-                format!("downgraded to {}: {headline}", message.urgency)
+            (None, NotificationKind::Resolved) => {
+                format!("resolved: {} no longer pages; a ticket stays open", self.slo.id)
+            }
+            (None, NotificationKind::Opened | NotificationKind::Changed) if was_page => {
+                format!("no longer a page: {headline}")
             }
             (None, _) => headline,
         };

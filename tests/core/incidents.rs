@@ -34,6 +34,11 @@ const DELAY: i32 = 3;
 const WINDOW_MINUTES: i32 = 4;
 const LEVELS: [Urgency; 3] = [Urgency::Severe, Urgency::Page, Urgency::Ticket];
 
+/// Destinations: for pages, for tickets, and for both.
+const PAGES: &str = "pages";
+const TICKETS: &str = "tickets";
+const BOTH: &str = "both";
+
 /// A deterministic random number generator.
 struct TestRandom(TestRng);
 
@@ -204,6 +209,8 @@ struct StoredState {
     version: u64,
     /// Received messages by destination, with counts.
     received: BTreeMap<(String, String, u32), (Notification, u32)>,
+    /// Destination, key and number of every message, in the order in which they first arrived.
+    arrivals: Vec<(String, String, u32)>,
     ticks: u64,
 }
 
@@ -264,8 +271,10 @@ fn run(
         source_watermarks: BTreeMap::new(),
     };
     apply_evaluations(&mut book, &round);
-    let to =
-        |urgency: Urgency| if urgency >= Urgency::Page { vec!["pages".to_owned()] } else { vec!["tickets".to_owned()] };
+    let to = |urgency: Urgency| {
+        let list = if urgency >= Urgency::Page { PAGES } else { TICKETS };
+        [list, BOTH].map(str::to_owned).to_vec()
+    };
     let routes = NotificationRoutes { destinations: &|_, urgency| to(urgency), is_silenced: &|_| false };
     for special in plan_notifications(&mut book, Minute(now), rules, &routes) {
         let message = Notification {
@@ -303,6 +312,9 @@ fn run(
         let taken = !fails || rng.one_in(3);
         if taken {
             let key = (entry.destination.clone(), entry.notification.key.clone(), entry.notification.number);
+            if !kept.received.contains_key(&key) {
+                kept.arrivals.push(key.clone());
+            }
             let (_, times) = kept.received.entry(key).or_insert_with(|| (entry.notification.clone(), 0));
             *times += 1;
         }
@@ -324,7 +336,7 @@ fn run(
 }
 
 fn simulate(world: &World, schedule: &Schedule, rng: &mut TestRandom, alone: bool) -> StoredState {
-    let mut kept = StoredState { book: AlertState::default(), version: 0, received: BTreeMap::new(), ticks: 0 };
+    let mut kept = StoredState { book: AlertState::default(), version: 0, received: BTreeMap::new(), arrivals: Vec::new(), ticks: 0 };
     let mut now = 1;
     while now < MINUTES + DELAY + 250 {
         now += 1 + if schedule.cadence > 1 { rng.below(schedule.cadence as u64 * 2 - 1) as i32 } else { 0 };
@@ -349,37 +361,61 @@ fn found(book: &AlertState, slo: &SloId) -> Vec<Found> {
     .collect()
 }
 
-/// No message is lost or sent twice: a destination notified of an opened incident is notified of its changes and its
-/// end.
+/// No message is lost, and each destination receives those of an incident in their order.
 fn check_delivery(kept: &StoredState, seed: u64) {
     assert!(kept.book.outbox.is_empty(), "seed {seed}: {:?}", kept.book.outbox);
     for (key, incident) in &kept.book.incidents {
         let mut observed: BTreeMap<&str, Vec<(u32, NotificationKind)>> = BTreeMap::new();
-        for ((to, _, number), (message, _)) in
-            kept.received.iter().filter(|((_, about, _), _)| *about == key.to_string())
-        {
-            observed.entry(to).or_default().push((*number, message.kind));
+        for arrival @ (to, _, number) in kept.arrivals.iter().filter(|(_, about, _)| *about == key.to_string()) {
+            observed.entry(to).or_default().push((*number, kept.received[arrival].0.kind));
         }
         let all: BTreeSet<u32> = observed.values().flatten().map(|(number, _)| *number).collect();
         assert_eq!(all, (1..=incident.notification_count).collect(), "seed {seed}: every message of {key} has arrived");
         assert!(incident.notification_count > 0, "seed {seed}: {key} was never notified");
         for (to, messages) in observed {
-            let count = |phase| messages.iter().filter(|(_, other)| *other == phase).count();
-            if count(NotificationKind::Note) == 1 && messages.len() == 1 {
+            assert!(messages.is_sorted(), "seed {seed}: {to} receives {key} in order: {messages:?}");
+            if messages.len() == 1 && messages[0].1 == NotificationKind::Note {
                 continue;
             }
-            assert_eq!(
-                count(NotificationKind::Opened),
-                1,
-                "seed {seed}: {to} is notified once that {key} began: {messages:?}"
+            let is_open = messages.iter().fold(false, |is_open, (_, kind)| {
+                assert_eq!(is_open, *kind != NotificationKind::Opened, "seed {seed}: {to} {key} {messages:?}");
+                assert_ne!(*kind, NotificationKind::Note, "seed {seed}: {to} {key} {messages:?}");
+                *kind != NotificationKind::Resolved
+            });
+            // A page is resolved where it paged as soon as it is a ticket.
+            let is_page = incident.urgency() >= Urgency::Page;
+            assert!(!is_open || incident.is_open(), "seed {seed}: {to} is told that {key} ended: {messages:?}");
+            assert!(!is_open || to != PAGES || is_page, "seed {seed}: {key} is no longer a page: {messages:?}");
+            assert!(
+                is_open || !incident.is_open() || (to == PAGES && !is_page) || (to == TICKETS && is_page),
+                "seed {seed}: {to} is told that {key} is open: {messages:?}"
             );
-            assert_eq!(messages[0].1, NotificationKind::Opened, "seed {seed}: {to} {key} {messages:?}");
-            let over = usize::from(incident.ended.is_some());
-            assert_eq!(
-                count(NotificationKind::Resolved),
-                over,
-                "seed {seed}: {to} is told that {key} ended: {messages:?}"
-            );
+        }
+        check_urgencies(kept, &key.to_string(), seed);
+    }
+}
+
+/// No message says that an incident is less urgent, but for the one that a page has become a ticket.
+fn check_urgencies(kept: &StoredState, key: &str, seed: u64) {
+    for destination in [PAGES, TICKETS] {
+        let messages = kept.arrivals.iter().filter(|(to, about, _)| to == destination && about == key);
+        let mut highest: Option<Urgency> = None;
+        for arrival in messages {
+            // What was still pending when the page ended was sent as a ticket: its kind counts.
+            let (message, _) = &kept.received[arrival];
+            match message.kind {
+                NotificationKind::Changed if destination == PAGES => {
+                    assert!(highest.is_some(), "seed {seed}: {destination} {key}");
+                    assert!(
+                        message.urgency == Urgency::Ticket || Some(message.urgency) > highest,
+                        "seed {seed}: {destination} {key}: {message:?} after {highest:?}"
+                    );
+                    highest = highest.max(Some(message.urgency));
+                }
+                NotificationKind::Opened => highest = Some(message.urgency),
+                NotificationKind::Resolved => highest = None,
+                _ => {}
+            }
         }
     }
 }
