@@ -148,6 +148,13 @@ impl AlertState {
         claimed
     }
 
+    /// The entries whose delivery failed and that are not due for another attempt.
+    pub fn waiting(&self, now: Minute) -> impl Iterator<Item = &OutboxEntry> {
+        self.outbox
+            .iter()
+            .filter(move |entry| entry.last_error.is_some() && !entry.is_abandoned && !entry.is_due(now, false))
+    }
+
     /// Notifications of a resolved incident are still delivered, but do not page.
     pub fn downgrade_pending(&mut self, key: &str) {
         for entry in self.outbox.iter_mut().filter(|entry| entry.notification.key == key && entry.can_page()) {

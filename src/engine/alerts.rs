@@ -80,6 +80,7 @@ impl AlertPipeline<'_> {
                 .push("another run is updating the alert state; notifications are left to it".to_owned());
             return Ok(self.store.alert_state(self.notify_options.kind()).await?.0);
         };
+        self.warn_waiting(&planned_state.0);
         let alert_state = self.send_outbox(planned_state).await?;
         self.diagnostics.notes.extend(Self::postponed_note(&alert_state));
         if let Some(address) = self.options.context.catalog.alerts.heartbeat.as_ref().filter(|_| !is_dry_run)

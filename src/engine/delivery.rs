@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::alerts::{AlertPipeline, team_destinations};
 use crate::alert::{AlertState, DeliveryReport, DeliveryResult, Notification, OutboxEntry};
-use crate::format::pluralize;
+use crate::format::{format_time, pluralize};
 use crate::queries::LedgerError;
 use crate::report::notification::NotificationContext;
 use crate::slo::{Catalog, Urgency};
@@ -111,6 +111,21 @@ impl AlertPipeline<'_> {
                 Err(error) => (error, "will retry every 30 minutes for a day"),
             };
             self.diagnostics.warnings.push(format!("could not notify {notification}, {next_step}: {error}"));
+        }
+    }
+
+    /// Warns of notifications that failed in an earlier run and are not retried yet: a run is complete only once
+    /// everything is delivered.
+    pub(super) fn warn_waiting(&mut self, alert_state: &AlertState) {
+        let now = self.notify_options.notifier.current_minute();
+        for entry in alert_state.waiting(now) {
+            let to = self.options.context.catalog.describe_destination(&entry.notification.team, &entry.destination);
+            let key = escape_non_printing(&entry.notification.key);
+            let (since, next) = (format_time(entry.decided_at), format_time(entry.next_attempt));
+            let error = entry.last_error.as_deref().unwrap_or_default();
+            self.diagnostics
+                .warnings
+                .push(format!("{to} has not been notified of {key} since {since}, next attempt at {next}: {error}"));
         }
     }
 

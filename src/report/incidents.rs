@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::table::markdown_list;
-use crate::alert::{AlertState, Delivery, Incident, IncidentKey, IncidentSubject, NotificationKind};
+use crate::alert::{AlertState, Delivery, Incident, IncidentKey, IncidentSubject, NotificationKind, OutboxEntry};
 use crate::evaluation::status::{FleetStatus, SloRow};
 use crate::format::{format_elapsed, format_percent, format_time, pluralize};
 use crate::rational::to_f64;
@@ -54,9 +54,14 @@ pub fn text(alert_state: &AlertState, at: Minute) -> String {
             format_notified(alert_state, key, incident)
         ));
     }
-    let abandoned = alert_state.outbox.iter().filter(|entry| entry.is_abandoned).count();
-    if abandoned > 0 {
-        text.push_str(&format!("{} not delivered, no more attempts\n", pluralize(abandoned, "notification")));
+    let (abandoned, pending): (Vec<&OutboxEntry>, Vec<&OutboxEntry>) =
+        alert_state.outbox.iter().filter(|entry| entry.last_error.is_some()).partition(|entry| entry.is_abandoned);
+    for (entries, outlook) in
+        [(pending, "not delivered yet, will retry"), (abandoned, "not delivered, no more attempts")]
+    {
+        if !entries.is_empty() {
+            text.push_str(&format!("{} {outlook}\n", pluralize(entries.len(), "notification")));
+        }
     }
     text
 }

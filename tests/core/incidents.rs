@@ -336,7 +336,13 @@ fn run(
 }
 
 fn simulate(world: &World, schedule: &Schedule, rng: &mut TestRandom, alone: bool) -> StoredState {
-    let mut kept = StoredState { book: AlertState::default(), version: 0, received: BTreeMap::new(), arrivals: Vec::new(), ticks: 0 };
+    let mut kept = StoredState {
+        book: AlertState::default(),
+        version: 0,
+        received: BTreeMap::new(),
+        arrivals: Vec::new(),
+        ticks: 0,
+    };
     let mut now = 1;
     while now < MINUTES + DELAY + 250 {
         now += 1 + if schedule.cadence > 1 { rng.below(schedule.cadence as u64 * 2 - 1) as i32 } else { 0 };

@@ -253,8 +253,19 @@ fn failed_destination_is_retried_without_delaying_others() {
     let busy = scene.command("ledger", noon.plus(13)).output().unwrap();
     assert_eq!(busy.status.code(), Some(3), "{}", String::from_utf8_lossy(&busy.stderr));
     // Not before the requested `Retry-After`.
-    scene.run("ledger", noon.plus(14));
+    let waiting = scene.command("ledger", noon.plus(14)).output().unwrap();
+    assert_eq!(waiting.status.code(), Some(3), "a quiet run before the next attempt is not complete either");
+    let warning = String::from_utf8_lossy(&waiting.stderr).into_owned();
+    assert!(warning.contains("has not been notified of checkout/orders@2026-10-01T12:01Z"), "{warning}");
     assert_eq!(scene.sent_alerts().len(), 0);
+    let status = Command::new(env!("CARGO_BIN_EXE_slowburn"))
+        .args(["status", "--ledger", "ledger", "--at", &noon.plus(14).to_string()])
+        .current_dir(scene.folder.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    let table = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(table.contains("1 notification not delivered yet, will retry"), "{table}");
     scene.run("ledger", noon.plus(16));
     assert_eq!(scene.sent_alerts().len(), 1);
     let book = fs::read_to_string(scene.folder.path().join("ledger/alerts.json")).unwrap();
