@@ -25,7 +25,7 @@ pub struct SloUpdate {
     pub group_subjects: Vec<IncidentSubject>,
     pub fingerprint: String,
     pub objective: String,
-    /// Minutes of recovery that end a ticket, page and severe: see [`resolve_after`].
+    /// Minutes of recovery that end a ticket, page and severe: see [`resolve_after`](super::resolve_after).
     pub resolve_after: [u32; 3],
     /// From [`EvaluationStart::from`] on, in order.
     pub evaluations: Vec<MinuteEvaluation>,
