@@ -39,7 +39,12 @@
 
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", () => { show(); keep(); });
-  form.addEventListener("reset", () => setTimeout(() => { show(); keep(); }));
+  form.addEventListener("reset", (event) => {
+    event.preventDefault();
+    fields.forEach((field) => { field.value = ""; });
+    show();
+    keep();
+  });
   window.addEventListener("hashchange", read);
   form.hidden = false;
   show();
