@@ -237,7 +237,8 @@ fn evaluate_ticket_tiers(slo: &Slo, evaluation: &SloEvaluation) -> TicketTiers {
     let is_burning = |(tier, evaluation): (&Tier, &TierEvaluation)| {
         let (numerator, denominator) = TICKET_RESOLVE_SHARE;
         let factor = tier.factor * Rational::new(numerator, denominator);
-        Threshold::new(factor, &slo.objective).is_exceeded(evaluation.long.total, evaluation.long.bad)
+        evaluation.long.bad > 0
+            && Threshold::new(factor, &slo.objective).is_exceeded(evaluation.long.total, evaluation.long.bad)
     };
     if ticket_tiers().any(|(_, evaluation)| evaluation.is_firing) {
         TicketTiers::Firing

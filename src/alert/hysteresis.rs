@@ -128,8 +128,8 @@ impl UrgencyState {
         if evaluation.firing.is_some() {
             self.is_traffic_drop = evaluation.is_traffic_drop && (self.is_traffic_drop || before.is_none());
         }
-        // Once the traffic that was missing is no longer expected, nothing is wrong.
         let is_ticket_held = self.is_ticket_held && !self.has_paged;
+        // A traffic drop is over when no traffic is expected.
         let can_recover = !evaluation.has_no_traffic || self.is_traffic_drop;
         for urgency in URGENCIES {
             let index = urgency as usize;
@@ -234,7 +234,7 @@ mod tests {
                 let ticket_tiers = [TicketTiers::Firing, TicketTiers::Burning, TicketTiers::Burning].get(tickets).copied().unwrap_or_default();
                 let firing = URGENCIES.get(firing).copied();
                 let short_window_firing = URGENCIES[..2].get(short_window).copied();
-                evaluations.push(MinuteEvaluation { at: Minute(minute), is_observed: observed > 0, firing, short_window_firing, has_no_traffic: traffic == 0 , is_traffic_drop: false, ticket_tiers});
+                evaluations.push(MinuteEvaluation { at: Minute(minute), is_observed: observed > 0, firing, short_window_firing, has_no_traffic: traffic == 0, is_traffic_drop: false, ticket_tiers});
                 state.apply(evaluations[evaluations.len() - 1], resolve_after);
                 prop_assert_eq!(state.urgency(), urgency_by_definition(&evaluations, &urgencies, resolve_after), "{:?}", evaluations);
                 urgencies.push(state.urgency());

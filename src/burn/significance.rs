@@ -18,7 +18,7 @@ pub fn is_significant(p_value: f64, max_p_value: f64) -> bool {
 
 /// The chance of at least as many bad events, if each is bad with the probability `share`. 1 without bad events, 0
 /// where nothing may be bad.
-#[expect(clippy::cast_precision_loss, reason = "a chance is no count, and 2^53 events are more than any window has")]
+#[expect(clippy::cast_precision_loss, reason = "2^53 events are more than any window has")]
 pub fn p_value(sums: Sums, share: Rational) -> f64 {
     let share = to_f64(share);
     if sums.bad == 0 || share >= 1.0 {
@@ -33,7 +33,7 @@ pub fn p_value(sums: Sums, share: Rational) -> f64 {
 
 /// The probability of at most so many events with this mean (Poisson): the regularised upper incomplete gamma function
 /// `Q(events + 1, mean)` (<https://dlmf.nist.gov/8.11#E10>).
-#[expect(clippy::cast_precision_loss, reason = "a probability is no count")]
+#[expect(clippy::cast_precision_loss, reason = "2^53 events are more than any window has")]
 pub fn poisson_cdf(events: u64, mean: f64) -> f64 {
     if mean <= 0.0 { 1.0 } else { checked_gamma_ur(events as f64 + 1.0, mean).unwrap_or(1.0) }
 }

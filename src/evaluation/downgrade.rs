@@ -23,12 +23,13 @@ const BURST_MINUTES: i32 = 4;
 
 /// A service that had no event for this long starts cold: its containers, connections and caches are new.
 const IDLE_MINUTES: i32 = 45;
-/// What fails within so many minutes of a cold start, and less than so often, belongs to the start.
+/// What fails within so many minutes of a cold start, and less than so often, belongs to the start if good events
+/// follow within as many minutes.
 const COLD_START_MINUTES: i32 = 15;
 const COLD_START_BAD_EVENTS: u64 = 20;
 
-/// Failures on top of the usual traffic are those of a broken client: so many times the usual events, fewer failures
-/// than this, and as many good events as usual.
+/// Failures on top of the usual traffic are those of a broken client: so many times the usual events, of which at least
+/// half failed, fewer failures than this, and as many good events as usual.
 const EXTRA_TRAFFIC_FACTOR: f64 = 3.0;
 const EXTRA_TRAFFIC_BAD_EVENTS: u64 = 300;
 /// The events of an hour that each of the earlier weeks must have had to say what is usual.
@@ -48,7 +49,7 @@ pub enum Downgrade {
     FewBadEvents { bad_events: u64, min_bad_events: u32 },
     /// The few bad events of the long window happened within a few minutes.
     Burst { bad_events: u64, min_bad_events: u64 },
-    /// The few bad events of the newest hour happened just after a time without events.
+    /// The few bad events of the long window happened just after times without events.
     ColdStart { bad_events: u64 },
     /// The bad events came on top of the usual traffic, all of which was good.
     ExtraTraffic { bad_events: u64, usual_events: u64 },
@@ -81,7 +82,7 @@ pub(super) fn find_downgrade(slo: &Slo, tier: &Tier, at: Minute, counts: &Counts
     if !is_short_significant && !is_significant(long_p_value, max_p_value) {
         return Some(Downgrade::NotSignificant { p_value: long_p_value, max_p_value });
     }
-    find_cold_start(at, counts).or_else(|| find_extra_traffic(slo, at, counts))
+    find_cold_start(long_span, counts).or_else(|| find_extra_traffic(slo, at, counts))
 }
 
 /// Whether all bad events of a span are in one burst, or in two that are apart.
@@ -106,19 +107,26 @@ fn null_share(slo: &Slo, tier: &Tier) -> Rational {
     tier.factor * slo.objective.budget() * share_of_bad_timeslice / Rational::from_integer(2)
 }
 
-/// Whether all bad events of the newest hour belong to a cold start.
-pub(super) fn find_cold_start(at: Minute, counts: &CountsView<'_>) -> Option<Downgrade> {
-    let hour = Span::ending_at(at, HOUR);
-    let bad_events = (counts.event_counts)(hour).bad;
-    let first_bad = first_bad_minute(counts, hour).filter(|_| bad_events < COLD_START_BAD_EVENTS)?;
-    let idle_end = first_bad.plus(-COLD_START_MINUTES);
-    let idle = Span::new(idle_end.plus(-IDLE_MINUTES), idle_end);
-    let idle_sums = (counts.event_counts)(idle);
-    let after = Span::new(first_bad.plus(COLD_START_MINUTES).min(at), at);
-    let is_cold_start = idle_sums.total == 0
-        && idle_sums.known == idle.minutes()
-        && (after.is_empty() || (counts.event_counts)(after).bad == 0);
-    is_cold_start.then_some(Downgrade::ColdStart { bad_events })
+/// Whether all bad events of a window belong to cold starts. A service that fails after each of many idle hours has no
+/// cold starts: no good events follow.
+pub(super) fn find_cold_start(window: Span, counts: &CountsView<'_>) -> Option<Downgrade> {
+    let is_cold_start = |first_bad: Minute| {
+        let idle_end = first_bad.plus(-COLD_START_MINUTES);
+        let idle = Span::new(idle_end.plus(-IDLE_MINUTES), idle_end);
+        let idle_sums = (counts.event_counts)(idle);
+        let start = Span::new(first_bad, first_bad.plus(COLD_START_MINUTES).min(window.end));
+        let has_recovered = || {
+            let sums = (counts.event_counts)(Span::new(first_bad, start.end.plus(COLD_START_MINUTES).min(window.end)));
+            sums.total > sums.bad
+        };
+        idle_sums.total == 0
+            && idle_sums.known == idle.minutes()
+            && (counts.event_counts)(start).bad < COLD_START_BAD_EVENTS
+            && (start.end == window.end || has_recovered())
+    };
+    let mut starts = bad_stretches(counts, window, COLD_START_MINUTES).peekable();
+    starts.peek()?;
+    starts.all(is_cold_start).then(|| Downgrade::ColdStart { bad_events: (counts.event_counts)(window).bad })
 }
 
 /// Whether the bad events of the newest hour, from the first to the last, came on top of the usual traffic.
@@ -141,7 +149,8 @@ pub(super) fn find_extra_traffic(slo: &Slo, at: Minute, counts: &CountsView<'_>)
         return None;
     }
     let usual = usual_hour as f64 * f64::from(span.minutes()) / f64::from(HOUR);
-    let is_extra =
-        total as f64 >= usual * EXTRA_TRAFFIC_FACTOR && poisson_cdf(total - bad_events, usual) > MISSING_GOOD_P_VALUE;
+    let is_extra = total as f64 >= usual * EXTRA_TRAFFIC_FACTOR
+        && bad_events as f64 >= (total as f64 - usual) / 2.0
+        && poisson_cdf(total - bad_events, usual) > MISSING_GOOD_P_VALUE;
     is_extra.then_some(Downgrade::ExtraTraffic { bad_events, usual_events: usual.round() as u64 })
 }

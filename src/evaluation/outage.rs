@@ -4,7 +4,7 @@ use super::bad_minutes::bad_stretches;
 use super::downgrade::{find_cold_start, find_extra_traffic};
 use super::{CountsView, SloState, window_before};
 use crate::slo::Slo;
-use crate::time::Minute;
+use crate::time::{Minute, Span};
 
 /// Of the events of an outage at least so many in ten are bad. Probes and cached pages still succeed when nothing else
 /// does.
@@ -23,6 +23,8 @@ pub(super) fn evaluate_outage(slo: &Slo, at: Minute, minutes: u32, counts: &Coun
     let is_long_enough =
         || sums.total >= OUTAGE_EVENTS_MIN || bad_stretches(counts, span, 1).nth(OUTAGE_BAD_MINUTES_MIN - 1).is_some();
     let is_outage = slo.significance.is_none()
-        || (is_long_enough() && find_cold_start(at, counts).is_none() && find_extra_traffic(slo, at, counts).is_none());
+        || (is_long_enough()
+            && find_cold_start(Span::ending_at(at, 60), counts).is_none()
+            && find_extra_traffic(slo, at, counts).is_none());
     is_outage.then_some(SloState::Outage { minutes, sums })
 }

@@ -1,5 +1,7 @@
 //! What an SLO sees of a series: as timeslices or as it is, and without the minutes that do not count.
 
+use std::ops::Range;
+
 use crate::counts::{MinuteTable, Sums};
 use crate::series::SeriesKey;
 use crate::slo::Timeslices;
@@ -84,7 +86,7 @@ impl<'a> TimesliceView<'a> {
     /// The timeslices of a span within a day. Each is an event of its last minute.
     fn evaluate(&self, table: &MinuteTable, span: Span) -> MinuteTable {
         let (slots, length) = (self.align(span).slots(), self.timeslices.minutes as usize);
-        let is_excluded = |slots: &std::ops::Range<usize>| {
+        let is_excluded = |slots: &Range<usize>| {
             self.view.excluded_within(span.start.day().span()).any(|excluded| {
                 let excluded = excluded.slots();
                 excluded.start <= slots.start && slots.end <= excluded.end

@@ -119,7 +119,7 @@ impl Explanation<'_> {
                 format!("failed: {}, a page needs {min_bad_events}", pluralize(bad_events, "bad event"))
             }
             (Some(Downgrade::Burst { bad_events, min_bad_events }), _) => format!(
-                "failed: {} within a few minutes, a page needs {min_bad_events} or more minutes with some",
+                "failed: {} within a few minutes; a page needs {min_bad_events}, or failures that last longer",
                 pluralize(bad_events, "bad event")
             ),
             (Some(Downgrade::ColdStart { bad_events }), _) => {

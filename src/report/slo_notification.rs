@@ -198,7 +198,7 @@ impl SloMessage<'_> {
                 plural(bad_events, noun)
             ),
             Downgrade::Burst { bad_events, min_bad_events } => format!(
-                "Sent as a ticket: {} {} within a few minutes; a page needs {min_bad_events}, or more minutes with some.",
+                "Sent as a ticket: {} {} within a few minutes; a page needs {min_bad_events}, or failures that last longer.",
                 with_thousands_separators(bad_events),
                 plural(bad_events, noun)
             ),
