@@ -12,7 +12,7 @@ use super::shared_arguments::{AtArg, DEFINITIONS, DefinitionArgs, OUTPUT, parse_
 use super::{CommandError, ExitStatus};
 use crate::format::pluralize;
 use crate::report::problems;
-use crate::slo::{Indicator, Problem, Slo};
+use crate::slo::{Indicator, Problem, Severity, Slo};
 use crate::time::Minute;
 
 const AFTER_HELP: &str = "\
@@ -88,8 +88,8 @@ pub fn check(arguments: &CheckArgs, now: Minute) -> Result<ExitStatus, CommandEr
 fn summary(definitions: &Definitions) -> String {
     let is_valid = |slo: &Slo| !matches!(slo.indicator, Indicator::Query { sql: None, .. });
     let slos = definitions.catalog.slos().filter(|(_, slo)| is_valid(slo)).count();
-    let errors = definitions.errors().count();
-    let problems = match (errors, definitions.problems.len().saturating_sub(errors)) {
+    let count = |severity| definitions.problems.iter().filter(|problem| problem.severity == severity).count();
+    let problems = match (count(Severity::Error), count(Severity::Warning)) {
         (0, 0) => "no problems".to_owned(),
         (0, warnings) => pluralize(warnings, "warning"),
         (errors, 0) => pluralize(errors, "problem"),

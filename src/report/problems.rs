@@ -30,6 +30,7 @@ pub fn terminal(problems: &[Problem], files: &[DefinitionFile], color: bool) -> 
         let level = match problem.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let title = level.primary_title(title_text(problem));
         let group = match bodies.get(problem.file.as_str()).filter(|_| problem.line > 0) {
@@ -79,6 +80,7 @@ pub fn github(problems: &[Problem]) -> String {
         let severity = match problem.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "notice",
         };
         format!(
             "::{severity} file={}{position},title={}::{}\n",

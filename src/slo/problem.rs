@@ -39,6 +39,8 @@ pub enum Severity {
     Error,
     /// The definition is used, but is probably not what was meant.
     Warning,
+    /// The definition is used; what follows from it may be unexpected.
+    Note,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

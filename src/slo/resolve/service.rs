@@ -190,7 +190,7 @@ fn build_slo(service: &ServiceDefinition<'_>, name: &str, problems: &mut Vec<Pro
         }
         _ => build_from_layers(service, name, own.flatten(), inherited.flatten(), &mut slo_problems),
     };
-    let is_valid = slo_problems.is_empty();
+    let is_valid = slo_problems.iter().all(|problem| problem.severity != Severity::Error);
     let subject = format!("{}/{name}", service.name);
     problems.extend(slo_problems.into_iter().map(|problem| Problem { subject: subject.clone(), ..problem }));
     built.filter(|_| is_valid)

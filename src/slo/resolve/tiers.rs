@@ -7,7 +7,7 @@ use super::fleet::Fleet;
 use super::layers::{Layer, Layers};
 use crate::hinted_error::HintedError;
 use crate::rational::Rational;
-use crate::slo::problem::Problem;
+use crate::slo::problem::{Problem, Severity};
 use crate::slo::service::Objective;
 use crate::slo::suggest::suggestion;
 use crate::slo::tier::{Severe, Significance, Tier, Urgency, WorkingHours};
@@ -44,6 +44,11 @@ struct TierFields<'n, 'l, 'a> {
 impl<'l, 'a> TierFields<'_, 'l, 'a> {
     fn value<T>(&self, pick: impl Fn(&'a TierYaml) -> Option<T>, default: impl Fn(&Tier) -> T) -> Option<T> {
         self.definitions.iter().find_map(|(_, fields)| pick(fields)).or_else(|| self.default.map(default))
+    }
+
+    /// Whether no layer sets what the factor depends on.
+    fn has_default_factor(&self) -> bool {
+        self.layer_with(|fields| fields.budget.is_some() || fields.long.is_some()).is_none()
     }
 
     fn layer_with(&self, is_set: impl Fn(&TierYaml) -> bool) -> Option<&'l Layer<'a>> {
@@ -86,7 +91,7 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
         let defaults = defaults.unwrap_or_default();
         let mut names: BTreeSet<&str> = defaults.iter().map(|tier| tier.name.as_str()).collect();
         names.extend(tier_maps.iter().flat_map(|(_, map)| map.keys().map(String::as_str)));
-        let mut tiers = Vec::new();
+        let (mut tiers, mut unreachable_names) = (Vec::new(), Vec::new());
         for name in names {
             let entries = tier_maps.iter().filter_map(|(layer, map)| Some((*layer, map.get(name)?)));
             let is_disabled = entries.clone().any(|(_, entry)| matches!(entry, OrNone::Disabled));
@@ -100,11 +105,14 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
                 continue;
             }
             match self.build_tier(&fields) {
+                Some(tier) if fields.has_default_factor() && !self.is_reachable(&tier) => {
+                    unreachable_names.push(tier.name);
+                }
                 None if self.fleet.is_invalid(&["tiers", name]) => return None,
                 tier => tiers.extend(tier),
             }
         }
-        self.check_default_tiers(&defaults, &tiers);
+        self.note_unreachable(&unreachable_names);
         tiers.sort_by(|one, other| {
             (other.urgency, other.factor, &one.name).cmp(&(one.urgency, one.factor, &other.name))
         });
@@ -133,7 +141,9 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
         tier.working_hours = self.working_hours(fields, &tier);
         if !fields.definitions.is_empty() {
             self.check_windows(fields, &tier)?;
-            self.check_budget(fields, &tier);
+            if !fields.has_default_factor() {
+                self.check_budget(fields, &tier);
+            }
         }
         Some(tier)
     }
@@ -234,22 +244,27 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
         }
     }
 
-    /// Reports at the objective that a default tier can never fire, because the tier itself is in no file.
-    fn check_default_tiers(&mut self, defaults: &[Tier], tiers: &[Tier]) {
-        let mut unchanged = tiers.iter().filter(|tier| defaults.contains(tier));
-        let Some(HintedError { message, .. }) =
-            unchanged.find_map(|tier| explain_unreachable(tier, self.objective, self.window))
-        else {
+    fn is_reachable(&self, tier: &Tier) -> bool {
+        explain_unreachable(tier, self.objective, self.window).is_none()
+    }
+
+    /// Notes at the objective which default tiers are left out because they can never fire.
+    fn note_unreachable(&mut self, names: &[String]) {
+        if names.is_empty() {
             return;
-        };
+        }
+        let (noun, verb, pronoun) = if names.len() == 1 { ("tier", "is", "it") } else { ("tiers", "are", "they") };
+        let list = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+        let message = format!("the default {noun} {list} {verb} left out: {pronoun} could never fire");
         let hint = format!(
-            "raise the objective, or set a smaller `budget` for this tier in `tiers`: if every event is bad, the burn rate is \
+            "to alert earlier, raise the objective or set a smaller `budget` in `tiers`: if every event is bad, the burn rate is \
              1 / (1 - {}) = {}",
             self.objective.text,
             decimal_text(self.objective.budget().recip())
         );
         let objective = self.layers.find_slo(|fields| &fields.objective);
-        self.problems.extend(objective.map(|(layer, _)| layer.value_problem(&["objective"], message, hint)));
+        let problem = objective.map(|(layer, _)| layer.value_problem(&["objective"], message, hint));
+        self.problems.extend(problem.map(|problem| Problem { severity: Severity::Note, ..problem }));
     }
 
     /// Reports a tier that only fires when another one does that is at least as urgent.
