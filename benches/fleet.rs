@@ -252,7 +252,7 @@ fn day_counts(
                 let answered = all - share(&mut numbers, *all, 0.000_3);
                 let (late, slow) = (share(&mut numbers, answered, 0.004), share(&mut numbers, answered, 0.000_4));
                 *slot = match &slo.indicator {
-                    Indicator::Requests { measure: Measure::Availability, .. } => {
+                    Indicator::Requests { measure: Measure::Availability { .. }, .. } => {
                         MinuteCount { total: *all, bad: share(&mut numbers, *all, 0.000_5) }
                     }
                     Indicator::Requests { measure: Measure::Latency { under_us: 500_000, .. }, .. } => {
@@ -310,7 +310,7 @@ fn day_objects(
         let (series, lines) =
             balancers.entry(traffic.load_balancer.clone()).or_insert_with(|| (BTreeSet::new(), vec![0; SLOTS_PER_DAY]));
         series.insert(slo.indicator.series());
-        if *measure == Measure::Availability {
+        if matches!(measure, Measure::Availability { .. }) {
             let counts = &counts[&(slo.indicator.series(), day)];
             lines.iter_mut().zip(counts).for_each(|(lines, count)| *lines += u64::from(count.total));
         }

@@ -124,19 +124,16 @@ fn routes(services: u64) -> SeriesRouter {
         let traffic = Traffic {
             load_balancer: BALANCER.to_owned(),
             target_groups: vec![format!("mart-service-{service}")],
-            methods: vec![],
-            hosts: vec![],
-            paths: vec![],
-            fixed_responses: false,
-            redirects: false,
+            ..Traffic::default()
         };
         let latency = Measure::Latency {
             under_us: 300_000,
             basis: LatencyBasis::Target,
             errors: LatencyErrors::Counted,
             timeouts: false,
+            gave_up_after_us: Some(10_000_000),
         };
-        for measure in [Measure::Availability, latency] {
+        for measure in [Measure::SERVER_ERRORS, latency] {
             indicators.push(Indicator::Requests { source: "logs".to_owned(), traffic: traffic.clone(), measure });
         }
     }

@@ -1,6 +1,6 @@
 {#- Counts of every measure per minute, out of access logs of Application Load Balancers, in one scan. -#}
 {%- from "counting.jinja" import asked, microseconds, fraction_us, second, url, host, path, object_end -%}
-{%- from "counting.jinja" import classification, by_hour, without_id -%}
+{%- from "counting.jinja" import classification, by_hour, meets, without_id -%}
 WITH {{ asked(balancers, traffics) }},
 
 fields AS (
@@ -15,13 +15,17 @@ fields AS (
         ) AS object_balancer,
         regexp_like("$path", '_elasticloadbalancing_[^/]*$') AS is_named_by_aws,
         type IN ('ws', 'wss') OR elb_status_code = '101' AS is_websocket,
+        elb_status_code AS status,
         elb_status_code BETWEEN '500' AND '599' AS is_server_error,
+        elb_status_code IN ('460', '000', '-')
+        AND target_processing_time = '-1'
+        AND type NOT IN ('ws', 'wss') AS is_aborted,
         elb_status_code IN ('504', '460') AND target_processing_time = '-1' AS is_timeout,
         {{ microseconds("request_processing_time") }} AS request_us,
         {{ microseconds("target_processing_time") }} AS target_us,
         {{ microseconds("response_processing_time") }} AS response_us,
         CASE
-            WHEN elb_status_code IN ('504', '460') AND target_processing_time = '-1'
+            WHEN elb_status_code IN ('504', '460', '000', '-') AND target_processing_time = '-1'
                 THEN try(
                     date_diff('second', {{ second("request_creation_time") }}, {{ second("time") }}) * 1000000
                     + {{ fraction_us("time") }} - {{ fraction_us("request_creation_time") }}
@@ -29,7 +33,7 @@ fields AS (
         END AS elapsed_us,
         target = '-' AS is_undispatched,
         regexp_extract(target_group_arn, '^"?arn:(?:.*?:)??targetgroup/([^/"]+)', 1) AS target_group,
-        regexp_extract(actions_executed, '(?:^"?|,)(fixed-response|redirect)(?:"?$|,)', 1) AS action,
+        regexp_extract(replace(actions_executed, 'waf-failed', 'waf'), '(?:^"?|,)(fixed-response|redirect|waf|authenticate)"?$', 1) AS action,
         regexp_extract(request, '^[^ ]*') AS method,
         {{ url("request") }} AS url
     FROM "{{ database | identifier }}"."{{ table | identifier }}"
@@ -49,7 +53,9 @@ lines AS (
         is_unparsed,
         CASE WHEN is_unparsed THEN line END AS example,
         is_websocket,
+        status,
         is_server_error,
+        is_aborted,
         is_timeout,
         request_us,
         target_us,
@@ -86,12 +92,10 @@ events AS (
                     AND (traffics.target_groups IS NULL OR contains(traffics.target_groups, lines.target_group))
                     AND (
                         lines.answered_by_rule IS NULL
-                        OR (lines.answered_by_rule = 'fixed-response' AND traffics.fixed_responses)
-                        OR (lines.answered_by_rule = 'redirect' AND traffics.redirects)
+                        OR contains(traffics.responses, lines.answered_by_rule)
                     )
-                    AND (traffics.methods IS NULL OR contains(traffics.methods, lines.method))
-                    AND (traffics.host IS NULL OR regexp_like(coalesce(lines.host, ''), traffics.host))
-                    AND (traffics.path IS NULL OR regexp_like(coalesce(lines.path, ''), traffics.path))
+                    AND {{ meets("") }}
+                    AND NOT (traffics.has_exclusion AND {{ meets("not_") }})
                 )
             )
     INNER JOIN measures ON traffics.id = measures.traffic

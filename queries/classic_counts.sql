@@ -1,6 +1,6 @@
 {#- Counts of every measure per minute, out of access logs of Classic Load Balancers, in one scan. -#}
 {%- from "counting.jinja" import asked, microseconds, fraction_us, second, url, host, path, object_end -%}
-{%- from "counting.jinja" import classification, by_hour -%}
+{%- from "counting.jinja" import classification, by_hour, meets -%}
 WITH {{ asked(balancers, traffics) }},
 
 fields AS (
@@ -58,7 +58,9 @@ lines AS (
         CASE WHEN minute IS NULL THEN line END AS example,
         elb_status_code = '-' AND method = '-' AND coalesce(host, '') = '' AS is_connection,
         elb_status_code = '101' AS is_websocket,
+        elb_status_code AS status,
         elb_status_code BETWEEN '500' AND '599' AS is_server_error,
+        FALSE AS is_aborted,
         elb_status_code IN ('504', '460') AND target_us IS NULL AS is_timeout,
         request_us,
         target_us,
@@ -94,9 +96,8 @@ events AS (
                     NOT lines.is_unparsed
                     AND NOT lines.is_connection
                     AND traffics.target_groups IS NULL
-                    AND (traffics.methods IS NULL OR contains(traffics.methods, lines.method))
-                    AND (traffics.host IS NULL OR regexp_like(coalesce(lines.host, ''), traffics.host))
-                    AND (traffics.path IS NULL OR regexp_like(coalesce(lines.path, ''), traffics.path))
+                    AND {{ meets("") }}
+                    AND NOT (traffics.has_exclusion AND {{ meets("not_") }})
                 )
             )
     INNER JOIN measures ON traffics.id = measures.traffic

@@ -8,6 +8,7 @@ use crate::access_log::fields::{Fields, RequestLine};
 use crate::access_log::target_group::{TargetGroupName, TargetGroupParser};
 use crate::access_log::timestamp::{MinuteParser, parse_duration_us, parse_short_duration_us, parse_unix_us};
 use crate::access_log::unparsed_line::LineError;
+use crate::slo::ListenerResponse;
 use crate::time::Minute;
 
 /// Fields that are read beyond the first thirteen. They never change whether a line parses.
@@ -20,7 +21,7 @@ impl OptionalFields {
     pub const TARGET_GROUP: Self = Self(1);
     /// Which rule's action answered instead of a target (field 23).
     pub const ACTION: Self = Self(2);
-    /// The time from arrival to answer (field 22), for a 504 or 460 that has no target time.
+    /// The time from arrival to answer (field 22), for a 504, 460 or 000 that has no target time.
     pub const ELAPSED: Self = Self(4);
     /// Request and response processing time (fields 6 and 8).
     pub const PROCESSING_TIMES: Self = Self(8);
@@ -58,18 +59,10 @@ pub struct Request<'a> {
     pub request_line: &'a [u8],
     /// The target group's name; `None` without one, or unless wanted or needed for the action.
     pub target_group: Option<TargetGroupName>,
-    pub action: Action,
+    /// What answered instead of a target, unless not wanted.
+    pub listener_response: Option<ListenerResponse>,
     /// From the request's arrival to its answer, if that was wanted and the line says when it arrived.
     pub elapsed_us: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Action {
-    /// A target, the balancer in its place, or not known.
-    #[default]
-    Forward,
-    FixedResponse,
-    Redirect,
 }
 
 impl<'a> Request<'a> {
@@ -80,6 +73,14 @@ impl<'a> Request<'a> {
     /// A 504 (the target did not answer in time) or 460 (the client did not wait) that got no answer from a target.
     pub const fn is_timeout(&self) -> bool {
         matches!(self.status, 504 | 460) && self.target_us.is_none()
+    }
+
+    /// Whether the client closed the connection after it had waited so long for an answer: 460 over HTTP/1, 000 over
+    /// HTTP/2.
+    #[inline(always)]
+    pub fn has_given_up(&self, after_us: Option<u64>) -> bool {
+        let waited_us = self.elapsed_us.filter(|_| matches!(self.status, 460 | 0) && self.target_us.is_none());
+        !self.is_websocket && waited_us.zip(after_us).is_some_and(|(waited_us, after_us)| waited_us >= after_us)
     }
 
     pub const fn is_server_error(&self) -> bool {
@@ -121,14 +122,14 @@ impl Decoder {
         let has_target = target != b"-";
         let needs_action = !has_target && self.optional_fields.contains(OptionalFields::ACTION);
         let needs_elapsed = target_us.is_none()
-            && matches!(status, 504 | 460)
+            && matches!(status, 504 | 460 | 0)
             && self.optional_fields.contains(OptionalFields::ELAPSED);
-        let (mut target_group, mut action, mut elapsed_us) = (None, Action::Forward, None);
+        let (mut target_group, mut listener_response, mut elapsed_us) = (None, None, None);
         if needs_action || needs_elapsed || self.optional_fields.contains(OptionalFields::TARGET_GROUP) {
             target_group = self.read_target_group(&mut fields);
         }
         if needs_action || needs_elapsed {
-            (action, elapsed_us) = read_action_and_elapsed(fields, time).unwrap_or_default();
+            (listener_response, elapsed_us) = read_response_and_elapsed(fields, time).unwrap_or_default();
         }
         Ok(Request {
             minute,
@@ -141,7 +142,7 @@ impl Decoder {
             status,
             request_line,
             target_group,
-            action: if has_target || target_group.is_some() { Action::Forward } else { action },
+            listener_response: listener_response.filter(|_| !has_target && target_group.is_none()),
             elapsed_us,
         })
     }
@@ -171,23 +172,22 @@ impl Decoder {
 
 /// Reads from the trace id to the actions, of lines without an answer from a target.
 #[inline(never)]
-fn read_action_and_elapsed(mut fields: Fields<'_>, time: &[u8]) -> Option<(Action, Option<u64>)> {
+fn read_response_and_elapsed(mut fields: Fields<'_>, time: &[u8]) -> Option<(Option<ListenerResponse>, Option<u64>)> {
     // trace_id, domain_name, chosen_cert_arn, matched_rule_priority
     fields.skip(4)?;
     let elapsed_us = elapsed_us(time, fields.next_field()?);
-    Some((fields.next_field().map(parse_action).unwrap_or_default(), elapsed_us))
+    Some((fields.next_field().and_then(parse_listener_response), elapsed_us))
 }
 
-/// `actions_executed` is a list: `waf,fixed-response`.
-fn parse_action(actions: &[u8]) -> Action {
-    for action in actions.split(|byte| *byte == b',') {
-        match action {
-            b"fixed-response" => return Action::FixedResponse,
-            b"redirect" => return Action::Redirect,
-            _ => {}
-        }
+/// `actions_executed` is a list in the order of execution, `waf,fixed-response`: the last action answered.
+fn parse_listener_response(actions: &[u8]) -> Option<ListenerResponse> {
+    match actions.rsplit(|byte| *byte == b',').next()? {
+        b"fixed-response" => Some(ListenerResponse::FixedResponse),
+        b"redirect" => Some(ListenerResponse::Redirect),
+        b"waf" | b"waf-failed" => Some(ListenerResponse::Waf),
+        b"authenticate" => Some(ListenerResponse::Authenticate),
+        _ => None,
     }
-    Action::Forward
 }
 
 /// From arrival to answer. The two clocks round differently, so less than zero is zero.
@@ -356,16 +356,16 @@ mod tests {
                 .replacen("10.0.0.1:80", target, 1)
                 .replacen("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/orders/0b", group, 1)
                 .replacen("waf,forward", actions, 1);
-            assert_eq!(decode_line(&line, OptionalFields::ACTION).unwrap().action, expected, "{line}");
+            assert_eq!(decode_line(&line, OptionalFields::ACTION).unwrap().listener_response, expected, "{line}");
         };
         let group = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/orders/0b";
-        check("-", "-", "fixed-response", Action::FixedResponse);
-        check("-", "-", "waf,fixed-response", Action::FixedResponse);
-        check("-", "-", "redirect", Action::Redirect);
-        check("-", "-", "waf", Action::Forward);
-        check("-", "-", "", Action::Forward);
-        check("-", "-", "-", Action::Forward);
-        check("-", group, "fixed-response", Action::Forward);
-        check("10.0.0.1:80", "-", "redirect", Action::Forward);
+        check("-", "-", "fixed-response", Some(ListenerResponse::FixedResponse));
+        check("-", "-", "waf,fixed-response", Some(ListenerResponse::FixedResponse));
+        check("-", "-", "redirect", Some(ListenerResponse::Redirect));
+        check("-", "-", "waf", Some(ListenerResponse::Waf));
+        check("-", "-", "", None);
+        check("-", "-", "-", None);
+        check("-", group, "fixed-response", None);
+        check("10.0.0.1:80", "-", "redirect", None);
     }
 }

@@ -5,7 +5,7 @@
 //! user agent may hold a line feed, so that one record lies on several lines. Until 2015 a record ended behind the
 //! request.
 
-use crate::access_log::alb::{Action, Request, read_duration_us, read_status, request_field_error, unquoted_field};
+use crate::access_log::alb::{Request, read_duration_us, read_status, request_field_error, unquoted_field};
 use crate::access_log::fields::{Fields, RequestLine};
 use crate::access_log::timestamp::parse_unix_us;
 use crate::access_log::unparsed_line::LineError;
@@ -56,7 +56,7 @@ pub fn decode(record: &[u8]) -> Result<Record<'_>, LineError> {
         status,
         request_line,
         target_group: None,
-        action: Action::Forward,
+        listener_response: None,
         elapsed_us: None,
     }))
 }

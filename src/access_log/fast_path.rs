@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::access_log::alb::{Action, Decoder, OptionalFields, Request};
+use crate::access_log::alb::{Decoder, OptionalFields, Request};
 use crate::access_log::simd::{BLOCK_BYTES, Block, EqualMask, FoldedCrc, SimdKernel, dispatch_simd};
 use crate::access_log::target_group::TargetGroupName;
 use crate::access_log::timestamp::{DurationsAndStatus, NUMBERS_BYTES, TIMESTAMP_BYTES};
@@ -280,7 +280,7 @@ impl<'t> FieldOffsets<'t> {
             status: numbers.status(),
             request_line: head.0.get(request + 1..request_end)?,
             target_group,
-            action: Action::Forward,
+            listener_response: None,
             elapsed_us: None,
         })
     }

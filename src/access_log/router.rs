@@ -8,12 +8,14 @@ use std::hash::BuildHasherDefault;
 
 use hashbrown::HashMap;
 
-use crate::access_log::alb::{Action, OptionalFields, Request};
+use crate::access_log::alb::{OptionalFields, Request};
 use crate::access_log::fields::RequestLine;
 use crate::access_log::target_group::{TargetGroupHasher, TargetGroupName};
 use crate::access_log::wildcard::{WildcardPattern, has_no_wildcard};
 use crate::series::SeriesKey;
-use crate::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic, matches_load_balancer};
+use crate::slo::{
+    Indicator, LatencyBasis, LatencyErrors, ListenerResponse, Measure, RequestFilter, Traffic, matches_load_balancer,
+};
 
 #[derive(Clone, Debug, Default)]
 pub struct SeriesRouter {
@@ -43,13 +45,40 @@ struct RuleIndex {
 /// One kind of traffic and its measures, each with the index of its series.
 #[derive(Clone, Debug)]
 struct Rule {
+    /// Has no hosts if the lookup has compared the host already.
+    filter: RequestMatcher,
+    /// `None` excludes nothing.
+    excluded: Option<RequestMatcher>,
+    included_responses: Vec<ListenerResponse>,
+    measures: Vec<(usize, Measure)>,
+}
+
+/// A filter of requests whose patterns are compiled. A list that is empty matches everything.
+#[derive(Clone, Debug)]
+struct RequestMatcher {
     methods: Vec<Box<[u8]>>,
-    /// Empty if the lookup has compared the host already.
     hosts: Vec<WildcardPattern>,
     paths: Vec<WildcardPattern>,
-    fixed_responses: bool,
-    redirects: bool,
-    measures: Vec<(usize, Measure)>,
+}
+
+impl RequestMatcher {
+    fn new(filter: &RequestFilter) -> Self {
+        Self {
+            methods: filter.methods.iter().map(|method| method.as_bytes().into()).collect(),
+            hosts: filter.hosts.iter().map(|host| WildcardPattern::case_insensitive(host)).collect(),
+            paths: filter.paths.iter().map(|path| WildcardPattern::for_path(path)).collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.methods.is_empty() && self.hosts.is_empty() && self.paths.is_empty()
+    }
+
+    fn matches(&self, line: &RequestLine<'_>) -> bool {
+        (self.methods.is_empty() || self.methods.iter().any(|method| **method == *line.method))
+            && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(line.host)))
+            && (self.paths.is_empty() || self.paths.iter().any(|path| path.matches(line.path)))
+    }
 }
 
 impl SeriesRouter {
@@ -82,17 +111,17 @@ impl SeriesRouter {
     }
 
     fn add_rule(&mut self, traffic: &Traffic, measures: BTreeMap<SeriesKey, &Measure>) {
-        let is_exact = traffic.hosts.iter().all(|host| has_no_wildcard(host));
-        let (exact_hosts, wildcard_hosts): (&[String], &[String]) =
-            if is_exact { (&traffic.hosts, &[]) } else { (&[], &traffic.hosts) };
         let mut rule = Rule {
-            methods: traffic.methods.iter().map(|method| method.as_bytes().into()).collect(),
-            hosts: wildcard_hosts.iter().map(|host| WildcardPattern::case_insensitive(host)).collect(),
-            paths: traffic.paths.iter().map(|path| WildcardPattern::for_path(path)).collect(),
-            fixed_responses: traffic.fixed_responses,
-            redirects: traffic.redirects,
+            filter: RequestMatcher::new(&traffic.filter),
+            excluded: Some(&traffic.excluded).filter(|filter| !filter.is_empty()).map(RequestMatcher::new),
+            included_responses: traffic.included_responses.clone(),
             measures: Vec::with_capacity(measures.len()),
         };
+        let mut exact_hosts: &[String] = &[];
+        if traffic.filter.hosts.iter().all(|host| has_no_wildcard(host)) {
+            exact_hosts = &traffic.filter.hosts;
+            rule.filter.hosts.clear();
+        }
         for (series, measure) in measures {
             rule.measures.push((self.series.len(), measure.clone()));
             self.series.push(series);
@@ -123,7 +152,7 @@ impl SeriesRouter {
 
     #[inline(always)]
     fn classify_in(&self, index: &RuleIndex, request: &Request<'_>, count: &mut impl FnMut(usize, Classification)) {
-        if request.action == Action::Forward {
+        if request.listener_response.is_none() {
             classify_measures(&index.unconditional_measures, request, count);
         }
         if !index.needs_no_rules(request) {
@@ -141,10 +170,12 @@ impl SeriesRouter {
     ) {
         let request_line = request.parse_request_line();
         let unconditional_rules =
-            if request.action == Action::Forward { [].as_slice() } else { &index.unconditional_rules };
+            if request.listener_response.is_none() { [].as_slice() } else { &index.unconditional_rules };
         for rule in unconditional_rules.iter().chain(&index.other_rules).chain(index.rules_for_host(request_line.host))
         {
-            if let Some(rule) = self.rules.get(*rule).filter(|rule| rule.matches(request.action, &request_line)) {
+            if let Some(rule) =
+                self.rules.get(*rule).filter(|rule| rule.matches(request.listener_response, &request_line))
+            {
                 classify_measures(&rule.measures, request, count);
             }
         }
@@ -168,7 +199,7 @@ impl RuleIndex {
     fn add_rule(&mut self, rule_index: usize, rule: &Rule, exact_hosts: &[String]) {
         // A group or host that is written twice adds a rule once, so that a request counts once.
         if exact_hosts.is_empty() {
-            let is_unconditional = rule.methods.is_empty() && rule.hosts.is_empty() && rule.paths.is_empty();
+            let is_unconditional = rule.filter.is_empty() && rule.excluded.is_none();
             let rules = if is_unconditional { &mut self.unconditional_rules } else { &mut self.other_rules };
             if rules.last() == Some(&rule_index) {
                 return;
@@ -188,7 +219,7 @@ impl RuleIndex {
 
     #[inline(always)]
     fn needs_no_rules(&self, request: &Request<'_>) -> bool {
-        self.other_rules.is_empty() && self.rules_by_host.is_empty() && request.action == Action::Forward
+        self.other_rules.is_empty() && self.rules_by_host.is_empty() && request.listener_response.is_none()
     }
 
     fn rules_for_host(&self, host: &[u8]) -> &[usize] {
@@ -202,16 +233,10 @@ impl RuleIndex {
 }
 
 impl Rule {
-    fn matches(&self, action: Action, line: &RequestLine<'_>) -> bool {
-        let is_action_included = match action {
-            Action::Forward => true,
-            Action::FixedResponse => self.fixed_responses,
-            Action::Redirect => self.redirects,
-        };
-        is_action_included
-            && (self.methods.is_empty() || self.methods.iter().any(|method| **method == *line.method))
-            && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(line.host)))
-            && (self.paths.is_empty() || self.paths.iter().any(|path| path.matches(line.path)))
+    fn matches(&self, response: Option<ListenerResponse>, line: &RequestLine<'_>) -> bool {
+        response.is_none_or(|response| self.included_responses.contains(&response))
+            && self.filter.matches(line)
+            && !self.excluded.as_ref().is_some_and(|excluded| excluded.matches(line))
     }
 }
 
@@ -220,17 +245,21 @@ fn optional_fields_for_rule(traffic: &Traffic, rule: &Rule) -> OptionalFields {
     if !traffic.target_groups.is_empty() {
         // A request that a rule answered has no target group, so here the action excludes nothing more.
         fields = OptionalFields::TARGET_GROUP;
-    } else if !(rule.fixed_responses && rule.redirects) {
+    } else if rule.included_responses != ListenerResponse::ALL {
         fields = OptionalFields::ACTION;
     }
     for (_, measure) in &rule.measures {
-        if let Measure::Latency { basis, timeouts, .. } = measure {
-            if *basis == LatencyBasis::Total {
-                fields = fields.union(OptionalFields::PROCESSING_TIMES);
+        let (is_total, needs_elapsed) = match measure {
+            Measure::Availability { gave_up_after_us, .. } => (false, gave_up_after_us.is_some()),
+            Measure::Latency { basis, timeouts, gave_up_after_us, .. } => {
+                (*basis == LatencyBasis::Total, *timeouts || gave_up_after_us.is_some())
             }
-            if *timeouts {
-                fields = fields.union(OptionalFields::ELAPSED);
-            }
+        };
+        if is_total {
+            fields = fields.union(OptionalFields::PROCESSING_TIMES);
+        }
+        if needs_elapsed {
+            fields = fields.union(OptionalFields::ELAPSED);
         }
     }
     fields
@@ -251,15 +280,24 @@ impl Classification {
 /// Classifies a request of the measure's traffic; `None` if it is not an event.
 ///
 /// A latency event is a request that got an answer from its target, which is when the line has a target time. A
-/// WebSocket is none: its times are the life of a connection. `timeouts` precedes `errors: excluded`, since it means
-/// particular 504s and the other all 5xx.
+/// WebSocket is none: its times are the life of a connection. A client that gave up got no answer in time, whatever
+/// else the measure says. `timeouts` precedes `errors: excluded`, since it means particular 504s and the other all 5xx.
 #[inline(always)]
 fn classify(request: &Request<'_>, measure: &Measure) -> Option<Classification> {
-    let Measure::Latency { under_us, basis, errors, timeouts } = *measure else {
-        return Some(Classification::from_is_bad(request.is_server_error()));
+    let (under_us, basis, errors, timeouts, gave_up_after_us) = match *measure {
+        Measure::Availability { ref bad, gave_up_after_us } => {
+            let is_bad = bad.contains(request.status) || request.has_given_up(gave_up_after_us);
+            return Some(Classification::from_is_bad(is_bad));
+        }
+        Measure::Latency { under_us, basis, errors, timeouts, gave_up_after_us } => {
+            (under_us, basis, errors, timeouts, gave_up_after_us)
+        }
     };
     if request.is_websocket {
         return None;
+    }
+    if request.has_given_up(gave_up_after_us) {
+        return Some(Classification::Bad);
     }
     if request.is_server_error() && errors == LatencyErrors::Bad {
         return Some(Classification::Bad);
@@ -283,23 +321,16 @@ fn classify(request: &Request<'_>, measure: &Measure) -> Option<Classification> 
 mod tests {
     use super::*;
     use crate::access_log::alb::Decoder;
+    use crate::slo::{BadStatuses, StatusClass};
 
     const ALB: &str = "app/shop/0a";
 
     fn traffic() -> Traffic {
-        Traffic {
-            load_balancer: ALB.to_owned(),
-            target_groups: vec![],
-            methods: vec![],
-            hosts: vec![],
-            paths: vec![],
-            fixed_responses: false,
-            redirects: false,
-        }
+        Traffic { load_balancer: ALB.to_owned(), ..Traffic::default() }
     }
 
     fn availability(traffic: Traffic) -> Indicator {
-        Indicator::Requests { source: "logs".to_owned(), traffic, measure: Measure::Availability }
+        Indicator::Requests { source: "logs".to_owned(), traffic, measure: Measure::SERVER_ERRORS }
     }
 
     fn texts(values: &[&str]) -> Vec<String> {
@@ -326,15 +357,16 @@ mod tests {
     #[test]
     fn request_counts_once_in_each_matching_series() {
         let groups = texts(&["blue", "green"]);
-        let hosts = texts(&["a.example.com", "A.example.com"]);
-        let orders = Traffic { methods: texts(&["POST"]), paths: texts(&["/v1/orders/*"]), ..traffic() };
-        let wild = Traffic { hosts: texts(&["*.example.com"]), target_groups: groups.clone(), ..traffic() };
+        let hosts = |hosts: &[&str]| RequestFilter { hosts: texts(hosts), ..RequestFilter::default() };
+        let orders =
+            RequestFilter { methods: texts(&["POST"]), paths: texts(&["/v1/orders/*"]), ..RequestFilter::default() };
+        let wild = Traffic { filter: hosts(&["*.example.com"]), target_groups: groups.clone(), ..traffic() };
         let indicators = [
             availability(traffic()),
             availability(traffic()),
             availability(Traffic { target_groups: groups, ..traffic() }),
-            availability(Traffic { hosts, ..traffic() }),
-            availability(orders),
+            availability(Traffic { filter: hosts(&["a.example.com", "A.example.com"]), ..traffic() }),
+            availability(Traffic { filter: orders, ..traffic() }),
             availability(wild),
             availability(Traffic { load_balancer: "app/other/0a".to_owned(), ..traffic() }),
         ];
@@ -361,18 +393,28 @@ mod tests {
     }
 
     #[test]
-    fn fixed_responses_and_redirects_count_only_if_included() {
+    fn responses_of_listener_count_only_if_included() {
+        use ListenerResponse::{FixedResponse, Redirect, Waf};
+        let including = |responses: &[ListenerResponse]| {
+            availability(Traffic { included_responses: responses.to_vec(), ..traffic() })
+        };
         let indicators = [
             availability(traffic()),
-            availability(Traffic { fixed_responses: true, ..traffic() }),
-            availability(Traffic { redirects: true, ..traffic() }),
-            availability(Traffic { fixed_responses: true, redirects: true, ..traffic() }),
+            including(&[FixedResponse]),
+            including(&[Redirect]),
+            including(&[FixedResponse, Redirect]),
+            including(&[Waf]),
         ];
         let routes = SeriesRouter::new(ALB, &indicators);
         let check = |actions: &str, expected: &[&str]| {
             assert_eq!(matching_series(&routes, "GET http://x:80/ HTTP/1.1", "-", actions), expected, "{actions}");
         };
-        check("waf", &["", "+fixed-response", "+fixed-response +redirect", "+redirect"]);
+        check("waf,forward", &["", "+fixed-response", "+fixed-response +redirect", "+redirect", "+waf"]);
+        check("-", &["", "+fixed-response", "+fixed-response +redirect", "+redirect", "+waf"]);
+        check("waf", &["+waf"]);
+        check("waf-failed", &["+waf"]);
+        check("waf,authenticate", &[]);
+        check("waf,fixed-response", &["+fixed-response", "+fixed-response +redirect"]);
         check("fixed-response", &["+fixed-response", "+fixed-response +redirect"]);
         check("authenticate,redirect", &["+fixed-response +redirect", "+redirect"]);
     }
@@ -380,8 +422,8 @@ mod tests {
     #[test]
     fn only_required_fields_are_decoded() {
         let wants = |traffic: Traffic| SeriesRouter::new(ALB, &[availability(traffic)]).optional_fields;
-        let both = Traffic { fixed_responses: true, redirects: true, ..traffic() };
-        assert_eq!(wants(both), OptionalFields::NONE);
+        let all = Traffic { included_responses: ListenerResponse::ALL.into(), ..traffic() };
+        assert_eq!(wants(all), OptionalFields::NONE);
         assert_eq!(wants(traffic()), OptionalFields::ACTION);
         assert_eq!(wants(Traffic { target_groups: texts(&["blue"]), ..traffic() }), OptionalFields::TARGET_GROUP);
     }
@@ -403,38 +445,63 @@ mod tests {
 
     #[test]
     fn each_measure_classifies_requests_as_documented() {
-        let latency = |basis, errors, timeouts| Measure::Latency { under_us: 300_000, basis, errors, timeouts };
+        let latency = |basis, errors, timeouts| Measure::Latency {
+            under_us: 300_000,
+            basis,
+            errors,
+            timeouts,
+            gave_up_after_us: None,
+        };
+        let gave_up_after_us = Some(10_000_000);
         let measures = [
-            Measure::Availability,
+            Measure::SERVER_ERRORS,
             latency(LatencyBasis::Target, LatencyErrors::Counted, false),
             latency(LatencyBasis::Total, LatencyErrors::Counted, false),
             latency(LatencyBasis::Target, LatencyErrors::Bad, false),
             latency(LatencyBasis::Target, LatencyErrors::Excluded, false),
             latency(LatencyBasis::Target, LatencyErrors::Counted, true),
             latency(LatencyBasis::Target, LatencyErrors::Excluded, true),
+            Measure::Availability { bad: BadStatuses::ServerErrors, gave_up_after_us },
+            Measure::Latency {
+                under_us: 300_000,
+                basis: LatencyBasis::Target,
+                errors: LatencyErrors::Counted,
+                timeouts: false,
+                gave_up_after_us,
+            },
+            Measure::Availability {
+                bad: BadStatuses::Listed(vec![StatusClass::Class(4), StatusClass::Status(502)]),
+                gave_up_after_us: None,
+            },
         ];
         let near = "2026-10-31T23:50:09.900000Z";
         let far = "2026-10-31T23:50:00.000000Z";
         let check = |kind: &str, times: &str, status: &str, created: &str, expected: &str| {
             let found = classify_line(kind, times, status, created, &measures);
+            let expected = expected.replace(' ', "");
             assert_eq!(found, expected, "{kind} {times} {status} {created}");
         };
-        check("http", "0.000 0.300 0.000", "200", near, "ggggggg");
-        check("http", "0.001 0.300 0.000", "200", near, "ggbgggg");
-        check("http", "0.000 0.300001 0.000", "200", near, "gbbbbbb");
-        check("http", "0.000 0.100 -1", "404", near, "ggggggg");
-        check("http", "0.000 0.100 0.000", "500", near, "bggb-g-");
-        check("http", "-1 -1 -1", "502", near, "b--b---");
-        check("http", "-1 -1 -1", "504", far, "b--b-bb");
-        check("http", "-1 -1 -1", "460", far, "g----bb");
-        check("http", "-1 -1 -1", "460", near, "g----gg");
-        check("http", "-1 -1 -1", "460", "2026-10-31T23:50:11.000000Z", "g----gg");
-        check("http", "-1 -1 -1", "460", "-", "g----bb");
-        check("http", "-1 -1 -1", "400", near, "g------");
-        check("ws", "0.000 0.100 0.000", "101", near, "g------");
-        check("wss", "0.000 0.100 0.000", "502", near, "b------");
-        check("http", "0.000 0.100 0.000", "101", near, "g------");
-        check("http", "0.000 0.100 0.000", "561", near, "bggb-g-");
-        check("h2", "0.000 0.100 0.000", "000", near, "ggggggg");
+        check("http", "0.000 0.300 0.000", "200", near, "ggggggg ggg");
+        check("http", "0.001 0.300 0.000", "200", near, "ggbgggg ggg");
+        check("http", "0.000 0.300001 0.000", "200", near, "gbbbbbb gbg");
+        check("http", "0.000 0.100 -1", "404", near, "ggggggg ggb");
+        check("http", "0.000 0.100 0.000", "500", near, "bggb-g- bgg");
+        check("http", "-1 -1 -1", "502", near, "b--b--- b-b");
+        check("http", "-1 -1 -1", "504", far, "b--b-bb b-g");
+        check("http", "-1 -1 -1", "460", far, "g----bb bbb");
+        check("http", "0.001 -1 -1", "460", "2026-10-31T23:50:00.000001Z", "g----bb g-b");
+        check("http", "-1 -1 -1", "460", near, "g----gg g-b");
+        check("http", "-1 -1 -1", "460", "2026-10-31T23:50:11.000000Z", "g----gg g-b");
+        check("http", "-1 -1 -1", "460", "-", "g----bb g-b");
+        check("http", "-1 -1 -1", "400", far, "g------ g-b");
+        check("ws", "0.000 0.100 0.000", "101", near, "g------ g-g");
+        check("wss", "0.000 0.100 0.000", "502", near, "b------ b-b");
+        check("http", "0.000 0.100 0.000", "101", near, "g------ g-g");
+        check("http", "0.000 0.100 0.000", "561", near, "bggb-g- bgg");
+        check("h2", "0.000 0.100 0.000", "000", near, "ggggggg ggg");
+        check("h2", "0.000 0.100 0.000", "000", far, "ggggggg ggg");
+        check("h2", "0.001 -1 -1", "000", far, "g------ bbg");
+        check("h2", "0.001 -1 -1", "000", near, "g------ g-g");
+        check("wss", "-1 -1 -1", "000", far, "g------ g-g");
     }
 }

@@ -105,7 +105,7 @@ async fn seen_target_groups(
     deadline: Instant,
 ) -> BTreeSet<String> {
     let traffic = Traffic { load_balancer: load_balancer.to_owned(), ..Traffic::default() };
-    let (source, measure) = (recent_logs.request.source.clone(), Measure::Availability);
+    let (source, measure) = (recent_logs.request.source.clone(), Measure::SERVER_ERRORS);
     let series = Indicator::Requests { source, traffic: traffic.clone(), measure: measure.clone() }.series();
     let router = SeriesRouter::from_series(load_balancer, [(series, (&traffic, &measure))]);
     let start = files.iter().map(|file| file.interval.start).min();

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::slo::{Indicator, Measure, Metric, MetricRole, MetricStatistic, RatioMetrics, Statistic, Traffic};
+use crate::slo::{
+    BadStatuses, Indicator, Measure, Metric, MetricRole, MetricStatistic, RatioMetrics, Statistic, StatusClass, Traffic,
+};
 
 /// Statistics of one metric that are billed as one in a request ("up to five statistics for the same metric",
 /// <https://aws.amazon.com/cloudwatch/pricing/>).
@@ -25,7 +27,7 @@ pub fn metric_counts(indicator: &Indicator, resolved: &[Traffic]) -> Option<Rati
         Indicator::Ratio { metrics, .. } => Some(metrics.clone()),
         Indicator::Requests { .. } if resolved.is_empty() => None,
         Indicator::Requests { measure, .. } => Some(match measure {
-            Measure::Availability => availability(resolved),
+            Measure::Availability { bad, .. } => availability(resolved, bad),
             Measure::Latency { under_us, .. } => latency(resolved, *under_us),
         }),
         Indicator::Query { .. } | Indicator::Counts { .. } => None,
@@ -35,16 +37,23 @@ pub fn metric_counts(indicator: &Indicator, resolved: &[Traffic]) -> Option<Rati
 /// All responses by their class of status. `RequestCount` leaves out the requests that were rejected before a target
 /// was chosen, such as the 503 of a target group without targets, so that an outage would look like no traffic.
 /// Redirects of listener rules are no events, as in an access log.
-fn availability(resolved: &[Traffic]) -> RatioMetrics {
+///
+/// Bad statuses are whole classes here: the definition says so.
+fn availability(resolved: &[Traffic], bad_statuses: &BadStatuses) -> RatioMetrics {
     let (mut total, mut bad) = (Vec::new(), Vec::new());
+    let is_bad = |digit| bad_statuses.classes().contains(&StatusClass::Class(digit));
     for resource in resolved.iter().flat_map(MetricResource::from_traffic) {
         let target = if resource.is_classic { "Backend" } else { "Target" };
-        total.extend(["2XX", "3XX", "4XX", "5XX"].map(|class| resource.responses(target, class)));
-        bad.push(resource.responses(target, "5XX"));
+        for digit in 2..=5 {
+            total.push(resource.responses(target, digit));
+            bad.extend(is_bad(digit).then(|| resource.responses(target, digit)));
+        }
         // The responses that the load balancer gives by itself have no target group.
         if !resource.dimensions.contains_key("TargetGroup") {
-            total.extend(["4XX", "5XX"].map(|class| resource.responses("ELB", class)));
-            bad.push(resource.responses("ELB", "5XX"));
+            for digit in 4..=5 {
+                total.push(resource.responses("ELB", digit));
+                bad.extend(is_bad(digit).then(|| resource.responses("ELB", digit)));
+            }
         }
     }
     RatioMetrics { total, numerator: MetricRole::Bad(bad) }
@@ -91,9 +100,9 @@ impl MetricResource {
         groups.collect()
     }
 
-    fn responses(&self, origin: &str, class: &str) -> MetricStatistic {
+    fn responses(&self, origin: &str, digit: u16) -> MetricStatistic {
         let suffix = if self.is_classic { "" } else { "_Count" };
-        self.metric(&format!("HTTPCode_{origin}_{class}{suffix}"), Statistic::Sum)
+        self.metric(&format!("HTTPCode_{origin}_{digit}XX{suffix}"), Statistic::Sum)
     }
 
     fn metric(&self, name: &str, statistic: Statistic) -> MetricStatistic {
@@ -115,11 +124,7 @@ mod tests {
         let traffic = Traffic {
             load_balancer: load_balancer.to_owned(),
             target_groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-            methods: Vec::new(),
-            hosts: Vec::new(),
-            paths: Vec::new(),
-            fixed_responses: false,
-            redirects: false,
+            ..Traffic::default()
         };
         let indicator = Indicator::Requests { source: "metrics".to_owned(), traffic: traffic.clone(), measure };
         metric_counts(&indicator, &[traffic]).unwrap().to_string()
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn only_whole_load_balancers_count_responses_of_the_load_balancer_itself() {
-        let whole = query_text("app/mart/50dc6c495c0c9188", &[], Measure::Availability);
+        let whole = query_text("app/mart/50dc6c495c0c9188", &[], Measure::SERVER_ERRORS);
         assert_eq!(whole.matches(" total=[AWS/ApplicationELB HTTPCode_").count(), 6);
         assert!(
             whole
@@ -136,11 +141,11 @@ mod tests {
         let group = query_text(
             "app/mart/50dc6c495c0c9188",
             &["a/0123456789abcdef", "b/0123456789abcdef"],
-            Measure::Availability,
+            Measure::SERVER_ERRORS,
         );
         assert_eq!((group.matches(" total=[").count(), group.matches("ELB_5XX").count()), (8, 0));
         assert!(group.contains("LoadBalancer=app/mart/50dc6c495c0c9188 TargetGroup=targetgroup/b/0123456789abcdef"));
-        let classic = query_text("classic/mart", &[], Measure::Availability);
+        let classic = query_text("classic/mart", &[], Measure::SERVER_ERRORS);
         assert!(classic.contains("bad=[AWS/ELB HTTPCode_ELB_5XX LoadBalancerName=mart Sum]"));
     }
 
@@ -150,7 +155,7 @@ mod tests {
             [(500_000, "TC(:0.5)"), (1_000_000, "TC(:1)"), (120_000_000, "TC(:120)"), (1_500, "TC(:0.0015)")]
         {
             let (basis, errors) = (LatencyBasis::Target, LatencyErrors::Counted);
-            let measure = Measure::Latency { under_us, basis, errors, timeouts: false };
+            let measure = Measure::Latency { under_us, basis, errors, timeouts: false, gave_up_after_us: None };
             assert!(query_text("app/mart/50dc6c495c0c9188", &[], measure).contains(text), "{text}");
         }
     }

@@ -29,7 +29,10 @@ pub use catalog::{Catalog, Exclusions};
 pub use correction::Correction;
 pub use destination::{NO_DESTINATION, describe_destination};
 pub use fleet::{AlertRules, Policy, PolicyStep, Team};
-pub use indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Sql, Timeslices, Traffic};
+pub use indicator::{
+    BadStatuses, Indicator, LatencyBasis, LatencyErrors, ListenerResponse, Measure, RequestFilter, Sql, StatusClass,
+    Timeslices, Traffic,
+};
 pub use metric::{Metric, MetricRole, MetricStatistic, RatioMetrics, Statistic};
 pub use problem::{CORRECTIONS_FOLDER, DefinitionFile, FILE_BYTES_MAX, FLEET_FILE, Problem, Severity};
 pub use read::{definition_path, read, read_with_folder};

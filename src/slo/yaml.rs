@@ -35,13 +35,13 @@ pub(super) use decode::{YamlFile, decode};
 pub(super) use destination::Destination;
 pub(super) use forms::{FromText, OneOrMany, OrNone, Scalar};
 pub(super) use load_balancer::{LoadBalancer, TargetGroup};
-pub(super) use metric::MetricsYaml;
+pub(super) use metric::{BadYaml, MetricYaml};
 pub(super) use policy::{PolicyStepYaml, PolicyYaml, parse_budget_share};
 pub(super) use region::Region;
 pub(super) use scalars::{Minutes, Name, Percent, TextLine, WindowYaml, decimal_text};
 pub(super) use selector::Selector;
 pub(super) use slo::{
-    BudgetingYaml, IdleTimeslicesYaml, IncludeYaml, IndicatorYaml, LoadBalancerErrorsYaml, SloFields, SloYaml,
+    BudgetingYaml, IdleTimeslicesYaml, IndicatorYaml, LoadBalancerErrorsYaml, RequestFilterYaml, SloFields, SloYaml,
 };
 pub(super) use source::{AccountId, ClassicIntervalYaml, LocationYaml, RoleArn, SourceYaml, Workgroup};
 pub(super) use syntax::explain_syntax;

@@ -14,7 +14,7 @@ use crate::access_log::router::SeriesRouter;
 use crate::access_log::unparsed_line::{LineKind, detect_line_kind};
 use crate::counts::MinuteCount;
 use crate::series::SeriesKey;
-use crate::slo::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
+use crate::slo::{Indicator, LatencyBasis, LatencyErrors, ListenerResponse, Measure, Traffic};
 use crate::source::access_logs::{Batch, ListError, LogFile, LogRoot, LogTree, ScanResult, scan};
 use crate::time::{Day, Minute, Span};
 
@@ -23,12 +23,8 @@ pub(super) const ALL_TIME: Span = Span { start: Minute(0), end: Minute(100_000_0
 fn traffic(load_balancer: &str) -> Traffic {
     Traffic {
         load_balancer: load_balancer.to_owned(),
-        target_groups: vec![],
-        methods: vec![],
-        hosts: vec![],
-        paths: vec![],
-        fixed_responses: true,
-        redirects: true,
+        included_responses: ListenerResponse::ALL.into(),
+        ..Traffic::default()
     }
 }
 
@@ -37,7 +33,13 @@ pub(super) fn indicator(load_balancer: &str, measure: Measure) -> Indicator {
 }
 
 fn latency(under_ms: u64, errors: LatencyErrors) -> Measure {
-    Measure::Latency { under_us: under_ms * 1_000, basis: LatencyBasis::Total, errors, timeouts: false }
+    Measure::Latency {
+        under_us: under_ms * 1_000,
+        basis: LatencyBasis::Total,
+        errors,
+        timeouts: false,
+        gave_up_after_us: None,
+    }
 }
 
 /// All objects of a span, and the listing statistics.
@@ -82,7 +84,7 @@ fn count_at(
 /// Compares every cell of `golden/per_minute.csv` and checks that nothing else was counted.
 fn check_golden(root: &Path) {
     const THRESHOLDS_MS: [u64; 8] = [50, 100, 200, 300, 500, 1_000, 2_000, 5_000];
-    let mut measures = vec![Measure::Availability];
+    let mut measures = vec![Measure::SERVER_ERRORS];
     for under_ms in THRESHOLDS_MS {
         measures.push(latency(under_ms, LatencyErrors::Counted));
         measures.push(latency(under_ms, LatencyErrors::Bad));
@@ -107,7 +109,7 @@ fn check_golden(root: &Path) {
         let name = &names[&row["lb"]];
         let found = |measure: Measure| count_at(&result.counts, &indicator(name, measure), minute);
         let expected = MinuteCount { total: number("total"), bad: number("err5xx") };
-        assert_eq!(found(Measure::Availability), expected, "{row:?}");
+        assert_eq!(found(Measure::SERVER_ERRORS), expected, "{row:?}");
         for under_ms in THRESHOLDS_MS {
             let events = number("n_lat");
             let within = MinuteCount { total: events, bad: events - number(&format!("le_{under_ms}")) };
@@ -177,14 +179,14 @@ fn directory_with_object(name: &str, bytes: &[u8]) -> tempfile::TempDir {
 
 /// `lines/unparsed/trailing: total in 23:58, total in 23:59`, or the error of the object.
 fn scan_outcome(root: &Path) -> String {
-    let result = scan_root(root, &[Measure::Availability], 1);
+    let result = scan_root(root, &[Measure::SERVER_ERRORS], 1);
     if let Some(object) = result.failed.first() {
         assert!(result.counts.is_empty(), "a faulty object leaves no counts");
         return object.error.to_string();
     }
     let object = &result.read[0];
     assert_eq!(object.size, fs::metadata(root.join(&*object.key)).unwrap().len());
-    let shop = indicator("app/shop/0a1b", Measure::Availability);
+    let shop = indicator("app/shop/0a1b", Measure::SERVER_ERRORS);
     let count = |minute: &str| count_at(&result.counts, &shop, minute.parse().unwrap()).total;
     let (first, second) = (count("2026-10-31T23:58Z"), count("2026-10-31T23:59Z"));
     format!("{}/{}/{}: {first}, {second}", object.lines, object.unparsed, object.trailing_bytes)
@@ -244,7 +246,7 @@ fn lines_that_are_not_requests_are_counted_and_sampled() {
     ];
     let folder = directory_with_object("odd.log.gz", &gzip(&text.map(str::to_owned).concat()));
     assert_eq!(scan_outcome(folder.path()), "6/4/0: 2, 0");
-    let result = scan_root(folder.path(), &[Measure::Availability], 1);
+    let result = scan_root(folder.path(), &[Measure::SERVER_ERRORS], 1);
     let samples: Vec<_> =
         result.read[0].samples.iter().map(|s| format!("{}: {}: {}", s.number, s.kind, s.error)).collect();
     assert_eq!(
@@ -281,7 +283,7 @@ fn classic_load_balancer_log_is_read_record_by_record() {
         &format!("{FOLDER}/{FILE_NAME_PREFIX}shop_20261101T0000Z_192.0.2.1_a.log"),
         text.as_bytes(),
     );
-    let result = scan_root(folder.path(), &[Measure::Availability, latency(1, LatencyErrors::Counted)], 1);
+    let result = scan_root(folder.path(), &[Measure::SERVER_ERRORS, latency(1, LatencyErrors::Counted)], 1);
     let read = &result.read[0];
     assert_eq!(
         (read.lines, read.connections, read.unparsed),
@@ -290,7 +292,7 @@ fn classic_load_balancer_log_is_read_record_by_record() {
     );
     let faults: Vec<_> = read.samples.iter().map(|sample| format!("{}: {}", sample.number, sample.error)).collect();
     assert_eq!(faults, ["7: field `elb` does not match the file name: `cart`"]);
-    let shop = indicator("classic/shop", Measure::Availability);
+    let shop = indicator("classic/shop", Measure::SERVER_ERRORS);
     let count = |minute: &str| count_at(&result.counts, &shop, minute.parse().unwrap());
     assert_eq!(count("2026-10-31T23:00Z"), MinuteCount { total: 1, bad: 0 });
     assert_eq!(count("2026-10-31T23:58Z"), MinuteCount { total: 1, bad: 0 });
@@ -320,14 +322,14 @@ fn scan_result_is_independent_of_threads_and_cancellation_stops_it() {
             if number == 7 { b"\x1f\x8bxx".to_vec() } else { gzip(&alb_line("2026-10-31T23:59", 200).repeat(number)) };
         write_object(folder.path(), &key, &bytes);
     }
-    let alone = scan_root(folder.path(), &[Measure::Availability], 1);
+    let alone = scan_root(folder.path(), &[Measure::SERVER_ERRORS], 1);
     for threads in [2, 3, 64] {
-        let many = scan_root(folder.path(), &[Measure::Availability], threads);
+        let many = scan_root(folder.path(), &[Measure::SERVER_ERRORS], threads);
         assert_eq!((&many.read, &many.counts), (&alone.read, &alone.counts));
         assert_eq!(many.failed.len(), 1);
     }
     let (objects, _) = list_objects(folder.path(), ALL_TIME).unwrap();
-    let shop = indicator("app/shop/0a1b", Measure::Availability);
+    let shop = indicator("app/shop/0a1b", Measure::SERVER_ERRORS);
     let routes = SeriesRouter::new("app/shop/0a1b", [&shop]);
     let batches = [Batch { objects: &objects, router: &routes }];
     let result = scan(&LogRoot::Directory(folder.path().to_owned()), &batches, 2, &AtomicBool::new(true));
@@ -439,7 +441,7 @@ fn damaged_gzip_never_panics_and_leaves_no_counts() {
         let mut bytes = packed.clone();
         bytes[place] ^= 0x55;
         let folder = directory_with_object("x.log.gz", &bytes);
-        let result = scan_root(folder.path(), &[Measure::Availability], 1);
+        let result = scan_root(folder.path(), &[Measure::SERVER_ERRORS], 1);
         assert_eq!(result.read.len() + result.failed.len(), 1);
         assert_eq!(result.failed.is_empty(), result.read.iter().any(|object| object.lines > 0), "{place}");
     }

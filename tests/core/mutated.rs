@@ -137,7 +137,7 @@ fn scan_bytes(root: &Path, load_balancer: &str, bytes: &[u8]) -> ScanResult {
         interval: Span::ending_at(end, 5),
         is_pending: false,
     };
-    let indicator = indicator(load_balancer, Measure::Availability);
+    let indicator = indicator(load_balancer, Measure::SERVER_ERRORS);
     let routes = SeriesRouter::new(load_balancer, [&indicator]);
     scan(
         &LogRoot::Directory(root.to_owned()),

@@ -28,7 +28,9 @@ const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("query_without_source", "another file"),
     ("ratio", "a class may say the rest"),
     ("source_of_another_kind", "depends on another field"),
+    ("status_of_ratio", "depends on the indicator, which a name or a class may give"),
     ("bucket_fields", "depends on the location"),
+    ("classic_gave_up", "depends on the balancer"),
     ("classic_include", "depends on the balancer"),
     ("classic_target_group", "depends on the balancer"),
     ("correction_backwards", "arithmetic"),
@@ -77,7 +79,6 @@ const NOT_STRUCTURAL: &[(&str, &str)] = &[
     ("region_unknown", "a valid value, with a warning"),
     ("runbook_text", "a valid value, with a warning"),
     ("unknown_team", "another file"),
-    ("unreachable_default", "arithmetic"),
     ("unreachable_stated", "arithmetic"),
     ("unreachable_tier", "arithmetic"),
     ("variable", "the meaning of a text"),
@@ -113,6 +114,25 @@ fn check(files: &[DefinitionFile]) -> (Catalog, Vec<Problem>) {
 
 fn service(text: &str) -> (Catalog, Vec<Problem>) {
     check(&[DefinitionFile { path: "mart/checkout.yaml".to_owned(), text: text.to_owned() }])
+}
+
+#[test]
+fn default_tiers_that_cannot_fire_are_left_out_with_note() {
+    let tiers = |objective: &str| {
+        let text = format!(
+            "service: checkout\nload_balancer: app/mart\nslos: {{ availability: {objective}, latency: none }}\n"
+        );
+        let (catalog, problems) = service(&text);
+        assert!(problems.iter().all(|problem| problem.severity == Severity::Note), "{problems:?}");
+        let notes: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
+        let tiers = catalog.slos().flat_map(|(_, slo)| &slo.tiers).map(|tier| tier.name.clone());
+        (tiers.collect::<Vec<_>>().join(" "), notes.join(" "))
+    };
+    assert_eq!(tiers("94%"), ("page_fast page_slow ticket_fast ticket_slow".to_owned(), String::new()));
+    let note = "the default tier `page_fast` is left out: it could never fire".to_owned();
+    assert_eq!(tiers("90%"), ("page_slow ticket_fast ticket_slow".to_owned(), note));
+    let note = "the default tiers `page_fast` and `page_slow` are left out: they could never fire".to_owned();
+    assert_eq!(tiers("80%"), ("ticket_fast ticket_slow".to_owned(), note));
 }
 
 #[test]

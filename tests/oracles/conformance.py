@@ -5,7 +5,7 @@
 
 One deterministic traffic of 30 hours, including the end of daylight saving time in Berlin, goes into access logs in a directory,
 the same objects in a bucket (moto), a table of Athena (athena_server.py) and metrics of CloudWatch (cloudwatch_server.py). It has
-errors of targets and of the balancer with and without a target, clients that disconnect, redirects, fixed responses, WebSockets,
+errors of targets and of the balancer with and without a target, clients that disconnect early or after ten seconds, redirects, fixed responses, AWS WAF, authentication, WebSockets,
 idle minutes, late objects and metrics that still grow. Each source is run twice, before and after the
 late part, and every minute that `export` shows is compared with the events themselves.
 
@@ -42,18 +42,23 @@ UNDER_MS = 300
 KINDS = {
     "good": (60, 200, "target"), "missing": (4, 404, "target"), "broken": (3, 500, "target"), "unavailable": (2, 503, "target"),
     "reset": (2, 502, "balancer"), "timeout": (2, 504, "balancer"), "no_targets": (1, 503, "balancer"), "gave_up": (2, 460, "balancer"),
-    "malformed": (1, 400, "balancer"), "identity": (1, 561, "balancer"), "redirect": (2, 301, "rule"), "fixed": (2, 503, "rule"),
-    "websocket": (1, 101, "target"),
+    "malformed": (1, 400, "balancer"), "identity": (1, 561, "rule"), "redirect": (2, 301, "rule"), "fixed": (2, 503, "rule"),
+    "waf": (3, 403, "rule"), "hung": (2, 460, "balancer"), "hung_http2": (1, 0, "balancer"), "websocket": (1, 101, "target"),
 }
+# The client closed the connection after ten seconds without an answer.
+HUNG = {"hung", "hung_http2"}
+ACTIONS = {"redirect": "redirect", "fixed": "fixed-response", "malformed": "-", "identity": "waf,authenticate", "waf": "waf"}
 # Counts that a source does not provide.
 CANNOT = {
     "cloudwatch": {
         # There is no 1XX count, and none per target group for responses of the load balancer.
-        "mart/availability": {"websocket"},
-        "solo/availability": {"websocket"},
-        "orders/availability": {"websocket", "reset", "timeout", "no_targets", "gave_up", "malformed", "identity"},
+        "mart/availability": {"websocket", "hung_http2"},
+        "solo/availability": {"websocket", "hung_http2"},
+        "orders/availability": {"websocket", "reset", "timeout", "no_targets", "gave_up", "malformed", *HUNG},
     },
 }
+# Responses of AWS WAF and of authentication that a source counts with those of the load balancer.
+ADDS = {"cloudwatch": {"mart/availability": {"waf", "identity"}, "solo/availability": {"waf", "identity"}}}
 
 # Sources without values before the first request, for which earlier minutes are unknown.
 SILENT_AT_FIRST = {"cloudwatch"}
@@ -92,12 +97,13 @@ def traffic():
     while moment < END:
         for balancer, most in ((MART, 12), (SOLO, 1), (OLD, 9)):
             # The small one is idle most of the time, and for a full half hour.
-            silent = balancer == SOLO and (moment.hour == 3 and moment.minute < 30 or chance.random() < 0.6)
+            silent = balancer == SOLO and moment != BEGIN and (moment.hour == 3 and moment.minute < 30 or chance.random() < 0.6)
             for _ in range(0 if silent else chance.randint(1 if balancer == SOLO else 3, most)):
-                kind = chance.choices(names, weights)[0]
-                if balancer == OLD and kind in ("redirect", "fixed", "websocket", "identity", "malformed", "gave_up"):
+                # What comes before the first object is unknown.
+                kind = "good" if moment == BEGIN else chance.choices(names, weights)[0]
+                if balancer == OLD and kind in ("websocket", "gave_up", *HUNG, *ACTIONS):
                     kind = "good"
-                group = chance.choice([*GROUPS]) if balancer == MART and kind not in ("malformed", "redirect", "fixed") else None
+                group = chance.choice([*GROUPS]) if balancer == MART and kind not in ACTIONS else None
                 at = moment + timedelta(seconds=chance.randrange(60), milliseconds=chance.randrange(1000))
                 events.append(Event(balancer, group, at, kind, chance.choice([3, 120, UNDER_MS, UNDER_MS + 1, 900, 2500])))
         moment += timedelta(minutes=1)
@@ -109,7 +115,7 @@ def stamp(moment):
 
 
 def line(event):
-    dispatched = event.kind not in ("malformed", "no_targets", "redirect", "fixed", "identity")
+    dispatched = event.kind not in ("no_targets", *ACTIONS)
     target = "10.0.0.1:80" if dispatched else "-"
     times = f"0.001 {event.taken_ms / 1000:.3f} 0.000" if event.made_by == "target" else "-1 -1 -1"
     of_target = event.status if event.made_by == "target" else "-"
@@ -119,11 +125,11 @@ def line(event):
         return (f"{stamp(received)} old 198.51.100.7:1 {target} {times} {event.status} {of_target} 34 366 "
                 f"\"GET http://shop.example.com:80/ HTTP/1.1\" \"curl/8\" - -")
     arn = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/{event.group}/{GROUPS[event.group]}" if event.group else "-"
-    action = {"redirect": "redirect", "fixed": "fixed-response", "malformed": "-", "identity": "authenticate"}.get(event.kind, "forward")
+    action = ACTIONS.get(event.kind, "forward")
     request = "- http://shop.example.com:80- -" if event.kind == "malformed" else "GET https://shop.example.com:443/ HTTP/2.0"
-    created = stamp(event.at - timedelta(milliseconds=event.taken_ms))
-    kind = "ws" if event.kind == "websocket" else "https"
-    return (f"{kind} {stamp(event.at)} {event.balancer} 198.51.100.7:1 {target} {times} {event.status} {of_target} 34 366 \"{request}\" "
+    created = stamp(event.at - timedelta(milliseconds=10_000 if event.kind in HUNG else event.taken_ms))
+    kind = {"websocket": "ws", "hung_http2": "h2"}.get(event.kind, "https")
+    return (f"{kind} {stamp(event.at)} {event.balancer} 198.51.100.7:1 {target} {times} {event.status:03} {of_target} 34 366 \"{request}\" "
             f"\"curl/8\" - - {arn} \"Root=1-0\" \"-\" \"-\" 1 {created} \"{action}\" \"-\" \"-\" \"{target}\" \"{of_target}\" \"-\" \"-\" TID_0")
 
 
@@ -162,6 +168,8 @@ def series(events, until):
         group = [places[0] | {"TargetGroup": f"targetgroup/{event.group}/{GROUPS[event.group]}"}] if event.group else []
         if event.kind == "fixed":
             names, at = ["HTTP_Fixed_Response_Count"], places
+        elif event.kind == "hung_http2":
+            names, at = [], []
         elif event.made_by != "target":
             names, at = [own.format(event.status // 100)], places
         else:
@@ -183,17 +191,22 @@ SERVICES = {
 }
 
 
-def truth(events, cannot):
-    """Counts by SLO and minute, without those that a source does not provide."""
+def truth(events, source):
+    """Counts by SLO and minute, as far as a source provides them."""
+    cannot, adds = CANNOT.get(source, {}), ADDS.get(source, {})
     counts = defaultdict(lambda: [0, 0])
     for event in events:
         for service, (balancer, group) in SERVICES.items():
             if event.balancer != balancer or (group and event.group != group):
                 continue
             slo = f"{service}/availability"
-            if event.made_by != "rule" and event.kind not in cannot.get(slo, ()):
+            has_hung = event.kind in HUNG and source != "cloudwatch"
+            if event.kind in adds.get(slo, ()) or (event.made_by != "rule" and event.kind not in cannot.get(slo, ())):
                 counts[slo, event.minute][0] += 1
-                counts[slo, event.minute][1] += event.status >= 500
+                counts[slo, event.minute][1] += event.status >= 500 or has_hung
+            if has_hung:
+                counts[f"{service}/latency", event.minute][0] += 1
+                counts[f"{service}/latency", event.minute][1] += 1
             if event.answered:
                 counts[f"{service}/latency", event.minute][0] += 1
                 counts[f"{service}/latency", event.minute][1] += event.taken_ms > UNDER_MS
@@ -238,7 +251,7 @@ class Source:
     def compare(self, events, checks):
         found = {(row["slo"], row["minute"]): (int(row["total"]), int(row["bad"]))
                  for row in csv.DictReader(io.StringIO(self("export", SECOND).stdout))}
-        wanted = truth(events, CANNOT.get(self.name, {}))
+        wanted = truth(events, self.name)
         settled = END - timedelta(minutes=60)
         minutes = [BEGIN + timedelta(minutes=slot) for slot in range(int((END - BEGIN).total_seconds()) // 60)]
         known = 0

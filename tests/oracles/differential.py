@@ -15,6 +15,7 @@ import argparse
 import gzip
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,8 @@ METHODS = ["GET", "POST", "PUT", "-", "SSTP_DUPLEX_POST"]
 AGENTS = ["curl/8.5.0", "Mozilla/5.0 (X11; Linux) Gecko", "-", r"odd \x22quoted\x22 \xC3\xA4", "ELB-HealthChecker/2.0"]
 KINDS = ["http", "https", "h2", "grpcs", "ws", "wss"]
 STATUSES = [200] * 12 + [101, 204, 301, 302, 400, 404, 460, 499, 500, 502, 503, 504, 561, "000", "-"]
+ACTIONS = ["forward", "fixed-response", "redirect", "waf,fixed-response", "waf", "waf-failed", "waf,authenticate", "waf,forward", "-", ""]
+RESPONSES = ["fixed-response", "redirect", "waf", "authenticate"]
 COLUMNS = (
     "type time elb client target request_time target_time response_time status target_status received sent request agent "
     "cipher protocol target_group trace domain certificate rule created actions redirect reason targets target_codes "
@@ -59,7 +62,7 @@ def line(chance, moment, fields):
     times = [seconds(chance), seconds(chance), seconds(chance)] if answered else chance.choice([["-1"] * 3, ["0.000", "-1", "-1"]])
     group = chance.choice(GROUPS) if target != "-" or chance.random() < 0.5 else None
     arn = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/{group}/6d0ecf831eec9f09" if group else "-"
-    actions = "forward" if group else chance.choice(["forward", "fixed-response", "redirect", "waf,fixed-response", "waf", "-", ""])
+    actions = "forward" if group else chance.choice(ACTIONS)
     path = chance.choice(PATHS) + chance.choice(["", "", "?q=a%20b", "?x=/v1/orders"])
     scheme, port = chance.choice([("https", 443), ("http", 80)])
     url = chance.choice([f"{scheme}://{chance.choice(HOSTS)}:{port}{path}"] * 20 + ["http://203.0.113.9:80-", "-"])
@@ -102,7 +105,12 @@ def definition(chance):
     """One SLO as the mapping in the YAML file."""
     slo = {"indicator": chance.choice(["availability", "latency", "latency_percentile"]), "tiers": "none"}
     slo["objective"] = chance.choice(["50%", "90%", "99%", "99.9%", "99.999%", "100%"])
-    if slo["indicator"] != "availability":
+    if chance.random() < 0.6:
+        slo["gave_up_after"] = chance.choice(["5s", "10s", "10001ms", "10002ms", "120s"])
+    if slo["indicator"] == "availability":
+        if chance.random() < 0.4:
+            slo["bad"] = chance.choice([["5xx"], ["4xx", 503], [460], [404, "404", "5xx"], ["1xx", "3xx"]])
+    else:
         slo["under"] = chance.choice(["300ms", "1ms", "0.3s", "1s", "120s", "299999us"])
         if chance.random() < 0.5:
             slo["measure"] = chance.choice(["target", "total"])
@@ -124,10 +132,14 @@ def definition(chance):
         where["host"] = some(chance, ["api.example.com", "*.example.com", "Shop.example.com", "203.0.113.?"])
     if chance.random() < 0.4:
         where["path"] = some(chance, ["/v1/*", "/v1/orders/{id}", "/v1/{kind}", "*/items", "/img/?.png", "/health", "/"])
+    if chance.random() < 0.3:
+        where["not"] = chance.choice([
+            {"path": ["/health", "/img/*"]}, {"method": "POST", "path": "/v1/*"}, {"host": "*.EXAMPLE.com"}, {"method": ["GET"]},
+        ])
     if where:
         slo["where"] = where
     if chance.random() < 0.3:
-        slo["include"] = some(chance, ["fixed-response", "redirect"])
+        slo["include"] = some(chance, RESPONSES)
     return slo
 
 
@@ -150,29 +162,49 @@ def any_of(column, patterns, options=""):
 def belongs(slo, groups):
     """The SQL condition of an SLO's requests."""
     terms = [f"grp IN ({', '.join(repr(name) for name in groups)})"] if groups else []
-    for action in {"fixed-response", "redirect"} - set(slo.get("include", [])):
-        terms.append(f"by_rule IS DISTINCT FROM '{action}'")
+    for response in set(RESPONSES) - set(slo.get("include", [])):
+        terms.append(f"by_rule IS DISTINCT FROM '{response}'")
     where = slo.get("where", {})
-    if "method" in where:
-        terms.append(f"method IN ({', '.join(repr(name) for name in where['method'])})")
-    if "host" in where:
-        terms.append(any_of("host", where["host"], "i"))
-    if "path" in where:
-        terms.append(any_of("path", where["path"]))
+    terms += conditions(where)
+    if "not" in where:
+        terms.append(f"NOT ({' AND '.join(conditions(where['not']))})")
     return " AND ".join(terms) or "true"
+
+
+def conditions(where):
+    """The SQL conditions of a filter."""
+    values = {key: value if isinstance(value, list) else [value] for key, value in where.items()}
+    terms = []
+    if "method" in where:
+        terms.append(f"method IN ({', '.join(repr(name) for name in values['method'])})")
+    if "host" in where:
+        terms.append(any_of("host", values["host"], "i"))
+    if "path" in where:
+        terms.append(any_of("path", values["path"]))
+    return terms
+
+
+def micros(duration):
+    """A duration such as `300ms` or `1h` in microseconds."""
+    number, unit = re.fullmatch(r"([0-9.]+)(us|ms|s|h)", duration).groups()
+    return int(Fraction(number) * {"us": 1, "ms": 1_000, "s": 1_000_000, "h": 3_600_000_000}[unit])
 
 
 def bad_condition(slo):
     """The SQL value of a request: microseconds for a latency, `bad`; NULL if it is not an event."""
+    gave_up = (
+        "NOT websocket AND target_us IS NULL AND status IN ('460', '000', '-') "
+        f"AND coalesce(elapsed_us >= {micros(slo.get('gave_up_after', '10s'))}, false)"
+    )
     if slo["indicator"] == "availability":
-        return "is_5xx"
-    amount = slo["under"].rstrip("ums")
-    under = int(Fraction(amount) * {"us": 1, "ms": 1_000}.get(slo["under"][-2:], 1_000_000))
+        listed = [str(status).replace("x", "_") for status in slo.get("bad", ["5xx"])]
+        return f"({' OR '.join(f'status LIKE {text!r}' for text in listed)} OR ({gave_up}))"
+    under = micros(slo["under"])
     taken = "target_us"
     if slo.get("measure") == "total":
         taken = "target_us + coalesce(request_us, 0) + coalesce(response_us, 0)"
     errors = slo.get("errors", "counted")
-    cases = ["WHEN websocket THEN NULL"]
+    cases = ["WHEN websocket THEN NULL", f"WHEN {gave_up} THEN true"]
     if errors == "bad":
         cases.append("WHEN is_5xx THEN true")
     if slo.get("timeouts") == "bad":
@@ -185,11 +217,12 @@ def bad_condition(slo):
 REQUESTS = """
 CREATE OR REPLACE TEMP TABLE requests AS
 SELECT *, CASE WHEN target <> '-' OR grp IS NOT NULL THEN NULL
-               WHEN list_contains(string_split(actions, ','), 'fixed-response') THEN 'fixed-response'
-               WHEN list_contains(string_split(actions, ','), 'redirect') THEN 'redirect' END AS by_rule
+               WHEN last_action IN ('fixed-response', 'redirect', 'waf', 'authenticate') THEN last_action
+               WHEN last_action = 'waf-failed' THEN 'waf' END AS by_rule
 FROM (
   SELECT date_trunc('minute', time::TIMESTAMP) AS minute, type IN ('ws', 'wss') OR status = '101' AS websocket, status, target,
-         try_cast(status AS INTEGER) BETWEEN 500 AND 599 IS TRUE AS is_5xx, actions,
+         try_cast(status AS INTEGER) BETWEEN 500 AND 599 IS TRUE AS is_5xx,
+         string_split(actions, ',')[-1] AS last_action,
          CASE WHEN request_time <> '-1' THEN (request_time::DECIMAL(18, 6) * 1000000)::BIGINT END AS request_us,
          CASE WHEN target_time <> '-1' THEN (target_time::DECIMAL(18, 6) * 1000000)::BIGINT END AS target_us,
          CASE WHEN response_time <> '-1' THEN (response_time::DECIMAL(18, 6) * 1000000)::BIGINT END AS response_us,
@@ -296,7 +329,7 @@ def one_set(binary, folder, seed, connection):
         if found != expected:
             faults.append(f"{name} {slo}: window {found} instead of {expected}")
         compared += 2
-        plain = slo.get("errors", "counted") == "counted" and "timeouts" not in slo
+        plain = slo.get("errors", "counted") == "counted" and "timeouts" not in slo and slo.get("gave_up_after") == "120s"
         if slo.get("slice") == "1m" and "percentile" in slo and plain:
             bad, seen = percentile_minutes(connection, slo, groups, minutes)
             total = length if slo["idle"] == "good" else seen

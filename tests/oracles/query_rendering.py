@@ -53,20 +53,23 @@ def rule(number, balancer, **more):
     """One measure of one kind of traffic: by default availability of all requests of a load balancer."""
     said = {
         "target_groups": [],
-        "methods": [],
-        "hosts": [],
-        "paths": [],
-        "fixed_responses": False,
-        "redirects": False,
+        "filter": {},
+        "excluded": {},
+        "included_responses": [],
         "measure": "availability",
+        "bad": ["5.."],
+        "gave_up_after_us": None,
         **more,
     }
-    measure = {name: said.pop(name) for name in ("measure", "under_us", "errors", "timeouts") if name in said}
+    measure = {name: said.pop(name) for name in ("measure", "bad", "gave_up_after_us", "under_us", "errors", "timeouts") if name in said}
+    for name in ("filter", "excluded"):
+        said[name] = {"methods": [], "hosts": [], "paths": [], **said[name]}
+    said["has_exclusion"] = any(said["excluded"].values())
     return balancer, said, {"id": number, **measure}
 
 
-def latency(under_us, basis="target", errors="counted", timeouts=False):
-    return {"measure": basis, "under_us": under_us, "errors": errors, "timeouts": timeouts}
+def latency(under_us, basis="target", errors="counted", timeouts=False, gave_up_after_us=None):
+    return {"measure": basis, "bad": [], "under_us": under_us, "errors": errors, "timeouts": timeouts, "gave_up_after_us": gave_up_after_us}
 
 
 def counts_context(table, first_day, last_day, begin, until, rules, balancers=()):

@@ -6,15 +6,19 @@ use serde::Serialize;
 
 use crate::format::{format_latency, format_percent};
 use crate::rational::{Rational, to_f64};
-use crate::slo::{Indicator, LatencyBasis, Measure, MetricRole, Slo, Traffic};
+use crate::slo::{Indicator, LatencyBasis, ListenerResponse, Measure, MetricRole, RequestFilter, Slo, Traffic};
 use crate::time::Window;
 
 pub(super) fn definition_values(slo: &Slo) -> Value {
     let (indicator, traffic) = match &slo.indicator {
-        Indicator::Requests { measure: Measure::Availability, traffic, .. } => {
-            (context! { kind => "availability" }, Some(traffic))
+        Indicator::Requests { measure: Measure::Availability { bad, gave_up_after_us }, traffic, .. } => {
+            let bad: Vec<String> = bad.classes().iter().map(ToString::to_string).collect();
+            let gave_up_after = gave_up_after_us.map(format_latency);
+            (context! { kind => "availability", bad, gave_up_after }, Some(traffic))
         }
-        Indicator::Requests { measure: Measure::Latency { under_us, basis, errors, timeouts }, traffic, .. } => {
+        Indicator::Requests {
+            measure: Measure::Latency { under_us, basis, errors, timeouts, .. }, traffic, ..
+        } => {
             let (under, is_total) = (format_latency(*under_us), *basis == LatencyBasis::Total);
             (context! { kind => "latency", under, is_total, errors => Serde(errors), timeouts }, Some(traffic))
         }
@@ -27,8 +31,12 @@ pub(super) fn definition_values(slo: &Slo) -> Value {
     context! {
         indicator,
         traffic => traffic.map(|traffic| {
-            let Traffic { methods, hosts, paths, fixed_responses, redirects, .. } = traffic;
-            context! { methods, hosts, paths, fixed_responses, redirects }
+            let Traffic { filter, excluded, included_responses, .. } = traffic;
+            let values = |filter: &RequestFilter| {
+                context! { methods => &filter.methods, hosts => &filter.hosts, paths => &filter.paths }
+            };
+            let included_responses = included_responses.iter().copied().map(describe_response).collect::<Value>();
+            context! { filter => values(filter), excluded => values(excluded), included_responses }
         }),
         windows => slo.windows.iter().map(describe_window).collect::<Value>(),
         objective => &slo.objective.text,
@@ -41,6 +49,15 @@ pub(super) fn definition_values(slo: &Slo) -> Value {
         }),
         outage_minutes => slo.severe.outage_minutes,
         traffic_drop_minutes => slo.severe.traffic_drop_minutes,
+    }
+}
+
+const fn describe_response(response: ListenerResponse) -> &'static str {
+    match response {
+        ListenerResponse::FixedResponse => "fixed responses",
+        ListenerResponse::Redirect => "redirects",
+        ListenerResponse::Waf => "responses of AWS WAF",
+        ListenerResponse::Authenticate => "responses of authentication rules",
     }
 }
 
@@ -75,7 +92,7 @@ impl EventWords {
     pub(super) fn new(slo: &Slo) -> Self {
         let (events, bad_events, were_bad) = match (&slo.timeslices, &slo.indicator) {
             (Some(_), _) => ("timeslices", "bad timeslices", "were bad"),
-            (None, Indicator::Requests { measure: Measure::Availability, .. }) => {
+            (None, Indicator::Requests { measure: Measure::Availability { .. }, .. }) => {
                 ("requests", "failed requests", "failed")
             }
             (None, Indicator::Requests { measure: Measure::Latency { under_us, .. }, .. }) => {

@@ -3,13 +3,20 @@
 use std::collections::BTreeSet;
 
 use super::slo::SloBuilder;
-use crate::slo::indicator::{Indicator, LatencyBasis, LatencyErrors, Measure, Traffic};
+use crate::slo::indicator::{
+    BadStatuses, Indicator, LatencyBasis, LatencyErrors, Measure, RequestFilter, StatusClass, Traffic,
+};
 use crate::slo::metric::{Metric, MetricRole, MetricStatistic, RatioMetrics, Statistic};
 use crate::slo::problem::Problem;
 use crate::slo::selector::{Tags, lacks_id};
 use crate::slo::source::{Source, SourceKind};
 use crate::slo::suggest::suggestion;
-use crate::slo::yaml::{IncludeYaml, IndicatorYaml, LoadBalancerErrorsYaml, MetricsYaml, OneOrMany, Scalar};
+use crate::slo::yaml::{
+    BadYaml, IndicatorYaml, LoadBalancerErrorsYaml, MetricYaml, OneOrMany, RequestFilterYaml, Scalar,
+};
+
+/// Browsers and HTTP clients wait longer for a service that works.
+const GAVE_UP_AFTER_US: u64 = 10_000_000;
 
 fn can_measure(kind: IndicatorYaml, source_kind: &SourceKind) -> bool {
     match source_kind {
@@ -80,11 +87,11 @@ impl SloBuilder<'_, '_> {
         source: String,
         source_kind: &SourceKind,
     ) -> Option<Indicator> {
-        let measure = match kind {
+        let mut measure = match kind {
             IndicatorYaml::Counts => return Some(Indicator::Counts { file: self.file_path(kind)?, source }),
             IndicatorYaml::Query => return Some(Indicator::Query { file: self.file_path(kind)?, source, sql: None }),
             IndicatorYaml::Ratio => return Some(Indicator::Ratio { metrics: self.ratio_metrics()?, source }),
-            IndicatorYaml::Availability => Measure::Availability,
+            IndicatorYaml::Availability => Measure::Availability { bad: self.bad_statuses()?, gave_up_after_us: None },
             IndicatorYaml::Latency | IndicatorYaml::LatencyPercentile => self.build_latency()?,
         };
         let mut traffic = self.build_traffic(kind)?;
@@ -108,6 +115,16 @@ impl SloBuilder<'_, '_> {
             let hint = "remove the field: access logs contain every 5xx response";
             self.problems.push(layer.key_problem("elb_5xx", message, hint));
         }
+        if !is_classic {
+            let after = self.layers.slo_value(|fields| &fields.gave_up_after);
+            let gave_up_after = after.map_or(GAVE_UP_AFTER_US, |after| after.0.0);
+            let (Measure::Availability { gave_up_after_us, .. } | Measure::Latency { gave_up_after_us, .. }) =
+                &mut measure;
+            *gave_up_after_us = Some(gave_up_after);
+        } else if let Some(layer) = self.layers.slo_layers_with("gave_up_after").next() {
+            let message = "the logs of a Classic Load Balancer do not say how long a client waited";
+            self.problems.push(layer.key_problem("gave_up_after", message, "remove `gave_up_after`"));
+        }
         // Logs identify target groups by name, so that a recreated one continues the series.
         for group in traffic.target_groups.iter_mut().filter(|group| Tags::parse(group).is_none()) {
             group.truncate(group.find('/').unwrap_or(group.len()));
@@ -124,30 +141,40 @@ impl SloBuilder<'_, '_> {
             return None;
         };
         let conditions = self.layers.find_slo(|fields| &fields.conditions);
-        if let Some((layer, conditions)) = conditions
-            && conditions.method.is_none()
-            && conditions.host.is_none()
-            && conditions.path.is_none()
-        {
+        let (mut filter, mut excluded) = (RequestFilter::default(), RequestFilter::default());
+        if let Some((layer, RequestFilterYaml { method, host, path, not })) = conditions {
+            filter = RequestFilter {
+                methods: sorted_texts(method.as_ref()),
+                hosts: sorted_texts(host.as_ref()),
+                paths: sorted_texts(path.as_ref()),
+            };
+            let not = not.as_ref();
+            excluded = RequestFilter {
+                methods: sorted_texts(not.and_then(|not| not.method.as_ref())),
+                hosts: sorted_texts(not.and_then(|not| not.host.as_ref())),
+                paths: sorted_texts(not.and_then(|not| not.path.as_ref())),
+            };
             let hint = "add `method`, `host` or `path`";
-            self.problems.push(layer.value_problem(&["where"], "`where` is empty", hint));
+            if filter.is_empty() && not.is_none() {
+                self.problems.push(layer.value_problem(&["where"], "`where` is empty", hint));
+            }
+            if not.is_some() && excluded.is_empty() {
+                self.problems.push(layer.value_problem(&["where", "not"], "`not` is empty", hint));
+            }
         }
-        let conditions = conditions.map(|(_, conditions)| conditions);
         let include = self.layers.find_slo(|fields| &fields.include);
         if let Some((layer, _)) = include.filter(|_| load_balancer.starts_with("classic/")) {
-            let message = "a Classic Load Balancer has no fixed responses or redirects";
+            let message = "the logs of a Classic Load Balancer have no responses of listener rules";
             self.problems.push(layer.key_problem("include", message, "remove `include`"));
         }
-        let includes = |response| include.is_some_and(|(_, many)| many.0.contains(&Scalar(response)));
+        let included: BTreeSet<_> = include.iter().flat_map(|(_, many)| &many.0).map(|response| response.0).collect();
         let target_groups = self.service.file.target_group.iter().flat_map(|many| &many.0);
         Some(Traffic {
             load_balancer: load_balancer.to_owned(),
             target_groups: sorted_distinct(target_groups.map(|group| group.text.clone())),
-            methods: sorted_texts(conditions.and_then(|fields| fields.method.as_ref())),
-            hosts: sorted_texts(conditions.and_then(|fields| fields.host.as_ref())),
-            paths: sorted_texts(conditions.and_then(|fields| fields.path.as_ref())),
-            fixed_responses: includes(IncludeYaml::FixedResponse),
-            redirects: includes(IncludeYaml::Redirect),
+            filter,
+            excluded,
+            included_responses: included.into_iter().collect(),
         })
     }
 
@@ -156,16 +183,20 @@ impl SloBuilder<'_, '_> {
     /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
     fn check_cloudwatch_support(&mut self, traffic: &Traffic, measure: &Measure) {
         const HINT: &str = "use a source with `access_logs` or `athena`, or remove the field";
-        let has_conditions = !(traffic.methods.is_empty() && traffic.hosts.is_empty() && traffic.paths.is_empty());
-        let (is_total, excludes_errors, counts_timeouts) = match measure {
+        let has_conditions = !(traffic.filter.is_empty() && traffic.excluded.is_empty());
+        let (is_total, excludes_errors, counts_timeouts, has_single_statuses) = match measure {
             Measure::Latency { basis, errors, timeouts, .. } => {
-                (*basis == LatencyBasis::Total, *errors != LatencyErrors::Counted, *timeouts)
+                (*basis == LatencyBasis::Total, *errors != LatencyErrors::Counted, *timeouts, false)
             }
-            Measure::Availability => (false, false, false),
+            Measure::Availability { bad, .. } => {
+                let is_single = |class: &StatusClass| matches!(class, StatusClass::Status(_) | StatusClass::Class(1));
+                (false, false, false, bad.classes().iter().any(is_single))
+            }
         };
         for (key, is_used) in [
             ("where", has_conditions),
-            ("include", traffic.fixed_responses || traffic.redirects),
+            ("include", !traffic.included_responses.is_empty()),
+            ("gave_up_after", true),
             ("measure", is_total),
             ("errors", excludes_errors),
             ("timeouts", counts_timeouts),
@@ -174,9 +205,14 @@ impl SloBuilder<'_, '_> {
                 self.problems.push(layer.key_problem(key, format!("CloudWatch metrics do not support `{key}`"), HINT));
             }
         }
+        if let Some(layer) = self.layers.slo_layers_with("bad").next().filter(|_| has_single_statuses) {
+            let message = "CloudWatch metrics count statuses only by class";
+            let hint = "list the classes `2xx`, `3xx`, `4xx` or `5xx`, or use a source with `access_logs` or `athena`";
+            self.problems.push(layer.key_problem("bad", message, hint));
+        }
         let elb_5xx = self.layers.find_slo(|fields| &fields.elb_5xx);
         let is_target_group_availability =
-            !traffic.target_groups.is_empty() && matches!(measure, Measure::Availability);
+            !traffic.target_groups.is_empty() && matches!(measure, Measure::Availability { .. });
         match elb_5xx {
             Some((layer, LoadBalancerErrorsYaml::Excluded)) if !is_target_group_availability => {
                 let message = "`elb_5xx` is only valid for the availability of a target group";
@@ -228,7 +264,48 @@ impl SloBuilder<'_, '_> {
             basis: self.layers.slo_value(|fields| &fields.measure).copied().unwrap_or_default(),
             errors: self.layers.slo_value(|fields| &fields.errors).copied().unwrap_or_default(),
             timeouts: self.layers.slo_value(|fields| &fields.timeouts).is_some(),
+            gave_up_after_us: None,
         })
+    }
+
+    fn bad_statuses(&mut self) -> Option<BadStatuses> {
+        let Some((layer, bad)) = self.layers.find_slo(|fields| &fields.bad) else {
+            return Some(BadStatuses::ServerErrors);
+        };
+        let statuses: BTreeSet<StatusClass> = bad
+            .0
+            .iter()
+            .filter_map(|bad| match bad {
+                BadYaml::Status(status) => Some(*status),
+                BadYaml::Metric(_) => None,
+            })
+            .collect();
+        if bad.0.iter().any(|bad| matches!(bad, BadYaml::Metric(_))) {
+            let message = "`bad` of `availability` takes statuses, not metrics";
+            self.problems.push(layer.key_problem("bad", message, "list statuses such as `[5xx, 429]`"));
+            return None;
+        }
+        let statuses: Vec<StatusClass> = statuses.into_iter().collect();
+        let is_default = statuses == BadStatuses::ServerErrors.classes();
+        Some(if is_default { BadStatuses::ServerErrors } else { BadStatuses::Listed(statuses) })
+    }
+
+    /// The metrics of `bad`.
+    fn bad_metrics(&mut self) -> Option<Vec<&MetricYaml>> {
+        let (layer, bad) = self.layers.find_slo(|fields| &fields.bad)?;
+        let metrics: Option<Vec<_>> = bad
+            .0
+            .iter()
+            .map(|bad| match bad {
+                BadYaml::Metric(metric) => Some(&**metric),
+                BadYaml::Status(_) => None,
+            })
+            .collect();
+        if metrics.is_none() {
+            let message = "`bad` of `ratio` takes metrics, not statuses";
+            self.problems.push(layer.key_problem("bad", message, "write `{ namespace: Shop/Orders, metric: Failed }`"));
+        }
+        metrics
     }
 
     fn file_path(&mut self, kind: IndicatorYaml) -> Option<String> {
@@ -254,32 +331,32 @@ impl SloBuilder<'_, '_> {
         const EXAMPLE: &str = "{ namespace: Shop/Orders, metric: Placed }";
         let total = self.layers.slo_value(|fields| &fields.total);
         let good = self.layers.find_slo(|fields| &fields.good);
-        let bad = self.layers.slo_value(|fields| &fields.bad);
+        let has_bad = self.layers.find_slo(|fields| &fields.bad).is_some();
         if total.is_none() {
             let message = "`ratio` requires `total`, the metrics that count all events";
             self.add_problem(message, format!("add `total: {EXAMPLE}`"));
         }
-        let numerator = match (good, bad) {
-            (Some((_, good)), None) => MetricRole::Good(metric_stats(good)),
-            (None, Some(bad)) => MetricRole::Bad(metric_stats(bad)),
-            (None, None) => {
+        let numerator = match (good, has_bad) {
+            (Some((_, good)), false) => MetricRole::Good(metric_stats(&good.0)),
+            (None, true) => MetricRole::Bad(metric_stats(self.bad_metrics()?)),
+            (None, false) => {
                 let message = "`ratio` requires `good` or `bad`, the metrics that count good or bad events";
                 self.add_problem(message, format!("add `bad: {EXAMPLE}`"));
                 return None;
             }
-            (Some((layer, _)), Some(_)) => {
+            (Some((layer, _)), true) => {
                 let message = "`good` and `bad` are mutually exclusive";
                 self.problems.push(layer.key_problem("good", message, "remove `good` or `bad`"));
                 return None;
             }
         };
-        Some(RatioMetrics { total: metric_stats(total?), numerator })
+        Some(RatioMetrics { total: metric_stats(&total?.0), numerator })
     }
 }
 
 /// The statistics to fetch, sorted, each once: the same statistic twice would count its events twice.
-fn metric_stats(texts: &MetricsYaml) -> Vec<MetricStatistic> {
-    let stats = texts.0.iter().map(|text| MetricStatistic {
+fn metric_stats<'a>(texts: impl IntoIterator<Item = &'a MetricYaml>) -> Vec<MetricStatistic> {
+    let stats = texts.into_iter().map(|text| MetricStatistic {
         metric: Metric {
             namespace: text.namespace.0.0.clone(),
             name: text.metric.0.0.clone(),

@@ -96,15 +96,20 @@ impl SloBuilder<'_, '_> {
         let is_latency = kind == IndicatorYaml::Latency || is_percentile;
         let has_file = matches!(kind, IndicatorYaml::Counts | IndicatorYaml::Query);
         let hint = format!("remove the field, or change `indicator`: this SLO measures `{kind}`");
-        let rules: [(&[&str], bool, &str); 6] = [
+        let rules: [(&[&str], bool, &str); 7] = [
             (&["under", "measure", "errors", "timeouts"], is_latency, "`indicator: latency`"),
             (&["percentile"], is_percentile, "`indicator: latency_percentile`"),
             (
-                &["where", "include", "elb_5xx"],
+                &["where", "include", "elb_5xx", "gave_up_after"],
                 kind.is_request_based(),
                 "`availability`, `latency` and `latency_percentile`",
             ),
-            (&["total", "good", "bad"], kind == IndicatorYaml::Ratio, "`indicator: ratio`"),
+            (&["total", "good"], kind == IndicatorYaml::Ratio, "`indicator: ratio`"),
+            (
+                &["bad"],
+                matches!(kind, IndicatorYaml::Ratio | IndicatorYaml::Availability),
+                "`indicator: availability` and `indicator: ratio`",
+            ),
             (&["file"], has_file, "`indicator: counts` and `indicator: query`"),
             (
                 &["budgeting", "slice_target"],

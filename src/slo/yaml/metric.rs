@@ -1,17 +1,27 @@
-//! CloudWatch metrics of a `ratio`.
+//! CloudWatch metrics of a `ratio`, and the bad statuses of `availability`.
 
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use serde::de::{MapAccess, value::MapAccessDeserializer};
+use serde::de::{Error, MapAccess, Unexpected, value::MapAccessDeserializer};
 
-use super::forms::{Forms, FromText, OneOrMany, Scalar, check_pattern, impl_from_text, text_types};
+use super::forms::{
+    Forms, FromText, OneOrMany, Scalar, check_pattern, impl_from_text, impl_serde_by_forms, read_scalar, text_types,
+};
 use super::scalars::TextLine;
 use crate::hinted_error::HintedError;
+use crate::slo::indicator::StatusClass;
 use crate::slo::metric::Statistic;
 
 text_types!(MetricName);
+
+/// What is bad: a status or class of statuses for `availability`, a metric for `ratio`.
+#[derive(Clone, Debug)]
+pub(crate) enum BadYaml {
+    Status(StatusClass),
+    Metric(Box<MetricYaml>),
+}
 
 impl_from_text! {
     MetricName: "a metric or namespace name", "RequestCount", "^[!-9;-~]([ -~]{0,253}[!-~])?$", read_metric_name;
@@ -55,6 +65,41 @@ impl Forms for MetricYaml {
         vec![Self::json_schema(generator)]
     }
 }
+
+impl FromText for StatusClass {
+    const NOUN: &'static str = "a status or a class of statuses";
+    const EXAMPLE: &'static str = "5xx";
+    const PATTERN: &'static str = "^[1-5]([0-9][0-9]|xx)$";
+    const IS_INTEGER: bool = true;
+
+    fn from_text(text: &str) -> Result<Self, HintedError> {
+        let class = || text.strip_suffix("xx")?.parse().ok().map(Self::Class);
+        let status = || text.parse().ok().map(Self::Status);
+        class().or_else(status).filter(|_| Self::matches(text)).ok_or_else(|| {
+            let hint = "write a status such as `429`, or a class of statuses such as `5xx`";
+            HintedError::new(format!("`{text}` is not an HTTP status"), hint)
+        })
+    }
+}
+
+impl Forms for BadYaml {
+    fn forms() -> Vec<String> {
+        [Scalar::<StatusClass>::forms(), MetricYaml::forms()].concat()
+    }
+
+    fn from_scalar<E: Error>(scalar: Unexpected<'_>) -> Option<Result<Self, E>> {
+        Some(read_scalar(scalar).map(Self::Status))
+    }
+
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Option<Result<Self, A::Error>> {
+        MetricYaml::from_map(map).map(|metric| metric.map(|metric| Self::Metric(Box::new(metric))))
+    }
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<Scalar<StatusClass>>(), generator.subschema_for::<MetricYaml>()]
+    }
+}
+impl_serde_by_forms!(BadYaml);
 
 fn read_metric_name(text: &str) -> Result<MetricName, HintedError> {
     let message = format!("`{text}` is not a valid metric or namespace name");

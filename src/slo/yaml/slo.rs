@@ -11,15 +11,16 @@ use super::alerting::{SevereYaml, SignificanceYaml, TiersYaml};
 use super::forms::{
     Forms, FromText, OneOrMany, OrNone, Scalar, impl_from_text, impl_serde_by_forms, scalar_text, to_serde_error,
 };
-use super::metric::MetricsYaml;
+use super::metric::{BadYaml, MetricsYaml};
 use super::request_pattern::{HostPattern, Method, PathPattern};
 use super::scalars::{Minutes, Name, Percent, Percentile, TextLine, Threshold, WindowYaml};
 use crate::hinted_error::HintedError;
-use crate::slo::indicator::{LatencyBasis, LatencyErrors};
+use crate::slo::indicator::{LatencyBasis, LatencyErrors, ListenerResponse};
 use crate::slo::tier::WorkingHours;
 
 impl_from_text! {
-    IncludeYaml: "a listener rule response", "fixed-response", "^(fixed-response|redirect)$", read_include;
+    ListenerResponse: "a response of a listener", "fixed-response", "^(fixed-response|redirect|waf|authenticate)$",
+        read_listener_response;
 }
 
 /// An SLO: its fields, `none`, or an objective alone, which stands for fields with nothing else.
@@ -44,11 +45,13 @@ pub(crate) struct SloFields {
     pub(crate) errors: Option<LatencyErrors>,
     /// For latency: count timeouts without a target time as bad. Default: they are not counted.
     pub(crate) timeouts: Option<LatencyTimeoutsYaml>,
+    /// Time after which a client that closes the connection without an answer has given up, which is bad. Default: 10s.
+    pub(crate) gave_up_after: Option<Scalar<Threshold>>,
     /// Which requests count. All conditions must match.
     #[serde(rename = "where")]
     pub(crate) conditions: Option<RequestFilterYaml>,
-    /// Responses of listener rules that count anyway.
-    pub(crate) include: Option<OneOrMany<Scalar<IncludeYaml>>>,
+    /// Responses of listener rules, AWS WAF and authentication that count anyway.
+    pub(crate) include: Option<OneOrMany<Scalar<ListenerResponse>>>,
     /// Budgeting method: the error budget is used by bad events, or by timeslices with too many of them. Default:
     /// occurrences.
     pub(crate) budgeting: Option<BudgetingYaml>,
@@ -65,8 +68,9 @@ pub(crate) struct SloFields {
     pub(crate) total: Option<MetricsYaml>,
     /// For `ratio`: metrics that count good events.
     pub(crate) good: Option<MetricsYaml>,
-    /// For `ratio`: metrics that count bad events.
-    pub(crate) bad: Option<MetricsYaml>,
+    /// For `availability`: statuses and classes of statuses that are bad: `[5xx, 429]`. Default: 5xx. For `ratio`:
+    /// metrics that count bad events.
+    pub(crate) bad: Option<OneOrMany<BadYaml>>,
     /// For `counts`: path of the counts file in the folder of the source. For `query`: path of the SQL file in the
     /// queries folder.
     pub(crate) file: Option<Scalar<TextLine>>,
@@ -93,7 +97,7 @@ pub(crate) struct SloFields {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename = "Indicator", rename_all = "snake_case")]
 pub(crate) enum IndicatorYaml {
-    /// Requests that were not answered with a 5xx.
+    /// Requests that were not answered with a bad status.
     Availability,
     /// Requests that were answered within `under`.
     Latency,
@@ -171,22 +175,13 @@ pub(crate) enum IdleTimeslicesYaml {
     Excluded,
 }
 
-/// Responses of listener rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum IncludeYaml {
-    FixedResponse,
-    Redirect,
-}
-
-fn read_include(text: &str) -> Result<IncludeYaml, HintedError> {
-    match text {
-        "fixed-response" => Ok(IncludeYaml::FixedResponse),
-        "redirect" => Ok(IncludeYaml::Redirect),
-        _ => HintedError::err(
+fn read_listener_response(text: &str) -> Result<ListenerResponse, HintedError> {
+    ListenerResponse::ALL.into_iter().find(|response| response.to_string() == text).ok_or_else(|| {
+        HintedError::new(
             format!("`{text}` is not a valid value for `include`"),
-            "write `fixed-response`, `redirect`, or both in a list",
-        ),
-    }
+            "write `fixed-response`, `redirect`, `waf`, `authenticate`, or several in a list",
+        )
+    })
 }
 
 /// Which requests count for an SLO.
@@ -194,6 +189,21 @@ fn read_include(text: &str) -> Result<IncludeYaml, HintedError> {
 #[serde(rename = "RequestFilter", deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
 pub(crate) struct RequestFilterYaml {
+    /// HTTP methods.
+    pub(crate) method: Option<OneOrMany<Scalar<Method>>>,
+    /// Host patterns with `*` and `?`, case-insensitive.
+    pub(crate) host: Option<OneOrMany<Scalar<HostPattern>>>,
+    /// Path patterns with `*` and `?`, case-sensitive, without the query string.
+    pub(crate) path: Option<OneOrMany<Scalar<PathPattern>>>,
+    /// Requests that do not count: those that match all of these conditions.
+    pub(crate) not: Option<ExcludedRequestsYaml>,
+}
+
+/// Which of the requests do not count for an SLO.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename = "ExcludedRequests", deny_unknown_fields, default)]
+#[schemars(extend("minProperties" = 1))]
+pub(crate) struct ExcludedRequestsYaml {
     /// HTTP methods.
     pub(crate) method: Option<OneOrMany<Scalar<Method>>>,
     /// Host patterns with `*` and `?`, case-insensitive.

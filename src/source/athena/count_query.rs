@@ -11,7 +11,7 @@ use crate::access_log::wildcard::to_regex;
 use crate::counts::MinuteCount;
 use crate::hinted_error::HintedError;
 use crate::series::SeriesKey;
-use crate::slo::{LogTable, Measure, Traffic};
+use crate::slo::{LogTable, Measure, RequestFilter, Traffic};
 use crate::text::escape_non_printing;
 use crate::time::{Minute, Span};
 
@@ -116,20 +116,37 @@ fn traffic_rows(rules: &[CountRule<'_>], balancers: &[&str]) -> Vec<Value> {
         measures.entry(key).or_insert_with(|| (rule.traffic, Vec::new())).1.push(measure_row(id, rule.measure));
     }
     let rows = measures.into_iter().map(|((balancer, _), (traffic, measures))| {
-        let Traffic { target_groups, methods, hosts, paths, fixed_responses, redirects, .. } = traffic;
-        // Hosts are compared without case: the query converts those of lines to lower case.
-        let hosts: Vec<String> = hosts.iter().map(|host| to_regex(&host.to_ascii_lowercase())).collect();
-        let paths: Vec<String> = paths.iter().map(|path| to_regex(path)).collect();
-        context! { balancer, target_groups, methods, hosts, paths, fixed_responses, redirects, measures }
+        let Traffic { target_groups, filter, excluded, included_responses, .. } = traffic;
+        let included_responses = included_responses.iter().map(ToString::to_string).collect::<Vec<_>>();
+        context! {
+            balancer,
+            target_groups,
+            filter => filter_values(filter),
+            excluded => filter_values(excluded),
+            has_exclusion => !excluded.is_empty(),
+            included_responses,
+            measures,
+        }
     });
     rows.collect()
 }
 
+/// Hosts are compared without case: the query converts those of lines to lower case.
+fn filter_values(filter: &RequestFilter) -> Value {
+    let hosts: Vec<String> = filter.hosts.iter().map(|host| to_regex(&host.to_ascii_lowercase())).collect();
+    let paths: Vec<String> = filter.paths.iter().map(|path| to_regex(path)).collect();
+    context! { methods => &filter.methods, hosts, paths }
+}
+
 fn measure_row(id: usize, measure: &Measure) -> Value {
     match measure {
-        Measure::Availability => context! { id, measure => "availability" },
-        Measure::Latency { under_us, basis, errors, timeouts } => {
-            context! { id, measure => Serde(basis), under_us, errors => Serde(errors), timeouts }
+        Measure::Availability { bad, gave_up_after_us } => {
+            let bad: Vec<String> = bad.classes().iter().map(|class| class.to_string().replace('x', ".")).collect();
+            context! { id, measure => "availability", bad, gave_up_after_us }
+        }
+        Measure::Latency { under_us, basis, errors, timeouts, gave_up_after_us } => {
+            let (basis, errors, bad) = (Serde(basis), Serde(errors), Vec::<String>::new());
+            context! { id, measure => basis, bad, under_us, errors, timeouts, gave_up_after_us }
         }
     }
 }
@@ -192,12 +209,12 @@ mod tests {
     fn traffic(load_balancer: &str, path: &str) -> Traffic {
         Traffic {
             load_balancer: load_balancer.to_owned(),
-            target_groups: Vec::new(),
-            methods: Vec::new(),
-            hosts: vec!["*.Shop.example".to_owned()],
-            paths: vec![path.to_owned()],
-            fixed_responses: false,
-            redirects: false,
+            filter: RequestFilter {
+                hosts: vec!["*.Shop.example".to_owned()],
+                paths: vec![path.to_owned()],
+                ..RequestFilter::default()
+            },
+            ..Traffic::default()
         }
     }
 
@@ -211,7 +228,7 @@ mod tests {
         let rule = |number: usize| CountRule {
             series: Box::leak(Box::new(SeriesKey::new(&format!("s{number:05}")))),
             traffic: Box::leak(Box::new(traffic(&format!("app/b{}/0a", number / 2), path))),
-            measure: &Measure::Availability,
+            measure: &Measure::SERVER_ERRORS,
         };
         (0..count).map(rule).collect()
     }
@@ -238,17 +255,9 @@ mod tests {
 
     #[test]
     fn invalid_row_is_an_error_and_never_counts_as_zero() {
-        let traffic = Traffic {
-            load_balancer: "app/shop/0a".to_owned(),
-            target_groups: Vec::new(),
-            methods: Vec::new(),
-            hosts: Vec::new(),
-            paths: Vec::new(),
-            fixed_responses: false,
-            redirects: false,
-        };
+        let traffic = Traffic { load_balancer: "app/shop/0a".to_owned(), ..Traffic::default() };
         let series = SeriesKey::new("s");
-        let rule = CountRule { series: &series, traffic: &traffic, measure: &Measure::Availability };
+        let rule = CountRule { series: &series, traffic: &traffic, measure: &Measure::SERVER_ERRORS };
         let query = CountQuery { text: String::new(), rules: vec![rule], balancers: vec!["app/shop/0a"] };
         let mut counted = DecodedCounts::default();
         counted
