@@ -5,6 +5,7 @@
 
 mod bad_minutes;
 mod downgrade;
+mod missing_traffic;
 mod outage;
 pub mod status;
 mod traffic_drop;
@@ -18,12 +19,16 @@ use crate::time::{Minute, Span};
 
 pub use downgrade::Downgrade;
 use downgrade::find_downgrade;
+pub use missing_traffic::{EXPECTED_EVENTS_MIN, expected_events};
 use outage::evaluate_outage;
 use traffic_drop::evaluate_traffic_drop;
 pub use views::SloViews;
 
 /// How many earlier weeks are compared.
 const EARLIER_WEEKS: i32 = 4;
+/// Earlier weeks are compared within an hour around, in steps of so many minutes: offices open late, and batches move.
+const AROUND_MINUTES: i32 = 60;
+const AROUND_STEP_MINUTES: usize = 5;
 
 /// An SLO whose significance is tested does not fire with fewer bad events in its long window: in a quiet service one
 /// exceeds any burn rate.
@@ -114,6 +119,12 @@ fn earlier_weeks(slo: &Slo, span: Span) -> impl Iterator<Item = Span> + use<> {
         let end = span.end.weeks_earlier(weeks, &zone);
         Span::new(end.plus(span.start.0 - span.end.0), end)
     })
+}
+
+/// A span and those within an hour around it.
+fn spans_around(span: Span) -> impl Iterator<Item = Span> {
+    let shifts = (-AROUND_MINUTES..=AROUND_MINUTES).step_by(AROUND_STEP_MINUTES);
+    shifts.map(move |minutes| Span::new(span.start.plus(minutes), span.end.plus(minutes)))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::hysteresis::TICKET_RESOLVE_SHARE;
+use super::state::signed_minutes;
 use super::{
     AlertState, EvaluationStart, IncidentSubject, MinuteEvaluation, Owner, SloUpdate, SourceWatermark, TicketTiers,
     evaluation_start, resolve_after,
@@ -33,10 +34,10 @@ pub struct EvaluationRange {
 }
 
 pub struct Evaluator<'a> {
-    catalog: &'a Catalog,
-    slos: Vec<(&'a Service, &'a Slo)>,
-    exclusions: Exclusions<'a>,
-    at: Minute,
+    pub(super) catalog: &'a Catalog,
+    pub(super) slos: Vec<(&'a Service, &'a Slo)>,
+    pub(super) exclusions: Exclusions<'a>,
+    pub(super) at: Minute,
 }
 
 impl<'a> Evaluator<'a> {
@@ -47,6 +48,7 @@ impl<'a> Evaluator<'a> {
 
     /// Adds the sums that [`Self::evaluate_new`] needs.
     pub fn request_load(&self, ledger: &Ledger, state: &AlertState, request: &mut PartialSumsRequest) {
+        let stale_after = self.catalog.alerts.stale_after_minutes.map(signed_minutes);
         for (slo_index, (_, slo)) in self.slos.iter().enumerate() {
             let until = self.catalog.evaluation_time(slo, self.at);
             let evaluated_at = state.checkpoints.get(&slo.id).map(|checkpoint| checkpoint.evaluated_at);
@@ -56,6 +58,7 @@ impl<'a> Evaluator<'a> {
                 .into_iter()
                 .chain(evaluated_at.map(|at| (at, at)))
                 .map(|(at, end)| self.late_data_span(at, end))
+                .chain(stale_after.map(|minutes| Span::ending_at(until, minutes)))
                 .collect();
             ledger.request_sums(&event_view(slo), &late_data_spans, request);
         }

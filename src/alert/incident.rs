@@ -29,6 +29,8 @@ pub enum IncidentSubject {
     /// A group of services of one source: an account and a region, by their name in the definitions.
     SharedSource(String),
     StaleSource(String),
+    /// What SLOs of a team read, and the team: it has no events although some are expected.
+    MissingTraffic(String),
     /// SLOs of a team that cannot be evaluated any more, because their definitions are invalid.
     InvalidDefinitions(String),
 }
@@ -54,7 +56,12 @@ pub struct Incident {
     #[serde(default, skip_serializing_if = "is_default")]
     pub group: Option<IncidentKey>,
     #[serde(default, skip_serializing_if = "is_default")]
+    pub missing_traffic: Option<MissingTraffic>,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub members: BTreeSet<IncidentKey>,
+    /// The incident of the same service that leads its thread, which notifies for it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub thread: Option<IncidentKey>,
     /// The highest urgency that each destination was notified of, until the incident is resolved there. It is a ticket
     /// again once the incident stops being a page.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -64,6 +71,14 @@ pub struct Incident {
     pub notification_count: u32,
     #[serde(rename = "delivered")]
     pub deliveries: Vec<Delivery>,
+}
+
+/// What has no traffic: see [`IncidentSubject::MissingTraffic`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingTraffic {
+    /// The last event before it.
+    pub last_event: Minute,
+    pub slos: BTreeSet<SloId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -101,7 +116,7 @@ impl IncidentSubject {
         })
     }
 
-    pub(super) const fn is_group(&self) -> bool {
+    pub const fn is_group(&self) -> bool {
         matches!(self, Self::SharedLoadBalancer(_) | Self::SharedSource(_))
     }
 }
@@ -160,6 +175,7 @@ impl fmt::Display for IncidentSubject {
             Self::SharedLoadBalancer(name) => write!(f, "load balancer {name}"),
             Self::SharedSource(name) => write!(f, "source {name}"),
             Self::StaleSource(source) => write!(f, "stale source {source}"),
+            Self::MissingTraffic(scope) => write!(f, "missing traffic of {scope}"),
             Self::InvalidDefinitions(team) => write!(f, "invalid definitions of {team}"),
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::signed_minutes;
+use super::thread::{Thread, threads, update_threads};
 use super::{AlertState, EndReason, Incident, IncidentKey, NotificationKind};
 use crate::slo::{AlertRules, Urgency};
 use crate::time::{MINUTES_PER_DAY, Minute};
@@ -13,7 +14,12 @@ use crate::time::{MINUTES_PER_DAY, Minute};
 /// A notification before it is rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedNotification {
+    /// The incident that leads the thread.
     pub key: IncidentKey,
+    /// The incident that the notification describes.
+    pub subject: IncidentKey,
+    /// Other incidents of the thread: those that are open, or after its end all of them.
+    pub others: Vec<IncidentKey>,
     pub number: u32,
     pub kind: NotificationKind,
     pub urgency: Urgency,
@@ -34,17 +40,20 @@ pub fn plan_notifications(
     rules: &AlertRules,
     routes: &NotificationRoutes<'_>,
 ) -> Vec<PlannedNotification> {
+    update_threads(state);
+    let mut threads = threads(state, routes.is_silenced);
     let mut planned = Vec::new();
     let outbox = &state.outbox;
     for (key, incident) in &mut state.incidents {
-        let urgency = notification_urgency(incident);
-        let destinations_by_kind = match incident.ended {
+        incident.is_silenced |= incident.is_open() && (routes.is_silenced)(key);
+        let Some(Thread { subject, others, urgency, ended, is_silenced }) = threads.remove(key) else { continue };
+        let destinations_by_kind = match ended {
             Some(_) if !incident.notified.is_empty() => {
                 let notified = std::mem::take(&mut incident.notified);
                 DestinationsByKind::from([(NotificationKind::Resolved, notified.into_keys().collect())])
             }
             Some((ended, reason)) if !needs_closing_note(incident, ended, reason, at, rules) => continue,
-            _ if (routes.is_silenced)(key) => {
+            _ if is_silenced => {
                 incident.is_silenced = true;
                 continue;
             }
@@ -77,7 +86,16 @@ pub fn plan_notifications(
                 NotificationKind::Reminder | NotificationKind::Note | NotificationKind::Test => {}
             }
             let number = incident.notification_count;
-            planned.push(PlannedNotification { key: key.clone(), number, kind, urgency, destinations });
+            let (subject, others) = (subject.clone(), others.clone());
+            planned.push(PlannedNotification {
+                key: key.clone(),
+                subject,
+                others,
+                number,
+                kind,
+                urgency,
+                destinations,
+            });
         }
     }
     for notification in planned.iter().filter(|notification| notification.kind == NotificationKind::Resolved) {
@@ -111,12 +129,6 @@ fn open_notifications(
         destinations_by_kind.entry(kind).or_default().push(destination.clone());
     }
     destinations_by_kind
-}
-
-/// The urgency of an incident's notifications. As part of a group, it does not page.
-fn notification_urgency(incident: &Incident) -> Urgency {
-    let has_paged = incident.notified.values().any(|notified| *notified >= Urgency::Page);
-    if incident.group.is_some() && !has_paged { Urgency::Ticket } else { incident.urgency() }
 }
 
 /// Whether the end of an incident that was never notified is worth a note. Runs and minutes may be late by

@@ -8,11 +8,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::grouping;
 use super::state::signed_minutes;
 use super::{
-    AlertState, EndReason, Incident, IncidentKey, IncidentSubject, MinuteEvaluation, Owner, SloCheckpoint, UrgencyState,
+    AlertState, EndReason, Incident, IncidentKey, IncidentSubject, MinuteEvaluation, Owner, SloCheckpoint,
+    TrafficScopes, UrgencyState,
 };
+use super::{grouping, missing_traffic};
 use crate::counts::Sums;
 use crate::slo::{AlertRules, SloId, Urgency};
 use crate::time::{Minute, Span};
@@ -50,6 +51,7 @@ pub struct EvaluationBatch<'a> {
     pub updates: Vec<SloUpdate>,
     pub invalid_definitions: &'a InvalidDefinitions,
     pub source_watermarks: BTreeMap<String, SourceWatermark>,
+    pub traffic_scopes: TrafficScopes,
 }
 
 /// Definitions that could not be read: an SLO that is missing may still exist.
@@ -143,6 +145,7 @@ pub fn apply_evaluations(state: &mut AlertState, batch: &EvaluationBatch<'_>) ->
         }
     }
     update_stale_sources(state, batch);
+    missing_traffic::update_missing_traffic(state, batch);
     state.last_run = state.last_run.max(Some(batch.at));
     state.drop_expired_incidents(batch.at);
     objective_changes
@@ -324,7 +327,9 @@ fn update_stale_sources(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
         let started = watermark.known_until.plus(signed_minutes(after));
         if started > watermark.fetched_at {
             state.end_incident(&subject, batch.at, EndReason::Recovered);
-        } else if state.open_incident(&subject).is_none() {
+        } else if state.open_incident(&subject).is_none()
+            && missing_traffic::is_traffic_expected(&batch.traffic_scopes, source)
+        {
             let incident = Incident::new(Owner::fleet(team), Urgency::Page, started);
             state.open_or_reopen(IncidentKey { subject, started }, incident);
         }
@@ -384,6 +389,7 @@ mod tests {
                 updates,
                 invalid_definitions: &InvalidDefinitions::default(),
                 source_watermarks: watermarks,
+                traffic_scopes: TrafficScopes::new(),
             },
         );
         let open = state.incidents.iter().filter(|(_, incident)| incident.is_open());
@@ -452,7 +458,14 @@ mod tests {
         let source_watermarks = stale_source.map(watermark).into_iter().collect();
         apply_evaluations(
             state,
-            &EvaluationBatch { at, rules: &rules, updates, invalid_definitions, source_watermarks },
+            &EvaluationBatch {
+                at,
+                rules: &rules,
+                updates,
+                invalid_definitions,
+                source_watermarks,
+                traffic_scopes: TrafficScopes::new(),
+            },
         );
         let routes = NotificationRoutes { destinations: &|_, _| vec!["somebody".to_owned()], is_silenced: &|_| false };
         let planned = plan_notifications(state, at, &rules, &routes);

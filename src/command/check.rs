@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::environment::environment_secrets;
 use super::load::{Definitions, read_definitions};
-use super::notify::unset_variables;
+use super::notify::{missing_destination_notes, unset_variables};
 use super::output::{print, print_error, print_message};
 use super::shared_arguments::{AtArg, DEFINITIONS, DefinitionArgs, OUTPUT, parse_folder};
 use super::{CommandError, ExitStatus};
@@ -73,6 +73,9 @@ pub fn check(arguments: &CheckArgs, now: Minute) -> Result<ExitStatus, CommandEr
     print(text)?;
     if matches!(arguments.format, CheckFormat::Text) {
         definitions.note_defaults();
+        if definitions.has_fleet {
+            missing_destination_notes(&definitions.catalog).iter().for_each(print_message);
+        }
         print_message(summary(&definitions));
     }
     let mut is_valid = !definitions.has_errors();

@@ -28,7 +28,7 @@ pub struct Definitions {
     pub files: Vec<slo::DefinitionFile>,
     folder: PathBuf,
     /// Whether there is a `fleet.yaml`, valid or not.
-    has_fleet: bool,
+    pub has_fleet: bool,
     /// Whether there is any service file, valid or not.
     pub has_services: bool,
 }

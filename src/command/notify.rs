@@ -15,7 +15,7 @@ use super::{CommandError, ExitStatus, completions};
 use crate::alert::{DeliveryError, Notification};
 use crate::format::pluralize;
 use crate::notify::{Notifier, Secrets};
-use crate::slo::{Catalog, Team};
+use crate::slo::{Catalog, FLEET_FILE, Service, Team, Urgency, name_list};
 use crate::text::escape_non_printing;
 use crate::time::Minute;
 
@@ -152,6 +152,31 @@ impl TestResult<'_> {
             }),
         }
     }
+}
+
+/// What nobody will be notified of, for lack of destinations.
+pub fn missing_destination_notes(catalog: &Catalog) -> Vec<String> {
+    let platform_team = catalog.alerts.team.as_deref();
+    let has_destination = |service: &Service| {
+        let teams = [Some(service.team.as_str()), platform_team].into_iter().flatten();
+        let mut lists = teams.filter_map(|team| catalog.teams.get(team)).chain(catalog.notify_also.get(&service.class));
+        lists.any(|list| !list.destinations_for(Urgency::Page).is_empty())
+    };
+    let services = catalog.services.iter().filter(|service| !has_destination(service));
+    let teams: Vec<&str> = services.map(|service| service.team.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+    let teams = name_list("teams", &teams).map(|teams| {
+        format!(
+            "note: nobody is notified of incidents of these {teams}\nhint: set `pages` and `tickets` of the team in \
+             `{FLEET_FILE}`"
+        )
+    });
+    let platform = platform_team.is_none().then(|| {
+        format!(
+            "note: nobody is notified of stale sources, shared causes and undelivered notifications\nhint: set \
+             `alerts.team` in `{FLEET_FILE}`"
+        )
+    });
+    teams.into_iter().chain(platform).collect()
 }
 
 /// A message for each destination that the teams and classes of services and the platform team use, and that has a

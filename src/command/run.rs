@@ -11,8 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::disjoint_locations::check_disjoint;
 use super::environment::environment_secrets;
-use super::load::{load_definitions, open_ledger};
-use super::notify::unset_variables;
+use super::load::{Definitions, load_definitions, open_ledger};
+use super::notify::{missing_destination_notes, unset_variables};
 use super::output::{print_message, print_warning};
 use super::shared_arguments::{ALERTS, AWS, ChannelArgs, CommonArgs, DATA, OUTPUT, parse_days, parse_integer};
 use super::status::StatusFormat;
@@ -169,6 +169,9 @@ pub async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatus, Comm
     if should_notify && !is_dry_run {
         warn_unset_variables(&definitions.catalog);
     }
+    if !arguments.silent && !arguments.quiet && !is_dry_run {
+        note_missing_destinations(&definitions, at, now);
+    }
     // It draws on a terminal only.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());
     let crash_points = crash_points(&arguments);
@@ -219,6 +222,17 @@ fn warn_future_time(at: Minute, now: Minute) {
         "{at} is in the future: no notification is sent and no metric is published; sources are queried up to {now}\nhint: omit \
          `--at` and SLOWBURN_AT, or use a time in the past"
     ));
+}
+
+/// Says why nobody will be notified, if so.
+fn note_missing_destinations(definitions: &Definitions, at: Minute, now: Minute) {
+    if at < now && !is_current(at, now) {
+        print_message(format!(
+            "note: nobody is notified: {at} is more than an hour in the past\nhint: `--dry-run DIR` writes what would be sent"
+        ));
+    } else if definitions.has_fleet {
+        missing_destination_notes(&definitions.catalog).iter().for_each(print_message);
+    }
 }
 
 fn warn_unset_variables(catalog: &Catalog) {

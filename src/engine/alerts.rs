@@ -131,6 +131,7 @@ impl AlertPipeline<'_> {
             at: self.options.context.at,
             rules: &self.options.context.catalog.alerts,
             source_watermarks: evaluator.source_watermarks(&updates),
+            traffic_scopes: load_until(self.store, ledger, |ledger| evaluator.find_traffic_scopes(ledger)).await?,
             updates,
             invalid_definitions: &self.notify_options.invalid_definitions,
         };
@@ -257,6 +258,7 @@ impl AlertPipeline<'_> {
             updates,
             invalid_definitions: &invalid_definitions,
             source_watermarks: BTreeMap::new(),
+            traffic_scopes: BTreeMap::new(),
         };
         let plan = self.advance(alert_state, &batch);
         if plan.notifications.is_empty() {

@@ -46,7 +46,7 @@ pub(super) async fn find_contributors(
     status: &FleetStatus,
 ) -> (ContributorsByIncident, Option<String>) {
     let incident_of = |planned: &PlannedNotification| {
-        let (key, incident) = alert_state.incidents.get_key_value(&planned.key)?;
+        let (key, incident) = alert_state.incidents.get_key_value(&planned.subject)?;
         is_new_or_more_urgent(planned, incident).then_some((key, incident.urgency()))
     };
     let mut incidents: Vec<_> = notifications.iter().filter_map(incident_of).collect();

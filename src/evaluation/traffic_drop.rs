@@ -1,6 +1,6 @@
 //! Traffic drops: nearly all traffic is missing that the same minutes of earlier weeks had.
 
-use super::{CountsView, SloState, earlier_weeks};
+use super::{CountsView, SloState, earlier_weeks, spans_around};
 use crate::slo::Slo;
 use crate::time::Span;
 
@@ -9,9 +9,6 @@ const TRAFFIC_DROP_DIVISOR: u64 = 10;
 /// The events that the quietest of the earlier weeks must have had, so that a drop cannot be chance: with a mean of 100
 /// events, 10 or fewer have a probability below 10^-24 (Poisson).
 const TRAFFIC_DROP_EVENTS_MIN: u64 = 100;
-/// Earlier weeks are compared within an hour around, in steps of so many minutes: offices open late, and batches move.
-const AROUND_MINUTES: i32 = 60;
-const AROUND_STEP_MINUTES: usize = 5;
 
 /// Compares with the quietest of the earlier weeks within an hour around. Only spans count that are fully known and
 /// without excluded minutes; one such week is enough.
@@ -24,10 +21,7 @@ pub(super) fn evaluate_traffic_drop(slo: &Slo, span: Span, counts: &CountsView<'
     if !is_drop(same_minutes) {
         return None;
     }
-    let shifted = |week: &Span, minutes: i32| Span::new(week.start.plus(minutes), week.end.plus(minutes));
-    let around = weeks.iter().flat_map(|week| {
-        (-AROUND_MINUTES..=AROUND_MINUTES).step_by(AROUND_STEP_MINUTES).map(move |minutes| shifted(week, minutes))
-    });
+    let around = weeks.into_iter().flat_map(spans_around);
     let expected = around.filter_map(|span| counts.total_if_known(span)).min()?;
     is_drop(expected).then_some(SloState::TrafficDrop { minutes: span.minutes(), events, expected })
 }

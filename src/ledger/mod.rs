@@ -158,6 +158,23 @@ impl Ledger {
         Ok(None)
     }
 
+    /// The newest minute with an event before `before`, back to `oldest`.
+    pub fn last_event(&self, series: &SeriesKey, oldest: Day, before: Minute) -> Result<Option<Minute>, NotLoaded> {
+        let Some(days) = self.daily_sums.get(series) else { return Ok(None) };
+        let days = days.days_back_from(before.plus(-1).day()).take_while(|day| *day >= oldest);
+        for day in days.filter(|day| self.day_sums(series, *day).total > 0) {
+            let span = Span::new(day.start(), before).intersect(day.span());
+            let newest = self.rows_in_span(series, span)?.rev().find_map(|(span, row)| {
+                let index = row.total.iter().rposition(|total| *total > 0)?;
+                Some(span.start.plus(i32::try_from(index).ok()?))
+            });
+            if newest.is_some() {
+                return Ok(newest);
+            }
+        }
+        Ok(None)
+    }
+
     /// How many log objects were loaded, by account and region and by the load balancer that wrote them: the name of a
     /// Classic one may be that of another in the next account.
     pub fn objects_by_load_balancer(&self) -> BTreeMap<(String, String), ObjectsWritten> {

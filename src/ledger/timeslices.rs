@@ -63,13 +63,8 @@ impl TimesliceSums {
                     table.slice_mut(partition.slots()).copy_from(&row.columns());
                 }
             }
-            let hull = spans
-                .iter()
-                .copied()
-                .reduce(|one, other| Span::new(one.start.min(other.start), one.end.max(other.end)));
-            view.apply_to(&mut table, hull.unwrap_or(day.span()));
             let sums = evaluated.sums.entry(timeslices.cache_key_on(day)).or_default();
-            sums.extend(spans.iter().map(|span| (*span, table.slice(span.slots()).sums())));
+            sums.extend(spans.iter().copied().zip(view.sum_minutes(table, spans)));
             evaluated.new_days.extend(spans.contains(&day.span()).then_some(day));
         }
         evaluated

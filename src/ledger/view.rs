@@ -27,23 +27,36 @@ impl View {
         overlapping.map(move |excluded| excluded.intersect(span)).filter(|excluded| !excluded.is_empty())
     }
 
-    /// Turns the minutes of a day into what the view sees of a span within it.
-    pub(super) fn apply_to(&self, table: &mut MinuteTable, span: Span) {
-        for excluded in self.excluded_within(span.start.day().span()) {
+    /// Turns the minutes of a day into what the view sees of them.
+    pub(super) fn apply_to(&self, table: &mut MinuteTable, day: Day) {
+        self.exclude(table, day);
+        if let Some(view) = TimesliceView::new(self) {
+            *table = view.evaluate(table, day.span());
+        }
+    }
+
+    fn exclude(&self, table: &mut MinuteTable, day: Day) {
+        for excluded in self.excluded_within(day.span()) {
             let minutes = table.slice_mut(excluded.slots());
             minutes.total.fill(0);
             minutes.bad.fill(0);
             minutes.known.fill(1);
         }
-        if let Some(view) = TimesliceView::new(self) {
-            *table = view.evaluate(table, span);
-        }
     }
 
-    /// Sums over a span within a day, of the minutes of the day.
-    pub(super) fn sum_minutes(&self, mut table: MinuteTable, span: Span) -> Sums {
-        self.apply_to(&mut table, span);
-        table.slice(span.slots()).sums()
+    /// Sums over spans within a day, of the minutes of the day.
+    pub(super) fn sum_minutes(&self, mut minutes: MinuteTable, spans: &[Span]) -> Vec<Sums> {
+        let hull =
+            spans.iter().copied().reduce(|one, other| Span::new(one.start.min(other.start), one.end.max(other.end)));
+        let Some(hull) = hull else { return Vec::new() };
+        self.exclude(&mut minutes, hull.start.day());
+        let timeslices = TimesliceView::new(self);
+        let evaluated = timeslices.as_ref().map(|timeslices| (timeslices, timeslices.evaluate(&minutes, hull)));
+        let sum = |span: &Span| match &evaluated {
+            Some((timeslices, evaluated)) => timeslices.sum_span(&minutes, evaluated, *span),
+            None => minutes.slice(span.slots()).sums(),
+        };
+        spans.iter().map(sum).collect()
     }
 }
 
@@ -81,6 +94,27 @@ impl<'a> TimesliceView<'a> {
         let length = i32::try_from(self.timeslices.minutes).unwrap_or(i32::MAX);
         let round_down = |minutes: i32| minutes - minutes.rem_euclid(length);
         Span::new(day.plus(round_down(span.start.0 - day.0)), day.plus(round_down(span.end.0 - day.0 + length - 1)))
+    }
+
+    /// Sums over a span within a day, of its minutes and of its timeslices. A timeslice that the span ends within has not
+    /// ended: its minutes so far are known, and it counts once it cannot become good, at its present rate of events.
+    fn sum_span(&self, minutes: &MinuteTable, timeslices: &MinuteTable, span: Span) -> Sums {
+        let length = i32::try_from(self.timeslices.minutes).unwrap_or(i32::MAX);
+        let unfinished_minutes = (span.end.0 - span.start.day().start().0).rem_euclid(length);
+        let unfinished = Span::new(span.end.plus(-unfinished_minutes), span.end);
+        let finished = Span::new(span.start, unfinished.start.max(span.start));
+        let mut sums = timeslices.slice(finished.slots()).sums();
+        let so_far = minutes.slice(unfinished.slots());
+        if unfinished.is_empty() || so_far.known.contains(&0) {
+            return sums;
+        }
+        let budget = self.timeslices.budget;
+        let events = so_far.sums();
+        let is_lost = i128::from(events.bad) * i128::from(unfinished_minutes) * budget.denom()
+            > i128::from(events.total) * i128::from(length) * budget.numer();
+        let known = unfinished.intersect(span).minutes();
+        sums.add(Sums { total: u64::from(is_lost), bad: u64::from(is_lost), known });
+        sums
     }
 
     /// The timeslices of a span within a day. Each is an event of its last minute.

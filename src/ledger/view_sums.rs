@@ -98,7 +98,7 @@ impl Ledger {
     /// The minutes of a day of a view; `None` if nothing is known of it.
     pub fn view_day(&self, view: &View, day: Day) -> Result<Option<MinuteTable>, NotLoaded> {
         let mut table = self.day_minutes(&view.series, day)?;
-        view.apply_to(&mut table, day.span());
+        view.apply_to(&mut table, day);
         Ok(table.columns().has_data().then_some(table))
     }
 
@@ -116,7 +116,7 @@ impl Ledger {
         } else {
             self.day_minutes(&view.series, day)?
         };
-        Ok(view.sum_minutes(table, span))
+        Ok(view.sum_minutes(table, &[span]).first().copied().unwrap_or_default())
     }
 
     /// Adds what [`ViewSums`] needs of minutes over some spans: of the days that a span, or what is excluded, begins or

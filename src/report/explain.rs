@@ -92,8 +92,12 @@ impl Explanation<'_> {
     }
 
     fn checks(&self) -> [(&'static str, String); 5] {
-        let group = match self.incident.as_ref().and_then(|(_, incident)| incident.group.as_ref()) {
-            Some(group) => format!("sent as a ticket: part of {group}, for which the platform team is paged"),
+        let incident = self.incident.as_ref().map(|(_, incident)| incident);
+        let group = match incident.and_then(|incident| incident.group.as_ref().or(incident.thread.as_ref())) {
+            Some(group) if group.subject.is_group() => {
+                format!("sent as a ticket: part of {group}, for which the platform team is paged")
+            }
+            Some(leader) => format!("notified together with {leader}"),
             None => "passed: not part of a group".to_owned(),
         };
         let silence = match self.catalog.silence(self.service, self.slo, self.at) {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::slo_notification::SloMessage;
 use crate::alert::{
-    EndReason, Incident, IncidentKey, IncidentSubject, Notification, NotificationKind, ObjectiveChange, OutboxEntry,
-    Owner, PlannedNotification,
+    EndReason, Incident, IncidentKey, IncidentSubject, MissingTraffic, Notification, NotificationKind, ObjectiveChange,
+    OutboxEntry, Owner, PlannedNotification,
 };
 use crate::format::{format_elapsed, format_time, pluralize};
-use crate::slo::{Catalog, SloId, Urgency};
+use crate::slo::{Catalog, SloId, SourceKind, Urgency};
 use crate::time::Minute;
 
 pub use super::slo_notification::NotificationContext;
@@ -18,7 +18,7 @@ const UNDELIVERED_KEY_PREFIX: &str = "undelivered ";
 
 impl NotificationContext<'_> {
     pub fn build_message(&self, planned: &PlannedNotification) -> Notification {
-        let key = &planned.key;
+        let key = &planned.subject;
         let incident = self.alert_state.incidents.get(key);
         let owner = incident.map(|incident| incident.owner.clone()).unwrap_or_default();
         let mut message = Notification {
@@ -26,7 +26,7 @@ impl NotificationContext<'_> {
             kind: planned.kind,
             urgency: planned.urgency,
             title: key.subject.to_string(),
-            ..Notification::note(key.to_string(), owner, self.status.at)
+            ..Notification::note(planned.key.to_string(), owner, self.status.at)
         };
         let Some(incident) = incident else { return message };
         match &key.subject {
@@ -34,6 +34,7 @@ impl NotificationContext<'_> {
                 Some((service, slo)) => {
                     let row = self.status.rows.iter().find(|row| row.service == service.name && row.slo == slo.name());
                     SloMessage { context: self, key, incident, service, slo, row }.fill(&mut message);
+                    message.paragraphs.extend(self.describe_thread(planned));
                 }
                 None => message.title = format!("resolved: {id} was removed"),
             },
@@ -43,9 +44,27 @@ impl NotificationContext<'_> {
             IncidentSubject::StaleSource(source) => {
                 self.fill_stale_source(source, incident, key.started, &mut message);
             }
+            IncidentSubject::MissingTraffic(scope) => {
+                self.fill_missing_traffic(scope, incident, key.started, &mut message)
+            }
             IncidentSubject::InvalidDefinitions(team) => self.fill_invalid_definitions(team, incident, &mut message),
         }
         message
+    }
+
+    /// The other SLOs of the service in the same thread.
+    fn describe_thread(&self, planned: &PlannedNotification) -> Option<String> {
+        let describe = |key: &IncidentKey| {
+            let incident = self.alert_state.incidents.get(key)?;
+            Some(match incident.ended {
+                None => format!("{} ({} since {})", key.subject, incident.urgency(), format_time(key.started)),
+                Some(_) => key.subject.to_string(),
+            })
+        };
+        let others: Vec<String> = planned.others.iter().filter_map(describe).collect();
+        let is_resolved = planned.kind == NotificationKind::Resolved;
+        let label = if is_resolved { "Also resolved" } else { "Also failing in this service" };
+        (!others.is_empty()).then(|| format!("{label}: {}.", others.join(", ")))
     }
 
     fn fill_group(&self, key: &IncidentKey, incident: &Incident, message: &mut Notification) {
@@ -88,6 +107,36 @@ impl NotificationContext<'_> {
             ];
             message.paragraphs.extend(advice.map(str::to_owned));
         }
+    }
+
+    fn fill_missing_traffic(&self, scope: &str, incident: &Incident, started: Minute, message: &mut Notification) {
+        let team = &incident.owner.team;
+        let name = scope.strip_suffix(&format!(" of team {team}")).unwrap_or(scope);
+        let (last_event, slos) = match &incident.missing_traffic {
+            Some(MissingTraffic { last_event, slos }) => (*last_event, slos.iter().map(SloId::as_str).collect()),
+            None => (started, Vec::new()),
+        };
+        message.title = match incident.ended {
+            Some((ended, EndReason::Recovered)) => {
+                format!("resolved: {name} has traffic again after {}", format_elapsed(last_event, ended))
+            }
+            Some((_, EndReason::NoTraffic)) => format!("resolved: {name} has had no traffic for more than a week"),
+            Some(_) => format!("resolved: no SLO of team {team} uses {name} anymore"),
+            None => format!("no traffic on {name} since {}", format_time(last_event.plus(1))),
+        };
+        message.facts = vec![("Last event".to_owned(), format_time(last_event)), ("SLOs".to_owned(), slos.join(", "))];
+        if incident.ended.is_some() {
+            return;
+        }
+        let source = self.catalog.slos().find(|(_, slo)| slos.contains(&slo.id.as_str()));
+        let source = source.and_then(|(_, slo)| self.catalog.sources.get(slo.indicator.source()));
+        let [ambiguity, advice] = describe_missing_traffic(source.map(|source| &source.kind));
+        message.paragraphs = vec![
+            "At this time of day there usually is traffic. Until there is some again, these SLOs cannot alert."
+                .to_owned(),
+            ambiguity.to_owned(),
+            advice.to_owned(),
+        ];
     }
 
     fn fill_invalid_definitions(&self, team: &str, incident: &Incident, message: &mut Notification) {
@@ -169,4 +218,22 @@ fn delivery_note(entry: &OutboxEntry, at: Minute) -> Notification {
     let Notification { key, team, .. } = &entry.notification;
     let key = format!("{UNDELIVERED_KEY_PREFIX}{key} to {}", entry.destination);
     Notification::note(key, Owner::fleet(team), at)
+}
+
+/// What cannot be told apart when traffic is missing, and what to check.
+const fn describe_missing_traffic(source: Option<&SourceKind>) -> [&'static str; 2] {
+    match source {
+        Some(SourceKind::CloudWatch { .. }) => [
+            "CloudWatch has no datapoints without requests: missing requests and missing metrics look the same.",
+            "Check whether clients reach it (DNS, listeners, deployments), and whether it still exists under this name.",
+        ],
+        Some(SourceKind::Counts { .. }) => {
+            ["The file has no newer rows with events.", "Check the job that writes the file."]
+        }
+        _ => [
+            "A load balancer without requests writes no logs: missing requests and missing logs look the same.",
+            "Check whether clients reach it (DNS, listeners, deployments), and whether its access logs are still enabled \
+             and delivered.",
+        ],
+    }
 }

@@ -269,6 +269,7 @@ fn run(
         updates: observed,
         invalid_definitions: &InvalidDefinitions::default(),
         source_watermarks: BTreeMap::new(),
+        traffic_scopes: BTreeMap::new(),
     };
     apply_evaluations(&mut book, &round);
     let to = |urgency: Urgency| {

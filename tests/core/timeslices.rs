@@ -208,7 +208,8 @@ fn sum_by_hand(slo: &Slo, excluded: &[Span], stderr: &Minutes, span: Span) -> Su
     while start < span.end {
         let slice = Span::new(start, start.plus(length));
         let (mut total, mut bad, mut known) = (0, 0, true);
-        for minute in (slice.start.0..slice.end.0).map(Minute) {
+        let so_far = Span::new(slice.start, slice.end.min(span.end));
+        for minute in (so_far.start.0..so_far.end.0).map(Minute) {
             if excluded.iter().any(|out| out.contains(minute)) {
                 continue;
             }
@@ -221,7 +222,13 @@ fn sum_by_hand(slo: &Slo, excluded: &[Span], stderr: &Minutes, span: Span) -> Su
             sums.known += slice.intersect(span).minutes();
             let is_excluded =
                 (slice.start.0..slice.end.0).all(|at| excluded.iter().any(|out| out.contains(Minute(at))));
-            if span.contains(slice.end.plus(-1)) && (total > 0 || (slices.is_idle_good && !is_excluded)) {
+            // One that has not ended counts once it is bad at its present rate.
+            if so_far != slice {
+                let (elapsed, length) = (i128::from(so_far.minutes()), i128::from(slices.minutes));
+                let is_lost = bad * elapsed * slices.budget.denom() > total * length * slices.budget.numer();
+                sums.total += u64::from(is_lost);
+                sums.bad += u64::from(is_lost);
+            } else if span.contains(slice.end.plus(-1)) && (total > 0 || (slices.is_idle_good && !is_excluded)) {
                 sums.total += 1;
                 sums.bad += u64::from(bad * slices.budget.denom() > total * slices.budget.numer());
             }

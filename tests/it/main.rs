@@ -21,6 +21,7 @@ mod gate;
 mod hostile;
 mod language;
 mod ledger;
+mod missing_traffic;
 mod notify;
 mod peers;
 mod readers;
