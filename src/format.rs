@@ -1,6 +1,8 @@
 //! Numbers, lengths, times and lists as users read them. Exactness ends here: everything else computes with integers
 //! and rationals.
 
+use std::cmp::Ordering;
+
 use crate::counts::Sums;
 use crate::rational::{Rational, to_f64};
 use crate::text::escape_non_printing;
@@ -49,6 +51,24 @@ pub(crate) fn format_percent(share: f64, decimals: usize) -> String {
         return format!("{:.decimals$}%", 100.0 - step);
     }
     text
+}
+
+/// The same, but never rounded up: an SLI just below its objective is not printed as the objective.
+pub(crate) fn format_percent_down(share: f64, decimals: usize) -> String {
+    let scale = 10_f64.powi(i32::try_from(decimals).unwrap_or(0) + 2);
+    // A hair below a printed number is rounding.
+    format_percent(((share * scale) + 1e-6).floor() / scale, decimals)
+}
+
+/// What is left of a budget, in percent. What is not quite zero is never printed as zero: `<0.1%`, `<0%`.
+pub(crate) fn format_signed_percent(share: Rational, decimals: usize) -> String {
+    let (text, zero) = (format_percent(to_f64(share), decimals), Rational::from_integer(0));
+    let is_printed_as_zero = text.trim_start_matches('-') == format!("{:.decimals$}%", 0.0);
+    match share.cmp(&zero) {
+        Ordering::Less if is_printed_as_zero => "<0%".to_owned(),
+        Ordering::Greater if is_printed_as_zero => format!("<{}%", 10_f64.powi(-i32::try_from(decimals).unwrap_or(0))),
+        _ => text,
+    }
 }
 
 /// The bad share of events before `requests failed`: `25% of`, `half of all`, `all`, `1 in 250`. Only an exact all is

@@ -13,17 +13,33 @@ const RECENT_MINUTES: i32 = 3 * MINUTES_PER_DAY;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorBudget {
     sums: Sums,
+    /// The events of the whole window: more than those seen if it is projected.
+    total: u64,
     share: Rational,
 }
 
 impl ErrorBudget {
     pub fn new(sums: Sums, objective: &Objective) -> Self {
-        Self { sums, share: objective.budget() }
+        Self { sums, total: sums.total, share: objective.budget() }
+    }
+
+    /// The budget of a window that will have so many events once it is full.
+    pub fn projected(sums: Sums, projected_events: u64, objective: &Objective) -> Self {
+        Self { total: projected_events.max(sums.total), ..Self::new(sums, objective) }
+    }
+
+    pub const fn is_projected(&self) -> bool {
+        self.total > self.sums.total
     }
 
     /// How many events may fail: total x (1 - objective). `None` without traffic.
     pub fn allowed(&self) -> Option<Rational> {
-        (self.sums.total > 0).then(|| Rational::from_integer(i128::from(self.sums.total)) * self.share)
+        (self.sums.total > 0).then(|| Rational::from_integer(i128::from(self.total)) * self.share)
+    }
+
+    /// How many more events may fail, below zero if too many have.
+    fn surplus(&self) -> f64 {
+        surplus(Sums { total: self.total, ..self.sums }, to_f64(self.share))
     }
 
     /// The share of the allowed events that failed; above 1 the SLO is violated. `None` without traffic, and where
@@ -88,28 +104,37 @@ impl ExhaustionForecast {
 
     /// Forecasts the budget of a window.
     ///
-    /// The one assumption: every coming minute has the mean traffic and the mean bad events of the known minutes of the
-    /// last three days. What leaves a rolling window on the way is not assumed but known, a UTC day at a time: an old
+    /// The one assumption: every coming minute has the mean traffic and the mean bad events of the last three days, of
+    /// which at least half must be known. The traffic of a projected budget is expected already. What leaves a rolling window on the way is not assumed but known, a UTC day at a time: an old
     /// outage that is about to leave gives its share back, a recent one stays. Between two such days the budget is
     /// taken to go evenly.
-    pub fn new(window: &Window, at: Minute, objective: &Objective, sums_in: &dyn Fn(Span) -> Sums) -> Self {
+    pub fn new(window: &Window, at: Minute, budget: &ErrorBudget, sums_in: &dyn Fn(Span) -> Sums) -> Self {
         let span = window.span_at(at);
-        let budget_share = to_f64(objective.budget());
+        let budget_share = to_f64(budget.share);
         let surplus = |sums: Sums| surplus(sums, budget_share);
-        let sums = sums_in(span);
-        let recent = sums_in(Self::recent_span(at).intersect(span));
-        if sums.total == 0 {
+        if budget.sums.total == 0 {
             return Self::Unknown;
         }
-        let surplus_left = surplus(sums);
-        if surplus_left < 0.0 || (surplus_left == 0.0 && sums.bad > 0) {
+        let surplus_left = budget.surplus();
+        if surplus_left < 0.0 || (surplus_left == 0.0 && budget.sums.bad > 0) {
             return Self::AlreadyExhausted;
         }
-        if recent.total == 0 {
+        let recent_span = match window {
+            Window::Rolling { .. } => Self::recent_span(at).intersect(span),
+            Window::Calendar { .. } => Self::recent_span(at),
+        };
+        let recent = sums_in(recent_span);
+        if recent.total == 0 || recent.known * 2 < recent_span.minutes() {
             return Self::Unknown;
         }
         let surplus_per_minute = surplus(recent) / f64::from(recent.known);
         match window {
+            Window::Rolling { .. } if budget.is_projected() => {
+                // Until the window is full nothing leaves it, and its traffic is expected already.
+                let minutes = f64::from(span.minutes().saturating_sub(budget.sums.known));
+                let at_full = (minutes, surplus_left - minutes * bad_per_minute(recent));
+                first_below_zero(at, surplus_left, std::iter::once(at_full))
+            }
             Window::Rolling { .. } => {
                 // The window begins at a midnight at these moments; what it then still holds are sums of whole days.
                 let midnights = span.days().skip(1).map(|day| {
@@ -121,7 +146,7 @@ impl ExhaustionForecast {
             }
             Window::Calendar { .. } => {
                 let minutes_left = f64::from(Span::new(at, window.full_span_at(at).end).minutes());
-                let at_end = (minutes_left, surplus_left + surplus_per_minute * minutes_left);
+                let at_end = (minutes_left, surplus_left - minutes_left * bad_per_minute(recent));
                 first_below_zero(at, surplus_left, std::iter::once(at_end))
             }
         }
@@ -133,6 +158,11 @@ impl ExhaustionForecast {
 #[expect(clippy::cast_precision_loss, reason = "a forecast is a guess to begin with")]
 fn surplus(sums: Sums, share: f64) -> f64 {
     sums.total as f64 * share - sums.bad as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a forecast is a guess to begin with")]
+fn bad_per_minute(sums: Sums) -> f64 {
+    sums.bad as f64 / f64::from(sums.known.max(1))
 }
 
 /// When the surplus falls below zero on its way through the points (minutes from now, surplus).

@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::{SloEvaluation, SloState, SloViews, evaluate, required_windows};
-use crate::burn::{ErrorBudget, ExhaustionForecast, burn_rate, minutes_until_exhausted};
+use crate::burn::{
+    ErrorBudget, ExhaustionForecast, burn_rate, compared_spans, minutes_until_exhausted, projected_events,
+};
 use crate::counts::Sums;
 use crate::ledger::{Ledger, NotLoaded, PartialSumsRequest, ViewSums};
-use crate::rational::{quotient, to_f64};
+use crate::rational::{Rational, quotient, to_f64};
 use crate::slo::{Catalog, Exclusions, PolicyStep, Service, Slo, Tier, Urgency};
 use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window, format_duration};
 
@@ -78,21 +80,26 @@ impl WeekAgo {
         at.plus(-7 * MINUTES_PER_DAY + MINUTES_PER_DAY / 2).day().start()
     }
 
-    fn new(slo: &Slo, window: &Window, at: Minute, sums_over: &dyn Fn(Span) -> Sums) -> Self {
+    fn new(slo: &Slo, window: &Window, at: Minute, first_day: Option<Day>, sums_over: &dyn Fn(Span) -> Sums) -> Self {
         let span = window.span_at(at);
         let sums = sums_over(span);
-        Self {
-            at,
-            sums,
-            minutes: span.minutes(),
-            budget: ErrorBudget::new(sums, &slo.objective),
-            forecast: ExhaustionForecast::new(window, at, &slo.objective, sums_over),
-        }
+        let projected_events = projected_events(window, at, first_day, sums_over);
+        let budget = ErrorBudget::projected(sums, projected_events, &slo.objective);
+        let forecast = ExhaustionForecast::new(window, at, &budget, sums_over);
+        Self { at, sums, minutes: span.minutes(), budget, forecast }
     }
 
     pub fn coverage(&self) -> f64 {
         coverage(self.sums, self.minutes)
     }
+}
+
+/// A window of which a smaller share is known says nothing about its budget.
+pub const MIN_COVERAGE: Rational = Rational::new_raw(1, 2);
+
+/// Whether enough of a window is known to speak of its budget.
+pub fn is_half_known(sums: Sums, minutes: u32) -> bool {
+    sums.known > 0 && Rational::new(i128::from(sums.known), i128::from(minutes.max(1))) >= MIN_COVERAGE
 }
 
 /// The share of a window's minutes that is known.
@@ -113,6 +120,11 @@ pub enum DailyBurn {
 impl SloRow {
     pub fn coverage(&self) -> f64 {
         coverage(self.sums, self.minutes)
+    }
+
+    /// Whether enough of the window is known to speak of its budget.
+    pub fn is_half_known(&self) -> bool {
+        is_half_known(self.sums, self.minutes)
     }
 
     /// Whether corrections exclude minutes of the window.
@@ -171,6 +183,7 @@ fn slo_rows(
     let views = SloViews::new(slo, excluded.spans(service, slo));
     let raw_sums = ViewSums::new(ledger, &views.raw);
     let watermark = ledger.watermark(&views.raw.series, evaluated_at)?;
+    let first_day = ledger.first_day(&views.raw.series);
     views.with_counts(ledger, |counts| {
         let sums_over = counts.budget_counts;
         let evaluation = evaluate(slo, evaluated_at, counts);
@@ -178,7 +191,8 @@ fn slo_rows(
         let to_row = |window: &Window| {
             let span = window.span_at(evaluated_at);
             let (sums, raw) = (sums_over(span), raw_sums.sum_span(span)?);
-            let budget = ErrorBudget::new(sums, &slo.objective);
+            let projected_events = projected_events(window, evaluated_at, first_day, sums_over);
+            let budget = ErrorBudget::projected(sums, projected_events, &slo.objective);
             let excluded_minutes_in =
                 |spans: &[Span]| spans.iter().map(|out| out.intersect(span).minutes()).sum::<u32>();
             let corrections =
@@ -194,7 +208,7 @@ fn slo_rows(
                 watermark,
                 sums,
                 raw,
-                raw_budget: ErrorBudget::new(raw, &slo.objective),
+                raw_budget: ErrorBudget::projected(raw, projected_events, &slo.objective),
                 excluded_minutes: excluded_minutes_in(&views.corrected.excluded),
                 corrections: corrections.map(|(correction, _)| correction.id.clone()).collect(),
                 unit: budget_unit(slo),
@@ -203,14 +217,19 @@ fn slo_rows(
                 forecast: match evaluation.state {
                     // Where hardly anything is known of the last hour, nothing can be extrapolated.
                     SloState::NoData { .. } => ExhaustionForecast::Unknown,
-                    _ => ExhaustionForecast::new(window, evaluated_at, &slo.objective, sums_over)
+                    _ => ExhaustionForecast::new(window, evaluated_at, &budget, sums_over)
                         .or_earlier(exhausted_at_current_rate(slo, &evaluation, &budget, evaluated_at)),
                 },
-                week_ago: WeekAgo::new(slo, window, WeekAgo::time_for(evaluated_at), sums_over),
+                week_ago: WeekAgo::new(slo, window, WeekAgo::time_for(evaluated_at), first_day, sums_over),
                 budget,
                 evaluation: evaluation.clone(),
                 tiers: slo.tiers.clone(),
-                policy: catalog.policies.get(&service.class).and_then(|policy| budget.reached_step(policy)).cloned(),
+                policy: catalog
+                    .policies
+                    .get(&service.class)
+                    .filter(|_| is_half_known(sums, span.minutes()))
+                    .and_then(|policy| budget.reached_step(policy))
+                    .cloned(),
                 daily_burn: daily_burn.clone(),
             })
         };
@@ -235,14 +254,23 @@ pub fn load_request(catalog: &Catalog, partial_sums: &Ledger, at: Minute) -> Par
                 Span::new(evaluated_at.plus(-1).day().plus(1 - DAILY_BURN_DAYS).start(), evaluated_at);
             let week_ago = WeekAgo::time_for(evaluated_at);
             let week_ago_spans = slo.windows.iter().map(|window| window.span_at(week_ago));
+            let compared = slo.windows.iter().flat_map(|window| {
+                compared_spans(window, evaluated_at).chain(compared_spans(window, week_ago)).collect::<Vec<_>>()
+            });
             let recent = [
                 today,
                 daily_burn_span,
                 ExhaustionForecast::recent_span(evaluated_at),
                 ExhaustionForecast::recent_span(week_ago),
             ];
-            let budget_spans: BTreeSet<Span> =
-                windows.iter().copied().chain(required.budget_windows).chain(recent).chain(week_ago_spans).collect();
+            let budget_spans: BTreeSet<Span> = windows
+                .iter()
+                .copied()
+                .chain(required.budget_windows)
+                .chain(recent)
+                .chain(week_ago_spans)
+                .chain(compared)
+                .collect();
             let event_spans = required.event_windows.into_iter().collect();
             request.watermark_spans.insert(partial_sums.watermark_span(&raw.series, evaluated_at));
             // Without corrections the raw view equals the corrected one.

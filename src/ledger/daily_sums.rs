@@ -22,6 +22,10 @@ impl DaySums {
         index.checked_sub(1).and_then(|index| self.cumulative.get(index)).copied().unwrap_or_default()
     }
 
+    pub(super) fn first(&self) -> Option<Day> {
+        self.days.first().copied()
+    }
+
     pub(super) fn newest_until(&self, last: Day) -> Option<Day> {
         self.days.partition_point(|day| *day <= last).checked_sub(1).and_then(|index| self.days.get(index)).copied()
     }

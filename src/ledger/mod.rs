@@ -158,6 +158,11 @@ impl Ledger {
         Ok(None)
     }
 
+    /// The day of the first known minute.
+    pub fn first_day(&self, series: &SeriesKey) -> Option<Day> {
+        self.daily_sums.get(series)?.first()
+    }
+
     /// The newest minute with an event before `before`, back to `oldest`.
     pub fn last_event(&self, series: &SeriesKey, oldest: Day, before: Minute) -> Result<Option<Minute>, NotLoaded> {
         let Some(days) = self.daily_sums.get(series) else { return Ok(None) };

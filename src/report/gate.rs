@@ -58,7 +58,7 @@ pub fn decide<'a>(
         .rows
         .iter()
         .filter(|row| row.service == service.name)
-        .map(|row| (row, policy.and_then(|policy| row.budget.blocking_step(policy))))
+        .map(|row| (row, policy.filter(|_| row.is_half_known()).and_then(|policy| row.budget.blocking_step(policy))))
         .collect();
     // The highest consumption first; an SLO that allows no failure and had one has consumed more than any share.
     let consumed_share = |row: &SloRow| match row.budget.consumed() {
@@ -108,9 +108,9 @@ fn decide_from_rows(
     (GateDecision::Allow, rows.first().map_or_else(String::new, |(row, _)| highest_consumption(row)))
 }
 
-/// Whether no minute of the window is known, or too few of the newest ones.
+/// Whether too little of the window is known, or too few of the newest minutes.
 fn is_undecided(row: &SloRow) -> bool {
-    row.sums.known == 0 || lacks_recent_data(row)
+    !row.is_half_known() || lacks_recent_data(row)
 }
 
 fn and_more_suffix(count: usize) -> String {

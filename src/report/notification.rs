@@ -45,7 +45,7 @@ impl NotificationContext<'_> {
                 self.fill_stale_source(source, incident, key.started, &mut message);
             }
             IncidentSubject::MissingTraffic(scope) => {
-                self.fill_missing_traffic(scope, incident, key.started, &mut message)
+                self.fill_missing_traffic(scope, incident, key.started, &mut message);
             }
             IncidentSubject::InvalidDefinitions(team) => self.fill_invalid_definitions(team, incident, &mut message),
         }

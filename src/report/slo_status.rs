@@ -4,9 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::burn::{ErrorBudget, ExhaustionForecast};
-use crate::counts::Sums;
 use crate::evaluation::SloState;
-use crate::evaluation::status::{FleetStatus, SloRow, WeekAgo};
+use crate::evaluation::status::{FleetStatus, SloRow, WeekAgo, is_half_known};
 use crate::format::{format_elapsed, format_lookback, format_percent, format_time, pluralize};
 use crate::rational::{Rational, to_f64};
 use crate::slo::Urgency;
@@ -14,14 +13,11 @@ use crate::slo::Urgency;
 /// A budget with less than this share left is at risk, whatever the forecast says.
 pub const LOW_BUDGET_SHARE: Rational = Rational::new_raw(1, 4);
 
-/// A window of which a smaller share is known has no data.
-pub const MIN_COVERAGE: Rational = Rational::new_raw(1, 2);
-
 /// The status of an SLO, the worst first. The first rule that applies wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SloStatus {
-    /// As many events failed as the budget allows, or more.
+    /// As many events failed as the budget allows, or more, in a window of which at least half is known.
     Exhausted,
     /// A tier fires, or there is an outage or a traffic drop; or the budget is forecast to run out before the window
     /// has passed once more (a calendar window: before its period ends); or less than a quarter is left.
@@ -42,13 +38,15 @@ impl SloStatus {
 
     pub fn from_row(row: &SloRow) -> Self {
         let past = &row.week_ago;
-        if is_exhausted(&row.budget) {
+        if row.is_half_known() && is_exhausted(&row.budget) {
             Self::Exhausted
-        } else if row.evaluation.state.urgency().is_some() || is_at_risk(&row.budget, row.forecast) {
+        } else if row.evaluation.state.urgency().is_some()
+            || (row.is_half_known() && is_at_risk(&row.budget, row.forecast))
+        {
             Self::AtRisk
         } else if !lacks_recent_data(row) && row.sums.known > 0 && row.sums.total == 0 {
             Self::NoTraffic
-        } else if lacks_recent_data(row) || !is_half_known(row.sums, row.minutes) {
+        } else if lacks_recent_data(row) || !row.is_half_known() {
             Self::NoData
         } else if is_same_period_as_week_ago(row)
             && (is_exhausted(&past.budget) || is_at_risk(&past.budget, past.forecast))
@@ -181,8 +179,7 @@ pub(super) fn format_unknown_share(unknown_share: Rational, minutes: u32) -> Str
 /// The share of the budget that is left, and that was left a week ago, where at least half of each window is known.
 pub fn remaining_now_and_week_ago(row: &SloRow) -> Option<(f64, f64)> {
     let WeekAgo { sums, minutes, budget, .. } = &row.week_ago;
-    let is_comparable =
-        is_same_period_as_week_ago(row) && is_half_known(row.sums, row.minutes) && is_half_known(*sums, *minutes);
+    let is_comparable = is_same_period_as_week_ago(row) && row.is_half_known() && is_half_known(*sums, *minutes);
     row.budget.remaining().filter(|_| is_comparable).map(to_f64).zip(budget.remaining().map(to_f64))
 }
 
@@ -196,10 +193,6 @@ pub(super) fn team_coverage(status: &FleetStatus, team: Option<&str>) -> Option<
         (known + f64::from(row.sums.known), minutes + f64::from(row.minutes))
     });
     (minutes > 0.0).then(|| known / minutes)
-}
-
-fn is_half_known(sums: Sums, minutes: u32) -> bool {
-    sums.known > 0 && Rational::new(i128::from(sums.known), i128::from(minutes.max(1))) >= MIN_COVERAGE
 }
 
 fn is_exhausted(budget: &ErrorBudget) -> bool {

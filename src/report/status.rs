@@ -6,7 +6,9 @@ use crate::burn::{ErrorBudget, ExhaustionForecast};
 use crate::counts::Sums;
 use crate::evaluation::status::{DailyBurn, FleetStatus, SloRow};
 use crate::evaluation::{Downgrade, SloState, TierEvaluation};
-use crate::format::{format_elapsed, format_fraction, format_percent, pluralize};
+use crate::format::{
+    format_elapsed, format_fraction, format_percent, format_percent_down, format_signed_percent, pluralize,
+};
 use crate::rational::to_f64;
 use crate::slo::{Tier, Urgency};
 use crate::time::format_duration;
@@ -73,7 +75,7 @@ impl Layout {
             format!("{} over {}", row.objective, row.window),
             if self.is_brief { brief_status(row) } else { status_details(row) },
             format_budget_left_with_raw(row),
-            row.sli.map_or_else(|| "-".to_owned(), |sli| format_percent(sli, 3)),
+            row.sli.map_or_else(|| "-".to_owned(), |sli| format_percent_down(sli, 3)),
             row.daily_burn
                 .iter()
                 .skip(row.daily_burn.len().saturating_sub(self.days))
@@ -167,8 +169,9 @@ pub(super) fn format_budget_left_with_raw(row: &SloRow) -> String {
 
 /// What is left of a budget: a share; `full` or `exceeded` where the objective allows no failure; `-` without traffic.
 pub(super) fn format_budget_left(budget: &ErrorBudget) -> String {
+    let projected = if budget.is_projected() { " projected" } else { "" };
     match budget.remaining() {
-        Some(left) => format_percent(to_f64(left), 1),
+        Some(left) => format!("{}{projected}", format_signed_percent(left, 1)),
         None if budget.is_exceeded() => "exceeded".to_owned(),
         None if budget.allowed().is_some() => "full".to_owned(),
         None => "-".to_owned(),

@@ -300,7 +300,13 @@ fn forecast(spent_percent: u64, days_ago: i32, burn: u64) -> ExhaustionForecast 
         let bad: u64 = (span.start.0..span.end.0).map(|at| bad_millionths(Minute(at)) * 100).sum();
         Sums { total: u64::from(span.minutes()) * 100, bad: bad / 1_000_000, known: span.minutes() }
     };
-    ExhaustionForecast::new(&Window::Rolling { minutes: 43_200 }, at, &objective("99.9%"), &over)
+    forecast_from(at, &over)
+}
+
+fn forecast_from(at: Minute, over: &dyn Fn(Span) -> Sums) -> ExhaustionForecast {
+    let window = Window::Rolling { minutes: 43_200 };
+    let budget = ErrorBudget::new(over(window.span_at(at)), &objective("99.9%"));
+    ExhaustionForecast::new(&window, at, &budget, over)
 }
 
 /// Tenths of days until the budget is exhausted; -1 for any other forecast.
@@ -320,6 +326,5 @@ fn forecast_accounts_for_events_leaving_the_window() {
     assert_eq!(tenths_of_day(forecast(60, 5, 200)), 17);
     assert_eq!(tenths_of_day(forecast(60, 29, 200)), 112, "an old outage leaves tomorrow and gives its share back");
     let nothing = |_: Span| Sums::default();
-    let (window, at) = (Window::Rolling { minutes: 43_200 }, minute("2026-10-31T00:00Z"));
-    assert_eq!(ExhaustionForecast::new(&window, at, &objective("99.9%"), &nothing), ExhaustionForecast::Unknown);
+    assert_eq!(forecast_from(minute("2026-10-31T00:00Z"), &nothing), ExhaustionForecast::Unknown);
 }

@@ -106,6 +106,8 @@ struct BudgetJson {
     exceeded: bool,
     /// How many events are allowed to fail.
     allowed_events: Option<f64>,
+    /// Whether the window is not full yet, and the budget is that of its expected events.
+    projected: bool,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -235,6 +237,7 @@ impl BudgetJson {
             remaining: budget.remaining().map(to_f64),
             exceeded: budget.is_exceeded(),
             allowed_events: budget.allowed().map(to_f64),
+            projected: budget.is_projected(),
         }
     }
 }
