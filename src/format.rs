@@ -163,6 +163,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_left_of_budget_is_never_rounded_to_zero_or_past_objective() {
+        let left = |numerator, denominator| format_signed_percent(Rational::new(numerator, denominator), 1);
+        assert_eq!([left(0, 1), left(1, 100_000), left(-1, 100_000), left(1, 8)], ["0.0%", "<0.1%", "<0%", "12.5%"]);
+        assert_eq!(left(-3, 2), "-150.0%");
+        assert_eq!(format_percent_down(0.998_999_9, 3), "99.899%");
+        assert_eq!(format_percent_down(0.999, 3), "99.900%");
+        assert_eq!(format_percent_down(1.0, 3), "100.000%");
+    }
+
+    #[test]
     fn bad_share_says_all_or_no_only_when_exact() {
         let ratio = |bad, total| super::format_bad_share(Sums { bad, total, known: 1 });
         let cases = [

@@ -115,8 +115,12 @@ pub fn file_name_prefix(folder: &str, load_balancer: &str) -> Option<String> {
     let mut parts = folder.rsplit('/').skip(3);
     let (region, _, account) = (parts.next()?, parts.next()?, parts.next()?);
     let balancer = load_balancer.strip_prefix("classic/").unwrap_or(load_balancer).replace('/', ".");
+    let prefix = format!("{account}_elasticloadbalancing_{region}_");
+    if let Some((start, _)) = balancer.split_once('*') {
+        return Some(prefix + start);
+    }
     let terminator = if lacks_id(load_balancer) { '.' } else { '_' };
-    Some(format!("{account}_elasticloadbalancing_{region}_{balancer}{terminator}"))
+    Some(format!("{prefix}{balancer}{terminator}"))
 }
 
 /// `20261031T2350Z`

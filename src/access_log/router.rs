@@ -26,6 +26,8 @@ pub struct SeriesRouter {
     pub optional_fields: OptionalFields,
     rules: Vec<Rule>,
     rules_by_target_group: HashMap<TargetGroupName, RuleIndex, BuildHasherDefault<TargetGroupHasher>>,
+    /// Rules with a wildcard in a target group, with all of their groups.
+    rules_by_target_group_pattern: Vec<(Vec<WildcardPattern>, RuleIndex)>,
     rules_for_any_target_group: RuleIndex,
 }
 
@@ -131,7 +133,14 @@ impl SeriesRouter {
         if traffic.target_groups.is_empty() {
             self.rules_for_any_target_group.add_rule(rule_index, &rule, exact_hosts);
         }
-        for group in &traffic.target_groups {
+        let has_pattern = traffic.target_groups.iter().any(|group| group.contains('*'));
+        if has_pattern {
+            let patterns = traffic.target_groups.iter().map(|group| WildcardPattern::for_path(group)).collect();
+            let mut index = RuleIndex::default();
+            index.add_rule(rule_index, &rule, exact_hosts);
+            self.rules_by_target_group_pattern.push((patterns, index));
+        }
+        for group in traffic.target_groups.iter().filter(|_| !has_pattern) {
             self.rules_by_target_group.entry(TargetGroupName::new(group.as_bytes())).or_default().add_rule(
                 rule_index,
                 &rule,
@@ -147,6 +156,18 @@ impl SeriesRouter {
         self.classify_in(&self.rules_for_any_target_group, request, &mut on_event);
         if let Some(index) = request.target_group.and_then(|name| self.rules_by_target_group.get(&name)) {
             self.classify_in(index, request, &mut on_event);
+        }
+        if !self.rules_by_target_group_pattern.is_empty() {
+            self.classify_by_pattern(request, &mut on_event);
+        }
+    }
+
+    #[inline(never)]
+    fn classify_by_pattern(&self, request: &Request<'_>, count: &mut impl FnMut(usize, Classification)) {
+        let Some(name) = request.target_group.and_then(|name| name.valid_name()) else { return };
+        let matches = |patterns: &[WildcardPattern]| patterns.iter().any(|pattern| pattern.matches(name.as_bytes()));
+        for (_, index) in self.rules_by_target_group_pattern.iter().filter(|(patterns, _)| matches(patterns)) {
+            self.classify_in(index, request, count);
         }
     }
 
@@ -390,6 +411,18 @@ mod tests {
         check("POST http://x:80/v1/orders/7?a HTTP/1.1", "-", &["", "method=POST path=/v1/orders/*"]);
         check("POST http://x:80/v1/orders HTTP/1.1", "-", &[""]);
         check("post http://x:80/v1/orders/7 HTTP/1.1", "-", &[""]);
+    }
+
+    #[test]
+    fn target_group_pattern_counts_request_once() {
+        let patterns = texts(&["k8s-cart-*", "k8s-cart-5c1d", "*-blue"]);
+        let indicators = [availability(Traffic { target_groups: patterns, ..traffic() })];
+        let routes = SeriesRouter::new(ALB, &indicators);
+        let count = |name: &str| {
+            let group = format!("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{name}/0b");
+            matching_series(&routes, "GET http://x:80/ HTTP/1.1", &group, "forward").len()
+        };
+        assert_eq!(["k8s-cart-5c1d", "k8s-cart-", "x-blue", "k8s-carts", "xk8s-cart-1"].map(count), [1, 1, 1, 0, 0]);
     }
 
     #[test]

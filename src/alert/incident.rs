@@ -55,7 +55,8 @@ pub struct Incident {
     pub contributors: Option<String>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub group: Option<IncidentKey>,
-    #[serde(default, skip_serializing_if = "is_default")]
+    /// Its name differs from that of the subject beside it.
+    #[serde(default, rename = "missing", skip_serializing_if = "is_default")]
     pub missing_traffic: Option<MissingTraffic>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub members: BTreeSet<IncidentKey>,

@@ -111,8 +111,8 @@ impl Evaluator<'_> {
     }
 }
 
-/// Opens and ends incidents of missing traffic. A source that is stale has an incident of its own, and so have SLOs that fire
-/// because traffic is missing.
+/// Opens and ends incidents of missing traffic. A source that is stale has an incident of its own, and so have SLOs
+/// that fire because traffic is missing.
 pub(super) fn update_missing_traffic(state: &mut AlertState, batch: &EvaluationBatch<'_>) {
     let are_definitions_valid = *batch.invalid_definitions == InvalidDefinitions::default();
     let is_obsolete = |subject: &IncidentSubject| {

@@ -3,9 +3,9 @@
 //! The first incident of a service that is notified leads the thread, and its key is that of all notifications of the
 //! thread. Incidents of the service that open while the thread is open join it. The thread ends when all of them have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AlertState, EndReason, Incident, IncidentKey, IncidentSubject};
+use super::{AlertState, EndReason, Incident, IncidentKey, IncidentSubject, Owner};
 use crate::slo::Urgency;
 use crate::time::Minute;
 
@@ -24,9 +24,15 @@ pub(super) struct Thread {
 
 /// Lets open incidents join the thread of their service.
 pub(super) fn update_threads(state: &mut AlertState) {
+    let open = state.incidents.values().filter(|incident| incident.is_open());
+    let followed: BTreeSet<IncidentKey> = open.filter_map(|incident| incident.thread.clone()).collect();
     let mut leaders: BTreeMap<(String, String), Vec<IncidentKey>> = BTreeMap::new();
-    for (key, _) in state.incidents.iter().filter(|(key, incident)| can_lead(state, key, incident)) {
-        leaders.entry(service_of(state, key)).or_default().push(key.clone());
+    for (key, incident) in &state.incidents {
+        let is_thread_open = incident.is_open() || followed.contains(key);
+        if matches!(key.subject, IncidentSubject::Slo(_)) && incident.thread.is_none() && is_thread_open {
+            let Owner { team, service, .. } = &incident.owner;
+            leaders.entry((team.clone(), service.clone())).or_default().push(key.clone());
+        }
     }
     for keys in leaders.values_mut() {
         // Who was notified leads; of those that open at the same time, the most urgent.
@@ -36,7 +42,7 @@ pub(super) fn update_threads(state: &mut AlertState) {
             (is_unnotified, is_unnotified.then(|| std::cmp::Reverse(incident.peak())), key.started)
         });
         let Some((leader, others)) = keys.split_first() else { continue };
-        for key in others {
+        for key in others.iter().filter(|key| !followed.contains(key)) {
             if let Some(incident) = state.incidents.get_mut(key).filter(|incident| can_follow(incident)) {
                 incident.thread = Some(leader.clone());
             }
@@ -44,27 +50,9 @@ pub(super) fn update_threads(state: &mut AlertState) {
     }
 }
 
-fn service_of(state: &AlertState, key: &IncidentKey) -> (String, String) {
-    let owner = state.incidents.get(key).map(|incident| incident.owner.clone()).unwrap_or_default();
-    (owner.team, owner.service)
-}
-
-/// An incident with a thread of its own that is not over.
-fn can_lead(state: &AlertState, key: &IncidentKey, incident: &Incident) -> bool {
-    let is_thread_open = || incident.is_open() || followers(state, key).any(|(_, follower)| follower.is_open());
-    matches!(key.subject, IncidentSubject::Slo(_)) && incident.thread.is_none() && is_thread_open()
-}
-
-/// One that was notified keeps its key: whoever received that must also receive its end.
+/// One that was notified keeps its key: each destination that received it must also receive its end.
 const fn can_follow(incident: &Incident) -> bool {
     incident.is_open() && incident.notification_count == 0
-}
-
-fn followers<'a>(
-    state: &'a AlertState,
-    leader: &'a IncidentKey,
-) -> impl Iterator<Item = (&'a IncidentKey, &'a Incident)> {
-    state.incidents.iter().filter(move |(_, incident)| incident.thread.as_ref() == Some(leader))
 }
 
 /// All threads by the key of their leader.
@@ -97,4 +85,69 @@ pub(super) fn threads(state: &AlertState, is_silenced: impl Fn(&IncidentKey) -> 
         Some((leader.clone(), thread))
     });
     threads.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{NotificationKind, NotificationRoutes, PlannedNotification, plan_notifications};
+    use crate::slo::{AlertRules, SloId};
+
+    fn open(state: &mut AlertState, service: &str, slo: &str, at: i32, urgency: Urgency) -> IncidentKey {
+        let owner = Owner { team: "shop".to_owned(), service: service.to_owned(), class: String::new() };
+        let key = IncidentKey { subject: IncidentSubject::Slo(SloId::new(service, slo)), started: Minute(at) };
+        state.incidents.insert(key.clone(), Incident::new(owner, urgency, Minute(at)));
+        key
+    }
+
+    fn plan(state: &mut AlertState, at: i32, silenced: &[&IncidentKey]) -> Vec<PlannedNotification> {
+        let routes = NotificationRoutes {
+            destinations: &|_, urgency| vec![if urgency >= Urgency::Page { "pages" } else { "tickets" }.to_owned()],
+            is_silenced: &|key| silenced.contains(&key),
+        };
+        plan_notifications(state, Minute(at), &AlertRules::default(), &routes)
+    }
+
+    fn end(state: &mut AlertState, key: &IncidentKey, at: i32) {
+        state.incidents.get_mut(key).unwrap().ended = Some((Minute(at), EndReason::Recovered));
+    }
+
+    #[test]
+    fn slos_of_service_are_one_alert_until_all_have_ended() {
+        let mut state = AlertState::default();
+        let latency = open(&mut state, "checkout", "latency", 10, Urgency::Page);
+        let other = open(&mut state, "search", "latency", 10, Urgency::Page);
+        let first = plan(&mut state, 10, &[]);
+        assert_eq!(first.iter().map(|planned| &planned.key).collect::<Vec<_>>(), [&latency, &other]);
+        // A second SLO becomes severe: the same alert, which now describes it.
+        let availability = open(&mut state, "checkout", "availability", 12, Urgency::Severe);
+        let changed = plan(&mut state, 12, &[]);
+        assert_eq!(changed.len(), 1, "{changed:?}");
+        assert_eq!((changed[0].kind, changed[0].urgency), (NotificationKind::Changed, Urgency::Severe));
+        assert_eq!((&changed[0].key, &changed[0].subject), (&latency, &availability));
+        assert_eq!(changed[0].others, std::slice::from_ref(&latency));
+        // The leader ends first: the thread goes on under its key.
+        end(&mut state, &latency, 20);
+        assert_eq!(plan(&mut state, 20, &[]), []);
+        end(&mut state, &availability, 30);
+        let resolved = plan(&mut state, 30, &[]);
+        assert_eq!(resolved.len(), 1, "{resolved:?}");
+        assert_eq!((resolved[0].kind, &resolved[0].key), (NotificationKind::Resolved, &latency));
+        assert_eq!(plan(&mut state, 31, &[]), []);
+        // What opens later is a new alert.
+        let later = open(&mut state, "checkout", "availability", 40, Urgency::Page);
+        assert_eq!(plan(&mut state, 40, &[])[0].key, later);
+    }
+
+    #[test]
+    fn silenced_slo_does_not_hide_the_others_of_its_service() {
+        let mut state = AlertState::default();
+        let silenced = open(&mut state, "checkout", "latency", 10, Urgency::Severe);
+        assert_eq!(plan(&mut state, 10, &[&silenced]), []);
+        let availability = open(&mut state, "checkout", "availability", 11, Urgency::Page);
+        let planned = plan(&mut state, 11, &[&silenced]);
+        assert_eq!(planned.len(), 1, "{planned:?}");
+        assert_eq!((&planned[0].subject, planned[0].urgency), (&availability, Urgency::Page));
+        assert_eq!(planned[0].others, []);
+    }
 }

@@ -105,9 +105,9 @@ impl ExhaustionForecast {
     /// Forecasts the budget of a window.
     ///
     /// The one assumption: every coming minute has the mean traffic and the mean bad events of the last three days, of
-    /// which at least half must be known. The traffic of a projected budget is expected already. What leaves a rolling window on the way is not assumed but known, a UTC day at a time: an old
-    /// outage that is about to leave gives its share back, a recent one stays. Between two such days the budget is
-    /// taken to go evenly.
+    /// which at least half must be known. The traffic of a projected budget is expected already. What leaves a rolling
+    /// window on the way is not assumed but known, a UTC day at a time: an old outage that is about to leave gives its
+    /// share back, a recent one stays. Between two such days the budget is taken to go evenly.
     pub fn new(window: &Window, at: Minute, budget: &ErrorBudget, sums_in: &dyn Fn(Span) -> Sums) -> Self {
         let span = window.span_at(at);
         let budget_share = to_f64(budget.share);

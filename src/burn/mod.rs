@@ -19,6 +19,6 @@ mod window_sums;
 pub use condition::{Condition, Threshold, burn_rate};
 pub use error_budget::{ErrorBudget, ExhaustionForecast, minutes_until_exhausted};
 pub use firing::{TierFiring, replay};
-pub use projection::{compared_spans, projected_events};
+pub use projection::{compared_days, projected_events};
 pub use significance::{is_significant, p_value, poisson_cdf};
 pub use window_sums::PrefixSums;

@@ -1,11 +1,14 @@
 //! The budget of a window that is not full yet: the first month of an SLO, and a calendar period that has not ended.
 //!
-//! What is missing is taken to have the traffic of the same minutes a week earlier, or two, or more, where these are
-//! known; else the mean traffic of the window so far. A full window is never projected, and at the end of a period
-//! nothing is missing.
+//! What is missing of a day is taken to have the mean traffic of the same day a week earlier, or more where that is
+//! still to come as well; without such a day the mean traffic of the window so far. Whole days need no minutes. A
+//! window of which less than a hundredth is missing counts as full.
 
 use crate::counts::Sums;
-use crate::time::{Day, MINUTES_PER_DAY, Minute, Span, Window};
+use crate::time::{Day, Minute, Span, Window};
+
+/// A window of which one minute in so many is missing, or fewer, is not projected.
+const MISSING_MINUTES_DIVISOR: u32 = 100;
 
 /// How many weeks earlier may be compared: as many as a month has.
 const EARLIER_WEEKS: i32 = 5;
@@ -15,18 +18,21 @@ pub fn projected_events(window: &Window, at: Minute, first_day: Option<Day>, sum
     let full = window.full_span_at(at);
     let seen = sums_in(Span::new(full.start, at));
     let Some(first_day) = first_day.filter(|_| seen.known > 0) else { return seen.total };
-    let at_mean_rate = |minutes: u32| scale(seen, minutes);
     let missing_before = missing_minutes_before(full.start, at, first_day, sums_in);
-    let to_come = days_to_come(window, at).map(|span| {
-        let earlier = earlier_spans(span, at).map(sums_in).find(|sums| sums.known > 0);
-        earlier.map_or_else(|| at_mean_rate(span.minutes()), |sums| scale(sums, span.minutes()))
+    let missing = missing_before + Span::new(at, full.end.max(at)).minutes();
+    if missing.saturating_mul(MISSING_MINUTES_DIVISOR) < full.minutes() {
+        return seen.total;
+    }
+    let to_come = days_to_come(window, at).map(|(day, minutes)| {
+        let earlier = earlier_day(day, at).map(|day| sums_in(day.span())).filter(|sums| sums.known > 0);
+        scale(earlier.unwrap_or(seen), minutes)
     });
-    seen.total + at_mean_rate(missing_before) + to_come.sum::<u64>()
+    seen.total + scale(seen, missing_before) + to_come.sum::<u64>()
 }
 
-/// The spans that [`projected_events`] reads besides the window, of which only whole days need no minutes.
-pub fn compared_spans(window: &Window, at: Minute) -> impl Iterator<Item = Span> {
-    days_to_come(window, at).flat_map(move |span| earlier_spans(span, at))
+/// The days that [`projected_events`] reads besides the window.
+pub fn compared_days(window: &Window, at: Minute) -> impl Iterator<Item = Day> {
+    days_to_come(window, at).filter_map(move |(day, _)| earlier_day(day, at))
 }
 
 /// Minutes of a window before the first known minute.
@@ -39,19 +45,15 @@ fn missing_minutes_before(start: Minute, at: Minute, first_day: Day, sums_in: &d
     before + first_span.minutes().saturating_sub(sums_in(first_span).known)
 }
 
-/// The rest of a period, by UTC days; nothing of a rolling window.
-fn days_to_come(window: &Window, at: Minute) -> impl Iterator<Item = Span> + use<> {
+/// The rest of a period: each UTC day with its minutes that are to come; nothing of a rolling window.
+fn days_to_come(window: &Window, at: Minute) -> impl Iterator<Item = (Day, u32)> + use<> {
     let rest = Span::new(at, window.full_span_at(at).end.max(at));
-    rest.days().map(move |day| day.span().intersect(rest)).filter(|span| !span.is_empty())
+    rest.days().map(move |day| (day, day.span().intersect(rest).minutes())).filter(|(_, minutes)| *minutes > 0)
 }
 
-/// The same minutes in earlier weeks, as far as these are over.
-fn earlier_spans(span: Span, at: Minute) -> impl Iterator<Item = Span> {
-    let earlier = move |weeks: i32| {
-        let minutes = -7 * MINUTES_PER_DAY * weeks;
-        Span::new(span.start.plus(minutes), span.end.plus(minutes))
-    };
-    (1..=EARLIER_WEEKS).map(earlier).filter(move |span| span.end <= at)
+/// The same day in the newest earlier week in which it is over.
+fn earlier_day(day: Day, at: Minute) -> Option<Day> {
+    (1..=EARLIER_WEEKS).map(|weeks| day.plus(-7 * weeks)).find(|day| day.span().end <= at)
 }
 
 /// The events of so many minutes at the rate of the known ones.
@@ -83,13 +85,15 @@ mod tests {
         let month = Window::Calendar { period: Period::Month, zone: TimeZone::UTC };
         let rolling = Window::Rolling { minutes: 30 * 1_440 };
         let (november, thirty_days) = (30 * 1_440 * 10, 30 * 1_440 * 10);
-        for at in ["2026-11-01T00:31Z", "2026-11-09T12:00Z", "2026-11-30T23:59Z", "2026-12-01T00:00Z"] {
+        for at in ["2026-11-01T00:31Z", "2026-11-09T12:00Z", "2026-11-28T12:00Z"] {
             assert_eq!(project(&month, "2026-09-03T00:00Z", at), november, "{at}");
             assert_eq!(project(&month, "2026-10-31T13:17Z", at), november, "{at}");
             assert_eq!(project(&rolling, "2026-09-03T00:00Z", at), thirty_days, "{at}");
             assert_eq!(project(&rolling, "2026-10-31T13:17Z", at), thirty_days, "{at}");
         }
         assert_eq!(project(&month, "2026-11-05T13:17Z", "2026-11-09T12:00Z"), november);
+        assert_eq!(project(&month, "2026-09-03T00:00Z", "2026-11-30T23:59Z"), november - 10, "all but full");
+        assert_eq!(project(&month, "2026-09-03T00:00Z", "2026-12-01T00:00Z"), november, "full");
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl TestResult<'_> {
     }
 }
 
-/// What nobody will be notified of, for lack of destinations.
+/// Which incidents have no destination.
 pub fn missing_destination_notes(catalog: &Catalog) -> Vec<String> {
     let platform_team = catalog.alerts.team.as_deref();
     let has_destination = |service: &Service| {
@@ -163,16 +163,15 @@ pub fn missing_destination_notes(catalog: &Catalog) -> Vec<String> {
         lists.any(|list| !list.destinations_for(Urgency::Page).is_empty())
     };
     let services = catalog.services.iter().filter(|service| !has_destination(service));
-    let teams: Vec<&str> = services.map(|service| service.team.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
-    let teams = name_list("teams", &teams).map(|teams| {
+    let teams: BTreeSet<&str> = services.map(|service| service.team.as_str()).collect();
+    let teams = name_list("teams", &teams.into_iter().collect::<Vec<_>>()).map(|teams| {
         format!(
-            "note: nobody is notified of incidents of these {teams}\nhint: set `pages` and `tickets` of the team in \
-             `{FLEET_FILE}`"
+            "note: no destination for incidents of {teams}\nhint: set `pages` and `tickets` of the team in `{FLEET_FILE}`"
         )
     });
     let platform = platform_team.is_none().then(|| {
         format!(
-            "note: nobody is notified of stale sources, shared causes and undelivered notifications\nhint: set \
+            "note: no destination for stale sources, shared causes and undelivered notifications\nhint: set \
              `alerts.team` in `{FLEET_FILE}`"
         )
     });

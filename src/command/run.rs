@@ -169,9 +169,6 @@ pub async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatus, Comm
     if should_notify && !is_dry_run {
         warn_unset_variables(&definitions.catalog);
     }
-    if !arguments.silent && !arguments.quiet && !is_dry_run {
-        note_missing_destinations(&definitions, at, now);
-    }
     // It draws on a terminal only.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::default_bar());
     let crash_points = crash_points(&arguments);
@@ -201,7 +198,8 @@ pub async fn run(mut arguments: RunArgs, now: Minute) -> Result<ExitStatus, Comm
     };
     let outcome = Box::pin(run_with_retries(&options, &arguments, &crash_points)).await;
     bar.finish_and_clear();
-    let outcome = outcome?;
+    let mut outcome = outcome?;
+    outcome.diagnostics.notes.extend(notification_notes(&arguments, &definitions, at, now));
     print_diagnostics(&outcome.diagnostics, arguments.quiet);
     if !arguments.quiet {
         status::print_status(&outcome.status, &outcome.alert_state, arguments.format)?;
@@ -224,14 +222,19 @@ fn warn_future_time(at: Minute, now: Minute) {
     ));
 }
 
-/// Says why nobody will be notified, if so.
-fn note_missing_destinations(definitions: &Definitions, at: Minute, now: Minute) {
-    if at < now && !is_current(at, now) {
-        print_message(format!(
-            "note: nobody is notified: {at} is more than an hour in the past\nhint: `--dry-run DIR` writes what would be sent"
-        ));
+/// Why notifications are not sent, if so.
+fn notification_notes(arguments: &RunArgs, definitions: &Definitions, at: Minute, now: Minute) -> Vec<String> {
+    if arguments.silent || arguments.channels.dry_run.is_some() || at > now {
+        Vec::new()
+    } else if !is_current(at, now) {
+        vec![format!(
+            "note: no notification is sent, because {at} is more than an hour in the past\nhint: `--dry-run DIR` writes \
+             what would be sent"
+        )]
     } else if definitions.has_fleet {
-        missing_destination_notes(&definitions.catalog).iter().for_each(print_message);
+        missing_destination_notes(&definitions.catalog)
+    } else {
+        Vec::new()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{SloEvaluation, SloState, SloViews, evaluate, required_windows};
 use crate::burn::{
-    ErrorBudget, ExhaustionForecast, burn_rate, compared_spans, minutes_until_exhausted, projected_events,
+    ErrorBudget, ExhaustionForecast, burn_rate, compared_days, minutes_until_exhausted, projected_events,
 };
 use crate::counts::Sums;
 use crate::ledger::{Ledger, NotLoaded, PartialSumsRequest, ViewSums};
@@ -255,7 +255,10 @@ pub fn load_request(catalog: &Catalog, partial_sums: &Ledger, at: Minute) -> Par
             let week_ago = WeekAgo::time_for(evaluated_at);
             let week_ago_spans = slo.windows.iter().map(|window| window.span_at(week_ago));
             let compared = slo.windows.iter().flat_map(|window| {
-                compared_spans(window, evaluated_at).chain(compared_spans(window, week_ago)).collect::<Vec<_>>()
+                compared_days(window, evaluated_at)
+                    .chain(compared_days(window, week_ago))
+                    .map(Day::span)
+                    .collect::<Vec<_>>()
             });
             let recent = [
                 today,

@@ -96,8 +96,10 @@ impl<'a> TimesliceView<'a> {
         Span::new(day.plus(round_down(span.start.0 - day.0)), day.plus(round_down(span.end.0 - day.0 + length - 1)))
     }
 
-    /// Sums over a span within a day, of its minutes and of its timeslices. A timeslice that the span ends within has not
-    /// ended: its minutes so far are known, and it counts once it cannot become good, at its present rate of events.
+    /// Sums over a span within a day, of its minutes and of its timeslices.
+    ///
+    /// A timeslice that the span ends within has not ended: its minutes so far are known, and it counts once it cannot
+    /// become good, at its present rate of events.
     fn sum_span(&self, minutes: &MinuteTable, timeslices: &MinuteTable, span: Span) -> Sums {
         let length = i32::try_from(self.timeslices.minutes).unwrap_or(i32::MAX);
         let unfinished_minutes = (span.end.0 - span.start.day().start().0).rem_euclid(length);

@@ -69,6 +69,9 @@ pub fn text(alert_state: &AlertState, at: Minute) -> String {
 /// The destinations of an incident: `notified: PagerDuty (`KEY`)`, and those whose newest notification is not delivered
 /// yet.
 fn format_notified(alert_state: &AlertState, key: &IncidentKey, incident: &Incident) -> String {
+    if let Some(leader) = &incident.thread {
+        return format!("notified together with {}", leader.subject);
+    }
     let key = key.to_string();
     let is_pending = |to: &&String| {
         alert_state.outbox.iter().any(|entry| entry.destination == **to && entry.notification.key == key)

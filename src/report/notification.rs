@@ -220,7 +220,7 @@ fn delivery_note(entry: &OutboxEntry, at: Minute) -> Notification {
     Notification::note(key, Owner::fleet(team), at)
 }
 
-/// What cannot be told apart when traffic is missing, and what to check.
+/// Which causes of missing traffic look the same, and what to check.
 const fn describe_missing_traffic(source: Option<&SourceKind>) -> [&'static str; 2] {
     match source {
         Some(SourceKind::CloudWatch { .. }) => [

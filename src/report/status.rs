@@ -9,7 +9,6 @@ use crate::evaluation::{Downgrade, SloState, TierEvaluation};
 use crate::format::{
     format_elapsed, format_fraction, format_percent, format_percent_down, format_signed_percent, pluralize,
 };
-use crate::rational::to_f64;
 use crate::slo::{Tier, Urgency};
 use crate::time::format_duration;
 

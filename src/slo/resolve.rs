@@ -5,6 +5,7 @@ mod default_tiers;
 mod fleet;
 mod indicator;
 mod layers;
+mod ratio;
 mod recurrence;
 mod service;
 mod slo;

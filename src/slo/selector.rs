@@ -8,6 +8,8 @@
 //! app/mart   app/mart/50dc6c495c0c9188   classic/mart   {env=prod,service=checkout}     for load balancers
 //! mart-blue  mart-blue/73e2d6bc24d8a067                 {service=checkout}              for target groups
 //! ```
+//!
+//! In a name, `*` stands for any characters. Several load balancers are separated by spaces.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -70,6 +72,9 @@ fn unescape(text: &str) -> Option<String> {
 /// Tags select none here, because they must be looked up.
 pub fn matches_load_balancer(names: &str, load_balancer: &str) -> bool {
     names.split(' ').any(|name| {
+        if name.contains('*') {
+            return matches_pattern(name, without_id(load_balancer));
+        }
         let rest = load_balancer.strip_prefix(name);
         rest.is_some_and(|rest| rest.is_empty() || (lacks_id(name) && rest.starts_with('/')))
     })
@@ -77,13 +82,32 @@ pub fn matches_load_balancer(names: &str, load_balancer: &str) -> bool {
 
 /// Whether a name, or a name with an ID, selects the target group `name/id`.
 pub fn matches_target_group(name: &str, target_group: &str) -> bool {
-    target_group == name
-        || (!name.is_empty() && target_group.split_once('/').is_some_and(|(group_name, _)| group_name == name))
+    let group_name = target_group.split_once('/').map_or(target_group, |(group_name, _)| group_name);
+    let has_name = target_group.contains('/') || name.contains('*');
+    target_group == name || (!name.is_empty() && has_name && matches_pattern(name, group_name))
 }
 
-/// Whether the ID of a load balancer has to be looked up to know its metrics. A Classic Load Balancer has no ID.
+/// Whether a name is what a pattern says, in which `*` stands for any characters.
+fn matches_pattern(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(start) else { return false };
+    let (middle, end) = rest.rsplit_once('*').map_or((None, rest), |(middle, end)| (Some(middle), end));
+    let Some(inner) = name.strip_suffix(end) else { return false };
+    name = inner;
+    middle.into_iter().flat_map(|middle| middle.split('*')).all(|part| match name.find(part) {
+        Some(index) => {
+            name = name.get(index + part.len()..).unwrap_or_default();
+            true
+        }
+        None => false,
+    })
+}
+
+/// Whether the ID of any of some load balancers has to be looked up to know its metrics. A Classic Load Balancer has no
+/// ID.
 pub fn lacks_id(load_balancer: &str) -> bool {
-    !load_balancer.starts_with("classic/") && load_balancer.matches('/').count() <= 1
+    let lacks_id = |name: &str| !name.starts_with("classic/") && name.matches('/').count() <= 1;
+    load_balancer.split(' ').any(lacks_id)
 }
 
 /// A load balancer without its ID, which stays when it is recreated.
@@ -124,6 +148,11 @@ mod tests {
             ("app/mart/0a", "app/mart/0b", false),
             ("app/mart/0a", "app/mart/0a/x", false),
             ("app/cart app/mart", "app/mart/0a", true),
+            ("app/m*t", "app/mart/0a", true),
+            ("app/m*t", "app/mart-2/0a", false),
+            ("app/*", "classic/mart", false),
+            ("app/*a*t*", "app/mart-2/0a", true),
+            ("app/ma*rt*t", "app/mart/0a", false),
             ("classic/mart", "classic/mart", true),
             ("classic/mart", "app/mart/0a", false),
             ("{service=mart}", "app/mart/0a", false),

@@ -167,7 +167,7 @@ pub(super) struct ServiceFile {
     pub(super) source: Option<Scalar<Name>>,
     /// Load balancer of the service: `app/<name>`, `app/<name>/<id>`, `classic/<name>`, or `{ tags: { <key>: <value> }
     /// }`.
-    pub(super) load_balancer: Option<Selector<LoadBalancer>>,
+    pub(super) load_balancer: Option<OneOrMany<Selector<LoadBalancer>>>,
     /// Target groups by name or tags. Default: all requests of the load balancer.
     pub(super) target_group: Option<OneOrMany<Selector<TargetGroup>>>,
     /// Labels, which corrections can select services by.

@@ -9,6 +9,7 @@ use std::process::Command;
 use slowburn::internals::{Minute, Plan, Span, write_logs};
 
 /// Six hours of the demo fleet that contain an outage, and their end.
+/// Six hours: too little of a window for the gate to decide.
 const FROM: &str = "2026-10-27T12:00Z";
 const TO: &str = "2026-10-27T18:00Z";
 

@@ -60,7 +60,11 @@ impl Scene {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slowburn"));
-        command.args(["run", "--at", AT, "--format", "json"]).env_clear().env("NO_COLOR", "1").current_dir(&self.0);
+        command
+            .args(["run", "--silent", "--at", AT, "--format", "json"])
+            .env_clear()
+            .env("NO_COLOR", "1")
+            .current_dir(&self.0);
         command
     }
 

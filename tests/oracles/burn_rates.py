@@ -104,7 +104,10 @@ class Tally:
 
 
 def define(work, scenarios, names, destinations="{}", more=""):
-    """Three SLOs for each scenario. `destinations`: of their team; `more`: fields of each SLO."""
+    """Three SLOs for each scenario. `destinations`: of their team; `more`: fields of each SLO.
+
+    Each is a service of its own, so that none joins the thread of another.
+    """
     team = work / "slos" / "oracle"
     team.mkdir(parents=True)
     (work / "slos" / "fleet.yaml").write_text(
@@ -112,19 +115,14 @@ def define(work, scenarios, names, destinations="{}", more=""):
         f"default_class: bare\nteams:\n  oracle: {destinations}\n"
     )
     for name in names:
-        lines = [f"service: {service(name)}", "slos:"]
         for slo, (objective, window) in SLOS.items():
-            lines.append(f"  {promise(slo)}: {{ indicator: counts, file: {name}.csv.gz, "
-                         f"objective: {objective}, windows: [{window}]{more} }}")
-        (team / f"{service(name)}.yaml").write_text("\n".join(lines) + "\n")
+            service = slo_id(name, slo).split("/")[0]
+            fields = f"{{ indicator: counts, file: {name}.csv.gz, objective: {objective}, windows: [{window}]{more} }}"
+            (team / f"{service}.yaml").write_text(f"service: {service}\nslos:\n  events: {fields}\n")
 
 
-def service(name):
-    return name.replace("_", "-")
-
-
-def promise(slo):
-    return f"slo-{slo.replace('_', '-')}"
+def slo_id(name, slo):
+    return f"{name}-{slo}/events".replace("_", "-")
 
 
 def compare_windows(tally, table, golden):
@@ -221,7 +219,7 @@ def main():
         tables, golden = {}, oracle / "golden"
         alerts = json.load(gzip.open(golden / "alerts" / f"{name}.json.gz"))
         for slo in SLOS:
-            whole = f"{service(name)}/{promise(slo)}"
+            whole = slo_id(name, slo)
             text = program.replay(whole, "--windows", ",".join(WINDOWS), "--format", "csv")
             tables[slo] = list(csv.DictReader(io.StringIO(text)))
             assert [index(row["minute"]) for row in tables[slo]] == list(range(EVALUATIONS)), f"{whole}: minutes are missing"

@@ -27,7 +27,7 @@ from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 
-from burn_rates import FIRST, LAST, SLOS, START, Program, define, index, promise, service
+from burn_rates import FIRST, LAST, SLOS, START, Program, define, index, slo_id
 
 # Incidents that ended weeks ago are dropped, so the first days are checked in a separate run.
 EARLY = "2026-02-18T00:00Z"
@@ -114,7 +114,7 @@ def detections(program, scenario, golden, at):
         if (outage[-1] < index(EARLY)) == (at == EARLY):
             for slo in SLOS:
                 sloth = [first for first in begin(golden[f"sloth_{slo}"]["page"]) if first in outage]
-                yield scenario["name"], slo, outage, decided(program, f"{service(scenario['name'])}/{promise(slo)}", outage), sloth
+                yield scenario["name"], slo, outage, decided(program, slo_id(scenario["name"], slo), outage), sloth
 
 
 def print_table(header, rows):
@@ -170,7 +170,7 @@ def main():
     for scenario in scenarios:
         name = scenario["name"]
         for slo in SLOS:
-            whole = f"{service(name)}/{promise(slo)}"
+            whole = slo_id(name, slo)
             mine = [messages for key, messages in incidents.items() if key.startswith(f"{whole}@")]
             one = told.setdefault(name, {})[slo] = Told(name, slo, mine, golden[name], outages(scenario))
             faults += [f"{whole}: {fault}" for fault in one.faults()]

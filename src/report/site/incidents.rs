@@ -63,6 +63,7 @@ impl Site<'_> {
             urgency => Serde(incident.peak()),
             started => Serde(key.started),
             minutes => Span::new(key.started, ended.unwrap_or(self.context.status.at)).minutes(),
+            thread => incident.thread.as_ref().map(|leader| leader.subject.to_string()),
             group => incident.group.as_ref().map(|group| group.subject.to_string()),
             deliveries => deliveries.iter().map(|group| self.delivery_line(&incident.owner.team, group)).collect::<Value>(),
         }

@@ -6,14 +6,11 @@ use super::slo::SloBuilder;
 use crate::slo::indicator::{
     BadStatuses, Indicator, LatencyBasis, LatencyErrors, Measure, RequestFilter, StatusClass, Traffic,
 };
-use crate::slo::metric::{Metric, MetricRole, MetricStatistic, RatioMetrics, Statistic};
 use crate::slo::problem::Problem;
 use crate::slo::selector::{Tags, lacks_id};
 use crate::slo::source::{Source, SourceKind};
 use crate::slo::suggest::suggestion;
-use crate::slo::yaml::{
-    BadYaml, IndicatorYaml, LoadBalancerErrorsYaml, MetricYaml, OneOrMany, RequestFilterYaml, Scalar,
-};
+use crate::slo::yaml::{BadYaml, IndicatorYaml, LoadBalancerErrorsYaml, OneOrMany, RequestFilterYaml, Scalar};
 
 /// Browsers and HTTP clients wait longer for a service that works.
 const GAVE_UP_AFTER_US: u64 = 10_000_000;
@@ -96,6 +93,7 @@ impl SloBuilder<'_, '_> {
         };
         let mut traffic = self.build_traffic(kind)?;
         let is_classic = traffic.load_balancer.starts_with("classic/");
+        let has_group_pattern = traffic.target_groups.iter().any(|group| group.contains('*'));
         match source_kind {
             SourceKind::CloudWatch { account, .. } => {
                 self.check_cloudwatch_support(&traffic, &measure);
@@ -107,6 +105,11 @@ impl SloBuilder<'_, '_> {
             SourceKind::Athena { athena, .. } if athena.classic_table.is_none() && is_classic => {
                 let message = format!("source `{source}` has no table for Classic Load Balancers");
                 self.add_problem(message, "add `classic_table: <database>.<table>` to the source in `fleet.yaml`");
+            }
+            SourceKind::Athena { .. } if traffic.load_balancer.contains('*') || has_group_pattern => {
+                let key = if has_group_pattern { "target_group" } else { "load_balancer" };
+                let message = format!("Athena sources do not support `*` in `{key}`");
+                self.report_selector(key, message, "write each name, or select by tags");
             }
             SourceKind::Athena { .. } | SourceKind::AccessLogs { .. } | SourceKind::Counts { .. } => {}
         }
@@ -134,12 +137,7 @@ impl SloBuilder<'_, '_> {
     }
 
     fn build_traffic(&mut self, kind: IndicatorYaml) -> Option<Traffic> {
-        let Some(load_balancer) = self.service.file.load_balancer.as_ref().map(|balancer| balancer.text.as_str())
-        else {
-            let message = format!("`{kind}` requires `load_balancer` in the service");
-            self.add_problem(message, "add `load_balancer: app/<name>` to the file, or use `indicator: counts`");
-            return None;
-        };
+        let load_balancer = self.load_balancer_text(kind)?;
         let conditions = self.layers.find_slo(|fields| &fields.conditions);
         let (mut filter, mut excluded) = (RequestFilter::default(), RequestFilter::default());
         if let Some((layer, RequestFilterYaml { method, host, path, not })) = conditions {
@@ -170,12 +168,38 @@ impl SloBuilder<'_, '_> {
         let included: BTreeSet<_> = include.iter().flat_map(|(_, many)| &many.0).map(|response| response.0).collect();
         let target_groups = self.service.file.target_group.iter().flat_map(|many| &many.0);
         Some(Traffic {
-            load_balancer: load_balancer.to_owned(),
+            load_balancer,
             target_groups: sorted_distinct(target_groups.map(|group| group.text.clone())),
             filter,
             excluded,
             included_responses: included.into_iter().collect(),
         })
+    }
+
+    /// The load balancers of the service, separated by spaces.
+    fn load_balancer_text(&mut self, kind: IndicatorYaml) -> Option<String> {
+        let Some(balancers) = &self.service.file.load_balancer else {
+            let message = format!("`{kind}` requires `load_balancer` in the service");
+            self.add_problem(message, "add `load_balancer: app/<name>` to the file, or use `indicator: counts`");
+            return None;
+        };
+        let texts = sorted_distinct(balancers.0.iter().map(|balancer| balancer.text.clone()));
+        let is_classic = |text: &String| text.starts_with("classic/");
+        if texts.len() > 1 && texts.iter().any(|text| Tags::parse(text).is_some()) {
+            let message = "tags cannot be part of a list of load balancers".to_owned();
+            self.report_selector(
+                "load_balancer",
+                message,
+                "write names only, with `*` for any characters, or tags alone",
+            );
+            return None;
+        }
+        if texts.iter().any(is_classic) && !texts.iter().all(is_classic) {
+            let message = "a service cannot be behind Application and Classic Load Balancers at once".to_owned();
+            self.report_selector("load_balancer", message, "write a service for each of the two kinds");
+            return None;
+        }
+        Some(texts.join(" "))
     }
 
     /// Reports what CloudWatch cannot distinguish. Its metrics are by load balancer and target group, and the responses
@@ -290,24 +314,6 @@ impl SloBuilder<'_, '_> {
         Some(if is_default { BadStatuses::ServerErrors } else { BadStatuses::Listed(statuses) })
     }
 
-    /// The metrics of `bad`.
-    fn bad_metrics(&mut self) -> Option<Vec<&MetricYaml>> {
-        let (layer, bad) = self.layers.find_slo(|fields| &fields.bad)?;
-        let metrics: Option<Vec<_>> = bad
-            .0
-            .iter()
-            .map(|bad| match bad {
-                BadYaml::Metric(metric) => Some(&**metric),
-                BadYaml::Status(_) => None,
-            })
-            .collect();
-        if metrics.is_none() {
-            let message = "`bad` of `ratio` takes metrics, not statuses";
-            self.problems.push(layer.key_problem("bad", message, "write `{ namespace: Shop/Orders, metric: Failed }`"));
-        }
-        metrics
-    }
-
     fn file_path(&mut self, kind: IndicatorYaml) -> Option<String> {
         let (example, folder) = match kind {
             IndicatorYaml::Query => ("orders.sql", "the queries folder"),
@@ -326,45 +332,6 @@ impl SloBuilder<'_, '_> {
         }
         Some(file.clone())
     }
-
-    fn ratio_metrics(&mut self) -> Option<RatioMetrics> {
-        const EXAMPLE: &str = "{ namespace: Shop/Orders, metric: Placed }";
-        let total = self.layers.slo_value(|fields| &fields.total);
-        let good = self.layers.find_slo(|fields| &fields.good);
-        let has_bad = self.layers.find_slo(|fields| &fields.bad).is_some();
-        if total.is_none() {
-            let message = "`ratio` requires `total`, the metrics that count all events";
-            self.add_problem(message, format!("add `total: {EXAMPLE}`"));
-        }
-        let numerator = match (good, has_bad) {
-            (Some((_, good)), false) => MetricRole::Good(metric_stats(&good.0)),
-            (None, true) => MetricRole::Bad(metric_stats(self.bad_metrics()?)),
-            (None, false) => {
-                let message = "`ratio` requires `good` or `bad`, the metrics that count good or bad events";
-                self.add_problem(message, format!("add `bad: {EXAMPLE}`"));
-                return None;
-            }
-            (Some((layer, _)), true) => {
-                let message = "`good` and `bad` are mutually exclusive";
-                self.problems.push(layer.key_problem("good", message, "remove `good` or `bad`"));
-                return None;
-            }
-        };
-        Some(RatioMetrics { total: metric_stats(&total?.0), numerator })
-    }
-}
-
-/// The statistics to fetch, sorted, each once: the same statistic twice would count its events twice.
-fn metric_stats<'a>(texts: impl IntoIterator<Item = &'a MetricYaml>) -> Vec<MetricStatistic> {
-    let stats = texts.into_iter().map(|text| MetricStatistic {
-        metric: Metric {
-            namespace: text.namespace.0.0.clone(),
-            name: text.metric.0.0.clone(),
-            dimensions: text.dimensions.iter().map(|(name, value)| (name.clone(), value.0.0.clone())).collect(),
-        },
-        statistic: text.statistic.as_ref().map_or(Statistic::Sum, |statistic| statistic.0.clone()),
-    });
-    stats.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn sorted_texts<T: Clone + Into<String>>(list: Option<&OneOrMany<Scalar<T>>>) -> Vec<String> {

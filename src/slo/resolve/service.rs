@@ -96,7 +96,11 @@ fn build_service(
         return None;
     }
     if file.target_group.is_some()
-        && let Some(name) = file.load_balancer.as_ref().and_then(|balancer| balancer.text.strip_prefix("classic/"))
+        && let Some(name) = file
+            .load_balancer
+            .iter()
+            .flat_map(|balancers| &balancers.0)
+            .find_map(|balancer| balancer.text.strip_prefix("classic/"))
     {
         let message = format!("Classic Load Balancer `{name}` has no target groups");
         problems.push(yaml.key_problem(&["target_group"], message, "remove the line"));

@@ -254,8 +254,10 @@ impl<'l, 'a> TierBuilder<'_, 'l, 'a> {
             return;
         }
         let (noun, verb, pronoun) = if names.len() == 1 { ("tier", "is", "it") } else { ("tiers", "are", "they") };
-        let list = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
-        let message = format!("the default {noun} {list} {verb} left out: {pronoun} could never fire");
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        let (last, others) = names.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+        let tiers = if others.is_empty() { last.to_owned() } else { format!("{} and {last}", others.join(", ")) };
+        let message = format!("the default {noun} {tiers} {verb} left out: {pronoun} could never fire");
         let hint = format!(
             "to alert earlier, raise the objective or set a smaller `budget` in `tiers`: if every event is bad, the burn rate is \
              1 / (1 - {}) = {}",

@@ -12,8 +12,8 @@ text_types!(LoadBalancer, TargetGroup);
 
 impl_from_text! {
     LoadBalancer: "a load balancer", "app/mart",
-        "^(app/[A-Za-z0-9-]{1,32}(/[0-9a-f]{16})?|classic/[A-Za-z0-9-]{1,32})$", read_load_balancer;
-    TargetGroup: "a target group name", "mart-checkout", "^[A-Za-z0-9-]{1,32}(/[0-9a-f]{16})?$", read_target_group;
+        "^(app/[A-Za-z0-9*-]{1,32}(/[0-9a-f]{16})?|classic/[A-Za-z0-9*-]{1,32})$", read_load_balancer;
+    TargetGroup: "a target group name", "mart-checkout", "^[A-Za-z0-9*-]{1,32}(/[0-9a-f]{16})?$", read_target_group;
 }
 
 /// A load balancer as its access log names it, with its id or without.
