@@ -28,6 +28,11 @@ impl ErrorBudget {
         Self { total: projected_events.max(sums.total), ..Self::new(sums, objective) }
     }
 
+    /// The events of the whole window: more than those seen if the budget is projected.
+    pub const fn window_events(&self) -> u64 {
+        self.total
+    }
+
     pub const fn is_projected(&self) -> bool {
         self.total > self.sums.total
     }

@@ -283,8 +283,12 @@ async function recognised(browser, checks, data, site) {
     const page = await open(context, pathToFileURL(path.join(site, "services/pets", file)).href, checks, `petshop ${name}`);
     used[name] = await page.evaluate(() => {
       const made = [...document.querySelectorAll("section[aria-labelledby='slo-availability'] .calculation div")];
-      const text = made.find((one) => one.querySelector("dt").textContent === "Used").querySelector("dd").textContent;
-      return Number(/= ([\d.]+)%/.exec(text)[1]);
+      const percent = (label) => {
+        const text = made.find((one) => one.querySelector("dt").textContent === label).querySelector("dd").textContent;
+        return Number(/= ([\d.]+)%/.exec(text)[1]);
+      };
+      // The budget is projected to the whole window; the known figures are those of the traffic that there is.
+      return 100 * percent("Used") / percent("Coverage");
     });
     for (const slo of ["availability", "latency"]) {
       const rows = await page.evaluate((slo) => [...document.querySelectorAll(`section[aria-labelledby='slo-${slo}'] table`)]

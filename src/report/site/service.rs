@@ -108,6 +108,7 @@ impl Site<'_> {
         context! {
             span => Serde(span),
             allowed => row.budget.allowed().map(format_allowed),
+            window_events => row.budget.window_events(),
             raw_allowed => row.raw_budget.allowed().map(format_allowed),
             figures => history.map(|history| {
                 let timeline = self.timeline(format!("{}-{window}", anchor(slo)), slo, span, history);
