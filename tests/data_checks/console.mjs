@@ -283,12 +283,13 @@ async function recognised(browser, checks, data, site) {
     const page = await open(context, pathToFileURL(path.join(site, "services/pets", file)).href, checks, `petshop ${name}`);
     used[name] = await page.evaluate(() => {
       const made = [...document.querySelectorAll("section[aria-labelledby='slo-availability'] .calculation div")];
-      const percent = (label) => {
+      const number = (label, pattern) => {
         const text = made.find((one) => one.querySelector("dt").textContent === label).querySelector("dd").textContent;
-        return Number(/= ([\d.]+)%/.exec(text)[1]);
+        return Number(pattern.exec(text)[1].replaceAll(",", ""));
       };
       // The budget is projected to the whole window; the known figures are those of the traffic that there is.
-      return 100 * percent("Used") / percent("Coverage");
+      const projection = number("Budget", /× ([\d,]+) =/) / number("Counted", /of ([\d,]+) /);
+      return number("Used", /= ([\d.]+)%/) * projection;
     });
     for (const slo of ["availability", "latency"]) {
       const rows = await page.evaluate((slo) => [...document.querySelectorAll(`section[aria-labelledby='slo-${slo}'] table`)]
