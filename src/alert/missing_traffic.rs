@@ -13,7 +13,7 @@ use crate::ledger::{Ledger, NotLoaded, ViewSums};
 use crate::slo::{Indicator, Service, Slo, SloId, Urgency};
 use crate::time::{MINUTES_PER_DAY, Minute, Span};
 
-/// After this time there is no earlier week to compare with: it is out of use.
+/// After this time the incident ends: no earlier week has traffic to compare with.
 const MISSING_MAX_MINUTES: i32 = 8 * MINUTES_PER_DAY;
 
 /// What SLOs of a team read, so that they all miss its traffic.

@@ -7,7 +7,7 @@ use crate::time::{MINUTES_PER_DAY, Minute, Span};
 /// So many events must be expected: that there are none then has a probability of 10^-9 (Poisson).
 pub const EXPECTED_EVENTS_MIN: u64 = 20;
 
-/// Where there is no day to compare with, one in so many of the events before is expected.
+/// Without an earlier day to compare with, the expected events are those just before the gap, divided by this.
 const PRECEDING_EVENTS_DIVISOR: u64 = 5;
 
 /// The events to expect in a span that has had none since the last event: the fewest that earlier weeks had at the same

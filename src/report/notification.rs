@@ -62,8 +62,9 @@ impl NotificationContext<'_> {
             })
         };
         let others: Vec<String> = planned.others.iter().filter_map(describe).collect();
-        let is_resolved = planned.kind == NotificationKind::Resolved;
-        let label = if is_resolved { "Also resolved" } else { "Also failing in this service" };
+        // A page that becomes a ticket is resolved where it paged, while the thread goes on.
+        let has_ended = self.alert_state.incidents.get(&planned.subject).is_some_and(|incident| !incident.is_open());
+        let label = if has_ended { "Also resolved" } else { "Also failing in this service" };
         (!others.is_empty()).then(|| format!("{label}: {}.", others.join(", ")))
     }
 
