@@ -8,7 +8,7 @@ use crate::alert::{
     OutboxEntry, Owner, PlannedNotification,
 };
 use crate::format::{format_elapsed, format_time, pluralize};
-use crate::slo::{Catalog, SloId, SourceKind, Urgency};
+use crate::slo::{Catalog, Indicator, SloId, SourceKind, Urgency};
 use crate::time::Minute;
 
 pub use super::slo_notification::NotificationContext;
@@ -129,9 +129,10 @@ impl NotificationContext<'_> {
         if incident.ended.is_some() {
             return;
         }
-        let source = self.catalog.slos().find(|(_, slo)| slos.contains(&slo.id.as_str()));
-        let source = source.and_then(|(_, slo)| self.catalog.sources.get(slo.indicator.source()));
-        let [ambiguity, advice] = describe_missing_traffic(source.map(|source| &source.kind));
+        let slo = self.catalog.slos().map(|(_, slo)| slo).find(|slo| slos.contains(&slo.id.as_str()));
+        let indicator = slo.map(|slo| &slo.indicator);
+        let source = indicator.and_then(|indicator| self.catalog.sources.get(indicator.source()));
+        let [ambiguity, advice] = describe_missing_traffic(indicator, source.map(|source| &source.kind));
         message.paragraphs = vec![
             "At this time of day there usually is traffic. Until there is some again, these SLOs cannot alert."
                 .to_owned(),
@@ -222,13 +223,20 @@ fn delivery_note(entry: &OutboxEntry, at: Minute) -> Notification {
 }
 
 /// Which causes of missing traffic look the same, and what to check.
-const fn describe_missing_traffic(source: Option<&SourceKind>) -> [&'static str; 2] {
-    match source {
-        Some(SourceKind::CloudWatch { .. }) => [
+const fn describe_missing_traffic(indicator: Option<&Indicator>, source: Option<&SourceKind>) -> [&'static str; 2] {
+    match (indicator, source) {
+        (Some(Indicator::Query { .. }), _) => {
+            ["The query returns no newer rows with events.", "Check the query, and what writes its tables."]
+        }
+        (Some(Indicator::Ratio { .. }), _) => [
+            "CloudWatch has no datapoints without events: missing events and missing metrics look the same.",
+            "Check whether the application runs and still publishes these metrics.",
+        ],
+        (_, Some(SourceKind::CloudWatch { .. })) => [
             "CloudWatch has no datapoints without requests: missing requests and missing metrics look the same.",
             "Check whether clients reach it (DNS, listeners, deployments), and whether it still exists under this name.",
         ],
-        Some(SourceKind::Counts { .. }) => {
+        (_, Some(SourceKind::Counts { .. })) => {
             ["The file has no newer rows with events.", "Check the job that writes the file."]
         }
         _ => [
