@@ -249,10 +249,15 @@ def count(connection, slo, groups, minutes):
 
 
 def slices(slo, counts):
-    """Total and bad timeslices; object sets are aligned to timeslices of any length."""
+    """Total and bad timeslices; object sets begin with a timeslice of any length, and may end within one.
+
+    The unfinished timeslice counts as bad if it stays bad with only good events at its present rate until its end.
+    """
     length = int(slo["slice"][:-1])
     target = Fraction(slo.get("slice_target", slo.get("percentile", "p0")[1:] + "%")[:-1]) / 100
-    total = bad = 0
+    rest = len(counts) % length
+    events, failed = map(sum, zip(*counts[len(counts) - rest :], strict=True)) if rest else (0, 0)
+    total = bad = int(rest > 0 and failed * rest > (1 - target) * events * length)
     for start in range(0, len(counts) - length + 1, length):
         events, failed = (sum(column) for column in zip(*counts[start : start + length], strict=True))
         if events:
